@@ -1,0 +1,548 @@
+package barrier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// relay is a barrier whose program is a shell script. Each command it is given goes to the file journal first.
+type relay struct {
+	*Barrier
+	dir string
+	log *bytes.Buffer
+}
+
+func newRelay(t *testing.T, limit time.Duration, script string) relay {
+	t.Helper()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "relay")
+	// journal and pid files are named through the first argument, since the environment is clean.
+	text := "#!/bin/sh\ndir=$1; action=$2; lane=$3; ms=$4\necho $action $lane $ms >>$dir/journal\necho $$ >>$dir/pids\n" + script + "\n"
+	if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var log syncBuffer
+	lanes := []string{"in", "out"}
+	b, err := New(Options{
+		Config:  Config{Driver: Exec, Program: program, Args: []string{dir}, Limit: limit},
+		Lanes:   lanes,
+		Log:     slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Metrics: NewMetrics(prometheus.NewRegistry(), lanes...),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := relay{Barrier: b, dir: dir, log: &log.b}
+	t.Cleanup(func() {
+		for _, l := range b.lanes { // every turn is free: nothing runs any more
+			select {
+			case l.turn <- struct{}{}:
+			case <-time.After(10 * time.Second):
+				t.Errorf("lane %s: a barrier program runs on after the test", l.name)
+			}
+		}
+		tasks, _ := filepath.Glob("/proc/self/task/*/children")
+		for _, f := range tasks {
+			if c, _ := os.ReadFile(f); len(bytes.TrimSpace(c)) > 0 {
+				t.Errorf("children left after the test: %s", c)
+			}
+		}
+		for _, pid := range r.lines("pids") {
+			if n, err := strconv.Atoi(pid); err == nil && !awaitDead(-n) {
+				t.Errorf("process group %d of a barrier program is left", n)
+			}
+		}
+	})
+	return r
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (r relay) lines(file string) []string {
+	b, _ := os.ReadFile(filepath.Join(r.dir, file))
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+// await waits until the program was given as many commands.
+func (r relay) await(t *testing.T, n int) {
+	t.Helper()
+	awaitTrue(t, fmt.Sprintf("%d commands in the journal", n), func() bool {
+		l := r.lines("journal")
+		return len(l) >= n && l[0] != ""
+	})
+}
+
+func awaitTrue(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// awaitDead tells whether the process, or the group if negative, goes away. A zombie that its foster parent has not
+// reaped yet is dead.
+func awaitDead(pid int) bool {
+	for range 500 {
+		if syscall.Kill(pid, 0) == syscall.ESRCH {
+			return true
+		}
+		stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+		alive := false
+		for _, f := range stats {
+			b, _ := os.ReadFile(f)
+			_, rest, _ := bytes.Cut(b, []byte(") ")) // STATE PPID PGRP
+			p, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+			fields := strings.Fields(string(rest))
+			if len(fields) > 2 && fields[0] != "Z" && (p == pid || fields[2] == strconv.Itoa(-pid)) {
+				alive = true
+			}
+		}
+		if !alive {
+			return true
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return false
+}
+
+func TestValidateNamesTheFieldAndTheValue(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		config Config
+		want   []string
+	}{
+		{"zero", Config{}, nil},
+		{"none", Config{Driver: None}, nil},
+		{"exec", Config{Driver: Exec, Program: "/usr/local/bin/relay", Args: []string{"--port", "1"}, Limit: time.Second}, nil},
+		{"driver", Config{Driver: "gpio"}, []string{`driver "gpio"`, "none or exec"}},
+		{"no program", Config{Driver: Exec}, []string{`program ""`, "absolute path"}},
+		{"relative", Config{Driver: Exec, Program: "relay"}, []string{`program "relay"`, "absolute path"}},
+		{"program unused", Config{Program: "/bin/true", Args: []string{"x"}}, []string{`program "/bin/true"`, `args ["x"]`}},
+		{"nul", Config{Driver: Exec, Program: "/bin/true", Args: []string{"a\x00b"}}, []string{`"a\x00b"`}},
+		{"several", Config{Driver: "gpio", Limit: time.Hour}, []string{`driver "gpio"`, "limit 1h0m0s", "100ms to 4s"}},
+		{"negative", Config{Limit: -1}, []string{"limit -1ns"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.config.Validate()
+			if (err != nil) != (tt.want != nil) {
+				t.Fatalf("got %v, want an error: %t", err, tt.want != nil)
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("got %q, want it to contain %q", err, w)
+				}
+			}
+			if _, newErr := New(Options{Config: tt.config}); (newErr != nil) != (err != nil) {
+				t.Errorf("New: got %v, want as Validate", newErr)
+			}
+		})
+	}
+}
+
+func TestNoneDoesNothingButKnowsItsLanes(t *testing.T) {
+	b, err := New(Options{Lanes: []string{"in"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	if err := errors.Join(b.ReleaseAll(ctx), b.Pulse(ctx, "in", time.Second), b.HoldOpen(ctx, "in"), b.Release(ctx, "in"), b.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := b.Pulse(ctx, "side", time.Second); !errors.Is(err, ErrUnknownLane) {
+		t.Errorf("got %v, want ErrUnknownLane", err)
+	}
+}
+
+func TestProgramGetsActionLaneMillisecondsAndACleanEnvironment(t *testing.T) {
+	t.Setenv("GATED_SECRET", "s")
+	r := newRelay(t, 0, "[ $action = pulse ] && { env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD= >$dir/env; pwd >$dir/pwd; cat >$dir/stdin; } || true")
+	ctx := t.Context()
+	if err := errors.Join(r.ReleaseAll(ctx), r.Pulse(ctx, "in", 700*time.Millisecond), r.HoldOpen(ctx, "out"), r.Release(ctx, "out")); err != nil {
+		t.Fatal(err)
+	}
+	got := r.lines("journal")
+	if got[0] > got[1] { // both lanes at once
+		got[0], got[1] = got[1], got[0]
+	}
+	want := []string{"close in 0", "close out 0", "pulse in 700", "open out 0", "close out 0"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("commands (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}, r.lines("env"),
+		cmp.Transformer("set", func(s []string) map[string]bool {
+			m := map[string]bool{}
+			for _, e := range s {
+				m[e] = true
+			}
+			return m
+		})); d != "" {
+		t.Errorf("environment (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"/"}, r.lines("pwd")); d != "" {
+		t.Errorf("directory (-want +got):\n%s", d)
+	}
+	if n := testutil.ToFloat64(r.metrics.pulses.WithLabelValues("in")); n != 1 {
+		t.Errorf("pulses: got %v, want 1", n)
+	}
+}
+
+func TestHangingProgramBlocksNoLongerThanItsLimit(t *testing.T) {
+	r := newRelay(t, 300*time.Millisecond, "[ $action = close ] || { echo waiting for relay; trap '' TERM INT HUP; sleep 60; sleep 60; }")
+	for _, tt := range []struct {
+		name string
+		do   func() error
+		max  time.Duration
+	}{
+		{"pulse", func() error { return r.Pulse(t.Context(), "in", 100*time.Millisecond) }, time.Second},
+		{"open", func() error { return r.HoldOpen(t.Context(), "out") }, time.Second},
+	} {
+		began := time.Now()
+		err := tt.do()
+		if took := time.Since(began); took > tt.max {
+			t.Errorf("%s took %s, want less than %s", tt.name, took, tt.max)
+		}
+		for _, want := range []string{"barrier: " + tt.name, "time limit", `"waiting for relay"`} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want it to contain %q", tt.name, err, want)
+			}
+		}
+	}
+	if n := testutil.ToFloat64(r.metrics.errors.WithLabelValues("in")); n != 1 {
+		t.Errorf("errors: got %v, want 1", n)
+	}
+}
+
+func TestFailedPulseIsFollowedByClose(t *testing.T) {
+	r := newRelay(t, time.Second, "[ $action = close ] || { echo relay off >&2; exit 3; }")
+	err := r.Pulse(t.Context(), "in", time.Millisecond)
+	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), `"relay off"`) {
+		t.Errorf("got %v, want the exit status and the last line", err)
+	}
+	r.await(t, 2)
+	if d := cmp.Diff([]string{"pulse in 1", "close in 0"}, r.lines("journal")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestMissingProgramIsNamed(t *testing.T) {
+	r := newRelay(t, 0, "")
+	r.config.Program = filepath.Join(r.dir, "gone")
+	err := r.Pulse(t.Context(), "in", time.Second)
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), r.config.Program) {
+		t.Errorf("got %v, want not-exist and the path", err)
+	}
+}
+
+func TestProgramsChildrenDieWithIt(t *testing.T) {
+	r := newRelay(t, time.Second, "sleep 300 & echo $! >$dir/sleeper; [ $ms = 1 ] && exit 0; wait")
+	for _, d := range []time.Duration{time.Millisecond, 2 * time.Millisecond} { // ends by itself; is killed
+		if err := r.Pulse(t.Context(), "in", d); (err != nil) != (d > time.Millisecond) {
+			t.Errorf("pulse %s: got %v", d, err)
+		}
+		pid, err := strconv.Atoi(r.lines("sleeper")[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !awaitDead(pid) {
+			t.Errorf("pulse %s: sleeper %d lives on", d, pid)
+		}
+	}
+}
+
+func TestChildThatLeftTheGroupDoesNotBlock(t *testing.T) {
+	if _, err := exec.LookPath("setsid"); err != nil {
+		t.Skip("apt install util-linux")
+	}
+	r := newRelay(t, 3*time.Second, "setsid sh -c 'echo $$ >'$dir/escaped'; exec sleep 300' & while ! [ -s $dir/escaped ]; do sleep 0.01; done")
+	began := time.Now()
+	err := r.Pulse(t.Context(), "in", time.Millisecond)
+	if took := time.Since(began); err != nil || took > 2*time.Second {
+		t.Errorf("got %v after %s, want done at once", err, took)
+	}
+	pid, err := strconv.Atoi(r.lines("escaped")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+}
+
+func TestOutputIsBoundedAndLoggedAtDebug(t *testing.T) {
+	r := newRelay(t, 3*time.Second, "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo the last line; [ $action = close ]")
+	err := r.Pulse(t.Context(), "in", time.Millisecond)
+	if err == nil || !strings.HasSuffix(err.Error(), `saying "the last line"`) {
+		t.Errorf("got %v, want the last line of its output", err)
+	}
+	r.lanes["in"].turn <- struct{}{} // after the close
+	<-r.lanes["in"].turn
+	if log := r.log.String(); !strings.Contains(log, "the last line") || !strings.Contains(log, `"level":"DEBUG"`) || len(log) > 2*(maxTail+500) {
+		t.Errorf("log of %d bytes: %.300s, want the output's end at debug level", len(log), log)
+	}
+}
+
+func TestCommandsOfALaneRunOneAtATimeAndLanesDoNotWait(t *testing.T) {
+	r := newRelay(t, 4*time.Second, "[ $lane = in ] || { while [ -e $dir/block ]; do sleep 0.01; done; exit 0; }; mkdir $dir/busy || exit 1; sleep 0.02; rmdir $dir/busy")
+	block := filepath.Join(r.dir, "block")
+	if err := os.WriteFile(block, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := make(chan error, 1)
+	go func() { out <- r.Pulse(t.Context(), "out", time.Second) }()
+	r.await(t, 1)
+	in := make(chan error, 8)
+	for range cap(in) {
+		go func() { in <- r.Pulse(t.Context(), "in", time.Millisecond) }()
+	}
+	for range cap(in) {
+		if err := <-in; err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case err := <-out:
+		t.Errorf("out: got %v before it could end", err)
+	default:
+	}
+	os.Remove(block)
+	if err := <-out; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTurnThatDoesNotComeInTime(t *testing.T) {
+	r := newRelay(t, 100*time.Millisecond, "sleep 0.5")
+	first := make(chan error, 1)
+	go func() { first <- r.Pulse(t.Context(), "in", time.Second) }()
+	r.await(t, 1)
+	if err := r.Pulse(t.Context(), "in", time.Second); !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v, want ErrBusy", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Pulse(ctx, "in", time.Second); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEmergencyDoesNotWaitForAHangingProgram(t *testing.T) {
+	r := newRelay(t, 4*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
+	pulses := make(chan error, 3)
+	for range cap(pulses) {
+		go func() { pulses <- r.Pulse(t.Context(), "in", time.Second) }()
+	}
+	r.await(t, 1)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel() // the page that reported it is gone
+	began := time.Now()
+	if err := r.HoldOpen(gone, "in"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 500*time.Millisecond {
+		t.Errorf("open after %s, want within 0.5 s", took)
+	}
+	for range cap(pulses) {
+		if err := <-pulses; err != nil {
+			t.Errorf("pulse that gave way: %v, want nil", err)
+		}
+	}
+	for i, got := range r.lines("journal") {
+		if want := map[bool]string{true: "pulse in 1000", false: "open in 0"}[i == 0]; got != want {
+			t.Errorf("command %d: got %q, want %q", i, got, want)
+		}
+	}
+}
+
+func TestPulseOnAHeldLaneDoesNotCloseIt(t *testing.T) {
+	r := newRelay(t, time.Second, "")
+	ctx := t.Context()
+	if err := errors.Join(r.HoldOpen(ctx, "in"), r.Pulse(ctx, "in", time.Second), r.Pulse(ctx, "out", time.Second),
+		r.Release(ctx, "in"), r.Pulse(ctx, "in", time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"open in 0", "open in 0", "pulse out 1000", "close in 0", "pulse in 1000"}
+	if d := cmp.Diff(want, r.lines("journal")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestLaterCommandOfTheGuardWins(t *testing.T) {
+	r := newRelay(t, 4*time.Second, "[ $action = open ] && sleep 60; exit 0")
+	open := make(chan error, 1)
+	go func() { open <- r.HoldOpen(t.Context(), "in") }()
+	r.await(t, 1)
+	began := time.Now()
+	if err := errors.Join(r.Release(t.Context(), "in"), <-open); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("closed after %s, want at once", took)
+	}
+	if d := cmp.Diff([]string{"open in 0", "close in 0"}, r.lines("journal")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestSameCommandAgainDoesNotCutTheFirstShort(t *testing.T) {
+	r := newRelay(t, 4*time.Second, "sleep 0.2; echo >>$dir/ended")
+	errs := make(chan error, 2)
+	for range cap(errs) {
+		go func() { errs <- r.HoldOpen(t.Context(), "in") }()
+	}
+	if err := errors.Join(<-errs, <-errs); err != nil {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(filepath.Join(r.dir, "ended")); len(b) != 2 {
+		t.Errorf("%d programs ended, want 2", len(b))
+	}
+}
+
+func TestCloseClosesEveryLaneAndNothingOpensAfterIt(t *testing.T) {
+	r := newRelay(t, 2*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
+	if err := r.HoldOpen(t.Context(), "out"); err != nil {
+		t.Fatal(err)
+	}
+	pulses := make(chan error, 2)
+	for range cap(pulses) {
+		go func() { pulses <- r.Pulse(t.Context(), "in", time.Second) }()
+	}
+	r.await(t, 2)
+	began := time.Now()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("closed after %s, want at once", took)
+	}
+	var stopped int
+	for range cap(pulses) {
+		if err := <-pulses; errors.Is(err, ErrClosed) {
+			stopped++
+		}
+	}
+	if stopped != 1 { // one ran and was cut short, one waited
+		t.Errorf("%d pulses were refused, want 1", stopped)
+	}
+	for _, err := range []error{r.Pulse(t.Context(), "in", time.Second), r.HoldOpen(t.Context(), "in")} {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("got %v, want ErrClosed", err)
+		}
+	}
+	journal := r.lines("journal")
+	last := map[string]string{}
+	for _, l := range journal {
+		action, rest, _ := strings.Cut(l, " ")
+		last[strings.Fields(rest)[0]] = action
+	}
+	if d := cmp.Diff(map[string]string{"in": "close", "out": "close"}, last); d != "" {
+		t.Errorf("last command of each lane (-want +got):\n%s\n%q", d, journal)
+	}
+}
+
+// A relay whose driver hangs in the kernel leaves a process that no signal ends.
+func TestProgramThatCannotBeKilled(t *testing.T) {
+	r := newRelay(t, 200*time.Millisecond, "[ $action = pulse ] && sleep 60; exit 0")
+	r.kill = func(int) error { return nil }
+	began := time.Now()
+	err := r.Pulse(t.Context(), "in", time.Millisecond)
+	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "cannot be killed") || took > 2*time.Second {
+		t.Errorf("got %v after %s, want an error that says so within 2 s", err, took)
+	}
+	r.await(t, 2) // the close
+	if err := r.Pulse(t.Context(), "in", time.Millisecond); !errors.Is(err, errUndead) {
+		t.Errorf("got %v, want errUndead, so that such processes do not pile up", err)
+	}
+	if err := r.HoldOpen(t.Context(), "in"); err != nil {
+		t.Errorf("emergency: %v, want that it is tried all the same", err)
+	}
+	pid, err := strconv.Atoi(r.lines("pids")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	killGroup(pid)
+	awaitTrue(t, "the program to be gone", func() bool {
+		r.lanes["in"].mu.Lock()
+		defer r.lanes["in"].mu.Unlock()
+		return r.lanes["in"].undead == 0
+	})
+}
+
+func TestBadCommands(t *testing.T) {
+	r := newRelay(t, time.Second, "")
+	for _, d := range []time.Duration{0, -time.Second, time.Microsecond, time.Hour} {
+		if err := r.Pulse(t.Context(), "in", d); err == nil || !strings.Contains(err.Error(), d.String()) {
+			t.Errorf("pulse %s: got %v, want an error that names it", d, err)
+		}
+	}
+	if err := r.HoldOpen(t.Context(), "-x; reboot"); !errors.Is(err, ErrUnknownLane) {
+		t.Errorf("got %v, want ErrUnknownLane", err)
+	}
+	if got := r.lines("journal"); got[0] != "" {
+		t.Errorf("the program ran: %q", got)
+	}
+}
+
+func TestMetricsPassTheLinter(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	NewMetrics(reg, "in", "out")
+	problems, err := testutil.GatherAndLint(reg)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+	if n, err := testutil.GatherAndCount(reg); n != 4 || err != nil {
+		t.Errorf("got %d series and %v, want a zero for each lane", n, err)
+	}
+}
+
+func FuzzTail(f *testing.F) {
+	f.Add([]byte("a\nb\n\n"), 3)
+	f.Add(bytes.Repeat([]byte("夜"), 2000), 1000)
+	f.Add([]byte{0xff, 0xfe, '\n', 0}, 1)
+	f.Fuzz(func(t *testing.T, in []byte, chunk int) {
+		chunk = max(1, chunk%5000)
+		var out tail
+		if n, err := io.CopyBuffer(struct{ io.Writer }{&out}, struct{ io.Reader }{bytes.NewReader(in)}, make([]byte, chunk)); n != int64(len(in)) || err != nil {
+			t.Fatalf("wrote %d, %v, want %d", n, err, len(in))
+		}
+		if want := in[max(0, len(in)-maxTail):]; !bytes.Equal(out.b, want) {
+			t.Errorf("got %q, want %q", out.b, want)
+		}
+		if line := out.lastLine(); len(line) > maxLine || strings.Contains(line, "\n") || strings.ToValidUTF8(line, "") != line {
+			t.Errorf("last line %q", line)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package barrier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// reapTime is how long a killed program may take to be gone. More means that it waits in the kernel for a device.
+	reapTime = 200 * time.Millisecond
+	// pipeTime is how long to wait for output once the program is gone. Only a child that left the process group
+	// still has the pipe then.
+	pipeTime = 100 * time.Millisecond
+	maxTail  = 1024 // bytes of output kept
+	maxLine  = 200  // bytes of output in an error's text
+)
+
+var (
+	// errFailed is in every error after which the relay may have been left on.
+	errFailed = errors.New("the barrier program failed")
+	errUndead = errors.New("an earlier barrier program was killed and is still not gone: it waits for its device; unplug the relay and plug it in again")
+)
+
+// run starts the program and waits until it and its process group are gone: at its end, at the deadline, or when ctx
+// ends (then the error is ctx's cause).
+func (b *Barrier) run(ctx context.Context, l *lane, action string, d time.Duration, deadline time.Time) error {
+	ctx, cancel := context.WithDeadlineCause(ctx, deadline, fmt.Errorf("%w: not done within the time limit, killed", errFailed))
+	defer cancel()
+
+	var out tail
+	ms := strconv.FormatInt(d.Milliseconds(), 10)
+	cmd := exec.Command(b.config.Program, append(b.config.Args[:len(b.config.Args):len(b.config.Args)], action, l.name, ms)...)
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = &out, &out // one pipe, one goroutine: exec sees that they are the same
+	cmd.WaitDelay = pipeTime
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the barrier program: %w", err)
+	}
+	pid := cmd.Process.Pid
+
+	// The group is killed before the program is reaped: until then nobody else can get its number.
+	ended := make(chan struct{})
+	go func() {
+		for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		}
+		close(ended)
+	}()
+	var cause error
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		cause = context.Cause(ctx)
+	}
+	b.kill(pid)
+
+	gone := make(chan error, 1)
+	l.mu.Lock()
+	l.undead++
+	l.mu.Unlock()
+	go func() {
+		<-ended
+		err := cmd.Wait()
+		l.mu.Lock()
+		l.undead--
+		l.mu.Unlock()
+		gone <- err
+	}()
+	late := time.NewTimer(reapTime + pipeTime)
+	defer late.Stop()
+	var err error
+	select {
+	case err = <-gone:
+	case <-late.C:
+		if cause == errOvertaken {
+			return cause
+		}
+		return fmt.Errorf("%w and cannot be killed: it waits for its device", errFailed)
+	}
+
+	b.log.Debug("barrier program ended", "lane", l.name, "action", action, "took", time.Since(began),
+		"status", cmd.ProcessState.String(), "output", out.String())
+	switch {
+	case cause != nil:
+		err = cause
+	case errors.Is(err, exec.ErrWaitDelay):
+		return nil // it ended well; a stranger held its output
+	case err != nil:
+		err = fmt.Errorf("%w: %w", errFailed, err)
+	}
+	if line := out.lastLine(); err != nil && !errors.Is(err, errOvertaken) && line != "" {
+		err = fmt.Errorf("%w, saying %q", err, line)
+	}
+	return err
+}
+
+// killGroup ends every process of the group.
+func killGroup(pgid int) error { return syscall.Kill(-pgid, syscall.SIGKILL) }
+
+// tail keeps the last bytes written to it. It never fails, so that a talkative program does not die of a full pipe.
+type tail struct{ b []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	n := len(p)
+	p = p[max(0, n-maxTail):]
+	drop := max(0, len(t.b)+len(p)-maxTail)
+	t.b = append(t.b[:copy(t.b, t.b[drop:])], p...)
+	return n, nil
+}
+
+func (t *tail) String() string { return strings.ToValidUTF8(string(t.b), "\uFFFD") }
+
+// lastLine is the end of the last line that is not blank.
+func (t *tail) lastLine() string {
+	b := bytes.TrimSpace(t.b)
+	b = b[bytes.LastIndexByte(b, '\n')+1:]
+	b = b[max(0, len(b)-maxLine):]
+	return strings.TrimSpace(strings.ToValidUTF8(string(b), ""))
+}
