@@ -1,0 +1,238 @@
+package ledger
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strconv"
+	"sync"
+
+	"modernc.org/sqlite"
+)
+
+// schema of format 1. Entries are only ever added: the triggers refuse the rest even to someone at the sqlite3 prompt,
+// until that someone drops them.
+const schema = `
+CREATE TABLE meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE entry(seq INTEGER NOT NULL PRIMARY KEY, ts INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+CREATE TABLE segment(first INTEGER NOT NULL PRIMARY KEY, day TEXT NOT NULL) STRICT;
+CREATE TABLE personal(seq INTEGER NOT NULL, field TEXT NOT NULL, salt BLOB, value TEXT, hash BLOB NOT NULL, PRIMARY KEY(seq, field)) STRICT, WITHOUT ROWID;
+CREATE TRIGGER entry_gapless BEFORE INSERT ON entry WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entry)
+	BEGIN SELECT raise(ABORT, 'entry: seq must be the next one'); END;
+CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 'entry: nothing is ever changed'); END;
+CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry BEGIN SELECT raise(ABORT, 'entry: nothing is ever removed'); END;
+CREATE TRIGGER segment_no_update BEFORE UPDATE ON segment BEGIN SELECT raise(ABORT, 'segment: nothing is ever changed'); END;
+CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment BEGIN SELECT raise(ABORT, 'segment: nothing is ever removed'); END;
+CREATE TRIGGER meta_no_update BEFORE UPDATE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever changed'); END;
+CREATE TRIGGER meta_no_delete BEFORE DELETE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever removed'); END;
+`
+
+// pragmas are set in the DSN and read back, because SQLite accepts a misspelt one in silence.
+var pragmas = []struct{ name, want string }{
+	{"journal_mode", "wal"}, {"synchronous", "2"}, {"auto_vacuum", "2"}, {"secure_delete", "1"}, {"recursive_triggers", "1"},
+	{"trusted_schema", "0"}, {"cell_size_check", "1"}, {"wal_autocheckpoint", "0"}, {"foreign_keys", "0"},
+}
+
+func writerDSN(path string) string {
+	q := "_txlock=immediate&_busy_timeout=5000&_auto_vacuum=INCREMENTAL&_journal_mode=WAL&_synchronous=FULL&_defensive=1&_dqs=0&_error_rc=1"
+	for _, p := range []string{"secure_delete(ON)", "recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)", "wal_autocheckpoint(0)"} {
+		q += "&_pragma=" + url.QueryEscape(p)
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q
+}
+
+func readerDSN(path string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=ro&_busy_timeout=5000&_defensive=1&_dqs=0&_error_rc=1&_pragma=query_only(1)&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)"
+}
+
+// conn is one raw driver connection: database/sql would add half again to the time of a commit (measured),
+// and its pool could open a second writer.
+type conn struct {
+	driver.Conn
+	stmts []driver.Stmt
+}
+
+// ofd makes SQLite's locks belong to its descriptors: otherwise closing the file anywhere in the process drops them all.
+var ofd = sync.OnceValue(func() error { _, err := sqlite.OFDLocking(true); return err })
+
+func connect(dsn string) (*conn, error) {
+	if err := ofd(); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) && !errors.Is(err, sqlite.ErrOFDLockingTooLate) {
+		return nil, err
+	}
+	cn, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	dc, err := cn.Connect(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: dc}, nil
+}
+
+func named(args []any) []driver.NamedValue {
+	nv := make([]driver.NamedValue, len(args))
+	for i, a := range args {
+		nv[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+	}
+	return nv
+}
+
+func (c *conn) exec(q string, args ...any) error {
+	_, err := c.Conn.(driver.ExecerContext).ExecContext(context.Background(), q, named(args))
+	return err
+}
+
+func (c *conn) prepare(q string) (driver.Stmt, error) {
+	st, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(context.Background(), q)
+	if err == nil {
+		c.stmts = append(c.stmts, st)
+	}
+	return st, err
+}
+
+// Close finalizes the statements first: SQLite would keep a connection with open ones alive, and its lock with it.
+func (c *conn) Close() error {
+	var errs []error
+	for _, st := range c.stmts {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(append(errs, c.Conn.Close())...)
+}
+
+// query calls row for each result row; the values are valid until row returns.
+func (c *conn) query(row func([]driver.Value) error, q string, args ...any) (err error) {
+	rows, err := c.Conn.(driver.QueryerContext).QueryContext(context.Background(), q, named(args))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }() // an open Rows would keep the WAL growing
+	vals := make([]driver.Value, len(rows.Columns()))
+	for {
+		switch err := rows.Next(vals); err {
+		case nil:
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+		if err := row(vals); err != nil {
+			return err
+		}
+	}
+}
+
+// one reads the first value of the first row as text; no row reads as "".
+func (c *conn) one(q string, args ...any) (s string, err error) {
+	err = c.query(func(v []driver.Value) error { s = text(v[0]); return nil }, q, args...)
+	return s, err
+}
+
+func (c *conn) number(q string, args ...any) (n int64, err error) {
+	err = c.query(func(v []driver.Value) error { n, _ = v[0].(int64); return nil }, q, args...)
+	return n, err
+}
+
+func text(v driver.Value) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	}
+	return ""
+}
+
+func run(st driver.Stmt, args ...driver.Value) error {
+	var nv [5]driver.NamedValue
+	for i, a := range args {
+		nv[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+	}
+	_, err := st.(driver.StmtExecContext).ExecContext(context.Background(), nv[:len(args)])
+	return err
+}
+
+// Meta is what a ledger says about itself, fixed at its creation.
+type Meta struct {
+	Format   int
+	Gate     string // name for people
+	Origin   string // name in tree heads
+	TimeZone string // IANA; a day is a day there
+	Epoch    int    // 1; a restored box starts the next one
+}
+
+func (c *conn) meta() (Meta, error) {
+	m := map[string]string{}
+	err := c.query(func(v []driver.Value) error { m[text(v[0])] = text(v[1]); return nil }, "SELECT key, value FROM meta")
+	if err != nil {
+		return Meta{}, err
+	}
+	format, err1 := strconv.Atoi(m["format"])
+	epoch, err2 := strconv.Atoi(m["epoch"])
+	if errors.Join(err1, err2) != nil {
+		return Meta{}, fmt.Errorf("format %q, epoch %q: not a gated ledger", m["format"], m["epoch"])
+	}
+	if format != 1 {
+		return Meta{}, fmt.Errorf("format %d, this gated knows 1: use the gated that wrote it, or a newer one", format)
+	}
+	return Meta{Format: format, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch}, nil
+}
+
+// openWriter opens or creates the database and reads every pragma back.
+func openWriter(path string, m Meta) (*conn, error) {
+	// SQLite would create the file with the umask's mode; WAL and SHM take the mode of the database.
+	switch f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); {
+	case err == nil:
+		f.Close()
+	case !errors.Is(err, os.ErrExist):
+		return nil, err
+	}
+	c, err := connect(writerDSN(path))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.setUp(m); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *conn) setUp(m Meta) error {
+	for _, p := range pragmas {
+		got, err := c.one("PRAGMA " + p.name)
+		if err != nil {
+			return fmt.Errorf("read pragma %s: %w", p.name, err)
+		}
+		if got != p.want {
+			return fmt.Errorf("pragma %s is %s, want %s: this is not a ledger that gated created", p.name, got, p.want)
+		}
+	}
+	n, err := c.number("SELECT count(*) FROM sqlite_schema")
+	if err != nil || n > 0 {
+		return err
+	}
+	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err = c.exec(schema)
+	for _, kv := range [][2]string{{"format", "1"}, {"gate", m.Gate}, {"origin", m.Origin}, {"time_zone", m.TimeZone}, {"epoch", "1"}} {
+		if err == nil {
+			err = c.exec("INSERT INTO meta VALUES(?, ?)", kv[0], kv[1])
+		}
+	}
+	if err == nil {
+		err = c.exec("COMMIT")
+	}
+	if err != nil {
+		c.exec("ROLLBACK")
+		return fmt.Errorf("create the ledger: %w", err)
+	}
+	return nil
+}

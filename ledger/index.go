@@ -1,0 +1,170 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"time"
+)
+
+// indexEvery is how far the index may fall behind: what a crash leaves out is caught up from the ledger.
+const indexEvery = time.Second
+
+// indexVersion changes whenever what is kept in the index does; an older index is thrown away and rebuilt.
+const indexVersion = "1"
+
+const indexSchema = `
+CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS passage(id TEXT NOT NULL PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL,
+	lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL, credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS passage_day ON passage(day, first);
+CREATE INDEX IF NOT EXISTS passage_verdict ON passage(verdict, day);
+`
+
+// index keeps search and the state in a file that may be lost at any time: everything in it comes from the ledger.
+// Only the writer goroutine uses it.
+type index struct {
+	path    string
+	log     *slog.Logger
+	c       *conn // nil: the index cannot be used; the gate works without it
+	pending map[string]Passage
+	dirty   bool
+}
+
+func openIndex(path string, log *slog.Logger) *index {
+	x := &index{path: path, log: log, pending: map[string]Passage{}}
+	if err := x.open(); err != nil {
+		x.reset(err)
+	}
+	return x
+}
+
+func (x *index) open() error {
+	if f, err := os.OpenFile(x.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		f.Close()
+	}
+	c, err := connect("file:" + (&url.URL{Path: x.path}).EscapedPath() + "?_txlock=immediate&_busy_timeout=5000&_journal_mode=WAL&_synchronous=NORMAL&_dqs=0&_pragma=secure_delete(ON)&_pragma=trusted_schema(0)")
+	if err != nil {
+		return err
+	}
+	v := ""
+	if err = c.exec(indexSchema); err == nil {
+		v, err = c.one("SELECT value FROM meta WHERE key = 'version'")
+	}
+	if err == nil && v == "" {
+		err = c.exec("INSERT INTO meta VALUES('version', ?)", indexVersion)
+	} else if err == nil && v != indexVersion {
+		err = fmt.Errorf("version %s, this gated keeps %s", v, indexVersion)
+	}
+	if err != nil {
+		c.Close()
+		return err
+	}
+	x.c = c
+	return nil
+}
+
+// reset throws the file away and begins a new one; where even that fails the gate goes on without an index.
+func (x *index) reset(why error) {
+	x.log.Warn("the index is rebuilt from the ledger", "path", x.path, "cause", why)
+	x.remove()
+	if err := x.open(); err != nil {
+		x.log.Warn("no index: passages are recorded all the same, the next start takes longer", "path", x.path, "cause", err)
+	}
+}
+
+// load returns the state as the index kept it, if it was built from this very ledger.
+func (x *index) load(ledger *conn) *State {
+	if x.c == nil {
+		return nil
+	}
+	s := newState()
+	raw, err := x.c.one("SELECT value FROM meta WHERE key = 'state'")
+	if err != nil {
+		x.reset(err)
+		return nil
+	}
+	if raw == "" {
+		return nil
+	}
+	err = json.Unmarshal([]byte(raw), s)
+	if err == nil {
+		var want, record string
+		if want, err = x.c.one("SELECT value FROM meta WHERE key = 'last'"); err == nil {
+			if record, err = ledger.one("SELECT record FROM entry WHERE seq = ?", s.Size); err == nil && hash(record) != want {
+				err = fmt.Errorf("it ends with another entry %d than the ledger has", s.Size)
+			}
+		}
+	}
+	if err != nil {
+		x.reset(err)
+		return nil
+	}
+	return s
+}
+
+func hash(record string) string {
+	sum := sha256.Sum256([]byte(record))
+	return hex.EncodeToString(sum[:])
+}
+
+// flushIndex brings the index up to the state. Its errors cost a rebuild, never a passage.
+func (l *Ledger) flushIndex() {
+	x := l.index
+	if !x.dirty || x.c == nil {
+		clear(x.pending)
+		return
+	}
+	l.mu.Lock()
+	state, err := json.Marshal(l.state)
+	l.mu.Unlock()
+	if err == nil {
+		err = x.write(state, hex.EncodeToString(l.last[:]))
+	}
+	if err != nil { // the next start finds no index and builds it anew
+		x.log.Warn("the index cannot be written: passages are recorded all the same, the next start takes longer", "path", x.path, "cause", err)
+		x.remove()
+	}
+	x.dirty = false
+	clear(x.pending)
+}
+
+func (x *index) write(state []byte, last string) error {
+	if err := x.c.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	for _, p := range x.pending {
+		if err := x.c.exec(`INSERT INTO passage VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET
+			last = excluded.last, class = excluded.class, credential = excluded.credential, verdict = excluded.verdict, reason = excluded.reason, by = excluded.by`,
+			p.ID, p.First, p.Last, p.Day, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By); err != nil {
+			x.c.exec("ROLLBACK")
+			return err
+		}
+	}
+	err := x.c.exec("INSERT INTO meta VALUES('state', ?), ('last', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", string(state), last)
+	if err == nil {
+		err = x.c.exec("COMMIT")
+	}
+	if err != nil {
+		x.c.exec("ROLLBACK")
+	}
+	return err
+}
+
+func (x *index) remove() {
+	x.close()
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		os.Remove(x.path + suffix)
+	}
+}
+
+func (x *index) close() {
+	if x.c != nil {
+		x.c.Close()
+		x.c = nil
+	}
+}

@@ -1,0 +1,535 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Errors that callers decide by.
+var (
+	// ErrFault: the ledger cannot be used now. Whether the events of this very call are kept is unknown
+	// until it works again; then the first entry says so.
+	ErrFault = errors.New("ledger-fault")
+	// ErrBusy: more is queued than the disk takes; nothing of this call was recorded.
+	ErrBusy = errors.New("the ledger is busy: its queue is full")
+	// ErrClosed: the ledger was closed; nothing of this call was recorded.
+	ErrClosed = errors.New("the ledger is closed")
+)
+
+const (
+	maxBatch        = 256 // events in one transaction
+	maxQueue        = 256 // calls of Append that may wait
+	checkpointEvery = 200 // events between two WAL checkpoints: keeps the WAL at 2 MB and p99.9 near 3 ms
+	tail            = 256 // entries that are read back whenever the ledger is opened
+)
+
+// Options are what Open needs to know.
+type Options struct {
+	Dir      string // state directory; it exists
+	Gate     string // name of the gate, used at creation
+	Origin   string
+	TimeZone string // IANA name, used at creation; later the ledger's own counts
+	Now      func() Stamp
+	Log      *slog.Logger
+	Registry prometheus.Registerer // may be nil
+	// OnChange is called after the ledger fell into fault (fault set) and after it works again (nil).
+	OnChange func(*Fault)
+}
+
+// Fault says why the ledger cannot be used.
+type Fault struct {
+	Since   time.Time
+	Cause   string // in words, for the log and the maintainer
+	Unknown int    // events whose commit failed, so that it is unknown whether they are kept
+}
+
+// Ledger is the one writer of a state directory's ledger. The caller holds the directory's lock.
+type Ledger struct {
+	opt   Options
+	path  string
+	zone  *time.Location
+	queue chan request
+	quit  chan struct{} // closed by Close: no more requests
+	done  chan struct{} // closed when the writer has ended
+	fault atomic.Pointer[Fault]
+	index *index
+	close sync.Once
+
+	mu    sync.Mutex // guards state
+	state *State
+
+	m metrics
+
+	// The rest belongs to the writer goroutine.
+	c        *conn
+	insert   driver.Stmt
+	personal driver.Stmt
+	segment  driver.Stmt
+	begin    driver.Stmt
+	commit   driver.Stmt
+	size     int64    // seq of the newest entry known to be durable
+	last     [32]byte // SHA-256 of its record
+	day      string   // of its segment
+	unknown  [][]byte // records of a commit that failed
+	since    int      // events since the last checkpoint
+}
+
+type request struct {
+	events []Event
+	answer chan answer
+}
+
+type answer struct {
+	entries []Entry
+	err     error
+}
+
+// Open opens or creates the ledger in opt.Dir. A ledger that cannot be used (I/O error, disk full, damage)
+// is not an error here: it is in fault, says why, and tries again until it works or is closed.
+func Open(opt Options) (*Ledger, error) {
+	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan request, maxQueue),
+		quit: make(chan struct{}), done: make(chan struct{}), state: newState(), m: newMetrics(opt.Registry)}
+	zone, err := time.LoadLocation(opt.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %q: %w", opt.TimeZone, err)
+	}
+	l.zone = zone
+	if st, err := os.Stat(opt.Dir); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	} else if !st.IsDir() {
+		return nil, fmt.Errorf("state directory %s is not a directory", opt.Dir)
+	}
+	l.index = openIndex(filepath.Join(opt.Dir, "index.db"), opt.Log)
+	if err := l.openFile(); err != nil {
+		l.fail(err, nil)
+	}
+	go l.write()
+	return l, nil
+}
+
+// Append records the events in order, together, and returns once they would survive a power cut.
+// It does not take the caller's deadline: a write that is given up half-way has most often happened.
+func (l *Ledger) Append(events ...Event) ([]Entry, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	if len(events) > maxBatch {
+		return nil, fmt.Errorf("%d events at once: at most %d", len(events), maxBatch)
+	}
+	for i := range events {
+		if err := events[i].check(); err != nil {
+			return nil, fmt.Errorf("event %s cannot be recorded: %w", events[i].Kind, err)
+		}
+	}
+	if f := l.fault.Load(); f != nil {
+		return nil, fmt.Errorf("%w: %s", ErrFault, f.Cause)
+	}
+	start := time.Now()
+	req := request{events, make(chan answer, 1)}
+	select {
+	case <-l.quit:
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case l.queue <- req:
+	case <-l.quit:
+		return nil, ErrClosed
+	default:
+		return nil, ErrBusy
+	}
+	select {
+	case a := <-req.answer:
+		if a.err == nil {
+			l.m.append.Observe(time.Since(start).Seconds())
+		}
+		return a.entries, a.err
+	case <-l.done:
+		select { // the writer answers what it took before it ends
+		case a := <-req.answer:
+			return a.entries, a.err
+		default:
+			return nil, ErrClosed
+		}
+	}
+}
+
+// Fault returns why the ledger cannot be used, or nil.
+func (l *Ledger) Fault() *Fault { return l.fault.Load() }
+
+// Size is the number of entries.
+func (l *Ledger) Size() int64 { l.mu.Lock(); defer l.mu.Unlock(); return l.state.Size }
+
+// Zone is the gate's time zone.
+func (l *Ledger) Zone() *time.Location { return l.zone }
+
+// View calls f with what the entries add up to. f must not keep s nor call the ledger.
+func (l *Ledger) View(f func(s *State)) { l.mu.Lock(); defer l.mu.Unlock(); f(l.state) }
+
+// Close writes what is queued, checkpoints the WAL and ends the writer.
+func (l *Ledger) Close() error {
+	l.close.Do(func() { close(l.quit) })
+	<-l.done
+	return nil
+}
+
+// write is the one writer. It takes what is queued without waiting for more, commits it with one sync, and only then answers.
+func (l *Ledger) write() {
+	defer close(l.done)
+	defer l.shut()
+	flush := time.NewTicker(indexEvery)
+	defer flush.Stop()
+	wait := time.Duration(0)
+	for {
+		var retry <-chan time.Time
+		if l.fault.Load() != nil {
+			wait = min(max(2*wait, 250*time.Millisecond), 5*time.Second)
+			retry = time.After(wait)
+		} else {
+			wait = 0
+		}
+		select {
+		case req := <-l.queue:
+			l.serve(req)
+		case <-retry:
+			l.recover()
+		case <-flush.C:
+			l.flushIndex()
+		case <-l.quit:
+			for {
+				select {
+				case req := <-l.queue:
+					l.serve(req)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (l *Ledger) serve(req request) {
+	batch, n := []request{req}, len(req.events)
+drain:
+	for n < maxBatch {
+		select {
+		case more := <-l.queue:
+			batch, n = append(batch, more), n+len(more.events)
+		default:
+			break drain
+		}
+	}
+	var entries []Entry
+	var err error
+	if f := l.fault.Load(); f != nil {
+		err = fmt.Errorf("%w: %s", ErrFault, f.Cause)
+	} else if entries, err = l.put(batch); err != nil {
+		l.fail(err, entries)
+		err, entries = fmt.Errorf("%w: %w", ErrFault, err), nil
+	}
+	for _, r := range batch {
+		a := answer{err: err}
+		if err == nil {
+			a.entries, entries = entries[:len(r.events):len(r.events)], entries[len(r.events):]
+		}
+		r.answer <- a
+	}
+	if err == nil && l.since >= checkpointEvery {
+		if err := l.checkpoint("PASSIVE"); err != nil {
+			l.fail(fmt.Errorf("checkpoint: %w", err), nil)
+		}
+	}
+}
+
+// put writes the batch in one transaction. On an error the returned entries are those whose fate is unknown.
+func (l *Ledger) put(batch []request) ([]Entry, error) {
+	if err := run(l.begin); err != nil {
+		return nil, fmt.Errorf("begin: %w", err)
+	}
+	var entries []Entry
+	seq, day := l.size, l.day
+	for _, r := range batch {
+		for i := range r.events {
+			ev := &r.events[i]
+			seq++
+			rows, sum := commit(ev.Personal)
+			rec := ev.record(seq, l.zone, sum)
+			raw, err := rec.marshal()
+			if err != nil {
+				return entries, err
+			}
+			at := ev.Time.In(l.zone).Round(0).Truncate(time.Microsecond)
+			entries = append(entries, Entry{Record: *rec, At: at, Raw: raw, Personal: ev.Personal})
+			if err := run(l.insert, seq, at.UnixMicro(), string(raw)); err != nil {
+				return entries, fmt.Errorf("insert entry %d: %w", seq, err)
+			}
+			for i := range rows {
+				p := &rows[i]
+				if err := run(l.personal, seq, p.Name, p.salt[:], p.Value, p.hash[:]); err != nil {
+					return entries, fmt.Errorf("insert personal field of entry %d: %w", seq, err)
+				}
+			}
+			if d := at.Format(time.DateOnly); d != day {
+				day = d
+				if err := run(l.segment, seq, day); err != nil {
+					return entries, fmt.Errorf("insert segment: %w", err)
+				}
+			}
+		}
+	}
+	if err := run(l.commit); err != nil {
+		return entries, fmt.Errorf("commit: %w", err)
+	}
+	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
+	l.day = day
+	l.since += len(entries)
+	l.settle(entries)
+	return entries, nil
+}
+
+// settle takes durable entries into the state and hands them to the index.
+func (l *Ledger) settle(entries []Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	newest := &entries[len(entries)-1]
+	l.size, l.last = newest.Seq, sha256.Sum256(newest.Raw)
+	l.mu.Lock()
+	for i := range entries {
+		if p := l.state.apply(&entries[i]); p != nil {
+			l.index.pending[p.ID] = *p
+		}
+	}
+	l.mu.Unlock()
+	l.index.dirty = true
+	l.m.entries.Set(float64(l.size))
+}
+
+// fail puts the ledger into fault. What a failed commit has left behind is unknown: SQLite may have written it whole.
+// So the connection is given up, and the records are kept to be compared when the file is read again.
+func (l *Ledger) fail(cause error, unknown []Entry) {
+	if l.c != nil {
+		l.c.Close() // its error changes nothing: the file is read again before it is trusted
+		l.c = nil
+	}
+	for i := range unknown {
+		l.unknown = append(l.unknown, unknown[i].Raw)
+	}
+	f := &Fault{Since: l.opt.Now().Time, Cause: cause.Error(), Unknown: len(l.unknown)}
+	if old := l.fault.Load(); old != nil {
+		f.Since = old.Since
+	}
+	l.fault.Store(f)
+	l.m.fault.Set(1)
+	l.opt.Log.Error("ledger-fault: nothing is recorded and nothing opens but the emergency key; trying again", "cause", f.Cause, "path", l.path, "unknown", f.Unknown)
+	if l.opt.OnChange != nil {
+		l.opt.OnChange(f)
+	}
+}
+
+// recover tries to open and verify the ledger again, and makes the first entry say what happened meanwhile.
+func (l *Ledger) recover() {
+	old := l.fault.Load()
+	before, unknown := l.size, len(l.unknown)
+	if err := l.openFile(); err != nil {
+		if err.Error() != old.Cause { // log a cause once, not at every try
+			l.fail(err, nil)
+		}
+		return
+	}
+	l.unknown = nil // their fate is known now: catchUp took in those that are there
+	now := l.opt.Now()
+	found := l.size - before
+	if before == 0 && unknown == 0 {
+		found = 0 // the ledger had never been read: all of it was there before
+	}
+	ev := Event{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
+		"from": old.Since.In(l.zone).Format(timeFormat), "to": now.Time.In(l.zone).Format(timeFormat),
+		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}
+	entries, err := l.put([]request{{events: []Event{ev}}})
+	if err != nil {
+		l.fail(err, entries)
+		return
+	}
+	l.fault.Store(nil)
+	l.m.fault.Set(0)
+	l.opt.Log.Info("the ledger works again", "entries", l.size, "unknown", unknown, "kept", found)
+	if l.opt.OnChange != nil {
+		l.opt.OnChange(nil)
+	}
+}
+
+// openFile opens the database, checks that it is this ledger and that its newest entries are what they claim,
+// and brings the state up to date.
+func (l *Ledger) openFile() (err error) {
+	c, err := openWriter(l.path, Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone})
+	if err != nil {
+		return fmt.Errorf("open %s: %w", l.path, err)
+	}
+	defer func() {
+		if err != nil {
+			c.Close()
+		}
+	}()
+	m, err := c.meta()
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
+	zone, err := time.LoadLocation(m.TimeZone)
+	if err != nil {
+		return fmt.Errorf("%s: time zone %q: %w", l.path, m.TimeZone, err)
+	}
+	if m.TimeZone != l.opt.TimeZone {
+		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
+	}
+	if m.Origin != l.opt.Origin {
+		return fmt.Errorf("%s belongs to the gate %q, the settings name %q: correct gate.origin, or use another state directory", l.path, m.Origin, l.opt.Origin)
+	}
+	l.zone = zone
+	if err := verifyTail(c, zone, tail); err != nil {
+		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
+	}
+	if err := l.compare(c); err != nil {
+		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
+	}
+	if err := l.catchUp(c); err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
+	if l.day, err = c.one("SELECT day FROM segment ORDER BY first DESC LIMIT 1"); err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		st *driver.Stmt
+		q  string
+	}{
+		{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"},
+		{&l.insert, "INSERT INTO entry VALUES(?, ?, ?)"},
+		{&l.personal, "INSERT INTO personal VALUES(?, ?, ?, ?, ?)"},
+		{&l.segment, "INSERT INTO segment VALUES(?, ?)"},
+	} {
+		if *s.st, err = c.prepare(s.q); err != nil {
+			return err
+		}
+	}
+	l.c = c
+	return nil
+}
+
+// compare checks, after a fault, that what was durable before is still there and that what was unknown
+// is there as it was, whole, or not at all.
+func (l *Ledger) compare(c *conn) error {
+	if l.size == 0 {
+		return nil
+	}
+	raw, err := c.one("SELECT record FROM entry WHERE seq = ?", l.size)
+	if err != nil {
+		return err
+	}
+	if sha256.Sum256([]byte(raw)) != l.last {
+		return fmt.Errorf("entry %d was recorded before the fault and is not there any more", l.size)
+	}
+	more, err := c.number("SELECT count(*) FROM entry WHERE seq > ?", l.size)
+	if err != nil {
+		return err
+	}
+	if more != 0 && more != int64(len(l.unknown)) {
+		return fmt.Errorf("%d entries after %d, where the failed commit had %d: someone else has written", more, l.size, len(l.unknown))
+	}
+	i := 0
+	return c.query(func(v []driver.Value) error {
+		if text(v[1]) != string(l.unknown[i]) {
+			return fmt.Errorf("entry %d is not what the failed commit wrote: someone else has written", v[0])
+		}
+		i++
+		return nil
+	}, "SELECT seq, record FROM entry WHERE seq > ? ORDER BY seq", l.size)
+}
+
+// catchUp applies the entries that the state does not know yet: from the index when it fits, else from the first entry.
+func (l *Ledger) catchUp(c *conn) error {
+	l.mu.Lock()
+	size := l.state.Size
+	l.mu.Unlock()
+	if size == 0 {
+		if s := l.index.load(c); s != nil {
+			l.mu.Lock()
+			l.state, size = s, s.Size
+			l.mu.Unlock()
+		}
+	}
+	l.size = size
+	if size > 0 {
+		raw, err := c.one("SELECT record FROM entry WHERE seq = ?", size)
+		if err != nil {
+			return err
+		}
+		l.last = sha256.Sum256([]byte(raw))
+	}
+	var batch []Entry
+	err := scan(c, l.zone, size+1, 1<<62, true, func(e *Entry) error {
+		if batch = append(batch, *e); len(batch) == 1000 {
+			l.settle(batch)
+			l.flushIndex() // the pending passages of a whole rebuild would not fit a gate box
+			batch = batch[:0]
+		}
+		return nil
+	})
+	l.settle(batch)
+	l.m.entries.Set(float64(l.size))
+	return err
+}
+
+// checkpoint moves the WAL into the database. Its errors are silent on the commit path, so it is run and read here.
+func (l *Ledger) checkpoint(mode string) error {
+	l.since = 0
+	return l.c.query(func(v []driver.Value) error {
+		if busy, _ := v[0].(int64); busy != 0 {
+			l.opt.Log.Debug("WAL checkpoint left pages for later: a reader is busy")
+		}
+		return nil
+	}, "PRAGMA wal_checkpoint("+mode+")")
+}
+
+func (l *Ledger) shut() {
+	if l.c != nil {
+		if err := l.checkpoint("TRUNCATE"); err != nil {
+			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
+		}
+		if err := l.c.Close(); err != nil {
+			l.opt.Log.Error("close the ledger", "err", err)
+		}
+	}
+	l.flushIndex()
+	l.index.close()
+}
+
+// verifyTail reads the newest n entries and checks that they follow each other and are well formed.
+func verifyTail(c *conn, zone *time.Location, n int64) error {
+	size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
+	if err != nil {
+		return err
+	}
+	first := max(size-n+1, 1)
+	next := first
+	err = scan(c, zone, first, size, true, func(e *Entry) error {
+		if e.Seq != next {
+			return fmt.Errorf("entry %d is missing", next)
+		}
+		next++
+		return nil
+	})
+	if err == nil && next != size+1 {
+		err = fmt.Errorf("entry %d is missing", next)
+	}
+	return err
+}

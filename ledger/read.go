@@ -1,0 +1,268 @@
+package ledger
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// scan calls f for the entries from..to in order. Personal fields are read only where asked for.
+func scan(c *conn, zone *time.Location, from, to int64, personal bool, f func(*Entry) error) error {
+	fields := map[int64][]Field{}
+	const page = 500 // entries whose personal fields are held at a time
+	have := from - 1
+	return c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		ts, _ := v[1].(int64)
+		e, err := parse(seq, ts, []byte(text(v[2])), zone)
+		if err != nil {
+			return err
+		}
+		if personal {
+			if seq > have {
+				clear(fields)
+				have = seq + page
+				err := c.query(func(v []driver.Value) error {
+					at, _ := v[0].(int64)
+					fields[at] = append(fields[at], Field{text(v[1]), text(v[2])})
+					return nil
+				}, "SELECT seq, field, value FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq, field", seq, have)
+				if err != nil {
+					return fmt.Errorf("personal fields of entry %d: %w", seq, err)
+				}
+			}
+			e.Personal = fields[seq]
+		}
+		return f(&e)
+	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
+}
+
+// Reader reads a ledger, also while a daemon writes it. It never changes the file.
+type Reader struct {
+	c    *conn
+	Meta Meta
+	Zone *time.Location
+}
+
+// OpenReader opens the ledger of a state directory for reading.
+func OpenReader(dir string) (*Reader, error) {
+	path := filepath.Join(dir, "ledger.db")
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("no ledger in %s: %w: is this the state directory? name it with --state", dir, err)
+	}
+	c, err := connect(readerDSN(path))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	r := &Reader{c: c}
+	if r.Meta, err = c.meta(); err == nil {
+		r.Zone, err = time.LoadLocation(r.Meta.TimeZone)
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("read %s: %w: try it as the user who owns the state directory", path, err)
+	}
+	return r, nil
+}
+
+func (r *Reader) Close() error { return r.c.Close() }
+
+// Scan calls f for the entries from..to (inclusive) in order.
+func (r *Reader) Scan(from, to int64, personal bool, f func(*Entry) error) error {
+	return scan(r.c, r.Zone, from, to, personal, f)
+}
+
+// Size is the number of entries.
+func (r *Reader) Size() (int64, error) {
+	return r.c.number("SELECT coalesce(max(seq), 0) FROM entry")
+}
+
+// Verify reads the whole ledger: no gap, every record what its row says, every personal field what its record committed to,
+// every entry in the segment of its day. It returns the number of entries that hold.
+func (r *Reader) Verify() (int64, error) {
+	size, err := r.Size()
+	if err != nil {
+		return 0, err
+	}
+	segments, err := r.segments()
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	day := ""
+	err = r.Scan(1, size, false, func(e *Entry) error {
+		if e.Seq != n+1 {
+			return fmt.Errorf("entry %d is missing", n+1)
+		}
+		if len(segments) > 0 && segments[0].first == e.Seq {
+			day, segments = segments[0].day, segments[1:]
+		}
+		if got := e.At.Format(time.DateOnly); got != day {
+			return fmt.Errorf("entry %d is of %s and stands in the segment of %q", e.Seq, got, day)
+		}
+		n++
+		return nil
+	})
+	if err == nil && n != size {
+		err = fmt.Errorf("entry %d is missing", n+1)
+	}
+	if err == nil {
+		err = r.verifyPersonal()
+	}
+	return n, err
+}
+
+func (r *Reader) verifyPersonal() error {
+	var rows []personalRow
+	at := int64(0)
+	flush := func() error {
+		if at == 0 {
+			return nil
+		}
+		var e Entry
+		if err := r.Scan(at, at, false, func(x *Entry) error { e = *x; return nil }); err != nil {
+			return err
+		}
+		if e.Record.Personal != commitment(rows) {
+			return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", at)
+		}
+		rows = rows[:0]
+		return nil
+	}
+	err := r.c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		if seq != at {
+			if err := flush(); err != nil {
+				return err
+			}
+			at = seq
+		}
+		row := personalRow{Field: Field{text(v[1]), text(v[3])}}
+		copy(row.hash[:], text(v[4]))
+		if v[2] != nil { // an erased field keeps its hash only
+			copy(row.salt[:], text(v[2]))
+			if fieldHash(row.salt, row.Field) != row.hash {
+				return fmt.Errorf("entry %d: personal field %s is not what was recorded", seq, row.Name)
+			}
+		}
+		rows = append(rows, row)
+		return nil
+	}, "SELECT seq, field, salt, value, hash FROM personal ORDER BY seq, field")
+	return errors.Join(err, func() error {
+		if err != nil {
+			return nil
+		}
+		return flush()
+	}())
+}
+
+type segment struct {
+	first, last int64
+	day         string
+}
+
+func (r *Reader) segments() (all []segment, err error) {
+	err = r.c.query(func(v []driver.Value) error {
+		first, _ := v[0].(int64)
+		if n := len(all); n > 0 {
+			all[n-1].last = first - 1
+		}
+		all = append(all, segment{first, 1<<62 - 1, text(v[1])})
+		return nil
+	}, "SELECT first, day FROM segment ORDER BY first")
+	return all, err
+}
+
+// Day calls f for the entries recorded on a day (2006-01-02, in the gate's zone), in order.
+func (r *Reader) Day(day string, personal bool, f func(*Entry) error) error {
+	segments, err := r.segments()
+	if err != nil {
+		return err
+	}
+	for _, s := range segments { // a clock that was set back gives a day more than one
+		if s.day == day {
+			if err := r.Scan(s.first, s.last, personal, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Later is an entry of after the day that is about one of the day's passages or entries.
+type Later struct {
+	Seq  int64
+	Kind Kind
+	At   time.Time
+}
+
+// DayPassage is a passage whose first event is of the day, with what was said of it later.
+type DayPassage struct {
+	Passage
+	Entries []int64
+	Later   []Later
+}
+
+// Passages returns the day's passages in the order of their first events, each as its newest event left it,
+// wherever that stands. A passage begins with its check, or with its opening by the emergency key.
+func (r *Reader) Passages(day string) ([]*DayPassage, error) {
+	var list []*DayPassage
+	byID := map[string]*DayPassage{}
+	owed := map[string]bool{} // holds not decided, emergency openings of which nobody said who passed
+	add := func(p *DayPassage, e *Entry) {
+		p.take(e)
+		p.Entries = append(p.Entries, e.Seq)
+		switch {
+		case p.Verdict == "hold" || p.Emergency && e.Kind != Register:
+			owed[p.ID] = true
+		default:
+			delete(owed, p.ID)
+		}
+	}
+	segments, err := r.segments()
+	if err != nil {
+		return nil, err
+	}
+	var first, last int64
+	for _, s := range segments {
+		if s.day == day {
+			if last = s.last; first == 0 {
+				first = s.first
+			}
+		}
+	}
+	if first == 0 {
+		return nil, nil
+	}
+	err = r.Scan(first, 1<<62, false, func(e *Entry) error {
+		if e.Seq > last && len(owed) == 0 {
+			return errDone
+		}
+		if e.Passage == "" {
+			return nil
+		}
+		p, ofDay := byID[e.Passage], e.At.Format(time.DateOnly) == day
+		if p == nil {
+			if !ofDay || e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
+				return nil // it began on another day and counts there
+			}
+			p = &DayPassage{}
+			byID[e.Passage] = p
+			list = append(list, p)
+		}
+		add(p, e)
+		if !ofDay {
+			p.Later = append(p.Later, Later{e.Seq, e.Kind, e.At})
+		}
+		return nil
+	})
+	if errors.Is(err, errDone) {
+		err = nil
+	}
+	return list, err
+}
+
+var errDone = errors.New("done")

@@ -1,0 +1,237 @@
+// Package ledger keeps every event and proves that none was changed.
+package ledger
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Kind says what an event tells. The first six are of a passage, the others of the box.
+type Kind string
+
+const (
+	Check       Kind = "check"         // code read and verified, or document sighted (查码, 查证)
+	Query       Kind = "query"         // what the roster and the gate's state said, and the verdict so far (询问)
+	Register    Kind = "register"      // the verdict as it stood and who decided (登记)
+	Opening     Kind = "open"          // the barrier was told to open
+	CloseByHand Kind = "close-by-hand" // a guard ended an opening by the emergency key
+	Correction  Kind = "correction"    // names an older entry and says what is right
+
+	Start    Kind = "start"
+	Stop     Kind = "stop"
+	Outage   Kind = "outage" // a time in which nothing could be recorded
+	Scanner  Kind = "scanner"
+	Clock    Kind = "clock"
+	Level    Kind = "level"
+	Roster   Kind = "roster"
+	Policy   Kind = "policy"
+	Settings Kind = "settings"
+	SignOn   Kind = "signon"
+	Alive    Kind = "alive" // hourly: the box was watching
+)
+
+var kinds = []Kind{Check, Query, Register, Opening, CloseByHand, Correction,
+	Start, Stop, Outage, Scanner, Clock, Level, Roster, Policy, Settings, SignOn, Alive}
+
+// MaxRecord is the largest record in bytes: what a tlog-tiles entry bundle can hold.
+const MaxRecord = 65535
+
+// Stamp is the moment of an event as the box knew it.
+type Stamp struct {
+	Time    time.Time     // wall clock
+	Boot    string        // boot ID of the kernel
+	Mono    time.Duration // since boot, suspended time included (CLOCK_BOOTTIME)
+	Trusted bool          // whether Time was good enough to judge credentials by
+}
+
+// Field is one piece of personal data. It is kept beside the record, never in it.
+type Field struct{ Name, Value string }
+
+// Event is what a caller hands in. Empty fields are left out of the record.
+type Event struct {
+	Stamp
+	Kind       Kind
+	Passage    string // shared by the events of one attempt to pass
+	Lane       string
+	Direction  string // in or out
+	Class      string // of the subject
+	Credential string // kind of the code
+	Proof      string // signed, sighted or stated
+	Verdict    string // admit, refuse or hold
+	Reason     string
+	Rule       string
+	Policy     string            // hash of the policy in force
+	Roster     string            // version of the roster in force
+	By         string            // who decided and how that is known: machine, pin, unsigned
+	Ref        int64             // seq of the older entry that this one is about
+	Detail     map[string]string // anything else that tells nobody apart
+	Personal   []Field
+}
+
+// Record is the exact content of an entry. Its JSON, one line without a newline, is what is kept and hashed.
+type Record struct {
+	V          int               `json:"v"` // 1
+	Seq        int64             `json:"seq"`
+	Time       string            `json:"time"` // RFC 3339, microseconds, offset of the gate's zone
+	Boot       string            `json:"boot"`
+	Mono       int64             `json:"mono"`  // µs since boot
+	Clock      string            `json:"clock"` // trusted or untrusted
+	Kind       Kind              `json:"kind"`
+	Passage    string            `json:"passage,omitempty"`
+	Lane       string            `json:"lane,omitempty"`
+	Direction  string            `json:"direction,omitempty"`
+	Class      string            `json:"class,omitempty"`
+	Credential string            `json:"credential,omitempty"`
+	Proof      string            `json:"proof,omitempty"`
+	Verdict    string            `json:"verdict,omitempty"`
+	Reason     string            `json:"reason,omitempty"`
+	Rule       string            `json:"rule,omitempty"`
+	Policy     string            `json:"policy,omitempty"`
+	Roster     string            `json:"roster,omitempty"`
+	By         string            `json:"by,omitempty"`
+	Ref        int64             `json:"ref,omitempty"`
+	Detail     map[string]string `json:"detail,omitempty"`
+	Personal   string            `json:"personal,omitempty"` // hex SHA-256 over the sorted field hashes
+}
+
+// Entry is one row of the ledger.
+type Entry struct {
+	Record
+	At       time.Time // Record.Time, in the gate's zone
+	Raw      []byte    // the exact bytes kept
+	Personal []Field   // only where the reader asked for them; erased fields are absent
+}
+
+// timeFormat is RFC 3339 with all six digits: equal moments have equal bytes.
+const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
+
+// personalRow is a field with its commitment, as the personal table keeps it.
+type personalRow struct {
+	Field
+	salt, hash [32]byte
+}
+
+// fieldHash commits to one field: HMAC-SHA-256(salt, name ‖ 0 ‖ value).
+func fieldHash(salt [32]byte, f Field) (h [32]byte) {
+	m := hmac.New(sha256.New, salt[:])
+	m.Write([]byte(f.Name))
+	m.Write([]byte{0})
+	m.Write([]byte(f.Value))
+	m.Sum(h[:0])
+	return h
+}
+
+// commit salts every field and returns the rows with the commitment that goes into the record.
+func commit(fields []Field) ([]personalRow, string) {
+	if len(fields) == 0 {
+		return nil, ""
+	}
+	rows := make([]personalRow, len(fields))
+	for i, f := range fields {
+		rows[i].Field = f
+		rand.Read(rows[i].salt[:]) // never fails: the process ends first
+		rows[i].hash = fieldHash(rows[i].salt, f)
+	}
+	return rows, commitment(rows)
+}
+
+func commitment(rows []personalRow) string {
+	hashes := make([][]byte, len(rows))
+	for i := range rows {
+		hashes[i] = rows[i].hash[:]
+	}
+	slices.SortFunc(hashes, bytes.Compare)
+	sum := sha256.Sum256(bytes.Join(hashes, nil))
+	return hex.EncodeToString(sum[:])
+}
+
+// check says why the event cannot be recorded; it is asked before the queue, so that a fault
+// of the caller never looks like a fault of the disk.
+func (e *Event) check() error {
+	if !slices.Contains(kinds, e.Kind) {
+		return fmt.Errorf("unknown kind %q", e.Kind)
+	}
+	if e.Time.IsZero() {
+		return errors.New("an event needs its time")
+	}
+	var size int
+	seen := map[string]bool{}
+	for _, f := range e.Personal {
+		if f.Name == "" || seen[f.Name] {
+			return fmt.Errorf("personal field %q is named twice or not at all", f.Name)
+		}
+		if strings.ContainsRune(f.Name, 0) || len(f.Value) > MaxRecord {
+			return fmt.Errorf("personal field %q: a name has no NUL and a value at most %d bytes", f.Name, MaxRecord)
+		}
+		seen[f.Name] = true
+	}
+	raw, err := e.record(1<<62, time.UTC, "").marshal()
+	if err != nil {
+		return err
+	}
+	// The placeholder seq has 19 digits; zone offset and commitment add at most 5 and 79 bytes.
+	if size = len(raw) + 90; size > MaxRecord {
+		return fmt.Errorf("record of about %d bytes: at most %d can be kept", size, MaxRecord)
+	}
+	return nil
+}
+
+func (e *Event) record(seq int64, zone *time.Location, personal string) *Record {
+	clock := "untrusted"
+	if e.Trusted {
+		clock = "trusted"
+	}
+	return &Record{V: 1, Seq: seq, Time: e.Time.In(zone).Format(timeFormat), Boot: e.Boot, Mono: e.Mono.Microseconds(), Clock: clock,
+		Kind: e.Kind, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class, Credential: e.Credential, Proof: e.Proof,
+		Verdict: e.Verdict, Reason: e.Reason, Rule: e.Rule, Policy: e.Policy, Roster: e.Roster, By: e.By, Ref: e.Ref, Detail: e.Detail, Personal: personal}
+}
+
+func (r *Record) marshal() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // what an auditor reads is what was said
+	if err := enc.Encode(r); err != nil {
+		return nil, fmt.Errorf("write record: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// parse reads a record back and checks that it is what the row says it is.
+func parse(seq, ts int64, raw []byte, zone *time.Location) (Entry, error) {
+	e := Entry{Raw: raw}
+	if !utf8.Valid(raw) {
+		return e, fmt.Errorf("entry %d is not UTF-8", seq)
+	}
+	if err := json.Unmarshal(raw, &e.Record); err != nil {
+		return e, fmt.Errorf("entry %d: %w", seq, err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, e.Time)
+	if err != nil {
+		return e, fmt.Errorf("entry %d: %w", seq, err)
+	}
+	if e.V != 1 || e.Seq != seq || at.UnixMicro() != ts {
+		return e, fmt.Errorf("entry %d: the record says v %d, seq %d, time %s: not those of its row", seq, e.V, e.Seq, e.Time)
+	}
+	e.At = at.In(zone)
+	return e, nil
+}
+
+// Personally returns a personal field, or "".
+func (e *Entry) Personally(name string) string {
+	for _, f := range e.Personal {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
