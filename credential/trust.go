@@ -1,0 +1,66 @@
+package credential
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Trust is the set of issuers whose passes count. It never changes once loaded,
+// so any number of lanes may use it at once. The zero Trust trusts nobody.
+type Trust struct {
+	// keys by KeyID as a string. An ID is only 8 bytes of a hash: several keys
+	// may share it, by chance or malice, and all are tried.
+	keys    map[string][]trustedKey
+	issuers []string
+}
+
+type trustedKey struct {
+	issuer string
+	public ed25519.PublicKey
+}
+
+// LoadTrust reads the public keys in dir/pass/*.pub, each PEM blocks "PUBLIC
+// KEY" (SPKI) of Ed25519. The file's name is the issuer's: pass/longshan.pub
+// speaks for iss "longshan" and nobody else. A file may hold several keys, as
+// while an old one is being replaced. A directory that is not there trusts
+// nobody; a .pub file that is not as it should be is an error that names it.
+func LoadTrust(dir string) (*Trust, error) {
+	dir = filepath.Join(dir, "pass")
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Trust{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read trusted keys: %w", err)
+	}
+	t := &Trust{keys: map[string][]trustedKey{}}
+	for _, e := range entries {
+		issuer, ok := strings.CutSuffix(e.Name(), ".pub")
+		if !ok {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if err := validateIssuer(issuer); err != nil {
+			return nil, fmt.Errorf("trusted key %s: the file's name is no issuer: %w", path, err)
+		}
+		public, err := readPublicKeys(path)
+		if err != nil {
+			return nil, fmt.Errorf("trusted key %s: %w", path, err)
+		}
+		for _, p := range public {
+			id := KeyID(p)
+			t.keys[string(id[:])] = append(t.keys[string(id[:])], trustedKey{issuer, p})
+		}
+		t.issuers = append(t.issuers, issuer)
+	}
+	return t, nil
+}
+
+// Issuers returns the names of the trusted issuers, sorted.
+func (t *Trust) Issuers() []string { return slices.Clone(t.issuers) }
