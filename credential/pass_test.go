@@ -194,10 +194,10 @@ func TestNoChangedCharacterIsGood(t *testing.T) {
 	trust := trustingLongshan(t)
 	good := issue(t, longshanKey, longshanPass())
 	for i := range good {
-		for _, ch := range []byte(base45 + "a\x00\xff") {
-			if good[i] == ch {
-				continue
-			}
+		// Each character in turn becomes its neighbours in the alphabet, one
+		// far from it, and some that are not in it.
+		n := int(base45Value[good[i]])
+		for _, ch := range []byte{base45[(n+1)%45], base45[(n+22)%45], base45[(n+44)%45], 'a', '\n', 0, 0xff} {
 			bad := []byte(good)
 			bad[i] = ch
 			if c := trust.Check(bad, noon); c.Valid || c.Proof != Stated || c.Reason == ReasonOK {
@@ -313,6 +313,8 @@ func TestSignedNonsenseIsMalformed(t *testing.T) {
 		"sub missing":           with(fields{2: nil}),
 		"sub a number":          with(fields{2: 4217}),
 		"sub not UTF-8":         bytes.Replace(good, []byte("r-004217"), []byte("r-00421\xff"), 1),
+		"label not UTF-8":       append(append([]byte{good[0] + 1}, good[1:]...), 0x61, 0xff, 9),
+		"iss hidden":            with(fields{1: ".longshan"}),
 		"sub with line end":     with(fields{2: "r-1\nadmit"}),
 		"sub reversed":          with(fields{2: "r-\u202e1"}),
 		"sub too long":          with(fields{2: strings.Repeat("r", 65)}),
@@ -700,14 +702,13 @@ func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{good, good[:100], "GP1:", "GP1:BB8", "11010519491231002X", "１１０１０５１９４９１２３１００２ｘ", "\x00", forgeClaims(f, with(nil))} {
 		f.Add([]byte(seed))
 	}
-	known := map[string]bool{good: true, passPrefix + EncodeBase45(message(f, good)[1:]): true}
+	signed := trust.Check([]byte(good), noon)
 	f.Fuzz(func(t *testing.T, code []byte) {
 		c := trust.Check(code, noon)
 		if c.Valid != (c.Reason == ReasonOK) {
 			t.Errorf("valid %t for reason %q", c.Valid, c.Reason)
 		}
-		// The fuzzer has no key: what is signed was signed by us.
-		if text := strings.Trim(string(code), "\r\n"); c.Proof == Signed && !known[text] && c.Serial != "0102030405060708" {
+		if c.Proof == Signed && c != signed { // the fuzzer has no key
 			t.Errorf("forged: %q", code)
 		}
 		if _, err := json.Marshal(c); err != nil {

@@ -48,6 +48,7 @@ func TestAPassPrintedIsReadBack(t *testing.T) {
 	if got := result.GetResultMetadata()[gozxing.ResultMetadataType_ERROR_CORRECTION_LEVEL]; got != "M" {
 		t.Errorf("level %v", got)
 	}
+	const qrModule, qrQuiet = 8, 4 // as printed passes have them
 	side := img.Bounds().Dx()
 	if side%qrModule != 0 || img.Bounds().Dy() != side {
 		t.Errorf("picture %v is not of whole modules", img.Bounds())
