@@ -1,6 +1,6 @@
 // Package credential tells what a code proves and who holds it, without a network.
 //
-// It knows two kinds of code. The resident pass (GP1, see [Issue]) is signed by
+// It knows two kinds of code. The resident pass (GP1, see [Pass]) is signed by
 // an issuer whose public key the box trusts. The Chinese resident ID number
 // (GB 11643, see [ResidentID]) names a person and proves nothing.
 package credential
@@ -98,7 +98,7 @@ func (t *Trust) Check(code []byte, at time.Time) Claim {
 // checkResidentID reports false for what does not look like a resident ID number.
 func checkResidentID(s string, at time.Time) (Claim, bool) {
 	id, err := ResidentID(s)
-	if err == ErrLength || err == ErrCharacter {
+	if err == ErrLength || err == ErrDigit {
 		return Claim{}, false
 	}
 	c := Claim{

@@ -15,7 +15,14 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// The resident pass, GP1. Its text is "GP1:" and the base45 (RFC 9285) of a
+const passPrefix = "GP1:"
+
+// passKinds are the kinds of subject that a pass may be made out to.
+var passKinds = []string{"resident", "vehicle", "household", "staff"}
+
+// Pass is what an issuer puts into a resident pass, GP1.
+//
+// Its text is "GP1:" and the base45 (RFC 9285) of a
 // COSE_Sign1 (RFC 9052), tagged or not, signed with EdDSA over Ed25519. The
 // protected header names the algorithm (1: -8) and the key (4: [KeyID]); the
 // unprotected header is an empty map. The payload is a CWT (RFC 8392):
@@ -33,12 +40,6 @@ import (
 // years 2000 to 2199. Texts have 1 to 64 bytes that can be printed, without a space
 // at either end. Other claims are ignored, except aud (3): a pass made for
 // a particular reader is not for us.
-const passPrefix = "GP1:"
-
-// passKinds are the kinds of subject that a pass may be made out to.
-var passKinds = []string{"resident", "vehicle", "household", "staff"}
-
-// Pass is what an issuer puts into a pass.
 type Pass struct {
 	Issuer    string    // the name under which gates hold the key: pass/<issuer>.pub
 	Subject   string    // roster ID

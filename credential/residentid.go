@@ -21,7 +21,7 @@ func (e idError) Error() string { return string(e) }
 // The ways in which a resident ID number can be wrong.
 const (
 	ErrLength     = idError("bad-length")        // not 18 characters
-	ErrCharacter  = idError("bad-character")     // not 17 digits and a digit or X
+	ErrDigit      = idError("bad-digit")         // not 17 digits and a digit or X
 	ErrDate       = idError(ReasonBadDate)       // no such day, or before 1900
 	ErrCheckDigit = idError(ReasonBadCheckDigit) // mistyped or invented
 )
@@ -50,7 +50,7 @@ const idCheck = "10X98765432"
 // and their numbers stay good. Whether the birth date is still to come is for the
 // caller, who knows the time.
 //
-// The error is one of [ErrLength], [ErrCharacter], [ErrDate] and [ErrCheckDigit];
+// The error is one of [ErrLength], [ErrDigit], [ErrDate] and [ErrCheckDigit];
 // with the latter two the ID still holds what the number says.
 func ResidentID(s string) (ID, error) {
 	if len(s) > maxIDBytes {
@@ -69,7 +69,7 @@ func ResidentID(s string) (ID, error) {
 			r = 'X'
 		}
 		if (r < '0' || r > '9') && (r != 'X' || i < 17) {
-			return ID{}, ErrCharacter
+			return ID{}, ErrDigit
 		}
 		if i < 17 {
 			sum += int(r-'0') * idWeights[i]
