@@ -1,0 +1,96 @@
+package roster
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ErrSerial refuses what cannot be the serial of a pass.
+var ErrSerial = errors.New("a pass serial has 16 hex digits")
+
+func normalSerial(s string) (string, error) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if b, err := hex.DecodeString(s); err != nil || len(b) != 8 {
+		return "", fmt.Errorf("%.40q: %w", s, ErrSerial)
+	}
+	return s, nil
+}
+
+// RecordPasses keeps the issuer's list, so that the passes of a household can be found when they are to be revoked. A pass that is on it already is
+// written anew. All or nothing.
+func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
+	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
+		for _, p := range passes {
+			serial, err := normalSerial(p.Serial)
+			if err != nil {
+				return err
+			}
+			switch {
+			case p.Subject == "" || len(p.Subject) > 64 || p.Issuer == "" || len(p.Issuer) > 256:
+				return fmt.Errorf("pass %s: subject and issuer must be said, in at most 64 and 256 bytes", serial)
+			case !p.NotAfter.After(p.NotBefore):
+				return fmt.Errorf("pass %s ends at %s, not after its start at %s", serial, p.NotAfter.Format(time.RFC3339), p.NotBefore.Format(time.RFC3339))
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if _, err := tx.Exec("INSERT OR REPLACE INTO pass VALUES(?,?,?,?,?)", serial, p.Subject, p.Issuer, p.NotBefore.UnixMicro(), p.NotAfter.UnixMicro()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record passes: %w", err)
+	}
+	return nil
+}
+
+// Revoke makes one pass count no longer, whether it was ever recorded or not. The reason is a word or a sentence of at most 200 bytes; it should name nobody.
+func (s *Store) Revoke(ctx context.Context, serial, reason string) error {
+	serial, err := normalSerial(serial)
+	if err == nil && len(reason) > 200 {
+		err = errors.New("reason is longer than 200 bytes")
+	}
+	if err == nil {
+		err = s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
+			_, err := tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("revoke pass: %w", err)
+	}
+	return nil
+}
+
+// RevokeHousehold makes the passes of a household, its people and its vehicles count no longer: those recorded, also when they begin later, and all
+// others that begin before at. It returns how many recorded passes are revoked by it. ErrNotFound if there is no such household.
+func (s *Store) RevokeHousehold(ctx context.Context, household string, at time.Time) (serials int, err error) {
+	err = s.change(ctx, func(tx *sql.Tx, now *Snapshot) error {
+		if _, ok := now.Household(household); !ok {
+			return ErrNotFound
+		}
+		done, err := tx.Exec(`INSERT OR IGNORE INTO revoked SELECT serial, 'household' FROM pass WHERE subject=?1
+			OR subject IN (SELECT id FROM person WHERE household=?1) OR subject IN (SELECT id FROM vehicle WHERE household=?1)`, household)
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		if err != nil {
+			return err
+		}
+		serials = int(n)
+		_, err = tx.Exec("INSERT INTO revoked_household VALUES(?,?) ON CONFLICT DO UPDATE SET before=max(before, excluded.before)", household, at.UnixMicro())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("revoke the passes of a household: %w", err)
+	}
+	return serials, nil
+}

@@ -1,0 +1,255 @@
+// Package roster keeps who belongs to the compound.
+package roster
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Person is someone of the roster.
+type Person struct {
+	ID           string // roster ID such as "r-000017": kept for life, never given to anyone else
+	Household    string // household ID; empty for staff and the like who do not live here
+	Name         string
+	DocumentType string // one of the words in documentTypes; empty if none is known
+	Document     string // number in capitals without spaces; belongs to one person only
+	BirthDate    string // 2006-01-02, empty if unknown; of a resident ID it is the number's own
+	Phone        string // digits only; an international number begins with 00
+	Class        string // resident, staff, volunteer or courier
+}
+
+// LogValue keeps everything but the roster ID out of logs.
+func (p Person) LogValue() slog.Value { return slog.StringValue(p.ID) }
+
+// Vehicle is a vehicle of the roster.
+type Vehicle struct {
+	ID        string // roster ID such as "v-0003"
+	Plate     string // in capitals without spaces and dots
+	Service   string // epidemic-control, ambulance, fire, police, emergency-repair; empty for all others
+	Household string // household ID, empty if it belongs to none
+}
+
+// LogValue keeps everything but the roster ID out of logs.
+func (v Vehicle) LogValue() slog.Value { return slog.StringValue(v.ID) }
+
+// Household is one flat.
+type Household struct {
+	ID                   string // "3-2-501"
+	Building, Unit, Room string // without leading zeros and without words such as 栋 or unit
+}
+
+// IssuedPass is a pass as its issuer's list names it.
+type IssuedPass struct {
+	Serial    string // hex cti of the pass: 16 lower-case digits
+	Subject   string // roster ID of a person or a vehicle, or a household ID
+	Issuer    string
+	NotBefore time.Time
+	NotAfter  time.Time
+}
+
+// Snapshot is the roster as it stood after one change. It never changes itself, so that any number of goroutines may ask it.
+type Snapshot struct {
+	version    string
+	generation int64 // the change of the database that it shows
+
+	people      []Person // by ID
+	vehicles    []Vehicle
+	households  []Household // in the order a guard would walk them
+	byID        map[string]int32
+	byDocument  map[string]int32
+	byPlate     map[string]int32 // also vehicles by ID: the two cannot be mistaken for each other
+	byHousehold map[string][]int32
+	household   map[string]int32
+
+	revoked          map[string]struct{}
+	revokedHousehold map[string]int64 // passes that begin before this time (µs) do not count
+}
+
+// index fills in what is derived from the lists; salt keys the version.
+func (s *Snapshot) index(salt []byte) {
+	slices.SortFunc(s.people, func(a, b Person) int { return compareID(a.ID, b.ID) })
+	slices.SortFunc(s.vehicles, func(a, b Vehicle) int { return compareID(a.ID, b.ID) })
+	slices.SortFunc(s.households, compareHouseholds)
+	s.byID = make(map[string]int32, len(s.people))
+	s.byDocument = make(map[string]int32, len(s.people))
+	s.byHousehold = make(map[string][]int32, len(s.households))
+	for i, p := range s.people {
+		s.byID[p.ID] = int32(i)
+		if p.Document != "" {
+			s.byDocument[p.Document] = int32(i)
+		}
+		s.byHousehold[p.Household] = append(s.byHousehold[p.Household], int32(i))
+	}
+	s.byPlate = make(map[string]int32, 2*len(s.vehicles))
+	for i, v := range s.vehicles {
+		s.byPlate[v.ID], s.byPlate[v.Plate] = int32(i), int32(i)
+	}
+	s.household = make(map[string]int32, len(s.households))
+	for i, h := range s.households {
+		s.household[h.ID] = int32(i)
+	}
+	// Keyed, so that a version noted in the ledger cannot be used to try out who was in the roster.
+	mac := hmac.New(sha256.New, salt)
+	// Maps are encoded with sorted keys. No value here can fail to encode.
+	_ = json.NewEncoder(mac).Encode([]any{s.people, s.vehicles, s.households, s.revoked, s.revokedHousehold})
+	s.version = hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+// Version names the content that checks depend on, revocations included: 16 hex digits, the same again for the same content on the same box.
+func (s *Snapshot) Version() string { return s.version }
+
+// Person returns the person with this roster ID.
+func (s *Snapshot) Person(id string) (Person, bool) { return at(s.people, s.byID, id) }
+
+// PersonByDocument returns who holds the document with this number, as written or printed: spaces and small letters do not matter.
+func (s *Snapshot) PersonByDocument(number string) (Person, bool) {
+	return at(s.people, s.byDocument, normalCode(number))
+}
+
+// Vehicle returns the vehicle with this roster ID.
+func (s *Snapshot) Vehicle(id string) (Vehicle, bool) {
+	v, ok := at(s.vehicles, s.byPlate, id)
+	return v, ok && v.ID == id
+}
+
+// VehicleByPlate returns the vehicle with this plate, dots and spaces aside.
+func (s *Snapshot) VehicleByPlate(plate string) (Vehicle, bool) {
+	plate = normalPlate(plate)
+	v, ok := at(s.vehicles, s.byPlate, plate)
+	return v, ok && v.Plate == plate
+}
+
+// Household returns the household with this ID, such as "3-2-501".
+func (s *Snapshot) Household(id string) (Household, bool) { return at(s.households, s.household, id) }
+
+func at[T any](list []T, index map[string]int32, key string) (found T, ok bool) {
+	i, ok := index[key]
+	if ok {
+		found = list[i]
+	}
+	return found, ok
+}
+
+// People returns everyone, by roster ID.
+func (s *Snapshot) People() []Person { return slices.Clone(s.people) }
+
+// Vehicles returns every vehicle, by roster ID.
+func (s *Snapshot) Vehicles() []Vehicle { return slices.Clone(s.vehicles) }
+
+// Households returns every household by building, unit and room.
+func (s *Snapshot) Households() []Household { return slices.Clone(s.households) }
+
+// Revoked tells whether a pass no longer counts: its serial is revoked, or it belongs to a household
+// all of whose passes were revoked at a time after the pass begins. Household may be empty.
+func (s *Snapshot) Revoked(serial, household string, notBefore time.Time) bool {
+	if _, ok := s.revoked[strings.ToLower(serial)]; ok {
+		return true
+	}
+	before, ok := s.revokedHousehold[household]
+	return ok && household != "" && notBefore.UnixMicro() < before
+}
+
+// found is how many people Find shows at most: more do not fit the guard's page.
+const found = 50
+
+// Find returns the people of the rooms that a guard typed, in the order of the rooms: "3-2-501", "3 2 501" and "3栋2单元501室" are one
+// household, "2-501" is that unit and room in every building, "501" or "0501" the room in every unit. At most 50.
+func (s *Snapshot) Find(room string) []Person {
+	if len(room) > 100 {
+		return nil
+	}
+	want := roomParts(room)
+	if len(want) == 0 || len(want) > 3 {
+		return nil
+	}
+	var people []Person
+	for _, h := range s.households {
+		have := []string{h.Building, h.Unit, h.Room}
+		if !slices.Equal(have[3-len(want):], want) {
+			continue
+		}
+		for _, i := range s.byHousehold[h.ID] {
+			if len(people) == found {
+				return people
+			}
+			people = append(people, s.people[i])
+		}
+	}
+	return people
+}
+
+// Counts returns how many households, residents, staff (everyone else who has a class) and vehicles there are.
+func (s *Snapshot) Counts() (households, residents, staff, vehicles int) {
+	for _, p := range s.people {
+		if p.Class == "resident" {
+			residents++
+		}
+	}
+	return len(s.households), residents, len(s.people) - residents, len(s.vehicles)
+}
+
+// Export writes the roster as CSV (UTF-8 with byte order mark) that imports again unchanged. No cell of it begins like a formula.
+func (s *Snapshot) Export(w io.Writer) error {
+	var rows []Row
+	row := func(household string) Row {
+		h, _ := s.Household(household)
+		return Row{Building: h.Building, Unit: h.Unit, Room: h.Room}
+	}
+	for _, household := range append([]string{""}, ids(s.households)...) {
+		declared := household == ""
+		for _, i := range s.byHousehold[household] {
+			p, r := s.people[i], row(household)
+			r.ID, r.Name, r.DocumentType, r.Document, r.BirthDate, r.Phone, r.Class = p.ID, p.Name, p.DocumentType, p.Document, p.BirthDate, p.Phone, p.Class
+			declared = declared || p.Class == "resident"
+			rows = append(rows, r)
+		}
+		if !declared {
+			rows = append(rows, row(household))
+		}
+	}
+	for _, v := range s.vehicles {
+		r := row(v.Household)
+		r.ID, r.Plate, r.Service = v.ID, v.Plate, v.Service
+		rows = append(rows, r)
+	}
+	return writeRows(w, rows)
+}
+
+func ids(households []Household) []string {
+	all := make([]string, len(households))
+	for i, h := range households {
+		all[i] = h.ID
+	}
+	return all
+}
+
+// compareID orders roster IDs by their number: r-1000000 comes after r-999999.
+func compareID(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
+
+func compareHouseholds(a, b Household) int {
+	return cmp.Or(comparePart(a.Building, b.Building), comparePart(a.Unit, b.Unit), comparePart(a.Room, b.Room))
+}
+
+// comparePart puts numbers in their order and before names.
+func comparePart(a, b string) int {
+	m, errA := strconv.Atoi(a)
+	n, errB := strconv.Atoi(b)
+	switch {
+	case errA == nil && errB == nil:
+		return cmp.Compare(m, n)
+	case errA == nil:
+		return -1
+	case errB == nil:
+		return 1
+	}
+	return cmp.Compare(a, b)
+}

@@ -1,0 +1,890 @@
+package roster
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// checkID is GB 11643 as far as these tests need it.
+func checkID(s string) (string, error) {
+	if len(s) != 18 {
+		return "", errors.New("malformed")
+	}
+	if checkDigit(s[:17]) != s[17] {
+		return "", errors.New("bad-check-digit")
+	}
+	t, err := time.Parse("20060102", s[6:14])
+	if err != nil {
+		return "", errors.New("bad-date")
+	}
+	return t.Format(time.DateOnly), nil
+}
+
+func checkDigit(s string) byte {
+	sum := 0
+	for i, w := range []int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2} {
+		sum += int(s[i]-'0') * w
+	}
+	return "10X98765432"[sum%11]
+}
+
+// idNo is an invented resident ID number.
+func idNo(n int) string {
+	s := fmt.Sprintf("110105%s%03d", time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, n%20000).Format("20060102"), n/20000+1)
+	return s + string(checkDigit(s))
+}
+
+var imports = ImportOptions{CheckResidentID: checkID}
+
+func allow(n int) ImportOptions { return ImportOptions{CheckResidentID: checkID, AllowRemove: n} }
+
+func newStore(t testing.TB) *Store {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "roster.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func mustImport(t testing.TB, s *Store, csv string, opt ImportOptions) Report {
+	t.Helper()
+	rows, err := Read([]byte(csv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Import(context.Background(), rows, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func importErr(t testing.TB, s *Store, csv string, opt ImportOptions) error {
+	t.Helper()
+	rows, err := Read([]byte(csv))
+	if err != nil {
+		return err
+	}
+	_, err = s.Import(context.Background(), rows, opt)
+	return err
+}
+
+// compound is the real one's size: 8 buildings of 3 units, 712 households, 2,132 residents.
+func compound() string {
+	var b strings.Builder
+	b.WriteString("building,unit,room,name,id_number,phone,class,plate,service\n")
+	people := 0
+	for h := range 712 {
+		where := fmt.Sprintf("%d,%d,%d%02d", h/89+1, h%89/30+1, h%30/2+1, h%30%2+1)
+		for range 3 {
+			if people < 2132 {
+				fmt.Fprintf(&b, "%s,住户%d,%s,138%08d,,,\n", where, people, idNo(people), people)
+				people++
+			}
+		}
+		if people < 2132 && h == 711 {
+			panic("too few people")
+		}
+	}
+	b.WriteString(",,,站岗,,,staff,,\n,,,,,,,京A12345,ambulance\n,,,,,,,京A·F0236,消防\n")
+	return b.String()
+}
+
+const small = `楼栋,单元,房号,姓名,证件类型,证件号码,电话,类别,车牌,用途
+3栋,2单元,501室,张三,,110105195001010012,13800000001,居民,,
+3,2,0501,李四,护照,e 1234567,+86 138-0000-0002,,,
+３,２,502,王五,无,,,居民,,
+3,2,601,,,,,,,
+,,,赵岗,,,,工作人员,,
+,,,钱愿,,,,志愿者,,
+3,2,501,,,,,,京A·12345,
+,,,,,,,,京AF0236,救护
+`
+
+func TestImportReadsWhatThePropertyOfficeWrites(t *testing.T) {
+	s := newStore(t)
+	r := mustImport(t, s, small, imports)
+	if r.Households != 3 || r.Residents != 3 || r.Staff != 2 || r.Vehicles != 2 || len(r.Added) != 10 {
+		t.Errorf("got report %+v", r)
+	}
+	snap := s.Snapshot()
+	wantPeople := []Person{
+		{"r-000001", "3-2-501", "张三", "resident-id", "110105195001010012", "1950-01-01", "13800000001", "resident"},
+		{"r-000002", "3-2-501", "李四", "passport", "E1234567", "", "13800000002", "resident"},
+		{"r-000003", "3-2-502", "王五", "", "", "", "", "resident"},
+		{"r-000004", "", "赵岗", "", "", "", "", "staff"},
+		{"r-000005", "", "钱愿", "", "", "", "", "volunteer"},
+	}
+	if d := cmp.Diff(wantPeople, snap.People()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]Vehicle{{"v-0001", "京A12345", "", "3-2-501"}, {"v-0002", "京AF0236", "ambulance", ""}}, snap.Vehicles()); d != "" {
+		t.Error(d)
+	}
+	if p, ok := snap.PersonByDocument("e1234 567"); !ok || p.ID != "r-000002" {
+		t.Errorf("by document: got %v %v", p, ok)
+	}
+	if _, ok := snap.PersonByDocument(""); ok {
+		t.Error("an empty number found someone")
+	}
+	if v, ok := snap.VehicleByPlate("京 af-0236"); !ok || v.ID != "v-0002" {
+		t.Errorf("by plate: got %v %v", v, ok)
+	}
+	if _, ok := snap.VehicleByPlate("v-0002"); ok {
+		t.Error("a roster ID passed for a plate")
+	}
+	if _, ok := snap.Vehicle("京AF0236"); ok {
+		t.Error("a plate passed for a roster ID")
+	}
+	if h, ok := snap.Household("3-2-601"); !ok || h != (Household{"3-2-601", "3", "2", "601"}) {
+		t.Errorf("household: got %v %v", h, ok)
+	}
+	// Open again: the same roster, the same version.
+	ro, err := OpenReadOnly(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := ro.Snapshot().Version(), snap.Version(); got != want {
+		t.Errorf("version read again: got %s, want %s", got, want)
+	}
+}
+
+func TestExportImportsUnchanged(t *testing.T) {
+	s := newStore(t)
+	mustImport(t, s, small, imports)
+	var out bytes.Buffer
+	if err := s.Snapshot().Export(&out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "\ufeffid,building,unit,room,name,") {
+		t.Errorf("export begins with %.40q", out.String())
+	}
+	r := mustImport(t, s, out.String(), imports)
+	if len(r.Added)+len(r.Changed)+len(r.Removed) != 0 {
+		t.Errorf("import of the export changed something: %+v", r)
+	}
+	// A fresh box takes the IDs along.
+	fresh := newStore(t)
+	mustImport(t, fresh, out.String(), imports)
+	if d := cmp.Diff(s.Snapshot().People(), fresh.Snapshot().People()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(s.Snapshot().Vehicles(), fresh.Snapshot().Vehicles()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(s.Snapshot().Households(), fresh.Snapshot().Households()); d != "" {
+		t.Error(d)
+	}
+	var again bytes.Buffer
+	if err := fresh.Snapshot().Export(&again); err != nil || again.String() != out.String() {
+		t.Errorf("second export differs (%v)", err)
+	}
+}
+
+func TestFaultyRows(t *testing.T) {
+	const en = "id,building,unit,room,name,document_type,id_number,birth_date,phone,class,plate,service\n"
+	const zh = "编号,楼栋,单元,房号,姓名,证件类型,证件号码,出生日期,电话,类别,车牌,用途\n"
+	good := idNo(0)
+	for _, tt := range []struct {
+		name, rows string
+		want       []Fault // row 1 is the heading
+	}{
+		{"check digit", ",1,1,101,甲,,110105195001010018,,,,,", []Fault{{2, "id_number", "bad-check-digit", 0}}},
+		{"no such date in the ID number", ",1,1,101,甲,,11010519500230001" + string(checkDigit("11010519500230001")) + ",,,,,", []Fault{{2, "id_number", "bad-date", 0}}},
+		{"ID number a digit short", ",1,1,101,甲,,11010519500101001,,,,,", []Fault{{2, "id_number", "bad-id-number", 0}}},
+		{"number without type", ",1,1,101,甲,,E1234567,,,,,", []Fault{{2, "document_type", "document-type-empty", 0}}},
+		{"type without number", ",1,1,101,甲,护照,,,,,,", []Fault{{2, "id_number", "document-missing", 0}}},
+		{"number for none", ",1,1,101,甲,无,E1234567,,,,,", []Fault{{2, "id_number", "document-for-none", 0}}},
+		{"unknown type", ",1,1,101,甲,学生证,E1234567,,,,,", []Fault{{2, "document_type", "bad-document-type", 0}}},
+		{"bad passport", ",1,1,101,甲,passport,E#1,,,,,", []Fault{{2, "id_number", "bad-document", 0}}},
+		{"bad date", ",1,1,101,甲,,,1985-02-30,,,,", []Fault{{2, "birth_date", "bad-date", 0}}},
+		{"birth date differs", ",1,1,101,甲,," + good + ",1985-02-03,,,,", []Fault{{2, "birth_date", "birth-date-differs", 0}}},
+		{"duplicate person by document", ",1,1,101,甲,," + good + ",,,,,\n,1,1,102,乙,," + good + ",,,,,", []Fault{{3, "id_number", "duplicate-document", 2}}},
+		{"duplicate person by name", ",1,1,101,甲,,,,,,,\n,1,1,101,甲,,,,,,,", []Fault{{3, "name", "duplicate-person", 2}}},
+		{"one of two of a name without anything", ",1,1,101,甲,," + good + ",,,,,\n,1,1,101,甲,,,,,,,", []Fault{{3, "name", "duplicate-person", 2}}},
+		{"unknown household of a vehicle", ",1,1,101,甲,,,,,,,\n,1,1,102,,,,,,,京A12345,", []Fault{{3, "room", "unknown-household", 0}}},
+		{"unknown household of staff", ",1,1,101,甲,,,,,,,\n,1,1,102,乙,,,,,staff,,", []Fault{{3, "room", "unknown-household", 0}}},
+		{"resident without household", ",,,,甲,,,,,,,", []Fault{{2, "room", "household-missing", 0}}},
+		{"merged cells", ",1,1,101,甲,,,,,,,\n,,,102,乙,,,,,,,", []Fault{{3, "building", "household-partial", 0}}},
+		{"unit missing", ",1,,101,甲,,,,,,,", []Fault{{2, "unit", "household-partial", 0}}},
+		{"bad room", ",1,1,1-0-1,甲,,,,,,,", []Fault{{2, "room", "bad-household", 0}}},
+		{"formula in a name", `,1,1,101,"=HYPERLINK(""http://x"")",,,,,,,`, []Fault{{2, "name", "formula", 0}}},
+		{"formula signs", ",1,1,101,+甲,,,,,,,\n,1,1,101,-乙,,,,,,,\n,1,1,101,＠丙,,,,,,,", []Fault{{2, "name", "formula", 0}, {3, "name", "formula", 0}, {4, "name", "formula", 0}}},
+		{"number spoilt", ",1,1,101,甲,,1.10105E+17,,,,,", []Fault{{2, "id_number", "number-spoilt", 0}}},
+		{"hidden character", ",1,1,101,甲\u202e乙,,,,,,,", []Fault{{2, "name", "bad-character", 0}}},
+		{"name without a letter", ",1,1,101,123,,,,,,,", []Fault{{2, "name", "bad-name", 0}}},
+		{"class", ",1,1,101,甲,,,,,king,,", []Fault{{2, "class", "bad-class", 0}}},
+		{"service", ",,,,,,,,,,京A12345,taxi", []Fault{{2, "service", "bad-service", 0}}},
+		{"service of a person", ",1,1,101,甲,,,,,,,救护", []Fault{{2, "service", "not-for-people", 0}}},
+		{"class of a vehicle", ",,,,,,,,,居民,京A12345,", []Fault{{2, "class", "not-for-vehicles", 0}}},
+		{"plate", ",,,,,,,,,,??,", []Fault{{2, "plate", "bad-plate", 0}}},
+		{"duplicate plate", ",,,,,,,,,,京A12345,\n,,,,,,,,,,京A·12345,", []Fault{{3, "plate", "duplicate-plate", 2}}},
+		{"person and vehicle", ",1,1,101,甲,,,,,,京A12345,", []Fault{{2, "plate", "name-and-plate", 0}}},
+		{"nobody", ",1,1,101,,,," + ",13800000001,,,", []Fault{{2, "name", "nothing-named", 0}}},
+		{"phone", ",1,1,101,甲,,,,call me,,,", []Fault{{2, "phone", "bad-phone", 0}}},
+		{"roster ID", "17,1,1,101,甲,,,,,,,\nv-0001,1,1,101,乙,,,,,,,", []Fault{{2, "id", "bad-id", 0}, {3, "id", "bad-id", 0}}},
+		{"duplicate roster ID", "r-000001,1,1,101,甲,,,,,,,\nr-000001,1,1,101,乙,,,,,,,", []Fault{{3, "id", "duplicate-id", 2}}},
+		{"cell without heading", ",1,1,101,甲,,,,,,,,x", []Fault{{2, "column M", "extra-cell", 0}}},
+		{"long cell", ",1,1,101," + strings.Repeat("甲", 200) + ",,,,,,,", []Fault{{2, "name", "cell-too-long", 0}}},
+		{"all at once, empty lines counted", ",1,1,101,甲,,110105195001010018,,x,king,,\n\n,,,,乙,,,,,,,", []Fault{
+			{2, "class", "bad-class", 0}, {2, "phone", "bad-phone", 0}, {2, "id_number", "bad-check-digit", 0}, {4, "room", "household-missing", 0}}},
+	} {
+		for language, head := range map[string]string{"en": en, "zh": zh} {
+			t.Run(tt.name+"/"+language, func(t *testing.T) {
+				s := newStore(t)
+				err := importErr(t, s, head+tt.rows, imports)
+				var faulty *FaultyRows
+				if !errors.As(err, &faulty) {
+					t.Fatalf("got %v, want faulty rows", err)
+				}
+				if d := cmp.Diff(tt.want, faulty.Faults); d != "" {
+					t.Error(d)
+				}
+				text := faulty.Text(language)
+				for _, personal := range []string{"甲", "乙", good, "E1234567", "call me"} {
+					if strings.Contains(strings.TrimPrefix(text, "名册"), personal) {
+						t.Errorf("report repeats %q: %s", personal, text)
+					}
+				}
+				if n, _, _, v := s.Snapshot().Counts(); n+v != 0 {
+					t.Error("something was imported")
+				}
+			})
+		}
+	}
+}
+
+func TestEveryFaultHasItsTexts(t *testing.T) {
+	for reason, texts := range faultTexts {
+		for i, s := range texts {
+			if s == "" || strings.HasSuffix(s, ".") {
+				t.Errorf("%s: text %d is %q", reason, i, s)
+			}
+		}
+	}
+	f := Fault{Row: 7, Column: "id_number", Reason: "duplicate-document", Other: 3}
+	if got, want := f.Line("en"), "row 7, id_number: row 3 has the same document number: delete one of the two rows or correct the number"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := f.Line("zh"), "第 7 行 证件号码：证件号码与第 3 行相同，请删除其中一行或更正号码"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestManyFaultsAreAllCountedAndFewPrinted(t *testing.T) {
+	csv := "building,unit,room,name\n" + strings.Repeat("1,1,101,=x\n", 20_000)
+	err := importErr(t, newStore(t), csv, imports)
+	var faulty *FaultyRows
+	if !errors.As(err, &faulty) || faulty.Total != 20_000 || len(faulty.Faults) != 10_000 {
+		t.Fatalf("got %.200v", err)
+	}
+	if n := strings.Count(faulty.Error(), "\n"); n != 51 || !strings.HasSuffix(faulty.Error(), "and 19950 more") {
+		t.Errorf("got %d lines, ending %q", n, faulty.Error()[len(faulty.Error())-30:])
+	}
+}
+
+func TestHeadings(t *testing.T) {
+	for _, tt := range []struct {
+		name, csv string
+		want      []Fault
+	}{
+		{"any order, either language, remarks", "\n阳光小区名册,,,,,\n序号,Name*,房号（必填）, unit ,楼栋,备注\n1,甲,101,1,1,x\n", nil},
+		{"whole household in one column", "房号,姓名\n3栋2单元501室,甲\n", nil},
+		{"semicolons", "building;unit;room;name\n1;1;101;甲\n", nil},
+		{"typo", "building,unit,room,nmae,plate\n1,1,101,,\n", []Fault{{1, "column D", "unknown-heading", 0}}},
+		{"twice", "building,unit,room,name,姓名\n1,1,101,,\n", []Fault{{1, "name", "duplicate-heading", 0}}},
+		{"missing", "building,unit,name\n1,1,甲\n", []Fault{{1, "room", "missing-heading", 0}}},
+		{"none at all", "1,1,101,甲\n", []Fault{{1, "column A", "unknown-heading", 0}, {1, "column B", "unknown-heading", 0}, {1, "column C", "unknown-heading", 0},
+			{1, "column D", "unknown-heading", 0}, {1, "room", "missing-heading", 0}, {1, "name", "missing-heading", 0}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStore(t)
+			err := importErr(t, s, tt.csv, imports)
+			var faulty *FaultyRows
+			if errors.As(err, &faulty) {
+				if d := cmp.Diff(tt.want, faulty.Faults); d != "" {
+					t.Error(d)
+				}
+				return
+			}
+			if err != nil || tt.want != nil {
+				t.Fatalf("got %v, want %v", err, tt.want)
+			}
+			if len(s.Snapshot().People()) != 1 {
+				t.Errorf("got %v", s.Snapshot().People())
+			}
+		})
+	}
+}
+
+func TestIDsStay(t *testing.T) {
+	const head = "id,building,unit,room,name,document_type,id_number,birth_date,class\n"
+	a, b := idNo(0), idNo(1)
+	before := head + ",1,1,101,甲,," + a + ",,\n,1,1,101,乙,,,1990-01-02,\n,1,1,102,丙,,,,\n,1,1,103,丁,passport,E1234567,,\n"
+	for _, tt := range []struct {
+		name, csv string
+		allow     int
+		want      map[string]string // ID by name
+		fault     *Fault
+	}{
+		{"rename and move with the document", head + ",1,1,109,甲二,," + a + ",,\n", 3, map[string]string{"甲二": "r-000001"}, nil},
+		{"document added", head + ",1,1,102,丙,," + b + ",,\n", 3, map[string]string{"丙": "r-000003"}, nil},
+		{"passport renewed", head + ",1,1,103,丁,passport,E7654321,,\n", 3, map[string]string{"丁": "r-000004"}, nil},
+		{"birth date tells namesakes apart", head + ",1,1,101,乙,,,1990-01-02,\n,1,1,101,乙,,,2015-01-02,\n", 3, map[string]string{"乙": "r-000002 r-000005"}, nil},
+		{"birth date differs: someone new", head + ",1,1,101,乙,,,2015-01-02,\n", 4, map[string]string{"乙": "r-000005"}, nil},
+		{"ID given, renamed", head + "r-000003,1,1,102,丙丙,,,,\n", 3, map[string]string{"丙丙": "r-000003"}, nil},
+		{"ID given, moved", head + "r-000003,1,1,109,丙,,,,\n", 3, map[string]string{"丙": "r-000003"}, nil},
+		{"ID of someone else", head + "r-000003,1,1,101,甲,," + a + ",,\n", 0, nil, &Fault{2, "id", "id-mismatch", 0}},
+		{"ID given to someone quite different", head + "r-000001,1,1,101,戊,," + b + ",,\n", 0, nil, &Fault{2, "id", "id-mismatch", 0}},
+		{"new ID for someone known", head + "r-000077,1,1,102,丙,,,,\n", 0, nil, &Fault{2, "id", "id-mismatch", 0}},
+		{"one row names the ID, another its document", head + "r-000001,1,1,101,甲,," + b + ",,\n,1,1,101,甲甲,," + a + ",,\n", 0, nil, &Fault{3, "id", "id-mismatch", 0}},
+		{"new ID for someone new", head + "r-000077,1,1,105,戊,," + b + ",,\n,1,1,105,己,,,,\n", 4, map[string]string{"戊": "r-000077", "己": "r-000078"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStore(t)
+			mustImport(t, s, before, imports)
+			err := importErr(t, s, tt.csv, allow(tt.allow))
+			var faulty *FaultyRows
+			if tt.fault != nil {
+				if !errors.As(err, &faulty) {
+					t.Fatalf("got %v, want %v", err, tt.fault)
+				}
+				if d := cmp.Diff([]Fault{*tt.fault}, faulty.Faults); d != "" {
+					t.Error(d)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			for _, p := range s.Snapshot().People() {
+				got[p.Name] = strings.TrimSpace(got[p.Name] + " " + p.ID)
+			}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestAmbiguousPersonIsAFault(t *testing.T) {
+	const head = "building,unit,room,name,document_type,id_number,birth_date\n"
+	s := newStore(t)
+	mustImport(t, s, head+"1,1,101,甲,passport,E1111111,\n1,1,101,甲,passport,E2222222,\n", imports)
+	for name, csv := range map[string]string{
+		"one row, two in the roster":      head + "1,1,101,甲,,,\n1,1,101,乙,,,\n",
+		"renewed, two in the roster":      head + "1,1,101,甲,passport,E3333333,\n",
+		"two renewed, two in the roster":  head + "1,1,101,甲,passport,E3333333,\n1,1,101,甲,passport,E4444444,\n",
+		"three for the one who is left":   head + "1,1,101,甲,passport,E1111111,\n1,1,101,甲,passport,E4444444,\n1,1,101,甲,passport,E5555555,\n",
+		"birth date given, not in roster": head + "1,1,101,甲,,,1990-01-01\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var faulty *FaultyRows
+			if err := importErr(t, s, csv, allow(1)); !errors.As(err, &faulty) || faulty.Faults[0].Reason != "ambiguous-person" {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestWhoLeavesKeepsTheirID(t *testing.T) {
+	const head = "id,building,unit,room,name,id_number,plate\n"
+	a, b := idNo(0), idNo(1)
+	s := newStore(t)
+	mustImport(t, s, head+",1,1,101,甲,"+a+",\n,1,1,101,乙,"+b+",\n,1,1,101,,,京A12345\n,1,1,101,,,京A54321\n", imports)
+	mustImport(t, s, head+",1,1,101,甲,"+a+",\n,1,1,101,,,京A12345\n", allow(1))
+	mustImport(t, s, head+",1,1,101,甲,"+a+",\n,1,1,101,丙,,\n,1,1,101,,,京A12345\n,1,1,101,,,京A99999\n", imports)
+	if p := s.Snapshot().Find("101"); p[1].ID != "r-000003" {
+		t.Errorf("someone new got %s", p[1].ID)
+	}
+	if v, _ := s.Snapshot().VehicleByPlate("京A99999"); v.ID != "v-0003" {
+		t.Errorf("a new vehicle got %s", v.ID)
+	}
+	// An ID that was someone's is nobody else's, even when the file says so.
+	var faulty *FaultyRows
+	err := importErr(t, s, head+",1,1,101,甲,"+a+",\nr-000002,1,1,101,丁,,\nv-0002,1,1,101,,,京A77777\n,1,1,101,,,京A12345\n", allow(1))
+	if !errors.As(err, &faulty) || len(faulty.Faults) != 2 || faulty.Faults[0] != (Fault{3, "id", "id-retired", 0}) || faulty.Faults[1] != (Fault{4, "id", "id-retired", 0}) {
+		t.Errorf("got %v", err)
+	}
+	// Back again, elsewhere.
+	mustImport(t, s, head+",1,1,101,甲,"+a+",\n,1,1,101,丙,,\n,1,1,109,乙乙,"+b+",\n,1,1,109,,,京A54321\n", imports)
+	if p, _ := s.Snapshot().PersonByDocument(b); p.ID != "r-000002" {
+		t.Errorf("who came back got %s, want r-000002", p.ID)
+	}
+	if v, _ := s.Snapshot().VehicleByPlate("京A54321"); v.ID != "v-0002" {
+		t.Errorf("the vehicle that came back got %s, want v-0002", v.ID)
+	}
+	if data, err := os.ReadFile(s.path); err != nil || !bytes.Contains(data, []byte(a)) {
+		t.Error("the file does not hold who is there")
+	}
+	if err := s.RemovePerson(t.Context(), "r-000001"); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{s.path, s.path + "-wal"} {
+		if data, err := os.ReadFile(path); err != nil || bytes.Contains(data, []byte(a)) {
+			t.Errorf("%s: who was removed is still in the file (%v)", path, err)
+		}
+	}
+	if err := s.RemovePerson(t.Context(), "r-000001"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("removing twice: got %v", err)
+	}
+	if err := s.RemoveVehicle(t.Context(), "v-0002"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMassRemovalNeedsItsExactNumber(t *testing.T) {
+	whole := compound()
+	s := newStore(t)
+	mustImport(t, s, whole, imports)
+	drop := func(n int, match func(string) bool) string {
+		var b strings.Builder
+		for i, line := range strings.SplitAfter(whole, "\n") {
+			if n > 0 && i > 0 && match(line) {
+				n--
+				continue
+			}
+			b.WriteString(line)
+		}
+		return b.String()
+	}
+	last := func(line string) bool { return strings.Contains(line, ",1,") && strings.Contains(line, "住户") }
+	for _, tt := range []struct {
+		name, csv string
+		need      int
+		units     int
+	}{
+		{"42 of 2,132 are less than 2 %", drop(42, last), 0, 0},
+		{"43 are more", drop(43, last), 43, 0},
+		{"a building", drop(9999, func(l string) bool { return strings.HasPrefix(l, "8,") }), 263, 3},
+		{"a unit that keeps its empty flats", "building,unit,room\n" + "8,3,101\n", 0, 0},
+		{"every vehicle with a service", drop(9, func(l string) bool { return strings.HasPrefix(l, ",,,,") }), 2, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if strings.HasPrefix(tt.name, "a unit") {
+				tt.csv = drop(9999, func(l string) bool { return strings.HasPrefix(l, "8,3,") }) + "8,3,101,,,,,,\n"
+				tt.need, tt.units = strings.Count(whole, "\n8,3,"), 1
+			}
+			rows, err := Read([]byte(tt.csv))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dry := imports
+			dry.DryRun = true
+			before := s.Snapshot().Version()
+			report, err := s.Import(t.Context(), rows, dry)
+			if err != nil || report.NeedAllowRemove != tt.need {
+				t.Errorf("dry run: got %d %v, want %d", report.NeedAllowRemove, err, tt.need)
+			}
+			if tt.need > 0 {
+				for _, n := range []int{0, tt.need - 1, tt.need + 1} {
+					if n == 0 && tt.need == 0 {
+						continue
+					}
+					_, err := s.Import(t.Context(), rows, allow(n))
+					var removal *MassRemoval
+					if !errors.As(err, &removal) || removal.Need != tt.need || len(removal.Units) != tt.units {
+						t.Errorf("allow %d: got %v, want need %d", n, err, tt.need)
+					}
+				}
+			}
+			if got := s.Snapshot().Version(); got != before {
+				t.Error("a refused import changed the roster")
+			}
+			if _, err := s.Import(t.Context(), rows, allow(tt.need)); err != nil {
+				t.Error(err)
+			}
+			mustImport(t, s, whole, imports) // everyone comes back with the ID they had
+			if got := s.Snapshot().Version(); got != before {
+				t.Error("not the same roster after everyone came back")
+			}
+		})
+	}
+}
+
+func TestPassesAndRevocation(t *testing.T) {
+	s := newStore(t)
+	mustImport(t, s, small, imports)
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	pass := func(serial, subject string, from time.Time) IssuedPass {
+		return IssuedPass{serial, subject, "property.example", from, from.AddDate(0, 3, 0)}
+	}
+	list := []IssuedPass{
+		pass("00000000000000a1", "r-000001", now.AddDate(0, 0, 7)), // handed out already, begins later
+		pass("00000000000000a5", "3-2-501", now.Add(-4*time.Hour)),
+		pass("00000000000000a3", "v-0001", now.Add(-5*time.Hour)),
+		pass("00000000000000a2", "r-000003", now.Add(-6*time.Hour)),
+	}
+	if err := s.RecordPasses(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	for _, open := range []func() (*Store, error){func() (*Store, error) { return s, nil }, func() (*Store, error) { return OpenReadOnly(s.path) }} {
+		r, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Passes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(list, got); d != "" {
+			t.Error(d)
+		}
+	}
+	before := s.Snapshot()
+	if err := s.Revoke(t.Context(), "00000000000000FF", "lost"); err != nil { // never recorded
+		t.Fatal(err)
+	}
+	n, err := s.RevokeHousehold(t.Context(), "3-2-501", now)
+	if err != nil || n != 3 {
+		t.Fatalf("revoke household: got %d %v, want 3", n, err)
+	}
+	snap := s.Snapshot()
+	if snap.Version() == before.Version() {
+		t.Error("a revocation left the version as it was")
+	}
+	for _, tt := range []struct {
+		serial, household string
+		from              time.Time
+		want              bool
+	}{
+		{"00000000000000ff", "", now, true},
+		{"00000000000000FF", "3-2-502", now, true},
+		{"00000000000000a1", "3-2-501", now.AddDate(0, 0, 7), true},
+		{"00000000000000a5", "3-2-501", now.Add(-time.Hour), true},
+		{"00000000000000a2", "3-2-502", now.Add(-6 * time.Hour), false},
+		{"00000000000000b1", "3-2-501", now.Add(-time.Microsecond), true}, // never recorded, begun before
+		{"00000000000000b1", "3-2-501", now, false},                       // made since
+		{"00000000000000b1", "", now.Add(-time.Hour), false},
+	} {
+		if got := snap.Revoked(tt.serial, tt.household, tt.from); got != tt.want {
+			t.Errorf("Revoked(%s, %s, %s): got %v, want %v", tt.serial, tt.household, tt.from, got, tt.want)
+		}
+		if before.Revoked(tt.serial, tt.household, tt.from) {
+			t.Error("an older snapshot changed")
+		}
+	}
+	// An earlier time does not let passes count again.
+	if _, err := s.RevokeHousehold(t.Context(), "3-2-501", now.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Snapshot().Revoked("00000000000000b1", "3-2-501", now.Add(-time.Minute)) {
+		t.Error("an earlier revocation undid a later one")
+	}
+	// Nor does the next import.
+	mustImport(t, s, small, imports)
+	if !s.Snapshot().Revoked("00000000000000ff", "", now) {
+		t.Error("an import undid a revocation")
+	}
+	if err := s.Revoke(t.Context(), "xyz", ""); !errors.Is(err, ErrSerial) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.RevokeHousehold(t.Context(), "9-9-999", now); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.RecordPasses(t.Context(), []IssuedPass{pass("00000000000000a9", "r-000001", now), {Serial: "1"}}); !errors.Is(err, ErrSerial) {
+		t.Errorf("got %v", err)
+	}
+	if p, _ := s.Passes(); len(p) != 4 {
+		t.Error("half a list was recorded")
+	}
+}
+
+func TestFind(t *testing.T) {
+	s := newStore(t)
+	mustImport(t, s, "building,unit,room,name\n3,2,501,甲\n3,2,501,乙\n10,1,501,丁\n2,1,501,丙\nA,1,0502,戊\n", imports)
+	for query, want := range map[string]string{
+		"3-2-501": "甲乙", "3 2 501": "甲乙", "3栋2单元501室": "甲乙", "03-02-0501": "甲乙", "３－２－５０１": "甲乙", "3号楼2单元501": "甲乙",
+		"2-501": "甲乙", "501": "丙甲乙丁", "0501": "丙甲乙丁", "a座1单元502": "戊", "502": "戊", "50": "", "": "", "-": "", "1-2-3-501": "",
+		strings.Repeat("5", 1000): "", "\xff": "",
+	} {
+		got := ""
+		for _, p := range s.Snapshot().Find(query) {
+			got += p.Name
+		}
+		if got != want {
+			t.Errorf("Find(%.20q): got %q, want %q", query, got, want)
+		}
+	}
+	var b strings.Builder
+	b.WriteString("building,unit,room,name\n")
+	for i := range 60 {
+		fmt.Fprintf(&b, "%d,1,101,甲\n", i+1)
+	}
+	mustImport(t, s, b.String(), allow(5))
+	if n := len(s.Snapshot().Find("101")); n != 50 {
+		t.Errorf("got %d people, want 50", n)
+	}
+}
+
+func TestAnImportThatFailsLeavesTheRoster(t *testing.T) {
+	s := newStore(t)
+	mustImport(t, s, small, imports)
+	before := s.Snapshot()
+	rows, err := Read([]byte(compound()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func() {
+		t.Helper()
+		if s.Snapshot().Version() != before.Version() {
+			t.Error("snapshot changed")
+		}
+		ro, err := OpenReadOnly(s.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ro.Snapshot().Version() != before.Version() {
+			t.Error("file changed")
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Import(ctx, rows, allow(2)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	same()
+	fault := errors.New("disk I/O error")
+	s.commit = func(*sql.Tx) error { return fault }
+	if _, err := s.Import(t.Context(), rows, allow(2)); !errors.Is(err, fault) {
+		t.Errorf("got %v", err)
+	}
+	same()
+	// A commit that failed in words only: what the file says counts.
+	s.commit = func(tx *sql.Tx) error { return errors.Join(tx.Commit(), fault) }
+	if _, err := s.Import(t.Context(), rows, allow(2)); !errors.Is(err, fault) {
+		t.Errorf("got %v", err)
+	}
+	if _, residents, _, _ := s.Snapshot().Counts(); residents != 2132 {
+		t.Errorf("got %d residents, want those of the commit", residents)
+	}
+	s.commit = (*sql.Tx).Commit
+	mustImport(t, s, compound(), imports)
+}
+
+// TestKillInMidImport kills a process that has written everything but the commit.
+func TestKillInMidImport(t *testing.T) {
+	path := os.Getenv("GATED_TEST_KILL")
+	if path != "" {
+		s, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.commit = func(*sql.Tx) error {
+			fmt.Println("about to commit")
+			select {}
+		}
+		t.Fatal(importErr(t, s, compound(), allow(2)))
+	}
+	path = filepath.Join(t.TempDir(), "roster.db")
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustImport(t, s, small, imports)
+	want := s.Snapshot().Version()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKillInMidImport$")
+	child.Env = append(os.Environ(), "GATED_TEST_KILL="+path)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 15)
+	if _, err := out.Read(line); err != nil || string(line) != "about to commit" {
+		t.Fatalf("child said %q, %v", line, err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	child.Wait()
+	ro, err := OpenReadOnly(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ro.Snapshot().Version(); got != want {
+		t.Errorf("reader: got version %s, want the old roster %s", got, want)
+	}
+	s, err = Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got := s.Snapshot().Version(); got != want {
+		t.Errorf("got version %s, want the old roster %s", got, want)
+	}
+}
+
+func TestAnotherProcessesChangeIsNoticed(t *testing.T) {
+	s := newStore(t)
+	mustImport(t, s, small, imports)
+	other, err := Open(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.RemovePerson(t.Context(), "r-000005"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RemovePerson(t.Context(), "r-000005"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestReadOnlyOpenMakesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a b?c#d%.db") // a path is a path, not an URI
+	if _, err := OpenReadOnly(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	list := func() string {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return strings.Join(names, "|")
+	}
+	if got := list(); got != "" {
+		t.Errorf("made %s", got)
+	}
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustImport(t, s, small, imports)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode: got %v %v", info.Mode(), err)
+	}
+	open := list()
+	ro, err := OpenReadOnly(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := list(); got != open {
+		t.Errorf("beside a writer: got %s, want %s", got, open)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closed := list()
+	if ro, err = OpenReadOnly(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(); got != closed {
+		t.Errorf("alone: got %s, want %s", got, closed)
+	}
+	if _, residents, _, _ := ro.Snapshot().Counts(); residents != 3 {
+		t.Errorf("got %d residents", residents)
+	}
+	if err := ro.Revoke(t.Context(), "00000000000000a1", ""); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("got %v", err)
+	}
+	if err := ro.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenRefusesWhatIsNoRoster(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text.db")
+	if err := os.WriteFile(text, []byte(strings.Repeat("this is not a database\n", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newer := filepath.Join(dir, "newer.db")
+	s, err := Open(newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.db.Exec("UPDATE meta SET value=2 WHERE key='version'"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	foreign := filepath.Join(dir, "foreign.db")
+	db, err := sql.Open("sqlite", "file:"+foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE TABLE t(a)"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	for path, want := range map[string]string{
+		text: "not a roster", newer: "version 2", foreign: "not a roster", dir: "", filepath.Join(dir, "no", "such", "dir.db"): "no such file",
+	} {
+		for name, open := range map[string]func(string) (*Store, error){"Open": Open, "OpenReadOnly": OpenReadOnly} {
+			if path == filepath.Join(dir, "no", "such", "dir.db") && name == "OpenReadOnly" {
+				want = "import one first"
+			}
+			s, err := open(path)
+			if err == nil {
+				s.Close()
+				t.Errorf("%s %s: no error", name, path)
+			} else if !strings.Contains(err.Error(), want) && want != "no such file" {
+				t.Errorf("%s: got %v, want %q", name, err, want)
+			}
+		}
+	}
+}
+
+func TestNothingPersonalInLogs(t *testing.T) {
+	var log bytes.Buffer
+	l := slog.New(slog.NewJSONHandler(&log, nil))
+	s := newStore(t)
+	r := mustImport(t, s, small, imports)
+	p, _ := s.Snapshot().Person("r-000001")
+	v, _ := s.Snapshot().Vehicle("v-0001")
+	l.Info("x", "person", p, "vehicle", v, "report", r)
+	for _, personal := range []string{"张三", "京A", "501", "1380", "110105"} {
+		if strings.Contains(log.String(), personal) {
+			t.Errorf("log holds %q: %s", personal, log.String())
+		}
+	}
+}
+
+func BenchmarkImport2132(b *testing.B) {
+	data := []byte(compound())
+	var took time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		s := newStore(b)
+		b.StartTimer()
+		start := time.Now()
+		rows, err := Read(data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.Import(context.Background(), rows, imports); err != nil {
+			b.Fatal(err)
+		}
+		took += time.Since(start)
+		b.StopTimer()
+		s.Close()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms/import")
+}

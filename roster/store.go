@@ -1,0 +1,411 @@
+package roster
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// Store is the roster on disk. Reading goes through Snapshot and never waits for a change.
+type Store struct {
+	path     string
+	db       *sql.DB // one connection; nil when open for reading only
+	mu       sync.Mutex
+	doubtful bool // under mu: a commit failed, the file must be opened anew
+	snapshot atomic.Pointer[Snapshot]
+	commit   func(*sql.Tx) error // faults in tests
+}
+
+const (
+	format  = "gated-roster"
+	version = 1
+)
+
+const schema = `
+CREATE TABLE meta(key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE household(id TEXT NOT NULL PRIMARY KEY, building TEXT NOT NULL, unit TEXT NOT NULL, room TEXT NOT NULL) STRICT;
+CREATE TABLE person(id TEXT NOT NULL PRIMARY KEY, household TEXT REFERENCES household DEFERRABLE INITIALLY DEFERRED, name TEXT NOT NULL,
+	document_type TEXT NOT NULL, document TEXT UNIQUE, birth_date TEXT NOT NULL, phone TEXT NOT NULL, class TEXT NOT NULL) STRICT;
+CREATE TABLE vehicle(id TEXT NOT NULL PRIMARY KEY, plate TEXT NOT NULL UNIQUE, service TEXT NOT NULL,
+	household TEXT REFERENCES household DEFERRABLE INITIALLY DEFERRED) STRICT;
+-- former: IDs of those who left, with a keyed hash by which they are known again when they come back.
+CREATE TABLE former(id TEXT NOT NULL PRIMARY KEY, key BLOB) STRICT;
+CREATE TABLE pass(serial TEXT NOT NULL PRIMARY KEY, subject TEXT NOT NULL, issuer TEXT NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL) STRICT;
+CREATE TABLE revoked(serial TEXT NOT NULL PRIMARY KEY, reason TEXT NOT NULL) STRICT;
+CREATE TABLE revoked_household(household TEXT NOT NULL PRIMARY KEY, before INTEGER NOT NULL) STRICT;
+CREATE INDEX person_household ON person(household);
+CREATE INDEX vehicle_household ON vehicle(household);
+CREATE INDEX pass_subject ON pass(subject);
+`
+
+// pragmas are set on the writing connection and read back: a misspelt one would be silent.
+var pragmas = []struct{ name, value, read string }{
+	{"busy_timeout", "5000", "5000"},
+	{"journal_mode", "WAL", "wal"},
+	{"synchronous", "FULL", "2"},
+	{"foreign_keys", "ON", "1"},
+	{"secure_delete", "ON", "1"}, // who was removed is overwritten, not only unlinked
+	{"trusted_schema", "OFF", "0"},
+	{"cell_size_check", "ON", "1"},
+	{"temp_store", "MEMORY", "2"},
+	{"cache_size", "-1024", "-1024"}, // KiB: the snapshot is what is read, not the pages
+}
+
+// Open opens the roster for reading and writing and makes it, for its owner's eyes only, if it is not there. One process at a time should do so;
+// another's change is noticed, at the next write at the latest.
+func Open(path string) (*Store, error) {
+	s := &Store{path: path, commit: (*sql.Tx).Commit}
+	if err := s.open(); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("open roster %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func (s *Store) open() error {
+	// Otherwise whoever else opens and closes the file in this process drops the locks on it. A process that cannot have
+	// this any more, or a kernel without it, goes on with the locks it has.
+	_, _ = sqlite.OFDLocking(true)
+	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = f.Chmod(0o600)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	dsn, err := dataSource(s.path, "_txlock=immediate")
+	if err != nil {
+		return err
+	}
+	for _, p := range pragmas {
+		dsn += "&_pragma=" + url.QueryEscape(p.name+"("+p.value+")")
+	}
+	if s.db, err = sql.Open("sqlite", dsn); err != nil {
+		return err
+	}
+	s.db.SetMaxOpenConns(1)
+	for _, p := range pragmas {
+		var got string
+		if err := s.db.QueryRow("PRAGMA " + p.name).Scan(&got); err != nil {
+			return notRoster(err)
+		}
+		if got != p.read {
+			return fmt.Errorf("pragma %s is %s, want %s: the file system may not support it", p.name, got, p.read)
+		}
+	}
+	tx, err := s.db.Begin()
+	if err != nil {
+		return notRoster(err)
+	}
+	defer tx.Rollback()
+	var tables int
+	if err := tx.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return notRoster(err)
+	}
+	if tables == 0 {
+		salt := make([]byte, 32)
+		rand.Read(salt)
+		if _, err := tx.Exec(schema); err != nil {
+			return fmt.Errorf("make its tables: %w", err)
+		}
+		if _, err := tx.Exec("INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('generation',0),('last_person',0),('last_vehicle',0)", format, version, salt); err != nil {
+			return fmt.Errorf("make its tables: %w", err)
+		}
+	}
+	snapshot, err := load(tx)
+	if err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.snapshot.Store(snapshot)
+	return nil
+}
+
+// OpenReadOnly reads the roster as it stands and keeps no hold on the file. It makes no file and changes none, and works beside a running gate.
+func OpenReadOnly(path string) (*Store, error) {
+	s := &Store{path: path}
+	err := s.read(func(q queryer) error {
+		snapshot, err := load(q)
+		s.snapshot.Store(snapshot)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open roster: no roster at %s (%w): import one first, or name another state directory", path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open roster %s to read: %w", path, err)
+	}
+	return s, nil
+}
+
+// Close closes the file. The snapshot stays usable.
+func (s *Store) Close() error {
+	if s.db == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.db.Close()
+}
+
+// Snapshot returns the roster as it stands now.
+func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
+
+type queryer interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+	QueryRow(query string, args ...any) *sql.Row
+}
+
+// read lets f ask the database without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
+// even when opened with mode=ro. Where there is no -wal, nobody has the roster open, and it can be read as it lies; that this
+// was so throughout is checked afterwards.
+func (s *Store) read(f func(queryer) error) error {
+	if s.db != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return f(s.db)
+	}
+	_, _ = sqlite.OFDLocking(true)
+	for range 3 {
+		before, err := os.Stat(s.path)
+		if err != nil {
+			return err
+		}
+		if !before.Mode().IsRegular() {
+			return errors.New("not a regular file")
+		}
+		mode := "mode=ro&readonly_shm=1"
+		_, err = os.Stat(s.path + "-wal")
+		alone := errors.Is(err, fs.ErrNotExist)
+		if alone {
+			mode = "mode=ro&immutable=1"
+		}
+		dsn, err := dataSource(s.path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
+		if err != nil {
+			return err
+		}
+		db, err := sql.Open("sqlite", dsn)
+		if err != nil {
+			return err
+		}
+		db.SetMaxOpenConns(1)
+		err = func() error {
+			defer db.Close()
+			tx, err := db.Begin()
+			if err != nil {
+				return notRoster(err)
+			}
+			defer tx.Rollback()
+			return f(tx)
+		}()
+		if !alone {
+			return err
+		}
+		after, statErr := os.Stat(s.path)
+		_, walErr := os.Stat(s.path + "-wal")
+		if statErr == nil && errors.Is(walErr, fs.ErrNotExist) && os.SameFile(before, after) && after.ModTime().Equal(before.ModTime()) && after.Size() == before.Size() {
+			return err
+		}
+	}
+	return errors.New("it is being changed: try again")
+}
+
+// dataSource is the SQLite URI of a path: without "file:" SQLite would ignore mode=ro.
+func dataSource(path, query string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return (&url.URL{Scheme: "file", Path: abs, RawQuery: query}).String(), nil
+}
+
+func notRoster(err error) error {
+	if text := err.Error(); strings.Contains(text, "file is not a database") || strings.Contains(text, "no such table") {
+		return fmt.Errorf("not a roster (%w): name another file or restore this one from a backup", err)
+	}
+	return err
+}
+
+// load reads the whole roster.
+func load(q queryer) (*Snapshot, error) {
+	var made string
+	var v int64
+	if err := q.QueryRow("SELECT value FROM meta WHERE key='format'").Scan(&made); err != nil {
+		return nil, notRoster(err)
+	}
+	if err := q.QueryRow("SELECT value FROM meta WHERE key='version'").Scan(&v); err != nil {
+		return nil, notRoster(err)
+	}
+	if made != format || v != version {
+		return nil, fmt.Errorf("it is a %.40q of version %d, this program reads %q of version %d: use the program that made it", made, v, format, version)
+	}
+	s := &Snapshot{revoked: map[string]struct{}{}, revokedHousehold: map[string]int64{}}
+	var salt []byte
+	if err := q.QueryRow("SELECT (SELECT value FROM meta WHERE key='generation'), (SELECT value FROM meta WHERE key='salt')").Scan(&s.generation, &salt); err != nil {
+		return nil, err
+	}
+	var household, document sql.Null[string]
+	var h Household
+	homes := map[string]string{} // so that people share the string of their household
+	words := map[string]string{}
+	word := func(s string) string {
+		if _, ok := words[s]; !ok {
+			words[s] = s
+		}
+		return words[s]
+	}
+	if err := each(q, "SELECT id, building, unit, room FROM household", func() {
+		h.Building, h.Unit = word(h.Building), word(h.Unit)
+		s.households = append(s.households, h)
+		homes[h.ID] = h.ID
+	}, &h.ID, &h.Building, &h.Unit, &h.Room); err != nil {
+		return nil, err
+	}
+	var p Person
+	if err := each(q, "SELECT id, household, name, document_type, document, birth_date, phone, class FROM person", func() {
+		p.Household, p.Document = homes[household.V], document.V
+		p.DocumentType, p.Class = word(p.DocumentType), word(p.Class)
+		s.people = append(s.people, p)
+	}, &p.ID, &household, &p.Name, &p.DocumentType, &document, &p.BirthDate, &p.Phone, &p.Class); err != nil {
+		return nil, err
+	}
+	var car Vehicle
+	if err := each(q, "SELECT id, plate, service, household FROM vehicle", func() {
+		car.Household, car.Service = homes[household.V], word(car.Service)
+		s.vehicles = append(s.vehicles, car)
+	}, &car.ID, &car.Plate, &car.Service, &household); err != nil {
+		return nil, err
+	}
+	var key string
+	if err := each(q, "SELECT serial FROM revoked", func() { s.revoked[key] = struct{}{} }, &key); err != nil {
+		return nil, err
+	}
+	var before int64
+	if err := each(q, "SELECT household, before FROM revoked_household", func() { s.revokedHousehold[key] = before }, &key, &before); err != nil {
+		return nil, err
+	}
+	s.index(salt)
+	return s, nil
+}
+
+// each scans every row into dest and calls f.
+func each(q queryer, query string, f func(), dest ...any) error {
+	rows, err := q.Query(query)
+	if err != nil {
+		return notRoster(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return err
+		}
+		f()
+	}
+	return rows.Err()
+}
+
+// change makes one change, all or nothing. f is given the roster as it stands in the database. The snapshot is replaced only when the change is
+// durable. The context can stop a change that has not been committed; it never leaves one in doubt.
+func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) error) error {
+	if s.db == nil {
+		return ErrReadOnly
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.doubtful {
+		if err := s.reopen(); err != nil {
+			return err
+		}
+	}
+	// A statement stopped by its context may yet have been done: the context is asked between statements instead.
+	tx, err := s.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	now := s.snapshot.Load()
+	var generation int64
+	if err := tx.QueryRow("SELECT value FROM meta WHERE key='generation'").Scan(&generation); err != nil {
+		return err
+	}
+	if generation != now.generation { // someone else's change
+		if now, err = load(tx); err != nil {
+			return err
+		}
+	}
+	if err := f(tx, now); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("UPDATE meta SET value=value+1 WHERE key='generation'"); err != nil {
+		return err
+	}
+	next, err := load(tx)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.commit(tx); err != nil {
+		// Whether it is stored is not known (an EIO may hide a commit): what the file says when opened anew counts.
+		s.doubtful = true
+		tx.Rollback()
+		return errors.Join(fmt.Errorf("commit: %w", err), s.reopen())
+	}
+	s.snapshot.Store(next)
+	// What was removed is to leave the log as well. A reader may be in the way: then the next change does it.
+	var busy, frames, moved int
+	if err := s.db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
+		return fmt.Errorf("the change is stored, but not yet wiped from %s-wal: %w", s.path, err)
+	}
+	return nil
+}
+
+// reopen opens the file anew after a commit that failed, and takes the roster as it is found there.
+func (s *Store) reopen() error {
+	s.db.Close() // has failed already
+	if err := s.open(); err != nil {
+		return fmt.Errorf("open roster again: %w", err)
+	}
+	s.doubtful = false
+	return nil
+}
+
+// Passes returns the passes that were recorded, newest first.
+func (s *Store) Passes() ([]IssuedPass, error) {
+	var passes []IssuedPass
+	err := s.read(func(q queryer) error {
+		passes = nil
+		var p IssuedPass
+		var from, until int64
+		return each(q, "SELECT serial, subject, issuer, not_before, not_after FROM pass ORDER BY not_before DESC, serial", func() {
+			p.NotBefore, p.NotAfter = time.UnixMicro(from).UTC(), time.UnixMicro(until).UTC()
+			passes = append(passes, p)
+		}, &p.Serial, &p.Subject, &p.Issuer, &from, &until)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list passes: %w", err)
+	}
+	return passes, nil
+}
