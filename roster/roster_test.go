@@ -833,20 +833,21 @@ func TestOpenRefusesWhatIsNoRoster(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
-	for path, want := range map[string]string{
-		text: "not a roster", newer: "version 2", foreign: "not a roster", dir: "", filepath.Join(dir, "no", "such", "dir.db"): "no such file",
+	for _, tt := range []struct{ path, write, read string }{
+		{text, "not a roster", "not a roster"},
+		{newer, "of version 2", "of version 2"},
+		{foreign, "not a roster", "not a roster"},
+		{dir, "is a directory", "not a regular file"},
+		{filepath.Join(dir, "no", "such", "dir.db"), "no such file", "import one first"},
 	} {
-		for name, open := range map[string]func(string) (*Store, error){"Open": Open, "OpenReadOnly": OpenReadOnly} {
-			if path == filepath.Join(dir, "no", "such", "dir.db") && name == "OpenReadOnly" {
-				want = "import one first"
-			}
-			s, err := open(path)
-			if err == nil {
-				s.Close()
-				t.Errorf("%s %s: no error", name, path)
-			} else if !strings.Contains(err.Error(), want) && want != "no such file" {
-				t.Errorf("%s: got %v, want %q", name, err, want)
-			}
+		if s, err := Open(tt.path); err == nil {
+			s.Close()
+			t.Errorf("Open %s: no error", tt.path)
+		} else if !strings.Contains(err.Error(), tt.write) {
+			t.Errorf("Open: got %v, want %q", err, tt.write)
+		}
+		if _, err := OpenReadOnly(tt.path); err == nil || !strings.Contains(err.Error(), tt.read) {
+			t.Errorf("OpenReadOnly: got %v, want %q", err, tt.read)
 		}
 	}
 }
