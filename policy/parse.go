@@ -1,0 +1,524 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// MaxSize is the largest policy file that is read, in bytes. The shipped one has
+// 24 KiB.
+const MaxSize = 64 << 10
+
+// Load reads and checks a policy file; see Parse.
+func Load(path string) (*Policy, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block
+	if err != nil {
+		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read policy: %s is not a regular file", path)
+	}
+	source, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	return Parse(filepath.Base(path), source)
+}
+
+// Parse checks a policy file and runs its examples. The error joins every fault,
+// each with its line, the rule or example, and what to do. Name is what error
+// texts call the file.
+func Parse(name string, source []byte) (*Policy, error) {
+	p := &parser{}
+	p.file(source)
+	if len(p.faults) == 0 {
+		for i := range p.examples {
+			p.run(&p.examples[i])
+		}
+	}
+	if len(p.faults) > 0 {
+		return nil, fmt.Errorf("policy %s:\n%w", name, errors.Join(p.faults...))
+	}
+	p.policy.source = slices.Clone(source)
+	p.policy.hash = hash(source)
+	return &p.policy, nil
+}
+
+// ParseFacts reads facts written as in an example, `key=value` each, such as
+// class=resident or credential_reason=expired.
+func (p *Policy) ParseFacts(pairs []string) (Facts, error) {
+	q := parser{policy: Policy{levels: p.levels}}
+	given := &yaml.Node{Kind: yaml.MappingNode}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return Facts{}, fmt.Errorf("fact %s: write key=value, such as class=resident", quote(pair))
+		}
+		given.Content = append(given.Content,
+			&yaml.Node{Kind: yaml.ScalarNode, Value: key}, &yaml.Node{Kind: yaml.ScalarNode, Value: value})
+	}
+	f := q.facts("facts", given)
+	return f, errors.Join(q.faults...)
+}
+
+type example struct {
+	line               int
+	label              string
+	given              Facts
+	then, rule, reason string
+}
+
+// written is how a rule stood in the file.
+type written struct {
+	line  int
+	when  bool // it has the line
+	sound bool // without a fault
+}
+
+type parser struct {
+	policy   Policy
+	rules    []written // beside policy.rules
+	examples []example
+	faults   []error
+}
+
+// fault records what is wrong at a node. Where says in which rule or example.
+func (p *parser) fault(n *yaml.Node, where, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if where != "" {
+		text = where + ": " + text
+	}
+	if n != nil && n.Line > 0 {
+		text = fmt.Sprintf("line %d: %s", n.Line, text)
+	}
+	p.faults = append(p.faults, errors.New(text))
+}
+
+// The file is read as a tree and walked by hand, stricter than decoding into
+// structs with KnownFields: every fault has its line and its rule, all are found
+// in one run, and the texts are for someone who does not program.
+func (p *parser) file(source []byte) {
+	if len(source) > MaxSize {
+		p.fault(nil, "", "larger than %d bytes: a policy is a page or two", MaxSize)
+		return
+	}
+	if !utf8.Valid(source) {
+		p.fault(nil, "", "not UTF-8 text: save the file with the encoding UTF-8")
+		return
+	}
+	var doc yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(source))
+	if err := dec.Decode(&doc); err == io.EOF {
+		p.fault(nil, "", "the file is empty: start from the shipped policy, which `gated policy show` prints")
+		return
+	} else if err != nil {
+		p.fault(nil, "", "%s: check indentation, colons and quotes there", strings.TrimPrefix(err.Error(), "yaml: "))
+		return
+	}
+	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
+		p.fault(nil, "", "more than one document: remove what follows the line `---`")
+		return
+	}
+	root := doc.Content[0]
+	top := p.mapping(root, "", "name", "levels", "rules", "examples")
+	if top == nil {
+		return
+	}
+
+	p.policy.levels = []string{"guarded", "controlled", "sealed", "normal"}
+	if n := top["levels"]; n != nil {
+		p.policy.levels = p.list(n, "levels", func(w *yaml.Node) {
+			p.word(w, w, "policy", "levels")
+		})
+	}
+	p.policy.name = p.word(top["name"], root, "policy", "name")
+
+	if n := top["rules"]; n == nil {
+		p.fault(root, "", "rules is missing: write `rules:` with a list of rules")
+	} else if items, ok := p.items(n, "rules"); ok {
+		for _, item := range items {
+			p.rule(item)
+		}
+		p.order(n)
+	}
+	if n := top["examples"]; n != nil {
+		items, _ := p.items(n, "examples")
+		for _, item := range items {
+			p.example(item)
+		}
+	}
+}
+
+func (p *parser) rule(n *yaml.Node) {
+	where := label("rule", n)
+	m := p.mapping(n, where, "name", "when", "then", "reason")
+	if m == nil {
+		return
+	}
+	before := len(p.faults)
+	r := Rule{Name: p.word(m["name"], n, where, "name")}
+	if r.Name != "" && slices.ContainsFunc(p.policy.rules, func(o Rule) bool { return o.Name == r.Name }) {
+		p.fault(m["name"], where, "a rule before has the same name: give each its own")
+	}
+	r.Then = p.oneOf(m["then"], n, where, "then", []string{Admit, Refuse, Hold})
+	if m["reason"] != nil {
+		r.Reason = p.word(m["reason"], n, where, "reason")
+	}
+	if w := m["when"]; w != nil {
+		r.When = p.when(w, where)
+		if r.Then == Admit {
+			p.admits(w, where, r)
+		}
+	}
+	p.policy.rules = append(p.policy.rules, r)
+	p.rules = append(p.rules, written{n.Line, m["when"] != nil, len(p.faults) == before})
+}
+
+func (p *parser) when(n *yaml.Node, where string) []Condition {
+	keys := make([]string, factCount)
+	for i := range vocabulary {
+		keys[i] = vocabulary[i].key
+	}
+	m := p.mapping(n, where+": when", keys...)
+	if len(n.Content) == 0 && m != nil {
+		p.fault(n, where, "`when` has no conditions: write some, or, in the final rule only, remove the line")
+	}
+	var conditions []Condition
+	for i := fact(0); i < factCount; i++ {
+		v := m[keys[i]]
+		if v == nil {
+			continue
+		}
+		c := Condition{Fact: keys[i], fact: i}
+		if i == householdTripsBelow {
+			c.Below = p.number(v, where, keys[i], 1)
+		} else {
+			c.Is = p.list(v, where+": "+keys[i], func(w *yaml.Node) { p.known(w, where, i) })
+		}
+		conditions = append(conditions, c)
+	}
+	return conditions
+}
+
+// admits refuses a rule that promises to admit on what was merely stated: Decide
+// would hold it, and its writer would never know why.
+func (p *parser) admits(n *yaml.Node, where string, r Rule) {
+	for _, c := range r.When {
+		if c.fact == proof && (slices.Contains(c.Is, "stated") || slices.Contains(c.Is, none)) {
+			p.fault(n, where, "admits with proof %s: what is merely stated never admits; write `proof: [signed, sighted]`, or `then: hold`",
+				strings.Join(c.Is, " or "))
+		}
+	}
+}
+
+// order checks that every rule can be reached and that the last one always matches.
+func (p *parser) order(n *yaml.Node) {
+	rules := p.policy.rules
+	for j := range rules {
+		at := &yaml.Node{Line: p.rules[j].line}
+		for i := range j {
+			if p.rules[i].sound && p.rules[j].sound && covers(rules[i], rules[j]) {
+				p.fault(at, fmt.Sprintf("rule %s", quote(rules[j].Name)),
+					"is never reached: rule %s before it (line %d) takes all it could match; move it up, or remove one of them",
+					quote(rules[i].Name), p.rules[i].line)
+				break
+			}
+		}
+	}
+	if len(rules) == 0 || p.rules[len(rules)-1].when {
+		p.fault(n, "", "the final rule must have no `when`, so that everyone gets a verdict: add one, such as `name: outsider`, `then: refuse`")
+	}
+}
+
+// covers tells whether a matches whenever b does.
+func covers(a, b Rule) bool {
+	for _, ca := range a.When {
+		if !slices.ContainsFunc(b.When, func(cb Condition) bool {
+			return ca.fact == cb.fact && cb.Below <= ca.Below &&
+				!slices.ContainsFunc(cb.Is, func(w string) bool { return !slices.Contains(ca.Is, w) })
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *parser) example(n *yaml.Node) {
+	where := label("example", n)
+	m := p.mapping(n, where, "name", "given", "then", "rule", "reason")
+	if m == nil {
+		return
+	}
+	e := example{line: n.Line, label: where}
+	if v := m["name"]; v == nil || v.Kind != yaml.ScalarNode || strings.TrimSpace(v.Value) == "" {
+		p.fault(n, where, "name is missing: say in a few words what happens")
+	}
+	if m["given"] == nil {
+		p.fault(n, where, "given is missing: write the facts, such as `given: {direction: in, class: resident}`")
+	} else {
+		e.given = p.facts(where, m["given"])
+	}
+	e.then = p.oneOf(m["then"], n, where, "then", []string{Admit, Refuse, Hold})
+	if v := m["rule"]; v != nil {
+		names := make([]string, len(p.policy.rules))
+		for i, r := range p.policy.rules {
+			names[i] = r.Name
+		}
+		e.rule = p.oneOf(v, n, where, "rule", names)
+	}
+	if v := m["reason"]; v != nil {
+		e.reason = p.word(v, n, where, "reason")
+	}
+	p.examples = append(p.examples, e)
+}
+
+// facts reads the facts of an example. What is left out is: class unknown, known
+// false, credential, proof and service none, the first level, a trusted clock and
+// no trips. Valid follows credential_reason, and the other way round.
+func (p *parser) facts(where string, n *yaml.Node) Facts {
+	keys := make([]string, factCount)
+	for i := range vocabulary {
+		keys[i] = vocabulary[i].key
+	}
+	keys[householdTripsBelow] = "household_trips"
+	m := p.mapping(n, where, keys...)
+	f := Facts{ClockTrusted: true}
+	if m == nil {
+		return f
+	}
+	var w words
+	for i := range householdTripsBelow {
+		v := m[keys[i]]
+		if v == nil {
+			continue
+		}
+		if v.Kind != yaml.ScalarNode {
+			p.fault(v, where, "%s takes one word here, not a list", keys[i])
+			continue
+		}
+		p.known(v, where, i)
+		w[i] = v.Value
+	}
+	if m["direction"] == nil {
+		p.fault(n, where, "direction is missing: write in or out")
+	}
+	if w[valid] == "" && w[credentialReason] == "ok" {
+		w[valid] = "true"
+	}
+	if w[valid] == "true" && w[credentialReason] == "" {
+		w[credentialReason] = "ok"
+	}
+	if (w[valid] == "true") != (w[credentialReason] == "ok") {
+		p.fault(n, where, "valid and credential_reason contradict each other: a credential is valid if its reason is ok, and only then")
+	}
+	f = Facts{
+		Direction: w[direction], Class: w[class], Known: w[known] == "true",
+		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
+		Service: w[service], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
+	}
+	if v := m["household_trips"]; v != nil {
+		f.HouseholdTrips = p.number(v, where, "household_trips", 0)
+	}
+	return f
+}
+
+// run decides an example and compares.
+func (p *parser) run(e *example) {
+	tried, got := p.policy.Explain(e.given)
+	at := &yaml.Node{Line: e.line}
+	if got.Verdict == e.then && (e.rule == "" || got.Rule == e.rule) && (e.reason == "" || got.Reason == e.reason) {
+		return
+	}
+	want := e.then
+	if e.reason != "" {
+		want += ", reason " + e.reason
+	}
+	if e.rule != "" {
+		want += ", by rule " + e.rule
+	}
+	why := ""
+	for _, t := range tried {
+		if t.Rule == e.rule && t.Why != "" {
+			why = fmt.Sprintf("; rule %s does not match: %s", e.rule, t.Why)
+		}
+	}
+	if got.Reason == StatedOnly && e.then == Admit {
+		why = "; what is merely stated never admits: give `proof: signed` or expect hold"
+	}
+	p.fault(at, e.label, "got %s, reason %s, by rule %s; want %s%s", got.Verdict, got.Reason, got.Rule, want, why)
+}
+
+// mapping returns the values of a block of `key: value` lines by key; nil if it
+// is none.
+func (p *parser) mapping(n *yaml.Node, where string, keys ...string) map[string]*yaml.Node {
+	if n.Kind != yaml.MappingNode || n.Anchor != "" {
+		p.fault(n, where, "want lines of the form `key: value` with the keys %s", strings.Join(keys, ", "))
+		return nil
+	}
+	m := map[string]*yaml.Node{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		switch {
+		case k.Kind != yaml.ScalarNode || !slices.Contains(keys, k.Value):
+			p.fault(k, where, "unknown key %s%s; the keys are %s", quote(k.Value), nearest(k.Value, keys), strings.Join(keys, ", "))
+		case m[k.Value] != nil:
+			p.fault(k, where, "%s is written twice: keep one", k.Value)
+		// Aliases are what lets a small file unfold without bound; policies need none.
+		case v.Kind == yaml.AliasNode || v.Anchor != "":
+			p.fault(v, where, "%s: & and * are not used in policies: write the value out", k.Value)
+		default:
+			m[k.Value] = v
+		}
+	}
+	return m
+}
+
+func (p *parser) items(n *yaml.Node, where string) ([]*yaml.Node, bool) {
+	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
+		p.fault(n, "", "%s: want a list, each item beginning with `- name:`", where)
+		return nil, false
+	}
+	return n.Content, true
+}
+
+// list reads one word or a list of them.
+func (p *parser) list(n *yaml.Node, where string, check func(*yaml.Node)) []string {
+	nodes := n.Content
+	if n.Kind == yaml.ScalarNode {
+		nodes = []*yaml.Node{n}
+	} else if n.Kind != yaml.SequenceNode || len(nodes) == 0 {
+		p.fault(n, where, "want a word, or a list such as [one, two]")
+		return nil
+	}
+	var list []string
+	for _, w := range nodes {
+		switch {
+		case w.Kind != yaml.ScalarNode || w.Anchor != "":
+			p.fault(w, where, "want plain words in the list")
+		case slices.Contains(list, w.Value):
+			p.fault(w, where, "%s is written twice: keep one", quote(w.Value))
+		default:
+			check(w)
+			list = append(list, w.Value)
+		}
+	}
+	return list
+}
+
+// known checks that a word is one the fact can have.
+func (p *parser) known(n *yaml.Node, where string, i fact) {
+	words := vocabulary[i].words
+	if i == level {
+		words = p.policy.levels
+	}
+	if !slices.Contains(words, n.Value) {
+		p.fault(n, where, "%s: unknown word %s%s; the words are %s", vocabulary[i].key, quote(n.Value), nearest(n.Value, words), strings.Join(words, ", "))
+	}
+}
+
+func (p *parser) number(n *yaml.Node, where, key string, least int) int {
+	i, err := strconv.Atoi(n.Value)
+	if err != nil || strconv.Itoa(i) != n.Value || i < least || i > 1000 {
+		p.fault(n, where, "%s: %s: write a whole number from %d to 1000", key, quote(n.Value), least)
+	}
+	return i
+}
+
+func (p *parser) oneOf(n, parent *yaml.Node, where, key string, words []string) string {
+	if n == nil {
+		p.fault(parent, where, "%s is missing: write %s", key, strings.Join(words, " or "))
+		return ""
+	}
+	if !slices.Contains(words, n.Value) {
+		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), nearest(n.Value, words), strings.Join(words, ", "))
+	}
+	return n.Value
+}
+
+// Names and reasons become metric labels and keys of translated texts.
+var wordForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+const wordHint = "write lower-case letters, digits and hyphens, such as resident-with-pass, at most 40"
+
+func (p *parser) word(n, parent *yaml.Node, where, key string) string {
+	if n == nil {
+		p.fault(parent, where, "%s is missing: %s", key, wordHint)
+		return ""
+	}
+	if n.Kind != yaml.ScalarNode || len(n.Value) > 40 || !wordForm.MatchString(n.Value) {
+		p.fault(n, where, "%s: %s: %s", key, quote(n.Value), wordHint)
+	}
+	return n.Value
+}
+
+// label names a rule or example in error texts.
+func label(what string, n *yaml.Node) string {
+	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
+		if n.Content[i].Value == "name" && n.Content[i+1].Value != "" {
+			return what + " " + quote(n.Content[i+1].Value)
+		}
+	}
+	return what
+}
+
+// quote quotes at most 60 characters of what was written.
+func quote(s string) string {
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:60]) + "…"
+	}
+	return `"` + strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s) + `"`
+}
+
+// nearest returns a hint at the word that was probably meant: at most two
+// letters wrong, missing, added or swapped.
+func nearest(s string, words []string) string {
+	best, hint := 3, ""
+	for _, w := range words {
+		if d := distance(s, w); d < best && d < len(w) {
+			best, hint = d, fmt.Sprintf(" (did you mean %s?)", w)
+		}
+	}
+	return hint
+}
+
+// distance is the Levenshtein distance; large when the lengths differ by much.
+func distance(a, b string) int {
+	if len(a) > len(b)+2 || len(b) > len(a)+2 {
+		return len(a) + len(b)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

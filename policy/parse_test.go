@@ -1,0 +1,217 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
+	const last = "\n  - {name: last, then: refuse}\n"
+	for _, tt := range []struct{ name, source, want string }{
+		{"typo in a class", "name: a\nrules:\n  - name: r\n    when: {class: residnet}\n    then: admit" + last,
+			`line 4: rule "r": class: unknown word "residnet" (did you mean resident?); the words are resident, staff`},
+		{"typo in a key", "name: a\nrules:\n  - name: r\n    when:\n      clas: resident\n    then: admit" + last,
+			`line 5: rule "r": when: unknown key "clas" (did you mean class?); the keys are direction, class`},
+		{"typo in a rule's key", "name: a\nrules:\n  - name: r\n    wen: {class: resident}\n    then: admit" + last,
+			`line 4: rule "r": unknown key "wen" (did you mean when?)`},
+		{"typo in a verdict", "name: a\nrules:\n  - name: r\n    then: admitt\n", `line 4: rule "r": then: unknown word "admitt" (did you mean admit?); the words are admit, refuse, hold`},
+		{"unknown top key", "name: a\nrule: []\nrules:" + last, `line 2: unknown key "rule" (did you mean rules?)`},
+		{"verdict missing", "name: a\nrules:\n  - name: r\n", `line 3: rule "r": then is missing: write admit or refuse or hold`},
+		{"rule without a name", "name: a\nrules:\n  - then: hold\n", `line 3: rule: name is missing: write lower-case letters`},
+		{"bad rule name", "name: a\nrules:\n  - name: R 1\n    then: hold\n", `line 3: rule "R 1": name: "R 1": write lower-case letters`},
+		{"bad reason", "name: a\nrules:\n  - name: r\n    then: hold\n    reason: Why not\n", `line 5: rule "r": reason: "Why not": write lower-case letters`},
+		{"long reason", "name: a\nrules:\n  - {name: r, then: hold, reason: " + strings.Repeat("a", 41) + "}\n", `at most 40`},
+		{"same name twice", "name: a\nrules:\n  - {name: r, when: {known: true}, then: hold}\n  - {name: r, then: hold}\n",
+			`line 4: rule "r": a rule before has the same name`},
+		{"no policy name", "rules:" + last, `line 1: policy: name is missing`},
+		{"no rules", "name: a\n", `line 1: rules is missing`},
+		{"empty rules", "name: a\nrules: []\n", `line 2: rules: want a list`},
+		{"final rule has conditions", "name: a\nrules:\n  - {name: r, when: {known: true}, then: hold}\n", `the final rule must have no ` + "`when`"},
+		{"rule after the final one", "name: a\nrules:\n  - {name: all, then: hold}" + last,
+			`line 4: rule "last": is never reached: rule "all" before it (line 3) takes all it could match`},
+		{"rule covered by a wider one", "name: a\nrules:\n  - {name: wide, when: {class: [staff, resident]}, then: hold}\n  - {name: narrow, when: {class: staff, known: true}, then: admit}" + last,
+			`line 4: rule "narrow": is never reached: rule "wide" before it (line 3)`},
+		{"fewer trips after more", "name: a\nrules:\n  - {name: two, when: {household_trips_below: 2}, then: hold}\n  - {name: one, when: {household_trips_below: 1}, then: admit}" + last,
+			`rule "one": is never reached`},
+		{"admits the stated", "name: a\nrules:\n  - {name: r, when: {proof: [stated]}, then: admit}" + last,
+			`line 3: rule "r": admits with proof stated: what is merely stated never admits`},
+		{"admits no proof", "name: a\nrules:\n  - {name: r, when: {proof: none}, then: admit}" + last, `admits with proof none`},
+		{"admits signed or stated", "name: a\nrules:\n  - {name: r, when: {proof: [signed, stated]}, then: admit}" + last, `admits with proof signed or stated`},
+		{"empty when", "name: a\nrules:\n  - {name: r, when: {}, then: hold}" + last, `line 3: rule "r": ` + "`when` has no conditions"},
+		{"when without a value", "name: a\nrules:\n  - name: r\n    when:\n    then: hold" + last, `rule "r": when: want lines of the form`},
+		{"empty list", "name: a\nrules:\n  - {name: r, when: {class: []}, then: hold}" + last, `rule "r": class: want a word, or a list`},
+		{"word twice", "name: a\nrules:\n  - {name: r, when: {class: [staff, staff]}, then: hold}" + last, `"staff" is written twice`},
+		{"yes for true", "name: a\nrules:\n  - {name: r, when: {known: yes}, then: hold}" + last, `known: unknown word "yes"; the words are true, false`},
+		{"number in words", "name: a\nrules:\n  - {name: r, when: {household_trips_below: one}, then: hold}" + last, `household_trips_below: "one": write a whole number from 1 to 1000`},
+		{"trips below zero", "name: a\nrules:\n  - {name: r, when: {household_trips_below: 0}, then: hold}" + last, `household_trips_below: "0"`},
+		{"trips in octal", "name: a\nrules:\n  - {name: r, when: {household_trips_below: 010}, then: hold}" + last, `household_trips_below: "010"`},
+		{"level that is not listed", "name: a\nlevels: [open, shut]\nrules:\n  - {name: r, when: {level: shutt}, then: hold}" + last,
+			`level: unknown word "shutt" (did you mean shut?); the words are open, shut`},
+		{"levels after the rules count", "name: a\nrules:\n  - {name: r, when: {level: sealed}, then: hold}" + last + "levels: [open]\n", `level: unknown word "sealed"; the words are open`},
+		{"bad level name", "name: a\nlevels: [Very Open]\nrules:" + last, `"Very Open": write lower-case`},
+		{"key twice", "name: a\nname: b\nrules:" + last, `line 2: name is written twice`},
+		{"condition twice", "name: a\nrules:\n  - name: r\n    when:\n      known: true\n      known: false\n    then: hold" + last, `line 6: rule "r": when: known is written twice`},
+		{"alias", "name: a\nrules:\n  - {name: r, when: &w {known: true}, then: hold}\n  - {name: s, when: *w, then: hold}" + last, `rule "s": when: & and * are not used`},
+		{"merge key", "name: a\nrules:\n  - &r {name: r, when: {known: true}, then: hold}\n  - {<<: *r, name: s}" + last, `want lines of the form`},
+		{"two documents", "name: a\nrules:" + last + "---\nname: b\n", `more than one document`},
+		{"nothing", "", `the file is empty`},
+		{"only comments", "# nothing\n", `the file is empty`},
+		{"a list", "- a\n", `line 1: want lines of the form`},
+		{"a word", "a", `line 1: want lines of the form`},
+		{"not YAML", "name: a\n\trules: b\n", `check indentation`},
+		{"not UTF-8", "name: a # \xb9\xe6\n", `save the file with the encoding UTF-8`},
+		{"too large", strings.Repeat("#", MaxSize+1), `larger than 65536 bytes`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("test.yaml", []byte(tt.source))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want …%s…", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestFaultsInExamples(t *testing.T) {
+	const rules = `name: a
+rules:
+  - {name: pass, when: {class: resident, valid: true}, then: admit}
+  - {name: outsider, then: refuse}
+examples:
+  - name: resident
+`
+	for _, tt := range []struct{ example, want string }{
+		{"given: {direction: in, class: resident}, then: admit, rule: pass",
+			`line 6: example "resident": got refuse, reason outsider, by rule outsider; want admit, by rule pass; rule pass does not match: valid is false, not true`},
+		{"given: {direction: in, class: resident, valid: true, proof: stated}, then: admit",
+			`got hold, reason stated-only, by rule pass; want admit; what is merely stated never admits`},
+		{"given: {direction: in}, then: refuse, reason: expired", `got refuse, reason outsider, by rule outsider; want refuse, reason expired`},
+		{"given: {direction: in}, then: refuse, rule: outsidre", `rule: unknown word "outsidre" (did you mean outsider?); the words are pass, outsider`},
+		{"given: {class: resident}, then: refuse", `direction is missing: write in or out`},
+		{"given: {direction: in, valid: true, credential_reason: expired}, then: refuse", `contradict each other`},
+		{"given: {direction: in, valid: false, credential_reason: ok}, then: refuse", `contradict each other`},
+		{"given: {direction: [in, out]}, then: refuse", `direction takes one word here, not a list`},
+		{"given: {direction: in, household_trips: -1}, then: refuse", `household_trips: "-1": write a whole number from 0`},
+		{"given: {direction: in, household_trips_below: 1}, then: refuse", `unknown key "household_trips_below"`},
+		{"then: refuse", `given is missing`},
+		{"given: {direction: in}", `then is missing`},
+	} {
+		_, err := Parse("test.yaml", []byte(rules+"    "+strings.NewReplacer(", then", "\n    then", ", rule", "\n    rule", ", reason", "\n    reason").Replace(tt.example)+"\n"))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s:\ngot %v\nwant …%s…", tt.example, err, tt.want)
+		}
+	}
+}
+
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
+	_, err := Parse("gate.yaml", []byte(`name: A B
+rules:
+  - name: one
+    when: {class: residnet, known: maybe}
+    then: admit
+  - name: two
+    then: hld
+  - name: three
+    when: {direction: in}
+    then: hold
+examples:
+  - name: x
+    given: {direction: inn}
+    then: hold
+`))
+	want := `policy gate.yaml:
+line 1: policy: name: "A B": write lower-case letters, digits and hyphens, such as resident-with-pass, at most 40
+line 4: rule "one": class: unknown word "residnet" (did you mean resident?); the words are resident, staff, volunteer, courier, visitor, emergency-vehicle, vehicle, unknown
+line 4: rule "one": known: unknown word "maybe"; the words are true, false
+line 7: rule "two": then: unknown word "hld" (did you mean hold?); the words are admit, refuse, hold
+line 3: the final rule must have no ` + "`when`" + `, so that everyone gets a verdict: add one, such as ` + "`name: outsider`, `then: refuse`" + `
+line 13: example "x": direction: unknown word "inn" (did you mean in?); the words are in, out`
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseAcceptsOfficeFiles(t *testing.T) {
+	for name, source := range map[string]string{
+		"Windows line ends":    "name: a\r\nrules:\r\n  - name: all\r\n    then: hold\r\n",
+		"byte order mark":      "\ufeffname: a\nrules: [{name: all, then: hold}]\n",
+		"document start":       "---\nname: a\nrules: [{name: all, then: hold}]\n",
+		"Chinese comments":     "name: a # 规则\nrules: [{name: all, then: hold}] # 全部\n",
+		"one word or a list":   "name: a\nrules: [{name: in, when: {direction: in}, then: hold}, {name: out, when: {direction: [out]}, then: hold}, {name: all, then: hold}]\n",
+		"own levels":           "name: a\nlevels: [quiet]\nrules: [{name: q, when: {level: quiet}, then: hold}, {name: all, then: hold}]\n",
+		"signed or sighted":    "name: a\nrules: [{name: q, when: {proof: [signed, sighted]}, then: admit}, {name: all, then: hold}]\n",
+		"narrow before a wide": "name: a\nrules: [{name: q, when: {class: staff}, then: hold}, {name: w, when: {class: [staff, resident]}, then: hold}, {name: all, then: hold}]\n",
+	} {
+		if _, err := Parse("test.yaml", []byte(source)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestReasonOfARule(t *testing.T) {
+	p := parse(t, `
+name: a
+rules:
+  - {name: by-word, when: {class: staff}, then: hold, reason: ask-staff}
+  - {name: by-name, then: hold}
+`)
+	for _, tt := range []struct {
+		facts Facts
+		want  string
+	}{
+		{Facts{Class: "staff", Reason: "expired"}, "ask-staff"},
+		{Facts{Reason: "expired"}, "expired"},
+		{Facts{Reason: "ok"}, "by-name"},
+		{Facts{}, "by-name"},
+	} {
+		tt.facts.Direction = "in"
+		if got := p.Decide(tt.facts).Reason; got != tt.want {
+			t.Errorf("%+v: got %s, want %s", tt.facts, got, tt.want)
+		}
+	}
+}
+
+func TestParseFacts(t *testing.T) {
+	p := Shipped()
+	got, err := p.ParseFacts([]string{"direction=out", "class=resident", "known=true", "credential_reason=ok", "proof=signed", "level=sealed", "household_trips=1"})
+	want := Facts{Direction: "out", Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: "signed", Level: "sealed", ClockTrusted: true, HouseholdTrips: 1}
+	if err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for pair, want := range map[string]string{
+		"class":          "write key=value",
+		"class=residnet": `facts: class: unknown word "residnet" (did you mean resident?)`,
+		"clas=resident":  `unknown key "clas" (did you mean class?)`,
+		"class=staff":    "direction is missing",
+	} {
+		if _, err := p.ParseFacts([]string{pair}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", pair, err, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(shipped)
+	f.Add([]byte("name: a\nrules: [{name: all, then: admit}]\nexamples: [{name: x, given: {direction: in}, then: hold}]"))
+	f.Add([]byte("a: &a [*a]\n---\n"))
+	f.Add([]byte("name: a\nrules: &r\n - *r\n"))
+	f.Add([]byte("{{{{[[[[? ? ? - - -"))
+	f.Fuzz(func(t *testing.T, source []byte) {
+		p, err := Parse("fuzz", source)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\x00\x1b") {
+				t.Errorf("control characters in %q", err)
+			}
+			return
+		}
+		for _, direction := range []string{"in", "out"} {
+			for _, proof := range []string{"signed", "stated"} {
+				d := p.Decide(Facts{Direction: direction, Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: proof})
+				if d.Rule == "" || d.Reason == "" || proof == "stated" && d.Verdict == Admit {
+					t.Errorf("%s %s: %+v", direction, proof, d)
+				}
+			}
+		}
+	})
+}

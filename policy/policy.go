@@ -1,0 +1,278 @@
+// Package policy decides whether this person or vehicle may pass now.
+//
+// It is a pure function from facts to a verdict: no clock, no database, no log.
+// The rules are data, see checkpoint.yaml.
+package policy
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The verdicts.
+const (
+	Admit  = "admit"
+	Refuse = "refuse"
+	Hold   = "hold" // a guard must ask or confirm
+)
+
+// Reasons that Decide gives by itself, whatever the file says.
+const (
+	StatedOnly   = "stated-only"   // a rule admits, but nothing was signed or sighted
+	UnknownFacts = "unknown-facts" // a direction or level that the policy does not have
+)
+
+// Facts is what is known at the moment of decision. An empty word counts as
+// "none" (Class as "unknown", Level as the policy's first level).
+type Facts struct {
+	Direction      string // in, out
+	Class          string // resident staff volunteer courier visitor emergency-vehicle vehicle unknown
+	Known          bool   // of the roster
+	Credential     string // gated-pass cn-resident-id unknown none
+	Valid          bool   // the credential is genuine, in date and not revoked
+	Reason         string // of the credential: ok, expired, revoked, bad-signature …
+	Proof          string // signed, sighted, stated, none
+	Service        string // of a vehicle: epidemic-control ambulance fire police emergency-repair none
+	Level          string // in force at the gate
+	ClockTrusted   bool
+	HouseholdTrips int // admitted out-passages of the household today
+}
+
+// Decision is the verdict, why (a stable lower-case word) and by which rule.
+type Decision struct{ Verdict, Reason, Rule string }
+
+// Rule is one rule of the file.
+type Rule struct {
+	Name   string
+	When   []Condition // all must hold; none: the rule always holds
+	Then   string      // Admit, Refuse or Hold
+	Reason string      // empty: the credential's reason if it has a fault, else Name
+}
+
+// Condition is one line under `when`: the fact is one of the words Is, or, for
+// household_trips_below, the trips are fewer than Below.
+type Condition struct {
+	Fact  string // key as written in the file
+	Is    []string
+	Below int
+	fact  fact
+}
+
+// Tried is a rule that Explain tried and why it did not match; Why is empty for
+// the rule that did.
+type Tried struct{ Rule, Why string }
+
+// Policy is an immutable, checked policy file.
+type Policy struct {
+	name   string
+	levels []string
+	rules  []Rule
+	source []byte
+	hash   string
+}
+
+//go:embed checkpoint.yaml
+var shipped []byte
+
+// Shipped returns the checkpoint's own policy, which is part of the program.
+func Shipped() *Policy {
+	p, err := Parse("checkpoint.yaml", shipped)
+	if err != nil {
+		panic(err) // the tests load it: cannot happen in a program that was built
+	}
+	return p
+}
+
+// Name returns the policy's own name.
+func (p *Policy) Name() string { return p.name }
+
+// Hash names the policy in ledger records: the first 16 bytes of the SHA-256 of
+// the file, in hexadecimal.
+func (p *Policy) Hash() string { return p.hash }
+
+// Source returns the file as it was read.
+func (p *Policy) Source() []byte { return slices.Clone(p.source) }
+
+// Levels returns the levels the policy has; the first is the default.
+func (p *Policy) Levels() []string { return slices.Clone(p.levels) }
+
+// Rules returns the rules in the order in which they are tried.
+func (p *Policy) Rules() []Rule {
+	rules := slices.Clone(p.rules)
+	for i := range rules {
+		rules[i].When = slices.Clone(rules[i].When)
+		for j, c := range rules[i].When {
+			rules[i].When[j].Is = slices.Clone(c.Is)
+		}
+	}
+	return rules
+}
+
+// Decide returns what the first matching rule says. Whatever the rules say,
+// nobody is admitted whose proof is not signed or sighted: that is held,
+// reason StatedOnly.
+func (p *Policy) Decide(f Facts) Decision {
+	v := p.words(f)
+	if p.has(&v) {
+		for i := range p.rules {
+			if r := &p.rules[i]; r.matches(&v, f.HouseholdTrips) {
+				return r.decision(&v)
+			}
+		}
+	}
+	return Decision{Hold, UnknownFacts, ""}
+}
+
+// Explain returns the rules that Decide tries for these facts, the matching one
+// last, and what it decides.
+func (p *Policy) Explain(f Facts) ([]Tried, Decision) {
+	v := p.words(f)
+	if !p.has(&v) {
+		return nil, p.Decide(f)
+	}
+	var tried []Tried
+	for _, r := range p.rules {
+		var why []string
+		for _, c := range r.When {
+			if !c.holds(&v, f.HouseholdTrips) {
+				why = append(why, c.not(&v, f.HouseholdTrips))
+			}
+		}
+		tried = append(tried, Tried{r.Name, strings.Join(why, "; ")})
+		if why == nil {
+			break
+		}
+	}
+	return tried, p.Decide(f)
+}
+
+// has tells whether direction and level are ones that rules can speak about: a
+// misspelt level must not fall through the conditions that should have caught it.
+func (p *Policy) has(v *words) bool {
+	return slices.Contains(vocabulary[direction].words, v[direction]) && slices.Contains(p.levels, v[level])
+}
+
+func (r *Rule) matches(v *words, trips int) bool {
+	for i := range r.When {
+		if !r.When[i].holds(v, trips) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Rule) decision(v *words) Decision {
+	d := Decision{r.Then, r.Reason, r.Name}
+	if d.Reason == "" {
+		d.Reason = r.Name
+		if why := v[credentialReason]; why != "ok" && why != none {
+			d.Reason = why
+		}
+	}
+	if d.Verdict == Admit && v[proof] != "signed" && v[proof] != "sighted" {
+		d.Verdict, d.Reason = Hold, StatedOnly
+	}
+	return d
+}
+
+func (c *Condition) holds(v *words, trips int) bool {
+	if c.fact == householdTripsBelow {
+		return trips < c.Below
+	}
+	return slices.Contains(c.Is, v[c.fact])
+}
+
+// String reads as the file does: `class: resident or staff`.
+func (c Condition) String() string {
+	if c.fact == householdTripsBelow {
+		return c.Fact + ": " + strconv.Itoa(c.Below)
+	}
+	return c.Fact + ": " + strings.Join(c.Is, " or ")
+}
+
+func (c Condition) not(v *words, trips int) string {
+	if c.fact == householdTripsBelow {
+		return "household_trips is " + strconv.Itoa(trips) + ", not below " + strconv.Itoa(c.Below)
+	}
+	return c.Fact + " is " + v[c.fact] + ", not " + strings.Join(c.Is, " or ")
+}
+
+// fact indexes the facts that conditions speak about.
+type fact int
+
+const (
+	direction fact = iota
+	class
+	known
+	credential
+	valid
+	credentialReason
+	proof
+	service
+	level
+	clockTrusted
+	householdTripsBelow
+	factCount
+)
+
+const none = "none"
+
+// vocabulary is every fact's name in a file and the words it can have. The words
+// of level are the file's own; householdTripsBelow takes a number.
+var vocabulary = [factCount]struct {
+	key   string
+	words []string
+}{
+	direction:  {"direction", []string{"in", "out"}},
+	class:      {"class", []string{"resident", "staff", "volunteer", "courier", "visitor", "emergency-vehicle", "vehicle", "unknown"}},
+	known:      {"known", []string{"true", "false"}},
+	credential: {"credential", []string{"gated-pass", "cn-resident-id", "unknown", none}},
+	valid:      {"valid", []string{"true", "false"}},
+	credentialReason: {"credential_reason", []string{"ok", "expired", "revoked", "not-yet-valid", "clock-untrusted",
+		"bad-signature", "unknown-signer", "wrong-issuer", "wrong-algorithm", "bad-prefix", "bad-base45", "bad-cose", "bad-cbor",
+		"malformed", "unknown-code", "too-long", "bad-length", "bad-digit", "bad-check-digit", "bad-date", none}},
+	proof:               {"proof", []string{"signed", "sighted", "stated", none}},
+	service:             {"service", []string{"epidemic-control", "ambulance", "fire", "police", "emergency-repair", none}},
+	level:               {"level", nil},
+	clockTrusted:        {"clock_trusted", []string{"true", "false"}},
+	householdTripsBelow: {"household_trips_below", nil},
+}
+
+// words holds one word for each fact.
+type words [factCount]string
+
+func (p *Policy) words(f Facts) words {
+	v := words{
+		direction: f.Direction, class: f.Class, known: yes(f.Known),
+		credential: f.Credential, valid: yes(f.Valid), credentialReason: f.Reason, proof: f.Proof,
+		service: f.Service, level: f.Level, clockTrusted: yes(f.ClockTrusted),
+	}
+	if v[class] == "" {
+		v[class] = "unknown"
+	}
+	for _, i := range [...]fact{credential, credentialReason, proof, service} {
+		if v[i] == "" {
+			v[i] = none
+		}
+	}
+	if v[level] == "" && len(p.levels) > 0 {
+		v[level] = p.levels[0]
+	}
+	return v
+}
+
+func yes(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+func hash(source []byte) string {
+	sum := sha256.Sum256(source)
+	return hex.EncodeToString(sum[:16])
+}

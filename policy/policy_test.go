@@ -1,0 +1,349 @@
+package policy
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// everyFacts calls f with every combination of the words that facts can have.
+func everyFacts(p *Policy, f func(Facts)) {
+	var facts Facts
+	for _, facts.Direction = range vocabulary[direction].words {
+		for _, facts.Class = range vocabulary[class].words {
+			for _, facts.Credential = range vocabulary[credential].words {
+				for _, facts.Reason = range vocabulary[credentialReason].words {
+					for _, facts.Proof = range vocabulary[proof].words {
+						for _, facts.Service = range vocabulary[service].words {
+							for _, facts.Level = range p.levels {
+								for i := range 24 {
+									facts.Known, facts.Valid, facts.ClockTrusted = i&1 > 0, i&2 > 0, i&4 > 0
+									facts.HouseholdTrips = i >> 3
+									f(facts)
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// 2.6 million combinations of facts, against what the project promises.
+func TestShippedPolicyKeepsItsPromises(t *testing.T) {
+	p := Shipped()
+	person := []string{"resident", "staff", "volunteer", "courier", "visitor", "unknown"}
+	faults := map[string]Facts{}
+	everyFacts(p, func(f Facts) {
+		d := p.Decide(f)
+		for what, broken := range map[string]bool{
+			"a merely stated proof was admitted":         d.Verdict == Admit && f.Proof != "signed" && f.Proof != "sighted",
+			"an invalid credential was admitted":         d.Verdict == Admit && !f.Valid,
+			"someone was refused the way out":            d.Verdict == Refuse && f.Direction == "out",
+			"a person of the roster was refused":         d.Verdict == Refuse && f.Known && slices.Contains(person, f.Class),
+			"a vehicle of the five services was refused": d.Verdict == Refuse && f.Service != none,
+			"someone unknown was admitted":               d.Verdict == Admit && !f.Known && f.Service == none,
+			"what only a guard saw was admitted alone":   d.Verdict == Admit && f.Proof == "sighted",
+			"no verdict, reason or rule":                 d.Verdict == "" || d.Reason == "" || d.Rule == "",
+		} {
+			if broken {
+				faults[what] = f
+			}
+		}
+	})
+	for what, f := range faults {
+		t.Errorf("%s: %+v: %+v", what, f, p.Decide(f))
+	}
+}
+
+func TestStatedNeverAdmitsWhateverTheRulesSay(t *testing.T) {
+	p := parse(t, "name: open\nrules: [{name: everyone, then: admit}]")
+	admitted := 0
+	everyFacts(p, func(f Facts) {
+		got := p.Decide(f)
+		want := Decision{Hold, StatedOnly, "everyone"}
+		if f.Proof == "signed" || f.Proof == "sighted" {
+			admitted++
+			want = Decision{Admit, f.Reason, "everyone"}
+			if f.Reason == "ok" || f.Reason == none {
+				want.Reason = "everyone"
+			}
+		}
+		if got != want {
+			t.Fatalf("%+v: got %+v, want %+v", f, got, want)
+		}
+	})
+	if admitted == 0 {
+		t.Error("nothing was admitted: the test tests nothing")
+	}
+	for _, proof := range []string{"", "Signed", "signed ", "none", "\x00"} {
+		if got := p.Decide(Facts{Direction: "in", Proof: proof}); got.Verdict != Hold {
+			t.Errorf("proof %q: got %+v, want hold", proof, got)
+		}
+	}
+}
+
+func TestDecideHoldsWhatItDoesNotKnow(t *testing.T) {
+	p := Shipped()
+	pass := Facts{Direction: "in", Class: "resident", Known: true, Credential: "gated-pass", Valid: true, Reason: "ok", Proof: "signed"}
+	if got, want := p.Decide(pass), (Decision{Admit, "valid-pass", "valid-pass"}); got != want {
+		t.Fatalf("got %+v, want %+v", got, want)
+	}
+	for what, change := range map[string]func(*Facts){
+		"misspelt level":     func(f *Facts) { f.Level = "seald" },
+		"no direction":       func(f *Facts) { f.Direction = "" },
+		"another direction":  func(f *Facts) { f.Direction = "up" },
+		"direction upper":    func(f *Facts) { f.Direction = "IN" },
+		"level with a space": func(f *Facts) { f.Level = " guarded" },
+	} {
+		f := pass
+		change(&f)
+		if got, want := p.Decide(f), (Decision{Hold, UnknownFacts, ""}); got != want {
+			t.Errorf("%s: got %+v, want %+v", what, got, want)
+		}
+		if tried, got := p.Explain(f); tried != nil || got.Verdict != Hold {
+			t.Errorf("%s: Explain got %v, %+v", what, tried, got)
+		}
+	}
+	if got := new(Policy).Decide(pass); got.Verdict != Hold {
+		t.Errorf("a policy without rules: got %+v, want hold", got)
+	}
+}
+
+func TestEmptyFactsCountAsNone(t *testing.T) {
+	p := Shipped()
+	got := p.Decide(Facts{Direction: "in", ClockTrusted: true})
+	want := p.Decide(Facts{Direction: "in", Class: "unknown", Credential: none, Reason: none, Proof: none, Service: none, Level: "guarded", ClockTrusted: true})
+	if got != want || got != (Decision{Refuse, "outsider", "outsider"}) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// A policy whose examples do not notice a change to a rule would let a slip of
+// the hand through: every single change to the shipped rules must be noticed.
+func TestShippedExamplesNoticeEveryChangeOfARule(t *testing.T) {
+	type m = map[string]any
+	fresh := func() m {
+		var file m
+		if err := yaml.Unmarshal(shipped, &file); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	rule := func(file m, i int) m { return file["rules"].([]any)[i].(m) }
+	changes := 0
+	try := func(what string, change func(file m)) {
+		t.Helper()
+		file := fresh()
+		change(file)
+		source, err := yaml.Marshal(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse("changed", source); err == nil {
+			t.Errorf("not noticed: %s", what)
+		}
+		changes++
+	}
+	if source, _ := yaml.Marshal(fresh()); !loads(source) {
+		t.Fatal("the unchanged file does not load: the test tests nothing")
+	}
+	for i, r := range Shipped().Rules() {
+		try("removed "+r.Name, func(file m) { file["rules"] = slices.Delete(file["rules"].([]any), i, i+1) })
+		for _, then := range []string{Admit, Refuse, Hold} {
+			if then != r.Then {
+				try(r.Name+" then "+then, func(file m) { rule(file, i)["then"] = then })
+			}
+		}
+		try(r.Name+" with another reason", func(file m) { rule(file, i)["reason"] = "other" })
+		for _, c := range r.When {
+			try(fmt.Sprintf("%s without condition %s", r.Name, c), func(file m) {
+				when := rule(file, i)["when"].(m)
+				delete(when, c.Fact)
+			})
+			if c.fact == householdTripsBelow {
+				for _, below := range []int{c.Below - 1, c.Below + 1} {
+					try(fmt.Sprintf("%s below %d", r.Name, below), func(file m) { rule(file, i)["when"].(m)[c.Fact] = below })
+				}
+				continue
+			}
+			for j := range c.Is {
+				if len(c.Is) > 1 {
+					try(fmt.Sprintf("%s without word %s", r.Name, c.Is[j]), func(file m) {
+						rule(file, i)["when"].(m)[c.Fact] = slices.Delete(slices.Clone(c.Is), j, j+1)
+					})
+				}
+			}
+			all := vocabulary[c.fact].words
+			if c.fact == level {
+				all = Shipped().levels
+			}
+			for _, w := range all {
+				if len(c.Is) == 1 && c.Is[0] != w {
+					try(fmt.Sprintf("%s with %s %s", r.Name, c.Fact, w), func(file m) { rule(file, i)["when"].(m)[c.Fact] = w })
+				}
+			}
+		}
+	}
+	if changes < 150 {
+		t.Errorf("only %d changes tried", changes)
+	}
+}
+
+func TestShippedExamplesUseEveryRule(t *testing.T) {
+	p := &parser{}
+	p.file(shipped)
+	for _, r := range p.policy.rules {
+		if !slices.ContainsFunc(p.examples, func(e example) bool { return e.rule == r.Name }) {
+			t.Errorf("no example for rule %s", r.Name)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	p := parse(t, `
+name: small
+rules:
+  - name: pass
+    when: {class: [resident, staff], valid: true}
+    then: admit
+  - name: first-trip
+    when: {household_trips_below: 1}
+    then: hold
+  - name: outsider
+    then: refuse
+`)
+	tried, d := p.Explain(Facts{Direction: "in", Class: "vehicle", HouseholdTrips: 2})
+	want := []Tried{
+		{"pass", "class is vehicle, not resident or staff; valid is false, not true"},
+		{"first-trip", "household_trips is 2, not below 1"},
+		{"outsider", ""},
+	}
+	if diff := cmp.Diff(want, tried); diff != "" {
+		t.Error(diff)
+	}
+	if d != (Decision{Refuse, "outsider", "outsider"}) {
+		t.Errorf("got %+v", d)
+	}
+	if got := fmt.Sprint(p.Rules()[0].When, p.Rules()[1].When); got != "[class: resident or staff valid: true] [household_trips_below: 1]" {
+		t.Errorf("conditions read %s", got)
+	}
+}
+
+func TestExplainEndsWhereDecideDoes(t *testing.T) {
+	p := Shipped()
+	n := 0
+	everyFacts(p, func(f Facts) {
+		if n++; n%97 != 0 {
+			return
+		}
+		tried, d := p.Explain(f)
+		if last := tried[len(tried)-1]; last.Rule != d.Rule || last.Why != "" || d != p.Decide(f) {
+			t.Fatalf("%+v: last tried %+v, decided %+v", f, last, d)
+		}
+	})
+}
+
+func TestHashIsOfTheFilesBytes(t *testing.T) {
+	// printf 'name: a\nrules: [{name: b, then: hold}]\n' | sha256sum | cut -c1-32
+	source := "name: a\nrules: [{name: b, then: hold}]\n"
+	p := parse(t, source)
+	if got, want := p.Hash(), "f222d87d7963147508a7844acb3ba6cb"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if string(p.Source()) != source {
+		t.Errorf("source got %q, want %q", p.Source(), source)
+	}
+	if parse(t, source+"# a comment\n").Hash() == p.Hash() {
+		t.Error("another file, the same hash")
+	}
+}
+
+func TestAPolicyCannotBeChangedFromOutside(t *testing.T) {
+	p := Shipped()
+	before := p.Decide(Facts{Direction: "in"})
+	p.Rules()[len(p.Rules())-1].Then = Admit
+	p.Rules()[0].When[0].Is[0] = "none"
+	p.Levels()[0] = "x"
+	p.Source()[0] = 'x'
+	if diff := cmp.Diff(Shipped().Rules(), p.Rules(), cmp.AllowUnexported(Condition{})); diff != "" {
+		t.Error(diff)
+	}
+	if got := p.Decide(Facts{Direction: "in"}); got != before || p.Levels()[0] != "guarded" || p.Source()[0] != '#' {
+		t.Errorf("changed: %+v", got)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "policy.yaml")
+	if err := os.WriteFile(path, shipped, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Load(path)
+	if err != nil || p.Hash() != Shipped().Hash() || p.Name() != "checkpoint" {
+		t.Errorf("got %v, %v", p, err)
+	}
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	big := filepath.Join(dir, "big")
+	if err := os.WriteFile(big, make([]byte, MaxSize+1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "missing"): "no such file",
+		dir:                           "not a regular file",
+		fifo:                          "not a regular file",
+		big:                           "larger than",
+	} {
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", path, err, want)
+		}
+	}
+}
+
+func TestDecideAllocatesNothing(t *testing.T) {
+	p := Shipped()
+	if n := testing.AllocsPerRun(100, func() { p.Decide(Facts{Direction: "in", HouseholdTrips: 1}) }); n > 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	p := Shipped()
+	for name, f := range map[string]Facts{
+		"resident": {Direction: "in", Class: "resident", Known: true, Credential: "gated-pass", Valid: true, Reason: "ok", Proof: "signed"},
+		"outsider": {Direction: "in", Class: "unknown", Credential: none, Reason: none, Proof: none},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Decide(f)
+			}
+		})
+	}
+}
+
+func parse(t *testing.T, source string) *Policy {
+	t.Helper()
+	p, err := Parse("test.yaml", []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func loads(source []byte) bool {
+	_, err := Parse("test.yaml", source)
+	return err == nil
+}
