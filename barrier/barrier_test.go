@@ -419,11 +419,10 @@ func TestLaterCommandOfTheGuardWins(t *testing.T) {
 
 func TestSameCommandAgainDoesNotCutTheFirstShort(t *testing.T) {
 	r := newRelay(t, 4*time.Second, "sleep 0.2; echo >>$dir/ended")
-	errs := make(chan error, 2)
-	for range cap(errs) {
-		go func() { errs <- r.HoldOpen(t.Context(), "in") }()
-	}
-	if err := errors.Join(<-errs, <-errs); err != nil {
+	first := make(chan error, 1)
+	go func() { first <- r.HoldOpen(t.Context(), "in") }()
+	r.await(t, 1)
+	if err := errors.Join(r.HoldOpen(t.Context(), "in"), <-first); err != nil {
 		t.Error(err)
 	}
 	if b, _ := os.ReadFile(filepath.Join(r.dir, "ended")); len(b) != 2 {

@@ -1,0 +1,220 @@
+// Package systemd_test holds the units, rules and alerts to the tools that will read them on the box.
+package systemd_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var units = []string{"gated.service", "gated-kiosk.service"}
+
+// run runs a tool in dir; it skips the test where the tool is missing.
+func run(t *testing.T, dir, install, tool string, args ...string) (string, error) {
+	t.Helper()
+	path, err := exec.LookPath(tool)
+	if err != nil {
+		t.Skipf("%s is missing: apt install %s", tool, install)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var programs = regexp.MustCompile(`(?m)^(Exec\w+=)/usr/bin/\w+|^(Exec\w+=)/bin/\w+`)
+
+// install writes a unit to a directory, under its own name and with a program that exists: verify looks for each, and
+// neither gated nor the browser need be installed where this is tested.
+func install(t *testing.T, dir, unit, text string) string {
+	t.Helper()
+	if !strings.Contains(programs.FindString(text), "Exec") {
+		t.Fatalf("%s has no program", unit)
+	}
+	path := filepath.Join(dir, unit)
+	if err := os.WriteFile(path, []byte(programs.ReplaceAllString(text, "${1}${2}/bin/sh")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// verify gives every word systemd-analyze has against the unit. It exits with 0 on a misspelt directive: any output is
+// a fault. Other units of this machine are not our business.
+func verify(t *testing.T, text, unit string) string {
+	t.Helper()
+	out, err := run(t, ".", "systemd", "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", install(t, t.TempDir(), unit, text))
+	if err != nil && out == "" {
+		return err.Error()
+	}
+	var own []string
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, unit) {
+			own = append(own, line)
+		}
+	}
+	if err != nil && own == nil {
+		return out
+	}
+	return strings.Join(own, "")
+}
+
+func TestUnitsVerifyWithoutAWord(t *testing.T) {
+	for _, unit := range units {
+		if out := verify(t, read(t, unit), unit); out != "" {
+			t.Errorf("%s:\n%s", unit, out)
+		}
+	}
+}
+
+// The check above is worth something only if a fault shows.
+func TestVerifySeesAMisspeltDirective(t *testing.T) {
+	for _, unit := range units {
+		text := strings.Replace(read(t, unit), "\nRestartSec=", "\nRestartSeconds=", 1)
+		if out := verify(t, text, unit); !strings.Contains(out, "RestartSeconds") {
+			t.Errorf("%s: got %q, want the misspelt RestartSeconds named", unit, out)
+		}
+	}
+}
+
+// The threshold is in tenths: 16 is an exposure of 1.6.
+func TestDaemonIsHardened(t *testing.T) {
+	path := install(t, t.TempDir(), "gated.service", read(t, "gated.service"))
+	out, err := run(t, ".", "systemd", "systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=16", path)
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// What the daemon needs in order to work, and what hardening for its own sake would take away.
+func TestDaemonCanStillWork(t *testing.T) {
+	lines := strings.Split(read(t, "gated.service"), "\n")
+	for _, want := range []string{
+		"Type=notify", "Restart=always", "StartLimitIntervalSec=0", "StateDirectory=gated", "StateDirectoryMode=0700",
+		"User=gated", "SupplementaryGroups=dialout", "DevicePolicy=closed",
+		"SystemCallFilter=adjtimex",                        // is the clock synchronised
+		"RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6", // control socket, page
+		"ExecStart=/usr/bin/gated run --config /etc/gated/gated.yaml",
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("gated.service lacks %q", want)
+		}
+	}
+	for _, l := range lines {
+		switch l {
+		case "ProtectClock=yes", "ProcSubset=pid", "PrivateDevices=yes", "PrivateNetwork=yes":
+			t.Errorf("gated.service has %q, with which the daemon cannot work", l)
+		}
+		if strings.HasPrefix(l, "DeviceAllow=") && !strings.HasPrefix(l, "DeviceAllow=char-tty") {
+			t.Errorf("gated.service allows a device that is not serial: %q", l)
+		}
+	}
+}
+
+func TestUsersCanBeCreated(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "etc", "sysusers.d")
+	if err := os.MkdirAll(conf, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := read(t, "gated.sysusers.conf")
+	if err := os.WriteFile(filepath.Join(conf, "gated.conf"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := run(t, ".", "systemd", "systemd-sysusers", "--dry-run", "--root="+dir, "gated.conf")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"gated", "gated-kiosk", "dialout"} {
+		if !strings.Contains(out, "'"+want+"'") {
+			t.Errorf("got %s, want %s created", out, want)
+		}
+	}
+	for _, unit := range units { // whoever a unit runs as is in the file
+		user := regexp.MustCompile(`(?m)^User=(.+)$`).FindStringSubmatch(read(t, unit))
+		if user == nil || !regexp.MustCompile(`(?m)^u `+user[1]+`\s`).MatchString(text) {
+			t.Errorf("%s: its user %q is not in gated.sysusers.conf", unit, user)
+		}
+	}
+}
+
+func TestUdevRuleVerifies(t *testing.T) {
+	help, err := run(t, ".", "udev", "udevadm", "--help")
+	if err != nil || !regexp.MustCompile(`(?m)^\s+verify\s`).MatchString(help) {
+		t.Skip("udevadm verify is missing: apt install udev, version 254 or later")
+	}
+	if out, err := run(t, ".", "udev", "udevadm", "verify", "60-gated-scanner.rules"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// Where udevadm cannot verify, this much is still seen: every jump has its label, and the names are those the settings use.
+func TestUdevRuleIsWhole(t *testing.T) {
+	text := read(t, "60-gated-scanner.rules")
+	for _, m := range regexp.MustCompile(`GOTO="(\w+)"`).FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(text, "\nLABEL=\""+m[1]+"\"") {
+			t.Errorf("no label %s", m[1])
+		}
+	}
+	for _, want := range []string{`SYMLINK+="gated-scanner-in"`, `SYMLINK+="gated-scanner-out"`, `ENV{ID_MM_DEVICE_IGNORE}="1"`, `GROUP="dialout"`, `TAG+="systemd"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("lacks %s", want)
+		}
+	}
+}
+
+func TestAlertRules(t *testing.T) {
+	dir := t.TempDir() // laid out as in /etc/prometheus
+	if err := os.Mkdir(filepath.Join(dir, "rules"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{"gated.rules.yml": "rules", "gated.rules.test.yml": "rules", "gated.example.yml": "."} {
+		if err := os.WriteFile(filepath.Join(dir, to, from), []byte(read(t, filepath.Join("prometheus", from))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"check", "rules", "rules/gated.rules.yml"},
+		{"test", "rules", "rules/gated.rules.test.yml"},
+		{"check", "config", "gated.example.yml"},
+	} {
+		if out, err := run(t, dir, "prometheus", "promtool", args...); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+// Every alert is tried in the test file, says what to do, and stands in the maintainer's page.
+func TestEveryAlertIsTriedAndExplained(t *testing.T) {
+	rules, tests, page := read(t, "prometheus/gated.rules.yml"), read(t, "prometheus/gated.rules.test.yml"), read(t, "../docs/maintainer.md")
+	alerts := strings.Split(rules, "- alert: ")[1:]
+	if len(alerts) < 8 {
+		t.Fatalf("found %d alerts", len(alerts))
+	}
+	for _, a := range alerts {
+		name, _, _ := strings.Cut(a, "\n")
+		for _, want := range []string{"summary:", "description:", "runbook:", "severity:"} {
+			if !strings.Contains(a, want) {
+				t.Errorf("%s has no %s", name, want)
+			}
+		}
+		if !strings.Contains(tests, `alertname="`+name+`"`) {
+			t.Errorf("%s is not tried in gated.rules.test.yml", name)
+		}
+		if !strings.Contains(page, name) {
+			t.Errorf("%s is not in docs/maintainer.md", name)
+		}
+	}
+}
