@@ -1,0 +1,202 @@
+package scanner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/tarm/serial"
+	"golang.org/x/sys/unix"
+)
+
+// settleTime is the silence after which a port just opened counts as quiet.
+// FTDI adapters hold bytes back for up to 16 ms; at 1200 baud a byte takes 9 ms.
+const settleTime = 50 * time.Millisecond
+
+var (
+	errNotDevice = errors.New("not a character device")
+	errNoBytes   = errors.New("bytes were announced and none could be read")
+)
+
+// A port is an open serial port. tarm/serial sets it up and reads it, but its
+// Read can neither be woken nor tell a hang-up from a timeout, and its Close
+// waits for its Read. So a second, non-blocking descriptor of the same device
+// does the waiting, and tarm's Read is called only when bytes are there.
+type port struct {
+	*serial.Port
+	side *os.File
+	raw  syscall.RawConn // of side
+}
+
+// openPort opens the device for us alone.
+func openPort(c Config) (_ *port, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open serial port %s: %w", c.Device, err)
+		}
+	}()
+	// Before opening: to open a disk for writing, or to close it, is not without effect.
+	info, err := os.Stat(c.Device)
+	if err != nil {
+		return nil, bare(err)
+	}
+	if info.Mode()&os.ModeCharDevice == 0 {
+		return nil, fmt.Errorf("%w but %s", errNotDevice, kind(info.Mode()))
+	}
+	side, err := os.OpenFile(c.Device, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, bare(err)
+	}
+	p := &port{side: side}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.raw, err = side.SyscallConn(); err != nil {
+		return nil, err
+	}
+	// Two readers would get half of the bytes each. TIOCEXCL keeps every later
+	// opener out but the privileged ones; flock tells those who ask, a second
+	// lane or gated among them, and a killed process cannot leave it behind.
+	if err = p.control(func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	p.Port, err = serial.OpenPort(&serial.Config{
+		Name:        c.Device,
+		Baud:        c.Baud,
+		Size:        byte(c.DataBits),
+		Parity:      parities[c.Parity],
+		StopBits:    serial.StopBits(c.StopBits),
+		ReadTimeout: 100 * time.Millisecond, // never run down, but without one a Read could block for ever
+	})
+	if err != nil {
+		return nil, bare(err)
+	}
+	if err = p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TIOCEXCL, 0) }); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	// What was sent while nobody listened is no code, and its echo (a terminal
+	// echoes until tarm has set it up) is not for the scanner.
+	if err = p.Flush(); err != nil {
+		return nil, fmt.Errorf("flush: %w", err)
+	}
+	return p, nil
+}
+
+// settle drops what still comes in until the line is quiet, so that the end of
+// a code under way at opening is not taken for a code. It gives a babbling
+// line ten chances and then reports false.
+func (p *port) settle(ctx context.Context, quiet time.Duration) (bool, error) {
+	for range 10 {
+		err := p.wait(ctx, time.Now().Add(quiet))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		// Look again only when the bytes after these have had time to come.
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(quiet):
+		}
+		if err := p.Flush(); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// wait returns nil as soon as bytes can be read, os.ErrDeadlineExceeded when
+// there are none until then (zero: for ever), ctx's error when ctx ends and
+// wake is called, or the fault of the port, which is EIO at a hang-up.
+func (p *port) wait(ctx context.Context, until time.Time) error {
+	if err := p.side.SetReadDeadline(until); err != nil {
+		return err
+	}
+	// In this order: had wake come before the line above, ctx has ended.
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var n int
+	var fault error
+	ask := func(fd uintptr) bool {
+		n, fault = unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+		return n > 0 || fault != nil
+	}
+	err := p.raw.Read(ask)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// A deadline that had passed on entry is reported without asking.
+		if n, fault = p.queued(); n > 0 {
+			return nil
+		}
+	}
+	if fault != nil {
+		return fault
+	}
+	return err
+}
+
+// queued returns how many bytes can be read at once.
+func (p *port) queued() (n int, err error) {
+	err = p.control(func(fd int) (err error) {
+		n, err = unix.IoctlGetInt(fd, unix.TIOCINQ)
+		return err
+	})
+	return n, err
+}
+
+// wake makes a wait under way return; its context must have ended before.
+// A deadline, unlike Close, leaves the descriptor whole for who is using it.
+func (p *port) wake() { p.side.SetReadDeadline(time.Unix(1, 0)) }
+
+// close never blocks and has nothing to report: nothing was written.
+func (p *port) close() {
+	if p.Port != nil {
+		// On a pseudo-terminal the flag outlives the descriptor that set it.
+		p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TIOCNXCL, 0) })
+		p.Port.Close()
+	}
+	p.side.Close()
+}
+
+func (p *port) control(f func(fd int) error) error {
+	var err error
+	if e := p.raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
+		return e
+	}
+	return err
+}
+
+// bare takes the path off an error that will be given it once.
+func bare(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func kind(m os.FileMode) string {
+	switch {
+	case m.IsRegular():
+		return "a regular file"
+	case m.IsDir():
+		return "a directory"
+	case m&os.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&os.ModeSocket != 0:
+		return "a socket"
+	case m&os.ModeDevice != 0:
+		return "a block device"
+	}
+	return "something else"
+}
