@@ -16,6 +16,8 @@ import (
 // maxUnzipped bounds what a workbook may unpack to: all of it is held in memory while it is read, nothing goes to temporary files.
 const maxUnzipped = 64 << 20
 
+var errDamaged = errors.New("sheet is damaged: open the workbook and save it again")
+
 // readXLSX reads the first sheet of a workbook.
 func readXLSX(data []byte) (rows []Row, err error) {
 	// A workbook that trips the library must not stop the gate.
@@ -97,15 +99,19 @@ func oddCells(book *excelize.File) (map[int]map[int]string, error) {
 			return odd, nil
 		}
 		if err != nil {
-			return nil, errors.New("sheet is damaged: open the workbook and save it again")
+			return nil, errDamaged
 		}
 		switch e := token.(type) {
 		case xml.StartElement:
 			switch e.Name.Local {
 			case "row":
+				before := row
 				row, col = row+1, -1
 				if n, err := strconv.Atoi(attribute(e, "r")); err == nil {
 					row = n
+				}
+				if row <= before {
+					return nil, errDamaged
 				}
 				if rows++; rows > maxRows+headingRows || row > excelize.TotalRows {
 					return nil, fmt.Errorf("more than %d rows: delete the empty ones below the roster", maxRows)
@@ -115,25 +121,18 @@ func oddCells(book *excelize.File) (map[int]map[int]string, error) {
 				if ref := attribute(e, "r"); ref != "" {
 					c, r, err := excelize.CellNameToCoordinates(ref)
 					if err != nil || r != row {
-						return nil, errors.New("sheet is damaged: open the workbook and save it again")
+						return nil, errDamaged
 					}
 					col = c - 1
 				}
 				t := attribute(e, "t")
 				number = t == "" || t == "n"
-			case "f":
-				if col >= maxCells {
+			case "f", "v", "is": // an empty cell may stand anywhere
+				if col < 0 || col >= maxCells {
 					return nil, fmt.Errorf("row %d has more than %d cells: remove what is not a roster", row, maxCells)
 				}
-				mark(row, col, "formula")
-			case "v":
-				value = true
-				if col >= maxCells {
-					return nil, fmt.Errorf("row %d has more than %d cells: remove what is not a roster", row, maxCells)
-				}
-			case "is":
-				if col >= maxCells {
-					return nil, fmt.Errorf("row %d has more than %d cells: remove what is not a roster", row, maxCells)
+				if value = e.Name.Local == "v"; e.Name.Local == "f" {
+					mark(row, col, "formula")
 				}
 			}
 		case xml.EndElement:
