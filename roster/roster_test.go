@@ -518,6 +518,20 @@ func TestMassRemovalNeedsItsExactNumber(t *testing.T) {
 	}
 }
 
+func TestAUnitThatVanishesCountsThoughItsPeopleMove(t *testing.T) {
+	s := newStore(t)
+	whole := compound()
+	mustImport(t, s, whole, imports)
+	moved := strings.ReplaceAll(whole, "\n8,3,", "\n9,3,")
+	first := strings.Index(moved, "\n") + 1
+	moved = moved[:first] + moved[first+strings.Index(moved[first:], "\n")+1:] // and one leaves
+	var removal *MassRemoval
+	if err := importErr(t, s, moved, imports); !errors.As(err, &removal) || removal.Need != 1 || cmp.Diff([]string{"8-3"}, removal.Units) != "" {
+		t.Errorf("got %v", err)
+	}
+	mustImport(t, s, moved, allow(1))
+}
+
 func TestPassesAndRevocation(t *testing.T) {
 	s := newStore(t)
 	mustImport(t, s, small, imports)
@@ -787,6 +801,26 @@ func TestReadOnlyOpenMakesNothing(t *testing.T) {
 	}
 	if got := list(); got != open {
 		t.Errorf("beside a writer: got %s, want %s", got, open)
+	}
+	// A copy taken from a running gate, without its -shm: an answer or an error, but no file.
+	for _, suffix := range []string{"", "-wal"} {
+		data, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if suffix == "-wal" {
+			data = append(data, make([]byte, 32)...)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "copy.db"+suffix), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copied := list()
+	if _, err := OpenReadOnly(filepath.Join(dir, "copy.db")); err != nil && !strings.Contains(err.Error(), "without its -shm") {
+		t.Errorf("copy: got %v", err)
+	}
+	if got := list(); got != copied {
+		t.Errorf("beside a copy: got %s, want %s", got, copied)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -220,6 +220,9 @@ func (s *Store) read(f func(queryer) error) error {
 			return f(tx)
 		}()
 		if !alone {
+			if _, shm := os.Stat(s.path + "-shm"); err != nil && errors.Is(shm, fs.ErrNotExist) {
+				return fmt.Errorf("%w: there is a -wal file without its -shm, as after copying a roster in use: let the gate open it once, or copy it when the gate is stopped", err)
+			}
 			return err
 		}
 		after, statErr := os.Stat(s.path)
