@@ -1,0 +1,204 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// complete fills in what follows from other settings.
+func (s *Settings) complete() {
+	if s.Gate.Origin == "" {
+		s.Gate.Origin = slug(s.Gate.Name)
+		s.from["gate.origin"] = "from gate.name"
+	}
+}
+
+// slug keeps the ASCII letters and digits of a name, in lower case, with hyphens
+// for what was between.
+func slug(name string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9')
+	}), "-")
+}
+
+// resolve makes relative paths count from the settings file's directory.
+func (s *Settings) resolve(dir string) {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	for _, path := range []*string{&s.StateDir, &s.Policy.File, &s.Trust.Dir} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+}
+
+// The kernel's usual rates that tarm/serial knows (14400 and 250000 it does not).
+var bauds = []string{"1200", "2400", "4800", "9600", "19200", "38400", "57600", "115200", "230400", "460800", "921600"}
+
+var (
+	wordForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	hostForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+)
+
+// check records every value that is impossible, by itself or with others.
+func (l *loader) check(s *Settings) {
+	for key, path := range map[string]string{"state_dir": s.StateDir, "policy.file": s.Policy.File, "trust.dir": s.Trust.Dir} {
+		l.text(key, path, 4096)
+	}
+
+	g := s.Gate
+	l.text("gate.name", g.Name, 64)
+	if strings.TrimSpace(g.Name) == "" {
+		l.fault("gate.name", "is required: write what the gate is called, such as South Gate")
+	}
+	l.text("gate.origin", g.Origin, 64)
+	if g.Origin == "" && l.faulty["gate.name"] {
+		// with a good name there may be one
+	} else if g.Origin == "" {
+		l.fault("gate.origin", "is required here, because gate.name %q has no Latin letters or digits to make it from: write one such as south-gate", g.Name)
+	} else if strings.ContainsFunc(g.Origin, unicode.IsSpace) || strings.Contains(g.Origin, "+") {
+		l.fault("gate.origin", "%q has a space or a plus: write it with hyphens, such as south-gate", g.Origin)
+	}
+	if _, err := time.LoadLocation(g.TimeZone); err != nil || g.TimeZone == "" || g.TimeZone == "Local" {
+		l.fault("gate.time_zone", "%q is not a time zone: write an IANA name such as Asia/Shanghai or UTC", g.TimeZone)
+	}
+	if g.Level != "" && (!wordForm.MatchString(g.Level) || len(g.Level) > 40) {
+		l.fault("gate.level", "%q is not a level: write one of the policy's, such as guarded", g.Level)
+	}
+	l.duration("gate.hold_limit", g.HoldLimit, 10*time.Second, time.Hour)
+	l.duration("gate.repeat_window", g.RepeatWindow, 0, 30*time.Second)
+
+	if len(s.Lanes) == 0 {
+		l.fault("lanes", "at least one lane is required: write `lanes:` and below it `- id: in`, its direction and scanner.device")
+	}
+	ids, devices := map[string]int{}, map[string]int{}
+	for i, lane := range s.Lanes {
+		at := func(key string) string { return fmt.Sprintf("lanes[%d].%s", i, key) }
+		if !wordForm.MatchString(lane.ID) || len(lane.ID) > 32 {
+			l.fault(at("id"), "%q: write lower-case letters, digits and hyphens, at most 32, such as in", lane.ID)
+		} else if j, taken := ids[lane.ID]; taken {
+			l.fault(at("id"), "%q is already the id of lanes[%d]: give each lane its own", lane.ID, j)
+		} else {
+			ids[lane.ID] = i
+		}
+		l.oneOf(at("direction"), lane.Direction, "in", "out")
+		l.scanner(at, lane.Scanner)
+		device := filepath.Clean(lane.Scanner.Device)
+		if j, taken := devices[device]; taken && lane.Scanner.Device != "" {
+			l.fault(at("scanner.device"), "%q is already the scanner of lanes[%d]: two readers of one port get half a code each", lane.Scanner.Device, j)
+		} else {
+			devices[device] = i
+		}
+		l.barrier(at, lane.Barrier)
+	}
+
+	l.listen(s.Console.Listen)
+	for i, host := range s.Console.Hosts {
+		key := fmt.Sprintf("console.hosts[%d]", i)
+		if name, port, err := net.SplitHostPort(host); err == nil && validPort(port) && port != "0" {
+			host = name
+		}
+		if len(host) > 253 || net.ParseIP(host) == nil && !hostForm.MatchString(host) {
+			l.fault(key, "%q is not a host name: write it in lower case without http:// and path, such as gate.example.org", host)
+		} else if slices.Index(s.Console.Hosts, s.Console.Hosts[i]) < i {
+			l.fault(key, "%q is written twice: keep one", host)
+		}
+	}
+	l.oneOf("console.language", s.Console.Language, "zh", "en")
+	l.text("console.call", s.Console.Call, 100)
+	l.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
+	l.oneOf("log.format", s.Log.Format, "text", "json")
+	if free := s.Ledger.MinFree; free < 1<<20 || free > 1<<40 {
+		l.fault("ledger.min_free", "%v is out of range: write 1MiB to 1TiB", free)
+	}
+}
+
+func (l *loader) scanner(at func(string) string, c Scanner) {
+	l.text(at("scanner.device"), c.Device, 4096)
+	if c.Device == "" {
+		l.fault(at("scanner.device"), "is required: write the full path of the port, such as /dev/serial/by-path/…")
+	} else if !filepath.IsAbs(c.Device) {
+		l.fault(at("scanner.device"), "%q is not a full path: write it from the root, such as /dev/%s", c.Device, c.Device)
+	}
+	l.oneOf(at("scanner.baud"), strconv.Itoa(c.Baud), bauds...)
+	l.oneOf(at("scanner.data_bits"), strconv.Itoa(c.DataBits), "5", "6", "7", "8")
+	l.oneOf(at("scanner.parity"), c.Parity, "none", "odd", "even")
+	l.oneOf(at("scanner.stop_bits"), strconv.Itoa(c.StopBits), "1", "2")
+	if c.EndBytes == "" || len(c.EndBytes) > 8 || strings.ContainsFunc(c.EndBytes, func(r rune) bool { return r >= 0x20 && r != 0x7f }) {
+		l.fault(at("scanner.end_bytes"), `%q: want 1 to 8 control characters in double quotes, such as "\r\n" or "\t" (in single quotes YAML takes the backslash itself)`, c.EndBytes)
+	}
+	if c.Min < 1 {
+		l.fault(at("scanner.min"), "%d: want at least 1 byte", c.Min)
+	}
+	if c.Max > 1<<16 {
+		l.fault(at("scanner.max"), "%d: want at most 65536 bytes", c.Max)
+	} else if c.Max < c.Min {
+		l.fault(at("scanner.max"), "%d is less than min, which is %d: no code could be read", c.Max, c.Min)
+	}
+	l.duration(at("scanner.gap"), c.Gap, 50*time.Millisecond, 5*time.Second)
+}
+
+func (l *loader) barrier(at func(string) string, c Barrier) {
+	l.oneOf(at("barrier.driver"), c.Driver, "none", "exec")
+	switch {
+	case c.Driver == "none" && len(c.Command) > 0:
+		l.fault(at("barrier.command"), "is not used by driver none: write `driver: exec`, or remove it")
+	case c.Driver == "exec" && len(c.Command) == 0:
+		l.fault(at("barrier.command"), "is required by driver exec: write [/full/path/of/program, argument, …]")
+	case c.Driver == "exec" && !filepath.IsAbs(c.Command[0]):
+		l.fault(at("barrier.command[0]"), "%q is not a full path: write the program's path from the root", c.Command[0])
+	}
+	for i, arg := range c.Command {
+		l.text(at(fmt.Sprintf("barrier.command[%d]", i)), arg, 4096)
+	}
+	l.duration(at("barrier.pulse"), c.Pulse, 100*time.Millisecond, 5*time.Second)
+	l.duration(at("barrier.timeout"), c.Timeout, 100*time.Millisecond, 30*time.Second)
+}
+
+// listen allows loopback only: there is no sign-on yet that could guard more.
+func (l *loader) listen(address string) {
+	host, port, err := net.SplitHostPort(address)
+	switch {
+	case err != nil || !validPort(port):
+		l.fault("console.listen", "%q: write address and port (0 to 65535), such as 127.0.0.1:8480", address)
+	case host != "localhost" && !net.ParseIP(host).IsLoopback():
+		l.fault("console.listen", "%q can be reached from outside the box: only loopback is allowed for now, such as 127.0.0.1:%s", address, port)
+	}
+}
+
+func validPort(port string) bool {
+	n, err := strconv.Atoi(port)
+	return err == nil && 0 <= n && n <= 65535 && strconv.Itoa(n) == port
+}
+
+// text refuses control characters, which would break pages, logs and paths.
+func (l *loader) text(key, text string, most int) {
+	if n := utf8.RuneCountInString(text); n > most {
+		l.fault(key, "has %d characters: want at most %d", n, most)
+	} else if strings.ContainsFunc(text, unicode.IsControl) {
+		l.fault(key, "%q has control characters: remove them", text)
+	}
+}
+
+func (l *loader) duration(key string, d, least, most time.Duration) {
+	if d < least || d > most {
+		l.fault(key, "%s is out of range: write %s to %s", formatDuration(d), formatDuration(least), formatDuration(most))
+	}
+}
+
+func (l *loader) oneOf(key, word string, words ...string) {
+	if word == "" {
+		l.fault(key, "is required: write %s", strings.Join(words, " or "))
+	} else if !slices.Contains(words, word) {
+		l.fault(key, "%q is not known%s: write %s", word, nearest(word, words), strings.Join(words, " or "))
+	}
+}

@@ -1,0 +1,224 @@
+// Package config reads and checks the settings file of the gate.
+//
+// Settings is the operator's manual: every key, its unit and its default.
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings is the whole settings file. Lists cannot be overridden from the
+// environment; every other key can: gate.hold_limit by GATED_GATE_HOLD_LIMIT.
+// Relative paths count from the settings file's directory. Durations are written
+// with their unit: 500ms, 3s, 3m, 1h. Keys tagged reload take effect on SIGHUP,
+// the others at the next start.
+type Settings struct {
+	// StateDir is where ledger, roster, keys and trust lie. Empty: the command
+	// line decides (--state, $STATE_DIRECTORY, ./gated-data).
+	StateDir string `mapstructure:"state_dir"`
+
+	Gate    Gate    `mapstructure:"gate"`
+	Lanes   []Lane  `mapstructure:"lanes"` // at least one
+	Policy  Policy  `mapstructure:"policy"`
+	Trust   Trust   `mapstructure:"trust"`
+	Console Console `mapstructure:"console"`
+	Log     Log     `mapstructure:"log"`
+	Ledger  Ledger  `mapstructure:"ledger"`
+
+	from map[string]string // key: where its value came from, if not the default
+}
+
+// Gate is the checkpoint itself.
+type Gate struct {
+	// Name is what guards and auditors call this gate, such as 南门 or South Gate.
+	// Required, at most 64 characters.
+	Name string `mapstructure:"name"`
+
+	// Origin names the ledger in its signed tree heads: no spaces, no plus.
+	// Default: the ASCII letters and digits of the name in lower case, with
+	// hyphens between. Never change it in operation.
+	Origin string `mapstructure:"origin"`
+
+	// TimeZone in which a day begins and ends (IANA name). Default Asia/Shanghai.
+	TimeZone string `mapstructure:"time_zone"`
+
+	// Level of the policy in force. Empty: the policy's first.
+	Level string `mapstructure:"level" reload:"true"`
+
+	// HoldLimit is how long a hold waits for a guard before it is registered as
+	// abandoned. Default 3m, from 10s to 1h.
+	HoldLimit time.Duration `mapstructure:"hold_limit" reload:"true"`
+
+	// RepeatWindow is how long the same code counts as already read. Default 3s,
+	// up to 30s; 0s turns it off.
+	RepeatWindow time.Duration `mapstructure:"repeat_window" reload:"true"`
+}
+
+// Lane is one direction of travel with its scanner and barrier.
+type Lane struct {
+	ID        string  `mapstructure:"id"`        // required, unique: lower-case letters, digits, hyphens; at most 32
+	Direction string  `mapstructure:"direction"` // required: in or out
+	Scanner   Scanner `mapstructure:"scanner"`
+	Barrier   Barrier `mapstructure:"barrier"`
+}
+
+// Scanner is the serial port and the framing of its bytes. It converts to
+// scanner.Config, field by field.
+type Scanner struct {
+	// Device is the full path of the port, unique, such as /dev/serial/by-path/….
+	// Required.
+	Device string `mapstructure:"device"`
+
+	Baud     int    `mapstructure:"baud"`      // bits per second, default 9600
+	DataBits int    `mapstructure:"data_bits"` // 5 to 8, default 8
+	Parity   string `mapstructure:"parity"`    // none, odd or even; default none
+	StopBits int    `mapstructure:"stop_bits"` // 1 or 2, default 1
+
+	// EndBytes are the control characters that each end a code, in double quotes
+	// so that YAML reads the escapes. Default "\r\n".
+	EndBytes string `mapstructure:"end_bytes"`
+
+	Min int `mapstructure:"min"` // bytes of the shortest code, default 4
+	Max int `mapstructure:"max"` // bytes of the longest code, default 4096, up to 65536
+
+	// Gap after which a half code is dropped. Default 500ms, from 50ms to 5s.
+	Gap time.Duration `mapstructure:"gap"`
+}
+
+// Barrier is what opens the lane.
+type Barrier struct {
+	Driver  string        `mapstructure:"driver"`  // none or exec; default none
+	Command []string      `mapstructure:"command"` // exec only: full path of the program, then its arguments
+	Pulse   time.Duration `mapstructure:"pulse"`   // length of the opening pulse, default 500ms, from 100ms to 5s
+	Timeout time.Duration `mapstructure:"timeout"` // for the program, beyond the pulse; default 3s, from 100ms to 30s
+}
+
+// Policy says which rules hold.
+type Policy struct {
+	File string `mapstructure:"file" reload:"true"` // empty: the policy that is part of the program
+}
+
+// Trust says whose passes count.
+type Trust struct {
+	Dir string `mapstructure:"dir" reload:"true"` // empty: trust in the state directory
+}
+
+// Console is the page for guards, which also serves /metrics.
+type Console struct {
+	// Listen is the address and port, loopback only. Default 127.0.0.1:8480;
+	// port 0 takes any free one.
+	Listen string `mapstructure:"listen"`
+
+	// Hosts are further names by which browsers may address the page.
+	Hosts []string `mapstructure:"hosts"`
+
+	Language string `mapstructure:"language" reload:"true"` // zh or en, default zh
+	Call     string `mapstructure:"call" reload:"true"`     // whom to call on a fault, shown to guards; at most 100 characters
+}
+
+// Log goes to standard error.
+type Log struct {
+	Level  string `mapstructure:"level" reload:"true"` // debug, info, warn or error; default info
+	Format string `mapstructure:"format"`              // text or json; default text
+}
+
+// Ledger is the register on the box.
+type Ledger struct {
+	// MinFree is the free space below which the gate warns and opens for nobody,
+	// with a unit (KiB, MiB, GiB). Default 64MiB, from 1MiB to 1TiB.
+	MinFree Size `mapstructure:"min_free" reload:"true"`
+}
+
+// Default returns the settings of a file that names none. It has no lanes and no
+// gate name: those have no default.
+func Default() *Settings {
+	return &Settings{
+		Gate:    Gate{TimeZone: "Asia/Shanghai", HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second},
+		Console: Console{Listen: "127.0.0.1:8480", Language: "zh"},
+		Log:     Log{Level: "info", Format: "text"},
+		Ledger:  Ledger{MinFree: 64 << 20},
+	}
+}
+
+// DefaultLane returns the settings of a lane that names none.
+func DefaultLane() Lane {
+	return Lane{
+		Scanner: Scanner{
+			Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1, EndBytes: "\r\n",
+			Min: 4, Max: 4096, Gap: 500 * time.Millisecond,
+		},
+		Barrier: Barrier{Driver: "none", Pulse: 500 * time.Millisecond, Timeout: 3 * time.Second},
+	}
+}
+
+//go:embed gated.yaml
+var exampleFile []byte
+
+// Example returns a commented settings file that loads once its devices exist.
+func Example() []byte { return append([]byte(nil), exampleFile...) }
+
+// Size is a number of bytes, written with its unit.
+type Size int64
+
+var units = []struct {
+	name string
+	size Size
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+// String writes the size in the largest unit that divides it.
+func (s Size) String() string {
+	for _, u := range units {
+		if s != 0 && s%u.size == 0 {
+			return strconv.FormatInt(int64(s/u.size), 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10) + "B"
+}
+
+func parseSize(text string) (Size, error) {
+	digits := strings.TrimRight(text, "BKMGTikmgtb ")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is not a size: write a whole number and its unit, such as 64MiB", text)
+	}
+	unit := text[len(digits):]
+	if unit == "" {
+		return 0, fmt.Errorf("%q has no unit: write %sMiB or %sGiB", text, text, text)
+	}
+	for _, u := range units {
+		if u.name == unit && n <= int64((1<<62)/u.size) {
+			return Size(n) * u.size, nil
+		}
+	}
+	return 0, fmt.Errorf("%q has the unit %q: write KiB, MiB, GiB or TiB right after the number, such as 64MiB", text, unit)
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil && strings.Trim(text, "+-0.") != "" {
+		return d, nil
+	}
+	if n, err := strconv.ParseFloat(text, 64); err == nil {
+		if n == 0 {
+			return 0, fmt.Errorf("%q has no unit: write 0s", text)
+		}
+		return 0, fmt.Errorf("%q has no unit: write %sms, %ss or %sm", text, text, text, text)
+	}
+	return 0, fmt.Errorf("%q is not a duration: write a number and ms, s, m or h, such as 500ms or 3m", text)
+}
+
+// formatDuration is d.String without the zero parts: 3m for 3m0s.
+func formatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

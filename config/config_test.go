@@ -1,0 +1,575 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.yaml.in/yaml/v3"
+)
+
+// small is the least that loads.
+const small = `gate:
+  name: South Gate
+lanes:
+  - id: in
+    direction: in
+    scanner:
+      device: /dev/scanner
+`
+
+func write(t *testing.T, source string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gated.yaml")
+	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func load(t *testing.T, source string, environ ...string) *Settings {
+	t.Helper()
+	s, err := Load(write(t, source), environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var equal = cmp.Options{cmpopts.IgnoreUnexported(Settings{}), cmpopts.EquateEmpty()}
+
+func TestLoadFillsInDefaults(t *testing.T) {
+	want := Default()
+	want.Gate.Name, want.Gate.Origin = "South Gate", "south-gate"
+	lane := DefaultLane()
+	lane.ID, lane.Direction, lane.Scanner.Device = "in", "in", "/dev/scanner"
+	want.Lanes = []Lane{lane}
+	if diff := cmp.Diff(want, load(t, small), equal); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLoadReadsEveryKey(t *testing.T) {
+	path := write(t, `
+state_dir: state
+gate: {name: 南门, origin: compound.example/south, time_zone: UTC, level: sealed, hold_limit: 1m30s, repeat_window: 0s}
+lanes:
+  - id: in-1
+    direction: in
+    scanner: {device: /dev/a, baud: 115200, data_bits: 7, parity: even, stop_bits: 2, end_bytes: "\t\r", min: 8, max: 9000, gap: 1s}
+    barrier: {driver: exec, command: [/bin/relay, --on, "0123"], pulse: 1s, timeout: 4s}
+  - id: out
+    direction: out
+    scanner: {device: /dev/b}
+policy: {file: rules/policy.yaml}
+trust: {dir: /srv/trust}
+console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], language: en, call: 物业 8210}
+log: {level: debug, format: json}
+ledger: {min_free: 2GiB}
+`)
+	got, err := Load(path, []string{"PATH=/bin", "GATED_CONFIG=x", "GATED_STATE="})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(path)
+	out := DefaultLane()
+	out.ID, out.Direction, out.Scanner.Device = "out", "out", "/dev/b"
+	want := &Settings{
+		StateDir: filepath.Join(dir, "state"),
+		Gate:     Gate{"南门", "compound.example/south", "UTC", "sealed", 90 * time.Second, 0},
+		Lanes: []Lane{{
+			"in-1", "in",
+			Scanner{"/dev/a", 115200, 7, "even", 2, "\t\r", 8, 9000, time.Second},
+			Barrier{"exec", []string{"/bin/relay", "--on", "0123"}, time.Second, 4 * time.Second},
+		}, out},
+		Policy:  Policy{filepath.Join(dir, "rules/policy.yaml")},
+		Trust:   Trust{"/srv/trust"},
+		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, "en", "物业 8210"},
+		Log:     Log{"debug", "json"},
+		Ledger:  Ledger{2 << 30},
+	}
+	if diff := cmp.Diff(want, got, equal); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Each of these viper takes without a word, see also the environment below.
+func TestLaxnessOfTheReaderIsClosed(t *testing.T) {
+	with := func(section, line string) string {
+		return strings.Replace(small, section+":\n", section+":\n"+line+"\n", 1)
+	}
+	for _, tt := range []struct{ name, source, want string }{
+		{"typo key", with("gate", "  hold_limt: 3m"), "line 2: gate.hold_limt: unknown key (did you mean hold_limit?); the keys here are name, origin"},
+		{"typo section", small + "consol: {language: zh}\n", "line 8: consol: unknown key (did you mean console?)"},
+		{"typo in a list", with("    scanner", "      buad: 9600"), "line 7: lanes[0].scanner.buad: unknown key (did you mean baud?)"},
+		{"upper-case key", with("gate", "  Hold_Limit: 3m"), "gate.Hold_Limit: unknown key (did you mean hold_limit?)"},
+		{"dotted key", small + "console.language: en\n", "line 8: console.language: unknown key"},
+		{"dotted key in a section", with("gate", "  hold.limit: 3m"), "gate.hold.limit: unknown key"},
+		{"key twice", with("gate", "  name: North Gate"), "line 3: gate.name: written twice, first in line 2"},
+		{"section twice", small + "gate: {name: b}\n", "line 8: gate: written twice, first in line 1"},
+		{"duration without unit", with("gate", "  hold_limit: 3"), `line 2: gate.hold_limit: "3" has no unit: write 3ms, 3s or 3m`},
+		{"quoted duration without unit", with("gate", `  hold_limit: "3"`), `gate.hold_limit: "3" has no unit`},
+		{"fraction without unit", with("gate", `  hold_limit: 1.5`), `gate.hold_limit: "1.5" has no unit`},
+		{"zero without unit", with("gate", "  repeat_window: 0"), `gate.repeat_window: "0" has no unit: write 0s`},
+		{"unknown unit", with("gate", "  hold_limit: 1 day"), `gate.hold_limit: "1 day" is not a duration`},
+		{"bool for a number", with("    scanner", "      baud: true"), `line 7: lanes[0].scanner.baud: "true" is not a whole number`},
+		{"fraction for a number", with("    scanner", "      min: 3.9"), `lanes[0].scanner.min: "3.9" is not a whole number`},
+		{"exponent", with("    scanner", "      baud: 9.6e3"), `"9.6e3" is not a whole number`},
+		{"octal number", with("    scanner", "      min: 010"), `"010" is not a whole number`},
+		{"hexadecimal", with("    scanner", "      min: 0x10"), `"0x10" is not a whole number`},
+		{"text for a number", with("    scanner", `      baud: "9600"`), `"9600" is text: write 9600 without quotes`},
+		{"too large for a number", with("    scanner", `      max: 99999999999999999999`), `is not a whole number`},
+		{"number for text", strings.Replace(small, "South Gate", "0123", 1), `line 2: gate.name: 0123 is read as a number: put it in quotes`},
+		{"bool for text", strings.Replace(small, "South Gate", "true", 1), `gate.name: true is read as true or false: put it in quotes`},
+		{"date for text", strings.Replace(small, "South Gate", "2026-11-23", 1), `is read as a date: put it in quotes`},
+		{"section for text", strings.Replace(small, "South Gate", "{a: b}", 1), "gate.name: takes one value"},
+		{"text for a section", small + "console: zh\n", "console: is a section"},
+		{"list for a section", small + "console: [zh]\n", "console: is a section"},
+		{"text for a list", small + "console: {hosts: a}\n", "console.hosts: is a list"},
+		{"section for a list", "gate: {name: a}\nlanes: {in: {}}\n", "lanes: is a list"},
+		{"text for a lane", "gate: {name: a}\nlanes: [in]\n", "lanes[0]: is a section"},
+		{"number in a list of texts", small + "console: {hosts: [1]}\n", "console.hosts[0]: 1 is read as a number"},
+		{"no value", with("gate", "  origin:"), "line 2: gate.origin: has no value: give one or remove the line"},
+		{"size without unit", small + "ledger: {min_free: 64}\n", `ledger.min_free: "64" has no unit: write 64MiB or 64GiB`},
+		{"size with another unit", small + "ledger: {min_free: 64MB}\n", `"64MB" has the unit "MB": write KiB, MiB`},
+		{"size overflows", small + "ledger: {min_free: 9999999999TiB}\n", `ledger.min_free: "9999999999TiB"`},
+		{"size of nothing", small + "ledger: {min_free: MiB}\n", `"MiB" is not a size`},
+		{"alias", small + "policy: &p {file: a}\ntrust: *p\n", "trust: & and * are not used"},
+		{"merge key", small + "policy: {<<: {file: a}}\n", "policy.<<: unknown key"},
+		{"empty file", "", "the file is empty"},
+		{"only comments", "# gate:\n", "the file is empty"},
+		{"only null", "~\n", "want lines of the form"},
+		{"two documents", small + "---\n" + small, "more than one document"},
+		{"not YAML", "gate:\n\tname: a\n", "check indentation"},
+		{"not UTF-8", "gate: {name: \xc4\xcf\xc3\xc5}\n", "save the file with the encoding UTF-8"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(write(t, tt.source), nil)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want …%s…", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestImpossibleValues(t *testing.T) {
+	long := strings.Repeat("a", 101)
+	for _, tt := range []struct{ old, new, want string }{
+		{"name: South Gate", `name: ""`, `gate.name: is required`},
+		{"name: South Gate", `level: sealed`, `line 1: gate.name: is required`},
+		{"name: South Gate", `name: " "`, `gate.name: is required`},
+		{"name: South Gate", `name: "a\x07"`, `gate.name: "a\a" has control characters`},
+		{"name: South Gate", `name: ` + long, `gate.name: has 101 characters: want at most 64`},
+		{"name: South Gate", `name: 南门`, `gate.origin: is required here, because gate.name "南门" has no Latin letters`},
+		{"name: South Gate", "name: a\n  origin: a b", `gate.origin: "a b" has a space or a plus`},
+		{"name: South Gate", "name: a\n  origin: a+b", `gate.origin: "a+b" has a space or a plus`},
+		{"name: South Gate", "name: a\n  time_zone: Asia/Beijing", `gate.time_zone: "Asia/Beijing" is not a time zone`},
+		{"name: South Gate", "name: a\n  time_zone: Local", `gate.time_zone: "Local"`},
+		{"name: South Gate", "name: a\n  time_zone: ''", `gate.time_zone: ""`},
+		{"name: South Gate", "name: a\n  level: Very High", `gate.level: "Very High" is not a level`},
+		{"name: South Gate", "name: a\n  hold_limit: 9s", `line 3: gate.hold_limit: 9s is out of range: write 10s to 1h`},
+		{"name: South Gate", "name: a\n  hold_limit: 61m", `gate.hold_limit: 1h1m is out of range`},
+		{"name: South Gate", "name: a\n  repeat_window: -1s", `gate.repeat_window: -1s is out of range: write 0s to 30s`},
+		{"id: in", "id: In", `lanes[0].id: "In": write lower-case letters`},
+		{"- id: in", "- # no id", `line 5: lanes[0].id: "": write lower-case`},
+		{"direction: in", "direction: inn", `lanes[0].direction: "inn" is not known (did you mean in?): write in or out`},
+		{"    direction: in\n", "", `lanes[0].direction: is required: write in or out`},
+		{"device: /dev/scanner", "device: ttyUSB0", `line 7: lanes[0].scanner.device: "ttyUSB0" is not a full path: write it from the root, such as /dev/ttyUSB0`},
+		{"device: /dev/scanner", "baud: 9600", `line 6: lanes[0].scanner.device: is required`},
+		{"/dev/scanner", "/dev/scanner\n      baud: 14400", `lanes[0].scanner.baud: "14400" is not known`},
+		{"/dev/scanner", "/dev/scanner\n      data_bits: 9", `lanes[0].scanner.data_bits: "9" is not known: write 5 or 6 or 7 or 8`},
+		{"/dev/scanner", "/dev/scanner\n      parity: mark", `lanes[0].scanner.parity: "mark" is not known`},
+		{"/dev/scanner", "/dev/scanner\n      stop_bits: 3", `lanes[0].scanner.stop_bits: "3"`},
+		{"/dev/scanner", "/dev/scanner\n      end_bytes: '\\r\\n'", `lanes[0].scanner.end_bytes: "\\r\\n": want 1 to 8 control characters in double quotes`},
+		{"/dev/scanner", "/dev/scanner\n      end_bytes: ''", `lanes[0].scanner.end_bytes: ""`},
+		{"/dev/scanner", "/dev/scanner\n      min: 0", `lanes[0].scanner.min: 0: want at least 1`},
+		{"/dev/scanner", "/dev/scanner\n      max: 3", `lanes[0].scanner.max: 3 is less than min, which is 4`},
+		{"/dev/scanner", "/dev/scanner\n      max: 65537", `lanes[0].scanner.max: 65537: want at most 65536`},
+		{"/dev/scanner", "/dev/scanner\n      gap: 49ms", `lanes[0].scanner.gap: 49ms is out of range: write 50ms to 5s`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: relay}", `lanes[0].barrier.driver: "relay" is not known: write none or exec`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {command: [/bin/true]}", `lanes[0].barrier.command: is not used by driver none`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: exec}", `lanes[0].barrier.command: is required by driver exec`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: exec, command: [relay]}", `lanes[0].barrier.command[0]: "relay" is not a full path`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: exec, command: [/bin/a, \"\\0\"]}", `lanes[0].barrier.command[1]: "\x00" has control`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {pulse: 6s}", `lanes[0].barrier.pulse: 6s is out of range`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {timeout: 1ms}", `lanes[0].barrier.timeout: 1ms is out of range`},
+		{"/dev/scanner", "/dev/scanner\n  - {id: in, direction: out, scanner: {device: /dev/b}}", `line 8: lanes[1].id: "in" is already the id of lanes[0]`},
+		{"/dev/scanner", "/dev/scanner\n  - {id: out, direction: out, scanner: {device: /dev/./scanner}}", `lanes[1].scanner.device: "/dev/./scanner" is already the scanner of lanes[0]`},
+		{small[strings.Index(small, "lanes"):], "", `lanes: at least one lane is required`},
+		{small[strings.Index(small, "lanes"):], "lanes: []\n", `line 3: lanes: at least one lane is required`},
+		{"lanes:", "console: {listen: ':8480'}\nlanes:", `console.listen: ":8480" can be reached from outside the box: only loopback is allowed for now, such as 127.0.0.1:8480`},
+		{"lanes:", "console: {listen: '0.0.0.0:8480'}\nlanes:", `can be reached from outside`},
+		{"lanes:", "console: {listen: 'gate.example.org:80'}\nlanes:", `can be reached from outside`},
+		{"lanes:", "console: {listen: '8480'}\nlanes:", `console.listen: "8480": write address and port`},
+		{"lanes:", "console: {listen: '127.0.0.1:65536'}\nlanes:", `console.listen: "127.0.0.1:65536": write address and port`},
+		{"lanes:", "console: {listen: '127.0.0.1:http'}\nlanes:", `console.listen: "127.0.0.1:http": write address and port`},
+		{"lanes:", "console: {language: fr}\nlanes:", `console.language: "fr" is not known: write zh or en`},
+		{"lanes:", "console: {call: " + long + "}\nlanes:", `console.call: has 101 characters`},
+		{"lanes:", "console: {hosts: ['http://gate']}\nlanes:", `console.hosts[0]: "http://gate" is not a host name`},
+		{"lanes:", "console: {hosts: [gate, gate]}\nlanes:", `console.hosts[1]: "gate" is written twice`},
+		{"lanes:", "log: {level: warning}\nlanes:", `log.level: "warning" is not known: write debug or info or warn or error`},
+		{"lanes:", "log: {format: logfmt}\nlanes:", `log.format: "logfmt" is not known`},
+		{"lanes:", "ledger: {min_free: 1023KiB}\nlanes:", `ledger.min_free: 1023KiB is out of range: write 1MiB to 1TiB`},
+		{"lanes:", "ledger: {min_free: 2TiB}\nlanes:", `ledger.min_free: 2TiB is out of range`},
+	} {
+		source := strings.Replace(small, tt.old, tt.new, 1)
+		if source == small {
+			t.Fatalf("%q is not in the file", tt.old)
+		}
+		if _, err := Load(write(t, source), nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s:\ngot  %v\nwant …%s…", tt.new, err, tt.want)
+		}
+	}
+}
+
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
+	path := write(t, `gate:
+  name: South Gate
+  hold_limit: "3"
+  origin: south gate
+lanes:
+  - id: in
+    direction: inn
+    scanner:
+      device: ttyUSB0
+      baud: true
+  - out
+consle: {}
+log:
+`)
+	_, err := Load(path, []string{"GATED_LOG_LEVEL=loud", "GATED_LOG=x", "GATED_GATE_REPEAT_WINDOW=1h"})
+	want := "settings " + path + `:
+line 3: gate.hold_limit: "3" has no unit: write 3ms, 3s or 3m
+line 10: lanes[0].scanner.baud: "true" is not a whole number: write digits only
+line 11: lanes[1]: is a section: write its keys below it, indented
+line 12: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, policy, trust, console, log, ledger
+GATED_LOG: names a section: set one of its keys, such as GATED_LOG_LEVEL
+line 4: gate.origin: "south gate" has a space or a plus: write it with hyphens, such as south-gate
+GATED_GATE_REPEAT_WINDOW: gate.repeat_window: 1h is out of range: write 0s to 30s
+line 7: lanes[0].direction: "inn" is not known (did you mean in?): write in or out
+line 9: lanes[0].scanner.device: "ttyUSB0" is not a full path: write it from the root, such as /dev/ttyUSB0
+GATED_LOG_LEVEL: log.level: "loud" is not known: write debug or info or warn or error`
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEnvironmentOverridesEveryScalar(t *testing.T) {
+	values := map[string]string{
+		"state_dir": "/srv/state", "gate.name": "0123", "gate.origin": "o", "gate.time_zone": "UTC", "gate.level": "sealed",
+		"gate.hold_limit": "1h", "gate.repeat_window": "0s", "policy.file": "/p", "trust.dir": "/t",
+		"console.listen": "localhost:0", "console.language": "en", "console.call": "a,b c=d", "log.level": "error", "log.format": "json",
+		"ledger.min_free": "1GiB",
+	}
+	leaves(reflect.TypeFor[Settings](), "", func(key string, f reflect.StructField) {
+		value, ok := values[key]
+		if !ok {
+			t.Fatalf("no value for %s: add one", key)
+		}
+		s := load(t, small, variable(key)+"="+value)
+		var shown bytes.Buffer
+		if err := s.Show(&shown); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(shown.String(), value) || !strings.Contains(shown.String(), "# "+variable(key)+"\n") {
+			t.Errorf("%s=%s did not arrive:\n%s", variable(key), value, &shown)
+		}
+		delete(values, key)
+	})
+	if len(values) > 0 {
+		t.Errorf("no such keys: %v", values)
+	}
+}
+
+func TestEnvironmentWinsOverTheFile(t *testing.T) {
+	s := load(t, strings.Replace(small, "lanes:", "console: {language: en}\nlanes:", 1), "GATED_CONSOLE_LANGUAGE=zh", "GATED_GATE_NAME=North")
+	if s.Console.Language != "zh" || s.Gate.Name != "North" || s.Gate.Origin != "north" {
+		t.Errorf("got %+v %+v", s.Console, s.Gate)
+	}
+}
+
+func TestEnvironmentIsThatOfTheCaller(t *testing.T) {
+	t.Setenv("GATED_GATE_NAME", "not asked for")
+	if s := load(t, small); s.Gate.Name != "South Gate" {
+		t.Errorf("got %s", s.Gate.Name)
+	}
+}
+
+func TestEnvironmentFaults(t *testing.T) {
+	for entry, want := range map[string]string{
+		"GATED_GATE=x":                   "GATED_GATE: names a section: set one of its keys, such as GATED_GATE_NAME",
+		"GATED_GATE_NAME=":               "GATED_GATE_NAME: is empty: unset it, or give a value for gate.name",
+		"GATED_GATE_NAMES=x":             "GATED_GATE_NAMES: unknown variable (did you mean GATED_GATE_NAME?): unset it",
+		"GATED_WHATEVER=x":               "GATED_WHATEVER: unknown variable: unset it",
+		"GATED_=x":                       "GATED_: unknown variable",
+		"GATED_gate_name=x":              "GATED_gate_name: unknown variable (did you mean GATED_GATE_NAME?)",
+		"GATED_GATE_HOLD_LIMIT=3":        `GATED_GATE_HOLD_LIMIT: "3" has no unit`,
+		"GATED_LEDGER_MIN_FREE=3":        `GATED_LEDGER_MIN_FREE: "3" has no unit`,
+		"GATED_LANES=x":                  "GATED_LANES: lists are set in the file only",
+		"GATED_LANES_0_SCANNER_DEVICE=x": "GATED_LANES_0_SCANNER_DEVICE: lists are set in the file only",
+		"GATED_CONSOLE_HOSTS=x":          "GATED_CONSOLE_HOSTS: lists are set in the file only",
+		"GATED_GATE_NAME=\xff":           "GATED_GATE_NAME: is not UTF-8",
+		"GATED_CONSOLE_LISTEN=:80":       `GATED_CONSOLE_LISTEN: console.listen: ":80" can be reached from outside`,
+	} {
+		if _, err := Load(write(t, small), []string{entry}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s:\ngot  %v\nwant …%s…", entry, err, want)
+		}
+	}
+}
+
+func TestNoTwoKeysShareAVariable(t *testing.T) {
+	seen := map[string]string{}
+	leaves(reflect.TypeFor[Settings](), "", func(key string, f reflect.StructField) {
+		if seen[variable(key)] != "" {
+			t.Errorf("%s and %s are both %s", key, seen[variable(key)], variable(key))
+		}
+		seen[variable(key)] = key
+		if _, err := parseScalar("", f.Type); err != nil && strings.Contains(err.Error(), "not known to this program") {
+			t.Errorf("%s: %v", key, err)
+		}
+	})
+	for _, name := range commandLine {
+		if seen[name] != "" {
+			t.Errorf("%s is also the command line's %s", seen[name], name)
+		}
+	}
+}
+
+func TestOriginFromTheName(t *testing.T) {
+	for name, want := range map[string]string{
+		"South Gate": "south-gate", "南门 Gate 2": "gate-2", "A+B": "a-b", "  x  ": "x", "Gate (东)": "gate", "南门": "", "--": "", "É": "",
+	} {
+		if got := slug(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestUnreadableFiles(t *testing.T) {
+	dir := t.TempDir()
+	fifo, big := filepath.Join(dir, "fifo"), filepath.Join(dir, "big")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(big, bytes.Repeat([]byte("#"), maxSize+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "missing"): "read settings: open " + dir,
+		dir:                           "not a regular file",
+		fifo:                          "not a regular file",
+		big:                           "is larger than",
+	} {
+		if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", path, err, want)
+		}
+	}
+}
+
+func TestShowSaysWhereEachValueCameFrom(t *testing.T) {
+	s := load(t, small, "GATED_LOG_LEVEL=warn")
+	var got bytes.Buffer
+	if err := s.Show(&got); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/show.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("%s\n%s", diff, &got)
+	}
+}
+
+func TestWhatShowWritesLoadsAgain(t *testing.T) {
+	for _, source := range []string{small, string(Example()), strings.Replace(small, "South Gate", `"0123"`, 1),
+		strings.Replace(small, "South Gate", `"true: # 南 'x' \"y\""`, 1), strings.Replace(small, "lanes:", "console: {hosts: [a, 192.0.2.1], call: '12'}\nlanes:", 1)} {
+		if strings.Contains(source, "0123") || strings.Contains(source, "true:") {
+			source = strings.Replace(source, "lanes:", "  origin: o\nlanes:", 1)
+		}
+		s := load(t, source)
+		var shown bytes.Buffer
+		if err := s.Show(&shown); err != nil {
+			t.Fatal(err)
+		}
+		again := load(t, shown.String())
+		if diff := cmp.Diff(s, again, equal); diff != "" {
+			t.Errorf("%s\n%s", diff, &shown)
+		}
+	}
+}
+
+func TestShowHidesSecrets(t *testing.T) {
+	v := struct {
+		Token string   `mapstructure:"token" secret:"true"`
+		Empty string   `mapstructure:"empty" secret:"true"`
+		List  []string `mapstructure:"list" secret:"true"`
+		Plain string   `mapstructure:"plain"`
+	}{"s3cret", "", []string{"s3cret"}, "seen"}
+	got, err := yaml.Marshal(tree(reflect.ValueOf(v), "", map[string]string{"token": "line 1"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "token: (hidden) # line 1\nempty: \"\" # default\nlist: (hidden)\nplain: seen # default\n"
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestChanged(t *testing.T) {
+	old := load(t, small)
+	if got := Changed(old, load(t, small)); got != nil {
+		t.Errorf("got %v, want none", got)
+	}
+	changedSource := strings.NewReplacer("name: South Gate", "name: South Gate\n  level: sealed", "/dev/scanner", "/dev/other").Replace(small) +
+		"console: {hosts: [a], language: en}\nlog: {level: debug}\n"
+	want := []string{"gate.level", "lanes[0].scanner.device", "console.hosts", "console.language", "log.level"}
+	if diff := cmp.Diff(want, Changed(old, load(t, changedSource))); diff != "" {
+		t.Error(diff)
+	}
+	more := load(t, small+"  - {id: out, direction: out, scanner: {device: /dev/b}}\n")
+	if diff := cmp.Diff([]string{"lanes"}, Changed(old, more)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReloadable(t *testing.T) {
+	want := map[string]bool{
+		"gate.level": true, "gate.hold_limit": true, "gate.repeat_window": true, "policy.file": true, "trust.dir": true,
+		"console.language": true, "console.call": true, "log.level": true, "ledger.min_free": true,
+		"state_dir": false, "gate.name": false, "gate.origin": false, "gate.time_zone": false, "console.listen": false, "log.format": false,
+		"lanes": false, "lanes[0].scanner.device": false, "console.hosts": false,
+	}
+	for key, want := range want {
+		if got := Reloadable(key); got != want {
+			t.Errorf("%s: got %v, want %v", key, got, want)
+		}
+	}
+}
+
+func TestExampleLoads(t *testing.T) {
+	s, err := Load(write(t, string(Example())), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Gate.Origin != "south-gate" || len(s.Lanes) != 2 || s.Lanes[0].Direction != "in" || s.Lanes[1].Direction != "out" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// The example is a manual: with every comment taken off it must still say what
+// the program does by default, and name every key.
+func TestExampleShowsEveryKeyWithItsDefault(t *testing.T) {
+	var uncommented strings.Builder
+	for line := range strings.Lines(string(Example())) {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		if rest := strings.TrimLeft(line, " "); len(rest) > 1 && rest[0] == '#' && rest[1] != ' ' && rest[1] != '\n' {
+			line = indent + rest[1:]
+		}
+		uncommented.WriteString(line)
+	}
+	s, err := Load(write(t, uncommented.String()), nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &uncommented)
+	}
+	want := load(t, string(Example()))
+	// These have no default of their own to show.
+	differ := map[string]bool{"state_dir": true, "gate.level": true, "policy.file": true, "trust.dir": true}
+	for _, key := range Changed(want, s) {
+		if !differ[key] {
+			t.Errorf("%s is not shown with its default", key)
+		}
+	}
+	var keys func(t reflect.Type, prefix string) []string
+	keys = func(t reflect.Type, prefix string) (all []string) {
+		for f := range t.Fields() {
+			name := f.Tag.Get("mapstructure")
+			switch {
+			case name == "":
+			case f.Type.Kind() == reflect.Struct:
+				all = append(all, keys(f.Type, prefix+name+".")...)
+			case f.Type == reflect.TypeFor[[]Lane]():
+				all = append(all, keys(f.Type.Elem(), prefix+name+"[0].")...)
+			default:
+				all = append(all, prefix+name)
+			}
+		}
+		return all
+	}
+	for _, key := range keys(reflect.TypeFor[Settings](), "") {
+		if s.from[key] == "" || !strings.HasPrefix(s.from[key], "line") {
+			t.Errorf("%s is not in the example", key)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]Size{"64MiB": 64 << 20, "1TiB": 1 << 40, "3KiB": 3 << 10, "0MiB": 0, "1024MiB": 1 << 30} {
+		if got, err := parseSize(text); err != nil || got != want {
+			t.Errorf("%s: got %d, %v", text, got, err)
+		}
+	}
+	for size, want := range map[Size]string{64 << 20: "64MiB", 1 << 30: "1GiB", 1500: "1500B", 0: "0B", 3 << 9: "1536B"} {
+		if got := size.String(); got != want {
+			t.Errorf("%d: got %s, want %s", size, got, want)
+		}
+	}
+	for _, text := range []string{"", "64", "64 MiB", "64mib", "-1MiB", "1.5GiB", "64MiBB", "9223372036854775807TiB", "1e3MiB", "６４MiB"} {
+		if got, err := parseSize(text); err == nil {
+			t.Errorf("%q: got %d, want an error", text, got)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(small), "GATED_LOG_LEVEL=warn")
+	f.Add(Example(), "GATED_GATE=x")
+	f.Add([]byte("a: &a [*a]"), "")
+	f.Add([]byte("gate: {name: [}\nlanes: [[[[{{{{"), "GATED_")
+	f.Add([]byte("? {a: b}\n: c\n"), "=")
+	f.Fuzz(func(t *testing.T, source []byte, entry string) {
+		l := &loader{from: map[string]string{}, lines: map[string]int{}, faulty: map[string]bool{}}
+		s, err := l.load(source, []string{entry})
+		if err != nil {
+			if strings.Contains(err.Error(), "decod") {
+				t.Errorf("got to the reader unchecked: %v", err)
+			}
+			return
+		}
+		s.from = l.from
+		s.complete()
+		l.check(s)
+		if len(l.faults) > 0 {
+			return
+		}
+		if len(s.Lanes) == 0 || s.Gate.Name == "" || s.Gate.Origin == "" {
+			t.Errorf("loaded %+v", s)
+		}
+		var shown bytes.Buffer
+		if err := s.Show(&shown); err != nil {
+			t.Fatal(err)
+		}
+		l2 := &loader{from: map[string]string{}, lines: map[string]int{}, faulty: map[string]bool{}}
+		again, err := l2.load(shown.Bytes(), nil)
+		if err != nil || len(l2.faults) > 0 {
+			t.Fatalf("%v %v\n%s", err, l2.faults, &shown)
+		}
+		if diff := cmp.Diff(s, again, equal); diff != "" {
+			t.Errorf("%s", diff)
+		}
+	})
+}
+
+func ExampleSize() { fmt.Println(Size(64 << 20)) } // Output: 64MiB

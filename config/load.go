@@ -1,0 +1,395 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
+)
+
+// maxSize of a settings file, in bytes; the example has 4 KiB.
+const maxSize = 256 << 10
+
+// commandLine are the variables that the command line reads itself.
+var commandLine = []string{"GATED_CONFIG", "GATED_STATE"}
+
+// Load reads the settings file and the GATED_ variables of environ (as from
+// os.Environ) and checks everything. The error joins all faults, one a line, each
+// with its line number or variable, key, value and what to write instead.
+func Load(path string, environ []string) (*Settings, error) {
+	source, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	l := &loader{from: map[string]string{}, lines: map[string]int{}, faulty: map[string]bool{}}
+	s, err := l.load(source, environ)
+	if err == nil {
+		s.from = l.from
+		s.complete()
+		l.check(s)
+		err = errors.Join(l.faults...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("settings %s:\n%w", path, err)
+	}
+	s.resolve(filepath.Dir(path))
+	return s, nil
+}
+
+func read(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	source, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err == nil && len(source) > maxSize {
+		err = fmt.Errorf("%s is larger than %d bytes: settings are a page or two", path, maxSize)
+	}
+	return source, err
+}
+
+type loader struct {
+	from   map[string]string // key: "line 3" or the variable
+	lines  map[string]int
+	faulty map[string]bool
+	faults []error
+}
+
+// load merges file and environment over the defaults. Viper is the reader, and
+// is given only what was checked before: by itself it takes typo keys, 3 for
+// 3 ns, true for 1 and 0123 for 83. What is faulty is recorded and left out, so
+// that the rest is still checked.
+func (l *loader) load(source []byte, environ []string) (*Settings, error) {
+	root, err := parse(source)
+	if err != nil {
+		return nil, err
+	}
+	settings := reflect.TypeFor[Settings]()
+	l.section(root, settings, "")
+	clean, err := yaml.Marshal(root)
+	if err != nil {
+		return nil, err
+	}
+	v := viper.New()
+	v.SetConfigType("yaml")
+	if err := v.ReadConfig(bytes.NewReader(clean)); err != nil {
+		return nil, err
+	}
+	for key, text := range l.environment(settings, environ) {
+		v.Set(key, text)
+	}
+	s := Default()
+	err = v.UnmarshalExact(s, viper.DecodeHook(mapstructure.DecodeHookFuncValue(convert)), func(c *mapstructure.DecoderConfig) {
+		c.WeaklyTypedInput = false
+	})
+	return s, err
+}
+
+// parse returns the file as a tree, its root a mapping.
+func parse(source []byte) (*yaml.Node, error) {
+	if !utf8.Valid(source) {
+		return nil, errors.New("not UTF-8 text: save the file with the encoding UTF-8")
+	}
+	var doc yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(source))
+	if err := dec.Decode(&doc); err == io.EOF {
+		return nil, errors.New("the file is empty: it needs at least gate.name and one lane")
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: check indentation, colons and quotes there", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
+		return nil, errors.New("more than one document: remove what follows the line `---`")
+	}
+	if doc.Content[0].Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("line %d: want lines of the form `key: value`", doc.Content[0].Line)
+	}
+	return doc.Content[0], nil
+}
+
+// fault records what is wrong with a key; the first fault of a key, or of the
+// section around it, is enough.
+func (l *loader) fault(key, format string, args ...any) {
+	line := 0
+	for k := key; k != ""; k = k[:max(0, strings.LastIndexAny(k, ".["))] {
+		if l.faulty[k] {
+			return
+		}
+		if line == 0 { // a missing key: where the section begins that misses it
+			line = l.lines[k]
+		}
+	}
+	l.faulty[key] = true
+	text := key + ": " + fmt.Sprintf(format, args...)
+	switch from := l.from[key]; {
+	case strings.HasPrefix(from, "GATED_"):
+		text = from + ": " + text
+	case line > 0:
+		text = fmt.Sprintf("line %d: %s", line, text)
+	}
+	l.faults = append(l.faults, errors.New(text))
+}
+
+// section checks a mapping against a struct and removes from it what is faulty.
+func (l *loader) section(n *yaml.Node, t reflect.Type, prefix string) {
+	fields := map[string]reflect.Type{}
+	var keys []string
+	for f := range t.Fields() {
+		if name := f.Tag.Get("mapstructure"); name != "" {
+			fields[name] = f.Type
+			keys = append(keys, name)
+		}
+	}
+	seen := map[string]int{}
+	var kept []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		key := prefix + quotable(k.Value)
+		t, known := fields[k.Value]
+		if before := seen[k.Value]; before > 0 {
+			l.faults = append(l.faults, fmt.Errorf("line %d: %s: written twice, first in line %d: keep one", k.Line, key, before))
+			continue
+		}
+		seen[k.Value] = k.Line
+		l.lines[key] = k.Line
+		switch {
+		case !known || k.Kind != yaml.ScalarNode:
+			l.fault(key, "unknown key%s; the keys here are %s", nearest(k.Value, keys), strings.Join(keys, ", "))
+		case l.value(v, t, key):
+			kept = append(kept, k, v)
+		}
+	}
+	n.Content = kept
+}
+
+// value checks one value and tells whether viper may see it.
+func (l *loader) value(n *yaml.Node, t reflect.Type, key string) bool {
+	if l.lines[key] == 0 { // an item of a list
+		l.lines[key] = n.Line
+	}
+	l.from[key] = fmt.Sprintf("line %d", l.lines[key])
+	null := n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+	switch {
+	// Aliases are what lets a small file unfold without bound.
+	case n.Kind == yaml.AliasNode || n.Anchor != "":
+		l.fault(key, "& and * are not used in settings: write the value out")
+	case t.Kind() == reflect.Struct && null: // all its keys are commented out
+	case t.Kind() == reflect.Struct && n.Kind != yaml.MappingNode:
+		l.fault(key, "is a section: write its keys below it, indented")
+	case t.Kind() == reflect.Struct:
+		l.section(n, t, key+".")
+		return true
+	case null:
+		l.fault(key, "has no value: give one or remove the line")
+	case t.Kind() == reflect.Slice && n.Kind != yaml.SequenceNode:
+		l.fault(key, "is a list: write each item after a hyphen, or [one, two]")
+	case t.Kind() == reflect.Slice && len(n.Content) > 64:
+		l.fault(key, "has %d items: at most 64", len(n.Content))
+	case t.Kind() == reflect.Slice:
+		for i, item := range n.Content {
+			if !l.value(item, t.Elem(), fmt.Sprintf("%s[%d]", key, i)) {
+				n.Content[i] = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str"} // keeps the place
+				if t.Elem().Kind() == reflect.Struct {
+					n.Content[i] = &yaml.Node{Kind: yaml.MappingNode}
+				}
+			}
+		}
+		return true
+	case n.Kind != yaml.ScalarNode:
+		l.fault(key, "takes one value, not a list or section")
+	default:
+		if err := checkScalar(n, t); err != nil {
+			l.fault(key, "%v", err)
+			return false
+		}
+		return true
+	}
+	return false
+}
+
+// checkScalar checks a scalar as it was written, before YAML makes 83 of 0123
+// and 1 of true.
+func checkScalar(n *yaml.Node, t reflect.Type) error {
+	if tag := n.ShortTag(); t.Kind() == reflect.String && tag != "!!str" {
+		return fmt.Errorf("%s is read as %s: put it in quotes", n.Value, map[string]string{
+			"!!int": "a number", "!!float": "a number", "!!bool": "true or false", "!!timestamp": "a date"}[tag])
+	} else if t.Kind() == reflect.Int && tag == "!!str" {
+		if _, err := parseScalar(n.Value, t); err == nil {
+			return fmt.Errorf("%q is text: write %s without quotes", n.Value, n.Value)
+		}
+	}
+	_, err := parseScalar(n.Value, t)
+	return err
+}
+
+// parseScalar reads a value of the settings' four scalar types.
+func parseScalar(text string, t reflect.Type) (any, error) {
+	switch t {
+	case reflect.TypeFor[string]():
+		return text, nil
+	case reflect.TypeFor[int]():
+		n, err := strconv.Atoi(text)
+		if err != nil || strconv.Itoa(n) != text {
+			return nil, fmt.Errorf("%q is not a whole number: write digits only", text)
+		}
+		return n, nil
+	case reflect.TypeFor[time.Duration]():
+		return parseDuration(text)
+	case reflect.TypeFor[Size]():
+		return parseSize(text)
+	}
+	return nil, fmt.Errorf("a setting of type %v is not known to this program", t)
+}
+
+// convert is the decode hook: text to the field's type; lanes begin with their
+// defaults.
+func convert(from, to reflect.Value) (any, error) {
+	if to.Type() == reflect.TypeFor[Lane]() {
+		to.Set(reflect.ValueOf(DefaultLane()))
+	}
+	if from.Kind() == reflect.String && to.Kind() != reflect.String {
+		return parseScalar(from.String(), to.Type())
+	}
+	return from.Interface(), nil
+}
+
+// leaves calls f for every key of a settings struct that is neither section nor
+// list, with the field that holds it.
+func leaves(t reflect.Type, prefix string, f func(key string, field reflect.StructField)) {
+	for field := range t.Fields() {
+		name := field.Tag.Get("mapstructure")
+		switch {
+		case name == "":
+		case field.Type.Kind() == reflect.Struct:
+			leaves(field.Type, prefix+name+".", f)
+		case field.Type.Kind() != reflect.Slice:
+			f(prefix+name, field)
+		}
+	}
+}
+
+func variable(key string) string {
+	return "GATED_" + strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(key))
+}
+
+// environment returns the overrides by key.
+func (l *loader) environment(t reflect.Type, environ []string) map[string]string {
+	type leaf struct {
+		key string
+		t   reflect.Type
+	}
+	variables := map[string]leaf{}
+	names := slices.Clone(commandLine)
+	leaves(t, "", func(key string, f reflect.StructField) {
+		variables[variable(key)] = leaf{key, f.Type}
+		names = append(names, variable(key))
+	})
+	overrides := map[string]string{}
+	for _, entry := range environ {
+		name, text, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "GATED_") || slices.Contains(commandLine, name) {
+			continue
+		}
+		to, known := variables[name]
+		part := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, name+"_") })
+		_, err := parseScalar(text, to.t)
+		switch {
+		case !known && part >= 0:
+			l.fault(name, "names a section: set one of its keys, such as %s", names[part])
+		case !known && isList(t, name):
+			l.fault(name, "lists are set in the file only: unset it")
+		case !known:
+			l.fault(name, "unknown variable%s: unset it", nearest(name, names))
+		case text == "":
+			l.fault(name, "is empty: unset it, or give a value for %s", to.key)
+		case !utf8.ValidString(text):
+			l.fault(name, "is not UTF-8 text")
+		case err != nil:
+			l.fault(name, "%v", err)
+		default:
+			delete(l.faulty, to.key)
+			l.from[to.key] = name
+			overrides[to.key] = text
+		}
+	}
+	return overrides
+}
+
+// isList tells whether the variable would set a list or what is in it.
+func isList(t reflect.Type, name string) bool {
+	var lists []string
+	var walk func(t reflect.Type, prefix string)
+	walk = func(t reflect.Type, prefix string) {
+		for f := range t.Fields() {
+			switch key := prefix + f.Tag.Get("mapstructure"); f.Type.Kind() {
+			case reflect.Struct:
+				walk(f.Type, key+".")
+			case reflect.Slice:
+				lists = append(lists, variable(key))
+			}
+		}
+	}
+	walk(t, "")
+	return slices.ContainsFunc(lists, func(list string) bool { return name == list || strings.HasPrefix(name, list+"_") })
+}
+
+// quotable keeps a key that somebody mistyped readable in one line.
+func quotable(s string) string {
+	if len(s) > 60 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.QuoteToGraphic(string([]rune(s)[:min(60, utf8.RuneCountInString(s))]))
+	}
+	return s
+}
+
+// nearest returns a hint at the word that was probably meant: at most two
+// letters wrong, missing, added or swapped.
+func nearest(s string, words []string) string {
+	s = strings.ToLower(s)
+	best, hint := 3, ""
+	for _, w := range words {
+		if d := distance(s, strings.ToLower(w)); d < best && d < len(w) {
+			best, hint = d, fmt.Sprintf(" (did you mean %s?)", w)
+		}
+	}
+	return hint
+}
+
+// distance is the Levenshtein distance; large when the lengths differ by much.
+func distance(a, b string) int {
+	if len(a) > len(b)+2 || len(b) > len(a)+2 {
+		return len(a) + len(b)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
