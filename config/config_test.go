@@ -211,6 +211,7 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "console: {listen: 'gate.example.org:80'}\nlanes:", `can be reached from outside`},
 		{"lanes:", "console: {listen: '8480'}\nlanes:", `console.listen: "8480": write address and port`},
 		{"lanes:", "console: {listen: '127.0.0.1:65536'}\nlanes:", `console.listen: "127.0.0.1:65536": write address and port`},
+		{"lanes:", "console: {listen: '127.0.0.1:-1'}\nlanes:", `console.listen: "127.0.0.1:-1": write address and port`},
 		{"lanes:", "console: {listen: '127.0.0.1:http'}\nlanes:", `console.listen: "127.0.0.1:http": write address and port`},
 		{"lanes:", "console: {language: fr}\nlanes:", `console.language: "fr" is not known: write zh or en`},
 		{"lanes:", "console: {call: " + long + "}\nlanes:", `console.call: has 101 characters`},
@@ -235,6 +236,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	path := write(t, `gate:
   name: South Gate
   hold_limit: "3"
+  repeat_window: 3
   origin: south gate
 lanes:
   - id: in
@@ -249,14 +251,15 @@ log:
 	_, err := Load(path, []string{"GATED_LOG_LEVEL=loud", "GATED_LOG=x", "GATED_GATE_REPEAT_WINDOW=1h"})
 	want := "settings " + path + `:
 line 3: gate.hold_limit: "3" has no unit: write 3ms, 3s or 3m
-line 10: lanes[0].scanner.baud: "true" is not a whole number: write digits only
-line 11: lanes[1]: is a section: write its keys below it, indented
-line 12: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, policy, trust, console, log, ledger
+line 4: gate.repeat_window: "3" has no unit: write 3ms, 3s or 3m
+line 11: lanes[0].scanner.baud: "true" is not a whole number: write digits only
+line 12: lanes[1]: is a section: write its keys below it, indented
+line 13: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, policy, trust, console, log, ledger
 GATED_LOG: names a section: set one of its keys, such as GATED_LOG_LEVEL
-line 4: gate.origin: "south gate" has a space or a plus: write it with hyphens, such as south-gate
+line 5: gate.origin: "south gate" has a space or a plus: write it with hyphens, such as south-gate
 GATED_GATE_REPEAT_WINDOW: gate.repeat_window: 1h is out of range: write 0s to 30s
-line 7: lanes[0].direction: "inn" is not known (did you mean in?): write in or out
-line 9: lanes[0].scanner.device: "ttyUSB0" is not a full path: write it from the root, such as /dev/ttyUSB0
+line 8: lanes[0].direction: "inn" is not known (did you mean in?): write in or out
+line 10: lanes[0].scanner.device: "ttyUSB0" is not a full path: write it from the root, such as /dev/ttyUSB0
 GATED_LOG_LEVEL: log.level: "loud" is not known: write debug or info or warn or error`
 	if err == nil {
 		t.Fatal("no error")

@@ -141,6 +141,7 @@ func TestParseAcceptsOfficeFiles(t *testing.T) {
 		"one word or a list":   "name: a\nrules: [{name: in, when: {direction: in}, then: hold}, {name: out, when: {direction: [out]}, then: hold}, {name: all, then: hold}]\n",
 		"own levels":           "name: a\nlevels: [quiet]\nrules: [{name: q, when: {level: quiet}, then: hold}, {name: all, then: hold}]\n",
 		"signed or sighted":    "name: a\nrules: [{name: q, when: {proof: [signed, sighted]}, then: admit}, {name: all, then: hold}]\n",
+		"few trips, then more": "name: a\nrules: [{name: q, when: {household_trips_below: 1}, then: hold}, {name: w, when: {household_trips_below: 2}, then: refuse}, {name: all, then: hold}]\n",
 		"narrow before a wide": "name: a\nrules: [{name: q, when: {class: staff}, then: hold}, {name: w, when: {class: [staff, resident]}, then: hold}, {name: all, then: hold}]\n",
 	} {
 		if _, err := Parse("test.yaml", []byte(source)); err != nil {
