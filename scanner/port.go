@@ -79,19 +79,19 @@ func openPort(c Config) (_ *port, err error) {
 	if err = p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TIOCEXCL, 0) }); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	// What was sent while nobody listened is no code, and its echo (a terminal
-	// echoes until tarm has set it up) is not for the scanner.
-	if err = p.Flush(); err != nil {
-		return nil, fmt.Errorf("flush: %w", err)
-	}
 	return p, nil
 }
 
-// settle drops what still comes in until the line is quiet, so that the end of
-// a code under way at opening is not taken for a code. It gives a babbling
-// line ten chances and then reports false.
+// settle drops what was sent while nobody listened, and goes on dropping until
+// the line is quiet, so that the end of a code under way is not taken for a
+// code. It gives a babbling line ten chances and then reports false. The echo
+// goes too: a terminal echoes until tarm has set it up, and the scanner would
+// take that for commands.
 func (p *port) settle(ctx context.Context, quiet time.Duration) (bool, error) {
 	for range 10 {
+		if err := p.Flush(); err != nil {
+			return false, err
+		}
 		err := p.wait(ctx, time.Now().Add(quiet))
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return true, nil
@@ -99,14 +99,11 @@ func (p *port) settle(ctx context.Context, quiet time.Duration) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		// Look again only when the bytes after these have had time to come.
+		// Look again only when what follows these bytes has had time to come.
 		select {
 		case <-ctx.Done():
 			return false, ctx.Err()
 		case <-time.After(quiet):
-		}
-		if err := p.Flush(); err != nil {
-			return false, err
 		}
 	}
 	return false, nil

@@ -323,7 +323,7 @@ func TestBabbleBeforeOnlineIsNoCode(t *testing.T) {
 			case <-quit:
 				scanner.WriteString("THE TAIL OF IT\r")
 				return
-			case <-time.After(100 * time.Microsecond):
+			case <-time.After(time.Millisecond): // slow enough not to fill the terminal's buffer
 				scanner.WriteString("babble")
 			}
 		}
@@ -681,6 +681,24 @@ func TestRunEndsWithItsContext(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The end of ctx must reach a wait that begins just then.
+func TestWakeBeforeWait(t *testing.T) {
+	_, path := plug(t)
+	p, err := openPort(Config{Device: path}.filled())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p.wake()
+	done := make(chan error, 1)
+	go func() { done <- p.wait(ctx, time.Time{}) }()
+	if err := await(t, "wait", done); err != context.Canceled {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
 }
 
 func TestMetrics(t *testing.T) {
