@@ -44,6 +44,15 @@ type Options struct {
 	Registry prometheus.Registerer // may be nil
 	// OnChange is called after the ledger fell into fault (fault set) and after it works again (nil).
 	OnChange func(*Fault)
+	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit".
+	Inject func(op string) error
+}
+
+func (o *Options) inject(op string) error {
+	if o.Inject == nil {
+		return nil
+	}
+	return o.Inject(op)
 }
 
 // Fault says why the ledger cannot be used.
@@ -287,7 +296,11 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 			}
 		}
 	}
-	if err := run(l.commit); err != nil {
+	err := l.opt.inject("commit")
+	if err == nil {
+		err = run(l.commit)
+	}
+	if err != nil {
 		return entries, fmt.Errorf("commit: %w", err)
 	}
 	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
@@ -372,6 +385,9 @@ func (l *Ledger) recover() {
 // openFile opens the database, checks that it is this ledger and that its newest entries are what they claim,
 // and brings the state up to date.
 func (l *Ledger) openFile() (err error) {
+	if err := l.opt.inject("open"); err != nil {
+		return fmt.Errorf("open %s: %w", l.path, err)
+	}
 	c, err := openWriter(l.path, Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone})
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)

@@ -1,0 +1,199 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"gated/ledger"
+	"gated/policy"
+)
+
+// desk keeps the passages that wait for a guard. A hold neither blocks the lane nor is covered by the next scan.
+type desk struct {
+	holds map[string]*held
+	duty  string // who signed on: a name that nothing proves
+	// closed: the daemon ends. What still waits stays open in the ledger and is abandoned-restart at the next start.
+	closed bool
+}
+
+type held struct {
+	passage
+	key   [32]byte // of the code, if one was read
+	until time.Time
+	timer *time.Timer
+}
+
+func newDesk() desk { return desk{holds: map[string]*held{}} }
+
+// maxNote bounds what a guard types.
+const maxNote = 500
+
+// park keeps a passage for the guard. Its check and query are on record; register follows when the guard decides,
+// at its time limit as abandoned, or at the next start as abandoned-restart.
+func (g *Gate) park(p *passage, key [32]byte) {
+	h := &held{passage: *p, key: key, until: p.at.Time.Add(p.rules.Hold)}
+	h.timer = time.AfterFunc(p.rules.Hold, func() { g.abandon(p.id) })
+	g.desk.holds[p.id] = h
+	g.screen.desk(&g.desk)
+}
+
+// Decide registers what the guard decided about a hold, and opens if that was admit.
+func (g *Gate) Decide(ctx context.Context, id string, r Ruling) (Outcome, error) {
+	if r.Verdict != policy.Admit && r.Verdict != policy.Refuse {
+		return Outcome{}, fmt.Errorf("verdict %q: a guard decides admit or refuse", r.Verdict)
+	}
+	if !word(r.Reason) {
+		return Outcome{}, fmt.Errorf("reason %q: choose one of the words on the page, such as document-sighted", r.Reason)
+	}
+	if len(r.Note) > maxNote || !utf8.ValidString(r.Note) {
+		return Outcome{}, fmt.Errorf("note of %d bytes: at most %d, in UTF-8", len(r.Note), maxNote)
+	}
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	h := g.desk.holds[id]
+	if h == nil {
+		return Outcome{}, ErrNoHold
+	}
+	h.decision = policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}
+	ev := h.registered(g.clock.Now(), h.decision, "unsigned")
+	ev.Personal = append(ev.Personal, g.guard(r.Note)...)
+	return g.settle(h, ev, "unsigned")
+}
+
+// settle writes the register event of a hold and takes it off the desk. A fault leaves it there.
+func (g *Gate) settle(h *held, ev ledger.Event, by string) (Outcome, error) {
+	entries, err := g.opt.Ledger.Append(ev)
+	if err != nil {
+		return g.fault(h.lane, err), nil
+	}
+	h.timer.Stop()
+	delete(g.desk.holds, h.id)
+	g.screen.desk(&g.desk)
+	delete(g.read, h.key)
+	h.at = ev.Stamp
+	out, shown := h.outcome(entries), h.shown()
+	shown.By = by
+	if out.Verdict == policy.Admit {
+		g.open(h.lane, out)
+	}
+	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
+	g.screen.show(shown)
+	g.tell(out)
+	return out, nil
+}
+
+// abandon registers a hold that nobody decided. While the ledger is in fault it stays on the desk and is tried again.
+func (g *Gate) abandon(id string) {
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	h := g.desk.holds[id]
+	if h == nil || g.desk.closed {
+		return
+	}
+	was := h.decision
+	h.decision = policy.Decision{Verdict: policy.Refuse, Reason: "abandoned"}
+	if out, _ := g.settle(h, h.registered(g.clock.Now(), h.decision, "machine"), "machine"); out.Verdict == Fault {
+		h.decision = was
+		h.timer.Reset(5 * time.Second)
+	}
+}
+
+// guard is who decided, as far as anyone said, and what they noted.
+func (g *Gate) guard(note string) (fields []ledger.Field) {
+	if g.desk.duty != "" {
+		fields = append(fields, ledger.Field{Name: "guard", Value: g.desk.duty})
+	}
+	if note != "" {
+		fields = append(fields, ledger.Field{Name: "note", Value: note})
+	}
+	return fields
+}
+
+// Present holds a person whom the guard found by room number, for lack of a code: a dead phone, a child, an elder.
+func (g *Gate) Present(ctx context.Context, laneID, personID string) (Outcome, error) {
+	l := g.lanes[laneID]
+	if l == nil {
+		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
+	}
+	rules, now := g.rules.Load(), g.clock.Now()
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	people := g.opt.Roster.Snapshot()
+	someone, ok := people.Person(personID)
+	if !ok {
+		return Outcome{}, ErrUnknownPerson
+	}
+	who := person(someone)
+	for _, h := range g.desk.holds {
+		if h.who.ID == who.ID && h.lane == l { // they are waiting already, perhaps with a code that did not do
+			return Outcome{Passage: h.id, Verdict: policy.Hold, Reason: h.decision.Reason, Repeat: true, Lane: l.ID, Direction: l.Direction, Class: who.Class, At: h.at.Time}, nil
+		}
+	}
+	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: true, Credential: "none", Proof: "none", Level: rules.Level,
+		ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
+	decision := rules.Policy.Decide(facts)
+	if decision.Verdict != policy.Hold { // the guard asked for them: it is the guard who decides
+		decision.Verdict = policy.Hold
+	}
+	p := passage{id: newID(), lane: l, at: now, who: who, facts: facts, decision: decision, rules: rules, roster: people.Version()}
+	entries, err := g.opt.Ledger.Append(p.events(ledger.Event{Credential: "none", Reason: "found-by-room"})...)
+	if err != nil {
+		return g.fault(l, err), nil
+	}
+	g.clock.passed(now)
+	out := p.outcome(entries)
+	g.park(&p, [32]byte{})
+	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
+	g.screen.show(p.shown())
+	g.tell(out)
+	return out, nil
+}
+
+// Find lists the people of a room, for a guard who looks for one without a code.
+func (g *Gate) Find(room string) []Found {
+	found := []Found{}
+	for _, p := range g.opt.Roster.Snapshot().Find(room) {
+		found = append(found, Found{p.ID, p.Name, p.Household, p.Class})
+	}
+	return found
+}
+
+// SignOn notes who is on duty from now on.
+func (g *Gate) SignOn(ctx context.Context, name string) error {
+	if n := utf8.RuneCountInString(name); n == 0 || n > 40 || !utf8.ValidString(name) {
+		return fmt.Errorf("a name of %d characters: 1 to 40", n)
+	}
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.SignOn, By: "unsigned", Personal: []ledger.Field{{Name: "guard", Value: name}}})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrLedger, err)
+	}
+	g.desk.duty = name
+	g.screen.desk(&g.desk)
+	return nil
+}
+
+// list is the holds, the longest waiting first.
+func (d *desk) list() []Hold {
+	holds := []Hold{}
+	for _, h := range slices.SortedFunc(maps.Values(d.holds), func(a, b *held) int { return a.until.Compare(b.until) }) {
+		s := h.shown()
+		holds = append(holds, Hold{h.id, h.lane.ID, h.lane.Direction, h.decision.Reason, h.who.Class, s.Name, s.Room, h.at.Time, h.until})
+	}
+	return holds
+}
+
+// word tells whether s is fit to be a stable word of the records.
+func word(s string) bool {
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 40
+}

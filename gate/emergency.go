@@ -1,0 +1,145 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gated/barrier"
+	"gated/ledger"
+	"gated/policy"
+)
+
+// emergencyWait is how long the answer to the emergency key waits for the entry. The barrier does not wait at all.
+const emergencyWait = 300 * time.Millisecond
+
+// Emergency opens the lane and holds it open until Close. It needs no name and no code, and it is the only opening that
+// does not wait for the ledger: it takes no lock that a slow disk could hold.
+func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
+	l := g.lanes[laneID]
+	if l == nil {
+		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
+	}
+	g.drive(l, (*barrier.Barrier).HoldOpen)
+
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: newID(), Lane: l.ID, Direction: l.Direction, Class: "unknown",
+		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
+	out := Outcome{Passage: ev.Passage, Verdict: ev.Verdict, Reason: ev.Reason, Rule: ev.Rule, Lane: l.ID, Direction: l.Direction, Class: ev.Class, At: ev.Time}
+	g.screen.lane(l.ID, func(v *LaneView) { v.HeldOpen = true })
+	g.screen.show(Shown{Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Verdict: out.Verdict, Reason: out.Reason, Class: out.Class, By: ev.By, At: out.At, Emergency: true})
+	g.m.decided(out, 0)
+
+	done := make(chan struct{})
+	g.work.Go(func() {
+		defer close(done)
+		g.owe(ev)
+		if !g.pay() {
+			g.log.Error("emergency opening not yet recorded", "lane", l.ID)
+		}
+	})
+	select {
+	case <-done:
+	case <-time.After(emergencyWait):
+	}
+	g.tell(out)
+	return out, nil
+}
+
+// Close ends an opening by the emergency key. That the barrier is told comes first here too: a barrier that stands open
+// because the disk is full would be worse than an entry that comes late.
+func (g *Gate) Close(ctx context.Context, laneID string) error {
+	l := g.lanes[laneID]
+	if l == nil {
+		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
+	}
+	g.drive(l, (*barrier.Barrier).Release)
+	g.screen.lane(l.ID, func(v *LaneView) { v.HeldOpen = false })
+	g.owe(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"})
+	g.work.Go(func() { g.pay() })
+	return nil
+}
+
+// drive commands the lane's barrier without waiting for it.
+func (g *Gate) drive(l *Lane, command func(*barrier.Barrier, context.Context, string) error) {
+	if l.Barrier != nil {
+		g.work.Go(func() { g.barrierSaid(l, command(l.Barrier, context.Background(), l.ID)) })
+	}
+}
+
+// owe keeps an event that happened and could not wait for its entry.
+func (g *Gate) owe(ev ledger.Event) {
+	g.screen.mu.Lock()
+	defer g.screen.mu.Unlock()
+	g.screen.owed = append(g.screen.owed, ev)
+}
+
+// pay writes what is owed, in order, as soon as the ledger can. Stamps stay those of the moment it happened.
+func (g *Gate) pay() bool {
+	g.screen.paying.Lock() // one at a time, or else two would write the same
+	defer g.screen.paying.Unlock()
+	for {
+		g.screen.mu.Lock()
+		if len(g.screen.owed) == 0 {
+			g.screen.mu.Unlock()
+			g.screen.changed()
+			return true
+		}
+		ev := g.screen.owed[0]
+		g.screen.mu.Unlock()
+		if late := g.clock.Now().Mono - ev.Mono; late > time.Second {
+			ev.Detail = map[string]string{"late": late.Round(time.Millisecond).String()}
+		}
+		if _, err := g.opt.Ledger.Append(ev); err != nil {
+			g.screen.changed()
+			return false
+		}
+		g.screen.mu.Lock()
+		g.screen.owed = g.screen.owed[1:]
+		g.screen.mu.Unlock()
+	}
+}
+
+// debts are what the register still lacks about emergency openings.
+func (g *Gate) debts() []Debt {
+	list := []Debt{}
+	g.screen.mu.Lock()
+	for _, ev := range g.screen.owed {
+		if ev.Kind == ledger.Opening {
+			list = append(list, Debt{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
+		}
+	}
+	g.screen.mu.Unlock()
+	g.opt.Ledger.View(func(s *ledger.State) {
+		for _, seq := range slices.Sorted(maps.Keys(s.Debts)) {
+			list = append(list, Debt{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.Debts[seq].Lane, Since: s.Debts[seq].At, What: "who-passed"})
+		}
+	})
+	return list
+}
+
+// FillDebt registers who passed by an emergency opening, in the guard's words.
+func (g *Gate) FillDebt(ctx context.Context, id, note string) error {
+	if note == "" || len(note) > maxNote {
+		return fmt.Errorf("a note of %d bytes: say in 1 to %d who passed, such as the plate", len(note), maxNote)
+	}
+	seq, _ := strconv.ParseInt(strings.TrimPrefix(id, "e"), 10, 64)
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	var p ledger.Passage
+	var ok bool
+	g.opt.Ledger.View(func(s *ledger.State) { p, ok = s.Debts[seq] })
+	if !ok || !strings.HasPrefix(id, "e") {
+		return ErrNoDebt
+	}
+	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Register, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
+		Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: "unsigned", Ref: seq, Personal: g.guard(note)})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrLedger, err)
+	}
+	g.screen.changed()
+	return nil
+}

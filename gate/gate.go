@@ -1,0 +1,400 @@
+// Package gate runs one passage: check, query, register, answer.
+package gate
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gated/barrier"
+	"gated/credential"
+	"gated/ledger"
+	"gated/policy"
+	"gated/roster"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Verdict of an attempt that could not be recorded: nothing opens.
+const Fault = "fault"
+
+// Lane is one direction of travel with its barrier.
+type Lane struct {
+	ID        string
+	Direction string           // in or out
+	Barrier   *barrier.Barrier // nil: worked by hand
+	Pulse     time.Duration
+}
+
+// Rules are what a reload of the settings swaps while the gate works.
+type Rules struct {
+	Policy   *policy.Policy
+	Trust    *credential.Trust
+	Level    string
+	Hold     time.Duration // how long a hold waits for the guard
+	Repeat   time.Duration // how long the same code counts as read already
+	Language string
+	Call     string // whom to call on a fault
+}
+
+// Options are what New needs.
+type Options struct {
+	Name    string
+	Version string
+	Lanes   []Lane
+	Ledger  *ledger.Ledger
+	Roster  *roster.Store
+	Clock   *Clock
+	HashKey []byte // keys the hashes of codes, so that nobody can try all ID numbers against them
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	// OnOutcome is told every answer after it is durable, in order within a lane. It must not block.
+	OnOutcome func(Outcome)
+}
+
+// Gate decides who passes.
+type Gate struct {
+	opt   Options
+	log   *slog.Logger
+	clock *Clock
+	rules atomic.Pointer[Rules]
+	lanes map[string]*Lane
+	m     metrics
+	work  sync.WaitGroup // barrier commands and late entries under way
+
+	// passage is held from query to Append, so that two lanes cannot both take the last household trip.
+	passage sync.Mutex
+	desk    desk // guarded by passage
+	read    map[[32]byte]answered
+
+	begun  atomic.Bool   // the start entry is written
+	wake   chan struct{} // the ledger's state changed
+	screen screen
+}
+
+// answered is an answer that the same code gets again for a while.
+type answered struct {
+	Outcome
+	shown Shown
+	until time.Time
+}
+
+// maxAnswered bounds the memory for repeats: more codes than this are not read in a window.
+const maxAnswered = 64
+
+// New returns a gate that answers once Run was started.
+func New(opt Options, r Rules) *Gate {
+	g := &Gate{opt: opt, log: opt.Log, clock: opt.Clock, lanes: map[string]*Lane{}, desk: newDesk(),
+		read: map[[32]byte]answered{}, wake: make(chan struct{}, 1)}
+	g.rules.Store(&r)
+	for _, l := range opt.Lanes {
+		g.lanes[l.ID] = &l
+	}
+	g.screen.init(opt.Lanes)
+	g.m = newMetrics(opt.Metrics, g)
+	opt.Ledger.View(func(s *ledger.State) { g.clock.Remember(s.Trusted) })
+	return g
+}
+
+// Scan is one passage, from the code to the answer.
+//
+// Whatever kills the process in here: before Append nothing was said and nothing opened; after it the entry is there
+// and at worst nobody was told. There is nothing in between.
+func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Time) (Outcome, error) {
+	l := g.lanes[laneID]
+	if l == nil {
+		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
+	}
+	rules := g.rules.Load()
+
+	// Check: what does the code prove? Needs no state of the gate, so it does not wait for the other lane.
+	now := g.clock.Now()
+	claim := g.check(rules.Trust, code, now)
+	g.m.scans.WithLabelValues(l.ID, claim.Kind).Inc()
+
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	key := sha256.Sum256(append([]byte(l.ID+"\x00"), code...))
+	if a, ok := g.again(key); ok {
+		g.m.repeats.WithLabelValues(l.ID).Inc()
+		g.screen.show(a.shown)
+		g.tell(a.Outcome)
+		return a.Outcome, nil
+	}
+
+	// Query: who is that, and what does the gate's own state say about them?
+	people := g.opt.Roster.Snapshot()
+	who := find(people, claim)
+	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.Household, claim.NotBefore) {
+		claim.Valid, claim.Reason = false, "revoked"
+	}
+	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason,
+		Proof: string(claim.Proof), Service: who.Service, Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
+
+	decision := rules.Policy.Decide(facts)
+
+	// Register: durable, or it did not happen.
+	p := passage{id: newID(), lane: l, at: now, who: who, facts: facts, decision: decision, rules: rules, roster: people.Version()}
+	entries, err := g.opt.Ledger.Append(p.events(g.checked(claim, code))...)
+	if err != nil {
+		return g.fault(l, err), nil // never remembered: the next try must be a real one
+	}
+	g.clock.passed(now)
+
+	// Only now may anything be seen or opened.
+	out, shown := p.outcome(entries), p.shown()
+	g.remember(key, out, shown, rules.Repeat)
+	switch decision.Verdict {
+	case policy.Hold:
+		g.park(&p, key)
+	case policy.Admit:
+		g.open(l, out)
+	}
+	g.m.decided(out, time.Since(at))
+	g.screen.show(shown)
+	g.tell(out)
+	return out, nil
+}
+
+// check verifies a code by a time that may be trusted.
+func (g *Gate) check(trust *credential.Trust, code []byte, now ledger.Stamp) credential.Claim {
+	at := g.clock.judge(now)
+	c := trust.Check(code, at)
+	if now.Trusted || c.NotAfter.IsZero() {
+		return c
+	}
+	// The clock may be wrong by any amount. What had expired at the last trusted time has expired now, and a pass that
+	// was good for a week more is taken to be good still; nobody knows about the others.
+	if sure := c.Valid && c.NotAfter.Sub(at) >= stillGood; !sure && (c.Valid || c.Reason == "not-yet-valid") || at.IsZero() && c.Proof == credential.Signed {
+		c.Valid, c.Reason = false, "clock-untrusted"
+	}
+	return c
+}
+
+// subject is who a claim is about, as the roster knows them.
+type subject struct {
+	ID, Household, Name, Plate string
+	Class, Service             string
+	Known                      bool
+}
+
+// services are those whose vehicles pass: epidemic control, life saving and emergency repair.
+var services = map[string]bool{"epidemic-control": true, "ambulance": true, "fire": true, "police": true, "emergency-repair": true}
+
+func find(people *roster.Snapshot, c credential.Claim) subject {
+	switch {
+	case c.Kind == "gated-pass" && c.SubjectKind == "vehicle":
+		s := subject{ID: c.Subject, Class: "vehicle"}
+		if v, ok := people.Vehicle(c.Subject); ok {
+			s.Known, s.Plate, s.Household, s.Service = true, v.Plate, v.Household, v.Service
+			if services[v.Service] {
+				s.Class = "emergency-vehicle"
+			}
+		}
+		return s
+	case c.Kind == "gated-pass" && c.SubjectKind == "household":
+		s := subject{ID: c.Subject, Class: "unknown"}
+		if h, ok := people.Household(c.Subject); ok {
+			s.Known, s.Class, s.Household = true, "resident", h.ID
+		}
+		return s
+	case c.Kind == "gated-pass":
+		if p, ok := people.Person(c.Subject); ok {
+			return person(p)
+		}
+		return subject{ID: c.Subject, Class: "unknown"}
+	case c.Document != "":
+		if p, ok := people.PersonByDocument(c.Document); ok {
+			return person(p)
+		}
+	}
+	return subject{Class: "unknown"}
+}
+
+func person(p roster.Person) subject {
+	return subject{ID: p.ID, Household: p.Household, Name: p.Name, Class: p.Class, Known: true}
+}
+
+func (g *Gate) trips(household string, now ledger.Stamp) (n int) {
+	if household != "" {
+		g.opt.Ledger.View(func(s *ledger.State) { n = s.TripsToday(household, now.Time.In(g.opt.Ledger.Zone())) })
+	}
+	return n
+}
+
+// passage is one attempt to pass while it is decided.
+type passage struct {
+	id       string
+	lane     *Lane
+	at       ledger.Stamp
+	who      subject
+	facts    policy.Facts
+	decision policy.Decision
+	rules    *Rules
+	roster   string
+}
+
+// newID names a passage: 80 random bits, in letters that can be read out over the telephone.
+func newID() string {
+	var b [10]byte
+	rand.Read(b[:])
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+// event is an event of the passage with what all of them share.
+func (p *passage) event(k ledger.Kind, at ledger.Stamp) ledger.Event {
+	return ledger.Event{Stamp: at, Kind: k, Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction}
+}
+
+// checked is what the ledger keeps of a code: its kind and state, and a keyed hash by which the same code is known again.
+func (g *Gate) checked(c credential.Claim, code []byte) ledger.Event {
+	m := hmac.New(sha256.New, g.opt.HashKey)
+	m.Write(code)
+	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: c.Reason,
+		Personal: []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}}
+	for _, f := range []ledger.Field{{Name: "pass", Value: c.Serial}, {Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document}} {
+		if f.Value != "" {
+			ev.Personal = append(ev.Personal, f)
+		}
+	}
+	return ev
+}
+
+// events are the check, the query and, unless it waits for a guard, the register event.
+func (p *passage) events(check ledger.Event) []ledger.Event {
+	c, q := p.event(ledger.Check, p.at), p.event(ledger.Query, p.at)
+	c.Credential, c.Proof, c.Reason, c.Personal = check.Credential, check.Proof, check.Reason, check.Personal
+	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.rules.Policy.Hash(), p.roster, p.who.personal()
+	q.Detail = map[string]string{"known": yesNo(p.who.Known), "level": p.rules.Level}
+	if p.decision.Verdict == policy.Hold {
+		q.Verdict, q.Reason, q.Rule, q.By = p.decision.Verdict, p.decision.Reason, p.decision.Rule, "machine"
+		return []ledger.Event{c, q}
+	}
+	r := p.registered(p.at, p.decision, "machine")
+	return []ledger.Event{c, q, r}
+}
+
+func (p *passage) registered(at ledger.Stamp, d policy.Decision, by string) ledger.Event {
+	r := p.event(ledger.Register, at)
+	r.Class, r.Policy, r.Roster = p.who.Class, p.rules.Policy.Hash(), p.roster
+	r.Verdict, r.Reason, r.Rule, r.By = d.Verdict, d.Reason, d.Rule, by
+	for _, f := range p.who.personal() {
+		if f.Name == "subject" || f.Name == "household" { // who is inside is counted from register events
+			r.Personal = append(r.Personal, f)
+		}
+	}
+	return r
+}
+
+func (s subject) personal() (fields []ledger.Field) {
+	for _, f := range []ledger.Field{{Name: "subject", Value: s.ID}, {Name: "household", Value: s.Household}, {Name: "name", Value: s.Name}, {Name: "plate", Value: s.Plate}} {
+		if f.Value != "" && s.Known {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func (p *passage) outcome(entries []ledger.Entry) Outcome {
+	return Outcome{Passage: p.id, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Rule: p.decision.Rule, Lane: p.lane.ID, Direction: p.lane.Direction,
+		Class: p.who.Class, Credential: p.facts.Credential, Seq: entries[len(entries)-1].Seq, At: p.at.Time}
+}
+
+func (p *passage) shown() Shown {
+	name := p.who.Name
+	if name == "" {
+		name = p.who.Plate
+	}
+	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Class: p.who.Class,
+		Credential: p.facts.Credential, Name: name, Room: p.who.Household, By: "machine", At: p.at.Time}
+}
+
+// again returns the answer that this code got a moment ago, or has as long as it waits for the guard.
+func (g *Gate) again(key [32]byte) (answered, bool) {
+	a, ok := g.read[key]
+	if !ok {
+		return a, false
+	}
+	if _, waits := g.desk.holds[a.Passage]; !waits && !time.Now().Before(a.until) {
+		delete(g.read, key)
+		return a, false
+	}
+	a.Repeat, a.shown.Repeat = true, true
+	a.shown.At = g.clock.Now().Time
+	return a, true
+}
+
+func (g *Gate) remember(key [32]byte, out Outcome, shown Shown, window time.Duration) {
+	now := time.Now()
+	for k, a := range g.read {
+		if _, waits := g.desk.holds[a.Passage]; !waits && (!now.Before(a.until) || len(g.read) >= maxAnswered) {
+			delete(g.read, k)
+		}
+	}
+	g.read[key] = answered{out, shown, now.Add(window)}
+}
+
+// fault answers an attempt that could not be recorded. The code was checked, and the guard sees that nothing opens.
+func (g *Gate) fault(l *Lane, err error) Outcome {
+	out := Outcome{Verdict: Fault, Reason: "ledger-fault", Lane: l.ID, Direction: l.Direction, At: g.clock.Now().Time}
+	if errors.Is(err, ledger.ErrBusy) {
+		out.Reason = "ledger-busy"
+	}
+	g.log.Error("passage not recorded: nothing opened", "lane", l.ID, "reason", out.Reason, "err", err)
+	g.m.decisions.WithLabelValues(l.ID, l.Direction, out.Verdict, out.Reason).Inc()
+	g.screen.show(Shown{Lane: l.ID, Direction: l.Direction, Verdict: Fault, Reason: out.Reason, By: "machine", At: out.At})
+	g.tell(out)
+	return out
+}
+
+func (g *Gate) tell(out Outcome) {
+	if g.opt.OnOutcome != nil {
+		g.opt.OnOutcome(out)
+	}
+}
+
+// open pulses the barrier of a passage that is on record, and records that in turn. It never holds up the answer.
+func (g *Gate) open(l *Lane, out Outcome) {
+	if l.Barrier == nil {
+		return
+	}
+	g.work.Go(func() {
+		err := l.Barrier.Pulse(context.Background(), l.ID, l.Pulse)
+		ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Reason: "pulse", By: "machine", Ref: out.Seq}
+		if err != nil {
+			ev.Reason = "pulse-failed"
+		}
+		g.barrierSaid(l, err)
+		if _, err := g.opt.Ledger.Append(ev); err != nil {
+			g.log.Error("opening not recorded", "lane", l.ID, "err", err)
+		}
+	})
+}
+
+func (g *Gate) barrierSaid(l *Lane, err error) {
+	if err != nil {
+		g.log.Error("barrier does not obey: open it by hand", "lane", l.ID, "err", err)
+	}
+	g.screen.lane(l.ID, func(v *LaneView) {
+		if v.Barrier = "ok"; err != nil {
+			v.Barrier = "open-by-hand"
+		}
+	})
+}

@@ -1,0 +1,520 @@
+package gate
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"gated/barrier"
+	"gated/credential"
+	"gated/ledger"
+	"gated/policy"
+	"gated/roster"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// site is a real gate with a real ledger and roster in a temporary directory; only its clock is ours.
+type site struct {
+	t      testing.TB
+	dir    string
+	key    ed25519.PrivateKey
+	people *roster.Store
+	trust  *credential.Trust
+	src    Source
+	mu     sync.Mutex
+	shift  time.Duration // of the wall clock
+	synced bool
+	broken atomic.Bool // the disk
+
+	g      *Gate
+	l      *ledger.Ledger
+	relay  *barrier.Barrier
+	outs   chan Outcome
+	stop   context.CancelFunc
+	ended  chan struct{}
+	policy *policy.Policy
+}
+
+var office = []roster.Row{
+	{Number: 2, Building: "3", Unit: "2", Room: "501", Name: "王小明", Class: "resident"},
+	{Number: 3, Building: "3", Unit: "2", Room: "501", Name: "李芳", Document: "11010519491231002X", Class: "resident"},
+	{Number: 4, Name: "赵六", Class: "staff"},
+	{Number: 5, Plate: "粤B12345", Service: "ambulance"},
+	{Number: 6, Plate: "粤B54321", Building: "3", Unit: "2", Room: "501"},
+}
+
+func newSite(t testing.TB) *site {
+	s := &site{t: t, dir: t.TempDir(), key: credential.NewKey(), synced: true, policy: policy.Shipped()}
+	pub := filepath.Join(s.dir, "trust", "pass")
+	if err := os.MkdirAll(pub, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := credential.WritePublicKey(filepath.Join(pub, "office.pub"), s.key.Public().(ed25519.PublicKey)); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if s.trust, err = credential.LoadTrust(filepath.Join(s.dir, "trust")); err != nil {
+		t.Fatal(err)
+	}
+	if s.people, err = roster.Open(filepath.Join(s.dir, "roster.db")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.people.Close() })
+	if _, err := s.people.Import(context.Background(), office, roster.ImportOptions{CheckResidentID: func(n string) (string, error) {
+		id, err := credential.ResidentID(n)
+		return id.BirthDate, err
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	sys := System()
+	s.src = Source{Boot: sys.Boot, Mono: sys.Mono,
+		Wall:   func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return sys.Wall().Add(s.shift) },
+		Synced: func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.synced }}
+	s.start()
+	t.Cleanup(s.end)
+	return s
+}
+
+func (s *site) start() {
+	s.t.Helper()
+	clock := NewClock(s.src)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	var g *Gate
+	var err error
+	s.outs = make(chan Outcome, 10000)
+	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: clock.Now, Log: log,
+		OnChange: func(f *ledger.Fault) { g.LedgerChanged(f) },
+		Inject: func(op string) error {
+			if s.broken.Load() {
+				return syscall.EIO
+			}
+			return nil
+		}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	g = New(Options{Name: "East gate", Version: "test", Lanes: []Lane{{"in", "in", s.relay, 100 * time.Millisecond}, {"out", "out", s.relay, 100 * time.Millisecond}},
+		Ledger: s.l, Roster: s.people, Clock: clock, HashKey: []byte("k"), Log: log, Metrics: prometheus.NewRegistry(), OnOutcome: func(o Outcome) { s.outs <- o }},
+		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
+	s.g = g
+	var ctx context.Context
+	ctx, s.stop = context.WithCancel(context.Background())
+	s.ended = make(chan struct{})
+	ended := s.ended
+	changed, cancel := g.Subscribe()
+	go func() { defer close(ended); g.Run(ctx) }()
+	for !g.begun.Load() && !g.Fault() {
+		<-changed
+	}
+	cancel()
+}
+
+func (s *site) end() {
+	s.stop()
+	<-s.ended
+	s.l.Close()
+}
+
+func (s *site) subject(plateOrName string) string {
+	for _, p := range s.people.Snapshot().People() {
+		if p.Name == plateOrName {
+			return p.ID
+		}
+	}
+	for _, v := range s.people.Snapshot().Vehicles() {
+		if v.Plate == plateOrName {
+			return v.ID
+		}
+	}
+	s.t.Fatalf("%s is not in the roster", plateOrName)
+	return ""
+}
+
+// pass issues a pass that is good from a day ago for the given time from now on.
+func (s *site) pass(kind, subject string, left time.Duration) string {
+	s.t.Helper()
+	text, err := credential.Issue(s.key, credential.Pass{Issuer: "office", Subject: subject, Kind: kind, NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(left)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return text
+}
+
+func (s *site) scan(lane, code string) Outcome {
+	s.t.Helper()
+	out, err := s.g.Scan(context.Background(), lane, []byte(code), time.Now())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
+}
+
+// records reads the whole ledger, after checking it.
+func (s *site) records() (all []ledger.Entry) {
+	s.t.Helper()
+	r, err := ledger.OpenReader(s.dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Verify(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { all = append(all, *e); return nil }); err != nil {
+		s.t.Fatal(err)
+	}
+	return all
+}
+
+const month = 30 * 24 * time.Hour
+
+func TestWhoPasses(t *testing.T) {
+	s := newSite(t)
+	other := credential.NewKey()
+	resident := s.subject("王小明")
+	forged, _ := credential.Issue(other, credential.Pass{Issuer: "office", Subject: resident, Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(month)})
+	foreign, _ := credential.Issue(other, credential.Pass{Issuer: "elsewhere", Subject: "r-999999", Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(month)})
+	revoked := s.pass("resident", resident, month)
+	claim := s.trust.Check([]byte(revoked), time.Now())
+	if err := s.people.Revoke(context.Background(), claim.Serial, "lost"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, lane, code, want string }{
+		{"resident in", "in", s.pass("resident", resident, month), "admit valid-pass"},
+		{"resident out", "out", s.pass("resident", resident, month), "admit valid-pass"},
+		{"staff in", "in", s.pass("staff", s.subject("赵六"), month), "admit valid-pass"},
+		{"household pass in", "in", s.pass("household", "3-2-501", month), "admit valid-pass"},
+		{"ambulance in", "in", s.pass("vehicle", s.subject("粤B12345"), month), "admit emergency-service"},
+		{"a resident's car in", "in", s.pass("vehicle", s.subject("粤B54321"), month), "refuse outside-vehicle"},
+		{"expired", "in", s.pass("resident", resident, -time.Minute), "hold expired"},
+		{"revoked", "in", revoked, "hold revoked"},
+		{"forged in a resident's name", "in", forged, "hold unknown-signer"},
+		{"pass of another compound", "in", foreign, "refuse unknown-signer"},
+		{"signed, but not in the roster", "in", s.pass("resident", "r-999999", month), "refuse outsider"},
+		{"ID number of a resident", "in", "11010519491231002X", "hold no-valid-pass"},
+		{"ID number of a resident, out", "out", "11010519491231002X", "hold no-valid-pass"},
+		{"ID number of a stranger", "in", "110105195001010012", "refuse outsider"},
+		{"a shop's bar code", "in", "6901234567892", "refuse unknown-code"},
+		{"noise, out", "out", "\xff\x00\xfe\xff\xff", "hold unknown-code"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := s.l.Size()
+			out := s.scan(c.lane, c.code)
+			if got := out.Verdict + " " + out.Reason; got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			want := int64(3)
+			if out.Verdict == policy.Hold {
+				want = 2
+			}
+			if n := s.l.Size() - before; n != want {
+				t.Errorf("%d events, want %d", n, want)
+			}
+		})
+	}
+	for _, e := range s.records() {
+		for _, secret := range []string{"王小明", "李芳", "11010519491231002X", "3-2-501", "粤B", resident, "GP1:"} {
+			if strings.Contains(string(e.Raw), secret) {
+				t.Errorf("the record tells who it was: %s", e.Raw)
+			}
+		}
+	}
+}
+
+func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
+	s := newSite(t)
+	code := []byte(s.pass("resident", s.subject("王小明"), month))
+	now := s.g.clock.Now()
+	for i := range code {
+		bad := append([]byte(nil), code...)
+		bad[i] ^= 1 << (i % 7)
+		claim := s.g.check(s.trust, bad, now)
+		who := find(s.people.Snapshot(), claim)
+		d := s.policy.Decide(policy.Facts{Direction: "in", Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), ClockTrusted: true})
+		if claim.Valid || d.Verdict == policy.Admit {
+			t.Errorf("character %d changed: %+v", i, d)
+		}
+	}
+}
+
+func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
+	s := newSite(t)
+	code := s.pass("resident", s.subject("王小明"), month)
+	first := s.scan("in", code)
+	size := s.l.Size()
+	again := s.scan("in", code)
+	if !again.Repeat || again.Passage != first.Passage || again.Verdict != first.Verdict || s.l.Size() != size {
+		t.Errorf("got %+v after %+v, %d new entries", again, first, s.l.Size()-size)
+	}
+	if v := s.g.View(); !v.Last.Repeat {
+		t.Error("the page does not say that it was read already")
+	}
+	if out := s.scan("out", code); out.Repeat {
+		t.Error("the other lane has not read it yet")
+	}
+	r := s.g.Rules()
+	r.Repeat = 0
+	s.g.SetRules(r)
+	a := s.scan("in", s.pass("resident", s.subject("李芳"), month))
+	if b := s.scan("in", code); b.Repeat && b.Passage == a.Passage {
+		t.Error("another code took its place")
+	}
+}
+
+func TestAHoldWaitsForTheGuard(t *testing.T) {
+	s := newSite(t)
+	if err := s.g.SignOn(context.Background(), "老张"); err != nil {
+		t.Fatal(err)
+	}
+	code := s.pass("resident", s.subject("王小明"), -time.Minute)
+	held := s.scan("in", code)
+	if other := s.scan("in", s.pass("resident", s.subject("李芳"), month)); other.Verdict != policy.Admit {
+		t.Error("a hold blocks the lane")
+	}
+	if again := s.scan("in", code); !again.Repeat || again.Passage != held.Passage {
+		t.Error("a code that waits was read as new")
+	}
+	v := s.g.View()
+	if len(v.Holds) != 1 || v.Holds[0].Name != "王小明" || v.Holds[0].Room != "3-2-501" || v.Duty != "老张" {
+		t.Errorf("the page shows %+v, on duty %q", v.Holds, v.Duty)
+	}
+	for _, r := range []Ruling{{Verdict: "hold", Reason: "x"}, {Verdict: "admit", Reason: "王小明 said so"}, {Verdict: "admit"}, {Verdict: "admit", Reason: "ok", Note: strings.Repeat("x", 501)}} {
+		if _, err := s.g.Decide(context.Background(), held.Passage, r); err == nil {
+			t.Errorf("accepted %+v", r)
+		}
+	}
+	out, err := s.g.Decide(context.Background(), held.Passage, Ruling{"admit", "document-sighted", "shows an old ID card"})
+	if err != nil || out.Verdict != policy.Admit || out.Passage != held.Passage {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	if _, err := s.g.Decide(context.Background(), held.Passage, Ruling{"refuse", "not-known", ""}); !errors.Is(err, ErrNoHold) {
+		t.Errorf("decided twice: %v", err)
+	}
+	all := s.records()
+	e := all[len(all)-1]
+	if e.Kind != ledger.Register || e.By != "unsigned" || e.Personally("guard") != "老张" || e.Personally("note") == "" || e.Passage != held.Passage {
+		t.Errorf("registered as %s %v", e.Raw, e.Personal)
+	}
+	if v := s.g.View(); len(v.Holds) != 0 || v.Inside != 2 {
+		t.Errorf("%d holds, %d inside", len(v.Holds), v.Inside)
+	}
+}
+
+func TestHoldsEndAsAbandoned(t *testing.T) {
+	s := newSite(t)
+	r := s.g.Rules()
+	r.Hold = 10 * time.Millisecond
+	s.g.SetRules(r)
+	changed, cancel := s.g.Subscribe()
+	defer cancel()
+	held := s.scan("in", s.pass("resident", s.subject("王小明"), -time.Minute))
+	for len(s.g.View().Holds) > 0 {
+		<-changed
+	}
+	r.Hold = time.Hour
+	s.g.SetRules(r)
+	left := s.scan("out", "11010519491231002X")
+	s.end()
+	s.start()
+	want := map[string]string{held.Passage: "abandoned", left.Passage: "abandoned-restart"}
+	for _, e := range s.records() {
+		if e.Kind == ledger.Register && want[e.Passage] == e.Reason {
+			delete(want, e.Passage)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not registered: %v", want)
+	}
+	if v := s.g.View(); len(v.Holds) != 0 {
+		t.Errorf("holds %v", v.Holds)
+	}
+}
+
+func TestTheGuardFindsAPersonByRoom(t *testing.T) {
+	s := newSite(t)
+	found := s.g.Find("3-2-501")
+	if len(found) != 2 {
+		t.Fatalf("found %v", found)
+	}
+	out, err := s.g.Present(context.Background(), "in", found[0].ID)
+	if err != nil || out.Verdict != policy.Hold {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	if again, _ := s.g.Present(context.Background(), "in", found[0].ID); again.Passage != out.Passage {
+		t.Error("one person waits twice")
+	}
+	if _, err := s.g.Present(context.Background(), "in", "r-000999"); !errors.Is(err, ErrUnknownPerson) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.g.Decide(context.Background(), out.Passage, Ruling{"admit", "dead-phone", ""}); err != nil {
+		t.Fatal(err)
+	}
+	if s.g.View().Inside != 1 {
+		t.Error("admitted, but not inside")
+	}
+}
+
+func TestTwoLanesCannotBothTakeTheLastTrip(t *testing.T) {
+	s := newSite(t)
+	r := s.g.Rules()
+	r.Level = "sealed"
+	s.g.SetRules(r)
+	codes := []string{s.pass("resident", s.subject("王小明"), month), s.pass("resident", s.subject("李芳"), month)}
+	var wg sync.WaitGroup
+	got := make([]string, len(codes))
+	for i, c := range codes {
+		wg.Go(func() { got[i] = s.scan("out", c).Verdict })
+	}
+	wg.Wait()
+	if got[0] == got[1] {
+		t.Errorf("both %s", got[0])
+	}
+}
+
+func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
+	dir := t.TempDir()
+	trace := filepath.Join(dir, "trace")
+	relay := relayTo(t, trace, dir)
+	s := newSite(t)
+	s.end()
+	s.relay = relay
+	s.start()
+	good := s.pass("resident", s.subject("王小明"), month)
+
+	// Another writer holds the database: every commit fails until it lets go.
+	release := s.block()
+	out := s.scan("in", good)
+	if out.Verdict != Fault || out.Reason != "ledger-fault" || out.Passage != "" {
+		t.Errorf("got %+v, want fault", out)
+	}
+	if v := s.g.View(); v.Fault == nil || v.Fault.Do == "" {
+		t.Error("the page does not say what to do")
+	}
+	start := time.Now()
+	em, err := s.g.Emergency(context.Background(), "in")
+	if err != nil || em.Verdict != policy.Admit {
+		t.Fatalf("emergency: %+v, %v", em, err)
+	}
+	if took := time.Since(start); took > 500*time.Millisecond+emergencyWait {
+		t.Errorf("the emergency key took %s", took)
+	}
+	v := s.g.View()
+	if len(v.Debts) != 1 || v.Debts[0].What != "entry-pending" || !v.Lanes[0].HeldOpen {
+		t.Errorf("debts %+v, lanes %+v", v.Debts, v.Lanes)
+	}
+	changed, cancel := s.g.Subscribe()
+	defer cancel()
+	release()
+	for s.g.Fault() || len(s.g.View().Debts) != 1 || s.g.View().Debts[0].What != "who-passed" {
+		<-changed
+	}
+	if out := s.scan("in", good); out.Verdict != policy.Admit || out.Repeat {
+		t.Errorf("after the fault: %+v", out)
+	}
+	if err := s.g.FillDebt(context.Background(), s.g.View().Debts[0].ID, "120急救车 粤B99999"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.g.FillDebt(context.Background(), "e1", "x"); !errors.Is(err, ErrNoDebt) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.g.Close(context.Background(), "in"); err != nil {
+		t.Fatal(err)
+	}
+	s.end()
+	lines := strings.Fields(read(t, trace))
+	if lines[0] != "open" || lines[len(lines)-1] != "close" {
+		t.Errorf("the relay was told %v", lines)
+	}
+	var kinds []string
+	for _, e := range s.records() {
+		kinds = append(kinds, string(e.Kind)+":"+e.Reason)
+	}
+	text := strings.Join(kinds, " ")
+	if !strings.Contains(text, "outage:ledger-fault open:emergency-key") || !strings.Contains(text, "register:emergency-key") || !strings.Contains(text, "close-by-hand:") {
+		t.Errorf("entries: %s", text)
+	}
+	s.relay = nil
+	s.start()
+}
+
+func TestNothingOpensBeforeItsEntry(t *testing.T) {
+	dir := t.TempDir()
+	trace := filepath.Join(dir, "trace")
+	s := newSite(t)
+	s.end()
+	s.relay = relayTo(t, trace, dir)
+	s.start()
+	for range 5 {
+		s.scan("in", s.pass("resident", s.subject("王小明"), month))
+		s.scan("in", s.pass("resident", s.subject("王小明"), -time.Minute))
+	}
+	s.end()
+	var admits, opens int
+	for _, e := range s.records() {
+		switch {
+		case e.Kind == ledger.Register && e.Verdict == policy.Admit:
+			admits++
+		case e.Kind == ledger.Opening && e.Reason == "pulse":
+			opens++
+			if e.Ref == 0 || e.Ref >= e.Seq {
+				t.Errorf("an opening names no admit: %s", e.Raw)
+			}
+		}
+	}
+	if pulses := strings.Count(read(t, trace), "pulse"); admits != 5 || opens != 5 || pulses != 5 {
+		t.Errorf("%d admits, %d openings on record, %d pulses", admits, opens, pulses)
+	}
+	s.relay = nil
+	s.start()
+}
+
+func TestAnUnknownLaneIsAnError(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.g.Scan(context.Background(), "roof", []byte("x"), time.Now()); !errors.Is(err, ErrUnknownLane) {
+		t.Errorf("scan: %v", err)
+	}
+	if _, err := s.g.Emergency(context.Background(), "roof"); !errors.Is(err, ErrUnknownLane) {
+		t.Errorf("emergency: %v", err)
+	}
+}
+
+// block makes the disk fail until the returned function is called.
+func (s *site) block() (release func()) {
+	s.broken.Store(true)
+	return func() { s.broken.Store(false) }
+}
+
+// relayTo is a barrier whose program writes down what it is told.
+func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
+	t.Helper()
+	program := filepath.Join(dir, "relay")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Program: program}, Lanes: []string{"in", "out"},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in", "out")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func read(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,60 @@
+package gate
+
+import (
+	"time"
+
+	"gated/ledger"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	scans     *prometheus.CounterVec
+	decisions *prometheus.CounterVec
+	repeats   *prometheus.CounterVec
+	seconds   prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
+	m := metrics{
+		scans:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_scans_total", Help: "Codes handed to the gate, by kind of code."}, []string{"lane", "kind"}),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_decisions_total", Help: "Answers of the gate, by verdict and reason; a hold and what the guard decided about it are two."}, []string{"lane", "direction", "verdict", "reason"}),
+		repeats:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_repeats_total", Help: "Codes that were read again within the repeat window: shown as already read, not decided anew."}, []string{"lane"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gated_decision_seconds", Help: "Time from the last byte of a code to its durable decision.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
+	}
+	for _, l := range g.opt.Lanes {
+		m.repeats.WithLabelValues(l.ID)
+		for _, k := range []string{"gated-pass", "cn-resident-id", "unknown"} {
+			m.scans.WithLabelValues(l.ID, k)
+		}
+	}
+	if reg == nil {
+		return m
+	}
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	state := func(f func(s *ledger.State) int) func() float64 {
+		return func() (n float64) {
+			g.opt.Ledger.View(func(s *ledger.State) { n = float64(f(s)) })
+			return n
+		}
+	}
+	reg.MustRegister(m.scans, m.decisions, m.repeats, m.seconds,
+		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *ledger.State) int { return len(s.Open) })),
+		gauge("gated_debts", "Emergency openings of which the register still lacks who passed, or the entry itself.", func() float64 { return float64(len(g.debts())) }),
+		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.", state(func(s *ledger.State) int { return len(s.Inside) })),
+		gauge("gated_clock_trusted", "1 while the clock may judge credentials.", func() float64 {
+			if g.clock.Now().Trusted {
+				return 1
+			}
+			return 0
+		}))
+	return m
+}
+
+func (m *metrics) decided(out Outcome, took time.Duration) {
+	m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
+	m.seconds.Observe(took.Seconds())
+}

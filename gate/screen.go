@@ -1,0 +1,144 @@
+package gate
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"gated/ledger"
+)
+
+// personalFor is how long the page shows a name: there is a queue behind.
+const personalFor = 10 * time.Second
+
+// screen is what the page shows beside what the ledger knows. Its lock is never held while anything waits for the disk,
+// so that the page and the emergency key work while the ledger hangs.
+type screen struct {
+	mu      sync.Mutex
+	last    *Shown
+	lastAt  time.Time // monotonic, for last
+	lanes   []LaneView
+	holds   []Hold
+	duty    string
+	owed    []ledger.Event // emergency events that are not recorded yet
+	hear    map[chan struct{}]bool
+	paying  sync.Mutex
+	watched map[string]watched
+}
+
+// watched is what was recorded last about a lane's scanner.
+type watched struct {
+	up    bool
+	cause string
+	at    time.Time
+	known bool
+}
+
+func (s *screen) init(lanes []Lane) {
+	s.hear, s.watched = map[chan struct{}]bool{}, map[string]watched{}
+	for _, l := range lanes {
+		s.lanes = append(s.lanes, LaneView{ID: l.ID, Direction: l.Direction, Barrier: "ok"})
+	}
+}
+
+func (s *screen) show(x Shown) {
+	s.mu.Lock()
+	s.last, s.lastAt = &x, time.Now()
+	s.mu.Unlock()
+	s.changed()
+}
+
+// desk takes over what waits for a guard; the caller holds the desk's lock.
+func (s *screen) desk(d *desk) {
+	holds := d.list()
+	s.mu.Lock()
+	s.holds, s.duty = holds, d.duty
+	s.mu.Unlock()
+	s.changed()
+}
+
+func (s *screen) lane(id string, change func(*LaneView)) {
+	s.mu.Lock()
+	for i := range s.lanes {
+		if s.lanes[i].ID == id {
+			change(&s.lanes[i])
+		}
+	}
+	s.mu.Unlock()
+	s.changed()
+}
+
+// changed wakes everybody who watches. Nobody is waited for.
+func (s *screen) changed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.hear {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Subscribe returns a channel that gets a token whenever View may differ.
+func (g *Gate) Subscribe() (changed <-chan struct{}, cancel func()) {
+	c := make(chan struct{}, 1)
+	g.screen.mu.Lock()
+	defer g.screen.mu.Unlock()
+	g.screen.hear[c] = true
+	return c, func() {
+		g.screen.mu.Lock()
+		defer g.screen.mu.Unlock()
+		delete(g.screen.hear, c)
+	}
+}
+
+// ScannerState takes what a scanner says of itself. It is recorded by Run, so that a flapping cable cannot flood the ledger.
+func (g *Gate) ScannerState(laneID string, up bool, state, cause string) {
+	now := g.clock.Now().Time
+	g.screen.lane(laneID, func(v *LaneView) {
+		if v.Up != up || v.Since.IsZero() {
+			v.Since = now
+		}
+		v.Up, v.Scanner, v.Cause = up, state, cause
+	})
+}
+
+// View is everything the page shows now.
+func (g *Gate) View() View {
+	rules := g.rules.Load()
+	now, doubt := g.clock.read()
+	zone := g.opt.Ledger.Zone()
+	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone), Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
+	v.Debts = g.debts()
+	g.opt.Ledger.View(func(s *ledger.State) {
+		v.Inside = len(s.Inside)
+		for _, p := range slices.Backward(s.Recent) {
+			at := p.Decided
+			if at.IsZero() {
+				at = p.At
+			}
+			v.Recent = append(v.Recent, Shown{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Verdict: p.Verdict, Reason: p.Reason, Class: p.Class,
+				Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency})
+		}
+	})
+	if f := g.opt.Ledger.Fault(); f != nil {
+		v.Fault = &FaultView{Since: f.Since.In(zone), Text: f.Cause, Do: faultDo[rules.Language], Call: rules.Call}
+	}
+	g.screen.mu.Lock()
+	defer g.screen.mu.Unlock()
+	v.Lanes, v.Holds, v.Duty = slices.Clone(g.screen.lanes), append([]Hold{}, g.screen.holds...), g.screen.duty
+	if g.screen.last != nil {
+		last := *g.screen.last
+		if time.Since(g.screen.lastAt) >= personalFor {
+			last.Name, last.Room = "", ""
+		}
+		v.Last = &last
+	}
+	return v
+}
+
+var faultDo = map[string]string{
+	"zh": "不要放行；急救、消防等按 F9 紧急放行键；用纸笔登记；立即通知维护人员。恢复后页面会自动转正常。",
+	"en": "Let nobody through but by the emergency key (F9). Write passages down on paper. Call the maintainer now. The page recovers by itself.",
+}

@@ -1,0 +1,127 @@
+package gate
+
+import (
+	"errors"
+	"time"
+)
+
+// Errors that callers decide by. A refusal is not among them: it is an Outcome.
+var (
+	ErrUnknownLane   = errors.New("no such lane")
+	ErrNoHold        = errors.New("no open hold with this passage ID: it was decided or abandoned")
+	ErrNoDebt        = errors.New("no open debt with this ID")
+	ErrUnknownPerson = errors.New("no such person in the roster")
+	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
+)
+
+// Outcome is the answer to one attempt to pass, known to be durable unless Verdict is Fault.
+type Outcome struct {
+	Passage string `json:"passage"`
+	Verdict string `json:"verdict"` // admit, refuse, hold or fault
+	Reason  string `json:"reason"`
+	Repeat  bool   `json:"repeat"` // the same code again: an answer already given, not a new one
+
+	Lane       string    `json:"-"`
+	Direction  string    `json:"-"`
+	Class      string    `json:"-"`
+	Credential string    `json:"-"`
+	Rule       string    `json:"-"`
+	Seq        int64     `json:"-"` // of the last entry that this outcome wrote
+	At         time.Time `json:"-"`
+}
+
+// Ruling is what a guard decides about a hold.
+type Ruling struct {
+	Verdict string `json:"verdict"` // admit or refuse
+	Reason  string `json:"reason"`  // a stable word, such as document-sighted
+	Note    string `json:"note"`    // the guard's own words; kept as personal data
+}
+
+// Found is a person of the roster as the guard finds them by room number.
+type Found struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Room  string `json:"room"`
+	Class string `json:"class"`
+}
+
+// View is everything the page shows at one moment.
+type View struct {
+	Gate     string     `json:"gate"`
+	Version  string     `json:"version"`
+	Language string     `json:"language"` // zh or en
+	Now      time.Time  `json:"now"`
+	Lanes    []LaneView `json:"lanes"`
+	Last     *Shown     `json:"last"` // the newest answer, over the whole screen
+	Holds    []Hold     `json:"holds"`
+	Debts    []Debt     `json:"debts"`
+	Recent   []Shown    `json:"recent"` // newest first, at most 20, without names
+	Duty     string     `json:"duty"`   // who signed on; a name that nothing proves
+	Clock    ClockView  `json:"clock"`
+	Fault    *FaultView `json:"fault"` // nil while the ledger works
+	Inside   int        `json:"inside"`
+}
+
+// LaneView is the state of one lane.
+type LaneView struct {
+	ID        string    `json:"id"`
+	Direction string    `json:"direction"`
+	Scanner   string    `json:"scanner"` // a state word of the scanner, such as online or absent
+	Cause     string    `json:"cause"`   // why it is down
+	Up        bool      `json:"up"`
+	Since     time.Time `json:"since"`
+	HeldOpen  bool      `json:"held_open"` // by the emergency key, until the guard closes it
+	Barrier   string    `json:"barrier"`   // "ok", or "open-by-hand" after a driver error
+}
+
+// Shown is an answer as the page shows it. Name and Room are empty once it is ten seconds old: there is a queue behind.
+type Shown struct {
+	Passage    string    `json:"passage"`
+	Lane       string    `json:"lane"`
+	Direction  string    `json:"direction"`
+	Verdict    string    `json:"verdict"`
+	Reason     string    `json:"reason"`
+	Class      string    `json:"class"`
+	Credential string    `json:"credential"`
+	Name       string    `json:"name,omitempty"`
+	Room       string    `json:"room,omitempty"`
+	By         string    `json:"by"` // machine, or unsigned for a guard without a PIN
+	At         time.Time `json:"at"`
+	Repeat     bool      `json:"repeat"`
+	Emergency  bool      `json:"emergency"`
+}
+
+// Hold is a passage parked until a guard decides.
+type Hold struct {
+	Passage   string    `json:"passage"`
+	Lane      string    `json:"lane"`
+	Direction string    `json:"direction"`
+	Reason    string    `json:"reason"`
+	Class     string    `json:"class"`
+	Name      string    `json:"name,omitempty"`
+	Room      string    `json:"room,omitempty"`
+	Since     time.Time `json:"since"`
+	Until     time.Time `json:"until"` // then it is registered as abandoned
+}
+
+// Debt is something the register still lacks about an emergency opening.
+type Debt struct {
+	ID    string    `json:"id"`
+	Lane  string    `json:"lane"`
+	Since time.Time `json:"since"`
+	What  string    `json:"what"` // entry-pending (the ledger could not take it yet) or who-passed
+}
+
+// ClockView says whether the gate's clock may judge credentials.
+type ClockView struct {
+	Trusted bool   `json:"trusted"`
+	Reason  string `json:"reason"`
+}
+
+// FaultView says in words what is wrong with the ledger and what to do.
+type FaultView struct {
+	Since time.Time `json:"since"`
+	Text  string    `json:"text"`
+	Do    string    `json:"do"`
+	Call  string    `json:"call"` // whom to call, from the settings
+}
