@@ -1,0 +1,486 @@
+package console
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"gated/gate"
+)
+
+// With -shots DIR the test of the looks leaves its pictures there, for the documents and for human eyes.
+var shots = flag.String("shots", "", "directory for pictures of the page")
+
+// browser opens the page of s in a tab of its own.
+func browser(t *testing.T, url string) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("no browser: apt install chromium fonts-noto-cjk")
+	}
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 800),
+		chromedp.Flag("autoplay-policy", "no-user-gesture-required"))...)
+	t.Cleanup(stop)
+	tab, stop := chromedp.NewContext(alloc)
+	t.Cleanup(stop)
+	if err := chromedp.Do(tab); err != nil { // starts the browser, whose life a time limit would end
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(tab, 90*time.Second)
+	t.Cleanup(stop)
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(url)); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// see waits until a JavaScript expression is true.
+func see(t *testing.T, ctx context.Context, what, js string) {
+	t.Helper()
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+js+")", chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+		text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
+		t.Fatalf("%s: never seen (%s): %v; the page says:\n%s", what, js, err, text)
+	}
+}
+
+// press presses keys at the pace of a hand. The keys that move the cursor into a field are sent without the
+// character that chromedp sends after each key, and that a browser drops when the page has used the key.
+func press(t *testing.T, ctx context.Context, keys string) {
+	t.Helper()
+	for _, k := range keys {
+		if k == '/' || k == 'n' {
+			if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`document.body.dispatchEvent(new KeyboardEvent('keydown', {key: %q, bubbles: true}))`, string(k)))); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := chromedp.Do(ctx, chromedp.KeyEvent(string(k)), chromedp.Sleep(60*time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// says waits until the gate was asked something.
+func (d *double) says(t *testing.T, want string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		for _, a := range d.heard() {
+			if a == want {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the gate was never asked %q, but %q", want, d.heard())
+		}
+	}
+}
+
+func lanes() []gate.LaneView {
+	since := time.Now().Add(-time.Hour)
+	return []gate.LaneView{
+		{ID: "in", Direction: "in", Scanner: "online", Up: true, Since: since, Barrier: "ok"},
+		{ID: "out", Direction: "out", Scanner: "online", Up: true, Since: since, Barrier: "ok"},
+	}
+}
+
+func shownNow(passage, verdict, reason string) *gate.Shown {
+	return &gate.Shown{Passage: passage, Lane: "in", Direction: "in", Verdict: verdict, Reason: reason, Class: "resident",
+		Credential: "gated-pass", Name: "王小明", Room: "7-1-1203", By: "machine", At: time.Now()}
+}
+
+func openHold(passage, lane, name, room, reason string) gate.Hold {
+	now := time.Now()
+	return gate.Hold{Passage: passage, Lane: lane, Direction: lane, Reason: reason, Class: "resident", Name: name, Room: room, Since: now, Until: now.Add(2 * time.Minute)}
+}
+
+func TestVerdictArrivesAndFades(t *testing.T) {
+	d := newDouble()
+	d.view.Lanes = lanes()
+	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
+	t.Cleanup(s.Close)
+	ctx := browser(t, s.URL)
+	see(t, ctx, "ready", `document.querySelector('#stage .ready b')?.textContent === '待检' && $('lost').hidden`)
+
+	d.change(func(v *gate.View) {
+		v.Last = shownNow("P1", "admit", "valid-pass")
+		v.Last.At = time.Now().Add(-7 * time.Second) // three left
+	})
+	see(t, ctx, "the verdict", `document.querySelector('#stage .verdict.admit .word')?.textContent === '放行'`)
+	see(t, ctx, "the way", `document.querySelector('#stage .way').textContent === '进'`)
+	see(t, ctx, "name and room", `document.querySelector('#stage .who').textContent === '王小明 · 7-1-1203'`)
+	see(t, ctx, "the reason", `document.querySelector('#stage .why').textContent === '通行码有效'`)
+	// The compositor fades it by itself, even if the script hangs.
+	see(t, ctx, "the fade", `(a => a && a.playState === 'running' && a.effect.getTiming().duration === 10000 && a.currentTime >= 7000 && a.effect.getKeyframes().at(-1).opacity === '0')(document.querySelector('#stage .verdict').getAnimations()[0])`)
+	start := time.Now()
+	see(t, ctx, "ready again", `!document.querySelector('#stage .verdict') && !!document.querySelector('#stage .ready')`)
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("a verdict seven seconds old stood for %v more", took)
+	}
+	see(t, ctx, "no name left anywhere", `!document.documentElement.outerHTML.includes('王小明') && !document.documentElement.outerHTML.includes('7-1-1203')`)
+
+	// The same answer does not come back with the next view, nor on a page opened later.
+	d.change(func(v *gate.View) { v.Inside = 1234 })
+	see(t, ctx, "the next view", `$('inside').textContent.includes('1,234')`)
+	see(t, ctx, "no stale green", `!document.querySelector('#stage .verdict')`)
+	// An answer from the future – the clock was set back – is not taken for fresh.
+	d.change(func(v *gate.View) {
+		v.Inside, v.Last = 1235, shownNow("P2", "admit", "valid-pass")
+		v.Last.At = time.Now().Add(time.Hour)
+	})
+	see(t, ctx, "the next view", `$('inside').textContent.includes('1,235')`)
+	see(t, ctx, "no green from the future", `!document.querySelector('#stage .verdict')`)
+
+	// A repeat has a look of its own, never the fresh green.
+	d.change(func(v *gate.View) { v.Last = shownNow("P1", "admit", "valid-pass"); v.Last.Repeat = true })
+	see(t, ctx, "already read", `document.querySelector('#stage .verdict.repeat .word')?.textContent === '已读过' && !document.querySelector('#stage .admit')`)
+	d.change(func(v *gate.View) { v.Last = shownNow("P3", "refuse", "bad-signature") })
+	see(t, ctx, "refuse", `document.querySelector('#stage .verdict.refuse .word')?.textContent === '禁止'`)
+
+	press(t, ctx, "\t")
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#language"))); err != nil {
+		t.Fatal(err)
+	}
+	see(t, ctx, "English", `document.documentElement.lang === 'en' && document.querySelector('#stage .word').textContent === 'REFUSE' && document.querySelector('#stage .why').textContent.includes('forged')`)
+	if err := chromedp.Do(ctx, chromedp.Reload()); err != nil {
+		t.Fatal(err)
+	}
+	see(t, ctx, "English after a reload", `document.documentElement.lang === 'en' && $('sound').textContent.startsWith('Sound')`)
+	d.change(func(v *gate.View) { v.Last = shownNow("P4", "hold", "a-word-nobody-knows") })
+	see(t, ctx, "an unknown word as it is", `document.querySelector('#stage .why')?.textContent === 'a-word-nobody-knows'`)
+}
+
+func TestGuardAtTheKeyboard(t *testing.T) {
+	d := newDouble()
+	d.view.Lanes = lanes()
+	d.outcome = gate.Outcome{Passage: "H3", Verdict: "hold", Reason: "found-by-room"}
+	d.found = []gate.Found{{ID: "R7", Name: "赵奶奶", Room: "3-2-501", Class: "resident"}, {ID: "R8", Name: "赵小宝", Room: "3-2-501", Class: "resident"}}
+	d.view.Holds = []gate.Hold{openHold("H1", "in", "李四", "1-1-101", "expired"), openHold("H2", "out", "", "", "unknown-out")}
+	d.view.Debts = []gate.Debt{{ID: "D1", Lane: "in", Since: time.Now(), What: "who-passed"}, {ID: "D2", Lane: "in", Since: time.Now(), What: "entry-pending"}}
+	d.act = func(asked string) {
+		var passage string
+		switch word, _, _ := strings.Cut(asked, " "); word {
+		case "decide":
+			fmt.Sscanf(asked, "decide %s", &passage)
+			d.change(func(v *gate.View) {
+				for i, h := range v.Holds {
+					if h.Passage == passage {
+						v.Holds = append(append([]gate.Hold{}, v.Holds[:i]...), v.Holds[i+1:]...)
+						break
+					}
+				}
+			})
+		case "present":
+			d.change(func(v *gate.View) {
+				v.Holds = append(append([]gate.Hold{}, v.Holds...), openHold("H3", "in", "赵奶奶", "3-2-501", "found-by-room"))
+			})
+		case "emergency":
+			lane := strings.TrimPrefix(asked, "emergency ")
+			d.change(func(v *gate.View) {
+				v.Lanes = append([]gate.LaneView{}, v.Lanes...)
+				for i := range v.Lanes {
+					v.Lanes[i].HeldOpen = v.Lanes[i].HeldOpen || v.Lanes[i].ID == lane
+				}
+			})
+		case "close":
+			d.change(func(v *gate.View) { v.Lanes = lanes() })
+		case "debt":
+			d.change(func(v *gate.View) { v.Debts = nil })
+		case "duty":
+			d.change(func(v *gate.View) { v.Duty = strings.TrimPrefix(asked, "duty ") })
+		case "clock":
+			d.change(func(v *gate.View) { v.Clock = gate.ClockView{Trusted: true} })
+		}
+	}
+	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
+	t.Cleanup(s.Close)
+	ctx := browser(t, s.URL)
+	see(t, ctx, "two holds", `document.querySelectorAll('#holds .card').length === 2`)
+	see(t, ctx, "the first is chosen", `document.querySelector('#holds .card.on').dataset.passage === 'H1'`)
+
+	// A wedge scanner types faster than any hand: nothing is decided.
+	if err := chromedp.Do(ctx, chromedp.KeyEvent("A1A1A1A1R2")); err != nil {
+		t.Fatal(err)
+	}
+	see(t, ctx, "no reason asked for", `!document.querySelector('#holds .more')`)
+	time.Sleep(100 * time.Millisecond) // longer than BURST_MS: the next key is a hand's again
+	if got := d.heard(); len(got) > 0 {
+		t.Fatalf("a burst of keys made the page ask %q", got)
+	}
+
+	press(t, ctx, "2")
+	see(t, ctx, "the second is chosen", `document.querySelector('#holds .card.on').dataset.passage === 'H2'`)
+	press(t, ctx, "1a")
+	see(t, ctx, "reasons to admit", `document.querySelectorAll('#holds .card.on .pair button.yes').length === 6`)
+	press(t, ctx, kb.Escape)
+	see(t, ctx, "no reasons", `!document.querySelector('#holds .more')`)
+	press(t, ctx, "a2")
+	d.says(t, `decide H1 admit document-sighted ""`)
+	see(t, ctx, "one hold", `document.querySelectorAll('#holds .card').length === 1`)
+	see(t, ctx, "which kept its digit", `document.querySelector('#holds .card kbd').textContent === '2'`)
+	press(t, ctx, "rn")
+	press(t, ctx, "ok")
+	press(t, ctx, kb.Enter)
+	press(t, ctx, "2")
+	d.says(t, `decide H2 refuse no-business "ok"`)
+	see(t, ctx, "no hold", `!document.querySelector('#holds .card')`)
+
+	// Find by room and present.
+	press(t, ctx, "/")
+	press(t, ctx, "3-2-501")
+	see(t, ctx, "found", `$('found').textContent.includes('赵奶奶') && $('found').querySelectorAll('button').length === 4`)
+	press(t, ctx, kb.Enter)
+	see(t, ctx, "the first lane is chosen", `document.activeElement === $('found').querySelector('button')`)
+	press(t, ctx, kb.Enter)
+	d.says(t, "present in R7")
+	see(t, ctx, "the new hold", `document.querySelector('#holds .card.on')?.dataset.passage === 'H3'`)
+	see(t, ctx, "found names are gone", `$('found').childElementCount === 0 && $('room').value === ''`)
+	press(t, ctx, "a5")
+	d.says(t, `decide H3 admit child-or-elder ""`)
+
+	// The emergency key, with the cursor in a field; held open until closed, not asked for twice.
+	press(t, ctx, "/")
+	start := time.Now()
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(kb.F9)); err != nil {
+		t.Fatal(err)
+	}
+	d.says(t, "emergency in")
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Errorf("F9 took %v to reach the gate, want at most 0.5 s", took)
+	}
+	see(t, ctx, "held open", `document.querySelector('.alarm.open')?.textContent.includes('常开中')`)
+	press(t, ctx, kb.F9)
+	press(t, ctx, kb.F10)
+	d.says(t, "emergency out")
+	if n := strings.Count(strings.Join(d.heard(), ";"), "emergency in"); n != 1 {
+		t.Errorf("F9 on an open lane: asked %d times", n)
+	}
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#close-in"))); err != nil {
+		t.Fatal(err)
+	}
+	d.says(t, "close in")
+	see(t, ctx, "closed", `!document.querySelector('.alarm.open')`)
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#panic-out"))); err != nil {
+		t.Fatal(err)
+	}
+	see(t, ctx, "held open by the button", `document.querySelector('.alarm.open')`)
+	if n := strings.Count(strings.Join(d.heard(), ";"), "emergency out"); n != 2 {
+		t.Errorf("one press of the button and one of the key: asked %d times", n)
+	}
+
+	// The debt: only what a guard can fill has a field.
+	see(t, ctx, "debts", `document.querySelectorAll('#debts form').length === 2 && document.querySelectorAll('#debts input').length === 1`)
+	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#debt-D1"), "120 ambulance"+kb.Enter)); err != nil {
+		t.Fatal(err)
+	}
+	d.says(t, "debt D1 120 ambulance")
+	see(t, ctx, "no debt", `!document.querySelector('#debts form')`)
+
+	// Duty, known as unsigned.
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#duty button")), chromedp.SendKeys(chromedp.CSS("#duty-name"), "周班长"+kb.Enter)); err != nil {
+		t.Fatal(err)
+	}
+	d.says(t, "duty 周班长")
+	see(t, ctx, "on duty", `$('duty').textContent.includes('周班长') && $('duty').textContent.includes('未签名')`)
+
+	// The clock in two steps.
+	d.change(func(v *gate.View) { v.Clock = gate.ClockView{Reason: "clock-unsynchronised"} })
+	see(t, ctx, "the clock", `document.querySelector('.alarm.time')`)
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#clock-right"))); err != nil {
+		t.Fatal(err)
+	}
+	see(t, ctx, "asked again", `$('clock-right').textContent === '再按一次确认'`)
+	if strings.Contains(strings.Join(d.heard(), ";"), "clock") {
+		t.Error("one press confirmed the clock")
+	}
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#clock-right"))); err != nil {
+		t.Fatal(err)
+	}
+	d.says(t, "clock 周班长")
+	see(t, ctx, "the clock is trusted", `!document.querySelector('.alarm.time')`)
+
+	// What does not open is said loudly.
+	d.mu.Lock()
+	d.act, d.err = nil, fmt.Errorf("hold the barrier open: exit status 1")
+	d.mu.Unlock()
+	d.change(func(v *gate.View) { v.Lanes = lanes() })
+	see(t, ctx, "closed again", `!document.querySelector('.alarm.open')`)
+	press(t, ctx, kb.F9)
+	see(t, ctx, "not opened", `!$('alert').hidden && $('alert').textContent.includes('手动开闸')`)
+}
+
+func TestLinkLost(t *testing.T) {
+	d := newDouble()
+	d.view.Lanes = lanes()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := func(l net.Listener) *http.Server {
+		s := &http.Server{Handler: Handler(Options{Gate: d, Log: quiet})}
+		go s.Serve(l)
+		return s
+	}
+	s := serve(l)
+	ctx := browser(t, "http://"+l.Addr().String())
+	see(t, ctx, "ready", `document.querySelector('#stage .ready') && $('lost').hidden`)
+	d.change(func(v *gate.View) { v.Last = shownNow("P1", "admit", "valid-pass") })
+	see(t, ctx, "the verdict", `document.querySelector('#stage .verdict')`)
+
+	start := time.Now()
+	s.Close()
+	see(t, ctx, "link lost", `!$('lost').hidden && $('lost').textContent.includes('连接中断')`)
+	if took := time.Since(start); took < 3*time.Second || took > 6500*time.Millisecond {
+		t.Errorf("link lost was shown after %v, want about 5 s after the last beat", took)
+	}
+	see(t, ctx, "no verdict, no name", `!document.querySelector('#stage .verdict') && !document.body.outerHTML.includes('王小明')`)
+	see(t, ctx, "the cover is over the stage", `document.elementFromPoint(400, 400).closest('#lost') !== null`)
+	press(t, ctx, kb.F9) // still tries, and says that it failed
+	see(t, ctx, "not opened", `!$('alert').hidden`)
+	press(t, ctx, kb.Escape)
+
+	if l, err = net.Listen("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	s = serve(l)
+	t.Cleanup(func() { s.Close() })
+	see(t, ctx, "connected again", `$('lost').hidden && document.querySelector('#stage .ready')`)
+	see(t, ctx, "and no old green", `!document.querySelector('#stage .verdict.admit') || since(born) < VERDICT_MS`)
+}
+
+// TestLooks brings the page into each of its states at both screen sizes: nothing may stick out of the screen, and
+// nothing may break the page's own Content-Security-Policy.
+func TestLooks(t *testing.T) {
+	d := newDouble()
+	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
+	t.Cleanup(s.Close)
+	ctx := browser(t, s.URL)
+	now := time.Now()
+	var recent []gate.Shown
+	for i, r := range []gate.Shown{
+		{Verdict: "admit", Reason: "valid-pass", Class: "resident"}, {Verdict: "admit", Reason: "valid-pass", Class: "resident", Direction: "out"},
+		{Verdict: "refuse", Reason: "outsider", Class: "unknown"}, {Verdict: "admit", Reason: "emergency-service", Class: "emergency-vehicle"},
+		{Verdict: "hold", Reason: "expired", Class: "resident"}, {Verdict: "admit", Reason: "known-by-sight", Class: "resident", By: "unsigned"},
+		{Verdict: "admit", Reason: "emergency-key", Class: "unknown", Emergency: true}, {Verdict: "refuse", Reason: "bad-signature", Class: "unknown"},
+		{Verdict: "admit", Reason: "valid-pass", Class: "staff", Direction: "out"}, {Verdict: "hold", Reason: "unknown-out", Class: "unknown", Direction: "out"},
+		{Verdict: "admit", Reason: "valid-pass", Class: "resident", Repeat: true}, {Verdict: "admit", Reason: "valid-pass", Class: "resident"},
+		{Verdict: "refuse", Reason: "unknown-code", Class: "unknown"}, {Verdict: "admit", Reason: "valid-pass", Class: "resident"},
+	} {
+		if r.Direction == "" {
+			r.Direction = "in"
+		}
+		r.Passage, r.Lane, r.At = fmt.Sprint("R", i), r.Direction, now.Add(-time.Duration(10+37*i)*time.Second)
+		recent = append(recent, r)
+	}
+	base := gate.View{Gate: "东门", Version: "test", Language: "zh", Lanes: lanes(), Recent: recent, Duty: "周建国", Clock: gate.ClockView{Trusted: true}, Inside: 1876}
+	two := []gate.Hold{openHold("H1", "in", "李秀英", "6-1-302", "expired"), openHold("H2", "out", "", "", "unknown-out")}
+	two[0].Since, two[0].Until = now.Add(-80*time.Second), now.Add(40*time.Second)
+	two[1].Class = "unknown"
+	last := func(verdict, reason string) func(v *gate.View) {
+		return func(v *gate.View) { v.Last = shownNow("L"+verdict, verdict, reason) }
+	}
+	for _, look := range []struct {
+		name, seen string
+		set        func(v *gate.View)
+		keys       string
+	}{
+		{"ready", `.ready`, func(v *gate.View) {}, ""},
+		{"admit", `.verdict.admit`, last("admit", "valid-pass"), ""},
+		{"refuse", `.verdict.refuse`, func(v *gate.View) {
+			last("refuse", "bad-signature")(v)
+			v.Last.Class, v.Last.Name, v.Last.Room = "unknown", "", ""
+		}, ""},
+		{"hold", `.verdict.hold`, func(v *gate.View) {
+			v.Holds = two
+			last("hold", "unknown-out")(v)
+			v.Last.Class, v.Last.Direction, v.Last.Name, v.Last.Room = "unknown", "out", "", ""
+		}, ""},
+		{"reasons", `.ready`, func(v *gate.View) { v.Holds = two }, "a"},
+		{"many-holds", `.ready`, func(v *gate.View) {
+			v.Holds = append([]gate.Hold{}, two...)
+			for i := range 4 {
+				h := openHold(fmt.Sprint("M", i), "in", "赵子轩", fmt.Sprintf("%d-2-60%d", i+1, i), "no-valid-pass")
+				v.Holds = append(v.Holds, h)
+			}
+			v.Debts = []gate.Debt{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
+		}, ""},
+		{"fault-verdict", `.verdict.fault`, last("fault", "ledger-fault"), ""},
+		{"fault", `.trouble.fault`, func(v *gate.View) {
+			v.Fault = &gate.FaultView{Since: now, Text: "append: disk I/O error (10)", Do: "不要放行；急救、消防等按 F9 紧急放行键；用纸笔登记；立即通知维护人员。恢复后页面会自动转正常。", Call: "物业值班室 8660 1234"}
+		}, ""},
+		{"repeat", `.verdict.repeat`, func(v *gate.View) { last("admit", "valid-pass")(v); v.Last.Repeat = true }, ""},
+		{"emergency", `.verdict.emergency`, func(v *gate.View) {
+			last("admit", "emergency-key")(v)
+			v.Last.Emergency, v.Last.Class, v.Last.Name, v.Last.Room = true, "unknown", "", ""
+			v.Lanes[0].HeldOpen = true
+			v.Debts = []gate.Debt{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
+		}, ""},
+		{"scanner-down", `.trouble.down`, func(v *gate.View) {
+			v.Lanes[0].Up, v.Lanes[0].Scanner, v.Lanes[0].Cause, v.Lanes[0].Since = false, "absent", "absent", now.Add(-95*time.Second)
+		}, ""},
+		{"all-at-once", `.verdict.admit`, func(v *gate.View) {
+			last("admit", "valid-pass")(v)
+			v.Last.Direction = "out"
+			v.Lanes[0] = gate.LaneView{ID: "in", Direction: "in", Scanner: "backoff", Cause: "hang-up", Since: now, HeldOpen: true, Barrier: "open-by-hand"}
+			v.Clock = gate.ClockView{Reason: "clock-unsynchronised"}
+			v.Holds, v.Duty = two, ""
+		}, ""},
+		{"link-lost", "", func(v *gate.View) {}, ""},
+	} {
+		for _, language := range []string{"zh", "en"} {
+			sizes := [][2]int64{{1280, 800}}
+			if language == "zh" {
+				sizes = append(sizes, [2]int64{1920, 1080})
+			}
+			if look.name == "all-at-once" || look.name == "reasons" {
+				sizes = append(sizes, [2]int64{1024, 768}, [2]int64{800, 1280}) // tablets
+			}
+			for _, size := range sizes {
+				name := fmt.Sprintf("%s-%s-%dx%d", look.name, language, size[0], size[1])
+				d.mu.Lock()
+				d.view = base
+				d.view.Lanes = lanes()
+				d.view.Language = language
+				look.set(&d.view)
+				if d.view.Last != nil {
+					d.view.Last.At = time.Now()
+				}
+				d.mu.Unlock()
+				if err := chromedp.Do(ctx, chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(s.URL)); err != nil {
+					t.Fatal(err)
+				}
+				see(t, ctx, name, `$('lost').hidden`)
+				if look.seen == "" { // TestLinkLost waits for it in earnest
+					if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`(source.close(), source = {close() {}}, opened = stamp(-60000), heard = stamp(6000), tick(), true)`)); err != nil {
+						t.Fatal(err)
+					}
+					see(t, ctx, name, `!$('lost').hidden`)
+				} else {
+					see(t, ctx, name, fmt.Sprintf(`!!document.querySelector('#stage ' + %q)`, look.seen))
+				}
+				press(t, ctx, look.keys)
+				see(t, ctx, name+" fits", `document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth &&
+					[...document.querySelectorAll('.panic, .alarm, .alarm button, #stage .word, #stage .way, .card button, header > *, #find')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
+				if *shots != "" {
+					picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+					if err == nil {
+						err = os.WriteFile(filepath.Join(*shots, name+".png"), picture, 0o644)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	}
+}
