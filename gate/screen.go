@@ -29,7 +29,6 @@ type screen struct {
 // watched is what was recorded last about a lane's scanner.
 type watched struct {
 	up    bool
-	cause string
 	at    time.Time
 	known bool
 }

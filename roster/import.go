@@ -304,16 +304,15 @@ func (m *match) vehicles() {
 
 // difference is what has to be written.
 type difference struct {
-	report            Report
-	peopleOut         []Person // removed, or changed and written anew
-	peopleIn          []Person
-	vehiclesOut       []Vehicle
-	vehiclesIn        []Vehicle
-	householdsOut     []Household
-	householdsIn      []Household
-	removed           []Person
-	removedVehicles   []Vehicle
-	removedHouseholds []Household
+	report          Report
+	peopleOut       []Person // removed, or changed and written anew
+	peopleIn        []Person
+	vehiclesOut     []Vehicle
+	vehiclesIn      []Vehicle
+	householdsOut   []Household
+	householdsIn    []Household
+	removed         []Person
+	removedVehicles []Vehicle
 }
 
 func differences(old *Snapshot, want *roll) *difference {

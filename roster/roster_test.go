@@ -799,6 +799,7 @@ func TestReadOnlyOpenMakesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ro.Close()
 	if got := list(); got != open {
 		t.Errorf("beside a writer: got %s, want %s", got, open)
 	}

@@ -1,0 +1,46 @@
+# make demo and make test need Go, git and make, and nothing else.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+# The race detector needs cgo, and cgo a C compiler.
+RACE     = $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+FUZZTIME ?= 10s
+
+.PHONY: build demo test check bench fuzz cross clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o gated ./cmd/gated
+
+# A gate at work, until Ctrl-C; its page and metrics on loopback, everything in ./gated-demo.
+demo: build
+	./gated demo
+
+test:
+	@test -n "$(RACE)" || echo "make test: no C compiler, so without the race detector: apt install gcc"
+	$(GO) test $(RACE) ./...
+
+check:
+	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential ./scanner ./policy ./roster
+
+# Every fuzz test for FUZZTIME, one after the other.
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
+		done; \
+	done
+
+cross:
+	@mkdir -p dist
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64         $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/gated-linux-amd64 ./cmd/gated
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64         $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/gated-linux-arm64 ./cmd/gated
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm   GOARM=7 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/gated-linux-armv7 ./cmd/gated
+	@ls -l dist
+
+clean:
+	rm -rf gated dist gated-demo

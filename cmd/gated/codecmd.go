@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"gated/credential"
+
+	"github.com/spf13/cobra"
+)
+
+func codeCommand() *cobra.Command {
+	var trust, at string
+	check := &cobra.Command{
+		Use:   "check --trust DIR -",
+		Short: "say what codes prove, one JSON line each",
+		Long: `check reads one code a line from standard input and prints a line for each:
+
+  {"kind":…,"valid":…,"reason":…,"claims":{…}}
+
+DIR has the trusted keys: pass/ISSUER.pub. The exit status is 0 only if every code is valid.`,
+		Example: "  gated pass issue … | gated code check --trust /var/lib/gated/trust -",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if args[0] != "-" {
+				return fmt.Errorf("code check %s: codes are read from standard input only: write -", args[0])
+			}
+			keys, err := credential.LoadTrust(trust)
+			if err != nil {
+				return err
+			}
+			when := time.Now()
+			if at != "" {
+				if when, err = time.Parse(time.RFC3339, at); err != nil {
+					return fmt.Errorf("--at %q: write a time as 2026-11-23T08:00:00+08:00", at)
+				}
+			}
+			in := bufio.NewReaderSize(c.InOrStdin(), 64<<10)
+			out := json.NewEncoder(c.OutOrStdout())
+			out.SetEscapeHTML(false)
+			bad, n := 0, 0
+			for {
+				line, err := in.ReadSlice('\n')
+				for long := errors.Is(err, bufio.ErrBufferFull); long; long = errors.Is(err, bufio.ErrBufferFull) {
+					_, err = in.ReadSlice('\n') // far too long to be a code; what was read says so
+				}
+				if line = bytes.Trim(line, "\r\n"); len(line) > 0 {
+					n++
+					claim := keys.Check(line, when)
+					if !claim.Valid {
+						bad++
+					}
+					if err := out.Encode(claim); err != nil {
+						return err
+					}
+				}
+				if err != nil {
+					break
+				}
+			}
+			switch {
+			case n == 0:
+				return fmt.Errorf("code check: no code on standard input")
+			case bad > 0:
+				return no{fmt.Errorf("%d of %d codes are not valid", bad, n)}
+			}
+			return nil
+		},
+	}
+	check.Flags().StringVar(&trust, "trust", "", "directory of trusted keys")
+	check.Flags().StringVar(&at, "at", "", "judge by this time instead of now (RFC 3339)")
+	check.MarkFlagRequired("trust")
+	return group("code", "check codes", check)
+}

@@ -1,0 +1,562 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"text/template"
+	"time"
+
+	"gated/config"
+	"gated/credential"
+	"gated/gate"
+	"gated/ledger"
+	"gated/roster"
+
+	"github.com/creack/pty"
+	"github.com/spf13/cobra"
+)
+
+func demoCommand() *cobra.Command {
+	d := &demo{}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "see a gate at work: an invented compound, its scanners pseudo-terminals",
+		Long: `demo invents a compound of 8 buildings, 712 households and 2,132 residents, issues passes, and runs
+the ordinary daemon with ordinary settings; only the people who hold up their codes are simulated.
+
+Everything is under one directory, which can be deleted. Other commands look at it with --state D,
+or with --config D/gated.yaml. Run again on the same directory, it goes on from there.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			d.stdout, d.stderr = c.OutOrStdout(), c.ErrOrStderr()
+			return d.run(c.Context())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&d.dir, "dir", "gated-demo", "directory of the demo")
+	f.IntVar(&d.scans, "scans", 0, "end after so many codes (0: play until Ctrl-C)")
+	f.BoolVar(&d.fast, "fast", false, "play codes as fast as they are answered")
+	f.BoolVar(&d.verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
+	return c
+}
+
+// demo plays a day at the gate.
+type demo struct {
+	dir      string
+	scans    int
+	fast     bool
+	verdicts bool
+	stdout   io.Writer
+	stderr   io.Writer
+
+	key    ed25519.PrivateKey
+	wrong  ed25519.PrivateKey // the forger's
+	people []roster.Person
+	cars   []roster.Vehicle
+	page   string
+
+	mu      sync.Mutex
+	waiting map[string]chan answer // by lane: the code that was shown and is not answered yet
+	latest  map[string]string      // passage → its latest verdict
+	count   struct{ scans, answered, repeats, framing int }
+}
+
+// answer is what became of a code.
+type answer struct {
+	out     gate.Outcome
+	framing bool
+}
+
+const demoMarker = ".gated-demo"
+
+var demoSettings = template.Must(template.New("").Parse(`# Settings of the demo. "gated config example" prints the commented ones.
+state_dir: .
+gate:
+  name: 东门 East Gate
+lanes:
+{{- range .Lanes}}
+  - id: {{.}}
+    direction: {{.}}
+    scanner:
+      device: {{printf "%q" (printf "%s/scanner-%s" $.Dir .)}}
+      baud: 115200
+{{- end}}
+console:
+  listen: {{.Listen}}
+  call: 物业值班 property office, extension 8000
+log:
+  level: {{.Level}}
+`))
+
+var demoLanes = []string{"in", "out"}
+
+// prepare makes the directory of the demo, or recognises its own.
+func (d *demo) prepare(ctx context.Context) (err error) {
+	if d.dir, err = filepath.Abs(d.dir); err != nil {
+		return err
+	}
+	marker := filepath.Join(d.dir, demoMarker)
+	if _, err := os.Stat(marker); err == nil {
+		return nil
+	}
+	if list, err := os.ReadDir(d.dir); err == nil && len(list) > 0 {
+		return fmt.Errorf("--dir %s: this directory was not made by gated demo: name another", d.dir)
+	}
+	for _, sub := range []string{"keys", "trust/pass"} {
+		if err := os.MkdirAll(filepath.Join(d.dir, sub), 0o700); err != nil {
+			return fmt.Errorf("--dir: %w", err)
+		}
+	}
+	key := credential.NewKey()
+	if err := credential.WritePrivateKey(filepath.Join(d.dir, "keys", "office.key"), key); err != nil {
+		return err
+	}
+	if err := credential.WritePublicKey(filepath.Join(d.dir, "trust", "pass", demoIssuer+".pub"), key.Public().(ed25519.PublicKey)); err != nil {
+		return err
+	}
+	store, err := roster.Open(filepath.Join(d.dir, "roster.db"))
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if _, err := store.Import(ctx, compound(), roster.ImportOptions{CheckResidentID: residentID}); err != nil {
+		return err
+	}
+	// The marker comes last: a demo that was killed while it made its directory is not taken for a whole one.
+	return os.WriteFile(marker, []byte("made by gated demo; delete the directory when you are done\n"), 0o600)
+}
+
+// writeSettings writes the ordinary settings of this run.
+func (d *demo) writeSettings() (path string, err error) {
+	path = filepath.Join(d.dir, "gated.yaml")
+	listen := config.Default().Console.Listen
+	if l, err := net.Listen("tcp", listen); err != nil {
+		listen = "127.0.0.1:0" // someone has the usual port
+	} else {
+		l.Close()
+	}
+	level := "info"
+	if d.fast {
+		level = "warn"
+	}
+	var b bytes.Buffer
+	if err := demoSettings.Execute(&b, map[string]any{"Lanes": demoLanes, "Dir": d.dir, "Listen": listen, "Level": level}); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, b.Bytes(), 0o600)
+}
+
+// plug makes a pseudo-terminal and puts it where the settings say the scanner is. What is written to the returned file
+// comes out of the scanner.
+func (d *demo) plug(lane string) (*os.File, error) {
+	scanner, port, err := pty.Open()
+	if err != nil {
+		return nil, fmt.Errorf("pseudo-terminal: %w", err)
+	}
+	defer port.Close()
+	link := filepath.Join(d.dir, "scanner-"+lane)
+	os.Remove(link)
+	if err := os.Symlink(port.Name(), link); err != nil {
+		scanner.Close()
+		return nil, err
+	}
+	go io.Copy(io.Discard, scanner) // a scanner ignores what the gate sends; ends when it is unplugged
+	return scanner, nil
+}
+
+func (d *demo) run(ctx context.Context) error {
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	path, err := d.writeSettings()
+	if err != nil {
+		return err
+	}
+	if d.key, err = credential.ReadPrivateKey(filepath.Join(d.dir, "keys", "office.key")); err != nil {
+		return err
+	}
+	d.wrong = credential.NewKey()
+	store, err := roster.OpenReadOnly(filepath.Join(d.dir, "roster.db"))
+	if err != nil {
+		return err
+	}
+	d.people, d.cars = store.Snapshot().People(), store.Snapshot().Vehicles()
+	store.Close()
+	before, err := ledgerSize(d.dir)
+	if err != nil {
+		return err
+	}
+	d.waiting, d.latest = map[string]chan answer{}, map[string]string{}
+
+	scanners := map[string]*os.File{}
+	for _, lane := range demoLanes {
+		if scanners[lane], err = d.plug(lane); err != nil {
+			return err
+		}
+		defer scanners[lane].Close()
+	}
+	set, err := config.Load(path, os.Environ())
+	if err != nil {
+		return err
+	}
+	ready := make(chan *gate.Gate, 1)
+	gated := &daemon{path: path, settings: set, dir: d.dir, stderr: d.stderr,
+		onReady:   func(page string, g *gate.Gate) { d.page = page; ready <- g },
+		onOutcome: d.outcome, onFraming: func(lane string) { d.answered(lane, answer{framing: true}) }}
+	if d.verdicts {
+		gated.verdicts = d.stdout
+	}
+	runCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- gated.run(runCtx, nil) }()
+	var g *gate.Gate
+	select {
+	case g = <-ready:
+	case err := <-ended:
+		return err
+	}
+	if !d.fast {
+		fmt.Fprintf(d.stderr, "\n  The gate's page:  %s\n  Its metrics:      %smetrics\n  Its directory:    %s\n  Ctrl-C ends it.\n\n", d.page, d.page, d.dir)
+	}
+	playErr := d.play(runCtx, g, scanners)
+	stop()
+	if err := errors.Join(playErr, <-ended); err != nil {
+		return err
+	}
+	after, err := ledgerSize(d.dir)
+	if err != nil {
+		return err
+	}
+	verdicts := map[string]int{}
+	for _, v := range d.latest {
+		verdicts[v]++
+	}
+	fmt.Fprintf(d.stdout, "scans=%d answered=%d repeats=%d framing=%d entries=%d admit=%d refuse=%d hold=%d\n",
+		d.count.scans, d.count.answered, d.count.repeats, d.count.framing, after-before, verdicts["admit"], verdicts["refuse"], verdicts["hold"])
+	return nil
+}
+
+func ledgerSize(dir string) (int64, error) {
+	if _, err := os.Stat(filepath.Join(dir, "ledger.db")); errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	r, err := ledger.OpenReader(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	return r.Size()
+}
+
+// outcome hears every answer of the gate. The ones for a code go to whoever holds it up.
+func (d *demo) outcome(o gate.Outcome) {
+	d.mu.Lock()
+	if o.Passage != "" {
+		d.latest[o.Passage] = o.Verdict
+	}
+	d.mu.Unlock()
+	if o.Rule != "guard" && o.Rule != "emergency-key" && o.Reason != "abandoned" {
+		d.answered(o.Lane, answer{out: o})
+	}
+}
+
+func (d *demo) answered(lane string, a answer) {
+	d.mu.Lock()
+	c := d.waiting[lane]
+	delete(d.waiting, lane)
+	switch {
+	case c == nil: // noise that made two frames, say
+	case a.framing:
+		d.count.framing++
+	case a.out.Repeat:
+		d.count.repeats++
+	default:
+		d.count.answered++
+	}
+	d.mu.Unlock()
+	if c != nil {
+		c <- a
+	}
+}
+
+// show holds a code up to the lane's scanner and waits for what the gate says.
+func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code string) (answer, error) {
+	c := make(chan answer, 1)
+	d.mu.Lock()
+	d.waiting[lane] = c
+	d.count.scans++
+	d.mu.Unlock()
+	if _, err := io.WriteString(scanner, code+"\r\n"); err != nil {
+		return answer{}, fmt.Errorf("scanner %s: %w", lane, err)
+	}
+	select {
+	case a := <-c:
+		return a, nil
+	case <-time.After(30 * time.Second):
+		return answer{}, fmt.Errorf("lane %s: a code was not answered within 30 s", lane)
+	}
+}
+
+// visitor is one who comes to the gate.
+type visitor struct {
+	lane, code, what string
+	emergency        bool // an ambulance without a pass: the guard presses the key
+}
+
+// next invents who comes. n counts within the lane; the first ones show every case there is.
+func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
+	resident := d.people[rng.IntN(len(d.people))]
+	now := time.Now()
+	pass := func(key ed25519.PrivateKey, sub, kind string, until time.Duration) string {
+		text, err := credential.Issue(key, credential.Pass{Issuer: demoIssuer, Subject: sub, Kind: kind, NotBefore: now.Add(-30 * 24 * time.Hour), NotAfter: now.Add(until)})
+		if err != nil {
+			panic(err) // the demo's own data
+		}
+		return text
+	}
+	const month = 30 * 24 * time.Hour
+	kind := "resident"
+	if resident.Class != "resident" {
+		kind = "staff"
+	}
+	cases := []func() visitor{
+		func() visitor { return visitor{lane, pass(d.key, resident.ID, kind, month), "a resident", false} },
+		func() visitor { return visitor{lane, pass(d.wrong, resident.ID, kind, month), "a forged pass", false} },
+		func() visitor {
+			return visitor{lane, pass(d.key, resident.ID, kind, -time.Hour), "an expired pass", false}
+		},
+		func() visitor {
+			return visitor{lane, fmt.Sprintf("69%011d", rng.Int64N(1e11)), "a courier's bar code", false}
+		},
+		func() visitor {
+			return visitor{lane, pass(d.key, d.cars[0].ID, "vehicle", month), "the ambulance with its pass", false}
+		},
+		func() visitor { return visitor{lane: lane, what: "an ambulance without a pass", emergency: true} },
+		func() visitor { return visitor{lane, "#\x02?", "garbage", false} },
+		func() visitor {
+			return visitor{lane, pass(d.key, d.cars[len(d.cars)-1].ID, "vehicle", month), "a resident's car", false}
+		},
+		func() visitor { return visitor{lane, resident.Document, "an ID number instead of a pass", false} },
+		func() visitor {
+			return visitor{lane, pass(d.wrong, "r-999999", "resident", month), "a pass of another compound", false}
+		},
+	}
+	if n < 2*len(cases) && n%2 == 1 {
+		return cases[n/2]()
+	}
+	if rng.IntN(100) < 80 {
+		return cases[0]()
+	}
+	i := rng.IntN(len(cases))
+	if cases[i]().emergency && (d.fast || rng.IntN(4) > 0) {
+		i = 0 // ambulances without a pass are rare
+	}
+	v := cases[i]()
+	if v.code == "" && !v.emergency {
+		return cases[0]() // staff without a document
+	}
+	return v
+}
+
+// play lets people come to every lane until the codes are used up or ctx ends.
+func (d *demo) play(ctx context.Context, g *gate.Gate, scanners map[string]*os.File) error {
+	if err := d.begin(ctx, g); err != nil {
+		return err
+	}
+	errs := make(chan error, len(demoLanes))
+	var guards sync.WaitGroup
+	for i, lane := range demoLanes {
+		n := (d.scans + len(demoLanes) - 1 - i) / len(demoLanes)
+		go func() { errs <- d.playLane(ctx, lane, scanners[lane], n, &guards) }()
+	}
+	var all []error
+	for range demoLanes {
+		all = append(all, <-errs)
+	}
+	guards.Wait()
+	return errors.Join(all...)
+}
+
+// begin waits for the scanners, and says the clock is right where the box itself cannot know.
+func (d *demo) begin(ctx context.Context, g *gate.Gate) error {
+	changed, cancel := g.Subscribe()
+	defer cancel()
+	deadline := time.After(15 * time.Second)
+	for {
+		up := 0
+		v := g.View()
+		for _, l := range v.Lanes {
+			if l.Up {
+				up++
+			}
+		}
+		if up == len(demoLanes) && g.Ready() {
+			if !v.Clock.Trusted {
+				if err := g.ConfirmClock(ctx, "demo"); err != nil {
+					return err
+				}
+			}
+			return g.SignOn(ctx, "演示门岗 demo guard")
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		case <-deadline:
+			return fmt.Errorf("the scanners did not come up within 15 s: %+v", v.Lanes)
+		}
+	}
+}
+
+func (d *demo) playLane(ctx context.Context, lane string, scanner *os.File, scans int, guards *sync.WaitGroup) error {
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(len(lane))))
+	last := ""
+	wait := func(from, to time.Duration) bool {
+		if d.fast {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-time.After(from + time.Duration(rng.Int64N(int64(to-from)))):
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for n, sent := 0, 0; (d.scans == 0 || sent < scans) && wait(1500*time.Millisecond, 5*time.Second); n++ {
+		v := d.next(rng, lane, n)
+		if v.emergency {
+			if err := d.emergency(ctx, lane, guards); err != nil {
+				return err
+			}
+			continue
+		}
+		if last != "" && rng.IntN(20) == 0 {
+			v.code, v.what = last, "the same code twice"
+		}
+		a, err := d.show(ctx, lane, scanner, v.code)
+		if err != nil {
+			return err
+		}
+		sent++
+		d.say(lane, v, a)
+		last = ""
+		if !a.framing && !a.out.Repeat && a.out.Verdict == "admit" {
+			last = v.code
+		}
+		if a.out.Verdict == "hold" && !a.out.Repeat && !(d.fast && n%10 == 9) { // a few wait for nobody
+			rule := func() error { return d.decide(ctx, a.out, v, rng.IntN(3) > 0) }
+			if d.fast {
+				if err := rule(); err != nil {
+					return err
+				}
+				continue
+			}
+			guards.Go(func() {
+				select {
+				case <-time.After(4 * time.Second):
+					if err := rule(); err != nil {
+						fmt.Fprintln(d.stderr, "gated: demo guard:", err)
+					}
+				case <-ctx.Done():
+				}
+			})
+		}
+	}
+	return nil
+}
+
+func (d *demo) say(lane string, v visitor, a answer) {
+	if d.fast || d.verdicts {
+		return
+	}
+	what := a.out.Verdict + " (" + a.out.Reason + ")"
+	switch {
+	case a.framing:
+		what = "dropped: not a whole code"
+	case a.out.Repeat:
+		what = "already read: " + a.out.Verdict
+	}
+	fmt.Fprintf(d.stdout, "%s  %-3s  %-32s → %s\n", time.Now().Format(time.TimeOnly), lane, v.what, what)
+}
+
+// decide is the guard's part, done as the page does it.
+func (d *demo) decide(ctx context.Context, hold gate.Outcome, v visitor, admit bool) error {
+	r := map[string]string{"passage": hold.Passage, "verdict": "admit", "reason": "document-sighted"}
+	if !admit {
+		r["verdict"], r["reason"] = "refuse", "not-known"
+	}
+	err := d.post(ctx, "/api/decide", r)
+	if err == nil && !d.fast && !d.verdicts {
+		fmt.Fprintf(d.stdout, "%s  %-3s  the guard, about %-16s → %s (%s)\n", time.Now().Format(time.TimeOnly), hold.Lane, v.what, r["verdict"], r["reason"])
+	}
+	return err
+}
+
+// emergency presses the key for an ambulance, closes behind it, and says later who passed.
+func (d *demo) emergency(ctx context.Context, lane string, guards *sync.WaitGroup) error {
+	if err := d.post(ctx, "/api/emergency", map[string]string{"lane": lane}); err != nil {
+		return err
+	}
+	rest := func(pause time.Duration) error {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		if err := d.post(context.WithoutCancel(ctx), "/api/close", map[string]string{"lane": lane}); err != nil {
+			return err
+		}
+		return nil
+	}
+	if d.fast {
+		return rest(0)
+	}
+	if !d.verdicts {
+		fmt.Fprintf(d.stdout, "%s  %-3s  an ambulance without a pass      → F9, held open\n", time.Now().Format(time.TimeOnly), lane)
+	}
+	guards.Go(func() {
+		if err := rest(8 * time.Second); err != nil {
+			fmt.Fprintln(d.stderr, "gated: demo guard:", err)
+		}
+	})
+	return nil
+}
+
+// post does what the page does when the guard presses a key.
+func (d *demo) post(ctx context.Context, path string, body any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(d.page, "/")+path, bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // the demo is being ended
+		}
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		return fmt.Errorf("%s: %s: %s", path, resp.Status, bytes.TrimSpace(text))
+	}
+	io.Copy(io.Discard, resp.Body)
+	return nil
+}

@@ -1,0 +1,103 @@
+// Command gated is the daemon of a checkpoint gate, and what its maintainers and auditors do with it at a terminal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // a gate box may have no zone files
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker; a plain go build takes it from the module.
+var version = ""
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
+		return b.Main.Version
+	}
+	return "devel"
+}
+
+func main() { os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// no is an answer, not a failure: a forged code, a faulty roster. The exit status is 1.
+type no struct{ error }
+
+func (n no) Unwrap() error { return n.error }
+
+// execute runs one command and returns its exit status: 0 done, 1 the answer is no, 2 wrong use or settings.
+func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:   "gated",
+		Short: "the gate of a residential compound: check code, check document, inquire, register",
+		Long: `gated reads codes from serial scanners, verifies them without a network, decides by the
+compound's policy, and records every check, query and register event before anything opens.
+
+Try it:      gated demo
+Run it:      gated run --config /etc/gated/gated.yaml
+Look at it:  the page and /metrics at the address that "gated run" logs`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().String("state", "", "state directory (default: $STATE_DIRECTORY, state_dir of the settings, ./gated-data)")
+	root.PersistentFlags().String("config", "", "settings file (default: $GATED_CONFIG, /etc/gated/gated.yaml)")
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.AddCommand(runCommand(), demoCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
+		policyCommand(), ledgerCommand(), clockCommand(), versionCommand())
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var answer no
+	if errors.As(err, &answer) {
+		if text := answer.Error(); text != "" {
+			fmt.Fprintln(stderr, "gated:", text)
+		}
+		return 1
+	}
+	fmt.Fprintln(stderr, "gated:", err)
+	if strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "unknown flag") {
+		fmt.Fprintln(stderr, `"gated help" lists the commands`)
+	}
+	return 2
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs, Run: func(c *cobra.Command, _ []string) {
+		fmt.Fprintln(c.OutOrStdout(), "gated", buildVersion())
+	}}
+}
+
+// group is a command that only holds others; without one of them it says which there are.
+func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
+		names := []string{}
+		for _, s := range c.Commands() {
+			names = append(names, s.Name())
+		}
+		what := "what to do is missing"
+		if len(args) > 0 {
+			what = fmt.Sprintf("unknown command %q", args[0])
+		}
+		return fmt.Errorf("%s %s: %s: want one of %s", c.Root().Name(), use, what, strings.Join(names, ", "))
+	}}
+	c.AddCommand(sub...)
+	return c
+}

@@ -1,0 +1,463 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gated/ledger"
+	"gated/roster"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// The test binary is the command, too: scripts and faults drive the real thing.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gated": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
+		e.Vars = append(e.Vars, "GATED_CONSOLE_LISTEN=127.0.0.1:0", "LANG=C.UTF-8")
+		return nil
+	}, Condition: func(cond string) (bool, error) {
+		switch cond {
+		case "root":
+			return os.Geteuid() == 0, nil
+		}
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip, "lines": lines}})
+}
+
+// flip FILE N changes character N of a file's first line, to one that base45 has as well.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b := []byte(ts.ReadFile(args[0]))
+	var n int
+	fmt.Sscan(args[1], &n)
+	if b[n] == 'A' {
+		b[n] = 'B'
+	} else {
+		b[n] = 'A'
+	}
+	ts.Check(os.WriteFile(path, b, 0o600))
+}
+
+// lines FILE N checks the number of lines.
+func lines(ts *testscript.TestScript, neg bool, args []string) {
+	n := strings.Count(ts.ReadFile(args[0]), "\n")
+	if fmt.Sprint(n) != args[1] {
+		ts.Fatalf("%s has %d lines, want %s", args[0], n, args[1])
+	}
+}
+
+// tool finds a program that a test needs beyond Go, or skips with what to install. In CI nothing is skipped.
+func tool(t testing.TB, name, pkg string) string {
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("GATED_CI") != "" {
+		t.Fatalf("%s is not installed: apt install %s", name, pkg)
+	}
+	if err != nil {
+		t.Skipf("%s is not installed: apt install %s", name, pkg)
+	}
+	return path
+}
+
+// child is the real daemon, or the demo, in a process of its own.
+type child struct {
+	*exec.Cmd
+	stdout io.ReadCloser
+	stderr *lockedBuffer
+	page   chan string // its address, once it works
+}
+
+type lockedBuffer struct {
+	ch  chan struct{}
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) String() string {
+	b.ch <- struct{}{}
+	defer func() { <-b.ch }()
+	return b.buf.String()
+}
+
+var pageAddress = regexp.MustCompile(`page=(http://[^ ]+)`)
+
+func start(t testing.TB, args ...string) *child {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{Cmd: exec.Command(exe, args...), stderr: &lockedBuffer{ch: make(chan struct{}, 1)}, page: make(chan string, 1)}
+	c.Args[0] = "gated" // testscript.Main runs the command of this name
+	c.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if c.stdout, err = c.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	errs, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	go func() {
+		for s := bufio.NewScanner(errs); s.Scan(); {
+			c.stderr.ch <- struct{}{}
+			c.stderr.buf.WriteString(s.Text() + "\n")
+			<-c.stderr.ch
+			if m := pageAddress.FindStringSubmatch(s.Text()); m != nil {
+				c.page <- m[1]
+			}
+		}
+	}()
+	return c
+}
+
+func (c *child) address(t testing.TB) string {
+	t.Helper()
+	select {
+	case p := <-c.page:
+		return p
+	case <-time.After(30 * time.Second):
+		t.Fatalf("it does not come up:\n%s", c.stderr)
+		return ""
+	}
+}
+
+func (c *child) stop(t testing.TB) {
+	t.Helper()
+	began := time.Now()
+	c.Process.Signal(syscall.SIGTERM)
+	if err := c.Wait(); err != nil {
+		t.Errorf("ended with %v:\n%s", err, c.stderr)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("took %s to end", took)
+	}
+}
+
+// TestKillAtAnyMoment kills the demo 50 times with SIGKILL. Whatever it had answered is in the ledger, without a gap, and
+// it comes up again by itself.
+func TestKillAtAnyMoment(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	answered := map[string]string{}
+	var kills, verdicts int
+	for kills < 50 {
+		c := start(t, "demo", "--dir", dir, "--scans", "1000000", "--fast", "--log-verdicts")
+		lines := bufio.NewReader(c.stdout)
+		after := time.Duration(rand.Int64N(int64(120 * time.Millisecond)))
+		var timer *time.Timer
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				break // what was cut off in the middle was not answered
+			}
+			if timer == nil {
+				timer = time.AfterFunc(after, func() { c.Process.Signal(syscall.SIGKILL) })
+			}
+			var v struct{ Passage, Verdict string }
+			if err := json.Unmarshal([]byte(line), &v); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			answered[v.Passage] = v.Verdict
+			verdicts++
+		}
+		c.Wait()
+		if timer == nil {
+			t.Fatalf("kill %d: it did not start again:\n%s", kills, c.stderr)
+		}
+		kills++
+	}
+	r, err := ledger.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	n, err := r.Verify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	if err := r.Scan(1, n, false, func(e *ledger.Entry) error {
+		if e.Passage != "" && e.Verdict != "" {
+			found[e.Passage] = e.Verdict
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	lost := 0
+	for id, verdict := range answered {
+		if got := found[id]; got == "" || got != verdict && verdict != "hold" {
+			lost++
+			t.Errorf("passage %s was answered %s, the ledger says %q", id, verdict, got)
+		}
+	}
+	t.Logf("kills=%d verdicts=%d passages=%d entries=%d lost=%d", kills, verdicts, len(answered), n, lost)
+	if verdicts < 50*3 {
+		t.Errorf("only %d verdicts: the kills came too early to show anything", verdicts)
+	}
+}
+
+// demoSite makes the demo's directory and ends it at once: settings, keys and roster for other tests.
+func demoSite(t testing.TB) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "d")
+	d := &demo{dir: dir, scans: 2, fast: true, stdout: io.Discard, stderr: io.Discard}
+	t.Setenv("GATED_CONSOLE_LISTEN", "127.0.0.1:0")
+	if err := d.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestDaemonServesItsPageAndMetricsThatPromtoolLikes(t *testing.T) {
+	dir := demoSite(t)
+	c := start(t, "demo", "--dir", dir, "--fast", "--scans", "1000000", "--log-verdicts")
+	page := c.address(t)
+	bufio.NewReader(c.stdout).ReadString('\n') // the first decision
+	go io.Copy(io.Discard, c.stdout)
+	get := func(path string) (int, string) {
+		resp, err := http.Get(page + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(b)
+	}
+	if code, body := get("healthz"); code != 200 || !strings.Contains(body, `"status":"ok"`) {
+		t.Errorf("healthz: %d %s", code, body)
+	}
+	if code, body := get(""); code != 200 || !strings.Contains(body, "<html") {
+		t.Errorf("page: %d %.100s", code, body)
+	}
+	code, metrics := get("metrics")
+	if code != 200 {
+		t.Fatalf("metrics: %d", code)
+	}
+	for _, name := range []string{"gated_scans_total{", "gated_decisions_total{", "gated_decision_seconds_bucket{", "gated_scanner_up{", "gated_framing_errors_total{", "gated_repeats_total{",
+		"gated_ledger_entries ", "gated_ledger_append_seconds_bucket{", "gated_ledger_fault 0", "gated_clock_trusted ", "gated_holds ", "gated_debts ", "gated_people_inside ", "gated_state_free_bytes ", "gated_build_info{"} {
+		if !strings.Contains(metrics, name) {
+			t.Errorf("no %s in the metrics", name)
+		}
+	}
+	people := compound()
+	for _, r := range []roster.Row{people[0], people[1000]} {
+		if strings.Contains(metrics, r.Name) || strings.Contains(metrics, r.Document) {
+			t.Error("the metrics name a person")
+		}
+	}
+	c.stop(t)
+	for _, r := range people[:300] {
+		if strings.Contains(c.stderr.String(), r.Name) || strings.Contains(c.stderr.String(), r.Document) {
+			t.Error("the log names a person")
+		}
+	}
+	check := exec.Command(tool(t, "promtool", "prometheus"), "check", "metrics")
+	check.Stdin = strings.NewReader(metrics)
+	if out, err := check.CombinedOutput(); err != nil || len(bytes.TrimSpace(out)) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}
+
+func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
+	dir := demoSite(t)
+	c := start(t, "run", "--config", filepath.Join(dir, "gated.yaml"))
+	c.address(t)
+	second := start(t, "run", "--config", filepath.Join(dir, "gated.yaml"))
+	err := second.Wait()
+	if second.ProcessState.ExitCode() != 2 || !strings.Contains(second.stderr.String(), fmt.Sprintf("process %d", c.Process.Pid)) {
+		t.Errorf("got %v:\n%s", err, second.stderr)
+	}
+	// A command that changes something goes through the daemon all the same, and readers read.
+	for _, args := range [][]string{{"pass", "revoke", "0011223344556677", "--state", dir}, {"clock", "confirm", "--state", dir}, {"ledger", "stats", "--state", dir}, {"roster", "export", "--state", dir}} {
+		x := start(t, args...)
+		io.Copy(io.Discard, x.stdout)
+		if err := x.Wait(); err != nil {
+			t.Errorf("%v: %v:\n%s", args, err, x.stderr)
+		}
+	}
+	c.stop(t)
+	var kinds []string
+	r, err := ledger.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Verify(); err != nil {
+		t.Error(err)
+	}
+	r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { kinds = append(kinds, string(e.Kind)+":"+e.Reason); return nil })
+	if s := strings.Join(kinds, " "); !strings.Contains(s, "roster:pass-revoked") || !strings.Contains(s, "clock:clock-confirmed") || !strings.HasSuffix(s, "stop:") {
+		t.Errorf("entries: %s", s)
+	}
+}
+
+func TestReloadKeepsTheOldSettingsWhenTheNewAreWrong(t *testing.T) {
+	dir := demoSite(t)
+	path := filepath.Join(dir, "gated.yaml")
+	c := start(t, "run", "--config", path)
+	page := c.address(t)
+	good, _ := os.ReadFile(path)
+	metric := func() string {
+		resp, err := http.Get(page + "metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		m := regexp.MustCompile(`(?m)^gated_settings_last_reload_successful (\d)`).FindSubmatch(b)
+		return string(m[1])
+	}
+	reload := func(settings []byte, want string) {
+		t.Helper()
+		if err := os.WriteFile(path, settings, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.Process.Signal(syscall.SIGHUP)
+		for deadline := time.Now().Add(10 * time.Second); metric() != want; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("reload did not answer %s:\n%s", want, c.stderr)
+			}
+		}
+	}
+	reload(bytes.Replace(good, []byte("gate:"), []byte("gatte:"), 1), "0")
+	reload(append(bytes.Replace(good, []byte("gate:"), []byte("gate:\n  level: sealed"), 1), '\n'), "1")
+	c.stop(t)
+	if log := c.stderr.String(); !strings.Contains(log, "gatte") || !strings.Contains(log, "level=sealed") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+// TestAFullDiskIsAFaultThatHeals fills a small tmpfs under a working gate. Nothing is admitted that is not recorded, and
+// when there is room again it goes on by itself.
+func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a small tmpfs can only be mounted by root")
+	}
+	src := demoSite(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("a small tmpfs cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	if err := os.CopyFS(dir, os.DirFS(src)); err == nil {
+		t.Log("copied")
+	}
+	settings := strings.ReplaceAll(string(mustRead(t, filepath.Join(src, "gated.yaml"))), src, dir)
+	for _, f := range []string{"roster.db", "ledger.db"} {
+		if err := os.WriteFile(filepath.Join(dir, f), mustRead(t, filepath.Join(src, f)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "gated.yaml")
+	if err := os.WriteFile(path, []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, "run", "--config", path)
+	page := c.address(t)
+	scan := func(code string) (int, string) {
+		resp, err := http.Post(page+"api/code", "application/json", strings.NewReader(fmt.Sprintf(`{"lane":"in","code":%q}`, code)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var v struct{ Verdict string }
+		json.NewDecoder(resp.Body).Decode(&v)
+		return resp.StatusCode, v.Verdict
+	}
+	if code, v := scan("6901234567892"); code != 200 || v != "refuse" {
+		t.Fatalf("before: %d %s", code, v)
+	}
+	filler := filepath.Join(dir, "filler")
+	f, err := os.Create(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{64 << 10, 4 << 10, 1} {
+		for err = error(nil); err == nil; _, err = f.Write(make([]byte, size)) {
+		}
+	}
+	f.Close()
+	faulted := false
+	answered := 0
+	for i := range 5000 {
+		code, v := scan(fmt.Sprintf("69%011d", i))
+		if code == http.StatusServiceUnavailable && v == "fault" {
+			faulted = true
+			break
+		}
+		answered++
+	}
+	if !faulted {
+		t.Fatalf("%d codes answered on a full disk", answered)
+	}
+	if resp, err := http.Get(page + "healthz"); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("healthz in fault: %v %v", resp, err)
+	}
+	if resp, err := http.Post(page+"api/emergency", "application/json", strings.NewReader(`{"lane":"in"}`)); err != nil || resp.StatusCode != 200 {
+		t.Errorf("emergency key in fault: %v %v", resp, err)
+	}
+	os.Remove(filler)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if code, v := scan(fmt.Sprintf("68%011d", time.Now().UnixNano()%1e11)); code == 200 && v == "refuse" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not heal:\n%s", c.stderr)
+		}
+	}
+	c.stop(t)
+	r, err := ledger.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Verify(); err != nil {
+		t.Error(err)
+	}
+	var emergencies, outages, scans int
+	r.Scan(1, 1<<62, false, func(e *ledger.Entry) error {
+		switch {
+		case e.Kind == ledger.Opening && e.Reason == "emergency-key":
+			emergencies++
+		case e.Kind == ledger.Outage:
+			outages++
+		case e.Kind == ledger.Register && e.Reason == "unknown-code":
+			scans++
+		}
+		return nil
+	})
+	if emergencies != 1 || outages == 0 || scans < answered+1 {
+		t.Errorf("%d emergency entries, %d outages, %d of %d answers on record", emergencies, outages, scans, answered+2)
+	}
+}
+
+func mustRead(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,336 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gated/credential"
+	"gated/roster"
+
+	"github.com/spf13/cobra"
+)
+
+func passCommand() *cobra.Command {
+	return group("pass", "issue and revoke passes", passIssue(), passRecord(), passRevoke())
+}
+
+// passTime reads a moment: RFC 3339, or a day in the zone, which begins at its first second and ends with its last.
+func passTime(flag, s string, zone *time.Location, end bool) (time.Time, error) {
+	if s == "now" {
+		return time.Now().Truncate(time.Second), nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, s, zone)
+	if err != nil {
+		return t, fmt.Errorf("--%s %q: write a day as 2026-11-23 or a time as 2026-11-23T08:00:00+08:00", flag, s)
+	}
+	if end {
+		t = t.AddDate(0, 0, 1)
+	}
+	return t, nil
+}
+
+func passIssue() *cobra.Command {
+	var keyFile, issuer, sub, kind, scope, from, until, zoneName, png, list, out string
+	c := &cobra.Command{
+		Use:   "issue --key FILE --issuer ISS --until T (--sub ID --kind KIND [--png FILE] | --list ROSTER.csv --out DIR)",
+		Short: "issue a pass, or one for everybody on a list",
+		Long: `issue signs a pass and prints its text; --png writes it as a QR code as well.
+
+With --list it issues one for each row of an exported roster ("gated roster export"): DIR then holds
+a picture for each, print.html with name and room beside each picture, and passes.csv, which
+"gated pass record" takes so that the passes of a household can be revoked.
+
+No roster is touched, so this can be done away from the gate, where the key is.`,
+		Example: `  gated pass issue --key office.key --issuer office --sub r-000217 --kind resident --from 2026-11-23 --until 2027-05-31 --png pass.png
+  gated pass issue --key office.key --issuer office --until 2027-05-31 --list roster.csv --out passes`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			zone, err := time.LoadLocation(zoneName)
+			if err != nil {
+				return fmt.Errorf("--time-zone %q: %w", zoneName, err)
+			}
+			p := credential.Pass{Issuer: issuer, Subject: sub, Kind: kind, Scope: scope}
+			if p.NotBefore, err = passTime("from", from, zone, false); err != nil {
+				return err
+			}
+			if p.NotAfter, err = passTime("until", until, zone, true); err != nil {
+				return err
+			}
+			key, err := credential.ReadPrivateKey(keyFile)
+			if err != nil {
+				return err
+			}
+			if list != "" {
+				if sub != "" || kind != "" || png != "" || out == "" {
+					return errors.New("pass issue --list: give --out DIR, and none of --sub, --kind and --png")
+				}
+				return issueList(c, key, p, list, out)
+			}
+			if sub == "" || kind == "" {
+				return errors.New("pass issue: give --sub and --kind, or --list and --out")
+			}
+			text, err := credential.Issue(key, p)
+			if err != nil {
+				return err
+			}
+			if png != "" {
+				picture, err := credential.PNG(text)
+				if err != nil {
+					return err
+				}
+				if err := os.WriteFile(png, picture, 0o600); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintln(c.OutOrStdout(), text)
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&keyFile, "key", "", "private key")
+	f.StringVar(&issuer, "issuer", "", "name of the issuer, as the gate knows it: trust/pass/ISSUER.pub")
+	f.StringVar(&sub, "sub", "", "roster ID of the person, vehicle or household")
+	f.StringVar(&kind, "kind", "", "resident, vehicle, household or staff")
+	f.StringVar(&scope, "scope", "", "what the pass is limited to, in your words")
+	f.StringVar(&from, "from", "now", "first day or moment at which it is good")
+	f.StringVar(&until, "until", "", "last day at which it is good, or the moment at which it no longer is")
+	f.StringVar(&zoneName, "time-zone", "Asia/Shanghai", "where a day begins")
+	f.StringVar(&png, "png", "", "write the pass as a QR code, too")
+	f.StringVar(&list, "list", "", "exported roster: issue a pass for every row")
+	f.StringVar(&out, "out", "", "directory for --list; it must not exist")
+	for _, name := range []string{"key", "issuer", "until"} {
+		c.MarkFlagRequired(name)
+	}
+	return c
+}
+
+var printPage = template.Must(template.New("").Parse(`<!doctype html><meta charset="utf-8"><title>通行码 passes</title>
+<style>@page{margin:12mm} body{font:11pt sans-serif;display:flex;flex-wrap:wrap;gap:6mm} figure{margin:0;width:56mm;break-inside:avoid;text-align:center} img{width:52mm} figcaption{line-height:1.3}</style>
+{{range .}}<figure><img src="{{.File}}" alt=""><figcaption>{{.Room}} {{.Name}}<br>至 until {{.Until}}</figcaption></figure>
+{{end}}`))
+
+// issueList issues a pass for each row of an exported roster.
+func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list, out string) error {
+	rows, err := roster.ReadFile(list)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(out, 0o700); err != nil {
+		return fmt.Errorf("--out: %w: name a directory that does not exist yet", err)
+	}
+	type sheet struct{ File, Room, Name, Until string }
+	var sheets []sheet
+	record, err := os.OpenFile(filepath.Join(out, "passes.csv"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer record.Close()
+	w := csv.NewWriter(record)
+	w.Write([]string{"serial", "subject", "issuer", "not_before", "not_after"})
+	for i, r := range rows {
+		if r.Name == "" && r.Plate == "" {
+			continue // an empty flat
+		}
+		p.Subject, p.Kind = r.ID, "resident"
+		switch {
+		case r.ID == "":
+			return fmt.Errorf("%s row %d has no roster ID: use what \"gated roster export\" writes", list, r.Number)
+		case r.Plate != "":
+			p.Kind = "vehicle"
+		case r.Class != "" && r.Class != "resident":
+			p.Kind = "staff"
+		}
+		rand.Read(p.Serial[:])
+		text, err := credential.Issue(key, p)
+		if err != nil {
+			return fmt.Errorf("%s row %d: %w", list, r.Number, err)
+		}
+		picture, err := credential.PNG(text)
+		if err != nil {
+			return err
+		}
+		name := p.Subject + ".png"
+		if err := os.WriteFile(filepath.Join(out, name), picture, 0o600); err != nil {
+			return err
+		}
+		w.Write([]string{fmt.Sprintf("%x", p.Serial), p.Subject, p.Issuer, p.NotBefore.UTC().Format(time.RFC3339), p.NotAfter.UTC().Format(time.RFC3339)})
+		room := ""
+		if r.Building != "" {
+			room = r.Building + "-" + r.Unit + "-" + r.Room
+		}
+		sheets = append(sheets, sheet{name, room, r.Name + r.Plate, p.NotAfter.Add(-time.Second).Format(time.DateOnly)})
+		progress(c.ErrOrStderr(), "passes", i+1, len(rows))
+	}
+	w.Flush()
+	if err := errors.Join(w.Error(), record.Sync()); err != nil {
+		return err
+	}
+	page, err := os.OpenFile(filepath.Join(out, "print.html"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer page.Close()
+	if err := printPage.Execute(page, sheets); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n", len(sheets), out, filepath.Join(out, "print.html"))
+	return nil
+}
+
+// progress draws a bar on a terminal, and nothing elsewhere.
+func progress(w io.Writer, what string, done, of int) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return
+	}
+	if st, err := f.Stat(); err != nil || st.Mode()&os.ModeCharDevice == 0 || done%50 != 0 && done != of {
+		return
+	}
+	const width = 40
+	fmt.Fprintf(f, "\r%s [%-*s] %d/%d", what, width, strings.Repeat("=", width*done/max(of, 1)), done, of)
+	if done == of {
+		fmt.Fprintln(f)
+	}
+}
+
+func passRecord() *cobra.Command {
+	return &cobra.Command{
+		Use:   "record PASSES.csv",
+		Short: "tell the gate which passes were issued",
+		Long:  `record keeps the list that "gated pass issue --list" wrote, so that "gated pass revoke --household" finds the serials.`,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			passes, err := readPasses(args[0])
+			if err != nil {
+				return err
+			}
+			var n int
+			if err := perform(c.Context(), dir, "pass-record", passes, &n); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "%d passes recorded\n", n)
+			return nil
+		},
+	}
+}
+
+func readPasses(path string) (passes []roster.IssuedPass, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.FieldsPerRecord = 5
+	for row := 1; ; row++ {
+		rec, err := r.Read()
+		if err == io.EOF {
+			return passes, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if row == 1 {
+			if strings.Join(rec, ",") != "serial,subject,issuer,not_before,not_after" {
+				return nil, fmt.Errorf("%s: not the passes.csv of \"gated pass issue --list\"", path)
+			}
+			continue
+		}
+		p := roster.IssuedPass{Serial: rec[0], Subject: rec[1], Issuer: rec[2]}
+		var err1, err2 error
+		p.NotBefore, err1 = time.Parse(time.RFC3339, rec[3])
+		p.NotAfter, err2 = time.Parse(time.RFC3339, rec[4])
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("%s row %d: %w", path, row, err)
+		}
+		passes = append(passes, p)
+	}
+}
+
+type revocation struct{ Serial, Household, Reason string }
+
+func passRevoke() *cobra.Command {
+	var household, reason string
+	c := &cobra.Command{
+		Use:     "revoke SERIAL | --household H",
+		Short:   "make the gate refuse a pass, or all that a household has now",
+		Long:    `revoke takes effect with the next scan. Passes of a household that are issued later are good again.`,
+		Example: "  gated pass revoke 9f86d081884c7d65 --reason lost\n  gated pass revoke --household 3-2-501",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if (len(args) == 1) == (household != "") {
+				return errors.New("pass revoke: give a serial, or --household H")
+			}
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			r := revocation{Household: household, Reason: reason}
+			if len(args) == 1 {
+				r.Serial = strings.ToLower(args[0])
+			}
+			var n int
+			if err := perform(c.Context(), dir, "pass-revoke", r, &n); err != nil {
+				return err
+			}
+			if household != "" {
+				fmt.Fprintf(c.ErrOrStderr(), "%d recorded passes of the household and all others that were good before now are revoked\n", n)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&household, "household", "", "revoke every pass of this household, such as 3-2-501")
+	c.Flags().StringVar(&reason, "reason", "revoked", "a word that says why, such as lost")
+	return c
+}
+
+func init() {
+	operations["pass-record"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
+		var passes []roster.IssuedPass
+		if err := json.Unmarshal(args, &passes); err != nil {
+			return nil, err
+		}
+		if err := s.roster.RecordPasses(ctx, passes); err != nil {
+			return nil, err
+		}
+		return len(passes), s.record(by, "passes-recorded", map[string]string{"passes": fmt.Sprint(len(passes))})
+	}
+	operations["pass-revoke"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
+		var r revocation
+		if err := json.Unmarshal(args, &r); err != nil {
+			return nil, err
+		}
+		if r.Household != "" {
+			if _, ok := s.roster.Snapshot().Household(r.Household); !ok {
+				return nil, no{fmt.Errorf("no household %s in the roster", r.Household)}
+			}
+			n, err := s.roster.RevokeHousehold(ctx, r.Household, time.Now())
+			if err != nil {
+				return nil, err
+			}
+			return n, s.record(by, "household-revoked", map[string]string{"passes": fmt.Sprint(n)})
+		}
+		if err := s.roster.Revoke(ctx, r.Serial, r.Reason); err != nil {
+			return nil, err
+		}
+		return 1, s.record(by, "pass-revoked", map[string]string{"passes": "1"})
+	}
+}

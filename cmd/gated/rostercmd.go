@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"gated/credential"
+	"gated/roster"
+
+	"github.com/spf13/cobra"
+)
+
+func rosterCommand() *cobra.Command {
+	return group("roster", "import, list and change who belongs to the compound", rosterImport(), rosterList(), rosterExport(), rosterShow(), rosterRemove())
+}
+
+type importArgs struct {
+	Rows        []roster.Row
+	DryRun      bool
+	AllowRemove int
+	Language    string
+}
+
+// language is that of the clerk's terminal.
+func language() string {
+	for _, v := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if s := os.Getenv(v); s != "" {
+			if strings.HasPrefix(s, "zh") {
+				return "zh"
+			}
+			return "en"
+		}
+	}
+	return "en"
+}
+
+// residentID hands the check of credential to the roster; leaves do not know each other.
+func residentID(number string) (string, error) {
+	id, err := credential.ResidentID(number)
+	if err == nil && id.BirthDate > time.Now().Format(time.DateOnly) {
+		err = credential.ErrDate
+	}
+	return id.BirthDate, err
+}
+
+func init() {
+	operations["roster-import"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
+		var a importArgs
+		if err := json.Unmarshal(args, &a); err != nil {
+			return nil, err
+		}
+		rep, err := s.roster.Import(ctx, a.Rows, roster.ImportOptions{DryRun: a.DryRun, AllowRemove: a.AllowRemove, CheckResidentID: residentID})
+		var rows *roster.FaultyRows
+		var mass *roster.MassRemoval
+		switch {
+		case errors.As(err, &rows):
+			return nil, no{errors.New(rows.Text(a.Language))}
+		case errors.As(err, &mass):
+			return nil, no{err}
+		case err != nil:
+			return nil, err
+		case a.DryRun:
+			return rep, nil
+		}
+		n := func(i int) string { return strconv.Itoa(i) }
+		return rep, s.record(by, "roster-imported", map[string]string{"added": n(len(rep.Added)), "changed": n(len(rep.Changed)), "removed": n(len(rep.Removed)),
+			"residents": n(rep.Residents), "households": n(rep.Households), "vehicles": n(rep.Vehicles)})
+	}
+	operations["roster-remove"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
+		var id string
+		if err := json.Unmarshal(args, &id); err != nil {
+			return nil, err
+		}
+		err := s.roster.RemovePerson(ctx, id)
+		if errors.Is(err, roster.ErrNotFound) {
+			err = s.roster.RemoveVehicle(ctx, id)
+		}
+		if errors.Is(err, roster.ErrNotFound) {
+			return nil, no{fmt.Errorf("%s is not in the roster", id)}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return true, s.record(by, "roster-removed", map[string]string{"removed": "1"})
+	}
+}
+
+func rosterImport() *cobra.Command {
+	var a importArgs
+	c := &cobra.Command{
+		Use:   "import FILE",
+		Short: "replace the roster by the property office's list (CSV or XLSX)",
+		Long: `import checks every row and imports all or nothing. Headings, in any order:
+
+  id,building,unit,room,name,id_number,phone,class,plate,service
+  编号,楼栋,单元,房号,姓名,证件号码,电话,类别,车牌,用途
+
+A person keeps the roster ID across imports. An import that would remove more than 2 % of the
+residents or a whole unit is refused unless --allow-remove gives exactly their number.`,
+		Example: "  gated roster import residents.xlsx --dry-run\n  gated roster import residents.xlsx",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			a.Language = language()
+			if a.Rows, err = roster.ReadFile(args[0]); err != nil {
+				var rows *roster.FaultyRows
+				if errors.As(err, &rows) {
+					return no{errors.New(rows.Text(a.Language))}
+				}
+				return err
+			}
+			var rep roster.Report
+			if err := perform(c.Context(), dir, "roster-import", a, &rep); err != nil {
+				return err
+			}
+			printReport(c.OutOrStdout(), rep, a.DryRun)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&a.DryRun, "dry-run", false, "only show what would be added, changed and removed")
+	c.Flags().IntVar(&a.AllowRemove, "allow-remove", 0, "exactly how many residents may go, where that is more than a slip")
+	return c
+}
+
+// printReport says what an import did. Names go to the clerk's own terminal and nowhere else.
+func printReport(w io.Writer, r roster.Report, dry bool) {
+	var counts []string
+	for _, part := range []struct {
+		verb, past string
+		list       []roster.Change
+	}{{"add", "added", r.Added}, {"change", "changed", r.Changed}, {"remove", "removed", r.Removed}} {
+		n := 0
+		for _, ch := range part.list {
+			if ch.Kind != "household" { // they are counted below
+				n++
+			}
+			if !dry {
+				continue
+			}
+			fmt.Fprint(w, part.verb, " ", ch.Kind, " ", ch.ID)
+			if ch.Kind != "household" {
+				for _, s := range []string{ch.Household, ch.Name} {
+					if s != "" {
+						fmt.Fprint(w, " ", s)
+					}
+				}
+			}
+			for _, f := range ch.Fields {
+				fmt.Fprintf(w, "; %s: %q → %q", f.Column, f.Old, f.New)
+			}
+			fmt.Fprintln(w)
+		}
+		counts = append(counts, fmt.Sprintf("%d %s", n, part.past))
+	}
+	verb := "imported"
+	if dry {
+		verb = "dry run, nothing changed"
+	}
+	fmt.Fprintf(w, "%s: %s; %d households, %d residents, %d staff, %d vehicles\n", verb, strings.Join(counts, ", "), r.Households, r.Residents, r.Staff, r.Vehicles)
+	if r.NeedAllowRemove > 0 {
+		fmt.Fprintf(w, "the import will need --allow-remove %d\n", r.NeedAllowRemove)
+	}
+}
+
+// snapshot reads the roster of the state directory, daemon or not.
+func snapshot(c *cobra.Command) (*roster.Snapshot, error) {
+	dir, err := existing(c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := roster.OpenReadOnly(filepath.Join(dir, "roster.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return s.Snapshot(), nil
+}
+
+func rosterList() *cobra.Command {
+	return &cobra.Command{Use: "list [ROOM]", Short: "list people and vehicles, or the people of a room", Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := snapshot(c)
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			people := s.People()
+			if len(args) == 1 {
+				people = s.Find(args[0])
+			}
+			for _, p := range people {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", p.ID, p.Class, p.Household, p.Name)
+			}
+			if len(args) == 0 {
+				for _, v := range s.Vehicles() {
+					fmt.Fprintf(w, "%s\tvehicle\t%s\t%s\t%s\n", v.ID, v.Household, v.Plate, v.Service)
+				}
+			}
+			return w.Flush()
+		}}
+}
+
+func rosterExport() *cobra.Command {
+	return &cobra.Command{Use: "export", Short: "print the roster as CSV that imports again unchanged", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := snapshot(c)
+			if err != nil {
+				return err
+			}
+			return s.Export(c.OutOrStdout())
+		}}
+}
+
+func rosterShow() *cobra.Command {
+	return &cobra.Command{Use: "show ID", Short: "print all that is kept about a person or vehicle of the roster", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := snapshot(c)
+			if err != nil {
+				return err
+			}
+			var found any
+			if p, ok := s.Person(args[0]); ok {
+				found = p
+			} else if v, ok := s.Vehicle(args[0]); ok {
+				found = v
+			} else {
+				return no{fmt.Errorf("%s is not in the roster", args[0])}
+			}
+			e := json.NewEncoder(c.OutOrStdout())
+			e.SetIndent("", "  ")
+			return e.Encode(found)
+		}}
+}
+
+func rosterRemove() *cobra.Command {
+	return &cobra.Command{Use: "remove ID", Short: "take a person or vehicle out of the roster", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			var done bool
+			return perform(c.Context(), dir, "roster-remove", args[0], &done)
+		}}
+}

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"gated/barrier"
+	"gated/config"
+	"gated/console"
+	"gated/credential"
+	"gated/gate"
+	"gated/ledger"
+	"gated/policy"
+	"gated/roster"
+	"gated/scanner"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+func runCommand() *cobra.Command {
+	var verdicts bool
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "run the gate until it is told to stop",
+		Long: `run is the daemon: it reads the scanners, answers on the page, keeps the ledger.
+
+SIGTERM and SIGINT end it with nothing lost. SIGHUP reads the settings, the policy and the
+trusted keys again; when they are wrong the old ones stay in force and the log says why.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			set, path, err := settings(c)
+			if err != nil {
+				return err
+			}
+			dir, err := stateDir(c, set)
+			if err != nil {
+				return err
+			}
+			d := &daemon{path: path, settings: set, dir: dir, stderr: c.ErrOrStderr()}
+			if verdicts {
+				d.verdicts = c.OutOrStdout()
+			}
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			return d.run(c.Context(), hup)
+		},
+	}
+	c.Flags().BoolVar(&verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
+	return c
+}
+
+// daemon is one run of the gate.
+type daemon struct {
+	path     string // of the settings
+	settings *config.Settings
+	dir      string
+	stderr   io.Writer
+	verdicts io.Writer // nil: not printed
+
+	// For whoever runs it in the same process; may be nil.
+	onReady   func(page string, g *gate.Gate)
+	onOutcome func(gate.Outcome)
+	onFraming func(lane string)
+
+	printing sync.Mutex
+	level    slog.LevelVar
+	log      *slog.Logger
+	gate     atomic.Pointer[gate.Gate]
+	reload   prometheus.Gauge
+}
+
+// run works from the ledger up and ends from the scanners down: what is read last is still recorded.
+func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
+	set := d.settings
+	d.logTo(set)
+	rules, err := loadRules(set, d.dir)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	held, err := lockState(d.dir)
+	if err != nil {
+		return err
+	}
+	defer held.release()
+	key, err := hashKey(d.dir)
+	if err != nil {
+		return err
+	}
+	page, err := net.Listen("tcp", set.Console.Listen)
+	if err != nil {
+		return fmt.Errorf("console.listen %s: %w", set.Console.Listen, err)
+	}
+	defer page.Close()
+	control, err := listenControl(d.dir)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+
+	reg := prometheus.NewRegistry()
+	d.ownMetrics(reg)
+	clock := gate.NewClock(gate.System())
+	l, err := ledger.Open(ledger.Options{Dir: d.dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone, Now: clock.Now, Log: d.log, Registry: reg,
+		OnChange: func(f *ledger.Fault) {
+			if g := d.gate.Load(); g != nil {
+				g.LedgerChanged(f)
+			}
+		}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	people, err := roster.Open(filepath.Join(d.dir, "roster.db"))
+	if err != nil {
+		return err
+	}
+	defer people.Close()
+	lanes, stopBarriers, err := d.lanes(ctx, reg)
+	if err != nil {
+		return err
+	}
+	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+	d.gate.Store(g)
+	gateCtx, stopGate := context.WithCancel(context.Background())
+	gateDone := make(chan error, 1)
+	go func() { gateDone <- g.Run(gateCtx) }()
+	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
+	defer stopBarriers() // ends what a relay hangs on, which the gate would wait for
+
+	// Pages and control end before the gate does, and after the scanners.
+	ending := make(chan struct{})
+	mux := http.NewServeMux()
+	mux.Handle("/", console.Handler(console.Options{Gate: g, Hosts: set.Console.Hosts, Done: ending, Log: d.log}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}))
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
+	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, record: g.RosterChanged}, d.log)
+	var servers sync.WaitGroup
+	serve := func(s *http.Server, l net.Listener, what string) {
+		servers.Go(func() {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				d.log.Error("stopped serving", "what", what, "err", err)
+			}
+		})
+	}
+	serve(web, page, "page")
+	serve(ctl, control, "control socket")
+	defer func() {
+		close(ending)
+		soon, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		for _, s := range []*http.Server{web, ctl} {
+			if s.Shutdown(soon) != nil {
+				s.Close()
+			}
+		}
+		servers.Wait()
+	}()
+
+	var scanners sync.WaitGroup
+	scanCtx, stopScanners := context.WithCancel(ctx)
+	defer func() { stopScanners(); scanners.Wait() }()
+	metrics := scanner.NewMetrics(reg, laneIDs(set)...)
+	for _, lane := range set.Lanes {
+		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
+			OnCode: func(ctx context.Context, c scanner.Code) {
+				if _, err := g.Scan(ctx, c.Lane, c.Data, c.At); err != nil {
+					d.log.Error("scan", "lane", c.Lane, "err", err)
+				}
+			},
+			OnState: func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
+			OnFraming: func(cause string) {
+				if d.onFraming != nil {
+					d.onFraming(lane.ID)
+				}
+			}})
+		scanners.Go(func() {
+			if err := r.Run(scanCtx); err != nil {
+				d.log.Error("scanner", "lane", lane.ID, "err", err)
+			}
+		})
+	}
+
+	url := "http://" + page.Addr().String() + "/"
+	households, residents, _, vehicles := people.Snapshot().Counts()
+	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(), "entries", l.Size(),
+		"households", households, "residents", residents, "vehicles", vehicles, "issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
+	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS=page "+url)
+	if d.onReady != nil {
+		d.onReady(url, g)
+	}
+	d.watch(ctx, g, hup)
+	sd.SdNotify(false, sd.SdNotifyStopping)
+	d.log.Info("stopping")
+	return nil
+}
+
+// watch feeds systemd's watchdog as long as the gate answers, and reloads when told to, until ctx ends.
+func (d *daemon) watch(ctx context.Context, g *gate.Gate, hup <-chan os.Signal) {
+	var feed <-chan time.Time
+	if every, err := sd.SdWatchdogEnabled(false); err == nil && every > 0 {
+		t := time.NewTicker(every / 3)
+		defer t.Stop()
+		feed = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-feed:
+			soon, cancel := context.WithTimeout(ctx, time.Second)
+			if g.Alive(soon) == nil {
+				sd.SdNotify(false, sd.SdNotifyWatchdog)
+			}
+			cancel()
+		case <-hup:
+			// MONOTONIC_USEC lets systemd 253 and later tell this reload from an earlier one; older ones ignore it.
+			var ts unix.Timespec
+			unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+			sd.SdNotify(false, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, ts.Nano()/1000))
+			d.reloadSettings(g)
+			sd.SdNotify(false, sd.SdNotifyReady)
+		}
+	}
+}
+
+func (d *daemon) reloadSettings(g *gate.Gate) {
+	set, err := config.Load(d.path, os.Environ())
+	var rules gate.Rules
+	if err == nil {
+		rules, err = loadRules(set, d.dir)
+	}
+	if err != nil {
+		d.reload.Set(0)
+		d.log.Error("the settings are wrong: the old ones stay in force", "file", d.path, "err", err)
+		return
+	}
+	for _, key := range config.Changed(d.settings, set) {
+		if !config.Reloadable(key) {
+			d.log.Warn("changed, and takes effect at the next start only", "key", key)
+		}
+	}
+	d.settings = set
+	d.level.UnmarshalText([]byte(set.Log.Level))
+	g.SetRules(rules)
+	d.reload.Set(1)
+	d.log.Info("settings reloaded", "file", d.path, "policy", rules.Policy.Name(), "level", rules.Level)
+}
+
+// loadRules reads what a reload can change.
+func loadRules(set *config.Settings, dir string) (r gate.Rules, err error) {
+	r = gate.Rules{Policy: policy.Shipped(), Level: set.Gate.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow, Language: set.Console.Language, Call: set.Console.Call}
+	if set.Policy.File != "" {
+		if r.Policy, err = policy.Load(set.Policy.File); err != nil {
+			return r, fmt.Errorf("policy.file: %w", err)
+		}
+	}
+	levels := r.Policy.Levels()
+	if r.Level == "" && len(levels) > 0 {
+		r.Level = levels[0]
+	} else if r.Level != "" && !slices.Contains(levels, r.Level) {
+		return r, fmt.Errorf("gate.level %q: the policy %s has the levels %s", r.Level, r.Policy.Name(), strings.Join(levels, ", "))
+	}
+	if r.Trust, err = credential.LoadTrust(trustDir(set, dir)); err != nil {
+		return r, fmt.Errorf("trust.dir: %w", err)
+	}
+	return r, nil
+}
+
+func trustDir(set *config.Settings, dir string) string {
+	if set.Trust.Dir != "" {
+		return set.Trust.Dir
+	}
+	return filepath.Join(dir, "trust")
+}
+
+func laneIDs(set *config.Settings) (ids []string) {
+	for _, l := range set.Lanes {
+		ids = append(ids, l.ID)
+	}
+	return ids
+}
+
+// lanes makes the barriers and closes them, in case one stands open from before a power cut.
+func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
+	metrics := barrier.NewMetrics(reg, laneIDs(d.settings)...)
+	var all []*barrier.Barrier
+	for _, l := range d.settings.Lanes {
+		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
+		if l.Barrier.Driver == barrier.Exec {
+			c := barrier.Config{Driver: l.Barrier.Driver, Program: l.Barrier.Command[0], Args: l.Barrier.Command[1:], Limit: l.Barrier.Timeout}
+			b, err := barrier.New(barrier.Options{Config: c, Lanes: []string{l.ID}, Log: d.log, Metrics: metrics})
+			if err != nil {
+				return nil, nil, fmt.Errorf("lane %s: barrier: %w", l.ID, err)
+			}
+			lane.Barrier = b
+			all = append(all, b)
+		}
+		lanes = append(lanes, lane)
+	}
+	each := func(what string, f func(*barrier.Barrier) error) {
+		var wg sync.WaitGroup
+		for _, b := range all {
+			wg.Go(func() {
+				if err := f(b); err != nil {
+					d.log.Error("the barrier does not obey: look at it", "when", what, "err", err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	each("start", func(b *barrier.Barrier) error { return b.ReleaseAll(ctx) })
+	return lanes, func() { each("stop", (*barrier.Barrier).Close) }, nil
+}
+
+// outcome prints a verdict, which is durable by now.
+func (d *daemon) outcome(o gate.Outcome) {
+	if d.verdicts != nil {
+		b, _ := json.Marshal(struct {
+			Time time.Time `json:"time"`
+			Lane string    `json:"lane"`
+			gate.Outcome
+			Seq int64 `json:"seq,omitempty"`
+		}{o.At, o.Lane, o, o.Seq})
+		d.printing.Lock() // the emergency key answers beside the lanes
+		d.verdicts.Write(append(b, '\n'))
+		d.printing.Unlock()
+	}
+	if d.onOutcome != nil {
+		d.onOutcome(o)
+	}
+}
+
+func (d *daemon) logTo(set *config.Settings) {
+	d.level.UnmarshalText([]byte(set.Log.Level))
+	opt := &slog.HandlerOptions{Level: &d.level}
+	if set.Log.Format == "json" {
+		d.log = slog.New(slog.NewJSONHandler(d.stderr, opt))
+		return
+	}
+	d.log = slog.New(slog.NewTextHandler(d.stderr, opt))
+}
+
+func (d *daemon) ownMetrics(reg *prometheus.Registry) {
+	d.reload = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gated_settings_last_reload_successful", Help: "1 unless the settings in the file are wrong and older ones are in force."})
+	d.reload.Set(1)
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_build_info", Help: "Always 1; the labels name the build."}, []string{"version", "goversion"})
+	build.WithLabelValues(buildVersion(), runtime.Version()).Set(1)
+	free := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gated_state_free_bytes", Help: "Space left for the state directory."}, func() float64 { return float64(freeBytes(d.dir)) })
+	reg.MustRegister(d.reload, build, free, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
+}
+
+func freeBytes(dir string) uint64 {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return 0
+	}
+	return st.Bavail * uint64(st.Bsize)
+}
+
+// hashKey keys the hashes of codes in the ledger. It is made at the first start and never leaves the box.
+func hashKey(dir string) ([]byte, error) {
+	path := filepath.Join(dir, "keys", "code-hash.key")
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) == 32 {
+		return key, nil
+	}
+	if err == nil {
+		return nil, fmt.Errorf("%s has %d bytes instead of 32: restore it from the backup, or remove it to begin a new one", path, len(key))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	key = make([]byte, 32)
+	rand.Read(key)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(key); err != nil {
+		os.Remove(path)
+		return nil, errors.Join(err, f.Close())
+	}
+	return key, errors.Join(f.Sync(), f.Close())
+}

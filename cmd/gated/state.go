@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"gated/config"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// settings reads the settings file that the flags name.
+func settings(c *cobra.Command) (*config.Settings, string, error) {
+	path, _ := c.Flags().GetString("config")
+	if path == "" {
+		path = os.Getenv("GATED_CONFIG")
+	}
+	if path == "" {
+		path = "/etc/gated/gated.yaml"
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, "", fmt.Errorf("no settings at %s: name them with --config FILE; \"gated config example\" prints some to begin with", path)
+		}
+	}
+	s, err := config.Load(path, os.Environ())
+	return s, path, err
+}
+
+// stateDir is where a command's state is: --state, $STATE_DIRECTORY (systemd), state_dir of the settings, ./gated-data.
+// The settings are only asked where the first two say nothing; a command that only reads may have none.
+func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
+	dir, _ := c.Flags().GetString("state")
+	if dir == "" {
+		dir, _, _ = strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+	}
+	if dir == "" && s == nil {
+		// Settings that cannot be read matter only where they were named.
+		loaded, _, err := settings(c)
+		if named, _ := c.Flags().GetString("config"); err != nil && (named != "" || os.Getenv("GATED_CONFIG") != "") {
+			return "", err
+		}
+		s = loaded
+	}
+	if dir == "" && s != nil {
+		dir = s.StateDir
+	}
+	if dir == "" {
+		dir = "gated-data"
+	}
+	return filepath.Abs(dir)
+}
+
+// existing is stateDir for commands that never create it.
+func existing(c *cobra.Command) (string, error) {
+	dir, err := stateDir(c, nil)
+	if err != nil {
+		return "", err
+	}
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return "", fmt.Errorf("no state directory %s: name it with --state D, or the settings with --config FILE", dir)
+	}
+	return dir, nil
+}
+
+// lock is held by the one process that writes a state directory.
+type lock struct{ f *os.File }
+
+// lockState takes the lock or says who holds it.
+func lockState(dir string) (*lock, error) {
+	path := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state directory %s cannot be written: %w", dir, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		var b [32]byte
+		n, _ := f.Read(b[:])
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n]))); err == nil {
+			return nil, fmt.Errorf("state directory %s is in use by gated, process %d: stop that one first, or use another directory", dir, pid)
+		}
+		return nil, fmt.Errorf("state directory %s is in use by another gated: stop that one first, or use another directory", dir)
+	}
+	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("state directory %s cannot be written: %w", dir, err)
+	}
+	return &lock{f}, nil
+}
+
+func writeAt(f *os.File, s string) error { _, err := f.WriteAt([]byte(s), 0); return err }
+
+// release empties the lock, so that nobody reads the number of a process that is gone.
+func (l *lock) release() { l.f.Truncate(0); l.f.Close() }
+
+// owner refuses everyone but the owner of the state directory: files of another user's would stop the daemon.
+func owner(dir string) error {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
+		return fmt.Errorf("state directory %s belongs to user %d, you are %d, and no daemon runs to do it for you: start it, or use sudo -u '#%d'", dir, sys.Uid, os.Geteuid(), sys.Uid)
+	}
+	return nil
+}
