@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"gated/config"
+	"gated/credential"
+	"gated/gate"
+
+	_ "modernc.org/sqlite"
+)
+
+func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2] }
+
+// BenchmarkCodeToDurableDecision is the time from a pass on the pseudo-terminal to its durable decision, beside a bare
+// one-row commit with the same pragmas on the same disk, turn by turn and at the same pace: a gate is idle between people,
+// and an idle disk answers more slowly than a busy one.
+func BenchmarkCodeToDurableDecision(b *testing.B) {
+	dir := demoSite(b)
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+"?_txlock=immediate&_busy_timeout=5000&_auto_vacuum=INCREMENTAL&_journal_mode=WAL&_synchronous=FULL&_pragma=secure_delete(ON)&_pragma=recursive_triggers(1)&_pragma=wal_autocheckpoint(0)&_pragma=temp_store(MEMORY)&_pragma=cell_size_check(1)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("CREATE TABLE entry(seq INTEGER NOT NULL PRIMARY KEY, ts INTEGER NOT NULL, record TEXT NOT NULL) STRICT"); err != nil {
+		b.Fatal(err)
+	}
+	insert, err := db.Prepare("INSERT INTO entry VALUES(?, ?, ?)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	record := strings.Repeat("x", 400)
+
+	d := &demo{dir: dir, stdout: io.Discard, stderr: io.Discard}
+	scanners := map[string]*os.File{}
+	for _, lane := range demoLanes {
+		if scanners[lane], err = d.plug(lane); err != nil {
+			b.Fatal(err)
+		}
+		defer scanners[lane].Close()
+	}
+	set, err := config.Load(filepath.Join(dir, "gated.yaml"), []string{"GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=error"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	key, err := credential.ReadPrivateKey(filepath.Join(dir, "keys", "office.key"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	decided := make(chan time.Time, 1)
+	ready := make(chan *gate.Gate, 1)
+	gated := &daemon{path: filepath.Join(dir, "gated.yaml"), settings: set, dir: dir, stderr: io.Discard,
+		onReady: func(_ string, g *gate.Gate) { ready <- g },
+		onOutcome: func(o gate.Outcome) {
+			if o.Verdict != "admit" {
+				b.Errorf("got %+v", o)
+			}
+			decided <- time.Now()
+		}}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- gated.run(ctx, nil) }()
+	defer func() { stop(); <-ended }()
+	if err := d.begin(ctx, <-ready); err != nil {
+		b.Fatal(err)
+	}
+	var floor, passage []time.Duration
+	now := time.Now()
+	for i := 1; b.Loop(); i++ {
+		code, err := credential.Issue(key, credential.Pass{Issuer: demoIssuer, Subject: fmt.Sprintf("r-%06d", 1+i%2000), Kind: "resident", NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.WriteString(scanners["in"], code); err != nil {
+			b.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond) // the pace
+		began := time.Now()
+		scanners["in"].Write([]byte{'\r'})
+		passage = append(passage, (<-decided).Sub(began))
+
+		time.Sleep(5 * time.Millisecond)
+		began = time.Now()
+		if _, err := insert.Exec(i, began.UnixMicro(), record); err != nil {
+			b.Fatal(err)
+		}
+		floor = append(floor, time.Since(began))
+	}
+	p, f := median(passage), median(floor)
+	b.ReportMetric(float64(p.Microseconds()), "p50-µs")
+	b.ReportMetric(float64(f.Microseconds()), "commit-p50-µs")
+	b.ReportMetric(float64(p)/float64(f), "x-commit")
+	b.ReportMetric(0, "ns/op")
+}
+
+// built is the binary as it is shipped.
+func built(b *testing.B) string {
+	exe := filepath.Join(b.TempDir(), "gated")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("go build: %v\n%s", err, out)
+	}
+	return exe
+}
+
+func BenchmarkBinarySize(b *testing.B) {
+	st, err := os.Stat(built(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+	}
+	b.ReportMetric(float64(st.Size())/(1<<20), "MiB")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkIdleMemory is the resident memory of the daemon with the demo's roster, before and after its page was opened
+// and its metrics were scraped for a while.
+func BenchmarkIdleMemory(b *testing.B) {
+	dir := demoSite(b)
+	cmd := exec.Command(built(b), "run", "--config", filepath.Join(dir, "gated.yaml"))
+	cmd.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }()
+	page := ""
+	lines := bufio.NewScanner(errs)
+	for page == "" && lines.Scan() {
+		if m := pageAddress.FindStringSubmatch(lines.Text()); m != nil {
+			page = m[1]
+		}
+	}
+	go io.Copy(io.Discard, errs)
+	for range 100 {
+		for _, path := range []string{"", "metrics", "healthz"} {
+			resp, err := http.Get(page + path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+	}
+	time.Sleep(3 * time.Second) // idle
+	for b.Loop() {
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"VmRSS", "RssAnon", "VmHWM"} {
+		m := regexp.MustCompile(name + `:\s+(\d+) kB`).FindSubmatch(bytes.TrimSpace(status))
+		if m == nil {
+			b.Fatalf("no %s in\n%s", name, status)
+		}
+		kb, _ := strconv.ParseFloat(string(m[1]), 64)
+		b.ReportMetric(kb/1024, name+"-MiB")
+	}
+	b.ReportMetric(0, "ns/op")
+}
