@@ -161,7 +161,7 @@ func (l *loader) barrier(at func(string) string, c Barrier) {
 		l.text(at(fmt.Sprintf("barrier.command[%d]", i)), arg, 4096)
 	}
 	l.duration(at("barrier.pulse"), c.Pulse, 100*time.Millisecond, 5*time.Second)
-	l.duration(at("barrier.timeout"), c.Timeout, 100*time.Millisecond, 30*time.Second)
+	l.duration(at("barrier.timeout"), c.Timeout, 100*time.Millisecond, 4*time.Second)
 }
 
 // listen allows loopback only: there is no sign-on yet that could guard more.

@@ -94,7 +94,7 @@ type Barrier struct {
 	Driver  string        `mapstructure:"driver"`  // none or exec; default none
 	Command []string      `mapstructure:"command"` // exec only: full path of the program, then its arguments
 	Pulse   time.Duration `mapstructure:"pulse"`   // length of the opening pulse, default 500ms, from 100ms to 5s
-	Timeout time.Duration `mapstructure:"timeout"` // for the program, beyond the pulse; default 3s, from 100ms to 30s
+	Timeout time.Duration `mapstructure:"timeout"` // for the program, beyond the pulse; default 3s, from 100ms to 4s
 }
 
 // Policy says which rules hold.
@@ -128,7 +128,7 @@ type Log struct {
 
 // Ledger is the register on the box.
 type Ledger struct {
-	// MinFree is the free space below which the gate warns and opens for nobody,
+	// MinFree is the free space of the state directory below which page and log warn,
 	// with a unit (KiB, MiB, GiB). Default 64MiB, from 1MiB to 1TiB.
 	MinFree Size `mapstructure:"min_free" reload:"true"`
 }

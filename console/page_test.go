@@ -435,7 +435,7 @@ func TestLooks(t *testing.T) {
 		}, ""},
 		{"fault-verdict", `.verdict.fault`, last("fault", "ledger-fault"), ""},
 		{"fault", `.trouble.fault`, func(v *gate.View) {
-			v.Fault = &gate.FaultView{Since: now, Text: "append: disk I/O error (10)", Do: "不要放行；急救、消防等按 F9 紧急放行键；用纸笔登记；立即通知维护人员。恢复后页面会自动转正常。", Call: "物业值班室 8660 1234"}
+			v.Fault = &gate.FaultView{Since: now, Text: "append: disk I/O error (10)", Call: "物业值班室 8660 1234"}
 		}, ""},
 		{"repeat", `.verdict.repeat`, func(v *gate.View) { last("admit", "valid-pass")(v); v.Last.Repeat = true }, ""},
 		{"emergency", `.verdict.emergency`, func(v *gate.View) {
@@ -451,7 +451,7 @@ func TestLooks(t *testing.T) {
 			last("admit", "valid-pass")(v)
 			v.Last.Direction = "out"
 			v.Lanes[0] = gate.LaneView{ID: "in", Direction: "in", Scanner: "backoff", Cause: "hang-up", Since: now, HeldOpen: true, Barrier: "open-by-hand"}
-			v.Clock = gate.ClockView{Reason: "clock-unsynchronised"}
+			v.Clock, v.LowSpace = gate.ClockView{Reason: "clock-unsynchronised"}, true
 			v.Holds, v.Duty = two, ""
 		}, ""},
 		{"link-lost", "", func(v *gate.View) {}, ""},

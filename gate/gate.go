@@ -45,6 +45,7 @@ type Rules struct {
 	Repeat   time.Duration // how long the same code counts as read already
 	Language string
 	Call     string // whom to call on a fault
+	MinFree  uint64 // bytes; with less space left the page warns
 }
 
 // Options are what New needs.
@@ -55,7 +56,8 @@ type Options struct {
 	Ledger  *ledger.Ledger
 	Roster  *roster.Store
 	Clock   *Clock
-	HashKey []byte // keys the hashes of codes, so that nobody can try all ID numbers against them
+	Free    func() uint64 // bytes left for the state directory; nil: not watched
+	HashKey []byte        // keys the hashes of codes, so that nobody can try all ID numbers against them
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 	// OnOutcome is told every answer after it is durable, in order within a lane. It must not block.

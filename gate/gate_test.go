@@ -398,8 +398,8 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 	if out.Verdict != Fault || out.Reason != "ledger-fault" || out.Passage != "" {
 		t.Errorf("got %+v, want fault", out)
 	}
-	if v := s.g.View(); v.Fault == nil || v.Fault.Do == "" {
-		t.Error("the page does not say what to do")
+	if v := s.g.View(); v.Fault == nil || v.Fault.Text == "" {
+		t.Error("the page does not say that there is a fault")
 	}
 	start := time.Now()
 	em, err := s.g.Emergency(context.Background(), "in")

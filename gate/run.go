@@ -64,6 +64,11 @@ func (g *Gate) Run(ctx context.Context) error {
 				g.note(ledger.Event{Stamp: now, Kind: ledger.Alive})
 			}
 			g.noteScanners(now)
+			if low := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; low != g.screen.low {
+				if g.screen.low = low; low {
+					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens", "free_bytes", g.opt.Free())
+				}
+			}
 			g.pay()
 			g.screen.changed()
 		}

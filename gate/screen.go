@@ -23,7 +23,8 @@ type screen struct {
 	owed    []ledger.Event // emergency events that are not recorded yet
 	hear    map[chan struct{}]bool
 	paying  sync.Mutex
-	watched map[string]watched
+	watched map[string]watched // only Run uses it
+	low     bool               // likewise: space was low at the last look
 }
 
 // watched is what was recorded last about a lane's scanner.
@@ -122,8 +123,9 @@ func (g *Gate) View() View {
 		}
 	})
 	if f := g.opt.Ledger.Fault(); f != nil {
-		v.Fault = &FaultView{Since: f.Since.In(zone), Text: f.Cause, Do: faultDo[rules.Language], Call: rules.Call}
+		v.Fault = &FaultView{Since: f.Since.In(zone), Text: f.Cause, Call: rules.Call}
 	}
+	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	g.screen.mu.Lock()
 	defer g.screen.mu.Unlock()
 	v.Lanes, v.Holds, v.Duty = slices.Clone(g.screen.lanes), append([]Hold{}, g.screen.holds...), g.screen.duty
@@ -135,9 +137,4 @@ func (g *Gate) View() View {
 		v.Last = &last
 	}
 	return v
-}
-
-var faultDo = map[string]string{
-	"zh": "不要放行；急救、消防等按 F9 紧急放行键；用纸笔登记；立即通知维护人员。恢复后页面会自动转正常。",
-	"en": "Let nobody through but by the emergency key (F9). Write passages down on paper. Call the maintainer now. The page recovers by itself.",
 }

@@ -60,6 +60,7 @@ type View struct {
 	Clock    ClockView  `json:"clock"`
 	Fault    *FaultView `json:"fault"` // nil while the ledger works
 	Inside   int        `json:"inside"`
+	LowSpace bool       `json:"low_space"` // less than the settings want is left for the state directory
 }
 
 // LaneView is the state of one lane.
@@ -118,10 +119,9 @@ type ClockView struct {
 	Reason  string `json:"reason"`
 }
 
-// FaultView says in words what is wrong with the ledger and what to do.
+// FaultView says what is wrong with the ledger. What to do about it the page says in its own words.
 type FaultView struct {
 	Since time.Time `json:"since"`
-	Text  string    `json:"text"`
-	Do    string    `json:"do"`
+	Text  string    `json:"text"` // the cause, for the maintainer
 	Call  string    `json:"call"` // whom to call, from the settings
 }

@@ -146,7 +146,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	if err != nil {
 		return err
 	}
-	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(g)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
@@ -275,7 +275,7 @@ func (d *daemon) reloadSettings(g *gate.Gate) {
 
 // loadRules reads what a reload can change.
 func loadRules(set *config.Settings, dir string) (r gate.Rules, err error) {
-	r = gate.Rules{Policy: policy.Shipped(), Level: set.Gate.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow, Language: set.Console.Language, Call: set.Console.Call}
+	r = gate.Rules{Policy: policy.Shipped(), Level: set.Gate.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow, Language: set.Console.Language, Call: set.Console.Call, MinFree: uint64(set.Ledger.MinFree)}
 	if set.Policy.File != "" {
 		if r.Policy, err = policy.Load(set.Policy.File); err != nil {
 			return r, fmt.Errorf("policy.file: %w", err)

@@ -225,12 +225,14 @@ function renderAlarms() {
     if (l.barrier === 'open-by-hand') list.push(['hand', l, p('open-by-hand')]);
     if (!l.up && (verdict || view.fault)) list.push(['down', l, t('cause', l.cause)]);
   }
+  if (view.low_space) list.push(['space', null, p('low-space-do')]);
   if (!view.clock.trusted) list.push(['time', null, t('clock', view.clock.reason), sure ? gateTime.slice(0, 16).replace('T', ' ') : '']);
   paint($('alarms'), list, () => list.map(([kind, l, text, asked]) => {
     const e = h('div', { class: 'alarm ' + kind });
     if (kind === 'open') e.append(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('held-open')), h('span', {}, text), button('close-' + l.id, p('close-barrier'), () => act('api/close', { lane: l.id })));
     if (kind === 'hand') e.append(h('b', {}, laneName(l)), h('span', {}, text));
     if (kind === 'down') e.append(icon('down'), h('b', {}, laneName(l) + ' · ' + t('verdict', 'down')), h('span', {}, text));
+    if (kind === 'space') e.append(h('b', {}, p('low-space')), h('span', {}, text));
     if (kind === 'time') e.append(h('b', {}, p('clock-bad')), h('span', {}, asked ? asked + ' ?' : text), button('clock-right', asked ? p('clock-sure') : p('clock-right'), confirmClock));
     return e;
   }));
@@ -278,7 +280,7 @@ function troubleFault(f, a) {
   w.style.setProperty('--n', ems(word));
   return h('div', { class: 'trouble fault' }, h('div', { class: 'sign' }, w,
     h('p', { class: 'cause' }, t('reason', f.text)),
-    h('dl', {}, h('dt', {}, p('fault-do')), h('dd', {}, f.do), ...(f.call ? [h('dt', {}, p('fault-call')), h('dd', { class: 'call' }, f.call)] : [])),
+    h('dl', {}, h('dt', {}, p('fault-do')), h('dd', {}, p('fault-do-this')), ...(f.call ? [h('dt', {}, p('fault-call')), h('dd', { class: 'call' }, f.call)] : [])),
     h('p', {}, p('fault-still')),
     a && h('p', {}, ...way(a.direction).slice(0, 1), ' ' + reasons(t('class', a.class), t('credential', a.credential), t('reason', a.reason)))));
 }

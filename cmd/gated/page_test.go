@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// With -shot FILE the test of the demo's page leaves a picture of it there; docs/console.png is made so.
+var shot = flag.String("shot", "", "file for a picture of the page")
+
+// TestTheDemosPageShowsVerdictsArriving looks at the real demo in a real browser.
+func TestTheDemosPageShowsVerdictsArriving(t *testing.T) {
+	chromium := tool(t, "chromium", "chromium fonts-noto-cjk")
+	c := start(t, "demo", "--dir", filepath.Join(t.TempDir(), "d"), "--log-verdicts")
+	go io.Copy(io.Discard, c.stdout)
+	page := c.address(t)
+
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.WindowSize(1280, 800))...)
+	defer stop()
+	tab, stop := chromedp.NewContext(alloc)
+	defer stop()
+	if err := chromedp.Do(tab); err != nil { // starts the browser, whose life a time limit would end
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(tab, 90*time.Second)
+	defer stop()
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(page)); err != nil {
+		t.Fatal(err)
+	}
+	see := func(what, js string) {
+		t.Helper()
+		if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+js+")", chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(60*time.Second))); err != nil {
+			text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
+			t.Fatalf("%s: never seen: %v; the page says:\n%s\nthe log:\n%s", what, err, text, c.stderr)
+		}
+	}
+	see("the gate's name", `document.body.innerText.includes('东门')`)
+	see("somebody admitted", `document.querySelector('.verdict.admit')`)
+	see("somebody refused or held", `document.querySelector('.verdict.refuse, .verdict.hold')`)
+	see("a hold for the guard", `document.querySelector('.verdict') && document.body.innerText.includes('待询问')`)
+	see("several recent passages", `document.querySelectorAll('#recent li').length >= 6`)
+	see("somebody admitted again, and somebody waiting", `document.querySelector('.verdict.admit') && document.querySelectorAll('#holds button').length > 0`)
+	if *shot != "" {
+		b, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(*shot, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.stop(t)
+	see("link lost, over everything", `!document.querySelector('#lost').hidden && !document.querySelector('.verdict.admit')`)
+	if strings.Contains(c.stderr.String(), "level=ERROR") {
+		t.Errorf("the log has errors:\n%s", c.stderr)
+	}
+}
