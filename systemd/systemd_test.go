@@ -150,18 +150,8 @@ func TestUsersCanBeCreated(t *testing.T) {
 	}
 }
 
-func TestUdevRuleVerifies(t *testing.T) {
-	help, err := run(t, ".", "udev", "udevadm", "--help")
-	if err != nil || !regexp.MustCompile(`(?m)^\s+verify\s`).MatchString(help) {
-		t.Skip("udevadm verify is missing: apt install udev, version 254 or later")
-	}
-	if out, err := run(t, ".", "udev", "udevadm", "verify", "60-gated-scanner.rules"); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
-
-// Where udevadm cannot verify, this much is still seen: every jump has its label, and the names are those the settings use.
-func TestUdevRuleIsWhole(t *testing.T) {
+// Every jump has its label, and the names are those the settings use; udevadm 254 and later verifies the rest.
+func TestUdevRule(t *testing.T) {
 	text := read(t, "60-gated-scanner.rules")
 	for _, m := range regexp.MustCompile(`GOTO="(\w+)"`).FindAllStringSubmatch(text, -1) {
 		if !strings.Contains(text, "\nLABEL=\""+m[1]+"\"") {
@@ -172,6 +162,14 @@ func TestUdevRuleIsWhole(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("lacks %s", want)
 		}
+	}
+	help, err := run(t, ".", "udev", "udevadm", "--help")
+	if err != nil || !regexp.MustCompile(`(?m)^\s+verify\s`).MatchString(help) {
+		t.Log("udevadm here is older than 254 and cannot verify rules")
+		return
+	}
+	if out, err := run(t, ".", "udev", "udevadm", "verify", "60-gated-scanner.rules"); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -62,7 +62,7 @@ type demo struct {
 	stderr   io.Writer
 
 	key    ed25519.PrivateKey
-	wrong  ed25519.PrivateKey // the forger's
+	other  ed25519.PrivateKey // of another compound
 	people []roster.Person
 	cars   []roster.Vehicle
 	page   string
@@ -187,7 +187,7 @@ func (d *demo) run(ctx context.Context) error {
 	if d.key, err = credential.ReadPrivateKey(filepath.Join(d.dir, "keys", "office.key")); err != nil {
 		return err
 	}
-	d.wrong = credential.NewKey()
+	d.other = credential.NewKey()
 	store, err := roster.OpenReadOnly(filepath.Join(d.dir, "roster.db"))
 	if err != nil {
 		return err
@@ -334,7 +334,9 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 	}
 	cases := []func() visitor{
 		func() visitor { return visitor{lane, pass(d.key, resident.ID, kind, month), "a resident", false} },
-		func() visitor { return visitor{lane, pass(d.wrong, resident.ID, kind, month), "a forged pass", false} },
+		func() visitor {
+			return visitor{lane, forge(pass(d.key, resident.ID, kind, month)), "a forged pass", false}
+		},
 		func() visitor {
 			return visitor{lane, pass(d.key, resident.ID, kind, -time.Hour), "an expired pass", false}
 		},
@@ -351,7 +353,7 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 		},
 		func() visitor { return visitor{lane, resident.Document, "an ID number instead of a pass", false} },
 		func() visitor {
-			return visitor{lane, pass(d.wrong, "r-999999", "resident", month), "a pass of another compound", false}
+			return visitor{lane, pass(d.other, "r-999999", "resident", month), "a pass of another compound", false}
 		},
 	}
 	if n < 2*len(cases) && n%2 == 1 {
@@ -369,6 +371,15 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 		return cases[0]() // staff without a document
 	}
 	return v
+}
+
+// forge changes a genuine pass so that the issuer never signed what it says.
+func forge(pass string) string {
+	last := byte('0')
+	if pass[len(pass)-1] == last {
+		last = '1'
+	}
+	return pass[:len(pass)-1] + string(last)
 }
 
 // play lets people come to every lane until the codes are used up or ctx ends.

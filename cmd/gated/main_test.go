@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -451,6 +452,67 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	if emergencies != 1 || outages == 0 || scans < answered+1 {
 		t.Errorf("%d emergency entries, %d outages, %d of %d answers on record", emergencies, outages, scans, answered+2)
 	}
+}
+
+// TestAStateDirectoryThatCannotBeWrittenIsSaid tries a read-only file system, or as another user than root a read-only directory.
+func TestAStateDirectoryThatCannotBeWrittenIsSaid(t *testing.T) {
+	src := demoSite(t)
+	dir := t.TempDir()
+	if os.Geteuid() == 0 {
+		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_RDONLY, "size=1m"); err != nil {
+			t.Skipf("a read-only tmpfs cannot be mounted here: %v", err)
+		}
+		t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	} else if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"run", "--config", filepath.Join(src, "gated.yaml"), "--state", dir},
+		{"run", "--config", filepath.Join(src, "gated.yaml"), "--state", filepath.Join(dir, "new")},
+		{"pass", "revoke", "0011223344556677", "--state", dir},
+		{"demo", "--dir", filepath.Join(dir, "demo")},
+	} {
+		c := start(t, args...)
+		c.Wait()
+		if code := c.ProcessState.ExitCode(); code != 2 || !strings.Contains(c.stderr.String(), dir) {
+			t.Errorf("%v: exit %d:\n%s", args, code, c.stderr)
+		}
+	}
+}
+
+// TestSystemdIsTold plays systemd's end of the notification socket.
+func TestSystemdIsTold(t *testing.T) {
+	dir := demoSite(t)
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "300000")
+	c := start(t, "run", "--config", filepath.Join(dir, "gated.yaml"))
+	told := func(want string) {
+		t.Helper()
+		socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+		for b := make([]byte, 4096); ; {
+			n, err := socket.Read(b)
+			if err != nil {
+				t.Fatalf("never told %s: %v\n%s", want, err, c.stderr)
+			}
+			if strings.HasPrefix(string(b[:n]), want) {
+				return
+			}
+		}
+	}
+	told("READY=1\nSTATUS=page http://127.0.0.1:")
+	told("WATCHDOG=1")
+	c.Process.Signal(syscall.SIGHUP)
+	told("RELOADING=1\nMONOTONIC_USEC=")
+	told("READY=1")
+	c.Process.Signal(syscall.SIGTERM)
+	told("STOPPING=1")
+	c.Wait()
 }
 
 func mustRead(t testing.TB, path string) []byte {
