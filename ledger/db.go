@@ -27,6 +27,9 @@ CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 
 CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry BEGIN SELECT raise(ABORT, 'entry: nothing is ever removed'); END;
 CREATE TRIGGER segment_no_update BEFORE UPDATE ON segment BEGIN SELECT raise(ABORT, 'segment: nothing is ever changed'); END;
 CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment BEGIN SELECT raise(ABORT, 'segment: nothing is ever removed'); END;
+CREATE TRIGGER personal_only_erased BEFORE UPDATE ON personal WHEN NEW.seq IS NOT OLD.seq OR NEW.field IS NOT OLD.field OR NEW.hash IS NOT OLD.hash OR NEW.salt IS NOT NULL OR NEW.value IS NOT NULL
+	BEGIN SELECT raise(ABORT, 'personal: a field can only be erased, salt and value together'); END;
+CREATE TRIGGER personal_no_delete BEFORE DELETE ON personal BEGIN SELECT raise(ABORT, 'personal: its hash stays'); END;
 CREATE TRIGGER meta_no_update BEFORE UPDATE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever changed'); END;
 CREATE TRIGGER meta_no_delete BEFORE DELETE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever removed'); END;
 `

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Stats are the counts of one day.
@@ -61,12 +62,15 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 	if now.Before(to) {
 		to = now
 	}
-	segments, err := r.segments()
+	first, last, before, err := r.span(day)
+	if err != nil {
+		return nil, err
+	}
+	size, err := r.Size()
 	if err != nil {
 		return nil, err
 	}
 	var gaps []Gap
-	var prev *Entry
 	note := func(a, b time.Time, cause string) {
 		if a.Before(from) {
 			a = from
@@ -75,64 +79,75 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 			b = to
 		}
 		if b.Sub(a) >= time.Second {
-			gaps = append(gaps, Gap{a, b, cause})
+			gaps = append(gaps, Gap{a.In(r.Zone), b.In(r.Zone), cause})
 		}
 	}
-	step := func(e *Entry) error {
+	if !now.After(from) {
+		return []Gap{{from, from.AddDate(0, 0, 1), "not-yet"}}, nil
+	}
+	if first == 0 {
+		last = min(before, size)
+		first = last + 1
+	}
+	// What the box did at midnight is told by the newest entry before the day that is of its own running: a roster that
+	// was changed while it was stopped is not.
+	at := max(first-1, 1)
+	for at > 1 {
+		kind := Kind("")
+		if err := r.Scan(at, at, false, func(e *Entry) error { kind = e.Kind; return nil }); err != nil {
+			return nil, err
+		}
+		if kind != Roster {
+			break
+		}
+		at--
+	}
+	var watching bool
+	var seen time.Time // until when it watched, or since when it did not
+	seq := int64(0)
+	err = r.Scan(at, min(last, size)+1, false, func(e *Entry) error {
+		seq = e.Seq
 		switch {
-		case prev == nil && e.Seq == 1:
-			note(from, e.At, "not-installed")
-		case e.Kind == Start && prev != nil:
-			cause := "not-stopped"
-			if prev.Kind == Stop {
-				cause = "stopped"
+		case e.Kind == Start:
+			switch {
+			case seen.IsZero() && e.Seq == 1:
+				note(from, e.At, "not-installed")
+			case watching:
+				note(seen, e.At, "not-stopped")
+			case !seen.IsZero():
+				note(seen, e.At, "stopped")
 			}
-			note(prev.At, e.At, cause)
+			watching, seen = true, e.At
+		case e.Kind == Stop:
+			watching, seen = false, e.At
 		case e.Kind == Outage:
 			a, err1 := time.Parse(time.RFC3339Nano, e.Detail["from"])
 			b, err2 := time.Parse(time.RFC3339Nano, e.Detail["to"])
 			if err1 != nil || err2 != nil {
 				return fmt.Errorf("entry %d: an outage without its times", e.Seq)
 			}
-			note(a.In(r.Zone), b.In(r.Zone), e.Reason)
-		case prev != nil && e.At.Sub(prev.At) > aliveEvery:
-			note(prev.At, e.At, "silent")
-		}
-		x := *e
-		prev = &x
-		return nil
-	}
-	// One entry before the day and one after it bound what happened at midnight.
-	var first, last int64
-	for _, s := range segments {
-		if s.day == day {
-			if first == 0 {
-				first = s.first
+			note(a, b, e.Reason)
+			watching, seen = true, e.At
+		case !watching && !seen.IsZero() && e.Kind == Roster:
+			// changed while stopped
+		default:
+			if watching && e.At.Sub(seen) > aliveEvery {
+				note(seen, e.At, "silent")
 			}
-			last = s.last
-		} else if s.day < day {
-			first = 0
-			last = s.last
+			watching, seen = true, e.At
 		}
-	}
-	if first == 0 { // nothing of this day: what was before it?
-		first = last
-	}
-	size, err := r.Size()
-	if err != nil {
-		return nil, err
-	}
-	last = min(last, size)
-	if err := r.Scan(max(min(first, size)-1, 1), last+1, false, step); err != nil {
-		return nil, err
-	}
+		return nil
+	})
 	switch {
-	case prev == nil:
+	case err != nil:
+		return nil, err
+	case seen.IsZero():
 		note(from, to, "not-installed")
-	case prev.Seq == size && prev.Kind == Stop:
-		note(prev.At, to, "stopped")
-	case prev.Seq == size && to.Sub(prev.At) > aliveEvery:
-		note(prev.At, to, "no-later-entry")
+	case seq < size: // the entry after the day ended it
+	case !watching:
+		note(seen, to, "stopped")
+	case to.Sub(seen) > aliveEvery:
+		note(seen, to, "no-later-entry")
 	}
 	return gaps, nil
 }
@@ -177,7 +192,7 @@ const bom = "\ufeff"
 
 // harmless keeps a cell from being taken for a formula (OWASP CSV Injection).
 func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(cell[0])) {
+	if first, _ := utf8.DecodeRuneInString(cell); cell != "" && strings.ContainsRune("=+-@\t\r\n|%＝＋－＠", first) {
 		return "'" + cell
 	}
 	return cell

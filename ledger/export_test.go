@@ -40,7 +40,8 @@ func TestGapsOfWatching(t *testing.T) {
 	say("2026-11-20 14:00:00", Outage, "2026-11-20 13:40:00", "2026-11-20 14:00:00")
 	say("2026-11-20 17:00:00", Alive) // three hours without a word
 	say("2026-11-20 18:00:00", Stop)
-	say("2026-11-22 08:00:00", Start) // off for a night, a day and a night
+	say("2026-11-20 18:30:00", Roster) // changed while stopped
+	say("2026-11-22 08:00:00", Start)  // off for a night, a day and a night
 	say("2026-11-22 09:00:00", Alive)
 	r, err := OpenReader(dir)
 	if err != nil {
@@ -58,6 +59,7 @@ func TestGapsOfWatching(t *testing.T) {
 		{"2026-11-21", "2026-11-30 00:00:00", []string{gap("21 00:00", "22 00:00", "stopped")}},
 		{"2026-11-22", "2026-11-30 00:00:00", []string{gap("22 00:00", "22 08:00", "stopped"), gap("22 09:00", "23 00:00", "no-later-entry")}},
 		{"2026-11-22", "2026-11-22 09:30:00", []string{gap("22 00:00", "22 08:00", "stopped")}},
+		{"2026-12-25", "2026-11-30 00:00:00", []string{gap("25 00:00", "26 00:00", "not-yet")}},
 		{"2026-11-25", "2026-11-30 00:00:00", []string{gap("25 00:00", "26 00:00", "no-later-entry")}},
 	} {
 		gaps, err := r.Gaps(c.day, at(c.now))

@@ -4,18 +4,22 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // indexEvery is how far the index may fall behind: what a crash leaves out is caught up from the ledger.
 const indexEvery = time.Second
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and rebuilt.
-const indexVersion = "1"
+const indexVersion = "2"
 
 const indexSchema = `
 CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -47,7 +51,7 @@ func (x *index) open() error {
 	if f, err := os.OpenFile(x.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		f.Close()
 	}
-	c, err := connect("file:" + (&url.URL{Path: x.path}).EscapedPath() + "?_txlock=immediate&_busy_timeout=5000&_journal_mode=WAL&_synchronous=NORMAL&_dqs=0&_pragma=secure_delete(ON)&_pragma=trusted_schema(0)")
+	c, err := connect("file:" + (&url.URL{Path: x.path}).EscapedPath() + "?_txlock=immediate&_busy_timeout=0&_journal_mode=WAL&_synchronous=NORMAL&_dqs=0&_pragma=secure_delete(ON)&_pragma=trusted_schema(0)")
 	if err != nil {
 		return err
 	}
@@ -75,6 +79,14 @@ func (x *index) reset(why error) {
 	if err := x.open(); err != nil {
 		x.log.Warn("no index: passages are recorded all the same, the next start takes longer", "path", x.path, "cause", err)
 	}
+}
+
+// size is how many entries the ledger had that the index was built from; 0 where it does not know.
+func (x *index) size() (n int64) {
+	if x.c != nil {
+		n, _ = x.c.number("SELECT json_extract(value, '$.size') FROM meta WHERE key = 'state'")
+	}
+	return n
 }
 
 // load returns the state as the index kept it, if it was built from this very ledger.
@@ -123,7 +135,10 @@ func (l *Ledger) flushIndex() {
 	state, err := json.Marshal(l.state)
 	l.mu.Unlock()
 	if err == nil {
-		err = x.write(state, hex.EncodeToString(l.last[:]))
+		err = x.write(state, hex.EncodeToString(l.applied[:]))
+	}
+	if busy := (*sqlite.Error)(nil); errors.As(err, &busy) && busy.Code()&0xff == sqlite3.SQLITE_BUSY {
+		return // somebody looks at it with a tool that locks; later will do
 	}
 	if err != nil { // the next start finds no index and builds it anew
 		x.log.Warn("the index cannot be written: passages are recorded all the same, the next start takes longer", "path", x.path, "cause", err)

@@ -31,7 +31,12 @@ const (
 	maxQueue        = 256 // calls of Append that may wait
 	checkpointEvery = 200 // events between two WAL checkpoints: keeps the WAL at 2 MB and p99.9 near 3 ms
 	tail            = 256 // entries that are read back whenever the ledger is opened
+
+	hangsAfter = 2 * time.Second // a commit that takes longer is a fault that is going on
 )
+
+// started is the zero of the monotonic times below.
+var started = time.Now()
 
 // Options are what Open needs to know.
 type Options struct {
@@ -44,7 +49,8 @@ type Options struct {
 	Registry prometheus.Registerer // may be nil
 	// OnChange is called after the ledger fell into fault (fault set) and after it works again (nil).
 	OnChange func(*Fault)
-	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit".
+	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open",
+	// "catch-up" (for each batch) and "commit", and after it as "committed".
 	Inject func(op string) error
 }
 
@@ -66,11 +72,12 @@ type Fault struct {
 type Ledger struct {
 	opt   Options
 	path  string
-	zone  *time.Location
+	zone  atomic.Pointer[time.Location]
 	queue chan request
 	quit  chan struct{} // closed by Close: no more requests
 	done  chan struct{} // closed when the writer has ended
 	fault atomic.Pointer[Fault]
+	began atomic.Int64 // when the writer began what it does now, in ns after started; 0: it waits
 	index *index
 	close sync.Once
 
@@ -86,8 +93,9 @@ type Ledger struct {
 	segment  driver.Stmt
 	begin    driver.Stmt
 	commit   driver.Stmt
-	size     int64    // seq of the newest entry known to be durable
+	size     int64    // seq of the newest entry known to be durable; the state may be behind while it catches up
 	last     [32]byte // SHA-256 of its record
+	applied  [32]byte // SHA-256 of the record of entry state.Size
 	day      string   // of its segment
 	unknown  [][]byte // records of a commit that failed
 	since    int      // events since the last checkpoint
@@ -103,23 +111,30 @@ type answer struct {
 	err     error
 }
 
+// errSettings: the settings do not fit the ledger, and trying again would not help.
+var errSettings = errors.New("the settings do not fit the ledger")
+
 // Open opens or creates the ledger in opt.Dir. A ledger that cannot be used (I/O error, disk full, damage)
 // is not an error here: it is in fault, says why, and tries again until it works or is closed.
 func Open(opt Options) (*Ledger, error) {
 	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan request, maxQueue),
-		quit: make(chan struct{}), done: make(chan struct{}), state: newState(), m: newMetrics(opt.Registry)}
+		quit: make(chan struct{}), done: make(chan struct{}), state: newState()}
+	l.m = newMetrics(opt.Registry, l)
 	zone, err := time.LoadLocation(opt.TimeZone)
 	if err != nil {
 		return nil, fmt.Errorf("time zone %q: %w", opt.TimeZone, err)
 	}
-	l.zone = zone
+	l.zone.Store(zone)
 	if st, err := os.Stat(opt.Dir); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	} else if !st.IsDir() {
 		return nil, fmt.Errorf("state directory %s is not a directory", opt.Dir)
 	}
 	l.index = openIndex(filepath.Join(opt.Dir, "index.db"), opt.Log)
-	if err := l.openFile(); err != nil {
+	if err := l.openFile(); errors.Is(err, errSettings) {
+		l.index.close()
+		return nil, err
+	} else if err != nil {
 		l.fail(err, nil)
 	}
 	go l.write()
@@ -136,11 +151,11 @@ func (l *Ledger) Append(events ...Event) ([]Entry, error) {
 		return nil, fmt.Errorf("%d events at once: at most %d", len(events), maxBatch)
 	}
 	for i := range events {
-		if err := events[i].check(); err != nil {
+		if err := events[i].check(l.zone.Load()); err != nil {
 			return nil, fmt.Errorf("event %s cannot be recorded: %w", events[i].Kind, err)
 		}
 	}
-	if f := l.fault.Load(); f != nil {
+	if f := l.Fault(); f != nil {
 		return nil, fmt.Errorf("%w: %s", ErrFault, f.Cause)
 	}
 	start := time.Now()
@@ -173,14 +188,25 @@ func (l *Ledger) Append(events ...Event) ([]Entry, error) {
 	}
 }
 
-// Fault returns why the ledger cannot be used, or nil.
-func (l *Ledger) Fault() *Fault { return l.fault.Load() }
+// Fault returns why the ledger cannot be used, or nil. A disk that does not answer is a fault, too: who waits for it
+// must be told, although nobody knows yet how it ends.
+func (l *Ledger) Fault() *Fault {
+	if f := l.fault.Load(); f != nil {
+		return f
+	}
+	if began := l.began.Load(); began != 0 {
+		if took := time.Since(started) - time.Duration(began); took > hangsAfter {
+			return &Fault{Since: l.opt.Now().Time.Add(-took), Cause: "the disk has not answered for " + took.Round(time.Second).String()}
+		}
+	}
+	return nil
+}
 
 // Size is the number of entries.
 func (l *Ledger) Size() int64 { l.mu.Lock(); defer l.mu.Unlock(); return l.state.Size }
 
 // Zone is the gate's time zone.
-func (l *Ledger) Zone() *time.Location { return l.zone }
+func (l *Ledger) Zone() *time.Location { return l.zone.Load() }
 
 // View calls f with what the entries add up to. f must not keep s nor call the ledger.
 func (l *Ledger) View(f func(s *State)) { l.mu.Lock(); defer l.mu.Unlock(); f(l.state) }
@@ -198,19 +224,20 @@ func (l *Ledger) write() {
 	defer l.shut()
 	flush := time.NewTicker(indexEvery)
 	defer flush.Stop()
-	wait := time.Duration(0)
+	var wait time.Duration
+	var retry <-chan time.Time // runs on while requests come and go: they must not put off the recovery
 	for {
-		var retry <-chan time.Time
-		if l.fault.Load() != nil {
+		if l.fault.Load() == nil {
+			wait, retry = 0, nil
+		} else if retry == nil {
 			wait = min(max(2*wait, 250*time.Millisecond), 5*time.Second)
 			retry = time.After(wait)
-		} else {
-			wait = 0
 		}
 		select {
 		case req := <-l.queue:
 			l.serve(req)
 		case <-retry:
+			retry = nil
 			l.recover()
 		case <-flush.C:
 			l.flushIndex()
@@ -242,7 +269,7 @@ drain:
 	var err error
 	if f := l.fault.Load(); f != nil {
 		err = fmt.Errorf("%w: %s", ErrFault, f.Cause)
-	} else if entries, err = l.put(batch); err != nil {
+	} else if entries, err = l.watched(func() ([]Entry, error) { return l.put(batch) }); err != nil {
 		l.fail(err, entries)
 		err, entries = fmt.Errorf("%w: %w", ErrFault, err), nil
 	}
@@ -254,10 +281,17 @@ drain:
 		r.answer <- a
 	}
 	if err == nil && l.since >= checkpointEvery {
-		if err := l.checkpoint("PASSIVE"); err != nil {
+		if _, err := l.watched(func() ([]Entry, error) { return nil, l.checkpoint("PASSIVE") }); err != nil {
 			l.fail(fmt.Errorf("checkpoint: %w", err), nil)
 		}
 	}
+}
+
+// watched lets Fault see how long the disk takes.
+func (l *Ledger) watched(f func() ([]Entry, error)) ([]Entry, error) {
+	l.began.Store(int64(time.Since(started)))
+	defer l.began.Store(0)
+	return f()
 }
 
 // put writes the batch in one transaction. On an error the returned entries are those whose fate is unknown.
@@ -266,18 +300,18 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	var entries []Entry
-	seq, day := l.size, l.day
+	zone, seq, day := l.zone.Load(), l.size, l.day
 	for _, r := range batch {
 		for i := range r.events {
 			ev := &r.events[i]
 			seq++
 			rows, sum := commit(ev.Personal)
-			rec := ev.record(seq, l.zone, sum)
+			rec := ev.record(seq, zone, sum)
 			raw, err := rec.marshal()
 			if err != nil {
 				return entries, err
 			}
-			at := ev.Time.In(l.zone).Round(0).Truncate(time.Microsecond)
+			at := ev.Time.In(zone).Round(0).Truncate(time.Microsecond)
 			entries = append(entries, Entry{Record: *rec, At: at, Raw: raw, Personal: ev.Personal})
 			if err := run(l.insert, seq, at.UnixMicro(), string(raw)); err != nil {
 				return entries, fmt.Errorf("insert entry %d: %w", seq, err)
@@ -300,23 +334,27 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 	if err == nil {
 		err = run(l.commit)
 	}
+	if err == nil {
+		err = l.opt.inject("committed")
+	}
 	if err != nil {
 		return entries, fmt.Errorf("commit: %w", err)
 	}
 	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
 	l.day = day
 	l.since += len(entries)
-	l.settle(entries)
+	l.take(entries)
+	l.size, l.last = seq, l.applied
 	return entries, nil
 }
 
-// settle takes durable entries into the state and hands them to the index.
-func (l *Ledger) settle(entries []Entry) {
+// take brings the state, and with it the index, up to entries that are durable.
+func (l *Ledger) take(entries []Entry) {
 	if len(entries) == 0 {
 		return
 	}
 	newest := &entries[len(entries)-1]
-	l.size, l.last = newest.Seq, sha256.Sum256(newest.Raw)
+	l.applied = sha256.Sum256(newest.Raw)
 	l.mu.Lock()
 	for i := range entries {
 		if p := l.state.apply(&entries[i]); p != nil {
@@ -325,7 +363,7 @@ func (l *Ledger) settle(entries []Entry) {
 	}
 	l.mu.Unlock()
 	l.index.dirty = true
-	l.m.entries.Set(float64(l.size))
+	l.m.entries.Set(float64(newest.Seq))
 }
 
 // fail puts the ledger into fault. What a failed commit has left behind is unknown: SQLite may have written it whole.
@@ -343,7 +381,6 @@ func (l *Ledger) fail(cause error, unknown []Entry) {
 		f.Since = old.Since
 	}
 	l.fault.Store(f)
-	l.m.fault.Set(1)
 	l.opt.Log.Error("ledger-fault: nothing is recorded and nothing opens but the emergency key; trying again", "cause", f.Cause, "path", l.path, "unknown", f.Unknown)
 	if l.opt.OnChange != nil {
 		l.opt.OnChange(f)
@@ -361,25 +398,53 @@ func (l *Ledger) recover() {
 		return
 	}
 	l.unknown = nil // their fate is known now: catchUp took in those that are there
-	now := l.opt.Now()
-	found := l.size - before
-	if before == 0 && unknown == 0 {
-		found = 0 // the ledger had never been read: all of it was there before
+	now, zone := l.opt.Now(), l.zone.Load()
+	var kept []Entry
+	if unknown > 0 {
+		if err := scan(l.c, zone, before+1, l.size, true, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
+			l.fail(err, nil)
+			return
+		}
 	}
-	ev := Event{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
-		"from": old.Since.In(l.zone).Format(timeFormat), "to": now.Time.In(l.zone).Format(timeFormat),
-		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}
-	entries, err := l.put([]request{{events: []Event{ev}}})
+	found := len(kept)
+	events := append([]Event{{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
+		"from": old.Since.In(zone).Format(timeFormat), "to": now.Time.In(zone).Format(timeFormat),
+		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}}, corrections(kept, now)...)
+	entries, err := l.put([]request{{events: events}})
 	if err != nil {
 		l.fail(err, entries)
 		return
 	}
 	l.fault.Store(nil)
-	l.m.fault.Set(0)
 	l.opt.Log.Info("the ledger works again", "entries", l.size, "unknown", unknown, "kept", found)
 	if l.opt.OnChange != nil {
 		l.opt.OnChange(nil)
 	}
+}
+
+// corrections take back the verdicts of a commit that failed and is there all the same. The lane was answered fault and
+// nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again.
+func corrections(kept []Entry, now Stamp) (events []Event) {
+	begun := map[string]bool{} // passages whose first event is among them
+	for i := range kept {
+		e := &kept[i]
+		begun[e.Passage] = begun[e.Passage] || e.Kind == Check
+		if e.Passage == "" || e.Verdict == "" || e.Kind == Check {
+			continue
+		}
+		c := Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class, Verdict: "refuse", Reason: "answered-fault",
+			By: "machine", Ref: e.Seq, Detail: map[string]string{"was": e.Verdict}}
+		if e.Kind == Register && !begun[e.Passage] && e.Ref == 0 {
+			c.Verdict = "hold"
+		}
+		for _, f := range e.Personal {
+			if f.Name == "subject" || f.Name == "household" {
+				c.Personal = append(c.Personal, f)
+			}
+		}
+		events = append(events, c)
+	}
+	return events
 }
 
 // openFile opens the database, checks that it is this ledger and that its newest entries are what they claim,
@@ -387,6 +452,12 @@ func (l *Ledger) recover() {
 func (l *Ledger) openFile() (err error) {
 	if err := l.opt.inject("open"); err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
+	}
+	// A ledger that is gone must not be replaced by an empty one that looks well.
+	if known := max(l.size, l.index.size()); known > 0 {
+		if st, err := os.Stat(l.path); err != nil || st.Size() == 0 {
+			return fmt.Errorf("%s is gone, and it had %d entries: restore it from the backup; only to begin a new ledger remove %s as well", l.path, known, l.index.path)
+		}
 	}
 	c, err := openWriter(l.path, Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone})
 	if err != nil {
@@ -409,9 +480,9 @@ func (l *Ledger) openFile() (err error) {
 		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
 	}
 	if m.Origin != l.opt.Origin {
-		return fmt.Errorf("%s belongs to the gate %q, the settings name %q: correct gate.origin, or use another state directory", l.path, m.Origin, l.opt.Origin)
+		return fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, l.opt.Origin)
 	}
-	l.zone = zone
+	l.zone.Store(zone)
 	if err := verifyTail(c, zone, tail); err != nil {
 		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
 	}
@@ -481,28 +552,34 @@ func (l *Ledger) catchUp(c *conn) error {
 			l.mu.Lock()
 			l.state, size = s, s.Size
 			l.mu.Unlock()
+			raw, err := c.one("SELECT record FROM entry WHERE seq = ?", size)
+			if err != nil {
+				return err
+			}
+			l.applied = sha256.Sum256([]byte(raw))
 		}
-	}
-	l.size = size
-	if size > 0 {
-		raw, err := c.one("SELECT record FROM entry WHERE seq = ?", size)
-		if err != nil {
-			return err
-		}
-		l.last = sha256.Sum256([]byte(raw))
 	}
 	var batch []Entry
-	err := scan(c, l.zone, size+1, 1<<62, true, func(e *Entry) error {
+	err := scan(c, l.zone.Load(), size+1, 1<<62, true, func(e *Entry) error {
 		if batch = append(batch, *e); len(batch) == 1000 {
-			l.settle(batch)
+			if err := l.opt.inject("catch-up"); err != nil {
+				return err
+			}
+			l.take(batch)
 			l.flushIndex() // the pending passages of a whole rebuild would not fit a gate box
 			batch = batch[:0]
 		}
 		return nil
 	})
-	l.settle(batch)
+	if err != nil {
+		return err
+	}
+	l.take(batch)
+	l.mu.Lock()
+	l.size, l.last = l.state.Size, l.applied
+	l.mu.Unlock()
 	l.m.entries.Set(float64(l.size))
-	return err
+	return nil
 }
 
 // checkpoint moves the WAL into the database. Its errors are silent on the commit path, so it is run and read here.
@@ -518,6 +595,7 @@ func (l *Ledger) checkpoint(mode string) error {
 
 func (l *Ledger) shut() {
 	if l.c != nil {
+		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
 		if err := l.checkpoint("TRUNCATE"); err != nil {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
 		}

@@ -58,6 +58,10 @@ func OpenReader(dir string) (*Reader, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	r := &Reader{c: c}
+	if n, nerr := c.number("SELECT count(*) FROM sqlite_schema"); nerr == nil && n == 0 {
+		c.Close()
+		return nil, fmt.Errorf("%s has no entries yet: %w", path, os.ErrNotExist)
+	}
 	if r.Meta, err = c.meta(); err == nil {
 		r.Zone, err = time.LoadLocation(r.Meta.TimeZone)
 	}
@@ -91,7 +95,8 @@ func (r *Reader) Verify() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var n int64
+	rows := map[int64][]personalRow{}
+	var n, have, used int64
 	day := ""
 	err = r.Scan(1, size, false, func(e *Entry) error {
 		if e.Seq != n+1 {
@@ -103,6 +108,23 @@ func (r *Reader) Verify() (int64, error) {
 		if got := e.At.Format(time.DateOnly); got != day {
 			return fmt.Errorf("entry %d is of %s and stands in the segment of %q", e.Seq, got, day)
 		}
+		if e.Seq > have {
+			clear(rows)
+			have = e.Seq + 500
+			if err := r.personalRows(e.Seq, have, rows); err != nil {
+				return err
+			}
+		}
+		own := rows[e.Seq]
+		used += int64(len(own))
+		if sum := ""; len(own) > 0 || e.Record.Personal != "" {
+			if len(own) > 0 {
+				sum = commitment(own)
+			}
+			if sum != e.Record.Personal {
+				return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", e.Seq)
+			}
+		}
 		n++
 		return nil
 	})
@@ -110,53 +132,29 @@ func (r *Reader) Verify() (int64, error) {
 		err = fmt.Errorf("entry %d is missing", n+1)
 	}
 	if err == nil {
-		err = r.verifyPersonal()
+		var all int64
+		if all, err = r.c.number("SELECT count(*) FROM personal"); err == nil && all != used {
+			err = fmt.Errorf("%d personal fields belong to no entry", all-used)
+		}
 	}
 	return n, err
 }
 
-func (r *Reader) verifyPersonal() error {
-	var rows []personalRow
-	at := int64(0)
-	flush := func() error {
-		if at == 0 {
-			return nil
-		}
-		var e Entry
-		if err := r.Scan(at, at, false, func(x *Entry) error { e = *x; return nil }); err != nil {
-			return err
-		}
-		if e.Record.Personal != commitment(rows) {
-			return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", at)
-		}
-		rows = rows[:0]
-		return nil
-	}
-	err := r.c.query(func(v []driver.Value) error {
+// personalRows reads the personal fields of some entries and checks those that are not erased against their hashes.
+func (r *Reader) personalRows(from, to int64, rows map[int64][]personalRow) error {
+	return r.c.query(func(v []driver.Value) error {
 		seq, _ := v[0].(int64)
-		if seq != at {
-			if err := flush(); err != nil {
-				return err
-			}
-			at = seq
-		}
 		row := personalRow{Field: Field{text(v[1]), text(v[3])}}
 		copy(row.hash[:], text(v[4]))
-		if v[2] != nil { // an erased field keeps its hash only
+		if v[2] != nil || v[3] != nil {
 			copy(row.salt[:], text(v[2]))
 			if fieldHash(row.salt, row.Field) != row.hash {
 				return fmt.Errorf("entry %d: personal field %s is not what was recorded", seq, row.Name)
 			}
 		}
-		rows = append(rows, row)
+		rows[seq] = append(rows[seq], row)
 		return nil
-	}, "SELECT seq, field, salt, value, hash FROM personal ORDER BY seq, field")
-	return errors.Join(err, func() error {
-		if err != nil {
-			return nil
-		}
-		return flush()
-	}())
+	}, "SELECT seq, field, salt, value, hash FROM personal WHERE seq BETWEEN ? AND ? ORDER BY seq, field", from, to)
 }
 
 type segment struct {
@@ -174,6 +172,23 @@ func (r *Reader) segments() (all []segment, err error) {
 		return nil
 	}, "SELECT first, day FROM segment ORDER BY first")
 	return all, err
+}
+
+// span is where a day begins and ends, first 0 where it has no entries; before is the newest entry of an earlier day.
+// A clock that was set back gives a day more than one segment, with others between.
+func (r *Reader) span(day string) (first, last, before int64, err error) {
+	segments, err := r.segments()
+	for _, s := range segments {
+		switch {
+		case s.day == day:
+			if last = s.last; first == 0 {
+				first = s.first
+			}
+		case s.day < day && first == 0:
+			before = s.last
+		}
+	}
+	return first, last, before, err
 }
 
 // Day calls f for the entries recorded on a day (2006-01-02, in the gate's zone), in order.
@@ -216,26 +231,15 @@ func (r *Reader) Passages(day string) ([]*DayPassage, error) {
 		p.take(e)
 		p.Entries = append(p.Entries, e.Seq)
 		switch {
-		case p.Verdict == "hold" || p.Emergency && e.Kind != Register:
+		case p.Verdict == "hold" || e.Kind == Opening && p.Emergency:
 			owed[p.ID] = true
 		default:
 			delete(owed, p.ID)
 		}
 	}
-	segments, err := r.segments()
-	if err != nil {
+	first, last, _, err := r.span(day)
+	if err != nil || first == 0 {
 		return nil, err
-	}
-	var first, last int64
-	for _, s := range segments {
-		if s.day == day {
-			if last = s.last; first == 0 {
-				first = s.first
-			}
-		}
-	}
-	if first == 0 {
-		return nil, nil
 	}
 	err = r.Scan(first, 1<<62, false, func(e *Entry) error {
 		if e.Seq > last && len(owed) == 0 {

@@ -157,12 +157,16 @@ func commitment(rows []personalRow) string {
 
 // check says why the event cannot be recorded; it is asked before the queue, so that a fault
 // of the caller never looks like a fault of the disk.
-func (e *Event) check() error {
+func (e *Event) check(zone *time.Location) error {
 	if !slices.Contains(kinds, e.Kind) {
 		return fmt.Errorf("unknown kind %q", e.Kind)
 	}
 	if e.Time.IsZero() {
 		return errors.New("an event needs its time")
+	}
+	// Zones of a hundred years ago had odd seconds, which RFC 3339 cannot say: such a row could never be read back.
+	if _, offset := e.Time.In(zone).Zone(); offset%60 != 0 || e.Time.Year() < 1 || e.Time.Year() > 9998 {
+		return fmt.Errorf("the time %s cannot be written: set the clock", e.Time)
 	}
 	var size int
 	seen := map[string]bool{}

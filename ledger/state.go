@@ -19,7 +19,7 @@ type State struct {
 	Recent  []Passage          `json:"recent"` // newest last
 	Trusted Stamp              `json:"trusted"`
 	Newest  Stamp              `json:"newest"`
-	Kind    Kind               `json:"kind"` // of the newest entry
+	Running bool               `json:"running"` // started and not stopped: after a start that finds this set, the box went down hard
 }
 
 // Passage is one attempt to pass, as its newest event left it.
@@ -74,7 +74,10 @@ func (p *Passage) take(e *Entry) {
 
 // apply takes the next entry, with its personal fields, and returns the passage it belongs to, if any.
 func (s *State) apply(e *Entry) *Passage {
-	s.Size, s.Kind = e.Seq, e.Kind
+	s.Size = e.Seq
+	if e.Kind == Start || e.Kind == Stop {
+		s.Running = e.Kind == Start
+	}
 	s.Newest = Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}
 	// The trusted time only moves forward, or else a clock set back could bring expired passes to life;
 	// a correction, which says who did it, may move it back.
@@ -90,6 +93,8 @@ func (s *State) apply(e *Entry) *Passage {
 			p = s.Recent[i]
 		} else if d, ok := s.Debts[e.Ref]; ok && d.ID == e.Passage {
 			p = d
+		} else if e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
+			return nil // a pulse told late, of a passage long decided: nothing to add
 		}
 	}
 	p.take(e)
@@ -109,6 +114,11 @@ func (s *State) apply(e *Entry) *Passage {
 		if e.Verdict == "admit" {
 			s.moved(e)
 		}
+	case Correction:
+		delete(s.Debts, e.Ref)
+		if e.Detail["was"] == "admit" {
+			s.unmoved(e)
+		}
 	}
 	if i := slices.IndexFunc(s.Recent, func(q Passage) bool { return q.ID == p.ID }); i >= 0 {
 		s.Recent = slices.Delete(s.Recent, i, i+1)
@@ -122,7 +132,8 @@ func (s *State) apply(e *Entry) *Passage {
 // moved counts who is inside and how often a household went out. It goes by what was permitted:
 // whether they went through is told by a passage sensor, where there is one.
 func (s *State) moved(e *Entry) {
-	if d := e.At.Format(time.DateOnly); d != s.Day {
+	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
+	if d := e.At.Format(time.DateOnly); d > s.Day && (e.Clock == "trusted" || s.Day == "") {
 		s.Day, s.Trips = d, map[string]int{}
 	}
 	subject := e.Personally("subject")
@@ -138,9 +149,24 @@ func (s *State) moved(e *Entry) {
 	}
 }
 
-// TripsToday is how often the household was admitted out on the day of now.
+// unmoved takes back an admit that did not happen.
+func (s *State) unmoved(e *Entry) {
+	subject, household := e.Personally("subject"), e.Personally("household")
+	switch {
+	case subject == "":
+	case e.Direction == "in":
+		delete(s.Inside, subject)
+	case e.Direction == "out":
+		s.Inside[subject] = e.Seq
+		if s.Trips[household] > 0 {
+			s.Trips[household]--
+		}
+	}
+}
+
+// TripsToday is how often the household was admitted out on the day of now, a time that may be trusted.
 func (s *State) TripsToday(household string, now time.Time) int {
-	if now.Format(time.DateOnly) != s.Day {
+	if now.Format(time.DateOnly) > s.Day {
 		return 0
 	}
 	return s.Trips[household]
