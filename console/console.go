@@ -426,6 +426,8 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, gate.ErrUnknownLane), errors.Is(err, gate.ErrUnknownPerson):
 		fail(w, http.StatusNotFound, "%v", err)
+	case errors.Is(err, gate.ErrInvalid):
+		fail(w, http.StatusBadRequest, "%v", err)
 	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrNoDebt):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrLedger):

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -44,12 +45,25 @@ func TestWhenTheClockIsTrusted(t *testing.T) {
 			if k.judge(s).Before(c.newest.Time) {
 				t.Error("a credential would be judged by a time before the newest trusted entry")
 			}
+			if c.wall.Before(Released) {
+				return // it must be set first, TestAClockBeforeItsRelease
+			}
 			confirmed, _ := k.confirm()
 			k.confirmed(confirmed)
 			if s, doubt := k.read(); !s.Trusted {
 				t.Errorf("confirmed, and still not trusted: %s", doubt)
 			}
 		})
+	}
+}
+
+func TestAClockBeforeItsReleaseCannotBeConfirmed(t *testing.T) {
+	s := newSite(t)
+	s.mu.Lock()
+	s.shift = -50 * 365 * 24 * time.Hour
+	s.mu.Unlock()
+	if err := s.g.ConfirmClock(context.Background(), "x"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("got %v", err)
 	}
 }
 

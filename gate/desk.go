@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -22,20 +23,46 @@ type desk struct {
 
 type held struct {
 	passage
-	key   [32]byte // of the code, if one was read
-	until time.Time
-	timer *time.Timer
+	key    [32]byte // of the code, if one was read
+	answer Outcome  // what the lane was told
+	until  time.Time
+	timer  *time.Timer
 }
 
 func newDesk() desk { return desk{holds: map[string]*held{}} }
 
-// maxNote bounds what a guard types.
-const maxNote = 500
+const (
+	maxNote  = 500 // bytes that a guard types
+	maxHolds = 50  // more nobody can look through; then the oldest is abandoned
+)
+
+// showing returns the hold of a code that waits.
+func (d *desk) showing(key [32]byte) *held {
+	for _, h := range d.holds {
+		if h.key == key && key != [32]byte{} {
+			return h
+		}
+	}
+	return nil
+}
+
+// oldest returns who has waited longest, of those nobody knows if there is one.
+func (d *desk) oldest() (old *held) {
+	for _, h := range d.holds {
+		if old == nil || old.who.Known && !h.who.Known || old.who.Known == h.who.Known && h.until.Before(old.until) {
+			old = h
+		}
+	}
+	return old
+}
 
 // park keeps a passage for the guard. Its check and query are on record; register follows when the guard decides,
 // at its time limit as abandoned, or at the next start as abandoned-restart.
-func (g *Gate) park(p *passage, key [32]byte) {
-	h := &held{passage: *p, key: key, until: p.at.Time.Add(p.rules.Hold)}
+func (g *Gate) park(p *passage, key [32]byte, answer Outcome) {
+	if len(g.desk.holds) >= maxHolds {
+		g.giveUp(g.desk.oldest())
+	}
+	h := &held{passage: *p, key: key, answer: answer, until: p.at.Time.Add(p.rules.Hold)}
 	h.timer = time.AfterFunc(p.rules.Hold, func() { g.abandon(p.id) })
 	g.desk.holds[p.id] = h
 	g.screen.desk(&g.desk)
@@ -43,14 +70,14 @@ func (g *Gate) park(p *passage, key [32]byte) {
 
 // Decide registers what the guard decided about a hold, and opens if that was admit.
 func (g *Gate) Decide(ctx context.Context, id string, r Ruling) (Outcome, error) {
-	if r.Verdict != policy.Admit && r.Verdict != policy.Refuse {
-		return Outcome{}, fmt.Errorf("verdict %q: a guard decides admit or refuse", r.Verdict)
-	}
-	if !word(r.Reason) {
-		return Outcome{}, fmt.Errorf("reason %q: choose one of the words on the page, such as document-sighted", r.Reason)
-	}
-	if len(r.Note) > maxNote || !utf8.ValidString(r.Note) {
-		return Outcome{}, fmt.Errorf("note of %d bytes: at most %d, in UTF-8", len(r.Note), maxNote)
+	reasons, ok := Reasons[r.Verdict]
+	switch {
+	case !ok:
+		return Outcome{}, invalid("verdict %.20q: a guard decides admit or refuse", r.Verdict)
+	case !slices.Contains(reasons, r.Reason):
+		return Outcome{}, invalid("reason %.40q for %s: want one of %s", r.Reason, r.Verdict, strings.Join(reasons, ", "))
+	case len(r.Note) > maxNote || !utf8.ValidString(r.Note):
+		return Outcome{}, invalid("note of %d bytes: at most %d, in UTF-8", len(r.Note), maxNote)
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
@@ -58,14 +85,13 @@ func (g *Gate) Decide(ctx context.Context, id string, r Ruling) (Outcome, error)
 	if h == nil {
 		return Outcome{}, ErrNoHold
 	}
-	h.decision = policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}
-	ev := h.registered(g.clock.Now(), h.decision, "unsigned")
-	ev.Personal = append(ev.Personal, g.guard(r.Note)...)
-	return g.settle(h, ev, "unsigned")
+	return g.settle(h, policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}, "unsigned", g.guard(r.Note)...)
 }
 
 // settle writes the register event of a hold and takes it off the desk. A fault leaves it there.
-func (g *Gate) settle(h *held, ev ledger.Event, by string) (Outcome, error) {
+func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.Field) (Outcome, error) {
+	ev := h.registered(g.clock.Now(), d, by)
+	ev.Personal = append(ev.Personal, personal...)
 	entries, err := g.opt.Ledger.Append(ev)
 	if err != nil {
 		return g.fault(h.lane, err), nil
@@ -73,8 +99,7 @@ func (g *Gate) settle(h *held, ev ledger.Event, by string) (Outcome, error) {
 	h.timer.Stop()
 	delete(g.desk.holds, h.id)
 	g.screen.desk(&g.desk)
-	delete(g.read, h.key)
-	h.at = ev.Stamp
+	h.at, h.decision = ev.Stamp, d
 	out, shown := h.outcome(entries), h.shown()
 	shown.By = by
 	if out.Verdict == policy.Admit {
@@ -94,10 +119,16 @@ func (g *Gate) abandon(id string) {
 	if h == nil || g.desk.closed {
 		return
 	}
-	was := h.decision
-	h.decision = policy.Decision{Verdict: policy.Refuse, Reason: "abandoned"}
-	if out, _ := g.settle(h, h.registered(g.clock.Now(), h.decision, "machine"), "machine"); out.Verdict == Fault {
-		h.decision = was
+	if g.Fault() {
+		h.timer.Reset(5 * time.Second)
+		return
+	}
+	g.giveUp(h)
+}
+
+// giveUp registers a hold as abandoned; in a fault it stays and its timer tries again.
+func (g *Gate) giveUp(h *held) {
+	if out, _ := g.settle(h, policy.Decision{Verdict: policy.Refuse, Reason: "abandoned"}, "machine"); out.Verdict == Fault {
 		h.timer.Reset(5 * time.Second)
 	}
 }
@@ -122,6 +153,9 @@ func (g *Gate) Present(ctx context.Context, laneID, personID string) (Outcome, e
 	rules, now := g.rules.Load(), g.clock.Now()
 	g.passage.Lock()
 	defer g.passage.Unlock()
+	if !g.begun.Load() {
+		return g.fault(l, errNotBegun), nil
+	}
 	people := g.opt.Roster.Snapshot()
 	someone, ok := people.Person(personID)
 	if !ok {
@@ -146,7 +180,7 @@ func (g *Gate) Present(ctx context.Context, laneID, personID string) (Outcome, e
 	}
 	g.clock.passed(now)
 	out := p.outcome(entries)
-	g.park(&p, [32]byte{})
+	g.park(&p, [32]byte{}, out)
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 	g.screen.show(p.shown())
 	g.tell(out)
@@ -165,7 +199,7 @@ func (g *Gate) Find(room string) []Found {
 // SignOn notes who is on duty from now on.
 func (g *Gate) SignOn(ctx context.Context, name string) error {
 	if n := utf8.RuneCountInString(name); n == 0 || n > 40 || !utf8.ValidString(name) {
-		return fmt.Errorf("a name of %d characters: 1 to 40", n)
+		return invalid("a name of %d characters: 1 to 40", n)
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
@@ -186,14 +220,4 @@ func (d *desk) list() []Hold {
 		holds = append(holds, Hold{h.id, h.lane.ID, h.lane.Direction, h.decision.Reason, h.who.Class, s.Name, s.Room, h.at.Time, h.until})
 	}
 	return holds
-}
-
-// word tells whether s is fit to be a stable word of the records.
-func word(s string) bool {
-	for _, c := range s {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 40
 }

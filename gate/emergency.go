@@ -31,21 +31,23 @@ func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
 	out := Outcome{Passage: ev.Passage, Verdict: ev.Verdict, Reason: ev.Reason, Rule: ev.Rule, Lane: l.ID, Direction: l.Direction, Class: ev.Class, At: ev.Time}
 	g.screen.lane(l.ID, func(v *LaneView) { v.HeldOpen = true })
 	g.screen.show(Shown{Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Verdict: out.Verdict, Reason: out.Reason, Class: out.Class, By: ev.By, At: out.At, Emergency: true})
-	g.m.decided(out, 0)
+	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
+	g.owed.add(ev)
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
-		g.owe(ev)
-		if !g.pay() {
-			g.log.Error("emergency opening not yet recorded", "lane", l.ID)
+		if g.pay() {
+			g.tell(out)
+		} else {
+			g.owed.keep()
 		}
 	})
 	select {
 	case <-done:
 	case <-time.After(emergencyWait):
+		g.work.Go(g.owed.keep) // the disk hangs; its file may be elsewhere than the trouble
 	}
-	g.tell(out)
 	return out, nil
 }
 
@@ -58,8 +60,8 @@ func (g *Gate) Close(ctx context.Context, laneID string) error {
 	}
 	g.drive(l, (*barrier.Barrier).Release)
 	g.screen.lane(l.ID, func(v *LaneView) { v.HeldOpen = false })
-	g.owe(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"})
-	g.work.Go(func() { g.pay() })
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"}
+	g.work.Go(func() { g.record(ev) })
 	return nil
 }
 
@@ -70,49 +72,9 @@ func (g *Gate) drive(l *Lane, command func(*barrier.Barrier, context.Context, st
 	}
 }
 
-// owe keeps an event that happened and could not wait for its entry.
-func (g *Gate) owe(ev ledger.Event) {
-	g.screen.mu.Lock()
-	defer g.screen.mu.Unlock()
-	g.screen.owed = append(g.screen.owed, ev)
-}
-
-// pay writes what is owed, in order, as soon as the ledger can. Stamps stay those of the moment it happened.
-func (g *Gate) pay() bool {
-	g.screen.paying.Lock() // one at a time, or else two would write the same
-	defer g.screen.paying.Unlock()
-	for {
-		g.screen.mu.Lock()
-		if len(g.screen.owed) == 0 {
-			g.screen.mu.Unlock()
-			g.screen.changed()
-			return true
-		}
-		ev := g.screen.owed[0]
-		g.screen.mu.Unlock()
-		if late := g.clock.Now().Mono - ev.Mono; late > time.Second {
-			ev.Detail = map[string]string{"late": late.Round(time.Millisecond).String()}
-		}
-		if _, err := g.opt.Ledger.Append(ev); err != nil {
-			g.screen.changed()
-			return false
-		}
-		g.screen.mu.Lock()
-		g.screen.owed = g.screen.owed[1:]
-		g.screen.mu.Unlock()
-	}
-}
-
 // debts are what the register still lacks about emergency openings.
 func (g *Gate) debts() []Debt {
-	list := []Debt{}
-	g.screen.mu.Lock()
-	for _, ev := range g.screen.owed {
-		if ev.Kind == ledger.Opening {
-			list = append(list, Debt{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
-		}
-	}
-	g.screen.mu.Unlock()
+	list := append([]Debt{}, g.owed.openings()...)
 	g.opt.Ledger.View(func(s *ledger.State) {
 		for _, seq := range slices.Sorted(maps.Keys(s.Debts)) {
 			list = append(list, Debt{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.Debts[seq].Lane, Since: s.Debts[seq].At, What: "who-passed"})
@@ -124,7 +86,7 @@ func (g *Gate) debts() []Debt {
 // FillDebt registers who passed by an emergency opening, in the guard's words.
 func (g *Gate) FillDebt(ctx context.Context, id, note string) error {
 	if note == "" || len(note) > maxNote {
-		return fmt.Errorf("a note of %d bytes: say in 1 to %d who passed, such as the plate", len(note), maxNote)
+		return invalid("a note of %d bytes: say in 1 to %d who passed, such as the plate", len(note), maxNote)
 	}
 	seq, _ := strconv.ParseInt(strings.TrimPrefix(id, "e"), 10, 64)
 	g.passage.Lock()

@@ -56,6 +56,7 @@ type Options struct {
 	Ledger  *ledger.Ledger
 	Roster  *roster.Store
 	Clock   *Clock
+	Spool   string        // file for what is owed to the ledger; "": memory only
 	Free    func() uint64 // bytes left for the state directory; nil: not watched
 	HashKey []byte        // keys the hashes of codes, so that nobody can try all ID numbers against them
 	Log     *slog.Logger
@@ -79,10 +80,14 @@ type Gate struct {
 	desk    desk // guarded by passage
 	read    map[[32]byte]answered
 
+	owed   owed
 	begun  atomic.Bool   // the start entry is written
 	wake   chan struct{} // the ledger's state changed
 	screen screen
 }
+
+// errNotBegun: the start entry comes first.
+var errNotBegun = errors.New("the gate has not started yet")
 
 // answered is an answer that the same code gets again for a while.
 type answered struct {
@@ -103,6 +108,7 @@ func New(opt Options, r Rules) *Gate {
 		g.lanes[l.ID] = &l
 	}
 	g.screen.init(opt.Lanes)
+	g.owed.load(opt.Spool, opt.Log)
 	g.m = newMetrics(opt.Metrics, g)
 	opt.Ledger.View(func(s *ledger.State) { g.clock.Remember(s.Trusted) })
 	return g
@@ -126,6 +132,10 @@ func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Tim
 
 	g.passage.Lock()
 	defer g.passage.Unlock()
+	rules = g.rules.Load() // they may have changed while another passage had the lock
+	if !g.begun.Load() {
+		return g.fault(l, errNotBegun), nil
+	}
 	key := sha256.Sum256(append([]byte(l.ID+"\x00"), code...))
 	if a, ok := g.again(key); ok {
 		g.m.repeats.WithLabelValues(l.ID).Inc()
@@ -155,12 +165,14 @@ func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Tim
 
 	// Only now may anything be seen or opened.
 	out, shown := p.outcome(entries), p.shown()
-	g.remember(key, out, shown, rules.Repeat)
 	switch decision.Verdict {
 	case policy.Hold:
-		g.park(&p, key)
+		g.park(&p, key, out)
 	case policy.Admit:
 		g.open(l, out)
+		fallthrough
+	default:
+		g.remember(key, out, shown, rules.Repeat)
 	}
 	g.m.decided(out, time.Since(at))
 	g.screen.show(shown)
@@ -229,7 +241,8 @@ func person(p roster.Person) subject {
 
 func (g *Gate) trips(household string, now ledger.Stamp) (n int) {
 	if household != "" {
-		g.opt.Ledger.View(func(s *ledger.State) { n = s.TripsToday(household, now.Time.In(g.opt.Ledger.Zone())) })
+		day := g.clock.judge(now).In(g.opt.Ledger.Zone())
+		g.opt.Ledger.View(func(s *ledger.State) { n = s.TripsToday(household, day) })
 	}
 	return n
 }
@@ -328,25 +341,27 @@ func (p *passage) shown() Shown {
 		Credential: p.facts.Credential, Name: name, Room: p.who.Household, By: "machine", At: p.at.Time}
 }
 
-// again returns the answer that this code got a moment ago, or has as long as it waits for the guard.
-func (g *Gate) again(key [32]byte) (answered, bool) {
-	a, ok := g.read[key]
-	if !ok {
+// again returns the answer that this code got a moment ago, or has as long as it waits for the guard. In a fault it
+// returns none: a green from memory would be a lie.
+func (g *Gate) again(key [32]byte) (a answered, ok bool) {
+	if g.opt.Ledger.Fault() != nil {
 		return a, false
 	}
-	if _, waits := g.desk.holds[a.Passage]; !waits && !time.Now().Before(a.until) {
+	if h := g.desk.showing(key); h != nil {
+		a, ok = answered{Outcome: h.answer, shown: h.shown()}, true
+	} else if a, ok = g.read[key]; ok && !time.Now().Before(a.until) {
 		delete(g.read, key)
 		return a, false
 	}
 	a.Repeat, a.shown.Repeat = true, true
 	a.shown.At = g.clock.Now().Time
-	return a, true
+	return a, ok
 }
 
 func (g *Gate) remember(key [32]byte, out Outcome, shown Shown, window time.Duration) {
 	now := time.Now()
 	for k, a := range g.read {
-		if _, waits := g.desk.holds[a.Passage]; !waits && (!now.Before(a.until) || len(g.read) >= maxAnswered) {
+		if !now.Before(a.until) || len(g.read) >= maxAnswered {
 			delete(g.read, k)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -90,11 +91,15 @@ func (s *site) start() {
 	s.t.Helper()
 	clock := NewClock(s.src)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	var g *Gate
+	var g atomic.Pointer[Gate]
 	var err error
 	s.outs = make(chan Outcome, 10000)
 	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: clock.Now, Log: log,
-		OnChange: func(f *ledger.Fault) { g.LedgerChanged(f) },
+		OnChange: func(f *ledger.Fault) {
+			if g := g.Load(); g != nil {
+				g.LedgerChanged(f)
+			}
+		},
 		Inject: func(op string) error {
 			if s.broken.Load() {
 				return syscall.EIO
@@ -104,17 +109,17 @@ func (s *site) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	g = New(Options{Name: "East gate", Version: "test", Lanes: []Lane{{"in", "in", s.relay, 100 * time.Millisecond}, {"out", "out", s.relay, 100 * time.Millisecond}},
-		Ledger: s.l, Roster: s.people, Clock: clock, HashKey: []byte("k"), Log: log, Metrics: prometheus.NewRegistry(), OnOutcome: func(o Outcome) { s.outs <- o }},
+	s.g = New(Options{Name: "East gate", Version: "test", Lanes: []Lane{{"in", "in", s.relay, 100 * time.Millisecond}, {"out", "out", s.relay, 100 * time.Millisecond}},
+		Ledger: s.l, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
-	s.g = g
+	g.Store(s.g)
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
 	s.ended = make(chan struct{})
 	ended := s.ended
-	changed, cancel := g.Subscribe()
-	go func() { defer close(ended); g.Run(ctx) }()
-	for !g.begun.Load() && !g.Fault() {
+	changed, cancel := s.g.Subscribe()
+	go func(g *Gate) { defer close(ended); g.Run(ctx) }(s.g)
+	for !s.g.begun.Load() && !s.g.Fault() {
 		<-changed
 	}
 	cancel()
@@ -289,7 +294,7 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 	if len(v.Holds) != 1 || v.Holds[0].Name != "王小明" || v.Holds[0].Room != "3-2-501" || v.Duty != "老张" {
 		t.Errorf("the page shows %+v, on duty %q", v.Holds, v.Duty)
 	}
-	for _, r := range []Ruling{{Verdict: "hold", Reason: "x"}, {Verdict: "admit", Reason: "王小明 said so"}, {Verdict: "admit"}, {Verdict: "admit", Reason: "ok", Note: strings.Repeat("x", 501)}} {
+	for _, r := range []Ruling{{Verdict: "hold", Reason: "x"}, {Verdict: "admit", Reason: "wang-xiaoming"}, {Verdict: "refuse", Reason: "known-by-sight"}, {Verdict: "admit"}, {Verdict: "admit", Reason: "ok", Note: strings.Repeat("x", 501)}} {
 		if _, err := s.g.Decide(context.Background(), held.Passage, r); err == nil {
 			t.Errorf("accepted %+v", r)
 		}
@@ -476,6 +481,92 @@ func TestNothingOpensBeforeItsEntry(t *testing.T) {
 		t.Errorf("%d admits, %d openings on record, %d pulses", admits, opens, pulses)
 	}
 	s.relay = nil
+	s.start()
+}
+
+// What happened in a fault and could not wait for its entry outlasts even a restart on the failing disk.
+func TestWhatIsOwedOutlastsARestart(t *testing.T) {
+	s := newSite(t)
+	good := s.pass("resident", s.subject("王小明"), month)
+	if out := s.scan("in", good); out.Verdict != policy.Admit {
+		t.Fatalf("got %+v", out)
+	}
+	release := s.block()
+	if out := s.scan("in", s.pass("resident", s.subject("李芳"), month)); out.Verdict != Fault {
+		t.Fatalf("got %+v", out)
+	}
+	if out := s.scan("in", good); out.Verdict != Fault || out.Repeat {
+		t.Errorf("a green from memory in a fault: %+v", out)
+	}
+	em, err := s.g.Emergency(context.Background(), "in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.g.Rules()
+	r.Level = "sealed"
+	s.g.SetRules(r)
+	if err := s.g.Close(context.Background(), "in"); err != nil {
+		t.Fatal(err)
+	}
+	s.end()
+	s.start()
+	if d := s.g.View().Debts; len(d) != 1 || d[0].ID != em.Passage || d[0].What != "entry-pending" {
+		t.Errorf("after a restart in the fault: debts %+v", d)
+	}
+	changed, cancel := s.g.Subscribe()
+	defer cancel()
+	release()
+	for len(s.g.View().Debts) != 1 || s.g.View().Debts[0].What != "who-passed" {
+		<-changed
+	}
+	for !s.g.pay() {
+		<-changed
+	}
+	count := map[string]int{}
+	for _, e := range s.records() {
+		count[string(e.Kind)+" "+e.Reason]++
+	}
+	for _, want := range []string{"open emergency-key", "level sealed", "settings reloaded", "close-by-hand "} {
+		if count[want] != 1 {
+			t.Errorf("%d entries %q, want 1: %v", count[want], want, count)
+		}
+	}
+	s.end()
+	s.start()
+	if d := s.g.owed.openings(); len(d) != 0 {
+		t.Errorf("paid, and still owed: %+v", d)
+	}
+}
+
+func TestTheDeskIsBounded(t *testing.T) {
+	s := newSite(t)
+	known := s.scan("out", "11010519491231002X")
+	for i := range maxHolds + 20 {
+		s.scan("out", fmt.Sprintf("69%011d", i))
+	}
+	v := s.g.View()
+	if len(v.Holds) != maxHolds {
+		t.Errorf("%d holds, want %d", len(v.Holds), maxHolds)
+	}
+	found := false
+	for _, h := range v.Holds {
+		found = found || h.Passage == known.Passage
+	}
+	if !found {
+		t.Error("a resident was given up for strangers")
+	}
+	if again := s.scan("out", "11010519491231002X"); again.Passage != known.Passage || !again.Repeat {
+		t.Error("a code that waits was read as new")
+	}
+}
+
+func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
+	s := newSite(t)
+	s.end()
+	g := New(s.g.opt, *s.g.rules.Load())
+	if out, _ := g.Scan(context.Background(), "in", []byte(s.pass("resident", s.subject("王小明"), month)), time.Now()); out.Verdict != Fault {
+		t.Errorf("got %+v", out)
+	}
 	s.start()
 }
 

@@ -12,6 +12,12 @@ import (
 	"gated/policy"
 )
 
+// watched is what was recorded last about a lane's scanner.
+type watched struct {
+	up bool
+	at time.Time
+}
+
 // scannerEvery is how often at most a lane's scanner going up and down is recorded.
 const scannerEvery = 10 * time.Second
 
@@ -31,6 +37,10 @@ func (g *Gate) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	now, doubt := g.clock.read()
+	if doubt != "" {
+		g.log.Warn("the clock is not trusted: set it, then confirm it on the page or with gated clock confirm", "state", doubt)
+	}
+	low, scanners := false, map[string]watched{}
 	hour := now.Time.Truncate(time.Hour)
 	for {
 		select {
@@ -39,11 +49,18 @@ func (g *Gate) Run(ctx context.Context) error {
 			g.desk.closed = true
 			g.passage.Unlock()
 			g.work.Wait()
-			g.pay()
+			if !g.pay() {
+				g.owed.keep()
+			}
+			g.owed.close()
 			if !g.begun.Load() {
 				return nil
 			}
 			_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: "machine"})
+			if errors.Is(err, ledger.ErrFault) { // said already; the next start tells from the gap
+				g.log.Error("stopped in a fault: no stop entry")
+				return nil
+			}
 			return err
 		case <-g.wake:
 			g.begin()
@@ -55,7 +72,7 @@ func (g *Gate) Run(ctx context.Context) error {
 				if doubt = why; why == "" {
 					why = "clock-trusted"
 				}
-				g.note(ledger.Event{Stamp: now, Kind: ledger.Clock, Reason: why})
+				g.record(ledger.Event{Stamp: now, Kind: ledger.Clock, Reason: why, By: "machine"})
 				g.log.Warn("the clock's state changed", "state", why)
 			}
 			// The hour is the monotonic clock's business only in so far as the box must be seen to watch.
@@ -63,9 +80,9 @@ func (g *Gate) Run(ctx context.Context) error {
 				hour = h
 				g.note(ledger.Event{Stamp: now, Kind: ledger.Alive})
 			}
-			g.noteScanners(now)
-			if low := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; low != g.screen.low {
-				if g.screen.low = low; low {
+			g.noteScanners(now, scanners)
+			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {
+				if low = is; low {
 					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens", "free_bytes", g.opt.Free())
 				}
 			}
@@ -102,8 +119,16 @@ func (g *Gate) begin() {
 	if !g.begun.Load() {
 		reason = "abandoned-restart"
 		rules := g.rules.Load()
-		after := ""
-		g.opt.Ledger.View(func(s *ledger.State) { after = string(s.Kind); g.clock.Remember(s.Trusted) })
+		after := "first"
+		g.opt.Ledger.View(func(s *ledger.State) {
+			switch {
+			case s.Running:
+				after = "crash" // power lost or killed: no stop entry
+			case s.Size > 0:
+				after = "stop"
+			}
+			g.clock.Remember(s.Trusted)
+		})
 		now = g.clock.Now()
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: "machine", Policy: rules.Policy.Hash(), Roster: g.opt.Roster.Snapshot().Version(),
 			Detail: map[string]string{"version": g.opt.Version, "after": after, "level": rules.Level}})
@@ -127,24 +152,29 @@ func (g *Gate) begin() {
 	}
 	g.clock.passed(now)
 	g.begun.Store(true)
+	g.screen.changed()
 }
 
 // noteScanners records the scanners that went up or down since the last time, not more often than a lane may.
-func (g *Gate) noteScanners(now ledger.Stamp) {
+func (g *Gate) noteScanners(now ledger.Stamp, said map[string]watched) {
 	g.screen.mu.Lock()
 	lanes := slices.Clone(g.screen.lanes)
 	g.screen.mu.Unlock()
 	for _, l := range lanes {
-		w := g.screen.watched[l.ID]
-		if l.Scanner == "" || w.known && (w.up == l.Up || time.Since(w.at) < scannerEvery) {
+		w, known := said[l.ID]
+		if l.Scanner == "" || known && (w.up == l.Up || time.Since(w.at) < scannerEvery) {
 			continue
 		}
 		reason := "up"
 		if !l.Up {
 			reason = "down"
 		}
-		if g.note(ledger.Event{Stamp: now, Kind: ledger.Scanner, Lane: l.ID, Direction: l.Direction, Reason: reason, Detail: map[string]string{"cause": l.Cause}}) {
-			g.screen.watched[l.ID] = watched{up: l.Up, at: time.Now(), known: true}
+		ev := ledger.Event{Stamp: now, Kind: ledger.Scanner, Lane: l.ID, Direction: l.Direction, Reason: reason}
+		if l.Cause != "" {
+			ev.Detail = map[string]string{"cause": l.Cause}
+		}
+		if g.note(ev) {
+			said[l.ID] = watched{up: l.Up, at: time.Now()}
 		}
 	}
 }
@@ -156,32 +186,39 @@ func (g *Gate) SetRules(r Rules) {
 	old := g.rules.Swap(&r)
 	now := g.clock.Now()
 	if old.Policy.Hash() != r.Policy.Hash() {
-		g.note(ledger.Event{Stamp: now, Kind: ledger.Policy, Policy: r.Policy.Hash(), Detail: map[string]string{"was": old.Policy.Hash()}})
+		g.record(ledger.Event{Stamp: now, Kind: ledger.Policy, By: "machine", Policy: r.Policy.Hash(), Detail: map[string]string{"was": old.Policy.Hash()}})
 	}
 	if old.Level != r.Level {
-		g.note(ledger.Event{Stamp: now, Kind: ledger.Level, Reason: r.Level, Detail: map[string]string{"was": old.Level}})
+		g.record(ledger.Event{Stamp: now, Kind: ledger.Level, By: "machine", Reason: r.Level, Detail: map[string]string{"was": old.Level}})
 	}
-	g.note(ledger.Event{Stamp: now, Kind: ledger.Settings, Reason: "reloaded"})
+	g.record(ledger.Event{Stamp: now, Kind: ledger.Settings, Reason: "reloaded", By: "machine"})
 	g.screen.changed()
 }
 
 // Rules are those in force.
 func (g *Gate) Rules() Rules { return *g.rules.Load() }
 
-// RosterChanged records that the roster was changed, by whom and how, in numbers.
-func (g *Gate) RosterChanged(by, reason string, detail map[string]string) error {
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Roster, Reason: reason, By: "unsigned", Roster: g.opt.Roster.Snapshot().Version(), Detail: detail,
-		Personal: []ledger.Field{{Name: "by", Value: by}}}
-	if _, err := g.opt.Ledger.Append(ev); err != nil {
-		return fmt.Errorf("%w: %w", ErrLedger, err)
-	}
+// RosterChanged records that the roster was changed, by whom and how, in numbers. The change is in force already: in a
+// fault its entry follows.
+func (g *Gate) RosterChanged(by, reason string, detail map[string]string) {
+	g.record(RosterEvent(g.clock.Now(), g.opt.Roster.Snapshot().Version(), by, reason, detail))
 	g.screen.changed()
-	return nil
 }
+
+// RosterEvent is the entry of a change of the roster.
+func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]string) ledger.Event {
+	return ledger.Event{Stamp: at, Kind: ledger.Roster, Reason: reason, By: "unsigned", Roster: version, Detail: detail, Personal: []ledger.Field{{Name: "by", Value: by}}}
+}
+
+// Now is the time by which the gate judges: with an untrusted clock the last trusted one.
+func (g *Gate) Now() time.Time { return g.clock.judge(g.clock.Now()) }
 
 // ConfirmClock records that somebody compared the clock with a watch, and trusts it from then on.
 func (g *Gate) ConfirmClock(ctx context.Context, by string) error {
 	s, back := g.clock.confirm()
+	if s.Time.Before(Released) {
+		return invalid("the clock says %s, before this software was made: set it first", s.Time.Format(time.DateOnly))
+	}
 	ev := ledger.Event{Stamp: s, Kind: ledger.Clock, Reason: "clock-confirmed", By: "unsigned"}
 	if back {
 		ev.Reason = "clock-corrected"
@@ -205,17 +242,18 @@ func (g *Gate) Ready() bool { return g.begun.Load() && g.opt.Ledger.Fault() == n
 func (g *Gate) Fault() bool { return g.opt.Ledger.Fault() != nil }
 
 // Alive returns once the gate has gone through its lock, or with ctx's error: a gate that is stuck fails the watchdog.
+// One that waits for a disk is not stuck: to kill it would take the emergency key away.
 func (g *Gate) Alive(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		g.passage.Lock()
-		g.passage.Unlock() //lint:ignore SA2001 to have got it is the point
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for !g.passage.TryLock() {
+		select {
+		case <-ctx.Done():
+			if g.Fault() {
+				return nil
+			}
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
+	g.passage.Unlock()
+	return nil
 }

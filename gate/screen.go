@@ -14,28 +14,17 @@ const personalFor = 10 * time.Second
 // screen is what the page shows beside what the ledger knows. Its lock is never held while anything waits for the disk,
 // so that the page and the emergency key work while the ledger hangs.
 type screen struct {
-	mu      sync.Mutex
-	last    *Shown
-	lastAt  time.Time // monotonic, for last
-	lanes   []LaneView
-	holds   []Hold
-	duty    string
-	owed    []ledger.Event // emergency events that are not recorded yet
-	hear    map[chan struct{}]bool
-	paying  sync.Mutex
-	watched map[string]watched // only Run uses it
-	low     bool               // likewise: space was low at the last look
-}
-
-// watched is what was recorded last about a lane's scanner.
-type watched struct {
-	up    bool
-	at    time.Time
-	known bool
+	mu     sync.Mutex
+	last   *Shown
+	lastAt time.Time // monotonic, for last
+	lanes  []LaneView
+	holds  []Hold
+	duty   string
+	hear   map[chan struct{}]bool
 }
 
 func (s *screen) init(lanes []Lane) {
-	s.hear, s.watched = map[chan struct{}]bool{}, map[string]watched{}
+	s.hear = map[chan struct{}]bool{}
 	for _, l := range lanes {
 		s.lanes = append(s.lanes, LaneView{ID: l.ID, Direction: l.Direction, Barrier: "ok"})
 	}

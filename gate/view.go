@@ -9,6 +9,7 @@ import (
 var (
 	ErrUnknownLane   = errors.New("no such lane")
 	ErrNoHold        = errors.New("no open hold with this passage ID: it was decided or abandoned")
+	ErrInvalid       = errors.New("not accepted")
 	ErrNoDebt        = errors.New("no open debt with this ID")
 	ErrUnknownPerson = errors.New("no such person in the roster")
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
@@ -30,10 +31,17 @@ type Outcome struct {
 	At         time.Time `json:"-"`
 }
 
+// Reasons are the words that a guard can give for a verdict. The list is closed: a word of the guard's own could name
+// somebody, and it stays in the record for ever. What is more to say goes into the note.
+var Reasons = map[string][]string{
+	"admit":  {"known-by-sight", "document-sighted", "dead-phone", "pass-expired", "child-or-elder", "visitor-confirmed"},
+	"refuse": {"not-known", "no-business", "level-forbids"},
+}
+
 // Ruling is what a guard decides about a hold.
 type Ruling struct {
 	Verdict string `json:"verdict"` // admit or refuse
-	Reason  string `json:"reason"`  // a stable word, such as document-sighted
+	Reason  string `json:"reason"`  // one of Reasons
 	Note    string `json:"note"`    // the guard's own words; kept as personal data
 }
 

@@ -29,8 +29,16 @@ type site struct {
 	dir    string
 	roster *roster.Store
 	gate   *gate.Gate // nil without a daemon
-	// record notes a change of the roster in the ledger.
+	// record notes a change of the roster in the ledger. The change has happened by then.
 	record func(by, reason string, detail map[string]string) error
+}
+
+// now is the time by the gate's clock, which knows when not to believe the box's.
+func (s *site) now() time.Time {
+	if s.gate != nil {
+		return s.gate.Now()
+	}
+	return time.Now()
 }
 
 // operation is a command that changes something. The daemon does it when one runs, else the command itself under the
@@ -79,6 +87,10 @@ func controlServer(s *site, log *slog.Logger) *http.Server {
 		args, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxControl))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+			return
+		}
+		if s.gate.Fault() { // what cannot be recorded must not be changed
+			http.Error(w, "the ledger is in fault, so nothing can be changed: see the page", http.StatusServiceUnavailable)
 			return
 		}
 		by, _ := r.Context().Value(peerKey{}).(string)
@@ -182,9 +194,12 @@ func performHere(ctx context.Context, dir, op string, args json.RawMessage, resu
 		return err
 	}
 	defer store.Close()
-	s := &site{dir: dir, roster: store, record: func(by, reason string, detail map[string]string) error {
-		return recordHere(dir, store, by, reason, detail)
-	}}
+	record, done, err := recordHere(dir, store) // before anything is changed: what cannot be recorded must not be
+	if err != nil {
+		return err
+	}
+	defer done()
+	s := &site{dir: dir, roster: store, record: record}
 	out, err := operations[op](ctx, s, userName(os.Getuid()), args)
 	if err != nil {
 		return err
@@ -196,26 +211,30 @@ func performHere(ctx context.Context, dir, op string, args json.RawMessage, resu
 	return json.Unmarshal(b, result)
 }
 
-// recordHere appends the change to the ledger while no daemon runs. A state directory that never had one has no ledger
-// yet: its first start entry names the roster's version.
-func recordHere(dir string, store *roster.Store, by, reason string, detail map[string]string) error {
-	if _, err := os.Stat(filepath.Join(dir, "ledger.db")); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
+// recordHere opens the ledger while no daemon does. A state directory that never had one has no ledger yet: its first
+// start entry names the roster's version.
+func recordHere(dir string, store *roster.Store) (record func(by, reason string, detail map[string]string) error, done func(), err error) {
 	r, err := ledger.OpenReader(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return func(string, string, map[string]string) error { return nil }, func() {}, nil
+	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	m := r.Meta
 	r.Close()
 	clock := gate.NewClock(gate.System())
 	l, err := ledger.Open(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Origin, TimeZone: m.TimeZone, Now: clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer l.Close()
+	if f := l.Fault(); f != nil {
+		l.Close()
+		return nil, nil, fmt.Errorf("the ledger is in fault, so nothing can be changed: %s", f.Cause)
+	}
 	l.View(func(s *ledger.State) { clock.Remember(s.Trusted) })
-	_, err = l.Append(ledger.Event{Stamp: clock.Now(), Kind: ledger.Roster, Reason: reason, By: "unsigned", Roster: store.Snapshot().Version(), Detail: detail,
-		Personal: []ledger.Field{{Name: "by", Value: by}}})
-	return err
+	return func(by, reason string, detail map[string]string) error {
+		_, err := l.Append(gate.RosterEvent(clock.Now(), store.Snapshot().Version(), by, reason, detail))
+		return err
+	}, func() { l.Close() }, nil
 }

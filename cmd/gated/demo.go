@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"text/template"
 	"time"
 
@@ -41,7 +42,9 @@ or with --config D/gated.yaml. Run again on the same directory, it goes on from 
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d.stdout, d.stderr = c.OutOrStdout(), c.ErrOrStderr()
-			return d.run(c.Context())
+			ctx, stop := untilSignalled(c.Context())
+			defer stop()
+			return d.run(ctx)
 		},
 	}
 	f := c.Flags()
@@ -61,12 +64,14 @@ type demo struct {
 	stdout   io.Writer
 	stderr   io.Writer
 
+	held   *lock
 	key    ed25519.PrivateKey
 	other  ed25519.PrivateKey // of another compound
 	people []roster.Person
 	cars   []roster.Vehicle
 	page   string
 
+	ending  atomic.Bool
 	mu      sync.Mutex
 	waiting map[string]chan answer // by lane: the code that was shown and is not answered yet
 	latest  map[string]string      // passage → its latest verdict
@@ -79,7 +84,10 @@ type answer struct {
 	framing bool
 }
 
-const demoMarker = ".gated-demo"
+const (
+	demoMarker = ".gated-demo"
+	demoMade   = "made by gated demo; delete the directory when you are done\n"
+)
 
 var demoSettings = template.Must(template.New("").Parse(`# Settings of the demo. "gated config example" prints the commented ones.
 state_dir: .
@@ -108,11 +116,30 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	marker := filepath.Join(d.dir, demoMarker)
-	if _, err := os.Stat(marker); err == nil {
-		return nil
+	switch state, err := os.ReadFile(marker); {
+	case err == nil && string(state) == demoMade:
+		d.held, err = lockState(d.dir)
+		return err
+	case err == nil: // killed while it was made: make it anew
+		for _, name := range []string{"keys", "trust", "roster.db", "roster.db-wal", "roster.db-shm"} {
+			if err := os.RemoveAll(filepath.Join(d.dir, name)); err != nil {
+				return fmt.Errorf("--dir: %w", err)
+			}
+		}
+	default:
+		if list, err := os.ReadDir(d.dir); err == nil && len(list) > 0 {
+			return fmt.Errorf("--dir %s: this directory was not made by gated demo: name another", d.dir)
+		}
+		if err := os.MkdirAll(d.dir, 0o700); err != nil {
+			return fmt.Errorf("--dir: %w", err)
+		}
+		// Made by renaming, so that it is never there half written, which would look like another's directory.
+		if err := writeWhole(marker, []byte("gated demo is making this directory\n")); err != nil {
+			return fmt.Errorf("--dir: %w", err)
+		}
 	}
-	if list, err := os.ReadDir(d.dir); err == nil && len(list) > 0 {
-		return fmt.Errorf("--dir %s: this directory was not made by gated demo: name another", d.dir)
+	if d.held, err = lockState(d.dir); err != nil {
+		return err
 	}
 	for _, sub := range []string{"keys", "trust/pass"} {
 		if err := os.MkdirAll(filepath.Join(d.dir, sub), 0o700); err != nil {
@@ -134,8 +161,7 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 	if _, err := store.Import(ctx, compound(), roster.ImportOptions{CheckResidentID: residentID}); err != nil {
 		return err
 	}
-	// The marker comes last: a demo that was killed while it made its directory is not taken for a whole one.
-	return os.WriteFile(marker, []byte("made by gated demo; delete the directory when you are done\n"), 0o600)
+	return writeWhole(marker, []byte(demoMade))
 }
 
 // writeSettings writes the ordinary settings of this run.
@@ -177,6 +203,11 @@ func (d *demo) plug(lane string) (*os.File, error) {
 }
 
 func (d *demo) run(ctx context.Context) error {
+	defer func() { // the daemon releases it, if it came so far
+		if d.held != nil {
+			d.held.release()
+		}
+	}()
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
@@ -206,13 +237,14 @@ func (d *demo) run(ctx context.Context) error {
 			return err
 		}
 		defer scanners[lane].Close()
+		defer os.Remove(filepath.Join(d.dir, "scanner-"+lane)) // the terminal's number will be another's
 	}
 	set, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err
 	}
 	ready := make(chan *gate.Gate, 1)
-	gated := &daemon{path: path, settings: set, dir: d.dir, stderr: d.stderr,
+	gated := &daemon{path: path, settings: set, dir: d.dir, held: d.held, stderr: d.stderr,
 		onReady:   func(page string, g *gate.Gate) { d.page = page; ready <- g },
 		onOutcome: d.outcome, onFraming: func(lane string) { d.answered(lane, answer{framing: true}) }}
 	if d.verdicts {
@@ -221,6 +253,7 @@ func (d *demo) run(ctx context.Context) error {
 	runCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
+	d.held = nil
 	go func() { ended <- gated.run(runCtx, nil) }()
 	var g *gate.Gate
 	select {
@@ -231,6 +264,7 @@ func (d *demo) run(ctx context.Context) error {
 	if !d.fast {
 		fmt.Fprintf(d.stderr, "\n  The gate's page:  %s\n  Its metrics:      %smetrics\n  Its directory:    %s\n  Ctrl-C ends it.\n\n", d.page, d.page, d.dir)
 	}
+	context.AfterFunc(runCtx, func() { d.ending.Store(true) })
 	playErr := d.play(runCtx, g, scanners)
 	stop()
 	if err := errors.Join(playErr, <-ended); err != nil {
@@ -558,8 +592,8 @@ func (d *demo) post(ctx context.Context, path string, body any) error {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil // the demo is being ended
+		if d.ending.Load() || ctx.Err() != nil {
+			return nil
 		}
 		return err
 	}

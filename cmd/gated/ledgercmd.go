@@ -28,6 +28,7 @@ func openLedger(c *cobra.Command, day string) (*ledger.Reader, string, time.Time
 	if err != nil {
 		return nil, "", now, err
 	}
+	now = now.In(r.Zone)
 	switch day {
 	case "today":
 		day = now.In(r.Zone).Format(time.DateOnly)

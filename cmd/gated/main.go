@@ -38,8 +38,6 @@ func (n no) Unwrap() error { return n.error }
 
 // execute runs one command and returns its exit status: 0 done, 1 the answer is no, 2 wrong use or settings.
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	root := &cobra.Command{
 		Use:   "gated",
 		Short: "the gate of a residential compound: check code, check document, inquire, register",
@@ -61,7 +59,7 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), demoCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
 		policyCommand(), ledgerCommand(), clockCommand(), versionCommand())
-	err := root.ExecuteContext(ctx)
+	err := root.ExecuteContext(context.Background())
 	if err == nil {
 		return 0
 	}
@@ -77,6 +75,13 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 		fmt.Fprintln(stderr, `"gated help" lists the commands`)
 	}
 	return 2
+}
+
+// untilSignalled ends with the first SIGINT or SIGTERM; a second one kills, as it does any program.
+func untilSignalled(ctx context.Context) (context.Context, func()) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 func versionCommand() *cobra.Command {

@@ -270,9 +270,10 @@ type revocation struct{ Serial, Household, Reason string }
 func passRevoke() *cobra.Command {
 	var household, reason string
 	c := &cobra.Command{
-		Use:     "revoke SERIAL | --household H",
-		Short:   "make the gate refuse a pass, or all that a household has now",
-		Long:    `revoke takes effect with the next scan. Passes of a household that are issued later are good again.`,
+		Use:   "revoke SERIAL | --household H",
+		Short: "make the gate refuse a pass, or all that a household has now",
+		Long: `revoke takes effect with the next scan. Passes of a household that begin later
+(--from now) are good again.`,
 		Example: "  gated pass revoke 9f86d081884c7d65 --reason lost\n  gated pass revoke --household 3-2-501",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -292,7 +293,9 @@ func passRevoke() *cobra.Command {
 				return err
 			}
 			if household != "" {
-				fmt.Fprintf(c.ErrOrStderr(), "%d recorded passes of the household and all others that were good before now are revoked\n", n)
+				fmt.Fprintf(c.ErrOrStderr(), "revoked: %d recorded passes of the household, and all others that began before now; one made with --from now is good again\n", n)
+			} else {
+				fmt.Fprintln(c.ErrOrStderr(), "revoked:", r.Serial)
 			}
 			return nil
 		},
@@ -322,7 +325,7 @@ func init() {
 			if _, ok := s.roster.Snapshot().Household(r.Household); !ok {
 				return nil, no{fmt.Errorf("no household %s in the roster", r.Household)}
 			}
-			n, err := s.roster.RevokeHousehold(ctx, r.Household, time.Now())
+			n, err := s.roster.RevokeHousehold(ctx, r.Household, s.now())
 			if err != nil {
 				return nil, err
 			}

@@ -72,7 +72,7 @@ func init() {
 			return rep, nil
 		}
 		n := func(i int) string { return strconv.Itoa(i) }
-		return rep, s.record(by, "roster-imported", map[string]string{"added": n(len(rep.Added)), "changed": n(len(rep.Changed)), "removed": n(len(rep.Removed)),
+		return rep, s.record(by, "roster-imported", map[string]string{"added": n(members(rep.Added)), "changed": n(members(rep.Changed)), "removed": n(members(rep.Removed)),
 			"residents": n(rep.Residents), "households": n(rep.Households), "vehicles": n(rep.Vehicles)})
 	}
 	operations["roster-remove"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
@@ -134,6 +134,16 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 	return c
 }
 
+// members counts people and vehicles; households are counted as such.
+func members(list []roster.Change) (n int) {
+	for _, ch := range list {
+		if ch.Kind != "household" {
+			n++
+		}
+	}
+	return n
+}
+
 // printReport says what an import did. Names go to the clerk's own terminal and nowhere else.
 func printReport(w io.Writer, r roster.Report, dry bool) {
 	var counts []string
@@ -141,13 +151,9 @@ func printReport(w io.Writer, r roster.Report, dry bool) {
 		verb, past string
 		list       []roster.Change
 	}{{"add", "added", r.Added}, {"change", "changed", r.Changed}, {"remove", "removed", r.Removed}} {
-		n := 0
 		for _, ch := range part.list {
-			if ch.Kind != "household" { // they are counted below
-				n++
-			}
 			if !dry {
-				continue
+				break
 			}
 			fmt.Fprint(w, part.verb, " ", ch.Kind, " ", ch.ID)
 			if ch.Kind != "household" {
@@ -162,7 +168,7 @@ func printReport(w io.Writer, r roster.Report, dry bool) {
 			}
 			fmt.Fprintln(w)
 		}
-		counts = append(counts, fmt.Sprintf("%d %s", n, part.past))
+		counts = append(counts, fmt.Sprintf("%d %s", members(part.list), part.past))
 	}
 	verb := "imported"
 	if dry {
@@ -252,6 +258,10 @@ func rosterRemove() *cobra.Command {
 				return err
 			}
 			var done bool
-			return perform(c.Context(), dir, "roster-remove", args[0], &done)
+			if err := perform(c.Context(), dir, "roster-remove", args[0], &done); err != nil {
+				return err
+			}
+			fmt.Fprintln(c.ErrOrStderr(), "removed:", args[0])
+			return nil
 		}}
 }

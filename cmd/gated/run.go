@@ -66,7 +66,9 @@ trusted keys again; when they are wrong the old ones stay in force and the log s
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			return d.run(c.Context(), hup)
+			ctx, stop := untilSignalled(c.Context())
+			defer stop()
+			return d.run(ctx, hup)
 		},
 	}
 	c.Flags().BoolVar(&verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
@@ -78,6 +80,7 @@ type daemon struct {
 	path     string // of the settings
 	settings *config.Settings
 	dir      string
+	held     *lock // of dir; nil: run takes it
 	stderr   io.Writer
 	verdicts io.Writer // nil: not printed
 
@@ -86,11 +89,11 @@ type daemon struct {
 	onOutcome func(gate.Outcome)
 	onFraming func(lane string)
 
-	printing sync.Mutex
-	level    slog.LevelVar
-	log      *slog.Logger
-	gate     atomic.Pointer[gate.Gate]
-	reload   prometheus.Gauge
+	prints chan []byte // verdicts on their way to be printed
+	level  slog.LevelVar
+	log    *slog.Logger
+	gate   atomic.Pointer[gate.Gate]
+	reload prometheus.Gauge
 }
 
 // run works from the ledger up and ends from the scanners down: what is read last is still recorded.
@@ -104,11 +107,12 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	held, err := lockState(d.dir)
-	if err != nil {
-		return err
+	if d.held == nil {
+		if d.held, err = lockState(d.dir); err != nil {
+			return err
+		}
 	}
-	defer held.release()
+	defer d.held.release()
 	key, err := hashKey(d.dir)
 	if err != nil {
 		return err
@@ -119,10 +123,12 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	}
 	defer page.Close()
 	control, err := listenControl(d.dir)
-	if err != nil {
-		return err
+	if err != nil { // such as a full disk: the gate works without
+		d.log.Error("no control socket: commands that change something will say that no daemon runs", "err", err)
+	} else {
+		defer control.Close()
 	}
-	defer control.Close()
+	defer d.print()()
 
 	reg := prometheus.NewRegistry()
 	d.ownMetrics(reg)
@@ -137,7 +143,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	people, err := roster.Open(filepath.Join(d.dir, "roster.db"))
+	people, err := openRoster(filepath.Join(d.dir, "roster.db"), d.log)
 	if err != nil {
 		return err
 	}
@@ -146,13 +152,12 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	if err != nil {
 		return err
 	}
-	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, Spool: filepath.Join(d.dir, "owed.spool"), Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(g)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
 	go func() { gateDone <- g.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
-	defer stopBarriers() // ends what a relay hangs on, which the gate would wait for
 
 	// Pages and control end before the gate does, and after the scanners.
 	ending := make(chan struct{})
@@ -160,7 +165,10 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	mux.Handle("/", console.Handler(console.Options{Gate: g, Hosts: set.Console.Hosts, Done: ending, Log: d.log}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}))
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
-	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, record: g.RosterChanged}, d.log)
+	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, record: func(by, reason string, detail map[string]string) error {
+		g.RosterChanged(by, reason, detail)
+		return nil
+	}}, d.log)
 	var servers sync.WaitGroup
 	serve := func(s *http.Server, l net.Listener, what string) {
 		servers.Go(func() {
@@ -170,16 +178,25 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		})
 	}
 	serve(web, page, "page")
-	serve(ctl, control, "control socket")
+	if control != nil {
+		serve(ctl, control, "control socket")
+	}
 	defer func() {
 		close(ending)
-		soon, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		for _, s := range []*http.Server{web, ctl} {
-			if s.Shutdown(soon) != nil {
-				s.Close()
-			}
+		// All at the same time, as systemd and the guard wait. Barriers end what a relay hangs on; a roster that is
+		// being changed gets three seconds to be recorded, a browser one to hang up.
+		var stopping sync.WaitGroup
+		stopping.Go(stopBarriers)
+		for s, patience := range map[*http.Server]time.Duration{web: time.Second, ctl: 3 * time.Second} {
+			stopping.Go(func() {
+				soon, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				if s.Shutdown(soon) != nil {
+					s.Close()
+				}
+			})
 		}
+		stopping.Wait()
 		servers.Wait()
 	}()
 
@@ -339,7 +356,49 @@ func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []
 	return lanes, func() { each("stop", (*barrier.Barrier).Close) }, nil
 }
 
-// outcome prints a verdict, which is durable by now.
+// openRoster opens the roster, for reading only where it cannot be written: on a full disk the gate must still know who
+// belongs here.
+func openRoster(path string, log *slog.Logger) (*roster.Store, error) {
+	s, err := roster.Open(path)
+	if err == nil {
+		return s, nil
+	}
+	if ro, roErr := roster.OpenReadOnly(path); roErr == nil {
+		log.Error("the roster can only be read: nothing can be imported or revoked until the next start", "err", err)
+		return ro, nil
+	}
+	return nil, err
+}
+
+// print starts the goroutine that prints verdicts and returns what ends it. A reader that does not read costs lines,
+// never a passage.
+func (d *daemon) print() (stop func()) {
+	if d.verdicts == nil {
+		return func() {}
+	}
+	signal.Ignore(syscall.SIGPIPE)
+	d.prints = make(chan []byte, 4096)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for line := range d.prints {
+			if _, err := d.verdicts.Write(line); err != nil {
+				d.log.Warn("verdicts are printed no longer", "err", err)
+				for range d.prints {
+				}
+			}
+		}
+	}()
+	return func() {
+		close(d.prints)
+		select {
+		case <-done:
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// outcome takes a verdict, which is durable by now.
 func (d *daemon) outcome(o gate.Outcome) {
 	if d.verdicts != nil {
 		b, _ := json.Marshal(struct {
@@ -348,9 +407,10 @@ func (d *daemon) outcome(o gate.Outcome) {
 			gate.Outcome
 			Seq int64 `json:"seq,omitempty"`
 		}{o.At, o.Lane, o, o.Seq})
-		d.printing.Lock() // the emergency key answers beside the lanes
-		d.verdicts.Write(append(b, '\n'))
-		d.printing.Unlock()
+		select {
+		case d.prints <- append(b, '\n'):
+		default: // nobody reads
+		}
 	}
 	if d.onOutcome != nil {
 		d.onOutcome(o)
@@ -402,13 +462,5 @@ func hashKey(dir string) ([]byte, error) {
 	}
 	key = make([]byte, 32)
 	rand.Read(key)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := f.Write(key); err != nil {
-		os.Remove(path)
-		return nil, errors.Join(err, f.Close())
-	}
-	return key, errors.Join(f.Sync(), f.Close())
+	return key, writeWhole(path, key)
 }

@@ -25,7 +25,7 @@ func settings(c *cobra.Command) (*config.Settings, string, error) {
 	if path == "" {
 		path = "/etc/gated/gated.yaml"
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, "", fmt.Errorf("no settings at %s: name them with --config FILE; \"gated config example\" prints some to begin with", path)
+			return nil, "", fmt.Errorf("%w: name them with --config FILE; \"gated config example\" prints some to begin with", err)
 		}
 	}
 	s, err := config.Load(path, os.Environ())
@@ -40,12 +40,11 @@ func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
 		dir, _, _ = strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
 	}
 	if dir == "" && s == nil {
-		// Settings that cannot be read matter only where they were named.
 		loaded, _, err := settings(c)
-		if named, _ := c.Flags().GetString("config"); err != nil && (named != "" || os.Getenv("GATED_CONFIG") != "") {
+		if named, _ := c.Flags().GetString("config"); err != nil && (!errors.Is(err, fs.ErrNotExist) || named != "" || os.Getenv("GATED_CONFIG") != "") {
 			return "", err
 		}
-		s = loaded
+		s = loaded // none are needed
 	}
 	if dir == "" && s != nil {
 		dir = s.StateDir
@@ -87,17 +86,33 @@ func lockState(dir string) (*lock, error) {
 		}
 		return nil, fmt.Errorf("state directory %s is in use by another gated: stop that one first, or use another directory", dir)
 	}
-	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("state directory %s cannot be written: %w", dir, err)
-	}
+	// The number is a courtesy; on a full disk it may be missing, and the gate must start all the same.
+	fmt.Fprintf(f, "%-11d\n", os.Getpid())
 	return &lock{f}, nil
 }
 
-func writeAt(f *os.File, s string) error { _, err := f.WriteAt([]byte(s), 0); return err }
+func (l *lock) release() { l.f.Close() }
 
-// release empties the lock, so that nobody reads the number of a process that is gone.
-func (l *lock) release() { l.f.Truncate(0); l.f.Close() }
+// writeWhole writes a file that is there whole or not at all, also after a power cut.
+func writeWhole(path string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
 
 // owner refuses everyone but the owner of the state directory: files of another user's would stop the daemon.
 func owner(dir string) error {
@@ -106,7 +121,8 @@ func owner(dir string) error {
 		return err
 	}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
-		return fmt.Errorf("state directory %s belongs to user %d, you are %d, and no daemon runs to do it for you: start it, or use sudo -u '#%d'", dir, sys.Uid, os.Geteuid(), sys.Uid)
+		name := userName(int(sys.Uid))
+		return fmt.Errorf("state directory %s belongs to %s, you are %s, and no daemon runs to do it for you: start it, or use runuser -u %s", dir, name, userName(os.Geteuid()), name)
 	}
 	return nil
 }
