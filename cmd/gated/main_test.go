@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -148,6 +149,7 @@ func (c *child) stop(t testing.TB) {
 	t.Helper()
 	began := time.Now()
 	c.Process.Signal(syscall.SIGTERM)
+	defer time.AfterFunc(20*time.Second, func() { c.Process.Kill() }).Stop()
 	if err := c.Wait(); err != nil {
 		t.Errorf("ended with %v:\n%s", err, c.stderr)
 	}
@@ -217,6 +219,46 @@ func TestKillAtAnyMoment(t *testing.T) {
 	if verdicts < 50*3 {
 		t.Errorf("only %d verdicts: the kills came too early to show anything", verdicts)
 	}
+}
+
+// TestKillWhileItStarts kills the first start of a demo at random moments: whatever it had made by then, the next one starts.
+func TestKillWhileItStarts(t *testing.T) {
+	for range 25 {
+		dir := filepath.Join(t.TempDir(), "d")
+		c := start(t, "demo", "--dir", dir, "--scans", "4", "--fast")
+		time.AfterFunc(time.Duration(rand.Int64N(int64(350*time.Millisecond))), func() { c.Process.Kill() })
+		c.Wait()
+		again := start(t, "demo", "--dir", dir, "--scans", "4", "--fast")
+		out, _ := io.ReadAll(again.stdout)
+		if err := again.Wait(); err != nil || !strings.HasPrefix(string(out), "scans=4 ") {
+			t.Fatalf("after a kill it does not start: %v\n%s", err, again.stderr)
+		}
+	}
+}
+
+// A program that takes the verdicts and then does not read them must not stop the gate.
+func TestAReaderThatDoesNotReadStopsNothing(t *testing.T) {
+	dir := demoSite(t)
+	c := start(t, "demo", "--dir", dir, "--fast", "--scans", "1000000", "--log-verdicts")
+	page := c.address(t)
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get(page + "metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if m := regexp.MustCompile(`(?m)^gated_ledger_entries ([\d.e+]+)`).FindSubmatch(b); m != nil {
+			if n, _ := strconv.ParseFloat(string(m[1]), 64); n > 18000 { // more verdicts than pipe and queue hold
+				break
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it stands still:\n%s", c.stderr)
+		}
+	}
+	go io.Copy(io.Discard, c.stdout) // the demo's own last line is written in earnest
+	c.stop(t)
 }
 
 // demoSite makes the demo's directory and ends it at once: settings, keys and roster for other tests.
@@ -418,6 +460,13 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	}
 	if resp, err := http.Post(page+"api/emergency", "application/json", strings.NewReader(`{"lane":"in"}`)); err != nil || resp.StatusCode != 200 {
 		t.Errorf("emergency key in fault: %v %v", resp, err)
+	}
+	// Even a start on the full disk brings up the page and the key, and what was owed is not forgotten.
+	c.stop(t)
+	c = start(t, "run", "--config", path)
+	page = c.address(t)
+	if code, v := scan("6901234567892"); code != http.StatusServiceUnavailable || v != "fault" {
+		t.Errorf("started on a full disk: %d %s", code, v)
 	}
 	os.Remove(filler)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
