@@ -157,7 +157,7 @@ func perform(ctx context.Context, dir, op string, args, result any) error {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		return performHere(ctx, dir, op, body, result)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("the daemon of %s listens to its own user and root only: use sudo", dir)
+		return fmt.Errorf("the daemon of %s listens to its own user and root only: become root", dir)
 	default:
 		return fmt.Errorf("ask the daemon of %s: %w", dir, err)
 	}
