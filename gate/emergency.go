@@ -29,7 +29,10 @@ func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: newID(), Lane: l.ID, Direction: l.Direction, Class: "unknown",
 		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
 	out := Outcome{Passage: ev.Passage, Verdict: ev.Verdict, Reason: ev.Reason, Rule: ev.Rule, Lane: l.ID, Direction: l.Direction, Class: ev.Class, At: ev.Time}
-	g.screen.lane(l.ID, func(v *LaneView) { v.HeldOpen = true })
+	if before, is := g.screen.holdOpen(l.ID, out); is { // a second press in fright: told to the barrier again, and one opening
+		before.Repeat = true
+		return before, nil
+	}
 	g.screen.show(Shown{Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Verdict: out.Verdict, Reason: out.Reason, Class: out.Class, By: ev.By, At: out.At, Emergency: true})
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
@@ -59,7 +62,7 @@ func (g *Gate) Close(ctx context.Context, laneID string) error {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	g.drive(l, (*barrier.Barrier).Release)
-	g.screen.lane(l.ID, func(v *LaneView) { v.HeldOpen = false })
+	g.screen.closed(l.ID)
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"}
 	g.work.Go(func() { g.record(ev) })
 	return nil

@@ -502,6 +502,9 @@ func TestWhatIsOwedOutlastsARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if again, err := s.g.Emergency(context.Background(), "in"); err != nil || again.Passage != em.Passage || !again.Repeat {
+		t.Errorf("a second press: %+v, %v", again, err)
+	}
 	r := s.g.Rules()
 	r.Level = "sealed"
 	s.g.SetRules(r)

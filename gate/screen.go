@@ -20,11 +20,12 @@ type screen struct {
 	lanes  []LaneView
 	holds  []Hold
 	duty   string
+	open   map[string]Outcome // lanes held open by the emergency key
 	hear   map[chan struct{}]bool
 }
 
 func (s *screen) init(lanes []Lane) {
-	s.hear = map[chan struct{}]bool{}
+	s.hear, s.open = map[chan struct{}]bool{}, map[string]Outcome{}
 	for _, l := range lanes {
 		s.lanes = append(s.lanes, LaneView{ID: l.ID, Direction: l.Direction, Barrier: "ok"})
 	}
@@ -44,6 +45,24 @@ func (s *screen) desk(d *desk) {
 	s.holds, s.duty = holds, d.duty
 	s.mu.Unlock()
 	s.changed()
+}
+
+// holdOpen notes that a lane is held open, and returns the opening that holds it already, if there is one.
+func (s *screen) holdOpen(id string, out Outcome) (before Outcome, is bool) {
+	s.mu.Lock()
+	if before, is = s.open[id]; !is {
+		s.open[id] = out
+	}
+	s.mu.Unlock()
+	s.lane(id, func(v *LaneView) { v.HeldOpen = true })
+	return before, is
+}
+
+func (s *screen) closed(id string) {
+	s.mu.Lock()
+	delete(s.open, id)
+	s.mu.Unlock()
+	s.lane(id, func(v *LaneView) { v.HeldOpen = false })
 }
 
 func (s *screen) lane(id string, change func(*LaneView)) {
