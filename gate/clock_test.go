@@ -114,6 +114,11 @@ func TestAClockSetBackDoesNotBringExpiredPassesToLife(t *testing.T) {
 	if out := s.scan("out", code); out.Reason == "expired" {
 		t.Errorf("the confirmed clock says it is good: %+v", out)
 	}
+	s.end()
+	s.start()
+	if out := s.scan("in", code); out.Reason == "expired" {
+		t.Errorf("the correction is forgotten at a restart: %+v", out)
+	}
 	found := false
 	for _, e := range s.records() {
 		found = found || e.Kind == ledger.Clock && e.Reason == "clock-corrected" && e.Personally("by") == "maintainer"

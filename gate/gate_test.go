@@ -229,6 +229,9 @@ func TestWhoPasses(t *testing.T) {
 		})
 	}
 	for _, e := range s.records() {
+		if e.Kind == ledger.Query && e.Detail["known"] == "no" && e.Personally("subject") != "" {
+			t.Errorf("entry %d: nobody knows them, and they have a roster ID", e.Seq)
+		}
 		for _, secret := range []string{"王小明", "李芳", "11010519491231002X", "3-2-501", "粤B", resident, "GP1:"} {
 			if strings.Contains(string(e.Raw), secret) {
 				t.Errorf("the record tells who it was: %s", e.Raw)
@@ -429,6 +432,9 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 	}
 	if err := s.g.FillDebt(context.Background(), s.g.View().Debts[0].ID, "120急救车 粤B99999"); err != nil {
 		t.Fatal(err)
+	}
+	if d := s.g.View().Debts; len(d) != 0 {
+		t.Errorf("filled, and still a debt: %+v", d)
 	}
 	if err := s.g.FillDebt(context.Background(), "e1", "x"); !errors.Is(err, ErrNoDebt) {
 		t.Errorf("got %v", err)

@@ -220,6 +220,16 @@ func TestTamperingIsFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.Close()
+			if name == "an entry removed" || name == "a time changed" { // at the tail the daemon sees it, too
+				l, err := Open(options(dir, ck))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f := l.Fault(); f == nil || !strings.Contains(f.Cause, "entry 3") {
+					t.Errorf("opened with fault %+v", f)
+				}
+				l.Close()
+			}
 			r, err := OpenReader(dir)
 			if err != nil {
 				t.Fatal(err)

@@ -18,6 +18,9 @@ func run(t *testing.T, dir, install, tool string, args ...string) (string, error
 	t.Helper()
 	path, err := exec.LookPath(tool)
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is missing: apt install %s", tool, install)
+		}
 		t.Skipf("%s is missing: apt install %s", tool, install)
 	}
 	cmd := exec.CommandContext(t.Context(), path, args...)

@@ -70,7 +70,7 @@ func lines(ts *testscript.TestScript, neg bool, args []string) {
 // tool finds a program that a test needs beyond Go, or skips with what to install. In CI nothing is skipped.
 func tool(t testing.TB, name, pkg string) string {
 	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("GATED_CI") != "" {
+	if err != nil && os.Getenv("CI") != "" {
 		t.Fatalf("%s is not installed: apt install %s", name, pkg)
 	}
 	if err != nil {
@@ -461,6 +461,13 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	if resp, err := http.Post(page+"api/emergency", "application/json", strings.NewReader(`{"lane":"in"}`)); err != nil || resp.StatusCode != 200 {
 		t.Errorf("emergency key in fault: %v %v", resp, err)
 	}
+	// What cannot be recorded must not be changed.
+	revoke := start(t, "pass", "revoke", "0011223344556677", "--state", dir)
+	io.Copy(io.Discard, revoke.stdout)
+	if revoke.Wait(); revoke.ProcessState.ExitCode() != 2 || !strings.Contains(revoke.stderr.String(), "the ledger is in fault, so nothing can be changed") {
+		t.Errorf("a change in a fault: exit %d, %s", revoke.ProcessState.ExitCode(), revoke.stderr)
+	}
+
 	// Even a start on the full disk brings up the page and the key, and what was owed is not forgotten.
 	c.stop(t)
 	c = start(t, "run", "--config", path)
