@@ -336,13 +336,26 @@ func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code st
 	if _, err := io.WriteString(scanner, code+"\r\n"); err != nil {
 		return answer{}, fmt.Errorf("scanner %s: %w", lane, err)
 	}
+	unplugged := make(chan struct{})
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, func() { close(unplugged) }) })()
 	select {
 	case a := <-c:
 		return a, nil
+	case <-unplugged: // the gate ends, and nobody read this one
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if _, unread := d.waiting[lane]; unread {
+			delete(d.waiting, lane)
+			d.count.scans--
+			return answer{}, errEnded
+		}
+		return <-c, nil
 	case <-time.After(30 * time.Second):
 		return answer{}, fmt.Errorf("lane %s: a code was not answered within 30 s", lane)
 	}
 }
+
+var errEnded = errors.New("the demo is being ended")
 
 // visitor is one who comes to the gate.
 type visitor struct {
@@ -492,6 +505,9 @@ func (d *demo) playLane(ctx context.Context, lane string, scanner *os.File, scan
 			v.code, v.what = last, "the same code twice"
 		}
 		a, err := d.show(ctx, lane, scanner, v.code)
+		if errors.Is(err, errEnded) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -502,7 +518,8 @@ func (d *demo) playLane(ctx context.Context, lane string, scanner *os.File, scan
 			last = v.code
 		}
 		if a.out.Verdict == "hold" && !a.out.Repeat && !(d.fast && n%10 == 9) { // a few wait for nobody
-			rule := func() error { return d.decide(ctx, a.out, v, rng.IntN(3) > 0) }
+			admit := rng.IntN(3) > 0
+			rule := func() error { return d.decide(ctx, a.out, v, admit) }
 			if d.fast {
 				if err := rule(); err != nil {
 					return err

@@ -84,8 +84,12 @@ type child struct {
 	*exec.Cmd
 	stdout io.ReadCloser
 	stderr *lockedBuffer
-	page   chan string // its address, once it works
+	page   chan string   // its address, once it works
+	said   chan struct{} // closed when stderr is read to its end
 }
+
+// Wait reads what it said to the end first: exec's own Wait would cut that off.
+func (c *child) Wait() error { <-c.said; return c.Cmd.Wait() }
 
 type lockedBuffer struct {
 	ch  chan struct{}
@@ -106,7 +110,7 @@ func start(t testing.TB, args ...string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &child{Cmd: exec.Command(exe, args...), stderr: &lockedBuffer{ch: make(chan struct{}, 1)}, page: make(chan string, 1)}
+	c := &child{Cmd: exec.Command(exe, args...), stderr: &lockedBuffer{ch: make(chan struct{}, 1)}, page: make(chan string, 1), said: make(chan struct{})}
 	c.Args[0] = "gated" // testscript.Main runs the command of this name
 	c.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -122,6 +126,7 @@ func start(t testing.TB, args ...string) *child {
 	}
 	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
 	go func() {
+		defer close(c.said)
 		for s := bufio.NewScanner(errs); s.Scan(); {
 			c.stderr.ch <- struct{}{}
 			c.stderr.buf.WriteString(s.Text() + "\n")
@@ -223,7 +228,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 
 // TestKillWhileItStarts kills the first start of a demo at random moments: whatever it had made by then, the next one starts.
 func TestKillWhileItStarts(t *testing.T) {
-	for range 25 {
+	for range 12 {
 		dir := filepath.Join(t.TempDir(), "d")
 		c := start(t, "demo", "--dir", dir, "--scans", "4", "--fast")
 		time.AfterFunc(time.Duration(rand.Int64N(int64(350*time.Millisecond))), func() { c.Process.Kill() })

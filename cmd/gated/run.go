@@ -159,29 +159,47 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	go func() { gateDone <- g.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
 
-	// Pages and control end before the gate does, and after the scanners.
+	defer d.serve(g, reg, people, page, control, stopBarriers)()
+	defer d.scan(ctx, g, reg)()
+
+	url := "http://" + page.Addr().String() + "/"
+	households, residents, _, vehicles := people.Snapshot().Counts()
+	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(), "entries", l.Size(),
+		"households", households, "residents", residents, "vehicles", vehicles, "issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
+	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS=page "+url)
+	if d.onReady != nil {
+		d.onReady(url, g)
+	}
+	d.watch(ctx, g, hup)
+	sd.SdNotify(false, sd.SdNotifyStopping)
+	d.log.Info("stopping")
+	return nil
+}
+
+// serve starts the page and the control socket and returns what ends them, the barriers with them.
+func (d *daemon) serve(g *gate.Gate, reg *prometheus.Registry, people *roster.Store, page, control net.Listener, stopBarriers func()) (stop func()) {
 	ending := make(chan struct{})
+	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
-	mux.Handle("/", console.Handler(console.Options{Gate: g, Hosts: set.Console.Hosts, Done: ending, Log: d.log}))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}))
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
+	mux.Handle("/", console.Handler(console.Options{Gate: g, Hosts: d.settings.Console.Hosts, Done: ending, Log: d.log}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: quiet}
 	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, record: func(by, reason string, detail map[string]string) error {
 		g.RosterChanged(by, reason, detail)
 		return nil
 	}}, d.log)
 	var servers sync.WaitGroup
-	serve := func(s *http.Server, l net.Listener, what string) {
+	for s, l := range map[*http.Server]net.Listener{web: page, ctl: control} {
+		if l == nil {
+			continue
+		}
 		servers.Go(func() {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				d.log.Error("stopped serving", "what", what, "err", err)
+				d.log.Error("stopped serving", "address", l.Addr(), "err", err)
 			}
 		})
 	}
-	serve(web, page, "page")
-	if control != nil {
-		serve(ctl, control, "control socket")
-	}
-	defer func() {
+	return func() {
 		close(ending)
 		// All at the same time, as systemd and the guard wait. Barriers end what a relay hangs on; a roster that is
 		// being changed gets three seconds to be recorded, a browser one to hang up.
@@ -198,13 +216,15 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		}
 		stopping.Wait()
 		servers.Wait()
-	}()
+	}
+}
 
-	var scanners sync.WaitGroup
-	scanCtx, stopScanners := context.WithCancel(ctx)
-	defer func() { stopScanners(); scanners.Wait() }()
-	metrics := scanner.NewMetrics(reg, laneIDs(set)...)
-	for _, lane := range set.Lanes {
+// scan starts a reader for each lane and returns what ends them. A code under way is answered first.
+func (d *daemon) scan(ctx context.Context, g *gate.Gate, reg *prometheus.Registry) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	metrics := scanner.NewMetrics(reg, laneIDs(d.settings)...)
+	var readers sync.WaitGroup
+	for _, lane := range d.settings.Lanes {
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
 			OnCode: func(ctx context.Context, c scanner.Code) {
 				if _, err := g.Scan(ctx, c.Lane, c.Data, c.At); err != nil {
@@ -212,30 +232,18 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 				}
 			},
 			OnState: func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
-			OnFraming: func(cause string) {
+			OnFraming: func(string) {
 				if d.onFraming != nil {
 					d.onFraming(lane.ID)
 				}
 			}})
-		scanners.Go(func() {
-			if err := r.Run(scanCtx); err != nil {
+		readers.Go(func() {
+			if err := r.Run(ctx); err != nil {
 				d.log.Error("scanner", "lane", lane.ID, "err", err)
 			}
 		})
 	}
-
-	url := "http://" + page.Addr().String() + "/"
-	households, residents, _, vehicles := people.Snapshot().Counts()
-	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(), "entries", l.Size(),
-		"households", households, "residents", residents, "vehicles", vehicles, "issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
-	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS=page "+url)
-	if d.onReady != nil {
-		d.onReady(url, g)
-	}
-	d.watch(ctx, g, hup)
-	sd.SdNotify(false, sd.SdNotifyStopping)
-	d.log.Info("stopping")
-	return nil
+	return func() { cancel(); readers.Wait() }
 }
 
 // watch feeds systemd's watchdog as long as the gate answers, and reloads when told to, until ctx ends.

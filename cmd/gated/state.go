@@ -25,7 +25,7 @@ func settings(c *cobra.Command) (*config.Settings, string, error) {
 	if path == "" {
 		path = "/etc/gated/gated.yaml"
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, "", fmt.Errorf("%w: name them with --config FILE; \"gated config example\" prints some to begin with", err)
+			return nil, "", fmt.Errorf("no settings: %w: name them with --config FILE; \"gated config example\" prints some to begin with", err)
 		}
 	}
 	s, err := config.Load(path, os.Environ())
