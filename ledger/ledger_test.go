@@ -97,7 +97,7 @@ func passage(ck *clock, id, direction, verdict string) []Event {
 }
 
 func register(ck *clock, id, direction, verdict, reason string) Event {
-	return Event{Stamp: ck.now(), Kind: Register, Passage: id, Lane: direction, Direction: direction, Verdict: verdict, Reason: reason, By: "machine",
+	return Event{Stamp: ck.now(), Kind: Register, Passage: id, Lane: direction, Direction: direction, Class: "resident", Verdict: verdict, Reason: reason, By: "machine",
 		Personal: []Field{{"subject", "r-" + id}, {"household", "3-2-501"}}}
 }
 
@@ -587,6 +587,10 @@ func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
 	out("2026-11-23 10:00:00", true)
 	out("2026-11-22 10:00:00", true)
 	out("2096-11-23 10:00:00", false)
+	ck.set("2026-11-23 10:00:01")
+	car := register(ck, "car", "out", "admit", "known-leaving")
+	car.Class = "vehicle"
+	mustAppend(t, l, append(passage(ck, "car", "out", "admit"), car)...)
 	verify(t, l)
 	l.View(func(s *State) {
 		if n := s.TripsToday("3-2-501", at("2026-11-23 12:00:00")); n != 3 {

@@ -14,7 +14,7 @@ type State struct {
 	Open    map[string]Passage `json:"open"`   // on hold, by passage ID
 	Inside  map[string]int64   `json:"inside"` // roster ID of a person admitted in → seq
 	Day     string             `json:"day"`    // the day of Trips
-	Trips   map[string]int     `json:"trips"`  // household → passages admitted out that day
+	Trips   map[string]int     `json:"trips"`  // household → residents admitted out that day
 	Debts   map[int64]Passage  `json:"debts"`  // emergency openings, by seq, of which nobody said yet who passed
 	Recent  []Passage          `json:"recent"` // newest last
 	Trusted Stamp              `json:"trusted"`
@@ -143,7 +143,7 @@ func (s *State) moved(e *Entry) {
 		s.Inside[subject] = e.Seq
 	case e.Direction == "out":
 		delete(s.Inside, subject)
-		if h := e.Personally("household"); h != "" {
+		if h := e.Personally("household"); h != "" && e.Class == "resident" { // their car is no trip more
 			s.Trips[h]++
 		}
 	}
@@ -158,7 +158,7 @@ func (s *State) unmoved(e *Entry) {
 		delete(s.Inside, subject)
 	case e.Direction == "out":
 		s.Inside[subject] = e.Seq
-		if s.Trips[household] > 0 {
+		if s.Trips[household] > 0 && e.Class == "resident" {
 			s.Trips[household]--
 		}
 	}
