@@ -127,8 +127,12 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 			}
 		}
 	default:
-		if list, err := os.ReadDir(d.dir); err == nil && len(list) > 0 {
-			return fmt.Errorf("--dir %s: this directory was not made by gated demo: name another", d.dir)
+		list, _ := os.ReadDir(d.dir)
+		for _, f := range list {
+			if !strings.HasPrefix(f.Name(), "."+demoMarker+".") { // a marker on its way, and killed there
+				return fmt.Errorf("--dir %s: this directory was not made by gated demo: name another", d.dir)
+			}
+			os.Remove(filepath.Join(d.dir, f.Name()))
 		}
 		if err := os.MkdirAll(d.dir, 0o700); err != nil {
 			return fmt.Errorf("--dir: %w", err)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -228,8 +229,13 @@ func TestKillAtAnyMoment(t *testing.T) {
 
 // TestKillWhileItStarts kills the first start of a demo at random moments: whatever it had made by then, the next one starts.
 func TestKillWhileItStarts(t *testing.T) {
-	for range 12 {
+	for i := range 12 {
 		dir := filepath.Join(t.TempDir(), "d")
+		if i == 0 { // a moment too short to be hit often
+			if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "."+demoMarker+".123"), nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		c := start(t, "demo", "--dir", dir, "--scans", "4", "--fast")
 		time.AfterFunc(time.Duration(rand.Int64N(int64(350*time.Millisecond))), func() { c.Process.Kill() })
 		c.Wait()
