@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"text/tabwriter"
 	"time"
 
 	"gated/ledger"
@@ -14,7 +15,7 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	return group("ledger", "count and export what was recorded", ledgerStats(), ledgerExport())
+	return group("ledger", "count, search and export what was recorded", ledgerStats(), ledgerSearch(), ledgerExport())
 }
 
 // openLedger opens the state directory's ledger for reading and says which day is meant.
@@ -72,6 +73,48 @@ latest verdict; hold means that no guard has decided yet.`, Args: cobra.NoArgs,
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().BoolVar(&asJSON, "json", false, "print an object")
+	return c
+}
+
+func ledgerSearch() *cobra.Command {
+	var f ledger.Filter
+	var day string
+	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, the newest first",
+		Long: `search asks the index, which the daemon makes from the ledger: fast, and no evidence.
+For evidence export the day.`,
+		Example: "  gated ledger search --verdict refuse\n  gated ledger search --day yesterday --reason emergency-key",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			r, date, _, err := openLedger(c, day)
+			if err != nil {
+				return err
+			}
+			r.Close()
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			f.Day = date
+			found, behind, err := ledger.Search(dir, f)
+			if err != nil {
+				return err
+			}
+			if behind > 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "the index is %d entries behind the ledger\n", behind)
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "TIME\tLANE\tVERDICT\tREASON\tCLASS\tBY\tPASSAGE\tENTRIES")
+			for _, p := range found {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d to %d\n", p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
+			}
+			return w.Flush()
+		}}
+	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
+	c.Flags().StringVar(&f.Verdict, "verdict", "", "admit, refuse or hold")
+	c.Flags().StringVar(&f.Reason, "reason", "", "a reason such as expired")
+	c.Flags().StringVar(&f.Class, "class", "", "a class such as resident")
+	c.Flags().StringVar(&f.Lane, "lane", "", "a lane")
+	c.Flags().IntVar(&f.Limit, "limit", 100, "at most so many")
 	return c
 }
 

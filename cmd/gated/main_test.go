@@ -60,7 +60,7 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(path, b, 0o600))
 }
 
-// lines FILE N checks the number of lines.
+// lines FILE N (or lines stdout N) checks the number of lines.
 func lines(ts *testscript.TestScript, neg bool, args []string) {
 	n := strings.Count(ts.ReadFile(args[0]), "\n")
 	if fmt.Sprint(n) != args[1] {
