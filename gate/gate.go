@@ -157,7 +157,7 @@ func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Tim
 
 	// Register: durable, or it did not happen.
 	p := passage{id: newID(), lane: l, at: now, who: who, facts: facts, decision: decision, rules: rules, roster: people.Version()}
-	entries, err := g.opt.Ledger.Append(p.events(g.checked(claim, code))...)
+	entries, err := g.opt.Ledger.Append(p.events(g.checked(claim, who, code))...)
 	if err != nil {
 		return g.fault(l, err), nil // never remembered: the next try must be a real one
 	}
@@ -272,13 +272,13 @@ func (p *passage) event(k ledger.Kind, at ledger.Stamp) ledger.Event {
 }
 
 // checked is what the ledger keeps of a code: its kind and state, and a keyed hash by which the same code is known again.
-func (g *Gate) checked(c credential.Claim, code []byte) ledger.Event {
+func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Event {
 	m := hmac.New(sha256.New, g.opt.HashKey)
 	m.Write(code)
 	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: c.Reason,
 		Personal: []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}}
 	for _, f := range []ledger.Field{{Name: "pass", Value: c.Serial}, {Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document}} {
-		if f.Value != "" {
+		if f.Value != "" && f.Value != who.ID { // whom the roster knows stands in the query event
 			ev.Personal = append(ev.Personal, f)
 		}
 	}

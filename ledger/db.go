@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"modernc.org/sqlite"
@@ -153,12 +154,39 @@ func text(v driver.Value) string {
 }
 
 func run(st driver.Stmt, args ...driver.Value) error {
-	var nv [5]driver.NamedValue
+	nv := make([]driver.NamedValue, len(args))
 	for i, a := range args {
 		nv[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
 	}
-	_, err := st.(driver.StmtExecContext).ExecContext(context.Background(), nv[:len(args)])
+	_, err := st.(driver.StmtExecContext).ExecContext(context.Background(), nv)
 	return err
+}
+
+// insert puts rows into a table, several with one statement: a passage is one statement a table instead of three to
+// eight, which on an idle box is a tenth of the time to its answer.
+type insert struct {
+	table   string
+	columns int
+	stmts   [8]driver.Stmt // for 1 to 8 rows, prepared when first needed
+}
+
+func (in *insert) rows(c *conn, args []driver.Value) error {
+	for len(args) > 0 {
+		n := min(len(args)/in.columns, len(in.stmts))
+		if in.stmts[n-1] == nil {
+			row := "(" + strings.Repeat("?, ", in.columns-1) + "?)"
+			st, err := c.prepare("INSERT INTO " + in.table + " VALUES " + strings.Repeat(row+", ", n-1) + row)
+			if err != nil {
+				return err
+			}
+			in.stmts[n-1] = st
+		}
+		if err := run(in.stmts[n-1], args[:n*in.columns]...); err != nil {
+			return err
+		}
+		args = args[n*in.columns:]
+	}
+	return nil
 }
 
 // Meta is what a ledger says about itself, fixed at its creation.

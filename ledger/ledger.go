@@ -88,9 +88,9 @@ type Ledger struct {
 
 	// The rest belongs to the writer goroutine.
 	c        *conn
-	insert   driver.Stmt
-	personal driver.Stmt
-	segment  driver.Stmt
+	entry    insert
+	personal insert
+	segment  insert
 	begin    driver.Stmt
 	commit   driver.Stmt
 	size     int64    // seq of the newest entry known to be durable; the state may be behind while it catches up
@@ -301,11 +301,12 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 	}
 	var entries []Entry
 	zone, seq, day := l.zone.Load(), l.size, l.day
+	var rows, personal, segments []driver.Value
 	for _, r := range batch {
 		for i := range r.events {
 			ev := &r.events[i]
 			seq++
-			rows, sum := commit(ev.Personal)
+			fields, sum := commit(ev.Personal)
 			rec := ev.record(seq, zone, sum)
 			raw, err := rec.marshal()
 			if err != nil {
@@ -313,21 +314,23 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 			}
 			at := ev.Time.In(zone).Round(0).Truncate(time.Microsecond)
 			entries = append(entries, Entry{Record: *rec, At: at, Raw: raw, Personal: ev.Personal})
-			if err := run(l.insert, seq, at.UnixMicro(), string(raw)); err != nil {
-				return entries, fmt.Errorf("insert entry %d: %w", seq, err)
-			}
-			for i := range rows {
-				p := &rows[i]
-				if err := run(l.personal, seq, p.Name, p.salt[:], p.Value, p.hash[:]); err != nil {
-					return entries, fmt.Errorf("insert personal field of entry %d: %w", seq, err)
-				}
+			rows = append(rows, seq, at.UnixMicro(), string(raw))
+			for i := range fields {
+				p := &fields[i]
+				personal = append(personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
 			}
 			if d := at.Format(time.DateOnly); d != day {
 				day = d
-				if err := run(l.segment, seq, day); err != nil {
-					return entries, fmt.Errorf("insert segment: %w", err)
-				}
+				segments = append(segments, seq, day)
 			}
+		}
+	}
+	for _, t := range []struct {
+		in   *insert
+		rows []driver.Value
+	}{{&l.entry, rows}, {&l.personal, personal}, {&l.segment, segments}} {
+		if err := t.in.rows(l.c, t.rows); err != nil {
+			return entries, fmt.Errorf("insert %s: %w", t.in.table, err)
 		}
 	}
 	err := l.opt.inject("commit")
@@ -500,14 +503,12 @@ func (l *Ledger) openFile() (err error) {
 		q  string
 	}{
 		{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"},
-		{&l.insert, "INSERT INTO entry VALUES(?, ?, ?)"},
-		{&l.personal, "INSERT INTO personal VALUES(?, ?, ?, ?, ?)"},
-		{&l.segment, "INSERT INTO segment VALUES(?, ?)"},
 	} {
 		if *s.st, err = c.prepare(s.q); err != nil {
 			return err
 		}
 	}
+	l.entry, l.personal, l.segment = insert{table: "entry", columns: 3}, insert{table: "personal", columns: 5}, insert{table: "segment", columns: 2}
 	l.c = c
 	return nil
 }

@@ -179,6 +179,17 @@ func (e *Event) check(zone *time.Location) error {
 		}
 		seen[f.Name] = true
 	}
+	// Most events are so small that no writing of them could be too large: every byte as an escape of six.
+	size = 600
+	for _, s := range []string{e.Boot, e.Passage, e.Lane, e.Direction, e.Class, e.Credential, e.Proof, e.Verdict, e.Reason, e.Rule, e.Policy, e.Roster, e.By} {
+		size += 6 * len(s)
+	}
+	for k, v := range e.Detail {
+		size += 6*(len(k)+len(v)) + 6
+	}
+	if size <= MaxRecord {
+		return nil
+	}
 	raw, err := e.record(1<<62, time.UTC, "").marshal()
 	if err != nil {
 		return err
