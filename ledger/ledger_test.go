@@ -60,6 +60,17 @@ func open(t testing.TB, dir string, ck *clock) *Ledger {
 	return l
 }
 
+// healing returns a channel that gets a token whenever the ledger works again.
+func healing(opt *Options) <-chan struct{} {
+	healed := make(chan struct{}, 1)
+	opt.OnChange = func(f *Fault) {
+		if f == nil {
+			healed <- struct{}{}
+		}
+	}
+	return healed
+}
+
 // verify reads the whole ledger and compares the running state with one built anew from the entries alone.
 func verify(t testing.TB, l *Ledger) {
 	t.Helper()
@@ -325,13 +336,8 @@ func TestRecordsAreBounded(t *testing.T) {
 func TestDiskFullIsAFaultThatHeals(t *testing.T) {
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
-	healed := make(chan struct{}, 1)
 	opt := options(t.TempDir(), ck)
-	opt.OnChange = func(f *Fault) {
-		if f == nil {
-			healed <- struct{}{}
-		}
-	}
+	healed := healing(&opt)
 	l, err := Open(opt)
 	if err != nil {
 		t.Fatal(err)
@@ -379,12 +385,7 @@ func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
-	healed := make(chan struct{}, 1)
-	opt.OnChange = func(f *Fault) {
-		if f == nil {
-			healed <- struct{}{}
-		}
-	}
+	healed := healing(&opt)
 	happened := false
 	opt.Inject = func(op string) error {
 		if op == "committed" && happened {
@@ -471,12 +472,7 @@ func TestAnErrorWhileCatchingUpHealsAtTheNextTry(t *testing.T) {
 	l.Close()
 	os.Remove(filepath.Join(dir, "index.db"))
 	opt := options(dir, ck)
-	healed := make(chan struct{}, 1)
-	opt.OnChange = func(f *Fault) {
-		if f == nil {
-			healed <- struct{}{}
-		}
-	}
+	healed := healing(&opt)
 	reads := 0
 	opt.Inject = func(op string) error {
 		if reads++; op == "catch-up" && reads == 3 { // after the first batch
