@@ -284,7 +284,10 @@ func TestProgramsChildrenDieWithIt(t *testing.T) {
 
 func TestChildThatLeftTheGroupDoesNotBlock(t *testing.T) {
 	if _, err := exec.LookPath("setsid"); err != nil {
-		t.Skip("apt install util-linux")
+		if os.Getenv("CI") != "" {
+			t.Fatal("setsid is missing: apt install util-linux")
+		}
+		t.Skip("setsid is missing: apt install util-linux")
 	}
 	r := newRelay(t, 3*time.Second, "setsid sh -c 'echo $$ >'$dir/escaped'; exec sleep 300' & while ! [ -s $dir/escaped ]; do sleep 0.01; done")
 	began := time.Now()

@@ -435,6 +435,54 @@ func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
 	}
 }
 
+// What was durable before a fault must be there after it, byte for byte, or the file is another's.
+func TestAnEntryChangedDuringAFaultIsFound(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	opt := options(t.TempDir(), ck)
+	var broken atomic.Bool
+	causes := make(chan string, 100)
+	opt.OnChange = func(f *Fault) {
+		if f == nil {
+			causes <- "works again"
+			return
+		}
+		causes <- f.Cause
+	}
+	opt.Inject = func(string) error {
+		if broken.Load() {
+			return errors.New("EIO")
+		}
+		return nil
+	}
+	l, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	mustAppend(t, l, register(ck, "a", "in", "refuse", "outsider"))
+	broken.Store(true)
+	if _, err := l.Append(register(ck, "b", "in", "admit", "resident")); !errors.Is(err, ErrFault) {
+		t.Fatalf("got %v", err)
+	}
+	c, err := connect("file:" + filepath.Join(opt.Dir, "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.exec("DROP TRIGGER entry_no_update"), c.exec("UPDATE entry SET record = replace(record, 'refuse', 'admit')"), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	broken.Store(false)
+	for {
+		switch cause := <-causes; {
+		case strings.Contains(cause, "entry 1 was recorded before the fault and is not there any more"):
+			return
+		case cause == "works again":
+			t.Fatal("a changed entry was accepted")
+		}
+	}
+}
+
 func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
