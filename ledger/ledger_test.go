@@ -805,7 +805,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"v":1,"seq":1}`)
 	f.Add("\xff")
 	f.Fuzz(func(t *testing.T, s string) {
-		e, err := parse(1, 1795392062000003, []byte(s), shanghai)
+		e, err := parse(1, 1795392062000003, s, shanghai)
 		if err == nil && (e.Seq != 1 || e.At.UnixMicro() != 1795392062000003) {
 			t.Errorf("accepted %q as %+v", s, e.Record)
 		}

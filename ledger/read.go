@@ -17,7 +17,7 @@ func scan(c *conn, zone *time.Location, from, to int64, personal bool, f func(*E
 	return c.query(func(v []driver.Value) error {
 		seq, _ := v[0].(int64)
 		ts, _ := v[1].(int64)
-		e, err := parse(seq, ts, []byte(text(v[2])), zone)
+		e, err := parse(seq, ts, text(v[2]), zone)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Kind says what an event tells. The first six are of a passage, the others of the box.
@@ -219,26 +218,6 @@ func (r *Record) marshal() ([]byte, error) {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-// parse reads a record back and checks that it is what the row says it is.
-func parse(seq, ts int64, raw []byte, zone *time.Location) (Entry, error) {
-	e := Entry{Raw: raw}
-	if !utf8.Valid(raw) {
-		return e, fmt.Errorf("entry %d is not UTF-8", seq)
-	}
-	if err := json.Unmarshal(raw, &e.Record); err != nil {
-		return e, fmt.Errorf("entry %d: %w", seq, err)
-	}
-	at, err := time.Parse(time.RFC3339Nano, e.Time)
-	if err != nil {
-		return e, fmt.Errorf("entry %d: %w", seq, err)
-	}
-	if e.V != 1 || e.Seq != seq || at.UnixMicro() != ts {
-		return e, fmt.Errorf("entry %d: the record says v %d, seq %d, time %s: not those of its row", seq, e.V, e.Seq, e.Time)
-	}
-	e.At = at.In(zone)
-	return e, nil
 }
 
 // Personally returns a personal field, or "".

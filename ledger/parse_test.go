@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// full has every field; sparse only those that are always there.
+var (
+	full = `{"v":1,"seq":123456,"time":"2026-11-23T17:55:30.123456+08:00","boot":"6f1c9a1e-0b9e-4b5f-9d2e-7d9f6a3f0f11","mono":987654321,"clock":"trusted","kind":"register",` +
+		`"passage":"20261123-0000123","lane":"north","direction":"in","class":"resident","credential":"gated-pass","proof":"signed","verdict":"admit","reason":"ok","rule":"居民",` +
+		`"policy":"0123456789abcdef0123456789abcdef","roster":"77","by":"machine","ref":12,"detail":{"a":"b","c":"<&>"},"personal":"` + strings.Repeat("0f", 32) + `"}`
+	sparse = `{"v":1,"seq":1,"time":"2026-11-23T09:55:30.000000Z","boot":"","mono":0,"clock":"untrusted","kind":"alive"}`
+)
+
+// slow is what canonical must agree with.
+func slow(s string) (r Record, at int64, err error) {
+	if err = json.Unmarshal([]byte(s), &r); err != nil {
+		return r, 0, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, r.Time)
+	return r, t.UnixMicro(), err
+}
+
+// agree checks that the fast ways of reading s say what encoding/json says, or nothing.
+func agree(t *testing.T, s string) (fast bool) {
+	t.Helper()
+	var r Record
+	at, ok := canonical(s, &r)
+	if ok {
+		want, wantAt, err := slow(s)
+		if err != nil {
+			t.Fatalf("%s: read, though encoding/json says: %v", s, err)
+		}
+		if d := cmp.Diff(want, r); d != "" || at != wantAt {
+			t.Fatalf("%s: at %d, want %d; (-want +got):\n%s", s, at, wantAt, d)
+		}
+		seq, ts, personal, skimmed := skim(s)
+		if hash := len(r.Personal) == 64 && isHex(r.Personal); skimmed && (seq != r.Seq || ts != at || personal != r.Personal) ||
+			!skimmed && (hash || !strings.Contains(s, `"personal":`)) {
+			t.Fatalf("%s: skimmed as %d %d %q %t", s, seq, ts, personal, skimmed)
+		}
+	}
+	return ok
+}
+
+func TestRecordsAreReadFastAsWellAsSlow(t *testing.T) {
+	change := func(old, new string) string {
+		if !strings.Contains(full, old) {
+			t.Fatalf("nothing to change: %s", old)
+		}
+		return strings.Replace(full, old, new, 1)
+	}
+	for name, c := range map[string]struct {
+		s    string
+		fast bool
+	}{
+		"full":               {full, true},
+		"sparse":             {sparse, true},
+		"west of Greenwich":  {change("+08:00", "-03:30"), true},
+		"leap day":           {change("2026-11-23", "2028-02-29"), true},
+		"first year":         {change("2026-11-23", "0000-01-01"), true},
+		"last year":          {change("2026-11-23", "9999-12-31"), true},
+		"no leap day":        {change("2026-11-23", "2100-02-29"), false},
+		"month 13":           {change("2026-11-23", "2026-13-23"), false},
+		"second 60":          {change("17:55:30", "17:55:60"), false},
+		"milliseconds":       {change("30.123456", "30.123"), false},
+		"escape":             {change("north", `no\nrth`), false},
+		"escaped letter":     {change("north", `n\u006frth`), false},
+		"raw control":        {change("north", "no\x01rth"), false},
+		"empty optional":     {change("north", ""), true},
+		"null":               {change(`"north"`, "null"), false},
+		"twice":              {change(`"lane"`, `"seq":5,"lane"`), false},
+		"unknown field":      {change(`"lane"`, `"line"`), false},
+		"upper case":         {change(`"lane"`, `"Lane"`), false},
+		"another order":      {change(`"lane":"north","direction":"in"`, `"direction":"in","lane":"north"`), false},
+		"white space":        {change(`,"lane"`, `, "lane"`), false},
+		"after the end":      {full + " ", false},
+		"cut":                {full[:len(full)-1], false},
+		"empty":              {"", false},
+		"leading zero":       {change("123456,", "0123456,"), false},
+		"fraction":           {change("123456,", "123456.0,"), false},
+		"negative":           {change("123456,", "-123456,"), false},
+		"too large":          {change("123456,", "12345678901234567890,"), false},
+		"detail twice":       {change(`"c":"<&>"`, `"a":"<&>"`), true},
+		"no detail":          {change(`{"a":"b","c":"<&>"}`, `{}`), false},
+		"detail cut":         {change(`"c":"<&>"}`, `"c":"<&>",}`), false},
+		"version 2":          {change(`"v":1`, `"v":2`), false},
+		"short commitment":   {change("0f0f", "0f"), true},
+		"personal in detail": {strings.TrimSuffix(full, `,"personal":"`+strings.Repeat("0f", 32)+`"}`) + "}", true},
+	} {
+		if got := agree(t, c.s); got != c.fast {
+			t.Errorf("%s: read fast is %t, want %t", name, got, c.fast)
+		}
+	}
+	// Whatever record writes without an escape is read fast, whatever the zone.
+	for _, zone := range []*time.Location{time.UTC, shanghai, time.FixedZone("", -5*3600-30*60)} {
+		for _, at := range []time.Time{time.Unix(0, 0), time.Unix(1e9, 999999000), time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(9998, 12, 31, 23, 59, 59, 0, time.UTC), time.Unix(-1, 1000)} {
+			ev := Event{Stamp: Stamp{Time: at, Boot: "b", Mono: time.Hour}, Kind: Alive}
+			raw, err := ev.record(7, zone, "").marshal()
+			if err != nil || !agree(t, string(raw)) {
+				t.Errorf("%s in %s: %v, or not read fast: %s", at, zone, err, raw)
+			}
+		}
+	}
+}
+
+func FuzzRecordsAreReadFastAsWellAsSlow(f *testing.F) {
+	f.Add(full)
+	f.Add(sparse)
+	f.Add(strings.Replace(full, "north", `no\"rth`, 1))
+	f.Fuzz(func(t *testing.T, s string) {
+		skim(s) // must not panic, whatever it says
+		if utf8.ValidString(s) {
+			agree(t, s)
+		}
+	})
+}
+
+func BenchmarkReadRecord(b *testing.B) {
+	_, ts, _, _ := skim(full)
+	s := strings.Replace(full, `"detail":{"a":"b","c":"<&>"},`, "", 1) // as nearly all are
+	for name, f := range map[string]func(){
+		"parse":     func() { parse(123456, ts, s, shanghai) },
+		"canonical": func() { var r Record; canonical(s, &r) },
+		"skim":      func() { skim(s) },
+		"json":      func() { slow(s) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f()
+			}
+		})
+	}
+}
