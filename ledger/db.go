@@ -15,26 +15,6 @@ import (
 	"modernc.org/sqlite"
 )
 
-// schema of format 1. Entries are only ever added: the triggers refuse the rest even to someone at the sqlite3 prompt,
-// until that someone drops them.
-const schema = `
-CREATE TABLE meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE entry(seq INTEGER NOT NULL PRIMARY KEY, ts INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
-CREATE TABLE segment(first INTEGER NOT NULL PRIMARY KEY, day TEXT NOT NULL) STRICT;
-CREATE TABLE personal(seq INTEGER NOT NULL, field TEXT NOT NULL, salt BLOB, value TEXT, hash BLOB NOT NULL, PRIMARY KEY(seq, field)) STRICT, WITHOUT ROWID;
-CREATE TRIGGER entry_gapless BEFORE INSERT ON entry WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entry)
-	BEGIN SELECT raise(ABORT, 'entry: seq must be the next one'); END;
-CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 'entry: nothing is ever changed'); END;
-CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry BEGIN SELECT raise(ABORT, 'entry: nothing is ever removed'); END;
-CREATE TRIGGER segment_no_update BEFORE UPDATE ON segment BEGIN SELECT raise(ABORT, 'segment: nothing is ever changed'); END;
-CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment BEGIN SELECT raise(ABORT, 'segment: nothing is ever removed'); END;
-CREATE TRIGGER personal_only_erased BEFORE UPDATE ON personal WHEN NEW.seq IS NOT OLD.seq OR NEW.field IS NOT OLD.field OR NEW.hash IS NOT OLD.hash OR NEW.salt IS NOT NULL OR NEW.value IS NOT NULL
-	BEGIN SELECT raise(ABORT, 'personal: a field can only be erased, salt and value together'); END;
-CREATE TRIGGER personal_no_delete BEFORE DELETE ON personal BEGIN SELECT raise(ABORT, 'personal: its hash stays'); END;
-CREATE TRIGGER meta_no_update BEFORE UPDATE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever changed'); END;
-CREATE TRIGGER meta_no_delete BEFORE DELETE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever removed'); END;
-`
-
 // pragmas are set in the DSN and read back, because SQLite accepts a misspelt one in silence.
 var pragmas = []struct{ name, want string }{
 	{"journal_mode", "wal"}, {"synchronous", "2"}, {"auto_vacuum", "2"}, {"secure_delete", "1"}, {"recursive_triggers", "1"},
@@ -170,6 +150,8 @@ type insert struct {
 	stmts   [8]driver.Stmt // for 1 to 8 rows, prepared when first needed
 }
 
+func newInsert(table string, columns int) *insert { return &insert{table: table, columns: columns} }
+
 func (in *insert) rows(c *conn, args []driver.Value) error {
 	for len(args) > 0 {
 		n := min(len(args)/in.columns, len(in.stmts))
@@ -193,9 +175,10 @@ func (in *insert) rows(c *conn, args []driver.Value) error {
 type Meta struct {
 	Format   int
 	Gate     string // name for people
-	Origin   string // name in tree heads
+	Origin   string // name in tree heads: gate.origin, and /2 and so on from the second epoch
 	TimeZone string // IANA; a day is a day there
 	Epoch    int    // 1; a restored box starts the next one
+	Machine  string // which box wrote it, as a hash; empty where the box has no machine ID
 }
 
 func (c *conn) meta() (Meta, error) {
@@ -209,10 +192,17 @@ func (c *conn) meta() (Meta, error) {
 	if errors.Join(err1, err2) != nil {
 		return Meta{}, fmt.Errorf("format %q, epoch %q: not a gated ledger", m["format"], m["epoch"])
 	}
-	if format != 1 {
-		return Meta{}, fmt.Errorf("format %d, this gated knows 1: use the gated that wrote it, or a newer one", format)
+	if format != len(migrations) {
+		return Meta{}, fmt.Errorf("format %d, this gated reads %d: %s", format, len(migrations), otherFormat(format))
 	}
-	return Meta{Format: format, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch}, nil
+	return Meta{Format: format, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"]}, nil
+}
+
+func otherFormat(format int) string {
+	if format < len(migrations) {
+		return "the daemon brings it up to date at its next start"
+	}
+	return "use the gated that wrote it, or a newer one"
 }
 
 // openWriter opens or creates the database and reads every pragma back.
@@ -246,24 +236,27 @@ func (c *conn) setUp(m Meta) error {
 		}
 	}
 	n, err := c.number("SELECT count(*) FROM sqlite_schema")
-	if err != nil || n > 0 {
+	if err != nil {
 		return err
+	}
+	have := 0
+	if n > 0 {
+		if have, err = c.format(); err != nil || have == len(migrations) {
+			return err
+		}
 	}
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	err = c.exec(schema)
-	for _, kv := range [][2]string{{"format", "1"}, {"gate", m.Gate}, {"origin", m.Origin}, {"time_zone", m.TimeZone}, {"epoch", "1"}} {
-		if err == nil {
-			err = c.exec("INSERT INTO meta VALUES(?, ?)", kv[0], kv[1])
-		}
-	}
-	if err == nil {
+	if err = c.migrate(have, m); err == nil {
 		err = c.exec("COMMIT")
 	}
 	if err != nil {
 		c.exec("ROLLBACK")
-		return fmt.Errorf("create the ledger: %w", err)
+		if have == 0 {
+			return fmt.Errorf("create the ledger: %w", err)
+		}
+		return fmt.Errorf("bring the ledger from format %d to %d: %w", have, len(migrations), err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"database/sql/driver"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Errors that callers decide by.
@@ -44,6 +46,12 @@ type Options struct {
 	Gate     string // name of the gate, used at creation
 	Origin   string
 	TimeZone string // IANA name, used at creation; later the ledger's own counts
+	// KeyFile holds the keys that sign tree heads: the first line signs, those below are older. Empty: keys/ledger.key
+	// in Dir, made when the ledger is created.
+	KeyFile string
+	// Unsigned leaves the tree heads to the next opening, where the key is out of reach of this process.
+	Unsigned bool
+	Machine  string // which box this is; empty where that is not known
 	Now      func() Stamp
 	Log      *slog.Logger
 	Registry prometheus.Registerer // may be nil
@@ -88,17 +96,25 @@ type Ledger struct {
 
 	// The rest belongs to the writer goroutine.
 	c        *conn
-	entry    insert
-	personal insert
-	segment  insert
+	entry    *insert
+	personal *insert
+	segment  *insert
 	begin    driver.Stmt
 	commit   driver.Stmt
-	size     int64    // seq of the newest entry known to be durable; the state may be behind while it catches up
-	last     [32]byte // SHA-256 of its record
-	applied  [32]byte // SHA-256 of the record of entry state.Size
-	day      string   // of its segment
-	unknown  [][]byte // records of a commit that failed
-	since    int      // events since the last checkpoint
+	tile     *insert
+	later    *insert
+	meta     Meta
+	keys     []*Key               // the first signs; none: tree heads are left to another process
+	rotated  *Key                 // what signed before, until both have signed one head
+	tree     *tree                // of all entries
+	head     Head                 // the newest
+	segments []segment            // the days
+	size     int64                // seq of the newest entry known to be durable; the state may be behind while it catches up
+	last     [32]byte             // SHA-256 of its record
+	applied  [32]byte             // SHA-256 of the record of entry state.Size
+	newest   atomic.Pointer[Head] // l.head, for everybody
+	unknown  [][]byte             // records of a commit that failed
+	since    int                  // events since the last checkpoint
 }
 
 type request struct {
@@ -131,10 +147,13 @@ func Open(opt Options) (*Ledger, error) {
 		return nil, fmt.Errorf("state directory %s is not a directory", opt.Dir)
 	}
 	l.index = openIndex(filepath.Join(opt.Dir, "index.db"), opt.Log)
-	if err := l.openFile(); errors.Is(err, errSettings) {
+	if err = l.openFile(); errors.Is(err, errSettings) {
 		l.index.close()
 		return nil, err
-	} else if err != nil {
+	} else if err == nil {
+		err = l.rotate()
+	}
+	if err != nil {
 		l.fail(err, nil)
 	}
 	go l.write()
@@ -240,6 +259,7 @@ func (l *Ledger) write() {
 			retry = nil
 			l.recover()
 		case <-flush.C:
+			l.signed()
 			l.flushIndex()
 		case <-l.quit:
 			for {
@@ -300,8 +320,8 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	var entries []Entry
-	zone, seq, day := l.zone.Load(), l.size, l.day
-	var rows, personal, segments []driver.Value
+	zone, seq, segments, head := l.zone.Load(), l.size, l.segments, l.head
+	var rows, personal, tiles, later []driver.Value
 	for _, r := range batch {
 		for i := range r.events {
 			ev := &r.events[i]
@@ -313,22 +333,36 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 				return entries, err
 			}
 			at := ev.Time.In(zone).Round(0).Truncate(time.Microsecond)
-			entries = append(entries, Entry{Record: *rec, At: at, Raw: raw, Personal: ev.Personal})
+			e := Entry{Record: *rec, At: at, Raw: raw, Personal: ev.Personal}
 			rows = append(rows, seq, at.UnixMicro(), string(raw))
 			for i := range fields {
 				p := &fields[i]
 				personal = append(personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
 			}
-			if d := at.Format(time.DateOnly); d != day {
-				day = d
-				segments = append(segments, seq, day)
+			if d := at.Format(time.DateOnly); len(segments) == 0 || d != segments[len(segments)-1].day {
+				segments = append(segments, segment{seq, 0, d})
+				if err := l.segment.rows(l.c, []driver.Value{seq, d}); err != nil {
+					return entries, fmt.Errorf("insert segment: %w", err)
+				}
+				if seq-1 > head.Size { // the head of the day that ended
+					if head, err = l.putHead(seq-1, head, segments); err != nil {
+						return entries, err
+					}
+				}
 			}
+			if first, last := l.about(&e, segments, entries); first != 0 {
+				later = append(later, seq, first, last)
+			}
+			for _, t := range l.tree.push(leafHash(raw)) {
+				tiles = t.row(tiles)
+			}
+			entries = append(entries, e)
 		}
 	}
 	for _, t := range []struct {
 		in   *insert
 		rows []driver.Value
-	}{{&l.entry, rows}, {&l.personal, personal}, {&l.segment, segments}} {
+	}{{l.entry, rows}, {l.personal, personal}, {l.tile, tiles}, {l.later, later}} {
 		if err := t.in.rows(l.c, t.rows); err != nil {
 			return entries, fmt.Errorf("insert %s: %w", t.in.table, err)
 		}
@@ -344,11 +378,25 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 		return entries, fmt.Errorf("commit: %w", err)
 	}
 	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
-	l.day = day
+	l.segments = segments
 	l.since += len(entries)
 	l.take(entries)
 	l.size, l.last = seq, l.applied
+	l.setHead(head)
 	return entries, nil
+}
+
+// about is State.about for an entry whose passage may have begun in the same transaction, before midnight.
+func (l *Ledger) about(e *Entry, segments []segment, batch []Entry) (first, last int64) {
+	if first, last = l.state.about(e, segments); first != 0 || e.Passage == "" || len(segments) == len(l.segments) {
+		return first, last
+	}
+	for i := range batch {
+		if b := &batch[i]; b.Passage == e.Passage && b.At.Format(time.DateOnly) != e.At.Format(time.DateOnly) {
+			return b.Seq, b.Seq
+		}
+	}
+	return 0, 0
 }
 
 // take brings the state, and with it the index, up to entries that are durable.
@@ -418,6 +466,10 @@ func (l *Ledger) recover() {
 		l.fail(err, entries)
 		return
 	}
+	if err := l.rotate(); err != nil {
+		l.fail(err, nil)
+		return
+	}
 	l.fault.Store(nil)
 	l.opt.Log.Info("the ledger works again", "entries", l.size, "unknown", unknown, "kept", found)
 	if l.opt.OnChange != nil {
@@ -462,7 +514,7 @@ func (l *Ledger) openFile() (err error) {
 			return fmt.Errorf("%s is gone, and it had %d entries: restore it from the backup; only to begin a new ledger remove %s as well", l.path, known, l.index.path)
 		}
 	}
-	c, err := openWriter(l.path, Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone})
+	c, err := openWriter(l.path, Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine})
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
@@ -482,21 +534,27 @@ func (l *Ledger) openFile() (err error) {
 	if m.TimeZone != l.opt.TimeZone {
 		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
 	}
-	if m.Origin != l.opt.Origin {
-		return fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, l.opt.Origin)
+	if want := epochOrigin(l.opt.Origin, m.Epoch); m.Origin != want {
+		return fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, want)
 	}
 	l.zone.Store(zone)
+	if l.segments, err = c.segments(); err != nil {
+		return err
+	}
+	if err := l.loadKeys(m); err != nil {
+		return err
+	}
 	if err := verifyTail(c, zone, tail); err != nil {
 		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
+	}
+	if err := l.openTree(c, m); err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
 	}
 	if err := l.compare(c); err != nil {
 		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
 	}
 	if err := l.catchUp(c); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
-	}
-	if l.day, err = c.one("SELECT day FROM segment ORDER BY first DESC LIMIT 1"); err != nil {
-		return err
 	}
 	for _, s := range []struct {
 		st *driver.Stmt
@@ -508,8 +566,9 @@ func (l *Ledger) openFile() (err error) {
 			return err
 		}
 	}
-	l.entry, l.personal, l.segment = insert{table: "entry", columns: 3}, insert{table: "personal", columns: 5}, insert{table: "segment", columns: 2}
-	l.c = c
+	l.entry, l.personal, l.segment = newInsert("entry", 3), newInsert("personal", 5), newInsert("segment", 2)
+	l.tile, l.later = newInsert("tile", 4), newInsert("later", 3)
+	l.c, l.meta = c, m
 	return nil
 }
 
@@ -595,6 +654,7 @@ func (l *Ledger) checkpoint(mode string) error {
 }
 
 func (l *Ledger) shut() {
+	l.signed()
 	if l.c != nil {
 		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
 		if err := l.checkpoint("TRUNCATE"); err != nil {
@@ -608,7 +668,8 @@ func (l *Ledger) shut() {
 	l.index.close()
 }
 
-// verifyTail reads the newest n entries and checks that they follow each other and are well formed.
+// verifyTail reads the newest n entries and checks that they follow each other, are well formed, and are the leaves that
+// the tiles hold.
 func verifyTail(c *conn, zone *time.Location, n int64) error {
 	size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
 	if err != nil {
@@ -616,11 +677,28 @@ func verifyTail(c *conn, zone *time.Location, n int64) error {
 	}
 	first := max(size-n+1, 1)
 	next := first
+	var leaves []byte // of the full tile that the entry is in
 	err = scan(c, zone, first, size, true, func(e *Entry) error {
 		if e.Seq != next {
 			return fmt.Errorf("entry %d is missing", next)
 		}
 		next++
+		leaf := e.Seq - 1
+		if leaf/tileWidth == size/tileWidth {
+			return nil // in no full tile yet: the tree is made of it
+		}
+		if leaves == nil {
+			if leaves, err = c.tile(0, leaf/tileWidth, tileWidth); err != nil {
+				return err
+			}
+		}
+		h, at := leafHash(e.Raw), leaf%tileWidth*tlog.HashSize
+		if !bytes.Equal(h[:], leaves[at:at+tlog.HashSize]) {
+			return fmt.Errorf("entry %d is not the one in its tile: one of them was changed", e.Seq)
+		}
+		if leaf%tileWidth == tileWidth-1 {
+			leaves = nil
+		}
 		return nil
 	})
 	if err == nil && next != size+1 {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,9 +87,31 @@ func verify(t testing.TB, l *Ledger) {
 	if n != l.Size() {
 		t.Fatalf("%d entries hold, the ledger has %d", n, l.Size())
 	}
-	anew := newState()
-	if err := r.Scan(1, 1<<62, true, func(e *Entry) error { anew.apply(e); return nil }); err != nil {
+	anew, tr := newState(), &tree{}
+	segments, err := r.segments()
+	if err != nil {
 		t.Fatal(err)
+	}
+	var later []string
+	if err := r.Scan(1, 1<<62, true, func(e *Entry) error {
+		tr.push(leafHash(e.Raw))
+		if first, last := anew.about(e, segments); first != 0 {
+			later = append(later, fmt.Sprint(e.Seq, first, last))
+		}
+		anew.apply(e)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var kept []string
+	if err := r.c.query(func(v []driver.Value) error { kept = append(kept, fmt.Sprint(v[0], v[1], v[2])); return nil }, "SELECT seq, first, last FROM later ORDER BY seq"); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(later, kept); d != "" {
+		t.Errorf("later entries (-want +kept):\n%s", d)
+	}
+	if root, err := r.RootAt(n); err != nil || root != tr.root() {
+		t.Errorf("root by tiles %v, by entries %v (%v)", root, tr.root(), err)
 	}
 	a, _ := json.Marshal(anew)
 	var b []byte

@@ -162,8 +162,10 @@ type segment struct {
 	day         string
 }
 
-func (r *Reader) segments() (all []segment, err error) {
-	err = r.c.query(func(v []driver.Value) error {
+func (r *Reader) segments() ([]segment, error) { return r.c.segments() }
+
+func (c *conn) segments() (all []segment, err error) {
+	err = c.query(func(v []driver.Value) error {
 		first, _ := v[0].(int64)
 		if n := len(all); n > 0 {
 			all[n-1].last = first - 1
@@ -270,3 +272,14 @@ func (r *Reader) Passages(day string) ([]*DayPassage, error) {
 }
 
 var errDone = errors.New("done")
+
+// Later lists the entries that are about the entries first..last of an earlier day: corrections, filled debts,
+// decisions after midnight, erasures.
+func (r *Reader) Later(first, last int64) (seqs []int64, err error) {
+	err = r.c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		seqs = append(seqs, seq)
+		return nil
+	}, "SELECT seq FROM later WHERE first <= ? AND last >= ? ORDER BY seq", last, first)
+	return seqs, err
+}

@@ -37,10 +37,19 @@ const (
 	Settings Kind = "settings"
 	SignOn   Kind = "signon"
 	Alive    Kind = "alive" // hourly: the box was watching
+
+	KeyChange Kind = "key"      // another key signs from here on, or a witness began to
+	Epoch     Kind = "epoch"    // the first entry of a restored or cloned box: names the old head and the hole
+	Erase     Kind = "erase"    // personal data of older entries was erased
+	Keep      Kind = "keep"     // forbids that, or allows it again
+	Export    Kind = "export"   // personal data was put into an export
+	Backup    Kind = "backup"   // a copy was made
+	Handover  Kind = "handover" // one guard handed over to the next
 )
 
 var kinds = []Kind{Check, Query, Register, Opening, CloseByHand, Correction,
-	Start, Stop, Outage, Scanner, Clock, Level, Roster, Policy, Settings, SignOn, Alive}
+	Start, Stop, Outage, Scanner, Clock, Level, Roster, Policy, Settings, SignOn, Alive,
+	KeyChange, Epoch, Erase, Keep, Export, Backup, Handover}
 
 // MaxRecord is the largest record in bytes: what a tlog-tiles entry bundle can hold.
 const MaxRecord = 65535

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"slices"
+	"sort"
+	"strconv"
 	"time"
 )
 
@@ -72,6 +74,45 @@ func (p *Passage) take(e *Entry) {
 	}
 }
 
+// passage is what the entries so far say of the passage that e belongs to.
+func (s *State) passage(e *Entry) (p Passage, known bool) {
+	if p, known = s.Open[e.Passage]; known || e.Passage == "" {
+		return p, known
+	}
+	// The events of a passage decided at once follow each other: it is the newest in Recent.
+	if i := slices.IndexFunc(s.Recent, func(p Passage) bool { return p.ID == e.Passage }); i >= 0 {
+		return s.Recent[i], true
+	}
+	p, known = s.Debts[e.Ref]
+	return p, known && p.ID == e.Passage
+}
+
+// about says which entries of an earlier day the next entry is about, 0 where there are none: those of its passage, the
+// one that it names, those of which it erased something.
+func (s *State) about(e *Entry, segments []segment) (first, last int64) {
+	if p, known := s.passage(e); known {
+		first, last = p.First, p.First
+	} else if e.Kind == Erase {
+		first, _ = strconv.ParseInt(e.Detail["first"], 10, 64)
+		last, _ = strconv.ParseInt(e.Detail["last"], 10, 64)
+	} else if e.Ref != 0 && e.Ref < e.Seq {
+		first, last = e.Ref, e.Ref
+	}
+	if first == 0 || dayOf(segments, first) == e.At.Format(time.DateOnly) {
+		return 0, 0
+	}
+	return first, last
+}
+
+// dayOf is the day of an entry.
+func dayOf(segments []segment, seq int64) string {
+	i := sort.Search(len(segments), func(i int) bool { return segments[i].first > seq })
+	if i == 0 {
+		return ""
+	}
+	return segments[i-1].day
+}
+
 // apply takes the next entry, with its personal fields, and returns the passage it belongs to, if any.
 func (s *State) apply(e *Entry) *Passage {
 	s.Size = e.Seq
@@ -87,15 +128,10 @@ func (s *State) apply(e *Entry) *Passage {
 	if e.Passage == "" {
 		return nil
 	}
-	p, open := s.Open[e.Passage]
-	if !open { // the events of a passage decided at once follow each other: it is the newest in Recent
-		if i := slices.IndexFunc(s.Recent, func(p Passage) bool { return p.ID == e.Passage }); i >= 0 {
-			p = s.Recent[i]
-		} else if d, ok := s.Debts[e.Ref]; ok && d.ID == e.Passage {
-			p = d
-		} else if e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
-			return nil // a pulse told late, of a passage long decided: nothing to add
-		}
+	_, open := s.Open[e.Passage]
+	p, known := s.passage(e)
+	if !known && e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
+		return nil // a pulse told late, of a passage long decided: nothing to add
 	}
 	p.take(e)
 	switch {
