@@ -82,6 +82,7 @@ type Ledger struct {
 	path  string
 	zone  atomic.Pointer[time.Location]
 	queue chan request
+	tasks chan task
 	quit  chan struct{} // closed by Close: no more requests
 	done  chan struct{} // closed when the writer has ended
 	fault atomic.Pointer[Fault]
@@ -127,13 +128,47 @@ type answer struct {
 	err     error
 }
 
+// task is work of the writer's other than entries.
+type task struct {
+	f    func() error
+	done chan error
+}
+
+// refused is an error of a task that has changed nothing. After any other the state of the file is unknown.
+type refused struct{ error }
+
+func (r refused) Unwrap() error { return r.error }
+
+// do runs f between two batches, with the connection to itself. f takes at most a tenth of a second: people wait.
+func (l *Ledger) do(f func() error) error {
+	t := task{f, make(chan error, 1)}
+	select {
+	case l.tasks <- t:
+		return <-t.done
+	case <-l.done:
+		return ErrClosed
+	}
+}
+
+func (l *Ledger) perform(f func() error) error {
+	if fault := l.fault.Load(); fault != nil {
+		return fmt.Errorf("%w: %s", ErrFault, fault.Cause)
+	}
+	_, err := l.watched(func() ([]Entry, error) { return nil, f() })
+	if err != nil && !errors.As(err, new(refused)) {
+		l.fail(err, nil)
+		err = fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	return err
+}
+
 // errSettings: the settings do not fit the ledger, and trying again would not help.
 var errSettings = errors.New("the settings do not fit the ledger")
 
 // Open opens or creates the ledger in opt.Dir. A ledger that cannot be used (I/O error, disk full, damage)
 // is not an error here: it is in fault, says why, and tries again until it works or is closed.
 func Open(opt Options) (*Ledger, error) {
-	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan request, maxQueue),
+	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan request, maxQueue), tasks: make(chan task),
 		quit: make(chan struct{}), done: make(chan struct{}), state: newState()}
 	l.m = newMetrics(opt.Registry, l)
 	zone, err := time.LoadLocation(opt.TimeZone)
@@ -255,6 +290,8 @@ func (l *Ledger) write() {
 		select {
 		case req := <-l.queue:
 			l.serve(req)
+		case t := <-l.tasks:
+			t.done <- l.perform(t.f)
 		case <-retry:
 			retry = nil
 			l.recover()
