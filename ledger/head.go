@@ -258,10 +258,8 @@ func (l *Ledger) rotate() error {
 	if l.rotated == nil {
 		return nil
 	}
-	now := l.opt.Now()
-	_, err := l.put([]request{{events: []Event{{Stamp: now, Kind: KeyChange, Reason: "rotated", By: "machine",
-		Detail: map[string]string{"verifier": l.keys[0].public, "was": l.rotated.public}}}}})
-	if err != nil {
+	if _, err := l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "rotated", By: "machine",
+		Detail: map[string]string{"verifier": l.keys[0].public, "was": l.rotated.public}}); err != nil {
 		return err
 	}
 	if err := l.sign(l.keys[0], l.rotated); err != nil {

@@ -121,6 +121,7 @@ type Ledger struct {
 type request struct {
 	events []Event
 	answer chan answer
+	with   func() error // what else belongs into the transaction; may be nil
 }
 
 type answer struct {
@@ -161,6 +162,28 @@ func (l *Ledger) perform(f func() error) error {
 	}
 	return err
 }
+
+// enter is Append for a task. What with changes belongs to the same transaction.
+func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
+	for i := range events {
+		if err := events[i].check(l.zone.Load()); err != nil {
+			return nil, refused{fmt.Errorf("event %s cannot be recorded: %w", events[i].Kind, err)}
+		}
+	}
+	entries, err := l.put([]request{{events: events, with: with}})
+	if err != nil {
+		return nil, unknownError{err, entries}
+	}
+	return entries, nil
+}
+
+// unknownError is a commit that failed: whether its entries are kept is unknown.
+type unknownError struct {
+	error
+	entries []Entry
+}
+
+func (u unknownError) Unwrap() error { return u.error }
 
 // errSettings: the settings do not fit the ledger, and trying again would not help.
 var errSettings = errors.New("the settings do not fit the ledger")
@@ -213,7 +236,7 @@ func (l *Ledger) Append(events ...Event) ([]Entry, error) {
 		return nil, fmt.Errorf("%w: %s", ErrFault, f.Cause)
 	}
 	start := time.Now()
-	req := request{events, make(chan answer, 1)}
+	req := request{events: events, answer: make(chan answer, 1)}
 	select {
 	case <-l.quit:
 		return nil, ErrClosed
@@ -404,6 +427,13 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 			return entries, fmt.Errorf("insert %s: %w", t.in.table, err)
 		}
 	}
+	for _, r := range batch {
+		if r.with != nil {
+			if err := r.with(); err != nil {
+				return entries, err
+			}
+		}
+	}
 	err := l.opt.inject("commit")
 	if err == nil {
 		err = run(l.commit)
@@ -460,6 +490,9 @@ func (l *Ledger) fail(cause error, unknown []Entry) {
 	if l.c != nil {
 		l.c.Close() // its error changes nothing: the file is read again before it is trusted
 		l.c = nil
+	}
+	if u := (unknownError{}); errors.As(cause, &u) {
+		unknown = u.entries
 	}
 	for i := range unknown {
 		l.unknown = append(l.unknown, unknown[i].Raw)
