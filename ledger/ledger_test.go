@@ -628,7 +628,7 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 	broken.Store(true)
 	for tries.Load() < 4 { // the waits have grown to two seconds by now, longer than between two looks at the index
 		l.Append(Event{Stamp: ck.now(), Kind: Alive})
-		l.queue <- request{[]Event{{Stamp: ck.now(), Kind: Alive}}, make(chan answer, 1)}
+		l.queue <- request{events: []Event{{Stamp: ck.now(), Kind: Alive}}, answer: make(chan answer, 1)}
 		time.Sleep(5 * time.Millisecond)
 	}
 	broken.Store(false)
