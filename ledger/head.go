@@ -175,7 +175,12 @@ func (l *Ledger) putHead(size int64, before Head, segments []segment, keys ...*K
 	if before.Note != nil && before.Size == size { // only when it is signed by a second key
 		return h, l.c.exec("UPDATE head SET note = ? WHERE size = ?", string(h.Note), size)
 	}
-	if err := l.c.exec("INSERT INTO head VALUES(?, ?)", size, string(h.Note)); err != nil {
+	// The leaves that no full tile holds yet let a verifier name the entry that was changed, should one be.
+	var leaves []byte
+	if len(l.tree.edge) > 0 {
+		leaves = l.tree.edge[0]
+	}
+	if err := l.c.exec("INSERT INTO head(size, note, leaves) VALUES(?, ?, ?)", size, string(h.Note), leaves); err != nil {
 		return h, err
 	}
 	i := sort.Search(len(segments), func(i int) bool { return segments[i].first > before.Size })

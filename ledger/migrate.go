@@ -75,13 +75,13 @@ CREATE TRIGGER meta_no_update BEFORE UPDATE ON meta BEGIN SELECT raise(ABORT, 'm
 func format2(c *conn, m Meta) error {
 	err := c.exec(`
 CREATE TABLE tile(level INTEGER NOT NULL, n INTEGER NOT NULL, root BLOB NOT NULL, data BLOB NOT NULL, PRIMARY KEY(level, n)) STRICT;
-CREATE TABLE head(size INTEGER NOT NULL PRIMARY KEY, note TEXT NOT NULL) STRICT;
+CREATE TABLE head(size INTEGER NOT NULL PRIMARY KEY, note TEXT NOT NULL, leaves BLOB) STRICT;
 CREATE TABLE later(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
 CREATE TRIGGER tile_no_update BEFORE UPDATE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever changed'); END;
 CREATE TRIGGER tile_no_delete BEFORE DELETE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever removed'); END;
 CREATE TRIGGER later_no_update BEFORE UPDATE ON later BEGIN SELECT raise(ABORT, 'later: nothing is ever changed'); END;
 CREATE TRIGGER later_no_delete BEFORE DELETE ON later BEGIN SELECT raise(ABORT, 'later: nothing is ever removed'); END;
-CREATE TRIGGER head_only_cosigned BEFORE UPDATE ON head WHEN NEW.size IS NOT OLD.size OR substr(NEW.note, 1, length(OLD.note)) IS NOT OLD.note
+CREATE TRIGGER head_only_cosigned BEFORE UPDATE ON head WHEN NEW.size IS NOT OLD.size OR substr(NEW.note, 1, length(OLD.note)) IS NOT OLD.note OR NEW.leaves IS NOT OLD.leaves
 	BEGIN SELECT raise(ABORT, 'head: a cosignature is added, nothing else is ever changed'); END;
 CREATE TRIGGER head_stays BEFORE DELETE ON head WHEN OLD.size = (SELECT max(size) FROM head) OR EXISTS(SELECT 1 FROM segment WHERE first = OLD.size + 1)
 	BEGIN SELECT raise(ABORT, 'head: the newest one and those of day ends stay'); END;
