@@ -1,0 +1,374 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The benchmarks here fill a ledger once and take each measurement a fixed number of times: -benchtime means nothing to
+// them. bench/ runs them together with the peers and prints the table.
+
+// perDay entries of 10,000 passages make one day of the filled ledger.
+const perDay = 30_000
+
+// benchEntries is how many entries the filled ledger has: GATED_BENCH_ENTRIES, or a million.
+func benchEntries(b *testing.B) int64 {
+	s := os.Getenv("GATED_BENCH_ENTRIES")
+	if s == "" {
+		return 1_000_000
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 2*perDay {
+		b.Fatalf("GATED_BENCH_ENTRIES=%s: give a number of at least %d", s, 2*perDay)
+	}
+	return n
+}
+
+// benchDir is on a real disk: where temporary files are kept in memory, a sync costs nothing.
+func benchDir(b *testing.B) string {
+	base := os.Getenv("GATED_BENCH_DIR")
+	if base == "" {
+		base = "/var/tmp"
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(base, &st); err != nil {
+		b.Fatalf("%s: %v: name a directory on the disk to measure with GATED_BENCH_DIR", base, err)
+	}
+	if st.Type == unix.TMPFS_MAGIC {
+		b.Fatalf("%s is in memory: name a directory on the disk to measure with GATED_BENCH_DIR", base)
+	}
+	dir, err := os.MkdirTemp(base, "gated-bench-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func quantile(x []float64, q float64) float64 {
+	s := slices.Sorted(slices.Values(x))
+	return s[int(q*float64(len(s)-1))]
+}
+
+// report is a benchmark of its own whose result was measured before.
+func report(b *testing.B, name string, metrics map[string]float64) {
+	b.Run(name, func(b *testing.B) {
+		b.ReportMetric(0, "ns/op")
+		for unit, v := range metrics {
+			b.ReportMetric(v, unit)
+		}
+	})
+}
+
+// filled writes a ledger of n entries, passages of three events and no personal fields, straight into its tables, and an
+// index that knows its state: through Append ten million entries would take minutes of syncs. It returns the bytes of all records.
+func filled(b *testing.B, dir string, n int64) (records int64) {
+	check := func(err error) {
+		b.Helper()
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	opt := options(dir, benchClock())
+	l, err := Open(opt) // makes the key
+	check(err)
+	check(l.Close())
+	c, err := openWriter(filepath.Join(dir, "ledger.db"), Meta{})
+	check(err)
+	check(c.exec("PRAGMA journal_mode = OFF"))
+	check(c.exec("PRAGMA synchronous = OFF"))
+	check(c.exec("PRAGMA cache_size = -65536"))
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, shanghai)
+	stamp := Stamp{Time: start, Boot: "d298ec32-5b6c-4681-a94f-77b1023f508e", Trusted: true}
+	ev := Event{Stamp: stamp, Kind: Check, Passage: "pppppppppppppppp", Lane: "in", Direction: "in", Class: "resident", Credential: "gated-pass", Proof: "signed",
+		Reason: "ok", Policy: "ab5099044bfd73f570708624a4c60c51", Roster: "766b648b4e8ed4e1", By: "machine"}
+	events := []Event{ev, ev, ev}
+	events[1].Kind, events[1].Verdict, events[1].Reason, events[1].Rule, events[1].Detail = Query, "admit", "resident", "residents", map[string]string{"known": "yes", "level": "guarded"}
+	events[2].Kind, events[2].Verdict, events[2].Reason, events[2].Rule = Register, "admit", "resident", "residents"
+	// Of the three records only seq, time, mono and passage change; encoding each anew would take most of the time.
+	var parts [3][5][]byte
+	for i := range events {
+		r := events[i].record(0, shanghai, "")
+		r.Seq, r.Time, r.Mono = 1<<62, "TIME", 1<<61
+		raw, err := r.marshal()
+		check(err)
+		for k, cut := range []string{fmt.Sprint(int64(1) << 62), "TIME", fmt.Sprint(int64(1) << 61), ev.Passage} {
+			var found bool
+			if parts[i][k], raw, found = bytes.Cut(raw, []byte(cut)); !found {
+				b.Fatalf("no %s in the record", cut)
+			}
+		}
+		parts[i][4] = raw
+	}
+	state := newState()
+	for i := range 1000 { // people inside
+		state.Inside[fmt.Sprintf("r-%06d", i)] = n - int64(i)
+	}
+	const rowsEach = 60
+	st, err := c.prepare("INSERT INTO entry VALUES (?, ?, ?)" + strings.Repeat(", (?, ?, ?)", rowsEach-1))
+	check(err)
+	entry, segments, tiles := newInsert("entry", 3), newInsert("segment", 2), newInsert("tile", 4)
+	var merkle tree
+	var rows []driver.Value
+	var buf []byte
+	var last string
+	check(c.exec("BEGIN"))
+	for seq := int64(1); seq <= n; seq++ {
+		at := start.AddDate(0, 0, int((seq-1)/perDay)).Add(time.Duration((seq-1)%perDay) / 3 * 24 * time.Hour / (perDay / 3))
+		mono := at.Sub(start).Microseconds()
+		p := &parts[(seq-1)%3]
+		buf = strconv.AppendInt(append(buf[:0], p[0]...), seq, 10)
+		buf = at.AppendFormat(append(buf, p[1]...), timeFormat)
+		buf = strconv.AppendInt(append(buf, p[2]...), mono, 10)
+		buf = fmt.Appendf(append(buf, p[3]...), "p%015d", (seq-1)/3)
+		buf = append(buf, p[4]...)
+		records += int64(len(buf))
+		last = string(buf)
+		rows = append(rows, seq, at.UnixMicro(), last)
+		if len(rows) == 3*rowsEach {
+			check(run(st, rows...))
+			rows = rows[:0]
+		}
+		for _, t := range merkle.push(leafHash(buf)) {
+			check(tiles.rows(c, t.row(nil)))
+		}
+		if (seq-1)%perDay == 0 {
+			check(segments.rows(c, []driver.Value{seq, at.Format(time.DateOnly)}))
+		}
+		if seq > n-100 {
+			e, err := parse(seq, at.UnixMicro(), last, shanghai)
+			check(err)
+			state.apply(&e)
+		}
+	}
+	check(entry.rows(c, rows))
+	check(c.exec("COMMIT"))
+	check(c.Close())
+	x := openIndex(filepath.Join(dir, "index.db"), opt.Log)
+	raw, err := json.Marshal(state)
+	check(err)
+	sum := sha256.Sum256([]byte(last))
+	check(x.write(raw, hex.EncodeToString(sum[:])))
+	x.close()
+	l, err = Open(opt)
+	check(err)
+	if f := l.Fault(); f != nil {
+		b.Fatal(f.Cause)
+	}
+	check(l.Close()) // signs a tree head
+	return records
+}
+
+// benchClock is a day after the newest entry of the filled ledger.
+func benchClock() *clock { return &clock{t: time.Date(2028, 1, 1, 0, 0, 0, 0, shanghai)} }
+
+// forget makes the next reader of the directory's files wait for the disk.
+func forget(b *testing.B, dir string) {
+	unix.Sync()
+	if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err == nil {
+		return
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.db"))
+	for _, name := range files { // not root: at least the files' pages
+		var f *os.File
+		if f, err = os.Open(name); err == nil {
+			err = errors.Join(unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
+		}
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// timed returns the median of n measurements in seconds.
+func timed(b *testing.B, n int, before func(), f func() error) float64 {
+	b.Helper()
+	var took []float64
+	for range n {
+		if before != nil {
+			before()
+		}
+		start := time.Now()
+		if err := f(); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(start).Seconds())
+	}
+	return quantile(took, .5)
+}
+
+// BenchmarkFilled measures what a long life costs: size, opening, verifying and exporting.
+func BenchmarkFilled(b *testing.B) {
+	n, dir := benchEntries(b), benchDir(b)
+	records := filled(b, dir, n)
+	file, err := os.Stat(filepath.Join(dir, "ledger.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	report(b, "size", map[string]float64{"file-MB": float64(file.Size()) / 1e6, "records-MB": float64(records) / 1e6, "file/records": float64(file.Size()) / float64(records), "entries": float64(n)})
+
+	var l *Ledger
+	opened := func() error {
+		l, err = Open(options(dir, benchClock()))
+		if err == nil && l.Fault() != nil {
+			err = errors.New(l.Fault().Cause)
+		}
+		return err
+	}
+	closed := func() {
+		if l != nil {
+			l.Close()
+		}
+		l = nil
+	}
+	warm := timed(b, 11, closed, opened)
+	cold := timed(b, 7, func() { closed(); forget(b, dir) }, opened)
+	closed()
+	report(b, "open", map[string]float64{"warm-ms": 1e3 * warm, "cold-ms": 1e3 * cold, "entries": float64(n)})
+
+	r, err := OpenReader(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	var held int64
+	took := timed(b, 3, nil, func() error { held, err = r.Verify(); return err })
+	if held != n {
+		b.Fatalf("%d entries hold, want %d", held, n)
+	}
+	hashing := hashing(b, r, min(n, 200_000))
+	report(b, "verify", map[string]float64{"entries/s": float64(n) / took, "sha256-entries/s": 1 / hashing, "x-sha256": took / float64(n) / hashing, "entries": float64(n)})
+
+	day := time.Date(2026, 1, 1, 0, 0, 0, 0, shanghai).AddDate(0, 0, int(n/perDay/2)).Format(time.DateOnly)
+	csv := timed(b, 7, nil, func() error { return r.ExportCSV(io.Discard, day, false, benchClock().t) })
+	lines := timed(b, 7, nil, func() error { return r.ExportJSONL(io.Discard, day) })
+	report(b, "day", map[string]float64{"csv-ms": 1e3 * csv, "jsonl-ms": 1e3 * lines})
+	report(b, "million", million(b, r, dir, min(n, 34*perDay)))
+}
+
+// hashing is the time in seconds to hash one record that lies in memory.
+func hashing(b *testing.B, r *Reader, n int64) float64 {
+	var raw [][]byte
+	if err := r.Scan(1, n, false, func(e *Entry) error { raw = append(raw, bytes.Clone(e.Raw)); return nil }); err != nil {
+		b.Fatal(err)
+	}
+	return timed(b, 5, nil, func() error {
+		for _, rec := range raw {
+			sha256.Sum256(rec)
+		}
+		return nil
+	}) / float64(n)
+}
+
+// million writes n records, the days from the first, as JSON Lines, and lets sqlite3 print them.
+func million(b *testing.B, r *Reader, dir string, n int64) map[string]float64 {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer null.Close()
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, shanghai)
+	ours := func() error {
+		for d := int64(0); d*perDay < n; d++ {
+			if err := r.ExportJSONL(null, from.AddDate(0, 0, int(d)).Format(time.DateOnly)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if _, err := exec.LookPath("sqlite3"); err != nil {
+		b.Log("without sqlite3 to compare with: apt install sqlite3")
+		return map[string]float64{"jsonl-s": timed(b, 5, nil, ours)}
+	}
+	theirs := func() error {
+		// Nobody else has the file open: immutable keeps this sqlite3, whatever its age, from touching it.
+		cmd := exec.Command("sqlite3", "file:"+filepath.Join(dir, "ledger.db")+"?immutable=1", fmt.Sprintf("SELECT record FROM entry WHERE seq <= %d", n))
+		cmd.Stdout = null
+		return cmd.Run()
+	}
+	var a, s, ratio []float64
+	for range 5 { // in turns
+		x, y := timed(b, 1, nil, ours), timed(b, 1, nil, theirs)
+		a, s, ratio = append(a, x), append(s, y), append(ratio, x/y)
+	}
+	return map[string]float64{"jsonl-s": quantile(a, .5), "sqlite3-s": quantile(s, .5), "jsonl/sqlite3": quantile(ratio, .5), "entries": float64(n)}
+}
+
+// BenchmarkTree measures what the Merkle tree and its heads take of an append, by their parts: the hashing of each event, the
+// full tile that is written with each 256th, the head signed and synced each second.
+func BenchmarkTree(b *testing.B) {
+	opt := options(benchDir(b), benchClock())
+	l, err := Open(opt)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	events := 20_000
+	if testing.Short() {
+		events = 2_000
+	}
+	for _, v := range []struct {
+		name  string
+		batch int
+	}{{"append", 1}, {"batch", 64}} {
+		var plain, tiled, sign []float64 // µs
+		var raw [][]byte
+		for n := 0; n < events*min(v.batch, 8); n += v.batch {
+			var batch []request
+			for i := range v.batch {
+				ev := passage(&clock{t: opt.Now().Time}, fmt.Sprintf("p%015d", n+i), "in", "admit")[0]
+				ev.Boot, ev.Policy, ev.Roster, ev.By = "d298ec32-5b6c-4681-a94f-77b1023f508e", "ab5099044bfd73f570708624a4c60c51", "766b648b4e8ed4e1", "machine"
+				batch = append(batch, request{events: []Event{ev}})
+			}
+			err := l.do(func() error {
+				before, start := l.size, time.Now()
+				entries, err := l.put(batch)
+				if took := float64(time.Since(start).Nanoseconds()) / 1e3; before/tileWidth == l.size/tileWidth {
+					plain = append(plain, took)
+				} else {
+					tiled = append(tiled, took)
+				}
+				for i := range entries {
+					raw = append(raw, entries[i].Raw)
+				}
+				if err == nil && l.since >= checkpointEvery {
+					err = l.checkpoint("PASSIVE")
+				}
+				if start = time.Now(); err == nil && n/v.batch%200 == 0 {
+					err = l.sign(l.keys[0])
+					sign = append(sign, float64(time.Since(start).Nanoseconds())/1e3)
+				}
+				return err
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		push := 1e6 / float64(len(raw)) * timed(b, 5, nil, func() error {
+			var t tree
+			for _, r := range raw {
+				t.push(leafHash(r))
+			}
+			return nil
+		})
+		took, tile, head := quantile(plain, .5), quantile(tiled, .5)-quantile(plain, .5), quantile(sign, .5)
+		work := float64(v.batch)*(push+tile/tileWidth) + head*took/1e6
+		report(b, v.name, map[string]float64{"append-us": took, "hash-us": push, "tile-us": tile, "head-us": head, "tree-us": work, "share-%": 100 * work / took})
+	}
+}
