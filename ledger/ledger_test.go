@@ -636,7 +636,7 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not heal")
 		}
-		l.queue <- request{[]Event{{Stamp: ck.now(), Kind: Alive}}, answer: make(chan answer, 1)}
+		l.queue <- request{events: []Event{{Stamp: ck.now(), Kind: Alive}}, answer: make(chan answer, 1)}
 	}
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
 	verify(t, l)
