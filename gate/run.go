@@ -210,6 +210,13 @@ func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]
 	return ledger.Event{Stamp: at, Kind: ledger.Roster, Reason: reason, By: "unsigned", Roster: version, Detail: detail, Personal: []ledger.Field{{Name: "by", Value: by}}}
 }
 
+// Append stamps and appends an event of the box that must be durable before what it tells of is done.
+func (g *Gate) Append(ev ledger.Event) error {
+	ev.Stamp = g.clock.Now()
+	_, err := g.opt.Ledger.Append(ev)
+	return err
+}
+
 // Now is the time by which the gate judges: with an untrusted clock the last trusted one.
 func (g *Gate) Now() time.Time { return g.clock.judge(g.clock.Now()) }
 

@@ -256,8 +256,8 @@ func BenchmarkFilled(b *testing.B) {
 	report(b, "verify", map[string]float64{"entries/s": float64(n) / took, "sha256-entries/s": 1 / hashing, "x-sha256": took / float64(n) / hashing, "entries": float64(n)})
 
 	day := time.Date(2026, 1, 1, 0, 0, 0, 0, shanghai).AddDate(0, 0, int(n/perDay/2)).Format(time.DateOnly)
-	csv := timed(b, 7, nil, func() error { return r.ExportCSV(io.Discard, day, false, benchClock().t) })
-	lines := timed(b, 7, nil, func() error { return r.ExportJSONL(io.Discard, day) })
+	csv := timed(b, 7, nil, func() error { return r.ExportCSV(io.Discard, Selection{From: day, To: day, Now: benchClock().t}) })
+	lines := timed(b, 7, nil, func() error { return r.ExportJSONL(io.Discard, Selection{From: day, To: day}) })
 	report(b, "day", map[string]float64{"csv-ms": 1e3 * csv, "jsonl-ms": 1e3 * lines})
 	report(b, "million", million(b, r, dir, min(n, 34*perDay)))
 }
@@ -284,14 +284,8 @@ func million(b *testing.B, r *Reader, dir string, n int64) map[string]float64 {
 	}
 	defer null.Close()
 	from := time.Date(2026, 1, 1, 0, 0, 0, 0, shanghai)
-	ours := func() error {
-		for d := int64(0); d*perDay < n; d++ {
-			if err := r.ExportJSONL(null, from.AddDate(0, 0, int(d)).Format(time.DateOnly)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+	days := Selection{From: from.Format(time.DateOnly), To: from.AddDate(0, 0, int((n-1)/perDay)).Format(time.DateOnly)}
+	ours := func() error { return r.ExportJSONL(null, days) }
 	if _, err := exec.LookPath("sqlite3"); err != nil {
 		b.Log("without sqlite3 to compare with: apt install sqlite3")
 		return map[string]float64{"jsonl-s": timed(b, 5, nil, ours)}

@@ -2,10 +2,16 @@ package ledger
 
 import (
 	"bufio"
+	"database/sql/driver"
 	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,18 +29,12 @@ type Stats struct {
 // Stats counts a day. A passage counts on the day of its first event, once.
 func (r *Reader) Stats(day string) (Stats, error) {
 	s := Stats{Day: day, Passages: map[string]int{"admit": 0, "refuse": 0, "hold": 0}}
-	segments, err := r.segments()
+	own, _, err := r.day(day)
 	if err != nil {
 		return s, err
 	}
-	for _, g := range segments {
-		if g.day == day {
-			n, err := r.c.number("SELECT count(*) FROM entry WHERE seq BETWEEN ? AND ?", g.first, g.last)
-			if err != nil {
-				return s, err
-			}
-			s.Entries += n
-		}
+	for _, g := range own {
+		s.Entries += g.last - g.first + 1
 	}
 	list, err := r.Passages(day)
 	for _, p := range list {
@@ -62,13 +62,17 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 	if now.Before(to) {
 		to = now
 	}
-	first, last, before, err := r.span(day)
+	own, before, err := r.day(day)
 	if err != nil {
 		return nil, err
 	}
 	size, err := r.Size()
 	if err != nil {
 		return nil, err
+	}
+	first, last := before+1, before
+	if len(own) > 0 {
+		first, last = own[0].first, own[len(own)-1].last
 	}
 	var gaps []Gap
 	note := func(a, b time.Time, cause string) {
@@ -84,10 +88,6 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 	}
 	if !now.After(from) {
 		return []Gap{{from, from.AddDate(0, 0, 1), "not-yet"}}, nil
-	}
-	if first == 0 {
-		last = min(before, size)
-		first = last + 1
 	}
 	// What the box did at midnight is told by the newest entry before the day that is of its own running: a roster that
 	// was changed while it was stopped is not.
@@ -105,7 +105,7 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 	var watching bool
 	var seen time.Time // until when it watched, or since when it did not
 	seq := int64(0)
-	err = r.Scan(at, min(last, size)+1, false, func(e *Entry) error {
+	err = r.entries(at, min(last+1, size), false, func(e *Entry) error {
 		seq = e.Seq
 		switch {
 		case e.Kind == Start:
@@ -173,18 +173,72 @@ func WriteGaps(w io.Writer, m Meta, day string, gaps []Gap) error {
 	return err
 }
 
-// ExportJSONL writes the exact records of a day, one a line. What was not watched is told by the start, stop and outage
+// Selection is what an export covers: whole days in the gate's zone.
+type Selection struct {
+	From, To string    // 2006-01-02, both inclusive
+	Events   bool      // one row an event instead of one a passage
+	Personal bool      // with the personal fields that are not erased
+	Now      time.Time // bounds a day that is not over
+}
+
+// maxDays bounds an export: ten years.
+const maxDays = 3660
+
+// Days lists the days of the selection, or says what is wrong with them.
+func (x Selection) Days() (days []string, err error) {
+	from, err1 := time.Parse(time.DateOnly, x.From)
+	to, err2 := time.Parse(time.DateOnly, x.To)
+	switch {
+	case err1 != nil || err2 != nil:
+		return nil, fmt.Errorf("from %q to %q: write days as 2026-11-23", x.From, x.To)
+	case to.Before(from):
+		return nil, fmt.Errorf("from %s to %s: the last day is before the first", x.From, x.To)
+	case to.Sub(from) >= maxDays*24*time.Hour:
+		return nil, fmt.Errorf("from %s to %s: at most %d days at a time", x.From, x.To, maxDays)
+	}
+	for d := from; !d.After(to); d = d.AddDate(0, 0, 1) {
+		days = append(days, d.Format(time.DateOnly))
+	}
+	return days, nil
+}
+
+// name is the day, or the days, for people.
+func (x Selection) name() string {
+	if x.From == x.To {
+		return x.From
+	}
+	return x.From + " to " + x.To
+}
+
+// ExportJSONL writes the exact records of the days, one a line. What was not watched is told by the start, stop and outage
 // records among them; it cannot stand before them, as every line is a record.
-func (r *Reader) ExportJSONL(w io.Writer, day string) error {
-	b := bufio.NewWriterSize(w, 64<<10)
-	err := r.Day(day, false, func(e *Entry) error {
-		b.Write(e.Raw)
-		return b.WriteByte('\n')
+func (r *Reader) ExportJSONL(w io.Writer, x Selection) error {
+	return r.stretches(x, func(s segment) error {
+		return r.records(s.first, s.last, func(lines []byte) error {
+			_, err := w.Write(lines)
+			return err
+		})
 	})
+}
+
+// stretches calls f for each stretch of entries of the days, in the order of the days.
+func (r *Reader) stretches(x Selection, f func(segment) error) error {
+	days, err := x.Days()
 	if err != nil {
 		return err
 	}
-	return b.Flush()
+	for _, day := range days {
+		own, _, err := r.day(day)
+		if err != nil {
+			return err
+		}
+		for _, s := range own {
+			if err := f(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // bom tells spreadsheets that the CSV is UTF-8.
@@ -198,76 +252,340 @@ func harmless(cell string) string {
 	return cell
 }
 
-type sheet struct {
-	w   *csv.Writer
-	err error
-}
-
-func (s *sheet) row(cells ...string) {
-	for i := range cells {
-		cells[i] = harmless(cells[i])
-	}
-	if err := s.w.Write(cells); err != nil && s.err == nil {
-		s.err = err
-	}
-}
-
-// ExportCSV writes a day as a spreadsheet: one row a passage, or one an event.
-func (r *Reader) ExportCSV(w io.Writer, day string, events bool, now time.Time) error {
-	gaps, err := r.Gaps(day, now)
+// ExportCSV writes the days as a spreadsheet: one row a passage, or one an event.
+func (r *Reader) ExportCSV(w io.Writer, x Selection) error {
+	front, err := r.front(x)
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(w, bom); err != nil {
+	b := bufio.NewWriterSize(w, 64<<10)
+	b.WriteString(bom)
+	s := csv.NewWriter(b)
+	s.UseCRLF = true // RFC 4180
+	row := func(cells ...string) error {
+		for i := range cells {
+			cells[i] = harmless(cells[i])
+		}
+		return s.Write(cells)
+	}
+	for _, cells := range append(front, nil) {
+		if err := row(cells...); err != nil {
+			return err
+		}
+	}
+	if err := r.table(x, row); err != nil {
 		return err
 	}
-	s := &sheet{w: csv.NewWriter(w)}
-	s.w.UseCRLF = true // RFC 4180
-	s.row("gate", r.Meta.Gate, "day", day, "time zone", r.Meta.TimeZone)
-	if len(gaps) == 0 {
-		s.row("not watching", "never")
+	s.Flush()
+	return errors.Join(s.Error(), b.Flush())
+}
+
+// front is what stands before the table: the gate and the days, when the box was not watching, and which later entries
+// are about the days.
+func (r *Reader) front(x Selection) (rows [][]string, err error) {
+	days, err := x.Days()
+	if err != nil {
+		return nil, err
 	}
-	for _, g := range gaps {
-		s.row("not watching", "from", g.From.Format(time.RFC3339), "to", g.To.Format(time.RFC3339), g.Cause)
+	what := "day"
+	if len(days) > 1 {
+		what = "days"
 	}
-	s.row()
-	if events {
-		s.row("seq", "time", "clock", "kind", "passage", "lane", "direction", "class", "credential", "proof", "verdict", "reason", "rule", "by", "about", "detail", "policy", "roster")
-		err = r.Day(day, false, func(e *Entry) error {
-			var detail []string
-			for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
-				detail = append(detail, k+"="+e.Detail[k])
+	rows = append(rows, []string{"gate", r.Meta.Gate, what, x.name(), "time zone", r.Meta.TimeZone})
+	watched := true
+	for _, day := range days {
+		gaps, err := r.Gaps(day, x.Now)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range gaps {
+			watched = false
+			rows = append(rows, []string{"not watching", "from", g.From.Format(time.RFC3339), "to", g.To.Format(time.RFC3339), g.Cause})
+		}
+	}
+	if watched {
+		rows = append(rows, []string{"not watching", "never"})
+	}
+	for _, day := range days {
+		own, _, err := r.day(day)
+		if err != nil {
+			return nil, err
+		}
+		later, err := r.laterThan(own)
+		if err != nil {
+			return nil, err
+		}
+		for _, seq := range later {
+			err := r.entries(seq, seq, false, func(e *Entry) error {
+				rows = append(rows, []string{"later entry", strconv.FormatInt(seq, 10), string(e.Kind), e.Reason, e.At.Format(time.RFC3339), "about " + day})
+				return nil
+			})
+			if err != nil {
+				return nil, err
 			}
-			about := ""
-			if e.Ref != 0 {
-				about = strconv.FormatInt(e.Ref, 10)
+		}
+	}
+	return rows, nil
+}
+
+var (
+	passageHead = []string{"passage", "time", "clock", "lane", "direction", "class", "credential", "proof", "verdict", "reason", "rule", "by", "decided", "entries", "later entries", "policy", "roster"}
+	eventHead   = []string{"seq", "time", "clock", "kind", "passage", "lane", "direction", "class", "credential", "proof", "verdict", "reason", "rule", "by", "about", "detail", "policy", "roster"}
+)
+
+// table hands the head and then each row to row. Personal fields have columns after the others, named as "personal name".
+func (r *Reader) table(x Selection, row func(cells ...string) error) error {
+	names, err := r.fieldNames(x)
+	if err != nil {
+		return err
+	}
+	head := passageHead
+	if x.Events {
+		head = eventHead
+	}
+	head = slices.Clone(head)
+	for _, n := range names {
+		head = append(head, "personal "+n)
+	}
+	if err := row(head...); err != nil {
+		return err
+	}
+	cells := make([]string, 0, len(head))
+	add := func(fields []Field) error {
+		for _, n := range names {
+			i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == n })
+			if i < 0 {
+				cells = append(cells, "")
+				continue
 			}
-			s.row(strconv.FormatInt(e.Seq, 10), e.Time, e.Clock, string(e.Kind), e.Passage, e.Lane, e.Direction, e.Class, e.Credential, e.Proof,
-				e.Verdict, e.Reason, e.Rule, e.By, about, strings.Join(detail, " "), e.Policy, e.Record.Roster)
-			return s.err
+			cells = append(cells, fields[i].Value)
+		}
+		return row(cells...)
+	}
+	if x.Events {
+		return r.stretches(x, func(s segment) error {
+			return r.entries(s.first, s.last, x.Personal, func(e *Entry) error {
+				var detail []string
+				for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
+					detail = append(detail, k+"="+e.Detail[k])
+				}
+				about := ""
+				if e.Ref != 0 {
+					about = strconv.FormatInt(e.Ref, 10)
+				}
+				cells = append(cells[:0], strconv.FormatInt(e.Seq, 10), e.Time, e.Clock, string(e.Kind), e.Passage, e.Lane, e.Direction, e.Class, e.Credential, e.Proof,
+					e.Verdict, e.Reason, e.Rule, e.By, about, strings.Join(detail, " "), e.Policy, e.Record.Roster)
+				return add(e.Personal)
+			})
 		})
-	} else {
-		s.row("passage", "time", "clock", "lane", "direction", "class", "credential", "proof", "verdict", "reason", "rule", "by", "decided", "entries", "later entries", "policy", "roster")
-		var list []*DayPassage
-		list, err = r.Passages(day)
+	}
+	days, err := x.Days()
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		list, err := r.passages(day, x.Personal)
+		if err != nil {
+			return err
+		}
 		for _, p := range list {
 			var entries, later []string
 			for _, seq := range p.Entries {
 				entries = append(entries, strconv.FormatInt(seq, 10))
 			}
-			for _, x := range p.Later {
-				later = append(later, fmt.Sprintf("%d %s %s", x.Seq, x.Kind, x.At.Format(time.RFC3339)))
+			for _, l := range p.Later {
+				later = append(later, fmt.Sprintf("%d %s %s", l.Seq, l.Kind, l.At.Format(time.RFC3339)))
 			}
-			s.row(p.ID, p.At.Format(time.RFC3339), p.Clock, p.Lane, p.Direction, p.Class, p.Credential, p.Proof, p.Verdict, p.Reason, p.Rule, p.By,
+			cells = append(cells[:0], p.ID, p.At.Format(time.RFC3339), p.Clock, p.Lane, p.Direction, p.Class, p.Credential, p.Proof, p.Verdict, p.Reason, p.Rule, p.By,
 				p.Decided.Format(time.RFC3339), strings.Join(entries, " "), strings.Join(later, "; "), p.Policy, p.Roster)
+			if err := add(p.Personal); err != nil {
+				return err
+			}
 		}
 	}
-	s.w.Flush()
-	if err == nil {
-		err = s.err
+	return nil
+}
+
+// disclosing lists the stretches of entries whose personal fields a table shows: those of the days and, for passages,
+// the later entries about them.
+func (r *Reader) disclosing(x Selection) (all []segment, err error) {
+	err = r.stretches(x, func(s segment) error { all = append(all, s); return nil })
+	if err != nil || x.Events {
+		return all, err
 	}
-	if err == nil {
-		err = s.w.Error()
+	later, err := r.laterThan(all)
+	for _, seq := range later {
+		if !slices.ContainsFunc(all, func(s segment) bool { return s.first <= seq && seq <= s.last }) {
+			all = append(all, segment{first: seq, last: seq})
+		}
+	}
+	return all, err
+}
+
+// fieldNames lists the personal fields that a table has columns for.
+func (r *Reader) fieldNames(x Selection) (names []string, err error) {
+	if !x.Personal {
+		return nil, nil
+	}
+	stretches, err := r.disclosing(x)
+	for _, s := range stretches {
+		if err != nil {
+			return nil, err
+		}
+		err = r.c.query(func(v []driver.Value) error {
+			if n := text(v[0]); !slices.Contains(names, n) {
+				names = append(names, n)
+			}
+			return nil
+		}, "SELECT DISTINCT field FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL", s.first, s.last)
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// Disclosure is one personal field with what is needed to check it: Hash is HMAC-SHA-256(Salt, Field ‖ 0 ‖ Value), and the
+// record of entry Seq has as its personal the SHA-256 over the hashes of all its fields, sorted. Of an erased field only
+// the hash is left.
+type Disclosure struct {
+	Seq   int64   `json:"seq"`
+	Field string  `json:"field"`
+	Salt  string  `json:"salt,omitempty"` // hex
+	Value *string `json:"value,omitempty"`
+	Hash  string  `json:"hash"` // hex
+}
+
+// Disclose calls f for every personal field of the entries that an export shows, and checks each of them against its
+// record before.
+func (r *Reader) Disclose(x Selection, f func(Disclosure) error) error {
+	stretches, err := r.disclosing(x)
+	if err != nil {
+		return err
+	}
+	rows := map[int64][]personalRow{}
+	for _, s := range stretches {
+		have := s.first - 1
+		err := r.entries(s.first, s.last, false, func(e *Entry) error {
+			if e.Seq > have {
+				clear(rows)
+				have = min(e.Seq+piece-1, s.last)
+				if err := r.personalRows(e.Seq, have, rows); err != nil {
+					return err
+				}
+			}
+			own := rows[e.Seq]
+			if len(own) == 0 && e.Record.Personal == "" {
+				return nil
+			}
+			if commitment(own) != e.Record.Personal {
+				return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", e.Seq)
+			}
+			for i := range own {
+				d := Disclosure{Seq: e.Seq, Field: own[i].Name, Hash: hex.EncodeToString(own[i].hash[:])}
+				if own[i].salt != [32]byte{} { // an erased field has none
+					d.Salt, d.Value = hex.EncodeToString(own[i].salt[:]), &own[i].Value
+				}
+				if err := f(d); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ExportPersonal writes the personal fields of the entries that an export shows, one a line, as Disclosure says.
+func (r *Reader) ExportPersonal(w io.Writer, x Selection) error {
+	b := bufio.NewWriterSize(w, 64<<10)
+	lines := json.NewEncoder(b)
+	lines.SetEscapeHTML(false)
+	if err := r.Disclose(x, func(d Disclosure) error { return lines.Encode(d) }); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// ExportSQLite copies the whole ledger into a file that is absent or empty, while the daemon writes on, and compares the
+// copy's size with the original's. Unless personal, only the hashes of the personal fields are copied.
+func (r *Reader) ExportSQLite(path string, personal bool) error {
+	size, err := r.Size()
+	if err != nil {
+		return err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	if personal {
+		err = vacuumInto(r.path, path)
+	} else {
+		err = copyWithout(r.path, path)
+	}
+	if err != nil {
+		return fmt.Errorf("copy the ledger: %w", err)
+	}
+	c, err := connect(readerDSN(path))
+	if err != nil {
+		return fmt.Errorf("open the copy: %w", err)
+	}
+	defer c.Close()
+	n, err := c.number("SELECT count(*) FROM entry")
+	if err == nil && n < size {
+		err = fmt.Errorf("it has %d entries, the ledger %d", n, size)
+	}
+	if err == nil && !personal {
+		if n, err = c.number("SELECT count(*) FROM personal WHERE value IS NOT NULL OR salt IS NOT NULL"); err == nil && n > 0 {
+			err = fmt.Errorf("%d personal fields are in it", n)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("look into the copy: %w", err)
+	}
+	return nil
+}
+
+func fileURI(path, mode string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode
+}
+
+func vacuumInto(from, to string) error {
+	c, err := connect(fileURI(from, "ro") + "&_busy_timeout=5000&_error_rc=1")
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.exec("VACUUM INTO ?", to), c.Close())
+}
+
+// copyWithout copies the tables and then the triggers, so that no personal value touches the disk a second time.
+func copyWithout(from, to string) (err error) {
+	c, err := connect(fileURI(to, "rwc") + "&_busy_timeout=5000&_error_rc=1&_auto_vacuum=INCREMENTAL&_journal_mode=OFF&_synchronous=OFF")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := c.exec("ATTACH ? AS original", fileURI(from, "ro")); err != nil {
+		return err
+	}
+	if err := c.exec("BEGIN"); err != nil {
+		return err
+	}
+	var steps []string
+	err = c.query(func(v []driver.Value) error {
+		name, columns := text(v[1]), "*"
+		if name == "personal" {
+			columns = "seq, field, NULL, NULL, hash"
+		}
+		if steps = append(steps, text(v[2])); text(v[0]) == "table" {
+			steps = append(steps, fmt.Sprintf("INSERT INTO main.%s SELECT %s FROM original.%[1]s", name, columns))
+		}
+		return nil
+	}, "SELECT type, name, sql FROM original.sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' ORDER BY type <> 'table'")
+	for _, sql := range append(steps, "COMMIT") {
+		if err == nil {
+			err = c.exec(sql)
+		}
 	}
 	return err
 }

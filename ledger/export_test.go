@@ -99,7 +99,7 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 	defer r.Close()
 	for _, events := range []bool{false, true} {
 		var b bytes.Buffer
-		if err := r.ExportCSV(&b, "2026-11-23", events, at("2026-11-25 00:00:00")); err != nil {
+		if err := r.ExportCSV(&b, Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Now: at("2026-11-25 00:00:00")}); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.HasPrefix(b.Bytes(), []byte(bom)) {
@@ -130,7 +130,7 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := r.ExportJSONL(&b, "2026-11-23"); err != nil {
+	if err := r.ExportJSONL(&b, Selection{From: "2026-11-23", To: "2026-11-23"}); err != nil {
 		t.Fatal(err)
 	}
 	if n := bytes.Count(b.Bytes(), []byte("\n")); n != 3 {

@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"cmp"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -43,6 +45,8 @@ func scan(c *conn, zone *time.Location, from, to int64, personal bool, f func(*E
 // Reader reads a ledger, also while a daemon writes it. It never changes the file.
 type Reader struct {
 	c    *conn
+	path string
+	more []*conn // for reading a long stretch, opened when first needed
 	Meta Meta
 	Zone *time.Location
 }
@@ -57,7 +61,7 @@ func OpenReader(dir string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	r := &Reader{c: c}
+	r := &Reader{c: c, path: path}
 	if n, nerr := c.number("SELECT count(*) FROM sqlite_schema"); nerr == nil && n == 0 {
 		c.Close()
 		return nil, fmt.Errorf("%s has no entries yet: %w", path, os.ErrNotExist)
@@ -72,7 +76,13 @@ func OpenReader(dir string) (*Reader, error) {
 	return r, nil
 }
 
-func (r *Reader) Close() error { return r.c.Close() }
+func (r *Reader) Close() error {
+	err := r.c.Close()
+	for _, c := range r.more {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
 
 // Scan calls f for the entries from..to (inclusive) in order.
 func (r *Reader) Scan(from, to int64, personal bool, f func(*Entry) error) error {
@@ -176,34 +186,38 @@ func (c *conn) segments() (all []segment, err error) {
 	return all, err
 }
 
-// span is where a day begins and ends, first 0 where it has no entries; before is the newest entry of an earlier day.
-// A clock that was set back gives a day more than one segment, with others between.
-func (r *Reader) span(day string) (first, last, before int64, err error) {
-	segments, err := r.segments()
-	for _, s := range segments {
-		switch {
-		case s.day == day:
-			if last = s.last; first == 0 {
-				first = s.first
-			}
-		case s.day < day && first == 0:
-			before = s.last
-		}
+// day lists where the entries of a day (2006-01-02, in the gate's zone) stand, and the newest entry of an earlier day before
+// them. A clock that was set back gives a day more than one segment, with others between.
+func (r *Reader) day(day string) (own []segment, before int64, err error) {
+	err = r.c.query(func(v []driver.Value) error {
+		first, _ := v[0].(int64)
+		last, _ := v[1].(int64)
+		own = append(own, segment{first, last, day})
+		return nil
+	}, "SELECT first, "+segmentEnd+" FROM segment s WHERE day = ? ORDER BY first", day)
+	if err != nil {
+		return nil, 0, err
 	}
-	return first, last, before, err
+	until := int64(1 << 62)
+	if len(own) > 0 {
+		until = own[0].first
+	}
+	before, err = r.c.number("SELECT "+segmentEnd+" FROM segment s WHERE day < ? AND first < ? ORDER BY first DESC LIMIT 1", day, until)
+	return own, before, err
 }
+
+// segmentEnd is the newest entry of segment s, in SQL.
+const segmentEnd = "coalesce((SELECT min(n.first) - 1 FROM segment n WHERE n.first > s.first), (SELECT max(seq) FROM entry))"
 
 // Day calls f for the entries recorded on a day (2006-01-02, in the gate's zone), in order.
 func (r *Reader) Day(day string, personal bool, f func(*Entry) error) error {
-	segments, err := r.segments()
+	own, _, err := r.day(day)
 	if err != nil {
 		return err
 	}
-	for _, s := range segments { // a clock that was set back gives a day more than one
-		if s.day == day {
-			if err := r.Scan(s.first, s.last, personal, f); err != nil {
-				return err
-			}
+	for _, s := range own {
+		if err := r.entries(s.first, s.last, personal, f); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -219,59 +233,73 @@ type Later struct {
 // DayPassage is a passage whose first event is of the day, with what was said of it later.
 type DayPassage struct {
 	Passage
-	Entries []int64
-	Later   []Later
+	Entries  []int64
+	Later    []Later
+	Personal []Field // only where asked for: of each field the newest value
 }
 
 // Passages returns the day's passages in the order of their first events, each as its newest event left it,
 // wherever that stands. A passage begins with its check, or with its opening by the emergency key.
-func (r *Reader) Passages(day string) ([]*DayPassage, error) {
-	var list []*DayPassage
-	byID := map[string]*DayPassage{}
-	owed := map[string]bool{} // holds not decided, emergency openings of which nobody said who passed
-	add := func(p *DayPassage, e *Entry) {
-		p.take(e)
-		p.Entries = append(p.Entries, e.Seq)
-		switch {
-		case p.Verdict == "hold" || e.Kind == Opening && p.Emergency:
-			owed[p.ID] = true
-		default:
-			delete(owed, p.ID)
-		}
-	}
-	first, last, _, err := r.span(day)
-	if err != nil || first == 0 {
+func (r *Reader) Passages(day string) ([]*DayPassage, error) { return r.passages(day, false) }
+
+func (r *Reader) passages(day string, personal bool) ([]*DayPassage, error) {
+	stretches, _, err := r.day(day)
+	if err != nil {
 		return nil, err
 	}
-	err = r.Scan(first, 1<<62, false, func(e *Entry) error {
-		if e.Seq > last && len(owed) == 0 {
-			return errDone
-		}
-		if e.Passage == "" {
-			return nil
-		}
-		p, ofDay := byID[e.Passage], e.At.Format(time.DateOnly) == day
-		if p == nil {
-			if !ofDay || e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
-				return nil // it began on another day and counts there
-			}
-			p = &DayPassage{}
-			byID[e.Passage] = p
-			list = append(list, p)
-		}
-		add(p, e)
-		if !ofDay {
-			p.Later = append(p.Later, Later{e.Seq, e.Kind, e.At})
-		}
-		return nil
-	})
-	if errors.Is(err, errDone) {
-		err = nil
+	later, err := r.laterThan(stretches)
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	for _, seq := range later {
+		stretches = append(stretches, segment{seq, seq, ""})
+	}
+	slices.SortFunc(stretches, func(a, b segment) int { return cmp.Compare(a.first, b.first) })
+	var list []*DayPassage
+	byID := map[string]*DayPassage{}
+	for _, s := range stretches {
+		err := r.entries(s.first, s.last, personal, func(e *Entry) error {
+			if e.Passage == "" {
+				return nil
+			}
+			p := byID[e.Passage]
+			if p == nil {
+				if s.day != day || e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
+					return nil // it began on another day and counts there
+				}
+				p = &DayPassage{}
+				byID[e.Passage] = p
+				list = append(list, p)
+			}
+			p.take(e)
+			p.Entries = append(p.Entries, e.Seq)
+			if s.day != day {
+				p.Later = append(p.Later, Later{e.Seq, e.Kind, e.At})
+			}
+			for _, f := range e.Personal {
+				p.Personal = append(slices.DeleteFunc(p.Personal, func(old Field) bool { return old.Name == f.Name }), f)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
-var errDone = errors.New("done")
+// laterThan lists the later entries about some segments of one day.
+func (r *Reader) laterThan(own []segment) (seqs []int64, err error) {
+	for _, s := range own {
+		more, err := r.Later(s.first, s.last)
+		if err != nil {
+			return nil, err
+		}
+		seqs = append(seqs, more...)
+	}
+	slices.Sort(seqs)
+	return slices.Compact(seqs), nil
+}
 
 // Later lists the entries that are about the entries first..last of an earlier day: corrections, filled debts,
 // decisions after midnight, erasures.

@@ -31,6 +31,8 @@ type site struct {
 	gate   *gate.Gate // nil without a daemon
 	// record notes a change of the roster in the ledger. The change has happened by then.
 	record func(by, reason string, detail map[string]string) error
+	// append stamps an event of the box and appends it; it is durable when append returns.
+	append func(ledger.Event) error
 }
 
 // now is the time by the gate's clock, which knows when not to believe the box's.
@@ -194,12 +196,12 @@ func performHere(ctx context.Context, dir, op string, args json.RawMessage, resu
 		return err
 	}
 	defer store.Close()
-	record, done, err := recordHere(dir, store) // before anything is changed: what cannot be recorded must not be
+	s := &site{dir: dir, roster: store}
+	done, err := s.recordHere() // before anything is changed: what cannot be recorded must not be
 	if err != nil {
 		return err
 	}
 	defer done()
-	s := &site{dir: dir, roster: store, record: record}
 	out, err := operations[op](ctx, s, userName(os.Getuid()), args)
 	if err != nil {
 		return err
@@ -213,28 +215,35 @@ func performHere(ctx context.Context, dir, op string, args json.RawMessage, resu
 
 // recordHere opens the ledger while no daemon does. A state directory that never had one has no ledger yet: its first
 // start entry names the roster's version.
-func recordHere(dir string, store *roster.Store) (record func(by, reason string, detail map[string]string) error, done func(), err error) {
-	r, err := ledger.OpenReader(dir)
+func (s *site) recordHere() (done func(), err error) {
+	r, err := ledger.OpenReader(s.dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return func(string, string, map[string]string) error { return nil }, func() {}, nil
+		s.record = func(string, string, map[string]string) error { return nil }
+		s.append = func(ledger.Event) error { return err }
+		return func() {}, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	m := r.Meta
 	r.Close()
 	clock := gate.NewClock(gate.System())
-	l, err := ledger.Open(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Origin, TimeZone: m.TimeZone, Now: clock.Now, Log: slog.New(slog.DiscardHandler)})
+	l, err := ledger.Open(ledger.Options{Dir: s.dir, Gate: m.Gate, Origin: m.Origin, TimeZone: m.TimeZone, Now: clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if f := l.Fault(); f != nil {
 		l.Close()
-		return nil, nil, fmt.Errorf("the ledger is in fault, so nothing can be changed: %s", f.Cause)
+		return nil, fmt.Errorf("the ledger is in fault, so nothing can be changed: %s", f.Cause)
 	}
 	l.View(func(s *ledger.State) { clock.Remember(s.Trusted) })
-	return func(by, reason string, detail map[string]string) error {
-		_, err := l.Append(gate.RosterEvent(clock.Now(), store.Snapshot().Version(), by, reason, detail))
+	s.append = func(ev ledger.Event) error {
+		ev.Stamp = clock.Now()
+		_, err := l.Append(ev)
 		return err
-	}, func() { l.Close() }, nil
+	}
+	s.record = func(by, reason string, detail map[string]string) error {
+		return s.append(gate.RosterEvent(clock.Now(), s.roster.Snapshot().Version(), by, reason, detail))
+	}
+	return func() { l.Close() }, nil
 }

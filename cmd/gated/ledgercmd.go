@@ -3,9 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -30,17 +27,25 @@ func openLedger(c *cobra.Command, day string) (*ledger.Reader, string, time.Time
 		return nil, "", now, err
 	}
 	now = now.In(r.Zone)
-	switch day {
-	case "today":
-		day = now.In(r.Zone).Format(time.DateOnly)
-	case "yesterday":
-		day = now.In(r.Zone).AddDate(0, 0, -1).Format(time.DateOnly)
-	}
-	if _, err := time.Parse(time.DateOnly, day); err != nil {
+	if day, err = date("--day", day, now); err != nil {
 		r.Close()
-		return nil, "", now, fmt.Errorf("--day %q: write a date as 2026-11-23, or today, or yesterday", day)
+		return nil, "", now, err
 	}
 	return r, day, now, nil
+}
+
+// date reads the value of a flag that names a day.
+func date(flag, day string, now time.Time) (string, error) {
+	switch day {
+	case "today":
+		return now.Format(time.DateOnly), nil
+	case "yesterday":
+		return now.AddDate(0, 0, -1).Format(time.DateOnly), nil
+	}
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		return "", fmt.Errorf("%s %q: write a date as 2026-11-23, or today, or yesterday", flag, day)
+	}
+	return day, nil
 }
 
 func ledgerStats() *cobra.Command {
@@ -116,82 +121,4 @@ For evidence export the day.`,
 	c.Flags().StringVar(&f.Lane, "lane", "", "a lane")
 	c.Flags().IntVar(&f.Limit, "limit", 100, "at most so many")
 	return c
-}
-
-func ledgerExport() *cobra.Command {
-	var day, format, out string
-	var events bool
-	c := &cobra.Command{
-		Use:   "export --day D --format csv|jsonl",
-		Short: "write a day for the auditor",
-		Long: `export writes a day in the gate's time zone.
-
-csv    one row for each passage (--events: for each event), for a spreadsheet; it begins with when
-       the box was not watching
-jsonl  the exact records, one a line; when the box was not watching is told on standard error
-
-Nothing in an export names a person.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			if format != "csv" && format != "jsonl" {
-				return fmt.Errorf("--format %q: want csv or jsonl", format)
-			}
-			if events && format != "csv" {
-				return fmt.Errorf("--events is for csv: jsonl has one line an event anyway")
-			}
-			r, day, now, err := openLedger(c, day)
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			w := c.OutOrStdout()
-			if out != "" {
-				f, done, err := create(out)
-				if err != nil {
-					return err
-				}
-				defer func() { err = done(err) }()
-				w = f
-			}
-			if format == "csv" {
-				return r.ExportCSV(w, day, events, now)
-			}
-			gaps, err := r.Gaps(day, now)
-			if err != nil {
-				return err
-			}
-			if err := ledger.WriteGaps(c.ErrOrStderr(), r.Meta, day, gaps); err != nil {
-				return err
-			}
-			return r.ExportJSONL(w, day)
-		}}
-	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
-	c.Flags().StringVar(&format, "format", "", "csv or jsonl")
-	c.Flags().StringVar(&out, "out", "", "file to write; it appears only when it is whole (default: standard output)")
-	c.Flags().BoolVar(&events, "events", false, "one row for each event instead of each passage")
-	c.MarkFlagRequired("format")
-	return c
-}
-
-// create writes a file beside its name and gives it the name when all went well: half an export is worse than none.
-func create(path string) (io.Writer, func(error) error, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return nil, nil, fmt.Errorf("--out: %w", err)
-	}
-	return f, func(err error) error {
-		if err == nil {
-			err = f.Sync()
-		}
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err == nil {
-			err = os.Rename(f.Name(), path)
-		}
-		if err != nil {
-			os.Remove(f.Name())
-		}
-		return err
-	}, nil
 }

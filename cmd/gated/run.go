@@ -187,7 +187,7 @@ func (d *daemon) serve(g *gate.Gate, reg *prometheus.Registry, people *roster.St
 	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, record: func(by, reason string, detail map[string]string) error {
 		g.RosterChanged(by, reason, detail)
 		return nil
-	}}, d.log)
+	}, append: g.Append}, d.log)
 	var servers sync.WaitGroup
 	for s, l := range map[*http.Server]net.Listener{web: page, ctl: control} {
 		if l == nil {

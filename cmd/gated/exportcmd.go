@@ -1,0 +1,339 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"gated/ledger"
+
+	"github.com/spf13/cobra"
+)
+
+// export is one export under way. Its files get their names together, when all went well: half an export is worse
+// than none.
+type export struct {
+	*ledger.Reader
+	ledger.Selection
+	out            string // "": standard output
+	stdout, stderr io.Writer
+	files          []*os.File // under names of their own; the names to be are out and a suffix
+	suffixes       []string
+}
+
+// format is what --format can say.
+type format struct {
+	about string // for the help
+	flags string // what it understands: range, events, personal; and whether it needs out
+	write func(*export) error
+}
+
+// formats: another one is a line here, and its function.
+var formats = map[string]format{
+	"csv":    {"one row for each passage (--events: for each event), for a spreadsheet; begins with when the box was not watching", "range events personal", exportCSV},
+	"jsonl":  {"the exact records, one a line; when the box was not watching is told on standard error", "range personal", exportJSONL},
+	"xlsx":   {"as csv, every cell text; counts and the tree head on a sheet before", "range events personal out", exportXLSX},
+	"sqlite": {"the whole ledger as a database of its own", "personal out", exportSQLite},
+}
+
+func exportCSV(x *export) error {
+	w, err := x.main()
+	if err != nil {
+		return err
+	}
+	if err := x.ExportCSV(w, x.Selection); err != nil {
+		return err
+	}
+	return x.companion(x.Selection)
+}
+
+func exportJSONL(x *export) error {
+	w, err := x.main()
+	if err != nil {
+		return err
+	}
+	days, err := x.Days()
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		gaps, err := x.Gaps(day, x.Now)
+		if err != nil {
+			return err
+		}
+		if err := ledger.WriteGaps(x.stderr, x.Meta, day, gaps); err != nil {
+			return err
+		}
+	}
+	if err := x.ExportJSONL(w, x.Selection); err != nil {
+		return err
+	}
+	s := x.Selection
+	s.Events = true // the companion is of these records, no later ones
+	return x.companion(s)
+}
+
+func exportXLSX(x *export) error {
+	w, err := x.main()
+	if err != nil {
+		return err
+	}
+	return x.ExportXLSX(w, x.Selection, filepath.Dir(x.out))
+}
+
+func exportSQLite(x *export) error {
+	f, err := x.file("")
+	if err != nil {
+		return err
+	}
+	return x.ExportSQLite(f.Name(), x.Personal)
+}
+
+// companion writes OUT.personal.jsonl, with which each personal field can be checked against its record.
+func (x *export) companion(s ledger.Selection) error {
+	if !s.Personal {
+		return nil
+	}
+	f, err := x.file(".personal.jsonl")
+	if err != nil {
+		return err
+	}
+	return x.ExportPersonal(f, s)
+}
+
+// main is where the export itself goes.
+func (x *export) main() (io.Writer, error) {
+	if x.out == "" {
+		return x.stdout, nil
+	}
+	return x.file("")
+}
+
+// file begins a file that will be called as --out says, with a suffix. Its mode is 0600.
+func (x *export) file(suffix string) (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Dir(x.out), "."+filepath.Base(x.out)+suffix+".*")
+	if err != nil {
+		return nil, fmt.Errorf("--out: %w", err)
+	}
+	x.files, x.suffixes = append(x.files, f), append(x.suffixes, suffix)
+	return f, nil
+}
+
+// manifest adds the newest tree head, and the SHA-256 of every file in the form of sha256sum.
+func (x *export) manifest() error {
+	h, err := x.Head()
+	switch {
+	case errors.Is(err, ledger.ErrNoHead):
+		fmt.Fprintln(x.stderr, "no tree head beside the export:", err)
+	case err != nil:
+		return err
+	default:
+		size, err := x.Size()
+		if err != nil {
+			return err
+		}
+		if h.Size < size {
+			fmt.Fprintf(x.stderr, "%s.head is of the first %d entries: what came after is signed within a second\n", filepath.Base(x.out), h.Size)
+		}
+		f, err := x.file(".head")
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write(h.Note); err != nil {
+			return err
+		}
+	}
+	var sums strings.Builder
+	for i, f := range x.files {
+		h := sha256.New()
+		// By name: SQLite may have put another file in this one's place.
+		written, err := os.Open(f.Name())
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(h, written)
+		if err = errors.Join(err, written.Close()); err != nil {
+			return err
+		}
+		fmt.Fprintf(&sums, "%x  %s\n", h.Sum(nil), filepath.Base(x.out)+x.suffixes[i])
+	}
+	f, err := x.file(".sha256")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(sums.String())
+	return err
+}
+
+// end gives the files their names, the manifest last; or removes them all.
+func (x *export) end(err error) error {
+	for _, f := range x.files {
+		if err == nil {
+			err = f.Sync()
+		}
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}
+	for i, f := range x.files {
+		if err == nil {
+			err = os.Rename(f.Name(), x.out+x.suffixes[i])
+		}
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}
+	return err
+}
+
+func ledgerExport() *cobra.Command {
+	var day, from, to, name, out, reason string
+	var events bool
+	long := "export writes days in the gate's time zone.\n\n"
+	for _, n := range slices.Sorted(maps.Keys(formats)) {
+		long += fmt.Sprintf("%-7s %s\n", n, formats[n].about)
+	}
+	c := &cobra.Command{
+		Use:   "export (--day D | --from A --to B) --format F",
+		Short: "write days for the auditor",
+		Long: long + `
+With --out F there is F.sha256, for sha256sum -c, and F.head, the newest signed tree head.
+
+Nothing in an export names a person, unless --with-personal says why it must. Then the export is
+recorded in the ledger first, with who asked and the reason, and each field can be checked: with
+F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such files have mode 0600.`,
+		Example: "  gated ledger export --day yesterday --format xlsx --out day.xlsx\n  gated ledger export --from 2026-11-01 --to 2026-11-30 --format jsonl --out november.jsonl",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			f, ok := formats[name]
+			names := strings.Join(slices.Sorted(maps.Keys(formats)), ", ")
+			understands := func(what string) bool { return slices.Contains(strings.Fields(f.flags), what) }
+			given := c.Flags().Changed
+			ranged := given("from") || given("to")
+			personal := given("with-personal")
+			switch {
+			case !ok:
+				return fmt.Errorf("--format %q: want one of %s", name, names)
+			case ranged && given("day"), given("from") != given("to"):
+				return errors.New("name one day with --day, or the first and the last with --from and --to")
+			case (ranged || given("day")) && !understands("range"):
+				return fmt.Errorf("--format %s is the whole ledger: leave out --day, --from and --to", name)
+			case events && !understands("events"):
+				return fmt.Errorf("--events is not for --format %s: it is for csv and xlsx", name)
+			case personal && !understands("personal"):
+				return fmt.Errorf("--with-personal is not for --format %s", name)
+			case personal && out == "":
+				return errors.New("--with-personal: name the file with --out: personal data does not go to a terminal or a pipe")
+			case out == "" && understands("out"):
+				return fmt.Errorf("--format %s: name the file with --out", name)
+			case strings.ContainsAny(filepath.Base(out), "\n\r\\"):
+				return fmt.Errorf("--out %q: sha256sum cannot name such a file: leave out line breaks and backslashes", out)
+			}
+			if st, err := os.Stat(out); out != "" && err == nil && st.IsDir() {
+				return fmt.Errorf("--out %s is a directory: name a file", out)
+			}
+			if personal {
+				if err := checkReason(reason); err != nil {
+					return err
+				}
+			}
+			r, _, now, err := openLedger(c, "today")
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			x := &export{Reader: r, Selection: ledger.Selection{Events: events, Personal: personal, Now: now}, out: out, stderr: c.ErrOrStderr()}
+			flag := "--from"
+			if !ranged {
+				flag, from, to = "--day", day, day
+			}
+			if x.From, err = date(flag, from, now); err != nil {
+				return err
+			}
+			if x.To, err = date("--to", to, now); err != nil {
+				return err
+			}
+			if _, err := x.Days(); err != nil {
+				return fmt.Errorf("--%w", err)
+			}
+			if personal {
+				dir, err := existing(c)
+				if err != nil {
+					return err
+				}
+				if !understands("range") {
+					x.From, x.To = "", ""
+				}
+				if err := perform(c.Context(), dir, "export-record", exportRecord{name, x.From, x.To, reason}, new(bool)); err != nil {
+					return fmt.Errorf("an export with personal data is recorded first: %w", err)
+				}
+			}
+			w := bufio.NewWriterSize(c.OutOrStdout(), 64<<10)
+			x.stdout = w
+			defer func() { err = x.end(err) }()
+			if err := f.write(x); err != nil {
+				return err
+			}
+			if len(x.files) > 0 {
+				return x.manifest()
+			}
+			return w.Flush()
+		}}
+	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
+	c.Flags().StringVar(&from, "from", "", "the first of several days")
+	c.Flags().StringVar(&to, "to", "", "the last of several days")
+	c.Flags().StringVar(&name, "format", "", strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
+	c.Flags().StringVar(&out, "out", "", "file to write; it appears only when it is whole (default: standard output)")
+	c.Flags().BoolVar(&events, "events", false, "one row for each event instead of each passage")
+	c.Flags().StringVar(&reason, "with-personal", "", "put the personal fields in, and record this `reason`")
+	c.MarkFlagRequired("format")
+	return c
+}
+
+// maxReason is how many characters a reason has at most: a sentence.
+const maxReason = 200
+
+func checkReason(reason string) error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return errors.New("--with-personal: say why, such as --with-personal \"request 17 of the residents' committee\"")
+	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
+		return errors.New("--with-personal: the reason is one line of text")
+	case utf8.RuneCountInString(reason) > maxReason:
+		return fmt.Errorf("--with-personal: the reason has %d characters: at most %d", utf8.RuneCountInString(reason), maxReason)
+	}
+	return nil
+}
+
+// exportRecord is what the ledger keeps of an export with personal data. Reason and user are personal fields themselves:
+// people name people.
+type exportRecord struct{ Format, From, To, Reason string }
+
+func init() {
+	operations["export-record"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
+		var x exportRecord
+		if err := json.Unmarshal(args, &x); err != nil {
+			return nil, err
+		}
+		if err := checkReason(x.Reason); err != nil {
+			return nil, err
+		}
+		detail := map[string]string{"format": x.Format}
+		if x.From != "" { // else the whole ledger
+			detail["from"], detail["to"] = x.From, x.To
+		}
+		return true, s.append(ledger.Event{Kind: ledger.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
+			Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
+	}
+}
