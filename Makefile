@@ -6,7 +6,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 RACE     = $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 10s
 
-.PHONY: build demo test check bench fuzz cross clean
+.PHONY: build demo test check bench fuzz faults cross clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o gated ./cmd/gated
@@ -36,6 +36,11 @@ fuzz:
 			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; \
 	done
+
+# What a disk can do to the ledger: kill -9, power cuts, and every call to the disk failing in every way (as root, with
+# strace; a quarter of an hour). make test tries a sample of the calls.
+faults:
+	GATED_FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '^Test(Crash|Fault)' ./ledger
 
 cross:
 	@mkdir -p dist
