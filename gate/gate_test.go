@@ -173,7 +173,7 @@ func (s *site) records() (all []ledger.Entry) {
 		s.t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(); err != nil {
+	if _, err := r.Verify(ledger.Given{}); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { all = append(all, *e); return nil }); err != nil {

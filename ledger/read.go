@@ -53,9 +53,17 @@ type Reader struct {
 
 // OpenReader opens the ledger of a state directory for reading.
 func OpenReader(dir string) (*Reader, error) {
-	path := filepath.Join(dir, "ledger.db")
-	if _, err := os.Stat(path); err != nil {
+	r, err := OpenFile(filepath.Join(dir, "ledger.db"))
+	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no ledger in %s: %w: is this the state directory? name it with --state", dir, err)
+	}
+	return r, err
+}
+
+// OpenFile opens a ledger, or a copy of one, by its own name.
+func OpenFile(path string) (*Reader, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
 	}
 	c, err := connect(readerDSN(path))
 	if err != nil {
@@ -94,69 +102,13 @@ func (r *Reader) Size() (int64, error) {
 	return r.c.number("SELECT coalesce(max(seq), 0) FROM entry")
 }
 
-// Verify reads the whole ledger: no gap, every record what its row says, every personal field what its record committed to,
-// every entry in the segment of its day. It returns the number of entries that hold.
-func (r *Reader) Verify() (int64, error) {
-	size, err := r.Size()
-	if err != nil {
-		return 0, err
-	}
-	segments, err := r.segments()
-	if err != nil {
-		return 0, err
-	}
-	rows := map[int64][]personalRow{}
-	var n, have, used int64
-	day := ""
-	err = r.Scan(1, size, false, func(e *Entry) error {
-		if e.Seq != n+1 {
-			return fmt.Errorf("entry %d is missing", n+1)
-		}
-		if len(segments) > 0 && segments[0].first == e.Seq {
-			day, segments = segments[0].day, segments[1:]
-		}
-		if got := e.At.Format(time.DateOnly); got != day {
-			return fmt.Errorf("entry %d is of %s and stands in the segment of %q", e.Seq, got, day)
-		}
-		if e.Seq > have {
-			clear(rows)
-			have = e.Seq + 500
-			if err := r.personalRows(e.Seq, have, rows); err != nil {
-				return err
-			}
-		}
-		own := rows[e.Seq]
-		used += int64(len(own))
-		if sum := ""; len(own) > 0 || e.Record.Personal != "" {
-			if len(own) > 0 {
-				sum = commitment(own)
-			}
-			if sum != e.Record.Personal {
-				return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", e.Seq)
-			}
-		}
-		n++
-		return nil
-	})
-	if err == nil && n != size {
-		err = fmt.Errorf("entry %d is missing", n+1)
-	}
-	if err == nil {
-		var all int64
-		if all, err = r.c.number("SELECT count(*) FROM personal"); err == nil && all != used {
-			err = fmt.Errorf("%d personal fields belong to no entry", all-used)
-		}
-	}
-	return n, err
-}
-
 // personalRows reads the personal fields of some entries and checks those that are not erased against their hashes.
 func (r *Reader) personalRows(from, to int64, rows map[int64][]personalRow) error {
 	return r.c.query(func(v []driver.Value) error {
 		seq, _ := v[0].(int64)
 		row := personalRow{Field: Field{text(v[1]), text(v[3])}}
 		copy(row.hash[:], text(v[4]))
-		if v[2] != nil || v[3] != nil {
+		if row.erased = v[2] == nil && v[3] == nil; !row.erased {
 			copy(row.salt[:], text(v[2]))
 			if fieldHash(row.salt, row.Field) != row.hash {
 				return fmt.Errorf("entry %d: personal field %s is not what was recorded", seq, row.Name)

@@ -127,6 +127,7 @@ const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 type personalRow struct {
 	Field
 	salt, hash [32]byte
+	erased     bool // salt and value are gone
 }
 
 // fieldHash commits to one field: HMAC-SHA-256(salt, name ‖ 0 ‖ value).

@@ -242,6 +242,12 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 	if h, err := r.Head(); err != nil || h.Size != 16 || h.signedBy(old[0].public) || !h.signedBy(anew.public) {
 		t.Errorf("afterwards the new key signs alone (%v): %s", err, h.Note)
 	}
+	// Who holds either key follows it to the other.
+	for _, given := range []string{old[0].public, anew.public} {
+		if rep, err := r.Verify(Given{Keys: []string{given}}); err != nil || rep.Key != anew.public {
+			t.Errorf("verified with %s: %+v, %v", given, rep, err)
+		}
+	}
 	WriteKeys(path, anew)
 	open(t, dir, ck)
 }

@@ -201,12 +201,12 @@ func TestKillAtAnyMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	n, err := r.Verify()
+	rep, err := r.Verify(ledger.Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]string{}
-	if err := r.Scan(1, n, false, func(e *ledger.Entry) error {
+	if err := r.Scan(1, rep.Entries, false, func(e *ledger.Entry) error {
 		if e.Passage != "" && e.Verdict != "" {
 			found[e.Passage] = e.Verdict
 		}
@@ -221,7 +221,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 			t.Errorf("passage %s was answered %s, the ledger says %q", id, verdict, got)
 		}
 	}
-	t.Logf("kills=%d verdicts=%d passages=%d entries=%d lost=%d", kills, verdicts, len(answered), n, lost)
+	t.Logf("kills=%d verdicts=%d passages=%d entries=%d lost=%d", kills, verdicts, len(answered), rep.Entries, lost)
 	if verdicts < 50*3 {
 		t.Errorf("only %d verdicts: the kills came too early to show anything", verdicts)
 	}
@@ -358,7 +358,7 @@ func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(); err != nil {
+	if _, err := r.Verify(ledger.Given{}); err != nil {
 		t.Error(err)
 	}
 	r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { kinds = append(kinds, string(e.Kind)+":"+e.Reason); return nil })
@@ -501,7 +501,7 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(); err != nil {
+	if _, err := r.Verify(ledger.Given{}); err != nil {
 		t.Error(err)
 	}
 	var emergencies, outages, scans int

@@ -1,0 +1,483 @@
+package ledger
+
+import (
+	"bytes"
+	"cmp"
+	"database/sql/driver"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Given is what a verifier brings from outside the box. Without any of it a ledger can be shown to be consistent, and
+// not that its whole history was never replaced.
+type Given struct {
+	Keys      []string // note verifier keys of the gate, from when they were trusted
+	Witnesses []string // note verifier keys of witnesses
+	Since     *Head    // an older tree head, kept elsewhere
+	Papers    []Paper  // heads copied by hand
+	Progress  func(done, of int64)
+}
+
+// Paper is a tree head as it stands in the handover book: a size and the first 80 bits of the root in base32.
+type Paper struct {
+	Size  int64
+	Chars string
+}
+
+// ParsePaper reads SIZE:CHARS.
+func ParsePaper(s string) (Paper, error) {
+	size, chars, _ := strings.Cut(s, ":")
+	n, err := strconv.ParseInt(size, 10, 64)
+	chars = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "0", "O", "1", "I", "8", "B").Replace(chars)) // base32 has no 0, 1, 8: read as written by hand
+	if err != nil || n < 1 || len(chars) != 16 || strings.Trim(chars, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+		return Paper{}, fmt.Errorf("%q: write the size, a colon and the 16 characters, such as 1234:ABCDEFGHIJKLMNOP", s)
+	}
+	return Paper{n, chars}, nil
+}
+
+func (p Paper) String() string { return fmt.Sprintf("%d:%s", p.Size, p.Chars) }
+
+// Report is what was found to hold.
+type Report struct {
+	Meta     Meta
+	Entries  int64
+	Root     tlog.Hash // of all entries
+	Head     Head      // the newest; Note nil where there is none
+	Heads    int       // tree heads whose signatures hold
+	Personal int64     // fields that are what their records committed to
+	Erased   int64     // fields that were erased
+	Key      string    // that signed it
+	OwnKey   bool      // no key was given, and the box's own word was taken for it
+	Since    *Head     // the older head that was given, where this ledger contains it
+	Cosigned []string  // names of the witnesses that signed the newest witnessed head
+	Witness  int64     // its size
+}
+
+// a mark is a size at which the root must be a certain one.
+type mark struct {
+	size  int64
+	check func(root tlog.Hash) error
+}
+
+// Verify reads the whole ledger: every entry from 1 without a gap, each record what its row says, in the segment of its
+// day, and a leaf of the tree that its tiles and signed heads say; every personal field what its record committed to.
+// The error names the first entry, tile, head or field that is not.
+func (r *Reader) Verify(g Given) (*Report, error) {
+	if err := r.c.exec("BEGIN"); err != nil { // one state of a ledger that may be growing
+		return nil, err
+	}
+	defer r.c.exec("COMMIT")
+	rep := &Report{Meta: r.Meta, OwnKey: len(g.Keys) == 0}
+	if rep.OwnKey {
+		g.Keys, _ = PublicKeys(filepath.Dir(r.path)) // without one, no head can be signed by it
+	}
+	size, err := r.Size()
+	if err != nil {
+		return nil, err
+	}
+	v := &verification{r: r, rep: rep, size: size, progress: g.Progress, tree: &tree{}}
+	if v.segments, err = r.segments(); err != nil {
+		return nil, err
+	}
+	if err := v.readHeads(g); err != nil {
+		return nil, err
+	}
+	if err := v.entries(); err != nil {
+		return nil, err
+	}
+	rep.Entries, rep.Root = size, v.tree.root()
+	if err := v.structure(); err != nil {
+		return nil, err
+	}
+	if err := v.signatures(g); err != nil {
+		return nil, err
+	}
+	return rep, nil
+}
+
+// verification is one run of Verify.
+type verification struct {
+	r        *Reader
+	rep      *Report
+	size     int64
+	segments []segment
+	heads    []Head
+	leaves   [][]byte // those kept with each head
+	marks    []mark   // by size
+	keys     []Entry  // that name keys
+	tree     *tree
+	tiles    int64 // seen to be right
+	suspect  error // an entry that differs from a tile, until a head tells which of the two was changed
+	at       int64 // its seq
+	progress func(done, of int64)
+}
+
+func (v *verification) readHeads(g Given) error {
+	err := v.r.c.query(func(row []driver.Value) error {
+		size, _ := row[0].(int64)
+		h, err := ParseHead([]byte(text(row[1])))
+		if err == nil && h.Size != size {
+			err = fmt.Errorf("it says that it is of %d", h.Size)
+		}
+		if err == nil && h.Origin != v.r.Meta.Origin {
+			err = fmt.Errorf("it is of the ledger %q, not %q", h.Origin, v.r.Meta.Origin)
+		}
+		if err != nil {
+			return fmt.Errorf("tree head of %d entries: %w", size, err)
+		}
+		if size > v.size {
+			return fmt.Errorf("entry %d is missing: a tree head counts %d entries, and %d are there", v.size+1, size, v.size)
+		}
+		leaves, _ := row[2].([]byte)
+		if want := int(size%tileWidth) * tlog.HashSize; row[2] != nil && len(leaves) != want {
+			return fmt.Errorf("tree head of %d entries: %d bytes of leaves are kept with it, not %d", size, len(leaves), want)
+		}
+		v.heads, v.leaves = append(v.heads, h), append(v.leaves, leaves)
+		return nil
+	}, "SELECT size, note, leaves FROM head ORDER BY size")
+	if err != nil {
+		return err
+	}
+	for i, h := range v.heads {
+		v.marks = append(v.marks, mark{h.Size, func(root tlog.Hash) error { return v.atHead(h, v.leaves[i], root) }})
+	}
+	if s := g.Since; s != nil {
+		switch {
+		case s.Origin != v.r.Meta.Origin:
+			return fmt.Errorf("the older head is of the ledger %q, this one is %q", s.Origin, v.r.Meta.Origin)
+		case s.Size > v.size:
+			return fmt.Errorf("entry %d is missing: the older head counts %d entries, and %d are there", v.size+1, s.Size, v.size)
+		}
+		v.marks = append(v.marks, mark{s.Size, func(root tlog.Hash) error {
+			if root != s.Root {
+				return fmt.Errorf("the first %d entries are not those of the older head: something up to entry %d was changed since, or the history was replaced", s.Size, s.Size)
+			}
+			v.rep.Since = s
+			return nil
+		}})
+	}
+	for _, p := range g.Papers {
+		if p.Size > v.size {
+			return fmt.Errorf("entry %d is missing: the paper counts %d entries, and %d are there", v.size+1, p.Size, v.size)
+		}
+		v.marks = append(v.marks, mark{p.Size, func(root tlog.Hash) error {
+			if paper(root) != p.Chars {
+				return fmt.Errorf("the first %d entries have %s, the paper says %s: something up to entry %d was changed since, or it was copied wrongly", p.Size, paper(root), p.Chars, p.Size)
+			}
+			return nil
+		}})
+	}
+	slices.SortStableFunc(v.marks, func(a, b mark) int { return cmp.Compare(a.size, b.size) })
+	return nil
+}
+
+// atHead compares the tree so far, made of the records, with a head of that size.
+func (v *verification) atHead(h Head, leaves []byte, root tlog.Hash) error {
+	var edge []byte
+	if len(v.tree.edge) > 0 {
+		edge = v.tree.edge[0]
+	}
+	if root == h.Root {
+		if v.suspect != nil {
+			return fmt.Errorf("tile 0/%d: its hash of entry %d is not that of the record, which the tree head of %d entries covers: the tile was changed", (v.at-1)/tileWidth, v.at, h.Size)
+		}
+		if leaves != nil && !bytes.Equal(leaves, edge) {
+			return fmt.Errorf("tree head of %d entries: the leaves kept with it are not those of entries %d to %d", h.Size, h.Size-h.Size%tileWidth+1, h.Size)
+		}
+		return nil
+	}
+	if v.suspect != nil {
+		return v.suspect
+	}
+	for i := 0; leaves != nil && i < len(edge); i += tlog.HashSize {
+		if !bytes.Equal(leaves[i:i+tlog.HashSize], edge[i:i+tlog.HashSize]) {
+			return fmt.Errorf("entry %d was changed: its record is not the one that the tree head of %d entries signed", h.Size-h.Size%tileWidth+1+int64(i/tlog.HashSize), h.Size)
+		}
+	}
+	return fmt.Errorf("tree head of %d entries: the records have the root %s, it says %s: it was changed, or several other things were", h.Size, root, h.Root)
+}
+
+// chunk is what the reading side hands to the hashing side: the entries of one tile.
+type chunk struct {
+	first    int64
+	seqs, ts []int64
+	records  []string
+	personal map[int64][]personalRow
+	tiles    []tile // by level, those that end with its last entry
+	err      error
+}
+
+// entries reads on one core and hashes on another.
+func (v *verification) entries() error {
+	chunks, stop := make(chan *chunk, 8), make(chan struct{})
+	go func() {
+		defer close(chunks)
+		for first := int64(1); first <= v.size; first += tileWidth {
+			c := v.read(first)
+			select {
+			case chunks <- c:
+			case <-stop:
+				return
+			}
+			if c.err != nil {
+				return
+			}
+		}
+	}()
+	var err error
+	for c := range chunks {
+		if err == nil {
+			if err = c.err; err == nil {
+				err = v.check(c)
+			}
+			if err != nil {
+				close(stop)
+			} else if v.progress != nil {
+				v.progress(min(c.first+tileWidth-1, v.size), v.size)
+			}
+		}
+	}
+	if err == nil && v.suspect != nil {
+		err = v.suspect
+	}
+	return err
+}
+
+func (v *verification) read(first int64) *chunk {
+	c := &chunk{first: first, seqs: make([]int64, 0, tileWidth), ts: make([]int64, 0, tileWidth), records: make([]string, 0, tileWidth)}
+	last := min(first+tileWidth-1, v.size)
+	if c.err = v.r.c.query(func(row []driver.Value) error {
+		seq, _ := row[0].(int64)
+		ts, _ := row[1].(int64)
+		c.seqs, c.ts, c.records = append(c.seqs, seq), append(c.ts, ts), append(c.records, text(row[2]))
+		return nil
+	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", first, last); c.err != nil {
+		c.err = fmt.Errorf("read entries %d to %d: %w", first, last, c.err)
+		return c
+	}
+	c.personal = map[int64][]personalRow{}
+	if c.err = v.r.personalRows(first, last, c.personal); c.err != nil {
+		return c
+	}
+	for level, n := int64(0), last; n%tileWidth == 0 && c.err == nil; level++ {
+		n /= tileWidth
+		t := tile{level: level, n: n - 1}
+		c.err = v.r.c.query(func(row []driver.Value) error {
+			root, _ := row[0].([]byte)
+			data, _ := row[1].([]byte)
+			if len(root) != tlog.HashSize || len(data) != tileWidth*tlog.HashSize {
+				return fmt.Errorf("tile %d/%d was changed: it has %d bytes and a root of %d", level, n-1, len(data), len(root))
+			}
+			t.root, t.data = tlog.Hash(root), bytes.Clone(data)
+			return nil
+		}, "SELECT root, data FROM tile WHERE level = ? AND n = ?", t.level, t.n)
+		if c.err == nil && t.data == nil {
+			c.err = fmt.Errorf("tile %d/%d is missing", t.level, t.n)
+		}
+		c.tiles = append(c.tiles, t)
+	}
+	return c
+}
+
+func (v *verification) check(c *chunk) error {
+	for i, record := range c.records {
+		want := c.first + int64(i)
+		if c.seqs[i] != want {
+			return fmt.Errorf("entry %d is missing", want)
+		}
+		seq, ts, personal, ok := skim(record)
+		if !ok { // not the form that gated writes: read it the slow way, which says what is wrong
+			e, err := parse(want, c.ts[i], record, v.r.Zone)
+			if err != nil {
+				return v.wrong(err)
+			}
+			seq, ts, personal = e.Seq, e.At.UnixMicro(), e.Record.Personal
+		}
+		if seq != want || ts != c.ts[i] {
+			return v.wrong(fmt.Errorf("entry %d: the record is not that of its row", want))
+		}
+		day := dayOfRecord(record)
+		if len(v.segments) > 1 && v.segments[1].first == want {
+			v.segments = v.segments[1:]
+		}
+		if len(v.segments) == 0 || v.segments[0].first > want || v.segments[0].day != day {
+			in := ""
+			if len(v.segments) > 0 && v.segments[0].first <= want {
+				in = v.segments[0].day
+			}
+			return v.wrong(fmt.Errorf("entry %d is of %s and stands in the segment of %q", want, day, in))
+		}
+		own, sum := c.personal[want], ""
+		if len(own) > 0 {
+			sum = commitment(own)
+			delete(c.personal, want)
+		}
+		if sum != personal {
+			return v.wrong(fmt.Errorf("entry %d: its personal fields are not those that its record committed to", want))
+		}
+		for j := range own {
+			if own[j].erased {
+				v.rep.Erased++
+			} else {
+				v.rep.Personal++
+			}
+		}
+		if kind := record[strings.Index(record, `"kind":"`)+1:]; strings.HasPrefix(kind, `kind":"key"`) || strings.HasPrefix(kind, `kind":"epoch"`) {
+			e, err := parse(want, c.ts[i], record, v.r.Zone)
+			if err != nil {
+				return v.wrong(err)
+			}
+			v.keys = append(v.keys, e)
+		}
+		h := leafHash([]byte(record))
+		if len(c.tiles) > 0 && v.suspect == nil {
+			if at := i * tlog.HashSize; !bytes.Equal(c.tiles[0].data[at:at+tlog.HashSize], h[:]) {
+				v.at, v.suspect = want, fmt.Errorf("entry %d was changed: its record is not the one in tile 0/%d", want, (want-1)/tileWidth)
+			}
+		}
+		for _, full := range v.tree.push(h) {
+			if v.suspect != nil {
+				continue
+			}
+			if err := v.full(&full, &c.tiles[full.level]); err != nil {
+				return err
+			}
+		}
+		if err := v.passed(); err != nil {
+			return err
+		}
+	}
+	if want := min(c.first+tileWidth-1, v.size); len(c.records) != int(want-c.first+1) {
+		return fmt.Errorf("entry %d is missing", c.first+int64(len(c.records)))
+	}
+	for seq := range c.personal {
+		return fmt.Errorf("entry %d: it has personal fields that its record does not know", seq)
+	}
+	return nil
+}
+
+// passed asks for the roots of the size that the tree has grown to.
+func (v *verification) passed() error {
+	for len(v.marks) > 0 && v.marks[0].size == v.tree.size {
+		if err := v.marks[0].check(v.tree.root()); err != nil {
+			return err
+		}
+		v.marks = v.marks[1:]
+	}
+	return nil
+}
+
+// wrong is err, unless an earlier entry is suspected already.
+func (v *verification) wrong(err error) error {
+	if v.suspect != nil {
+		return v.suspect
+	}
+	return err
+}
+
+func dayOfRecord(record string) string {
+	const key = `"time":"`
+	if i := strings.Index(record, key) + len(key); i+len(time.DateOnly) <= len(record) {
+		return record[i : i+len(time.DateOnly)]
+	}
+	return ""
+}
+
+// full compares a tile that is made of the records with the one that is kept.
+func (v *verification) full(t, kept *tile) error {
+	if !bytes.Equal(t.data, kept.data) || t.root != kept.root {
+		below := tileHeight * (t.level + 1)
+		return fmt.Errorf("tile %d/%d was changed: it is not made of entries %d to %d", t.level, t.n, t.n<<below+1, (t.n+1)<<below)
+	}
+	v.tiles++
+	return nil
+}
+
+// structure looks for rows that nothing else leads to.
+func (v *verification) structure() error {
+	c := v.r.c
+	if len(v.segments) > 1 {
+		return fmt.Errorf("segment %q begins with entry %d, which is not there", v.segments[1].day, v.segments[1].first)
+	}
+	tiles, err := c.number("SELECT count(*) FROM tile")
+	if err == nil && tiles != v.tiles {
+		err = fmt.Errorf("%d tiles that belong to no entries", tiles-v.tiles)
+	}
+	if err != nil {
+		return err
+	}
+	personal, err := c.number("SELECT count(*) FROM personal")
+	if all := v.rep.Personal + v.rep.Erased; err == nil && personal != all {
+		err = fmt.Errorf("%d personal fields belong to no entry", personal-all)
+	}
+	if err != nil {
+		return err
+	}
+	return c.query(func(row []driver.Value) error {
+		return fmt.Errorf("table later: entry %v cannot be about entries %v to %v of an earlier day", row[0], row[1], row[2])
+	}, "SELECT seq, first, last FROM later WHERE first < 1 OR last < first OR last >= seq OR seq > ? LIMIT 1", v.size)
+}
+
+// signatures checks those of every head. A key counts if it was given, or if one that counts vouches for it: by an entry
+// that names it under a head that both signed.
+func (v *verification) signatures(g Given) error {
+	known, witnesses := slices.Clone(g.Keys), slices.Clone(g.Witnesses)
+	for again := true; again; {
+		again = false
+		for _, e := range v.keys {
+			now, was := e.Detail["verifier"], e.Detail["was"]
+			if e.Kind == KeyChange && e.Reason == "witness" && !slices.Contains(witnesses, now) {
+				witnesses = append(witnesses, now)
+			}
+			if e.Kind != KeyChange || e.Reason != "rotated" || slices.Contains(known, now) == slices.Contains(known, was) {
+				continue
+			}
+			i := slices.IndexFunc(v.heads, func(h Head) bool { return h.Size >= e.Seq && h.signedBy(now) && h.signedBy(was) })
+			if i >= 0 {
+				known, again = append(known, now, was), true
+			}
+		}
+	}
+	if len(v.heads) == 0 {
+		return nil
+	}
+	all, err := verifiers(append(known, witnesses...)...)
+	if err != nil {
+		return err
+	}
+	for _, h := range v.heads {
+		if !h.signedBy(known...) {
+			return fmt.Errorf("tree head of %d entries: it is not signed by a key that counts: is it the right public key?", h.Size)
+		}
+		if err := h.Verify(all); err != nil {
+			return err
+		}
+		for _, w := range witnesses {
+			if h.signedBy(w) {
+				name, _, _ := strings.Cut(w, "+")
+				if h.Size != v.rep.Witness {
+					v.rep.Cosigned = nil
+				}
+				v.rep.Witness, v.rep.Cosigned = h.Size, append(v.rep.Cosigned, name)
+			}
+		}
+	}
+	v.rep.Heads, v.rep.Head = len(v.heads), v.heads[len(v.heads)-1]
+	for _, k := range known {
+		if v.rep.Head.signedBy(k) {
+			v.rep.Key = k
+		}
+	}
+	if s := v.rep.Since; s != nil {
+		if err := s.Verify(all); err != nil {
+			return fmt.Errorf("the older head is not signed as it should be: %w", err)
+		}
+	}
+	return nil
+}
