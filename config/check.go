@@ -120,6 +120,14 @@ func (l *loader) check(s *Settings) {
 	if free := s.Ledger.MinFree; free < 1<<20 || free > 1<<40 {
 		l.fault("ledger.min_free", "%v is out of range: write 1MiB to 1TiB", free)
 	}
+	if address := s.Ledger.TlogListen; address != "" {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || !validPort(port) || host != "" && net.ParseIP(host) == nil && !hostForm.MatchString(host) {
+			l.fault("ledger.tlog_listen", "%q: write address and port (0 to 65535), such as 192.0.2.7:8481 or :8481", address)
+		} else if address == s.Console.Listen && port != "0" {
+			l.fault("ledger.tlog_listen", "%q is console.listen already: write another port", address)
+		}
+	}
 }
 
 func (l *loader) scanner(at func(string) string, c Scanner) {

@@ -131,6 +131,11 @@ type Ledger struct {
 	// MinFree is the free space of the state directory below which page and log warn,
 	// with a unit (KiB, MiB, GiB). Default 64MiB, from 1MiB to 1TiB.
 	MinFree Size `mapstructure:"min_free" reload:"true"`
+
+	// TlogListen is the address and port where the ledger is served under /tlog/ to
+	// auditors' tools (c2sp.org/tlog-tiles), read-only. Any address may stand here:
+	// records tell nobody apart. Empty, the default: not served.
+	TlogListen string `mapstructure:"tlog_listen"`
 }
 
 // Default returns the settings of a file that names none. It has no lanes and no

@@ -95,7 +95,7 @@ ledger: {min_free: 2GiB}
 		Trust:   Trust{"/srv/trust"},
 		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, "en", "物业 8210"},
 		Log:     Log{"debug", "json"},
-		Ledger:  Ledger{2 << 30},
+		Ledger:  Ledger{MinFree: 2 << 30},
 	}
 	if diff := cmp.Diff(want, got, equal); diff != "" {
 		t.Error(diff)
@@ -221,6 +221,10 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "log: {format: logfmt}\nlanes:", `log.format: "logfmt" is not known`},
 		{"lanes:", "ledger: {min_free: 1023KiB}\nlanes:", `ledger.min_free: 1023KiB is out of range: write 1MiB to 1TiB`},
 		{"lanes:", "ledger: {min_free: 2TiB}\nlanes:", `ledger.min_free: 2TiB is out of range`},
+		{"lanes:", "ledger: {tlog_listen: '8481'}\nlanes:", `ledger.tlog_listen: "8481": write address and port (0 to 65535), such as 192.0.2.7:8481 or :8481`},
+		{"lanes:", "ledger: {tlog_listen: ':65536'}\nlanes:", `ledger.tlog_listen: ":65536": write address and port`},
+		{"lanes:", "ledger: {tlog_listen: 'http://a:80'}\nlanes:", `ledger.tlog_listen: "http://a:80": write address and port`},
+		{"lanes:", "ledger: {tlog_listen: '127.0.0.1:8480'}\nlanes:", `ledger.tlog_listen: "127.0.0.1:8480" is console.listen already: write another port`},
 	} {
 		source := strings.Replace(small, tt.old, tt.new, 1)
 		if source == small {
@@ -274,7 +278,7 @@ func TestEnvironmentOverridesEveryScalar(t *testing.T) {
 		"state_dir": "/srv/state", "gate.name": "0123", "gate.origin": "o", "gate.time_zone": "UTC", "gate.level": "sealed",
 		"gate.hold_limit": "1h", "gate.repeat_window": "0s", "policy.file": "/p", "trust.dir": "/t",
 		"console.listen": "localhost:0", "console.language": "en", "console.call": "a,b c=d", "log.level": "error", "log.format": "json",
-		"ledger.min_free": "1GiB",
+		"ledger.min_free": "1GiB", "ledger.tlog_listen": ":8481",
 	}
 	leaves(reflect.TypeFor[Settings](), "", func(key string, f reflect.StructField) {
 		value, ok := values[key]

@@ -287,6 +287,31 @@ func TestTheServerComesBackAfterAnError(t *testing.T) {
 	if resp, _ := get(t, "GET", url+"checkpoint"); resp.StatusCode != 200 {
 		t.Errorf("afterwards: %s", resp.Status)
 	}
+
+	// A connection that breaks is given up.
+	s := NewTileServer(dir, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	defer s.Close()
+	for range tileReaders {
+		<-s.readers
+		c, err := connect("file:" + filepath.Join(t.TempDir(), "empty.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.readers <- &Reader{c: c}
+	}
+	code := func() int {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest("GET", "/checkpoint", nil))
+		return w.Code
+	}
+	for range tileReaders {
+		if got := code(); got != 503 {
+			t.Errorf("by a broken connection: %d", got)
+		}
+	}
+	if got := code(); got != 200 {
+		t.Errorf("by a new connection: %d", got)
+	}
 }
 
 func writeTiles(t testing.TB, from, to string) {

@@ -35,7 +35,7 @@ type export struct {
 // format is what --format can say.
 type format struct {
 	about string // for the help
-	flags string // what it understands: range, events, personal; and whether it needs out
+	flags string // what it understands: range, events, personal; and whether it needs out, a file or a folder
 	write func(*export) error
 }
 
@@ -45,6 +45,7 @@ var formats = map[string]format{
 	"jsonl":  {"the exact records, one a line; when the box was not watching is told on standard error", "range personal", exportJSONL},
 	"xlsx":   {"as csv, every cell text; counts and the tree head on a sheet before", "range events personal out", exportXLSX},
 	"sqlite": {"the whole ledger as a database of its own", "personal out", exportSQLite},
+	"tiles":  {"the whole ledger as a folder of c2sp.org/tlog-tiles; into an older one it adds what is new", "folder", exportTiles},
 }
 
 func exportCSV(x *export) error {
@@ -99,6 +100,9 @@ func exportSQLite(x *export) error {
 	}
 	return x.ExportSQLite(f.Name(), x.Personal)
 }
+
+// exportTiles needs no manifest: the tree head covers every file.
+func exportTiles(x *export) error { return x.WriteTiles(x.out) }
 
 // companion writes OUT.personal.jsonl, with which each personal field can be checked against its record.
 func (x *export) companion(s ledger.Selection) error {
@@ -237,10 +241,15 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return errors.New("--with-personal: name the file with --out: personal data does not go to a terminal or a pipe")
 			case out == "" && understands("out"):
 				return fmt.Errorf("--format %s: name the file with --out", name)
+			case out == "" && understands("folder"):
+				return fmt.Errorf("--format %s: name the folder with --out", name)
 			case strings.ContainsAny(filepath.Base(out), "\n\r\\"):
 				return fmt.Errorf("--out %q: sha256sum cannot name such a file: leave out line breaks and backslashes", out)
 			}
-			if st, err := os.Stat(out); out != "" && err == nil && st.IsDir() {
+			if st, err := os.Stat(out); out != "" && err == nil && st.IsDir() != understands("folder") {
+				if understands("folder") {
+					return fmt.Errorf("--out %s is a file: name a folder", out)
+				}
 				return fmt.Errorf("--out %s is a directory: name a file", out)
 			}
 			if personal {
@@ -294,7 +303,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 	c.Flags().StringVar(&from, "from", "", "the first of several days")
 	c.Flags().StringVar(&to, "to", "", "the last of several days")
 	c.Flags().StringVar(&name, "format", "", strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
-	c.Flags().StringVar(&out, "out", "", "file to write; it appears only when it is whole (default: standard output)")
+	c.Flags().StringVar(&out, "out", "", "file to write, or folder for tiles; it appears only when it is whole (default: standard output)")
 	c.Flags().BoolVar(&events, "events", false, "one row for each event instead of each passage")
 	c.Flags().StringVar(&reason, "with-personal", "", "put the personal fields in, and record this `reason`")
 	c.MarkFlagRequired("format")

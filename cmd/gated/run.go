@@ -122,6 +122,13 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return fmt.Errorf("console.listen %s: %w", set.Console.Listen, err)
 	}
 	defer page.Close()
+	var tiles net.Listener
+	if address := set.Ledger.TlogListen; address != "" {
+		if tiles, err = net.Listen("tcp", address); err != nil {
+			return fmt.Errorf("ledger.tlog_listen %s: %w", address, err)
+		}
+		defer tiles.Close()
+	}
 	control, err := listenControl(d.dir)
 	if err != nil { // such as a full disk: the gate works without
 		d.log.Error("no control socket: commands that change something will say that no daemon runs", "err", err)
@@ -159,11 +166,14 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	go func() { gateDone <- g.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
 
-	defer d.serve(g, reg, people, page, control, stopBarriers)()
+	defer d.serve(g, reg, people, page, control, tiles, stopBarriers)()
 	defer d.scan(ctx, g, reg)()
 
 	url := "http://" + page.Addr().String() + "/"
 	households, residents, _, vehicles := people.Snapshot().Counts()
+	if tiles != nil {
+		d.log.Info("the ledger can be read by anybody's tools", "url", "http://"+tiles.Addr().String()+"/tlog/")
+	}
 	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(), "entries", l.Size(),
 		"households", households, "residents", residents, "vehicles", vehicles, "issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
 	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS=page "+url)
@@ -176,8 +186,8 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	return nil
 }
 
-// serve starts the page and the control socket and returns what ends them, the barriers with them.
-func (d *daemon) serve(g *gate.Gate, reg *prometheus.Registry, people *roster.Store, page, control net.Listener, stopBarriers func()) (stop func()) {
+// serve starts the page, the control socket and the ledger's tiles, and returns what ends them, the barriers with them.
+func (d *daemon) serve(g *gate.Gate, reg *prometheus.Registry, people *roster.Store, page, control, tiles net.Listener, stopBarriers func()) (stop func()) {
 	ending := make(chan struct{})
 	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
@@ -188,8 +198,12 @@ func (d *daemon) serve(g *gate.Gate, reg *prometheus.Registry, people *roster.St
 		g.RosterChanged(by, reason, detail)
 		return nil
 	}, append: g.Append}, d.log)
+	tree := ledger.NewTileServer(d.dir, d.log)
+	read := http.NewServeMux()
+	read.Handle("/tlog/", http.StripPrefix("/tlog", tree))
+	tlog := &http.Server{Handler: read, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: quiet}
 	var servers sync.WaitGroup
-	for s, l := range map[*http.Server]net.Listener{web: page, ctl: control} {
+	for s, l := range map[*http.Server]net.Listener{web: page, ctl: control, tlog: tiles} {
 		if l == nil {
 			continue
 		}
@@ -205,7 +219,7 @@ func (d *daemon) serve(g *gate.Gate, reg *prometheus.Registry, people *roster.St
 		// being changed gets three seconds to be recorded, a browser one to hang up.
 		var stopping sync.WaitGroup
 		stopping.Go(stopBarriers)
-		for s, patience := range map[*http.Server]time.Duration{web: time.Second, ctl: 3 * time.Second} {
+		for s, patience := range map[*http.Server]time.Duration{web: time.Second, ctl: 3 * time.Second, tlog: time.Second} {
 			stopping.Go(func() {
 				soon, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()
@@ -216,6 +230,7 @@ func (d *daemon) serve(g *gate.Gate, reg *prometheus.Registry, people *roster.St
 		}
 		stopping.Wait()
 		servers.Wait()
+		tree.Close() // its connections only read
 	}
 }
 
