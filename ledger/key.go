@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -60,6 +61,41 @@ func parseKey(private string) (*Key, error) {
 
 // Verifier is the note verifier key of the public half: name+hash+base64.
 func (k *Key) Verifier() string { return k.public }
+
+// Empty is the head of the ledger before its first entry.
+func (k *Key) Empty() (Head, error) { return signHead(k.signer.Name(), 0, (&tree{}).root(), k) }
+
+// RotateKey puts a new key above the one that signs the ledger of a state directory; the next opening lets it take over.
+func RotateKey(dir string) (*Key, error) {
+	r, err := OpenReader(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	path := keyFile(dir, r.Meta.Epoch)
+	keys, err := ReadKeys(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) > 1 {
+		if h, err := r.Head(); err == nil && !h.signedBy(keys[0].public) {
+			return nil, fmt.Errorf("%s has a new key already: start the daemon, which lets it take over", path)
+		}
+	}
+	k, err := NewKey(r.Meta.Origin)
+	if err != nil {
+		return nil, err
+	}
+	if err := WriteKeys(path, k, keys[0]); err != nil {
+		return nil, err
+	}
+	if st, err := os.Stat(dir); err == nil { // made by root for the user of the daemon
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+			os.Chown(path, int(sys.Uid), int(sys.Gid))
+		}
+	}
+	return k, nil
+}
 
 // Fingerprint of a note verifier key: SHA-256 of its text in groups of four hexadecimal digits, the first 16 bytes,
 // for people to compare.
@@ -243,7 +279,7 @@ func (l *Ledger) loadKeys(m Meta) error {
 		path = keyFile(l.opt.Dir, m.Epoch)
 	}
 	keys, err := ReadKeys(path)
-	known, pubErr := PublicKeys(l.opt.Dir)
+	known, _ := PublicKeys(l.opt.Dir)
 	switch {
 	case err == nil:
 	case !errors.Is(err, fs.ErrNotExist):
@@ -251,7 +287,7 @@ func (l *Ledger) loadKeys(m Meta) error {
 	case l.opt.Unsigned:
 		l.keys = nil
 		return nil
-	case pubErr == nil || l.opt.KeyFile != "":
+	case len(ofOrigin(known, m.Origin)) > 0 || l.opt.KeyFile != "":
 		return fmt.Errorf("the key that signs tree heads is not there: %w: put it back; if it is lost, begin a new epoch with \"gated run --restored\"", err)
 	default:
 		k, err := NewKey(m.Origin)

@@ -52,6 +52,7 @@ type Options struct {
 	// Unsigned leaves the tree heads to the next opening, where the key is out of reach of this process.
 	Unsigned bool
 	Machine  string // which box this is; empty where that is not known
+	Restored bool   // the state directory was restored or cloned: begin a new epoch
 	Now      func() Stamp
 	Log      *slog.Logger
 	Registry prometheus.Registerer // may be nil
@@ -110,6 +111,7 @@ type Ledger struct {
 	tree     *tree                // of all entries
 	head     Head                 // the newest
 	segments []segment            // the days
+	begun    bool                 // a new epoch, by this process
 	size     int64                // seq of the newest entry known to be durable; the state may be behind while it catches up
 	last     [32]byte             // SHA-256 of its record
 	applied  [32]byte             // SHA-256 of the record of entry state.Size
@@ -210,6 +212,9 @@ func Open(opt Options) (*Ledger, error) {
 		return nil, err
 	} else if err == nil {
 		err = l.rotate()
+	}
+	if err == nil {
+		err = l.firstOfEpoch()
 	}
 	if err != nil {
 		l.fail(err, nil)
@@ -540,6 +545,10 @@ func (l *Ledger) recover() {
 		l.fail(err, nil)
 		return
 	}
+	if err := l.firstOfEpoch(); err != nil {
+		l.fail(err, nil)
+		return
+	}
 	l.fault.Store(nil)
 	l.opt.Log.Info("the ledger works again", "entries", l.size, "unknown", unknown, "kept", found)
 	if l.opt.OnChange != nil {
@@ -578,18 +587,20 @@ func (l *Ledger) openFile() (err error) {
 	if err := l.opt.inject("open"); err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
-	// A ledger that is gone must not be replaced by an empty one that looks well.
-	if known := max(l.size, l.index.size()); known > 0 {
+	anew := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
+	if ended := l.unfinished(); ended > 0 {
+		anew.Epoch, anew.Origin, l.begun = ended+1, epochOrigin(l.opt.Origin, ended+1), true
+	} else if known := max(l.size, l.index.size()); known > 0 { // a ledger that is gone must not be replaced by an empty one that looks well
 		if st, err := os.Stat(l.path); err != nil || st.Size() == 0 {
 			return fmt.Errorf("%s is gone, and it had %d entries: restore it from the backup; only to begin a new ledger remove %s as well", l.path, known, l.index.path)
 		}
 	}
-	c, err := openWriter(l.path, Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine})
+	c, err := openWriter(l.path, anew)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
 	defer func() {
-		if err != nil {
+		if err != nil && c != nil {
 			c.Close()
 		}
 	}()
@@ -608,6 +619,13 @@ func (l *Ledger) openFile() (err error) {
 		return fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, want)
 	}
 	l.zone.Store(zone)
+	if why := l.restored(m); why != "" {
+		if err := l.retire(c, m, zone); err != nil {
+			return fmt.Errorf("%s must begin a new epoch (%s): %w", l.path, why, err)
+		}
+		c, l.begun = nil, true
+		return l.openFile()
+	}
 	if l.segments, err = c.segments(); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type Given struct {
 	Since     *Head    // an older tree head, kept elsewhere
 	Papers    []Paper  // heads copied by hand
 	Progress  func(done, of int64)
+	keyless   bool // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
 }
 
 // Paper is a tree head as it stands in the handover book: a size and the first 80 bits of the root in base32.
@@ -75,7 +76,8 @@ func (r *Reader) Verify(g Given) (*Report, error) {
 	defer r.c.exec("COMMIT")
 	rep := &Report{Meta: r.Meta, OwnKey: len(g.Keys) == 0}
 	if rep.OwnKey {
-		g.Keys, _ = PublicKeys(filepath.Dir(r.path)) // without one, no head can be signed by it
+		known, _ := PublicKeys(filepath.Dir(r.path)) // without one, no head can be signed by it
+		g.Keys = ofOrigin(known, r.Meta.Origin)
 	}
 	size, err := r.Size()
 	if err != nil {
@@ -447,6 +449,12 @@ func (v *verification) signatures(g Given) error {
 	if len(v.heads) == 0 {
 		return nil
 	}
+	if v.rep.Head = v.heads[len(v.heads)-1]; len(known) == 0 {
+		if g.keyless {
+			return nil
+		}
+		return fmt.Errorf("no public key of %s is known here: name it with --key", v.r.Meta.Origin)
+	}
 	all, err := verifiers(append(known, witnesses...)...)
 	if err != nil {
 		return err
@@ -468,7 +476,7 @@ func (v *verification) signatures(g Given) error {
 			}
 		}
 	}
-	v.rep.Heads, v.rep.Head = len(v.heads), v.heads[len(v.heads)-1]
+	v.rep.Heads = len(v.heads)
 	for _, k := range known {
 		if v.rep.Head.signedBy(k) {
 			v.rep.Key = k
