@@ -3,26 +3,44 @@ package main
 import (
 	"crypto/ed25519"
 	"fmt"
+	"os"
 
 	"gated/credential"
+	"gated/ledger"
 
 	"github.com/spf13/cobra"
 )
 
 func keyCommand() *cobra.Command {
-	var pass bool
-	var out string
-	create := &cobra.Command{
-		Use:   "new --pass --out FILE",
+	return group("key", "make, show and change keys", keyNew(), keyShow(), keyRotate())
+}
+
+func keyNew() *cobra.Command {
+	var pass, led bool
+	var out, origin string
+	c := &cobra.Command{
+		Use:   "new --pass|--ledger --out FILE",
 		Short: "make a key: FILE is the private one, FILE.pub the public one",
-		Long: `new makes an Ed25519 key. FILE (mode 0600) signs passes and need not be on the gate box: keep it
-where passes are made, and keep a copy. FILE.pub goes to the gate as trust/pass/ISSUER.pub in its
-state directory, where ISSUER is the name that "gated pass issue --issuer" is given.`,
-		Example: "  gated key new --pass --out office.key\n  install -Dm644 office.key.pub /var/lib/gated/trust/pass/office.pub",
-		Args:    cobra.NoArgs,
+		Long: `new makes an Ed25519 key. FILE has mode 0600.
+
+--pass    FILE signs passes and need not be on the gate box: keep it where passes are made, and keep
+          a copy. FILE.pub goes to the gate as trust/pass/ISSUER.pub in its state directory, where
+          ISSUER is the name that "gated pass issue --issuer" is given.
+--ledger  FILE signs the tree heads of the ledger with that origin (gate.origin of the settings). It
+          goes to the gate as the credential ledger.key or as keys/ledger.key in its state directory,
+          before the first start; without one the daemon makes its own. FILE.pub is for auditors.`,
+		Example: `  gated key new --pass --out office.key
+  install -Dm644 office.key.pub /var/lib/gated/trust/pass/office.pub
+  gated key new --ledger --origin south-gate --out ledger.key`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if !pass {
-				return fmt.Errorf("key new: say what the key is for: --pass")
+			switch {
+			case pass == led:
+				return fmt.Errorf("key new: say what the key is for: --pass or --ledger")
+			case led:
+				return newLedgerKey(c, origin, out)
+			case origin != "":
+				return fmt.Errorf("key new: --origin is for --ledger")
 			}
 			key := credential.NewKey()
 			if err := credential.WritePrivateKey(out, key); err != nil {
@@ -35,14 +53,72 @@ state directory, where ISSUER is the name that "gated pass issue --issuer" is gi
 			return nil
 		},
 	}
-	create.Flags().BoolVar(&pass, "pass", false, "a key that signs passes")
-	create.Flags().StringVar(&out, "out", "", "file of the private key; it must not exist")
-	create.MarkFlagRequired("out")
-	show := &cobra.Command{
-		Use:   "show FILE",
-		Short: "print the public key of a private one",
-		Args:  cobra.ExactArgs(1),
+	c.Flags().BoolVar(&pass, "pass", false, "a key that signs passes")
+	c.Flags().BoolVar(&led, "ledger", false, "a key that signs the ledger's tree heads")
+	c.Flags().StringVar(&origin, "origin", "", "with --ledger: the ledger's name in tree heads, gate.origin of the settings")
+	c.Flags().StringVar(&out, "out", "", "file of the private key; it must not exist")
+	c.MarkFlagRequired("out")
+	return c
+}
+
+func newLedgerKey(c *cobra.Command, origin, out string) error {
+	if origin == "" {
+		return fmt.Errorf("key new --ledger: name the ledger with --origin, as gate.origin of the settings does")
+	}
+	for _, path := range []string{out, out + ".pub"} {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s is there already: what it signed needs it; choose another name", path)
+		}
+	}
+	key, err := ledger.NewKey(origin)
+	if err != nil {
+		return err
+	}
+	first, err := key.Empty()
+	if err != nil {
+		return err
+	}
+	if err := ledger.WriteKeys(out, key); err != nil {
+		return err
+	}
+	if err := os.WriteFile(out+".pub", []byte(key.Verifier()+"\n"), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.ErrOrStderr(), `private key %s: whoever has it can sign tree heads in the gate's name
+public key  %s.pub: for auditors
+
+For the auditor to keep, away from the box:
+public key   %s
+fingerprint  %s
+first head   0:%s
+
+`, out, out, key.Verifier(), ledger.Fingerprint(key.Verifier()), first.Paper())
+	_, err = c.OutOrStdout().Write(first.Note)
+	return err
+}
+
+func keyShow() *cobra.Command {
+	var led bool
+	c := &cobra.Command{
+		Use:   "show FILE | show --ledger",
+		Short: "print the public key of a private one, or of a gate's ledger",
+		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if led == (len(args) == 1) {
+				return fmt.Errorf("key show: name the file of a pass key, or say --ledger for the key of a state directory's ledger")
+			}
+			if led {
+				dir, err := existing(c)
+				if err != nil {
+					return err
+				}
+				keys, err := ledger.PublicKeys(dir)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(c.OutOrStdout(), keys[0])
+				return nil
+			}
 			key, err := credential.ReadPrivateKey(args[0])
 			if err != nil {
 				return err
@@ -51,5 +127,36 @@ state directory, where ISSUER is the name that "gated pass issue --issuer" is gi
 			return err
 		},
 	}
-	return group("key", "make and show keys", create, show)
+	c.Flags().BoolVar(&led, "ledger", false, "the note verifier key (name+hash+base64) of the state directory's ledger")
+	return c
+}
+
+func keyRotate() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate",
+		Short: "let a new key sign the ledger's tree heads from the daemon's next start on",
+		Long: `rotate makes a new key and puts it above the old one in keys/ledger.key of the state directory. At
+its next start the daemon records the change and signs one tree head with both keys, so that whoever
+knows the old key can follow to the new one; then the old line can be removed.
+
+Where the key is a credential of the service, do the same by hand: the file's first line is the new
+key ("gated key new --ledger"), its second the old one.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			if err := owner(dir); err != nil && os.Geteuid() != 0 {
+				return err
+			}
+			key, err := ledger.RotateKey(dir)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "the new key signs from the daemon's next start on: systemctl restart gated\nfor the auditor to keep: fingerprint %s\n", ledger.Fingerprint(key.Verifier()))
+			fmt.Fprintln(c.OutOrStdout(), key.Verifier())
+			return nil
+		},
+	}
 }

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gated/ledger"
+
+	"github.com/spf13/cobra"
+)
+
+func ledgerVerify() *cobra.Command {
+	var keys, witnesses, papers []string
+	var since string
+	c := &cobra.Command{
+		Use:   "verify [PATH]",
+		Short: "check that nothing was changed, and say what that proves",
+		Long: `verify checks a ledger from its first entry to its last: every record against the tree of hashes,
+every tree head against its signature, every personal field against its record. PATH is an audit
+bundle, a folder of tiles, or a copy of a ledger; without it the state directory's own is read.
+It answers 0, or 1 and the first thing that is not as it was.
+
+What it proves depends on what you bring from outside the box: the public key that was printed when
+it was installed, a tree head that you kept, the characters in the handover book. Without any of
+them it shows that the ledger is consistent, not that its whole history was never replaced.`,
+		Example: `  gated ledger verify --state /var/lib/gated
+  gated ledger verify --state /var/lib/gated --key gate.pub --since kept.head --paper 20123:QX4TZK2MBNA6PDLR
+  gated ledger verify day.zip --key gate.pub`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var g ledger.Given
+			for _, k := range keys {
+				list, err := readVerifiers(k)
+				if err != nil {
+					return fmt.Errorf("--key: %w", err)
+				}
+				g.Keys = append(g.Keys, list...)
+			}
+			for _, k := range witnesses {
+				list, err := readVerifiers(k)
+				if err != nil {
+					return fmt.Errorf("--witness: %w", err)
+				}
+				g.Witnesses = append(g.Witnesses, list...)
+			}
+			for _, s := range papers {
+				p, err := ledger.ParsePaper(s)
+				if err != nil {
+					return fmt.Errorf("--paper %w", err)
+				}
+				g.Papers = append(g.Papers, p)
+			}
+			if since != "" {
+				b, err := os.ReadFile(since)
+				if err != nil {
+					return fmt.Errorf("--since: %w", err)
+				}
+				h, err := ledger.ParseHead(b)
+				if err != nil {
+					return fmt.Errorf("--since %s: %w: \"gated ledger head\" prints one to keep", since, err)
+				}
+				g.Since = &h
+			}
+			g.Progress = func(done, of int64) { progress(c.ErrOrStderr(), "entries", int(done), int(of)) }
+			out := c.OutOrStdout()
+			if len(args) == 1 {
+				switch kind, err := whatIs(args[0]); {
+				case err != nil:
+					return err
+				case kind != "ledger" && (g.Since != nil || len(g.Papers) > 0):
+					return fmt.Errorf("--since and --paper are for a whole ledger, %s is %s", args[0], kind)
+				case kind == "a folder of tiles":
+					return verdict(ledger.VerifyTiles(args[0], g.Keys, out))
+				}
+				return verifyLedger(out, args[0], g)
+			}
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			return verifyLedger(out, filepath.Join(dir, "ledger.db"), g)
+		},
+	}
+	c.Flags().StringArrayVar(&keys, "key", nil, "the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")
+	c.Flags().StringArrayVar(&witnesses, "witness", nil, "a witness's public key, or a file of it")
+	c.Flags().StringVar(&since, "since", "", "an older tree head, as \"gated ledger head\" printed it: prove that nothing before it was changed")
+	c.Flags().StringArrayVar(&papers, "paper", nil, "SIZE:CHARS from the handover book")
+	return c
+}
+
+// verdict makes what was found wrong an answer: the exit status is 1.
+func verdict(err error) error {
+	if err != nil {
+		return no{err}
+	}
+	return nil
+}
+
+// whatIs tells by their content what can be verified.
+func whatIs(path string) (string, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if st.IsDir() {
+		for name, kind := range map[string]string{"checkpoint": "a folder of tiles", "manifest.sha256": "an audit bundle"} {
+			if _, err := os.Stat(filepath.Join(path, name)); err == nil {
+				return kind, nil
+			}
+		}
+		if _, err := os.Stat(filepath.Join(path, "ledger.db")); err == nil {
+			return "", fmt.Errorf("%s is a state directory: verify it with --state %s", path, path)
+		}
+		return "", fmt.Errorf("%s is neither a folder of tiles nor an unpacked bundle", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head := make([]byte, 16)
+	n, _ := io.ReadFull(f, head)
+	switch head = head[:n]; {
+	case bytes.HasPrefix(head, []byte("SQLite format 3")):
+		return "ledger", nil
+	case bytes.HasPrefix(head, []byte("PK")), strings.HasSuffix(path, ".zip"):
+		return "an audit bundle", nil
+	}
+	return "", fmt.Errorf("%s is neither an audit bundle nor a copy of a ledger", path)
+}
+
+// readVerifiers reads note verifier keys from a file, or takes the text for one.
+func readVerifiers(s string) ([]string, error) {
+	text := []byte(s)
+	if b, err := os.ReadFile(s); err == nil {
+		text = b
+	} else if !strings.Contains(s, "+") {
+		return nil, err
+	}
+	list := strings.Fields(string(text))
+	for _, k := range list {
+		if _, err := ledger.NewVerifier(k); err != nil {
+			return nil, err
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s is empty", s)
+	}
+	return list, nil
+}
+
+// verifyLedger verifies a whole ledger, with the epochs before it.
+func verifyLedger(w io.Writer, path string, g ledger.Given) error {
+	began := time.Now()
+	reports, err := ledger.VerifyChain(path, g)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			return err
+		}
+		return no{err}
+	}
+	for _, r := range reports {
+		fmt.Fprintf(w, "origin=%s entries=%d root=%s heads=%d personal=%d erased=%d\n", r.Meta.Origin, r.Entries, r.Root, r.Heads, r.Personal, r.Erased)
+	}
+	last := reports[len(reports)-1]
+	fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f\n", last.Entries, last.Root, time.Since(began).Seconds())
+	for _, line := range ledger.Proved(reports, g) {
+		fmt.Fprintln(w, line)
+	}
+	return nil
+}
+
+func ledgerHead() *cobra.Command {
+	return &cobra.Command{
+		Use:   "head",
+		Short: "print the newest tree head, to be kept away from the box",
+		Long: `head prints the newest tree head on standard output, for "gated ledger verify --since", and on
+standard error its size and sixteen characters, for the handover book and "--paper".`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			r, err := ledger.OpenReader(dir)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			h, err := r.Head()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "for the handover book: %d:%s\n", h.Size, h.Paper())
+			_, err = c.OutOrStdout().Write(h.Note)
+			return err
+		},
+	}
+}
