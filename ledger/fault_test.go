@@ -25,7 +25,9 @@ type outcome struct{ outages, takenBack int }
 func afterFaults(t *testing.T, w *writer, s *tally) (o outcome) {
 	t.Helper()
 	whole(t, w.job.Dir)
-	s.compare(t, w.job.Dir, 1, w.answered)
+	if s.compare(t, w.job.Dir, 1, w.answered); s.lost > 0 {
+		t.Error(s)
+	}
 	r, err := OpenReader(w.job.Dir)
 	if err != nil {
 		t.Fatal(err)
@@ -59,20 +61,30 @@ func afterFaults(t *testing.T, w *writer, s *tally) (o outcome) {
 // Each call to the disk fails in each way, at the first time, the second and so on: nothing answered is lost, a commit of
 // which the state is unknown is a ledger-fault until the ledger was read again, and then work goes on.
 func TestFaultOfASystemCallLosesNothingAnswered(t *testing.T) {
+	everyCallFails(t, false, map[string][]int{ // a commit is many writes and one sync
+		"write,pwrite64": {4, 90, 600}, "fsync,fdatasync": {3, 15}, "read,pread64": {3, 12}, "truncate,ftruncate": {1, 2}},
+		map[string]int{"write,pwrite64": 800, "fsync,fdatasync": 100, "read,pread64": 60, "truncate,ftruncate": 4})
+}
+
+// The same while the ledger and its key are made.
+func TestFaultWhileTheLedgerIsMade(t *testing.T) {
+	everyCallFails(t, true, map[string][]int{
+		"write,pwrite64": {2, 20}, "fsync,fdatasync": {1, 4}, "read,pread64": {1, 4}, "truncate,ftruncate": {1}},
+		map[string]int{"write,pwrite64": 60, "fsync,fdatasync": 14, "read,pread64": 10, "truncate,ftruncate": 3})
+}
+
+// everyCallFails makes the calls fail at the given times, or with GATED_FAULTS=all up to the last.
+func everyCallFails(t *testing.T, made bool, times map[string][]int, last map[string]int) {
 	needsTool(t, "strace", "strace")
-	calls := []string{"write,pwrite64", "fsync,fdatasync", "read,pread64", "truncate,ftruncate"}
-	times := map[string][]int{ // where to look differs: a commit is many writes and one sync
-		"write,pwrite64": {4, 90}, "fsync,fdatasync": {3, 15}, "read,pread64": {3, 12}, "truncate,ftruncate": {1, 2}}
 	if os.Getenv("GATED_FAULTS") == "all" {
-		var n []int
-		for i := 1; i < 1500; i += 1 + i/12 {
-			n = append(n, i)
-		}
-		for call, last := range map[string]int{"write,pwrite64": 1500, "fsync,fdatasync": 130, "read,pread64": 200, "truncate,ftruncate": 4} {
-			times[call] = n[:slices.IndexFunc(append(n, last), func(i int) bool { return i >= last })]
+		for call, n := range last {
+			times[call] = nil
+			for i := 1; i <= n; i += 1 + i/50 {
+				times[call] = append(times[call], i)
+			}
 		}
 	}
-	for _, call := range calls {
+	for call, times := range times {
 		ways := []string{"error=EIO", "error=ENOSPC", "signal=KILL"}
 		if call == "write,pwrite64" {
 			ways = append(ways, "retval=0") // nothing of it was written, and the kernel says so
@@ -82,21 +94,21 @@ func TestFaultOfASystemCallLosesNothingAnswered(t *testing.T) {
 				t.Parallel()
 				var s tally
 				runs, hits, faults, takenBack := 0, 0, 0, 0
-				for i, n := range times[call] {
+				for i, n := range times {
 					when := fmt.Sprint(n)
 					if i%2 == 1 { // the first tries to heal fail, too
 						when = fmt.Sprintf("%d..%d", n, n+2)
 					}
-					w, wasHit := tampered(t, fmt.Sprintf("%s:%s:when=%s", call, way, when))
+					w, hit := tampered(t, made, fmt.Sprintf("%s:%s:when=%s", call, way, when))
 					o := afterFaults(t, w, &s)
 					if w.said["healed"] > 0 && o.outages != w.said["healed"] {
-						t.Errorf("when=%s: %d outages are told of %d that were healed", when, o.outages, w.said["healed"])
+						t.Errorf("%d outages are told of %d that were healed", o.outages, w.said["healed"])
 					}
 					if t.Failed() {
 						t.Fatalf("when=%s: the writer said %v, %s", when, w.said, w.cause)
 					}
 					runs++
-					if wasHit {
+					if hit {
 						hits++
 					}
 					faults, takenBack = faults+w.said["fault"], takenBack+o.takenBack
@@ -111,20 +123,23 @@ func TestFaultOfASystemCallLosesNothingAnswered(t *testing.T) {
 }
 
 // tampered runs a writer of which strace makes a call fail; without KILL it heals and ends by itself.
-func tampered(t *testing.T, inject string) (w *writer, wasHit bool) {
+func tampered(t *testing.T, made bool, inject string) (w *writer, hit bool) {
 	t.Helper()
 	dir, trace := t.TempDir(), filepath.Join(t.TempDir(), "trace")
-	// Not before there is a ledger: one of which the creation fails has answered nothing.
-	l := open(t, dir, &clock{t: time.Now()})
-	mustAppend(t, l, Event{Stamp: l.opt.Now(), Kind: Start})
-	l.Close()
+	passages := 5
+	if !made {
+		passages = 80 // enough for a checkpoint of the WAL
+		l := open(t, dir, &clock{t: time.Now()})
+		mustAppend(t, l, Event{Stamp: l.opt.Now(), Kind: Start})
+		l.Close()
+	}
 	call, _, _ := strings.Cut(inject, ":")
 	under := []string{"strace", "-f", "-qq", "-o", trace, "-e", "trace=" + call, "-e", "signal=none", "-e", "inject=" + inject}
-	for _, f := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm"} {
+	for _, f := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "keys", "keys/ledger.key", "keys/ledger.pub"} {
 		under = append(under, "-P", filepath.Join(dir, f))
 	}
-	w = startWriter(t, load{Dir: dir, Producers: 1, Passages: 80, Pinned: true}, under...)
-	err := w.end(2 * time.Minute)
+	w = startWriter(t, load{Dir: dir, Producers: 1, Passages: passages, Pinned: true}, under...)
+	err := w.end(time.Minute)
 	killed := w.cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() // strace dies as the writer did
 	if err != nil && !(killed && strings.Contains(inject, "KILL")) {
 		t.Errorf("%s: %v; it printed:\n%s", inject, err, w.out.Bytes())
@@ -133,8 +148,8 @@ func tampered(t *testing.T, inject string) (w *writer, wasHit bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(w.answered) != 3*80-3*w.said["failed"] && !killed {
-		t.Errorf("%s: %d events were answered, and %d of 80 passages with a fault", inject, len(w.answered), w.said["failed"])
+	if len(w.answered) != 3*(passages-w.said["failed"]) && !killed {
+		t.Errorf("%s: %d events were answered, and %d of %d passages with a fault", inject, len(w.answered), w.said["failed"], passages)
 	}
 	return w, killed || strings.Contains(string(b), "(INJECTED)")
 }
@@ -143,12 +158,12 @@ func tampered(t *testing.T, inject string) (w *writer, wasHit bool) {
 func TestFaultOfAShortWriteHeals(t *testing.T) {
 	for _, room := range []uint64{100_001, 140_032 + 17, 200_000 + 24, 262_143} {
 		w := startWriter(t, load{Dir: t.TempDir(), Producers: 2, Passages: 100, FileLimit: room})
-		if err := w.end(2 * time.Minute); err != nil {
+		if err := w.end(time.Minute); err != nil {
 			t.Fatalf("%v; it printed:\n%s", err, w.out.Bytes())
 		}
 		var s tally
 		o := afterFaults(t, w, &s)
-		if s.lost > 0 || o.outages == 0 || o.outages != w.said["healed"] {
+		if o.outages == 0 || o.outages != w.said["healed"] {
 			t.Errorf("files of at most %d bytes: %v, %+v; the writer said %v", room, s, o, w.said)
 		}
 	}
