@@ -279,6 +279,7 @@ func pieces[T any](r *Reader, from, to int64, read func(c *conn, from, to int64)
 		v   T
 		err error
 	}
+	first := from
 	var results [ahead]chan result
 	var readers sync.WaitGroup
 	stop := make(chan struct{})
@@ -287,7 +288,7 @@ func pieces[T any](r *Reader, from, to int64, read func(c *conn, from, to int64)
 	for i := range results {
 		results[i] = make(chan result, 2)
 		readers.Go(func() {
-			for at := from + int64(i)*piece; at <= to; at += ahead * piece {
+			for at := first + int64(i)*piece; at <= to; at += ahead * piece {
 				v, err := read(r.more[i], at, min(to, at+piece-1))
 				select {
 				case results[i] <- result{v, err}:

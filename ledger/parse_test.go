@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -137,5 +140,75 @@ func BenchmarkReadRecord(b *testing.B) {
 				f()
 			}
 		})
+	}
+}
+
+// threeDays fills a ledger with n entries of three days.
+func threeDays(t *testing.T, n int) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	ck := &clock{}
+	ck.set("2026-11-20 00:00:00")
+	l := open(t, dir, ck)
+	start := ck.now().Time
+	var evs []Event
+	for i := range n {
+		at := ck.now()
+		at.Time = start.Add(time.Duration(i) * 72 * time.Hour / time.Duration(n))
+		evs = append(evs, Event{Stamp: at, Kind: Alive, Detail: map[string]string{"n": strconv.Itoa(i)}, Personal: []Field{{"by", strconv.Itoa(i)}}})
+		if len(evs) == maxBatch || i == n-1 {
+			mustAppend(t, l, evs...)
+			evs = evs[:0]
+		}
+	}
+	return dir
+}
+
+func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
+	const n = 9*piece + 7
+	r, err := OpenReader(threeDays(t, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, c := range []struct{ from, to int64 }{{1, n}, {1, 1}, {2, 4*piece + 1}, {3, 4*piece + 4}, {piece, n - 1}, {5, 4}} {
+		next := c.from
+		err := r.entries(c.from, c.to, true, func(e *Entry) error {
+			if want := strconv.FormatInt(next-1, 10); e.Seq != next || e.Detail["n"] != want || e.Personally("by") != want {
+				t.Fatalf("%v: got entry %d %v %v, want %d", c, e.Seq, e.Detail, e.Personal, next)
+			}
+			next++
+			return nil
+		})
+		if err != nil || next != c.to+1 {
+			t.Errorf("%v: read up to %d, %v", c, next-1, err)
+		}
+		var b bytes.Buffer
+		if err := r.records(c.from, c.to, func(lines []byte) error { b.Write(lines); return nil }); err != nil {
+			t.Errorf("%v: %v", c, err)
+		}
+		seq := c.from
+		for line := range strings.Lines(b.String()) {
+			if got, _, _, ok := skim(strings.TrimSuffix(line, "\n")); !ok || got != seq {
+				t.Fatalf("%v: line %d is %s", c, seq, line)
+			}
+			seq++
+		}
+		if seq != c.to+1 {
+			t.Errorf("%v: lines up to %d", c, seq-1)
+		}
+	}
+	// What is not there is said, and the reader can be used after it, as after a caller who had enough.
+	for range 3 {
+		if err := r.entries(1, n+1, false, func(*Entry) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
+			t.Errorf("an entry too many: %v", err)
+		}
+		if err := r.records(2, n+2000, func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
+			t.Errorf("records too many: %v", err)
+		}
+		enough := errors.New("enough")
+		if err := r.records(1, n, func([]byte) error { return enough }); err != enough {
+			t.Errorf("stopped with %v", err)
+		}
 	}
 }
