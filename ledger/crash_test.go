@@ -296,6 +296,9 @@ func (s *tally) compare(t *testing.T, dir string, first int64, answered map[int6
 	s.answered += len(answered)
 	next, found := first, 0
 	r, err := OpenReader(dir)
+	if err != nil && first == 1 && len(answered) == 0 {
+		return 0 // the end came while the ledger was made: whoever opens it next makes it anew
+	}
 	if err == nil {
 		defer r.Close()
 		err = r.Scan(first, 1<<62, false, func(e *Entry) error {
@@ -311,7 +314,7 @@ func (s *tally) compare(t *testing.T, dir string, first int64, answered map[int6
 			return nil
 		})
 	}
-	if err != nil && !(errors.Is(err, os.ErrNotExist) && len(answered) == 0) { // killed before it had a ledger
+	if err != nil {
 		t.Error(err)
 	}
 	s.found, s.lost = s.found+found, s.lost+len(answered)-found
