@@ -40,11 +40,22 @@ type conn struct {
 	stmts []driver.Stmt
 }
 
-// ofd makes SQLite's locks belong to its descriptors: otherwise closing the file anywhere in the process drops them all.
-var ofd = sync.OnceValue(func() error { _, err := sqlite.OFDLocking(true); return err })
+// process sets, once, what SQLite has for the whole process. Its locks are to belong to its descriptors: otherwise closing
+// the file anywhere in the process drops them all. And it is to sync by fdatasync(2), which also writes what is needed to
+// read the data back, a grown size among it, and spares the time of last change: half the time of a commit.
+var process = sync.OnceValue(func() error {
+	_, err := sqlite.OFDLocking(true)
+	if errors.Is(err, sqlite.ErrOFDLockingUnavailable) || errors.Is(err, sqlite.ErrOFDLockingTooLate) {
+		err = nil
+	}
+	if _, ferr := sqlite.Fdatasync(true); !errors.Is(ferr, sqlite.ErrFdatasyncUnavailable) {
+		err = errors.Join(err, ferr)
+	}
+	return err
+})
 
 func connect(dsn string) (*conn, error) {
-	if err := ofd(); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) && !errors.Is(err, sqlite.ErrOFDLockingTooLate) {
+	if err := process(); err != nil {
 		return nil, err
 	}
 	cn, err := sqlite.NewConnector(dsn)
@@ -181,6 +192,11 @@ type Meta struct {
 	TimeZone string // IANA; a day is a day there
 	Epoch    int    // 1; a restored box starts the next one
 	Machine  string // which box wrote it, as a hash; empty where the box has no machine ID
+}
+
+// Name is the origin without the epoch: gate.origin of the settings.
+func (m Meta) Name() string {
+	return strings.TrimSuffix(m.Origin, fmt.Sprintf("/%d", m.Epoch))
 }
 
 func (c *conn) meta() (Meta, error) {

@@ -21,6 +21,7 @@ type State struct {
 	Recent  []Passage          `json:"recent"` // newest last
 	Trusted Stamp              `json:"trusted"`
 	Newest  Stamp              `json:"newest"`
+	Copied  time.Time          `json:"copied"`  // when the newest backup was made; zero: never
 	Running bool               `json:"running"` // started and not stopped: after a start that finds this set, the box went down hard
 }
 
@@ -118,6 +119,9 @@ func (s *State) apply(e *Entry) *Passage {
 	s.Size = e.Seq
 	if e.Kind == Start || e.Kind == Stop {
 		s.Running = e.Kind == Start
+	}
+	if e.Kind == Backup {
+		s.Copied = e.At
 	}
 	s.Newest = Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}
 	// The trusted time only moves forward, or else a clock set back could bring expired passes to life;

@@ -29,6 +29,7 @@ type site struct {
 	dir    string
 	roster *roster.Store
 	gate   *gate.Gate // nil without a daemon
+	ledger *ledger.Ledger
 	// record notes a change of the roster in the ledger. The change has happened by then.
 	record func(by, reason string, detail map[string]string) error
 	// append stamps an event of the box and appends it; it is durable when append returns.
@@ -228,7 +229,7 @@ func (s *site) recordHere() (done func(), err error) {
 	m := r.Meta
 	r.Close()
 	clock := gate.NewClock(gate.System())
-	l, err := ledger.Open(ledger.Options{Dir: s.dir, Gate: m.Gate, Origin: m.Origin, TimeZone: m.TimeZone, Now: clock.Now, Log: slog.New(slog.DiscardHandler)})
+	l, err := ledger.Open(ledger.Options{Dir: s.dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, KeyFile: ledgerKey(), Unsigned: true, Machine: machine(), Now: clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +237,7 @@ func (s *site) recordHere() (done func(), err error) {
 		l.Close()
 		return nil, fmt.Errorf("the ledger is in fault, so nothing can be changed: %s", f.Cause)
 	}
+	s.ledger = l
 	l.View(func(s *ledger.State) { clock.Remember(s.Trusted) })
 	s.append = func(ev ledger.Event) error {
 		ev.Stamp = clock.Now()

@@ -12,7 +12,7 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(), ledgerVerify(), ledgerHead())
+	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(), ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild())
 }
 
 // openLedger opens the state directory's ledger for reading and says which day is meant.

@@ -41,7 +41,7 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	var verdicts bool
+	var verdicts, restored bool
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "run the gate until it is told to stop",
@@ -59,7 +59,7 @@ trusted keys again; when they are wrong the old ones stay in force and the log s
 			if err != nil {
 				return err
 			}
-			d := &daemon{path: path, settings: set, dir: dir, stderr: c.ErrOrStderr()}
+			d := &daemon{path: path, settings: set, dir: dir, restored: restored, stderr: c.ErrOrStderr()}
 			if verdicts {
 				d.verdicts = c.OutOrStdout()
 			}
@@ -71,6 +71,7 @@ trusted keys again; when they are wrong the old ones stay in force and the log s
 			return d.run(ctx, hup)
 		},
 	}
+	c.Flags().BoolVar(&restored, "restored", false, "this state directory was restored from a backup or cloned: begin a new epoch of its ledger (once)")
 	c.Flags().BoolVar(&verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
 	return c
 }
@@ -80,6 +81,7 @@ type daemon struct {
 	path     string // of the settings
 	settings *config.Settings
 	dir      string
+	restored bool
 	held     *lock // of dir; nil: run takes it
 	stderr   io.Writer
 	verdicts io.Writer // nil: not printed
@@ -140,7 +142,8 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	reg := prometheus.NewRegistry()
 	d.ownMetrics(reg)
 	clock := gate.NewClock(gate.System())
-	l, err := ledger.Open(ledger.Options{Dir: d.dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone, Now: clock.Now, Log: d.log, Registry: reg,
+	l, err := ledger.Open(ledger.Options{Dir: d.dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
+		KeyFile: ledgerKey(), Machine: machine(), Restored: d.restored, Now: clock.Now, Log: d.log, Registry: reg,
 		OnChange: func(f *ledger.Fault) {
 			if g := d.gate.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -166,7 +169,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	go func() { gateDone <- g.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
 
-	defer d.serve(g, reg, people, page, control, tiles, stopBarriers)()
+	defer d.serve(g, l, reg, people, page, control, tiles, stopBarriers)()
 	defer d.scan(ctx, g, reg)()
 
 	url := "http://" + page.Addr().String() + "/"
@@ -187,14 +190,14 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 }
 
 // serve starts the page, the control socket and the ledger's tiles, and returns what ends them, the barriers with them.
-func (d *daemon) serve(g *gate.Gate, reg *prometheus.Registry, people *roster.Store, page, control, tiles net.Listener, stopBarriers func()) (stop func()) {
+func (d *daemon) serve(g *gate.Gate, l *ledger.Ledger, reg *prometheus.Registry, people *roster.Store, page, control, tiles net.Listener, stopBarriers func()) (stop func()) {
 	ending := make(chan struct{})
 	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
 	mux.Handle("/", console.Handler(console.Options{Gate: g, Hosts: d.settings.Console.Hosts, Done: ending, Log: d.log}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: quiet}
-	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, record: func(by, reason string, detail map[string]string) error {
+	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, ledger: l, record: func(by, reason string, detail map[string]string) error {
 		g.RosterChanged(by, reason, detail)
 		return nil
 	}, append: g.Append}, d.log)

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,6 +71,27 @@ func existing(c *cobra.Command) (string, error) {
 	return dir, nil
 }
 
+// ledgerKey is the credential that signs tree heads, or "" where the key lies in the state directory.
+func ledgerKey() string {
+	path := filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), "ledger.key")
+	if _, err := os.Stat(path); os.Getenv("CREDENTIALS_DIRECTORY") == "" || err != nil {
+		return ""
+	}
+	return path
+}
+
+// machine tells this box from a clone of it: a hash of its machine ID, which is not to be published itself
+// (machine-id(5)). Empty where there is none, as in many containers.
+func machine() string {
+	id, err := os.ReadFile("/etc/machine-id")
+	if id = bytes.TrimSpace(id); err != nil || len(id) != 32 {
+		return ""
+	}
+	m := hmac.New(sha256.New, id)
+	m.Write([]byte("gated ledger"))
+	return hex.EncodeToString(m.Sum(nil)[:16])
+}
+
 // lock is held by the one process that writes a state directory.
 type lock struct{ f *os.File }
 
@@ -107,7 +132,12 @@ func writeWhole(path string, b []byte) error {
 		os.Remove(f.Name())
 		return err
 	}
-	d, err := os.Open(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a directory outlast a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

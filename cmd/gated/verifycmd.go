@@ -166,10 +166,8 @@ func verifyLedger(w io.Writer, path string, g ledger.Given) error {
 		return no{err}
 	}
 	for _, r := range reports {
-		fmt.Fprintf(w, "origin=%s entries=%d root=%s heads=%d personal=%d erased=%d\n", r.Meta.Origin, r.Entries, r.Root, r.Heads, r.Personal, r.Erased)
+		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d\n", r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased)
 	}
-	last := reports[len(reports)-1]
-	fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f\n", last.Entries, last.Root, time.Since(began).Seconds())
 	for _, line := range ledger.Proved(reports, g) {
 		fmt.Fprintln(w, line)
 	}

@@ -1,0 +1,83 @@
+package ledger
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestRebuiltEqualsRunning(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { // the gate works meanwhile
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			id := fmt.Sprint("p", i)
+			mustAppend(t, l, append(passage(ck, id, "in", "admit"), register(ck, id, "in", "admit", "resident"))...)
+		}
+	})
+	for range 5 {
+		if n, equal, err := l.Rebuild(); err != nil || !equal || n > l.Size() {
+			t.Errorf("%d entries, equal %v, %v", n, equal, err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	// A state that has gone wrong is found and put right.
+	l.mu.Lock()
+	l.state.Inside["r-nobody"] = 1
+	l.mu.Unlock()
+	if _, equal, err := l.Rebuild(); err != nil || equal {
+		t.Errorf("equal %v, %v", equal, err)
+	}
+	verify(t, l)
+	l.Close()
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.new*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	found, behind, err := Search(dir, Filter{Day: "2026-11-23", Limit: 1})
+	if err != nil || behind != 0 || len(found) != 1 {
+		t.Errorf("search after it: %v, %d behind, %v", found, behind, err)
+	}
+	verify(t, open(t, dir, ck))
+}
+
+func TestACopyHolds(t *testing.T) {
+	dir := small(t)
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	to := filepath.Join(t.TempDir(), "copy.db")
+	h, err := r.Copy(to)
+	if err != nil || h.Size != 258 {
+		t.Fatal(err, h.Size)
+	}
+	known, _ := PublicKeys(dir)
+	if reports, err := VerifyChain(to, Given{Keys: known, Since: &h}); err != nil || reports[0].Entries != 258 {
+		t.Error(err)
+	}
+	if st, err := os.Stat(to); err != nil || st.Mode().Perm()&0o077 != 0 {
+		t.Errorf("mode %v, %v", st.Mode(), err)
+	}
+	// A ledger that does not hold is not copied in silence.
+	c := unlocked(t, dir)
+	if err := c.exec("UPDATE entry SET record = replace(record, 'alive', 'start') WHERE seq = 200"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Copy(filepath.Join(t.TempDir(), "copy.db")); err == nil || !strings.Contains(err.Error(), "does not hold") {
+		t.Errorf("a changed ledger was copied: %v", err)
+	}
+}
