@@ -1,0 +1,541 @@
+package ledger
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// bundleLedger has three days: the 21st, the 22nd with a hold that is decided the next day, the 23rd which is not over.
+func bundleLedger(t testing.TB) (dir string, key string) {
+	t.Helper()
+	ck := &clock{}
+	dir = t.TempDir()
+	ck.set("2026-11-21 08:00:00")
+	l := open(t, dir, ck)
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Start})
+	for i := range 3 {
+		id := fmt.Sprint("a", i)
+		mustAppend(t, l, append(passage(ck, id, "in", "admit"), register(ck, id, "in", "admit", "resident"))...)
+	}
+	ck.set("2026-11-22 00:20:00")
+	mustAppend(t, l, append(passage(ck, "b", "in", "admit"), register(ck, "b", "in", "admit", "resident"))...)
+	mustAppend(t, l, passage(ck, "c", "in", "hold")...)
+	ck.set("2026-11-22 00:50:00")
+	mustAppend(t, l, append(passage(ck, "d", "out", "refuse"), register(ck, "d", "out", "refuse", "<&>"))...)
+	ck.set("2026-11-23 00:30:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
+	mustAppend(t, l, register(ck, "c", "in", "admit", "known-by-sight"))
+	mustAppend(t, l, append(passage(ck, "e", "in", "admit"), register(ck, "e", "in", "admit", "resident"))...)
+	l.Close()
+	keys, err := PublicKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, keys[0]
+}
+
+func bundleOf(t testing.TB, dir, day string, personal bool) []byte {
+	t.Helper()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var b bytes.Buffer
+	if err := r.WriteBundle(&b, day, BundleOptions{Personal: personal}); err != nil {
+		t.Fatalf("bundle of %s: %v", day, err)
+	}
+	return b.Bytes()
+}
+
+// checkBundle returns the report and the error of a check of these bytes.
+func checkBundle(t testing.TB, b []byte, keys ...string) (string, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "day.zip")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var report strings.Builder
+	err := VerifyBundle(path, keys, &report)
+	return report.String(), err
+}
+
+// membersOf reads a bundle with the zip reader of others.
+func membersOf(t testing.TB, b []byte) map[string]string {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]string{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatalf("%s: %v", f.Name, err)
+		}
+		m[f.Name] = string(data)
+	}
+	return m
+}
+
+// pack makes a bundle of members, with a manifest and, where leaves is set, with leaves.txt that fit: what one would do
+// who has gated's code and wants to deceive.
+func pack(t testing.TB, m map[string]string, leaves bool) []byte {
+	t.Helper()
+	if leaves {
+		var b strings.Builder
+		for _, name := range recordMembers {
+			for line := range strings.Lines(m[name]) {
+				line = strings.TrimSuffix(line, "\n")
+				var r Record
+				if err := json.Unmarshal([]byte(line), &r); err != nil {
+					t.Fatal(err)
+				}
+				h := leafHash([]byte(line))
+				fmt.Fprintf(&b, "%d %x\n", r.Seq, h[:])
+			}
+		}
+		m["leaves.txt"] = b.String()
+	}
+	var manifest strings.Builder
+	var list []*zipMember
+	for _, x := range bundleMembers {
+		data, ok := m[x.name]
+		if !ok {
+			continue
+		}
+		z := &zipMember{name: x.name}
+		list = append(list, z)
+		z.measure(func(w io.Writer) error { _, err := io.WriteString(w, data); return err })
+		if x.name != "manifest.sha256" {
+			fmt.Fprintf(&manifest, "%x  %s\n", z.sha[:], x.name)
+		}
+	}
+	m["manifest.sha256"] = manifest.String()
+	var b bytes.Buffer
+	for _, z := range list {
+		z.measure(func(w io.Writer) error { _, err := io.WriteString(w, m[z.name]); return err })
+		z.at = int64(b.Len())
+		b.Write(z.header())
+		b.WriteString(m[z.name])
+	}
+	b.Write(zipDirectory(list, int64(b.Len())))
+	return b.Bytes()
+}
+
+func TestABundleProvesItsDay(t *testing.T) {
+	dir, key := bundleLedger(t)
+	for _, tt := range []struct {
+		day  string
+		want []string
+		not  []string
+	}{
+		{"2026-11-21", []string{"10 records of 2026-11-21, entries 1 to 10, stand at these positions in the ledger of 23 entries whose head east-gate signed",
+			"nothing up to entry 10 was changed since east-gate signed the head of 10 entries (day.txt)", "not watching: 2026-11-21T00:00:00+08:00 to 2026-11-21T08:00:00+08:00 (not-installed)",
+			"passages: 3 admitted, 0 refused, 0 on hold"}, []string{"previous.txt"}},
+		{"2026-11-22", []string{"8 records of 2026-11-22, entries 11 to 18", "(previous.txt)", "(day.txt)", "1 later entries", "passages: 2 admitted, 1 refused, 0 on hold", "(silent)"}, nil},
+		{"2026-11-23", []string{"5 records of 2026-11-23, entries 19 to 23", "since east-gate signed the head of 18 entries (previous.txt)"}, []string{"day.txt"}},
+		{"2026-11-24", []string{"no entry is of 2026-11-24: entry 23 is the last before it", "(not-yet)"}, []string{"day.txt"}},
+		{"2026-11-20", []string{"no entry is of 2026-11-20: entry 0 is the last before it, entry 1 the first after it"}, nil},
+	} {
+		for _, personal := range []bool{false, true} {
+			b := bundleOf(t, dir, tt.day, personal)
+			if again := bundleOf(t, dir, tt.day, personal); !bytes.Equal(b, again) {
+				t.Errorf("%s: two bundles of the same head differ", tt.day)
+			}
+			report, err := checkBundle(t, b, key)
+			if err != nil {
+				t.Errorf("%s: %v", tt.day, err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(report, want) {
+					t.Errorf("%s: the report does not say %q:\n%s", tt.day, want, report)
+				}
+			}
+			for _, not := range tt.not {
+				if strings.Contains(report, not) {
+					t.Errorf("%s: the report says %q:\n%s", tt.day, not, report)
+				}
+			}
+			m := membersOf(t, b)
+			if got := strings.Contains(m["personal.jsonl"], "王小明"); got != (personal && !strings.Contains(report, "no entry")) {
+				t.Errorf("%s: personal fields %v: %q", tt.day, personal, m["personal.jsonl"])
+			}
+			delete(m, "personal.jsonl")
+			for name, data := range m {
+				if strings.Contains(data, "王小明") {
+					t.Errorf("%s: %s names a person", tt.day, name)
+				}
+			}
+			folder := t.TempDir()
+			for name, data := range membersOf(t, b) {
+				os.WriteFile(filepath.Join(folder, name), []byte(data), 0o600)
+			}
+			if err := VerifyBundle(folder, []string{key}, io.Discard); err != nil {
+				t.Errorf("%s unpacked: %v", tt.day, err)
+			}
+			os.WriteFile(filepath.Join(folder, "more.txt"), nil, 0o600)
+			if err := VerifyBundle(folder, []string{key}, io.Discard); err == nil || !strings.Contains(err.Error(), "more.txt") {
+				t.Errorf("a file more: %v", err)
+			}
+		}
+	}
+}
+
+// TestTheSummaryIsThatOfTheOtherExports: the counts of a bundle, and its times without watching, come from the records
+// given; they are the same as those that stats and the spreadsheets have.
+func TestTheSummaryIsThatOfTheOtherExports(t *testing.T) {
+	dir, _ := bundleLedger(t)
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, day := range []string{"2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24"} {
+		var s bundleSummary
+		if err := json.Unmarshal([]byte(membersOf(t, bundleOf(t, dir, day, false))["summary.json"]), &s); err != nil {
+			t.Fatal(err)
+		}
+		stats, err := r.Stats(day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Entries != stats.Entries || fmt.Sprint(s.Passages) != fmt.Sprint(stats.Passages) {
+			t.Errorf("%s: summary %d %v, stats %d %v", day, s.Entries, s.Passages, stats.Entries, stats.Passages)
+		}
+		var until Entry
+		r.Scan(s.Size, s.Size, false, func(e *Entry) error { until = *e; return nil })
+		gaps, err := r.Gaps(day, until.At)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []bundleGap
+		for _, g := range gaps {
+			want = append(want, bundleGap{g.From.Format("2006-01-02T15:04:05Z07:00"), g.To.Format("2006-01-02T15:04:05Z07:00"), g.Cause})
+		}
+		if !slices.Equal(s.Gaps, want) {
+			t.Errorf("%s: not watching %v, by Gaps %v", day, s.Gaps, want)
+		}
+	}
+}
+
+// TestNoByteOfABundleCanChangeUnseen flips a bit of every byte of the zip file. In records, the error names the entry.
+func TestNoByteOfABundleCanChangeUnseen(t *testing.T) {
+	dir, key := bundleLedger(t)
+	b := bundleOf(t, dir, "2026-11-22", true)
+	path := filepath.Join(t.TempDir(), "day.zip")
+	whole := membersOf(t, b)
+	type place struct {
+		from, to int
+		entry    int64
+	}
+	var records []place
+	for _, name := range recordMembers {
+		at := bytes.Index(b, []byte(whole[name]))
+		for line := range strings.Lines(whole[name]) {
+			var r Record
+			json.Unmarshal([]byte(line), &r)
+			records = append(records, place{at, at + len(line), r.Seq})
+			at += len(line)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.Write(b)
+	for i := range b {
+		changed := b[i] ^ 1<<(i%8)
+		f.WriteAt([]byte{changed}, int64(i))
+		err := VerifyBundle(path, []string{key}, io.Discard)
+		if err == nil {
+			t.Fatalf("byte %d changed to %q is not seen, near %q", i, changed, b[max(i-30, 0):min(i+30, len(b))])
+		}
+		for _, p := range records {
+			if i >= p.from && i < p.to && !strings.Contains(err.Error(), fmt.Sprintf("entry %d: its record is not the one in the tree", p.entry)) {
+				t.Errorf("byte %d of entry %d: the error is %v", i, p.entry, err)
+			}
+		}
+		f.WriteAt(b[i:i+1], int64(i))
+	}
+	for n := range len(b) { // cut off
+		if n%97 == 0 || n > len(b)-30 {
+			if _, err := checkBundle(t, b[:n], key); err == nil {
+				t.Errorf("the first %d of %d bytes pass", n, len(b))
+			}
+		}
+	}
+	if _, err := checkBundle(t, append(slices.Clone(b), 0), key); err == nil {
+		t.Error("a byte more passes")
+	}
+}
+
+// TestADeceiverIsFound alters members and makes manifest and leaves.txt fit.
+func TestADeceiverIsFound(t *testing.T) {
+	dir, key := bundleLedger(t)
+	lines := func(s string) []string { return slices.Collect(strings.Lines(s)) }
+	other := membersOf(t, bundleOf(t, dir, "2026-11-23", true))
+	for _, tt := range []struct {
+		name  string
+		alter func(m map[string]string)
+		want  string // with leaves.txt as it was
+		made  string // with leaves.txt made to fit
+	}{
+		{"nothing", func(m map[string]string) {}, "", ""},
+		{"a record dropped", func(m map[string]string) {
+			l := lines(m["records.jsonl"])
+			m["records.jsonl"] = strings.Join(slices.Delete(l, 3, 4), "")
+		}, "entry 14: it is missing", "entry 14: it is missing"},
+		{"the first dropped", func(m map[string]string) { m["records.jsonl"] = strings.Join(lines(m["records.jsonl"])[1:], "") }, "entry 11: it is missing", "entry 11: it is missing"},
+		{"the last dropped", func(m map[string]string) {
+			l := lines(m["records.jsonl"])
+			m["records.jsonl"] = strings.Join(l[:len(l)-1], "")
+		}, "entry 18: it is missing", "entry 18: it is missing"},
+		{"a record added", func(m map[string]string) { m["records.jsonl"] += lines(other["records.jsonl"])[0] }, "entry 19", "entry 19"},
+		{"a record twice", func(m map[string]string) { m["records.jsonl"] += lines(m["records.jsonl"])[7] }, "entry 18", ""},
+		{"records swapped", func(m map[string]string) {
+			l := lines(m["records.jsonl"])
+			l[2], l[3] = l[3], l[2]
+			m["records.jsonl"] = strings.Join(l, "")
+		}, "entry 13: its record is not the one in the tree", "entry 14"},
+		{"a verdict changed", func(m map[string]string) {
+			m["records.jsonl"] = strings.Replace(m["records.jsonl"], `"verdict":"hold"`, `"verdict":"admit"`, 1)
+		}, "entry 15: its record is not the one in the tree", "do not come to the root"},
+		{"another day's records", func(m map[string]string) { m["records.jsonl"] = other["records.jsonl"] }, "entry 11", "entry 19"},
+		{"another day", func(m map[string]string) {
+			m["summary.json"] = strings.ReplaceAll(m["summary.json"], "2026-11-22\"", "2026-11-23\"")
+		}, "entry 11 is of 2026-11-22, not of 2026-11-23", ""},
+		{"an older head", func(m map[string]string) { m["head.txt"] = m["day.txt"] }, "counts 18", "counts 18"},
+		{"heads exchanged", func(m map[string]string) { m["previous.txt"], m["day.txt"] = m["day.txt"], m["previous.txt"] }, "previous.txt", "previous.txt"},
+		{"no later entries", func(m map[string]string) { m["later.jsonl"] = "" }, "entry 20: it is missing", "do not come to the root"},
+		{"a count", func(m map[string]string) {
+			m["summary.json"] = strings.Replace(m["summary.json"], `"refuse": 1`, `"refuse": 0`, 1)
+		}, `summary.json says "refuse": 0`, `summary.json says "refuse": 0`},
+		{"a gap", func(m map[string]string) {
+			m["summary.json"] = regexp.MustCompile(`(?s)"not_watching": \[.*?\]`).ReplaceAllString(m["summary.json"], `"not_watching": []`)
+		}, "summary.json", "summary.json"},
+		{"a person's name", func(m map[string]string) {
+			m["personal.jsonl"] = strings.Replace(m["personal.jsonl"], "王小明", "王大明", 1)
+		}, `entry 12: personal field "name" is not what was recorded`, ""},
+		{"a personal field dropped", func(m map[string]string) { m["personal.jsonl"] = strings.Join(lines(m["personal.jsonl"])[1:], "") }, "entry 12: its personal fields are not those", ""},
+		{"an entry's personal fields dropped", func(m map[string]string) { m["personal.jsonl"] = strings.Join(lines(m["personal.jsonl"])[3:], "") }, "entry 12: its personal fields are missing", ""},
+		{"the key", func(m map[string]string) {
+			k, _ := NewKey("east-gate")
+			m["gate.pub"] = k.Verifier() + "\n"
+		}, "gate.pub", "gate.pub"},
+		{"a node", func(m map[string]string) {
+			m["proof.json"] = regexp.MustCompile(`"nodes": \[\s+"..`).ReplaceAllString(m["proof.json"], "\"nodes\": [\n  \"zz")
+		}, "proof.json", "proof.json"},
+		{"no nodes", func(m map[string]string) {
+			m["proof.json"] = regexp.MustCompile(`(?s)"nodes": \[.*?\]`).ReplaceAllString(m["proof.json"], `"nodes": []`)
+		}, "proof.json", "proof.json"},
+	} {
+		for _, leaves := range []bool{false, true} {
+			m := membersOf(t, bundleOf(t, dir, "2026-11-22", true))
+			tt.alter(m)
+			want := tt.want
+			if leaves {
+				if want = tt.made; want == "" {
+					continue
+				}
+			}
+			_, err := checkBundle(t, pack(t, m, leaves), key)
+			if tt.want == "" {
+				if err != nil {
+					t.Errorf("%s: %v", tt.name, err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s (leaves made to fit: %v): got %v, want %q", tt.name, leaves, err, want)
+			}
+		}
+	}
+	// With the whole ledger at hand, proofs can be made to fit too: then it shows that the day has a hole.
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	m := membersOf(t, bundleOf(t, dir, "2026-11-22", true))
+	m["records.jsonl"] = strings.Join(slices.Delete(lines(m["records.jsonl"]), 3, 4), "")
+	m = membersOf(t, pack(t, m, true))
+	var given []leaf
+	for line := range strings.Lines(m["leaves.txt"]) {
+		var l leaf
+		var sum []byte
+		fmt.Sscanf(line, "%d %x", &l.seq, &sum)
+		l.hash = tlog.Hash(sum)
+		given = append(given, l)
+	}
+	slices.SortFunc(given, func(a, b leaf) int { return int(a.seq - b.seq) })
+	h, _ := r.Head()
+	var p bundleProof
+	json.Unmarshal([]byte(m["proof.json"]), &p)
+	p.Nodes = nil
+	treeOver(0, h.Size, given, func(lo, hi int64) (tlog.Hash, error) {
+		x, err := subtree(r.HashReader(h), lo, hi)
+		p.Nodes = append(p.Nodes, x)
+		return x, err
+	})
+	proof, _ := canonicalJSON(&p)
+	m["proof.json"] = string(proof)
+	if _, err := checkBundle(t, pack(t, m, false), key); err == nil || !strings.Contains(err.Error(), "entry 14: it is missing") {
+		t.Errorf("a hole with a proof of its own: %v", err)
+	}
+}
+
+func TestABundleIsCheckedWithTheGatesKey(t *testing.T) {
+	dir, key := bundleLedger(t)
+	b := bundleOf(t, dir, "2026-11-22", false)
+	another, _ := NewKey("east-gate")
+	west, _ := NewKey("west-gate")
+	for _, tt := range []struct {
+		keys []string
+		want string
+	}{
+		{nil, "--key"},
+		{[]string{another.Verifier()}, "did not sign it"},
+		{[]string{west.Verifier()}, "west-gate"},
+		{[]string{"nonsense"}, "not a note verifier key"},
+	} {
+		if _, err := checkBundle(t, b, tt.keys...); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("keys %q: got %v, want %q", tt.keys, err, tt.want)
+		}
+	}
+	if _, err := checkBundle(t, b, west.Verifier(), key); err != nil {
+		t.Errorf("the key and another gate's: %v", err)
+	}
+	if err := VerifyBundle(filepath.Join(t.TempDir(), "none.zip"), []string{key}, io.Discard); err == nil || !strings.Contains(err.Error(), "none.zip") {
+		t.Errorf("no such file: %v", err)
+	}
+}
+
+func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
+	dir, first := bundleLedger(t)
+	path := filepath.Join(dir, "keys", "ledger.key")
+	keys := []string{first}
+	for i, day := range []string{"2026-11-24", "2026-11-25"} {
+		ck := &clock{}
+		ck.set(day + " 08:00:00")
+		if i > 0 { // the new key signs alone for a day
+			l := open(t, dir, ck)
+			many(t, l, ck, 3)
+			l.Close()
+		}
+		old, err := ReadKeys(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		anew, _ := NewKey("east-gate")
+		WriteKeys(path, anew, old[0])
+		keys = append(keys, anew.Verifier())
+		l := open(t, dir, ck)
+		many(t, l, ck, 3)
+		l.Close()
+	}
+	for _, day := range []string{"2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25", "2026-11-26"} {
+		b := bundleOf(t, dir, day, false)
+		for i, k := range keys {
+			report, err := checkBundle(t, b, k)
+			if err != nil {
+				t.Errorf("%s with key %d: %v", day, i, err)
+			}
+			if got := strings.Count(report, "was changed; the old and the new one"); got != len(keys)-1-i {
+				t.Errorf("%s with key %d: %d changes of key told:\n%s", day, i, got, report)
+			}
+		}
+		stranger, _ := NewKey("east-gate")
+		if _, err := checkBundle(t, b, stranger.Verifier()); err == nil {
+			t.Errorf("%s: a key that never signed passes", day)
+		}
+		m := membersOf(t, b)
+		var p bundleProof
+		json.Unmarshal([]byte(m["proof.json"]), &p)
+		p.Rotations = p.Rotations[:1]
+		cut, _ := canonicalJSON(&p)
+		m["proof.json"] = string(cut)
+		if _, err := checkBundle(t, pack(t, m, false), keys[0]); err == nil || !strings.Contains(err.Error(), "did not sign it") {
+			t.Errorf("%s with half of the chain: %v", day, err)
+		}
+	}
+}
+
+// TestADayInTwoParts: a clock set back, an hour of yesterday between.
+func TestADayInTwoParts(t *testing.T) {
+	ck := &clock{}
+	dir := t.TempDir()
+	ck.set("2026-11-22 23:30:00")
+	l := open(t, dir, ck)
+	many(t, l, ck, 4)
+	ck.set("2026-11-23 00:10:00")
+	many(t, l, ck, 5)
+	ck.set("2026-11-22 23:40:00")
+	many(t, l, ck, 300)
+	ck.set("2026-11-23 00:20:00")
+	many(t, l, ck, 6)
+	l.Close()
+	keys, _ := PublicKeys(dir)
+	for day, want := range map[string]string{"2026-11-22": "304 records of 2026-11-22, entries 1 to 309", "2026-11-23": "11 records of 2026-11-23, entries 5 to 315"} {
+		report, err := checkBundle(t, bundleOf(t, dir, day, false), keys...)
+		if err != nil || !strings.Contains(report, want) || !strings.Contains(report, "the clock was set back") {
+			t.Errorf("%s: %v\n%s", day, err, report)
+		}
+	}
+}
+
+func TestCosignaturesOfABundlesHead(t *testing.T) {
+	dir, key := bundleLedger(t)
+	b := bundleOf(t, dir, "2026-11-22", false)
+	m := membersOf(t, b)
+	// An Ed25519 signature of another name stands for a witness: what matters here is whose key is given.
+	skey, vkey, err := note.GenerateKey(nil, "witness.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, _ := note.NewSigner(skey)
+	h, _ := ParseHead([]byte(m["head.txt"]))
+	known, _ := verifiers(key)
+	n, err := note.Open(h.Note, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := note.Sign(n, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m["head.txt"] = string(signed)
+	b = pack(t, m, false)
+	report, err := checkBundle(t, b, key)
+	if err != nil || !strings.Contains(report, "not checked: the signature of witness.example on head.txt") {
+		t.Errorf("without the witness's key: %v\n%s", err, report)
+	}
+	report, err = checkBundle(t, b, key, vkey)
+	if err != nil || strings.Contains(report, "not checked") {
+		t.Errorf("with the witness's key: %v\n%s", err, report)
+	}
+	m["head.txt"] = strings.Replace(m["head.txt"], "— witness.example ", "— witness.example AAAA", 1)
+	if _, err := checkBundle(t, pack(t, m, false), vkey, key); err == nil {
+		t.Log("a signature line of a key that nobody has") // its hash is another's: not checked, and said so
+	}
+	i := strings.Index(m["head.txt"], "— east-gate ") + len("— east-gate ") + 30
+	m["head.txt"] = m["head.txt"][:i] + string(m["head.txt"][i]^1) + m["head.txt"][i+1:]
+	if _, err := checkBundle(t, pack(t, m, false), key); err == nil || !strings.Contains(err.Error(), "head.txt") {
+		t.Errorf("the gate's own signature altered: %v", err)
+	}
+}
