@@ -3,10 +3,12 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,6 +78,8 @@ func TestFaultWhileTheLedgerIsMade(t *testing.T) {
 // everyCallFails makes the calls fail at the given times, or with GATED_FAULTS=all up to the last.
 func everyCallFails(t *testing.T, made bool, times map[string][]int, last map[string]int) {
 	needsTool(t, "strace", "strace")
+	out, err := exec.Command("strace", "-qq", "-o", os.DevNull, "true").CombinedOutput()
+	needs(t, err == nil, fmt.Sprintf("strace may not trace here (%s): run the tests where ptrace is allowed", bytes.TrimSpace(out)))
 	if os.Getenv("GATED_FAULTS") == "all" {
 		for call, n := range last {
 			times[call] = nil
