@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -132,6 +133,9 @@ func (g *Gate) View() View {
 	})
 	if f := g.opt.Ledger.Fault(); f != nil {
 		v.Fault = &FaultView{Since: f.Since.In(zone), Text: f.Cause, Call: rules.Call}
+	}
+	if h := g.opt.Ledger.Head(); h != nil {
+		v.Paper = fmt.Sprintf("%d:%s", h.Size, h.Paper())
 	}
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	g.screen.mu.Lock()
