@@ -54,13 +54,9 @@ const aliveEvery = time.Hour + 10*time.Minute
 
 // Gaps tells when, on a day, the box was not watching. now bounds a day that is not over.
 func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
-	from, err := time.ParseInLocation(time.DateOnly, day, r.Zone)
+	w, err := newWatch(day, r.Zone)
 	if err != nil {
-		return nil, fmt.Errorf("day %q: write it as 2026-11-23", day)
-	}
-	to := from.AddDate(0, 0, 1)
-	if now.Before(to) {
-		to = now
+		return nil, err
 	}
 	own, before, err := r.day(day)
 	if err != nil {
@@ -73,21 +69,6 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 	first, last := before+1, before
 	if len(own) > 0 {
 		first, last = own[0].first, own[len(own)-1].last
-	}
-	var gaps []Gap
-	note := func(a, b time.Time, cause string) {
-		if a.Before(from) {
-			a = from
-		}
-		if b.After(to) {
-			b = to
-		}
-		if b.Sub(a) >= time.Second {
-			gaps = append(gaps, Gap{a.In(r.Zone), b.In(r.Zone), cause})
-		}
-	}
-	if !now.After(from) {
-		return []Gap{{from, from.AddDate(0, 0, 1), "not-yet"}}, nil
 	}
 	// What the box did at midnight is told by the newest entry before the day that is of its own running: a roster that
 	// was changed while it was stopped is not.
@@ -102,54 +83,106 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 		}
 		at--
 	}
-	var watching bool
-	var seen time.Time // until when it watched, or since when it did not
-	seq := int64(0)
-	err = r.entries(at, min(last+1, size), false, func(e *Entry) error {
-		seq = e.Seq
-		switch {
-		case e.Kind == Start:
-			switch {
-			case seen.IsZero() && e.Seq == 1:
-				note(from, e.At, "not-installed")
-			case watching:
-				note(seen, e.At, "not-stopped")
-			case !seen.IsZero():
-				note(seen, e.At, "stopped")
-			}
-			watching, seen = true, e.At
-		case e.Kind == Stop:
-			watching, seen = false, e.At
-		case e.Kind == Outage:
-			a, err1 := time.Parse(time.RFC3339Nano, e.Detail["from"])
-			b, err2 := time.Parse(time.RFC3339Nano, e.Detail["to"])
-			if err1 != nil || err2 != nil {
-				return fmt.Errorf("entry %d: an outage without its times", e.Seq)
-			}
-			note(a, b, e.Reason)
-			watching, seen = true, e.At
-		case !watching && !seen.IsZero() && e.Kind == Roster:
-			// changed while stopped
-		default:
-			if watching && e.At.Sub(seen) > aliveEvery {
-				note(seen, e.At, "silent")
-			}
-			watching, seen = true, e.At
-		}
-		return nil
-	})
-	switch {
-	case err != nil:
+	if err := r.entries(at, min(last+1, size), false, w.add); err != nil {
 		return nil, err
-	case seen.IsZero():
-		note(from, to, "not-installed")
-	case seq < size: // the entry after the day ended it
-	case !watching:
-		note(seen, to, "stopped")
-	case to.Sub(seen) > aliveEvery:
-		note(seen, to, "no-later-entry")
 	}
-	return gaps, nil
+	return w.close(size, now), nil
+}
+
+// watch tells, from the entries around a day in their order, when the box was not watching.
+type watch struct {
+	from, to time.Time // the day
+	watching bool
+	seen     time.Time // until when it watched, or since when it did not
+	seq      int64
+	gaps     []Gap
+}
+
+func newWatch(day string, zone *time.Location) (watch, error) {
+	from, err := time.ParseInLocation(time.DateOnly, day, zone)
+	if err != nil {
+		return watch{}, fmt.Errorf("day %q: write it as 2026-11-23", day)
+	}
+	return watch{from: from, to: from.AddDate(0, 0, 1)}, nil
+}
+
+func (w *watch) restart() { *w = watch{from: w.from, to: w.to} }
+
+func (w *watch) note(a, b time.Time, cause string) {
+	if a.Before(w.from) {
+		a = w.from
+	}
+	if b.After(w.to) {
+		b = w.to
+	}
+	if b.Sub(a) >= time.Second {
+		w.gaps = append(w.gaps, Gap{a.In(w.from.Location()), b.In(w.from.Location()), cause})
+	}
+}
+
+func (w *watch) add(e *Entry) error {
+	w.seq = e.Seq
+	switch {
+	case e.Kind == Start:
+		switch {
+		case w.seen.IsZero() && e.Seq == 1:
+			w.note(w.from, e.At, "not-installed")
+		case w.watching:
+			w.note(w.seen, e.At, "not-stopped")
+		case !w.seen.IsZero():
+			w.note(w.seen, e.At, "stopped")
+		}
+		w.watching = true
+	case e.Kind == Stop:
+		w.watching = false
+	case e.Kind == Outage:
+		a, err1 := time.Parse(time.RFC3339Nano, e.Detail["from"])
+		b, err2 := time.Parse(time.RFC3339Nano, e.Detail["to"])
+		if err1 != nil || err2 != nil {
+			return fmt.Errorf("entry %d: an outage without its times", e.Seq)
+		}
+		w.note(a, b, e.Reason)
+		w.watching = true
+	case !w.watching && !w.seen.IsZero() && e.Kind == Roster: // changed while stopped
+		return nil
+	default:
+		if w.watching && e.At.Sub(w.seen) > aliveEvery {
+			w.note(w.seen, e.At, "silent")
+		}
+		w.watching = true
+	}
+	w.seen = e.At
+	return nil
+}
+
+// close ends the account of a ledger of size entries at now, which bounds a day that is not over.
+func (w *watch) close(size int64, now time.Time) []Gap {
+	if !now.After(w.from) {
+		return []Gap{{w.from, w.to, "not-yet"}}
+	}
+	to := w.to
+	if now.Before(to) {
+		to = now
+	}
+	switch {
+	case w.seen.IsZero():
+		w.note(w.from, to, "not-installed")
+	case w.seq < size: // the entry after the day ended it
+	case !w.watching:
+		w.note(w.seen, to, "stopped")
+	case to.Sub(w.seen) > aliveEvery:
+		w.note(w.seen, to, "no-later-entry")
+	}
+	var gaps []Gap
+	for _, g := range w.gaps {
+		if g.To.After(to) {
+			g.To = to.In(g.To.Location())
+		}
+		if g.To.Sub(g.From) >= time.Second {
+			gaps = append(gaps, g)
+		}
+	}
+	return gaps
 }
 
 // WriteGaps writes the gaps as the lines that every export begins with.
@@ -454,6 +487,14 @@ type Disclosure struct {
 	Hash  string  `json:"hash"` // hex
 }
 
+func (p *personalRow) disclosed(seq int64) Disclosure {
+	d := Disclosure{Seq: seq, Field: p.Name, Hash: hex.EncodeToString(p.hash[:])}
+	if !p.erased {
+		d.Salt, d.Value = hex.EncodeToString(p.salt[:]), &p.Value
+	}
+	return d
+}
+
 // Disclose calls f for every personal field of the entries that an export shows, and checks each of them against its
 // record before.
 func (r *Reader) Disclose(x Selection, f func(Disclosure) error) error {
@@ -480,11 +521,7 @@ func (r *Reader) Disclose(x Selection, f func(Disclosure) error) error {
 				return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", e.Seq)
 			}
 			for i := range own {
-				d := Disclosure{Seq: e.Seq, Field: own[i].Name, Hash: hex.EncodeToString(own[i].hash[:])}
-				if own[i].salt != [32]byte{} { // an erased field has none
-					d.Salt, d.Value = hex.EncodeToString(own[i].salt[:]), &own[i].Value
-				}
-				if err := f(d); err != nil {
+				if err := f(own[i].disclosed(e.Seq)); err != nil {
 					return err
 				}
 			}

@@ -12,28 +12,33 @@ import (
 )
 
 // parse reads a record back and checks that it is what the row says it is.
-func parse(seq, ts int64, raw string, zone *time.Location) (Entry, error) {
-	e := Entry{Raw: []byte(raw)}
+func parse(seq, ts int64, raw string, zone *time.Location) (e Entry, err error) {
+	err = e.parse(seq, ts, raw, zone)
+	return e, err
+}
+
+func (e *Entry) parse(seq, ts int64, raw string, zone *time.Location) error {
+	*e = Entry{Raw: []byte(raw)}
 	if !utf8.ValidString(raw) {
-		return e, fmt.Errorf("entry %d is not UTF-8", seq)
+		return fmt.Errorf("entry %d is not UTF-8", seq)
 	}
 	at, ok := canonical(raw, &e.Record)
 	if !ok { // escapes, or not written by us: encoding/json says what it is
 		e.Record = Record{}
 		if err := json.Unmarshal(e.Raw, &e.Record); err != nil {
-			return e, fmt.Errorf("entry %d: %w", seq, err)
+			return fmt.Errorf("entry %d: %w", seq, err)
 		}
 		t, err := time.Parse(time.RFC3339Nano, e.Time)
 		if err != nil {
-			return e, fmt.Errorf("entry %d: %w", seq, err)
+			return fmt.Errorf("entry %d: %w", seq, err)
 		}
 		at = t.UnixMicro()
 	}
 	if e.V != 1 || e.Seq != seq || at != ts {
-		return e, fmt.Errorf("entry %d: the record says v %d, seq %d, time %s: not those of its row", seq, e.V, e.Seq, e.Time)
+		return fmt.Errorf("entry %d: the record says v %d, seq %d, time %s: not those of its row", seq, e.V, e.Seq, e.Time)
 	}
 	e.At = time.UnixMicro(at).In(zone)
-	return e, nil
+	return nil
 }
 
 // canonical reads a record in exactly the form that Record.marshal gives it: the fields in their order, no white space,
@@ -316,18 +321,28 @@ func pieces[T any](r *Reader, from, to int64, read func(c *conn, from, to int64)
 // entries calls f for the entries from..to in order; all of them must be there.
 func (r *Reader) entries(from, to int64, personal bool, f func(*Entry) error) error {
 	return pieces(r, from, to, func(c *conn, from, to int64) ([]Entry, error) {
-		list := make([]Entry, 0, to-from+1)
-		err := scan(c, r.Zone, from, to, personal, func(e *Entry) error {
-			if e.Seq != from+int64(len(list)) {
-				return missing(from + int64(len(list)))
+		list := make([]Entry, to-from+1)
+		next := from
+		err := c.query(func(v []driver.Value) error {
+			if v[0] != next {
+				return missing(next)
 			}
-			list = append(list, *e)
-			return nil
-		})
-		if next := from + int64(len(list)); err == nil && next <= to {
+			ts, _ := v[1].(int64)
+			next++
+			return list[next-1-from].parse(next-1, ts, text(v[2]), r.Zone)
+		}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
+		if err == nil && next <= to {
 			err = missing(next)
 		}
-		return list, err
+		if err != nil || !personal {
+			return list, err
+		}
+		return list, c.query(func(v []driver.Value) error {
+			seq, _ := v[0].(int64)
+			e := &list[seq-from]
+			e.Personal = append(e.Personal, Field{text(v[1]), text(v[2])})
+			return nil
+		}, "SELECT seq, field, value FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq, field", from, to)
 	}, func(list []Entry) error {
 		for i := range list {
 			if err := f(&list[i]); err != nil {

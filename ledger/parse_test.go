@@ -198,6 +198,20 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 			t.Errorf("%v: lines up to %d", c, seq-1)
 		}
 	}
+	// However late a reader begins.
+	for range 2000 {
+		next := int64(1)
+		err := pieces(r, 1, 5*piece, func(_ *conn, from, to int64) (int64, error) { return from, nil }, func(from int64) error {
+			if from != next {
+				t.Fatalf("the piece of %d came where that of %d was due", from, next)
+			}
+			next += piece
+			return nil
+		})
+		if err != nil || next != 5*piece+1 {
+			t.Fatalf("pieces up to %d, %v", next-1, err)
+		}
+	}
 	// What is not there is said, and the reader can be used after it, as after a caller who had enough.
 	for range 3 {
 		if err := r.entries(1, n+1, false, func(*Entry) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {

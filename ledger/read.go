@@ -192,9 +192,10 @@ type DayPassage struct {
 
 // Passages returns the day's passages in the order of their first events, each as its newest event left it,
 // wherever that stands. A passage begins with its check, or with its opening by the emergency key.
-func (r *Reader) Passages(day string) ([]*DayPassage, error) { return r.passages(day, false) }
+func (r *Reader) Passages(day string) ([]*DayPassage, error) { return r.passages(day, false, nil) }
 
-func (r *Reader) passages(day string, personal bool) ([]*DayPassage, error) {
+// passages hands each of the day's entries to see as well, if that is not nil.
+func (r *Reader) passages(day string, personal bool, see func(*Entry) error) ([]*DayPassage, error) {
 	stretches, _, err := r.day(day)
 	if err != nil {
 		return nil, err
@@ -211,6 +212,11 @@ func (r *Reader) passages(day string, personal bool) ([]*DayPassage, error) {
 	byID := map[string]*DayPassage{}
 	for _, s := range stretches {
 		err := r.entries(s.first, s.last, personal, func(e *Entry) error {
+			if see != nil && s.day == day {
+				if err := see(e); err != nil {
+					return err
+				}
+			}
 			if e.Passage == "" {
 				return nil
 			}

@@ -32,11 +32,15 @@ type workbook struct {
 // counts and the tree head; "passages" or "events"; and, with personal fields, "personal" with what is needed to check
 // each. Its temporary files, which hold what it holds, are made in dir with mode 0600.
 func (r *Reader) ExportXLSX(w io.Writer, x Selection, dir string) (err error) {
-	front, err := r.front(x)
+	p, err := r.extract(x)
 	if err != nil {
 		return err
 	}
-	about, err := r.about(x)
+	front, err := p.front()
+	if err != nil {
+		return err
+	}
+	about, err := p.about()
 	if err != nil {
 		return err
 	}
@@ -62,7 +66,7 @@ func (r *Reader) ExportXLSX(w io.Writer, x Selection, dir string) (err error) {
 		name = "events"
 	}
 	first := true
-	err = r.table(x, func(cells ...string) error {
+	err = p.table(func(cells ...string) error {
 		if first {
 			first = false
 			return b.open(name, cells)
@@ -96,14 +100,14 @@ func (r *Reader) ExportXLSX(w io.Writer, x Selection, dir string) (err error) {
 }
 
 // about is what the sheet "about" says after the front: the counts of the days, and the newest tree head.
-func (r *Reader) about(x Selection) (rows [][]string, err error) {
-	days, err := x.Days()
-	if err != nil {
-		return nil, err
-	}
+func (p *extract) about() (rows [][]string, err error) {
 	rows = append(rows, nil, []string{"day", "entries", "admit", "refuse", "hold"})
-	for _, day := range days {
-		s, err := r.Stats(day)
+	for _, day := range p.days {
+		list, err := p.passages(day)
+		if err != nil {
+			return nil, err
+		}
+		s, err := p.count(day, list)
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +117,7 @@ func (r *Reader) about(x Selection) (rows [][]string, err error) {
 		}
 		rows = append(rows, row)
 	}
-	h, err := r.Head()
+	h, err := p.Head()
 	switch {
 	case errors.Is(err, ErrNoHead):
 		return append(rows, nil, []string{"tree head", "none yet"}), nil
