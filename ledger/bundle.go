@@ -7,7 +7,6 @@ import (
 	"database/sql/driver"
 	_ "embed"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,20 +91,12 @@ type bundleRotation struct {
 	Hashes []tlog.Hash `json:"hashes"`
 }
 
-// personalLine is a line of personal.jsonl. Salt and value are absent where the field is erased.
-type personalLine struct {
-	Seq   int64   `json:"seq"`
-	Field string  `json:"field"`
-	Salt  string  `json:"salt,omitempty"`
-	Value *string `json:"value,omitempty"`
-	Hash  string  `json:"hash"`
-}
-
-func (p *personalLine) line() ([]byte, error) {
+// line is a line of personal.jsonl.
+func (d *Disclosure) line() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(p)
+	err := enc.Encode(d)
 	return b.Bytes(), err
 }
 
@@ -333,17 +324,14 @@ func (b *bundler) findHeads(days []segment, key func(seq int64)) error {
 	if err != nil {
 		return fmt.Errorf("read tree heads: %w", err)
 	}
-	path, err := b.r.c.one("SELECT file FROM pragma_database_list WHERE name = 'main'")
-	if err != nil {
-		return err
-	}
-	keys, err := PublicKeys(filepath.Dir(path))
+	dir := filepath.Dir(b.r.path)
+	keys, err := PublicKeys(dir)
 	if err != nil {
 		return err
 	}
 	i := slices.IndexFunc(keys, func(k string) bool { return b.head.signedBy(k) })
 	if i < 0 {
-		return fmt.Errorf("none of the keys in %s signed the newest tree head", publicFile(filepath.Dir(path)))
+		return fmt.Errorf("none of the keys in %s signed the newest tree head", publicFile(dir))
 	}
 	b.public = keys[i]
 	return nil
@@ -517,13 +505,11 @@ func (b *bundler) personal(w io.Writer) error {
 			}
 			for seq := from; seq <= to; seq++ {
 				for _, row := range rows[seq] {
-					l := personalLine{Seq: seq, Field: row.Name, Hash: hex.EncodeToString(row.hash[:])}
-					if fieldHash(row.salt, row.Field) == row.hash { // else erased: personalRows has checked the others
-						if l.Salt, l.Value = hex.EncodeToString(row.salt[:]), &row.Value; !utf8.ValidString(row.Value) {
-							return fmt.Errorf("entry %d: personal field %s is not UTF-8: JSON cannot hold it", seq, row.Name)
-						}
+					if !utf8.ValidString(row.Value) {
+						return fmt.Errorf("entry %d: personal field %s is not UTF-8: JSON cannot hold it", seq, row.Name)
 					}
-					line, err := l.line()
+					d := row.disclosed(seq)
+					line, err := d.line()
 					if err != nil {
 						return err
 					}
@@ -606,102 +592,6 @@ func (a *account) close() error {
 		a.sum.Gaps = append(a.sum.Gaps, bundleGap{g.From.Format(time.RFC3339), g.To.Format(time.RFC3339), g.Cause})
 	}
 	return nil
-}
-
-// watch tells, from the entries around a day in their order, when the box was not watching.
-type watch struct {
-	from, to time.Time // the day
-	watching bool
-	seen     time.Time // until when it watched, or since when it did not
-	seq      int64
-	gaps     []Gap
-}
-
-func newWatch(day string, zone *time.Location) (watch, error) {
-	from, err := time.ParseInLocation(time.DateOnly, day, zone)
-	if err != nil {
-		return watch{}, fmt.Errorf("day %q: write it as 2026-11-23", day)
-	}
-	return watch{from: from, to: from.AddDate(0, 0, 1)}, nil
-}
-
-func (w *watch) restart() { *w = watch{from: w.from, to: w.to} }
-
-func (w *watch) note(a, b time.Time, cause string) {
-	if a.Before(w.from) {
-		a = w.from
-	}
-	if b.After(w.to) {
-		b = w.to
-	}
-	if b.Sub(a) >= time.Second {
-		w.gaps = append(w.gaps, Gap{a.In(w.from.Location()), b.In(w.from.Location()), cause})
-	}
-}
-
-func (w *watch) add(e *Entry) error {
-	w.seq = e.Seq
-	switch {
-	case e.Kind == Start:
-		switch {
-		case w.seen.IsZero() && e.Seq == 1:
-			w.note(w.from, e.At, "not-installed")
-		case w.watching:
-			w.note(w.seen, e.At, "not-stopped")
-		case !w.seen.IsZero():
-			w.note(w.seen, e.At, "stopped")
-		}
-		w.watching = true
-	case e.Kind == Stop:
-		w.watching = false
-	case e.Kind == Outage:
-		a, err1 := time.Parse(time.RFC3339Nano, e.Detail["from"])
-		b, err2 := time.Parse(time.RFC3339Nano, e.Detail["to"])
-		if err1 != nil || err2 != nil {
-			return fmt.Errorf("entry %d: an outage without its times", e.Seq)
-		}
-		w.note(a, b, e.Reason)
-		w.watching = true
-	case !w.watching && !w.seen.IsZero() && e.Kind == Roster: // changed while stopped
-		return nil
-	default:
-		if w.watching && e.At.Sub(w.seen) > aliveEvery {
-			w.note(w.seen, e.At, "silent")
-		}
-		w.watching = true
-	}
-	w.seen = e.At
-	return nil
-}
-
-// close ends the account of a ledger of size entries at now, which bounds a day that is not over.
-func (w *watch) close(size int64, now time.Time) []Gap {
-	if !now.After(w.from) {
-		return []Gap{{w.from, w.to, "not-yet"}}
-	}
-	to := w.to
-	if now.Before(to) {
-		to = now
-	}
-	switch {
-	case w.seen.IsZero():
-		w.note(w.from, to, "not-installed")
-	case w.seq < size: // the entry after the day ended it
-	case !w.watching:
-		w.note(w.seen, to, "stopped")
-	case to.Sub(w.seen) > aliveEvery:
-		w.note(w.seen, to, "no-later-entry")
-	}
-	var gaps []Gap
-	for _, g := range w.gaps {
-		if g.To.After(to) {
-			g.To = to.In(g.To.Location())
-		}
-		if g.To.Sub(g.From) >= time.Second {
-			gaps = append(gaps, g)
-		}
-	}
-	return gaps
 }
 
 // The container: a zip file of stored members, of which every byte follows from names and contents (PKWARE APPNOTE 4.3).

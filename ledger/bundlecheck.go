@@ -829,7 +829,7 @@ func (c *bundleCheck) personal() error {
 		return nil
 	}
 	err := c.lines("personal.jsonl", 1<<20, func(line []byte) error {
-		var p personalLine
+		var p Disclosure
 		d := json.NewDecoder(bytes.NewReader(line))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&p); err != nil {
