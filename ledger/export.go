@@ -28,6 +28,14 @@ type Stats struct {
 
 // Stats counts a day. A passage counts on the day of its first event, once.
 func (r *Reader) Stats(day string) (Stats, error) {
+	list, err := r.Passages(day)
+	if err != nil {
+		return Stats{}, err
+	}
+	return r.count(day, list)
+}
+
+func (r *Reader) count(day string, list []*DayPassage) (Stats, error) {
 	s := Stats{Day: day, Passages: map[string]int{"admit": 0, "refuse": 0, "hold": 0}}
 	own, _, err := r.day(day)
 	if err != nil {
@@ -36,11 +44,10 @@ func (r *Reader) Stats(day string) (Stats, error) {
 	for _, g := range own {
 		s.Entries += g.last - g.first + 1
 	}
-	list, err := r.Passages(day)
 	for _, p := range list {
 		s.Passages[p.Verdict]++
 	}
-	return s, err
+	return s, nil
 }
 
 // Gap is a time in which the box was not watching.
@@ -58,35 +65,112 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 	if err != nil {
 		return nil, err
 	}
+	first, last, size, err := r.around(day)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.entries(first, last, false, w.add); err != nil {
+		return nil, err
+	}
+	return w.close(size, now), nil
+}
+
+// extract is an export under way.
+type extract struct {
+	*Reader
+	Selection
+	days []string
+	one  *diary // of the only day, with one row a passage
+}
+
+// diary is what an export tells of a day.
+type diary struct {
+	gaps     []Gap
+	passages []*DayPassage
+}
+
+func (r *Reader) extract(x Selection) (p *extract, err error) {
+	p = &extract{Reader: r, Selection: x}
+	if p.days, err = x.Days(); err == nil && len(p.days) == 1 && !x.Events {
+		p.one, err = r.diary(x.From, x)
+	}
+	return p, err
+}
+
+func (p *extract) gaps(day string) ([]Gap, error) {
+	if p.one != nil {
+		return p.one.gaps, nil
+	}
+	return p.Gaps(day, p.Now)
+}
+
+func (p *extract) passages(day string) ([]*DayPassage, error) {
+	if p.one != nil {
+		return p.one.passages, nil
+	}
+	return p.Reader.passages(day, p.Personal, nil)
+}
+
+// diary reads a day once for both: it is most of the time that an export takes.
+func (r *Reader) diary(day string, x Selection) (*diary, error) {
+	own, _, err := r.day(day)
+	if err != nil {
+		return nil, err
+	}
+	d := &diary{}
+	if len(own) != 1 { // no entries, or a clock that was set back
+		if d.gaps, err = r.Gaps(day, x.Now); err == nil {
+			d.passages, err = r.passages(day, x.Personal, nil)
+		}
+		return d, err
+	}
+	w, err := newWatch(day, r.Zone)
+	if err != nil {
+		return nil, err
+	}
+	first, last, size, err := r.around(day)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.entries(first, own[0].first-1, false, w.add); err != nil {
+		return nil, err
+	}
+	if d.passages, err = r.passages(day, x.Personal, w.add); err != nil {
+		return nil, err
+	}
+	if err := r.entries(w.seq+1, last, false, w.add); err != nil {
+		return nil, err
+	}
+	d.gaps = w.close(size, x.Now)
+	return d, nil
+}
+
+// around says which entries tell when the box was watching on a day (the day's, one before and one after), and the
+// ledger's size then.
+func (r *Reader) around(day string) (first, last, size int64, err error) {
 	own, before, err := r.day(day)
 	if err != nil {
-		return nil, err
+		return 0, 0, 0, err
 	}
-	size, err := r.Size()
-	if err != nil {
-		return nil, err
+	if size, err = r.Size(); err != nil {
+		return 0, 0, 0, err
 	}
-	first, last := before+1, before
+	first, last = before, before
 	if len(own) > 0 {
-		first, last = own[0].first, own[len(own)-1].last
+		first, last = own[0].first-1, own[len(own)-1].last
 	}
 	// What the box did at midnight is told by the newest entry before the day that is of its own running: a roster that
 	// was changed while it was stopped is not.
-	at := max(first-1, 1)
-	for at > 1 {
+	for first = max(first, 1); first > 1; first-- {
 		kind := Kind("")
-		if err := r.Scan(at, at, false, func(e *Entry) error { kind = e.Kind; return nil }); err != nil {
-			return nil, err
+		if err := r.entries(first, first, false, func(e *Entry) error { kind = e.Kind; return nil }); err != nil {
+			return 0, 0, 0, err
 		}
 		if kind != Roster {
 			break
 		}
-		at--
 	}
-	if err := r.entries(at, min(last+1, size), false, w.add); err != nil {
-		return nil, err
-	}
-	return w.close(size, now), nil
+	return first, min(last+1, size), size, nil
 }
 
 // watch tells, from the entries around a day in their order, when the box was not watching.
@@ -287,7 +371,11 @@ func harmless(cell string) string {
 
 // ExportCSV writes the days as a spreadsheet: one row a passage, or one an event.
 func (r *Reader) ExportCSV(w io.Writer, x Selection) error {
-	front, err := r.front(x)
+	p, err := r.extract(x)
+	if err != nil {
+		return err
+	}
+	front, err := p.front()
 	if err != nil {
 		return err
 	}
@@ -306,7 +394,7 @@ func (r *Reader) ExportCSV(w io.Writer, x Selection) error {
 			return err
 		}
 	}
-	if err := r.table(x, row); err != nil {
+	if err := p.table(row); err != nil {
 		return err
 	}
 	s.Flush()
@@ -315,19 +403,15 @@ func (r *Reader) ExportCSV(w io.Writer, x Selection) error {
 
 // front is what stands before the table: the gate and the days, when the box was not watching, and which later entries
 // are about the days.
-func (r *Reader) front(x Selection) (rows [][]string, err error) {
-	days, err := x.Days()
-	if err != nil {
-		return nil, err
-	}
+func (p *extract) front() (rows [][]string, err error) {
 	what := "day"
-	if len(days) > 1 {
+	if len(p.days) > 1 {
 		what = "days"
 	}
-	rows = append(rows, []string{"gate", r.Meta.Gate, what, x.name(), "time zone", r.Meta.TimeZone})
+	rows = append(rows, []string{"gate", p.Meta.Gate, what, p.name(), "time zone", p.Meta.TimeZone})
 	watched := true
-	for _, day := range days {
-		gaps, err := r.Gaps(day, x.Now)
+	for _, day := range p.days {
+		gaps, err := p.gaps(day)
 		if err != nil {
 			return nil, err
 		}
@@ -339,17 +423,17 @@ func (r *Reader) front(x Selection) (rows [][]string, err error) {
 	if watched {
 		rows = append(rows, []string{"not watching", "never"})
 	}
-	for _, day := range days {
-		own, _, err := r.day(day)
+	for _, day := range p.days {
+		own, _, err := p.day(day)
 		if err != nil {
 			return nil, err
 		}
-		later, err := r.laterThan(own)
+		later, err := p.laterThan(own)
 		if err != nil {
 			return nil, err
 		}
 		for _, seq := range later {
-			err := r.entries(seq, seq, false, func(e *Entry) error {
+			err := p.entries(seq, seq, false, func(e *Entry) error {
 				rows = append(rows, []string{"later entry", strconv.FormatInt(seq, 10), string(e.Kind), e.Reason, e.At.Format(time.RFC3339), "about " + day})
 				return nil
 			})
@@ -367,13 +451,13 @@ var (
 )
 
 // table hands the head and then each row to row. Personal fields have columns after the others, named as "personal name".
-func (r *Reader) table(x Selection, row func(cells ...string) error) error {
-	names, err := r.fieldNames(x)
+func (p *extract) table(row func(cells ...string) error) error {
+	names, err := p.fieldNames(p.Selection)
 	if err != nil {
 		return err
 	}
 	head := passageHead
-	if x.Events {
+	if p.Events {
 		head = eventHead
 	}
 	head = slices.Clone(head)
@@ -395,9 +479,9 @@ func (r *Reader) table(x Selection, row func(cells ...string) error) error {
 		}
 		return row(cells...)
 	}
-	if x.Events {
-		return r.stretches(x, func(s segment) error {
-			return r.entries(s.first, s.last, x.Personal, func(e *Entry) error {
+	if p.Events {
+		return p.stretches(p.Selection, func(s segment) error {
+			return p.entries(s.first, s.last, p.Personal, func(e *Entry) error {
 				var detail []string
 				for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
 					detail = append(detail, k+"="+e.Detail[k])
@@ -412,26 +496,22 @@ func (r *Reader) table(x Selection, row func(cells ...string) error) error {
 			})
 		})
 	}
-	days, err := x.Days()
-	if err != nil {
-		return err
-	}
-	for _, day := range days {
-		list, err := r.passages(day, x.Personal)
+	for _, day := range p.days {
+		list, err := p.passages(day)
 		if err != nil {
 			return err
 		}
-		for _, p := range list {
+		for _, g := range list {
 			var entries, later []string
-			for _, seq := range p.Entries {
+			for _, seq := range g.Entries {
 				entries = append(entries, strconv.FormatInt(seq, 10))
 			}
-			for _, l := range p.Later {
+			for _, l := range g.Later {
 				later = append(later, fmt.Sprintf("%d %s %s", l.Seq, l.Kind, l.At.Format(time.RFC3339)))
 			}
-			cells = append(cells[:0], p.ID, p.At.Format(time.RFC3339), p.Clock, p.Lane, p.Direction, p.Class, p.Credential, p.Proof, p.Verdict, p.Reason, p.Rule, p.By,
-				p.Decided.Format(time.RFC3339), strings.Join(entries, " "), strings.Join(later, "; "), p.Policy, p.Roster)
-			if err := add(p.Personal); err != nil {
+			cells = append(cells[:0], g.ID, g.At.Format(time.RFC3339), g.Clock, g.Lane, g.Direction, g.Class, g.Credential, g.Proof, g.Verdict, g.Reason, g.Rule, g.By,
+				g.Decided.Format(time.RFC3339), strings.Join(entries, " "), strings.Join(later, "; "), g.Policy, g.Roster)
+			if err := add(g.Personal); err != nil {
 				return err
 			}
 		}
