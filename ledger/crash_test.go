@@ -449,7 +449,7 @@ type image struct {
 	path, dev, dir string
 }
 
-// newImage makes a disk of 64 MiB; the file is sparse.
+// newImage makes a disk of 64 MiB and mounts it at dir; the file is sparse.
 func newImage(t *testing.T) *image {
 	t.Helper()
 	needsRoot(t)
@@ -470,6 +470,9 @@ func newImage(t *testing.T) *image {
 
 func (d *image) mount() {
 	d.t.Helper()
+	if d.dev != "" {
+		d.t.Fatalf("%s is mounted already: twice would ruin it", d.path)
+	}
 	d.dir = d.t.TempDir()
 	out, err := exec.Command("losetup", "--find", "--show", d.path).CombinedOutput()
 	d.dev = strings.TrimSpace(string(out))
