@@ -35,17 +35,26 @@ type export struct {
 // format is what --format can say.
 type format struct {
 	about string // for the help
-	flags string // what it understands: range, events, personal; and whether it needs out, a file or a folder
+	flags string // what it understands: day or range, events, personal; and whether it needs out, a file or a folder
 	write func(*export) error
 }
 
 // formats: another one is a line here, and its function.
 var formats = map[string]format{
+	"bundle": {"one day as evidence: records, tree heads and proofs, to be checked with the gate's public key alone", "day personal out", exportBundle},
 	"csv":    {"one row for each passage (--events: for each event), for a spreadsheet; begins with when the box was not watching", "range events personal", exportCSV},
 	"jsonl":  {"the exact records, one a line; when the box was not watching is told on standard error", "range personal", exportJSONL},
 	"xlsx":   {"as csv, every cell text; counts and the tree head on a sheet before", "range events personal out", exportXLSX},
 	"sqlite": {"the whole ledger as a database of its own", "personal out", exportSQLite},
 	"tiles":  {"the whole ledger as a folder of c2sp.org/tlog-tiles; into an older one it adds what is new", "folder", exportTiles},
+}
+
+func exportBundle(x *export) error {
+	f, err := x.file("")
+	if err != nil {
+		return err
+	}
+	return x.WriteBundle(f, x.From, ledger.BundleOptions{Personal: x.Personal})
 }
 
 func exportCSV(x *export) error {
@@ -231,7 +240,9 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return fmt.Errorf("--format %q: want one of %s", name, names)
 			case ranged && given("day"), given("from") != given("to"):
 				return errors.New("name one day with --day, or the first and the last with --from and --to")
-			case (ranged || given("day")) && !understands("range"):
+			case ranged && understands("day"):
+				return fmt.Errorf("--format %s is of one day: name it with --day", name)
+			case (ranged || given("day")) && !understands("range") && !understands("day"):
 				return fmt.Errorf("--format %s is the whole ledger: leave out --day, --from and --to", name)
 			case events && !understands("events"):
 				return fmt.Errorf("--events is not for --format %s: it is for csv and xlsx", name)
@@ -281,7 +292,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				if err != nil {
 					return err
 				}
-				if !understands("range") {
+				if !understands("range") && !understands("day") {
 					x.From, x.To = "", ""
 				}
 				if err := perform(c.Context(), dir, "export-record", exportRecord{name, x.From, x.To, reason}, new(bool)); err != nil {
