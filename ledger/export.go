@@ -53,7 +53,7 @@ func (r *Reader) count(day string, list []*DayPassage) (Stats, error) {
 // Gap is a time in which the box was not watching.
 type Gap struct {
 	From, To time.Time
-	Cause    string // not-installed, stopped, not-stopped (power or process lost), ledger-fault, silent, no-later-entry
+	Cause    string // not-installed, restored, stopped, not-stopped (power or process lost), ledger-fault, silent, no-later-entry
 }
 
 // aliveEvery is how far apart two entries of a running box can be: it writes one each hour.
@@ -166,18 +166,22 @@ func (r *Reader) around(day string) (first, last, size int64, err error) {
 		if err := r.entries(first, first, false, func(e *Entry) error { kind = e.Kind; return nil }); err != nil {
 			return 0, 0, 0, err
 		}
-		if kind != Roster {
+		if !byCommand[kind] {
 			break
 		}
 	}
 	return first, min(last+1, size), size, nil
 }
 
+// byCommand are the kinds that a command can record while the daemon is stopped: they do not show that it watched.
+var byCommand = map[Kind]bool{Roster: true, KeyChange: true, Epoch: true, Erase: true, Keep: true, Export: true, Backup: true}
+
 // watch tells, from the entries around a day in their order, when the box was not watching.
 type watch struct {
 	from, to time.Time // the day
 	watching bool
 	seen     time.Time // until when it watched, or since when it did not
+	before   string    // why nothing was watched before the first entry, where that is of the day
 	seq      int64
 	gaps     []Gap
 }
@@ -206,11 +210,17 @@ func (w *watch) note(a, b time.Time, cause string) {
 
 func (w *watch) add(e *Entry) error {
 	w.seq = e.Seq
+	if e.Seq == 1 {
+		w.before = "not-installed"
+		if e.Kind == Epoch {
+			w.before = "restored"
+		}
+	}
 	switch {
 	case e.Kind == Start:
 		switch {
-		case w.seen.IsZero() && e.Seq == 1:
-			w.note(w.from, e.At, "not-installed")
+		case w.seen.IsZero() && w.before != "":
+			w.note(w.from, e.At, w.before)
 		case w.watching:
 			w.note(w.seen, e.At, "not-stopped")
 		case !w.seen.IsZero():
@@ -227,7 +237,7 @@ func (w *watch) add(e *Entry) error {
 		}
 		w.note(a, b, e.Reason)
 		w.watching = true
-	case !w.watching && !w.seen.IsZero() && e.Kind == Roster: // changed while stopped
+	case !w.watching && (!w.seen.IsZero() || w.before != "") && byCommand[e.Kind]:
 		return nil
 	default:
 		if w.watching && e.At.Sub(w.seen) > aliveEvery {
