@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var units = []string{"gated.service", "gated-kiosk.service"}
+var units = []string{"gated.service", "gated-kiosk.service", "gated-backup.service"}
 
 // run runs a tool in dir; it skips the test where the tool is missing.
 func run(t *testing.T, dir, install, tool string, args ...string) (string, error) {
@@ -85,7 +85,7 @@ func TestUnitsVerifyWithoutAWord(t *testing.T) {
 // The check above is worth something only if a fault shows.
 func TestVerifySeesAMisspeltDirective(t *testing.T) {
 	for _, unit := range units {
-		text := strings.Replace(read(t, unit), "\nRestartSec=", "\nRestartSeconds=", 1)
+		text := strings.Replace(read(t, unit), "\n[Service]\n", "\n[Service]\nRestartSeconds=1\n", 1)
 		if out := verify(t, text, unit); !strings.Contains(out, "RestartSeconds") {
 			t.Errorf("%s: got %q, want the misspelt RestartSeconds named", unit, out)
 		}
