@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"gated/ledger"
 )
 
 // complete fills in what follows from other settings.
@@ -127,6 +130,28 @@ func (l *loader) check(s *Settings) {
 		} else if address == s.Console.Listen && port != "0" {
 			l.fault("ledger.tlog_listen", "%q is console.listen already: write another port", address)
 		}
+	}
+	names := map[string]int{}
+	for i, w := range s.Ledger.Witnesses {
+		at := func(key string) string { return fmt.Sprintf("ledger.witnesses[%d].%s", i, key) }
+		u, err := url.Parse(w.URL)
+		shown := w.URL
+		if err == nil {
+			shown = u.Redacted()
+		}
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			l.fault(at("url"), "%q is not the address of a witness: write it as https://witness.example.org/path, without password, ? and #", shown)
+		}
+		if name, err := ledger.WitnessName(w.Key); err != nil {
+			l.fault(at("key"), "%v", err)
+		} else if j, taken := names[name]; taken {
+			l.fault(at("key"), "%q is the name of ledger.witnesses[%d] already: write each witness once", name, j)
+		} else {
+			names[name] = i
+		}
+	}
+	if n := s.Ledger.WitnessEvery; n < 0 || n > 1000000 {
+		l.fault("ledger.witness_every", "%d is out of range: write 0 to 1000000", n)
 	}
 }
 

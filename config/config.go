@@ -136,6 +136,19 @@ type Ledger struct {
 	// auditors' tools (c2sp.org/tlog-tiles), read-only. Any address may stand here:
 	// records tell nobody apart. Empty, the default: not served.
 	TlogListen string `mapstructure:"tlog_listen"`
+
+	// Witnesses sign the tree head at the end of each day (c2sp.org/tlog-witness).
+	Witnesses []Witness `mapstructure:"witnesses"`
+
+	// WitnessEvery is how many tree heads apart they are sent one by day, too; there
+	// is at most one a second. Default 3600; 0: only those at the day's end.
+	WitnessEvery int `mapstructure:"witness_every"`
+}
+
+// Witness is a server that signs tree heads beside the gate. It converts to ledger.Witness.
+type Witness struct {
+	URL string `mapstructure:"url"` // required: http or https, /add-checkpoint is added to it
+	Key string `mapstructure:"key"` // required, unique name: name+hash+base64, as its operator publishes it
 }
 
 // Default returns the settings of a file that names none. It has no lanes and no
@@ -145,7 +158,7 @@ func Default() *Settings {
 		Gate:    Gate{TimeZone: "Asia/Shanghai", HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second},
 		Console: Console{Listen: "127.0.0.1:8480", Language: "zh"},
 		Log:     Log{Level: "info", Format: "text"},
-		Ledger:  Ledger{MinFree: 64 << 20},
+		Ledger:  Ledger{MinFree: 64 << 20, WitnessEvery: 3600},
 	}
 }
 

@@ -45,6 +45,8 @@ func load(t *testing.T, source string, environ ...string) *Settings {
 	return s
 }
 
+const witnessKey = "witness.example/w1+ffcf80a8+BNanzSpzcbGhXVQxlpef90/bAnAj6/GH1dMpvhEFXHf9"
+
 var equal = cmp.Options{cmpopts.IgnoreUnexported(Settings{}), cmpopts.EquateEmpty()}
 
 func TestLoadFillsInDefaults(t *testing.T) {
@@ -74,7 +76,7 @@ policy: {file: rules/policy.yaml}
 trust: {dir: /srv/trust}
 console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], language: en, call: 物业 8210}
 log: {level: debug, format: json}
-ledger: {min_free: 2GiB}
+ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witness.example/gate", key: `+witnessKey+`}], witness_every: 60}
 `)
 	got, err := Load(path, []string{"PATH=/bin", "GATED_CONFIG=x", "GATED_STATE="})
 	if err != nil {
@@ -95,7 +97,7 @@ ledger: {min_free: 2GiB}
 		Trust:   Trust{"/srv/trust"},
 		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, "en", "物业 8210"},
 		Log:     Log{"debug", "json"},
-		Ledger:  Ledger{MinFree: 2 << 30},
+		Ledger:  Ledger{MinFree: 2 << 30, TlogListen: ":8481", Witnesses: []Witness{{"https://witness.example/gate", witnessKey}}, WitnessEvery: 60},
 	}
 	if diff := cmp.Diff(want, got, equal); diff != "" {
 		t.Error(diff)
@@ -225,6 +227,15 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "ledger: {tlog_listen: ':65536'}\nlanes:", `ledger.tlog_listen: ":65536": write address and port`},
 		{"lanes:", "ledger: {tlog_listen: 'http://a:80'}\nlanes:", `ledger.tlog_listen: "http://a:80": write address and port`},
 		{"lanes:", "ledger: {tlog_listen: '127.0.0.1:8480'}\nlanes:", `ledger.tlog_listen: "127.0.0.1:8480" is console.listen already: write another port`},
+		{"lanes:", "ledger: {witness_every: -1}\nlanes:", `ledger.witness_every: -1 is out of range: write 0 to 1000000`},
+		{"lanes:", "ledger: {witnesses: [{url: 'ftp://w', key: '" + witnessKey + "'}]}\nlanes:", `ledger.witnesses[0].url: "ftp://w" is not the address of a witness: write it as https://witness.example.org/path`},
+		{"lanes:", "ledger: {witnesses: [{url: 'https://a:b@w', key: '" + witnessKey + "'}]}\nlanes:", `ledger.witnesses[0].url: "https://a:xxxxx@w" is not`},
+		{"lanes:", "ledger: {witnesses: [{key: '" + witnessKey + "'}]}\nlanes:", `ledger.witnesses[0].url: "" is not`},
+		{"lanes:", "ledger: {witnesses: [{url: 'https://w'}]}\nlanes:", `ledger.witnesses[0].key: "" is not the key of a witness: it reads name+hash+base64, as its operator publishes it`},
+		{"lanes:", "ledger: {witnesses: [{url: 'https://w', key: w}]}\nlanes:", `ledger.witnesses[0].key: "w" is not the key of a witness`},
+		{"lanes:", "ledger: {witnesses: [{url: 'https://w', key: '" + witnessKey + "'}, {url: 'https://v', key: '" + witnessKey + "'}]}\nlanes:", `ledger.witnesses[1].key: "witness.example/w1" is the name of ledger.witnesses[0] already`},
+		{"lanes:", "ledger: {witnesses: [{uri: 'https://w'}]}\nlanes:", `ledger.witnesses[0].uri: unknown key (did you mean url?)`},
+		{"lanes:", "ledger: {witnesses: https://w}\nlanes:", `ledger.witnesses: is a list`},
 	} {
 		source := strings.Replace(small, tt.old, tt.new, 1)
 		if source == small {
@@ -278,7 +289,7 @@ func TestEnvironmentOverridesEveryScalar(t *testing.T) {
 		"state_dir": "/srv/state", "gate.name": "0123", "gate.origin": "o", "gate.time_zone": "UTC", "gate.level": "sealed",
 		"gate.hold_limit": "1h", "gate.repeat_window": "0s", "policy.file": "/p", "trust.dir": "/t",
 		"console.listen": "localhost:0", "console.language": "en", "console.call": "a,b c=d", "log.level": "error", "log.format": "json",
-		"ledger.min_free": "1GiB", "ledger.tlog_listen": ":8481",
+		"ledger.min_free": "1GiB", "ledger.tlog_listen": ":8481", "ledger.witness_every": "0",
 	}
 	leaves(reflect.TypeFor[Settings](), "", func(key string, f reflect.StructField) {
 		value, ok := values[key]

@@ -168,6 +168,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	gateDone := make(chan error, 1)
 	go func() { gateDone <- g.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
+	defer d.witness(l)()
 
 	defer d.serve(g, l, reg, people, page, control, tiles, stopBarriers)()
 	defer d.scan(ctx, g, reg)()
@@ -235,6 +236,23 @@ func (d *daemon) serve(g *gate.Gate, l *ledger.Ledger, reg *prometheus.Registry,
 		servers.Wait()
 		tree.Close() // its connections only read
 	}
+}
+
+// witness starts sending tree heads to the witnesses and returns what ends it.
+func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
+	var witnesses []ledger.Witness
+	for _, w := range d.settings.Ledger.Witnesses {
+		witnesses = append(witnesses, ledger.Witness(w))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := l.SendHeads(ctx, witnesses, d.settings.Ledger.WitnessEvery); err != nil {
+			d.log.Error("no tree heads go to the witnesses", "err", err)
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // scan starts a reader for each lane and returns what ends them. A code under way is answered first.

@@ -4,10 +4,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"gated/ledger"
 )
@@ -55,4 +57,47 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 	if code := c.ProcessState.ExitCode(); code == 0 || !strings.Contains(c.stderr.String(), "ledger.tlog_listen "+taken.Addr().String()) {
 		t.Errorf("a taken address: exit status %d\n%s", code, c.stderr)
 	}
+}
+
+// TestAWitnessThatIsAwayStopsNothing: it is counted, named in the log, and in nobody's way.
+func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
+	dir := demoSite(t)
+	path := filepath.Join(dir, "gated.yaml")
+	settings, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	const key = "witness.example/w1+ffcf80a8+BNanzSpzcbGhXVQxlpef90/bAnAj6/GH1dMpvhEFXHf9"
+	settings = append(settings, "\nledger:\n  witnesses:\n    - {url: 'http://"+nobody.Addr().String()+"', key: "+key+"}\n"...)
+	if err := os.WriteFile(path, settings, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, "run", "--config", path)
+	page := c.address(t)
+	const failed = `gated_witness_failures_total{witness="witness.example/w1"} `
+	metrics := ""
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(metrics, failed) || strings.Contains(metrics, failed+"0\n"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no failure is counted:\n%s\n%s", metrics, c.stderr)
+		}
+		resp, err := http.Get(page + "metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics = string(b)
+	}
+	if !strings.Contains(metrics, "gated_ledger_fault 0\n") || !strings.Contains(c.stderr.String(), "a witness did not sign") {
+		t.Errorf("%s\n%s", c.stderr, metrics)
+	}
+	c.stop(t)
 }
