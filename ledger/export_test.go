@@ -2,12 +2,24 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/xuri/excelize/v2"
 )
 
 func at(s string) time.Time {
@@ -135,5 +147,337 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 	}
 	if n := bytes.Count(b.Bytes(), []byte("\n")); n != 3 {
 		t.Errorf("%d lines, want 3", n)
+	}
+}
+
+// twoDays is a gate with personal data: a visitor held before midnight and admitted after it, and a resident the day after.
+func twoDays(t *testing.T) *Reader {
+	t.Helper()
+	ck := &clock{}
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	ck.set("2026-11-23 00:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Start})
+	ck.set("2026-11-23 23:59:00")
+	s := ck.now()
+	mustAppend(t, l,
+		Event{Stamp: s, Kind: Check, Passage: "p1", Lane: "north", Direction: "in", Personal: []Field{{"document", "110101199003074514"}, {"name", "王小"}}},
+		Event{Stamp: s, Kind: Query, Passage: "p1", Lane: "north", Direction: "in", Verdict: "hold", Reason: "visitor"})
+	ck.set("2026-11-24 00:01:00")
+	s = ck.now()
+	mustAppend(t, l, Event{Stamp: s, Kind: Register, Passage: "p1", Lane: "north", Direction: "in", Verdict: "admit", Reason: "appointed",
+		Personal: []Field{{"name", "=王小明"}, {"note", "Kept <by hand> & \"quoted\""}}})
+	mustAppend(t, l, passage(ck, "p2", "in", "admit")...)
+	l.Close()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func oneDay(day string) Selection {
+	return Selection{From: day, To: day, Now: at("2026-11-26 00:00:00")}
+}
+
+// readCSV reads an export and returns what stands before the empty row, the head, and the rows.
+func readCSV(t *testing.T, r *Reader, x Selection) (front [][]string, head []string, rows [][]string) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := r.ExportCSV(&b, x); err != nil {
+		t.Fatal(err)
+	}
+	cr := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), bom)))
+	cr.FieldsPerRecord = -1
+	all, err := cr.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(row []string) bool { return len(row) > 15 })
+	return all[:i], all[i], all[i+1:]
+}
+
+func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
+	r := twoDays(t)
+	front, _, rows := readCSV(t, r, oneDay("2026-11-23"))
+	want := []string{"later entry", "4", "register", "appointed", "2026-11-24T00:01:00+08:00", "about 2026-11-23"}
+	if d := cmp.Diff(want, front[len(front)-1]); d != "" {
+		t.Errorf("front (-want +got):\n%s", d)
+	}
+	if len(rows) != 1 || rows[0][8] != "admit" || rows[0][13] != "2 3 4" || rows[0][14] != "4 register 2026-11-24T00:01:00+08:00" {
+		t.Errorf("passages %q", rows)
+	}
+}
+
+func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
+	r := twoDays(t)
+	for _, events := range []bool{false, true} {
+		var want [][]string
+		for _, day := range []string{"2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"} {
+			x := oneDay(day)
+			x.Events = events
+			_, _, rows := readCSV(t, r, x)
+			want = append(want, rows...)
+		}
+		x := Selection{From: "2026-11-22", To: "2026-11-25", Events: events, Now: at("2026-11-26 00:00:00")}
+		front, _, rows := readCSV(t, r, x)
+		if d := cmp.Diff(want, rows); d != "" {
+			t.Errorf("events %t (-days +range):\n%s", events, d)
+		}
+		if front[0][2] != "days" || front[0][3] != "2026-11-22 to 2026-11-25" || front[1][5] != "not-installed" {
+			t.Errorf("front %q", front)
+		}
+	}
+	var b bytes.Buffer
+	if err := r.ExportJSONL(&b, Selection{From: "2026-11-22", To: "2026-11-25"}); err != nil || strings.Count(b.String(), "\n") != 6 {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	for _, x := range []Selection{{}, {From: "2026-11-22"}, {From: "2026-11-23", To: "2026-11-22"}, {From: "2026-11-23", To: "2026-11-31"}, {From: "2000-01-01", To: "2026-11-22"}} {
+		for name, err := range map[string]error{"csv": r.ExportCSV(io.Discard, x), "jsonl": r.ExportJSONL(io.Discard, x), "xlsx": r.ExportXLSX(io.Discard, x, t.TempDir()), "personal": r.ExportPersonal(io.Discard, x)} {
+			if err == nil || !strings.Contains(err.Error(), x.From) {
+				t.Errorf("%s of %+v: %v", name, x, err)
+			}
+		}
+	}
+}
+
+func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
+	r := twoDays(t)
+	x := oneDay("2026-11-23")
+	x.Personal = true
+	_, head, rows := readCSV(t, r, x)
+	if got, want := strings.Join(head[17:], " ")+": "+strings.Join(rows[0][17:], " "), `personal document personal name personal note: 110101199003074514 '=王小明 Kept <by hand> & "quoted"`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	records := map[int64]string{}
+	if err := r.Scan(1, 6, false, func(e *Entry) error { records[e.Seq] = e.Record.Personal; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	// check does what formats.md tells an auditor to do, and returns seq, field and value of each line.
+	check := func(x Selection) (said []string) {
+		t.Helper()
+		var b bytes.Buffer
+		if err := r.ExportPersonal(&b, x); err != nil {
+			t.Fatal(err)
+		}
+		hashes := map[int64][]string{}
+		for line := range strings.Lines(b.String()) {
+			var d struct {
+				Seq                      int64
+				Field, Salt, Value, Hash string
+			}
+			if err := json.Unmarshal([]byte(line), &d); err != nil {
+				t.Fatal(err)
+			}
+			said = append(said, fmt.Sprintf("%d %s %s", d.Seq, d.Field, d.Value))
+			hash, _ := hex.DecodeString(d.Hash)
+			hashes[d.Seq] = append(hashes[d.Seq], string(hash))
+			if d.Salt == "" {
+				continue // erased
+			}
+			salt, _ := hex.DecodeString(d.Salt)
+			m := hmac.New(sha256.New, salt)
+			m.Write([]byte(d.Field + "\x00" + d.Value))
+			if !bytes.Equal(m.Sum(nil), hash) {
+				t.Errorf("hash of %s", line)
+			}
+		}
+		for seq, h := range hashes {
+			slices.Sort(h)
+			if sum := sha256.Sum256([]byte(strings.Join(h, ""))); hex.EncodeToString(sum[:]) != records[seq] {
+				t.Errorf("entry %d did not commit to %d fields", seq, len(h))
+			}
+		}
+		return said
+	}
+	want := []string{"2 document 110101199003074514", "2 name 王小", "4 name =王小明", `4 note Kept <by hand> & "quoted"`}
+	if d := cmp.Diff(want, check(x)); d != "" {
+		t.Errorf("passages (-want +got):\n%s", d)
+	}
+	x.Events = true // the day's own entries only
+	if d := cmp.Diff(want[:2], check(x)); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+	c, err := connect(fileURI(r.path, "rw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.exec("UPDATE personal SET salt = NULL, value = NULL WHERE seq = 2 AND field = 'document'"); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"2 document ", want[1]}, check(x)); d != "" {
+		t.Errorf("one erased (-want +got):\n%s", d)
+	}
+	for _, sql := range []string{"UPDATE personal SET value = '王大' WHERE seq = 2 AND field = 'name'", "DELETE FROM personal WHERE seq = 2 AND field = 'document'"} {
+		for _, q := range []string{"SAVEPOINT before", "DROP TRIGGER personal_only_erased", "DROP TRIGGER personal_no_delete", sql, "RELEASE before"} {
+			if err := c.exec(q); err != nil && !strings.Contains(err.Error(), "no such trigger") {
+				t.Fatalf("%s: %v", q, err)
+			}
+		}
+		if err := r.ExportPersonal(io.Discard, x); err == nil || !strings.Contains(err.Error(), "entry 2") || strings.Contains(err.Error(), "王") {
+			t.Errorf("%s: %v", sql, err)
+		}
+		if err := c.exec("UPDATE personal SET value = '王小' WHERE seq = 2 AND field = 'name'"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestXLSXIsTextOnly(t *testing.T) {
+	r := twoDays(t)
+	for _, events := range []bool{false, true} {
+		x := oneDay("2026-11-23")
+		x.Personal, x.Events = true, events
+		_, head, rows := readCSV(t, r, x)
+		var b bytes.Buffer
+		dir := t.TempDir()
+		if err := r.ExportXLSX(&b, x, dir); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
+		f, err := excelize.OpenReader(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		name := map[bool]string{false: "passages", true: "events"}[events]
+		if d := cmp.Diff([]string{"about", name, "personal"}, f.GetSheetList()); d != "" {
+			t.Fatalf("sheets (-want +got):\n%s", d)
+		}
+		got, err := f.GetRows(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range append([][]string{head}, rows...) {
+			for j := range want {
+				if want[j] = strings.TrimPrefix(want[j], "'"); j < len(got[i]) && got[i][j] != want[j] || j >= len(got[i]) && want[j] != "" {
+					t.Errorf("row %d column %d is not %q", i, j, want[j])
+				}
+				cell, _ := excelize.CoordinatesToCellName(j+1, i+1)
+				if kind, err := f.GetCellType(name, cell); err != nil || want[j] != "" && kind != excelize.CellTypeInlineString && kind != excelize.CellTypeSharedString {
+					t.Errorf("%s is of type %v, %v", cell, kind, err)
+				}
+				if formula, _ := f.GetCellFormula(name, cell); formula != "" {
+					t.Errorf("%s is a formula", cell)
+				}
+			}
+		}
+		if p, err := f.GetPanes(name); err != nil || !p.Freeze || p.YSplit != 1 {
+			t.Errorf("panes %+v, %v", p, err)
+		}
+		about, err := f.GetRows("about")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := fmt.Sprint(about)
+		h, err := r.Head()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"East gate", "not watching", "2026-11-23 3 1 0 0", h.Root.String(), h.Paper(), string(h.Note)} {
+			if !strings.Contains(said, want) {
+				t.Errorf("about has no %q: %s", want, said)
+			}
+		}
+		personal, err := f.GetRows("personal")
+		if want := map[bool]int{false: 5, true: 3}[events]; err != nil || len(personal) != want || personal[1][3] != "110101199003074514" {
+			t.Errorf("personal %q, %v", personal, err)
+		}
+	}
+}
+
+func TestXLSXOfMoreThanASheetHolds(t *testing.T) {
+	b := &workbook{f: excelize.NewFile(), rows: 3}
+	defer b.f.Close()
+	if err := b.open("events", []string{"seq"}); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("🚑", cellChars)
+	for _, cell := range []string{"1", "2", "3", long} {
+		if err := b.add(cell); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	if err := b.f.Write(&buf); err != nil {
+		t.Fatal(err)
+	}
+	f, err := excelize.OpenReader(&buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for sheet, want := range map[string][][]string{"events": {{"seq"}, {"1"}, {"2"}}, "events 2": {{"seq"}, {"3"}, {fitting(long)}}} {
+		if got, err := f.GetRows(sheet); err != nil || !cmp.Equal(want, got) {
+			t.Errorf("%s: %v", sheet, err)
+		}
+	}
+	if cut := fitting(long); !strings.Contains(cut, "bytes more") || len(utf16.Encode([]rune(cut))) > cellChars {
+		t.Errorf("cut to %d characters", len(utf16.Encode([]rune(cut))))
+	}
+}
+
+func TestSQLiteCopyHasPersonalDataOnlyWhereAsked(t *testing.T) {
+	r := twoDays(t)
+	for _, personal := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "copy's.db")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.ExportSQLite(path, personal); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(raw, []byte("王小明")); got != personal {
+			t.Errorf("personal %t: the name is there: %t", personal, got)
+		}
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("mode %v, %v", st.Mode(), err)
+		}
+		if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
+			t.Errorf("beside the copy: %v, %v", files, err)
+		}
+		c, err := OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err1 := r.RootAt(6)
+		got, err2 := c.RootAt(6)
+		if err := errors.Join(err1, err2); err != nil || got != want {
+			t.Errorf("root of the copy %v, want %v: %v", got, want, err)
+		}
+		var schemas [2]string
+		for i, c := range []*conn{r.c, c.c} {
+			if schemas[i], err = c.one("SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema ORDER BY name)"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := cmp.Diff(schemas[0], schemas[1]); d != "" {
+			t.Errorf("schema (-ledger +copy):\n%s", d)
+		}
+		c.Close()
+	}
+	// A file that holds something is left alone.
+	path := filepath.Join(t.TempDir(), "mine")
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, personal := range []bool{false, true} {
+		if err := r.ExportSQLite(path, personal); err == nil {
+			t.Error("an older file was written over")
+		}
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "mine" {
+		t.Errorf("%q, %v", b, err)
 	}
 }

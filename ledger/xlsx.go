@@ -26,6 +26,7 @@ type workbook struct {
 	head []string
 	w    *excelize.StreamWriter
 	row  int
+	rows int // that a sheet can hold
 }
 
 // ExportXLSX writes the days as a workbook: the sheet "about" with the gate, the days, when the box was not watching, the
@@ -44,7 +45,7 @@ func (r *Reader) ExportXLSX(w io.Writer, x Selection, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &workbook{f: excelize.NewFile(excelize.Options{TmpDir: dir})}
+	b := &workbook{f: excelize.NewFile(excelize.Options{TmpDir: dir}), rows: sheetRows}
 	defer func() {
 		if cerr := b.f.Close(); err == nil {
 			err = cerr
@@ -161,7 +162,7 @@ func (b *workbook) open(name string, head []string) (err error) {
 }
 
 func (b *workbook) add(cells ...string) error {
-	if b.row == sheetRows {
+	if b.row == b.rows {
 		if err := b.open(b.name, b.head); err != nil {
 			return err
 		}
