@@ -19,7 +19,7 @@ import (
 const indexEvery = time.Second
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and rebuilt.
-const indexVersion = "3"
+const indexVersion = "4"
 
 const indexSchema = `
 CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;

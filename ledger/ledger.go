@@ -94,6 +94,10 @@ type Ledger struct {
 	mu    sync.Mutex // guards state
 	state *State
 
+	traces  atomic.Bool // what was erased may still stand in the files
+	erasing sync.Mutex  // one erasure at a time; guards sweep
+	sweep   sweep
+
 	m metrics
 
 	// The rest belongs to the writer goroutine.
@@ -118,6 +122,8 @@ type Ledger struct {
 	newest   atomic.Pointer[Head] // l.head, for everybody
 	unknown  [][]byte             // records of a commit that failed
 	since    int                  // events since the last checkpoint
+	remains  []span               // erased entries whose pages may still hold copies of them
+	held     bool                 // a reader keeps the write-ahead log from being overwritten, and that was said
 }
 
 type request struct {
@@ -326,6 +332,11 @@ func (l *Ledger) write() {
 		case <-flush.C:
 			l.signed()
 			l.flushIndex()
+			if l.traces.Load() && l.fault.Load() == nil {
+				if _, err := l.watched(func() ([]Entry, error) { _, err := l.clean(); return nil, err }); err != nil {
+					l.fail(err, nil)
+				}
+			}
 		case <-l.quit:
 			for {
 				select {
@@ -595,6 +606,7 @@ func (l *Ledger) openFile() (err error) {
 			return fmt.Errorf("%s is gone, and it had %d entries: restore it from the backup; only to begin a new ledger remove %s as well", l.path, known, l.index.path)
 		}
 	}
+	log := fileSize(l.path + "-wal")
 	c, err := openWriter(l.path, anew)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
@@ -644,6 +656,9 @@ func (l *Ledger) openFile() (err error) {
 	if err := l.catchUp(c); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
+	if err := l.unclean(c, log); err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
 	for _, s := range []struct {
 		st *driver.Stmt
 		q  string
@@ -690,6 +705,9 @@ func (l *Ledger) compare(c *conn) error {
 	}, "SELECT seq, record FROM entry WHERE seq > ? ORDER BY seq", l.size)
 }
 
+// errForgot: an erasure is among the entries that the state does not know yet.
+var errForgot = errors.New("an erasure was cut off")
+
 // catchUp applies the entries that the state does not know yet: from the index when it fits, else from the first entry.
 func (l *Ledger) catchUp(c *conn) error {
 	l.mu.Lock()
@@ -709,6 +727,9 @@ func (l *Ledger) catchUp(c *conn) error {
 	}
 	var batch []Entry
 	err := scan(c, l.zone.Load(), size+1, 1<<62, true, func(e *Entry) error {
+		if size > 0 && e.forgets() {
+			return errForgot
+		}
 		if batch = append(batch, *e); len(batch) == 1000 {
 			if err := l.opt.inject("catch-up"); err != nil {
 				return err
@@ -719,6 +740,15 @@ func (l *Ledger) catchUp(c *conn) error {
 		}
 		return nil
 	})
+	if errors.Is(err, errForgot) { // the state remembers more than the entries do now
+		l.opt.Log.Warn("the state is built anew, as an erasure was cut off", "entries", size)
+		l.index.reset(err)
+		clear(l.index.pending)
+		l.mu.Lock()
+		l.state = newState()
+		l.mu.Unlock()
+		return l.catchUp(c)
+	}
 	if err != nil {
 		return err
 	}
@@ -733,18 +763,23 @@ func (l *Ledger) catchUp(c *conn) error {
 // checkpoint moves the WAL into the database. Its errors are silent on the commit path, so it is run and read here.
 func (l *Ledger) checkpoint(mode string) error {
 	l.since = 0
-	return l.c.query(func(v []driver.Value) error {
-		if busy, _ := v[0].(int64); busy != 0 {
-			l.opt.Log.Debug("WAL checkpoint left pages for later: a reader is busy")
-		}
-		return nil
-	}, "PRAGMA wal_checkpoint("+mode+")")
+	busy, _, err := l.c.checkpoint(mode)
+	if busy {
+		l.opt.Log.Debug("WAL checkpoint left pages for later: a reader is busy")
+	}
+	return err
 }
 
 func (l *Ledger) shut() {
 	l.signed()
 	if l.c != nil {
 		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
+		// What is erased one day must not stand in blocks that were freed today.
+		if len(l.remains) > 0 {
+			// the next start goes on with it
+		} else if _, err := l.c.scrub(l.path + "-wal"); err != nil {
+			l.opt.Log.Error("overwrite the write-ahead log at the end", "err", err)
+		}
 		if err := l.checkpoint("TRUNCATE"); err != nil {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
 		}
@@ -753,6 +788,9 @@ func (l *Ledger) shut() {
 		}
 	}
 	l.flushIndex()
+	if l.index.c != nil {
+		l.index.c.scrub(l.index.path + "-wal") // its error leaves what the next erasure overwrites
+	}
 	l.index.close()
 }
 

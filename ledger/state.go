@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -15,14 +16,24 @@ type State struct {
 	Size    int64              `json:"size"`
 	Open    map[string]Passage `json:"open"`   // on hold, by passage ID
 	Inside  map[string]int64   `json:"inside"` // roster ID of a person admitted in → seq
+	Erased  int64              `json:"erased"` // who came in up to this entry is not counted inside: that was erased by its age
 	Day     string             `json:"day"`    // the day of Trips
+	First   int64              `json:"first"`  // the entry with which that day began
 	Trips   map[string]int     `json:"trips"`  // household → residents admitted out that day
+	Out     map[int64]string   `json:"out"`    // each of them: seq → household
+	Keeps   map[int64]Span     `json:"keeps"`  // days whose personal data must not be erased, by the entry that says so
 	Debts   map[int64]Passage  `json:"debts"`  // emergency openings, by seq, of which nobody said yet who passed
 	Recent  []Passage          `json:"recent"` // newest last
 	Trusted Stamp              `json:"trusted"`
 	Newest  Stamp              `json:"newest"`
 	Copied  time.Time          `json:"copied"`  // when the newest backup was made; zero: never
 	Running bool               `json:"running"` // started and not stopped: after a start that finds this set, the box went down hard
+}
+
+// Span is days in the gate's zone, both included.
+type Span struct {
+	From string `json:"from"`
+	To   string `json:"to"`
 }
 
 // Passage is one attempt to pass, as its newest event left it.
@@ -49,7 +60,7 @@ type Passage struct {
 }
 
 func newState() *State {
-	return &State{Open: map[string]Passage{}, Inside: map[string]int64{}, Trips: map[string]int{}, Debts: map[int64]Passage{}}
+	return &State{Open: map[string]Passage{}, Inside: map[string]int64{}, Trips: map[string]int{}, Out: map[int64]string{}, Keeps: map[int64]Span{}, Debts: map[int64]Passage{}}
 }
 
 // take adds one event to the passage.
@@ -132,9 +143,18 @@ func (s *State) apply(e *Entry) *Passage {
 	if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); e.Kind == Epoch && err == nil && at.After(s.Trusted.Time) {
 		s.Trusted = Stamp{Time: at.In(e.At.Location()), Trusted: true} // the epoch before had got so far
 	}
+	switch {
+	case e.Kind == Erase:
+		s.erased(e)
+	case e.Kind == Keep && e.Reason == "lifted":
+		delete(s.Keeps, e.Ref)
+	case e.Kind == Keep:
+		s.Keeps[e.Seq] = Span{e.Detail["from"], e.Detail["to"]}
+	}
 	if e.Passage == "" {
 		return nil
 	}
+	s.move(e)
 	_, open := s.Open[e.Passage]
 	p, known := s.passage(e)
 	if !known && e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
@@ -152,16 +172,8 @@ func (s *State) apply(e *Entry) *Passage {
 		if e.Verdict != "" {
 			s.Debts[e.Seq] = p
 		}
-	case Register:
+	case Register, Correction:
 		delete(s.Debts, e.Ref)
-		if e.Verdict == "admit" {
-			s.moved(e)
-		}
-	case Correction:
-		delete(s.Debts, e.Ref)
-		if e.Detail["was"] == "admit" {
-			s.unmoved(e)
-		}
 	}
 	if i := slices.IndexFunc(s.Recent, func(q Passage) bool { return q.ID == p.ID }); i >= 0 {
 		s.Recent = slices.Delete(s.Recent, i, i+1)
@@ -172,38 +184,71 @@ func (s *State) apply(e *Entry) *Passage {
 	return &p
 }
 
-// moved counts who is inside and how often a household went out. It goes by what was permitted:
+// moves tells whether the entry says that somebody moved, and where they are then. It goes by what was permitted:
 // whether they went through is told by a passage sensor, where there is one.
-func (s *State) moved(e *Entry) {
-	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
-	if d := e.At.Format(time.DateOnly); d > s.Day && (e.Clock == "trusted" || s.Day == "") {
-		s.Day, s.Trips = d, map[string]int{}
-	}
-	subject := e.Personally("subject")
+func (e *Entry) moves() (inside, ok bool) {
 	switch {
+	case e.Direction != "in" && e.Direction != "out":
+		return false, false
+	case e.Kind == Register && e.Verdict == "admit":
+		return e.Direction == "in", true
+	case e.Kind == Correction && e.Detail["was"] == "admit": // it did not happen
+		return e.Direction == "out", true
+	}
+	return false, false
+}
+
+// move counts who is inside and how often a household went out.
+func (s *State) move(e *Entry) {
+	inside, ok := e.moves()
+	if !ok {
+		return
+	}
+	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
+	if d := e.At.Format(time.DateOnly); e.Kind == Register && d > s.Day && (e.Clock == "trusted" || s.Day == "") {
+		s.Day, s.First, s.Trips, s.Out = d, e.Seq, map[string]int{}, map[int64]string{}
+	}
+	if e.Kind == Correction {
+		s.untrip(e.Ref)
+	}
+	switch subject := e.Personally("subject"); {
 	case subject == "":
-	case e.Direction == "in":
+	case inside:
 		s.Inside[subject] = e.Seq
-	case e.Direction == "out":
+	default:
 		delete(s.Inside, subject)
-		if h := e.Personally("household"); h != "" && e.Class == "resident" { // their car is no trip more
+		if h := e.Personally("household"); h != "" && e.Class == "resident" && e.Kind == Register { // their car is no trip more
+			s.Out[e.Seq] = h
 			s.Trips[h]++
 		}
 	}
 }
 
-// unmoved takes back an admit that did not happen.
-func (s *State) unmoved(e *Entry) {
-	subject, household := e.Personally("subject"), e.Personally("household")
-	switch {
-	case subject == "":
-	case e.Direction == "in":
-		delete(s.Inside, subject)
-	case e.Direction == "out":
-		s.Inside[subject] = e.Seq
-		if s.Trips[household] > 0 && e.Class == "resident" {
-			s.Trips[household]--
-		}
+// untrip forgets the trip that an entry was counted as, if any.
+func (s *State) untrip(seq int64) {
+	h, ok := s.Out[seq]
+	if !ok {
+		return
+	}
+	delete(s.Out, seq)
+	if s.Trips[h]--; s.Trips[h] == 0 {
+		delete(s.Trips, h)
+	}
+}
+
+// erased takes an erasure by age. Whose coming in was erased is not counted inside any more, although their going out
+// may have been kept or the other way round; the same whether the entries are read with what was erased or without.
+// What other erasures change is known to those alone who still saw the fields: see Ledger.forget.
+func (s *State) erased(e *Entry) {
+	last, err := strconv.ParseInt(e.Detail["last"], 10, 64)
+	if err != nil || e.Reason != byAge && e.Reason != byRetention {
+		return
+	}
+	s.Erased = max(s.Erased, last)
+	maps.DeleteFunc(s.Inside, func(_ string, seq int64) bool { return seq <= last })
+	if s.Day < e.Detail["before"] { // the trips of a day that is over
+		clear(s.Trips)
+		clear(s.Out)
 	}
 }
 

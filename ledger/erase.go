@@ -1,0 +1,592 @@
+package ledger
+
+import (
+	"cmp"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Reasons of an erase entry: why these fields and no others.
+const (
+	byAge       = "before"    // all of older days, because somebody said so
+	byRetention = "retention" // all of older days, because the settings say so
+	bySubject   = "subject"   // all of one person
+	byEntry     = "entry"     // one entry
+)
+
+// erasedAtOnce is how many entries are erased in one transaction: people wait at the gate meanwhile.
+const erasedAtOnce = 500
+
+// maxWhy bounds the reason that somebody gives in their own words; it stands in the record for good.
+const maxWhy = 500
+
+// ErrNothingErased: there was nothing, or nothing left, to erase.
+var ErrNothingErased = errors.New("nothing to erase")
+
+// KeptError refuses an erasure that a keep entry forbids.
+type KeptError struct {
+	Seq int64 // of the keep entry
+	Span
+}
+
+func (k KeptError) Error() string {
+	return fmt.Sprintf("entry %d says to keep the days %s to %s: nothing was erased; lift it first, with \"gated ledger keep --lift %[1]d\"", k.Seq, k.From, k.To)
+}
+
+// Erasure says what to erase. Exactly one of Before, Subject and Seq is set.
+type Erasure struct {
+	Before  string // entries of the days before this one, in the gate's zone
+	Class   string // with Before: only the passages of this class
+	Subject string // roster ID of a person or vehicle: all entries of their passages
+	Seq     int64  // one entry
+	Field   string // with Seq: only this field
+}
+
+func (s Erasure) check(today string) error {
+	n := 0
+	for _, set := range []bool{s.Before != "", s.Subject != "", s.Seq != 0} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return errors.New("say what to erase by one of --before DATE, --subject ID and --seq N")
+	}
+	if s.Before != "" {
+		if _, err := time.Parse(time.DateOnly, s.Before); err != nil {
+			return fmt.Errorf("--before %q: write a date as 2026-11-23", s.Before)
+		}
+		if s.Before > today {
+			return fmt.Errorf("--before %s: it is %s today; what is recorded today can only be erased by --subject or --seq", s.Before, today)
+		}
+	}
+	if s.Class != "" && s.Before == "" {
+		return errors.New("--class goes with --before")
+	}
+	if s.Field != "" && s.Seq == 0 {
+		return errors.New("--field goes with --seq")
+	}
+	return nil
+}
+
+// checkWhy checks a reason in somebody's own words.
+func checkWhy(why string) error {
+	if why == "" || len(why) > maxWhy || !utf8.ValidString(why) {
+		return fmt.Errorf("--reason: say why in 1 to %d bytes of UTF-8; it stands in the ledger for good, so name nobody", maxWhy)
+	}
+	return nil
+}
+
+// Erased is what an erasure came to.
+type Erased struct {
+	Entries int     // that lost fields
+	Fields  int64   // erased
+	First   int64   // the oldest of the entries
+	Last    int64   // the newest
+	Records []int64 // the erase entries
+}
+
+func (d *Erased) add(o Erased) {
+	if d.First == 0 || o.First != 0 && o.First < d.First {
+		d.First = o.First
+	}
+	d.Last = max(d.Last, o.Last)
+	d.Entries, d.Fields, d.Records = d.Entries+o.Entries, d.Fields+o.Fields, append(d.Records, o.Records...)
+}
+
+// Erase erases personal data, salts and values, and records that it did. The hashes stay, and every proof with them.
+// by is the user who asked, why their reason. What is recorded after the call began stays.
+//
+// Large erasures go in chunks with an erase entry each, so that passages are answered in between; one that fails on the
+// way says with its error what was erased until then.
+func (l *Ledger) Erase(sel Erasure, by, why string) (done Erased, err error) {
+	if err := errors.Join(sel.check(l.opt.Now().Time.In(l.Zone()).Format(time.DateOnly)), checkWhy(why)); err != nil {
+		return done, err
+	}
+	ev := Event{Kind: Erase, By: "unsigned", Detail: map[string]string{"why": why}}
+	if by != "" {
+		ev.Personal = []Field{{"by", by}}
+	}
+	l.erasing.Lock()
+	defer l.erasing.Unlock()
+	r, err := OpenReader(l.opt.Dir)
+	if err != nil {
+		return done, err
+	}
+	defer r.Close()
+	var seqs []int64
+	switch {
+	case sel.Before != "":
+		ev.Reason = byAge
+		if err = l.refuseKept(r, sel.Before); err == nil {
+			var match func(string) bool
+			if sel.Class != "" {
+				ev.Detail["class"] = sel.Class
+				match = func(class string) bool { return class == sel.Class }
+			}
+			done, _, err = l.eraseOlder(r, sel.Before, 0, match, ev)
+		}
+	case sel.Subject != "":
+		ev.Reason = bySubject
+		if seqs, err = r.subjectEntries(sel.Subject); err == nil {
+			done, err = l.eraseEntries(r, seqs, "", ev)
+		}
+	default:
+		ev.Reason = byEntry
+		if seqs, err = r.still([]int64{sel.Seq}, sel.Field); err == nil {
+			if sel.Field != "" {
+				ev.Detail["field"] = sel.Field
+			}
+			done, err = l.eraseEntries(r, seqs, sel.Field, ev)
+		}
+	}
+	if done.Fields == 0 && err == nil {
+		err = ErrNothingErased
+	}
+	return done, errors.Join(err, l.swept(done))
+}
+
+// Retention says how many days the personal data of a class of passages is kept after their day.
+type Retention struct {
+	Class string // "*": all classes without a rule of their own, and what belongs to no passage
+	Days  int
+}
+
+// sweep remembers how far the rules were applied, so that a night does not read what was erased years ago.
+type sweep struct {
+	rules []Retention
+	keeps map[int64]Span
+	upTo  map[string]int64
+}
+
+// Retain erases what is older than the rules allow, but for the days that are kept. pause is called between two chunks;
+// its error ends the work. It does nothing while the clock is not trusted: a wrong one would erase everything.
+func (l *Ledger) Retain(rules []Retention, pause func() error) (done Erased, err error) {
+	now := l.opt.Now()
+	if !now.Trusted {
+		return done, errors.New("the clock is not trusted")
+	}
+	l.erasing.Lock()
+	defer l.erasing.Unlock()
+	r, err := OpenReader(l.opt.Dir)
+	if err != nil {
+		return done, err
+	}
+	defer r.Close()
+	keeps := l.keeps()
+	if !slices.Equal(l.sweep.rules, rules) || !maps.Equal(l.sweep.keeps, keeps) {
+		l.sweep = sweep{slices.Clone(rules), keeps, map[string]int64{}}
+	}
+	named := map[string]bool{}
+	for _, rule := range rules {
+		named[rule.Class] = true
+	}
+	for _, rule := range rules {
+		before := now.Time.In(r.Zone).AddDate(0, 0, -rule.Days).Format(time.DateOnly)
+		ev := Event{Kind: Erase, Reason: byRetention, By: "machine", Detail: map[string]string{"class": rule.Class}}
+		match := func(class string) bool { return class == rule.Class || rule.Class == "*" && !named[class] }
+		part, upTo, perr := l.eraseOlder(r, before, l.sweep.upTo[rule.Class], match, ev, pause)
+		done.add(part)
+		if perr != nil {
+			err = perr
+			break
+		}
+		l.sweep.upTo[rule.Class] = upTo
+	}
+	return done, errors.Join(err, l.swept(done))
+}
+
+func (l *Ledger) keeps() map[int64]Span {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.state.Keeps)
+}
+
+// kept is the keep entry that forbids to erase anything of a day, if there is one.
+func (s *State) kept(day string) error {
+	for _, seq := range slices.Sorted(maps.Keys(s.Keeps)) {
+		if k := s.Keeps[seq]; k.From <= day && day <= k.To {
+			return KeptError{seq, k}
+		}
+	}
+	return nil
+}
+
+// refuseKept refuses an erasure of all days before one, if anything is left of a day that is kept.
+func (l *Ledger) refuseKept(r *Reader, before string) error {
+	segments, err := r.segments()
+	if err != nil {
+		return err
+	}
+	s := State{Keeps: l.keeps()}
+	for _, seg := range segments {
+		kept := s.kept(seg.day)
+		if kept == nil || seg.day >= before {
+			continue
+		}
+		n, err := r.c.number("SELECT 1 FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL LIMIT 1", seg.first, seg.last)
+		if err != nil {
+			return err
+		}
+		if n != 0 {
+			return kept
+		}
+	}
+	return nil
+}
+
+// eraseOlder erases the entries after a seq, of the days before one, whose class matches (nil: all), chunk by chunk.
+// It returns up to which entry nothing was left to a later time but what is kept.
+func (l *Ledger) eraseOlder(r *Reader, before string, after int64, match func(class string) bool, ev Event, pause ...func() error) (done Erased, upTo int64, err error) {
+	segments, err := r.segments()
+	if err != nil {
+		return done, after, err
+	}
+	size, err := r.Size()
+	if err != nil {
+		return done, after, err
+	}
+	ev.Detail["before"] = before
+	s := State{Keeps: l.keeps()}
+	// Who went out today decides who may, so that stays. The day only moves on, to entries after size.
+	l.mu.Lock()
+	if l.state.Day >= before {
+		size = min(size, l.state.First-1)
+	}
+	l.mu.Unlock()
+	upTo = size
+	var seqs []int64
+	for _, seg := range segments {
+		if seg.day >= before {
+			upTo = min(upTo, seg.first-1)
+			continue
+		}
+		if s.kept(seg.day) != nil {
+			continue
+		}
+		for from, to := max(seg.first, after+1), min(seg.last, size); from <= to; {
+			found, next, err := r.due(from, to, match)
+			if err != nil {
+				return done, after, err
+			}
+			seqs, from = append(seqs, found...), next
+			for len(seqs) >= erasedAtOnce {
+				part, err := l.eraseChunk(r, seqs[:erasedAtOnce], "", ev)
+				done.add(part)
+				for _, wait := range pause {
+					err = cmp.Or(err, wait())
+				}
+				if err != nil {
+					return done, after, err
+				}
+				seqs = slices.Delete(seqs, 0, erasedAtOnce)
+			}
+		}
+	}
+	if len(seqs) > 0 {
+		part, err := l.eraseChunk(r, seqs, "", ev)
+		done.add(part)
+		if err != nil {
+			return done, after, err
+		}
+	}
+	return done, max(upTo, after), nil
+}
+
+// errFound ends a search.
+var errFound = errors.New("found")
+
+// due lists entries from..to that hold personal data and whose class matches, as many as are erased at once; next is
+// where to go on.
+func (r *Reader) due(from, to int64, match func(class string) bool) (seqs []int64, next int64, err error) {
+	var found []Entry
+	err = r.c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		ts, _ := v[1].(int64)
+		e, err := parse(seq, ts, text(v[2]), r.Zone)
+		found = append(found, e)
+		return err
+	}, `SELECT e.seq, e.ts, e.record FROM (SELECT DISTINCT seq FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq LIMIT ?) p
+		CROSS JOIN entry e ON e.seq = p.seq ORDER BY e.seq`, from, to, int64(erasedAtOnce))
+	if err != nil {
+		return nil, 0, fmt.Errorf("look for personal data: %w", err)
+	}
+	if next = to + 1; len(found) == erasedAtOnce {
+		next = found[len(found)-1].Seq + 1
+	}
+	for i := range found {
+		e := &found[i]
+		ok := match == nil
+		if !ok {
+			class, err := r.class(e, found[i+1:])
+			if err != nil {
+				return nil, 0, err
+			}
+			ok = match(class)
+		}
+		if ok {
+			seqs = append(seqs, e.Seq)
+		}
+	}
+	return seqs, next, nil
+}
+
+// class is that of the entry's passage. A check does not know it yet: the query that follows in the same transaction does.
+func (r *Reader) class(e *Entry, following []Entry) (class string, err error) {
+	if e.Class != "" || e.Kind != Check {
+		return e.Class, nil
+	}
+	for i := range following {
+		if f := &following[i]; f.Passage == e.Passage && f.Class != "" {
+			return f.Class, nil
+		}
+	}
+	err = r.Scan(e.Seq+1, e.Seq+maxBatch, false, func(f *Entry) error {
+		if f.Passage == e.Passage && f.Class != "" {
+			class = f.Class
+			return errFound
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return class, err
+}
+
+// subjectEntries lists the entries with personal data of all passages of a person or vehicle, and those of no passage
+// that name them.
+func (r *Reader) subjectEntries(id string) (seqs []int64, err error) {
+	passages := map[string]bool{}
+	found := map[int64]bool{}
+	from := int64(1 << 62)
+	err = r.c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		ts, _ := v[1].(int64)
+		e, err := parse(seq, ts, text(v[2]), r.Zone)
+		if err != nil {
+			return err
+		}
+		found[seq] = true
+		if e.Passage != "" {
+			passages[e.Passage] = true
+			from = min(from, max(seq-maxBatch, 1), cmp.Or(e.Ref, seq)) // its check is in the same transaction
+		}
+		return nil
+	}, "SELECT e.seq, e.ts, e.record FROM personal p CROSS JOIN entry e ON e.seq = p.seq WHERE p.field IN ('subject', 'stated_subject') AND p.value = ?", id)
+	if err != nil {
+		return nil, fmt.Errorf("look for the person: %w", err)
+	}
+	if len(passages) > 0 {
+		err = r.Scan(from, 1<<62, false, func(e *Entry) error {
+			if passages[e.Passage] && e.Record.Personal != "" {
+				found[e.Seq] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.still(slices.Sorted(maps.Keys(found)), "")
+}
+
+// still lists those of the entries that have the field (any, if empty) not erased.
+func (r *Reader) still(seqs []int64, field string) (left []int64, err error) {
+	if len(seqs) == 1 {
+		n, err := r.c.number("SELECT count(*) FROM entry WHERE seq = ?", seqs[0])
+		if err == nil && n == 0 {
+			err = fmt.Errorf("there is no entry %d", seqs[0])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	err = r.c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		left = append(left, seq)
+		return nil
+	}, "SELECT DISTINCT seq FROM personal WHERE "+among+" ORDER BY seq", list(seqs), field)
+	return left, err
+}
+
+// among selects the fields of some entries that are not erased.
+const among = "seq IN (SELECT value FROM json_each(?1)) AND value IS NOT NULL AND ?2 IN ('', field)"
+
+func list(seqs []int64) string { b, _ := json.Marshal(seqs); return string(b) }
+
+// eraseEntries erases fields of the entries, which are in order, chunk by chunk; nothing at all, if one is kept.
+func (l *Ledger) eraseEntries(r *Reader, seqs []int64, field string, ev Event) (done Erased, err error) {
+	segments, err := r.segments()
+	if err != nil {
+		return done, err
+	}
+	s := State{Keeps: l.keeps()}
+	for _, seq := range seqs {
+		if err := s.kept(dayOf(segments, seq)); err != nil {
+			return done, err
+		}
+	}
+	for chunk := range slices.Chunk(seqs, erasedAtOnce) {
+		part, err := l.eraseChunk(r, chunk, field, ev)
+		if done.add(part); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// whereabouts is what the newest entry that is left says of a person.
+type whereabouts struct {
+	seq    int64
+	inside bool
+}
+
+// eraseChunk erases fields of the entries and records it, in one transaction.
+func (l *Ledger) eraseChunk(r *Reader, seqs []int64, field string, ev Event) (done Erased, err error) {
+	age := ev.Reason == byAge || ev.Reason == byRetention
+	var left map[string]whereabouts
+	var known int64
+	if !age && (field == "" || field == "subject") { // long reading is done here, where nobody waits for it
+		if left, known, err = l.left(r, seqs); err != nil {
+			return done, err
+		}
+	}
+	err = l.do(func() error {
+		l.mu.Lock()
+		for _, seq := range seqs {
+			if kept := l.state.kept(dayOf(l.segments, seq)); kept != nil {
+				l.mu.Unlock()
+				return refused{kept} // since the first look
+			}
+		}
+		l.mu.Unlock()
+		for id := range left { // who came or went since the long reading
+			if at, ok, err := l.c.lastMove(id, known+1, l.size, seqs); err != nil {
+				return err
+			} else if ok {
+				left[id] = at
+			}
+		}
+		n, err := l.c.number("SELECT count(*) FROM personal WHERE "+among, list(seqs), field)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		done = Erased{Entries: len(seqs), Fields: n, First: seqs[0], Last: seqs[len(seqs)-1]}
+		e := ev
+		e.Stamp, e.Detail = l.opt.Now(), maps.Clone(ev.Detail)
+		for k, v := range map[string]int64{"first": done.First, "last": done.Last, "entries": int64(done.Entries), "fields": n} {
+			e.Detail[k] = strconv.FormatInt(v, 10)
+		}
+		entries, err := l.enter(func() error {
+			return cmp.Or(l.c.exec("PRAGMA user_version = 1"), l.c.exec("UPDATE personal SET salt = NULL, value = NULL WHERE "+among, list(seqs), field))
+		}, e)
+		if err != nil {
+			done = Erased{}
+			return err
+		}
+		done.Records = []int64{entries[0].Seq}
+		if !age {
+			l.forget(seqs, field, left)
+		}
+		l.remains = append(l.remains, spans(seqs)...)
+		l.traces.Store(true)
+		return l.checkpoint("PASSIVE")
+	})
+	return done, err
+}
+
+// left tells what will be left about the people that the entries name, and up to which entry it looked.
+func (l *Ledger) left(r *Reader, seqs []int64) (map[string]whereabouts, int64, error) {
+	size, err := r.Size()
+	if err != nil {
+		return nil, 0, err
+	}
+	left := map[string]whereabouts{}
+	err = r.c.query(func(v []driver.Value) error { left[text(v[0])] = whereabouts{}; return nil },
+		"SELECT DISTINCT value FROM personal WHERE "+among, list(seqs), "subject")
+	if err != nil {
+		return nil, 0, err
+	}
+	l.mu.Lock()
+	floor := l.state.Erased + 1
+	l.mu.Unlock()
+	for id := range left {
+		if left[id], _, err = r.c.lastMove(id, floor, size, seqs); err != nil {
+			return nil, 0, err
+		}
+	}
+	return left, size, nil
+}
+
+// lastMove is where the newest of the entries from..to, but for some, says that a person is.
+func (c *conn) lastMove(subject string, from, to int64, but []int64) (at whereabouts, found bool, err error) {
+	err = c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		if _, out := slices.BinarySearch(but, seq); out {
+			return nil
+		}
+		ts, _ := v[1].(int64)
+		e, err := parse(seq, ts, text(v[2]), time.UTC)
+		if err != nil {
+			return err
+		}
+		if at.inside, found = e.moves(); found {
+			at.seq = seq
+			return errFound
+		}
+		return nil
+	}, "SELECT e.seq, e.ts, e.record FROM personal p CROSS JOIN entry e ON e.seq = p.seq WHERE p.field = 'subject' AND p.value = ? AND p.seq BETWEEN ? AND ? ORDER BY p.seq DESC", subject, from, to)
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return at, found, err
+}
+
+// forget brings the state to what it would be, had the entries never held the fields. Unlike all else that changes the
+// state this cannot be told from the entries alone: who reads them later reads them all, see catchUp.
+func (l *Ledger) forget(seqs []int64, field string, left map[string]whereabouts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, at := range left {
+		if at.inside {
+			l.state.Inside[id] = at.seq
+		} else {
+			delete(l.state.Inside, id)
+		}
+	}
+	if field == "" || field == "subject" || field == "household" {
+		for _, seq := range seqs {
+			l.state.untrip(seq)
+		}
+	}
+	l.index.dirty = true
+}
+
+// forgets tells whether the entry changed the state in a way that only the running one knows.
+func (e *Entry) forgets() bool {
+	return e.Kind == Erase && e.Reason != byAge && e.Reason != byRetention
+}
+
+// swept removes what is left of erased fields in the files.
+func (l *Ledger) swept(done Erased) error {
+	if done.Fields == 0 {
+		return nil
+	}
+	for clean, held := false, false; !clean && !held; {
+		if err := l.do(func() (err error) { clean, err = l.clean(); held = l.held; return err }); err != nil {
+			return err
+		}
+	}
+	return nil // where somebody is reading the writer goes on by itself
+}
