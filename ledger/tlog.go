@@ -414,9 +414,9 @@ func VerifyTiles(dir string, keys []string, report io.Writer) error {
 		return fmt.Errorf("%s: %w", checkpoint, head.Verify(known))
 	}
 	f := &folder{root: root, head: head, report: report}
-	witnesses := f.check()
-	// The gate's own signature vouches for the entries, and they for the keys of the witnesses.
-	if known, err = verifiers(append(witnesses, keys...)...); err != nil {
+	named := f.check()
+	// The gate's own signature vouches for the entries, and they for the keys of witnesses, and for the gate's one before.
+	if known, err = verifiers(append(named, keys...)...); err != nil {
 		return err
 	}
 	if err := head.Verify(known); err != nil {
@@ -483,7 +483,7 @@ func (f *folder) check() (keys []string) {
 				if h := leafHash(record); ok {
 					copy(computed[i*tlog.HashSize:], h[:])
 					rest = more
-					keys = append(keys, namedKey(record)...)
+					keys = append(keys, namedKeys(record)...)
 				}
 				same := ok && bytes.Equal(computed[i*tlog.HashSize:(i+1)*tlog.HashSize], hashes[i*tlog.HashSize:(i+1)*tlog.HashSize])
 				if !same && !odd && errT == nil {
@@ -541,8 +541,8 @@ func cutRecord(b []byte) (record, rest []byte, ok bool) {
 	return b[2 : 2+n], b[2+n:], true
 }
 
-// namedKey is the key that an entry says will sign from there on.
-func namedKey(record []byte) []string {
+// namedKeys are the keys that an entry says sign from there on, or have signed up to there.
+func namedKeys(record []byte) (keys []string) {
 	if !bytes.Contains(record, []byte(`"kind":"`+KeyChange+`"`)) {
 		return nil
 	}
@@ -550,10 +550,12 @@ func namedKey(record []byte) []string {
 	if json.Unmarshal(record, &r) != nil || r.Kind != KeyChange {
 		return nil
 	}
-	if _, err := NewVerifier(r.Detail["verifier"]); err != nil {
-		return nil
+	for _, k := range []string{r.Detail["verifier"], r.Detail["was"]} {
+		if _, err := NewVerifier(k); err == nil {
+			keys = append(keys, k)
+		}
 	}
-	return []string{r.Detail["verifier"]}
+	return keys
 }
 
 // treeCheck compares the tiles above the lowest ones with those of a tree.

@@ -517,6 +517,30 @@ func TestNoByteOfTilesCanChangeUnseen(t *testing.T) {
 	}
 }
 
+// TestTilesSignedByTwoKeys: the head at which the gate changed its key can be checked with either.
+func TestTilesSignedByTwoKeys(t *testing.T) {
+	dir, out := grown(t, 10), t.TempDir()
+	path := filepath.Join(dir, "keys", "ledger.key")
+	old, err := ReadKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew, err := NewKey("east-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteKeys(path, anew, old[0]); err != nil {
+		t.Fatal(err)
+	}
+	grow(t, dir, 0)
+	writeTiles(t, dir, out)
+	for _, k := range []*Key{old[0], anew} {
+		if err := VerifyTiles(out, []string{k.Verifier()}, io.Discard); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestBothSidesChangedIsFound: a record and its hash changed together, and a narrower tile of an older head.
 func TestBothSidesChangedIsFound(t *testing.T) {
 	dir, out := grown(t, 100), t.TempDir()

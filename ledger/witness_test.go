@@ -573,6 +573,47 @@ func await(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// TestACosignatureInAFault: a disk that fails while it is kept costs nothing but time.
+func TestACosignatureInAFault(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-21 08:00:00")
+	opt := options(t.TempDir(), ck)
+	var fails sync.Map
+	opt.Inject = func(op string) error {
+		if _, now := fails.LoadAndDelete(op); now {
+			return fmt.Errorf("injected %s", op)
+		}
+		return nil
+	}
+	healed := healing(&opt)
+	l, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	many(t, l, ck, 10)
+	signNow(t, l)
+	f := newFakeWitness(t, "w1")
+	s := f.to(t, l, 1)
+	for _, op := range []string{"commit", "committed", "sign"} {
+		fails.Store(op, true)
+		if _, err := s.step(t.Context()); err == nil || !strings.Contains(err.Error(), "injected") {
+			t.Fatalf("%s: %v", op, err)
+		}
+		if sent, err := s.step(t.Context()); sent || err != nil && l.Fault() != nil {
+			t.Errorf("%s: in a fault it asked again: %v, %v", op, sent, err)
+		}
+		<-healed
+		signNow(t, l)
+		verify(t, l)
+	}
+	steps(t, s)
+	if got := cosignedSizes(t, l, f.key); len(got) == 0 {
+		t.Error("no cosignature is kept")
+	}
+	verify(t, l)
+}
+
 func TestWitnessKeys(t *testing.T) {
 	f := newFakeWitness(t, "witness.example/w1")
 	if name, err := WitnessName(f.key); err != nil || name != "witness.example/w1" {
