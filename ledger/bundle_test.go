@@ -2,11 +2,15 @@ package ledger
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -537,5 +541,225 @@ func TestCosignaturesOfABundlesHead(t *testing.T) {
 	m["head.txt"] = m["head.txt"][:i] + string(m["head.txt"][i]^1) + m["head.txt"][i+1:]
 	if _, err := checkBundle(t, pack(t, m, false), key); err == nil || !strings.Contains(err.Error(), "head.txt") {
 		t.Errorf("the gate's own signature altered: %v", err)
+	}
+}
+
+func TestABundleOfErasedFieldsStaysWhole(t *testing.T) {
+	dir, key := bundleLedger(t)
+	c, err := connect(writerDSN(filepath.Join(dir, "ledger.db")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.exec("UPDATE personal SET salt = NULL, value = NULL WHERE seq = 12 AND field = 'name' OR seq = 13"); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	b := bundleOf(t, dir, "2026-11-22", true)
+	report, err := checkBundle(t, b, key)
+	if err != nil || !strings.Contains(report, "12 personal fields are those that the records committed to; 3 more are erased") {
+		t.Errorf("%v\n%s", err, report)
+	}
+	m := membersOf(t, b) // an erased field cannot get a value again
+	m["personal.jsonl"] = strings.Replace(m["personal.jsonl"], `"field":"name","hash"`, `"field":"name","salt":"`+strings.Repeat("00", 32)+`","value":"x","hash"`, 1)
+	if _, err := checkBundle(t, pack(t, m, false), key); err == nil || !strings.Contains(err.Error(), `entry 12: personal field "name" is not what was recorded`) {
+		t.Errorf("an invented value: %v", err)
+	}
+}
+
+// golden is a bundle that was written once, with a change of key, an erased field and an entry of each of the three
+// files; the key is that of before the change. Whoever writes a check of their own can begin with it.
+func golden(t testing.TB) (bundle []byte, key string) {
+	t.Helper()
+	bundle, err := os.ReadFile("testdata/bundle.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := os.ReadFile("testdata/bundle.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle, strings.TrimSpace(string(pub))
+}
+
+func TestABundleOfAnOlderGatedStillHolds(t *testing.T) {
+	b, key := golden(t)
+	report, err := checkBundle(t, b, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"8 records of 2026-11-22, entries 11 to 18", "at entry 24 the key of east-gate was changed", "1 more are erased", "the ledger of 324 entries"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("the report does not say %q:\n%s", want, report)
+		}
+	}
+}
+
+// FuzzVerifyBundle: whatever the bytes, an answer; and no other bytes than those written pass.
+func FuzzVerifyBundle(f *testing.F) {
+	good, key := golden(f)
+	f.Add(good)
+	f.Add(good[:len(good)/2])
+	f.Add([]byte("PK\x03\x04"))
+	path := filepath.Join(f.TempDir(), "day.zip")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := VerifyBundle(path, []string{key}, io.Discard); (err == nil) != bytes.Equal(b, good) {
+			t.Errorf("%d bytes: %v", len(b), err)
+		}
+	})
+}
+
+// TestThePythonCheckAgrees: docs/check_bundle.py shares no code with this package.
+func TestThePythonCheckAgrees(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("python3 is not on PATH: apt-get install python3")
+		}
+		t.Skip("needs python3: apt-get install python3")
+	}
+	const script = "../docs/check_bundle.py"
+	dir, key := bundleLedger(t)
+	temp := t.TempDir()
+	pub := filepath.Join(temp, "gate.pub")
+	os.WriteFile(pub, []byte(key+"\n"), 0o600)
+	path := filepath.Join(temp, "day.zip")
+	run := func(args ...string) (string, int) {
+		out, err := exec.CommandContext(t.Context(), python, append([]string{"-B", script}, args...)...).CombinedOutput()
+		if exit := new(exec.ExitError); errors.As(err, &exit) {
+			return string(out), exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		return string(out), 0
+	}
+	for _, day := range []string{"2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24"} {
+		os.WriteFile(path, bundleOf(t, dir, day, true), 0o600)
+		out, code := run(path, pub)
+		if code != 0 || !strings.Contains(out, day) {
+			t.Errorf("%s: exit %d: %s", day, code, out)
+		}
+		var report strings.Builder
+		if err := VerifyBundle(path, []string{key}, &report); err != nil {
+			t.Error(err)
+		}
+		for line := range strings.Lines(report.String()) { // said in the same words, but for the counts
+			if !strings.Contains(out, line) && !strings.HasPrefix(line, "passages: ") && !strings.Contains(line, " later entries, ") {
+				t.Errorf("%s: the Python check does not say %s", day, line)
+			}
+		}
+	}
+	// One process for many bundles: each is altered, so each must be found, and the entry named like here.
+	loop := exec.CommandContext(t.Context(), python, "-B", "-c", `
+import sys
+sys.path.insert(0, "../docs")
+import check_bundle as c
+keys = [c.Key(k) for k in open(sys.argv[1]).read().split()]
+for path in sys.stdin:
+    try:
+        c.check(path.rstrip("\n"), keys)
+        print("good", flush=True)
+    except c.Fault as e:
+        print("fault:", str(e).replace("\n", " "), flush=True)
+`, pub)
+	in, _ := loop.StdinPipe()
+	out, _ := loop.StdoutPipe()
+	loop.Stderr = os.Stderr
+	if err := loop.Start(); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewScanner(out)
+	both := func(name string, b []byte) {
+		t.Helper()
+		os.WriteFile(path, b, 0o600)
+		fmt.Fprintln(in, path)
+		if !answers.Scan() {
+			t.Fatalf("%s: the Python check ended", name)
+		}
+		err := VerifyBundle(path, []string{key}, io.Discard)
+		if (err == nil) != (answers.Text() == "good") {
+			t.Errorf("%s: here %v, in Python %s", name, err, answers.Text())
+		}
+		if err == nil {
+			return
+		}
+		entry := regexp.MustCompile(`entry \d+: its record is not the one in the tree`)
+		if want := entry.FindString(err.Error()); !strings.Contains(answers.Text(), want) {
+			t.Errorf("%s: here %v, in Python %s", name, err, answers.Text())
+		}
+	}
+	b := bundleOf(t, dir, "2026-11-22", true)
+	both("as it is", b)
+	readme := bytes.Index(b, []byte("  manifest.sha256")) // of the README a few bytes will do
+	for i := range b {
+		if i < 40 || i%211 == 0 || i > readme && i%67 == 0 || i > len(b)-1100 && i%17 == 0 {
+			c := slices.Clone(b)
+			c[i] ^= 1 << (i % 8)
+			both(fmt.Sprintf("byte %d", i), c)
+		}
+	}
+	m := membersOf(t, b)
+	for name, alter := range map[string]func(m map[string]string){
+		"a record dropped": func(m map[string]string) {
+			m["records.jsonl"] = m["records.jsonl"][:strings.Index(m["records.jsonl"], "\n")+1]
+		},
+		"another day's head": func(m map[string]string) { m["head.txt"] = m["day.txt"] },
+		"heads exchanged":    func(m map[string]string) { m["previous.txt"], m["day.txt"] = m["day.txt"], m["previous.txt"] },
+		"another day":        func(m map[string]string) { m["summary.json"] = strings.ReplaceAll(m["summary.json"], "22\"", "23\"") },
+		"a gap": func(m map[string]string) {
+			m["summary.json"] = strings.Replace(m["summary.json"], "silent", "stopped", 1)
+		},
+		"a name":             func(m map[string]string) { m["personal.jsonl"] = strings.Replace(m["personal.jsonl"], "王", "张", 1) },
+		"no personal fields": func(m map[string]string) { m["personal.jsonl"] = "" },
+		"no later entries":   func(m map[string]string) { m["later.jsonl"] = "" },
+		"no key":             func(m map[string]string) { m["gate.pub"] = "" },
+		"no head of before":  func(m map[string]string) { delete(m, "previous.txt") },
+		"no such JSON":       func(m map[string]string) { m["proof.json"] = "[]\n" },
+		"nothing":            func(m map[string]string) {},
+	} {
+		c := maps.Clone(m)
+		alter(c)
+		both(name, pack(t, c, false))
+		c = maps.Clone(m)
+		alter(c)
+		both(name+", leaves made to fit", pack(t, c, true))
+	}
+	in.Close()
+	if err := loop.Wait(); err != nil {
+		t.Error(err)
+	}
+	// A change of key, with the old key in hand.
+	keyFile := filepath.Join(dir, "keys", "ledger.key")
+	old, err := ReadKeys(keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew, _ := NewKey("east-gate")
+	WriteKeys(keyFile, anew, old[0])
+	ck := &clock{}
+	ck.set("2026-11-24 08:00:00")
+	l := open(t, dir, ck)
+	many(t, l, ck, 3)
+	l.Close()
+	for _, day := range []string{"2026-11-22", "2026-11-24"} {
+		os.WriteFile(path, bundleOf(t, dir, day, false), 0o600)
+		if out, code := run(path, pub); code != 0 || !strings.Contains(out, "a change of key") {
+			t.Errorf("after a change of key: exit %d: %s", code, out)
+		}
+		if out, code := run(path, anew.Verifier()); code != 0 {
+			t.Errorf("with the new key: exit %d: %s", code, out)
+		}
+	}
+	stranger, _ := NewKey("east-gate")
+	if out, code := run(path, stranger.Verifier()); code != 1 {
+		t.Errorf("with another key: exit %d: %s", code, out)
+	}
+	if out, code := run("testdata/bundle.zip", "testdata/bundle.pub"); code != 0 {
+		t.Errorf("the bundle of testdata: exit %d: %s", code, out)
+	}
+	if _, code := run(path); code != 2 {
+		t.Errorf("without a key: exit %d", code)
 	}
 }
