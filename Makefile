@@ -38,7 +38,7 @@ fuzz:
 	done
 
 # What a disk can do to the ledger: kill -9, power cuts, and every call to the disk failing in every way (as root, with
-# strace; some minutes). make test tries a sample of the calls.
+# strace; a quarter of an hour). make test tries a sample of the calls.
 faults:
 	GATED_FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '^Test(Crash|Fault)' ./ledger
 
