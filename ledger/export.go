@@ -69,7 +69,7 @@ func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.entries(first, last, false, w.add); err != nil {
+	if err := r.glances(first, last, w.add); err != nil {
 		return nil, err
 	}
 	return w.close(size, now), nil

@@ -43,6 +43,9 @@ func agree(t *testing.T, s string) (fast bool) {
 		if d := cmp.Diff(want, r); d != "" || at != wantAt {
 			t.Fatalf("%s: at %d, want %d; (-want +got):\n%s", s, at, wantAt, d)
 		}
+		if k := kindOf(s); k != r.Kind {
+			t.Fatalf("%s: of kind %q", s, k)
+		}
 		seq, ts, personal, skimmed := skim(s)
 		if hash := len(r.Personal) == 64 && isHex(r.Personal); skimmed && (seq != r.Seq || ts != at || personal != r.Personal) ||
 			!skimmed && (hash || !strings.Contains(s, `"personal":`)) {
@@ -118,7 +121,8 @@ func FuzzRecordsAreReadFastAsWellAsSlow(f *testing.F) {
 	f.Add(sparse)
 	f.Add(strings.Replace(full, "north", `no\"rth`, 1))
 	f.Fuzz(func(t *testing.T, s string) {
-		skim(s) // must not panic, whatever it says
+		skim(s) // must not panic, whatever they say
+		kindOf(s)
 		if utf8.ValidString(s) {
 			agree(t, s)
 		}
