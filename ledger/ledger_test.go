@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/json"
 	"errors"
@@ -820,6 +822,17 @@ func TestRecordBytesAreFixed(t *testing.T) {
 	// python3: hmac.new(salt, b"name\0"+"王小明".encode(), "sha256"), then sha256 over the two sorted digests
 	if got, want := commitment(rows), "3d143e395d74ab861e34285cd47db23591c62a1b9f48c707bc64672bb289f292"; got != want {
 		t.Errorf("commitment %s, want %s", got, want)
+	}
+}
+
+func TestFieldHashesAreHMAC(t *testing.T) {
+	for _, f := range []Field{{"name", "王小明"}, {"note", strings.Repeat("x", 1000)}, {"a", ""}} {
+		salt := [32]byte{1, 2, 255}
+		m := hmac.New(sha256.New, salt[:])
+		m.Write([]byte(f.Name + "\x00" + f.Value))
+		if got := fieldHash(salt, f); !hmac.Equal(got[:], m.Sum(nil)) {
+			t.Errorf("%s: %x", f.Name, got)
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ const (
 )
 
 // leafHash is the RFC 6962 hash of a record: SHA-256(0 ‖ record).
-func leafHash(record []byte) tlog.Hash {
+func leafHash[T string | []byte](record T) tlog.Hash {
 	b := make([]byte, 1, 1024) // on the stack for all but the largest
 	return sha256.Sum256(append(b, record...))
 }
@@ -120,7 +120,7 @@ func (c *conn) tile(level int, n int64, width int) ([]byte, error) {
 		}
 	case level == 0:
 		err = c.query(func(v []driver.Value) error {
-			h := leafHash([]byte(text(v[0])))
+			h := leafHash(text(v[0]))
 			data = append(data, h[:]...)
 			return nil
 		}, "SELECT record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", first+1, first+int64(width))

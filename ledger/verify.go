@@ -337,7 +337,7 @@ func (v *verification) check(c *chunk) error {
 			}
 			v.keys = append(v.keys, e)
 		}
-		h := leafHash([]byte(record))
+		h := leafHash(record)
 		if len(c.tiles) > 0 && v.suspect == nil {
 			if at := i * tlog.HashSize; !bytes.Equal(c.tiles[0].data[at:at+tlog.HashSize], h[:]) {
 				v.at, v.suspect = want, fmt.Errorf("entry %d was changed: its record is not the one in tile 0/%d", want, (want-1)/tileWidth)
