@@ -403,3 +403,36 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 		}
 	}
 }
+
+// The largest record is MaxRecord bytes, exactly; one byte more is refused, also where only its seq makes it too long, and
+// is no fault.
+func TestTheLargestRecord(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	l := open(t, t.TempDir(), ck)
+	for l.Size() < 8 {
+		mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
+	}
+	for _, fields := range [][]Field{nil, {{"name", "王小明"}}} {
+		ev := Event{Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": ""}, Personal: fields}
+		bare := len(mustAppend(t, l, ev)[0].Raw) // 9 is the last seq of one digit
+		if l.Size() == 9 {
+			bare++
+		}
+		ev.Detail["x"] = strings.Repeat("a", MaxRecord-bare+1)
+		if _, err := l.Append(ev); err == nil || errors.Is(err, ErrFault) || !strings.Contains(err.Error(), "65535") {
+			t.Errorf("a record of %d bytes: %v", MaxRecord+1, err)
+		}
+		ev.Detail["x"] = ev.Detail["x"][1:]
+		es, err := l.Append(ev)
+		if err != nil {
+			t.Errorf("a record of %d bytes: %v", MaxRecord, err)
+		} else if len(es[0].Raw) != MaxRecord {
+			t.Errorf("the record has %d bytes, not %d", len(es[0].Raw), MaxRecord)
+		}
+		verify(t, l)
+	}
+	if f := l.Fault(); f != nil {
+		t.Error(f.Cause)
+	}
+}

@@ -178,7 +178,11 @@ func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
 			return nil, refused{fmt.Errorf("event %s cannot be recorded: %w", events[i].Kind, err)}
 		}
 	}
-	entries, err := l.put([]request{{events: events, with: with}})
+	req := request{events: events, with: with}
+	if err := req.fits(l.size, l.zone.Load()); err != nil {
+		return nil, refused{err}
+	}
+	entries, err := l.put([]request{req})
 	if err != nil {
 		return nil, unknownError{err, entries}
 	}
@@ -351,15 +355,26 @@ func (l *Ledger) write() {
 }
 
 func (l *Ledger) serve(req request) {
-	batch, n := []request{req}, len(req.events)
+	var batch []request
+	n := 0
 drain:
-	for n < maxBatch {
+	for {
+		if err := req.fits(l.size+int64(n), l.zone.Load()); err != nil {
+			req.answer <- answer{err: err}
+		} else {
+			batch, n = append(batch, req), n+len(req.events)
+		}
+		if n >= maxBatch {
+			break
+		}
 		select {
-		case more := <-l.queue:
-			batch, n = append(batch, more), n+len(more.events)
+		case req = <-l.queue:
 		default:
 			break drain
 		}
+	}
+	if n == 0 {
+		return
 	}
 	var entries []Entry
 	var err error
@@ -381,6 +396,18 @@ drain:
 			l.fail(fmt.Errorf("checkpoint: %w", err), nil)
 		}
 	}
+}
+
+// fits says why the events are too large to follow the first size entries. Only the writer knows their seq.
+func (r *request) fits(size int64, zone *time.Location) error {
+	for i := range r.events {
+		if ev := &r.events[i]; ev.tight {
+			if n, err := ev.size(size+int64(i)+1, zone); err != nil || n > MaxRecord {
+				return errors.Join(err, fmt.Errorf("event %s cannot be recorded: record of %d bytes: at most %d can be kept", ev.Kind, n, MaxRecord))
+			}
+		}
+	}
+	return nil
 }
 
 // watched lets Fault see how long the disk takes.

@@ -83,6 +83,8 @@ type Event struct {
 	Ref        int64             // seq of the older entry that this one is about
 	Detail     map[string]string // anything else that tells nobody apart
 	Personal   []Field
+
+	tight bool // whether the record fits depends on how many digits its seq has
 }
 
 // Record is the exact content of an entry. Its JSON, one line without a newline, is what is kept and hashed.
@@ -205,15 +207,22 @@ func (e *Event) check(zone *time.Location) error {
 	if size <= MaxRecord {
 		return nil
 	}
-	raw, err := e.record(1<<62, time.UTC, "").marshal()
-	if err != nil {
-		return err
+	size, err := e.size(1, zone)
+	if err == nil && size > MaxRecord {
+		err = fmt.Errorf("record of %d bytes: at most %d can be kept", size, MaxRecord)
 	}
-	// The placeholder seq has 19 digits; zone offset and commitment add at most 5 and 79 bytes.
-	if size = len(raw) + 90; size > MaxRecord {
-		return fmt.Errorf("record of about %d bytes: at most %d can be kept", size, MaxRecord)
+	e.tight = size > MaxRecord-20 // as seq has up to 19 digits
+	return err
+}
+
+// size is the length of the event's record, were it entry seq.
+func (e *Event) size(seq int64, zone *time.Location) (int, error) {
+	sum := ""
+	if len(e.Personal) > 0 {
+		sum = hash("") // any is as long
 	}
-	return nil
+	raw, err := e.record(seq, zone, sum).marshal()
+	return len(raw), err
 }
 
 func (e *Event) record(seq int64, zone *time.Location, personal string) *Record {
