@@ -296,6 +296,10 @@ func (l *Ledger) loadKeys(m Meta) error {
 		}
 		keys = []*Key{k}
 		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".ledger*.key.*")) // by a power cut while one was written
+			for _, l := range left {
+				os.Remove(l)
+			}
 			err = WriteKeys(path, k)
 		}
 		if err != nil {

@@ -79,7 +79,7 @@ func OpenFile(path string) (*Reader, error) {
 	}
 	if err != nil {
 		c.Close()
-		return nil, fmt.Errorf("read %s: %w: try it as the user who owns the state directory", path, err)
+		return nil, fmt.Errorf("read %s: %w: try it as the user who owns the state directory; after a power cut, start the daemon once", path, err)
 	}
 	return r, nil
 }
