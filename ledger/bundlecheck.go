@@ -557,7 +557,7 @@ func (c *bundleCheck) account() (*account, error) {
 	}
 	sum := bundleSummary{V: 1, Gate: c.sum.Gate, Origin: c.head.Origin, Epoch: c.sum.Epoch, TimeZone: c.sum.TimeZone, Day: c.sum.Day,
 		First: c.sum.First, Last: c.sum.Last, Size: c.head.Size, Paper: c.head.Paper()}
-	if sum.Origin != epochOrigin(strings.TrimSuffix(sum.Origin, fmt.Sprint("/", sum.Epoch)), sum.Epoch) {
+	if suffix := fmt.Sprint("/", sum.Epoch); sum.Epoch < 1 || sum.Epoch > 1 && !strings.HasSuffix(sum.Origin, suffix) {
 		return nil, fmt.Errorf("summary.json: epoch %d is not that of the origin %s", sum.Epoch, sum.Origin)
 	}
 	a, err := newAccount(&sum, zone)
