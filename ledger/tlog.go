@@ -115,12 +115,12 @@ func (r *Reader) resource(t tlog.Tile) ([]byte, error) {
 }
 
 const (
-	tileReaders  = 4  // that read for TileServer at a time
+	tileReaders  = 1  // that read and compress for TileServer at a time: the gate keeps the other core
 	tileRequests = 32 // that it answers at a time: what it holds in memory are bundles of these
 )
 
 // TileServer serves a ledger by c2sp.org/tlog-tiles. Nothing is there before it is durable and under a signed tree head.
-// It reads a tile at a time through connections of its own, so that it never holds up the writer.
+// It reads a tile at a time through a connection of its own, so that it never holds up the writer.
 type TileServer struct {
 	dir      string
 	log      *slog.Logger
@@ -170,7 +170,8 @@ func (s *TileServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	name := strings.TrimPrefix(req.URL.Path, "/")
-	b, err := s.read(ctx, name)
+	zip := strings.HasPrefix(name, "tile/entries/") && strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") // hashes do not get smaller
+	b, err := s.read(ctx, name, zip)
 	switch {
 	case errors.Is(err, errNotThere):
 		http.Error(w, "not there", http.StatusNotFound)
@@ -190,23 +191,18 @@ func (s *TileServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	if strings.HasPrefix(name, "tile/entries/") { // hashes do not get smaller
+	if strings.HasPrefix(name, "tile/entries/") {
 		h.Set("Vary", "Accept-Encoding")
-		if strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") && len(b) > 1000 {
-			var small bytes.Buffer
-			z, _ := gzip.NewWriterLevel(&small, gzip.BestSpeed)
-			z.Write(b)
-			z.Close()
-			h.Set("Content-Encoding", "gzip")
-			b = small.Bytes()
-		}
+	}
+	if zip {
+		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("Content-Length", fmt.Sprint(len(b)))
 	w.Write(b)
 }
 
 // read returns a resource that the newest tree head covers.
-func (s *TileServer) read(ctx context.Context, name string) (b []byte, err error) {
+func (s *TileServer) read(ctx context.Context, name string, zip bool) (b []byte, err error) {
 	t, ok := parseTilePath(name)
 	if !ok && name != checkpoint {
 		return nil, errNotThere
@@ -242,7 +238,14 @@ func (s *TileServer) read(ctx context.Context, name string) (b []byte, err error
 	case !within(t, head.Size):
 		return nil, errNotThere
 	}
-	return r.resource(t)
+	if b, err = r.resource(t); err != nil || !zip {
+		return b, err
+	}
+	var small bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&small, gzip.BestSpeed) // the level is a good one
+	z.Write(b)
+	z.Close() // into memory: neither fails
+	return small.Bytes(), nil
 }
 
 // WriteTiles writes what a TileServer serves as files into dir, which it makes if need be. In a folder that has an older
