@@ -4,6 +4,10 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +21,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -480,6 +483,29 @@ func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
 	}
 }
 
+// TestADayTornApart: with too much between its parts, the bundle does not tell when the box was watching, and says so.
+func TestADayTornApart(t *testing.T) {
+	ck := &clock{}
+	dir := t.TempDir()
+	ck.set("2026-11-23 00:10:00")
+	l := open(t, dir, ck)
+	many(t, l, ck, 5)
+	ck.set("2026-11-22 01:00:00")
+	many(t, l, ck, maxBetween+1)
+	ck.set("2026-11-23 00:20:00")
+	many(t, l, ck, 6)
+	l.Close()
+	keys, _ := PublicKeys(dir)
+	b := bundleOf(t, dir, "2026-11-23", false)
+	report, err := checkBundle(t, b, keys...)
+	if err != nil || !strings.Contains(report, "11 records of 2026-11-23, entries 1 to 10012") || !strings.Contains(report, "not told: when the box was not watching") {
+		t.Errorf("%v\n%s", err, report)
+	}
+	if len(b) > 40000 {
+		t.Errorf("%d bytes", len(b))
+	}
+}
+
 // TestADayInTwoParts: a clock set back, an hour of yesterday between.
 func TestADayInTwoParts(t *testing.T) {
 	ck := &clock{}
@@ -503,44 +529,46 @@ func TestADayInTwoParts(t *testing.T) {
 	}
 }
 
+// witnessed adds the cosignature of a new witness (c2sp.org/tlog-cosignature) to a head.
+func witnessed(t testing.TB, head, name string, at uint64) (cosigned, key string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := append([]byte{cosignatureV1}, public...)
+	id := sha256.Sum256(append([]byte(name+"\n"), raw...))
+	text := head[:strings.Index(head, "\n\n")+1]
+	sig := binary.BigEndian.AppendUint64(slices.Clone(id[:4]), at)
+	sig = append(sig, ed25519.Sign(private, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", at, text))...)
+	return head + "— " + name + " " + base64.StdEncoding.EncodeToString(sig) + "\n",
+		fmt.Sprintf("%s+%x+%s", name, id[:4], base64.StdEncoding.EncodeToString(raw))
+}
+
 func TestCosignaturesOfABundlesHead(t *testing.T) {
 	dir, key := bundleLedger(t)
-	b := bundleOf(t, dir, "2026-11-22", false)
-	m := membersOf(t, b)
-	// An Ed25519 signature of another name stands for a witness: what matters here is whose key is given.
-	skey, vkey, err := note.GenerateKey(nil, "witness.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, _ := note.NewSigner(skey)
-	h, _ := ParseHead([]byte(m["head.txt"]))
-	known, _ := verifiers(key)
-	n, err := note.Open(h.Note, known)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := note.Sign(n, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m["head.txt"] = string(signed)
-	b = pack(t, m, false)
+	m := membersOf(t, bundleOf(t, dir, "2026-11-22", false))
+	var witness string
+	m["head.txt"], witness = witnessed(t, m["head.txt"], "witness.example", 1795000000)
+	b := pack(t, m, false)
 	report, err := checkBundle(t, b, key)
 	if err != nil || !strings.Contains(report, "not checked: the signature of witness.example on head.txt") {
 		t.Errorf("without the witness's key: %v\n%s", err, report)
 	}
-	report, err = checkBundle(t, b, key, vkey)
-	if err != nil || strings.Contains(report, "not checked") {
+	report, err = checkBundle(t, b, witness, key)
+	if err != nil || strings.Contains(report, "not checked") || !strings.Contains(report, "head.txt: the witness witness.example saw it at 2026-11-18T11:06:40Z") {
 		t.Errorf("with the witness's key: %v\n%s", err, report)
 	}
-	m["head.txt"] = strings.Replace(m["head.txt"], "— witness.example ", "— witness.example AAAA", 1)
-	if _, err := checkBundle(t, pack(t, m, false), vkey, key); err == nil {
-		t.Log("a signature line of a key that nobody has") // its hash is another's: not checked, and said so
+	if _, err := checkBundle(t, b, witness); err == nil || !strings.Contains(err.Error(), "give the key of that gate") {
+		t.Errorf("with the witness's key alone: %v", err)
 	}
-	i := strings.Index(m["head.txt"], "— east-gate ") + len("— east-gate ") + 30
-	m["head.txt"] = m["head.txt"][:i] + string(m["head.txt"][i]^1) + m["head.txt"][i+1:]
-	if _, err := checkBundle(t, pack(t, m, false), key); err == nil || !strings.Contains(err.Error(), "head.txt") {
-		t.Errorf("the gate's own signature altered: %v", err)
+	for _, name := range []string{"— east-gate ", "— witness.example "} {
+		altered := maps.Clone(m)
+		i := strings.Index(m["head.txt"], name) + len(name) + 40
+		altered["head.txt"] = m["head.txt"][:i] + string(m["head.txt"][i]^1) + m["head.txt"][i+1:]
+		if _, err := checkBundle(t, pack(t, altered, false), key, witness); err == nil || !strings.Contains(err.Error(), "head.txt") {
+			t.Errorf("the signature %s altered: %v", name, err)
+		}
 	}
 }
 
@@ -755,6 +783,13 @@ for path in sys.stdin:
 	stranger, _ := NewKey("east-gate")
 	if out, code := run(path, stranger.Verifier()); code != 1 {
 		t.Errorf("with another key: exit %d: %s", code, out)
+	}
+	m = membersOf(t, bundleOf(t, dir, "2026-11-21", false))
+	var witness string
+	m["head.txt"], witness = witnessed(t, m["head.txt"], "witness.example", 1795000000)
+	os.WriteFile(path, pack(t, m, false), 0o600)
+	if out, code := run(path, pub, witness); code != 0 || !strings.Contains(out, "the witness witness.example saw it at 2026-11-18T11:06:40+00:00") {
+		t.Errorf("with a witness: exit %d: %s", code, out)
 	}
 	if out, code := run("testdata/bundle.zip", "testdata/bundle.pub"); code != 0 {
 		t.Errorf("the bundle of testdata: exit %d: %s", code, out)
