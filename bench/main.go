@@ -190,7 +190,8 @@ func (r results) run(dir string, args ...string) error {
 	return cmd.Wait()
 }
 
-// machine tells where the figures come from.
+// machine tells where the figures come from, and how much else was going on there: a load of more than about 0.2 before
+// the first measurement makes most ratios worse than they are.
 func machine() string {
 	first := func(path, prefix string) string {
 		raw, _ := os.ReadFile(path)
@@ -201,11 +202,13 @@ func machine() string {
 		}
 		return "unknown"
 	}
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s/%s, %s", first("/proc/cpuinfo", "model name"), runtime.NumCPU(), first("/proc/sys/kernel/osrelease", ""),
-		runtime.GOOS, runtime.GOARCH, runtime.Version())
+	load, _, _ := strings.Cut(first("/proc/loadavg", ""), " ")
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s/%s, %s; load before the start %s", first("/proc/cpuinfo", "model name"), runtime.NumCPU(), first("/proc/sys/kernel/osrelease", ""),
+		runtime.GOOS, runtime.GOARCH, runtime.Version(), load)
 }
 
 func main() {
+	where := machine()
 	missing, tags := map[string]bool{}, "-tags="
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
 		if out, err := exec.Command("go", append([]string{"build"}, modules[name]...)...).CombinedOutput(); err != nil {
@@ -218,7 +221,7 @@ func main() {
 	err := errors.Join(
 		r.run(".", append([]string{tags, "-bench", "."}, append(os.Args[1:], ".")...)...),
 		r.run("..", append([]string{"-bench", "."}, append(os.Args[1:], "./ledger")...)...))
-	fmt.Printf("\n%s\n\n", machine())
+	fmt.Printf("\n%s\n\n", where)
 	r.write(os.Stdout, table, missing)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench: not all could be measured:", err)

@@ -91,7 +91,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	check(l.Close())
 	c, err := openWriter(filepath.Join(dir, "ledger.db"), Meta{})
 	check(err)
-	check(c.exec("PRAGMA journal_mode = OFF"))
+	check(c.exec("PRAGMA journal_mode = MEMORY"))
 	check(c.exec("PRAGMA synchronous = OFF"))
 	check(c.exec("PRAGMA cache_size = -65536"))
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, shanghai)
