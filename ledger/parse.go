@@ -278,8 +278,8 @@ func micros(s string) (us int64, ok bool) {
 
 var monthDays = [12]int8{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
-// piece is how many entries are read at a time, and held while they are written out.
-const piece = 500
+// piece is how many entries are read at a time, and held while they are written out: two tiles.
+const piece = 2 * tileWidth
 
 // pieces reads the entries from..to piece by piece and hands each piece to f, in order. A long stretch is read ahead on two
 // connections, as one core spends 0.8 µs an entry in SQLite; and no query is open while f waits for a slow pipe, which
@@ -412,26 +412,56 @@ func each(f func(*Entry) error) func([]Entry) error {
 
 func missing(seq int64) error { return fmt.Errorf("entry %d is missing", seq) }
 
-// records hands the exact records from..to to f, each followed by a newline, several at a time.
-func (r *Reader) records(from, to int64, f func(lines []byte) error) error {
-	return pieces(r, from, to, func(c *conn, from, to int64) ([]byte, error) {
-		lines := make([]byte, 0, (to-from+1)*512)
-		next := from
-		err := c.query(func(v []driver.Value) error {
-			if v[0] != next {
-				return missing(next)
+// records hands the exact records from..to to f, several lines at a time.
+func (r *Reader) records(from, to int64, f func(lines string) error) error {
+	return pieces(r, from, to, func(c *conn, from, to int64) (string, error) {
+		n := int64(0)
+		lines, err := c.joined("record", from, to)
+		for rest := lines; err == nil && rest != ""; n++ { // that they stand in order is seen from what they say of themselves
+			var record string
+			record, rest, _ = strings.Cut(rest, "\n")
+			if seq, _, _, ok := skim(record); ok && seq != from+n {
+				return "", missing(from + n)
 			}
-			record, ok := v[1].(string)
-			if !ok || strings.ContainsRune(record, '\n') {
-				return fmt.Errorf("entry %d is not a record of one line", next)
-			}
-			next++
-			lines = append(append(lines, record...), '\n')
-			return nil
-		}, "SELECT seq, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
-		if err == nil && next <= to {
-			err = missing(next)
+		}
+		if err == nil && n < to-from+1 {
+			err = missing(from + n)
+		} else if err == nil && n > to-from+1 {
+			err = fmt.Errorf("one of the entries %d to %d is not a record of one line", from, to)
 		}
 		return lines, err
 	}, f)
+}
+
+// joined reads an expression over the entries from..to as lines. SQLite puts them together itself: a row handed over
+// takes longer than the reading of it.
+func (c *conn) joined(expr string, from, to int64) (string, error) {
+	return c.one("SELECT group_concat("+expr+", char(10)) FROM (SELECT ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq)", from, to)
+}
+
+// lines calls f for each entry from..to that is there, in order, with an expression over its row.
+func (c *conn) lines(expr string, from, to int64, f func(seq int64, line string) error) error {
+	all, err := c.joined(expr, from, to)
+	if err != nil {
+		return err
+	}
+	if strings.Count(all, "\n") == int(to-from) {
+		for seq := from; seq <= to; seq++ {
+			var line string
+			line, all, _ = strings.Cut(all, "\n")
+			if err := f(seq, line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	// One is missing, or has a line break in it, which no record has: one by one it shows which.
+	next := from
+	return c.query(func(v []driver.Value) error {
+		if v[0] != next {
+			return missing(next)
+		}
+		next++
+		return f(next-1, text(v[1]))
+	}, "SELECT seq, "+expr+" FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
 }

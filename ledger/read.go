@@ -104,7 +104,11 @@ func (r *Reader) Size() (int64, error) {
 
 // personalRows reads the personal fields of some entries and checks those that are not erased against their hashes.
 func (r *Reader) personalRows(from, to int64, rows map[int64][]personalRow) error {
-	return r.c.query(func(v []driver.Value) error {
+	return personalRows(r.c, from, to, rows)
+}
+
+func personalRows(c *conn, from, to int64, rows map[int64][]personalRow) error {
+	return c.query(func(v []driver.Value) error {
 		seq, _ := v[0].(int64)
 		row := personalRow{Field: Field{text(v[1]), text(v[3])}}
 		copy(row.hash[:], text(v[4]))

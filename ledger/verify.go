@@ -205,163 +205,157 @@ func (v *verification) atHead(h Head, leaves []byte, root tlog.Hash) error {
 	return fmt.Errorf("tree head of %d entries: the records have the root %s, it says %s: it was changed, or several other things were", h.Size, root, h.Root)
 }
 
-// chunk is what the reading side hands to the hashing side: the entries of one tile.
+// chunk is a piece of the ledger, of which everything was checked that can be checked without what stands before it.
 type chunk struct {
 	first    int64
-	seqs, ts []int64
-	records  []string
-	personal map[int64][]personalRow
-	tiles    []tile // by level, those that end with its last entry
-	err      error
+	leaves   []tlog.Hash
+	tiles    []tile // kept, that end in it, in the order in which push makes them
+	keys     []Entry
+	personal int64 // fields that hold
+	erased   int64
+	differs  int64 // the first entry whose hash is not the one in its tile; 0: none
+	err      error // what is wrong with the entry after the last leaf
 }
 
-// entries reads on one core and hashes on another.
+// entries reads and hashes on two cores.
 func (v *verification) entries() error {
-	chunks, stop := make(chan *chunk, 8), make(chan struct{})
-	go func() {
-		defer close(chunks)
-		for first := int64(1); first <= v.size; first += tileWidth {
-			c := v.read(first)
-			select {
-			case chunks <- c:
-			case <-stop:
-				return
-			}
-			if c.err != nil {
-				return
-			}
-		}
-	}()
-	var err error
-	for c := range chunks {
-		if err == nil {
-			if err = c.err; err == nil {
-				err = v.check(c)
-			}
-			if err != nil {
-				close(stop)
-			} else if v.progress != nil {
-				v.progress(min(c.first+tileWidth-1, v.size), v.size)
-			}
-		}
-	}
-	if err == nil && v.suspect != nil {
-		err = v.suspect
+	err := pieces(v.r, 1, v.size, v.read, v.check)
+	if v.suspect != nil { // it stands before whatever else was found
+		return v.suspect
 	}
 	return err
 }
 
-func (v *verification) read(first int64) *chunk {
-	c := &chunk{first: first, seqs: make([]int64, 0, tileWidth), ts: make([]int64, 0, tileWidth), records: make([]string, 0, tileWidth)}
-	last := min(first+tileWidth-1, v.size)
-	if c.err = v.r.c.query(func(row []driver.Value) error {
-		seq, _ := row[0].(int64)
-		ts, _ := row[1].(int64)
-		c.seqs, c.ts, c.records = append(c.seqs, seq), append(c.ts, ts), append(c.records, text(row[2]))
-		return nil
-	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", first, last); c.err != nil {
-		c.err = fmt.Errorf("read entries %d to %d: %w", first, last, c.err)
-		return c
+func (v *verification) read(c *conn, from, to int64) (*chunk, error) {
+	k := &chunk{first: from, leaves: make([]tlog.Hash, 0, to-from+1)}
+	personal := map[int64][]personalRow{}
+	if err := personalRows(c, from, to, personal); err != nil {
+		return nil, err
 	}
-	c.personal = map[int64][]personalRow{}
-	if c.err = v.r.personalRows(first, last, c.personal); c.err != nil {
-		return c
-	}
-	for level, n := int64(0), last; n%tileWidth == 0 && c.err == nil; level++ {
-		n /= tileWidth
-		t := tile{level: level, n: n - 1}
-		c.err = v.r.c.query(func(row []driver.Value) error {
-			root, _ := row[0].([]byte)
-			data, _ := row[1].([]byte)
-			if len(root) != tlog.HashSize || len(data) != tileWidth*tlog.HashSize {
-				return fmt.Errorf("tile %d/%d was changed: it has %d bytes and a root of %d", level, n-1, len(data), len(root))
-			}
-			t.root, t.data = tlog.Hash(root), bytes.Clone(data)
-			return nil
-		}, "SELECT root, data FROM tile WHERE level = ? AND n = ?", t.level, t.n)
-		if c.err == nil && t.data == nil {
-			c.err = fmt.Errorf("tile %d/%d is missing", t.level, t.n)
+	if err := c.lines("ts || ' ' || record", from, to, func(seq int64, line string) error {
+		ts, record, _ := strings.Cut(line, " ")
+		if k.err == nil {
+			k.err = v.entry(k, seq, ts, record, personal)
 		}
-		c.tiles = append(c.tiles, t)
+		return nil
+	}); err != nil {
+		return nil, err
 	}
-	return c
+	if k.err == nil && int64(len(k.leaves)) < to-from+1 {
+		k.err = missing(from + int64(len(k.leaves)))
+	}
+	if k.err == nil {
+		for seq := range personal {
+			k.err = fmt.Errorf("entry %d: it has personal fields that its record does not know", seq)
+		}
+	}
+	for last := from - from%tileWidth + tileWidth; last <= to; last += tileWidth {
+		for level, n := int64(0), last; n%tileWidth == 0; level++ {
+			n /= tileWidth
+			t, err := c.fullTile(level, n-1)
+			if err != nil {
+				return nil, err
+			}
+			k.tiles = append(k.tiles, t)
+		}
+		own := k.tiles[slices.IndexFunc(k.tiles, func(t tile) bool { return t.level == 0 && t.n == last/tileWidth-1 })].data
+		for i := last - tileWidth; i < last && k.differs == 0 && i-from+1 < int64(len(k.leaves)); i++ {
+			if at := i % tileWidth * tlog.HashSize; !bytes.Equal(own[at:at+tlog.HashSize], k.leaves[i-from+1][:]) {
+				k.differs = i + 1
+			}
+		}
+	}
+	return k, nil
 }
 
-func (v *verification) check(c *chunk) error {
-	for i, record := range c.records {
-		want := c.first + int64(i)
-		if c.seqs[i] != want {
-			return fmt.Errorf("entry %d is missing", want)
+// fullTile reads a tile that must be there.
+func (c *conn) fullTile(level, n int64) (tile, error) {
+	t := tile{level: level, n: n}
+	err := c.query(func(row []driver.Value) error {
+		root, _ := row[0].([]byte)
+		data, _ := row[1].([]byte)
+		if len(root) != tlog.HashSize || len(data) != tileWidth*tlog.HashSize {
+			return fmt.Errorf("tile %d/%d was changed: it has %d bytes and a root of %d", level, n, len(data), len(root))
 		}
-		seq, ts, personal, ok := skim(record)
-		if !ok { // not the form that gated writes: read it the slow way, which says what is wrong
-			e, err := parse(want, c.ts[i], record, v.r.Zone)
-			if err != nil {
-				return v.wrong(err)
-			}
-			seq, ts, personal = e.Seq, e.At.UnixMicro(), e.Record.Personal
+		t.root, t.data = tlog.Hash(root), bytes.Clone(data)
+		return nil
+	}, "SELECT root, data FROM tile WHERE level = ? AND n = ?", level, n)
+	if err == nil && t.data == nil {
+		err = fmt.Errorf("tile %d/%d is missing", level, n)
+	}
+	return t, err
+}
+
+// entry checks one entry and adds its leaf.
+func (v *verification) entry(k *chunk, want int64, rowTS, record string, personal map[int64][]personalRow) error {
+	rowAt, err := strconv.ParseInt(rowTS, 10, 64)
+	if err != nil {
+		return fmt.Errorf("entry %d: its row has the time %q", want, rowTS)
+	}
+	seq, ts, sum, ok := skim(record)
+	if !ok { // not the form that gated writes: read it the slow way, which says what is wrong
+		e, err := parse(want, rowAt, record, v.r.Zone)
+		if err != nil {
+			return err
 		}
-		if seq != want || ts != c.ts[i] {
-			return v.wrong(fmt.Errorf("entry %d: the record is not that of its row", want))
+		seq, ts, sum = e.Seq, e.At.UnixMicro(), e.Record.Personal
+	}
+	if seq != want || ts != rowAt {
+		return fmt.Errorf("entry %d: the record is not that of its row", want)
+	}
+	if day, in := dayOfRecord(record), dayOf(v.segments, want); day != in {
+		return fmt.Errorf("entry %d is of %s and stands in the segment of %q", want, day, in)
+	}
+	own, committed := personal[want], ""
+	if len(own) > 0 {
+		committed = commitment(own)
+		delete(personal, want)
+	}
+	if committed != sum {
+		return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", want)
+	}
+	for j := range own {
+		if own[j].erased {
+			k.erased++
+		} else {
+			k.personal++
 		}
-		day := dayOfRecord(record)
-		if len(v.segments) > 1 && v.segments[1].first == want {
-			v.segments = v.segments[1:]
+	}
+	if kind := record[strings.Index(record, `"kind":"`)+1:]; strings.HasPrefix(kind, `kind":"key"`) || strings.HasPrefix(kind, `kind":"epoch"`) {
+		e, err := parse(want, rowAt, record, v.r.Zone)
+		if err != nil {
+			return err
 		}
-		if len(v.segments) == 0 || v.segments[0].first > want || v.segments[0].day != day {
-			in := ""
-			if len(v.segments) > 0 && v.segments[0].first <= want {
-				in = v.segments[0].day
-			}
-			return v.wrong(fmt.Errorf("entry %d is of %s and stands in the segment of %q", want, day, in))
-		}
-		own, sum := c.personal[want], ""
-		if len(own) > 0 {
-			sum = commitment(own)
-			delete(c.personal, want)
-		}
-		if sum != personal {
-			return v.wrong(fmt.Errorf("entry %d: its personal fields are not those that its record committed to", want))
-		}
-		for j := range own {
-			if own[j].erased {
-				v.rep.Erased++
-			} else {
-				v.rep.Personal++
-			}
-		}
-		if kind := record[strings.Index(record, `"kind":"`)+1:]; strings.HasPrefix(kind, `kind":"key"`) || strings.HasPrefix(kind, `kind":"epoch"`) {
-			e, err := parse(want, c.ts[i], record, v.r.Zone)
-			if err != nil {
-				return v.wrong(err)
-			}
-			v.keys = append(v.keys, e)
-		}
-		h := leafHash(record)
-		if len(c.tiles) > 0 && v.suspect == nil {
-			if at := i * tlog.HashSize; !bytes.Equal(c.tiles[0].data[at:at+tlog.HashSize], h[:]) {
-				v.at, v.suspect = want, fmt.Errorf("entry %d was changed: its record is not the one in tile 0/%d", want, (want-1)/tileWidth)
-			}
+		k.keys = append(k.keys, e)
+	}
+	k.leaves = append(k.leaves, leafHash(record))
+	return nil
+}
+
+// check adds a piece to the tree.
+func (v *verification) check(k *chunk) error {
+	v.rep.Personal, v.rep.Erased, v.keys = v.rep.Personal+k.personal, v.rep.Erased+k.erased, append(v.keys, k.keys...)
+	for i, h := range k.leaves {
+		if seq := k.first + int64(i); seq == k.differs && v.suspect == nil {
+			v.at, v.suspect = seq, fmt.Errorf("entry %d was changed: its record is not the one in tile 0/%d", seq, (seq-1)/tileWidth)
 		}
 		for _, full := range v.tree.push(h) {
-			if v.suspect != nil {
-				continue
+			kept := &k.tiles[0]
+			k.tiles = k.tiles[1:]
+			if v.suspect == nil && (!bytes.Equal(full.data, kept.data) || full.root != kept.root) {
+				below := tileHeight * (full.level + 1)
+				return fmt.Errorf("tile %d/%d was changed: it is not made of entries %d to %d", full.level, full.n, full.n<<below+1, (full.n+1)<<below)
 			}
-			if err := v.full(&full, &c.tiles[full.level]); err != nil {
-				return err
-			}
+			v.tiles++
 		}
 		if err := v.passed(); err != nil {
 			return err
 		}
 	}
-	if want := min(c.first+tileWidth-1, v.size); len(c.records) != int(want-c.first+1) {
-		return fmt.Errorf("entry %d is missing", c.first+int64(len(c.records)))
+	if v.progress != nil {
+		v.progress(v.tree.size, v.size)
 	}
-	for seq := range c.personal {
-		return fmt.Errorf("entry %d: it has personal fields that its record does not know", seq)
-	}
-	return nil
+	return k.err
 }
 
 // passed asks for the roots of the size that the tree has grown to.
@@ -375,14 +369,6 @@ func (v *verification) passed() error {
 	return nil
 }
 
-// wrong is err, unless an earlier entry is suspected already.
-func (v *verification) wrong(err error) error {
-	if v.suspect != nil {
-		return v.suspect
-	}
-	return err
-}
-
 func dayOfRecord(record string) string {
 	const key = `"time":"`
 	if i := strings.Index(record, key) + len(key); i+len(time.DateOnly) <= len(record) {
@@ -391,21 +377,13 @@ func dayOfRecord(record string) string {
 	return ""
 }
 
-// full compares a tile that is made of the records with the one that is kept.
-func (v *verification) full(t, kept *tile) error {
-	if !bytes.Equal(t.data, kept.data) || t.root != kept.root {
-		below := tileHeight * (t.level + 1)
-		return fmt.Errorf("tile %d/%d was changed: it is not made of entries %d to %d", t.level, t.n, t.n<<below+1, (t.n+1)<<below)
-	}
-	v.tiles++
-	return nil
-}
-
 // structure looks for rows that nothing else leads to.
 func (v *verification) structure() error {
 	c := v.r.c
-	if len(v.segments) > 1 {
-		return fmt.Errorf("segment %q begins with entry %d, which is not there", v.segments[1].day, v.segments[1].first)
+	for _, g := range v.segments {
+		if g.first > v.size {
+			return fmt.Errorf("segment %q begins with entry %d, which is not there", g.day, g.first)
+		}
 	}
 	tiles, err := c.number("SELECT count(*) FROM tile")
 	if err == nil && tiles != v.tiles {
