@@ -483,6 +483,60 @@ func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
 	}
 }
 
+// TestAStolenKeyForksNoBundle: heads that a key of the gate did sign, and that are not of this ledger or not of this time.
+func TestAStolenKeyForksNoBundle(t *testing.T) {
+	dir, first := bundleLedger(t)
+	path := filepath.Join(dir, "keys", "ledger.key")
+	old, err := ReadKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew, _ := NewKey("east-gate")
+	WriteKeys(path, anew, old[0])
+	ck := &clock{}
+	ck.set("2026-11-24 08:00:00")
+	l := open(t, dir, ck)
+	many(t, l, ck, 3)
+	l.Close()
+	sign := func(note string, root *tlog.Hash, keys ...*Key) string {
+		h, err := ParseHead([]byte(note))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if root == nil {
+			root = &h.Root
+		}
+		h, err = signHead(h.Origin, h.Size, *root, keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(h.Note)
+	}
+	for name, tt := range map[string]struct {
+		alter func(m map[string]string)
+		want  string
+	}{
+		"another history before the day": {func(m map[string]string) { m["previous.txt"] = sign(m["previous.txt"], &tlog.Hash{1}, old[0]) }, "does not begin with the 10 entries"},
+		"another day's end":              {func(m map[string]string) { m["day.txt"] = sign(m["day.txt"], &tlog.Hash{1}, old[0]) }, "does not begin with the 18 entries"},
+		"a head by the key that was replaced": {func(m map[string]string) {
+			m["head.txt"], m["gate.pub"] = sign(m["head.txt"], nil, old[0]), first+"\n"
+		}, "was replaced at entry 24"},
+		"a change of key by the new one alone": {func(m map[string]string) {
+			var p bundleProof
+			json.Unmarshal([]byte(m["proof.json"]), &p)
+			p.Rotations[0].Note = sign(p.Rotations[0].Note, nil, anew)
+			b, _ := canonicalJSON(&p)
+			m["proof.json"] = string(b)
+		}, "is not signed by the old and the new key"},
+	} {
+		m := membersOf(t, bundleOf(t, dir, "2026-11-22", false))
+		tt.alter(m)
+		if _, err := checkBundle(t, pack(t, m, false), first); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
 // TestADayTornApart: with too much between its parts, the bundle does not tell when the box was watching, and says so.
 func TestADayTornApart(t *testing.T) {
 	ck := &clock{}
