@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -24,7 +25,7 @@ const (
 // erasedAtOnce is how many entries are erased in one transaction: people wait at the gate meanwhile.
 const erasedAtOnce = 500
 
-// maxWhy bounds the reason that somebody gives in their own words; it stands in the record for good.
+// maxWhy bounds the reason that somebody gives in their own words, in bytes.
 const maxWhy = 500
 
 // ErrNothingErased: there was nothing, or nothing left, to erase.
@@ -76,10 +77,10 @@ func (s Erasure) check(today string) error {
 	return nil
 }
 
-// checkWhy checks a reason in somebody's own words.
-func checkWhy(why string) error {
+// CheckWhy checks the reason of an erasure in somebody's own words.
+func CheckWhy(why string) error {
 	if why == "" || len(why) > maxWhy || !utf8.ValidString(why) {
-		return fmt.Errorf("--reason: say why in 1 to %d bytes of UTF-8; it stands in the ledger for good, so name nobody", maxWhy)
+		return fmt.Errorf("--reason: say why, in 1 to %d bytes of UTF-8", maxWhy)
 	}
 	return nil
 }
@@ -107,13 +108,10 @@ func (d *Erased) add(o Erased) {
 // Large erasures go in chunks with an erase entry each, so that passages are answered in between; one that fails on the
 // way says with its error what was erased until then.
 func (l *Ledger) Erase(sel Erasure, by, why string) (done Erased, err error) {
-	if err := errors.Join(sel.check(l.opt.Now().Time.In(l.Zone()).Format(time.DateOnly)), checkWhy(why)); err != nil {
+	if err := errors.Join(sel.check(l.opt.Now().Time.In(l.Zone()).Format(time.DateOnly)), CheckWhy(why)); err != nil {
 		return done, err
 	}
-	ev := Event{Kind: Erase, By: "unsigned", Detail: map[string]string{"why": why}}
-	if by != "" {
-		ev.Personal = []Field{{"by", by}}
-	}
+	ev := Event{Kind: Erase, By: "unsigned", Detail: map[string]string{}, Personal: []Field{{"by", by}, {"note", why}}} // people name people
 	l.erasing.Lock()
 	defer l.erasing.Unlock()
 	r, err := OpenReader(l.opt.Dir)
@@ -131,11 +129,14 @@ func (l *Ledger) Erase(sel Erasure, by, why string) (done Erased, err error) {
 				ev.Detail["class"] = sel.Class
 				match = func(class string) bool { return class == sel.Class }
 			}
-			done, _, err = l.eraseOlder(r, sel.Before, 0, match, ev)
+			done, _, err = l.eraseOlder(r, sel.Before, 0, match, ev, nil)
 		}
 	case sel.Subject != "":
 		ev.Reason = bySubject
 		if seqs, err = r.subjectEntries(sel.Subject); err == nil {
+			seqs, err = r.still(seqs, "")
+		}
+		if err == nil {
 			done, err = l.eraseEntries(r, seqs, "", ev)
 		}
 	default:
@@ -166,8 +167,8 @@ type sweep struct {
 	upTo  map[string]int64
 }
 
-// Retain erases what is older than the rules allow, but for the days that are kept. pause is called between two chunks;
-// its error ends the work. It does nothing while the clock is not trusted: a wrong one would erase everything.
+// Retain erases what is older than the rules allow, but for the days that are kept. pause, which may be nil, is called
+// between two chunks; its error ends the work. It does nothing while the clock is not trusted: a wrong one would erase everything.
 func (l *Ledger) Retain(rules []Retention, pause func() error) (done Erased, err error) {
 	now := l.opt.Now()
 	if !now.Trusted {
@@ -180,7 +181,7 @@ func (l *Ledger) Retain(rules []Retention, pause func() error) (done Erased, err
 		return done, err
 	}
 	defer r.Close()
-	keeps := l.keeps()
+	keeps := l.Keeps()
 	if !slices.Equal(l.sweep.rules, rules) || !maps.Equal(l.sweep.keeps, keeps) {
 		l.sweep = sweep{slices.Clone(rules), keeps, map[string]int64{}}
 	}
@@ -203,10 +204,49 @@ func (l *Ledger) Retain(rules []Retention, pause func() error) (done Erased, err
 	return done, errors.Join(err, l.swept(done))
 }
 
-func (l *Ledger) keeps() map[int64]Span {
+// Keeps are the days that must not be erased, by the entry that says so.
+func (l *Ledger) Keeps() map[int64]Span {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return maps.Clone(l.state.Keeps)
+}
+
+// Keep forbids to erase personal data of the days from..to, also of days to come, until it is lifted. It returns the
+// entry that says so. The reason stands in the record.
+func (l *Ledger) Keep(from, to, by, why string) (int64, error) {
+	for _, day := range []struct{ flag, value string }{{"--from", from}, {"--to", to}} {
+		if _, err := time.Parse(time.DateOnly, day.value); err != nil {
+			return 0, fmt.Errorf("%s %q: write a date as 2026-11-23", day.flag, day.value)
+		}
+	}
+	if from > to {
+		return 0, fmt.Errorf("--from %s is after --to %s", from, to)
+	}
+	return l.keep(Event{Reason: "keep", Detail: map[string]string{"from": from, "to": to}}, by, why)
+}
+
+// Lift ends what a keep entry forbids.
+func (l *Ledger) Lift(seq int64, by, why string) (int64, error) {
+	if _, ok := l.Keeps()[seq]; !ok {
+		return 0, fmt.Errorf("%w: entry %d keeps no days, or was lifted: \"gated ledger keep --list\" names those in force", ErrNotKept, seq)
+	}
+	return l.keep(Event{Reason: "lifted", Ref: seq, Detail: map[string]string{}}, by, why)
+}
+
+// ErrNotKept: what should be lifted is not in force.
+var ErrNotKept = errors.New("nothing to lift")
+
+func (l *Ledger) keep(ev Event, by, why string) (int64, error) {
+	if err := CheckWhy(why); err != nil {
+		return 0, err
+	}
+	ev.Kind, ev.Stamp, ev.By, ev.Personal = Keep, l.opt.Now(), "unsigned", []Field{{"by", by}}
+	ev.Detail["why"] = why
+	entries, err := l.Append(ev)
+	if err != nil {
+		return 0, err
+	}
+	return entries[0].Seq, nil
 }
 
 // kept is the keep entry that forbids to erase anything of a day, if there is one.
@@ -225,7 +265,7 @@ func (l *Ledger) refuseKept(r *Reader, before string) error {
 	if err != nil {
 		return err
 	}
-	s := State{Keeps: l.keeps()}
+	s := State{Keeps: l.Keeps()}
 	for _, seg := range segments {
 		kept := s.kept(seg.day)
 		if kept == nil || seg.day >= before {
@@ -244,7 +284,7 @@ func (l *Ledger) refuseKept(r *Reader, before string) error {
 
 // eraseOlder erases the entries after a seq, of the days before one, whose class matches (nil: all), chunk by chunk.
 // It returns up to which entry nothing was left to a later time but what is kept.
-func (l *Ledger) eraseOlder(r *Reader, before string, after int64, match func(class string) bool, ev Event, pause ...func() error) (done Erased, upTo int64, err error) {
+func (l *Ledger) eraseOlder(r *Reader, before string, after int64, match func(class string) bool, ev Event, pause func() error) (done Erased, upTo int64, err error) {
 	segments, err := r.segments()
 	if err != nil {
 		return done, after, err
@@ -254,7 +294,7 @@ func (l *Ledger) eraseOlder(r *Reader, before string, after int64, match func(cl
 		return done, after, err
 	}
 	ev.Detail["before"] = before
-	s := State{Keeps: l.keeps()}
+	s := State{Keeps: l.Keeps()}
 	// Who went out today decides who may, so that stays. The day only moves on, to entries after size.
 	l.mu.Lock()
 	if l.state.Day >= before {
@@ -280,8 +320,8 @@ func (l *Ledger) eraseOlder(r *Reader, before string, after int64, match func(cl
 			for len(seqs) >= erasedAtOnce {
 				part, err := l.eraseChunk(r, seqs[:erasedAtOnce], "", ev)
 				done.add(part)
-				for _, wait := range pause {
-					err = cmp.Or(err, wait())
+				if err == nil && pause != nil {
+					err = pause()
 				}
 				if err != nil {
 					return done, after, err
@@ -361,7 +401,7 @@ func (r *Reader) class(e *Entry, following []Entry) (class string, err error) {
 	return class, err
 }
 
-// subjectEntries lists the entries with personal data of all passages of a person or vehicle, and those of no passage
+// subjectEntries lists the entries of all passages of a person or vehicle, and those of no passage
 // that name them.
 func (r *Reader) subjectEntries(id string) (seqs []int64, err error) {
 	passages := map[string]bool{}
@@ -386,7 +426,7 @@ func (r *Reader) subjectEntries(id string) (seqs []int64, err error) {
 	}
 	if len(passages) > 0 {
 		err = r.Scan(from, 1<<62, false, func(e *Entry) error {
-			if passages[e.Passage] && e.Record.Personal != "" {
+			if passages[e.Passage] {
 				found[e.Seq] = true
 			}
 			return nil
@@ -395,7 +435,39 @@ func (r *Reader) subjectEntries(id string) (seqs []int64, err error) {
 			return nil, err
 		}
 	}
-	return r.still(slices.Sorted(maps.Keys(found)), "")
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// Subject calls f for the entries of all passages of a person or vehicle, by their roster ID, and for those of no passage
+// that name them, with what personal data is left; those of older epochs first. It returns how many there are.
+func Subject(dir, id string, f func(*Entry) error) (n int, err error) {
+	current, err := OpenReader(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer current.Close()
+	for epoch := 1; epoch <= current.Meta.Epoch; epoch++ {
+		r := current
+		if epoch < current.Meta.Epoch {
+			if r, err = OpenFile(epochFile(dir, epoch)); errors.Is(err, fs.ErrNotExist) {
+				continue // the auditor took it away
+			} else if err != nil {
+				return n, err
+			}
+			defer r.Close()
+		}
+		seqs, err := r.subjectEntries(id)
+		if err != nil {
+			return n, err
+		}
+		for _, seq := range seqs {
+			n++
+			if err := r.Scan(seq, seq, true, f); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
 }
 
 // still lists those of the entries that have the field (any, if empty) not erased.
@@ -403,7 +475,7 @@ func (r *Reader) still(seqs []int64, field string) (left []int64, err error) {
 	if len(seqs) == 1 {
 		n, err := r.c.number("SELECT count(*) FROM entry WHERE seq = ?", seqs[0])
 		if err == nil && n == 0 {
-			err = fmt.Errorf("there is no entry %d", seqs[0])
+			err = fmt.Errorf("%w: there is no entry %d", ErrNothingErased, seqs[0])
 		}
 		if err != nil {
 			return nil, err
@@ -428,7 +500,7 @@ func (l *Ledger) eraseEntries(r *Reader, seqs []int64, field string, ev Event) (
 	if err != nil {
 		return done, err
 	}
-	s := State{Keeps: l.keeps()}
+	s := State{Keeps: l.Keeps()}
 	for _, seq := range seqs {
 		if err := s.kept(dayOf(segments, seq)); err != nil {
 			return done, err

@@ -125,7 +125,7 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 				fmt.Sscan(v, &seq, &field)
 				return slices.Contains(c.gone, seq) || seq == c.what.Seq && field == c.what.Field
 			})
-			if d := cmp.Diff(append(want, "14 by zhou"), left(t, l)); d != "" {
+			if d := cmp.Diff(append(want, "14 by zhou", "14 note asked for"), left(t, l)); d != "" {
 				t.Errorf("what is left (-want +got):\n%s", d)
 			}
 			if done.Fields != c.fields || !slices.Equal(done.Records, []int64{14}) {
@@ -477,4 +477,157 @@ func TestAnErasureLeavesNoTraceOnTheDisk(t *testing.T) {
 	if found := traces(t, filepath.Dir(d.path), gone); len(found) > 0 {
 		t.Errorf("%d traces on the disk after the end:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
 	}
+}
+
+func TestDaysThatAreKeptAreNotErased(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-20 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	for _, day := range []string{"20", "21", "22"} {
+		ck.set("2026-11-" + day + " 08:00:00")
+		mustAppend(t, l, someone(ck, "p"+day, "r-"+day, "resident", "in")...) // 1 to 3, 4 to 6, 7 to 9
+	}
+	ck.set("2026-11-23 08:00:00")
+	for _, c := range []struct{ from, to, why, want string }{
+		{"2026-11-22", "2026-11-21", "case 17", "--from 2026-11-22 is after --to 2026-11-21"},
+		{"21", "2026-11-21", "case 17", `--from "21": write a date`},
+		{"2026-11-21", "", "case 17", `--to "": write a date`},
+		{"2026-11-21", "2026-11-21", "", "--reason: say why"},
+		{"2026-11-21", "2026-11-21", strings.Repeat("x", 501), "--reason: say why"},
+	} {
+		if _, err := l.Keep(c.from, c.to, "zhou", c.why); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("keep %s to %s: got %v, want %s", c.from, c.to, err, c.want)
+		}
+	}
+	seq, err := l.Keep("2026-11-21", "2026-12-31", "zhou", "case 17")
+	if err != nil || seq != 10 {
+		t.Fatal(seq, err)
+	}
+	before := left(t, l)
+	for _, e := range []Erasure{{Before: "2026-11-22"}, {Before: "2026-11-23"}, {Subject: "r-21"}, {Seq: 6}, {Seq: 10}} {
+		var kept KeptError
+		if done, err := l.Erase(e, "zhou", "asked for"); !errors.As(err, &kept) || kept.Seq != 10 || done.Fields != 0 {
+			t.Errorf("%+v: %+v, %v, want a refusal by entry 10", e, done, err)
+		}
+	}
+	if d := cmp.Diff(before, left(t, l)); d != "" {
+		t.Errorf("a refused erasure changed something:\n%s", d)
+	}
+	if _, err := l.Erase(Erasure{Before: "2026-11-21"}, "zhou", "asked for"); err != nil { // not kept
+		t.Error(err)
+	}
+	pause := func() error { return nil }
+	rules := []Retention{{"*", 1}}
+	if done, err := l.Retain(rules, pause); err != nil || done.Fields != 0 {
+		t.Errorf("retention erased %+v of days that are kept (%v)", done, err)
+	}
+	verify(t, l)
+	l.Close()
+	l = open(t, dir, ck)
+	if d := cmp.Diff(map[int64]Span{10: {"2026-11-21", "2026-12-31"}}, l.Keeps()); d != "" {
+		t.Errorf("after the next start (-want +got):\n%s", d)
+	}
+	if _, err := l.Lift(9, "zhou", "closed"); !errors.Is(err, ErrNotKept) {
+		t.Errorf("lifted what does not keep: %v", err)
+	}
+	if _, err := l.Lift(10, "zhou", "closed"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Lift(10, "zhou", "closed"); !errors.Is(err, ErrNotKept) {
+		t.Errorf("lifted twice: %v", err)
+	}
+	done, err := l.Retain(rules, pause)
+	if err != nil || done.Entries != 3 || done.First != 4 || done.Last != 6 {
+		t.Errorf("retention after the lift: %+v, %v, want entries 4 to 6", done, err)
+	}
+	verify(t, l)
+}
+
+func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
+	ck := &clock{}
+	l := open(t, t.TempDir(), ck)
+	for _, day := range []string{"01", "05", "09"} {
+		ck.set("2026-11-" + day + " 08:00:00")
+		mustAppend(t, l, Event{Stamp: ck.now(), Kind: SignOn, Personal: []Field{{"guard", "guard-" + day}}})
+		mustAppend(t, l, someone(ck, "r"+day, "r-"+day, "resident", "in")...)
+		mustAppend(t, l, someone(ck, "c"+day, "c-"+day, "courier", "in")...)
+	}
+	ck.set("2026-11-10 08:00:00")
+	who := func() (names []string) {
+		for _, v := range left(t, l) {
+			if f := strings.Fields(v); f[1] == "code" || f[1] == "guard" {
+				names = append(names, strings.TrimPrefix(f[2], "code-of-"))
+			}
+		}
+		return names
+	}
+	rules := []Retention{{"courier", 1}, {"*", 7}}
+	chunks := 0
+	done, err := l.Retain(rules, func() error { chunks++; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A courier's check does not say whose it is: it goes with the query that does.
+	if d := cmp.Diff([]string{"guard-05", "r-05", "guard-09", "r-09", "c-09"}, who()); d != "" {
+		t.Errorf("left (-want +got):\n%s", d)
+	}
+	if want := []int64{22, 23}; !slices.Equal(done.Records, want) {
+		t.Errorf("erase entries %v, want %v", done.Records, want)
+	}
+	verify(t, l)
+	if done, err = l.Retain(rules, nil); err != nil || done.Fields != 0 || l.Size() != 23 {
+		t.Errorf("the second time: %+v, %v, %d entries", done, err, l.Size())
+	}
+	ck.set("2026-11-13 03:30:00")
+	if _, err = l.Retain(rules, nil); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"guard-09", "r-09"}, who()); d != "" {
+		t.Errorf("three days later (-want +got):\n%s", d)
+	}
+	verify(t, l)
+
+	l.opt.Now = func() Stamp { s := ck.now(); s.Trusted = false; return s }
+	if _, err = l.Retain(rules, nil); err == nil || !strings.Contains(err.Error(), "clock") {
+		t.Errorf("with a clock that is not trusted: %v", err)
+	}
+}
+
+func TestSubjectIsToldAllOfTheirPassages(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-20 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...)                                                      // 1 to 3
+	mustAppend(t, l, someone(ck, "p2", "cy", "resident", "in")...)                                                      // 4 to 6
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Opening, Passage: "p1", Reason: "pulse"})                             // 7
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Check, Passage: "p3", Personal: []Field{{"stated_subject", "bo"}}})   // 8
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Export, Reason: "subject", Personal: []Field{{"subject", "bo"}}})     // 9
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Register, Passage: "p1", Verdict: "refuse", Ref: 3, Direction: "in"}) // 10
+	tell := func() (told []string) {
+		n, err := Subject(dir, "bo", func(e *Entry) error {
+			told = append(told, fmt.Sprint(e.Seq, " ", e.Personally("name")))
+			return nil
+		})
+		if err != nil || n != len(told) {
+			t.Fatal(n, err)
+		}
+		return told
+	}
+	if d := cmp.Diff([]string{"1 ", "2 name-of-bo", "3 ", "7 ", "8 ", "9 ", "10 "}, tell()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if _, err := l.Erase(Erasure{Subject: "bo"}, "", "asked for"); err != nil {
+		t.Fatal(err)
+	}
+	if told := tell(); len(told) != 0 {
+		t.Errorf("after the erasure: %v", told)
+	}
+	for _, v := range left(t, l) {
+		if strings.Contains(v, "bo") {
+			t.Errorf("left: %s", v)
+		}
+	}
+	verify(t, l)
 }
