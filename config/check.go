@@ -153,6 +153,18 @@ func (l *loader) check(s *Settings) {
 	if n := s.Ledger.WitnessEvery; n < 0 || n > 1000000 {
 		l.fault("ledger.witness_every", "%d is out of range: write 0 to 1000000", n)
 	}
+	classes := map[string]int{}
+	for i, r := range s.Ledger.Retention {
+		key := fmt.Sprintf("ledger.retention[%d]", i)
+		l.oneOf(key+".class", r.Class, "resident", "staff", "volunteer", "courier", "visitor", "emergency-vehicle", "vehicle", "unknown", "*")
+		if j, taken := classes[r.Class]; taken {
+			l.fault(key+".class", "%q is the class of ledger.retention[%d] already: write each class once", r.Class, j)
+		}
+		classes[r.Class] = i
+		if r.Days < 1 || r.Days > 36500 {
+			l.fault(key+".days", "%d is out of range: write 1 to 36500", r.Days)
+		}
+	}
 }
 
 func (l *loader) scanner(at func(string) string, c Scanner) {

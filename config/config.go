@@ -143,6 +143,16 @@ type Ledger struct {
 	// WitnessEvery is how many tree heads apart they are sent one by day, too; there
 	// is at most one a second. Default 3600; 0: only those at the day's end.
 	WitnessEvery int `mapstructure:"witness_every"`
+
+	// Retention is how long personal data is kept; older fields are erased by night.
+	// Empty, the default: for good, or until somebody erases them.
+	Retention []Retention `mapstructure:"retention"`
+}
+
+// Retention is how long the personal data of a class of passages is kept. It converts to ledger.Retention.
+type Retention struct {
+	Class string `mapstructure:"class"` // required, unique: such as resident, or * for all classes not named
+	Days  int    `mapstructure:"days"`  // required: whole days after that of the passage, 1 to 36500
 }
 
 // Witness is a server that signs tree heads beside the gate. It converts to ledger.Witness.

@@ -76,7 +76,7 @@ policy: {file: rules/policy.yaml}
 trust: {dir: /srv/trust}
 console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], language: en, call: 物业 8210}
 log: {level: debug, format: json}
-ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witness.example/gate", key: `+witnessKey+`}], witness_every: 60}
+ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witness.example/gate", key: `+witnessKey+`}], witness_every: 60, retention: [{class: resident, days: 30}, {class: "*", days: 90}]}
 `)
 	got, err := Load(path, []string{"PATH=/bin", "GATED_CONFIG=x", "GATED_STATE="})
 	if err != nil {
@@ -97,7 +97,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 		Trust:   Trust{"/srv/trust"},
 		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, "en", "物业 8210"},
 		Log:     Log{"debug", "json"},
-		Ledger:  Ledger{MinFree: 2 << 30, TlogListen: ":8481", Witnesses: []Witness{{"https://witness.example/gate", witnessKey}}, WitnessEvery: 60},
+		Ledger:  Ledger{MinFree: 2 << 30, TlogListen: ":8481", Witnesses: []Witness{{"https://witness.example/gate", witnessKey}}, WitnessEvery: 60, Retention: []Retention{{"resident", 30}, {"*", 90}}},
 	}
 	if diff := cmp.Diff(want, got, equal); diff != "" {
 		t.Error(diff)
@@ -227,6 +227,9 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "ledger: {tlog_listen: ':65536'}\nlanes:", `ledger.tlog_listen: ":65536": write address and port`},
 		{"lanes:", "ledger: {tlog_listen: 'http://a:80'}\nlanes:", `ledger.tlog_listen: "http://a:80": write address and port`},
 		{"lanes:", "ledger: {tlog_listen: '127.0.0.1:8480'}\nlanes:", `ledger.tlog_listen: "127.0.0.1:8480" is console.listen already: write another port`},
+		{"lanes:", "ledger: {retention: [{class: residents, days: 30}]}\nlanes:", `ledger.retention[0].class: "residents"`},
+		{"lanes:", "ledger: {retention: [{class: resident}]}\nlanes:", `ledger.retention[0].days: 0 is out of range: write 1 to 36500`},
+		{"lanes:", "ledger: {retention: [{class: '*', days: 9}, {class: '*', days: 8}]}\nlanes:", `ledger.retention[1].class: "*" is the class of ledger.retention[0] already`},
 		{"lanes:", "ledger: {witness_every: -1}\nlanes:", `ledger.witness_every: -1 is out of range: write 0 to 1000000`},
 		{"lanes:", "ledger: {witnesses: [{url: 'ftp://w', key: '" + witnessKey + "'}]}\nlanes:", `ledger.witnesses[0].url: "ftp://w" is not the address of a witness: write it as https://witness.example.org/path`},
 		{"lanes:", "ledger: {witnesses: [{url: 'https://a:b@w', key: '" + witnessKey + "'}]}\nlanes:", `ledger.witnesses[0].url: "https://a:xxxxx@w" is not`},

@@ -12,7 +12,8 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(), ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild())
+	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(), ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(),
+		ledgerSubject(), ledgerErase(), ledgerKeep())
 }
 
 // openLedger opens the state directory's ledger for reading and says which day is meant.

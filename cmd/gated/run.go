@@ -169,6 +169,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	go func() { gateDone <- g.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
 	defer d.witness(l)()
+	defer d.retain(l)()
 
 	defer d.serve(g, l, reg, people, page, control, tiles, stopBarriers)()
 	defer d.scan(ctx, g, reg)()

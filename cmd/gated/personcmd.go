@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"gated/ledger"
+
+	"github.com/spf13/cobra"
+)
+
+type eraseArgs struct {
+	ledger.Erasure
+	Why string
+}
+
+// keepArgs lift the entry Lift, or else keep the days From to To.
+type keepArgs struct {
+	From, To, Why string
+	Lift          int64
+}
+
+type subjectArgs struct{ ID, Why string }
+
+func init() {
+	operations["ledger-erase"] = withLedger(func(l *ledger.Ledger, by string, a eraseArgs) (any, error) {
+		done, err := l.Erase(a.Erasure, by, a.Why)
+		if len(done.Records) > 0 && err != nil {
+			err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", done.Fields, done.Entries, err)
+		}
+		if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(ledger.KeptError)) {
+			err = no{err}
+		}
+		return done, err
+	})
+	operations["ledger-keep"] = withLedger(func(l *ledger.Ledger, by string, a keepArgs) (seq any, err error) {
+		if a.Lift == 0 {
+			return l.Keep(a.From, a.To, by, a.Why)
+		}
+		if seq, err = l.Lift(a.Lift, by, a.Why); errors.Is(err, ledger.ErrNotKept) {
+			err = no{err}
+		}
+		return seq, err
+	})
+	operations["ledger-keeps"] = withLedger(func(l *ledger.Ledger, _ string, _ any) (any, error) { return l.Keeps(), nil })
+	operations["ledger-subject"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
+		var a subjectArgs
+		if err := json.Unmarshal(args, &a); err != nil {
+			return nil, err
+		}
+		return true, s.append(ledger.Event{Kind: ledger.Export, Reason: "subject", By: "unsigned",
+			Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
+	}
+}
+
+// withLedger is an operation on the ledger alone.
+func withLedger[A any](f func(l *ledger.Ledger, by string, args A) (any, error)) operation {
+	return func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
+		var a A
+		if err := json.Unmarshal(args, &a); err != nil {
+			return nil, err
+		}
+		if s.ledger == nil {
+			return nil, fmt.Errorf("no ledger in %s: is this the state directory? name it with --state", s.dir)
+		}
+		return f(s.ledger, by, a)
+	}
+}
+
+func ledgerErase() *cobra.Command {
+	var a eraseArgs
+	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R", Short: "erase personal data for good, of older days, of one person or of one entry",
+		Long: `erase removes names, rooms, numbers and whatever else tells who it was. The records stay, and every
+proof about them; that something was erased, when and why is an entry itself. There is no way back.
+
+--before DATE  the entries of the days before DATE, a date or "today"
+--subject ID   all entries of the passages of a person or vehicle, by their roster ID
+--seq N        one entry, or one field of it
+
+Nothing is erased if any of it is of days that are kept (gated ledger keep --list). Who came in before
+DATE is not counted inside any more. A passage that waits for a guard is still recorded with the
+person's data. The roster, backups and exports are not touched: see "gated roster remove".`,
+		Example: "  gated ledger erase --subject r-000217 --reason \"moved out, asked for it\"\n  gated ledger erase --before 2026-09-01 --reason \"end of the measure\"",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			if a.Before == "today" {
+				r, day, _, err := openLedger(c, a.Before)
+				if err != nil {
+					return err
+				}
+				r.Close()
+				a.Before = day
+			}
+			var done ledger.Erased
+			if err := perform(c.Context(), dir, "ledger-erase", a, &done); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "erased=%d entries=%d first=%d last=%d records=%s\n", done.Fields, done.Entries, done.First, done.Last, strings.Trim(strings.ReplaceAll(fmt.Sprint(done.Records), " ", ","), "[]"))
+			return nil
+		}}
+	c.Flags().StringVar(&a.Before, "before", "", "erase the entries of days before this date, in the gate's zone")
+	c.Flags().StringVar(&a.Class, "class", "", "with --before: only of passages of this class, such as courier")
+	c.Flags().StringVar(&a.Subject, "subject", "", "erase all about this person or vehicle, by roster ID")
+	c.Flags().Int64Var(&a.Seq, "seq", 0, "erase this entry's fields")
+	c.Flags().StringVar(&a.Field, "field", "", "with --seq: only this field, such as name")
+	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
+	c.MarkFlagRequired("reason")
+	return c
+}
+
+func ledgerKeep() *cobra.Command {
+	var a keepArgs
+	var list bool
+	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list", Short: "forbid to erase some days, such as for a court, until that is lifted",
+		Long: `keep makes an entry that forbids to erase personal data of the days from --from to --to, days to come
+included: "gated ledger erase" refuses, ledger.retention passes them over. --lift N ends what the entry N
+forbids; what is then older than ledger.retention allows goes the next night. The reason stands in the
+record for good: name nobody in it.`,
+		Example: "  gated ledger keep --from 2026-10-01 --to 2026-10-03 --reason \"case 17 of the court\"\n  gated ledger keep --lift 4711 --reason \"case 17 is closed\"",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			if !list {
+				if (a.From != "" && a.To != "") == (a.Lift != 0) || a.Lift != 0 && a.From+a.To != "" {
+					return errors.New("say which days by --from D --to D, or what to end by --lift N, or --list")
+				}
+				var seq int64
+				if err := perform(c.Context(), dir, "ledger-keep", a, &seq); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.OutOrStdout(), "entry=%d\n", seq)
+				return nil
+			}
+			var keeps map[int64]ledger.Span
+			if err := perform(c.Context(), dir, "ledger-keeps", nil, &keeps); err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "ENTRY\tFROM\tTO")
+			for _, seq := range slices.Sorted(maps.Keys(keeps)) {
+				fmt.Fprintf(w, "%d\t%s\t%s\n", seq, keeps[seq].From, keeps[seq].To)
+			}
+			return w.Flush()
+		}}
+	c.Flags().StringVar(&a.From, "from", "", "first day to keep, such as 2026-11-23")
+	c.Flags().StringVar(&a.To, "to", "", "last day to keep")
+	c.Flags().Int64Var(&a.Lift, "lift", 0, "end what this keep entry forbids")
+	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
+	c.Flags().BoolVar(&list, "list", false, "list the days that are kept")
+	c.MarkFlagsMutuallyExclusive("list", "reason")
+	c.MarkFlagsOneRequired("list", "reason")
+	return c
+}
+
+func ledgerSubject() *cobra.Command {
+	var a subjectArgs
+	var asJSON bool
+	c := &cobra.Command{Use: "subject ID --reason R", Short: "print all that the ledger keeps about a person or vehicle",
+		Long: `subject prints every entry of the passages of a person or vehicle, by roster ID, with the personal data
+that is left, those of older epochs first. That somebody looked, and why, is recorded first.
+What the roster holds about them is shown by "gated roster show ID".`,
+		Example: "  gated ledger subject r-000217 --reason \"asked for it in person\"",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			a.ID = args[0]
+			if err := ledger.CheckWhy(a.Why); err != nil {
+				return err
+			}
+			n, err := ledger.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return no{fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
+			}
+			var done bool
+			if err := perform(c.Context(), dir, "ledger-subject", a, &done); err != nil {
+				return err
+			}
+			w := c.OutOrStdout()
+			_, err = ledger.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
+			return err
+		}}
+	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
+	c.Flags().BoolVar(&asJSON, "json", false, "print an object a line: the exact record, and the personal fields")
+	c.MarkFlagRequired("reason")
+	return c
+}
+
+func printSubject(w io.Writer, e *ledger.Entry, asJSON bool) error {
+	if asJSON {
+		personal := map[string]string{}
+		for _, f := range e.Personal {
+			personal[f.Name] = f.Value
+		}
+		return json.NewEncoder(w).Encode(map[string]any{"record": json.RawMessage(e.Raw), "personal": personal})
+	}
+	line := fmt.Sprintf("%d %s", e.Seq, e.At.Format(time.DateTime))
+	for _, s := range []string{string(e.Kind), e.Lane, e.Direction, e.Verdict, e.Reason} {
+		if s != "" {
+			line += " " + s
+		}
+	}
+	for _, f := range e.Personal {
+		line += fmt.Sprintf("\n    %s: %q", f.Name, f.Value) // whatever somebody typed or a code said, on a terminal
+	}
+	_, err := fmt.Fprintln(w, line)
+	return err
+}
