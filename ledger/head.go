@@ -167,6 +167,9 @@ func (l *Ledger) putHead(size int64, before Head, segments []segment, keys ...*K
 	}
 	if len(keys) == 0 {
 		keys = l.keys[:1]
+		if l.rotated != nil { // the entry that names the new key may end a day; the old one must be seen to have known it
+			keys = []*Key{l.keys[0], l.rotated}
+		}
 	}
 	h, err := signHead(l.meta.Origin, size, l.tree.root(), keys...)
 	if err != nil {
@@ -228,8 +231,21 @@ func (l *Ledger) openTree(c *conn, m Meta) error {
 	}
 	for i, k := range l.keys {
 		if h.signedBy(k.public) {
-			if i > 0 {
-				l.rotated = k
+			if i > 0 || len(h.signatures()) == 1 {
+				if i > 0 {
+					l.rotated = k
+				}
+				return nil
+			}
+			// Both signed. Unless that was right after the entry that names the new key, it was broken off.
+			last, err := c.one("SELECT record FROM entry WHERE seq = ?", h.Size)
+			if err != nil {
+				return err
+			}
+			for _, old := range l.keys[1:] {
+				if h.signedBy(old.public) && !strings.Contains(last, k.public) {
+					l.rotated = old
+				}
 			}
 			return nil
 		}

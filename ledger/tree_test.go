@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"database/sql/driver"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -249,7 +250,41 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 		}
 	}
 	WriteKeys(path, anew)
-	open(t, dir, ck)
+	open(t, dir, ck).Close()
+
+	// The entry that names a key may be the first of a day, and the power may go right after it.
+	os.Remove(path)
+	opt := options(dir, ck)
+	opt.Unsigned = true // an entry after the newest head
+	if l, err = Open(opt); err != nil || l.Fault() != nil {
+		t.Fatal(err, l.Fault())
+	}
+	many(t, l, ck, 1)
+	l.Close()
+	third, _ := NewKey("east-gate")
+	WriteKeys(path, third, anew)
+	ck.set("2026-11-22 08:00:00")
+	opt = options(dir, ck)
+	opt.Inject = func(op string) error {
+		if op == "sign" {
+			return errors.New("power lost")
+		}
+		return nil
+	}
+	l, err = Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	l = open(t, dir, ck)
+	many(t, l, ck, 1)
+	l.Close()
+	if rep, err := r.Verify(Given{Keys: []string{old[0].public}}); err != nil || rep.Key != third.public {
+		t.Errorf("verified with the oldest key: %+v, %v", rep, err)
+	}
+	if n, _ := r.Size(); n != 20 { // 16, one unsigned, two that name the key, one
+		t.Errorf("%d entries", n)
+	}
 }
 
 // gunzip writes a packed file of testdata into dir.

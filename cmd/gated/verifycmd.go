@@ -75,10 +75,12 @@ them it shows that the ledger is consistent, not that its whole history was neve
 					return err
 				case kind != "ledger" && (g.Since != nil || len(g.Papers) > 0):
 					return fmt.Errorf("--since and --paper are for a whole ledger, %s is %s", args[0], kind)
+				case kind != "ledger" && len(g.Keys) == 0:
+					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key", args[0], kind)
 				case kind == "an audit bundle":
-					return verdict(ledger.VerifyBundle(args[0], g.Keys, out))
+					return verdict(ledger.VerifyBundle(args[0], append(g.Keys, g.Witnesses...), out))
 				case kind == "a folder of tiles":
-					return verdict(ledger.VerifyTiles(args[0], g.Keys, out))
+					return verdict(ledger.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), out))
 				}
 				return verifyLedger(out, args[0], g)
 			}
