@@ -24,7 +24,7 @@ check:
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
-# The last step compares the ledger with its peers; GATED_BENCH_DIR names the disk, GATED_BENCH_ENTRIES the size.
+# The last step compares the ledger with its peers; GATED_BENCH_DIR names the disk, GATED_BENCH_ENTRIES the size (docs/performance.md).
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential ./scanner ./policy ./roster
 	cd bench && $(GO) run .
