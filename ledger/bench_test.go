@@ -164,7 +164,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	raw, err := json.Marshal(state)
 	check(err)
 	sum := sha256.Sum256([]byte(last))
-	check(x.write(raw, hex.EncodeToString(sum[:])))
+	check(x.write(nil, raw, hex.EncodeToString(sum[:])))
 	x.close()
 	l, err = Open(opt)
 	check(err)

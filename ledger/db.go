@@ -160,6 +160,7 @@ func run(st driver.Stmt, args ...driver.Value) error {
 type insert struct {
 	table   string
 	columns int
+	suffix  string         // after the rows
 	stmts   [8]driver.Stmt // for 1 to 8 rows, prepared when first needed
 }
 
@@ -170,7 +171,7 @@ func (in *insert) rows(c *conn, args []driver.Value) error {
 		n := min(len(args)/in.columns, len(in.stmts))
 		if in.stmts[n-1] == nil {
 			row := "(" + strings.Repeat("?, ", in.columns-1) + "?)"
-			st, err := c.prepare("INSERT INTO " + in.table + " VALUES " + strings.Repeat(row+", ", n-1) + row)
+			st, err := c.prepare("INSERT INTO " + in.table + " VALUES " + strings.Repeat(row+", ", n-1) + row + in.suffix)
 			if err != nil {
 				return err
 			}

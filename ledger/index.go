@@ -2,11 +2,13 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"database/sql/driver"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"time"
@@ -30,12 +32,13 @@ CREATE INDEX IF NOT EXISTS passage_verdict ON passage(verdict, day);
 `
 
 // index keeps search and the state in a file that may be lost at any time: everything in it comes from the ledger.
-// Only the writer goroutine uses it.
+// Only the writer goroutine uses the file.
 type index struct {
 	path    string
 	log     *slog.Logger
 	c       *conn // nil: the index cannot be used; the gate works without it
-	pending map[string]Passage
+	passage *insert
+	pending map[string]Passage // under the ledger's mu, like dirty
 	dirty   bool
 }
 
@@ -68,7 +71,9 @@ func (x *index) open() error {
 		c.Close()
 		return err
 	}
-	x.c = c
+	x.c, x.passage = c, newInsert("passage", 12)
+	x.passage.suffix = ` ON CONFLICT(id) DO UPDATE SET
+		last = excluded.last, class = excluded.class, credential = excluded.credential, verdict = excluded.verdict, reason = excluded.reason, by = excluded.by`
 	return nil
 }
 
@@ -124,43 +129,47 @@ func hash(record string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// flushIndex brings the index up to the state. Its errors cost a rebuild, never a passage.
+// flushIndex brings the index up to the state. Its errors cost a rebuild, never a passage. It needs no turn: entries go
+// on being written meanwhile.
 func (l *Ledger) flushIndex() {
 	x := l.index
-	if !x.dirty || x.c == nil {
-		clear(x.pending)
+	l.mu.Lock()
+	passages, state, last, err := x.pending, []byte(nil), l.applied, error(nil)
+	if x.dirty && x.c != nil {
+		state, err = json.Marshal(l.state)
+	}
+	x.pending, x.dirty = map[string]Passage{}, false
+	l.mu.Unlock()
+	if state == nil && err == nil {
 		return
 	}
-	l.mu.Lock()
-	state, err := json.Marshal(l.state)
-	l.mu.Unlock()
 	if err == nil {
-		err = x.write(state, hex.EncodeToString(l.applied[:]))
+		err = x.write(passages, state, hex.EncodeToString(last[:]))
 	}
 	if busy := (*sqlite.Error)(nil); errors.As(err, &busy) && busy.Code()&0xff == sqlite3.SQLITE_BUSY {
-		return // somebody looks at it with a tool that locks; later will do
+		l.mu.Lock() // somebody looks at it with a tool that locks; later will do
+		maps.Copy(passages, x.pending)
+		x.pending, x.dirty = passages, true
+		l.mu.Unlock()
+		return
 	}
 	if err != nil { // the next start finds no index and builds it anew
 		x.log.Warn("the index cannot be written: passages are recorded all the same, the next start takes longer", "path", x.path, "cause", err)
 		x.remove()
 	}
-	x.dirty = false
-	clear(x.pending)
 }
 
-func (x *index) write(state []byte, last string) error {
+func (x *index) write(passages map[string]Passage, state []byte, last string) (err error) {
 	if err := x.c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	for _, p := range x.pending {
-		if err := x.c.exec(`INSERT INTO passage VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET
-			last = excluded.last, class = excluded.class, credential = excluded.credential, verdict = excluded.verdict, reason = excluded.reason, by = excluded.by`,
-			p.ID, p.First, p.Last, p.Day, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By); err != nil {
-			x.c.exec("ROLLBACK")
-			return err
-		}
+	rows := make([]driver.Value, 0, 12*len(passages))
+	for _, p := range passages {
+		rows = append(rows, p.ID, p.First, p.Last, p.Day, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By)
 	}
-	err := x.c.exec("INSERT INTO meta VALUES('state', ?), ('last', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", string(state), last)
+	if err = x.passage.rows(x.c, rows); err == nil {
+		err = x.c.exec("INSERT INTO meta VALUES('state', ?), ('last', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", string(state), last)
+	}
 	if err == nil {
 		err = x.c.exec("COMMIT")
 	}

@@ -631,6 +631,9 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 	for tries.Load() < 4 { // the waits have grown to two seconds by now, longer than between two looks at the index
 		l.Append(Event{Stamp: ck.now(), Kind: Alive})
 		l.queue <- request{events: []Event{{Stamp: ck.now(), Kind: Alive}}, answer: make(chan answer, 1)}
+		<-l.turn
+		l.serve()
+		l.turn <- struct{}{}
 		time.Sleep(5 * time.Millisecond)
 	}
 	broken.Store(false)
@@ -639,6 +642,9 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 			t.Fatal("it does not heal")
 		}
 		l.queue <- request{events: []Event{{Stamp: ck.now(), Kind: Alive}}, answer: make(chan answer, 1)}
+		<-l.turn
+		l.serve()
+		l.turn <- struct{}{}
 	}
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
 	verify(t, l)

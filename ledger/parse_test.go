@@ -230,3 +230,23 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMarshal holds the records that we write to what encoding/json writes.
+func FuzzMarshal(f *testing.F) {
+	f.Add("a", "b<>&", "c\u2028\x7f", int64(1))
+	f.Add("王", "\xff", "\\\"", int64(0))
+	f.Fuzz(func(t *testing.T, a, b, c string, n int64) {
+		r := &Record{V: 1, Seq: n, Time: a, Boot: b, Mono: n, Clock: c, Kind: Kind(a), Passage: b, Rule: c, By: a, Ref: n, Detail: map[string]string{a: b, b: c}, Personal: c}
+		got, err := r.marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w bytes.Buffer
+		enc := json.NewEncoder(&w)
+		enc.SetEscapeHTML(false)
+		enc.Encode(r)
+		if want := bytes.TrimSuffix(w.Bytes(), []byte("\n")); !bytes.Equal(got, want) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}

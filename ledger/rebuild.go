@@ -73,7 +73,7 @@ func (l *Ledger) Rebuild() (entries int64, equal bool, err error) {
 func (x *index) keep(s *State, last string) error {
 	state, err := json.Marshal(s)
 	if err == nil {
-		err = x.write(state, last)
+		err = x.write(x.pending, state, last)
 	}
 	clear(x.pending)
 	return err
