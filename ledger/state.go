@@ -23,7 +23,7 @@ type State struct {
 	Out     map[int64]string   `json:"out"`    // each of them: seq → household
 	Keeps   map[int64]Span     `json:"keeps"`  // days whose personal data must not be erased, by the entry that says so
 	Debts   map[int64]Passage  `json:"debts"`  // emergency openings, by seq, of which nobody said yet who passed
-	Recent  []Passage          `json:"recent"` // newest last
+	Recent  []*Passage         `json:"recent"` // newest last
 	Trusted Stamp              `json:"trusted"`
 	Newest  Stamp              `json:"newest"`
 	Copied  time.Time          `json:"copied"`  // when the newest backup was made; zero: never
@@ -91,12 +91,21 @@ func (s *State) passage(e *Entry) (p Passage, known bool) {
 	if p, known = s.Open[e.Passage]; known || e.Passage == "" {
 		return p, known
 	}
-	// The events of a passage decided at once follow each other: it is the newest in Recent.
-	if i := slices.IndexFunc(s.Recent, func(p Passage) bool { return p.ID == e.Passage }); i >= 0 {
-		return s.Recent[i], true
+	if i := s.recent(e.Passage); i >= 0 {
+		return *s.Recent[i], true
 	}
 	p, known = s.Debts[e.Ref]
 	return p, known && p.ID == e.Passage
+}
+
+// recent finds a passage among the newest. The events of one decided at once follow each other, so it is the last.
+func (s *State) recent(id string) int {
+	for i := len(s.Recent) - 1; i >= 0; i-- {
+		if s.Recent[i].ID == id {
+			return i
+		}
+	}
+	return -1
 }
 
 // about says which entries of an earlier day the next entry is about, 0 where there are none: those of its passage, the
@@ -175,10 +184,10 @@ func (s *State) apply(e *Entry) *Passage {
 	case Register, Correction:
 		delete(s.Debts, e.Ref)
 	}
-	if i := slices.IndexFunc(s.Recent, func(q Passage) bool { return q.ID == p.ID }); i >= 0 {
+	if i := s.recent(p.ID); i >= 0 {
 		s.Recent = slices.Delete(s.Recent, i, i+1)
 	}
-	if s.Recent = append(s.Recent, p); len(s.Recent) > Recent {
+	if s.Recent = append(s.Recent, &p); len(s.Recent) > Recent {
 		s.Recent = slices.Delete(s.Recent, 0, len(s.Recent)-Recent)
 	}
 	return &p
