@@ -276,6 +276,10 @@ def when(text):
     return (t - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1) + int((m[2] or "").ljust(6, "0"))
 
 
+# Kinds that a command can record while the box does not watch.
+BY_COMMAND = {"roster", "key", "epoch", "erase", "keep", "export", "backup"}
+
+
 def not_watching(day, zone, entries, first, last, size, until):
     """The times in which the box was not watching, from the entries of first-1 or before it up to last+1; None where one of
     these is not given. All times in microseconds."""
@@ -286,12 +290,12 @@ def not_watching(day, zone, entries, first, last, size, until):
     date = datetime.fromisoformat(day)
     start, end = midnight(date), midnight(date + timedelta(days=1))
     at = first - 1
-    while at > 1 and at in entries and entries[at]["kind"] == "roster":
+    while at > 1 and at in entries and entries[at]["kind"] in BY_COMMAND:
         at -= 1
     upto = min(last + 1, size)
     if any(seq not in entries for seq in range(max(at, 1), upto + 1)):
         return None
-    gaps, watching, seen, seq = [], False, None, 0
+    gaps, watching, seen, seq, before = [], False, None, 0, None
     if until <= start:
         return [(start, end, "not-yet")]
     to = min(end, until)
@@ -303,9 +307,11 @@ def not_watching(day, zone, entries, first, last, size, until):
 
     for seq in range(max(at, 1), upto + 1):
         e, t = entries[seq], when(entries[seq]["time"])
+        if seq == 1:
+            before = "restored" if e["kind"] == "epoch" else "not-installed"
         if e["kind"] == "start":
-            if seen is None and seq == 1:
-                note(start, t, "not-installed")
+            if seen is None and before:
+                note(start, t, before)
             elif watching:
                 note(seen, t, "not-stopped")
             elif seen is not None:
@@ -316,7 +322,7 @@ def not_watching(day, zone, entries, first, last, size, until):
         elif e["kind"] == "outage":
             note(when(e["detail"]["from"]), when(e["detail"]["to"]), e["reason"])
             watching = True
-        elif not watching and seen is not None and e["kind"] == "roster":
+        elif not watching and (seen is not None or before) and e["kind"] in BY_COMMAND:
             continue
         else:
             if watching and t - seen > 70 * 60 * 10**6:

@@ -256,7 +256,7 @@ func (b *bundler) plan(day string) error {
 		if err := b.r.Scan(seq, seq, false, func(e *Entry) error { kind = e.Kind; return nil }); err != nil {
 			return err
 		}
-		if kind != Roster {
+		if !byCommand[kind] {
 			break
 		}
 	}
@@ -561,7 +561,7 @@ func (a *account) add(e *Entry, ofDay bool) error {
 	}
 	// Watching is told from the newest entry before the day that is of the box's own running, up to the one after the day.
 	switch {
-	case e.Seq < sum.First && (e.Kind != Roster || e.Seq == 1):
+	case e.Seq < sum.First && (!byCommand[e.Kind] || e.Seq == 1):
 		a.watch.restart()
 		a.torn = false
 	case e.Seq == 1:

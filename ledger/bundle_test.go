@@ -208,38 +208,70 @@ func TestABundleProvesItsDay(t *testing.T) {
 // TestTheSummaryIsThatOfTheOtherExports: the counts of a bundle, and its times without watching, come from the records
 // given; they are the same as those that stats and the spreadsheets have.
 func TestTheSummaryIsThatOfTheOtherExports(t *testing.T) {
-	dir, _ := bundleLedger(t)
-	r, err := OpenReader(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	for _, day := range []string{"2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24"} {
-		var s bundleSummary
-		if err := json.Unmarshal([]byte(membersOf(t, bundleOf(t, dir, day, false))["summary.json"]), &s); err != nil {
-			t.Fatal(err)
-		}
-		stats, err := r.Stats(day)
+	dirs := ledgersByCommand(t)
+	dirs["passages"], _ = bundleLedger(t)
+	for name, dir := range dirs {
+		r, err := OpenReader(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Entries != stats.Entries || fmt.Sprint(s.Passages) != fmt.Sprint(stats.Passages) {
-			t.Errorf("%s: summary %d %v, stats %d %v", day, s.Entries, s.Passages, stats.Entries, stats.Passages)
-		}
-		var until Entry
-		r.Scan(s.Size, s.Size, false, func(e *Entry) error { until = *e; return nil })
-		gaps, err := r.Gaps(day, until.At)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var want []bundleGap
-		for _, g := range gaps {
-			want = append(want, bundleGap{g.From.Format("2006-01-02T15:04:05Z07:00"), g.To.Format("2006-01-02T15:04:05Z07:00"), g.Cause})
-		}
-		if !slices.Equal(s.Gaps, want) {
-			t.Errorf("%s: not watching %v, by Gaps %v", day, s.Gaps, want)
+		defer r.Close()
+		for _, day := range []string{"2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24"} {
+			var s bundleSummary
+			if err := json.Unmarshal([]byte(membersOf(t, bundleOf(t, dir, day, false))["summary.json"]), &s); err != nil {
+				t.Fatal(err)
+			}
+			stats, err := r.Stats(day)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Entries != stats.Entries || fmt.Sprint(s.Passages) != fmt.Sprint(stats.Passages) {
+				t.Errorf("%s, %s: summary %d %v, stats %d %v", name, day, s.Entries, s.Passages, stats.Entries, stats.Passages)
+			}
+			var until Entry
+			r.Scan(s.Size, s.Size, false, func(e *Entry) error { until = *e; return nil })
+			gaps, err := r.Gaps(day, until.At)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []bundleGap
+			for _, g := range gaps {
+				want = append(want, bundleGap{g.From.Format("2006-01-02T15:04:05Z07:00"), g.To.Format("2006-01-02T15:04:05Z07:00"), g.Cause})
+			}
+			if !slices.Equal(s.Gaps, want) {
+				t.Errorf("%s, %s: not watching %v, by Gaps %v", name, day, s.Gaps, want)
+			}
 		}
 	}
+}
+
+// ledgersByCommand are ledgers in which a command recorded something while the daemon was stopped, around 2026-11-22.
+func ledgersByCommand(t testing.TB) (dirs map[string]string) {
+	t.Helper()
+	type step struct {
+		at   string
+		kind Kind
+	}
+	dirs = map[string]string{}
+	for name, steps := range map[string][]step{
+		"key before the day":     {{"2026-11-21 08:00:00", Start}, {"2026-11-21 20:00:00", Stop}, {"2026-11-21 22:00:00", KeyChange}, {"2026-11-22 09:00:00", Start}, {"2026-11-23 09:00:00", Alive}},
+		"roster before the day":  {{"2026-11-21 08:00:00", Start}, {"2026-11-21 20:00:00", Stop}, {"2026-11-21 22:00:00", Roster}, {"2026-11-22 09:00:00", Start}, {"2026-11-23 09:00:00", Alive}},
+		"roster before a start":  {{"2026-11-22 08:00:00", Roster}, {"2026-11-22 08:00:05", Start}, {"2026-11-22 08:30:05", Alive}},
+		"a restored box":         {{"2026-11-22 08:00:00", Epoch}, {"2026-11-22 08:10:05", Start}, {"2026-11-22 08:30:05", Alive}},
+		"an export in the day":   {{"2026-11-21 08:00:00", Start}, {"2026-11-22 03:00:00", Stop}, {"2026-11-22 04:00:00", Export}, {"2026-11-22 09:00:00", Start}, {"2026-11-23 09:00:00", Alive}},
+		"a backup after the day": {{"2026-11-21 08:00:00", Start}, {"2026-11-21 08:00:10", Stop}, {"2026-11-23 09:00:00", Backup}},
+	} {
+		ck := &clock{}
+		dirs[name] = t.TempDir()
+		ck.set(steps[0].at)
+		l := open(t, dirs[name], ck)
+		for _, s := range steps {
+			ck.set(s.at)
+			mustAppend(t, l, Event{Stamp: ck.now(), Kind: s.kind})
+		}
+		l.Close()
+	}
+	return dirs
 }
 
 // TestNoByteOfABundleCanChangeUnseen flips a bit of every byte of the zip file. In records, the error names the entry.
@@ -731,6 +763,16 @@ func TestThePythonCheckAgrees(t *testing.T) {
 			if !strings.Contains(out, line) && !strings.HasPrefix(line, "passages: ") && !strings.Contains(line, " later entries, ") {
 				t.Errorf("%s: the Python check does not say %s", day, line)
 			}
+		}
+	}
+	for name, dir := range ledgersByCommand(t) {
+		keys, _ := PublicKeys(dir)
+		os.WriteFile(path, bundleOf(t, dir, "2026-11-22", false), 0o600)
+		if err := VerifyBundle(path, keys, io.Discard); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if out, code := run(path, keys[0]); code != 0 {
+			t.Errorf("%s: exit %d: %s", name, code, out)
 		}
 	}
 	// One process for many bundles: each is altered, so each must be found, and the entry named like here.
