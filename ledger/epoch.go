@@ -238,17 +238,20 @@ func Proved(reports []*Report, g Given) (lines []string) {
 		default:
 			say("%s: the heads are signed by the key you trust, or by one that it vouches for (fingerprint %s).", name, Fingerprint(r.Key))
 		}
-		if r.Since != nil {
+		if r.Since != nil && r.Since.Size > 0 {
 			say("%s: nothing up to entry %d was changed since the head you kept.", name, r.Since.Size)
 		}
-		if r.Witness > 0 {
+		switch {
+		case r.Witness > 0 && r.OwnWitness:
+			say("%s: by its own word %s saw the first %d entries: that counts with the witness's public key, from its operator, as --witness.", name, strings.Join(r.Cosigned, " and "), r.Witness)
+		case r.Witness > 0:
 			say("%s: %s saw the first %d entries as they are here.", name, strings.Join(r.Cosigned, " and "), r.Witness)
 		}
 	}
 	for _, p := range g.Papers {
 		say("Nothing up to entry %d was changed since %s was written down.", p.Size, p)
 	}
-	if last := reports[len(reports)-1]; g.Since == nil && len(g.Papers) == 0 && last.Witness == 0 {
+	if last := reports[len(reports)-1]; (g.Since == nil || g.Since.Size == 0) && len(g.Papers) == 0 && (last.Witness == 0 || last.OwnWitness) {
 		say("This shows that the ledger is consistent, not that its whole history was never replaced by whoever had the box and its key: for that bring an older head (--since), the handover book (--paper), or a witness.")
 	}
 	return lines

@@ -416,37 +416,38 @@ func missing(seq int64) error { return fmt.Errorf("entry %d is missing", seq) }
 func (r *Reader) records(from, to int64, f func(lines string) error) error {
 	return pieces(r, from, to, func(c *conn, from, to int64) (string, error) {
 		n := int64(0)
-		lines, err := c.joined("record", from, to)
+		lines, rows, err := c.joined("record", from, to)
 		for rest := lines; err == nil && rest != ""; n++ { // that they stand in order is seen from what they say of themselves
 			var record string
 			record, rest, _ = strings.Cut(rest, "\n")
-			c := cursor{s: record, ok: true}
-			if c.skip(`{"v":1,"seq":`); c.number() != from+n && c.ok {
+			if seq, _, _, ok := skim(record); ok && seq != from+n {
 				return "", missing(from + n)
 			}
 		}
-		if err == nil && n < to-from+1 {
-			err = missing(from + n)
-		} else if err == nil && n > to-from+1 {
+		if err == nil && n != rows {
 			err = fmt.Errorf("one of the entries %d to %d is not a record of one line", from, to)
+		} else if err == nil && n < to-from+1 {
+			err = missing(from + n)
 		}
 		return lines, err
 	}, f)
 }
 
-// joined reads an expression over the entries from..to as lines. SQLite puts them together itself: a row handed over
-// takes longer than the reading of it.
-func (c *conn) joined(expr string, from, to int64) (string, error) {
-	return c.one("SELECT group_concat("+expr+", char(10)) FROM (SELECT ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq)", from, to)
+// joined reads an expression over the entries from..to as lines, and of how many rows they are: a line break in one makes
+// two lines of it. SQLite puts them together itself: a row handed over takes longer than the reading of it.
+func (c *conn) joined(expr string, from, to int64) (lines string, rows int64, err error) {
+	err = c.query(func(v []driver.Value) error { lines = text(v[0]); rows, _ = v[1].(int64); return nil },
+		"SELECT group_concat("+expr+", char(10)), count(*) FROM (SELECT ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq)", from, to)
+	return lines, rows, err
 }
 
 // lines calls f for each entry from..to that is there, in order, with an expression over its row.
 func (c *conn) lines(expr string, from, to int64, f func(seq int64, line string) error) error {
-	all, err := c.joined(expr, from, to)
+	all, rows, err := c.joined(expr, from, to)
 	if err != nil {
 		return err
 	}
-	if strings.Count(all, "\n") == int(to-from) {
+	if rows == to-from+1 && strings.Count(all, "\n") == int(to-from) {
 		for seq := from; seq <= to; seq++ {
 			var line string
 			line, all, _ = strings.Cut(all, "\n")

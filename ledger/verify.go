@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -46,18 +47,19 @@ func (p Paper) String() string { return fmt.Sprintf("%d:%s", p.Size, p.Chars) }
 
 // Report is what was found to hold.
 type Report struct {
-	Meta     Meta
-	Entries  int64
-	Root     tlog.Hash // of all entries
-	Head     Head      // the newest; Note nil where there is none
-	Heads    int       // tree heads whose signatures hold
-	Personal int64     // fields that are what their records committed to
-	Erased   int64     // fields that were erased
-	Key      string    // that signed it
-	OwnKey   bool      // no key was given, and the box's own word was taken for it
-	Since    *Head     // the older head that was given, where this ledger contains it
-	Cosigned []string  // names of the witnesses that signed the newest witnessed head
-	Witness  int64     // its size
+	Meta       Meta
+	Entries    int64
+	Root       tlog.Hash // of all entries
+	Head       Head      // the newest; Note nil where there is none
+	Heads      int       // tree heads whose signatures hold
+	Personal   int64     // fields that are what their records committed to
+	Erased     int64     // fields that were erased
+	Key        string    // that signed it
+	OwnKey     bool      // no key was given, and the box's own word was taken for it
+	Since      *Head     // the older head that was given, where this ledger contains it
+	Cosigned   []string  // names of the witnesses that signed the newest witnessed head
+	Witness    int64     // its size
+	OwnWitness bool      // they are those that the ledger names, as none that was given signed
 }
 
 // a mark is a size at which the root must be a certain one.
@@ -88,6 +90,9 @@ func (r *Reader) Verify(g Given) (*Report, error) {
 		return nil, err
 	}
 	if err := v.readHeads(g); err != nil {
+		return nil, err
+	}
+	if err := v.passed(); err != nil { // a head of no entries
 		return nil, err
 	}
 	if err := v.entries(); err != nil {
@@ -405,24 +410,31 @@ func (v *verification) structure() error {
 }
 
 // signatures checks those of every head. A key counts if it was given, or if one that counts vouches for it: by an entry
-// that names it under a head that both signed.
+// that names it under a head that both signed. From there on the one that was replaced counts no more, as it may have been
+// replaced because somebody else has it.
 func (v *verification) signatures(g Given) error {
-	known, witnesses := slices.Clone(g.Keys), slices.Clone(g.Witnesses)
-	for again := true; again; {
-		again = false
-		for _, e := range v.keys {
-			now, was := e.Detail["verifier"], e.Detail["was"]
-			if e.Kind == KeyChange && e.Reason == "witness" && !slices.Contains(witnesses, now) {
-				witnesses = append(witnesses, now)
-			}
-			if e.Kind != KeyChange || e.Reason != "rotated" || slices.Contains(known, now) == slices.Contains(known, was) {
-				continue
-			}
+	known, named := slices.Clone(g.Keys), []string(nil)
+	var chain []string // keys that took over from each other, the oldest first
+	var until []int64  // the sizes of the heads with which they did
+	for _, e := range v.keys {
+		now, was := e.Detail["verifier"], e.Detail["was"]
+		switch {
+		case e.Kind != KeyChange:
+		case e.Reason == "witness":
+			named = append(named, now)
+		case e.Reason == "rotated" && (chain == nil || chain[len(chain)-1] == was):
 			i := slices.IndexFunc(v.heads, func(h Head) bool { return h.Size >= e.Seq && h.signedBy(now) && h.signedBy(was) })
-			if i >= 0 {
-				known, again = append(known, now, was), true
+			if i < 0 {
+				continue // broken off
 			}
+			if chain == nil {
+				chain = []string{was}
+			}
+			chain, until = append(chain, now), append(until, v.heads[i].Size)
 		}
+	}
+	if slices.ContainsFunc(chain, func(k string) bool { return slices.Contains(g.Keys, k) }) {
+		known = append(known, chain...)
 	}
 	if len(v.heads) == 0 {
 		return nil
@@ -433,7 +445,7 @@ func (v *verification) signatures(g Given) error {
 		}
 		return fmt.Errorf("no public key of %s is known here: name it with --key", v.r.Meta.Origin)
 	}
-	all, err := verifiers(append(known, witnesses...)...)
+	all, err := verifiers(slices.Concat(known, g.Witnesses, named)...)
 	if err != nil {
 		return err
 	}
@@ -444,15 +456,19 @@ func (v *verification) signatures(g Given) error {
 		if err := h.Verify(all); err != nil {
 			return err
 		}
-		for _, w := range witnesses {
-			if h.signedBy(w) {
-				name, _, _ := strings.Cut(w, "+")
-				if h.Size != v.rep.Witness {
-					v.rep.Cosigned = nil
-				}
-				v.rep.Witness, v.rep.Cosigned = h.Size, append(v.rep.Cosigned, name)
-			}
+		i := sort.Search(len(until), func(i int) bool { return until[i] >= h.Size }) // chain[i] is in force
+		switch j := slices.IndexFunc(chain, func(k string) bool { return h.signedBy(k) }); {
+		case j < 0 || h.signedBy(chain[i]):
+		case j < i:
+			return fmt.Errorf("tree head of %d entries: it is signed by a key that was replaced at entry %d", h.Size, until[j])
+		default:
+			return fmt.Errorf("tree head of %d entries: it is signed by a key that took over at entry %d only", h.Size, until[j-1])
 		}
+	}
+	v.witnessed(g.Witnesses)
+	if v.rep.Witness == 0 {
+		v.witnessed(named)
+		v.rep.OwnWitness = v.rep.Witness > 0
 	}
 	v.rep.Heads = len(v.heads)
 	for _, k := range known {
@@ -466,4 +482,18 @@ func (v *verification) signatures(g Given) error {
 		}
 	}
 	return nil
+}
+
+// witnessed finds the newest head that some of the witnesses signed.
+func (v *verification) witnessed(keys []string) {
+	for _, h := range slices.Backward(v.heads) {
+		for _, k := range keys {
+			if name, _, _ := strings.Cut(k, "+"); h.signedBy(k) && !slices.Contains(v.rep.Cosigned, name) {
+				v.rep.Witness, v.rep.Cosigned = h.Size, append(v.rep.Cosigned, name)
+			}
+		}
+		if v.rep.Witness > 0 {
+			return
+		}
+	}
 }
