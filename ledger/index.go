@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"modernc.org/sqlite"
@@ -21,13 +23,13 @@ import (
 const indexEvery = time.Second
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and rebuilt.
-const indexVersion = "4"
+const indexVersion = "5"
 
 const indexSchema = `
 CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS passage(id TEXT NOT NULL PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL,
-	lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL, credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS passage_day ON passage(day, first);
+CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL,
+	lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL, credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS passage_day ON passage(day);
 CREATE INDEX IF NOT EXISTS passage_verdict ON passage(verdict, day);
 `
 
@@ -54,7 +56,7 @@ func (x *index) open() error {
 	if f, err := os.OpenFile(x.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		f.Close()
 	}
-	c, err := connect("file:" + (&url.URL{Path: x.path}).EscapedPath() + "?_txlock=immediate&_busy_timeout=0&_journal_mode=WAL&_synchronous=NORMAL&_dqs=0&_pragma=secure_delete(ON)&_pragma=trusted_schema(0)")
+	c, err := connect("file:" + (&url.URL{Path: x.path}).EscapedPath() + "?_txlock=immediate&_busy_timeout=0&_journal_mode=WAL&_synchronous=NORMAL&_dqs=0&_pragma=secure_delete(ON)&_pragma=trusted_schema(0)&_pragma=temp_store(MEMORY)")
 	if err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func (x *index) open() error {
 		return err
 	}
 	x.c, x.passage = c, newInsert("passage", 12)
-	x.passage.suffix = ` ON CONFLICT(id) DO UPDATE SET
+	x.passage.suffix = ` ON CONFLICT(first) DO UPDATE SET
 		last = excluded.last, class = excluded.class, credential = excluded.credential, verdict = excluded.verdict, reason = excluded.reason, by = excluded.by`
 	return nil
 }
@@ -164,8 +166,8 @@ func (x *index) write(passages map[string]Passage, state []byte, last string) (e
 		return err
 	}
 	rows := make([]driver.Value, 0, 12*len(passages))
-	for _, p := range passages {
-		rows = append(rows, p.ID, p.First, p.Last, p.Day, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By)
+	for _, p := range slices.SortedFunc(maps.Values(passages), func(a, b Passage) int { return cmp.Compare(a.First, b.First) }) {
+		rows = append(rows, p.First, p.ID, p.Last, p.Day, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By)
 	}
 	if err = x.passage.rows(x.c, rows); err == nil {
 		err = x.c.exec("INSERT INTO meta VALUES('state', ?), ('last', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", string(state), last)
