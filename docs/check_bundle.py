@@ -72,7 +72,7 @@ def open_bundle(path):
     return members, whole
 
 
-# Ed25519 (RFC 8032, 5.1): whether 8sB = 8R + 8kA. With extended coordinates; slow, and good for a few signatures.
+# Ed25519 (RFC 8032, 5.1.7): whether sB = R + kA. With extended coordinates; slow, and good for a few signatures.
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
@@ -344,6 +344,7 @@ class Check:
     def __init__(self, members, keys):
         self.m = members
         self.head = Head("head.txt", members["head.txt"])
+        need(self.head.size > 0, "head.txt: it was signed before the first entry, and proves nothing of any day")
         self.keys = [k for k in keys if k.name == self.head.origin and k.kind == 1]
         self.others = [k for k in keys if k not in self.keys]
         need(self.keys, f"head.txt is of {self.head.origin!r}, and the key given is of {', '.join(k.name for k in keys)}")
@@ -460,6 +461,11 @@ class Check:
         else:
             self.say(f"no entry is of {s['day']}: entry {s['last']} is the last before it, entry {s['first']} the first after it")
         self.say("passages: " + ", ".join(f"{n} {v}" for v, n in passages.items()))
+        self.say("not proved: that there are no more later entries about the day")
+        if until[:10] <= s["day"]:
+            self.say(f"the day may have more entries: the newest one under head.txt is of {until}, and what came after it is not in this bundle")
+        else:
+            self.say(f"the newest entry under head.txt is of {until}: of after that this bundle says nothing")
         for g in s["not_watching"] or []:
             self.say(f"not watching: {g['from']} to {g['to']} ({g['cause']})")
 
@@ -506,7 +512,7 @@ class Check:
             h = Head(name, self.m[name])
             need(h.size == size, f"{name} counts {h.size} entries instead of {size}")
             by, unknown = h.signers(name, self.keys + self.others)
-            need(any(k.name == h.origin for k, _ in by), f"{name}: no key that is known signed it")
+            need(any(k.text in {x.text for x in self.keys} for k, _ in by), f"{name}: no key that is known signed it")
             need(proofs and proofs[0]["from"] == size, f"proof.json: no consistency proof from the {size} entries of {name}")
             consistent(self.head, h, self.hashes("consistency", proofs.pop(0)["hashes"]), name)
             self.say(f"nothing up to entry {size} was changed since {h.origin} signed the head of {size} entries ({name})")
@@ -517,7 +523,7 @@ class Check:
         if "personal.jsonl" not in self.m:
             return
         want = {seq: self.entries[seq]["personal"] for name in ("records.jsonl", "later.jsonl") for seq in self.files[name] if "personal" in self.entries[seq]}
-        rows, shown, erased = {}, 0, 0
+        rows, shown, hidden = {}, 0, 0
         for line in lines_of("personal.jsonl", self.m["personal.jsonl"]):
             p = parse("personal.jsonl", line)
             need(set(p) in ({"seq", "field", "hash"}, {"seq", "field", "salt", "value", "hash"}) and p["seq"] in want, "personal.jsonl: a line that belongs to no record")
@@ -525,12 +531,12 @@ class Check:
             if "salt" in p:
                 made = hmac.digest(bytes.fromhex(p["salt"]), p["field"].encode() + b"\0" + p["value"].encode(), "sha256")
                 need(made == kept, f"entry {p['seq']}: personal field {p['field']!r} is not what was recorded")
-            shown, erased = shown + ("salt" in p), erased + ("salt" not in p)
+            shown, hidden = shown + ("salt" in p), hidden + ("salt" not in p)
             rows.setdefault(p["seq"], []).append(kept)
         for seq in sorted(want):
             need(seq in rows, f"entry {seq}: its personal fields are missing in personal.jsonl")
             need(hashlib.sha256(b"".join(sorted(rows[seq]))).hexdigest() == want[seq], f"entry {seq}: its personal fields are not those that its record committed to")
-        self.say(f"{shown} personal fields are those that the records committed to; {erased} more are erased")
+        self.say(f"{shown} personal fields are those that the records committed to; of {hidden} more only the hash is given: erased, or left out")
 
     def say(self, text):
         self.said.append(text)
@@ -551,7 +557,7 @@ def check(path, keys):
         said = Check(members, keys).run()
     except Fault as e:
         raise Fault(f"{e} (not as manifest.sha256 has it: {', '.join(altered)})" if altered else str(e))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as e:
         raise Fault(f"not written as gated writes it: {e!r} (not as manifest.sha256 has it: {', '.join(altered) or 'none'})")
     need(not altered, f"not as manifest.sha256 has it: {', '.join(altered)}")
     need(whole is None or whole == pack(members), "the headers or the directory of the zip file were changed")

@@ -375,6 +375,28 @@ func TestADeceiverIsFound(t *testing.T) {
 		}, `entry 12: personal field "name" is not what was recorded`, ""},
 		{"a personal field dropped", func(m map[string]string) { m["personal.jsonl"] = strings.Join(lines(m["personal.jsonl"])[1:], "") }, "entry 12: its personal fields are not those", ""},
 		{"an entry's personal fields dropped", func(m map[string]string) { m["personal.jsonl"] = strings.Join(lines(m["personal.jsonl"])[3:], "") }, "entry 12: its personal fields are missing", ""},
+		{"an entry's personal fields twice", func(m map[string]string) { m["personal.jsonl"] += lines(m["personal.jsonl"])[0] }, "entry 12 has no personal fields, or they are given twice", ""},
+		{"a salt without a value", func(m map[string]string) {
+			m["personal.jsonl"] = strings.Replace(m["personal.jsonl"], `"value":"王小明",`, "", 1)
+		}, `entry 12: personal field "name" is not what was recorded`, ""},
+		{"a node too many", func(m map[string]string) {
+			var p bundleProof
+			json.Unmarshal([]byte(m["proof.json"]), &p)
+			p.Nodes = append(p.Nodes, tlog.Hash{})
+			b, _ := canonicalJSON(&p)
+			m["proof.json"] = string(b)
+		}, "do not come to the root", "do not come to the root"},
+		{"a node changed", func(m map[string]string) {
+			var p bundleProof
+			json.Unmarshal([]byte(m["proof.json"]), &p)
+			p.Nodes[0][0] ^= 1
+			b, _ := canonicalJSON(&p)
+			m["proof.json"] = string(b)
+		}, "do not come to the root", "do not come to the root"},
+		{"proof.json in another form", func(m map[string]string) { m["proof.json"] += "\n" }, "proof.json is not written as gated writes it", "proof.json"},
+		{"a hash in leaves.txt", func(m map[string]string) {
+			m["leaves.txt"] = strings.Replace(m["leaves.txt"], "\n", "\n99 x\n", 1)
+		}, "leaves.txt: line 2 is not the hash of its record", ""},
 		{"the key", func(m map[string]string) {
 			k, _ := NewKey("east-gate")
 			m["gate.pub"] = k.Verifier() + "\n"
@@ -405,15 +427,16 @@ func TestADeceiverIsFound(t *testing.T) {
 			}
 		}
 	}
-	// With the whole ledger at hand, proofs can be made to fit too: then it shows that the day has a hole.
-	r, err := OpenReader(dir)
+}
+
+// refit makes leaves.txt, the manifest and the nodes of proof.json fit the records: what one can who has the whole ledger, too.
+func refit(t testing.TB, r *Reader, m map[string]string) []byte {
+	t.Helper()
+	m = membersOf(t, pack(t, m, true))
+	h, err := ParseHead([]byte(m["head.txt"]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	m := membersOf(t, bundleOf(t, dir, "2026-11-22", true))
-	m["records.jsonl"] = strings.Join(slices.Delete(lines(m["records.jsonl"]), 3, 4), "")
-	m = membersOf(t, pack(t, m, true))
 	var given []leaf
 	for line := range strings.Lines(m["leaves.txt"]) {
 		var l leaf
@@ -423,10 +446,9 @@ func TestADeceiverIsFound(t *testing.T) {
 		given = append(given, l)
 	}
 	slices.SortFunc(given, func(a, b leaf) int { return int(a.seq - b.seq) })
-	h, _ := r.Head()
 	var p bundleProof
 	json.Unmarshal([]byte(m["proof.json"]), &p)
-	p.Nodes = nil
+	p.Nodes = []tlog.Hash{}
 	treeOver(0, h.Size, given, func(lo, hi int64) (tlog.Hash, error) {
 		x, err := subtree(r.HashReader(h), lo, hi)
 		p.Nodes = append(p.Nodes, x)
@@ -434,8 +456,158 @@ func TestADeceiverIsFound(t *testing.T) {
 	})
 	proof, _ := canonicalJSON(&p)
 	m["proof.json"] = string(proof)
-	if _, err := checkBundle(t, pack(t, m, false), key); err == nil || !strings.Contains(err.Error(), "entry 14: it is missing") {
-		t.Errorf("a hole with a proof of its own: %v", err)
+	return pack(t, m, false)
+}
+
+// TestWithTheWholeLedgerNoOtherDayCanBeMade: records left out, moved or taken from another day, with summary, leaves and
+// proofs that fit them.
+func TestWithTheWholeLedgerNoOtherDayCanBeMade(t *testing.T) {
+	dir, key := bundleLedger(t)
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	runs := func(list ...stretch) func(b *bundler) { return func(b *bundler) { b.runs = list } }
+	const day, beside, later = "records.jsonl", "beside.jsonl", "later.jsonl"
+	for name, tt := range map[string]struct {
+		day         string
+		first, last int64
+		alter       func(b *bundler)
+		want        string
+	}{
+		"as it is":                     {"2026-11-22", 11, 18, nil, ""},
+		"the last beside the day":      {"2026-11-22", 11, 17, runs(stretch{10, 10, beside}, stretch{11, 17, day}, stretch{18, 18, beside}, stretch{20, 20, later}, stretch{23, 23, beside}), "entry 18 is of 2026-11-22 and not among its records"},
+		"the last left out":            {"2026-11-22", 11, 17, runs(stretch{10, 10, beside}, stretch{11, 17, day}, stretch{20, 20, later}, stretch{23, 23, beside}), "entry 18: it is missing"},
+		"the first left out":           {"2026-11-22", 12, 18, runs(stretch{10, 10, beside}, stretch{12, 18, day}, stretch{19, 20, later}, stretch{23, 23, beside}), "entry 11: it is missing"},
+		"one of the day before":        {"2026-11-22", 10, 18, runs(stretch{9, 9, beside}, stretch{10, 18, day}, stretch{19, 20, later}, stretch{23, 23, beside}), "entry 10 is of 2026-11-21, not of 2026-11-22"},
+		"no entries, by two of before": {"2026-11-22", 6, 5, runs(stretch{5, 6, beside}, stretch{23, 23, beside}), "entry 6 is of 2026-11-21: between it and the next there may be entries of 2026-11-22"},
+		"no entries, by two of after":  {"2026-11-22", 21, 20, runs(stretch{20, 21, beside}, stretch{23, 23, beside}), "entry 20 is of 2026-11-23: between it and the next there may be entries of 2026-11-22"},
+		"no entries, by one of before": {"2026-11-22", 11, 10, runs(stretch{10, 10, beside}, stretch{23, 23, beside}), "a day without entries between entry 10 and 11, which are not given"},
+		"no entries, by one of after":  {"2026-11-22", 19, 18, runs(stretch{19, 19, beside}, stretch{23, 23, beside}), "a day without entries between entry 18 and 19, which are not given"},
+		"no entries, by the two ends":  {"2026-11-22", 19, 10, runs(stretch{10, 10, beside}, stretch{19, 19, beside}, stretch{23, 23, beside}), "a day without entries between entry 10 and 19, which are not given"},
+		"a day of another first":       {"2026-11-22", 10, 18, nil, "entry 11: summary.json has the day from entry 10 to 18"},
+		"a day of another last":        {"2026-11-22", 11, 19, nil, "entry 18: summary.json has the day from entry 11 to 19"},
+		"another epoch":                {"2026-11-22", 11, 18, func(b *bundler) { b.sum.Epoch = 2 }, "epoch 2 is not that of the origin east-gate"},
+		"no epoch":                     {"2026-11-22", 11, 18, func(b *bundler) { b.sum.Epoch = 0 }, "epoch 0 is not that"},
+		"no time zone":                 {"2026-11-22", 11, 18, func(b *bundler) { b.sum.TimeZone = "" }, "time zone \"\" is none"},
+		"the reader's time zone":       {"2026-11-22", 11, 18, func(b *bundler) { b.sum.TimeZone = "Local" }, "time zone \"Local\" is none"},
+		"another version":              {"2026-11-22", 11, 18, func(b *bundler) { b.sum.V = 2 }, "a bundle of version 2"},
+	} {
+		b := &bundler{r: r, heads: map[string]Head{}}
+		b.head, _ = r.Head()
+		if err := b.plan(tt.day); err != nil {
+			t.Fatal(err)
+		}
+		if b.sum.First, b.sum.Last = tt.first, tt.last; tt.alter != nil {
+			tt.alter(b)
+		}
+		if name != "as it is" {
+			clear(b.heads)
+		}
+		var out bytes.Buffer
+		if err := errors.Join(b.fold(), b.prove(), b.write(&out, BundleOptions{})); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		_, err := checkBundle(t, out.Bytes(), key)
+		if got := fmt.Sprint(err); tt.want == "" && err != nil || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+	for name, tt := range map[string]struct {
+		day   string
+		alter func(m map[string]string)
+		want  string
+	}{
+		"a hole": {"2026-11-22", func(m map[string]string) {
+			m[day] = strings.Join(slices.Delete(slices.Collect(strings.Lines(m[day])), 3, 4), "")
+		}, "entry 14: it is missing"},
+		"the newest of all":     {"2026-11-22", func(m map[string]string) { m[beside] = strings.Join(slices.Collect(strings.Lines(m[beside]))[:2], "") }, "entry 23: it is missing, the newest of all"},
+		"a record in two files": {"2026-11-22", func(m map[string]string) { m[later] = slices.Collect(strings.Lines(m[beside]))[0] + m[later] }, "entry 10 is given twice"},
+		"an entry that none counts": {"2026-11-22", func(m map[string]string) {
+			m[beside] += strings.Replace(slices.Collect(strings.Lines(m[beside]))[2], `"seq":23`, `"seq":24`, 1)
+		}, "it says that it is entry 24, and the tree head counts 23"},
+	} {
+		m := membersOf(t, bundleOf(t, dir, tt.day, false))
+		tt.alter(m)
+		if _, err := checkBundle(t, refit(t, r, m), key); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// TestWhatABundleLeavesOpenIsSaid: a head of noon, later entries left out, a README or personal fields that nothing
+// signs. None of these can be found, so the report names them.
+func TestWhatABundleLeavesOpenIsSaid(t *testing.T) {
+	dir, key := bundleLedger(t)
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	private, err := ReadKeys(filepath.Join(dir, "keys", "ledger.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func(size int64) []byte { // of a head that the gate signed when there were so many entries
+		root, err := r.RootAt(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bundler{r: r, heads: map[string]Head{}}
+		if b.head, err = signHead("east-gate", size, root, private[0]); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := errors.Join(b.plan("2026-11-22"), b.fold(), b.prove(), b.write(&out, BundleOptions{})); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	altered := func(alter func(m map[string]string)) []byte {
+		m := membersOf(t, bundleOf(t, dir, "2026-11-22", true))
+		alter(m)
+		return refit(t, r, m)
+	}
+	for name, tt := range map[string]struct {
+		bundle []byte
+		want   string
+	}{
+		"a head of noon":  {made(14), "the day may have more entries: the newest one under head.txt is of 2026-11-22T"},
+		"a head of after": {made(19), "the newest entry under head.txt is of 2026-11-23T"},
+		"later entries": {altered(func(m map[string]string) {
+			m["later.jsonl"] = ""
+			delete(m, "personal.jsonl")
+			m["summary.json"] = strings.NewReplacer(`"admit": 2`, `"admit": 1`, `"hold": 0`, `"hold": 1`).Replace(m["summary.json"])
+		}), "not proved: that there are no more later entries about the day"},
+		"README.txt": {altered(func(m map[string]string) { m["README.txt"] += "call this number\n" }), "not checked: README.txt"},
+		"a personal field": {altered(func(m map[string]string) {
+			m["personal.jsonl"] = regexp.MustCompile(`"salt":"[0-9a-f]+","value":"王小明",`).ReplaceAllString(m["personal.jsonl"], "")
+		}), "of 3 more only the hash is given: erased, or left out"},
+	} {
+		report, err := checkBundle(t, tt.bundle, key)
+		if err != nil || !strings.Contains(report, tt.want) {
+			t.Errorf("%s: %v, want %q in the report:\n%s", name, err, tt.want, report)
+		}
+	}
+	m := membersOf(t, made(19))
+	empty, _ := private[0].Empty()
+	m["head.txt"] = string(empty.Note)
+	if _, err := checkBundle(t, pack(t, m, false), key); err == nil || !strings.Contains(err.Error(), "signed before the first entry") {
+		t.Errorf("the head of an empty ledger: %v", err)
+	}
+	// As a folder, too; and with the manifest as it was, it is a fault.
+	folder := t.TempDir()
+	for name, data := range membersOf(t, altered(func(m map[string]string) { m["README.txt"] = "all is well\n" })) {
+		os.WriteFile(filepath.Join(folder, name), []byte(data), 0o600)
+	}
+	var report strings.Builder
+	if err := VerifyBundle(folder, []string{key}, &report); err != nil || !strings.Contains(report.String(), "not checked: README.txt") {
+		t.Errorf("README.txt in a folder: %v\n%s", err, report.String())
+	}
+	os.WriteFile(filepath.Join(folder, "README.txt"), []byte(bundleReadme), 0o600)
+	if err := VerifyBundle(folder, []string{key}, io.Discard); err == nil || !strings.Contains(err.Error(), "not as manifest.sha256 has it: README.txt") {
+		t.Errorf("README.txt without its line in the manifest: %v", err)
 	}
 }
 
@@ -553,6 +725,38 @@ func TestAStolenKeyForksNoBundle(t *testing.T) {
 		"a head by the key that was replaced": {func(m map[string]string) {
 			m["head.txt"], m["gate.pub"] = sign(m["head.txt"], nil, old[0]), first+"\n"
 		}, "was replaced at entry 24"},
+		"the key that was replaced as gate.pub": {func(m map[string]string) { m["gate.pub"] = first + "\n" }, "gate.pub: it is not the key that signed"},
+		"another gate's head": {func(m map[string]string) {
+			h, _ := ParseHead([]byte(m["previous.txt"]))
+			west, _ := NewKey("west-gate")
+			h, _ = signHead("west-gate", h.Size, h.Root, west)
+			m["previous.txt"] = string(h.Note)
+		}, "previous.txt: no key that is known signed it"},
+		"a proof from another size": {func(m map[string]string) {
+			m["proof.json"] = strings.Replace(m["proof.json"], `"from": 10`, `"from": 9`, 1)
+		}, "no consistency proof from the 10 entries of previous.txt"},
+		"a proof too many": {func(m map[string]string) { delete(m, "day.txt") }, "a consistency proof from 18 entries, of which there is no head"},
+		"a change of key twice": {func(m map[string]string) {
+			var p bundleProof
+			json.Unmarshal([]byte(m["proof.json"]), &p)
+			p.Rotations = append(p.Rotations, p.Rotations[0])
+			b, _ := canonicalJSON(&p)
+			m["proof.json"] = string(b)
+		}, "the key change at entry 24 stands in the wrong place"},
+		"a change of key in another history": {func(m map[string]string) {
+			var p bundleProof
+			json.Unmarshal([]byte(m["proof.json"]), &p)
+			p.Rotations[0].Note = sign(p.Rotations[0].Note, &tlog.Hash{1}, anew, old[0])
+			b, _ := canonicalJSON(&p)
+			m["proof.json"] = string(b)
+		}, "does not begin with the 24 entries"},
+		"a change of key by the old one alone": {func(m map[string]string) {
+			var p bundleProof
+			json.Unmarshal([]byte(m["proof.json"]), &p)
+			p.Rotations[0].Note = sign(p.Rotations[0].Note, nil, old[0])
+			b, _ := canonicalJSON(&p)
+			m["proof.json"] = string(b)
+		}, "is not signed by the old and the new key"},
 		"a change of key by the new one alone": {func(m map[string]string) {
 			var p bundleProof
 			json.Unmarshal([]byte(m["proof.json"]), &p)
@@ -648,6 +852,24 @@ func TestCosignaturesOfABundlesHead(t *testing.T) {
 	if _, err := checkBundle(t, b, witness); err == nil || !strings.Contains(err.Error(), "give the key of that gate") {
 		t.Errorf("with the witness's key alone: %v", err)
 	}
+	own := maps.Clone(m)
+	own["gate.pub"] = witness + "\n"
+	if _, err := checkBundle(t, pack(t, own, false), key, witness); err == nil || !strings.Contains(err.Error(), "gate.pub: it is not the key that signed") {
+		t.Errorf("the witness's key as gate.pub: %v", err)
+	}
+	own["gate.pub"] = key
+	if _, err := checkBundle(t, pack(t, own, false), key, witness); err == nil || !strings.Contains(err.Error(), "gate.pub: it is not the key that signed") {
+		t.Errorf("gate.pub without its end: %v", err)
+	}
+	// A witness that calls itself as the gate does vouches for no older head.
+	own = maps.Clone(m)
+	namesake := ""
+	own["previous.txt"], namesake = witnessed(t, own["previous.txt"], "east-gate", 1795000000)
+	lines := strings.SplitAfter(own["previous.txt"], "\n")
+	own["previous.txt"] = strings.Join(slices.Delete(lines, 4, 5), "")
+	if _, err := checkBundle(t, pack(t, own, false), key, namesake); err == nil || !strings.Contains(err.Error(), "previous.txt: no key that is known signed it") {
+		t.Errorf("a witness with the gate's name: %v", err)
+	}
 	for _, name := range []string{"— east-gate ", "— witness.example "} {
 		altered := maps.Clone(m)
 		i := strings.Index(m["head.txt"], name) + len(name) + 40
@@ -670,7 +892,7 @@ func TestABundleOfErasedFieldsStaysWhole(t *testing.T) {
 	c.Close()
 	b := bundleOf(t, dir, "2026-11-22", true)
 	report, err := checkBundle(t, b, key)
-	if err != nil || !strings.Contains(report, "12 personal fields are those that the records committed to; 3 more are erased") {
+	if err != nil || !strings.Contains(report, "12 personal fields are those that the records committed to; of 3 more only the hash is given") {
 		t.Errorf("%v\n%s", err, report)
 	}
 	m := membersOf(t, b) // an erased field cannot get a value again
@@ -701,7 +923,7 @@ func TestABundleOfAnOlderGatedStillHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"8 records of 2026-11-22, entries 11 to 18", "at entry 24 the key of east-gate was changed", "1 more are erased", "the ledger of 324 entries"} {
+	for _, want := range []string{"8 records of 2026-11-22, entries 11 to 18", "at entry 24 the key of east-gate was changed", "of 1 more only the hash is given", "the ledger of 324 entries"} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report does not say %q:\n%s", want, report)
 		}
@@ -842,6 +1064,16 @@ for path in sys.stdin:
 		"no head of before":  func(m map[string]string) { delete(m, "previous.txt") },
 		"no such JSON":       func(m map[string]string) { m["proof.json"] = "[]\n" },
 		"nothing":            func(m map[string]string) {},
+		"another epoch": func(m map[string]string) {
+			m["summary.json"] = strings.Replace(m["summary.json"], `"epoch": 1`, `"epoch": 2`, 1)
+		},
+		"too deep": func(m map[string]string) { m["proof.json"] = strings.Repeat("[", 1<<20) },
+		"a salt alone": func(m map[string]string) {
+			m["personal.jsonl"] = strings.Replace(m["personal.jsonl"], `"value":"王小明",`, "", 1)
+		},
+		"a proof too many":   func(m map[string]string) { delete(m, "day.txt") },
+		"another README":     func(m map[string]string) { m["README.txt"] = "all is well\n" },
+		"gate.pub not whole": func(m map[string]string) { m["gate.pub"] = strings.TrimSpace(m["gate.pub"]) },
 	} {
 		c := maps.Clone(m)
 		alter(c)

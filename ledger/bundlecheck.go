@@ -335,6 +335,11 @@ func (c *bundleCheck) evidence(keys []string) error {
 	if err := c.personal(); err != nil {
 		return err
 	}
+	if b, err := c.read("README.txt"); err != nil {
+		return err
+	} else if string(b) != bundleReadme {
+		c.say("not checked: README.txt, which nothing signs: it is not the text of this gated, but of another version, or changed")
+	}
 	return c.conclude(a)
 }
 
@@ -346,6 +351,9 @@ func (c *bundleCheck) readHead(keys []string) error {
 	}
 	if c.head, err = ParseHead(b); err != nil {
 		return fmt.Errorf("head.txt: %w", err)
+	}
+	if c.head.Size < 1 {
+		return errors.New("head.txt: it was signed before the first entry, and proves nothing of any day")
 	}
 	var names []string
 	for _, k := range keys {
@@ -773,7 +781,7 @@ func (c *bundleCheck) olderHeads() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
 		}
-		if !slices.ContainsFunc(by, func(k string) bool { v, err := NewVerifier(k); return err == nil && v.Name() == h.Origin }) {
+		if !slices.ContainsFunc(by, func(k string) bool { return slices.Contains(c.keys, k) }) {
 			return fmt.Errorf("%s: no key that is known signed it", x.name)
 		}
 		if len(proofs) == 0 || proofs[0].From != h.Size {
@@ -851,9 +859,11 @@ func (c *bundleCheck) personal() error {
 		if n, err := hex.Decode(row.hash[:], []byte(p.Hash[:min(len(p.Hash), 64)])); err != nil || n != 32 || len(p.Hash) != 64 {
 			return fmt.Errorf("personal.jsonl: entry %d, field %q: its hash has not 64 hexadecimal digits", at, p.Field)
 		}
-		if hidden++; p.Value != nil {
+		if hidden++; p.Value != nil || p.Salt != "" {
 			hidden, shown = hidden-1, shown+1
-			row.Value = *p.Value
+			if p.Value != nil {
+				row.Value = *p.Value
+			}
 			if n, err := hex.Decode(row.salt[:], []byte(p.Salt[:min(len(p.Salt), 64)])); err != nil || n != 32 || len(p.Salt) != 64 || fieldHash(row.salt, row.Field) != row.hash {
 				return fmt.Errorf("entry %d: personal field %q is not what was recorded", at, p.Field)
 			}
@@ -875,7 +885,7 @@ func (c *bundleCheck) personal() error {
 	if last != 0 {
 		return fmt.Errorf("entry %d: its personal fields are missing in personal.jsonl", last)
 	}
-	c.say("%d personal fields are those that the records committed to; %d more are erased", shown, hidden)
+	c.say("%d personal fields are those that the records committed to; of %d more only the hash is given: erased, or left out", shown, hidden)
 	return nil
 }
 
@@ -893,6 +903,12 @@ func (c *bundleCheck) conclude(a *account) error {
 	}
 	if n := c.counts[2]; n > 0 {
 		c.say("%d later entries, about the day or of a change of key, stand in the same ledger", n)
+	}
+	c.say("not proved: that there are no more later entries about the day")
+	if s.Until[:min(len(time.DateOnly), len(s.Until))] <= s.Day {
+		c.say("the day may have more entries: the newest one under head.txt is of %s, and what came after it is not in this bundle", s.Until)
+	} else {
+		c.say("the newest entry under head.txt is of %s: of after that this bundle says nothing", s.Until)
 	}
 	c.say("passages: %d admitted, %d refused, %d on hold", s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
 	if s.Gaps == nil {
