@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -43,6 +45,35 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 		if code, _ := get(elsewhere); code != 404 {
 			t.Errorf("%s: %d", elsewhere, code)
 		}
+	}
+	// Strangers that hold connections open use up no more than their share, and stopping waits for none of them.
+	u, err := url.Parse(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := func() int {
+		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.Process.Pid))
+		if err != nil {
+			t.Skip("needs /proc:", err)
+		}
+		return len(list)
+	}
+	before := files()
+	for range 4 * maxReading {
+		held, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
+		io.WriteString(held, "GET /tlog/checkpoint HTTP/1.1\r\n") // and no more
+	}
+	for range 10 { // the page still answers, and the daemon has had the time to accept them
+		if code, _ := get(page + "healthz"); code != 200 {
+			t.Errorf("the page with many readers of the ledger: %d", code)
+		}
+	}
+	if n := files() - before; n > maxReading+20 {
+		t.Errorf("%d connections to the ledger are open, at most %d should", n, maxReading)
 	}
 	c.stop(t)
 
