@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,9 +22,11 @@ func epochFile(dir string, epoch int) string {
 }
 
 // restored says why a new epoch must begin, or "".
-func (l *Ledger) restored(m Meta) string {
+func (l *Ledger) restored(m Meta, entries int64) string {
 	switch {
 	case l.size > 0 || l.begun: // it was opened before, by this process
+		return ""
+	case m.Epoch > 1 && entries == 0: // it began a new epoch already, and got no further
 		return ""
 	case l.opt.Restored:
 		return "restored"
@@ -35,6 +38,10 @@ func (l *Ledger) restored(m Meta) string {
 
 // retire puts the ledger aside. Only one that holds can be named by the next epoch.
 func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
+	old := epochFile(l.opt.Dir, m.Epoch)
+	if _, err := os.Lstat(old); err == nil {
+		return fmt.Errorf("%s is there already: move it away, it is another ledger's", old)
+	}
 	if l.opt.Unsigned {
 		return fmt.Errorf("%w: the state directory %s comes from another box: start the daemon first, which begins a new epoch", errSettings, l.opt.Dir)
 	}
@@ -42,20 +49,19 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 		return err
 	}
 	l.keys = nil
-	if err := l.openTree(c, m); err != nil && !errors.Is(err, fs.ErrNotExist) { // a backup has no public key beside it
+	// A backup has no public key beside it; a box that was started before it was restored has one of its own.
+	if err := l.openTree(c, m); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errStranger) {
 		return err
 	}
-	if err := c.query(noRow, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+	if busy, _, err := c.checkpoint("TRUNCATE"); err != nil {
 		return err
+	} else if busy {
+		return fmt.Errorf("somebody reads it, and its write-ahead log would be lost: end what reads %s", l.path)
 	}
 	if err := c.Close(); err != nil {
 		return err
 	}
 	l.index.reset(errors.New("a new epoch begins"))
-	old := epochFile(l.opt.Dir, m.Epoch)
-	if _, err := os.Lstat(old); err == nil {
-		return fmt.Errorf("%s is there already: move it away, it is another ledger's", old)
-	}
 	for _, suffix := range []string{"-wal", "-shm"} {
 		os.Remove(l.path + suffix) // empty since the checkpoint
 	}
@@ -66,21 +72,19 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 	return syncDir(l.opt.Dir)
 }
 
-// unfinished finds an epoch that was ended when the next one had not begun yet, and returns its number.
-func (l *Ledger) unfinished() int {
-	if _, err := os.Lstat(l.path); err == nil {
-		return 0
-	}
-	epoch := 0
-	for n := 1; ; n++ {
-		if _, err := os.Lstat(epochFile(l.opt.Dir, n)); err != nil {
-			break
+// ended is the number of the newest epoch that was put aside, or 0. The older ones may be gone: a backup does not hold
+// them, and they are removed when their data is due.
+func (l *Ledger) ended() (epoch int) {
+	files, _ := os.ReadDir(l.opt.Dir) // what cannot be read cannot be opened either
+	for _, f := range files {
+		var n int
+		if _, err := fmt.Sscanf(f.Name(), "ledger-%d.db", &n); err == nil && f.Name() == filepath.Base(epochFile("", n)) {
+			epoch = max(epoch, n)
 		}
-		epoch = n
 	}
 	known, _ := PublicKeys(l.opt.Dir)
 	if len(ofOrigin(known, epochOrigin(l.opt.Origin, epoch+1))) > 0 {
-		return 0 // it had begun, and its file is gone
+		return 0 // the next one has begun: if its file is gone, it must not begin anew
 	}
 	return epoch
 }
@@ -126,8 +130,11 @@ func (l *Ledger) firstOfEpoch() error {
 		return err
 	}
 	known, _ := PublicKeys(l.opt.Dir)
-	if own := ofOrigin(known, r.Meta.Origin); len(own) > 0 {
-		d["verifier"] = own[0]
+	if h, err := r.Head(); err == nil {
+		own := ofOrigin(known, r.Meta.Origin)
+		if i := slices.IndexFunc(own, func(k string) bool { return h.signedBy(k) }); i >= 0 {
+			d["verifier"] = own[i]
+		}
 	}
 	if _, err = l.enter(nil, Event{Stamp: now, Kind: Epoch, Reason: "restored", By: "machine", Detail: d}); err != nil {
 		return err
@@ -137,8 +144,8 @@ func (l *Ledger) firstOfEpoch() error {
 	return nil
 }
 
-// VerifyChain verifies the ledger of that name and, in a state directory, the epochs before it, each against the first
-// entry of the next. The reports are in the order of the epochs.
+// VerifyChain verifies the ledger of that name and, in a state directory, the epochs before it that are there, each against
+// the first entry of the next. The reports are in the order of the epochs.
 func VerifyChain(path string, g Given) ([]*Report, error) {
 	r, err := OpenFile(path)
 	if err != nil {
@@ -150,6 +157,9 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 	if filepath.Base(path) == "ledger.db" {
 		for epoch := r.Meta.Epoch - 1; epoch > 0; epoch-- {
 			old, err := OpenFile(epochFile(dir, epoch))
+			if errors.Is(err, fs.ErrNotExist) {
+				break // taken away when its data was due, or not in the backup: Proved says so
+			}
 			if err != nil {
 				return nil, fmt.Errorf("epoch %d of %d cannot be read: %w", epoch, r.Meta.Epoch, err)
 			}
@@ -159,19 +169,30 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 	}
 	var reports []*Report
 	since := false
+	papers := make([][]Paper, len(chain)) // a line of the handover book does not say of which epoch it is
+	for _, p := range g.Papers {
+		at := len(chain) - 1
+		for i, r := range chain {
+			if root, err := r.RootAt(p.Size); err == nil && paper(root) == p.Chars {
+				at = i
+			}
+		}
+		papers[at] = append(papers[at], p)
+	}
 	for i, r := range chain {
-		own := Given{Keys: ofOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress}
+		own := Given{Papers: papers[i], Keys: ofOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress}
 		var link *Entry // the entry that names what this epoch ended with
+		boxed := false  // its key is named by an epoch whose own key was not given
 		if i+1 < len(chain) {
 			if link, err = chain[i+1].first(); err != nil {
 				return nil, err
 			}
 			if own.Keys == nil && link.Detail["verifier"] != "" {
 				own.Keys = []string{link.Detail["verifier"]}
+				boxed = !slices.ContainsFunc(chain[i+1:], func(r *Reader) bool { return len(ofOrigin(g.Keys, r.Meta.Origin)) > 0 })
 			}
 			own.keyless = true
 		} else {
-			own.Papers = g.Papers
 			if own.Keys == nil {
 				own.Keys = g.Keys // of another name: an error says so
 				if known, _ := PublicKeys(dir); len(chain) > 1 && len(ofOrigin(known, r.Meta.Origin)) > 0 {
@@ -188,6 +209,12 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 				err = fmt.Errorf("%s: %w", r.Meta.Origin, err)
 			}
 			return nil, err
+		}
+		rep.OwnKey = rep.OwnKey || boxed
+		if i == 0 && r.Meta.Epoch > 1 && rep.Entries > 0 {
+			if rep.Before, err = r.first(); err != nil {
+				return nil, err
+			}
 		}
 		if link != nil && (link.Detail["origin"] != r.Meta.Origin || link.Detail["size"] != strconv.FormatInt(rep.Entries, 10) || link.Detail["root"] != rep.Root.String()) {
 			return nil, fmt.Errorf("%s: entry 1 says that the epoch before ended with entry %s of %s and the root %s; its file has %d entries and the root %s",
@@ -218,6 +245,9 @@ func Proved(reports []*Report, g Given) (lines []string) {
 		if i > 0 {
 			say("%s follows %s, which ended with entry %d: its first entry names that root. What the other box recorded after that entry is not here.", name, reports[i-1].Meta.Origin, reports[i-1].Entries)
 		}
+		if e := r.Before; e != nil {
+			say("%s: the epoch before it is not here, so nothing is said about it. It was %s and ended with entry %s and the root %s.", name, e.Detail["origin"], e.Detail["size"], e.Detail["root"])
+		}
 		switch {
 		case r.Head.Note == nil:
 			say("%s: the %d entries fit each other. No tree head is signed yet, so nothing shows that they were not rewritten.", name, r.Entries)
@@ -241,15 +271,15 @@ func Proved(reports []*Report, g Given) (lines []string) {
 		if r.Since != nil && r.Since.Size > 0 {
 			say("%s: nothing up to entry %d was changed since the head you kept.", name, r.Since.Size)
 		}
+		for _, p := range r.Papers {
+			say("%s: nothing up to entry %d was changed since %s was written down.", name, p.Size, p)
+		}
 		switch {
 		case r.Witness > 0 && r.OwnWitness:
 			say("%s: by its own word %s saw the first %d entries: that counts with the witness's public key, from its operator, as --witness.", name, strings.Join(r.Cosigned, " and "), r.Witness)
 		case r.Witness > 0:
 			say("%s: %s saw the first %d entries as they are here.", name, strings.Join(r.Cosigned, " and "), r.Witness)
 		}
-	}
-	for _, p := range g.Papers {
-		say("Nothing up to entry %d was changed since %s was written down.", p.Size, p)
 	}
 	if last := reports[len(reports)-1]; (g.Since == nil || g.Since.Size == 0) && len(g.Papers) == 0 && (last.Witness == 0 || last.OwnWitness) {
 		say("This shows that the ledger is consistent, not that its whole history was never replaced by whoever had the box and its key: for that bring an older head (--since), the handover book (--paper), or a witness.")

@@ -194,6 +194,9 @@ func (l *Ledger) putHead(size int64, before Head, segments []segment, keys ...*K
 	return h, l.c.exec("DELETE FROM head WHERE size = ?", before.Size)
 }
 
+// errStranger: the keys of the state directory are not those of the ledger.
+var errStranger = errors.New("not signed by the key")
+
 // openTree rebuilds the frontier and checks it against the newest tree head. What does not fit is never put right: who
 // can say which of the two was changed?
 func (l *Ledger) openTree(c *conn, m Meta) error {
@@ -210,6 +213,7 @@ func (l *Ledger) openTree(c *conn, m Meta) error {
 	}
 	l.head, l.rotated = h, nil
 	if h.Note == nil {
+		l.newest.Store(nil) // what an epoch before ended with is none of this ledger
 		return nil
 	}
 	l.newest.Store(&h)
@@ -259,7 +263,7 @@ func (l *Ledger) openTree(c *conn, m Meta) error {
 		return err
 	}
 	if !h.signedBy(known...) {
-		return fmt.Errorf("the newest tree head is not signed by the key of %s: %s", publicFile(l.opt.Dir), keep)
+		return fmt.Errorf("the newest tree head is %w of %s: %s", errStranger, publicFile(l.opt.Dir), keep)
 	}
 	return nil
 }

@@ -123,6 +123,8 @@ type Ledger struct {
 	applied  [32]byte             // SHA-256 of the record of entry state.Size
 	newest   atomic.Pointer[Head] // l.head, for everybody
 	unknown  [][]byte             // records of a commit that failed
+	doubted  int                  // how many there were in this fault of which it is known by now what became of them
+	kept     []Entry              // those of them that are there
 	since    int                  // events since the last checkpoint
 	remains  []span               // erased entries whose pages may still hold copies of them
 	held     bool                 // a reader keeps the write-ahead log from being overwritten, and that was said
@@ -570,36 +572,40 @@ func (l *Ledger) fail(cause error, unknown []Entry) {
 // recover tries to open and verify the ledger again, and makes the first entry say what happened meanwhile.
 func (l *Ledger) recover() {
 	old := l.fault.Load()
-	before, unknown := l.size, len(l.unknown)
+	before, last, unknown := l.size, l.last, len(l.unknown)
 	if err := l.openFile(); err != nil {
+		l.size, l.last = before, last // what follows is to be looked at again
 		if err.Error() != old.Cause { // log a cause once, not at every try
 			l.fail(err, nil)
 		}
 		return
 	}
-	l.unknown = nil // their fate is known now: catchUp took in those that are there
 	now, zone := l.opt.Now(), l.zone.Load()
 	var kept []Entry
 	if unknown > 0 {
 		if err := scan(l.c, zone, before+1, l.size, true, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
+			l.size, l.last = before, last
 			l.fail(err, nil)
 			return
 		}
 	}
-	found := len(kept)
+	// Their fate is known now: catchUp took in those that are there. The first commit that succeeds tells it.
+	l.unknown, l.doubted, l.kept = nil, l.doubted+unknown, append(l.kept, kept...)
+	if err := l.firstOfEpoch(); err != nil {
+		l.fail(err, nil)
+		return
+	}
+	unknown, found := l.doubted, len(l.kept)
 	events := append([]Event{{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
 		"from": old.Since.In(zone).Format(timeFormat), "to": now.Time.In(zone).Format(timeFormat),
-		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}}, corrections(kept, now)...)
+		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}}, corrections(l.kept, now)...)
 	entries, err := l.put([]request{{events: events}})
 	if err != nil {
 		l.fail(err, entries)
 		return
 	}
+	l.doubted, l.kept = 0, nil
 	if err := l.rotate(); err != nil {
-		l.fail(err, nil)
-		return
-	}
-	if err := l.firstOfEpoch(); err != nil {
 		l.fail(err, nil)
 		return
 	}
@@ -614,10 +620,16 @@ func (l *Ledger) recover() {
 // nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again.
 func corrections(kept []Entry, now Stamp) (events []Event) {
 	begun := map[string]bool{} // passages whose first event is among them
+	taken := map[int64]bool{}  // those that were taken back, by a commit that failed and is there as well
+	for i := range kept {
+		if e := &kept[i]; e.Kind == Correction && e.Reason == "answered-fault" {
+			taken[e.Seq], taken[e.Ref] = true, true
+		}
+	}
 	for i := range kept {
 		e := &kept[i]
 		begun[e.Passage] = begun[e.Passage] || e.Kind == Check
-		if e.Passage == "" || e.Verdict == "" || e.Kind == Check {
+		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || taken[e.Seq] {
 			continue
 		}
 		c := Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class, Verdict: "refuse", Reason: "answered-fault",
@@ -642,10 +654,14 @@ func (l *Ledger) openFile() (err error) {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
 	anew := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
-	if ended := l.unfinished(); ended > 0 {
-		anew.Epoch, anew.Origin, l.begun = ended+1, epochOrigin(l.opt.Origin, ended+1), true
+	st, err := os.Stat(l.path)
+	gone := err != nil || st.Size() == 0
+	if ended := l.ended(); ended > 0 { // should no epoch have begun since
+		anew.Epoch, anew.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
+	} else if gone && l.opt.Restored && !l.begun {
+		return fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
 	} else if known := max(l.size, l.index.size()); known > 0 { // a ledger that is gone must not be replaced by an empty one that looks well
-		if st, err := os.Stat(l.path); err != nil || st.Size() == 0 {
+		if gone {
 			return fmt.Errorf("%s is gone, and it had %d entries: restore it from the backup; only to begin a new ledger remove %s as well", l.path, known, l.index.path)
 		}
 	}
@@ -674,7 +690,11 @@ func (l *Ledger) openFile() (err error) {
 		return fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, want)
 	}
 	l.zone.Store(zone)
-	if why := l.restored(m); why != "" {
+	entries, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
+	if why := l.restored(m, entries); why != "" {
 		if err := l.retire(c, m, zone); err != nil {
 			return fmt.Errorf("%s must begin a new epoch (%s): %w", l.path, why, err)
 		}

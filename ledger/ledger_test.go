@@ -460,6 +460,53 @@ func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
 	}
 }
 
+// TestWhatAFaultLeftIsTakenBackAtAnyTry: the first try to say so may fail, too, before it is written or after.
+func TestWhatAFaultLeftIsTakenBackAtAnyTry(t *testing.T) {
+	for name, faults := range map[string][]string{
+		"not written": {"committed", "commit"},
+		"written":     {"committed", "committed"},
+		"at length":   {"committed", "open", "commit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ck := &clock{}
+			ck.set("2026-11-23 08:00:00")
+			opt := options(t.TempDir(), ck)
+			healed := healing(&opt)
+			var mu sync.Mutex
+			var due []string
+			opt.Inject = func(op string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if len(due) > 0 && op == due[0] {
+					due = due[1:]
+					return errors.New("EIO")
+				}
+				return nil
+			}
+			l, err := Open(opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			mustAppend(t, l, passage(ck, "held", "in", "hold")...)
+			mu.Lock()
+			due = faults
+			mu.Unlock()
+			events := append([]Event{register(ck, "held", "in", "admit", "known-by-sight")}, passage(ck, "b", "in", "admit")...)
+			if _, err := l.Append(append(events, register(ck, "b", "in", "admit", "resident"))...); !errors.Is(err, ErrFault) {
+				t.Fatal(err)
+			}
+			<-healed
+			verify(t, l)
+			l.View(func(s *State) {
+				if _, held := s.Open["held"]; !held || len(s.Inside) != 0 {
+					t.Errorf("open %v, inside %v", s.Open, s.Inside)
+				}
+			})
+		})
+	}
+}
+
 // What was durable before a fault must be there after it, byte for byte, or the file is another's.
 func TestAnEntryChangedDuringAFaultIsFound(t *testing.T) {
 	ck := &clock{}

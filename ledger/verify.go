@@ -56,6 +56,8 @@ type Report struct {
 	Erased     int64     // fields that were erased
 	Key        string    // that signed it
 	OwnKey     bool      // no key was given, and the box's own word was taken for it
+	Papers     []Paper   // copied by hand, that fit
+	Before     *Entry    // the first entry, where it names an epoch whose file is not there
 	Since      *Head     // the older head that was given, where this ledger contains it
 	Cosigned   []string  // names of the witnesses that signed the newest witnessed head
 	Witness    int64     // its size
@@ -177,6 +179,7 @@ func (v *verification) readHeads(g Given) error {
 			if paper(root) != p.Chars {
 				return fmt.Errorf("the first %d entries have %s, the paper says %s: something up to entry %d was changed since, or it was copied wrongly", p.Size, paper(root), p.Chars, p.Size)
 			}
+			v.rep.Papers = append(v.rep.Papers, p)
 			return nil
 		}})
 	}
@@ -439,7 +442,11 @@ func (v *verification) signatures(g Given) error {
 	if len(v.heads) == 0 {
 		return nil
 	}
-	if v.rep.Head = v.heads[len(v.heads)-1]; len(known) == 0 {
+	v.rep.Head = v.heads[len(v.heads)-1]
+	if g.keyless && v.rep.OwnKey && !v.rep.Head.signedBy(known...) {
+		known = nil // the ledger was brought here, and the box has a key of its own
+	}
+	if len(known) == 0 {
 		if g.keyless {
 			return nil
 		}
