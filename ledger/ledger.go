@@ -97,7 +97,7 @@ type Ledger struct {
 	state *State
 
 	traces  atomic.Bool // what was erased may still stand in the files
-	erasing sync.Mutex  // one erasure at a time; guards sweep
+	erasing sync.Mutex  // one erasure or rebuild at a time; guards sweep
 	sweep   sweep
 
 	m metrics

@@ -10,6 +10,8 @@ import (
 // Rebuild makes the state and its index anew from the entries alone, while the ledger is used, and puts them in place of
 // the running ones. It returns the number of entries read and whether the running state was equal to it, bit for bit.
 func (l *Ledger) Rebuild() (entries int64, equal bool, err error) {
+	l.erasing.Lock() // what is erased meanwhile would be in it; and there is one file for it
+	defer l.erasing.Unlock()
 	r, err := OpenReader(l.opt.Dir)
 	if err != nil {
 		return 0, false, err

@@ -53,6 +53,45 @@ func TestRebuiltEqualsRunning(t *testing.T) {
 	verify(t, open(t, dir, ck))
 }
 
+// TestRebuildingWhileSomethingIsErased: what was read before the erasure must not come back by it, and two rebuilds must
+// not take each other's file away.
+func TestRebuildingWhileSomethingIsErased(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	l := open(t, t.TempDir(), ck)
+	const people = 60
+	for i := range people {
+		id := fmt.Sprint(i)
+		mustAppend(t, l, append(passage(ck, id, "in", "admit"), register(ck, id, "in", "admit", "resident"))...)
+	}
+	many(t, l, ck, 5000) // so that reading takes a while
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 8 {
+				if _, equal, err := l.Rebuild(); err != nil || !equal {
+					t.Errorf("equal %v, %v", equal, err)
+				}
+			}
+		})
+	}
+	for i := range people {
+		if _, err := l.Erase(Erasure{Subject: fmt.Sprintf("r-%d", i)}, "zhou", "moved out"); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	l.View(func(s *State) {
+		if len(s.Inside) > 0 {
+			t.Errorf("%d erased people are inside", len(s.Inside))
+		}
+	})
+	if l.index.c == nil {
+		t.Error("the index is gone")
+	}
+	verify(t, l)
+}
+
 func TestACopyHolds(t *testing.T) {
 	dir := small(t)
 	r, err := OpenReader(dir)
