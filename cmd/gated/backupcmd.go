@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"gated/ledger"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 func ledgerBackup() *cobra.Command {
@@ -44,12 +46,12 @@ What was erased after the copy was made is still in it: do not keep copies for l
 				return err
 			}
 			defer r.Close()
-			f, err := os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+".*") // mode 0600
+			f, err := newCopy(to)
 			if err != nil {
 				return err
 			}
+			defer f.Close()
 			defer os.Remove(f.Name())
-			f.Close()
 			began := time.Now()
 			h, err := r.Copy(f.Name())
 			if err != nil {
@@ -69,6 +71,33 @@ What was erased after the copy was made is still in it: do not keep copies for l
 			return nil
 		},
 	}
+}
+
+// newCopy makes the file, of mode 0600, that becomes the copy when it is whole, and holds a lock on it. What an earlier
+// backup has left that was killed is removed: it is full of personal data.
+func newCopy(to string) (*os.File, error) {
+	dir, prefix := filepath.Dir(to), "."+filepath.Base(to)+"."
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		suffix, ours := strings.CutPrefix(f.Name(), prefix)
+		if !ours || strings.Trim(suffix, "0123456789") != "" || !f.Type().IsRegular() {
+			continue
+		}
+		if left, err := os.Open(filepath.Join(dir, f.Name())); err == nil {
+			if unix.Flock(int(left.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+				os.Remove(left.Name())
+			}
+			left.Close()
+		}
+	}
+	f, err := os.CreateTemp(dir, prefix+"*")
+	if err != nil {
+		return nil, err
+	}
+	return f, unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 }
 
 type backup struct {
