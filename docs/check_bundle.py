@@ -305,6 +305,10 @@ def not_watching(day, zone, entries, first, last, size, until):
         if b - a >= 10**6:
             gaps.append((a, b, cause))
 
+    def silent(t):
+        if watching and t - seen > 70 * 60 * 10**6:
+            note(seen, t, "silent")
+
     for seq in range(max(at, 1), upto + 1):
         e, t = entries[seq], when(entries[seq]["time"])
         if seq == 1:
@@ -318,15 +322,16 @@ def not_watching(day, zone, entries, first, last, size, until):
                 note(seen, t, "stopped")
             watching = True
         elif e["kind"] == "stop":
+            silent(t)
             watching = False
         elif e["kind"] == "outage":
+            silent(when(e["detail"]["from"]))
             note(when(e["detail"]["from"]), when(e["detail"]["to"]), e["reason"])
             watching = True
         elif not watching and (seen is not None or before) and e["kind"] in BY_COMMAND:
             continue
         else:
-            if watching and t - seen > 70 * 60 * 10**6:
-                note(seen, t, "silent")
+            silent(t)
             watching = True
         seen = t
     if seen is None:

@@ -208,6 +208,13 @@ func (w *watch) note(a, b time.Time, cause string) {
 	}
 }
 
+// silent notes a time in which a watching box should have said something.
+func (w *watch) silent(until time.Time) {
+	if w.watching && until.Sub(w.seen) > aliveEvery {
+		w.note(w.seen, until, "silent")
+	}
+}
+
 func (w *watch) add(e *Entry) error {
 	w.seq = e.Seq
 	if e.Seq == 1 {
@@ -228,6 +235,7 @@ func (w *watch) add(e *Entry) error {
 		}
 		w.watching = true
 	case e.Kind == Stop:
+		w.silent(e.At)
 		w.watching = false
 	case e.Kind == Outage:
 		a, err1 := time.Parse(time.RFC3339Nano, e.Detail["from"])
@@ -235,14 +243,13 @@ func (w *watch) add(e *Entry) error {
 		if err1 != nil || err2 != nil {
 			return fmt.Errorf("entry %d: an outage without its times", e.Seq)
 		}
+		w.silent(a)
 		w.note(a, b, e.Reason)
 		w.watching = true
 	case !w.watching && (!w.seen.IsZero() || w.before != "") && byCommand[e.Kind]:
 		return nil
 	default:
-		if w.watching && e.At.Sub(w.seen) > aliveEvery {
-			w.note(w.seen, e.At, "silent")
-		}
+		w.silent(e.At)
 		w.watching = true
 	}
 	w.seen = e.At

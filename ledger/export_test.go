@@ -50,10 +50,11 @@ func TestGapsOfWatching(t *testing.T) {
 	say("2026-11-20 13:00:00", Alive)
 	say("2026-11-20 13:30:00", Start) // power lost some time after 13:00
 	say("2026-11-20 14:00:00", Outage, "2026-11-20 13:40:00", "2026-11-20 14:00:00")
-	say("2026-11-20 17:00:00", Alive) // three hours without a word
-	say("2026-11-20 18:00:00", Stop)
-	say("2026-11-20 18:30:00", Roster) // changed while stopped
-	say("2026-11-22 08:00:00", Start)  // off for a night, a day and a night
+	say("2026-11-20 17:00:00", Alive)                                                // three hours without a word
+	say("2026-11-20 20:00:00", Outage, "2026-11-20 19:00:00", "2026-11-20 20:00:00") // and two more before it
+	say("2026-11-20 22:00:00", Stop)                                                 // and two before the end
+	say("2026-11-20 22:30:00", Roster)                                               // changed while stopped
+	say("2026-11-22 08:00:00", Start)                                                // off for a night, a day and a night
 	say("2026-11-22 09:00:00", Alive)
 	r, err := OpenReader(dir)
 	if err != nil {
@@ -67,7 +68,8 @@ func TestGapsOfWatching(t *testing.T) {
 	}{
 		{"2026-11-19", "2026-11-30 00:00:00", []string{gap("19 00:00", "20 00:00", "not-installed")}},
 		{"2026-11-20", "2026-11-30 00:00:00", []string{gap("20 00:00", "20 09:00", "not-installed"), gap("20 11:00", "20 12:00", "stopped"),
-			gap("20 13:00", "20 13:30", "not-stopped"), gap("20 13:40", "20 14:00", "ledger-fault"), gap("20 14:00", "20 17:00", "silent"), gap("20 18:00", "21 00:00", "stopped")}},
+			gap("20 13:00", "20 13:30", "not-stopped"), gap("20 13:40", "20 14:00", "ledger-fault"), gap("20 14:00", "20 17:00", "silent"),
+			gap("20 17:00", "20 19:00", "silent"), gap("20 19:00", "20 20:00", "ledger-fault"), gap("20 20:00", "20 22:00", "silent"), gap("20 22:00", "21 00:00", "stopped")}},
 		{"2026-11-21", "2026-11-30 00:00:00", []string{gap("21 00:00", "22 00:00", "stopped")}},
 		{"2026-11-22", "2026-11-30 00:00:00", []string{gap("22 00:00", "22 08:00", "stopped"), gap("22 09:00", "23 00:00", "no-later-entry")}},
 		{"2026-11-22", "2026-11-22 09:30:00", []string{gap("22 00:00", "22 08:00", "stopped")}},
