@@ -201,6 +201,12 @@ func TestABundleProvesItsDay(t *testing.T) {
 			if err := VerifyBundle(folder, []string{key}, io.Discard); err == nil || !strings.Contains(err.Error(), "more.txt") {
 				t.Errorf("a file more: %v", err)
 			}
+			os.Remove(filepath.Join(folder, "more.txt"))
+			os.Remove(filepath.Join(folder, "leaves.txt"))
+			os.Symlink("records.jsonl", filepath.Join(folder, "leaves.txt"))
+			if err := VerifyBundle(folder, []string{key}, io.Discard); err == nil || !strings.Contains(err.Error(), `"leaves.txt" does not belong`) {
+				t.Errorf("a link for a file: %v", err)
+			}
 		}
 	}
 }
@@ -259,6 +265,7 @@ func ledgersByCommand(t testing.TB) (dirs map[string]string) {
 		"roster before a start":  {{"2026-11-22 08:00:00", Roster}, {"2026-11-22 08:00:05", Start}, {"2026-11-22 08:30:05", Alive}},
 		"a restored box":         {{"2026-11-22 08:00:00", Epoch}, {"2026-11-22 08:10:05", Start}, {"2026-11-22 08:30:05", Alive}},
 		"an export in the day":   {{"2026-11-21 08:00:00", Start}, {"2026-11-22 03:00:00", Stop}, {"2026-11-22 04:00:00", Export}, {"2026-11-22 09:00:00", Start}, {"2026-11-23 09:00:00", Alive}},
+		"silent before a stop":   {{"2026-11-21 08:00:00", Start}, {"2026-11-22 03:00:00", Stop}, {"2026-11-22 04:00:00", Start}, {"2026-11-22 07:00:00", Stop}, {"2026-11-23 09:00:00", Start}},
 		"a backup after the day": {{"2026-11-21 08:00:00", Start}, {"2026-11-21 08:00:10", Stop}, {"2026-11-23 09:00:00", Backup}},
 	} {
 		ck := &clock{}
@@ -362,7 +369,7 @@ func TestADeceiverIsFound(t *testing.T) {
 			m["summary.json"] = strings.ReplaceAll(m["summary.json"], "2026-11-22\"", "2026-11-23\"")
 		}, "entry 11 is of 2026-11-22, not of 2026-11-23", ""},
 		{"an older head", func(m map[string]string) { m["head.txt"] = m["day.txt"] }, "counts 18", "counts 18"},
-		{"heads exchanged", func(m map[string]string) { m["previous.txt"], m["day.txt"] = m["day.txt"], m["previous.txt"] }, "previous.txt", "previous.txt"},
+		{"heads exchanged", func(m map[string]string) { m["previous.txt"], m["day.txt"] = m["day.txt"], m["previous.txt"] }, "previous.txt counts 18 entries instead of 10", "previous.txt counts 18 entries instead of 10"},
 		{"no later entries", func(m map[string]string) { m["later.jsonl"] = "" }, "entry 20: it is missing", "do not come to the root"},
 		{"a count", func(m map[string]string) {
 			m["summary.json"] = strings.Replace(m["summary.json"], `"refuse": 1`, `"refuse": 0`, 1)
@@ -376,6 +383,9 @@ func TestADeceiverIsFound(t *testing.T) {
 		{"a personal field dropped", func(m map[string]string) { m["personal.jsonl"] = strings.Join(lines(m["personal.jsonl"])[1:], "") }, "entry 12: its personal fields are not those", ""},
 		{"an entry's personal fields dropped", func(m map[string]string) { m["personal.jsonl"] = strings.Join(lines(m["personal.jsonl"])[3:], "") }, "entry 12: its personal fields are missing", ""},
 		{"an entry's personal fields twice", func(m map[string]string) { m["personal.jsonl"] += lines(m["personal.jsonl"])[0] }, "entry 12 has no personal fields, or they are given twice", ""},
+		{"a personal field in another form", func(m map[string]string) {
+			m["personal.jsonl"] = strings.Replace(m["personal.jsonl"], `,"field":`, `, "field":`, 1)
+		}, "a line is not written as gated writes it", ""},
 		{"a salt without a value", func(m map[string]string) {
 			m["personal.jsonl"] = strings.Replace(m["personal.jsonl"], `"value":"王小明",`, "", 1)
 		}, `entry 12: personal field "name" is not what was recorded`, ""},
@@ -732,6 +742,11 @@ func TestAStolenKeyForksNoBundle(t *testing.T) {
 			h, _ = signHead("west-gate", h.Size, h.Root, west)
 			m["previous.txt"] = string(h.Note)
 		}, "previous.txt: no key that is known signed it"},
+		"a head of another name": {func(m map[string]string) {
+			h, _ := ParseHead([]byte(m["previous.txt"]))
+			h, _ = signHead("west-gate", h.Size, h.Root, old[0])
+			m["previous.txt"] = string(h.Note)
+		}, `it is of "west-gate", not of "east-gate"`},
 		"a proof from another size": {func(m map[string]string) {
 			m["proof.json"] = strings.Replace(m["proof.json"], `"from": 10`, `"from": 9`, 1)
 		}, "no consistency proof from the 10 entries of previous.txt"},
@@ -769,6 +784,56 @@ func TestAStolenKeyForksNoBundle(t *testing.T) {
 		tt.alter(m)
 		if _, err := checkBundle(t, pack(t, m, false), first); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// TestAKeyChangeOfStrangersLeadsNowhere: whoever can write into the ledger, without any of its keys, adds an entry by which
+// one key of theirs takes over from another.
+func TestAKeyChangeOfStrangersLeadsNowhere(t *testing.T) {
+	dir, first := bundleLedger(t)
+	path := filepath.Join(dir, "keys", "ledger.key")
+	old, err := ReadKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew, _ := NewKey("east-gate")
+	WriteKeys(path, anew, old[0])
+	was, _ := NewKey("east-gate")
+	thief, _ := NewKey("east-gate")
+	ck := &clock{}
+	ck.set("2026-11-24 08:00:00")
+	l := open(t, dir, ck)
+	change := mustAppend(t, l, Event{Stamp: ck.now(), Kind: KeyChange, Reason: "rotated", Detail: map[string]string{"verifier": thief.Verifier(), "was": was.Verifier()}})[0].Seq
+	many(t, l, ck, 3)
+	l.Close()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b := &bundler{r: r, heads: map[string]Head{}}
+	if b.head, err = r.Head(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.plan("2026-11-24"); err != nil {
+		t.Fatal(err)
+	}
+	root, err := r.RootAt(change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, _ := signHead("east-gate", change, root, thief, was)
+	b.proof.Rotations = append(b.proof.Rotations, bundleRotation{Note: string(h.Note)})
+	b.head, _ = signHead("east-gate", b.head.Size, b.head.Root, thief)
+	b.public = thief.Verifier()
+	var out bytes.Buffer
+	if err := errors.Join(b.fold(), b.prove(), b.write(&out, BundleOptions{})); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{first, anew.Verifier()} {
+		if report, err := checkBundle(t, out.Bytes(), key); err == nil || !strings.Contains(err.Error(), "is not signed by the old and the new key") {
+			t.Errorf("got %v\n%s", err, report)
 		}
 	}
 }
