@@ -388,9 +388,12 @@ func dayOfRecord(record string) string {
 // structure looks for rows that nothing else leads to.
 func (v *verification) structure() error {
 	c := v.r.c
-	for _, g := range v.segments {
-		if g.first > v.size {
+	for i, g := range v.segments {
+		switch {
+		case g.first > v.size || g.first < 1:
 			return fmt.Errorf("segment %q begins with entry %d, which is not there", g.day, g.first)
+		case i > 0 && g.day == v.segments[i-1].day:
+			return fmt.Errorf("segment %q begins a second time with entry %d", g.day, g.first)
 		}
 	}
 	tiles, err := c.number("SELECT count(*) FROM tile")

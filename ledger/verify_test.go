@@ -124,6 +124,8 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 		"a later entry of the future": {"INSERT INTO later VALUES(3, 4, 5)", "table later: entry 3"},
 		"a personal row of none":      {"INSERT INTO personal SELECT 99, field, salt, value, hash FROM personal LIMIT 1", "entry 99"},
 		"a segment too many":          {"INSERT INTO segment VALUES(300, '2026-11-24')", "segment \"2026-11-24\""},
+		"a segment cut in two":        {"INSERT INTO segment VALUES(9, '2026-11-22')", "segment \"2026-11-22\" begins a second time with entry 9"},
+		"a segment before the first":  {"INSERT INTO segment VALUES(0, '2026-11-21')", "segment \"2026-11-21\" begins with entry 0"},
 		"a cosignature of a stranger": {"UPDATE head SET note = note || '— witness.example AAAAAAAAAAAA' || char(10) WHERE size = 258", "key that is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {
