@@ -238,7 +238,7 @@ func (r *Reader) first() (e *Entry, err error) {
 }
 
 // Proved says in words, a line each, what a verification has shown with what it was given.
-func Proved(reports []*Report, g Given) (lines []string) {
+func Proved(reports []*Report) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for i, r := range reports {
 		name := r.Meta.Origin
@@ -281,8 +281,12 @@ func Proved(reports []*Report, g Given) (lines []string) {
 			say("%s: %s saw the first %d entries as they are here.", name, strings.Join(r.Cosigned, " and "), r.Witness)
 		}
 	}
-	if last := reports[len(reports)-1]; (g.Since == nil || g.Since.Size == 0) && len(g.Papers) == 0 && (last.Witness == 0 || last.OwnWitness) {
-		say("This shows that the ledger is consistent, not that its whole history was never replaced by whoever had the box and its key: for that bring an older head (--since), the handover book (--paper), or a witness.")
+	if last := reports[len(reports)-1]; (last.Since == nil || last.Since.Size == 0) && len(last.Papers) == 0 && (last.Witness == 0 || last.OwnWitness) {
+		what := "the ledger"
+		if len(reports) > 1 {
+			what = last.Meta.Origin // what was brought may be of an older epoch
+		}
+		say("This shows that %s is consistent, not that its whole history was never replaced by whoever had the box and its key: for that bring an older head (--since), the handover book (--paper), or a witness.", what)
 	}
 	return lines
 }

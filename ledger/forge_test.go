@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -31,7 +32,7 @@ func TestTheEmptyHeadHidesNothing(t *testing.T) {
 	if err != nil || rep.Since == nil {
 		t.Errorf("an untouched ledger: %+v, %v", rep, err)
 	}
-	if text := strings.Join(Proved([]*Report{rep}, Given{Since: &empty}), "\n"); !strings.Contains(text, "not that its whole history was never replaced") {
+	if text := strings.Join(Proved([]*Report{rep}), "\n"); !strings.Contains(text, "not that its whole history was never replaced") {
 		t.Errorf("a head of no entries proves nothing about them:\n%s", text)
 	}
 	c := unlocked(t, dir)
@@ -133,7 +134,7 @@ func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Join(Proved([]*Report{rep}, Given{}), "\n")
+	text := strings.Join(Proved([]*Report{rep}), "\n")
 	if !strings.Contains(text, "by its own word") || !strings.Contains(text, "--witness") || !strings.Contains(text, "not that its whole history was never replaced") {
 		t.Errorf("a witness that only the box names:\n%s", text)
 	}
@@ -141,7 +142,15 @@ func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
 	if err != nil || rep.Witness != 10 {
 		t.Fatal(rep, err)
 	}
-	if text := strings.Join(Proved([]*Report{rep}, Given{}), "\n"); !strings.Contains(text, "saw the first 10 entries as they are here") {
+	if text := strings.Join(Proved([]*Report{rep}), "\n"); !strings.Contains(text, "saw the first 10 entries as they are here") {
 		t.Errorf("a witness that was given:\n%s", text)
+	}
+}
+
+func TestAKeyThatLiesElsewhereIsChangedThere(t *testing.T) {
+	dir := small(t)
+	os.Remove(keyFile(dir, 1))
+	if _, err := RotateKey(dir); err == nil || !strings.Contains(err.Error(), "is a credential") {
+		t.Error(err)
 	}
 }

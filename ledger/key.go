@@ -74,6 +74,9 @@ func RotateKey(dir string) (*Key, error) {
 	defer r.Close()
 	path := keyFile(dir, r.Meta.Epoch)
 	keys, err := ReadKeys(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: where the key is a credential of the service, put a new one above it there by hand, as the help of this command says", err)
+	}
 	if err != nil {
 		return nil, err
 	}
