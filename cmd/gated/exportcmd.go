@@ -10,9 +10,12 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -28,8 +31,11 @@ type export struct {
 	ledger.Selection
 	out            string // "": standard output
 	stdout, stderr io.Writer
-	files          []*os.File // under names of their own; the names to be are out and a suffix
-	suffixes       []string
+
+	mu       sync.Mutex // of the rest, which a signal removes
+	files    []*os.File // under names of their own; the names to be are out and a suffix
+	suffixes []string
+	temp     string // folder of what is needed on the way
 }
 
 // format is what --format can say.
@@ -99,7 +105,13 @@ func exportXLSX(x *export) error {
 	if err != nil {
 		return err
 	}
-	return x.ExportXLSX(w, x.Selection, filepath.Dir(x.out))
+	x.mu.Lock()
+	x.temp, err = os.MkdirTemp(filepath.Dir(x.out), "."+filepath.Base(x.out)+".*")
+	x.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	return errors.Join(x.ExportXLSX(w, x.Selection, x.temp), os.RemoveAll(x.temp))
 }
 
 func exportSQLite(x *export) error {
@@ -135,7 +147,9 @@ func (x *export) main() (io.Writer, error) {
 
 // file begins a file that will be called as --out says, with a suffix. Its mode is 0600.
 func (x *export) file(suffix string) (*os.File, error) {
-	f, err := os.CreateTemp(filepath.Dir(x.out), "."+filepath.Base(x.out)+suffix+".*")
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	f, err := newCopy(x.out + suffix)
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
@@ -191,6 +205,8 @@ func (x *export) manifest() error {
 
 // end gives the files their names, the manifest last; or removes them all.
 func (x *export) end(err error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	for _, f := range x.files {
 		if err == nil {
 			err = f.Sync()
@@ -208,6 +224,29 @@ func (x *export) end(err error) error {
 		}
 	}
 	return err
+}
+
+// breakOff has a signal remove what is half done, which may be full of personal data, before it ends the process.
+func (x *export) breakOff() (stop func()) {
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case s := <-signals:
+			x.mu.Lock() // and keep it: nothing gets a name any more
+			for _, f := range x.files {
+				os.Remove(f.Name())
+			}
+			if x.temp != "" {
+				os.RemoveAll(x.temp)
+			}
+			signal.Reset(s)
+			syscall.Kill(os.Getpid(), s.(syscall.Signal))
+		case <-done:
+		}
+	})
+	return func() { signal.Stop(signals); close(done); waiting.Wait() }
 }
 
 func ledgerExport() *cobra.Command {
@@ -301,6 +340,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 			}
 			w := bufio.NewWriterSize(c.OutOrStdout(), 64<<10)
 			x.stdout = w
+			defer x.breakOff()()
 			defer func() { err = x.end(err) }()
 			if err := f.write(x); err != nil {
 				return err

@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"gated/ledger"
 )
@@ -60,5 +62,31 @@ func TestAnExportWithPersonalDataIsRecordedByTheDaemonFirst(t *testing.T) {
 	})
 	if got, want := strings.Join(said, ", "), "with-personal csv request 17, with-personal csv request 18"; err != nil || got != want {
 		t.Errorf("got %q, want %q: %v", got, want, err)
+	}
+}
+
+// TestAnExportBrokenOffLeavesNothing: half a file under another name would be full of personal data, and nobody's.
+func TestAnExportBrokenOffLeavesNothing(t *testing.T) {
+	dir := demoSite(t)
+	folder := t.TempDir()
+	x := start(t, "ledger", "export", "--state", dir, "--from", "2017-01-01", "--to", "2026-12-31", "--format", "jsonl", "--with-personal", "request 17", "--out", filepath.Join(folder, "days.jsonl"))
+	x.stderr.ch <- struct{}{} // nobody reads what it says of 3,652 days: so it is halfway when the signal comes
+	there := func() int {
+		list, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	for deadline := time.Now().Add(20 * time.Second); there() == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no file was begun")
+		}
+	}
+	x.Process.Signal(syscall.SIGTERM)
+	x.Process.Wait()
+	<-x.stderr.ch
+	if n := there(); n > 0 {
+		t.Errorf("%d files are left", n)
 	}
 }
