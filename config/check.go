@@ -144,6 +144,8 @@ func (l *loader) check(s *Settings) {
 		}
 		if name, err := ledger.WitnessName(w.Key); err != nil {
 			l.fault(at("key"), "%v", err)
+		} else if name == s.Gate.Origin || strings.HasPrefix(name, s.Gate.Origin+"/") {
+			l.fault(at("key"), "%q is named as the gate's own key (gate.origin): a witness needs a name of its own", name)
 		} else if j, taken := names[name]; taken {
 			l.fault(at("key"), "%q is the name of ledger.witnesses[%d] already: write each witness once", name, j)
 		} else {

@@ -237,6 +237,7 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "ledger: {witnesses: [{url: 'https://w'}]}\nlanes:", `ledger.witnesses[0].key: "" is not the key of a witness: it reads name+hash+base64, as its operator publishes it`},
 		{"lanes:", "ledger: {witnesses: [{url: 'https://w', key: w}]}\nlanes:", `ledger.witnesses[0].key: "w" is not the key of a witness`},
 		{"lanes:", "ledger: {witnesses: [{url: 'https://w', key: '" + witnessKey + "'}, {url: 'https://v', key: '" + witnessKey + "'}]}\nlanes:", `ledger.witnesses[1].key: "witness.example/w1" is the name of ledger.witnesses[0] already`},
+		{"gate:", "ledger: {witnesses: [{url: 'https://w', key: 'gate.example+1c030c32+BAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f'}]}\ngate:\n  origin: gate.example", `ledger.witnesses[0].key: "gate.example" is named as the gate's own key (gate.origin)`},
 		{"lanes:", "ledger: {witnesses: [{uri: 'https://w'}]}\nlanes:", `ledger.witnesses[0].uri: unknown key (did you mean url?)`},
 		{"lanes:", "ledger: {witnesses: https://w}\nlanes:", `ledger.witnesses: is a list`},
 	} {
