@@ -40,12 +40,12 @@ type index struct {
 	log     *slog.Logger
 	c       *conn // nil: the index cannot be used; the gate works without it
 	passage *insert
-	pending map[string]Passage // under the ledger's mu, like dirty
+	pending map[string]*Passage // under the ledger's mu, like dirty
 	dirty   bool
 }
 
 func openIndex(path string, log *slog.Logger) *index {
-	x := &index{path: path, log: log, pending: map[string]Passage{}}
+	x := &index{path: path, log: log, pending: map[string]*Passage{}}
 	if err := x.open(); err != nil {
 		x.reset(err)
 	}
@@ -140,7 +140,7 @@ func (l *Ledger) flushIndex() {
 	if x.dirty && x.c != nil {
 		state, err = json.Marshal(l.state)
 	}
-	x.pending, x.dirty = map[string]Passage{}, false
+	x.pending, x.dirty = map[string]*Passage{}, false
 	l.mu.Unlock()
 	if state == nil && err == nil {
 		return
@@ -161,12 +161,12 @@ func (l *Ledger) flushIndex() {
 	}
 }
 
-func (x *index) write(passages map[string]Passage, state []byte, last string) (err error) {
+func (x *index) write(passages map[string]*Passage, state []byte, last string) (err error) {
 	if err := x.c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	rows := make([]driver.Value, 0, 12*len(passages))
-	for _, p := range slices.SortedFunc(maps.Values(passages), func(a, b Passage) int { return cmp.Compare(a.First, b.First) }) {
+	for _, p := range slices.SortedFunc(maps.Values(passages), func(a, b *Passage) int { return cmp.Compare(a.First, b.First) }) {
 		rows = append(rows, p.First, p.ID, p.Last, p.Day, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By)
 	}
 	if err = x.passage.rows(x.c, rows); err == nil {
