@@ -619,6 +619,22 @@ func TestWhatABundleLeavesOpenIsSaid(t *testing.T) {
 	if err := VerifyBundle(folder, []string{key}, io.Discard); err == nil || !strings.Contains(err.Error(), "not as manifest.sha256 has it: README.txt") {
 		t.Errorf("README.txt without its line in the manifest: %v", err)
 	}
+	lines := slices.Collect(strings.Lines(membersOf(t, bundleOf(t, dir, "2026-11-22", true))["manifest.sha256"]))
+	for name, data := range membersOf(t, bundleOf(t, dir, "2026-11-22", true)) {
+		if name == "manifest.sha256" {
+			data = strings.Join(append(lines[1:], lines[0]), "")
+		}
+		os.WriteFile(filepath.Join(folder, name), []byte(data), 0o600)
+	}
+	if err := VerifyBundle(folder, []string{key}, io.Discard); err == nil || !strings.Contains(err.Error(), "manifest.sha256 itself") {
+		t.Errorf("a manifest in another order: %v", err)
+	}
+	// A checksum of the zip file, changed at both its places, would make it unreadable for others.
+	b := bundleOf(t, dir, "2026-11-22", true)
+	b = bytes.ReplaceAll(b, b[14:18], []byte{1, 2, 3, 4})
+	if _, err := checkBundle(t, b, key); err == nil || !strings.Contains(err.Error(), "README.txt in the zip file, at byte 0, has another checksum than its content") {
+		t.Errorf("a checksum: %v", err)
+	}
 }
 
 func TestABundleIsCheckedWithTheGatesKey(t *testing.T) {
