@@ -74,7 +74,7 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 
 // ended is the number of the newest epoch that was put aside, or 0. The older ones may be gone: a backup does not hold
 // them, and they are removed when their data is due.
-func (l *Ledger) ended() (epoch int) {
+func (l *Ledger) ended() (epoch int, next bool) {
 	files, _ := os.ReadDir(l.opt.Dir) // what cannot be read cannot be opened either
 	for _, f := range files {
 		var n int
@@ -83,10 +83,7 @@ func (l *Ledger) ended() (epoch int) {
 		}
 	}
 	known, _ := PublicKeys(l.opt.Dir)
-	if len(ofOrigin(known, epochOrigin(l.opt.Origin, epoch+1))) > 0 {
-		return 0 // the next one has begun: if its file is gone, it must not begin anew
-	}
-	return epoch
+	return epoch, len(ofOrigin(known, epochOrigin(l.opt.Origin, epoch+1))) > 0
 }
 
 // ofOrigin are the keys that bear the name.

@@ -661,14 +661,18 @@ func (l *Ledger) openFile() (err error) {
 	anew := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
 	st, err := os.Stat(l.path)
 	gone := err != nil || st.Size() == 0
-	if ended := l.ended(); ended > 0 { // should no epoch have begun since
+	if ended, next := l.ended(); ended > 0 && !next {
 		anew.Epoch, anew.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
 	} else if gone && l.opt.Restored && !l.begun {
 		return fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
-	} else if known := max(l.size, l.index.size()); known > 0 { // a ledger that is gone must not be replaced by an empty one that looks well
-		if gone {
-			return fmt.Errorf("%s is gone, and it had %d entries: restore it from the backup; only to begin a new ledger remove %s as well", l.path, known, l.index.path)
+	} else if known := max(l.size, l.index.size()); gone && (known > 0 || next) {
+		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
+		had := "a key of its own"
+		if known > 0 {
+			had = fmt.Sprintf("%d entries", known)
 		}
+		return fmt.Errorf("%s is gone, and it had %s: restore it from the backup; only to begin a new ledger, move index.db, keys/ledger.pub and keys/ledger.key in %s away as well",
+			l.path, had, l.opt.Dir)
 	}
 	log := fileSize(l.path + "-wal")
 	c, err := openWriter(l.path, anew)

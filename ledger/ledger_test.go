@@ -577,6 +577,17 @@ func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 		}
 		l.Close()
 	}
+	// Without the index, too: its key has signed tree heads, and must not sign others of the same sizes.
+	os.Remove(path)
+	os.Remove(filepath.Join(dir, "index.db"))
+	l, err := Open(options(dir, ck))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := l.Fault(); f == nil || !strings.Contains(f.Cause, "is gone, and it had a key of its own") {
+		t.Errorf("fault %+v", f)
+	}
+	l.Close()
 	os.Rename(path+".away", path)
 	verify(t, open(t, dir, ck))
 }
