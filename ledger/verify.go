@@ -91,6 +91,16 @@ func (r *Reader) Verify(g Given) (*Report, error) {
 	if v.segments, err = r.segments(); err != nil {
 		return nil, err
 	}
+	v.later = map[int64][2]int64{}
+	if err := r.c.query(func(row []driver.Value) error {
+		seq, _ := row[0].(int64)
+		first, _ := row[1].(int64)
+		last, _ := row[2].(int64)
+		v.later[seq] = [2]int64{first, last}
+		return nil
+	}, "SELECT seq, first, last FROM later"); err != nil {
+		return nil, err
+	}
 	if err := v.readHeads(g); err != nil {
 		return nil, err
 	}
@@ -125,6 +135,10 @@ type verification struct {
 	suspect  error // an entry that differs from a tile, until a head tells which of the two was changed
 	at       int64 // its seq
 	progress func(done, of int64)
+
+	later   map[int64][2]int64  // the rows of that table which no entry was found for yet
+	segment int                 // in which the newest entry stands
+	begun   [3]map[string]int64 // passages by ID and their first entries, of the newest segments
 }
 
 func (v *verification) readHeads(g Given) error {
@@ -222,7 +236,15 @@ type chunk struct {
 	personal int64 // fields that hold
 	erased   int64
 	differs  int64 // the first entry whose hash is not the one in its tile; 0: none
+	steps    []step
 	err      error // what is wrong with the entry after the last leaf
+}
+
+// step is an entry of a passage, or one that names older ones.
+type step struct {
+	seq, first, last int64
+	passage          string
+	begins           bool
 }
 
 // entries reads and hashes on two cores.
@@ -329,12 +351,36 @@ func (v *verification) entry(k *chunk, want int64, rowTS, record string, persona
 			k.personal++
 		}
 	}
-	if kind := record[strings.Index(record, `"kind":"`)+1:]; strings.HasPrefix(kind, `kind":"key"`) || strings.HasPrefix(kind, `kind":"epoch"`) {
+	_, rest, _ := strings.Cut(record, `"kind":"`)
+	kind, rest, _ := strings.Cut(rest, `"`)
+	s := step{seq: want}
+	switch Kind(kind) {
+	case KeyChange, Epoch, Erase:
 		e, err := parse(want, rowAt, record, v.r.Zone)
 		if err != nil {
 			return err
 		}
+		if e.Kind == Erase {
+			s.first, _ = strconv.ParseInt(e.Detail["first"], 10, 64)
+			s.last, _ = strconv.ParseInt(e.Detail["last"], 10, 64)
+			k.steps = append(k.steps, s)
+			break
+		}
 		k.keys = append(k.keys, e)
+	default:
+		if id, ok := strings.CutPrefix(rest, `,"passage":"`); ok {
+			s.passage, _, _ = strings.Cut(id, `"`)
+			s.begins = Kind(kind) == Check || Kind(kind) == Opening && strings.Contains(rest, `,"verdict":"`)
+		}
+		if i := strings.Index(rest, `,"ref":`); i >= 0 && !s.begins {
+			c := cursor{s: rest[i+len(`,"ref":`):], ok: true}
+			if n := c.number(); c.ok { // else it is a key of detail
+				s.first, s.last = n, n
+			}
+		}
+		if s.passage != "" || s.first != 0 {
+			k.steps = append(k.steps, s)
+		}
 	}
 	k.leaves = append(k.leaves, leafHash(record))
 	return nil
@@ -360,10 +406,52 @@ func (v *verification) check(k *chunk) error {
 			return err
 		}
 	}
+	for i := range k.steps {
+		if err := v.step(&k.steps[i]); err != nil {
+			return err
+		}
+	}
 	if v.progress != nil {
 		v.progress(v.tree.size, v.size)
 	}
 	return k.err
+}
+
+// step looks whether the table later has a row where an entry is about one of an earlier day, and only there: an export
+// of that day would miss it. Passages that begin more than two segments before are found by what they name alone.
+func (v *verification) step(s *step) error {
+	for v.begun[0] == nil || v.segment+1 < len(v.segments) && v.segments[v.segment+1].first <= s.seq {
+		if v.begun[0] != nil {
+			v.segment++
+		}
+		copy(v.begun[1:], v.begun[:])
+		v.begun[0] = map[string]int64{}
+	}
+	for _, begun := range v.begun {
+		if first := begun[s.passage]; first != 0 {
+			s.first, s.last, s.begins = first, first, false
+			break
+		}
+	}
+	if s.begins {
+		v.begun[0][strings.Clone(s.passage)] = s.seq
+		return nil
+	}
+	row, have := v.later[s.seq]
+	if s.first == 0 || s.first >= s.seq { // nobody can say
+		return nil
+	}
+	own, of := dayOf(v.segments, s.seq), dayOf(v.segments, s.first)
+	switch {
+	case of == own && !have:
+		return nil
+	case of == own || !have:
+		return fmt.Errorf("entry %d: the table later does not say truly whether it is about entry %d of an earlier day", s.seq, s.first)
+	case dayOf(v.segments, row[0]) != of || s.passage == "" && row != [2]int64{s.first, s.last}:
+		return fmt.Errorf("entry %d: the table later says that it is about entries %d to %d; it is about %d to %d", s.seq, row[0], row[1], s.first, s.last)
+	}
+	delete(v.later, s.seq)
+	return nil
 }
 
 // passed asks for the roots of the size that the tree has grown to.
