@@ -68,7 +68,7 @@ type View struct {
 	Clock    ClockView  `json:"clock"`
 	Fault    *FaultView `json:"fault"` // nil while the ledger works
 	Inside   int        `json:"inside"`
-	Paper    string     `json:"paper"` // size and characters of the newest tree head, for the handover book; empty before the first
+	Paper    string     `json:"paper"`     // size and characters of the newest tree head, for the handover book; empty before the first
 	LowSpace bool       `json:"low_space"` // less than the settings want is left for the state directory
 }
 

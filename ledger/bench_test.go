@@ -328,15 +328,19 @@ func BenchmarkTree(b *testing.B) {
 		var plain, tiled, sign []float64 // µs
 		var raw [][]byte
 		for n := 0; n < events*min(v.batch, 8); n += v.batch {
-			var batch []request
+			var events []Event
 			for i := range v.batch {
 				ev := passage(&clock{t: opt.Now().Time}, fmt.Sprintf("p%015d", n+i), "in", "admit")[0]
 				ev.Boot, ev.Policy, ev.Roster, ev.By = "d298ec32-5b6c-4681-a94f-77b1023f508e", "ab5099044bfd73f570708624a4c60c51", "766b648b4e8ed4e1", "machine"
-				batch = append(batch, request{events: []Event{ev}})
+				events = append(events, ev)
 			}
 			err := l.do(func() error {
 				before, start := l.size, time.Now()
-				entries, err := l.put(batch)
+				list, err := drafts(events, l.zone.Load())
+				if err != nil {
+					return err
+				}
+				entries, err := l.put([]request{{drafts: list}})
 				if took := float64(time.Since(start).Nanoseconds()) / 1e3; before/tileWidth == l.size/tileWidth {
 					plain = append(plain, took)
 				} else {

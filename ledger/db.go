@@ -121,8 +121,6 @@ func (c *conn) query(row func([]driver.Value) error, q string, args ...any) (err
 	}
 }
 
-func noRow([]driver.Value) error { return nil }
-
 // one reads the first value of the first row as text; no row reads as "".
 func (c *conn) one(q string, args ...any) (s string, err error) {
 	err = c.query(func(v []driver.Value) error { s = text(v[0]); return nil }, q, args...)

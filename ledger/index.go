@@ -23,14 +23,13 @@ import (
 const indexEvery = time.Second
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and rebuilt.
-const indexVersion = "5"
+const indexVersion = "6"
 
 const indexSchema = `
 CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL,
 	lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL, credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS passage_day ON passage(day);
-CREATE INDEX IF NOT EXISTS passage_verdict ON passage(verdict, day);
 `
 
 // index keeps search and the state in a file that may be lost at any time: everything in it comes from the ledger.

@@ -131,12 +131,12 @@ type Ledger struct {
 }
 
 type request struct {
-	events []Event
-	answer chan answer
+	drafts []draft
+	answer chan answered
 	with   func() error // what else belongs into the transaction; may be nil
 }
 
-type answer struct {
+type answered struct {
 	entries []Entry
 	err     error
 }
@@ -177,16 +177,14 @@ func (l *Ledger) perform(f func() error) error {
 
 // enter is Append for a task. What with changes belongs to the same transaction.
 func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
-	for i := range events {
-		if err := events[i].check(l.zone.Load()); err != nil {
-			return nil, refused{fmt.Errorf("event %s cannot be recorded: %w", events[i].Kind, err)}
-		}
+	list, err := drafts(events, l.zone.Load())
+	if err == nil {
+		err = fits(list, l.size)
 	}
-	req := request{events: events, with: with}
-	if err := req.fits(l.size, l.zone.Load()); err != nil {
+	if err != nil {
 		return nil, refused{err}
 	}
-	entries, err := l.put([]request{req})
+	entries, err := l.put([]request{{drafts: list, with: with}})
 	if err != nil {
 		return nil, unknownError{err, entries}
 	}
@@ -247,16 +245,15 @@ func (l *Ledger) Append(events ...Event) ([]Entry, error) {
 	if len(events) > maxBatch {
 		return nil, fmt.Errorf("%d events at once: at most %d", len(events), maxBatch)
 	}
-	for i := range events {
-		if err := events[i].check(l.zone.Load()); err != nil {
-			return nil, fmt.Errorf("event %s cannot be recorded: %w", events[i].Kind, err)
-		}
+	start := time.Now()
+	list, err := drafts(events, l.zone.Load())
+	if err != nil {
+		return nil, err
 	}
 	if f := l.Fault(); f != nil {
 		return nil, fmt.Errorf("%w: %s", ErrFault, f.Cause)
 	}
-	start := time.Now()
-	req := request{events: events, answer: make(chan answer, 1)}
+	req := request{drafts: list, answer: make(chan answered, 1)}
 	select {
 	case <-l.quit:
 		return nil, ErrClosed
@@ -277,8 +274,9 @@ func (l *Ledger) Append(events ...Event) ([]Entry, error) {
 			}
 			return a.entries, a.err
 		case <-l.turn: // nobody writes: to do so ourselves saves two changes of goroutine, an eighth of the time of a commit
-			l.serve()
+			answer := l.serve()
 			l.turn <- struct{}{} // to one of those that wait, if any
+			answer()
 		case <-l.done:
 			select { // what was taken was answered before the end
 			case a := <-req.answer:
@@ -357,32 +355,33 @@ func (l *Ledger) write() {
 		case <-l.quit:
 			<-l.turn // for good
 			for len(l.queue) > 0 {
-				l.serve()
+				l.serve()()
 			}
 			return
 		}
 	}
 }
 
-// serve commits what is queued, without waiting for more, with one sync, and only then answers.
-func (l *Ledger) serve() {
+// serve commits what is queued, without waiting for more, with one sync, and returns what answers those who wait: that
+// needs no turn.
+func (l *Ledger) serve() (answer func()) {
 	var batch []request
 	n := 0
 drain:
 	for n < maxBatch {
 		select {
 		case req := <-l.queue:
-			if err := req.fits(l.size+int64(n), l.zone.Load()); err != nil {
-				req.answer <- answer{err: err}
+			if err := fits(req.drafts, l.size+int64(n)); err != nil {
+				req.answer <- answered{err: err}
 			} else {
-				batch, n = append(batch, req), n+len(req.events)
+				batch, n = append(batch, req), n+len(req.drafts)
 			}
 		default:
 			break drain
 		}
 	}
 	if n == 0 {
-		return
+		return func() {}
 	}
 	var entries []Entry
 	var err error
@@ -392,17 +391,19 @@ drain:
 		l.fail(err, entries)
 		err, entries = fmt.Errorf("%w: %w", ErrFault, err), nil
 	}
-	for _, r := range batch {
-		a := answer{err: err}
-		if err == nil {
-			a.entries, entries = entries[:len(r.events):len(r.events)], entries[len(r.events):]
-		}
-		r.answer <- a
-	}
 	if err != nil || l.since >= checkpointEvery {
 		select {
 		case l.chore <- struct{}{}:
 		default:
+		}
+	}
+	return func() {
+		for _, r := range batch {
+			a := answered{err: err}
+			if err == nil {
+				a.entries, entries = entries[:len(r.drafts):len(r.drafts)], entries[len(r.drafts):]
+			}
+			r.answer <- a
 		}
 	}
 }
@@ -414,18 +415,6 @@ func (l *Ledger) tidy() {
 			l.fail(fmt.Errorf("checkpoint: %w", err), nil)
 		}
 	}
-}
-
-// fits says why the events are too large to follow the first size entries. Only the writer knows their seq.
-func (r *request) fits(size int64, zone *time.Location) error {
-	for i := range r.events {
-		if ev := &r.events[i]; ev.tight {
-			if n, err := ev.size(size+int64(i)+1, zone); err != nil || n > MaxRecord {
-				return errors.Join(err, fmt.Errorf("event %s cannot be recorded: record of %d bytes: at most %d can be kept", ev.Kind, n, MaxRecord))
-			}
-		}
-	}
-	return nil
 }
 
 // watched lets Fault see how long the disk takes.
@@ -442,46 +431,40 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 	}
 	n, written := 0, 0 // events, bytes of their records
 	for _, r := range batch {
-		n += len(r.events)
+		n += len(r.drafts)
 	}
 	entries, rows := make([]Entry, 0, n), make([]driver.Value, 0, 3*n)
-	zone, seq, segments, head := l.zone.Load(), l.size, l.segments, l.head
+	seq, segments, head := l.size, l.segments, l.head
 	var personal, tiles, later []driver.Value
 	for _, r := range batch {
-		for i := range r.events {
-			ev := &r.events[i]
+		for i := range r.drafts {
+			d := &r.drafts[i]
 			seq++
-			fields, sum := commit(ev.Personal)
-			rec := ev.record(seq, zone, sum)
-			raw, err := rec.marshal()
-			if err != nil {
-				return entries, err
-			}
-			at := ev.Time.In(zone).Round(0).Truncate(time.Microsecond)
-			e := Entry{Record: *rec, At: at, Raw: raw, Personal: ev.Personal}
-			rows = append(rows, seq, at.UnixMicro(), string(raw))
-			for i := range fields {
-				p := &fields[i]
+			raw := d.place(seq)
+			rows = append(rows, seq, d.At.UnixMicro(), string(raw))
+			for i := range d.fields {
+				p := &d.fields[i]
 				personal = append(personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
 			}
-			if d := at.Format(time.DateOnly); len(segments) == 0 || d != segments[len(segments)-1].day {
-				segments = append(segments, segment{seq, 0, d})
-				if err := l.segment.rows(l.c, []driver.Value{seq, d}); err != nil {
+			if len(segments) == 0 || d.day != segments[len(segments)-1].day {
+				segments = append(segments, segment{seq, 0, d.day})
+				if err := l.segment.rows(l.c, []driver.Value{seq, d.day}); err != nil {
 					return entries, fmt.Errorf("insert segment: %w", err)
 				}
 				if seq-1 > head.Size { // the head of the day that ended
+					var err error
 					if head, err = l.putHead(seq-1, head, segments); err != nil {
 						return entries, err
 					}
 				}
 			}
-			if first, last := l.about(&e, segments, entries); first != 0 {
+			if first, last := l.about(&d.Entry, segments, entries); first != 0 {
 				later = append(later, seq, first, last)
 			}
 			for _, t := range l.tree.push(leafHash(raw)) {
 				tiles = t.row(tiles)
 			}
-			entries = append(entries, e)
+			entries = append(entries, d.Entry)
 			written += len(raw)
 		}
 	}
@@ -604,9 +587,8 @@ func (l *Ledger) recover() {
 	events := append([]Event{{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
 		"from": old.Since.In(zone).Format(timeFormat), "to": now.Time.In(zone).Format(timeFormat),
 		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}}, corrections(l.kept, now)...)
-	entries, err := l.put([]request{{events: events}})
-	if err != nil {
-		l.fail(err, entries)
+	if _, err := l.enter(nil, events...); err != nil {
+		l.fail(err, nil)
 		return
 	}
 	l.doubted, l.kept = 0, nil

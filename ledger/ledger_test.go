@@ -688,9 +688,10 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 	broken.Store(true)
 	for tries.Load() < 4 { // the waits have grown to two seconds by now, longer than between two looks at the index
 		l.Append(Event{Stamp: ck.now(), Kind: Alive})
-		l.queue <- request{events: []Event{{Stamp: ck.now(), Kind: Alive}}, answer: make(chan answer, 1)}
+		list, _ := drafts([]Event{{Stamp: ck.now(), Kind: Alive}}, shanghai)
+		l.queue <- request{drafts: list, answer: make(chan answered, 1)}
 		<-l.turn
-		l.serve()
+		l.serve()()
 		l.turn <- struct{}{}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -699,9 +700,10 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not heal")
 		}
-		l.queue <- request{events: []Event{{Stamp: ck.now(), Kind: Alive}}, answer: make(chan answer, 1)}
+		list, _ := drafts([]Event{{Stamp: ck.now(), Kind: Alive}}, shanghai)
+		l.queue <- request{drafts: list, answer: make(chan answered, 1)}
 		<-l.turn
-		l.serve()
+		l.serve()()
 		l.turn <- struct{}{}
 	}
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})

@@ -85,8 +85,6 @@ type Event struct {
 	Ref        int64             // seq of the older entry that this one is about
 	Detail     map[string]string // anything else that tells nobody apart
 	Personal   []Field
-
-	tight bool // whether the record fits depends on how many digits its seq has
 }
 
 // Record is the exact content of an entry. Its JSON, one line without a newline, is what is kept and hashed.
@@ -158,6 +156,7 @@ func commit(fields []Field) ([]personalRow, string) {
 	salts := make([]byte, 32*len(fields))
 	rand.Read(salts) // never fails: the process ends first
 	for i, f := range fields {
+		f.Value = strings.ToValidUTF8(f.Value, "\ufffd") // as text it could not be shown again with its hash
 		rows[i].Field, rows[i].salt = f, [32]byte(salts[32*i:])
 		rows[i].hash = fieldHash(rows[i].salt, f)
 	}
@@ -174,8 +173,7 @@ func commitment(rows []personalRow) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// check says why the event cannot be recorded; it is asked before the queue, so that a fault
-// of the caller never looks like a fault of the disk.
+// check says why the event cannot be recorded.
 func (e *Event) check(zone *time.Location) error {
 	if !slices.Contains(kinds, e.Kind) {
 		return fmt.Errorf("unknown kind %q", e.Kind)
@@ -187,7 +185,6 @@ func (e *Event) check(zone *time.Location) error {
 	if _, offset := e.Time.In(zone).Zone(); offset%60 != 0 || e.Time.Year() < 1 || e.Time.Year() > 9998 {
 		return fmt.Errorf("the time %s cannot be written: set the clock", e.Time)
 	}
-	var size int
 	seen := map[string]bool{}
 	for _, f := range e.Personal {
 		if f.Name == "" || seen[f.Name] {
@@ -198,33 +195,59 @@ func (e *Event) check(zone *time.Location) error {
 		}
 		seen[f.Name] = true
 	}
-	// Most events are so small that no writing of them could be too large: every byte as an escape of six.
-	size = 600
-	for _, s := range []string{e.Boot, e.Passage, e.Lane, e.Direction, e.Class, e.Credential, e.Proof, e.Verdict, e.Reason, e.Rule, e.Policy, e.Roster, e.By} {
-		size += 6 * len(s)
-	}
-	for k, v := range e.Detail {
-		size += 6*(len(k)+len(v)) + 6
-	}
-	if size <= MaxRecord {
-		return nil
-	}
-	size, err := e.size(1, zone)
-	if err == nil && size > MaxRecord {
-		err = fmt.Errorf("record of %d bytes: at most %d can be kept", size, MaxRecord)
-	}
-	e.tight = size > MaxRecord-20 // as seq has up to 19 digits
-	return err
+	return nil
 }
 
-// size is the length of the event's record, were it entry seq.
-func (e *Event) size(seq int64, zone *time.Location) (int, error) {
-	sum := ""
-	if len(e.Personal) > 0 {
-		sum = hash("") // any is as long
+// draft is an event with all that does not depend on its place in the ledger: who appends it makes that, beside others who
+// do, and leaves little to the one who writes.
+type draft struct {
+	Entry                // Seq and Raw are missing
+	tail   []byte        // of the record, after the seq
+	day    string        // in the gate's zone
+	fields []personalRow // to be kept beside it
+}
+
+// recordHead is how every record begins; the seq follows.
+const recordHead = `{"v":1,"seq":`
+
+// drafts makes the events ready to be written, or says which cannot be recorded: so that a fault of the caller never looks
+// like one of the disk.
+func drafts(events []Event, zone *time.Location) ([]draft, error) {
+	list := make([]draft, len(events))
+	for i := range events {
+		ev, d := &events[i], &list[i]
+		if err := ev.check(zone); err != nil {
+			return nil, fmt.Errorf("event %s cannot be recorded: %w", ev.Kind, err)
+		}
+		fields, sum := commit(ev.Personal)
+		rec := ev.record(0, zone, sum)
+		raw, err := rec.marshal()
+		if err != nil {
+			return nil, fmt.Errorf("event %s cannot be recorded: %w", ev.Kind, err)
+		}
+		at := ev.Time.In(zone).Round(0).Truncate(time.Microsecond)
+		d.Entry = Entry{Record: *rec, At: at, Personal: ev.Personal}
+		d.tail, d.day, d.fields = raw[len(recordHead)+1:], at.Format(time.DateOnly), fields // seq 0 has one digit
 	}
-	raw, err := e.record(seq, zone, sum).marshal()
-	return len(raw), err
+	return list, nil
+}
+
+// place makes the record of the draft as entry seq.
+func (d *draft) place(seq int64) []byte {
+	d.Seq = seq
+	d.Raw = append(strconv.AppendInt(append(make([]byte, 0, len(recordHead)+19+len(d.tail)), recordHead...), seq, 10), d.tail...)
+	return d.Raw
+}
+
+// fits says why the drafts are too large to follow the first size entries: a record has as many digits as its seq.
+func fits(list []draft, size int64) error {
+	for i := range list {
+		seq := size + int64(i) + 1
+		if n := len(recordHead) + len(strconv.FormatInt(seq, 10)) + len(list[i].tail); n > MaxRecord {
+			return fmt.Errorf("event %s cannot be recorded: record of %d bytes: at most %d can be kept", list[i].Kind, n, MaxRecord)
+		}
+	}
+	return nil
 }
 
 func (e *Event) record(seq int64, zone *time.Location, personal string) *Record {
