@@ -463,7 +463,7 @@ func (b *bundler) write(w io.Writer, opt BundleOptions) error {
 		z.at = at
 		header := z.header()
 		if at += int64(len(header)) + z.size; at > maxZip {
-			return fmt.Errorf("the bundle of %s would have more than %d bytes, which is what a zip file holds", b.sum.Day, maxZip)
+			return fmt.Errorf("the bundle of %s would have more than %d bytes, which is what a zip file holds", b.sum.Day, int64(maxZip))
 		}
 		out.Write(header)
 		if err := members[z.name](out); err != nil {
@@ -620,7 +620,7 @@ func (z *zipMember) measure(content func(io.Writer) error) error {
 	err := content(&count)
 	z.size, z.crc, z.sha = count.n, crc.Sum32(), tlog.Hash(sum.Sum(nil))
 	if err == nil && z.size > maxZip {
-		err = fmt.Errorf("%s has more than %d bytes, which is what a zip file holds", z.name, maxZip)
+		err = fmt.Errorf("%s has more than %d bytes, which is what a zip file holds", z.name, int64(maxZip))
 	}
 	return err
 }

@@ -106,6 +106,8 @@ console:
   call: 物业值班 property office, extension 8000
 log:
   level: {{.Level}}
+ledger:
+  tlog_listen: 127.0.0.1:0 # the tree of hashes, for others' tools
 `))
 
 var demoLanes = []string{"in", "out"}
@@ -266,7 +268,7 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	if !d.fast {
-		fmt.Fprintf(d.stderr, "\n  The gate's page:  %s\n  Its metrics:      %smetrics\n  Its directory:    %s\n  Ctrl-C ends it.\n\n", d.page, d.page, d.dir)
+		fmt.Fprintf(d.stderr, "\n  The gate's page:  %s\n  Its metrics:      %smetrics\n  Its ledger:       %s\n  Its directory:    %s\n  Ctrl-C ends it.\n\n", d.page, d.page, gated.tlog, d.dir)
 	}
 	context.AfterFunc(runCtx, func() { d.ending.Store(true) })
 	playErr := d.play(runCtx, g, scanners)

@@ -91,6 +91,7 @@ type daemon struct {
 	onOutcome func(gate.Outcome)
 	onFraming func(lane string)
 
+	tlog   string      // where the ledger's tree is served; empty: nowhere
 	prints chan []byte // verdicts on their way to be printed
 	level  slog.LevelVar
 	log    *slog.Logger
@@ -178,7 +179,8 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	url := "http://" + page.Addr().String() + "/"
 	households, residents, _, vehicles := people.Snapshot().Counts()
 	if tiles != nil {
-		d.log.Info("the ledger can be read by anybody's tools", "url", "http://"+tiles.Addr().String()+"/tlog/")
+		d.tlog = "http://" + tiles.Addr().String() + "/tlog/"
+		d.log.Info("the ledger can be read by anybody's tools", "url", d.tlog)
 	}
 	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(), "entries", l.Size(),
 		"households", households, "residents", residents, "vehicles", vehicles, "issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
