@@ -281,6 +281,10 @@ func (l *Ledger) loadKeys(m Meta) error {
 	if path == "" {
 		path = keyFile(l.opt.Dir, m.Epoch)
 	}
+	if st, err := os.Stat(path); err == nil && l.opt.KeyFile == "" && st.Mode().Perm()&0o077 != 0 && os.Chmod(path, 0o600) == nil {
+		// A copy that lost its mode must not stop the gate; the directory keeps others out.
+		l.opt.Log.Warn("the key that signs tree heads could be read by others and cannot now: if others may have read it, make a new one", "path", path, "was", st.Mode().Perm().String())
+	}
 	keys, err := ReadKeys(path)
 	known, _ := PublicKeys(l.opt.Dir)
 	switch {

@@ -409,15 +409,14 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 			return visitor{lane, pass(d.other, "r-999999", "resident", month), "a pass of another compound", false}
 		},
 	}
-	if n < 2*len(cases) && n%2 == 1 {
-		return cases[n/2]()
-	}
-	if rng.IntN(100) < 80 {
-		return cases[0]()
-	}
-	i := rng.IntN(len(cases))
-	if cases[i]().emergency && (d.fast || rng.IntN(4) > 0) {
-		i = 0 // ambulances without a pass are rare
+	i := 0
+	switch {
+	case n < 2*len(cases) && n%2 == 1: // each once
+		i = n / 2
+	case rng.IntN(100) >= 80:
+		if i = rng.IntN(len(cases)); cases[i]().emergency && (d.fast || rng.IntN(4) > 0) {
+			i = 0 // ambulances without a pass are rare
+		}
 	}
 	v := cases[i]()
 	if v.code == "" && !v.emergency {

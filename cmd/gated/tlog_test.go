@@ -104,7 +104,7 @@ func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
 	}
 	nobody.Close()
 	const key = "witness.example/w1+ffcf80a8+BNanzSpzcbGhXVQxlpef90/bAnAj6/GH1dMpvhEFXHf9"
-	settings = append(settings, "\nledger:\n  witnesses:\n    - {url: 'http://"+nobody.Addr().String()+"', key: "+key+"}\n"...)
+	settings = append(settings, "  witnesses:\n    - {url: 'http://"+nobody.Addr().String()+"', key: "+key+"}\n"...) // ledger stands last
 	if err := os.WriteFile(path, settings, 0o600); err != nil {
 		t.Fatal(err)
 	}
