@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -1205,5 +1206,47 @@ for path in sys.stdin:
 	}
 	if _, code := run(path); code != 2 {
 		t.Errorf("without a key: exit %d", code)
+	}
+}
+
+// TestAChangedMemberIsNamedHoweverItWasPacked: who changes one with ordinary tools packs the bundle anew.
+func TestAChangedMemberIsNamedHoweverItWasPacked(t *testing.T) {
+	public, err := os.ReadFile("testdata/bundle.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := strings.Fields(string(public))
+	z, err := zip.OpenReader("testdata/bundle.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	for change, want := range map[string]string{"records.jsonl": "entry ", "summary.json": "summary.json", "README.txt": "README.txt", "": "packed anew"} {
+		path := filepath.Join(t.TempDir(), "anew.zip")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := zip.NewWriter(f)
+		for _, m := range z.File {
+			b, err := fs.ReadFile(z, m.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Name == change {
+				b[len(b)/2] ^= 1
+			}
+			to, err := w.Create(m.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			to.Write(b)
+		}
+		if err := errors.Join(w.Close(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if err := VerifyBundle(path, keys, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("changed %q and packed anew: %v", change, err)
+		}
 	}
 }
