@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/binary"
+	"log"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -31,6 +32,6 @@ func (p *pebbleStore) append(e event) error {
 
 type quiet struct{}
 
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(string, ...any) { panic("pebble cannot go on") }
+func (quiet) Infof(string, ...any)              {}
+func (quiet) Errorf(string, ...any)             {}
+func (quiet) Fatalf(format string, args ...any) { log.Fatalf("pebble: "+format, args...) } // it must not return

@@ -420,7 +420,8 @@ func (r *Reader) records(from, to int64, f func(lines string) error) error {
 		for rest := lines; err == nil && rest != ""; n++ { // that they stand in order is seen from what they say of themselves
 			var record string
 			record, rest, _ = strings.Cut(rest, "\n")
-			if seq, _, _, ok := skim(record); ok && seq != from+n {
+			c := cursor{s: record, ok: true}
+			if c.skip(recordHead); c.number() != from+n && c.ok {
 				return "", missing(from + n)
 			}
 		}
