@@ -37,7 +37,8 @@ func readerDSN(path string) string {
 // and its pool could open a second writer.
 type conn struct {
 	driver.Conn
-	stmts []driver.Stmt
+	stmts    []driver.Stmt
+	repeated map[string]driver.Stmt // see repeat
 }
 
 // process sets, once, what SQLite has for the whole process. Its locks are to belong to its descriptors: otherwise closing
@@ -100,11 +101,35 @@ func (c *conn) Close() error {
 }
 
 // query calls row for each result row; the values are valid until row returns.
-func (c *conn) query(row func([]driver.Value) error, q string, args ...any) (err error) {
+func (c *conn) query(row func([]driver.Value) error, q string, args ...any) error {
 	rows, err := c.Conn.(driver.QueryerContext).QueryContext(context.Background(), q, named(args))
 	if err != nil {
 		return err
 	}
+	return each(rows, row)
+}
+
+// repeat is query for what is asked again and again, which SQLite parses but once. row must not ask the same.
+func (c *conn) repeat(row func([]driver.Value) error, q string, args ...any) error {
+	st := c.repeated[q]
+	if st == nil {
+		var err error
+		if st, err = c.prepare(q); err != nil {
+			return err
+		}
+		if c.repeated == nil {
+			c.repeated = map[string]driver.Stmt{}
+		}
+		c.repeated[q] = st
+	}
+	rows, err := st.(driver.StmtQueryContext).QueryContext(context.Background(), named(args))
+	if err != nil {
+		return err
+	}
+	return each(rows, row)
+}
+
+func each(rows driver.Rows, row func([]driver.Value) error) (err error) {
 	defer func() { err = errors.Join(err, rows.Close()) }() // an open Rows would keep the WAL growing
 	vals := make([]driver.Value, len(rows.Columns()))
 	for {

@@ -348,8 +348,8 @@ func (x Selection) name() string {
 // records among them; it cannot stand before them, as every line is a record.
 func (r *Reader) ExportJSONL(w io.Writer, x Selection) error {
 	return r.stretches(x, func(s segment) error {
-		return r.records(s.first, s.last, func(lines string) error {
-			_, err := io.WriteString(w, lines+"\n")
+		return r.records(s.first, s.last, func(lines []byte) error {
+			_, err := w.Write(lines)
 			return err
 		})
 	})

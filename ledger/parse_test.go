@@ -188,7 +188,7 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 			t.Errorf("%v: read up to %d, %v", c, next-1, err)
 		}
 		var b bytes.Buffer
-		if err := r.records(c.from, c.to, func(lines string) error { b.WriteString(lines + "\n"); return nil }); err != nil {
+		if err := r.records(c.from, c.to, func(lines []byte) error { b.Write(lines); return nil }); err != nil {
 			t.Errorf("%v: %v", c, err)
 		}
 		seq := c.from
@@ -221,11 +221,11 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 		if err := r.entries(1, n+1, false, func(*Entry) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
 			t.Errorf("an entry too many: %v", err)
 		}
-		if err := r.records(2, n+2000, func(string) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
+		if err := r.records(2, n+2000, func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
 			t.Errorf("records too many: %v", err)
 		}
 		enough := errors.New("enough")
-		if err := r.records(1, n, func(string) error { return enough }); err != enough {
+		if err := r.records(1, n, func([]byte) error { return enough }); err != enough {
 			t.Errorf("stopped with %v", err)
 		}
 	}

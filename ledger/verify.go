@@ -262,18 +262,7 @@ func (v *verification) read(c *conn, from, to int64) (*chunk, error) {
 	if err := personalRows(c, from, to, personal); err != nil {
 		return nil, err
 	}
-	if err := c.lines("ts || ' ' || record", from, to, func(seq int64, line string) error {
-		ts, record, _ := strings.Cut(line, " ")
-		if k.err == nil {
-			k.err = v.entry(k, seq, ts, record, personal)
-		}
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	if k.err == nil && int64(len(k.leaves)) < to-from+1 {
-		k.err = missing(from + int64(len(k.leaves)))
-	}
+	k.err = c.rows(from, to, func(seq, ts int64, record string) error { return v.entry(k, seq, ts, record, personal) })
 	if k.err == nil {
 		for seq := range personal {
 			k.err = fmt.Errorf("entry %d: it has personal fields that its record does not know", seq)
@@ -317,11 +306,7 @@ func (c *conn) fullTile(level, n int64) (tile, error) {
 }
 
 // entry checks one entry and adds its leaf.
-func (v *verification) entry(k *chunk, want int64, rowTS, record string, personal map[int64][]personalRow) error {
-	rowAt, err := strconv.ParseInt(rowTS, 10, 64)
-	if err != nil {
-		return fmt.Errorf("entry %d: its row has the time %q", want, rowTS)
-	}
+func (v *verification) entry(k *chunk, want, rowAt int64, record string, personal map[int64][]personalRow) error {
 	seq, ts, sum, ok := skim(record)
 	if !ok { // not the form that gated writes: read it the slow way, which says what is wrong
 		e, err := parse(want, rowAt, record, v.r.Zone)
