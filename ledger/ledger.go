@@ -184,7 +184,7 @@ func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
 	if err != nil {
 		return nil, refused{err}
 	}
-	entries, err := l.put([]request{{drafts: list, with: with}})
+	entries, err := l.put(once(request{drafts: list, with: with}))
 	if err != nil {
 		return nil, unknownError{err, entries}
 	}
@@ -367,27 +367,29 @@ func (l *Ledger) write() {
 func (l *Ledger) serve() (answer func()) {
 	var batch []request
 	n := 0
-drain:
-	for n < maxBatch {
-		select {
-		case req := <-l.queue:
-			if err := fits(req.drafts, l.size+int64(n)); err != nil {
-				req.answer <- answered{err: err}
-			} else {
-				batch, n = append(batch, req), n+len(req.drafts)
+	queued := func() []request {
+		first := len(batch)
+		for n < maxBatch {
+			select {
+			case req := <-l.queue:
+				if err := fits(req.drafts, l.size+int64(n)); err != nil {
+					req.answer <- answered{err: err}
+				} else {
+					batch, n = append(batch, req), n+len(req.drafts)
+				}
+				continue
+			default:
 			}
-		default:
-			break drain
+			break
 		}
-	}
-	if n == 0 {
-		return func() {}
+		return batch[first:]
 	}
 	var entries []Entry
 	var err error
 	if f := l.fault.Load(); f != nil {
+		queued()
 		err = fmt.Errorf("%w: %s", ErrFault, f.Cause)
-	} else if entries, err = l.watched(func() ([]Entry, error) { return l.put(batch) }); err != nil {
+	} else if entries, err = l.watched(func() ([]Entry, error) { return l.put(queued) }); err != nil {
 		l.fail(err, entries)
 		err, entries = fmt.Errorf("%w: %w", ErrFault, err), nil
 	}
@@ -424,62 +426,66 @@ func (l *Ledger) watched(f func() ([]Entry, error)) ([]Entry, error) {
 	return f()
 }
 
-// put writes the batch in one transaction. On an error the returned entries are those whose fate is unknown.
-func (l *Ledger) put(batch []request) ([]Entry, error) {
+// put writes what next hands out, until that is nothing, in one transaction: whoever comes while the rows of others are
+// written shares their sync. On an error the returned entries are those whose fate is unknown.
+func (l *Ledger) put(next func() []request) ([]Entry, error) {
+	batch := next()
+	if len(batch) == 0 {
+		return nil, nil
+	}
 	if err := run(l.begin); err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
-	n, written := 0, 0 // events, bytes of their records
-	for _, r := range batch {
-		n += len(r.drafts)
-	}
-	entries, rows := make([]Entry, 0, n), make([]driver.Value, 0, 3*n)
-	seq, segments, head := l.size, l.segments, l.head
-	var personal, tiles, later []driver.Value
-	for _, r := range batch {
-		for i := range r.drafts {
-			d := &r.drafts[i]
-			seq++
-			raw := d.place(seq)
-			rows = append(rows, seq, d.At.UnixMicro(), string(raw))
-			for i := range d.fields {
-				p := &d.fields[i]
-				personal = append(personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
-			}
-			if len(segments) == 0 || d.day != segments[len(segments)-1].day {
-				segments = append(segments, segment{seq, 0, d.day})
-				if err := l.segment.rows(l.c, []driver.Value{seq, d.day}); err != nil {
-					return entries, fmt.Errorf("insert segment: %w", err)
+	var entries []Entry
+	var rows, personal, tiles, later []driver.Value
+	seq, segments, head, written := l.size, l.segments, l.head, 0 // written: bytes of records
+	for ; len(batch) > 0; batch = next() {
+		rows, personal, tiles, later = rows[:0], personal[:0], tiles[:0], later[:0]
+		for _, r := range batch {
+			for i := range r.drafts {
+				d := &r.drafts[i]
+				seq++
+				raw := d.place(seq)
+				rows = append(rows, seq, d.At.UnixMicro(), string(raw))
+				for i := range d.fields {
+					p := &d.fields[i]
+					personal = append(personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
 				}
-				if seq-1 > head.Size { // the head of the day that ended
-					var err error
-					if head, err = l.putHead(seq-1, head, segments); err != nil {
-						return entries, err
+				if len(segments) == 0 || d.day != segments[len(segments)-1].day {
+					segments = append(segments, segment{seq, 0, d.day})
+					if err := l.segment.rows(l.c, []driver.Value{seq, d.day}); err != nil {
+						return entries, fmt.Errorf("insert segment: %w", err)
+					}
+					if seq-1 > head.Size { // the head of the day that ended
+						var err error
+						if head, err = l.putHead(seq-1, head, segments); err != nil {
+							return entries, err
+						}
 					}
 				}
+				if first, last := l.about(&d.Entry, segments, entries); first != 0 {
+					later = append(later, seq, first, last)
+				}
+				for _, t := range l.tree.push(leafHash(raw)) {
+					tiles = t.row(tiles)
+				}
+				entries = append(entries, d.Entry)
+				written += len(raw)
 			}
-			if first, last := l.about(&d.Entry, segments, entries); first != 0 {
-				later = append(later, seq, first, last)
-			}
-			for _, t := range l.tree.push(leafHash(raw)) {
-				tiles = t.row(tiles)
-			}
-			entries = append(entries, d.Entry)
-			written += len(raw)
 		}
-	}
-	for _, t := range []struct {
-		in   *insert
-		rows []driver.Value
-	}{{l.entry, rows}, {l.personal, personal}, {l.tile, tiles}, {l.later, later}} {
-		if err := t.in.rows(l.c, t.rows); err != nil {
-			return entries, fmt.Errorf("insert %s: %w", t.in.table, err)
+		for _, t := range []struct {
+			in   *insert
+			rows []driver.Value
+		}{{l.entry, rows}, {l.personal, personal}, {l.tile, tiles}, {l.later, later}} {
+			if err := t.in.rows(l.c, t.rows); err != nil {
+				return entries, fmt.Errorf("insert %s: %w", t.in.table, err)
+			}
 		}
-	}
-	for _, r := range batch {
-		if r.with != nil {
-			if err := r.with(); err != nil {
-				return entries, err
+		for _, r := range batch {
+			if r.with != nil {
+				if err := r.with(); err != nil {
+					return entries, err
+				}
 			}
 		}
 	}
@@ -500,6 +506,12 @@ func (l *Ledger) put(batch []request) ([]Entry, error) {
 	l.size, l.last = seq, l.applied
 	l.setHead(head)
 	return entries, nil
+}
+
+// once hands out a request for put.
+func once(r request) func() []request {
+	batch := []request{r}
+	return func() []request { b := batch; batch = nil; return b }
 }
 
 // about is State.about for an entry whose passage may have begun in the same transaction, before midnight.
