@@ -104,10 +104,10 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	// Of the three records only seq, time, mono and passage change; encoding each anew would take most of the time.
 	var parts [3][5][]byte
 	for i := range events {
-		r := events[i].record(0, shanghai, "")
-		r.Seq, r.Time, r.Mono = 1<<62, "TIME", 1<<61
-		raw, err := r.marshal()
-		check(err)
+		var r Record
+		events[i].record(&r, start, "")
+		r.Time, r.Mono = "TIME", 1<<61
+		raw := r.appendRest(fmt.Appendf(nil, "%s%d", recordHead, int64(1)<<62))
 		for k, cut := range []string{fmt.Sprint(int64(1) << 62), "TIME", fmt.Sprint(int64(1) << 61), ev.Passage} {
 			var found bool
 			if parts[i][k], raw, found = bytes.Cut(raw, []byte(cut)); !found {
@@ -336,11 +336,7 @@ func BenchmarkTree(b *testing.B) {
 			}
 			err := l.do(func() error {
 				before, start := l.size, time.Now()
-				list, err := drafts(events, l.zone.Load())
-				if err != nil {
-					return err
-				}
-				entries, err := l.put(once(request{drafts: list}))
+				entries, err := l.enter(nil, events...)
 				if took := float64(time.Since(start).Nanoseconds()) / 1e3; before/tileWidth == l.size/tileWidth {
 					plain = append(plain, took)
 				} else {

@@ -185,6 +185,7 @@ type insert struct {
 	columns int
 	suffix  string         // after the rows
 	stmts   [8]driver.Stmt // for 1 to 8 rows, prepared when first needed
+	args    []driver.NamedValue
 }
 
 func newInsert(table string, columns int) *insert { return &insert{table: table, columns: columns} }
@@ -200,7 +201,11 @@ func (in *insert) rows(c *conn, args []driver.Value) error {
 			}
 			in.stmts[n-1] = st
 		}
-		if err := run(in.stmts[n-1], args[:n*in.columns]...); err != nil {
+		in.args = in.args[:0]
+		for i, a := range args[:n*in.columns] {
+			in.args = append(in.args, driver.NamedValue{Ordinal: i + 1, Value: a})
+		}
+		if _, err := in.stmts[n-1].(driver.StmtExecContext).ExecContext(context.Background(), in.args); err != nil {
 			return err
 		}
 		args = args[n*in.columns:]

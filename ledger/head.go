@@ -135,7 +135,7 @@ func (l *Ledger) signed() {
 	if l.fault.Load() != nil || len(l.keys) == 0 || l.head.Size == l.size {
 		return
 	}
-	if _, err := l.watched(func() ([]Entry, error) { return nil, l.sign(l.keys[0]) }); err != nil {
+	if err := l.watched(func() error { return l.sign(l.keys[0]) }); err != nil {
 		l.fail(fmt.Errorf("sign a tree head: %w", err), nil)
 	}
 }

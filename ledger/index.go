@@ -23,13 +23,12 @@ import (
 const indexEvery = time.Second
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and rebuilt.
-const indexVersion = "6"
+const indexVersion = "7"
 
 const indexSchema = `
 CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL, at INTEGER NOT NULL,
 	lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL, credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS passage_day ON passage(day);
 `
 
 // index keeps search and the state in a file that may be lost at any time: everything in it comes from the ledger.
@@ -39,12 +38,12 @@ type index struct {
 	log     *slog.Logger
 	c       *conn // nil: the index cannot be used; the gate works without it
 	passage *insert
-	pending map[string]*Passage // under the ledger's mu, like dirty
+	pending map[int64]*Passage // by first entry; under the ledger's mu, like dirty
 	dirty   bool
 }
 
 func openIndex(path string, log *slog.Logger) *index {
-	x := &index{path: path, log: log, pending: map[string]*Passage{}}
+	x := &index{path: path, log: log, pending: map[int64]*Passage{}}
 	if err := x.open(); err != nil {
 		x.reset(err)
 	}
@@ -72,7 +71,7 @@ func (x *index) open() error {
 		c.Close()
 		return err
 	}
-	x.c, x.passage = c, newInsert("passage", 12)
+	x.c, x.passage = c, newInsert("passage", 11)
 	x.passage.suffix = ` ON CONFLICT(first) DO UPDATE SET
 		last = excluded.last, class = excluded.class, credential = excluded.credential, verdict = excluded.verdict, reason = excluded.reason, by = excluded.by`
 	return nil
@@ -139,7 +138,7 @@ func (l *Ledger) flushIndex() {
 	if x.dirty && x.c != nil {
 		state, err = json.Marshal(l.state)
 	}
-	x.pending, x.dirty = map[string]*Passage{}, false
+	x.pending, x.dirty = map[int64]*Passage{}, false
 	l.mu.Unlock()
 	if state == nil && err == nil {
 		return
@@ -160,13 +159,13 @@ func (l *Ledger) flushIndex() {
 	}
 }
 
-func (x *index) write(passages map[string]*Passage, state []byte, last string) (err error) {
+func (x *index) write(passages map[int64]*Passage, state []byte, last string) (err error) {
 	if err := x.c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	rows := make([]driver.Value, 0, 12*len(passages))
+	rows := make([]driver.Value, 0, 11*len(passages))
 	for _, p := range slices.SortedFunc(maps.Values(passages), func(a, b *Passage) int { return cmp.Compare(a.First, b.First) }) {
-		rows = append(rows, p.First, p.ID, p.Last, p.Day, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By)
+		rows = append(rows, p.First, p.ID, p.Last, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By)
 	}
 	if err = x.passage.rows(x.c, rows); err == nil {
 		err = x.c.exec("INSERT INTO meta VALUES('state', ?), ('last', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", string(state), last)

@@ -688,8 +688,8 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 	broken.Store(true)
 	for tries.Load() < 4 { // the waits have grown to two seconds by now, longer than between two looks at the index
 		l.Append(Event{Stamp: ck.now(), Kind: Alive})
-		list, _ := drafts([]Event{{Stamp: ck.now(), Kind: Alive}}, shanghai)
-		l.queue <- request{drafts: list, answer: make(chan answered, 1)}
+		d, _ := newDraft([]Event{{Stamp: ck.now(), Kind: Alive}}, shanghai)
+		l.queue <- request{draft: d, answer: make(chan error, 1)}
 		<-l.turn
 		l.serve()()
 		l.turn <- struct{}{}
@@ -700,8 +700,8 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not heal")
 		}
-		list, _ := drafts([]Event{{Stamp: ck.now(), Kind: Alive}}, shanghai)
-		l.queue <- request{drafts: list, answer: make(chan answered, 1)}
+		d, _ := newDraft([]Event{{Stamp: ck.now(), Kind: Alive}}, shanghai)
+		l.queue <- request{draft: d, answer: make(chan error, 1)}
 		<-l.turn
 		l.serve()()
 		l.turn <- struct{}{}
@@ -867,14 +867,21 @@ func TestClosedAndBusyLedgersSaySo(t *testing.T) {
 	}
 }
 
+// recordOf is the record of an event as entry seq.
+func recordOf(t testing.TB, ev Event, seq int64, zone *time.Location) []byte {
+	t.Helper()
+	d, err := newDraft([]Event{ev}, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.place(0, seq).Raw
+}
+
 func TestRecordBytesAreFixed(t *testing.T) {
 	at := time.Date(2026, 11, 23, 8, 1, 2, 3000, shanghai)
 	ev := Event{Stamp: Stamp{Time: at, Boot: "2f1b", Mono: 5 * time.Second, Trusted: true}, Kind: Register, Passage: "p1", Lane: "in", Direction: "in",
 		Verdict: "admit", Reason: "a<b", By: "machine", Ref: 7, Detail: map[string]string{"b": "2", "a": "1"}}
-	raw, err := ev.record(8, shanghai, "").marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := recordOf(t, ev, 8, shanghai)
 	want := `{"v":1,"seq":8,"time":"2026-11-23T08:01:02.000003+08:00","boot":"2f1b","mono":5000000,"clock":"trusted","kind":"register","passage":"p1","lane":"in","direction":"in","verdict":"admit","reason":"a<b","by":"machine","ref":7,"detail":{"a":"1","b":"2"}}`
 	if string(raw) != want {
 		t.Errorf("got  %s\nwant %s", raw, want)

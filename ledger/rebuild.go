@@ -17,7 +17,7 @@ func (l *Ledger) Rebuild() (entries int64, equal bool, err error) {
 		return 0, false, err
 	}
 	defer r.Close()
-	x := &index{path: l.index.path + ".new", log: l.opt.Log, pending: map[string]*Passage{}}
+	x := &index{path: l.index.path + ".new", log: l.opt.Log, pending: map[int64]*Passage{}}
 	x.remove()
 	if err := x.open(); err != nil {
 		return 0, false, fmt.Errorf("make a new index: %w", err)
@@ -26,7 +26,7 @@ func (l *Ledger) Rebuild() (entries int64, equal bool, err error) {
 	s, last := newState(), ""
 	add := func(e *Entry) error {
 		if p := s.apply(e); p != nil {
-			x.pending[p.ID] = p
+			x.pending[p.First] = p
 		}
 		if last = hash(string(e.Raw)); e.Seq%1000 != 0 {
 			return nil

@@ -198,11 +198,15 @@ func (e *Event) check(zone *time.Location) error {
 	return nil
 }
 
-// draft is an event with all that does not depend on its place in the ledger: who appends it makes that, beside others who
-// do, and leaves little to the one who writes.
+// draft is what one call appends, with all that does not depend on its place in the ledger: who appends it makes that,
+// beside others who do, and leaves little to the one who writes.
 type draft struct {
-	Entry                // Seq and Raw are missing
-	tail   []byte        // of the record, after the seq
+	entries []Entry // Seq and Raw are missing until it has its place
+	rest    []rest  // of each entry
+}
+
+type rest struct {
+	record []byte        // room for the head, then the record after the seq
 	day    string        // in the gate's zone
 	fields []personalRow // to be kept beside it
 }
@@ -210,62 +214,65 @@ type draft struct {
 // recordHead is how every record begins; the seq follows.
 const recordHead = `{"v":1,"seq":`
 
-// drafts makes the events ready to be written, or says which cannot be recorded: so that a fault of the caller never looks
-// like one of the disk.
-func drafts(events []Event, zone *time.Location) ([]draft, error) {
-	list := make([]draft, len(events))
+// headRoom is what head and seq take at most.
+const headRoom = len(recordHead) + 19
+
+// newDraft makes the events ready to be written, or says which cannot be recorded: so that a fault of the caller never
+// looks like one of the disk.
+func newDraft(events []Event, zone *time.Location) (draft, error) {
+	d := draft{make([]Entry, len(events)), make([]rest, len(events))}
 	for i := range events {
-		ev, d := &events[i], &list[i]
+		ev, e, r := &events[i], &d.entries[i], &d.rest[i]
 		if err := ev.check(zone); err != nil {
-			return nil, fmt.Errorf("event %s cannot be recorded: %w", ev.Kind, err)
+			return draft{}, fmt.Errorf("event %s cannot be recorded: %w", ev.Kind, err)
 		}
 		fields, sum := commit(ev.Personal)
-		rec := ev.record(0, zone, sum)
-		raw, err := rec.marshal()
-		if err != nil {
-			return nil, fmt.Errorf("event %s cannot be recorded: %w", ev.Kind, err)
-		}
-		at := ev.Time.In(zone).Round(0).Truncate(time.Microsecond)
-		d.Entry = Entry{Record: *rec, At: at, Personal: ev.Personal}
-		d.tail, d.day, d.fields = raw[len(recordHead)+1:], at.Format(time.DateOnly), fields // seq 0 has one digit
+		e.At, e.Personal = ev.Time.In(zone).Round(0).Truncate(time.Microsecond), ev.Personal
+		ev.record(&e.Record, e.At, sum)
+		r.record, r.fields = e.Record.appendRest(make([]byte, headRoom, 512)), fields
+		r.day = e.Time[:len(time.DateOnly)]
 	}
-	return list, nil
+	return d, nil
 }
 
-// place makes the record of the draft as entry seq.
-func (d *draft) place(seq int64) []byte {
-	d.Seq = seq
-	d.Raw = append(strconv.AppendInt(append(make([]byte, 0, len(recordHead)+19+len(d.tail)), recordHead...), seq, 10), d.tail...)
-	return d.Raw
+// place makes the record of entry i of the draft, which is the seqth of the ledger.
+func (d *draft) place(i int, seq int64) *Entry {
+	e, raw := &d.entries[i], d.rest[i].record
+	var digits [19]byte
+	n := strconv.AppendInt(digits[:0], seq, 10)
+	at := headRoom - len(n)
+	copy(raw[at:], n)
+	at -= len(recordHead)
+	copy(raw[at:], recordHead)
+	e.Seq, e.Raw = seq, raw[at:len(raw):len(raw)]
+	return e
 }
 
-// fits says why the drafts are too large to follow the first size entries: a record has as many digits as its seq.
-func fits(list []draft, size int64) error {
-	for i := range list {
+// fits says why the draft is too large to follow the first size entries: a record has as many digits as its seq.
+func (d *draft) fits(size int64) error {
+	for i := range d.rest {
 		seq := size + int64(i) + 1
-		if n := len(recordHead) + len(strconv.FormatInt(seq, 10)) + len(list[i].tail); n > MaxRecord {
-			return fmt.Errorf("event %s cannot be recorded: record of %d bytes: at most %d can be kept", list[i].Kind, n, MaxRecord)
+		if n := len(d.rest[i].record) - headRoom + len(recordHead) + len(strconv.FormatInt(seq, 10)); n > MaxRecord {
+			return fmt.Errorf("event %s cannot be recorded: record of %d bytes: at most %d can be kept", d.entries[i].Kind, n, MaxRecord)
 		}
 	}
 	return nil
 }
 
-func (e *Event) record(seq int64, zone *time.Location, personal string) *Record {
+// record fills in all but the seq; at is the event's time in the gate's zone.
+func (e *Event) record(r *Record, at time.Time, personal string) {
 	clock := "untrusted"
 	if e.Trusted {
 		clock = "trusted"
 	}
-	return &Record{V: 1, Seq: seq, Time: e.Time.In(zone).Format(timeFormat), Boot: e.Boot, Mono: e.Mono.Microseconds(), Clock: clock,
+	*r = Record{V: 1, Time: at.Format(timeFormat), Boot: e.Boot, Mono: e.Mono.Microseconds(), Clock: clock,
 		Kind: e.Kind, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class, Credential: e.Credential, Proof: e.Proof,
 		Verdict: e.Verdict, Reason: e.Reason, Rule: e.Rule, Policy: e.Policy, Roster: e.Roster, By: e.By, Ref: e.Ref, Detail: e.Detail, Personal: personal}
 }
 
-// marshal writes the record as encoding/json does without escaping HTML: what an auditor reads is what was said. It
-// writes field by field, as reflection took more time than SQLite does for the row.
-func (r *Record) marshal() ([]byte, error) {
-	b := make([]byte, 0, 512)
-	b = strconv.AppendInt(append(b, `{"v":`...), int64(r.V), 10)
-	b = strconv.AppendInt(append(b, `,"seq":`...), r.Seq, 10)
+// appendRest writes what follows the seq as encoding/json does without escaping HTML: what an auditor reads is what was
+// said. It writes field by field, as reflection took more time than SQLite does for the row.
+func (r *Record) appendRest(b []byte) []byte {
 	b = appendText(append(b, `,"time":`...), r.Time)
 	b = appendText(append(b, `,"boot":`...), r.Boot)
 	b = strconv.AppendInt(append(b, `,"mono":`...), r.Mono, 10)
@@ -293,7 +300,7 @@ func (r *Record) marshal() ([]byte, error) {
 	if r.Personal != "" {
 		b = appendText(append(b, `,"personal":`...), r.Personal)
 	}
-	return append(b, '}'), nil
+	return append(b, '}')
 }
 
 // appendText writes a JSON string; what is not plain ASCII it leaves to encoding/json.

@@ -38,7 +38,19 @@ func Search(dir string, f Filter) (found []Passage, behind int64, err error) {
 	x := index{c: c}
 	behind = max(size-x.size(), 0)
 	where, args := "1", []any{}
-	for _, w := range []struct{ column, value string }{{"day", f.Day}, {"verdict", f.Verdict}, {"reason", f.Reason}, {"class", f.Class}, {"lane", f.Lane}} {
+	if f.Day != "" { // a passage is of the day in whose segment its first entry stands
+		own, _, err := r.day(f.Day)
+		if err != nil {
+			return nil, 0, err
+		}
+		where = "0"
+		for _, s := range own {
+			where += " OR first BETWEEN ? AND ?"
+			args = append(args, s.first, s.last)
+		}
+		where = "(" + where + ")"
+	}
+	for _, w := range []struct{ column, value string }{{"verdict", f.Verdict}, {"reason", f.Reason}, {"class", f.Class}, {"lane", f.Lane}} {
 		if w.value != "" {
 			where += " AND " + w.column + " = ?"
 			args = append(args, w.value)
@@ -48,10 +60,12 @@ func Search(dir string, f Filter) (found []Passage, behind int64, err error) {
 		first, _ := v[1].(int64)
 		last, _ := v[2].(int64)
 		at, _ := v[3].(int64)
-		found = append(found, Passage{ID: text(v[0]), First: first, Last: last, At: time.UnixMicro(at).In(r.Zone), Day: text(v[4]), Lane: text(v[5]), Direction: text(v[6]),
-			Class: text(v[7]), Credential: text(v[8]), Verdict: text(v[9]), Reason: text(v[10]), By: text(v[11])})
+		p := Passage{ID: text(v[0]), First: first, Last: last, At: time.UnixMicro(at).In(r.Zone), Lane: text(v[4]), Direction: text(v[5]),
+			Class: text(v[6]), Credential: text(v[7]), Verdict: text(v[8]), Reason: text(v[9]), By: text(v[10])}
+		p.Day = p.At.Format(time.DateOnly)
+		found = append(found, p)
 		return nil
-	}, "SELECT id, first, last, at, day, lane, direction, class, credential, verdict, reason, by FROM passage WHERE "+where+" ORDER BY first DESC LIMIT ?", append(args, int64(f.Limit))...)
+	}, "SELECT id, first, last, at, lane, direction, class, credential, verdict, reason, by FROM passage WHERE "+where+" ORDER BY first DESC LIMIT ?", append(args, int64(f.Limit))...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w: the daemon makes it anew at its next start", path, err)
 	}

@@ -149,10 +149,11 @@ func (s *State) apply(e *Entry) *Passage {
 	if e.Kind == Clock && e.Reason == "clock-corrected" || s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
 		s.Trusted = s.Newest
 	}
-	if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); e.Kind == Epoch && err == nil && at.After(s.Trusted.Time) {
-		s.Trusted = Stamp{Time: at.In(e.At.Location()), Trusted: true} // the epoch before had got so far
-	}
 	switch {
+	case e.Kind == Epoch:
+		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(s.Trusted.Time) {
+			s.Trusted = Stamp{Time: at.In(e.At.Location()), Trusted: true} // the epoch before had got so far
+		}
 	case e.Kind == Erase:
 		s.erased(e)
 	case e.Kind == Keep && e.Reason == "lifted":
