@@ -290,10 +290,10 @@ func (d *demo) run(ctx context.Context) error {
 }
 
 func ledgerSize(dir string) (int64, error) {
-	if _, err := os.Stat(filepath.Join(dir, "ledger.db")); errors.Is(err, os.ErrNotExist) {
+	r, err := ledger.OpenReader(dir)
+	if errors.Is(err, os.ErrNotExist) { // or its first start was cut off before it had tables
 		return 0, nil
 	}
-	r, err := ledger.OpenReader(dir)
 	if err != nil {
 		return 0, err
 	}
