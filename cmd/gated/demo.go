@@ -225,7 +225,7 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	d.other = credential.NewKey()
-	store, err := roster.OpenReadOnly(filepath.Join(d.dir, "roster.db"))
+	store, err := roster.Open(filepath.Join(d.dir, "roster.db")) // to write: a start that was cut off may have left it unfinished
 	if err != nil {
 		return err
 	}
