@@ -231,10 +231,6 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	d.people, d.cars = store.Snapshot().People(), store.Snapshot().Vehicles()
 	store.Close()
-	before, err := ledgerSize(d.dir)
-	if err != nil {
-		return err
-	}
 	d.waiting, d.latest = map[string]chan answer{}, map[string]string{}
 
 	scanners := map[string]*os.File{}
@@ -276,8 +272,12 @@ func (d *demo) run(ctx context.Context) error {
 	if err := errors.Join(playErr, <-ended); err != nil {
 		return err
 	}
-	after, err := ledgerSize(d.dir)
+	r, err := ledger.OpenReader(d.dir)
 	if err != nil {
+		return err
+	}
+	after, err := r.Size()
+	if err := errors.Join(err, r.Close()); err != nil {
 		return err
 	}
 	verdicts := map[string]int{}
@@ -285,20 +285,8 @@ func (d *demo) run(ctx context.Context) error {
 		verdicts[v]++
 	}
 	fmt.Fprintf(d.stdout, "scans=%d answered=%d repeats=%d framing=%d entries=%d admit=%d refuse=%d hold=%d\n",
-		d.count.scans, d.count.answered, d.count.repeats, d.count.framing, after-before, verdicts["admit"], verdicts["refuse"], verdicts["hold"])
+		d.count.scans, d.count.answered, d.count.repeats, d.count.framing, after-gated.before, verdicts["admit"], verdicts["refuse"], verdicts["hold"])
 	return nil
-}
-
-func ledgerSize(dir string) (int64, error) {
-	r, err := ledger.OpenReader(dir)
-	if errors.Is(err, os.ErrNotExist) { // or its first start was cut off before it had tables
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer r.Close()
-	return r.Size()
 }
 
 // outcome hears every answer of the gate. The ones for a code go to whoever holds it up.

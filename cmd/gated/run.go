@@ -92,6 +92,7 @@ type daemon struct {
 	onFraming func(lane string)
 
 	tlog   string      // where the ledger's tree is served; empty: nowhere
+	before int64       // entries of the ledger when it was opened
 	prints chan []byte // verdicts on their way to be printed
 	level  slog.LevelVar
 	log    *slog.Logger
@@ -155,6 +156,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	d.before = l.Size()
 	people, err := openRoster(filepath.Join(d.dir, "roster.db"), d.log)
 	if err != nil {
 		return err
