@@ -77,7 +77,7 @@ type Claim struct {
 	SubjectKind     string    // one of resident, vehicle, household, staff
 	Scope           string    // what the pass is limited to, in the issuer's words; often empty
 	NotBefore       time.Time // first second at which the pass is good, UTC
-	NotAfter        time.Time // first second at which it no longer is, UTC
+	NotAfter        time.Time // first second at which it no longer is, UTC; of a DCC, the last at which it is
 
 	// Of a resident ID number, and of a health certificate as far as it says so.
 	Document  string // 18 characters, X in upper case; of a resident ID number only
@@ -152,7 +152,7 @@ func (t *Trust) Check(code []byte, at time.Time) Claim {
 		}
 		return t.checkPass(string(pass), at)
 	}
-	if bytes.HasPrefix(code, []byte(dccPrefix)) {
+	if isDCC(code) {
 		return t.checkDCC(string(code), at)
 	}
 	if bytes.HasPrefix(code, []byte(shcPrefix)) {
