@@ -213,7 +213,8 @@ func parseDCC(data []byte) (m dccMessage, protected dccHeader, reason string) {
 			data = data[size:]
 		}
 	}
-	if lenient.Unmarshal(data, &m) != nil || m.Payload == "" || m.Unprotected.Critical != nil ||
+	// The library would read a message with any other tag as well.
+	if major, _, _ := readHead(data); major != majorArray || lenient.Unmarshal(data, &m) != nil || m.Payload == "" || m.Unprotected.Critical != nil ||
 		len(m.Protected) > 0 && lenient.Unmarshal([]byte(m.Protected), &protected) != nil {
 		return m, protected, ReasonBadCOSE
 	}
@@ -374,6 +375,7 @@ const (
 	majorNegative = 1
 	majorBytes    = 2
 	majorText     = 3
+	majorArray    = 4
 	majorTag      = 6
 	majorSimple   = 7
 )
