@@ -22,7 +22,9 @@ func codeCommand() *cobra.Command {
 
   {"kind":…,"valid":…,"reason":…,"claims":{…}}
 
-DIR has the trusted keys: pass/ISSUER.pub. The exit status is 0 only if every code is valid.`,
+DIR has the trusted keys: pass/ISSUER.pub of resident passes, dcc/*.pem and dcc/*.cer, the
+signer certificates of EU Digital COVID Certificates (HC1:), and shc/*.json, the key sets of
+the issuers of SMART Health Cards (shc:/). The exit status is 0 only if every code is valid.`,
 		Example: "  gated pass issue … | gated code check --trust /var/lib/gated/trust -",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -71,7 +73,7 @@ DIR has the trusted keys: pass/ISSUER.pub. The exit status is 0 only if every co
 			return nil
 		},
 	}
-	check.Flags().StringVar(&trust, "trust", "", "directory of trusted keys")
+	check.Flags().StringVar(&trust, "trust", "", "directory of trusted keys, with pass/, dcc/ and shc/")
 	check.Flags().StringVar(&at, "at", "", "judge by this time instead of now (RFC 3339)")
 	check.MarkFlagRequired("trust")
 	return group("code", "check codes", check)

@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil
 		}
 		return false, fmt.Errorf("unknown condition %q", cond)
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip, "lines": lines}})
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip, "lines": lines, "issue-dcc": issueDCC}})
 }
 
 // flip FILE N changes character N of a file's first line, to one that base45 has as well.
