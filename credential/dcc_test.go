@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -526,6 +527,8 @@ func TestDCCRefuses(t *testing.T) {
 		{"signature of zeros", signed(make([]byte, 64)), ReasonBadSignature},
 		{"signature of ones", signed(bytes.Repeat([]byte{0xff}, 64)), ReasonBadSignature},
 		{"signature of 96 bytes", signed(make([]byte, 96)), ReasonBadSignature},
+		{"signature of 96 bytes with zeros between its halves", packDCC(slices.Concat(message[:len(message)-65], []byte{96},
+			message[len(message)-64:len(message)-32], make([]byte, 32), message[len(message)-32:])), ReasonBadSignature},
 		{"signature of 63 bytes", signed(message[len(message)-63:]), ReasonBadSignature},
 		{"no signature", signed([]byte{}), ReasonBadSignature},
 		{"signature in ASN.1", signed(must(s.key.Sign(rand.Reader, make([]byte, 32), crypto.SHA256))), ReasonBadSignature},
@@ -581,6 +584,9 @@ func TestDCCRefuses(t *testing.T) {
 		if stated := tt.want == ReasonBadSignature || tt.want == ReasonWrongAlgorithm; stated && got.Name == "" {
 			t.Errorf("%s: the guard does not learn who is meant", tt.name)
 		}
+	}
+	if n := len(trust.dcc.candidates(scalar{}, "XX")); n != signerLimit {
+		t.Errorf("%d signatures are tried for one code", n)
 	}
 	for _, code := range []string{"HL0:" + good[4:], good[4:], "HC1", "HC1" + good[4:], "hc1:" + good[4:], "HC-1:", "HC:", "HC123:", "\ufeff" + good} {
 		if got := trust.Check([]byte(code), noon); got.Reason != ReasonUnknownCode || got.Kind != KindUnknown {
@@ -642,6 +648,15 @@ func TestDCCKeyIDCollision(t *testing.T) {
 		if got := trust.Check(code, noon); got.Reason != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got.Reason, tt.want)
 		}
+	}
+
+	// What one certificate makes of an issuer without a country is nothing to the next.
+	ministry := right.forge(t, dccForgery{payload: dccWith(fields{1: "Ministry", -260: fields{1: dccContent(nil)}})})
+	trust := &Trust{dcc: dccTrust{byKeyID: map[string][]*signer{id: {
+		newSigner(newDCCSigner(t, right.key, "DE", Recovery).cert), newSigner(right.cert),
+	}}}}
+	if got := trust.Check([]byte(ministry), noon); !got.Valid || got.Issuer != "AT" {
+		t.Errorf("a ministry: got %s, %q", got.Reason, got.Issuer)
 	}
 }
 
