@@ -217,7 +217,7 @@ func (d *desk) list() []Hold {
 	holds := []Hold{}
 	for _, h := range slices.SortedFunc(maps.Values(d.holds), func(a, b *held) int { return a.until.Compare(b.until) }) {
 		s := h.shown()
-		holds = append(holds, Hold{h.id, h.lane.ID, h.lane.Direction, h.decision.Reason, h.who.Class, s.Name, s.Room, h.at.Time, h.until})
+		holds = append(holds, Hold{h.id, h.lane.ID, h.lane.Direction, h.decision.Reason, h.who.Class, s.Health, s.TestHours, s.Name, s.Room, h.at.Time, h.until})
 	}
 	return holds
 }

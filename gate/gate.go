@@ -2,6 +2,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -151,12 +152,13 @@ func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Tim
 		claim.Valid, claim.Reason = false, "revoked"
 	}
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason,
-		Proof: string(claim.Proof), Service: who.Service, Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
+		Proof: string(claim.Proof), Service: who.Service, PlateClass: claim.PlateClass, Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
+	facts.Health, facts.TestHours = health(claim, g.clock.judge(now))
 
 	decision := rules.Policy.Decide(facts)
 
 	// Register: durable, or it did not happen.
-	p := passage{id: newID(), lane: l, at: now, who: who, facts: facts, decision: decision, rules: rules, roster: people.Version()}
+	p := passage{id: newID(), lane: l, at: now, who: who, facts: facts, decision: decision, rules: rules, roster: people.Version(), stated: cmp.Or(claim.Name, claim.Plate)}
 	entries, err := g.opt.Ledger.Append(p.events(g.checked(claim, who, code))...)
 	if err != nil {
 		return g.fault(l, err), nil // never remembered: the next try must be a real one
@@ -205,17 +207,15 @@ type subject struct {
 // services are those whose vehicles pass: epidemic control, life saving and emergency repair.
 var services = map[string]bool{"epidemic-control": true, "ambulance": true, "fire": true, "police": true, "emergency-repair": true}
 
+// find looks for whom a claim is about. A health certificate names its holder, but namesakes are many and whoever shows it
+// may be another: nobody is known by it.
 func find(people *roster.Snapshot, c credential.Claim) subject {
 	switch {
 	case c.Kind == "gated-pass" && c.SubjectKind == "vehicle":
-		s := subject{ID: c.Subject, Class: "vehicle"}
 		if v, ok := people.Vehicle(c.Subject); ok {
-			s.Known, s.Plate, s.Household, s.Service = true, v.Plate, v.Household, v.Service
-			if services[v.Service] {
-				s.Class = "emergency-vehicle"
-			}
+			return vehicle(v)
 		}
-		return s
+		return subject{ID: c.Subject, Class: "vehicle"}
 	case c.Kind == "gated-pass" && c.SubjectKind == "household":
 		s := subject{ID: c.Subject, Class: "unknown"}
 		if h, ok := people.Household(c.Subject); ok {
@@ -227,12 +227,60 @@ func find(people *roster.Snapshot, c credential.Claim) subject {
 			return person(p)
 		}
 		return subject{ID: c.Subject, Class: "unknown"}
+	case c.Kind == "plate":
+		if v, ok := people.VehicleByPlate(c.Plate); ok {
+			return vehicle(v)
+		}
+		return subject{Class: "vehicle"}
 	case c.Document != "":
 		if p, ok := people.PersonByDocument(c.Document); ok {
 			return person(p)
 		}
 	}
 	return subject{Class: "unknown"}
+}
+
+func vehicle(v roster.Vehicle) subject {
+	s := subject{ID: v.ID, Class: "vehicle", Known: true, Plate: v.Plate, Household: v.Household, Service: v.Service}
+	if services[v.Service] {
+		s.Class = "emergency-vehicle"
+	}
+	return s
+}
+
+// health says in one word what a valid certificate states, and of a negative test how many whole hours ago its sample was
+// taken. Of several statements the newest test counts, then a vaccination, then a recovery within its interval.
+func health(c credential.Claim, at time.Time) (word string, hours int) {
+	if !c.Valid {
+		return "", 0
+	}
+	var newest time.Time
+	rank := 0
+	for _, h := range c.Health {
+		switch {
+		case h.Kind == credential.Test && !h.Sampled.IsZero() && h.Sampled.After(newest) && !h.Sampled.After(at):
+			newest, rank = h.Sampled, 3
+			switch h.Result {
+			case "negative":
+				word, hours = "negative-test", int(at.Sub(h.Sampled)/time.Hour)
+			case "positive":
+				word, hours = "positive-test", 0
+			default:
+				word, hours = "", 0
+			}
+		case h.Kind == credential.Vaccination && rank < 2:
+			word, rank = "vaccination", 2
+		case h.Kind == credential.Recovery && rank < 1 && within(h, at):
+			word, rank = "recovery", 1
+		}
+	}
+	return word, hours
+}
+
+// within tells whether a recovery counts on the day of at. The days of its interval are the issuer's, of no zone.
+func within(h credential.Health, at time.Time) bool {
+	day := at.UTC().Format(time.DateOnly)
+	return len(h.From) == len(day) && len(h.Until) == len(day) && h.From <= day && day <= h.Until
 }
 
 func person(p roster.Person) subject {
@@ -257,6 +305,7 @@ type passage struct {
 	decision policy.Decision
 	rules    *Rules
 	roster   string
+	stated   string // name or plate that a code of nobody known states, for the guard to ask about
 }
 
 // newID names a passage: 80 random bits, in letters that can be read out over the telephone.
@@ -277,7 +326,14 @@ func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Even
 	m.Write(code)
 	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: c.Reason,
 		Personal: []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}}
-	for _, f := range []ledger.Field{{Name: "pass", Value: c.Serial}, {Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document}} {
+	fields := []ledger.Field{{Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document}, {Name: "stated_name", Value: c.Name}}
+	if c.Kind == "gated-pass" { // the identifier of a health certificate is of no use at the gate
+		fields = append(fields, ledger.Field{Name: "pass", Value: c.Serial})
+	}
+	if c.Plate != who.Plate {
+		fields = append(fields, ledger.Field{Name: "stated_plate", Value: c.Plate})
+	}
+	for _, f := range fields {
 		if f.Value != "" && f.Value != who.ID { // whom the roster knows stands in the query event
 			ev.Personal = append(ev.Personal, f)
 		}
@@ -291,6 +347,12 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 	c.Credential, c.Proof, c.Reason, c.Personal = check.Credential, check.Proof, check.Reason, check.Personal
 	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.rules.Policy.Hash(), p.roster, p.who.personal()
 	q.Detail = map[string]string{"known": yesNo(p.who.Known), "level": p.rules.Level}
+	if p.facts.PlateClass != "" {
+		q.Detail["plate_class"] = p.facts.PlateClass
+	}
+	if p.facts.Health != "" { // about somebody's body: beside the record, to be erased with the rest
+		q.Personal = append(q.Personal, ledger.Field{Name: "health", Value: p.health()})
+	}
 	if p.decision.Verdict == policy.Hold {
 		q.Verdict, q.Reason, q.Rule, q.By = p.decision.Verdict, p.decision.Reason, p.decision.Rule, "machine"
 		return []ledger.Event{c, q}
@@ -320,6 +382,14 @@ func (s subject) personal() (fields []ledger.Field) {
 	return fields
 }
 
+// health is what the certificate states, with the age of a test.
+func (p *passage) health() string {
+	if p.facts.Health == "negative-test" {
+		return fmt.Sprintf("negative-test %d h", p.facts.TestHours)
+	}
+	return p.facts.Health
+}
+
 func yesNo(b bool) string {
 	if b {
 		return "yes"
@@ -333,12 +403,9 @@ func (p *passage) outcome(entries []ledger.Entry) Outcome {
 }
 
 func (p *passage) shown() Shown {
-	name := p.who.Name
-	if name == "" {
-		name = p.who.Plate
-	}
+	name := cmp.Or(p.who.Name, p.who.Plate, p.stated)
 	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Class: p.who.Class,
-		Credential: p.facts.Credential, Name: name, Room: p.who.Household, By: "machine", At: p.at.Time}
+		Credential: p.facts.Credential, Health: p.facts.Health, TestHours: p.facts.TestHours, Name: name, Room: p.who.Household, By: "machine", At: p.at.Time}
 }
 
 // again returns the answer that this code got a moment ago, or has as long as it waits for the guard. In a fault it

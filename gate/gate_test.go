@@ -2,7 +2,11 @@ package gate
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +34,8 @@ type site struct {
 	t      testing.TB
 	dir    string
 	key    ed25519.PrivateKey
+	signer *ecdsa.PrivateKey // of health certificates
+	cert   *x509.Certificate
 	people *roster.Store
 	trust  *credential.Trust
 	src    Source
@@ -64,6 +70,13 @@ func newSite(t testing.TB) *site {
 	if err := credential.WritePublicKey(filepath.Join(pub, "office.pub"), s.key.Public().(ed25519.PublicKey)); err != nil {
 		t.Fatal(err)
 	}
+	s.signer = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	now := time.Now()
+	s.cert = must(credential.SignerCertificate(s.signer, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)))
+	dcc := filepath.Join(s.dir, "trust", "dcc")
+	if err := errors.Join(os.Mkdir(dcc, 0o700), os.WriteFile(filepath.Join(dcc, "xx.cer"), s.cert.Raw, 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	var err error
 	if s.trust, err = credential.LoadTrust(filepath.Join(s.dir, "trust")); err != nil {
 		t.Fatal(err)
@@ -85,6 +98,20 @@ func newSite(t testing.TB) *site {
 	s.start()
 	t.Cleanup(s.end)
 	return s
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// dcc is a health certificate of 王小明 that makes one statement.
+func (s *site) dcc(h credential.Health) string {
+	now := s.g.clock.Now().Time
+	h.Disease = "840539006"
+	return must(credential.IssueDCC(s.signer, s.cert, credential.DCC{Given: "小明", Family: "王", BirthDate: "1990-01-02", ID: "URN:UVCI:01:XX:1", Issued: now.AddDate(0, 0, -1), Expires: now.AddDate(0, 1, 0), Statement: h}))
 }
 
 func (s *site) start() {
@@ -236,6 +263,89 @@ func TestWhoPasses(t *testing.T) {
 			if strings.Contains(string(e.Raw), secret) {
 				t.Errorf("the record tells who it was: %s", e.Raw)
 			}
+		}
+	}
+}
+
+// A health certificate says what was found about somebody of that name: who shows it, and whether they live here, it does
+// not. It is shown to the guard, admits nobody of itself, and what it says of a body stands beside the record.
+func TestAHealthCertificateIsAskedAbout(t *testing.T) {
+	s := newSite(t)
+	now := s.g.clock.Now().Time
+	for _, c := range []struct {
+		name  string
+		lane  string
+		h     credential.Health
+		want  string
+		field string
+		hours int
+	}{
+		{"vaccinated", "in", credential.Health{Kind: credential.Vaccination, Date: "2026-01-01", Dose: 2, Doses: 2}, "vaccination", "vaccination", 0},
+		{"tested", "out", credential.Health{Kind: credential.Test, Result: "negative", Sampled: now.Add(-12*time.Hour - time.Minute)}, "negative-test", "negative-test 12 h", 12},
+		{"tested positive", "in", credential.Health{Kind: credential.Test, Result: "positive", Sampled: now.Add(-12 * time.Hour)}, "positive-test", "positive-test", 0},
+		{"recovered", "in", credential.Health{Kind: credential.Recovery, Date: "2026-01-01", From: "2020-01-01", Until: "2099-01-01"}, "recovery", "recovery", 0},
+		{"recovered long ago", "in", credential.Health{Kind: credential.Recovery, Date: "2020-01-01", From: "2020-01-01", Until: "2020-06-01"}, "", "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := s.scan(c.lane, s.dcc(c.h))
+			if out.Verdict != policy.Hold || out.Reason != "health-certificate" || out.Class != "unknown" {
+				t.Fatalf("got %+v", out)
+			}
+			last := s.g.View().Last
+			if last.Name != "小明 王" || last.Room != "" || last.Health != c.want || last.TestHours != c.hours {
+				t.Errorf("the page shows %+v", last)
+			}
+			for _, e := range s.records() {
+				if e.Passage != out.Passage || e.Kind != ledger.Query {
+					continue
+				}
+				if e.Detail["known"] != "no" || e.Personally("health") != c.field || e.Personally("subject") != "" || strings.Contains(string(e.Raw), "test") || strings.Contains(string(e.Raw), "vaccination") {
+					t.Errorf("%s %v", e.Raw, e.Personal)
+				}
+			}
+		})
+	}
+	forged := s.dcc(credential.Health{Kind: credential.Vaccination, Date: "2026-01-01"})
+	if out := s.scan("in", forged[:len(forged)-3]+"000"); out.Verdict != policy.Refuse {
+		t.Errorf("a damaged one: %+v", out)
+	}
+	for _, e := range s.records() {
+		for _, f := range e.Personal {
+			if strings.Contains(f.Value, "UVCI") {
+				t.Errorf("kept for nothing: %v", f)
+			}
+		}
+	}
+}
+
+func TestTheNewestTestCounts(t *testing.T) {
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	ago := func(hours int, result string) credential.Health {
+		return credential.Health{Kind: credential.Test, Result: result, Sampled: at.Add(-time.Duration(hours) * time.Hour)}
+	}
+	jab := credential.Health{Kind: credential.Vaccination}
+	well := credential.Health{Kind: credential.Recovery, From: "2026-11-25", Until: "2026-11-25"}
+	for _, c := range []struct {
+		list  []credential.Health
+		want  string
+		hours int
+	}{
+		{nil, "", 0},
+		{[]credential.Health{jab, well}, "vaccination", 0},
+		{[]credential.Health{well}, "recovery", 0},
+		{[]credential.Health{jab, ago(50, "negative"), ago(3, "positive")}, "positive-test", 0},
+		{[]credential.Health{ago(3, "positive"), ago(50, "negative")}, "positive-test", 0},
+		{[]credential.Health{ago(3, "negative"), ago(50, "positive"), jab}, "negative-test", 3},
+		{[]credential.Health{ago(3, "unknown"), ago(50, "negative")}, "", 0},
+		{[]credential.Health{ago(-1, "negative")}, "", 0}, // sampled in the future
+		{[]credential.Health{{Kind: credential.Test, Result: "negative"}}, "", 0},
+		{[]credential.Health{{Kind: credential.Recovery, From: "2026", Until: "2027"}}, "", 0},
+	} {
+		if word, hours := health(credential.Claim{Valid: true, Health: c.list}, at); word != c.want || hours != c.hours {
+			t.Errorf("%+v: got %q %d, want %q %d", c.list, word, hours, c.want, c.hours)
+		}
+		if word, _ := health(credential.Claim{Health: c.list}, at); word != "" {
+			t.Errorf("%+v: got %q of a certificate that is not valid", c.list, word)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 	}
 	for _, l := range g.opt.Lanes {
 		m.repeats.WithLabelValues(l.ID)
-		for _, k := range []string{"gated-pass", "cn-resident-id", "unknown"} {
+		for _, k := range []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "plate", "unknown"} {
 			m.scans.WithLabelValues(l.ID, k)
 		}
 	}

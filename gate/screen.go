@@ -144,7 +144,7 @@ func (g *Gate) View() View {
 	if g.screen.last != nil {
 		last := *g.screen.last
 		if time.Since(g.screen.lastAt) >= personalFor {
-			last.Name, last.Room = "", ""
+			last.Name, last.Room, last.Health, last.TestHours = "", "", "", 0
 		}
 		v.Last = &last
 	}

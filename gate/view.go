@@ -84,7 +84,7 @@ type LaneView struct {
 	Barrier   string    `json:"barrier"`   // "ok", or "open-by-hand" after a driver error
 }
 
-// Shown is an answer as the page shows it. Name and Room are empty once it is ten seconds old: there is a queue behind.
+// Shown is an answer as the page shows it. Name, Room and Health are empty once it is ten seconds old: there is a queue behind.
 type Shown struct {
 	Passage    string    `json:"passage"`
 	Lane       string    `json:"lane"`
@@ -93,6 +93,8 @@ type Shown struct {
 	Reason     string    `json:"reason"`
 	Class      string    `json:"class"`
 	Credential string    `json:"credential"`
+	Health     string    `json:"health,omitempty"`     // what a valid health certificate states
+	TestHours  int       `json:"test_hours,omitempty"` // whole hours since the sample of a negative test
 	Name       string    `json:"name,omitempty"`
 	Room       string    `json:"room,omitempty"`
 	By         string    `json:"by"` // machine, or unsigned for a guard without a PIN
@@ -108,6 +110,8 @@ type Hold struct {
 	Direction string    `json:"direction"`
 	Reason    string    `json:"reason"`
 	Class     string    `json:"class"`
+	Health    string    `json:"health,omitempty"`
+	TestHours int       `json:"test_hours,omitempty"`
 	Name      string    `json:"name,omitempty"`
 	Room      string    `json:"room,omitempty"`
 	Since     time.Time `json:"since"`

@@ -203,7 +203,7 @@ func (p *parser) when(n *yaml.Node, where string) []Condition {
 			continue
 		}
 		c := Condition{Fact: keys[i], fact: i}
-		if i == householdTripsBelow {
+		if i >= firstNumber {
 			c.Below = p.number(v, where, keys[i], 1)
 		} else {
 			c.Is = p.list(v, where+": "+keys[i], func(w *yaml.Node) { p.known(w, where, i) })
@@ -286,21 +286,21 @@ func (p *parser) example(n *yaml.Node) {
 }
 
 // facts reads the facts of an example. What is left out is: class unknown, known
-// false, credential, proof and service none, the first level, a trusted clock and
-// no trips. Valid follows credential_reason, and the other way round.
+// false, credential, proof, service, plate_class and health none, the first level, a
+// trusted clock and no trips. Valid follows credential_reason, and the other way round.
 func (p *parser) facts(where string, n *yaml.Node) Facts {
 	keys := make([]string, factCount)
 	for i := range vocabulary {
 		keys[i] = vocabulary[i].key
 	}
-	keys[householdTripsBelow] = "household_trips"
+	keys[householdTripsBelow], keys[testHoursBelow] = "household_trips", "test_hours"
 	m := p.mapping(n, where, keys...)
 	f := Facts{ClockTrusted: true}
 	if m == nil {
 		return f
 	}
 	var w words
-	for i := range householdTripsBelow {
+	for i := range firstNumber {
 		v := m[keys[i]]
 		if v == nil {
 			continue
@@ -327,10 +327,21 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 	f = Facts{
 		Direction: w[direction], Class: w[class], Known: w[known] == "true",
 		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
-		Service: w[service], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
+		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
 	}
 	if v := m["household_trips"]; v != nil {
 		f.HouseholdTrips = p.number(v, where, "household_trips", 0)
+	}
+	switch v := m["test_hours"]; {
+	case v != nil && w[health] != negativeTest:
+		p.fault(v, where, "test_hours without a negative test: write `health: negative-test` as well")
+	case v == nil && w[health] == negativeTest:
+		p.fault(m["health"], where, "a negative test needs its age: write `test_hours`, such as 12")
+	case v != nil:
+		f.TestHours = p.number(v, where, "test_hours", 0)
+	}
+	if w[health] != "" && w[health] != none && w[valid] != "true" {
+		p.fault(m["health"], where, "health is only known from a certificate that is valid: write `credential_reason: ok` as well")
 	}
 	return f
 }

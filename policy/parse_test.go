@@ -94,6 +94,10 @@ examples:
 		{"given: {direction: [in, out]}, then: refuse", `direction takes one word here, not a list`},
 		{"given: {direction: in, household_trips: -1}, then: refuse", `household_trips: "-1": write a whole number from 0`},
 		{"given: {direction: in, household_trips_below: 1}, then: refuse", `unknown key "household_trips_below"`},
+		{"given: {direction: in, test_hours: 3}, then: refuse", "test_hours without a negative test: write `health: negative-test` as well"},
+		{"given: {direction: in, credential_reason: ok, health: negative-test}, then: refuse", "a negative test needs its age: write `test_hours`, such as 12"},
+		{"given: {direction: in, credential_reason: expired, health: recovery}, then: refuse", "health is only known from a certificate that is valid"},
+		{"given: {direction: in, plate_class: polise}, then: refuse", `plate_class: unknown word "polise" (did you mean police?)`},
 		{"then: refuse", `given is missing`},
 		{"given: {direction: in}", `then is missing`},
 	} {

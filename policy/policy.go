@@ -32,11 +32,14 @@ type Facts struct {
 	Direction      string // in, out
 	Class          string // resident staff volunteer courier visitor emergency-vehicle vehicle unknown
 	Known          bool   // of the roster
-	Credential     string // gated-pass cn-resident-id unknown none
+	Credential     string // gated-pass eu-dcc smart-health-card cn-resident-id plate unknown none
 	Valid          bool   // the credential is genuine, in date and not revoked
 	Reason         string // of the credential: ok, expired, revoked, bad-signature …
 	Proof          string // signed, sighted, stated, none
 	Service        string // of a vehicle: epidemic-control ambulance fire police emergency-repair none
+	PlateClass     string // of a plate that was read: ordinary new-energy police emergency … none
+	Health         string // what a valid health certificate states: vaccination negative-test positive-test recovery none
+	TestHours      int    // whole hours since the sample of the negative test; of other Health it says nothing
 	Level          string // in force at the gate
 	ClockTrusted   bool
 	HouseholdTrips int // admitted out-passages of the household today
@@ -54,7 +57,8 @@ type Rule struct {
 }
 
 // Condition is one line under `when`: the fact is one of the words Is, or, for
-// household_trips_below, the trips are fewer than Below.
+// household_trips_below, the trips are fewer than Below, or, for test_hours_below, a
+// negative test was taken less than Below hours ago.
 type Condition struct {
 	Fact  string // key as written in the file
 	Is    []string
@@ -119,7 +123,7 @@ func (p *Policy) Decide(f Facts) Decision {
 	v := p.words(f)
 	if p.has(&v) {
 		for i := range p.rules {
-			if r := &p.rules[i]; r.matches(&v, f.HouseholdTrips) {
+			if r := &p.rules[i]; r.matches(&v, &f) {
 				return r.decision(&v)
 			}
 		}
@@ -138,8 +142,8 @@ func (p *Policy) Explain(f Facts) ([]Tried, Decision) {
 	for _, r := range p.rules {
 		var why []string
 		for _, c := range r.When {
-			if !c.holds(&v, f.HouseholdTrips) {
-				why = append(why, c.not(&v, f.HouseholdTrips))
+			if !c.holds(&v, &f) {
+				why = append(why, c.not(&v, &f))
 			}
 		}
 		tried = append(tried, Tried{r.Name, strings.Join(why, "; ")})
@@ -156,9 +160,9 @@ func (p *Policy) has(v *words) bool {
 	return slices.Contains(vocabulary[direction].words, v[direction]) && slices.Contains(p.levels, v[level])
 }
 
-func (r *Rule) matches(v *words, trips int) bool {
+func (r *Rule) matches(v *words, f *Facts) bool {
 	for i := range r.When {
-		if !r.When[i].holds(v, trips) {
+		if !r.When[i].holds(v, f) {
 			return false
 		}
 	}
@@ -179,24 +183,32 @@ func (r *Rule) decision(v *words) Decision {
 	return d
 }
 
-func (c *Condition) holds(v *words, trips int) bool {
-	if c.fact == householdTripsBelow {
-		return trips < c.Below
+func (c *Condition) holds(v *words, f *Facts) bool {
+	switch c.fact {
+	case householdTripsBelow:
+		return f.HouseholdTrips < c.Below
+	case testHoursBelow:
+		return v[health] == negativeTest && f.TestHours < c.Below
 	}
 	return slices.Contains(c.Is, v[c.fact])
 }
 
 // String reads as the file does: `class: resident or staff`.
 func (c Condition) String() string {
-	if c.fact == householdTripsBelow {
+	if c.fact >= firstNumber {
 		return c.Fact + ": " + strconv.Itoa(c.Below)
 	}
 	return c.Fact + ": " + strings.Join(c.Is, " or ")
 }
 
-func (c Condition) not(v *words, trips int) string {
-	if c.fact == householdTripsBelow {
-		return "household_trips is " + strconv.Itoa(trips) + ", not below " + strconv.Itoa(c.Below)
+func (c Condition) not(v *words, f *Facts) string {
+	switch {
+	case c.fact == householdTripsBelow:
+		return "household_trips is " + strconv.Itoa(f.HouseholdTrips) + ", not below " + strconv.Itoa(c.Below)
+	case c.fact == testHoursBelow && v[health] != negativeTest:
+		return "health is " + v[health] + ", not " + negativeTest
+	case c.fact == testHoursBelow:
+		return "test_hours is " + strconv.Itoa(f.TestHours) + ", not below " + strconv.Itoa(c.Below)
 	}
 	return c.Fact + " is " + v[c.fact] + ", not " + strings.Join(c.Is, " or ")
 }
@@ -213,16 +225,24 @@ const (
 	credentialReason
 	proof
 	service
+	plateClass
+	health
 	level
 	clockTrusted
-	householdTripsBelow
+	householdTripsBelow // from here on they take a number
+	testHoursBelow
 	factCount
+
+	firstNumber = householdTripsBelow
 )
 
-const none = "none"
+const (
+	none         = "none"
+	negativeTest = "negative-test"
+)
 
 // vocabulary is every fact's name in a file and the words it can have. The words
-// of level are the file's own; householdTripsBelow takes a number.
+// of level are the file's own; the last ones take a number.
 var vocabulary = [factCount]struct {
 	key   string
 	words []string
@@ -230,16 +250,19 @@ var vocabulary = [factCount]struct {
 	direction:  {"direction", []string{"in", "out"}},
 	class:      {"class", []string{"resident", "staff", "volunteer", "courier", "visitor", "emergency-vehicle", "vehicle", "unknown"}},
 	known:      {"known", []string{"true", "false"}},
-	credential: {"credential", []string{"gated-pass", "cn-resident-id", "unknown", none}},
+	credential: {"credential", []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "plate", "unknown", none}},
 	valid:      {"valid", []string{"true", "false"}},
 	credentialReason: {"credential_reason", []string{"ok", "expired", "revoked", "not-yet-valid", "clock-untrusted",
-		"bad-signature", "unknown-signer", "wrong-issuer", "wrong-algorithm", "bad-prefix", "bad-base45", "bad-cose", "bad-cbor",
-		"malformed", "unknown-code", "too-long", "bad-length", "bad-digit", "bad-check-digit", "bad-date", none}},
+		"bad-signature", "unknown-signer", "wrong-issuer", "wrong-algorithm", "wrong-usage", "bad-prefix", "bad-base45", "bad-numeric", "bad-zlib",
+		"bad-cose", "bad-cbor", "bad-jws", "malformed", "unknown-code", "too-long", "bad-length", "bad-digit", "bad-check-digit", "bad-date", none}},
 	proof:               {"proof", []string{"signed", "sighted", "stated", none}},
 	service:             {"service", []string{"epidemic-control", "ambulance", "fire", "police", "emergency-repair", none}},
+	plateClass:          {"plate_class", []string{"ordinary", "new-energy", "police", "emergency", "embassy", "consulate", "hong-kong", "macau", "trainer", "trailer", none}},
+	health:              {"health", []string{"vaccination", negativeTest, "positive-test", "recovery", none}},
 	level:               {"level", nil},
 	clockTrusted:        {"clock_trusted", []string{"true", "false"}},
 	householdTripsBelow: {"household_trips_below", nil},
+	testHoursBelow:      {"test_hours_below", nil},
 }
 
 // words holds one word for each fact.
@@ -249,12 +272,12 @@ func (p *Policy) words(f Facts) words {
 	v := words{
 		direction: f.Direction, class: f.Class, known: yes(f.Known),
 		credential: f.Credential, valid: yes(f.Valid), credentialReason: f.Reason, proof: f.Proof,
-		service: f.Service, level: f.Level, clockTrusted: yes(f.ClockTrusted),
+		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
 	}
 	if v[class] == "" {
 		v[class] = "unknown"
 	}
-	for _, i := range [...]fact{credential, credentialReason, proof, service} {
+	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health} {
 		if v[i] == "" {
 			v[i] = none
 		}
