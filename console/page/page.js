@@ -264,7 +264,7 @@ function verdict(a) {
   const w = h('div', { class: 'word' }, word);
   w.style.setProperty('--n', ems(word));
   const why = kind === 'repeat' ? p('last-answer') + ' · ' + t('verdict', a.verdict) : kind === 'emergency' ? p('emergency-do') : t('reason', a.reason);
-  const small = [h('div', { class: 'why' }, why), h('div', { class: 'who' }, reasons(a.name, a.room))];
+  const small = [h('div', { class: 'why' }, why), h('div', { class: 'who' }, reasons(a.name, a.room, health(a)))];
   const e = h('div', { class: 'verdict ' + kind },
     h('div', { class: 'way' }, ...way(a.direction)),
     kind !== 'emergency' ? h('div', { class: 'kind' }, t('class', a.class)) : null,
@@ -275,6 +275,12 @@ function verdict(a) {
   e.animate([{ opacity: 1 }, { opacity: 1, offset: .93 }, { opacity: 0 }], { duration: VERDICT_MS, fill: 'forwards' }).currentTime = age;
   bar.animate([{ transform: 'scaleX(1)' }, { transform: 'scaleX(0)' }], { duration: VERDICT_MS, fill: 'forwards' }).currentTime = age;
   return e;
+}
+
+// What a health certificate states, of a negative test with its age.
+function health(a) {
+  if (!a.health) return '';
+  return t('health', a.health) + (a.health === 'negative-test' ? ' ' + (a.test_hours || 0) + ' ' + p('hours') : '');
 }
 
 function troubleFault(f, a) {
@@ -311,7 +317,7 @@ function renderHolds() {
 
 function card(o, many) {
   const on = o.passage === chosen, slot = slots.get(o.passage), key = slot ? h('kbd', {}, slot) : null;
-  const why = reasons(t('class', o.class), t('reason', o.reason));
+  const why = reasons(t('class', o.class), t('reason', o.reason), health(o));
   const e = h('div', { class: 'card' + (on ? ' on' : '') + (many && !on ? ' row' : '') });
   e.hold = o;
   e.dataset.passage = o.passage;
