@@ -1,8 +1,9 @@
 // Package credential tells what a code proves and who holds it, without a network.
 //
-// It knows two kinds of code. The resident pass (GP1, see [Pass]) is signed by
-// an issuer whose public key the box trusts. The Chinese resident ID number
-// (GB 11643, see [ResidentID]) names a person and proves nothing.
+// Three kinds of code are signed by somebody whose key the box trusts: the
+// resident pass (GP1, see [Pass]), the EU Digital COVID Certificate and the SMART
+// Health Card. Two identify and prove nothing: the Chinese resident ID number (GB
+// 11643, see [ResidentID]) and the licence plate (GA 36).
 package credential
 
 import (
@@ -19,7 +20,10 @@ const CodeLimit = 4096
 // The kinds of credential.
 const (
 	KindPass       = "gated-pass"
+	KindDCC        = "eu-dcc"            // EU Digital COVID Certificate, "HC1:"
+	KindSHC        = "smart-health-card" // "shc:/"
 	KindResidentID = "cn-resident-id"
+	KindPlate      = "plate" // licence plate in plain text
 	KindUnknown    = "unknown"
 )
 
@@ -38,9 +42,13 @@ const (
 	ReasonOK             = "ok"
 	ReasonUnknownCode    = "unknown-code"    // no kind of code that we know
 	ReasonTooLong        = "too-long"        // a pass of more than CodeLimit bytes
+	ReasonBadPrefix      = "bad-prefix"      // a health certificate of a version or form that is not read
 	ReasonBadBase45      = "bad-base45"      // characters, length or values that RFC 9285 excludes
+	ReasonBadNumeric     = "bad-numeric"     // shc:/ digits that are no pairs of 00 to 77
+	ReasonBadZlib        = "bad-zlib"        // compressed data damaged, cut off or too large
 	ReasonBadCBOR        = "bad-cbor"        // not one well-formed item of plain CBOR
-	ReasonBadCOSE        = "bad-cose"        // CBOR, but no COSE_Sign1 as a pass is one
+	ReasonBadCOSE        = "bad-cose"        // CBOR, but no COSE_Sign1 as its kind must be one
+	ReasonBadJWS         = "bad-jws"         // no compact JWS as a SMART Health Card must be one
 	ReasonUnknownSigner  = "unknown-signer"  // signed with a key that is not trusted here
 	ReasonWrongAlgorithm = "wrong-algorithm" // names another algorithm than the trusted key's
 	ReasonBadSignature   = "bad-signature"   // altered or forged
@@ -48,6 +56,8 @@ const (
 	ReasonWrongIssuer    = "wrong-issuer"    // speaks for an issuer other than the key's
 	ReasonNotYetValid    = "not-yet-valid"
 	ReasonExpired        = "expired"
+	ReasonRevoked        = "revoked"         // by a list of its issuer in the trust directory
+	ReasonWrongUsage     = "wrong-usage"     // the signer's certificate is not for this kind of statement
 	ReasonBadCheckDigit  = "bad-check-digit" // of a resident ID number
 	ReasonBadDate        = "bad-date"        // birth date that does not exist or is still to come
 )
@@ -69,11 +79,66 @@ type Claim struct {
 	NotBefore       time.Time // first second at which the pass is good, UTC
 	NotAfter        time.Time // first second at which it no longer is, UTC
 
-	// Of a resident ID number.
-	Document  string // 18 characters, X in upper case
-	BirthDate string // YYYY-MM-DD
+	// Of a resident ID number, and of a health certificate as far as it says so.
+	Document  string // 18 characters, X in upper case; of a resident ID number only
+	BirthDate string // YYYY-MM-DD; a health certificate may know only YYYY-MM or YYYY
 	Sex       string // male or female
+
+	// Of a health certificate.
+	Name   string   // the holder's, given names first
+	Health []Health // what it states
+	Gaps   []string // what it does not prove, as Gap words
+
+	// Of a licence plate.
+	Plate      string // upper case, without dots and spaces
+	PlateClass string // one of the PlateClass words
 }
+
+// Health is one statement of a health certificate, in its issuer's terms. Valid
+// means that the issuer did state it: whether it is recent or good enough to pass is
+// for the policy.
+type Health struct {
+	Kind    string    // vaccination, test or recovery
+	Disease string    // code of the disease or agent in the certificate's own terms, such as SNOMED CT 840539006
+	Product string    // vaccine or test, as the certificate codes it
+	Dose    int       // of a vaccination: which it was; 0 where that is not said
+	Doses   int       // how many make the series; 0 where that is not said
+	Date    string    // YYYY-MM-DD or less exact: of the vaccination, or of the first positive test of a recovery
+	Result  string    // of a test: negative, positive or unknown
+	Sampled time.Time // of a test: when the sample was taken, UTC
+	From    string    // of a recovery: valid from, YYYY-MM-DD
+	Until   string    // of a recovery: valid until, YYYY-MM-DD
+}
+
+// The kinds of [Health].
+const (
+	Vaccination = "vaccination"
+	Test        = "test"
+	Recovery    = "recovery"
+)
+
+// The Gap words say what a genuine code leaves open. A guard, or another code, must
+// answer what the policy needs of it.
+const (
+	GapHolder    = "holder"    // that whoever shows it is whom it names
+	GapResidence = "residence" // that they belong to the compound
+	GapHealth    = "health"    // that they are well now
+	GapIdentity  = "identity"  // that the number or plate is theirs: anybody can print it
+)
+
+// The classes of licence plate (GA 36).
+const (
+	PlateOrdinary  = "ordinary"
+	PlateNewEnergy = "new-energy"
+	PlatePolice    = "police"
+	PlateEmergency = "emergency"
+	PlateEmbassy   = "embassy"
+	PlateConsulate = "consulate"
+	PlateHongKong  = "hong-kong"
+	PlateMacau     = "macau"
+	PlateTrainer   = "trainer"
+	PlateTrailer   = "trailer"
+)
 
 // Check tells what a code proves at a given time. Nothing that a code contains
 // makes it fail: a forgery is a Claim with its reason. Carriage returns and line
@@ -87,8 +152,17 @@ func (t *Trust) Check(code []byte, at time.Time) Claim {
 		}
 		return t.checkPass(string(pass), at)
 	}
+	if bytes.HasPrefix(code, []byte(dccPrefix)) {
+		return t.checkDCC(string(code), at)
+	}
+	if bytes.HasPrefix(code, []byte(shcPrefix)) {
+		return t.checkSHC(string(code), at)
+	}
 	if len(code) <= maxIDBytes {
 		if c, ok := checkResidentID(string(code), at); ok {
+			return c
+		}
+		if c, ok := checkPlate(string(code)); ok {
 			return c
 		}
 	}
@@ -122,6 +196,18 @@ func checkResidentID(s string, at time.Time) (Claim, bool) {
 //
 // Claims that the code does not make are left out. Times are RFC 3339 in UTC.
 func (c Claim) MarshalJSON() ([]byte, error) {
+	type health struct {
+		Kind    string    `json:"kind"`
+		Disease string    `json:"disease,omitempty"`
+		Product string    `json:"product,omitempty"`
+		Dose    int       `json:"dose,omitempty"`
+		Doses   int       `json:"doses,omitempty"`
+		Date    string    `json:"date,omitempty"`
+		Result  string    `json:"result,omitempty"`
+		Sampled time.Time `json:"sampled,omitzero"`
+		From    string    `json:"from,omitempty"`
+		Until   string    `json:"until,omitempty"`
+	}
 	type claims struct {
 		Proof       Proof     `json:"proof"`
 		Issuer      string    `json:"issuer,omitempty"`
@@ -131,9 +217,18 @@ func (c Claim) MarshalJSON() ([]byte, error) {
 		Scope       string    `json:"scope,omitempty"`
 		NotBefore   time.Time `json:"not_before,omitzero"`
 		NotAfter    time.Time `json:"not_after,omitzero"`
+		Name        string    `json:"name,omitempty"`
 		Document    string    `json:"document,omitempty"`
 		BirthDate   string    `json:"birth_date,omitempty"`
 		Sex         string    `json:"sex,omitempty"`
+		Health      []health  `json:"health,omitempty"`
+		Plate       string    `json:"plate,omitempty"`
+		PlateClass  string    `json:"plate_class,omitempty"`
+		Gaps        []string  `json:"does_not_prove,omitempty"`
+	}
+	var stated []health
+	for _, h := range c.Health {
+		stated = append(stated, health(h))
 	}
 	return json.Marshal(struct {
 		Kind   string `json:"kind"`
@@ -142,7 +237,8 @@ func (c Claim) MarshalJSON() ([]byte, error) {
 		Claims claims `json:"claims"`
 	}{c.Kind, c.Valid, c.Reason, claims{
 		c.Proof, c.Issuer, c.Subject, c.Serial, c.SubjectKind, c.Scope,
-		c.NotBefore, c.NotAfter, c.Document, c.BirthDate, c.Sex,
+		c.NotBefore, c.NotAfter, c.Name, c.Document, c.BirthDate, c.Sex,
+		stated, c.Plate, c.PlateClass, c.Gaps,
 	}})
 }
 

@@ -164,7 +164,7 @@ func (t *Trust) checkPass(text string, at time.Time) Claim {
 		c.NotAfter = time.Unix(stated.NotAfter, 0).UTC()
 	}
 
-	keys := t.keys[string(header.KeyID)]
+	keys := t.pass.keys[string(header.KeyID)]
 	if len(keys) == 0 {
 		return because(ReasonUnknownSigner)
 	}

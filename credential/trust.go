@@ -11,9 +11,33 @@ import (
 	"strings"
 )
 
-// Trust is the set of issuers whose passes count. It never changes once loaded,
+// Trust is the set of issuers whose codes count. It never changes once loaded,
 // so any number of lanes may use it at once. The zero Trust trusts nobody.
 type Trust struct {
+	pass passTrust
+	dcc  dccTrust
+	shc  shcTrust
+}
+
+// LoadTrust reads the trust directory: pass/ for resident passes, dcc/ for EU Digital
+// COVID Certificates, shc/ for SMART Health Cards, each of which may be absent and
+// then trusts nobody. A file that is not as it should be is an error that names it.
+func LoadTrust(dir string) (*Trust, error) {
+	t := &Trust{}
+	if err := errors.Join(
+		t.pass.load(filepath.Join(dir, "pass")),
+		t.dcc.load(filepath.Join(dir, "dcc")),
+		t.shc.load(filepath.Join(dir, "shc"))); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Issuers returns the names of the issuers whose passes are trusted, sorted.
+func (t *Trust) Issuers() []string { return slices.Clone(t.pass.issuers) }
+
+// passTrust is the set of issuers whose passes count.
+type passTrust struct {
 	// keys by KeyID as a string. An ID is only 8 bytes of a hash: several keys
 	// may share it, by chance or malice, and all are tried.
 	keys    map[string][]trustedKey
@@ -25,21 +49,19 @@ type trustedKey struct {
 	public ed25519.PublicKey
 }
 
-// LoadTrust reads the public keys in dir/pass/*.pub, each PEM blocks "PUBLIC
-// KEY" (SPKI) of Ed25519. The file's name is the issuer's: pass/longshan.pub
-// speaks for iss "longshan" and nobody else. A file may hold several keys, as
-// while an old one is being replaced. A directory that is not there trusts
-// nobody; a .pub file that is not as it should be is an error that names it.
-func LoadTrust(dir string) (*Trust, error) {
-	dir = filepath.Join(dir, "pass")
+// load reads the public keys in dir/*.pub, each PEM blocks "PUBLIC KEY" (SPKI) of
+// Ed25519. The file's name is the issuer's: longshan.pub speaks for iss "longshan"
+// and nobody else. A file may hold several keys, as while an old one is being
+// replaced.
+func (t *passTrust) load(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Trust{}, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read trusted keys: %w", err)
+		return fmt.Errorf("read trusted keys: %w", err)
 	}
-	t := &Trust{keys: map[string][]trustedKey{}}
+	t.keys = map[string][]trustedKey{}
 	for _, e := range entries {
 		issuer, ok := strings.CutSuffix(e.Name(), ".pub")
 		if !ok {
@@ -47,11 +69,11 @@ func LoadTrust(dir string) (*Trust, error) {
 		}
 		path := filepath.Join(dir, e.Name())
 		if err := validateIssuer(issuer); err != nil {
-			return nil, fmt.Errorf("trusted key %s: the file's name is no issuer: %w", path, err)
+			return fmt.Errorf("trusted key %s: the file's name is no issuer: %w", path, err)
 		}
 		public, err := readPublicKeys(path)
 		if err != nil {
-			return nil, fmt.Errorf("trusted key %s: %w", path, err)
+			return fmt.Errorf("trusted key %s: %w", path, err)
 		}
 		for _, p := range public {
 			id := KeyID(p)
@@ -59,8 +81,5 @@ func LoadTrust(dir string) (*Trust, error) {
 		}
 		t.issuers = append(t.issuers, issuer)
 	}
-	return t, nil
+	return nil
 }
-
-// Issuers returns the names of the trusted issuers, sorted.
-func (t *Trust) Issuers() []string { return slices.Clone(t.issuers) }

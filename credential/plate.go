@@ -1,0 +1,3 @@
+package credential
+
+func checkPlate(s string) (Claim, bool) { return Claim{}, false }
