@@ -41,7 +41,7 @@ const (
 const (
 	ReasonOK             = "ok"
 	ReasonUnknownCode    = "unknown-code"    // no kind of code that we know
-	ReasonTooLong        = "too-long"        // a pass of more than CodeLimit bytes
+	ReasonTooLong        = "too-long"        // a signed code of more than CodeLimit bytes
 	ReasonBadPrefix      = "bad-prefix"      // a health certificate of a version or form that is not read
 	ReasonBadBase45      = "bad-base45"      // characters, length or values that RFC 9285 excludes
 	ReasonBadNumeric     = "bad-numeric"     // shc:/ digits that are no pairs of 00 to 77
@@ -77,7 +77,7 @@ type Claim struct {
 	SubjectKind     string    // one of resident, vehicle, household, staff
 	Scope           string    // what the pass is limited to, in the issuer's words; often empty
 	NotBefore       time.Time // first second at which the pass is good, UTC
-	NotAfter        time.Time // first second at which it no longer is, UTC
+	NotAfter        time.Time // first second at which it no longer is, UTC; zero for a health card that does not end
 
 	// Of a resident ID number, and of a health certificate as far as it says so.
 	Document  string // 18 characters, X in upper case; of a resident ID number only
@@ -178,6 +178,7 @@ func checkResidentID(s string, at time.Time) (Claim, bool) {
 	c := Claim{
 		Kind: KindResidentID, Proof: Stated,
 		Document: id.Document, BirthDate: id.BirthDate, Sex: id.Sex,
+		Gaps: []string{GapIdentity},
 	}
 	switch {
 	case err != nil:

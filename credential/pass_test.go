@@ -672,7 +672,9 @@ func TestAClaimPrintsAsCodeCheckPromises(t *testing.T) {
 	for code, want := range map[string]string{
 		"?": `{"kind":"unknown","valid":false,"reason":"unknown-code","claims":{"proof":"stated"}}`,
 		"11010519491231002x": `{"kind":"cn-resident-id","valid":true,"reason":"ok","claims":` +
-			`{"proof":"stated","document":"11010519491231002X","birth_date":"1949-12-31","sex":"female"}}`,
+			`{"proof":"stated","document":"11010519491231002X","birth_date":"1949-12-31","sex":"female","does_not_prove":["identity"]}}`,
+		"粤z·f023澳": `{"kind":"plate","valid":true,"reason":"ok","claims":` +
+			`{"proof":"stated","plate":"粤ZF023澳","plate_class":"macau","does_not_prove":["identity"]}}`,
 		issue(t, longshanKey, longshanPass()): `{"kind":"gated-pass","valid":true,"reason":"ok","claims":{"proof":"signed",` +
 			`"issuer":"longshan","subject":"r-004217","serial":"0102030405060708","subject_kind":"resident",` +
 			`"not_before":"2026-11-23T00:00:00Z","not_after":"2027-11-23T00:00:00Z"}}`,
