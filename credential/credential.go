@@ -156,7 +156,7 @@ func (t *Trust) Check(code []byte, at time.Time) Claim {
 		return t.checkDCC(string(code), at)
 	}
 	if bytes.HasPrefix(code, []byte(shcPrefix)) {
-		return t.checkSHC(string(code), at)
+		return t.checkSHC(string(code[:min(len(code), CodeLimit+1)]), at) // a longer one is too long, whatever it says
 	}
 	if len(code) <= maxIDBytes {
 		if c, ok := checkResidentID(string(code), at); ok {

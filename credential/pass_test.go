@@ -434,7 +434,7 @@ func TestOtherCodesAreUnknown(t *testing.T) {
 	want := Claim{Kind: KindUnknown, Reason: ReasonUnknownCode, Proof: Stated}
 	for _, code := range []string{
 		"", "\r\n", "\x00", strings.Repeat("\x00", 5000), strings.Repeat("\xff", 300), "gp1:BB8", "GP2:BB8", "GP1",
-		"HC1:6BF", "shc:/567", "https://example.com/", "中文", "1101051949123100", "6901234567892",
+		"HC1:6BF", "SHC:/567", "shc:567", "https://example.com/", "中文", "1101051949123100", "6901234567892",
 		"11010519491231002A", "1101051949123100X2", strings.Repeat("1", 1<<20), "\xef\xbc", "123456789012345",
 	} {
 		if diff := cmp.Diff(want, trust.Check([]byte(code), noon)); diff != "" {
