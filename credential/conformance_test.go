@@ -21,6 +21,7 @@ type conformanceRow struct {
 func TestConformance(t *testing.T) {
 	dir := vectors(t)
 	rows := dccConformance(t, filepath.Join(dir, "dcc"))
+	rows = append(rows, shcConformance(t, filepath.Join(dir, "shc"))...)
 
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)

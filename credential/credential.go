@@ -77,7 +77,7 @@ type Claim struct {
 	SubjectKind     string    // one of resident, vehicle, household, staff
 	Scope           string    // what the pass is limited to, in the issuer's words; often empty
 	NotBefore       time.Time // first second at which the pass is good, UTC
-	NotAfter        time.Time // first second at which it no longer is, UTC; of a DCC, the last at which it is
+	NotAfter        time.Time // first second at which it no longer is, UTC; of a DCC, the last at which it is; zero for a health card that does not end
 
 	// Of a resident ID number, and of a health certificate as far as it says so.
 	Document  string // 18 characters, X in upper case; of a resident ID number only
@@ -156,7 +156,7 @@ func (t *Trust) Check(code []byte, at time.Time) Claim {
 		return t.checkDCC(string(code), at)
 	}
 	if bytes.HasPrefix(code, []byte(shcPrefix)) {
-		return t.checkSHC(string(code), at)
+		return t.checkSHC(string(code[:min(len(code), CodeLimit+1)]), at) // a longer one is too long, whatever it says
 	}
 	if len(code) <= maxIDBytes {
 		if c, ok := checkResidentID(string(code), at); ok {
@@ -178,6 +178,7 @@ func checkResidentID(s string, at time.Time) (Claim, bool) {
 	c := Claim{
 		Kind: KindResidentID, Proof: Stated,
 		Document: id.Document, BirthDate: id.BirthDate, Sex: id.Sex,
+		Gaps: []string{GapIdentity},
 	}
 	switch {
 	case err != nil:

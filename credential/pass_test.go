@@ -434,7 +434,7 @@ func TestOtherCodesAreUnknown(t *testing.T) {
 	want := Claim{Kind: KindUnknown, Reason: ReasonUnknownCode, Proof: Stated}
 	for _, code := range []string{
 		"", "\r\n", "\x00", strings.Repeat("\x00", 5000), strings.Repeat("\xff", 300), "gp1:BB8", "GP2:BB8", "GP1",
-		"shc:/567", "https://example.com/", "中文", "1101051949123100", "6901234567892",
+		"https://example.com/", "中文", "1101051949123100", "6901234567892",
 		"11010519491231002A", "1101051949123100X2", strings.Repeat("1", 1<<20), "\xef\xbc", "123456789012345",
 	} {
 		if diff := cmp.Diff(want, trust.Check([]byte(code), noon)); diff != "" {
@@ -672,7 +672,9 @@ func TestAClaimPrintsAsCodeCheckPromises(t *testing.T) {
 	for code, want := range map[string]string{
 		"?": `{"kind":"unknown","valid":false,"reason":"unknown-code","claims":{"proof":"stated"}}`,
 		"11010519491231002x": `{"kind":"cn-resident-id","valid":true,"reason":"ok","claims":` +
-			`{"proof":"stated","document":"11010519491231002X","birth_date":"1949-12-31","sex":"female"}}`,
+			`{"proof":"stated","document":"11010519491231002X","birth_date":"1949-12-31","sex":"female","does_not_prove":["identity"]}}`,
+		"粤z·f023澳": `{"kind":"plate","valid":true,"reason":"ok","claims":` +
+			`{"proof":"stated","plate":"粤ZF023澳","plate_class":"macau","does_not_prove":["identity"]}}`,
 		issue(t, longshanKey, longshanPass()): `{"kind":"gated-pass","valid":true,"reason":"ok","claims":{"proof":"signed",` +
 			`"issuer":"longshan","subject":"r-004217","serial":"0102030405060708","subject_kind":"resident",` +
 			`"not_before":"2026-11-23T00:00:00Z","not_after":"2027-11-23T00:00:00Z"}}`,

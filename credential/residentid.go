@@ -45,6 +45,13 @@ const idCheck = "10X98765432"
 
 // ResidentID reads a citizen identification number (GB 11643-1999): six digits of
 // region, eight of birth date, three of order (odd for men), one check character.
+//
+// Two other documents have numbers of the same making, and are read as well: the
+// residence permit of residents of Hong Kong, Macau and Taiwan, with the regions 810000, 820000
+// and 830000 (国办发〔2018〕81号, article 3); and the foreigner's permanent residence
+// card since December 2023, whose first digit is 9, then two of the province and three of the
+// country (National Immigration Administration, 新版外国人永久居留身份证适配性改造要点, table 1).
+//
 // Full-width characters, a lower-case x and spaces around are accepted, as people
 // type them. The region is not checked: codes are withdrawn over the decades
 // and their numbers stay good. Whether the birth date is still to come is for the

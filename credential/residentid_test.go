@@ -41,6 +41,20 @@ func TestResidentID(t *testing.T) {
 		{checked("11010520000229003"), ID{checked("11010520000229003"), "2000-02-29", "male"}, nil},
 		{checked("11010519000101001"), ID{checked("11010519000101001"), "1900-01-01", "male"}, nil},
 
+		// Residence permits of residents of Hong Kong, Macau and Taiwan; the first and second
+		// are the specimens that the police show.
+		{"810000199408230021", ID{"810000199408230021", "1994-08-23", "female"}, nil},
+		{"830000199201300022", ID{"830000199201300022", "1992-01-30", "female"}, nil},
+		{checked("82000019850615003"), ID{checked("82000019850615003"), "1985-06-15", "male"}, nil},
+		{checked("83000019770101002"), ID{checked("83000019770101002"), "1977-01-01", "female"}, nil},
+		{"810000199408230022", ID{"810000199408230022", "1994-08-23", "female"}, ErrCheckDigit},
+		{checked("83000019770230002"), ID{checked("83000019770230002"), "", "female"}, ErrDate},
+		// Permanent residence cards of foreigners: the two examples of the authority.
+		{"932682198501010017", ID{"932682198501010017", "1985-01-01", "male"}, nil},
+		{"911124198108030024", ID{"911124198108030024", "1981-08-03", "female"}, nil},
+		{"911124198108030023", ID{"911124198108030023", "1981-08-03", "female"}, ErrCheckDigit},
+		{"CAN110019810803", ID{}, ErrLength}, // the 15 characters used until 2023
+
 		{checked("11010518991231001"), ID{checked("11010518991231001"), "1899-12-31", "male"}, ErrDate},
 		{checked("11010519000229001"), ID{checked("11010519000229001"), "", "male"}, ErrDate},
 		{checked("11010519990431001"), ID{checked("11010519990431001"), "", "male"}, ErrDate},
@@ -99,7 +113,7 @@ func TestAResidentIDNumberIdentifiesAndProvesNothing(t *testing.T) {
 	late := time.Date(2026, 11, 23, 15, 59, 59, 0, time.UTC) // a second to midnight in Beijing
 	tomorrow := checked("11010520261124001")
 	id := func(number, reason, born, sex string) Claim {
-		return Claim{Kind: KindResidentID, Valid: reason == ReasonOK, Reason: reason, Proof: Stated, Document: number, BirthDate: born, Sex: sex}
+		return Claim{Kind: KindResidentID, Valid: reason == ReasonOK, Reason: reason, Proof: Stated, Document: number, BirthDate: born, Sex: sex, Gaps: []string{GapIdentity}}
 	}
 	for _, c := range []struct {
 		code string
@@ -107,6 +121,8 @@ func TestAResidentIDNumberIdentifiesAndProvesNothing(t *testing.T) {
 		want Claim
 	}{
 		{"11010519491231002X\r\n", noon, id("11010519491231002X", ReasonOK, "1949-12-31", "female")},
+		{"810000199408230021", noon, id("810000199408230021", ReasonOK, "1994-08-23", "female")},
+		{"９１１１２４１９８１０８０３００２４", noon, id("911124198108030024", ReasonOK, "1981-08-03", "female")},
 		{"11010519491231002x", noon, id("11010519491231002X", ReasonOK, "1949-12-31", "female")},
 		{"110105194912310020", noon, id("110105194912310020", ReasonBadCheckDigit, "1949-12-31", "female")},
 		{checked("11010519490230001"), noon, id(checked("11010519490230001"), ReasonBadDate, "", "male")},
