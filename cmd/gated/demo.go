@@ -3,8 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	crand "crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +23,7 @@ import (
 	"sync/atomic"
 	"text/template"
 	"time"
+	"unicode/utf8"
 
 	"gated/config"
 	"gated/credential"
@@ -67,6 +73,7 @@ type demo struct {
 	held   *lock
 	key    ed25519.PrivateKey
 	other  ed25519.PrivateKey // of another compound
+	health healthIssuers
 	people []roster.Person
 	cars   []roster.Vehicle
 	page   string
@@ -225,6 +232,9 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	d.other = credential.NewKey()
+	if d.health, err = newHealthIssuers(filepath.Join(d.dir, "trust")); err != nil {
+		return err
+	}
 	store, err := roster.Open(filepath.Join(d.dir, "roster.db")) // to write: a start that was cut off may have left it unfinished
 	if err != nil {
 		return err
@@ -396,6 +406,19 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 		func() visitor {
 			return visitor{lane, pass(d.other, "r-999999", "resident", month), "a pass of another compound", false}
 		},
+		func() visitor {
+			return visitor{lane, d.health.dcc(resident, now.Add(-time.Duration(1+rng.IntN(96))*time.Hour)), "an EU certificate of a test", false}
+		},
+		func() visitor {
+			return visitor{lane, d.health.shc(resident, now), "a SMART Health Card", false}
+		},
+		func() visitor { return visitor{lane, d.cars[0].Plate, "the ambulance's plate, no pass", false} },
+		func() visitor {
+			return visitor{lane, fmt.Sprintf("粤B%05d", 60000+rng.IntN(9999)), "a stranger's plate", false}
+		},
+		func() visitor {
+			return visitor{lane, fmt.Sprintf("粤BD%05d", rng.IntN(99999)), "an electric car's plate", false}
+		},
 	}
 	i := 0
 	switch {
@@ -411,6 +434,78 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 		return cases[0]() // staff without a document
 	}
 	return v
+}
+
+// healthIssuers sign the health certificates that people show.
+type healthIssuers struct {
+	dccKey  *ecdsa.PrivateKey
+	dccCert *x509.Certificate
+	shcKey  *ecdsa.PrivateKey
+}
+
+const demoClinic = "https://clinic.example"
+
+// newHealthIssuers makes them, and lets a gate with this trust directory trust them. They are new with each run: nothing
+// that they sign outlives it.
+func newHealthIssuers(trust string) (h healthIssuers, err error) {
+	if h.dccKey, err = ecdsa.GenerateKey(elliptic.P256(), crand.Reader); err != nil {
+		return h, err
+	}
+	now := time.Now()
+	if h.dccCert, err = credential.SignerCertificate(h.dccKey, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)); err != nil {
+		return h, err
+	}
+	if h.shcKey, err = ecdsa.GenerateKey(elliptic.P256(), crand.Reader); err != nil {
+		return h, err
+	}
+	keys, err := credential.MarshalSHCKeys(demoClinic, &h.shcKey.PublicKey)
+	if err != nil {
+		return h, err
+	}
+	for name, content := range map[string][]byte{
+		"dcc/demo-clinic.pem":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.dccCert.Raw}),
+		"shc/demo-clinic.json": keys,
+	} {
+		path := filepath.Join(trust, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return h, err
+		}
+		if err := writeWhole(path, content); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// dcc is an EU certificate of a negative test.
+func (h healthIssuers) dcc(who roster.Person, sampled time.Time) string {
+	family, given := split(who.Name)
+	text, err := credential.IssueDCC(h.dccKey, h.dccCert, credential.DCC{Given: given, Family: family, BirthDate: who.BirthDate, ID: "URN:UVCI:01:XX:" + who.ID,
+		Issued: sampled, Expires: sampled.AddDate(0, 1, 0), Statement: credential.Health{Kind: credential.Test, Disease: "840539006", Product: "LP6464-4", Result: "negative", Sampled: sampled}})
+	if err != nil {
+		panic(err) // the demo's own data
+	}
+	return text
+}
+
+// shc is a SMART Health Card of two vaccinations.
+func (h healthIssuers) shc(who roster.Person, now time.Time) string {
+	family, given := split(who.Name)
+	jab := func(n, months int) credential.Health {
+		return credential.Health{Kind: credential.Vaccination, Product: "207", Dose: n, Doses: 2, Date: now.AddDate(0, -months, 0).Format(time.DateOnly)}
+	}
+	text, err := credential.IssueSHC(h.shcKey, credential.SHC{Issuer: demoClinic, NotBefore: now.AddDate(0, -4, 0), Given: []string{given}, Family: family, BirthDate: who.BirthDate,
+		Health: []credential.Health{jab(1, 6), jab(2, 5)}})
+	if err != nil {
+		panic(err) // the demo's own data
+	}
+	return text
+}
+
+// split takes a Chinese name apart; the surnames of the demo have one character.
+func split(name string) (family, given string) {
+	_, n := utf8.DecodeRuneInString(name)
+	return name[:n], name[n:]
 }
 
 // forge changes a genuine pass so that the issuer never signed what it says.
