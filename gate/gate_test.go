@@ -237,6 +237,12 @@ func TestWhoPasses(t *testing.T) {
 		{"ID number of a resident", "in", "11010519491231002X", "hold no-valid-pass"},
 		{"ID number of a resident, out", "out", "11010519491231002X", "hold no-valid-pass"},
 		{"ID number of a stranger", "in", "110105195001010012", "refuse outsider"},
+		{"the ambulance's plate", "in", "粤B12345", "hold emergency-vehicle"},
+		{"a resident's plate", "in", "粤B·54321", "refuse outside-vehicle"},
+		{"a resident's plate, out", "out", "粤b54321", "hold no-valid-pass"},
+		{"a stranger's plate", "in", "粤BD12345", "refuse outside-vehicle"},
+		{"a police plate", "in", "粤B1234警", "hold official-plate"},
+		{"a fire engine's plate", "in", "粤X1234应急", "hold official-plate"},
 		{"a shop's bar code", "in", "6901234567892", "refuse unknown-code"},
 		{"noise, out", "out", "\xff\x00\xfe\xff\xff", "hold unknown-code"},
 	} {
