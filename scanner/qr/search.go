@@ -43,7 +43,7 @@ func (s *search) view(g *gray, m *bitmap) {
 	fs := m.finders(step, s.budget)
 	used := make([]bool, len(fs))
 	tries := 0
-	for _, t := range triples(g, fs, s.budget) {
+	for _, t := range triples(g, m, fs, s.budget) {
 		if used[t.at[0]] || used[t.at[1]] || used[t.at[2]] {
 			continue
 		}

@@ -17,7 +17,7 @@ const maxGuesses = 400
 
 // triples makes guesses of the candidates, the most likely first: any three that stand like the corners of half a square
 // seen at an angle, with the versions that their distance allows, if finder and timing patterns are where they ought to be.
-func triples(g *gray, fs []finder, b *budget) []guess {
+func triples(g *gray, m *bitmap, fs []finder, b *budget) []guess {
 	var out []guess
 	for i := range fs {
 		for j := i + 1; j < len(fs); j++ {
@@ -30,7 +30,7 @@ func triples(g *gray, fs []finder, b *budget) []guess {
 					continue
 				}
 				for _, t := range [3][3]int{{i, j, k}, {j, k, i}, {k, i, j}} {
-					out = append(out, guesses(g, fs, t)...)
+					out = append(out, guesses(g, m, fs, t)...)
 				}
 				if len(out) > 2*maxGuesses {
 					out = bestGuesses(out, maxGuesses)
@@ -47,7 +47,7 @@ func bestGuesses(s []guess, n int) []guess {
 }
 
 // guesses takes the first of three finders for the top left one.
-func guesses(g *gray, fs []finder, t [3]int) []guess {
+func guesses(g *gray, m *bitmap, fs []finder, t [3]int) []guess {
 	tl, tr, bl := fs[t[0]], fs[t[1]], fs[t[2]]
 	u, v := tr.point.sub(tl.point), bl.point.sub(tl.point)
 	if cross(u, v) < 0 { // clockwise; a mirrored symbol is read as one transposed
@@ -58,23 +58,67 @@ func guesses(g *gray, fs []finder, t [3]int) []guess {
 	if lu == 0 || lv == 0 || lu > 2.5*lv || lv > 2.5*lu || math.Abs(u.x*v.x+u.y*v.y) > .6*lu*lv {
 		return nil
 	}
-	// The finders measured a module along the picture's axes: in a symbol turned by 45° that is its diagonal.
-	turn := max(math.Abs(u.x), math.Abs(u.y)) / lu
-	m := (tl.m + tr.m + bl.m) / 3 * turn
-	if min(lu, lv) < 8*m {
+	u, v = u.times(1/lu), v.times(1/lv)
+	// The size of a module along either side of the symbol, at both of its ends.
+	ul, ur := m.side(tl, u), m.side(tr, u)
+	vt, vb := m.side(tl, v), m.side(bl, v)
+	// Seen in perspective a side's near end is larger than its far end, by the square of the ratio of their distances;
+	// and the mean module is the geometric one.
+	nu, nv := lu/math.Sqrt(ul*ur), lv/math.Sqrt(vt*vb) // modules from centre to centre
+	if min(nu, nv) < 9 || max(nu, nv) > 220 {
 		return nil
 	}
-	est := int(math.Round(((lu+lv)/2/m + 2*inset - 17) / 4))
+	wu, wv := math.Sqrt(ul/ur), math.Sqrt(vt/vb)
+	est := int(math.Round(((nu+nv)/2 + 2*inset - 17) / 4))
+	free := []point{tr.point.add(bl.point).sub(tl.point)} // as if seen straight on
+	if w := wu + wv - 1; w > .3 {
+		free = append(free, tr.point.times(wu).add(bl.point.times(wv)).sub(tl.point).times(1/w))
+	}
 	var out []guess
 	for version := max(1, est-1-est/6); version <= min(40, est+1+est/6); version++ {
-		q, ok := newGrid(version, [4]point{tl.point, tr.point, tr.point.add(v), bl.point})
-		if !ok {
-			continue
+		best := guess{at: t}
+		for _, br := range free {
+			q, ok := newGrid(version, [4]point{tl.point, tr.point, br, bl.point})
+			if !ok {
+				continue
+			}
+			if f, tm := q.likeness(g); f > .7 && tm > .55 && f+tm > max(1.35, best.score) {
+				best.grid, best.score = q, f+tm
+			}
 		}
-		f, tm := q.likeness(g)
-		if s := f + tm; f > .7 && tm > .55 && s > 1.35 {
-			out = append(out, guess{q, t, s})
+		if best.score > 0 {
+			out = append(out, best)
 		}
 	}
 	return out
+}
+
+// side is how large a module is at a finder along one direction: a seventh of the way from the outer edge of its ring to
+// the opposite one.
+func (m *bitmap) side(f finder, dir point) float64 {
+	return (m.ray(f, dir) + m.ray(f, dir.times(-1))) / 7
+}
+
+// ray is how far it is from a finder's centre through black, white and black to white.
+func (m *bitmap) ray(f finder, dir point) float64 {
+	const step = .5
+	d := dir.times(step)
+	p := f.point
+	black, edges := byte(1), 0
+	most := int(f.m * 7 / step)
+	for i := range most {
+		p = p.add(d)
+		x, y := int(math.Floor(p.x)), int(math.Floor(p.y))
+		inside := x >= 0 && y >= 0 && x < m.w && y < m.h
+		if inside && m.pix[y*m.w+x] == black {
+			continue
+		}
+		if black ^= 1; black == 0 {
+			edges++
+		}
+		if edges == 2 || !inside {
+			return float64(i) * step
+		}
+	}
+	return f.m * inset * max(math.Abs(dir.x), math.Abs(dir.y))
 }
