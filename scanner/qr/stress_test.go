@@ -1,0 +1,260 @@
+package qr
+
+import (
+	"context"
+	"fmt"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+var context0 = context.Background()
+
+// stresses are kinds of hardship, each a scene at random and the part of them that must be read at least.
+var stresses = []struct {
+	name  string
+	floor float64
+	scene func(t testing.TB, r *rand.Rand) *scene
+}{
+	{"plain", 1, func(t testing.TB, r *rand.Rand) *scene { return one(t, r, 1+r.IntN(10), 2.5+3*r.Float64(), 0, 0) }},
+	{"turned", 1, func(t testing.TB, r *rand.Rand) *scene {
+		return one(t, r, 1+r.IntN(10), 2.5+3*r.Float64(), 7*r.Float64(), 0)
+	}},
+	{"slanted", .97, func(t testing.TB, r *rand.Rand) *scene {
+		return one(t, r, 1+r.IntN(8), 4+3*r.Float64(), 7*r.Float64(), .5+.4*r.Float64())
+	}},
+	{"steep", .9, func(t testing.TB, r *rand.Rand) *scene {
+		return one(t, r, 1+r.IntN(6), 6+2*r.Float64(), 7*r.Float64(), .9+.2*r.Float64())
+	}},
+	{"blur", .95, func(t testing.TB, r *rand.Rand) *scene {
+		m := 2.5 + 4*r.Float64()
+		s := one(t, r, 1+r.IntN(8), m, 7*r.Float64(), .3*r.Float64())
+		s.blur = m * (.4 + .25*r.Float64())
+		return s
+	}},
+	{"more blur", .8, func(t testing.TB, r *rand.Rand) *scene {
+		m := 3 + 4*r.Float64()
+		s := one(t, r, 1+r.IntN(6), m, 7*r.Float64(), .3*r.Float64())
+		s.blur = m * (.65 + .15*r.Float64())
+		return s
+	}},
+	{"motion", .9, func(t testing.TB, r *rand.Rand) *scene {
+		m := 3 + 4*r.Float64()
+		s := one(t, r, 1+r.IntN(6), m, 7*r.Float64(), .3*r.Float64())
+		a := 7 * r.Float64()
+		s.motion = point{math.Cos(a), math.Sin(a)}.times(m * (.9 + .6*r.Float64()))
+		return s
+	}},
+	{"noise", .95, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		s.noise = 25 + 25*r.Float64()
+		return s
+	}},
+	{"faint", .95, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		s.lo = 60 + 80*r.Float64()
+		s.hi, s.noise = s.lo+18+20*r.Float64(), 1.5
+		return s
+	}},
+	{"shadow", .95, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		a, depth, soft := 7*r.Float64(), .2+.2*r.Float64(), 1+8*r.Float64()
+		d := point{math.Cos(a), math.Sin(a)}
+		s.light = func(x, y float64) float64 {
+			k := ((x-float64(s.w)/2)*d.x + (y-float64(s.h)/2)*d.y) / soft
+			return depth + (1-depth)/(1+math.Exp(-k))
+		}
+		s.noise = 2
+		return s
+	}},
+	{"uneven", .97, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		c := point{r.Float64() * float64(s.w), r.Float64() * float64(s.h)}
+		s.light = func(x, y float64) float64 {
+			return .12 + .88*math.Exp(-math.Pow(distance(c, point{x, y})/(.5*float64(s.w)), 2))
+		}
+		s.noise = 2
+		return s
+	}},
+	{"glare", .9, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 2+r.IntN(6), 4+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		c := point{(.3 + .4*r.Float64()) * float64(s.w), (.3 + .4*r.Float64()) * float64(s.h)}
+		w := float64(s.w) * (.06 + .04*r.Float64())
+		s.lo, s.hi = 30, 170
+		light := func(x, y float64) float64 { return 220 * math.Exp(-math.Pow(distance(c, point{x, y})/w, 2)) }
+		st := s.stickers[0]
+		st.quiet = 4
+		s.light = nil
+		s.glare = light
+		return s
+	}},
+	{"small", .9, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 1.6+.6*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		s.blur, s.noise = .5, 3
+		return s
+	}},
+	{"damaged", .9, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 2+r.IntN(7), 4+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		st := s.stickers[0]
+		st.print = randomPrint(t, r, (st.dim-17)/4, 'H')
+		for range 3 {
+			s.blots = append(s.blots, blot{point{float64(s.w) * (.25 + .5*r.Float64()), float64(s.h) * (.25 + .5*r.Float64())},
+				float64(s.w) * .035, float64(r.IntN(2))})
+		}
+		return s
+	}},
+	{"logo", .95, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 3+r.IntN(7), 4+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		st := s.stickers[0]
+		st.print = randomPrint(t, r, (st.dim-17)/4, 'H')
+		st.hole = .22
+		return s
+	}},
+	{"dots", .9, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 2+r.IntN(7), 4+4*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		s.stickers[0].dots = true
+		s.blur = .7
+		return s
+	}},
+	{"inverted", .97, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		s.stickers[0].inverse = true
+		s.noise = 3
+		return s
+	}},
+	{"mirrored", .97, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		s.stickers[0].print = s.stickers[0].mirrored()
+		return s
+	}},
+	{"curved", .9, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(7), 5+3*r.Float64(), 7*r.Float64(), .2*r.Float64())
+		s.stickers[0].bend = .4 + .4*r.Float64()
+		s.stickers[0].bulge = .3 * r.Float64()
+		return s
+	}},
+	{"more curved", .6, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 2+r.IntN(8), 5+3*r.Float64(), 7*r.Float64(), .2*r.Float64())
+		s.stickers[0].bend = .8 + .3*r.Float64()
+		s.stickers[0].bulge = .4 * r.Float64()
+		return s
+	}},
+	{"tight", .95, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		s.stickers[0].quiet = .7 + r.Float64()
+		s.ground = func(x, y float64) float64 { return .1 }
+		return s
+	}},
+	{"version 11-25", .95, func(t testing.TB, r *rand.Rand) *scene {
+		return one(t, r, 11+r.IntN(15), 2.5+1.5*r.Float64(), 7*r.Float64(), .3*r.Float64())
+	}},
+	{"version 26-40", .9, func(t testing.TB, r *rand.Rand) *scene {
+		return one(t, r, 26+r.IntN(15), 2.2+r.Float64(), 7*r.Float64(), .2*r.Float64())
+	}},
+	{"jpeg", .95, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		s.blur, s.jpeg = .7, 8+r.IntN(12)
+		return s
+	}},
+	{"clutter", .95, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(8), 2.5+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
+		return spread(s, r, 2.2, textLike(r, 1.5+2*r.Float64()))
+	}},
+	{"scene", .93, func(t testing.TB, r *rand.Rand) *scene {
+		m := 2.2 + 3*r.Float64()
+		s := one(t, r, 1+r.IntN(10), m, 7*r.Float64(), .7*r.Float64())
+		s = spread(s, r, 1.5+r.Float64(), cloud(r, 10+60*r.Float64()))
+		c := point{r.Float64() * float64(s.w), r.Float64() * float64(s.h)}
+		s.light = func(x, y float64) float64 { return .35 + .65*math.Exp(-distance(c, point{x, y})/float64(s.w)) }
+		s.blur, s.noise, s.jpeg = m*.3*r.Float64(), 8*r.Float64(), 40+r.IntN(50)
+		s.lo, s.hi = 20+40*r.Float64(), 150+90*r.Float64()
+		return s
+	}},
+	{"hard scene", .8, func(t testing.TB, r *rand.Rand) *scene {
+		m := 2 + 2*r.Float64()
+		s := one(t, r, 1+r.IntN(8), m, 7*r.Float64(), .8*r.Float64())
+		s = spread(s, r, 1.5+r.Float64(), cloud(r, 10+60*r.Float64()))
+		s.stickers[0].bend, s.stickers[0].bulge = .01+.4*r.Float64(), .2*r.Float64()
+		c := point{r.Float64() * float64(s.w), r.Float64() * float64(s.h)}
+		s.light = func(x, y float64) float64 { return .3 + .7*math.Exp(-distance(c, point{x, y})/float64(s.w)) }
+		s.blur, s.noise, s.jpeg = m*(.3+.2*r.Float64()), 4+8*r.Float64(), 30+r.IntN(50)
+		s.lo, s.hi = 30+40*r.Float64(), 130+90*r.Float64()
+		return s
+	}},
+}
+
+// one is a scene with one symbol, its modules of m pixels, and a quiet zone around.
+func one(t testing.TB, r *rand.Rand, version int, m, turn, slant float64) *scene {
+	p := randomPrint(t, r, version, "LMQH"[r.IntN(4)])
+	side := m * float64(p.dim)
+	size := int(side*(1+.45*math.Abs(math.Sin(2*turn)))) + int(12*m)
+	c := point{float64(size)/2 + r.Float64(), float64(size)/2 + r.Float64()}
+	return &scene{w: size, h: size, stickers: []*sticker{{print: p, corner: quad(r, c, side, turn, slant), quiet: 4}}}
+}
+
+// spread makes a scene larger, by a factor, and puts what is in it somewhere.
+func spread(s *scene, r *rand.Rand, by float64, ground func(x, y float64) float64) *scene {
+	w, h := int(float64(s.w)*by), int(float64(s.h)*by*.8)
+	d := point{r.Float64() * float64(w-s.w), r.Float64() * float64(h-s.h)}
+	for i := range s.stickers[0].corner {
+		s.stickers[0].corner[i] = s.stickers[0].corner[i].add(d)
+	}
+	s.w, s.h, s.ground = w, h, ground
+	return s
+}
+
+// TestStress reads symbols under every hardship and says how many it could.
+func TestStress(t *testing.T) {
+	n := 30
+	if testing.Short() {
+		n = 8
+	}
+	if v, err := strconv.Atoi(os.Getenv("STRESS")); err == nil {
+		n = v
+	}
+	for i, k := range stresses {
+		t.Run(k.name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(i), 7))
+			found, wrong := 0, 0
+			var times []time.Duration
+			for j := range n {
+				s := k.scene(t, r)
+				g := s.render(r)
+				start := time.Now()
+				codes, err := Decode(t.Context(), g.image())
+				times = append(times, time.Since(start))
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := s.stickers[0].text
+				ok := slices.ContainsFunc(codes, func(c Code) bool { return c.Text == want })
+				if ok {
+					found++
+				}
+				for _, c := range codes {
+					if c.Text != want {
+						wrong++
+						t.Errorf("read %q; want %q", c.Text, want)
+					}
+				}
+				if dir := os.Getenv("STRESS_OUT"); dir != "" && !ok {
+					f, _ := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%03d.png", k.name, j)))
+					png.Encode(f, g.image())
+					f.Close()
+					t.Logf("%d: %v", j, s)
+				}
+			}
+			slices.Sort(times)
+			fmt.Printf("%-14s %3d of %3d  median %7.2f ms, most %6.2f ms\n", k.name, found, n, times[n/2].Seconds()*1e3, times[n-1].Seconds()*1e3)
+			if float64(found) < math.Floor(k.floor*float64(n)) {
+				t.Errorf("read %d of %d; want %.0f %%", found, n, 100*k.floor)
+			}
+		})
+	}
+}
