@@ -12,11 +12,13 @@ type finder struct {
 	point
 	m    float64 // size of a module along the axes of the picture
 	hits int     // lines that found it
+	ring float64 // how much it looks like one in all directions, at most 1
 }
 
 const (
 	maxFinders = 24  // go into the search for triples: 2,024 of these
 	maxRetired = 256 // are kept while the lines pass, the better ones beyond that
+	minRing    = .5
 )
 
 // runs5 says whether five runs are those of a finder pattern, and how large a module is. tol is how far a run may be off,
@@ -113,13 +115,64 @@ func (m *bitmap) finders(step int, b *budget) []finder {
 			if !ok {
 				continue
 			}
-			f := finder{point{float64(x) + .5 + dx, float64(y) + .5 + dy}, (mh + mv) / 2, 1}
+			f := finder{point: point{float64(x) + .5 + dx, float64(y) + .5 + dy}, m: (mh + mv) / 2, hits: 1}
 			if !merge(active, f) && len(active) < maxRetired {
 				active = append(active, f)
 			}
 		}
 	}
-	return bestFinders(append(retired, active...), maxFinders, step)
+	all := append(retired, active...)
+	for i := range all {
+		all[i].ring = m.ring(all[i])
+	}
+	all = slices.DeleteFunc(all, func(f finder) bool { return f.ring < minRing })
+	return bestFinders(all, maxFinders, step)
+}
+
+// ring is for how many of sixteen directions the way from the centre out goes through black, white and black in about the
+// proportions of 3:2:2. Lines of print pass the crosses at times, but hardly this.
+func (m *bitmap) ring(f finder) float64 {
+	n := 0
+	for i := range 16 {
+		a, b, c, ok := m.ray(f, compass[i])
+		if t := a + b + c; ok && math.Abs(a-t*3/7) < t*.16 && math.Abs(b-t*2/7) < t*.14 && math.Abs(c-t*2/7) < t*.14 {
+			n++
+		}
+	}
+	return float64(n) / 16
+}
+
+var compass = func() (d [16]point) {
+	for i := range d {
+		s, c := math.Sincos(float64(i) * math.Pi / 8)
+		d[i] = point{c, s}
+	}
+	return d
+}()
+
+// ray is how far it goes from a finder's centre through black, white and black, before it is white again or the picture ends.
+func (m *bitmap) ray(f finder, dir point) (a, b, c float64, ok bool) {
+	const step = .5
+	d := dir.times(step)
+	p := f.point
+	var runs [3]float64
+	k, want := 0, byte(1)
+	for range int(f.m*7/step) + 2 {
+		x, y := int(math.Floor(p.x)), int(math.Floor(p.y))
+		inside := x >= 0 && y >= 0 && x < m.w && y < m.h
+		if !inside {
+			return runs[0], runs[1], runs[2], k == 2
+		}
+		if m.pix[y*m.w+x] != want {
+			want ^= 1
+			if k++; k == 3 {
+				return runs[0], runs[1], runs[2], true
+			}
+		}
+		runs[k] += step
+		p = p.add(d)
+	}
+	return runs[0], runs[1], runs[2], false
 }
 
 // merge adds a sighting to the candidate it belongs to.
@@ -136,10 +189,11 @@ func merge(fs []finder, f finder) bool {
 	return false
 }
 
-// bestFinders keeps the n best: those that most of the lines through their inner square, three modules high, have seen.
+// bestFinders keeps the n best: those that look like rings, and that most of the lines through their inner square, three
+// modules high, have seen.
 func bestFinders(fs []finder, n, step int) []finder {
 	worth := func(f finder) float64 {
-		return min(1, float64(f.hits*step)/(2.5*f.m)) * math.Sqrt(float64(f.hits))
+		return f.ring + min(1, float64(f.hits*step)/(2.5*f.m))*(1+.1*math.Sqrt(f.m))
 	}
 	slices.SortStableFunc(fs, func(a, b finder) int { return cmp.Compare(worth(b), worth(a)) })
 	return fs[:min(n, len(fs))]

@@ -156,15 +156,27 @@ func (q *grid) contrast(g *gray) float64 {
 
 // likeness is how many of the fixed modules of finder and timing patterns have their colour where the grid says they lie:
 // half of either is chance. What counts as black is decided at each finder pattern, and between two of them half way.
+// Most guesses are wrong: it ends with (0, 0) as soon as one part is too unlike.
 func (q *grid) likeness(g *gray) (finders, timing float64) {
 	p := patternOf(q.version)
+	for _, c := range q.outline() {
+		if c.x < 0 || c.y < 0 || c.x >= float64(g.w) || c.y >= float64(g.h) {
+			return q.likenessAt(p, func(p point) float64 {
+				return g.nearest(point{min(max(p.x, 0), float64(g.w)-.1), min(max(p.y, 0), float64(g.h)-.1)})
+			})
+		}
+	}
+	return q.likenessAt(p, g.nearest)
+}
+
+func (q *grid) likenessAt(p *pattern, at func(point) float64) (finders, timing float64) {
 	var mid [3]float64
 	right, n := 0, 0
 	for i := range p.finder {
 		var v [81]float64
 		var sum, count [2]float64
 		for j, f := range p.finder[i] {
-			v[j] = g.at(q.at(f.x, f.y))
+			v[j] = at(q.at(f.x, f.y))
 			k := 0
 			if f.black {
 				k = 1
@@ -177,11 +189,16 @@ func (q *grid) likeness(g *gray) (finders, timing float64) {
 			return 0, 0
 		}
 		mid[i] = (white + black) / 2
+		r := 0
 		for j, f := range p.finder[i] {
 			if v[j] < mid[i] == f.black {
-				right++
+				r++
 			}
 		}
+		if 100*r < 62*len(p.finder[i]) {
+			return 0, 0
+		}
+		right += r
 		n += len(p.finder[i])
 	}
 	finders = float64(right) / float64(n)
@@ -190,11 +207,13 @@ func (q *grid) likeness(g *gray) (finders, timing float64) {
 		for j, f := range p.timing[i] {
 			part := (float64(j) + .5) / float64(len(p.timing[i]))
 			t := mid[0] + (mid[i+1]-mid[0])*part
-			if g.at(q.at(f.x, f.y)) < t == f.black {
+			if at(q.at(f.x, f.y)) < t == f.black {
 				right++
 			}
 		}
-		n += len(p.timing[i])
+		if n += len(p.timing[i]); 2*right < n {
+			return 0, 0
+		}
 	}
 	return finders, float64(right) / float64(n)
 }

@@ -193,3 +193,6 @@ func (g *gray) at(p point) float64 {
 	c := float64(r[0]) + (float64(r[1])-float64(r[0]))*fx
 	return a + (c-a)*fy
 }
+
+// nearest is the luminance of the pixel that has p, which is in the picture.
+func (g *gray) nearest(p point) float64 { return float64(g.pix[int(p.y)*g.w+int(p.x)]) }

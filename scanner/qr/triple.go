@@ -96,29 +96,10 @@ func guesses(g *gray, m *bitmap, fs []finder, t [3]int) []guess {
 // side is how large a module is at a finder along one direction: a seventh of the way from the outer edge of its ring to
 // the opposite one.
 func (m *bitmap) side(f finder, dir point) float64 {
-	return (m.ray(f, dir) + m.ray(f, dir.times(-1))) / 7
-}
-
-// ray is how far it is from a finder's centre through black, white and black to white.
-func (m *bitmap) ray(f finder, dir point) float64 {
-	const step = .5
-	d := dir.times(step)
-	p := f.point
-	black, edges := byte(1), 0
-	most := int(f.m * 7 / step)
-	for i := range most {
-		p = p.add(d)
-		x, y := int(math.Floor(p.x)), int(math.Floor(p.y))
-		inside := x >= 0 && y >= 0 && x < m.w && y < m.h
-		if inside && m.pix[y*m.w+x] == black {
-			continue
-		}
-		if black ^= 1; black == 0 {
-			edges++
-		}
-		if edges == 2 || !inside {
-			return float64(i) * step
-		}
+	a1, b1, c1, ok1 := m.ray(f, dir)
+	a2, b2, c2, ok2 := m.ray(f, dir.times(-1))
+	if !ok1 || !ok2 {
+		return f.m * max(math.Abs(dir.x), math.Abs(dir.y))
 	}
-	return f.m * inset * max(math.Abs(dir.x), math.Abs(dir.y))
+	return (a1 + b1 + c1 + a2 + b2 + c2) / 7
 }
