@@ -27,6 +27,10 @@ type grid struct {
 	// the homography from the square of the corners' inside: (a·s+b·t+c, d·s+e·t+f) / (g·s+h·t+1)
 	a, b, c, d, e, f, g, h float64
 	scale                  float64 // 1/(distance of two corners in modules)
+	// The paper may be bent: half way between two corners the modules lie off by so much of the side, the rows' by rows,
+	// the columns' by cols, and in between as a parabola has it.
+	bent       bool
+	rows, cols point
 }
 
 // inset is how far the centre of a finder pattern is from the symbol's edges, in modules.
@@ -54,8 +58,23 @@ func newGrid(version int, corner [4]point) (grid, bool) {
 
 func (q *grid) at(x, y float64) point {
 	s, t := (x-inset)*q.scale, (y-inset)*q.scale
+	if q.bent {
+		s, t = q.bend(s, t)
+	}
 	w := 1 / (q.g*s + q.h*t + 1)
 	return point{(q.a*s + q.b*t + q.c) * w, (q.d*s + q.e*t + q.f) * w}
+}
+
+func (q *grid) bend(s, t float64) (float64, float64) {
+	ps, pt := 4*s*(1-s), 4*t*(1-t)
+	return s + ps*q.rows.x + pt*q.cols.x, t + ps*q.rows.y + pt*q.cols.y
+}
+
+// moved is the grid with other corners.
+func (q *grid) moved(corner [4]point) (grid, bool) {
+	r, ok := newGrid(q.version, corner)
+	r.bent, r.rows, r.cols = q.bent, q.rows, q.cols
+	return r, ok
 }
 
 // module is the size of a module in the picture's pixels, on average.
@@ -154,68 +173,72 @@ func (q *grid) contrast(g *gray) float64 {
 	return sum[0]/n[0] - sum[1]/n[1]
 }
 
-// likeness is how many of the fixed modules of finder and timing patterns have their colour where the grid says they lie:
-// half of either is chance. What counts as black is decided at each finder pattern, and between two of them half way.
-// Most guesses are wrong: it ends with (0, 0) as soon as one part is too unlike.
-func (q *grid) likeness(g *gray) (finders, timing float64) {
-	p := patternOf(q.version)
-	for _, c := range q.outline() {
-		if c.x < 0 || c.y < 0 || c.x >= float64(g.w) || c.y >= float64(g.h) {
-			return q.likenessAt(p, func(p point) float64 {
-				return g.nearest(point{min(max(p.x, 0), float64(g.w)-.1), min(max(p.y, 0), float64(g.h)-.1)})
-			})
-		}
-	}
-	return q.likenessAt(p, g.nearest)
+// A likeness is how many of the fixed modules have their colour where the grid says they lie: half of them is chance.
+type likeness struct {
+	finders float64
+	timing  [2]float64
 }
 
-func (q *grid) likenessAt(p *pattern, at func(point) float64) (finders, timing float64) {
-	var mid [3]float64
+func (l likeness) sum() float64 { return l.finders + (l.timing[0]+l.timing[1])/2 }
+
+// views is how to look up the picture: without a check where the grid lies in it as a whole.
+func (q *grid) lookup(g *gray) func(point) byte {
+	for _, c := range q.outline() {
+		if c.x < 2 || c.y < 2 || c.x >= float64(g.w-2) || c.y >= float64(g.h-2) {
+			return g.clamped
+		}
+	}
+	return g.nearest
+}
+
+// finderLikeness also says what is half way between black and white at each finder pattern. It is zero as soon as one of
+// the three is too unlike: most guesses are wrong.
+func (q *grid) finderLikeness(at func(point) byte) (share float64, mid [3]int) {
+	p := patternOf(q.version)
 	right, n := 0, 0
 	for i := range p.finder {
-		var v [81]float64
-		var sum, count [2]float64
+		var v [81]byte
+		var sum, count [2]int
 		for j, f := range p.finder[i] {
 			v[j] = at(q.at(f.x, f.y))
 			k := 0
 			if f.black {
 				k = 1
 			}
-			sum[k] += v[j]
+			sum[k] += int(v[j])
 			count[k]++
 		}
 		white, black := sum[0]/count[0], sum[1]/count[1]
 		if white-black < 6 {
-			return 0, 0
+			return 0, mid
 		}
 		mid[i] = (white + black) / 2
 		r := 0
 		for j, f := range p.finder[i] {
-			if v[j] < mid[i] == f.black {
+			if int(v[j]) < mid[i] == f.black {
 				r++
 			}
 		}
 		if 100*r < 62*len(p.finder[i]) {
-			return 0, 0
+			return 0, mid
 		}
 		right += r
 		n += len(p.finder[i])
 	}
-	finders = float64(right) / float64(n)
-	right, n = 0, 0
-	for i := range p.timing {
-		for j, f := range p.timing[i] {
-			part := (float64(j) + .5) / float64(len(p.timing[i]))
-			t := mid[0] + (mid[i+1]-mid[0])*part
-			if at(q.at(f.x, f.y)) < t == f.black {
-				right++
-			}
-		}
-		if n += len(p.timing[i]); 2*right < n {
-			return 0, 0
+	return float64(right) / float64(n), mid
+}
+
+// timingLikeness is that of the timing pattern across (0) or down (1).
+func (q *grid) timingLikeness(i int, at func(point) byte, mid [3]int) float64 {
+	l := patternOf(q.version).timing[i]
+	right := 0
+	for j, f := range l {
+		t := mid[0] + (mid[i+1]-mid[0])*j/len(l)
+		if int(at(q.at(f.x, f.y))) < t == f.black {
+			right++
 		}
 	}
-	return finders, float64(right) / float64(n)
+	return float64(right) / float64(len(l))
 }
 
 // align looks for the alignment pattern next to the free corner, near where the grid expects it, and moves that corner so
@@ -280,7 +303,7 @@ func (q *grid) through(x, y float64, p point) (grid, bool) {
 		try := func(step point) point {
 			c := r.corner
 			c[2] = c[2].add(step)
-			if t, ok := newGrid(q.version, c); ok {
+			if t, ok := q.moved(c); ok {
 				return t.at(x, y).sub(r.at(x, y)).times(1 / h)
 			}
 			return point{}
@@ -292,7 +315,7 @@ func (q *grid) through(x, y float64, p point) (grid, bool) {
 		}
 		c := r.corner
 		c[2] = c[2].add(point{cross(d, v) / det, cross(u, d) / det})
-		if r, ok = newGrid(q.version, c); !ok {
+		if r, ok = q.moved(c); !ok {
 			return *q, false
 		}
 	}
@@ -317,7 +340,7 @@ func (q *grid) refine(g *gray, rounds int, b *budget) grid {
 			for _, d := range [4]point{{s, 0}, {-s, 0}, {0, s}, {0, -s}} {
 				c := best.corner
 				c[i] = c[i].add(d)
-				t, ok := newGrid(q.version, c)
+				t, ok := q.moved(c)
 				if !ok {
 					continue
 				}

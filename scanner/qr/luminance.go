@@ -195,4 +195,9 @@ func (g *gray) at(p point) float64 {
 }
 
 // nearest is the luminance of the pixel that has p, which is in the picture.
-func (g *gray) nearest(p point) float64 { return float64(g.pix[int(p.y)*g.w+int(p.x)]) }
+func (g *gray) nearest(p point) byte { return g.pix[int(p.y)*g.w+int(p.x)] }
+
+// clamped is that of the pixel nearest to p, which may be beyond the edge.
+func (g *gray) clamped(p point) byte {
+	return g.nearest(point{min(max(p.x, 0), float64(g.w)-.1), min(max(p.y, 0), float64(g.h)-.1)})
+}

@@ -70,27 +70,68 @@ func guesses(g *gray, m *bitmap, fs []finder, t [3]int) []guess {
 	}
 	wu, wv := math.Sqrt(ul/ur), math.Sqrt(vt/vb)
 	est := int(math.Round(((nu+nv)/2 + 2*inset - 17) / 4))
-	free := []point{tr.point.add(bl.point).sub(tl.point)} // as if seen straight on
-	if w := wu + wv - 1; w > .3 {
-		free = append(free, tr.point.times(wu).add(bl.point.times(wv)).sub(tl.point).times(1/w))
-	}
+	c := corners{tl.point, tr.point, bl.point}
 	var out []guess
 	for version := max(1, est-1-est/6); version <= min(40, est+1+est/6); version++ {
-		best := guess{at: t}
-		for _, br := range free {
-			q, ok := newGrid(version, [4]point{tl.point, tr.point, br, bl.point})
-			if !ok {
-				continue
-			}
-			if f, tm := q.likeness(g); f > .7 && tm > .55 && f+tm > max(1.35, best.score) {
-				best.grid, best.score = q, f+tm
-			}
-		}
-		if best.score > 0 {
-			out = append(out, best)
+		if q, score := c.fit(g, version, wu, wv); score > 0 {
+			out = append(out, guess{q, t, score})
 		}
 	}
 	return out
+}
+
+type corners struct{ tl, tr, bl point }
+
+// grid puts a symbol on the corners whose sides' near ends are larger than their far ends by the squares of wu and wv.
+func (c corners) grid(version int, wu, wv float64) (grid, bool) {
+	w := wu + wv - 1
+	if w < .2 {
+		return grid{}, false
+	}
+	free := c.tr.times(wu).add(c.bl.times(wv)).sub(c.tl).times(1 / w)
+	return newGrid(version, [4]point{c.tl, c.tr, free, c.bl})
+}
+
+// fit finds the perspective in which the timing patterns of a version run best between the corners. The finders told it
+// roughly, as wu across and wv down; the longer the timing pattern, the more exact it must be, and the more it tells.
+// The score is 0 if finder or timing patterns are not there.
+func (c corners) fit(g *gray, version int, wu, wv float64) (grid, float64) {
+	q, ok := c.grid(version, wu, wv)
+	if !ok {
+		return q, 0
+	}
+	at := q.lookup(g)
+	f, mid := q.finderLikeness(at)
+	if f < .68 {
+		return q, 0
+	}
+	l := likeness{finders: f}
+	w := [2]float64{wu, wv}
+	for i := range w {
+		l.timing[i] = q.timingLikeness(i, at, mid)
+		start := w[i]
+		for _, k := range [...]float64{.96, 1.04, .92, 1.08, .86, 1.14, .8, 1.2, 1 / start} {
+			if l.timing[i] > .93 {
+				break
+			}
+			try := w
+			try[i] = start * k
+			r, ok := c.grid(version, try[0], try[1])
+			if !ok {
+				continue
+			}
+			if s := r.timingLikeness(i, g.clamped, mid); s > l.timing[i]+.02 {
+				l.timing[i], w, q = s, try, r
+			}
+		}
+		if l.timing[i] < .55 {
+			return q, 0
+		}
+	}
+	if l.timing[0]+l.timing[1] < 1.2 {
+		return q, 0
+	}
+	return q, l.sum()
 }
 
 // side is how large a module is at a finder along one direction: a seventh of the way from the outer edge of its ring to
