@@ -2,15 +2,17 @@ package qr
 
 import (
 	"math"
+	"slices"
 
 	"github.com/makiuchi-d/gozxing"
 )
 
 // modules is the luminance of every module of a symbol, row by row.
 type modules struct {
-	dim  int
-	v    []float32
-	near []float32 // half way between the lightest and the darkest module around
+	dim    int
+	v      []float32
+	near   []float32 // half way between the lightest and the darkest module around
+	lo, hi []float32 // the darkest and the lightest
 }
 
 // sample takes the luminance of every module: a mean of five places, of which the middle counts twice. Not if the grid
@@ -32,7 +34,7 @@ func (q *grid) sample(g *gray) (*modules, bool) {
 			m.v[y*dim+x] = float32(s / 6)
 		}
 	}
-	m.near = midway(m.v, dim, 4)
+	m.around(4)
 	return m, true
 }
 
@@ -42,11 +44,13 @@ func (q *grid) outline() [4]point {
 	return [4]point{q.at(0, 0), q.at(d, 0), q.at(d, d), q.at(0, d)}
 }
 
-// midway is half way between the least and the greatest value within r of each, in a square of dim×dim.
-func midway(v []float32, dim, r int) []float32 {
-	lo, hi, mid := make([]float32, dim*dim), make([]float32, dim*dim), make([]float32, dim*dim)
+// around finds the darkest and the lightest module within r of each, in a square.
+func (m *modules) around(r int) {
+	dim := m.dim
+	lo, hi := make([]float32, dim*dim), make([]float32, dim*dim)
+	m.lo, m.hi, m.near = make([]float32, dim*dim), make([]float32, dim*dim), make([]float32, dim*dim)
 	for y := range dim {
-		row := v[y*dim:][:dim]
+		row := m.v[y*dim:][:dim]
 		for x := range row {
 			a, b := float32(math.MaxFloat32), float32(-1)
 			for _, f := range row[max(0, x-r):min(dim, x+r+1)] {
@@ -62,37 +66,47 @@ func midway(v []float32, dim, r int) []float32 {
 			for k := y0*dim + x; k < y1*dim; k += dim {
 				a, b = min(a, lo[k]), max(b, hi[k])
 			}
-			mid[y*dim+x] = (a + b) / 2
+			i := y*dim + x
+			m.lo[i], m.hi[i], m.near[i] = a, b, (a+b)/2
 		}
 	}
-	return mid
 }
 
-// sharp is the modules with what they took on from their neighbours taken away again: blur spreads a part of each module
-// to the four next to it.
-func (m *modules) sharp(part float32) *modules {
-	o := &modules{m.dim, make([]float32, len(m.v)), m.near}
+// sharp takes away again what blur has spread from each module to those beside it, the given part to either side: which
+// modules, between the darkest and the lightest around, would look like these if they were blurred (van Cittert 1931, with
+// the bounds that we know).
+func (m *modules) sharp(part float32, rounds int) *modules {
 	d := m.dim
-	for y := range d {
-		for x := range d {
-			i := y*d + x
-			s, n := float32(0), float32(0)
-			if x > 0 {
-				s, n = s+m.v[i-1], n+1
-			}
-			if x < d-1 {
-				s, n = s+m.v[i+1], n+1
-			}
-			if y > 0 {
-				s, n = s+m.v[i-d], n+1
-			}
-			if y < d-1 {
-				s, n = s+m.v[i+d], n+1
-			}
-			o.v[i] = m.v[i] + 4*part*(m.v[i]-s/n)
+	x := slices.Clone(m.v)
+	t, y := make([]float32, d*d), make([]float32, d*d)
+	for range rounds {
+		spread(t, x, d, part)
+		transpose(y, t, d)
+		spread(t, y, d, part)
+		transpose(y, t, d)
+		for i := range x {
+			x[i] = min(max(x[i]+m.v[i]-y[i], m.lo[i]), m.hi[i])
 		}
 	}
-	return o
+	return &modules{m.dim, x, m.near, m.lo, m.hi}
+}
+
+// spread gives part of each value to either neighbour in its row of d.
+func spread(to, from []float32, d int, part float32) {
+	for i := 0; i < len(from); i += d {
+		row, o := from[i:i+d], to[i:i+d]
+		for x := range row {
+			o[x] = row[x] + part*(row[max(0, x-1)]+row[min(d-1, x+1)]-2*row[x])
+		}
+	}
+}
+
+func transpose(to, from []float32, d int) {
+	for y := range d {
+		for x := range d {
+			to[x*d+y] = from[y*d+x]
+		}
+	}
 }
 
 // bits calls dark what is darker than half way.

@@ -107,11 +107,17 @@ func (s *search) bits(g *gray, q grid, hard bool) (payload, bool) {
 	if p, ok := symbol(m.bits()); ok {
 		return p, true
 	}
-	if p, ok := symbol(m.sharp(.18).bits()); ok {
-		return p, true
+	if p, ok := symbol(m.sharp(.12, 2).bits()); ok || !hard {
+		return p, ok
 	}
-	if hard {
-		return symbol(m.sharp(.36).bits())
+	for _, k := range []float32{.16, .22} {
+		if s.late() {
+			return payload{}, false
+		}
+		if p, ok := symbol(m.sharp(k, 8).bits()); ok {
+			return p, true
+		}
 	}
-	return payload{}, false
+	m.around(2)
+	return symbol(m.bits())
 }

@@ -164,12 +164,12 @@ var stresses = []struct {
 	}},
 	{"clutter", .95, func(t testing.TB, r *rand.Rand) *scene {
 		s := one(t, r, 1+r.IntN(8), 2.5+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
-		return spread(s, r, 2.2, textLike(r, 1.5+2*r.Float64()))
+		return amid(s, r, 2.2, textLike(r, 1.5+2*r.Float64()))
 	}},
 	{"scene", .93, func(t testing.TB, r *rand.Rand) *scene {
 		m := 2.2 + 3*r.Float64()
 		s := one(t, r, 1+r.IntN(10), m, 7*r.Float64(), .7*r.Float64())
-		s = spread(s, r, 1.5+r.Float64(), cloud(r, 10+60*r.Float64()))
+		s = amid(s, r, 1.5+r.Float64(), cloud(r, 10+60*r.Float64()))
 		c := point{r.Float64() * float64(s.w), r.Float64() * float64(s.h)}
 		s.light = func(x, y float64) float64 { return .35 + .65*math.Exp(-distance(c, point{x, y})/float64(s.w)) }
 		s.blur, s.noise, s.jpeg = m*.3*r.Float64(), 8*r.Float64(), 40+r.IntN(50)
@@ -179,7 +179,7 @@ var stresses = []struct {
 	{"hard scene", .8, func(t testing.TB, r *rand.Rand) *scene {
 		m := 2 + 2*r.Float64()
 		s := one(t, r, 1+r.IntN(8), m, 7*r.Float64(), .8*r.Float64())
-		s = spread(s, r, 1.5+r.Float64(), cloud(r, 10+60*r.Float64()))
+		s = amid(s, r, 1.5+r.Float64(), cloud(r, 10+60*r.Float64()))
 		s.stickers[0].bend, s.stickers[0].bulge = .01+.4*r.Float64(), .2*r.Float64()
 		c := point{r.Float64() * float64(s.w), r.Float64() * float64(s.h)}
 		s.light = func(x, y float64) float64 { return .3 + .7*math.Exp(-distance(c, point{x, y})/float64(s.w)) }
@@ -198,8 +198,8 @@ func one(t testing.TB, r *rand.Rand, version int, m, turn, slant float64) *scene
 	return &scene{w: size, h: size, stickers: []*sticker{{print: p, corner: quad(r, c, side, turn, slant), quiet: 4}}}
 }
 
-// spread makes a scene larger, by a factor, and puts what is in it somewhere.
-func spread(s *scene, r *rand.Rand, by float64, ground func(x, y float64) float64) *scene {
+// amid makes a scene larger, by a factor, and puts what is in it somewhere.
+func amid(s *scene, r *rand.Rand, by float64, ground func(x, y float64) float64) *scene {
 	w, h := int(float64(s.w)*by), int(float64(s.h)*by*.8)
 	d := point{r.Float64() * float64(w-s.w), r.Float64() * float64(h-s.h)}
 	for i := range s.stickers[0].corner {

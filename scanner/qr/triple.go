@@ -26,7 +26,7 @@ func triples(g *gray, m *bitmap, fs []finder, b *budget) []guess {
 			}
 			for k := j + 1; k < len(fs); k++ {
 				lo, hi := min(fs[i].m, fs[j].m, fs[k].m), max(fs[i].m, fs[j].m, fs[k].m)
-				if hi > 2*lo {
+				if hi > 2.5*lo {
 					continue
 				}
 				for _, t := range [3][3]int{{i, j, k}, {j, k, i}, {k, i, j}} {
@@ -55,7 +55,7 @@ func guesses(g *gray, m *bitmap, fs []finder, t [3]int) []guess {
 		tr, bl, u, v = bl, tr, v, u
 	}
 	lu, lv := u.length(), v.length()
-	if lu == 0 || lv == 0 || lu > 2.5*lv || lv > 2.5*lu || math.Abs(u.x*v.x+u.y*v.y) > .6*lu*lv {
+	if lu == 0 || lv == 0 || lu > 3*lv || lv > 3*lu || math.Abs(u.x*v.x+u.y*v.y) > .8*lu*lv {
 		return nil
 	}
 	u, v = u.times(1/lu), v.times(1/lv)
