@@ -122,3 +122,25 @@ func (m *modules) bits() *gozxing.BitMatrix {
 	}
 	return bits
 }
+
+// sampleBits takes the modules from the bitmap, each by the vote of five places.
+func (q *grid) sampleBits(m *bitmap) *gozxing.BitMatrix {
+	dim := dimension(q.version)
+	bits, err := gozxing.NewBitMatrix(dim, dim)
+	if err != nil {
+		return nil
+	}
+	at := func(x, y float64) int {
+		p := q.at(x, y)
+		return int(m.pix[min(max(int(p.y), 0), m.h-1)*m.w+min(max(int(p.x), 0), m.w-1)])
+	}
+	for y := range dim {
+		for x := range dim {
+			cx, cy := float64(x)+.5, float64(y)+.5
+			if at(cx, cy)+at(cx-.2, cy-.2)+at(cx+.2, cy-.2)+at(cx-.2, cy+.2)+at(cx+.2, cy+.2) >= 3 {
+				bits.Set(x, y)
+			}
+		}
+	}
+	return bits
+}

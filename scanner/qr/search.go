@@ -50,7 +50,7 @@ func (s *search) view(g *gray, m *bitmap) {
 		if tries++; tries > maxTries || s.late() {
 			return
 		}
-		p, q, ok := s.read(g, t.grid)
+		p, q, ok := s.read(g, m, t.grid)
 		if !ok {
 			continue
 		}
@@ -73,33 +73,33 @@ func (q *grid) covers(p point) bool {
 }
 
 // read tries to read the symbol of a guess, with the grid as it is, fitted by its alignment pattern, and refined.
-func (s *search) read(g *gray, q grid) (payload, grid, bool) {
+func (s *search) read(g *gray, m *bitmap, q grid) (payload, grid, bool) {
 	start := q
 	if q.version >= 2 {
 		if a, ok := q.align(g, s.budget); ok {
 			q = a
 		}
 	}
-	if p, ok := s.bits(g, q, false); ok {
+	if p, ok := s.bits(g, m, q, false); ok {
 		return p, q, true
 	}
 	if s.late() {
 		return payload{}, q, false
 	}
 	q = q.refine(g, 14, s.budget)
-	if p, ok := s.bits(g, q, true); ok {
+	if p, ok := s.bits(g, m, q, true); ok {
 		return p, q, true
 	}
 	if q.version >= 2 && !s.late() {
 		q = start.refine(g, 14, s.budget)
-		if p, ok := s.bits(g, q, true); ok {
+		if p, ok := s.bits(g, m, q, true); ok {
 			return p, q, true
 		}
 	}
 	return payload{}, q, false
 }
 
-func (s *search) bits(g *gray, q grid, hard bool) (payload, bool) {
+func (s *search) bits(g *gray, bm *bitmap, q grid, hard bool) (payload, bool) {
 	m, ok := q.sample(g)
 	if !ok {
 		return payload{}, false
@@ -117,6 +117,9 @@ func (s *search) bits(g *gray, q grid, hard bool) (payload, bool) {
 		if p, ok := symbol(m.sharp(k, 8).bits()); ok {
 			return p, true
 		}
+	}
+	if p, ok := symbol(q.sampleBits(bm)); ok {
+		return p, true
 	}
 	m.around(2)
 	return symbol(m.bits())
