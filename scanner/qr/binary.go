@@ -8,24 +8,21 @@ type bitmap struct {
 
 func (m *bitmap) row(y int) []byte { return m.pix[y*m.w:][:m.w] }
 
-// adaptive calls black what is darker than the mean of the square of 2r+1 pixels around it, by bias parts in 256. Light
-// that falls unevenly moves the mean with it; the bias keeps noise on plain paper white.
-func adaptive(g *gray, r, bias int, b *budget) *bitmap {
-	r = max(1, min(r, min(g.w, g.h)/2-1, 127))
-	m := &bitmap{g.w, g.h, make([]byte, g.w*g.h)}
-	// col[r+x] is the sum of the column x over the rows y-r…y+r; beyond the edges the first and last columns repeat.
+// localSums goes down the picture and tells each line's sums over the squares of 2r+1 pixels around. Beyond the edges the
+// first and last lines and columns repeat.
+func localSums(g *gray, r int, b *budget, line func(y int, sum []int32)) bool {
+	// col[r+x] is the sum of the column x over the rows y-r…y+r.
 	col := make([]int32, g.w+2*r+1)
+	sums := make([]int32, g.w)
 	for k := -r; k <= r; k++ {
+		mid := col[r:][:g.w]
 		for x, v := range g.row(max(0, min(g.h-1, k))) {
-			col[r+x] += int32(v)
+			mid[x] += int32(v)
 		}
 	}
-	// black: pix/1 < sum/n · (256-bias)/256. All of it stays below 1<<31: n ≤ 255².
-	n := int64((2*r + 1) * (2*r + 1) * 256)
-	k := int64(256 - bias)
 	for y := range g.h {
 		if b.late() {
-			return nil
+			return false
 		}
 		sum := int32(0)
 		for i := range r {
@@ -35,17 +32,35 @@ func adaptive(g *gray, r, bias int, b *budget) *bitmap {
 		for _, v := range col[:2*r+1] {
 			sum += v
 		}
-		src := g.row(y)
-		dst := m.row(y)[:len(src)]
-		leave, enter := col[:len(src)], col[2*r+1:][:len(src)]
-		for x, v := range src {
-			dst[x] = byte(uint64(int64(v)*n-int64(sum)*k) >> 63)
+		leave, enter := col[:len(sums)], col[2*r+1:][:len(sums)]
+		for x := range sums {
+			sums[x] = sum
 			sum += enter[x] - leave[x]
 		}
-		in, out, mid := g.row(min(g.h-1, y+r+1)), g.row(max(0, y-r)), col[r:][:len(src)]
+		line(y, sums)
+		in, out, mid := g.row(min(g.h-1, y+r+1)), g.row(max(0, y-r)), col[r:][:len(sums)]
+		in, out = in[:len(mid)], out[:len(mid)]
 		for x := range mid {
 			mid[x] += int32(in[x]) - int32(out[x])
 		}
+	}
+	return true
+}
+
+// adaptive calls black what is darker than the mean of the square of 2r+1 pixels around it, by bias parts in 256. Light
+// that falls unevenly moves the mean with it; the bias keeps noise on plain paper white.
+func adaptive(g *gray, r, bias int, b *budget) *bitmap {
+	r = max(1, min(r, g.small()/2-1, 127))
+	m := &bitmap{g.w, g.h, make([]byte, g.w*g.h)}
+	n := int64((2*r + 1) * (2*r + 1) * 256)
+	k := int64(256 - bias)
+	if !localSums(g, r, b, func(y int, sum []int32) {
+		src, dst := g.row(y)[:len(sum)], m.row(y)[:len(sum)]
+		for x, s := range sum {
+			dst[x] = byte(uint64(int64(src[x])*n-int64(s)*k) >> 63) // v < sum/(2r+1)² · k/256
+		}
+	}) {
+		return nil
 	}
 	return m
 }

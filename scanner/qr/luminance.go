@@ -201,3 +201,30 @@ func (g *gray) nearest(p point) byte { return g.pix[int(p.y)*g.w+int(p.x)] }
 func (g *gray) clamped(p point) byte {
 	return g.nearest(point{min(max(p.x, 0), float64(g.w)-.1), min(max(p.y, 0), float64(g.h)-.1)})
 }
+
+// small is the lesser of width and height.
+func (g *gray) small() int { return min(g.w, g.h) }
+
+// box averages squares of 2r+1 pixels around each.
+func (g *gray) box(r int, b *budget) *gray {
+	o := newGray(g.w, g.h)
+	n := uint64((2*r + 1) * (2*r + 1))
+	inv := 1<<32/n + 1
+	localSums(g, r, b, func(y int, sum []int32) {
+		dst := o.row(y)[:len(sum)]
+		for x, s := range sum {
+			dst[x] = byte((uint64(s) + n/2) * inv >> 32)
+		}
+	})
+	return o
+}
+
+// sharpened adds amount times of what differs from the surroundings within about 2r pixels.
+func (g *gray) sharpened(r, amount int, b *budget) *gray {
+	soft := g.box(r, b).box(r, b)
+	o := newGray(g.w, g.h)
+	for i, v := range g.pix {
+		o.pix[i] = byte(min(max(int(v)+amount*(int(v)-int(soft.pix[i])), 0), 255))
+	}
+	return o
+}

@@ -13,27 +13,58 @@ type found struct {
 
 const maxTries = 24
 
-// picture looks for codes in one view of the picture after another, those first that find the most, and stops at the
-// first that finds any.
+// A view is one way to look at a picture: which luminance, and what of it is black.
+type view struct {
+	name string
+	of   func(g *gray, b *budget) (*gray, *bitmap)
+}
+
+// views are in order of yield.
+var views = []view{
+	{"as it is", func(g *gray, b *budget) (*gray, *bitmap) { return g, adaptive(g, g.small()/8, 13, b) }},
+	{"fine", func(g *gray, b *budget) (*gray, *bitmap) { return g, adaptive(g, g.small()/24, 13, b) }},
+	{"sharp", func(g *gray, b *budget) (*gray, *bitmap) {
+		g = g.sharpened(2, 2, b)
+		return g, adaptive(g, g.small()/8, 13, b)
+	}},
+	{"sharper", func(g *gray, b *budget) (*gray, *bitmap) {
+		g = g.sharpened(4, 3, b)
+		return g, adaptive(g, g.small()/8, 13, b)
+	}},
+	{"smooth", func(g *gray, b *budget) (*gray, *bitmap) {
+		g = g.box(1, b)
+		return g, adaptive(g, g.small()/8, 13, b)
+	}},
+	{"inverted", func(g *gray, b *budget) (*gray, *bitmap) {
+		g = g.invert()
+		return g, adaptive(g, g.small()/8, 13, b)
+	}},
+	{"half", func(g *gray, b *budget) (*gray, *bitmap) {
+		g = g.half(b)
+		return g, adaptive(g, g.small()/8, 13, b)
+	}},
+	{"global", func(g *gray, b *budget) (*gray, *bitmap) { return g, global(g, b) }},
+}
+
+// picture looks for codes in one view of the picture after another, and stops at the first that shows any.
 func (s *search) picture(g *gray) {
-	small := min(g.w, g.h)
-	for _, view := range []func() (*gray, *bitmap){
-		func() (*gray, *bitmap) { return g, adaptive(g, small/8, 13, s.budget) },
-		func() (*gray, *bitmap) { return g, adaptive(g, small/24, 13, s.budget) },
-		func() (*gray, *bitmap) { return g, global(g, s.budget) },
-		func() (*gray, *bitmap) { i := g.invert(); return i, adaptive(i, small/8, 13, s.budget) },
-	} {
+	for _, v := range views {
 		if s.late() {
 			return
 		}
-		if g, m := view(); m != nil {
+		if g, m := v.of(g, s.budget); m != nil {
 			s.view(g, m)
 		}
 		if len(s.found) > 0 {
+			if yield != nil {
+				yield[v.name]++
+			}
 			return
 		}
 	}
 }
+
+var yield map[string]int
 
 func (s *search) view(g *gray, m *bitmap) {
 	step := 2
