@@ -322,13 +322,23 @@ func (q *grid) through(x, y float64, p point) (grid, bool) {
 	return r, true
 }
 
-// refine moves the corners, one at a time, as long as the contrast grows.
-func (q *grid) refine(g *gray, rounds int, b *budget) grid {
+// refine moves the corners, one at a time, as long as the contrast grows; and bends the grid, if it may.
+func (q *grid) refine(g *gray, bend bool, b *budget) grid {
+	const rounds = 14
 	best := *q
+	best.bent = best.bent || bend
 	contrast := best.contrast(g)
 	step := q.module() / 2
+	better := false
+	try := func(t grid, ok bool) {
+		if ok {
+			if v := t.contrast(g); v > contrast+1e-6 {
+				best, contrast, better = t, v, true
+			}
+		}
+	}
 	for range rounds {
-		better := false
+		better = false
 		for i := range 4 {
 			if b.late() {
 				return best
@@ -340,13 +350,18 @@ func (q *grid) refine(g *gray, rounds int, b *budget) grid {
 			for _, d := range [4]point{{s, 0}, {-s, 0}, {0, s}, {0, -s}} {
 				c := best.corner
 				c[i] = c[i].add(d)
-				t, ok := q.moved(c)
-				if !ok {
-					continue
-				}
-				if v := t.contrast(g); v > contrast+1e-6 {
-					best, contrast, better = t, v, true
-				}
+				try(best.moved(c))
+			}
+		}
+		if best.bent {
+			s := step / q.module() * q.scale
+			for _, d := range [4]point{{s, 0}, {-s, 0}, {0, s}, {0, -s}} {
+				t := best
+				t.rows = t.rows.add(d)
+				try(t, true)
+				t = best
+				t.cols = t.cols.add(d)
+				try(t, true)
 			}
 		}
 		if !better {

@@ -117,12 +117,18 @@ func (s *search) read(g *gray, m *bitmap, q grid) (payload, grid, bool) {
 	if s.late() {
 		return payload{}, q, false
 	}
-	q = q.refine(g, 14, s.budget)
+	q = q.refine(g, false, s.budget)
 	if p, ok := s.bits(g, m, q, true); ok {
 		return p, q, true
 	}
 	if q.version >= 2 && !s.late() {
-		q = start.refine(g, 14, s.budget)
+		q = start.refine(g, false, s.budget)
+		if p, ok := s.bits(g, m, q, true); ok {
+			return p, q, true
+		}
+	}
+	if !s.late() {
+		q = q.refine(g, true, s.budget)
 		if p, ok := s.bits(g, m, q, true); ok {
 			return p, q, true
 		}

@@ -120,9 +120,13 @@ func (c corners) fit(g *gray, version int, wu, wv float64) (grid, float64) {
 			if !ok {
 				continue
 			}
+			r.bent, r.rows, r.cols = q.bent, q.rows, q.cols
 			if s := r.timingLikeness(i, g.clamped, mid); s > l.timing[i]+.02 {
 				l.timing[i], w, q = s, try, r
 			}
+		}
+		if l.timing[i] < .75 && f > .8 {
+			q.bow(i, &l.timing[i], g, mid)
 		}
 		if l.timing[i] < .55 {
 			return q, 0
@@ -132,6 +136,28 @@ func (c corners) fit(g *gray, version int, wu, wv float64) (grid, float64) {
 		return q, 0
 	}
 	return q, l.sum()
+}
+
+// bow looks whether the timing pattern across (0) or down (1) runs in a bow, as on a bent label. So many tries find
+// something likely by chance: only much better is better.
+func (q *grid) bow(i int, likeness *float64, g *gray, mid [3]int) {
+	best, at := max(.8, *likeness+.15), *q
+	for _, off := range [...]float64{-1, 1, -2, 2, -3, 3, -4, 4, -.5, .5} {
+		for _, along := range [...]float64{0, -.5, .5} {
+			r := *q
+			r.bent = true
+			if d := (point{along, off}).times(q.scale); i == 0 {
+				r.rows = d
+			} else {
+				r.cols = point{d.y, d.x}
+			}
+			if s := r.timingLikeness(i, g.clamped, mid); s > best {
+				best, at = s, r
+				*likeness = s
+			}
+		}
+	}
+	*q = at
 }
 
 // side is how large a module is at a finder along one direction: a seventh of the way from the outer edge of its ring to
