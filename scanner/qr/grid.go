@@ -28,9 +28,10 @@ type grid struct {
 	a, b, c, d, e, f, g, h float64
 	scale                  float64 // 1/(distance of two corners in modules)
 	// The paper may be bent: half way between two corners the modules lie off by so much of the side, the rows' by rows,
-	// the columns' by cols, and in between as a parabola has it.
-	bent       bool
-	rows, cols point
+	// the columns' by cols, and in between as a parabola has it; and towards the edges, where a cylinder turns away, they are
+	// squeezed.
+	bent                bool
+	rows, cols, squeeze point
 }
 
 // inset is how far the centre of a finder pattern is from the symbol's edges, in modules.
@@ -67,13 +68,13 @@ func (q *grid) at(x, y float64) point {
 
 func (q *grid) bend(s, t float64) (float64, float64) {
 	ps, pt := 4*s*(1-s), 4*t*(1-t)
-	return s + ps*q.rows.x + pt*q.cols.x, t + ps*q.rows.y + pt*q.cols.y
+	return s + ps*(q.rows.x+(2*s-1)*q.squeeze.x) + pt*q.cols.x, t + ps*q.rows.y + pt*(q.cols.y+(2*t-1)*q.squeeze.y)
 }
 
 // moved is the grid with other corners.
 func (q *grid) moved(corner [4]point) (grid, bool) {
 	r, ok := newGrid(q.version, corner)
-	r.bent, r.rows, r.cols = q.bent, q.rows, q.cols
+	r.bent, r.rows, r.cols, r.squeeze = q.bent, q.rows, q.cols, q.squeeze
 	return r, ok
 }
 
@@ -361,6 +362,9 @@ func (q *grid) refine(g *gray, bend bool, b *budget) grid {
 				try(t, true)
 				t = best
 				t.cols = t.cols.add(d)
+				try(t, true)
+				t = best
+				t.squeeze = t.squeeze.add(d)
 				try(t, true)
 			}
 		}

@@ -120,7 +120,7 @@ func (c corners) fit(g *gray, version int, wu, wv float64) (grid, float64) {
 			if !ok {
 				continue
 			}
-			r.bent, r.rows, r.cols = q.bent, q.rows, q.cols
+			r.bent, r.rows, r.cols, r.squeeze = q.bent, q.rows, q.cols, q.squeeze
 			if s := r.timingLikeness(i, g.clamped, mid); s > l.timing[i]+.02 {
 				l.timing[i], w, q = s, try, r
 			}
@@ -142,14 +142,14 @@ func (c corners) fit(g *gray, version int, wu, wv float64) (grid, float64) {
 // something likely by chance: only much better is better.
 func (q *grid) bow(i int, likeness *float64, g *gray, mid [3]int) {
 	best, at := max(.8, *likeness+.15), *q
-	for _, off := range [...]float64{-1, 1, -2, 2, -3, 3, -4, 4, -.5, .5} {
-		for _, along := range [...]float64{0, -.5, .5} {
+	for _, off := range [...]float64{0, -1, 1, -2, 2, -3, 3, -4, 4, -.5, .5} {
+		for _, along := range [...]point{{0, 0}, {-.5, 0}, {.5, 0}, {0, .05}, {0, .1}} {
 			r := *q
 			r.bent = true
-			if d := (point{along, off}).times(q.scale); i == 0 {
-				r.rows = d
+			if i == 0 {
+				r.rows, r.squeeze.x = point{along.x, off}.times(q.scale), along.y
 			} else {
-				r.cols = point{d.y, d.x}
+				r.cols, r.squeeze.y = point{off, along.x}.times(q.scale), along.y
 			}
 			if s := r.timingLikeness(i, g.clamped, mid); s > best {
 				best, at = s, r
