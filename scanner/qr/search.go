@@ -8,10 +8,13 @@ type search struct {
 
 type found struct {
 	payload
-	outline [4]point // in the picture that was searched
+	outline [4]point
 }
 
-const maxTries = 24
+const (
+	maxTries = 24 // guesses that are read in one view
+	moreFor  = .8 // how good a ring three finders must be that no code has claimed for the search to go on
+)
 
 // A view is one way to look at a picture: which luminance, and what of it is black.
 type view struct {
@@ -46,55 +49,74 @@ var views = []view{
 	{"global", func(g *gray, b *budget) (*gray, *bitmap) { return g, global(g, b) }},
 }
 
-// picture looks for codes in one view of the picture after another, and stops at the first that shows any.
+// picture looks for codes in one view of the picture after another, and stops at the first that shows any; unless there are
+// finders left that look as if another code were in the picture, which the next view may show.
 func (s *search) picture(g *gray) {
+	more := 0
 	for _, v := range views {
 		if s.late() {
 			return
 		}
-		if g, m := v.of(g, s.budget); m != nil {
-			s.view(g, m)
+		vg, m := v.of(g, s.budget)
+		if vg == nil || m == nil || vg.small() < 21 {
+			continue
 		}
+		left := s.view(vg, m, float64(g.w)/float64(vg.w))
 		if len(s.found) > 0 {
-			if yield != nil {
-				yield[v.name]++
+			if more++; !left || more > 2 {
+				return
 			}
-			return
 		}
 	}
 }
 
-var yield map[string]int
-
-func (s *search) view(g *gray, m *bitmap) {
+// view reads what it can in one view, of which a pixel is scale pixels of the picture, and says whether the finders look as
+// if there were more.
+func (s *search) view(g *gray, m *bitmap, scale float64) (more bool) {
 	step := 2
 	if g.h < 400 {
 		step = 1
 	}
 	fs := m.finders(step, s.budget)
 	used := make([]bool, len(fs))
+	claim := func(outline [4]point) {
+		for i, f := range fs {
+			used[i] = used[i] || covers(outline, f.point.times(scale))
+		}
+	}
+	for _, f := range s.found {
+		claim(f.outline)
+	}
 	tries := 0
 	for _, t := range triples(g, m, fs, s.budget) {
 		if used[t.at[0]] || used[t.at[1]] || used[t.at[2]] {
 			continue
 		}
 		if tries++; tries > maxTries || s.late() {
-			return
+			break
 		}
 		p, q, ok := s.read(g, m, t.grid)
 		if !ok {
 			continue
 		}
-		s.found = append(s.found, found{p, q.outline()})
-		for i, f := range fs {
-			used[i] = used[i] || q.covers(f.point)
+		f := found{p, q.outline()}
+		for i := range f.outline {
+			f.outline[i] = f.outline[i].times(scale)
+		}
+		s.found = append(s.found, f)
+		claim(f.outline)
+	}
+	left := 0
+	for i, f := range fs {
+		if !used[i] && f.ring >= moreFor {
+			left++
 		}
 	}
+	return left >= 3
 }
 
-// covers says whether a point of the picture lies in the symbol.
-func (q *grid) covers(p point) bool {
-	o := q.outline()
+// covers says whether p lies in a convex outline.
+func covers(o [4]point, p point) bool {
 	for i := range o {
 		if cross(o[(i+1)&3].sub(o[i]), p.sub(o[i])) < 0 {
 			return false
