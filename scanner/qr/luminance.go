@@ -171,8 +171,8 @@ func (g *gray) half(b *budget) *gray {
 	return o
 }
 
-// invert makes white of black.
-func (g *gray) invert() *gray {
+// inverted makes white of black.
+func (g *gray) inverted(*budget) *gray {
 	o := newGray(g.w, g.h)
 	for i, v := range g.pix {
 		o.pix[i] = ^v
@@ -210,21 +210,28 @@ func (g *gray) box(r int, b *budget) *gray {
 	o := newGray(g.w, g.h)
 	n := uint64((2*r + 1) * (2*r + 1))
 	inv := 1<<32/n + 1
-	localSums(g, r, b, func(y int, sum []int32) {
+	if !localSums(g, r, b, func(y int, sum []int32) {
 		dst := o.row(y)[:len(sum)]
 		for x, s := range sum {
 			dst[x] = byte((uint64(s) + n/2) * inv >> 32)
 		}
-	})
+	}) {
+		return nil
+	}
 	return o
 }
 
 // sharpened adds amount times of what differs from the surroundings within about 2r pixels.
 func (g *gray) sharpened(r, amount int, b *budget) *gray {
-	soft := g.box(r, b).box(r, b)
-	o := newGray(g.w, g.h)
-	for i, v := range g.pix {
-		o.pix[i] = byte(min(max(int(v)+amount*(int(v)-int(soft.pix[i])), 0), 255))
+	soft := g.box(r, b)
+	if soft != nil {
+		soft = soft.box(r, b)
 	}
-	return o
+	if soft == nil {
+		return nil
+	}
+	for i, v := range g.pix {
+		soft.pix[i] = byte(min(max(int(v)+amount*(int(v)-int(soft.pix[i])), 0), 255))
+	}
+	return soft
 }

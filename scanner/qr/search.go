@@ -4,6 +4,7 @@ package qr
 type search struct {
 	*budget
 	found []found
+	hard  int // guesses refined without success
 }
 
 type found struct {
@@ -12,54 +13,49 @@ type found struct {
 }
 
 const (
+	few      = 8
 	maxTries = 24 // guesses that are read in one view
+	maxHard  = 12 // guesses that are refined, in all views
 	moreFor  = .8 // how good a ring three finders must be that no code has claimed for the search to go on
 )
 
-// A view is one way to look at a picture: which luminance, and what of it is black.
+// A view is one way to look at a picture: at which luminance, and what of it is black.
 type view struct {
-	name string
-	of   func(g *gray, b *budget) (*gray, *bitmap)
+	name   string
+	gray   func(g *gray, b *budget) *gray // nil if time runs out
+	bitmap func(g *gray, b *budget) *bitmap
 }
 
 // views are in order of yield.
 var views = []view{
-	{"as it is", func(g *gray, b *budget) (*gray, *bitmap) { return g, adaptive(g, g.small()/8, 13, b) }},
-	{"fine", func(g *gray, b *budget) (*gray, *bitmap) { return g, adaptive(g, g.small()/24, 13, b) }},
-	{"sharp", func(g *gray, b *budget) (*gray, *bitmap) {
-		g = g.sharpened(2, 2, b)
-		return g, adaptive(g, g.small()/8, 13, b)
-	}},
-	{"sharper", func(g *gray, b *budget) (*gray, *bitmap) {
-		g = g.sharpened(4, 3, b)
-		return g, adaptive(g, g.small()/8, 13, b)
-	}},
-	{"smooth", func(g *gray, b *budget) (*gray, *bitmap) {
-		g = g.box(1, b)
-		return g, adaptive(g, g.small()/8, 13, b)
-	}},
-	{"inverted", func(g *gray, b *budget) (*gray, *bitmap) {
-		g = g.invert()
-		return g, adaptive(g, g.small()/8, 13, b)
-	}},
-	{"half", func(g *gray, b *budget) (*gray, *bitmap) {
-		g = g.half(b)
-		return g, adaptive(g, g.small()/8, 13, b)
-	}},
-	{"global", func(g *gray, b *budget) (*gray, *bitmap) { return g, global(g, b) }},
+	{"plain", (*gray).itself, broad},
+	{"fine", (*gray).itself, narrow},
+	{"sharp", func(g *gray, b *budget) *gray { return g.sharpened(2, 2, b) }, broad},
+	{"sharper", func(g *gray, b *budget) *gray { return g.sharpened(4, 3, b) }, broad},
+	{"smooth", func(g *gray, b *budget) *gray { return g.box(1, b) }, broad},
+	{"inverted", (*gray).inverted, broad},
+	{"half", (*gray).half, broad},
+	{"global", (*gray).itself, global},
 }
+
+func (g *gray) itself(*budget) *gray { return g }
+
+// broad looks far around for what counts as black, narrow less far, which shadows demand.
+func broad(g *gray, b *budget) *bitmap  { return adaptive(g, g.small()/8, 13, b) }
+func narrow(g *gray, b *budget) *bitmap { return adaptive(g, g.small()/24, 13, b) }
 
 // picture looks for codes in one view of the picture after another, and stops at the first that shows any; unless there are
 // finders left that look as if another code were in the picture, which the next view may show.
 func (s *search) picture(g *gray) {
 	more := 0
 	for _, v := range views {
-		if s.late() {
-			return
-		}
-		vg, m := v.of(g, s.budget)
-		if vg == nil || m == nil || vg.small() < 21 {
+		vg := v.gray(g, s.budget)
+		if vg == nil || vg.small() < 21 {
 			continue
+		}
+		m := v.bitmap(vg, s.budget)
+		if m == nil {
+			return
 		}
 		left := s.view(vg, m, float64(g.w)/float64(vg.w))
 		if len(s.found) > 0 {
@@ -87,32 +83,42 @@ func (s *search) view(g *gray, m *bitmap, scale float64) (more bool) {
 	for _, f := range s.found {
 		claim(f.outline)
 	}
+	left := func() int {
+		n := 0
+		for i, f := range fs {
+			if !used[i] && f.ring >= moreFor {
+				n++
+			}
+		}
+		return n
+	}
+	// First what the best few finders say: three of eight are 56, three of all are 2,024.
+	before := len(s.found)
 	tries := 0
-	for _, t := range triples(g, m, fs, s.budget) {
-		if used[t.at[0]] || used[t.at[1]] || used[t.at[2]] {
-			continue
+	for from, to := 0, min(few, len(fs)); from < len(fs); from, to = to, len(fs) {
+		for _, t := range triples(g, m, fs[:to], from, used, s.budget) {
+			if used[t.at[0]] || used[t.at[1]] || used[t.at[2]] {
+				continue
+			}
+			if tries++; tries > maxTries || s.late() {
+				break
+			}
+			p, q, ok := s.read(g, m, t.grid)
+			if !ok {
+				continue
+			}
+			f := found{p, q.outline()}
+			for i := range f.outline {
+				f.outline[i] = f.outline[i].times(scale)
+			}
+			s.found = append(s.found, f)
+			claim(f.outline)
 		}
-		if tries++; tries > maxTries || s.late() {
-			break
+		if len(s.found) > before && left() < 3 {
+			return false
 		}
-		p, q, ok := s.read(g, m, t.grid)
-		if !ok {
-			continue
-		}
-		f := found{p, q.outline()}
-		for i := range f.outline {
-			f.outline[i] = f.outline[i].times(scale)
-		}
-		s.found = append(s.found, f)
-		claim(f.outline)
 	}
-	left := 0
-	for i, f := range fs {
-		if !used[i] && f.ring >= moreFor {
-			left++
-		}
-	}
-	return left >= 3
+	return left() >= 3
 }
 
 // covers says whether p lies in a convex outline.
@@ -136,9 +142,10 @@ func (s *search) read(g *gray, m *bitmap, q grid) (payload, grid, bool) {
 	if p, ok := s.bits(g, m, q, false); ok {
 		return p, q, true
 	}
-	if s.late() {
+	if s.late() || s.hard >= maxHard {
 		return payload{}, q, false
 	}
+	s.hard++
 	q = q.refine(g, false, s.budget)
 	if p, ok := s.bits(g, m, q, true); ok {
 		return p, q, true

@@ -17,14 +17,18 @@ const maxGuesses = 400
 
 // triples makes guesses of the candidates, the most likely first: any three that stand like the corners of half a square
 // seen at an angle, with the versions that their distance allows, if finder and timing patterns are where they ought to be.
-func triples(g *gray, m *bitmap, fs []finder, b *budget) []guess {
+// Only triples count of which one is from or later and none is used.
+func triples(g *gray, m *bitmap, fs []finder, from int, used []bool, b *budget) []guess {
 	var out []guess
 	for i := range fs {
 		for j := i + 1; j < len(fs); j++ {
 			if b.late() {
 				return out
 			}
-			for k := j + 1; k < len(fs); k++ {
+			for k := max(j+1, from); k < len(fs); k++ {
+				if used[i] || used[j] || used[k] {
+					continue
+				}
 				lo, hi := min(fs[i].m, fs[j].m, fs[k].m), max(fs[i].m, fs[j].m, fs[k].m)
 				if hi > 2.5*lo {
 					continue
