@@ -2,6 +2,7 @@ package qr
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/makiuchi-d/gozxing/qrcode/decoder"
@@ -94,7 +95,10 @@ type pattern struct {
 	finder    [3][]fixed // top left, top right, bottom left, with their separators
 	timing    [2][]fixed // across and down, from one finder pattern to the other
 	alignment []fixed
+	all       []fixed // of these; of the alignment patterns of large versions only a part, evenly
 }
+
+const maxAlignment = 300
 
 var patterns [41]struct {
 	once sync.Once
@@ -144,6 +148,11 @@ func newPattern(version int) pattern {
 			}
 		}
 	}
+	p.all = slices.Concat(p.finder[0], p.finder[1], p.finder[2], p.timing[0], p.timing[1])
+	step := 1 + len(p.alignment)/maxAlignment
+	for i := 0; i < len(p.alignment); i += step {
+		p.all = append(p.all, p.alignment[i])
+	}
 	return p
 }
 
@@ -151,26 +160,14 @@ func newPattern(version int) pattern {
 // where the grid fits, and falls off within half a module.
 func (q *grid) contrast(g *gray) float64 {
 	var sum, n [2]float64
-	add := func(l []fixed) {
-		for i := range l {
-			f := &l[i]
-			v := g.at(q.at(f.x, f.y))
-			if f.black {
-				sum[1] += v
-				n[1]++
-			} else {
-				sum[0] += v
-				n[0]++
-			}
+	for _, f := range patternOf(q.version).all {
+		k := 0
+		if f.black {
+			k = 1
 		}
+		sum[k] += g.at(q.at(f.x, f.y))
+		n[k]++
 	}
-	p := patternOf(q.version)
-	for i := range p.finder {
-		add(p.finder[i])
-	}
-	add(p.timing[0])
-	add(p.timing[1])
-	add(p.alignment)
 	return sum[0]/n[0] - sum[1]/n[1]
 }
 

@@ -14,14 +14,14 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode/encoder"
 )
 
-// A print is a symbol as printed: 1 black, row by row.
-type print struct {
+// An imprint is a symbol as printed: 1 black, row by row.
+type imprint struct {
 	dim  int
 	pix  []byte
 	text string
 }
 
-func (p *print) black(x, y int) bool {
+func (p *imprint) black(x, y int) bool {
 	return x >= 0 && y >= 0 && x < p.dim && y < p.dim && p.pix[y*p.dim+x] == 1
 }
 
@@ -30,7 +30,7 @@ var levels = map[byte]decoder.ErrorCorrectionLevel{
 	'Q': decoder.ErrorCorrectionLevel_Q, 'H': decoder.ErrorCorrectionLevel_H,
 }
 
-func printOf(t testing.TB, text string, version int, level byte, hints map[gozxing.EncodeHintType]any) *print {
+func printOf(t testing.TB, text string, version int, level byte, hints map[gozxing.EncodeHintType]any) *imprint {
 	t.Helper()
 	h := map[gozxing.EncodeHintType]any{}
 	for k, v := range hints {
@@ -44,7 +44,7 @@ func printOf(t testing.TB, text string, version int, level byte, hints map[gozxi
 		t.Fatalf("version %d, level %c, %d bytes: %v", version, level, len(text), err)
 	}
 	m := code.GetMatrix()
-	p := &print{dim: m.GetWidth(), text: text}
+	p := &imprint{dim: m.GetWidth(), text: text}
 	for y := range p.dim {
 		for x := range p.dim {
 			p.pix = append(p.pix, byte(m.Get(x, y)))
@@ -54,7 +54,7 @@ func printOf(t testing.TB, text string, version int, level byte, hints map[gozxi
 }
 
 // randomPrint fills a symbol of the version with text, in capitals or small letters.
-func randomPrint(t testing.TB, r *rand.Rand, version int, level byte) *print {
+func randomPrint(t testing.TB, r *rand.Rand, version int, level byte) *imprint {
 	v, err := decoder.Version_GetVersionForNumber(version)
 	if err != nil {
 		t.Fatal(err)
@@ -72,8 +72,8 @@ func randomPrint(t testing.TB, r *rand.Rand, version int, level byte) *print {
 	return printOf(t, string(text), version, level, nil)
 }
 
-func (p *print) mirrored() *print {
-	o := &print{p.dim, make([]byte, len(p.pix)), p.text}
+func (p *imprint) mirrored() *imprint {
+	o := &imprint{p.dim, make([]byte, len(p.pix)), p.text}
 	for y := range p.dim {
 		for x := range p.dim {
 			o.pix[y*p.dim+x] = p.pix[y*p.dim+p.dim-1-x]
@@ -82,9 +82,9 @@ func (p *print) mirrored() *print {
 	return o
 }
 
-// A sticker is a print somewhere in a scene.
+// A sticker is a imprint somewhere in a scene.
 type sticker struct {
-	*print
+	*imprint
 	corner  [4]point // of the symbol without its quiet zone, clockwise
 	quiet   float64  // modules of paper around it
 	bend    float64  // the paper lies around a cylinder, by so many radians to either side

@@ -15,7 +15,7 @@ type found struct {
 const (
 	few      = 8
 	maxTries = 24 // guesses that are read in one view
-	maxHard  = 12 // guesses that are refined, in all views
+	maxHard  = 6  // guesses that are refined, in all views
 	moreFor  = .8 // how good a ring three finders must be that no code has claimed for the search to go on
 )
 

@@ -118,7 +118,7 @@ func TestAllCodesOfAPicture(t *testing.T) {
 			p := randomPrint(t, r, v, 'M')
 			c := point{150 + 300*float64(i%3), 155 + 310*float64(i/3)}
 			side := (2.5 + 2*r.Float64()) * float64(p.dim)
-			s.stickers = append(s.stickers, &sticker{print: p, corner: quad(r, c, min(side, 170), 7*r.Float64(), .4*r.Float64()), quiet: 4})
+			s.stickers = append(s.stickers, &sticker{imprint: p, corner: quad(r, c, min(side, 170), 7*r.Float64(), .4*r.Float64()), quiet: 4})
 			want[p.text] = true
 		}
 		g := s.render(r)

@@ -99,10 +99,33 @@ var stresses = []struct {
 		s.blur, s.noise = .5, 3
 		return s
 	}},
+	{"tiny", .6, func(t testing.TB, r *rand.Rand) *scene {
+		s := one(t, r, 1+r.IntN(6), 1.15+.45*r.Float64(), 7*r.Float64(), .2*r.Float64())
+		s.blur, s.noise = .4, 2
+		return s
+	}},
+	{"at the edge", .95, func(t testing.TB, r *rand.Rand) *scene {
+		m := 2 + 4*r.Float64()
+		s := one(t, r, 1+r.IntN(8), m, 0, 0)
+		side := m * float64(s.stickers[0].dim)
+		s.w, s.h = int(side)+1, int(side)+1
+		s.stickers[0].corner = [4]point{{.2, .1}, {.2 + side, .3}, {.1 + side, .2 + side}, {0, side}}
+		s.noise = 4
+		return s
+	}},
+	{"frame", .9, func(t testing.TB, r *rand.Rand) *scene {
+		m := 2 + 4*r.Float64()
+		s := one(t, r, 3+r.IntN(8), m, 7*r.Float64(), .6*r.Float64())
+		size := float64(s.w)
+		s = amid(s, r, 1400/size, cloud(r, 200))
+		s.w, s.h = 1400, 1120
+		s.blur, s.noise, s.jpeg = .3*m, 5, 70
+		return s
+	}},
 	{"damaged", .9, func(t testing.TB, r *rand.Rand) *scene {
 		s := one(t, r, 2+r.IntN(7), 4+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
 		st := s.stickers[0]
-		st.print = randomPrint(t, r, (st.dim-17)/4, 'H')
+		st.imprint = randomPrint(t, r, (st.dim-17)/4, 'H')
 		for range 3 {
 			s.blots = append(s.blots, blot{point{float64(s.w) * (.25 + .5*r.Float64()), float64(s.h) * (.25 + .5*r.Float64())},
 				float64(s.w) * .035, float64(r.IntN(2))})
@@ -112,7 +135,7 @@ var stresses = []struct {
 	{"logo", .95, func(t testing.TB, r *rand.Rand) *scene {
 		s := one(t, r, 3+r.IntN(7), 4+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
 		st := s.stickers[0]
-		st.print = randomPrint(t, r, (st.dim-17)/4, 'H')
+		st.imprint = randomPrint(t, r, (st.dim-17)/4, 'H')
 		st.hole = .22
 		return s
 	}},
@@ -130,7 +153,7 @@ var stresses = []struct {
 	}},
 	{"mirrored", .97, func(t testing.TB, r *rand.Rand) *scene {
 		s := one(t, r, 1+r.IntN(8), 3+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
-		s.stickers[0].print = s.stickers[0].mirrored()
+		s.stickers[0].imprint = s.stickers[0].mirrored()
 		return s
 	}},
 	{"curved", .9, func(t testing.TB, r *rand.Rand) *scene {
@@ -195,7 +218,7 @@ func one(t testing.TB, r *rand.Rand, version int, m, turn, slant float64) *scene
 	side := m * float64(p.dim)
 	size := int(side*(1+.45*math.Abs(math.Sin(2*turn)))) + int(12*m)
 	c := point{float64(size)/2 + r.Float64(), float64(size)/2 + r.Float64()}
-	return &scene{w: size, h: size, stickers: []*sticker{{print: p, corner: quad(r, c, side, turn, slant), quiet: 4}}}
+	return &scene{w: size, h: size, stickers: []*sticker{{imprint: p, corner: quad(r, c, side, turn, slant), quiet: 4}}}
 }
 
 // amid makes a scene larger, by a factor, and puts what is in it somewhere.
