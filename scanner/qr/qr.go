@@ -1,31 +1,46 @@
 // Package qr finds the QR codes in a picture and reads them.
 //
-// The picture is not trusted: whatever it shows, the work ends within Limit. gozxing reads the bits of a symbol once its
-// modules are known (package qrcode/decoder); where they are is found here, since gozxing's own readers are cubic in what
-// looks like a finder pattern and cannot be interrupted.
+// The picture is not trusted: whatever it shows, the work ends within Limit. gozxing helps to read the bits of a symbol
+// once its modules are known (package qrcode/decoder); where they are is found here, since gozxing's own readers are cubic
+// in what looks like a finder pattern and cannot be interrupted.
+//
+// The way of a picture, each step in a file of its own: luminance, binary, finder, triple, grid, sample, symbol, text;
+// search goes it, view after view.
 package qr
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"image"
 )
+
+// MaxPixels is the size of the largest picture that is looked at.
+const MaxPixels = 40_000_000
+
+// ErrTooLarge is a picture of more than MaxPixels, or a file of more than MaxFile bytes.
+var ErrTooLarge = errors.New("picture too large")
 
 // A Code is one symbol that was read.
 type Code struct {
 	Text    string         // in UTF-8
-	Raw     []byte         // the bytes as the symbol has them, before any character set
-	Corners [4]image.Point // of the symbol in the picture, clockwise from its own top left
+	Raw     []byte         // the bytes as the symbol has them, in whatever character set
+	Corners [4]image.Point // of the symbol in the picture, clockwise
 }
 
-// Decode reads all QR codes in the picture. What it has found when ctx ends or Limit is over it returns; the error is ctx's.
+// Decode reads all QR codes in the picture, none if there is none. What it has found when Limit is over or ctx ends it
+// returns; then the error is ctx's.
 func Decode(ctx context.Context, img image.Image) ([]Code, error) {
 	b := newBudget(ctx)
+	if img == nil {
+		return nil, errors.New("no picture")
+	}
 	r := img.Bounds()
-	if r.Dx() < 21 || r.Dy() < 21 {
-		return nil, ctx.Err()
+	if err := checkSize(r.Dx(), r.Dy(), MaxPixels); err != nil {
+		return nil, err
 	}
 	g := luminance(img, b)
-	if g == nil {
+	if g == nil || g.small() < dimension(1) {
 		return nil, ctx.Err()
 	}
 	s := search{budget: b}
@@ -39,4 +54,11 @@ func Decode(ctx context.Context, img image.Image) ([]Code, error) {
 		}
 	}
 	return codes, ctx.Err()
+}
+
+func checkSize(w, h, most int) error {
+	if w > 0 && h > most/w {
+		return fmt.Errorf("%w: %d×%d is more than %d megapixels", ErrTooLarge, w, h, most/1_000_000)
+	}
+	return nil
 }
