@@ -2,6 +2,7 @@ package qr
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
 	"slices"
 )
@@ -85,15 +86,7 @@ func (m *bitmap) finders(step int, b *budget) []finder {
 			retired = bestFinders(retired, maxRetired/2, step)
 		}
 
-		// edge[k] is where run k begins; even runs are black. Written without a branch: most pixels are no edge.
-		row := m.row(y)
-		n, last := 0, byte(0)
-		for x, v := range row {
-			edge[n] = int32(x)
-			n += int(v ^ last)
-			last = v
-		}
-		edge[n] = int32(m.w)
+		n := edges(edge, m.row(y))
 		for k := 0; k+5 <= n; k += 2 {
 			e := edge[k : k+6 : k+6]
 			ra, rb, rc, rd, re := int(e[1]-e[0]), int(e[2]-e[1]), int(e[3]-e[2]), int(e[4]-e[3]), int(e[5]-e[4])
@@ -173,6 +166,31 @@ func (m *bitmap) ray(f finder, dir point) (a, b, c float64, ok bool) {
 		p = p.add(d)
 	}
 	return runs[0], runs[1], runs[2], false
+}
+
+// edges tells where the runs of a row begin, the first black one first, so that black ones have even numbers, and after
+// the last where the row ends; and how many there are.
+func edges(edge []int32, row []byte) (n int) {
+	last := byte(0)
+	x := 0
+	for ; x+8 <= len(row); x += 8 {
+		// Most words are of one colour, that of the one before.
+		if binary.LittleEndian.Uint64(row[x:]) == uint64(last)*0x0101010101010101 {
+			continue
+		}
+		for i, v := range row[x : x+8] { // no branch: it would be guessed wrong
+			edge[n] = int32(x + i)
+			n += int(v ^ last)
+			last = v
+		}
+	}
+	for ; x < len(row); x++ {
+		edge[n] = int32(x)
+		n += int(row[x] ^ last)
+		last = row[x]
+	}
+	edge[n] = int32(len(row))
+	return n
 }
 
 // merge adds a sighting to the candidate it belongs to.
