@@ -31,7 +31,14 @@ type Code struct {
 // Decode reads all QR codes in the picture, none if there is none. What it has found when Limit is over or ctx ends it
 // returns; then the error is ctx's.
 func Decode(ctx context.Context, img image.Image) ([]Code, error) {
-	b := newBudget(ctx)
+	codes, err := decode(img, newBudget(ctx))
+	if err == nil {
+		err = ctx.Err()
+	}
+	return codes, err
+}
+
+func decode(img image.Image, b *budget) ([]Code, error) {
 	if img == nil {
 		return nil, errors.New("no picture")
 	}
@@ -41,7 +48,7 @@ func Decode(ctx context.Context, img image.Image) ([]Code, error) {
 	}
 	g := luminance(img, b)
 	if g == nil || g.small() < dimension(1) {
-		return nil, ctx.Err()
+		return nil, nil
 	}
 	s := search{budget: b}
 	s.picture(g)
@@ -53,7 +60,7 @@ func Decode(ctx context.Context, img image.Image) ([]Code, error) {
 			codes[i].Corners[k] = image.Pt(int(c.x*scale), int(c.y*scale)).Add(r.Min)
 		}
 	}
-	return codes, ctx.Err()
+	return codes, nil
 }
 
 func checkSize(w, h, most int) error {

@@ -2,7 +2,6 @@ package qr
 
 import (
 	"bytes"
-	"fmt"
 	"image"
 	"image/jpeg"
 	"math"
@@ -161,7 +160,7 @@ func (s *sticker) at(x, y float64) (float64, bool) {
 	return 1, true
 }
 
-func (s *scene) render(r *rand.Rand) *gray {
+func (s *scene) render(t testing.TB, r *rand.Rand) *gray {
 	for _, st := range s.stickers {
 		st.place()
 	}
@@ -169,7 +168,7 @@ func (s *scene) render(r *rand.Rand) *gray {
 		s.lo, s.hi = 20, 235
 	}
 	v := make([]float64, s.w*s.h)
-	const sub = 3
+	const sub = 2
 	for y := range s.h {
 		for x := range s.w {
 			sum := 0.0
@@ -234,13 +233,13 @@ func (s *scene) render(r *rand.Rand) *gray {
 	if s.jpeg > 0 {
 		var buf bytes.Buffer
 		if err := jpeg.Encode(&buf, g.image(), &jpeg.Options{Quality: s.jpeg}); err != nil {
-			panic(err)
+			t.Fatal(err)
 		}
 		img, err := jpeg.Decode(&buf)
 		if err != nil {
-			panic(err)
+			t.Fatal(err)
 		}
-		copy(g.pix, luminance(img, newBudget(context0)).pix)
+		copy(g.pix, luminance(img, calm(t)).pix)
 	}
 	return g
 }
@@ -327,9 +326,4 @@ func cloud(r *rand.Rand, size float64) func(x, y float64) float64 {
 		}
 		return .5 + .18*s
 	}
-}
-
-func (s *scene) String() string {
-	st := s.stickers[0]
-	return fmt.Sprintf("%d×%d, version %d, side %.0f", s.w, s.h, (st.dim-17)/4, distance(st.corner[0], st.corner[1]))
 }
