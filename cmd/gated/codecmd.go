@@ -74,5 +74,5 @@ DIR has the trusted keys: pass/ISSUER.pub. The exit status is 0 only if every co
 	check.Flags().StringVar(&trust, "trust", "", "directory of trusted keys")
 	check.Flags().StringVar(&at, "at", "", "judge by this time instead of now (RFC 3339)")
 	check.MarkFlagRequired("trust")
-	return group("code", "check codes", check)
+	return group("code", "check codes", check, codeReadCommand())
 }

@@ -26,10 +26,18 @@ var ErrNoPicture = errors.New("no picture")
 // large picture; cameras ask for one, programs for about ten.
 const maxScanned = 500_000_000
 
-// Read reads all QR codes in a PNG, JPEG, GIF (its first frame), WebP or BMP file. Its size is looked at before it is
-// decoded. How a camera was held (EXIF orientation) does not matter to a QR code. The time that decoding the file takes is
-// not part of Limit; ctx ends it.
+// Read reads all QR codes in a picture file. The time that decoding the file takes is not part of Limit.
 func Read(ctx context.Context, r io.Reader) ([]Code, error) {
+	img, err := Load(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return Decode(ctx, img)
+}
+
+// Load decodes a PNG, JPEG, GIF (its first frame), WebP or BMP file, after a look at its size. How a camera was held (EXIF
+// orientation) does not matter to a QR code.
+func Load(ctx context.Context, r io.Reader) (image.Image, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxFile+1))
 	if err != nil {
 		return nil, err
@@ -67,7 +75,7 @@ func Read(ctx context.Context, r io.Reader) ([]Code, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoPicture, err)
 	}
-	return Decode(ctx, img)
+	return img, nil
 }
 
 // cancelled reads until its context ends.
