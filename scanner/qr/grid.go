@@ -55,7 +55,10 @@ func newGrid(version int, corner [4]point) (grid, bool) {
 	q.h = cross(d1, s) / det
 	q.a, q.b, q.c = p1.x-p0.x+q.g*p1.x, p3.x-p0.x+q.h*p3.x, p0.x
 	q.d, q.e, q.f = p1.y-p0.y+q.g*p1.y, p3.y-p0.y+q.h*p3.y, p0.y
-	return q, true
+	// The symbol's edges lie beyond the corners, and must lie on this side of the horizon.
+	out := inset * q.scale
+	w := 1 + min(q.g*-out, q.g*(1+out)) + min(q.h*-out, q.h*(1+out))
+	return q, w > .05
 }
 
 func (q *grid) at(x, y float64) point {
@@ -179,7 +182,7 @@ type likeness struct {
 
 func (l likeness) sum() float64 { return l.finders + (l.timing[0]+l.timing[1])/2 }
 
-// views is how to look up the picture: without a check where the grid lies in it as a whole.
+// lookup is how to look up the picture: without a check where the grid lies in it as a whole.
 func (q *grid) lookup(g *gray) func(point) byte {
 	for _, c := range q.outline() {
 		if c.x < 2 || c.y < 2 || c.x >= float64(g.w-2) || c.y >= float64(g.h-2) {

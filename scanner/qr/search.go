@@ -13,7 +13,7 @@ type found struct {
 }
 
 const (
-	few      = 8
+	few      = 8  // finders that are looked at first
 	maxTries = 24 // guesses that are read in one view
 	maxHard  = 6  // guesses that are refined, in all views
 	moreFor  = .8 // how good a ring three finders must be that no code has claimed for the search to go on
@@ -30,10 +30,10 @@ type view struct {
 var views = []view{
 	{"plain", (*gray).itself, broad},
 	{"fine", (*gray).itself, narrow},
+	{"inverted", (*gray).inverted, broad},
 	{"sharp", func(g *gray, b *budget) *gray { return g.sharpened(2, 2, b) }, broad},
 	{"sharper", func(g *gray, b *budget) *gray { return g.sharpened(4, 3, b) }, broad},
 	{"smooth", func(g *gray, b *budget) *gray { return g.box(1, b) }, broad},
-	{"inverted", (*gray).inverted, broad},
 	{"half", (*gray).half, broad},
 	{"global", (*gray).itself, global},
 }
@@ -50,7 +50,7 @@ func (s *search) picture(g *gray) {
 	more := 0
 	for _, v := range views {
 		vg := v.gray(g, s.budget)
-		if vg == nil || vg.small() < 21 {
+		if vg == nil || vg.small() < dimension(1) {
 			continue
 		}
 		m := v.bitmap(vg, s.budget)
@@ -165,6 +165,8 @@ func (s *search) read(g *gray, m *bitmap, q grid) (payload, grid, bool) {
 	return payload{}, q, false
 }
 
+// bits tries to read the symbol where the grid lies, by its grey levels, with the blur taken away, and if it is worth it with
+// much blur taken away, by the bitmap, and by the grey levels close by.
 func (s *search) bits(g *gray, bm *bitmap, q grid, hard bool) (payload, bool) {
 	m, ok := q.sample(g)
 	if !ok {

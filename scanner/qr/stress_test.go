@@ -124,6 +124,12 @@ var stresses = []struct {
 		s.blur, s.noise, s.jpeg = .3*m, 5, 70
 		return s
 	}},
+	{"large", .95, func(t testing.TB, r *rand.Rand) *scene {
+		m := 14 + 16*r.Float64()
+		s := one(t, r, 1+r.IntN(3), m, 7*r.Float64(), .5*r.Float64())
+		s.blur, s.noise = m*.2*r.Float64(), 12
+		return s
+	}},
 	{"damaged", .85, func(t testing.TB, r *rand.Rand) *scene {
 		s := one(t, r, 2+r.IntN(7), 4+3*r.Float64(), 7*r.Float64(), .3*r.Float64())
 		st := s.stickers[0]
