@@ -80,7 +80,7 @@ func TestLuminanceOfEveryKindOfPicture(t *testing.T) {
 func TestALargePictureIsAveragedDown(t *testing.T) {
 	img := image.NewYCbCr(image.Rect(0, 0, 5001, 3003), image.YCbCrSubsampleRatio420)
 	for i := range img.Y {
-		img.Y[i] = byte(100 + 40*(i%2)) // a fine screen
+		img.Y[i] = byte(100 + 40*(i/img.YStride%2)) // fine lines
 	}
 	for x := range 5001 {
 		for y := 1500; y < 1515; y++ {
@@ -95,7 +95,7 @@ func TestALargePictureIsAveragedDown(t *testing.T) {
 		t.Fatalf("%d×%d; want a third", g.w, g.h)
 	}
 	if v := g.row(10)[800]; v < 105 || v > 135 {
-		t.Errorf("the screen is %d; want 120", v)
+		t.Errorf("the lines are %d; want 120", v)
 	}
 	if v := g.row(502)[800]; v != 0 {
 		t.Errorf("the line is %d; want 0", v)

@@ -65,6 +65,7 @@ func TestSegments(t *testing.T) {
 		{"bytes cut off", 1, stream(4, 4, 8, 200, 8, 65), "-"},
 		{"bytes in UTF-8", 1, stream(inBytes("编号é")...), "编号é"},
 		{"bytes in GB 18030", 1, stream(inBytes(gb("健康码 3号楼"))...), "健康码 3号楼"},
+		{"bytes in GB 18030 that could be Shift JIS", 1, stream(inBytes(gb("你好"))...), "你好"},
 		{"bytes in GB 18030, four bytes", 1, stream(inBytes(gb("姓名𠮷田，住址"))...), "姓名𠮷田，住址"},
 		{"bytes in Shift JIS", 1, stream(inBytes(sjis("ナンバー一覧"))...), "ナンバー一覧"},
 		{"bytes in Latin-1", 1, stream(inBytes(latin("Café Müller, straße"))...), "Café Müller, straße"},
