@@ -85,6 +85,7 @@ type console struct {
 	cross   *http.CrossOriginProtection
 	done    <-chan struct{}
 	streams chan struct{} // one token for each open stream
+	dark    darkroom
 	log     *slog.Logger
 }
 
@@ -97,6 +98,7 @@ func Handler(o Options) http.Handler {
 		cross:   http.NewCrossOriginProtection(),
 		done:    o.Done,
 		streams: make(chan struct{}, maxStreams),
+		dark:    newDarkroom(),
 		log:     o.Log,
 	}
 	if c.log == nil {
@@ -125,6 +127,7 @@ func Handler(o Options) http.Handler {
 	route("GET", "/healthz", c.healthz)
 	route("GET", "/api/find", c.find)
 	route("POST", "/api/code", c.code)
+	route("POST", "/api/picture", c.picture)
 	route("POST", "/api/decide", c.decide)
 	route("POST", "/api/present", c.present)
 	route("POST", "/api/emergency", c.emergency)

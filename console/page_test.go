@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -345,6 +346,43 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 	see(t, ctx, "not opened", `!$('alert').hidden && $('alert').textContent.includes('手动开闸')`)
 }
 
+// A guard takes a picture of a code: it goes to the lane whose button was pressed, and a toast says what was wrong with it.
+func TestPictureOfACode(t *testing.T) {
+	d := newDouble()
+	d.view.Lanes = lanes()
+	d.outcome = gate.Outcome{Passage: "P1", Verdict: "admit", Reason: "valid-pass"}
+	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
+	t.Cleanup(s.Close)
+	ctx := browser(t, s.URL)
+	dir := t.TempDir()
+	pass, text := filepath.Join(dir, "pass.jpg"), filepath.Join(dir, "text.jpg")
+	if err := errors.Join(os.WriteFile(pass, photo(t, "GP1:SEEN"), 0o600), os.WriteFile(text, []byte("text"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	see(t, ctx, "a button for each lane", `document.querySelectorAll('#lanes .picture').length === 2 && $('picture-out').textContent === '拍照'`)
+	sees(t, ctx, "the camera is asked for", `$('picture').accept === 'image/*' && $('picture').getAttribute('capture') === 'environment'`)
+	take := func(file string) {
+		t.Helper()
+		// The browser's own dialog is answered with the file.
+		if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#picture-out")), chromedp.SetUploadFiles(chromedp.CSS("#picture"), []string{file})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(pass)
+	d.says(t, "scan out GP1:SEEN")
+	see(t, ctx, "ready for the next", `!$('picture-out').disabled && $('toast').hidden`)
+	take(text)
+	see(t, ctx, "what was wrong", `!$('toast').hidden && $('toast').textContent === '不是可读的图片'`)
+	take(pass)
+	see(t, ctx, "the same file again", `!$('picture-out').disabled`)
+	for deadline := time.Now().Add(10 * time.Second); len(d.heard()) < 2; {
+		if time.Now().After(deadline) {
+			t.Fatalf("the gate was asked %q", d.heard())
+		}
+		see(t, ctx, "an answer", `!$('picture-out').disabled`)
+	}
+}
+
 func TestLinkLost(t *testing.T) {
 	d := newDouble()
 	d.view.Lanes = lanes()
@@ -507,7 +545,7 @@ func TestLooks(t *testing.T) {
 				}
 				press(t, ctx, look.keys)
 				see(t, ctx, name+" fits", `document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth &&
-					[...document.querySelectorAll('.panic, .alarm, .alarm button, #stage .word, #stage .way, .card button, header > *, #find')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
+					[...document.querySelectorAll('.panic, .picture, .alarm, .alarm button, #stage .word, #stage .way, .card button, header > *, #find')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
 				if *shots != "" {
 					picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 					if err == nil {

@@ -76,5 +76,5 @@ the issuers of SMART Health Cards (shc:/). The exit status is 0 only if every co
 	check.Flags().StringVar(&trust, "trust", "", "directory of trusted keys, with pass/, dcc/ and shc/")
 	check.Flags().StringVar(&at, "at", "", "judge by this time instead of now (RFC 3339)")
 	check.MarkFlagRequired("trust")
-	return group("code", "check codes", check)
+	return group("code", "check codes", check, codeReadCommand())
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -43,7 +45,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil
 		}
 		return false, fmt.Errorf("unknown condition %q", cond)
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip, "lines": lines, "issue-dcc": issueDCC}})
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip, "lines": lines, "issue-dcc": issueDCC, "blank": blank}})
 }
 
 // flip FILE N changes character N of a file's first line, to one that base45 has as well.
@@ -66,6 +68,17 @@ func lines(ts *testscript.TestScript, neg bool, args []string) {
 	if fmt.Sprint(n) != args[1] {
 		ts.Fatalf("%s has %d lines, want %s", args[0], n, args[1])
 	}
+}
+
+// blank FILE writes a white picture.
+func blank(ts *testscript.TestScript, neg bool, args []string) {
+	img := image.NewGray(image.Rect(0, 0, 300, 200))
+	for i := range img.Pix {
+		img.Pix[i] = 255
+	}
+	var b bytes.Buffer
+	ts.Check(png.Encode(&b, img))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o600))
 }
 
 // tool finds a program that a test needs beyond Go, or skips with what to install. In CI nothing is skipped.

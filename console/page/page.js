@@ -34,6 +34,8 @@ let signing = false;
 let paper = ''; // what to copy into the handover book
 let sure = 0;         // when the clock's first confirmation was pressed
 let opening = {};     // lanes whose emergency key was pressed and not yet answered
+let taking = '';      // the lane that a picture is being taken for
+let reading = {};     // lanes whose picture was sent and not yet answered
 const slots = new Map(); // passage → digit; a card keeps its digit while it is open, so that no key hits the wrong one
 const drafts = {};    // what stands in input fields, by element ID, across repaints
 let language = new URLSearchParams(location.search).get('lang') || recall('language');
@@ -377,7 +379,7 @@ function recent(a) {
 }
 
 function renderLanes() {
-  paint($('lanes'), [view.lanes, opening], () => view.lanes.map((l, i) => {
+  paint($('lanes'), [view.lanes, opening, reading], () => view.lanes.map((l, i) => {
     const busy = opening[l.id];
     const panic = h('button', { type: 'button', id: 'panic-' + l.id, class: 'panic' + (l.held_open ? ' open' : ''), disabled: l.held_open },
       i < 2 ? h('kbd', {}, 'F' + (9 + i)) : '', busy ? p('opening') : l.held_open ? p('held-open') : p('emergency'));
@@ -389,6 +391,8 @@ function renderLanes() {
       h('div', { class: 'state' },
         h('div', { class: l.up ? 'ok' : 'bad' }, p('scanner') + ' ' + t('scanner', l.scanner)),
         h('div', {}, l.barrier === 'open-by-hand' ? h('b', {}, p('barrier-by-hand')) : h('i', {}, p('lane') + ' ' + l.id))),
+      h('button', { type: 'button', id: 'picture-' + l.id, class: 'picture', disabled: !!reading[l.id], title: p('picture'), 'aria-label': p('picture'), onclick: () => takePicture(l.id) },
+        icon('picture'), h('span', {}, reading[l.id] ? p('reading') : p('picture'))),
       panic);
   }));
 }
@@ -431,6 +435,29 @@ async function emergency(lane) {
   }
   if (view) render();
 }
+
+// A picture of a code, from the tablet's own camera or from its files; the answer comes with the view, as a scanner's does.
+function takePicture(lane) {
+  taking = lane;
+  $('picture').value = ''; // the same file again is news, too
+  $('picture').click();
+  $('picture-' + lane).blur(); // so that no key presses it again
+}
+$('picture').onchange = async () => {
+  const file = $('picture').files[0], lane = taking;
+  if (!file || reading[lane]) return;
+  reading = { ...reading, [lane]: true };
+  if (view) render();
+  let status = 0, data = {};
+  try {
+    const r = await fetch('api/picture?lane=' + encodeURIComponent(lane), { method: 'POST', headers: { 'Content-Type': file.type || 'image/unknown' }, body: file, signal: AbortSignal.timeout(40000) });
+    status = r.status;
+    data = await r.json();
+  } catch { /* not sent, or no answer */ }
+  reading = { ...reading, [lane]: false };
+  if (view) render();
+  if (status !== 200) toast(status === 0 ? p('not-sent') : data.reason ? t('reason', data.reason) : p('failed') + ': ' + (data.error || status));
+};
 
 let ruling = false;
 async function rule(passage, verdict, reason) {

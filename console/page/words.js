@@ -93,7 +93,11 @@ const WORDS = {
     "outside-vehicle": ["非任务车辆", "not on service"],
     "unknown-out": ["出门请询问", "going out: ask"],
     "unknown-person": ["来找谁，请询问", "whom for? ask"],
-    "revoked-pass": ["通行码已注销", "pass revoked"]
+    "revoked-pass": ["通行码已注销", "pass revoked"],
+    "no-code": ["图中没有找到二维码，请靠近重拍", "no QR code found: take it again, closer"],
+    "no-picture": ["不是可读的图片", "not a picture that can be read"],
+    "too-large": ["图片太大", "picture too large"],
+    "busy": ["正忙，请再试一次", "busy: try again"]
   },
   "health": {
     "vaccination": ["已接种", "vaccinated"],
@@ -169,6 +173,8 @@ const WORDS = {
     "down-since": ["已断开", "down for"],
     "open-by-hand": ["道闸无响应 · 请手动开闸", "barrier does not answer · open by hand"],
     "barrier-by-hand": ["道闸：手动", "barrier: by hand"],
+    "picture": ["拍照", "Picture"],
+    "reading": ["识别中…", "reading …"],
     "emergency": ["紧急开启", "Emergency open"],
     "emergency-do": ["通过后关闭道闸，并补记", "afterwards close the barrier and fill in who passed"],
     "opening": ["正在开启…", "opening…"],

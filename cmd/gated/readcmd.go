@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"gated/scanner/qr"
+
+	"github.com/spf13/cobra"
+)
+
+func codeReadCommand() *cobra.Command {
+	var asJSON bool
+	read := &cobra.Command{
+		Use:   "read [--json] IMAGE...",
+		Short: "read the QR codes in pictures",
+		Long: `read prints what the QR codes in pictures say, a line for each code; with --json a line for each picture:
+
+  {"file":…,"codes":[…],"ms":…}
+
+ms is how long it looked, once the file was decoded. Pictures are PNG, JPEG, GIF, WebP or BMP files of at most 40 megapixels.
+The exit status is 1 if a picture has no code, 2 if a file cannot be read or is no picture; the others are read all the same.`,
+		Example: "  gated code read photo.jpg | gated code check --trust /var/lib/gated/trust -",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, files []string) error {
+			out := json.NewEncoder(c.OutOrStdout())
+			out.SetEscapeHTML(false)
+			var faults []error
+			without := 0
+			for _, file := range files {
+				codes, took, err := readPicture(c, file)
+				if err != nil {
+					faults = append(faults, fmt.Errorf("code read %s: %w", file, err))
+					continue
+				}
+				if len(codes) == 0 {
+					without++
+				}
+				if asJSON {
+					err = out.Encode(struct {
+						File  string   `json:"file"`
+						Codes []string `json:"codes"`
+						MS    float64  `json:"ms"`
+					}{file, codes, float64(took.Microseconds()) / 1e3})
+				} else {
+					for _, text := range codes {
+						_, err = fmt.Fprintln(c.OutOrStdout(), text)
+					}
+				}
+				if err != nil {
+					return err
+				}
+			}
+			switch {
+			case len(faults) > 0:
+				return errors.Join(faults...)
+			case without > 0:
+				return no{fmt.Errorf("no QR code in %d of %d pictures", without, len(files))}
+			}
+			return nil
+		},
+	}
+	read.Flags().BoolVar(&asJSON, "json", false, "print an object for each picture")
+	return read
+}
+
+// readPicture returns the texts, never nil, and how long it took to find them.
+func readPicture(c *cobra.Command, file string) ([]string, time.Duration, error) {
+	texts := []string{}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, 0, errors.Unwrap(err) // the caller names the file
+	}
+	defer f.Close()
+	img, err := qr.Load(c.Context(), f)
+	if err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return nil, 0, err
+	}
+	start := time.Now()
+	codes, err := qr.Decode(c.Context(), img)
+	for _, code := range codes {
+		texts = append(texts, code.Text)
+	}
+	return texts, time.Since(start), err
+}

@@ -1,0 +1,206 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/draw"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"gated/credential"
+	"gated/gate"
+)
+
+// photo is a JPEG with a pass in it, as a camera might send it.
+func photo(t testing.TB, text string) []byte {
+	t.Helper()
+	file, err := credential.PNG(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := png.Decode(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := image.NewRGBA(image.Rect(0, 0, 1000, 700))
+	draw.Draw(img, image.Rect(300, 100, 300+code.Bounds().Dx(), 100+code.Bounds().Dy()), code, image.Point{}, draw.Src)
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// form is a body with one field, and its Content-Type.
+func form(t testing.TB, field string, data []byte) (string, []byte) {
+	t.Helper()
+	var body bytes.Buffer
+	m := multipart.NewWriter(&body)
+	m.WriteField("note", "x")
+	part, err := m.CreateFormFile(field, "image.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	part.Write(data)
+	m.Close()
+	return m.FormDataContentType(), body.Bytes()
+}
+
+func TestPicture(t *testing.T) {
+	admit := gate.Outcome{Passage: "P1", Verdict: "admit", Reason: "resident"}
+	const admitted = `{"passage":"P1","verdict":"admit","reason":"resident","repeat":false}`
+	pass := photo(t, "GP1:A B")
+	var none bytes.Buffer
+	if err := png.Encode(&none, image.NewGray(image.Rect(0, 0, 200, 200))); err != nil {
+		t.Fatal(err)
+	}
+	formType, formBody := form(t, "picture", pass)
+	otherType, otherBody := form(t, "file", pass)
+	largeType, largeBody := form(t, "picture", make([]byte, maxPicture+1))
+	largest := append(bytes.Clone(pass), make([]byte, maxPicture-len(pass))...)
+	huge := []byte("BM\x00\x00\x00\x00\x00\x00\x00\x006\x00\x00\x00(\x00\x00\x00\x00\xa0\x00\x00\x00\xa0\x00\x00\x01\x00\x18\x00\x00\x00\x00\x00" + strings.Repeat("\x00", 24)) // 40960×40960
+	for _, tt := range []struct {
+		name, query, kind string
+		body              []byte
+		set               func(d *double)
+		status            int
+		answer            string // part of it
+		asked             string
+	}{
+		{"a photograph", "?lane=in", "image/jpeg", pass, nil, 200, admitted, "scan in GP1:A B"},
+		{"of a kind misnamed", "?lane=in", "image/png", pass, nil, 200, admitted, "scan in GP1:A B"},
+		{"in a form", "?lane=out", formType, formBody, nil, 200, admitted, "scan out GP1:A B"},
+		{"the largest", "?lane=in", "image/jpeg", largest, nil, 200, admitted, "scan in GP1:A B"},
+		{"on an unknown lane", "?lane=side", "image/jpeg", pass, func(d *double) { d.err = fmt.Errorf("lane side: %w", gate.ErrUnknownLane) }, 404, "no such lane", "scan side GP1:A B"},
+		{"during a fault", "?lane=in", "image/jpeg", pass, func(d *double) { d.outcome = gate.Outcome{Verdict: "fault", Reason: "ledger-fault"} }, 503, `"verdict":"fault"`, "scan in GP1:A B"},
+		{"without a code", "?lane=in", "image/png", none.Bytes(), nil, 422, `"reason":"no-code"`, ""},
+		{"half of it", "?lane=in", "image/jpeg", pass[:len(pass)/3], nil, 422, `"reason":"no-picture"`, ""},
+		{"text", "?lane=in", "image/jpeg", []byte("GP1:X"), nil, 422, `"reason":"no-picture"`, ""},
+		{"nothing", "?lane=in", "image/jpeg", nil, nil, 422, `"reason":"no-picture"`, ""},
+		{"too many bytes", "?lane=in", "image/jpeg", append(bytes.Clone(largest), 0), nil, 413, `"reason":"too-large"`, ""},
+		{"too many bytes in a form", "?lane=in", largeType, largeBody, nil, 413, `"reason":"too-large"`, ""},
+		{"too many pixels", "?lane=in", "image/bmp", huge, nil, 413, `"reason":"too-large"`, ""},
+		{"no lane", "", "image/jpeg", pass, nil, 400, "lane is missing", ""},
+		{"no picture in the form", "?lane=in", otherType, otherBody, nil, 400, `no field \"picture\"`, ""},
+		{"half a form", "?lane=in", formType, formBody[:len(formBody)/2], nil, 400, "not be read to its end", ""},
+		{"a form without a boundary", "?lane=in", "multipart/form-data", formBody, nil, 400, "boundary", ""},
+		{"JSON", "?lane=in", "application/json", []byte(`{}`), nil, 415, "it takes image/", ""},
+		{"no kind", "?lane=in", "", pass, nil, 415, "it takes image/", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDouble()
+			d.outcome = admit
+			if tt.set != nil {
+				tt.set(d)
+			}
+			r := httptest.NewRequest("POST", "http://127.0.0.1:8080/api/picture"+tt.query, bytes.NewReader(tt.body))
+			r.Header.Set("Content-Type", tt.kind)
+			w := httptest.NewRecorder()
+			Handler(Options{Gate: d, Log: quiet}).ServeHTTP(w, r)
+			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.answer) {
+				t.Errorf("%d %s; want %d with %s", w.Code, w.Body, tt.status, tt.answer)
+			}
+			if asked := strings.Join(d.heard(), "; "); asked != tt.asked {
+				t.Errorf("the gate was asked %q, want %q", asked, tt.asked)
+			}
+			if tt.status != 200 && strings.Contains(w.Body.String(), "GP1") {
+				t.Errorf("the payload is in the answer: %s", w.Body)
+			}
+		})
+	}
+
+	r := httptest.NewRequest("POST", "http://127.0.0.1:8080/api/picture?lane=in", bytes.NewReader(pass))
+	r.Header.Set("Content-Type", "image/jpeg")
+	r.Header.Set("Origin", "http://evil.example")
+	d := newDouble()
+	w := httptest.NewRecorder()
+	Handler(Options{Gate: d, Log: quiet}).ServeHTTP(w, r)
+	if w.Code != 403 || len(d.heard()) > 0 {
+		t.Errorf("from another web site: %d", w.Code)
+	}
+	w = httptest.NewRecorder()
+	Handler(Options{Gate: d, Log: quiet}).ServeHTTP(w, request("GET", "/api/picture?lane=in", ""))
+	if w.Code != 405 {
+		t.Errorf("GET: %d", w.Code)
+	}
+}
+
+// Five pictures are taken in; the sixth is sent away, and welcome when one is done.
+func TestPicturesQueue(t *testing.T) {
+	d := newDouble()
+	d.outcome = gate.Outcome{Passage: "P1", Verdict: "admit", Reason: "resident"}
+	h := Handler(Options{Gate: d, Log: quiet})
+	pass := photo(t, "GP1:X")
+	send := func(body io.Reader) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:8080/api/picture?lane=in", body)
+		r.Header.Set("Content-Type", "image/jpeg")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	done := make(chan int)
+	var writers []*io.PipeWriter
+	for range 1 + maxWaiting {
+		pr, pw := io.Pipe()
+		writers = append(writers, pw)
+		go func() { done <- send(pr).Code }()
+		if _, err := pw.Write(pass[:10]); err != nil { // returns when the handler has read them
+			t.Fatal(err)
+		}
+	}
+	w := send(bytes.NewReader(pass))
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"reason":"busy"`) {
+		t.Errorf("the sixth picture: %d %s", w.Code, w.Body)
+	}
+	for _, pw := range writers {
+		go func() {
+			pw.Write(pass[10:])
+			pw.Close()
+		}()
+	}
+	for range writers {
+		if code := <-done; code != 200 {
+			t.Errorf("a picture that waited: %d", code)
+		}
+	}
+	if w := send(bytes.NewReader(pass)); w.Code != 200 {
+		t.Errorf("when there is room again: %d %s", w.Code, w.Body)
+	}
+	if got, want := len(d.heard()), 2+maxWaiting; got != want {
+		t.Errorf("%d scans; want %d", got, want)
+	}
+}
+
+// A picture waits for the one that is looked at, and no longer than its client.
+func TestOnePictureAtATime(t *testing.T) {
+	room := newDarkroom()
+	room.desk <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error)
+	go func() {
+		_, err := room.look(ctx, nil)
+		result <- err
+	}()
+	select {
+	case err := <-result:
+		t.Fatalf("did not wait: %v", err)
+	default:
+	}
+	cancel()
+	if err := <-result; err == nil {
+		t.Error("looked at while the desk was taken")
+	}
+	<-room.desk
+	codes, err := room.look(t.Context(), photo(t, "GP1:Y"))
+	if err != nil || len(codes) != 1 || codes[0].Text != "GP1:Y" {
+		t.Errorf("%d codes, %v", len(codes), err)
+	}
+}

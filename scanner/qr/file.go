@@ -1,0 +1,120 @@
+package qr
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	_ "image/gif"
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+
+	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/webp"
+)
+
+// MaxFile is the size of the largest file that is read. Photographs of 40 megapixels have 10 to 20 MB.
+const MaxFile = 48 << 20
+
+// ErrNoPicture is a file that is no picture of a kind that is read, or a damaged one.
+var ErrNoPicture = errors.New("no picture")
+
+// maxScanned is how many pixels the passes of a JPEG may have together. A small file can ask for thousands of passes over a
+// large picture; cameras ask for one, programs for about ten.
+const maxScanned = 500_000_000
+
+// Read reads all QR codes in a picture file. The time that decoding the file takes is not part of Limit.
+func Read(ctx context.Context, r io.Reader) ([]Code, error) {
+	img, err := Load(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return Decode(ctx, img)
+}
+
+// Load decodes a PNG, JPEG, GIF (its first frame), WebP or BMP file, after a look at its size. How a camera was held (EXIF
+// orientation) does not matter to a QR code.
+func Load(ctx context.Context, r io.Reader) (image.Image, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%w: the file has more than %d MiB", ErrTooLarge, MaxFile>>20)
+	}
+	config, kind, err := image.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoPicture, err)
+	}
+	if config.Width <= 0 || config.Height <= 0 {
+		return nil, fmt.Errorf("%w: %d×%d", ErrNoPicture, config.Width, config.Height)
+	}
+	// What takes twice the memory to decode may have half the pixels.
+	most := MaxPixels
+	switch config.ColorModel {
+	case color.RGBA64Model, color.NRGBA64Model:
+		most /= 2
+	}
+	if kind == "jpeg" {
+		scans, progressive := jpegScans(data)
+		if progressive {
+			most /= 2
+		}
+		most = min(most, maxScanned/max(1, scans))
+	}
+	if err := checkSize(config.Width, config.Height, most); err != nil {
+		return nil, err
+	}
+	img, _, err := image.Decode(&cancelled{ctx, bytes.NewReader(data)})
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoPicture, err)
+	}
+	return img, nil
+}
+
+// cancelled reads until its context ends.
+type cancelled struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *cancelled) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// jpegScans counts the passes over the picture in a JPEG (ITU-T T.81, B.1 and B.2), and says whether each makes it a little
+// better, for which the decoder keeps all coefficients.
+func jpegScans(data []byte) (n int, progressive bool) {
+	for i := 2; i+3 < len(data); {
+		if data[i] != 0xff {
+			i++ // the coded picture
+			continue
+		}
+		switch m := data[i+1]; {
+		case m == 0xff: // padding
+			i++
+		case m == 0 || m == 1 || m >= 0xd0 && m <= 0xd8: // a byte 0xFF of the coded picture, restart
+			i += 2
+		case m == 0xd9: // the end
+			return n, progressive
+		default:
+			if m == 0xda {
+				n++
+			}
+			if m == 0xc2 {
+				progressive = true
+			}
+			i += 2 + max(2, int(data[i+2])<<8|int(data[i+3]))
+		}
+	}
+	return n, progressive
+}
