@@ -208,6 +208,7 @@ func (in *insert) rows(c *conn, args []driver.Value) error {
 		if _, err := in.stmts[n-1].(driver.StmtExecContext).ExecContext(context.Background(), in.args); err != nil {
 			return err
 		}
+		clear(in.args)
 		args = args[n*in.columns:]
 	}
 	return nil

@@ -94,6 +94,8 @@ type Ledger struct {
 	index *index
 	close sync.Once
 
+	answering sync.WaitGroup // those who gave the turn back and still tell what became of their batch
+
 	mu    sync.Mutex // guards state
 	state *State
 
@@ -274,8 +276,10 @@ func (l *Ledger) Append(events ...Event) ([]Entry, error) {
 			return d.entries, nil
 		case <-l.turn: // nobody writes: to do so ourselves saves two changes of goroutine, an eighth of the time of a commit
 			answer := l.serve()
+			l.answering.Add(1)
 			l.turn <- struct{}{} // to one of those that wait, if any
 			answer()
+			l.answering.Done()
 		case <-l.done:
 			select { // what was taken was answered before the end
 			case err := <-req.answer:
@@ -323,6 +327,7 @@ func (l *Ledger) Close() error {
 // write does what no caller waits for, and all that is left at the end.
 func (l *Ledger) write() {
 	defer close(l.done)
+	defer l.answering.Wait() // whoever sees the end before the answer would take a durable event for none
 	defer l.shut()
 	flush := time.NewTicker(indexEvery)
 	defer flush.Stop()
@@ -503,6 +508,7 @@ func (l *Ledger) put(next func() []request) error {
 	l.take(written...)
 	l.size, l.last = seq, l.applied
 	l.setHead(head)
+	clear(rows.personal) // what is erased one day is not to lie here until then
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -919,4 +920,48 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("accepted %q as %+v", s, e.Record)
 		}
 	})
+}
+
+// TestCloseLosesNoAnswer: what is answered as not recorded is not there, and the other way round, also of those who append
+// while the ledger is closed.
+func TestCloseLosesNoAnswer(t *testing.T) {
+	for range 40 {
+		ck := &clock{}
+		ck.set("2026-11-25 08:00:00")
+		dir := t.TempDir()
+		l := open(t, dir, ck)
+		var kept atomic.Int64
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for range 8 {
+			wg.Go(func() {
+				<-start
+				for {
+					switch _, err := l.Append(Event{Stamp: ck.now(), Kind: Alive}); {
+					case err == nil:
+						kept.Add(1)
+					case errors.Is(err, ErrClosed):
+						return
+					default:
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		close(start)
+		for kept.Load() < 20 && !t.Failed() {
+			runtime.Gosched()
+		}
+		l.Close()
+		wg.Wait()
+		r, err := OpenReader(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := r.Size()
+		if err := errors.Join(err, r.Close()); err != nil || n != kept.Load() {
+			t.Fatalf("%d entries, %d answered as kept, %v", n, kept.Load(), err)
+		}
+	}
 }

@@ -41,7 +41,7 @@ func (e *Entry) parse(seq, ts int64, raw string, zone *time.Location) error {
 	return nil
 }
 
-// canonical reads a record in exactly the form that Record.marshal gives it: the fields in their order, no white space,
+// canonical reads a record in exactly the form that Record.appendRest gives it: the fields in their order, no white space,
 // no escapes. It is ten times as fast as encoding/json, and reads nothing that encoding/json would read differently;
 // ok is false for everything else, and then *r holds anything. The strings of *r share s's memory; s must be UTF-8.
 func canonical(s string, r *Record) (at int64, ok bool) {

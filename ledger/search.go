@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -38,17 +39,11 @@ func Search(dir string, f Filter) (found []Passage, behind int64, err error) {
 	x := index{c: c}
 	behind = max(size-x.size(), 0)
 	where, args := "1", []any{}
+	own := []segment{{first: 1, last: 1<<63 - 1}}
 	if f.Day != "" { // a passage is of the day in whose segment its first entry stands
-		own, _, err := r.day(f.Day)
-		if err != nil {
+		if own, _, err = r.day(f.Day); err != nil {
 			return nil, 0, err
 		}
-		where = "0"
-		for _, s := range own {
-			where += " OR first BETWEEN ? AND ?"
-			args = append(args, s.first, s.last)
-		}
-		where = "(" + where + ")"
 	}
 	for _, w := range []struct{ column, value string }{{"verdict", f.Verdict}, {"reason", f.Reason}, {"class", f.Class}, {"lane", f.Lane}} {
 		if w.value != "" {
@@ -56,7 +51,7 @@ func Search(dir string, f Filter) (found []Passage, behind int64, err error) {
 			args = append(args, w.value)
 		}
 	}
-	err = c.query(func(v []driver.Value) error {
+	add := func(v []driver.Value) error {
 		first, _ := v[1].(int64)
 		last, _ := v[2].(int64)
 		at, _ := v[3].(int64)
@@ -65,9 +60,16 @@ func Search(dir string, f Filter) (found []Passage, behind int64, err error) {
 		p.Day = p.At.Format(time.DateOnly)
 		found = append(found, p)
 		return nil
-	}, "SELECT id, first, last, at, lane, direction, class, credential, verdict, reason, by FROM passage WHERE "+where+" ORDER BY first DESC LIMIT ?", append(args, int64(f.Limit))...)
-	if err != nil {
-		return nil, 0, fmt.Errorf("read %s: %w: the daemon makes it anew at its next start", path, err)
+	}
+	for _, s := range slices.Backward(own) {
+		if len(found) == f.Limit {
+			break
+		}
+		err := c.query(add, "SELECT id, first, last, at, lane, direction, class, credential, verdict, reason, by FROM passage WHERE "+where+" AND first BETWEEN ? AND ? ORDER BY first DESC LIMIT ?",
+			append(slices.Clone(args), s.first, s.last, int64(f.Limit-len(found)))...)
+		if err != nil {
+			return nil, 0, fmt.Errorf("read %s: %w: the daemon makes it anew at its next start", path, err)
+		}
 	}
 	return found, behind, nil
 }

@@ -47,6 +47,19 @@ func TestSearchFindsPassagesThroughTheIndex(t *testing.T) {
 			t.Errorf("%+v: found %d, the first %+v", c.f, len(found), found)
 		}
 	}
+	// A clock that is set back again and again gives a day many segments.
+	l = open(t, dir, ck)
+	for i := range 2200 {
+		ck.set([]string{"2026-11-22 23:30:00", "2026-11-23 08:30:00"}[i%2])
+		mustAppend(t, l, passage(ck, fmt.Sprint("back", i), "in", "admit")[0])
+	}
+	l.Close()
+	for limit, last := range map[int]string{5: "back2190", 1120: "0"} {
+		found, _, err := Search(dir, Filter{Day: "2026-11-22", Limit: limit})
+		if err != nil || len(found) != limit || found[0].ID != "back2198" || found[limit-1].ID != last {
+			t.Errorf("at most %d of a day in pieces: found %d, %v", limit, len(found), err)
+		}
+	}
 	if err := os.Remove(filepath.Join(dir, "index.db")); err != nil {
 		t.Fatal(err)
 	}
