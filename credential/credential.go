@@ -110,6 +110,10 @@ type Health struct {
 	Until   string    // of a recovery: valid until, YYYY-MM-DD
 }
 
+// COVID19 is the Disease of statements about COVID-19: SNOMED CT's code, which EU certificates carry. For SMART Health
+// Cards, which name no disease, it stands where vaccine or test are known to be of it.
+const COVID19 = "840539006"
+
 // The kinds of [Health].
 const (
 	Vaccination = "vaccination"

@@ -302,7 +302,7 @@ func (s dccClaims) state(c *Claim) bool {
 		})
 	}
 	for _, v := range v1.Tests {
-		sampled, _ := v.Sampled.time()
+		sampled := v.Sampled.sampled()
 		add(v.ID, Health{
 			Kind: Test, Disease: v.Disease.print(), Product: v.TestType.print(),
 			Result: testResult(v.Result.print()), Sampled: sampled,
@@ -535,6 +535,21 @@ func (s scalar) day() string {
 var timeLayouts = []string{
 	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04Z07:00",
 	"2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", time.DateOnly,
+}
+
+// sampled returns when a sample was taken. One that names no zone, or only a day, may be from anywhere: it is taken for the
+// earliest moment that it can mean, so that no sample seems younger than it is.
+func (s scalar) sampled() time.Time {
+	t, _ := s.time()
+	if s.kind == isText && !t.IsZero() {
+		text := strings.TrimSpace(s.text)
+		for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
+			if _, err := time.Parse(layout, text); err == nil {
+				return t.Add(-earliestZone)
+			}
+		}
+	}
+	return t
 }
 
 // time returns a moment between 1970 and 9999: a NumericDate (RFC 8392, section 2),

@@ -389,9 +389,9 @@ func TestDCCText(t *testing.T) {
 		{"2026-11-22T11:00:00+01", sampled},
 		{"2026-11-22T10:00:00.500Z", sampled.Add(500 * time.Millisecond)},
 		{"2026-11-22T10:00Z", sampled},
-		{"2026-11-22T10:00:00", sampled},
-		{"2026-11-22 10:00:00", sampled},
-		{"2026-11-22", sampled.Add(-10 * time.Hour)},
+		{"2026-11-22T10:00:00", sampled.Add(-14 * time.Hour)}, // of no zone: the earliest that it can be
+		{"2026-11-22 10:00:00", sampled.Add(-14 * time.Hour)},
+		{"2026-11-22", sampled.Add(-24 * time.Hour)},
 		{sampled.Unix(), sampled},
 		{cbor.Tag{Number: 0, Content: "2026-11-22T10:00:00Z"}, sampled},
 		{cbor.Tag{Number: 1, Content: sampled.Unix()}, sampled},

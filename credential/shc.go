@@ -477,6 +477,9 @@ func (c *card) observation() (func([]byte), func() (Health, bool)) {
 		}
 	}
 	done := func() (Health, bool) {
+		if covidLOINC[h.Product] {
+			h.Disease = covid19
+		}
 		// Not preliminary, registered, cancelled, or entered in error.
 		return h, status == "final" || status == "amended" || status == "corrected"
 	}
@@ -553,8 +556,8 @@ func fhirDate(s string) string {
 }
 
 // fhirTime returns the moment of a dateTime. Of one that knows only the day it is the
-// day's beginning (UTC), so that a sample does not seem younger than it is; of a less
-// exact one it is zero.
+// day's beginning where that is earliest, so that a sample does not seem younger than it
+// is; of a less exact one it is zero.
 func fhirTime(s string) time.Time {
 	layout := time.DateOnly
 	if strings.Contains(s, "T") {
@@ -564,8 +567,14 @@ func fhirTime(s string) time.Time {
 	if err != nil || t.Year() < 1900 || t.Year() > 2199 { // also what JSON could not write
 		return time.Time{}
 	}
+	if layout == time.DateOnly {
+		t = t.Add(-earliestZone)
+	}
 	return t.UTC()
 }
+
+// earliestZone is how far ahead of UTC a day begins where it begins first (UTC+14).
+const earliestZone = 14 * time.Hour
 
 // countDoses numbers vaccinations that do not say which they are in the order of their
 // dates: among those against COVID-19, and else among those of one vaccine. Where a
@@ -603,7 +612,7 @@ const (
 )
 
 // covid19 is the disease in SNOMED CT, as an EU certificate names it.
-const covid19 = "840539006"
+const covid19 = COVID19
 
 // covidCVX has the vaccines against COVID-19 of the CVX list (CDC; value set vaccine-cvx
 // of the guide; 5xx are those of other countries). A card does not name the disease:
@@ -612,6 +621,17 @@ var covidCVX = func() map[string]bool {
 	m := map[string]bool{}
 	for _, code := range strings.Fields(`207 208 210 211 212 213 217 218 219 221 225 226 227 228 229 230
 		300 301 302 308 309 310 311 312 313 500 501 502 503 504 505 506 507 508 509 510 511 519 520 521`) {
+		m[code] = true
+	}
+	return m
+}()
+
+// covidLOINC has the tests for the virus of COVID-19 itself, its RNA or antigen, of the LOINC list (SARS-CoV-2 test
+// codes). Tests for antibodies are not among them: they tell of the past.
+var covidLOINC = func() map[string]bool {
+	m := map[string]bool{}
+	for _, code := range strings.Fields(`94309-2 94316-7 94500-6 94502-2 94533-7 94534-5 94558-4 94559-2 94565-9 94759-8 94845-5
+		95209-3 95406-5 95608-6 96119-3 97097-0`) {
 		m[code] = true
 	}
 	return m

@@ -101,7 +101,7 @@ func hospitalClaim() Claim {
 			{Kind: Vaccination, Disease: covid19, Product: "208", Date: "2026-10-29", Dose: 2},
 			{Kind: Vaccination, Disease: covid19, Product: "207", Date: "2026-10-01", Dose: 1},
 			{Kind: Vaccination, Product: "115", Date: "2020-01-02", Dose: 4, Doses: 5},
-			{Kind: Test, Product: "94500-6", Result: "negative", Sampled: noon.Add(-12 * time.Hour)},
+			{Kind: Test, Disease: COVID19, Product: "94500-6", Result: "negative", Sampled: noon.Add(-12 * time.Hour)},
 		},
 		Gaps: []string{GapHolder, GapResidence, GapHealth},
 	}
@@ -243,7 +243,7 @@ func TestSHCStatements(t *testing.T) {
 		return Health{Kind: Vaccination, Disease: covid19, Product: code, Date: date, Dose: dose}
 	}
 	result := func(sampled time.Time, result string) []Health {
-		return []Health{{Kind: Test, Product: "94558-4", Result: result, Sampled: sampled}}
+		return []Health{{Kind: Test, Disease: COVID19, Product: "94558-4", Result: result, Sampled: sampled}}
 	}
 	day := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
 
@@ -272,21 +272,23 @@ func TestSHCStatements(t *testing.T) {
 			strings.Replace(shot("207", "2021-01-01", ""), `"status":"completed",`, "", 1)}, nil},
 
 		{"not detected", []string{test("final", "2026-11-20T22:30:00+08:00", answer(snomedSystem, "260415000"))}, result(day.Add(14*time.Hour+30*time.Minute), "negative")},
-		{"negative", []string{test("final", "2026-11-20", answer(snomedSystem, "260385009"))}, result(day, "negative")},
-		{"detected", []string{test("final", "2026-11-20", answer(snomedSystem, "260373001"))}, result(day, "positive")},
-		{"positive", []string{test("amended", "2026-11-20", answer(snomedSystem, "10828004"))}, result(day, "positive")},
-		{"weakly positive", []string{test("corrected", "2026-11-20", answer(snomedSystem, "260408008"))}, result(day, "positive")},
-		{"inconclusive", []string{test("final", "2026-11-20", answer(snomedSystem, "419984006"))}, result(day, "unknown")},
-		{"LOINC not detected", []string{test("final", "2026-11-20", answer(loincSystem, "LA11883-8"))}, result(day, "negative")},
-		{"LOINC negative", []string{test("final", "2026-11-20", answer(loincSystem, "LA6577-6"))}, result(day, "negative")},
-		{"LOINC detected", []string{test("final", "2026-11-20", answer(loincSystem, "LA11882-0"))}, result(day, "positive")},
-		{"LOINC positive", []string{test("final", "2026-11-20", answer(loincSystem, "LA6576-8"))}, result(day, "positive")},
-		{"a code of another system", []string{test("final", "2026-11-20", answer("urn:x", "260415000"))}, result(day, "unknown")},
-		{"twice the same", []string{test("final", "2026-11-20", answer(snomedSystem, "260415000")+","+answer(loincSystem, "LA6577-6"))}, result(day, "negative")},
-		{"yes and no", []string{test("final", "2026-11-20", answer(snomedSystem, "260415000")+","+answer(loincSystem, "LA6576-8")+","+answer(snomedSystem, "260385009"))}, result(day, "unknown")},
-		{"no value", []string{test("final", "2026-11-20", "")}, result(day, "unknown")},
+		{"negative", []string{test("final", "2026-11-20", answer(snomedSystem, "260385009"))}, result(day.Add(-14*time.Hour), "negative")},
+		{"detected", []string{test("final", "2026-11-20", answer(snomedSystem, "260373001"))}, result(day.Add(-14*time.Hour), "positive")},
+		{"positive", []string{test("amended", "2026-11-20", answer(snomedSystem, "10828004"))}, result(day.Add(-14*time.Hour), "positive")},
+		{"weakly positive", []string{test("corrected", "2026-11-20", answer(snomedSystem, "260408008"))}, result(day.Add(-14*time.Hour), "positive")},
+		{"inconclusive", []string{test("final", "2026-11-20", answer(snomedSystem, "419984006"))}, result(day.Add(-14*time.Hour), "unknown")},
+		{"LOINC not detected", []string{test("final", "2026-11-20", answer(loincSystem, "LA11883-8"))}, result(day.Add(-14*time.Hour), "negative")},
+		{"LOINC negative", []string{test("final", "2026-11-20", answer(loincSystem, "LA6577-6"))}, result(day.Add(-14*time.Hour), "negative")},
+		{"LOINC detected", []string{test("final", "2026-11-20", answer(loincSystem, "LA11882-0"))}, result(day.Add(-14*time.Hour), "positive")},
+		{"LOINC positive", []string{test("final", "2026-11-20", answer(loincSystem, "LA6576-8"))}, result(day.Add(-14*time.Hour), "positive")},
+		{"a code of another system", []string{test("final", "2026-11-20", answer("urn:x", "260415000"))}, result(day.Add(-14*time.Hour), "unknown")},
+		{"twice the same", []string{test("final", "2026-11-20", answer(snomedSystem, "260415000")+","+answer(loincSystem, "LA6577-6"))}, result(day.Add(-14*time.Hour), "negative")},
+		{"yes and no", []string{test("final", "2026-11-20", answer(snomedSystem, "260415000")+","+answer(loincSystem, "LA6576-8")+","+answer(snomedSystem, "260385009"))}, result(day.Add(-14*time.Hour), "unknown")},
+		{"no value", []string{test("final", "2026-11-20", "")}, result(day.Add(-14*time.Hour), "unknown")},
 		{"sampled in some month", []string{test("final", "2026-11", answer(snomedSystem, "260415000"))}, result(time.Time{}, "negative")},
 		{"sampled at no time", []string{test("final", "2026-11-20T25:00:00Z", answer(snomedSystem, "260415000"))}, result(time.Time{}, "negative")},
+		{"a test for influenza", []string{strings.Replace(test("final", "2026-11-20T22:30:00+08:00", answer(snomedSystem, "260415000")), "94558-4", "80382-5", 1)},
+			[]Health{{Kind: Test, Product: "80382-5", Result: "negative", Sampled: day.Add(14*time.Hour + 30*time.Minute)}}},
 		{"preliminary, in error", []string{test("preliminary", "2026-11-20", answer(snomedSystem, "260415000")), test("entered-in-error", "2026-11-20", answer(snomedSystem, "260415000"))}, nil},
 		{"resources not known", []string{`{"resourceType":"Condition","code":{"coding":[{"code":"1"}]}}`, `{}`, `{"id":"7"}`}, nil},
 	} {

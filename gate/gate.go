@@ -153,7 +153,7 @@ func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Tim
 	}
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason,
 		Proof: string(claim.Proof), Service: who.Service, PlateClass: claim.PlateClass, Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
-	facts.Health, facts.TestHours = health(claim, g.clock.judge(now))
+	facts.Health, facts.TestHours = health(claim, g.clock.judge(now), now.Trusted)
 
 	decision := rules.Policy.Decide(facts)
 
@@ -248,33 +248,46 @@ func vehicle(v roster.Vehicle) subject {
 	return s
 }
 
-// health says in one word what a valid certificate states, and of a negative test how many whole hours ago its sample was
-// taken. Of several statements the newest test counts, then a vaccination, then a recovery within its interval.
-func health(c credential.Claim, at time.Time) (word string, hours int) {
+// health says in one word what a valid certificate states about COVID-19, and of a negative test how many whole hours ago
+// its sample was taken. Of several statements the newest test counts, then a vaccination, then a recovery within its
+// interval. Where it is unclear which test is the newest, a positive one is; and how old a negative one is, nobody knows
+// whose clock is not trusted.
+func health(c credential.Claim, at time.Time, trusted bool) (word string, hours int) {
 	if !c.Valid {
 		return "", 0
 	}
-	var newest time.Time
+	var newest credential.Health
 	rank := 0
 	for _, h := range c.Health {
-		switch {
-		case h.Kind == credential.Test && !h.Sampled.IsZero() && h.Sampled.After(newest) && !h.Sampled.After(at):
-			newest, rank = h.Sampled, 3
-			switch h.Result {
-			case "negative":
-				word, hours = "negative-test", int(at.Sub(h.Sampled)/time.Hour)
-			case "positive":
-				word, hours = "positive-test", 0
-			default:
-				word, hours = "", 0
+		switch positive := h.Result == "positive"; {
+		case h.Disease != credential.COVID19:
+		case h.Kind == credential.Test:
+			if h.Sampled.IsZero() || h.Sampled.After(at) {
+				if positive {
+					return "positive-test", 0
+				}
+				continue
 			}
+			if d := h.Sampled.Compare(newest.Sampled); d > 0 || d == 0 && (positive || newest.Result == "negative") {
+				newest, rank = h, 4
+			}
+		case h.Kind == credential.Vaccination && h.Dose >= h.Doses && rank < 3:
+			word, rank = "vaccination", 3
 		case h.Kind == credential.Vaccination && rank < 2:
-			word, rank = "vaccination", 2
+			word, rank = "partial-vaccination", 2
 		case h.Kind == credential.Recovery && rank < 1 && within(h, at):
 			word, rank = "recovery", 1
 		}
 	}
-	return word, hours
+	switch {
+	case rank < 4:
+		return word, 0
+	case newest.Result == "positive":
+		return "positive-test", 0
+	case newest.Result == "negative" && trusted:
+		return "negative-test", int(at.Sub(newest.Sampled) / time.Hour)
+	}
+	return "", 0
 }
 
 // within tells whether a recovery counts on the day of at. The days of its interval are the issuer's, of no zone.

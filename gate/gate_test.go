@@ -327,10 +327,12 @@ func TestAHealthCertificateIsAskedAbout(t *testing.T) {
 func TestTheNewestTestCounts(t *testing.T) {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	ago := func(hours int, result string) credential.Health {
-		return credential.Health{Kind: credential.Test, Result: result, Sampled: at.Add(-time.Duration(hours) * time.Hour)}
+		return credential.Health{Kind: credential.Test, Disease: credential.COVID19, Result: result, Sampled: at.Add(-time.Duration(hours) * time.Hour)}
 	}
-	jab := credential.Health{Kind: credential.Vaccination}
-	well := credential.Health{Kind: credential.Recovery, From: "2026-11-25", Until: "2026-11-25"}
+	jab := credential.Health{Kind: credential.Vaccination, Disease: credential.COVID19, Dose: 2, Doses: 2}
+	first, flu := jab, ago(3, "negative")
+	first.Dose, flu.Disease = 1, "6142004"
+	well := credential.Health{Kind: credential.Recovery, Disease: credential.COVID19, From: "2026-11-25", Until: "2026-11-25"}
 	for _, c := range []struct {
 		list  []credential.Health
 		want  string
@@ -344,13 +346,24 @@ func TestTheNewestTestCounts(t *testing.T) {
 		{[]credential.Health{ago(3, "negative"), ago(50, "positive"), jab}, "negative-test", 3},
 		{[]credential.Health{ago(3, "unknown"), ago(50, "negative")}, "", 0},
 		{[]credential.Health{ago(-1, "negative")}, "", 0}, // sampled in the future
-		{[]credential.Health{{Kind: credential.Test, Result: "negative"}}, "", 0},
-		{[]credential.Health{{Kind: credential.Recovery, From: "2026", Until: "2027"}}, "", 0},
+		{[]credential.Health{ago(-1, "positive"), ago(2, "negative")}, "positive-test", 0},
+		{[]credential.Health{ago(2, "negative"), {Kind: credential.Test, Disease: credential.COVID19, Result: "positive"}}, "positive-test", 0},
+		{[]credential.Health{ago(3, "negative"), ago(3, "positive")}, "positive-test", 0},
+		{[]credential.Health{ago(3, "positive"), ago(3, "negative"), ago(3, "unknown")}, "positive-test", 0},
+		{[]credential.Health{ago(3, "negative"), ago(3, "unknown")}, "", 0},
+		{[]credential.Health{flu}, "", 0},
+		{[]credential.Health{flu, first}, "partial-vaccination", 0},
+		{[]credential.Health{first, jab}, "vaccination", 0},
+		{[]credential.Health{{Kind: credential.Test, Disease: credential.COVID19, Result: "negative"}}, "", 0},
+		{[]credential.Health{{Kind: credential.Recovery, Disease: credential.COVID19, From: "2026", Until: "2027"}}, "", 0},
 	} {
-		if word, hours := health(credential.Claim{Valid: true, Health: c.list}, at); word != c.want || hours != c.hours {
+		if word, hours := health(credential.Claim{Valid: true, Health: c.list}, at, true); word != c.want || hours != c.hours {
 			t.Errorf("%+v: got %q %d, want %q %d", c.list, word, hours, c.want, c.hours)
 		}
-		if word, _ := health(credential.Claim{Health: c.list}, at); word != "" {
+		if word, _ := health(credential.Claim{Valid: true, Health: c.list}, at, false); word == "negative-test" {
+			t.Errorf("%+v: got %q of a clock that is not trusted", c.list, word)
+		}
+		if word, _ := health(credential.Claim{Health: c.list}, at, true); word != "" {
 			t.Errorf("%+v: got %q of a certificate that is not valid", c.list, word)
 		}
 	}

@@ -38,7 +38,7 @@ type Facts struct {
 	Proof          string // signed, sighted, stated, none
 	Service        string // of a vehicle: epidemic-control ambulance fire police emergency-repair none
 	PlateClass     string // of a plate that was read: ordinary new-energy police emergency … none
-	Health         string // what a valid health certificate states: vaccination negative-test positive-test recovery none
+	Health         string // what a valid health certificate states: vaccination partial-vaccination negative-test positive-test recovery none
 	TestHours      int    // whole hours since the sample of the negative test; of other Health it says nothing
 	Level          string // in force at the gate
 	ClockTrusted   bool
@@ -258,7 +258,7 @@ var vocabulary = [factCount]struct {
 	proof:               {"proof", []string{"signed", "sighted", "stated", none}},
 	service:             {"service", []string{"epidemic-control", "ambulance", "fire", "police", "emergency-repair", none}},
 	plateClass:          {"plate_class", []string{"ordinary", "new-energy", "police", "emergency", "embassy", "consulate", "hong-kong", "macau", "trainer", "trailer", none}},
-	health:              {"health", []string{"vaccination", negativeTest, "positive-test", "recovery", none}},
+	health:              {"health", []string{"vaccination", "partial-vaccination", negativeTest, "positive-test", "recovery", none}},
 	level:               {"level", nil},
 	clockTrusted:        {"clock_trusted", []string{"true", "false"}},
 	householdTripsBelow: {"household_trips_below", nil},

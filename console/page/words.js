@@ -101,6 +101,7 @@ const WORDS = {
   },
   "health": {
     "vaccination": ["已接种", "vaccinated"],
+    "partial-vaccination": ["未完成接种", "not all doses"],
     "negative-test": ["检测阴性", "negative test"],
     "positive-test": ["检测阳性", "POSITIVE test"],
     "recovery": ["康复", "recovered"]
