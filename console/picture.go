@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,8 @@ import (
 	"gated/scanner/qr"
 )
 
-// Limits of pictures. One at a time is looked at: a photograph takes a core for a moment, and tens of megabytes.
+// Limits of pictures. One at a time is looked at: a photograph takes a core for a moment, and the worst
+// of them the memory that qr.Load allows.
 const (
 	maxPicture     = 12 << 20
 	maxForm        = maxPicture + 16<<10 // with what a form puts around it
@@ -43,7 +43,7 @@ func (d darkroom) look(ctx context.Context, file []byte) ([]qr.Code, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	return qr.Read(ctx, bytes.NewReader(file))
+	return qr.ReadFile(ctx, file)
 }
 
 // picture is code for a picture of one: the body itself, or the field "picture" of a form.
@@ -58,7 +58,7 @@ func (c *console) picture(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-c.dark.door }()
 	default:
 		w.Header().Set("Retry-After", "1")
-		failFor(w, http.StatusTooManyRequests, "busy", "%d pictures are waiting already", 1+maxWaiting)
+		failFor(w, http.StatusTooManyRequests, "busy", "%d pictures are being sent or wait already", 1+maxWaiting)
 		return
 	}
 	file, ok := readPicture(w, r)
@@ -76,7 +76,7 @@ func (c *console) picture(w http.ResponseWriter, r *http.Request) {
 		failFor(w, http.StatusTooManyRequests, "busy", "looking at the picture took too long")
 	case len(codes) == 0:
 		failFor(w, http.StatusUnprocessableEntity, "no-code", "no QR code was found in the picture")
-	case len(codes[0].Text) > maxCode:
+	case len(codes[0].Text) == 0 || len(codes[0].Text) > maxCode:
 		fail(w, http.StatusBadRequest, "code has %d bytes; it takes 1 to %d", len(codes[0].Text), maxCode)
 	default:
 		out, err := c.gate.Scan(context.WithoutCancel(r.Context()), lane, []byte(codes[0].Text), time.Now())

@@ -26,9 +26,12 @@ var ErrNoPicture = errors.New("no picture")
 // large picture; cameras ask for one, programs for about ten.
 const maxScanned = 500_000_000
 
-// Read reads all QR codes in a picture file. The time that decoding the file takes is not part of Limit.
-func Read(ctx context.Context, r io.Reader) ([]Code, error) {
-	img, err := Load(ctx, r)
+// maxMemory is how much decoding a picture may take: a gate box has little, and a small file can ask for a lot.
+const maxMemory = 4 * MaxPixels
+
+// ReadFile reads all QR codes in a picture file. The time that decoding the file takes is not part of Limit.
+func ReadFile(ctx context.Context, file []byte) ([]Code, error) {
+	img, err := load(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +45,10 @@ func Load(ctx context.Context, r io.Reader) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	return load(ctx, data)
+}
+
+func load(ctx context.Context, data []byte) (image.Image, error) {
 	if len(data) > MaxFile {
 		return nil, fmt.Errorf("%w: the file has more than %d MiB", ErrTooLarge, MaxFile>>20)
 	}
@@ -52,17 +59,9 @@ func Load(ctx context.Context, r io.Reader) (image.Image, error) {
 	if config.Width <= 0 || config.Height <= 0 {
 		return nil, fmt.Errorf("%w: %d×%d", ErrNoPicture, config.Width, config.Height)
 	}
-	// What takes twice the memory to decode may have half the pixels.
-	most := MaxPixels
-	switch config.ColorModel {
-	case color.RGBA64Model, color.NRGBA64Model:
-		most /= 2
-	}
+	most := min(MaxPixels, maxMemory/bytesPerPixel(kind, config.ColorModel, data))
 	if kind == "jpeg" {
-		scans, progressive := jpegScans(data)
-		if progressive {
-			most /= 2
-		}
+		scans, _ := jpegScans(data)
 		most = min(most, maxScanned/max(1, scans))
 	}
 	if err := checkSize(config.Width, config.Height, most); err != nil {
@@ -76,6 +75,29 @@ func Load(ctx context.Context, r io.Reader) (image.Image, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoPicture, err)
 	}
 	return img, nil
+}
+
+// bytesPerPixel is the most that the decoders of Go take at a time for each pixel of a picture.
+func bytesPerPixel(kind string, model color.Model, data []byte) int {
+	n := 4
+	switch model {
+	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
+		n = 8 // of Gray16, if a colour of it is transparent
+	}
+	switch {
+	case kind == "png" && len(data) > 28 && data[28] != 0: // interlaced: each pass is a picture, besides the whole
+		n += n / 2
+	case kind == "jpeg":
+		if _, progressive := jpegScans(data); progressive { // all coefficients, of 4 bytes, and then the picture
+			n = 5 * 3
+			if model == color.CMYKModel {
+				n = 5*4 + 4
+			}
+		}
+	case kind == "webp" && model == color.NRGBAModel: // its transforms make the picture anew
+		n = 9
+	}
+	return n
 }
 
 // cancelled reads until its context ends.

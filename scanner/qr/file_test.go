@@ -111,11 +111,11 @@ func TestFilesOfEveryKind(t *testing.T) {
 	files["png in colour"] = encoded(t, "png", colour)
 	files["jpeg in colour"] = encoded(t, "jpeg", colour)
 	for kind, data := range files {
-		codes, err := Read(t.Context(), bytes.NewReader(data))
+		codes, err := ReadFile(t.Context(), data)
 		if err != nil || len(codes) != 1 || codes[0].Text != text || string(codes[0].Raw) != text {
 			t.Errorf("%s: %v, %v", kind, codes, err)
 		}
-		if _, err := Read(t.Context(), bytes.NewReader(data[:len(data)/2])); !errors.Is(err, ErrNoPicture) {
+		if _, err := ReadFile(t.Context(), data[:len(data)/2]); !errors.Is(err, ErrNoPicture) {
 			t.Errorf("half a %s: %v", kind, err)
 		}
 	}
@@ -130,6 +130,11 @@ func pngHead(w, h uint32, depth, kind byte) []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[12:]))
 }
 
+func interlaced(png []byte) []byte {
+	png[28] = 1
+	return binary.BigEndian.AppendUint32(png[:29], crc32.ChecksumIEEE(png[12:29]))
+}
+
 func TestWhatIsTooLargeIsRefusedBeforeItIsDecoded(t *testing.T) {
 	bomb := encoded(t, "jpeg", image.NewGray(image.Rect(0, 0, 5000, 5000)))
 	sos := bytes.Index(bomb, []byte{0xff, 0xda})
@@ -140,15 +145,18 @@ func TestWhatIsTooLargeIsRefusedBeforeItIsDecoded(t *testing.T) {
 		"8000×5001":              pngHead(8000, 5001, 8, 2),
 		"60000×60000":            pngHead(60000, 60000, 1, 0),
 		"5000×5000 of 16 bits":   pngHead(5000, 5000, 16, 6),
+		"5000×5000 grey of 16":   pngHead(5000, 5000, 16, 0), // 8 bytes a pixel, if a colour is transparent
+		"6000×6000 interlaced":   interlaced(pngHead(6000, 6000, 8, 6)),
+		"a WebP without loss":    []byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x9b\xd8\xe6\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00"), // 6300×6300
 		"a JPEG of 30 scans":     many,
 		"a progressive JPEG":     progressive,
 		"a file of 48 MiB and 1": append(pngHead(10, 10, 8, 2), make([]byte, MaxFile)...),
 	} {
-		if _, err := Read(t.Context(), bytes.NewReader(data)); !errors.Is(err, ErrTooLarge) {
+		if _, err := ReadFile(t.Context(), data); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Read(t.Context(), bytes.NewReader(pngHead(8000, 5000, 8, 2))); !errors.Is(err, ErrNoPicture) {
+	if _, err := ReadFile(t.Context(), pngHead(8000, 5000, 8, 2)); !errors.Is(err, ErrNoPicture) {
 		t.Errorf("8000×5000 without data: %v", err)
 	}
 	if _, err := Decode(t.Context(), image.NewUniform(color.White)); !errors.Is(err, ErrTooLarge) {
@@ -158,11 +166,11 @@ func TestWhatIsTooLargeIsRefusedBeforeItIsDecoded(t *testing.T) {
 
 func TestWhatIsNoPicture(t *testing.T) {
 	for _, data := range []string{"", "x", "GIF89a", "%PDF-1.7", "\xff\xd8\xff", strings.Repeat("text ", 1000), string(pngHead(0, 0, 8, 0))} {
-		if _, err := Read(t.Context(), strings.NewReader(data)); !errors.Is(err, ErrNoPicture) {
+		if _, err := Load(t.Context(), strings.NewReader(data)); !errors.Is(err, ErrNoPicture) {
 			t.Errorf("%.10q: %v", data, err)
 		}
 	}
-	if _, err := Read(t.Context(), io.MultiReader(strings.NewReader("\x89PNG"), failing{})); !errors.Is(err, io.ErrClosedPipe) {
+	if _, err := Load(t.Context(), io.MultiReader(strings.NewReader("\x89PNG"), failing{})); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("a reader that fails: %v", err)
 	}
 	if _, err := Decode(t.Context(), nil); err == nil {
@@ -170,7 +178,7 @@ func TestWhatIsNoPicture(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Read(ctx, bytes.NewReader(encoded(t, "png", drawn(t, "A", 4)))); !errors.Is(err, context.Canceled) {
+	if _, err := ReadFile(ctx, encoded(t, "png", drawn(t, "A", 4))); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -191,7 +199,7 @@ func FuzzFile(f *testing.F) {
 		if c, _, err := image.DecodeConfig(bytes.NewReader(data)); err == nil && c.Width > 0 && c.Height > 1<<20/c.Width {
 			return
 		}
-		codes, err := Read(t.Context(), bytes.NewReader(data))
+		codes, err := ReadFile(t.Context(), data)
 		if err != nil && len(codes) > 0 {
 			t.Errorf("%d codes and %v", len(codes), err)
 		}
