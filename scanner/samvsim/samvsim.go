@@ -1,0 +1,242 @@
+// Package samvsim plays a reader of resident ID cards at the far end of a serial line.
+package samvsim
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// Faults are what a Reader does wrong. The zero value is a good one.
+type Faults struct {
+	Mute     bool          // it answers nothing
+	Damaged  bool          // the checksum of every answer is wrong
+	Short    bool          // every answer is cut off in its middle
+	Twice    bool          // it gives every answer two times
+	Noise    string        // comes before every answer
+	Slice    int           // bytes that it sends at a time; 0: all
+	Slow     time.Duration // before the answer to the reading command
+	Status   byte          // the status of every answer, without data
+	Unread   byte          // the status of every answer to the reading command
+	Once     bool          // a card that was read is not found again before it was lifted, as many modules have it
+	Flickers bool          // every other time it does not find the card that lies there
+}
+
+// A Reader answers the commands of its host as a SAM-V module does, with the card that lies on it.
+type Reader struct {
+	// Path is that of the port, for whoever listens to the reader.
+	Path string
+
+	line, port *os.File // the pseudo-terminal's two ends
+	works      sync.WaitGroup
+
+	mu       sync.Mutex
+	card     []byte // text of the card that lies on it; nil: none
+	read     bool   // it was read
+	selected bool
+	faults   Faults
+	asked    int // findings so far
+	empty    int // of these in a row, the last ones that found no card where none lay
+	changed  chan struct{}
+}
+
+// Plug makes a pseudo-terminal with a Reader at its end, on which no card lies.
+func Plug() (*Reader, error) {
+	far, port, err := pty.Open()
+	if err != nil {
+		return nil, fmt.Errorf("pseudo-terminal: %w", err)
+	}
+	// pty.Open's file blocks; one that does not is woken by Close.
+	fd, err := unix.FcntlInt(far.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	far.Close()
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		port.Close()
+		return nil, fmt.Errorf("pseudo-terminal: %w", err)
+	}
+	// The near end stays open here, too: without anybody who has it open, the far end reads as hung up.
+	r := &Reader{Path: port.Name(), line: os.NewFile(uintptr(fd), "reader"), port: port, changed: make(chan struct{})}
+	r.works.Go(r.run)
+	return r, nil
+}
+
+// Close unplugs the reader.
+func (r *Reader) Close() {
+	r.line.Close()
+	r.works.Wait()
+	r.port.Close()
+}
+
+// Photo is the photo of every card: what must be found nowhere.
+var Photo = slices.Repeat([]byte("photo of a face;"), 64)
+
+// Present lays a card with this text of 256 bytes on the reader.
+func (r *Reader) Present(text []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.card, r.read, r.selected, r.empty = slices.Clone(text), false, false, 0
+}
+
+// Remove takes the card away.
+func (r *Reader) Remove() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.card, r.empty = nil, 0
+}
+
+// Break makes the reader do these things wrong from now on, and no others.
+func (r *Reader) Break(f Faults) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = f
+}
+
+// Asked returns once the reader was asked n more times whether a card lies on it.
+func (r *Reader) Asked(ctx context.Context, n int) error {
+	r.mu.Lock()
+	from := r.asked
+	r.mu.Unlock()
+	return r.until(ctx, func() bool { return r.asked >= from+n })
+}
+
+// Free returns once the host was told twice that no card lies here, so that the next one counts as another.
+func (r *Reader) Free(ctx context.Context) error {
+	return r.until(ctx, func() bool { return r.empty >= 2 })
+}
+
+func (r *Reader) until(ctx context.Context, is func() bool) error {
+	for {
+		r.mu.Lock()
+		done, changed := is(), r.changed
+		r.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// run answers until the line is closed.
+func (r *Reader) run() {
+	var got []byte
+	buf := make([]byte, 256)
+	for {
+		n, err := r.line.Read(buf)
+		if err != nil {
+			return
+		}
+		got = append(got, buf[:n]...)
+		for {
+			// A command is ten bytes, its last one the XOR of the five before.
+			i := 0
+			for i < len(got) && !slices.Equal(got[i:min(len(got), i+5)], []byte{0xaa, 0xaa, 0xaa, 0x96, 0x69}[:min(5, len(got)-i)]) {
+				i++
+			}
+			if got = got[i:]; len(got) < 10 {
+				break
+			}
+			c := got[5:10]
+			got = got[10:]
+			answer := []byte{0, 0, 0x10} // a wrong checksum
+			if c[0] == 0 && c[1] == 3 && c[4] == c[0]^c[1]^c[2]^c[3] {
+				answer = r.answer([2]byte{c[2], c[3]})
+			}
+			if c[2] == 0x30 {
+				r.mu.Lock()
+				slow := r.faults.Slow
+				r.mu.Unlock()
+				time.Sleep(slow)
+			}
+			if !r.send(answer) {
+				return
+			}
+		}
+	}
+}
+
+// answer returns status and data.
+func (r *Reader) answer(command [2]byte) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer func() { close(r.changed); r.changed = make(chan struct{}) }()
+	if command == [2]byte{0x20, 0x01} {
+		r.asked++
+	}
+	switch {
+	case r.faults.Status != 0:
+		return []byte{0, 0, r.faults.Status}
+	case command == [2]byte{0x20, 0x01}:
+		r.selected = false
+		if r.card == nil {
+			r.empty++
+		}
+		if r.card == nil || r.faults.Once && r.read || r.faults.Flickers && r.asked%2 == 0 {
+			return []byte{0, 0, 0x80}
+		}
+		return []byte{0, 0, 0x9f, 0, 0, 0, 0}
+	case command == [2]byte{0x20, 0x02} && r.card != nil:
+		r.selected = true
+		return []byte{0, 0, 0x90, 0, 0, 0, 0, 0, 0, 0, 0}
+	case command == [2]byte{0x20, 0x02}:
+		return []byte{0, 0, 0x81}
+	case command == [2]byte{0x30, 0x01} && (r.card == nil || !r.selected):
+		return []byte{0, 0, 0x41}
+	case command == [2]byte{0x30, 0x01} && r.faults.Unread != 0:
+		return []byte{0, 0, r.faults.Unread}
+	case command == [2]byte{0x30, 0x01}:
+		r.read = true
+		size := func(b []byte) []byte { return []byte{byte(len(b) >> 8), byte(len(b))} }
+		return slices.Concat([]byte{0, 0, 0x90}, size(r.card), size(Photo), r.card, Photo)
+	}
+	return []byte{0, 0, 0x21}
+}
+
+// send frames an answer and sends it, and tells whether the line is still there.
+func (r *Reader) send(answer []byte) bool {
+	r.mu.Lock()
+	f := r.faults
+	r.mu.Unlock()
+	if f.Mute {
+		return true
+	}
+	n := len(answer) + 1
+	body := append([]byte{byte(n >> 8), byte(n)}, answer...)
+	var sum byte
+	for _, b := range body {
+		sum ^= b
+	}
+	if f.Damaged {
+		sum ^= 0x40
+	}
+	out := slices.Concat([]byte{0xaa, 0xaa, 0xaa, 0x96, 0x69}, body, []byte{sum})
+	if f.Short {
+		out = out[:len(out)/2]
+	}
+	out = append([]byte(f.Noise), out...)
+	if f.Twice {
+		out = append(out, out...)
+	}
+	for len(out) > 0 {
+		k := len(out)
+		if f.Slice > 0 {
+			k = min(k, f.Slice)
+		}
+		if _, err := r.line.Write(out[:k]); err != nil {
+			return false
+		}
+		out = out[k:]
+	}
+	return true
+}
