@@ -3,7 +3,9 @@
 // Three kinds of code are signed by somebody whose key the box trusts: the
 // resident pass (GP1, see [Pass]), the EU Digital COVID Certificate and the SMART
 // Health Card. Two identify and prove nothing: the Chinese resident ID number (GB
-// 11643, see [ResidentID]) and the licence plate (GA 36).
+// 11643, see [ResidentID]) and the licence plate (GA 36). Beside codes there are the
+// documents that a machine reads: resident ID cards and those made like them (see
+// [ReadIDCard]).
 package credential
 
 import (
@@ -23,7 +25,10 @@ const (
 	KindDCC        = "eu-dcc"            // EU Digital COVID Certificate, "HC1:"
 	KindSHC        = "smart-health-card" // "shc:/"
 	KindResidentID = "cn-resident-id"
-	KindPlate      = "plate" // licence plate in plain text
+	KindPlate      = "plate"         // licence plate in plain text
+	KindIDCard     = "cn-id-card"    // resident ID card, read by a machine
+	KindForeigner  = "cn-prc-card"   // foreigner's permanent residence card, likewise
+	KindPermit     = "cn-hmt-permit" // residence permit of residents of Hong Kong, Macau and Taiwan, likewise
 	KindUnknown    = "unknown"
 )
 
@@ -32,7 +37,7 @@ type Proof string
 
 const (
 	Signed  Proof = "signed"  // a signature verified under a trusted key of the issuer named
-	Sighted Proof = "sighted" // a guard saw the document; never set by this package
+	Sighted Proof = "sighted" // the document itself was there: a genuine reader read it, or a guard saw it
 	Stated  Proof = "stated"  // typed, or printed in plain text, or its signature did not verify
 )
 
@@ -60,6 +65,8 @@ const (
 	ReasonWrongUsage     = "wrong-usage"     // the signer's certificate is not for this kind of statement
 	ReasonBadCheckDigit  = "bad-check-digit" // of a resident ID number
 	ReasonBadDate        = "bad-date"        // birth date that does not exist or is still to come
+	ReasonUnknownCard    = "unknown-card"    // a card of a type whose layout is not known here
+	ReasonUnreadableCard = "unreadable-card" // a card that the reader found and did not read: broken, or not genuine
 )
 
 // Claim is what a code says and how far that can be relied on. A claim that is
@@ -69,23 +76,23 @@ type Claim struct {
 	Kind   string
 	Valid  bool // genuine and in its time; for a resident ID number: well formed
 	Reason string
-	Proof  Proof // Signed also when a genuine pass is out of its time
+	Proof  Proof // Signed also when a genuine pass is out of its time, Sighted when a card is
 
-	// Of a pass.
+	// Of a pass; of a card only the last two.
 	Issuer, Subject string    // iss, sub: the roster ID of the resident, vehicle, household or staff
 	Serial          string    // cti as 16 lower-case hexadecimal digits
 	SubjectKind     string    // one of resident, vehicle, household, staff
 	Scope           string    // what the pass is limited to, in the issuer's words; often empty
 	NotBefore       time.Time // first second at which the pass is good, UTC
-	NotAfter        time.Time // first second at which it no longer is, UTC; of a DCC, the last at which it is; zero for a health card that does not end
+	NotAfter        time.Time // first second at which it no longer is, UTC; of a DCC, the last at which it is; zero for a card that does not end
 
-	// Of a resident ID number, and of a health certificate as far as it says so.
-	Document  string // 18 characters, X in upper case; of a resident ID number only
+	// Of a resident ID number or card, and of a health certificate as far as it says so.
+	Document  string // of the first two: 18 characters, X in upper case; 15 of foreigners' cards until 2023
 	BirthDate string // YYYY-MM-DD; a health certificate may know only YYYY-MM or YYYY
 	Sex       string // male or female
 
-	// Of a health certificate.
-	Name   string   // the holder's, given names first
+	// Of a health certificate or card.
+	Name   string   // the holder's; on a health certificate given names first
 	Health []Health // what it states
 	Gaps   []string // what it does not prove, as Gap words
 
