@@ -116,19 +116,40 @@ func New(opt Options, r Rules) *Gate {
 }
 
 // Scan is one passage, from the code to the answer.
+func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Time) (Outcome, error) {
+	return g.pass(laneID, "code", at, func(trust *credential.Trust, now time.Time) (credential.Claim, []byte) {
+		return trust.Check(code, now), code
+	})
+}
+
+// ScanCard is one passage, from the text of an ID card that a reader read to the answer; nil: of a card that it could
+// not read. Text is not kept.
+func (g *Gate) ScanCard(ctx context.Context, laneID string, text []byte, at time.Time) (Outcome, error) {
+	return g.pass(laneID, "card", at, func(_ *credential.Trust, now time.Time) (credential.Claim, []byte) {
+		claim := credential.ReadIDCard(text, now)
+		if claim.Document != "" { // by which it is known again, also when it was renewed
+			return claim, []byte(claim.Document)
+		}
+		return claim, text
+	})
+}
+
+// pass is one passage, from what was read to the answer. Read tells what that proves, and by what bytes the same is
+// known again; a code is never known for a card, nor a card for a code that says its number.
 //
 // Whatever kills the process in here: before Append nothing was said and nothing opened; after it the entry is there
 // and at worst nobody was told. There is nothing in between.
-func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Time) (Outcome, error) {
+func (g *Gate) pass(laneID, source string, at time.Time, read func(*credential.Trust, time.Time) (credential.Claim, []byte)) (Outcome, error) {
 	l := g.lanes[laneID]
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	rules := g.rules.Load()
 
-	// Check: what does the code prove? Needs no state of the gate, so it does not wait for the other lane.
+	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
 	now := g.clock.Now()
-	claim := g.check(rules.Trust, code, now)
+	claim, code := read(rules.Trust, g.clock.judge(now))
+	claim = g.doubt(claim, now)
 	g.m.scans.WithLabelValues(l.ID, claim.Kind).Inc()
 
 	g.passage.Lock()
@@ -137,7 +158,7 @@ func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Tim
 	if !g.begun.Load() {
 		return g.fault(l, errNotBegun), nil
 	}
-	key := sha256.Sum256(append([]byte(l.ID+"\x00"), code...))
+	key := sha256.Sum256(append([]byte(source+"\x00"+l.ID+"\x00"), code...))
 	if a, ok := g.again(key); ok {
 		g.m.repeats.WithLabelValues(l.ID).Inc()
 		g.screen.show(a.shown)
@@ -182,11 +203,10 @@ func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Tim
 	return out, nil
 }
 
-// check verifies a code by a time that may be trusted.
-func (g *Gate) check(trust *credential.Trust, code []byte, now ledger.Stamp) credential.Claim {
+// doubt takes back what a claim says about its time where the clock is not to be trusted.
+func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
 	at := g.clock.judge(now)
-	c := trust.Check(code, at)
-	if now.Trusted || c.NotAfter.IsZero() {
+	if now.Trusted || c.NotAfter.IsZero() && c.Reason != credential.ReasonNotYetValid {
 		return c
 	}
 	// The clock may be wrong by any amount. What had expired at the last trusted time has expired now, and a pass that
@@ -318,7 +338,7 @@ type passage struct {
 	decision policy.Decision
 	rules    *Rules
 	roster   string
-	stated   string // name or plate that a code of nobody known states, for the guard to ask about
+	stated   string // name or plate that a code or card of nobody known gives, for the guard to ask about
 }
 
 // newID names a passage: 80 random bits, in letters that can be read out over the telephone.
@@ -333,13 +353,21 @@ func (p *passage) event(k ledger.Kind, at ledger.Stamp) ledger.Event {
 	return ledger.Event{Stamp: at, Kind: k, Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction}
 }
 
-// checked is what the ledger keeps of a code: its kind and state, and a keyed hash by which the same code is known again.
+// checked is what the ledger keeps of a code or card: its kind and state, and a keyed hash by which the same is known again.
 func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Event {
-	m := hmac.New(sha256.New, g.opt.HashKey)
-	m.Write(code)
-	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: c.Reason,
-		Personal: []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}}
+	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: c.Reason}
+	if len(code) > 0 { // of a card that could not be read there is nothing to hash
+		m := hmac.New(sha256.New, g.opt.HashKey)
+		m.Write(code)
+		ev.Personal = []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}
+	}
 	fields := []ledger.Field{{Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document}, {Name: "stated_name", Value: c.Name}}
+	if c.Proof == credential.Sighted { // read by a machine, and signed by the issuer: not stated
+		fields = []ledger.Field{{Name: "sighted_document", Value: c.Document}}
+		if c.Name != who.Name {
+			fields = append(fields, ledger.Field{Name: "sighted_name", Value: c.Name})
+		}
+	}
 	if c.Kind == "gated-pass" { // the identifier of a health certificate is of no use at the gate
 		fields = append(fields, ledger.Field{Name: "pass", Value: c.Serial})
 	}

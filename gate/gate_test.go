@@ -376,7 +376,7 @@ func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
 	for i := range code {
 		bad := append([]byte(nil), code...)
 		bad[i] ^= 1 << (i % 7)
-		claim := s.g.check(s.trust, bad, now)
+		claim := s.g.doubt(s.trust.Check(bad, s.g.clock.judge(now)), now)
 		who := find(s.people.Snapshot(), claim)
 		d := s.policy.Decide(policy.Facts{Direction: "in", Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), ClockTrusted: true})
 		if claim.Valid || d.Verdict == policy.Admit {

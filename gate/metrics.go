@@ -17,7 +17,7 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 	m := metrics{
-		scans:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_scans_total", Help: "Codes handed to the gate, by kind of code."}, []string{"lane", "kind"}),
+		scans:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_scans_total", Help: "Codes and ID cards handed to the gate, by kind."}, []string{"lane", "kind"}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_decisions_total", Help: "Answers of the gate, by verdict and reason; a hold and what the guard decided about it are two."}, []string{"lane", "direction", "verdict", "reason"}),
 		repeats:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_repeats_total", Help: "Codes that were read again within the repeat window: shown as already read, not decided anew."}, []string{"lane"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gated_decision_seconds", Help: "Time from the last byte of a code to its durable decision.",
@@ -25,7 +25,7 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 	}
 	for _, l := range g.opt.Lanes {
 		m.repeats.WithLabelValues(l.ID)
-		for _, k := range []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "plate", "unknown"} {
+		for _, k := range []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card", "cn-hmt-permit", "plate", "unknown"} {
 			m.scans.WithLabelValues(l.ID, k)
 		}
 	}

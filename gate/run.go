@@ -40,7 +40,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	if doubt != "" {
 		g.log.Warn("the clock is not trusted: set it, then confirm it on the page or with gated clock confirm", "state", doubt)
 	}
-	low, scanners := false, map[string]watched{}
+	low, scanners, cards := false, map[string]watched{}, map[string]watched{}
 	hour := now.Time.Truncate(time.Hour)
 	for {
 		select {
@@ -81,6 +81,7 @@ func (g *Gate) Run(ctx context.Context) error {
 				g.note(ledger.Event{Stamp: now, Kind: ledger.Alive})
 			}
 			g.noteScanners(now, scanners)
+			g.noteCardReaders(now, cards)
 			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {
 				if low = is; low {
 					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens", "free_bytes", g.opt.Free())
@@ -175,6 +176,27 @@ func (g *Gate) noteScanners(now ledger.Stamp, said map[string]watched) {
 		}
 		if g.note(ev) {
 			said[l.ID] = watched{up: l.Up, at: time.Now()}
+		}
+	}
+}
+
+// noteCardReaders does the same for the card readers.
+func (g *Gate) noteCardReaders(now ledger.Stamp, said map[string]watched) {
+	g.screen.mu.Lock()
+	lanes := slices.Clone(g.screen.lanes)
+	g.screen.mu.Unlock()
+	for _, l := range lanes {
+		up := l.CardReader == "up"
+		w, known := said[l.ID]
+		if l.CardReader == "" || known && (w.up == up || time.Since(w.at) < scannerEvery) {
+			continue
+		}
+		ev := ledger.Event{Stamp: now, Kind: ledger.Scanner, Lane: l.ID, Direction: l.Direction, Reason: "up", Detail: map[string]string{"device": "card-reader"}}
+		if !up {
+			ev.Reason, ev.Detail["cause"] = "down", l.CardReader
+		}
+		if g.note(ev) {
+			said[l.ID] = watched{up: up, at: time.Now()}
 		}
 	}
 }

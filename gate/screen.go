@@ -113,6 +113,15 @@ func (g *Gate) ScannerState(laneID string, up bool, state, cause string) {
 	})
 }
 
+// CardReaderState takes what an ID card reader says of itself, as ScannerState does.
+func (g *Gate) CardReaderState(laneID string, up bool, cause string) {
+	g.screen.lane(laneID, func(v *LaneView) {
+		if v.CardReader = cause; up {
+			v.CardReader = "up"
+		}
+	})
+}
+
 // View is everything the page shows now.
 func (g *Gate) View() View {
 	rules := g.rules.Load()

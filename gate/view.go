@@ -82,6 +82,9 @@ type LaneView struct {
 	Since     time.Time `json:"since"`
 	HeldOpen  bool      `json:"held_open"` // by the emergency key, until the guard closes it
 	Barrier   string    `json:"barrier"`   // "ok", or "open-by-hand" after a driver error
+
+	// CardReader is "up", or why the ID card reader is down; empty where the lane has none.
+	CardReader string `json:"card_reader,omitempty"`
 }
 
 // Shown is an answer as the page shows it. Name, Room and Health are empty once it is ten seconds old: there is a queue behind.

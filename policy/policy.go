@@ -32,7 +32,7 @@ type Facts struct {
 	Direction      string // in, out
 	Class          string // resident staff volunteer courier visitor emergency-vehicle vehicle unknown
 	Known          bool   // of the roster
-	Credential     string // gated-pass eu-dcc smart-health-card cn-resident-id plate unknown none
+	Credential     string // gated-pass eu-dcc smart-health-card cn-resident-id cn-id-card cn-prc-card cn-hmt-permit plate unknown none
 	Valid          bool   // the credential is genuine, in date and not revoked
 	Reason         string // of the credential: ok, expired, revoked, bad-signature …
 	Proof          string // signed, sighted, stated, none
@@ -250,11 +250,11 @@ var vocabulary = [factCount]struct {
 	direction:  {"direction", []string{"in", "out"}},
 	class:      {"class", []string{"resident", "staff", "volunteer", "courier", "visitor", "emergency-vehicle", "vehicle", "unknown"}},
 	known:      {"known", []string{"true", "false"}},
-	credential: {"credential", []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "plate", "unknown", none}},
+	credential: {"credential", []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card", "cn-hmt-permit", "plate", "unknown", none}},
 	valid:      {"valid", []string{"true", "false"}},
 	credentialReason: {"credential_reason", []string{"ok", "expired", "revoked", "not-yet-valid", "clock-untrusted",
 		"bad-signature", "unknown-signer", "wrong-issuer", "wrong-algorithm", "wrong-usage", "bad-prefix", "bad-base45", "bad-numeric", "bad-zlib",
-		"bad-cose", "bad-cbor", "bad-jws", "malformed", "unknown-code", "too-long", "bad-length", "bad-digit", "bad-check-digit", "bad-date", none}},
+		"bad-cose", "bad-cbor", "bad-jws", "malformed", "unknown-code", "too-long", "bad-length", "bad-digit", "bad-check-digit", "bad-date", "unknown-card", "unreadable-card", none}},
 	proof:               {"proof", []string{"signed", "sighted", "stated", none}},
 	service:             {"service", []string{"epidemic-control", "ambulance", "fire", "police", "emergency-repair", none}},
 	plateClass:          {"plate_class", []string{"ordinary", "new-energy", "police", "emergency", "embassy", "consulate", "hong-kong", "macau", "trainer", "trailer", none}},
