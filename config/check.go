@@ -103,6 +103,7 @@ func (l *loader) check(s *Settings) {
 		}
 		l.barrier(at, lane.Barrier)
 	}
+	l.cardReaders(s.Lanes)
 
 	l.listen(s.Console.Listen)
 	for i, host := range s.Console.Hosts {
@@ -192,6 +193,34 @@ func (l *loader) scanner(at func(string) string, c Scanner) {
 		l.fault(at("scanner.max"), "%d is less than min, which is %d: no code could be read", c.Max, c.Min)
 	}
 	l.duration(at("scanner.gap"), c.Gap, 50*time.Millisecond, 5*time.Second)
+}
+
+// cardReaders looks at all lanes, because each port is for one device.
+func (l *loader) cardReaders(lanes []Lane) {
+	taken := map[string]string{}
+	for i, lane := range lanes {
+		if lane.Scanner.Device != "" {
+			taken[filepath.Clean(lane.Scanner.Device)] = fmt.Sprintf("scanner of lanes[%d]", i)
+		}
+	}
+	for i, lane := range lanes {
+		c, key := lane.CardReader, fmt.Sprintf("lanes[%d].card_reader", i)
+		l.text(key+".device", c.Device, 4096)
+		l.oneOf(key+".baud", strconv.Itoa(c.Baud), "9600", "19200", "38400", "57600", "115200")
+		if c.Device == "" {
+			if l.lines[key+".device"] == 0 && l.lines[key+".baud"] != 0 {
+				l.fault(key+".device", "is required by a card reader: write the full path of its port, such as /dev/gated-card-in, or remove card_reader")
+			}
+			continue
+		}
+		device := filepath.Clean(c.Device)
+		if !filepath.IsAbs(c.Device) {
+			l.fault(key+".device", "%q is not a full path: write it from the root, such as /dev/%s", c.Device, c.Device)
+		} else if other, is := taken[device]; is {
+			l.fault(key+".device", "%q is already the %s: each has a port of its own", c.Device, other)
+		}
+		taken[device] = fmt.Sprintf("card reader of lanes[%d]", i)
+	}
 }
 
 func (l *loader) barrier(at func(string) string, c Barrier) {

@@ -64,6 +64,8 @@ type Lane struct {
 	Direction string  `mapstructure:"direction"` // required: in or out
 	Scanner   Scanner `mapstructure:"scanner"`
 	Barrier   Barrier `mapstructure:"barrier"`
+
+	CardReader CardReader `mapstructure:"card_reader"` // beside the scanner; a lane needs none
 }
 
 // Scanner is the serial port and the framing of its bytes. It converts to
@@ -87,6 +89,13 @@ type Scanner struct {
 
 	// Gap after which a half code is dropped. Default 500ms, from 50ms to 5s.
 	Gap time.Duration `mapstructure:"gap"`
+}
+
+// CardReader is a reader of resident ID cards (SAM-V module, serial port). It converts
+// to scanner.CardConfig, field by field.
+type CardReader struct {
+	Device string `mapstructure:"device"` // full path of the port, unique; empty, the default: the lane has no card reader
+	Baud   int    `mapstructure:"baud"`   // 9600, 19200, 38400, 57600 or 115200, as the reader is set; default 115200
 }
 
 // Barrier is what opens the lane.
@@ -179,7 +188,8 @@ func DefaultLane() Lane {
 			Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1, EndBytes: "\r\n",
 			Min: 4, Max: 4096, Gap: 500 * time.Millisecond,
 		},
-		Barrier: Barrier{Driver: "none", Pulse: 500 * time.Millisecond, Timeout: 3 * time.Second},
+		CardReader: CardReader{Baud: 115200},
+		Barrier:    Barrier{Driver: "none", Pulse: 500 * time.Millisecond, Timeout: 3 * time.Second},
 	}
 }
 

@@ -72,6 +72,7 @@ lanes:
   - id: out
     direction: out
     scanner: {device: /dev/b}
+    card_reader: {device: /dev/e, baud: 57600}
 policy: {file: rules/policy.yaml}
 trust: {dir: /srv/trust}
 console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], language: en, call: 物业 8210}
@@ -84,7 +85,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 	}
 	dir := filepath.Dir(path)
 	out := DefaultLane()
-	out.ID, out.Direction, out.Scanner.Device = "out", "out", "/dev/b"
+	out.ID, out.Direction, out.Scanner.Device, out.CardReader = "out", "out", "/dev/b", CardReader{"/dev/e", 57600}
 	want := &Settings{
 		StateDir: filepath.Join(dir, "state"),
 		Gate:     Gate{"南门", "compound.example/south", "UTC", "sealed", 90 * time.Second, 0},
@@ -92,6 +93,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 			"in-1", "in",
 			Scanner{"/dev/a", 115200, 7, "even", 2, "\t\r", 8, 9000, time.Second},
 			Barrier{"exec", []string{"/bin/relay", "--on", "0123"}, time.Second, 4 * time.Second},
+			DefaultLane().CardReader,
 		}, out},
 		Policy:  Policy{filepath.Join(dir, "rules/policy.yaml")},
 		Trust:   Trust{"/srv/trust"},
@@ -206,6 +208,13 @@ func TestImpossibleValues(t *testing.T) {
 		{"/dev/scanner", "/dev/scanner\n    barrier: {timeout: 1ms}", `lanes[0].barrier.timeout: 1ms is out of range`},
 		{"/dev/scanner", "/dev/scanner\n  - {id: in, direction: out, scanner: {device: /dev/b}}", `line 8: lanes[1].id: "in" is already the id of lanes[0]`},
 		{"/dev/scanner", "/dev/scanner\n  - {id: out, direction: out, scanner: {device: /dev/./scanner}}", `lanes[1].scanner.device: "/dev/./scanner" is already the scanner of lanes[0]`},
+		{"/dev/scanner", "/dev/scanner\n    card_reader: {device: ttyUSB2}", `line 8: lanes[0].card_reader.device: "ttyUSB2" is not a full path: write it from the root, such as /dev/ttyUSB2`},
+		{"/dev/scanner", "/dev/scanner\n    card_reader: {baud: 9600}", `lanes[0].card_reader.device: is required by a card reader`},
+		{"/dev/scanner", "/dev/scanner\n    card_reader: {device: /dev/c, baud: 1200}", `lanes[0].card_reader.baud: "1200" is not known (did you mean 19200?): write 9600 or`},
+		{"/dev/scanner", "/dev/scanner\n    card_reader: {device: /dev/c, bits: 8}", `lanes[0].card_reader.bits: unknown key`},
+		{"/dev/scanner", "/dev/scanner\n    card_reader: {device: /dev/../dev/scanner}", `lanes[0].card_reader.device: "/dev/../dev/scanner" is already the scanner of lanes[0]: each has a port of its own`},
+		{"/dev/scanner", "/dev/scanner\n    card_reader: {device: /dev/b}\n  - {id: b, direction: out, scanner: {device: /dev/b}}", `lanes[0].card_reader.device: "/dev/b" is already the scanner of lanes[1]`},
+		{"/dev/scanner", "/dev/scanner\n    card_reader: {device: /dev/c}\n  - {id: b, direction: out, scanner: {device: /dev/b}, card_reader: {device: /dev/c}}", `lanes[1].card_reader.device: "/dev/c" is already the card reader of lanes[0]`},
 		{small[strings.Index(small, "lanes"):], "", `lanes: at least one lane is required`},
 		{small[strings.Index(small, "lanes"):], "lanes: []\n", `line 3: lanes: at least one lane is required`},
 		{"lanes:", "console: {listen: ':8480'}\nlanes:", `console.listen: ":8480" can be reached from outside the box: only loopback is allowed for now, such as 127.0.0.1:8480`},

@@ -306,7 +306,7 @@ func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// scan starts a reader for each lane and returns what ends them. A code under way is answered first.
+// scan starts the readers of each lane and returns what ends them. A code or card under way is answered first.
 func (d *daemon) scan(ctx context.Context, g *gate.Gate, reg *prometheus.Registry) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	metrics := scanner.NewMetrics(reg, laneIDs(d.settings)...)
@@ -330,7 +330,36 @@ func (d *daemon) scan(ctx context.Context, g *gate.Gate, reg *prometheus.Registr
 			}
 		})
 	}
+	d.scanCards(ctx, g, reg, &readers)
 	return func() { cancel(); readers.Wait() }
+}
+
+// scanCards starts a card reader for each lane that has one.
+func (d *daemon) scanCards(ctx context.Context, g *gate.Gate, reg *prometheus.Registry, readers *sync.WaitGroup) {
+	var lanes []string
+	for _, lane := range d.settings.Lanes {
+		if lane.CardReader.Device != "" {
+			lanes = append(lanes, lane.ID)
+		}
+	}
+	metrics := scanner.NewCardMetrics(reg, lanes...)
+	for _, lane := range d.settings.Lanes {
+		if lane.CardReader.Device == "" {
+			continue
+		}
+		r := scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: scanner.CardConfig(lane.CardReader), Log: d.log, Metrics: metrics,
+			OnCard: func(ctx context.Context, c scanner.Card) {
+				if _, err := g.ScanCard(ctx, c.Lane, c.Text, c.At); err != nil {
+					d.log.Error("card", "lane", c.Lane, "err", err)
+				}
+			},
+			OnState: func(up bool, _ scanner.State, cause string) { g.CardReaderState(lane.ID, up, cause) }})
+		readers.Go(func() {
+			if err := r.Run(ctx); err != nil {
+				d.log.Error("card reader", "lane", lane.ID, "err", err)
+			}
+		})
+	}
 }
 
 // watch feeds systemd's watchdog as long as the gate answers, and reloads when told to, until ctx ends.
