@@ -188,8 +188,9 @@ func DefaultLane() Lane {
 			Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1, EndBytes: "\r\n",
 			Min: 4, Max: 4096, Gap: 500 * time.Millisecond,
 		},
+		Barrier: Barrier{Driver: "none", Pulse: 500 * time.Millisecond, Timeout: 3 * time.Second},
+
 		CardReader: CardReader{Baud: 115200},
-		Barrier:    Barrier{Driver: "none", Pulse: 500 * time.Millisecond, Timeout: 3 * time.Second},
 	}
 }
 

@@ -503,10 +503,11 @@ func TestLooks(t *testing.T) {
 		{"scanner-down", `.trouble.down`, func(v *gate.View) {
 			v.Lanes[0].Up, v.Lanes[0].Scanner, v.Lanes[0].Cause, v.Lanes[0].Since = false, "absent", "absent", now.Add(-95*time.Second)
 		}, ""},
+		{"card-reader-down", `.ready`, func(v *gate.View) { v.Lanes[0].CardReader, v.Lanes[1].CardReader = "no-answer", "up" }, ""},
 		{"all-at-once", `.verdict.admit`, func(v *gate.View) {
 			last("admit", "valid-pass")(v)
 			v.Last.Direction = "out"
-			v.Lanes[0] = gate.LaneView{ID: "in", Direction: "in", Scanner: "backoff", Cause: "hang-up", Since: now, HeldOpen: true, Barrier: "open-by-hand"}
+			v.Lanes[0] = gate.LaneView{ID: "in", Direction: "in", Scanner: "backoff", Cause: "hang-up", Since: now, HeldOpen: true, Barrier: "open-by-hand", CardReader: "no-permission"}
 			v.Clock, v.LowSpace = gate.ClockView{Reason: "clock-unsynchronised"}, true
 			v.Holds, v.Duty = two, ""
 		}, ""},
@@ -542,6 +543,9 @@ func TestLooks(t *testing.T) {
 					see(t, ctx, name, `!$('lost').hidden`)
 				} else {
 					see(t, ctx, name, fmt.Sprintf(`!!document.querySelector('#stage ' + %q)`, look.seen))
+				}
+				if look.name == "card-reader-down" { // the lane with a good one, and one without, say nothing of it
+					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .card-reader')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "读卡器 无应答", "en": "ID reader no answer"}[language]))
 				}
 				press(t, ctx, look.keys)
 				see(t, ctx, name+" fits", `document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth &&

@@ -31,6 +31,9 @@ const WORDS = {
     "smart-health-card": ["SMART 健康卡", "SMART Health Card"],
     "plate": ["车牌", "licence plate"],
     "cn-resident-id": ["身份证号", "ID number"],
+    "cn-id-card": ["身份证", "ID card"],
+    "cn-prc-card": ["外国人永久居留身份证", "permanent residence card"],
+    "cn-hmt-permit": ["港澳台居民居住证", "residence permit (HK, Macau, Taiwan)"],
     "unknown": ["未知码", "unknown code"],
     "none": ["无码", "no code"]
   },
@@ -56,6 +59,8 @@ const WORDS = {
     "unknown-code": ["无法识别的码", "unknown code"],
     "bad-check-digit": ["证件号校验不符", "wrong check digit in the ID number"],
     "bad-date": ["证件号日期有误", "wrong date in the ID number"],
+    "unknown-card": ["不支持的证件，请人工查看", "card of an unknown type: look at it"],
+    "unreadable-card": ["证件读不出，请人工查看", "card cannot be read: look at it"],
     "stated-only": ["仅凭自述，请核对证件", "only stated: check the document"],
     "upstream-unknown": ["健康码服务无应答，请人工核验", "health service silent: check by eye"],
     "abandoned": ["超时未处理", "nobody decided in time"],
@@ -120,6 +125,7 @@ const WORDS = {
     "busy": ["被其他程序占用", "in use by another program"],
     "no-permission": ["没有访问权限", "no permission"],
     "fault": ["读取出错", "read error"],
+    "no-answer": ["无应答", "no answer"],
     "stopped": ["已停止", "stopped"]
   },
   "clock": {
@@ -168,6 +174,7 @@ const WORDS = {
     "sound-blocked": ["点此开声音", "Tap for sound"],
     "other-language": ["English", "中文"],
     "scanner": ["扫码器", "Scanner"],
+    "card-reader": ["读卡器", "ID reader"],
     "lane": ["通道", "lane"],
     "down-do": ["检查插头和数据线 · 改用人工查验", "check plug and cable · check by eye meanwhile"],
     "other-lanes": ["其余正常", "working"],
