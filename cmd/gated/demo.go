@@ -30,6 +30,7 @@ import (
 	"gated/gate"
 	"gated/ledger"
 	"gated/roster"
+	"gated/scanner/samvsim"
 
 	"github.com/creack/pty"
 	"github.com/spf13/cobra"
@@ -76,6 +77,7 @@ type demo struct {
 	health healthIssuers
 	people []roster.Person
 	cars   []roster.Vehicle
+	cards  *samvsim.Reader // of the in lane
 	page   string
 
 	ending  atomic.Bool
@@ -107,6 +109,10 @@ lanes:
     scanner:
       device: {{printf "%q" (printf "%s/scanner-%s" $.Dir .)}}
       baud: 115200
+{{- if eq . "in"}}
+    card_reader:
+      device: {{printf "%q" (printf "%s/dev/card-in" $.Dir)}}
+{{- end}}
 {{- end}}
 console:
   listen: {{.Listen}}
@@ -197,6 +203,21 @@ func (d *demo) writeSettings() (path string, err error) {
 	return path, os.WriteFile(path, b.Bytes(), 0o600)
 }
 
+// plugCards does the same with the card reader of the in lane. Its links are in dev/.
+func (d *demo) plugCards() (*samvsim.Reader, error) {
+	r, err := samvsim.Plug()
+	if err != nil {
+		return nil, err
+	}
+	link := filepath.Join(d.dir, "dev", "card-in")
+	os.Remove(link)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(r.Path, link)); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
 // plug makes a pseudo-terminal and puts it where the settings say the scanner is. What is written to the returned file
 // comes out of the scanner.
 func (d *demo) plug(lane string) (*os.File, error) {
@@ -251,6 +272,11 @@ func (d *demo) run(ctx context.Context) error {
 		defer scanners[lane].Close()
 		defer os.Remove(filepath.Join(d.dir, "scanner-"+lane)) // the terminal's number will be another's
 	}
+	if d.cards, err = d.plugCards(); err != nil {
+		return err
+	}
+	defer d.cards.Close()
+	defer os.Remove(filepath.Join(d.dir, "dev", "card-in"))
 	set, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err
@@ -330,14 +356,27 @@ func (d *demo) answered(lane string, a answer) {
 	}
 }
 
-// show holds a code up to the lane's scanner and waits for what the gate says.
-func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code string) (answer, error) {
+// show holds a code up to the lane's scanner, or lays a card on its reader, and waits for what the gate says.
+func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code string, card []byte) (answer, error) {
+	if card != nil {
+		soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		if d.cards.Free(soon) != nil { // who was here before has taken theirs along
+			if ctx.Err() != nil {
+				return answer{}, errEnded
+			}
+			return answer{}, fmt.Errorf("lane %s: the card reader was not asked for cards within 30 s", lane)
+		}
+		defer d.cards.Remove()
+	}
 	c := make(chan answer, 1)
 	d.mu.Lock()
 	d.waiting[lane] = c
 	d.count.scans++
 	d.mu.Unlock()
-	if _, err := io.WriteString(scanner, code+"\r\n"); err != nil {
+	if card != nil {
+		d.cards.Present(card)
+	} else if _, err := io.WriteString(scanner, code+"\r\n"); err != nil {
 		return answer{}, fmt.Errorf("scanner %s: %w", lane, err)
 	}
 	unplugged := make(chan struct{})
@@ -434,6 +473,31 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 		return cases[0]() // staff without a document
 	}
 	return v
+}
+
+// cardholder invents who lays an ID card on the reader instead of holding up a code; the first one is a resident.
+func (d *demo) cardholder(rng *rand.Rand, n int) (visitor, []byte) {
+	now := time.Now()
+	card := credential.IDCard{Kind: credential.KindIDCard, From: now.AddDate(-6, 0, 0).Format(time.DateOnly), To: now.AddDate(14, 0, 0).Format(time.DateOnly)}
+	for card.Document == "" { // staff have none here
+		p := d.people[rng.IntN(len(d.people))]
+		card.Name, card.Document = p.Name, p.Document
+	}
+	v := visitor{lane: "in", what: "a resident's ID card"}
+	switch k := rng.IntN(10); {
+	case n == 2 || k < 7:
+	case k < 9:
+		v.what, card.To = "a resident's expired ID card", now.AddDate(-1, 0, 0).Format(time.DateOnly)
+	default:
+		v.what, card.Name, card.Document = "a stranger's ID card", "无名氏", inventedID(rng, 999)
+	}
+	id, err := credential.ResidentID(card.Document)
+	card.BirthDate, card.Sex = id.BirthDate, id.Sex
+	text, textErr := card.Text()
+	if err := errors.Join(err, textErr); err != nil {
+		panic(err) // the demo's own data
+	}
+	return v, text
 }
 
 // healthIssuers sign the health certificates that people show.
@@ -589,10 +653,13 @@ func (d *demo) playLane(ctx context.Context, lane string, scanner *os.File, scan
 			}
 			continue
 		}
-		if last != "" && rng.IntN(20) == 0 {
+		var card []byte
+		if lane == "in" && (n == 2 || !d.fast && rng.IntN(8) == 0) { // a card takes its time, so with --fast there is one
+			v, card = d.cardholder(rng, n)
+		} else if last != "" && rng.IntN(20) == 0 {
 			v.code, v.what = last, "the same code twice"
 		}
-		a, err := d.show(ctx, lane, scanner, v.code)
+		a, err := d.show(ctx, lane, scanner, v.code, card)
 		if errors.Is(err, errEnded) {
 			return nil
 		}
