@@ -120,7 +120,10 @@ const (
 
 	maxMisses = 2 // polls in a row without a good answer after which a reader is down
 	gone      = 2 // polls in a row without a card after which it counts as taken away: one may be missed by the field
-	maxTries  = 4 // attempts to read a card that lies there
+	maxTries  = 4 // failures, each within retryWithin of the one before, after which a card counts as unreadable
+
+	// retryWithin is long enough to lay a card down again: many modules find a card once only.
+	retryWithin = 10 * time.Second
 )
 
 // A CardReader asks the card reader of one lane again and again whether a card lies on it, and reads it. A card is
@@ -208,6 +211,7 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 	l := link{p: p, settle: r.settle}
 	defer l.clear()
 	lies := true // a card of which nobody knows how long it has been lying there: to be lifted first
+	var failed time.Time
 	for misses, none, tries := 0, 0, 0; ; {
 		if misses == 0 && !began.IsZero() {
 			select {
@@ -238,7 +242,7 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 		}
 		if status == statusNone {
 			if none++; none >= gone {
-				lies, tries = false, 0
+				lies = false
 			}
 			continue
 		}
@@ -247,11 +251,10 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 		}
 
 		err = r.read(ctx, &l)
-		tries++
 		result := readOK
 		switch {
 		case err == nil:
-			lies = true
+			lies, tries = true, 0
 		case errors.Is(err, errUnread):
 			result = readFailed
 		case errors.Is(err, errLate):
@@ -269,8 +272,11 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 			return 0, fmt.Errorf("%w: %w", errNoAnswer, err)
 		}
 		r.o.Log.Debug("card not read", "lane", r.o.Lane, "err", err)
-		if tries >= maxTries {
-			lies = true
+		if tries++; time.Since(failed) > retryWithin {
+			tries = 1
+		}
+		if failed = time.Now(); tries >= maxTries {
+			lies, tries = true, 0
 			r.o.OnCard(ctx, Card{Lane: r.o.Lane, At: time.Now()})
 		}
 		if err := l.quiet(ctx); err != nil {

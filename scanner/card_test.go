@@ -266,6 +266,27 @@ func TestCardsThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A module that finds a card once only gives it one attempt each time that it is laid down.
+func TestACardThatCannotBeReadHoweverOftenItIsLaidDown(t *testing.T) {
+	c := lay(t, samvsim.Faults{Once: true, Unread: 0x33}, nil)
+	c.expect(online)
+	for range maxTries {
+		c.none()
+		c.free()
+		n := c.counts(readFailed)
+		c.sim.Present(words("forged"))
+		for c.counts(readFailed) == n {
+			c.asked(1)
+		}
+		c.sim.Remove()
+	}
+	c.reads("unreadable")
+	c.free()
+	c.sim.Break(samvsim.Faults{Once: true})
+	c.sim.Present(words("B"))
+	c.reads("B")
+}
+
 func TestACardMovedTooSoonIsTriedAgain(t *testing.T) {
 	c := lay(t, samvsim.Faults{}, nil)
 	c.expect(online)

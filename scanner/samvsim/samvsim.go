@@ -24,7 +24,7 @@ type Faults struct {
 	Slow     time.Duration // before the answer to the reading command
 	Status   byte          // the status of every answer, without data
 	Unread   byte          // the status of every answer to the reading command
-	Once     bool          // a card that was read is not found again before it was lifted, as many modules have it
+	Once     bool          // a card that was selected is not found again before it was lifted, as many modules have it
 	Flickers bool          // every other time it does not find the card that lies there
 }
 
@@ -38,8 +38,8 @@ type Reader struct {
 
 	mu       sync.Mutex
 	card     []byte // text of the card that lies on it; nil: none
-	read     bool   // it was read
-	selected bool
+	taken    bool   // it was selected since it lies there
+	selected bool   // since it was found last
 	faults   Faults
 	asked    int // findings so far
 	empty    int // of these in a row, the last ones that found no card where none lay
@@ -82,7 +82,7 @@ var Photo = slices.Repeat([]byte("photo of a face;"), 64)
 func (r *Reader) Present(text []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.card, r.read, r.selected, r.empty = slices.Clone(text), false, false, 0
+	r.card, r.taken, r.selected, r.empty = slices.Clone(text), false, false, 0
 }
 
 // Remove takes the card away.
@@ -182,12 +182,12 @@ func (r *Reader) answer(command [2]byte) []byte {
 		if r.card == nil {
 			r.empty++
 		}
-		if r.card == nil || r.faults.Once && r.read || r.faults.Flickers && r.asked%2 == 0 {
+		if r.card == nil || r.faults.Once && r.taken || r.faults.Flickers && r.asked%2 == 0 {
 			return []byte{0, 0, 0x80}
 		}
 		return []byte{0, 0, 0x9f, 0, 0, 0, 0}
 	case command == [2]byte{0x20, 0x02} && r.card != nil:
-		r.selected = true
+		r.selected, r.taken = true, true
 		return []byte{0, 0, 0x90, 0, 0, 0, 0, 0, 0, 0, 0}
 	case command == [2]byte{0x20, 0x02}:
 		return []byte{0, 0, 0x81}
@@ -196,7 +196,6 @@ func (r *Reader) answer(command [2]byte) []byte {
 	case command == [2]byte{0x30, 0x01} && r.faults.Unread != 0:
 		return []byte{0, 0, r.faults.Unread}
 	case command == [2]byte{0x30, 0x01}:
-		r.read = true
 		size := func(b []byte) []byte { return []byte{byte(len(b) >> 8), byte(len(b))} }
 		return slices.Concat([]byte{0, 0, 0x90}, size(r.card), size(Photo), r.card, Photo)
 	}
