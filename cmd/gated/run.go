@@ -176,7 +176,9 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer d.retain(l)()
 
 	defer d.serve(g, l, reg, people, page, control, tiles, stopBarriers)()
-	defer d.scan(ctx, g, reg)()
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	defer d.scan(ctx, giveUp, g, l.Zone(), reg)()
 
 	url := "http://" + page.Addr().String() + "/"
 	households, residents, _, vehicles := people.Snapshot().Counts()
@@ -193,6 +195,9 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	d.watch(ctx, g, hup)
 	sd.SdNotify(false, sd.SdNotifyStopping)
 	d.log.Info("stopping")
+	if err := context.Cause(ctx); errors.Is(err, scanner.ErrWedged) {
+		return err // systemd starts it again
+	}
 	return nil
 }
 
@@ -306,17 +311,21 @@ func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// scan starts a reader for each lane and returns what ends them. A code under way is answered first.
-func (d *daemon) scan(ctx context.Context, g *gate.Gate, reg *prometheus.Registry) (stop func()) {
+// scan starts a reader for each lane and returns what ends them. A code under way is answered first. A reader that ends
+// by itself, which it does when only a new process helps, ends the daemon: it is started again.
+func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, zone *time.Location, reg *prometheus.Registry) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	metrics := scanner.NewMetrics(reg, laneIDs(d.settings)...)
 	var readers sync.WaitGroup
 	for _, lane := range d.settings.Lanes {
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
-			OnCode: func(ctx context.Context, c scanner.Code) {
-				if _, err := g.Scan(ctx, c.Lane, c.Data, c.At); err != nil {
+			Zone: zone,
+			OnCode: func(ctx context.Context, c scanner.Code) bool {
+				out, err := g.Scan(ctx, c.Lane, c.Data, c.At)
+				if err != nil {
 					d.log.Error("scan", "lane", c.Lane, "err", err)
 				}
+				return out.Credential != "unknown"
 			},
 			OnState: func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
 			OnFraming: func(string) {
@@ -326,7 +335,7 @@ func (d *daemon) scan(ctx context.Context, g *gate.Gate, reg *prometheus.Registr
 			}})
 		readers.Go(func() {
 			if err := r.Run(ctx); err != nil {
-				d.log.Error("scanner", "lane", lane.ID, "err", err)
+				wedged(err)
 			}
 		})
 	}
