@@ -65,8 +65,8 @@ const (
 	recheck   = time.Second            // whether the path still names the device, in case no event told
 	stallTime = time.Second            // what waited longer than this for a Reader is not looked at
 
-	floodFrames = 10 // more frames than this in floodTime that are no codes,
-	floodBytes  = 64 << 10
+	floodFrames = 10       // more frames than this in floodTime that are no codes, and none between them that is,
+	floodBytes  = 64 << 10 // or more bytes, and a line is muted
 	floodTime   = time.Second
 	muteTime    = 5 * time.Second
 
@@ -281,7 +281,7 @@ type session struct {
 	turned time.Time // when the loop went round last: it never sleeps longer than lookEvery
 	looked time.Time // when the path was looked at last
 
-	bad   []time.Time // the newest frames that were no codes, oldest first
+	bad   []time.Time // frames since the newest code that were none, the newest ones, oldest first
 	bytes int         // since the newest code,
 	since time.Time   // in this second
 	muted time.Time   // until when the line is muted; zero: it is not
@@ -411,7 +411,7 @@ func (s *session) hand(ctx context.Context, frame []byte, at time.Time) {
 		return
 	}
 	if s.r.o.OnCode(ctx, Code{Lane: s.r.o.Lane, Data: bytes.Clone(code), At: at}) {
-		s.bytes = 0
+		s.bytes, s.bad = 0, s.bad[:0]
 	} else {
 		s.babbled(at)
 	}

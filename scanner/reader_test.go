@@ -264,7 +264,7 @@ func TestCodeTellsLaneAndTimeAndIsOurs(t *testing.T) {
 	}
 }
 
-func TestHalfCodeIsDropped(t *testing.T) {
+func TestFaultHalfFrameThenSilence(t *testing.T) {
 	scanner, port := plug(t)
 	l := start(t, Options{Config: Config{Device: port, Gap: 60 * time.Millisecond}}, hasty)
 	l.expect(online)
@@ -282,7 +282,7 @@ func TestHalfCodeIsDropped(t *testing.T) {
 
 // While a code is answered the next byte is not read, and nothing is made of
 // bytes of which nobody knows when they came.
-func TestHalfCodeDuringALongAnswer(t *testing.T) {
+func TestFaultHalfFrameDuringALongAnswer(t *testing.T) {
 	scanner, port := plug(t)
 	tty, err := os.OpenFile(port, os.O_RDWR|unix.O_NOCTTY, 0) // before it is locked
 	if err != nil {
@@ -317,7 +317,7 @@ func TestHalfCodeDuringALongAnswer(t *testing.T) {
 	}
 }
 
-func TestBytesFromBeforeOnlineAreNoCode(t *testing.T) {
+func TestFaultCodeSentBeforeOpening(t *testing.T) {
 	scanner, port := plug(t)
 	send(t, scanner, "SCANNED WHILE AWAY\rAND HA")
 	l := start(t, Options{Config: Config{Device: port}}, shipped)
@@ -330,7 +330,7 @@ func TestBytesFromBeforeOnlineAreNoCode(t *testing.T) {
 	}
 }
 
-func TestBabbleBeforeOnlineIsNoCode(t *testing.T) {
+func TestFaultBabbleBeforeOnline(t *testing.T) {
 	scanner, port := plug(t)
 	quit, quiet := make(chan bool), make(chan bool)
 	go func() {
@@ -366,7 +366,7 @@ func TestScannerHearsNothing(t *testing.T) {
 	}
 }
 
-func TestPathsThatAreNoScanner(t *testing.T) {
+func TestFaultPathsThatAreNoScanner(t *testing.T) {
 	dir := t.TempDir()
 	file, fifo, gone := filepath.Join(dir, "file"), filepath.Join(dir, "fifo"), filepath.Join(dir, "gone")
 	if err := os.WriteFile(file, []byte("CODE1\rCODE2\r"), 0o600); err != nil {
@@ -408,7 +408,7 @@ func TestPathsThatAreNoScanner(t *testing.T) {
 	}
 }
 
-func TestOneListenerPerPort(t *testing.T) {
+func TestFaultBusyPortHasOneListener(t *testing.T) {
 	scanner, port := plug(t)
 	first := start(t, Options{Config: Config{Device: port}}, hasty)
 	first.expect(online)
@@ -449,7 +449,7 @@ func TestOneListenerPerPort(t *testing.T) {
 	third.expect(online) // nothing is left behind
 }
 
-func TestUnpluggedWhileIdle(t *testing.T) {
+func TestFaultUnpluggedWhileIdle(t *testing.T) {
 	for name, unplug := range map[string]func(t *testing.T, scanner *os.File, port string){
 		"the far end goes": func(t *testing.T, scanner *os.File, _ string) { scanner.Close() },
 		"the kernel hangs up": func(t *testing.T, _ *os.File, port string) {
@@ -516,7 +516,7 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-func TestReconnectsWithoutLeaks(t *testing.T) {
+func TestFault200FlapsLeaveNothingBehind(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "scanner")
 	aim := func(port string) {
 		next := link + ".next"

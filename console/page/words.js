@@ -109,6 +109,10 @@ const WORDS = {
   "scanner": {
     "online": ["正常", "online"],
     "absent": ["未找到", "absent"],
+    "opening": ["正在打开", "opening"],
+    "settling": ["正在准备", "settling"],
+    "muted": ["已静音", "muted"],
+    "closing": ["正在断开", "closing"],
     "backoff": ["重连中", "reconnecting"],
     "closed": ["已关闭", "closed"]
   },
@@ -120,6 +124,13 @@ const WORDS = {
     "busy": ["被其他程序占用", "in use by another program"],
     "no-permission": ["没有访问权限", "no permission"],
     "fault": ["读取出错", "read error"],
+    "opening": ["正在打开", "being opened"],
+    "settling": ["正在准备", "getting ready"],
+    "renumbered": ["换了接口，正在重连", "on another port now, reconnecting"],
+    "flood": ["不停乱发数据，暂停读取", "sends without end: not listened to for a moment"],
+    "wedged": ["驱动卡住：请拔下再插", "its driver hangs: unplug it and plug it in again"],
+    "silent": ["很久没有扫码，请试扫一次", "nothing scanned for long: try a code"],
+    "no-heartbeat": ["模块无应答，请试扫一次", "its module does not answer: try a code"],
     "stopped": ["已停止", "stopped"]
   },
   "clock": {
