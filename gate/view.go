@@ -80,8 +80,9 @@ type LaneView struct {
 	Cause     string    `json:"cause"`   // why it is down
 	Up        bool      `json:"up"`
 	Since     time.Time `json:"since"`
-	HeldOpen  bool      `json:"held_open"` // by the emergency key, until the guard closes it
-	Barrier   string    `json:"barrier"`   // "ok", or "open-by-hand" after a driver error
+	Dropped   string    `json:"dropped,omitempty"` // why what the scanner sent a moment ago was no whole code
+	HeldOpen  bool      `json:"held_open"`         // by the emergency key, until the guard closes it
+	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" after a driver error
 }
 
 // Shown is an answer as the page shows it. Name, Room and Health are empty once it is ten seconds old: there is a queue behind.

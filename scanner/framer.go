@@ -12,8 +12,8 @@ const (
 	Stalled  = "stalled"   // the daemon itself stood still for longer than stallTime: who sent it is gone
 )
 
-// causes are all of them.
-var causes = []string{TooShort, TooLong, Timeout, NoStart, NotText, Stalled}
+// FrameCauses are all of them.
+var FrameCauses = []string{TooShort, TooLong, Timeout, NoStart, NotText, Stalled}
 
 // A framer cuts the bytes of one port into codes. One read is never one code:
 // USB scanners deliver slices, slow ports single bytes, fast ones several

@@ -42,10 +42,10 @@ func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
 		m.silent.WithLabelValues(lane)
 		m.connects.WithLabelValues(lane)
 		m.mutes.WithLabelValues(lane)
-		for _, s := range states {
+		for _, s := range States {
 			m.state.WithLabelValues(lane, string(s))
 		}
-		for _, cause := range causes {
+		for _, cause := range FrameCauses {
 			m.framing.WithLabelValues(lane, cause)
 		}
 		for _, cause := range []string{"settling", "muted", "stalled"} {
@@ -64,7 +64,7 @@ func (m *Metrics) became(lane string, now State, cause string) {
 	}
 	m.up.WithLabelValues(lane).Set(one(now == Online))
 	m.silent.WithLabelValues(lane).Set(one(now == Online && cause != ""))
-	for _, s := range states {
+	for _, s := range States {
 		m.state.WithLabelValues(lane, string(s)).Set(one(s == now))
 	}
 }

@@ -39,7 +39,7 @@ const (
 	Closed   State = "closed"   // Run has ended
 )
 
-var states = []State{Absent, Opening, Settling, Online, Muted, Closing, Backoff, Closed}
+var States = []State{Absent, Opening, Settling, Online, Muted, Closing, Backoff, Closed}
 
 // Why a Reader is down, or what is wrong with it while it is up.
 const (
@@ -57,6 +57,10 @@ const (
 	CauseSilent       = "silent"        // up, and nothing was heard of it for longer than Config.SilentAfter
 	CauseNoHeartbeat  = "no-heartbeat"  // up, and its module does not answer
 )
+
+// DownCauses are all of them.
+var DownCauses = []string{CauseAbsent, CauseNotADevice, CauseNoPermission, CauseBusy, CauseHangUp, CauseLost, CauseRenumbered, CauseFlood, CauseWedged,
+	CauseFault, CauseStopped, CauseSilent, CauseNoHeartbeat}
 
 const (
 	retryMin  = 100 * time.Millisecond

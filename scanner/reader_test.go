@@ -545,8 +545,9 @@ func TestFault200FlapsLeaveNothingBehind(t *testing.T) {
 				t.Errorf("got %d goroutines after 200 reconnects, %d before", got, goroutines)
 			}
 		}
+		os.Remove(link) // the terminal's number may be another's at once
 		scanner.Close()
-		// The path is gone with its far end, unless it was caught half-way.
+		// Nothing is left at the path, unless it was caught half-way.
 		for down := false; !down; {
 			switch got := await(t, "the hang-up", l.changes); {
 			case got == change{false, Absent, CauseAbsent}:
@@ -746,7 +747,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("lint: %v %v", problems, err)
 	}
 	// Each lane has its zeros before anything happens.
-	if n, err := testutil.GatherAndCount(reg); err != nil || n != 2*(2+len(states)+len(causes)+3+2) {
+	if n, err := testutil.GatherAndCount(reg); err != nil || n != 2*(2+len(States)+len(FrameCauses)+3+2) {
 		t.Errorf("got %d series and %v", n, err)
 	}
 }

@@ -328,7 +328,8 @@ func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, zon
 				return out.Credential != "unknown"
 			},
 			OnState: func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
-			OnFraming: func(string) {
+			OnFraming: func(cause string) {
+				g.ScannerDropped(lane.ID, cause)
 				if d.onFraming != nil {
 					d.onFraming(lane.ID)
 				}

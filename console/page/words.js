@@ -133,6 +133,14 @@ const WORDS = {
     "no-heartbeat": ["模块无应答，请试扫一次", "its module does not answer: try a code"],
     "stopped": ["已停止", "stopped"]
   },
+  "dropped": {
+    "too-short": ["没读全，请再扫一次", "not read whole: scan again"],
+    "too-long": ["没读全，请再扫一次", "not read whole: scan again"],
+    "timeout": ["没读全，请再扫一次", "not read whole: scan again"],
+    "no-start": ["没读全，请再扫一次", "not read whole: scan again"],
+    "not-text": ["码中不是文字", "not a text"],
+    "stalled": ["系统刚才停顿，请再扫一次", "the box stood still: scan again"]
+  },
   "clock": {
     "clock-before-release": ["时间早于软件发布日期", "earlier than this software"],
     "clock-never-confirmed": ["从未确认过时间", "never confirmed"],
