@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger"
+	"gated/scanner"
 )
 
 // complete fills in what follows from other settings.
@@ -184,6 +185,14 @@ func (l *loader) scanner(at func(string) string, c Scanner) {
 	if c.EndBytes == "" || len(c.EndBytes) > 8 || strings.ContainsFunc(c.EndBytes, func(r rune) bool { return r >= 0x20 && r != 0x7f }) {
 		l.fault(at("scanner.end_bytes"), `%q: want 1 to 8 control characters in double quotes, such as "\r\n" or "\t" (in single quotes YAML takes the backslash itself)`, c.EndBytes)
 	}
+	if len(c.StartBytes) > 8 || strings.ContainsFunc(c.StartBytes, func(r rune) bool { return r >= 0x20 && r != 0x7f }) {
+		l.fault(at("scanner.start_bytes"), `%q: want at most 8 control characters in double quotes, such as "\x02" (in single quotes YAML takes the backslash itself)`, c.StartBytes)
+	} else if strings.ContainsAny(c.StartBytes, c.EndBytes) {
+		l.fault(at("scanner.start_bytes"), "%q has a character of end_bytes %q: a character begins a code or ends one", c.StartBytes, c.EndBytes)
+	}
+	if c.EndGap != 0 {
+		l.duration(at("scanner.end_gap"), c.EndGap, 100*time.Millisecond, time.Second)
+	}
 	if c.Min < 1 {
 		l.fault(at("scanner.min"), "%d: want at least 1 byte", c.Min)
 	}
@@ -193,6 +202,14 @@ func (l *loader) scanner(at func(string) string, c Scanner) {
 		l.fault(at("scanner.max"), "%d is less than min, which is %d: no code could be read", c.Max, c.Min)
 	}
 	l.duration(at("scanner.gap"), c.Gap, 50*time.Millisecond, 5*time.Second)
+	if c.CodeID < 0 || c.CodeID > 8 {
+		l.fault(at("scanner.code_id"), "%d is out of range: write 0 to 8 bytes", c.CodeID)
+	}
+	l.oneOf(at("scanner.encoding"), c.Encoding, scanner.UTF8, scanner.GB18030)
+	l.oneOf(at("scanner.profile"), c.Profile, scanner.Generic, scanner.GM65)
+	if c.SilentAfter != 0 {
+		l.duration(at("scanner.silent_after"), c.SilentAfter, 10*time.Minute, 7*24*time.Hour)
+	}
 }
 
 // cardReaders looks at all lanes, because each port is for one device.

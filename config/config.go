@@ -84,11 +84,28 @@ type Scanner struct {
 	// so that YAML reads the escapes. Default "\r\n".
 	EndBytes string `mapstructure:"end_bytes"`
 
+	// StartBytes are the control characters that each begin a code, such as "\x02"
+	// (STX). Default "": a code begins with its first byte.
+	StartBytes string `mapstructure:"start_bytes"`
+
+	// EndGap is the silence that ends a code, for scanners that send no end byte.
+	// Default 0s: only an end byte does; else 100ms to 1s.
+	EndGap time.Duration `mapstructure:"end_gap"`
+
 	Min int `mapstructure:"min"` // bytes of the shortest code, default 4
 	Max int `mapstructure:"max"` // bytes of the longest code, default 4096, up to 65536
 
 	// Gap after which a half code is dropped. Default 500ms, from 50ms to 5s.
 	Gap time.Duration `mapstructure:"gap"`
+
+	AIM      bool   `mapstructure:"aim"`      // take off AIM identifiers, such as ]Q1; default false
+	CodeID   int    `mapstructure:"code_id"`  // bytes of the scanner's own code ID to take off, default 0, up to 8
+	Encoding string `mapstructure:"encoding"` // of what is not ASCII: utf-8 (what is none is tried as gb18030) or gb18030; default utf-8
+	Profile  string `mapstructure:"profile"`  // generic, or gm65: its module is asked every ten seconds whether it lives; default generic
+
+	// SilentAfter is how long a generic scanner may send nothing from 7 to 22 h
+	// before the page says so. Default 0s: for ever; else at least 10m.
+	SilentAfter time.Duration `mapstructure:"silent_after"`
 }
 
 // CardReader is a reader of resident ID cards (SAM-V module, serial port). It converts
@@ -186,7 +203,7 @@ func DefaultLane() Lane {
 	return Lane{
 		Scanner: Scanner{
 			Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1, EndBytes: "\r\n",
-			Min: 4, Max: 4096, Gap: 500 * time.Millisecond,
+			Min: 4, Max: 4096, Gap: 500 * time.Millisecond, Encoding: "utf-8", Profile: "generic",
 		},
 		Barrier: Barrier{Driver: "none", Pulse: 500 * time.Millisecond, Timeout: 3 * time.Second},
 

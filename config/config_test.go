@@ -67,7 +67,7 @@ gate: {name: 南门, origin: compound.example/south, time_zone: UTC, level: seal
 lanes:
   - id: in-1
     direction: in
-    scanner: {device: /dev/a, baud: 115200, data_bits: 7, parity: even, stop_bits: 2, end_bytes: "\t\r", min: 8, max: 9000, gap: 1s}
+    scanner: {device: /dev/a, baud: 115200, data_bits: 7, parity: even, stop_bits: 2, end_bytes: "\t\r", start_bytes: "\x02", end_gap: 150ms, min: 8, max: 9000, gap: 1s, aim: true, code_id: 2, encoding: gb18030, profile: gm65, silent_after: 4h}
     barrier: {driver: exec, command: [/bin/relay, --on, "0123"], pulse: 1s, timeout: 4s}
   - id: out
     direction: out
@@ -91,7 +91,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 		Gate:     Gate{"南门", "compound.example/south", "UTC", "sealed", 90 * time.Second, 0},
 		Lanes: []Lane{{
 			"in-1", "in",
-			Scanner{"/dev/a", 115200, 7, "even", 2, "\t\r", 8, 9000, time.Second},
+			Scanner{"/dev/a", 115200, 7, "even", 2, "\t\r", "\x02", 150 * time.Millisecond, 8, 9000, time.Second, true, 2, "gb18030", "gm65", 4 * time.Hour},
 			Barrier{"exec", []string{"/bin/relay", "--on", "0123"}, time.Second, 4 * time.Second},
 			DefaultLane().CardReader,
 		}, out},
@@ -198,6 +198,16 @@ func TestImpossibleValues(t *testing.T) {
 		{"/dev/scanner", "/dev/scanner\n      min: 0", `lanes[0].scanner.min: 0: want at least 1`},
 		{"/dev/scanner", "/dev/scanner\n      max: 3", `lanes[0].scanner.max: 3 is less than min, which is 4`},
 		{"/dev/scanner", "/dev/scanner\n      max: 65537", `lanes[0].scanner.max: 65537: want at most 65536`},
+		{"/dev/scanner", "/dev/scanner\n      start_bytes: STX", `lanes[0].scanner.start_bytes: "STX": want at most 8 control characters`},
+		{"/dev/scanner", "/dev/scanner\n      start_bytes: \"\\r\"", `lanes[0].scanner.start_bytes: "\r" has a character of end_bytes`},
+		{"/dev/scanner", "/dev/scanner\n      end_gap: 50ms", `lanes[0].scanner.end_gap: 50ms is out of range: write 100ms to 1s`},
+		{"/dev/scanner", "/dev/scanner\n      aim: yes", `lanes[0].scanner.aim: "yes" is neither true nor false`},
+		{"/dev/scanner", "/dev/scanner\n      aim: 1", `lanes[0].scanner.aim: "1" is neither true nor false`},
+		{"/dev/scanner", "/dev/scanner\n      aim: \"true\"", `lanes[0].scanner.aim: "true" is text: write true without quotes`},
+		{"/dev/scanner", "/dev/scanner\n      code_id: 9", `lanes[0].scanner.code_id: 9 is out of range`},
+		{"/dev/scanner", "/dev/scanner\n      encoding: gbk", `lanes[0].scanner.encoding: "gbk" is not known`},
+		{"/dev/scanner", "/dev/scanner\n      profile: gm66", `lanes[0].scanner.profile: "gm66" is not known`},
+		{"/dev/scanner", "/dev/scanner\n      silent_after: 1m", `lanes[0].scanner.silent_after: 1m is out of range`},
 		{"/dev/scanner", "/dev/scanner\n      gap: 49ms", `lanes[0].scanner.gap: 49ms is out of range: write 50ms to 5s`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: relay}", `lanes[0].barrier.driver: "relay" is not known: write none or exec`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {command: [/bin/true]}", `lanes[0].barrier.command: is not used by driver none`},

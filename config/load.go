@@ -229,6 +229,8 @@ func checkScalar(n *yaml.Node, t reflect.Type) error {
 	if tag := n.ShortTag(); t.Kind() == reflect.String && tag != "!!str" {
 		return fmt.Errorf("%s is read as %s: put it in quotes", n.Value, map[string]string{
 			"!!int": "a number", "!!float": "a number", "!!bool": "true or false", "!!timestamp": "a date"}[tag])
+	} else if t.Kind() == reflect.Bool && tag == "!!str" && (n.Value == "true" || n.Value == "false") {
+		return fmt.Errorf("%q is text: write %s without quotes", n.Value, n.Value)
 	} else if t.Kind() == reflect.Int && tag == "!!str" {
 		if _, err := parseScalar(n.Value, t); err == nil {
 			return fmt.Errorf("%q is text: write %s without quotes", n.Value, n.Value)
@@ -238,7 +240,7 @@ func checkScalar(n *yaml.Node, t reflect.Type) error {
 	return err
 }
 
-// parseScalar reads a value of the settings' four scalar types.
+// parseScalar reads a value of the settings' five scalar types.
 func parseScalar(text string, t reflect.Type) (any, error) {
 	switch t {
 	case reflect.TypeFor[string]():
@@ -249,6 +251,11 @@ func parseScalar(text string, t reflect.Type) (any, error) {
 			return nil, fmt.Errorf("%q is not a whole number: write digits only", text)
 		}
 		return n, nil
+	case reflect.TypeFor[bool]():
+		if text != "true" && text != "false" {
+			return nil, fmt.Errorf("%q is neither true nor false: write one of them, without quotes", text)
+		}
+		return text == "true", nil
 	case reflect.TypeFor[time.Duration]():
 		return parseDuration(text)
 	case reflect.TypeFor[Size]():

@@ -22,6 +22,7 @@ import (
 
 	"gated/gate"
 	"gated/policy"
+	"gated/scanner"
 )
 
 var _ Gate = (*gate.Gate)(nil)
@@ -382,6 +383,24 @@ func TestWords(t *testing.T) {
 		}
 		if words["reason"][reason] == nil {
 			t.Errorf("the shipped policy's reason %q has no text", reason)
+		}
+	}
+	for _, s := range scanner.States {
+		if (s == scanner.Opening || s == scanner.Settling) && words["cause"][string(s)] == nil { // the others have a cause
+			t.Errorf("a lane that is %s without a cause has no text", s)
+		}
+		if words["scanner"][string(s)] == nil {
+			t.Errorf("the scanner's state %q has no text", s)
+		}
+	}
+	for _, cause := range scanner.DownCauses {
+		if words["cause"][cause] == nil {
+			t.Errorf("the scanner's cause %q has no text", cause)
+		}
+	}
+	for _, cause := range scanner.FrameCauses {
+		if words["dropped"][cause] == nil {
+			t.Errorf("%q, why a frame was dropped, has no text", cause)
 		}
 	}
 	script, err := os.ReadFile("page/page.js")

@@ -9,6 +9,9 @@ import (
 	"gated/ledger"
 )
 
+// droppedFor is how long the page says that a code was not read whole: as long as it takes to hold it up again.
+const droppedFor = 4 * time.Second
+
 // personalFor is how long the page shows a name: there is a queue behind.
 const personalFor = 10 * time.Second
 
@@ -23,10 +26,11 @@ type screen struct {
 	duty   string
 	open   map[string]Outcome // lanes held open by the emergency key
 	hear   map[chan struct{}]bool
+	drops  map[string]time.Time // by lane: when a frame was dropped last, monotonic
 }
 
 func (s *screen) init(lanes []Lane) {
-	s.hear, s.open = map[chan struct{}]bool{}, map[string]Outcome{}
+	s.hear, s.open, s.drops = map[chan struct{}]bool{}, map[string]Outcome{}, map[string]time.Time{}
 	for _, l := range lanes {
 		s.lanes = append(s.lanes, LaneView{ID: l.ID, Direction: l.Direction, Barrier: "ok"})
 	}
@@ -122,6 +126,15 @@ func (g *Gate) CardReaderState(laneID string, up bool, cause string) {
 	})
 }
 
+// ScannerDropped says on the page, for a moment, that what a lane's scanner sent was no whole code: whoever held it up
+// waits for an answer.
+func (g *Gate) ScannerDropped(laneID, cause string) {
+	g.screen.lane(laneID, func(v *LaneView) {
+		v.Dropped = cause
+		g.screen.drops[laneID] = time.Now()
+	})
+}
+
 // View is everything the page shows now.
 func (g *Gate) View() View {
 	rules := g.rules.Load()
@@ -150,6 +163,11 @@ func (g *Gate) View() View {
 	g.screen.mu.Lock()
 	defer g.screen.mu.Unlock()
 	v.Lanes, v.Holds, v.Duty = slices.Clone(g.screen.lanes), append([]Hold{}, g.screen.holds...), g.screen.duty
+	for i := range v.Lanes {
+		if l := &v.Lanes[i]; time.Since(g.screen.drops[l.ID]) >= droppedFor {
+			l.Dropped = ""
+		}
+	}
 	if g.screen.last != nil {
 		last := *g.screen.last
 		if time.Since(g.screen.lastAt) >= personalFor {

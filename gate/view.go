@@ -80,8 +80,9 @@ type LaneView struct {
 	Cause     string    `json:"cause"`   // why it is down
 	Up        bool      `json:"up"`
 	Since     time.Time `json:"since"`
-	HeldOpen  bool      `json:"held_open"` // by the emergency key, until the guard closes it
-	Barrier   string    `json:"barrier"`   // "ok", or "open-by-hand" after a driver error
+	Dropped   string    `json:"dropped,omitempty"` // why what the scanner sent a moment ago was no whole code
+	HeldOpen  bool      `json:"held_open"`         // by the emergency key, until the guard closes it
+	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" after a driver error
 
 	// CardReader is "up", or why the ID card reader is down; empty where the lane has none.
 	CardReader string `json:"card_reader,omitempty"`

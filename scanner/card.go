@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -135,6 +136,10 @@ type CardReader struct {
 	retryMin, retryMax, poll  time.Duration
 	settle, findMax, transfer time.Duration
 
+	open      func(Config) (*port, error)
+	giveUp    time.Duration // on a driver that hangs
+	abandoned atomic.Int32  // ports that their driver has not given back
+
 	state State // these two are Run's
 	cause string
 }
@@ -150,14 +155,14 @@ func NewCardReader(o CardOptions) *CardReader {
 	if o.OnState == nil {
 		o.OnState = func(bool, State, string) {}
 	}
-	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, findMax: findLimit}
+	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, findMax: findLimit, open: openPort, giveUp: closeLimit}
 	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(max(r.config.Baud, 1)) // ten bits a byte
 	return r
 }
 
 // Run asks until ctx ends and then returns nil, within the time of one question or when the callback under way returns.
 // A port that is missing or lost, and a reader that does not answer, is opened again by its path, for ever. Only
-// settings that Validate refuses make an error.
+// settings that Validate refuses make an error, and a driver that swallows one port after the other: ErrWedged.
 func (r *CardReader) Run(ctx context.Context) error {
 	if err := r.o.Config.Validate(); err != nil {
 		return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, err)
@@ -165,11 +170,14 @@ func (r *CardReader) Run(ctx context.Context) error {
 	defer r.became(Closed, CauseStopped, nil)
 	for retry := r.retryMin; ; retry = min(2*retry, r.retryMax) {
 		online, err := r.listen(ctx)
+		if r.abandoned.Load() >= maxAbandoned {
+			return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, ErrWedged)
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
 		state, cause := why(err)
-		if errors.Is(err, errNoAnswer) {
+		if errors.Is(err, errNoAnswer) && cause != CauseWedged {
 			state, cause = Backoff, CauseNoAnswer
 		}
 		r.became(state, cause, err)
@@ -195,11 +203,15 @@ var (
 // listen opens the port and hands cards on until the port is lost, the reader no longer answers, or ctx ends. It
 // returns how long it was online.
 func (r *CardReader) listen(ctx context.Context) (online time.Duration, err error) {
-	p, err := openPort(r.config)
+	p, err := openWithin(&r.abandoned, r.giveUp, r.open, r.config)
 	if err != nil {
 		return 0, err
 	}
-	defer p.close()
+	defer func() {
+		if !within(&r.abandoned, r.giveUp, p.close) {
+			err = fmt.Errorf("close serial port %s: not done within %v: %w", r.config.Device, r.giveUp, errors.Join(errWedged, err))
+		}
+	}()
 	defer context.AfterFunc(ctx, p.wake)()
 	var began time.Time
 	defer func() {
@@ -223,6 +235,9 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 			return 0, err
 		}
 
+		if p.moved(r.config.Device) {
+			return 0, errRenumbered
+		}
 		status, err := l.ask(ctx, findCard, r.findMax)
 		if err == nil && status != statusFound && status != statusNone {
 			err = complaint(status, errOdd)
@@ -346,14 +361,10 @@ func (l *link) ask(ctx context.Context, command [2]byte, limit time.Duration) (s
 	if err := l.p.Flush(); err != nil {
 		return 0, fmt.Errorf("flush: %w", err)
 	}
-	// A line that takes nothing must not hold us: tarm's Write has no time limit, this descriptor's has.
-	if err := l.p.side.SetWriteDeadline(time.Now().Add(sendLimit)); err != nil {
-		return 0, err
-	}
-	if _, err := l.p.side.Write(frame(command)); errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := l.p.write(frame(command), time.Now().Add(sendLimit)); errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, fmt.Errorf("%w: it takes no command", errLate)
 	} else if err != nil {
-		return 0, fmt.Errorf("ask: %w", bare(err))
+		return 0, fmt.Errorf("ask: %w", err)
 	}
 	// Also when the bytes are there by now: a process that stood still would take an old card for one just laid down.
 	until := time.Now().Add(limit)
@@ -386,7 +397,7 @@ func (l *link) ask(ctx context.Context, command [2]byte, limit time.Duration) (s
 
 // quiet drops what is still on its way.
 func (l *link) quiet(ctx context.Context) error {
-	switch quiet, err := l.p.settle(ctx, l.settle); {
+	switch quiet, _, err := l.p.settle(ctx, l.settle); {
 	case err != nil:
 		return fmt.Errorf("wait for a quiet line: %w", err)
 	case !quiet:

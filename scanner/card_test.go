@@ -3,6 +3,7 @@ package scanner
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -425,6 +426,38 @@ func TestCardReaderUnpluggedAndPluggedInAgain(t *testing.T) {
 			got = await(t, "absent", c.changes)
 		}
 	}
+}
+
+func TestCardReaderFollowsItsName(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "card-in")
+	first, second := device(t), device(t)
+	retarget(t, link, first.Path)
+	c := &counter{t: t, sim: first}
+	c.begin(link, findLimit)
+	c.expect(online)
+	c.sim = second
+	retarget(t, link, second.Path)
+	c.expect(change{false, Backoff, CauseRenumbered}, online)
+	c.free()
+	second.Present(words("A"))
+	c.reads("A")
+}
+
+func TestACardReaderWhoseDriverHangsIsGivenUpAtTheThirdPort(t *testing.T) {
+	sim := device(t)
+	block := make(chan struct{})
+	hangs := func(Config) (*port, error) { <-block; return nil, unix.EIO }
+	r := NewCardReader(CardOptions{Lane: "in", Config: CardConfig{Device: sim.Path}})
+	r.open, r.giveUp, r.retryMin = hangs, 20*time.Millisecond, time.Millisecond
+	done := make(chan error, 1)
+	go func() { done <- r.Run(context.Background()) }()
+	if err := await(t, "the end", done); !errors.Is(err, ErrWedged) || !strings.Contains(err.Error(), "lane in") {
+		t.Errorf("got %v", err)
+	}
+	if r.cause != CauseStopped || r.abandoned.Load() != maxAbandoned {
+		t.Errorf("got %s with %d ports abandoned", r.cause, r.abandoned.Load())
+	}
+	close(block)
 }
 
 func TestCardReaderEndsAtOnce(t *testing.T) {

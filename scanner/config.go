@@ -28,13 +28,51 @@ type Config struct {
 	// between the CR and the LF of a CRLF, and nothing is no code.
 	EndBytes string
 
+	// StartBytes are control characters, each of which begins a code anew, such
+	// as "\x02" (STX). Without any, a code begins with its first byte.
+	StartBytes string
+
+	// EndGap is the silence that ends a code, for scanners that send no end byte.
+	// Zero: only an end byte does. A code that is cut in two is worse than one
+	// that comes late.
+	EndGap time.Duration
+
 	// Min and Max bound the length of a code in bytes, without its end byte.
 	// A SMART Health Card has about 2,400.
 	Min, Max int
 
 	// Gap is how long after its last byte a half code is dropped.
 	Gap time.Duration
+
+	// AIM says that the scanner may put an AIM identifier before a code
+	// (ISO/IEC 15424, such as ]Q1 for a QR code): it is taken off.
+	AIM bool
+
+	// CodeID is the length in bytes of the scanner's own mark of the symbology
+	// before each code, after an AIM identifier: it is taken off.
+	CodeID int
+
+	// Encoding of what is not ASCII: UTF8 (default; what is no UTF-8 is read as
+	// GB18030) or GB18030.
+	Encoding string
+
+	// Profile is the make of the scanner: Generic (default), which is only
+	// listened to, or GM65, whose module is asked whether it lives.
+	Profile string
+
+	// SilentAfter is how long by day (7 to 22 h) a scanner of which nothing can
+	// be asked may send nothing before it is called silent. Zero: for ever.
+	SilentAfter time.Duration
 }
+
+// Encodings and profiles.
+const (
+	UTF8    = "utf-8"
+	GB18030 = "gb18030"
+
+	Generic = "generic"
+	GM65    = "gm65" // GROW GM65 and GM8xx
+)
 
 // Default returns the settings in which the GM65 family leaves the factory.
 func Default() Config {
@@ -47,6 +85,8 @@ func Default() Config {
 		Min:      4,
 		Max:      4096,
 		Gap:      500 * time.Millisecond,
+		Encoding: UTF8,
+		Profile:  Generic,
 	}
 }
 
@@ -64,9 +104,13 @@ var parities = map[string]serial.Parity{
 }
 
 const (
-	longest = 1 << 16          // no code of any standard comes near; bounds Config.Max
-	minGap  = settleTime       // shorter ones would cut codes that USB adapters deliver in slices
-	maxGap  = 10 * time.Second // longer ones would glue the next person's code to a half one
+	longest = 1 << 16                // no code of any standard comes near; bounds Config.Max
+	minGap  = 50 * time.Millisecond  // shorter ones would cut codes that USB adapters deliver in slices
+	maxGap  = 10 * time.Second       // longer ones would glue the next person's code to a half one
+	minEnd  = 100 * time.Millisecond // a code cut in two is no code, or another
+	maxEnd  = time.Second            // longer ones people take for a dead scanner
+	longID  = 8                      // no scanner marks the symbology with more
+	minDead = 10 * time.Minute
 )
 
 // Validate reports every fault joined, each as "field value: what is wanted".
@@ -85,17 +129,28 @@ func (c Config) Validate() error {
 	_, known := parities[c.Parity]
 	want(known, "parity %q: want none, odd or even", c.Parity)
 	want(c.StopBits == 1 || c.StopBits == 2, "stop_bits %d: want 1 or 2", c.StopBits)
-	for _, b := range []byte(c.EndBytes) {
-		if b >= 0x20 && b != 0x7f {
-			want(false, `end_bytes %q: want control characters only, such as "\r\n" or "\t"; others stand in codes and would cut them`, c.EndBytes)
-			break
-		}
-	}
+	want(control(c.EndBytes), `end_bytes %q: want control characters only, such as "\r\n" or "\t"; others stand in codes and would cut them`, c.EndBytes)
+	want(control(c.StartBytes), `start_bytes %q: want control characters only, such as "\x02"; others stand in codes and would cut them`, c.StartBytes)
+	want(!strings.ContainsAny(c.StartBytes, c.EndBytes), "start_bytes %q: one of them is among the end_bytes %q; a byte begins a code or ends one", c.StartBytes, c.EndBytes)
+	want(c.EndGap == 0 || minEnd <= c.EndGap && c.EndGap <= maxEnd, "end_gap %v: want 0s, or %v to %v", c.EndGap, minEnd, maxEnd)
 	want(c.Min >= 1, "min %d: want at least 1 byte", c.Min)
 	want(c.Max <= longest, "max %d: want at most %d bytes", c.Max, longest)
 	want(c.Max >= c.Min, "max %d: want at least min, which is %d", c.Max, c.Min)
 	want(minGap <= c.Gap && c.Gap <= maxGap, "gap %v: want %v to %v", c.Gap, minGap, maxGap)
+	want(0 <= c.CodeID && c.CodeID <= longID, "code_id %d: want 0 to %d bytes", c.CodeID, longID)
+	want(c.Encoding == UTF8 || c.Encoding == GB18030, "encoding %q: want utf-8 or gb18030", c.Encoding)
+	want(c.Profile == Generic || c.Profile == GM65, "profile %q: want generic or gm65", c.Profile)
+	want(c.SilentAfter == 0 || minDead <= c.SilentAfter, "silent_after %v: want 0s, or at least %v", c.SilentAfter, minDead)
 	return errors.Join(faults...)
+}
+
+func control(s string) bool {
+	for _, b := range []byte(s) {
+		if b >= 0x20 && b != 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 func (c Config) filled() Config {
@@ -123,6 +178,12 @@ func (c Config) filled() Config {
 	}
 	if c.Gap == 0 {
 		c.Gap = d.Gap
+	}
+	if c.Encoding == "" {
+		c.Encoding = d.Encoding
+	}
+	if c.Profile == "" {
+		c.Profile = d.Profile
 	}
 	return c
 }

@@ -4,30 +4,54 @@ import "time"
 
 // Why a frame was dropped.
 const (
-	TooShort = "too-short" // fewer bytes than Config.Min before its end byte
+	TooShort = "too-short" // fewer bytes than Config.Min before its end
 	TooLong  = "too-long"  // more bytes than Config.Max; dropped up to the next end byte
 	Timeout  = "timeout"   // Config.Gap passed after its last byte and no end byte came
+	NoStart  = "no-start"  // bytes without the start byte that Config.StartBytes wants
+	NotText  = "not-text"  // a NUL byte, or text in neither character set
+	Stalled  = "stalled"   // the daemon itself stood still for longer than stallTime: who sent it is gone
 )
+
+// FrameCauses are all of them.
+var FrameCauses = []string{TooShort, TooLong, Timeout, NoStart, NotText, Stalled}
 
 // A framer cuts the bytes of one port into codes. One read is never one code:
 // USB scanners deliver slices, slow ports single bytes, fast ones several
 // codes at once; what comes out is the same however the bytes are cut. It has
 // no clock, and never holds more than max bytes.
 type framer struct {
-	end      [256]bool
+	class    [256]byte // starts, ends, or 0 for a byte of a code
 	min, max int
-	gap      time.Duration
+	gap      time.Duration // of silence, after which nothing is under way
+	begins   bool          // a frame begins with a start byte only
+	quiet    bool          // silence ends a code like an end byte
 
-	half []byte    // the frame under way
-	skip bool      // drop all bytes up to the next end byte or silence
-	last time.Time // when the newest bytes were read
+	half  []byte    // the frame under way
+	in    bool      // its start byte has come; always so where none is wanted
+	noise bool      // bytes came that belong to no frame
+	skip  bool      // drop all bytes up to the next end byte or silence
+	deaf  bool      // drop all bytes up to the next silence
+	over  int       // bytes dropped since the frame was found too long
+	last  time.Time // when the newest bytes were read
 }
 
+const (
+	starts = 1 + iota
+	ends
+)
+
 func newFramer(c Config) *framer {
-	f := &framer{min: c.Min, max: c.Max, gap: c.Gap}
-	for _, b := range []byte(c.EndBytes) {
-		f.end[b] = true
+	f := &framer{min: c.Min, max: c.Max, gap: c.Gap, begins: c.StartBytes != ""}
+	if c.EndGap > 0 {
+		f.gap, f.quiet = c.EndGap, true
 	}
+	for _, b := range []byte(c.EndBytes) {
+		f.class[b] = ends
+	}
+	for _, b := range []byte(c.StartBytes) {
+		f.class[b] = starts
+	}
+	f.in = !f.begins
 	return f
 }
 
@@ -35,25 +59,90 @@ func newFramer(c Config) *framer {
 // frame was dropped, or neither when p is used up; and the bytes of p not
 // taken. The code is valid until the next call.
 func (f *framer) next(p []byte) (code []byte, dropped string, rest []byte) {
-	for i, b := range p {
-		switch {
-		case f.end[b] && f.skip:
-			f.skip = false
-		case f.end[b] && len(f.half) > 0:
-			code, f.half = f.half, f.half[:0]
-			if len(code) < f.min {
-				return nil, TooShort, p[i+1:]
+	if f.deaf {
+		return nil, "", nil
+	}
+	for i := 0; i < len(p); {
+		n := i // the bytes of a code come in runs
+		for n < len(p) && n-i <= f.max && f.class[p[n]] == 0 {
+			n++
+		}
+		if n > i {
+			took, dropped := f.take(p[i:n])
+			if i += took; dropped != "" {
+				return nil, dropped, p[i:]
 			}
-			return code, "", p[i+1:]
-		case f.end[b], f.skip:
-		case len(f.half) == f.max:
-			f.half, f.skip = f.half[:0], true
-			return nil, TooLong, p[i+1:]
-		default:
-			f.half = append(f.half, b)
+			continue
+		}
+		class := f.class[p[i]]
+		i++
+		if class == ends {
+			code, dropped = f.end()
+		} else {
+			dropped = f.start()
+		}
+		if code != nil || dropped != "" {
+			return code, dropped, p[i:]
 		}
 	}
 	return nil, "", nil
+}
+
+// take adds bytes to the frame under way and returns how many of them it took.
+func (f *framer) take(run []byte) (took int, dropped string) {
+	switch {
+	case f.skip:
+		// A line that never ends its frames is counted as if it did, so that it is seen to babble.
+		took = min(len(run), f.max+1-f.over)
+		if f.over += took; f.over > f.max {
+			f.over = 0
+			return took, TooLong
+		}
+		return took, ""
+	case !f.in:
+		f.noise = true
+	case len(f.half)+len(run) > f.max:
+		took = f.max + 1 - len(f.half)
+		f.half, f.skip, f.over = f.half[:0], true, 0
+		return took, TooLong
+	default:
+		f.half = append(f.half, run...)
+	}
+	return len(run), ""
+}
+
+// start is a start byte. What it interrupts was cut short, by a cable or a second trigger.
+func (f *framer) start() (dropped string) {
+	switch {
+	case f.noise:
+		dropped = NoStart
+	case len(f.half) > 0:
+		dropped = TooShort
+	}
+	f.reset()
+	f.in = true
+	return dropped
+}
+
+// end is an end byte, or the silence that counts as one.
+func (f *framer) end() (code []byte, dropped string) {
+	code, noise, skip := f.half, f.noise, f.skip
+	f.reset()
+	switch {
+	case skip:
+		return nil, ""
+	case noise:
+		return nil, NoStart
+	case len(code) == 0: // nothing lies between the CR and the LF of a CRLF, and nothing is no code
+		return nil, ""
+	case len(code) < f.min:
+		return nil, TooShort
+	}
+	return code, ""
+}
+
+func (f *framer) reset() {
+	f.half, f.noise, f.skip, f.over, f.in = f.half[:0], false, false, 0, !f.begins
 }
 
 // arrived says that the bytes handed to next from now on were read at t.
@@ -62,28 +151,48 @@ func (f *framer) next(p []byte) (code []byte, dropped string, rest []byte) {
 // previous code took long to answer): what was read may be its other half or
 // a new code. To guess is to risk a code that no scanner ever read, so both go.
 func (f *framer) arrived(t time.Time) (dropped string) {
-	if len(f.half) > 0 && t.Sub(f.last) >= f.gap {
-		f.half, f.skip = f.half[:0], true
-		dropped = Timeout
+	if f.pending() && t.Sub(f.last) >= f.gap {
+		if len(f.half) > 0 {
+			dropped = Timeout
+		}
+		f.reset()
+		f.skip = true
 	}
 	f.last = t
 	return dropped
 }
 
+// deafen drops what is under way and all that comes until the line has been
+// silent for gap; zero: for the framer's own.
+func (f *framer) deafen(t time.Time) {
+	f.reset()
+	f.deaf, f.last = true, t
+}
+
+func (f *framer) pending() bool { return len(f.half) > 0 || f.noise || f.begins && f.in }
+
 // deadline is when silence is to be called unless bytes arrive; zero when
 // nothing is under way.
 func (f *framer) deadline() time.Time {
-	if len(f.half) == 0 && !f.skip {
+	if !f.pending() && !f.skip && !f.deaf {
 		return time.Time{}
 	}
 	return f.last.Add(f.gap)
 }
 
-// silence ends what is under way: the next byte begins a frame.
-func (f *framer) silence() (dropped string) {
-	if len(f.half) > 0 {
+// silence ends what is under way: the next byte begins a frame. Where silence
+// ends codes, it returns one.
+func (f *framer) silence() (code []byte, dropped string) {
+	if f.quiet && !f.deaf {
+		return f.end()
+	}
+	switch {
+	case f.noise:
+		dropped = NoStart
+	case len(f.half) > 0:
 		dropped = Timeout
 	}
-	f.half, f.skip = f.half[:0], false
-	return dropped
+	f.reset()
+	f.deaf = false
+	return nil, dropped
 }

@@ -13,6 +13,18 @@ import (
 
 var small = Config{EndBytes: "\r\n", Min: 4, Max: 8, Gap: 500 * time.Millisecond}
 
+// hush is the silence after what was fed: what comes out then.
+func hush(f *framer) (out []string) {
+	code, cause := f.silence()
+	if code != nil {
+		out = append(out, fmt.Sprintf("%q", code))
+	}
+	if cause != "" {
+		out = append(out, cause)
+	}
+	return out
+}
+
 // feed returns what comes out of f for the chunks: codes in quotes, causes bare.
 func feed(f *framer, at time.Time, chunks ...[]byte) (out []string) {
 	note := func(cause string) {
@@ -49,7 +61,7 @@ func TestFramer(t *testing.T) {
 		{"12345678\r", `"12345678"`},
 		{"123456789\r", "too-long"},
 		{"123456789", "too-long"},
-		{"123456789 and more\rCODE\r", `too-long "CODE"`},
+		{"123456789 and more\rCODE\r", `too-long too-long "CODE"`},
 		{"123456789\r\nCODE\r\n", `too-long "CODE"`},
 		{"\x00\x00\x00\x00\r", `"\x00\x00\x00\x00"`},
 		{"\xff\xfe\xfd\xfc\r", `"\xff\xfe\xfd\xfc"`},
@@ -72,7 +84,7 @@ func TestFramerSilence(t *testing.T) {
 	if got, want := f.deadline(), t0.Add(900*time.Millisecond); !got.Equal(want) {
 		t.Errorf("got deadline %v, want %v: the gap runs from the last byte", got, want)
 	}
-	if got := f.silence(); got != Timeout {
+	if got := hush(f); !cmp.Equal(got, []string{Timeout}) {
 		t.Errorf("got %q, want %q", got, Timeout)
 	}
 	if got, want := feed(f, t0.Add(time.Second), []byte("E\r"), []byte("NEXT\r")), []string{TooShort, `"NEXT"`}; !cmp.Equal(got, want) {
@@ -84,7 +96,7 @@ func TestFramerSilence(t *testing.T) {
 	if f.deadline().IsZero() {
 		t.Error("an overlong frame is under way and has no deadline")
 	}
-	if got := f.silence(); got != "" {
+	if got := hush(f); got != nil {
 		t.Errorf("silence after an overlong frame: got %q, want nothing", got)
 	}
 	if got, want := feed(f, t0, []byte("NEXT\r")), []string{`"NEXT"`}; !cmp.Equal(got, want) {
@@ -109,58 +121,181 @@ func TestFramerUnwatchedSilence(t *testing.T) {
 	}
 }
 
-// reference is the framer's contract without its chunks and state.
+func TestFramerStartBytes(t *testing.T) {
+	c := small
+	c.StartBytes, c.EndBytes = "\x02", "\x03"
+	for _, tt := range []struct{ in, want string }{
+		{"\x02CODE\x03", `"CODE"`},
+		{"\x02CODE\x03\x02NEXT\x03", `"CODE" "NEXT"`},
+		{"CODE\x03\x02NEXT\x03", `no-start "NEXT"`},
+		{"noise\x02NEXT\x03", `no-start "NEXT"`},
+		{"\x02HALF\x02NEXT\x03", `too-short "NEXT"`},
+		{"\x02\x02NEXT\x03", `"NEXT"`},
+		{"\x02\x03\x03\x02NEXT\x03", `"NEXT"`},
+		{"\x02CO\rDE\x03", `"CO\rDE"`},
+		{"\x02123456789 and more\x02NEXT\x03", `too-long too-long "NEXT"`},
+		{"some noise\x03\x02ABC\x03", `no-start too-short`},
+		{"noise", "no-start"},
+		{"\x02HALF", "timeout"},
+		{"\x02", ""},
+	} {
+		f := newFramer(c)
+		got := strings.Join(append(feed(f, time.Time{}, []byte(tt.in)), hush(f)...), " ")
+		if got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.in, got, tt.want)
+		}
+		if f.pending() || !f.deadline().IsZero() {
+			t.Errorf("%q: something is under way after a silence", tt.in)
+		}
+	}
+}
+
+// A scanner that sends no end byte: its codes end when it is silent.
+func TestFramerEndGap(t *testing.T) {
+	t0 := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	c := small
+	c.EndGap = 150 * time.Millisecond
+	f := newFramer(c)
+	got := feed(f, t0, []byte("CO"), []byte("DE"))
+	if want := t0.Add(c.EndGap); !f.deadline().Equal(want) {
+		t.Errorf("got deadline %v, want %v", f.deadline(), want)
+	}
+	got = append(got, hush(f)...)
+	got = append(got, feed(f, t0.Add(time.Second), []byte("NEXT\r\n"))...) // an end byte ends it sooner
+	got = append(got, hush(f)...)
+	got = append(got, feed(f, t0.Add(2*time.Second), []byte("ABC"))...)
+	got = append(got, hush(f)...)
+	got = append(got, feed(f, t0.Add(3*time.Second), []byte("123456789"))...)
+	got = append(got, hush(f)...)
+	// Nobody watched the silence: was it one code or two?
+	got = append(got, feed(f, t0.Add(4*time.Second), []byte("HALF"))...)
+	got = append(got, feed(f, t0.Add(4*time.Second+c.EndGap), []byte("CODE"))...)
+	got = append(got, hush(f)...)
+	got = append(got, feed(f, t0.Add(5*time.Second), []byte("LAST"))...)
+	got = append(got, hush(f)...)
+	if want := []string{`"CODE"`, `"NEXT"`, TooShort, TooLong, Timeout, `"LAST"`}; !cmp.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestFramerDeafUntilSilence(t *testing.T) {
+	t0 := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	f := newFramer(small)
+	got := feed(f, t0, []byte("HAL"))
+	f.deafen(t0)
+	got = append(got, feed(f, t0, []byte("F\rCODE\r"), []byte("NEXT\r"))...)
+	if want := t0.Add(small.Gap); !f.deadline().Equal(want) {
+		t.Errorf("got deadline %v, want %v", f.deadline(), want)
+	}
+	got = append(got, hush(f)...)
+	got = append(got, feed(f, t0.Add(time.Second), []byte("LAST\r"))...)
+	if want := []string{`"LAST"`}; !cmp.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// reference is the framer's contract without its chunks and state, for the
+// bytes up to a silence.
 func reference(c Config, in []byte) (out []string) {
-	for len(in) > 0 {
-		i := bytes.IndexAny(in, c.EndBytes)
-		ended := i >= 0
-		if !ended {
-			i = len(in)
-		}
+	half, started, noise, long := []byte{}, c.StartBytes == "", false, 0
+	begin := func() { half, started, noise, long = nil, c.StartBytes == "", false, 0 }
+	note := func(s string) { out = append(out, s) }
+	end := func() {
 		switch {
-		case i > c.Max:
-			out = append(out, TooLong)
-		case !ended:
-			return append(out, Timeout)
-		case i >= c.Min:
-			out = append(out, fmt.Sprintf("%q", in[:i]))
-		case i > 0:
-			out = append(out, TooShort)
+		case long > 0:
+		case noise:
+			note(NoStart)
+		case len(half) == 0:
+		case len(half) < c.Min:
+			note(TooShort)
+		default:
+			note(fmt.Sprintf("%q", half))
 		}
-		in = in[min(i+1, len(in)):]
+		begin()
+	}
+	for _, b := range in {
+		switch {
+		case strings.IndexByte(c.EndBytes, b) >= 0:
+			end()
+		case strings.IndexByte(c.StartBytes, b) >= 0:
+			switch {
+			case noise:
+				note(NoStart)
+			case len(half) > 0:
+				note(TooShort)
+			}
+			begin()
+			started = true
+		case long > 0:
+			if long++; long%(c.Max+1) == 0 {
+				note(TooLong)
+			}
+		case !started:
+			noise = true
+		case len(half) == c.Max:
+			note(TooLong)
+			half, long = nil, c.Max+1
+		default:
+			half = append(half, b)
+		}
+	}
+	switch {
+	case c.EndGap > 0:
+		end()
+	case noise:
+		note(NoStart)
+	case len(half) > 0:
+		note(Timeout)
 	}
 	return out
 }
 
+// cut cuts in into chunks of at most so many bytes.
+func cut(rnd *rand.Rand, in []byte, most int) (chunks [][]byte) {
+	for rest := in; len(rest) > 0; {
+		n := 1 + rnd.IntN(min(len(rest), most))
+		chunks, rest = append(chunks, rest[:n:n]), rest[n:]
+	}
+	return chunks
+}
+
 func FuzzFramer(f *testing.F) {
-	f.Add([]byte("CODE\r\nNEXT\r\nhalf"), uint64(1), uint8(4), uint8(4))
-	f.Add([]byte("\x00\xff\r\r\n\n123456789012345678901234567890\rCODE\n"), uint64(2), uint8(1), uint8(9))
-	f.Fuzz(func(t *testing.T, in []byte, seed uint64, shortest, span uint8) {
+	f.Add([]byte("CODE\r\nNEXT\r\nhalf"), uint64(1), uint8(4), uint8(4), uint8(0))
+	f.Add([]byte("\x00\xff\r\r\n\n123456789012345678901234567890\rCODE\n"), uint64(2), uint8(1), uint8(9), uint8(0))
+	f.Add([]byte("noise\x02CODE\x03\x02HALF\x02NEXT\x03\x0212345678901234567890\x03"), uint64(3), uint8(3), uint8(4), uint8(1))
+	f.Add([]byte("CODE"), uint64(4), uint8(3), uint8(4), uint8(2))
+	f.Fuzz(func(t *testing.T, in []byte, seed uint64, shortest, span, mode uint8) {
 		c := Config{EndBytes: "\r\n", Min: 1 + int(shortest), Gap: time.Second}
 		c.Max = c.Min + int(span)
-		rnd := rand.New(rand.NewPCG(seed, 0))
-		var chunks [][]byte
-		for rest := bytes.Clone(in); len(rest) > 0; {
-			n := 1 + rnd.IntN(min(len(rest), 70))
-			chunks, rest = append(chunks, rest[:n:n]), rest[n:]
+		if mode&1 != 0 {
+			c.StartBytes, c.EndBytes = "\x02", "\x03"
 		}
+		if mode&2 != 0 {
+			c.EndGap = time.Second
+		}
+		chunks := cut(rand.New(rand.NewPCG(seed, 0)), bytes.Clone(in), 70)
 		fr := newFramer(c)
 		got := feed(fr, time.Time{}, chunks...)
 		if cap(fr.half) > 2*c.Max+64 {
 			t.Errorf("holds %d bytes for codes of at most %d", cap(fr.half), c.Max)
 		}
-		if cause := fr.silence(); cause != "" {
-			got = append(got, cause)
-		}
-		if diff := cmp.Diff(reference(c, in), got); diff != "" {
+		if diff := cmp.Diff(reference(c, in), append(got, hush(fr)...)); diff != "" {
 			t.Errorf("%q in chunks (-want +got):\n%s", chunks, diff)
+		}
+		// Whatever came before: after a silence a whole code is one.
+		whole := strings.Repeat("A", c.Min)
+		if got, want := feed(fr, time.Time{}, []byte("\x02"[:len(c.StartBytes)]+whole+c.EndBytes)), []string{fmt.Sprintf("%q", whole)}; !cmp.Equal(got, want) {
+			t.Errorf("after %q and a silence: got %q, want %q", in, got, want)
 		}
 	})
 }
 
 func TestFramerHoweverTheBytesAreCut(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(20261123, 1))
-	alphabet := []byte("AB\r\n\x00\xffxyz")
+	alphabet := []byte("AB\r\n\x00\xffxyz\x02\x03")
+	started, gap := small, small
+	started.StartBytes, started.EndBytes = "\x02", "\x03"
+	gap.EndGap = small.Gap
 	for range 2000 {
 		in := make([]byte, rnd.IntN(200))
 		for i := range in {
@@ -169,20 +304,14 @@ func TestFramerHoweverTheBytesAreCut(t *testing.T) {
 				in[i] = 'C'
 			}
 		}
-		want := reference(small, in)
-		for range 5 {
-			var chunks [][]byte
-			for rest := in; len(rest) > 0; {
-				n := 1 + rnd.IntN(min(len(rest), 1+rnd.IntN(40)))
-				chunks, rest = append(chunks, rest[:n]), rest[n:]
-			}
-			f := newFramer(small)
-			got := feed(f, time.Time{}, chunks...)
-			if cause := f.silence(); cause != "" {
-				got = append(got, cause)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("%q in chunks (-want +got):\n%s", chunks, diff)
+		for _, c := range []Config{small, started, gap} {
+			want := reference(c, in)
+			for range 5 {
+				chunks := cut(rnd, in, 1+rnd.IntN(40))
+				f := newFramer(c)
+				if diff := cmp.Diff(want, append(feed(f, time.Time{}, chunks...), hush(f)...)); diff != "" {
+					t.Fatalf("%q in chunks (-want +got):\n%s", chunks, diff)
+				}
 			}
 		}
 	}

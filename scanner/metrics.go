@@ -4,46 +4,98 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics are those of all scanners together. Nil counts nothing.
 type Metrics struct {
-	up      *prometheus.GaugeVec
-	framing *prometheus.CounterVec
+	up         *prometheus.GaugeVec
+	state      *prometheus.GaugeVec
+	silent     *prometheus.GaugeVec
+	framing    *prometheus.CounterVec
+	discard    *prometheus.CounterVec
+	connects   *prometheus.CounterVec
+	mutes      *prometheus.CounterVec
+	heartbeats *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics and gives every lane its zeros, so that a
 // scanner that was never there is seen as down instead of missing.
 func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"lane"}, labels...))
+		reg.MustRegister(v)
+		return v
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"lane"}, labels...))
+		reg.MustRegister(v)
+		return v
+	}
 	m := &Metrics{
-		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gated_scanner_up",
-			Help: "Whether the scanner of the lane is connected and listened to: 1 if so, else 0.",
-		}, []string{"lane"}),
-		framing: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gated_framing_errors_total",
-			Help: "Frames from the scanner of the lane that were dropped because they were too short, too long or never ended.",
-		}, []string{"lane", "cause"}),
+		up:         gauge("gated_scanner_up", "Whether the scanner of the lane is connected and listened to: 1 if so, else 0."),
+		state:      gauge("gated_scanner_state", "1 for the state in which the scanner of the lane is, 0 for the others.", "state"),
+		silent:     gauge("gated_scanner_silent", "1 if nothing has been heard for too long of a scanner that is connected."),
+		framing:    counter("gated_framing_errors_total", "Frames from the scanner of the lane that were dropped, as they were no whole code.", "cause"),
+		discard:    counter("gated_scanner_discarded_bytes_total", "Bytes that came from the scanner of the lane while it was not listened to, and were thrown away.", "cause"),
+		connects:   counter("gated_scanner_connects_total", "Times that the scanner of the lane was opened and listened to."),
+		mutes:      counter("gated_scanner_mutes_total", "Times that the scanner of the lane was muted, as it sent what is no code."),
+		heartbeats: counter("gated_scanner_heartbeats_total", "Questions to the scanner's module whether it lives, by whether it answered.", "answered"),
 	}
 	for _, lane := range lanes {
 		m.up.WithLabelValues(lane)
-		for _, cause := range []string{TooShort, TooLong, Timeout} {
+		m.silent.WithLabelValues(lane)
+		m.connects.WithLabelValues(lane)
+		m.mutes.WithLabelValues(lane)
+		for _, s := range States {
+			m.state.WithLabelValues(lane, string(s))
+		}
+		for _, cause := range FrameCauses {
 			m.framing.WithLabelValues(lane, cause)
 		}
+		for _, cause := range []string{"settling", "muted", "stalled"} {
+			m.discard.WithLabelValues(lane, cause)
+		}
 	}
-	reg.MustRegister(m.up, m.framing)
 	return m
 }
 
-func (m *Metrics) setUp(lane string, up bool) {
+func (m *Metrics) became(lane string, now State, cause string) {
 	if m == nil {
 		return
 	}
-	v := 0.0
-	if up {
-		v = 1
+	if now == Settling {
+		m.connects.WithLabelValues(lane).Inc()
 	}
-	m.up.WithLabelValues(lane).Set(v)
+	m.up.WithLabelValues(lane).Set(one(now == Online))
+	m.silent.WithLabelValues(lane).Set(one(now == Online && cause != ""))
+	for _, s := range States {
+		m.state.WithLabelValues(lane, string(s)).Set(one(s == now))
+	}
 }
 
 func (m *Metrics) dropped(lane, cause string) {
 	if m != nil {
 		m.framing.WithLabelValues(lane, cause).Inc()
 	}
+}
+
+func (m *Metrics) discarded(lane, cause string, bytes int) {
+	if m != nil {
+		m.discard.WithLabelValues(lane, cause).Add(float64(bytes))
+	}
+}
+
+func (m *Metrics) mutedOnce(lane string) {
+	if m != nil {
+		m.mutes.WithLabelValues(lane).Inc()
+	}
+}
+
+func (m *Metrics) heartbeat(lane string, answered bool) {
+	if m != nil {
+		m.heartbeats.WithLabelValues(lane, map[bool]string{true: "yes", false: "no"}[answered]).Inc()
+	}
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

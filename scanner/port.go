@@ -13,12 +13,14 @@ import (
 )
 
 // settleTime is the silence after which a port just opened counts as quiet.
-// FTDI adapters hold bytes back for up to 16 ms; at 1200 baud a byte takes 9 ms.
-const settleTime = 50 * time.Millisecond
+// FTDI adapters hold bytes back for up to 16 ms; at 1200 baud a byte takes 9 ms;
+// a hub that is being enumerated hands over what it kept after some 100 ms.
+const settleTime = 200 * time.Millisecond
 
 var (
-	errNotDevice = errors.New("not a character device")
-	errNoBytes   = errors.New("bytes were announced and none could be read")
+	errNotDevice  = errors.New("not a character device")
+	errNoBytes    = errors.New("bytes were announced and none could be read")
+	errRenumbered = errors.New("the path names another device now")
 )
 
 // A port is an open serial port. tarm/serial sets it up and reads it, but its
@@ -29,6 +31,7 @@ type port struct {
 	*serial.Port
 	side *os.File
 	raw  syscall.RawConn // of side
+	rdev uint64          // device number
 }
 
 // openPort opens the device for us alone.
@@ -39,18 +42,15 @@ func openPort(c Config) (_ *port, err error) {
 		}
 	}()
 	// Before opening: to open a disk for writing, or to close it, is not without effect.
-	info, err := os.Stat(c.Device)
+	rdev, err := deviceNumber(c.Device)
 	if err != nil {
-		return nil, bare(err)
-	}
-	if info.Mode()&os.ModeCharDevice == 0 {
-		return nil, fmt.Errorf("%w but %s", errNotDevice, kind(info.Mode()))
+		return nil, err
 	}
 	side, err := os.OpenFile(c.Device, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, bare(err)
 	}
-	p := &port{side: side}
+	p := &port{side: side, rdev: rdev}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -79,34 +79,63 @@ func openPort(c Config) (_ *port, err error) {
 	if err = p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TIOCEXCL, 0) }); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
+	// The path was opened twice, and may have come to name another device in between.
+	for _, f := range []func() (uint64, error){p.opened, func() (uint64, error) { return deviceNumber(c.Device) }} {
+		if is, err := f(); err != nil {
+			return nil, err
+		} else if is != rdev {
+			return nil, errRenumbered
+		}
+	}
 	return p, nil
+}
+
+// opened is the device number of the descriptor.
+func (p *port) opened() (rdev uint64, err error) {
+	err = p.control(func(fd int) error {
+		var st unix.Stat_t
+		err := unix.Fstat(fd, &st)
+		rdev = st.Rdev
+		return err
+	})
+	return rdev, err
+}
+
+// moved tells whether the path names another device by now. One that names
+// none may come back: links are made anew when udev is told to, and a device
+// that is really gone hangs up.
+func (p *port) moved(path string) bool {
+	rdev, err := deviceNumber(path)
+	return err == nil && rdev != p.rdev
 }
 
 // settle drops what was sent while nobody listened, and goes on dropping until
 // the line is quiet, so that the end of a code under way is not taken for a
-// code. It gives a babbling line ten chances and then reports false. The echo
+// code. It gives a babbling line five chances and then reports false. The echo
 // goes too: a terminal echoes until tarm has set it up, and the scanner would
-// take that for commands.
-func (p *port) settle(ctx context.Context, quiet time.Duration) (bool, error) {
-	for range 10 {
+// take that for commands. It tells how many bytes there were at least.
+func (p *port) settle(ctx context.Context, quiet time.Duration) (ok bool, dropped int, err error) {
+	for range 5 {
+		n, _ := p.queued()
+		dropped += n
 		if err := p.Flush(); err != nil {
-			return false, err
+			return false, dropped, err
 		}
 		err := p.wait(ctx, time.Now().Add(quiet))
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return true, nil
+			return true, dropped, nil
 		}
 		if err != nil {
-			return false, err
+			return false, dropped, err
 		}
 		// Look again only when what follows these bytes has had time to come.
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return false, dropped, ctx.Err()
 		case <-time.After(quiet):
 		}
 	}
-	return false, nil
+	return false, dropped, nil
 }
 
 // wait returns nil as soon as bytes can be read, os.ErrDeadlineExceeded when
@@ -155,14 +184,29 @@ func (p *port) queued() (n int, err error) {
 // A deadline, unlike Close, leaves the descriptor whole for who is using it.
 func (p *port) wake() { p.side.SetReadDeadline(time.Unix(1, 0)) }
 
-// close never blocks and has nothing to report: nothing was written.
+// write sends a command to the scanner, or gives up at the deadline.
+func (p *port) write(b []byte, until time.Time) error {
+	if err := p.side.SetWriteDeadline(until); err != nil {
+		return err
+	}
+	_, err := p.side.Write(b)
+	return bare(err)
+}
+
+// close gives the port back. It has nothing to report, as nothing that was
+// written matters; but a driver may keep it waiting.
 func (p *port) close() {
 	if p.Port != nil {
 		// On a pseudo-terminal the flag outlives the descriptor that set it.
-		p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TIOCNXCL, 0) })
-		p.Port.Close()
+		p.control(func(fd int) error {
+			unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH) // else close waits until it is sent
+			return unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
+		})
 	}
 	p.side.Close()
+	if p.Port != nil {
+		p.Port.Close()
+	}
 }
 
 func (p *port) control(f func(fd int) error) error {

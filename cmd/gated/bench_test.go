@@ -50,10 +50,12 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 	d := &demo{dir: dir, stdout: io.Discard, stderr: io.Discard}
 	scanners := map[string]*os.File{}
 	for _, lane := range demoLanes {
-		if scanners[lane], err = d.plug(lane); err != nil {
+		s := &socket{link: filepath.Join(dir, "dev", "scanner-"+lane)}
+		if err := s.plug(); err != nil {
 			b.Fatal(err)
 		}
-		defer scanners[lane].Close()
+		defer s.unplug()
+		scanners[lane] = s.scanner
 	}
 	set, err := config.Load(filepath.Join(dir, "gated.yaml"), []string{"GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=error"})
 	if err != nil {

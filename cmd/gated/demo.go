@@ -32,7 +32,6 @@ import (
 	"gated/roster"
 	"gated/scanner/samvsim"
 
-	"github.com/creack/pty"
 	"github.com/spf13/cobra"
 )
 
@@ -83,7 +82,8 @@ type demo struct {
 	ending  atomic.Bool
 	mu      sync.Mutex
 	waiting map[string]chan answer // by lane: the code that was shown and is not answered yet
-	latest  map[string]string      // passage → its latest verdict
+	holds   map[string]bool        // passages that wait for the guard
+	latest  map[string]int         // by verdict: passages of which it is the latest
 	count   struct{ scans, answered, repeats, framing int }
 }
 
@@ -107,7 +107,7 @@ lanes:
   - id: {{.}}
     direction: {{.}}
     scanner:
-      device: {{printf "%q" (printf "%s/scanner-%s" $.Dir .)}}
+      device: {{printf "%q" (printf "%s/dev/scanner-%s" $.Dir .)}}
       baud: 115200
 {{- if eq . "in"}}
     card_reader:
@@ -203,37 +203,17 @@ func (d *demo) writeSettings() (path string, err error) {
 	return path, os.WriteFile(path, b.Bytes(), 0o600)
 }
 
-// plugCards does the same with the card reader of the in lane. Its links are in dev/.
-func (d *demo) plugCards() (*samvsim.Reader, error) {
+// plugCards puts a card reader into a socket.
+func plugCards(port *socket) (*samvsim.Reader, error) {
 	r, err := samvsim.Plug()
 	if err != nil {
 		return nil, err
 	}
-	link := filepath.Join(d.dir, "dev", "card-in")
-	os.Remove(link)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(r.Path, link)); err != nil {
+	if err := port.name(r.Path); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
-}
-
-// plug makes a pseudo-terminal and puts it where the settings say the scanner is. What is written to the returned file
-// comes out of the scanner.
-func (d *demo) plug(lane string) (*os.File, error) {
-	scanner, port, err := pty.Open()
-	if err != nil {
-		return nil, fmt.Errorf("pseudo-terminal: %w", err)
-	}
-	defer port.Close()
-	link := filepath.Join(d.dir, "scanner-"+lane)
-	os.Remove(link)
-	if err := os.Symlink(port.Name(), link); err != nil {
-		scanner.Close()
-		return nil, err
-	}
-	go io.Copy(io.Discard, scanner) // a scanner ignores what the gate sends; ends when it is unplugged
-	return scanner, nil
 }
 
 func (d *demo) run(ctx context.Context) error {
@@ -262,21 +242,27 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	d.people, d.cars = store.Snapshot().People(), store.Snapshot().Vehicles()
 	store.Close()
-	d.waiting, d.latest = map[string]chan answer{}, map[string]string{}
+	d.waiting, d.holds, d.latest = map[string]chan answer{}, map[string]bool{}, map[string]int{}
 
-	scanners := map[string]*os.File{}
+	dev := filepath.Join(d.dir, "dev")
+	if err := os.MkdirAll(dev, 0o700); err != nil {
+		return err
+	}
+	scanners := map[string]*socket{}
 	for _, lane := range demoLanes {
-		if scanners[lane], err = d.plug(lane); err != nil {
+		s := &socket{link: filepath.Join(dev, "scanner-"+lane)}
+		if err := s.plug(); err != nil {
 			return err
 		}
-		defer scanners[lane].Close()
-		defer os.Remove(filepath.Join(d.dir, "scanner-"+lane)) // the terminal's number will be another's
+		defer s.unplug()
+		scanners[lane] = s
 	}
-	if d.cards, err = d.plugCards(); err != nil {
+	cards := &socket{link: filepath.Join(dev, "card-in")}
+	if d.cards, err = plugCards(cards); err != nil {
 		return err
 	}
 	defer d.cards.Close()
-	defer os.Remove(filepath.Join(d.dir, "dev", "card-in"))
+	defer cards.unplug()
 	set, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err
@@ -316,20 +302,23 @@ func (d *demo) run(ctx context.Context) error {
 	if err := errors.Join(err, r.Close()); err != nil {
 		return err
 	}
-	verdicts := map[string]int{}
-	for _, v := range d.latest {
-		verdicts[v]++
-	}
 	fmt.Fprintf(d.stdout, "scans=%d answered=%d repeats=%d framing=%d entries=%d admit=%d refuse=%d hold=%d\n",
-		d.count.scans, d.count.answered, d.count.repeats, d.count.framing, after-gated.before, verdicts["admit"], verdicts["refuse"], verdicts["hold"])
+		d.count.scans, d.count.answered, d.count.repeats, d.count.framing, after-gated.before, d.latest["admit"], d.latest["refuse"], d.latest["hold"])
 	return nil
 }
 
 // outcome hears every answer of the gate. The ones for a code go to whoever holds it up.
 func (d *demo) outcome(o gate.Outcome) {
 	d.mu.Lock()
-	if o.Passage != "" {
-		d.latest[o.Passage] = o.Verdict
+	if o.Passage != "" && !o.Repeat {
+		if d.holds[o.Passage] {
+			d.latest["hold"]--
+			delete(d.holds, o.Passage)
+		}
+		if o.Verdict == "hold" {
+			d.holds[o.Passage] = true
+		}
+		d.latest[o.Verdict]++
 	}
 	d.mu.Unlock()
 	if o.Rule != "guard" && o.Rule != "emergency-key" && o.Reason != "abandoned" {
@@ -582,7 +571,7 @@ func forge(pass string) string {
 }
 
 // play lets people come to every lane until the codes are used up or ctx ends.
-func (d *demo) play(ctx context.Context, g *gate.Gate, scanners map[string]*os.File) error {
+func (d *demo) play(ctx context.Context, g *gate.Gate, scanners map[string]*socket) error {
 	if err := d.begin(ctx, g); err != nil {
 		return err
 	}
@@ -631,7 +620,7 @@ func (d *demo) begin(ctx context.Context, g *gate.Gate) error {
 	}
 }
 
-func (d *demo) playLane(ctx context.Context, lane string, scanner *os.File, scans int, guards *sync.WaitGroup) error {
+func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans int, guards *sync.WaitGroup) error {
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(len(lane))))
 	last := ""
 	wait := func(from, to time.Duration) bool {
@@ -659,7 +648,7 @@ func (d *demo) playLane(ctx context.Context, lane string, scanner *os.File, scan
 		} else if last != "" && rng.IntN(20) == 0 {
 			v.code, v.what = last, "the same code twice"
 		}
-		a, err := d.show(ctx, lane, scanner, v.code, card)
+		a, err := d.show(ctx, lane, port.scanner, v.code, card)
 		if errors.Is(err, errEnded) {
 			return nil
 		}

@@ -176,7 +176,9 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer d.retain(l)()
 
 	defer d.serve(g, l, reg, people, page, control, tiles, stopBarriers)()
-	defer d.scan(ctx, g, reg)()
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	defer d.scan(ctx, giveUp, g, l.Zone(), reg)()
 
 	url := "http://" + page.Addr().String() + "/"
 	households, residents, _, vehicles := people.Snapshot().Counts()
@@ -193,6 +195,9 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	d.watch(ctx, g, hup)
 	sd.SdNotify(false, sd.SdNotifyStopping)
 	d.log.Info("stopping")
+	if err := context.Cause(ctx); errors.Is(err, scanner.ErrWedged) {
+		return err // systemd starts it again
+	}
 	return nil
 }
 
@@ -306,36 +311,41 @@ func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// scan starts the readers of each lane and returns what ends them. A code or card under way is answered first.
-func (d *daemon) scan(ctx context.Context, g *gate.Gate, reg *prometheus.Registry) (stop func()) {
+// scan starts the readers of each lane and returns what ends them. A code or card under way is answered first. A
+// reader that ends by itself, which it does when only a new process helps, ends the daemon: it is started again.
+func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, zone *time.Location, reg *prometheus.Registry) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	metrics := scanner.NewMetrics(reg, laneIDs(d.settings)...)
 	var readers sync.WaitGroup
 	for _, lane := range d.settings.Lanes {
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
-			OnCode: func(ctx context.Context, c scanner.Code) {
-				if _, err := g.Scan(ctx, c.Lane, c.Data, c.At); err != nil {
+			Zone: zone,
+			OnCode: func(ctx context.Context, c scanner.Code) bool {
+				out, err := g.Scan(ctx, c.Lane, c.Data, c.At)
+				if err != nil {
 					d.log.Error("scan", "lane", c.Lane, "err", err)
 				}
+				return out.Credential != "unknown"
 			},
 			OnState: func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
-			OnFraming: func(string) {
+			OnFraming: func(cause string) {
+				g.ScannerDropped(lane.ID, cause)
 				if d.onFraming != nil {
 					d.onFraming(lane.ID)
 				}
 			}})
 		readers.Go(func() {
 			if err := r.Run(ctx); err != nil {
-				d.log.Error("scanner", "lane", lane.ID, "err", err)
+				wedged(err)
 			}
 		})
 	}
-	d.scanCards(ctx, g, reg, &readers)
+	d.scanCards(ctx, wedged, g, reg, &readers)
 	return func() { cancel(); readers.Wait() }
 }
 
 // scanCards starts a card reader for each lane that has one.
-func (d *daemon) scanCards(ctx context.Context, g *gate.Gate, reg *prometheus.Registry, readers *sync.WaitGroup) {
+func (d *daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate, reg *prometheus.Registry, readers *sync.WaitGroup) {
 	var lanes []string
 	for _, lane := range d.settings.Lanes {
 		if lane.CardReader.Device != "" {
@@ -356,7 +366,7 @@ func (d *daemon) scanCards(ctx context.Context, g *gate.Gate, reg *prometheus.Re
 			OnState: func(up bool, _ scanner.State, cause string) { g.CardReaderState(lane.ID, up, cause) }})
 		readers.Go(func() {
 			if err := r.Run(ctx); err != nil {
-				d.log.Error("card reader", "lane", lane.ID, "err", err)
+				wedged(err)
 			}
 		})
 	}

@@ -114,6 +114,10 @@ const WORDS = {
   "scanner": {
     "online": ["正常", "online"],
     "absent": ["未找到", "absent"],
+    "opening": ["正在打开", "opening"],
+    "settling": ["正在准备", "settling"],
+    "muted": ["已静音", "muted"],
+    "closing": ["正在断开", "closing"],
     "backoff": ["重连中", "reconnecting"],
     "closed": ["已关闭", "closed"]
   },
@@ -126,7 +130,22 @@ const WORDS = {
     "no-permission": ["没有访问权限", "no permission"],
     "fault": ["读取出错", "read error"],
     "no-answer": ["无应答", "no answer"],
+    "opening": ["正在打开", "being opened"],
+    "settling": ["正在准备", "getting ready"],
+    "renumbered": ["换了接口，正在重连", "on another port now, reconnecting"],
+    "flood": ["不停乱发数据，暂停读取", "sends without end: not listened to for a moment"],
+    "wedged": ["驱动卡住：请拔下再插", "its driver hangs: unplug it and plug it in again"],
+    "silent": ["很久没有扫码，请试扫一次", "nothing scanned for long: try a code"],
+    "no-heartbeat": ["模块无应答，请试扫一次", "its module does not answer: try a code"],
     "stopped": ["已停止", "stopped"]
+  },
+  "dropped": {
+    "too-short": ["没读全，请再扫一次", "not read whole: scan again"],
+    "too-long": ["没读全，请再扫一次", "not read whole: scan again"],
+    "timeout": ["没读全，请再扫一次", "not read whole: scan again"],
+    "no-start": ["没读全，请再扫一次", "not read whole: scan again"],
+    "not-text": ["码中不是文字", "not a text"],
+    "stalled": ["系统刚才停顿，请再扫一次", "the box stood still: scan again"]
   },
   "clock": {
     "clock-before-release": ["时间早于软件发布日期", "earlier than this software"],

@@ -1,0 +1,528 @@
+package scanner
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"golang.org/x/sys/unix"
+)
+
+// retarget makes link name another path, as udev does: in one step.
+func retarget(t testing.TB, link, path string) {
+	t.Helper()
+	next := link + ".next"
+	if err := errors.Join(os.Symlink(path, next), os.Rename(next, link)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStatesOfALife(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "by-path", "scanner") // the directory goes with the last device in it
+	l := start(t, Options{Config: Config{Device: link}}, hasty)
+	l.expect(change{false, Absent, CauseAbsent})
+	scanner, port := plug(t)
+	if err := os.Mkdir(filepath.Dir(link), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	retarget(t, link, port)
+	l.expect(change{false, Opening, ""}, change{false, Settling, ""}, online)
+	os.Remove(link)
+	scanner.Close()
+	l.expect(change{false, Closing, CauseHangUp})
+	l.stop()
+	all := drain(l.changes)
+	if last := all[len(all)-1]; last != (change{false, Closed, CauseStopped}) {
+		t.Errorf("got %v at the end", last)
+	}
+}
+
+func TestFaultUnpluggedInMidFrame(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "scanner")
+	scanner, port := plug(t)
+	retarget(t, link, port)
+	l := start(t, Options{Config: Config{Device: link}}, hasty)
+	l.expect(online)
+	send(t, scanner, "HALF A ")
+	os.Remove(link) // the terminal's number may be another's at once
+	scanner.Close()
+	l.expect(change{false, Backoff, CauseHangUp})
+	scanner, port = plug(t)
+	retarget(t, link, port)
+	for got := (change{}); got != online; {
+		got = await(t, "the new scanner", l.changes)
+	}
+	send(t, scanner, "CODE\rGOOD CODE\r")
+	l.read("CODE", "GOOD CODE") // not "HALF A CODE", which nobody held up
+}
+
+// The kernel gave the number to another device while the old one is still open: the path decides.
+func TestFaultRenumberedBehindItsLink(t *testing.T) {
+	for name, follow := range map[string]bool{"seen by an event": true, "seen by looking": false} {
+		t.Run(name, func(t *testing.T) {
+			link := filepath.Join(t.TempDir(), "scanner")
+			old, oldPort := plug(t)
+			retarget(t, link, oldPort)
+			l := start(t, Options{Config: Config{Device: link}}, hasty, func(r *Reader) {
+				if !follow {
+					r.follow = func(ctx context.Context, _ string, _ func()) { <-ctx.Done() }
+				}
+			})
+			l.expect(online)
+			scanner, port := plug(t)
+			retarget(t, link, port)
+			l.expect(change{false, Backoff, CauseRenumbered}, online)
+			send(t, old, "WRONG CODE\r")
+			send(t, scanner, "GOOD CODE\r")
+			l.read("GOOD CODE")
+
+			// A link that is only made anew is no reason to let go.
+			os.Remove(link)
+			retarget(t, link, port)
+			<-time.After(2 * recheck)
+			send(t, scanner, "GOOD CODE\r")
+			l.read("GOOD CODE")
+			if got := drain(l.changes); got != nil {
+				t.Errorf("got states %v for a link that names the same device", got)
+			}
+		})
+	}
+}
+
+func TestFaultReconnectsInTime(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "scanner")
+	l := start(t, Options{Config: Config{Device: link}}, shipped)
+	l.expect(change{false, Absent, CauseAbsent})
+	for range 3 {
+		scanner, port := plug(t)
+		began := time.Now()
+		retarget(t, link, port)
+		for got := (change{}); got != online; {
+			got = await(t, "the scanner", l.changes)
+		}
+		if took := time.Since(began); took > 500*time.Millisecond+settleTime {
+			t.Errorf("online after %v, want at most 500 ms and the settling time", took)
+		}
+		scanner.Close()
+		os.Remove(link)
+		for got := (change{}); got != (change{false, Absent, CauseAbsent}); {
+			got = await(t, "its absence", l.changes)
+		}
+	}
+}
+
+func TestFaultMasterOfATerminalIsNoScanner(t *testing.T) {
+	l := start(t, Options{Config: Config{Device: "/dev/ptmx"}}, hasty)
+	l.expect(change{false, Backoff, CauseNotADevice})
+}
+
+func TestFaultBusyPortNamesItsHolder(t *testing.T) {
+	_, port := plug(t)
+	held, err := os.OpenFile(port, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command("sleep", "60")
+	child.ExtraFiles = []*os.File{held}
+	if err := child.Start(); err != nil {
+		t.Skip("needs sleep (coreutils):", err)
+	}
+	defer func() { child.Process.Kill(); child.Wait() }()
+	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil { // as serial tools do
+		t.Fatal(err)
+	}
+	held.Close()
+	var log syncLog
+	l := start(t, Options{Config: Config{Device: port}, Log: slog.New(slog.NewTextHandler(&log, nil))}, hasty)
+	l.expect(change{false, Backoff, CauseBusy})
+	l.stop()
+	if want := fmt.Sprintf("holder=\"sleep, process %d\"", child.Process.Pid); !strings.Contains(log.String(), want) {
+		t.Errorf("want %s in the log:\n%s", want, log.String())
+	}
+}
+
+// Random bytes as fast as they go: nothing grows, nothing is read, and a second after it is quiet all is well.
+func TestFaultRandomBytes(t *testing.T) {
+	for10 := 10 * time.Second
+	if testing.Short() {
+		for10 = time.Second
+	}
+	scanner, port := plug(t)
+	reg := prometheus.NewRegistry()
+	m := NewMetrics(reg, "in")
+	var handed int
+	l := start(t, Options{Config: Config{Device: port}, Metrics: m, OnCode: func(context.Context, Code) bool { handed++; return false }}, shipped, func(r *Reader) {
+		r.pace.mute = min(r.pace.mute, for10/2)
+	})
+	l.expect(online)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	noise := make([]byte, 1000)
+	sent := 0
+	for began := time.Now(); time.Since(began) < for10; {
+		for i := range noise {
+			noise[i] = byte(rnd.Uint32())
+		}
+		n, err := scanner.Write(noise)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sent += n; sent > int(time.Since(began).Seconds()*1e6) {
+			<-time.After(time.Millisecond) // a megabyte a second
+		}
+	}
+	quiet := time.Now()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	l.expect(change{false, Muted, CauseFlood}, online)
+	if took := time.Since(quiet); took > time.Second {
+		t.Errorf("online %v after the noise, want within a second", took)
+	}
+	send(t, scanner, "GOOD CODE\r")
+	for code := ""; code != "GOOD CODE"; {
+		code = string(await(t, "the good code", l.codes).Data)
+	}
+	l.stop()
+	if handed > floodFrames+2 {
+		t.Errorf("%d frames of the noise were handed on, want at most %d", handed, floodFrames+1)
+	}
+	if grew := int64(after.HeapAlloc) - int64(before.HeapAlloc); grew > 1<<20 {
+		t.Errorf("%d bytes more are in use after %d bytes of noise", grew, sent)
+	}
+	if got := testutil.ToFloat64(m.discard.WithLabelValues("in", "muted")); got < float64(sent)*9/10 {
+		t.Errorf("%v bytes discarded of %d sent", got, sent)
+	}
+	if got := testutil.ToFloat64(m.mutes.WithLabelValues("in")); got != 1 {
+		t.Errorf("muted %v times, want once", got)
+	}
+}
+
+func TestFaultMegabyteWithoutAnEnd(t *testing.T) {
+	scanner, port := plug(t)
+	l := start(t, Options{Config: Config{Device: port}}, hasty, func(r *Reader) { r.pace.mute = 50 * time.Millisecond })
+	l.expect(online)
+	send(t, scanner, strings.Repeat("x", 1<<20))
+	l.expect(change{false, Muted, CauseFlood}, online)
+	send(t, scanner, "GOOD CODE\r")
+	l.read("GOOD CODE")
+	if got := drain(l.drops); len(got) == 0 || slices.ContainsFunc(got, func(c string) bool { return c != TooLong }) {
+		t.Errorf("got dropped frames %q, want %q", got, TooLong)
+	}
+}
+
+func TestFaultNoiseAroundGoodFrames(t *testing.T) {
+	scanner, port := plug(t)
+	l := start(t, Options{Config: Config{Device: port}}, hasty)
+	l.expect(online)
+	for _, noise := range []string{"\x00\x00\x00\x00\r", "\xff\xff\xff\xff\xff\r", "\xe7\xb2\xff\xff\r", "x\r", "\r\n\r\n"} {
+		send(t, scanner, noise+"GOOD CODE\r"+noise)
+		l.read("GOOD CODE")
+	}
+	if got, want := drain(l.codes), []Code(nil); got != nil {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// What is printable and no code of any kind is the gate's to tell.
+func TestFaultCodesThatAreNone(t *testing.T) {
+	scanner, port := plug(t)
+	l := start(t, Options{Config: Config{Device: port}, OnCode: func(_ context.Context, c Code) bool { return string(c.Data) == "GOOD CODE" }}, hasty, func(r *Reader) { r.pace.mute = 20 * time.Millisecond })
+	l.expect(online)
+	send(t, scanner, strings.Repeat("NONE\r", floodFrames)+"GOOD CODE\r"+strings.Repeat("NONE\r", floodFrames)) // such as a tester with a stack of boxes
+	l.read(append(append(slices.Repeat([]string{"NONE"}, floodFrames), "GOOD CODE"), slices.Repeat([]string{"NONE"}, floodFrames)...)...)
+	if got := l.states(); got != nil {
+		t.Fatalf("got states %v for %d codes in a row that are none", got, floodFrames)
+	}
+	send(t, scanner, "NONE\r")
+	l.expect(change{false, Muted, CauseFlood}, online)
+}
+
+// The daemon stands still for longer than anybody waits at a gate: who sent what has piled up is gone.
+func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
+	scanner, port := plug(t)
+	l := start(t, Options{Config: Config{Device: port, Gap: 50 * time.Millisecond}, OnCode: func(_ context.Context, c Code) bool {
+		if string(c.Data) == "SLOW" {
+			<-time.After(stallTime + 100*time.Millisecond) // the case itself
+		}
+		return true
+	}}, hasty)
+	l.expect(online)
+	send(t, scanner, "SLOW\rGLUED\r")
+	send(t, scanner, "LATER\r")
+	l.read("SLOW")
+	if got := await(t, "the drop", l.drops); got != Stalled {
+		t.Errorf("got %q, want %q", got, Stalled)
+	}
+	<-time.After(200 * time.Millisecond) // the quiet gap
+	send(t, scanner, "GOOD CODE\r")
+	l.read("GOOD CODE")
+}
+
+func TestFaultSilentByDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // begins at midnight UTC
+		s := &session{r: NewReader(Options{Config: Config{Device: "/dev/x", SilentAfter: time.Hour}, Zone: time.FixedZone("", 3*3600)}), heard: time.Now()}
+		var got []string
+		s.r.o.OnState = func(up bool, _ State, cause string) {
+			got = append(got, fmt.Sprint(time.Now().In(s.r.o.Zone).Format("15:04"), " ", up, " ", cause))
+		}
+		s.r.state = Online
+		for range 24 * 60 {
+			time.Sleep(time.Minute)
+			if now := time.Now().UTC(); now.Hour() == 5 && now.Minute() == 30 || now.Hour() == 18 && now.Minute() == 45 {
+				s.heard, s.silent = now, false
+			}
+			s.listenFor(time.Now())
+		}
+		want := []string{"07:00 true silent", "08:30 true ", "09:30 true silent", "21:45 true "}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestFaultGM65WithoutHeartbeat(t *testing.T) {
+	scanner, port := plug(t)
+	l := start(t, Options{Config: Config{Device: port, Profile: GM65}}, hasty, func(r *Reader) { r.pace.heartbeat = 20 * time.Millisecond })
+	l.expect(online)
+	ask := make([]byte, len(gm65Heartbeat))
+	scanner.SetReadDeadline(time.Now().Add(patience))
+	heartbeat := func(answer string) {
+		t.Helper()
+		if n, err := scanner.Read(ask); err != nil || string(ask[:n]) != string(gm65Heartbeat) {
+			t.Fatalf("got %x and %v, want a heartbeat", ask[:n], err)
+		}
+		send(t, scanner, answer)
+	}
+	heartbeat("CO\x03\x00\x00\x01\x00\x33\x31DE\r")
+	l.read("CODE")
+	for range heartbeatsLost {
+		heartbeat("")
+	}
+	l.expect(change{true, Online, CauseNoHeartbeat})
+	send(t, scanner, "GOOD CODE\r") // a module that does not answer may still read
+	l.read("GOOD CODE")
+	heartbeat("\x03\x00\x00\x01\x00\x33\x31")
+	l.expect(online)
+}
+
+// ---- in a process of its own: stopped, and with a kernel that fails ----
+
+const child = "GATED_SCANNER_CHILD"
+
+func TestMain(m *testing.M) {
+	if device := os.Getenv(child); device != "" {
+		os.Exit(beChild(device))
+	}
+	os.Exit(m.Run())
+}
+
+// beChild reads codes and says what it sees, a line each.
+func beChild(device string) int {
+	r := NewReader(Options{Lane: "in", Config: Config{Device: device},
+		OnCode:    func(_ context.Context, c Code) bool { fmt.Printf("code %s\n", c.Data); return true },
+		OnState:   func(_ bool, s State, cause string) { fmt.Printf("%s %s\n", s, cause) },
+		OnFraming: func(cause string) { fmt.Printf("dropped %s\n", cause) }})
+	if limit, err := time.ParseDuration(os.Getenv(child + "_CLOSE")); err == nil {
+		r.pace.closeLimit = limit
+	}
+	if err := r.Run(context.Background()); err != nil {
+		fmt.Println("end", err)
+		return 3
+	}
+	return 0
+}
+
+type childProcess struct {
+	*exec.Cmd
+	t     testing.TB
+	lines chan string
+}
+
+// spawn runs a child, under strace where it is told what to inject.
+func spawn(t testing.TB, device string, env []string, strace ...string) *childProcess {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{self}
+	if len(strace) > 0 {
+		if _, err := exec.LookPath("strace"); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatal("needs strace, which .ci/run installs")
+			}
+			t.Skip("needs strace: apt install strace")
+		}
+		args = append(append([]string{"strace", "-f", "-qq", "-o", "/dev/null"}, strace...), self)
+	}
+	c := &childProcess{exec.Command(args[0], args[1:]...), t, make(chan string, 10000)}
+	c.Env = append(append(os.Environ(), child+"="+device), env...)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(c.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			c.lines <- strings.TrimSpace(s.Text())
+		}
+	}()
+	t.Cleanup(func() {
+		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+		c.Wait()
+	})
+	return c
+}
+
+// until returns the lines up to the one wanted.
+func (c *childProcess) until(want string) (before []string) {
+	c.t.Helper()
+	for late := time.After(patience); ; {
+		select {
+		case line, ok := <-c.lines:
+			if !ok {
+				c.t.Fatalf("the child ended after %q, want %q", before, want)
+			}
+			if line == want {
+				return before
+			}
+			before = append(before, line)
+		case <-late:
+			c.t.Fatalf("waited in vain for %q; there were %q", want, before)
+		}
+	}
+}
+
+func TestFaultProcessStopped(t *testing.T) {
+	scanner, port := plug(t)
+	c := spawn(t, port, nil)
+	c.until("online")
+	send(t, scanner, "FIRST CODE\r")
+	c.until("code FIRST CODE")
+	if err := c.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	stat := func() string {
+		b, _ := os.ReadFile("/proc/" + strconv.Itoa(c.Process.Pid) + "/stat")
+		return string(b)
+	}
+	for !strings.Contains(stat(), ") T ") {
+		runtime.Gosched()
+	}
+	send(t, scanner, "QUEUED ONE\rQUEUED TWO\r")
+	<-time.After(3 * time.Second) // the case itself
+	send(t, scanner, "QUEUED THREE\r")
+	if err := c.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	c.until("dropped stalled")
+	<-time.After(time.Second) // the quiet gap
+	send(t, scanner, "GOOD CODE\r")
+	if got := c.until("code GOOD CODE"); got != nil {
+		t.Errorf("got %q in between, want nothing: none of these may open", got)
+	}
+}
+
+// A close that the driver keeps waiting costs the port, not the lane.
+func TestFaultWedgedClose(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "scanner")
+	old, oldPort := plug(t)
+	retarget(t, link, oldPort)
+	c := spawn(t, link, []string{child + "_CLOSE=200ms"}, "-P", oldPort, "-e", "trace=close", "-e", "inject=close:delay_enter=20000000")
+	c.until("online")
+	scanner, port := plug(t)
+	retarget(t, link, port)
+	c.until("closing renumbered")
+	c.until("backoff wedged")
+	c.until("online")
+	send(t, old, "WRONG CODE\r")
+	send(t, scanner, "GOOD CODE\r")
+	c.until("code GOOD CODE")
+}
+
+func TestFaultThreeWedgedPortsEndTheProcess(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "scanner")
+	var ports, strace []string
+	for range maxAbandoned {
+		_, port := plug(t)
+		ports, strace = append(ports, port), append(strace, "-P", port)
+	}
+	retarget(t, link, ports[0])
+	c := spawn(t, link, []string{child + "_CLOSE=100ms"}, append(strace, "-e", "trace=close", "-e", "inject=close:delay_enter=20000000")...)
+	for i := range ports {
+		c.until("online")
+		_, to := plug(t)
+		if i+1 < len(ports) {
+			to = ports[i+1]
+		}
+		retarget(t, link, to)
+	}
+	got := c.until("closed stopped")
+	line := <-c.lines
+	if !strings.HasPrefix(line, "end ") || !strings.Contains(line, "unplug the device") {
+		t.Errorf("got %q after %q, want an end that says what to do", line, got)
+	}
+}
+
+// Each read fails: the lane goes down and comes back, does not spin, and reads from the next device.
+func TestFaultReadErrors(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "scanner")
+	old, oldPort := plug(t)
+	retarget(t, link, oldPort)
+	c := spawn(t, link, nil, "-P", oldPort, "-e", "trace=read", "-e", "inject=read:error=EIO")
+	began := time.Now()
+	const storm = 4
+	for range storm {
+		c.until("online")
+		send(t, old, "LOST CODE\r")
+		c.until("closing hang-up")
+		c.until("backoff hang-up")
+	}
+	if took := time.Since(began); took < (storm-1)*(retryMin+settleTime) {
+		t.Errorf("%d times up and down within %v: want a backoff in between", storm, took)
+	}
+	scanner, port := plug(t)
+	retarget(t, link, port)
+	for got := ""; got != "code GOOD CODE"; { // the old one may have come back once more
+		c.until("online")
+		send(t, scanner, "GOOD CODE\r")
+		select {
+		case got = <-c.lines:
+		case <-time.After(settleTime):
+		}
+	}
+}
+
+type syncLog struct{ lines chan string }
+
+func (s *syncLog) Write(p []byte) (int, error) {
+	if s.lines == nil {
+		s.lines = make(chan string, 1000)
+	}
+	s.lines <- string(p)
+	return len(p), nil
+}
+
+func (s *syncLog) String() string { return strings.Join(drain(s.lines), "") }
