@@ -56,6 +56,8 @@ or with --config D/gated.yaml. Run again on the same directory, it goes on from 
 	f.StringVar(&d.dir, "dir", "gated-demo", "directory of the demo")
 	f.IntVar(&d.scans, "scans", 0, "end after so many codes (0: play until Ctrl-C)")
 	f.BoolVar(&d.fast, "fast", false, "play codes as fast as they are answered")
+	f.DurationVar(&d.during, "for", 0, "end after so long (0: play until Ctrl-C, or --scans)")
+	f.BoolVar(&d.faults, "faults", false, "pull, renumber, stall and jam the scanners while it plays, and tell how the gate took it")
 	f.BoolVar(&d.verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
 	return c
 }
@@ -64,7 +66,9 @@ or with --config D/gated.yaml. Run again on the same directory, it goes on from 
 type demo struct {
 	dir      string
 	scans    int
+	during   time.Duration
 	fast     bool
+	faults   bool
 	verdicts bool
 	stdout   io.Writer
 	stderr   io.Writer
@@ -76,6 +80,8 @@ type demo struct {
 	people []roster.Person
 	cars   []roster.Vehicle
 	page   string
+	until  time.Time // when it ends; zero: when it is told to
+	mishap *mishaps  // nil: nothing goes wrong
 
 	ending  atomic.Bool
 	mu      sync.Mutex
@@ -264,10 +270,23 @@ func (d *demo) run(ctx context.Context) error {
 		fmt.Fprintf(d.stderr, "\n  The gate's page:  %s\n  Its metrics:      %smetrics\n  Its ledger:       %s\n  Its directory:    %s\n  Ctrl-C ends it.\n\n", d.page, d.page, gated.tlog, d.dir)
 	}
 	context.AfterFunc(runCtx, func() { d.ending.Store(true) })
+	if d.faults {
+		if d.mishap, err = newMishaps(runCtx, d); err != nil {
+			return err
+		}
+	}
 	playErr := d.play(runCtx, g, scanners)
+	if d.mishap != nil {
+		d.mishap.measure(context.WithoutCancel(ctx))
+	}
 	stop()
 	if err := errors.Join(playErr, <-ended); err != nil {
 		return err
+	}
+	if d.mishap != nil {
+		if err := d.mishap.report(d.stdout); err != nil {
+			return err
+		}
 	}
 	r, err := ledger.OpenReader(d.dir)
 	if err != nil {
@@ -307,6 +326,7 @@ func (d *demo) answered(lane string, a answer) {
 	delete(d.waiting, lane)
 	switch {
 	case c == nil: // noise that made two frames, say
+		d.mishap.heard(lane)
 	case a.framing:
 		d.count.framing++
 	case a.out.Repeat:
@@ -320,8 +340,15 @@ func (d *demo) answered(lane string, a answer) {
 	}
 }
 
+// over tells whether the demo has played for long enough.
+func (d *demo) over() bool { return !d.until.IsZero() && !time.Now().Before(d.until) }
+
 // show holds a code up to the lane's scanner and waits for what the gate says.
 func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code string) (answer, error) {
+	if d.mishap != nil {
+		d.mishap.world.RLock()
+		defer d.mishap.world.RUnlock()
+	}
 	c := make(chan answer, 1)
 	d.mu.Lock()
 	d.waiting[lane] = c
@@ -512,6 +539,9 @@ func (d *demo) play(ctx context.Context, g *gate.Gate, scanners map[string]*sock
 	if err := d.begin(ctx, g); err != nil {
 		return err
 	}
+	if d.during > 0 {
+		d.until = time.Now().Add(d.during)
+	}
 	errs := make(chan error, len(demoLanes))
 	var guards sync.WaitGroup
 	for i, lane := range demoLanes {
@@ -561,8 +591,11 @@ func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans in
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(len(lane))))
 	last := ""
 	wait := func(from, to time.Duration) bool {
-		if d.fast {
+		if d.fast && d.during < time.Hour {
 			return ctx.Err() == nil
+		}
+		if d.fast { // a million codes a lane, or the ledger would fill the disk
+			from, to = d.during/1e6, d.during/1e6+1
 		}
 		select {
 		case <-time.After(from + time.Duration(rng.Int64N(int64(to-from)))):
@@ -571,7 +604,14 @@ func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans in
 			return false
 		}
 	}
-	for n, sent := 0, 0; (d.scans == 0 || sent < scans) && wait(1500*time.Millisecond, 5*time.Second); n++ {
+	for n, sent := 0, 0; (d.scans == 0 || sent < scans) && !d.over() && wait(1500*time.Millisecond, 5*time.Second); n++ {
+		if d.mishap != nil {
+			if err := d.mishap.maybe(ctx, lane, port, rng); errors.Is(err, errEnded) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
 		v := d.next(rng, lane, n)
 		if v.emergency {
 			if err := d.emergency(ctx, lane, guards); err != nil {
