@@ -6,7 +6,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 RACE     = $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 10s
 
-.PHONY: build demo test check bench fuzz faults cross clean
+.PHONY: build demo test check bench fuzz faults soak cross clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o gated ./cmd/gated
@@ -44,6 +44,13 @@ fuzz:
 faults:
 	GATED_FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '^Test(Crash|Fault)' ./ledger
 
+# A gate under full load whose hardware fails all the time, for SOAK; then its ledger is verified.
+SOAK ?= 10m
+soak: build
+	rm -rf gated-soak
+	./gated demo --dir gated-soak --faults --fast --for $(SOAK)
+	./gated ledger verify --state gated-soak
+
 cross:
 	@mkdir -p dist
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64         $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/gated-linux-amd64 ./cmd/gated
@@ -52,4 +59,4 @@ cross:
 	@ls -l dist
 
 clean:
-	rm -rf gated dist gated-demo
+	rm -rf gated dist gated-demo gated-soak

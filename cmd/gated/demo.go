@@ -57,6 +57,8 @@ or with --config D/gated.yaml. Run again on the same directory, it goes on from 
 	f.StringVar(&d.dir, "dir", "gated-demo", "directory of the demo")
 	f.IntVar(&d.scans, "scans", 0, "end after so many codes (0: play until Ctrl-C)")
 	f.BoolVar(&d.fast, "fast", false, "play codes as fast as they are answered")
+	f.DurationVar(&d.during, "for", 0, "end after so long (0: play until Ctrl-C, or --scans)")
+	f.BoolVar(&d.faults, "faults", false, "pull, renumber, stall and jam the scanners while it plays, and tell how the gate took it")
 	f.BoolVar(&d.verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
 	return c
 }
@@ -65,7 +67,9 @@ or with --config D/gated.yaml. Run again on the same directory, it goes on from 
 type demo struct {
 	dir      string
 	scans    int
+	during   time.Duration
 	fast     bool
+	faults   bool
 	verdicts bool
 	stdout   io.Writer
 	stderr   io.Writer
@@ -78,6 +82,8 @@ type demo struct {
 	cars   []roster.Vehicle
 	cards  *samvsim.Reader // of the in lane
 	page   string
+	until  time.Time // when it ends; zero: when it is told to
+	mishap *mishaps  // nil: nothing goes wrong
 
 	ending  atomic.Bool
 	mu      sync.Mutex
@@ -289,10 +295,23 @@ func (d *demo) run(ctx context.Context) error {
 		fmt.Fprintf(d.stderr, "\n  The gate's page:  %s\n  Its metrics:      %smetrics\n  Its ledger:       %s\n  Its directory:    %s\n  Ctrl-C ends it.\n\n", d.page, d.page, gated.tlog, d.dir)
 	}
 	context.AfterFunc(runCtx, func() { d.ending.Store(true) })
+	if d.faults {
+		if d.mishap, err = newMishaps(runCtx, d); err != nil {
+			return err
+		}
+	}
 	playErr := d.play(runCtx, g, scanners)
+	if d.mishap != nil {
+		d.mishap.measure(context.WithoutCancel(ctx))
+	}
 	stop()
 	if err := errors.Join(playErr, <-ended); err != nil {
 		return err
+	}
+	if d.mishap != nil {
+		if err := d.mishap.report(d.stdout); err != nil {
+			return err
+		}
 	}
 	r, err := ledger.OpenReader(d.dir)
 	if err != nil {
@@ -332,6 +351,7 @@ func (d *demo) answered(lane string, a answer) {
 	delete(d.waiting, lane)
 	switch {
 	case c == nil: // noise that made two frames, say
+		d.mishap.heard(lane)
 	case a.framing:
 		d.count.framing++
 	case a.out.Repeat:
@@ -344,6 +364,9 @@ func (d *demo) answered(lane string, a answer) {
 		c <- a
 	}
 }
+
+// over tells whether the demo has played for long enough.
+func (d *demo) over() bool { return !d.until.IsZero() && !time.Now().Before(d.until) }
 
 // show holds a code up to the lane's scanner, or lays a card on its reader, and waits for what the gate says.
 func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code string, card []byte) (answer, error) {
@@ -358,6 +381,10 @@ func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code st
 		}
 		defer d.cards.Remove()
 	}
+	if d.mishap != nil {
+		d.mishap.world.RLock()
+		defer d.mishap.world.RUnlock()
+	}
 	c := make(chan answer, 1)
 	d.mu.Lock()
 	d.waiting[lane] = c
@@ -368,22 +395,37 @@ func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code st
 	} else if _, err := io.WriteString(scanner, code+"\r\n"); err != nil {
 		return answer{}, fmt.Errorf("scanner %s: %w", lane, err)
 	}
-	unplugged := make(chan struct{})
+	var lift <-chan time.Time // a card that nothing happens to is laid down once more, as people do
+	if card != nil {
+		t := time.NewTicker(5 * time.Second)
+		defer t.Stop()
+		lift = t.C
+	}
+	unplugged, late := make(chan struct{}), time.After(30*time.Second)
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, func() { close(unplugged) }) })()
-	select {
-	case a := <-c:
-		return a, nil
-	case <-unplugged: // the gate ends, and nobody read this one
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if _, unread := d.waiting[lane]; unread {
-			delete(d.waiting, lane)
-			d.count.scans--
-			return answer{}, errEnded
+	for {
+		select {
+		case a := <-c:
+			return a, nil
+		case <-lift:
+			d.cards.Remove()
+			soon, cancel := context.WithTimeout(ctx, 5*time.Second)
+			if d.cards.Free(soon) == nil {
+				d.cards.Present(card)
+			}
+			cancel()
+		case <-unplugged: // the gate ends, and nobody read this one
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if _, unread := d.waiting[lane]; unread {
+				delete(d.waiting, lane)
+				d.count.scans--
+				return answer{}, errEnded
+			}
+			return <-c, nil
+		case <-late:
+			return answer{}, fmt.Errorf("lane %s: a code was not answered within 30 s", lane)
 		}
-		return <-c, nil
-	case <-time.After(30 * time.Second):
-		return answer{}, fmt.Errorf("lane %s: a code was not answered within 30 s", lane)
 	}
 }
 
@@ -575,6 +617,9 @@ func (d *demo) play(ctx context.Context, g *gate.Gate, scanners map[string]*sock
 	if err := d.begin(ctx, g); err != nil {
 		return err
 	}
+	if d.during > 0 {
+		d.until = time.Now().Add(d.during)
+	}
 	errs := make(chan error, len(demoLanes))
 	var guards sync.WaitGroup
 	for i, lane := range demoLanes {
@@ -624,8 +669,11 @@ func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans in
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(len(lane))))
 	last := ""
 	wait := func(from, to time.Duration) bool {
-		if d.fast {
+		if d.fast && d.during < time.Hour {
 			return ctx.Err() == nil
+		}
+		if d.fast { // a million codes a lane, or the ledger would fill the disk
+			from, to = d.during/1e6, d.during/1e6+1
 		}
 		select {
 		case <-time.After(from + time.Duration(rng.Int64N(int64(to-from)))):
@@ -634,7 +682,14 @@ func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans in
 			return false
 		}
 	}
-	for n, sent := 0, 0; (d.scans == 0 || sent < scans) && wait(1500*time.Millisecond, 5*time.Second); n++ {
+	for n, sent := 0, 0; (d.scans == 0 || sent < scans) && !d.over() && wait(1500*time.Millisecond, 5*time.Second); n++ {
+		if d.mishap != nil {
+			if err := d.mishap.maybe(ctx, lane, port, rng); errors.Is(err, errEnded) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
 		v := d.next(rng, lane, n)
 		if v.emergency {
 			if err := d.emergency(ctx, lane, guards); err != nil {

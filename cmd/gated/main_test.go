@@ -416,6 +416,35 @@ func TestReloadKeepsTheOldSettingsWhenTheNewAreWrong(t *testing.T) {
 	}
 }
 
+// TestMishapsOfTheHardware lets the scanners of a demo fail all the time under full load. Each code that was sent while a
+// lane was listened to is answered, none that was sent before; and the page shows each fault within a second.
+func TestMishapsOfTheHardware(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 20 s")
+	}
+	dir := filepath.Join(t.TempDir(), "demo")
+	c := start(t, "demo", "--dir", dir, "--faults", "--fast", "--for", "20s")
+	out, err := io.ReadAll(c.stdout)
+	if err = errors.Join(err, c.Wait()); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, c.stderr)
+	}
+	var scans, answered, repeats, framing int
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if _, err := fmt.Sscanf(lines[len(lines)-1], "scans=%d answered=%d repeats=%d framing=%d", &scans, &answered, &repeats, &framing); err != nil {
+		t.Fatalf("%v in the last line of\n%s", err, out)
+	}
+	if scans == 0 || scans != answered+repeats+framing {
+		t.Errorf("%d codes sent, %d answered", scans, answered+repeats+framing)
+	}
+	if !strings.Contains(string(out), "on the page within") {
+		t.Errorf("nothing went wrong:\n%s", out)
+	}
+	var said bytes.Buffer
+	if code := execute([]string{"ledger", "verify", "--state", dir}, strings.NewReader(""), &said, &said); code != 0 {
+		t.Errorf("ledger verify: exit %d:\n%s", code, &said)
+	}
+}
+
 // TestAFullDiskIsAFaultThatHeals fills a small tmpfs under a working gate. Nothing is admitted that is not recorded, and
 // when there is room again it goes on by itself.
 func TestAFullDiskIsAFaultThatHeals(t *testing.T) {

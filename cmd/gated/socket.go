@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // socket is where the scanner of a demo's lane is plugged in: a link, as udev makes it, to a pseudo-terminal.
@@ -16,12 +17,29 @@ type socket struct {
 }
 
 // plug puts a scanner in, at a terminal of a new number.
-func (s *socket) plug() error {
-	far, port, err := pty.Open()
+func (s *socket) plug() error { return s.plugWith("") }
+
+// plugWith plugs in a scanner that has sent something before anybody could listen.
+func (s *socket) plugWith(early string) error {
+	blocking, port, err := pty.Open()
 	if err != nil {
 		return fmt.Errorf("pseudo-terminal: %w", err)
 	}
 	defer port.Close()
+	// While somebody reads a file that blocks, closing it does not pull the plug.
+	fd, err := unix.FcntlInt(blocking.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	blocking.Close()
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		return fmt.Errorf("pseudo-terminal: %w", err)
+	}
+	far := os.NewFile(uintptr(fd), "scanner")
+	if _, err := io.WriteString(far, early); err != nil {
+		far.Close()
+		return err
+	}
 	if err := s.name(port.Name()); err != nil {
 		far.Close()
 		return err
