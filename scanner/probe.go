@@ -58,6 +58,9 @@ func (p Probe) Run(ctx context.Context) (best Probed, err error) {
 	if _, err := deviceNumber(p.Device); err != nil {
 		return best, probeFault(p.Device, err)
 	}
+	// Whoever has it open without a lock, such as cat, would get half of the bytes. To look takes time, in which a terminal
+	// that is open and not yet set up would echo what comes: so before.
+	held := Holders(p.Device)
 	// This descriptor keeps the port open from one rate to the next, so that its lines do not fall in between.
 	fd, err := unix.Open(p.Device, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -68,8 +71,7 @@ func (p Probe) Run(ctx context.Context) (best Probed, err error) {
 	if err != nil {
 		return best, probeFault(p.Device, err)
 	}
-	// Whoever does not lock it, such as cat, would get half of the bytes.
-	if held := Holders(p.Device); held != nil {
+	if held != nil {
 		return best, probeFault(p.Device, unix.EBUSY)
 	}
 	defer unix.IoctlSetTermios(fd, unix.TCSETS2, was)

@@ -297,9 +297,9 @@ func (o probing) print(w io.Writer, f scanner.Probed, ports []scanner.SerialPort
 		fmt.Fprintf(w, "This is NOT SURE.\n\n")
 	}
 	device, rule := o.name(f.Device, ports)
-	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s\n", o.lane, settingsFor(f, device))
+	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s", o.lane, settingsFor(f, device))
 	if rule != "" {
-		fmt.Fprintf(w, "In %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=tty\n", rulesFile, rule)
+		fmt.Fprintf(w, "\nIn %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=tty\n", rulesFile, rule)
 	}
 	for _, note := range notes(f) {
 		fmt.Fprintln(w, "\nNote:", note)
@@ -358,7 +358,14 @@ func settingsFor(f scanner.Probed, device string) string {
 	var b strings.Builder
 	set := func(key, format string, args ...any) { fmt.Fprintf(&b, "      "+key+": "+format+"\n", args...) }
 	b.WriteString("    scanner:\n")
-	set("device", "%s", device)
+	if abs, err := filepath.Abs(device); err == nil {
+		device = abs
+	}
+	if plainPath.MatchString(device) {
+		set("device", "%s", device)
+	} else {
+		set("device", "%q", device)
+	}
 	if f.Baud != 0 {
 		set("baud", "%d", f.Baud)
 	}
@@ -394,6 +401,8 @@ func settingsFor(f scanner.Probed, device string) string {
 	}
 	return b.String()
 }
+
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./:@+-]+$`) // that YAML takes without quotes
 
 // unique keeps the first of each byte: each of end_bytes ends a code.
 func unique(s string) string {

@@ -166,3 +166,20 @@ func TestProbedSettingsLoad(t *testing.T) {
 		})
 	}
 }
+
+// A path that YAML would take for something else is quoted, and one that counts from here is made whole.
+func TestProbedSettingsNameTheDevice(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for device, want := range map[string]string{
+		"/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0": "device: /dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0\n",
+		"/dev/my port: #1": "device: \"/dev/my port: #1\"\n",
+		"ttyUSB0":          "device: " + here + "/ttyUSB0\n",
+	} {
+		if got := settingsFor(scanner.Probed{}, device); !strings.Contains(got, want) {
+			t.Errorf("%s: got\n%s", device, got)
+		}
+	}
+}
