@@ -28,7 +28,8 @@ type SerialPort struct {
 	Serial    string `json:"serial,omitempty"`
 	Interface string `json:"interface,omitempty"`
 
-	usb string // where sysfs has the USB device
+	usb    string // where sysfs has the USB device
+	number string // of the port, where an adapter has several at one interface
 }
 
 // A Holder is a process that has a port open.
@@ -67,6 +68,7 @@ func portsUnder(root string) ([]SerialPort, error) {
 			}
 		}
 		slices.Sort(p.Names)
+		p.number = line(filepath.Join(device, "port_number"))
 		p.IDPath = idPath(root, line(filepath.Join(class, name, "dev")), p.Names)
 		for dir := device; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 			if p.Interface == "" {
@@ -216,6 +218,9 @@ func UdevRule(p SerialPort, ports []SerialPort, name string) string {
 		match = `ATTRS{idVendor}=="` + p.VendorID + `", ATTRS{idProduct}=="` + p.ProductID + `", ATTRS{serial}=="` + p.Serial + `"`
 	case p.IDPath != "" && plainSerial.MatchString(p.IDPath):
 		match = `ENV{ID_PATH}=="` + p.IDPath + `"`
+		if slices.ContainsFunc(ports, func(q SerialPort) bool { return q.IDPath == p.IDPath && q.Path != p.Path }) && plainSerial.MatchString(p.number) {
+			match += `, ATTRS{port_number}=="` + p.number + `"`
+		}
 	case p.usb == "" && strings.HasPrefix(p.Path, "/dev/tty"):
 		match = `KERNEL=="` + filepath.Base(p.Path) + `"` // soldered to the board, its number with it
 	default:

@@ -65,6 +65,7 @@ sys/devices/usb/1-1/idProduct: 7523
 sys/devices/usb/1-1/product: USB Serial
 sys/devices/usb/1-1/1-1:1.0/bInterfaceNumber: 00
 sys/devices/usb/1-1/1-1:1.0/ttyUSB0/driver -> ../../../../../bus/usb-serial/drivers/ch341-uart
+sys/devices/usb/1-1/1-1:1.0/ttyUSB0/port_number: 0
 sys/devices/usb/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0/device -> ../../../ttyUSB0
 sys/devices/usb/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0/dev: 188:0
 sys/class/tty/ttyUSB0 -> ../../devices/usb/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0
@@ -165,6 +166,7 @@ func TestUdevRuleNamesThePort(t *testing.T) {
 		{"two ports of one device", acm, append([]SerialPort{second}, ports...), byPath},
 		{"a serial number that a rule cannot hold", change(func(p *SerialPort) { p.Serial = `A*"` }), ports, byPath},
 		{"no serial number", ports[1], ports, ignore("1a86", "7523") + `SUBSYSTEM=="tty", ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:1:1.0"` + tail},
+		{"two ports at one interface", ports[1], append([]SerialPort{{Path: "/dev/ttyUSB1", usb: ports[1].usb, IDPath: ports[1].IDPath, number: "1"}}, ports...), ignore("1a86", "7523") + `SUBSYSTEM=="tty", ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:1:1.0", ATTRS{port_number}=="0"` + tail},
 		{"on the board", ports[4], ports, `SUBSYSTEM=="tty", KERNEL=="ttyS2"` + tail},
 		{"nothing known", change(func(p *SerialPort) { p.Serial, p.IDPath = "", "" }), ports, ""},
 		{"a pseudo-terminal", SerialPort{Path: "/dev/pts/3"}, ports, ""},
