@@ -153,17 +153,54 @@ func TestUsersCanBeCreated(t *testing.T) {
 	}
 }
 
-// Every jump has its label, and the names are those the settings use; udevadm 254 and later verifies the rest.
-func TestUdevRule(t *testing.T) {
-	text := read(t, "60-gated-scanner.rules")
-	for _, m := range regexp.MustCompile(`GOTO="(\w+)"`).FindAllStringSubmatch(text, -1) {
-		if !strings.Contains(text, "\nLABEL=\""+m[1]+"\"") {
-			t.Errorf("no label %s", m[1])
+// The lines for this box's ports are comments until somebody fills them in; they are held to the same as the others.
+func TestUdevRules(t *testing.T) {
+	const scanners, ports = "60-gated-scanner.rules", "61-gated-ports.rules"
+	dir := t.TempDir()
+	for _, name := range []string{scanners, ports} {
+		var rules []string
+		for line := range strings.Lines(read(t, name)) {
+			if line = strings.TrimPrefix(line, "#SUBSYSTEM"); len(line) > 0 && line[0] == '=' {
+				line = "SUBSYSTEM" + line
+			}
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				rules = append(rules, line)
+			}
+		}
+		text := strings.Join(rules, "\n") + "\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range rules {
+			for _, part := range strings.Split(rule, ", ") {
+				if !regexp.MustCompile(`^[A-Z]+(\{\w+\})?(==|!=|\+=|=)"[^"]*"$`).MatchString(part) {
+					t.Errorf("%s: %q is no part of a rule", name, part)
+				}
+			}
+			// A name without access for the daemon, or one that ModemManager may open, is worse than none.
+			if strings.Contains(rule, "SYMLINK") {
+				for _, want := range []string{`SUBSYSTEM=="tty"`, `SYMLINK+="gated-`, `GROUP="dialout"`, `MODE="0660"`, `TAG+="systemd"`} {
+					if !strings.Contains(rule, want) {
+						t.Errorf("%s: no %s in %s", name, want, rule)
+					}
+				}
+				if !strings.Contains(rule, "KERNEL==") && !strings.Contains(rule, `ENV{ID_MM_PORT_IGNORE}="1"`) {
+					t.Errorf("%s: ModemManager may open %s", name, rule)
+				}
+			}
+		}
+		for _, m := range regexp.MustCompile(`GOTO="(\w+)"`).FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(text, "\nLABEL=\""+m[1]+"\"") {
+				t.Errorf("%s: no label %s", name, m[1])
+			}
 		}
 	}
-	for _, want := range []string{`SYMLINK+="gated-scanner-in"`, `SYMLINK+="gated-scanner-out"`, `ENV{ID_MM_DEVICE_IGNORE}="1"`, `GROUP="dialout"`, `TAG+="systemd"`} {
-		if !strings.Contains(text, want) {
-			t.Errorf("lacks %s", want)
+	if text := read(t, scanners); !strings.Contains(text, `ENV{ID_MM_DEVICE_IGNORE}="1"`) {
+		t.Errorf("%s lacks ID_MM_DEVICE_IGNORE", scanners)
+	}
+	for _, want := range []string{"gated-scanner-in", "gated-scanner-out", "gated-relay-in", "gated-card-in"} {
+		if !strings.Contains(read(t, ports), `SYMLINK+="`+want+`"`) {
+			t.Errorf("%s has no example of %s", ports, want)
 		}
 	}
 	help, err := run(t, ".", "udev", "udevadm", "--help")
@@ -171,8 +208,10 @@ func TestUdevRule(t *testing.T) {
 		t.Log("udevadm here is older than 254 and cannot verify rules")
 		return
 	}
-	if out, err := run(t, ".", "udev", "udevadm", "verify", "60-gated-scanner.rules"); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, name := range []string{scanners, ports} {
+		if out, err := run(t, dir, "udev", "udevadm", "verify", name); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
 	}
 }
 

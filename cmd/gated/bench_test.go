@@ -22,6 +22,7 @@ import (
 	"gated/credential"
 	"gated/gate"
 
+	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite"
 )
 
@@ -181,4 +182,72 @@ func BenchmarkIdleMemory(b *testing.B) {
 		b.ReportMetric(kb/1024, name+"-MiB")
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkIdle is how much of one core the daemon takes while nobody passes: the binary as it is shipped, two lanes whose
+// scanners are silent pseudo-terminals, with and without a page that is open.
+func BenchmarkIdle(b *testing.B) {
+	b.Run("page=closed", func(b *testing.B) { idle(b, false) })
+	b.Run("page=open", func(b *testing.B) { idle(b, true) })
+}
+
+func idle(b *testing.B, open bool) {
+	dir := demoSite(b)
+	for _, lane := range demoLanes {
+		scanner := &socket{link: filepath.Join(dir, "dev", "scanner-"+lane)}
+		if err := scanner.plug(); err != nil {
+			b.Fatal(err)
+		}
+		defer scanner.unplug()
+	}
+	cmd := exec.Command(built(b), "run", "--config", filepath.Join(dir, "gated.yaml"))
+	cmd.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }()
+	up, page := 0, ""
+	lines := bufio.NewScanner(errs)
+	for (up < len(demoLanes) || page == "") && lines.Scan() {
+		if m := pageAddress.FindStringSubmatch(lines.Text()); m != nil {
+			page = m[1]
+		}
+		if strings.Contains(lines.Text(), "scanner up") {
+			up++
+		}
+	}
+	if up < len(demoLanes) {
+		b.Fatalf("%d of %d scanners are up", up, len(demoLanes))
+	}
+	go io.Copy(io.Discard, errs)
+	if open {
+		resp, err := http.Get(page + "events")
+		if err != nil || resp.StatusCode != http.StatusOK {
+			b.Fatalf("events: %v %v", resp, err)
+		}
+		defer resp.Body.Close()
+		go io.Copy(io.Discard, resp.Body)
+	}
+	time.Sleep(3 * time.Second) // what a start has to do is done
+	before, began := processorTime(b, cmd.Process.Pid), time.Now()
+	time.Sleep(10 * time.Second)
+	spent, took := processorTime(b, cmd.Process.Pid)-before, time.Since(began)
+	for b.Loop() {
+	}
+	b.ReportMetric(100*spent.Seconds()/took.Seconds(), "%-of-a-core")
+	b.ReportMetric(0, "ns/op")
+}
+
+// processorTime is what all threads of a process have used so far, in user and kernel mode. /proc/PID/stat counts it in
+// hundredths of a second, which is as much as an idle daemon uses in ten; the process's own clock does in nanoseconds.
+func processorTime(b *testing.B, pid int) time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil { // clock_getcpuclockid(3)
+		b.Fatal(err)
+	}
+	return time.Duration(ts.Nano())
 }

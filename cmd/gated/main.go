@@ -58,7 +58,7 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), demoCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
-		policyCommand(), ledgerCommand(), clockCommand(), versionCommand())
+		policyCommand(), ledgerCommand(), scannerCommand(), clockCommand(), versionCommand())
 	err := root.ExecuteContext(context.Background())
 	if err == nil {
 		return 0
