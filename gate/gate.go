@@ -79,7 +79,7 @@ type Gate struct {
 	// passage is held from query to Append, so that two lanes cannot both take the last household trip.
 	passage sync.Mutex
 	desk    desk // guarded by passage
-	read    map[[32]byte]answered
+	read    repeats
 
 	owed   owed
 	begun  atomic.Bool   // the start entry is written
@@ -90,20 +90,10 @@ type Gate struct {
 // errNotBegun: the start entry comes first.
 var errNotBegun = errors.New("the gate has not started yet")
 
-// answered is an answer that the same code gets again for a while.
-type answered struct {
-	Outcome
-	shown Shown
-	until time.Time
-}
-
-// maxAnswered bounds the memory for repeats: more codes than this are not read in a window.
-const maxAnswered = 64
-
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
 	g := &Gate{opt: opt, log: opt.Log, clock: opt.Clock, lanes: map[string]*Lane{}, desk: newDesk(),
-		read: map[[32]byte]answered{}, wake: make(chan struct{}, 1)}
+		read: repeats{}, wake: make(chan struct{}, 1)}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {
 		g.lanes[l.ID] = &l
@@ -195,7 +185,7 @@ func (g *Gate) pass(laneID, source string, at time.Time, read func(*credential.T
 		g.open(l, out)
 		fallthrough
 	default:
-		g.remember(key, out, shown, rules.Repeat)
+		g.read.remember(key, out, shown, rules.Repeat, time.Now())
 	}
 	g.m.decided(out, time.Since(at))
 	g.screen.show(shown)
@@ -456,24 +446,13 @@ func (g *Gate) again(key [32]byte) (a answered, ok bool) {
 		return a, false
 	}
 	if h := g.desk.showing(key); h != nil {
-		a, ok = answered{Outcome: h.answer, shown: h.shown()}, true
-	} else if a, ok = g.read[key]; ok && !time.Now().Before(a.until) {
-		delete(g.read, key)
+		a = answered{Outcome: h.answer, shown: h.shown()}
+	} else if a, ok = g.read.again(key, time.Now()); !ok {
 		return a, false
 	}
 	a.Repeat, a.shown.Repeat = true, true
 	a.shown.At = g.clock.Now().Time
-	return a, ok
-}
-
-func (g *Gate) remember(key [32]byte, out Outcome, shown Shown, window time.Duration) {
-	now := time.Now()
-	for k, a := range g.read {
-		if !now.Before(a.until) || len(g.read) >= maxAnswered {
-			delete(g.read, k)
-		}
-	}
-	g.read[key] = answered{out, shown, now.Add(window)}
+	return a, true
 }
 
 // fault answers an attempt that could not be recorded. The code was checked, and the guard sees that nothing opens.

@@ -1,0 +1,54 @@
+package gate
+
+import "time"
+
+const (
+	// maxAnswered bounds the memory for repeats: more codes than this are not read in a window.
+	maxAnswered = 64
+	// longestRepeat is how long at most a code counts as read already although it is read all the time, such as a phone
+	// that was left before the scanner.
+	longestRepeat = 30 * time.Second
+)
+
+// answered is an answer that the same code gets again for a while. Its times are monotonic.
+type answered struct {
+	Outcome
+	shown  Shown
+	window time.Duration
+	until  time.Time // each time that it is read again moves this on by window,
+	limit  time.Time // up to here
+}
+
+// repeats are the answers of a moment ago, by lane and hash of the code.
+type repeats map[[32]byte]answered
+
+// again returns the answer that a code got, if it counts as read already.
+func (r repeats) again(key [32]byte, now time.Time) (answered, bool) {
+	a, ok := r[key]
+	if !ok || !now.Before(a.until) {
+		delete(r, key)
+		return answered{}, false
+	}
+	if a.until = now.Add(a.window); a.until.After(a.limit) {
+		a.until = a.limit
+	}
+	r[key] = a
+	return a, true
+}
+
+// remember keeps an answer for as long as window, and forgets what nobody holds up any more; with too many of them, the
+// one that would be forgotten next.
+func (r repeats) remember(key [32]byte, out Outcome, shown Shown, window time.Duration, now time.Time) {
+	var next [32]byte
+	for k, a := range r {
+		if b, some := r[next]; !now.Before(a.until) {
+			delete(r, k)
+		} else if !some || a.until.Before(b.until) {
+			next = k
+		}
+	}
+	if len(r) >= maxAnswered {
+		delete(r, next)
+	}
+	r[key] = answered{out, shown, window, now.Add(window), now.Add(max(window, longestRepeat))}
+}
