@@ -238,7 +238,7 @@ func checkScalar(n *yaml.Node, t reflect.Type) error {
 	return err
 }
 
-// parseScalar reads a value of the settings' four scalar types.
+// parseScalar reads a value of the settings' five scalar types.
 func parseScalar(text string, t reflect.Type) (any, error) {
 	switch t {
 	case reflect.TypeFor[string]():
@@ -249,6 +249,11 @@ func parseScalar(text string, t reflect.Type) (any, error) {
 			return nil, fmt.Errorf("%q is not a whole number: write digits only", text)
 		}
 		return n, nil
+	case reflect.TypeFor[bool]():
+		if text != "true" && text != "false" {
+			return nil, fmt.Errorf("%q is neither true nor false: write one of them", text)
+		}
+		return text == "true", nil
 	case reflect.TypeFor[time.Duration]():
 		return parseDuration(text)
 	case reflect.TypeFor[Size]():

@@ -74,6 +74,8 @@ func text(v reflect.Value) string {
 		return x.String()
 	case int:
 		return strconv.Itoa(x)
+	case bool:
+		return strconv.FormatBool(x)
 	}
 	return v.String()
 }

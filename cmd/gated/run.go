@@ -425,8 +425,13 @@ func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []
 	var all []*barrier.Barrier
 	for _, l := range d.settings.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
-		if l.Barrier.Driver == barrier.Exec {
-			c := barrier.Config{Driver: l.Barrier.Driver, Program: l.Barrier.Command[0], Args: l.Barrier.Command[1:], Limit: l.Barrier.Timeout}
+		if l.Barrier.Driver != barrier.None {
+			c := barrier.Config{Driver: l.Barrier.Driver, Limit: l.Barrier.Timeout, Spacing: l.Barrier.Spacing}
+			if c.Driver == barrier.Exec {
+				c.Program, c.Args = l.Barrier.Command[0], l.Barrier.Command[1:]
+			} else {
+				c.Device, c.Channel, c.Answers = l.Barrier.Device, l.Barrier.Channel, l.Barrier.Answers
+			}
 			b, err := barrier.New(barrier.Options{Config: c, Lanes: []string{l.ID}, Log: d.log, Metrics: metrics})
 			if err != nil {
 				return nil, nil, fmt.Errorf("lane %s: barrier: %w", l.ID, err)
