@@ -218,18 +218,32 @@ func (b *Barrier) Pulse(ctx context.Context, lane string, d time.Duration) error
 	if d < time.Millisecond || d > maxPulse {
 		return fmt.Errorf("pulse of %s on lane %q: want 1ms to %s", d, lane, maxPulse)
 	}
-	return b.command(ctx, lane, "pulse", d)
+	era := 0
+	if l := b.lanes[lane]; l != nil {
+		era = l.want("pulse")
+	}
+	return b.command(ctx, lane, "pulse", d, era)
 }
 
 // HoldOpen opens the lane's barrier until Release. It ends a pulse or close that runs on the lane rather than wait for
 // it, and goes on when ctx ends: an emergency is not over when the page that reported it is gone.
-func (b *Barrier) HoldOpen(ctx context.Context, lane string) error {
-	return b.command(context.WithoutCancel(ctx), lane, "open", 0)
-}
+func (b *Barrier) HoldOpen(ctx context.Context, lane string) error { return b.Begin(lane, true)() }
 
 // Release closes the lane's barrier, held open or not, and ends a pulse that runs on the lane. It goes on when ctx ends.
-func (b *Barrier) Release(ctx context.Context, lane string) error {
-	return b.command(context.WithoutCancel(ctx), lane, "close", 0)
+func (b *Barrier) Release(ctx context.Context, lane string) error { return b.Begin(lane, false)() }
+
+// Begin is HoldOpen or Release in two steps: when it returns, the later command has won whatever the goroutines that
+// carry out the two do; the function that it returns carries it out and must be called.
+func (b *Barrier) Begin(lane string, open bool) (finish func() error) {
+	action := "close"
+	if open {
+		action = "open"
+	}
+	era := 0
+	if l := b.lanes[lane]; l != nil {
+		era = l.want(action)
+	}
+	return func() error { return b.command(context.Background(), lane, action, 0, era) }
 }
 
 // ReleaseAll closes the barriers of all lanes at once, within the limit. The daemon calls it at its start, when a barrier
@@ -265,7 +279,7 @@ func (b *Barrier) Close() error {
 }
 
 // command does something on one lane when it is that lane's turn.
-func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration) error {
+func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration, era int) error {
 	l := b.lanes[name]
 	if l == nil {
 		return fmt.Errorf("barrier: %s: lane %q: %w", action, name, ErrUnknownLane)
@@ -273,7 +287,7 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 	if l.driver == nil {
 		return nil
 	}
-	err := b.inTurn(ctx, l, action, d)
+	err := b.inTurn(ctx, l, action, d, era)
 	switch {
 	case errors.Is(err, errOvertaken):
 		return nil // what became of it is told to the guard who gave the later command
@@ -290,8 +304,7 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 	return nil
 }
 
-func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration) error {
-	era := l.want(action)
+func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, era int) error {
 	limit, cancel := context.WithTimeoutCause(ctx, b.config.Limit, ErrBusy)
 	defer cancel()
 	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit + d)}

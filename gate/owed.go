@@ -101,7 +101,7 @@ func (o *owed) openings() (list []Debt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, ev := range o.events {
-		if ev.Kind == ledger.Opening {
+		if ev.Kind == ledger.Opening && ev.Verdict != "" {
 			list = append(list, Debt{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
 		}
 	}

@@ -22,12 +22,29 @@ type screen struct {
 	holds  []Hold
 	duty   string
 	open   map[string]Outcome // lanes held open by the emergency key
+	relays map[string]*relay  // by lane
 	hear   map[chan struct{}]bool
 }
 
+// relay is what is known of a lane's barrier.
+type relay struct {
+	watched bool      // it tells its state by itself
+	down    bool      // so it says
+	failed  time.Time // the last command failed; zero: it did not
+}
+
+// failedFor is how long the page shows a command that failed, of a relay that says it is well again: whoever it was for
+// still stands there.
+const failedFor = 10 * time.Second
+
+func (r *relay) byHand() bool {
+	return r.down || !r.failed.IsZero() && (!r.watched || time.Since(r.failed) < failedFor)
+}
+
 func (s *screen) init(lanes []Lane) {
-	s.hear, s.open = map[chan struct{}]bool{}, map[string]Outcome{}
+	s.hear, s.open, s.relays = map[chan struct{}]bool{}, map[string]Outcome{}, map[string]*relay{}
 	for _, l := range lanes {
+		s.relays[l.ID] = &relay{}
 		s.lanes = append(s.lanes, LaneView{ID: l.ID, Direction: l.Direction, Barrier: "ok"})
 	}
 }
@@ -72,6 +89,28 @@ func (s *screen) lane(id string, change func(*LaneView)) {
 		if s.lanes[i].ID == id {
 			change(&s.lanes[i])
 		}
+	}
+	s.mu.Unlock()
+	s.changed()
+}
+
+// relay takes what a lane's relay says of itself.
+func (s *screen) relay(id string, err error) {
+	s.mu.Lock()
+	if r := s.relays[id]; r != nil {
+		r.watched, r.down = true, err != nil
+	}
+	s.mu.Unlock()
+	s.changed()
+}
+
+// obeyed notes whether a command was carried out.
+func (s *screen) obeyed(id string, ok bool) {
+	s.mu.Lock()
+	if r := s.relays[id]; ok {
+		r.failed = time.Time{}
+	} else {
+		r.failed = time.Now()
 	}
 	s.mu.Unlock()
 	s.changed()
@@ -141,6 +180,11 @@ func (g *Gate) View() View {
 	g.screen.mu.Lock()
 	defer g.screen.mu.Unlock()
 	v.Lanes, v.Holds, v.Duty = slices.Clone(g.screen.lanes), append([]Hold{}, g.screen.holds...), g.screen.duty
+	for i := range v.Lanes {
+		if g.screen.relays[v.Lanes[i].ID].byHand() {
+			v.Lanes[i].Barrier = "open-by-hand"
+		}
+	}
 	if g.screen.last != nil {
 		last := *g.screen.last
 		if time.Since(g.screen.lastAt) >= personalFor {

@@ -81,7 +81,7 @@ type LaneView struct {
 	Up        bool      `json:"up"`
 	Since     time.Time `json:"since"`
 	HeldOpen  bool      `json:"held_open"` // by the emergency key, until the guard closes it
-	Barrier   string    `json:"barrier"`   // "ok", or "open-by-hand" after a driver error
+	Barrier   string    `json:"barrier"`   // "ok", or "open-by-hand" while it does not obey
 }
 
 // Shown is an answer as the page shows it. Name, Room and Health are empty once it is ten seconds old: there is a queue behind.
