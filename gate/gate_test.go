@@ -47,6 +47,8 @@ type site struct {
 	g      *Gate
 	l      *ledger.Ledger
 	relay  *barrier.Barrier
+	relays map[string]*barrier.Barrier // one for each lane, instead of relay
+	inject func(op string) error       // beside broken
 	outs   chan Outcome
 	stop   context.CancelFunc
 	ended  chan struct{}
@@ -131,12 +133,21 @@ func (s *site) start() {
 			if s.broken.Load() {
 				return syscall.EIO
 			}
+			if s.inject != nil {
+				return s.inject(op)
+			}
 			return nil
 		}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.g = New(Options{Name: "East gate", Version: "test", Lanes: []Lane{{"in", "in", s.relay, 100 * time.Millisecond}, {"out", "out", s.relay, 100 * time.Millisecond}},
+	lanes := []Lane{{"in", "in", s.relay, 100 * time.Millisecond}, {"out", "out", s.relay, 100 * time.Millisecond}}
+	for i := range lanes {
+		if b := s.relays[lanes[i].ID]; b != nil {
+			lanes[i].Barrier = b
+		}
+	}
+	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
 		Ledger: s.l, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)

@@ -209,6 +209,11 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 				r.changed.Wait()
 			}
 			r.mu.Unlock()
+			// What came meanwhile has run over in the board.
+			if raw, err := far.SyscallConn(); err == nil {
+				raw.Control(func(fd uintptr) { unix.IoctlSetInt(int(fd), unix.TCFLSH, unix.TCIFLUSH) })
+			}
+			frame = frame[:0]
 			continue
 		}
 		if err != nil {
