@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,6 +41,7 @@ const (
 	maxPulse     = 5 * time.Second
 	maxSpacing   = 5 * time.Second
 	maxChannel   = 8
+	maxWaiting   = 4 // pulses of a lane: more would be dropped for being late
 )
 
 var (
@@ -154,6 +156,7 @@ type lane struct {
 	name   string
 	driver driver        // nil: there is none
 	turn   chan struct{} // holds a value while a command of this lane runs
+	pulses atomic.Int32  // that wait or run
 	ended  time.Time     // of the last pulse; belongs to who has the turn
 
 	mu      sync.Mutex
@@ -313,6 +316,12 @@ func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Dur
 	}
 	if ctx.Err() != nil {
 		return late(ctx)
+	}
+	if action == "pulse" {
+		defer l.pulses.Add(-1)
+		if l.pulses.Add(1) > maxWaiting+1 {
+			return fmt.Errorf("%w: too many wait before it", ErrDropped)
+		}
 	}
 	select {
 	case l.turn <- struct{}{}:

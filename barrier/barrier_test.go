@@ -324,7 +324,7 @@ func TestCommandsOfALaneRunOneAtATimeAndLanesDoNotWait(t *testing.T) {
 	out := make(chan error, 1)
 	go func() { out <- r.Pulse(t.Context(), "out", time.Second) }()
 	r.await(t, 1)
-	in := make(chan error, 8)
+	in := make(chan error, maxWaiting+1)
 	for range cap(in) {
 		go func() { in <- r.Pulse(t.Context(), "in", time.Millisecond) }()
 	}

@@ -50,7 +50,8 @@ type lcus struct {
 	done    chan struct{}
 	shut    func(*port) // replaced in tests by one that hangs
 	idle    time.Duration
-	wedged  atomic.Int32 // ports that are being closed for longer than closeTime
+	port    atomic.Pointer[port] // for Lines; nil while it is lost
+	wedged  atomic.Int32         // ports that are being closed for longer than closeTime
 
 	// These are run's.
 	answers bool // this board has told its state once: from then on its silence is a fault
@@ -113,7 +114,9 @@ func (r *lcus) run() {
 		if err == nil {
 			began := time.Now()
 			r.tell(nil)
+			r.port.Store(p)
 			err = r.serve(p)
+			r.port.Store(nil)
 			if time.Since(began) >= retryMax { // one that comes and goes at once is a fault like any other
 				retry = first
 			}

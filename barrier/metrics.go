@@ -4,8 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics counts what the barriers did.
 type Metrics struct {
-	pulses, errors, dropped, abandoned *prometheus.CounterVec
-	up                                 *prometheus.GaugeVec
+	pulses, errors, dropped, abandoned, sensor *prometheus.CounterVec
+	up                                         *prometheus.GaugeVec
 }
 
 // NewMetrics registers the counters with a zero for each lane.
@@ -27,12 +27,16 @@ func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
 			Name: "gated_barrier_abandoned_total",
 			Help: "Relay ports whose closing hung in the kernel and was left to itself.",
 		}, []string{"lane"}),
+		sensor: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gated_barrier_sensor_total",
+			Help: "What the barrier's sensor told: opened-unasked, passed or turned-back.",
+		}, []string{"lane", "event"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gated_barrier_up",
 			Help: "1 while the relay is there and obeys, as far as it can tell.",
 		}, []string{"lane"}),
 	}
-	reg.MustRegister(m.pulses, m.errors, m.dropped, m.abandoned, m.up)
+	reg.MustRegister(m.pulses, m.errors, m.dropped, m.abandoned, m.sensor, m.up)
 	for _, lane := range lanes {
 		m.pulses.WithLabelValues(lane)
 		m.errors.WithLabelValues(lane)

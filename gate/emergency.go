@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gated/barrier"
 	"gated/ledger"
 	"gated/policy"
 )
@@ -69,13 +70,17 @@ func (g *Gate) holdOpen(l *Lane, out Outcome) (before Outcome, is bool) {
 	g.hand.Lock()
 	defer g.hand.Unlock()
 	g.drive(l, true)
-	return g.screen.holdOpen(l.ID, out)
+	if before, is = g.screen.holdOpen(l.ID, out); !is {
+		l.Sensor.Held(barrier.Opening{Passage: out.Passage}) // its entry may come later
+	}
+	return before, is
 }
 
 func (g *Gate) release(l *Lane) {
 	g.hand.Lock()
 	defer g.hand.Unlock()
 	g.drive(l, false)
+	l.Sensor.Released()
 	g.screen.closed(l.ID)
 }
 

@@ -35,6 +35,7 @@ type Lane struct {
 	Direction string           // in or out
 	Barrier   *barrier.Barrier // nil: worked by hand
 	Pulse     time.Duration
+	Sensor    *barrier.Sensor // nil: none
 }
 
 // Rules are what a reload of the settings swaps while the gate works.
@@ -117,6 +118,7 @@ func New(opt Options, r Rules) *Gate {
 		if l.Barrier != nil {
 			l.Barrier.Watch(g.screen.relay)
 		}
+		l.Sensor.Watch(func(event string, o barrier.Opening) { g.sensed(&l, event, o) })
 	}
 	return g
 }
@@ -478,6 +480,7 @@ const pulseWithin = 2 * time.Second
 
 // open pulses the barrier of a passage that is on record, and records that in turn. It never holds up the answer.
 func (g *Gate) open(l *Lane, out Outcome) {
+	l.Sensor.Asked(barrier.Opening{Passage: out.Passage, Ref: out.Seq}) // by hand, where there is no barrier
 	if l.Barrier == nil {
 		return
 	}
@@ -489,7 +492,8 @@ func (g *Gate) open(l *Lane, out Outcome) {
 		switch {
 		case errors.Is(err, barrier.ErrDropped): // nothing is wrong with the barrier
 			ev.Reason = "pulse-dropped"
-			g.log.Warn("a pulse came too late and was dropped", "lane", l.ID, "err", err)
+			l.Sensor.Forget(out.Passage)
+			g.log.Info("a pulse came too late and was dropped", "lane", l.ID, "err", err)
 		case err != nil:
 			ev.Reason = "pulse-failed"
 			fallthrough
@@ -498,6 +502,16 @@ func (g *Gate) open(l *Lane, out Outcome) {
 		}
 		g.record(ev)
 	})
+}
+
+// sensed records what the lane's sensor tells. Permitted and passed are two facts.
+func (g *Gate) sensed(l *Lane, event string, o barrier.Opening) {
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Sensor, Passage: o.Passage, Lane: l.ID, Direction: l.Direction, Reason: event, By: "machine", Ref: o.Ref}
+	if event == barrier.OpenedUnasked {
+		g.log.Error("the barrier was opened, and not by this gate: look at it", "lane", l.ID)
+		g.screen.openedUnasked(l.ID)
+	}
+	g.work.Go(func() { g.record(ev) })
 }
 
 func (g *Gate) barrierSaid(l *Lane, err error) {

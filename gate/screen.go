@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"gated/barrier"
 	"gated/ledger"
 )
 
@@ -31,6 +32,15 @@ type relay struct {
 	watched bool      // it tells its state by itself
 	down    bool      // so it says
 	failed  time.Time // the last command failed; zero: it did not
+	sensor  *barrier.Sensor
+	unasked time.Time // it was opened by somebody else
+}
+
+// unaskedFor is how long at least the page shows that.
+const unaskedFor = time.Minute
+
+func (r *relay) openedUnasked() bool {
+	return !r.unasked.IsZero() && (time.Since(r.unasked) < unaskedFor || r.sensor.IsOpen())
 }
 
 // failedFor is how long the page shows a command that failed, of a relay that says it is well again: whoever it was for
@@ -44,7 +54,7 @@ func (r *relay) byHand() bool {
 func (s *screen) init(lanes []Lane) {
 	s.hear, s.open, s.relays = map[chan struct{}]bool{}, map[string]Outcome{}, map[string]*relay{}
 	for _, l := range lanes {
-		s.relays[l.ID] = &relay{}
+		s.relays[l.ID] = &relay{sensor: l.Sensor}
 		s.lanes = append(s.lanes, LaneView{ID: l.ID, Direction: l.Direction, Barrier: "ok"})
 	}
 }
@@ -116,6 +126,13 @@ func (s *screen) obeyed(id string, ok bool) {
 	s.changed()
 }
 
+func (s *screen) openedUnasked(id string) {
+	s.mu.Lock()
+	s.relays[id].unasked = time.Now()
+	s.mu.Unlock()
+	s.changed()
+}
+
 // changed wakes everybody who watches. Nobody is waited for.
 func (s *screen) changed() {
 	s.mu.Lock()
@@ -181,9 +198,11 @@ func (g *Gate) View() View {
 	defer g.screen.mu.Unlock()
 	v.Lanes, v.Holds, v.Duty = slices.Clone(g.screen.lanes), append([]Hold{}, g.screen.holds...), g.screen.duty
 	for i := range v.Lanes {
-		if g.screen.relays[v.Lanes[i].ID].byHand() {
+		r := g.screen.relays[v.Lanes[i].ID]
+		if r.byHand() {
 			v.Lanes[i].Barrier = "open-by-hand"
 		}
+		v.Lanes[i].Unasked = r.openedUnasked()
 	}
 	if g.screen.last != nil {
 		last := *g.screen.last

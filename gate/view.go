@@ -82,6 +82,7 @@ type LaneView struct {
 	Since     time.Time `json:"since"`
 	HeldOpen  bool      `json:"held_open"` // by the emergency key, until the guard closes it
 	Barrier   string    `json:"barrier"`   // "ok", or "open-by-hand" while it does not obey
+	Unasked   bool      `json:"unasked"`   // somebody else opened it a moment ago, or it stands open since
 }
 
 // Shown is an answer as the page shows it. Name, Room and Health are empty once it is ten seconds old: there is a queue behind.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -75,6 +76,8 @@ type Reader struct {
 	o                          Options
 	retryMin, retryMax, settle time.Duration
 
+	open atomic.Pointer[port] // for Lines
+
 	state State // these two are Run's
 	cause string
 }
@@ -132,6 +135,8 @@ func (r *Reader) listen(ctx context.Context) (online time.Duration, err error) {
 		return 0, err
 	}
 	defer p.close()
+	r.open.Store(p)
+	defer r.open.Store(nil)
 	defer context.AfterFunc(ctx, p.wake)()
 
 	quiet, err := p.settle(ctx, r.settle)

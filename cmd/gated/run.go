@@ -176,7 +176,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer d.retain(l)()
 
 	defer d.serve(g, l, reg, people, page, control, tiles, stopBarriers)()
-	defer d.scan(ctx, g, reg)()
+	defer d.scan(ctx, g, lanes, reg)()
 
 	url := "http://" + page.Addr().String() + "/"
 	households, residents, _, vehicles := people.Snapshot().Counts()
@@ -307,11 +307,11 @@ func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
 }
 
 // scan starts a reader for each lane and returns what ends them. A code under way is answered first.
-func (d *daemon) scan(ctx context.Context, g *gate.Gate, reg *prometheus.Registry) (stop func()) {
+func (d *daemon) scan(ctx context.Context, g *gate.Gate, lanes []gate.Lane, reg *prometheus.Registry) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	metrics := scanner.NewMetrics(reg, laneIDs(d.settings)...)
 	var readers sync.WaitGroup
-	for _, lane := range d.settings.Lanes {
+	for i, lane := range d.settings.Lanes {
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
 			OnCode: func(ctx context.Context, c scanner.Code) {
 				if _, err := g.Scan(ctx, c.Lane, c.Data, c.At); err != nil {
@@ -329,8 +329,25 @@ func (d *daemon) scan(ctx context.Context, g *gate.Gate, reg *prometheus.Registr
 				d.log.Error("scanner", "lane", lane.ID, "err", err)
 			}
 		})
+		if sensor := lanes[i].Sensor; sensor != nil {
+			readers.Go(func() { sense(ctx, sensor, lanes[i].Barrier, lane, r) })
+		}
 	}
 	return func() { cancel(); readers.Wait() }
+}
+
+// sense watches a lane's sensor at the port that it is wired to.
+func sense(ctx context.Context, sensor *barrier.Sensor, relay *barrier.Barrier, lane config.Lane, r *scanner.Reader) {
+	switch device := filepath.Clean(lane.Barrier.Sensor.Device); {
+	case lane.Barrier.Sensor.Device == "" || device == filepath.Clean(lane.Barrier.Device):
+		sensor.Run(ctx, func() (int, error) { return relay.Lines(lane.ID) })
+	case device == filepath.Clean(lane.Scanner.Device):
+		sensor.Run(ctx, r.Lines)
+	default:
+		port := &barrier.Port{Device: lane.Barrier.Sensor.Device}
+		defer port.Close()
+		sensor.Run(ctx, port.Lines)
+	}
 }
 
 // watch feeds systemd's watchdog as long as the gate answers, and reloads when told to, until ctx ends.
@@ -438,6 +455,9 @@ func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []
 			}
 			lane.Barrier = b
 			all = append(all, b)
+		}
+		if c := l.Barrier.Sensor; c.Line != "" {
+			lane.Sensor = barrier.NewSensor(l.ID, barrier.SensorConfig{Line: c.Line, Means: c.Means, Inverted: c.Inverted, Debounce: c.Debounce, Within: c.Within}, d.log, metrics)
 		}
 		lanes = append(lanes, lane)
 	}
