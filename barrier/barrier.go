@@ -294,7 +294,7 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 	switch {
 	case errors.Is(err, errOvertaken):
 		return nil // what became of it is told to the guard who gave the later command
-	case errors.Is(err, ErrDropped):
+	case errors.Is(err, ErrDropped), errors.Is(err, ErrClosed): // nothing is wrong with the barrier
 		b.metrics.dropped.WithLabelValues(name).Inc()
 	case err != nil:
 		b.metrics.errors.WithLabelValues(name).Inc()

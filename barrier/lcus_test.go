@@ -580,6 +580,28 @@ func TestNothingOpensAfterClose(t *testing.T) {
 	if d := cmp.Diff([]string{"1 on", "1 off"}, b.switched()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+	if n := testutil.ToFloat64(b.metrics.errors.WithLabelValues("in")); n != 0 {
+		t.Errorf("%v errors counted: an ordinary end must not raise an alarm", n)
+	}
+}
+
+func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
+	b := plugged(t, false, Config{})
+	errs := make(chan error, 20)
+	for range cap(errs) {
+		go func() { errs <- b.Pulse(t.Context(), "in", 100*time.Millisecond) }()
+	}
+	dropped := 0
+	for range cap(errs) {
+		if err := <-errs; errors.Is(err, ErrDropped) {
+			dropped++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if want := cap(errs) - maxWaiting - 1; dropped != want || b.Pulses(1) != maxWaiting+1 {
+		t.Errorf("%d dropped and %d pulses, want %d and %d", dropped, b.Pulses(1), want, maxWaiting+1)
+	}
 }
 
 // A kernel driver that hangs when the port is closed takes neither the daemon nor its end with it.

@@ -490,7 +490,7 @@ func (g *Gate) open(l *Lane, out Outcome) {
 		err := l.Barrier.Pulse(ctx, l.ID, l.Pulse)
 		ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Reason: "pulse", By: "machine", Ref: out.Seq}
 		switch {
-		case errors.Is(err, barrier.ErrDropped): // nothing is wrong with the barrier
+		case errors.Is(err, barrier.ErrDropped), errors.Is(err, barrier.ErrClosed): // nothing is wrong with the barrier
 			ev.Reason = "pulse-dropped"
 			l.Sensor.Forget(out.Passage)
 			g.log.Info("a pulse came too late and was dropped", "lane", l.ID, "err", err)

@@ -25,6 +25,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gated/barrier/lcussim"
 	"gated/config"
 	"gated/credential"
 	"gated/gate"
@@ -77,6 +78,7 @@ type demo struct {
 	people []roster.Person
 	cars   []roster.Vehicle
 	page   string
+	relays map[string]*lcussim.Relay // by lane
 
 	ending  atomic.Bool
 	mu      sync.Mutex
@@ -107,6 +109,9 @@ lanes:
     scanner:
       device: {{printf "%q" (printf "%s/scanner-%s" $.Dir .)}}
       baud: 115200
+    barrier:
+      driver: lcus
+      device: {{printf "%q" (printf "%s/dev/relay-%s" $.Dir .)}}
 {{- end}}
 console:
   listen: {{.Listen}}
@@ -251,6 +256,16 @@ func (d *demo) run(ctx context.Context) error {
 		defer scanners[lane].Close()
 		defer os.Remove(filepath.Join(d.dir, "scanner-"+lane)) // the terminal's number will be another's
 	}
+	if err := os.MkdirAll(filepath.Join(d.dir, "dev"), 0o700); err != nil {
+		return fmt.Errorf("--dir: %w", err)
+	}
+	d.relays = map[string]*lcussim.Relay{}
+	for _, lane := range demoLanes {
+		if d.relays[lane], err = lcussim.New(filepath.Join(d.dir, "dev", "relay-"+lane), 1, true); err != nil {
+			return err
+		}
+		defer d.relays[lane].Close()
+	}
 	set, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err
@@ -289,6 +304,9 @@ func (d *demo) run(ctx context.Context) error {
 	after, err := r.Size()
 	if err := errors.Join(err, r.Close()); err != nil {
 		return err
+	}
+	for _, lane := range demoLanes {
+		fmt.Fprintf(d.stderr, "barrier %s: switched on %d times\n", lane, d.relays[lane].Pulses(1))
 	}
 	verdicts := map[string]int{}
 	for _, v := range d.latest {
