@@ -27,8 +27,8 @@ const (
 )
 
 const (
-	sampleTime   = 25 * time.Millisecond
-	releasedTime = 2 * time.Second // a barrier released may still be on its way up
+	sampleTime   = 50 * time.Millisecond // half of what it costs is the timer
+	releasedTime = 2 * time.Second       // a barrier released may still be on its way up
 )
 
 var lineBits = map[string]int{"cts": unix.TIOCM_CTS, "dsr": unix.TIOCM_DSR, "dcd": unix.TIOCM_CAR, "ri": unix.TIOCM_RNG}
@@ -137,7 +137,7 @@ func (s *Sensor) Released() {
 func (s *Sensor) IsOpen() bool { return s != nil && s.open.Load() }
 
 // Run samples the modem-status lines that read returns until ctx ends. What happens while they cannot be read is not
-// told of: afterwards the first reading is where it begins anew. 40 ioctls a second cost next to nothing;
+// told of: afterwards the first reading is where it begins anew. 20 ioctls a second cost little;
 // TIOCMIWAIT would take a thread that nothing but a change of the line can wake.
 func (s *Sensor) Run(ctx context.Context, read func() (lines int, err error)) {
 	tick := time.NewTicker(sampleTime)

@@ -818,7 +818,7 @@ func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
 				}
 				sample()
 			}
-			for range 16 { // 0.4 s
+			for range 10 { // 0.5 s
 				<-read
 			}
 			cancel()
