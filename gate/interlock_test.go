@@ -234,7 +234,9 @@ func (p *schedule) match() {
 			admitted[e.Seq] = true
 		case e.Kind == ledger.Opening && e.Verdict == policy.Admit:
 			emergencies[lane] = append(emergencies[lane], opening{from: e.At})
-			byKey[e.Passage]++
+			if !wrong[e.Seq] { // taken back where its commit failed, and written again
+				byKey[e.Passage]++
+			}
 		case e.Kind == ledger.CloseByHand:
 			end(lane)
 		case e.Kind == ledger.Opening:
