@@ -1,6 +1,7 @@
 // Package barrier opens the barrier for a moment.
 //
-// The driver none is for a gate without one. The driver exec runs the operator's own program, which knows the relay:
+// The driver none is for a gate without one. The driver lcus switches a relay board on a serial port, see lcus.go. The
+// driver exec runs the operator's own program, which knows the relay:
 //
 //	PROGRAM ARGS… pulse LANE MILLISECONDS   open, wait so long, close
 //	PROGRAM ARGS… open  LANE 0              open and leave open (emergency key)
@@ -22,12 +23,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // The drivers.
 const (
 	None = "none" // there is no barrier, or it is worked by hand
+	LCUS = "lcus" // an LCUS-type USB relay board works it
 	Exec = "exec" // the operator's program works it
 )
 
@@ -35,7 +38,10 @@ const (
 	defaultLimit = 3 * time.Second
 	maxLimit     = 4 * time.Second // Close waits so long, and the daemon has to end within 5 s of SIGTERM
 	minLimit     = 100 * time.Millisecond
-	maxPulse     = time.Minute
+	maxPulse     = 5 * time.Second
+	maxSpacing   = 5 * time.Second
+	maxChannel   = 8
+	maxWaiting   = 4 // pulses of a lane: more would be dropped for being late
 )
 
 var (
@@ -43,18 +49,25 @@ var (
 	ErrUnknownLane = errors.New("no such lane")
 	// ErrClosed is for commands after Close.
 	ErrClosed = errors.New("the gate is stopping")
-	// ErrBusy is for a command whose turn did not come within the limit, because the lane's program hangs.
-	ErrBusy = errors.New("the barrier program is still busy with an earlier command")
+	// ErrBusy is for a command whose turn did not come within the limit, because the lane's program or relay hangs.
+	ErrBusy = errors.New("the barrier is still busy with an earlier command")
+	// ErrDropped is for a pulse that did not begin in time, or that a guard's close has overtaken: nothing was opened,
+	// and nothing is wrong with the barrier.
+	ErrDropped = errors.New("the pulse was dropped")
 
 	errOvertaken = errors.New("overtaken by a later command")
 )
 
 // Config says how the barrier is driven.
 type Config struct {
-	Driver  string        // none (default) | exec
+	Driver  string        // none (default) | lcus | exec
+	Device  string        // absolute path of the port, for lcus; resolved anew at each open
+	Channel int           // of the board, for lcus: 1 (if zero) to 8
+	Answers bool          // for lcus: the board is of those that tell their state; if it does not, that is a fault
 	Program string        // absolute path, for exec
 	Args    []string      // come before the action
-	Limit   time.Duration // 3 s if zero; how long the program may take, a pulse's own length not counted
+	Limit   time.Duration // 3 s if zero; how long the program or relay may take, a pulse's own length not counted
+	Spacing time.Duration // least time between the end of a pulse and the start of the next
 }
 
 // Validate reports every fault joined, each naming the field and its value.
@@ -65,7 +78,7 @@ func (c Config) Validate() error {
 		if !filepath.IsAbs(c.Program) {
 			errs = append(errs, fmt.Errorf("program %q: the driver exec needs the absolute path of a program, such as /usr/local/bin/relay", c.Program))
 		}
-	case None, "":
+	case None, "", LCUS:
 		if c.Program != "" {
 			errs = append(errs, fmt.Errorf("program %q: only the driver exec runs a program; set driver: exec or remove it", c.Program))
 		}
@@ -73,7 +86,19 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("args %q: only the driver exec has arguments; set driver: exec or remove them", c.Args))
 		}
 	default:
-		errs = append(errs, fmt.Errorf("driver %q: want none or exec", c.Driver))
+		errs = append(errs, fmt.Errorf("driver %q: want none, lcus or exec", c.Driver))
+	}
+	switch {
+	case c.Driver == LCUS && (!filepath.IsAbs(c.Device) || strings.ContainsRune(c.Device, 0)):
+		errs = append(errs, fmt.Errorf("device %q: the driver lcus needs the full path of the relay's port, such as /dev/gated-relay-in", c.Device))
+	case c.Driver != LCUS && (c.Device != "" || c.Channel != 0 || c.Answers):
+		errs = append(errs, fmt.Errorf("device %q, channel %d: only the driver lcus has a port; set driver: lcus or remove them", c.Device, c.Channel))
+	}
+	if c.Channel < 0 || c.Channel > maxChannel {
+		errs = append(errs, fmt.Errorf("channel %d: want 1 to %d", c.Channel, maxChannel))
+	}
+	if c.Spacing < 0 || c.Spacing > maxSpacing {
+		errs = append(errs, fmt.Errorf("spacing %s: want 0s to %s", c.Spacing, maxSpacing))
 	}
 	for _, s := range append([]string{c.Program}, c.Args...) {
 		if strings.ContainsRune(s, 0) {
@@ -92,6 +117,8 @@ type Options struct {
 	Lanes   []string
 	Log     *slog.Logger // required; programs' output at debug level
 	Metrics *Metrics     // required
+
+	tune func(*lcus) // by tests
 }
 
 // Barrier works the barriers of all lanes. Commands of one lane run one at a time; lanes do not wait for each other.
@@ -101,22 +128,47 @@ type Barrier struct {
 	metrics *Metrics
 	lanes   map[string]*lane
 	kill    func(pgid int) error // replaced in tests by one that fails
+
+	mu     sync.Mutex // guards the two below, and is held while watch is called: states come in order
+	watch  func(lane string, err error)
+	states map[string]error // what is wrong with a lane's relay; absent where nobody knows
+}
+
+// command is one thing that a driver is to do.
+type command struct {
+	action   string        // pulse, open or close
+	length   time.Duration // of a pulse
+	startBy  time.Time     // a pulse that has not begun by then must not begin; zero: any time
+	deadline time.Time     // all must be done by then
+}
+
+// driver works the barrier of one lane. Barrier gives it one command at a time.
+type driver interface {
+	// perform returns once the command is done or has failed, at its deadline at the latest. When ctx ends it stops
+	// what it does at once and returns ctx's cause: the next command follows.
+	perform(ctx context.Context, c command) error
+	// stop ends what the driver does by itself, after the last command.
+	stop()
 }
 
 // lane is the barrier of one lane.
 type lane struct {
-	name string
-	turn chan struct{} // holds a value while a program of this lane runs
+	name   string
+	driver driver        // nil: there is none
+	turn   chan struct{} // holds a value while a command of this lane runs
+	pulses atomic.Int32  // that wait or run
+	ended  time.Time     // of the last pulse; belongs to who has the turn
 
 	mu      sync.Mutex
 	held    bool                    // the guard wants it open until Release
 	closed  bool                    // the daemon is stopping: never open it again
-	running string                  // action of the program that runs now
-	cancel  context.CancelCauseFunc // ends that program
-	undead  int                     // programs that outlived being killed, waiting on a dead device
+	era     int                     // how often the guard has said what they want
+	running string                  // action that runs now
+	cancel  context.CancelCauseFunc // ends that
 }
 
-// New checks the settings and starts nothing; call ReleaseAll before the first passage.
+// New checks the settings. Call ReleaseAll before the first passage, and Close at the end: a relay is looked after by a
+// goroutine of its own until then.
 func New(o Options) (*Barrier, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -124,33 +176,77 @@ func New(o Options) (*Barrier, error) {
 	if o.Limit == 0 {
 		o.Limit = defaultLimit
 	}
-	b := &Barrier{config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, lanes: make(map[string]*lane)}
+	if o.Channel == 0 {
+		o.Channel = 1
+	}
+	b := &Barrier{config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, lanes: make(map[string]*lane), states: map[string]error{}}
 	for _, name := range o.Lanes {
-		b.lanes[name] = &lane{name: name, turn: make(chan struct{}, 1)}
+		l := &lane{name: name, turn: make(chan struct{}, 1)}
+		b.lanes[name] = l
+		switch o.Driver {
+		case Exec:
+			l.driver = &program{b: b, lane: name}
+		case LCUS:
+			l.driver = startLCUS(b, l, o.tune)
+		}
 	}
 	return b, nil
 }
 
-// Pulse opens the lane's barrier for d and returns when the program has ended, at the latest after d plus the limit.
-// When ctx ends, a pulse that waits for its turn gives up; one that has begun goes on, since cut short it would leave
-// the barrier open. A pulse that failed is followed by a close.
+// Watch has f told the state of every lane's relay, now and at each change: nil while it obeys, or what is wrong with
+// it. Drivers that cannot know say nothing. f must not block, nor call the Barrier.
+func (b *Barrier) Watch(f func(lane string, err error)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.watch = f
+	for name, err := range b.states {
+		f(name, err)
+	}
+}
+
+func (b *Barrier) became(name string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.states[name] = err
+	if b.watch != nil {
+		b.watch(name, err)
+	}
+}
+
+// Pulse opens the lane's barrier for d and returns when that is over, at the latest after d plus the limit.
+// When ctx ends, a pulse that waits for its turn is dropped: nobody stands there any more. One that has begun goes on,
+// since cut short it would leave the barrier open. A pulse that failed is followed by a close.
 // On a lane that is held open it says open again: a pulse would end by closing it upon the ambulance.
 func (b *Barrier) Pulse(ctx context.Context, lane string, d time.Duration) error {
 	if d < time.Millisecond || d > maxPulse {
 		return fmt.Errorf("pulse of %s on lane %q: want 1ms to %s", d, lane, maxPulse)
 	}
-	return b.command(ctx, lane, "pulse", d)
+	era := 0
+	if l := b.lanes[lane]; l != nil {
+		era = l.want("pulse")
+	}
+	return b.command(ctx, lane, "pulse", d, era)
 }
 
 // HoldOpen opens the lane's barrier until Release. It ends a pulse or close that runs on the lane rather than wait for
 // it, and goes on when ctx ends: an emergency is not over when the page that reported it is gone.
-func (b *Barrier) HoldOpen(ctx context.Context, lane string) error {
-	return b.command(context.WithoutCancel(ctx), lane, "open", 0)
-}
+func (b *Barrier) HoldOpen(ctx context.Context, lane string) error { return b.Begin(lane, true)() }
 
 // Release closes the lane's barrier, held open or not, and ends a pulse that runs on the lane. It goes on when ctx ends.
-func (b *Barrier) Release(ctx context.Context, lane string) error {
-	return b.command(context.WithoutCancel(ctx), lane, "close", 0)
+func (b *Barrier) Release(ctx context.Context, lane string) error { return b.Begin(lane, false)() }
+
+// Begin is HoldOpen or Release in two steps: when it returns, the later command has won whatever the goroutines that
+// carry out the two do; the function that it returns carries it out and must be called.
+func (b *Barrier) Begin(lane string, open bool) (finish func() error) {
+	action := "close"
+	if open {
+		action = "open"
+	}
+	era := 0
+	if l := b.lanes[lane]; l != nil {
+		era = l.want(action)
+	}
+	return func() error { return b.command(context.Background(), lane, action, 0, era) }
 }
 
 // ReleaseAll closes the barriers of all lanes at once, within the limit. The daemon calls it at its start, when a barrier
@@ -174,46 +270,68 @@ func (b *Barrier) Close() error {
 		l.closed = true
 		l.mu.Unlock()
 	}
-	return b.ReleaseAll(context.Background())
+	err := b.ReleaseAll(context.Background())
+	var stopping sync.WaitGroup
+	for _, l := range b.lanes {
+		if l.driver != nil {
+			stopping.Go(l.driver.stop)
+		}
+	}
+	stopping.Wait()
+	return err
 }
 
-// command runs the program on one lane when it is that lane's turn.
-func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration) error {
+// command does something on one lane when it is that lane's turn.
+func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration, era int) error {
 	l := b.lanes[name]
 	if l == nil {
 		return fmt.Errorf("barrier: %s: lane %q: %w", action, name, ErrUnknownLane)
 	}
-	if b.config.Driver != Exec {
+	if l.driver == nil {
 		return nil
 	}
-	err := b.inTurn(ctx, l, action, d)
-	if errors.Is(err, errOvertaken) {
+	err := b.inTurn(ctx, l, action, d, era)
+	switch {
+	case errors.Is(err, errOvertaken):
 		return nil // what became of it is told to the guard who gave the later command
+	case errors.Is(err, ErrDropped), errors.Is(err, ErrClosed): // nothing is wrong with the barrier
+		b.metrics.dropped.WithLabelValues(name).Inc()
+	case err != nil:
+		b.metrics.errors.WithLabelValues(name).Inc()
+	case action == "pulse":
+		b.metrics.pulses.WithLabelValues(name).Inc()
 	}
 	if err != nil {
-		b.metrics.errors.WithLabelValues(name).Inc()
 		return fmt.Errorf("barrier: %s: lane %q: %w", action, name, err)
-	}
-	if action == "pulse" {
-		b.metrics.pulses.WithLabelValues(name).Inc()
 	}
 	return nil
 }
 
-func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration) error {
-	l.want(action)
+func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, era int) error {
 	limit, cancel := context.WithTimeoutCause(ctx, b.config.Limit, ErrBusy)
 	defer cancel()
-	if ctx.Err() != nil {
-		return ctx.Err()
+	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit + d)}
+	if action == "pulse" {
+		c.startBy, _ = ctx.Deadline()
 	}
-	deadline := time.Now().Add(b.config.Limit + d)
+	if ctx.Err() != nil {
+		return late(ctx)
+	}
+	if action == "pulse" {
+		defer l.pulses.Add(-1)
+		if l.pulses.Add(1) > maxWaiting+1 {
+			return fmt.Errorf("%w: too many wait before it", ErrDropped)
+		}
+	}
 	select {
 	case l.turn <- struct{}{}:
 	case <-limit.Done():
-		return context.Cause(limit)
+		if ctx.Err() != nil {
+			return late(ctx)
+		}
+		return ErrBusy
 	}
-	err := b.perform(l, action, d, deadline)
+	err := b.perform(ctx, l, c, era)
 	if action != "pulse" || err == nil || errors.Is(err, errOvertaken) || !errors.Is(err, errFailed) {
 		<-l.turn
 		return err
@@ -222,7 +340,8 @@ func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Dur
 	// when it is done, so Close waits for this.
 	go func() {
 		defer func() { <-l.turn }()
-		if err := b.perform(l, "close", 0, time.Now().Add(b.config.Limit)); err != nil && !errors.Is(err, errOvertaken) {
+		c := command{action: "close", deadline: time.Now().Add(b.config.Limit)}
+		if err := b.perform(context.Background(), l, c, era); err != nil && !errors.Is(err, errOvertaken) {
 			b.metrics.errors.WithLabelValues(l.name).Inc()
 			b.log.Warn("barrier may stand open after a failed pulse", "lane", l.name, "err", err)
 		}
@@ -230,44 +349,87 @@ func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Dur
 	return err
 }
 
-// want notes what the guard wants from now on, and ends the program that does something else.
-func (l *lane) want(action string) {
-	if action == "pulse" {
-		return
-	}
+// late is the error of a pulse whose ctx ended before it began.
+func late(ctx context.Context) error {
+	return fmt.Errorf("%w: it could not begin in time: %w", ErrDropped, context.Cause(ctx))
+}
+
+// want notes what the guard wants from now on, ends what does something else, and returns the guard's count of wishes.
+func (l *lane) want(action string) (era int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if action == "pulse" {
+		return l.era
+	}
+	l.era++
 	l.held = action == "open" && !l.closed
 	if l.cancel != nil && l.running != action {
 		l.cancel(errOvertaken)
 	}
+	return l.era
 }
 
-// perform runs the program once, unless what the guard wants has changed meanwhile. The caller has the lane's turn.
-func (b *Barrier) perform(l *lane, action string, d time.Duration, deadline time.Time) error {
+func (l *lane) isHeld() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+// perform has the driver do it, unless what the guard wants has changed meanwhile. The caller has the lane's turn.
+func (b *Barrier) perform(given context.Context, l *lane, c command, era int) error {
 	l.mu.Lock()
 	switch {
-	case l.closed && action != "close":
+	case l.closed && c.action != "close":
 		l.mu.Unlock()
 		return ErrClosed
-	case l.held && action == "pulse":
-		action, d = "open", 0
-	case l.held != (action == "open"):
+	case l.held && c.action == "pulse":
+		c.action, c.length, c.startBy = "open", 0, time.Time{}
+	case c.action == "pulse" && l.era != era:
+		l.mu.Unlock()
+		return fmt.Errorf("%w: the guard has closed the barrier since", ErrDropped)
+	case l.held != (c.action == "open"):
 		l.mu.Unlock()
 		return errOvertaken
-	case l.undead > 0 && action == "pulse":
-		l.mu.Unlock()
-		return errUndead
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	l.running, l.cancel = action, cancel
+	l.running, l.cancel = c.action, cancel
 	l.mu.Unlock()
 
-	err := b.run(ctx, l, action, d, deadline)
+	var err error
+	if c.action == "pulse" {
+		err = b.space(given, ctx, l)
+	}
+	if err == nil {
+		err = l.driver.perform(ctx, c)
+	}
+	if c.action == "pulse" {
+		l.ended = time.Now()
+	}
 
 	l.mu.Lock()
 	l.running, l.cancel = "", nil
 	l.mu.Unlock()
 	cancel(nil)
 	return err
+}
+
+// space waits until the next pulse may begin: a barrier's own control takes two pulses with nothing between for one.
+func (b *Barrier) space(given, ctx context.Context, l *lane) error {
+	if given.Err() != nil {
+		return late(given)
+	}
+	rest := b.config.Spacing - time.Since(l.ended)
+	if l.ended.IsZero() || rest <= 0 {
+		return nil
+	}
+	t := time.NewTimer(rest)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-given.Done():
+		return late(given)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

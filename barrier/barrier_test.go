@@ -147,7 +147,7 @@ func TestValidateNamesTheFieldAndTheValue(t *testing.T) {
 		{"zero", Config{}, nil},
 		{"none", Config{Driver: None}, nil},
 		{"exec", Config{Driver: Exec, Program: "/usr/local/bin/relay", Args: []string{"--port", "1"}, Limit: time.Second}, nil},
-		{"driver", Config{Driver: "gpio"}, []string{`driver "gpio"`, "none or exec"}},
+		{"driver", Config{Driver: "gpio"}, []string{`driver "gpio"`, "none, lcus or exec"}},
 		{"no program", Config{Driver: Exec}, []string{`program ""`, "absolute path"}},
 		{"relative", Config{Driver: Exec, Program: "relay"}, []string{`program "relay"`, "absolute path"}},
 		{"program unused", Config{Program: "/bin/true", Args: []string{"x"}}, []string{`program "/bin/true"`, `args ["x"]`}},
@@ -324,7 +324,7 @@ func TestCommandsOfALaneRunOneAtATimeAndLanesDoNotWait(t *testing.T) {
 	out := make(chan error, 1)
 	go func() { out <- r.Pulse(t.Context(), "out", time.Second) }()
 	r.await(t, 1)
-	in := make(chan error, 8)
+	in := make(chan error, maxWaiting+1)
 	for range cap(in) {
 		go func() { in <- r.Pulse(t.Context(), "in", time.Millisecond) }()
 	}
@@ -497,9 +497,10 @@ func TestProgramThatCannotBeKilled(t *testing.T) {
 	}
 	killGroup(pid)
 	awaitTrue(t, "the program to be gone", func() bool {
-		r.lanes["in"].mu.Lock()
-		defer r.lanes["in"].mu.Unlock()
-		return r.lanes["in"].undead == 0
+		p := r.lanes["in"].driver.(*program)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.undead == 0
 	})
 }
 
@@ -525,7 +526,7 @@ func TestMetricsPassTheLinter(t *testing.T) {
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
 	}
-	if n, err := testutil.GatherAndCount(reg); n != 4 || err != nil {
+	if n, err := testutil.GatherAndCount(reg); n != 8 || err != nil {
 		t.Errorf("got %d series and %v, want a zero for each lane", n, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,15 +31,32 @@ var (
 	errUndead = errors.New("an earlier barrier program was killed and is still not gone: it waits for its device; unplug the relay and plug it in again")
 )
 
-// run starts the program and waits until it and its process group are gone: at its end, at the deadline, or when ctx
-// ends (then the error is ctx's cause).
-func (b *Barrier) run(ctx context.Context, l *lane, action string, d time.Duration, deadline time.Time) error {
-	ctx, cancel := context.WithDeadlineCause(ctx, deadline, fmt.Errorf("%w: not done within the time limit, killed", errFailed))
+// program is the driver exec.
+type program struct {
+	b    *Barrier
+	lane string
+
+	mu     sync.Mutex
+	undead int // programs that outlived being killed, waiting on a dead device
+}
+
+func (p *program) stop() {}
+
+// perform starts the program and waits until it and its process group are gone.
+func (p *program) perform(ctx context.Context, c command) error {
+	p.mu.Lock()
+	undead := p.undead
+	p.mu.Unlock()
+	if undead > 0 && c.action == "pulse" {
+		return errUndead
+	}
+	b := p.b
+	ctx, cancel := context.WithDeadlineCause(ctx, c.deadline, fmt.Errorf("%w: not done within the time limit, killed", errFailed))
 	defer cancel()
 
 	var out tail
-	ms := strconv.FormatInt(d.Milliseconds(), 10)
-	cmd := exec.Command(b.config.Program, append(b.config.Args[:len(b.config.Args):len(b.config.Args)], action, l.name, ms)...)
+	ms := strconv.FormatInt(c.length.Milliseconds(), 10)
+	cmd := exec.Command(b.config.Program, append(b.config.Args[:len(b.config.Args):len(b.config.Args)], c.action, p.lane, ms)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &out, &out // one pipe, one goroutine: exec sees that they are the same
@@ -67,15 +85,15 @@ func (b *Barrier) run(ctx context.Context, l *lane, action string, d time.Durati
 	b.kill(pid)
 
 	gone := make(chan error, 1)
-	l.mu.Lock()
-	l.undead++
-	l.mu.Unlock()
+	p.mu.Lock()
+	p.undead++
+	p.mu.Unlock()
 	go func() {
 		<-ended
 		err := cmd.Wait()
-		l.mu.Lock()
-		l.undead--
-		l.mu.Unlock()
+		p.mu.Lock()
+		p.undead--
+		p.mu.Unlock()
 		gone <- err
 	}()
 	late := time.NewTimer(reapTime + pipeTime)
@@ -90,7 +108,7 @@ func (b *Barrier) run(ctx context.Context, l *lane, action string, d time.Durati
 		return fmt.Errorf("%w and cannot be killed: it waits for its device", errFailed)
 	}
 
-	b.log.Debug("barrier program ended", "lane", l.name, "action", action, "took", time.Since(began),
+	b.log.Debug("barrier program ended", "lane", p.lane, "action", c.action, "took", time.Since(began),
 		"status", cmd.ProcessState.String(), "output", out.String())
 	switch {
 	case cause != nil:

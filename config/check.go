@@ -84,7 +84,7 @@ func (l *loader) check(s *Settings) {
 	if len(s.Lanes) == 0 {
 		l.fault("lanes", "at least one lane is required: write `lanes:` and below it `- id: in`, its direction and scanner.device")
 	}
-	ids, devices := map[string]int{}, map[string]int{}
+	ids, devices, relays := map[string]int{}, map[string]int{}, map[string]int{}
 	for i, lane := range s.Lanes {
 		at := func(key string) string { return fmt.Sprintf("lanes[%d].%s", i, key) }
 		if !wordForm.MatchString(lane.ID) || len(lane.ID) > 32 {
@@ -103,6 +103,20 @@ func (l *loader) check(s *Settings) {
 			devices[device] = i
 		}
 		l.barrier(at, lane.Barrier)
+		l.sensor(at, lane)
+	}
+	for i, lane := range s.Lanes { // when all scanners are known
+		device := filepath.Clean(lane.Barrier.Device)
+		if lane.Barrier.Device == "" {
+			continue
+		}
+		key := fmt.Sprintf("lanes[%d].barrier.device", i)
+		if j, taken := devices[device]; taken {
+			l.fault(key, "%q is already the scanner of lanes[%d]: the relay has a port of its own", lane.Barrier.Device, j)
+		} else if j, taken := relays[device]; taken {
+			l.fault(key, "%q is already the relay of lanes[%d]: give each lane a board of its own", lane.Barrier.Device, j)
+		}
+		relays[device] = i
 	}
 	l.cardReaders(s.Lanes)
 
@@ -219,6 +233,9 @@ func (l *loader) cardReaders(lanes []Lane) {
 		if lane.Scanner.Device != "" {
 			taken[filepath.Clean(lane.Scanner.Device)] = fmt.Sprintf("scanner of lanes[%d]", i)
 		}
+		if lane.Barrier.Device != "" {
+			taken[filepath.Clean(lane.Barrier.Device)] = fmt.Sprintf("relay of lanes[%d]", i)
+		}
 	}
 	for i, lane := range lanes {
 		c, key := lane.CardReader, fmt.Sprintf("lanes[%d].card_reader", i)
@@ -241,20 +258,52 @@ func (l *loader) cardReaders(lanes []Lane) {
 }
 
 func (l *loader) barrier(at func(string) string, c Barrier) {
-	l.oneOf(at("barrier.driver"), c.Driver, "none", "exec")
+	l.oneOf(at("barrier.driver"), c.Driver, "none", "lcus", "exec")
 	switch {
-	case c.Driver == "none" && len(c.Command) > 0:
-		l.fault(at("barrier.command"), "is not used by driver none: write `driver: exec`, or remove it")
+	case c.Driver != "exec" && len(c.Command) > 0:
+		l.fault(at("barrier.command"), "is not used by driver %s: write `driver: exec`, or remove it", c.Driver)
 	case c.Driver == "exec" && len(c.Command) == 0:
 		l.fault(at("barrier.command"), "is required by driver exec: write [/full/path/of/program, argument, …]")
 	case c.Driver == "exec" && !filepath.IsAbs(c.Command[0]):
 		l.fault(at("barrier.command[0]"), "%q is not a full path: write the program's path from the root", c.Command[0])
 	}
+	l.text(at("barrier.device"), c.Device, 4096)
+	switch {
+	case c.Driver != "lcus" && c.Device != "":
+		l.fault(at("barrier.device"), "is not used by driver %s: write `driver: lcus`, or remove it", c.Driver)
+	case c.Driver == "lcus" && c.Device == "":
+		l.fault(at("barrier.device"), "is required by driver lcus: write the full path of the board's port, such as /dev/gated-relay-in")
+	case c.Driver == "lcus" && !filepath.IsAbs(c.Device):
+		l.fault(at("barrier.device"), "%q is not a full path: write it from the root, such as /dev/%s", c.Device, c.Device)
+	}
+	if c.Channel < 1 || c.Channel > 8 {
+		l.fault(at("barrier.channel"), "%d is out of range: write 1 to 8", c.Channel)
+	}
+	l.duration(at("barrier.spacing"), c.Spacing, 0, 5*time.Second)
 	for i, arg := range c.Command {
 		l.text(at(fmt.Sprintf("barrier.command[%d]", i)), arg, 4096)
 	}
 	l.duration(at("barrier.pulse"), c.Pulse, 100*time.Millisecond, 5*time.Second)
 	l.duration(at("barrier.timeout"), c.Timeout, 100*time.Millisecond, 4*time.Second)
+}
+
+func (l *loader) sensor(at func(string) string, lane Lane) {
+	c := lane.Barrier.Sensor
+	l.text(at("barrier.sensor.device"), c.Device, 4096)
+	switch {
+	case c.Line == "" && (c.Device != "" || c.Inverted):
+		l.fault(at("barrier.sensor.line"), "is required by a sensor: write the line that the contact is wired to: cts, dsr, dcd or ri")
+	case c.Line == "":
+		return
+	case c.Device == "" && lane.Barrier.Driver != "lcus":
+		l.fault(at("barrier.sensor.device"), "is required without a relay: write the full path of the port that the contact is wired to, such as the scanner's")
+	case c.Device != "" && !filepath.IsAbs(c.Device):
+		l.fault(at("barrier.sensor.device"), "%q is not a full path: write it from the root, such as /dev/%s", c.Device, c.Device)
+	}
+	l.oneOf(at("barrier.sensor.line"), c.Line, "cts", "dsr", "dcd", "ri")
+	l.oneOf(at("barrier.sensor.means"), c.Means, "open", "passed")
+	l.duration(at("barrier.sensor.debounce"), c.Debounce, 20*time.Millisecond, 2*time.Second)
+	l.duration(at("barrier.sensor.within"), c.Within, 2*time.Second, 2*time.Minute)
 }
 
 // listen allows loopback only: there is no sign-on yet that could guard more.

@@ -117,10 +117,28 @@ type CardReader struct {
 
 // Barrier is what opens the lane.
 type Barrier struct {
-	Driver  string        `mapstructure:"driver"`  // none or exec; default none
+	Driver  string        `mapstructure:"driver"`  // none, lcus (a USB relay board) or exec (a program); default none
+	Device  string        `mapstructure:"device"`  // lcus only: full path of the board's port, one board for each lane
+	Channel int           `mapstructure:"channel"` // lcus only: of the board, 1 to 8; default 1
+	Answers bool          `mapstructure:"answers"` // lcus only: the board tells its state, so that its silence at the start is a fault; default: found out
 	Command []string      `mapstructure:"command"` // exec only: full path of the program, then its arguments
 	Pulse   time.Duration `mapstructure:"pulse"`   // length of the opening pulse, default 500ms, from 100ms to 5s
-	Timeout time.Duration `mapstructure:"timeout"` // for the program, beyond the pulse; default 3s, from 100ms to 4s
+	Spacing time.Duration `mapstructure:"spacing"` // least time from the end of a pulse to the next, default 200ms, up to 5s
+	Timeout time.Duration `mapstructure:"timeout"` // for program or relay, beyond the pulse; default 3s, from 100ms to 4s
+	Sensor  Sensor        `mapstructure:"sensor"`
+}
+
+// Sensor is a contact on a modem-status line that tells what became of an opening.
+type Sensor struct {
+	// Device is the full path of the port that the contact is wired to: the relay's, the lane's
+	// scanner's, or one of its own. Empty: the relay's.
+	Device string `mapstructure:"device"`
+
+	Line     string        `mapstructure:"line"`     // cts, dsr, dcd or ri; empty: there is no sensor
+	Means    string        `mapstructure:"means"`    // what the active line says: open (the barrier is) or passed (somebody stands in the light beam)
+	Inverted bool          `mapstructure:"inverted"` // the line is active while the contact is open; default false
+	Debounce time.Duration `mapstructure:"debounce"` // shorter changes count for nothing; default 60ms, from 20ms to 2s
+	Within   time.Duration `mapstructure:"within"`   // of an opening: what the sensor tells belongs to it, and who has not passed has turned back; default 15s, from 2s to 2m
 }
 
 // Policy says which rules hold.
@@ -205,7 +223,8 @@ func DefaultLane() Lane {
 			Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1, EndBytes: "\r\n",
 			Min: 4, Max: 4096, Gap: 500 * time.Millisecond, Encoding: "utf-8", Profile: "generic",
 		},
-		Barrier: Barrier{Driver: "none", Pulse: 500 * time.Millisecond, Timeout: 3 * time.Second},
+		Barrier: Barrier{Driver: "none", Channel: 1, Pulse: 500 * time.Millisecond, Spacing: 200 * time.Millisecond, Timeout: 3 * time.Second,
+			Sensor: Sensor{Means: "passed", Debounce: 60 * time.Millisecond, Within: 15 * time.Second}},
 
 		CardReader: CardReader{Baud: 115200},
 	}

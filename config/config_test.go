@@ -68,10 +68,11 @@ lanes:
   - id: in-1
     direction: in
     scanner: {device: /dev/a, baud: 115200, data_bits: 7, parity: even, stop_bits: 2, end_bytes: "\t\r", start_bytes: "\x02", end_gap: 150ms, min: 8, max: 9000, gap: 1s, aim: true, code_id: 2, encoding: gb18030, profile: gm65, silent_after: 4h}
-    barrier: {driver: exec, command: [/bin/relay, --on, "0123"], pulse: 1s, timeout: 4s}
+    barrier: {driver: exec, command: [/bin/relay, --on, "0123"], pulse: 1s, spacing: 0s, timeout: 4s}
   - id: out
     direction: out
     scanner: {device: /dev/b}
+    barrier: {driver: lcus, device: /dev/c, channel: 8, answers: true, sensor: {device: /dev/d, line: dcd, means: open, inverted: true, debounce: 1s, within: 1m}}
     card_reader: {device: /dev/e, baud: 57600}
 policy: {file: rules/policy.yaml}
 trust: {dir: /srv/trust}
@@ -86,13 +87,15 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 	dir := filepath.Dir(path)
 	out := DefaultLane()
 	out.ID, out.Direction, out.Scanner.Device, out.CardReader = "out", "out", "/dev/b", CardReader{"/dev/e", 57600}
+	out.Barrier.Driver, out.Barrier.Device, out.Barrier.Channel, out.Barrier.Answers = "lcus", "/dev/c", 8, true
+	out.Barrier.Sensor = Sensor{"/dev/d", "dcd", "open", true, time.Second, time.Minute}
 	want := &Settings{
 		StateDir: filepath.Join(dir, "state"),
 		Gate:     Gate{"南门", "compound.example/south", "UTC", "sealed", 90 * time.Second, 0},
 		Lanes: []Lane{{
 			"in-1", "in",
 			Scanner{"/dev/a", 115200, 7, "even", 2, "\t\r", "\x02", 150 * time.Millisecond, 8, 9000, time.Second, true, 2, "gb18030", "gm65", 4 * time.Hour},
-			Barrier{"exec", []string{"/bin/relay", "--on", "0123"}, time.Second, 4 * time.Second},
+			Barrier{"exec", "", 1, false, []string{"/bin/relay", "--on", "0123"}, time.Second, 0, 4 * time.Second, DefaultLane().Barrier.Sensor},
 			DefaultLane().CardReader,
 		}, out},
 		Policy:  Policy{filepath.Join(dir, "rules/policy.yaml")},
@@ -131,6 +134,8 @@ func TestLaxnessOfTheReaderIsClosed(t *testing.T) {
 		{"octal number", with("    scanner", "      min: 010"), `"010" is not a whole number`},
 		{"hexadecimal", with("    scanner", "      min: 0x10"), `"0x10" is not a whole number`},
 		{"text for a number", with("    scanner", `      baud: "9600"`), `"9600" is text: write 9600 without quotes`},
+		{"number for a bool", small + "    barrier: {answers: 1}\n", `lanes[0].barrier.answers: "1" is neither true nor false`},
+		{"word for a bool", small + "    barrier: {answers: yes}\n", `lanes[0].barrier.answers: "yes" is neither true nor false`},
 		{"too large for a number", with("    scanner", `      max: 99999999999999999999`), `is not a whole number`},
 		{"number for text", strings.Replace(small, "South Gate", "0123", 1), `line 2: gate.name: 0123 is read as a number: put it in quotes`},
 		{"bool for text", strings.Replace(small, "South Gate", "true", 1), `gate.name: true is read as true or false: put it in quotes`},
@@ -209,11 +214,26 @@ func TestImpossibleValues(t *testing.T) {
 		{"/dev/scanner", "/dev/scanner\n      profile: gm66", `lanes[0].scanner.profile: "gm66" is not known`},
 		{"/dev/scanner", "/dev/scanner\n      silent_after: 1m", `lanes[0].scanner.silent_after: 1m is out of range`},
 		{"/dev/scanner", "/dev/scanner\n      gap: 49ms", `lanes[0].scanner.gap: 49ms is out of range: write 50ms to 5s`},
-		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: relay}", `lanes[0].barrier.driver: "relay" is not known: write none or exec`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: relay}", `lanes[0].barrier.driver: "relay" is not known: write none or lcus or exec`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {command: [/bin/true]}", `lanes[0].barrier.command: is not used by driver none`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: exec}", `lanes[0].barrier.command: is required by driver exec`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: exec, command: [relay]}", `lanes[0].barrier.command[0]: "relay" is not a full path`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: exec, command: [/bin/a, \"\\0\"]}", `lanes[0].barrier.command[1]: "\x00" has control`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: lcus}", `lanes[0].barrier.device: is required by driver lcus`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: lcus, device: ttyUSB1}", `lanes[0].barrier.device: "ttyUSB1" is not a full path`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: exec, command: [/bin/a], device: /dev/r}", `lanes[0].barrier.device: is not used by driver exec`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: lcus, device: /dev/r, command: [/bin/a]}", `lanes[0].barrier.command: is not used by driver lcus`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: lcus, device: /dev/r, channel: 9}", `lanes[0].barrier.channel: 9 is out of range: write 1 to 8`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: lcus, device: /dev/../dev/scanner}", `lanes[0].barrier.device: "/dev/../dev/scanner" is already the scanner of lanes[0]`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: lcus, device: /dev/r}\n  - {id: b, direction: out, scanner: {device: /dev/b}, barrier: {driver: lcus, device: /dev/r, channel: 2}}", `lanes[1].barrier.device: "/dev/r" is already the relay of lanes[0]`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {spacing: 6s}", `lanes[0].barrier.spacing: 6s is out of range`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {sensor: {device: /dev/s}}", `lanes[0].barrier.sensor.line: is required by a sensor`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {sensor: {line: dsr}}", `lanes[0].barrier.sensor.device: is required without a relay`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {sensor: {device: s, line: dsr}}", `lanes[0].barrier.sensor.device: "s" is not a full path`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {sensor: {device: /dev/s, line: rts}}", `lanes[0].barrier.sensor.line: "rts" is not known`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {sensor: {device: /dev/s, line: dsr, means: closed}}", `lanes[0].barrier.sensor.means: "closed" is not known`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {sensor: {device: /dev/s, line: dsr, debounce: 5ms}}", `lanes[0].barrier.sensor.debounce: 5ms is out of range`},
+		{"/dev/scanner", "/dev/scanner\n    barrier: {sensor: {device: /dev/s, line: dsr, within: 1s}}", `lanes[0].barrier.sensor.within: 1s is out of range`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {pulse: 6s}", `lanes[0].barrier.pulse: 6s is out of range`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {timeout: 1ms}", `lanes[0].barrier.timeout: 1ms is out of range`},
 		{"/dev/scanner", "/dev/scanner\n  - {id: in, direction: out, scanner: {device: /dev/b}}", `line 8: lanes[1].id: "in" is already the id of lanes[0]`},

@@ -24,12 +24,10 @@ func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-	g.drive(l, (*barrier.Barrier).HoldOpen)
-
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: newID(), Lane: l.ID, Direction: l.Direction, Class: "unknown",
 		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
 	out := Outcome{Passage: ev.Passage, Verdict: ev.Verdict, Reason: ev.Reason, Rule: ev.Rule, Lane: l.ID, Direction: l.Direction, Class: ev.Class, At: ev.Time}
-	if before, is := g.screen.holdOpen(l.ID, out); is { // a second press in fright: told to the barrier again, and one opening
+	if before, is := g.holdOpen(l, out); is { // a second press in fright: told to the barrier again, and one opening
 		before.Repeat = true
 		return before, nil
 	}
@@ -61,17 +59,36 @@ func (g *Gate) Close(ctx context.Context, laneID string) error {
 	if l == nil {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-	g.drive(l, (*barrier.Barrier).Release)
-	g.screen.closed(l.ID)
+	g.release(l)
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"}
 	g.work.Go(func() { g.record(ev) })
 	return nil
 }
 
-// drive commands the lane's barrier without waiting for it.
-func (g *Gate) drive(l *Lane, command func(*barrier.Barrier, context.Context, string) error) {
+// holdOpen has the barrier held open, and returns the opening that holds it already, if there is one.
+func (g *Gate) holdOpen(l *Lane, out Outcome) (before Outcome, is bool) {
+	g.hand.Lock()
+	defer g.hand.Unlock()
+	g.drive(l, true)
+	if before, is = g.screen.holdOpen(l.ID, out); !is {
+		l.Sensor.Held(barrier.Opening{Passage: out.Passage}) // its entry may come later
+	}
+	return before, is
+}
+
+func (g *Gate) release(l *Lane) {
+	g.hand.Lock()
+	defer g.hand.Unlock()
+	g.drive(l, false)
+	l.Sensor.Released()
+	g.screen.closed(l.ID)
+}
+
+// drive commands the lane's barrier without waiting for it. The caller holds hand.
+func (g *Gate) drive(l *Lane, open bool) {
 	if l.Barrier != nil {
-		g.work.Go(func() { g.barrierSaid(l, command(l.Barrier, context.Background(), l.ID)) })
+		finish := l.Barrier.Begin(l.ID, open)
+		g.work.Go(func() { g.barrierSaid(l, finish()) })
 	}
 }
 

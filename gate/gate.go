@@ -35,6 +35,7 @@ type Lane struct {
 	Direction string           // in or out
 	Barrier   *barrier.Barrier // nil: worked by hand
 	Pulse     time.Duration
+	Sensor    *barrier.Sensor // nil: none
 }
 
 // Rules are what a reload of the settings swaps while the gate works.
@@ -81,6 +82,7 @@ type Gate struct {
 	desk    desk // guarded by passage
 	read    repeats
 
+	hand   sync.Mutex // makes barrier and page agree on which of two keys was pressed last; never held while anything waits
 	owed   owed
 	begun  atomic.Bool   // the start entry is written
 	wake   chan struct{} // the ledger's state changed
@@ -102,6 +104,12 @@ func New(opt Options, r Rules) *Gate {
 	g.owed.load(opt.Spool, opt.Log)
 	g.m = newMetrics(opt.Metrics, g)
 	opt.Ledger.View(func(s *ledger.State) { g.clock.Remember(s.Trusted) })
+	for _, l := range opt.Lanes {
+		if l.Barrier != nil {
+			l.Barrier.Watch(g.screen.relay)
+		}
+		l.Sensor.Watch(func(event string, o barrier.Opening) { g.sensed(&l, event, o) })
+	}
 	return g
 }
 
@@ -474,31 +482,48 @@ func (g *Gate) tell(out Outcome) {
 	}
 }
 
+// pulseWithin is how long after its verdict a pulse may begin. Later nobody stands there any more.
+const pulseWithin = 2 * time.Second
+
 // open pulses the barrier of a passage that is on record, and records that in turn. It never holds up the answer.
 func (g *Gate) open(l *Lane, out Outcome) {
+	l.Sensor.Asked(barrier.Opening{Passage: out.Passage, Ref: out.Seq}) // by hand, where there is no barrier
 	if l.Barrier == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), pulseWithin)
 	g.work.Go(func() {
-		err := l.Barrier.Pulse(context.Background(), l.ID, l.Pulse)
+		defer cancel()
+		err := l.Barrier.Pulse(ctx, l.ID, l.Pulse)
 		ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Reason: "pulse", By: "machine", Ref: out.Seq}
-		if err != nil {
+		switch {
+		case errors.Is(err, barrier.ErrDropped), errors.Is(err, barrier.ErrClosed): // nothing is wrong with the barrier
+			ev.Reason = "pulse-dropped"
+			l.Sensor.Forget(out.Passage)
+			g.log.Info("a pulse came too late and was dropped", "lane", l.ID, "err", err)
+		case err != nil:
 			ev.Reason = "pulse-failed"
+			fallthrough
+		default:
+			g.barrierSaid(l, err)
 		}
-		g.barrierSaid(l, err)
-		if _, err := g.opt.Ledger.Append(ev); err != nil {
-			g.log.Error("opening not recorded", "lane", l.ID, "err", err)
-		}
+		g.record(ev)
 	})
+}
+
+// sensed records what the lane's sensor tells. Permitted and passed are two facts.
+func (g *Gate) sensed(l *Lane, event string, o barrier.Opening) {
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Sensor, Passage: o.Passage, Lane: l.ID, Direction: l.Direction, Reason: event, By: "machine", Ref: o.Ref}
+	if event == barrier.OpenedUnasked {
+		g.log.Error("the barrier was opened, and not by this gate: look at it", "lane", l.ID)
+		g.screen.openedUnasked(l.ID)
+	}
+	g.work.Go(func() { g.record(ev) })
 }
 
 func (g *Gate) barrierSaid(l *Lane, err error) {
 	if err != nil {
 		g.log.Error("barrier does not obey: open it by hand", "lane", l.ID, "err", err)
 	}
-	g.screen.lane(l.ID, func(v *LaneView) {
-		if v.Barrier = "ok"; err != nil {
-			v.Barrier = "open-by-hand"
-		}
-	})
+	g.screen.obeyed(l.ID, err == nil)
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/barrier/lcussim"
 	"gated/credential"
 	"gated/ledger"
 	"gated/policy"
@@ -47,6 +48,9 @@ type site struct {
 	g      *Gate
 	l      *ledger.Ledger
 	relay  *barrier.Barrier
+	relays map[string]*barrier.Barrier // one for each lane, instead of relay
+	sensor *barrier.Sensor             // of lane in
+	inject func(op string) error       // beside broken
 	outs   chan Outcome
 	stop   context.CancelFunc
 	ended  chan struct{}
@@ -131,12 +135,21 @@ func (s *site) start() {
 			if s.broken.Load() {
 				return syscall.EIO
 			}
+			if s.inject != nil {
+				return s.inject(op)
+			}
 			return nil
 		}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.g = New(Options{Name: "East gate", Version: "test", Lanes: []Lane{{"in", "in", s.relay, 100 * time.Millisecond}, {"out", "out", s.relay, 100 * time.Millisecond}},
+	lanes := []Lane{{"in", "in", s.relay, 100 * time.Millisecond, s.sensor}, {"out", "out", s.relay, 100 * time.Millisecond, nil}}
+	for i := range lanes {
+		if b := s.relays[lanes[i].ID]; b != nil {
+			lanes[i].Barrier = b
+		}
+	}
+	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
 		Ledger: s.l, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
@@ -746,4 +759,130 @@ func read(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// What the sensor tells is an entry of its own, and names the opening it belongs to.
+func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
+	s := newSite(t)
+	for _, c := range []struct {
+		means   string
+		steps   string // a: a resident is admitted; e, c: emergency key and close; +, -: the line
+		want    string
+		unasked bool
+	}{
+		{barrier.MeansPassed, "a + -", "sensor passed of register", false},
+		{barrier.MeansPassed, "a", "sensor turned-back of register", false},
+		{barrier.MeansPassed, "e + - c", "sensor passed of open", false},
+		{barrier.MeansOpen, "+", "sensor opened-unasked of nothing", true},
+		{barrier.MeansOpen, "a +", "", false},
+	} {
+		t.Run(c.means+" "+c.steps, func(t *testing.T) {
+			s.end()
+			s.sensor = barrier.NewSensor("in", barrier.SensorConfig{Line: "cts", Means: c.means, Within: 300 * time.Millisecond}, slog.New(slog.DiscardHandler), barrier.NewMetrics(prometheus.NewRegistry(), "in"))
+			s.start()
+			before := s.l.Size()
+			var lines atomic.Int64
+			read := make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				s.sensor.Run(ctx, func() (int, error) {
+					select {
+					case read <- struct{}{}:
+					case <-ctx.Done():
+					}
+					return int(lines.Load()), nil
+				})
+			}()
+			sample := func() { <-read; <-read; <-read }
+			sample()
+			for _, step := range strings.Fields(c.steps) {
+				switch step {
+				case "a":
+					if out := s.scan("in", s.pass("resident", s.subject("王小明"), month)); out.Verdict != policy.Admit {
+						t.Fatal(out)
+					}
+				case "e":
+					if _, err := s.g.Emergency(t.Context(), "in"); err != nil {
+						t.Fatal(err)
+					}
+				case "c":
+					if err := s.g.Close(t.Context(), "in"); err != nil {
+						t.Fatal(err)
+					}
+				case "+":
+					lines.Store(syscall.TIOCM_CTS)
+				case "-":
+					lines.Store(0)
+				}
+				sample()
+			}
+			for range 10 { // 0.5 s
+				<-read
+			}
+			cancel()
+			<-done
+			if got := s.g.View().Lanes[0].Unasked; got != c.unasked {
+				t.Errorf("the page shows an unasked opening: %t, want %t", got, c.unasked)
+			}
+			s.end()
+			got := ""
+			all := s.records()
+			for _, e := range all[before:] {
+				if e.Kind != ledger.Sensor {
+					continue
+				}
+				of := "nothing"
+				for _, o := range all[before:] {
+					if e.Ref == o.Seq || e.Ref == 0 && e.Passage != "" && o.Passage == e.Passage && o.Kind == ledger.Opening {
+						of = string(o.Kind)
+					}
+				}
+				got += string(e.Kind) + " " + e.Reason + " of " + of
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			s.start()
+		})
+	}
+}
+
+// The page says that a relay is lost before anybody needs it, and takes that back by itself.
+func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
+	s := newSite(t)
+	s.end()
+	sim := must(lcussim.New(filepath.Join(s.dir, "relay"), 1, true))
+	defer sim.Close()
+	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
+	defer b.Close()
+	s.relays = map[string]*barrier.Barrier{"in": b}
+	s.start()
+	changed, cancel := s.g.Subscribe()
+	defer cancel()
+	await := func(want string) {
+		t.Helper()
+		for end := time.After(5 * time.Second); s.g.View().Lanes[0].Barrier != want; {
+			select {
+			case <-changed:
+			case <-end:
+				t.Fatalf("the page does not show %s", want)
+			}
+		}
+	}
+	await("ok")
+	sim.Unplug()
+	await("open-by-hand")
+	if out := s.scan("in", s.pass("resident", s.subject("王小明"), month)); out.Verdict != policy.Admit {
+		t.Errorf("a relay holds up the verdict: %+v", out)
+	}
+	if err := sim.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	await("open-by-hand") // whom it failed still stands there
+	s.g.screen.mu.Lock()
+	s.g.screen.relays["in"].failed = time.Now().Add(-failedFor)
+	s.g.screen.mu.Unlock()
+	await("ok")
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type owed struct {
 	events []ledger.Event
 	file   *os.File // nil: memory only
 	paying sync.Mutex
+	doubt  bool // a try to write the first event failed, and may have written it all the same; guarded by paying
 	log    *slog.Logger
 }
 
@@ -48,6 +50,7 @@ func (o *owed) load(path string, log *slog.Logger) {
 		if err := json.Unmarshal(text, &o.events); err != nil {
 			log.Error("what the last run owed to the ledger cannot be read", "path", path, "err", err)
 		}
+		o.doubt = len(o.events) > 0
 	}
 	o.file = f
 	if len(b) < spoolSize { // take the space while there is some
@@ -101,7 +104,7 @@ func (o *owed) openings() (list []Debt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, ev := range o.events {
-		if ev.Kind == ledger.Opening {
+		if ev.Kind == ledger.Opening && ev.Verdict != "" {
 			list = append(list, Debt{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
 		}
 	}
@@ -135,9 +138,29 @@ func (g *Gate) pay() bool {
 			}
 			ev.Detail = detail
 		}
-		if _, err := g.opt.Ledger.Append(ev); err != nil {
-			return false
+		// An emergency opening that is there already would be a second debt. Of other events a repetition says that it may
+		// be one: an entry of the same boot and mono is the same event.
+		there := false
+		if o.doubt && g.opt.Ledger.Fault() == nil {
+			g.opt.Ledger.View(func(s *ledger.State) {
+				for _, p := range s.Debts {
+					there = there || p.ID == ev.Passage && ev.Verdict != ""
+				}
+			})
+			ev.Detail = maps.Clone(ev.Detail)
+			if ev.Detail == nil {
+				ev.Detail = map[string]string{}
+			}
+			ev.Detail["again"] = "maybe"
 		}
+		if !there {
+			worked := g.opt.Ledger.Fault() == nil
+			if _, err := g.opt.Ledger.Append(ev); err != nil {
+				o.doubt = o.doubt || worked && errors.Is(err, ledger.ErrFault)
+				return false
+			}
+		}
+		o.doubt = false
 		o.mu.Lock()
 		o.events = o.events[1:]
 		o.mu.Unlock()

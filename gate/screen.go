@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"gated/barrier"
 	"gated/ledger"
 )
 
@@ -25,13 +26,39 @@ type screen struct {
 	holds  []Hold
 	duty   string
 	open   map[string]Outcome // lanes held open by the emergency key
+	relays map[string]*relay  // by lane
 	hear   map[chan struct{}]bool
 	drops  map[string]time.Time // by lane: when a frame was dropped last, monotonic
 }
 
+// relay is what is known of a lane's barrier.
+type relay struct {
+	watched bool      // it tells its state by itself
+	down    bool      // so it says
+	failed  time.Time // the last command failed; zero: it did not
+	sensor  *barrier.Sensor
+	unasked time.Time // it was opened by somebody else
+}
+
+// unaskedFor is how long at least the page shows that.
+const unaskedFor = time.Minute
+
+func (r *relay) openedUnasked() bool {
+	return !r.unasked.IsZero() && (time.Since(r.unasked) < unaskedFor || r.sensor.IsOpen())
+}
+
+// failedFor is how long the page shows a command that failed, of a relay that says it is well again: whoever it was for
+// still stands there.
+const failedFor = 10 * time.Second
+
+func (r *relay) byHand() bool {
+	return r.down || !r.failed.IsZero() && (!r.watched || time.Since(r.failed) < failedFor)
+}
+
 func (s *screen) init(lanes []Lane) {
-	s.hear, s.open, s.drops = map[chan struct{}]bool{}, map[string]Outcome{}, map[string]time.Time{}
+	s.hear, s.open, s.relays, s.drops = map[chan struct{}]bool{}, map[string]Outcome{}, map[string]*relay{}, map[string]time.Time{}
 	for _, l := range lanes {
+		s.relays[l.ID] = &relay{sensor: l.Sensor}
 		s.lanes = append(s.lanes, LaneView{ID: l.ID, Direction: l.Direction, Barrier: "ok"})
 	}
 }
@@ -77,6 +104,35 @@ func (s *screen) lane(id string, change func(*LaneView)) {
 			change(&s.lanes[i])
 		}
 	}
+	s.mu.Unlock()
+	s.changed()
+}
+
+// relay takes what a lane's relay says of itself.
+func (s *screen) relay(id string, err error) {
+	s.mu.Lock()
+	if r := s.relays[id]; r != nil {
+		r.watched, r.down = true, err != nil
+	}
+	s.mu.Unlock()
+	s.changed()
+}
+
+// obeyed notes whether a command was carried out.
+func (s *screen) obeyed(id string, ok bool) {
+	s.mu.Lock()
+	if r := s.relays[id]; ok {
+		r.failed = time.Time{}
+	} else {
+		r.failed = time.Now()
+	}
+	s.mu.Unlock()
+	s.changed()
+}
+
+func (s *screen) openedUnasked(id string) {
+	s.mu.Lock()
+	s.relays[id].unasked = time.Now()
 	s.mu.Unlock()
 	s.changed()
 }
@@ -167,6 +223,11 @@ func (g *Gate) View() View {
 		if l := &v.Lanes[i]; time.Since(g.screen.drops[l.ID]) >= droppedFor {
 			l.Dropped = ""
 		}
+		r := g.screen.relays[v.Lanes[i].ID]
+		if r.byHand() {
+			v.Lanes[i].Barrier = "open-by-hand"
+		}
+		v.Lanes[i].Unasked = r.openedUnasked()
 	}
 	if g.screen.last != nil {
 		last := *g.screen.last

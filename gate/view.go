@@ -82,7 +82,8 @@ type LaneView struct {
 	Since     time.Time `json:"since"`
 	Dropped   string    `json:"dropped,omitempty"` // why what the scanner sent a moment ago was no whole code
 	HeldOpen  bool      `json:"held_open"`         // by the emergency key, until the guard closes it
-	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" after a driver error
+	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" while it does not obey
+	Unasked   bool      `json:"unasked"`           // somebody else opened it a moment ago, or it stands open since
 
 	// CardReader is "up", or why the ID card reader is down; empty where the lane has none.
 	CardReader string `json:"card_reader,omitempty"`

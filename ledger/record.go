@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Kind says what an event tells. The first six are of a passage, the others of the box.
+// Kind says what an event tells. The first seven are of a passage, the others of the box.
 type Kind string
 
 const (
@@ -25,6 +25,7 @@ const (
 	Register    Kind = "register"      // the verdict as it stood and who decided (登记)
 	Opening     Kind = "open"          // the barrier was told to open
 	CloseByHand Kind = "close-by-hand" // a guard ended an opening by the emergency key
+	Sensor      Kind = "sensor"        // what a contact at the barrier told
 	Correction  Kind = "correction"    // names an older entry and says what is right
 
 	Start    Kind = "start"
@@ -48,7 +49,7 @@ const (
 	Handover  Kind = "handover" // one guard handed over to the next
 )
 
-var kinds = []Kind{Check, Query, Register, Opening, CloseByHand, Correction,
+var kinds = []Kind{Check, Query, Register, Opening, CloseByHand, Sensor, Correction,
 	Start, Stop, Outage, Scanner, Clock, Level, Roster, Policy, Settings, SignOn, Alive,
 	KeyChange, Epoch, Erase, Keep, Export, Backup, Handover}
 

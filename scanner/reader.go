@@ -117,6 +117,8 @@ type Reader struct {
 	open   func(Config) (*port, error)
 	follow func(ctx context.Context, path string, changed func())
 
+	port atomic.Pointer[port] // for Lines
+
 	// Run's own.
 	state     State
 	cause     string
@@ -218,6 +220,8 @@ func (r *Reader) listen(ctx context.Context) (err error) {
 			err = fmt.Errorf("close serial port %s: not done within %v: %w", r.o.Config.Device, r.pace.closeLimit, errors.Join(errWedged, err))
 		}
 	}()
+	r.port.Store(p)
+	defer r.port.Store(nil)
 	return r.session(ctx, p)
 }
 

@@ -25,6 +25,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gated/barrier/lcussim"
 	"gated/config"
 	"gated/credential"
 	"gated/gate"
@@ -82,8 +83,9 @@ type demo struct {
 	cars   []roster.Vehicle
 	cards  *samvsim.Reader // of the in lane
 	page   string
-	until  time.Time // when it ends; zero: when it is told to
-	mishap *mishaps  // nil: nothing goes wrong
+	until  time.Time                 // when it ends; zero: when it is told to
+	mishap *mishaps                  // nil: nothing goes wrong
+	relays map[string]*lcussim.Relay // by lane
 
 	ending  atomic.Bool
 	mu      sync.Mutex
@@ -119,6 +121,9 @@ lanes:
     card_reader:
       device: {{printf "%q" (printf "%s/dev/card-in" $.Dir)}}
 {{- end}}
+    barrier:
+      driver: lcus
+      device: {{printf "%q" (printf "%s/dev/relay-%s" $.Dir .)}}
 {{- end}}
 console:
   listen: {{.Listen}}
@@ -269,6 +274,13 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	defer d.cards.Close()
 	defer cards.unplug()
+	d.relays = map[string]*lcussim.Relay{}
+	for _, lane := range demoLanes {
+		if d.relays[lane], err = lcussim.New(filepath.Join(dev, "relay-"+lane), 1, true); err != nil {
+			return err
+		}
+		defer d.relays[lane].Close()
+	}
 	set, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err
@@ -320,6 +332,9 @@ func (d *demo) run(ctx context.Context) error {
 	after, err := r.Size()
 	if err := errors.Join(err, r.Close()); err != nil {
 		return err
+	}
+	for _, lane := range demoLanes {
+		fmt.Fprintf(d.stderr, "barrier %s: switched on %d times\n", lane, d.relays[lane].Pulses(1))
 	}
 	fmt.Fprintf(d.stdout, "scans=%d answered=%d repeats=%d framing=%d entries=%d admit=%d refuse=%d hold=%d\n",
 		d.count.scans, d.count.answered, d.count.repeats, d.count.framing, after-gated.before, d.latest["admit"], d.latest["refuse"], d.latest["hold"])

@@ -178,7 +178,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer d.serve(g, l, reg, people, page, control, tiles, stopBarriers)()
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	defer d.scan(ctx, giveUp, g, l.Zone(), reg)()
+	defer d.scan(ctx, giveUp, g, lanes, l.Zone(), reg)()
 
 	url := "http://" + page.Addr().String() + "/"
 	households, residents, _, vehicles := people.Snapshot().Counts()
@@ -313,11 +313,11 @@ func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
 
 // scan starts the readers of each lane and returns what ends them. A code or card under way is answered first. A
 // reader that ends by itself, which it does when only a new process helps, ends the daemon: it is started again.
-func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, zone *time.Location, reg *prometheus.Registry) (stop func()) {
+func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, lanes []gate.Lane, zone *time.Location, reg *prometheus.Registry) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	metrics := scanner.NewMetrics(reg, laneIDs(d.settings)...)
 	var readers sync.WaitGroup
-	for _, lane := range d.settings.Lanes {
+	for i, lane := range d.settings.Lanes {
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
 			Zone: zone,
 			OnCode: func(ctx context.Context, c scanner.Code) bool {
@@ -339,6 +339,9 @@ func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, zon
 				wedged(err)
 			}
 		})
+		if sensor := lanes[i].Sensor; sensor != nil {
+			readers.Go(func() { sense(ctx, sensor, lanes[i].Barrier, lane, r) })
+		}
 	}
 	d.scanCards(ctx, wedged, g, reg, &readers)
 	return func() { cancel(); readers.Wait() }
@@ -369,6 +372,20 @@ func (d *daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate
 				wedged(err)
 			}
 		})
+	}
+}
+
+// sense watches a lane's sensor at the port that it is wired to.
+func sense(ctx context.Context, sensor *barrier.Sensor, relay *barrier.Barrier, lane config.Lane, r *scanner.Reader) {
+	switch device := filepath.Clean(lane.Barrier.Sensor.Device); {
+	case lane.Barrier.Sensor.Device == "" || device == filepath.Clean(lane.Barrier.Device):
+		sensor.Run(ctx, func() (int, error) { return relay.Lines(lane.ID) })
+	case device == filepath.Clean(lane.Scanner.Device):
+		sensor.Run(ctx, r.Lines)
+	default:
+		port := &barrier.Port{Device: lane.Barrier.Sensor.Device}
+		defer port.Close()
+		sensor.Run(ctx, port.Lines)
 	}
 }
 
@@ -464,14 +481,22 @@ func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []
 	var all []*barrier.Barrier
 	for _, l := range d.settings.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
-		if l.Barrier.Driver == barrier.Exec {
-			c := barrier.Config{Driver: l.Barrier.Driver, Program: l.Barrier.Command[0], Args: l.Barrier.Command[1:], Limit: l.Barrier.Timeout}
+		if l.Barrier.Driver != barrier.None {
+			c := barrier.Config{Driver: l.Barrier.Driver, Limit: l.Barrier.Timeout, Spacing: l.Barrier.Spacing}
+			if c.Driver == barrier.Exec {
+				c.Program, c.Args = l.Barrier.Command[0], l.Barrier.Command[1:]
+			} else {
+				c.Device, c.Channel, c.Answers = l.Barrier.Device, l.Barrier.Channel, l.Barrier.Answers
+			}
 			b, err := barrier.New(barrier.Options{Config: c, Lanes: []string{l.ID}, Log: d.log, Metrics: metrics})
 			if err != nil {
 				return nil, nil, fmt.Errorf("lane %s: barrier: %w", l.ID, err)
 			}
 			lane.Barrier = b
 			all = append(all, b)
+		}
+		if c := l.Barrier.Sensor; c.Line != "" {
+			lane.Sensor = barrier.NewSensor(l.ID, barrier.SensorConfig{Line: c.Line, Means: c.Means, Inverted: c.Inverted, Debounce: c.Debounce, Within: c.Within}, d.log, metrics)
 		}
 		lanes = append(lanes, lane)
 	}

@@ -227,6 +227,7 @@ function renderAlarms() {
   for (const l of view.lanes) {
     if (l.held_open) list.push(['open', l, p('held-open-do')]);
     if (l.barrier === 'open-by-hand') list.push(['hand', l, p('open-by-hand')]);
+    if (l.unasked) list.push(['unasked', l, p('opened-unasked-do')]);
     if (!l.up && (verdict || view.fault)) list.push(['down', l, t('cause', l.cause || l.scanner)]);
     if (l.up && l.dropped) list.push(['dropped', l, t('dropped', l.dropped)]);
     if (l.up && l.cause) list.push(['silent', l, t('cause', l.cause)]);
@@ -237,6 +238,7 @@ function renderAlarms() {
     const e = h('div', { class: 'alarm ' + kind });
     if (kind === 'open') e.append(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('held-open')), h('span', {}, text), button('close-' + l.id, p('close-barrier'), () => act('api/close', { lane: l.id })));
     if (kind === 'hand') e.append(h('b', {}, laneName(l)), h('span', {}, text));
+    if (kind === 'unasked') e.append(h('b', {}, laneName(l) + ' · ' + p('opened-unasked')), h('span', {}, text));
     if (kind === 'silent' || kind === 'dropped') e.append(h('b', {}, laneName(l) + ' · ' + p('scanner')), h('span', {}, text));
     if (kind === 'down') e.append(icon('down'), h('b', {}, laneName(l) + ' · ' + t('verdict', 'down')), h('span', {}, text));
     if (kind === 'space') e.append(h('b', {}, p('low-space')), h('span', {}, text));

@@ -1,0 +1,376 @@
+package barrier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// LCUS-type boards (LC Technology and many who build the same) hang on a USB serial chip, 9600 8N1. A switching is four
+// bytes, A0 channel 01|00 sum, the sum being the low byte of the other three. FF asks for the state. Boards answer that
+// in one of these ways, as programs of others who own them show: text, a line for each channel ("CH1: ON \r\nCH2: OFF\r\n";
+// some leave out blanks and line ends), or, as all boards with one channel seen so far, not at all. Some know 02 and 03,
+// which switch and answer with a frame of the same form, and 05, which asks; what a board that does not know them makes
+// of them is not written anywhere, so they are not sent, and their answer is understood all the same.
+const (
+	sendTime   = 300 * time.Millisecond // for bytes to leave the machine
+	answerTime = 300 * time.Millisecond // for the state; 8 lines of text take 85 ms
+	settleTime = 20 * time.Millisecond  // from switching to asking: boards lose bytes that come while they switch
+	idleTime   = 3 * time.Second        // between looks at a relay that has nothing to do
+	closeTime  = 3 * time.Second        // for the kernel to close a port
+	retryMax   = time.Second
+	maxWedged  = 3 // ports whose closing hangs
+)
+
+var (
+	errSilent = errors.New("the relay does not answer")
+	errWrong  = errors.New("the relay says that it is in another state than it was told")
+	errStuck  = errors.New("the relay's port hangs: unplug the relay and plug it in again")
+)
+
+// lcus is the driver of one board's channel. All that is read and written is the business of its goroutine run, so that
+// a caller never waits for a device. While the relay is lost it is opened again by its path, for ever, and is off at once
+// when it is back, unless the guard wants the lane held open.
+type lcus struct {
+	lane    string
+	config  Config
+	held    func() bool // what the guard wants
+	became  func(error)
+	log     *slog.Logger
+	metrics *Metrics
+	orders  chan order
+	quit    chan struct{}
+	end     sync.Once // closes quit
+	done    chan struct{}
+	shut    func(*port) // replaced in tests by one that hangs
+	idle    time.Duration
+	port    atomic.Pointer[port] // for Lines; nil while it is lost
+	wedged  atomic.Int32         // ports that are being closed for longer than closeTime
+
+	// These are run's.
+	answers bool // this board has told its state once: from then on its silence is a fault
+	on      bool // as it was told last
+	said    string
+}
+
+type order struct {
+	command
+	ctx  context.Context
+	done chan error // takes one value
+}
+
+func startLCUS(b *Barrier, l *lane, tune func(*lcus)) *lcus {
+	r := &lcus{lane: l.name, config: b.config, held: l.isHeld, log: b.log, metrics: b.metrics, shut: (*port).close, idle: idleTime,
+		became: func(err error) { b.became(l.name, err) }, orders: make(chan order), quit: make(chan struct{}), done: make(chan struct{}), answers: b.config.Answers}
+	r.metrics.up.WithLabelValues(l.name).Set(0)
+	if tune != nil {
+		tune(r)
+	}
+	go r.run()
+	return r
+}
+
+// perform hands the command to run.
+func (r *lcus) perform(ctx context.Context, c command) error {
+	o := order{c, ctx, make(chan error, 1)}
+	late := time.NewTimer(time.Until(c.deadline))
+	defer late.Stop()
+	select {
+	case r.orders <- o:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-late.C:
+		return errStuck
+	case <-r.quit:
+		if c.action == "close" { // said at the end, and heard or told about then
+			return nil
+		}
+		return ErrClosed
+	}
+	return <-o.done // every wait in there is short
+}
+
+func (r *lcus) stop() {
+	r.end.Do(func() { close(r.quit) })
+	select {
+	case <-r.done:
+	case <-time.After(closeTime): // it hangs in the kernel, and ends with the process
+	}
+}
+
+// run keeps the relay open and obeys until quit is closed.
+func (r *lcus) run() {
+	defer close(r.done)
+	first := 100*time.Millisecond + rand.N(150*time.Millisecond)
+	retry := first
+	for {
+		p, err := r.connect()
+		if err == nil {
+			began := time.Now()
+			r.tell(nil)
+			r.port.Store(p)
+			err = r.serve(p)
+			r.port.Store(nil)
+			if time.Since(began) >= retryMax { // one that comes and goes at once is a fault like any other
+				retry = first
+			}
+		}
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			if p != nil {
+				r.shut(p)
+			}
+		}()
+		if err == nil { // told to end; stop does not wait longer than closeTime
+			<-closed
+			return
+		}
+		r.tell(err)
+		if !r.pause(retry, err, closed) {
+			return
+		}
+		retry = min(2*retry, retryMax)
+	}
+}
+
+// connect opens the port and brings the relay into the state that is wanted. It returns the port also with an error, to
+// be closed.
+func (r *lcus) connect() (*port, error) {
+	if r.wedged.Load() >= maxWedged {
+		return nil, errStuck
+	}
+	p, err := openPort(r.config.Device)
+	if err != nil {
+		return nil, err
+	}
+	known := r.answers
+	r.answers = true
+	err = r.set(context.Background(), p, r.held())
+	if errors.Is(err, errSilent) && !known {
+		r.answers, err = false, nil
+	}
+	return p, err
+}
+
+// serve obeys until the relay is lost, which is its error, or quit is closed (nil).
+func (r *lcus) serve(p *port) error {
+	look := time.NewTicker(r.idle)
+	defer look.Stop()
+	for {
+		var err error
+		select {
+		case o := <-r.orders:
+			err = r.obey(p, o)
+			o.done <- err
+			if errors.Is(err, errOvertaken) || errors.Is(err, ErrDropped) {
+				err = nil
+			}
+		case <-look.C:
+			if p.moved() {
+				err = fmt.Errorf("%s: %w", p.device, errMoved)
+			} else {
+				err = r.confirm(context.Background(), p, time.Time{})
+			}
+		case <-p.in: // nobody asked
+		case <-p.gone:
+			err = p.why
+		case <-r.quit:
+			p.send(r.frame(false), sendTime)
+			return nil
+		}
+		if err != nil {
+			if !r.held() {
+				p.send(r.frame(false), sendTime/3) // in case it hears us all the same
+			}
+			return err
+		}
+	}
+}
+
+// pause answers what is asked of a relay that is lost, and returns true when it is time to try again, false at the end.
+func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) bool {
+	again, wedged := time.NewTimer(retry), time.NewTimer(closeTime)
+	defer again.Stop()
+	defer wedged.Stop()
+	for waiting := true; waiting || closed != nil; {
+		select {
+		case o := <-r.orders:
+			o.done <- why
+		case <-again.C:
+			waiting = false
+		case <-closed:
+			closed = nil
+		case <-wedged.C:
+			if closed != nil {
+				r.abandon(closed)
+				closed = nil
+			}
+		case <-r.quit:
+			return false
+		}
+	}
+	return true
+}
+
+// abandon leaves a port to itself that the kernel does not close. It is counted until it is closed after all.
+func (r *lcus) abandon(closed <-chan struct{}) {
+	r.metrics.abandoned.WithLabelValues(r.lane).Inc()
+	r.log.Error("closing the relay's port hangs: it is left to itself", "lane", r.lane, "device", r.config.Device)
+	r.wedged.Add(1)
+	go func() { <-closed; r.wedged.Add(-1) }()
+}
+
+func (r *lcus) obey(p *port, o order) error {
+	if o.action != "pulse" {
+		return r.set(o.ctx, p, o.action == "open")
+	}
+	if !o.startBy.IsZero() && !time.Now().Before(o.startBy) {
+		return fmt.Errorf("%w: the relay was not ready in time", ErrDropped)
+	}
+	r.on = true
+	end := time.Now().Add(o.length)
+	err := p.send(r.frame(true), min(sendTime, o.length))
+	if err == nil {
+		err = r.confirm(o.ctx, p, end)
+	}
+	if err == nil {
+		err = r.wait(o.ctx, p, end)
+	}
+	if errors.Is(err, errOvertaken) && r.held() {
+		return err // the command that follows leaves it on
+	}
+	if err != nil && !errors.Is(err, errOvertaken) {
+		return err // serve switches off
+	}
+	if off := r.set(context.Background(), p, false); off != nil {
+		return off
+	}
+	return err
+}
+
+// set switches, and looks whether that was done.
+func (r *lcus) set(ctx context.Context, p *port, on bool) error {
+	r.on = on
+	if err := p.send(r.frame(on), sendTime); err != nil {
+		return err
+	}
+	return r.confirm(ctx, p, time.Time{})
+}
+
+// frame is the command that switches.
+func (r *lcus) frame(on bool) []byte {
+	f := []byte{0xA0, byte(r.config.Channel), 0, 0}
+	if on {
+		f[2] = 1
+	}
+	f[3] = f[0] + f[1] + f[2]
+	return f
+}
+
+// confirm asks a board that answers for its state. It says nothing about what cannot be known before end, when the pulse
+// is over; zero: there is time. An answer to an earlier question may come first, so it is the last one that counts.
+func (r *lcus) confirm(ctx context.Context, p *port, end time.Time) error {
+	if !r.answers {
+		return nil
+	}
+	if err := r.wait(ctx, p, time.Now().Add(settleTime)); err != nil {
+		return err
+	}
+	p.forget()
+	if err := p.send([]byte{0xFF}, sendTime); err != nil {
+		return err
+	}
+	by := time.Now().Add(answerTime)
+	cut := !end.IsZero() && end.Before(by)
+	if cut {
+		by = end
+	}
+	t := time.NewTimer(time.Until(by))
+	defer t.Stop()
+	var text []byte
+	fault := errSilent
+	for {
+		select {
+		case b := <-p.in:
+			text = append(text, b...)
+			text = text[max(0, len(text)-512):]
+			if on, known := stateOf(text, r.config.Channel); known && on == r.on {
+				return nil
+			} else if known {
+				fault = errWrong
+			}
+		case <-t.C:
+			if cut {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", p.device, fault)
+		case <-p.gone:
+			return p.why
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// wait lets time pass while the relay is watched.
+func (r *lcus) wait(ctx context.Context, p *port, end time.Time) error {
+	t := time.NewTimer(time.Until(end))
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return nil
+		case <-p.in:
+		case <-p.gone:
+			return p.why
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+var stateText = regexp.MustCompile(`(?i)CH([1-8]) ?: *(ON|OFF)`)
+
+// stateOf finds the last thing that an answer says about a channel.
+func stateOf(text []byte, channel int) (on, known bool) {
+	last := -1
+	for _, m := range stateText.FindAllSubmatchIndex(text, -1) {
+		if text[m[2]] == '0'+byte(channel) {
+			last, on = m[0], m[5]-m[4] == 2
+		}
+	}
+	for i := 0; i+4 <= len(text); i++ {
+		f := text[i : i+4]
+		if f[0] == 0xA0 && int(f[1]) == channel && f[2] <= 1 && f[3] == f[0]+f[1]+f[2] && i > last {
+			last, on = i, f[2] == 1
+		}
+	}
+	return on, last >= 0
+}
+
+// tell makes a change of state known, and nothing else: the tenth attempt to open a missing port is no news.
+func (r *lcus) tell(err error) {
+	text := "up"
+	if err != nil {
+		text = err.Error()
+	}
+	if text == r.said {
+		return
+	}
+	r.said = text
+	if err != nil {
+		r.metrics.up.WithLabelValues(r.lane).Set(0)
+		r.log.Warn("relay down: the barrier is opened by hand", "lane", r.lane, "err", err)
+	} else {
+		r.metrics.up.WithLabelValues(r.lane).Set(1)
+		r.log.Info("relay up", "lane", r.lane, "device", r.config.Device, "answers", r.answers)
+	}
+	r.became(err)
+}

@@ -1,0 +1,677 @@
+package barrier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"gated/barrier/lcussim"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"golang.org/x/sys/unix"
+)
+
+// board is a Barrier of one lane and the relay board that it works.
+type board struct {
+	*Barrier
+	*lcussim.Relay
+	t      *testing.T
+	states chan error
+	log    *syncBuffer
+}
+
+// plugged starts both; channel 1 of the board is the barrier, if config does not say otherwise.
+func plugged(t *testing.T, answers bool, config Config, tune ...func(*lcus)) *board {
+	t.Helper()
+	link := filepath.Join(t.TempDir(), "relay")
+	sim, err := lcussim.New(link, 2, answers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Device = link
+	b := driven(t, config, tune...)
+	b.Relay = sim
+	t.Cleanup(sim.Close)
+	t.Cleanup(func() { b.Barrier.Close() })
+	b.expect("up")
+	return b
+}
+
+func driven(t *testing.T, config Config, tune ...func(*lcus)) *board {
+	t.Helper()
+	config.Driver = LCUS
+	var log syncBuffer
+	o := Options{Config: config, Lanes: []string{"in"}, Log: slog.New(slog.NewTextHandler(&log, nil)), Metrics: NewMetrics(prometheus.NewRegistry(), "in")}
+	if len(tune) > 0 {
+		o.tune = tune[0]
+	}
+	b, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &board{Barrier: b, t: t, states: make(chan error, 10000), log: &log}
+	b.Watch(func(lane string, err error) { r.states <- err })
+	return r
+}
+
+// expect waits until the relay's state has the text in it; "up" for none wrong.
+func (b *board) expect(want string) error {
+	b.t.Helper()
+	end := time.After(10 * time.Second)
+	var last error
+	for {
+		select {
+		case err := <-b.states:
+			if last = err; err == nil && want == "up" || err != nil && strings.Contains(err.Error(), want) {
+				return err
+			}
+		case <-end:
+			b.t.Fatalf("waited in vain for the state %q; the last was %v", want, last)
+		}
+	}
+}
+
+// switched is the journal in words.
+func (b *board) switched() (list []string) {
+	for _, s := range b.Journal() {
+		list = append(list, fmt.Sprintf("%d %s", s.Channel, map[bool]string{true: "on", false: "off"}[s.On]))
+	}
+	return list
+}
+
+// often lets the relay be looked at fifty times a second.
+func often(r *lcus) { r.idle = 20 * time.Millisecond }
+
+func TestRelayIsOnForThePulseAndNoLonger(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		t.Run(fmt.Sprintf("answers %t", answers), func(t *testing.T) {
+			b := plugged(t, answers, Config{Channel: 2})
+			for _, d := range []time.Duration{100 * time.Millisecond, 400 * time.Millisecond} {
+				before := len(b.Journal())
+				if err := b.Pulse(t.Context(), "in", d); err != nil {
+					t.Fatal(err)
+				}
+				awaitTrue(t, "off", func() bool { return !b.On(1) && !b.On(2) }) // without an answer nobody knows when it arrived
+				j := b.Journal()[before:]
+				if len(j) != 2 || j[0].Channel != 2 || !j[0].On || j[1].On {
+					t.Fatalf("got %v, want on and off", j)
+				}
+				if took := j[1].At.Sub(j[0].At); took < d-30*time.Millisecond || took > d+150*time.Millisecond {
+					t.Errorf("it was on for %s, want %s", took, d)
+				}
+			}
+			if n := testutil.ToFloat64(b.metrics.pulses.WithLabelValues("in")); n != 2 {
+				t.Errorf("pulses: got %v, want 2", n)
+			}
+		})
+	}
+}
+
+func TestFramesAreThoseOfTheBoards(t *testing.T) {
+	for _, tt := range []struct {
+		channel int
+		on      bool
+		want    string
+	}{{1, true, "a00101a2"}, {1, false, "a00100a1"}, {2, true, "a00201a3"}, {8, false, "a00800a8"}} {
+		r := lcus{config: Config{Channel: tt.channel}}
+		if got := fmt.Sprintf("%x", r.frame(tt.on)); got != tt.want {
+			t.Errorf("channel %d %t: got %s, want %s", tt.channel, tt.on, got, tt.want)
+		}
+	}
+}
+
+func TestStateIsReadFromEveryKindOfAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		text    string
+		channel int
+		want    string
+	}{
+		{"CH1: ON \r\nCH2: OFF\r\n", 1, "on"},
+		{"CH1: ON \r\nCH2: OFF\r\n", 2, "off"},
+		{"CH1:OFFCH2:ON", 1, "off"},
+		{"CH1:OFFCH2:ON", 2, "on"},
+		{"ch1 : off", 1, "off"},
+		{"CH1: O", 1, ""},
+		{"CH1: OF", 1, ""},
+		{"CH2: ON", 1, ""},
+		{"CH1: OFF\r\nCH1: ON \r\n", 1, "on"}, // the answer to an earlier question came late
+		{"\xa0\x01\x01\xa2", 1, "on"},
+		{"\xa0\x01\x00\xa1", 1, "off"},
+		{"\xa0\x01\x01\xa3", 1, ""}, // the sum is wrong
+		{"\xa0\x01\x01\xa2CH1: OFF", 1, "off"},
+		{"", 1, ""},
+		{"\xff\xff", 1, ""},
+	} {
+		on, known := stateOf([]byte(tt.text), tt.channel)
+		got := map[bool]string{true: "on", false: "off"}[on]
+		if !known {
+			got = ""
+		}
+		if got != tt.want {
+			t.Errorf("%q, channel %d: got %q, want %q", tt.text, tt.channel, got, tt.want)
+		}
+	}
+}
+
+func FuzzStateOf(f *testing.F) {
+	f.Add([]byte("CH1: ON \r\nCH2: OFF\r\n"), 1)
+	f.Add([]byte("\xa0\x01\x01\xa2"), 8)
+	f.Fuzz(func(t *testing.T, text []byte, channel int) {
+		channel = 1 + max(0, channel)%8
+		before, _ := stateOf(text, channel)
+		frame := []byte{0xA0, byte(channel), 1, 0xA1 + byte(channel)}
+		for _, s := range []string{string(frame), fmt.Sprintf("\nCH%d: ON \r\n", channel)} {
+			if on, known := stateOf(append(bytes.Clone(text), s...), channel); !on || !known {
+				t.Errorf("%q and then %q: got %t %t after %t", text, s, on, known, before)
+			}
+		}
+	})
+}
+
+// Whatever stands under the path, the daemon starts, says what is wrong, and a pulse fails at once.
+func TestWhatIsNoRelayIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	file, fifo := filepath.Join(dir, "file"), filepath.Join(dir, "fifo")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), syscall.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	sim, err := lcussim.New(filepath.Join(dir, "taken"), 1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	other := driven(t, Config{Device: filepath.Join(dir, "taken")})
+	other.expect("up")
+	defer other.Barrier.Close()
+	for _, tt := range []struct{ name, device, want string }{
+		{"missing", filepath.Join(dir, "gone"), "no such file or directory: plug the relay in"},
+		{"directory", dir, "no serial port but a directory"},
+		{"file", file, "no serial port but a regular file"},
+		{"FIFO", fifo, "no serial port but a named pipe"},
+		{"null", "/dev/null", "inappropriate ioctl for device: write the relay's own path"},
+		{"terminal master", "/dev/ptmx", "the master of pseudo-terminals"},
+		{"busy", filepath.Join(dir, "taken"), "another program or lane has it"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := driven(t, Config{Device: tt.device})
+			defer b.Barrier.Close()
+			err := b.expect(tt.want)
+			if !strings.Contains(err.Error(), tt.device) {
+				t.Errorf("%q does not name %s", err, tt.device)
+			}
+			began := time.Now()
+			if err := b.Pulse(t.Context(), "in", time.Second); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("pulse: got %v, want %q", err, tt.want)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("the pulse failed after %s", took)
+			}
+			if testutil.ToFloat64(b.metrics.errors.WithLabelValues("in")) != 1 || testutil.ToFloat64(b.metrics.up.WithLabelValues("in")) != 0 {
+				t.Error("it was not counted")
+			}
+		})
+	}
+}
+
+func TestNoPermissionIsNamed(t *testing.T) {
+	b := plugged(t, true, Config{})
+	b.Barrier.Close()
+	if os.Geteuid() == 0 { // root may open everything: one thread gives that up, and with it whoever runs on it
+		err := make(chan error)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+			if e := os.Chmod(b.config.Device, 0); e != nil {
+				err <- e
+				return
+			}
+			if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, 65534, 65534, 65534); e != 0 {
+				err <- e
+				return
+			}
+			p, e := openPort(b.config.Device)
+			if p != nil {
+				p.close()
+			}
+			err <- e
+		}()
+		if e := <-err; !errors.Is(e, fs.ErrPermission) {
+			t.Errorf("got %v, want permission denied", e)
+		} else if !strings.Contains(e.Error(), "group") && !strings.Contains(e.Error(), "dialout") {
+			t.Errorf("%v does not say what to do", e)
+		}
+		return
+	}
+	if err := os.Chmod(b.config.Device, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openPort(b.config.Device); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("got %v, want permission denied", err)
+	}
+}
+
+func TestUnpluggedIdleIsSeenAtOnceAndMendsItself(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		b := plugged(t, answers, Config{})
+		began := time.Now()
+		b.Unplug()
+		b.expect("unplugged")
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("seen after %s", took)
+		}
+		if err := b.Pulse(t.Context(), "in", time.Second); err == nil {
+			t.Error("a pulse without a relay succeeded")
+		}
+		if err := b.Plug(); err != nil { // its number is another, its name the same
+			t.Fatal(err)
+		}
+		b.expect("up")
+		if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+			t.Error(err)
+		}
+		awaitTrue(t, "off", func() bool { return !b.On(1) })
+		if d := cmp.Diff([]string{"1 on", "1 off"}, b.switched()); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	}
+}
+
+func TestUnpluggedDuringAPulseIsOffAfterwards(t *testing.T) {
+	b := plugged(t, true, Config{})
+	pulse := make(chan error, 1)
+	go func() { pulse <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+	awaitTrue(t, "on", func() bool { return b.On(1) })
+	began := time.Now()
+	b.Unplug()
+	if err := <-pulse; err == nil || !strings.Contains(err.Error(), "unplugged") {
+		t.Errorf("got %v, want that it is gone", err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("told after %s", took)
+	}
+	if err := b.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	b.expect("up")
+	frames := b.Frames()
+	if b.On(1) || frames < 2 {
+		t.Errorf("on %t after %d commands, want that it was switched off", b.On(1), frames)
+	}
+}
+
+// A board that keeps its state over a loss of the line, as one on a supply of its own does.
+func TestLostLineDuringAPulseIsOffAfterwards(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "relay")
+	sim, err := lcussim.New(link, 1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	b := driven(t, Config{Device: link}, often)
+	b.Relay = sim
+	defer b.Barrier.Close()
+	b.expect("up")
+	go b.Pulse(t.Context(), "in", 3*time.Second)
+	awaitTrue(t, "on", func() bool { return b.On(1) })
+	// The name goes away and comes back while the board stays as it is.
+	target, err := os.Readlink(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim.Set(lcussim.Faults{Silent: true})
+	b.expect("does not answer")
+	awaitTrue(t, "off after the error", func() bool { return !b.On(1) })
+	sim.Set(lcussim.Faults{})
+	b.expect("up")
+	if now, _ := os.Readlink(link); now != target || b.On(1) {
+		t.Errorf("on %t", b.On(1))
+	}
+}
+
+func TestRenumberedBehindItsNameIsFollowed(t *testing.T) {
+	b := plugged(t, true, Config{}, often)
+	other := filepath.Join(t.TempDir(), "other")
+	second, err := lcussim.New(other, 1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	// udev gives the name to the second board while the first one is still there.
+	if err := os.Rename(other, b.config.Device); err != nil {
+		t.Fatal(err)
+	}
+	b.expect("another device")
+	b.expect("up")
+	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Journal()) != 0 || second.Pulses(1) != 1 {
+		t.Errorf("the first was switched %v, the second %v", b.Journal(), second.Journal())
+	}
+}
+
+func TestFaultyRelayFailsThePulseAndIsOff(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		faults lcussim.Faults
+		want   string
+	}{
+		{"silent", lcussim.Faults{Silent: true}, "does not answer"},
+		{"answers the wrong state", lcussim.Faults{Lies: true}, "another state"},
+		{"stuck contact", lcussim.Faults{Stuck: true}, "another state"},
+		{"never reads", lcussim.Faults{Deaf: true}, "takes no bytes"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := plugged(t, true, Config{}, func(r *lcus) { r.idle = time.Minute }) // the pulse is to find it
+			b.Set(tt.faults)
+			if tt.faults.Deaf { // the terminal holds a lot
+				times := 0 // the kernel moves what it holds about, and then there is room again
+				awaitTrue(t, "a terminal that stays full", func() bool {
+					if times++; !full(t, b.config.Device) {
+						times = 0
+					}
+					return times > 20
+				})
+			} else if err := os.Remove(b.config.Device); err != nil { // so that no reconnect switches off: the error has to
+				t.Fatal(err)
+			}
+			began := time.Now()
+			err := b.Pulse(t.Context(), "in", 2*time.Second)
+			if took := time.Since(began); err == nil || !strings.Contains(err.Error(), tt.want) || took > time.Second {
+				t.Errorf("got %v after %s, want %q at once", err, took, tt.want)
+			}
+			b.expect(tt.want)
+			awaitTrue(t, "off after the error", func() bool { return !b.On(1) })
+			b.Set(lcussim.Faults{})
+			if !tt.faults.Deaf {
+				if err := b.Plug(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.expect("up")
+			if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+				t.Error(err)
+			}
+			if b.On(1) {
+				t.Error("it stayed on")
+			}
+		})
+	}
+}
+
+// full tells whether a terminal takes no more bytes.
+func full(t *testing.T, path string) bool {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.EBUSY) {
+		t.Skip("TIOCEXCL keeps the test out: run it as root")
+	}
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	var set unix.FdSet
+	set.Set(fd)
+	n, err := unix.Select(fd+1, nil, &set, nil, &unix.Timeval{})
+	return err == nil && n == 0
+}
+
+func TestIdleRelayThatFallsSilentIsShownBeforeItIsNeeded(t *testing.T) {
+	b := plugged(t, true, Config{}, often)
+	b.Set(lcussim.Faults{Silent: true})
+	b.expect("does not answer")
+	b.Set(lcussim.Faults{})
+	b.expect("up")
+	if len(b.Journal()) != 0 {
+		t.Errorf("switched: %v", b.switched())
+	}
+}
+
+func TestBoardThatHasToAnswerAndDoesNotIsAFault(t *testing.T) {
+	sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	b := driven(t, Config{Device: sim.Path(), Answers: true})
+	defer b.Barrier.Close()
+	b.expect("does not answer")
+}
+
+func TestRelayIsSwitchedOffAtTheStart(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "relay")
+	sim, err := lcussim.New(link, 1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	// An earlier run was killed during a pulse.
+	p, err := openPort(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.send([]byte{0xA0, 1, 1, 0xA2}, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	awaitTrue(t, "on", func() bool { return sim.On(1) })
+	p.close()
+	b := driven(t, Config{Device: link})
+	defer b.Barrier.Close()
+	b.expect("up")
+	if sim.On(1) {
+		t.Error("it stayed on")
+	}
+}
+
+func TestHeldOpenUntilReleaseWhateverComesBetween(t *testing.T) {
+	b := plugged(t, true, Config{}, often)
+	pulse := make(chan error, 1)
+	go func() { pulse <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+	awaitTrue(t, "on", func() bool { return b.On(1) })
+	began := time.Now()
+	if err := b.HoldOpen(t.Context(), "in"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 500*time.Millisecond {
+		t.Errorf("held open after %s", took)
+	}
+	if err := <-pulse; err != nil {
+		t.Errorf("the pulse that gave way: %v", err)
+	}
+	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil || !b.On(1) {
+		t.Errorf("a pulse meanwhile: %v, on %t", err, b.On(1))
+	}
+	if d := cmp.Diff([]string{"1 on"}, b.switched()); d != "" {
+		t.Errorf("it went off between (-want +got):\n%s", d)
+	}
+	b.Unplug()
+	b.expect("")
+	if err := b.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	b.expect("up")
+	if !b.On(1) {
+		t.Error("the guard wants it open still, and it is closed")
+	}
+	if err := b.Release(t.Context(), "in"); err != nil || b.On(1) {
+		t.Errorf("release: %v, on %t", err, b.On(1))
+	}
+}
+
+func TestReleaseEndsAPulseAndDropsThoseThatWait(t *testing.T) {
+	b := plugged(t, true, Config{})
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+	awaitTrue(t, "on", func() bool { return b.On(1) })
+	go func() { second <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+	l := b.lanes["in"]
+	awaitTrue(t, "the second to wait", func() bool { return strings.Contains(stacks(), "inTurn") })
+	if err := b.Release(t.Context(), "in"); err != nil || b.On(1) {
+		t.Errorf("release: %v, on %t", err, b.On(1))
+	}
+	if err := <-first; err != nil {
+		t.Errorf("the pulse that gave way: %v", err)
+	}
+	if err := <-second; !errors.Is(err, ErrDropped) {
+		t.Errorf("the pulse that waited: %v, want dropped", err)
+	}
+	if l.isHeld() || b.Pulses(1) != 1 {
+		t.Errorf("%v", b.switched())
+	}
+}
+
+func stacks() string {
+	buf := make([]byte, 1<<20)
+	text := string(buf[:runtime.Stack(buf, true)])
+	waiting := ""
+	for _, g := range strings.Split(text, "\n\n") {
+		if strings.Contains(g, "[select") && strings.Contains(g, ".inTurn(") && !strings.Contains(g, ".perform(") {
+			waiting += g
+		}
+	}
+	return waiting
+}
+
+func TestPulsesKeepTheirDistanceAndLateOnesAreDropped(t *testing.T) {
+	b := plugged(t, false, Config{Spacing: 200 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	defer cancel()
+	var pulses sync.WaitGroup
+	errs := make(chan error, 4)
+	for range cap(errs) {
+		pulses.Go(func() { errs <- b.Pulse(ctx, "in", 200*time.Millisecond) })
+	}
+	pulses.Wait()
+	dropped := 0
+	for range cap(errs) {
+		if err := <-errs; errors.Is(err, ErrDropped) {
+			dropped++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	j := b.Journal()
+	if dropped != 2 || len(j) != 4 { // they begin at 0 and 400 ms; 800 ms is too late
+		t.Fatalf("%d dropped, %v; want 2 pulses done and 2 dropped", dropped, j)
+	}
+	if gap := j[2].At.Sub(j[1].At); gap < 190*time.Millisecond {
+		t.Errorf("%s between two pulses, want 200 ms", gap)
+	}
+	if n := testutil.ToFloat64(b.metrics.dropped.WithLabelValues("in")); n != 2 {
+		t.Errorf("%v counted as dropped, want 2", n)
+	}
+	if n := testutil.ToFloat64(b.metrics.errors.WithLabelValues("in")); n != 0 {
+		t.Errorf("%v counted as errors: nothing is wrong with the barrier", n)
+	}
+}
+
+func TestNothingOpensAfterClose(t *testing.T) {
+	b := plugged(t, true, Config{})
+	if err := b.HoldOpen(t.Context(), "in"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Barrier.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, err := range []error{b.Pulse(t.Context(), "in", time.Second), b.HoldOpen(t.Context(), "in")} {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("got %v, want ErrClosed", err)
+		}
+	}
+	if d := cmp.Diff([]string{"1 on", "1 off"}, b.switched()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if n := testutil.ToFloat64(b.metrics.errors.WithLabelValues("in")); n != 0 {
+		t.Errorf("%v errors counted: an ordinary end must not raise an alarm", n)
+	}
+}
+
+func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
+	b := plugged(t, false, Config{})
+	errs := make(chan error, 20)
+	for range cap(errs) {
+		go func() { errs <- b.Pulse(t.Context(), "in", 100*time.Millisecond) }()
+	}
+	dropped := 0
+	for range cap(errs) {
+		if err := <-errs; errors.Is(err, ErrDropped) {
+			dropped++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if want := cap(errs) - maxWaiting - 1; dropped != want || b.Pulses(1) != maxWaiting+1 {
+		t.Errorf("%d dropped and %d pulses, want %d and %d", dropped, b.Pulses(1), want, maxWaiting+1)
+	}
+}
+
+// A kernel driver that hangs when the port is closed takes neither the daemon nor its end with it.
+func TestWedgedCloseIsLeftToItself(t *testing.T) {
+	let := make(chan struct{})
+	b := plugged(t, true, Config{}, func(r *lcus) {
+		r.shut = func(p *port) { p.close(); <-let }
+	})
+	b.Unplug()
+	b.expect("unplugged")
+	began := time.Now()
+	if err := b.Pulse(t.Context(), "in", time.Second); err == nil || time.Since(began) > time.Second {
+		t.Errorf("got %v after %s, want an error at once", err, time.Since(began))
+	}
+	if err := b.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	b.expect("up") // after the 3 s that it is waited for
+	if n := testutil.ToFloat64(b.metrics.abandoned.WithLabelValues("in")); n != 1 {
+		t.Errorf("%v abandoned, want 1", n)
+	}
+	began = time.Now()
+	b.Barrier.Close()
+	if took := time.Since(began); took > closeTime+time.Second {
+		t.Errorf("Close took %s", took)
+	}
+	close(let)
+}
+
+func Test200FlapsLeaveNothingBehind(t *testing.T) {
+	b := plugged(t, false, Config{})
+	count := func() (files, routines int) {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list), runtime.NumGoroutine()
+	}
+	b.Unplug()
+	b.expect("unplugged")
+	if err := b.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	b.expect("up")
+	files, routines := count()
+	for range 200 {
+		b.Unplug()
+		if err := b.Plug(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.expect("unplugged")
+	b.expect("up")
+	awaitTrue(t, "steady descriptors and goroutines", func() bool {
+		f, r := count()
+		return f <= files && r <= routines
+	})
+	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+}

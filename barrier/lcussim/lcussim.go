@@ -1,0 +1,283 @@
+// Package lcussim plays an LCUS relay board on a pseudo-terminal, with the faults that such boards have.
+package lcussim
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// Switching is one change of a channel's state.
+type Switching struct {
+	At      time.Time
+	Channel int
+	On      bool
+	Power   bool // it fell off as the board was unplugged
+}
+
+// Faults are what can be wrong with a board.
+type Faults struct {
+	Silent bool // switches, and does not answer
+	Deaf   bool // does not read: what is sent stays in the terminal until there is no more room
+	Lies   bool // answers the opposite of its state
+	Stuck  bool // stays as it is, whatever it is told
+}
+
+// Relay is one board. Its methods can be called from any goroutine.
+type Relay struct {
+	link     string
+	channels int
+	answers  bool
+
+	mu      sync.Mutex // guards the rest
+	changed *sync.Cond
+	far     *os.File // the board's end; nil while it is unplugged
+	near    *os.File // keeps the terminal open while nobody uses it
+	reading chan struct{}
+	faults  Faults
+	on      []bool
+	journal []Switching
+	frames  int
+}
+
+// New plugs a board in. Its port is found under link, a symlink which it makes, as udev would. A board that answers tells
+// its state when it is asked with FF.
+func New(link string, channels int, answers bool) (*Relay, error) {
+	r := &Relay{link: link, channels: channels, answers: answers}
+	r.changed = sync.NewCond(&r.mu)
+	return r, r.Plug()
+}
+
+// Plug puts the board in, at a terminal of a new number, all channels off.
+func (r *Relay) Plug() error {
+	master, slave, err := pty.Open()
+	if err != nil {
+		return fmt.Errorf("pseudo-terminal: %w", err)
+	}
+	far, err := nonblocking(master)
+	if err != nil {
+		slave.Close()
+		return err
+	}
+	near, err := nonblocking(slave)
+	if err != nil {
+		far.Close()
+		return err
+	}
+	// Never without a name on the way: renamed over the old one.
+	tmp := filepath.Join(filepath.Dir(r.link), "."+filepath.Base(r.link)+".new")
+	os.Remove(tmp)
+	if err := errors.Join(os.Symlink(slave.Name(), tmp), os.Rename(tmp, r.link)); err != nil {
+		far.Close()
+		near.Close()
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unplug()
+	r.far, r.near, r.on = far, near, make([]bool, r.channels+1)
+	r.reading = make(chan struct{})
+	go r.read(far, r.reading)
+	if r.faults.Deaf {
+		r.deafen()
+	}
+	return nil
+}
+
+// Unplug pulls the board out: its terminal hangs up, and its name is gone.
+func (r *Relay) Unplug() {
+	os.Remove(r.link)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unplug()
+}
+
+// Close is Unplug for good; it waits until nothing of the board runs any more.
+func (r *Relay) Close() {
+	r.mu.Lock()
+	reading := r.reading
+	r.mu.Unlock()
+	r.Unplug()
+	if reading != nil {
+		<-reading
+	}
+}
+
+func (r *Relay) unplug() {
+	if r.far == nil {
+		return
+	}
+	for ch, on := range r.on {
+		if on {
+			r.journal = append(r.journal, Switching{At: time.Now(), Channel: ch, Power: true})
+		}
+	}
+	r.far.Close()
+	r.near.Close()
+	r.far, r.near, r.on = nil, nil, nil
+	r.changed.Broadcast()
+}
+
+// Set makes the board faulty, or whole again with Faults{}.
+func (r *Relay) Set(f Faults) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.faults.Deaf
+	r.faults = f
+	if r.far == nil || f.Deaf == was {
+		return
+	}
+	if f.Deaf {
+		r.deafen()
+		return
+	}
+	r.far.SetReadDeadline(time.Time{})
+	r.near.SetWriteDeadline(time.Unix(1, 0)) // no more filling
+	r.changed.Broadcast()
+}
+
+// deafen stops reading and keeps the terminal full of what no board minds.
+func (r *Relay) deafen() {
+	r.far.SetReadDeadline(time.Unix(1, 0))
+	r.near.SetWriteDeadline(time.Time{})
+	near, err := r.near.SyscallConn()
+	if err != nil {
+		return
+	}
+	go near.Write(func(fd uintptr) bool {
+		// Where the kernel says that there is no room, single bytes still fit into what it has allocated.
+		for _, n := range []int{4096, 1} {
+			for {
+				if _, err := unix.Write(int(fd), make([]byte, n)); err != nil {
+					break
+				}
+			}
+		}
+		return false // until there is room again, or the deadline comes
+	})
+}
+
+// Journal is what was switched so far, in order.
+func (r *Relay) Journal() []Switching {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Switching(nil), r.journal...)
+}
+
+// Path is where the port is found.
+func (r *Relay) Path() string { return r.link }
+
+// Pulses is how often the channel was switched on.
+func (r *Relay) Pulses(channel int) (n int) {
+	for _, s := range r.Journal() {
+		if s.On && s.Channel == channel {
+			n++
+		}
+	}
+	return n
+}
+
+// On tells the state of a channel.
+func (r *Relay) On(channel int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.on != nil && r.on[channel]
+}
+
+// Frames is how many commands and questions the board has understood.
+func (r *Relay) Frames() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.frames
+}
+
+func (r *Relay) read(far *os.File, done chan struct{}) {
+	defer close(done)
+	var frame []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := far.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			r.mu.Lock()
+			for r.faults.Deaf && r.far == far {
+				r.changed.Wait()
+			}
+			r.mu.Unlock()
+			// What came meanwhile has run over in the board.
+			if raw, err := far.SyscallConn(); err == nil {
+				raw.Control(func(fd uintptr) { unix.IoctlSetInt(int(fd), unix.TCFLSH, unix.TCIFLUSH) })
+			}
+			frame = frame[:0]
+			continue
+		}
+		if err != nil {
+			return
+		}
+		for _, b := range buf[:n] {
+			switch {
+			case len(frame) == 0 && b == 0xFF:
+				r.asked(far)
+			case len(frame) > 0 || b == 0xA0:
+				if frame = append(frame, b); len(frame) == 4 {
+					r.told(frame)
+					frame = frame[:0]
+				}
+			}
+		}
+	}
+}
+
+func (r *Relay) told(f []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ch := int(f[1])
+	if f[3] != f[0]+f[1]+f[2] || f[2] > 1 || ch < 1 || ch > r.channels || r.on == nil {
+		return
+	}
+	r.frames++
+	on := f[2] == 1
+	if r.on[ch] == on || r.faults.Stuck {
+		return
+	}
+	r.on[ch] = on
+	r.journal = append(r.journal, Switching{At: time.Now(), Channel: ch, On: on})
+}
+
+func (r *Relay) asked(far *os.File) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.frames++
+	if !r.answers || r.faults.Silent || r.on == nil {
+		return
+	}
+	text := ""
+	for ch, on := range r.on[1:] {
+		word := "OFF"
+		if on != r.faults.Lies {
+			word = "ON "
+		}
+		text += fmt.Sprintf("CH%d: %s\r\n", ch+1, word)
+	}
+	far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	far.WriteString(text)
+}
+
+// nonblocking replaces a file by one whose Read and Write have deadlines and end at Close.
+func nonblocking(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}

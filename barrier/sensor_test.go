@@ -1,0 +1,128 @@
+package barrier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"golang.org/x/sys/unix"
+)
+
+// A script is what happens before a sensor: "+" and "-" make the line active and not, "x" unreadable, a duration passes.
+func TestWhatASensorTells(t *testing.T) {
+	for _, tt := range []struct {
+		name, means, script, want string
+		inverted                  bool
+	}{
+		{"opened as it was told", MeansOpen, "1s ask:a 800ms + 5s - 1m", "", false},
+		{"opened by somebody", MeansOpen, "1s + 5s -", "opened-unasked", false},
+		{"opened long after it was told", MeansOpen, "ask:a 1s + 3s - 20s + 1s", "opened-unasked", false},
+		{"twice", MeansOpen, "1s + 1s - 1s + 1s -", "opened-unasked opened-unasked", false},
+		{"held open", MeansOpen, "1s hold:e 1m + 5s - 1s + 1s release 3s -", "", false},
+		{"on its way up when it was released", MeansOpen, "1s hold:e 100ms release 1s + 1s", "", false},
+		{"after it was released", MeansOpen, "1s hold:e + 1s release - 5s + 1s", "opened-unasked", false},
+		{"the pulse was dropped", MeansOpen, "1s ask:a forget:a 1s + 1s", "opened-unasked", false},
+		{"open from before the start", MeansOpen, "+ 1m", "", false},
+		{"unreadable, and open afterwards", MeansOpen, "1s x 5s + 1s", "", false},
+		{"inverted", MeansOpen, "+ 1s - 1s", "opened-unasked", true},
+		{"bounces", MeansOpen, "1s + 40ms - 40ms + 40ms - 1s", "", false},
+		{"bounces and stays", MeansOpen, "1s + 40ms - 40ms + 40ms - 40ms + 1s", "opened-unasked", false},
+		{"passed", MeansPassed, "1s ask:a 2s + 500ms - 1m", "passed:a", false},
+		{"two passed in turn", MeansPassed, "1s ask:a 1s ask:b 1s + 500ms - 1s + 500ms - 1m", "passed:a passed:b", false},
+		{"turned back", MeansPassed, "1s ask:a 20s", "turned-back:a", false},
+		{"one passed, one turned back", MeansPassed, "1s ask:a ask:b 1s + 1s - 20s", "passed:a turned-back:b", false},
+		{"stands in the beam as the time runs out", MeansPassed, "1s ask:a 14s + 10s - 20s", "passed:a", false},
+		{"passed without an opening", MeansPassed, "1s + 1s - 1s", "passed", false},
+		{"many passed while held open", MeansPassed, "1s hold:e 1s + 1s - 1s + 1s - 1s release 20s", "passed:e passed:e", false},
+		{"a leaf in the beam", MeansPassed, "1s ask:a 1s + 50ms - 20s", "turned-back:a", false},
+		{"the pulse was dropped, passed", MeansPassed, "1s ask:a forget:a 1m", "", false},
+		{"unreadable: nobody knows", MeansPassed, "1s ask:a x 1m -", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := NewMetrics(prometheus.NewRegistry(), "in")
+				s := NewSensor("in", SensorConfig{Line: "dsr", Means: tt.means, Inverted: tt.inverted, Debounce: 60 * time.Millisecond, Within: 15 * time.Second}, slog.New(slog.DiscardHandler), m)
+				var told []string
+				s.Watch(func(event string, o Opening) { told = append(told, strings.TrimSuffix(event+":"+o.Passage, ":")) })
+				var mu sync.Mutex
+				lines, broken := unix.TIOCM_CTS, false // another line is active all the time
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					s.Run(ctx, func() (int, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						if broken {
+							return 0, errors.New("unplugged")
+						}
+						return lines, nil
+					})
+				}()
+				for _, step := range strings.Fields(tt.script) {
+					word, id, _ := strings.Cut(step, ":")
+					mu.Lock()
+					switch word {
+					case "+":
+						lines, broken = lines|unix.TIOCM_DSR, false
+					case "-":
+						lines, broken = lines&^unix.TIOCM_DSR, false
+					case "x":
+						broken = true
+					}
+					mu.Unlock()
+					switch d, err := time.ParseDuration(word); {
+					case err == nil:
+						time.Sleep(d)
+					case word == "ask":
+						s.Asked(Opening{Passage: id})
+					case word == "forget":
+						s.Forget(id)
+					case word == "hold":
+						s.Held(Opening{Passage: id})
+					case word == "release":
+						s.Released()
+					}
+				}
+				time.Sleep(200 * time.Millisecond)
+				cancel()
+				<-done
+				if d := cmp.Diff(strings.Fields(tt.want), told); strings.Join(told, " ") != tt.want {
+					t.Errorf("(-want +got):\n%s", d)
+				}
+				counted := 0.0
+				for _, e := range []string{OpenedUnasked, Passed, TurnedBack} {
+					counted += testutil.ToFloat64(m.sensor.WithLabelValues("in", e))
+				}
+				if int(counted) != len(told) {
+					t.Errorf("%v counted, %d told", counted, len(told))
+				}
+			})
+		})
+	}
+}
+
+// Pseudo-terminals have no lines, and say so as clearly as a missing port does.
+func TestLinesThatCannotBeReadAreAnError(t *testing.T) {
+	b := plugged(t, true, Config{})
+	if _, err := b.Lines("in"); err == nil {
+		t.Error("a pseudo-terminal has modem lines")
+	}
+	for _, device := range []string{b.config.Device, filepath.Join(t.TempDir(), "gone"), "/dev/null", t.TempDir()} {
+		p := Port{Device: device}
+		if _, err := p.Lines(); err == nil || !strings.Contains(fmt.Sprint(err), device) {
+			t.Errorf("%s: got %v, want an error that names it", device, err)
+		}
+		p.Close()
+	}
+}
