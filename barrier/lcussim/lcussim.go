@@ -138,19 +138,18 @@ func (r *Relay) Set(f Faults) {
 		return
 	}
 	r.far.SetReadDeadline(time.Time{})
-	r.near.SetWriteDeadline(time.Unix(1, 0)) // no more filling
 	r.changed.Broadcast()
 }
 
-// deafen stops reading and keeps the terminal full of what no board minds.
+// deafen stops reading and keeps the terminal full of what no board minds. The caller holds mu.
 func (r *Relay) deafen() {
 	r.far.SetReadDeadline(time.Unix(1, 0))
-	r.near.SetWriteDeadline(time.Time{})
-	near, err := r.near.SyscallConn()
+	near := r.near
+	raw, err := near.SyscallConn()
 	if err != nil {
 		return
 	}
-	go near.Write(func(fd uintptr) bool {
+	fill := func(fd uintptr) {
 		// Where the kernel says that there is no room, single bytes still fit into what it has allocated.
 		for _, n := range []int{4096, 1} {
 			for {
@@ -159,8 +158,22 @@ func (r *Relay) deafen() {
 				}
 			}
 		}
-		return false // until there is room again, or the deadline comes
-	})
+	}
+	go func() {
+		// The kernel moves what it holds about, and tells nobody that there is room again.
+		for again := time.NewTicker(time.Millisecond); ; <-again.C {
+			r.mu.Lock()
+			deaf := r.faults.Deaf && r.near == near
+			if deaf {
+				raw.Control(fill)
+			}
+			r.mu.Unlock()
+			if !deaf {
+				again.Stop()
+				return
+			}
+		}
+	}()
 }
 
 // Journal is what was switched so far, in order.
