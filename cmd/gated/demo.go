@@ -320,25 +320,24 @@ func (d *demo) run(ctx context.Context) error {
 	if err := errors.Join(playErr, <-ended); err != nil {
 		return err
 	}
-	if d.mishap != nil {
-		if err := d.mishap.report(d.stdout); err != nil {
-			return err
-		}
-	}
 	r, err := ledger.OpenReader(d.dir)
 	if err != nil {
 		return err
 	}
 	after, err := r.Size()
+	if err == nil && d.mishap != nil {
+		err = d.mishap.read(r, gated.before+1, after)
+	}
 	if err := errors.Join(err, r.Close()); err != nil {
 		return err
 	}
-	for _, lane := range demoLanes {
-		fmt.Fprintf(d.stderr, "barrier %s: switched on %d times\n", lane, d.relays[lane].Pulses(1))
+	var wrong error
+	if d.mishap != nil {
+		wrong = d.mishap.report(d.stdout)
 	}
 	fmt.Fprintf(d.stdout, "scans=%d answered=%d repeats=%d framing=%d entries=%d admit=%d refuse=%d hold=%d\n",
 		d.count.scans, d.count.answered, d.count.repeats, d.count.framing, after-gated.before, d.latest["admit"], d.latest["refuse"], d.latest["hold"])
-	return nil
+	return wrong
 }
 
 // outcome hears every answer of the gate. The ones for a code go to whoever holds it up.

@@ -17,7 +17,9 @@ import (
 	"syscall"
 	"time"
 
+	"gated/barrier/lcussim"
 	"gated/gate"
+	"gated/ledger"
 	"gated/scanner"
 )
 
@@ -29,15 +31,16 @@ type mishaps struct {
 
 	world sync.RWMutex // held to read while a code is shown, to write while the process stands still
 
-	mu      sync.Mutex // guards the rest
-	count   map[string]int
-	slowest map[string]time.Duration // until the page showed it
-	faults  []string                 // what did not go as it must
-	turn    map[string]int           // by lane: mishaps so far
-	due     map[string]time.Time
-	deaf    map[string]string // by lane: the mishap during which nothing that is sent may be answered
-	peak    struct{ memory, descriptors string }
-	metrics map[string]float64 // at the end, over all lanes
+	mu       sync.Mutex // guards the rest
+	count    map[string]int
+	slowest  map[string]time.Duration // until the page showed it
+	faults   []string                 // what did not go as it must
+	turn     map[string]int           // by lane: mishaps so far
+	due      map[string]time.Time
+	deaf     map[string]string // by lane: the mishap during which nothing that is sent may be answered
+	peak     struct{ memory, descriptors string }
+	metrics  map[string]float64 // at the end, over all lanes
+	openings map[string]int     // by lane and reason: what the ledger says
 }
 
 func newMishaps(ctx context.Context, d *demo) (*mishaps, error) {
@@ -45,7 +48,7 @@ func newMishaps(ctx context.Context, d *demo) (*mishaps, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &mishaps{d: d, page: page, count: map[string]int{}, slowest: map[string]time.Duration{}, turn: map[string]int{}, due: map[string]time.Time{}, deaf: map[string]string{}, metrics: map[string]float64{}}, nil
+	return &mishaps{d: d, page: page, count: map[string]int{}, slowest: map[string]time.Duration{}, turn: map[string]int{}, due: map[string]time.Time{}, deaf: map[string]string{}, metrics: map[string]float64{}, openings: map[string]int{}}, nil
 }
 
 // mishap is one of them.
@@ -54,12 +57,14 @@ type mishap struct {
 	do   func(m *mishaps, ctx context.Context, lane string, s *socket) error
 }
 
-var scannerMishaps = []mishap{
+var allMishaps = []mishap{
 	{"unplugged", (*mishaps).unplugged},
 	{"babbling", (*mishaps).babbling},
 	{"renumbered", (*mishaps).renumbered},
 	{"stalled", (*mishaps).stalled},
 	{"unplugged-in-mid-code", (*mishaps).cut},
+	{"relay-unplugged", (*mishaps).relayUnplugged},
+	{"relay-silent", (*mishaps).relaySilent},
 	{stopsProcess, (*mishaps).stopped},
 }
 
@@ -85,14 +90,14 @@ func (m *mishaps) maybe(ctx context.Context, lane string, s *socket, rng *rand.R
 		return nil
 	}
 	if m.d.fast {
-		i = rng.IntN(len(scannerMishaps))
+		i = rng.IntN(len(allMishaps))
 	}
-	x := scannerMishaps[i%len(scannerMishaps)]
+	x := allMishaps[i%len(allMishaps)]
 	if x.name == stopsProcess && syscall.Getpgrp() == os.Getpid() {
-		x = scannerMishaps[0] // the shell that watches us would take us for suspended by hand
+		x = allMishaps[0] // the shell that watches us would take us for suspended by hand
 	}
 	if !m.d.fast && !m.d.verdicts {
-		fmt.Fprintf(m.d.stdout, "%s  %-3s  fault: the scanner is %s\n", time.Now().Format(time.TimeOnly), lane, x.name)
+		fmt.Fprintf(m.d.stdout, "%s  %-3s  fault: %s\n", time.Now().Format(time.TimeOnly), lane, x.name)
 	}
 	if x.name != stopsProcess {
 		m.world.RLock()
@@ -266,6 +271,34 @@ func (m *mishaps) stalled(ctx context.Context, lane string, s *socket) error {
 	return m.shown(ctx, "stalled", lane, func(v gate.LaneView) bool { return v.Dropped != "" })
 }
 
+// relayUnplugged: nothing can be opened, and the page says so. Put in again it is off, and works.
+func (m *mishaps) relayUnplugged(ctx context.Context, lane string, _ *socket) error {
+	m.d.relays[lane].Unplug()
+	if err := m.shown(ctx, "relay-unplugged", lane, func(v gate.LaneView) bool { return v.Barrier == "open-by-hand" }); err != nil {
+		return err
+	}
+	m.linger(ctx)
+	if err := m.d.relays[lane].Plug(); err != nil {
+		return err
+	}
+	_, err := m.page.await(ctx, lane, func(v gate.LaneView) bool { return v.Barrier == "ok" })
+	return err
+}
+
+// relaySilent: the board takes commands and answers none. That is seen when it is told or asked something, every few
+// seconds at least.
+func (m *mishaps) relaySilent(ctx context.Context, lane string, _ *socket) error {
+	m.d.relays[lane].Set(lcussim.Faults{Silent: true})
+	_, err := m.page.await(ctx, lane, func(v gate.LaneView) bool { return v.Barrier == "open-by-hand" })
+	m.linger(ctx)
+	m.d.relays[lane].Set(lcussim.Faults{})
+	if err != nil {
+		return err
+	}
+	_, err = m.page.await(ctx, lane, func(v gate.LaneView) bool { return v.Barrier == "ok" })
+	return err
+}
+
 // stopped: the whole process stands still, as on a box that swaps, while a code waits. It may have been read just before;
 // what was not is dropped.
 func (m *mishaps) stopped(ctx context.Context, lane string, s *socket) error {
@@ -327,11 +360,23 @@ func (m *mishaps) measure(ctx context.Context) {
 	}
 }
 
+// read counts the openings in the ledger.
+func (m *mishaps) read(r *ledger.Reader, from, to int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return r.Scan(from, to, false, func(e *ledger.Entry) error {
+		if e.Kind == ledger.Opening {
+			m.openings[e.Lane+" "+e.Reason]++
+		}
+		return nil
+	})
+}
+
 // report says what happened, and is an error if anything did that must not.
 func (m *mishaps) report(w io.Writer) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, x := range scannerMishaps {
+	for _, x := range allMishaps {
 		if m.count[x.name] == 0 {
 			continue
 		}
@@ -340,6 +385,15 @@ func (m *mishaps) report(w io.Writer) error {
 			line += fmt.Sprintf(", on the page within %v", d.Round(time.Millisecond))
 		}
 		fmt.Fprintln(w, line)
+	}
+	for _, lane := range demoLanes {
+		on := m.d.relays[lane].Pulses(1)
+		fmt.Fprintf(w, "barrier %-3s opened %d times: %d passages, %d by the emergency key; %d not, as its relay did not obey or nobody stood there any more\n",
+			lane, on, m.openings[lane+" pulse"], m.openings[lane+" emergency-key"], m.openings[lane+" pulse-failed"]+m.openings[lane+" pulse-dropped"])
+		// One that failed may have been switched all the same before it fell silent; one on a lane that is held open is not.
+		if most := m.openings[lane+" pulse"] + m.openings[lane+" pulse-failed"] + m.openings[lane+" emergency-key"]; on > most {
+			m.faults = append(m.faults, fmt.Sprintf("the barrier of lane %s opened %d times, and the ledger knows of %d", lane, on, most))
+		}
 	}
 	fmt.Fprintf(w, "scanners opened %.0f times, muted %.0f times, %.0f bytes discarded; peak memory %s, %s descriptors\n",
 		m.metrics["gated_scanner_connects_total"], m.metrics["gated_scanner_mutes_total"], m.metrics["gated_scanner_discarded_bytes_total"], m.peak.memory, m.peak.descriptors)
