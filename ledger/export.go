@@ -694,7 +694,7 @@ func vacuumInto(from, to string) error {
 
 // copyWithout copies the tables and then the triggers, so that no personal value touches the disk a second time.
 func copyWithout(from, to string) (err error) {
-	c, err := connect(fileURI(to, "rwc") + "&_busy_timeout=5000&_error_rc=1&_auto_vacuum=INCREMENTAL&_journal_mode=OFF&_synchronous=OFF")
+	c, err := connect(fileURI(to, "rwc") + "&_busy_timeout=5000&_error_rc=1&_journal_mode=OFF&_synchronous=OFF")
 	if err != nil {
 		return err
 	}

@@ -750,7 +750,7 @@ func (l *Ledger) openFile() (err error) {
 		}
 	}
 	l.entry, l.personal, l.segment = newInsert("entry", 3), newInsert("personal", 5), newInsert("segment", 2)
-	l.tile, l.later = newInsert("tile", 4), newInsert("later", 3)
+	l.tile, l.later = newInsert("tile", 3), newInsert("later", 3)
 	l.c, l.meta = c, m
 	return nil
 }

@@ -298,7 +298,7 @@ func (c *conn) fullTile(level, n int64) (tile, error) {
 		}
 		t.root, t.data = tlog.Hash(root), bytes.Clone(data)
 		return nil
-	}, "SELECT root, data FROM tile WHERE level = ? AND n = ?", level, n)
+	}, "SELECT root, data FROM tile WHERE at = ?", tileAt(level, n))
 	if err == nil && t.data == nil {
 		err = fmt.Errorf("tile %d/%d is missing", level, n)
 	}
