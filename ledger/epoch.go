@@ -115,7 +115,7 @@ func (l *Ledger) firstOfEpoch() error {
 		return err
 	}
 	now, zone := l.opt.Now(), l.zone.Load()
-	d := map[string]string{"origin": r.Meta.Origin, "size": strconv.FormatInt(size, 10), "root": root.String(), "to": now.Time.In(zone).Format(timeFormat)}
+	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "origin": r.Meta.Origin, "size": strconv.FormatInt(size, 10), "root": root.String(), "to": now.Time.In(zone).Format(timeFormat)}
 	// The trusted time goes on, or else restoring a box would bring expired passes to life.
 	if err := r.Scan(max(1, size-tail), size, false, func(e *Entry) error {
 		d["from"] = e.Time

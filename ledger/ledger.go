@@ -126,6 +126,7 @@ type Ledger struct {
 	last     [32]byte             // SHA-256 of its record
 	applied  [32]byte             // SHA-256 of the record of entry state.Size
 	newest   atomic.Pointer[Head] // l.head, for everybody
+	says     atomic.Pointer[Meta] // l.meta, for everybody
 	unknown  [][]byte             // records of a commit that failed
 	doubted  int                  // how many there were in this fault of which it is known by now what became of them
 	kept     []Entry              // those of them that are there
@@ -313,6 +314,14 @@ func (l *Ledger) Size() int64 { l.mu.Lock(); defer l.mu.Unlock(); return l.state
 
 // Zone is the gate's time zone.
 func (l *Ledger) Zone() *time.Location { return l.zone.Load() }
+
+// Meta is what the ledger says about itself; the zero value while it could not be opened yet.
+func (l *Ledger) Meta() Meta {
+	if m := l.says.Load(); m != nil {
+		return *m
+	}
+	return Meta{}
+}
 
 // View calls f with what the entries add up to. f must not keep s nor call the ledger.
 func (l *Ledger) View(f func(s *State)) { l.mu.Lock(); defer l.mu.Unlock(); f(l.state) }
@@ -752,6 +761,7 @@ func (l *Ledger) openFile() (err error) {
 	l.entry, l.personal, l.segment = newInsert("entry", 3), newInsert("personal", 5), newInsert("segment", 2)
 	l.tile, l.later = newInsert("tile", 3), newInsert("later", 3)
 	l.c, l.meta = c, m
+	l.says.Store(&m)
 	return nil
 }
 

@@ -164,6 +164,55 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 	}
 }
 
+// startOf is the start entry as the gate writes it.
+func startOf(l *Ledger) Event {
+	m := l.Meta()
+	return Event{Stamp: l.opt.Now(), Kind: Start, By: "machine", Detail: map[string]string{"gate": m.Gate, "time_zone": m.TimeZone}}
+}
+
+// TestMetaIsWhatTheEntriesSay: the name of the gate and its time zone are in no hash but that of the entries that name them.
+func TestMetaIsWhatTheEntriesSay(t *testing.T) {
+	for _, x := range []struct {
+		name, sql, want string
+		begins          Kind
+	}{
+		{"as it is", "", "", Start},
+		{"another gate", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", `entry 259 says that the gate is "East gate", and here it is "West gate"`, Start},
+		{"another zone", "UPDATE meta SET value = 'Asia/Taipei' WHERE key = 'time_zone'", `entry 259 says that the time zone is "Asia/Shanghai"`, Start},
+		{"another gate before its next start", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "entry 259", Stop},
+		{"an epoch", "", "", Epoch},
+		{"another gate in an epoch", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "entry 1 says that the gate", Epoch},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			dir := small(t)
+			ck := &clock{}
+			ck.set("2026-11-23 09:00:00")
+			opt := options(dir, ck)
+			opt.Restored = x.begins == Epoch
+			l, err := Open(opt)
+			if err != nil || l.Fault() != nil {
+				t.Fatal(err, l.Fault())
+			}
+			if x.begins != Epoch {
+				mustAppend(t, l, startOf(l))
+			}
+			l.Close()
+			if err := unlocked(t, dir).exec(x.sql); err != nil {
+				t.Fatal(err)
+			}
+			if x.begins == Stop { // the daemon starts with what was changed, and says so in a start entry of its own
+				l := open(t, dir, ck)
+				mustAppend(t, l, startOf(l))
+				l.Close()
+			}
+			_, err = verifyDir(t, dir, Given{})
+			if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+				t.Errorf("got %v, want %q", err, x.want)
+			}
+		})
+	}
+}
+
 // TestAReplacedHistoryIsFoundFromOutside: whoever has the key can sign another history; what was carried away before
 // tells.
 func TestAReplacedHistoryIsFoundFromOutside(t *testing.T) {
