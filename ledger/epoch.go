@@ -101,6 +101,13 @@ func (l *Ledger) firstOfEpoch() error {
 	if l.meta.Epoch <= 1 || l.size > 0 {
 		return nil
 	}
+	c, err := openAside(l.opt.Dir, l.meta.Epoch-1) // it may be of an older format
+	if err == nil {
+		err = c.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("read the epoch before: %w", err)
+	}
 	r, err := OpenFile(epochFile(l.opt.Dir, l.meta.Epoch-1))
 	if err != nil {
 		return fmt.Errorf("read the epoch before: %w", err)
@@ -133,7 +140,15 @@ func (l *Ledger) firstOfEpoch() error {
 			d["verifier"] = own[i]
 		}
 	}
-	if _, err = l.enter(nil, Event{Stamp: now, Kind: Epoch, Reason: "restored", By: "machine", Detail: d}); err != nil {
+	events, err := keepsOf(r)
+	if err != nil {
+		return err
+	}
+	events = append([]Event{{Kind: Epoch, Reason: "restored", By: "machine", Detail: d}}, events...)
+	for i := range events {
+		events[i].Stamp = now
+	}
+	if _, err = l.enter(nil, events...); err != nil {
 		return err
 	}
 	l.opt.Log.Warn("a new epoch of the ledger began: this box was restored or cloned; let an auditor keep the new key", "origin", l.meta.Origin, "before", r.Meta.Origin, "entries", size,

@@ -60,7 +60,7 @@ type Options struct {
 	// OnChange is called after the ledger fell into fault (fault set) and after it works again (nil).
 	OnChange func(*Fault)
 	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open",
-	// "catch-up" (for each batch) and "commit", and after it as "committed".
+	// "catch-up" (for each batch) and "commit", and after it as "committed"; "erase" is the commit in an older epoch.
 	Inject func(op string) error
 }
 
@@ -100,8 +100,12 @@ type Ledger struct {
 	state *State
 
 	traces  atomic.Bool // what was erased may still stand in the files
-	erasing sync.Mutex  // one erasure or rebuild at a time; guards sweep
+	unswept atomic.Bool // the same of the files of older epochs
+	erasing sync.Mutex  // one erasure or rebuild at a time; guards the next three
 	sweep   sweep
+	copies  map[int][]span // erased entries of older epochs whose pages may still hold copies of them
+	sweepAt time.Time      // until then their files are left alone
+	work    sync.WaitGroup // what goes on in these files
 
 	m metrics
 
@@ -330,6 +334,7 @@ func (l *Ledger) View(f func(s *State)) { l.mu.Lock(); defer l.mu.Unlock(); f(l.
 func (l *Ledger) Close() error {
 	l.close.Do(func() { close(l.quit) })
 	<-l.done
+	l.work.Wait()
 	return nil
 }
 
@@ -358,9 +363,21 @@ func (l *Ledger) write() {
 		case <-retry:
 			retry = nil
 			turn(l.recover)
-		case <-flush.C:
+		case now := <-flush.C:
 			turn(l.signed)
 			l.flushIndex()
+			if l.unswept.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
+				l.work.Go(func() { // the entry that it may have to make waits for this goroutine
+					defer l.erasing.Unlock()
+					if now.Before(l.sweepAt) {
+						return
+					}
+					if _, err := l.sweepAside(); err != nil && !errors.Is(err, ErrClosed) {
+						l.sweepAt = now.Add(asideAgain)
+						l.opt.Log.Warn("an older epoch of the ledger; trying again each minute", "err", err)
+					}
+				})
+			}
 			if l.traces.Load() && l.fault.Load() == nil {
 				turn(func() {
 					if err := l.watched(func() error { _, err := l.clean(); return err }); err != nil {
@@ -762,6 +779,7 @@ func (l *Ledger) openFile() (err error) {
 	l.tile, l.later = newInsert("tile", 3), newInsert("later", 3)
 	l.c, l.meta = c, m
 	l.says.Store(&m)
+	l.unswept.Store(m.Epoch > 1) // until somebody has looked
 	return nil
 }
 

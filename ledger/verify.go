@@ -348,11 +348,13 @@ func (v *verification) entry(k *chunk, want, rowAt int64, record string, persona
 		if err != nil {
 			return err
 		}
-		if e.Kind == Erase {
+		switch {
+		case e.Kind == Erase && e.elsewhere():
+		case e.Kind == Erase:
 			s.first, _ = strconv.ParseInt(e.Detail["first"], 10, 64)
 			s.last, _ = strconv.ParseInt(e.Detail["last"], 10, 64)
 			k.steps = append(k.steps, s)
-		} else if e.Kind != Start {
+		case e.Kind != Start:
 			k.keys = append(k.keys, e)
 		}
 	default:
