@@ -155,7 +155,7 @@ func TestAKeyThatLiesElsewhereIsChangedThere(t *testing.T) {
 	}
 }
 
-// TestLinesAreTheEntries: SQLite joins the lines, so they are counted and read again.
+// TestLinesAreTheEntries: a line each, in order, and whatever is not so is named.
 func TestLinesAreTheEntries(t *testing.T) {
 	for name, x := range map[string]struct{ sql, want string }{
 		"an entry removed":               {"DELETE FROM entry WHERE seq = 5", "entry 5 is missing"},

@@ -402,10 +402,6 @@ func (r *Reader) records(from, to int64, f func(lines []byte) error) error {
 		default:
 			lines = make([]byte, 0, piece*512)
 		}
-		if lines, ok := c.joined(lines, from, to); ok {
-			return lines, nil
-		}
-		lines = lines[:0]
 		next := from
 		err = c.repeat(func(v []driver.Value) error {
 			record := text(v[0])
@@ -432,30 +428,6 @@ func (r *Reader) records(from, to int64, f func(lines []byte) error) error {
 		}
 		return err
 	})
-}
-
-// joined adds the lines of the entries from..to, which SQLite joins: to hand over each by itself takes as long as to read
-// it. It does so only where all is as it should be; else what is wrong is for those to say who read entry by entry.
-func (c *conn) joined(lines []byte, from, to int64) ([]byte, bool) {
-	rows, all := int64(0), ""
-	err := c.repeat(func(v []driver.Value) error {
-		rows, _ = v[0].(int64)
-		all, _ = v[1].(string)
-		return nil
-	}, "SELECT count(*), group_concat(record, char(10)) FROM entry WHERE seq BETWEEN ? AND ?", from, to)
-	if err != nil || rows != to-from+1 {
-		return lines, false
-	}
-	lines = append(append(lines, all...), '\n')
-	for rest := all; from <= to; from++ { // in this order, and none of two lines
-		line, after, more := strings.Cut(rest, "\n")
-		c := cursor{s: line, ok: true}
-		if c.skip(recordHead); c.number() != from || !c.ok || more != (from < to) {
-			return lines, false
-		}
-		rest = after
-	}
-	return lines, true
 }
 
 // rows calls f for each of the entries from..to, in order; all of them must be there.
