@@ -190,7 +190,7 @@ func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
 }
 
 func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
-	l, _, _ := secondEpoch(t, 1, 1)
+	l, ck, _ := secondEpoch(t, 1, 1)
 	l.opt.Inject = func(op string) error {
 		if op == "erase" {
 			return errors.New("no space left")
@@ -203,6 +203,16 @@ func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
 	if said := erasures(t, l.opt.Dir); len(said) > 0 {
 		t.Errorf("said %v", said)
 	}
+	guard := mustAppend(t, l, Event{Stamp: l.opt.Now(), Kind: SignOn, Personal: []Field{{"guard", "SECRET-GUARD"}}})[0].Seq
+	ck.set("2026-11-26 08:00:00")
+	if done, err := l.Retain([]Retention{{"resident", 0}, {"*", 0}}, nil); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || len(done.Older) > 0 || done.Last != guard {
+		t.Errorf("retention: %+v, %v", done, err) // it goes on with the current one
+	}
+	done, err := l.Retain([]Retention{{"resident", 0}}, func() error { t.Error("a pause without a chunk"); return nil })
+	if err == nil || done.Fields > 0 {
+		t.Errorf("the second time: %+v, %v", done, err)
+	}
+	crowd(t, l, ck, 600, 601)
 	l.opt.Inject = nil
 	if done, err := l.Erase(Erasure{Before: "2026-11-21"}, "zhou", "asked for"); err != nil || done.Older[0].Fields != 3200 {
 		t.Errorf("the second time: %+v, %v", done, err)
@@ -211,7 +221,7 @@ func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
 		t.Errorf("%d fields erased", r[0].Erased)
 	}
 	os.WriteFile(epochFile(l.opt.Dir, 1), []byte("not a database, and long enough to be taken for one"), 0o600)
-	if done, err := l.Erase(Erasure{Subject: "SECRET-000497-" + strings.Repeat("x", 497*37%211)}, "zhou", "asked for"); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || done.Fields != 8 {
+	if done, err := l.Erase(Erasure{Subject: "SECRET-000600-" + strings.Repeat("x", 600*37%211)}, "zhou", "asked for"); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || done.Fields != 8 {
 		t.Errorf("with a file that cannot be read: %+v, %v", done, err)
 	}
 }

@@ -194,7 +194,9 @@ func (l *Ledger) erase(sel Erasure, ev Event) (done Erased, err error) {
 			ev.Detail["field"] = sel.Field
 		}
 	}
-	err = unread
+	if sel.Seq == 0 || sel.Epoch != 0 { // else it is none of those
+		err = unread
+	}
 	for i, r := range readers {
 		var part Erased
 		var perr error
@@ -249,17 +251,29 @@ func (l *Ledger) retain(now time.Time, rules []Retention, pause func() error) (d
 	for _, rule := range rules {
 		named[rule.Class] = true
 	}
+	ended := false
+	between := func() error {
+		if pause == nil {
+			return nil
+		}
+		err := pause()
+		ended = err != nil
+		return err
+	}
 	for _, rule := range rules {
 		match := func(class string) bool { return class == rule.Class || rule.Class == "*" && !named[class] }
 		for _, r := range readers {
 			before := now.In(r.Zone).AddDate(0, 0, -rule.Days).Format(time.DateOnly)
 			ev := Event{Kind: Erase, Reason: byRetention, By: "machine", Detail: map[string]string{"class": rule.Class}}
 			to := fmt.Sprint(r.Meta.Epoch, " ", rule.Class)
-			part, upTo, perr := l.eraseOlder(r, before, l.sweep.upTo[to], match, ev, pause)
-			if done.add(part); perr != nil {
-				return done, errors.Join(err, perr)
+			part, upTo, perr := l.eraseOlder(r, before, l.sweep.upTo[to], match, ev, between)
+			if done.add(part); perr == nil {
+				l.sweep.upTo[to] = upTo
+				continue
 			}
-			l.sweep.upTo[to] = upTo
+			if err = errors.Join(err, perr); ended || !l.older(r) { // an older epoch does not hold up the current one
+				return done, err
+			}
 		}
 	}
 	return done, err
