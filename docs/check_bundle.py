@@ -437,6 +437,10 @@ class Check:
             need((own == s["day"]) == (seq in day), f"entry {seq} is of {own}, " + (f"not of {s['day']}" if seq in day else "and not among its records"))
             need(day or not (seq == s["last"] and own > s["day"] or seq == s["first"] and own < s["day"]),
                  f"entry {seq} is of {own}: between it and the next there may be entries of {s['day']}")
+            if e["kind"] in ("start", "epoch"):  # those of older versions say nothing of them
+                for key in ("gate", "time_zone"):
+                    said = e.get("detail", {}).get(key, s.get(key))
+                    need(said == s.get(key), f"entry {seq} says {key} {said!r}, summary.json {s.get(key)!r}")
             p, verdict = e.get("passage"), e.get("verdict")
             if p and (p in verdicts or seq in day and (e["kind"] == "check" or e["kind"] == "open" and verdict)):
                 verdicts[p] = verdict if verdict and e["kind"] != "check" else verdicts.get(p, "")

@@ -461,6 +461,22 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 	}
 }
 
+func TestAStartNamesTheGateAndItsZone(t *testing.T) {
+	s := newSite(t)
+	s.end()
+	s.start()
+	s.end()
+	var said []string
+	for _, e := range s.records() {
+		if e.Kind == ledger.Start {
+			said = append(said, e.Detail["after"]+" "+e.Detail["gate"]+" "+e.Detail["time_zone"])
+		}
+	}
+	if want := "first East gate Asia/Shanghai, stop East gate Asia/Shanghai"; strings.Join(said, ", ") != want {
+		t.Errorf("got %q, want %s", said, want)
+	}
+}
+
 func TestHoldsEndAsAbandoned(t *testing.T) {
 	s := newSite(t)
 	r := s.g.Rules()

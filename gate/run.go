@@ -131,8 +131,9 @@ func (g *Gate) begin() {
 			g.clock.Remember(s.Trusted)
 		})
 		now = g.clock.Now()
+		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: "machine", Policy: rules.Policy.Hash(), Roster: g.opt.Roster.Snapshot().Version(),
-			Detail: map[string]string{"version": g.opt.Version, "after": after, "level": rules.Level}})
+			Detail: map[string]string{"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone}})
 	}
 	g.opt.Ledger.View(func(s *ledger.State) {
 		for _, id := range slices.Sorted(maps.Keys(s.Open)) {

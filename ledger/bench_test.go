@@ -123,7 +123,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	const rowsEach = 60
 	st, err := c.prepare("INSERT INTO entry VALUES (?, ?, ?)" + strings.Repeat(", (?, ?, ?)", rowsEach-1))
 	check(err)
-	entry, segments, tiles := newInsert("entry", 3), newInsert("segment", 2), newInsert("tile", 4)
+	entry, segments, tiles := newInsert("entry", 3), newInsert("segment", 2), newInsert("tile", 3)
 	var merkle tree
 	var rows []driver.Value
 	var buf []byte

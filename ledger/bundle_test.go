@@ -1079,6 +1079,23 @@ func TestThePythonCheckAgrees(t *testing.T) {
 			t.Errorf("%s: exit %d: %s", name, code, out)
 		}
 	}
+	for _, change := range []string{"UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "UPDATE meta SET value = 'Asia/Taipei' WHERE key = 'time_zone'"} {
+		dir := t.TempDir()
+		l := open(t, dir, &clock{t: at("2026-11-22 08:00:00")})
+		mustAppend(t, l, startOf(l))
+		l.Close()
+		if err := unlocked(t, dir).exec(change); err != nil {
+			t.Fatal(err)
+		}
+		keys, _ := PublicKeys(dir)
+		os.WriteFile(path, bundleOf(t, dir, "2026-11-22", false), 0o600)
+		if err := VerifyBundle(path, keys, io.Discard); err == nil || !strings.Contains(err.Error(), "entry 1 says that the") {
+			t.Errorf("%s: %v", change, err)
+		}
+		if out, code := run(path, keys[0]); code != 1 || !strings.Contains(out, "entry 1 says") {
+			t.Errorf("%s: exit %d: %s", change, code, out)
+		}
+	}
 	// One process for many bundles: each is altered, so each must be found, and the entry named like here.
 	loop := exec.CommandContext(t.Context(), python, "-B", "-c", `
 import sys

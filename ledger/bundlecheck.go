@@ -636,6 +636,9 @@ func (c *bundleCheck) account() (*account, error) {
 			ts = r.Time.UnixMicro()
 		}
 		e, err := parse(seq, ts, string(line), zone)
+		if err == nil {
+			err = e.named(sum.Gate, sum.TimeZone)
+		}
 		return &e, err
 	}
 	var others []*Entry // few: beside and later

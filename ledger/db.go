@@ -17,12 +17,12 @@ import (
 
 // pragmas are set in the DSN and read back, because SQLite accepts a misspelt one in silence.
 var pragmas = []struct{ name, want string }{
-	{"journal_mode", "wal"}, {"synchronous", "2"}, {"auto_vacuum", "2"}, {"secure_delete", "1"}, {"recursive_triggers", "1"},
+	{"journal_mode", "wal"}, {"synchronous", "2"}, {"secure_delete", "1"}, {"recursive_triggers", "1"},
 	{"trusted_schema", "0"}, {"cell_size_check", "1"}, {"wal_autocheckpoint", "0"}, {"foreign_keys", "0"},
 }
 
 func writerDSN(path string) string {
-	q := "_txlock=immediate&_busy_timeout=5000&_auto_vacuum=INCREMENTAL&_journal_mode=WAL&_synchronous=FULL&_defensive=1&_dqs=0&_error_rc=1"
+	q := "_txlock=immediate&_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_defensive=1&_dqs=0&_error_rc=1"
 	for _, p := range []string{"secure_delete(ON)", "recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)", "wal_autocheckpoint(0)"} {
 		q += "&_pragma=" + url.QueryEscape(p)
 	}

@@ -101,6 +101,13 @@ func (l *Ledger) firstOfEpoch() error {
 	if l.meta.Epoch <= 1 || l.size > 0 {
 		return nil
 	}
+	c, err := openAside(l.opt.Dir, l.meta.Epoch-1) // it may be of an older format
+	if err == nil {
+		err = c.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("read the epoch before: %w", err)
+	}
 	r, err := OpenFile(epochFile(l.opt.Dir, l.meta.Epoch-1))
 	if err != nil {
 		return fmt.Errorf("read the epoch before: %w", err)
@@ -115,7 +122,7 @@ func (l *Ledger) firstOfEpoch() error {
 		return err
 	}
 	now, zone := l.opt.Now(), l.zone.Load()
-	d := map[string]string{"origin": r.Meta.Origin, "size": strconv.FormatInt(size, 10), "root": root.String(), "to": now.Time.In(zone).Format(timeFormat)}
+	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "origin": r.Meta.Origin, "size": strconv.FormatInt(size, 10), "root": root.String(), "to": now.Time.In(zone).Format(timeFormat)}
 	// The trusted time goes on, or else restoring a box would bring expired passes to life.
 	if err := r.Scan(max(1, size-tail), size, false, func(e *Entry) error {
 		d["from"] = e.Time
@@ -133,7 +140,15 @@ func (l *Ledger) firstOfEpoch() error {
 			d["verifier"] = own[i]
 		}
 	}
-	if _, err = l.enter(nil, Event{Stamp: now, Kind: Epoch, Reason: "restored", By: "machine", Detail: d}); err != nil {
+	events, err := keepsOf(r)
+	if err != nil {
+		return err
+	}
+	events = append([]Event{{Kind: Epoch, Reason: "restored", By: "machine", Detail: d}}, events...)
+	for i := range events {
+		events[i].Stamp = now
+	}
+	if _, err = l.enter(nil, events...); err != nil {
 		return err
 	}
 	l.opt.Log.Warn("a new epoch of the ledger began: this box was restored or cloned; let an auditor keep the new key", "origin", l.meta.Origin, "before", r.Meta.Origin, "entries", size,

@@ -20,6 +20,7 @@ const (
 	byRetention = "retention" // all of older days, because the settings say so
 	bySubject   = "subject"   // all of one person
 	byEntry     = "entry"     // one entry
+	byCutOff    = "cut-off"   // unknown: in an older epoch, and the entry that said so was never written
 )
 
 // erasedAtOnce is how many entries are erased in one transaction: people wait at the gate meanwhile.
@@ -47,6 +48,7 @@ type Erasure struct {
 	Class   string // with Before: only the passages of this class
 	Subject string // roster ID of a person or vehicle: all entries of their passages
 	Seq     int64  // one entry
+	Epoch   int    // with Seq: of this older epoch, instead of the current one
 	Field   string // with Seq: only this field
 }
 
@@ -74,6 +76,9 @@ func (s Erasure) check(today string) error {
 	if s.Field != "" && s.Seq == 0 {
 		return errors.New("--field goes with --seq")
 	}
+	if s.Epoch != 0 && s.Seq == 0 {
+		return errors.New("--epoch goes with --seq: the others look in all epochs")
+	}
 	return nil
 }
 
@@ -85,21 +90,43 @@ func CheckWhy(why string) error {
 	return nil
 }
 
-// Erased is what an erasure came to.
+// Erased is what an erasure came to in one epoch, and in those before it.
 type Erased struct {
-	Entries int     // that lost fields
-	Fields  int64   // erased
-	First   int64   // the oldest of the entries
-	Last    int64   // the newest
-	Records []int64 // the erase entries
+	Epoch   int      // 0: the current one
+	Entries int      // that lost fields
+	Fields  int64    // erased
+	First   int64    // the oldest of the entries
+	Last    int64    // the newest
+	Records []int64  // the erase entries, of the current epoch
+	Older   []Erased // in the current one: what each of the older epochs lost
+}
+
+// Sum counts what was erased in all epochs.
+func (d Erased) Sum() (entries int, fields int64) {
+	entries, fields = d.Entries, d.Fields
+	for _, o := range d.Older {
+		entries, fields = entries+o.Entries, fields+o.Fields
+	}
+	return entries, fields
 }
 
 func (d *Erased) add(o Erased) {
+	if o.Epoch != d.Epoch {
+		if i := slices.IndexFunc(d.Older, func(e Erased) bool { return e.Epoch == o.Epoch }); i >= 0 {
+			d.Older[i].add(o)
+		} else if o.Fields > 0 {
+			d.Older = append(d.Older, o)
+		}
+		return
+	}
 	if d.First == 0 || o.First != 0 && o.First < d.First {
 		d.First = o.First
 	}
 	d.Last = max(d.Last, o.Last)
 	d.Entries, d.Fields, d.Records = d.Entries+o.Entries, d.Fields+o.Fields, append(d.Records, o.Records...)
+	for _, older := range o.Older {
+		d.add(older)
+	}
 }
 
 // Erase erases personal data, salts and values, and records that it did. The hashes stay, and every proof with them.
@@ -114,44 +141,74 @@ func (l *Ledger) Erase(sel Erasure, by, why string) (done Erased, err error) {
 	ev := Event{Kind: Erase, By: "unsigned", Detail: map[string]string{}, Personal: []Field{{"by", by}, {"note", why}}} // people name people
 	l.erasing.Lock()
 	defer l.erasing.Unlock()
-	r, err := OpenReader(l.opt.Dir)
-	if err != nil {
-		return done, err
+	if done, err = l.erase(sel, ev); err == nil {
+		if _, fields := done.Sum(); fields == 0 {
+			err = ErrNothingErased
+		}
 	}
-	defer r.Close()
-	var seqs []int64
+	return done, errors.Join(err, l.swept(done))
+}
+
+func (l *Ledger) erase(sel Erasure, ev Event) (done Erased, err error) {
+	readers, unread := l.readers()
+	if readers == nil {
+		return done, unread
+	}
+	defer closeAll(readers)
+	// Nothing is erased in any epoch, if any of it is kept.
+	seqs := make([][]int64, len(readers))
+	for i, r := range readers {
+		switch {
+		case sel.Before != "":
+			err = l.refuseKept(r, sel.Before)
+		case sel.Subject != "":
+			if seqs[i], err = r.subjectEntries(sel.Subject); err == nil {
+				seqs[i], err = r.still(seqs[i], "")
+			}
+		case sel.Epoch == r.Meta.Epoch, sel.Epoch == 0 && !l.older(r):
+			seqs[i], err = r.still([]int64{sel.Seq}, sel.Field)
+		}
+		if err == nil {
+			err = l.refuseKeptEntries(r, seqs[i])
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	if sel.Epoch != 0 && !slices.ContainsFunc(readers, func(r *Reader) bool { return r.Meta.Epoch == sel.Epoch }) {
+		return done, errors.Join(fmt.Errorf("%w: the ledger of epoch %d is not here", ErrNothingErased, sel.Epoch), unread)
+	}
+	var match func(string) bool
 	switch {
 	case sel.Before != "":
 		ev.Reason = byAge
-		if err = l.refuseKept(r, sel.Before); err == nil {
-			var match func(string) bool
-			if sel.Class != "" {
-				ev.Detail["class"] = sel.Class
-				match = func(class string) bool { return class == sel.Class }
-			}
-			done, _, err = l.eraseOlder(r, sel.Before, 0, match, ev, nil)
+		if sel.Class != "" {
+			ev.Detail["class"] = sel.Class
+			match = func(class string) bool { return class == sel.Class }
 		}
 	case sel.Subject != "":
 		ev.Reason = bySubject
-		if seqs, err = r.subjectEntries(sel.Subject); err == nil {
-			seqs, err = r.still(seqs, "")
-		}
-		if err == nil {
-			done, err = l.eraseEntries(r, seqs, "", ev)
-		}
 	default:
 		ev.Reason = byEntry
-		if seqs, err = r.still([]int64{sel.Seq}, sel.Field); err == nil {
-			if sel.Field != "" {
-				ev.Detail["field"] = sel.Field
-			}
-			done, err = l.eraseEntries(r, seqs, sel.Field, ev)
+		if sel.Field != "" {
+			ev.Detail["field"] = sel.Field
 		}
 	}
-	if done.Fields == 0 && err == nil {
-		err = ErrNothingErased
+	if sel.Seq == 0 || sel.Epoch != 0 { // else it is none of those
+		err = unread
 	}
-	return done, errors.Join(err, l.swept(done))
+	for i, r := range readers {
+		var part Erased
+		var perr error
+		if sel.Before != "" {
+			part, _, perr = l.eraseOlder(r, sel.Before, 0, match, ev, nil)
+		} else {
+			part, perr = l.eraseEntries(r, seqs[i], sel.Field, ev)
+		}
+		done.add(part)
+		err = errors.Join(err, perr)
+	}
+	return done, err
 }
 
 // Retention says how many days the personal data of a class of passages is kept after their day.
@@ -164,7 +221,7 @@ type Retention struct {
 type sweep struct {
 	rules []Retention
 	keeps map[int64]Span
-	upTo  map[string]int64
+	upTo  map[string]int64 // by epoch and class
 }
 
 // Retain erases what is older than the rules allow, but for the days that are kept. pause, which may be nil, is called
@@ -176,11 +233,16 @@ func (l *Ledger) Retain(rules []Retention, pause func() error) (done Erased, err
 	}
 	l.erasing.Lock()
 	defer l.erasing.Unlock()
-	r, err := OpenReader(l.opt.Dir)
-	if err != nil {
+	done, err = l.retain(now.Time, rules, pause)
+	return done, errors.Join(err, l.swept(done))
+}
+
+func (l *Ledger) retain(now time.Time, rules []Retention, pause func() error) (done Erased, err error) {
+	readers, err := l.readers()
+	if readers == nil {
 		return done, err
 	}
-	defer r.Close()
+	defer closeAll(readers)
 	keeps := l.Keeps()
 	if !slices.Equal(l.sweep.rules, rules) || !maps.Equal(l.sweep.keeps, keeps) {
 		l.sweep = sweep{slices.Clone(rules), keeps, map[string]int64{}}
@@ -189,19 +251,32 @@ func (l *Ledger) Retain(rules []Retention, pause func() error) (done Erased, err
 	for _, rule := range rules {
 		named[rule.Class] = true
 	}
-	for _, rule := range rules {
-		before := now.Time.In(r.Zone).AddDate(0, 0, -rule.Days).Format(time.DateOnly)
-		ev := Event{Kind: Erase, Reason: byRetention, By: "machine", Detail: map[string]string{"class": rule.Class}}
-		match := func(class string) bool { return class == rule.Class || rule.Class == "*" && !named[class] }
-		part, upTo, perr := l.eraseOlder(r, before, l.sweep.upTo[rule.Class], match, ev, pause)
-		done.add(part)
-		if perr != nil {
-			err = perr
-			break
+	ended := false
+	between := func() error {
+		if pause == nil {
+			return nil
 		}
-		l.sweep.upTo[rule.Class] = upTo
+		err := pause()
+		ended = err != nil
+		return err
 	}
-	return done, errors.Join(err, l.swept(done))
+	for _, rule := range rules {
+		match := func(class string) bool { return class == rule.Class || rule.Class == "*" && !named[class] }
+		for _, r := range readers {
+			before := now.In(r.Zone).AddDate(0, 0, -rule.Days).Format(time.DateOnly)
+			ev := Event{Kind: Erase, Reason: byRetention, By: "machine", Detail: map[string]string{"class": rule.Class}}
+			to := fmt.Sprint(r.Meta.Epoch, " ", rule.Class)
+			part, upTo, perr := l.eraseOlder(r, before, l.sweep.upTo[to], match, ev, between)
+			if done.add(part); perr == nil {
+				l.sweep.upTo[to] = upTo
+				continue
+			}
+			if err = errors.Join(err, perr); ended || !l.older(r) { // an older epoch does not hold up the current one
+				return done, err
+			}
+		}
+	}
+	return done, err
 }
 
 // Keeps are the days that must not be erased, by the entry that says so.
@@ -297,7 +372,7 @@ func (l *Ledger) eraseOlder(r *Reader, before string, after int64, match func(cl
 	s := State{Keeps: l.Keeps()}
 	// Who went out today decides who may, so that stays. The day only moves on, to entries after size.
 	l.mu.Lock()
-	if l.state.Day >= before {
+	if l.state.Day >= before && !l.older(r) {
 		size = min(size, l.state.First-1)
 	}
 	l.mu.Unlock()
@@ -494,18 +569,23 @@ const among = "seq IN (SELECT value FROM json_each(?1)) AND value IS NOT NULL AN
 
 func list(seqs []int64) string { b, _ := json.Marshal(seqs); return string(b) }
 
-// eraseEntries erases fields of the entries, which are in order, chunk by chunk; nothing at all, if one is kept.
-func (l *Ledger) eraseEntries(r *Reader, seqs []int64, field string, ev Event) (done Erased, err error) {
+// refuseKeptEntries refuses an erasure of entries if one of them is kept.
+func (l *Ledger) refuseKeptEntries(r *Reader, seqs []int64) error {
 	segments, err := r.segments()
 	if err != nil {
-		return done, err
+		return err
 	}
 	s := State{Keeps: l.Keeps()}
 	for _, seq := range seqs {
 		if err := s.kept(dayOf(segments, seq)); err != nil {
-			return done, err
+			return err
 		}
 	}
+	return nil
+}
+
+// eraseEntries erases fields of the entries, which are in order, chunk by chunk.
+func (l *Ledger) eraseEntries(r *Reader, seqs []int64, field string, ev Event) (done Erased, err error) {
 	for chunk := range slices.Chunk(seqs, erasedAtOnce) {
 		part, err := l.eraseChunk(r, chunk, field, ev)
 		if done.add(part); err != nil {
@@ -523,6 +603,12 @@ type whereabouts struct {
 
 // eraseChunk erases fields of the entries and records it, in one transaction.
 func (l *Ledger) eraseChunk(r *Reader, seqs []int64, field string, ev Event) (done Erased, err error) {
+	if l.older(r) {
+		if err := l.refuseKeptEntries(r, seqs); err != nil { // since the first look
+			return done, err
+		}
+		return l.eraseAside(r, seqs, field, ev)
+	}
 	age := ev.Reason == byAge || ev.Reason == byRetention
 	var left map[string]whereabouts
 	var known int64
@@ -647,11 +733,23 @@ func (l *Ledger) forget(seqs []int64, field string, left map[string]whereabouts)
 
 // forgets tells whether the entry changed the state in a way that only the running one knows.
 func (e *Entry) forgets() bool {
-	return e.Kind == Erase && e.Reason != byAge && e.Reason != byRetention
+	return e.Kind == Erase && e.Reason != byAge && e.Reason != byRetention && !e.elsewhere()
 }
+
+// elsewhere tells whether an erasure was one in an older epoch: first and last are entries of that.
+func (e *Entry) elsewhere() bool { return e.Detail["epoch"] != "" }
 
 // swept removes what is left of erased fields in the files.
 func (l *Ledger) swept(done Erased) error {
+	if len(done.Older) > 0 {
+		clean, err := l.sweepAside()
+		if err != nil {
+			return err
+		}
+		if !clean {
+			l.opt.Log.Info("what was erased still stands in the write-ahead log of an older epoch, as somebody is reading: it is overwritten once they have ended")
+		}
+	}
 	if done.Fields == 0 {
 		return nil
 	}

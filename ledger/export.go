@@ -631,6 +631,91 @@ func (r *Reader) Disclose(x Selection, f func(Disclosure) error) error {
 	return nil
 }
 
+// Sheets takes an export table by table, in order, each from its name on.
+type Sheets interface {
+	Sheet(name string, head []string) error // head nil: the table has none
+	Row(cells ...string) error
+}
+
+// ExportSheets writes the days as tables: "about" with the gate, the days, when the box was not watching, the counts and
+// the tree head; "passages" or "events"; and, with personal fields, "personal" with what is needed to check each.
+func (r *Reader) ExportSheets(b Sheets, x Selection) error {
+	p, err := r.extract(x)
+	if err != nil {
+		return err
+	}
+	front, err := p.front()
+	if err != nil {
+		return err
+	}
+	about, err := p.about()
+	if err != nil {
+		return err
+	}
+	if err := b.Sheet("about", nil); err != nil {
+		return err
+	}
+	for _, row := range append(front, about...) {
+		if err := b.Row(row...); err != nil {
+			return err
+		}
+	}
+	name := "passages"
+	if x.Events {
+		name = "events"
+	}
+	first := true
+	err = p.table(func(cells ...string) error {
+		if first {
+			first = false
+			return b.Sheet(name, cells)
+		}
+		return b.Row(cells...)
+	})
+	if err != nil || !x.Personal {
+		return err
+	}
+	if err := b.Sheet("personal", []string{"seq", "field", "salt", "value", "hash"}); err != nil {
+		return err
+	}
+	return r.Disclose(x, func(d Disclosure) error {
+		value := ""
+		if d.Value != nil {
+			value = *d.Value
+		}
+		return b.Row(strconv.FormatInt(d.Seq, 10), d.Field, d.Salt, value, d.Hash)
+	})
+}
+
+// about is what the table "about" says after the front: the counts of the days, and the newest tree head.
+func (p *extract) about() (rows [][]string, err error) {
+	rows = append(rows, nil, []string{"day", "entries", "admit", "refuse", "hold"})
+	for _, day := range p.days {
+		list, err := p.passages(day)
+		if err != nil {
+			return nil, err
+		}
+		s, err := p.count(day, list)
+		if err != nil {
+			return nil, err
+		}
+		row := []string{day, strconv.FormatInt(s.Entries, 10)}
+		for _, verdict := range []string{"admit", "refuse", "hold"} {
+			row = append(row, strconv.Itoa(s.Passages[verdict]))
+		}
+		rows = append(rows, row)
+	}
+	h, err := p.Head()
+	switch {
+	case errors.Is(err, ErrNoHead):
+		return append(rows, nil, []string{"tree head", "none yet"}), nil
+	case err != nil:
+		return nil, err
+	}
+	return append(rows, nil, []string{"tree head", h.Origin, "entries", strconv.FormatInt(h.Size, 10), "root", h.Root.String(), "paper", h.Paper()},
+		[]string{"signed note", string(h.Note)}), nil
+}
+
 // ExportPersonal writes the personal fields of the entries that an export shows, one a line, as Disclosure says.
 func (r *Reader) ExportPersonal(w io.Writer, x Selection) error {
 	b := bufio.NewWriterSize(w, 64<<10)
@@ -694,7 +779,7 @@ func vacuumInto(from, to string) error {
 
 // copyWithout copies the tables and then the triggers, so that no personal value touches the disk a second time.
 func copyWithout(from, to string) (err error) {
-	c, err := connect(fileURI(to, "rwc") + "&_busy_timeout=5000&_error_rc=1&_auto_vacuum=INCREMENTAL&_journal_mode=OFF&_synchronous=OFF")
+	c, err := connect(fileURI(to, "rwc") + "&_busy_timeout=5000&_error_rc=1&_journal_mode=OFF&_synchronous=OFF")
 	if err != nil {
 		return err
 	}

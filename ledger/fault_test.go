@@ -105,8 +105,9 @@ func everyCallFails(t *testing.T, made bool, times map[string][]int, last map[st
 					}
 					w, hit := tampered(t, made, fmt.Sprintf("%s:%s:when=%s", call, way, when))
 					o := afterFaults(t, w, &s)
-					if w.said["healed"] > 0 && o.outages != w.said["healed"] {
-						t.Errorf("%d outages are told of %d that were healed", o.outages, w.said["healed"])
+					// An attempt to heal whose commit failed may be there all the same, with its outage.
+					if healed := w.said["healed"]; healed > 0 && (o.outages < healed || o.outages > w.said["fault"]) {
+						t.Errorf("%d outages are told of %d that were healed, after %d faults", o.outages, healed, w.said["fault"])
 					}
 					if t.Failed() {
 						t.Fatalf("when=%s: the writer said %v, %s", when, w.said, w.cause)

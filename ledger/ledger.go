@@ -60,7 +60,7 @@ type Options struct {
 	// OnChange is called after the ledger fell into fault (fault set) and after it works again (nil).
 	OnChange func(*Fault)
 	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open",
-	// "catch-up" (for each batch) and "commit", and after it as "committed".
+	// "catch-up" (for each batch) and "commit", and after it as "committed"; "erase" is the commit in an older epoch.
 	Inject func(op string) error
 }
 
@@ -100,8 +100,12 @@ type Ledger struct {
 	state *State
 
 	traces  atomic.Bool // what was erased may still stand in the files
-	erasing sync.Mutex  // one erasure or rebuild at a time; guards sweep
+	unswept atomic.Bool // the same of the files of older epochs
+	erasing sync.Mutex  // one erasure or rebuild at a time; guards the next three
 	sweep   sweep
+	copies  map[int][]span // erased entries of older epochs whose pages may still hold copies of them
+	sweepAt time.Time      // until then their files are left alone
+	work    sync.WaitGroup // what goes on in these files
 
 	m metrics
 
@@ -126,6 +130,7 @@ type Ledger struct {
 	last     [32]byte             // SHA-256 of its record
 	applied  [32]byte             // SHA-256 of the record of entry state.Size
 	newest   atomic.Pointer[Head] // l.head, for everybody
+	says     atomic.Pointer[Meta] // l.meta, for everybody
 	unknown  [][]byte             // records of a commit that failed
 	doubted  int                  // how many there were in this fault of which it is known by now what became of them
 	kept     []Entry              // those of them that are there
@@ -314,6 +319,14 @@ func (l *Ledger) Size() int64 { l.mu.Lock(); defer l.mu.Unlock(); return l.state
 // Zone is the gate's time zone.
 func (l *Ledger) Zone() *time.Location { return l.zone.Load() }
 
+// Meta is what the ledger says about itself; the zero value while it could not be opened yet.
+func (l *Ledger) Meta() Meta {
+	if m := l.says.Load(); m != nil {
+		return *m
+	}
+	return Meta{}
+}
+
 // View calls f with what the entries add up to. f must not keep s nor call the ledger.
 func (l *Ledger) View(f func(s *State)) { l.mu.Lock(); defer l.mu.Unlock(); f(l.state) }
 
@@ -321,6 +334,7 @@ func (l *Ledger) View(f func(s *State)) { l.mu.Lock(); defer l.mu.Unlock(); f(l.
 func (l *Ledger) Close() error {
 	l.close.Do(func() { close(l.quit) })
 	<-l.done
+	l.work.Wait()
 	return nil
 }
 
@@ -349,9 +363,21 @@ func (l *Ledger) write() {
 		case <-retry:
 			retry = nil
 			turn(l.recover)
-		case <-flush.C:
+		case now := <-flush.C:
 			turn(l.signed)
 			l.flushIndex()
+			if l.unswept.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
+				l.work.Go(func() { // the entry that it may have to make waits for this goroutine
+					defer l.erasing.Unlock()
+					if now.Before(l.sweepAt) {
+						return
+					}
+					if _, err := l.sweepAside(); err != nil && !errors.Is(err, ErrClosed) {
+						l.sweepAt = now.Add(asideAgain)
+						l.opt.Log.Warn("an older epoch of the ledger; trying again each minute", "err", err)
+					}
+				})
+			}
 			if l.traces.Load() && l.fault.Load() == nil {
 				turn(func() {
 					if err := l.watched(func() error { _, err := l.clean(); return err }); err != nil {
@@ -750,8 +776,10 @@ func (l *Ledger) openFile() (err error) {
 		}
 	}
 	l.entry, l.personal, l.segment = newInsert("entry", 3), newInsert("personal", 5), newInsert("segment", 2)
-	l.tile, l.later = newInsert("tile", 4), newInsert("later", 3)
+	l.tile, l.later = newInsert("tile", 3), newInsert("later", 3)
 	l.c, l.meta = c, m
+	l.says.Store(&m)
+	l.unswept.Store(m.Epoch > 1) // until somebody has looked
 	return nil
 }
 

@@ -212,6 +212,7 @@ func TestTheFileRefusesChanges(t *testing.T) {
 	for _, q := range []string{
 		"UPDATE entry SET record = '{}' WHERE seq = 2", "DELETE FROM entry WHERE seq = 4", "DELETE FROM entry",
 		"INSERT INTO entry VALUES(9, 1, '{}')", "INSERT INTO entry VALUES(4, 1, '{}')", "INSERT OR REPLACE INTO entry VALUES(2, 1, '{}')", "REPLACE INTO entry VALUES(4, 1, '{}')",
+		"INSERT INTO entry VALUES(NULL, 1, '{}')", "INSERT INTO entry VALUES(-1, 1, '{}')", "INSERT INTO entry VALUES(7, 1, '{}'), (9, 1, '{}')",
 		"UPDATE segment SET day = '2020-01-01'", "DELETE FROM segment", "UPDATE meta SET value = 'x'", "DELETE FROM meta",
 		"INSERT INTO entry VALUES(5, 'noon', '{}')",
 		"UPDATE personal SET value = 'x'", "UPDATE personal SET value = NULL", "UPDATE personal SET hash = x'00', salt = NULL, value = NULL", "DELETE FROM personal",

@@ -32,7 +32,7 @@ func newMetrics(reg prometheus.Registerer, l *Ledger) metrics {
 			}
 			return 0
 		}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gated_ledger_erasure_pending", Help: "1 while copies of erased personal data may still stand in the files: an erasure is under way, or somebody is reading."}, func() float64 {
-			if l.traces.Load() {
+			if l.traces.Load() || l.unswept.Load() {
 				return 1
 			}
 			return 0

@@ -9,7 +9,7 @@ import (
 
 // migrations bring a ledger from format i to i+1, all that are missing in one transaction; a new ledger goes through
 // every one of them. One that was released is never changed: testdata holds a ledger of each older format.
-var migrations = []func(c *conn, m Meta) error{format1, format2}
+var migrations = []func(c *conn, m Meta) error{format1, format2, format3}
 
 func (c *conn) migrate(from int, m Meta) error {
 	for format := from; format < len(migrations); format++ {
@@ -111,7 +111,7 @@ CREATE TRIGGER head_stays BEFORE DELETE ON head WHEN OLD.size = (SELECT max(size
 	insertTile, insertLater := newInsert("tile", 4), newInsert("later", 3)
 	return scan(c, zone, 1, 1<<62, false, func(e *Entry) error {
 		for _, x := range t.push(leafHash(e.Raw)) {
-			if err := insertTile.rows(c, x.row(nil)); err != nil {
+			if err := insertTile.rows(c, []driver.Value{x.level, x.n, x.root[:], x.data}); err != nil {
 				return err
 			}
 		}
@@ -123,4 +123,27 @@ CREATE TRIGGER head_stays BEFORE DELETE ON head WHEN OLD.size = (SELECT max(size
 		s.apply(e)
 		return nil
 	})
+}
+
+// format3: what opening reads lies together, and an entry costs less. The tiles of each level get keys of their own range,
+// so that the roots from which the upper edge of the tree is made stand on a few pages, not each on its own; and the trigger
+// looks the newest seq up instead of computing an aggregate, which took a third of the time of a row.
+func format3(c *conn, _ Meta) error {
+	err := c.exec(`
+DROP TRIGGER entry_gapless;
+CREATE TRIGGER entry_gapless BEFORE INSERT ON entry WHEN NEW.seq IS NOT coalesce((SELECT seq FROM entry ORDER BY seq DESC LIMIT 1), 0) + 1
+	BEGIN SELECT raise(ABORT, 'entry: seq must be the next one'); END;
+DROP TRIGGER tile_no_update;
+DROP TRIGGER tile_no_delete;
+ALTER TABLE tile RENAME TO tile2;
+CREATE TABLE tile(at INTEGER NOT NULL PRIMARY KEY, root BLOB NOT NULL, data BLOB NOT NULL) STRICT;
+INSERT INTO tile SELECT n - (level << 56), root, data FROM tile2 ORDER BY level, n;
+DROP TABLE tile2;
+CREATE TRIGGER tile_no_update BEFORE UPDATE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever changed'); END;
+CREATE TRIGGER tile_no_delete BEFORE DELETE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever removed'); END;
+`)
+	if err == nil {
+		err = c.setFormat(3)
+	}
+	return err
 }

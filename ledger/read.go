@@ -97,6 +97,19 @@ func (r *Reader) Scan(from, to int64, personal bool, f func(*Entry) error) error
 	return scan(r.c, r.Zone, from, to, personal, f)
 }
 
+// query calls f for the entries of which a condition holds, in order.
+func (r *Reader) query(where string, f func(*Entry) error) error {
+	return r.c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		ts, _ := v[1].(int64)
+		e, err := parse(seq, ts, text(v[2]), r.Zone)
+		if err != nil {
+			return err
+		}
+		return f(&e)
+	}, "SELECT seq, ts, record FROM entry WHERE "+where+" ORDER BY seq")
+}
+
 // Size is the number of entries.
 func (r *Reader) Size() (int64, error) {
 	return r.c.number("SELECT coalesce(max(seq), 0) FROM entry")

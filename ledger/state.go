@@ -113,7 +113,7 @@ func (s *State) recent(id string) int {
 func (s *State) about(e *Entry, segments []segment) (first, last int64) {
 	if p, known := s.passage(e); known {
 		first, last = p.First, p.First
-	} else if e.Kind == Erase {
+	} else if e.Kind == Erase && !e.elsewhere() {
 		first, _ = strconv.ParseInt(e.Detail["first"], 10, 64)
 		last, _ = strconv.ParseInt(e.Detail["last"], 10, 64)
 	} else if e.Ref != 0 && e.Ref < e.Seq {
@@ -251,7 +251,7 @@ func (s *State) untrip(seq int64) {
 // What other erasures change is known to those alone who still saw the fields: see Ledger.forget.
 func (s *State) erased(e *Entry) {
 	last, err := strconv.ParseInt(e.Detail["last"], 10, 64)
-	if err != nil || e.Reason != byAge && e.Reason != byRetention {
+	if err != nil || e.Reason != byAge && e.Reason != byRetention || e.elsewhere() {
 		return
 	}
 	s.Erased = max(s.Erased, last)

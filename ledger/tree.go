@@ -35,8 +35,12 @@ type tile struct {
 
 // row adds the tile to the values of an INSERT.
 func (x *tile) row(rows []driver.Value) []driver.Value {
-	return append(rows, x.level, x.n, x.root[:], x.data)
+	return append(rows, tileAt(x.level, x.n), x.root[:], x.data)
 }
+
+// tileAt is the key of a tile in its table: its number, and for the tiles of each level above, which stand together, one
+// that is below those of the level under it. So those of the lowest level are always added at the end.
+func tileAt(level, n int64) int64 { return n - level<<56 }
 
 // push adds a leaf and returns the tiles that became full by it, the lowest level first.
 func (t *tree) push(h tlog.Hash) (full []tile) {
@@ -109,7 +113,7 @@ func (c *conn) tile(level int, n int64, width int) ([]byte, error) {
 		data = append(data, b...)
 		return nil
 	}
-	if err := c.query(collect, "SELECT data FROM tile WHERE level = ? AND n = ?", int64(level), n); err != nil {
+	if err := c.query(collect, "SELECT data FROM tile WHERE at = ?", tileAt(int64(level), n)); err != nil {
 		return nil, fmt.Errorf("read tile %d/%d: %w", level, n, err)
 	}
 	var err error
@@ -125,7 +129,7 @@ func (c *conn) tile(level int, n int64, width int) ([]byte, error) {
 			return nil
 		}, "SELECT record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", first+1, first+int64(width))
 	default:
-		err = c.query(collect, "SELECT root FROM tile WHERE level = ? AND n BETWEEN ? AND ? ORDER BY n", int64(level-1), first, first+int64(width)-1)
+		err = c.query(collect, "SELECT root FROM tile WHERE at BETWEEN ? AND ? ORDER BY at", tileAt(int64(level-1), first), tileAt(int64(level-1), first+int64(width)-1))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what tile %d/%d is made of: %w", level, n, err)

@@ -314,6 +314,12 @@ func TestOlderFormatsAreBroughtUpToDate(t *testing.T) {
 	for format := 1; format < len(migrations); format++ {
 		dir := t.TempDir()
 		gunzip(t, fmt.Sprintf("testdata/format-%d.db.gz", format), filepath.Join(dir, "ledger.db"))
+		if key, err := os.ReadFile(fmt.Sprintf("testdata/format-%d.key", format)); err == nil { // that signed its newest head
+			os.Mkdir(filepath.Join(dir, "keys"), 0o700)
+			if err := os.WriteFile(filepath.Join(dir, "keys", "ledger.key"), key, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if _, err := OpenReader(dir); err == nil || !strings.Contains(err.Error(), "at its next start") {
 			t.Errorf("format %d read as it is: %v", format, err)
 		}

@@ -298,7 +298,7 @@ func (c *conn) fullTile(level, n int64) (tile, error) {
 		}
 		t.root, t.data = tlog.Hash(root), bytes.Clone(data)
 		return nil
-	}, "SELECT root, data FROM tile WHERE level = ? AND n = ?", level, n)
+	}, "SELECT root, data FROM tile WHERE at = ?", tileAt(level, n))
 	if err == nil && t.data == nil {
 		err = fmt.Errorf("tile %d/%d is missing", level, n)
 	}
@@ -340,18 +340,23 @@ func (v *verification) entry(k *chunk, want, rowAt int64, record string, persona
 	kind, rest, _ := strings.Cut(rest, `"`)
 	s := step{seq: want}
 	switch Kind(kind) {
-	case KeyChange, Epoch, Erase:
+	case KeyChange, Epoch, Erase, Start:
 		e, err := parse(want, rowAt, record, v.r.Zone)
+		if err == nil {
+			err = e.named(v.r.Meta.Gate, v.r.Meta.TimeZone)
+		}
 		if err != nil {
 			return err
 		}
-		if e.Kind == Erase {
+		switch {
+		case e.Kind == Erase && e.elsewhere():
+		case e.Kind == Erase:
 			s.first, _ = strconv.ParseInt(e.Detail["first"], 10, 64)
 			s.last, _ = strconv.ParseInt(e.Detail["last"], 10, 64)
 			k.steps = append(k.steps, s)
-			break
+		case e.Kind != Start:
+			k.keys = append(k.keys, e)
 		}
-		k.keys = append(k.keys, e)
 	default:
 		if id, ok := strings.CutPrefix(rest, `,"passage":"`); ok {
 			s.passage, _, _ = strings.Cut(id, `"`)
@@ -368,6 +373,20 @@ func (v *verification) entry(k *chunk, want, rowAt int64, record string, persona
 		}
 	}
 	k.leaves = append(k.leaves, leafHash(record))
+	return nil
+}
+
+// named compares the name of the gate and its time zone, which stand outside the records, with what a start or the first
+// entry of an epoch says of them. Those of older versions say nothing.
+func (e *Entry) named(gate, zone string) error {
+	if e.Kind != Start && e.Kind != Epoch {
+		return nil
+	}
+	for _, x := range []struct{ key, what, has string }{{"gate", "gate", gate}, {"time_zone", "time zone", zone}} {
+		if said, ok := e.Detail[x.key]; ok && said != x.has {
+			return fmt.Errorf("entry %d says that the %s is %q, and here it is %q: that was changed", e.Seq, x.what, said, x.has)
+		}
+	}
 	return nil
 }
 

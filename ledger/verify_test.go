@@ -79,7 +79,7 @@ func TestNoByteCanChangeUnseen(t *testing.T) {
 		named                string
 	}{
 		{"entry", "record", "seq = 1", 1, "entry 1"}, {"entry", "record", "seq = 254", 1, "entry 254"}, {"entry", "record", "seq = 257", 1, "entry 257"}, {"entry", "record", "seq = 258", 1, "entry 258"},
-		{"tile", "data", "level = 0", 61, "tile 0/0"}, {"tile", "root", "level = 0", 1, "tile 0/0"},
+		{"tile", "data", "at = 0", 61, "tile 0/0"}, {"tile", "root", "at = 0", 1, "tile 0/0"},
 		{"head", "note", "size = 255", 1, "tree head of 255"}, {"head", "note", "size = 258", 1, "tree head of 258"}, {"head", "leaves", "size = 258", 1, "tree head of 258"},
 		{"personal", "value", "seq = 258 AND field = 'subject'", 1, "entry 258"}, {"personal", "salt", "seq = 258 AND field = 'subject'", 1, "entry 258"}, {"personal", "hash", "seq = 257 AND field = 'name'", 1, "entry 257"},
 		{"segment", "day", "first = 256", 1, "entry 256"}, {"personal", "field", "seq = 257 AND field = 'name'", 1, "entry 257"},
@@ -127,7 +127,7 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 		"an entry removed":            {"DELETE FROM entry WHERE seq = 7", "entry 7 is missing"},
 		"entries swapped":             {"UPDATE entry SET seq = -1 WHERE seq = 5; UPDATE entry SET seq = 5 WHERE seq = 6; UPDATE entry SET seq = 6 WHERE seq = -1", "entry 5"},
 		"the tile removed":            {"DELETE FROM tile", "tile 0/0 is missing"},
-		"a tile too many":             {"INSERT INTO tile SELECT 1, 0, root, data FROM tile", "1 tiles that belong"},
+		"a tile too many":             {"INSERT INTO tile SELECT at - (1 << 56), root, data FROM tile", "1 tiles that belong"},
 		"the newest head removed":     {"DELETE FROM head WHERE size = 258", ""}, // no contradiction: what a paper or an older head is for
 		"a head of another ledger":    {"UPDATE head SET note = replace(note, 'east', 'west') WHERE size = 258", "it is of the ledger"},
 		"a head of more entries":      {"UPDATE head SET size = 300, note = replace(note, '258', '300') WHERE size = 258", "entry 259 is missing"},
@@ -157,6 +157,55 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 			}
 			defer r.Close()
 			_, err = r.Verify(Given{})
+			if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+				t.Errorf("got %v, want %q", err, x.want)
+			}
+		})
+	}
+}
+
+// startOf is the start entry as the gate writes it.
+func startOf(l *Ledger) Event {
+	m := l.Meta()
+	return Event{Stamp: l.opt.Now(), Kind: Start, By: "machine", Detail: map[string]string{"gate": m.Gate, "time_zone": m.TimeZone}}
+}
+
+// TestMetaIsWhatTheEntriesSay: the name of the gate and its time zone are in no hash but that of the entries that name them.
+func TestMetaIsWhatTheEntriesSay(t *testing.T) {
+	for _, x := range []struct {
+		name, sql, want string
+		begins          Kind
+	}{
+		{"as it is", "", "", Start},
+		{"another gate", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", `entry 259 says that the gate is "East gate", and here it is "West gate"`, Start},
+		{"another zone", "UPDATE meta SET value = 'Asia/Taipei' WHERE key = 'time_zone'", `entry 259 says that the time zone is "Asia/Shanghai"`, Start},
+		{"another gate before its next start", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "entry 259", Stop},
+		{"an epoch", "", "", Epoch},
+		{"another gate in an epoch", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "entry 1 says that the gate", Epoch},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			dir := small(t)
+			ck := &clock{}
+			ck.set("2026-11-23 09:00:00")
+			opt := options(dir, ck)
+			opt.Restored = x.begins == Epoch
+			l, err := Open(opt)
+			if err != nil || l.Fault() != nil {
+				t.Fatal(err, l.Fault())
+			}
+			if x.begins != Epoch {
+				mustAppend(t, l, startOf(l))
+			}
+			l.Close()
+			if err := unlocked(t, dir).exec(x.sql); err != nil {
+				t.Fatal(err)
+			}
+			if x.begins == Stop { // the daemon starts with what was changed, and says so in a start entry of its own
+				l := open(t, dir, ck)
+				mustAppend(t, l, startOf(l))
+				l.Close()
+			}
+			_, err = verifyDir(t, dir, Given{})
 			if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
 				t.Errorf("got %v, want %q", err, x.want)
 			}

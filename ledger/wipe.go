@@ -45,20 +45,29 @@ func spans(seqs []int64) (all []span) {
 
 // wipe overwrites the gaps of pages near the next of l.remains.
 func (l *Ledger) wipe() (err error) {
-	c, err := connect(strings.Replace(writerDSN(l.path), "_defensive=1", "_defensive=0", 1)) // pages are out of bounds for the usual one
-	if err != nil {
+	if l.remains, err = wipe(l.path, l.remains); err != nil {
 		return err
+	}
+	return l.checkpoint("PASSIVE")
+}
+
+// wipe overwrites the gaps of pages of a ledger near the first of these entries. It returns those that are left to do.
+func wipe(path string, remains []span) (rest []span, err error) {
+	rest = remains
+	c, err := connect(strings.Replace(writerDSN(path), "_defensive=1", "_defensive=0", 1)) // pages are out of bounds for the usual one
+	if err != nil {
+		return remains, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
+		return remains, err
 	}
 	root, err := c.number("SELECT rootpage FROM sqlite_schema WHERE name = 'personal'")
 	if err != nil {
-		return err
+		return remains, err
 	}
 	pages := map[int64][]byte{}
-	rest, entries := l.remains, int64(0)
+	entries := int64(0)
 	for n := 0; n < spansAtOnce && len(rest) > 0 && entries < wipedAtOnce; n++ {
 		s := rest[0]
 		if s.to-s.from >= wipedAtOnce {
@@ -69,21 +78,20 @@ func (l *Ledger) wipe() (err error) {
 		}
 		entries += s.to - s.from + 1
 		if err := c.pagesNear(root, s, pages); err != nil {
-			return err
+			return remains, err
 		}
 	}
 	for _, no := range slices.Sorted(maps.Keys(pages)) {
 		if p := pages[no]; wipeGap(p) {
 			if err := c.exec("UPDATE sqlite_dbpage SET data = ? WHERE pgno = ?", p, no); err != nil {
-				return err
+				return remains, err
 			}
 		}
 	}
 	if err := c.exec("COMMIT"); err != nil {
-		return err
+		return remains, err
 	}
-	l.remains = rest
-	return l.checkpoint("PASSIVE")
+	return rest, nil
 }
 
 // pagesNear reads the pages of an index tree whose first column is the seq, from its root down to where the entries are.

@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger"
+	"gated/ledger/xlsx"
 
 	"github.com/spf13/cobra"
 )
@@ -111,7 +112,11 @@ func exportXLSX(x *export) error {
 	if err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	return errors.Join(x.ExportXLSX(w, x.Selection, x.temp), os.RemoveAll(x.temp))
+	book := xlsx.New(x.temp)
+	if err = x.ExportSheets(book, x.Selection); err == nil {
+		err = book.Write(w)
+	}
+	return errors.Join(err, book.Close(), os.RemoveAll(x.temp))
 }
 
 func exportSQLite(x *export) error {

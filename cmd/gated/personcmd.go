@@ -33,8 +33,8 @@ type subjectArgs struct{ ID, Why string }
 func init() {
 	operations["ledger-erase"] = withLedger(func(l *ledger.Ledger, by string, a eraseArgs) (any, error) {
 		done, err := l.Erase(a.Erasure, by, a.Why)
-		if len(done.Records) > 0 && err != nil {
-			err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", done.Fields, done.Entries, err)
+		if entries, fields := done.Sum(); fields > 0 && err != nil {
+			err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
 		}
 		if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(ledger.KeptError)) {
 			err = no{err}
@@ -83,7 +83,10 @@ proof about them; that something was erased, when and why is an entry itself. Th
 
 --before DATE  the entries of the days before DATE, a date or "today"
 --subject ID   all entries of the passages of a person or vehicle, by their roster ID
---seq N        one entry, or one field of it
+--seq N        one entry, or one field of it; --epoch E: of an older epoch
+
+The first two reach the files of older epochs too, where they are in the state directory. The entries
+about that stand in the current one.
 
 Nothing is erased if any of it is of days that are kept (gated ledger keep --list). Who came in before
 DATE is not counted inside any more. A passage that waits for a guard is still recorded with the
@@ -107,13 +110,26 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 			if err := perform(c.Context(), dir, "ledger-erase", a, &done); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "erased=%d entries=%d first=%d last=%d records=%s\n", done.Fields, done.Entries, done.First, done.Last, strings.Trim(strings.ReplaceAll(fmt.Sprint(done.Records), " ", ","), "[]"))
+			said := func(d ledger.Erased) {
+				fmt.Fprintf(c.OutOrStdout(), "erased=%d entries=%d first=%d last=%d records=%s", d.Fields, d.Entries, d.First, d.Last, strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Records), " ", ","), "[]"))
+				if d.Epoch > 0 {
+					fmt.Fprintf(c.OutOrStdout(), " epoch=%d", d.Epoch)
+				}
+				fmt.Fprintln(c.OutOrStdout())
+			}
+			if done.Fields > 0 { // else all of it was in older epochs
+				said(done)
+			}
+			for _, older := range done.Older {
+				said(older)
+			}
 			return nil
 		}}
 	c.Flags().StringVar(&a.Before, "before", "", "erase the entries of days before this date, in the gate's zone")
 	c.Flags().StringVar(&a.Class, "class", "", "with --before: only of passages of this class, such as courier")
 	c.Flags().StringVar(&a.Subject, "subject", "", "erase all about this person or vehicle, by roster ID")
 	c.Flags().Int64Var(&a.Seq, "seq", 0, "erase this entry's fields")
+	c.Flags().IntVar(&a.Epoch, "epoch", 0, "with --seq: the number of an older epoch, such as 1 for ledger-1.db")
 	c.Flags().StringVar(&a.Field, "field", "", "with --seq: only this field, such as name")
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
 	c.MarkFlagRequired("reason")

@@ -50,8 +50,8 @@ func (d *daemon) retain(l *ledger.Ledger) (stop func()) {
 				continue
 			}
 			done, err := l.Retain(rules, pause)
-			if done.Fields > 0 {
-				d.log.Info("personal data was erased, as ledger.retention says", "entries", done.Entries, "fields", done.Fields)
+			if entries, fields := done.Sum(); fields > 0 {
+				d.log.Info("personal data was erased, as ledger.retention says", "entries", entries, "fields", fields)
 			}
 			if err == nil {
 				last, said = now, ""
