@@ -77,7 +77,8 @@ func (m *mishaps) maybe(ctx context.Context, lane string, s *socket, rng *rand.R
 	if m.d.fast {
 		every = time.Second
 	}
-	if m.due[lane].IsZero() { // the lanes not at the same time
+	if m.due[lane].IsZero() { // the lanes not at the same time, nor with the same
+		m.turn[lane] = slices.Index(demoLanes, lane) * len(allMishaps) / 2
 		m.due[lane] = time.Now().Add(every/4 + time.Duration(rng.Int64N(int64(every))))
 	}
 	due := !time.Now().Before(m.due[lane])
