@@ -276,6 +276,49 @@ func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
 	l.read("GOOD CODE")
 }
 
+// lineOf is a session that is online on a new port, to be turned by hand.
+func lineOf(t *testing.T, o Options) (*session, *os.File) {
+	t.Helper()
+	scanner, path := plug(t)
+	o.Lane, o.Config.Device = "in", path
+	r := NewReader(o)
+	p, err := openPort(r.o.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	r.state = Online
+	now := time.Now()
+	return &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: now, looked: now, heard: now}, scanner
+}
+
+// turnUntil turns until what is wanted has come about.
+func (s *session) turnUntil(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for late := time.Now().Add(patience); !is(); {
+		if time.Now().After(late) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		if err := s.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What waits when a mute could end was sent while the page said that nobody listens.
+func TestFaultCodeSentWhileMuted(t *testing.T) {
+	var codes []string
+	s, scanner := lineOf(t, Options{OnCode: func(_ context.Context, c Code) bool { codes = append(codes, string(c.Data)); return true }})
+	s.mute(time.Now().Add(-time.Minute)) // over and quiet for long, and nobody has looked since
+	send(t, scanner, "CODE SENT WHILE MUTED\r")
+	s.turnUntil(t, "the end of the mute", func() bool { return s.muted.IsZero() })
+	send(t, scanner, "GOOD CODE\r")
+	s.turnUntil(t, "the good code", func() bool { return len(codes) > 0 })
+	if codes[0] != "GOOD CODE" {
+		t.Errorf("got %q, want only what was sent after the mute", codes)
+	}
+}
+
 func TestFaultSilentByDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // begins at midnight UTC
 		s := &session{r: NewReader(Options{Config: Config{Device: "/dev/x", SilentAfter: time.Hour}, Zone: time.FixedZone("", 3*3600)}), heard: time.Now()}

@@ -329,6 +329,11 @@ func (s *session) turn(ctx context.Context) error {
 	if d := s.f.deadline(); !d.IsZero() && d.Before(until) {
 		until = d
 	}
+	if !s.muted.IsZero() {
+		if d := later(s.muted, s.f.last.Add(s.r.pace.settle)); d.Before(until) {
+			until = d
+		}
+	}
 	waited := s.p.wait(ctx, until)
 	now := time.Now()
 	if waited != nil && !errors.Is(waited, os.ErrDeadlineExceeded) {
@@ -338,7 +343,7 @@ func (s *session) turn(ctx context.Context) error {
 		s.stalled(now, waited == nil)
 	}
 	s.turned = now
-	if err := s.look(now); err != nil {
+	if err := s.look(now, waited == nil); err != nil {
 		return err
 	}
 	s.listenFor(now)
@@ -363,6 +368,13 @@ func (s *session) turn(ctx context.Context) error {
 	}
 	s.heard, s.silent = now, false
 	return s.took(ctx, s.buf[:n], now)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // took makes codes of bytes that were read at a time.
@@ -461,8 +473,8 @@ func (s *session) stalled(now time.Time, queued bool) {
 	s.f.deafen(now)
 }
 
-// look sees to what does not come from the scanner.
-func (s *session) look(now time.Time) error {
+// look sees to what does not come from the scanner. Bytes that wait already were sent before it.
+func (s *session) look(now time.Time, queued bool) error {
 	select {
 	case <-s.r.changed:
 		s.looked = time.Time{}
@@ -474,7 +486,7 @@ func (s *session) look(now time.Time) error {
 			return errRenumbered
 		}
 	}
-	if !s.muted.IsZero() && !now.Before(s.muted) && now.Sub(s.f.last) >= s.r.pace.settle {
+	if !s.muted.IsZero() && !queued && !now.Before(s.muted) && now.Sub(s.f.last) >= s.r.pace.settle {
 		s.muted = time.Time{}
 		s.f.silence()
 		s.r.became(Online, "", nil)
