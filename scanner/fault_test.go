@@ -276,6 +276,87 @@ func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
 	l.read("GOOD CODE")
 }
 
+// lineOf is a session that is online on a new port, to be turned by hand.
+func lineOf(t *testing.T, o Options) (*session, *os.File) {
+	t.Helper()
+	scanner, path := plug(t)
+	o.Lane, o.Config.Device = "in", path
+	r := NewReader(o)
+	p, err := openPort(r.o.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	r.state = Online
+	now := time.Now()
+	return &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: now, looked: now, heard: now}, scanner
+}
+
+// turnUntil turns until what is wanted has come about.
+func (s *session) turnUntil(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for late := time.Now().Add(patience); !is(); {
+		if time.Now().After(late) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		if err := s.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What waits when a mute could end was sent while the page said that nobody listens.
+func TestFaultCodeSentWhileMuted(t *testing.T) {
+	var codes []string
+	s, scanner := lineOf(t, Options{OnCode: func(_ context.Context, c Code) bool { codes = append(codes, string(c.Data)); return true }})
+	s.mute(time.Now().Add(-time.Minute)) // over and quiet for long, and nobody has looked since
+	send(t, scanner, "CODE SENT WHILE MUTED\r")
+	for n := 0; n == 0; runtime.Gosched() { // a terminal hands on later what was written to it
+		n, _ = s.p.queued()
+	}
+	s.turnUntil(t, "the end of the mute", func() bool { return s.muted.IsZero() })
+	send(t, scanner, "GOOD CODE\r")
+	s.turnUntil(t, "the good code", func() bool { return len(codes) > 0 })
+	if codes[0] != "GOOD CODE" {
+		t.Errorf("got %q, want only what was sent after the mute", codes)
+	}
+}
+
+// The process may stand still after it was told of bytes and before it has read them.
+func TestFaultStalledBeforeReading(t *testing.T) {
+	var codes, drops []string
+	s, scanner := lineOf(t, Options{OnCode: func(_ context.Context, c Code) bool { codes = append(codes, string(c.Data)); return true },
+		OnFraming: func(cause string) { drops = append(drops, cause) }})
+	s.r.state = Opening
+	s.r.o.OnState = func(bool, State, string) { // told between the two
+		<-time.After(stallTime + 100*time.Millisecond) // the case itself
+		s.r.o.OnState = func(bool, State, string) {}
+		scanner.WriteString("QUEUED MEANWHILE\r")
+	}
+	send(t, scanner, "QUEUED ONE\r")
+	s.turnUntil(t, "the drop", func() bool { return len(drops)+len(codes) > 0 })
+	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+	send(t, scanner, "GOOD CODE\r")
+	s.turnUntil(t, "the good code", func() bool { return slices.Contains(codes, "GOOD CODE") })
+	if !slices.Equal(codes, []string{"GOOD CODE"}) || !slices.Equal(drops, []string{Stalled}) {
+		t.Errorf("got codes %q and drops %q, want only the good code and one %s", codes, drops, Stalled)
+	}
+}
+
+// Whoever shows a code just after a stall waits for an answer, too.
+func TestFaultCodeJustAfterAStallIsSeenToBeDropped(t *testing.T) {
+	var drops []string
+	s, scanner := lineOf(t, Options{OnFraming: func(cause string) { drops = append(drops, cause) }})
+	s.stalled(time.Now(), false)
+	send(t, scanner, "TOO SO")
+	s.turnUntil(t, "the drop", func() bool { return len(drops) > 0 || !s.f.deaf })
+	send(t, scanner, "ON\r")
+	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+	if !slices.Equal(drops, []string{Stalled}) {
+		t.Errorf("got drops %q, want one %s", drops, Stalled)
+	}
+}
+
 func TestFaultSilentByDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // begins at midnight UTC
 		s := &session{r: NewReader(Options{Config: Config{Device: "/dev/x", SilentAfter: time.Hour}, Zone: time.FixedZone("", 3*3600)}), heard: time.Now()}

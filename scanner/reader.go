@@ -304,6 +304,7 @@ type session struct {
 	silent bool      // and that is too long ago
 	asked  time.Time // when the module was asked last; zero: it has answered
 	beat   time.Time // when it is asked next
+	told   bool      // that codes were dropped in this stall
 	lost   int       // questions in a row that it did not answer
 	replies
 }
@@ -339,6 +340,11 @@ func (s *session) turn(ctx context.Context) error {
 	if d := s.f.deadline(); !d.IsZero() && d.Before(until) {
 		until = d
 	}
+	if !s.muted.IsZero() {
+		if d := later(s.muted, s.f.last.Add(s.r.pace.settle)); d.Before(until) {
+			until = d
+		}
+	}
 	waited := s.p.wait(ctx, until)
 	now := time.Now()
 	if waited != nil && !errors.Is(waited, os.ErrDeadlineExceeded) {
@@ -348,7 +354,7 @@ func (s *session) turn(ctx context.Context) error {
 		s.stalled(now, waited == nil)
 	}
 	s.turned = now
-	if err := s.look(now); err != nil {
+	if err := s.look(now, waited == nil); err != nil {
 		return err
 	}
 	s.listenFor(now)
@@ -372,7 +378,18 @@ func (s *session) turn(ctx context.Context) error {
 		return fmt.Errorf("read %s: %w", s.r.o.Config.Device, bare(err))
 	}
 	s.heard, s.silent = now, false
+	// It may have stood still between the wait and the read: what came meanwhile was read as well.
+	if now.Sub(s.turned) > stallTime {
+		s.stalled(now, true)
+	}
 	return s.took(ctx, s.buf[:n], now)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // took makes codes of bytes that were read at a time.
@@ -383,6 +400,8 @@ func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
 		cause := "stalled"
 		if !s.muted.IsZero() {
 			cause = "muted"
+		} else if !s.told {
+			s.tellStalled() // whoever shows a code just after it waits for an answer, too
 		}
 		r.o.Metrics.discarded(r.o.Lane, cause, len(p))
 		return nil
@@ -463,16 +482,24 @@ func (s *session) mute(now time.Time) {
 // stalled drops what has piled up while the daemon stood still, up to the next
 // silence: those who sent it have gone, or hold their code up again.
 func (s *session) stalled(now time.Time, queued bool) {
-	if s.muted.IsZero() && (queued || s.f.pending()) {
-		s.r.o.Metrics.dropped(s.r.o.Lane, Stalled)
-		s.r.o.OnFraming(Stalled)
-		s.r.o.Log.Warn("codes dropped that were sent while the gate stood still", "lane", s.r.o.Lane)
+	if !s.f.deaf {
+		s.told = false
+	}
+	if s.muted.IsZero() && !s.told && (queued || s.f.pending()) {
+		s.tellStalled()
 	}
 	s.f.deafen(now)
 }
 
-// look sees to what does not come from the scanner.
-func (s *session) look(now time.Time) error {
+func (s *session) tellStalled() {
+	s.told = true
+	s.r.o.Metrics.dropped(s.r.o.Lane, Stalled)
+	s.r.o.OnFraming(Stalled)
+	s.r.o.Log.Warn("codes dropped that were sent while the gate stood still", "lane", s.r.o.Lane)
+}
+
+// look sees to what does not come from the scanner. Bytes that wait already were sent before it.
+func (s *session) look(now time.Time, queued bool) error {
 	select {
 	case <-s.r.changed:
 		s.looked = time.Time{}
@@ -484,7 +511,7 @@ func (s *session) look(now time.Time) error {
 			return errRenumbered
 		}
 	}
-	if !s.muted.IsZero() && !now.Before(s.muted) && now.Sub(s.f.last) >= s.r.pace.settle {
+	if !s.muted.IsZero() && !queued && !now.Before(s.muted) && now.Sub(s.f.last) >= s.r.pace.settle {
 		s.muted = time.Time{}
 		s.f.silence()
 		s.r.became(Online, "", nil)
