@@ -216,6 +216,17 @@ func (l *loader) scanner(at func(string) string, c Scanner) {
 		l.fault(at("scanner.max"), "%d is less than min, which is %d: no code could be read", c.Max, c.Min)
 	}
 	l.duration(at("scanner.gap"), c.Gap, 50*time.Millisecond, 5*time.Second)
+	if slices.Contains(bauds, strconv.Itoa(c.Baud)) {
+		least := scanner.LeastGap(c.Baud)
+		for _, gap := range []struct {
+			key string
+			d   time.Duration
+		}{{"gap", c.Gap}, {"end_gap", c.EndGap}} {
+			if gap.d >= 50*time.Millisecond && gap.d < least {
+				l.fault(at("scanner."+gap.key), "%s is too short for %d baud, at which a serial port may hand over 16 bytes only each %s: write at least that", formatDuration(gap.d), c.Baud, formatDuration(least))
+			}
+		}
+	}
 	if c.CodeID < 0 || c.CodeID > 8 {
 		l.fault(at("scanner.code_id"), "%d is out of range: write 0 to 8 bytes", c.CodeID)
 	}

@@ -213,6 +213,8 @@ func TestImpossibleValues(t *testing.T) {
 		{"/dev/scanner", "/dev/scanner\n      encoding: gbk", `lanes[0].scanner.encoding: "gbk" is not known`},
 		{"/dev/scanner", "/dev/scanner\n      profile: gm66", `lanes[0].scanner.profile: "gm66" is not known`},
 		{"/dev/scanner", "/dev/scanner\n      silent_after: 1m", `lanes[0].scanner.silent_after: 1m is out of range`},
+		{"/dev/scanner", "/dev/scanner\n      baud: 1200\n      end_gap: 100ms", `lanes[0].scanner.end_gap: 100ms is too short for 1200 baud`},
+		{"/dev/scanner", "/dev/scanner\n      baud: 1200\n      gap: 60ms", `lanes[0].scanner.gap: 60ms is too short for 1200 baud`},
 		{"/dev/scanner", "/dev/scanner\n      gap: 49ms", `lanes[0].scanner.gap: 49ms is out of range: write 50ms to 5s`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {driver: relay}", `lanes[0].barrier.driver: "relay" is not known: write none or lcus or exec`},
 		{"/dev/scanner", "/dev/scanner\n    barrier: {command: [/bin/true]}", `lanes[0].barrier.command: is not used by driver none`},

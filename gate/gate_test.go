@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -901,4 +902,48 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	s.g.screen.relays["in"].failed = time.Now().Add(-failedFor)
 	s.g.screen.mu.Unlock()
 	await("ok")
+}
+
+// A scanner that went down and came back before anybody looked is told of, too, and one that flaps fills no ledger.
+func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
+	s := newSite(t)
+	s.stop() // the gate's own looks, each second
+	<-s.ended
+	said := map[string]watched{}
+	flap := func(n int) {
+		for range n {
+			s.g.ScannerState("in", false, "backoff", "hang-up")
+			s.g.ScannerState("in", true, "online", "")
+		}
+	}
+	note := func() { s.g.noteScanners(s.g.clock.Now(), said) }
+	long := func() { // ago
+		for lane, w := range said {
+			w.at = w.at.Add(-scannerEvery)
+			said[lane] = w
+		}
+	}
+	s.g.ScannerState("in", true, "online", "")
+	note()
+	flap(1)
+	note() // too soon
+	flap(2)
+	long()
+	note()
+	long()
+	note() // nothing has happened since
+	s.g.ScannerState("in", false, "absent", "absent")
+	note()
+	long()
+	s.g.ScannerState("in", true, "online", "")
+	note()
+	var got []string
+	for _, e := range s.records() {
+		if e.Kind == ledger.Scanner && e.Lane == "in" {
+			got = append(got, strings.TrimSpace(e.Reason+" "+e.Detail["cause"]+" "+e.Detail["downs"]))
+		}
+	}
+	if want := []string{"up", "up hang-up 3", "down absent", "up"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

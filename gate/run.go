@@ -1,11 +1,13 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"gated/ledger"
@@ -160,11 +162,12 @@ func (g *Gate) begin() {
 // noteScanners records the scanners that went up or down since the last time, not more often than a lane may.
 func (g *Gate) noteScanners(now ledger.Stamp, said map[string]watched) {
 	g.screen.mu.Lock()
-	lanes := slices.Clone(g.screen.lanes)
+	lanes, falls := slices.Clone(g.screen.lanes), maps.Clone(g.screen.falls)
 	g.screen.mu.Unlock()
 	for _, l := range lanes {
 		w, known := said[l.ID]
-		if l.Scanner == "" || known && (w.up == l.Up || time.Since(w.at) < scannerEvery) {
+		f := falls[l.ID] // one that was up again before anybody looked is told of as well
+		if l.Scanner == "" || known && (w.up == l.Up && f.times == 0 || time.Since(w.at) < scannerEvery) {
 			continue
 		}
 		reason := "up"
@@ -172,11 +175,20 @@ func (g *Gate) noteScanners(now ledger.Stamp, said map[string]watched) {
 			reason = "down"
 		}
 		ev := ledger.Event{Stamp: now, Kind: ledger.Scanner, Lane: l.ID, Direction: l.Direction, Reason: reason}
-		if l.Cause != "" {
-			ev.Detail = map[string]string{"cause": l.Cause}
+		if cause := cmp.Or(l.Cause, f.cause); cause != "" {
+			ev.Detail = map[string]string{"cause": cause}
+		}
+		if f.times > 1 || f.times == 1 && l.Up && w.up {
+			if ev.Detail == nil {
+				ev.Detail = map[string]string{}
+			}
+			ev.Detail["downs"] = strconv.Itoa(f.times)
 		}
 		if g.note(ev) {
 			said[l.ID] = watched{up: l.Up, at: time.Now()}
+			g.screen.mu.Lock()
+			g.screen.falls[l.ID] = fall{times: g.screen.falls[l.ID].times - f.times}
+			g.screen.mu.Unlock()
 		}
 	}
 }

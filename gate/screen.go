@@ -28,7 +28,14 @@ type screen struct {
 	open   map[string]Outcome // lanes held open by the emergency key
 	relays map[string]*relay  // by lane
 	hear   map[chan struct{}]bool
+	falls  map[string]fall      // by lane: since the newest entry about its scanner
 	drops  map[string]time.Time // by lane: when a frame was dropped last, monotonic
+}
+
+// fall is how often a scanner went down, and why the last time.
+type fall struct {
+	times int
+	cause string
 }
 
 // relay is what is known of a lane's barrier.
@@ -56,6 +63,7 @@ func (r *relay) byHand() bool {
 }
 
 func (s *screen) init(lanes []Lane) {
+	s.falls = map[string]fall{}
 	s.hear, s.open, s.relays, s.drops = map[chan struct{}]bool{}, map[string]Outcome{}, map[string]*relay{}, map[string]time.Time{}
 	for _, l := range lanes {
 		s.relays[l.ID] = &relay{sensor: l.Sensor}
@@ -168,6 +176,10 @@ func (g *Gate) ScannerState(laneID string, up bool, state, cause string) {
 	g.screen.lane(laneID, func(v *LaneView) {
 		if v.Up != up || v.Since.IsZero() {
 			v.Since = now
+		}
+		if v.Up && !up {
+			f := g.screen.falls[laneID]
+			g.screen.falls[laneID] = fall{f.times + 1, cause}
 		}
 		v.Up, v.Scanner, v.Cause = up, state, cause
 	})

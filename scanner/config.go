@@ -137,11 +137,23 @@ func (c Config) Validate() error {
 	want(c.Max <= longest, "max %d: want at most %d bytes", c.Max, longest)
 	want(c.Max >= c.Min, "max %d: want at least min, which is %d", c.Max, c.Min)
 	want(minGap <= c.Gap && c.Gap <= maxGap, "gap %v: want %v to %v", c.Gap, minGap, maxGap)
+	if slices.Contains(rates, c.Baud) {
+		least := LeastGap(c.Baud)
+		want(c.Gap < minGap || c.Gap >= least, "gap %v: want at least %v at %d baud", c.Gap, least, c.Baud)
+		want(c.EndGap < minEnd || c.EndGap >= least, "end_gap %v: want at least %v at %d baud", c.EndGap, least, c.Baud)
+	}
 	want(0 <= c.CodeID && c.CodeID <= longID, "code_id %d: want 0 to %d bytes", c.CodeID, longID)
 	want(c.Encoding == UTF8 || c.Encoding == GB18030, "encoding %q: want utf-8 or gb18030", c.Encoding)
 	want(c.Profile == Generic || c.Profile == GM65, "profile %q: want generic or gm65", c.Profile)
 	want(c.SilentAfter == 0 || minDead <= c.SilentAfter, "silent_after %v: want 0s, or at least %v", c.SilentAfter, minDead)
 	return errors.Join(faults...)
+}
+
+// LeastGap is the shortest silence that is one at a baud rate: a UART keeps bytes back until its buffer of 16 is full, or
+// for some bytes' time.
+func LeastGap(baud int) time.Duration {
+	const bits = 20 * 12 // a byte has 8 of 12 at most: start, parity and two stop bits are the others
+	return (bits * time.Second / time.Duration(baud)).Truncate(10*time.Millisecond) + 10*time.Millisecond
 }
 
 func control(s string) bool {

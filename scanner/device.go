@@ -111,10 +111,16 @@ func follow(ctx context.Context, path string, changed func()) {
 	watched := map[string]bool{}
 	aim := func() {
 		want := map[string]bool{}
-		for _, dir := range trail(path) {
-			want[dir] = true
-			if !watched[dir] && w.Add(dir) == nil {
-				watched[dir] = true
+		for range 8 { // what is made before it is watched is seen by looking once more
+			more := false
+			for _, dir := range trail(path) {
+				want[dir] = true
+				if !watched[dir] && w.Add(dir) == nil {
+					watched[dir], more = true, true
+				}
+			}
+			if !more {
+				break
 			}
 		}
 		for dir := range watched {

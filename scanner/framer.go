@@ -41,7 +41,10 @@ const (
 )
 
 func newFramer(c Config) *framer {
-	f := &framer{min: c.Min, max: c.Max, gap: c.Gap, begins: c.StartBytes != ""}
+	f := &framer{min: c.Min, max: c.Max + c.CodeID, gap: c.Gap, begins: c.StartBytes != ""}
+	if c.AIM {
+		f.max += aimLength
+	}
 	if c.EndGap > 0 {
 		f.gap, f.quiet = c.EndGap, true
 	}

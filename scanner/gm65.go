@@ -1,5 +1,7 @@
 package scanner
 
+import "time"
+
 // Commands of the GROW GM65 and GM8xx modules (user manual, serial control).
 // The checksum is a CRC-16/XMODEM over what follows the 7E 00, or the literal
 // AB CD, which the module takes for one that it need not check. None of these
@@ -13,25 +15,21 @@ var (
 // heartbeat. It has no mark of its own and comes in the middle of codes.
 var gm65Reply = []byte{0x00, 0x00, 0x01, 0x00, 0x33, 0x31}
 
-// replies takes a module's answers out of the bytes of a port.
+// heldTime is how long the beginning of an answer is kept for its rest, which
+// comes in one piece.
+const heldTime = 50 * time.Millisecond
+
+// replies takes a module's answers out of the bytes of a port. They come when
+// they come, also late; and no code contains one, as it has NUL bytes.
 type replies struct {
 	held []byte // the beginning of what may become an answer
 	out  []byte
 }
 
 // take returns the bytes of p that are no part of an answer, and how many
-// answers there were. Bytes that may be one are kept until it is known; with
-// outstanding false, when no answer is due, nothing is kept or taken out. What
-// is returned is valid until the next call.
-func (r *replies) take(p []byte, outstanding bool) (rest []byte, answers int) {
-	if !outstanding && len(r.held) == 0 {
-		return p, 0
-	}
-	r.out = append(r.out[:0], r.held...)
-	if !outstanding {
-		r.held = r.held[:0]
-		return append(r.out, p...), 0
-	}
+// answers there were. Bytes that may be one are kept until it is known. What is
+// returned is valid until the next call.
+func (r *replies) take(p []byte) (rest []byte, answers int) {
 	r.out = r.out[:0]
 	for _, b := range p {
 		n := len(r.held)
@@ -53,4 +51,11 @@ func (r *replies) take(p []byte, outstanding bool) (rest []byte, answers int) {
 		}
 	}
 	return r.out, answers
+}
+
+// release returns what was kept and has become no answer.
+func (r *replies) release() (rest []byte) {
+	r.out = append(r.out[:0], r.held...)
+	r.held = r.held[:0]
+	return r.out
 }

@@ -48,6 +48,9 @@ func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
 		for _, cause := range FrameCauses {
 			m.framing.WithLabelValues(lane, cause)
 		}
+		for _, answered := range []string{"yes", "no"} {
+			m.heartbeats.WithLabelValues(lane, answered)
+		}
 		for _, cause := range []string{"settling", "muted", "stalled"} {
 			m.discard.WithLabelValues(lane, cause)
 		}

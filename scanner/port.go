@@ -193,6 +193,12 @@ func (p *port) write(b []byte, until time.Time) error {
 	return bare(err)
 }
 
+// try sends a command to the scanner if it can be sent at once.
+func (p *port) try(b []byte) {
+	p.side.SetWriteDeadline(time.Time{})
+	p.raw.Write(func(fd uintptr) bool { unix.Write(int(fd), b); return true })
+}
+
 // close gives the port back. It has nothing to report, as nothing that was
 // written matters; but a driver may keep it waiting.
 func (p *port) close() {

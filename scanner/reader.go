@@ -192,12 +192,27 @@ func (r *Reader) Run(ctx context.Context) error {
 		if time.Since(began) > stallTime {
 			retry = r.pace.retryMin // it was there, and did not only come and go
 		}
+		if !r.pause(ctx, retry) {
+			return nil
+		}
+	}
+}
+
+// pause waits before the port is opened again, or until its path names a device that was not tried yet. It tells whether
+// to go on.
+func (r *Reader) pause(ctx context.Context, d time.Duration) bool {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return false
 		case <-r.changed:
-			retry = r.pace.retryMin
-		case <-time.After(retry):
+			if rdev, err := deviceNumber(r.o.Config.Device); err == nil && rdev != r.tried {
+				return true
+			}
+		case <-over.C:
+			return true
 		}
 	}
 }
@@ -340,6 +355,9 @@ func (s *session) turn(ctx context.Context) error {
 	if d := s.f.deadline(); !d.IsZero() && d.Before(until) {
 		until = d
 	}
+	if d := s.heard.Add(heldTime); len(s.held) > 0 && d.Before(until) {
+		until = d
+	}
 	if !s.muted.IsZero() {
 		if d := later(s.muted, s.f.last.Add(s.r.pace.settle)); d.Before(until) {
 			until = d
@@ -359,6 +377,11 @@ func (s *session) turn(ctx context.Context) error {
 	}
 	s.listenFor(now)
 	if waited != nil {
+		if len(s.held) > 0 && now.Sub(s.heard) >= heldTime {
+			if err := s.feed(ctx, s.release(), s.heard); err != nil {
+				return err
+			}
+		}
 		if d := s.f.deadline(); !d.IsZero() && !now.Before(d) {
 			code, dropped := s.f.silence()
 			s.drop(dropped, now)
@@ -413,7 +436,14 @@ func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
 		s.mute(at)
 		return nil
 	}
-	p = s.answered(p, at)
+	return s.feed(ctx, s.answered(p), at)
+}
+
+// feed hands bytes that were read at a time to the framer, and on what comes out.
+func (s *session) feed(ctx context.Context, p []byte, at time.Time) error {
+	if len(p) == 0 { // an answer in a pause must not prolong it
+		return nil
+	}
 	s.drop(s.f.arrived(at), at)
 	for len(p) > 0 && s.muted.IsZero() && !s.f.deaf {
 		var code []byte
@@ -473,6 +503,7 @@ func (s *session) babbled(at time.Time) {
 }
 
 func (s *session) mute(now time.Time) {
+	s.release()
 	s.f.deafen(now)
 	s.muted, s.bad, s.bytes = now.Add(s.r.pace.mute), s.bad[:0], 0
 	s.r.o.Metrics.mutedOnce(s.r.o.Lane)
@@ -488,6 +519,7 @@ func (s *session) stalled(now time.Time, queued bool) {
 	if s.muted.IsZero() && !s.told && (queued || s.f.pending()) {
 		s.tellStalled()
 	}
+	s.release()
 	s.f.deafen(now)
 }
 
@@ -536,29 +568,33 @@ func (s *session) listenFor(now time.Time) {
 		}
 		if s.asked.IsZero() && !now.Before(s.beat) {
 			s.asked, s.beat = now, now.Add(s.r.pace.heartbeat)
-			// What cannot be written is not answered either.
-			s.p.write(gm65Heartbeat, now.Add(lookEvery))
+			s.p.try(gm65Heartbeat) // what cannot be written is not answered either
 		}
 		if s.lost >= heartbeatsLost {
 			cause = CauseNoHeartbeat
 		}
 	case s.silent: // at night, too, until something is heard
 		cause = CauseSilent
-	case c.SilentAfter > 0 && now.Sub(s.heard) >= c.SilentAfter && byDay(now.In(s.r.o.Zone)):
+	case c.SilentAfter > 0 && now.Sub(s.heard) >= c.SilentAfter && dayFor(now.In(s.r.o.Zone)) >= c.SilentAfter:
 		s.silent, cause = true, CauseSilent
 	}
 	s.r.became(Online, cause, nil)
 }
 
-// byDay: from 7 to 22 h people come and go at every gate.
-func byDay(t time.Time) bool { return 7 <= t.Hour() && t.Hour() < 22 }
+// dayFor is how long it has been day: from 7 to 22 h people come and go at every gate.
+func dayFor(t time.Time) time.Duration {
+	if t.Hour() >= 22 {
+		return 0
+	}
+	return t.Sub(time.Date(t.Year(), t.Month(), t.Day(), 7, 0, 0, 0, t.Location()))
+}
 
 // answered takes the module's answers out of p.
-func (s *session) answered(p []byte, now time.Time) []byte {
+func (s *session) answered(p []byte) []byte {
 	if s.r.o.Config.Profile != GM65 {
 		return p
 	}
-	rest, n := s.replies.take(p, !s.asked.IsZero())
+	rest, n := s.take(p)
 	if n > 0 {
 		s.asked, s.lost = time.Time{}, 0
 		s.r.o.Metrics.heartbeat(s.r.o.Lane, true)

@@ -7,16 +7,21 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
+const aimLength = 3
+
 // text makes the code of a frame: without what the scanner put before it, in
 // UTF-8. ASCII, which all codes that can be verified are, stays as it is.
 func (c Config) text(frame []byte) (code []byte, dropped string) {
 	// ISO/IEC 15424: a flag character, a letter for the symbology, a modifier.
-	if c.AIM && len(frame) >= 3 && frame[0] == ']' && letter(frame[1]) && (letter(frame[2]) || '0' <= frame[2] && frame[2] <= '9') {
-		frame = frame[3:]
+	if c.AIM && len(frame) >= aimLength && frame[0] == ']' && letter(frame[1]) && (letter(frame[2]) || '0' <= frame[2] && frame[2] <= '9') {
+		frame = frame[aimLength:]
 	}
 	frame = frame[min(c.CodeID, len(frame)):]
 	if len(frame) < c.Min {
 		return nil, TooShort
+	}
+	if len(frame) > c.Max {
+		return nil, TooLong
 	}
 	if bytes.IndexByte(frame, 0) >= 0 {
 		return nil, NotText

@@ -33,6 +33,8 @@ func TestText(t *testing.T) {
 		{"nothing behind it", "]Q1ABC", "", TooShort, aim},
 		{"code ID", "sHC1:6BF", "HC1:6BF", "", id},
 		{"AIM, then code ID", "]Q1QRHC1:6BF", "HC1:6BF", "", both},
+		{"the longest behind one", "]Q1" + strings.Repeat("7", 4096), strings.Repeat("7", 4096), "", aim},
+		{"one byte more", strings.Repeat("7", 4097), "", TooLong, aim},
 		{"too short without it", "sABC", "", TooShort, id},
 		{"shorter than the ID", "s", "", TooShort, both},
 	} {

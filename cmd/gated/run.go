@@ -195,8 +195,8 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	d.watch(ctx, g, hup)
 	sd.SdNotify(false, sd.SdNotifyStopping)
 	d.log.Info("stopping")
-	if err := context.Cause(ctx); errors.Is(err, scanner.ErrWedged) {
-		return err // systemd starts it again
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err // of a reader that only a new process helps; systemd starts one
 	}
 	return nil
 }
