@@ -115,7 +115,7 @@ type CardOptions struct {
 
 const (
 	pollEvery = 300 * time.Millisecond
-	findLimit = 500 * time.Millisecond
+	findLimit = 340 * time.Millisecond
 	readLimit = 2 * time.Second // beside the time its 1,295 bytes take on the line
 	sendLimit = 200 * time.Millisecond
 
