@@ -656,7 +656,8 @@ func (l *Ledger) recover() {
 }
 
 // corrections take back the verdicts of a commit that failed and is there all the same. The lane was answered fault and
-// nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again.
+// nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again. An opening by the
+// emergency key did happen: that does not wait for its entry.
 func corrections(kept []Entry, now Stamp) (events []Event) {
 	begun := map[string]bool{} // passages whose first event is among them
 	taken := map[int64]bool{}  // those that were taken back, by a commit that failed and is there as well
@@ -668,7 +669,7 @@ func corrections(kept []Entry, now Stamp) (events []Event) {
 	for i := range kept {
 		e := &kept[i]
 		begun[e.Passage] = begun[e.Passage] || e.Kind == Check
-		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || taken[e.Seq] {
+		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
 			continue
 		}
 		c := Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class, Verdict: "refuse", Reason: "answered-fault",
