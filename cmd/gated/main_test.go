@@ -436,7 +436,7 @@ func TestMishapsOfTheHardware(t *testing.T) {
 	if scans == 0 || scans != answered+repeats+framing {
 		t.Errorf("%d codes sent, %d answered", scans, answered+repeats+framing)
 	}
-	if !strings.Contains(string(out), "on the page within") {
+	if !strings.Contains(string(out), "on the page within") || !strings.Contains(string(out), "lost: nothing") {
 		t.Errorf("nothing went wrong:\n%s", out)
 	}
 	var said bytes.Buffer

@@ -398,6 +398,13 @@ func (m *mishaps) report(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "scanners opened %.0f times, muted %.0f times, %.0f bytes discarded; peak memory %s, %s descriptors\n",
 		m.metrics["gated_scanner_connects_total"], m.metrics["gated_scanner_mutes_total"], m.metrics["gated_scanner_discarded_bytes_total"], m.peak.memory, m.peak.descriptors)
+	lost := m.d.count.scans - m.d.count.answered - m.d.count.repeats - m.d.count.framing
+	switch {
+	case lost != 0:
+		m.faults = append(m.faults, fmt.Sprintf("%d codes that were sent while a lane was listened to were not answered", lost))
+	case len(m.faults) == 0:
+		fmt.Fprintln(w, "lost: nothing")
+	}
 	if len(m.faults) > 0 {
 		return errors.New(strings.Join(m.faults, "\n"))
 	}
