@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,11 +21,12 @@ import (
 // in fault. It is written as soon as the ledger can take it. Until then it is on the page, in the log, and in a file
 // whose space was taken beforehand, so that neither a full disk nor a restart loses it.
 type owed struct {
-	mu     sync.Mutex // guards events and the file
+	mu     sync.Mutex // guards events; never held while the disk is waited for, as the emergency key and the page take it
 	events []ledger.Event
-	file   *os.File // nil: memory only
+	filing sync.Mutex // guards the file; comes before mu
+	file   *os.File   // nil: memory only
 	paying sync.Mutex
-	doubt  bool // a try to write the first event failed, and may have written it all the same; guarded by paying
+	doubt  int // so many of the first events were tried to write, and may have been all the same; guarded by paying
 	log    *slog.Logger
 }
 
@@ -50,7 +52,7 @@ func (o *owed) load(path string, log *slog.Logger) {
 		if err := json.Unmarshal(text, &o.events); err != nil {
 			log.Error("what the last run owed to the ledger cannot be read", "path", path, "err", err)
 		}
-		o.doubt = len(o.events) > 0
+		o.doubt = len(o.events) // the file is emptied when all are written
 	}
 	o.file = f
 	if len(b) < spoolSize { // take the space while there is some
@@ -64,23 +66,32 @@ func (o *owed) close() {
 	}
 }
 
-// save writes the whole spool in place; the caller holds mu. An error is logged: the event is in memory all the same.
+// save writes the whole spool in place. An error is logged: the event is in memory all the same.
 func (o *owed) save() {
+	o.filing.Lock()
+	defer o.filing.Unlock()
 	if o.file == nil {
 		return
 	}
+	events := o.all()
 	var b []byte
-	if len(o.events) > 0 {
-		b, _ = json.Marshal(o.events)
+	if len(events) > 0 {
+		b, _ = json.Marshal(events)
 	}
 	if len(b) > spoolSize {
-		o.log.Error("more is owed to the ledger than its file holds", "events", len(o.events))
+		o.log.Error("more is owed to the ledger than its file holds", "events", len(events))
 		return
 	}
 	_, err := o.file.WriteAt(append(b, make([]byte, spoolSize-len(b))...), 0)
 	if err = errors.Join(err, o.file.Sync()); err != nil {
-		o.log.Error("what is owed to the ledger is in memory only", "events", len(o.events), "err", err)
+		o.log.Error("what is owed to the ledger is in memory only", "events", len(events), "err", err)
 	}
+}
+
+func (o *owed) all() []ledger.Event {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.events)
 }
 
 func (o *owed) add(ev ledger.Event) {
@@ -91,19 +102,15 @@ func (o *owed) add(ev ledger.Event) {
 
 // keep makes the debts outlast the process.
 func (o *owed) keep() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.save()
-	for _, ev := range o.events {
+	for _, ev := range o.all() {
 		o.log.Error("owed to the ledger", "kind", ev.Kind, "reason", ev.Reason, "lane", ev.Lane, "time", ev.Time.Format(time.RFC3339), "passage", ev.Passage)
 	}
 }
 
 // openings are the emergency openings without their entry.
 func (o *owed) openings() (list []Debt) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, ev := range o.events {
+	for _, ev := range o.all() {
 		if ev.Kind == ledger.Opening && ev.Verdict != "" {
 			list = append(list, Debt{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
 		}
@@ -120,11 +127,9 @@ func (g *Gate) pay() bool {
 	for {
 		o.mu.Lock()
 		if len(o.events) == 0 {
-			if paid {
-				o.save()
-			}
 			o.mu.Unlock()
 			if paid {
+				o.save()
 				g.screen.changed()
 			}
 			return true
@@ -141,7 +146,7 @@ func (g *Gate) pay() bool {
 		// An emergency opening that is there already would be a second debt. Of other events a repetition says that it may
 		// be one: an entry of the same boot and mono is the same event.
 		there := false
-		if o.doubt && g.opt.Ledger.Fault() == nil {
+		if o.doubt > 0 && g.opt.Ledger.Fault() == nil {
 			g.opt.Ledger.View(func(s *ledger.State) {
 				for _, p := range s.Debts {
 					there = there || p.ID == ev.Passage && ev.Verdict != ""
@@ -156,11 +161,13 @@ func (g *Gate) pay() bool {
 		if !there {
 			worked := g.opt.Ledger.Fault() == nil
 			if _, err := g.opt.Ledger.Append(ev); err != nil {
-				o.doubt = o.doubt || worked && errors.Is(err, ledger.ErrFault)
+				if worked && errors.Is(err, ledger.ErrFault) {
+					o.doubt = max(o.doubt, 1)
+				}
 				return false
 			}
 		}
-		o.doubt = false
+		o.doubt = max(o.doubt-1, 0)
 		o.mu.Lock()
 		o.events = o.events[1:]
 		o.mu.Unlock()
