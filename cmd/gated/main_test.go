@@ -420,7 +420,7 @@ func TestReloadKeepsTheOldSettingsWhenTheNewAreWrong(t *testing.T) {
 // lane was listened to is answered, none that was sent before; and the page shows each fault within a second.
 func TestMishapsOfTheHardware(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 20 s")
+		t.Skip("takes 20 s: run it without -short, as make test does")
 	}
 	dir := filepath.Join(t.TempDir(), "demo")
 	c := start(t, "demo", "--dir", dir, "--faults", "--fast", "--for", "20s")
