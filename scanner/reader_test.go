@@ -30,7 +30,7 @@ const (
 	hasty   = time.Millisecond
 )
 
-const patience = 10 * time.Second // on a busy machine; nothing takes that long unless it is broken
+const patience = time.Minute // on a busy machine; nothing takes that long unless it is broken
 
 // plug opens a pseudo-terminal: the scanner's end, and the path of the port.
 func plug(t testing.TB) (scanner *os.File, port string) {
