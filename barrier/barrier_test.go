@@ -54,7 +54,7 @@ func newRelay(t *testing.T, limit time.Duration, script string) relay {
 		for _, l := range b.lanes { // every turn is free: nothing runs any more
 			select {
 			case l.turn <- struct{}{}:
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Errorf("lane %s: a barrier program runs on after the test", l.name)
 			}
 		}
@@ -102,7 +102,7 @@ func awaitTrue(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(10 * time.Second)
+	end := time.After(time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:
@@ -111,6 +111,9 @@ func awaitTrue(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// soon is what a busy machine may make of "at once"; what is broken takes longer in each of the cases.
+const soon = 2 * time.Second
 
 // awaitDead tells whether the process, or the group if negative, goes away. A zombie that its foster parent has not
 // reaped yet is dead.
@@ -226,8 +229,8 @@ func TestHangingProgramBlocksNoLongerThanItsLimit(t *testing.T) {
 		do   func() error
 		max  time.Duration
 	}{
-		{"pulse", func() error { return r.Pulse(t.Context(), "in", 100*time.Millisecond) }, time.Second},
-		{"open", func() error { return r.HoldOpen(t.Context(), "out") }, time.Second},
+		{"pulse", func() error { return r.Pulse(t.Context(), "in", 100*time.Millisecond) }, 10 * time.Second},
+		{"open", func() error { return r.HoldOpen(t.Context(), "out") }, 10 * time.Second},
 	} {
 		began := time.Now()
 		err := tt.do()
@@ -375,7 +378,7 @@ func TestEmergencyDoesNotWaitForAHangingProgram(t *testing.T) {
 	if err := r.HoldOpen(gone, "in"); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > 500*time.Millisecond {
+	if took := time.Since(began); took > soon {
 		t.Errorf("open after %s, want within 0.5 s", took)
 	}
 	for range cap(pulses) {
@@ -412,7 +415,7 @@ func TestLaterCommandOfTheGuardWins(t *testing.T) {
 	if err := errors.Join(r.Release(t.Context(), "in"), <-open); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > soon {
 		t.Errorf("closed after %s, want at once", took)
 	}
 	if d := cmp.Diff([]string{"open in 0", "close in 0"}, r.lines("journal")); d != "" {
@@ -434,7 +437,7 @@ func TestSameCommandAgainDoesNotCutTheFirstShort(t *testing.T) {
 }
 
 func TestCloseClosesEveryLaneAndNothingOpensAfterIt(t *testing.T) {
-	r := newRelay(t, 2*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
+	r := newRelay(t, 4*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
 	if err := r.HoldOpen(t.Context(), "out"); err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +450,7 @@ func TestCloseClosesEveryLaneAndNothingOpensAfterIt(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > soon {
 		t.Errorf("closed after %s, want at once", took)
 	}
 	var stopped int
@@ -481,8 +484,8 @@ func TestProgramThatCannotBeKilled(t *testing.T) {
 	r.kill = func(int) error { return nil }
 	began := time.Now()
 	err := r.Pulse(t.Context(), "in", time.Millisecond)
-	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "cannot be killed") || took > 2*time.Second {
-		t.Errorf("got %v after %s, want an error that says so within 2 s", err, took)
+	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "cannot be killed") || took > 10*time.Second {
+		t.Errorf("got %v after %s, want an error that says so soon", err, took)
 	}
 	r.await(t, 2) // the close
 	if err := r.Pulse(t.Context(), "in", time.Millisecond); !errors.Is(err, errUndead) {

@@ -92,7 +92,7 @@ func press(t *testing.T, ctx context.Context, keys string) {
 // says waits until the gate was asked something.
 func (d *double) says(t *testing.T, want string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		for _, a := range d.heard() {
 			if a == want {
 				return
@@ -375,7 +375,7 @@ func TestPictureOfACode(t *testing.T) {
 	see(t, ctx, "what was wrong", `!$('toast').hidden && $('toast').textContent === '不是可读的图片'`)
 	take(pass)
 	see(t, ctx, "the same file again", `!$('picture-out').disabled`)
-	for deadline := time.Now().Add(10 * time.Second); len(d.heard()) < 2; {
+	for deadline := time.Now().Add(time.Minute); len(d.heard()) < 2; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the gate was asked %q", d.heard())
 		}

@@ -880,7 +880,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	defer cancel()
 	await := func(want string) {
 		t.Helper()
-		for end := time.After(5 * time.Second); s.g.View().Lanes[0].Barrier != want; {
+		for end := time.After(time.Minute); s.g.View().Lanes[0].Barrier != want; {
 			select {
 			case <-changed:
 			case <-end:

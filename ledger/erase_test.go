@@ -431,7 +431,7 @@ func TestAReaderHoldsTheOverwritingBackAndNotTheErasure(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); l.traces.Load(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); l.traces.Load(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the reader has ended and the log is not overwritten")
 		}
@@ -471,7 +471,7 @@ func TestAnErasureCutOffIsFinishedAtTheNextStart(t *testing.T) {
 		t.Fatal("nothing was left to overwrite")
 	}
 	l = open(t, killed, ck)
-	for deadline := time.Now().Add(20 * time.Second); l.traces.Load(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); l.traces.Load(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the log is not overwritten")
 		}

@@ -645,7 +645,7 @@ func TestADiskThatHangsIsAFault(t *testing.T) {
 	defer l.Close()
 	done := make(chan error, 1)
 	go func() { _, err := l.Append(passage(ck, "slow", "in", "admit")...); done <- err }()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for l.Fault() == nil {
 		select {
 		case <-deadline:
@@ -698,7 +698,7 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	broken.Store(false)
-	for deadline := time.Now().Add(15 * time.Second); l.Fault() != nil; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); l.Fault() != nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not heal")
 		}

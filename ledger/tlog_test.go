@@ -235,7 +235,7 @@ func TestNothingIsServedBeforeItIsUnderAHead(t *testing.T) {
 			t.Errorf("before the first head: %s", resp.Status)
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); l.Head() == nil; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); l.Head() == nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no head")
 		}

@@ -78,7 +78,7 @@ func TestAnExportBrokenOffLeavesNothing(t *testing.T) {
 		}
 		return len(list)
 	}
-	for deadline := time.Now().Add(20 * time.Second); there() == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); there() == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no file was begun")
 		}

@@ -116,7 +116,7 @@ func TestScannerProbeLists(t *testing.T) {
 func TestScannerProbeEndsWithCtrlC(t *testing.T) {
 	c := start(t, "scanner", "probe", "--device", codesAt(t, ""))
 	go io.Copy(io.Discard, c.stdout)
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(c.stderr.String(), "listening to"); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(c.stderr.String(), "listening to"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not listen:\n%s", c.stderr)
 		}
