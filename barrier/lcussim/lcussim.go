@@ -238,7 +238,7 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 				r.asked(far)
 			case len(frame) > 0 || b == 0xA0:
 				if frame = append(frame, b); len(frame) == 4 {
-					r.told(frame)
+					r.told(far, frame)
 					frame = frame[:0]
 				}
 			}
@@ -246,11 +246,12 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 	}
 }
 
-func (r *Relay) told(f []byte) {
+// told does what a frame says. One that was read before the board was pulled out is not for the one put in since.
+func (r *Relay) told(far *os.File, f []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ch := int(f[1])
-	if f[3] != f[0]+f[1]+f[2] || f[2] > 1 || ch < 1 || ch > r.channels || r.on == nil {
+	if f[3] != f[0]+f[1]+f[2] || f[2] > 1 || ch < 1 || ch > r.channels || r.far != far {
 		return
 	}
 	r.frames++
@@ -265,8 +266,11 @@ func (r *Relay) told(f []byte) {
 func (r *Relay) asked(far *os.File) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.far != far {
+		return
+	}
 	r.frames++
-	if !r.answers || r.faults.Silent || r.on == nil {
+	if !r.answers || r.faults.Silent {
 		return
 	}
 	text := ""
