@@ -909,18 +909,18 @@ func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
 	s := newSite(t)
 	s.stop() // the gate's own looks, each second
 	<-s.ended
-	said := map[string]watched{}
+	said := map[device]watched{}
 	flap := func(n int) {
 		for range n {
 			s.g.ScannerState("in", false, "backoff", "hang-up")
 			s.g.ScannerState("in", true, "online", "")
 		}
 	}
-	note := func() { s.g.noteScanners(s.g.clock.Now(), said) }
+	note := func() { s.g.noteDevices(s.g.clock.Now(), said) }
 	long := func() { // ago
-		for lane, w := range said {
+		for d, w := range said {
 			w.at = w.at.Add(-scannerEvery)
-			said[lane] = w
+			said[d] = w
 		}
 	}
 	s.g.ScannerState("in", true, "online", "")

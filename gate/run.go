@@ -20,7 +20,7 @@ type watched struct {
 	at time.Time
 }
 
-// scannerEvery is how often at most a lane's scanner going up and down is recorded.
+// scannerEvery is how often at most a lane's scanner, or its card reader, going up and down is recorded.
 const scannerEvery = 10 * time.Second
 
 // LedgerChanged is for ledger.Options.OnChange: it wakes Run, and must not wait for the ledger itself.
@@ -42,7 +42,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	if doubt != "" {
 		g.log.Warn("the clock is not trusted: set it, then confirm it on the page or with gated clock confirm", "state", doubt)
 	}
-	low, scanners, cards := false, map[string]watched{}, map[string]watched{}
+	low, said := false, map[device]watched{}
 	hour := now.Time.Truncate(time.Hour)
 	for {
 		select {
@@ -82,8 +82,7 @@ func (g *Gate) Run(ctx context.Context) error {
 				hour = h
 				g.note(ledger.Event{Stamp: now, Kind: ledger.Alive})
 			}
-			g.noteScanners(now, scanners)
-			g.noteCardReaders(now, cards)
+			g.noteDevices(now, said)
 			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {
 				if low = is; low {
 					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens", "free_bytes", g.opt.Free())
@@ -159,58 +158,49 @@ func (g *Gate) begin() {
 	g.screen.changed()
 }
 
-// noteScanners records the scanners that went up or down since the last time, not more often than a lane may.
-func (g *Gate) noteScanners(now ledger.Stamp, said map[string]watched) {
+// noteDevices records the scanners and card readers that went up or down since the last time, not more often than each may.
+func (g *Gate) noteDevices(now ledger.Stamp, said map[device]watched) {
 	g.screen.mu.Lock()
 	lanes, falls := slices.Clone(g.screen.lanes), maps.Clone(g.screen.falls)
 	g.screen.mu.Unlock()
 	for _, l := range lanes {
-		w, known := said[l.ID]
-		f := falls[l.ID] // one that was up again before anybody looked is told of as well
-		if l.Scanner == "" || known && (w.up == l.Up && f.times == 0 || time.Since(w.at) < scannerEvery) {
-			continue
+		if l.Scanner != "" {
+			g.noteDevice(now, l, device{l.ID, ""}, l.Up, l.Cause, falls, said)
 		}
-		reason := "up"
-		if !l.Up {
-			reason = "down"
-		}
-		ev := ledger.Event{Stamp: now, Kind: ledger.Scanner, Lane: l.ID, Direction: l.Direction, Reason: reason}
-		if cause := cmp.Or(l.Cause, f.cause); cause != "" {
-			ev.Detail = map[string]string{"cause": cause}
-		}
-		if f.times > 1 || f.times == 1 && l.Up && w.up {
-			if ev.Detail == nil {
-				ev.Detail = map[string]string{}
+		if l.CardReader != "" {
+			cause := l.CardReader
+			if cause == "up" {
+				cause = ""
 			}
-			ev.Detail["downs"] = strconv.Itoa(f.times)
-		}
-		if g.note(ev) {
-			said[l.ID] = watched{up: l.Up, at: time.Now()}
-			g.screen.mu.Lock()
-			g.screen.falls[l.ID] = fall{times: g.screen.falls[l.ID].times - f.times}
-			g.screen.mu.Unlock()
+			g.noteDevice(now, l, device{l.ID, "card-reader"}, cause == "", cause, falls, said)
 		}
 	}
 }
 
-// noteCardReaders does the same for the card readers.
-func (g *Gate) noteCardReaders(now ledger.Stamp, said map[string]watched) {
-	g.screen.mu.Lock()
-	lanes := slices.Clone(g.screen.lanes)
-	g.screen.mu.Unlock()
-	for _, l := range lanes {
-		up := l.CardReader == "up"
-		w, known := said[l.ID]
-		if l.CardReader == "" || known && (w.up == up || time.Since(w.at) < scannerEvery) {
-			continue
-		}
-		ev := ledger.Event{Stamp: now, Kind: ledger.Scanner, Lane: l.ID, Direction: l.Direction, Reason: "up", Detail: map[string]string{"device": "card-reader"}}
-		if !up {
-			ev.Reason, ev.Detail["cause"] = "down", l.CardReader
-		}
-		if g.note(ev) {
-			said[l.ID] = watched{up: up, at: time.Now()}
-		}
+func (g *Gate) noteDevice(now ledger.Stamp, l LaneView, d device, up bool, cause string, falls map[device]fall, said map[device]watched) {
+	w, known := said[d]
+	f := falls[d] // one that was up again before anybody looked is told of as well
+	if known && (w.up == up && f.times == 0 || time.Since(w.at) < scannerEvery) {
+		return
+	}
+	ev := ledger.Event{Stamp: now, Kind: ledger.Scanner, Lane: d.lane, Direction: l.Direction, Reason: "up", Detail: map[string]string{}}
+	if !up {
+		ev.Reason = "down"
+	}
+	if d.kind != "" {
+		ev.Detail["device"] = d.kind
+	}
+	if cause := cmp.Or(cause, f.cause); cause != "" {
+		ev.Detail["cause"] = cause
+	}
+	if f.times > 1 || f.times == 1 && up && w.up {
+		ev.Detail["downs"] = strconv.Itoa(f.times)
+	}
+	if g.note(ev) {
+		said[d] = watched{up: up, at: time.Now()}
+		g.screen.mu.Lock()
+		g.screen.falls[d] = fall{times: g.screen.falls[d].times - f.times}
+		g.screen.mu.Unlock()
 	}
 }
 

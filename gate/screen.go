@@ -28,11 +28,14 @@ type screen struct {
 	open   map[string]Outcome // lanes held open by the emergency key
 	relays map[string]*relay  // by lane
 	hear   map[chan struct{}]bool
-	falls  map[string]fall      // by lane: since the newest entry about its scanner
+	falls  map[device]fall      // since the newest entry about the device
 	drops  map[string]time.Time // by lane: when a frame was dropped last, monotonic
 }
 
-// fall is how often a scanner went down, and why the last time.
+// device is a lane's scanner (kind "") or card reader.
+type device struct{ lane, kind string }
+
+// fall is how often a device went down, and why the last time.
 type fall struct {
 	times int
 	cause string
@@ -63,7 +66,7 @@ func (r *relay) byHand() bool {
 }
 
 func (s *screen) init(lanes []Lane) {
-	s.falls = map[string]fall{}
+	s.falls = map[device]fall{}
 	s.hear, s.open, s.relays, s.drops = map[chan struct{}]bool{}, map[string]Outcome{}, map[string]*relay{}, map[string]time.Time{}
 	for _, l := range lanes {
 		s.relays[l.ID] = &relay{sensor: l.Sensor}
@@ -178,8 +181,7 @@ func (g *Gate) ScannerState(laneID string, up bool, state, cause string) {
 			v.Since = now
 		}
 		if v.Up && !up {
-			f := g.screen.falls[laneID]
-			g.screen.falls[laneID] = fall{f.times + 1, cause}
+			g.screen.fell(device{laneID, ""}, cause)
 		}
 		v.Up, v.Scanner, v.Cause = up, state, cause
 	})
@@ -188,11 +190,17 @@ func (g *Gate) ScannerState(laneID string, up bool, state, cause string) {
 // CardReaderState takes what an ID card reader says of itself, as ScannerState does.
 func (g *Gate) CardReaderState(laneID string, up bool, cause string) {
 	g.screen.lane(laneID, func(v *LaneView) {
+		if v.CardReader == "up" && !up {
+			g.screen.fell(device{laneID, "card-reader"}, cause)
+		}
 		if v.CardReader = cause; up {
 			v.CardReader = "up"
 		}
 	})
 }
+
+// fell counts a fall. The caller holds mu.
+func (s *screen) fell(d device, cause string) { s.falls[d] = fall{s.falls[d].times + 1, cause} }
 
 // ScannerDropped says on the page, for a moment, that what a lane's scanner sent was no whole code: whoever held it up
 // waits for an answer.
