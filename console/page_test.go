@@ -493,6 +493,11 @@ func TestLooks(t *testing.T) {
 		{"fault", `.trouble.fault`, func(v *gate.View) {
 			v.Fault = &gate.FaultView{Since: now, Text: "append: disk I/O error (10)", Call: "物业值班室 8660 1234"}
 		}, ""},
+		{"fault-scanned", `.trouble.fault p:last-child`, func(v *gate.View) {
+			v.Fault = &gate.FaultView{Since: now, Text: "append: disk I/O error (10)", Call: "物业值班室 8660 1234"}
+			last("fault", "ledger-fault")(v)
+			v.Last.Found = "valid-pass"
+		}, ""},
 		{"repeat", `.verdict.repeat`, func(v *gate.View) { last("admit", "valid-pass")(v); v.Last.Repeat = true }, ""},
 		{"emergency", `.verdict.emergency`, func(v *gate.View) {
 			last("admit", "emergency-key")(v)

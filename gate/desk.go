@@ -94,7 +94,7 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 	ev.Personal = append(ev.Personal, personal...)
 	entries, err := g.opt.Ledger.Append(ev)
 	if err != nil {
-		return g.fault(h.lane, err), nil
+		return g.fault(&h.passage, err), nil
 	}
 	h.timer.Stop()
 	delete(g.desk.holds, h.id)
@@ -153,9 +153,6 @@ func (g *Gate) Present(ctx context.Context, laneID, personID string) (Outcome, e
 	rules, now := g.rules.Load(), g.clock.Now()
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	if !g.begun.Load() {
-		return g.fault(l, errNotBegun), nil
-	}
 	people := g.opt.Roster.Snapshot()
 	someone, ok := people.Person(personID)
 	if !ok {
@@ -174,9 +171,9 @@ func (g *Gate) Present(ctx context.Context, laneID, personID string) (Outcome, e
 		decision.Verdict = policy.Hold
 	}
 	p := passage{id: newID(), lane: l, at: now, who: who, facts: facts, decision: decision, rules: rules, roster: people.Version()}
-	entries, err := g.opt.Ledger.Append(p.events(ledger.Event{Credential: "none", Reason: "found-by-room"})...)
+	entries, err := g.append(p.events(ledger.Event{Credential: "none", Reason: "found-by-room"})...)
 	if err != nil {
-		return g.fault(l, err), nil
+		return g.fault(&p, err), nil
 	}
 	g.clock.passed(now)
 	out := p.outcome(entries)

@@ -153,9 +153,6 @@ func (g *Gate) pass(laneID, source string, at time.Time, read func(*credential.T
 	g.passage.Lock()
 	defer g.passage.Unlock()
 	rules = g.rules.Load() // they may have changed while another passage had the lock
-	if !g.begun.Load() {
-		return g.fault(l, errNotBegun), nil
-	}
 	key := sha256.Sum256(append([]byte(source+"\x00"+l.ID+"\x00"), code...))
 	if a, ok := g.again(key); ok {
 		g.m.repeats.WithLabelValues(l.ID).Inc()
@@ -178,9 +175,9 @@ func (g *Gate) pass(laneID, source string, at time.Time, read func(*credential.T
 
 	// Register: durable, or it did not happen.
 	p := passage{id: newID(), lane: l, at: now, who: who, facts: facts, decision: decision, rules: rules, roster: people.Version(), stated: cmp.Or(claim.Name, claim.Plate)}
-	entries, err := g.opt.Ledger.Append(p.events(g.checked(claim, who, code))...)
+	entries, err := g.append(p.events(g.checked(claim, who, code))...)
 	if err != nil {
-		return g.fault(l, err), nil // never remembered: the next try must be a real one
+		return g.fault(&p, err), nil // never remembered: the next try must be a real one
 	}
 	g.clock.passed(now)
 
@@ -463,15 +460,25 @@ func (g *Gate) again(key [32]byte) (a answered, ok bool) {
 	return a, true
 }
 
-// fault answers an attempt that could not be recorded. The code was checked, and the guard sees that nothing opens.
-func (g *Gate) fault(l *Lane, err error) Outcome {
-	out := Outcome{Verdict: Fault, Reason: "ledger-fault", Lane: l.ID, Direction: l.Direction, At: g.clock.Now().Time}
+// append is the ledger's, but nobody passes before the start entry is written.
+func (g *Gate) append(events ...ledger.Event) ([]ledger.Entry, error) {
+	if !g.begun.Load() {
+		return nil, errNotBegun
+	}
+	return g.opt.Ledger.Append(events...)
+}
+
+// fault answers an attempt that could not be recorded. The guard sees what the check found, and that nothing opens.
+func (g *Gate) fault(p *passage, err error) Outcome {
+	out := Outcome{Verdict: Fault, Reason: "ledger-fault", Lane: p.lane.ID, Direction: p.lane.Direction, Class: p.who.Class, Credential: p.facts.Credential, At: g.clock.Now().Time}
 	if errors.Is(err, ledger.ErrBusy) {
 		out.Reason = "ledger-busy"
 	}
-	g.log.Error("passage not recorded: nothing opened", "lane", l.ID, "reason", out.Reason, "err", err)
-	g.m.decisions.WithLabelValues(l.ID, l.Direction, out.Verdict, out.Reason).Inc()
-	g.screen.show(Shown{Lane: l.ID, Direction: l.Direction, Verdict: Fault, Reason: out.Reason, By: "machine", At: out.At})
+	g.log.Error("passage not recorded: nothing opened", "lane", out.Lane, "reason", out.Reason, "err", err)
+	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
+	shown := p.shown()
+	shown.Passage, shown.Verdict, shown.Reason, shown.Found, shown.At = "", Fault, out.Reason, p.decision.Reason, out.At
+	g.screen.show(shown)
 	g.tell(out)
 	return out
 }

@@ -96,6 +96,7 @@ type Shown struct {
 	Direction  string    `json:"direction"`
 	Verdict    string    `json:"verdict"`
 	Reason     string    `json:"reason"`
+	Found      string    `json:"found,omitempty"` // in a fault: the reason that the verdict would have had
 	Class      string    `json:"class"`
 	Credential string    `json:"credential"`
 	Health     string    `json:"health,omitempty"`     // what a valid health certificate states

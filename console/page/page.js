@@ -297,7 +297,7 @@ function troubleFault(f, a) {
     h('p', { class: 'cause' }, t('reason', f.text)),
     h('dl', {}, h('dt', {}, p('fault-do')), h('dd', {}, p('fault-do-this')), ...(f.call ? [h('dt', {}, p('fault-call')), h('dd', { class: 'call' }, f.call)] : [])),
     h('p', {}, p('fault-still')),
-    a && h('p', {}, ...way(a.direction).slice(0, 1), ' ' + reasons(t('class', a.class), t('credential', a.credential), t('reason', a.reason)))));
+    a && h('p', {}, ...way(a.direction).slice(0, 1), ' ' + reasons(t('class', a.class), t('credential', a.credential), t('reason', a.found || a.reason), a.name, a.room))));
 }
 
 function troubleDown(down) {
