@@ -14,11 +14,19 @@ import (
 	"gated/policy"
 )
 
-// emergencyWait is how long the answer to the emergency key waits for the entry. The barrier does not wait at all.
-const emergencyWait = 300 * time.Millisecond
+const (
+	// emergencyWait is how long the answer to the emergency key waits for the entry. The barrier does not wait for that.
+	emergencyWait = 300 * time.Millisecond
+	// intentWait is how long the barrier waits until the kernel has what is about to be opened. That takes microseconds,
+	// unless the disk hangs.
+	intentWait = 100 * time.Millisecond
+)
 
 // Emergency opens the lane and holds it open until Close. It needs no name and no code, and it is the only opening that
 // does not wait for the ledger: it takes no lock that a slow disk could hold.
+//
+// Whatever kills the process in here: that the lane was about to be opened stands in the spool before it is, and becomes
+// an entry at the next start. A power cut may lose that, and the relay then falls off by itself.
 func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
 	l := g.lanes[laneID]
 	if l == nil {
@@ -27,29 +35,55 @@ func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: newID(), Lane: l.ID, Direction: l.Direction, Class: "unknown",
 		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
 	out := Outcome{Passage: ev.Passage, Verdict: ev.Verdict, Reason: ev.Reason, Rule: ev.Rule, Lane: l.ID, Direction: l.Direction, Class: ev.Class, At: ev.Time}
-	if before, is := g.holdOpen(l, out); is { // a second press in fright: told to the barrier again, and one opening
+
+	g.keys.Lock()
+	intended := !g.screen.isOpen(l.ID)
+	if intended {
+		g.intend(ev)
+	}
+	before, is := g.holdOpen(l, out)
+	g.keys.Unlock()
+	if is { // a second press in fright: told to the barrier again, and one opening
 		before.Repeat = true
 		return before, nil
+	}
+	if !intended { // closed at the same moment
+		g.intend(ev)
 	}
 	g.screen.show(Shown{Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Verdict: out.Verdict, Reason: out.Reason, Class: out.Class, By: ev.By, At: out.At, Emergency: true})
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
-	g.owed.add(ev)
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
 		if g.pay() {
 			g.tell(out)
 		} else {
-			g.owed.keep()
+			g.owed.keep(ev)
 		}
 	})
 	select {
 	case <-done:
 	case <-time.After(emergencyWait):
-		g.work.Go(g.owed.keep) // the disk hangs; its file may be elsewhere than the trouble
+		g.work.Go(func() { g.owed.spool.save(g.owed.all) }) // the ledger's disk hangs; the spool's may be another one
 	}
 	return out, nil
+}
+
+// intend owes the ledger an opening that is about to be, and waits a moment for the kernel to have that.
+func (g *Gate) intend(ev ledger.Event) {
+	g.owed.add(ev, g.opt.Ledger.Size())
+	done := make(chan struct{})
+	g.work.Go(func() {
+		defer close(done)
+		if _, err := g.owed.spool.write(g.owed.all); err != nil {
+			g.log.Error("an emergency opening is in memory only, until it is in the ledger", "err", err)
+		}
+	})
+	select {
+	case <-done:
+	case <-time.After(intentWait):
+	}
 }
 
 // Close ends an opening by the emergency key. That the barrier is told comes first here too: a barrier that stands open

@@ -82,6 +82,7 @@ type Gate struct {
 	desk    desk // guarded by passage
 	read    repeats
 
+	keys   sync.Mutex // makes presses of the emergency key follow each other; held for intentWait at most
 	hand   sync.Mutex // makes barrier and page agree on which of two keys was pressed last; never held while anything waits
 	owed   owed
 	begun  atomic.Bool   // the start entry is written

@@ -1,16 +1,12 @@
 package gate
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,94 +14,63 @@ import (
 )
 
 // owed keeps what happened and could not wait for its entry: emergency openings, and changes made while the ledger was
-// in fault. It is written as soon as the ledger can take it. Until then it is on the page, in the log, and in a file
-// whose space was taken beforehand, so that neither a full disk nor a restart loses it.
+// in fault. It is written as soon as the ledger can take it. Until then it is on the page, in the log, and in the spool,
+// so that neither a full disk nor a restart loses it.
 type owed struct {
 	mu     sync.Mutex // guards events; never held while the disk is waited for, as the emergency key and the page take it
-	events []ledger.Event
-	filing sync.Mutex // guards the file; comes before mu
-	file   *os.File   // nil: memory only
+	events []due
 	paying sync.Mutex
 	doubt  int // so many of the first events were tried to write, and may have been all the same; guarded by paying
+	spool  spool
 	log    *slog.Logger
 }
 
-// spoolSize is room for about a hundred events.
-const spoolSize = 64 << 10
+// due is an event that the ledger has not taken yet.
+type due struct {
+	ledger.Event
+	After int64 `json:",omitempty"` // its entry can only come after this one
+}
 
-// load opens the spool and takes in what the last run owed.
+// load takes in what the last run owed.
 func (o *owed) load(path string, log *slog.Logger) {
 	o.log = log
-	if path == "" {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	}
-	if err != nil {
-		log.Error("emergency openings during a fault will not outlast a restart", "err", err)
-		return
-	}
-	b, err := io.ReadAll(io.LimitReader(f, spoolSize))
-	if text := bytes.TrimRight(b, "\x00"); err == nil && len(text) > 0 {
-		if err := json.Unmarshal(text, &o.events); err != nil {
-			log.Error("what the last run owed to the ledger cannot be read", "path", path, "err", err)
-		}
-		o.doubt = len(o.events) // the file is emptied when all are written
-	}
-	o.file = f
-	if len(b) < spoolSize { // take the space while there is some
-		o.save()
-	}
+	o.events = o.spool.open(path, log)
+	o.doubt = len(o.events) // the spool is emptied when all are written
 }
 
-func (o *owed) close() {
-	if o.file != nil {
-		o.file.Close()
-	}
-}
-
-// save writes the whole spool in place. An error is logged: the event is in memory all the same.
-func (o *owed) save() {
-	o.filing.Lock()
-	defer o.filing.Unlock()
-	if o.file == nil {
-		return
-	}
-	events := o.all()
-	var b []byte
-	if len(events) > 0 {
-		b, _ = json.Marshal(events)
-	}
-	if len(b) > spoolSize {
-		o.log.Error("more is owed to the ledger than its file holds", "events", len(events))
-		return
-	}
-	_, err := o.file.WriteAt(append(b, make([]byte, spoolSize-len(b))...), 0)
-	if err = errors.Join(err, o.file.Sync()); err != nil {
-		o.log.Error("what is owed to the ledger is in memory only", "events", len(events), "err", err)
-	}
-}
-
-func (o *owed) all() []ledger.Event {
+func (o *owed) all() []due {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.events)
 }
 
-func (o *owed) add(ev ledger.Event) {
+// add takes in an event. What a contact that chatters tells again and again, while the ledger cannot take it, is one
+// event with how often: then it is not news.
+func (o *owed) add(ev ledger.Event, after int64) (news bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.events = append(o.events, ev)
+	if ev.Kind == ledger.Sensor {
+		for i := len(o.events) - 1; i > 0; i-- { // the first one may be on its way into the ledger just now
+			d := &o.events[i]
+			if d.Kind == ev.Kind && d.Lane == ev.Lane && d.Reason == ev.Reason && d.Passage == ev.Passage {
+				times, _ := strconv.Atoi(d.Detail["times"])
+				d.Detail = maps.Clone(d.Detail)
+				if d.Detail == nil {
+					d.Detail = map[string]string{}
+				}
+				d.Detail["times"] = strconv.Itoa(max(times, 1) + 1)
+				return false
+			}
+		}
+	}
+	o.events = append(o.events, due{ev, after})
+	return true
 }
 
-// keep makes the debts outlast the process.
-func (o *owed) keep() {
-	o.save()
-	for _, ev := range o.all() {
-		o.log.Error("owed to the ledger", "kind", ev.Kind, "reason", ev.Reason, "lane", ev.Lane, "time", ev.Time.Format(time.RFC3339), "passage", ev.Passage)
-	}
+// keep makes the debts outlast the process and the power, and tells of a new one.
+func (o *owed) keep(ev ledger.Event) {
+	o.spool.save(o.all)
+	o.log.Error("owed to the ledger", "kind", ev.Kind, "reason", ev.Reason, "lane", ev.Lane, "time", ev.Time.Format(time.RFC3339), "passage", ev.Passage)
 }
 
 // openings are the emergency openings without their entry.
@@ -129,7 +94,10 @@ func (g *Gate) pay() bool {
 		if len(o.events) == 0 {
 			o.mu.Unlock()
 			if paid {
-				o.save()
+				// Should a power cut bring it back, it is looked for before it is written again.
+				if _, err := o.spool.write(o.all); err != nil {
+					o.log.Warn("what was owed and is written now stands in the spool still", "err", err)
+				}
 				g.screen.changed()
 			}
 			return true
@@ -143,24 +111,20 @@ func (g *Gate) pay() bool {
 			}
 			ev.Detail = detail
 		}
-		// An emergency opening that is there already would be a second debt. Of other events a repetition says that it may
-		// be one: an entry of the same boot and mono is the same event.
 		there := false
-		if o.doubt > 0 && g.opt.Ledger.Fault() == nil {
-			g.opt.Ledger.View(func(s *ledger.State) {
-				for _, p := range s.Debts {
-					there = there || p.ID == ev.Passage && ev.Verdict != ""
-				}
-			})
-			ev.Detail = maps.Clone(ev.Detail)
-			if ev.Detail == nil {
-				ev.Detail = map[string]string{}
+		if o.doubt > 0 {
+			var err error
+			if g.Fault() {
+				return false
 			}
-			ev.Detail["again"] = "maybe"
+			if there, err = g.opt.Ledger.Has(ev.Event, ev.After); err != nil {
+				o.log.Error("nobody knows whether what is owed to the ledger is there: it is tried again", "err", err)
+				return false
+			}
 		}
 		if !there {
 			worked := g.opt.Ledger.Fault() == nil
-			if _, err := g.opt.Ledger.Append(ev); err != nil {
+			if _, err := g.opt.Ledger.Append(ev.Event); err != nil {
 				if worked && errors.Is(err, ledger.ErrFault) {
 					o.doubt = max(o.doubt, 1)
 				}
@@ -177,9 +141,9 @@ func (g *Gate) pay() bool {
 
 // record writes an event now, or owes it: what it tells has happened already.
 func (g *Gate) record(ev ledger.Event) {
-	g.owed.add(ev)
-	if !g.pay() {
-		g.owed.keep()
+	news := g.owed.add(ev, g.opt.Ledger.Size())
+	if !g.pay() && news {
+		g.owed.keep(ev)
 	}
 }
 

@@ -1,70 +1,276 @@
 package gate
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"gated/barrier"
 	"gated/ledger"
 	"gated/policy"
 )
 
-// While the spool's disk hangs, the emergency key and the page must not.
+func opening(passage string) ledger.Event {
+	return ledger.Event{Kind: ledger.Opening, Passage: passage, Lane: "in", Direction: "in", Class: "unknown",
+		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
+}
+
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// While the spool's disk hangs, neither the emergency key nor the page waits for it.
 func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
-	o := owed{log: slog.New(slog.DiscardHandler)}
-	o.filing.Lock() // as save does while it syncs
-	done := make(chan int)
+	s := newSite(t)
+	s.g.owed.spool.mu.Lock() // as one does whose write hangs
+	done := make(chan error)
 	go func() {
-		o.add(ledger.Event{Kind: ledger.Opening, Passage: "a", Verdict: policy.Admit})
-		done <- len(o.openings())
+		_, err := s.g.Emergency(context.Background(), "in")
+		s.g.View()
+		done <- err
 	}()
 	select {
-	case n := <-done:
-		if n != 1 {
-			t.Errorf("got %d debts, want 1", n)
+	case err := <-done:
+		if err != nil || !s.g.screen.isOpen("in") {
+			t.Errorf("the lane is not open: %v", err)
 		}
 	case <-time.After(time.Minute):
-		t.Fatal("the key waits for the disk")
+		t.Error("the key waits for the disk")
+	}
+	s.g.owed.spool.mu.Unlock()
+}
+
+// That the emergency key is about to open stands in the spool before the barrier is told, so that no kill in between
+// leaves an opening without its entry.
+func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
+	s := newSite(t)
+	defer s.block()()
+	s.g.hand.Lock() // nobody gets to the barrier without it
+	done := make(chan error)
+	go func() { _, err := s.g.Emergency(context.Background(), "in"); done <- err }()
+	until(t, "the opening in the file", func() bool {
+		b, err := os.ReadFile(filepath.Join(s.dir, "owed.spool"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, _, _, _ := parseSpool(b)
+		return len(list) == 1 && list[0].Reason == "emergency-key"
+	})
+	if s.g.screen.isOpen("in") {
+		t.Error("it opened before")
+	}
+	s.g.hand.Unlock()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
 // The process was killed after the ledger had taken all that was owed and before the spool was emptied: none of it is
-// written again.
+// written again, not even where the guard has said since who passed. The spool is one of before it had halves.
 func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
 	s := newSite(t)
 	var events []ledger.Event
 	for _, passage := range []string{"aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc"} {
-		events = append(events, ledger.Event{Stamp: s.g.clock.Now(), Kind: ledger.Opening, Passage: passage, Lane: "in", Direction: "in", Class: "unknown",
-			Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"})
+		ev := opening(passage)
+		ev.Stamp = s.g.clock.Now()
+		events = append(events, ev)
 	}
-	if _, err := s.l.Append(events...); err != nil {
+	events = append(events, ledger.Event{Stamp: s.g.clock.Now(), Kind: ledger.CloseByHand, Lane: "in", Direction: "in", By: "unsigned"})
+	entries, err := s.l.Append(events...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.g.FillDebt(context.Background(), fmt.Sprint("e", entries[0].Seq), "fire engine"); err != nil {
 		t.Fatal(err)
 	}
 	s.end()
 	b, err := json.Marshal(events)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(s.dir, "owed.spool"), append(b, make([]byte, spoolSize-len(b))...), 0o600)
+		err = os.WriteFile(filepath.Join(s.dir, "owed.spool"), append(b, make([]byte, spoolHalf-len(b))...), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.start()
-	for deadline := time.Now().Add(time.Minute); len(s.g.owed.all()) > 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("what is owed is not settled")
-		}
-		s.g.pay()
-	}
+	until(t, "what is owed to be settled", func() bool { return s.g.pay() })
 	times := map[string]int{}
 	for _, e := range s.records() {
-		if e.Kind == ledger.Opening {
-			times[e.Passage]++
+		if e.Kind == ledger.Opening || e.Kind == ledger.CloseByHand {
+			times[string(e.Kind)+" "+e.Passage]++
 		}
 	}
-	if len(times) != len(events) || times[events[0].Passage] != 1 || times[events[1].Passage] != 1 || times[events[2].Passage] != 1 {
-		t.Errorf("the openings stand in the ledger so often: %v, want each once", times)
+	if len(times) != len(events) || times["open "+events[0].Passage] != 1 || times["open "+events[1].Passage] != 1 || times["open "+events[2].Passage] != 1 || times["close-by-hand "] != 1 {
+		t.Errorf("what was owed stands in the ledger so often: %v, want each once", times)
 	}
+	if v := s.g.View(); len(v.Debts) != 2 {
+		t.Errorf("the guard is asked about %+v, want the two that nobody told of", v.Debts)
+	}
+}
+
+// A write that a power cut cuts short at any sector loses nothing that the disk had before it.
+func TestATornSpoolKeepsWhatItHad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "owed.spool")
+	read := func() []byte { return must(os.ReadFile(path)) }
+	var s spool
+	if list := s.open(path, slog.New(slog.DiscardHandler)); len(list) > 0 {
+		t.Fatalf("a new one holds %v", list)
+	}
+	defer s.close()
+	var owed []due
+	list := func() []due { return owed }
+	for n := range 14 {
+		had := read()
+		owed = append(owed, due{opening(fmt.Sprint("passage ", n)), int64(n)})
+		if n%3 == 2 { // two writes before the disk has to have them
+			s.write(list)
+			owed = append(owed, due{opening(fmt.Sprint("passage ", n, " b")), int64(n)})
+		}
+		s.save(list)
+		has := read()
+		for _, sector := range []int{512, 4096} {
+			for cut := 0; cut <= len(has); cut += sector {
+				if cut%spoolHalf > 16<<10 {
+					continue // nothing is that long
+				}
+				for _, torn := range [][]byte{append(bytes.Clone(has[:cut]), had[cut:]...), append(bytes.Clone(had[:cut]), has[cut:]...)} {
+					got, _, _, damaged := parseSpool(torn)
+					if damaged || len(got) < n || n > 0 && got[n-1].Passage != owed[n-1].Passage {
+						t.Fatalf("cut at byte %d the write of opening %d leaves %d (damaged: %t)", cut, n, len(got), damaged)
+					}
+				}
+			}
+		}
+	}
+	var again spool
+	if got := again.open(path, slog.New(slog.DiscardHandler)); len(got) != len(owed) || got[3].After != 2 || got[3].Passage != owed[3].Passage {
+		t.Errorf("%d are read again, want %d", len(got), len(owed))
+	}
+	again.close()
+}
+
+func TestASpoolThatCannotBeReadIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "owed.spool")
+	half, _ := formatHalf(7, []due{{opening("a"), 0}})
+	half[len(half)-4] ^= 1
+	for name, text := range map[string]string{"a half of which a bit fell over": string(half), "another's": "hello", "the old form, cut short": `[{"Kind":"open`} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var s spool
+		var log bytes.Buffer
+		list := s.open(path, slog.New(slog.NewTextHandler(&log, nil)))
+		s.save(func() []due { return []due{{opening("b"), 0}} })
+		s.close()
+		kept, _ := filepath.Glob(path + ".unreadable-*")
+		if len(list) > 0 || len(kept) != 1 || string(must(os.ReadFile(kept[0]))) != text || !strings.Contains(log.String(), kept[0]) {
+			t.Errorf("%s: got %v, kept %v, said %s", name, list, kept, &log)
+		}
+		if list := s.open(path, slog.New(slog.DiscardHandler)); len(list) != 1 || list[0].Passage != "b" {
+			t.Errorf("%s: the new one holds %v", name, list)
+		}
+		s.close()
+		for _, f := range append(kept, path) {
+			os.Remove(f)
+		}
+	}
+}
+
+// A contact that chatters in a fault crowds nothing out, and fills no log.
+func TestAChatteringContactInAFault(t *testing.T) {
+	s := newSite(t)
+	var log bytes.Buffer
+	s.g.owed.log = slog.New(slog.NewTextHandler(&log, nil))
+	release := s.block()
+	s.scan("in", s.pass("resident", s.subject("王小明"), month)) // finds the fault
+	lane := s.g.lanes["in"]
+	for range 2000 {
+		s.g.sensed(lane, barrier.Passed, barrier.Opening{})
+	}
+	s.g.Emergency(context.Background(), "out")
+	until(t, "the opening in the file", func() bool {
+		list, _, _, _ := parseSpool(must(os.ReadFile(filepath.Join(s.dir, "owed.spool"))))
+		return len(list) > 0 && list[len(list)-1].Lane == "out"
+	})
+	s.g.work.Wait()
+	if n := strings.Count(log.String(), "\n"); n > 10 {
+		t.Errorf("%d lines in the log", n)
+	}
+	release()
+	until(t, "what is owed to be paid", func() bool { return !s.g.Fault() && s.g.pay() })
+	passed := 0
+	for _, e := range s.records() {
+		if e.Kind == ledger.Sensor {
+			n := 1
+			fmt.Sscan(e.Detail["times"], &n)
+			passed += n
+		}
+	}
+	if passed != 2000 {
+		t.Errorf("%d are told of, want 2000", passed)
+	}
+}
+
+// More than the file holds: the openings stay, and the newest of the rest go.
+func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
+	var list []due
+	for i := range 1000 {
+		if i%50 == 49 {
+			list = append(list, due{opening(fmt.Sprint("e", i)), 0})
+		} else {
+			list = append(list, due{ledger.Event{Kind: ledger.Roster, Reason: "imported", Passage: fmt.Sprint("r", i)}, 0})
+		}
+	}
+	half, left := formatHalf(1, list)
+	got, _, err := parseHalf(half)
+	if err != nil || len(half) > spoolHalf || len(got)+left != len(list) || len(got) < 100 {
+		t.Fatalf("%d bytes of %d events, %d left out, %v", len(half), len(got), left, err)
+	}
+	openings := 0
+	for i, d := range got {
+		if d.Kind == ledger.Opening {
+			openings++
+		} else if i > 0 && got[i-1].Kind != ledger.Opening && d.Passage <= "r0" {
+			t.Errorf("out of order: %s", d.Passage)
+		}
+	}
+	if openings != 20 || got[0].Passage != "r0" {
+		t.Errorf("%d openings are kept, want 20; the first is %s", openings, got[0].Passage)
+	}
+}
+
+// Where nothing is owed the spool's disk is left in peace.
+func TestNothingOwedNothingWritten(t *testing.T) {
+	s := newSite(t)
+	before := must(os.ReadFile(filepath.Join(s.dir, "owed.spool")))
+	for range 20 {
+		s.g.record(ledger.Event{Stamp: s.g.clock.Now(), Kind: ledger.Opening, Lane: "in", Direction: "in", Reason: "pulse", By: "machine"})
+	}
+	if !bytes.Equal(before, must(os.ReadFile(filepath.Join(s.dir, "owed.spool")))) || s.g.owed.spool.number != 0 {
+		t.Error("the spool was written")
+	}
+}
+
+func FuzzSpool(f *testing.F) {
+	half, _ := formatHalf(3, []due{{opening("a"), 1}})
+	f.Add(half)
+	f.Add([]byte("[]"))
+	f.Add(append(append(bytes.Clone(half), make([]byte, spoolHalf-len(half))...), half...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, number, half, damaged := parseSpool(b)
+		if damaged && len(list) > 0 || half != 0 && half != 1 {
+			t.Errorf("%d events, number %d, half %d, damaged %t", len(list), number, half, damaged)
+		}
+	})
 }

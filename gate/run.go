@@ -52,9 +52,9 @@ func (g *Gate) Run(ctx context.Context) error {
 			g.passage.Unlock()
 			g.work.Wait()
 			if !g.pay() {
-				g.owed.keep()
+				g.owed.spool.save(g.owed.all)
 			}
-			g.owed.close()
+			g.owed.spool.close()
 			if !g.begun.Load() {
 				return nil
 			}

@@ -101,6 +101,14 @@ func (s *screen) holdOpen(id string, out Outcome) (before Outcome, is bool) {
 	return before, is
 }
 
+// isOpen tells whether the emergency key holds the lane open.
+func (s *screen) isOpen(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, is := s.open[id]
+	return is
+}
+
 func (s *screen) closed(id string) {
 	s.mu.Lock()
 	delete(s.open, id)

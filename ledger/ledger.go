@@ -313,6 +313,27 @@ func (l *Ledger) Fault() *Fault {
 	return nil
 }
 
+// Has tells whether an event has an entry after the given one already: that of the same thing at the same moment of the
+// same boot. It is for one whose commit may or may not have been, and reads all entries since.
+func (l *Ledger) Has(ev Event, after int64) (there bool, err error) {
+	r, err := OpenReader(l.opt.Dir)
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	if size, err := r.Size(); err != nil || size < after { // restored since, and numbered anew
+		after = 0
+		if err != nil {
+			return false, err
+		}
+	}
+	err = r.Scan(after+1, 1<<62, false, func(e *Entry) error {
+		there = there || e.Kind == ev.Kind && e.Boot == ev.Boot && e.Mono == ev.Mono.Microseconds() && e.Passage == ev.Passage && e.Lane == ev.Lane && e.Reason == ev.Reason
+		return nil
+	})
+	return there, err
+}
+
 // Size is the number of entries.
 func (l *Ledger) Size() int64 { l.mu.Lock(); defer l.mu.Unlock(); return l.state.Size }
 
