@@ -299,7 +299,7 @@ func (o probing) print(w io.Writer, f scanner.Probed, ports []scanner.SerialPort
 	device, rule := o.name(f.Device, ports)
 	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s", o.lane, settingsFor(f, device))
 	if rule != "" {
-		fmt.Fprintf(w, "\nIn %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=tty\n", rulesFile, rule)
+		fmt.Fprintf(w, "\nIn %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=usb --subsystem-match=tty\n", rulesFile, rule)
 	}
 	for _, note := range notes(f) {
 		fmt.Fprintln(w, "\nNote:", note)
