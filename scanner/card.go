@@ -136,9 +136,9 @@ type CardReader struct {
 	retryMin, retryMax, poll  time.Duration
 	settle, findMax, transfer time.Duration
 
-	open      func(Config) (*port, error)
-	giveUp    time.Duration // on a driver that hangs
-	abandoned atomic.Int32  // ports that their driver has not given back
+	open                  func(Config) (*port, error)
+	openLimit, closeLimit time.Duration // for a driver that hangs
+	abandoned             atomic.Int32  // ports that it has not given back
 
 	state State // these two are Run's
 	cause string
@@ -155,7 +155,7 @@ func NewCardReader(o CardOptions) *CardReader {
 	if o.OnState == nil {
 		o.OnState = func(bool, State, string) {}
 	}
-	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, findMax: findLimit, open: openPort, giveUp: closeLimit}
+	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, findMax: findLimit, open: openPort, openLimit: openLimit, closeLimit: closeLimit}
 	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(max(r.config.Baud, 1)) // ten bits a byte
 	return r
 }
@@ -203,13 +203,13 @@ var (
 // listen opens the port and hands cards on until the port is lost, the reader no longer answers, or ctx ends. It
 // returns how long it was online.
 func (r *CardReader) listen(ctx context.Context) (online time.Duration, err error) {
-	p, err := openWithin(&r.abandoned, r.giveUp, r.open, r.config)
+	p, err := openWithin(&r.abandoned, r.openLimit, r.open, r.config)
 	if err != nil {
 		return 0, err
 	}
 	defer func() {
-		if !within(&r.abandoned, r.giveUp, p.close) {
-			err = fmt.Errorf("close serial port %s: not done within %v: %w", r.config.Device, r.giveUp, errors.Join(errWedged, err))
+		if !within(&r.abandoned, r.closeLimit, p.close) {
+			err = fmt.Errorf("close serial port %s: not done within %v: %w", r.config.Device, r.closeLimit, errors.Join(errWedged, err))
 		}
 	}()
 	defer context.AfterFunc(ctx, p.wake)()

@@ -83,7 +83,7 @@ func (c *counter) begin(port string, limit time.Duration) {
 		OnState: func(up bool, s State, cause string) { c.changes <- change{up, s, cause} },
 	})
 	c.r.retryMin, c.r.retryMax, c.r.poll, c.r.settle = 5*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond, 5*time.Millisecond
-	c.r.findMax, c.r.transfer = limit, 2*limit
+	c.r.findMax, c.r.transfer, c.r.openLimit, c.r.closeLimit = limit, 2*limit, patience, patience
 	go func() { c.done <- c.r.Run(ctx) }()
 	c.t.Cleanup(func() { c.stop() })
 }
@@ -448,7 +448,7 @@ func TestACardReaderWhoseDriverHangsIsGivenUpAtTheThirdPort(t *testing.T) {
 	block := make(chan struct{})
 	hangs := func(Config) (*port, error) { <-block; return nil, unix.EIO }
 	r := NewCardReader(CardOptions{Lane: "in", Config: CardConfig{Device: sim.Path}})
-	r.open, r.giveUp, r.retryMin = hangs, 20*time.Millisecond, time.Millisecond
+	r.open, r.openLimit, r.retryMin = hangs, 20*time.Millisecond, time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- r.Run(context.Background()) }()
 	if err := await(t, "the end", done); !errors.Is(err, ErrWedged) || !strings.Contains(err.Error(), "lane in") {

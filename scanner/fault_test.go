@@ -261,12 +261,13 @@ func TestFaultCodesThatAreNone(t *testing.T) {
 // The daemon stands still for longer than anybody waits at a gate: who sent what has piled up is gone.
 func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
 	scanner, port := plug(t)
+	stall := 200 * time.Millisecond
 	l := start(t, Options{Config: Config{Device: port, Gap: 50 * time.Millisecond}, OnCode: func(_ context.Context, c Code) bool {
 		if string(c.Data) == "SLOW" {
-			<-time.After(stallTime + 100*time.Millisecond) // the case itself
+			<-time.After(stall + 50*time.Millisecond) // the case itself
 		}
 		return true
-	}}, hasty)
+	}}, hasty, func(r *Reader) { r.pace.stall = stall })
 	l.expect(online)
 	send(t, scanner, "SLOW\rGLUED\r")
 	send(t, scanner, "LATER\r")
@@ -274,9 +275,9 @@ func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
 	if got := await(t, "the drop", l.drops); got != Stalled {
 		t.Errorf("got %q, want %q", got, Stalled)
 	}
-	<-time.After(200 * time.Millisecond) // the quiet gap
-	send(t, scanner, "GOOD CODE\r")
-	l.read("GOOD CODE")
+	if got := l.insist(scanner, "GOOD CODE"); got != nil { // after the quiet gap
+		t.Errorf("got %q, which came while it stood still", got)
+	}
 }
 
 // lineOf is a session that is online on a new port, to be turned by hand.
@@ -285,6 +286,7 @@ func lineOf(t *testing.T, o Options) (*session, *os.File) {
 	scanner, path := plug(t)
 	o.Lane, o.Config.Device = "in", path
 	r := NewReader(o)
+	r.pace.stall = patience
 	p, err := openPort(r.o.Config)
 	if err != nil {
 		t.Fatal(err)
@@ -332,12 +334,14 @@ func TestFaultStalledBeforeReading(t *testing.T) {
 		OnFraming: func(cause string) { drops = append(drops, cause) }})
 	s.r.state = Opening
 	s.r.o.OnState = func(bool, State, string) { // told between the two
-		<-time.After(stallTime + 100*time.Millisecond) // the case itself
+		s.r.pace.stall = 100 * time.Millisecond
+		<-time.After(2 * s.r.pace.stall) // the case itself
 		s.r.o.OnState = func(bool, State, string) {}
 		scanner.WriteString("QUEUED MEANWHILE\r")
 	}
 	send(t, scanner, "QUEUED ONE\r")
 	s.turnUntil(t, "the drop", func() bool { return len(drops)+len(codes) > 0 })
+	s.r.pace.stall = patience
 	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
 	send(t, scanner, "GOOD CODE\r")
 	s.turnUntil(t, "the good code", func() bool { return slices.Contains(codes, "GOOD CODE") })
@@ -425,7 +429,7 @@ func beChild(device string) int {
 		OnState:   func(_ bool, s State, cause string) { fmt.Printf("%s %s\n", s, cause) },
 		OnFraming: func(cause string) { fmt.Printf("dropped %s\n", cause) }})
 	if limit, err := time.ParseDuration(os.Getenv(child + "_CLOSE")); err == nil {
-		r.pace.closeLimit = limit
+		r.pace.closeLimit, r.pace.openLimit = limit, patience // strace slows down what it watches
 	}
 	if err := r.Run(context.Background()); err != nil {
 		fmt.Println("end", err)

@@ -68,6 +68,7 @@ const (
 	lookEvery = 250 * time.Millisecond // a Reader that has nothing to do looks about so often
 	recheck   = time.Second            // whether the path still names the device, in case no event told
 	stallTime = time.Second            // what waited longer than this for a Reader is not looked at
+	lasted    = time.Second            // a port that was there for longer did not only come and go
 
 	floodFrames = 10       // more frames than this in floodTime that are no codes, and none between them that is,
 	floodBytes  = 64 << 10 // or more bytes, and a line is muted
@@ -80,7 +81,8 @@ const (
 
 	warnEvery = 10 * time.Second // for the same in the log
 
-	closeLimit   = 3 * time.Second // after which a port is left to its driver
+	openLimit    = 3 * time.Second // after which a port is left to its driver,
+	closeLimit   = 3 * time.Second // at either end
 	maxAbandoned = 3
 )
 
@@ -129,9 +131,9 @@ type Reader struct {
 	changed chan struct{} // something happened where the path is named
 }
 
-// pace is how soon a Reader does what it does; tests are in a hurry.
+// pace is how soon a Reader does what it does; tests are in a hurry, or have all the time in the world.
 type pace struct {
-	retryMin, retryMax, settle, mute, closeLimit, heartbeat time.Duration
+	retryMin, retryMax, settle, stall, mute, heartbeat, openLimit, closeLimit time.Duration
 }
 
 // NewReader opens nothing; Run does.
@@ -153,7 +155,7 @@ func NewReader(o Options) *Reader {
 		o.OnFraming = func(string) {}
 	}
 	return &Reader{o: o, open: openPort, follow: follow, warned: map[string]time.Time{}, changed: make(chan struct{}, 1),
-		pace: pace{retryMin, retryMax, settleTime, muteTime, closeLimit, heartbeatEvery}}
+		pace: pace{retryMin, retryMax, settleTime, stallTime, muteTime, heartbeatEvery, openLimit, closeLimit}}
 }
 
 // Run listens until ctx ends and then returns nil, at once or when the
@@ -189,8 +191,8 @@ func (r *Reader) Run(ctx context.Context) error {
 		}
 		state, cause := why(err)
 		r.became(state, cause, err)
-		if time.Since(began) > stallTime {
-			retry = r.pace.retryMin // it was there, and did not only come and go
+		if time.Since(began) > lasted {
+			retry = r.pace.retryMin
 		}
 		if !r.pause(ctx, retry) {
 			return nil
@@ -250,7 +252,7 @@ func (r *Reader) opened() (*port, error) {
 		r.became(Opening, "", nil)
 	}
 	r.tried = rdev
-	p, err := openWithin(&r.abandoned, r.pace.closeLimit, r.open, r.o.Config)
+	p, err := openWithin(&r.abandoned, r.pace.openLimit, r.open, r.o.Config)
 	if err == nil {
 		r.tried = 0
 	}
@@ -368,7 +370,7 @@ func (s *session) turn(ctx context.Context) error {
 	if waited != nil && !errors.Is(waited, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("wait for bytes from %s: %w", s.r.o.Config.Device, waited)
 	}
-	if now.Sub(s.turned) > stallTime {
+	if now.Sub(s.turned) > s.r.pace.stall {
 		s.stalled(now, waited == nil)
 	}
 	s.turned = now
@@ -402,7 +404,7 @@ func (s *session) turn(ctx context.Context) error {
 	}
 	s.heard, s.silent = now, false
 	// It may have stood still between the wait and the read: what came meanwhile was read as well.
-	if now.Sub(s.turned) > stallTime {
+	if now.Sub(s.turned) > s.r.pace.stall {
 		s.stalled(now, true)
 	}
 	return s.took(ctx, s.buf[:n], now)
@@ -469,7 +471,7 @@ func (s *session) hand(ctx context.Context, frame []byte, at time.Time) {
 		return
 	}
 	// The process may have been stopped since the bytes were read, or the code before took its time.
-	if now := time.Now(); now.Sub(at) > stallTime {
+	if now := time.Now(); now.Sub(at) > s.r.pace.stall {
 		s.stalled(now, true)
 		return
 	}

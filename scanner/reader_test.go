@@ -80,7 +80,8 @@ type lane struct {
 	cancel  context.CancelFunc
 }
 
-// start runs the Reader at the pace given; o's own OnCode is called first. The test may change the Reader before.
+// start runs the Reader at the pace given; o's own OnCode is called first. The test may change the Reader before. No
+// machine is so busy that a code is dropped for it, or a port given up, unless the test wants that.
 func start(t testing.TB, o Options, pace time.Duration, adapt ...func(*Reader)) *lane {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &lane{t, make(chan Code, 1000), make(chan change, 1000), make(chan string, 1000), make(chan error, 1), cancel}
@@ -96,6 +97,7 @@ func start(t testing.TB, o Options, pace time.Duration, adapt ...func(*Reader)) 
 	o.OnState = func(up bool, s State, cause string) { l.changes <- change{up, s, cause} }
 	o.OnFraming = func(cause string) { l.drops <- cause }
 	r := NewReader(o)
+	r.pace.stall, r.pace.openLimit, r.pace.closeLimit = patience, patience, patience
 	if pace > 0 {
 		r.pace.retryMin, r.pace.retryMax, r.pace.settle = pace, 2*pace, 2*pace
 	}
@@ -146,6 +148,28 @@ func (l *lane) read(want ...string) {
 	for _, w := range want {
 		if got := await(l.t, fmt.Sprintf("code %.40q", w), l.codes); string(got.Data) != w {
 			l.t.Fatalf("got code %.80q, want %.80q", got.Data, w)
+		}
+	}
+}
+
+// insist sends a code again and again until it is read, for where it may come too early. It returns what was read before.
+func (l *lane) insist(scanner *os.File, code string) (before []string) {
+	l.t.Helper()
+	for late := time.Now().Add(patience); ; {
+		send(l.t, scanner, code+"\r")
+		for again := time.After(time.Second); again != nil; {
+			select {
+			case got := <-l.codes:
+				if string(got.Data) == code {
+					return before
+				}
+				before = append(before, string(got.Data))
+			case <-again:
+				again = nil
+			}
+		}
+		if time.Now().After(late) {
+			l.t.Fatalf("sent %q in vain", code)
 		}
 	}
 }
