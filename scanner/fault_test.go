@@ -80,7 +80,8 @@ func TestFaultRenumberedBehindItsLink(t *testing.T) {
 			old, oldPort := plug(t)
 			retarget(t, link, oldPort)
 			l := start(t, Options{Config: Config{Device: link}}, hasty, func(r *Reader) {
-				if !follow {
+				if r.pace.look = time.Hour; !follow {
+					r.pace.look = 50 * time.Millisecond
 					r.follow = func(ctx context.Context, _ string, _ func()) { <-ctx.Done() }
 				}
 			})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,9 +30,10 @@ var (
 // does the waiting, and tarm's Read is called only when bytes are there.
 type port struct {
 	*serial.Port
-	side *os.File
-	raw  syscall.RawConn // of side
-	rdev uint64          // device number
+	side  *os.File
+	raw   syscall.RawConn // of side
+	rdev  uint64          // device number
+	woken atomic.Bool     // wake was called and no wait has ended since
 }
 
 // openPort opens the device for us alone.
@@ -121,7 +123,11 @@ func (p *port) settle(ctx context.Context, quiet time.Duration) (ok bool, droppe
 		if err := p.Flush(); err != nil {
 			return false, dropped, err
 		}
-		err := p.wait(ctx, time.Now().Add(quiet))
+		until := time.Now().Add(quiet)
+		err := p.wait(ctx, until)
+		for errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(until) { // only woken
+			err = p.wait(ctx, until)
+		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return true, dropped, nil
 		}
@@ -139,13 +145,17 @@ func (p *port) settle(ctx context.Context, quiet time.Duration) (ok bool, droppe
 }
 
 // wait returns nil as soon as bytes can be read, os.ErrDeadlineExceeded when
-// there are none until then (zero: for ever), ctx's error when ctx ends and
-// wake is called, or the fault of the port, which is EIO at a hang-up.
+// there are none until then (zero: for ever) or wake is called, ctx's error when
+// ctx ends and wake is called, or the fault of the port, which is EIO at a hang-up.
 func (p *port) wait(ctx context.Context, until time.Time) error {
 	if err := p.side.SetReadDeadline(until); err != nil {
 		return err
 	}
-	// In this order: had wake come before the line above, ctx has ended.
+	// In this order: a wake that came before the line above is seen here.
+	if p.woken.Load() {
+		p.side.SetReadDeadline(past)
+	}
+	defer p.woken.Store(false)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -180,9 +190,15 @@ func (p *port) queued() (n int, err error) {
 	return n, err
 }
 
-// wake makes a wait under way return; its context must have ended before.
-// A deadline, unlike Close, leaves the descriptor whole for who is using it.
-func (p *port) wake() { p.side.SetReadDeadline(time.Unix(1, 0)) }
+// wake makes the wait under way return, or else the next one. What it is for
+// must have come about before: a context that has ended, say. A deadline,
+// unlike Close, leaves the descriptor whole for who is using it.
+func (p *port) wake() {
+	p.woken.Store(true)
+	p.side.SetReadDeadline(past)
+}
+
+var past = time.Unix(1, 0)
 
 // write sends a command to the scanner, or gives up at the deadline.
 func (p *port) write(b []byte, until time.Time) error {

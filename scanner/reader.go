@@ -133,7 +133,7 @@ type Reader struct {
 
 // pace is how soon a Reader does what it does; tests are in a hurry, or have all the time in the world.
 type pace struct {
-	retryMin, retryMax, settle, stall, mute, heartbeat, openLimit, closeLimit time.Duration
+	retryMin, retryMax, settle, look, stall, mute, heartbeat, openLimit, closeLimit time.Duration
 }
 
 // NewReader opens nothing; Run does.
@@ -155,7 +155,7 @@ func NewReader(o Options) *Reader {
 		o.OnFraming = func(string) {}
 	}
 	return &Reader{o: o, open: openPort, follow: follow, warned: map[string]time.Time{}, changed: make(chan struct{}, 1),
-		pace: pace{retryMin, retryMax, settleTime, stallTime, muteTime, heartbeatEvery, openLimit, closeLimit}}
+		pace: pace{retryMin, retryMax, settleTime, lookEvery, stallTime, muteTime, heartbeatEvery, openLimit, closeLimit}}
 }
 
 // Run listens until ctx ends and then returns nil, at once or when the
@@ -175,6 +175,9 @@ func (r *Reader) Run(ctx context.Context) error {
 			select {
 			case r.changed <- struct{}{}:
 			default:
+			}
+			if p := r.port.Load(); p != nil {
+				p.wake() // after the line above: who is woken looks there
 			}
 		})
 	}()
@@ -353,7 +356,7 @@ func (r *Reader) session(ctx context.Context, p *port) error {
 
 // turn waits for bytes, not for long, and does what is due.
 func (s *session) turn(ctx context.Context) error {
-	until := s.turned.Add(lookEvery)
+	until := s.turned.Add(s.r.pace.look)
 	if d := s.f.deadline(); !d.IsZero() && d.Before(until) {
 		until = d
 	}

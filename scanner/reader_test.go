@@ -736,7 +736,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// The end of ctx must reach a wait that begins just then.
+// What a wake is for must reach a wait that begins just then: the end of ctx, or what the caller looks at next.
 func TestWakeBeforeWait(t *testing.T) {
 	_, path := plug(t)
 	p, err := openPort(Config{Device: path}.filled())
@@ -744,13 +744,34 @@ func TestWakeBeforeWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	ctx, cancel := context.WithCancel(t.Context())
+	ended, cancel := context.WithCancel(t.Context())
 	cancel()
+	for ctx, want := range map[context.Context]error{ended: context.Canceled, t.Context(): os.ErrDeadlineExceeded} {
+		p.wake()
+		done := make(chan error, 1)
+		go func() { done <- p.wait(ctx, time.Time{}) }()
+		if err := await(t, "wait", done); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	began := time.Now()
+	if err := p.wait(t.Context(), began.Add(20*time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) < 20*time.Millisecond {
+		t.Errorf("the wait after the next ended after %v: %v", time.Since(began), err)
+	}
+}
+
+// What is done at a wake must not be taken for the silence that settling waits for.
+func TestWakeIsNoSilence(t *testing.T) {
+	_, path := plug(t)
+	p, err := openPort(Config{Device: path}.filled())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	began := time.Now()
 	p.wake()
-	done := make(chan error, 1)
-	go func() { done <- p.wait(ctx, time.Time{}) }()
-	if err := await(t, "wait", done); err != context.Canceled {
-		t.Errorf("got %v, want %v", err, context.Canceled)
+	if ok, _, err := p.settle(t.Context(), 50*time.Millisecond); !ok || err != nil || time.Since(began) < 50*time.Millisecond {
+		t.Errorf("settled after %v: %v, %v", time.Since(began), ok, err)
 	}
 }
 
