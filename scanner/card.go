@@ -137,8 +137,9 @@ type CardReader struct {
 	settle, findMax, transfer time.Duration
 
 	open                  func(Config) (*port, error)
-	openLimit, closeLimit time.Duration // for a driver that hangs
-	abandoned             atomic.Int32  // ports that it has not given back
+	boot                  func() time.Duration // as Reader.boot
+	openLimit, closeLimit time.Duration        // for a driver that hangs
+	abandoned             atomic.Int32         // ports that it has not given back
 
 	state State // these two are Run's
 	cause string
@@ -155,7 +156,7 @@ func NewCardReader(o CardOptions) *CardReader {
 	if o.OnState == nil {
 		o.OnState = func(bool, State, string) {}
 	}
-	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, findMax: findLimit, open: openPort, openLimit: openLimit, closeLimit: closeLimit}
+	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, findMax: findLimit, open: openPort, boot: bootTime, openLimit: openLimit, closeLimit: closeLimit}
 	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(max(r.config.Baud, 1)) // ten bits a byte
 	return r
 }
@@ -220,7 +221,7 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 		}
 	}()
 
-	l := link{p: p, settle: r.settle}
+	l := link{p: p, settle: r.settle, boot: r.boot}
 	defer l.clear()
 	lies := true // a card of which nobody knows how long it has been lying there: to be lifted first
 	var failed time.Time
@@ -350,6 +351,7 @@ func missed(err error) bool {
 type link struct {
 	p      *port
 	settle time.Duration
+	boot   func() time.Duration
 	a      answer
 	buf    [2048]byte // photos go through it: cleared after each read
 }
@@ -366,11 +368,10 @@ func (l *link) ask(ctx context.Context, command [2]byte, limit time.Duration) (s
 	} else if err != nil {
 		return 0, fmt.Errorf("ask: %w", err)
 	}
-	// Also when the bytes are there by now: a process that stood still would take an old card for one just laid down.
-	until := time.Now().Add(limit)
+	asked, until := l.boot(), time.Now().Add(limit)
 	for {
 		switch err := l.p.wait(ctx, until); {
-		case errors.Is(err, os.ErrDeadlineExceeded) || err == nil && !time.Now().Before(until):
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return 0, errLate
 		case err != nil:
 			return 0, fmt.Errorf("wait for an answer: %w", err)
@@ -386,6 +387,11 @@ func (l *link) ask(ctx context.Context, command [2]byte, limit time.Duration) (s
 		}
 		whole, _, err := l.a.take(l.buf[:n])
 		clear(l.buf[:n])
+		// Also when the bytes were there in time: a process that stood still, or a box that was suspended, would take an old
+		// card for one just laid down.
+		if l.boot()-asked >= limit {
+			return 0, errLate
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -397,7 +403,7 @@ func (l *link) ask(ctx context.Context, command [2]byte, limit time.Duration) (s
 
 // quiet drops what is still on its way.
 func (l *link) quiet(ctx context.Context) error {
-	switch quiet, _, err := l.p.settle(ctx, l.settle); {
+	switch quiet, _, _, err := l.p.settle(ctx, l.settle, l.boot); {
 	case err != nil:
 		return fmt.Errorf("wait for a quiet line: %w", err)
 	case !quiet:

@@ -224,7 +224,7 @@ func TestNoByteOfAPhotoIsLeftInMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	l := &link{p: p, settle: time.Millisecond}
+	l := &link{p: p, settle: time.Millisecond, boot: bootTime}
 	for _, command := range [][2]byte{findCard, selectCard, readCard} {
 		if _, err := l.ask(context.Background(), command, patience); err != nil {
 			t.Fatal(err)
@@ -242,6 +242,22 @@ func TestNoByteOfAPhotoIsLeftInMemory(t *testing.T) {
 	r := NewCardReader(CardOptions{})
 	if err := r.read(context.Background(), l); err != nil || l.a != (answer{}) {
 		t.Errorf("read: %v, and then the answer holds % .20X…", err, l.a.keep)
+	}
+}
+
+// What a module said before the box was suspended is not of a card that lies there now.
+func TestFaultSuspendedBeforeTheAnswerIsRead(t *testing.T) {
+	sim := device(t)
+	sim.Present(words("A"))
+	p, err := openPort(CardConfig{Device: sim.Path}.port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	var clock standstill
+	l := &link{p: p, boot: func() time.Duration { defer clock.pass(8 * time.Hour); return clock.boot() }}
+	if _, err := l.ask(context.Background(), findCard, patience); !errors.Is(err, errLate) {
+		t.Errorf("got %v, want %v", err, errLate)
 	}
 }
 

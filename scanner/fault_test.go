@@ -262,13 +262,13 @@ func TestFaultCodesThatAreNone(t *testing.T) {
 // The daemon stands still for longer than anybody waits at a gate: who sent what has piled up is gone.
 func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
 	scanner, port := plug(t)
-	stall := 200 * time.Millisecond
+	var clock standstill
 	l := start(t, Options{Config: Config{Device: port, Gap: 50 * time.Millisecond}, OnCode: func(_ context.Context, c Code) bool {
 		if string(c.Data) == "SLOW" {
-			<-time.After(stall + 50*time.Millisecond) // the case itself
+			clock.pass(stallTime + 1)
 		}
 		return true
-	}}, hasty, func(r *Reader) { r.pace.stall = stall })
+	}}, hasty, clock.of)
 	l.expect(online)
 	send(t, scanner, "SLOW\rGLUED\r")
 	send(t, scanner, "LATER\r")
@@ -278,6 +278,102 @@ func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
 	}
 	if got := l.insist(scanner, "GOOD CODE"); got != nil { // after the quiet gap
 		t.Errorf("got %q, which came while it stood still", got)
+	}
+}
+
+// What comes when nobody has been told yet that the scanner is listened to was sent to nobody, however long that takes.
+func TestFaultCodeSentWhileComingOnline(t *testing.T) {
+	t.Run("just after the quiet", func(t *testing.T) {
+		scanner, port := plug(t)
+		looks := 0
+		l := start(t, Options{Config: Config{Device: port}}, hasty, func(r *Reader) {
+			r.boot = func() time.Duration {
+				if looks++; looks == 1 { // it was quiet, and is to be looked at once more
+					scanner.WriteString("SENT TO NOBODY\r")
+					for n := 0; n == 0; runtime.Gosched() {
+						n, _ = r.port.Load().queued()
+					}
+				}
+				return 0
+			}
+		})
+		l.expect(online)
+		send(t, scanner, "GOOD CODE\r")
+		l.read("GOOD CODE")
+	})
+	t.Run("in a process that is stopped then", func(t *testing.T) {
+		scanner, port := plug(t)
+		looks := 0
+		l := start(t, Options{Config: Config{Device: port, Gap: 50 * time.Millisecond}}, hasty, func(r *Reader) {
+			r.pace.stall = stallTime
+			r.boot = func() time.Duration {
+				if looks++; looks == 1 {
+					return 0
+				}
+				return stallTime + 1 // passed since the line was looked at
+			}
+			told := r.o.OnState
+			r.o.OnState = func(up bool, s State, cause string) {
+				if up {
+					scanner.WriteString("SENT TO NOBODY\r")
+				}
+				told(up, s, cause)
+			}
+		})
+		if got := await(t, "the drop", l.drops); got != Stalled {
+			t.Errorf("got %q, want %q", got, Stalled)
+		}
+		if got := l.insist(scanner, "GOOD CODE"); got != nil {
+			t.Errorf("got %q, which was sent before the scanner was online", got)
+		}
+	})
+}
+
+// In a box that is suspended the clock by which all else goes stands still, too.
+func TestFaultBoxSuspended(t *testing.T) {
+	for name, sent := range map[string][2]string{
+		"with a code queued": {"", "QUEUED ONE\rQUEUED TWO\r"},
+		"within a code":      {"SENT BE", "FORE\r"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var clock standstill
+			var codes, drops []string
+			s, scanner := lineOf(t, Options{OnCode: func(_ context.Context, c Code) bool { codes = append(codes, string(c.Data)); return true },
+				OnFraming: func(cause string) { drops = append(drops, cause) }})
+			clock.of(s.r)
+			s.turned = clock.boot()
+			if sent[0] != "" {
+				send(t, scanner, sent[0])
+				s.turnUntil(t, "the half code", func() bool { return len(s.f.half) == len(sent[0]) })
+			}
+			send(t, scanner, sent[1])
+			clock.pass(8 * time.Hour)
+			s.turnUntil(t, "the drop", func() bool { return len(drops)+len(codes) > 0 })
+			s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+			send(t, scanner, "GOOD CODE\r")
+			s.turnUntil(t, "the good code", func() bool { return slices.Contains(codes, "GOOD CODE") })
+			if !slices.Equal(codes, []string{"GOOD CODE"}) || !slices.Equal(drops, []string{Stalled}) {
+				t.Errorf("got codes %q and drops %q, want only the good code and one %s", codes, drops, Stalled)
+			}
+		})
+	}
+}
+
+func TestBootTimeGoesOn(t *testing.T) {
+	up := func() time.Duration { // as the kernel tells it, suspensions included
+		b, err := os.ReadFile("/proc/uptime")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := strconv.ParseFloat(strings.Fields(string(b))[0], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(s * float64(time.Second))
+	}
+	before, is, after := up(), bootTime(), up()
+	if is < before-time.Second || is > after+time.Second {
+		t.Errorf("got %v, want %v to %v", is, before, after)
 	}
 }
 
@@ -295,7 +391,7 @@ func lineOf(t *testing.T, o Options) (*session, *os.File) {
 	t.Cleanup(p.close)
 	r.state = Online
 	now := time.Now()
-	return &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: now, looked: now, heard: now}, scanner
+	return &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: r.boot(), looked: now, heard: now}, scanner
 }
 
 // turnUntil turns until what is wanted has come about.
@@ -334,15 +430,16 @@ func TestFaultStalledBeforeReading(t *testing.T) {
 	s, scanner := lineOf(t, Options{OnCode: func(_ context.Context, c Code) bool { codes = append(codes, string(c.Data)); return true },
 		OnFraming: func(cause string) { drops = append(drops, cause) }})
 	s.r.state = Opening
+	var clock standstill
+	clock.of(s.r)
+	s.turned = clock.boot()
 	s.r.o.OnState = func(bool, State, string) { // told between the two
-		s.r.pace.stall = 100 * time.Millisecond
-		<-time.After(2 * s.r.pace.stall) // the case itself
+		clock.pass(stallTime + 1)
 		s.r.o.OnState = func(bool, State, string) {}
 		scanner.WriteString("QUEUED MEANWHILE\r")
 	}
 	send(t, scanner, "QUEUED ONE\r")
 	s.turnUntil(t, "the drop", func() bool { return len(drops)+len(codes) > 0 })
-	s.r.pace.stall = patience
 	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
 	send(t, scanner, "GOOD CODE\r")
 	s.turnUntil(t, "the good code", func() bool { return slices.Contains(codes, "GOOD CODE") })

@@ -115,13 +115,15 @@ func (p *port) moved(path string) bool {
 // the line is quiet, so that the end of a code under way is not taken for a
 // code. It gives a babbling line five chances and then reports false. The echo
 // goes too: a terminal echoes until tarm has set it up, and the scanner would
-// take that for commands. It tells how many bytes there were at least.
-func (p *port) settle(ctx context.Context, quiet time.Duration) (ok bool, dropped int, err error) {
+// take that for commands. It tells how many bytes there were at least, and since
+// when nothing has been dropped, by the clock boot: from then on who does not
+// listen stands still.
+func (p *port) settle(ctx context.Context, quiet time.Duration, boot func() time.Duration) (ok bool, since time.Duration, dropped int, err error) {
 	for range 5 {
 		n, _ := p.queued()
 		dropped += n
 		if err := p.Flush(); err != nil {
-			return false, dropped, err
+			return false, 0, dropped, err
 		}
 		until := time.Now().Add(quiet)
 		err := p.wait(ctx, until)
@@ -129,19 +131,23 @@ func (p *port) settle(ctx context.Context, quiet time.Duration) (ok bool, droppe
 			err = p.wait(ctx, until)
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return true, dropped, nil
+			since = boot() // before the last look, so that no byte comes after it unseen
+			n, err = p.queued()
+			if err == nil && n == 0 {
+				return true, since, dropped, nil
+			}
 		}
 		if err != nil {
-			return false, dropped, err
+			return false, 0, dropped, err
 		}
 		// Look again only when what follows these bytes has had time to come.
 		select {
 		case <-ctx.Done():
-			return false, dropped, ctx.Err()
+			return false, 0, dropped, ctx.Err()
 		case <-time.After(quiet):
 		}
 	}
-	return false, dropped, nil
+	return false, boot(), dropped, nil
 }
 
 // wait returns nil as soon as bytes can be read, os.ErrDeadlineExceeded when

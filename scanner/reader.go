@@ -118,6 +118,7 @@ type Reader struct {
 	pace   pace
 	open   func(Config) (*port, error)
 	follow func(ctx context.Context, path string, changed func())
+	boot   func() time.Duration // since the box was started, also while it was suspended
 
 	port atomic.Pointer[port] // for Lines
 
@@ -154,7 +155,7 @@ func NewReader(o Options) *Reader {
 	if o.OnFraming == nil {
 		o.OnFraming = func(string) {}
 	}
-	return &Reader{o: o, open: openPort, follow: follow, warned: map[string]time.Time{}, changed: make(chan struct{}, 1),
+	return &Reader{o: o, open: openPort, follow: follow, boot: bootTime, warned: map[string]time.Time{}, changed: make(chan struct{}, 1),
 		pace: pace{retryMin, retryMax, settleTime, lookEvery, stallTime, muteTime, heartbeatEvery, openLimit, closeLimit}}
 }
 
@@ -312,8 +313,8 @@ type session struct {
 	f   *framer
 	buf []byte
 
-	turned time.Time // when the loop went round last: it never sleeps longer than lookEvery
-	looked time.Time // when the path was looked at last
+	turned time.Duration // boot time at which the loop went round last: it never sleeps longer than lookEvery
+	looked time.Time     // when the path was looked at last
 
 	bad   []time.Time // frames since the newest code that were none, the newest ones, oldest first
 	bytes int         // since the newest code,
@@ -332,7 +333,7 @@ type session struct {
 // session drops what was sent while nobody listened and then hands codes on.
 func (r *Reader) session(ctx context.Context, p *port) error {
 	r.became(Settling, "", nil)
-	quiet, dropped, err := p.settle(ctx, r.pace.settle)
+	quiet, at, dropped, err := p.settle(ctx, r.pace.settle, r.boot)
 	r.o.Metrics.discarded(r.o.Lane, "settling", dropped)
 	if err != nil {
 		return fmt.Errorf("wait for a quiet line on %s: %w", r.o.Config.Device, err)
@@ -341,7 +342,7 @@ func (r *Reader) session(ctx context.Context, p *port) error {
 		return errRenumbered
 	}
 	now := time.Now()
-	s := &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: now, looked: now, heard: now}
+	s := &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: at, looked: now, heard: now}
 	if quiet {
 		r.became(Online, "", nil)
 	} else {
@@ -356,7 +357,7 @@ func (r *Reader) session(ctx context.Context, p *port) error {
 
 // turn waits for bytes, not for long, and does what is due.
 func (s *session) turn(ctx context.Context) error {
-	until := s.turned.Add(s.r.pace.look)
+	until := time.Now().Add(s.r.pace.look)
 	if d := s.f.deadline(); !d.IsZero() && d.Before(until) {
 		until = d
 	}
@@ -373,10 +374,11 @@ func (s *session) turn(ctx context.Context) error {
 	if waited != nil && !errors.Is(waited, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("wait for bytes from %s: %w", s.r.o.Config.Device, waited)
 	}
-	if now.Sub(s.turned) > s.r.pace.stall {
+	booted := s.r.boot()
+	if s.stood(booted) {
 		s.stalled(now, waited == nil)
 	}
-	s.turned = now
+	s.turned = booted
 	if err := s.look(now, waited == nil); err != nil {
 		return err
 	}
@@ -407,10 +409,22 @@ func (s *session) turn(ctx context.Context) error {
 	}
 	s.heard, s.silent = now, false
 	// It may have stood still between the wait and the read: what came meanwhile was read as well.
-	if now.Sub(s.turned) > s.r.pace.stall {
+	if s.stood(s.r.boot()) {
 		s.stalled(now, true)
 	}
 	return s.took(ctx, s.buf[:n], now)
+}
+
+// stood tells whether the loop has stood still since it went round: in a
+// process that was stopped or given no time, or a box that was suspended.
+func (s *session) stood(booted time.Duration) bool { return booted-s.turned > s.r.pace.stall }
+
+// bootTime goes on while the box is suspended, when the monotonic clock of a
+// time.Time stands still.
+func bootTime() time.Duration {
+	var t unix.Timespec
+	unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // no Linux is so old as not to have it
+	return time.Duration(t.Nano())
 }
 
 func later(a, b time.Time) time.Time {
@@ -474,8 +488,8 @@ func (s *session) hand(ctx context.Context, frame []byte, at time.Time) {
 		return
 	}
 	// The process may have been stopped since the bytes were read, or the code before took its time.
-	if now := time.Now(); now.Sub(at) > s.r.pace.stall {
-		s.stalled(now, true)
+	if s.stood(s.r.boot()) {
+		s.stalled(time.Now(), true)
 		return
 	}
 	if s.r.o.OnCode(ctx, Code{Lane: s.r.o.Lane, Data: bytes.Clone(code), At: at}) {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -151,6 +152,13 @@ func (l *lane) read(want ...string) {
 		}
 	}
 }
+
+// A standstill is a boot clock that only moves when it is told to: as if the process were stopped, or the box suspended.
+type standstill struct{ atomic.Int64 }
+
+func (s *standstill) boot() time.Duration  { return time.Duration(s.Load()) }
+func (s *standstill) pass(d time.Duration) { s.Add(int64(d)) }
+func (s *standstill) of(r *Reader)         { r.boot, r.pace.stall = s.boot, stallTime }
 
 // insist sends a code again and again until it is read, for where it may come too early. It returns what was read before.
 func (l *lane) insist(scanner *os.File, code string) (before []string) {
@@ -770,7 +778,7 @@ func TestWakeIsNoSilence(t *testing.T) {
 	defer p.close()
 	began := time.Now()
 	p.wake()
-	if ok, _, err := p.settle(t.Context(), 50*time.Millisecond); !ok || err != nil || time.Since(began) < 50*time.Millisecond {
+	if ok, _, _, err := p.settle(t.Context(), 50*time.Millisecond, bootTime); !ok || err != nil || time.Since(began) < 50*time.Millisecond {
 		t.Errorf("settled after %v: %v, %v", time.Since(began), ok, err)
 	}
 }
