@@ -113,10 +113,14 @@ type CardOptions struct {
 	OnState func(up bool, state State, cause string)
 }
 
+// A reader that falls mute just after an answer is down after pollEvery, two times findLimit, and lullTime between them:
+// together these stay within a second. At 115200 baud question and answer take 2 ms on the line, and up to 16 ms in the
+// adapter; the rest of findLimit is the module's.
 const (
 	pollEvery = 300 * time.Millisecond
-	findLimit = 340 * time.Millisecond
-	readLimit = 2 * time.Second // beside the time its 1,295 bytes take on the line
+	findLimit = 280 * time.Millisecond
+	lullTime  = 50 * time.Millisecond // of silence before a question is asked again, or more at baud rates that take longer
+	readLimit = 2 * time.Second       // beside the time its 1,295 bytes take on the line
 	sendLimit = 200 * time.Millisecond
 
 	maxMisses = 2 // polls in a row without a good answer after which a reader is down
@@ -131,10 +135,11 @@ const (
 // handed on once, however long it lies there; one that lay there before the reader was listened to, when it is laid
 // down again.
 type CardReader struct {
-	o                         CardOptions
-	config                    Config
-	retryMin, retryMax, poll  time.Duration
-	settle, findMax, transfer time.Duration
+	o                        CardOptions
+	config                   Config
+	retryMin, retryMax, poll time.Duration
+	settle, lull             time.Duration
+	findMax, transfer        time.Duration
 
 	open                  func(Config) (*port, error)
 	boot                  func() time.Duration // as Reader.boot
@@ -156,8 +161,10 @@ func NewCardReader(o CardOptions) *CardReader {
 	if o.OnState == nil {
 		o.OnState = func(bool, State, string) {}
 	}
-	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, findMax: findLimit, open: openPort, boot: bootTime, openLimit: openLimit, closeLimit: closeLimit}
-	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(max(r.config.Baud, 1)) // ten bits a byte
+	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, open: openPort, boot: bootTime, openLimit: openLimit, closeLimit: closeLimit}
+	baud := max(r.config.Baud, 1)
+	r.lull = max(r.lull, LeastGap(baud))
+	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(baud) // ten bits a byte
 	return r
 }
 
@@ -177,11 +184,7 @@ func (r *CardReader) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		state, cause := why(err)
-		if errors.Is(err, errNoAnswer) && cause != CauseWedged {
-			state, cause = Backoff, CauseNoAnswer
-		}
-		r.became(state, cause, err)
+		r.fell(err)
 		if online >= r.retryMax {
 			retry = r.retryMin
 		}
@@ -209,6 +212,9 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 		return 0, err
 	}
 	defer func() {
+		if ctx.Err() == nil {
+			r.fell(err) // before it is given back, which may take its time
+		}
 		if !within(&r.abandoned, r.closeLimit, p.close) {
 			err = fmt.Errorf("close serial port %s: not done within %v: %w", r.config.Device, r.closeLimit, errors.Join(errWedged, err))
 		}
@@ -221,19 +227,24 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 		}
 	}()
 
-	l := link{p: p, settle: r.settle, boot: r.boot}
+	l := link{p: p, boot: r.boot}
 	defer l.clear()
 	lies := true // a card of which nobody knows how long it has been lying there: to be lifted first
 	var failed time.Time
+	if err := l.quiet(ctx, r.settle); err != nil {
+		return 0, err
+	}
 	for misses, none, tries := 0, 0, 0; ; {
-		if misses == 0 && !began.IsZero() {
+		if misses > 0 {
+			if err := l.quiet(ctx, r.lull); err != nil { // what comes late must not be taken for an answer
+				return 0, err
+			}
+		} else if !began.IsZero() {
 			select {
 			case <-ctx.Done():
 				return 0, ctx.Err()
 			case <-time.After(r.poll):
 			}
-		} else if err := l.quiet(ctx); err != nil { // what comes late must not be taken for an answer
-			return 0, err
 		}
 
 		if p.moved(r.config.Device) {
@@ -295,7 +306,7 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 			lies, tries = true, 0
 			r.o.OnCard(ctx, Card{Lane: r.o.Lane, At: time.Now()})
 		}
-		if err := l.quiet(ctx); err != nil {
+		if err := l.quiet(ctx, r.settle); err != nil { // the rest of it may be long
 			return 0, err
 		}
 	}
@@ -349,11 +360,10 @@ func missed(err error) bool {
 
 // A link puts questions to the module, one at a time.
 type link struct {
-	p      *port
-	settle time.Duration
-	boot   func() time.Duration
-	a      answer
-	buf    [2048]byte // photos go through it: cleared after each read
+	p    *port
+	boot func() time.Duration
+	a    answer
+	buf  [2048]byte // photos go through it: cleared after each read
 }
 
 // ask puts one question and returns the status of its answer, which l.a then holds. All of it takes no longer than the
@@ -401,9 +411,9 @@ func (l *link) ask(ctx context.Context, command [2]byte, limit time.Duration) (s
 	}
 }
 
-// quiet drops what is still on its way.
-func (l *link) quiet(ctx context.Context) error {
-	switch quiet, _, _, err := l.p.settle(ctx, l.settle, l.boot); {
+// quiet drops what is still on its way, until nothing has come for so long.
+func (l *link) quiet(ctx context.Context, silence time.Duration) error {
+	switch quiet, _, _, err := l.p.settle(ctx, silence, l.boot); {
 	case err != nil:
 		return fmt.Errorf("wait for a quiet line: %w", err)
 	case !quiet:
@@ -415,6 +425,15 @@ func (l *link) quiet(ctx context.Context) error {
 func (l *link) clear() {
 	l.a.clear()
 	clear(l.buf[:])
+}
+
+// fell makes known that the reader is down, and why.
+func (r *CardReader) fell(err error) {
+	state, cause := why(err)
+	if errors.Is(err, errNoAnswer) && cause != CauseWedged {
+		state, cause = Backoff, CauseNoAnswer
+	}
+	r.became(state, cause, err)
 }
 
 // became makes a change of state known, and nothing else.

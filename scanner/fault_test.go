@@ -520,8 +520,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beChild reads codes and says what it sees, a line each.
+// beChild reads codes, or cards, and says what it sees, a line each.
 func beChild(device string) int {
+	if os.Getenv(child+"_CARD") != "" {
+		NewCardReader(CardOptions{Lane: "in", Config: CardConfig{Device: device},
+			OnState: func(_ bool, s State, cause string) { fmt.Printf("%s %s\n", s, cause) }}).Run(context.Background())
+		return 0
+	}
 	r := NewReader(Options{Lane: "in", Config: Config{Device: device},
 		OnCode:    func(_ context.Context, c Code) bool { fmt.Printf("code %s\n", c.Data); return true },
 		OnState:   func(_ bool, s State, cause string) { fmt.Printf("%s %s\n", s, cause) },
@@ -646,6 +651,20 @@ func TestFaultWedgedClose(t *testing.T) {
 	send(t, old, "WRONG CODE\r")
 	send(t, scanner, "GOOD CODE\r")
 	c.until("code GOOD CODE")
+}
+
+// A card reader is down before its driver gives it back.
+func TestFaultCardReaderWithAWedgedClose(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "card-in")
+	first, second := device(t), device(t)
+	retarget(t, link, first.Path)
+	c := spawn(t, link, []string{child + "_CARD=1"}, "-P", first.Path, "-e", "trace=close", "-e", "inject=close:delay_enter=20000000")
+	c.until("online")
+	retarget(t, link, second.Path)
+	if got := c.until("backoff wedged"); len(got) == 0 || !strings.HasPrefix(got[len(got)-1], "backoff ") {
+		t.Errorf("got %q before the driver was given up, want a reader that is down", got)
+	}
+	c.until("online")
 }
 
 func TestFaultThreeWedgedPortsEndTheProcess(t *testing.T) {
