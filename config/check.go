@@ -193,7 +193,7 @@ func (l *loader) scanner(at func(string) string, c Scanner) {
 		l.fault(at("scanner.device"), "%q is not a full path: write it from the root, such as /dev/%s", c.Device, c.Device)
 	}
 	l.oneOf(at("scanner.baud"), strconv.Itoa(c.Baud), bauds...)
-	l.oneOf(at("scanner.data_bits"), strconv.Itoa(c.DataBits), "5", "6", "7", "8")
+	l.oneOf(at("scanner.data_bits"), strconv.Itoa(c.DataBits), "7", "8")
 	l.oneOf(at("scanner.parity"), c.Parity, "none", "odd", "even")
 	l.oneOf(at("scanner.stop_bits"), strconv.Itoa(c.StopBits), "1", "2")
 	if c.EndBytes == "" || len(c.EndBytes) > 8 || strings.ContainsFunc(c.EndBytes, func(r rune) bool { return r >= 0x20 && r != 0x7f }) {

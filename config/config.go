@@ -76,7 +76,7 @@ type Scanner struct {
 	Device string `mapstructure:"device"`
 
 	Baud     int    `mapstructure:"baud"`      // bits per second, default 9600
-	DataBits int    `mapstructure:"data_bits"` // 5 to 8, default 8
+	DataBits int    `mapstructure:"data_bits"` // 7 or 8, default 8
 	Parity   string `mapstructure:"parity"`    // none, odd or even; default none
 	StopBits int    `mapstructure:"stop_bits"` // 1 or 2, default 1
 

@@ -195,7 +195,7 @@ func TestImpossibleValues(t *testing.T) {
 		{"device: /dev/scanner", "device: ttyUSB0", `line 7: lanes[0].scanner.device: "ttyUSB0" is not a full path: write it from the root, such as /dev/ttyUSB0`},
 		{"device: /dev/scanner", "baud: 9600", `line 6: lanes[0].scanner.device: is required`},
 		{"/dev/scanner", "/dev/scanner\n      baud: 14400", `lanes[0].scanner.baud: "14400" is not known`},
-		{"/dev/scanner", "/dev/scanner\n      data_bits: 9", `lanes[0].scanner.data_bits: "9" is not known: write 5 or 6 or 7 or 8`},
+		{"/dev/scanner", "/dev/scanner\n      data_bits: 6", `lanes[0].scanner.data_bits: "6" is not known: write 7 or 8`},
 		{"/dev/scanner", "/dev/scanner\n      parity: mark", `lanes[0].scanner.parity: "mark" is not known`},
 		{"/dev/scanner", "/dev/scanner\n      stop_bits: 3", `lanes[0].scanner.stop_bits: "3"`},
 		{"/dev/scanner", "/dev/scanner\n      end_bytes: '\\r\\n'", `lanes[0].scanner.end_bytes: "\\r\\n": want 1 to 8 control characters in double quotes`},

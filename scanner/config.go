@@ -20,7 +20,7 @@ type Config struct {
 	Device string
 
 	Baud     int    // bits per second
-	DataBits int    // 5 to 8
+	DataBits int    // 7 or 8
 	Parity   string // "none", "odd" or "even"
 	StopBits int    // 1 or 2
 
@@ -125,7 +125,7 @@ func (c Config) Validate() error {
 	want(filepath.IsAbs(c.Device) && !strings.ContainsRune(c.Device, 0),
 		"device %q: want the full path of the port, such as /dev/serial/by-path/…", c.Device)
 	want(slices.Contains(rates, c.Baud), "baud %d: want one of %s", c.Baud, strings.Trim(fmt.Sprint(rates), "[]"))
-	want(5 <= c.DataBits && c.DataBits <= 8, "data_bits %d: want 5 to 8", c.DataBits)
+	want(c.DataBits == 7 || c.DataBits == 8, "data_bits %d: want 7 or 8; no letter comes through fewer", c.DataBits)
 	_, known := parities[c.Parity]
 	want(known, "parity %q: want none, odd or even", c.Parity)
 	want(c.StopBits == 1 || c.StopBits == 2, "stop_bits %d: want 1 or 2", c.StopBits)
