@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -312,6 +313,34 @@ func TestFramerHoweverTheBytesAreCut(t *testing.T) {
 				if diff := cmp.Diff(want, append(feed(f, time.Time{}, chunks...), hush(f)...)); diff != "" {
 					t.Fatalf("%q in chunks (-want +got):\n%s", chunks, diff)
 				}
+			}
+		}
+	}
+}
+
+// Whatever a line sends, for months: once a code was as long as they get, nothing more is allocated, not for a byte nor for a code.
+func TestFramerAllocatesNothing(t *testing.T) {
+	c := Default()
+	c.StartBytes, c.EndBytes = "\x02", "\x03"
+	long := strings.Repeat("A", c.Max)
+	for name, in := range map[string][]byte{
+		"codes":             []byte("\x02" + long + "\x03\x02A PASS\x03"),
+		"without an end":    []byte("\x02" + long + long + "\x03"),
+		"noise and fringes": []byte("noise\x02\x03\x02A\x02HALF A CODE\x02\x03\xff"),
+	} {
+		for _, slice := range []int{1, 64, len(in)} {
+			f := newFramer(c)
+			feed(f, time.Time{}, []byte("\x02"+long+"\x03"))
+			if got := testing.AllocsPerRun(100, func() {
+				for p := range slices.Chunk(in, slice) {
+					f.arrived(time.Time{})
+					for rest := p; len(rest) > 0; {
+						_, _, rest = f.next(rest)
+					}
+				}
+				f.silence()
+			}); got > 0 {
+				t.Errorf("%s, %d bytes at once: got %v allocations for %d bytes, want none", name, slice, got, len(in))
 			}
 		}
 	}
