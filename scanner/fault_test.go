@@ -407,6 +407,31 @@ func (s *session) turnUntil(t *testing.T, what string, is func() bool) {
 	}
 }
 
+// An adapter hands over what it likes at once: one byte, 62 or 64 of a USB packet, or what several people held up.
+func TestFaultByteByByteInSlicesOrGlued(t *testing.T) {
+	want := []string{"CODE1", "CODE2", strings.Repeat("A", 63), strings.Repeat("B", 64), strings.Repeat("C", 700), "CODE3", "CODE4"}
+	in := []byte("CODE1\r\nCODE2\r\n" + want[2] + "\r" + want[3] + "\n" + want[4] + "\r\n\r\nCODE3\rCODE4\n")
+	for name, n := range map[string]int{"byte by byte": 1, "slices of 48 bytes": 48, "slices of 62 bytes": 62, "slices of 64 bytes": 64, "glued": len(in)} {
+		t.Run(name, func(t *testing.T) {
+			var codes, drops []string
+			s, scanner := lineOf(t, Options{Config: Config{Gap: maxGap}, OnCode: func(_ context.Context, c Code) bool { codes = append(codes, string(c.Data)); return true },
+				OnFraming: func(cause string) { drops = append(drops, cause) }})
+			for slice := range slices.Chunk(in, n) {
+				send(t, scanner, string(slice))
+				for is := 0; is < len(slice); runtime.Gosched() { // so that they are read as they are sent
+					is, _ = s.p.queued()
+				}
+				if err := s.turn(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !slices.Equal(codes, want) || drops != nil {
+				t.Errorf("got codes %q and dropped frames %q, want %q", codes, drops, want)
+			}
+		})
+	}
+}
+
 // What waits when a mute could end was sent while the page said that nobody listens.
 func TestFaultCodeSentWhileMuted(t *testing.T) {
 	var codes []string

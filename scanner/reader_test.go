@@ -232,15 +232,11 @@ func TestWhatScannersSend(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		in    string
-		slice int // bytes written at once; 0: all
 		want  []string
 		drops []string
 	}{
 		{name: "CR", in: "CODE1\r", want: []string{"CODE1"}},
 		{name: "CRLF is one end", in: "CODE1\r\nCODE2\r\n", want: []string{"CODE1", "CODE2"}},
-		{name: "byte by byte", in: "CODE1\r\nCODE2\r\n", slice: 1, want: []string{"CODE1", "CODE2"}},
-		{name: "glued", in: "CODE1\rCODE2\nCODE3\r\n\r\nCODE4\r", want: []string{"CODE1", "CODE2", "CODE3", "CODE4"}},
-		{name: "slices of a USB port", in: strings.Repeat("A", 70) + "\r" + strings.Repeat("B", 70) + "\r", slice: 48, want: []string{strings.Repeat("A", 70), strings.Repeat("B", 70)}},
 		{name: "empty frames", in: "\r\n\r\n\n\n\r\r", want: nil},
 		{name: "short frames", in: "A\rAB\r\nABC\n", drops: []string{TooShort, TooShort, TooShort}},
 		{name: "NUL bytes", in: "\x00\x00\x00\x00\x00\rCO\x00DE\r", drops: []string{NotText, NotText}},
@@ -255,14 +251,7 @@ func TestWhatScannersSend(t *testing.T) {
 			scanner, port := plug(t)
 			l := start(t, Options{Config: Config{Device: port, Gap: maxGap}}, hasty)
 			l.expect(online)
-			for rest := tt.in + "GOOD CODE\r"; rest != ""; {
-				n := len(rest)
-				if tt.slice > 0 {
-					n = min(n, tt.slice)
-				}
-				send(t, scanner, rest[:n])
-				rest = rest[n:]
-			}
+			send(t, scanner, tt.in+"GOOD CODE\r")
 			l.read(append(tt.want, "GOOD CODE")...)
 			if got := drain(l.drops); !slices.Equal(got, tt.drops) {
 				t.Errorf("got dropped frames %q, want %q", got, tt.drops)
