@@ -139,6 +139,14 @@ func (l *lane) expect(want ...change) {
 	}
 }
 
+// until awaits a state, whatever comes before it.
+func (l *lane) until(want change) {
+	l.t.Helper()
+	for got := (change{}); got != want; {
+		got = await(l.t, fmt.Sprint(want), l.changes)
+	}
+}
+
 // states are those since the last look but the ones on the way to them.
 func (l *lane) states() []change {
 	return slices.DeleteFunc(drain(l.changes), change.passing)
@@ -339,10 +347,15 @@ func TestFaultHalfFrameDuringALongAnswer(t *testing.T) {
 }
 
 func TestFaultCodeSentBeforeOpening(t *testing.T) {
-	scanner, port := plug(t)
+	scanner, path := plug(t)
 	send(t, scanner, "SCANNED WHILE AWAY\rAND HA")
-	l := start(t, Options{Config: Config{Device: port}}, shipped)
-	send(t, scanner, "LF A CODE\r")
+	l := start(t, Options{Config: Config{Device: path}}, shipped, func(r *Reader) {
+		r.open = func(c Config) (*port, error) {
+			p, err := openPort(c)
+			scanner.WriteString("LF A CODE\r") // before it settles
+			return p, err
+		}
+	})
 	l.expect(online)
 	send(t, scanner, "GOOD CODE\r")
 	l.read("GOOD CODE")
@@ -361,15 +374,15 @@ func TestFaultBabbleBeforeOnline(t *testing.T) {
 			case <-quit:
 				scanner.WriteString("THE TAIL OF IT\r")
 				return
-			case <-time.After(time.Millisecond): // slow enough not to fill the terminal's buffer
-				scanner.WriteString("babble")
+			default: // more than the terminal's buffer holds, so that what is dropped is followed by more at once
+				scanner.WriteString(strings.Repeat("babble", 100))
 			}
 		}
 	}()
-	l := start(t, Options{Config: Config{Device: port, Gap: maxGap}}, 75*time.Millisecond, func(r *Reader) { r.pace.mute = 0 }) // longer than a busy machine makes the babble pause
+	l := start(t, Options{Config: Config{Device: port, Gap: maxGap}}, 75*time.Millisecond, func(r *Reader) { r.pace.mute = 2 * time.Second }) // longer than a busy machine makes the babble pause
 	l.expect(change{false, Muted, CauseFlood})
 	close(quit)
-	<-quiet
+	await(t, "the end of the babble", quiet)
 	l.expect(online)
 	send(t, scanner, "GOOD CODE\r")
 	l.read("GOOD CODE")
@@ -472,7 +485,10 @@ func TestFaultBusyPortHasOneListener(t *testing.T) {
 
 func TestFaultUnpluggedWhileIdle(t *testing.T) {
 	for name, unplug := range map[string]func(t *testing.T, scanner *os.File, port string){
-		"the far end goes": func(t *testing.T, scanner *os.File, _ string) { scanner.Close() },
+		"the far end goes": func(t *testing.T, scanner *os.File, link string) {
+			os.Remove(link) // the terminal's number may be another's at once
+			scanner.Close()
+		},
 		"the kernel hangs up": func(t *testing.T, _ *os.File, port string) {
 			tty, err := os.OpenFile(port, os.O_RDWR|unix.O_NOCTTY, 0)
 			if err != nil {
@@ -485,22 +501,30 @@ func TestFaultUnpluggedWhileIdle(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			scanner, port := plug(t)
-			reg := prometheus.NewRegistry()
-			m := NewMetrics(reg, "in")
-			l := start(t, Options{Config: Config{Device: port}, Metrics: m}, shipped)
-			l.expect(online)
-			if got := testutil.ToFloat64(m.up); got != 1 {
-				t.Errorf("got gated_scanner_up %v while online", got)
+			best := patience
+			for range 3 {
+				scanner, port := plug(t)
+				link := filepath.Join(t.TempDir(), "scanner")
+				retarget(t, link, port)
+				m := NewMetrics(prometheus.NewRegistry(), "in")
+				l := start(t, Options{Config: Config{Device: link}, Metrics: m}, shipped, func(r *Reader) {
+					r.pace.retryMin, r.pace.retryMax = patience, patience // it stays down
+				})
+				l.expect(online)
+				if got := testutil.ToFloat64(m.up); got != 1 {
+					t.Errorf("got gated_scanner_up %v while online", got)
+				}
+				began := time.Now()
+				unplug(t, scanner, link)
+				l.expect(change{false, Backoff, CauseHangUp})
+				best = min(best, time.Since(began))
+				if got := testutil.ToFloat64(m.up); got != 0 {
+					t.Errorf("got gated_scanner_up %v after the hang-up", got)
+				}
+				l.stop()
 			}
-			began := time.Now()
-			unplug(t, scanner, port)
-			l.expect(change{false, Backoff, CauseHangUp})
-			if took := time.Since(began); took > time.Second {
-				t.Errorf("noticed after %v, want within a second", took)
-			}
-			if got := testutil.ToFloat64(m.up); got != 0 {
-				t.Errorf("got gated_scanner_up %v after the hang-up", got)
+			if best > time.Second { // one of them finds the machine at leisure
+				t.Errorf("noticed after %v, want within a second", best)
 			}
 		})
 	}
@@ -568,7 +592,7 @@ func TestFault200FlapsLeaveNothingBehind(t *testing.T) {
 			fds, goroutines = descriptors(t), runtime.NumGoroutine()
 		}
 		if i == 200 {
-			if got := descriptors(t); got != fds {
+			if got := descriptors(t); got > fds { // fewer when a file of another test has been collected
 				t.Errorf("got %d descriptors after 200 reconnects, %d before", got, fds)
 			}
 			if got := runtime.NumGoroutine(); got > goroutines {
@@ -630,11 +654,14 @@ func TestIdleCostsNothing(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	_, second := plug(t)
 	lost, lostPort := plug(t)
-	for _, dev := range []string{port, gone, file, lostPort} {
-		l := start(t, Options{Config: Config{Device: dev}}, shipped)
-		await(t, "a state", l.changes)
+	link := filepath.Join(t.TempDir(), "lost")
+	retarget(t, link, lostPort)
+	for dev, want := range map[string]change{port: online, second: online, gone: {false, Absent, CauseAbsent}, file: {false, Backoff, CauseNotADevice}, link: online} {
+		start(t, Options{Config: Config{Device: dev}}, shipped).expect(want)
 	}
+	os.Remove(link) // the terminal's number may be another's at once
 	lost.Close()
 	busy := func() time.Duration {
 		var u unix.Rusage
@@ -643,15 +670,23 @@ func TestIdleCostsNothing(t *testing.T) {
 		}
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	before := busy()
-	<-time.After(400 * time.Millisecond) // a loop that spins would use all of it
-	if used := busy() - before; used > 100*time.Millisecond {
-		t.Errorf("four idle readers used %v of processor time in 400 ms", used)
+	best := time.Hour
+	for range 5 { // what other tests have left to do ends in one of them
+		before := busy()
+		<-time.After(time.Second)
+		best = min(best, busy()-before)
+	}
+	t.Logf("%v of a second", best)
+	if most := 25 * time.Millisecond; best > most { // a hundredth of one core for two
+		t.Errorf("five idle readers used %v of processor time in a second, want at most %v", best, most)
 	}
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	const soon = time.Second
+	const soon = 10 * time.Second
+	ask := func(r *Reader) { // by itself it does nothing in time
+		r.pace.look, r.pace.retryMin, r.pace.retryMax = time.Hour, time.Hour, time.Hour
+	}
 	check := func(t *testing.T, l *lane) {
 		t.Helper()
 		if took := l.stop(); took > soon {
@@ -664,7 +699,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	}
 	t.Run("idle", func(t *testing.T) {
 		_, port := plug(t)
-		l := start(t, Options{Config: Config{Device: port}}, shipped)
+		l := start(t, Options{Config: Config{Device: port}}, shipped, ask)
 		l.expect(online)
 		check(t, l)
 	})
@@ -680,7 +715,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		}
 	})
 	t.Run("between attempts", func(t *testing.T) {
-		l := start(t, Options{Config: Config{Device: filepath.Join(t.TempDir(), "gone")}}, shipped)
+		l := start(t, Options{Config: Config{Device: filepath.Join(t.TempDir(), "gone")}}, shipped, ask)
 		l.expect(change{false, Absent, CauseAbsent})
 		check(t, l)
 	})
@@ -724,7 +759,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	t.Run("cancelled at every moment", func(t *testing.T) {
 		_, port := plug(t)
 		for i := range 100 {
-			l := start(t, Options{Config: Config{Device: port}}, hasty)
+			l := start(t, Options{Config: Config{Device: port}}, hasty, ask)
 			<-time.After(time.Duration(i) * 50 * time.Microsecond)
 			if took := l.stop(); took > soon {
 				t.Fatalf("Run ended after %v, want within %v", took, soon)
