@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,7 @@ func TestFaultUnpluggedInMidFrame(t *testing.T) {
 	scanner, port := plug(t)
 	retarget(t, link, port)
 	l := start(t, Options{Config: Config{Device: link}}, hasty)
+	defer l.stop() // before the scanner that is plugged in last goes
 	l.expect(online)
 	send(t, scanner, "HALF A ")
 	os.Remove(link) // the terminal's number may be another's at once
@@ -83,6 +85,7 @@ func TestFaultRenumberedBehindItsLink(t *testing.T) {
 					r.follow = func(ctx context.Context, _ string, _ func()) { <-ctx.Done() }
 				}
 			})
+			defer l.stop() // before the new scanner goes
 			l.expect(online)
 			scanner, port := plug(t)
 			retarget(t, link, port)
@@ -590,9 +593,11 @@ type childProcess struct {
 	*exec.Cmd
 	t     testing.TB
 	lines chan string
+	end   func()
 }
 
-// spawn runs a child, under strace where it is told what to inject.
+// spawn runs a child, under strace where it is told what to inject. Whoever plugs in a scanner for it later ends it before
+// that goes: the terminal's number may be another's at once.
 func spawn(t testing.TB, device string, env []string, strace ...string) *childProcess {
 	t.Helper()
 	self, err := os.Executable()
@@ -609,7 +614,7 @@ func spawn(t testing.TB, device string, env []string, strace ...string) *childPr
 		}
 		args = append(append([]string{"strace", "-f", "-qq", "-o", "/dev/null"}, strace...), self)
 	}
-	c := &childProcess{exec.Command(args[0], args[1:]...), t, make(chan string, 10000)}
+	c := &childProcess{Cmd: exec.Command(args[0], args[1:]...), t: t, lines: make(chan string, 10000)}
 	c.Env = append(append(os.Environ(), child+"="+device), env...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := c.StdoutPipe()
@@ -625,10 +630,11 @@ func spawn(t testing.TB, device string, env []string, strace ...string) *childPr
 			c.lines <- strings.TrimSpace(s.Text())
 		}
 	}()
-	t.Cleanup(func() {
+	c.end = sync.OnceFunc(func() {
 		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 		c.Wait()
 	})
+	t.Cleanup(c.end)
 	return c
 }
 
@@ -710,6 +716,7 @@ func TestFaultWedgedClose(t *testing.T) {
 	old, oldPort := plug(t)
 	retarget(t, link, oldPort)
 	c := spawn(t, link, []string{child + "_CLOSE=200ms"}, "-P", oldPort, "-e", "trace=close", "-e", "inject=close:delay_enter=20000000")
+	defer c.end()
 	c.until("online")
 	scanner, port := plug(t)
 	retarget(t, link, port)
@@ -745,6 +752,7 @@ func TestFaultThreeWedgedPortsEndTheProcess(t *testing.T) {
 	}
 	retarget(t, link, ports[0])
 	c := spawn(t, link, []string{child + "_CLOSE=100ms"}, append(strace, "-e", "trace=close", "-e", "inject=close:delay_enter=20000000")...)
+	defer c.end()
 	for i := range ports {
 		c.until("online")
 		_, to := plug(t)
@@ -766,6 +774,7 @@ func TestFaultReadErrors(t *testing.T) {
 	old, oldPort := plug(t)
 	retarget(t, link, oldPort)
 	c := spawn(t, link, nil, "-P", oldPort, "-e", "trace=read", "-e", "inject=read:error=EIO")
+	defer c.end()
 	began := time.Now()
 	const storm = 4
 	for range storm {

@@ -317,12 +317,15 @@ func TestProbeSaysWhatIsWrongWithAPort(t *testing.T) {
 
 func TestProbeOfAPortThatIsUnplugged(t *testing.T) {
 	scanner, port := plug(t)
+	link := filepath.Join(t.TempDir(), "scanner")
+	retarget(t, link, port)
 	done := make(chan error, 1)
 	listening := make(chan struct{}, 100)
-	p := hastyProbe(port)
+	p := hastyProbe(link)
 	p.Progress = func(int, Finding) { listening <- struct{}{} }
 	go func() { _, err := p.Run(t.Context()); done <- err }()
 	await(t, "the first rate to be left", listening)
+	os.Remove(link) // the terminal's number may be another's at once
 	scanner.Close()
 	if err := await(t, "an end", done); err == nil || !strings.Contains(err.Error(), "it was unplugged") {
 		t.Errorf("got %v", err)
