@@ -416,14 +416,15 @@ func TestReloadKeepsTheOldSettingsWhenTheNewAreWrong(t *testing.T) {
 	}
 }
 
-// TestMishapsOfTheHardware lets the scanners of a demo fail all the time under full load. Each code that was sent while a
-// lane was listened to is answered, none that was sent before; and the page shows each fault within a second.
+// TestMishapsOfTheHardware lets the hardware of a demo fail all the time under full load. Each code that was sent while a
+// lane was listened to is answered as what it is, none that was sent before; each pulse has its entry; and the page shows
+// each fault. How soon, make soak measures: here other tests may have the machine.
 func TestMishapsOfTheHardware(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 20 s: run it without -short, as make test does")
 	}
 	dir := filepath.Join(t.TempDir(), "demo")
-	c := start(t, "demo", "--dir", dir, "--faults", "--fast", "--for", "20s")
+	c := start(t, "demo", "--dir", dir, "--faults", "--fast", "--for", "20s", "--within", "10s")
 	out, err := io.ReadAll(c.stdout)
 	if err = errors.Join(err, c.Wait()); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, c.stderr)
@@ -436,7 +437,7 @@ func TestMishapsOfTheHardware(t *testing.T) {
 	if scans == 0 || scans != answered+repeats+framing {
 		t.Errorf("%d codes sent, %d answered", scans, answered+repeats+framing)
 	}
-	if !strings.Contains(string(out), "on the page within") || !strings.Contains(string(out), "lost: nothing") {
+	if !strings.Contains(string(out), "on the page within") || !regexp.MustCompile(`opened [1-9]\d* times: [1-9]`).Match(out) || !strings.Contains(string(out), "lost: nothing") {
 		t.Errorf("nothing went wrong:\n%s", out)
 	}
 	var said bytes.Buffer

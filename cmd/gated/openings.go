@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -100,10 +101,11 @@ func (o *openings) entry(e *ledger.Entry) {
 
 // pair is called at the end with the moments at which each lane's relay was switched on.
 func (o *openings) pair(switched map[string][]time.Time) (wrong []string) {
-	for seq, a := range o.admits {
-		o.fault("entry %d: an admit on lane %s, and no entry says what became of its opening", seq, a.lane)
+	for _, seq := range slices.Sorted(maps.Keys(o.admits)) {
+		o.fault("entry %d: an admit on lane %s, and no entry says what became of its opening", seq, o.admits[seq].lane)
 	}
-	for lane, l := range o.lanes {
+	for _, lane := range slices.Sorted(maps.Keys(o.lanes)) {
+		l := o.lanes[lane]
 		left := slices.Clone(switched[lane])
 		for _, slack := range slacks {
 			left = take(take(left, l.pulses, slack), l.failed, slack)
