@@ -23,6 +23,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/barrier/lcussim"
+	"gated/credential"
 	"gated/ledger"
 	"gated/roster"
 
@@ -81,14 +83,21 @@ func blank(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o600))
 }
 
-// tool finds a program that a test needs beyond Go, or skips with what to install. In CI nothing is skipped.
-func tool(t testing.TB, name, pkg string) string {
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed: apt install %s", name, pkg)
+// skip leaves out a test that cannot run here. In CI nothing is left out.
+func skip(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf(format, args...)
 	}
+	t.Skipf(format, args...)
+}
+
+// tool finds a program that a test needs beyond Go, or skips with what to install.
+func tool(t testing.TB, name, pkg string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("%s is not installed: apt install %s", name, pkg)
+		skip(t, "%s is not installed: apt install %s", name, pkg)
 	}
 	return path
 }
@@ -446,22 +455,29 @@ func TestMishapsOfTheHardware(t *testing.T) {
 	}
 }
 
-// TestAFullDiskIsAFaultThatHeals fills a small tmpfs under a working gate. Nothing is admitted that is not recorded, and
-// when there is room again it goes on by itself.
+// TestAFullDiskIsAFaultThatHeals fills a small tmpfs under a working gate. Nothing is admitted that is not recorded, the
+// relay is switched on for nothing but the emergency key, and when there is room again it goes on by itself.
 func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("a small tmpfs can only be mounted by root")
+		skip(t, "a small tmpfs can only be mounted by root")
 	}
 	src := demoSite(t)
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
-		t.Skipf("a small tmpfs cannot be mounted here: %v", err)
+		skip(t, "a small tmpfs cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	if err := os.CopyFS(dir, os.DirFS(src)); err == nil {
 		t.Log("copied")
 	}
 	settings := strings.ReplaceAll(string(mustRead(t, filepath.Join(src, "gated.yaml"))), src, dir)
+	relay, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, true) // not on the disk that gets full
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(relay.Close)
+	settings = strings.Replace(settings, filepath.Join(dir, "dev", "relay-in"), relay.Path(), 1)
+	resident := residentPasses(t, src)
 	for _, f := range []string{"roster.db", "ledger.db"} {
 		if err := os.WriteFile(filepath.Join(dir, f), mustRead(t, filepath.Join(src, f)), 0o600); err != nil {
 			t.Fatal(err)
@@ -486,6 +502,20 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	if code, v := scan("6901234567892"); code != 200 || v != "refuse" {
 		t.Fatalf("before: %d %s", code, v)
 	}
+	opened := func(want int, when string) {
+		t.Helper()
+		for late := time.Now().Add(time.Minute); relay.Pulses(1) < want && time.Now().Before(late); time.Sleep(10 * time.Millisecond) {
+		}
+		if n := relay.Pulses(1); n != want {
+			t.Errorf("%s: the relay was switched on %d times, want %d:\n%s", when, n, want, c.stderr)
+		}
+	}
+	if code, v := scan(resident()); code != 200 || v != "admit" {
+		t.Fatalf("before, with a pass: %d %s", code, v)
+	}
+	opened(1, "before")
+	for late := time.Now().Add(time.Minute); relay.On(1) && time.Now().Before(late); time.Sleep(10 * time.Millisecond) {
+	} // what the key holds open must be switched on by the key
 	filler := filepath.Join(dir, "filler")
 	fill := func() {
 		f, err := os.OpenFile(filler, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -515,9 +545,13 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	if resp, err := http.Get(page + "healthz"); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("healthz in fault: %v %v", resp, err)
 	}
+	if code, v := scan(resident()); code != http.StatusServiceUnavailable || v != "fault" {
+		t.Errorf("a pass in fault: %d %s", code, v)
+	}
 	if resp, err := http.Post(page+"api/emergency", "application/json", strings.NewReader(`{"lane":"in"}`)); err != nil || resp.StatusCode != 200 {
 		t.Errorf("emergency key in fault: %v %v", resp, err)
 	}
+	opened(2, "in fault, with the emergency key")
 	// What cannot be recorded must not be changed.
 	revoke := start(t, "pass", "revoke", "0011223344556677", "--state", dir)
 	io.Copy(io.Discard, revoke.stdout)
@@ -533,6 +567,9 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	if code, v := scan("6901234567892"); code != http.StatusServiceUnavailable || v != "fault" {
 		t.Errorf("started on a full disk: %d %s", code, v)
 	}
+	if code, v := scan(resident()); code != http.StatusServiceUnavailable || v != "fault" {
+		t.Errorf("a pass, started on a full disk: %d %s", code, v)
+	}
 	os.Remove(filler)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if code, v := scan(fmt.Sprintf("68%011d", time.Now().UnixNano()%1e11)); code == 200 && v == "refuse" {
@@ -542,6 +579,11 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 			t.Fatalf("it does not heal:\n%s", c.stderr)
 		}
 	}
+	opened(2, "healed")
+	if code, v := scan(resident()); code != 200 || v != "admit" {
+		t.Errorf("a pass, healed: %d %s", code, v)
+	}
+	opened(3, "healed, with a pass")
 	c.stop(t)
 	r, err := ledger.OpenReader(dir)
 	if err != nil {
@@ -568,13 +610,38 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	}
 }
 
+// residentPasses issues passes of residents of a demo's compound, another one at each call.
+func residentPasses(t testing.TB, dir string) (next func() string) {
+	t.Helper()
+	key, err := credential.ReadPrivateKey(filepath.Join(dir, "keys", "office.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := roster.OpenReadOnly(filepath.Join(dir, "roster.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	people, n := store.Snapshot().People(), 0
+	return func() string {
+		t.Helper()
+		for n++; people[n].Class != "resident"; n++ {
+		}
+		pass, err := credential.Issue(key, credential.Pass{Issuer: demoIssuer, Subject: people[n].ID, Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pass
+	}
+}
+
 // TestAStateDirectoryThatCannotBeWrittenIsSaid tries a read-only file system, or as another user than root a read-only directory.
 func TestAStateDirectoryThatCannotBeWrittenIsSaid(t *testing.T) {
 	src := demoSite(t)
 	dir := t.TempDir()
 	if os.Geteuid() == 0 {
 		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_RDONLY, "size=1m"); err != nil {
-			t.Skipf("a read-only tmpfs cannot be mounted here: %v", err)
+			skip(t, "a read-only tmpfs cannot be mounted here: %v", err)
 		}
 		t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	} else if err := os.Chmod(dir, 0o500); err != nil {
