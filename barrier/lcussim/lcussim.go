@@ -183,6 +183,15 @@ func (r *Relay) Journal() []Switching {
 	return append([]Switching(nil), r.journal...)
 }
 
+// Forget is Journal, since the last time that it was called: for who plays for many hours.
+func (r *Relay) Forget() []Switching {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := r.journal
+	r.journal = nil
+	return j
+}
+
 // Path is where the port is found.
 func (r *Relay) Path() string { return r.link }
 

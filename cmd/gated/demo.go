@@ -30,7 +30,9 @@ import (
 	"gated/credential"
 	"gated/gate"
 	"gated/ledger"
+	"gated/policy"
 	"gated/roster"
+	"gated/scanner"
 	"gated/scanner/samvsim"
 
 	"github.com/spf13/cobra"
@@ -59,7 +61,8 @@ or with --config D/gated.yaml. Run again on the same directory, it goes on from 
 	f.IntVar(&d.scans, "scans", 0, "end after so many codes (0: play until Ctrl-C)")
 	f.BoolVar(&d.fast, "fast", false, "play codes as fast as they are answered")
 	f.DurationVar(&d.during, "for", 0, "end after so long (0: play until Ctrl-C, or --scans)")
-	f.BoolVar(&d.faults, "faults", false, "pull, renumber, stall and jam the scanners while it plays, and tell how the gate took it")
+	f.BoolVar(&d.faults, "faults", false, "pull, renumber, stall and jam scanners, card reader and relays while it plays, and tell how the gate took it")
+	f.DurationVar(&d.within, "within", time.Second, "how soon the page has to show a fault, with --faults: half of each kind, and nineteen of twenty in all")
 	f.BoolVar(&d.verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
 	return c
 }
@@ -71,6 +74,7 @@ type demo struct {
 	during   time.Duration
 	fast     bool
 	faults   bool
+	within   time.Duration
 	verdicts bool
 	stdout   io.Writer
 	stderr   io.Writer
@@ -81,7 +85,8 @@ type demo struct {
 	health healthIssuers
 	people []roster.Person
 	cars   []roster.Vehicle
-	cards  *samvsim.Reader // of the in lane
+	cards  *samvsim.Reader // of the in lane,
+	socket *socket         // where it is plugged in
 	page   string
 	until  time.Time                 // when it ends; zero: when it is told to
 	mishap *mishaps                  // nil: nothing goes wrong
@@ -98,7 +103,8 @@ type demo struct {
 // answer is what became of a code.
 type answer struct {
 	out     gate.Outcome
-	framing bool
+	dropped string    // by its scanner, and why; empty: it was not
+	shown   time.Time // when it was held up
 }
 
 const (
@@ -124,6 +130,10 @@ lanes:
     barrier:
       driver: lcus
       device: {{printf "%q" (printf "%s/dev/relay-%s" $.Dir .)}}
+{{- if $.Fast}}
+      pulse: 100ms # or nearly every pulse would come too late and be dropped
+      spacing: 0s
+{{- end}}
 {{- end}}
 console:
   listen: {{.Listen}}
@@ -208,23 +218,30 @@ func (d *demo) writeSettings() (path string, err error) {
 		level = "warn"
 	}
 	var b bytes.Buffer
-	if err := demoSettings.Execute(&b, map[string]any{"Lanes": demoLanes, "Dir": d.dir, "Listen": listen, "Level": level}); err != nil {
+	if err := demoSettings.Execute(&b, map[string]any{"Lanes": demoLanes, "Dir": d.dir, "Listen": listen, "Level": level, "Fast": d.fast}); err != nil {
 		return "", err
 	}
 	return path, os.WriteFile(path, b.Bytes(), 0o600)
 }
 
-// plugCards puts a card reader into a socket.
-func plugCards(port *socket) (*samvsim.Reader, error) {
+// plugCards puts a card reader into its socket.
+func (d *demo) plugCards() error {
 	r, err := samvsim.Plug()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := port.name(r.Path); err != nil {
+	if err := d.socket.name(r.Path); err != nil {
 		r.Close()
-		return nil, err
+		return err
 	}
-	return r, nil
+	d.cards = r
+	return nil
+}
+
+// unplugCards pulls it out; nobody may be using it.
+func (d *demo) unplugCards() {
+	d.socket.unplug()
+	d.cards.Close()
 }
 
 func (d *demo) run(ctx context.Context) error {
@@ -268,12 +285,11 @@ func (d *demo) run(ctx context.Context) error {
 		defer s.unplug()
 		scanners[lane] = s
 	}
-	cards := &socket{link: filepath.Join(dev, "card-in")}
-	if d.cards, err = plugCards(cards); err != nil {
+	d.socket = &socket{link: filepath.Join(dev, "card-in")}
+	if err := d.plugCards(); err != nil {
 		return err
 	}
-	defer d.cards.Close()
-	defer cards.unplug()
+	defer d.unplugCards()
 	d.relays = map[string]*lcussim.Relay{}
 	for _, lane := range demoLanes {
 		if d.relays[lane], err = lcussim.New(filepath.Join(dev, "relay-"+lane), 1, true); err != nil {
@@ -288,7 +304,7 @@ func (d *demo) run(ctx context.Context) error {
 	ready := make(chan *gate.Gate, 1)
 	gated := &daemon{path: path, settings: set, dir: d.dir, held: d.held, stderr: d.stderr,
 		onReady:   func(page string, g *gate.Gate) { d.page = page; ready <- g },
-		onOutcome: d.outcome, onFraming: func(lane string) { d.answered(lane, answer{framing: true}) }}
+		onOutcome: d.outcome, onFraming: func(lane, cause string) { d.answered(lane, answer{dropped: cause}) }}
 	if d.verdicts {
 		gated.verdicts = d.stdout
 	}
@@ -312,32 +328,33 @@ func (d *demo) run(ctx context.Context) error {
 			return err
 		}
 	}
-	playErr := d.play(runCtx, g, scanners)
+	err = d.play(runCtx, g, scanners)
 	if d.mishap != nil {
 		d.mishap.measure(context.WithoutCancel(ctx))
 	}
 	stop()
-	if err := errors.Join(playErr, <-ended); err != nil {
-		return err
-	}
-	r, err := ledger.OpenReader(d.dir)
-	if err != nil {
-		return err
-	}
-	after, err := r.Size()
-	if err == nil && d.mishap != nil {
-		err = d.mishap.read(r, gated.before+1, after)
-	}
-	if err := errors.Join(err, r.Close()); err != nil {
-		return err
-	}
-	var wrong error
+	err = errors.Join(err, <-ended)
 	if d.mishap != nil {
-		wrong = d.mishap.report(d.stdout)
+		d.mishap.end()
+	} else if err != nil {
+		return err
+	}
+	r, readErr := ledger.OpenReader(d.dir)
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
+	after, readErr := r.Size()
+	if readErr == nil && d.mishap != nil {
+		readErr = r.Scan(gated.before+1, after, false, func(e *ledger.Entry) error { d.mishap.openings.entry(e); return nil })
+	}
+	if err = errors.Join(err, readErr, r.Close()); d.mishap != nil { // of hours, all that was seen is told, whatever ended them
+		err = errors.Join(err, d.mishap.report(d.stdout))
+	} else if err != nil {
+		return err
 	}
 	fmt.Fprintf(d.stdout, "scans=%d answered=%d repeats=%d framing=%d entries=%d admit=%d refuse=%d hold=%d\n",
 		d.count.scans, d.count.answered, d.count.repeats, d.count.framing, after-gated.before, d.latest["admit"], d.latest["refuse"], d.latest["hold"])
-	return wrong
+	return err
 }
 
 // outcome hears every answer of the gate. The ones for a code go to whoever holds it up.
@@ -365,8 +382,8 @@ func (d *demo) answered(lane string, a answer) {
 	delete(d.waiting, lane)
 	switch {
 	case c == nil: // noise that made two frames, say
-		d.mishap.heard(lane)
-	case a.framing:
+		d.mishap.heard(lane, a)
+	case a.dropped != "":
 		d.count.framing++
 	case a.out.Repeat:
 		d.count.repeats++
@@ -399,7 +416,7 @@ func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code st
 		d.mishap.world.RLock()
 		defer d.mishap.world.RUnlock()
 	}
-	c := make(chan answer, 1)
+	c, shown := make(chan answer, 1), time.Now()
 	d.mu.Lock()
 	d.waiting[lane] = c
 	d.count.scans++
@@ -415,11 +432,12 @@ func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code st
 		defer t.Stop()
 		lift = t.C
 	}
-	unplugged, late := make(chan struct{}), time.After(30*time.Second)
+	unplugged, late := make(chan struct{}), time.After(time.Minute)
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, func() { close(unplugged) }) })()
 	for {
 		select {
 		case a := <-c:
+			a.shown = shown
 			return a, nil
 		case <-lift:
 			d.cards.Remove()
@@ -438,17 +456,43 @@ func (d *demo) show(ctx context.Context, lane string, scanner io.Writer, code st
 			}
 			return <-c, nil
 		case <-late:
-			return answer{}, fmt.Errorf("lane %s: a code was not answered within 30 s", lane)
+			return answer{}, fmt.Errorf("lane %s: a code was not answered within a minute", lane)
 		}
 	}
 }
 
 var errEnded = errors.New("the demo is being ended")
 
-// visitor is one who comes to the gate.
+// visitor is one who comes to the gate, and what must come of it.
 type visitor struct {
 	lane, code, what string
 	emergency        bool // an ambulance without a pass: the guard presses the key
+
+	kind    string // the credential as which the gate must know it,
+	dropped string // or why the scanner must drop it as no code
+	admit   bool   // opens without a guard
+	common  bool   // it need not be the first one to show this code, which then counts as read already
+}
+
+// wrong tells what is wrong with the answer to what a visitor showed: nothing if it is the answer to just that.
+func (v visitor) wrong(a answer) string {
+	switch {
+	case a.dropped != v.dropped && a.dropped != "":
+		return "was dropped as " + a.dropped
+	case a.dropped != v.dropped:
+		return "was taken for a code: " + a.out.Credential
+	case a.dropped != "":
+		return ""
+	case a.out.Verdict == gate.Fault:
+		return "was not recorded: " + a.out.Reason
+	case a.out.Credential != v.kind:
+		return fmt.Sprintf("was read as %q (%s: %s)", a.out.Credential, a.out.Verdict, a.out.Reason)
+	case v.admit != (a.out.Verdict == policy.Admit):
+		return fmt.Sprintf("was answered %s: %s", a.out.Verdict, a.out.Reason)
+	case a.out.Repeat && !v.common:
+		return "was taken for one that was read already"
+	}
+	return ""
 }
 
 // next invents who comes. n counts within the lane; the first ones show every case there is.
@@ -468,40 +512,46 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 		kind = "staff"
 	}
 	cases := []func() visitor{
-		func() visitor { return visitor{lane, pass(d.key, resident.ID, kind, month), "a resident", false} },
 		func() visitor {
-			return visitor{lane, forge(pass(d.key, resident.ID, kind, month)), "a forged pass", false}
+			return visitor{code: pass(d.key, resident.ID, kind, month), what: "a resident", kind: credential.KindPass, admit: true}
 		},
 		func() visitor {
-			return visitor{lane, pass(d.key, resident.ID, kind, -time.Hour), "an expired pass", false}
+			return visitor{code: forge(pass(d.key, resident.ID, kind, month)), what: "a forged pass", kind: credential.KindPass}
 		},
 		func() visitor {
-			return visitor{lane, fmt.Sprintf("69%011d", rng.Int64N(1e11)), "a courier's bar code", false}
+			return visitor{code: pass(d.key, resident.ID, kind, -time.Hour), what: "an expired pass", kind: credential.KindPass}
 		},
 		func() visitor {
-			return visitor{lane, pass(d.key, d.cars[0].ID, "vehicle", month), "the ambulance with its pass", false}
-		},
-		func() visitor { return visitor{lane: lane, what: "an ambulance without a pass", emergency: true} },
-		func() visitor { return visitor{lane, "#\x02?", "garbage", false} },
-		func() visitor {
-			return visitor{lane, pass(d.key, d.cars[len(d.cars)-1].ID, "vehicle", month), "a resident's car", false}
-		},
-		func() visitor { return visitor{lane, resident.Document, "an ID number instead of a pass", false} },
-		func() visitor {
-			return visitor{lane, pass(d.other, "r-999999", "resident", month), "a pass of another compound", false}
+			return visitor{code: fmt.Sprintf("69%011d", rng.Int64N(1e11)), what: "a courier's bar code", kind: credential.KindUnknown}
 		},
 		func() visitor {
-			return visitor{lane, d.health.dcc(resident, now.Add(-time.Duration(1+rng.IntN(96))*time.Hour)), "an EU certificate of a test", false}
+			return visitor{code: pass(d.key, d.cars[0].ID, "vehicle", month), what: "the ambulance with its pass", kind: credential.KindPass, admit: true}
+		},
+		func() visitor { return visitor{what: "an ambulance without a pass", emergency: true} },
+		func() visitor { return visitor{code: "#\x02?", what: "garbage", dropped: scanner.TooShort} },
+		func() visitor { // at the level of the demo it gets out, and not in
+			return visitor{code: pass(d.key, d.cars[len(d.cars)-1].ID, "vehicle", month), what: "a resident's car", kind: credential.KindPass, admit: lane == "out"}
 		},
 		func() visitor {
-			return visitor{lane, d.health.shc(resident, now), "a SMART Health Card", false}
-		},
-		func() visitor { return visitor{lane, d.cars[0].Plate, "the ambulance's plate, no pass", false} },
-		func() visitor {
-			return visitor{lane, fmt.Sprintf("粤B%05d", 60000+rng.IntN(9999)), "a stranger's plate", false}
+			return visitor{code: resident.Document, what: "an ID number instead of a pass", kind: credential.KindResidentID, common: true}
 		},
 		func() visitor {
-			return visitor{lane, fmt.Sprintf("粤BD%05d", rng.IntN(99999)), "an electric car's plate", false}
+			return visitor{code: pass(d.other, "r-999999", "resident", month), what: "a pass of another compound", kind: credential.KindPass}
+		},
+		func() visitor {
+			return visitor{code: d.health.dcc(resident, now.Add(-time.Duration(1+rng.IntN(96))*time.Hour)), what: "an EU certificate of a test", kind: credential.KindDCC}
+		},
+		func() visitor {
+			return visitor{code: d.health.shc(resident, now), what: "a SMART Health Card", kind: credential.KindSHC}
+		},
+		func() visitor {
+			return visitor{code: d.cars[0].Plate, what: "the ambulance's plate, no pass", kind: credential.KindPlate, common: true}
+		},
+		func() visitor {
+			return visitor{code: fmt.Sprintf("粤B%05d", 60000+rng.IntN(9999)), what: "a stranger's plate", kind: credential.KindPlate, common: true}
+		},
+		func() visitor {
+			return visitor{code: fmt.Sprintf("粤BD%05d", rng.IntN(99999)), what: "an electric car's plate", kind: credential.KindPlate, common: true}
 		},
 	}
 	i := 0
@@ -514,9 +564,10 @@ func (d *demo) next(rng *rand.Rand, lane string, n int) visitor {
 		}
 	}
 	v := cases[i]()
-	if v.code == "" && !v.emergency {
-		return cases[0]() // staff without a document
+	if v.code == "" && !v.emergency { // staff without a document
+		v = cases[0]()
 	}
+	v.lane = lane
 	return v
 }
 
@@ -528,7 +579,7 @@ func (d *demo) cardholder(rng *rand.Rand, n int) (visitor, []byte) {
 		p := d.people[rng.IntN(len(d.people))]
 		card.Name, card.Document = p.Name, p.Document
 	}
-	v := visitor{lane: "in", what: "a resident's ID card"}
+	v := visitor{lane: "in", what: "a resident's ID card", kind: credential.KindIDCard, common: true}
 	switch k := rng.IntN(10); {
 	case n == 2 || k < 7:
 	case k < 9:
@@ -681,7 +732,7 @@ func (d *demo) begin(ctx context.Context, g *gate.Gate) error {
 
 func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans int, guards *sync.WaitGroup) error {
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(len(lane))))
-	last := ""
+	var last visitor
 	wait := func(from, to time.Duration) bool {
 		if d.fast && d.during < time.Hour {
 			return ctx.Err() == nil
@@ -714,8 +765,9 @@ func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans in
 		var card []byte
 		if lane == "in" && (n == 2 || !d.fast && rng.IntN(8) == 0) { // a card takes its time, so with --fast there is one
 			v, card = d.cardholder(rng, n)
-		} else if last != "" && rng.IntN(20) == 0 {
-			v.code, v.what = last, "the same code twice"
+		} else if last.code != "" && rng.IntN(20) == 0 {
+			v = last
+			v.what, v.common = "the same code twice", true
 		}
 		a, err := d.show(ctx, lane, port.scanner, v.code, card)
 		if errors.Is(err, errEnded) {
@@ -726,9 +778,12 @@ func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans in
 		}
 		sent++
 		d.say(lane, v, a)
-		last = ""
-		if !a.framing && !a.out.Repeat && a.out.Verdict == "admit" {
-			last = v.code
+		if d.mishap != nil {
+			d.mishap.judge(ctx, v, a)
+		}
+		last = visitor{}
+		if a.dropped == "" && !a.out.Repeat && a.out.Verdict == policy.Admit {
+			last = v
 		}
 		if a.out.Verdict == "hold" && !a.out.Repeat && !(d.fast && n%10 == 9) { // a few wait for nobody
 			admit := rng.IntN(3) > 0
@@ -759,7 +814,7 @@ func (d *demo) say(lane string, v visitor, a answer) {
 	}
 	what := a.out.Verdict + " (" + a.out.Reason + ")"
 	switch {
-	case a.framing:
+	case a.dropped != "":
 		what = "dropped: not a whole code"
 	case a.out.Repeat:
 		what = "already read: " + a.out.Verdict

@@ -89,7 +89,7 @@ type daemon struct {
 	// For whoever runs it in the same process; may be nil.
 	onReady   func(page string, g *gate.Gate)
 	onOutcome func(gate.Outcome)
-	onFraming func(lane string)
+	onFraming func(lane, cause string)
 
 	tlog   string      // where the ledger's tree is served; empty: nowhere
 	before int64       // entries of the ledger when it was opened
@@ -331,7 +331,7 @@ func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, lan
 			OnFraming: func(cause string) {
 				g.ScannerDropped(lane.ID, cause)
 				if d.onFraming != nil {
-					d.onFraming(lane.ID)
+					d.onFraming(lane.ID, cause)
 				}
 			}})
 		readers.Go(func() {
