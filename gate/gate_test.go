@@ -901,13 +901,17 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	if out := s.scan("in", s.pass("resident", s.subject("王小明"), month)); out.Verdict != policy.Admit {
 		t.Errorf("a relay holds up the verdict: %+v", out)
 	}
+	until(t, "the entry of the pulse that failed", func() bool { // the page was told before
+		return slices.ContainsFunc(s.records(), func(e ledger.Entry) bool { return e.Reason == "pulse-failed" })
+	})
+	lane := func(f func(*relay)) { s.g.screen.mu.Lock(); defer s.g.screen.mu.Unlock(); f(s.g.screen.relays["in"]) }
+	lane(func(r *relay) { r.failed = r.failed.Add(time.Hour) }) // however long that takes here
 	if err := sim.Plug(); err != nil {
 		t.Fatal(err)
 	}
+	until(t, "the relay to be back", func() (up bool) { lane(func(r *relay) { up = !r.down }); return up })
 	await("open-by-hand") // whom it failed still stands there
-	s.g.screen.mu.Lock()
-	s.g.screen.relays["in"].failed = time.Now().Add(-failedFor)
-	s.g.screen.mu.Unlock()
+	lane(func(r *relay) { r.failed = time.Now().Add(-failedFor) })
 	await("ok")
 }
 
