@@ -115,10 +115,12 @@ type CardOptions struct {
 
 // A reader that falls mute just after an answer is down after pollEvery, two times findLimit, and lullTime between them:
 // together these stay within a second. At 115200 baud question and answer take 2 ms on the line, and up to 16 ms in the
-// adapter; the rest of findLimit is the module's.
+// adapter; the rest of findLimit is the module's. One that takes longer gets twice the time that it has taken, and is
+// missed later: the first question shows how long it takes. No maker publishes that.
 const (
 	pollEvery = 300 * time.Millisecond
 	findLimit = 280 * time.Millisecond
+	slowLimit = time.Second           // to find a card at first, and to select one
 	lullTime  = 50 * time.Millisecond // of silence before a question is asked again, or more at baud rates that take longer
 	readLimit = 2 * time.Second       // beside the time its 1,295 bytes take on the line
 	sendLimit = 200 * time.Millisecond
@@ -139,7 +141,8 @@ type CardReader struct {
 	config                   Config
 	retryMin, retryMax, poll time.Duration
 	settle, lull             time.Duration
-	findMax, transfer        time.Duration
+	findMax, slowMax         time.Duration
+	transfer                 time.Duration
 
 	open                  func(Config) (*port, error)
 	boot                  func() time.Duration // as Reader.boot
@@ -161,7 +164,7 @@ func NewCardReader(o CardOptions) *CardReader {
 	if o.OnState == nil {
 		o.OnState = func(bool, State, string) {}
 	}
-	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, open: openPort, boot: bootTime, openLimit: openLimit, closeLimit: closeLimit}
+	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, slowMax: slowLimit, open: openPort, boot: bootTime, openLimit: openLimit, closeLimit: closeLimit}
 	baud := max(r.config.Baud, 1)
 	r.lull = max(r.lull, LeastGap(baud))
 	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(baud) // ten bits a byte
@@ -234,6 +237,7 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 	if err := l.quiet(ctx, r.settle); err != nil {
 		return 0, err
 	}
+	limit := r.slowMax
 	for misses, none, tries := 0, 0, 0; ; {
 		if misses > 0 {
 			if err := l.quiet(ctx, r.lull); err != nil { // what comes late must not be taken for an answer
@@ -250,7 +254,8 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 		if p.moved(r.config.Device) {
 			return 0, errRenumbered
 		}
-		status, err := l.ask(ctx, findCard, r.findMax)
+		asked := time.Now()
+		status, err := l.ask(ctx, findCard, limit)
 		if err == nil && status != statusFound && status != statusNone {
 			err = complaint(status, errOdd)
 		}
@@ -263,10 +268,12 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 			}
 			continue
 		}
+		took := time.Since(asked)
 		if misses = 0; began.IsZero() {
-			began = time.Now()
+			began, limit = time.Now(), r.findMax
 			r.became(Online, "", nil)
 		}
+		limit = min(max(limit, 2*took), r.slowMax)
 		if status == statusNone {
 			if none++; none >= gone {
 				lies = false
@@ -317,7 +324,7 @@ func (r *CardReader) read(ctx context.Context, l *link) error {
 	for _, step := range []struct {
 		command [2]byte
 		limit   time.Duration
-	}{{selectCard, r.findMax}, {readCard, r.transfer}} {
+	}{{selectCard, r.slowMax}, {readCard, r.transfer}} {
 		switch status, err := l.ask(ctx, step.command, step.limit); {
 		case err != nil:
 			return err

@@ -87,7 +87,7 @@ func (c *counter) begin(port string, limit time.Duration, adapt ...func(*CardRea
 		OnState: func(up bool, s State, cause string) { c.changes <- change{up, s, cause} },
 	})
 	c.r.retryMin, c.r.retryMax, c.r.poll, c.r.settle, c.r.lull = 5*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond
-	c.r.findMax, c.r.transfer, c.r.openLimit, c.r.closeLimit = limit, 2*limit, patience, patience
+	c.r.findMax, c.r.slowMax, c.r.transfer, c.r.openLimit, c.r.closeLimit = limit, max(limit, c.r.slowMax), 2*limit, patience, patience
 	for _, f := range adapt {
 		f(c.r)
 	}
@@ -384,6 +384,20 @@ func TestFaultCardReaderFallsMute(t *testing.T) {
 	c.asked(1)
 	c.sim.Break(samvsim.Faults{Mute: true})
 	c.expect(change{false, Backoff, CauseNoAnswer})
+}
+
+// A module that takes longer to find a card than most is given its time.
+func TestASlowModuleIsGivenItsTime(t *testing.T) {
+	c := &counter{t: t, sim: device(t)}
+	c.sim.Break(samvsim.Faults{Searches: 300 * time.Millisecond})
+	c.begin(c.sim.Path, 100*time.Millisecond, func(r *CardReader) { r.slowMax, r.transfer = patience, patience })
+	c.expect(online)
+	c.free()
+	c.sim.Present(words("A"))
+	c.reads("A")
+	if len(c.changes) > 0 {
+		t.Errorf("got state %v of one that was well all the time", <-c.changes)
+	}
 }
 
 func TestAFaultWhileACardIsRead(t *testing.T) {

@@ -22,6 +22,7 @@ type Faults struct {
 	Noise    string        // comes before every answer
 	Slice    int           // bytes that it sends at a time; 0: all
 	Slow     time.Duration // before the answer to the reading command
+	Searches time.Duration // before the answer to the finding command
 	Status   byte          // the status of every answer, without data
 	Unread   byte          // the status of every answer to the reading command
 	Once     bool          // a card that was selected is not found again before it was lifted, as many modules have it
@@ -153,12 +154,13 @@ func (r *Reader) run() {
 			if c[0] == 0 && c[1] == 3 && c[4] == c[0]^c[1]^c[2]^c[3] {
 				answer = r.answer([2]byte{c[2], c[3]})
 			}
-			if c[2] == 0x30 {
-				r.mu.Lock()
-				slow := r.faults.Slow
-				r.mu.Unlock()
-				time.Sleep(slow)
+			r.mu.Lock()
+			late := map[byte]time.Duration{0x30: r.faults.Slow, 0x20: r.faults.Searches}[c[2]]
+			if c[3] != 0x01 { // 20 02 selects
+				late = 0
 			}
+			r.mu.Unlock()
+			time.Sleep(late)
 			if !r.send(answer) {
 				return
 			}
