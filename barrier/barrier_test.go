@@ -84,6 +84,12 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
+func (s *syncBuffer) has(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.b.String(), text)
+}
+
 func (r relay) lines(file string) []string {
 	b, _ := os.ReadFile(filepath.Join(r.dir, file))
 	return strings.Split(strings.TrimSpace(string(b)), "\n")

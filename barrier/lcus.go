@@ -18,11 +18,16 @@ import (
 // some leave out blanks and line ends), or, as all boards with one channel seen so far, not at all. Some know 02 and 03,
 // which switch and answer with a frame of the same form, and 05, which asks; what a board that does not know them makes
 // of them is not written anywhere, so they are not sent, and their answer is understood all the same.
+//
+// FF is no head of a frame, so a board that looks for A0 passes over it. One that counts bytes until a pause could take
+// it for the head of a command close behind it, and nobody would see that the pulse was lost. So a board that has not
+// answered yet is asked seldom once it has had its chance, and no command follows within settleTime.
 const (
 	sendTime   = 300 * time.Millisecond // for bytes to leave the machine
 	answerTime = 300 * time.Millisecond // for the state; 8 lines of text take 85 ms
 	settleTime = 20 * time.Millisecond  // from switching to asking: boards lose bytes that come while they switch
 	idleTime   = 3 * time.Second        // between looks at a relay that has nothing to do
+	seldomTime = time.Minute            // between questions to a board that has never answered, in the end
 	closeTime  = 3 * time.Second        // for the kernel to close a port
 	retryMax   = time.Second
 	maxWedged  = 3 // ports whose closing hangs
@@ -48,15 +53,21 @@ type lcus struct {
 	quit    chan struct{}
 	end     sync.Once // closes quit
 	done    chan struct{}
-	shut    func(*port) // replaced in tests by one that hangs
-	idle    time.Duration
+	shut    func(*port)          // replaced in tests by one that hangs
 	port    atomic.Pointer[port] // for Lines; nil while it is lost
 	wedged  atomic.Int32         // ports that are being closed for longer than closeTime
+
+	idle, sendTime, answerTime time.Duration // tests have other times
 
 	// These are run's.
 	answers bool // this board has told its state once: from then on its silence is a fault
 	on      bool // as it was told last
 	said    string
+
+	// Of a board that has not answered.
+	text  []byte        // what it said so far
+	asked time.Time     // last
+	again time.Duration // after asked: doubled each time, up to seldomTime
 }
 
 type order struct {
@@ -66,7 +77,7 @@ type order struct {
 }
 
 func startLCUS(b *Barrier, l *lane, tune func(*lcus)) *lcus {
-	r := &lcus{lane: l.name, config: b.config, held: l.isHeld, log: b.log, metrics: b.metrics, shut: (*port).close, idle: idleTime,
+	r := &lcus{lane: l.name, config: b.config, held: l.isHeld, log: b.log, metrics: b.metrics, shut: (*port).close, idle: idleTime, sendTime: sendTime, answerTime: answerTime,
 		became: func(err error) { b.became(l.name, err) }, orders: make(chan order), quit: make(chan struct{}), done: make(chan struct{}), answers: b.config.Answers}
 	r.metrics.up.WithLabelValues(l.name).Set(0)
 	if tune != nil {
@@ -155,6 +166,7 @@ func (r *lcus) connect() (*port, error) {
 	err = r.set(context.Background(), p, r.held())
 	if errors.Is(err, errSilent) && !known {
 		r.answers, err = false, nil
+		r.text, r.asked, r.again = nil, time.Now(), r.idle
 	}
 	return p, err
 }
@@ -173,21 +185,25 @@ func (r *lcus) serve(p *port) error {
 				err = nil
 			}
 		case <-look.C:
-			if p.moved() {
+			switch {
+			case p.moved():
 				err = fmt.Errorf("%s: %w", p.device, errMoved)
-			} else {
+			case r.answers:
 				err = r.confirm(context.Background(), p, time.Time{})
+			case time.Since(r.asked) >= r.again:
+				err = r.ask(p)
 			}
-		case <-p.in: // nobody asked
+		case b := <-p.in:
+			r.hear(b)
 		case <-p.gone:
 			err = p.why
 		case <-r.quit:
-			p.send(r.frame(false), sendTime)
+			p.send(r.frame(false), r.sendTime)
 			return nil
 		}
 		if err != nil {
 			if !r.held() {
-				p.send(r.frame(false), sendTime/3) // in case it hears us all the same
+				p.send(r.frame(false), r.sendTime/3) // in case it hears us all the same
 			}
 			return err
 		}
@@ -236,7 +252,7 @@ func (r *lcus) obey(p *port, o order) error {
 	}
 	r.on = true
 	end := time.Now().Add(o.length)
-	err := p.send(r.frame(true), min(sendTime, o.length))
+	err := p.send(r.frame(true), min(r.sendTime, o.length))
 	if err == nil {
 		err = r.confirm(o.ctx, p, end)
 	}
@@ -258,7 +274,7 @@ func (r *lcus) obey(p *port, o order) error {
 // set switches, and looks whether that was done.
 func (r *lcus) set(ctx context.Context, p *port, on bool) error {
 	r.on = on
-	if err := p.send(r.frame(on), sendTime); err != nil {
+	if err := p.send(r.frame(on), r.sendTime); err != nil {
 		return err
 	}
 	return r.confirm(ctx, p, time.Time{})
@@ -274,6 +290,29 @@ func (r *lcus) frame(on bool) []byte {
 	return f
 }
 
+// ask asks a board that has not answered, and does not wait for an answer: it may have been plugged in with the box, and
+// either of the two was too busy at the time.
+func (r *lcus) ask(p *port) error {
+	r.asked, r.again = time.Now(), min(2*r.again, seldomTime)
+	if err := p.send([]byte{0xFF}, r.sendTime); err != nil {
+		return err
+	}
+	return r.wait(context.Background(), p, time.Now().Add(settleTime))
+}
+
+// hear takes what comes while nobody waits for it. If it is a state, this board answers after all: it is looked at as
+// the others are from now on. Which state does not count, since it may be from before the last switching.
+func (r *lcus) hear(b []byte) {
+	if r.answers {
+		return
+	}
+	r.text = append(r.text, b...)
+	r.text = r.text[max(0, len(r.text)-512):]
+	if _, r.answers = stateOf(r.text, r.config.Channel); r.answers {
+		r.log.Info("the relay tells its state after all", "lane", r.lane)
+	}
+}
+
 // confirm asks a board that answers for its state. It says nothing about what cannot be known before end, when the pulse
 // is over; zero: there is time. An answer to an earlier question may come first, so it is the last one that counts.
 func (r *lcus) confirm(ctx context.Context, p *port, end time.Time) error {
@@ -284,10 +323,10 @@ func (r *lcus) confirm(ctx context.Context, p *port, end time.Time) error {
 		return err
 	}
 	p.forget()
-	if err := p.send([]byte{0xFF}, sendTime); err != nil {
+	if err := p.send([]byte{0xFF}, r.sendTime); err != nil {
 		return err
 	}
-	by := time.Now().Add(answerTime)
+	by := time.Now().Add(r.answerTime)
 	cut := !end.IsZero() && end.Before(by)
 	if cut {
 		by = end
@@ -327,7 +366,8 @@ func (r *lcus) wait(ctx context.Context, p *port, end time.Time) error {
 		select {
 		case <-t.C:
 			return nil
-		case <-p.in:
+		case b := <-p.in:
+			r.hear(b)
 		case <-p.gone:
 			return p.why
 		case <-ctx.Done():

@@ -450,6 +450,49 @@ func TestIdleRelayThatFallsSilentIsShownBeforeItIsNeeded(t *testing.T) {
 	}
 }
 
+// When the box starts, it or the board may be too busy for the first question. A board that answers later is looked
+// after like any other from then on.
+func TestBoardThatAnswersLaterIsLookedAfter(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		at           lcussim.Faults // as it is plugged in
+		idle, answer time.Duration
+	}{
+		{"silent at first", lcussim.Faults{Silent: true}, 20 * time.Millisecond, 2 * time.Second},
+		{"answers the first question late", lcussim.Faults{Slow: 2 * time.Second}, time.Hour, 100 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer sim.Close()
+			sim.Set(tt.at)
+			b := driven(t, Config{Device: sim.Path()}, func(r *lcus) { r.idle, r.answerTime = tt.idle, tt.answer })
+			defer b.Barrier.Close()
+			b.expect("up")
+			sim.Set(lcussim.Faults{})
+			awaitTrue(t, "an answer", func() bool { return b.log.has("after all") })
+			sim.Set(lcussim.Faults{Stuck: true})
+			if err := b.Pulse(t.Context(), "in", 5*time.Second); !errors.Is(err, errWrong) && !errors.Is(err, errSilent) {
+				t.Errorf("a pulse of a stuck relay: got %v", err)
+			}
+		})
+	}
+}
+
+func TestBoardThatNeverAnswersIsAskedLessAndLessOften(t *testing.T) {
+	began := time.Now()
+	b := plugged(t, false, Config{}, func(r *lcus) { r.idle = 10 * time.Millisecond })
+	awaitTrue(t, "6 more questions", func() bool { return b.Frames() >= 2+6 })
+	if took := time.Since(began); took < (1<<6-1)*10*time.Millisecond {
+		t.Errorf("asked 6 times more within %s", took)
+	}
+	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBoardThatHasToAnswerAndDoesNotIsAFault(t *testing.T) {
 	sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, false)
 	if err != nil {
