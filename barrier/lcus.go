@@ -26,7 +26,7 @@ const (
 	sendTime   = 300 * time.Millisecond // for bytes to leave the machine
 	answerTime = 300 * time.Millisecond // for the state; 8 lines of text take 85 ms
 	settleTime = 20 * time.Millisecond  // from switching to asking: boards lose bytes that come while they switch
-	idleTime   = 3 * time.Second        // between looks at a relay that has nothing to do
+	idleTime   = 500 * time.Millisecond // between looks at a relay that has nothing to do: 0.15 % of a core each lane
 	seldomTime = time.Minute            // between questions to a board that has never answered, in the end
 	closeTime  = 3 * time.Second        // for the kernel to close a port
 	retryMax   = time.Second

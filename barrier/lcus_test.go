@@ -439,6 +439,26 @@ func full(t *testing.T, path string) bool {
 	return err == nil && n == 0
 }
 
+func TestIdleRelayThatFallsSilentIsShownWithinASecond(t *testing.T) {
+	if worst := idleTime + settleTime + answerTime; worst > 900*time.Millisecond { // the rest is for port and page
+		t.Errorf("it takes up to %s", worst)
+	}
+	b := plugged(t, true, Config{})
+	best := time.Hour
+	for range 5 { // a busy machine takes longer at times
+		began := time.Now()
+		b.Set(lcussim.Faults{Silent: true})
+		b.expect("does not answer")
+		best = min(best, time.Since(began))
+		b.Set(lcussim.Faults{})
+		b.expect("up")
+		if best < time.Second {
+			return
+		}
+	}
+	t.Errorf("the quickest of five took %s", best)
+}
+
 func TestIdleRelayThatFallsSilentIsShownBeforeItIsNeeded(t *testing.T) {
 	b := plugged(t, true, Config{}, often)
 	b.Set(lcussim.Faults{Silent: true})
