@@ -127,7 +127,9 @@ type Barrier struct {
 	log     *slog.Logger
 	metrics *Metrics
 	lanes   map[string]*lane
-	kill    func(pgid int) error // replaced in tests by one that fails
+
+	kill     func(pgid int) error // replaced in tests by one that fails
+	reapTime time.Duration        // tests have another
 
 	mu     sync.Mutex // guards the two below, and is held while watch is called: states come in order
 	watch  func(lane string, err error)
@@ -179,7 +181,7 @@ func New(o Options) (*Barrier, error) {
 	if o.Channel == 0 {
 		o.Channel = 1
 	}
-	b := &Barrier{config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, lanes: make(map[string]*lane), states: map[string]error{}}
+	b := &Barrier{config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, reapTime: reapTime, lanes: make(map[string]*lane), states: map[string]error{}}
 	for _, name := range o.Lanes {
 		l := &lane{name: name, turn: make(chan struct{}, 1)}
 		b.lanes[name] = l

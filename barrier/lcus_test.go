@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gated/barrier/lcussim"
@@ -42,7 +42,14 @@ func plugged(t *testing.T, answers bool, config Config, tune ...func(*lcus)) *bo
 		t.Fatal(err)
 	}
 	config.Device = link
-	b := driven(t, config, tune...)
+	b := driven(t, config, func(r *lcus) {
+		if !answers {
+			r.answerTime = answerTime
+		}
+		for _, f := range tune {
+			f(r)
+		}
+	})
 	b.Relay = sim
 	t.Cleanup(sim.Close)
 	t.Cleanup(func() { b.Barrier.Close() })
@@ -50,13 +57,17 @@ func plugged(t *testing.T, answers bool, config Config, tune ...func(*lcus)) *bo
 	return b
 }
 
+// driven has no board yet, and is patient with the one that comes: board and driver share a busy machine.
 func driven(t *testing.T, config Config, tune ...func(*lcus)) *board {
 	t.Helper()
 	config.Driver = LCUS
 	var log syncBuffer
 	o := Options{Config: config, Lanes: []string{"in"}, Log: slog.New(slog.NewTextHandler(&log, nil)), Metrics: NewMetrics(prometheus.NewRegistry(), "in")}
-	if len(tune) > 0 {
-		o.tune = tune[0]
+	o.tune = func(r *lcus) {
+		r.sendTime, r.answerTime = time.Second, time.Second
+		for _, f := range tune {
+			f(r)
+		}
 	}
 	b, err := New(o)
 	if err != nil {
@@ -383,7 +394,7 @@ func TestFaultyRelayFailsThePulseAndIsOff(t *testing.T) {
 		{"never reads", lcussim.Faults{Deaf: true}, "takes no bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := plugged(t, true, Config{}, func(r *lcus) { r.idle = time.Minute }) // the pulse is to find it
+			b := plugged(t, true, Config{Answers: true}, func(r *lcus) { r.idle = time.Minute }) // the pulse is to find it
 			b.Set(tt.faults)
 			if tt.faults.Deaf { // the terminal holds a lot
 				times := 0 // the kernel moves what it holds about, and then there is room again
@@ -443,20 +454,16 @@ func TestIdleRelayThatFallsSilentIsShownWithinASecond(t *testing.T) {
 	if worst := idleTime + settleTime + answerTime; worst > 900*time.Millisecond { // the rest is for port and page
 		t.Errorf("it takes up to %s", worst)
 	}
-	b := plugged(t, true, Config{})
-	best := time.Hour
-	for range 5 { // a busy machine takes longer at times
+	b := plugged(t, true, Config{Answers: true}, func(r *lcus) { r.sendTime, r.answerTime = sendTime, answerTime })
+	quickest(t, time.Second, func() time.Duration {
 		began := time.Now()
 		b.Set(lcussim.Faults{Silent: true})
 		b.expect("does not answer")
-		best = min(best, time.Since(began))
+		took := time.Since(began)
 		b.Set(lcussim.Faults{})
 		b.expect("up")
-		if best < time.Second {
-			return
-		}
-	}
-	t.Errorf("the quickest of five took %s", best)
+		return took
+	})
 }
 
 func TestIdleRelayThatFallsSilentIsShownBeforeItIsNeeded(t *testing.T) {
@@ -584,6 +591,22 @@ func TestHeldOpenUntilReleaseWhateverComesBetween(t *testing.T) {
 	}
 }
 
+func TestEmergencyKeySwitchesARelayWithinHalfASecond(t *testing.T) {
+	b := plugged(t, true, Config{Answers: true})
+	quickest(t, 500*time.Millisecond, func() time.Duration {
+		pulse := make(chan error, 1)
+		go func() { pulse <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+		awaitTrue(t, "on", func() bool { return b.On(1) })
+		began := time.Now()
+		err := b.HoldOpen(t.Context(), "in")
+		took := time.Since(began)
+		if err = errors.Join(err, <-pulse, b.Release(t.Context(), "in")); err != nil {
+			t.Error(err)
+		}
+		return took
+	})
+}
+
 func TestReleaseEndsAPulseAndDropsThoseThatWait(t *testing.T) {
 	b := plugged(t, true, Config{})
 	first, second := make(chan error, 1), make(chan error, 1)
@@ -618,36 +641,65 @@ func stacks() string {
 	return waiting
 }
 
+// instant is a driver without a relay that takes exactly as long as it should.
+type instant struct{ pulses *[]time.Time }
+
+func (d instant) perform(ctx context.Context, c command) error {
+	*d.pulses = append(*d.pulses, time.Now())
+	time.Sleep(c.length)
+	return nil
+}
+
+func (d instant) stop() {}
+
 func TestPulsesKeepTheirDistanceAndLateOnesAreDropped(t *testing.T) {
-	b := plugged(t, false, Config{Spacing: 200 * time.Millisecond})
-	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
-	defer cancel()
-	var pulses sync.WaitGroup
-	errs := make(chan error, 4)
-	for range cap(errs) {
-		pulses.Go(func() { errs <- b.Pulse(ctx, "in", 200*time.Millisecond) })
-	}
-	pulses.Wait()
-	dropped := 0
-	for range cap(errs) {
-		if err := <-errs; errors.Is(err, ErrDropped) {
-			dropped++
-		} else if err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		b, err := New(Options{Config: Config{Spacing: 200 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pulses []time.Time
+		b.lanes["in"].driver = instant{&pulses}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+		defer cancel()
+		errs := make(chan error, 4)
+		for range cap(errs) {
+			go func() { errs <- b.Pulse(ctx, "in", 200*time.Millisecond) }()
+		}
+		dropped := 0
+		for range cap(errs) {
+			if err := <-errs; errors.Is(err, ErrDropped) {
+				dropped++
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		if dropped != 2 || len(pulses) != 2 || pulses[0] != began || pulses[1].Sub(began) != 400*time.Millisecond { // the third at 800 ms is too late
+			t.Errorf("%d dropped, pulses %v after %v; want 2 dropped, and 2 done 400 ms apart", dropped, pulses, began)
+		}
+		if n := testutil.ToFloat64(b.metrics.dropped.WithLabelValues("in")); n != 2 {
+			t.Errorf("%v counted as dropped, want 2", n)
+		}
+		if n := testutil.ToFloat64(b.metrics.errors.WithLabelValues("in")); n != 0 {
+			t.Errorf("%v counted as errors: nothing is wrong with the barrier", n)
+		}
+	})
+}
+
+func TestBoardIsLeftOffBetweenTwoPulses(t *testing.T) {
+	b := plugged(t, true, Config{Spacing: time.Second})
+	for range 2 {
+		if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+			t.Fatal(err)
 		}
 	}
 	j := b.Journal()
-	if dropped != 2 || len(j) != 4 { // they begin at 0 and 400 ms; 800 ms is too late
-		t.Fatalf("%d dropped, %v; want 2 pulses done and 2 dropped", dropped, j)
+	if len(j) != 4 {
+		t.Fatalf("got %v, want two pulses", j)
 	}
-	if gap := j[2].At.Sub(j[1].At); gap < 190*time.Millisecond {
-		t.Errorf("%s between two pulses, want 200 ms", gap)
-	}
-	if n := testutil.ToFloat64(b.metrics.dropped.WithLabelValues("in")); n != 2 {
-		t.Errorf("%v counted as dropped, want 2", n)
-	}
-	if n := testutil.ToFloat64(b.metrics.errors.WithLabelValues("in")); n != 0 {
-		t.Errorf("%v counted as errors: nothing is wrong with the barrier", n)
+	if gap := j[2].At.Sub(j[1].At); gap < 500*time.Millisecond { // the board's times: a busy one notes the first late
+		t.Errorf("%s between two pulses, want 1 s", gap)
 	}
 }
 
@@ -673,22 +725,25 @@ func TestNothingOpensAfterClose(t *testing.T) {
 }
 
 func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
-	b := plugged(t, false, Config{})
+	b := plugged(t, false, Config{Limit: maxLimit})
+	l := b.lanes["in"]
+	l.turn <- struct{}{} // none begins before all are there
 	errs := make(chan error, 20)
 	for range cap(errs) {
 		go func() { errs <- b.Pulse(t.Context(), "in", 100*time.Millisecond) }()
 	}
-	dropped := 0
-	for range cap(errs) {
-		if err := <-errs; errors.Is(err, ErrDropped) {
-			dropped++
-		} else if err != nil {
+	for range cap(errs) - maxWaiting - 1 {
+		if err := <-errs; !errors.Is(err, ErrDropped) {
+			t.Errorf("got %v, want dropped", err)
+		}
+	}
+	<-l.turn
+	for range maxWaiting + 1 {
+		if err := <-errs; err != nil {
 			t.Error(err)
 		}
 	}
-	if want := cap(errs) - maxWaiting - 1; dropped != want || b.Pulses(1) != maxWaiting+1 {
-		t.Errorf("%d dropped and %d pulses, want %d and %d", dropped, b.Pulses(1), want, maxWaiting+1)
-	}
+	awaitTrue(t, "the pulses", func() bool { return b.Pulses(1) == maxWaiting+1 })
 }
 
 // A kernel driver that hangs when the port is closed takes neither the daemon nor its end with it.
@@ -710,11 +765,16 @@ func TestWedgedCloseIsLeftToItself(t *testing.T) {
 	if n := testutil.ToFloat64(b.metrics.abandoned.WithLabelValues("in")); n != 1 {
 		t.Errorf("%v abandoned, want 1", n)
 	}
-	began = time.Now()
-	b.Barrier.Close()
-	if took := time.Since(began); took > closeTime+time.Second {
-		t.Errorf("Close took %s", took)
-	}
+	closed := make(chan struct{})
+	go func() { defer close(closed); b.Barrier.Close() }()
+	awaitTrue(t, "the end", func() bool {
+		select {
+		case <-closed:
+			return true
+		default:
+			return false
+		}
+	})
 	close(let)
 }
 
@@ -746,7 +806,6 @@ func Test200FlapsLeaveNothingBehind(t *testing.T) {
 		f, r := count()
 		return f <= files && r <= routines
 	})
-	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
-		t.Error(err)
-	}
+	// That it was up may have been between two flaps.
+	awaitTrue(t, "a pulse", func() bool { return b.Pulse(t.Context(), "in", 100*time.Millisecond) == nil })
 }
