@@ -164,8 +164,11 @@ func (r *lcus) connect() (*port, error) {
 	known := r.answers
 	r.answers = true
 	err = r.set(context.Background(), p, r.held())
-	if errors.Is(err, errSilent) && !known {
-		r.answers, err = false, nil
+	if !known && err != nil && !errors.Is(err, errWrong) { // also one that was lost before it could answer has not
+		r.answers = false
+	}
+	if !known && errors.Is(err, errSilent) {
+		err = nil
 		r.text, r.asked, r.again = nil, time.Now(), r.idle
 	}
 	return p, err

@@ -508,6 +508,27 @@ func TestBoardThatAnswersLaterIsLookedAfter(t *testing.T) {
 	}
 }
 
+// A plug that bounces, or a hub that comes up late.
+func TestBoardThatIsLostWhileItIsAskedNeedNotAnswerLater(t *testing.T) {
+	sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	b := driven(t, Config{Device: sim.Path()}, func(r *lcus) { r.answerTime = 5 * time.Second })
+	defer b.Barrier.Close()
+	awaitTrue(t, "the question", func() bool { return sim.Frames() >= 2 })
+	sim.Unplug()
+	b.expect("unplugged")
+	if err := sim.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	b.expect("up")
+	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBoardThatNeverAnswersIsAskedLessAndLessOften(t *testing.T) {
 	began := time.Now()
 	b := plugged(t, false, Config{}, func(r *lcus) { r.idle = 10 * time.Millisecond })
