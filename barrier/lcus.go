@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"regexp"
@@ -132,6 +133,9 @@ func (r *lcus) run() {
 				retry = first
 			}
 		}
+		if gone(err) {
+			r.answers = r.config.Answers // the next one there may be a spare that does not answer
+		}
 		closed := make(chan struct{})
 		go func() {
 			defer close(closed)
@@ -161,17 +165,20 @@ func (r *lcus) connect() (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := r.answers
-	r.answers = true
-	err = r.set(context.Background(), p, r.held())
-	if !known && err != nil && !errors.Is(err, errWrong) { // also one that was lost before it could answer has not
-		r.answers = false
+	r.text, r.asked, r.again = nil, time.Now(), r.idle
+	r.on = r.held()
+	if err = p.send(r.frame(r.on), r.sendTime); err == nil {
+		err = r.question(context.Background(), p, time.Time{})
 	}
-	if !known && errors.Is(err, errSilent) {
+	if errors.Is(err, errSilent) && !r.answers {
 		err = nil
-		r.text, r.asked, r.again = nil, time.Now(), r.idle
 	}
 	return p, err
+}
+
+// gone tells whether an error means that the board was taken away.
+func gone(err error) bool {
+	return errors.Is(err, errHungUp) || errors.Is(err, errMoved) || errors.Is(err, fs.ErrNotExist)
 }
 
 // serve obeys until the relay is lost, which is its error, or quit is closed (nil).
@@ -316,12 +323,18 @@ func (r *lcus) hear(b []byte) {
 	}
 }
 
-// confirm asks a board that answers for its state. It says nothing about what cannot be known before end, when the pulse
-// is over; zero: there is time. An answer to an earlier question may come first, so it is the last one that counts.
+// confirm asks a board that answers for its state.
 func (r *lcus) confirm(ctx context.Context, p *port, end time.Time) error {
 	if !r.answers {
 		return nil
 	}
+	return r.question(ctx, p, end)
+}
+
+// question asks for the state, and whether a board answers is known from its answer alone: a port can be lost meanwhile.
+// It says nothing about what cannot be known before end, when the pulse is over; zero: there is time. An answer to an
+// earlier question may come first, so it is the last one that counts.
+func (r *lcus) question(ctx context.Context, p *port, end time.Time) error {
 	if err := r.wait(ctx, p, time.Now().Add(settleTime)); err != nil {
 		return err
 	}
@@ -343,11 +356,15 @@ func (r *lcus) confirm(ctx context.Context, p *port, end time.Time) error {
 		case b := <-p.in:
 			text = append(text, b...)
 			text = text[max(0, len(text)-512):]
-			if on, known := stateOf(text, r.config.Channel); known && on == r.on {
-				return nil
-			} else if known {
-				fault = errWrong
+			on, known := stateOf(text, r.config.Channel)
+			if !known {
+				break
 			}
+			r.answers = true
+			if on == r.on {
+				return nil
+			}
+			fault = errWrong
 		case <-t.C:
 			if cut {
 				return nil

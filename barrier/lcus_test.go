@@ -541,6 +541,35 @@ func TestBoardThatNeverAnswersIsAskedLessAndLessOften(t *testing.T) {
 	}
 }
 
+// Whether a board answers is not known beyond the board that did.
+func TestSpareThatDoesNotAnswerIsWell(t *testing.T) {
+	b := plugged(t, true, Config{})
+	b.Unplug()
+	b.expect("unplugged")
+	b.Set(lcussim.Faults{Silent: true})
+	if err := b.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	b.expect("up")
+	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+}
+
+// That it has answered is not forgotten over attempts to reach it: else each would find it well.
+func TestBoardThatHasFallenSilentStaysAFault(t *testing.T) {
+	b := plugged(t, true, Config{}, often)
+	b.Set(lcussim.Faults{Silent: true})
+	b.expect("does not answer")
+	frames := b.Frames()
+	awaitTrue(t, "three attempts more", func() bool { return b.Frames() >= frames+3*2 })
+	select {
+	case err := <-b.states:
+		t.Errorf("it became %v", err)
+	default:
+	}
+}
+
 func TestBoardThatHasToAnswerAndDoesNotIsAFault(t *testing.T) {
 	sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, false)
 	if err != nil {
