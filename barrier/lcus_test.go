@@ -382,6 +382,27 @@ func TestRenumberedBehindItsNameIsFollowed(t *testing.T) {
 	}
 }
 
+// While udev makes its links anew a name is missing for a moment. The relay is there all the same, and obeys.
+func TestRelayIsNotGivenUpWhileItsNameIsMissing(t *testing.T) {
+	b := plugged(t, true, Config{}, often)
+	if err := b.HoldOpen(t.Context(), "in"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(b.config.Device); err != nil {
+		t.Fatal(err)
+	}
+	frames := b.Frames()
+	awaitTrue(t, "some looks", func() bool { return b.Frames() >= frames+5 || len(b.states) > 0 })
+	if err := b.Release(t.Context(), "in"); err != nil || b.On(1) {
+		t.Errorf("release: %v, on %t", err, b.On(1))
+	}
+	select {
+	case err := <-b.states:
+		t.Errorf("it became %v", err)
+	default:
+	}
+}
+
 func TestFaultyRelayFailsThePulseAndIsOff(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
