@@ -105,7 +105,14 @@ func (r *lcus) perform(ctx context.Context, c command) error {
 		}
 		return ErrClosed
 	}
-	return <-o.done // every wait in there is short
+	// Every wait in there is short but for the opening of a port, which may hang.
+	late.Reset(max(time.Until(c.deadline), c.length+closeTime))
+	select {
+	case err := <-o.done:
+		return err
+	case <-late.C:
+		return errStuck
+	}
 }
 
 func (r *lcus) stop() {
@@ -121,8 +128,12 @@ func (r *lcus) run() {
 	defer close(r.done)
 	first := 100*time.Millisecond + rand.N(150*time.Millisecond)
 	retry := first
+	var asked order // by a guard, of a relay that is lost
 	for {
 		p, err := r.connect()
+		if asked.done != nil {
+			asked.done <- err
+		}
 		if err == nil {
 			began := time.Now()
 			r.tell(nil)
@@ -148,7 +159,9 @@ func (r *lcus) run() {
 			return
 		}
 		r.tell(err)
-		if !r.pause(retry, err, closed) {
+		var more bool
+		if asked, more = r.pause(retry, err, closed); !more {
+			r.leave(closed)
 			return
 		}
 		retry = min(2*retry, retryMax)
@@ -220,15 +233,35 @@ func (r *lcus) serve(p *port) error {
 	}
 }
 
-// pause answers what is asked of a relay that is lost, and returns true when it is time to try again, false at the end.
-func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) bool {
+// pause answers what is asked of a relay that is lost until it is time to try again, and returns more false at the end.
+// A relay that does not answer may obey all the same: so what a guard asks is tried at once, and comes back as asked, to
+// be answered with what became of it.
+func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) (asked order, more bool) {
 	again, wedged := time.NewTimer(retry), time.NewTimer(closeTime)
 	defer again.Stop()
 	defer wedged.Stop()
+	var overtaken <-chan struct{}
+	var patience <-chan time.Time // of the guard, with a port that takes its time to close
+	answer := func(err error) {
+		if asked.done != nil {
+			asked.done <- err
+		}
+		asked, overtaken, patience = order{}, nil, nil
+	}
 	for waiting := true; waiting || closed != nil; {
 		select {
 		case o := <-r.orders:
-			o.done <- why
+			if o.action == "pulse" {
+				o.done <- why
+				break
+			}
+			answer(why)
+			asked, overtaken, patience = o, o.ctx.Done(), time.After(r.answerTime)
+			waiting = false
+		case <-overtaken:
+			answer(context.Cause(asked.ctx))
+		case <-patience:
+			answer(why)
 		case <-again.C:
 			waiting = false
 		case <-closed:
@@ -239,10 +272,24 @@ func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) boo
 				closed = nil
 			}
 		case <-r.quit:
-			return false
+			answer(why)
+			return asked, false
 		}
 	}
-	return true
+	return asked, true
+}
+
+// leave switches off, at the end, a relay that is lost: it may hear what it does not answer, or be back.
+func (r *lcus) leave(closed <-chan struct{}) {
+	select {
+	case <-closed:
+	case <-time.After(time.Second): // so that stop need not give up
+		return
+	}
+	if p, err := openPort(r.config.Device); err == nil {
+		p.send(r.frame(false), r.sendTime)
+		r.shut(p)
+	}
 }
 
 // abandon leaves a port to itself that the kernel does not close. It is counted until it is closed after all.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -676,6 +677,74 @@ func TestEmergencyKeySwitchesARelayWithinHalfASecond(t *testing.T) {
 		}
 		return took
 	})
+}
+
+// What a guard asks of a relay that is lost is tried at once: it may obey although it does not answer, or be back.
+func TestEmergencyKeyIsTriedAtOnceOnASilentRelay(t *testing.T) {
+	b := plugged(t, true, Config{}, often)
+	b.Set(lcussim.Faults{Silent: true})
+	b.expect("does not answer")
+	for _, tt := range []struct {
+		name      string
+		first, do func(context.Context, string) error
+		on        bool
+	}{{"opened", b.Release, b.HoldOpen, true}, {"closed", b.HoldOpen, b.Release, false}} {
+		quickest(t, 500*time.Millisecond, func() time.Duration {
+			tt.first(t.Context(), "in")
+			awaitTrue(t, "the other state", func() bool { return b.On(1) != tt.on })
+			time.Sleep(rand.N(700 * time.Millisecond)) // anywhere between two attempts of its own
+			before := len(b.Journal())
+			began := time.Now()
+			if err := tt.do(t.Context(), "in"); !errors.Is(err, errSilent) {
+				t.Errorf("%s: got %v, want that it does not answer", tt.name, err)
+			}
+			awaitTrue(t, tt.name, func() bool { return len(b.Journal()) > before })
+			j := b.Journal()[before:]
+			if len(j) != 1 || j[0].On != tt.on {
+				t.Fatalf("%s: it was switched %v", tt.name, j)
+			}
+			return j[0].At.Sub(began)
+		})
+	}
+}
+
+// At the end the barrier is closed, also where nobody can tell whether the relay obeys.
+func TestRelayThatIsLostIsSwitchedOffAtTheEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		lose, back func(b *board)
+		want       string
+	}{
+		{"silent", func(b *board) { b.Set(lcussim.Faults{Silent: true}) }, func(*board) {}, "does not answer"},
+		{"back since", func(b *board) {
+			b.Set(lcussim.Faults{Silent: true})
+			if err := os.Rename(b.config.Device, b.config.Device+".away"); err != nil {
+				b.t.Fatal(err)
+			}
+		}, func(b *board) {
+			if err := os.Rename(b.config.Device+".away", b.config.Device); err != nil {
+				b.t.Fatal(err)
+			}
+		}, "no such file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := plugged(t, true, Config{}, often)
+			if err := b.HoldOpen(t.Context(), "in"); err != nil {
+				t.Fatal(err)
+			}
+			tt.lose(b)
+			b.expect(tt.want)
+			if !b.On(1) {
+				t.Fatal("it is not held open")
+			}
+			tt.back(b)
+			b.Barrier.Close()
+			awaitTrue(t, "off", func() bool { return !b.On(1) })
+			if d := cmp.Diff([]string{"1 on", "1 off"}, b.switched()); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
 }
 
 func TestReleaseEndsAPulseAndDropsThoseThatWait(t *testing.T) {
