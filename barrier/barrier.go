@@ -51,11 +51,12 @@ var (
 	ErrClosed = errors.New("the gate is stopping")
 	// ErrBusy is for a command whose turn did not come within the limit, because the lane's program or relay hangs.
 	ErrBusy = errors.New("the barrier is still busy with an earlier command")
-	// ErrDropped is for a pulse that did not begin in time, or that a guard's close has overtaken: nothing was opened,
-	// and nothing is wrong with the barrier.
+	// ErrDropped is for a pulse that did not begin in time, or not before a guard's command overtook it: nothing was
+	// opened for it, and nothing is wrong with the barrier.
 	ErrDropped = errors.New("the pulse was dropped")
 
 	errOvertaken = errors.New("overtaken by a later command")
+	errGaveWay   = fmt.Errorf("%w: a guard has opened or closed the barrier since", ErrDropped) // before it began
 )
 
 // Config says how the barrier is driven.
@@ -403,9 +404,9 @@ func (b *Barrier) perform(given context.Context, l *lane, c command, era int) er
 	}
 	if err == nil {
 		err = l.driver.perform(ctx, c)
-	}
-	if c.action == "pulse" {
-		l.ended = time.Now()
+		if c.action == "pulse" {
+			l.ended = time.Now()
+		}
 	}
 
 	l.mu.Lock()
@@ -420,6 +421,9 @@ func (b *Barrier) space(given, ctx context.Context, l *lane) error {
 	if given.Err() != nil {
 		return late(given)
 	}
+	if ctx.Err() != nil {
+		return errGaveWay
+	}
 	rest := b.config.Spacing - time.Since(l.ended)
 	if l.ended.IsZero() || rest <= 0 {
 		return nil
@@ -432,6 +436,6 @@ func (b *Barrier) space(given, ctx context.Context, l *lane) error {
 	case <-given.Done():
 		return late(given)
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return errGaveWay
 	}
 }

@@ -96,6 +96,9 @@ func (r *lcus) perform(ctx context.Context, c command) error {
 	select {
 	case r.orders <- o:
 	case <-ctx.Done():
+		if c.action == "pulse" {
+			return errGaveWay
+		}
 		return context.Cause(ctx)
 	case <-late.C:
 		return errStuck
@@ -306,6 +309,9 @@ func (r *lcus) obey(p *port, o order) error {
 	}
 	if !o.startBy.IsZero() && !time.Now().Before(o.startBy) {
 		return fmt.Errorf("%w: the relay was not ready in time", ErrDropped)
+	}
+	if o.ctx.Err() != nil {
+		return errGaveWay
 	}
 	r.on = true
 	end := time.Now().Add(o.length)

@@ -827,6 +827,54 @@ func TestPulsesKeepTheirDistanceAndLateOnesAreDropped(t *testing.T) {
 	})
 }
 
+// What never began is not told as done: the register would say that the barrier was opened for somebody.
+func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		open bool
+	}{{"by a close", false}, {"by the emergency key", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, err := New(Options{Config: Config{Spacing: time.Second}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var pulses []time.Time
+				b.lanes["in"].driver = instant{&pulses}
+				errs := make(chan error, 2)
+				for range cap(errs) {
+					go func() { errs <- b.Pulse(t.Context(), "in", 100*time.Millisecond) }()
+				}
+				if err := <-errs; err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait() // the second waits for its distance
+				if err := b.Begin("in", tt.open)(); err != nil {
+					t.Error(err)
+				}
+				if err := <-errs; !errors.Is(err, ErrDropped) {
+					t.Errorf("the second: got %v, want dropped", err)
+				}
+				if n := testutil.ToFloat64(b.metrics.pulses.WithLabelValues("in")); n != 1 {
+					t.Errorf("%v pulses counted, want 1", n)
+				}
+			})
+		})
+	}
+	b := plugged(t, true, Config{})
+	over, cancel := context.WithCancelCause(t.Context())
+	cancel(errOvertaken)
+	for range 20 { // the driver's goroutine takes it or does not
+		err := b.lanes["in"].driver.perform(over, command{action: "pulse", length: time.Second, deadline: time.Now().Add(time.Minute)})
+		if !errors.Is(err, ErrDropped) {
+			t.Errorf("by the driver: got %v, want dropped", err)
+		}
+	}
+	if len(b.Journal()) != 0 {
+		t.Errorf("it was switched: %v", b.switched())
+	}
+}
+
 func TestBoardIsLeftOffBetweenTwoPulses(t *testing.T) {
 	b := plugged(t, true, Config{Spacing: time.Second})
 	for range 2 {
