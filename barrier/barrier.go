@@ -311,11 +311,15 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 }
 
 func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, era int) error {
-	limit, cancel := context.WithTimeoutCause(ctx, b.config.Limit, ErrBusy)
-	defer cancel()
-	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit + d)}
+	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit)}
+	limit := ctx
 	if action == "pulse" {
 		c.startBy, _ = ctx.Deadline()
+	}
+	if c.startBy.IsZero() { // else the pulses before it, and their distance, may take until then
+		var cancel context.CancelFunc
+		limit, cancel = context.WithTimeoutCause(ctx, b.config.Limit, ErrBusy)
+		defer cancel()
 	}
 	if ctx.Err() != nil {
 		return late(ctx)
@@ -401,6 +405,7 @@ func (b *Barrier) perform(given context.Context, l *lane, c command, era int) er
 	var err error
 	if c.action == "pulse" {
 		err = b.space(given, ctx, l)
+		c.deadline = time.Now().Add(b.config.Limit + c.length) // the waiting was not the relay's doing
 	}
 	if err == nil {
 		err = l.driver.perform(ctx, c)

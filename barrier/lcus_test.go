@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -874,6 +875,43 @@ func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
 		t.Errorf("it was switched: %v", b.switched())
 	}
 }
+
+// A relay has its whole time for each pulse, however long that had to wait for those before it.
+func TestWaitingForTheDistanceIsNotTheRelaysFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Limit: 500 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []time.Duration
+		b.lanes["in"].driver = timed{&left}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		errs := make(chan error, 4)
+		for range cap(errs) {
+			go func() { errs <- b.Pulse(ctx, "in", 100*time.Millisecond) }()
+		}
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if want := slices.Repeat([]time.Duration{600 * time.Millisecond}, 4); !slices.Equal(left, want) {
+			t.Errorf("the relay had %v, want %v", left, want)
+		}
+	})
+}
+
+// timed is a driver that notes how long it may take.
+type timed struct{ left *[]time.Duration }
+
+func (d timed) perform(_ context.Context, c command) error {
+	*d.left = append(*d.left, time.Until(c.deadline))
+	time.Sleep(c.length)
+	return nil
+}
+
+func (timed) stop() {}
 
 func TestBoardIsLeftOffBetweenTwoPulses(t *testing.T) {
 	b := plugged(t, true, Config{Spacing: time.Second})
