@@ -276,9 +276,9 @@ func TestMissingProgramIsNamed(t *testing.T) {
 }
 
 func TestProgramsChildrenDieWithIt(t *testing.T) {
-	r := newRelay(t, 3*time.Second, "sleep 300 & echo $! >$dir/sleeper; [ $ms = 1 ] && exit 0; wait")
-	for _, d := range []time.Duration{time.Millisecond, 2 * time.Millisecond} { // ends by itself; is killed
-		if err := r.Pulse(t.Context(), "in", d); (err != nil) != (d > time.Millisecond) {
+	r := newRelay(t, 3*time.Second, "sleep 300 & echo $! >$dir/sleeper; [ $ms = 5000 ] && exit 0; wait")
+	for _, d := range []time.Duration{5 * time.Second, 4 * time.Second} { // ends by itself; is killed after seven seconds
+		if err := r.Pulse(t.Context(), "in", d); (err != nil) != (d < 5*time.Second) {
 			t.Errorf("pulse %s: got %v", d, err)
 		}
 		pid, err := strconv.Atoi(r.lines("sleeper")[0])
@@ -331,11 +331,13 @@ func TestCommandsOfALaneRunOneAtATimeAndLanesDoNotWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := make(chan error, 1)
-	go func() { out <- r.Pulse(t.Context(), "out", time.Second) }()
+	go func() { out <- r.Pulse(t.Context(), "out", 5*time.Second) }() // so that the program has that long
 	r.await(t, 1)
 	in := make(chan error, maxWaiting+1)
+	patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for range cap(in) {
-		go func() { in <- r.Pulse(t.Context(), "in", time.Millisecond) }()
+		go func() { in <- r.Pulse(patient, "in", 5*time.Second) }()
 	}
 	for range cap(in) {
 		if err := <-in; err != nil {
