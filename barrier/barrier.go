@@ -51,11 +51,12 @@ var (
 	ErrClosed = errors.New("the gate is stopping")
 	// ErrBusy is for a command whose turn did not come within the limit, because the lane's program or relay hangs.
 	ErrBusy = errors.New("the barrier is still busy with an earlier command")
-	// ErrDropped is for a pulse that did not begin in time, or that a guard's close has overtaken: nothing was opened,
-	// and nothing is wrong with the barrier.
+	// ErrDropped is for a pulse that did not begin in time, or not before a guard's command overtook it: nothing was
+	// opened for it, and nothing is wrong with the barrier.
 	ErrDropped = errors.New("the pulse was dropped")
 
 	errOvertaken = errors.New("overtaken by a later command")
+	errGaveWay   = fmt.Errorf("%w: a guard has opened or closed the barrier since", ErrDropped) // before it began
 )
 
 // Config says how the barrier is driven.
@@ -127,7 +128,9 @@ type Barrier struct {
 	log     *slog.Logger
 	metrics *Metrics
 	lanes   map[string]*lane
-	kill    func(pgid int) error // replaced in tests by one that fails
+
+	kill     func(pgid int) error // replaced in tests by one that fails
+	reapTime time.Duration        // tests have another
 
 	mu     sync.Mutex // guards the two below, and is held while watch is called: states come in order
 	watch  func(lane string, err error)
@@ -179,7 +182,7 @@ func New(o Options) (*Barrier, error) {
 	if o.Channel == 0 {
 		o.Channel = 1
 	}
-	b := &Barrier{config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, lanes: make(map[string]*lane), states: map[string]error{}}
+	b := &Barrier{config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, reapTime: reapTime, lanes: make(map[string]*lane), states: map[string]error{}}
 	for _, name := range o.Lanes {
 		l := &lane{name: name, turn: make(chan struct{}, 1)}
 		b.lanes[name] = l
@@ -308,11 +311,15 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 }
 
 func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, era int) error {
-	limit, cancel := context.WithTimeoutCause(ctx, b.config.Limit, ErrBusy)
-	defer cancel()
-	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit + d)}
+	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit)}
+	limit := ctx
 	if action == "pulse" {
 		c.startBy, _ = ctx.Deadline()
+	}
+	if c.startBy.IsZero() { // else the pulses before it, and their distance, may take until then
+		var cancel context.CancelFunc
+		limit, cancel = context.WithTimeoutCause(ctx, b.config.Limit, ErrBusy)
+		defer cancel()
 	}
 	if ctx.Err() != nil {
 		return late(ctx)
@@ -398,12 +405,13 @@ func (b *Barrier) perform(given context.Context, l *lane, c command, era int) er
 	var err error
 	if c.action == "pulse" {
 		err = b.space(given, ctx, l)
+		c.deadline = time.Now().Add(b.config.Limit + c.length) // the waiting was not the relay's doing
 	}
 	if err == nil {
 		err = l.driver.perform(ctx, c)
-	}
-	if c.action == "pulse" {
-		l.ended = time.Now()
+		if c.action == "pulse" {
+			l.ended = time.Now()
+		}
 	}
 
 	l.mu.Lock()
@@ -418,6 +426,9 @@ func (b *Barrier) space(given, ctx context.Context, l *lane) error {
 	if given.Err() != nil {
 		return late(given)
 	}
+	if ctx.Err() != nil {
+		return errGaveWay
+	}
 	rest := b.config.Spacing - time.Since(l.ended)
 	if l.ended.IsZero() || rest <= 0 {
 		return nil
@@ -430,6 +441,6 @@ func (b *Barrier) space(given, ctx context.Context, l *lane) error {
 	case <-given.Done():
 		return late(given)
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return errGaveWay
 	}
 }

@@ -49,6 +49,7 @@ func newRelay(t *testing.T, limit time.Duration, script string) relay {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.reapTime = time.Minute
 	r := relay{Barrier: b, dir: dir, log: &log.b}
 	t.Cleanup(func() {
 		for _, l := range b.lanes { // every turn is free: nothing runs any more
@@ -84,6 +85,12 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
+func (s *syncBuffer) has(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.b.String(), text)
+}
+
 func (r relay) lines(file string) []string {
 	b, _ := os.ReadFile(filepath.Join(r.dir, file))
 	return strings.Split(strings.TrimSpace(string(b)), "\n")
@@ -113,7 +120,7 @@ func awaitTrue(t *testing.T, what string, ok func() bool) {
 }
 
 // soon is what a busy machine may make of "at once"; what is broken takes longer in each of the cases.
-const soon = 2 * time.Second
+const soon = 2500 * time.Millisecond
 
 // awaitDead tells whether the process, or the group if negative, goes away. A zombie that its foster parent has not
 // reaped yet is dead.
@@ -223,19 +230,18 @@ func TestProgramGetsActionLaneMillisecondsAndACleanEnvironment(t *testing.T) {
 }
 
 func TestHangingProgramBlocksNoLongerThanItsLimit(t *testing.T) {
-	r := newRelay(t, 300*time.Millisecond, "[ $action = close ] || { echo waiting for relay; trap '' TERM INT HUP; sleep 60; sleep 60; }")
+	r := newRelay(t, 2*time.Second, "[ $action = close ] || { echo waiting for relay; trap '' TERM INT HUP; sleep 60; sleep 60; }")
 	for _, tt := range []struct {
 		name string
 		do   func() error
-		max  time.Duration
 	}{
-		{"pulse", func() error { return r.Pulse(t.Context(), "in", 100*time.Millisecond) }, 10 * time.Second},
-		{"open", func() error { return r.HoldOpen(t.Context(), "out") }, 10 * time.Second},
+		{"pulse", func() error { return r.Pulse(t.Context(), "in", 100*time.Millisecond) }},
+		{"open", func() error { return r.HoldOpen(t.Context(), "out") }},
 	} {
 		began := time.Now()
 		err := tt.do()
-		if took := time.Since(began); took > tt.max {
-			t.Errorf("%s took %s, want less than %s", tt.name, took, tt.max)
+		if took := time.Since(began); took > 30*time.Second { // of the program's minutes
+			t.Errorf("%s took %s, want about 2 s", tt.name, took)
 		}
 		for _, want := range []string{"barrier: " + tt.name, "time limit", `"waiting for relay"`} {
 			if err == nil || !strings.Contains(err.Error(), want) {
@@ -249,7 +255,7 @@ func TestHangingProgramBlocksNoLongerThanItsLimit(t *testing.T) {
 }
 
 func TestFailedPulseIsFollowedByClose(t *testing.T) {
-	r := newRelay(t, time.Second, "[ $action = close ] || { echo relay off >&2; exit 3; }")
+	r := newRelay(t, 4*time.Second, "[ $action = close ] || { echo relay off >&2; exit 3; }")
 	err := r.Pulse(t.Context(), "in", time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), `"relay off"`) {
 		t.Errorf("got %v, want the exit status and the last line", err)
@@ -270,9 +276,9 @@ func TestMissingProgramIsNamed(t *testing.T) {
 }
 
 func TestProgramsChildrenDieWithIt(t *testing.T) {
-	r := newRelay(t, time.Second, "sleep 300 & echo $! >$dir/sleeper; [ $ms = 1 ] && exit 0; wait")
-	for _, d := range []time.Duration{time.Millisecond, 2 * time.Millisecond} { // ends by itself; is killed
-		if err := r.Pulse(t.Context(), "in", d); (err != nil) != (d > time.Millisecond) {
+	r := newRelay(t, 3*time.Second, "sleep 300 & echo $! >$dir/sleeper; [ $ms = 5000 ] && exit 0; wait")
+	for _, d := range []time.Duration{5 * time.Second, 4 * time.Second} { // ends by itself; is killed after seven seconds
+		if err := r.Pulse(t.Context(), "in", d); (err != nil) != (d < 5*time.Second) {
 			t.Errorf("pulse %s: got %v", d, err)
 		}
 		pid, err := strconv.Atoi(r.lines("sleeper")[0])
@@ -292,10 +298,10 @@ func TestChildThatLeftTheGroupDoesNotBlock(t *testing.T) {
 		}
 		t.Skip("setsid is missing: apt install util-linux")
 	}
-	r := newRelay(t, 3*time.Second, "setsid sh -c 'echo $$ >'$dir/escaped'; exec sleep 300' & while ! [ -s $dir/escaped ]; do sleep 0.01; done")
+	r := newRelay(t, 4*time.Second, "setsid sh -c 'echo $$ >'$dir/escaped'; exec sleep 300' & while ! [ -s $dir/escaped ]; do sleep 0.01; done")
 	began := time.Now()
-	err := r.Pulse(t.Context(), "in", time.Millisecond)
-	if took := time.Since(began); err != nil || took > 2*time.Second {
+	err := r.Pulse(t.Context(), "in", 5*time.Second) // so that it has 9
+	if took := time.Since(began); err != nil || took > time.Minute {
 		t.Errorf("got %v after %s, want done at once", err, took)
 	}
 	pid, err := strconv.Atoi(r.lines("escaped")[0])
@@ -306,8 +312,8 @@ func TestChildThatLeftTheGroupDoesNotBlock(t *testing.T) {
 }
 
 func TestOutputIsBoundedAndLoggedAtDebug(t *testing.T) {
-	r := newRelay(t, 3*time.Second, "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo the last line; [ $action = close ]")
-	err := r.Pulse(t.Context(), "in", time.Millisecond)
+	r := newRelay(t, 4*time.Second, "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo the last line; [ $action = close ]")
+	err := r.Pulse(t.Context(), "in", 5*time.Second)
 	if err == nil || !strings.HasSuffix(err.Error(), `saying "the last line"`) {
 		t.Errorf("got %v, want the last line of its output", err)
 	}
@@ -325,11 +331,13 @@ func TestCommandsOfALaneRunOneAtATimeAndLanesDoNotWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := make(chan error, 1)
-	go func() { out <- r.Pulse(t.Context(), "out", time.Second) }()
+	go func() { out <- r.Pulse(t.Context(), "out", 5*time.Second) }() // so that the program has that long
 	r.await(t, 1)
 	in := make(chan error, maxWaiting+1)
+	patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for range cap(in) {
-		go func() { in <- r.Pulse(t.Context(), "in", time.Millisecond) }()
+		go func() { in <- r.Pulse(patient, "in", 5*time.Second) }()
 	}
 	for range cap(in) {
 		if err := <-in; err != nil {
@@ -348,9 +356,9 @@ func TestCommandsOfALaneRunOneAtATimeAndLanesDoNotWait(t *testing.T) {
 }
 
 func TestTurnThatDoesNotComeInTime(t *testing.T) {
-	r := newRelay(t, 100*time.Millisecond, "sleep 0.5")
+	r := newRelay(t, 100*time.Millisecond, "while [ ! -e $dir/go ]; do sleep 0.01; done")
 	first := make(chan error, 1)
-	go func() { first <- r.Pulse(t.Context(), "in", time.Second) }()
+	go func() { first <- r.Pulse(t.Context(), "in", 5*time.Second) }() // so that the program has that long
 	r.await(t, 1)
 	if err := r.Pulse(t.Context(), "in", time.Second); !errors.Is(err, ErrBusy) {
 		t.Errorf("got %v, want ErrBusy", err)
@@ -359,6 +367,9 @@ func TestTurnThatDoesNotComeInTime(t *testing.T) {
 	cancel()
 	if err := r.Pulse(ctx, "in", time.Second); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if err := os.WriteFile(filepath.Join(r.dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if err := <-first; err != nil {
 		t.Error(err)
@@ -374,12 +385,8 @@ func TestEmergencyDoesNotWaitForAHangingProgram(t *testing.T) {
 	r.await(t, 1)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel() // the page that reported it is gone
-	began := time.Now()
 	if err := r.HoldOpen(gone, "in"); err != nil {
 		t.Error(err)
-	}
-	if took := time.Since(began); took > soon {
-		t.Errorf("open after %s, want within 0.5 s", took)
 	}
 	for range cap(pulses) {
 		if err := <-pulses; err != nil {
@@ -393,8 +400,38 @@ func TestEmergencyDoesNotWaitForAHangingProgram(t *testing.T) {
 	}
 }
 
+func TestEmergencyKeyOpensWithinHalfASecond(t *testing.T) {
+	r := newRelay(t, 4*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
+	commands := 0
+	quickest(t, 500*time.Millisecond, func() (took time.Duration) {
+		pulse := make(chan error, 1)
+		go func() { pulse <- r.Pulse(t.Context(), "in", time.Second) }()
+		r.await(t, commands+1)
+		began := time.Now()
+		err := r.HoldOpen(t.Context(), "in")
+		took = time.Since(began)
+		if err = errors.Join(err, <-pulse, r.Release(t.Context(), "in")); err != nil {
+			t.Error(err)
+		}
+		commands += 3
+		return took
+	})
+}
+
+// quickest wants one of a few attempts to be as quick as all are on a machine that is not busy.
+func quickest(t *testing.T, want time.Duration, attempt func() time.Duration) {
+	t.Helper()
+	best := time.Hour
+	for range 20 {
+		if best = min(best, attempt()); best <= want {
+			return
+		}
+	}
+	t.Errorf("the quickest of 20 took %s, want %s", best, want)
+}
+
 func TestPulseOnAHeldLaneDoesNotCloseIt(t *testing.T) {
-	r := newRelay(t, time.Second, "")
+	r := newRelay(t, 4*time.Second, "")
 	ctx := t.Context()
 	if err := errors.Join(r.HoldOpen(ctx, "in"), r.Pulse(ctx, "in", time.Second), r.Pulse(ctx, "out", time.Second),
 		r.Release(ctx, "in"), r.Pulse(ctx, "in", time.Second)); err != nil {
@@ -480,11 +517,12 @@ func TestCloseClosesEveryLaneAndNothingOpensAfterIt(t *testing.T) {
 
 // A relay whose driver hangs in the kernel leaves a process that no signal ends.
 func TestProgramThatCannotBeKilled(t *testing.T) {
-	r := newRelay(t, 200*time.Millisecond, "[ $action = pulse ] && sleep 60; exit 0")
+	r := newRelay(t, 2*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
+	r.reapTime = 2 * time.Second // of the others, too
 	r.kill = func(int) error { return nil }
 	began := time.Now()
 	err := r.Pulse(t.Context(), "in", time.Millisecond)
-	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "cannot be killed") || took > 10*time.Second {
+	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "cannot be killed") || took > 30*time.Second {
 		t.Errorf("got %v after %s, want an error that says so soon", err, took)
 	}
 	r.await(t, 2) // the close

@@ -96,7 +96,7 @@ func (p *program) perform(ctx context.Context, c command) error {
 		p.mu.Unlock()
 		gone <- err
 	}()
-	late := time.NewTimer(reapTime + pipeTime)
+	late := time.NewTimer(b.reapTime + pipeTime)
 	defer late.Stop()
 	var err error
 	select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"regexp"
@@ -18,11 +19,16 @@ import (
 // some leave out blanks and line ends), or, as all boards with one channel seen so far, not at all. Some know 02 and 03,
 // which switch and answer with a frame of the same form, and 05, which asks; what a board that does not know them makes
 // of them is not written anywhere, so they are not sent, and their answer is understood all the same.
+//
+// FF is no head of a frame, so a board that looks for A0 passes over it. One that counts bytes until a pause could take
+// it for the head of a command close behind it, and nobody would see that the pulse was lost. So a board that has not
+// answered yet is asked seldom once it has had its chance, and no command follows within settleTime.
 const (
 	sendTime   = 300 * time.Millisecond // for bytes to leave the machine
 	answerTime = 300 * time.Millisecond // for the state; 8 lines of text take 85 ms
 	settleTime = 20 * time.Millisecond  // from switching to asking: boards lose bytes that come while they switch
-	idleTime   = 3 * time.Second        // between looks at a relay that has nothing to do
+	idleTime   = 500 * time.Millisecond // between looks at a relay that has nothing to do: 0.15 % of a core each lane
+	seldomTime = time.Minute            // between questions to a board that has never answered, in the end
 	closeTime  = 3 * time.Second        // for the kernel to close a port
 	retryMax   = time.Second
 	maxWedged  = 3 // ports whose closing hangs
@@ -48,15 +54,21 @@ type lcus struct {
 	quit    chan struct{}
 	end     sync.Once // closes quit
 	done    chan struct{}
-	shut    func(*port) // replaced in tests by one that hangs
-	idle    time.Duration
+	shut    func(*port)          // replaced in tests by one that hangs
 	port    atomic.Pointer[port] // for Lines; nil while it is lost
 	wedged  atomic.Int32         // ports that are being closed for longer than closeTime
+
+	idle, sendTime, answerTime time.Duration // tests have other times
 
 	// These are run's.
 	answers bool // this board has told its state once: from then on its silence is a fault
 	on      bool // as it was told last
 	said    string
+
+	// Of a board that has not answered.
+	text  []byte        // what it said so far
+	asked time.Time     // last
+	again time.Duration // after asked: doubled each time, up to seldomTime
 }
 
 type order struct {
@@ -66,7 +78,7 @@ type order struct {
 }
 
 func startLCUS(b *Barrier, l *lane, tune func(*lcus)) *lcus {
-	r := &lcus{lane: l.name, config: b.config, held: l.isHeld, log: b.log, metrics: b.metrics, shut: (*port).close, idle: idleTime,
+	r := &lcus{lane: l.name, config: b.config, held: l.isHeld, log: b.log, metrics: b.metrics, shut: (*port).close, idle: idleTime, sendTime: sendTime, answerTime: answerTime,
 		became: func(err error) { b.became(l.name, err) }, orders: make(chan order), quit: make(chan struct{}), done: make(chan struct{}), answers: b.config.Answers}
 	r.metrics.up.WithLabelValues(l.name).Set(0)
 	if tune != nil {
@@ -84,6 +96,9 @@ func (r *lcus) perform(ctx context.Context, c command) error {
 	select {
 	case r.orders <- o:
 	case <-ctx.Done():
+		if c.action == "pulse" {
+			return errGaveWay
+		}
 		return context.Cause(ctx)
 	case <-late.C:
 		return errStuck
@@ -93,7 +108,14 @@ func (r *lcus) perform(ctx context.Context, c command) error {
 		}
 		return ErrClosed
 	}
-	return <-o.done // every wait in there is short
+	// Every wait in there is short but for the opening of a port, which may hang.
+	late.Reset(max(time.Until(c.deadline), c.length+closeTime))
+	select {
+	case err := <-o.done:
+		return err
+	case <-late.C:
+		return errStuck
+	}
 }
 
 func (r *lcus) stop() {
@@ -109,8 +131,12 @@ func (r *lcus) run() {
 	defer close(r.done)
 	first := 100*time.Millisecond + rand.N(150*time.Millisecond)
 	retry := first
+	var asked order // by a guard, of a relay that is lost
 	for {
 		p, err := r.connect()
+		if asked.done != nil {
+			asked.done <- err
+		}
 		if err == nil {
 			began := time.Now()
 			r.tell(nil)
@@ -120,6 +146,9 @@ func (r *lcus) run() {
 			if time.Since(began) >= retryMax { // one that comes and goes at once is a fault like any other
 				retry = first
 			}
+		}
+		if gone(err) {
+			r.answers = r.config.Answers // the next one there may be a spare that does not answer
 		}
 		closed := make(chan struct{})
 		go func() {
@@ -133,7 +162,9 @@ func (r *lcus) run() {
 			return
 		}
 		r.tell(err)
-		if !r.pause(retry, err, closed) {
+		var more bool
+		if asked, more = r.pause(retry, err, closed); !more {
+			r.leave(closed)
 			return
 		}
 		retry = min(2*retry, retryMax)
@@ -150,13 +181,20 @@ func (r *lcus) connect() (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := r.answers
-	r.answers = true
-	err = r.set(context.Background(), p, r.held())
-	if errors.Is(err, errSilent) && !known {
-		r.answers, err = false, nil
+	r.text, r.asked, r.again = nil, time.Now(), r.idle
+	r.on = r.held()
+	if err = p.send(r.frame(r.on), r.sendTime); err == nil {
+		err = r.question(context.Background(), p, time.Time{})
+	}
+	if errors.Is(err, errSilent) && !r.answers {
+		err = nil
 	}
 	return p, err
+}
+
+// gone tells whether an error means that the board was taken away.
+func gone(err error) bool {
+	return errors.Is(err, errHungUp) || errors.Is(err, errMoved) || errors.Is(err, fs.ErrNotExist)
 }
 
 // serve obeys until the relay is lost, which is its error, or quit is closed (nil).
@@ -173,36 +211,60 @@ func (r *lcus) serve(p *port) error {
 				err = nil
 			}
 		case <-look.C:
-			if p.moved() {
+			switch {
+			case p.moved():
 				err = fmt.Errorf("%s: %w", p.device, errMoved)
-			} else {
+			case r.answers:
 				err = r.confirm(context.Background(), p, time.Time{})
+			case time.Since(r.asked) >= r.again:
+				err = r.ask(p)
 			}
-		case <-p.in: // nobody asked
+		case b := <-p.in:
+			r.hear(b)
 		case <-p.gone:
 			err = p.why
 		case <-r.quit:
-			p.send(r.frame(false), sendTime)
+			p.send(r.frame(false), r.sendTime)
 			return nil
 		}
 		if err != nil {
 			if !r.held() {
-				p.send(r.frame(false), sendTime/3) // in case it hears us all the same
+				p.send(r.frame(false), r.sendTime/3) // in case it hears us all the same
 			}
 			return err
 		}
 	}
 }
 
-// pause answers what is asked of a relay that is lost, and returns true when it is time to try again, false at the end.
-func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) bool {
+// pause answers what is asked of a relay that is lost until it is time to try again, and returns more false at the end.
+// A relay that does not answer may obey all the same: so what a guard asks is tried at once, and comes back as asked, to
+// be answered with what became of it.
+func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) (asked order, more bool) {
 	again, wedged := time.NewTimer(retry), time.NewTimer(closeTime)
 	defer again.Stop()
 	defer wedged.Stop()
+	var overtaken <-chan struct{}
+	var patience <-chan time.Time // of the guard, with a port that takes its time to close
+	answer := func(err error) {
+		if asked.done != nil {
+			asked.done <- err
+		}
+		asked, overtaken, patience = order{}, nil, nil
+	}
 	for waiting := true; waiting || closed != nil; {
 		select {
 		case o := <-r.orders:
-			o.done <- why
+			if o.action == "pulse" {
+				o.done <- why
+				break
+			}
+			answer(why)
+			asked, overtaken, patience = o, o.ctx.Done(), time.After(r.answerTime)
+			waiting = false
+		case <-overtaken:
+			answer(context.Cause(asked.ctx))
+		case <-patience:
+			answer(why)
 		case <-again.C:
 			waiting = false
 		case <-closed:
@@ -213,10 +275,24 @@ func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) boo
 				closed = nil
 			}
 		case <-r.quit:
-			return false
+			answer(why)
+			return asked, false
 		}
 	}
-	return true
+	return asked, true
+}
+
+// leave switches off, at the end, a relay that is lost: it may hear what it does not answer, or be back.
+func (r *lcus) leave(closed <-chan struct{}) {
+	select {
+	case <-closed:
+	case <-time.After(time.Second): // so that stop need not give up
+		return
+	}
+	if p, err := openPort(r.config.Device); err == nil {
+		p.send(r.frame(false), r.sendTime)
+		r.shut(p)
+	}
 }
 
 // abandon leaves a port to itself that the kernel does not close. It is counted until it is closed after all.
@@ -234,9 +310,12 @@ func (r *lcus) obey(p *port, o order) error {
 	if !o.startBy.IsZero() && !time.Now().Before(o.startBy) {
 		return fmt.Errorf("%w: the relay was not ready in time", ErrDropped)
 	}
+	if o.ctx.Err() != nil {
+		return errGaveWay
+	}
 	r.on = true
 	end := time.Now().Add(o.length)
-	err := p.send(r.frame(true), min(sendTime, o.length))
+	err := p.send(r.frame(true), min(r.sendTime, o.length))
 	if err == nil {
 		err = r.confirm(o.ctx, p, end)
 	}
@@ -258,7 +337,7 @@ func (r *lcus) obey(p *port, o order) error {
 // set switches, and looks whether that was done.
 func (r *lcus) set(ctx context.Context, p *port, on bool) error {
 	r.on = on
-	if err := p.send(r.frame(on), sendTime); err != nil {
+	if err := p.send(r.frame(on), r.sendTime); err != nil {
 		return err
 	}
 	return r.confirm(ctx, p, time.Time{})
@@ -274,20 +353,49 @@ func (r *lcus) frame(on bool) []byte {
 	return f
 }
 
-// confirm asks a board that answers for its state. It says nothing about what cannot be known before end, when the pulse
-// is over; zero: there is time. An answer to an earlier question may come first, so it is the last one that counts.
+// ask asks a board that has not answered, and does not wait for an answer: it may have been plugged in with the box, and
+// either of the two was too busy at the time.
+func (r *lcus) ask(p *port) error {
+	r.asked, r.again = time.Now(), min(2*r.again, seldomTime)
+	if err := p.send([]byte{0xFF}, r.sendTime); err != nil {
+		return err
+	}
+	return r.wait(context.Background(), p, time.Now().Add(settleTime))
+}
+
+// hear takes what comes while nobody waits for it. If it is a state, this board answers after all: it is looked at as
+// the others are from now on. Which state does not count, since it may be from before the last switching.
+func (r *lcus) hear(b []byte) {
+	if r.answers {
+		return
+	}
+	r.text = append(r.text, b...)
+	r.text = r.text[max(0, len(r.text)-512):]
+	if _, r.answers = stateOf(r.text, r.config.Channel); r.answers {
+		r.log.Info("the relay tells its state after all", "lane", r.lane)
+	}
+}
+
+// confirm asks a board that answers for its state.
 func (r *lcus) confirm(ctx context.Context, p *port, end time.Time) error {
 	if !r.answers {
 		return nil
 	}
+	return r.question(ctx, p, end)
+}
+
+// question asks for the state, and whether a board answers is known from its answer alone: a port can be lost meanwhile.
+// It says nothing about what cannot be known before end, when the pulse is over; zero: there is time. An answer to an
+// earlier question may come first, so it is the last one that counts.
+func (r *lcus) question(ctx context.Context, p *port, end time.Time) error {
 	if err := r.wait(ctx, p, time.Now().Add(settleTime)); err != nil {
 		return err
 	}
 	p.forget()
-	if err := p.send([]byte{0xFF}, sendTime); err != nil {
+	if err := p.send([]byte{0xFF}, r.sendTime); err != nil {
 		return err
 	}
-	by := time.Now().Add(answerTime)
+	by := time.Now().Add(r.answerTime)
 	cut := !end.IsZero() && end.Before(by)
 	if cut {
 		by = end
@@ -301,11 +409,15 @@ func (r *lcus) confirm(ctx context.Context, p *port, end time.Time) error {
 		case b := <-p.in:
 			text = append(text, b...)
 			text = text[max(0, len(text)-512):]
-			if on, known := stateOf(text, r.config.Channel); known && on == r.on {
-				return nil
-			} else if known {
-				fault = errWrong
+			on, known := stateOf(text, r.config.Channel)
+			if !known {
+				break
 			}
+			r.answers = true
+			if on == r.on {
+				return nil
+			}
+			fault = errWrong
 		case <-t.C:
 			if cut {
 				return nil
@@ -327,7 +439,8 @@ func (r *lcus) wait(ctx context.Context, p *port, end time.Time) error {
 		select {
 		case <-t.C:
 			return nil
-		case <-p.in:
+		case b := <-p.in:
+			r.hear(b)
 		case <-p.gone:
 			return p.why
 		case <-ctx.Done():

@@ -5,7 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // Metrics counts what the barriers did.
 type Metrics struct {
 	pulses, errors, dropped, abandoned, sensor *prometheus.CounterVec
-	up                                         *prometheus.GaugeVec
+	up, sensorUp                               *prometheus.GaugeVec
 }
 
 // NewMetrics registers the counters with a zero for each lane.
@@ -35,8 +35,12 @@ func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
 			Name: "gated_barrier_up",
 			Help: "1 while the relay is there and obeys, as far as it can tell.",
 		}, []string{"lane"}),
+		sensorUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gated_barrier_sensor_up",
+			Help: "1 while the barrier's sensor can be read.",
+		}, []string{"lane"}),
 	}
-	reg.MustRegister(m.pulses, m.errors, m.dropped, m.abandoned, m.sensor, m.up)
+	reg.MustRegister(m.pulses, m.errors, m.dropped, m.abandoned, m.sensor, m.up, m.sensorUp)
 	for _, lane := range lanes {
 		m.pulses.WithLabelValues(lane)
 		m.errors.WithLabelValues(lane)

@@ -168,11 +168,12 @@ func (p *port) forget() {
 	}
 }
 
-// moved tells whether the path leads elsewhere now: udev has given the name to another port.
+// moved tells whether the path leads elsewhere now: udev has given the name to another port. A path that leads nowhere
+// may come back: links are made anew when udev is told to, and a device that is really gone hangs up.
 func (p *port) moved() bool {
 	info, err := os.Stat(p.device)
 	if err != nil {
-		return errors.Is(err, fs.ErrNotExist)
+		return false
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && st.Rdev != p.rdev

@@ -59,6 +59,9 @@ type Sensor struct {
 
 	mu       sync.Mutex // guards the rest
 	tell     func(event string, o Opening)
+	became   func(err error)
+	tried    bool    // whether it was read, or could not be, since it was made
+	fault    error   // why it could not be read
 	asked    []asked // openings that nobody went through yet, the oldest first
 	held     Opening // by the emergency key
 	isHeld   bool
@@ -78,7 +81,8 @@ func NewSensor(lane string, c SensorConfig, log *slog.Logger, m *Metrics) *Senso
 	for _, event := range []string{OpenedUnasked, Passed, TurnedBack} {
 		m.sensor.WithLabelValues(lane, event)
 	}
-	return &Sensor{lane: lane, config: c, log: log, metrics: m, tell: func(string, Opening) {}}
+	m.sensorUp.WithLabelValues(lane).Set(0)
+	return &Sensor{lane: lane, config: c, log: log, metrics: m, tell: func(string, Opening) {}, became: func(error) {}}
 }
 
 // Watch has f told what the sensor tells, and of which opening; of none if the Opening is zero. f must not block, nor
@@ -88,6 +92,19 @@ func (s *Sensor) Watch(f func(event string, o Opening)) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.tell = f
+	}
+}
+
+// WatchState has f told whether the sensor can be read, as soon as that is known and at each change: nil while it can, or
+// why not. f must not block, nor call the Sensor.
+func (s *Sensor) WatchState(f func(err error)) {
+	if s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.became = f
+		if s.tried {
+			f(s.fault)
+		}
 	}
 }
 
@@ -142,7 +159,6 @@ func (s *Sensor) IsOpen() bool { return s != nil && s.open.Load() }
 func (s *Sensor) Run(ctx context.Context, read func() (lines int, err error)) {
 	tick := time.NewTicker(sampleTime)
 	defer tick.Stop()
-	said := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -150,15 +166,32 @@ func (s *Sensor) Run(ctx context.Context, read func() (lines int, err error)) {
 		case <-tick.C:
 		}
 		lines, err := read()
-		if text := fmt.Sprint(err); err != nil && text != said {
-			said = text
-			s.log.Warn("the barrier's sensor cannot be read", "lane", s.lane, "err", err)
-		} else if err == nil && said != "" {
-			said = ""
-			s.log.Info("the barrier's sensor can be read again", "lane", s.lane)
-		}
+		s.note(err)
 		s.sample(time.Now(), lines, err == nil)
 	}
+}
+
+// note makes known whether the sensor could be read, where that has changed: what it would tell is missing from the
+// register as long as it cannot.
+func (s *Sensor) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tried && fmt.Sprint(err) == fmt.Sprint(s.fault) {
+		return
+	}
+	up := 0.0
+	switch {
+	case err != nil:
+		s.log.Warn("the barrier's sensor cannot be read", "lane", s.lane, "err", err)
+	case s.tried:
+		s.log.Info("the barrier's sensor can be read again", "lane", s.lane)
+		fallthrough
+	default:
+		up = 1
+	}
+	s.metrics.sensorUp.WithLabelValues(s.lane).Set(up)
+	s.tried, s.fault = true, err
+	s.became(err)
 }
 
 // sample takes one reading.
@@ -237,6 +270,7 @@ func (p *port) lines() (n int, err error) {
 type Port struct {
 	Device string
 	file   *os.File
+	lost   error // why there is no file
 	again  time.Time
 }
 
@@ -244,7 +278,7 @@ type Port struct {
 func (p *Port) Lines() (int, error) {
 	if p.file == nil {
 		if time.Now().Before(p.again) {
-			return 0, errHungUp
+			return 0, p.lost // said each time in the same words: no news
 		}
 		p.again = time.Now().Add(retryMax)
 		info, err := os.Stat(p.Device)
@@ -255,7 +289,8 @@ func (p *Port) Lines() (int, error) {
 			p.file, err = os.OpenFile(p.Device, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("open the sensor's port %s: %w%s", p.Device, bare(err), hint(err))
+			p.lost = fmt.Errorf("open the sensor's port %s: %w%s", p.Device, bare(err), hint(err))
+			return 0, p.lost
 		}
 	}
 	raw, err := p.file.SyscallConn()
@@ -265,7 +300,8 @@ func (p *Port) Lines() (int, error) {
 	}
 	if err != nil {
 		p.Close()
-		return 0, fmt.Errorf("read the lines of %s: %w", p.Device, err)
+		p.lost = fmt.Errorf("read the lines of %s: %w", p.Device, err)
+		return 0, p.lost
 	}
 	return n, nil
 }
@@ -274,6 +310,6 @@ func (p *Port) Lines() (int, error) {
 func (p *Port) Close() {
 	if p.file != nil {
 		p.file.Close()
-		p.file = nil
+		p.file, p.lost = nil, errHungUp
 	}
 }

@@ -112,6 +112,68 @@ func TestWhatASensorTells(t *testing.T) {
 	}
 }
 
+// Who looks at the page has to know that nobody watches the barrier.
+func TestSensorThatCannotBeReadIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMetrics(prometheus.NewRegistry(), "in")
+		var log syncBuffer
+		s := NewSensor("in", SensorConfig{Line: "dsr", Means: MeansOpen}, slog.New(slog.NewTextHandler(&log, nil)), m)
+		var told []error
+		s.WatchState(func(err error) { told = append(told, err) })
+		check := func(when string, up float64, want ...error) {
+			t.Helper()
+			synctest.Wait()
+			if got := testutil.ToFloat64(m.sensorUp.WithLabelValues("in")); got != up {
+				t.Errorf("%s: the gauge is %v, want %v", when, got, up)
+			}
+			if fmt.Sprint(told) != fmt.Sprint(want) {
+				t.Errorf("%s: told %v, want %v", when, told, want)
+			}
+			told = nil
+		}
+		check("before the first reading", 0)
+		gone, denied := errors.New("unplugged"), errors.New("no permission")
+		next := make(chan error)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			state := gone
+			s.Run(ctx, func() (int, error) {
+				select {
+				case state = <-next:
+				default:
+				}
+				return 0, state
+			})
+		}()
+		for _, step := range []struct {
+			when string
+			err  error
+			up   float64
+		}{{"missing from the start", gone, 0}, {"there", nil, 1}, {"lost", gone, 0}, {"something else is wrong", denied, 0}, {"back", nil, 1}} {
+			next <- step.err
+			time.Sleep(time.Second) // many readings, told of once
+			check(step.when, step.up, step.err)
+		}
+		s.WatchState(func(err error) { told = append(told, err) })
+		check("to one who comes later", 1, nil)
+		cancel()
+		<-done
+		if n := strings.Count(log.b.String(), "\n"); n != 5 {
+			t.Errorf("%d lines in the log, want one for each change:\n%s", n, &log.b)
+		}
+	})
+}
+
+func TestMissingPortOfASensorIsSaidInTheSameWordsEachTime(t *testing.T) {
+	p := Port{Device: filepath.Join(t.TempDir(), "gone")}
+	_, first := p.Lines()
+	if _, again := p.Lines(); fmt.Sprint(again) != fmt.Sprint(first) {
+		t.Errorf("got %v, then %v: the log would fill with it", first, again)
+	}
+}
+
 // Pseudo-terminals have no lines, and say so as clearly as a missing port does.
 func TestLinesThatCannotBeReadAreAnError(t *testing.T) {
 	b := plugged(t, true, Config{})

@@ -636,3 +636,65 @@ func FuzzLoad(f *testing.F) {
 }
 
 func ExampleSize() { fmt.Println(Size(64 << 20)) } // Output: 64MiB
+
+// A barrier that was left open is closed although the settings are wrong, where they leave no doubt about how.
+func TestBarriersOfFaultySettings(t *testing.T) {
+	const two = `gate: {name: South Gate}
+lanes:
+  - id: in
+    direction: in
+    scanner: {device: /dev/scanner}
+    barrier: {driver: lcus, device: /dev/relay, channel: 2}
+  - id: out
+    direction: out
+    scanner: {device: /dev/other}
+    barrier: {driver: exec, command: [/bin/relay, x]}
+`
+	for _, tt := range []struct{ name, old, new, want string }{
+		{"elsewhere", "gate:", "gatte:", "in out"},
+		{"no name", "South Gate", "''", "in out"},
+		{"another port", "/dev/scanner", "scanner", "in out"},
+		{"length of a pulse", "channel: 2", "channel: 2, pulse: 10s", "in out"},
+		{"no length", "channel: 2", "channel: 2, timeout: 3", "in out"},
+		{"sensor", "channel: 2", "channel: 2, sensor: {line: ctx}", "in out"},
+		{"direction", "direction: in", "direction: up", "in out"},
+		{"state directory", "gate:", "state_dir: [x]\ngate:", ""},
+		{"perhaps the state directory", "gate:", "statedir: /srv\ngate:", ""},
+		{"lane's name", "id: in", "id: IN", "out"},
+		{"channel", "channel: 2", "channel: 9", "out"},
+		{"perhaps the channel", "channel: 2", "chanel: 2", "out"},
+		{"channel twice", "channel: 2", "channel: 2, channel: 1", "out"},
+		{"barrier twice", "    barrier: {driver: lcus", "    barrier: {driver: none}\n    barrier: {driver: lcus", "out"},
+		{"the scanner's port", "/dev/relay", "/dev/other", "out"},
+		{"two lanes' port", "exec, command: [/bin/relay, x]", "lcus, device: /dev/relay", "in"},
+		{"relative program", "/bin/relay", "relay", "in"},
+		{"no lane", "  - id: in", "  - in\n  - id: in", "in out"},
+		{"lanes twice", "lanes:", "lanes: []\nlanes:", ""},
+		{"no settings", "gate:", "- gate:", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := write(t, strings.Replace(two, tt.old, tt.new, 1))
+			if _, err := Load(path, nil); err == nil {
+				t.Fatal("it loads")
+			}
+			var got []string
+			if s := Barriers(path, nil); s != nil {
+				for _, l := range s.Lanes {
+					got = append(got, l.ID)
+					if in := l.ID == "in"; in && (l.Barrier.Device != "/dev/relay" || l.Barrier.Channel != 2) || !in && len(l.Barrier.Command) != 2 && l.Barrier.Device == "" || l.Barrier.Timeout != 3*time.Second {
+						t.Errorf("%+v", l)
+					}
+				}
+			}
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	if s := Barriers(write(t, two), []string{"GATED_STATE_DIR=/srv", "GATED_GATE_LEVEL=-"}); s == nil || s.StateDir != "/srv" {
+		t.Errorf("got %+v, want the state directory of the environment", s)
+	}
+	if s := Barriers(write(t, two), []string{"GATED_STATE_DIR="}); s != nil {
+		t.Errorf("got %+v, want nothing", s)
+	}
+}

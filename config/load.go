@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -30,23 +31,73 @@ var commandLine = []string{"GATED_CONFIG", "GATED_STATE"}
 // os.Environ) and checks everything. The error joins all faults, one a line, each
 // with its line number or variable, key, value and what to write instead.
 func Load(path string, environ []string) (*Settings, error) {
+	s, l, err := examine(path, environ)
+	if err == nil && len(l.faults) > 0 {
+		err = fmt.Errorf("settings %s:\n%w", path, errors.Join(l.faults...))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Barriers reads from settings that Load refuses what it takes to close the
+// barriers: state_dir, log, and the lanes whose barrier is without fault in what
+// matters for that. All else is as by default. It is nil if there is no such
+// lane, or the state directory is in doubt.
+func Barriers(path string, environ []string) *Settings {
+	read, l, err := examine(path, environ)
+	if err != nil || l.faulty["GATED_STATE_DIR"] {
+		return nil
+	}
+	faulty := slices.Concat(slices.Collect(maps.Keys(l.faulty)), l.twice)
+	for _, key := range faulty {
+		if nearest(key, []string{"state_dir"}) != "" { // or what was meant to be it
+			return nil
+		}
+	}
+	s := Default()
+	s.StateDir, s.Log = read.StateDir, read.Log
+	for i, lane := range read.Lanes {
+		at := fmt.Sprintf("lanes[%d]", i)
+		sound := !slices.ContainsFunc(faulty, func(key string) bool {
+			rest, is := strings.CutPrefix(key, at+".barrier")
+			switch {
+			case !is:
+				return key == "lanes" || key == at || key == at+".id"
+			case strings.HasPrefix(rest, ".sensor"), rest == ".pulse", rest == ".spacing", rest == ".timeout", rest == ".answers":
+				return false
+			}
+			return true // also of a key that nobody knows: it may have been meant for one that matters
+		})
+		if sound && lane.Barrier.Driver != "none" {
+			b := DefaultLane().Barrier
+			b.Driver, b.Device, b.Channel, b.Command = lane.Barrier.Driver, lane.Barrier.Device, lane.Barrier.Channel, lane.Barrier.Command
+			s.Lanes = append(s.Lanes, Lane{ID: lane.ID, Barrier: b})
+		}
+	}
+	if len(s.Lanes) == 0 {
+		return nil
+	}
+	return s
+}
+
+// examine reads and checks everything. The faults are in l; in s a faulty value is
+// as it was written, or the default.
+func examine(path string, environ []string) (s *Settings, l *loader, err error) {
 	source, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
+		return nil, nil, fmt.Errorf("read settings: %w", err)
 	}
-	l := &loader{from: map[string]string{}, lines: map[string]int{}, faulty: map[string]bool{}}
-	s, err := l.load(source, environ)
-	if err == nil {
-		s.from = l.from
-		s.complete()
-		l.check(s)
-		err = errors.Join(l.faults...)
+	l = &loader{from: map[string]string{}, lines: map[string]int{}, faulty: map[string]bool{}}
+	if s, err = l.load(source, environ); err != nil {
+		return nil, nil, fmt.Errorf("settings %s:\n%w", path, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("settings %s:\n%w", path, err)
-	}
+	s.from = l.from
+	s.complete()
+	l.check(s)
 	s.resolve(filepath.Dir(path))
-	return s, nil
+	return s, l, nil
 }
 
 func read(path string) ([]byte, error) {
@@ -70,6 +121,7 @@ type loader struct {
 	lines  map[string]int
 	faulty map[string]bool
 	faults []error
+	twice  []string // keys that were written twice, which hides no other fault of theirs
 }
 
 // load merges file and environment over the defaults. Viper is the reader, and
@@ -164,6 +216,7 @@ func (l *loader) section(n *yaml.Node, t reflect.Type, prefix string) {
 		t, known := fields[k.Value]
 		if before := seen[k.Value]; before > 0 {
 			l.faults = append(l.faults, fmt.Errorf("line %d: %s: written twice, first in line %d: keep one", k.Line, key, before))
+			l.twice = append(l.twice, key)
 			continue
 		}
 		seen[k.Value] = k.Line

@@ -514,10 +514,11 @@ func TestLooks(t *testing.T) {
 			v.Lanes[0].Up, v.Lanes[0].Scanner, v.Lanes[0].Cause, v.Lanes[0].Since = false, "absent", "absent", now.Add(-95*time.Second)
 		}, ""},
 		{"card-reader-down", `.ready`, func(v *gate.View) { v.Lanes[0].CardReader, v.Lanes[1].CardReader = "no-answer", "up" }, ""},
+		{"sensor-unreadable", `.ready`, func(v *gate.View) { v.Lanes[0].Sensor, v.Lanes[1].Sensor = "unreadable", "up" }, ""},
 		{"all-at-once", `.verdict.admit`, func(v *gate.View) {
 			last("admit", "valid-pass")(v)
 			v.Last.Direction = "out"
-			v.Lanes[0] = gate.LaneView{ID: "in", Direction: "in", Scanner: "backoff", Cause: "hang-up", Since: now, HeldOpen: true, Barrier: "open-by-hand", CardReader: "no-permission"}
+			v.Lanes[0] = gate.LaneView{ID: "in", Direction: "in", Scanner: "backoff", Cause: "hang-up", Since: now, HeldOpen: true, Barrier: "open-by-hand", CardReader: "no-permission", Sensor: "unreadable"}
 			v.Clock, v.LowSpace = gate.ClockView{Reason: "clock-unsynchronised"}, true
 			v.Holds, v.Duty = two, ""
 		}, ""},
@@ -556,6 +557,9 @@ func TestLooks(t *testing.T) {
 				}
 				if look.name == "card-reader-down" { // the lane with a good one, and one without, say nothing of it
 					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .card-reader')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "读卡器 无应答", "en": "ID reader no answer"}[language]))
+				}
+				if look.name == "sensor-unreadable" { // nor of a sensor
+					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .sensor')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "道闸传感器：无信号", "en": "sensor: no signal"}[language]))
 				}
 				press(t, ctx, look.keys)
 				see(t, ctx, name+" fits", `document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth &&

@@ -110,6 +110,13 @@ func New(opt Options, r Rules) *Gate {
 			l.Barrier.Watch(g.screen.relay)
 		}
 		l.Sensor.Watch(func(event string, o barrier.Opening) { g.sensed(&l, event, o) })
+		l.Sensor.WatchState(func(err error) {
+			g.screen.lane(l.ID, func(v *LaneView) {
+				if v.Sensor = "up"; err != nil {
+					v.Sensor = "unreadable"
+				}
+			})
+		})
 	}
 	return g
 }

@@ -912,6 +912,43 @@ func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
 	}
 }
 
+// The page says when nobody knows what the sensor sees.
+func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
+	s := newSite(t)
+	s.end()
+	s.sensor = barrier.NewSensor("in", barrier.SensorConfig{Line: "cts", Means: barrier.MeansOpen}, slog.New(slog.DiscardHandler), barrier.NewMetrics(prometheus.NewRegistry(), "in"))
+	s.start()
+	changed, unsubscribe := s.g.Subscribe()
+	defer unsubscribe()
+	var broken atomic.Bool
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.sensor.Run(ctx, func() (int, error) {
+			if broken.Load() {
+				return 0, errors.New("unplugged")
+			}
+			return 0, nil
+		})
+	}()
+	for _, want := range []string{"up", "unreadable", "up"} {
+		broken.Store(want != "up")
+		for end := time.After(time.Minute); s.g.View().Lanes[0].Sensor != want; {
+			select {
+			case <-changed:
+			case <-end:
+				t.Fatalf("the page does not show %s", want)
+			}
+		}
+	}
+	cancel()
+	<-done
+	if got := s.g.View().Lanes[1].Sensor; got != "" {
+		t.Errorf("a lane without a sensor shows %q", got)
+	}
+}
+
 // The page says that a relay is lost before anybody needs it, and takes that back by itself.
 func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	s := newSite(t)

@@ -87,6 +87,10 @@ type LaneView struct {
 
 	// CardReader is "up", or why the ID card reader is down; empty where the lane has none.
 	CardReader string `json:"card_reader,omitempty"`
+
+	// Sensor is "up", or "unreadable" while nobody knows whether the barrier is open or somebody passes; empty where the
+	// lane has none.
+	Sensor string `json:"sensor,omitempty"`
 }
 
 // Shown is an answer as the page shows it. Name, Room and Health are empty once it is ten seconds old: there is a queue behind.

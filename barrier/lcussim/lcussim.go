@@ -27,6 +27,8 @@ type Faults struct {
 	Deaf   bool // does not read: what is sent stays in the terminal until there is no more room
 	Lies   bool // answers the opposite of its state
 	Stuck  bool // stays as it is, whatever it is told
+
+	Slow time.Duration // answers so much later
 }
 
 // Relay is one board. Its methods can be called from any goroutine.
@@ -290,8 +292,15 @@ func (r *Relay) asked(far *os.File) {
 		}
 		text += fmt.Sprintf("CH%d: %s\r\n", ch+1, word)
 	}
-	far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-	far.WriteString(text)
+	answer := func() {
+		far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		far.WriteString(text)
+	}
+	if r.faults.Slow > 0 {
+		time.AfterFunc(r.faults.Slow, answer) // into a closed file, if the board was pulled out meanwhile
+		return
+	}
+	answer()
 }
 
 // nonblocking replaces a file by one whose Read and Write have deadlines and end at Close.

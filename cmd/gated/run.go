@@ -53,6 +53,13 @@ trusted keys again; when they are wrong the old ones stay in force and the log s
 		RunE: func(c *cobra.Command, _ []string) error {
 			set, path, err := settings(c)
 			if err != nil {
+				if set := config.Barriers(path, os.Environ()); set != nil {
+					if dir, err := stateDir(c, set); err == nil {
+						d := &daemon{settings: set, dir: dir, stderr: c.ErrOrStderr()}
+						d.logTo(set)
+						d.closeBarriers(c.Context())
+					}
+				}
 				return err
 			}
 			dir, err := stateDir(c, set)
@@ -104,19 +111,28 @@ type daemon struct {
 func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	set := d.settings
 	d.logTo(set)
-	rules, err := loadRules(set, d.dir)
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	if d.held == nil {
 		if d.held, err = lockState(d.dir); err != nil {
+			d.closeBarriers(ctx)
 			return err
 		}
 	}
 	defer d.held.release()
+	// Whatever keeps the gate from working, the barriers are closed: one may stand open since the process was killed.
+	// Not before the lock is held, since they may be another's that works.
+	reg := prometheus.NewRegistry()
+	lanes, stopBarriers, err := d.lanes(ctx, reg)
+	if err != nil {
+		return err
+	}
+	defer stopBarriers()
+	rules, err := loadRules(set, d.dir)
+	if err != nil {
+		return err
+	}
 	key, err := hashKey(d.dir)
 	if err != nil {
 		return err
@@ -142,7 +158,6 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	}
 	defer d.print()()
 
-	reg := prometheus.NewRegistry()
 	d.ownMetrics(reg)
 	clock := gate.NewClock(gate.System())
 	l, err := ledger.Open(ledger.Options{Dir: d.dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
@@ -162,10 +177,6 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer people.Close()
-	lanes, stopBarriers, err := d.lanes(ctx, reg)
-	if err != nil {
-		return err
-	}
 	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, Spool: filepath.Join(d.dir, "owed.spool"), Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(g)
 	gateCtx, stopGate := context.WithCancel(context.Background())
@@ -475,7 +486,26 @@ func laneIDs(set *config.Settings) (ids []string) {
 	return ids
 }
 
-// lanes makes the barriers and closes them, in case one stands open from before a power cut.
+// startPatience is how long a start waits for barriers that are being closed. One whose relay hangs goes on being told.
+const startPatience = time.Second
+
+// closeBarriers is all that a daemon does which cannot begin: one that was killed may have left a barrier open, and that
+// must not wait for somebody to put right what is wrong. It does nothing without the lock: a daemon that works has it.
+func (d *daemon) closeBarriers(ctx context.Context) {
+	f, err := os.Open(filepath.Join(d.dir, "lock")) // to read: the disk may be what is wrong
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return
+	}
+	if _, stop, err := d.lanes(ctx, prometheus.NewRegistry()); err == nil {
+		stop()
+	}
+}
+
+// lanes makes the barriers and closes them, in case one stands open from before a power cut. stop may be called twice.
 func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
 	metrics := barrier.NewMetrics(reg, laneIDs(d.settings)...)
 	var all []*barrier.Barrier
@@ -511,8 +541,19 @@ func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []
 		}
 		wg.Wait()
 	}
-	each("start", func(b *barrier.Barrier) error { return b.ReleaseAll(ctx) })
-	return lanes, func() { each("stop", (*barrier.Barrier).Close) }, nil
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		each("start", func(b *barrier.Barrier) error { return b.ReleaseAll(ctx) })
+	}()
+	select {
+	case <-started:
+	case <-time.After(startPatience):
+	}
+	return lanes, sync.OnceFunc(func() {
+		each("stop", (*barrier.Barrier).Close)
+		<-started
+	}), nil
 }
 
 // openRoster opens the roster, for reading only where it cannot be written: on a full disk the gate must still know who

@@ -396,6 +396,7 @@ function renderLanes() {
       h('div', { class: 'state' },
         h('div', { class: l.up ? 'ok' : 'bad' }, p('scanner') + ' ' + t('scanner', l.scanner)),
         l.card_reader && l.card_reader !== 'up' ? h('div', { class: 'card-reader bad', title: t('cause', l.card_reader) }, p('card-reader') + ' ' + t('cause', l.card_reader)) : null,
+        l.sensor === 'unreadable' ? h('div', { class: 'sensor bad' }, p('sensor-unreadable')) : null,
         h('div', {}, l.barrier === 'open-by-hand' ? h('b', {}, p('barrier-by-hand')) : h('i', {}, p('lane') + ' ' + l.id))),
       h('button', { type: 'button', id: 'picture-' + l.id, class: 'picture', disabled: !!reading[l.id], title: p('picture'), 'aria-label': p('picture'), onclick: () => takePicture(l.id) },
         icon('picture'), h('span', {}, reading[l.id] ? p('reading') : p('picture'))),

@@ -202,6 +202,7 @@ const WORDS = {
     "open-by-hand": ["道闸无响应 · 请手动开闸", "barrier does not answer · open by hand"],
     "opened-unasked": ["道闸被打开，不是本系统", "BARRIER OPENED, not by this gate"],
     "opened-unasked-do": ["去看一下，关闭道闸", "go and look, close it"],
+    "sensor-unreadable": ["道闸传感器：无信号", "sensor: no signal"],
     "barrier-by-hand": ["道闸：手动", "barrier: by hand"],
     "picture": ["拍照", "Picture"],
     "reading": ["识别中…", "reading …"],
