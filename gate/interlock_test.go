@@ -296,7 +296,14 @@ func (p *schedule) step(what string) {
 		if p.rng.IntN(2) == 0 {
 			p.heal(lane)
 		}
-		p.kill()
+		if !b.held { // the entry comes late, and the kill before it
+			p.c.ask("slow 1 250")
+			p.key(lane)
+			if p.well(lane) {
+				p.await(lane, true)
+			}
+		}
+		p.kill() // at any moment, as between the key and its entry
 		p.start(usualSpacing)
 	case "restarted":
 		p.c.stop()
@@ -400,10 +407,8 @@ func (p *schedule) replug(lane string) {
 	b.trouble = append(b.trouble, span{from, time.Now()})
 }
 
-// kill ends the gate as a power cut would, but for the relays: they stay as they are. It comes at any moment but one: in
-// the millisecond between the emergency key and the disk's answer nothing on this box can know.
+// kill ends the gate as a power cut would, but for the relays: they stay as they are.
 func (p *schedule) kill() {
-	p.c.answered("emergency")
 	p.c.kill()
 	for _, lane := range bothLanes {
 		// What a port of hardware forgets when it is closed, a pseudo-terminal that the board has open keeps: that it was
