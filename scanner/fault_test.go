@@ -510,6 +510,39 @@ func TestFaultCodeJustAfterAStallIsSeenToBeDropped(t *testing.T) {
 	}
 }
 
+// What babbles on after a stall leaves no quiet gap in which the lane would be listened to again. It is seen to babble all
+// the same; people in a queue are not.
+func TestFaultBabbleAfterAStall(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		every time.Duration
+		sends string
+		muted bool
+	}{
+		{"as fast as it goes", time.Millisecond, strings.Repeat("\xa5", 512), true},
+		{"noise on a slow line", 100 * time.Millisecond, "\x80", true},
+		{"people one after the other", 700 * time.Millisecond, "A CODE\r", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := lineOf(t, Options{})
+			now := time.Now()
+			s.stalled(now, false)
+			for passed := time.Duration(0); passed < 2*muteTime && s.muted.IsZero(); passed += tt.every {
+				at := now.Add(passed)
+				if d := s.f.deadline(); !d.IsZero() && !at.Before(d) {
+					s.f.silence()
+				}
+				if err := s.took(t.Context(), []byte(tt.sends), at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if is := !s.muted.IsZero(); is != tt.muted {
+				t.Errorf("muted: %v, want %v", is, tt.muted)
+			}
+		})
+	}
+}
+
 func TestFaultSilentByDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // begins at midnight UTC
 		s := &session{r: NewReader(Options{Config: Config{Device: "/dev/x", SilentAfter: time.Hour}, Zone: time.FixedZone("", 3*3600)}), heard: time.Now()}

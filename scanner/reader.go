@@ -321,12 +321,13 @@ type session struct {
 	since time.Time   // in this second
 	muted time.Time   // until when the line is muted; zero: it is not
 
-	heard  time.Time // when the scanner was last known to live
-	silent bool      // and that is too long ago
-	asked  time.Time // when the module was asked last; zero: it has answered
-	beat   time.Time // when it is asked next
-	told   bool      // that codes were dropped in this stall
-	lost   int       // questions in a row that it did not answer
+	heard    time.Time // when the scanner was last known to live
+	silent   bool      // and that is too long ago
+	asked    time.Time // when the module was asked last; zero: it has answered
+	beat     time.Time // when it is asked next
+	told     bool      // that codes were dropped in this stall
+	deafened time.Time // when it was found to have stood still; what came since has had no quiet gap
+	lost     int       // questions in a row that it did not answer
 	replies
 }
 
@@ -446,16 +447,26 @@ func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
 			s.tellStalled() // whoever shows a code just after it waits for an answer, too
 		}
 		r.o.Metrics.discarded(r.o.Lane, cause, len(p))
+		// Nothing is heard of a line that babbles on after a stall: it must not be called online.
+		if s.muted.IsZero() && (s.flooded(len(p), at) || at.Sub(s.deafened) > muteTime) {
+			s.mute(at)
+		}
 		return nil
 	}
-	if at.Sub(s.since) >= floodTime {
-		s.bytes, s.since = 0, at
-	}
-	if s.bytes += len(p); s.bytes > floodBytes {
+	if s.flooded(len(p), at) {
 		s.mute(at)
 		return nil
 	}
 	return s.feed(ctx, s.answered(p), at)
+}
+
+// flooded counts bytes, and tells whether more came in a second than a scanner sends.
+func (s *session) flooded(n int, at time.Time) bool {
+	if at.Sub(s.since) >= floodTime {
+		s.bytes, s.since = 0, at
+	}
+	s.bytes += n
+	return s.bytes > floodBytes
 }
 
 // feed hands bytes that were read at a time to the framer, and on what comes out.
@@ -535,6 +546,7 @@ func (s *session) stalled(now time.Time, queued bool) {
 	if !s.f.deaf {
 		s.told = false
 	}
+	s.deafened = now
 	if s.muted.IsZero() && !s.told && (queued || s.f.pending()) {
 		s.tellStalled()
 	}

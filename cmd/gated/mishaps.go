@@ -173,7 +173,7 @@ func (m *mishaps) judge(ctx context.Context, v visitor, a answer) {
 		case <-ctx.Done():
 		}
 		m.mu.Lock()
-		stood := m.stood.After(a.shown)
+		stood := m.stood.After(a.shown.Add(-time.Second)) // its scanner may have found out only when this code came
 		if stood {
 			m.stalled++
 		}
