@@ -363,7 +363,7 @@ func TestLostLineDuringAPulseIsOffAfterwards(t *testing.T) {
 }
 
 func TestRenumberedBehindItsNameIsFollowed(t *testing.T) {
-	b := plugged(t, true, Config{}, often)
+	b := plugged(t, true, Config{}, func(r *lcus) { r.idle, r.answerTime = 20*time.Millisecond, 10*time.Second })
 	other := filepath.Join(t.TempDir(), "other")
 	second, err := lcussim.New(other, 1, true)
 	if err != nil {
