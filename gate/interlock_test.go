@@ -934,13 +934,13 @@ func child(dir string) {
 					<-changed
 				}
 				cancel()
-			case "up": // both relays are, or do not come back soon
+			case "up": // both relays are
 				down := func(lane string) bool {
 					s.g.screen.mu.Lock()
 					defer s.g.screen.mu.Unlock()
 					return s.g.screen.relays[lane].down
 				}
-				for end := time.Now().Add(5 * time.Second); slices.ContainsFunc(bothLanes, down) && time.Now().Before(end); {
+				for slices.ContainsFunc(bothLanes, down) {
 					time.Sleep(10 * time.Millisecond)
 				}
 			case "idle": // no pulse waits or runs
