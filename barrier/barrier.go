@@ -221,14 +221,20 @@ func (b *Barrier) became(name string, err error) {
 // since cut short it would leave the barrier open. A pulse that failed is followed by a close.
 // On a lane that is held open it says open again: a pulse would end by closing it upon the ambulance.
 func (b *Barrier) Pulse(ctx context.Context, lane string, d time.Duration) error {
+	return b.BeginPulse(ctx, lane, d)()
+}
+
+// BeginPulse is Pulse in two steps, as Begin is those of a guard: what a guard says after it has returned wins, however
+// late the function that it returns, which must be called, gets to run.
+func (b *Barrier) BeginPulse(ctx context.Context, lane string, d time.Duration) (finish func() error) {
 	if d < time.Millisecond || d > maxPulse {
-		return fmt.Errorf("pulse of %s on lane %q: want 1ms to %s", d, lane, maxPulse)
+		return func() error { return fmt.Errorf("pulse of %s on lane %q: want 1ms to %s", d, lane, maxPulse) }
 	}
 	era := 0
 	if l := b.lanes[lane]; l != nil {
 		era = l.want("pulse")
 	}
-	return b.command(ctx, lane, "pulse", d, era)
+	return func() error { return b.command(ctx, lane, "pulse", d, era) }
 }
 
 // HoldOpen opens the lane's barrier until Release. It ends a pulse or close that runs on the lane rather than wait for

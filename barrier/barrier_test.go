@@ -430,6 +430,21 @@ func quickest(t *testing.T, want time.Duration, attempt func() time.Duration) {
 	t.Errorf("the quickest of 20 took %s, want %s", best, want)
 }
 
+// The goroutine of a pulse may run late. What a guard has said since its verdict counts.
+func TestAPulseThatGetsToRunAfterAGuardsCloseOpensNothing(t *testing.T) {
+	r := newRelay(t, 4*time.Second, "")
+	pulse := r.BeginPulse(t.Context(), "in", time.Second)
+	if err := r.Release(t.Context(), "in"); err != nil {
+		t.Fatal(err)
+	}
+	if err := pulse(); !errors.Is(err, ErrDropped) {
+		t.Errorf("got %v, want that it was dropped", err)
+	}
+	if d := cmp.Diff([]string{"close in 0"}, r.lines("journal")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
 func TestPulseOnAHeldLaneDoesNotCloseIt(t *testing.T) {
 	r := newRelay(t, 4*time.Second, "")
 	ctx := t.Context()

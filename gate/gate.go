@@ -507,9 +507,10 @@ func (g *Gate) open(l *Lane, out Outcome) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pulseWithin)
+	pulse := l.Barrier.BeginPulse(ctx, l.ID, l.Pulse) // before a guard can close again
 	g.work.Go(func() {
 		defer cancel()
-		err := l.Barrier.Pulse(ctx, l.ID, l.Pulse)
+		err := pulse()
 		ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Reason: "pulse", By: "machine", Ref: out.Seq}
 		switch {
 		case errors.Is(err, barrier.ErrDropped), errors.Is(err, barrier.ErrClosed): // nothing is wrong with the barrier
