@@ -58,7 +58,8 @@ func TestScannerProbe(t *testing.T) {
 	}{
 		{"found", heldUp + "\r\n", nil, 0, []string{"PORT", ": 9600 baud; ", " readings of up to 32 bytes (text); suffix CR LF\n", "      baud: 9600\n      end_bytes: \"\\r\\n\"\n", "Note: at 9600 baud", "disable the scanner's setting bar codes"}, "hold a code before the scanner"},
 		{"nothing comes", "", []string{"--timeout", "300ms"}, 1, nil, "nothing came in 300ms"},
-		{"too short to be sure", "6901234567892", []string{"--timeout", "10s"}, 1, []string{"This is NOT SURE"}, "hold up a longer code"},
+		// Two that a busy machine reads as one are too short still.
+		{"too short to be sure", "6901234", []string{"--timeout", "10s"}, 1, []string{"This is NOT SURE"}, "hold up a longer code"},
 		{"no such port", "", []string{"--device", "/dev/ttyNone7"}, 2, nil, "/dev/ttyNone7: there is no such device: plug it in"},
 		{"no port", "", []string{"--device", "/dev/null"}, 2, nil, "/dev/null: it is no serial port"},
 		{"no time", "", []string{"--timeout", "0s"}, 2, nil, "--timeout 0s: want a time to listen"},
