@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/barrier/lcussim"
 	"gated/config"
 	"gated/credential"
 	"gated/gate"
@@ -185,7 +186,8 @@ func BenchmarkIdleMemory(b *testing.B) {
 }
 
 // BenchmarkIdle is how much of one core the daemon takes while nobody passes: the binary as it is shipped, two lanes whose
-// scanners are silent pseudo-terminals, with and without a page that is open.
+// scanners are silent pseudo-terminals, relays that answer and a card reader on which nothing lies, with and without a
+// page that is open.
 func BenchmarkIdle(b *testing.B) {
 	b.Run("page=closed", func(b *testing.B) { idle(b, false) })
 	b.Run("page=open", func(b *testing.B) { idle(b, true) })
@@ -199,7 +201,17 @@ func idle(b *testing.B, open bool) {
 			b.Fatal(err)
 		}
 		defer scanner.unplug()
+		relay, err := lcussim.New(filepath.Join(dir, "dev", "relay-"+lane), 1, true)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer relay.Close()
 	}
+	cards := &demo{socket: &socket{link: filepath.Join(dir, "dev", "card-in")}}
+	if err := cards.plugCards(); err != nil {
+		b.Fatal(err)
+	}
+	defer cards.unplugCards()
 	cmd := exec.Command(built(b), "run", "--config", filepath.Join(dir, "gated.yaml"))
 	cmd.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
 	errs, err := cmd.StderrPipe()
