@@ -32,6 +32,10 @@ func (h Head) Paper() string { return paper(h.Root) }
 // ParseHead reads a tree head without checking its signatures. It takes exactly the form that gated writes: three lines
 // of text, and numbers and base64 in their one canonical spelling, so that no byte of it can change unseen.
 func ParseHead(n []byte) (Head, error) {
+	// No note has any; and base64 passes over a carriage return, so that one head could be written in many ways.
+	if i := bytes.IndexFunc(n, func(r rune) bool { return r < ' ' && r != '\n' }); i >= 0 {
+		return Head{}, fmt.Errorf("a tree head has no control characters such as %q", n[i])
+	}
 	text, sigs, ok := strings.Cut(string(n), "\n\n")
 	lines := strings.Split(text, "\n")
 	if !ok || len(lines) != 3 {
