@@ -448,6 +448,18 @@ func TestDCCRefuses(t *testing.T) {
 		return binary.BigEndian.AppendUint32(b, second)
 	}
 
+	// What is refused takes no longer than what may honestly have to be tried, whatever this machine is and does besides.
+	key, hash := newECKey(t, elliptic.P256()), make([]byte, 32)
+	signature, err := key.Sign(rand.Reader, hash, crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	floor, _ := measure(0, func() {
+		for range signerLimit {
+			ecdsa.VerifyASN1(key.Public().(*ecdsa.PublicKey), hash, signature)
+		}
+	})
+
 	for _, tt := range []struct {
 		name, code, want string
 	}{
@@ -574,12 +586,12 @@ func TestDCCRefuses(t *testing.T) {
 		{"names nested", content(fields{"nam": fields{"gn": cbor.RawMessage(deep(200, 0x81))}}), ReasonMalformed},
 	} {
 		var got Claim
-		spent, allocated := measure(func() { got = trust.Check([]byte(tt.code), noon) })
+		spent, allocated := measure(3*floor, func() { got = trust.Check([]byte(tt.code), noon) })
 		if got.Reason != tt.want || got.Valid || got.Kind != KindDCC || got.Proof != Stated {
 			t.Errorf("%s: got %s, valid %v, %s, %s, want %s", tt.name, got.Reason, got.Valid, got.Kind, got.Proof, tt.want)
 		}
-		if spent > 5*time.Millisecond || allocated > 1<<20 {
-			t.Errorf("%s: took %s and %d bytes", tt.name, spent, allocated)
+		if spent > 3*floor || allocated > 1<<20 {
+			t.Errorf("%s: took %s and %d bytes; %d signatures take %s", tt.name, spent, allocated, signerLimit, floor)
 		}
 		if stated := tt.want == ReasonBadSignature || tt.want == ReasonWrongAlgorithm; stated && got.Name == "" {
 			t.Errorf("%s: the guard does not learn who is meant", tt.name)
@@ -606,11 +618,12 @@ func repeat(v any, n int) []any {
 	return list
 }
 
-// measure returns the least that f took of several times: what more there was, others took.
-func measure(f func()) (spent time.Duration, allocated uint64) {
+// measure returns the least that f took of several times, of more while that is over the limit: what more there was, others
+// took.
+func measure(limit time.Duration, f func()) (spent time.Duration, allocated uint64) {
 	spent, allocated = time.Hour, math.MaxUint64
 	var before, after runtime.MemStats
-	for range 5 {
+	for n := 0; n < 5 || n < 50 && limit > 0 && spent > limit; n++ {
 		runtime.ReadMemStats(&before)
 		begin := time.Now()
 		f()
