@@ -25,8 +25,9 @@ const (
 // Emergency opens the lane and holds it open until Close. It needs no name and no code, and it is the only opening that
 // does not wait for the ledger: it takes no lock that a slow disk could hold.
 //
-// Whatever kills the process in here: that the lane was about to be opened stands in the spool before it is, and becomes
-// an entry at the next start. A power cut may lose that, and the relay then falls off by itself.
+// Whatever kills the process in here: that the lane was about to be opened stands in the spool before it is, unless the
+// disk hangs or another guard closes the lane at this very moment, and becomes an entry at the next start. A power cut
+// may lose that, and the relay then falls off by itself.
 func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
 	l := g.lanes[laneID]
 	if l == nil {
@@ -76,7 +77,7 @@ func (g *Gate) intend(ev ledger.Event) {
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
-		if _, err := g.owed.spool.write(g.owed.all); err != nil {
+		if err := g.owed.spool.write(g.owed.all); err != nil {
 			g.log.Error("an emergency opening is in memory only, until it is in the ledger", "err", err)
 		}
 	})

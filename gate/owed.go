@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,7 +21,6 @@ type owed struct {
 	mu     sync.Mutex // guards events; never held while the disk is waited for, as the emergency key and the page take it
 	events []due
 	paying sync.Mutex
-	doubt  int // so many of the first events were tried to write, and may have been all the same; guarded by paying
 	spool  spool
 	log    *slog.Logger
 }
@@ -29,13 +29,16 @@ type owed struct {
 type due struct {
 	ledger.Event
 	After int64 `json:",omitempty"` // its entry can only come after this one
+	maybe bool  // it was tried to write, and may have been all the same
 }
 
 // load takes in what the last run owed.
 func (o *owed) load(path string, log *slog.Logger) {
 	o.log = log
 	o.events = o.spool.open(path, log)
-	o.doubt = len(o.events) // the spool is emptied when all are written
+	for i := range o.events {
+		o.events[i].maybe = true // the spool is emptied when all are written
+	}
 }
 
 func (o *owed) all() []due {
@@ -52,7 +55,7 @@ func (o *owed) add(ev ledger.Event, after int64) (news bool) {
 	if ev.Kind == ledger.Sensor {
 		for i := len(o.events) - 1; i > 0; i-- { // the first one may be on its way into the ledger just now
 			d := &o.events[i]
-			if d.Kind == ev.Kind && d.Lane == ev.Lane && d.Reason == ev.Reason && d.Passage == ev.Passage {
+			if !d.maybe && d.Kind == ev.Kind && d.Lane == ev.Lane && d.Reason == ev.Reason && d.Passage == ev.Passage {
 				times, _ := strconv.Atoi(d.Detail["times"])
 				d.Detail = maps.Clone(d.Detail)
 				if d.Detail == nil {
@@ -63,7 +66,7 @@ func (o *owed) add(ev ledger.Event, after int64) (news bool) {
 			}
 		}
 	}
-	o.events = append(o.events, due{ev, after})
+	o.events = append(o.events, due{Event: ev, After: after})
 	return true
 }
 
@@ -95,48 +98,76 @@ func (g *Gate) pay() bool {
 			o.mu.Unlock()
 			if paid {
 				// Should a power cut bring it back, it is looked for before it is written again.
-				if _, err := o.spool.write(o.all); err != nil {
-					o.log.Warn("what was owed and is written now stands in the spool still", "err", err)
-				}
+				o.spool.save(o.all)
 				g.screen.changed()
 			}
 			return true
 		}
-		ev := o.events[0]
+		d := o.events[0]
 		o.mu.Unlock()
-		if late := g.clock.Now().Time.Sub(ev.Time).Abs(); late > time.Second && ev.Detail["late"] == "" {
-			detail := map[string]string{"late": late.Round(time.Millisecond).String()}
-			for k, v := range ev.Detail {
-				detail[k] = v
-			}
-			ev.Detail = detail
-		}
-		there := false
-		if o.doubt > 0 {
-			var err error
+		if d.maybe {
 			if g.Fault() {
 				return false
 			}
-			if there, err = g.opt.Ledger.Has(ev.Event, ev.After); err != nil {
+			if err := g.sift(); err != nil {
 				o.log.Error("nobody knows whether what is owed to the ledger is there: it is tried again", "err", err)
 				return false
 			}
+			paid = true
+			continue
 		}
-		if !there {
-			worked := g.opt.Ledger.Fault() == nil
-			if _, err := g.opt.Ledger.Append(ev.Event); err != nil {
-				if worked && errors.Is(err, ledger.ErrFault) {
-					o.doubt = max(o.doubt, 1)
-				}
-				return false
+		if late := g.clock.Now().Time.Sub(d.Time).Abs(); late > time.Second && d.Detail["late"] == "" {
+			detail := map[string]string{"late": late.Round(time.Millisecond).String()}
+			for k, v := range d.Detail {
+				detail[k] = v
 			}
+			d.Detail = detail
 		}
-		o.doubt = max(o.doubt-1, 0)
+		worked := g.opt.Ledger.Fault() == nil
+		_, err := g.opt.Ledger.Append(d.Event)
 		o.mu.Lock()
-		o.events = o.events[1:]
+		if err == nil {
+			o.events = o.events[1:]
+		} else if worked && errors.Is(err, ledger.ErrFault) {
+			o.events[0].maybe = true
+		}
 		o.mu.Unlock()
+		if err != nil {
+			return false
+		}
 		paid = true
 	}
+}
+
+// sift looks which of the events that may have their entry do, all at once since that reads the ledger, and owes those
+// no longer. The caller holds paying.
+func (g *Gate) sift() error {
+	o := &g.owed
+	var asked []ledger.Event
+	after := int64(math.MaxInt64)
+	for _, d := range o.all() {
+		if d.maybe {
+			asked, after = append(asked, d.Event), min(after, d.After)
+		}
+	}
+	there, err := g.opt.Ledger.Has(after, asked...)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var left []due
+	for _, d := range o.events {
+		is := false
+		if d.maybe {
+			is, there, d.maybe = there[0], there[1:], false
+		}
+		if !is {
+			left = append(left, d)
+		}
+	}
+	o.events = left
+	return nil
 }
 
 // record writes an event now, or owes it: what it tells has happened already.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
 }
 
 // The process was killed after the ledger had taken all that was owed and before the spool was emptied: none of it is
-// written again, not even where the guard has said since who passed. The spool is one of before it had halves.
+// written again, not even where the guard has said since who passed. The spool is one of before it had parts.
 func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
 	s := newSite(t)
 	var events []ledger.Event
@@ -98,7 +99,7 @@ func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
 	s.end()
 	b, err := json.Marshal(events)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(s.dir, "owed.spool"), append(b, make([]byte, spoolHalf-len(b))...), 0o600)
+		err = os.WriteFile(filepath.Join(s.dir, "owed.spool"), append(b, make([]byte, spoolPart-len(b))...), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -132,16 +133,16 @@ func TestATornSpoolKeepsWhatItHad(t *testing.T) {
 	list := func() []due { return owed }
 	for n := range 14 {
 		had := read()
-		owed = append(owed, due{opening(fmt.Sprint("passage ", n)), int64(n)})
+		owed = append(owed, due{Event: opening(fmt.Sprint("passage ", n)), After: int64(n)})
 		if n%3 == 2 { // two writes before the disk has to have them
 			s.write(list)
-			owed = append(owed, due{opening(fmt.Sprint("passage ", n, " b")), int64(n)})
+			owed = append(owed, due{Event: opening(fmt.Sprint("passage ", n, " b")), After: int64(n)})
 		}
 		s.save(list)
 		has := read()
 		for _, sector := range []int{512, 4096} {
 			for cut := 0; cut <= len(has); cut += sector {
-				if cut%spoolHalf > 16<<10 {
+				if cut%spoolPart > 16<<10 {
 					continue // nothing is that long
 				}
 				for _, torn := range [][]byte{append(bytes.Clone(has[:cut]), had[cut:]...), append(bytes.Clone(had[:cut]), has[cut:]...)} {
@@ -160,18 +161,150 @@ func TestATornSpoolKeepsWhatItHad(t *testing.T) {
 	again.close()
 }
 
+// What a save has promised is not written over by whoever comes before it has returned.
+func TestWhatIsSavedIsNotWrittenOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "owed.spool")
+	var s spool
+	s.open(path, slog.New(slog.DiscardHandler))
+	defer s.close()
+	var owed []due
+	list := func() []due { return owed }
+	for n := range 8 {
+		owed = append(owed, due{Event: opening(fmt.Sprint("saved ", n))})
+		if err := s.write(list); err != nil {
+			t.Fatal(err)
+		}
+		s.saving = s.newest // as save does, and waits for the disk
+		had := must(os.ReadFile(path))
+		for m := range 3 {
+			was := s.newest
+			if err := s.write(func() []due { return append(slices.Clone(owed), due{Event: opening(fmt.Sprint("later ", m))}) }); err != nil {
+				t.Fatal(err)
+			}
+			if s.newest == was {
+				t.Error("what was written last is written over")
+			}
+			torn := bytes.Clone(had) // what the disk has, and the beginning of what the kernel is to write there
+			copy(torn[s.newest*spoolPart:], must(os.ReadFile(path))[s.newest*spoolPart:][:200])
+			if got, _, _, damaged := parseSpool(torn); damaged || len(got) < n+1 || got[n].Passage != owed[n].Passage {
+				t.Errorf("%d: a power cut while the next one is written leaves %d (damaged: %t)", n, len(got), damaged)
+			}
+		}
+		s.safe = s.saving
+	}
+}
+
+// The file was written by a version before it had parts, and something was owed in it.
+func TestASpoolOfBeforeOutlivesItsSecondRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "owed.spool")
+	old, _ := json.Marshal([]ledger.Event{opening("old")})
+	for name, do := range map[string]func(s *spool){
+		"": func(s *spool) {},
+		"new": func(s *spool) {
+			s.write(func() []due { return []due{{Event: opening("new")}} })
+		},
+		"saved": func(s *spool) {
+			s.save(func() []due { return []due{{Event: opening("saved")}} })
+		},
+	} {
+		if err := os.WriteFile(path, append(bytes.Clone(old), make([]byte, spoolPart-len(old))...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var s, again spool
+		if list := s.open(path, slog.New(slog.DiscardHandler)); len(list) != 1 || list[0].Passage != "old" {
+			t.Fatalf("found %v", list)
+		}
+		s.write(func() []due { return nil }) // paid
+		do(&s)
+		s.close() // killed
+		list := again.open(path, slog.New(slog.DiscardHandler))
+		again.close()
+		if name == "" && len(list) > 0 || name != "" && (len(list) != 1 || list[0].Passage != name) {
+			t.Errorf("%q is owed, and %v found", name, list)
+		}
+		if kept, _ := filepath.Glob(path + ".unreadable-*"); len(kept) > 0 {
+			t.Errorf("a sound spool is taken for unreadable: %v", kept)
+		}
+	}
+}
+
+// Who changed the roster in a fault is a name: it can be erased from the ledger, and must not stay here.
+func TestNoNameStaysInTheSpool(t *testing.T) {
+	for _, kill := range []bool{false, true} {
+		s := newSite(t)
+		path := filepath.Join(s.dir, "owed.spool")
+		named := func() bool { return bytes.Contains(must(os.ReadFile(path)), []byte("OFFICE-WANG")) }
+		release := s.block()
+		s.scan("in", s.pass("resident", s.subject("王小明"), month)) // finds the fault
+		for range 5 {
+			s.g.RosterChanged("OFFICE-WANG", "imported", map[string]string{"residents": "3"})
+		}
+		if !named() {
+			t.Fatal("it is not in the file at all")
+		}
+		var owed []byte
+		if kill {
+			owed = must(os.ReadFile(path))
+		}
+		release()
+		until(t, "what is owed to be paid", func() bool { return !s.g.Fault() && s.g.pay() })
+		if named() {
+			t.Error("paid, and the name stands in the file")
+		}
+		if kill { // after the ledger had taken it, and before the file was emptied
+			s.end()
+			if err := os.WriteFile(path, owed, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s.start()
+			until(t, "what is owed to be paid", func() bool { return s.g.pay() })
+			if named() {
+				t.Error("found in the ledger, and the name stands in the file")
+			}
+		}
+	}
+}
+
+// What a contact tells now is not counted to something of the last run, which may have its entry.
+func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
+	s := newSite(t)
+	a := opening("aaaaaaaaaaaaaaaa")
+	a.Stamp = s.g.clock.Now()
+	unasked := ledger.Event{Stamp: s.g.clock.Now(), Kind: ledger.Sensor, Lane: "in", Direction: "in", Reason: barrier.OpenedUnasked, By: "machine"}
+	if _, err := s.l.Append(a, unasked); err != nil {
+		t.Fatal(err)
+	}
+	s.end()
+	part, _ := formatPart(1, []due{{Event: a}, {Event: unasked}})
+	if err := os.WriteFile(filepath.Join(s.dir, "owed.spool"), part, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.g.sensed(s.g.lanes["in"], barrier.OpenedUnasked, barrier.Opening{})
+	until(t, "what is owed to be paid", func() bool { s.g.work.Wait(); return s.g.pay() })
+	n := 0
+	for _, e := range s.records() {
+		if e.Kind == ledger.Sensor {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("the barrier was opened twice, and %d entries tell of it", n)
+	}
+}
+
 func TestASpoolThatCannotBeReadIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "owed.spool")
-	half, _ := formatHalf(7, []due{{opening("a"), 0}})
-	half[len(half)-4] ^= 1
-	for name, text := range map[string]string{"a half of which a bit fell over": string(half), "another's": "hello", "the old form, cut short": `[{"Kind":"open`} {
+	part, _ := formatPart(7, []due{{Event: opening("a")}})
+	part[len(part)-4] ^= 1
+	for name, text := range map[string]string{"a part of which a bit fell over": string(part), "another's": "hello", "the old form, cut short": `[{"Kind":"open`} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var s spool
 		var log bytes.Buffer
 		list := s.open(path, slog.New(slog.NewTextHandler(&log, nil)))
-		s.save(func() []due { return []due{{opening("b"), 0}} })
+		s.save(func() []due { return []due{{Event: opening("b")}} })
 		s.close()
 		kept, _ := filepath.Glob(path + ".unreadable-*")
 		if len(list) > 0 || len(kept) != 1 || string(must(os.ReadFile(kept[0]))) != text || !strings.Contains(log.String(), kept[0]) {
@@ -227,15 +360,15 @@ func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
 	var list []due
 	for i := range 1000 {
 		if i%50 == 49 {
-			list = append(list, due{opening(fmt.Sprint("e", i)), 0})
+			list = append(list, due{Event: opening(fmt.Sprint("e", i)), After: 0})
 		} else {
-			list = append(list, due{ledger.Event{Kind: ledger.Roster, Reason: "imported", Passage: fmt.Sprint("r", i)}, 0})
+			list = append(list, due{Event: ledger.Event{Kind: ledger.Roster, Reason: "imported", Passage: fmt.Sprint("r", i)}})
 		}
 	}
-	half, left := formatHalf(1, list)
-	got, _, err := parseHalf(half)
-	if err != nil || len(half) > spoolHalf || len(got)+left != len(list) || len(got) < 100 {
-		t.Fatalf("%d bytes of %d events, %d left out, %v", len(half), len(got), left, err)
+	part, left := formatPart(1, list)
+	got, _, err := parsePart(part)
+	if err != nil || len(part) > spoolPart || len(got)+left != len(list) || len(got) < 100 {
+		t.Fatalf("%d bytes of %d events, %d left out, %v", len(part), len(got), left, err)
 	}
 	openings := 0
 	for i, d := range got {
@@ -263,14 +396,14 @@ func TestNothingOwedNothingWritten(t *testing.T) {
 }
 
 func FuzzSpool(f *testing.F) {
-	half, _ := formatHalf(3, []due{{opening("a"), 1}})
-	f.Add(half)
+	part, _ := formatPart(3, []due{{Event: opening("a"), After: 1}})
+	f.Add(part)
 	f.Add([]byte("[]"))
-	f.Add(append(append(bytes.Clone(half), make([]byte, spoolHalf-len(half))...), half...))
+	f.Add(append(append(bytes.Clone(part), make([]byte, spoolPart-len(part))...), part...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		list, number, half, damaged := parseSpool(b)
-		if damaged && len(list) > 0 || half != 0 && half != 1 {
-			t.Errorf("%d events, number %d, half %d, damaged %t", len(list), number, half, damaged)
+		list, number, part, damaged := parseSpool(b)
+		if damaged && len(list) > 0 || part < 0 || part >= spoolParts {
+			t.Errorf("%d events, number %d, part %d, damaged %t", len(list), number, part, damaged)
 		}
 	})
 }

@@ -18,23 +18,29 @@ import (
 )
 
 // spool is the file for what is owed to the ledger. Its space is taken beforehand, so that a full disk cannot refuse it.
-// It has two halves of the same form, written in turn, so that a write cut short by a power cut leaves the other one: a
-// line "owed NUMBER LENGTH SHA-256" and so many bytes of JSON. The good half with the higher number is the one that
-// counts.
+// It has parts of the same form, a line "owed NUMBER LENGTH SHA-256" and so many bytes of JSON; of those that are whole
+// the one with the highest number counts. What the disk is known to have, what it is being asked to have and what was
+// written last are never written over, so that no power cut and no kill in the middle of a write takes them.
 type spool struct {
 	log *slog.Logger
 
-	mu         sync.Mutex // guards the rest; held while the kernel takes bytes, never while the disk is waited for
-	file       *os.File   // nil: memory only
-	number     uint64     // of the half written last
-	safe       int        // the half that the disk is known to have; the other one is written
-	safeNumber uint64     // of that half
-	filled     bool       // the half written last is not empty
-	full       bool       // more is owed than it holds, and that was said
+	saves sync.Mutex // held by the one who waits for the disk
+
+	mu     sync.Mutex // guards the rest; held while the kernel takes bytes, never while the disk is waited for
+	file   *os.File   // nil: memory only
+	number uint64     // of the part written last
+	newest int        // where that stands
+	safe   int        // the part that the disk is known to have
+	saving int        // the part that it is being asked to have; safe, if none
+	used   [spoolParts]int
+	filled bool // the part written last is not empty
+	full   bool // more is owed than it holds, and that was said
 }
 
-// spoolHalf is room for some two hundred events.
-const spoolHalf = 64 << 10
+const (
+	spoolParts = 4
+	spoolPart  = 64 << 10 // room for some two hundred events
+)
 
 // open opens the file and returns what the last run owed. Without a file what is owed is kept in memory only.
 func (s *spool) open(path string, log *slog.Logger) (list []due) {
@@ -56,8 +62,8 @@ func (s *spool) open(path string, log *slog.Logger) (list []due) {
 			}
 		}
 	}
-	if err == nil && len(b) < 2*spoolHalf { // take the space while there is some
-		_, err = f.WriteAt(make([]byte, 2*spoolHalf-len(b)), int64(len(b)))
+	if err == nil && len(b) < spoolParts*spoolPart { // take the space while there is some
+		_, err = f.WriteAt(make([]byte, spoolParts*spoolPart-len(b)), int64(len(b)))
 	}
 	if f != nil { // what a process wrote that was then killed may not be on the disk yet
 		err = errors.Join(err, f.Sync())
@@ -65,7 +71,13 @@ func (s *spool) open(path string, log *slog.Logger) (list []due) {
 	if err != nil {
 		log.Error("emergency openings during a fault may not outlast a restart", "err", err)
 	}
-	s.file, s.safeNumber, s.filled = f, s.number, len(list) > 0
+	s.file, s.newest, s.saving, s.filled = f, s.safe, s.safe, len(list) > 0
+	for i := range s.used {
+		s.used[i] = len(bytes.TrimRight(b[min(len(b), i*spoolPart):min(len(b), (i+1)*spoolPart)], "\x00"))
+	}
+	if err == nil && !s.filled {
+		s.wipe()
+	}
 	return list
 }
 
@@ -78,7 +90,7 @@ func readSpool(path string) (*os.File, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, 2*spoolHalf))
+	b, err := io.ReadAll(io.LimitReader(f, spoolParts*spoolPart))
 	if err != nil { // to write over it would lose what cannot be read now
 		f.Close()
 		return nil, nil, fmt.Errorf("read %s: %w", path, err)
@@ -86,53 +98,54 @@ func readSpool(path string) (*os.File, []byte, error) {
 	return f, b, nil
 }
 
-// parseSpool finds the half that counts. The file is damaged if none does and it is not empty.
-func parseSpool(b []byte) (list []due, number uint64, half int, damaged bool) {
-	if bytes.HasPrefix(b, []byte("[")) { // as it was before it had halves: nothing but the list
-		if json.Unmarshal(bytes.TrimRight(b, "\x00"), &list) != nil {
-			return nil, 0, 0, true
-		}
-		return list, 0, 0, false
-	}
+// parseSpool finds the part that counts. The file is damaged if none does and it is not empty.
+func parseSpool(b []byte) (list []due, number uint64, part int, damaged bool) {
 	found := false
-	for i := range 2 {
-		if len(b) <= i*spoolHalf {
+	for i := range spoolParts {
+		if len(b) <= i*spoolPart {
 			break
 		}
-		events, n, err := parseHalf(b[i*spoolHalf : min(len(b), (i+1)*spoolHalf)])
+		events, n, err := parsePart(b[i*spoolPart : min(len(b), (i+1)*spoolPart)])
 		if err == nil && (!found || n > number) {
-			list, number, half, found = events, n, i, true
+			list, number, part, found = events, n, i, true
 		}
 	}
-	return list, number, half, !found && len(bytes.TrimRight(b, "\x00")) > 0
+	if found {
+		return list, number, part, false
+	}
+	// As it was before it had parts: nothing but the list.
+	if old := bytes.TrimRight(b[:min(len(b), spoolPart)], "\x00"); bytes.HasPrefix(old, []byte("[")) && json.Unmarshal(old, &list) == nil {
+		return list, 0, 0, false
+	}
+	return nil, 0, 0, len(bytes.TrimRight(b, "\x00")) > 0
 }
 
-func parseHalf(b []byte) (list []due, number uint64, err error) {
+func parsePart(b []byte) (list []due, number uint64, err error) {
 	line, rest, _ := bytes.Cut(b, []byte("\n"))
 	var length int
 	var sum string
 	if _, err := fmt.Sscanf(string(line), "owed %d %d %s", &number, &length, &sum); err != nil || length < 0 || length > len(rest) {
-		return nil, 0, errors.New("no half of a spool")
+		return nil, 0, errors.New("no part of a spool")
 	}
 	if is := sha256.Sum256(rest[:length]); hex.EncodeToString(is[:]) != sum {
-		return nil, 0, errors.New("the half is not whole")
+		return nil, 0, errors.New("the part is not whole")
 	}
 	return list, number, json.Unmarshal(rest[:length], &list)
 }
 
-// formatHalf leaves out what does not fit: events of the least weight, the newest first.
-func formatHalf(number uint64, list []due) (half []byte, left int) {
+// formatPart leaves out what does not fit: events of the least weight, the newest first.
+func formatPart(number uint64, list []due) (part []byte, left int) {
 	kept := list
 	for {
 		b, err := json.Marshal(kept)
 		if err != nil {
 			b = []byte("[]") // none of its parts can fail
 		}
-		half = append(fmt.Appendf(nil, "owed %d %d %x\n", number, len(b), sha256.Sum256(b)), b...)
-		if len(half) <= spoolHalf {
-			return half, len(list) - len(kept)
+		part = append(fmt.Appendf(nil, "owed %d %d %x\n", number, len(b), sha256.Sum256(b)), b...)
+		if len(part) <= spoolPart {
+			return part, len(list) - len(kept)
 		}
-		kept = lighten(kept, 1+(len(half)-spoolHalf)/600)
+		kept = lighten(kept, 1+(len(part)-spoolPart)/600)
 	}
 }
 
@@ -162,37 +175,75 @@ func (d due) light() bool {
 }
 
 // write hands the list to the kernel, from where no kill takes it. It does not wait for the disk.
-func (s *spool) write(list func() []due) (number uint64, err error) {
+func (s *spool) write(list func() []due) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owed := list()
+	return s.put(list())
+}
+
+func (s *spool) put(owed []due) error {
 	if s.file == nil || len(owed) == 0 && !s.filled {
-		return s.number, nil
+		return nil
+	}
+	part := 0
+	for part == s.safe || part == s.saving || part == s.newest {
+		part++
 	}
 	s.number++
-	half, left := formatHalf(s.number, owed)
+	b, left := formatPart(s.number, owed)
 	if left > 0 && !s.full {
 		s.log.Error("more is owed to the ledger than its file holds: the rest is in memory only", "events", len(owed), "left_out", left)
 	}
-	s.full, s.filled = left > 0, len(owed) > 0
-	_, err = s.file.WriteAt(half, int64(1-s.safe)*spoolHalf)
-	return s.number, err
+	s.full = left > 0
+	length := len(b)
+	b = append(b, make([]byte, max(0, s.used[part]-length))...) // nothing stays of what stood there
+	s.used[part] = len(b)
+	if _, err := s.file.WriteAt(b, int64(part)*spoolPart); err != nil {
+		return err
+	}
+	s.newest, s.used[part], s.filled = part, length, len(owed) > 0
+	return nil
 }
 
 // save is write, and the disk has it when it returns. An error is logged: the events are in memory all the same.
 func (s *spool) save(list func() []due) {
-	number, err := s.write(list)
 	if s.file == nil {
 		return
 	}
-	if err = errors.Join(err, s.file.Sync()); err != nil {
-		s.log.Error("what is owed to the ledger is in memory only", "err", err)
-		return
+	s.saves.Lock()
+	defer s.saves.Unlock()
+	s.mu.Lock()
+	err := s.put(list())
+	s.saving = s.newest
+	known := s.saving == s.safe
+	s.mu.Unlock()
+	if err == nil && !known {
+		err = s.file.Sync()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if number == s.number && number > s.safeNumber { // nobody has written over it since
-		s.safe, s.safeNumber = 1-s.safe, number
+	if err == nil {
+		s.safe = s.saving
+	}
+	s.saving = s.safe
+	if err != nil {
+		s.log.Error("what is owed to the ledger is in memory only", "err", err)
+	} else if !s.filled && s.newest == s.safe {
+		s.wipe()
+	}
+}
+
+// wipe leaves nothing of what was owed once in the file: there may be names in it. The disk knows that nothing is owed.
+func (s *spool) wipe() {
+	for i, n := range s.used {
+		if i == s.safe || n == 0 {
+			continue
+		}
+		if _, err := s.file.WriteAt(make([]byte, n), int64(i)*spoolPart); err != nil {
+			s.log.Warn("what was owed to the ledger and is written now stands in its file still", "err", err)
+			return
+		}
+		s.used[i] = 0
 	}
 }
 

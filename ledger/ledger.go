@@ -313,22 +313,28 @@ func (l *Ledger) Fault() *Fault {
 	return nil
 }
 
-// Has tells whether an event has an entry after the given one already: that of the same thing at the same moment of the
-// same boot. It is for one whose commit may or may not have been, and reads all entries since.
-func (l *Ledger) Has(ev Event, after int64) (there bool, err error) {
+// Has tells of each event whether it has an entry after the given one already: that of the same thing at the same moment
+// of the same boot. It is for those whose commit may or may not have been, and reads all entries since, once.
+func (l *Ledger) Has(after int64, events ...Event) (there []bool, err error) {
 	r, err := OpenReader(l.opt.Dir)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer r.Close()
-	if size, err := r.Size(); err != nil || size < after { // restored since, and numbered anew
-		after = 0
-		if err != nil {
-			return false, err
-		}
+	size, err := r.Size()
+	if err != nil {
+		return nil, err
 	}
+	if size < after { // restored since, and numbered anew
+		after = 0
+	}
+	there = make([]bool, len(events))
 	err = r.Scan(after+1, 1<<62, false, func(e *Entry) error {
-		there = there || e.Kind == ev.Kind && e.Boot == ev.Boot && e.Mono == ev.Mono.Microseconds() && e.Passage == ev.Passage && e.Lane == ev.Lane && e.Reason == ev.Reason
+		for i, ev := range events {
+			if e.Mono == ev.Mono.Microseconds() && e.Kind == ev.Kind && e.Boot == ev.Boot && e.Passage == ev.Passage && e.Lane == ev.Lane && e.Reason == ev.Reason {
+				there[i] = true
+			}
+		}
 		return nil
 	})
 	return there, err

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -193,6 +194,30 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 	}
 	if st, _ := os.Stat(filepath.Join(dir, "ledger.db")); st.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 0600", st.Mode())
+	}
+}
+
+// Whether a commit that nobody heard of was, is known of each event by its moment.
+func TestHasKnowsEventsByTheirMoment(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	l := open(t, t.TempDir(), ck)
+	was := register(ck, "p1", "in", "admit", "resident")
+	first := mustAppend(t, l, was)[0]
+	also := register(ck, "p2", "in", "admit", "resident")
+	mustAppend(t, l, also)
+	later := was
+	later.Mono += time.Microsecond
+	elsewhere, boot, kind := was, was, was
+	elsewhere.Lane, boot.Boot, kind.Kind = "out", "another", Opening
+	for after, want := range map[int64][]bool{
+		0:             {true, true, false, false, false, false},
+		first.Seq:     {false, true, false, false, false, false},
+		first.Seq + 9: {true, true, false, false, false, false}, // of a ledger that is longer than this: restored since
+	} {
+		if got, err := l.Has(after, was, also, later, elsewhere, boot, kind); err != nil || !slices.Equal(got, want) {
+			t.Errorf("after entry %d: %v (%v), want %v", after, got, err, want)
+		}
 	}
 }
 
