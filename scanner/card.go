@@ -116,7 +116,8 @@ type CardOptions struct {
 // A reader that falls mute just after an answer is down after pollEvery, two times findLimit, and lullTime between them:
 // together these stay within a second. At 115200 baud question and answer take 2 ms on the line, and up to 16 ms in the
 // adapter; the rest of findLimit is the module's. One that takes longer gets twice the time that it has taken, and is
-// missed later: the first question shows how long it takes. No maker publishes that.
+// missed later; that wears off within some ten answers, as it may have been this machine that was slow. The first question
+// shows how long a module takes: no maker publishes that.
 const (
 	pollEvery = 300 * time.Millisecond
 	findLimit = 280 * time.Millisecond
@@ -199,6 +200,11 @@ func (r *CardReader) Run(ctx context.Context) error {
 	}
 }
 
+// allow is how long the module may take for its next answer, after one that it was allowed limit for and took so long.
+func (r *CardReader) allow(limit, took time.Duration) time.Duration {
+	return min(max(r.findMax, 2*took, limit-limit/8), r.slowMax)
+}
+
 var (
 	errNoAnswer = errors.New("the reader does not answer as one does: check its power, cable and baud rate")
 	errModule   = errors.New("the reader's module cannot work")
@@ -273,7 +279,7 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 			began, limit = time.Now(), r.findMax
 			r.became(Online, "", nil)
 		}
-		limit = min(max(limit, 2*took), r.slowMax)
+		limit = r.allow(limit, took)
 		if status == statusNone {
 			if none++; none >= gone {
 				lies = false

@@ -400,6 +400,25 @@ func TestASlowModuleIsGivenItsTime(t *testing.T) {
 	}
 }
 
+// One slow answer may be this machine's doing, and does not make a mute module go unseen for months.
+func TestASlowAnswerIsForgotten(t *testing.T) {
+	r := NewCardReader(CardOptions{})
+	limit := r.slowMax
+	for _, took := range append([]time.Duration{500 * time.Millisecond}, slices.Repeat([]time.Duration{5 * time.Millisecond}, 12)...) {
+		limit = r.allow(limit, took)
+	}
+	if limit != findLimit {
+		t.Errorf("after a dozen quick answers it may take %s, want %s", limit, findLimit)
+	}
+	for range 20 { // one that takes its time every third time
+		for _, took := range []time.Duration{300 * time.Millisecond, 5 * time.Millisecond, 5 * time.Millisecond} {
+			if limit = r.allow(limit, took); limit < 400*time.Millisecond || limit > r.slowMax {
+				t.Fatalf("it may take %s after one of %s", limit, took)
+			}
+		}
+	}
+}
+
 func TestAFaultWhileACardIsRead(t *testing.T) {
 	for name, tt := range map[string]struct {
 		f      samvsim.Faults
