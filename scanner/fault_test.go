@@ -288,13 +288,13 @@ func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
 	var clock standstill
 	l := start(t, Options{Config: Config{Device: port, Gap: 50 * time.Millisecond}, OnCode: func(_ context.Context, c Code) bool {
 		if string(c.Data) == "SLOW" {
+			send(t, scanner, "LATER\r")
 			clock.pass(stallTime + 1)
 		}
 		return true
 	}}, hasty, clock.of)
 	l.expect(online)
 	send(t, scanner, "SLOW\rGLUED\r")
-	send(t, scanner, "LATER\r")
 	l.read("SLOW")
 	if got := await(t, "the drop", l.drops); got != Stalled {
 		t.Errorf("got %q, want %q", got, Stalled)
