@@ -694,7 +694,9 @@ lanes:
 	if s := Barriers(write(t, two), []string{"GATED_STATE_DIR=/srv", "GATED_GATE_LEVEL=-"}); s == nil || s.StateDir != "/srv" {
 		t.Errorf("got %+v, want the state directory of the environment", s)
 	}
-	if s := Barriers(write(t, two), []string{"GATED_STATE_DIR="}); s != nil {
-		t.Errorf("got %+v, want nothing", s)
+	for _, env := range []string{"GATED_STATE_DIR=", "GATED_STATEDIR=/srv", "GATED_STATE_DIRR=/srv"} {
+		if s := Barriers(write(t, two), []string{env}); s != nil {
+			t.Errorf("%s: got %+v, want nothing", env, s)
+		}
 	}
 }

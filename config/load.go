@@ -52,7 +52,7 @@ func Barriers(path string, environ []string) *Settings {
 	}
 	faulty := slices.Concat(slices.Collect(maps.Keys(l.faulty)), l.twice)
 	for _, key := range faulty {
-		if nearest(key, []string{"state_dir"}) != "" { // or what was meant to be it
+		if nearest(key, []string{"state_dir", "GATED_STATE_DIR"}) != "" { // or what was meant to be it
 			return nil
 		}
 	}
