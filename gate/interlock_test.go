@@ -521,6 +521,11 @@ func (p *schedule) match() {
 			must[admit.Lane] = append(must[admit.Lane], *c)
 		}
 	}
+	for passage, n := range byKey {
+		if n > 1 { // also of a press whose answer was never heard
+			p.t.Errorf("%d entries of the emergency opening %s", n, passage)
+		}
+	}
 	for _, c := range p.lives {
 		for _, k := range c.pressed {
 			if n := byKey[k.passage]; k.passage != "" && n != 1 {
