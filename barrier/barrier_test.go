@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -454,6 +455,40 @@ func TestPulseOnAHeldLaneDoesNotCloseIt(t *testing.T) {
 	}
 	want := []string{"open in 0", "open in 0", "pulse out 1000", "close in 0", "pulse in 1000"}
 	if d := cmp.Diff(want, r.lines("journal")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// A pulse that has waited longer than the program may take becomes an open, which has its own time.
+func TestPulseThatHasWaitedAndFindsTheLaneHeld(t *testing.T) {
+	const limit = time.Second
+	r := newRelay(t, limit, "[ $action = pulse ] && sleep 60; exit 0")
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- r.Pulse(t.Context(), "in", maxPulse) }()
+	r.await(t, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	go func() { second <- r.Pulse(ctx, "in", time.Second) }()
+	awaitTrue(t, "the second to wait", func() bool { return r.lanes["in"].pulses.Load() == 2 })
+	<-time.After(limit + limit/10)
+	if err := errors.Join(r.HoldOpen(t.Context(), "in"), <-first, <-second); err != nil {
+		t.Error(err)
+	}
+	if d := cmp.Diff([]string{"pulse in 5000", "open in 0", "open in 0"}, r.lines("journal")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// What a guard says after the daemon has begun to close the barriers at its start wins, however late that gets to run.
+func TestAGuardWinsOverTheCloseOfTheStart(t *testing.T) {
+	r := newRelay(t, 4*time.Second, "")
+	start := r.BeginReleaseAll()
+	if err := errors.Join(r.HoldOpen(t.Context(), "in"), start()); err != nil {
+		t.Fatal(err)
+	}
+	got := r.lines("journal")
+	slices.Sort(got) // lanes do not wait for each other
+	if d := cmp.Diff([]string{"close out 0", "open in 0"}, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }

@@ -214,6 +214,8 @@ func (r *lcus) serve(p *port) error {
 			switch {
 			case p.moved():
 				err = fmt.Errorf("%s: %w", p.device, errMoved)
+			case r.on != r.held(): // what was said while it was being opened, and waited for in vain
+				err = r.set(context.Background(), p, !r.on)
 			case r.answers:
 				err = r.confirm(context.Background(), p, time.Time{})
 			case time.Since(r.asked) >= r.again:
@@ -319,8 +321,11 @@ func (r *lcus) obey(p *port, o order) error {
 	if err == nil {
 		err = r.confirm(o.ctx, p, end)
 	}
-	if err == nil {
-		err = r.wait(o.ctx, p, end)
+	for err == nil && time.Now().Before(end) {
+		err = r.wait(o.ctx, p, time.Now().Add(min(r.idle, time.Until(end))))
+		if err == nil && time.Until(end) > r.answerTime+2*settleTime {
+			err = r.confirm(o.ctx, p, end)
+		}
 	}
 	if errors.Is(err, errOvertaken) && r.held() {
 		return err // the command that follows leaves it on

@@ -714,6 +714,54 @@ func TestEmergencyKeyIsTriedAtOnceOnASilentRelay(t *testing.T) {
 	}
 }
 
+// A guard's word for which there was no time while the relay was being opened again counts once it is.
+func TestWhatAGuardSaysWhileTheRelayIsOpenedCounts(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		first, do func(*board, context.Context, string) error
+		on        bool
+	}{
+		{"opened", func(b *board, ctx context.Context, lane string) error { return b.Release(ctx, lane) }, func(b *board, ctx context.Context, lane string) error { return b.HoldOpen(ctx, lane) }, true},
+		{"closed", func(b *board, ctx context.Context, lane string) error { return b.HoldOpen(ctx, lane) }, func(b *board, ctx context.Context, lane string) error { return b.Release(ctx, lane) }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := plugged(t, false, Config{Limit: minLimit}, often) // which is shorter than the board is waited for
+			tt.first(b, t.Context(), "in")
+			awaitTrue(t, "the other state", func() bool { return b.On(1) != tt.on })
+			b.Unplug()
+			b.expect("unplugged")
+			n := b.Frames()
+			if err := b.Plug(); err != nil {
+				t.Fatal(err)
+			}
+			awaitTrue(t, "the first command", func() bool { return b.Frames() > n })
+			tt.do(b, t.Context(), "in")
+			awaitTrue(t, tt.name, func() bool { return b.On(1) == tt.on })
+		})
+	}
+}
+
+func TestBoardThatFallsSilentInALongPulseIsShownWithinASecond(t *testing.T) {
+	b := plugged(t, true, Config{Answers: true}, func(r *lcus) { r.sendTime, r.answerTime = sendTime, answerTime })
+	quickest(t, time.Second, func() time.Duration {
+		awaitTrue(t, "off", func() bool { return !b.On(1) })
+		n := b.Frames()
+		pulse := make(chan error, 1)
+		go func() { pulse <- b.Pulse(t.Context(), "in", maxPulse) }()
+		awaitTrue(t, "on, and asked", func() bool { return b.On(1) && b.Frames() >= n+2 })
+		began := time.Now()
+		b.Set(lcussim.Faults{Silent: true})
+		b.expect("does not answer")
+		took := time.Since(began)
+		if err := <-pulse; !errors.Is(err, errSilent) {
+			t.Errorf("got %v, want that it does not answer", err)
+		}
+		b.Set(lcussim.Faults{})
+		b.expect("up")
+		return took
+	})
+}
+
 // At the end the barrier is closed, also where nobody can tell whether the relay obeys.
 func TestRelayThatIsLostIsSwitchedOffAtTheEnd(t *testing.T) {
 	for _, tt := range []struct {

@@ -530,28 +530,32 @@ func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []
 		}
 		lanes = append(lanes, lane)
 	}
-	each := func(what string, f func(*barrier.Barrier) error) {
+	each := func(what string, fs []func() error) {
 		var wg sync.WaitGroup
-		for _, b := range all {
+		for _, f := range fs {
 			wg.Go(func() {
-				if err := f(b); err != nil {
+				if err := f(); err != nil {
 					d.log.Error("the barrier does not obey: look at it", "when", what, "err", err)
 				}
 			})
 		}
 		wg.Wait()
 	}
+	var starts, stops []func() error
+	for _, b := range all {
+		starts, stops = append(starts, b.BeginReleaseAll()), append(stops, b.Close) // before a guard can say anything
+	}
 	started := make(chan struct{})
 	go func() {
 		defer close(started)
-		each("start", func(b *barrier.Barrier) error { return b.ReleaseAll(ctx) })
+		each("start", starts)
 	}()
 	select {
 	case <-started:
 	case <-time.After(startPatience):
 	}
 	return lanes, sync.OnceFunc(func() {
-		each("stop", (*barrier.Barrier).Close)
+		each("stop", stops)
 		<-started
 	}), nil
 }
