@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,7 +50,6 @@ type mishaps struct {
 	files    struct{ first, most int }
 	metrics  map[string]float64     // at the end, over all lanes
 	switched map[string][]time.Time // by lane: its relay was switched on
-	openings *openings
 }
 
 func newMishaps(ctx context.Context, d *demo) (*mishaps, error) {
@@ -58,7 +58,7 @@ func newMishaps(ctx context.Context, d *demo) (*mishaps, error) {
 		return nil, err
 	}
 	m := &mishaps{d: d, page: page, watching: make(chan struct{}), count: map[string]int{}, delays: map[string][]time.Duration{}, turn: map[string]int{}, due: map[string]time.Time{},
-		deaf: map[string]string{}, metrics: map[string]float64{}, switched: map[string][]time.Time{}, openings: newOpenings(demoLanes...)}
+		deaf: map[string]string{}, metrics: map[string]float64{}, switched: map[string][]time.Time{}}
 	ctx, m.unwatch = context.WithCancel(context.WithoutCancel(ctx))
 	go m.watch(ctx)
 	return m, nil
@@ -522,11 +522,11 @@ func (m *mishaps) report(w io.Writer) error {
 	if late > max(1, seen/20) {
 		m.faults = append(m.faults, fmt.Sprintf("%d of %d faults were not on the page within %v", late, seen, m.d.within))
 	}
-	m.faults = append(m.faults, m.openings.pair(m.switched)...)
+	m.faults = append(m.faults, m.d.openings.pair(m.switched)...)
 	for _, lane := range demoLanes {
-		l := m.openings.lanes[lane]
-		fmt.Fprintf(w, "barrier %-3s opened %d times: %d passages, %d times held by the emergency key; %d times its relay did not obey, %d times nobody stood there any more\n",
-			lane, len(m.switched[lane]), len(l.pulses), len(l.held), len(l.failed), l.dropped)
+		l := m.d.openings.lanes[lane]
+		fmt.Fprintf(w, "barrier %-3s opened %d times: %d passages, %d times held by the emergency key, which was pressed %d times; %d times its relay did not obey, %d times nobody stood there any more\n",
+			lane, len(m.switched[lane]), len(l.pulses), len(l.held), l.pressed, len(l.failed), l.dropped)
 	}
 	fmt.Fprintf(w, "scanners opened %.0f times, muted %.0f times, %.0f bytes discarded; peak memory %s; %d descriptors at first, %d at most\n",
 		m.metrics["gated_scanner_connects_total"], m.metrics["gated_scanner_mutes_total"], m.metrics["gated_scanner_discarded_bytes_total"], m.memory, m.files.first, m.files.most)
@@ -534,14 +534,19 @@ func (m *mishaps) report(w io.Writer) error {
 		fmt.Fprintf(w, "%d codes dropped while this machine let the whole process stand still\n", m.stalled)
 	}
 	if unanswered := m.d.count.scans - m.d.count.answered - m.d.count.repeats - m.d.count.framing; unanswered != 0 {
-		m.lost += unanswered
+		m.lost += max(unanswered, 0)
 		m.faults = append(m.faults, fmt.Sprintf("%d codes that were sent while a lane was listened to were not answered", unanswered))
 	}
-	if m.lost == 0 {
-		fmt.Fprintln(w, "lost: nothing")
-	} else {
-		fmt.Fprintf(w, "lost: %d codes\n", m.lost)
+	var lost []string
+	for _, l := range []struct {
+		n    int
+		what string
+	}{{m.lost, "codes"}, {m.d.openings.lost.entries, "entries"}, {m.d.openings.lost.openings, "openings"}} {
+		if l.n > 0 {
+			lost = append(lost, fmt.Sprint(l.n, " ", l.what))
+		}
 	}
+	fmt.Fprintln(w, "lost:", cmp.Or(strings.Join(lost, ", "), "nothing"))
 	if n := len(m.faults); n > 20 {
 		m.faults = append(m.faults[:20], fmt.Sprintf("and %d more", n-20))
 	}
