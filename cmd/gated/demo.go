@@ -97,7 +97,8 @@ type demo struct {
 	hand     sync.Mutex // the guard presses one key after the other
 
 	ending  atomic.Bool
-	mu      sync.Mutex             // guards the rest
+	mu      sync.Mutex // guards the rest
+	answers *answers
 	waiting map[string]chan answer // by lane: the code that was shown and is not answered yet
 	holds   map[string]bool        // passages that wait for the guard
 	latest  map[string]int         // by verdict: passages of which it is the latest
@@ -274,7 +275,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	d.people, d.cars = store.Snapshot().People(), store.Snapshot().Vehicles()
 	store.Close()
-	d.openings = newOpenings(demoLanes...)
+	d.openings, d.answers = newOpenings(demoLanes...), newAnswers()
 	d.waiting, d.holds, d.latest = map[string]chan answer{}, map[string]bool{}, map[string]int{}
 
 	dev := filepath.Join(d.dir, "dev")
@@ -349,7 +350,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	after, readErr := r.Size()
 	if readErr == nil && d.mishap != nil {
-		readErr = r.Scan(gated.before+1, after, false, func(e *ledger.Entry) error { d.openings.entry(e); return nil })
+		readErr = r.Scan(gated.before+1, after, false, func(e *ledger.Entry) error { d.openings.entry(e); d.answers.entry(e); return nil })
 	}
 	if err = errors.Join(err, readErr, r.Close()); d.mishap != nil { // of hours, all that was seen is told, whatever ended them
 		err = errors.Join(err, d.mishap.report(d.stdout))
@@ -365,6 +366,7 @@ func (d *demo) run(ctx context.Context) error {
 func (d *demo) outcome(o gate.Outcome) {
 	d.openings.say(o)
 	d.mu.Lock()
+	d.answers.say(o)
 	if o.Passage != "" && !o.Repeat {
 		if d.holds[o.Passage] {
 			d.latest["hold"]--

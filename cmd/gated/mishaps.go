@@ -522,7 +522,8 @@ func (m *mishaps) report(w io.Writer) error {
 	if late > max(1, seen/20) {
 		m.faults = append(m.faults, fmt.Sprintf("%d of %d faults were not on the page within %v", late, seen, m.d.within))
 	}
-	m.faults = append(m.faults, m.d.openings.pair(m.switched)...)
+	unsaid, unrecorded := m.d.answers.compare()
+	m.faults = append(append(m.faults, unsaid...), m.d.openings.pair(m.switched)...)
 	for _, lane := range demoLanes {
 		l := m.d.openings.lanes[lane]
 		fmt.Fprintf(w, "barrier %-3s opened %d times: %d passages, %d times held by the emergency key, which was pressed %d times; %d times its relay did not obey, %d times nobody stood there any more\n",
@@ -541,7 +542,7 @@ func (m *mishaps) report(w io.Writer) error {
 	for _, l := range []struct {
 		n    int
 		what string
-	}{{m.lost, "codes"}, {m.d.openings.lost.entries, "entries"}, {m.d.openings.lost.openings, "openings"}} {
+	}{{m.lost, "codes"}, {unrecorded + m.d.openings.lost.entries, "entries"}, {m.d.openings.lost.openings, "openings"}} {
 		if l.n > 0 {
 			lost = append(lost, fmt.Sprint(l.n, " ", l.what))
 		}

@@ -59,22 +59,27 @@ func TestTheReportJudges(t *testing.T) {
 		{name: "many are late", m: &mishaps{delays: map[string][]time.Duration{"stalled": append(quick(20), 3*time.Second, 2*time.Second)}}, want: "2 of 22 faults were not on the page within 1s", out: "lost: nothing"},
 		{name: "a code was lost", m: &mishaps{lost: 1, faults: []string{"lost: a resident"}}, want: "lost: a resident", out: "lost: 1 codes\n"},
 		{name: "an entry was lost", m: &mishaps{}, ledger: []ledger.Record{{Seq: 1, Lane: "in", Kind: ledger.Register, Verdict: "admit", Passage: "p"}},
-			want: "no entry says what became of its opening", out: "lost: 1 entries\n"},
+			play: func(d *demo) { d.answers.say(gate.Outcome{Lane: "in", Passage: "p", Verdict: "admit"}) },
+			want: "no entry says what became of its opening", out: "lost: 3 entries\n"}, // and check and query
 		{name: "an opening was lost", m: &mishaps{}, ledger: []ledger.Record{
 			{Seq: 1, Lane: "in", Kind: ledger.Check, Passage: "p"}, {Seq: 2, Lane: "in", Kind: ledger.Query, Passage: "p"},
 			{Seq: 3, Lane: "in", Kind: ledger.Register, Verdict: "admit", Passage: "p"}, {Seq: 4, Lane: "in", Kind: ledger.Opening, Reason: "pulse", Ref: 3}},
+			play: func(d *demo) { d.answers.say(gate.Outcome{Lane: "in", Passage: "p", Verdict: "admit"}) },
 			want: "its relay was not switched on", out: "lost: 1 openings\n"},
+		{name: "a refuse was answered and not recorded", m: &mishaps{}, play: func(d *demo) { d.answers.say(gate.Outcome{Lane: "in", Passage: "p", Verdict: "refuse"}) },
+			want: "1 of 1 answers have no entry (register of refuse)", out: "lost: 3 entries\n"},
 		{name: "a press of the emergency key was lost, and a code", m: &mishaps{lost: 2, faults: []string{"lost: a resident"}},
 			play: func(d *demo) { d.openings.press("in", gate.Outcome{Passage: "p"}) }, want: "lane in was opened by the emergency key", out: "lost: 2 codes, 1 entries\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := &demo{within: time.Second, openings: newOpenings(demoLanes...)}
+			d := &demo{within: time.Second, openings: newOpenings(demoLanes...), answers: newAnswers()}
 			tt.m.d, tt.m.count = d, map[string]int{}
 			if tt.play != nil {
 				tt.play(d)
 			}
 			for _, r := range tt.ledger {
 				d.openings.entry(&ledger.Entry{Record: r})
+				d.answers.entry(&ledger.Entry{Record: r})
 			}
 			for name, all := range tt.m.delays {
 				tt.m.count[name] = len(all)
