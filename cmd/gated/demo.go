@@ -62,7 +62,7 @@ or with --config D/gated.yaml. Run again on the same directory, it goes on from 
 	f.BoolVar(&d.fast, "fast", false, "play codes as fast as they are answered")
 	f.DurationVar(&d.during, "for", 0, "end after so long (0: play until Ctrl-C, or --scans)")
 	f.BoolVar(&d.faults, "faults", false, "pull, renumber, stall and jam scanners, card reader and relays while it plays, and tell how the gate took it")
-	f.DurationVar(&d.within, "within", time.Second, "how soon the page has to show a fault, with --faults: half of each kind, and nineteen of twenty in all")
+	f.DurationVar(&d.within, "within", time.Second, "how soon the page has to show a fault, with --faults: half of each kind, nineteen of twenty in all, and each one within five times that")
 	f.BoolVar(&d.verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
 	return c
 }
