@@ -62,7 +62,7 @@ or with --config D/gated.yaml. Run again on the same directory, it goes on from 
 	f.BoolVar(&d.fast, "fast", false, "play codes as fast as they are answered")
 	f.DurationVar(&d.during, "for", 0, "end after so long (0: play until Ctrl-C, or --scans)")
 	f.BoolVar(&d.faults, "faults", false, "pull, renumber, stall and jam scanners, card reader and relays while it plays, and tell how the gate took it")
-	f.DurationVar(&d.within, "within", time.Second, "how soon the page has to show a fault, with --faults: half of each kind, and nineteen of twenty in all")
+	f.DurationVar(&d.within, "within", time.Second, "how soon the page has to show a fault, with --faults: half of each kind, nineteen of twenty in all, and each one within five times that")
 	f.BoolVar(&d.verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
 	return c
 }
@@ -91,9 +91,14 @@ type demo struct {
 	until  time.Time                 // when it ends; zero: when it is told to
 	mishap *mishaps                  // nil: nothing goes wrong
 	relays map[string]*lcussim.Relay // by lane
+	gate   *gate.Gate
+
+	openings *openings
+	hand     sync.Mutex // the guard presses one key after the other
 
 	ending  atomic.Bool
-	mu      sync.Mutex
+	mu      sync.Mutex // guards the rest
+	answers *answers
 	waiting map[string]chan answer // by lane: the code that was shown and is not answered yet
 	holds   map[string]bool        // passages that wait for the guard
 	latest  map[string]int         // by verdict: passages of which it is the latest
@@ -270,6 +275,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	d.people, d.cars = store.Snapshot().People(), store.Snapshot().Vehicles()
 	store.Close()
+	d.openings, d.answers = newOpenings(demoLanes...), newAnswers()
 	d.waiting, d.holds, d.latest = map[string]chan answer{}, map[string]bool{}, map[string]int{}
 
 	dev := filepath.Join(d.dir, "dev")
@@ -313,9 +319,8 @@ func (d *demo) run(ctx context.Context) error {
 	ended := make(chan error, 1)
 	d.held = nil
 	go func() { ended <- gated.run(runCtx, nil) }()
-	var g *gate.Gate
 	select {
-	case g = <-ready:
+	case d.gate = <-ready:
 	case err := <-ended:
 		return err
 	}
@@ -328,7 +333,7 @@ func (d *demo) run(ctx context.Context) error {
 			return err
 		}
 	}
-	err = d.play(runCtx, g, scanners)
+	err = d.play(runCtx, scanners)
 	if d.mishap != nil {
 		d.mishap.measure(context.WithoutCancel(ctx))
 	}
@@ -345,7 +350,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	after, readErr := r.Size()
 	if readErr == nil && d.mishap != nil {
-		readErr = r.Scan(gated.before+1, after, false, func(e *ledger.Entry) error { d.mishap.openings.entry(e); return nil })
+		readErr = r.Scan(gated.before+1, after, false, func(e *ledger.Entry) error { d.openings.entry(e); d.answers.entry(e); return nil })
 	}
 	if err = errors.Join(err, readErr, r.Close()); d.mishap != nil { // of hours, all that was seen is told, whatever ended them
 		err = errors.Join(err, d.mishap.report(d.stdout))
@@ -359,7 +364,9 @@ func (d *demo) run(ctx context.Context) error {
 
 // outcome hears every answer of the gate. The ones for a code go to whoever holds it up.
 func (d *demo) outcome(o gate.Outcome) {
+	d.openings.say(o)
 	d.mu.Lock()
+	d.answers.say(o)
 	if o.Passage != "" && !o.Repeat {
 		if d.holds[o.Passage] {
 			d.latest["hold"]--
@@ -371,7 +378,7 @@ func (d *demo) outcome(o gate.Outcome) {
 		d.latest[o.Verdict]++
 	}
 	d.mu.Unlock()
-	if o.Rule != "guard" && o.Rule != "emergency-key" && o.Reason != "abandoned" {
+	if o.Rule != "guard" && o.Rule != emergencyKey && o.Reason != "abandoned" {
 		d.answered(o.Lane, answer{out: o})
 	}
 }
@@ -678,8 +685,8 @@ func forge(pass string) string {
 }
 
 // play lets people come to every lane until the codes are used up or ctx ends.
-func (d *demo) play(ctx context.Context, g *gate.Gate, scanners map[string]*socket) error {
-	if err := d.begin(ctx, g); err != nil {
+func (d *demo) play(ctx context.Context, scanners map[string]*socket) error {
+	if err := d.begin(ctx, d.gate); err != nil {
 		return err
 	}
 	if d.during > 0 {
@@ -747,6 +754,10 @@ func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans in
 			return false
 		}
 	}
+	alarm := func() time.Time {
+		return time.Now().Add(8*time.Second + time.Duration(rng.Int64N(int64(14*time.Second))))
+	}
+	ambulance := alarm()
 	for n, sent := 0, 0; (d.scans == 0 || sent < scans) && !d.over() && wait(1500*time.Millisecond, 5*time.Second); n++ {
 		if d.mishap != nil {
 			if err := d.mishap.maybe(ctx, lane, port, rng); errors.Is(err, errEnded) {
@@ -756,8 +767,11 @@ func (d *demo) playLane(ctx context.Context, lane string, port *socket, scans in
 			}
 		}
 		v := d.next(rng, lane, n)
+		if d.fast && time.Now().After(ambulance) {
+			v.emergency, ambulance = true, alarm()
+		}
 		if v.emergency {
-			if err := d.emergency(ctx, lane, guards); err != nil {
+			if err := d.emergency(ctx, lane, rng, guards); err != nil {
 				return err
 			}
 			continue
@@ -835,61 +849,112 @@ func (d *demo) decide(ctx context.Context, hold gate.Outcome, v visitor, admit b
 	return err
 }
 
-// emergency presses the key for an ambulance, closes behind it, and says later who passed.
-func (d *demo) emergency(ctx context.Context, lane string, guards *sync.WaitGroup) error {
-	if err := d.post(ctx, "/api/emergency", map[string]string{"lane": lane}); err != nil {
+// emergency presses the key for an ambulance, and closes behind it. With --fast the guard sometimes presses twice in fright,
+// and says later who passed, or else hours would leave thousands of debts.
+func (d *demo) emergency(ctx context.Context, lane string, rng *rand.Rand, guards *sync.WaitGroup) error {
+	if err := d.press(ctx, lane); err != nil {
 		return err
 	}
-	rest := func(pause time.Duration) error {
+	pause, again := 8*time.Second, false
+	if d.fast { // people go on passing in the meantime
+		pause, again = time.Duration(200+rng.IntN(800))*time.Millisecond, rng.IntN(3) == 0
+	}
+	if again {
+		if err := d.press(ctx, lane); err != nil {
+			return err
+		}
+	}
+	if !d.fast && !d.verdicts {
+		fmt.Fprintf(d.stdout, "%s  %-3s  an ambulance without a pass      → F9, held open\n", time.Now().Format(time.TimeOnly), lane)
+	}
+	guards.Go(func() {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
-		if err := d.post(context.WithoutCancel(ctx), "/api/close", map[string]string{"lane": lane}); err != nil {
-			return err
+		err := d.close(context.WithoutCancel(ctx), lane)
+		if err == nil && d.fast {
+			err = d.fill(ctx, lane)
 		}
-		return nil
-	}
-	if d.fast {
-		return rest(0)
-	}
-	if !d.verdicts {
-		fmt.Fprintf(d.stdout, "%s  %-3s  an ambulance without a pass      → F9, held open\n", time.Now().Format(time.TimeOnly), lane)
-	}
-	guards.Go(func() {
-		if err := rest(8 * time.Second); err != nil {
+		if err != nil {
 			fmt.Fprintln(d.stderr, "gated: demo guard:", err)
+			if d.mishap != nil {
+				d.mishap.fault("the guard of lane %s: %v", lane, err)
+			}
 		}
 	})
 	return nil
 }
 
-// post does what the page does when the guard presses a key.
+func (d *demo) press(ctx context.Context, lane string) error {
+	d.hand.Lock()
+	defer d.hand.Unlock()
+	var out gate.Outcome
+	answered, err := d.ask(ctx, "/api/emergency", map[string]string{"lane": lane}, &out)
+	if answered {
+		d.openings.press(lane, out)
+	}
+	return err
+}
+
+func (d *demo) close(ctx context.Context, lane string) error {
+	d.hand.Lock()
+	defer d.hand.Unlock()
+	asked := time.Now()
+	answered, err := d.ask(ctx, "/api/close", map[string]string{"lane": lane}, nil)
+	if answered {
+		d.openings.close(lane, asked)
+	}
+	return err
+}
+
+// fill says who passed by the lane while it was held open.
+func (d *demo) fill(ctx context.Context, lane string) error {
+	for _, debt := range d.gate.View().Debts {
+		if debt.Lane != lane || debt.What != "who-passed" {
+			continue
+		}
+		if err := d.post(ctx, "/api/debt", map[string]string{"id": debt.ID, "note": "救护车 an ambulance"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// post is ask where the answer does not matter.
 func (d *demo) post(ctx context.Context, path string, body any) error {
+	_, err := d.ask(ctx, path, body, nil)
+	return err
+}
+
+// ask does what the page does when the guard presses a key. Whether it was answered is not known once the demo ends.
+func (d *demo) ask(ctx context.Context, path string, body, answer any) (answered bool, err error) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		return err
+		return false, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(d.page, "/")+path, bytes.NewReader(b))
 	if err != nil {
-		return err
+		return false, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		if d.ending.Load() || ctx.Err() != nil {
-			return nil
-		}
-		return err
+	if err == nil {
+		defer resp.Body.Close()
+		b, err = io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		if resp.StatusCode == http.StatusConflict { // a full desk gave the hold up before the guard came to it
-			return nil
-		}
-		return fmt.Errorf("%s: %s: %s", path, resp.Status, bytes.TrimSpace(text))
+	switch {
+	case err != nil && (d.ending.Load() || ctx.Err() != nil):
+		return false, nil
+	case err != nil:
+		return false, err
+	case resp.StatusCode == http.StatusConflict: // a full desk gave the hold up before the guard came to it
+		return false, nil
+	case resp.StatusCode/100 != 2:
+		return false, fmt.Errorf("%s: %s: %.1000s", path, resp.Status, bytes.TrimSpace(b))
 	}
-	io.Copy(io.Discard, resp.Body)
-	return nil
+	if answer != nil {
+		err = json.Unmarshal(b, answer)
+	}
+	return err == nil, err
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/gate"
 	"gated/ledger"
 )
 
@@ -100,6 +101,7 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 			on := tt.gate(&l)
 			o := newOpenings("in", "out")
 			for _, e := range l {
+				o.say(gate.Outcome{Lane: e.Lane, Passage: e.Passage, Rule: e.Rule}) // whoever pressed the key
 				o.entry(e)
 			}
 			got := o.pair(map[string][]time.Time{"in": on})
@@ -110,6 +112,93 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 			}
 			if len(tt.want) == 0 && len(got) > 0 {
 				t.Errorf("got %s, want nothing", fmt.Sprint(got))
+			}
+		})
+	}
+}
+
+// The emergency key opens for hours if nobody looks: each press has one entry, which its closing ends.
+func TestPressesOfTheEmergencyKeyAreToldThatHaveNoEntry(t *testing.T) {
+	began := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
+	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
+	press := func(passage string) ledger.Record {
+		return ledger.Record{Kind: ledger.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key", Passage: passage}
+	}
+	closing := ledger.Record{Kind: ledger.CloseByHand}
+	type entry struct {
+		s int
+		ledger.Record
+	}
+	// Two openings, the first with a second press in fright, at 0 to 2 and at 10 to 12 s.
+	twice := func(o *openings) {
+		o.press("in", gate.Outcome{Passage: "p1"})
+		o.press("in", gate.Outcome{Passage: "p1", Repeat: true})
+		o.close("in", at(2))
+		o.press("in", gate.Outcome{Passage: "p2"})
+		o.close("in", at(12))
+	}
+	for _, tt := range []struct {
+		name    string
+		guard   func(*openings)
+		entries []entry
+		on      []int // s
+		want    []string
+		lost    losses
+	}{
+		{"all is well", twice, []entry{{0, press("p1")}, {2, closing}, {10, press("p2")}, {12, closing}}, []int{0, 1, 11}, nil, losses{}},
+		{"an entry that came late", twice, []entry{{2, closing}, {0, press("p1")}, {10, press("p2")}, {12, closing}}, []int{1, 11}, nil, losses{}},
+		{"the daemon ended before it was closed", func(o *openings) { o.press("in", gate.Outcome{Passage: "p1"}) }, []entry{{0, press("p1")}}, []int{1}, nil, losses{}},
+		{"somebody else pressed it, on the page", func(o *openings) { o.say(gate.Outcome{Lane: "in", Passage: "p", Rule: "emergency-key"}) }, []entry{{0, press("p")}, {2, closing}}, []int{1}, nil, losses{}},
+		{"somebody else pressed it, and left it open", func(o *openings) {
+			twice(o)
+			o.say(gate.Outcome{Lane: "in", Passage: "p", Rule: "emergency-key"})
+		}, []entry{{0, press("p1")}, {2, closing}, {10, press("p2")}, {12, closing}, {20, press("p")}}, []int{1, 21}, nil, losses{}},
+		{"each entry is there twice", twice, []entry{{0, press("p1")}, {0, press("p1")}, {2, closing}, {10, press("p2")}, {10, press("p2")}, {12, closing}}, []int{1, 11},
+			[]string{"entry 2: lane in was opened by the emergency key, which held it open already since entry 1", "entry 2: lane in was opened by the emergency key for passage p1, which has its entry"}, losses{}},
+		{"one entry is there twice, and excuses nothing", twice, []entry{{0, press("p1")}, {0, press("p1")}, {2, closing}, {10, press("p2")}, {12, closing}}, []int{1, 11, 3600},
+			[]string{"lane in was opened at 09:00:00.000000, and no entry says why"}, losses{entries: 1}},
+		{"one entry is there twice, the second after it was closed", twice, []entry{{0, press("p1")}, {2, closing}, {3, press("p1")}, {10, press("p2")}, {12, closing}}, []int{1, 11},
+			[]string{"entry 3: lane in was opened by the emergency key for passage p1, which has its entry"}, losses{}},
+		{"a press was lost, which switched nothing", twice, []entry{{2, closing}, {10, press("p2")}, {12, closing}}, []int{11},
+			[]string{`lane in was opened by the emergency key as passage "p1", and no entry says so`}, losses{entries: 1}},
+		{"a press was lost, which switched the relay", twice, []entry{{2, closing}, {10, press("p2")}, {12, closing}}, []int{1, 11},
+			[]string{`lane in was opened by the emergency key as passage "p1", and no entry says so`, "no entry says why"}, losses{entries: 1}},
+		{"each press was lost", twice, []entry{{2, closing}, {12, closing}}, nil, []string{`passage "p1"`, `passage "p2"`}, losses{entries: 2}},
+		{"a press that was answered without its passage", func(o *openings) { o.press("in", gate.Outcome{}) }, nil, nil, []string{`passage ""`}, losses{entries: 1}},
+		{"a press that was answered as a repeat of what was closed", func(o *openings) {
+			twice(o)
+			o.press("in", gate.Outcome{Passage: "p2", Repeat: true})
+		}, []entry{{0, press("p1")}, {2, closing}, {10, press("p2")}, {12, closing}}, []int{1, 11}, []string{"passage p2, which was closed before"}, losses{entries: 1}},
+		{"an entry that nobody pressed for", twice, []entry{{0, press("p1")}, {2, closing}, {10, press("p2")}, {12, closing}, {20, press("p3")}, {21, closing}}, []int{1, 11},
+			[]string{"entry 5: lane in was opened by the emergency key, which nobody pressed"}, losses{}},
+		{"a closing was lost", twice, []entry{{0, press("p1")}, {10, press("p2")}, {12, closing}}, []int{1, 11},
+			[]string{"entry 2: lane in was opened by the emergency key, which held it open already since entry 1", "lane in was closed by hand 2 times, and 1 entries say so"}, losses{entries: 1}},
+		{"the last closing was lost, and excuses nothing", twice, []entry{{0, press("p1")}, {2, closing}, {10, press("p2")}}, []int{1, 11, 3600},
+			[]string{"entry 3: lane in was opened by the emergency key and closed at 08:00:12", "lane in was closed by hand 2 times, and 1 entries say so", "no entry says why"}, losses{entries: 1}},
+		{"on another lane", twice, nil, nil, []string{`passage "p1"`, `passage "p2"`, "closed by hand 2 times, and 0"}, losses{entries: 4}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := newOpenings("in", "out")
+			tt.guard(o)
+			for i, e := range tt.entries {
+				e.Seq, e.Lane = int64(i+1), "in"
+				o.entry(&ledger.Entry{Record: e.Record, At: at(e.s)})
+			}
+			var on []time.Time
+			for _, s := range tt.on {
+				on = append(on, at(s))
+			}
+			got := o.pair(map[string][]time.Time{"in": on})
+			for _, want := range tt.want {
+				if !strings.Contains(strings.Join(got, "\n"), want) {
+					t.Errorf("got %q, want %q", got, want)
+				}
+			}
+			if len(tt.want) == 0 && len(got) > 0 {
+				t.Errorf("got %q, want nothing", got)
+			}
+			if o.lost != tt.lost {
+				t.Errorf("lost %+v, want %+v; told %q", o.lost, tt.lost, got)
 			}
 		})
 	}
