@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,6 +35,11 @@ type port struct {
 	quit chan struct{} // closed by close
 	gone chan struct{} // closed at the hang-up
 	why  error         // set before gone is closed
+
+	// Of those who use a descriptor that is being closed it is the last who closes it, and hangs with the driver. So
+	// close lets the sensor in no more, and waits for it if it is.
+	looks  sync.Mutex
+	closed bool
 }
 
 // openPort opens the device for us alone, 9600 8N1, with nothing waiting in it.
@@ -193,6 +199,9 @@ func (p *port) flush() error {
 
 // close may hang as long as the driver does. What could not be sent is dropped first: the kernel would wait 30 s for it.
 func (p *port) close() {
+	p.looks.Lock()
+	p.closed = true
+	p.looks.Unlock()
 	close(p.quit)
 	if n, err := p.unsent(); err != nil || n > 0 {
 		p.flush()

@@ -259,6 +259,11 @@ func (b *Barrier) Lines(lane string) (int, error) {
 }
 
 func (p *port) lines() (n int, err error) {
+	p.looks.Lock()
+	defer p.looks.Unlock()
+	if p.closed {
+		return 0, errHungUp
+	}
 	err = p.control(func(fd int) (err error) {
 		n, err = unix.IoctlGetInt(fd, unix.TIOCMGET)
 		return err
@@ -272,6 +277,7 @@ type Port struct {
 	file   *os.File
 	lost   error // why there is no file
 	again  time.Time
+	shut   chan struct{} // closed when the kernel has taken the last one back; nil: there was none
 }
 
 // Lines returns the modem-status lines. A port that is lost is opened again by its path, at most once a second.
@@ -281,6 +287,13 @@ func (p *Port) Lines() (int, error) {
 			return 0, p.lost // said each time in the same words: no news
 		}
 		p.again = time.Now().Add(retryMax)
+		if p.shut != nil {
+			select {
+			case <-p.shut:
+			default:
+				return 0, p.lost // one that hangs is enough
+			}
+		}
 		info, err := os.Stat(p.Device)
 		if err == nil {
 			err = isPort(info)
@@ -306,10 +319,15 @@ func (p *Port) Lines() (int, error) {
 	return n, nil
 }
 
-// Close closes the port; the next Lines opens it again.
+// Close closes the port, and does not wait for its driver; the next Lines opens it again.
 func (p *Port) Close() {
-	if p.file != nil {
-		p.file.Close()
-		p.file, p.lost = nil, errHungUp
+	if p.file == nil {
+		return
 	}
+	f, shut := p.file, make(chan struct{})
+	go func() {
+		defer close(shut)
+		f.Close()
+	}()
+	p.file, p.shut, p.lost = nil, shut, errHungUp
 }

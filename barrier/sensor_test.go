@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -172,6 +173,43 @@ func TestMissingPortOfASensorIsSaidInTheSameWordsEachTime(t *testing.T) {
 	if _, again := p.Lines(); fmt.Sprint(again) != fmt.Sprint(first) {
 		t.Errorf("got %v, then %v: the log would fill with it", first, again)
 	}
+}
+
+// Whoever uses a descriptor last closes it, and hangs where its driver does: that must not be the sensor.
+func TestTheSensorDoesNotCloseTheRelaysPort(t *testing.T) {
+	b := plugged(t, true, Config{})
+	p := b.lanes["in"].driver.(*lcus).port.Load()
+	p.looks.Lock() // as it does that reads the lines just now
+	ended := make(chan error, 1)
+	go func() { ended <- b.Barrier.Close() }()
+	awaitTrue(t, "the relay to be let go", func() bool { return b.lanes["in"].driver.(*lcus).port.Load() == nil })
+	for range 1000 {
+		runtime.Gosched()
+		if _, err := p.unsent(); err != nil {
+			t.Fatalf("it was closed under who used it: %v", err)
+		}
+	}
+	p.looks.Unlock()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := p.lines(); !errors.Is(err, errHungUp) {
+		t.Errorf("got %v of a closed port, want %v", err, errHungUp)
+	}
+}
+
+// A driver that hangs when a sensor's port is given back has one port to hang on, and nobody waits for it.
+func TestASensorsPortIsNotOpenedAgainBeforeItIsClosed(t *testing.T) {
+	p := Port{Device: plugged(t, true, Config{}).config.Device, shut: make(chan struct{}), lost: errHungUp}
+	if _, err := p.Lines(); !errors.Is(err, errHungUp) || p.file != nil {
+		t.Errorf("got %v, want %v", err, errHungUp)
+	}
+	close(p.shut)
+	p.again = time.Time{}
+	if _, err := p.Lines(); errors.Is(err, errHungUp) || !strings.Contains(fmt.Sprint(err), p.Device) {
+		t.Errorf("got %v, want that its lines cannot be read", err)
+	}
+	<-p.shut
 }
 
 // Pseudo-terminals have no lines, and say so as clearly as a missing port does.

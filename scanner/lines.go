@@ -15,6 +15,11 @@ func (r *Reader) Lines() (lines int, err error) {
 	if p == nil {
 		return 0, errNotOpen
 	}
+	p.looks.Lock()
+	defer p.looks.Unlock()
+	if p.closed {
+		return 0, errNotOpen
+	}
 	err = p.control(func(fd int) (err error) {
 		lines, err = unix.IoctlGetInt(fd, unix.TIOCMGET)
 		return err

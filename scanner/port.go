@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -34,6 +35,11 @@ type port struct {
 	raw   syscall.RawConn // of side
 	rdev  uint64          // device number
 	woken atomic.Bool     // wake was called and no wait has ended since
+
+	// Of those who use a descriptor that is being closed it is the last who closes it, and hangs with the driver. So
+	// close lets nobody in any more, and waits for those who are. Two, as lines may hang as well, and wake must not.
+	wakes, looks sync.Mutex
+	closed       bool // guarded by both
 }
 
 // openPort opens the device for us alone.
@@ -201,7 +207,11 @@ func (p *port) queued() (n int, err error) {
 // unlike Close, leaves the descriptor whole for who is using it.
 func (p *port) wake() {
 	p.woken.Store(true)
-	p.side.SetReadDeadline(past)
+	p.wakes.Lock()
+	defer p.wakes.Unlock()
+	if !p.closed {
+		p.side.SetReadDeadline(past)
+	}
 }
 
 var past = time.Unix(1, 0)
@@ -224,6 +234,11 @@ func (p *port) try(b []byte) {
 // close gives the port back. It has nothing to report, as nothing that was
 // written matters; but a driver may keep it waiting.
 func (p *port) close() {
+	p.looks.Lock()
+	p.wakes.Lock()
+	p.closed = true
+	p.wakes.Unlock()
+	p.looks.Unlock()
 	if p.Port != nil {
 		// On a pseudo-terminal the flag outlives the descriptor that set it.
 		p.control(func(fd int) error {

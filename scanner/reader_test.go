@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -789,6 +790,35 @@ func TestWakeBeforeWait(t *testing.T) {
 	began := time.Now()
 	if err := p.wait(t.Context(), began.Add(20*time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) < 20*time.Millisecond {
 		t.Errorf("the wait after the next ended after %v: %v", time.Since(began), err)
+	}
+}
+
+// Whoever uses a descriptor last closes it, and hangs where its driver does: that must be nobody but close.
+func TestOnlyCloseCloses(t *testing.T) {
+	for _, name := range []string{"wake", "lines"} {
+		_, path := plug(t)
+		p, err := openPort(Config{Device: path}.filled())
+		if err != nil {
+			t.Fatal(err)
+		}
+		use := map[string]*sync.Mutex{"wake": &p.wakes, "lines": &p.looks}[name]
+		use.Lock() // as one does who uses it just now
+		closed := make(chan struct{})
+		go func() { defer close(closed); p.close() }()
+		for range 1000 {
+			runtime.Gosched()
+			if _, err := p.queued(); err != nil {
+				t.Fatalf("%s: it was closed under who used it: %v", name, err)
+			}
+		}
+		use.Unlock()
+		await(t, "close", closed)
+		p.wake()
+		r := NewReader(Options{})
+		r.port.Store(p)
+		if _, err := r.Lines(); !errors.Is(err, errNotOpen) {
+			t.Errorf("got %v of a closed port, want %v", err, errNotOpen)
+		}
 	}
 }
 

@@ -722,6 +722,12 @@ func TestPortsThatAreNotGivenBackEndTheDaemon(t *testing.T) {
 	ended := regexp.MustCompile(`\+\+\+ exited with ([1-9]\d*) \+\+\+`) // each thread; strace itself stays for as long as it delays
 	for late := time.Now().Add(time.Minute); !ended.Match(mustRead(t, told)); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(late) {
+			syscall.Kill(-c.Process.Pid, syscall.SIGQUIT) // it says where it hangs
+			for n := 0; n < 100 && !strings.Contains(c.stderr.String(), "goroutine "); n++ {
+				time.Sleep(50 * time.Millisecond)
+			}
+			syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+			c.Wait()
 			t.Fatalf("it does not end:\n%s", c.stderr)
 		}
 	}
