@@ -178,11 +178,13 @@ func TestMissingPortOfASensorIsSaidInTheSameWordsEachTime(t *testing.T) {
 // Whoever uses a descriptor last closes it, and hangs where its driver does: that must not be the sensor.
 func TestTheSensorDoesNotCloseTheRelaysPort(t *testing.T) {
 	b := plugged(t, true, Config{})
-	p := b.lanes["in"].driver.(*lcus).port.Load()
+	relay := b.lanes["in"].driver.(*lcus)
+	awaitTrue(t, "the relay's port", func() bool { return relay.port.Load() != nil })
+	p := relay.port.Load()
 	p.looks.Lock() // as it does that reads the lines just now
 	ended := make(chan error, 1)
 	go func() { ended <- b.Barrier.Close() }()
-	awaitTrue(t, "the relay to be let go", func() bool { return b.lanes["in"].driver.(*lcus).port.Load() == nil })
+	awaitTrue(t, "the relay to be let go", func() bool { return relay.port.Load() == nil })
 	for range 1000 {
 		runtime.Gosched()
 		if _, err := p.unsent(); err != nil {
