@@ -260,25 +260,16 @@ func (b *Barrier) Begin(lane string, open bool) (finish func() error) {
 
 // ReleaseAll closes the barriers of all lanes at once, within the limit. The daemon calls it at its start, when a barrier
 // may stand open from before a power cut. Errors are joined; a barrier that does not answer is no reason not to start.
-func (b *Barrier) ReleaseAll(ctx context.Context) error { return b.BeginReleaseAll()() }
-
-// BeginReleaseAll is ReleaseAll in two steps, as Begin is Release: what a guard says after it has returned wins.
-func (b *Barrier) BeginReleaseAll() (finish func() error) {
-	var each []func() error
+func (b *Barrier) ReleaseAll(ctx context.Context) error {
+	errs := make(chan error, len(b.lanes))
 	for name := range b.lanes {
-		each = append(each, b.Begin(name, false))
+		go func() { errs <- b.Release(ctx, name) }()
 	}
-	return func() error {
-		errs := make(chan error, len(each))
-		for _, f := range each {
-			go func() { errs <- f() }()
-		}
-		var all []error
-		for range each {
-			all = append(all, <-errs)
-		}
-		return errors.Join(all...)
+	var all []error
+	for range b.lanes {
+		all = append(all, <-errs)
 	}
+	return errors.Join(all...)
 }
 
 // Close closes the barriers of all lanes, within the limit, and refuses to open one ever after.

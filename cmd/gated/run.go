@@ -57,7 +57,7 @@ trusted keys again; when they are wrong the old ones stay in force and the log s
 					if dir, err := stateDir(c, set); err == nil {
 						d := &daemon{settings: set, dir: dir, stderr: c.ErrOrStderr()}
 						d.logTo(set)
-						d.closeBarriers(c.Context())
+						d.closeBarriers()
 					}
 				}
 				return err
@@ -116,7 +116,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	}
 	if d.held == nil {
 		if d.held, err = lockState(d.dir); err != nil {
-			d.closeBarriers(ctx)
+			d.closeBarriers()
 			return err
 		}
 	}
@@ -124,7 +124,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	// Whatever keeps the gate from working, the barriers are closed: one may stand open since the process was killed.
 	// Not before the lock is held, since they may be another's that works.
 	reg := prometheus.NewRegistry()
-	lanes, stopBarriers, err := d.lanes(ctx, reg)
+	lanes, stopBarriers, err := d.lanes(reg)
 	if err != nil {
 		return err
 	}
@@ -491,7 +491,7 @@ const startPatience = time.Second
 
 // closeBarriers is all that a daemon does which cannot begin: one that was killed may have left a barrier open, and that
 // must not wait for somebody to put right what is wrong. It does nothing without the lock: a daemon that works has it.
-func (d *daemon) closeBarriers(ctx context.Context) {
+func (d *daemon) closeBarriers() {
 	f, err := os.Open(filepath.Join(d.dir, "lock")) // to read: the disk may be what is wrong
 	if err != nil {
 		return
@@ -500,15 +500,14 @@ func (d *daemon) closeBarriers(ctx context.Context) {
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return
 	}
-	if _, stop, err := d.lanes(ctx, prometheus.NewRegistry()); err == nil {
+	if _, stop, err := d.lanes(prometheus.NewRegistry()); err == nil {
 		stop()
 	}
 }
 
 // lanes makes the barriers and closes them, in case one stands open from before a power cut. stop may be called twice.
-func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
+func (d *daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
 	metrics := barrier.NewMetrics(reg, laneIDs(d.settings)...)
-	var all []*barrier.Barrier
 	for _, l := range d.settings.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
 		if l.Barrier.Driver != barrier.None {
@@ -523,7 +522,6 @@ func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []
 				return nil, nil, fmt.Errorf("lane %s: barrier: %w", l.ID, err)
 			}
 			lane.Barrier = b
-			all = append(all, b)
 		}
 		if c := l.Barrier.Sensor; c.Line != "" {
 			lane.Sensor = barrier.NewSensor(l.ID, barrier.SensorConfig{Line: c.Line, Means: c.Means, Inverted: c.Inverted, Debounce: c.Debounce, Within: c.Within}, d.log, metrics)
@@ -542,8 +540,10 @@ func (d *daemon) lanes(ctx context.Context, reg prometheus.Registerer) (lanes []
 		wg.Wait()
 	}
 	var starts, stops []func() error
-	for _, b := range all {
-		starts, stops = append(starts, b.BeginReleaseAll()), append(stops, b.Close) // before a guard can say anything
+	for _, l := range lanes {
+		if l.Barrier != nil {
+			starts, stops = append(starts, l.Barrier.Begin(l.ID, false)), append(stops, l.Barrier.Close) // before a guard can say anything
+		}
 	}
 	started := make(chan struct{})
 	go func() {

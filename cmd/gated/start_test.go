@@ -113,7 +113,7 @@ func TestABarrierThatHangsDoesNotHoldUpTheStart(t *testing.T) {
 	}
 	d := &daemon{settings: settings, dir: dir, stderr: io.Discard}
 	d.logTo(settings)
-	_, stop, err := d.lanes(t.Context(), prometheus.NewRegistry())
+	_, stop, err := d.lanes(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
