@@ -17,7 +17,7 @@ demo: build
 
 test:
 	@test -n "$(RACE)" || echo "make test: no C compiler, so without the race detector: apt install gcc"
-	$(GO) test $(RACE) ./...
+	$(GO) test $(RACE) -timeout 25m ./...
 
 check:
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
