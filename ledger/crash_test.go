@@ -28,6 +28,7 @@ type load struct {
 	Passages  int    // of each producer; 0: on and on until it is killed
 	Normal    bool   // synchronous=NORMAL, with which a power cut loses events
 	FileLimit uint64 // if not 0, no file may grow beyond this many bytes until the first fault: a write across it is short
+	Credulous bool   // it believes the page cache after an error, as a ledger once did
 	Pinned    bool   // what touches the disk keeps its thread, because strace counts calls by thread
 }
 
