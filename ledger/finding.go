@@ -14,12 +14,12 @@ func (f *Finding) Error() string { return f.What }
 func finding(format string, args ...any) error { return &Finding{fmt.Sprintf(format, args...)} }
 
 // What an end of the process can leave unsigned. A head is signed at opening, over all that was found, before anything is
-// appended; each second under traffic; when signEvery entries have none, which a batch of maxBatch may be added to; with
+// appended; each second under traffic; when signAfter entries have none, which a batch of maxBatch may be added to; with
 // the entry stop, and with whatever a process writes that has begun with no start. So unsigned entries are of one run, which
 // they may begin with its start, few, and of a short time.
 const (
-	signEvery    = 256
-	maxUnsigned  = signEvery + maxBatch
+	signAfter    = 256
+	maxUnsigned  = signAfter + maxBatch
 	unsignedSpan = 60 * time.Second
 )
 
