@@ -1,0 +1,366 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+)
+
+// request is what waits for the writer: events of one call of Append, or something else to be done.
+type request struct {
+	draft
+	with   func() error // what else belongs into the transaction; may be nil
+	f      func() error // instead of events
+	since  time.Time    // when it was queued
+	answer chan error   // takes one without waiting
+}
+
+// enqueue hands a request to the writer, which answers it.
+func (l *Ledger) enqueue(req *request) error {
+	l.intake.RLock()
+	defer l.intake.RUnlock()
+	if f := l.fault.Load(); f != nil {
+		return fmt.Errorf("%w: %s", ErrFault, f.Cause)
+	}
+	select {
+	case <-l.quit:
+		return ErrClosed
+	default:
+	}
+	req.since, req.answer = time.Now(), make(chan error, 1)
+	select {
+	case l.queue <- req:
+		return nil
+	default:
+		return ErrBusy
+	}
+}
+
+// refused is an error of what was done that has changed nothing. After any other the state of the file is unknown.
+type refused struct{ error }
+
+func (r refused) Unwrap() error { return r.error }
+
+// do runs f between two batches, with the connection to itself. f takes at most a tenth of a second: people wait.
+func (l *Ledger) do(f func() error) error {
+	req := &request{f: f}
+	for {
+		err := l.enqueue(req)
+		if err == nil {
+			return <-req.answer
+		}
+		if !errors.Is(err, ErrBusy) {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// enter is Append for f of do. What with changes belongs to the same transaction.
+func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
+	d, err := newDraft(events, l.zone.Load())
+	if err == nil {
+		err = d.fits(l.size)
+	}
+	if err != nil {
+		return nil, refused{err}
+	}
+	batch := []*request{{draft: d, with: with}}
+	if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
+		return nil, unknownError{err, placed([]*request{{draft: d}})}
+	}
+	return d.entries, nil
+}
+
+// unknownError is a commit that failed: whether its entries are kept is unknown.
+type unknownError struct {
+	error
+	entries []Entry
+}
+
+func (u unknownError) Unwrap() error { return u.error }
+
+// write is the writer: it alone uses the connection.
+func (l *Ledger) write() {
+	defer close(l.done)
+	defer l.shut()
+	tick := time.NewTicker(signEvery)
+	defer tick.Stop()
+	var wait time.Duration
+	var retry <-chan time.Time // runs on while requests come and go: they must not put off the recovery
+	for {
+		if l.fault.Load() == nil {
+			wait, retry = 0, nil
+		} else if retry == nil {
+			wait = min(max(2*wait, 250*time.Millisecond), 5*time.Second)
+			retry = time.After(wait)
+		}
+		select {
+		case req := <-l.queue:
+			l.serve(req)
+		case <-retry:
+			retry = nil
+			l.recover()
+		case now := <-tick.C:
+			l.signed()
+			l.sweep(now)
+		case <-l.quit:
+			l.intake.Lock() // nobody queues any more
+			l.intake.Unlock()
+			for len(l.queue) > 0 {
+				l.serve(<-l.queue)
+			}
+			return
+		}
+	}
+}
+
+// sweep goes on with what erasures have left to do.
+func (l *Ledger) sweep(now time.Time) {
+	if l.unswept.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
+		l.work.Go(func() { // the entry that it may have to make waits for this goroutine
+			defer l.erasing.Unlock()
+			if now.Before(l.sweepAt) {
+				return
+			}
+			if _, err := l.sweepAside(); err != nil && !errors.Is(err, ErrClosed) {
+				l.sweepAt = now.Add(asideAgain)
+				l.opt.Log.Warn("an older epoch of the ledger; trying again each minute", "err", err)
+			}
+		})
+	}
+	if l.traces.Load() && l.fault.Load() == nil {
+		if err := l.watched(func() error { _, err := l.clean(); return err }); err != nil {
+			l.fail(err, nil)
+		}
+	}
+}
+
+// serve does what was asked, and then moves the write-ahead log into the database where that is due.
+func (l *Ledger) serve(req *request) {
+	for req != nil {
+		if f := l.fault.Load(); f != nil {
+			req.answer <- fmt.Errorf("%w: %s", ErrFault, f.Cause)
+			return
+		}
+		if req.f != nil {
+			l.perform(req)
+			req = nil
+		} else {
+			req = l.record(req)
+		}
+		if l.since >= checkpointEvery && l.fault.Load() == nil {
+			if err := l.watched(func() error { return l.checkpoint("PASSIVE") }); err != nil {
+				l.fail(fmt.Errorf("checkpoint: %w", err), nil)
+			}
+		}
+	}
+}
+
+// perform does something else than to record events.
+func (l *Ledger) perform(req *request) {
+	l.op = l.operate(req)
+	err := req.f()
+	waiting, hung := l.op.end()
+	l.op = nil
+	if hung != nil || err != nil && !errors.As(err, new(refused)) {
+		err = errors.Join(hung, err)
+		l.fail(err, nil)
+		err = fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	for _, req := range waiting {
+		req.answer <- err
+	}
+}
+
+// record commits the events of a request and of those that are queued behind it, with one sync, and answers them. It returns
+// the request that it came upon and that is something else.
+func (l *Ledger) record(first *request) (next *request) {
+	if err := first.fits(l.size); err != nil {
+		first.answer <- err
+		return nil
+	}
+	l.op = l.operate(first)
+	defer func() { l.op = nil }()
+	batch := []*request{first}
+	n, put := len(first.entries), 0
+	queued := func() []*request {
+		for next == nil && n < maxBatch {
+			select {
+			case req := <-l.queue:
+				switch err := req.fits(l.size + int64(n)); {
+				case req.f == nil && err != nil:
+					req.answer <- err
+				case !l.op.take(req):
+				case req.f != nil:
+					next = req
+				default:
+					batch, n = append(batch, req), n+len(req.entries)
+				}
+				continue
+			default:
+			}
+			break
+		}
+		more := batch[put:]
+		put = len(batch)
+		return more
+	}
+	err := l.put(queued)
+	unanswered, hung := l.op.end()
+	if err != nil {
+		l.fail(err, placed(batch))
+		for _, req := range unanswered {
+			req.answer <- fmt.Errorf("%w: %w", ErrFault, err)
+		}
+		return nil
+	}
+	for _, req := range batch {
+		req.answer <- nil
+	}
+	if hung != nil { // after the commit: no disk, but the whole process stood still
+		l.fail(hung, nil)
+	}
+	return next
+}
+
+// put writes what next hands out, until that is nothing, in one transaction: whoever comes while the rows of others are
+// written shares their sync. After an error the fate of the entries that were placed is unknown.
+func (l *Ledger) put(next func() []*request) error {
+	batch := next()
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := run(l.begin); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	var written [][]Entry
+	seq, segments, head, size := l.size, l.segments, l.head, 0 // size: bytes of the records
+	rows := &l.rows
+	for ; len(batch) > 0; batch = next() {
+		rows.entry, rows.personal, rows.tile = rows.entry[:0], rows.personal[:0], rows.tile[:0]
+		for b := range batch {
+			d := &batch[b].draft
+			for i := range d.entries {
+				seq++
+				e, own := d.place(i, seq), &d.rest[i]
+				// SQLite copies the text before the next line could change it, and none does.
+				rows.entry = append(rows.entry, seq, e.At.UnixMicro(), unsafe.String(unsafe.SliceData(e.Raw), len(e.Raw)))
+				for f := range own.fields {
+					p := &own.fields[f]
+					rows.personal = append(rows.personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
+				}
+				if len(segments) == 0 || own.day != segments[len(segments)-1].Day {
+					segments = append(segments, Segment{seq, 0, own.day})
+					if err := l.segment.rows(l.c, []driver.Value{seq, own.day}); err != nil {
+						return fmt.Errorf("insert segment: %w", err)
+					}
+					if seq-1 > head.Size { // the head of the day that ended
+						var err error
+						if head, err = l.putHead(seq-1, head, segments); err != nil {
+							return err
+						}
+					}
+				}
+				for _, t := range l.tree.push(leafHash(e.Raw)) {
+					rows.tile = t.row(rows.tile)
+				}
+				size += len(e.Raw)
+			}
+			written = append(written, d.entries)
+		}
+		for _, t := range []struct {
+			in   *insert
+			rows []driver.Value
+		}{{l.entry, rows.entry}, {l.personal, rows.personal}, {l.tile, rows.tile}} {
+			if err := t.in.rows(l.c, t.rows); err != nil {
+				return fmt.Errorf("insert %s: %w", t.in.table, err)
+			}
+		}
+		for i := range batch {
+			if with := batch[i].with; with != nil {
+				if err := with(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	err := l.opt.inject("commit")
+	if err == nil {
+		err = run(l.commit)
+	}
+	if err == nil {
+		err = l.opt.inject("committed")
+	}
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if l.op != nil && !l.op.inTime() {
+		return errHung
+	}
+	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
+	l.segments = segments
+	l.since += 1 + size/4096
+	if list := written[len(written)-1]; len(list) > 0 {
+		l.size, l.last = seq, sha256.Sum256(list[len(list)-1].Raw)
+	}
+	l.setHead(head)
+	for _, list := range written {
+		l.follow(list)
+	}
+	l.entries.Store(seq)
+	l.m.entries.Set(float64(seq))
+	clear(rows.personal) // what is erased one day is not to lie here until then
+	return nil
+}
+
+// placed are the entries that a put has got to.
+func placed(batch []*request) (entries []Entry) {
+	for i := range batch {
+		for _, e := range batch[i].entries {
+			if e.Raw != nil {
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries
+}
+
+// follow hands on entries that are durable.
+func (l *Ledger) follow(entries []Entry) {
+	if l.opt.Follow != nil && len(entries) > 0 {
+		l.opt.Follow(entries)
+	}
+}
+
+// checkpoint moves the WAL into the database. Its errors are silent on the commit path, so it is run and read here.
+func (l *Ledger) checkpoint(mode string) error {
+	l.since = 0
+	busy, _, err := l.c.checkpoint(mode)
+	if busy {
+		l.opt.Log.Debug("WAL checkpoint left pages for later: a reader is busy")
+	}
+	return err
+}
+
+func (l *Ledger) shut() {
+	l.signed()
+	if l.c != nil {
+		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
+		// What is erased one day must not stand in blocks that were freed today.
+		if len(l.remains) > 0 {
+			// the next start goes on with it
+		} else if _, err := l.c.scrub(l.path + "-wal"); err != nil {
+			l.opt.Log.Error("overwrite the write-ahead log at the end", "err", err)
+		}
+		if err := l.checkpoint("TRUNCATE"); err != nil {
+			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
+		}
+		if err := l.c.Close(); err != nil {
+			l.opt.Log.Error("close the ledger", "err", err)
+		}
+	}
+}
