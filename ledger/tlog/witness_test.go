@@ -28,7 +28,7 @@ func newWitness(t testing.TB, name string) *torchwood.CosignatureSigner {
 
 // named is the key of a witness under another name, such as torchwood would not make.
 func named(w *torchwood.CosignatureSigner, name string) string {
-	encoded := w.Verifier().String()[strings.LastIndexByte(w.Verifier().String(), '+')+1:]
+	encoded := strings.SplitN(w.Verifier().String(), "+", 3)[2]
 	raw, _ := base64.StdEncoding.DecodeString(encoded)
 	sum := sha256.Sum256(append([]byte(name+"\n"), raw...))
 	return fmt.Sprintf("%s+%x+%s", name, sum[:4], encoded)
