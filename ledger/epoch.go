@@ -75,7 +75,7 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 
 // ended is the number of the newest epoch that was put aside, or 0. The older ones may be gone: a backup does not hold
 // them, and they are removed when their data is due.
-func (l *Ledger) ended() (epoch int, next bool) {
+func (l *Ledger) ended() (epoch int, next bool, err error) {
 	files, _ := os.ReadDir(l.opt.Dir) // what cannot be read cannot be opened either
 	for _, f := range files {
 		var n int
@@ -83,8 +83,11 @@ func (l *Ledger) ended() (epoch int, next bool) {
 			epoch = max(epoch, n)
 		}
 	}
-	known, _ := tlog.PublicKeys(l.opt.Dir)
-	return epoch, len(tlog.OfOrigin(known, epochOrigin(l.opt.Origin, epoch+1))) > 0
+	known, err := tlog.PublicKeys(l.opt.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return epoch, len(tlog.OfOrigin(known, epochOrigin(l.opt.Origin, epoch+1))) > 0, err
 }
 
 // firstOfEpoch makes the first entry of a new epoch.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"gated/ledger/tlog"
 )
@@ -36,15 +35,7 @@ func RotateKey(dir string) (*tlog.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tlog.WriteKeys(path, k, keys[0]); err != nil {
-		return nil, err
-	}
-	if st, err := os.Stat(dir); err == nil { // made by root for the user of the daemon
-		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-			os.Chown(path, int(sys.Uid), int(sys.Gid))
-		}
-	}
-	return k, nil
+	return k, tlog.WriteKeys(path, k, keys[0])
 }
 
 // epochOrigin is the name in the tree heads of an epoch.
@@ -66,7 +57,11 @@ func (l *Ledger) loadKeys(m Meta) error {
 		l.opt.Log.Warn("the key that signs tree heads could be read by others and cannot now: if others may have read it, make a new one", "path", path, "was", st.Mode().Perm().String())
 	}
 	keys, err := tlog.ReadKeys(path)
-	known, _ := tlog.PublicKeys(l.opt.Dir)
+	known, kerr := tlog.PublicKeys(l.opt.Dir)
+	if kerr != nil && !errors.Is(kerr, fs.ErrNotExist) {
+		// It may name a key that signed this ledger: then another one would not do, and its list of older keys is evidence.
+		return fmt.Errorf("the public keys of the ledger: %w: put the file back from a backup", kerr)
+	}
 	switch {
 	case err == nil:
 	case !errors.Is(err, fs.ErrNotExist):

@@ -721,9 +721,13 @@ func (l *Ledger) openFile() (err error) {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
 	anew := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
-	st, err := os.Stat(l.path)
-	gone := err != nil || st.Size() == 0
-	if ended, next := l.ended(); ended > 0 && !next {
+	st, missing := os.Stat(l.path)
+	gone := missing != nil || st.Size() == 0
+	ended, next, err := l.ended()
+	if err != nil {
+		return err
+	}
+	if ended > 0 && !next {
 		anew.Epoch, anew.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
 	} else if gone && l.opt.Restored && !l.begun {
 		return fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)

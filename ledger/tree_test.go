@@ -217,6 +217,34 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 	}
 }
 
+// TestAKeyIsNotReplacedWhereTheOldOnesCannotBeRead: with the key gone, the list of public keys tells that there was one.
+func TestAKeyIsNotReplacedWhereTheOldOnesCannotBeRead(t *testing.T) {
+	for name, x := range map[string]struct{ with func(path string) error }{
+		"empty":    {func(path string) error { return os.WriteFile(path, nil, 0o600) }},
+		"a folder": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := small(t)
+			if err := errors.Join(os.Remove(tlog.KeyFile(dir, 1)), x.with(tlog.PublicFile(dir))); err != nil {
+				t.Fatal(err)
+			}
+			ck := &clock{}
+			ck.set("2026-11-24 08:00:00")
+			l, err := Open(options(dir, ck))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			if f := l.Fault(); f == nil || !strings.Contains(f.Cause, "ledger.pub") {
+				t.Errorf("fault %+v", f)
+			}
+			if _, err := os.Stat(tlog.KeyFile(dir, 1)); err == nil {
+				t.Error("a new key was made")
+			}
+		})
+	}
+}
+
 // gunzip writes a packed file of testdata into dir.
 func gunzip(t *testing.T, from, to string) {
 	t.Helper()

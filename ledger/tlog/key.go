@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/note"
@@ -107,13 +108,16 @@ func WriteKeys(path string, keys ...*Key) error {
 	return writeWhole(path, []byte(b.String()))
 }
 
-// writeWhole writes a file of mode 0600 that is there whole or not at all, also after a power cut.
+// writeWhole writes a file of mode 0600 that is there whole or not at all, also after a power cut. Made by root it belongs
+// to whom the folder belongs to: a command run by root must not take a key away from the daemon.
 func writeWhole(path string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	if _, err = f.Write(b); err == nil && os.Geteuid() == 0 {
+		err = giveToOwner(f)
+	}
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
@@ -122,6 +126,18 @@ func writeWhole(path string, b []byte) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// giveToOwner makes a file belong to whom its folder belongs to.
+func giveToOwner(f *os.File) error {
+	st, err := os.Stat(filepath.Dir(f.Name()))
+	if err != nil {
+		return err
+	}
+	if own, ok := st.Sys().(*syscall.Stat_t); ok {
+		return f.Chown(int(own.Uid), int(own.Gid))
+	}
+	return nil
 }
 
 func syncDir(dir string) error {
