@@ -12,8 +12,9 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
+
+	"gated/ledger/tlog"
 )
 
 // The anchor holds the newest tree head. Rows of the ledger stay for ever, so the head of each second is none of them: it
@@ -53,32 +54,32 @@ type anchor struct {
 
 // openAnchor opens the anchor for writing. The head is the newest one that it holds; its Note is nil where the file is new.
 // The caller checks the signatures.
-func openAnchor(path string) (*anchor, Head, error) {
+func openAnchor(path string) (*anchor, tlog.Head, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		// Whole and synced before the first head: later writes change no metadata.
-		if err := writeWhole(path, make([]byte, 2*anchorBlock)); err != nil {
-			return nil, Head{}, err
+		if err := tlog.WriteWhole(path, make([]byte, 2*anchorBlock)); err != nil {
+			return nil, tlog.Head{}, err
 		}
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_DSYNC, 0)
 	if err != nil {
-		return nil, Head{}, err
+		return nil, tlog.Head{}, err
 	}
 	b, err := io.ReadAll(io.LimitReader(f, 2*anchorBlock))
 	if err != nil {
 		f.Close()
-		return nil, Head{}, err
+		return nil, tlog.Head{}, err
 	}
 	h, count, err := newestRecord(b)
 	if err != nil && !unused(b) {
 		f.Close()
-		return nil, Head{}, fmt.Errorf("%s: %w", path, err)
+		return nil, tlog.Head{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return &anchor{f, count}, h, nil
 }
 
 // write puts the head in the place of the older record, and returns once it would survive a power cut.
-func (a *anchor) write(h Head) error {
+func (a *anchor) write(h tlog.Head) error {
 	b, err := formatRecord(h, a.count+1)
 	if err != nil {
 		return err
@@ -92,7 +93,7 @@ func (a *anchor) close() error { return a.file.Close() }
 
 // readAnchor reads the heads that the anchor holds, the newest first: at most two. Whoever reads an older state of the
 // ledger than the newest may need the second.
-func readAnchor(path string) ([]Head, error) {
+func readAnchor(path string) ([]tlog.Head, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func readAnchor(path string) ([]Head, error) {
 		newest, count, err := newestRecord(b)
 		switch {
 		case err == nil:
-			heads := []Head{newest}
+			heads := []tlog.Head{newest}
 			if older, n, err := parseRecord(b[(count+1)%2*anchorBlock:]); err == nil && n == count-1 {
 				heads = append(heads, older)
 			}
@@ -128,7 +129,7 @@ func unused(b []byte) bool {
 }
 
 // newestRecord is the head of the newest record that is whole.
-func newestRecord(b []byte) (h Head, count uint64, err error) {
+func newestRecord(b []byte) (h tlog.Head, count uint64, err error) {
 	err = errTorn
 	for i := range 2 {
 		if len(b) < i*anchorBlock+anchorRecord {
@@ -142,13 +143,13 @@ func newestRecord(b []byte) (h Head, count uint64, err error) {
 	return h, count, err
 }
 
-func formatRecord(h Head, count uint64) ([]byte, error) {
+func formatRecord(h tlog.Head, count uint64) ([]byte, error) {
 	b := make([]byte, anchorRecord)
 	copy(b, anchorMagic)
 	binary.BigEndian.PutUint64(b[8:], count)
 	binary.BigEndian.PutUint64(b[16:], uint64(h.Size))
 	copy(b[24:], h.Root[:])
-	sigs := h.signatures()
+	sigs := h.Signatures()
 	if n := len(sigs); n < 1 || n > 2 || len(h.Origin) > 255 {
 		return nil, fmt.Errorf("tree head of %q with %d signatures: the anchor holds one or two, and a name of at most 255 bytes", h.Origin, n)
 	}
@@ -169,7 +170,7 @@ func formatRecord(h Head, count uint64) ([]byte, error) {
 }
 
 // parseRecord reads a record, in exactly the form that formatRecord gives it.
-func parseRecord(b []byte) (h Head, count uint64, err error) {
+func parseRecord(b []byte) (h tlog.Head, count uint64, err error) {
 	if len(b) < anchorRecord {
 		return h, 0, io.ErrUnexpectedEOF
 	}
@@ -184,17 +185,17 @@ func parseRecord(b []byte) (h Head, count uint64, err error) {
 	origin := string(name[:b[anchorOrigin]])
 	size := int64(binary.BigEndian.Uint64(b[16:]))
 	root := tlog.Hash(b[24:56])
-	note := headText(origin, size, root) + "\n"
+	note := tlog.Head{Origin: origin, Size: size, Root: root}.Text() + "\n"
 	for i := range n {
 		sig := b[anchorSigs+i*anchorSig:][:anchorSig]
 		note += "— " + origin + " " + base64.StdEncoding.EncodeToString(sig) + "\n"
 	}
-	if h, err = ParseHead([]byte(note)); err != nil {
+	if h, err = tlog.ParseHead([]byte(note)); err != nil {
 		return h, 0, err
 	}
 	count = binary.BigEndian.Uint64(b[8:])
 	if again, err := formatRecord(h, count); err != nil || !bytes.Equal(again, b) {
-		return Head{}, 0, errTorn
+		return tlog.Head{}, 0, errTorn
 	}
 	return h, count, nil
 }

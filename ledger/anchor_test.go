@@ -10,22 +10,22 @@ import (
 	"strings"
 	"testing"
 
+	"gated/ledger/tlog"
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
-func anchorHead(t testing.TB, size int64, keys ...*Key) Head {
+func anchorHead(t testing.TB, size int64, keys ...*tlog.Key) tlog.Head {
 	t.Helper()
-	h, err := signHead(keys[0].signer.Name(), size, leafHash(fmt.Sprint(size)), keys...)
+	h, err := tlog.SignHead(keys[0].Origin(), size, tlog.LeafHash(fmt.Append(nil, size)), keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
-func newTestKey(t testing.TB, origin string) *Key {
+func newTestKey(t testing.TB, origin string) *tlog.Key {
 	t.Helper()
-	k, err := NewKey(origin)
+	k, err := tlog.NewKey(origin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,13 +45,13 @@ func TestAnchorGivesTheNewestHead(t *testing.T) {
 		t.Errorf("before the first head: %v, %v", heads, err)
 	}
 	old, k := newTestKey(t, "east-gate"), newTestKey(t, "east-gate")
-	var last Head
-	for i, h := range []Head{anchorHead(t, 1, old), anchorHead(t, 300, old), anchorHead(t, 300, k, old), anchorHead(t, 301, k)} {
+	var last tlog.Head
+	for i, h := range []tlog.Head{anchorHead(t, 1, old), anchorHead(t, 300, old), anchorHead(t, 300, k, old), anchorHead(t, 301, k)} {
 		if err := a.write(h); err != nil {
 			t.Fatal(err)
 		}
 		heads, err := readAnchor(path)
-		want := []Head{h, last}[:min(i+1, 2)]
+		want := []tlog.Head{h, last}[:min(i+1, 2)]
 		if d := cmp.Diff(want, heads); d != "" || err != nil {
 			t.Errorf("after head %d (-want +got): %v\n%s", i+1, err, d)
 		}
@@ -67,7 +67,7 @@ func TestAnchorGivesTheNewestHead(t *testing.T) {
 	if st, err := os.Stat(path); err != nil || st.Size() != 2*anchorBlock || st.Mode().Perm() != 0o600 {
 		t.Errorf("the file: %v, %v", st, err)
 	}
-	for _, h := range []Head{{Origin: "east-gate", Size: 1}, anchorHead(t, 1, old, k, old), anchorHead(t, 1, newTestKey(t, strings.Repeat("x", 256)))} {
+	for _, h := range []tlog.Head{{Origin: "east-gate", Size: 1}, anchorHead(t, 1, old, k, old), anchorHead(t, 1, newTestKey(t, strings.Repeat("x", 256)))} {
 		if _, err := formatRecord(h, 1); err == nil {
 			t.Errorf("it took a head that it has no room for: %.60q", h.Note)
 		}
@@ -198,11 +198,15 @@ func TestAnchorWhoseFirstRecordIsTorn(t *testing.T) {
 
 // Golden vector: others can read an anchor by it.
 func TestAnchorFormat(t *testing.T) {
-	k, err := parseKey("PRIVATE+KEY+east-gate+2c8fa5ac+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f")
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte("PRIVATE+KEY+east-gate+2c8fa5ac+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := tlog.ReadKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := signHead("east-gate", 1234067, tlog.Hash(bytes.Repeat([]byte{0xab}, 32)), k)
+	h, err := tlog.SignHead("east-gate", 1234067, tlog.Hash(bytes.Repeat([]byte{0xab}, 32)), keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +246,7 @@ func FuzzAnchor(f *testing.F) {
 		if err != nil || !bytes.Equal(again, b[count%2*anchorBlock:][:anchorRecord]) {
 			t.Errorf("a head that was read is written otherwise: %v", err)
 		}
-		if _, err := ParseHead(h.Note); err != nil {
+		if _, err := tlog.ParseHead(h.Note); err != nil {
 			t.Error(err)
 		}
 	})

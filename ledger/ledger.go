@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"gated/ledger/tlog"
 )
 
 // Errors that callers decide by.
@@ -113,23 +115,23 @@ type Ledger struct {
 	tile     *insert
 	rows     struct{ entry, personal, tile []driver.Value } // of the batch under way
 	meta     Meta
-	keys     []*Key               // the first signs; none: tree heads are left to another process
-	rotated  *Key                 // what signed before, until both have signed one head
-	tree     *tree                // of all entries
-	head     Head                 // the newest
-	segments []Segment            // the days
-	begun    bool                 // a new epoch, by this process
-	size     int64                // seq of the newest entry known to be durable
-	last     [32]byte             // SHA-256 of its record
-	entries  atomic.Int64         // l.size, for everybody
-	newest   atomic.Pointer[Head] // l.head, for everybody
-	says     atomic.Pointer[Meta] // l.meta, for everybody
-	unknown  [][]byte             // records of a commit that failed
-	doubted  int                  // how many there were in this fault of which it is known by now what became of them
-	kept     []Entry              // those of them that are there
-	since    int                  // pages, or so, written since the last checkpoint
-	remains  []span               // erased entries whose pages may still hold copies of them
-	held     bool                 // a reader keeps the write-ahead log from being overwritten, and that was said
+	keys     []*tlog.Key               // the first signs; none: tree heads are left to another process
+	rotated  *tlog.Key                 // what signed before, until both have signed one head
+	tree     *tlog.Tree                // of all entries
+	head     tlog.Head                 // the newest
+	segments []Segment                 // the days
+	begun    bool                      // a new epoch, by this process
+	size     int64                     // seq of the newest entry known to be durable
+	last     [32]byte                  // SHA-256 of its record
+	entries  atomic.Int64              // l.size, for everybody
+	newest   atomic.Pointer[tlog.Head] // l.head, for everybody
+	says     atomic.Pointer[Meta]      // l.meta, for everybody
+	unknown  [][]byte                  // records of a commit that failed
+	doubted  int                       // how many there were in this fault of which it is known by now what became of them
+	kept     []Entry                   // those of them that are there
+	since    int                       // pages, or so, written since the last checkpoint
+	remains  []span                    // erased entries whose pages may still hold copies of them
+	held     bool                      // a reader keeps the write-ahead log from being overwritten, and that was said
 }
 
 // errSettings: the settings do not fit the ledger, and trying again would not help.

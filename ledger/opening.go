@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
+	"gated/ledger/tlog"
 )
 
 // openFile opens the database, checks that it is this ledger and that its newest entries are what they claim.
@@ -17,9 +17,13 @@ func (l *Ledger) openFile() (err error) {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
 	anew := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
-	st, err := os.Stat(l.path)
-	gone := err != nil || st.Size() == 0
-	if ended, next := l.ended(); ended > 0 && !next {
+	st, missing := os.Stat(l.path)
+	gone := missing != nil || st.Size() == 0
+	ended, next, err := l.ended()
+	if err != nil {
+		return err
+	}
+	if ended > 0 && !next {
 		anew.Epoch, anew.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
 	} else if gone && l.opt.Restored && !l.begun {
 		return fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
@@ -169,19 +173,19 @@ func verifyTail(c *conn, zone *time.Location, n int64) error {
 		}
 		next++
 		leaf := e.Seq - 1
-		if leaf/tileWidth == size/tileWidth {
+		if leaf/tlog.TileWidth == size/tlog.TileWidth {
 			return nil // in no full tile yet: the tree is made of it
 		}
 		if leaves == nil {
-			if leaves, err = c.tile(0, leaf/tileWidth, tileWidth); err != nil {
+			if leaves, err = c.ReadTile(0, leaf/tlog.TileWidth, tlog.TileWidth); err != nil {
 				return err
 			}
 		}
-		h, at := leafHash(e.Raw), leaf%tileWidth*tlog.HashSize
+		h, at := tlog.LeafHash(e.Raw), leaf%tlog.TileWidth*tlog.HashSize
 		if !bytes.Equal(h[:], leaves[at:at+tlog.HashSize]) {
 			return fmt.Errorf("entry %d is not the one in its tile: one of them was changed", e.Seq)
 		}
-		if leaf%tileWidth == tileWidth-1 {
+		if leaf%tlog.TileWidth == tlog.TileWidth-1 {
 			leaves = nil
 		}
 		return nil

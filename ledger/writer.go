@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 	"unsafe"
+
+	"gated/ledger/tlog"
 )
 
 // request is what waits for the writer: events of one call of Append, or something else to be done.
@@ -265,8 +267,8 @@ func (l *Ledger) put(next func() []*request) error {
 						}
 					}
 				}
-				for _, t := range l.tree.push(leafHash(e.Raw)) {
-					rows.tile = t.row(rows.tile)
+				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
+					rows.tile = append(rows.tile, tileAt(t.Level, t.N), t.Root[:], t.Data)
 				}
 				size += len(e.Raw)
 			}

@@ -25,6 +25,7 @@ import (
 
 	"gated/barrier/lcussim"
 	"gated/credential"
+	"gated/evidence"
 	"gated/ledger"
 	"gated/register"
 	"gated/roster"
@@ -240,7 +241,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	rep, err := r.Verify(ledger.Given{})
+	rep, err := evidence.Verify(r, evidence.Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +398,7 @@ func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { kinds = append(kinds, string(e.Kind)+":"+e.Reason); return nil })
@@ -607,7 +608,7 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	var emergencies, outages, scans int
@@ -743,7 +744,7 @@ func TestPortsThatAreNotGivenBackEndTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	var last ledger.Kind
