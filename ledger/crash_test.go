@@ -70,6 +70,7 @@ func TestWriterProcess(t *testing.T) {
 		}
 	}
 	opt.Recovered = takenBack
+	opt.credulous = w.Credulous
 	var l *Ledger
 	lowered := false
 	opt.Inject = func(op string) error {

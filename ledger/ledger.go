@@ -66,6 +66,8 @@ type Options struct {
 	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit", and after it
 	// as "committed"; "erase" is the commit in an older epoch.
 	Inject func(op string) error
+
+	credulous bool // in tests alone: the page cache is believed after an error, as it was once
 }
 
 func (o *Options) inject(op string) error {
@@ -102,6 +104,8 @@ type Ledger struct {
 	sweepAt time.Time      // until then their files are left alone
 	work    sync.WaitGroup // what goes on in these files
 
+	reading atomic.Bool // what stands before the end is read after a fault
+
 	m metrics
 
 	// The rest belongs to the writer.
@@ -118,6 +122,10 @@ type Ledger struct {
 	keys     []*tlog.Key               // the first signs; none: tree heads are left to another process
 	rotated  *tlog.Key                 // what signed before, until both have signed one head
 	tree     *tlog.Tree                // of all entries
+	durable  *tlog.Tree                // of those known to be durable
+	recent   recent                    // those that the database may not have yet
+	again    bool                      // what is put was recorded before
+	broken   error                     // what was found after a fault, and does not heal
 	head     tlog.Head                 // the newest
 	segments []Segment                 // the days
 	begun    bool                      // a new epoch, by this process

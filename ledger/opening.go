@@ -11,54 +11,44 @@ import (
 	"gated/ledger/tlog"
 )
 
-// openFile opens the database, checks that it is this ledger and that its newest entries are what they claim.
+// openFile opens the database, checks that it is this ledger and that its newest entries are what they claim. After a fault
+// what was recorded before must be there as it was.
 func (l *Ledger) openFile() (err error) {
 	if err := l.opt.inject("open"); err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
-	anew := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
-	st, missing := os.Stat(l.path)
-	gone := missing != nil || st.Size() == 0
-	ended, next, err := l.ended()
+	if l.broken != nil {
+		return l.broken
+	}
+	anew, err := l.anew()
 	if err != nil {
 		return err
 	}
-	if ended > 0 && !next {
-		anew.Epoch, anew.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
-	} else if gone && l.opt.Restored && !l.begun {
-		return fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
-	} else if known := max(l.size, l.opt.Known); gone && (known > 0 || next) {
-		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
-		had := "a key of its own"
-		if known > 0 {
-			had = fmt.Sprintf("%d entries", known)
-		}
-		return fmt.Errorf("%s is gone, and it had %s: restore it from the backup; only to begin a new ledger, move index.db, keys/ledger.pub and keys/ledger.key in %s away as well",
-			l.path, had, l.opt.Dir)
-	}
 	log := fileSize(l.path + "-wal")
+	if log > 0 || l.Fault() != nil { // the last run was cut off, or met an error
+		if err := l.fromMedium(); err != nil {
+			return err
+		}
+	}
 	c, err := openWriter(l.path, anew)
+	if err != nil && l.allRecent(err) {
+		if err = l.putAside(err); err == nil {
+			c, err = openWriter(l.path, l.meta)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
+	known, rows, durable := l.size, l.recent, l.durable
 	defer func() {
 		if err != nil && c != nil {
-			c.Close()
+			c.leave()
+			l.c, l.recent, l.durable = nil, rows, durable
 		}
 	}()
-	m, err := c.meta()
+	m, zone, err := l.identify(c)
 	if err != nil {
-		return fmt.Errorf("%s: %w", l.path, err)
-	}
-	zone, err := time.LoadLocation(m.TimeZone)
-	if err != nil {
-		return fmt.Errorf("%s: time zone %q: %w", l.path, m.TimeZone, err)
-	}
-	if m.TimeZone != l.opt.TimeZone {
-		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
-	}
-	if want := epochOrigin(l.opt.Origin, m.Epoch); m.Origin != want {
-		return fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, want)
+		return err
 	}
 	l.zone.Store(zone)
 	entries, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
@@ -81,11 +71,12 @@ func (l *Ledger) openFile() (err error) {
 	if err := verifyTail(c, zone, tail); err != nil {
 		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
 	}
+	missing, err := l.compare(c, entries)
+	if err != nil {
+		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
+	}
 	if err := l.openTree(c, m); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
-	}
-	if err := l.compare(c); err != nil {
-		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
 	}
 	if err := l.findEnd(c, entries); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
@@ -93,6 +84,76 @@ func (l *Ledger) openFile() (err error) {
 	if err := l.unclean(c, log); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
+	if err := l.use(c, m); err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
+	if err := l.appendAgain(missing, known); err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
+	if log > 0 && !l.opt.credulous { // so that all that counts from here on is written by this connection
+		if err := l.checkpoint("PASSIVE"); err != nil {
+			return fmt.Errorf("%s: checkpoint: %w", l.path, err)
+		}
+	}
+	if l.size > known { // a failed commit is there all the same
+		l.recent = recent{}
+	}
+	l.durable = l.tree.Clone()
+	return nil
+}
+
+// anew is what a ledger that is made anew is called, or why none may be made.
+func (l *Ledger) anew() (Meta, error) {
+	m := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
+	if l.recent.first() == 1 { // should it not be there any more, it is made again as it was
+		return l.meta, nil
+	}
+	st, missing := os.Stat(l.path)
+	gone := missing != nil || st.Size() == 0
+	ended, next, err := l.ended()
+	if err != nil {
+		return m, err
+	}
+	if ended > 0 && !next {
+		m.Epoch, m.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
+		return m, nil
+	}
+	if gone && l.opt.Restored && !l.begun {
+		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
+	}
+	if known := max(l.size, l.opt.Known); gone && (known > 0 || next) {
+		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
+		had := "a key of its own"
+		if known > 0 {
+			had = fmt.Sprintf("%d entries", known)
+		}
+		return m, fmt.Errorf("%s is gone, and it had %s: restore it from the backup; only to begin a new ledger, move index.db, keys/ledger.pub and keys/ledger.key in %s away as well",
+			l.path, had, l.opt.Dir)
+	}
+	return m, nil
+}
+
+// identify reads what the ledger says about itself, and compares it with the settings.
+func (l *Ledger) identify(c *conn) (Meta, *time.Location, error) {
+	m, err := c.meta()
+	if err != nil {
+		return m, nil, fmt.Errorf("%s: %w", l.path, err)
+	}
+	zone, err := time.LoadLocation(m.TimeZone)
+	if err != nil {
+		return m, nil, fmt.Errorf("%s: time zone %q: %w", l.path, m.TimeZone, err)
+	}
+	if m.TimeZone != l.opt.TimeZone {
+		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
+	}
+	if want := epochOrigin(l.opt.Origin, m.Epoch); m.Origin != want {
+		return m, nil, fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, want)
+	}
+	return m, zone, nil
+}
+
+// use prepares the statements of the writer.
+func (l *Ledger) use(c *conn, m Meta) (err error) {
 	for _, s := range []struct {
 		st *driver.Stmt
 		q  string
@@ -109,36 +170,6 @@ func (l *Ledger) openFile() (err error) {
 	l.says.Store(&m)
 	l.unswept.Store(m.Epoch > 1) // until somebody has looked
 	return nil
-}
-
-// compare checks, after a fault, that what was durable before is still there and that what was unknown
-// is there as it was, whole, or not at all.
-func (l *Ledger) compare(c *conn) error {
-	if l.size == 0 {
-		return nil
-	}
-	raw, err := c.one("SELECT record FROM entry WHERE seq = ?", l.size)
-	if err != nil {
-		return err
-	}
-	if sha256.Sum256([]byte(raw)) != l.last {
-		return fmt.Errorf("entry %d was recorded before the fault and is not there any more", l.size)
-	}
-	more, err := c.number("SELECT count(*) FROM entry WHERE seq > ?", l.size)
-	if err != nil {
-		return err
-	}
-	if more != 0 && more != int64(len(l.unknown)) {
-		return fmt.Errorf("%d entries after %d, where the failed commit had %d: someone else has written", more, l.size, len(l.unknown))
-	}
-	i := 0
-	return c.query(func(v []driver.Value) error {
-		if text(v[1]) != string(l.unknown[i]) {
-			return fmt.Errorf("entry %d is not what the failed commit wrote: someone else has written", v[0])
-		}
-		i++
-		return nil
-	}, "SELECT seq, record FROM entry WHERE seq > ? ORDER BY seq", l.size)
 }
 
 // findEnd takes note of the newest entry.

@@ -1,15 +1,31 @@
 package ledger
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"gated/ledger/tlog"
 )
 
 // fail puts the ledger into fault. What a failed commit has left behind is unknown: SQLite may have written it whole.
 // So the connection is given up, and the records are kept to be compared when the file is read again.
 func (l *Ledger) fail(cause error, unknown []Entry) {
 	if l.c != nil {
-		l.c.Close() // its error changes nothing: the file is read again before it is trusted
+		// Its error changes nothing: the file is read again before it is trusted.
+		if l.opt.credulous {
+			l.c.Close()
+		} else {
+			l.c.leave()
+		}
 		l.c = nil
 	}
 	if u := (unknownError{}); errors.As(cause, &u) {
@@ -78,8 +94,189 @@ func (l *Ledger) recover() {
 		return
 	}
 	l.fault.Store(nil)
+	l.readOn()
 	l.opt.Log.Info("the ledger works again", "entries", l.size, "unknown", unknown, "kept", found)
 	if l.opt.OnChange != nil {
 		l.opt.OnChange(nil)
 	}
+}
+
+// fromMedium makes the page cache show what the disk has: all of the log, and of the database what is not in use.
+func (l *Ledger) fromMedium() error {
+	if l.opt.credulous {
+		return nil
+	}
+	for name, read := range map[string]func(path string) error{
+		l.path:          dropCache,
+		l.path + "-wal": l.trust,
+	} {
+		if err := read(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("read from the medium: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) trust(path string) error {
+	stale, err := trustMedium(path)
+	if stale > 0 {
+		l.opt.Log.Warn("the page cache showed what the disk never got", "path", path, "bytes", stale)
+	}
+	return err
+}
+
+// compare checks, after a fault, that what was durable before is still there as it was, and that what was unknown is there
+// as it was, whole, or not at all. It returns what was durable and is not on the medium, where that is known.
+func (l *Ledger) compare(c *conn, entries int64) (missing []draft, err error) {
+	if l.size == 0 {
+		return nil, nil
+	}
+	if entries < l.size {
+		var ok bool
+		if missing, ok = l.recent.cut(entries); !ok {
+			return nil, fmt.Errorf("entry %d was recorded before the fault and is not there any more", l.size)
+		}
+	}
+	if first := l.recent.first(); first > 0 {
+		var kept []*Entry
+		for _, d := range l.recent.drafts {
+			for i := range d.entries {
+				kept = append(kept, &d.entries[i])
+			}
+		}
+		if err := c.rows(first, min(entries, l.size), func(seq, _ int64, record string) error {
+			if e := kept[seq-first]; string(e.Raw) != record {
+				return fmt.Errorf("entry %d was recorded before the fault and is not there any more", seq)
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if entries < l.size {
+		return missing, nil
+	}
+	raw, err := c.one("SELECT record FROM entry WHERE seq = ?", l.size)
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256([]byte(raw)) != l.last {
+		return nil, fmt.Errorf("entry %d was recorded before the fault and is not there any more", l.size)
+	}
+	if root, err := tlog.RootAt(c, l.size); err != nil {
+		return nil, err
+	} else if l.durable != nil && root != l.durable.Root() {
+		return nil, fmt.Errorf("the entries up to %d are not those that were recorded before the fault", l.size)
+	}
+	return nil, l.compareUnknown(c, entries-l.size)
+}
+
+func (l *Ledger) compareUnknown(c *conn, more int64) error {
+	if more != 0 && more != int64(len(l.unknown)) {
+		return fmt.Errorf("%d entries after %d, where the failed commit had %d: someone else has written", more, l.size, len(l.unknown))
+	}
+	i := 0
+	return c.query(func(v []driver.Value) error {
+		if text(v[1]) != string(l.unknown[i]) {
+			return fmt.Errorf("entry %d is not what the failed commit wrote: someone else has written", v[0])
+		}
+		i++
+		return nil
+	}, "SELECT seq, record FROM entry WHERE seq > ? ORDER BY seq", l.size)
+}
+
+// appendAgain appends what the medium lacks, as it was. known is how many entries there were.
+func (l *Ledger) appendAgain(missing []draft, known int64) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	l.again = true
+	defer func() { l.again = false }()
+	l.opt.Log.Error("the disk has lost entries that were recorded: they are appended again as they were", "from", l.size+1, "to", known)
+	last, durable := l.last, l.durable
+	for _, d := range missing {
+		batch := []*request{{draft: d}}
+		if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
+			return err
+		}
+		last = sha256.Sum256(d.entries[len(d.entries)-1].Raw)
+	}
+	if l.size != known || l.last != last || durable != nil && l.tree.Root() != durable.Root() {
+		return fmt.Errorf("the entries up to %d are not those that were recorded before the fault", known)
+	}
+	return nil
+}
+
+// allRecent says whether a file that cannot be opened can be made anew: all that was in it is in memory.
+func (l *Ledger) allRecent(err error) bool {
+	e := (*sqlite.Error)(nil)
+	if !errors.As(err, &e) || l.recent.first() != 1 {
+		return false
+	}
+	code := e.Code() & 0xff
+	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
+}
+
+// putAside moves a file that cannot be opened out of the way.
+func (l *Ledger) putAside(why error) error {
+	aside := l.path + ".damaged-" + time.Now().UTC().Format("20060102T150405Z")
+	l.opt.Log.Error("the disk has nothing that could be opened: the ledger is written anew from memory, and the file is kept for the maintainer to look at", "err", why, "path", aside)
+	for _, suffix := range []string{"-wal", "-shm", ""} {
+		if err := os.Rename(l.path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return syncDir(l.opt.Dir)
+}
+
+// readOn reads, once the ledger works again, what stands before its end, as the medium has it.
+func (l *Ledger) readOn() {
+	if !l.reading.CompareAndSwap(false, true) {
+		return
+	}
+	size := l.size
+	l.work.Go(func() {
+		defer l.reading.Store(false)
+		if err := l.readUpTo(size); err != nil && !errors.Is(err, ErrClosed) {
+			l.do(func() error {
+				l.broken = fmt.Errorf("%s: %w: after the fault: keep the file and call the maintainer", l.path, err)
+				return l.broken
+			})
+		}
+	})
+}
+
+// readUpTo compares the first entries with their tiles.
+func (l *Ledger) readUpTo(size int64) error {
+	r, err := OpenReader(l.opt.Dir)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	t := &tlog.Tree{}
+	for from := int64(1); from <= size; from += tlog.TileWidth {
+		select {
+		case <-l.quit:
+			return ErrClosed
+		default:
+		}
+		var full []tlog.Tile
+		if err := r.c.rows(from, min(size, from+tlog.TileWidth-1), func(_, _ int64, record string) error {
+			full = append(full, t.Push(tlog.LeafHash([]byte(record)))...)
+			return nil
+		}); err != nil {
+			return err
+		}
+		for _, x := range full {
+			kept, err := r.FullTile(x.Level, x.N)
+			if err != nil {
+				return err
+			}
+			if kept.Root != x.Root || !bytes.Equal(kept.Data, x.Data) {
+				return fmt.Errorf("tile %d/%d is not made of its entries: something was lost or changed", x.Level, x.N)
+			}
+		}
+		time.Sleep(time.Millisecond) // passages go first
+	}
+	return nil
 }

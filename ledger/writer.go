@@ -239,7 +239,7 @@ func (l *Ledger) put(next func() []*request) error {
 	if err := run(l.begin); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	var written [][]Entry
+	var written []draft
 	seq, segments, head, size := l.size, l.segments, l.head, 0 // size: bytes of the records
 	rows := &l.rows
 	for ; len(batch) > 0; batch = next() {
@@ -272,7 +272,7 @@ func (l *Ledger) put(next func() []*request) error {
 				}
 				size += len(e.Raw)
 			}
-			written = append(written, d.entries)
+			written = append(written, *d)
 		}
 		for _, t := range []struct {
 			in   *insert
@@ -306,12 +306,13 @@ func (l *Ledger) put(next func() []*request) error {
 	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
 	l.segments = segments
 	l.since += 1 + size/4096
-	if list := written[len(written)-1]; len(list) > 0 {
-		l.size, l.last = seq, sha256.Sum256(list[len(list)-1].Raw)
-	}
+	newest := written[len(written)-1].entries
+	l.size, l.last = seq, sha256.Sum256(newest[len(newest)-1].Raw)
+	l.durable = l.tree.Clone()
 	l.setHead(head)
-	for _, list := range written {
-		l.follow(list)
+	for _, d := range written {
+		l.recent.add(d)
+		l.follow(d.entries)
 	}
 	l.entries.Store(seq)
 	l.m.entries.Set(float64(seq))
@@ -333,7 +334,7 @@ func placed(batch []*request) (entries []Entry) {
 
 // follow hands on entries that are durable.
 func (l *Ledger) follow(entries []Entry) {
-	if l.opt.Follow != nil && len(entries) > 0 {
+	if l.opt.Follow != nil && len(entries) > 0 && !l.again {
 		l.opt.Follow(entries)
 	}
 }
@@ -341,8 +342,10 @@ func (l *Ledger) follow(entries []Entry) {
 // checkpoint moves the WAL into the database. Its errors are silent on the commit path, so it is run and read here.
 func (l *Ledger) checkpoint(mode string) error {
 	l.since = 0
-	busy, _, err := l.c.checkpoint(mode)
-	if busy {
+	all, err := l.c.moveLog(mode)
+	if err == nil && all {
+		l.recent = recent{}
+	} else if err == nil {
 		l.opt.Log.Debug("WAL checkpoint left pages for later: a reader is busy")
 	}
 	return err
@@ -358,10 +361,12 @@ func (l *Ledger) shut() {
 		} else if _, err := l.c.scrub(l.path + "-wal"); err != nil {
 			l.opt.Log.Error("overwrite the write-ahead log at the end", "err", err)
 		}
+		end := l.c.Close
 		if err := l.checkpoint("TRUNCATE"); err != nil {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
+			end = l.c.leave
 		}
-		if err := l.c.Close(); err != nil {
+		if err := end(); err != nil {
 			l.opt.Log.Error("close the ledger", "err", err)
 		}
 	}
