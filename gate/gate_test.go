@@ -22,8 +22,8 @@ import (
 	"time"
 
 	"gated/barrier"
-	"gated/barrier/lcussim"
 	"gated/credential"
+	"gated/demo/lcussim"
 	"gated/ledger"
 	"gated/policy"
 	"gated/roster"

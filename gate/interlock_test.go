@@ -23,8 +23,8 @@ import (
 	"time"
 
 	"gated/barrier"
-	"gated/barrier/lcussim"
 	"gated/credential"
+	"gated/demo/lcussim"
 	"gated/ledger"
 	"gated/policy"
 	"gated/roster"

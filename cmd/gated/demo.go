@@ -25,15 +25,15 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"gated/barrier/lcussim"
 	"gated/config"
 	"gated/credential"
+	"gated/demo/lcussim"
+	"gated/demo/samvsim"
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
 	"gated/roster"
 	"gated/scanner"
-	"gated/scanner/samvsim"
 
 	"github.com/spf13/cobra"
 )
