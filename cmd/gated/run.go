@@ -89,17 +89,9 @@ type daemon struct {
 	settings *config.Settings
 	dir      string
 	restored bool
-	held     *lock // of dir; nil: run takes it
 	stderr   io.Writer
 	verdicts io.Writer // nil: not printed
 
-	// For whoever runs it in the same process; may be nil.
-	onReady   func(page string, g *gate.Gate)
-	onOutcome func(gate.Outcome)
-	onFraming func(lane, cause string)
-
-	tlog   string      // where the ledger's tree is served; empty: nowhere
-	before int64       // entries of the ledger when it was opened
 	prints chan []byte // verdicts on their way to be printed
 	level  slog.LevelVar
 	log    *slog.Logger
@@ -114,13 +106,12 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if d.held == nil {
-		if d.held, err = lockState(d.dir); err != nil {
-			d.closeBarriers()
-			return err
-		}
+	held, err := lockState(d.dir)
+	if err != nil {
+		d.closeBarriers()
+		return err
 	}
-	defer d.held.release()
+	defer held.release()
 	// Whatever keeps the gate from working, the barriers are closed: one may stand open since the process was killed.
 	// Not before the lock is held, since they may be another's that works.
 	reg := prometheus.NewRegistry()
@@ -171,7 +162,6 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	d.before = l.Size()
 	people, err := openRoster(filepath.Join(d.dir, "roster.db"), d.log)
 	if err != nil {
 		return err
@@ -193,16 +183,15 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 
 	url := "http://" + page.Addr().String() + "/"
 	households, residents, _, vehicles := people.Snapshot().Counts()
+	status := "page " + url
 	if tiles != nil {
-		d.tlog = "http://" + tiles.Addr().String() + "/tlog/"
-		d.log.Info("the ledger can be read by anybody's tools", "url", d.tlog)
+		tree := "http://" + tiles.Addr().String() + "/tlog/"
+		d.log.Info("the ledger can be read by anybody's tools", "url", tree)
+		status += " ledger " + tree
 	}
 	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(), "entries", l.Size(),
 		"households", households, "residents", residents, "vehicles", vehicles, "issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
-	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS=page "+url)
-	if d.onReady != nil {
-		d.onReady(url, g)
-	}
+	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS="+status)
 	d.watch(ctx, g, hup)
 	sd.SdNotify(false, sd.SdNotifyStopping)
 	d.log.Info("stopping")
@@ -338,13 +327,8 @@ func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, lan
 				}
 				return out.Credential != "unknown"
 			},
-			OnState: func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
-			OnFraming: func(cause string) {
-				g.ScannerDropped(lane.ID, cause)
-				if d.onFraming != nil {
-					d.onFraming(lane.ID, cause)
-				}
-			}})
+			OnState:   func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
+			OnFraming: func(cause string) { g.ScannerDropped(lane.ID, cause) }})
 		readers.Go(func() {
 			if err := r.Run(ctx); err != nil {
 				wedged(err)
@@ -604,20 +588,20 @@ func (d *daemon) print() (stop func()) {
 
 // outcome takes a verdict, which is durable by now.
 func (d *daemon) outcome(o gate.Outcome) {
-	if d.verdicts != nil {
-		b, _ := json.Marshal(struct {
-			Time time.Time `json:"time"`
-			Lane string    `json:"lane"`
-			gate.Outcome
-			Seq int64 `json:"seq,omitempty"`
-		}{o.At, o.Lane, o, o.Seq})
-		select {
-		case d.prints <- append(b, '\n'):
-		default: // nobody reads
-		}
+	if d.verdicts == nil {
+		return
 	}
-	if d.onOutcome != nil {
-		d.onOutcome(o)
+	b, _ := json.Marshal(struct {
+		Time time.Time `json:"time"`
+		Lane string    `json:"lane"`
+		gate.Outcome
+		Credential string `json:"credential,omitempty"`
+		Rule       string `json:"rule,omitempty"`
+		Seq        int64  `json:"seq,omitempty"`
+	}{o.At, o.Lane, o, o.Credential, o.Rule, o.Seq})
+	select {
+	case d.prints <- append(b, '\n'):
+	default: // nobody reads
 	}
 }
 
