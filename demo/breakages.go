@@ -80,7 +80,8 @@ func (m *mishaps) babbling(ctx context.Context, l *lane) error {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	err := m.shown(ctx, "babbling", l, func(v gate.LaneView) bool { return v.Scanner == string(scanner.Muted) }, func() error { go babble(); return nil })
+	muted := func(v gate.LaneView) bool { return v.Scanner == string(scanner.Muted) }
+	err := m.shown(ctx, "babbling", l, muted, func() error { go babble(); return nil })
 	close(quit)
 	if err := errors.Join(err, <-done); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"gated/roster"
 )
 
-// clinic sign the health certificates that people show.
+// clinic signs the health certificates that people show.
 type clinic struct {
 	dccKey  *ecdsa.PrivateKey
 	dccCert *x509.Certificate
@@ -27,41 +27,45 @@ const clinicURL = "https://clinic.example"
 
 // newClinic makes them, and lets a gate with this trust directory trust them. They are new with each run: nothing
 // that they sign outlives it.
-func newClinic(trust string) (h clinic, err error) {
-	if h.dccKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		return h, err
+func newClinic(trust string) (c clinic, err error) {
+	if c.dccKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return c, err
 	}
 	now := time.Now()
-	if h.dccCert, err = issuer.SignerCertificate(h.dccKey, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)); err != nil {
-		return h, err
+	if c.dccCert, err = issuer.SignerCertificate(c.dccKey, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)); err != nil {
+		return c, err
 	}
-	if h.shcKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		return h, err
+	if c.shcKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return c, err
 	}
-	keys, err := issuer.SHCKeys(clinicURL, &h.shcKey.PublicKey)
+	keys, err := issuer.SHCKeys(clinicURL, &c.shcKey.PublicKey)
 	if err != nil {
-		return h, err
+		return c, err
 	}
 	for name, content := range map[string][]byte{
-		"dcc/demo-clinic.pem":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.dccCert.Raw}),
+		"dcc/demo-clinic.pem":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.dccCert.Raw}),
 		"shc/demo-clinic.json": keys,
 	} {
 		path := filepath.Join(trust, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return h, err
+			return c, err
 		}
 		if err := os.WriteFile(path, content, 0o600); err != nil {
-			return h, err
+			return c, err
 		}
 	}
-	return h, nil
+	return c, nil
 }
 
 // dcc is an EU certificate of a negative test.
 func (c clinic) dcc(who roster.Person, sampled time.Time) string {
 	family, given := split(who.Name)
-	text, err := issuer.DCC{Given: given, Family: family, BirthDate: who.BirthDate, ID: "URN:UVCI:01:XX:" + who.ID,
-		Issued: sampled, Expires: sampled.AddDate(0, 1, 0), Statement: issuer.Statement{Kind: credential.Test, Disease: "840539006", Product: "LP6464-4", Result: "negative", Sampled: sampled}}.Sign(c.dccKey, c.dccCert)
+	text, err := issuer.DCC{
+		Given: given, Family: family, BirthDate: who.BirthDate, ID: "URN:UVCI:01:XX:" + who.ID,
+		Issued: sampled, Expires: sampled.AddDate(0, 1, 0),
+		Statement: issuer.Statement{Kind: credential.Test, Disease: credential.COVID19, Product: "LP6464-4",
+			Result: "negative", Sampled: sampled},
+	}.Sign(c.dccKey, c.dccCert)
 	if err != nil {
 		panic(err) // the demo's own data
 	}
@@ -72,10 +76,13 @@ func (c clinic) dcc(who roster.Person, sampled time.Time) string {
 func (c clinic) shc(who roster.Person, now time.Time) string {
 	family, given := split(who.Name)
 	jab := func(n, months int) issuer.Statement {
-		return issuer.Statement{Kind: credential.Vaccination, Product: "207", Dose: n, Doses: 2, Date: now.AddDate(0, -months, 0).Format(time.DateOnly)}
+		date := now.AddDate(0, -months, 0).Format(time.DateOnly)
+		return issuer.Statement{Kind: credential.Vaccination, Product: "207", Dose: n, Doses: 2, Date: date}
 	}
-	text, err := issuer.SHC{Issuer: clinicURL, NotBefore: now.AddDate(0, -4, 0), Given: []string{given}, Family: family, BirthDate: who.BirthDate,
-		Health: []issuer.Statement{jab(1, 6), jab(2, 5)}}.Sign(c.shcKey)
+	text, err := issuer.SHC{
+		Issuer: clinicURL, NotBefore: now.AddDate(0, -4, 0), Given: []string{given}, Family: family, BirthDate: who.BirthDate,
+		Health: []issuer.Statement{jab(1, 6), jab(2, 5)},
+	}.Sign(c.shcKey)
 	if err != nil {
 		panic(err) // the demo's own data
 	}

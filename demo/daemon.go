@@ -46,11 +46,7 @@ func binary() (string, error) {
 }
 
 // startDaemon returns once it is ready. Told gets each line that it prints for a verdict.
-func startDaemon(ctx context.Context, o Options, settings string, told func(line []byte)) (*daemon, error) {
-	path, err := binary()
-	if err != nil {
-		return nil, err
-	}
+func startDaemon(ctx context.Context, cmd *exec.Cmd, told func(line []byte)) (*daemon, error) {
 	// It tells that it is ready as it tells systemd. The name is of no file: those may be no longer than 107 bytes.
 	name := fmt.Sprintf("@gated-demo-%d-%d", os.Getpid(), time.Now().UnixNano())
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: name})
@@ -58,9 +54,8 @@ func startDaemon(ctx context.Context, o Options, settings string, told func(line
 		return nil, err
 	}
 	defer notify.Close()
-	g := &daemon{cmd: exec.Command(path, "run", "--config", settings, "--state", o.Dir, "--log-verdicts"), done: make(chan struct{})}
+	g := &daemon{cmd: cmd, done: make(chan struct{})}
 	g.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+name)
-	g.cmd.Stderr = o.Stderr
 	// Ctrl-C is for the demo, which ends the daemon when all is answered; and whoever kills the demo kills it, too.
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := g.cmd.StdoutPipe()
@@ -76,7 +71,7 @@ func startDaemon(ctx context.Context, o Options, settings string, told func(line
 			told(lines.Bytes())
 		}
 		if err := g.cmd.Wait(); err != nil {
-			g.err = fmt.Errorf("%s ended: %w", path, err)
+			g.err = fmt.Errorf("%s ended: %w", cmd.Path, err)
 		}
 	}()
 	ready := make(chan string, 1)
@@ -97,14 +92,14 @@ func startDaemon(ctx context.Context, o Options, settings string, told func(line
 	case said := <-ready:
 		_, status, _ := strings.Cut(said, "\nSTATUS=")
 		if _, err := fmt.Sscanf(status, "page %s ledger %s", &g.page, &g.tree); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s is ready, and says %q: is it as old as this program?", path, status), g.stop())
+			return nil, errors.Join(fmt.Errorf("%s is ready, and says %q: is it as old as this program?", cmd.Path, status), g.stop())
 		}
 		return g, nil
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), g.stop())
 	case <-g.done:
 		if g.err == nil {
-			g.err = fmt.Errorf("%s ended before it was ready", path)
+			g.err = fmt.Errorf("%s ended before it was ready", cmd.Path)
 		}
 		return nil, g.err
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"sync"
@@ -140,6 +141,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	if d.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return err
 	}
+	path, err := binary()
+	if err != nil {
+		return err
+	}
 	held, err := prepare(ctx, d.Dir)
 	if err != nil {
 		return err
@@ -162,10 +167,18 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	held.Close() // the daemon takes the lock
 	d.run.From = time.Now()
-	if d.gated, err = startDaemon(ctx, d.Options, settings, d.told); err != nil {
+	gated := exec.Command(path, "run", "--config", settings, "--state", d.Dir, "--log-verdicts")
+	gated.Stderr = d.Stderr
+	if d.gated, err = startDaemon(ctx, gated, d.told); err == nil {
+		err = d.work(ctx)
+	}
+	if errors.Is(err, context.Canceled) { // ended before it began
+		return nil
+	}
+	if d.gated == nil {
 		return err
 	}
-	return d.tell(before, d.work(ctx))
+	return d.tell(before, err)
 }
 
 // work plays with the daemon that runs, and ends it.
@@ -181,8 +194,8 @@ func (d *demo) work(ctx context.Context) (err error) {
 		return d.cause(err)
 	}
 	if !d.Fast {
-		fmt.Fprintf(d.Stderr, "\n  The gate's page:  %s\n  Its metrics:      %smetrics\n  Its ledger:       %s\n  Its directory:    %s\n  Ctrl-C ends it.\n\n",
-			d.gated.page, d.gated.page, d.gated.tree, d.Dir)
+		fmt.Fprintf(d.Stderr, "\n  The gate's page:  %s\n  Its metrics:      %smetrics\n  Its ledger:       %s\n"+
+			"  Its directory:    %s\n  Ctrl-C ends it.\n\n", d.gated.page, d.gated.page, d.gated.tree, d.Dir)
 	}
 	if d.Faults {
 		d.mishap = newMishaps(d)

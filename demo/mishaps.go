@@ -43,8 +43,9 @@ type mishaps struct {
 }
 
 func newMishaps(d *demo) *mishaps {
-	m := &mishaps{d: d, watching: make(chan struct{}), unwatch: make(chan struct{}), count: map[string]int{}, delays: map[string][]time.Duration{},
-		turn: map[string]int{}, due: map[string]time.Time{}, deaf: map[string]string{}, relays: map[string]*judge.Relay{}}
+	m := &mishaps{d: d, watching: make(chan struct{}), unwatch: make(chan struct{}), relays: map[string]*judge.Relay{},
+		count: map[string]int{}, delays: map[string][]time.Duration{},
+		turn: map[string]int{}, due: map[string]time.Time{}, deaf: map[string]string{}}
 	for _, id := range Lanes {
 		m.relays[id] = &judge.Relay{}
 	}

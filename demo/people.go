@@ -55,63 +55,73 @@ func (v visitor) wrong(a answer) string {
 	return ""
 }
 
+const month = 30 * 24 * time.Hour
+
 // next invents who comes. n counts within the lane; the first ones show every case there is.
 func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 	resident := p.residents[rng.IntN(len(p.residents))]
 	now := time.Now()
-	pass := func(key ed25519.PrivateKey, sub, kind string, until time.Duration) string {
-		text, err := credential.Issue(key, credential.Pass{Issuer: Issuer, Subject: sub, Kind: kind, NotBefore: now.Add(-30 * 24 * time.Hour), NotAfter: now.Add(until)})
+	pass := func(key ed25519.PrivateKey, subject, kind string, left time.Duration) string {
+		text, err := credential.Issue(key, credential.Pass{Issuer: Issuer, Subject: subject, Kind: kind,
+			NotBefore: now.Add(-month), NotAfter: now.Add(left)})
 		if err != nil {
 			panic(err) // the demo's own data
 		}
 		return text
 	}
-	const month = 30 * 24 * time.Hour
 	kind := "resident"
 	if resident.Class != "resident" {
 		kind = "staff"
 	}
+	ambulance, car := p.cars[0], p.cars[len(p.cars)-1]
+	// Only the one that comes is made.
 	cases := []func() visitor{
 		func() visitor {
-			return visitor{code: pass(p.office, resident.ID, kind, month), what: "a resident", kind: credential.KindPass, admit: true}
+			return visitor{what: "a resident", kind: credential.KindPass, code: pass(p.office, resident.ID, kind, month), admit: true}
 		},
 		func() visitor {
-			return visitor{code: forge(pass(p.office, resident.ID, kind, month)), what: "a forged pass", kind: credential.KindPass}
+			return visitor{what: "a forged pass", kind: credential.KindPass, code: forge(pass(p.office, resident.ID, kind, month))}
 		},
 		func() visitor {
-			return visitor{code: pass(p.office, resident.ID, kind, -time.Hour), what: "an expired pass", kind: credential.KindPass}
+			return visitor{what: "an expired pass", kind: credential.KindPass, code: pass(p.office, resident.ID, kind, -time.Hour)}
 		},
 		func() visitor {
-			return visitor{code: fmt.Sprintf("69%011d", rng.Int64N(1e11)), what: "a courier's bar code", kind: credential.KindUnknown}
+			return visitor{what: "a courier's bar code", kind: credential.KindUnknown, code: fmt.Sprintf("69%011d", rng.Int64N(1e11))}
 		},
 		func() visitor {
-			return visitor{code: pass(p.office, p.cars[0].ID, "vehicle", month), what: "the ambulance with its pass", kind: credential.KindPass, admit: true}
+			code := pass(p.office, ambulance.ID, "vehicle", month)
+			return visitor{what: "the ambulance with its pass", kind: credential.KindPass, code: code, admit: true}
 		},
 		func() visitor { return visitor{what: "an ambulance without a pass", emergency: true} },
-		func() visitor { return visitor{code: "#\x02?", what: "garbage", dropped: scanner.TooShort} },
+		func() visitor { return visitor{what: "garbage", code: "#\x02?", dropped: scanner.TooShort} },
 		func() visitor { // at the level of the demo it gets out, and not in
-			return visitor{code: pass(p.office, p.cars[len(p.cars)-1].ID, "vehicle", month), what: "a resident's car", kind: credential.KindPass, admit: lane == "out"}
+			code := pass(p.office, car.ID, "vehicle", month)
+			return visitor{what: "a resident's car", kind: credential.KindPass, code: code, admit: lane == "out"}
 		},
 		func() visitor {
-			return visitor{code: resident.Document, what: "an ID number instead of a pass", kind: credential.KindResidentID, common: true}
+			return visitor{what: "an ID number instead of a pass", kind: credential.KindResidentID, code: resident.Document, common: true}
 		},
 		func() visitor {
-			return visitor{code: pass(p.stranger, "r-999999", "resident", month), what: "a pass of another compound", kind: credential.KindPass}
+			code := pass(p.stranger, "r-999999", "resident", month)
+			return visitor{what: "a pass of another compound", kind: credential.KindPass, code: code}
 		},
 		func() visitor {
-			return visitor{code: p.health.dcc(resident, now.Add(-time.Duration(1+rng.IntN(96))*time.Hour)), what: "an EU certificate of a test", kind: credential.KindDCC}
+			sampled := now.Add(-time.Duration(1+rng.IntN(96)) * time.Hour)
+			return visitor{what: "an EU certificate of a test", kind: credential.KindDCC, code: p.health.dcc(resident, sampled)}
 		},
 		func() visitor {
-			return visitor{code: p.health.shc(resident, now), what: "a SMART Health Card", kind: credential.KindSHC}
+			return visitor{what: "a SMART Health Card", kind: credential.KindSHC, code: p.health.shc(resident, now)}
 		},
 		func() visitor {
-			return visitor{code: p.cars[0].Plate, what: "the ambulance's plate, no pass", kind: credential.KindPlate, common: true}
+			return visitor{what: "the ambulance's plate, no pass", kind: credential.KindPlate, code: ambulance.Plate, common: true}
 		},
 		func() visitor {
-			return visitor{code: fmt.Sprintf("粤B%05d", 60000+rng.IntN(9999)), what: "a stranger's plate", kind: credential.KindPlate, common: true}
+			plate := fmt.Sprintf("粤B%05d", 60000+rng.IntN(9999))
+			return visitor{what: "a stranger's plate", kind: credential.KindPlate, code: plate, common: true}
 		},
 		func() visitor {
-			return visitor{code: fmt.Sprintf("粤BD%05d", rng.IntN(99999)), what: "an electric car's plate", kind: credential.KindPlate, common: true}
+			plate := fmt.Sprintf("粤BD%05d", rng.IntN(99999))
+			return visitor{what: "an electric car's plate", kind: credential.KindPlate, code: plate, common: true}
 		},
 	}
 	i := 0
@@ -134,7 +144,8 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 // cardholder invents who lays an ID card on the reader instead of holding up a code; the first one is a resident.
 func (p *people) cardholder(rng *rand.Rand, n int) (visitor, []byte) {
 	now := time.Now()
-	card := credential.IDCard{Kind: credential.KindIDCard, From: now.AddDate(-6, 0, 0).Format(time.DateOnly), To: now.AddDate(14, 0, 0).Format(time.DateOnly)}
+	card := credential.IDCard{Kind: credential.KindIDCard,
+		From: now.AddDate(-6, 0, 0).Format(time.DateOnly), To: now.AddDate(14, 0, 0).Format(time.DateOnly)}
 	for card.Document == "" { // staff have none here
 		p := p.residents[rng.IntN(len(p.residents))]
 		card.Name, card.Document = p.Name, p.Document

@@ -91,7 +91,7 @@ func (o *Openings) keys(name string, runs []*Run) {
 		switch {
 		case seen[k.passage]:
 			o.fault("entry %d: lane %s was opened by the emergency key for passage %s, which has its entry", k.seq, name, k.passage)
-		case !r.Killed && !o.told[k.passage] && !slices.ContainsFunc(r.Presses, func(p Press) bool { return p.Lane == name && p.Passage == k.passage }):
+		case !r.Killed && !o.told[k.passage] && !r.pressed(name, k.passage):
 			o.fault("entry %d: lane %s was opened by the emergency key, which nobody pressed", k.seq, name)
 		}
 		seen[k.passage] = true
@@ -99,6 +99,11 @@ func (o *Openings) keys(name string, runs []*Run) {
 	if open != nil {
 		o.ended(name, open, by, in)
 	}
+}
+
+// pressed tells whether a press of the emergency key was answered with a passage.
+func (r *Run) pressed(lane, passage string) bool {
+	return slices.ContainsFunc(r.Presses, func(p Press) bool { return p.Lane == lane && p.Passage == passage })
 }
 
 // ended ends what no entry ends: with the process, or when a guard had closed it.
