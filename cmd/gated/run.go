@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/clock"
 	"gated/config"
 	"gated/console"
 	"gated/credential"
@@ -159,9 +160,10 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer d.print()()
 
 	d.ownMetrics(reg)
-	clock := gate.NewClock(gate.System())
+	box := clock.New(clock.System())
+	now := func() ledger.Stamp { return ledger.Stamp(box.Now()) }
 	l, err := ledger.Open(ledger.Options{Dir: d.dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
-		KeyFile: ledgerKey(), Machine: machine(), Restored: d.restored, Now: clock.Now, Log: d.log, Registry: reg,
+		KeyFile: ledgerKey(), Machine: machine(), Restored: d.restored, Now: now, Log: d.log, Registry: reg,
 		OnChange: func(f *ledger.Fault) {
 			if g := d.gate.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -177,7 +179,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer people.Close()
-	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, Spool: filepath.Join(d.dir, "owed.spool"), Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: box, Spool: filepath.Join(d.dir, "owed.spool"), Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(g)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
