@@ -38,6 +38,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 )
 
@@ -148,7 +149,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		if tiles, err = net.Listen("tcp", address); err != nil {
 			return fmt.Errorf("ledger.tlog_listen %s: %w", address, err)
 		}
-		tiles = atMost(maxReading, tiles)
+		tiles = netutil.LimitListener(tiles, maxReading)
 		defer tiles.Close()
 	}
 	control, err := listenControl(d.dir)
@@ -265,47 +266,6 @@ func (d *daemon) serve(g *gate.Gate, l *ledger.Ledger, reg *prometheus.Registry,
 // maxReading is how many connections of ledger.tlog_listen are open at a time: strangers get no more of the files that
 // the process may open (LimitNOFILE), which scanners and the ledger need.
 const maxReading = 64
-
-// atMost accepts no more connections at a time than n; others wait until one is closed.
-func atMost(n int, l net.Listener) net.Listener {
-	return &fewer{Listener: l, open: make(chan struct{}, n), closed: make(chan struct{})}
-}
-
-type fewer struct {
-	net.Listener
-	open   chan struct{} // a token for each connection
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (f *fewer) Accept() (net.Conn, error) {
-	select {
-	case f.open <- struct{}{}:
-	case <-f.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := f.Listener.Accept()
-	if err != nil {
-		<-f.open
-		return nil, err
-	}
-	return &counted{Conn: c, done: sync.OnceFunc(func() { <-f.open })}, nil
-}
-
-func (f *fewer) Close() error {
-	f.once.Do(func() { close(f.closed) })
-	return f.Listener.Close()
-}
-
-type counted struct {
-	net.Conn
-	done func()
-}
-
-func (c *counted) Close() error {
-	defer c.done()
-	return c.Conn.Close()
-}
 
 // witness starts sending tree heads to the witnesses and returns what ends it.
 func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
