@@ -11,7 +11,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"gated/durable"
 )
 
 const (
@@ -46,7 +47,7 @@ func MarshalPublicKey(public ed25519.PublicKey) []byte {
 // WritePublicKey writes what [MarshalPublicKey] returns to a new file that all
 // may read. It never replaces a file.
 func WritePublicKey(path string, public ed25519.PublicKey) error {
-	if err := writeNew(path, MarshalPublicKey(public), 0o644); err != nil {
+	if err := durable.Create(path, MarshalPublicKey(public), 0o644); err != nil {
 		return fmt.Errorf("write public key: %w", err)
 	}
 	return nil
@@ -56,40 +57,10 @@ func WritePublicKey(path string, public ed25519.PublicKey) error {
 // It never replaces a file: an overwritten key takes every pass with it.
 func WritePrivateKey(path string, key ed25519.PrivateKey) error {
 	der := must(x509.MarshalPKCS8PrivateKey(key))
-	if err := writeNew(path, pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), 0o600); err != nil {
+	if err := durable.Create(path, pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), 0o600); err != nil {
 		return fmt.Errorf("write private key: %w", err)
 	}
 	return nil
-}
-
-// writeNew returns when the file and its name would survive a power cut.
-// Nothing is left behind if that fails. Hard links would make the file
-// appear at once as a whole, but a key is often kept on a stick with FAT.
-func writeNew(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: choose another name, or move the old file away first", err)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // ReadPrivateKey reads an Ed25519 key from PEM, PKCS #8, such as

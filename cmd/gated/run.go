@@ -27,6 +27,7 @@ import (
 	"gated/config"
 	"gated/console"
 	"gated/credential"
+	"gated/durable"
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
@@ -628,5 +629,5 @@ func hashKey(dir string) ([]byte, error) {
 	}
 	key = make([]byte, 32)
 	rand.Read(key)
-	return key, writeWhole(path, key)
+	return key, durable.Replace(path, key)
 }
