@@ -1,4 +1,4 @@
-package scanner
+package serialport
 
 import (
 	"cmp"
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// A SerialPort is a serial port of the box and what the kernel and udev know about it.
-type SerialPort struct {
+// Info is what the kernel and udev know about a serial port of the box.
+type Info struct {
 	Path    string   `json:"path"`
 	Driver  string   `json:"driver,omitempty"`  // such as ch341-uart, cdc_acm, serial8250
 	Names   []string `json:"names,omitempty"`   // links to it: by-path, by-id, those of udev rules
@@ -32,20 +32,14 @@ type SerialPort struct {
 	number string // of the port, where an adapter has several at one interface
 }
 
-// A Holder is a process that has a port open.
-type Holder struct {
-	PID     int    `json:"pid"`
-	Command string `json:"command"`
-}
-
 // AnyRate says that the port takes no notice of the baud rate: there is no line behind a CDC-ACM port on which it would count.
-func (p SerialPort) AnyRate() bool { return p.Driver == "cdc_acm" }
+func (p Info) AnyRate() bool { return p.Driver == "cdc_acm" }
 
-// Ports lists the serial ports of the box, USB ports first. Nothing is opened.
-func Ports() ([]SerialPort, error) { return portsUnder("/") }
+// List lists the serial ports of the box, USB ports first. Nothing is opened.
+func List() ([]Info, error) { return listUnder("/") }
 
-// portsUnder lists the ports of a system whose dev, proc, run and sys lie in root.
-func portsUnder(root string) ([]SerialPort, error) {
+// listUnder lists the ports of a system whose dev, proc, run and sys lie in root.
+func listUnder(root string) ([]Info, error) {
 	class := filepath.Join(root, "sys/class/tty")
 	entries, err := os.ReadDir(class)
 	if err != nil {
@@ -53,7 +47,7 @@ func portsUnder(root string) ([]SerialPort, error) {
 	}
 	links := linksTo(filepath.Join(root, "dev"))
 	consoles := strings.Fields(line(filepath.Join(class, "console/active")))
-	ports := []SerialPort{}
+	ports := []Info{}
 	for _, e := range entries {
 		name := e.Name()
 		// Terminals without a device are virtual; a UART of type 0 is a place on the board where none is.
@@ -61,7 +55,7 @@ func portsUnder(root string) ([]SerialPort, error) {
 		if err != nil || absent(root, name) {
 			continue
 		}
-		p := SerialPort{Path: "/dev/" + name, Driver: driver(device), Console: slices.Contains(consoles, name)}
+		p := Info{Path: "/dev/" + name, Driver: driver(device), Console: slices.Contains(consoles, name)}
 		for link, target := range links {
 			if target == filepath.Join(root, "dev", name) {
 				p.Names = append(p.Names, "/"+strings.TrimPrefix(strings.TrimPrefix(link, root), "/"))
@@ -76,7 +70,8 @@ func portsUnder(root string) ([]SerialPort, error) {
 			}
 			if id := line(filepath.Join(dir, "idVendor")); id != "" {
 				p.usb, p.VendorID, p.ProductID = dir, id, line(filepath.Join(dir, "idProduct"))
-				p.Vendor, p.Product, p.Serial = line(filepath.Join(dir, "manufacturer")), line(filepath.Join(dir, "product")), line(filepath.Join(dir, "serial"))
+				p.Vendor, p.Product = line(filepath.Join(dir, "manufacturer")), line(filepath.Join(dir, "product"))
+				p.Serial = line(filepath.Join(dir, "serial"))
 				break
 			}
 		}
@@ -86,7 +81,7 @@ func portsUnder(root string) ([]SerialPort, error) {
 	for i, p := range ports {
 		ports[i].Held = held[p.Path]
 	}
-	slices.SortFunc(ports, func(a, b SerialPort) int {
+	slices.SortFunc(ports, func(a, b Info) int {
 		return cmp.Or(cmp.Compare(b2i(a.usb == ""), b2i(b.usb == "")), cmp.Compare(len(a.Path), len(b.Path)), cmp.Compare(a.Path, b.Path))
 	})
 	return ports, nil
@@ -137,7 +132,8 @@ func driver(device string) string {
 // linksTo finds the links in dev at the places where udev puts those of serial ports.
 func linksTo(dev string) map[string]string {
 	links := map[string]string{}
-	for _, dir := range []string{dev, filepath.Join(dev, "gated"), filepath.Join(dev, "serial/by-path"), filepath.Join(dev, "serial/by-id")} {
+	for _, dir := range []string{"", "gated", "serial/by-path", "serial/by-id"} {
+		dir = filepath.Join(dev, dir)
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			if e.Type()&fs.ModeSymlink == 0 {
@@ -173,62 +169,4 @@ func idPath(root, number string, names []string) string {
 		}
 	}
 	return ""
-}
-
-// holders tells who has which terminal open. It sees the processes of other users only as root.
-func holders(root string) map[string][]Holder {
-	held := map[string][]Holder{}
-	procs, _ := filepath.Glob(filepath.Join(root, "proc/[0-9]*"))
-	for _, proc := range procs {
-		pid, err := strconv.Atoi(filepath.Base(proc))
-		if err != nil {
-			continue
-		}
-		fds, _ := os.ReadDir(filepath.Join(proc, "fd"))
-		for _, fd := range fds {
-			path, _ := os.Readlink(filepath.Join(proc, "fd", fd.Name()))
-			if !strings.HasPrefix(path, "/dev/") {
-				continue
-			}
-			if !slices.ContainsFunc(held[path], func(h Holder) bool { return h.PID == pid }) {
-				held[path] = append(held[path], Holder{pid, line(filepath.Join(proc, "comm"))})
-			}
-		}
-	}
-	return held
-}
-
-// plainSerial is what a udev rule can be made of: no quotes, none of its wild cards.
-var plainSerial = regexp.MustCompile(`^[A-Za-z0-9._:+-]+$`)
-
-// UdevRule returns the lines of a rules file that give port p of ports the name /dev/NAME, whichever number the kernel
-// gives it next time. They hold for the device where it has a serial number of its own, for the socket otherwise: most
-// CH340 and PL2303 adapters have none, or all the same. Empty: udev knows neither.
-func UdevRule(p SerialPort, ports []SerialPort, name string) string {
-	var match string
-	twins := 0 // with p itself
-	for _, q := range ports {
-		// Of a device with several ports each would match.
-		if p.usb != "" && (q.VendorID == p.VendorID && q.ProductID == p.ProductID && q.Serial == p.Serial || q.usb == p.usb) {
-			twins++
-		}
-	}
-	switch {
-	case twins == 1 && plainSerial.MatchString(p.Serial):
-		match = `ATTRS{idVendor}=="` + p.VendorID + `", ATTRS{idProduct}=="` + p.ProductID + `", ATTRS{serial}=="` + p.Serial + `"`
-	case p.IDPath != "" && plainSerial.MatchString(p.IDPath):
-		match = `ENV{ID_PATH}=="` + p.IDPath + `"`
-		if slices.ContainsFunc(ports, func(q SerialPort) bool { return q.IDPath == p.IDPath && q.Path != p.Path }) && plainSerial.MatchString(p.number) {
-			match += `, ATTRS{port_number}=="` + p.number + `"`
-		}
-	case p.usb == "" && strings.HasPrefix(p.Path, "/dev/tty"):
-		match = `KERNEL=="` + filepath.Base(p.Path) + `"` // soldered to the board, its number with it
-	default:
-		return ""
-	}
-	var ignore string
-	if p.usb != "" {
-		ignore = `SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", ATTR{idVendor}=="` + p.VendorID + `", ATTR{idProduct}=="` + p.ProductID + `", ENV{ID_MM_DEVICE_IGNORE}="1"` + "\n"
-	}
-	return ignore + `SUBSYSTEM=="tty", ` + match + `, SYMLINK+="` + name + `", GROUP="dialout", MODE="0660", ENV{ID_MM_PORT_IGNORE}="1", TAG+="systemd"` + "\n"
 }

@@ -1,4 +1,4 @@
-package scanner
+package serialport
 
 import (
 	"os"
@@ -109,11 +109,11 @@ proc/tty/nothing:
 `
 
 func TestPortsOfABox(t *testing.T) {
-	got, err := portsUnder(box(t, usualBox))
+	got, err := listUnder(box(t, usualBox))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []SerialPort{
+	want := []Info{
 		{Path: "/dev/ttyACM0", Driver: "cdc_acm", Names: []string{"/dev/serial/by-path/pci-0000:00:14.0-usb-0:3:1.0"}, IDPath: "pci-0000:00:14.0-usb-0:3:1.0",
 			VendorID: "2dd6", ProductID: "0261", Vendor: "Scan Maker", Product: "QR Scanner", Serial: "A1B2-0007", Interface: "00"},
 		{Path: "/dev/ttyUSB0", Driver: "ch341-uart", Names: []string{"/dev/gated-scanner-in", "/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0", "/dev/serial/by-path/pci-0000:00:14.0-usbv2-0:1:1.0-port0"}, IDPath: "pci-0000:00:14.0-usb-0:1:1.0",
@@ -123,7 +123,7 @@ func TestPortsOfABox(t *testing.T) {
 		{Path: "/dev/ttyS0", Driver: "serial", Console: true, Held: []Holder{{40, "agetty"}}},
 		{Path: "/dev/ttyS2", Driver: "serial8250"},
 	}
-	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(SerialPort{})); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Info{})); d != "" {
 		t.Error("-want +got\n" + d)
 	}
 	for i, p := range got {
@@ -134,14 +134,14 @@ func TestPortsOfABox(t *testing.T) {
 }
 
 func TestPortsOfThisMachine(t *testing.T) {
-	if _, err := Ports(); err != nil {
+	if _, err := List(); err != nil {
 		t.Error(err)
 	}
 }
 
 // A device with a serial number of its own is named by it, its twins and the nameless by their sockets.
 func TestUdevRuleNamesThePort(t *testing.T) {
-	ports, err := portsUnder(box(t, usualBox))
+	ports, err := listUnder(box(t, usualBox))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,24 +152,24 @@ func TestUdevRuleNamesThePort(t *testing.T) {
 	bySerial := ignore("2dd6", "0261") + `SUBSYSTEM=="tty", ATTRS{idVendor}=="2dd6", ATTRS{idProduct}=="0261", ATTRS{serial}=="A1B2-0007"` + tail
 	byPath := ignore("2dd6", "0261") + `SUBSYSTEM=="tty", ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:3:1.0"` + tail
 	acm := ports[0]
-	change := func(f func(*SerialPort)) SerialPort { p := acm; f(&p); return p }
-	twin := change(func(p *SerialPort) { p.Path, p.usb = "/dev/ttyACM1", "elsewhere" })
-	second := change(func(p *SerialPort) { p.Path, p.Interface = "/dev/ttyACM1", "02" })
+	change := func(f func(*Info)) Info { p := acm; f(&p); return p }
+	twin := change(func(p *Info) { p.Path, p.usb = "/dev/ttyACM1", "elsewhere" })
+	second := change(func(p *Info) { p.Path, p.Interface = "/dev/ttyACM1", "02" })
 	for _, tt := range []struct {
 		name  string
-		port  SerialPort
-		ports []SerialPort
+		port  Info
+		ports []Info
 		want  string
 	}{
 		{"by its serial number", acm, ports, bySerial},
-		{"a twin with the same serial number", acm, append([]SerialPort{twin}, ports...), byPath},
-		{"two ports of one device", acm, append([]SerialPort{second}, ports...), byPath},
-		{"a serial number that a rule cannot hold", change(func(p *SerialPort) { p.Serial = `A*"` }), ports, byPath},
+		{"a twin with the same serial number", acm, append([]Info{twin}, ports...), byPath},
+		{"two ports of one device", acm, append([]Info{second}, ports...), byPath},
+		{"a serial number that a rule cannot hold", change(func(p *Info) { p.Serial = `A*"` }), ports, byPath},
 		{"no serial number", ports[1], ports, ignore("1a86", "7523") + `SUBSYSTEM=="tty", ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:1:1.0"` + tail},
-		{"two ports at one interface", ports[1], append([]SerialPort{{Path: "/dev/ttyUSB1", usb: ports[1].usb, IDPath: ports[1].IDPath, number: "1"}}, ports...), ignore("1a86", "7523") + `SUBSYSTEM=="tty", ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:1:1.0", ATTRS{port_number}=="0"` + tail},
+		{"two ports at one interface", ports[1], append([]Info{{Path: "/dev/ttyUSB1", usb: ports[1].usb, IDPath: ports[1].IDPath, number: "1"}}, ports...), ignore("1a86", "7523") + `SUBSYSTEM=="tty", ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:1:1.0", ATTRS{port_number}=="0"` + tail},
 		{"on the board", ports[4], ports, `SUBSYSTEM=="tty", KERNEL=="ttyS2"` + tail},
-		{"nothing known", change(func(p *SerialPort) { p.Serial, p.IDPath = "", "" }), ports, ""},
-		{"a pseudo-terminal", SerialPort{Path: "/dev/pts/3"}, ports, ""},
+		{"nothing known", change(func(p *Info) { p.Serial, p.IDPath = "", "" }), ports, ""},
+		{"a pseudo-terminal", Info{Path: "/dev/pts/3"}, ports, ""},
 	} {
 		if d := cmp.Diff(tt.want, UdevRule(tt.port, tt.ports, "gated-scanner-in")); d != "" {
 			t.Errorf("%s: -want +got\n%s", tt.name, d)

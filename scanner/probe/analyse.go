@@ -1,4 +1,4 @@
-package scanner
+package probe
 
 import (
 	"bytes"
@@ -23,6 +23,12 @@ const (
 	leastLen   = 4 // shorter ones are none in any case
 	enough     = 16
 	controlled = 6
+)
+
+// The encodings, as the settings name them.
+const (
+	utf8Text = "utf-8"
+	gb18030  = "gb18030"
 )
 
 // A chunk is what one read brought, and when.
@@ -53,6 +59,10 @@ type Finding struct {
 
 	OwnBreaks bool `json:"own_breaks,omitempty"` // codes have line breaks or tabs inside
 }
+
+// gm65Trigger makes modules of the GROW GM65 and GM8xx family read (user manual, serial control). AB CD stands for a
+// checksum that the module need not check. Nothing is written to its flash, which wears out.
+var gm65Trigger = []byte{0x7e, 0x00, 0x08, 0x01, 0x00, 0x02, 0x01, 0xab, 0xcd}
 
 // What the GM65 family answers to a trigger and to a heartbeat. No text has such bytes.
 var gm65Answers = [][]byte{{0x02, 0, 0, 1, 0, 0x33, 0x31}, {0x03, 0, 0, 1, 0, 0x33, 0x31}}
@@ -118,7 +128,8 @@ func read(bursts []burst, anyRate bool) (f Finding) {
 			continue
 		}
 		// A slow scanner pauses within a reading, and only what comes last has the end bytes.
-		if n := len(readings); n > 0 && f.End != "" && b.first-readings[n-1].last < joinGap && !bytes.HasSuffix(readings[n-1].data, []byte(f.End)) {
+		if n := len(readings); n > 0 && f.End != "" && b.first-readings[n-1].last < joinGap &&
+			!bytes.HasSuffix(readings[n-1].data, []byte(f.End)) {
 			r := &readings[n-1]
 			r.pause = max(r.pause, b.pause, b.first-r.last)
 			r.data, r.last = append(bytes.Clone(r.data), b.data...), b.last
@@ -152,7 +163,7 @@ func read(bursts []burst, anyRate bool) (f Finding) {
 				continue
 			}
 			bodies = append(bodies, body)
-			ascii, chinese = ascii && enc == "", chinese || enc == GB18030
+			ascii, chinese = ascii && enc == "", chinese || enc == gb18030
 		}
 	}
 	f.Readings = len(bodies)
@@ -160,9 +171,9 @@ func read(bursts []burst, anyRate bool) (f Finding) {
 	case len(bodies) == 0:
 		return Finding{Garbage: f.Garbage}
 	case chinese:
-		f.Encoding = GB18030
+		f.Encoding = gb18030
 	case !ascii:
-		f.Encoding = UTF8
+		f.Encoding = utf8Text
 	}
 
 	seen, most, longest := map[string]int{}, 0, ""
@@ -235,7 +246,7 @@ func text(s string) (encoding string, ok bool) {
 		if ascii {
 			return "", ok
 		}
-		return UTF8, ok
+		return utf8Text, ok
 	}
 	// Of GB18030 only what GB 2312 has: the whole of it gives a meaning to nearly every pair of bytes.
 	for i := 0; i < len(s); i++ {
@@ -252,7 +263,7 @@ func text(s string) (encoding string, ok bool) {
 		return "", false
 	}
 	_, ok = printable(decoded)
-	return GB18030, ok
+	return gb18030, ok
 }
 
 // parityOf tells which parity all bytes have; empty when they differ, or were ASCII anyway.
@@ -286,6 +297,8 @@ var (
 	knownHead = regexp.MustCompile(`^([A-Za-z]{1,3}?)(GP1:|HC1:|shc:/|https?://|HTTPS?://)`)
 	bareHead  = regexp.MustCompile(`^(GP1:|HC1:|shc:/|https?://|HTTPS?://)`)
 )
+
+func letter(b byte) bool { return 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z' }
 
 // identifiers tells what the scanner puts before every reading to tell the kind of code.
 func identifiers(bodies []string) (aim bool, codeID int) {

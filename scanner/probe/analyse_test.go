@@ -1,4 +1,4 @@
-package scanner
+package probe
 
 import (
 	"fmt"
@@ -169,8 +169,8 @@ func TestAWrongBaudRateIsNeverTakenForTheRightOne(t *testing.T) {
 	tried, short := 0, 0
 	for i, code := range codes {
 		for _, end := range []string{"", "\r", "\n", "\r\n", "\t"} {
-			for _, sent := range probeRates[:8] {
-				for _, heard := range probeRates[:8] {
+			for _, sent := range usualRates[:8] {
+				for _, heard := range usualRates[:8] {
 					if i > 20 && sent != 19200 && heard != 9600 { // the invented ones at some pairs only
 						continue
 					}

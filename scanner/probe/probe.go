@@ -1,25 +1,27 @@
-package scanner
+// Package probe finds out how a scanner is set.
+package probe
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"gated/serialport"
 
 	"golang.org/x/sys/unix"
 )
 
-// probeRates are those that scanners are set to, the likely ones first.
-var probeRates = []int{9600, 115200, 57600, 38400, 19200, 4800, 2400, 1200, 230400, 460800, 921600}
+// usualRates are those that scanners are set to, the likely ones first.
+var usualRates = []int{9600, 115200, 57600, 38400, 19200, 4800, 2400, 1200, 230400, 460800, 921600}
 
 // A Probe finds out how the scanner at a port is set up, while somebody holds codes before it again and again.
 type Probe struct {
 	Device  string
-	AnyRate bool // the baud rate does not matter: see SerialPort.AnyRate
+	AnyRate bool // the baud rate does not matter: see serialport.Info.AnyRate
 
 	// Trigger makes modules of the GM65 family read that wait to be told. It is written to the port at every rate,
 	// and whatever else is there may take it for something else. Without it nothing is written.
@@ -31,8 +33,8 @@ type Probe struct {
 	dwell time.Duration // zero: that for people
 }
 
-// Probed is what a Probe found.
-type Probed struct {
+// Found is what a Probe found.
+type Found struct {
 	Device string `json:"device"`
 	Baud   int    `json:"baud"` // 0: any
 	Finding
@@ -49,34 +51,34 @@ const (
 
 // Run listens until it is sure or ctx ends, and gives the port back as it found it. Before it is sure it returns the best
 // it has, with ctx's error.
-func (p Probe) Run(ctx context.Context) (best Probed, err error) {
+func (p Probe) Run(ctx context.Context) (best Found, err error) {
 	if p.dwell == 0 {
 		p.dwell = dwell
 	}
 	best.Device = p.Device
 	// Stat first: a first open can be felt by a modem or printer, and a disk is not to be opened at all.
-	if _, err := deviceNumber(p.Device); err != nil {
-		return best, probeFault(p.Device, err)
+	if _, err := serialport.DeviceNumber(p.Device); err != nil {
+		return best, fault(p.Device, err)
 	}
 	// Whoever has it open without a lock, such as cat, would get half of the bytes. To look takes time, in which a terminal
 	// that is open and not yet set up would echo what comes: so before.
-	held := Holders(p.Device)
+	held := others(p.Device)
 	// This descriptor keeps the port open from one rate to the next, so that its lines do not fall in between.
 	fd, err := unix.Open(p.Device, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return best, probeFault(p.Device, err)
+		return best, fault(p.Device, err)
 	}
 	defer unix.Close(fd)
 	was, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
 	if err != nil {
-		return best, probeFault(p.Device, err)
+		return best, fault(p.Device, err)
 	}
-	if held != nil {
-		return best, probeFault(p.Device, unix.EBUSY)
+	if len(held) > 0 {
+		return best, fault(p.Device, unix.EBUSY)
 	}
 	defer unix.IoctlSetTermios(fd, unix.TCSETS2, was)
 
-	rates := probeRates
+	rates := usualRates
 	if p.AnyRate {
 		rates = rates[:1]
 	}
@@ -103,17 +105,17 @@ func (p Probe) Run(ctx context.Context) (best Probed, err error) {
 
 // listen reads the port at one rate until that is sure to be the right one, or seems to be wrong, or nothing comes.
 func (p Probe) listen(ctx context.Context, fd, baud int) (f Finding, err error) {
-	port, err := openPort(Config{Device: p.Device, Baud: baud}.filled())
-	if _, cause := why(err); err != nil && cause == CauseAbsent {
+	port, err := serialport.Open(serialport.Config{Device: p.Device, Baud: baud})
+	if err != nil && serialport.Cause(err) == serialport.Absent {
 		err = unix.EIO // it was there, and fd still is of it
 	}
 	if err != nil {
-		return f, probeFault(p.Device, err)
+		return f, fault(p.Device, err)
 	}
-	defer port.close()
+	defer port.Close()
 	// What was sent before is not at this rate, and may be the end of something.
 	if err := port.Flush(); err != nil {
-		return f, probeFault(p.Device, err)
+		return f, fault(p.Device, err)
 	}
 	began := time.Now()
 	var (
@@ -131,7 +133,7 @@ func (p Probe) listen(ctx context.Context, fd, baud int) (f Finding, err error) 
 			unix.Write(fd, gm65Trigger)
 			asked = time.Now()
 		}
-		switch err := port.wait(ctx, time.Now().Add(burstGap)); {
+		switch err := port.Wait(ctx, time.Now().Add(burstGap)); {
 		case ctx.Err() != nil:
 			return analyse(chunks, p.AnyRate), ctx.Err()
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -149,16 +151,11 @@ func (p Probe) listen(ctx context.Context, fd, baud int) (f Finding, err error) 
 			}
 			continue
 		case err != nil:
-			return f, probeFault(p.Device, err)
+			return f, fault(p.Device, err)
 		}
 		n, err := port.Read(buf)
-		if n == 0 {
-			if err == nil || errors.Is(err, io.EOF) {
-				if _, err = port.queued(); err == nil {
-					err = errNoBytes
-				}
-			}
-			return f, probeFault(p.Device, err)
+		if err != nil {
+			return f, fault(p.Device, err)
 		}
 		judged, heard = false, time.Now()
 		chunks = append(chunks, chunk{heard.Sub(began), append([]byte(nil), buf[:n]...)})
@@ -175,43 +172,30 @@ func (p Probe) listen(ctx context.Context, fd, baud int) (f Finding, err error) 
 	}
 }
 
-// probeFault says what is wrong with the port and what to do about it.
-func probeFault(device string, err error) error {
-	err = bare(err)
+// fault says what is wrong with the port and what to do about it.
+func fault(device string, err error) error {
 	var text string
-	switch _, cause := why(err); cause {
-	case CauseAbsent:
+	switch serialport.Cause(err) {
+	case serialport.Absent:
 		text = "there is no such device: plug it in, or see which there are with `gated scanner probe --list`"
-	case CauseNotADevice:
+	case serialport.NotADevice:
 		text = "it is no serial port: see which there are with `gated scanner probe --list`"
-	case CauseNoPermission:
+	case serialport.NoPermission:
 		text = "you may not open it: try as root, or as a member of the group dialout"
-	case CauseBusy:
-		text = "it is in use" + heldBy(Holders(device)) + ": end that (`systemctl stop gated` if it is the gate), or probe another port with --device"
-	case CauseHangUp:
+	case serialport.Busy:
+		text = "it is in use" + heldBy(others(device)) +
+			": end that (`systemctl stop gated` if it is the gate), or probe another port with --device"
+	case serialport.HangUp:
 		text = "it was unplugged: plug it in and begin again"
-	case CauseLost:
-		text = "another program reads it, too" + heldBy(Holders(device)) + ": end that first"
+	case serialport.Lost:
+		text = "another program reads it, too" + heldBy(others(device)) + ": end that first"
 	default:
 		return fmt.Errorf("%s: %w", device, err)
 	}
 	return errors.New(device + ": " + text)
 }
 
-// Holders tells who else has the device open, as far as we may see.
-func Holders(device string) (others []Holder) {
-	if path, err := filepath.EvalSymlinks(device); err == nil {
-		device = path
-	}
-	for _, h := range holders("/")[device] {
-		if h.PID != os.Getpid() {
-			others = append(others, h)
-		}
-	}
-	return others
-}
-
-func heldBy(held []Holder) string {
+func heldBy(held []serialport.Holder) string {
 	var by []string
 	for _, h := range held {
 		by = append(by, h.String())
@@ -225,4 +209,7 @@ func heldBy(held []Holder) string {
 	return " by " + strings.Join(by, " and ")
 }
 
-func (h Holder) String() string { return fmt.Sprintf("%s (process %d)", h.Command, h.PID) }
+// others are those who have the device open, but for this process.
+func others(device string) []serialport.Holder {
+	return slices.DeleteFunc(serialport.Holders(device), func(h serialport.Holder) bool { return h.PID == os.Getpid() })
+}
