@@ -92,7 +92,7 @@ func Default() Config {
 const (
 	longest = 1 << 16                // no code of any standard comes near; bounds Config.Max
 	minGap  = 50 * time.Millisecond  // shorter ones would cut codes that USB adapters deliver in slices
-	maxGap  = 10 * time.Second       // longer ones would glue the next person's code to a half one
+	maxGap  = 5 * time.Second        // longer ones would glue the next person's code to a half one
 	minEnd  = 100 * time.Millisecond // a code cut in two is no code, or another
 	maxEnd  = time.Second            // longer ones people take for a dead scanner
 	longID  = 8                      // no scanner marks the symbology with more
