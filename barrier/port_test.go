@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"gated/barrier/lcussim"
+	"gated/demo/lcussim"
 )
 
 // Who has closed a relay's port has waited for the goroutine that reads it: the next one must not share the device with it.

@@ -23,9 +23,9 @@ import (
 	"time"
 
 	"gated/barrier"
-	"gated/barrier/lcussim"
 	"gated/clock"
 	"gated/credential"
+	"gated/demo/lcussim"
 	"gated/ledger"
 	"gated/policy"
 	"gated/roster"

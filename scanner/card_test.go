@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"gated/scanner/samvsim"
+	"gated/demo/samvsim"
 	"gated/serialport"
 
 	"github.com/prometheus/client_golang/prometheus"

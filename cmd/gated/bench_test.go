@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"gated/barrier/lcussim"
 	"gated/config"
 	"gated/credential"
+	"gated/demo/lcussim"
 	"gated/gate"
 
 	"golang.org/x/sys/unix"

@@ -25,15 +25,16 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"gated/barrier/lcussim"
 	"gated/config"
 	"gated/credential"
+	"gated/demo/issuer"
+	"gated/demo/lcussim"
+	"gated/demo/samvsim"
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
 	"gated/roster"
 	"gated/scanner"
-	"gated/scanner/samvsim"
 
 	"github.com/spf13/cobra"
 )
@@ -619,13 +620,13 @@ func newHealthIssuers(trust string) (h healthIssuers, err error) {
 		return h, err
 	}
 	now := time.Now()
-	if h.dccCert, err = credential.SignerCertificate(h.dccKey, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)); err != nil {
+	if h.dccCert, err = issuer.SignerCertificate(h.dccKey, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)); err != nil {
 		return h, err
 	}
 	if h.shcKey, err = ecdsa.GenerateKey(elliptic.P256(), crand.Reader); err != nil {
 		return h, err
 	}
-	keys, err := credential.MarshalSHCKeys(demoClinic, &h.shcKey.PublicKey)
+	keys, err := issuer.SHCKeys(demoClinic, &h.shcKey.PublicKey)
 	if err != nil {
 		return h, err
 	}
@@ -647,8 +648,8 @@ func newHealthIssuers(trust string) (h healthIssuers, err error) {
 // dcc is an EU certificate of a negative test.
 func (h healthIssuers) dcc(who roster.Person, sampled time.Time) string {
 	family, given := split(who.Name)
-	text, err := credential.IssueDCC(h.dccKey, h.dccCert, credential.DCC{Given: given, Family: family, BirthDate: who.BirthDate, ID: "URN:UVCI:01:XX:" + who.ID,
-		Issued: sampled, Expires: sampled.AddDate(0, 1, 0), Statement: credential.Health{Kind: credential.Test, Disease: "840539006", Product: "LP6464-4", Result: "negative", Sampled: sampled}})
+	text, err := issuer.DCC{Given: given, Family: family, BirthDate: who.BirthDate, ID: "URN:UVCI:01:XX:" + who.ID,
+		Issued: sampled, Expires: sampled.AddDate(0, 1, 0), Statement: issuer.Statement{Kind: credential.Test, Disease: "840539006", Product: "LP6464-4", Result: "negative", Sampled: sampled}}.Sign(h.dccKey, h.dccCert)
 	if err != nil {
 		panic(err) // the demo's own data
 	}
@@ -658,11 +659,11 @@ func (h healthIssuers) dcc(who roster.Person, sampled time.Time) string {
 // shc is a SMART Health Card of two vaccinations.
 func (h healthIssuers) shc(who roster.Person, now time.Time) string {
 	family, given := split(who.Name)
-	jab := func(n, months int) credential.Health {
-		return credential.Health{Kind: credential.Vaccination, Product: "207", Dose: n, Doses: 2, Date: now.AddDate(0, -months, 0).Format(time.DateOnly)}
+	jab := func(n, months int) issuer.Statement {
+		return issuer.Statement{Kind: credential.Vaccination, Product: "207", Dose: n, Doses: 2, Date: now.AddDate(0, -months, 0).Format(time.DateOnly)}
 	}
-	text, err := credential.IssueSHC(h.shcKey, credential.SHC{Issuer: demoClinic, NotBefore: now.AddDate(0, -4, 0), Given: []string{given}, Family: family, BirthDate: who.BirthDate,
-		Health: []credential.Health{jab(1, 6), jab(2, 5)}})
+	text, err := issuer.SHC{Issuer: demoClinic, NotBefore: now.AddDate(0, -4, 0), Given: []string{given}, Family: family, BirthDate: who.BirthDate,
+		Health: []issuer.Statement{jab(1, 6), jab(2, 5)}}.Sign(h.shcKey)
 	if err != nil {
 		panic(err) // the demo's own data
 	}

@@ -23,8 +23,8 @@ import (
 	"testing"
 	"time"
 
-	"gated/barrier/lcussim"
 	"gated/credential"
+	"gated/demo/lcussim"
 	"gated/ledger"
 	"gated/roster"
 

@@ -18,11 +18,11 @@ import (
 	"syscall"
 	"time"
 
-	"gated/barrier/lcussim"
+	"gated/demo/lcussim"
+	"gated/demo/samvsim"
 	"gated/gate"
 	"gated/policy"
 	"gated/scanner"
-	"gated/scanner/samvsim"
 )
 
 // mishaps are what goes wrong with the hardware of a demo while it plays. Each is made to happen on a real terminal, and
