@@ -1,4 +1,4 @@
-package credential
+package health
 
 import (
 	"encoding/base64"
@@ -33,9 +33,9 @@ var dccStages = []string{"UNPREFIX", "B45DECODE", "COMPRESSION", "DECODE", "VERI
 
 // dccPassed returns how many of the stages a code with this claim has passed: a
 // reason names the first that it has not.
-func dccPassed(c Claim) int {
+func dccPassed(c Certificate) int {
 	switch c.Reason {
-	case ReasonUnknownCode, ReasonBadPrefix, ReasonTooLong:
+	case reasonUnknownCode, ReasonBadPrefix, ReasonTooLong:
 		return 0
 	case ReasonBadBase45:
 		return 1
@@ -76,7 +76,7 @@ func dccConformance(t *testing.T, dir string) []conformanceRow {
 	for _, path := range paths {
 		name, _ := filepath.Rel(dir, path)
 		v, trust, at := readDCCVector(t, path)
-		c := trust.Check([]byte(v.Prefix), at)
+		c := trust.check([]byte(v.Prefix), at)
 		passed := dccPassed(c)
 		for i, what := range dccStages {
 			want, asked := v.Want["EXPECTED"+what]
@@ -144,7 +144,7 @@ func readDCCVector(t testing.TB, path string) (dccVector, *Trust, time.Time) {
 
 // checkDCCContent compares what was read with the suite's own reading, where that
 // is said.
-func checkDCCContent(t *testing.T, name string, c Claim, want map[string]any) {
+func checkDCCContent(t *testing.T, name string, c Certificate, want map[string]any) {
 	t.Helper()
 	if want == nil {
 		return

@@ -1,4 +1,4 @@
-package credential
+package health
 
 import (
 	"crypto/ecdsa"
@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gated/credential/keyfile"
 )
 
 // shcSigner names a key of an issuer. A kid alone does not: of the 900 in the public
@@ -89,6 +91,10 @@ func (t *shcTrust) load(dir string) error {
 	return eachJSON(filepath.Join(dir, "crl"), t.addList)
 }
 
+// shcFileLimit is the largest file that is read, in bytes: the snapshot of the VCI directory, the work of 651 issuers, has one
+// and a half million.
+const shcFileLimit = 64 << 20
+
 // eachJSON hands over the files in dir, which may be absent.
 func eachJSON(dir string, add func(data []byte) error) error {
 	entries, err := os.ReadDir(dir)
@@ -103,7 +109,7 @@ func eachJSON(dir string, add func(data []byte) error) error {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
-		data, err := os.ReadFile(path)
+		data, _, err := keyfile.Read(path, shcFileLimit)
 		if err == nil {
 			err = add(data)
 		}

@@ -1,4 +1,4 @@
-package credential
+package health
 
 import (
 	"bytes"
@@ -28,19 +28,19 @@ func shcConformance(t *testing.T, dir string) []conformanceRow {
 		example, _, _ := strings.Cut(filepath.Base(path), "-f-")
 		code := bytes.TrimSpace(read(t, path))
 		if bytes.ContainsRune(code[len(shcPrefix):], '/') {
-			parts.count(t, path, trust.Check(code, noon), Claim{Kind: KindSHC, Reason: ReasonBadPrefix, Proof: Stated})
+			parts.count(t, path, trust.check(code, noon), Certificate{Kind: KindSHC, Reason: ReasonBadPrefix})
 			continue
 		}
 		payload := read(t, filepath.Join(dir, example+"-c-jws-payload-minified.json"))
 		want, nbf := exampleClaim(t, payload)
-		whole.count(t, path, trust.Check(code, nbf), want)
+		whole.count(t, path, trust.check(code, nbf), want)
 		if token, ok := fromNumeric(string(code[len(shcPrefix):])); !ok || !bytes.Equal(token, bytes.TrimSpace(read(t, filepath.Join(dir, example+"-d-jws.txt")))) {
 			t.Errorf("%s is another JWS than its -d-jws.txt", path)
 		}
 		if strings.Contains(want.Name, "Revoked") {
 			listed := exampleTrust(t, dir, filepath.Join(dir, "issuer", ".well-known", "crl", "*.json"))
 			want.Valid, want.Reason = false, ReasonRevoked
-			revoked.count(t, path, listed.Check(code, nbf), want)
+			revoked.count(t, path, listed.check(code, nbf), want)
 		}
 	}
 
@@ -91,7 +91,7 @@ func shcConformance(t *testing.T, dir string) []conformanceRow {
 }
 
 // count adds the verdict to its row, and tells how it differs.
-func (r *conformanceRow) count(t *testing.T, path string, got, want Claim) {
+func (r *conformanceRow) count(t *testing.T, path string, got, want Certificate) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Logf("%s (-want +got):\n%s", path, diff)
@@ -103,7 +103,7 @@ func (r *conformanceRow) count(t *testing.T, path string, got, want Claim) {
 
 // exampleClaim reads the payload of an example in the plainest way, which holds for
 // those examples.
-func exampleClaim(t *testing.T, payload []byte) (Claim, time.Time) {
+func exampleClaim(t *testing.T, payload []byte) (Certificate, time.Time) {
 	var p struct {
 		Iss      string
 		Nbf, Exp float64
@@ -130,8 +130,8 @@ func exampleClaim(t *testing.T, payload []byte) (Claim, time.Time) {
 		t.Fatal(err)
 	}
 	at := func(seconds float64) time.Time { return time.UnixMilli(int64(seconds*1000 + 0.5)).UTC() }
-	c := Claim{
-		Kind: KindSHC, Valid: true, Reason: ReasonOK, Proof: Signed, Issuer: p.Iss, NotBefore: at(p.Nbf),
+	c := Certificate{
+		Kind: KindSHC, Valid: true, Reason: ReasonOK, Signed: true, Issuer: p.Iss, NotBefore: at(p.Nbf),
 		Gaps: []string{GapHolder, GapResidence, GapHealth},
 	}
 	if p.Exp > 0 {
@@ -142,8 +142,8 @@ func exampleClaim(t *testing.T, payload []byte) (Claim, time.Time) {
 		case "Patient":
 			c.Name, c.BirthDate = strings.Join(append(r.Name[0].Given, r.Name[0].Family), " "), r.BirthDate
 		case "Immunization":
-			c.Health = append(c.Health, Health{
-				Kind: Vaccination, Disease: covid19, Product: r.VaccineCode.Coding[0].Code,
+			c.Health = append(c.Health, Statement{
+				Kind: Vaccination, Disease: COVID19, Product: r.VaccineCode.Coding[0].Code,
 				Date: r.OccurrenceDateTime, Dose: len(c.Health) + 1,
 			})
 		default:

@@ -1,4 +1,4 @@
-package credential
+package health
 
 import (
 	"bytes"
@@ -20,12 +20,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gated/credential/keyfile"
 )
 
-// COSE's numbers of the other two algorithms (RFC 9053, section 2.1, and RFC 8230,
+// COSE's numbers of the algorithms (RFC 9053, sections 2.1 and 2.2, and RFC 8230,
 // section 2).
 const (
 	algES256 = -7
+	algEdDSA = -8
 	algPS256 = -37
 )
 
@@ -48,7 +51,7 @@ type dccTrust struct {
 type signer struct {
 	country   string // ISO 3166-1, of its subject; empty if that names none
 	until     time.Time
-	usage     []string // kinds of Health that it is for; all if empty
+	usage     []string // kinds of Statement that it is for; all if empty
 	algorithm int      // 0: none that a DCC may be signed with
 	key       crypto.PublicKey
 }
@@ -92,7 +95,7 @@ func (t *dccTrust) load(dir string) error {
 
 // readCertificates reads a file of X.509 certificates.
 func readCertificates(path string) ([]*x509.Certificate, error) {
-	data, _, err := readKeyFile(path)
+	data, _, err := keyfile.Read(path, keyfile.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +243,7 @@ func (s *signer) verify(signed, digest, sig []byte) bool {
 // (notAfter before now: CERTIFICATE_EXPIRED, which is INVALID); dgca-app-core-ios,
 // X509.isCertificateValid (notAfter > now). Issuers know it: "the expiration time
 // must not exceed the validity period of the DSC" (hcert 3.3.5).
-func (s *signer) judge(c Claim, at time.Time) Claim {
+func (s *signer) judge(c Certificate, at time.Time) Certificate {
 	// Georgia's codes name a ministry here. The country is then the certificate's. A
 	// certificate that names no country (those of the common test data) cannot be held to one.
 	if s.country != "" {
@@ -256,7 +259,7 @@ func (s *signer) judge(c Claim, at time.Time) Claim {
 			return c
 		}
 	}
-	c.Proof = Signed
+	c.Signed = true
 	if s.until.Before(c.NotAfter) {
 		c.NotAfter = s.until.UTC()
 	}

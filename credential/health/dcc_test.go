@@ -1,4 +1,4 @@
-package credential
+package health
 
 import (
 	"bytes"
@@ -26,6 +26,8 @@ import (
 	"time"
 	"unicode"
 
+	"gated/credential/base45"
+	"gated/credential/keyfile"
 	"gated/demo/issuer"
 
 	"github.com/fxamacker/cbor/v2"
@@ -153,7 +155,7 @@ func (s dccSigner) forge(t testing.TB, f dccForgery) string {
 	}
 	message := encode(t, []any{protected, cbor.RawMessage(encoded(f.unprotected)), payload, f.signature})
 	if f.wrap == nil {
-		f.wrap = func(b []byte) []byte { return append([]byte{tagSign1}, b...) }
+		f.wrap = func(b []byte) []byte { return append([]byte{0xd2}, b...) }
 	}
 	return issuer.PackDCC(f.wrap(message))
 }
@@ -200,22 +202,22 @@ func TestDCC(t *testing.T) {
 	for _, key := range []crypto.Signer{newECKey(t, elliptic.P256()), newRSAKey(), seeded(9)} {
 		for _, d := range []issuer.DCC{vaccinated(), test, recovered} {
 			s := newDCCSigner(t, key, "AT", d.Statement.Kind)
-			want := Claim{
-				Kind: KindDCC, Valid: true, Reason: ReasonOK, Proof: Signed, Issuer: "AT", Serial: d.ID,
+			want := Certificate{
+				Kind: KindDCC, Valid: true, Reason: ReasonOK, Signed: true, Issuer: "AT", Serial: d.ID,
 				NotBefore: d.Issued, NotAfter: d.Expires, Name: "Gabriele Musterfrau-Gößinger", BirthDate: d.BirthDate,
-				Health: []Health{Health(d.Statement)}, Gaps: []string{GapHolder, GapResidence, GapHealth},
+				Health: []Statement{Statement(d.Statement)}, Gaps: []string{GapHolder, GapResidence, GapHealth},
 			}
 			code := issueDCC(t, s, d)
 			if len(code) > CodeLimit {
 				t.Errorf("%T: %d characters", key, len(code))
 			}
-			got := trustingSigners(t, s).Check([]byte(code+"\r\n"), noon)
+			got := trustingSigners(t, s).check([]byte(code), noon)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%T, %s: (-want +got)\n%s", key, d.Statement.Kind, diff)
 			}
 			// Of a stranger it is only stated.
-			want.Valid, want.Reason, want.Proof = false, ReasonUnknownSigner, Stated
-			if diff := cmp.Diff(want, (&Trust{}).Check([]byte(code), noon)); diff != "" {
+			want.Valid, want.Reason, want.Signed = false, ReasonUnknownSigner, false
+			if diff := cmp.Diff(want, (&Trust{}).check([]byte(code), noon)); diff != "" {
 				t.Errorf("%T, %s, not trusted: (-want +got)\n%s", key, d.Statement.Kind, diff)
 			}
 		}
@@ -247,14 +249,14 @@ func TestDCCTime(t *testing.T) {
 		{"older than its signer", backdated, start.Add(-1), ReasonOK}, // the EU's apps look at the end only
 		{"issued later", later, noon.Add(-1), ReasonNotYetValid},
 	} {
-		got := trust.Check([]byte(issueDCC(t, s, tt.d)), tt.at)
-		if got.Reason != tt.want || got.Valid != (tt.want == ReasonOK) || got.Proof != Signed {
-			t.Errorf("%s: got %s, %s, want %s", tt.name, got.Reason, got.Proof, tt.want)
+		got := trust.check([]byte(issueDCC(t, s, tt.d)), tt.at)
+		if got.Reason != tt.want || got.Valid != (tt.want == ReasonOK) || !got.Signed {
+			t.Errorf("%s: got %s, signed %t, want %s", tt.name, got.Reason, got.Signed, tt.want)
 		}
 	}
 	notBefore := s.forge(t, dccForgery{payload: dccWith(fields{5: noon.Unix()})})
 	for at, want := range map[time.Time]string{noon.Add(-1): ReasonNotYetValid, noon: ReasonOK} {
-		if got := trust.Check([]byte(notBefore), at); got.Reason != want || !got.NotBefore.Equal(noon) {
+		if got := trust.check([]byte(notBefore), at); got.Reason != want || !got.NotBefore.Equal(noon) {
 			t.Errorf("nbf later than iat, at %s: got %s from %s, want %s", at, got.Reason, got.NotBefore, want)
 		}
 	}
@@ -287,9 +289,9 @@ func TestDCCUsageAndIssuer(t *testing.T) {
 		{"a certificate of no country", "", nil, test, ReasonOK, "AT"},
 	} {
 		s := newDCCSigner(t, newECKey(t, elliptic.P256()), tt.country, tt.kinds...)
-		got := trustingSigners(t, s).Check([]byte(s.forge(t, dccForgery{payload: dccWith(tt.claims)})), noon)
-		if got.Reason != tt.want || got.Issuer != tt.issuer || (got.Proof == Signed) != (tt.want == ReasonOK) {
-			t.Errorf("%s: got %s, %s, issuer %q, want %s, %q", tt.name, got.Reason, got.Proof, got.Issuer, tt.want, tt.issuer)
+		got := trustingSigners(t, s).check([]byte(s.forge(t, dccForgery{payload: dccWith(tt.claims)})), noon)
+		if got.Reason != tt.want || got.Issuer != tt.issuer || got.Signed != (tt.want == ReasonOK) {
+			t.Errorf("%s: got %s, signed %t, issuer %q, want %s, %q", tt.name, got.Reason, got.Signed, got.Issuer, tt.want, tt.issuer)
 		}
 	}
 }
@@ -345,7 +347,7 @@ func TestDCCTolerates(t *testing.T) {
 			"gn": cbor.RawMessage("\x63Ren"), "fn": cbor.RawMessage("\x64Ren\xe9")}})}})}},
 		{"a key identifier of 300 bytes that is not used", dccForgery{unprotected: fields{4: make([]byte, 300)}}},
 	} {
-		if got := trust.Check([]byte(s.forge(t, tt.f)), noon); !got.Valid || got.Issuer != "AT" || len(got.Health) != 1 {
+		if got := trust.check([]byte(s.forge(t, tt.f)), noon); !got.Valid || got.Issuer != "AT" || len(got.Health) != 1 {
 			t.Errorf("%s: got %s, %+v", tt.name, got.Reason, got)
 		}
 	}
@@ -370,7 +372,7 @@ func TestDCCText(t *testing.T) {
 		{fields{}, ""},
 	} {
 		code := s.forge(t, dccForgery{payload: dccWith(fields{-260: fields{1: dccContent(fields{"nam": tt.name})}})})
-		if got := trust.Check([]byte(code), noon); !got.Valid || got.Name != tt.want {
+		if got := trust.check([]byte(code), noon); !got.Valid || got.Name != tt.want {
 			t.Errorf("%q: got %s, %q, want %q", tt.name, got.Reason, got.Name, tt.want)
 		}
 	}
@@ -380,7 +382,7 @@ func TestDCCText(t *testing.T) {
 		"1998-02-30": "", "26.02.1998": "", "1998-02-26<script>": "", "98": "",
 	} {
 		code := s.forge(t, dccForgery{payload: dccWith(fields{-260: fields{1: dccContent(fields{"dob": in})}})})
-		if got := trust.Check([]byte(code), noon); !got.Valid || got.BirthDate != want {
+		if got := trust.check([]byte(code), noon); !got.Valid || got.BirthDate != want {
 			t.Errorf("dob %q: got %s, %q, want %q", in, got.Reason, got.BirthDate, want)
 		}
 	}
@@ -408,7 +410,7 @@ func TestDCCText(t *testing.T) {
 		{[]any{1}, time.Time{}},
 	} {
 		code := s.forge(t, dccForgery{payload: dccWith(fields{-260: fields{1: dccContent(fields{"t": []any{dccTest(fields{"sc": tt.in})}})}})})
-		if got := trust.Check([]byte(code), noon); !got.Valid || !got.Health[0].Sampled.Equal(tt.want) {
+		if got := trust.check([]byte(code), noon); !got.Valid || !got.Health[0].Sampled.Equal(tt.want) {
 			t.Errorf("sc %v: got %s, %s, want %s", tt.in, got.Reason, got.Health[0].Sampled, tt.want)
 		}
 	}
@@ -429,7 +431,7 @@ func TestDCCRefuses(t *testing.T) {
 	trust := trustingSigners(t, trusted...)
 
 	good := issueDCC(t, s, vaccinated())
-	data, err := DecodeBase45(good[4:])
+	data, err := base45.Decode(good[4:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -437,7 +439,7 @@ func TestDCCRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	repack := func(b []byte) string { return dccPrefix + EncodeBase45(b) }
+	repack := func(b []byte) string { return dccPrefix + base45.Encode(b) }
 	flipped := func(i int) string {
 		b := bytes.Clone(message)
 		b[(i+len(b))%len(b)] ^= 1
@@ -591,10 +593,10 @@ func TestDCCRefuses(t *testing.T) {
 		{"ten thousand statements", content(fields{"t": repeat(fields{}, 10_000)}), ReasonMalformed},
 		{"names nested", content(fields{"nam": fields{"gn": cbor.RawMessage(deep(200, 0x81))}}), ReasonMalformed},
 	} {
-		var got Claim
-		spent, allocated := measure(3*floor, func() { got = trust.Check([]byte(tt.code), noon) })
-		if got.Reason != tt.want || got.Valid || got.Kind != KindDCC || got.Proof != Stated {
-			t.Errorf("%s: got %s, valid %v, %s, %s, want %s", tt.name, got.Reason, got.Valid, got.Kind, got.Proof, tt.want)
+		var got Certificate
+		spent, allocated := measure(3*floor, func() { got = trust.check([]byte(tt.code), noon) })
+		if got.Reason != tt.want || got.Valid || got.Kind != KindDCC || got.Signed {
+			t.Errorf("%s: got %s, valid %t, %s, signed %t, want %s", tt.name, got.Reason, got.Valid, got.Kind, got.Signed, tt.want)
 		}
 		if spent > 3*floor || allocated > 1<<20 {
 			t.Errorf("%s: took %s and %d bytes; %d signatures take %s", tt.name, spent, allocated, signerLimit, floor)
@@ -607,7 +609,7 @@ func TestDCCRefuses(t *testing.T) {
 		t.Errorf("%d signatures are tried for one code", n)
 	}
 	for _, code := range []string{"HL0:" + good[4:], good[4:], "HC1", "HC1" + good[4:], "hc1:" + good[4:], "HC-1:", "HC:", "HC123:", "\ufeff" + good} {
-		if got := trust.Check([]byte(code), noon); got.Reason != ReasonUnknownCode || got.Kind != KindUnknown {
+		if got := trust.check([]byte(code), noon); got.Reason != reasonUnknownCode || got.Kind != "unknown" {
 			t.Errorf("%.12q: got %s, %s", code, got.Kind, got.Reason)
 		}
 	}
@@ -664,7 +666,7 @@ func TestDCCKeyIDCollision(t *testing.T) {
 		for _, s := range tt.signers {
 			trust.dcc.byKeyID[id] = append(trust.dcc.byKeyID[id], newSigner(s.cert))
 		}
-		if got := trust.Check(code, noon); got.Reason != tt.want {
+		if got := trust.check(code, noon); got.Reason != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got.Reason, tt.want)
 		}
 	}
@@ -674,7 +676,7 @@ func TestDCCKeyIDCollision(t *testing.T) {
 	trust := &Trust{dcc: dccTrust{byKeyID: map[string][]*signer{id: {
 		newSigner(newDCCSigner(t, right.key, "DE", Recovery).cert), newSigner(right.cert),
 	}}}}
-	if got := trust.Check([]byte(ministry), noon); !got.Valid || got.Issuer != "AT" {
+	if got := trust.check([]byte(ministry), noon); !got.Valid || got.Issuer != "AT" {
 		t.Errorf("a ministry: got %s, %q", got.Reason, got.Issuer)
 	}
 }
@@ -692,7 +694,7 @@ func TestLoadDCCTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []dccSigner{a, b, c, pss} {
-		if got := trust.Check([]byte(issueDCC(t, s, vaccinated())), noon); !got.Valid {
+		if got := trust.check([]byte(issueDCC(t, s, vaccinated())), noon); !got.Valid {
 			t.Errorf("%s: got %s", s.cert.Subject.Country, got.Reason)
 		}
 		if n := len(trust.dcc.byKeyID[string(s.keyID())]); n != 1 {
@@ -709,11 +711,11 @@ func TestLoadDCCTrust(t *testing.T) {
 		}
 	}
 
-	key := pem.EncodeToMemory(&pem.Block{Type: publicBlock, Bytes: b.cert.RawSubjectPublicKeyInfo})
+	key := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: b.cert.RawSubjectPublicKeyInfo})
 	for name, data := range map[string][]byte{
 		"empty.pem": nil, "text.cer": []byte("hello"), "key.pem": key, "after.pem": append(a.pem(), key...),
 		"cut.pem": a.pem()[:100], "cut.cer": a.cert.Raw[:100], "more.cer": append(bytes.Clone(a.cert.Raw), 0),
-		"damaged.pem": append(a.pem(), b.pem()[:200]...), "large.pem": make([]byte, maxKeyFile+1),
+		"damaged.pem": append(a.pem(), b.pem()[:200]...), "large.pem": make([]byte, keyfile.Limit+1),
 	} {
 		if _, err := trustingFiles(t, map[string][]byte{"good.pem": b.pem(), name: data}); err == nil || !strings.Contains(err.Error(), filepath.Join("dcc", name)) {
 			t.Errorf("%s: got %v", name, err)
@@ -750,7 +752,7 @@ func storedDCC(message []byte) string {
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(message)))
 	b = binary.LittleEndian.AppendUint16(b, ^uint16(len(message)))
 	b = append(b, message...)
-	return dccPrefix + EncodeBase45(binary.BigEndian.AppendUint32(b, adler32.Checksum(message)))
+	return dccPrefix + base45.Encode(binary.BigEndian.AppendUint32(b, adler32.Checksum(message)))
 }
 
 // FuzzDCC tries the same bytes as a code, as the message in a code, and as
@@ -761,7 +763,7 @@ func FuzzDCC(f *testing.F) {
 	good := issueDCC(f, s, vaccinated())
 	f.Add([]byte(good))
 	f.Add([]byte(s.forge(f, dccForgery{})))
-	data, err := DecodeBase45(good[4:])
+	data, err := base45.Decode(good[4:])
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -773,7 +775,7 @@ func FuzzDCC(f *testing.F) {
 	f.Add(encode(f, dccWith(nil)))
 	f.Add(encode(f, dccWith(fields{4: 1e9, 5: cbor.Tag{Number: 1, Content: 1.5e9}})))
 	f.Add([]byte("\xbf\x01\x62AT\x04\x1a\x7f\xff\xff\xff\x39\x01\x03\xbf\x01\xbf\x61v\x9f\xbf\xff\xff\xff\xff\xff"))
-	want := trust.Check([]byte(good), noon)
+	want := trust.check([]byte(good), noon)
 
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 2000 {
@@ -785,8 +787,8 @@ func FuzzDCC(f *testing.F) {
 			string(data), storedDCC(data),
 			storedDCC(encode(t, []any{protected, fields{}, data, signature})),
 		} {
-			c := trust.Check([]byte(code), noon)
-			if c.Valid != (c.Reason == ReasonOK) || c.Reason == "" || c.Proof != Signed && c.Proof != Stated {
+			c := trust.check([]byte(code), noon)
+			if c.Valid != (c.Reason == ReasonOK) || c.Reason == "" {
 				t.Fatalf("got %+v", c)
 			}
 			if i < 2 && c.Valid && c.Kind == KindDCC && c.Serial != "URN:UVCI:01:AT:1" && !cmp.Equal(c, want) {

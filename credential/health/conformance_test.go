@@ -1,4 +1,4 @@
-package credential
+package health
 
 import (
 	"fmt"
@@ -44,7 +44,7 @@ func vectors(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("VECTORS")
 	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "vectors")
+		dir = filepath.Join("..", "..", "..", "shared", "vectors")
 	}
 	if _, err := os.Stat(dir); err != nil {
 		t.Skipf("no conformance vectors in %s: lay them there or set VECTORS", dir)

@@ -1,4 +1,4 @@
-package credential
+package base45
 
 import (
 	"bytes"
@@ -11,10 +11,10 @@ func TestBase45IsThatOfTheRFC(t *testing.T) {
 		"AB": "BB8", "Hello!!": "%69 VD92EX0", "base-45": "UJCLQE7W581", "ietf!": "QED8WEX0",
 		"": "", "\x00": "00", "\xff": "U5", "\x00\x00": "000", "\xff\xff": "FGW",
 	} {
-		if got := EncodeBase45([]byte(plain)); got != text {
+		if got := Encode([]byte(plain)); got != text {
 			t.Errorf("encode %q: got %q, want %q", plain, got, text)
 		}
-		if got, err := DecodeBase45(text); err != nil || string(got) != plain {
+		if got, err := Decode(text); err != nil || string(got) != plain {
 			t.Errorf("decode %q: got %q, %v, want %q", text, got, err, plain)
 		}
 	}
@@ -26,7 +26,7 @@ func TestBase45RefusesEverythingElse(t *testing.T) {
 		"GGW": "too large", ":::": "too large", "V5": "too large", "::": "too large", "BB8::": "too large",
 		"bb8": "character 1", "BB8B,8": "character 5", "BB\n": "character 3", "é": "character 1", "\x00\x00": "character 1", "0_": "character 2",
 	} {
-		b, err := DecodeBase45(text)
+		b, err := Decode(text)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %x, %v, want an error with %q", text, b, err, want)
 		}
@@ -36,10 +36,22 @@ func TestBase45RefusesEverythingElse(t *testing.T) {
 func TestBase45RoundTrip(t *testing.T) {
 	for n := range 1 << 16 {
 		for _, b := range [][]byte{{byte(n >> 8), byte(n)}, {1, 2, byte(n)}} {
-			got, err := DecodeBase45(EncodeBase45(b))
+			got, err := Decode(Encode(b))
 			if err != nil || !bytes.Equal(got, b) {
 				t.Fatalf("%x: got %x, %v", b, got, err)
 			}
 		}
 	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add("")
+	f.Add("QED8WEX0")
+	f.Add(":::")
+	f.Fuzz(func(t *testing.T, text string) {
+		b, err := Decode(text)
+		if err == nil && Encode(b) != text {
+			t.Errorf("%q decodes to %x, which encodes to %q", text, b, Encode(b))
+		}
+	})
 }

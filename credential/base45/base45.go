@@ -1,44 +1,45 @@
-package credential
+// Package base45 writes bytes in the 45 characters of a QR code's alphanumeric mode (RFC 9285).
+package base45
 
 import (
 	"errors"
 	"fmt"
 )
 
-// The alphabet of RFC 9285, table 1: what a QR code's alphanumeric mode holds.
-const base45 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
+// The alphabet of RFC 9285, table 1.
+const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 
-// base45Value has, for each byte, its value in the alphabet, or notBase45.
-var base45Value = func() (v [256]uint8) {
+// value has, for each byte, its value in the alphabet, or notInAlphabet.
+var value = func() (v [256]uint8) {
 	for i := range v {
-		v[i] = notBase45
+		v[i] = notInAlphabet
 	}
-	for i := range len(base45) {
-		v[base45[i]] = uint8(i)
+	for i := range len(alphabet) {
+		v[alphabet[i]] = uint8(i)
 	}
 	return v
 }()
 
-const notBase45 = 0xff
+const notInAlphabet = 0xff
 
-// EncodeBase45 writes two bytes as three characters and a last odd byte as two
+// Encode writes two bytes as three characters and a last odd byte as two
 // (RFC 9285).
-func EncodeBase45(b []byte) string {
+func Encode(b []byte) string {
 	text := make([]byte, 0, (len(b)*3+1)/2)
 	for ; len(b) >= 2; b = b[2:] {
 		n := int(b[0])<<8 | int(b[1])
-		text = append(text, base45[n%45], base45[n/45%45], base45[n/2025])
+		text = append(text, alphabet[n%45], alphabet[n/45%45], alphabet[n/2025])
 	}
 	if len(b) == 1 {
-		text = append(text, base45[b[0]%45], base45[b[0]/45])
+		text = append(text, alphabet[b[0]%45], alphabet[b[0]/45])
 	}
 	return string(text)
 }
 
-// DecodeBase45 accepts exactly what [EncodeBase45] writes: there is one text for
+// Decode accepts exactly what [Encode] writes: there is one text for
 // any bytes. Lower case, line ends, a lone last character and groups above their
 // range are errors, which name the place and not the text.
-func DecodeBase45(text string) ([]byte, error) {
+func Decode(text string) ([]byte, error) {
 	if len(text)%3 == 1 {
 		return nil, errors.New("base45: the last character stands alone")
 	}
@@ -47,8 +48,8 @@ func DecodeBase45(text string) ([]byte, error) {
 		group := text[i:min(i+3, len(text))]
 		n, weight := 0, 1
 		for j := range len(group) {
-			v := base45Value[group[j]]
-			if v == notBase45 {
+			v := value[group[j]]
+			if v == notInAlphabet {
 				return nil, fmt.Errorf("base45: character %d is not in the alphabet", i+j+1)
 			}
 			n += int(v) * weight
