@@ -108,7 +108,7 @@ func (r *lcus) perform(ctx context.Context, c command) error {
 	case <-late.C:
 		return errStuck
 	case <-r.quit:
-		if c.action == "close" { // said at the end, and heard or told about then
+		if c.action == "close" { // run closes it at its end
 			return nil
 		}
 		return ErrClosed
