@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/clock"
 	"gated/credential"
 	"gated/demo/issuer"
 	"gated/demo/lcussim"
@@ -41,7 +42,7 @@ type site struct {
 	cert   *x509.Certificate
 	people *roster.Store
 	trust  *credential.Trust
-	src    Source
+	src    clock.Source
 	mu     sync.Mutex
 	shift  time.Duration // of the wall clock
 	synced bool
@@ -97,8 +98,8 @@ func newSite(t testing.TB) *site {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	sys := System()
-	s.src = Source{Boot: sys.Boot, Mono: sys.Mono,
+	sys := clock.System()
+	s.src = clock.Source{Boot: sys.Boot, Mono: sys.Mono,
 		Wall:   func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return sys.Wall().Add(s.shift) },
 		Synced: func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.synced }}
 	s.start()
@@ -122,12 +123,12 @@ func (s *site) dcc(h credential.Health) string {
 
 func (s *site) start() {
 	s.t.Helper()
-	clock := NewClock(s.src)
+	box := clock.New(s.src)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var g atomic.Pointer[Gate]
 	var err error
 	s.outs = make(chan Outcome, 10000)
-	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: clock.Now, Log: log,
+	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: func() ledger.Stamp { return ledger.Stamp(box.Now()) }, Log: log,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -152,7 +153,7 @@ func (s *site) start() {
 		}
 	}
 	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
-		Ledger: s.l, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
+		Ledger: s.l, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
 	var ctx context.Context

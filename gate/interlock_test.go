@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/clock"
 	"gated/credential"
 	"gated/demo/judge"
 	"gated/demo/lcussim"
@@ -674,7 +675,7 @@ func (childTB) Fatal(args ...any) { fmt.Fprintln(os.Stderr, args...); os.Exit(3)
 // child is the gate as a process: a command a line, its number first, and a line of answer for each.
 func child(dir string) {
 	t := childTB{}
-	s := &site{t: t, dir: dir, synced: true, policy: policy.Shipped(), src: System(), relays: map[string]*barrier.Barrier{}}
+	s := &site{t: t, dir: dir, synced: true, policy: policy.Shipped(), src: clock.System(), relays: map[string]*barrier.Barrier{}}
 	s.src.Synced = func() bool { return true }
 	s.trust = must(credential.LoadTrust(filepath.Join(dir, "trust")))
 	s.people = must(roster.Open(filepath.Join(dir, "roster.db")))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gated/durable"
 	"gated/ledger"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,7 @@ What was erased after the copy was made is still in it: do not keep copies for l
 			if err := os.Rename(f.Name(), to); err != nil {
 				return err
 			}
-			if err := errors.Join(syncDir(filepath.Dir(to)), perform(c.Context(), dir, "ledger-backup", backup{h.Size, h.Root.String()}, new(bool))); err != nil {
+			if err := errors.Join(durable.SyncDir(filepath.Dir(to)), perform(c.Context(), dir, "ledger-backup", backup{h.Size, h.Root.String()}, new(bool))); err != nil {
 				return fmt.Errorf("the copy %s is whole, and could not be recorded: %w", to, err)
 			}
 			st, err := os.Stat(to)

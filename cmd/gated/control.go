@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"gated/clock"
 	"gated/gate"
 	"gated/ledger"
 	"gated/roster"
@@ -228,8 +229,9 @@ func (s *site) recordHere() (done func(), err error) {
 	}
 	m := r.Meta
 	r.Close()
-	clock := gate.NewClock(gate.System())
-	l, err := ledger.Open(ledger.Options{Dir: s.dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, KeyFile: ledgerKey(), Unsigned: true, Machine: machine(), Now: clock.Now, Log: slog.New(slog.DiscardHandler)})
+	box := clock.New(clock.System())
+	now := func() ledger.Stamp { return ledger.Stamp(box.Now()) }
+	l, err := ledger.Open(ledger.Options{Dir: s.dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, KeyFile: ledgerKey(), Unsigned: true, Machine: machine(), Now: now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -238,14 +240,14 @@ func (s *site) recordHere() (done func(), err error) {
 		return nil, fmt.Errorf("the ledger is in fault, so nothing can be changed: %s", f.Cause)
 	}
 	s.ledger = l
-	l.View(func(s *ledger.State) { clock.Remember(s.Trusted) })
+	l.View(func(s *ledger.State) { box.Remember(clock.Moment(s.Trusted)) })
 	s.append = func(ev ledger.Event) error {
-		ev.Stamp = clock.Now()
+		ev.Stamp = now()
 		_, err := l.Append(ev)
 		return err
 	}
 	s.record = func(by, reason string, detail map[string]string) error {
-		return s.append(gate.RosterEvent(clock.Now(), s.roster.Snapshot().Version(), by, reason, detail))
+		return s.append(gate.RosterEvent(now(), s.roster.Snapshot().Version(), by, reason, detail))
 	}
 	return func() { l.Close() }, nil
 }

@@ -23,9 +23,11 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/clock"
 	"gated/config"
 	"gated/console"
 	"gated/credential"
+	"gated/durable"
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
@@ -37,6 +39,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 )
 
@@ -138,7 +141,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		if tiles, err = net.Listen("tcp", address); err != nil {
 			return fmt.Errorf("ledger.tlog_listen %s: %w", address, err)
 		}
-		tiles = atMost(maxReading, tiles)
+		tiles = netutil.LimitListener(tiles, maxReading)
 		defer tiles.Close()
 	}
 	control, err := listenControl(d.dir)
@@ -150,9 +153,10 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer d.print()()
 
 	d.ownMetrics(reg)
-	clock := gate.NewClock(gate.System())
+	box := clock.New(clock.System())
+	now := func() ledger.Stamp { return ledger.Stamp(box.Now()) }
 	l, err := ledger.Open(ledger.Options{Dir: d.dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
-		KeyFile: ledgerKey(), Machine: machine(), Restored: d.restored, Now: clock.Now, Log: d.log, Registry: reg,
+		KeyFile: ledgerKey(), Machine: machine(), Restored: d.restored, Now: now, Log: d.log, Registry: reg,
 		OnChange: func(f *ledger.Fault) {
 			if g := d.gate.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -167,7 +171,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer people.Close()
-	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, Spool: filepath.Join(d.dir, "owed.spool"), Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: box, Spool: filepath.Join(d.dir, "owed.spool"), Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(g)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
@@ -252,47 +256,6 @@ func (d *daemon) serve(g *gate.Gate, l *ledger.Ledger, reg *prometheus.Registry,
 // maxReading is how many connections of ledger.tlog_listen are open at a time: strangers get no more of the files that
 // the process may open (LimitNOFILE), which scanners and the ledger need.
 const maxReading = 64
-
-// atMost accepts no more connections at a time than n; others wait until one is closed.
-func atMost(n int, l net.Listener) net.Listener {
-	return &fewer{Listener: l, open: make(chan struct{}, n), closed: make(chan struct{})}
-}
-
-type fewer struct {
-	net.Listener
-	open   chan struct{} // a token for each connection
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (f *fewer) Accept() (net.Conn, error) {
-	select {
-	case f.open <- struct{}{}:
-	case <-f.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := f.Listener.Accept()
-	if err != nil {
-		<-f.open
-		return nil, err
-	}
-	return &counted{Conn: c, done: sync.OnceFunc(func() { <-f.open })}, nil
-}
-
-func (f *fewer) Close() error {
-	f.once.Do(func() { close(f.closed) })
-	return f.Listener.Close()
-}
-
-type counted struct {
-	net.Conn
-	done func()
-}
-
-func (c *counted) Close() error {
-	defer c.done()
-	return c.Conn.Close()
-}
 
 // witness starts sending tree heads to the witnesses and returns what ends it.
 func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
@@ -650,5 +613,5 @@ func hashKey(dir string) ([]byte, error) {
 	}
 	key = make([]byte, 32)
 	rand.Read(key)
-	return key, writeWhole(path, key)
+	return key, durable.Replace(path, key)
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"gated/config"
+	"gated/durable"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -118,31 +119,8 @@ func lockState(dir string) (*lock, error) {
 
 func (l *lock) release() { l.f.Close() }
 
-// writeWhole writes a file that is there whole or not at all, also after a power cut.
-func writeWhole(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a directory outlast a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+// writeWhole is what the demo calls durable.Replace.
+func writeWhole(path string, b []byte) error { return durable.Replace(path, b) }
 
 // owner refuses everyone but the owner of the state directory: files of another user's would stop the daemon.
 func owner(dir string) error {
