@@ -15,7 +15,6 @@ import (
 	"syscall"
 
 	"gated/config"
-	"gated/durable"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -118,9 +117,6 @@ func lockState(dir string) (*lock, error) {
 }
 
 func (l *lock) release() { l.f.Close() }
-
-// writeWhole is what the demo calls durable.Replace.
-func writeWhole(path string, b []byte) error { return durable.Replace(path, b) }
 
 // owner refuses everyone but the owner of the state directory: files of another user's would stop the daemon.
 func owner(dir string) error {
