@@ -26,8 +26,10 @@ import (
 	"unicode/utf8"
 
 	"gated/barrier/lcussim"
+	"gated/box"
 	"gated/config"
 	"gated/credential"
+	"gated/durable"
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
@@ -79,7 +81,7 @@ type demo struct {
 	stdout   io.Writer
 	stderr   io.Writer
 
-	held   *lock
+	held   *box.Held
 	key    ed25519.PrivateKey
 	other  ed25519.PrivateKey // of another compound
 	health healthIssuers
@@ -159,7 +161,7 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 	marker := filepath.Join(d.dir, demoMarker)
 	switch state, err := os.ReadFile(marker); {
 	case err == nil && string(state) == demoMade:
-		d.held, err = lockState(d.dir)
+		d.held, err = box.Lock(d.dir)
 		return err
 	case err == nil: // killed while it was made: make it anew
 		for _, name := range []string{"keys", "trust", "roster.db", "roster.db-wal", "roster.db-shm"} {
@@ -179,11 +181,11 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 			return fmt.Errorf("--dir: %w", err)
 		}
 		// Made by renaming, so that it is never there half written, which would look like another's directory.
-		if err := writeWhole(marker, []byte("gated demo is making this directory\n")); err != nil {
+		if err := durable.Replace(marker, []byte("gated demo is making this directory\n")); err != nil {
 			return fmt.Errorf("--dir: %w", err)
 		}
 	}
-	if d.held, err = lockState(d.dir); err != nil {
+	if d.held, err = box.Lock(d.dir); err != nil {
 		return err
 	}
 	for _, sub := range []string{"keys", "trust/pass"} {
@@ -203,10 +205,10 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	defer store.Close()
-	if _, err := store.Import(ctx, compound(), roster.ImportOptions{CheckResidentID: residentID}); err != nil {
+	if _, err := store.Import(ctx, compound(), roster.ImportOptions{CheckResidentID: box.ResidentID}); err != nil {
 		return err
 	}
-	return writeWhole(marker, []byte(demoMade))
+	return durable.Replace(marker, []byte(demoMade))
 }
 
 // writeSettings writes the ordinary settings of this run.
@@ -252,7 +254,7 @@ func (d *demo) unplugCards() {
 func (d *demo) run(ctx context.Context) error {
 	defer func() { // the daemon releases it, if it came so far
 		if d.held != nil {
-			d.held.release()
+			d.held.Release()
 		}
 	}()
 	if err := d.prepare(ctx); err != nil {
@@ -637,7 +639,7 @@ func newHealthIssuers(trust string) (h healthIssuers, err error) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return h, err
 		}
-		if err := writeWhole(path, content); err != nil {
+		if err := durable.Replace(path, content); err != nil {
 			return h, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"gated/box"
 	"gated/credential"
 	"gated/ledger"
 
@@ -147,7 +148,7 @@ key ("gated key new --ledger"), its second the old one.`,
 			if err != nil {
 				return err
 			}
-			if err := owner(dir); err != nil && os.Geteuid() != 0 {
+			if err := box.Owned(dir); err != nil && os.Geteuid() != 0 {
 				return err
 			}
 			key, err := ledger.RotateKey(dir)

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 
+	"gated/box"
 	"gated/config"
 	"gated/policy"
 
@@ -112,24 +110,12 @@ wrong, then confirm it. Until then passes that are about to expire are held for 
 			if err != nil {
 				return err
 			}
-			var now string
-			if err := perform(c.Context(), dir, "clock-confirm", nil, &now); err != nil {
+			now, err := box.Perform(c.Context(), dir, box.ConfirmClock, struct{}{})
+			if err != nil {
 				return err
 			}
 			fmt.Fprintln(c.OutOrStdout(), "confirmed:", now)
 			return nil
 		}}
 	return group("clock", "confirm the clock", confirm)
-}
-
-func init() {
-	operations["clock-confirm"] = func(ctx context.Context, s *site, by string, _ json.RawMessage) (any, error) {
-		if s.gate == nil {
-			return nil, errors.New("no daemon runs on this state directory: start it first, the confirmation is for its clock")
-		}
-		if err := s.gate.ConfirmClock(ctx, by); err != nil {
-			return nil, err
-		}
-		return s.gate.View().Now.Format("2006-01-02 15:04:05 -07:00"), nil
-	}
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
@@ -15,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"gated/box"
 	"gated/credential"
 	"gated/roster"
 
@@ -222,8 +221,8 @@ func passRecord() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var n int
-			if err := perform(c.Context(), dir, "pass-record", passes, &n); err != nil {
+			n, err := box.Perform(c.Context(), dir, box.RecordPasses, passes)
+			if err != nil {
 				return err
 			}
 			fmt.Fprintf(c.ErrOrStderr(), "%d passes recorded\n", n)
@@ -265,8 +264,6 @@ func readPasses(path string) (passes []roster.IssuedPass, err error) {
 	}
 }
 
-type revocation struct{ Serial, Household, Reason string }
-
 func passRevoke() *cobra.Command {
 	var household, reason string
 	c := &cobra.Command{
@@ -284,12 +281,12 @@ func passRevoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := revocation{Household: household, Reason: reason}
+			r := box.Revocation{Household: household, Reason: reason}
 			if len(args) == 1 {
 				r.Serial = strings.ToLower(args[0])
 			}
-			var n int
-			if err := perform(c.Context(), dir, "pass-revoke", r, &n); err != nil {
+			n, err := box.Perform(c.Context(), dir, box.RevokePasses, r)
+			if err != nil {
 				return err
 			}
 			if household != "" {
@@ -303,37 +300,4 @@ func passRevoke() *cobra.Command {
 	c.Flags().StringVar(&household, "household", "", "revoke every pass of this household, such as 3-2-501")
 	c.Flags().StringVar(&reason, "reason", "revoked", "a word that says why, such as lost")
 	return c
-}
-
-func init() {
-	operations["pass-record"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var passes []roster.IssuedPass
-		if err := json.Unmarshal(args, &passes); err != nil {
-			return nil, err
-		}
-		if err := s.roster.RecordPasses(ctx, passes); err != nil {
-			return nil, err
-		}
-		return len(passes), s.record(by, "passes-recorded", map[string]string{"passes": fmt.Sprint(len(passes))})
-	}
-	operations["pass-revoke"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var r revocation
-		if err := json.Unmarshal(args, &r); err != nil {
-			return nil, err
-		}
-		if r.Household != "" {
-			if _, ok := s.roster.Snapshot().Household(r.Household); !ok {
-				return nil, no{fmt.Errorf("no household %s in the roster", r.Household)}
-			}
-			n, err := s.roster.RevokeHousehold(ctx, r.Household, s.now())
-			if err != nil {
-				return nil, err
-			}
-			return n, s.record(by, "household-revoked", map[string]string{"passes": fmt.Sprint(n)})
-		}
-		if err := s.roster.Revoke(ctx, r.Serial, r.Reason); err != nil {
-			return nil, err
-		}
-		return 1, s.record(by, "pass-revoked", map[string]string{"passes": "1"})
-	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,71 +11,14 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"gated/box"
 	"gated/ledger"
 
 	"github.com/spf13/cobra"
 )
 
-type eraseArgs struct {
-	ledger.Erasure
-	Why string
-}
-
-// keepArgs lift the entry Lift, or else keep the days From to To.
-type keepArgs struct {
-	From, To, Why string
-	Lift          int64
-}
-
-type subjectArgs struct{ ID, Why string }
-
-func init() {
-	operations["ledger-erase"] = withLedger(func(l *ledger.Ledger, by string, a eraseArgs) (any, error) {
-		done, err := l.Erase(a.Erasure, by, a.Why)
-		if entries, fields := done.Sum(); fields > 0 && err != nil {
-			err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
-		}
-		if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(ledger.KeptError)) {
-			err = no{err}
-		}
-		return done, err
-	})
-	operations["ledger-keep"] = withLedger(func(l *ledger.Ledger, by string, a keepArgs) (seq any, err error) {
-		if a.Lift == 0 {
-			return l.Keep(a.From, a.To, by, a.Why)
-		}
-		if seq, err = l.Lift(a.Lift, by, a.Why); errors.Is(err, ledger.ErrNotKept) {
-			err = no{err}
-		}
-		return seq, err
-	})
-	operations["ledger-keeps"] = withLedger(func(l *ledger.Ledger, _ string, _ any) (any, error) { return l.Keeps(), nil })
-	operations["ledger-subject"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var a subjectArgs
-		if err := json.Unmarshal(args, &a); err != nil {
-			return nil, err
-		}
-		return true, s.append(ledger.Event{Kind: ledger.Export, Reason: "subject", By: "unsigned",
-			Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
-	}
-}
-
-// withLedger is an operation on the ledger alone.
-func withLedger[A any](f func(l *ledger.Ledger, by string, args A) (any, error)) operation {
-	return func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var a A
-		if err := json.Unmarshal(args, &a); err != nil {
-			return nil, err
-		}
-		if s.ledger == nil {
-			return nil, fmt.Errorf("no ledger in %s: is this the state directory? name it with --state", s.dir)
-		}
-		return f(s.ledger, by, a)
-	}
-}
-
 func ledgerErase() *cobra.Command {
-	var a eraseArgs
+	var a box.Erasure
 	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R", Short: "erase personal data for good, of older days, of one person or of one entry",
 		Long: `erase removes names, rooms, numbers and whatever else tells who it was. The records stay, and every
 proof about them; that something was erased, when and why is an entry itself. There is no way back.
@@ -106,8 +48,8 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 				r.Close()
 				a.Before = day
 			}
-			var done ledger.Erased
-			if err := perform(c.Context(), dir, "ledger-erase", a, &done); err != nil {
+			done, err := box.Perform(c.Context(), dir, box.Erase, a)
+			if err != nil {
 				return err
 			}
 			said := func(d ledger.Erased) {
@@ -137,7 +79,7 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 }
 
 func ledgerKeep() *cobra.Command {
-	var a keepArgs
+	var a box.Keeping
 	var list bool
 	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list", Short: "forbid to erase some days, such as for a court, until that is lifted",
 		Long: `keep makes an entry that forbids to erase personal data of the days from --from to --to, days to come
@@ -155,15 +97,15 @@ record for good: name nobody in it.`,
 				if (a.From != "" && a.To != "") == (a.Lift != 0) || a.Lift != 0 && a.From+a.To != "" {
 					return errors.New("say which days by --from D --to D, or what to end by --lift N, or --list")
 				}
-				var seq int64
-				if err := perform(c.Context(), dir, "ledger-keep", a, &seq); err != nil {
+				seq, err := box.Perform(c.Context(), dir, box.Keep, a)
+				if err != nil {
 					return err
 				}
 				fmt.Fprintf(c.OutOrStdout(), "entry=%d\n", seq)
 				return nil
 			}
-			var keeps map[int64]ledger.Span
-			if err := perform(c.Context(), dir, "ledger-keeps", nil, &keeps); err != nil {
+			keeps, err := box.Perform(c.Context(), dir, box.Keeps, struct{}{})
+			if err != nil {
 				return err
 			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
@@ -184,7 +126,7 @@ record for good: name nobody in it.`,
 }
 
 func ledgerSubject() *cobra.Command {
-	var a subjectArgs
+	var a box.Subject
 	var asJSON bool
 	c := &cobra.Command{Use: "subject ID --reason R", Short: "print all that the ledger keeps about a person or vehicle",
 		Long: `subject prints every entry of the passages of a person or vehicle, by roster ID, with the personal data
@@ -206,10 +148,9 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			if n == 0 {
-				return no{fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
+				return box.No{Err: fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
 			}
-			var done bool
-			if err := perform(c.Context(), dir, "ledger-subject", a, &done); err != nil {
+			if _, err := box.Perform(c.Context(), dir, box.RecordSubject, a); err != nil {
 				return err
 			}
 			w := c.OutOrStdout()

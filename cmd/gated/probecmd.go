@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"gated/box"
 	"gated/scanner"
 
 	"github.com/spf13/cobra"
@@ -211,7 +212,7 @@ func (o probing) listen(ctx context.Context, ports []scanner.SerialPort, stderr 
 	case best.Garbage > 0:
 		what = "bytes came, but no text at any rate: is the line RS-232 where the port is TTL, or the ground missing? Reset the scanner with its manual's bar code, and try again"
 	}
-	return best, no{errors.New(what)}
+	return best, box.No{Err: errors.New(what)}
 }
 
 func printPorts(w io.Writer, ports []scanner.SerialPort) {

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"encoding/json"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"gated/gate"
+)
+
+// print starts the goroutine that prints verdicts and returns what ends it. A reader that does not read costs lines,
+// never a passage.
+func (d *daemon) print() (stop func()) {
+	if d.verdicts == nil {
+		return func() {}
+	}
+	signal.Ignore(syscall.SIGPIPE)
+	d.prints = make(chan []byte, 4096)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for line := range d.prints {
+			if _, err := d.verdicts.Write(line); err != nil {
+				d.log.Warn("verdicts are printed no longer", "err", err)
+				for range d.prints {
+				}
+			}
+		}
+	}()
+	return func() {
+		close(d.prints)
+		select {
+		case <-done:
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// outcome takes a verdict, which is durable by now.
+func (d *daemon) outcome(o gate.Outcome) {
+	if d.verdicts != nil {
+		b, _ := json.Marshal(struct {
+			Time time.Time `json:"time"`
+			Lane string    `json:"lane"`
+			gate.Outcome
+			Seq int64 `json:"seq,omitempty"`
+		}{o.At, o.Lane, o, o.Seq})
+		select {
+		case d.prints <- append(b, '\n'):
+		default: // nobody reads
+		}
+	}
+	if d.onOutcome != nil {
+		d.onOutcome(o)
+	}
+}
