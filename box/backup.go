@@ -62,10 +62,10 @@ var recordBackup = Op[copied, bool]{"ledger-backup", func(_ context.Context, b *
 
 // Rebuild makes the index and all counts anew from the entries.
 var Rebuild = Op[struct{}, Rebuilt]{"ledger-rebuild", func(_ context.Context, b *Box, _ string, _ struct{}) (Rebuilt, error) {
-	if b.Ledger == nil {
+	if b.Register == nil {
 		return Rebuilt{}, b.noLedger()
 	}
-	n, equal, err := b.Ledger.Rebuild()
+	n, equal, err := b.Register.Rebuild()
 	return Rebuilt{n, equal}, err
 }}
 

@@ -20,6 +20,7 @@ import (
 	"gated/durable"
 	"gated/gate"
 	"gated/ledger"
+	"gated/register"
 	"gated/roster"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,11 +29,12 @@ import (
 
 // Box is an open state directory. Whoever opens it holds its lock.
 type Box struct {
-	Dir     string
-	Roster  *roster.Store
-	Ledger  *ledger.Ledger // nil where no daemon has begun one yet
-	Gate    *gate.Gate     // nil without a daemon
-	HashKey []byte         // keys the hashes of codes in the ledger; nil without a daemon
+	Dir      string
+	Roster   *roster.Store
+	Ledger   *ledger.Ledger     // nil where no daemon has begun one yet
+	Register *register.Register // nil as long as Ledger is
+	Gate     *gate.Gate         // nil without a daemon
+	HashKey  []byte             // keys the hashes of codes in the ledger; nil without a daemon
 
 	stamp func() ledger.Stamp
 }
@@ -49,7 +51,7 @@ func Open(opt ledger.Options) (*Box, error) {
 		return nil, err
 	}
 	if b.Roster, err = openRoster(opt.Dir, opt.Log); err != nil {
-		return nil, errors.Join(err, b.Ledger.Close())
+		return nil, errors.Join(err, b.closeLedger())
 	}
 	if opt.Registry != nil {
 		free := prometheus.GaugeOpts{Name: "gated_state_free_bytes", Help: "Space left for the state directory."}
@@ -88,24 +90,36 @@ func openAlone(dir string) (b *Box, err error) {
 	if f := b.Ledger.Fault(); f != nil {
 		return nil, fmt.Errorf("the ledger is in fault, so nothing can be changed: %s", f.Cause)
 	}
-	b.Ledger.View(func(s *ledger.State) { c.Remember(clock.Moment(s.Trusted)) })
+	b.Register.View(func(s *register.State) { c.Remember(clock.Moment(s.Trusted)) })
 	return b, nil
 }
 
-func (b *Box) openLedger(opt ledger.Options) (err error) {
+// openLedger opens the ledger, and the register that follows it.
+func (b *Box) openLedger(opt ledger.Options) error {
+	follower, err := register.New(register.Options{Dir: opt.Dir, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
+	if err != nil {
+		return err
+	}
+	opt.Known, opt.Follow, opt.Recovered = follower.Known(), follower.Follow, follower.Recovered
 	opt.KeyFile, opt.Machine = ledgerKey(), machine()
-	b.stamp = opt.Now
-	b.Ledger, err = ledger.Open(opt)
-	return err
+	l, err := ledger.Open(opt)
+	if err != nil {
+		return errors.Join(err, follower.Close())
+	}
+	follower.Start(l)
+	b.Ledger, b.Register, b.stamp = l, follower, opt.Now
+	return nil
 }
 
-// Close closes the files, the ledger last. The gate has ended by then.
-func (b *Box) Close() error {
-	err := b.Roster.Close()
-	if b.Ledger != nil {
-		err = errors.Join(err, b.Ledger.Close())
+// Close closes the files. The gate has ended by then.
+func (b *Box) Close() error { return errors.Join(b.Roster.Close(), b.closeLedger()) }
+
+// closeLedger closes the ledger first: the register takes its last entry.
+func (b *Box) closeLedger() error {
+	if b.Ledger == nil {
+		return nil
 	}
-	return err
+	return errors.Join(b.Ledger.Close(), b.Register.Close())
 }
 
 // now is the time by the gate's clock, which knows when not to believe the box's.

@@ -17,6 +17,7 @@ import (
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 	"gated/roster"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,7 +35,7 @@ func daemon(t testing.TB, dir string) (b *Box, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Gate = gate.New(gate.Options{Name: "South Gate", Ledger: b.Ledger, Roster: b.Roster, Clock: c, Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey,
+	b.Gate = gate.New(gate.Options{Name: "South Gate", Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: c, Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()}, gate.Rules{Policy: policy.Shipped(), Language: "zh"})
 	ctx, end := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -174,8 +175,8 @@ var tries = []try{
 	tried(RevokePasses, Revocation{Household: "1-1-101", Reason: "moved"}, nil),
 	tried(RevokePasses, Revocation{Household: "9-9-909"}, nil),
 	tried(RevokePasses, Revocation{Serial: "0011223344556677", Reason: "lost"}, nil),
-	tried(Erase, Erasure{ledger.Erasure{Subject: "r-000001"}, "moved out"}, func(e ledger.Erased) ledger.Erased { e.Records = nil; return e }),
-	tried(Erase, Erasure{ledger.Erasure{Subject: "r-999999"}, "moved out"}, nil),
+	tried(Erase, Erasure{register.Erasure{Subject: "r-000001"}, "moved out"}, func(e register.Erased) register.Erased { e.Records = nil; return e }),
+	tried(Erase, Erasure{register.Erasure{Subject: "r-999999"}, "moved out"}, nil),
 	tried(Keep, Keeping{From: "2026-01-01", To: "2099-12-31", Why: "case 17"}, number),
 	tried(Keep, Keeping{Lift: 1, Why: "case 17 is closed"}, number),
 	tried(Keeps, struct{}{}, nil),
@@ -241,7 +242,7 @@ func TestTheClockIsConfirmedForADaemonOnly(t *testing.T) {
 	if at, bad := time.Parse("2006-01-02 15:04:05 -07:00", said); err != nil || bad != nil || time.Since(at).Abs() > time.Minute {
 		t.Errorf("got %q, %v", said, err)
 	}
-	if list := recorded(t, dir, had); len(list) != 1 || list[0].Kind != ledger.Clock {
+	if list := recorded(t, dir, had); len(list) != 1 || list[0].Kind != register.Clock {
 		t.Errorf("got %+v, want one entry about the clock", list)
 	}
 }

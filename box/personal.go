@@ -9,26 +9,27 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger"
+	"gated/register"
 )
 
 // Erase erases personal data for good.
-var Erase = Op[Erasure, ledger.Erased]{"ledger-erase", erase}
+var Erase = Op[Erasure, register.Erased]{"ledger-erase", erase}
 
 // Erasure says what, and why in somebody's own words.
 type Erasure struct {
-	ledger.Erasure
+	register.Erasure
 	Why string
 }
 
-func erase(_ context.Context, b *Box, by string, a Erasure) (done ledger.Erased, err error) {
-	if b.Ledger == nil {
+func erase(_ context.Context, b *Box, by string, a Erasure) (done register.Erased, err error) {
+	if b.Register == nil {
 		return done, b.noLedger()
 	}
-	done, err = b.Ledger.Erase(a.Erasure, by, a.Why)
+	done, err = b.Register.Erase(a.Erasure, by, a.Why)
 	if entries, fields := done.Sum(); fields > 0 && err != nil {
 		err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
 	}
-	if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(ledger.KeptError)) {
+	if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(register.KeptError)) {
 		err = No{err}
 	}
 	return done, err
@@ -37,12 +38,12 @@ func erase(_ context.Context, b *Box, by string, a Erasure) (done ledger.Erased,
 // Keep forbids to erase the personal data of some days, or ends that. It returns the entry's number.
 var Keep = Op[Keeping, int64]{"ledger-keep", func(_ context.Context, b *Box, by string, a Keeping) (seq int64, err error) {
 	switch {
-	case b.Ledger == nil:
+	case b.Register == nil:
 		return 0, b.noLedger()
 	case a.Lift == 0:
-		return b.Ledger.Keep(a.From, a.To, by, a.Why)
+		return b.Register.Keep(a.From, a.To, by, a.Why)
 	}
-	if seq, err = b.Ledger.Lift(a.Lift, by, a.Why); errors.Is(err, ledger.ErrNotKept) {
+	if seq, err = b.Register.Lift(a.Lift, by, a.Why); errors.Is(err, register.ErrNotKept) {
 		err = No{err}
 	}
 	return seq, err
@@ -55,18 +56,18 @@ type Keeping struct {
 }
 
 // Keeps lists the days that are kept, by the number of the entry that says so.
-var Keeps = Op[struct{}, map[int64]ledger.Span]{"ledger-keeps", keeps}
+var Keeps = Op[struct{}, map[int64]register.Span]{"ledger-keeps", keeps}
 
-func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]ledger.Span, error) {
-	if b.Ledger == nil {
+func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]register.Span, error) {
+	if b.Register == nil {
 		return nil, b.noLedger()
 	}
-	return b.Ledger.Keeps(), nil
+	return b.Register.Keeps(), nil
 }
 
 // RecordSubject records that somebody looks at all that is kept about a person or vehicle.
 var RecordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
-	return true, b.append(ledger.Event{Kind: ledger.Export, Reason: "subject", By: "unsigned",
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unsigned",
 		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
 }}
 
@@ -82,7 +83,7 @@ var RecordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *
 	if x.From != "" { // else the whole ledger
 		detail["from"], detail["to"] = x.From, x.To
 	}
-	return true, b.append(ledger.Event{Kind: ledger.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
 		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
 }}
 

@@ -13,6 +13,7 @@ import (
 
 	"gated/box"
 	"gated/ledger"
+	"gated/register"
 
 	"github.com/spf13/cobra"
 )
@@ -60,7 +61,7 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 				fmt.Fprintln(c.OutOrStdout())
 			}
 			if done.Fields > 0 { // else all of it was in older epochs
-				said(done)
+				said(done.Erased)
 			}
 			for _, older := range done.Older {
 				said(older)
@@ -140,10 +141,10 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			a.ID = args[0]
-			if err := ledger.CheckWhy(a.Why); err != nil {
+			if err := register.CheckWhy(a.Why); err != nil {
 				return err
 			}
-			n, err := ledger.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
+			n, err := register.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
 			if err != nil {
 				return err
 			}
@@ -154,7 +155,7 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			w := c.OutOrStdout()
-			_, err = ledger.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
+			_, err = register.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
 			return err
 		}}
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")

@@ -17,6 +17,7 @@ import (
 	"gated/config"
 	"gated/gate"
 	"gated/ledger"
+	"gated/register"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
@@ -138,7 +139,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	d.before = b.Ledger.Size()
-	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: b.Ledger, Roster: b.Roster, Clock: now,
+	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now,
 		Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(b.Gate)
 	gateCtx, stopGate := context.WithCancel(context.Background())
@@ -194,9 +195,9 @@ func (d *daemon) witness(ctx context.Context, l *ledger.Ledger) {
 	}
 }
 
-func retentions(set *config.Settings) (rules []ledger.Retention) {
+func retentions(set *config.Settings) (rules []register.Retention) {
 	for _, r := range set.Ledger.Retention {
-		rules = append(rules, ledger.Retention(r))
+		rules = append(rules, register.Retention(r))
 	}
 	return rules
 }
