@@ -18,7 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gated/barrier/lcussim"
+	"gated/demo/lcussim"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"

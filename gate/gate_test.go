@@ -22,9 +22,10 @@ import (
 	"time"
 
 	"gated/barrier"
-	"gated/barrier/lcussim"
 	"gated/clock"
 	"gated/credential"
+	"gated/demo/issuer"
+	"gated/demo/lcussim"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -80,7 +81,7 @@ func newSite(t testing.TB) *site {
 	}
 	s.signer = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	now := time.Now()
-	s.cert = must(credential.SignerCertificate(s.signer, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)))
+	s.cert = must(issuer.SignerCertificate(s.signer, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)))
 	dcc := filepath.Join(s.dir, "trust", "dcc")
 	if err := errors.Join(os.Mkdir(dcc, 0o700), os.WriteFile(filepath.Join(dcc, "xx.cer"), s.cert.Raw, 0o600)); err != nil {
 		t.Fatal(err)
@@ -119,7 +120,7 @@ func must[T any](v T, err error) T {
 func (s *site) dcc(h credential.Health) string {
 	now := s.g.clock.Now().Time
 	h.Disease = "840539006"
-	return must(credential.IssueDCC(s.signer, s.cert, credential.DCC{Given: "小明", Family: "王", BirthDate: "1990-01-02", ID: "URN:UVCI:01:XX:1", Issued: now.AddDate(0, 0, -1), Expires: now.AddDate(0, 1, 0), Statement: h}))
+	return must(issuer.DCC{Given: "小明", Family: "王", BirthDate: "1990-01-02", ID: "URN:UVCI:01:XX:1", Issued: now.AddDate(0, 0, -1), Expires: now.AddDate(0, 1, 0), Statement: issuer.Statement(h)}.Sign(s.signer, s.cert))
 }
 
 func (s *site) start() {

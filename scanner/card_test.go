@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"gated/scanner/samvsim"
+	"gated/demo/samvsim"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"

@@ -110,13 +110,8 @@ func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, lan
 				}
 				return out.Credential != "unknown"
 			},
-			OnState: func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
-			OnFraming: func(cause string) {
-				g.ScannerDropped(lane.ID, cause)
-				if d.onFraming != nil {
-					d.onFraming(lane.ID, cause)
-				}
-			}})
+			OnState:   func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
+			OnFraming: func(cause string) { g.ScannerDropped(lane.ID, cause) }})
 		readers.Go(func() {
 			if err := r.Run(ctx); err != nil {
 				wedged(err)

@@ -41,7 +41,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Long: `gated reads codes from serial scanners, verifies them without a network, decides by the
 compound's policy, and records every check, query and register event before anything opens.
 
-Try it:      gated demo
+Try it:      gated-demo
 Run it:      gated run --config /etc/gated/gated.yaml
 Look at it:  the page and /metrics at the address that "gated run" logs`,
 		SilenceUsage:  true,
@@ -54,7 +54,7 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(), demoCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
+	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
 		policyCommand(), ledgerCommand(), scannerCommand(), clockCommand(), versionCommand())
 	err := root.ExecuteContext(context.Background())
 	if err == nil {

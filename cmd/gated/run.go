@@ -74,17 +74,9 @@ type daemon struct {
 	settings *config.Settings
 	dir      string
 	restored bool
-	held     *box.Held // of dir; nil: run takes it
 	stderr   io.Writer
 	verdicts io.Writer // nil: not printed
 
-	// For whoever runs it in the same process; may be nil.
-	onReady   func(page string, g *gate.Gate)
-	onOutcome func(gate.Outcome)
-	onFraming func(lane, cause string)
-
-	tlog   string      // where the ledger's tree is served; empty: nowhere
-	before int64       // entries of the ledger when it was opened
 	prints chan []byte // verdicts on their way to be printed
 	level  slog.LevelVar
 	log    *slog.Logger
@@ -99,13 +91,12 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if d.held == nil {
-		if d.held, err = box.Lock(d.dir); err != nil {
-			d.closeBarriers()
-			return err
-		}
+	held, err := box.Lock(d.dir)
+	if err != nil {
+		d.closeBarriers()
+		return err
 	}
-	defer d.held.Release()
+	defer held.Release()
 	// Whatever keeps the gate from working, the barriers are closed: one may stand open since the process was killed.
 	// Not before the lock is held, since they may be another's that works.
 	reg := prometheus.NewRegistry()
@@ -138,7 +129,6 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	d.before = b.Ledger.Size()
 	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now,
 		Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(b.Gate)
@@ -154,16 +144,16 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer d.scan(ctx, giveUp, b.Gate, lanes, b.Ledger.Zone(), reg)()
 
 	url := "http://" + at.page.Addr().String() + "/"
-	if d.tlog != "" {
-		d.log.Info("the ledger can be read by anybody's tools", "url", d.tlog)
+	status := "page " + url
+	if at.tiles != nil {
+		tree := "http://" + at.tiles.Addr().String() + "/tlog/"
+		d.log.Info("the ledger can be read by anybody's tools", "url", tree)
+		status += " ledger " + tree
 	}
 	households, residents, _, vehicles := b.Roster.Snapshot().Counts()
 	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(), "entries", b.Ledger.Size(),
 		"households", households, "residents", residents, "vehicles", vehicles, "issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
-	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS=page "+url)
-	if d.onReady != nil {
-		d.onReady(url, b.Gate)
-	}
+	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS="+status)
 	d.watch(ctx, b.Gate, hup)
 	sd.SdNotify(false, sd.SdNotifyStopping)
 	d.log.Info("stopping")

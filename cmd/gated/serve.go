@@ -42,7 +42,6 @@ func (d *daemon) listen() (at listeners, err error) {
 			return at, fmt.Errorf("ledger.tlog_listen %s: %w", address, err)
 		}
 		at.tiles = netutil.LimitListener(at.tiles, maxReading)
-		d.tlog = "http://" + at.tiles.Addr().String() + "/tlog/"
 	}
 	var none error
 	if at.control, none = box.Listen(d.dir); none != nil { // such as a full disk: the gate works without

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"gated/barrier/lcussim"
 	"gated/config"
+	"gated/demo/lcussim"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"

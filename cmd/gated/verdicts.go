@@ -39,19 +39,19 @@ func (d *daemon) print() (stop func()) {
 
 // outcome takes a verdict, which is durable by now.
 func (d *daemon) outcome(o gate.Outcome) {
-	if d.verdicts != nil {
-		b, _ := json.Marshal(struct {
-			Time time.Time `json:"time"`
-			Lane string    `json:"lane"`
-			gate.Outcome
-			Seq int64 `json:"seq,omitempty"`
-		}{o.At, o.Lane, o, o.Seq})
-		select {
-		case d.prints <- append(b, '\n'):
-		default: // nobody reads
-		}
+	if d.verdicts == nil {
+		return
 	}
-	if d.onOutcome != nil {
-		d.onOutcome(o)
+	b, _ := json.Marshal(struct {
+		Time time.Time `json:"time"`
+		Lane string    `json:"lane"`
+		gate.Outcome
+		Credential string `json:"credential,omitempty"`
+		Rule       string `json:"rule,omitempty"`
+		Seq        int64  `json:"seq,omitempty"`
+	}{o.At, o.Lane, o, o.Credential, o.Rule, o.Seq})
+	select {
+	case d.prints <- append(b, '\n'):
+	default: // nobody reads
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -9,31 +9,34 @@ import (
 
 // The compound of the demo is invented and has the size of the real one.
 const (
-	demoBuildings  = 8
-	demoUnits      = 3 // in each building: 24
-	demoHouseholds = 712
-	demoResidents  = 2132
-	demoIssuer     = "demo-office"
+	buildings  = 8
+	units      = 3 // in each building: 24
+	households = 712
+	residents  = 2132
 )
+
+// Issuer signs the compound's passes.
+const Issuer = "demo-office"
 
 const (
 	surnames = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎"
 	given    = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华建国文玉兰红梅志鹏宇欣怡子涵浩然雨桐梓萱晨曦嘉懿俊思远若彤"
 )
 
-// compound invents the property office's list. The same every time: a demo that is started again finds its people.
-func compound() []roster.Row {
+// Compound invents the property office's list. The same every time: a demo that is started again finds its people.
+func Compound() []roster.Row {
 	rng := rand.New(rand.NewPCG(8, 24))
 	pick := func(s string) string { r := []rune(s); return string(r[rng.IntN(len(r))]) }
 	var rows []roster.Row
 	add := func(r roster.Row) { r.Number = len(rows) + 2; rows = append(rows, r) }
 	people := 0
-	for h := range demoHouseholds {
-		unit := h % (demoBuildings * demoUnits)
-		floor, flat := h/(demoBuildings*demoUnits)/2+1, h/(demoBuildings*demoUnits)%2+1
-		home := roster.Row{Building: fmt.Sprint(unit/demoUnits + 1), Unit: fmt.Sprint(unit%demoUnits + 1), Room: fmt.Sprintf("%d%02d", floor, flat), Class: "resident"}
+	for h := range households {
+		unit := h % (buildings * units)
+		floor, flat := h/(buildings*units)/2+1, h/(buildings*units)%2+1
+		home := roster.Row{Building: fmt.Sprint(unit/units + 1), Unit: fmt.Sprint(unit%units + 1), Room: fmt.Sprintf("%d%02d", floor, flat),
+			Class: "resident"}
 		// Spread what is left evenly over the households that are left.
-		n := (demoResidents - people + demoHouseholds - h - 1) / (demoHouseholds - h)
+		n := (residents - people + households - h - 1) / (households - h)
 		family := pick(surnames)
 		for range n {
 			p := home

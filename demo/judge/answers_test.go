@@ -1,10 +1,9 @@
-package main
+package judge
 
 import (
 	"strings"
 	"testing"
 
-	"gated/gate"
 	"gated/ledger"
 	"gated/register"
 )
@@ -12,9 +11,9 @@ import (
 // An answer that the ledger knows nothing of is the one thing that must never be: a refuse or a hold opens nothing, so
 // only the entries themselves tell.
 func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
-	all := func() (said []gate.Outcome, entries []ledger.Record) {
+	all := func() (said []Answer, entries []ledger.Record) {
 		say := func(passage, verdict, reason, rule string) {
-			said = append(said, gate.Outcome{Lane: "in", Passage: passage, Verdict: verdict, Reason: reason, Rule: rule})
+			said = append(said, Answer{Lane: "in", Passage: passage, Verdict: verdict, Reason: reason, Rule: rule})
 		}
 		add := func(kind ledger.Kind, passage, verdict, reason, rule string) {
 			entries = append(entries, ledger.Record{Lane: "in", Kind: kind, Passage: passage, Verdict: verdict, Reason: reason, Rule: rule})
@@ -38,7 +37,7 @@ func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
 		add(register.Query, "p4", "hold", "expired", "ask")
 		say("p4", "refuse", "abandoned", "")
 		add(register.Decided, "p4", "refuse", "abandoned", "")
-		said = append(said, gate.Outcome{Lane: "in", Passage: "p1", Verdict: "admit", Reason: "ok", Rule: "residents", Repeat: true}, gate.Outcome{Lane: "in", Verdict: gate.Fault, Reason: "ledger-busy"})
+		said = append(said, Answer{Lane: "in", Passage: "p1", Verdict: "admit", Reason: "ok", Rule: "residents", Repeat: true}, Answer{Lane: "in", Verdict: Fault, Reason: "ledger-busy"})
 		say("p5", "admit", "emergency-key", "emergency-key")
 		add(register.Opening, "p5", "admit", "emergency-key", "emergency-key")
 		add(register.Decided, "p5", "admit", "emergency-key", "emergency-key") // who passed
@@ -78,15 +77,15 @@ func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
 		}, 0, "lane out: 1 entries (check) that were no answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newAnswers()
+			a := NewAnswers()
 			said, entries := all()
 			for _, o := range said {
-				a.say(o)
+				a.Say(o)
 			}
 			for _, r := range tt.ledger(entries) {
-				a.entry(&ledger.Entry{Record: r})
+				a.Entry(&ledger.Entry{Record: r})
 			}
-			wrong, lost := a.compare()
+			wrong, lost := a.Compare()
 			if got := strings.Join(wrong, "\n"); lost != tt.lost || tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 				t.Errorf("lost %d, %q, want %d, %q", lost, got, tt.lost, tt.want)
 			}

@@ -1,4 +1,4 @@
-package credential
+package issuer
 
 import (
 	"bytes"
@@ -10,29 +10,34 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-// SHC is what [IssueSHC] puts into a SMART Health Card.
+// SHC is a SMART Health Card.
 type SHC struct {
 	Issuer     string    // https URL without a slash at its end
 	NotBefore  time.Time // cut to the second
 	NotAfter   time.Time // cut to the second; zero: none
 	Given      []string
 	Family     string
-	BirthDate  string   // YYYY-MM-DD
-	Health     []Health // vaccinations (Product, Date, Dose, Doses) and tests (Product, Result, Sampled)
-	Revocation string   // the rid; may be empty
+	BirthDate  string      // YYYY-MM-DD
+	Health     []Statement // vaccinations (Product, Date, Dose, Doses) and tests (Product, Result, Sampled)
+	Revocation string      // the rid; may be empty
 }
 
-// shcJWSLimit is the longest JWS that one QR code should hold ("Chunking Larger SHCs").
-const shcJWSLimit = 1195
+// jwsLimit is the longest JWS that one QR code should hold ("Chunking Larger SHCs").
+const jwsLimit = 1195
 
-// IssueSHC makes a card and returns its text, "shc:/…". It is for demonstrations and
-// tests: real cards are issued by those who vaccinate and test, and the gate does neither.
-func IssueSHC(key *ecdsa.PrivateKey, c SHC) (text string, err error) {
+// revocation is what the specification lets a rid be.
+var revocation = regexp.MustCompile(`^[A-Za-z0-9_-]{0,24}$`)
+
+// Sign returns the card's text, "shc:/…".
+func (c SHC) Sign(key *ecdsa.PrivateKey) (text string, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("issue health card: %w", err)
@@ -41,15 +46,18 @@ func IssueSHC(key *ecdsa.PrivateKey, c SHC) (text string, err error) {
 	if key == nil || key.Curve != elliptic.P256() {
 		return "", errors.New("the key is no P-256 private key")
 	}
-	if err := validateSHCIssuer(c.Issuer); err != nil {
+	if err := checkIssuer(c.Issuer); err != nil {
 		return "", err
+	}
+	if c.NotBefore.IsZero() {
+		return "", errors.New("it has no time from which it is good")
+	}
+	if !revocation.MatchString(c.Revocation) {
+		return "", fmt.Errorf("revocation identifier %q: want at most 24 letters and digits", c.Revocation)
 	}
 	payload, err := c.payload()
 	if err != nil {
 		return "", err
-	}
-	if _, ok := readCard(payload); !ok {
-		return "", errors.New("it would not be read: look at its times, revocation identifier and length")
 	}
 	var zipped bytes.Buffer
 	w, err := flate.NewWriter(&zipped, flate.BestCompression)
@@ -61,7 +69,7 @@ func IssueSHC(key *ecdsa.PrivateKey, c SHC) (text string, err error) {
 		return "", err
 	}
 
-	id, err := shcKeyID(&key.PublicKey)
+	id, err := KeyID(&key.PublicKey)
 	if err != nil {
 		return "", err
 	}
@@ -79,14 +87,14 @@ func IssueSHC(key *ecdsa.PrivateKey, c SHC) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if len(token) > shcJWSLimit {
-		return "", fmt.Errorf("its JWS has %d characters, one QR code takes %d", len(token), shcJWSLimit)
+	if len(token) > jwsLimit {
+		return "", fmt.Errorf("its JWS has %d characters, one QR code takes %d", len(token), jwsLimit)
 	}
-	return shcPrefix + toNumeric(token), nil
+	return "shc:/" + Numeric(token), nil
 }
 
-// toNumeric writes the code of each character less 45 in two digits.
-func toNumeric(token string) string {
+// Numeric writes the code of each character of a JWS less 45 in two digits.
+func Numeric(token string) string {
 	digits := make([]byte, 0, 2*len(token))
 	for i := range len(token) {
 		n := token[i] - '-'
@@ -127,9 +135,9 @@ func (c SHC) payload() ([]byte, error) {
 	}}
 	for _, h := range c.Health {
 		switch h.Kind {
-		case Vaccination:
+		case vaccination:
 			r := resource{
-				Type: "Immunization", Status: "completed", VaccineCode: concept(cvxSystem, h.Product),
+				Type: "Immunization", Status: "completed", VaccineCode: concept("http://hl7.org/fhir/sid/cvx", h.Product),
 				Patient: holder, OccurrenceDate: h.Date,
 			}
 			if h.Dose > 0 {
@@ -140,17 +148,17 @@ func (c SHC) payload() ([]byte, error) {
 				r.Protocol = []object{dose}
 			}
 			resources = append(resources, r)
-		case Test:
-			result, ok := map[string]string{"negative": "260415000", "positive": "260373001", "unknown": "419984006"}[h.Result]
+		case test:
+			result, ok := results[h.Result]
 			if !ok {
 				return nil, fmt.Errorf("result %q: want negative, positive or unknown", h.Result)
 			}
 			resources = append(resources, resource{
-				Type: "Observation", Status: "final", Code: concept(loincSystem, h.Product), Subject: holder,
-				EffectiveDateTime: h.Sampled.UTC().Format(time.RFC3339), Value: concept(snomedSystem, result),
+				Type: "Observation", Status: "final", Code: concept("http://loinc.org", h.Product), Subject: holder,
+				EffectiveDateTime: h.Sampled.UTC().Format(time.RFC3339), Value: concept("http://snomed.info/sct", result),
 			})
 		default:
-			return nil, fmt.Errorf("statement %q: want %s or %s", h.Kind, Vaccination, Test)
+			return nil, fmt.Errorf("statement %q: want %s or %s", h.Kind, vaccination, test)
 		}
 	}
 	var entries []entry
@@ -179,7 +187,7 @@ func (c SHC) payload() ([]byte, error) {
 		VC        vc     `json:"vc"`
 	}{
 		Issuer: c.Issuer, NotBefore: c.NotBefore.Unix(),
-		VC: vc{[]string{shcType}, subject{"4.0.1", bundle{"Bundle", "collection", entries}}, c.Revocation},
+		VC: vc{[]string{"https://smarthealth.cards#health-card"}, subject{"4.0.1", bundle{"Bundle", "collection", entries}}, c.Revocation},
 	}
 	if !c.NotAfter.IsZero() {
 		claims.NotAfter = c.NotAfter.Unix()
@@ -193,27 +201,26 @@ func (c SHC) payload() ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// shcKeyID returns the kid, "the base64url-encoded SHA-256 JWK Thumbprint of the key" (RFC 7638).
-func shcKeyID(key *ecdsa.PublicKey) (string, error) {
+// KeyID returns the kid, "the base64url-encoded SHA-256 JWK Thumbprint of the key" (RFC 7638).
+func KeyID(key *ecdsa.PublicKey) (string, error) {
 	thumbprint, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
 	return base64.RawURLEncoding.EncodeToString(thumbprint), err
 }
 
-// MarshalSHCKeys returns what a file in the trust directory's shc/ holds: the issuer's
-// keys as a JWK set. It is for demonstrations and tests, as [IssueSHC] is.
-func MarshalSHCKeys(issuer string, keys ...*ecdsa.PublicKey) ([]byte, error) {
+// SHCKeys returns what a file in the trust directory's shc/ holds: the issuer's keys as a JWK set.
+func SHCKeys(issuer string, keys ...*ecdsa.PublicKey) ([]byte, error) {
 	file := struct {
 		Issuer string            `json:"issuer"`
 		Keys   []jose.JSONWebKey `json:"keys"`
 	}{Issuer: issuer, Keys: []jose.JSONWebKey{}}
-	if err := validateSHCIssuer(issuer); err != nil {
+	if err := checkIssuer(issuer); err != nil {
 		return nil, err
 	}
 	for _, key := range keys {
 		if key == nil || key.Curve != elliptic.P256() {
 			return nil, errors.New("want P-256 public keys")
 		}
-		id, err := shcKeyID(key)
+		id, err := KeyID(key)
 		if err != nil {
 			return nil, err
 		}
@@ -221,4 +228,11 @@ func MarshalSHCKeys(issuer string, keys ...*ecdsa.PublicKey) ([]byte, error) {
 	}
 	data, err := json.MarshalIndent(file, "", "  ")
 	return append(data, '\n'), err
+}
+
+func checkIssuer(issuer string) error {
+	if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" || u.Host == "" || strings.HasSuffix(issuer, "/") {
+		return fmt.Errorf("issuer %q: want an https URL without a slash at its end", issuer)
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package judge
 
 import (
 	"cmp"
@@ -8,15 +8,33 @@ import (
 	"maps"
 	"slices"
 
-	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
 )
 
-// answers are what the gate said, counted beside what its ledger has of that: each answer has its entries, and none has
+// Answer is what a gate told of one attempt to pass: a line of gated run --log-verdicts.
+type Answer struct {
+	Lane       string `json:"lane"`
+	Passage    string `json:"passage"`
+	Verdict    string `json:"verdict"`
+	Reason     string `json:"reason"`
+	Credential string `json:"credential"`
+	Rule       string `json:"rule"`
+	Repeat     bool   `json:"repeat"`
+}
+
+// Fault is the verdict on what could not be recorded.
+const Fault = "fault"
+
+// OfCode tells whether it was given to whoever showed a code, and not to a guard or to nobody.
+func (a Answer) OfCode() bool {
+	return a.Rule != "guard" && a.Rule != emergencyKey && a.Reason != "abandoned"
+}
+
+// Answers are what the gate said, counted beside what its ledger has of that: each answer has its entries, and none has
 // an entry that nobody was told. Of hours there are millions of both, so they are counted and not kept.
-type answers struct {
+type Answers struct {
 	said, found map[part]tally
 }
 
@@ -33,7 +51,8 @@ type tally struct {
 	sum uint64
 }
 
-func newAnswers() *answers { return &answers{map[part]tally{}, map[part]tally{}} }
+// NewAnswers returns a judge who has heard nothing.
+func NewAnswers() *Answers { return &Answers{map[part]tally{}, map[part]tally{}} }
 
 func count(in map[part]tally, p part, passage, reason string) {
 	h := fnv.New64a()
@@ -42,10 +61,10 @@ func count(in map[part]tally, p part, passage, reason string) {
 	in[p] = tally{t.n + 1, t.sum + h.Sum64()}
 }
 
-// say takes what the gate told. A code that was read already got an answer that was given before; what could not be
+// Say takes what the gate told. A code that was read already got an answer that was given before; what could not be
 // recorded has no entry; and of the emergency key openings know.
-func (a *answers) say(o gate.Outcome) {
-	if o.Repeat || o.Verdict == gate.Fault || o.Rule == emergencyKey {
+func (a *Answers) Say(o Answer) {
+	if o.Repeat || o.Verdict == Fault || o.Rule == emergencyKey {
 		return
 	}
 	if o.Rule != "guard" && o.Reason != "abandoned" { // those two come later than check and query
@@ -59,8 +78,8 @@ func (a *answers) say(o gate.Outcome) {
 	count(a.said, part{o.Lane, register.Decided, o.Verdict}, o.Passage, o.Reason)
 }
 
-// entry takes the next entry of the ledger.
-func (a *answers) entry(e *ledger.Entry) {
+// Entry takes the next entry of the ledger.
+func (a *Answers) Entry(e *ledger.Entry) {
 	reason := e.Reason
 	switch {
 	case e.Kind == register.Check: // its reason is the claim's, not the verdict's
@@ -73,8 +92,8 @@ func (a *answers) entry(e *ledger.Entry) {
 	count(a.found, part{e.Lane, e.Kind, e.Verdict}, e.Passage, reason)
 }
 
-// compare tells what does not fit, and how many entries are not there.
-func (a *answers) compare() (wrong []string, lost int) {
+// Compare tells what does not fit, and how many entries are not there.
+func (a *Answers) Compare() (wrong []string, lost int) {
 	parts := maps.Clone(a.said)
 	maps.Copy(parts, a.found)
 	for _, p := range slices.SortedFunc(maps.Keys(parts), func(a, b part) int {
