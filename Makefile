@@ -26,7 +26,7 @@ check:
 
 # The last step compares the ledger with its peers; GATED_BENCH_DIR names the disk, GATED_BENCH_ENTRIES the size (docs/performance.md).
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential ./scanner ./policy ./roster
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential/... ./scanner ./policy ./roster
 	cd bench && $(GO) run .
 
 # Every fuzz test for FUZZTIME, one after the other. Go's fuzzer at times takes the end of its own time for a failure, so

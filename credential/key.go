@@ -8,18 +8,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 
+	"gated/credential/keyfile"
 	"gated/durable"
 )
 
 const (
 	privateBlock = "PRIVATE KEY" // PKCS #8 (RFC 7468, section 10)
 	publicBlock  = "PUBLIC KEY"  // SubjectPublicKeyInfo (RFC 7468, section 13)
-
-	maxKeyFile = 64 << 10 // bytes; a key takes 120
 )
 
 // NewKey makes an issuer's key.
@@ -67,7 +63,7 @@ func WritePrivateKey(path string, key ed25519.PrivateKey) error {
 // [WritePrivateKey] or `openssl genpkey -algorithm ed25519` writes. A file that
 // others than its owner may read is refused: who has the key can issue passes.
 func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
-	data, mode, err := readKeyFile(path)
+	data, mode, err := keyfile.Read(path, keyfile.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("read private key: %w", err)
 	}
@@ -91,7 +87,7 @@ func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 
 // readPublicKeys reads one or more PEM blocks and nothing else.
 func readPublicKeys(path string) ([]ed25519.PublicKey, error) {
-	data, _, err := readKeyFile(path)
+	data, _, err := keyfile.Read(path, keyfile.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -122,31 +118,4 @@ func readPublicKeys(path string) ([]ed25519.PublicKey, error) {
 		return nil, errors.New("the file is empty")
 	}
 	return keys, nil
-}
-
-// readKeyFile reads a regular file of bounded size. The mode is that of the file
-// which was read, not of whatever bears its name a moment earlier.
-func readKeyFile(path string) ([]byte, fs.FileMode, error) {
-	if info, err := os.Stat(path); err != nil {
-		return nil, 0, err
-	} else if !info.Mode().IsRegular() { // opening a FIFO would wait for ever
-		return nil, 0, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err != nil {
-		return nil, 0, err
-	}
-	if len(data) > maxKeyFile {
-		return nil, 0, fmt.Errorf("%s is larger than %d bytes: no key", path, maxKeyFile)
-	}
-	return data, info.Mode(), nil
 }

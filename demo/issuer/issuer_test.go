@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/credential/base45"
 	"gated/demo/issuer"
 )
 
@@ -95,7 +96,7 @@ func TestSHCRefuses(t *testing.T) {
 func TestPackDCCIsReadByTheGate(t *testing.T) {
 	for n := range 300 {
 		text := issuer.PackDCC(bytes.Repeat([]byte{byte(n)}, n))
-		if _, err := credential.DecodeBase45(strings.TrimPrefix(text, "HC1:")); err != nil {
+		if _, err := base45.Decode(strings.TrimPrefix(text, "HC1:")); err != nil {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
