@@ -64,8 +64,8 @@ func Owned(dir string) error {
 	}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
 		name := userName(int(sys.Uid))
-		return fmt.Errorf("state directory %s belongs to %s, you are %s, and no daemon runs to do it for you: start it, or use runuser -u %s",
-			dir, name, userName(os.Geteuid()), name)
+		return fmt.Errorf("state directory %s belongs to %s, you are %s, and no daemon runs to do it for you: "+
+			"start it, or use runuser -u %s", dir, name, userName(os.Geteuid()), name)
 	}
 	return nil
 }

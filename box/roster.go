@@ -37,18 +37,8 @@ func importRoster(ctx context.Context, b *Box, by string, a Import) (roster.Repo
 	}
 	n := func(i int) string { return strconv.Itoa(i) }
 	return rep, b.rosterChanged(by, "roster-imported", map[string]string{
-		"added": n(Members(rep.Added)), "changed": n(Members(rep.Changed)), "removed": n(Members(rep.Removed)),
+		"added": n(roster.Members(rep.Added)), "changed": n(roster.Members(rep.Changed)), "removed": n(roster.Members(rep.Removed)),
 		"residents": n(rep.Residents), "households": n(rep.Households), "vehicles": n(rep.Vehicles)})
-}
-
-// Members counts people and vehicles; households are counted as such.
-func Members(list []roster.Change) (n int) {
-	for _, ch := range list {
-		if ch.Kind != "household" {
-			n++
-		}
-	}
-	return n
 }
 
 // ResidentID hands the check of credential to the roster; leaves do not know each other.

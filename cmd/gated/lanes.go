@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"gated/barrier"
 	"gated/box"
@@ -23,9 +22,6 @@ func laneIDs(set *config.Settings) (ids []string) {
 	return ids
 }
 
-// startPatience is how long a start waits for barriers that are being closed. One whose relay hangs goes on being told.
-const startPatience = time.Second
-
 // closeBarriers is all that a daemon does which cannot begin: one that was killed may have left a barrier open, and that
 // must not wait for somebody to put right what is wrong. It does nothing without the lock: a daemon that works has it.
 func (d *daemon) closeBarriers() {
@@ -42,6 +38,7 @@ func (d *daemon) closeBarriers() {
 // lanes makes the barriers and closes them, in case one stands open from before a power cut. stop may be called twice.
 func (d *daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
 	metrics := barrier.NewMetrics(reg, laneIDs(d.settings)...)
+	var barriers []*barrier.Barrier
 	for _, l := range d.settings.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
 		if l.Barrier.Driver != barrier.None {
@@ -55,54 +52,27 @@ func (d *daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(
 			if err != nil {
 				return nil, nil, fmt.Errorf("lane %s: barrier: %w", l.ID, err)
 			}
-			lane.Barrier = b
+			lane.Barrier, barriers = b, append(barriers, b)
 		}
 		if c := l.Barrier.Sensor; c.Line != "" {
-			lane.Sensor = barrier.NewSensor(l.ID, barrier.SensorConfig{Line: c.Line, Means: c.Means, Inverted: c.Inverted, Debounce: c.Debounce, Within: c.Within}, d.log, metrics)
+			lane.Sensor = barrier.NewSensor(l.ID, barrier.SensorConfig{Line: c.Line, Means: c.Means, Inverted: c.Inverted,
+				Debounce: c.Debounce, Within: c.Within}, d.log, metrics)
 		}
 		lanes = append(lanes, lane)
 	}
-	each := func(what string, fs []func() error) {
-		var wg sync.WaitGroup
-		for _, f := range fs {
-			wg.Go(func() {
-				if err := f(); err != nil {
-					d.log.Error("the barrier does not obey: look at it", "when", what, "err", err)
-				}
-			})
-		}
-		wg.Wait()
-	}
-	var starts, stops []func() error
-	for _, l := range lanes {
-		if l.Barrier != nil {
-			starts, stops = append(starts, l.Barrier.Begin(l.ID, false)), append(stops, l.Barrier.Close) // before a guard can say anything
-		}
-	}
-	started := make(chan struct{})
-	go func() {
-		defer close(started)
-		each("start", starts)
-	}()
-	select {
-	case <-started:
-	case <-time.After(startPatience):
-	}
-	return lanes, sync.OnceFunc(func() {
-		each("stop", stops)
-		<-started
-	}), nil
+	return lanes, barrier.CloseAll(barriers, d.log), nil
 }
 
 // scan starts the readers of each lane and returns what ends them. A code or card under way is answered first. A
 // reader that ends by itself, which it does when only a new process helps, ends the daemon: it is started again.
-func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, lanes []gate.Lane, zone *time.Location, reg *prometheus.Registry) (stop func()) {
+func (d *daemon) scan(ctx context.Context, wedged func(error), b *box.Box, lanes []gate.Lane, reg *prometheus.Registry) (stop func()) {
+	g := b.Gate
 	ctx, cancel := context.WithCancel(ctx)
 	metrics := scanner.NewMetrics(reg, laneIDs(d.settings)...)
 	var readers sync.WaitGroup
 	for i, lane := range d.settings.Lanes {
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
-			Zone: zone,
+			Zone: b.Ledger.Zone(),
 			OnCode: func(ctx context.Context, c scanner.Code) bool {
 				out, err := g.Scan(ctx, c.Lane, c.Data, c.At)
 				if err != nil {
@@ -138,7 +108,8 @@ func (d *daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate
 		if lane.CardReader.Device == "" {
 			continue
 		}
-		r := scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: scanner.CardConfig(lane.CardReader), Log: d.log, Metrics: metrics,
+		r := scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: scanner.CardConfig(lane.CardReader), Log: d.log,
+			Metrics: metrics,
 			OnCard: func(ctx context.Context, c scanner.Card) {
 				if _, err := g.ScanCard(ctx, c.Lane, c.Text, c.At); err != nil {
 					d.log.Error("card", "lane", c.Lane, "err", err)

@@ -20,7 +20,8 @@ import (
 
 func ledgerErase() *cobra.Command {
 	var a box.Erasure
-	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R", Short: "erase personal data for good, of older days, of one person or of one entry",
+	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R",
+		Short: "erase personal data for good, of older days, of one person or of one entry",
 		Long: `erase removes names, rooms, numbers and whatever else tells who it was. The records stay, and every
 proof about them; that something was erased, when and why is an entry itself. There is no way back.
 
@@ -34,8 +35,9 @@ about that stand in the current one.
 Nothing is erased if any of it is of days that are kept (gated ledger keep --list). Who came in before
 DATE is not counted inside any more. A passage that waits for a guard is still recorded with the
 person's data. The roster, backups and exports are not touched: see "gated roster remove".`,
-		Example: "  gated ledger erase --subject r-000217 --reason \"moved out, asked for it\"\n  gated ledger erase --before 2026-09-01 --reason \"end of the measure\"",
-		Args:    cobra.NoArgs,
+		Example: `  gated ledger erase --subject r-000217 --reason "moved out, asked for it"
+  gated ledger erase --before 2026-09-01 --reason "end of the measure"`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := existing(c)
 			if err != nil {
@@ -54,7 +56,9 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 				return err
 			}
 			said := func(d ledger.Erased) {
-				fmt.Fprintf(c.OutOrStdout(), "erased=%d entries=%d first=%d last=%d records=%s", d.Fields, d.Entries, d.First, d.Last, strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Records), " ", ","), "[]"))
+				records := strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Records), " ", ","), "[]")
+				fmt.Fprintf(c.OutOrStdout(), "erased=%d entries=%d first=%d last=%d records=%s",
+					d.Fields, d.Entries, d.First, d.Last, records)
 				if d.Epoch > 0 {
 					fmt.Fprintf(c.OutOrStdout(), " epoch=%d", d.Epoch)
 				}
@@ -82,13 +86,15 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 func ledgerKeep() *cobra.Command {
 	var a box.Keeping
 	var list bool
-	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list", Short: "forbid to erase some days, such as for a court, until that is lifted",
+	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list",
+		Short: "forbid to erase some days, such as for a court, until that is lifted",
 		Long: `keep makes an entry that forbids to erase personal data of the days from --from to --to, days to come
 included: "gated ledger erase" refuses, ledger.retention passes them over. --lift N ends what the entry N
 forbids; what is then older than ledger.retention allows goes the next night. The reason stands in the
 record for good: name nobody in it.`,
-		Example: "  gated ledger keep --from 2026-10-01 --to 2026-10-03 --reason \"case 17 of the court\"\n  gated ledger keep --lift 4711 --reason \"case 17 is closed\"",
-		Args:    cobra.NoArgs,
+		Example: `  gated ledger keep --from 2026-10-01 --to 2026-10-03 --reason "case 17 of the court"
+  gated ledger keep --lift 4711 --reason "case 17 is closed"`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := existing(c)
 			if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -16,7 +15,8 @@ import (
 )
 
 func rosterCommand() *cobra.Command {
-	return group("roster", "import, list and change who belongs to the compound", rosterImport(), rosterList(), rosterExport(), rosterShow(), rosterRemove())
+	return group("roster", "import, list and change who belongs to the compound",
+		rosterImport(), rosterList(), rosterExport(), rosterShow(), rosterRemove())
 }
 
 // language is that of the clerk's terminal.
@@ -63,49 +63,13 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 			if err != nil {
 				return err
 			}
-			printReport(c.OutOrStdout(), rep, a.DryRun)
+			rep.Print(c.OutOrStdout(), a.DryRun)
 			return nil
 		},
 	}
 	c.Flags().BoolVar(&a.DryRun, "dry-run", false, "only show what would be added, changed and removed")
 	c.Flags().IntVar(&a.AllowRemove, "allow-remove", 0, "exactly how many residents may go, where that is more than a slip")
 	return c
-}
-
-// printReport says what an import did. Names go to the clerk's own terminal and nowhere else.
-func printReport(w io.Writer, r roster.Report, dry bool) {
-	var counts []string
-	for _, part := range []struct {
-		verb, past string
-		list       []roster.Change
-	}{{"add", "added", r.Added}, {"change", "changed", r.Changed}, {"remove", "removed", r.Removed}} {
-		for _, ch := range part.list {
-			if !dry {
-				break
-			}
-			fmt.Fprint(w, part.verb, " ", ch.Kind, " ", ch.ID)
-			if ch.Kind != "household" {
-				for _, s := range []string{ch.Household, ch.Name} {
-					if s != "" {
-						fmt.Fprint(w, " ", s)
-					}
-				}
-			}
-			for _, f := range ch.Fields {
-				fmt.Fprintf(w, "; %s: %q → %q", f.Column, f.Old, f.New)
-			}
-			fmt.Fprintln(w)
-		}
-		counts = append(counts, fmt.Sprintf("%d %s", box.Members(part.list), part.past))
-	}
-	verb := "imported"
-	if dry {
-		verb = "dry run, nothing changed"
-	}
-	fmt.Fprintf(w, "%s: %s; %d households, %d residents, %d staff, %d vehicles\n", verb, strings.Join(counts, ", "), r.Households, r.Residents, r.Staff, r.Vehicles)
-	if r.NeedAllowRemove > 0 {
-		fmt.Fprintf(w, "the import will need --allow-remove %d\n", r.NeedAllowRemove)
-	}
 }
 
 // snapshot reads the roster of the state directory, daemon or not.

@@ -63,7 +63,8 @@ trusted keys again; when they are wrong the old ones stay in force and the log s
 			return d.run(ctx, hup)
 		},
 	}
-	c.Flags().BoolVar(&restored, "restored", false, "this state directory was restored from a backup or cloned: begin a new epoch of its ledger (once)")
+	c.Flags().BoolVar(&restored, "restored", false,
+		"this state directory was restored from a backup or cloned: begin a new epoch of its ledger (once)")
 	c.Flags().BoolVar(&verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")
 	return c
 }
@@ -129,8 +130,9 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now,
-		Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes,
+		Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now, Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey,
+		Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(b.Gate)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
@@ -141,7 +143,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer d.serve(b, at, reg, stopBarriers)()
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	defer d.scan(ctx, giveUp, b.Gate, lanes, b.Ledger.Zone(), reg)()
+	defer d.scan(ctx, giveUp, b, lanes, reg)()
 
 	url := "http://" + at.page.Addr().String() + "/"
 	status := "page " + url
@@ -151,8 +153,9 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		status += " ledger " + tree
 	}
 	households, residents, _, vehicles := b.Roster.Snapshot().Counts()
-	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(), "entries", b.Ledger.Size(),
-		"households", households, "residents", residents, "vehicles", vehicles, "issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
+	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.dir, "version", buildVersion(),
+		"entries", b.Ledger.Size(), "households", households, "residents", residents, "vehicles", vehicles,
+		"issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
 	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS="+status)
 	d.watch(ctx, b.Gate, hup)
 	sd.SdNotify(false, sd.SdNotifyStopping)
@@ -203,9 +206,11 @@ func (d *daemon) logTo(set *config.Settings) {
 }
 
 func (d *daemon) ownMetrics(reg *prometheus.Registry) {
-	d.reload = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gated_settings_last_reload_successful", Help: "1 unless the settings in the file are wrong and older ones are in force."})
+	d.reload = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gated_settings_last_reload_successful",
+		Help: "1 unless the settings in the file are wrong and older ones are in force."})
 	d.reload.Set(1)
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_build_info", Help: "Always 1; the labels name the build."}, []string{"version", "goversion"})
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_build_info", Help: "Always 1; the labels name the build."},
+		[]string{"version", "goversion"})
 	build.WithLabelValues(buildVersion(), runtime.Version()).Set(1)
 	reg.MustRegister(d.reload, build, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
 }

@@ -65,12 +65,14 @@ func (d *daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopB
 	mux := http.NewServeMux()
 	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.settings.Console.Hosts, Done: ending, Log: d.log}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: quiet}
+	web := &http.Server{Handler: mux, ErrorLog: quiet, MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	ctl := b.Control(d.log)
 	tree := ledger.NewTileServer(d.dir, d.log)
 	read := http.NewServeMux()
 	read.Handle("/tlog/", http.StripPrefix("/tlog", tree))
-	tlog := &http.Server{Handler: read, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: quiet}
+	tlog := &http.Server{Handler: read, ErrorLog: quiet, MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 	var servers sync.WaitGroup
 	for s, l := range map[*http.Server]net.Listener{web: at.page, ctl: at.control, tlog: at.tiles} {
 		if l == nil {

@@ -22,7 +22,8 @@ func settings(c *cobra.Command) (*config.Settings, string, error) {
 	if path == "" {
 		path = "/etc/gated/gated.yaml"
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, "", fmt.Errorf("no settings: %w: name them with --config FILE; \"gated config example\" prints some to begin with", err)
+			return nil, "", fmt.Errorf("no settings: %w: name them with --config FILE; "+
+				"\"gated config example\" prints some to begin with", err)
 		}
 	}
 	s, err := config.Load(path, os.Environ())
@@ -38,7 +39,8 @@ func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
 	}
 	if dir == "" && s == nil {
 		loaded, _, err := settings(c)
-		if named, _ := c.Flags().GetString("config"); err != nil && (!errors.Is(err, fs.ErrNotExist) || named != "" || os.Getenv("GATED_CONFIG") != "") {
+		named, _ := c.Flags().GetString("config")
+		if err != nil && (!errors.Is(err, fs.ErrNotExist) || named != "" || os.Getenv("GATED_CONFIG") != "") {
 			return "", err
 		}
 		s = loaded // none are needed
