@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gated/config"
+	"gated/daemon"
 
 	"github.com/spf13/cobra"
 )
@@ -20,7 +21,7 @@ func configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rules, err := loadRules(set, dir)
+			rules, err := daemon.Rules(set, dir)
 			if err != nil {
 				return err
 			}

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -27,13 +27,13 @@ const maxReading = 64
 type listeners struct{ page, control, tiles net.Listener }
 
 // listen opens them before anything is written: a port that is taken is no start.
-func (d *daemon) listen() (at listeners, err error) {
+func (d *Daemon) listen() (at listeners, err error) {
 	defer func() {
 		if err != nil {
 			at.close()
 		}
 	}()
-	set := d.settings
+	set := d.Settings
 	if at.page, err = net.Listen("tcp", set.Console.Listen); err != nil {
 		return at, fmt.Errorf("console.listen %s: %w", set.Console.Listen, err)
 	}
@@ -44,7 +44,7 @@ func (d *daemon) listen() (at listeners, err error) {
 		at.tiles = netutil.LimitListener(at.tiles, maxReading)
 	}
 	var none error
-	if at.control, none = box.Listen(d.dir); none != nil { // such as a full disk: the gate works without
+	if at.control, none = box.Listen(d.Dir); none != nil { // such as a full disk: the gate works without
 		d.log.Error("no control socket: commands that change something will say that no daemon runs", "err", none)
 	}
 	return at, nil
@@ -59,16 +59,16 @@ func (at listeners) close() {
 }
 
 // serve starts the page, the control socket and the ledger's tiles, and returns what ends them, the barriers with them.
-func (d *daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopBarriers func()) (stop func()) {
+func (d *Daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopBarriers func()) (stop func()) {
 	ending := make(chan struct{})
 	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
-	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.settings.Console.Hosts, Done: ending, Log: d.log}))
+	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.Settings.Console.Hosts, Done: ending, Log: d.log}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
 	web := &http.Server{Handler: mux, ErrorLog: quiet, MaxHeaderBytes: 16 << 10,
 		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	ctl := b.Control(d.log)
-	tree := ledger.NewTileServer(d.dir, d.log)
+	tree := ledger.NewTileServer(d.Dir, d.log)
 	read := http.NewServeMux()
 	read.Handle("/tlog/", http.StripPrefix("/tlog", tree))
 	tlog := &http.Server{Handler: read, ErrorLog: quiet, MaxHeaderBytes: 16 << 10,

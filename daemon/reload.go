@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 )
 
 // watch feeds systemd's watchdog as long as the gate answers, and reloads when told to, until ctx ends.
-func (d *daemon) watch(ctx context.Context, g *gate.Gate, hup <-chan os.Signal) {
+func (d *Daemon) watch(ctx context.Context, g *gate.Gate, hup <-chan os.Signal) {
 	var feed <-chan time.Time
 	if every, err := sd.SdWatchdogEnabled(false); err == nil && every > 0 {
 		t := time.NewTicker(every / 3)
@@ -47,31 +47,31 @@ func (d *daemon) watch(ctx context.Context, g *gate.Gate, hup <-chan os.Signal) 
 	}
 }
 
-func (d *daemon) reloadSettings(g *gate.Gate) {
-	set, err := config.Load(d.path, os.Environ())
+func (d *Daemon) reloadSettings(g *gate.Gate) {
+	set, err := config.Load(d.Path, os.Environ())
 	var rules gate.Rules
 	if err == nil {
-		rules, err = loadRules(set, d.dir)
+		rules, err = Rules(set, d.Dir)
 	}
 	if err != nil {
 		d.reload.Set(0)
-		d.log.Error("the settings are wrong: the old ones stay in force", "file", d.path, "err", err)
+		d.log.Error("the settings are wrong: the old ones stay in force", "file", d.Path, "err", err)
 		return
 	}
-	for _, key := range config.Changed(d.settings, set) {
+	for _, key := range config.Changed(d.Settings, set) {
 		if !config.Reloadable(key) {
 			d.log.Warn("changed, and takes effect at the next start only", "key", key)
 		}
 	}
-	d.settings = set
+	d.Settings = set
 	d.level.UnmarshalText([]byte(set.Log.Level))
 	g.SetRules(rules)
 	d.reload.Set(1)
-	d.log.Info("settings reloaded", "file", d.path, "policy", rules.Policy.Name(), "level", rules.Level)
+	d.log.Info("settings reloaded", "file", d.Path, "policy", rules.Policy.Name(), "level", rules.Level)
 }
 
-// loadRules reads what a reload can change.
-func loadRules(set *config.Settings, dir string) (r gate.Rules, err error) {
+// Rules reads what a reload can change.
+func Rules(set *config.Settings, dir string) (r gate.Rules, err error) {
 	r = gate.Rules{Policy: policy.Shipped(), Level: set.Gate.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow,
 		Language: set.Console.Language, Call: set.Console.Call, MinFree: uint64(set.Ledger.MinFree)}
 	if set.Policy.File != "" {

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -22,10 +22,11 @@ func laneIDs(set *config.Settings) (ids []string) {
 	return ids
 }
 
-// closeBarriers is all that a daemon does which cannot begin: one that was killed may have left a barrier open, and that
+// CloseBarriers is all that a daemon does which cannot begin: one that was killed may have left a barrier open, and that
 // must not wait for somebody to put right what is wrong. It does nothing without the lock: a daemon that works has it.
-func (d *daemon) closeBarriers() {
-	held, err := box.LockUnwritten(d.dir) // the disk may be what is wrong
+func (d *Daemon) CloseBarriers() {
+	d.logAs(d.Settings)
+	held, err := box.LockUnwritten(d.Dir) // the disk may be what is wrong
 	if err != nil {
 		return
 	}
@@ -36,10 +37,10 @@ func (d *daemon) closeBarriers() {
 }
 
 // lanes makes the barriers and closes them, in case one stands open from before a power cut. stop may be called twice.
-func (d *daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
-	metrics := barrier.NewMetrics(reg, laneIDs(d.settings)...)
+func (d *Daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
+	metrics := barrier.NewMetrics(reg, laneIDs(d.Settings)...)
 	var barriers []*barrier.Barrier
-	for _, l := range d.settings.Lanes {
+	for _, l := range d.Settings.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
 		if l.Barrier.Driver != barrier.None {
 			c := barrier.Config{Driver: l.Barrier.Driver, Limit: l.Barrier.Timeout, Spacing: l.Barrier.Spacing}
@@ -65,12 +66,12 @@ func (d *daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(
 
 // scan starts the readers of each lane and returns what ends them. A code or card under way is answered first. A
 // reader that ends by itself, which it does when only a new process helps, ends the daemon: it is started again.
-func (d *daemon) scan(ctx context.Context, wedged func(error), b *box.Box, lanes []gate.Lane, reg *prometheus.Registry) (stop func()) {
+func (d *Daemon) scan(ctx context.Context, wedged func(error), b *box.Box, lanes []gate.Lane, reg *prometheus.Registry) (stop func()) {
 	g := b.Gate
 	ctx, cancel := context.WithCancel(ctx)
-	metrics := scanner.NewMetrics(reg, laneIDs(d.settings)...)
+	metrics := scanner.NewMetrics(reg, laneIDs(d.Settings)...)
 	var readers sync.WaitGroup
-	for i, lane := range d.settings.Lanes {
+	for i, lane := range d.Settings.Lanes {
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
 			Zone: b.Ledger.Zone(),
 			OnCode: func(ctx context.Context, c scanner.Code) bool {
@@ -96,15 +97,15 @@ func (d *daemon) scan(ctx context.Context, wedged func(error), b *box.Box, lanes
 }
 
 // scanCards starts a card reader for each lane that has one.
-func (d *daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate, reg *prometheus.Registry, readers *sync.WaitGroup) {
+func (d *Daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate, reg *prometheus.Registry, readers *sync.WaitGroup) {
 	var lanes []string
-	for _, lane := range d.settings.Lanes {
+	for _, lane := range d.Settings.Lanes {
 		if lane.CardReader.Device != "" {
 			lanes = append(lanes, lane.ID)
 		}
 	}
 	metrics := scanner.NewCardMetrics(reg, lanes...)
-	for _, lane := range d.settings.Lanes {
+	for _, lane := range d.Settings.Lanes {
 		if lane.CardReader.Device == "" {
 			continue
 		}

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"encoding/json"
@@ -11,8 +11,8 @@ import (
 
 // print starts the goroutine that prints verdicts and returns what ends it. A reader that does not read costs lines,
 // never a passage.
-func (d *daemon) print() (stop func()) {
-	if d.verdicts == nil {
+func (d *Daemon) print() (stop func()) {
+	if d.Verdicts == nil {
 		return func() {}
 	}
 	signal.Ignore(syscall.SIGPIPE)
@@ -21,7 +21,7 @@ func (d *daemon) print() (stop func()) {
 	go func() {
 		defer close(done)
 		for line := range d.prints {
-			if _, err := d.verdicts.Write(line); err != nil {
+			if _, err := d.Verdicts.Write(line); err != nil {
 				d.log.Warn("verdicts are printed no longer", "err", err)
 				for range d.prints {
 				}
@@ -38,8 +38,8 @@ func (d *daemon) print() (stop func()) {
 }
 
 // outcome takes a verdict, which is durable by now.
-func (d *daemon) outcome(o gate.Outcome) {
-	if d.verdicts == nil {
+func (d *Daemon) outcome(o gate.Outcome) {
+	if d.Verdicts == nil {
 		return
 	}
 	b, _ := json.Marshal(struct {
