@@ -53,7 +53,8 @@ a picture for each, print.html with name and room beside each picture, and passe
 "gated pass record" takes so that the passes of a household can be revoked.
 
 No roster is touched, so this can be done away from the gate, where the key is.`,
-		Example: `  gated pass issue --key office.key --issuer office --sub r-000217 --kind resident --until 2027-05-31 --png pass.png
+		Example: `  gated pass issue --key office.key --issuer office --sub r-000217 --kind resident \
+    --from 2026-11-23 --until 2027-05-31 --png pass.png
   gated pass issue --key office.key --issuer office --until 2027-05-31 --list roster.csv --out passes`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
