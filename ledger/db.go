@@ -10,7 +10,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
+
+	"gated/sqliteprocess"
 
 	"modernc.org/sqlite"
 )
@@ -41,22 +42,8 @@ type conn struct {
 	repeated map[string]driver.Stmt // see repeat
 }
 
-// process sets, once, what SQLite has for the whole process. Its locks are to belong to its descriptors: otherwise closing
-// the file anywhere in the process drops them all. And it is to sync by fdatasync(2), which also writes what is needed to
-// read the data back, a grown size among it, and spares the time of last change: half the time of a commit.
-var process = sync.OnceValue(func() error {
-	_, err := sqlite.OFDLocking(true)
-	if errors.Is(err, sqlite.ErrOFDLockingUnavailable) || errors.Is(err, sqlite.ErrOFDLockingTooLate) {
-		err = nil
-	}
-	if _, ferr := sqlite.Fdatasync(true); !errors.Is(ferr, sqlite.ErrFdatasyncUnavailable) {
-		err = errors.Join(err, ferr)
-	}
-	return err
-})
-
 func connect(dsn string) (*conn, error) {
-	if err := process(); err != nil {
+	if err := sqliteprocess.Set(); err != nil {
 		return nil, err
 	}
 	cn, err := sqlite.NewConnector(dsn)
@@ -235,22 +222,15 @@ func (c *conn) meta() (Meta, error) {
 	if err != nil {
 		return Meta{}, err
 	}
-	format, err1 := strconv.Atoi(m["format"])
+	n, err1 := strconv.Atoi(m["format"])
 	epoch, err2 := strconv.Atoi(m["epoch"])
 	if errors.Join(err1, err2) != nil {
 		return Meta{}, fmt.Errorf("format %q, epoch %q: not a gated ledger", m["format"], m["epoch"])
 	}
-	if format != len(migrations) {
-		return Meta{}, fmt.Errorf("format %d, this gated reads %d: %s", format, len(migrations), otherFormat(format))
+	if n != format {
+		return Meta{}, fmt.Errorf("format %d, this gated reads %d: use the gated that wrote it", n, format)
 	}
-	return Meta{Format: format, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"]}, nil
-}
-
-func otherFormat(format int) string {
-	if format < len(migrations) {
-		return "the daemon brings it up to date at its next start"
-	}
-	return "use the gated that wrote it, or a newer one"
+	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"]}, nil
 }
 
 // openWriter opens or creates the database and reads every pragma back.
@@ -287,24 +267,19 @@ func (c *conn) setUp(m Meta) error {
 	if err != nil {
 		return err
 	}
-	have := 0
 	if n > 0 {
-		if have, err = c.format(); err != nil || have == len(migrations) {
-			return err
-		}
+		_, err := c.meta()
+		return err
 	}
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	if err = c.migrate(have, m); err == nil {
+	if err = c.create(m); err == nil {
 		err = c.exec("COMMIT")
 	}
 	if err != nil {
 		c.exec("ROLLBACK")
-		if have == 0 {
-			return fmt.Errorf("create the ledger: %w", err)
-		}
-		return fmt.Errorf("bring the ledger from format %d to %d: %w", have, len(migrations), err)
+		return fmt.Errorf("create the ledger: %w", err)
 	}
 	return nil
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +14,12 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
+	"gated/box"
+	"gated/durable"
+	"gated/evidence"
+	"gated/evidence/xlsx"
 	"gated/ledger"
-	"gated/ledger/xlsx"
 
 	"github.com/spf13/cobra"
 )
@@ -28,8 +27,8 @@ import (
 // export is one export under way. Its files get their names together, when all went well: half an export is worse
 // than none.
 type export struct {
-	*ledger.Reader
-	ledger.Selection
+	*evidence.Reader
+	evidence.Selection
 	out            string // "": standard output
 	stdout, stderr io.Writer
 
@@ -61,7 +60,7 @@ func exportBundle(x *export) error {
 	if err != nil {
 		return err
 	}
-	return x.WriteBundle(f, x.From, ledger.BundleOptions{Personal: x.Personal})
+	return x.WriteBundle(f, x.From, ledger.BundleOptions{Personal: x.Personal, Later: x.Later})
 }
 
 func exportCSV(x *export) error {
@@ -131,7 +130,7 @@ func exportSQLite(x *export) error {
 func exportTiles(x *export) error { return x.WriteTiles(x.out) }
 
 // companion writes OUT.personal.jsonl, with which each personal field can be checked against its record.
-func (x *export) companion(s ledger.Selection) error {
+func (x *export) companion(s evidence.Selection) error {
 	if !s.Personal {
 		return nil
 	}
@@ -154,7 +153,7 @@ func (x *export) main() (io.Writer, error) {
 func (x *export) file(suffix string) (*os.File, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	f, err := newCopy(x.out + suffix)
+	f, err := durable.Begin(x.out + suffix)
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
@@ -308,7 +307,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return fmt.Errorf("--out %s is a directory: name a file", out)
 			}
 			if personal {
-				if err := checkReason(reason); err != nil {
+				if err := box.CheckReason(reason); err != nil {
 					return err
 				}
 			}
@@ -317,7 +316,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return err
 			}
 			defer r.Close()
-			x := &export{Reader: r, Selection: ledger.Selection{Events: events, Personal: personal, Now: now}, out: out, stderr: c.ErrOrStderr()}
+			x := &export{Reader: r, Selection: evidence.Selection{Events: events, Personal: personal, Now: now}, out: out, stderr: c.ErrOrStderr()}
 			flag := "--from"
 			if !ranged {
 				flag, from, to = "--day", day, day
@@ -339,7 +338,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				if !understands("range") && !understands("day") {
 					x.From, x.To = "", ""
 				}
-				if err := perform(c.Context(), dir, "export-record", exportRecord{name, x.From, x.To, reason}, new(bool)); err != nil {
+				if _, err := box.Perform(c.Context(), dir, box.RecordExport, box.Export{Format: name, From: x.From, To: x.To, Reason: reason}); err != nil {
 					return fmt.Errorf("an export with personal data is recorded first: %w", err)
 				}
 			}
@@ -364,41 +363,4 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 	c.Flags().StringVar(&reason, "with-personal", "", "put the personal fields in, and record this `reason`")
 	c.MarkFlagRequired("format")
 	return c
-}
-
-// maxReason is how many characters a reason has at most: a sentence.
-const maxReason = 200
-
-func checkReason(reason string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
-		return errors.New("--with-personal: say why, such as --with-personal \"request 17 of the residents' committee\"")
-	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return errors.New("--with-personal: the reason is one line of text")
-	case utf8.RuneCountInString(reason) > maxReason:
-		return fmt.Errorf("--with-personal: the reason has %d characters: at most %d", utf8.RuneCountInString(reason), maxReason)
-	}
-	return nil
-}
-
-// exportRecord is what the ledger keeps of an export with personal data. Reason and user are personal fields themselves:
-// people name people.
-type exportRecord struct{ Format, From, To, Reason string }
-
-func init() {
-	operations["export-record"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var x exportRecord
-		if err := json.Unmarshal(args, &x); err != nil {
-			return nil, err
-		}
-		if err := checkReason(x.Reason); err != nil {
-			return nil, err
-		}
-		detail := map[string]string{"format": x.Format}
-		if x.From != "" { // else the whole ledger
-			detail["from"], detail["to"] = x.From, x.To
-		}
-		return true, s.append(ledger.Event{Kind: ledger.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
-			Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
-	}
 }

@@ -1,0 +1,366 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/xuri/excelize/v2"
+
+	"gated/evidence/xlsx"
+	"gated/ledger"
+	"gated/register"
+)
+
+func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
+	ck := &clock{}
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	ck.set("2026-11-23 00:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	ck.set("2026-11-23 23:59:00")
+	ev := passage(ck, "p1", "in", "hold")
+	ev[1].Rule = "=HYPERLINK(\"http://evil\")"
+	ev[1].Reason = "@SUM(1,2)"
+	mustAppend(t, l, ev...)
+	ck.set("2026-11-24 00:01:00")
+	mustAppend(t, l, decided(ck, "p1", "in", "refuse", "-1+cmd"))
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, events := range []bool{false, true} {
+		var b bytes.Buffer
+		if err := r.ExportCSV(&b, Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Now: at("2026-11-25 00:00:00")}); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(b.Bytes(), []byte(bom)) {
+			t.Error("no byte order mark")
+		}
+		cr := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), bom)))
+		cr.FieldsPerRecord = -1
+		rows, err := cr.ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			for _, cell := range row {
+				if cell != "" && strings.ContainsRune("=+-@", rune(cell[0])) {
+					t.Errorf("a spreadsheet would run %q", cell)
+				}
+			}
+		}
+		if rows[0][1] != "East gate" || rows[1][0] != "not watching" || rows[1][5] != "silent" {
+			t.Errorf("the export begins with %q", rows[:2])
+		}
+		last := rows[len(rows)-1]
+		if !events && (last[0] != "p1" || last[8] != "refuse" || last[9] != "'-1+cmd" || last[13] != "2 3 4" || last[14] != "4 register 2026-11-24T00:01:00+08:00") {
+			t.Errorf("passage row %q", last)
+		}
+		if events && (len(last) != 18 || last[12] != "'=HYPERLINK(\"http://evil\")") {
+			t.Errorf("event row %q", last)
+		}
+	}
+	var b bytes.Buffer
+	if err := r.ExportJSONL(&b, Selection{From: "2026-11-23", To: "2026-11-23"}); err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(b.Bytes(), []byte("\n")); n != 3 {
+		t.Errorf("%d lines, want 3", n)
+	}
+}
+
+// twoDays is a gate with personal data: a visitor held before midnight and admitted after it, and a resident the day after.
+func twoDays(t *testing.T) (r *Reader, dir string) {
+	t.Helper()
+	ck := &clock{}
+	dir = t.TempDir()
+	l := open(t, dir, ck)
+	ck.set("2026-11-23 00:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	ck.set("2026-11-23 23:59:00")
+	s := ck.now()
+	mustAppend(t, l,
+		Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "in", Personal: []Field{{Name: "document", Value: "110101199003074514"}, {Name: "name", Value: "王小"}}},
+		Event{Stamp: s, Kind: register.Query, Passage: "p1", Lane: "north", Direction: "in", Verdict: "hold", Reason: "visitor"})
+	ck.set("2026-11-24 00:01:00")
+	s = ck.now()
+	mustAppend(t, l, Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "in", Verdict: "admit", Reason: "appointed",
+		Personal: []Field{{Name: "name", Value: "=王小明"}, {Name: "note", Value: "Kept <by hand> & \"quoted\""}}})
+	mustAppend(t, l, passage(ck, "p2", "in", "admit")...)
+	l.Close()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r, dir
+}
+
+func oneDay(day string) Selection {
+	return Selection{From: day, To: day, Now: at("2026-11-26 00:00:00")}
+}
+
+// readCSV reads an export and returns what stands before the empty row, the head, and the rows.
+func readCSV(t *testing.T, r *Reader, x Selection) (front [][]string, head []string, rows [][]string) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := r.ExportCSV(&b, x); err != nil {
+		t.Fatal(err)
+	}
+	cr := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), bom)))
+	cr.FieldsPerRecord = -1
+	all, err := cr.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(row []string) bool { return len(row) > 15 })
+	return all[:i], all[i], all[i+1:]
+}
+
+func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
+	r, _ := twoDays(t)
+	front, _, rows := readCSV(t, r, oneDay("2026-11-23"))
+	want := []string{"later entry", "4", "register", "appointed", "2026-11-24T00:01:00+08:00", "about 2026-11-23"}
+	if d := cmp.Diff(want, front[len(front)-1]); d != "" {
+		t.Errorf("front (-want +got):\n%s", d)
+	}
+	if len(rows) != 1 || rows[0][8] != "admit" || rows[0][13] != "2 3 4" || rows[0][14] != "4 register 2026-11-24T00:01:00+08:00" {
+		t.Errorf("passages %q", rows)
+	}
+}
+
+func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
+	r, _ := twoDays(t)
+	for _, events := range []bool{false, true} {
+		var want [][]string
+		for _, day := range []string{"2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"} {
+			x := oneDay(day)
+			x.Events = events
+			_, _, rows := readCSV(t, r, x)
+			want = append(want, rows...)
+		}
+		x := Selection{From: "2026-11-22", To: "2026-11-25", Events: events, Now: at("2026-11-26 00:00:00")}
+		front, _, rows := readCSV(t, r, x)
+		if d := cmp.Diff(want, rows); d != "" {
+			t.Errorf("events %t (-days +range):\n%s", events, d)
+		}
+		if front[0][2] != "days" || front[0][3] != "2026-11-22 to 2026-11-25" || front[1][5] != "not-installed" {
+			t.Errorf("front %q", front)
+		}
+	}
+	var b bytes.Buffer
+	if err := r.ExportJSONL(&b, Selection{From: "2026-11-22", To: "2026-11-25"}); err != nil || strings.Count(b.String(), "\n") != 6 {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	for _, x := range []Selection{{}, {From: "2026-11-22"}, {From: "2026-11-23", To: "2026-11-22"}, {From: "2026-11-23", To: "2026-11-31"}, {From: "2000-01-01", To: "2026-11-22"}} {
+		for name, err := range map[string]error{"csv": r.ExportCSV(io.Discard, x), "jsonl": r.ExportJSONL(io.Discard, x), "xlsx": r.ExportSheets(nil, x), "personal": r.ExportPersonal(io.Discard, x)} {
+			if err == nil || !strings.Contains(err.Error(), x.From) {
+				t.Errorf("%s of %+v: %v", name, x, err)
+			}
+		}
+	}
+}
+
+func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
+	r, dir := twoDays(t)
+	x := oneDay("2026-11-23")
+	x.Personal = true
+	_, head, rows := readCSV(t, r, x)
+	if got, want := strings.Join(head[17:], " ")+": "+strings.Join(rows[0][17:], " "), `personal document personal name personal note: 110101199003074514 '=王小明 Kept <by hand> & "quoted"`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	records := map[int64]string{}
+	if err := r.Scan(1, 6, false, func(e *Entry) error { records[e.Seq] = e.Record.Personal; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	// check does what formats.md tells an auditor to do, and returns seq, field and value of each line.
+	check := func(x Selection) (said []string) {
+		t.Helper()
+		var b bytes.Buffer
+		if err := r.ExportPersonal(&b, x); err != nil {
+			t.Fatal(err)
+		}
+		hashes := map[int64][]string{}
+		for line := range strings.Lines(b.String()) {
+			var d struct {
+				Seq                      int64
+				Field, Salt, Value, Hash string
+			}
+			if err := json.Unmarshal([]byte(line), &d); err != nil {
+				t.Fatal(err)
+			}
+			said = append(said, fmt.Sprintf("%d %s %s", d.Seq, d.Field, d.Value))
+			hash, _ := hex.DecodeString(d.Hash)
+			hashes[d.Seq] = append(hashes[d.Seq], string(hash))
+			if d.Salt == "" {
+				continue // erased
+			}
+			salt, _ := hex.DecodeString(d.Salt)
+			m := hmac.New(sha256.New, salt)
+			m.Write([]byte(d.Field + "\x00" + d.Value))
+			if !bytes.Equal(m.Sum(nil), hash) {
+				t.Errorf("hash of %s", line)
+			}
+		}
+		for seq, h := range hashes {
+			slices.Sort(h)
+			if sum := sha256.Sum256([]byte(strings.Join(h, ""))); hex.EncodeToString(sum[:]) != records[seq] {
+				t.Errorf("entry %d did not commit to %d fields", seq, len(h))
+			}
+		}
+		return said
+	}
+	want := []string{"2 document 110101199003074514", "2 name 王小", "4 name =王小明", `4 note Kept <by hand> & "quoted"`}
+	if d := cmp.Diff(want, check(x)); d != "" {
+		t.Errorf("passages (-want +got):\n%s", d)
+	}
+	x.Events = true // the day's own entries only
+	if d := cmp.Diff(want[:2], check(x)); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+	if err := change(dir, "UPDATE personal SET salt = NULL, value = NULL WHERE seq = 2 AND field = 'document'"); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"2 document ", want[1]}, check(x)); d != "" {
+		t.Errorf("one erased (-want +got):\n%s", d)
+	}
+	for _, statement := range []string{"UPDATE personal SET value = '王大' WHERE seq = 2 AND field = 'name'", "DELETE FROM personal WHERE seq = 2 AND field = 'document'"} {
+		for _, q := range []string{"DROP TRIGGER IF EXISTS personal_only_erased", "DROP TRIGGER IF EXISTS personal_no_delete", statement} {
+			if err := change(dir, q); err != nil {
+				t.Fatalf("%s: %v", q, err)
+			}
+		}
+		if err := r.ExportPersonal(io.Discard, x); err == nil || !strings.Contains(err.Error(), "entry 2") || strings.Contains(err.Error(), "王") {
+			t.Errorf("%s: %v", statement, err)
+		}
+		if err := change(dir, "UPDATE personal SET value = '王小' WHERE seq = 2 AND field = 'name'"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestXLSXIsTextOnly(t *testing.T) {
+	r, _ := twoDays(t)
+	for _, events := range []bool{false, true} {
+		x := oneDay("2026-11-23")
+		x.Personal, x.Events = true, events
+		_, head, rows := readCSV(t, r, x)
+		var b bytes.Buffer
+		dir := t.TempDir()
+		book := xlsx.New(dir)
+		if err := r.ExportSheets(book, x); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(book.Write(&b), book.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
+		f, err := excelize.OpenReader(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		name := map[bool]string{false: "passages", true: "events"}[events]
+		if d := cmp.Diff([]string{"about", name, "personal"}, f.GetSheetList()); d != "" {
+			t.Fatalf("sheets (-want +got):\n%s", d)
+		}
+		got, err := f.GetRows(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range append([][]string{head}, rows...) {
+			for j := range want {
+				if want[j] = strings.TrimPrefix(want[j], "'"); j < len(got[i]) && got[i][j] != want[j] || j >= len(got[i]) && want[j] != "" {
+					t.Errorf("row %d column %d is not %q", i, j, want[j])
+				}
+				cell, _ := excelize.CoordinatesToCellName(j+1, i+1)
+				if kind, err := f.GetCellType(name, cell); err != nil || want[j] != "" && kind != excelize.CellTypeInlineString && kind != excelize.CellTypeSharedString {
+					t.Errorf("%s is of type %v, %v", cell, kind, err)
+				}
+				if formula, _ := f.GetCellFormula(name, cell); formula != "" {
+					t.Errorf("%s is a formula", cell)
+				}
+			}
+		}
+		if p, err := f.GetPanes(name); err != nil || !p.Freeze || p.YSplit != 1 {
+			t.Errorf("panes %+v, %v", p, err)
+		}
+		about, err := f.GetRows("about")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := fmt.Sprint(about)
+		h, err := r.Head()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"East gate", "not watching", "2026-11-23 3 1 0 0", h.Root.String(), h.Paper(), string(h.Note)} {
+			if !strings.Contains(said, want) {
+				t.Errorf("about has no %q: %s", want, said)
+			}
+		}
+		personal, err := f.GetRows("personal")
+		if want := map[bool]int{false: 5, true: 3}[events]; err != nil || len(personal) != want || personal[1][3] != "110101199003074514" {
+			t.Errorf("personal %q, %v", personal, err)
+		}
+	}
+}
+
+func TestDaysAreThoseOfTheGate(t *testing.T) {
+	ck := &clock{}
+	dir := t.TempDir()
+	ck.set("2026-11-22 23:59:59")
+	l := open(t, dir, ck)
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
+	ck.set("2026-11-23 00:00:01")
+	mustAppend(t, l, decided(ck, "night", "in", "refuse", "abandoned"))
+	mustAppend(t, l, append(passage(ck, "day", "out", "admit"), decided(ck, "day", "out", "admit", "resident"))...)
+	ck.set("2026-11-22 23:59:58") // the clock is set back: sequence and days hold
+	mustAppend(t, l, passage(ck, "again", "in", "hold")...)
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for day, want := range map[string]Stats{
+		"2026-11-22": {"2026-11-22", 5, map[string]int{"admit": 0, "refuse": 1, "hold": 1}},
+		"2026-11-23": {"2026-11-23", 4, map[string]int{"admit": 1, "refuse": 0, "hold": 0}},
+		"2026-11-24": {"2026-11-24", 0, map[string]int{"admit": 0, "refuse": 0, "hold": 0}},
+	} {
+		got, err := r.Stats(day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", day, d)
+		}
+	}
+}
+
+// change changes the ledger behind its back.
+func change(dir, query string) error {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "ledger.db"))
+	if err != nil {
+		return err
+	}
+	_, err = db.Exec(query)
+	return errors.Join(err, db.Close())
+}

@@ -1,0 +1,91 @@
+package register
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+func TestRebuiltEqualsRunning(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { // the gate works meanwhile
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			id := fmt.Sprint("p", i)
+			mustAppend(t, l, append(passage(ck, id, "in", "admit"), decided(ck, id, "in", "admit", "resident"))...)
+		}
+	})
+	for range 5 {
+		if n, equal, err := l.reg.Rebuild(); err != nil || !equal || n > l.Size() {
+			t.Errorf("%d entries, equal %v, %v", n, equal, err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	// A state that has gone wrong is found and put right.
+	l.reg.mu.Lock()
+	l.reg.state.Inside["r-nobody"] = 1
+	l.reg.mu.Unlock()
+	if _, equal, err := l.reg.Rebuild(); err != nil || equal {
+		t.Errorf("equal %v, %v", equal, err)
+	}
+	verify(t, l)
+	l.Close()
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.new*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	found, behind, err := Search(dir, Filter{Day: "2026-11-23", Limit: 1})
+	if err != nil || behind != 0 || len(found) != 1 {
+		t.Errorf("search after it: %v, %d behind, %v", found, behind, err)
+	}
+	verify(t, open(t, dir, ck))
+}
+
+// TestRebuildingWhileSomethingIsErased: what was read before the erasure must not come back by it, and two rebuilds must
+// not take each other's file away.
+func TestRebuildingWhileSomethingIsErased(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	l := open(t, t.TempDir(), ck)
+	const people = 60
+	for i := range people {
+		id := fmt.Sprint(i)
+		mustAppend(t, l, append(passage(ck, id, "in", "admit"), decided(ck, id, "in", "admit", "resident"))...)
+	}
+	many(t, l, ck, 5000) // so that reading takes a while
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 8 {
+				if _, equal, err := l.reg.Rebuild(); err != nil || !equal {
+					t.Errorf("equal %v, %v", equal, err)
+				}
+			}
+		})
+	}
+	for i := range people {
+		if _, err := l.reg.Erase(Erasure{Subject: fmt.Sprintf("r-%d", i)}, "zhou", "moved out"); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	l.View(func(s *State) {
+		if len(s.Inside) > 0 {
+			t.Errorf("%d erased people are inside", len(s.Inside))
+		}
+	})
+	if l.reg.index.db == nil {
+		t.Error("the index is gone")
+	}
+	verify(t, l)
+}
