@@ -10,11 +10,12 @@ import (
 
 	"gated/durable"
 	"gated/ledger"
+	"gated/ledger/tlog"
 )
 
 // Backup copies the ledger of a state directory while the gate works, looks whether the copy holds, gives it its name,
 // and records it. It returns the copy's head and size in bytes.
-func Backup(ctx context.Context, dir, to string) (h ledger.Head, size int64, err error) {
+func Backup(ctx context.Context, dir, to string) (h tlog.Head, size int64, err error) {
 	if to, err = filepath.Abs(to); err != nil {
 		return h, 0, err
 	}

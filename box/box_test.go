@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gated/clock"
+	"gated/evidence"
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
@@ -117,7 +118,7 @@ func recorded(t testing.TB, dir string, n int64) (list []told) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	if err := r.Scan(n+1, 1<<62, true, func(e *ledger.Entry) error {

@@ -16,6 +16,7 @@ import (
 	"gated/config"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/tlog"
 	"gated/register"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -134,9 +135,9 @@ func until(f func(context.Context)) (stop func()) {
 
 // witness sends tree heads to the witnesses until ctx ends.
 func (d *Daemon) witness(ctx context.Context, l *ledger.Ledger) {
-	var witnesses []ledger.Witness
+	var witnesses []tlog.Witness
 	for _, w := range d.Settings.Ledger.Witnesses {
-		witnesses = append(witnesses, ledger.Witness(w))
+		witnesses = append(witnesses, tlog.Witness(w))
 	}
 	if err := l.SendHeads(ctx, witnesses, d.Settings.Ledger.WitnessEvery); err != nil {
 		d.log.Error("no tree heads go to the witnesses", "err", err)

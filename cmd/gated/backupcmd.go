@@ -33,7 +33,7 @@ What was erased after the copy was made is still in it: do not keep copies for l
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
-				h.Size, size, time.Since(began).Seconds(), h.Size, h.Paper())
+				h.Size, size, time.Since(began).Seconds(), h.Size, h.ShortRoot())
 			return nil
 		},
 	}
