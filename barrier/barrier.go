@@ -77,11 +77,13 @@ func (c Config) Validate() error {
 	switch c.Driver {
 	case Exec:
 		if !filepath.IsAbs(c.Program) {
-			errs = append(errs, fmt.Errorf("program %q: the driver exec needs the absolute path of a program, such as /usr/local/bin/relay", c.Program))
+			errs = append(errs, fmt.Errorf(
+				"program %q: the driver exec needs the absolute path of a program, such as /usr/local/bin/relay", c.Program))
 		}
 	case None, "", LCUS:
 		if c.Program != "" {
-			errs = append(errs, fmt.Errorf("program %q: only the driver exec runs a program; set driver: exec or remove it", c.Program))
+			errs = append(errs, fmt.Errorf(
+				"program %q: only the driver exec runs a program; set driver: exec or remove it", c.Program))
 		}
 		if len(c.Args) > 0 {
 			errs = append(errs, fmt.Errorf("args %q: only the driver exec has arguments; set driver: exec or remove them", c.Args))
@@ -91,9 +93,11 @@ func (c Config) Validate() error {
 	}
 	switch {
 	case c.Driver == LCUS && (!filepath.IsAbs(c.Device) || strings.ContainsRune(c.Device, 0)):
-		errs = append(errs, fmt.Errorf("device %q: the driver lcus needs the full path of the relay's port, such as /dev/gated-relay-in", c.Device))
+		errs = append(errs, fmt.Errorf(
+			"device %q: the driver lcus needs the full path of the relay's port, such as /dev/gated-relay-in", c.Device))
 	case c.Driver != LCUS && (c.Device != "" || c.Channel != 0 || c.Answers):
-		errs = append(errs, fmt.Errorf("device %q, channel %d: only the driver lcus has a port; set driver: lcus or remove them", c.Device, c.Channel))
+		errs = append(errs, fmt.Errorf(
+			"device %q, channel %d: only the driver lcus has a port; set driver: lcus or remove them", c.Device, c.Channel))
 	}
 	if c.Channel < 0 || c.Channel > maxChannel {
 		errs = append(errs, fmt.Errorf("channel %d: want 1 to %d", c.Channel, maxChannel))
@@ -162,12 +166,12 @@ type lane struct {
 	pulses atomic.Int32  // that wait or run
 	ended  time.Time     // of the last pulse; belongs to who has the turn
 
-	mu      sync.Mutex
-	held    bool                    // the guard wants it open until Release
-	closed  bool                    // the daemon is stopping: never open it again
-	era     int                     // how often the guard has said what they want
-	running string                  // action that runs now
-	cancel  context.CancelCauseFunc // ends that
+	mu         sync.Mutex
+	held       bool                    // the guard wants it open until Release
+	closed     bool                    // the daemon is stopping: never open it again
+	generation int                     // how often the guard has said what they want
+	running    string                  // action that runs now
+	cancel     context.CancelCauseFunc // ends that
 }
 
 // New checks the settings. Call ReleaseAll before the first passage, and Close at the end: a relay is looked after by a
@@ -182,7 +186,10 @@ func New(o Options) (*Barrier, error) {
 	if o.Channel == 0 {
 		o.Channel = 1
 	}
-	b := &Barrier{config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, reapTime: reapTime, lanes: make(map[string]*lane), states: map[string]error{}}
+	b := &Barrier{
+		config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, reapTime: reapTime,
+		lanes: make(map[string]*lane), states: map[string]error{},
+	}
 	for _, name := range o.Lanes {
 		l := &lane{name: name, turn: make(chan struct{}, 1)}
 		b.lanes[name] = l
@@ -230,11 +237,11 @@ func (b *Barrier) BeginPulse(ctx context.Context, lane string, d time.Duration) 
 	if d < time.Millisecond || d > maxPulse {
 		return func() error { return fmt.Errorf("pulse of %s on lane %q: want 1ms to %s", d, lane, maxPulse) }
 	}
-	era := 0
+	generation := 0
 	if l := b.lanes[lane]; l != nil {
-		era = l.want("pulse")
+		generation = l.want("pulse")
 	}
-	return func() error { return b.command(ctx, lane, "pulse", d, era) }
+	return func() error { return b.command(ctx, lane, "pulse", d, generation) }
 }
 
 // HoldOpen opens the lane's barrier until Release. It ends a pulse or close that runs on the lane rather than wait for
@@ -251,11 +258,11 @@ func (b *Barrier) Begin(lane string, open bool) (finish func() error) {
 	if open {
 		action = "open"
 	}
-	era := 0
+	generation := 0
 	if l := b.lanes[lane]; l != nil {
-		era = l.want(action)
+		generation = l.want(action)
 	}
-	return func() error { return b.command(context.Background(), lane, action, 0, era) }
+	return func() error { return b.command(context.Background(), lane, action, 0, generation) }
 }
 
 // ReleaseAll closes the barriers of all lanes at once, within the limit. The daemon calls it at its start, when a barrier
@@ -291,7 +298,7 @@ func (b *Barrier) Close() error {
 }
 
 // command does something on one lane when it is that lane's turn.
-func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration, era int) error {
+func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration, generation int) error {
 	l := b.lanes[name]
 	if l == nil {
 		return fmt.Errorf("barrier: %s: lane %q: %w", action, name, ErrUnknownLane)
@@ -299,7 +306,7 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 	if l.driver == nil {
 		return nil
 	}
-	err := b.inTurn(ctx, l, action, d, era)
+	err := b.inTurn(ctx, l, action, d, generation)
 	switch {
 	case errors.Is(err, errOvertaken):
 		return nil // what became of it is told to the guard who gave the later command
@@ -316,7 +323,7 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 	return nil
 }
 
-func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, era int) error {
+func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, generation int) error {
 	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit)}
 	limit := ctx
 	if action == "pulse" {
@@ -344,7 +351,7 @@ func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Dur
 		}
 		return ErrBusy
 	}
-	err := b.perform(ctx, l, c, era)
+	err := b.perform(ctx, l, c, generation)
 	if action != "pulse" || err == nil || errors.Is(err, errOvertaken) || !errors.Is(err, errFailed) {
 		<-l.turn
 		return err
@@ -354,7 +361,7 @@ func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Dur
 	go func() {
 		defer func() { <-l.turn }()
 		c := command{action: "close", deadline: time.Now().Add(b.config.Limit)}
-		if err := b.perform(context.Background(), l, c, era); err != nil && !errors.Is(err, errOvertaken) {
+		if err := b.perform(context.Background(), l, c, generation); err != nil && !errors.Is(err, errOvertaken) {
 			b.metrics.errors.WithLabelValues(l.name).Inc()
 			b.log.Warn("barrier may stand open after a failed pulse", "lane", l.name, "err", err)
 		}
@@ -368,18 +375,18 @@ func late(ctx context.Context) error {
 }
 
 // want notes what the guard wants from now on, ends what does something else, and returns the guard's count of wishes.
-func (l *lane) want(action string) (era int) {
+func (l *lane) want(action string) (generation int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if action == "pulse" {
-		return l.era
+		return l.generation
 	}
-	l.era++
+	l.generation++
 	l.held = action == "open" && !l.closed
 	if l.cancel != nil && l.running != action {
 		l.cancel(errOvertaken)
 	}
-	return l.era
+	return l.generation
 }
 
 func (l *lane) isHeld() bool {
@@ -389,7 +396,7 @@ func (l *lane) isHeld() bool {
 }
 
 // perform has the driver do it, unless what the guard wants has changed meanwhile. The caller has the lane's turn.
-func (b *Barrier) perform(given context.Context, l *lane, c command, era int) error {
+func (b *Barrier) perform(given context.Context, l *lane, c command, generation int) error {
 	l.mu.Lock()
 	switch {
 	case l.closed && c.action != "close":
@@ -397,7 +404,7 @@ func (b *Barrier) perform(given context.Context, l *lane, c command, era int) er
 		return ErrClosed
 	case l.held && c.action == "pulse":
 		c.action, c.length, c.startBy, c.deadline = "open", 0, time.Time{}, time.Now().Add(b.config.Limit)
-	case c.action == "pulse" && l.era != era:
+	case c.action == "pulse" && l.generation != generation:
 		l.mu.Unlock()
 		return fmt.Errorf("%w: the guard has closed the barrier since", ErrDropped)
 	case l.held != (c.action == "open"):

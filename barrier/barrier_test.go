@@ -573,8 +573,8 @@ func TestProgramThatCannotBeKilled(t *testing.T) {
 		t.Errorf("got %v after %s, want an error that says so soon", err, took)
 	}
 	r.await(t, 2) // the close
-	if err := r.Pulse(t.Context(), "in", time.Millisecond); !errors.Is(err, errUndead) {
-		t.Errorf("got %v, want errUndead, so that such processes do not pile up", err)
+	if err := r.Pulse(t.Context(), "in", time.Millisecond); !errors.Is(err, errLingering) {
+		t.Errorf("got %v, want errLingering, so that such processes do not pile up", err)
 	}
 	if err := r.HoldOpen(t.Context(), "in"); err != nil {
 		t.Errorf("emergency: %v, want that it is tried all the same", err)
@@ -588,7 +588,7 @@ func TestProgramThatCannotBeKilled(t *testing.T) {
 		p := r.lanes["in"].driver.(*program)
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.undead == 0
+		return p.lingering == 0
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gated/barrier/lcussim"
+	"gated/demo/lcussim"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -224,7 +224,7 @@ func TestWhatIsNoRelayIsNamed(t *testing.T) {
 		{"file", file, "no serial port but a regular file"},
 		{"FIFO", fifo, "no serial port but a named pipe"},
 		{"null", "/dev/null", "inappropriate ioctl for device: write the relay's own path"},
-		{"terminal master", "/dev/ptmx", "the master of pseudo-terminals"},
+		{"terminal master", "/dev/ptmx", "the master side of a pseudo-terminal"},
 		{"busy", filepath.Join(dir, "taken"), "another program or lane has it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,12 +3,11 @@ package scanner
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/tarm/serial"
+	"gated/serialport"
 )
 
 // Config says how one serial port is opened and how its bytes are cut into
@@ -90,23 +89,10 @@ func Default() Config {
 	}
 }
 
-// rates are those of tarm/serial, without the ones below 1200, at which a
-// single byte takes about as long as settleTime.
-var rates = []int{
-	1200, 1800, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600,
-	1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000,
-}
-
-var parities = map[string]serial.Parity{
-	"none": serial.ParityNone,
-	"odd":  serial.ParityOdd,
-	"even": serial.ParityEven,
-}
-
 const (
 	longest = 1 << 16                // no code of any standard comes near; bounds Config.Max
 	minGap  = 50 * time.Millisecond  // shorter ones would cut codes that USB adapters deliver in slices
-	maxGap  = 10 * time.Second       // longer ones would glue the next person's code to a half one
+	maxGap  = 5 * time.Second        // longer ones would glue the next person's code to a half one
 	minEnd  = 100 * time.Millisecond // a code cut in two is no code, or another
 	maxEnd  = time.Second            // longer ones people take for a dead scanner
 	longID  = 8                      // no scanner marks the symbology with more
@@ -116,28 +102,24 @@ const (
 // Validate reports every fault joined, each as "field value: what is wanted".
 func (c Config) Validate() error {
 	c = c.filled()
-	var faults []error
+	faults := []error{c.port().Validate()}
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	want(filepath.IsAbs(c.Device) && !strings.ContainsRune(c.Device, 0),
-		"device %q: want the full path of the port, such as /dev/serial/by-path/…", c.Device)
-	want(slices.Contains(rates, c.Baud), "baud %d: want one of %s", c.Baud, strings.Trim(fmt.Sprint(rates), "[]"))
-	want(c.DataBits == 7 || c.DataBits == 8, "data_bits %d: want 7 or 8; no letter comes through fewer", c.DataBits)
-	_, known := parities[c.Parity]
-	want(known, "parity %q: want none, odd or even", c.Parity)
-	want(c.StopBits == 1 || c.StopBits == 2, "stop_bits %d: want 1 or 2", c.StopBits)
-	want(control(c.EndBytes), `end_bytes %q: want control characters only, such as "\r\n" or "\t"; others stand in codes and would cut them`, c.EndBytes)
-	want(control(c.StartBytes), `start_bytes %q: want control characters only, such as "\x02"; others stand in codes and would cut them`, c.StartBytes)
-	want(!strings.ContainsAny(c.StartBytes, c.EndBytes), "start_bytes %q: one of them is among the end_bytes %q; a byte begins a code or ends one", c.StartBytes, c.EndBytes)
+	want(control(c.EndBytes),
+		`end_bytes %q: want control characters only, such as "\r\n" or "\t"; others stand in codes and would cut them`, c.EndBytes)
+	want(control(c.StartBytes),
+		`start_bytes %q: want control characters only, such as "\x02"; others stand in codes and would cut them`, c.StartBytes)
+	want(!strings.ContainsAny(c.StartBytes, c.EndBytes),
+		"start_bytes %q: one of them is among the end_bytes %q; a byte begins a code or ends one", c.StartBytes, c.EndBytes)
 	want(c.EndGap == 0 || minEnd <= c.EndGap && c.EndGap <= maxEnd, "end_gap %v: want 0s, or %v to %v", c.EndGap, minEnd, maxEnd)
 	want(c.Min >= 1, "min %d: want at least 1 byte", c.Min)
 	want(c.Max <= longest, "max %d: want at most %d bytes", c.Max, longest)
 	want(c.Max >= c.Min, "max %d: want at least min, which is %d", c.Max, c.Min)
 	want(minGap <= c.Gap && c.Gap <= maxGap, "gap %v: want %v to %v", c.Gap, minGap, maxGap)
-	if slices.Contains(rates, c.Baud) {
+	if slices.Contains(serialport.Rates, c.Baud) {
 		least := LeastGap(c.Baud)
 		want(c.Gap < minGap || c.Gap >= least, "gap %v: want at least %v at %d baud", c.Gap, least, c.Baud)
 		want(c.EndGap < minEnd || c.EndGap >= least, "end_gap %v: want at least %v at %d baud", c.EndGap, least, c.Baud)
@@ -147,6 +129,11 @@ func (c Config) Validate() error {
 	want(c.Profile == Generic || c.Profile == GM65, "profile %q: want generic or gm65", c.Profile)
 	want(c.SilentAfter == 0 || minDead <= c.SilentAfter, "silent_after %v: want 0s, or at least %v", c.SilentAfter, minDead)
 	return errors.Join(faults...)
+}
+
+// port is how the port is opened.
+func (c Config) port() serialport.Config {
+	return serialport.Config{Device: c.Device, Baud: c.Baud, DataBits: c.DataBits, Parity: c.Parity, StopBits: c.StopBits}
 }
 
 // LeastGap is the shortest silence that is one at a baud rate: a UART keeps bytes back until its buffer of 16 is full, or
