@@ -83,7 +83,7 @@ func openAlone(dir string) (b *Box, err error) {
 	m := r.Meta
 	r.Close()
 	c := clock.New(clock.System())
-	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Unsigned: true,
+	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Command: true,
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		return nil, err
 	}
@@ -100,7 +100,8 @@ func (b *Box) openLedger(opt ledger.Options) error {
 	if err != nil {
 		return err
 	}
-	opt.Known, opt.Follow, opt.Recovered = follower.Known(), follower.Follow, follower.Recovered
+	opt.Known = func(string) []ledger.Known { return []ledger.Known{{Who: "index.db", Entries: follower.Known()}} }
+	opt.Follow, opt.Recovered = follower.Follow, follower.Recovered
 	opt.KeyFile, opt.Machine = ledgerKey(), machine()
 	l, err := ledger.Open(opt)
 	if err != nil {

@@ -136,7 +136,7 @@ func (s *site) start() {
 		s.t.Fatal(err)
 	}
 	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
-		Known: s.register.Known(), Follow: s.register.Follow, Recovered: s.register.Recovered,
+		Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
 				g.LedgerChanged(f)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -52,30 +53,36 @@ type anchor struct {
 	count uint64 // of the newest record
 }
 
-// openAnchor opens the anchor for writing. The head is the newest one that it holds; its Note is nil where the file is new.
-// The caller checks the signatures.
-func openAnchor(path string) (*anchor, tlog.Head, error) {
+// anchorFile is where the anchor of a ledger lies: of ledger.db anchor, of ledger-1.db anchor-1. Copies have none: "".
+func anchorFile(ledger string) string {
+	name, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(ledger), ".db"), "ledger")
+	if !ok {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(ledger), "anchor"+name)
+}
+
+// openAnchor opens the anchor for writing, and makes it where it is not there.
+func openAnchor(path string) (*anchor, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		// Whole and synced before the first head: later writes change no metadata.
 		if err := tlog.WriteWhole(path, make([]byte, 2*anchorBlock)); err != nil {
-			return nil, tlog.Head{}, err
+			return nil, err
 		}
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_DSYNC, 0)
 	if err != nil {
-		return nil, tlog.Head{}, err
+		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, 2*anchorBlock))
-	if err != nil {
-		f.Close()
-		return nil, tlog.Head{}, err
+	b := make([]byte, 2*anchorBlock)
+	if _, err := f.ReadAt(b, 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
-	h, count, err := newestRecord(b)
+	_, count, err := newestRecord(b)
 	if err != nil && !unused(b) {
-		f.Close()
-		return nil, tlog.Head{}, fmt.Errorf("%s: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
-	return &anchor{f, count}, h, nil
+	return &anchor{f, count}, nil
 }
 
 // write puts the head in the place of the older record, and returns once it would survive a power cut.
@@ -101,8 +108,10 @@ func readAnchor(path string) ([]tlog.Head, error) {
 	defer f.Close()
 	for try := 0; ; try++ {
 		b := make([]byte, 2*anchorBlock)
-		if _, err := io.ReadFull(f, b); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+		if _, err := io.ReadFull(f, b); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fmt.Errorf("%s: %w", path, errTorn)
+		} else if err != nil {
+			return nil, err
 		}
 		newest, count, err := newestRecord(b)
 		switch {
@@ -149,16 +158,20 @@ func formatRecord(h tlog.Head, count uint64) ([]byte, error) {
 	binary.BigEndian.PutUint64(b[8:], count)
 	binary.BigEndian.PutUint64(b[16:], uint64(h.Size))
 	copy(b[24:], h.Root[:])
-	sigs := h.Signatures()
+	var sigs []string // without those of witnesses: a head that has them is a row
+	for _, line := range h.Signatures() {
+		if strings.HasPrefix(line, "— "+h.Origin+" ") {
+			sigs = append(sigs, line)
+		}
+	}
 	if n := len(sigs); n < 1 || n > 2 || len(h.Origin) > 255 {
 		return nil, fmt.Errorf("tree head of %q with %d signatures: the anchor holds one or two, and a name of at most 255 bytes", h.Origin, n)
 	}
 	b[anchorSigs-1] = byte(len(sigs))
 	for i, line := range sigs {
-		name, encoded, _ := strings.Cut(strings.TrimPrefix(line, "— "), " ")
-		sig, err := base64.StdEncoding.Strict().DecodeString(encoded)
-		if err != nil || len(sig) != anchorSig || name != h.Origin {
-			return nil, fmt.Errorf("tree head of %q: the anchor holds signatures of its own keys only, not %q", h.Origin, line)
+		sig, err := base64.StdEncoding.Strict().DecodeString(line[strings.LastIndexByte(line, ' ')+1:])
+		if err != nil || len(sig) != anchorSig {
+			return nil, fmt.Errorf("tree head of %q: %q is no signature of its key", h.Origin, line)
 		}
 		copy(b[anchorSigs+i*anchorSig:], sig)
 	}

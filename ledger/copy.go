@@ -19,8 +19,15 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	} else if err := f.Close(); err != nil {
 		return tlog.Head{}, err
 	}
+	newest, err := r.Head() // before: the copy has all that it counts
+	if err != nil && !errors.Is(err, tlog.ErrNoHead) {
+		return tlog.Head{}, err
+	}
 	if err := r.ExportSQLite(path, true); err != nil {
 		return tlog.Head{}, err
+	}
+	if err := addHead(path, newest); err != nil {
+		return tlog.Head{}, fmt.Errorf("add the newest tree head to the copy: %w", err)
 	}
 	c, err := OpenFile(path)
 	if err != nil {
@@ -43,6 +50,18 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	}
 	defer f.Close()
 	return h, f.Sync()
+}
+
+// addHead adds the head to a copy, which has no anchor.
+func addHead(path string, h tlog.Head) error {
+	if h.Note == nil {
+		return nil
+	}
+	c, err := connect(fileURI(path, "rw") + "&_error_rc=1&_journal_mode=OFF&_synchronous=OFF") // the copy is synced when it is whole
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.exec("INSERT OR IGNORE INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note)), c.Close())
 }
 
 // ExportSQLite copies the whole ledger into a file that is absent or empty, while the daemon writes on, and compares the

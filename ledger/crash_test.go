@@ -89,7 +89,25 @@ func TestWriterProcess(t *testing.T) {
 	if err != nil {
 		fail(err)
 	}
-	go func() { <-term; say("closing"); l.Close(); os.Exit(0) }()
+	// wait waits until the ledger works again.
+	wait := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for broken {
+			change.Wait()
+		}
+	}
+	for {
+		_, err := l.Append(startOf(l))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrFault) {
+			fail(err)
+		}
+		wait()
+	}
+	go func() { <-term; say("closing"); l.Append(Event{Stamp: opt.Now(), Kind: Stop}); l.Close(); os.Exit(0) }()
 	if w.FileLimit > 0 {
 		if err := limitFiles(w.FileLimit); err != nil {
 			fail(err)
@@ -107,11 +125,7 @@ func TestWriterProcess(t *testing.T) {
 					say("answered %d %s %s %s", es[0].Seq, hash(string(es[0].Raw)), hash(string(es[1].Raw)), hash(string(es[2].Raw)))
 				case errors.Is(err, ErrFault):
 					say("failed %s", id)
-					mu.Lock()
-					for broken {
-						change.Wait()
-					}
-					mu.Unlock()
+					wait()
 				case errors.Is(err, ErrClosed):
 					return
 				default:
@@ -266,7 +280,7 @@ func (w *writer) kill() {
 func (w *writer) end(d time.Duration) error {
 	w.t.Helper()
 	if w.listen(d, nil) {
-		w.t.Fatalf("the writer does not end: said %v, printed:\n%s", w.said, w.out.Bytes())
+		w.t.Fatalf("the writer does not end: said %v, %s, printed:\n%s", w.said, w.cause, w.out.Bytes())
 	}
 	w.pipe.Close()
 	return w.cmd.Wait()

@@ -1,8 +1,14 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
 	"time"
+
+	"gated/ledger/tlog"
 )
 
 // Finding is what no crash, power cut or disk error leaves behind: somebody has changed the ledger, or put another one in
@@ -11,7 +17,19 @@ type Finding struct{ What string }
 
 func (f *Finding) Error() string { return f.What }
 
-func finding(format string, args ...any) error { return &Finding{fmt.Sprintf(format, args...)} }
+func finding(format string, args ...any) error { return &Finding{fmt.Errorf(format, args...).Error()} }
+
+// advice is what a finding asks for.
+const advice = "keep the files, look with \"gated ledger verify\" for what was changed, and call the maintainer; " +
+	"\"gated ledger begin\" begins a new epoch, whose first entry names what was found"
+
+// Advise adds what is to be done about a finding.
+func Advise(err error) error {
+	if f := new(Finding); errors.As(err, &f) {
+		return fmt.Errorf("%w: %s", err, advice)
+	}
+	return err
+}
 
 // What an end of the process can leave unsigned. A head is signed at opening, over all that was found, before anything is
 // appended; each second under traffic; when signAfter entries have none, which a batch of maxBatch may be added to; with
@@ -38,15 +56,14 @@ type bootSpan struct {
 }
 
 func (u *unsignedTail) take(e *Entry) error {
-	const keep = "gated never leaves that: keep the file, and look with \"gated ledger verify\" for what was changed"
 	u.n++
 	switch {
 	case u.n > maxUnsigned:
-		return finding("more than %d entries after entry %d are signed by no tree head: %s", maxUnsigned, u.signed, keep)
+		return finding("more than %d entries after entry %d are signed by no tree head", maxUnsigned, u.signed)
 	case u.stop > u.signed || u.stop > 0 && u.begun == 0 && e.Kind != Start && e.Kind != Epoch && e.Kind != KeyChange:
-		return finding("entry %d is signed by no tree head and stands behind entry %d, a stop: %s", e.Seq, u.stop, keep)
+		return finding("entry %d is signed by no tree head and stands behind entry %d, a stop", e.Seq, u.stop)
 	case e.Kind == Start && u.begun > 0:
-		return finding("entry %d is a start, and entry %d before it is signed by no tree head: %s", e.Seq, u.begun, keep)
+		return finding("entry %d is a start, and entry %d before it is signed by no tree head", e.Seq, u.begun)
 	}
 	if e.Kind == Stop {
 		u.stop = e.Seq
@@ -70,10 +87,96 @@ func (u *unsignedTail) take(e *Entry) error {
 	}
 	u.boots[e.Boot] = b
 	if b.to-b.from > unsignedSpan {
-		return finding("entries %d and %d are signed by no tree head, and %s lie between them: %s", min(b.fromSeq, b.toSeq), max(b.fromSeq, b.toSeq), (b.to - b.from).Round(time.Second), keep)
+		return finding("entries %d and %d are signed by no tree head, and %s lie between them", min(b.fromSeq, b.toSeq), max(b.fromSeq, b.toSeq), (b.to - b.from).Round(time.Second))
 	}
 	return nil
 }
 
 // late says whether the entry was written later than what it tells of happened, as the ledger could not take it then.
 func (e *Entry) late() bool { return e.Detail["late"] != "" }
+
+// lookForFindings compares what the ledger ends with with what others know of it.
+func (l *Ledger) lookForFindings(c *conn, zone *time.Location) error {
+	if l.opt.Known != nil {
+		if err := beyond(l.opt.Known(l.meta.Origin), l.size); err != nil {
+			return err
+		}
+	}
+	return checkUnsigned(c, zone, l.head.Size, l.size)
+}
+
+// End is what lies beside a ledger and tells how it must end. It is read before the entries are, which are then no fewer.
+type End struct {
+	anchored []tlog.Head
+	err      error
+}
+
+// End reads the anchor.
+func (r *Reader) End() End {
+	heads, err := readAnchor(anchorFile(r.path))
+	return End{heads, err}
+}
+
+// Check compares the end of the ledger, of so many entries, with the newest head that is a row, with the anchor and with what
+// others know. It returns the newest head.
+func (e End) Check(r *Reader, row tlog.Head, size int64, known []Known) (newest tlog.Head, err error) {
+	if filepath.Base(r.path) == "ledger.db" { // others are copies, or were put aside with an anchor that may not be theirs
+		if err := checkAnchor(r.path, e, r.Meta.Origin, size); err != nil {
+			return row, err
+		}
+	} else {
+		e.anchored = slices.DeleteFunc(e.anchored, func(h tlog.Head) bool { return h.Size > size || checkRoot(r.c, h) != nil })
+	}
+	if err := beyond(known, size); err != nil {
+		return row, err
+	}
+	newest = newestHead(row, e.anchored, r.Meta.Origin, size)
+	return newest, checkUnsigned(r.c, r.Zone, newest.Size, size)
+}
+
+// checkAnchor compares the anchor with the ledger that it lies beside. It may only be missing where the ledger is so young
+// that it may never have reached the disk.
+func checkAnchor(ledger string, e End, origin string, size int64) error {
+	path := anchorFile(ledger)
+	switch young := size <= maxUnsigned; {
+	case errors.Is(e.err, fs.ErrNotExist) && !young:
+		return finding("%s is not there, and the ledger has %d entries", path, size)
+	case errors.Is(e.err, errTorn) && !young:
+		return finding("%w, and the ledger has %d entries", e.err, size)
+	case errors.Is(e.err, fs.ErrNotExist), errors.Is(e.err, errTorn):
+		return nil
+	case e.err != nil:
+		return e.err
+	case len(e.anchored) > 0 && e.anchored[0].Origin != origin:
+		return finding("%s is of the ledger %q, not of %q", path, e.anchored[0].Origin, origin)
+	case len(e.anchored) > 0 && e.anchored[0].Size > size:
+		return finding("%s counts %d entries, and %d are there: some were removed from the end", path, e.anchored[0].Size, size)
+	}
+	return nil
+}
+
+// beyond looks for somebody who knows of entries that are not there.
+func beyond(known []Known, size int64) error {
+	for _, k := range known {
+		if k.Entries > size {
+			return finding("%s knows of %d entries, and %d are there: some were removed from the end", k.Who, k.Entries, size)
+		}
+	}
+	return nil
+}
+
+// checkUnsigned looks at the entries behind the newest tree head.
+func checkUnsigned(c *conn, zone *time.Location, signed, size int64) error {
+	u := &unsignedTail{signed: signed}
+	if signed > 0 && size > signed {
+		if err := scan(c, zone, signed, signed, false, func(e *Entry) error {
+			if e.Kind == Stop {
+				u.stop = signed
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return scan(c, zone, signed+1, min(size, signed+maxUnsigned+1), false, u.take)
+}

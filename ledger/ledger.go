@@ -46,15 +46,18 @@ type Options struct {
 	// KeyFile holds the keys that sign tree heads: the first line signs, those below are older. Empty: keys/ledger.key
 	// in Dir, made when the ledger is created.
 	KeyFile string
-	// Unsigned leaves the tree heads to the next opening, where the key is out of reach of this process.
-	Unsigned bool
+	// Command is set by who is not the daemon: a command begins no new epoch.
+	Command  bool
 	Machine  string // which box this is; empty where that is not known
 	Restored bool   // the state directory was restored or cloned: begin a new epoch
+	// Begin lets a new epoch begin for another reason, also behind a ledger that does not hold. May be nil.
+	Begin    *Begin
 	Now      func() Stamp
 	Log      *slog.Logger
 	Registry prometheus.Registerer // may be nil
-	// Known is how many entries others remember: a ledger that is gone is not made anew where there were some.
-	Known int64
+	// Known says what others remember of the ledger of that name: one that is gone is not made anew where there were entries,
+	// and one that has fewer is a finding. May be nil.
+	Known func(origin string) []Known
 	// Follow is handed every entry in order of seq, once it is durable and before Append returns. It must neither block nor
 	// call the ledger. What was there when the ledger was opened it is not handed. May be nil.
 	Follow func([]Entry)
@@ -75,6 +78,12 @@ func (o *Options) inject(op string) error {
 		return nil
 	}
 	return o.Inject(op)
+}
+
+// Known is how many entries somebody remembers.
+type Known struct {
+	Who     string // such as index.db
+	Entries int64
 }
 
 // Fault says why the ledger cannot be used.
@@ -104,7 +113,8 @@ type Ledger struct {
 	sweepAt time.Time      // until then their files are left alone
 	work    sync.WaitGroup // what goes on in these files
 
-	reading atomic.Bool // what stands before the end is read after a fault
+	reading atomic.Bool  // what stands before the end is read after a fault
+	unread  atomic.Int32 // how often that could not be done, one time after the other
 
 	m metrics
 
@@ -127,8 +137,14 @@ type Ledger struct {
 	again    bool                      // what is put was recorded before
 	broken   error                     // what was found after a fault, and does not heal
 	head     tlog.Head                 // the newest
+	anchor   *anchor                   // holds it
+	anchored int64                     // size of the head that the anchor holds
+	rowed    int64                     // size of the newest head that is a row
+	oldest   *mono                     // of the unsigned entries
+	running  bool                      // a start was appended, and no stop since
 	segments []Segment                 // the days
 	begun    bool                      // a new epoch, by this process
+	found    string                    // why the one before does not hold
 	size     int64                     // seq of the newest entry known to be durable
 	last     [32]byte                  // SHA-256 of its record
 	entries  atomic.Int64              // l.size, for everybody

@@ -10,7 +10,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	brought := func(g ledger.Given) evidence.Given { return evidence.Given{Keys: g.Keys, Since: g.Since} }
+	brought := func(g ledger.Given) evidence.Given {
+		return evidence.Given{Keys: g.Keys, Since: g.Since, Known: g.Known}
+	}
 	found := func(r *evidence.Report, proved string) *ledger.Report {
 		return &ledger.Report{Meta: r.Meta, Entries: r.Entries, Root: r.Root, Personal: r.Personal, Erased: r.Erased, Key: r.Key, Witness: r.Witness, Cosigned: r.Cosigned, Proved: proved}
 	}

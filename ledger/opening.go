@@ -13,12 +13,19 @@ import (
 
 // openFile opens the database, checks that it is this ledger and that its newest entries are what they claim. After a fault
 // what was recorded before must be there as it was.
-func (l *Ledger) openFile() (err error) {
+func (l *Ledger) openFile() error { return Advise(l.openChecked()) }
+
+func (l *Ledger) openChecked() (err error) {
 	if err := l.opt.inject("open"); err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
 	if l.broken != nil {
 		return l.broken
+	}
+	if l.opt.Begin != nil && !l.begun {
+		if err := l.putAway(); err != nil {
+			return err
+		}
 	}
 	anew, err := l.anew()
 	if err != nil {
@@ -44,6 +51,10 @@ func (l *Ledger) openFile() (err error) {
 		if err != nil && c != nil {
 			c.leave()
 			l.c, l.recent, l.durable = nil, rows, durable
+			if l.anchor != nil {
+				l.anchor.close()
+				l.anchor = nil
+			}
 		}
 	}()
 	m, zone, err := l.identify(c)
@@ -62,32 +73,13 @@ func (l *Ledger) openFile() (err error) {
 		c, l.begun = nil, true
 		return l.openFile()
 	}
-	if l.segments, err = c.segments(); err != nil {
-		return err
-	}
 	if err := l.loadKeys(m); err != nil {
 		return err
 	}
-	if err := verifyTail(c, zone, tail); err != nil {
-		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
-	}
-	missing, err := l.compare(c, entries)
-	if err != nil {
-		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
-	}
-	if err := l.openTree(c, m); err != nil {
-		return fmt.Errorf("%s: %w", l.path, err)
-	}
-	if err := l.findEnd(c, entries); err != nil {
+	if err := l.readEnd(c, m, zone, entries); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
 	if err := l.unclean(c, log); err != nil {
-		return fmt.Errorf("%s: %w", l.path, err)
-	}
-	if err := l.use(c, m); err != nil {
-		return fmt.Errorf("%s: %w", l.path, err)
-	}
-	if err := l.appendAgain(missing, known); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
 	if log > 0 && !l.opt.credulous { // so that all that counts from here on is written by this connection
@@ -99,7 +91,48 @@ func (l *Ledger) openFile() (err error) {
 		l.recent = recent{}
 	}
 	l.durable = l.tree.Clone()
+	// Before anything is appended a head signs all that was found: what is unsigned is of one run.
+	if l.anchored != l.size {
+		if err := l.sign(); err != nil {
+			return fmt.Errorf("sign what was found in %s: %w", l.path, err)
+		}
+	}
 	return nil
+}
+
+// readEnd reads the newest entries and the edge of the tree, and compares them with what they must be; what the medium has
+// lost is appended again.
+func (l *Ledger) readEnd(c *conn, m Meta, zone *time.Location, entries int64) (err error) {
+	const keep = "keep the file and call the maintainer"
+	if l.segments, err = c.segments(); err != nil {
+		return err
+	}
+	if err := verifyTail(c, zone, tail); err != nil {
+		return fmt.Errorf("%w: %s", err, keep)
+	}
+	missing, err := l.compare(c, entries)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, keep)
+	}
+	known := l.size
+	if err := l.findEnd(c, entries); err != nil {
+		return err
+	}
+	if err := l.use(c, m); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		if l.tree, err = tlog.LoadTree(c, entries); err != nil {
+			return err
+		}
+		if err := l.appendAgain(missing, known); err != nil {
+			return err
+		}
+	}
+	if err := l.openTree(c, m, l.size); err != nil {
+		return err
+	}
+	return l.lookForFindings(c, zone)
 }
 
 // anew is what a ledger that is made anew is called, or why none may be made.
@@ -121,7 +154,13 @@ func (l *Ledger) anew() (Meta, error) {
 	if gone && l.opt.Restored && !l.begun {
 		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
 	}
-	if known := max(l.size, l.opt.Known); gone && (known > 0 || next) {
+	known := l.size
+	if l.opt.Known != nil {
+		for _, k := range l.opt.Known(m.Origin) {
+			known = max(known, k.Entries)
+		}
+	}
+	if gone && (known > 0 || next) {
 		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
 		had := "a key of its own"
 		if known > 0 {

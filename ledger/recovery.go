@@ -28,6 +28,10 @@ func (l *Ledger) fail(cause error, unknown []Entry) {
 		}
 		l.c = nil
 	}
+	if l.anchor != nil {
+		l.anchor.close()
+		l.anchor = nil
+	}
 	if u := (unknownError{}); errors.As(cause, &u) {
 		unknown = u.entries
 	}
@@ -107,8 +111,9 @@ func (l *Ledger) fromMedium() error {
 		return nil
 	}
 	for name, read := range map[string]func(path string) error{
-		l.path:          dropCache,
-		l.path + "-wal": l.trust,
+		l.path:             dropCache,
+		l.path + "-wal":    l.trust,
+		anchorFile(l.path): l.trust,
 	} {
 		if err := read(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("read from the medium: %w", err)
@@ -210,9 +215,11 @@ func (l *Ledger) appendAgain(missing []draft, known int64) error {
 // allRecent says whether a file that cannot be opened can be made anew: all that was in it is in memory.
 func (l *Ledger) allRecent(err error) bool {
 	e := (*sqlite.Error)(nil)
-	if !errors.As(err, &e) || l.recent.first() != 1 {
-		return false
-	}
+	return errors.As(err, &e) && damaged(e) && l.recent.first() == 1
+}
+
+// damaged says whether it is the file, and not the disk, that gives an error.
+func damaged(e *sqlite.Error) bool {
 	code := e.Code() & 0xff
 	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
 }
@@ -229,7 +236,8 @@ func (l *Ledger) putAside(why error) error {
 	return syncDir(l.opt.Dir)
 }
 
-// readOn reads, once the ledger works again, what stands before its end, as the medium has it.
+// readOn reads, once the ledger works again, what stands before its end, as the medium has it. What is wrong there does not
+// heal; a disk that does not let it be read may do so the next time.
 func (l *Ledger) readOn() {
 	if !l.reading.CompareAndSwap(false, true) {
 		return
@@ -237,12 +245,23 @@ func (l *Ledger) readOn() {
 	size := l.size
 	l.work.Go(func() {
 		defer l.reading.Store(false)
-		if err := l.readUpTo(size); err != nil && !errors.Is(err, ErrClosed) {
-			l.do(func() error {
-				l.broken = fmt.Errorf("%s: %w: after the fault: keep the file and call the maintainer", l.path, err)
-				return l.broken
-			})
+		var err error
+		for try := 0; try < 3; try++ {
+			if err = l.readUpTo(size); errors.Is(err, ErrClosed) {
+				return
+			} else if err == nil {
+				l.unread.Store(0)
+				return
+			}
+			dropCache(l.path) // its error is that of the next try
 		}
+		l.do(func() error {
+			err := fmt.Errorf("read %s after a fault: %w", l.path, err)
+			if f := new(Finding); errors.As(err, &f) || l.unread.Add(1) == 3 {
+				l.broken = err
+			}
+			return err
+		})
 	})
 }
 
@@ -253,6 +272,9 @@ func (l *Ledger) readUpTo(size int64) error {
 		return err
 	}
 	defer r.Close()
+	if last, err := r.Size(); err == nil && last < size {
+		return finding("entry %d is missing", last+1)
+	}
 	t := &tlog.Tree{}
 	for from := int64(1); from <= size; from += tlog.TileWidth {
 		select {
@@ -273,7 +295,7 @@ func (l *Ledger) readUpTo(size int64) error {
 				return err
 			}
 			if kept.Root != x.Root || !bytes.Equal(kept.Data, x.Data) {
-				return fmt.Errorf("tile %d/%d is not made of its entries: something was lost or changed", x.Level, x.N)
+				return finding("tile %d/%d is not made of its entries: something was lost or changed", x.Level, x.N)
 			}
 		}
 		time.Sleep(time.Millisecond) // passages go first

@@ -223,6 +223,9 @@ func (l *Ledger) record(first *request) (next *request) {
 	for _, req := range batch {
 		req.answer <- nil
 	}
+	if l.size-l.head.Size >= signAfter {
+		l.signed()
+	}
 	if hung != nil { // after the commit: no disk, but the whole process stood still
 		l.fail(hung, nil)
 	}
@@ -240,7 +243,8 @@ func (l *Ledger) put(next func() []*request) error {
 		return fmt.Errorf("begin: %w", err)
 	}
 	var written []draft
-	seq, segments, head, size := l.size, l.segments, l.head, 0 // size: bytes of the records
+	seq, segments, size := l.size, l.segments, 0 // size: bytes of the records
+	heads := &headRows{l: l, rowed: l.rowed, oldest: l.oldest, running: l.running}
 	rows := &l.rows
 	for ; len(batch) > 0; batch = next() {
 		rows.entry, rows.personal, rows.tile = rows.entry[:0], rows.personal[:0], rows.tile[:0]
@@ -255,17 +259,15 @@ func (l *Ledger) put(next func() []*request) error {
 					p := &own.fields[f]
 					rows.personal = append(rows.personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
 				}
-				if len(segments) == 0 || own.day != segments[len(segments)-1].Day {
+				newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
+				if newDay {
 					segments = append(segments, Segment{seq, 0, own.day})
 					if err := l.segment.rows(l.c, []driver.Value{seq, own.day}); err != nil {
 						return fmt.Errorf("insert segment: %w", err)
 					}
-					if seq-1 > head.Size { // the head of the day that ended
-						var err error
-						if head, err = l.putHead(seq-1, head, segments); err != nil {
-							return err
-						}
-					}
+				}
+				if err := heads.before(e, newDay); err != nil {
+					return err
 				}
 				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
 					rows.tile = append(rows.tile, tileAt(t.Level, t.N), t.Root[:], t.Data)
@@ -290,7 +292,10 @@ func (l *Ledger) put(next func() []*request) error {
 			}
 		}
 	}
-	err := l.opt.inject("commit")
+	err := heads.end(seq)
+	if err == nil {
+		err = l.opt.inject("commit")
+	}
 	if err == nil {
 		err = run(l.commit)
 	}
@@ -309,7 +314,8 @@ func (l *Ledger) put(next func() []*request) error {
 	newest := written[len(written)-1].entries
 	l.size, l.last = seq, sha256.Sum256(newest[len(newest)-1].Raw)
 	l.durable = l.tree.Clone()
-	l.setHead(head)
+	l.rowed, l.oldest, l.running = heads.rowed, heads.oldest, heads.running
+	l.setHead(heads.newest)
 	for _, d := range written {
 		l.recent.add(d)
 		l.follow(d.entries)
@@ -366,7 +372,7 @@ func (l *Ledger) shut() {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
 			end = l.c.leave
 		}
-		if err := end(); err != nil {
+		if err := errors.Join(l.anchor.close(), end()); err != nil {
 			l.opt.Log.Error("close the ledger", "err", err)
 		}
 	}

@@ -82,7 +82,7 @@ func start(t testing.TB, lo ledger.Options, ro Options) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lo.Known, lo.Follow, lo.Recovered = reg.Known(), reg.Follow, reg.Recovered
+	lo.Follow, lo.Recovered = reg.Follow, reg.Recovered
 	l, err := ledger.Open(lo)
 	if err != nil {
 		t.Fatal(err)
