@@ -725,7 +725,7 @@ func TestWhatAGuardSaysWhileTheRelayIsOpenedCounts(t *testing.T) {
 		{"closed", func(b *board, ctx context.Context, lane string) error { return b.HoldOpen(ctx, lane) }, func(b *board, ctx context.Context, lane string) error { return b.Release(ctx, lane) }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := plugged(t, false, Config{Limit: minLimit}, often) // which is shorter than the board is waited for
+			b := plugged(t, false, Config{Timeout: 100 * time.Millisecond}, often) // which is shorter than the board is waited for
 			tt.first(b, t.Context(), "in")
 			awaitTrue(t, "the other state", func() bool { return b.On(1) != tt.on })
 			b.Unplug()
@@ -932,7 +932,7 @@ func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
 // A relay has its whole time for each pulse, however long that had to wait for those before it.
 func TestWaitingForTheDistanceIsNotTheRelaysFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Limit: 500 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Timeout: 500 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -1004,7 +1004,7 @@ func TestNothingOpensAfterClose(t *testing.T) {
 }
 
 func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
-	b := plugged(t, false, Config{Limit: maxLimit})
+	b := plugged(t, false, Config{Timeout: 4 * time.Second})
 	l := b.lanes["in"]
 	l.turn <- struct{}{} // none begins before all are there
 	errs := make(chan error, 20)

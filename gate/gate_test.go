@@ -818,7 +818,7 @@ func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Program: program}, Lanes: []string{"in", "out"},
+	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lanes: []string{"in", "out"},
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in", "out")})
 	if err != nil {
 		t.Fatal(err)

@@ -712,7 +712,7 @@ func child(dir string) {
 	metrics := barrier.NewMetrics(prometheus.NewRegistry(), bothLanes...)
 	spacing := must(time.ParseDuration(os.Getenv("GATED_INTERLOCK_SPACING")))
 	for _, lane := range bothLanes {
-		s.relays[lane] = must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: filepath.Join(dir, "relay-"+lane), Spacing: spacing, Limit: limit},
+		s.relays[lane] = must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: filepath.Join(dir, "relay-"+lane), Spacing: spacing, Timeout: limit},
 			Lanes: []string{lane}, Log: slog.New(slog.DiscardHandler), Metrics: metrics}))
 		s.relays[lane].ReleaseAll(context.Background())
 	}

@@ -628,14 +628,14 @@ func TestCardSettingsAreChecked(t *testing.T) {
 		want string
 	}{
 		"no device":   {CardConfig{}, "device"},
-		"wrong speed": {CardConfig{Device: "/dev/null", Baud: 14400}, "baud 14400"},
+		"wrong speed": {CardConfig{Device: "/dev/null", Baud: 14400}, "baud: 14400"},
 	} {
 		err := NewCardReader(CardOptions{Lane: "in", Config: tt.c}).Run(context.Background())
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "lane in") {
 			t.Errorf("%s: got %v, want an error about %s", name, err, tt.want)
 		}
 	}
-	if c := (CardConfig{Device: "/dev/x"}).port(); c != (serialport.Config{Device: "/dev/x", Baud: 115200}) {
+	if c := (CardConfig{Device: "/dev/x"}).port(); c != (serialport.Config{Device: "/dev/x", Baud: 115200, DataBits: 8, Parity: "none", StopBits: 1}) {
 		t.Errorf("got %+v, want 115200 and 8N1", c)
 	}
 }
