@@ -581,7 +581,7 @@ func (d *daemon) print() (stop func()) {
 		return func() {}
 	}
 	signal.Ignore(syscall.SIGPIPE)
-	d.prints = make(chan []byte, 4096)
+	d.prints = make(chan []byte, 512)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -24,6 +24,7 @@ import (
 
 // A daemon that was killed can leave a relay on. Whatever keeps the next one from working, it switches that off.
 func TestABarrierLeftOpenIsClosedThoughTheGateCannotStart(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +106,7 @@ func readOnly(t *testing.T, dir string) {
 
 // A relay or program that hangs is not waited for, and goes on being told.
 func TestABarrierThatHangsDoesNotHoldUpTheStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace, path := tracedProgram(t, dir, fmt.Sprintf("while [ ! -e %s/go ]; do sleep 0.01; done; echo done >>%s", dir, filepath.Join(dir, "trace")))
 	settings, err := config.Load(path, nil)
@@ -128,6 +130,7 @@ func TestABarrierThatHangsDoesNotHoldUpTheStart(t *testing.T) {
 
 // Somebody who starts a second daemon by mistake does not close the barrier that the first one holds open.
 func TestASecondDaemonLeavesTheBarriersAlone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace, settings := tracedProgram(t, dir, "")
 	c := start(t, "run", "--config", settings)
