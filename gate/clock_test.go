@@ -11,6 +11,7 @@ import (
 )
 
 func TestWhenTheClockIsTrusted(t *testing.T) {
+	t.Parallel()
 	base := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 	row := ledger.Stamp{Time: base, Boot: "boot-1", Mono: time.Hour, Trusted: true}
 	for _, c := range []struct {
@@ -58,6 +59,7 @@ func TestWhenTheClockIsTrusted(t *testing.T) {
 }
 
 func TestAClockBeforeItsReleaseCannotBeConfirmed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.mu.Lock()
 	s.shift = -50 * 365 * 24 * time.Hour
@@ -68,6 +70,7 @@ func TestAClockBeforeItsReleaseCannotBeConfirmed(t *testing.T) {
 }
 
 func TestWithAnUntrustedClockOnlyWhatIsSureCounts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.scan("in", s.pass("resident", s.subject("李芳"), month)) // a trusted row
 	s.mu.Lock()
@@ -100,6 +103,7 @@ func TestWithAnUntrustedClockOnlyWhatIsSureCounts(t *testing.T) {
 }
 
 func TestAClockSetBackDoesNotBringExpiredPassesToLife(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	code := s.pass("resident", s.subject("王小明"), -time.Minute)
 	s.mu.Lock()
