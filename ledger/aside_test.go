@@ -83,6 +83,7 @@ func erasures(t *testing.T, dir string) (said []string) {
 }
 
 func TestAnErasureReachesOlderEpochs(t *testing.T) {
+	t.Parallel()
 	who := func(i int) string { return fmt.Sprintf("SECRET-%06d-%s", i, strings.Repeat("x", i*37%211)) }
 	for _, x := range []struct {
 		name     string
@@ -149,6 +150,7 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 }
 
 func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
+	t.Parallel()
 	l, ck, secret := secondEpoch(t, 1, 300)
 	killed := ""
 	l.opt.Inject = func(op string) error {
@@ -190,6 +192,7 @@ func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
 }
 
 func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
+	t.Parallel()
 	l, ck, _ := secondEpoch(t, 1, 1)
 	l.opt.Inject = func(op string) error {
 		if op == "erase" {
@@ -227,6 +230,7 @@ func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
 }
 
 func TestAReaderOfAnOlderEpochHoldsTheOverwritingBack(t *testing.T) {
+	t.Parallel()
 	l, _, secret := secondEpoch(t, 1, 300)
 	r, err := OpenFile(epochFile(l.opt.Dir, 1))
 	if err != nil {
@@ -257,6 +261,7 @@ func TestAReaderOfAnOlderEpochHoldsTheOverwritingBack(t *testing.T) {
 }
 
 func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-20 08:00:00")
 	dir := t.TempDir()
@@ -310,6 +315,7 @@ func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
 }
 
 func TestAnOlderEpochOfAnOlderFormat(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	gunzip(t, "testdata/format-2.db.gz", epochFile(dir, 1))
 	ck := &clock{}

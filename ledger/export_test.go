@@ -32,6 +32,7 @@ func at(s string) time.Time {
 }
 
 func TestGapsOfWatching(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
@@ -95,6 +96,7 @@ func TestGapsOfWatching(t *testing.T) {
 }
 
 func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
@@ -202,6 +204,7 @@ func readCSV(t *testing.T, r *Reader, x Selection) (front [][]string, head []str
 }
 
 func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
+	t.Parallel()
 	r := twoDays(t)
 	front, _, rows := readCSV(t, r, oneDay("2026-11-23"))
 	want := []string{"later entry", "4", "register", "appointed", "2026-11-24T00:01:00+08:00", "about 2026-11-23"}
@@ -214,6 +217,7 @@ func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
 }
 
 func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	r := twoDays(t)
 	for _, events := range []bool{false, true} {
 		var want [][]string
@@ -246,6 +250,7 @@ func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
 }
 
 func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
+	t.Parallel()
 	r := twoDays(t)
 	x := oneDay("2026-11-23")
 	x.Personal = true
@@ -329,6 +334,7 @@ func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
 }
 
 func TestXLSXIsTextOnly(t *testing.T) {
+	t.Parallel()
 	r := twoDays(t)
 	for _, events := range []bool{false, true} {
 		x := oneDay("2026-11-23")
@@ -398,6 +404,7 @@ func TestXLSXIsTextOnly(t *testing.T) {
 }
 
 func TestSQLiteCopyHasPersonalDataOnlyWhereAsked(t *testing.T) {
+	t.Parallel()
 	r := twoDays(t)
 	for _, personal := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "copy's.db")

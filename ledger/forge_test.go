@@ -19,6 +19,7 @@ func verifyDir(t testing.TB, dir string, g Given) (*Report, error) {
 
 // TestTheEmptyHeadHidesNothing: the head of no entries is printed for auditors when a key is made, so anybody may have it.
 func TestTheEmptyHeadHidesNothing(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	keys, err := ReadKeys(keyFile(dir, 1))
 	if err != nil {
@@ -53,6 +54,7 @@ func TestTheEmptyHeadHidesNothing(t *testing.T) {
 
 // TestARowHoldsOneRecord: two records in one row read as the same lines.
 func TestARowHoldsOneRecord(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	c := unlocked(t, dir)
 	if err := c.exec("UPDATE entry SET record = record || char(10) || (SELECT ts || ' ' || record FROM entry WHERE seq = 6) WHERE seq = 5; DELETE FROM entry WHERE seq = 6"); err != nil {
@@ -77,6 +79,7 @@ func TestARowHoldsOneRecord(t *testing.T) {
 // TestAReplacedKeySignsNothingMore: a key is changed because somebody may have it. Whoever does must not be able to write
 // another history after the change.
 func TestAReplacedKeySignsNothingMore(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
@@ -118,6 +121,7 @@ func TestAReplacedKeySignsNothingMore(t *testing.T) {
 
 // TestAWitnessCountsOnlyFromOutside: the ledger names the witnesses of its box, and whoever has the box can name himself.
 func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
@@ -148,6 +152,7 @@ func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
 }
 
 func TestAKeyThatLiesElsewhereIsChangedThere(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	os.Remove(keyFile(dir, 1))
 	if _, err := RotateKey(dir); err == nil || !strings.Contains(err.Error(), "is a credential") {
@@ -157,6 +162,7 @@ func TestAKeyThatLiesElsewhereIsChangedThere(t *testing.T) {
 
 // TestLinesAreTheEntries: a line each, in order, and whatever is not so is named.
 func TestLinesAreTheEntries(t *testing.T) {
+	t.Parallel()
 	for name, x := range map[string]struct{ sql, want string }{
 		"an entry removed":               {"DELETE FROM entry WHERE seq = 5", "entry 5 is missing"},
 		"the last one removed":           {"DELETE FROM entry WHERE seq = 258", "entry 258 is missing"},

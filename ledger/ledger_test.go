@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +23,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "4") // half of the time they wait for the disk; the command line still has the last word
+	os.Exit(m.Run())
+}
+
+// sample is how often a long test does what it does: all times in make faults, some in make test.
+func sample(all, some int) int {
+	if os.Getenv("GATED_FAULTS") == "all" {
+		return all
+	}
+	return some
+}
 
 var shanghai, _ = time.LoadLocation("Asia/Shanghai")
 
@@ -150,6 +164,7 @@ func mustAppend(t testing.TB, l *Ledger, ev ...Event) []Entry {
 }
 
 func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -199,6 +214,7 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 
 // Whether a commit that nobody heard of was, is known of each event by its moment.
 func TestHasKnowsEventsByTheirMoment(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -222,6 +238,7 @@ func TestHasKnowsEventsByTheirMoment(t *testing.T) {
 }
 
 func TestTheFileRefusesChanges(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -250,6 +267,7 @@ func TestTheFileRefusesChanges(t *testing.T) {
 }
 
 func TestTamperingIsFound(t *testing.T) {
+	t.Parallel()
 	for name, q := range map[string]string{
 		"a record changed":        "UPDATE entry SET record = replace(record, 'resident', 'Resident') WHERE seq = 2",
 		"a time changed":          "UPDATE entry SET ts = ts + 1 WHERE seq = 3",
@@ -308,6 +326,7 @@ func TestTamperingIsFound(t *testing.T) {
 }
 
 func TestDaysAreThoseOfTheGate(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
 	ck.set("2026-11-22 23:59:59")
@@ -338,6 +357,7 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 }
 
 func TestManyProducersShareSyncsAndKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -366,6 +386,7 @@ func TestManyProducersShareSyncsAndKeepTheirOrder(t *testing.T) {
 }
 
 func TestRecordsAreBounded(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -386,6 +407,7 @@ func TestRecordsAreBounded(t *testing.T) {
 }
 
 func TestDiskFullIsAFaultThatHeals(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -434,6 +456,7 @@ func TestDiskFullIsAFaultThatHeals(t *testing.T) {
 // A commit may fail although SQLite has written it (seen with EIO at the sync). The lane was answered fault and nothing
 // opened: what the entries say did not happen, and a correction says so. The emergency key alone had opened.
 func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -489,6 +512,7 @@ func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
 
 // TestWhatAFaultLeftIsTakenBackAtAnyTry: the first try to say so may fail, too, before it is written or after.
 func TestWhatAFaultLeftIsTakenBackAtAnyTry(t *testing.T) {
+	t.Parallel()
 	for name, faults := range map[string][]string{
 		"not written": {"committed", "commit"},
 		"written":     {"committed", "committed"},
@@ -536,6 +560,7 @@ func TestWhatAFaultLeftIsTakenBackAtAnyTry(t *testing.T) {
 
 // What was durable before a fault must be there after it, byte for byte, or the file is another's.
 func TestAnEntryChangedDuringAFaultIsFound(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -583,6 +608,7 @@ func TestAnEntryChangedDuringAFaultIsFound(t *testing.T) {
 }
 
 func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -620,6 +646,7 @@ func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 }
 
 func TestAnErrorWhileCatchingUpHealsAtTheNextTry(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -653,6 +680,7 @@ func TestAnErrorWhileCatchingUpHealsAtTheNextTry(t *testing.T) {
 
 // A disk that hangs is told at once to whoever asks, and nobody but the one who was first waits for it.
 func TestADiskThatHangsIsAFault(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -693,6 +721,7 @@ func TestADiskThatHangsIsAFault(t *testing.T) {
 
 // Requests that come and go must not put off the recovery (they did).
 func TestALongFaultHealsUnderTraffic(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -738,6 +767,7 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 }
 
 func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	l := open(t, t.TempDir(), ck)
 	out := func(when string, trusted bool) {
@@ -765,6 +795,7 @@ func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
 }
 
 func TestALatePulseChangesNoVerdict(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -784,6 +815,7 @@ func TestALatePulseChangesNoVerdict(t *testing.T) {
 }
 
 func TestADamagedLedgerIsInFaultAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -814,6 +846,7 @@ func TestADamagedLedgerIsInFaultAndSaysWhy(t *testing.T) {
 }
 
 func TestAnotherGatesLedgerIsRefused(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -826,6 +859,7 @@ func TestAnotherGatesLedgerIsRefused(t *testing.T) {
 }
 
 func TestABrokenIndexIsRebuilt(t *testing.T) {
+	t.Parallel()
 	for name, hurt := range map[string]func(path string) error{
 		"gone":    os.Remove,
 		"garbage": func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
@@ -880,6 +914,7 @@ func TestABrokenIndexIsRebuilt(t *testing.T) {
 }
 
 func TestClosedAndBusyLedgersSaySo(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -905,6 +940,7 @@ func recordOf(t testing.TB, ev Event, seq int64, zone *time.Location) []byte {
 }
 
 func TestRecordBytesAreFixed(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 11, 23, 8, 1, 2, 3000, shanghai)
 	ev := Event{Stamp: Stamp{Time: at, Boot: "2f1b", Mono: 5 * time.Second, Trusted: true}, Kind: Register, Passage: "p1", Lane: "in", Direction: "in",
 		Verdict: "admit", Reason: "a<b", By: "machine", Ref: 7, Detail: map[string]string{"b": "2", "a": "1"}}
@@ -926,6 +962,7 @@ func TestRecordBytesAreFixed(t *testing.T) {
 }
 
 func TestFieldHashesAreHMAC(t *testing.T) {
+	t.Parallel()
 	for _, f := range []Field{{"name", "王小明"}, {"note", strings.Repeat("x", 1000)}, {"a", ""}} {
 		salt := [32]byte{1, 2, 255}
 		m := hmac.New(sha256.New, salt[:])
@@ -951,7 +988,8 @@ func FuzzParse(f *testing.F) {
 // TestCloseLosesNoAnswer: what is answered as not recorded is not there, and the other way round, also of those who append
 // while the ledger is closed.
 func TestCloseLosesNoAnswer(t *testing.T) {
-	for range 40 {
+	t.Parallel()
+	for range sample(40, 10) {
 		ck := &clock{}
 		ck.set("2026-11-25 08:00:00")
 		dir := t.TempDir()

@@ -10,6 +10,7 @@ import (
 )
 
 func TestRebuiltEqualsRunning(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -56,6 +57,7 @@ func TestRebuiltEqualsRunning(t *testing.T) {
 // TestRebuildingWhileSomethingIsErased: what was read before the erasure must not come back by it, and two rebuilds must
 // not take each other's file away.
 func TestRebuildingWhileSomethingIsErased(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -64,11 +66,11 @@ func TestRebuildingWhileSomethingIsErased(t *testing.T) {
 		id := fmt.Sprint(i)
 		mustAppend(t, l, append(passage(ck, id, "in", "admit"), register(ck, id, "in", "admit", "resident"))...)
 	}
-	many(t, l, ck, 5000) // so that reading takes a while
+	many(t, l, ck, sample(5000, 1500)) // so that reading takes a while
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
-			for range 8 {
+			for range sample(8, 3) {
 				if _, equal, err := l.Rebuild(); err != nil || !equal {
 					t.Errorf("equal %v, %v", equal, err)
 				}
@@ -93,6 +95,7 @@ func TestRebuildingWhileSomethingIsErased(t *testing.T) {
 }
 
 func TestACopyHolds(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	r, err := OpenReader(dir)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 // TestTheTreeIsThatOfRFC6962 compares roots and tiles with those of tlog, which keeps every hash.
 func TestTheTreeIsThatOfRFC6962(t *testing.T) {
+	t.Parallel()
 	var stored []tlog.Hash
 	all := tlog.HashReaderFunc(func(idx []int64) (out []tlog.Hash, err error) {
 		for _, i := range idx {
@@ -71,6 +72,7 @@ func many(t testing.TB, l *Ledger, ck *clock, n int) {
 }
 
 func TestHeadsAreSignedKeptAndProved(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
@@ -143,6 +145,7 @@ func TestHeadsAreSignedKeptAndProved(t *testing.T) {
 
 // TestNoByteOfAHeadCanChangeUnseen: also where base64 would decode to the same.
 func TestNoByteOfAHeadCanChangeUnseen(t *testing.T) {
+	t.Parallel()
 	k, err := NewKey("east-gate")
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +177,7 @@ func TestNoByteOfAHeadCanChangeUnseen(t *testing.T) {
 }
 
 func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
@@ -311,6 +315,7 @@ func gunzip(t *testing.T, from, to string) {
 }
 
 func TestOlderFormatsAreBroughtUpToDate(t *testing.T) {
+	t.Parallel()
 	for format := 1; format < len(migrations); format++ {
 		dir := t.TempDir()
 		gunzip(t, fmt.Sprintf("testdata/format-%d.db.gz", format), filepath.Join(dir, "ledger.db"))
