@@ -26,6 +26,7 @@ import (
 )
 
 func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
@@ -133,6 +134,7 @@ func readCSV(t *testing.T, r *Reader, x Selection) (front [][]string, head []str
 }
 
 func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
+	t.Parallel()
 	r, _ := twoDays(t)
 	front, _, rows := readCSV(t, r, oneDay("2026-11-23"))
 	want := []string{"later entry", "4", "register", "appointed", "2026-11-24T00:01:00+08:00", "about 2026-11-23"}
@@ -145,6 +147,7 @@ func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
 }
 
 func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	r, _ := twoDays(t)
 	for _, events := range []bool{false, true} {
 		var want [][]string
@@ -177,6 +180,7 @@ func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
 }
 
 func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
+	t.Parallel()
 	r, dir := twoDays(t)
 	x := oneDay("2026-11-23")
 	x.Personal = true
@@ -255,6 +259,7 @@ func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
 }
 
 func TestXLSXIsTextOnly(t *testing.T) {
+	t.Parallel()
 	r, _ := twoDays(t)
 	for _, events := range []bool{false, true} {
 		x := oneDay("2026-11-23")
@@ -324,6 +329,7 @@ func TestXLSXIsTextOnly(t *testing.T) {
 }
 
 func TestDaysAreThoseOfTheGate(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
 	ck.set("2026-11-22 23:59:59")

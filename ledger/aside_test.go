@@ -128,6 +128,7 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 }
 
 func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
+	t.Parallel()
 	l, ck, secret := secondEpoch(t, 1, 300)
 	killed := ""
 	l.opt.Inject = func(op string) error {
@@ -169,6 +170,7 @@ func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
 }
 
 func TestAReaderOfAnOlderEpochHoldsTheOverwritingBack(t *testing.T) {
+	t.Parallel()
 	l, _, secret := secondEpoch(t, 1, 300)
 	r, err := OpenFile(EpochFile(l.opt.Dir, 1))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 // TestARowHoldsOneRecord: two records in one row read as the same lines.
 func TestARowHoldsOneRecord(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	c := unlocked(t, dir)
 	if err := c.exec("UPDATE entry SET record = record || char(10) || (SELECT ts || ' ' || record FROM entry WHERE seq = 6) WHERE seq = 5; DELETE FROM entry WHERE seq = 6"); err != nil {
@@ -32,6 +33,7 @@ func TestARowHoldsOneRecord(t *testing.T) {
 }
 
 func TestAKeyThatLiesElsewhereIsChangedThere(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	os.Remove(tlog.KeyFile(dir, 1))
 	if _, err := RotateKey(dir); err == nil || !strings.Contains(err.Error(), "is a credential") {
@@ -41,6 +43,7 @@ func TestAKeyThatLiesElsewhereIsChangedThere(t *testing.T) {
 
 // TestLinesAreTheEntries: a line each, in order, and whatever is not so is named.
 func TestLinesAreTheEntries(t *testing.T) {
+	t.Parallel()
 	for name, x := range map[string]struct{ sql, want string }{
 		"an entry removed":               {"DELETE FROM entry WHERE seq = 5", "entry 5 is missing"},
 		"the last one removed":           {"DELETE FROM entry WHERE seq = 258", "entry 258 is missing"},

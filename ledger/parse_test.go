@@ -57,6 +57,7 @@ func agree(t *testing.T, s string) (fast bool) {
 }
 
 func TestRecordsAreReadFastAsWellAsSlow(t *testing.T) {
+	t.Parallel()
 	change := func(old, new string) string {
 		if !strings.Contains(full, old) {
 			t.Fatalf("nothing to change: %s", old)
@@ -171,6 +172,7 @@ func threeDays(t *testing.T, n int) (dir string) {
 }
 
 func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
+	t.Parallel()
 	const n = 9*piece + 7
 	r, err := OpenReader(threeDays(t, n))
 	if err != nil {
