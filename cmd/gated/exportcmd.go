@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,14 +14,12 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
+	"gated/box"
+	"gated/durable"
 	"gated/evidence"
 	"gated/evidence/bundle"
-	"gated/ledger"
 	"gated/ledger/tlog"
-	"gated/register"
 
 	"github.com/spf13/cobra"
 )
@@ -119,7 +115,7 @@ func (x *export) main() (io.Writer, error) {
 func (x *export) file(suffix string) (*os.File, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	f, err := newCopy(x.out + suffix)
+	f, err := durable.Begin(x.out + suffix)
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
@@ -269,7 +265,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return fmt.Errorf("--out %s is a directory: name a file", out)
 			}
 			if personal {
-				if err := checkReason(reason); err != nil {
+				if err := box.CheckReason(reason); err != nil {
 					return err
 				}
 			}
@@ -297,7 +293,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				if err != nil {
 					return err
 				}
-				if err := perform(c.Context(), dir, "export-record", exportRecord{name, x.From, x.To, reason}, new(bool)); err != nil {
+				if _, err := box.Perform(c.Context(), dir, box.RecordExport, box.Export{Format: name, From: x.From, To: x.To, Reason: reason}); err != nil {
 					return fmt.Errorf("an export with personal data is recorded first: %w", err)
 				}
 			}
@@ -330,38 +326,4 @@ func folder(out string) string {
 		return ""
 	}
 	return filepath.Dir(out)
-}
-
-// maxReason is how many characters a reason has at most: a sentence.
-const maxReason = 200
-
-func checkReason(reason string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
-		return errors.New("--with-personal: say why, such as --with-personal \"request 17 of the residents' committee\"")
-	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return errors.New("--with-personal: the reason is one line of text")
-	case utf8.RuneCountInString(reason) > maxReason:
-		return fmt.Errorf("--with-personal: the reason has %d characters: at most %d", utf8.RuneCountInString(reason), maxReason)
-	}
-	return nil
-}
-
-// exportRecord is what the ledger keeps of an export with personal data. Reason and user are personal fields themselves:
-// people name people.
-type exportRecord struct{ Format, From, To, Reason string }
-
-func init() {
-	operations["export-record"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var x exportRecord
-		if err := json.Unmarshal(args, &x); err != nil {
-			return nil, err
-		}
-		if err := checkReason(x.Reason); err != nil {
-			return nil, err
-		}
-		return true, s.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned",
-			Detail:   map[string]string{"format": x.Format, "from": x.From, "to": x.To},
-			Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
-	}
 }

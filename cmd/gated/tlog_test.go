@@ -58,6 +58,7 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 		}
 		return len(list)
 	}
+	const maxReading = 64 // connections at a time
 	before := files()
 	for range 4 * maxReading {
 		held, err := net.Dial("tcp", u.Host)

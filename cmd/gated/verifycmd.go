@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gated/box"
 	"gated/evidence"
 	"gated/evidence/bundle"
 	"gated/ledger"
@@ -111,7 +112,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 // verdict makes what was found wrong an answer: the exit status is 1.
 func verdict(err error) error {
 	if err != nil {
-		return no{err}
+		return box.No{Err: err}
 	}
 	return nil
 }
@@ -177,7 +178,7 @@ func verifyLedger(w io.Writer, path string, g evidence.Given) error {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 			return err
 		}
-		return no{err}
+		return box.No{Err: err}
 	}
 	for _, r := range reports {
 		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d\n", r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased)
