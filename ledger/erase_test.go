@@ -210,12 +210,10 @@ func TestAReaderHoldsTheOverwritingBackAndNotTheErasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	first := true
-	if err := r.Scan(1, 100, false, func(*Entry) error {
-		if !first {
-			return nil
+	if err := r.Snapshot(func() error {
+		if _, err := r.Size(); err != nil {
+			return err
 		}
-		first = false
 		if _, err := l.Erase(0, seqs(1, 60), asked); err != nil {
 			t.Error(err)
 		}
@@ -253,7 +251,10 @@ func TestAnErasureCutOffIsFinishedAtTheNextStart(t *testing.T) {
 	}
 	defer r.Close()
 	killed := ""
-	if err := r.Scan(1, 1, false, func(*Entry) error {
+	if err := r.Snapshot(func() error {
+		if _, err := r.Size(); err != nil {
+			return err
+		}
 		for i := range int64(60) {
 			if _, err := l.Erase(0, seqs(i+1, i+1), asked); err != nil {
 				return err
