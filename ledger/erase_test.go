@@ -339,7 +339,6 @@ func TestAnErasureGoesInChunksAndSaysWhatItTook(t *testing.T) {
 			t.Errorf("entry %d: it was read", e.Seq)
 		}
 	}
-	t.Parallel()
 	if list, next, err = r.Readable(1199, 1200, 50); err != nil || len(list) != 2 || next != 1201 {
 		t.Errorf("at the end %d entries have personal data, next %d, %v", len(list), next, err)
 	}
