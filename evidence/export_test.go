@@ -407,3 +407,52 @@ func TestLinesAreTheEntries(t *testing.T) {
 		})
 	}
 }
+
+// TestEachEntryIsReadOnce: also where a clock was set back, and of a range of days each entry for each day that it tells of.
+func TestEachEntryIsReadOnce(t *testing.T) {
+	ck := &clock{}
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	ck.set("2026-11-22 23:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
+	ck.set("2026-11-23 00:10:00")
+	many(t, l, ck, 5)
+	ck.set("2026-11-22 23:30:00") // set back
+	many(t, l, ck, 3)
+	ck.set("2026-11-23 00:20:00")
+	mustAppend(t, l, decided(ck, "night", "in", "refuse", "undecided"))
+	many(t, l, ck, 4)
+	ck.set("2026-11-24 08:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: "night", Verdict: "admit", Reason: "answered-fault", Ref: 12})
+	many(t, l, ck, 2)
+	l.Close()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	size, err := r.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Calendar(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day, want := range map[string]string{"2026-11-21": "[1]", "2026-11-22": "[1+ 2+ 3+ 4 5 6 7 8 9+ 10+ 11+ 12? 17?]", "2026-11-23": "[3 4+ 5+ 6+ 7+ 8+ 9 10 11 12+ 13+ 14+ 15+ 16+ 17]",
+		"2026-11-24": "[16 17+ 18+ 19+]", "2026-11-25": "[19]"} {
+		for _, personal := range []bool{false, true} {
+			var got []string
+			if _, err := r.read(c.Day(day), size, personal, func(s seen) error {
+				got = append(got, fmt.Sprint(s.Seq)+map[bool]string{true: "+"}[s.own]+map[bool]string{true: "?"}[s.later])
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(got) != want {
+				t.Errorf("%s: read %v, want %s", day, got, want)
+			}
+		}
+	}
+}
