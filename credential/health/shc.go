@@ -51,7 +51,7 @@ func (t *Trust) checkSHC(code string, at time.Time) Certificate {
 	if !ok {
 		return because(ReasonBadJWS)
 	}
-	payload, err := inflate(make([]byte, 0, 4096), m.payload, true, shcInflated)
+	payload, err := inflate(m.payload, true, shcInflated)
 	if err != nil {
 		return because(ReasonBadZlib)
 	}
