@@ -1,13 +1,11 @@
 package health
 
 import (
-	"encoding/binary"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
 	"golang.org/x/text/unicode/norm"
@@ -31,68 +29,31 @@ const (
 	isOther
 )
 
-// The major types of CBOR that matter here (RFC 8949, section 3.1).
-const (
-	majorUnsigned = 0
-	majorNegative = 1
-	majorBytes    = 2
-	majorText     = 3
-	majorArray    = 4
-	majorTag      = 6
-	majorSimple   = 7
-)
-
-// readHead reads the head of a well-formed item: its major type, its argument and
-// how many bytes the head has. Of a length left open the argument is zero.
-func readHead(data []byte) (major byte, argument uint64, size int) {
-	major, info := data[0]>>5, data[0]&0x1f
-	switch info {
-	case 24:
-		return major, uint64(data[1]), 2
-	case 25:
-		return major, uint64(binary.BigEndian.Uint16(data[1:])), 3
-	case 26:
-		return major, uint64(binary.BigEndian.Uint32(data[1:])), 5
-	case 27:
-		return major, binary.BigEndian.Uint64(data[1:]), 9
-	case 31:
-		return major, 0, 1
-	}
-	return major, uint64(info), 1
-}
-
 // UnmarshalCBOR takes one well-formed item. It never fails: a value of an odd type in
 // a field that nobody asks for must not make a certificate unreadable.
 func (s *scalar) UnmarshalCBOR(data []byte) error {
 	*s = scalar{kind: isOther}
-	major, argument, size := readHead(data)
-	for major == majorTag { // of dates: 0, 1, 100 and 1004
-		data = data[size:]
-		major, argument, size = readHead(data)
+	var tag cbor.RawTag // of dates: 0, 1, 100 and 1004
+	for lenient.Unmarshal(data, &tag) == nil {
+		data = tag.Content
 	}
-	switch major {
-	case majorUnsigned:
-		s.kind, s.number = isNumber, float64(argument)
-	case majorNegative:
-		s.kind, s.number = isNumber, -1-float64(argument)
-	case majorText:
-		if lenient.Unmarshal(data, &s.text) == nil {
-			s.kind = isText
-		}
-	case majorBytes:
-		var b cbor.ByteString
-		if lenient.Unmarshal(data, &b) == nil {
-			s.kind, s.text = isBytes, string(b)
-		}
-	case majorSimple:
-		switch data[0] {
-		case 0xf6, 0xf7: // null, undefined
-			s.kind = isAbsent
-		case 0xf9, 0xfa, 0xfb:
-			if lenient.Unmarshal(data, &s.number) == nil {
-				s.kind = isNumber
-			}
-		}
+	var value any
+	if lenient.Unmarshal(data, &value) != nil {
+		return nil
+	}
+	switch value := value.(type) {
+	case nil: // null, undefined
+		s.kind = isAbsent
+	case uint64:
+		s.kind, s.number = isNumber, float64(value)
+	case int64:
+		s.kind, s.number = isNumber, float64(value)
+	case float64:
+		s.kind, s.number = isNumber, value
+	case string:
+		s.kind, s.text = isText, value
+	case []byte:
+		s.kind, s.text = isBytes, string(value)
 	}
 	return nil
 }
@@ -120,9 +81,6 @@ func (s scalar) raw() string {
 // direction-changing characters, no longer than textLimit.
 func (s scalar) print() string {
 	raw := s.raw()
-	if len(raw) <= textLimit && isPlain(raw) {
-		return raw
-	}
 	// Whoever composes unbounded text can be kept busy by it.
 	var b strings.Builder
 	n := 0
@@ -147,16 +105,6 @@ func (s scalar) print() string {
 		n++
 	}
 	return strings.TrimSpace(b.String())
-}
-
-// isPlain says that there is nothing to do for print: most codes are ASCII.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' && (s[i] != ' ' || i == 0 || i == len(s)-1 || s[i-1] == ' ') || s[i] >= utf8.RuneSelf-1 {
-			return false
-		}
-	}
-	return true
 }
 
 // or returns a name, or where there is none its form in passport letters, in which
