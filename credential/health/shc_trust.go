@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -275,10 +276,11 @@ func (t *shcTrust) revoke(signer shcSigner, rids []string) (first error) {
 
 // revocationTime reads what follows an rid after a dot: "the number of seconds from
 // 1970-01-01T00:00:00Z UTC, as specified by RFC7519".
-func revocationTime(stamp string) (t time.Time, err error) {
-	ok := false
-	if readJSON([]byte(stamp), func(r *jsonReader) { t, ok = numericDate(r.number()) }) && ok {
-		return t, nil
+func revocationTime(stamp string) (time.Time, error) {
+	seconds, err := strconv.ParseFloat(stamp, 64)
+	t, ok := numericDate(seconds)
+	if err != nil || !ok || strings.Trim(stamp, "0123456789.") != "" {
+		return time.Time{}, errors.New("the timestamp after the dot is no number of seconds since 1970")
 	}
-	return time.Time{}, errors.New("the timestamp after the dot is no number of seconds since 1970")
+	return t, nil
 }
