@@ -68,22 +68,9 @@ func validText(s string) bool {
 // printable joins words to a text that is safe to show, as validText has it, of at
 // most 64 bytes.
 func printable(words ...string) string {
-	s := strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.Join(words, " "))
-	s = strings.Join(strings.Fields(s), " ")
+	s := oneLine(strings.Join(words, " "))
 	if len(s) > 64 {
-		n := 64
-		for !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = strings.TrimSpace(s[:n])
+		s = strings.TrimSpace(strings.ToValidUTF8(s[:64], "")) // no half of a character
 	}
 	return s
 }
@@ -166,14 +153,7 @@ func (c *card) codings(v value) (all []coding) {
 // month or a day. It is empty for what is none.
 func fhirDate(s string) string {
 	s, _, _ = strings.Cut(s, "T")
-	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
-		if len(s) == len(layout) {
-			if _, err := time.Parse(layout, s); err == nil {
-				return s
-			}
-		}
-	}
-	return ""
+	return partialDate(s)
 }
 
 // fhirTime returns the moment of a dateTime. Of one that knows only the day it is the

@@ -76,35 +76,28 @@ func (s scalar) raw() string {
 	return ""
 }
 
-// print returns the value as text that may stand on a guard's page: composed
-// (hcert 3.3.7 wants NFC), one line, without control, invisible or
-// direction-changing characters, no longer than textLimit.
+// print returns the value as text that may stand on a guard's page, no longer than textLimit.
 func (s scalar) print() string {
 	raw := s.raw()
-	// Whoever composes unbounded text can be kept busy by it.
-	var b strings.Builder
-	n := 0
-	space := false
-	for _, r := range norm.NFC.String(raw[:min(len(raw), 8*textLimit)]) {
-		if unicode.IsSpace(r) {
-			space = n > 0
-			continue
-		}
-		if !unicode.IsPrint(r) {
-			continue
-		}
-		if space {
-			b.WriteByte(' ')
-			n++
-			space = false
-		}
-		if n >= textLimit {
-			break
-		}
-		b.WriteRune(r)
-		n++
+	text := oneLine(raw[:min(len(raw), 8*textLimit)]) // whoever composes unbounded text can be kept busy by it
+	if r := []rune(text); len(r) > textLimit {
+		text = strings.TrimSpace(string(r[:textLimit]))
 	}
-	return strings.TrimSpace(b.String())
+	return text
+}
+
+// oneLine is a text that may stand on a guard's page: composed (hcert 3.3.7 wants NFC), one line, without control, invisible or
+// direction-changing characters.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, norm.NFC.String(s))), " ")
 }
 
 // or returns a name, or where there is none its form in passport letters, in which
@@ -132,9 +125,14 @@ func (s scalar) day() string {
 	if len(date) > 10 && (date[10] == 'T' || date[10] == ' ') {
 		date = date[:10]
 	}
+	return partialDate(date)
+}
+
+// partialDate is a day, a month or a year as it stands, or nothing.
+func partialDate(s string) string {
 	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
-		if _, err := time.Parse(layout, date); err == nil {
-			return date
+		if _, err := time.Parse(layout, s); err == nil {
+			return s
 		}
 	}
 	return ""
