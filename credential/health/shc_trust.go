@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -86,42 +84,21 @@ func (t *shcTrust) load(dir string) error {
 	t.keys = map[shcSigner][]*ecdsa.PublicKey{}
 	t.keyIDs = map[string]bool{}
 	t.revoked = map[shcSigner]map[string]revocation{}
-	if err := eachJSON(dir, t.addKeys); err != nil {
-		return err
+	err := keyfile.Each(dir, shcFileLimit, t.addKeys, ".json")
+	if err == nil {
+		err = keyfile.Each(filepath.Join(dir, "crl"), shcFileLimit, t.addList, ".json")
 	}
-	return eachJSON(filepath.Join(dir, "crl"), t.addList)
+	if err != nil {
+		return fmt.Errorf("health card trust: %w", err)
+	}
+	return nil
 }
 
 // shcFileLimit is the largest file that is read, in bytes: the snapshot of the VCI directory, the work of 651 issuers, has one
 // and a half million.
 const shcFileLimit = 64 << 20
 
-// eachJSON hands over the files in dir, which may be absent.
-func eachJSON(dir string, add func(data []byte) error) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read health card trust: %w", err)
-	}
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) != ".json" {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
-		data, _, err := keyfile.Read(path, shcFileLimit)
-		if err == nil {
-			err = add(data)
-		}
-		if err != nil {
-			return fmt.Errorf("health card trust %s: %w", path, err)
-		}
-	}
-	return nil
-}
-
-func (t *shcTrust) addKeys(data []byte) error {
+func (t *shcTrust) addKeys(_ string, data []byte) error {
 	var f shcFile
 	if err := json.Unmarshal(data, &f); err != nil {
 		return err
@@ -226,7 +203,7 @@ func (t *shcTrust) addKey(issuer string, raw []byte) (bool, error) {
 // revokeByRID is the only method that the specification defines.
 const revokeByRID = "rid"
 
-func (t *shcTrust) addList(data []byte) error {
+func (t *shcTrust) addList(_ string, data []byte) error {
 	var list shcCRL
 	if err := json.Unmarshal(data, &list); err != nil {
 		return err
