@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -24,7 +25,8 @@ type ImportOptions struct {
 
 // LogValue keeps everything but numbers out of logs.
 func (r Report) LogValue() slog.Value {
-	return slog.GroupValue(slog.Int("added", len(r.Added)), slog.Int("changed", len(r.Changed)), slog.Int("removed", len(r.Removed)), slog.String("version", r.Version))
+	return slog.GroupValue(slog.Int("added", len(r.Added)), slog.Int("changed", len(r.Changed)), slog.Int("removed", len(r.Removed)),
+		slog.String("version", r.Version))
 }
 
 var errDryRun = errors.New("dry run")
@@ -97,8 +99,8 @@ type match struct {
 
 func newMatch(tx *sql.Tx, old *Snapshot, want *roll) (*match, error) {
 	m := &match{tx: tx, old: old, want: want, formerKey: map[string]string{}, formerID: map[string]string{}}
-	if err := tx.QueryRow("SELECT (SELECT value FROM meta WHERE key='salt'), (SELECT value FROM meta WHERE key='last_person'), (SELECT value FROM meta WHERE key='last_vehicle')").
-		Scan(&m.salt, &m.lastPerson, &m.lastVehicle); err != nil {
+	err := cmp.Or(meta(tx, "salt", &m.salt), meta(tx, "last_person", &m.lastPerson), meta(tx, "last_vehicle", &m.lastVehicle))
+	if err != nil {
 		return nil, err
 	}
 	var id string
@@ -131,8 +133,9 @@ func keyed(salt []byte, parts ...string) []byte {
 	return mac.Sum(nil)
 }
 
-// people gives every person of the file their roster ID: the one in the file if it can be theirs, else that of their document, else of the only
-// one of that household, name and birth date, else the one they had before they left, else a new one. Doubt is a fault, never a new ID.
+// people gives every person of the file their roster ID: the one in the file if it can be theirs, else that of their document,
+// else of the only one of that household, name and birth date, else the one they had before they left, else a new one. Doubt is a
+// fault, never a new ID.
 func (m *match) people() {
 	taken := map[string]bool{}
 	w := m.want

@@ -43,7 +43,8 @@ type Row struct {
 }
 
 // headings in the order of an export.
-var headings = []string{"id", "building", "unit", "room", "name", "document_type", "id_number", "birth_date", "phone", "class", "plate", "service"}
+var headings = []string{"id", "building", "unit", "room", "name", "document_type", "id_number", "birth_date", "phone", "class",
+	"plate", "service"}
 
 // aliases are the headings that property offices use, the first of each on top in texts; capitals, spaces, stars and remarks in
 // brackets do not matter.
@@ -120,7 +121,8 @@ func ReadFile(path string) ([]Row, error) {
 	return rows, nil
 }
 
-// Read reads the content of a roster file: CSV in UTF-8 with or without byte order mark, or in GB18030, or the first sheet of an XLSX workbook.
+// Read reads the content of a roster file: CSV in UTF-8 with or without byte order mark, or in GB18030, or the first sheet of an
+// XLSX workbook.
 func Read(data []byte) ([]Row, error) {
 	switch {
 	case len(data) > maxFile:
