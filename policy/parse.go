@@ -215,7 +215,8 @@ func (p *parser) order(n *yaml.Node) {
 		}
 	}
 	if len(rules) == 0 || p.rules[len(rules)-1].when {
-		p.fault(n, "", "the final rule must have no `when`, so that everyone gets a verdict: add one, such as `name: outsider`, `then: refuse`")
+		p.fault(n, "", "the final rule must have no `when`, so that everyone gets a verdict: "+
+			"add one, such as `name: outsider`, `then: refuse`")
 	}
 }
 
