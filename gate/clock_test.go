@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 func TestAClockBeforeItsReleaseCannotBeConfirmed(t *testing.T) {
@@ -74,7 +74,7 @@ func TestAClockSetBackDoesNotBringExpiredPassesToLife(t *testing.T) {
 	}
 	found := false
 	for _, e := range s.records() {
-		found = found || e.Kind == ledger.Clock && e.Reason == "clock-corrected" && e.Personally("by") == "maintainer"
+		found = found || e.Kind == register.Clock && e.Reason == "clock-corrected" && e.Personally("by") == "maintainer"
 	}
 	if !found {
 		t.Error("no clock-corrected entry")

@@ -27,8 +27,8 @@ import (
 	"gated/credential"
 	"gated/demo/judge"
 	"gated/demo/lcussim"
-	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 	"gated/roster"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -436,7 +436,7 @@ func (p *schedule) match() {
 		switch {
 		case e.Verdict != "":
 			p.count[e.Lane+" "+string(e.Kind)+" "+e.Verdict+" "+e.Reason]++
-		case e.Kind == ledger.Opening:
+		case e.Kind == register.Opening:
 			p.count[e.Lane+" "+e.Reason]++
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"gated/barrier"
-	"gated/ledger"
+	"gated/register"
 )
 
 // droppedFor is how long the page says that a code was not read whole: as long as it takes to hold it up again.
@@ -226,7 +226,7 @@ func (g *Gate) View() View {
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone), Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
 	v.Debts = g.debts()
-	g.opt.Ledger.View(func(s *ledger.State) {
+	g.opt.Register.View(func(s *register.State) {
 		v.Inside = len(s.Inside)
 		for _, p := range slices.Backward(s.Recent) {
 			at := p.Decided

@@ -61,7 +61,6 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 	if err := c.Close(); err != nil {
 		return err
 	}
-	l.index.reset(errors.New("a new epoch begins"))
 	for _, suffix := range []string{"-wal", "-shm"} {
 		os.Remove(l.path + suffix) // empty since the checkpoint
 	}
@@ -100,13 +99,6 @@ func ofOrigin(keys []string, origin string) (own []string) {
 func (l *Ledger) firstOfEpoch() error {
 	if l.meta.Epoch <= 1 || l.size > 0 {
 		return nil
-	}
-	c, err := openAside(l.opt.Dir, l.meta.Epoch-1) // it may be of an older format
-	if err == nil {
-		err = c.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("read the epoch before: %w", err)
 	}
 	r, err := OpenFile(epochFile(l.opt.Dir, l.meta.Epoch-1))
 	if err != nil {

@@ -165,7 +165,7 @@ func (l *Ledger) sign(keys ...*Key) error {
 
 // putHead signs the tree as it stands, with size entries, and inserts the head in the transaction under way. The head
 // before it goes, unless it ended a day or bears more than one signature.
-func (l *Ledger) putHead(size int64, before Head, segments []segment, keys ...*Key) (Head, error) {
+func (l *Ledger) putHead(size int64, before Head, segments []Segment, keys ...*Key) (Head, error) {
 	if len(l.keys) == 0 {
 		return before, nil
 	}
@@ -190,8 +190,8 @@ func (l *Ledger) putHead(size int64, before Head, segments []segment, keys ...*K
 	if err := l.c.exec("INSERT INTO head(size, note, leaves) VALUES(?, ?, ?)", size, string(h.Note), leaves); err != nil {
 		return h, err
 	}
-	i := sort.Search(len(segments), func(i int) bool { return segments[i].first > before.Size })
-	ended := i < len(segments) && segments[i].first == before.Size+1
+	i := sort.Search(len(segments), func(i int) bool { return segments[i].First > before.Size })
+	ended := i < len(segments) && segments[i].First == before.Size+1
 	if before.Note == nil || ended || len(before.signatures()) > 1 {
 		return h, nil
 	}

@@ -88,17 +88,7 @@ func (r *Reader) Verify(g Given) (*Report, error) {
 		return nil, err
 	}
 	v := &verification{r: r, rep: rep, size: size, progress: g.Progress, tree: &tree{}}
-	if v.segments, err = r.segments(); err != nil {
-		return nil, err
-	}
-	v.later = map[int64][2]int64{}
-	if err := r.c.query(func(row []driver.Value) error {
-		seq, _ := row[0].(int64)
-		first, _ := row[1].(int64)
-		last, _ := row[2].(int64)
-		v.later[seq] = [2]int64{first, last}
-		return nil
-	}, "SELECT seq, first, last FROM later"); err != nil {
+	if v.segments, err = r.Segments(); err != nil {
 		return nil, err
 	}
 	if err := v.readHeads(g); err != nil {
@@ -125,7 +115,7 @@ type verification struct {
 	r        *Reader
 	rep      *Report
 	size     int64
-	segments []segment
+	segments []Segment
 	heads    []Head
 	leaves   [][]byte // those kept with each head
 	marks    []mark   // by size
@@ -135,10 +125,6 @@ type verification struct {
 	suspect  error // an entry that differs from a tile, until a head tells which of the two was changed
 	at       int64 // its seq
 	progress func(done, of int64)
-
-	later   map[int64][2]int64  // the rows of that table which no entry was found for yet
-	segment int                 // in which the newest entry stands
-	begun   [3]map[string]int64 // passages by ID and their first entries, of the newest segments
 }
 
 func (v *verification) readHeads(g Given) error {
@@ -236,15 +222,7 @@ type chunk struct {
 	personal int64 // fields that hold
 	erased   int64
 	differs  int64 // the first entry whose hash is not the one in its tile; 0: none
-	steps    []step
 	err      error // what is wrong with the entry after the last leaf
-}
-
-// step is an entry of a passage, or one that names older ones.
-type step struct {
-	seq, first, last int64
-	passage          string
-	begins           bool
 }
 
 // entries reads and hashes on two cores.
@@ -318,7 +296,7 @@ func (v *verification) entry(k *chunk, want, rowAt int64, record string, persona
 	if seq != want || ts != rowAt {
 		return fmt.Errorf("entry %d: the record is not that of its row", want)
 	}
-	if day, in := dayOfRecord(record), dayOf(v.segments, want); day != in {
+	if day, in := dayOfRecord(record), DayOf(v.segments, want); day != in {
 		return fmt.Errorf("entry %d is of %s and stands in the segment of %q", want, day, in)
 	}
 	own, committed := personal[want], ""
@@ -337,10 +315,9 @@ func (v *verification) entry(k *chunk, want, rowAt int64, record string, persona
 		}
 	}
 	_, rest, _ := strings.Cut(record, `"kind":"`)
-	kind, rest, _ := strings.Cut(rest, `"`)
-	s := step{seq: want}
+	kind, _, _ := strings.Cut(rest, `"`)
 	switch Kind(kind) {
-	case KeyChange, Epoch, Erase, Start:
+	case KeyChange, Epoch, Start:
 		e, err := parse(want, rowAt, record, v.r.Zone)
 		if err == nil {
 			err = e.named(v.r.Meta.Gate, v.r.Meta.TimeZone)
@@ -348,28 +325,8 @@ func (v *verification) entry(k *chunk, want, rowAt int64, record string, persona
 		if err != nil {
 			return err
 		}
-		switch {
-		case e.Kind == Erase && e.elsewhere():
-		case e.Kind == Erase:
-			s.first, _ = strconv.ParseInt(e.Detail["first"], 10, 64)
-			s.last, _ = strconv.ParseInt(e.Detail["last"], 10, 64)
-			k.steps = append(k.steps, s)
-		case e.Kind != Start:
+		if e.Kind != Start {
 			k.keys = append(k.keys, e)
-		}
-	default:
-		if id, ok := strings.CutPrefix(rest, `,"passage":"`); ok {
-			s.passage, _, _ = strings.Cut(id, `"`)
-			s.begins = Kind(kind) == Check || Kind(kind) == Opening && strings.Contains(rest, `,"verdict":"`)
-		}
-		if i := strings.Index(rest, `,"ref":`); i >= 0 && !s.begins {
-			c := cursor{s: rest[i+len(`,"ref":`):], ok: true}
-			if n := c.number(); c.ok { // else it is a key of detail
-				s.first, s.last = n, n
-			}
-		}
-		if s.passage != "" || s.first != 0 {
-			k.steps = append(k.steps, s)
 		}
 	}
 	k.leaves = append(k.leaves, leafHash(record))
@@ -410,52 +367,10 @@ func (v *verification) check(k *chunk) error {
 			return err
 		}
 	}
-	for i := range k.steps {
-		if err := v.step(&k.steps[i]); err != nil {
-			return err
-		}
-	}
 	if v.progress != nil {
 		v.progress(v.tree.size, v.size)
 	}
 	return k.err
-}
-
-// step looks whether the table later has a row where an entry is about one of an earlier day, and only there: an export
-// of that day would miss it. Passages that begin more than two segments before are found by what they name alone.
-func (v *verification) step(s *step) error {
-	for v.begun[0] == nil || v.segment+1 < len(v.segments) && v.segments[v.segment+1].first <= s.seq {
-		if v.begun[0] != nil {
-			v.segment++
-		}
-		copy(v.begun[1:], v.begun[:])
-		v.begun[0] = map[string]int64{}
-	}
-	for _, begun := range v.begun {
-		if first := begun[s.passage]; first != 0 {
-			s.first, s.last, s.begins = first, first, false
-			break
-		}
-	}
-	if s.begins {
-		v.begun[0][strings.Clone(s.passage)] = s.seq
-		return nil
-	}
-	row, have := v.later[s.seq]
-	if s.first == 0 || s.first >= s.seq { // nobody can say
-		return nil
-	}
-	own, of := dayOf(v.segments, s.seq), dayOf(v.segments, s.first)
-	switch {
-	case of == own && !have:
-		return nil
-	case of == own || !have:
-		return fmt.Errorf("entry %d: the table later does not say truly whether it is about entry %d of an earlier day", s.seq, s.first)
-	case dayOf(v.segments, row[0]) != of || s.passage == "" && row != [2]int64{s.first, s.last}:
-		return fmt.Errorf("entry %d: the table later says that it is about entries %d to %d; it is about %d to %d", s.seq, row[0], row[1], s.first, s.last)
-	}
-	delete(v.later, s.seq)
-	return nil
 }
 
 // passed asks for the roots of the size that the tree has grown to.
@@ -482,10 +397,10 @@ func (v *verification) structure() error {
 	c := v.r.c
 	for i, g := range v.segments {
 		switch {
-		case g.first > v.size || g.first < 1:
-			return fmt.Errorf("segment %q begins with entry %d, which is not there", g.day, g.first)
-		case i > 0 && g.day == v.segments[i-1].day:
-			return fmt.Errorf("segment %q begins a second time with entry %d", g.day, g.first)
+		case g.First > v.size || g.First < 1:
+			return fmt.Errorf("segment %q begins with entry %d, which is not there", g.Day, g.First)
+		case i > 0 && g.Day == v.segments[i-1].Day:
+			return fmt.Errorf("segment %q begins a second time with entry %d", g.Day, g.First)
 		}
 	}
 	tiles, err := c.number("SELECT count(*) FROM tile")
@@ -502,9 +417,7 @@ func (v *verification) structure() error {
 	if err != nil {
 		return err
 	}
-	return c.query(func(row []driver.Value) error {
-		return fmt.Errorf("table later: entry %v cannot be about entries %v to %v of an earlier day", row[0], row[1], row[2])
-	}, "SELECT seq, first, last FROM later WHERE first < 1 OR last < first OR last >= seq OR seq > ? LIMIT 1", v.size)
+	return nil
 }
 
 // signatures checks those of every head. A key counts if it was given, or if one that counts vouches for it: by an entry

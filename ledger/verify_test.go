@@ -45,17 +45,6 @@ func small(t testing.TB) string {
 	return dir
 }
 
-// overnight is a small ledger with a correction of the day before.
-func overnight(t testing.TB) string {
-	dir := small(t)
-	ck := &clock{}
-	ck.set("2026-11-23 09:00:00")
-	l := open(t, dir, ck)
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Correction, Passage: "a", Verdict: "refuse", Reason: "answered-fault", Ref: 255, Detail: map[string]string{"was": "admit"}})
-	l.Close()
-	return dir
-}
-
 // TestNoByteCanChangeUnseen changes one byte after the other, of a sample of everything that is evidence, and wants each
 // found and named.
 func TestNoByteCanChangeUnseen(t *testing.T) {
@@ -132,10 +121,6 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 		"a head of another ledger":    {"UPDATE head SET note = replace(note, 'east', 'west') WHERE size = 258", "it is of the ledger"},
 		"a head of more entries":      {"UPDATE head SET size = 300, note = replace(note, '258', '300') WHERE size = 258", "entry 259 is missing"},
 		"a record and its tile":       {"UPDATE entry SET record = replace(record, 'alive', 'start') WHERE seq = 9; UPDATE tile SET data = zeroblob(8192)", "entry 1 was changed"},
-		"a later entry of the future": {"INSERT INTO later VALUES(3, 4, 5)", "table later: entry 3"},
-		"a later entry hidden":        {"DELETE FROM later", "entry 259: the table later"},
-		"a later entry of another":    {"UPDATE later SET first = 256, last = 256", "entry 259: the table later"},
-		"a later entry invented":      {"INSERT INTO later VALUES(258, 255, 255)", "entry 258: the table later"},
 		"a personal row of none":      {"INSERT INTO personal SELECT 99, field, salt, value, hash FROM personal LIMIT 1", "entry 99"},
 		"a segment too many":          {"INSERT INTO segment VALUES(300, '2026-11-24')", "segment \"2026-11-24\""},
 		"a segment cut in two":        {"INSERT INTO segment VALUES(9, '2026-11-22')", "segment \"2026-11-22\" begins a second time with entry 9"},
@@ -144,9 +129,6 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := small(t)
-			if strings.HasPrefix(name, "a later entry") {
-				dir = overnight(t)
-			}
 			c := unlocked(t, dir)
 			if err := c.exec(x.sql); err != nil {
 				t.Fatal(err)

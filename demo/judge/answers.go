@@ -10,6 +10,7 @@ import (
 
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 // Answer is what a gate told of one attempt to pass: a line of gated run --log-verdicts.
@@ -67,24 +68,24 @@ func (a *Answers) Say(o Answer) {
 		return
 	}
 	if o.Rule != "guard" && o.Reason != "abandoned" { // those two come later than check and query
-		count(a.said, part{o.Lane, ledger.Check, ""}, o.Passage, "")
+		count(a.said, part{o.Lane, register.Check, ""}, o.Passage, "")
 		if o.Verdict == policy.Hold {
-			count(a.said, part{o.Lane, ledger.Query, o.Verdict}, o.Passage, o.Reason)
+			count(a.said, part{o.Lane, register.Query, o.Verdict}, o.Passage, o.Reason)
 			return
 		}
-		count(a.said, part{o.Lane, ledger.Query, ""}, o.Passage, "")
+		count(a.said, part{o.Lane, register.Query, ""}, o.Passage, "")
 	}
-	count(a.said, part{o.Lane, ledger.Register, o.Verdict}, o.Passage, o.Reason)
+	count(a.said, part{o.Lane, register.Decided, o.Verdict}, o.Passage, o.Reason)
 }
 
 // Entry takes the next entry of the ledger.
 func (a *Answers) Entry(e *ledger.Entry) {
 	reason := e.Reason
 	switch {
-	case e.Kind == ledger.Check: // its reason is the claim's, not the verdict's
+	case e.Kind == register.Check: // its reason is the claim's, not the verdict's
 		reason = ""
-	case e.Kind == ledger.Query:
-	case e.Kind == ledger.Register && e.Rule != emergencyKey && e.Reason != "abandoned-restart" && e.Reason != "abandoned-fault":
+	case e.Kind == register.Query:
+	case e.Kind == register.Decided && e.Rule != emergencyKey && e.Reason != "abandoned-restart" && e.Reason != "abandoned-fault":
 	default: // nobody waited for it
 		return
 	}

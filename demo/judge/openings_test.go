@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/register"
 )
 
 // A soak is worth what its judge sees: each way in which barrier and ledger can disagree is told, and nothing else is.
@@ -21,10 +22,10 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 		return r.Seq
 	}
 	admit := func(l *entries, ms int) int64 {
-		return add(l, ms, ledger.Record{Kind: ledger.Register, Verdict: "admit"})
+		return add(l, ms, ledger.Record{Kind: register.Decided, Verdict: "admit"})
 	}
 	open := func(l *entries, ms int, reason string, ref int64) {
-		add(l, ms, ledger.Record{Kind: ledger.Opening, Reason: reason, Ref: ref})
+		add(l, ms, ledger.Record{Kind: register.Opening, Reason: reason, Ref: ref})
 	}
 	// full is a lane under load: pulses of 100 ms, each asked for half a second before, one directly after the other.
 	full := func(l *entries, n int) (on []time.Time) {
@@ -57,7 +58,7 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 		}, want: []string{"lane in was opened at", "no entry says why"}},
 		{name: "an entry of a pulse, and no pulse", gate: func(l *entries) []time.Time { return full(l, 200)[:199] }, want: []string{"entry 400: lane in was opened, and its relay was not switched on"}},
 		{name: "an opening for no admit", gate: func(l *entries) []time.Time {
-			open(l, 119, "pulse", add(l, 0, ledger.Record{Kind: ledger.Register, Verdict: "refuse"}))
+			open(l, 119, "pulse", add(l, 0, ledger.Record{Kind: register.Decided, Verdict: "refuse"}))
 			return []time.Time{at(1)}
 		}, want: []string{"entry 2: an opening of lane in for entry 1, which is no admit there", "no entry says why"}},
 		{name: "two openings for one admit", gate: func(l *entries) []time.Time {
@@ -82,20 +83,20 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 			return []time.Time{at(1)}
 		}},
 		{name: "the key holds the lane open, and who is admitted then needs no pulse", gate: func(l *entries) []time.Time {
-			add(l, 0, ledger.Record{Kind: ledger.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
+			add(l, 0, ledger.Record{Kind: register.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
 			open(l, 5030, "pulse", admit(l, 5000))
-			add(l, 8000, ledger.Record{Kind: ledger.CloseByHand})
-			add(l, 9000, ledger.Record{Kind: ledger.Register, Verdict: "admit", Rule: "emergency-key", Ref: 1}) // who passed
+			add(l, 8000, ledger.Record{Kind: register.CloseByHand})
+			add(l, 9000, ledger.Record{Kind: register.Decided, Verdict: "admit", Rule: "emergency-key", Ref: 1}) // who passed
 			return []time.Time{at(1), at(7000)}
 		}, lane: Relay{Plugged: []time.Time{at(6990)}}},
 		{name: "the key holds the lane open, and opens it once", gate: func(l *entries) []time.Time {
-			add(l, 0, ledger.Record{Kind: ledger.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
-			add(l, 8000, ledger.Record{Kind: ledger.CloseByHand})
+			add(l, 0, ledger.Record{Kind: register.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
+			add(l, 8000, ledger.Record{Kind: register.CloseByHand})
 			return []time.Time{at(1), at(5000)}
 		}, want: []string{"lane in was opened at 08:00:05", "no entry says why"}},
 		{name: "a pulse after the guard has closed", gate: func(l *entries) []time.Time {
-			add(l, 0, ledger.Record{Kind: ledger.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
-			add(l, 8000, ledger.Record{Kind: ledger.CloseByHand})
+			add(l, 0, ledger.Record{Kind: register.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
+			add(l, 8000, ledger.Record{Kind: register.CloseByHand})
 			return []time.Time{at(1), at(9500)}
 		}, want: []string{"no entry says why"}},
 		{name: "a busy machine stamps late", gate: func(l *entries) []time.Time {
@@ -117,16 +118,16 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 		}, run: Run{Told: map[string]time.Time{"p": at(10)}}, want: []string{"no entry says why"}},
 		{name: "an admit that was taken back, of which the lane was told", gate: func(l *entries) []time.Time {
 			(*l)[admit(l, 0)-1].Passage = "p"
-			add(l, 1, ledger.Record{Kind: ledger.Correction, Ref: 1})
+			add(l, 1, ledger.Record{Kind: register.Correction, Ref: 1})
 			return nil
 		}, run: Run{Told: map[string]time.Time{"p": at(10)}}, want: []string{"entry 1: an admit that lane in was told was taken back"}},
 		{name: "an admit that was taken back", gate: func(l *entries) []time.Time {
-			add(l, 1, ledger.Record{Kind: ledger.Correction, Ref: admit(l, 0)})
+			add(l, 1, ledger.Record{Kind: register.Correction, Ref: admit(l, 0)})
 			return nil
 		}, run: Run{Told: map[string]time.Time{}}},
 		{name: "an opening for an admit that was taken back", gate: func(l *entries) []time.Time {
 			open(l, 119, "pulse", admit(l, 0))
-			add(l, 1, ledger.Record{Kind: ledger.Correction, Ref: 1})
+			add(l, 1, ledger.Record{Kind: register.Correction, Ref: 1})
 			return []time.Time{at(1)}
 		}, want: []string{"entry 2: an opening of lane in for entry 1, which was taken back", "no entry says why"}},
 		{name: "killed after an admit, which may have opened", gate: func(l *entries) []time.Time {
@@ -173,9 +174,9 @@ func TestPressesOfTheEmergencyKeyAreToldThatHaveNoEntry(t *testing.T) {
 	began := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
 	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
 	press := func(passage string) ledger.Record {
-		return ledger.Record{Kind: ledger.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key", Passage: passage}
+		return ledger.Record{Kind: register.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key", Passage: passage}
 	}
-	closing := ledger.Record{Kind: ledger.CloseByHand}
+	closing := ledger.Record{Kind: register.CloseByHand}
 	type entry struct {
 		s int
 		ledger.Record
