@@ -11,10 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/mod/sumdb/tlog"
-
 	"gated/ledger"
+	"gated/ledger/tlog"
+
+	"github.com/google/go-cmp/cmp"
+	sumdb "golang.org/x/mod/sumdb/tlog"
 )
 
 type (
@@ -130,7 +131,7 @@ func verify(t testing.TB, b *box) {
 	anew, about := newState(), []int64(nil)
 	var hashes hashes
 	if err := r.Scan(1, 1<<62, true, func(e *Entry) error {
-		h, err := tlog.StoredHashes(e.Seq-1, e.Raw, &hashes)
+		h, err := sumdb.StoredHashes(e.Seq-1, e.Raw, &hashes)
 		hashes = append(hashes, h...)
 		if first, _ := anew.about(e, segments); first != 0 {
 			about = append(about, e.Seq)
@@ -141,8 +142,8 @@ func verify(t testing.TB, b *box) {
 		t.Fatal(err)
 	}
 	if anew.Size > 0 {
-		want, err1 := tlog.TreeHash(anew.Size, &hashes)
-		if root, err := r.RootAt(anew.Size); err != nil || err1 != nil || root != want {
+		want, err1 := sumdb.TreeHash(anew.Size, &hashes)
+		if root, err := tlog.RootAt(r, anew.Size); err != nil || err1 != nil || root != want {
 			t.Errorf("root by tiles %v, by entries %v (%v, %v)", root, want, err, err1)
 		}
 	}
@@ -163,9 +164,9 @@ func verify(t testing.TB, b *box) {
 }
 
 // hashes are the stored hashes of a tree in memory.
-type hashes []tlog.Hash
+type hashes []sumdb.Hash
 
-func (h *hashes) ReadHashes(at []int64) (list []tlog.Hash, err error) {
+func (h *hashes) ReadHashes(at []int64) (list []sumdb.Hash, err error) {
 	for _, i := range at {
 		list = append(list, (*h)[i])
 	}

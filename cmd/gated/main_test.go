@@ -25,6 +25,7 @@ import (
 	"gated/credential"
 	"gated/demo"
 	"gated/demo/lcussim"
+	"gated/evidence"
 	"gated/ledger"
 	"gated/register"
 	"gated/roster"
@@ -242,7 +243,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	rep, err := r.Verify(ledger.Given{})
+	rep, err := evidence.Verify(r, evidence.Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +401,7 @@ func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { kinds = append(kinds, string(e.Kind)+":"+e.Reason); return nil })
@@ -610,7 +611,7 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	var emergencies, outages, scans int
@@ -746,7 +747,7 @@ func TestPortsThatAreNotGivenBackEndTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	var last ledger.Kind
