@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +25,7 @@ func with(c credential.IDCard, change func(*credential.IDCard)) credential.IDCar
 
 func (s *site) lay(lane string, text []byte) Outcome {
 	s.t.Helper()
-	out, err := s.g.ScanCard(context.Background(), lane, text, time.Now())
+	out, err := s.g.ScanCard(lane, text, time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -61,7 +60,7 @@ func TestWhoPassesWithAnIDCard(t *testing.T) {
 			s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = 0 }))
 			out := s.lay(c.lane, c.text)
 			for _, h := range s.g.View().Holds { // so that the next one is not taken for the same
-				if _, err := s.g.Decide(context.Background(), h.Passage, Ruling{"refuse", "not-known", ""}); err != nil {
+				if _, err := s.g.Decide(h.Passage, Ruling{"refuse", "not-known", ""}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -176,7 +175,7 @@ func TestWithAnUntrustedClockACardForGoodStillCounts(t *testing.T) {
 		if out.Verdict != policy.Hold || out.Reason != c.want {
 			t.Errorf("%s: got %s %s, want hold %s", name, out.Verdict, out.Reason, c.want)
 		}
-		if _, err := s.g.Decide(context.Background(), out.Passage, Ruling{"refuse", "not-known", ""}); err != nil {
+		if _, err := s.g.Decide(out.Passage, Ruling{"refuse", "not-known", ""}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,7 +69,7 @@ func (g *Gate) park(p *passage, key [32]byte, answer Outcome) {
 }
 
 // Decide registers what the guard decided about a hold, and opens if that was admit.
-func (g *Gate) Decide(ctx context.Context, id string, r Ruling) (Outcome, error) {
+func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	reasons, ok := Reasons[r.Verdict]
 	switch {
 	case !ok:
@@ -146,7 +145,7 @@ func (g *Gate) guard(note string) (fields []ledger.Field) {
 }
 
 // Present holds a person whom the guard found by room number, for lack of a code: a dead phone, a child, an elder.
-func (g *Gate) Present(ctx context.Context, laneID, personID string) (Outcome, error) {
+func (g *Gate) Present(laneID, personID string) (Outcome, error) {
 	l := g.lanes[laneID]
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
@@ -195,7 +194,7 @@ func (g *Gate) Find(room string) []Found {
 }
 
 // SignOn notes who is on duty from now on.
-func (g *Gate) SignOn(ctx context.Context, name string) error {
+func (g *Gate) SignOn(name string) error {
 	if n := utf8.RuneCountInString(name); n == 0 || n > 40 || !utf8.ValidString(name) {
 		return invalid("a name of %d characters: 1 to 40", n)
 	}

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,7 +28,7 @@ const (
 // Whatever kills the process in here: that the lane was about to be opened stands in the spool before it is, unless the
 // disk hangs or another guard closes the lane at this very moment, and becomes an entry at the next start. A power cut
 // may lose that, and the relay then falls off by itself.
-func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
+func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	l := g.lanes[laneID]
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
@@ -90,7 +89,7 @@ func (g *Gate) intend(ev ledger.Event) {
 
 // Close ends an opening by the emergency key. That the barrier is told comes first here too: a barrier that stands open
 // because the disk is full would be worse than an entry that comes late.
-func (g *Gate) Close(ctx context.Context, laneID string) error {
+func (g *Gate) Close(laneID string) error {
 	l := g.lanes[laneID]
 	if l == nil {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
@@ -140,7 +139,7 @@ func (g *Gate) debts() []Debt {
 }
 
 // FillDebt registers who passed by an emergency opening, in the guard's words.
-func (g *Gate) FillDebt(ctx context.Context, id, note string) error {
+func (g *Gate) FillDebt(id, note string) error {
 	if note == "" || len(note) > maxNote {
 		return invalid("a note of %d bytes: say in 1 to %d who passed, such as the plate", len(note), maxNote)
 	}

@@ -125,7 +125,7 @@ func New(opt Options, r Rules) *Gate {
 }
 
 // Scan is one passage, from the code to the answer.
-func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Time) (Outcome, error) {
+func (g *Gate) Scan(laneID string, code []byte, at time.Time) (Outcome, error) {
 	return g.pass(laneID, "code", at, func(trust *credential.Trust, now time.Time) (credential.Claim, []byte) {
 		return trust.Check(code, now), code
 	})
@@ -133,7 +133,7 @@ func (g *Gate) Scan(ctx context.Context, laneID string, code []byte, at time.Tim
 
 // ScanCard is one passage, from the text of an ID card that a reader read to the answer; nil: of a card that it could
 // not read. Text is not kept.
-func (g *Gate) ScanCard(ctx context.Context, laneID string, text []byte, at time.Time) (Outcome, error) {
+func (g *Gate) ScanCard(laneID string, text []byte, at time.Time) (Outcome, error) {
 	return g.pass(laneID, "card", at, func(_ *credential.Trust, now time.Time) (credential.Claim, []byte) {
 		claim := credential.ReadIDCard(text, now)
 		if claim.Document != "" { // by which it is known again, also when it was renewed

@@ -211,7 +211,7 @@ func (s *site) pass(kind, subject string, left time.Duration) string {
 
 func (s *site) scan(lane, code string) Outcome {
 	s.t.Helper()
-	out, err := s.g.Scan(context.Background(), lane, []byte(code), time.Now())
+	out, err := s.g.Scan(lane, []byte(code), time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -453,7 +453,7 @@ func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
 
 func TestAHoldWaitsForTheGuard(t *testing.T) {
 	s := newSite(t)
-	if err := s.g.SignOn(context.Background(), "老张"); err != nil {
+	if err := s.g.SignOn("老张"); err != nil {
 		t.Fatal(err)
 	}
 	code := s.pass("resident", s.subject("王小明"), -time.Minute)
@@ -469,15 +469,15 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 		t.Errorf("the page shows %+v, on duty %q", v.Holds, v.Duty)
 	}
 	for _, r := range []Ruling{{Verdict: "hold", Reason: "x"}, {Verdict: "admit", Reason: "wang-xiaoming"}, {Verdict: "refuse", Reason: "known-by-sight"}, {Verdict: "admit"}, {Verdict: "admit", Reason: "ok", Note: strings.Repeat("x", 501)}} {
-		if _, err := s.g.Decide(context.Background(), held.Passage, r); err == nil {
+		if _, err := s.g.Decide(held.Passage, r); err == nil {
 			t.Errorf("accepted %+v", r)
 		}
 	}
-	out, err := s.g.Decide(context.Background(), held.Passage, Ruling{"admit", "document-sighted", "shows an old ID card"})
+	out, err := s.g.Decide(held.Passage, Ruling{"admit", "document-sighted", "shows an old ID card"})
 	if err != nil || out.Verdict != policy.Admit || out.Passage != held.Passage {
 		t.Fatalf("got %+v, %v", out, err)
 	}
-	if _, err := s.g.Decide(context.Background(), held.Passage, Ruling{"refuse", "not-known", ""}); !errors.Is(err, ErrNoHold) {
+	if _, err := s.g.Decide(held.Passage, Ruling{"refuse", "not-known", ""}); !errors.Is(err, ErrNoHold) {
 		t.Errorf("decided twice: %v", err)
 	}
 	all := s.records()
@@ -542,17 +542,17 @@ func TestTheGuardFindsAPersonByRoom(t *testing.T) {
 	if len(found) != 2 {
 		t.Fatalf("found %v", found)
 	}
-	out, err := s.g.Present(context.Background(), "in", found[0].ID)
+	out, err := s.g.Present("in", found[0].ID)
 	if err != nil || out.Verdict != policy.Hold {
 		t.Fatalf("got %+v, %v", out, err)
 	}
-	if again, _ := s.g.Present(context.Background(), "in", found[0].ID); again.Passage != out.Passage {
+	if again, _ := s.g.Present("in", found[0].ID); again.Passage != out.Passage {
 		t.Error("one person waits twice")
 	}
-	if _, err := s.g.Present(context.Background(), "in", "r-000999"); !errors.Is(err, ErrUnknownPerson) {
+	if _, err := s.g.Present("in", "r-000999"); !errors.Is(err, ErrUnknownPerson) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.g.Decide(context.Background(), out.Passage, Ruling{"admit", "dead-phone", ""}); err != nil {
+	if _, err := s.g.Decide(out.Passage, Ruling{"admit", "dead-phone", ""}); err != nil {
 		t.Fatal(err)
 	}
 	if s.g.View().Inside != 1 {
@@ -603,7 +603,7 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 	if out := s.scan("in", "noise"); out.Verdict != Fault || out.Credential != "unknown" {
 		t.Errorf("noise: got %+v", out)
 	}
-	em, err := s.g.Emergency(context.Background(), "in")
+	em, err := s.g.Emergency("in")
 	if err != nil || em.Verdict != policy.Admit {
 		t.Fatalf("emergency: %+v, %v", em, err)
 	}
@@ -621,16 +621,16 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 		t.Errorf("after the fault: %+v", out)
 	}
 	s.pulsed(1)
-	if err := s.g.FillDebt(context.Background(), s.g.View().Debts[0].ID, "120急救车 粤B99999"); err != nil {
+	if err := s.g.FillDebt(s.g.View().Debts[0].ID, "120急救车 粤B99999"); err != nil {
 		t.Fatal(err)
 	}
 	if d := s.g.View().Debts; len(d) != 0 {
 		t.Errorf("filled, and still a debt: %+v", d)
 	}
-	if err := s.g.FillDebt(context.Background(), "e1", "x"); !errors.Is(err, ErrNoDebt) {
+	if err := s.g.FillDebt("e1", "x"); !errors.Is(err, ErrNoDebt) {
 		t.Errorf("got %v", err)
 	}
-	if err := s.g.Close(context.Background(), "in"); err != nil {
+	if err := s.g.Close("in"); err != nil {
 		t.Fatal(err)
 	}
 	s.end()
@@ -661,13 +661,13 @@ func TestTheEmergencyKeyIsQuickInAFault(t *testing.T) {
 	best := time.Duration(1<<63 - 1)
 	for range 20 {
 		start := time.Now()
-		if out, err := s.g.Emergency(context.Background(), "in"); err != nil || out.Verdict != policy.Admit || out.Repeat {
+		if out, err := s.g.Emergency("in"); err != nil || out.Verdict != policy.Admit || out.Repeat {
 			t.Fatalf("emergency: %+v, %v", out, err)
 		}
 		if best = min(best, time.Since(start)); best <= limit {
 			return
 		}
-		if err := s.g.Close(context.Background(), "in"); err != nil {
+		if err := s.g.Close("in"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -720,17 +720,17 @@ func TestWhatIsOwedOutlastsARestart(t *testing.T) {
 	if out := s.scan("in", good); out.Verdict != Fault || out.Repeat {
 		t.Errorf("a green from memory in a fault: %+v", out)
 	}
-	em, err := s.g.Emergency(context.Background(), "in")
+	em, err := s.g.Emergency("in")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.g.Emergency(context.Background(), "in"); err != nil || again.Passage != em.Passage || !again.Repeat {
+	if again, err := s.g.Emergency("in"); err != nil || again.Passage != em.Passage || !again.Repeat {
 		t.Errorf("a second press: %+v, %v", again, err)
 	}
 	r := s.g.Rules()
 	r.Level = "sealed"
 	s.g.SetRules(r)
-	if err := s.g.Close(context.Background(), "in"); err != nil {
+	if err := s.g.Close("in"); err != nil {
 		t.Fatal(err)
 	}
 	s.end()
@@ -789,7 +789,7 @@ func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
 	s := newSite(t)
 	s.end()
 	g := New(s.g.opt, *s.g.rules.Load())
-	if out, _ := g.Scan(context.Background(), "in", []byte(s.pass("resident", s.subject("王小明"), month)), time.Now()); out.Verdict != Fault {
+	if out, _ := g.Scan("in", []byte(s.pass("resident", s.subject("王小明"), month)), time.Now()); out.Verdict != Fault {
 		t.Errorf("got %+v", out)
 	}
 	s.start()
@@ -797,10 +797,10 @@ func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
 
 func TestAnUnknownLaneIsAnError(t *testing.T) {
 	s := newSite(t)
-	if _, err := s.g.Scan(context.Background(), "roof", []byte("x"), time.Now()); !errors.Is(err, ErrUnknownLane) {
+	if _, err := s.g.Scan("roof", []byte("x"), time.Now()); !errors.Is(err, ErrUnknownLane) {
 		t.Errorf("scan: %v", err)
 	}
-	if _, err := s.g.Emergency(context.Background(), "roof"); !errors.Is(err, ErrUnknownLane) {
+	if _, err := s.g.Emergency("roof"); !errors.Is(err, ErrUnknownLane) {
 		t.Errorf("emergency: %v", err)
 	}
 }
@@ -882,11 +882,11 @@ func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
 						t.Fatal(out)
 					}
 				case "e":
-					if _, err := s.g.Emergency(t.Context(), "in"); err != nil {
+					if _, err := s.g.Emergency("in"); err != nil {
 						t.Fatal(err)
 					}
 				case "c":
-					if err := s.g.Close(t.Context(), "in"); err != nil {
+					if err := s.g.Close("in"); err != nil {
 						t.Fatal(err)
 					}
 				case "+":

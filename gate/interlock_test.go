@@ -719,7 +719,6 @@ func child(dir string) {
 	s.start()
 	say("ready")
 	var work sync.WaitGroup
-	ctx := context.Background()
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		f := strings.Fields(in.Text())
@@ -729,16 +728,16 @@ func child(dir string) {
 			switch f[1] {
 			case "scan":
 				code, _ := hex.DecodeString(f[3])
-				out, err = s.g.Scan(ctx, f[2], code, time.Now())
+				out, err = s.g.Scan(f[2], code, time.Now())
 			case "decide":
-				out, err = s.g.Decide(ctx, f[2], Ruling{Verdict: f[3], Reason: f[4]})
+				out, err = s.g.Decide(f[2], Ruling{Verdict: f[3], Reason: f[4]})
 				if errors.Is(err, ErrNoHold) {
 					err = nil
 				}
 			case "emergency":
-				out, err = s.g.Emergency(ctx, f[2])
+				out, err = s.g.Emergency(f[2])
 			case "close":
-				err = s.g.Close(ctx, f[2])
+				err = s.g.Close(f[2])
 			case "fault":
 				mu.Lock()
 				faults[f[2]], _ = strconv.Atoi(f[3])

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -39,7 +38,7 @@ func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 	s.g.owed.spool.mu.Lock() // as one does whose write hangs
 	done := make(chan error)
 	go func() {
-		_, err := s.g.Emergency(context.Background(), "in")
+		_, err := s.g.Emergency("in")
 		s.g.View()
 		done <- err
 	}()
@@ -61,7 +60,7 @@ func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
 	defer s.block()()
 	s.g.hand.Lock() // nobody gets to the barrier without it
 	done := make(chan error)
-	go func() { _, err := s.g.Emergency(context.Background(), "in"); done <- err }()
+	go func() { _, err := s.g.Emergency("in"); done <- err }()
 	until(t, "the opening in the file", func() bool {
 		b, err := os.ReadFile(filepath.Join(s.dir, "owed.spool"))
 		if err != nil {
@@ -94,7 +93,7 @@ func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.g.FillDebt(context.Background(), fmt.Sprint("e", entries[0].Seq), "fire engine"); err != nil {
+	if err := s.g.FillDebt(fmt.Sprint("e", entries[0].Seq), "fire engine"); err != nil {
 		t.Fatal(err)
 	}
 	s.end()
@@ -332,7 +331,7 @@ func TestAChatteringContactInAFault(t *testing.T) {
 	for range 2000 {
 		s.g.sensed(lane, barrier.Passed, barrier.Opening{})
 	}
-	s.g.Emergency(context.Background(), "out")
+	s.g.Emergency("out")
 	until(t, "the opening in the file", func() bool {
 		list, _, _, _ := parseSpool(must(os.ReadFile(filepath.Join(s.dir, "owed.spool"))))
 		return len(list) > 0 && list[len(list)-1].Lane == "out"

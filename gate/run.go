@@ -248,7 +248,7 @@ func (g *Gate) Append(ev ledger.Event) error {
 func (g *Gate) Now() time.Time { return g.clock.judge(g.clock.Now()) }
 
 // ConfirmClock records that somebody compared the clock with a watch, and trusts it from then on.
-func (g *Gate) ConfirmClock(ctx context.Context, by string) error {
+func (g *Gate) ConfirmClock(by string) error {
 	s, back := g.clock.confirm()
 	if s.Time.Before(clock.Released) {
 		return invalid("the clock says %s, before this software was made: set it first", s.Time.Format(time.DateOnly))

@@ -127,7 +127,7 @@ func init() {
 		if s.gate == nil {
 			return nil, errors.New("no daemon runs on this state directory: start it first, the confirmation is for its clock")
 		}
-		if err := s.gate.ConfirmClock(ctx, by); err != nil {
+		if err := s.gate.ConfirmClock(by); err != nil {
 			return nil, err
 		}
 		return s.gate.View().Now.Format("2006-01-02 15:04:05 -07:00"), nil

@@ -293,7 +293,7 @@ func (d *daemon) scan(ctx context.Context, wedged func(error), g *gate.Gate, lan
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
 			Zone: zone,
 			OnCode: func(ctx context.Context, c scanner.Code) bool {
-				out, err := g.Scan(ctx, c.Lane, c.Data, c.At)
+				out, err := g.Scan(c.Lane, c.Data, c.At)
 				if err != nil {
 					d.log.Error("scan", "lane", c.Lane, "err", err)
 				}
@@ -329,7 +329,7 @@ func (d *daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate
 		}
 		r := scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: scanner.CardConfig(lane.CardReader), Log: d.log, Metrics: metrics,
 			OnCard: func(ctx context.Context, c scanner.Card) {
-				if _, err := g.ScanCard(ctx, c.Lane, c.Text, c.At); err != nil {
+				if _, err := g.ScanCard(c.Lane, c.Text, c.At); err != nil {
 					d.log.Error("card", "lane", c.Lane, "err", err)
 				}
 			},
