@@ -33,25 +33,25 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Opening, Passage: newID(), Lane: l.ID, Direction: l.Direction, Class: "unknown",
-		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
-	out := Outcome{Passage: ev.Passage, Verdict: ev.Verdict, Reason: ev.Reason, Rule: ev.Rule, Lane: l.ID, Direction: l.Direction, Class: ev.Class, At: ev.Time}
+	p := &passage{id: newID(), lane: l, at: g.clock.Now(), who: subject{Class: "unknown"}, by: unauthenticated, emergency: true,
+		decision: policy.Decision{Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key"}}
+	ev, out := p.verdict(register.Opening), p.outcome()
 
 	g.keys.Lock()
 	intended := !g.screen.isOpen(l.ID)
 	if intended {
 		g.intend(ev)
 	}
-	before, is := g.holdOpen(l, out)
+	before := g.holdOpen(p)
 	g.keys.Unlock()
-	if is { // a second press in fright: told to the barrier again, and one opening
-		before.Repeat = true
-		return before, nil
+	if before != nil { // a second press in fright: told to the barrier again, and one opening
+		again := before.repeated()
+		return again.outcome(), nil
 	}
 	if !intended { // closed at the same moment
 		g.intend(ev)
 	}
-	g.screen.show(Shown{Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Verdict: out.Verdict, Reason: out.Reason, Class: out.Class, By: ev.By, At: out.At, Emergency: true})
+	g.screen.show(p.shown())
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
 	done := make(chan struct{})
@@ -95,20 +95,20 @@ func (g *Gate) Close(laneID string) error {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	g.release(l)
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"}
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: unauthenticated}
 	g.work.Go(func() { g.record(ev) })
 	return nil
 }
 
 // holdOpen has the barrier held open, and returns the opening that holds it already, if there is one.
-func (g *Gate) holdOpen(l *Lane, out Outcome) (before Outcome, is bool) {
+func (g *Gate) holdOpen(p *passage) (before *passage) {
 	g.hand.Lock()
 	defer g.hand.Unlock()
-	g.drive(l, true)
-	if before, is = g.screen.holdOpen(l.ID, out); !is {
-		l.Sensor.Held(barrier.Opening{Passage: out.Passage}) // its entry may come later
+	g.drive(p.lane, true)
+	if before = g.screen.holdOpen(p); before == nil {
+		p.lane.Sensor.Held(barrier.Opening{Passage: p.id}) // its entry may come later
 	}
-	return before, is
+	return before
 }
 
 func (g *Gate) release(l *Lane) {
@@ -153,7 +153,7 @@ func (g *Gate) FillDebt(id, note string) error {
 		return ErrNoDebt
 	}
 	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
-		Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: "unsigned", Ref: seq, Personal: g.guard(note)})
+		Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: unauthenticated, Ref: seq, Personal: g.guard(note)})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLedger, err)
 	}

@@ -546,8 +546,11 @@ func TestTheGuardFindsAPersonByRoom(t *testing.T) {
 	if err != nil || out.Verdict != policy.Hold {
 		t.Fatalf("got %+v, %v", out, err)
 	}
-	if again, _ := s.g.Present("in", found[0].ID); again.Passage != out.Passage {
+	if again, _ := s.g.Present("in", found[0].ID); again.Passage != out.Passage || !again.Repeat {
 		t.Error("one person waits twice")
+	}
+	if v := s.g.View(); v.Last.Passage != out.Passage || v.Last.Repeat {
+		t.Errorf("the page shows %+v", v.Last)
 	}
 	if _, err := s.g.Present("in", "r-000999"); !errors.Is(err, ErrUnknownPerson) {
 		t.Errorf("got %v", err)
@@ -557,6 +560,47 @@ func TestTheGuardFindsAPersonByRoom(t *testing.T) {
 	}
 	if s.g.View().Inside != 1 {
 		t.Error("admitted, but not inside")
+	}
+}
+
+// While somebody waits for the lock the rules may change: those count that are in force when it is their turn.
+func TestRulesCountThatAreInForceUnderTheLock(t *testing.T) {
+	s := newSite(t)
+	code := s.pass("resident", s.subject("王小明"), month)
+	person := s.subject("李芳")
+	strict := s.g.Rules()
+	strict.Level = "sealed"
+	strict.Trust = must(credential.LoadTrust(t.TempDir())) // nobody's signature counts any more
+	for name, c := range map[string]struct {
+		pass func() (Outcome, error)
+		want string
+	}{
+		"a person found by room":             {func() (Outcome, error) { return s.g.Present("out", person) }, "hold no-valid-pass"},
+		"a code whose issuer is not trusted": {func() (Outcome, error) { return s.g.Scan("out", []byte(code), time.Now()) }, "hold unknown-signer"},
+	} {
+		old := s.g.rules.Load()
+		s.g.passage.Lock()
+		answered := make(chan Outcome)
+		go func() {
+			out, err := c.pass()
+			if err != nil {
+				t.Error(err)
+			}
+			answered <- out
+		}()
+		time.Sleep(50 * time.Millisecond) // it has come to the lock by then, or loads its rules after it
+		s.g.rules.Store(&strict)
+		s.g.passage.Unlock()
+		out := <-answered
+		if got := out.Verdict + " " + out.Reason; got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+		for _, e := range s.records() {
+			if e.Passage == out.Passage && e.Kind == register.Query && e.Detail["level"] != "sealed" {
+				t.Errorf("%s: judged by level %s", name, e.Detail["level"])
+			}
+		}
+		s.g.rules.Store(old)
 	}
 }
 

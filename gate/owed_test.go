@@ -331,6 +331,7 @@ func TestAChatteringContactInAFault(t *testing.T) {
 	for range 2000 {
 		s.g.sensed(lane, barrier.Passed, barrier.Opening{})
 	}
+	s.g.work.Wait() // or else one of them may come after the opening
 	s.g.Emergency("out")
 	until(t, "the opening in the file", func() bool {
 		list, _, _, _ := parseSpool(must(os.ReadFile(filepath.Join(s.dir, "owed.spool"))))

@@ -60,7 +60,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			if !g.begun.Load() {
 				return nil
 			}
-			_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: "machine"})
+			_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: byMachine})
 			if errors.Is(err, ledger.ErrFault) { // said already; the next start tells from the gap
 				g.log.Error("stopped in a fault: no stop entry")
 				return nil
@@ -76,7 +76,7 @@ func (g *Gate) Run(ctx context.Context) error {
 				if doubt = why; why == "" {
 					why = "clock-trusted"
 				}
-				g.record(ledger.Event{Stamp: now, Kind: register.Clock, Reason: why, By: "machine"})
+				g.record(ledger.Event{Stamp: now, Kind: register.Clock, Reason: why, By: byMachine})
 				g.log.Warn("the clock's state changed", "state", why)
 			}
 			// The hour is the monotonic clock's business only in so far as the box must be seen to watch.
@@ -98,7 +98,7 @@ func (g *Gate) Run(ctx context.Context) error {
 
 // note records what the box says of itself. In fault it is left out: the outage entry covers the time.
 func (g *Gate) note(ev ledger.Event) bool {
-	ev.By = "machine"
+	ev.By = byMachine
 	if _, err := g.opt.Ledger.Append(ev); err != nil {
 		if !errors.Is(err, ledger.ErrFault) {
 			g.log.Error("not recorded", "kind", ev.Kind, "err", err)
@@ -135,7 +135,7 @@ func (g *Gate) begin() {
 		})
 		now = g.clock.Now()
 		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them
-		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: "machine", Policy: rules.Policy.Hash(), Roster: g.opt.Roster.Snapshot().Version(),
+		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine, Policy: rules.Policy.Hash(), Roster: g.opt.Roster.Snapshot().Version(),
 			Detail: map[string]string{"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone}})
 	}
 	g.opt.Register.View(func(s *register.State) {
@@ -145,7 +145,7 @@ func (g *Gate) begin() {
 			}
 			p := s.Open[id]
 			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
-				Verdict: policy.Refuse, Reason: reason, By: "machine"})
+				Verdict: policy.Refuse, Reason: reason, By: byMachine})
 		}
 	})
 	if len(events) == 0 {
@@ -213,12 +213,12 @@ func (g *Gate) SetRules(r Rules) {
 	old := g.rules.Swap(&r)
 	now := g.clock.Now()
 	if old.Policy.Hash() != r.Policy.Hash() {
-		g.record(ledger.Event{Stamp: now, Kind: register.Policy, By: "machine", Policy: r.Policy.Hash(), Detail: map[string]string{"was": old.Policy.Hash()}})
+		g.record(ledger.Event{Stamp: now, Kind: register.Policy, By: byMachine, Policy: r.Policy.Hash(), Detail: map[string]string{"was": old.Policy.Hash()}})
 	}
 	if old.Level != r.Level {
-		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: "machine", Reason: r.Level, Detail: map[string]string{"was": old.Level}})
+		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level, Detail: map[string]string{"was": old.Level}})
 	}
-	g.record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: "machine"})
+	g.record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine})
 	g.screen.changed()
 }
 
@@ -234,7 +234,7 @@ func (g *Gate) RosterChanged(by, reason string, detail map[string]string) {
 
 // RosterEvent is the entry of a change of the roster.
 func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]string) ledger.Event {
-	return ledger.Event{Stamp: at, Kind: register.Roster, Reason: reason, By: "unsigned", Roster: version, Detail: detail, Personal: []ledger.Field{{Name: "by", Value: by}}}
+	return ledger.Event{Stamp: at, Kind: register.Roster, Reason: reason, By: unauthenticated, Roster: version, Detail: detail, Personal: []ledger.Field{{Name: "by", Value: by}}}
 }
 
 // Append stamps and appends an event of the box that must be durable before what it tells of is done.
@@ -253,7 +253,7 @@ func (g *Gate) ConfirmClock(by string) error {
 	if s.Time.Before(clock.Released) {
 		return invalid("the clock says %s, before this software was made: set it first", s.Time.Format(time.DateOnly))
 	}
-	ev := ledger.Event{Stamp: s, Kind: register.Clock, Reason: "clock-confirmed", By: "unsigned"}
+	ev := ledger.Event{Stamp: s, Kind: register.Clock, Reason: "clock-confirmed", By: unauthenticated}
 	if back {
 		ev.Reason = "clock-corrected"
 		g.opt.Register.View(func(st *register.State) { ev.Detail = map[string]string{"was": st.Trusted.Time.Format(time.RFC3339)} })

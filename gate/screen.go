@@ -25,8 +25,8 @@ type screen struct {
 	lanes  []LaneView
 	holds  []Hold
 	duty   string
-	open   map[string]Outcome // lanes held open by the emergency key
-	relays map[string]*relay  // by lane
+	open   map[string]*passage // lanes held open by the emergency key
+	relays map[string]*relay   // by lane
 	hear   map[chan struct{}]bool
 	falls  map[device]fall      // since the newest entry about the device
 	drops  map[string]time.Time // by lane: when a frame was dropped last, monotonic
@@ -67,7 +67,7 @@ func (r *relay) byHand() bool {
 
 func (s *screen) init(lanes []Lane) {
 	s.falls = map[device]fall{}
-	s.hear, s.open, s.relays, s.drops = map[chan struct{}]bool{}, map[string]Outcome{}, map[string]*relay{}, map[string]time.Time{}
+	s.hear, s.open, s.relays, s.drops = map[chan struct{}]bool{}, map[string]*passage{}, map[string]*relay{}, map[string]time.Time{}
 	for _, l := range lanes {
 		s.relays[l.ID] = &relay{sensor: l.Sensor}
 		s.lanes = append(s.lanes, LaneView{ID: l.ID, Direction: l.Direction, Barrier: "ok"})
@@ -91,14 +91,14 @@ func (s *screen) desk(d *desk) {
 }
 
 // holdOpen notes that a lane is held open, and returns the opening that holds it already, if there is one.
-func (s *screen) holdOpen(id string, out Outcome) (before Outcome, is bool) {
+func (s *screen) holdOpen(p *passage) (before *passage) {
 	s.mu.Lock()
-	if before, is = s.open[id]; !is {
-		s.open[id] = out
+	if before = s.open[p.lane.ID]; before == nil {
+		s.open[p.lane.ID] = p
 	}
 	s.mu.Unlock()
-	s.lane(id, func(v *LaneView) { v.HeldOpen = true })
-	return before, is
+	s.lane(p.lane.ID, func(v *LaneView) { v.HeldOpen = true })
+	return before
 }
 
 // isOpen tells whether the emergency key holds the lane open.
