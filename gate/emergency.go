@@ -17,9 +17,9 @@ import (
 const (
 	// emergencyWait is how long the answer to the emergency key waits for the entry. The barrier does not wait for that.
 	emergencyWait = 300 * time.Millisecond
-	// intentWait is how long the barrier waits until the kernel has what is about to be opened. That takes microseconds,
+	// announceWait is how long the barrier waits until the kernel has what is about to be opened. That takes microseconds,
 	// unless the disk hangs.
-	intentWait = 100 * time.Millisecond
+	announceWait = 100 * time.Millisecond
 )
 
 // Emergency opens the lane and holds it open until Close. It needs no name and no code, and it is the only opening that
@@ -37,19 +37,19 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 		decision: policy.Decision{Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key"}}
 	ev, out := p.verdict(register.Opening), p.outcome()
 
-	g.keys.Lock()
-	intended := !g.screen.isOpen(l.ID)
-	if intended {
-		g.intend(ev)
+	g.pressing.Lock()
+	announced := !g.screen.isOpen(l.ID)
+	if announced {
+		g.announce(ev)
 	}
 	before := g.holdOpen(p)
-	g.keys.Unlock()
+	g.pressing.Unlock()
 	if before != nil { // a second press in fright: told to the barrier again, and one opening
 		again := before.repeated()
 		return again.outcome(), nil
 	}
-	if !intended { // closed at the same moment
-		g.intend(ev)
+	if !announced { // closed at the same moment
+		g.announce(ev)
 	}
 	g.screen.show(p.shown())
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
@@ -57,33 +57,33 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
-		if g.pay() {
+		if g.writePending() {
 			g.tell(out)
 		} else {
-			g.owed.keep(ev)
+			g.pending.save(ev)
 		}
 	})
 	select {
 	case <-done:
 	case <-time.After(emergencyWait):
-		g.work.Go(func() { g.owed.spool.save(g.owed.all) }) // the ledger's disk hangs; the spool's may be another one
+		g.work.Go(func() { g.pending.spool.save(g.pending.all) }) // the ledger's disk hangs; the spool's may be another one
 	}
 	return out, nil
 }
 
-// intend owes the ledger an opening that is about to be, and waits a moment for the kernel to have that.
-func (g *Gate) intend(ev ledger.Event) {
-	g.owed.add(ev, g.opt.Ledger.Size())
+// announce makes the entry of an opening that is about to be pending, and waits a moment for the kernel to have that.
+func (g *Gate) announce(ev ledger.Event) {
+	g.pending.add(ev, g.opt.Ledger.Size())
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
-		if err := g.owed.spool.write(g.owed.all); err != nil {
+		if err := g.pending.spool.write(g.pending.all); err != nil {
 			g.log.Error("an emergency opening is in memory only, until it is in the ledger", "err", err)
 		}
 	})
 	select {
 	case <-done:
-	case <-time.After(intentWait):
+	case <-time.After(announceWait):
 	}
 }
 
@@ -129,7 +129,7 @@ func (g *Gate) drive(l *Lane, open bool) {
 
 // debts are what the register still lacks about emergency openings.
 func (g *Gate) debts() []Debt {
-	list := append([]Debt{}, g.owed.openings()...)
+	list := append([]Debt{}, g.pending.openings()...)
 	g.opt.Register.View(func(s *register.State) {
 		for _, seq := range slices.Sorted(maps.Keys(s.Debts)) {
 			list = append(list, Debt{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.Debts[seq].Lane, Since: s.Debts[seq].At, What: "who-passed"})
@@ -152,10 +152,9 @@ func (g *Gate) FillDebt(id, note string) error {
 	if !ok || !strings.HasPrefix(id, "e") {
 		return ErrNoDebt
 	}
-	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
-		Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: unauthenticated, Ref: seq, Personal: g.guard(note)})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrLedger, err)
+	if err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
+		Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: unauthenticated, Ref: seq, Personal: g.guard(note)}); err != nil {
+		return err
 	}
 	g.screen.changed()
 	return nil

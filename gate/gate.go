@@ -2,7 +2,7 @@
 package gate
 
 import (
-	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -52,7 +52,7 @@ type Options struct {
 	Register *register.Register
 	Roster   *roster.Store
 	Clock    *clock.Clock
-	Spool    string        // file for what is owed to the ledger; "": memory only
+	Spool    string        // file for the entries that are pending; "": memory only
 	Free     func() uint64 // bytes left for the state directory; nil: not watched
 	HashKey  []byte        // keys the hashes of codes, so that nobody can try all ID numbers against them
 	Log      *slog.Logger
@@ -76,16 +76,13 @@ type Gate struct {
 	desk    desk // guarded by passage
 	read    repeats
 
-	keys   sync.Mutex // makes presses of the emergency key follow each other; held for intentWait at most
-	hand   sync.Mutex // makes barrier and page agree on which of two keys was pressed last; never held while anything waits
-	owed   owed
-	begun  atomic.Bool   // the start entry is written
-	wake   chan struct{} // the ledger's state changed
-	screen screen
+	pressing sync.Mutex // one press of the emergency key at a time; held for announceWait at most
+	hand     sync.Mutex // makes barrier and page agree on which of two keys was pressed last; never held while anything waits
+	pending  pending
+	begun    atomic.Bool   // the start entry is written
+	wake     chan struct{} // the ledger's state changed
+	screen   screen
 }
-
-// errNotBegun: the start entry comes first.
-var errNotBegun = errors.New("the gate has not started yet")
 
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
@@ -96,7 +93,7 @@ func New(opt Options, r Rules) *Gate {
 		g.lanes[l.ID] = &l
 	}
 	g.screen.init(opt.Lanes)
-	g.owed.load(opt.Spool, opt.Log)
+	g.pending.load(opt.Spool, opt.Log)
 	g.m = newMetrics(opt.Metrics, g)
 	opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
 	for _, l := range opt.Lanes {
@@ -115,10 +112,7 @@ func New(opt Options, r Rules) *Gate {
 	return g
 }
 
-// append is the ledger's, but nobody passes before the start entry is written.
-func (g *Gate) append(events ...ledger.Event) ([]ledger.Entry, error) {
-	if !g.begun.Load() {
-		return nil, errNotBegun
-	}
-	return g.opt.Ledger.Append(events...)
+// invalid is what someone handed in that cannot be taken.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }

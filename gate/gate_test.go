@@ -126,6 +126,13 @@ func (s *site) dcc(h credential.Health) string {
 
 func (s *site) start() {
 	s.t.Helper()
+	s.open()
+	s.run()
+}
+
+// open opens the ledger and makes the gate, which does not run yet.
+func (s *site) open() {
+	s.t.Helper()
 	box := clock.New(s.src)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var g atomic.Pointer[Gate]
@@ -162,9 +169,12 @@ func (s *site) start() {
 		}
 	}
 	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
-		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
+		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "pending.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
+}
+
+func (s *site) run() {
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
 	s.ended = make(chan struct{})
@@ -751,7 +761,7 @@ func TestNothingOpensBeforeItsEntry(t *testing.T) {
 }
 
 // What happened in a fault and could not wait for its entry outlasts even a restart on the failing disk.
-func TestWhatIsOwedOutlastsARestart(t *testing.T) {
+func TestWhatIsPendingOutlastsARestart(t *testing.T) {
 	s := newSite(t)
 	good := s.pass("resident", s.subject("王小明"), month)
 	if out := s.scan("in", good); out.Verdict != policy.Admit {
@@ -788,7 +798,7 @@ func TestWhatIsOwedOutlastsARestart(t *testing.T) {
 	for len(s.g.View().Debts) != 1 || s.g.View().Debts[0].What != "who-passed" {
 		<-changed
 	}
-	for !s.g.pay() {
+	for !s.g.writePending() {
 		<-changed
 	}
 	count := map[string]int{}
@@ -802,8 +812,8 @@ func TestWhatIsOwedOutlastsARestart(t *testing.T) {
 	}
 	s.end()
 	s.start()
-	if d := s.g.owed.openings(); len(d) != 0 {
-		t.Errorf("paid, and still owed: %+v", d)
+	if d := s.g.pending.openings(); len(d) != 0 {
+		t.Errorf("written, and still pending: %+v", d)
 	}
 }
 
@@ -837,6 +847,71 @@ func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
 		t.Errorf("got %+v", out)
 	}
 	s.start()
+}
+
+// Whoever comes before the start entry is refused, or their entry follows it.
+func TestNothingStandsBeforeTheStartEntry(t *testing.T) {
+	s := newSite(t)
+	em := must(s.g.Emergency("out")) // of which nobody said yet who passed
+	code := s.pass("resident", s.subject("王小明"), month)
+	s.end()
+	s.open()
+	before := s.l.Size()
+	refused := map[string]error{
+		"sign-on":        s.g.SignOn("周班长"),
+		"the clock":      s.g.ConfirmClock("maintainer"),
+		"an account":     s.g.FillDebt(s.g.View().Debts[0].ID, "fire engine"),
+		"the box itself": s.g.Append(ledger.Event{Kind: ledger.Backup, By: byMachine}),
+	}
+	for what, err := range refused {
+		if !errors.Is(err, errNotBegun) || what != "the box itself" && !errors.Is(err, ErrLedger) {
+			t.Errorf("%s before the start: %v", what, err)
+		}
+	}
+	faults := map[string]Outcome{
+		"a code":   must(s.g.Scan("in", []byte(code), time.Now())),
+		"a card":   must(s.g.ScanCard("in", nil, time.Now())),
+		"a person": must(s.g.Present("in", s.subject("李芳"))),
+	}
+	for what, out := range faults {
+		if out.Verdict != Fault || out.Passage != "" {
+			t.Errorf("%s before the start: %+v", what, out)
+		}
+	}
+	if s.g.note(ledger.Event{Stamp: s.g.clock.Now(), Kind: register.Alive}) {
+		t.Error("alive before the start")
+	}
+	// What has happened all the same.
+	if out, err := s.g.Emergency("in"); err != nil || out.Verdict != policy.Admit || out.Passage == em.Passage {
+		t.Errorf("the emergency key before the start: %+v, %v", out, err)
+	}
+	if err := s.g.Close("in"); err != nil {
+		t.Error(err)
+	}
+	s.g.RosterChanged("office", "imported", nil)
+	s.g.SetRules(s.g.Rules())
+	s.g.sensed(s.g.lanes["in"], barrier.OpenedUnasked, barrier.Opening{})
+	s.g.work.Wait()
+	if n := s.l.Size() - before; n > 0 {
+		t.Errorf("%d entries before the start", n)
+	}
+	s.run()
+	if out := s.scan("in", code); out.Verdict != policy.Admit {
+		t.Errorf("after the start: %+v", out)
+	}
+	var kinds []string
+	for _, e := range s.records()[before:] {
+		kinds = append(kinds, string(e.Kind))
+	}
+	got := strings.Join(kinds, " ")
+	if !strings.HasPrefix(got, "start ") || strings.Index(got, "check") < strings.LastIndex(got, "settings") {
+		t.Errorf("entries of the run: %s; want the start, what was pending, and then the passage", got)
+	}
+	for _, kind := range []string{"open", "close-by-hand", "roster", "settings", "sensor"} {
+		if strings.Count(got, kind) != 1 {
+			t.Errorf("entries of the run: %s; want one %s", got, kind)
+		}
+	}
 }
 
 func TestAnUnknownLaneIsAnError(t *testing.T) {

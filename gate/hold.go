@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -164,9 +163,8 @@ func (g *Gate) SignOn(name string) error {
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: unauthenticated, Personal: []ledger.Field{{Name: "guard", Value: name}}})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrLedger, err)
+	if err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: unauthenticated, Personal: []ledger.Field{{Name: "guard", Value: name}}}); err != nil {
+		return err
 	}
 	g.desk.duty = name
 	g.screen.desk(&g.desk)

@@ -141,7 +141,7 @@ func play(t *testing.T, rng *rand.Rand) {
 		}
 	}
 
-	// All is well again; what is owed is paid.
+	// All is well again; what is pending is written.
 	p.c.settled()
 	for _, lane := range bothLanes {
 		p.heal(lane)
@@ -749,7 +749,7 @@ func child(dir string) {
 				mu.Unlock()
 			case "settle":
 				changed, cancel := s.g.Subscribe()
-				for s.g.Fault() || !s.g.pay() || len(s.g.owed.openings()) > 0 {
+				for s.g.Fault() || !s.g.writePending() || len(s.g.pending.openings()) > 0 {
 					<-changed
 				}
 				cancel()

@@ -127,7 +127,6 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		return g.fault(p, err), nil // never remembered: the next try must be a real one
 	}
 	p.seq = entries[len(entries)-1].Seq
-	g.clock.recorded(now)
 
 	// Only now may anything be seen or opened.
 	if decision.Verdict == policy.Hold {

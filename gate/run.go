@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -37,7 +36,7 @@ func (g *Gate) LedgerChanged(*ledger.Fault) {
 // Run writes the start entry, then what the box has to say of itself, until ctx ends; then it waits for what is under
 // way and writes the stop entry. Scans must have ended by then.
 func (g *Gate) Run(ctx context.Context) error {
-	g.begin()
+	g.Begin()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	now, doubt := g.clock.read()
@@ -53,24 +52,24 @@ func (g *Gate) Run(ctx context.Context) error {
 			g.desk.closed = true
 			g.passage.Unlock()
 			g.work.Wait()
-			if !g.pay() {
-				g.owed.spool.save(g.owed.all)
+			if !g.writePending() {
+				g.pending.spool.save(g.pending.all)
 			}
-			g.owed.spool.close()
-			if !g.begun.Load() {
+			g.pending.spool.close()
+			_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: byMachine})
+			if errors.Is(err, errNotBegun) {
 				return nil
 			}
-			_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: byMachine})
 			if errors.Is(err, ledger.ErrFault) { // said already; the next start tells from the gap
 				g.log.Error("stopped in a fault: no stop entry")
 				return nil
 			}
 			return err
 		case <-g.wake:
-			g.begin()
-			g.pay()
+			g.Begin()
+			g.writePending()
 		case <-tick.C:
-			g.begin()
+			g.Begin()
 			var why string
 			if now, why = g.clock.read(); why != doubt {
 				if doubt = why; why == "" {
@@ -90,28 +89,15 @@ func (g *Gate) Run(ctx context.Context) error {
 					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens", "free_bytes", g.opt.Free())
 				}
 			}
-			g.pay()
+			g.writePending()
 			g.screen.changed()
 		}
 	}
 }
 
-// note records what the box says of itself. In fault it is left out: the outage entry covers the time.
-func (g *Gate) note(ev ledger.Event) bool {
-	ev.By = byMachine
-	if _, err := g.opt.Ledger.Append(ev); err != nil {
-		if !errors.Is(err, ledger.ErrFault) {
-			g.log.Error("not recorded", "kind", ev.Kind, "err", err)
-		}
-		return false
-	}
-	g.clock.recorded(ev.Stamp)
-	return true
-}
-
-// begin writes the start entry and settles what the last run, or a fault, has left open. It does nothing while the
-// ledger is in fault and once it is done.
-func (g *Gate) begin() {
+// Begin writes the start entry and settles what the last run, or a fault, has left open. It does nothing while the ledger
+// is in fault, and once it is done. Run calls it each second; called before anybody can ask, nobody is turned away.
+func (g *Gate) Begin() {
 	if g.opt.Ledger.Fault() != nil {
 		return
 	}
@@ -151,12 +137,10 @@ func (g *Gate) begin() {
 	if len(events) == 0 {
 		return
 	}
-	if _, err := g.opt.Ledger.Append(events...); err != nil {
+	if _, err := g.append(events...); err != nil {
 		g.log.Error("start not recorded", "err", err)
 		return
 	}
-	g.clock.recorded(now)
-	g.begun.Store(true)
 	g.screen.changed()
 }
 
@@ -237,13 +221,6 @@ func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]
 	return ledger.Event{Stamp: at, Kind: register.Roster, Reason: reason, By: unauthenticated, Roster: version, Detail: detail, Personal: []ledger.Field{{Name: "by", Value: by}}}
 }
 
-// Append stamps and appends an event of the box that must be durable before what it tells of is done.
-func (g *Gate) Append(ev ledger.Event) error {
-	ev.Stamp = g.clock.Now()
-	_, err := g.opt.Ledger.Append(ev)
-	return err
-}
-
 // Now is the time by which the gate judges: with an untrusted clock the last trusted one.
 func (g *Gate) Now() time.Time { return g.clock.judge(g.clock.Now()) }
 
@@ -261,8 +238,8 @@ func (g *Gate) ConfirmClock(by string) error {
 	if by != "" {
 		ev.Personal = []ledger.Field{{Name: "by", Value: by}}
 	}
-	if _, err := g.opt.Ledger.Append(ev); err != nil {
-		return fmt.Errorf("%w: %w", ErrLedger, err)
+	if err := g.demand(ev); err != nil {
+		return err
 	}
 	g.clock.confirmed(s)
 	g.screen.changed()
