@@ -44,18 +44,23 @@ func (g *Gate) open(p *passage) {
 }
 
 // sensed records what the lane's sensor tells. Permitted and passed are two facts.
-func (g *Gate) sensed(l *Lane, event string, o barrier.Opening) {
+func (g *Gate) sensed(l *lane, event string, o barrier.Opening) {
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Sensor, Passage: o.Passage, Lane: l.ID, Direction: l.Direction, Reason: event, By: byMachine, Ref: o.Ref}
 	if event == barrier.OpenedUnasked {
 		g.log.Error("the barrier was opened, and not by this gate: look at it", "lane", l.ID)
-		g.screen.openedUnasked(l.ID)
+		l.update(func() { l.unasked = time.Now() })
 	}
 	g.work.Go(func() { g.record(ev) })
 }
 
-func (g *Gate) barrierSaid(l *Lane, err error) {
+// barrierSaid takes what became of a command.
+func (g *Gate) barrierSaid(l *lane, err error) {
 	if err != nil {
 		g.log.Error("barrier does not obey: open it by hand", "lane", l.ID, "err", err)
 	}
-	g.screen.obeyed(l.ID, err == nil)
+	l.update(func() {
+		if l.relay.failed = (time.Time{}); err != nil {
+			l.relay.failed = time.Now()
+		}
+	})
 }

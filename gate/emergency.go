@@ -38,11 +38,11 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	ev, out := p.verdict(register.Opening), p.outcome()
 
 	g.pressing.Lock()
-	announced := !g.screen.isOpen(l.ID)
+	announced := l.latched() == nil
 	if announced {
 		g.announce(ev)
 	}
-	before := g.holdOpen(p)
+	before := g.latch(p)
 	g.pressing.Unlock()
 	if before != nil { // a second press in fright: told to the barrier again, and one opening
 		again := before.repeated()
@@ -51,7 +51,7 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	if !announced { // closed at the same moment
 		g.announce(ev)
 	}
-	g.screen.show(p.shown())
+	g.page.show(p.shown())
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
 	done := make(chan struct{})
@@ -100,27 +100,33 @@ func (g *Gate) Close(laneID string) error {
 	return nil
 }
 
-// holdOpen has the barrier held open, and returns the opening that holds it already, if there is one.
-func (g *Gate) holdOpen(p *passage) (before *passage) {
-	g.hand.Lock()
-	defer g.hand.Unlock()
-	g.drive(p.lane, true)
-	if before = g.screen.holdOpen(p); before == nil {
-		p.lane.Sensor.Held(barrier.Opening{Passage: p.id}) // its entry may come later
+// latch has the barrier held open, and returns the passage that latched it already, if one did.
+func (g *Gate) latch(p *passage) (before *passage) {
+	l := p.lane
+	l.commanding.Lock()
+	defer l.commanding.Unlock()
+	g.drive(l, true)
+	l.update(func() {
+		if before = l.latch; before == nil {
+			l.latch = p
+		}
+	})
+	if before == nil {
+		l.Sensor.Held(barrier.Opening{Passage: p.id}) // its entry may come later
 	}
 	return before
 }
 
-func (g *Gate) release(l *Lane) {
-	g.hand.Lock()
-	defer g.hand.Unlock()
+func (g *Gate) release(l *lane) {
+	l.commanding.Lock()
+	defer l.commanding.Unlock()
 	g.drive(l, false)
 	l.Sensor.Released()
-	g.screen.closed(l.ID)
+	l.update(func() { l.latch = nil })
 }
 
-// drive commands the lane's barrier without waiting for it. The caller holds hand.
-func (g *Gate) drive(l *Lane, open bool) {
+// drive commands the lane's barrier without waiting for it. The caller holds commanding.
+func (g *Gate) drive(l *lane, open bool) {
 	if l.Barrier != nil {
 		finish := l.Barrier.Begin(l.ID, open)
 		g.work.Go(func() { g.barrierSaid(l, finish()) })
@@ -156,6 +162,6 @@ func (g *Gate) FillDebt(id, note string) error {
 		Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: unauthenticated, Ref: seq, Personal: g.guard(note)}); err != nil {
 		return err
 	}
-	g.screen.changed()
+	g.page.changed()
 	return nil
 }

@@ -67,7 +67,7 @@ type Gate struct {
 	log   *slog.Logger
 	clock boxClock
 	rules atomic.Pointer[Rules]
-	lanes map[string]*Lane
+	lanes map[string]*lane // by ID
 	m     metrics
 	work  sync.WaitGroup // barrier commands and late entries under way
 
@@ -77,37 +77,25 @@ type Gate struct {
 	read    repeats
 
 	pressing sync.Mutex // one press of the emergency key at a time; held for announceWait at most
-	hand     sync.Mutex // makes barrier and page agree on which of two keys was pressed last; never held while anything waits
 	pending  pending
 	begun    atomic.Bool   // the start entry is written
 	wake     chan struct{} // the ledger's state changed
-	screen   screen
+	page     page
 }
 
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
-	g := &Gate{opt: opt, log: opt.Log, clock: boxClock{opt.Clock}, lanes: map[string]*Lane{}, desk: newDesk(),
-		read: repeats{}, wake: make(chan struct{}, 1)}
+	g := &Gate{opt: opt, log: opt.Log, clock: boxClock{opt.Clock}, lanes: map[string]*lane{}, desk: newDesk(),
+		read: repeats{}, wake: make(chan struct{}, 1), page: page{watchers: map[chan struct{}]bool{}}}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {
-		g.lanes[l.ID] = &l
+		g.lanes[l.ID] = &lane{Lane: l, changed: g.page.changed, cards: device{name: "card-reader"}}
 	}
-	g.screen.init(opt.Lanes)
 	g.pending.load(opt.Spool, opt.Log)
 	g.m = newMetrics(opt.Metrics, g)
 	opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
 	for _, l := range opt.Lanes {
-		if l.Barrier != nil {
-			l.Barrier.Watch(g.screen.relay)
-		}
-		l.Sensor.Watch(func(event string, o barrier.Opening) { g.sensed(&l, event, o) })
-		l.Sensor.WatchState(func(err error) {
-			g.screen.lane(l.ID, func(v *LaneView) {
-				if v.Sensor = "up"; err != nil {
-					v.Sensor = "unreadable"
-				}
-			})
-		})
+		g.follow(g.lanes[l.ID])
 	}
 	return g
 }

@@ -1111,7 +1111,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	until(t, "the entry of the pulse that failed", func() bool { // the page was told before
 		return slices.ContainsFunc(s.records(), func(e ledger.Entry) bool { return e.Reason == "pulse-failed" })
 	})
-	lane := func(f func(*relay)) { s.g.screen.mu.Lock(); defer s.g.screen.mu.Unlock(); f(s.g.screen.relays["in"]) }
+	lane := func(f func(*relay)) { l := s.g.lanes["in"]; l.mu.Lock(); defer l.mu.Unlock(); f(&l.relay) }
 	lane(func(r *relay) { r.failed = r.failed.Add(time.Hour) }) // however long that takes here
 	if err := sim.Plug(); err != nil {
 		t.Fatal(err)
@@ -1127,19 +1127,16 @@ func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
 	s := newSite(t)
 	s.stop() // the gate's own looks, each second
 	<-s.ended
-	said := map[device]watched{}
 	flap := func(n int) {
 		for range n {
 			s.g.ScannerState("in", false, "backoff", "hang-up")
 			s.g.ScannerState("in", true, "online", "")
 		}
 	}
-	note := func() { s.g.noteDevices(s.g.clock.Now(), said) }
+	note := func() { s.g.recordDevices(s.g.clock.Now()) }
 	long := func() { // ago
-		for d, w := range said {
-			w.at = w.at.Add(-scannerEvery)
-			said[d] = w
-		}
+		d := &s.g.lanes["in"].scanner
+		d.recordedAt = d.recordedAt.Add(-deviceEvery)
 	}
 	s.g.ScannerState("in", true, "online", "")
 	note()

@@ -45,7 +45,7 @@ func (d *desk) showing(key [32]byte) *held {
 }
 
 // waiting returns the hold of somebody who waits at a lane.
-func (d *desk) waiting(l *Lane, who subject) *held {
+func (d *desk) waiting(l *lane, who subject) *held {
 	for _, h := range d.holds {
 		if h.lane == l && h.who.ID == who.ID {
 			return h
@@ -74,7 +74,7 @@ func (g *Gate) park(p *passage, limit time.Duration) {
 	h := &held{passage: *p, until: p.at.Time.Add(limit)}
 	h.timer = time.AfterFunc(limit, func() { g.abandon(id) })
 	g.desk.holds[id] = h
-	g.screen.desk(&g.desk)
+	g.page.desk(&g.desk)
 }
 
 // Decide registers what the guard decided about a hold, and opens if that was admit.
@@ -110,7 +110,7 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 	p.seq = entries[0].Seq
 	h.timer.Stop()
 	delete(g.desk.holds, p.id)
-	g.screen.desk(&g.desk)
+	g.page.desk(&g.desk)
 	return g.answer(&p), nil
 }
 
@@ -167,7 +167,7 @@ func (g *Gate) SignOn(name string) error {
 		return err
 	}
 	g.desk.duty = name
-	g.screen.desk(&g.desk)
+	g.page.desk(&g.desk)
 	return nil
 }
 

@@ -755,9 +755,10 @@ func child(dir string) {
 				cancel()
 			case "up": // both relays are
 				down := func(lane string) bool {
-					s.g.screen.mu.Lock()
-					defer s.g.screen.mu.Unlock()
-					return s.g.screen.relays[lane].down
+					l := s.g.lanes[lane]
+					l.mu.Lock()
+					defer l.mu.Unlock()
+					return l.relay.down
 				}
 				for slices.ContainsFunc(bothLanes, down) {
 					time.Sleep(10 * time.Millisecond)

@@ -31,7 +31,7 @@ const (
 
 // key is by what the same is known again on a lane: a code is never taken for a card, nor a card for a code that says
 // its number. It is zero where there is nothing to know it by.
-func (in *presented) key(l *Lane, known []byte) (key [32]byte) {
+func (in *presented) key(l *lane, known []byte) (key [32]byte) {
 	if in.source == byRoom {
 		return key
 	}
@@ -210,7 +210,7 @@ func (g *Gate) repeat(p passage) Outcome {
 	g.m.repeats.WithLabelValues(p.lane.ID).Inc()
 	shown, out := p.shown(), p.outcome()
 	shown.At = g.clock.Now().Time
-	g.screen.show(shown)
+	g.page.show(shown)
 	g.tell(out)
 	return out
 }
@@ -222,7 +222,7 @@ func (g *Gate) answer(p *passage) Outcome {
 	}
 	out := p.outcome()
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
-	g.screen.show(p.shown())
+	g.page.show(p.shown())
 	g.tell(out)
 	return out
 }

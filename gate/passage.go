@@ -22,7 +22,7 @@ const (
 type passage struct {
 	id        string
 	key       [32]byte // by which the same code or card is known again on its lane; zero: by nothing
-	lane      *Lane
+	lane      *lane
 	at        ledger.Stamp
 	who       subject
 	facts     policy.Facts

@@ -43,7 +43,7 @@ func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 	}()
 	select {
 	case err := <-done:
-		if err != nil || !s.g.screen.isOpen("in") {
+		if err != nil || s.g.lanes["in"].latched() == nil {
 			t.Errorf("the lane is not open: %v", err)
 		}
 	case <-time.After(time.Minute):
@@ -57,7 +57,7 @@ func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
 	s := newSite(t)
 	defer s.block()()
-	s.g.hand.Lock() // nobody gets to the barrier without it
+	s.g.lanes["in"].commanding.Lock() // nobody gets to the barrier without it
 	done := make(chan error)
 	go func() { _, err := s.g.Emergency("in"); done <- err }()
 	until(t, "the opening in the file", func() bool {
@@ -68,10 +68,10 @@ func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
 		list, _, _, _ := parseSpool(b)
 		return len(list) == 1 && list[0].Reason == "emergency-key"
 	})
-	if s.g.screen.isOpen("in") {
+	if s.g.lanes["in"].latched() != nil {
 		t.Error("it opened before")
 	}
-	s.g.hand.Unlock()
+	s.g.lanes["in"].commanding.Unlock()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

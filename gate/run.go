@@ -1,12 +1,10 @@
 package gate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"gated/clock"
@@ -15,22 +13,13 @@ import (
 	"gated/register"
 )
 
-// watched is what was recorded last about a lane's scanner.
-type watched struct {
-	up bool
-	at time.Time
-}
-
-// scannerEvery is how often at most a lane's scanner, or its card reader, going up and down is recorded.
-const scannerEvery = 10 * time.Second
-
 // LedgerChanged is for ledger.Options.OnChange: it wakes Run, and must not wait for the ledger itself.
 func (g *Gate) LedgerChanged(*ledger.Fault) {
 	select {
 	case g.wake <- struct{}{}:
 	default:
 	}
-	g.screen.changed()
+	g.page.changed()
 }
 
 // Run writes the start entry, then what the box has to say of itself, until ctx ends; then it waits for what is under
@@ -43,7 +32,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	if doubt != "" {
 		g.log.Warn("the clock is not trusted: set it, then confirm it on the page or with gated clock confirm", "state", doubt)
 	}
-	low, said := false, map[device]watched{}
+	low := false
 	hour := now.Time.Truncate(time.Hour)
 	for {
 		select {
@@ -83,14 +72,14 @@ func (g *Gate) Run(ctx context.Context) error {
 				hour = h
 				g.note(ledger.Event{Stamp: now, Kind: register.Alive})
 			}
-			g.noteDevices(now, said)
+			g.recordDevices(now)
 			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {
 				if low = is; low {
 					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens", "free_bytes", g.opt.Free())
 				}
 			}
 			g.writePending()
-			g.screen.changed()
+			g.page.changed()
 		}
 	}
 }
@@ -141,53 +130,7 @@ func (g *Gate) Begin() {
 		g.log.Error("start not recorded", "err", err)
 		return
 	}
-	g.screen.changed()
-}
-
-// noteDevices records the scanners and card readers that went up or down since the last time, not more often than each may.
-func (g *Gate) noteDevices(now ledger.Stamp, said map[device]watched) {
-	g.screen.mu.Lock()
-	lanes, falls := slices.Clone(g.screen.lanes), maps.Clone(g.screen.falls)
-	g.screen.mu.Unlock()
-	for _, l := range lanes {
-		if l.Scanner != "" {
-			g.noteDevice(now, l, device{l.ID, ""}, l.Up, l.Cause, falls, said)
-		}
-		if l.CardReader != "" {
-			cause := l.CardReader
-			if cause == "up" {
-				cause = ""
-			}
-			g.noteDevice(now, l, device{l.ID, "card-reader"}, cause == "", cause, falls, said)
-		}
-	}
-}
-
-func (g *Gate) noteDevice(now ledger.Stamp, l LaneView, d device, up bool, cause string, falls map[device]fall, said map[device]watched) {
-	w, known := said[d]
-	f := falls[d] // one that was up again before anybody looked is told of as well
-	if known && (w.up == up && f.times == 0 || time.Since(w.at) < scannerEvery) {
-		return
-	}
-	ev := ledger.Event{Stamp: now, Kind: register.Scanner, Lane: d.lane, Direction: l.Direction, Reason: "up", Detail: map[string]string{}}
-	if !up {
-		ev.Reason = "down"
-	}
-	if d.kind != "" {
-		ev.Detail["device"] = d.kind
-	}
-	if cause := cmp.Or(cause, f.cause); cause != "" {
-		ev.Detail["cause"] = cause
-	}
-	if f.times > 1 || f.times == 1 && up && w.up {
-		ev.Detail["downs"] = strconv.Itoa(f.times)
-	}
-	if g.note(ev) {
-		said[d] = watched{up: up, at: time.Now()}
-		g.screen.mu.Lock()
-		g.screen.falls[d] = fall{times: g.screen.falls[d].times - f.times}
-		g.screen.mu.Unlock()
-	}
+	g.page.changed()
 }
 
 // SetRules takes new rules into force from the next passage on and records which.
@@ -203,7 +146,7 @@ func (g *Gate) SetRules(r Rules) {
 		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level, Detail: map[string]string{"was": old.Level}})
 	}
 	g.record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine})
-	g.screen.changed()
+	g.page.changed()
 }
 
 // Rules are those in force.
@@ -213,7 +156,7 @@ func (g *Gate) Rules() Rules { return *g.rules.Load() }
 // fault its entry follows.
 func (g *Gate) RosterChanged(by, reason string, detail map[string]string) {
 	g.record(RosterEvent(g.clock.Now(), g.opt.Roster.Snapshot().Version(), by, reason, detail))
-	g.screen.changed()
+	g.page.changed()
 }
 
 // RosterEvent is the entry of a change of the roster.
@@ -242,7 +185,7 @@ func (g *Gate) ConfirmClock(by string) error {
 		return err
 	}
 	g.clock.confirmed(s)
-	g.screen.changed()
+	g.page.changed()
 	return nil
 }
 

@@ -78,7 +78,7 @@ func (g *Gate) writePending() bool {
 			if wrote {
 				// Should a power cut bring it back, it is looked for before it is written again.
 				p.spool.save(p.all)
-				g.screen.changed()
+				g.page.changed()
 			}
 			return true
 		case !g.begun.Load() || next.maybe && g.Fault():
