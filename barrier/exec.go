@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ func (p *program) perform(ctx context.Context, c command) error {
 
 	var out tail
 	ms := strconv.FormatInt(c.length.Milliseconds(), 10)
-	cmd := exec.Command(b.config.Program, append(b.config.Args[:len(b.config.Args):len(b.config.Args)], c.action, p.lane, ms)...)
+	cmd := exec.Command(b.config.Command[0], append(slices.Clone(b.config.Command[1:]), c.action, p.lane, ms)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &out, &out // one pipe, one goroutine: exec sees that they are the same

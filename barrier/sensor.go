@@ -35,15 +35,6 @@ const (
 
 var lineBits = map[string]int{"cts": unix.TIOCM_CTS, "dsr": unix.TIOCM_DSR, "dcd": unix.TIOCM_CAR, "ri": unix.TIOCM_RNG}
 
-// SensorConfig says how a contact is wired and what it means.
-type SensorConfig struct {
-	Line     string        // cts, dsr, dcd or ri
-	Means    string        // MeansOpen or MeansPassed
-	Inverted bool          // the line is active while the contact is not
-	Debounce time.Duration // shorter changes count for nothing
-	Within   time.Duration // of an opening: what is told belongs to it
-}
-
 // Opening names what a barrier was opened for.
 type Opening struct {
 	Passage string

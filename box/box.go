@@ -161,7 +161,7 @@ func (b *Box) rosterChanged(by, reason string, detail map[string]string) error {
 }
 
 // Spool is the file of what the gate could not record yet.
-func (b *Box) Spool() string { return filepath.Join(b.Dir, "owed.spool") }
+func (b *Box) Spool() string { return filepath.Join(b.Dir, "pending.spool") }
 
 // Free is how many bytes are left for the state directory.
 func (b *Box) Free() uint64 {

@@ -91,31 +91,31 @@ func (d *double) heard() []string {
 	return append([]string(nil), d.asked...)
 }
 
-func (d *double) Scan(_ context.Context, lane string, code []byte, _ time.Time) (gate.Outcome, error) {
+func (d *double) Scan(lane string, code []byte, _ time.Time) (gate.Outcome, error) {
 	return d.ask("scan %s %s", lane, code)
 }
-func (d *double) Decide(_ context.Context, passage string, r gate.Ruling) (gate.Outcome, error) {
+func (d *double) Decide(passage string, r gate.Ruling) (gate.Outcome, error) {
 	return d.ask("decide %s %s %s %q", passage, r.Verdict, r.Reason, r.Note)
 }
-func (d *double) Present(_ context.Context, lane, person string) (gate.Outcome, error) {
+func (d *double) Present(lane, person string) (gate.Outcome, error) {
 	return d.ask("present %s %s", lane, person)
 }
-func (d *double) Emergency(_ context.Context, lane string) (gate.Outcome, error) {
+func (d *double) Emergency(lane string) (gate.Outcome, error) {
 	return d.ask("emergency %s", lane)
 }
-func (d *double) Close(_ context.Context, lane string) error {
+func (d *double) Close(lane string) error {
 	_, err := d.ask("close %s", lane)
 	return err
 }
-func (d *double) FillDebt(_ context.Context, id, note string) error {
+func (d *double) FillDebt(id, note string) error {
 	_, err := d.ask("debt %s %s", id, note)
 	return err
 }
-func (d *double) SignOn(_ context.Context, name string) error {
+func (d *double) SignOn(name string) error {
 	_, err := d.ask("duty %s", name)
 	return err
 }
-func (d *double) ConfirmClock(_ context.Context, by string) error {
+func (d *double) ConfirmClock(by string) error {
 	_, err := d.ask("clock %s", by)
 	return err
 }
@@ -448,6 +448,7 @@ func stream(t *testing.T, url string) (next func() (event, data string, err erro
 }
 
 func TestStreamSendsViewsAndBeats(t *testing.T) {
+	t.Parallel()
 	d := newDouble()
 	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
 	defer s.Close()
@@ -481,6 +482,7 @@ func TestStreamSendsViewsAndBeats(t *testing.T) {
 
 // A burst of changes is seen as few views, the last of them with the last change.
 func TestBurstIsThinnedOut(t *testing.T) {
+	t.Parallel()
 	d := newDouble()
 	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
 	defer s.Close()
@@ -577,6 +579,7 @@ func TestShutdownEndsStreams(t *testing.T) {
 
 // A browser that takes nothing is dropped, and meanwhile holds up neither the gate nor the others.
 func TestStuckBrowserIsDropped(t *testing.T) {
+	t.Parallel()
 	d := newDouble()
 	for i := range 20 { // views of a size that fills the buffers of a connection
 		d.view.Recent = append(d.view.Recent, gate.Shown{Passage: fmt.Sprint(i), Reason: strings.Repeat("x", 100_000)})

@@ -43,21 +43,14 @@ func (d *Daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(
 	for _, l := range d.Settings.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
 		if l.Barrier.Driver != barrier.None {
-			c := barrier.Config{Driver: l.Barrier.Driver, Limit: l.Barrier.Timeout, Spacing: l.Barrier.Spacing}
-			if c.Driver == barrier.Exec {
-				c.Program, c.Args = l.Barrier.Command[0], l.Barrier.Command[1:]
-			} else {
-				c.Device, c.Channel, c.Answers = l.Barrier.Device, l.Barrier.Channel, l.Barrier.Answers
-			}
-			b, err := barrier.New(barrier.Options{Config: c, Lanes: []string{l.ID}, Log: d.log, Metrics: metrics})
+			b, err := barrier.New(barrier.Options{Config: l.Barrier, Lanes: []string{l.ID}, Log: d.log, Metrics: metrics})
 			if err != nil {
 				return nil, nil, fmt.Errorf("lane %s: barrier: %w", l.ID, err)
 			}
 			lane.Barrier, barriers = b, append(barriers, b)
 		}
 		if c := l.Barrier.Sensor; c.Line != "" {
-			lane.Sensor = barrier.NewSensor(l.ID, barrier.SensorConfig{Line: c.Line, Means: c.Means, Inverted: c.Inverted,
-				Debounce: c.Debounce, Within: c.Within}, d.log, metrics)
+			lane.Sensor = barrier.NewSensor(l.ID, c, d.log, metrics)
 		}
 		lanes = append(lanes, lane)
 	}
@@ -72,10 +65,10 @@ func (d *Daemon) scan(ctx context.Context, wedged func(error), b *box.Box, lanes
 	metrics := scanner.NewMetrics(reg, laneIDs(d.Settings)...)
 	var readers sync.WaitGroup
 	for i, lane := range d.Settings.Lanes {
-		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: scanner.Config(lane.Scanner), Log: d.log, Metrics: metrics,
+		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: lane.Scanner, Log: d.log, Metrics: metrics,
 			Zone: b.Ledger.Zone(),
 			OnCode: func(ctx context.Context, c scanner.Code) bool {
-				out, err := g.Scan(ctx, c.Lane, c.Data, c.At)
+				out, err := g.Scan(c.Lane, c.Data, c.At)
 				if err != nil {
 					d.log.Error("scan", "lane", c.Lane, "err", err)
 				}
@@ -109,10 +102,10 @@ func (d *Daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate
 		if lane.CardReader.Device == "" {
 			continue
 		}
-		r := scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: scanner.CardConfig(lane.CardReader), Log: d.log,
+		r := scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: lane.CardReader, Log: d.log,
 			Metrics: metrics,
 			OnCard: func(ctx context.Context, c scanner.Card) {
-				if _, err := g.ScanCard(ctx, c.Lane, c.Text, c.At); err != nil {
+				if _, err := g.ScanCard(c.Lane, c.Text, c.At); err != nil {
 					d.log.Error("card", "lane", c.Lane, "err", err)
 				}
 			},

@@ -1,9 +1,8 @@
 package gate
 
 import (
-	"time"
-
 	"gated/register"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -51,9 +50,4 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 			return 0
 		}))
 	return m
-}
-
-func (m *metrics) decided(out Outcome, took time.Duration) {
-	m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
-	m.seconds.Observe(took.Seconds())
 }

@@ -13,9 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"gated/ledger/tlog"
+
+	"golang.org/x/sys/unix"
 )
 
 // The anchor holds the newest tree head. Rows of the ledger stay for ever, so the head of each second is none of them: it

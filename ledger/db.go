@@ -14,6 +14,7 @@ import (
 	"gated/sqliteprocess"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // pragmas are set in the DSN and read back, because SQLite accepts a misspelt one in silence.
@@ -261,6 +262,9 @@ func openWriter(path string, m Meta) (*conn, error) {
 		return nil, err
 	}
 	hold, err := openHold(path)
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_READONLY {
+		hold, err = nil, nil // the writer must undo first what was cut off while the file was made
+	}
 	if err != nil {
 		return nil, err
 	}

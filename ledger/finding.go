@@ -169,7 +169,7 @@ func beyond(known []Known, size int64) error {
 func checkUnsigned(c *conn, zone *time.Location, signed, size int64) error {
 	u := &unsignedTail{signed: signed}
 	if signed > 0 && size > signed {
-		if err := scan(c, zone, signed, signed, false, func(e *Entry) error {
+		if err := c.scan(zone, signed, signed, false, func(e *Entry) error {
 			if e.Kind == Stop {
 				u.stop = signed
 			}
@@ -178,5 +178,5 @@ func checkUnsigned(c *conn, zone *time.Location, signed, size int64) error {
 			return err
 		}
 	}
-	return scan(c, zone, signed+1, min(size, signed+maxUnsigned+1), false, u.take)
+	return c.scan(zone, signed+1, min(size, signed+maxUnsigned+1), false, u.take)
 }

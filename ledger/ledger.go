@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"gated/ledger/tlog"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Errors that callers decide by.

@@ -10,10 +10,10 @@ import (
 	"os"
 	"time"
 
+	"gated/ledger/tlog"
+
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
-
-	"gated/ledger/tlog"
 )
 
 // fail puts the ledger into fault. What a failed commit has left behind is unknown: SQLite may have written it whole.
@@ -68,7 +68,7 @@ func (l *Ledger) recover() {
 	now, zone := l.opt.Now(), l.zone.Load()
 	var kept []Entry
 	if unknown > 0 {
-		if err := scan(l.c, zone, before+1, l.size, true, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
+		if err := l.c.scan(zone, before+1, l.size, true, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
 			l.size, l.last = before, last
 			l.fail(err, nil)
 			return
@@ -132,13 +132,13 @@ func (l *Ledger) trust(path string) error {
 
 // compare checks, after a fault, that what was durable before is still there as it was, and that what was unknown is there
 // as it was, whole, or not at all. It returns what was durable and is not on the medium, where that is known.
-func (l *Ledger) compare(c *conn, entries int64) (missing []draft, err error) {
+func (l *Ledger) compare(c *conn, entries int64) (lost []draft, err error) {
 	if l.size == 0 {
 		return nil, nil
 	}
 	if entries < l.size {
 		var ok bool
-		if missing, ok = l.recent.cut(entries); !ok {
+		if lost, ok = l.recent.cut(entries); !ok {
 			return nil, fmt.Errorf("entry %d was recorded before the fault and is not there any more", l.size)
 		}
 	}
@@ -149,7 +149,7 @@ func (l *Ledger) compare(c *conn, entries int64) (missing []draft, err error) {
 				kept = append(kept, &d.entries[i])
 			}
 		}
-		if err := c.rows(first, min(entries, l.size), func(seq, _ int64, record string) error {
+		if _, err := c.rows(first, min(entries, l.size), func(seq, _ int64, record string) error {
 			if e := kept[seq-first]; string(e.Raw) != record {
 				return fmt.Errorf("entry %d was recorded before the fault and is not there any more", seq)
 			}
@@ -159,7 +159,7 @@ func (l *Ledger) compare(c *conn, entries int64) (missing []draft, err error) {
 		}
 	}
 	if entries < l.size {
-		return missing, nil
+		return lost, nil
 	}
 	raw, err := c.one("SELECT record FROM entry WHERE seq = ?", l.size)
 	if err != nil {
@@ -191,15 +191,15 @@ func (l *Ledger) compareUnknown(c *conn, more int64) error {
 }
 
 // appendAgain appends what the medium lacks, as it was. known is how many entries there were.
-func (l *Ledger) appendAgain(missing []draft, known int64) error {
-	if len(missing) == 0 {
+func (l *Ledger) appendAgain(lost []draft, known int64) error {
+	if len(lost) == 0 {
 		return nil
 	}
 	l.again = true
 	defer func() { l.again = false }()
 	l.opt.Log.Error("the disk has lost entries that were recorded: they are appended again as they were", "from", l.size+1, "to", known)
 	last, durable := l.last, l.durable
-	for _, d := range missing {
+	for _, d := range lost {
 		batch := []*request{{draft: d}}
 		if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
 			return err
@@ -272,9 +272,6 @@ func (l *Ledger) readUpTo(size int64) error {
 		return err
 	}
 	defer r.Close()
-	if last, err := r.Size(); err == nil && last < size {
-		return finding("entry %d is missing", last+1)
-	}
 	t := &tlog.Tree{}
 	for from := int64(1); from <= size; from += tlog.TileWidth {
 		select {
@@ -283,11 +280,15 @@ func (l *Ledger) readUpTo(size int64) error {
 		default:
 		}
 		var full []tlog.Tile
-		if err := r.c.rows(from, min(size, from+tlog.TileWidth-1), func(_, _ int64, record string) error {
+		next, err := r.c.rows(from, min(size, from+tlog.TileWidth-1), func(_, _ int64, record string) error {
 			full = append(full, t.Push(tlog.LeafHash([]byte(record)))...)
 			return nil
-		}); err != nil {
+		})
+		if err != nil {
 			return err
+		}
+		if next <= min(size, from+tlog.TileWidth-1) {
+			return missing(next)
 		}
 		for _, x := range full {
 			kept, err := r.FullTile(x.Level, x.N)

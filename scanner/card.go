@@ -1,10 +1,12 @@
 package scanner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"gated/serialport"
@@ -26,20 +28,27 @@ const CauseNoAnswer = "no-answer"
 
 // CardConfig says where a reader of second-generation resident ID cards is: one with a SAM-V module on a serial port.
 type CardConfig struct {
-	Device string // as Config.Device
-	Baud   int    // 115200 by default
+	Device string `mapstructure:"device"` // full path of the port, unique; empty: there is no card reader
+	Baud   int    `mapstructure:"baud"`   // 9600, 19200, 38400, 57600 or 115200, as the reader is set; default 115200
 }
+
+// DefaultCard returns the settings in which most such readers leave the factory.
+func DefaultCard() CardConfig { return CardConfig{Baud: 115200} }
 
 // port is how its port is opened: 8N1, as all such modules have it.
 func (c CardConfig) port() serialport.Config {
-	if c.Baud == 0 {
-		c.Baud = 115200
-	}
-	return serialport.Config{Device: c.Device, Baud: c.Baud}
+	return serialport.Config{Device: c.Device, Baud: cmp.Or(c.Baud, DefaultCard().Baud), DataBits: 8, Parity: "none", StopBits: 1}
 }
 
 // Validate reports every fault joined, as Config.Validate does.
-func (c CardConfig) Validate() error { return c.port().Validate() }
+func (c CardConfig) Validate() error {
+	var baud error
+	if !slices.Contains([]int{9600, 19200, 38400, 57600, 115200}, c.Baud) {
+		baud = fmt.Errorf("baud: %d is not known: write 9600, 19200, 38400, 57600 or 115200", c.Baud)
+		c.Baud = 0 // told
+	}
+	return errors.Join(c.port().Validate(), baud)
+}
 
 // CardOptions of a CardReader. Callbacks may be nil; those given are called one at a time from Run's goroutine, and no
 // card is read before they return.
@@ -106,6 +115,7 @@ func NewCardReader(o CardOptions) *CardReader {
 	if o.OnState == nil {
 		o.OnState = func(bool, State, string) {}
 	}
+	o.Config.Baud = cmp.Or(o.Config.Baud, DefaultCard().Baud)
 	r := &CardReader{
 		o: o, config: o.Config.port(), boot: bootTime, ports: serialport.Opener{OpenLimit: openLimit, CloseLimit: closeLimit},
 		retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, slowMax: slowLimit,
