@@ -93,7 +93,7 @@ func (g *Gate) Decide(ctx context.Context, id string, r Ruling) (Outcome, error)
 func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.Field) (Outcome, error) {
 	ev := h.registered(g.clock.Now(), d, by)
 	ev.Personal = append(ev.Personal, personal...)
-	entries, err := g.opt.Ledger.Append(ev)
+	entries, err := g.append(ev)
 	if err != nil {
 		return g.fault(&h.passage, err), nil
 	}
@@ -201,7 +201,7 @@ func (g *Gate) SignOn(ctx context.Context, name string) error {
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: "unsigned", Personal: []ledger.Field{{Name: "guard", Value: name}}})
+	_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: "unsigned", Personal: []ledger.Field{{Name: "guard", Value: name}}})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLedger, err)
 	}

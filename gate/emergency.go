@@ -153,8 +153,8 @@ func (g *Gate) FillDebt(ctx context.Context, id, note string) error {
 	if !ok || !strings.HasPrefix(id, "e") {
 		return ErrNoDebt
 	}
-	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
-		Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: "unsigned", Ref: seq, Personal: g.guard(note)})
+	_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
+		Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: "unsigned", Ref: seq, Personal: g.guard(note)})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLedger, err)
 	}

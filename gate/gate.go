@@ -88,6 +88,8 @@ type Gate struct {
 	hand   sync.Mutex // makes barrier and page agree on which of two keys was pressed last; never held while anything waits
 	owed   owed
 	begun  atomic.Bool   // the start entry is written
+	start  int64         // its number; guarded by passage
+	known  atomic.Bool   // the register has told the last trusted time
 	wake   chan struct{} // the ledger's state changed
 	screen screen
 }
@@ -153,6 +155,7 @@ func (g *Gate) pass(laneID, source string, at time.Time, read func(*credential.T
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	rules := g.rules.Load()
+	known := g.remembers()
 
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
 	now := g.clock.Now()
@@ -182,6 +185,9 @@ func (g *Gate) pass(laneID, source string, at time.Time, read func(*credential.T
 	facts.Health, facts.TestHours = health(claim, g.clock.judge(now), now.Trusted)
 
 	decision := rules.Policy.Decide(facts)
+	if !known && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
+		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
+	}
 
 	// Register: durable, or it did not happen.
 	p := passage{id: newID(), lane: l, at: now, who: who, facts: facts, decision: decision, rules: rules, roster: people.Version(), stated: cmp.Or(claim.Name, claim.Plate)}
@@ -328,7 +334,7 @@ func person(p roster.Person) subject {
 func (g *Gate) trips(household string, now ledger.Stamp) (n int) {
 	if household != "" {
 		day := g.clock.judge(now).In(g.opt.Ledger.Zone())
-		g.opt.Register.View(func(s *register.State) { n = s.TripsToday(household, day) })
+		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day) })
 	}
 	return n
 }
@@ -470,7 +476,18 @@ func (g *Gate) again(key [32]byte) (a answered, ok bool) {
 	return a, true
 }
 
-// append is the ledger's, but nobody passes before the start entry is written.
+// remembers tells whether the register has read enough to decide by.
+func (g *Gate) remembers() bool {
+	if !g.opt.Register.Ready() {
+		return false
+	}
+	if !g.known.Swap(true) {
+		g.opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
+	}
+	return true
+}
+
+// append is the ledger's, but the start entry comes first: all that the gate writes goes through here.
 func (g *Gate) append(events ...ledger.Event) ([]ledger.Entry, error) {
 	if !g.begun.Load() {
 		return nil, errNotBegun

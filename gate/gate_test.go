@@ -50,10 +50,12 @@ type site struct {
 	g        *Gate
 	l        *ledger.Ledger
 	register *register.Register
+	reading  func(op string) error // asked while the register reads
 	relay    *barrier.Barrier
 	relays   map[string]*barrier.Barrier // one for each lane, instead of relay
 	sensor   *barrier.Sensor             // of lane in
 	inject   func(op string) error       // beside broken
+	idle     bool                        // it does not run yet
 	outs     chan Outcome
 	stop     context.CancelFunc
 	ended    chan struct{}
@@ -128,11 +130,11 @@ func (s *site) start() {
 	var g atomic.Pointer[Gate]
 	var err error
 	s.outs = make(chan Outcome, 10000)
-	if s.register, err = register.New(register.Options{Dir: s.dir, Now: clock.Now, Log: log}); err != nil {
+	if s.register, err = register.New(register.Options{Dir: s.dir, Key: []byte("k"), Now: clock.Now, Log: log, Inject: s.reading}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: clock.Now, Log: log,
-		Known: s.register.Known(), Follow: s.register.Follow, Recovered: s.register.Recovered,
+		Known: s.register.Known, Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -161,6 +163,14 @@ func (s *site) start() {
 		Ledger: s.l, Register: s.register, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
+	s.stop, s.ended = nil, nil
+	if !s.idle {
+		s.run()
+	}
+}
+
+// run has the gate begin.
+func (s *site) run() {
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
 	s.ended = make(chan struct{})
@@ -174,8 +184,10 @@ func (s *site) start() {
 }
 
 func (s *site) end() {
-	s.stop()
-	<-s.ended
+	if s.stop != nil {
+		s.stop()
+		<-s.ended
+	}
 	s.l.Close()
 	s.register.Close()
 }

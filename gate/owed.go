@@ -125,7 +125,7 @@ func (g *Gate) pay() bool {
 			d.Detail = detail
 		}
 		worked := g.opt.Ledger.Fault() == nil
-		_, err := g.opt.Ledger.Append(d.Event)
+		_, err := g.append(d.Event)
 		o.mu.Lock()
 		if err == nil {
 			o.events = o.events[1:]

@@ -59,7 +59,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			if !g.begun.Load() {
 				return nil
 			}
-			_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: "machine"})
+			_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: "machine"})
 			if errors.Is(err, ledger.ErrFault) { // said already; the next start tells from the gap
 				g.log.Error("stopped in a fault: no stop entry")
 				return nil
@@ -98,8 +98,8 @@ func (g *Gate) Run(ctx context.Context) error {
 // note records what the box says of itself. In fault it is left out: the outage entry covers the time.
 func (g *Gate) note(ev ledger.Event) bool {
 	ev.By = "machine"
-	if _, err := g.opt.Ledger.Append(ev); err != nil {
-		if !errors.Is(err, ledger.ErrFault) {
+	if _, err := g.append(ev); err != nil {
+		if !errors.Is(err, ledger.ErrFault) && !errors.Is(err, errNotBegun) {
 			g.log.Error("not recorded", "kind", ev.Kind, "err", err)
 		}
 		return false
@@ -118,9 +118,7 @@ func (g *Gate) begin() {
 	defer g.passage.Unlock()
 	now := g.clock.Now()
 	var events []ledger.Event
-	reason := "abandoned-fault"
 	if !g.begun.Load() {
-		reason = "abandoned-restart"
 		rules := g.rules.Load()
 		after := "first"
 		g.opt.Register.View(func(s *register.State) {
@@ -142,7 +140,10 @@ func (g *Gate) begin() {
 			if _, waits := g.desk.holds[id]; waits || len(events) >= 200 {
 				continue
 			}
-			p := s.Open[id]
+			p, reason := s.Open[id], "abandoned-fault"
+			if p.First <= g.start || !g.begun.Load() {
+				reason = "abandoned-restart"
+			}
 			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
 				Verdict: policy.Refuse, Reason: reason, By: "machine"})
 		}
@@ -150,12 +151,15 @@ func (g *Gate) begin() {
 	if len(events) == 0 {
 		return
 	}
-	if _, err := g.opt.Ledger.Append(events...); err != nil {
+	entries, err := g.opt.Ledger.Append(events...)
+	if err != nil {
 		g.log.Error("start not recorded", "err", err)
 		return
 	}
 	g.clock.passed(now)
-	g.begun.Store(true)
+	if !g.begun.Swap(true) {
+		g.start = entries[0].Seq
+	}
 	g.screen.changed()
 }
 
@@ -239,7 +243,7 @@ func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]
 // Append stamps and appends an event of the box that must be durable before what it tells of is done.
 func (g *Gate) Append(ev ledger.Event) error {
 	ev.Stamp = g.clock.Now()
-	_, err := g.opt.Ledger.Append(ev)
+	_, err := g.append(ev)
 	return err
 }
 
@@ -260,7 +264,7 @@ func (g *Gate) ConfirmClock(ctx context.Context, by string) error {
 	if by != "" {
 		ev.Personal = []ledger.Field{{Name: "by", Value: by}}
 	}
-	if _, err := g.opt.Ledger.Append(ev); err != nil {
+	if _, err := g.append(ev); err != nil {
 		return fmt.Errorf("%w: %w", ErrLedger, err)
 	}
 	g.clock.confirmed(s)

@@ -147,14 +147,20 @@ func (r *Register) Erase(sel Erasure, by, why string) (done Erased, err error) {
 		return done, err
 	}
 	ev := ledger.Event{Kind: ledger.Erase, By: "unsigned", Detail: map[string]string{}, Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: why}}} // people name people
+	if err := r.Wait(); err != nil {
+		return done, err
+	}
 	r.erasing.Lock()
 	defer r.erasing.Unlock()
+	if !r.readAll() {
+		return done, errNotRead
+	}
 	if done, err = r.erase(sel, ev); err == nil {
 		if _, fields := done.Sum(); fields == 0 {
 			err = ledger.ErrNothingErased
 		}
 	}
-	return done, err
+	return done, errors.Join(err, r.forget())
 }
 
 func (r *Register) erase(sel Erasure, ev ledger.Event) (done Erased, err error) {

@@ -30,9 +30,13 @@ func (r *Register) Retain(rules []Retention, pause func() error) (done Erased, e
 	if !now.Trusted {
 		return done, errors.New("the clock is not trusted")
 	}
+	if !r.readAll() {
+		return done, errNotRead
+	}
 	r.erasing.Lock()
 	defer r.erasing.Unlock()
-	return r.retain(now.Time, rules, pause)
+	done, err = r.retain(now.Time, rules, pause)
+	return done, errors.Join(err, r.forget())
 }
 
 func (r *Register) retain(now time.Time, rules []Retention, pause func() error) (done Erased, err error) {
@@ -124,10 +128,10 @@ func (r *Register) keep(ev ledger.Event, by, why string) (int64, error) {
 	return entries[0].Seq, nil
 }
 
-// kept is the keep entry that forbids to erase anything of a day, if there is one.
-func (s *State) kept(day string) error {
-	for _, seq := range slices.Sorted(maps.Keys(s.Keeps)) {
-		if k := s.Keeps[seq]; k.From <= day && day <= k.To {
+// keptBy is the keep entry that forbids to erase anything of a day, if there is one.
+func keptBy(keeps map[int64]Span, day string) error {
+	for _, seq := range slices.Sorted(maps.Keys(keeps)) {
+		if k := keeps[seq]; k.From <= day && day <= k.To {
 			return KeptError{seq, k}
 		}
 	}
@@ -140,9 +144,9 @@ func (r *Register) refuseKept(e epoch, before string) error {
 	if err != nil {
 		return err
 	}
-	s := State{Keeps: r.Keeps()}
+	keeps := r.Keeps()
 	for _, seg := range segments {
-		kept := s.kept(seg.Day)
+		kept := keptBy(keeps, seg.Day)
 		if kept == nil || seg.Day >= before {
 			continue
 		}
@@ -155,4 +159,22 @@ func (r *Register) refuseKept(e epoch, before string) error {
 		}
 	}
 	return nil
+}
+
+// daysFrom lists the days from one to another.
+func daysFrom(from, to string) (days []string, err error) {
+	a, err1 := time.Parse(time.DateOnly, from)
+	b, err2 := time.Parse(time.DateOnly, to)
+	switch {
+	case err1 != nil || err2 != nil:
+		return nil, fmt.Errorf("from %q to %q: write days as 2026-11-23", from, to)
+	case b.Before(a):
+		return nil, fmt.Errorf("from %s to %s: the last day is before the first", from, to)
+	case b.Sub(a) >= maxFindDays*24*time.Hour:
+		return nil, fmt.Errorf("from %s to %s: at most %d days at a time", from, to, maxFindDays)
+	}
+	for ; !a.After(b); a = a.AddDate(0, 0, 1) {
+		days = append(days, a.Format(time.DateOnly))
+	}
+	return days, nil
 }

@@ -230,13 +230,17 @@ func (s *site) recordHere() (done func(), err error) {
 	m := r.Meta
 	r.Close()
 	clock := gate.NewClock(gate.System())
+	key, err := hashKey(s.dir)
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.DiscardHandler)
-	entries, err := register.New(register.Options{Dir: s.dir, Now: clock.Now, Log: log})
+	entries, err := register.New(register.Options{Dir: s.dir, Key: key, Now: clock.Now, Log: log})
 	if err != nil {
 		return nil, err
 	}
 	l, err := ledger.Open(ledger.Options{Dir: s.dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, KeyFile: ledgerKey(), Unsigned: true, Machine: machine(), Now: clock.Now, Log: log,
-		Known: entries.Known(), Follow: entries.Follow, Recovered: entries.Recovered})
+		Known: entries.Known, Follow: entries.Follow, Recovered: entries.Recovered})
 	if err != nil {
 		entries.Close()
 		return nil, err

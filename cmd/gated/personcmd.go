@@ -32,8 +32,8 @@ type keepArgs struct {
 type subjectArgs struct{ ID, Why string }
 
 func init() {
-	operations["ledger-erase"] = withRegister(func(r *register.Register, by string, a eraseArgs) (any, error) {
-		done, err := r.Erase(a.Erasure, by, a.Why)
+	operations["ledger-erase"] = withRegister(func(s *site, by string, a eraseArgs) (any, error) {
+		done, err := s.register.Erase(a.Erasure, by, a.Why)
 		if entries, fields := done.Sum(); fields > 0 && err != nil {
 			err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
 		}
@@ -42,16 +42,16 @@ func init() {
 		}
 		return done, err
 	})
-	operations["ledger-keep"] = withRegister(func(r *register.Register, by string, a keepArgs) (seq any, err error) {
+	operations["ledger-keep"] = withRegister(func(s *site, by string, a keepArgs) (seq any, err error) {
 		if a.Lift == 0 {
-			return r.Keep(a.From, a.To, by, a.Why)
+			return s.register.Keep(a.From, a.To, by, a.Why)
 		}
-		if seq, err = r.Lift(a.Lift, by, a.Why); errors.Is(err, register.ErrNotKept) {
+		if seq, err = s.register.Lift(a.Lift, by, a.Why); errors.Is(err, register.ErrNotKept) {
 			err = no{err}
 		}
 		return seq, err
 	})
-	operations["ledger-keeps"] = withRegister(func(r *register.Register, _ string, _ any) (any, error) { return r.Keeps(), nil })
+	operations["ledger-keeps"] = withRegister(func(s *site, _ string, _ any) (any, error) { return s.register.Keeps(), nil })
 	operations["ledger-subject"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
 		var a subjectArgs
 		if err := json.Unmarshal(args, &a); err != nil {
@@ -62,8 +62,8 @@ func init() {
 	}
 }
 
-// withRegister is an operation on the register alone.
-func withRegister[A any](f func(r *register.Register, by string, args A) (any, error)) operation {
+// withRegister is an operation that needs a ledger.
+func withRegister[A any](f func(s *site, by string, args A) (any, error)) operation {
 	return func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
 		var a A
 		if err := json.Unmarshal(args, &a); err != nil {
@@ -72,7 +72,7 @@ func withRegister[A any](f func(r *register.Register, by string, args A) (any, e
 		if s.register == nil {
 			return nil, fmt.Errorf("no ledger in %s: is this the state directory? name it with --state", s.dir)
 		}
-		return f(s.register, by, a)
+		return f(s, by, a)
 	}
 }
 

@@ -161,14 +161,14 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 
 	d.ownMetrics(reg)
 	clock := gate.NewClock(gate.System())
-	entries, err := register.New(register.Options{Dir: d.dir, Now: clock.Now, Log: d.log, Registry: reg})
+	entries, err := register.New(register.Options{Dir: d.dir, Key: key, Now: clock.Now, Log: d.log, Registry: reg})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, entries.Close()) }()
 	l, err := ledger.Open(ledger.Options{Dir: d.dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
 		KeyFile: ledgerKey(), Machine: machine(), Restored: d.restored, Now: clock.Now, Log: d.log, Registry: reg,
-		Known: entries.Known(), Follow: entries.Follow, Recovered: entries.Recovered,
+		Known: entries.Known, Follow: entries.Follow, Recovered: entries.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := d.gate.Load(); g != nil {
 				g.LedgerChanged(f)

@@ -1,0 +1,185 @@
+package register
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"gated/ledger"
+)
+
+// Filter says which passages are wanted; an empty field matches all.
+type Filter struct {
+	Day, Verdict, Reason, Class, Lane string
+	Limit                             int
+}
+
+func (f *Filter) match(p *Passage) bool {
+	return (f.Verdict == "" || f.Verdict == p.Verdict) && (f.Reason == "" || f.Reason == p.Reason) &&
+		(f.Class == "" || f.Class == p.Class) && (f.Lane == "" || f.Lane == p.Lane) && (f.Day == "" || f.Day == p.Day)
+}
+
+// newestFirst cuts a list of passages down to the limit.
+func (f *Filter) newestFirst(found []Passage) []Passage {
+	slices.SortFunc(found, func(a, b Passage) int { return cmp.Compare(b.First, a.First) })
+	return found[:min(len(found), f.Limit)]
+}
+
+// maxTail is how many entries a search reads that the index has not heard of.
+const maxTail = 200_000
+
+// Search asks the index of a state directory for passages, newest first, without reading the ledger through. What is
+// found is no evidence: the index is made from the ledger.
+func Search(dir string, f Filter) ([]Passage, error) {
+	r, err := OpenReader(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if r.index == nil {
+		return nil, fmt.Errorf("no index: %w: the daemon makes it while it runs", fs.ErrNotExist)
+	}
+	if size, err := r.Size(); err != nil {
+		return nil, err
+	} else if size-r.heard > maxTail {
+		return nil, fmt.Errorf("the index has heard of %d of %d entries: the daemon goes on making it while it runs", r.heard, size)
+	}
+	if err := r.readTail(r.heard+1, true); err != nil {
+		return nil, err
+	}
+	var found []Passage
+	for _, p := range r.state.changed.passages {
+		if f.match(p) {
+			found = append(found, *p)
+		}
+	}
+	where, args := "1", []any{}
+	for _, w := range []struct{ column, value string }{{"verdict", f.Verdict}, {"reason", f.Reason}, {"class", f.Class}, {"lane", f.Lane}} {
+		if w.value != "" {
+			where += " AND " + w.column + " = ?"
+			args = append(args, w.value)
+		}
+	}
+	own := []ledger.Segment{{First: 1, Last: 1<<63 - 1}}
+	if f.Day != "" { // a passage is of the day in whose segment its first entry stands
+		if own, _, err = r.SegmentsOf(f.Day); err != nil {
+			return nil, err
+		}
+	}
+	enough := f.Limit + len(r.state.changed.passages) // some of those in the index are as they were before the newest entries
+	for _, s := range slices.Backward(own) {
+		n := 0
+		err := each(r.index, func(scan func(...any) error) error {
+			p, err := scanPassage(scan, r.Zone)
+			if n++; r.state.changed.passages[p.First] == nil {
+				found = append(found, p)
+			}
+			return err
+		}, "SELECT "+passageColumns+" FROM passage p WHERE "+where+" AND first BETWEEN ? AND ? ORDER BY first DESC LIMIT ?",
+			append(slices.Clone(args), s.First, s.Last, enough)...)
+		if err != nil {
+			return nil, fmt.Errorf("read the index: %w: the daemon makes it anew at its next start", err)
+		}
+		if enough -= n; enough <= 0 {
+			break
+		}
+	}
+	return f.newestFirst(found), nil
+}
+
+// Find looks for the passages of a person, household or vehicle by a value of a kind such as OfName, over all time, by the
+// exact value in its normal form. Of a plate the last four do.
+func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
+	if err := r.Wait(); err != nil {
+		return nil, err
+	}
+	n := normal(kind, value)
+	if kind == OfPlate && end(n) == "" {
+		kind = OfPlateEnd
+	}
+	k := r.hash.key(kind, n)
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if r.index.db == nil {
+		return nil, errNoIndex
+	}
+	in, err := entriesOf(r.index.db, k)
+	if err != nil {
+		return nil, err
+	}
+	firsts := map[int64]bool{}
+	passages := map[int64]*Passage{} // that the index has not heard of, or not all of
+	hear := func(c *changes) {
+		for _, g := range c.found {
+			if slices.Contains(g.keys, k) {
+				in = append(in, g)
+			}
+		}
+		for first, p := range c.passages {
+			passages[first] = p
+		}
+	}
+	for _, b := range r.batches {
+		hear(b.changes)
+	}
+	r.mu.Lock()
+	if r.state.changed != nil {
+		hear(r.state.changed)
+	}
+	r.mu.Unlock()
+	var found []Passage
+	for _, g := range slices.Backward(in) {
+		if firsts[g.first] {
+			continue
+		}
+		firsts[g.first] = true
+		p := passages[g.first]
+		if p == nil {
+			err := each(r.index.db, func(scan func(...any) error) error {
+				read, err := scanPassage(scan, r.l.Zone())
+				p = &read
+				return err
+			}, "SELECT "+passageColumns+" FROM passage p WHERE first = ?", g.first)
+			if err != nil {
+				return nil, err
+			}
+		}
+		if p != nil && f.match(p) {
+			found = append(found, *p)
+		}
+	}
+	return f.newestFirst(found), nil
+}
+
+// maxFindDays bounds a search by a part of a name, which opens all entries of its days.
+const maxFindDays = 62
+
+// FindPart looks for the passages of some days in which a name has a part.
+func (r *Register) FindPart(part, from, to string, f Filter) (found []Passage, err error) {
+	days, err := daysFrom(from, to)
+	if err != nil {
+		return nil, err
+	}
+	in, err := OpenReader(r.opt.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	part = normal(OfName, part)
+	for _, day := range days {
+		list, err := in.Passages(day, true, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range list {
+			if f.match(&p.Passage) && slices.ContainsFunc(p.Personal, func(g ledger.Field) bool {
+				return kindOf[g.Name] == OfName && strings.Contains(normal(OfName, g.Value), part)
+			}) {
+				found = append(found, p.Passage)
+			}
+		}
+	}
+	return f.newestFirst(found), nil
+}
