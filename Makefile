@@ -9,11 +9,11 @@ FUZZTIME ?= 10s
 .PHONY: build demo test check bench fuzz faults soak cross clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o gated ./cmd/gated
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o . ./cmd/gated ./cmd/gated-demo
 
-# A gate at work, until Ctrl-C; its page and metrics on loopback, everything in ./gated-demo.
+# A gate at work, until Ctrl-C; its page and metrics on loopback, everything in ./demo-state.
 demo: build
-	./gated demo
+	./gated-demo
 
 test:
 	@test -n "$(RACE)" || echo "make test: no C compiler, so without the race detector: apt install gcc"
@@ -26,7 +26,7 @@ check:
 
 # The last step compares the ledger with its peers; GATED_BENCH_DIR names the disk, GATED_BENCH_ENTRIES the size (docs/performance.md).
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential ./scanner ./policy ./roster
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential/... ./scanner ./policy ./roster
 	cd bench && $(GO) run .
 
 # Every fuzz test for FUZZTIME, one after the other. Go's fuzzer at times takes the end of its own time for a failure, so
@@ -48,7 +48,7 @@ faults:
 SOAK ?= 10m
 soak: build
 	rm -rf gated-soak
-	played=0; ./gated demo --dir gated-soak --faults --fast --for $(SOAK) || played=$$?; \
+	played=0; ./gated-demo --dir gated-soak --faults --fast --for $(SOAK) || played=$$?; \
 		./gated ledger verify --state gated-soak && exit $$played
 
 cross:
@@ -59,4 +59,4 @@ cross:
 	@ls -l dist
 
 clean:
-	rm -rf gated dist gated-demo gated-soak
+	rm -rf gated gated-demo dist demo-state gated-soak

@@ -41,7 +41,7 @@ func newRelay(t *testing.T, limit time.Duration, script string) relay {
 	var log syncBuffer
 	lanes := []string{"in", "out"}
 	b, err := New(Options{
-		Config:  Config{Driver: Exec, Program: program, Args: []string{dir}, Limit: limit},
+		Config:  Config{Driver: Exec, Command: []string{program, dir}, Timeout: limit},
 		Lanes:   lanes,
 		Log:     slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics: NewMetrics(prometheus.NewRegistry(), lanes...),
@@ -156,17 +156,17 @@ func TestValidateNamesTheFieldAndTheValue(t *testing.T) {
 	}{
 		{"zero", Config{}, nil},
 		{"none", Config{Driver: None}, nil},
-		{"exec", Config{Driver: Exec, Program: "/usr/local/bin/relay", Args: []string{"--port", "1"}, Limit: time.Second}, nil},
-		{"driver", Config{Driver: "gpio"}, []string{`driver "gpio"`, "none, lcus or exec"}},
-		{"no program", Config{Driver: Exec}, []string{`program ""`, "absolute path"}},
-		{"relative", Config{Driver: Exec, Program: "relay"}, []string{`program "relay"`, "absolute path"}},
-		{"program unused", Config{Program: "/bin/true", Args: []string{"x"}}, []string{`program "/bin/true"`, `args ["x"]`}},
-		{"nul", Config{Driver: Exec, Program: "/bin/true", Args: []string{"a\x00b"}}, []string{`"a\x00b"`}},
-		{"several", Config{Driver: "gpio", Limit: time.Hour}, []string{`driver "gpio"`, "limit 1h0m0s", "100ms to 4s"}},
-		{"negative", Config{Limit: -1}, []string{"limit -1ns"}},
+		{"exec", Config{Driver: Exec, Command: []string{"/usr/local/bin/relay", "--port", "1"}, Timeout: time.Second}, nil},
+		{"driver", Config{Driver: "gpio"}, []string{`driver: "gpio"`, "none or lcus or exec"}},
+		{"no program", Config{Driver: Exec}, []string{"command: is required"}},
+		{"relative", Config{Driver: Exec, Command: []string{"relay"}}, []string{`command[0]: "relay"`, "full path"}},
+		{"program unused", Config{Command: []string{"/bin/true", "x"}}, []string{"command: is not used by driver none"}},
+		{"nul", Config{Driver: Exec, Command: []string{"/bin/true", "a\x00b"}}, []string{`command[1]: "a\x00b"`}},
+		{"several", Config{Driver: "gpio", Timeout: time.Hour}, []string{`driver: "gpio"`, "timeout: 1h0m0s", "100ms to 4s"}},
+		{"negative", Config{Timeout: -1}, []string{"timeout: -1ns"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := tt.config.Validate()
+			err := tt.config.filled().Validate()
 			if (err != nil) != (tt.want != nil) {
 				t.Fatalf("got %v, want an error: %t", err, tt.want != nil)
 			}
@@ -268,9 +268,9 @@ func TestFailedPulseIsFollowedByClose(t *testing.T) {
 
 func TestMissingProgramIsNamed(t *testing.T) {
 	r := newRelay(t, 0, "")
-	r.config.Program = filepath.Join(r.dir, "gone")
+	r.config.Command[0] = filepath.Join(r.dir, "gone")
 	err := r.Pulse(t.Context(), "in", time.Second)
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), r.config.Program) {
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), r.config.Command[0]) {
 		t.Errorf("got %v, want not-exist and the path", err)
 	}
 }
@@ -573,8 +573,8 @@ func TestProgramThatCannotBeKilled(t *testing.T) {
 		t.Errorf("got %v after %s, want an error that says so soon", err, took)
 	}
 	r.await(t, 2) // the close
-	if err := r.Pulse(t.Context(), "in", time.Millisecond); !errors.Is(err, errUndead) {
-		t.Errorf("got %v, want errUndead, so that such processes do not pile up", err)
+	if err := r.Pulse(t.Context(), "in", time.Millisecond); !errors.Is(err, errLingering) {
+		t.Errorf("got %v, want errLingering, so that such processes do not pile up", err)
 	}
 	if err := r.HoldOpen(t.Context(), "in"); err != nil {
 		t.Errorf("emergency: %v, want that it is tried all the same", err)
@@ -588,7 +588,7 @@ func TestProgramThatCannotBeKilled(t *testing.T) {
 		p := r.lanes["in"].driver.(*program)
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.undead == 0
+		return p.lingering == 0
 	})
 }
 

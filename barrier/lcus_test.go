@@ -18,7 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gated/barrier/lcussim"
+	"gated/demo/lcussim"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -224,7 +224,7 @@ func TestWhatIsNoRelayIsNamed(t *testing.T) {
 		{"file", file, "no serial port but a regular file"},
 		{"FIFO", fifo, "no serial port but a named pipe"},
 		{"null", "/dev/null", "inappropriate ioctl for device: write the relay's own path"},
-		{"terminal master", "/dev/ptmx", "the master of pseudo-terminals"},
+		{"terminal master", "/dev/ptmx", "the master side of a pseudo-terminal"},
 		{"busy", filepath.Join(dir, "taken"), "another program or lane has it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -725,7 +725,7 @@ func TestWhatAGuardSaysWhileTheRelayIsOpenedCounts(t *testing.T) {
 		{"closed", func(b *board, ctx context.Context, lane string) error { return b.HoldOpen(ctx, lane) }, func(b *board, ctx context.Context, lane string) error { return b.Release(ctx, lane) }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := plugged(t, false, Config{Limit: minLimit}, often) // which is shorter than the board is waited for
+			b := plugged(t, false, Config{Timeout: 100 * time.Millisecond}, often) // which is shorter than the board is waited for
 			tt.first(b, t.Context(), "in")
 			awaitTrue(t, "the other state", func() bool { return b.On(1) != tt.on })
 			b.Unplug()
@@ -932,7 +932,7 @@ func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
 // A relay has its whole time for each pulse, however long that had to wait for those before it.
 func TestWaitingForTheDistanceIsNotTheRelaysFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Limit: 500 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Timeout: 500 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -1004,7 +1004,7 @@ func TestNothingOpensAfterClose(t *testing.T) {
 }
 
 func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
-	b := plugged(t, false, Config{Limit: maxLimit})
+	b := plugged(t, false, Config{Timeout: 4 * time.Second})
 	l := b.lanes["in"]
 	l.turn <- struct{}{} // none begins before all are there
 	errs := make(chan error, 20)

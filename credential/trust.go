@@ -9,14 +9,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gated/credential/health"
 )
 
 // Trust is the set of issuers whose codes count. It never changes once loaded,
 // so any number of lanes may use it at once. The zero Trust trusts nobody.
 type Trust struct {
-	pass passTrust
-	dcc  dccTrust
-	shc  shcTrust
+	pass   passTrust
+	health health.Trust
 }
 
 // LoadTrust reads the trust directory: pass/ for resident passes, dcc/ for EU Digital
@@ -24,12 +25,11 @@ type Trust struct {
 // then trusts nobody. A file that is not as it should be is an error that names it.
 func LoadTrust(dir string) (*Trust, error) {
 	t := &Trust{}
-	if err := errors.Join(
-		t.pass.load(filepath.Join(dir, "pass")),
-		t.dcc.load(filepath.Join(dir, "dcc")),
-		t.shc.load(filepath.Join(dir, "shc"))); err != nil {
+	certificates, err := health.LoadTrust(dir)
+	if err := errors.Join(t.pass.load(filepath.Join(dir, "pass")), err); err != nil {
 		return nil, err
 	}
+	t.health = *certificates
 	return t, nil
 }
 

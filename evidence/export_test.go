@@ -311,7 +311,7 @@ func TestXLSXIsTextOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"East gate", "not watching", "2026-11-23 3 1 0 0", h.Root.String(), h.Paper(), string(h.Note)} {
+		for _, want := range []string{"East gate", "not watching", "2026-11-23 3 1 0 0", h.Root.String(), h.ShortRoot(), string(h.Note)} {
 			if !strings.Contains(said, want) {
 				t.Errorf("about has no %q: %s", want, said)
 			}

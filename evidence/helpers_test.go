@@ -61,13 +61,20 @@ func (b *box) Close() {
 
 func open(t testing.TB, dir string, ck *clock) *box {
 	t.Helper()
+	return openWith(t, dir, ck, func(*ledger.Options) {})
+}
+
+func openWith(t testing.TB, dir string, ck *clock, set func(*ledger.Options)) *box {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	reg, err := register.New(register.Options{Dir: dir, Key: []byte("k"), Now: ck.now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := ledger.Open(ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log,
-		Known: reg.Known, Follow: reg.Follow, Recovered: reg.Recovered})
+	opt := ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log,
+		Known: reg.Known, Follow: reg.Follow, Recovered: reg.Recovered}
+	set(&opt)
+	l, err := ledger.Open(opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,11 @@ import (
 	"time"
 
 	"gated/barrier"
-	"gated/barrier/lcussim"
+	"gated/clock"
 	"gated/credential"
+	"gated/demo/issuer"
+	"gated/demo/lcussim"
+	"gated/evidence"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -41,7 +44,7 @@ type site struct {
 	cert   *x509.Certificate
 	people *roster.Store
 	trust  *credential.Trust
-	src    Source
+	src    clock.Source
 	mu     sync.Mutex
 	shift  time.Duration // of the wall clock
 	synced bool
@@ -81,7 +84,7 @@ func newSite(t testing.TB) *site {
 	}
 	s.signer = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	now := time.Now()
-	s.cert = must(credential.SignerCertificate(s.signer, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)))
+	s.cert = must(issuer.SignerCertificate(s.signer, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)))
 	dcc := filepath.Join(s.dir, "trust", "dcc")
 	if err := errors.Join(os.Mkdir(dcc, 0o700), os.WriteFile(filepath.Join(dcc, "xx.cer"), s.cert.Raw, 0o600)); err != nil {
 		t.Fatal(err)
@@ -100,8 +103,8 @@ func newSite(t testing.TB) *site {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	sys := System()
-	s.src = Source{Boot: sys.Boot, Mono: sys.Mono,
+	sys := clock.System()
+	s.src = clock.Source{Boot: sys.Boot, Mono: sys.Mono,
 		Wall:   func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return sys.Wall().Add(s.shift) },
 		Synced: func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.synced }}
 	s.start()
@@ -120,20 +123,21 @@ func must[T any](v T, err error) T {
 func (s *site) dcc(h credential.Health) string {
 	now := s.g.clock.Now().Time
 	h.Disease = "840539006"
-	return must(credential.IssueDCC(s.signer, s.cert, credential.DCC{Given: "小明", Family: "王", BirthDate: "1990-01-02", ID: "URN:UVCI:01:XX:1", Issued: now.AddDate(0, 0, -1), Expires: now.AddDate(0, 1, 0), Statement: h}))
+	return must(issuer.DCC{Given: "小明", Family: "王", BirthDate: "1990-01-02", ID: "URN:UVCI:01:XX:1", Issued: now.AddDate(0, 0, -1), Expires: now.AddDate(0, 1, 0), Statement: issuer.Statement(h)}.Sign(s.signer, s.cert))
 }
 
 func (s *site) start() {
 	s.t.Helper()
-	clock := NewClock(s.src)
+	box := clock.New(s.src)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var g atomic.Pointer[Gate]
 	var err error
 	s.outs = make(chan Outcome, 10000)
-	if s.register, err = register.New(register.Options{Dir: s.dir, Key: []byte("k"), Now: clock.Now, Log: log, Inject: s.reading}); err != nil {
+	now := func() ledger.Stamp { return ledger.Stamp(box.Now()) }
+	if s.register, err = register.New(register.Options{Dir: s.dir, Key: []byte("k"), Now: now, Log: log, Inject: s.reading}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: clock.Now, Log: log,
+	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
 		Known: s.register.Known, Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
@@ -160,7 +164,7 @@ func (s *site) start() {
 		}
 	}
 	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
-		Ledger: s.l, Register: s.register, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
+		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
 	s.stop, s.ended = nil, nil
@@ -234,7 +238,7 @@ func (s *site) records() (all []ledger.Entry) {
 		s.t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { all = append(all, *e); return nil }); err != nil {
@@ -826,7 +830,7 @@ func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Program: program}, Lanes: []string{"in", "out"},
+	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lanes: []string{"in", "out"},
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in", "out")})
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ const asideAgain = time.Minute
 // aside lists the epochs before the current one whose files are there.
 func aside(dir string, epoch int) (found []int) {
 	for n := 1; n < epoch; n++ {
-		if _, err := os.Lstat(epochFile(dir, n)); err == nil {
+		if _, err := os.Lstat(EpochFile(dir, n)); err == nil {
 			found = append(found, n)
 		}
 	}
@@ -36,7 +36,7 @@ func aside(dir string, epoch int) (found []int) {
 
 // openAside opens the file of an older epoch for erasing.
 func openAside(dir string, epoch int) (*conn, error) {
-	path := epochFile(dir, epoch)
+	path := EpochFile(dir, epoch)
 	if _, err := os.Stat(path); err != nil { // openWriter would make one
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func OpenEpochs(dir string) ([]*Reader, error) {
 	}
 	all := []*Reader{current}
 	for _, n := range aside(dir, current.Meta.Epoch) {
-		path := epochFile(dir, n)
+		path := EpochFile(dir, n)
 		r, oerr := OpenFile(path)
 		if oerr == nil && r.Meta.Origin != epochOrigin(current.Meta.Name(), n) {
 			r.Close()
@@ -73,7 +73,7 @@ func OpenEpochs(dir string) ([]*Reader, error) {
 
 // eraseAside is eraseChunk for the file of an older epoch. The caller holds l.erasing, so nobody else writes to it.
 func (l *Ledger) eraseAside(epoch int, seqs []int64, field string, ev Event) (done Erased, err error) {
-	path := epochFile(l.opt.Dir, epoch)
+	path := EpochFile(l.opt.Dir, epoch)
 	c, err := openAside(l.opt.Dir, epoch)
 	if err != nil {
 		return done, err
@@ -132,7 +132,7 @@ func (l *Ledger) sweepAside() (clean bool, err error) {
 	for _, n := range aside(l.opt.Dir, l.Meta().Epoch) {
 		done, serr := l.sweepEpoch(n)
 		if serr != nil {
-			serr = fmt.Errorf("remove what erasures left in %s: %w", filepath.Base(epochFile("", n)), serr)
+			serr = fmt.Errorf("remove what erasures left in %s: %w", filepath.Base(EpochFile("", n)), serr)
 		}
 		clean, err = clean && done, errors.Join(err, serr)
 	}
@@ -162,7 +162,7 @@ func (l *Ledger) sweepEpoch(n int) (clean bool, err error) {
 			return false, err
 		}
 	}
-	path := epochFile(l.opt.Dir, n)
+	path := EpochFile(l.opt.Dir, n)
 	rest, known := l.copies[n]
 	if !known { // by an earlier process: which entries they were is not known any more
 		size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")

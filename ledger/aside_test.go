@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"gated/ledger/tlog"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -138,7 +140,7 @@ func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
 			for _, f := range shm {
 				os.Remove(f)
 			}
-			return os.Chmod(keyFile(killed, 2), 0o600)
+			return os.Chmod(tlog.KeyFile(killed, 2), 0o600)
 		}
 		return nil
 	}
@@ -168,7 +170,7 @@ func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
 
 func TestAReaderOfAnOlderEpochHoldsTheOverwritingBack(t *testing.T) {
 	l, _, secret := secondEpoch(t, 1, 300)
-	r, err := OpenFile(epochFile(l.opt.Dir, 1))
+	r, err := OpenFile(EpochFile(l.opt.Dir, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"gated/ledger/tlog"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -23,7 +25,7 @@ func TestACopyHolds(t *testing.T) {
 	if err != nil || h.Size != 258 {
 		t.Fatal(err, h.Size)
 	}
-	known, _ := PublicKeys(dir)
+	known, _ := tlog.PublicKeys(dir)
 	if reports, err := VerifyChain(to, Given{Keys: known, Since: &h}); err != nil || reports[0].Entries != 258 {
 		t.Error(err)
 	}
@@ -67,8 +69,8 @@ func TestSQLiteCopyHasPersonalDataOnlyWhereAsked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err1 := r.RootAt(6)
-		got, err2 := c.RootAt(6)
+		want, err1 := tlog.RootAt(r, 6)
+		got, err2 := tlog.RootAt(c, 6)
 		if err := errors.Join(err1, err2); err != nil || got != want {
 			t.Errorf("root of the copy %v, want %v: %v", got, want, err)
 		}

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gated/ledger/tlog"
 )
 
 var shanghai, _ = time.LoadLocation("Asia/Shanghai")
@@ -98,12 +100,12 @@ func verify(t testing.TB, l *Ledger) {
 	if n != l.Size() {
 		t.Fatalf("%d entries hold, the ledger has %d", n, l.Size())
 	}
-	tr := &tree{}
-	if err := r.Scan(1, 1<<62, true, func(e *Entry) error { tr.push(leafHash(e.Raw)); return nil }); err != nil {
+	tr := &tlog.Tree{}
+	if err := r.Scan(1, 1<<62, true, func(e *Entry) error { tr.Push(tlog.LeafHash(e.Raw)); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if root, err := r.RootAt(n); err != nil || root != tr.root() {
-		t.Errorf("root by tiles %v, by entries %v (%v)", root, tr.root(), err)
+	if root, err := tlog.RootAt(r, n); err != nil || root != tr.Root() {
+		t.Errorf("root by tiles %v, by entries %v (%v)", root, tr.Root(), err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -11,31 +12,26 @@ import (
 	"gated/ledger"
 )
 
-// eraseChunk erases fields of the entries, at most EraseAtOnce of them.
-func (r *Register) eraseChunk(e epoch, seqs []int64, field string, ev ledger.Event) (done ledger.Erased, err error) {
-	r.keeping.Lock()
-	defer r.keeping.Unlock()
-	if err := r.refuseKeptEntries(e, seqs); err != nil { // since the first look
-		return done, err
+// Erasing calls f, which erases: before it does it tells which entries of the current epoch lose something. Then the
+// register forgets what they said. There is one erasure at a time, and none before all entries are read.
+func (r *Register) Erasing(f func(lose func(seqs []int64)) error) error {
+	r.erasing.Lock()
+	defer r.erasing.Unlock()
+	if !r.readAll() {
+		return errNotRead
 	}
-	if e.older == 0 {
-		r.pause(append(r.gone, seqs...))
-	}
-	if field != "" {
-		return r.l.EraseField(e.older, seqs[0], field, ev)
-	}
-	return r.l.Erase(e.older, seqs, ev)
+	err := f(r.lose)
+	return errors.Join(err, r.forget())
 }
 
-// pause keeps the index from saying that it has heard of erasures before it has forgotten what they took. The caller holds
-// erasing, and calls forget at the end.
-func (r *Register) pause(gone []int64) {
+// lose keeps the index from saying that it has heard of an erasure before it has forgotten what that took.
+func (r *Register) lose(seqs []int64) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	if r.gone == nil {
 		r.write(nil)
 	}
-	r.gone = gone
+	r.gone = append(r.gone, seqs...)
 }
 
 // forget brings state and index to what they would be, had the entries never held what was erased of them. Who was last

@@ -2,6 +2,7 @@ package register
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,9 +14,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/mod/sumdb/tlog"
+	sumdb "golang.org/x/mod/sumdb/tlog"
 
 	"gated/ledger"
+	"gated/ledger/tlog"
 )
 
 type (
@@ -143,7 +145,7 @@ func verify(t testing.TB, b *box) {
 	anew.changed = newChanges()
 	var hashes hashes
 	if err := r.Scan(1, 1<<62, true, func(e *Entry) error {
-		h, err := tlog.StoredHashes(e.Seq-1, e.Raw, &hashes)
+		h, err := sumdb.StoredHashes(e.Seq-1, e.Raw, &hashes)
 		hashes = append(hashes, h...)
 		anew.apply(e)
 		return err
@@ -155,8 +157,8 @@ func verify(t testing.TB, b *box) {
 		about = append(about, l.seq)
 	}
 	if anew.Size > 0 {
-		want, err1 := tlog.TreeHash(anew.Size, &hashes)
-		if root, err := r.RootAt(anew.Size); err != nil || err1 != nil || root != want {
+		want, err1 := sumdb.TreeHash(anew.Size, &hashes)
+		if root, err := tlog.RootAt(r, anew.Size); err != nil || err1 != nil || root != want {
 			t.Errorf("root by tiles %v, by entries %v (%v, %v)", root, want, err, err1)
 		}
 		if err := x.write("east-gate", []*batch{anew.take()}, nil); err != nil {
@@ -252,9 +254,9 @@ func insideOf(b *box, names ...string) map[string]int64 {
 }
 
 // hashes are the stored hashes of a tree in memory.
-type hashes []tlog.Hash
+type hashes []sumdb.Hash
 
-func (h *hashes) ReadHashes(at []int64) (list []tlog.Hash, err error) {
+func (h *hashes) ReadHashes(at []int64) (list []sumdb.Hash, err error) {
 	for _, i := range at {
 		list = append(list, (*h)[i])
 	}
@@ -308,24 +310,21 @@ func many(t testing.TB, b *box, ck *clock, n int) {
 	}
 }
 
-// left are the personal values that the ledger still has.
-func left(t testing.TB, b *box) (values []string) {
+// erase erases entries, or a field of the only one.
+func erase(t testing.TB, b *box, seqs []int64, field string) {
 	t.Helper()
-	r, err := ledger.OpenReader(b.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	err = r.Scan(1, 1<<62, true, func(e *Entry) error {
-		for _, f := range e.Personal {
-			values = append(values, fmt.Sprintf("%d %s %s", e.Seq, f.Name, f.Value))
+	ev := Event{Kind: ledger.Erase, Reason: "entry", By: "unsigned", Personal: []Field{{Name: "by", Value: "zhou"}}}
+	if err := b.reg.Erasing(func(lose func([]int64)) (err error) {
+		lose(seqs)
+		if field != "" {
+			_, err = b.EraseField(0, seqs[0], field, ev)
+		} else {
+			_, err = b.Erase(0, seqs, ev)
 		}
-		return nil
-	})
-	if err != nil {
+		return err
+	}); err != nil && !errors.Is(err, errNotRead) {
 		t.Fatal(err)
 	}
-	return values
 }
 
 // cutOff is what a kill at this moment would leave: the files as they are, without their locks.

@@ -74,9 +74,7 @@ func TestRebuildingWhileSomethingIsErased(t *testing.T) {
 		})
 	}
 	for i := range people {
-		if _, err := l.reg.Erase(Erasure{Subject: fmt.Sprintf("r-%d", i)}, "zhou", "moved out"); err != nil {
-			t.Error(err)
-		}
+		erase(t, l, []int64{int64(3*i + 2), int64(3*i + 3)}, "")
 	}
 	wg.Wait()
 	l.View(func(s *State) {

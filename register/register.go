@@ -5,11 +5,13 @@ package register
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"gated/ledger"
+	"gated/sqliteprocess"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -39,9 +41,7 @@ type Register struct {
 	end   sync.Once
 	known sync.Once // of closing full
 
-	erasing sync.Mutex // one erasure or rebuild at a time; guards sweep
-	sweep   sweep
-	keeping sync.Mutex // held from the look at the legal holds to the end of a chunk, and while one is appended
+	erasing sync.Mutex // one erasure or rebuild at a time
 
 	writing sync.Mutex // guards the index and the batches; never waited for by who holds mu
 	index   *index
@@ -71,7 +71,7 @@ const (
 
 // New opens the index of a state directory.
 func New(opt Options) (*Register, error) {
-	if err := ledger.SetUpSQLite(); err != nil {
+	if err := sqliteprocess.Set(); err != nil {
 		return nil, err
 	}
 	h := newHasher(opt.Key)
@@ -123,6 +123,20 @@ func (r *Register) Close() error {
 
 // View calls f with what the entries add up to. f must not keep s nor call the register.
 func (r *Register) View(f func(s *State)) { r.mu.Lock(); defer r.mu.Unlock(); f(r.state) }
+
+// Keeps are the days whose personal data must not be erased, by the entry that says so.
+func (r *Register) Keeps() map[int64]Span {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.state.Keeps)
+}
+
+// Counting is the day whose trips are counted, and its first entry: what is recorded from there on decides who may pass.
+func (r *Register) Counting() (day string, first int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.day, r.state.first
+}
 
 // Ready tells whether trips are known, and who came in in the last 31 days. Until then nobody is to be admitted by rule.
 func (r *Register) Ready() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.stage >= recent }

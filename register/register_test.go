@@ -315,3 +315,40 @@ func TestALedgerThatWasCutOffIsFound(t *testing.T) {
 	}
 	verify(t, l)
 }
+
+// withIndexOf is the ledger of now with the index of then: a kill before the index heard of anything since.
+func withIndexOf(t *testing.T, now, then string) string {
+	t.Helper()
+	dir := cutOff(t, now)
+	for _, f := range []string{"index.db", "index.db-wal"} {
+		os.Remove(filepath.Join(dir, f))
+		if b, err := os.ReadFile(filepath.Join(then, f)); err == nil {
+			if err := os.WriteFile(filepath.Join(dir, f), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+func TestAnIndexThatHasNotHeardOfAnErasureIsBuiltAnew(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...)
+	mustAppend(t, l, someone(ck, "p2", "cy", "resident", "out")...)
+	l.reg.flush()
+	then := cutOff(t, dir)
+	for _, who := range []string{"bo", "cy"} {
+		erase(t, l, map[string][]int64{"bo": {1, 2, 3}, "cy": {4, 5, 6}}[who], "")
+	}
+	killed := withIndexOf(t, dir, then)
+	l = open(t, killed, ck)
+	verify(t, l)
+	l.View(func(s *State) {
+		if len(s.people)+len(s.trips)+len(s.out) != 0 {
+			t.Errorf("remembered: people %v, trips %v", s.people, s.trips)
+		}
+	})
+}

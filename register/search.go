@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"gated/ledger"
 )
@@ -182,4 +183,22 @@ func (r *Register) FindPart(part, from, to string, f Filter) (found []Passage, e
 		}
 	}
 	return f.newestFirst(found), nil
+}
+
+// daysFrom lists the days from one to another.
+func daysFrom(from, to string) (days []string, err error) {
+	a, err1 := time.Parse(time.DateOnly, from)
+	b, err2 := time.Parse(time.DateOnly, to)
+	switch {
+	case err1 != nil || err2 != nil:
+		return nil, fmt.Errorf("from %q to %q: write days as 2026-11-23", from, to)
+	case b.Before(a):
+		return nil, fmt.Errorf("from %s to %s: the last day is before the first", from, to)
+	case b.Sub(a) >= maxFindDays*24*time.Hour:
+		return nil, fmt.Errorf("from %s to %s: at most %d days at a time", from, to, maxFindDays)
+	}
+	for ; !a.After(b); a = a.AddDate(0, 0, 1) {
+		days = append(days, a.Format(time.DateOnly))
+	}
+	return days, nil
 }

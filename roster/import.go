@@ -22,26 +22,6 @@ type ImportOptions struct {
 	CheckResidentID func(number string) (birthDate string, err error)
 }
 
-// Report says what an import did, or would do. It names people: it is for the clerk's terminal, not for logs.
-type Report struct {
-	Added, Changed, Removed                []Change
-	Households, Residents, Staff, Vehicles int    // there are after it, as Counts has them
-	NeedAllowRemove                        int    // of a dry run: the number without which the import would be refused; else 0
-	Version                                string // of the roster after it; of a dry run, before it
-}
-
-// Change is one person, vehicle or household added, changed or removed.
-type Change struct {
-	Kind      string // person, vehicle or household
-	ID        string
-	Name      string // name, plate or nothing
-	Household string
-	Fields    []Field // what changed
-}
-
-// Field is a column whose value changed.
-type Field struct{ Column, Old, New string }
-
 // LogValue keeps everything but numbers out of logs.
 func (r Report) LogValue() slog.Value {
 	return slog.GroupValue(slog.Int("added", len(r.Added)), slog.Int("changed", len(r.Changed)), slog.Int("removed", len(r.Removed)), slog.String("version", r.Version))

@@ -924,3 +924,37 @@ func BenchmarkImport2132(b *testing.B) {
 	}
 	b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms/import")
 }
+
+// Where SQLite's locks can no longer be the descriptor's own, the next reader who closes the file would drop them: the roster is not
+// opened then, neither to write nor to read.
+func TestLocksThatAnyCloseWouldDropAreAnError(t *testing.T) {
+	dir := os.Getenv("GATED_TEST_LATE")
+	if dir == "" { // such a process does not come back from it: the test has one of its own
+		c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		c.Env = append(os.Environ(), "GATED_TEST_LATE="+t.TempDir())
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "another.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("CREATE TABLE t(a)"); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "roster.db")
+	for name, open := range map[string]func(string) (*Store, error){"Open": Open, "OpenReadOnly": OpenReadOnly} {
+		if s, err := open(path); err == nil || !strings.Contains(err.Error(), "SQLite's locks") {
+			if err == nil {
+				s.Close()
+			}
+			t.Errorf("%s: got %v, want an error about SQLite's locks", name, err)
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file: %v, want none", err)
+	}
+}

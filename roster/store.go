@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"modernc.org/sqlite"
+	"gated/sqliteprocess"
 )
 
 // Store is the roster on disk. Reading goes through Snapshot and never waits for a change.
@@ -75,9 +75,9 @@ func Open(path string) (*Store, error) {
 }
 
 func (s *Store) open() error {
-	// Otherwise whoever else opens and closes the file in this process drops the locks on it. A process that cannot have
-	// this any more, or a kernel without it, goes on with the locks it has.
-	_, _ = sqlite.OFDLocking(true)
+	if err := sqliteprocess.Set(); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -186,7 +186,9 @@ func (s *Store) read(f func(queryer) error) error {
 		defer s.mu.Unlock()
 		return f(s.db)
 	}
-	_, _ = sqlite.OFDLocking(true)
+	if err := sqliteprocess.Set(); err != nil {
+		return err
+	}
 	for range 3 {
 		before, err := os.Stat(s.path)
 		if err != nil {

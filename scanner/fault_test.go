@@ -20,6 +20,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gated/serialport"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/sys/unix"
@@ -155,7 +157,7 @@ func TestFaultBusyPortNamesItsHolder(t *testing.T) {
 	l := start(t, Options{Config: Config{Device: port}, Log: slog.New(slog.NewTextHandler(&log, nil))}, hasty)
 	l.expect(change{false, Backoff, CauseBusy})
 	l.stop()
-	if want := fmt.Sprintf("holder=\"sleep, process %d\"", child.Process.Pid); !strings.Contains(log.String(), want) {
+	if want := fmt.Sprintf("holder=\"sleep (process %d)\"", child.Process.Pid); !strings.Contains(log.String(), want) {
 		t.Errorf("want %s in the log:\n%s", want, log.String())
 	}
 }
@@ -314,7 +316,7 @@ func TestFaultCodeSentWhileComingOnline(t *testing.T) {
 				if looks++; looks == 1 { // it was quiet, and is to be looked at once more
 					scanner.WriteString("SENT TO NOBODY\r")
 					for n := 0; n == 0; runtime.Gosched() {
-						n, _ = r.port.Load().queued()
+						n, _ = r.port.Load().Queued()
 					}
 				}
 				return 0
@@ -372,7 +374,7 @@ func TestFaultBoxSuspended(t *testing.T) {
 			send(t, scanner, sent[1])
 			clock.pass(8 * time.Hour)
 			s.turnUntil(t, "the drop", func() bool { return len(drops)+len(codes) > 0 })
-			s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+			s.turnUntil(t, "the quiet gap", func() bool { return !s.f.untilSilence })
 			send(t, scanner, "GOOD CODE\r")
 			s.turnUntil(t, "the good code", func() bool { return slices.Contains(codes, "GOOD CODE") })
 			if !slices.Equal(codes, []string{"GOOD CODE"}) || !slices.Equal(drops, []string{Stalled}) {
@@ -407,11 +409,11 @@ func lineOf(t *testing.T, o Options) (*session, *os.File) {
 	o.Lane, o.Config.Device = "in", path
 	r := NewReader(o)
 	r.pace.stall = patience
-	p, err := openPort(r.o.Config)
+	p, err := serialport.Open(r.o.Config.port())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.close)
+	t.Cleanup(p.Close)
 	r.state = Online
 	now := time.Now()
 	return &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: r.boot(), looked: now, heard: now}, scanner
@@ -442,7 +444,7 @@ func TestFaultByteByByteInSlicesOrGlued(t *testing.T) {
 			for slice := range slices.Chunk(in, n) {
 				send(t, scanner, string(slice))
 				for is := 0; is < len(slice); runtime.Gosched() { // so that they are read as they are sent
-					is, _ = s.p.queued()
+					is, _ = s.p.Queued()
 				}
 				if err := s.turn(t.Context()); err != nil {
 					t.Fatal(err)
@@ -462,7 +464,7 @@ func TestFaultCodeSentWhileMuted(t *testing.T) {
 	s.mute(time.Now().Add(-time.Minute)) // over and quiet for long, and nobody has looked since
 	send(t, scanner, "CODE SENT WHILE MUTED\r")
 	for n := 0; n == 0; runtime.Gosched() { // a terminal hands on later what was written to it
-		n, _ = s.p.queued()
+		n, _ = s.p.Queued()
 	}
 	s.turnUntil(t, "the end of the mute", func() bool { return s.muted.IsZero() })
 	send(t, scanner, "GOOD CODE\r")
@@ -488,7 +490,7 @@ func TestFaultStalledBeforeReading(t *testing.T) {
 	}
 	send(t, scanner, "QUEUED ONE\r")
 	s.turnUntil(t, "the drop", func() bool { return len(drops)+len(codes) > 0 })
-	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.untilSilence })
 	send(t, scanner, "GOOD CODE\r")
 	s.turnUntil(t, "the good code", func() bool { return slices.Contains(codes, "GOOD CODE") })
 	if !slices.Equal(codes, []string{"GOOD CODE"}) || !slices.Equal(drops, []string{Stalled}) {
@@ -500,11 +502,11 @@ func TestFaultStalledBeforeReading(t *testing.T) {
 func TestFaultCodeJustAfterAStallIsSeenToBeDropped(t *testing.T) {
 	var drops []string
 	s, scanner := lineOf(t, Options{OnFraming: func(cause string) { drops = append(drops, cause) }})
-	s.stalled(time.Now(), false)
+	s.stoodStill(time.Now(), false)
 	send(t, scanner, "TOO SO")
-	s.turnUntil(t, "the drop", func() bool { return len(drops) > 0 || !s.f.deaf })
+	s.turnUntil(t, "the drop", func() bool { return len(drops) > 0 || !s.f.untilSilence })
 	send(t, scanner, "ON\r")
-	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.untilSilence })
 	if !slices.Equal(drops, []string{Stalled}) {
 		t.Errorf("got drops %q, want one %s", drops, Stalled)
 	}
@@ -526,7 +528,7 @@ func TestFaultBabbleAfterAStall(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := lineOf(t, Options{})
 			now := time.Now()
-			s.stalled(now, false)
+			s.stoodStill(now, false)
 			for passed := time.Duration(0); passed < 2*muteTime && s.muted.IsZero(); passed += tt.every {
 				at := now.Add(passed)
 				if d := s.f.deadline(); !d.IsZero() && !at.Before(d) {
@@ -556,7 +558,7 @@ func TestFaultSilentByDay(t *testing.T) {
 			if now := time.Now().UTC(); now.Hour() == 5 && now.Minute() == 30 || now.Hour() == 18 && now.Minute() == 45 {
 				s.heard, s.silent = now, false
 			}
-			s.listenFor(time.Now())
+			s.checkAlive(time.Now())
 		}
 		want := []string{"08:00 true silent", "08:30 true ", "09:30 true silent", "21:45 true "} // the night does not count
 		if !slices.Equal(got, want) {
@@ -613,7 +615,7 @@ func beChild(device string) int {
 		OnState:   func(_ bool, s State, cause string) { fmt.Printf("%s %s\n", s, cause) },
 		OnFraming: func(cause string) { fmt.Printf("dropped %s\n", cause) }})
 	if limit, err := time.ParseDuration(os.Getenv(child + "_CLOSE")); err == nil {
-		r.pace.closeLimit, r.pace.openLimit = limit, patience // strace slows down what it watches
+		r.ports.CloseLimit, r.ports.OpenLimit = limit, patience // strace slows down what it watches
 	}
 	if err := r.Run(context.Background()); err != nil {
 		fmt.Println("end", err)
@@ -779,7 +781,7 @@ func TestFaultCardReaderWithAWedgedClose(t *testing.T) {
 func TestFaultThreeWedgedPortsEndTheProcess(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "scanner")
 	var ports, strace []string
-	for range maxAbandoned {
+	for range 3 { // as many as serialport gives up
 		_, port := plug(t)
 		ports, strace = append(ports, port), append(strace, "-P", port)
 	}

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,13 +14,13 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
+	"gated/box"
+	"gated/durable"
 	"gated/evidence"
 	"gated/evidence/xlsx"
 	"gated/ledger"
-	"gated/register"
+	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
 )
@@ -130,7 +128,7 @@ func exportSQLite(x *export) error {
 }
 
 // exportTiles needs no manifest: the tree head covers every file.
-func exportTiles(x *export) error { return x.WriteTiles(x.out) }
+func exportTiles(x *export) error { return tlog.WriteTiles(x.Reader, x.out) }
 
 // companion writes OUT.personal.jsonl, with which each personal field can be checked against its record.
 func (x *export) companion(s evidence.Selection) error {
@@ -156,7 +154,7 @@ func (x *export) main() (io.Writer, error) {
 func (x *export) file(suffix string) (*os.File, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	f, err := newCopy(x.out + suffix)
+	f, err := durable.Begin(x.out + suffix)
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
@@ -168,7 +166,7 @@ func (x *export) file(suffix string) (*os.File, error) {
 func (x *export) manifest() error {
 	h, err := x.Head()
 	switch {
-	case errors.Is(err, ledger.ErrNoHead):
+	case errors.Is(err, tlog.ErrNoHead):
 		fmt.Fprintln(x.stderr, "no tree head beside the export:", err)
 	case err != nil:
 		return err
@@ -310,7 +308,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return fmt.Errorf("--out %s is a directory: name a file", out)
 			}
 			if personal {
-				if err := checkReason(reason); err != nil {
+				if err := box.CheckReason(reason); err != nil {
 					return err
 				}
 			}
@@ -341,7 +339,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				if !understands("range") && !understands("day") {
 					x.From, x.To = "", ""
 				}
-				if err := perform(c.Context(), dir, "export-record", exportRecord{name, x.From, x.To, reason}, new(bool)); err != nil {
+				if _, err := box.Perform(c.Context(), dir, box.RecordExport, box.Export{Format: name, From: x.From, To: x.To, Reason: reason}); err != nil {
 					return fmt.Errorf("an export with personal data is recorded first: %w", err)
 				}
 			}
@@ -366,41 +364,4 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 	c.Flags().StringVar(&reason, "with-personal", "", "put the personal fields in, and record this `reason`")
 	c.MarkFlagRequired("format")
 	return c
-}
-
-// maxReason is how many characters a reason has at most: a sentence.
-const maxReason = 200
-
-func checkReason(reason string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
-		return errors.New("--with-personal: say why, such as --with-personal \"request 17 of the residents' committee\"")
-	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return errors.New("--with-personal: the reason is one line of text")
-	case utf8.RuneCountInString(reason) > maxReason:
-		return fmt.Errorf("--with-personal: the reason has %d characters: at most %d", utf8.RuneCountInString(reason), maxReason)
-	}
-	return nil
-}
-
-// exportRecord is what the ledger keeps of an export with personal data. Reason and user are personal fields themselves:
-// people name people.
-type exportRecord struct{ Format, From, To, Reason string }
-
-func init() {
-	operations["export-record"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var x exportRecord
-		if err := json.Unmarshal(args, &x); err != nil {
-			return nil, err
-		}
-		if err := checkReason(x.Reason); err != nil {
-			return nil, err
-		}
-		detail := map[string]string{"format": x.Format}
-		if x.From != "" { // else the whole ledger
-			detail["from"], detail["to"] = x.From, x.To
-		}
-		return true, s.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
-			Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
-	}
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 
+	"gated/box"
 	"gated/credential"
 	"gated/ledger"
+	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
 )
@@ -49,7 +51,8 @@ func keyNew() *cobra.Command {
 			if err := credential.WritePublicKey(out+".pub", key.Public().(ed25519.PublicKey)); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "private key %s: whoever has it can make passes\npublic key  %s.pub: copy it to the gate as trust/pass/ISSUER.pub\n", out, out)
+			fmt.Fprintf(c.ErrOrStderr(), "private key %s: whoever has it can make passes\n"+
+				"public key  %s.pub: copy it to the gate as trust/pass/ISSUER.pub\n", out, out)
 			return nil
 		},
 	}
@@ -70,7 +73,7 @@ func newLedgerKey(c *cobra.Command, origin, out string) error {
 			return fmt.Errorf("%s is there already: what it signed needs it; choose another name", path)
 		}
 	}
-	key, err := ledger.NewKey(origin)
+	key, err := tlog.NewKey(origin)
 	if err != nil {
 		return err
 	}
@@ -78,7 +81,7 @@ func newLedgerKey(c *cobra.Command, origin, out string) error {
 	if err != nil {
 		return err
 	}
-	if err := ledger.WriteKeys(out, key); err != nil {
+	if err := tlog.WriteKeys(out, key); err != nil {
 		return err
 	}
 	if err := os.WriteFile(out+".pub", []byte(key.Verifier()+"\n"), 0o644); err != nil {
@@ -92,7 +95,7 @@ public key   %s
 fingerprint  %s
 first head   0:%s
 
-`, out, out, key.Verifier(), ledger.Fingerprint(key.Verifier()), first.Paper())
+`, out, out, key.Verifier(), tlog.Fingerprint(key.Verifier()), first.ShortRoot())
 	_, err = c.OutOrStdout().Write(first.Note)
 	return err
 }
@@ -112,7 +115,7 @@ func keyShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				keys, err := ledger.PublicKeys(dir)
+				keys, err := tlog.PublicKeys(dir)
 				if err != nil {
 					return err
 				}
@@ -147,14 +150,15 @@ key ("gated key new --ledger"), its second the old one.`,
 			if err != nil {
 				return err
 			}
-			if err := owner(dir); err != nil && os.Geteuid() != 0 {
+			if err := box.Owned(dir); err != nil && os.Geteuid() != 0 {
 				return err
 			}
 			key, err := ledger.RotateKey(dir)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "the new key signs from the daemon's next start on: systemctl restart gated\nfor the auditor to keep: fingerprint %s\n", ledger.Fingerprint(key.Verifier()))
+			fmt.Fprintf(c.ErrOrStderr(), "the new key signs from the daemon's next start on: systemctl restart gated\n"+
+				"for the auditor to keep: fingerprint %s\n", tlog.Fingerprint(key.Verifier()))
 			fmt.Fprintln(c.OutOrStdout(), key.Verifier())
 			return nil
 		},

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
 
+	"gated/box"
 	"gated/evidence"
 	"gated/ledger"
 	"gated/register"
@@ -16,8 +16,8 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(), ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(),
-		ledgerSubject(), ledgerErase(), ledgerKeep())
+	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(),
+		ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(), ledgerSubject(), ledgerErase(), ledgerKeep())
 }
 
 // openLedger opens the state directory's ledger for reading and says which day is meant.
@@ -56,8 +56,9 @@ func date(flag, day string, now time.Time) (string, error) {
 func ledgerStats() *cobra.Command {
 	var day string
 	var asJSON bool
-	c := &cobra.Command{Use: "stats --day D", Short: "count a day's entries and passages", Long: `stats counts a day in the gate's time zone. A passage counts once, on the day of its first event, by its
-latest verdict; hold means that no guard has decided yet.`, Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "stats --day D", Args: cobra.NoArgs, Short: "count a day's entries and passages",
+		Long: `stats counts a day in the gate's time zone. A passage counts once, on the day of its first event, by its
+latest verdict; hold means that no guard has decided yet.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, day, now, err := openLedger(c, day)
 			if err != nil {
@@ -78,7 +79,8 @@ latest verdict; hold means that no guard has decided yet.`, Args: cobra.NoArgs,
 			if err := ledger.WriteGaps(c.OutOrStdout(), r.Meta, day, gaps); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n", s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
+			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n",
+				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
 			return nil
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
@@ -86,33 +88,9 @@ latest verdict; hold means that no guard has decided yet.`, Args: cobra.NoArgs,
 	return c
 }
 
-// findArgs look for passages by a personal value of a kind, or by a part of a name in the days From to To.
-type findArgs struct {
-	Kind, Value, From, To, Why string
-	Filter                     register.Filter
-}
-
-func init() {
-	operations["ledger-find"] = withRegister(func(s *site, by string, a findArgs) (any, error) {
-		if err := register.CheckWhy(a.Why); err != nil {
-			return nil, err
-		}
-		// Who looks for a person is on record first, with whom they looked for.
-		field := map[string]string{register.OfSubject: "subject", register.OfPlateEnd: "plate"}[a.Kind]
-		if err := s.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unsigned",
-			Personal: []ledger.Field{{Name: cmp.Or(field, a.Kind), Value: a.Value}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {
-			return nil, err
-		}
-		if a.From != "" {
-			return s.register.FindPart(a.Value, a.From, a.To, a.Filter)
-		}
-		return s.register.Find(a.Kind, a.Value, a.Filter)
-	})
-}
-
 func ledgerSearch() *cobra.Command {
 	var f register.Filter
-	var a findArgs
+	var a box.Finding
 	var day, part string
 	values := map[string]*string{}
 	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, or by who it was, the newest first",
@@ -151,12 +129,12 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 					a.From, a.To = date, date
 				}
 				a.Filter = f
-				err = perform(c.Context(), dir, "ledger-find", a, &found)
+				found, err = box.Perform(c.Context(), dir, box.Find, a)
 			case a.Kind != "":
 				if a.Filter = f; c.Flags().Changed("day") {
 					a.Filter.Day = date
 				}
-				err = perform(c.Context(), dir, "ledger-find", a, &found)
+				found, err = box.Perform(c.Context(), dir, box.Find, a)
 			default:
 				f.Day = date
 				found, err = register.Search(dir, f)
@@ -167,7 +145,8 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "TIME\tLANE\tVERDICT\tREASON\tCLASS\tBY\tPASSAGE\tENTRIES")
 			for _, p := range found {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d to %d\n", p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d to %d\n",
+					p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
 			}
 			return w.Flush()
 		}}

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,14 +16,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"gated/barrier/lcussim"
 	"gated/credential"
+	"gated/demo"
+	"gated/demo/lcussim"
+	"gated/evidence"
 	"gated/ledger"
 	"gated/register"
 	"gated/roster"
@@ -34,9 +35,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary is the command, too: scripts and faults drive the real thing.
+// The test binary is both commands, too: scripts and faults drive the real thing.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gated": main})
+	testscript.Main(m, map[string]func(){"gated": main, "gated-demo": func() { os.Exit(demo.Main(os.Args[1:], os.Stdout, os.Stderr)) }})
 }
 
 func TestScripts(t *testing.T) {
@@ -129,23 +130,25 @@ func (b *lockedBuffer) String() string {
 
 var pageAddress = regexp.MustCompile(`page=(http://[^ ]+)`)
 
-func start(t testing.TB, args ...string) *child { return startUnder(t, nil, args...) }
+func start(t testing.TB, args ...string) *child { return startUnder(t, nil, "gated", args...) }
 
-// startUnder starts it under another program, such as strace; nil: by itself.
-func startUnder(t testing.TB, under []string, args ...string) *child {
+func startDemo(t testing.TB, args ...string) *child { return startUnder(t, nil, "gated-demo", args...) }
+
+// startUnder starts a command under another program, such as strace; nil: by itself.
+func startUnder(t testing.TB, under []string, command string, args ...string) *child {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &child{Cmd: exec.Command(exe, args...), stderr: &lockedBuffer{ch: make(chan struct{}, 1)}, page: make(chan string, 1), said: make(chan struct{})}
-	c.Args[0] = "gated" // testscript.Main runs the command of this name
+	c.Args[0] = command // testscript.Main runs the one of this name
 	if len(under) > 0 {
-		gated := filepath.Join(t.TempDir(), "gated")
-		if err := os.Symlink(exe, gated); err != nil {
+		link := filepath.Join(t.TempDir(), command)
+		if err := os.Symlink(exe, link); err != nil {
 			t.Fatal(err)
 		}
-		c.Cmd = exec.Command(under[0], append(append(under[1:len(under):len(under)], gated), args...)...)
+		c.Cmd = exec.Command(under[0], append(append(under[1:len(under):len(under)], link), args...)...)
 	}
 	c.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: len(under) > 0}
@@ -210,7 +213,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 	answered := map[string]string{}
 	var kills, verdicts int
 	for kills < 50 {
-		c := start(t, "demo", "--dir", dir, "--scans", "1000000", "--fast", "--log-verdicts")
+		c := startDemo(t, "--dir", dir, "--scans", "1000000", "--fast", "--log-verdicts")
 		lines := bufio.NewReader(c.stdout)
 		after := time.Duration(rand.Int64N(int64(120 * time.Millisecond)))
 		var timer *time.Timer
@@ -240,7 +243,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	rep, err := r.Verify(ledger.Given{})
+	rep, err := evidence.Verify(r, evidence.Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,14 +274,14 @@ func TestKillWhileItStarts(t *testing.T) {
 	for i := range 12 {
 		dir := filepath.Join(t.TempDir(), "d")
 		if i == 0 { // a moment too short to be hit often
-			if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "."+demoMarker+".123"), nil, 0o600)); err != nil {
+			if err := os.Mkdir(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}
-		c := start(t, "demo", "--dir", dir, "--scans", "4", "--fast")
+		c := startDemo(t, "--dir", dir, "--scans", "4", "--fast")
 		time.AfterFunc(time.Duration(rand.Int64N(int64(350*time.Millisecond))), func() { c.Process.Kill() })
 		c.Wait()
-		again := start(t, "demo", "--dir", dir, "--scans", "4", "--fast")
+		again := startDemo(t, "--dir", dir, "--scans", "4", "--fast")
 		out, _ := io.ReadAll(again.stdout)
 		if err := again.Wait(); err != nil || !strings.HasPrefix(string(out), "scans=4 ") {
 			t.Fatalf("after a kill it does not start: %v\n%s", err, again.stderr)
@@ -289,25 +292,27 @@ func TestKillWhileItStarts(t *testing.T) {
 // A program that takes the verdicts and then does not read them must not stop the gate.
 func TestAReaderThatDoesNotReadStopsNothing(t *testing.T) {
 	dir := demoSite(t)
-	c := start(t, "demo", "--dir", dir, "--fast", "--scans", "1000000", "--log-verdicts")
+	c := start(t, "run", "--config", filepath.Join(dir, "gated.yaml"), "--log-verdicts")
 	page := c.address(t)
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) { // on a slow disk
-		resp, err := http.Get(page + "metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if m := regexp.MustCompile(`(?m)^gated_ledger_entries ([\d.e+]+)`).FindSubmatch(b); m != nil {
-			if n, _ := strconv.ParseFloat(string(m[1]), 64); n > 18000 { // more verdicts than pipe and queue hold
-				break
+	var people sync.WaitGroup
+	for i := range 8 {
+		people.Go(func() {
+			for n := range 750 { // in all more verdicts than pipe and queue hold
+				body := fmt.Sprintf(`{"lane":"in","code":"69%03d%08d"}`, i, n)
+				resp, err := http.Post(page+"api/code", "application/json", strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if resp.Body.Close(); resp.StatusCode != http.StatusOK {
+					t.Errorf("%s after %d codes", resp.Status, n)
+					return
+				}
 			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it stands still:\n%s", c.stderr)
-		}
+		})
 	}
-	go io.Copy(io.Discard, c.stdout) // the demo's own last line is written in earnest
+	people.Wait()
+	go io.Copy(io.Discard, c.stdout)
 	c.stop(t)
 }
 
@@ -315,9 +320,8 @@ func TestAReaderThatDoesNotReadStopsNothing(t *testing.T) {
 func demoSite(t testing.TB) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "d")
-	d := &demo{dir: dir, scans: 2, fast: true, stdout: io.Discard, stderr: io.Discard}
 	t.Setenv("GATED_CONSOLE_LISTEN", "127.0.0.1:0")
-	if err := d.run(context.Background()); err != nil {
+	if err := demo.Run(t.Context(), demo.Options{Dir: dir, Scans: 2, Fast: true, Stdout: io.Discard, Stderr: t.Output()}); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -325,7 +329,7 @@ func demoSite(t testing.TB) (dir string) {
 
 func TestDaemonServesItsPageAndMetricsThatPromtoolLikes(t *testing.T) {
 	dir := demoSite(t)
-	c := start(t, "demo", "--dir", dir, "--fast", "--scans", "1000000", "--log-verdicts")
+	c := startDemo(t, "--dir", dir, "--fast", "--scans", "1000000", "--log-verdicts")
 	page := c.address(t)
 	bufio.NewReader(c.stdout).ReadString('\n') // the first decision
 	go io.Copy(io.Discard, c.stdout)
@@ -354,7 +358,7 @@ func TestDaemonServesItsPageAndMetricsThatPromtoolLikes(t *testing.T) {
 			t.Errorf("no %s in the metrics", name)
 		}
 	}
-	people := compound()
+	people := demo.Compound()
 	for _, r := range []roster.Row{people[0], people[1000]} {
 		if strings.Contains(metrics, r.Name) || strings.Contains(metrics, r.Document) {
 			t.Error("the metrics name a person")
@@ -397,7 +401,7 @@ func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { kinds = append(kinds, string(e.Kind)+":"+e.Reason); return nil })
@@ -450,7 +454,7 @@ func TestMishapsOfTheHardware(t *testing.T) {
 		t.Skip("takes 20 s: run it without -short, as make test does")
 	}
 	dir := filepath.Join(t.TempDir(), "demo")
-	c := start(t, "demo", "--dir", dir, "--faults", "--fast", "--for", "20s", "--within", "10s")
+	c := startDemo(t, "--dir", dir, "--faults", "--fast", "--for", "20s", "--within", "10s")
 	out, err := io.ReadAll(c.stdout)
 	if err = errors.Join(err, c.Wait()); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, c.stderr)
@@ -607,7 +611,7 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	var emergencies, outages, scans int
@@ -644,7 +648,7 @@ func residentPasses(t testing.TB, dir string) (next func() string) {
 		t.Helper()
 		for n++; people[n].Class != "resident"; n++ {
 		}
-		pass, err := credential.Issue(key, credential.Pass{Issuer: demoIssuer, Subject: people[n].ID, Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
+		pass, err := credential.Issue(key, credential.Pass{Issuer: demo.Issuer, Subject: people[n].ID, Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -665,12 +669,12 @@ func TestAStateDirectoryThatCannotBeWrittenIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"run", "--config", filepath.Join(src, "gated.yaml"), "--state", dir},
-		{"run", "--config", filepath.Join(src, "gated.yaml"), "--state", filepath.Join(dir, "new")},
-		{"pass", "revoke", "0011223344556677", "--state", dir},
-		{"demo", "--dir", filepath.Join(dir, "demo")},
+		{"gated", "run", "--config", filepath.Join(src, "gated.yaml"), "--state", dir},
+		{"gated", "run", "--config", filepath.Join(src, "gated.yaml"), "--state", filepath.Join(dir, "new")},
+		{"gated", "pass", "revoke", "0011223344556677", "--state", dir},
+		{"gated-demo", "--dir", filepath.Join(dir, "demo")},
 	} {
-		c := start(t, args...)
+		c := startUnder(t, nil, args[0], args[1:]...)
 		c.Wait()
 		if code := c.ProcessState.ExitCode(); code != 2 || !strings.Contains(c.stderr.String(), dir) {
 			t.Errorf("%v: exit %d:\n%s", args, code, c.stderr)
@@ -705,7 +709,7 @@ func TestPortsThatAreNotGivenBackEndTheDaemon(t *testing.T) {
 		strace = append(strace, "-P", port)
 	}
 	plug(ports[0])
-	c := startUnder(t, strace, "run", "--config", filepath.Join(dir, "gated.yaml"))
+	c := startUnder(t, strace, "gated", "run", "--config", filepath.Join(dir, "gated.yaml"))
 	page := c.address(t)
 	for i, next := range ports[1:] {
 		listening := fmt.Sprintf("gated_scanner_connects_total{lane=\"in\"} %d\n", i+1)
@@ -743,7 +747,7 @@ func TestPortsThatAreNotGivenBackEndTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	var last ledger.Kind

@@ -3,22 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"gated/barrier/lcussim"
-	"gated/config"
+	"gated/demo/lcussim"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
 
@@ -101,29 +97,6 @@ func readOnly(t *testing.T, dir string) {
 		for unix.Unmount(dir, unix.MNT_DETACH) == nil {
 		}
 	})
-}
-
-// A relay or program that hangs is not waited for, and goes on being told.
-func TestABarrierThatHangsDoesNotHoldUpTheStart(t *testing.T) {
-	dir := t.TempDir()
-	trace, path := tracedProgram(t, dir, fmt.Sprintf("while [ ! -e %s/go ]; do sleep 0.01; done; echo done >>%s", dir, filepath.Join(dir, "trace")))
-	settings, err := config.Load(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &daemon{settings: settings, dir: dir, stderr: io.Discard}
-	d.logTo(settings)
-	_, stop, err := d.lanes(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil { // it is killed after four seconds
-		t.Fatal(err)
-	}
-	stop()
-	if got := strings.Fields(string(mustRead(t, trace))); !slices.Equal(got, []string{"close", "done", "close", "done"}) {
-		t.Errorf("the program was told and did %q", got)
-	}
 }
 
 // Somebody who starts a second daemon by mistake does not close the barrier that the first one holds open.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"gated/ledger"
+	"gated/ledger/tlog"
 )
 
 func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
@@ -38,7 +38,7 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 		return resp.StatusCode, b
 	}
 	code, b := get(m[1] + "checkpoint")
-	if h, err := ledger.ParseHead(b); code != 200 || err != nil || h.Size == 0 {
+	if h, err := tlog.ParseHead(b); code != 200 || err != nil || h.Size == 0 {
 		t.Errorf("checkpoint: %d %s", code, b)
 	}
 	for _, elsewhere := range []string{page + "tlog/checkpoint", strings.TrimSuffix(m[1], "tlog/") + "metrics", strings.TrimSuffix(m[1], "tlog/")} {
@@ -58,6 +58,7 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 		}
 		return len(list)
 	}
+	const maxReading = 64 // connections at a time
 	before := files()
 	for range 4 * maxReading {
 		held, err := net.Dial("tcp", u.Host)
