@@ -76,7 +76,9 @@ var RecordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, 
 type Subject struct{ ID, Why string }
 
 // Find looks for passages by whom they were of. Who looks for somebody, for whom and why is recorded first.
-var Find = Op[Finding, []register.Passage]{"ledger-find", func(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, error) {
+var Find = Op[Finding, []register.Passage]{"ledger-find", find}
+
+func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, error) {
 	if b.Register == nil {
 		return nil, b.noLedger()
 	}
@@ -91,7 +93,7 @@ var Find = Op[Finding, []register.Passage]{"ledger-find", func(_ context.Context
 		return b.Register.FindPart(a.Value, a.From, a.To, a.Filter)
 	}
 	return b.Register.Find(a.Kind, a.Value, a.Filter)
-}}
+}
 
 // Finding is a personal value of a kind such as register.OfName, or a part of a name in the days From to To, and why
 // somebody looks for it.

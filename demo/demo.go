@@ -251,10 +251,10 @@ func (d *demo) tell(before int64, played error) error {
 
 // size is how many entries the ledger has.
 func size(dir string) (int64, error) {
-	if _, err := os.Stat(filepath.Join(dir, "ledger.db")); errors.Is(err, fs.ErrNotExist) {
+	r, err := ledger.OpenReader(dir)
+	if errors.Is(err, fs.ErrNotExist) { // or a kill left one without a table
 		return 0, nil
 	}
-	r, err := ledger.OpenReader(dir)
 	if err != nil {
 		return 0, err
 	}

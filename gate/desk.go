@@ -199,6 +199,7 @@ func (g *Gate) SignOn(ctx context.Context, name string) error {
 	if n := utf8.RuneCountInString(name); n == 0 || n > 40 || !utf8.ValidString(name) {
 		return invalid("a name of %d characters: 1 to 40", n)
 	}
+	g.begin()
 	g.passage.Lock()
 	defer g.passage.Unlock()
 	_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: "unsigned", Personal: []ledger.Field{{Name: "guard", Value: name}}})

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -91,34 +90,35 @@ func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
 	}
 }
 
-// Whatever is done at the page or by a command before the gate has begun: the start entry comes first.
+// Whatever is done at the page or by a command before the gate runs: the start entry comes first, and a passage waits for it.
 func TestNothingIsWrittenBeforeTheStartEntry(t *testing.T) {
-	s := newSite(t)
-	s.end()
-	s.idle = true
-	s.start()
-	size := s.l.Size()
 	ctx := context.Background()
-	for name, do := range map[string]func() error{
-		"sign-on":            func() error { return s.g.SignOn(ctx, "张三") },
-		"clock confirmation": func() error { return s.g.ConfirmClock(ctx, "张三") },
-		"an event of the box": func() error {
-			return s.g.Append(ledger.Event{Kind: ledger.Backup, By: "machine"})
-		},
+	for name, c := range map[string]struct {
+		do   func(g *Gate) error
+		kind ledger.Kind
+	}{
+		"sign-on":             {func(g *Gate) error { return g.SignOn(ctx, "张三") }, register.SignOn},
+		"clock confirmation":  {func(g *Gate) error { return g.ConfirmClock(ctx, "张三") }, register.Clock},
+		"an event of the box": {func(g *Gate) error { return g.Append(ledger.Event{Kind: ledger.Backup, By: "machine"}) }, ledger.Backup},
+		"the roster":          {func(g *Gate) error { g.RosterChanged("zhou", "imported", nil); return nil }, register.Roster},
 	} {
-		if err := do(); !errors.Is(err, errNotBegun) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.end()
+			s.idle = true
+			s.start()
+			size := s.l.Size()
+			if out := s.scan("in", s.pass("resident", s.subject("王小明"), month)); out.Verdict != Fault || s.l.Size() != size {
+				t.Errorf("a passage before the start entry: %+v", out)
+			}
+			if err := c.do(s.g); err != nil {
+				t.Error(err)
+			}
+			if all := s.records()[size:]; len(all) != 2 || all[0].Kind != ledger.Start || all[1].Kind != c.kind {
+				t.Errorf("%d entries, the first %s", len(all), all[0].Raw)
+			}
+		})
 	}
-	s.g.RosterChanged("zhou", "imported", nil)
-	if n := s.l.Size(); n != size {
-		t.Errorf("%d entries were written", n-size)
-	}
-	s.run()
-	until(t, "the change of the roster", func() bool {
-		all := s.records()[size:]
-		return len(all) > 1 && all[0].Kind == ledger.Start && all[len(all)-1].Kind == register.Roster
-	})
 }
 
 // BenchmarkStartWithoutIndex measures how long it takes from the start to the answer of the first scan, and until all is

@@ -232,6 +232,7 @@ func (g *Gate) Rules() Rules { return *g.rules.Load() }
 // RosterChanged records that the roster was changed, by whom and how, in numbers. The change is in force already: in a
 // fault its entry follows.
 func (g *Gate) RosterChanged(by, reason string, detail map[string]string) {
+	g.begin()
 	g.record(RosterEvent(g.clock.Now(), g.opt.Roster.Snapshot().Version(), by, reason, detail))
 	g.screen.changed()
 }
@@ -243,6 +244,7 @@ func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]
 
 // Append stamps and appends an event of the box that must be durable before what it tells of is done.
 func (g *Gate) Append(ev ledger.Event) error {
+	g.begin()
 	ev.Stamp = g.clock.Now()
 	_, err := g.append(ev)
 	return err
@@ -253,6 +255,7 @@ func (g *Gate) Now() time.Time { return g.clock.judge(g.clock.Now()) }
 
 // ConfirmClock records that somebody compared the clock with a watch, and trusts it from then on.
 func (g *Gate) ConfirmClock(ctx context.Context, by string) error {
+	g.begin()
 	s, back := g.clock.confirm()
 	if s.Time.Before(clock.Released) {
 		return invalid("the clock says %s, before this software was made: set it first", s.Time.Format(time.DateOnly))

@@ -117,7 +117,7 @@ func skim(s string) (seq, ts int64, personal string, ok bool) {
 	if ts, ok = micros(c.s[:i]); !ok {
 		return 0, 0, "", false
 	}
-	// Inside a string the key's quotes would be escaped: so this is the key, and no other can follow it.
+	// Within a string the key's quotes would be escaped: so this is the key, and no other can follow it.
 	const key = `,"personal":"`
 	switch i := len(s) - len(`"}`) - 64; {
 	case i > len(key) && s[i-len(key):i] == key && strings.HasSuffix(s, `"}`) && isHex(s[i:i+64]):

@@ -105,7 +105,8 @@ func (r *Register) readTail(in *ledger.Reader) (err error) {
 }
 
 // byCommand are the kinds that a command can record while the daemon is stopped: they do not show that it runs.
-var byCommand = map[ledger.Kind]bool{Roster: true, Export: true, ledger.KeyChange: true, ledger.Epoch: true, ledger.Erase: true, ledger.Keep: true, ledger.Backup: true}
+var byCommand = map[ledger.Kind]bool{Roster: true, Export: true,
+	ledger.KeyChange: true, ledger.Epoch: true, ledger.Erase: true, ledger.Keep: true, ledger.Backup: true}
 
 // ran tells whether the daemon had started and not stopped with the first size entries.
 func ran(in *ledger.Reader, size int64) (running bool, err error) {
@@ -303,7 +304,8 @@ var errNoIndex = errors.New("there is no index")
 
 // noIndex goes on without the index. The caller holds writing.
 func (r *Register) noIndex(why error) {
-	r.opt.Log.Warn("the index cannot be written: passages are recorded all the same, the next start takes longer", "path", r.index.path, "cause", why)
+	r.opt.Log.Warn("the index cannot be written: passages are recorded all the same, the next start takes longer",
+		"path", r.index.path, "cause", why)
 	r.index.remove()
 	r.batches = nil
 	r.mu.Lock()

@@ -25,9 +25,9 @@ const indexVersion = "9"
 // over which the keys are strewn, is written for many passages at once.
 const indexSchema = `
 CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL, at INTEGER NOT NULL, decided INTEGER NOT NULL,
-	lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL, credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL,
-	emergency INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL,
+	at INTEGER NOT NULL, decided INTEGER NOT NULL, lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL,
+	credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL, emergency INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS recent(last INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS hold(first INTEGER NOT NULL PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS debt(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS person(key INTEGER NOT NULL PRIMARY KEY, seq INTEGER 
 CREATE TABLE IF NOT EXISTS out(seq INTEGER NOT NULL PRIMARY KEY, household INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS later(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fresh(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, day TEXT NOT NULL, keys BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS term(day TEXT NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL, PRIMARY KEY(day, key, seq)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS term(day TEXT NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL,
+	PRIMARY KEY(day, key, seq)) STRICT, WITHOUT ROWID;
 `
 
 // errAhead: the index knows entries that the ledger does not have.
@@ -69,7 +70,8 @@ func (x *index) open() error {
 	if f, err := os.OpenFile(x.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		f.Close()
 	}
-	db, err := sql.Open("sqlite", dsn(x.path, "_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL&_pragma=secure_delete(ON)&_pragma=temp_store(MEMORY)"))
+	db, err := sql.Open("sqlite", dsn(x.path, "_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL"+
+		"&_pragma=secure_delete(ON)&_pragma=temp_store(MEMORY)"))
 	if err != nil {
 		return err
 	}
@@ -203,7 +205,7 @@ func load(db *sql.DB, in *ledger.Reader, h hasher) (*State, error) {
 	case v.Size > size:
 		return nil, errAhead
 	}
-	s.Size, s.Newest, s.Trusted, s.Copied, s.Running, s.Level, s.Duty, s.day, s.first = v.Size, v.Newest, v.Trusted, v.Copied, v.Running, v.Level, v.Duty, v.Day, v.First
+	s.scalars = v
 	s.Newest.Time, s.Trusted.Time = s.Newest.Time.In(in.Zone), s.Trusted.Time.In(in.Zone)
 	if s.last, err = recordHash(in, v.Size); err != nil {
 		return nil, err
@@ -224,19 +226,20 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 		sql string
 		row func(scan func(...any) error) error
 	}{
-		{"SELECT " + passageColumns + " FROM recent r JOIN passage p ON p.first = r.first ORDER BY r.last", func(scan func(...any) error) error {
+		{selectPassage + "JOIN recent r ON p.first = r.first ORDER BY r.last", func(scan func(...any) error) error {
 			p, err := scanPassage(scan, zone)
 			s.Recent = append(s.Recent, &p)
 			return err
 		}},
-		{"SELECT " + passageColumns + " FROM hold h JOIN passage p ON p.first = h.first", func(scan func(...any) error) error {
+		{selectPassage + "JOIN hold h ON p.first = h.first", func(scan func(...any) error) error {
 			p, err := scanPassage(scan, zone)
 			s.Open[p.ID] = p
 			return err
 		}},
-		{"SELECT " + passageColumns + ", d.seq FROM debt d JOIN passage p ON p.first = d.first", func(scan func(...any) error) error {
-			p, err := scanPassage(scan, zone, &seq)
-			s.Debts[seq] = p
+		{"SELECT seq, first FROM debt", func(scan func(...any) error) error {
+			var first int64
+			err := scan(&seq, &first)
+			s.Debts[seq] = Passage{First: first}
 			return err
 		}},
 		{"SELECT seq, from_day, to_day FROM keep", func(scan func(...any) error) error {
@@ -264,15 +267,23 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 			return err
 		}
 	}
+	for seq, p := range s.Debts {
+		if err := each(db, func(scan func(...any) error) (err error) {
+			s.Debts[seq], err = scanPassage(scan, zone)
+			return err
+		}, selectPassage+"WHERE p.first = ?", p.First); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-const passageColumns = "p.id, p.first, p.last, p.at, p.decided, p.lane, p.direction, p.class, p.credential, p.verdict, p.reason, p.by, p.emergency"
+const selectPassage = "SELECT id, p.first, p.last, at, decided, lane, direction, class, credential, verdict, reason, by, emergency FROM passage p "
 
-// scanPassage reads the columns of a passage, and others behind them.
-func scanPassage(scan func(...any) error, zone *time.Location, more ...any) (p Passage, err error) {
+// scanPassage reads the columns of selectPassage.
+func scanPassage(scan func(...any) error, zone *time.Location) (p Passage, err error) {
 	var at, decided int64
-	err = scan(append([]any{&p.ID, &p.First, &p.Last, &at, &decided, &p.Lane, &p.Direction, &p.Class, &p.Credential, &p.Verdict, &p.Reason, &p.By, &p.Emergency}, more...)...)
+	err = scan(&p.ID, &p.First, &p.Last, &at, &decided, &p.Lane, &p.Direction, &p.Class, &p.Credential, &p.Verdict, &p.Reason, &p.By, &p.Emergency)
 	p.At = time.UnixMicro(at).In(zone)
 	p.Day = p.At.Format(time.DateOnly)
 	if decided != 0 {

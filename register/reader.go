@@ -142,7 +142,8 @@ type DayPassage struct {
 func (p *DayPassage) add(e *ledger.Entry) {
 	p.take(e)
 	p.Entries = append(p.Entries, e.Seq)
-	p.Proof, p.Policy, p.Roster, p.Clock = cmp.Or(e.Proof, p.Proof), cmp.Or(e.Policy, p.Policy), cmp.Or(e.Record.Roster, p.Roster), cmp.Or(e.Clock, p.Clock)
+	p.Proof, p.Policy = cmp.Or(e.Proof, p.Proof), cmp.Or(e.Policy, p.Policy)
+	p.Roster, p.Clock = cmp.Or(e.Record.Roster, p.Roster), cmp.Or(e.Clock, p.Clock)
 	if e.Verdict != "" && e.Kind != Check {
 		p.Rule = e.Rule
 	}

@@ -75,20 +75,35 @@ func New(opt Options) (*Register, error) {
 		return nil, err
 	}
 	h := newHasher(opt.Key)
-	r := &Register{opt: opt, near: shortTail, hash: h, quit: make(chan struct{}), wake: make(chan struct{}, 1), full: make(chan struct{}), state: newState(h)}
+	r := &Register{opt: opt, near: shortTail, hash: h, state: newState(h),
+		quit: make(chan struct{}), wake: make(chan struct{}, 1), full: make(chan struct{})}
 	r.index = openIndex(filepath.Join(opt.Dir, "index.db"), h, opt.Log)
 	if opt.Registry != nil {
-		opt.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gated_ledger_backup_timestamp_seconds",
-			Help: "When the newest backup of the ledger was made, in seconds since 1970; 0: never."}, func() (at float64) {
+		opt.Registry.MustRegister(r.metrics()...)
+	}
+	return r, nil
+}
+
+func (r *Register) metrics() []prometheus.Collector {
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	return []prometheus.Collector{
+		gauge("gated_ledger_backup_timestamp_seconds", "When the newest backup of the ledger was made, in seconds since 1970; 0: never.", func() (at float64) {
 			r.View(func(s *State) {
 				if !s.Copied.IsZero() {
 					at = float64(s.Copied.Unix())
 				}
 			})
 			return at
-		}))
+		}),
+		gauge("gated_register_rebuilding", "1 while the register is made anew from the ledger, and nobody is admitted by rule.", func() float64 {
+			if r.Ready() {
+				return 0
+			}
+			return 1
+		}),
 	}
-	return r, nil
 }
 
 // Known is how many entries of the ledger of that name the index has heard of, for ledger.Options.
@@ -135,7 +150,7 @@ func (r *Register) Keeps() map[int64]Span {
 func (r *Register) Counting() (day string, first int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state.day, r.state.first
+	return r.state.Day, r.state.First
 }
 
 // Ready tells whether trips are known, and who came in in the last 31 days. Until then nobody is to be admitted by rule.

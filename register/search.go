@@ -78,7 +78,7 @@ func Search(dir string, f Filter) ([]Passage, error) {
 				found = append(found, p)
 			}
 			return err
-		}, "SELECT "+passageColumns+" FROM passage p WHERE "+where+" AND first BETWEEN ? AND ? ORDER BY first DESC LIMIT ?",
+		}, selectPassage+"WHERE "+where+" AND first BETWEEN ? AND ? ORDER BY first DESC LIMIT ?",
 			append(slices.Clone(args), s.First, s.Last, enough)...)
 		if err != nil {
 			return nil, fmt.Errorf("read the index: %w: the daemon makes it anew at its next start", err)
@@ -142,7 +142,7 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 				read, err := scanPassage(scan, r.l.Zone())
 				p = &read
 				return err
-			}, "SELECT "+passageColumns+" FROM passage p WHERE first = ?", g.first)
+			}, selectPassage+"WHERE first = ?", g.first)
 			if err != nil {
 				return nil, err
 			}

@@ -17,14 +17,7 @@ const remembered = 256
 // State is what the entries add up to, as far as they can still be read: an entry whose personal data was erased moves
 // nobody. It is never written by anything but entries, so that it can always be made anew.
 type State struct {
-	Size    int64
-	Newest  ledger.Stamp
-	Trusted ledger.Stamp
-	Copied  time.Time // when the newest backup was made; zero: never
-	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
-	Level   string
-	Duty    int64 // the entry of who signed on last; 0: nobody
-
+	scalars
 	Open   map[string]Passage // on hold, by passage ID
 	Debts  map[int64]Passage  // emergency openings, by seq, of which nobody said yet who passed
 	Keeps  map[int64]Span     // days whose personal data must not be erased, by the entry that says so
@@ -34,12 +27,23 @@ type State struct {
 	last     [sha256.Size]byte // of the record of entry Size
 	segments []ledger.Segment
 	people   map[key]whereabouts // by roster ID; who is not among them: unknown
-	day      string              // of trips
-	first    int64               // the entry with which that day began
-	out      map[int64]key       // who of a household was admitted out that day: seq → household
+	out      map[int64]key       // who of a household was admitted out on Day: seq → household
 	trips    map[key]int         // how often, by household
 	changed  *changes            // what the index has not heard of yet; nil: it has none
 	taken    int64               // the size when that was handed out last
+}
+
+// scalars are the parts of a state that are one value.
+type scalars struct {
+	Size    int64
+	Newest  ledger.Stamp
+	Trusted ledger.Stamp
+	Copied  time.Time // when the newest backup was made; zero: never
+	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
+	Level   string
+	Duty    int64  // the entry of who signed on last; 0: nobody
+	Day     string // whose trips are counted
+	First   int64  // the entry with which that day began
 }
 
 // whereabouts is what the newest readable entry says of a person.
@@ -201,8 +205,8 @@ func (s *State) move(e *ledger.Entry) {
 		return
 	}
 	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
-	if d := e.At.Format(time.DateOnly); e.Kind == Decided && d > s.day && (e.Clock == "trusted" || s.day == "") {
-		s.day, s.first = d, e.Seq
+	if d := e.At.Format(time.DateOnly); e.Kind == Decided && d > s.Day && (e.Clock == "trusted" || s.Day == "") {
+		s.Day, s.First = d, e.Seq
 		clear(s.out)
 		clear(s.trips)
 		s.changed.rewriteOut()
@@ -215,7 +219,8 @@ func (s *State) move(e *ledger.Entry) {
 		return
 	}
 	s.place(who, whereabouts{e.Seq, inside})
-	if household, ok := s.hash.personal(e, "household"); ok && !inside && e.Class == "resident" && e.Kind == Decided { // their car is no trip more
+	// Their car is no trip more.
+	if household, ok := s.hash.personal(e, "household"); ok && !inside && e.Class == "resident" && e.Kind == Decided {
 		s.out[e.Seq] = household
 		s.trips[household]++
 		s.changed.wentOut(e.Seq, household)
@@ -249,7 +254,7 @@ func (s *State) untrip(seq int64) {
 
 // Trips is how often the household was admitted out on the day of now, a time that may be trusted.
 func (s *State) Trips(household string, now time.Time) int {
-	if now.Format(time.DateOnly) > s.day {
+	if now.Format(time.DateOnly) > s.Day {
 		return 0
 	}
 	return s.trips[s.hash.key(OfHousehold, normal(OfHousehold, household))]
@@ -271,29 +276,13 @@ func (s *State) Whereabouts(subject string) (inside, known bool) {
 	return at.inside, known
 }
 
-// scalars are the parts of a state that are one value.
-type scalars struct {
-	Size            int64
-	Newest, Trusted ledger.Stamp
-	Copied          time.Time
-	Running         bool
-	Level           string
-	Duty            int64
-	Day             string
-	First           int64
-}
-
-func (s *State) scalars() scalars {
-	return scalars{s.Size, s.Newest, s.Trusted, s.Copied, s.Running, s.Level, s.Duty, s.day, s.first}
-}
-
 // digest is all of it as text: equal states have equal digests.
 func (s *State) digest() string {
 	people := map[key][2]any{}
 	for who, at := range s.people {
 		people[who] = [2]any{at.seq, at.inside}
 	}
-	b, _ := json.MarshalIndent(map[string]any{"scalars": s.scalars(), "last": s.last, "open": s.Open, "debts": s.Debts, "keeps": s.Keeps,
+	b, _ := json.MarshalIndent(map[string]any{"scalars": s.scalars, "last": s.last, "open": s.Open, "debts": s.Debts, "keeps": s.Keeps,
 		"recent": s.Recent, "people": people, "out": s.out, "trips": s.trips}, "", " ") // plain values: it cannot fail
 	return string(b)
 }

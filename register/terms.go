@@ -46,8 +46,10 @@ const (
 
 // kindOf says of what kind the value of a personal field is.
 var kindOf = map[string]string{
-	"subject": OfSubject, "stated_subject": OfSubject, "household": OfHousehold, "name": OfName, "stated_name": OfName, "sighted_name": OfName,
-	"document": OfDocument, "stated_document": OfDocument, "sighted_document": OfDocument, "phone": OfPhone, "plate": OfPlate, "stated_plate": OfPlate,
+	"subject": OfSubject, "stated_subject": OfSubject, "household": OfHousehold,
+	"name": OfName, "stated_name": OfName, "sighted_name": OfName,
+	"document": OfDocument, "stated_document": OfDocument, "sighted_document": OfDocument,
+	"phone": OfPhone, "plate": OfPlate, "stated_plate": OfPlate,
 }
 
 var (

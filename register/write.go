@@ -35,7 +35,8 @@ func (s *State) take() *batch {
 		return nil
 	}
 	s.changed, s.taken = newChanges(), s.Size
-	b := &batch{changes: c, scalars: s.scalars(), last: hex.EncodeToString(s.last[:]), recent: slices.Clone(s.Recent), people: map[key]whereabouts{}, days: s.segments}
+	b := &batch{changes: c, scalars: s.scalars, last: hex.EncodeToString(s.last[:]), recent: slices.Clone(s.Recent),
+		people: map[key]whereabouts{}, days: s.segments}
 	for who := range c.people {
 		if at, known := s.people[who]; known {
 			b.people[who] = at
@@ -114,7 +115,8 @@ func (w *writer) batch(b *batch, origin string) {
 		if !p.Decided.IsZero() {
 			decided = p.Decided.UnixMicro()
 		}
-		w.exec("INSERT OR REPLACE INTO passage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", p.First, p.ID, p.Last, p.At.UnixMicro(), decided,
+		w.exec("INSERT OR REPLACE INTO passage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			p.First, p.ID, p.Last, p.At.UnixMicro(), decided,
 			p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By, p.Emergency)
 	}
 	if len(b.passages) > 0 {

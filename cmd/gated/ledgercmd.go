@@ -101,7 +101,8 @@ By --name, --household, --document, --phone, --plate (the last four do) and --su
 time, unless --day is given, for exactly that; by --name-part in the days --from to --to, or on --day.
 Whom you look for, and why, is recorded first: say it with --why.`,
 		Example: "  gated ledger search --verdict refuse\n  gated ledger search --day yesterday --reason emergency-key\n" +
-			"  gated ledger search --plate 粤B12345 --why \"scratched barrier, request 17\"\n  gated ledger search --name-part 小明 --from 2026-11-01 --to 2026-11-07 --why \"request 18\"",
+			"  gated ledger search --plate 粤B12345 --why \"scratched barrier, request 17\"\n" +
+			"  gated ledger search --name-part 小明 --from 2026-11-01 --to 2026-11-07 --why \"request 18\"",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, date, _, err := openLedger(c, day)
@@ -158,8 +159,12 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 	c.Flags().IntVar(&f.Limit, "limit", 100, "at most so many")
 	exclusive := []string{"name-part"}
 	for _, v := range []struct{ kind, flag, usage string }{
-		{register.OfName, "name", "a whole name"}, {register.OfHousehold, "household", "a household such as 3-2-501"}, {register.OfDocument, "document", "the number of a document"},
-		{register.OfPhone, "phone", "a telephone number"}, {register.OfPlate, "plate", "a plate, or its last four"}, {register.OfSubject, "subject", "a roster ID"},
+		{register.OfName, "name", "a whole name"},
+		{register.OfHousehold, "household", "a household such as 3-2-501"},
+		{register.OfDocument, "document", "the number of a document"},
+		{register.OfPhone, "phone", "a telephone number"},
+		{register.OfPlate, "plate", "a plate, or its last four"},
+		{register.OfSubject, "subject", "a roster ID"},
 	} {
 		values[v.kind] = c.Flags().String(v.flag, "", v.usage)
 		exclusive = append(exclusive, v.flag)

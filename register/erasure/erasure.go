@@ -50,7 +50,8 @@ type KeptError struct {
 }
 
 func (k KeptError) Error() string {
-	return fmt.Sprintf("entry %d says to keep the days %s to %s: nothing was erased; lift it first, with \"gated ledger keep --lift %[1]d\"", k.Seq, k.From, k.To)
+	return fmt.Sprintf("entry %d says to keep the days %s to %s: nothing was erased; lift it first, with \"gated ledger keep --lift %[1]d\"",
+		k.Seq, k.From, k.To)
 }
 
 // Selection says what to erase. Exactly one of Before, Subject and Seq is set.
@@ -78,7 +79,8 @@ func (s Selection) check(today string) error {
 			return fmt.Errorf("--before %q: write a date as 2026-11-23", s.Before)
 		}
 		if s.Before > today {
-			return fmt.Errorf("--before %s: it is %s today; what is recorded today can only be erased by --subject or --seq", s.Before, today)
+			return fmt.Errorf("--before %s: it is %s today; what is recorded today can only be erased by --subject or --seq",
+				s.Before, today)
 		}
 	}
 	if s.Class != "" && s.Before == "" {

@@ -98,7 +98,8 @@ func (x *Eraser) Keep(from, to, by, why string) (int64, error) {
 // Lift ends what a keep entry forbids.
 func (x *Eraser) Lift(seq int64, by, why string) (int64, error) {
 	if _, ok := x.opt.Register.Keeps()[seq]; !ok {
-		return 0, fmt.Errorf("%w: entry %d keeps no days, or was lifted: \"gated ledger keep --list\" names those in force", ErrNotKept, seq)
+		return 0, fmt.Errorf("%w: entry %d keeps no days, or was lifted: \"gated ledger keep --list\" names those in force",
+			ErrNotKept, seq)
 	}
 	return x.keep(ledger.Event{Reason: "lifted", Ref: seq, Detail: map[string]string{}}, by, why)
 }
