@@ -179,6 +179,7 @@ func TestMissingPortOfASensorIsSaidInTheSameWordsEachTime(t *testing.T) {
 // The lines may be asked for at any time, also of a port that was given back. (That it is not closed under who asks is
 // serialport's test, TestOnlyCloseCloses.)
 func TestTheLinesOfARelaysPortThatWasGivenBack(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	relay := b.lanes["in"].driver.(*lcus)
 	awaitTrue(t, "the relay's port", func() bool { return relay.port.Load() != nil })
@@ -196,6 +197,7 @@ func TestTheLinesOfARelaysPortThatWasGivenBack(t *testing.T) {
 
 // A driver that hangs when a sensor's port is given back has one port to hang on, and nobody waits for it.
 func TestASensorsPortIsNotOpenedAgainBeforeItIsClosed(t *testing.T) {
+	t.Parallel()
 	p := Port{Device: plugged(t, true, Config{}).config.Device, shut: make(chan struct{}), lost: errHungUp}
 	if _, err := p.Lines(); !errors.Is(err, errHungUp) || p.file != nil {
 		t.Errorf("got %v, want %v", err, errHungUp)
@@ -210,6 +212,7 @@ func TestASensorsPortIsNotOpenedAgainBeforeItIsClosed(t *testing.T) {
 
 // Pseudo-terminals have no lines, and say so as clearly as a missing port does.
 func TestLinesThatCannotBeReadAreAnError(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	if _, err := b.Lines("in"); err == nil {
 		t.Error("a pseudo-terminal has modem lines")

@@ -266,6 +266,7 @@ func (s *site) pulsed(n int) {
 const month = 30 * 24 * time.Hour
 
 func TestWhoPasses(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	other := credential.NewKey()
 	resident := s.subject("王小明")
@@ -330,6 +331,7 @@ func TestWhoPasses(t *testing.T) {
 // A health certificate says what was found about somebody of that name: who shows it, and whether they live here, it does
 // not. It is shown to the guard, admits nobody of itself, and what it says of a body stands beside the record.
 func TestAHealthCertificateIsAskedAbout(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	now := s.g.clock.Now().Time
 	for _, c := range []struct {
@@ -379,6 +381,7 @@ func TestAHealthCertificateIsAskedAbout(t *testing.T) {
 }
 
 func TestTheNewestTestCounts(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	ago := func(hours int, result string) credential.Health {
 		return credential.Health{Kind: credential.Test, Disease: credential.COVID19, Result: result, Sampled: at.Add(-time.Duration(hours) * time.Hour)}
@@ -424,6 +427,7 @@ func TestTheNewestTestCounts(t *testing.T) {
 }
 
 func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	code := []byte(s.pass("resident", s.subject("王小明"), month))
 	now := s.g.clock.Now()
@@ -440,6 +444,7 @@ func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
 }
 
 func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	code := s.pass("resident", s.subject("王小明"), month)
 	first := s.scan("in", code)
@@ -464,6 +469,7 @@ func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
 }
 
 func TestAHoldWaitsForTheGuard(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	if err := s.g.SignOn(context.Background(), "老张"); err != nil {
 		t.Fatal(err)
@@ -503,6 +509,7 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 }
 
 func TestAStartNamesTheGateAndItsZone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	s.start()
@@ -519,6 +526,7 @@ func TestAStartNamesTheGateAndItsZone(t *testing.T) {
 }
 
 func TestHoldsEndAsAbandoned(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
 	r.Hold = 10 * time.Millisecond
@@ -549,6 +557,7 @@ func TestHoldsEndAsAbandoned(t *testing.T) {
 }
 
 func TestTheGuardFindsAPersonByRoom(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	found := s.g.Find("3-2-501")
 	if len(found) != 2 {
@@ -573,6 +582,7 @@ func TestTheGuardFindsAPersonByRoom(t *testing.T) {
 }
 
 func TestTwoLanesCannotBothTakeTheLastTrip(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
 	r.Level = "sealed"
@@ -590,6 +600,7 @@ func TestTwoLanesCannotBothTakeTheLastTrip(t *testing.T) {
 }
 
 func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace := filepath.Join(dir, "trace")
 	relay := relayTo(t, trace, dir)
@@ -664,6 +675,7 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 
 // The best of several presses counts: on a busy machine anything may be slow once.
 func TestTheEmergencyKeyIsQuickInAFault(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	defer s.block()()
 	if out := s.scan("in", s.pass("resident", s.subject("王小明"), month)); out.Verdict != Fault {
@@ -687,6 +699,7 @@ func TestTheEmergencyKeyIsQuickInAFault(t *testing.T) {
 }
 
 func TestNothingOpensBeforeItsEntry(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace := filepath.Join(dir, "trace")
 	s := newSite(t)
@@ -720,6 +733,7 @@ func TestNothingOpensBeforeItsEntry(t *testing.T) {
 
 // What happened in a fault and could not wait for its entry outlasts even a restart on the failing disk.
 func TestWhatIsOwedOutlastsARestart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	good := s.pass("resident", s.subject("王小明"), month)
 	if out := s.scan("in", good); out.Verdict != policy.Admit {
@@ -776,6 +790,7 @@ func TestWhatIsOwedOutlastsARestart(t *testing.T) {
 }
 
 func TestTheDeskIsBounded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	known := s.scan("out", "11010519491231002X")
 	for i := range maxHolds + 20 {
@@ -798,6 +813,7 @@ func TestTheDeskIsBounded(t *testing.T) {
 }
 
 func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	g := New(s.g.opt, *s.g.rules.Load())
@@ -808,6 +824,7 @@ func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
 }
 
 func TestAnUnknownLaneIsAnError(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	if _, err := s.g.Scan(context.Background(), "roof", []byte("x"), time.Now()); !errors.Is(err, ErrUnknownLane) {
 		t.Errorf("scan: %v", err)
@@ -849,6 +866,7 @@ func read(t testing.TB, path string) string {
 
 // What the sensor tells is an entry of its own, and names the opening it belongs to.
 func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, c := range []struct {
 		means   string
@@ -938,6 +956,7 @@ func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
 
 // The page says when nobody knows what the sensor sees.
 func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	s.sensor = barrier.NewSensor("in", barrier.SensorConfig{Line: "cts", Means: barrier.MeansOpen}, slog.New(slog.DiscardHandler), barrier.NewMetrics(prometheus.NewRegistry(), "in"))
@@ -975,6 +994,7 @@ func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
 
 // The page says that a relay is lost before anybody needs it, and takes that back by itself.
 func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	sim := must(lcussim.New(filepath.Join(s.dir, "relay"), 1, true))
@@ -1017,6 +1037,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 
 // A scanner that went down and came back before anybody looked is told of, too, and one that flaps fills no ledger.
 func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.stop() // the gate's own looks, each second
 	<-s.ended

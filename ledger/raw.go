@@ -27,7 +27,11 @@ func (r *Reader) Snapshot(f func() error) error {
 // Rows calls f for each of the entries from..to, in order; all of them must be there. ts is the time that the row has, in
 // µs since 1970.
 func (r *Reader) Rows(from, to int64, f func(seq, ts int64, record string) error) error {
-	return r.c.rows(from, to, f)
+	next, err := r.c.rows(from, to, f)
+	if err == nil && next <= to {
+		err = missing(next)
+	}
+	return err
 }
 
 // Heads calls f for each tree head that is kept, the oldest first. leaves are the hashes that were in no full tile yet,
@@ -96,10 +100,6 @@ func (r *Reader) PersonalRows() (int64, error) { return r.c.number("SELECT count
 func ParseEntry(seq, ts int64, record string, zone *time.Location) (Entry, error) {
 	return parse(seq, ts, record, zone)
 }
-
-// Skim reads of a record what verifying needs: its seq, its time in µs and its commitment to personal fields ("" without).
-// ok is false where the record is not in the form that gated writes; then ParseEntry says what it is.
-func Skim(record string) (seq, ts int64, personal string, ok bool) { return skim(record) }
 
 // SameBox compares the name of the gate and its time zone, which stand outside the records, with what a start or the first
 // entry of an epoch says of them. Those of older versions say nothing.

@@ -8,44 +8,88 @@ import (
 	"path/filepath"
 	"sort"
 	"time"
+
+	"gated/ledger/tlog"
 )
 
-// scan calls f for the entries from..to in order. Personal fields are read only where asked for.
-func scan(c *conn, zone *time.Location, from, to int64, personal bool, f func(*Entry) error) error {
-	fields := map[int64][]Field{}
-	const page = 500 // entries whose personal fields are held at a time
-	have := from - 1
-	return c.query(func(v []driver.Value) error {
-		seq, _ := v[0].(int64)
-		ts, _ := v[1].(int64)
-		e, err := parse(seq, ts, text(v[2]), zone)
+// piece is how many entries are read at a time, and held while they are handed on.
+const piece = 2 * tlog.TileWidth
+
+// scan calls f for the entries from..to in order, up to the newest; all between must be there. Personal fields are read
+// only where asked for. No query is open while f works or waits for a slow pipe, which would keep the WAL growing.
+func (c *conn) scan(zone *time.Location, from, to int64, personal bool, f func(*Entry) error) error {
+	for from <= to {
+		last := min(to, from+piece-1)
+		list := make([]Entry, 0, last-from+1)
+		next, err := c.rows(from, last, func(seq, ts int64, record string) error {
+			e, err := parse(seq, ts, record, zone)
+			list = append(list, e)
+			return err
+		})
+		if err == nil && personal && len(list) > 0 {
+			err = c.addPersonal(list)
+		}
+		if err == nil && next <= last { // the newest, or a gap
+			to, err = next-1, c.ends(next)
+		}
 		if err != nil {
 			return err
 		}
-		if personal {
-			if seq > have {
-				clear(fields)
-				have = min(seq+page, to)
-				err := c.query(func(v []driver.Value) error {
-					at, _ := v[0].(int64)
-					fields[at] = append(fields[at], Field{text(v[1]), text(v[2])})
-					return nil
-				}, "SELECT seq, field, value FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq, field", seq, have)
-				if err != nil {
-					return fmt.Errorf("personal fields of entry %d: %w", seq, err)
-				}
+		for i := range list {
+			if err := f(&list[i]); err != nil {
+				return err
 			}
-			e.Personal = fields[seq]
 		}
-		return f(&e)
+		from = next
+	}
+	return nil
+}
+
+// rows calls f for the entries from..to as their rows have them, in order, up to the first that is not there, which it
+// returns.
+func (c *conn) rows(from, to int64, f func(seq, ts int64, record string) error) (next int64, err error) {
+	next = from
+	err = c.repeat(func(v []driver.Value) error {
+		if v[0] != next {
+			return missing(next)
+		}
+		ts, _ := v[1].(int64)
+		next++
+		return f(next-1, ts, text(v[2]))
 	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
+	return next, err
+}
+
+// ends says that an entry is missing, unless there is none behind it.
+func (c *conn) ends(seq int64) error {
+	size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
+	if err == nil && size > seq {
+		err = missing(seq)
+	}
+	return err
+}
+
+func missing(seq int64) error { return fmt.Errorf("entry %d is missing", seq) }
+
+// addPersonal adds the personal fields that are left to a stretch of entries.
+func (c *conn) addPersonal(list []Entry) error {
+	first := list[0].Seq
+	err := c.repeat(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		e := &list[seq-first]
+		e.Personal = append(e.Personal, Field{text(v[1]), text(v[2])})
+		return nil
+	}, "SELECT seq, field, value FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq, field", first, list[len(list)-1].Seq)
+	if err != nil {
+		return fmt.Errorf("personal fields of entries from %d on: %w", first, err)
+	}
+	return nil
 }
 
 // Reader reads a ledger, also while a daemon writes it. It never changes the file.
 type Reader struct {
 	c    *conn
 	path string
-	more []*conn // for reading a long stretch, opened when first needed
 	Meta Meta
 	Zone *time.Location
 }
@@ -83,17 +127,12 @@ func OpenFile(path string) (*Reader, error) {
 	return r, nil
 }
 
-func (r *Reader) Close() error {
-	err := r.c.Close()
-	for _, c := range r.more {
-		err = errors.Join(err, c.Close())
-	}
-	return err
-}
+func (r *Reader) Close() error { return r.c.Close() }
 
-// Scan calls f for the entries from..to (inclusive) in order.
+// Scan calls f for the entries from..to in order, up to the newest; an entry that is missing between them is an error.
+// Personal fields are read only where asked for.
 func (r *Reader) Scan(from, to int64, personal bool, f func(*Entry) error) error {
-	return scan(r.c, r.Zone, from, to, personal, f)
+	return r.c.scan(r.Zone, from, to, personal, f)
 }
 
 // query calls f for the entries of which a condition holds, in order.
@@ -187,17 +226,3 @@ func (r *Reader) SegmentsOf(day string) (own []Segment, before int64, err error)
 
 // segmentEnd is the newest entry of segment s, in SQL.
 const segmentEnd = "coalesce((SELECT min(n.first) - 1 FROM segment n WHERE n.first > s.first), (SELECT max(seq) FROM entry))"
-
-// Day calls f for the entries recorded on a day (2006-01-02, in the gate's zone), in order.
-func (r *Reader) Day(day string, personal bool, f func(*Entry) error) error {
-	own, _, err := r.SegmentsOf(day)
-	if err != nil {
-		return err
-	}
-	for _, s := range own {
-		if err := r.Entries(s.First, s.Last, personal, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -26,7 +26,7 @@ const writeAlong = 10 * chunk
 // fold applies the entries after s.Size up to one. between, which may be nil, is called after each chunk.
 func (s *State) fold(in *ledger.Reader, to int64, between func() error) error {
 	for s.Size < to {
-		err := in.Entries(s.Size+1, min(s.Size+chunk, to), true, func(e *ledger.Entry) error { s.apply(e); return nil })
+		err := in.Scan(s.Size+1, min(s.Size+chunk, to), true, func(e *ledger.Entry) error { s.apply(e); return nil })
 		if err != nil {
 			return fmt.Errorf("read the ledger: %w", err)
 		}
@@ -233,7 +233,7 @@ func (r *Register) catchUp(in *ledger.Reader, s *State) error {
 
 // erasedSince tells whether there is an erasure of this epoch among the entries after one.
 func erasedSince(in *ledger.Reader, after, to int64) (yes bool, err error) {
-	err = in.Entries(after+1, to, false, func(e *ledger.Entry) error {
+	err = in.Scan(after+1, to, false, func(e *ledger.Entry) error {
 		yes = yes || e.Kind == ledger.Erase && !elsewhere(e)
 		return nil
 	})

@@ -89,7 +89,7 @@ func some(in *ledger.Reader, seqs []int64, f func(*ledger.Entry)) error {
 		for n < len(seqs) && seqs[n]-seqs[n-1] < 50 { // to read what is between them costs less than to ask again
 			n++
 		}
-		err := in.Entries(seqs[0], seqs[n-1], true, func(e *ledger.Entry) error {
+		err := in.Scan(seqs[0], seqs[n-1], true, func(e *ledger.Entry) error {
 			if _, asked := slices.BinarySearch(seqs[:n], e.Seq); asked {
 				f(e)
 			}
@@ -231,7 +231,7 @@ func entriesOf(db querier, k key) (found []finding, err error) {
 func (r *Register) lookThrough(in *ledger.Reader, left map[int64]*ledger.Entry, lost map[key]bool) error {
 	moved := map[key]whereabouts{}
 	if len(lost) > 0 {
-		if err := in.Entries(1, r.l.Size(), true, func(e *ledger.Entry) error {
+		if err := in.Scan(1, r.l.Size(), true, func(e *ledger.Entry) error {
 			if who, named := r.hash.personal(e, "subject"); named && lost[who] {
 				if inside, ok := moves(e); ok {
 					moved[who] = whereabouts{e.Seq, inside}

@@ -24,8 +24,8 @@ type Passage struct {
 	Emergency  bool
 }
 
-// begins tells whether a passage can begin with the entry: with its check, or with its opening by the emergency key.
-func begins(e *ledger.Entry) bool { return e.Kind == Check || e.Kind == Opening && e.Verdict != "" }
+// Begins tells whether a passage can begin with the entry: with its check, or with its opening by the emergency key.
+func Begins(e *ledger.Entry) bool { return e.Kind == Check || e.Kind == Opening && e.Verdict != "" }
 
 // take adds one event to the passage.
 func (p *Passage) take(e *ledger.Entry) {

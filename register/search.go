@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -110,39 +111,49 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 	if err != nil {
 		return nil, err
 	}
-	firsts := map[int64]bool{}
-	passages := map[int64]*Passage{} // that the index has not heard of, or not all of
-	hear := func(c *changes) {
+	for _, c := range r.unwritten() {
 		for _, g := range c.found {
 			if slices.Contains(g.keys, k) {
 				in = append(in, g)
 			}
 		}
-		for first, p := range c.passages {
-			passages[first] = p
-		}
 	}
+	firsts := map[int64]bool{}
+	for _, g := range in {
+		firsts[g.first] = true
+	}
+	return r.list(firsts, f)
+}
+
+// unwritten are the changes that are not in the index. The caller holds writing.
+func (r *Register) unwritten() (all []*changes) {
 	for _, b := range r.batches {
-		hear(b.changes)
+		all = append(all, b.changes)
 	}
 	r.mu.Lock()
-	if r.state.changed != nil {
-		hear(r.state.changed)
+	defer r.mu.Unlock()
+	if c := r.state.changed; c != nil { // what is in the maps now: they go on being written to
+		all = append(all, &changes{passages: maps.Clone(c.passages), found: slices.Clone(c.found)})
 	}
-	r.mu.Unlock()
-	var found []Passage
-	for _, g := range slices.Backward(in) {
-		if firsts[g.first] {
-			continue
+	return all
+}
+
+// list returns the passages that begin with these entries, as far as they match. The caller holds writing.
+func (r *Register) list(firsts map[int64]bool, f Filter) (found []Passage, err error) {
+	unwritten := r.unwritten()
+	for first := range firsts {
+		var p *Passage
+		for _, c := range unwritten {
+			if newer := c.passages[first]; newer != nil {
+				p = newer
+			}
 		}
-		firsts[g.first] = true
-		p := passages[g.first]
 		if p == nil {
 			err := each(r.index.db, func(scan func(...any) error) error {
 				read, err := scanPassage(scan, r.l.Zone())
 				p = &read
 				return err
-			}, selectPassage+"WHERE first = ?", g.first)
+			}, selectPassage+"WHERE first = ?", first)
 			if err != nil {
 				return nil, err
 			}
@@ -157,32 +168,49 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 // maxFindDays bounds a search by a part of a name, which opens all entries of its days.
 const maxFindDays = 62
 
-// FindPart looks for the passages of some days in which a name has a part.
-func (r *Register) FindPart(part, from, to string, f Filter) (found []Passage, err error) {
+// FindPart looks for the passages of some days in which a name has a part. It opens all entries of these days.
+func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) {
 	days, err := daysFrom(from, to)
 	if err != nil {
 		return nil, err
 	}
-	in, err := OpenReader(r.opt.Dir)
+	if err := r.Wait(); err != nil {
+		return nil, err
+	}
+	in, err := ledger.OpenReader(r.opt.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
 	part = normal(OfName, part)
+	begun, firsts := map[string]int64{}, map[int64]bool{}
 	for _, day := range days {
-		list, err := in.Passages(day, true, nil)
+		own, _, err := in.SegmentsOf(day)
+		for _, s := range own {
+			if err == nil {
+				err = in.Scan(s.First, s.Last, true, func(e *ledger.Entry) error {
+					if Begins(e) {
+						begun[e.Passage] = e.Seq
+					}
+					if first := begun[e.Passage]; first != 0 && slices.ContainsFunc(e.Personal, func(g ledger.Field) bool {
+						return kindOf[g.Name] == OfName && strings.Contains(normal(OfName, g.Value), part)
+					}) {
+						firsts[first] = true
+					}
+					return nil
+				})
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range list {
-			if f.match(&p.Passage) && slices.ContainsFunc(p.Personal, func(g ledger.Field) bool {
-				return kindOf[g.Name] == OfName && strings.Contains(normal(OfName, g.Value), part)
-			}) {
-				found = append(found, p.Passage)
-			}
-		}
 	}
-	return f.newestFirst(found), nil
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if r.index.db == nil {
+		return nil, errNoIndex
+	}
+	return r.list(firsts, f)
 }
 
 // daysFrom lists the days from one to another.

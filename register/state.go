@@ -156,7 +156,7 @@ func (s *State) box(e *ledger.Entry) {
 func (s *State) follow(e *ledger.Entry) {
 	_, open := s.Open[e.Passage]
 	p, known := s.passage(e)
-	if !known && !begins(e) { // a pulse told late, of a passage long decided: nothing to add
+	if !known && !Begins(e) { // a pulse told late, of a passage long decided: nothing to add
 		s.changed.find(e.Seq, e.Seq, s.hash.terms(e))
 		return
 	}

@@ -162,6 +162,7 @@ func (c *counter) counts(result string) int {
 }
 
 func TestACardIsReadOnce(t *testing.T) {
+	t.Parallel()
 	for name, f := range map[string]samvsim.Faults{
 		"found as long as it lies there":      {},
 		"not found again before it is lifted": {Once: true},
@@ -189,6 +190,7 @@ func TestACardIsReadOnce(t *testing.T) {
 }
 
 func TestACardThatLayThereBeforeMustBeLifted(t *testing.T) {
+	t.Parallel()
 	c := &counter{t: t, sim: device(t)}
 	c.sim.Present(words("forgotten"))
 	c.begin(c.sim.Path, muteLimit)
@@ -370,6 +372,7 @@ func TestFaultsOfTheDevice(t *testing.T) {
 // A reader that falls mute is down within a second: by its constants, as a busy machine takes longer, and with no other
 // waits between.
 func TestFaultCardReaderFallsMute(t *testing.T) {
+	t.Parallel()
 	if d := pollEvery + maxMisses*findLimit + (maxMisses-1)*lullTime; d > 950*time.Millisecond {
 		t.Errorf("seen after %v, which leaves too little of a second to tell it", d)
 	}
@@ -389,6 +392,7 @@ func TestFaultCardReaderFallsMute(t *testing.T) {
 
 // A module that takes longer to find a card than most is given its time.
 func TestASlowModuleIsGivenItsTime(t *testing.T) {
+	t.Parallel()
 	c := &counter{t: t, sim: device(t)}
 	c.sim.Break(samvsim.Faults{Searches: 300 * time.Millisecond})
 	c.begin(c.sim.Path, 100*time.Millisecond, func(r *CardReader) { r.slowMax, r.transfer = patience, patience })
@@ -461,6 +465,7 @@ func TestAModuleThatBreaksWhileReadingIsDown(t *testing.T) {
 
 // An answer that comes too late must not be taken for that of the next card.
 func TestAnAnswerThatComesTooLateIsNobodysCard(t *testing.T) {
+	t.Parallel()
 	c := &counter{t: t, sim: device(t)}
 	c.begin(c.sim.Path, patience, func(r *CardReader) {
 		limits := []time.Duration{200 * time.Millisecond, patience}

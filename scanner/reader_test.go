@@ -367,6 +367,7 @@ func TestFaultCodeSentBeforeOpening(t *testing.T) {
 }
 
 func TestFaultBabbleBeforeOnline(t *testing.T) {
+	t.Parallel()
 	scanner, port := plug(t)
 	quit, quiet := make(chan bool), make(chan bool)
 	go func() {
@@ -486,6 +487,7 @@ func TestFaultBusyPortHasOneListener(t *testing.T) {
 }
 
 func TestFaultUnpluggedWhileIdle(t *testing.T) {
+	t.Parallel()
 	for name, unplug := range map[string]func(t *testing.T, scanner *os.File, port string){
 		"the far end goes": func(t *testing.T, scanner *os.File, link string) {
 			os.Remove(link) // the terminal's number may be another's at once
@@ -672,19 +674,23 @@ func TestIdleCostsNothing(t *testing.T) {
 		}
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
+	const most = 25 * time.Millisecond // a hundredth of one core for two
 	best := time.Hour
 	for range 5 { // what other tests have left to do ends in one of them
 		before := busy()
 		<-time.After(time.Second)
-		best = min(best, busy()-before)
+		if best = min(best, busy()-before); best <= most {
+			break
+		}
 	}
 	t.Logf("%v of a second", best)
-	if most := 25 * time.Millisecond; best > most { // a hundredth of one core for two
+	if best > most {
 		t.Errorf("five idle readers used %v of processor time in a second, want at most %v", best, most)
 	}
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	const soon = 10 * time.Second
 	ask := func(r *Reader) { // by itself it does nothing in time
 		r.pace.look, r.pace.retryMin, r.pace.retryMax = time.Hour, time.Hour, time.Hour

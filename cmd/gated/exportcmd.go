@@ -18,8 +18,7 @@ import (
 	"gated/box"
 	"gated/durable"
 	"gated/evidence"
-	"gated/evidence/xlsx"
-	"gated/ledger"
+	"gated/evidence/bundle"
 	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
@@ -36,7 +35,6 @@ type export struct {
 	mu       sync.Mutex // of the rest, which a signal removes
 	files    []*os.File // under names of their own; the names to be are out and a suffix
 	suffixes []string
-	temp     string // folder of what is needed on the way
 }
 
 // format is what --format can say.
@@ -52,7 +50,6 @@ var formats = map[string]format{
 	"csv":    {"one row for each passage (--events: for each event), for a spreadsheet; begins with when the box was not watching", "range events personal", exportCSV},
 	"jsonl":  {"the exact records, one a line; when the box was not watching is told on standard error", "range personal", exportJSONL},
 	"xlsx":   {"as csv, every cell text; counts and the tree head on a sheet before", "range events personal out", exportXLSX},
-	"sqlite": {"the whole ledger as a database of its own", "personal out", exportSQLite},
 	"tiles":  {"the whole ledger as a folder of c2sp.org/tlog-tiles; into an older one it adds what is new", "folder", exportTiles},
 }
 
@@ -61,44 +58,29 @@ func exportBundle(x *export) error {
 	if err != nil {
 		return err
 	}
-	return x.WriteBundle(f, x.From, ledger.BundleOptions{Personal: x.Personal, Later: x.Later})
+	return bundle.Write(f, x.Reader, x.From, x.Personal)
 }
 
 func exportCSV(x *export) error {
-	w, err := x.main()
+	w, companion, err := x.both()
 	if err != nil {
 		return err
 	}
-	if err := x.ExportCSV(w, x.Selection); err != nil {
-		return err
-	}
-	return x.companion(x.Selection)
+	return x.ExportCSV(w, companion, x.Selection)
 }
 
 func exportJSONL(x *export) error {
-	w, err := x.main()
+	w, companion, err := x.both()
 	if err != nil {
 		return err
 	}
-	days, err := x.Days()
-	if err != nil {
-		return err
-	}
-	for _, day := range days {
-		gaps, err := x.Gaps(day, x.Now)
-		if err != nil {
-			return err
-		}
-		if err := ledger.WriteGaps(x.stderr, x.Meta, day, gaps); err != nil {
-			return err
+	days, err := x.ExportJSONL(w, companion, x.Selection)
+	for _, d := range days {
+		if err == nil {
+			err = evidence.WriteGaps(x.stderr, x.Meta, d.Day, d.Gaps)
 		}
 	}
-	if err := x.ExportJSONL(w, x.Selection); err != nil {
-		return err
-	}
-	s := x.Selection
-	s.Events = true // the companion is of these records, no later ones
-	return x.companion(s)
+	return err
 }
 
 func exportXLSX(x *export) error {
@@ -106,40 +88,19 @@ func exportXLSX(x *export) error {
 	if err != nil {
 		return err
 	}
-	x.mu.Lock()
-	x.temp, err = os.MkdirTemp(filepath.Dir(x.out), "."+filepath.Base(x.out)+".*")
-	x.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("--out: %w", err)
-	}
-	book := xlsx.New(x.temp)
-	if err = x.ExportSheets(book, x.Selection); err == nil {
-		err = book.Write(w)
-	}
-	return errors.Join(err, book.Close(), os.RemoveAll(x.temp))
-}
-
-func exportSQLite(x *export) error {
-	f, err := x.file("")
-	if err != nil {
-		return err
-	}
-	return x.ExportSQLite(f.Name(), x.Personal)
+	return x.ExportXLSX(w, x.Selection)
 }
 
 // exportTiles needs no manifest: the tree head covers every file.
 func exportTiles(x *export) error { return tlog.WriteTiles(x.Reader, x.out) }
 
-// companion writes OUT.personal.jsonl, with which each personal field can be checked against its record.
-func (x *export) companion(s evidence.Selection) error {
-	if !s.Personal {
-		return nil
+// both are where the export itself goes, and OUT.personal.jsonl, with which each personal field can be checked against its
+// record.
+func (x *export) both() (w, companion io.Writer, err error) {
+	if w, err = x.main(); err == nil && x.Personal {
+		companion, err = x.file(".personal.jsonl")
 	}
-	f, err := x.file(".personal.jsonl")
-	if err != nil {
-		return err
-	}
-	return x.ExportPersonal(f, s)
+	return w, companion, err
 }
 
 // main is where the export itself goes.
@@ -189,13 +150,10 @@ func (x *export) manifest() error {
 	var sums strings.Builder
 	for i, f := range x.files {
 		h := sha256.New()
-		// By name: SQLite may have put another file in this one's place.
-		written, err := os.Open(f.Name())
-		if err != nil {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		_, err = io.Copy(h, written)
-		if err = errors.Join(err, written.Close()); err != nil {
+		if _, err := io.Copy(h, f); err != nil {
 			return err
 		}
 		fmt.Fprintf(&sums, "%x  %s\n", h.Sum(nil), filepath.Base(x.out)+x.suffixes[i])
@@ -243,9 +201,6 @@ func (x *export) breakOff() (stop func()) {
 			for _, f := range x.files {
 				os.Remove(f.Name())
 			}
-			if x.temp != "" {
-				os.RemoveAll(x.temp)
-			}
 			signal.Reset(s)
 			syscall.Kill(os.Getpid(), s.(syscall.Signal))
 		case <-done:
@@ -280,6 +235,8 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 			ranged := given("from") || given("to")
 			personal := given("with-personal")
 			switch {
+			case name == "sqlite": // as it was called; scripts have it
+				return errors.New("--format sqlite is no export any more: \"gated ledger backup\" copies the whole ledger")
 			case !ok:
 				return fmt.Errorf("--format %q: want one of %s", name, names)
 			case ranged && given("day"), given("from") != given("to"):
@@ -317,7 +274,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return err
 			}
 			defer r.Close()
-			x := &export{Reader: r, Selection: evidence.Selection{Events: events, Personal: personal, Now: now}, out: out, stderr: c.ErrOrStderr()}
+			x := &export{Reader: r, Selection: evidence.Selection{Events: events, Personal: personal, Now: now, Temp: folder(out)}, out: out, stderr: c.ErrOrStderr()}
 			flag := "--from"
 			if !ranged {
 				flag, from, to = "--day", day, day
@@ -335,9 +292,6 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				dir, err := existing(c)
 				if err != nil {
 					return err
-				}
-				if !understands("range") && !understands("day") {
-					x.From, x.To = "", ""
 				}
 				if _, err := box.Perform(c.Context(), dir, box.RecordExport, box.Export{Format: name, From: x.From, To: x.To, Reason: reason}); err != nil {
 					return fmt.Errorf("an export with personal data is recorded first: %w", err)
@@ -364,4 +318,12 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 	c.Flags().StringVar(&reason, "with-personal", "", "put the personal fields in, and record this `reason`")
 	c.MarkFlagRequired("format")
 	return c
+}
+
+// folder is where an export keeps what it needs on the way: beside what it writes, or where the system has it.
+func folder(out string) string {
+	if out == "" {
+		return ""
+	}
+	return filepath.Dir(out)
 }

@@ -9,7 +9,6 @@ import (
 
 	"gated/box"
 	"gated/evidence"
-	"gated/ledger"
 	"gated/register"
 
 	"github.com/spf13/cobra"
@@ -65,18 +64,14 @@ latest verdict; hold means that no guard has decided yet.`,
 				return err
 			}
 			defer r.Close()
-			s, err := r.Stats(day)
+			s, err := r.Stats(day, now)
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return json.NewEncoder(c.OutOrStdout()).Encode(s)
 			}
-			gaps, err := r.Gaps(day, now)
-			if err != nil {
-				return err
-			}
-			if err := ledger.WriteGaps(c.OutOrStdout(), r.Meta, day, gaps); err != nil {
+			if err := evidence.WriteGaps(c.OutOrStdout(), r.Meta, day, s.Gaps); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n",

@@ -20,6 +20,7 @@ import (
 
 // A daemon that was killed can leave a relay on. Whatever keeps the next one from working, it switches that off.
 func TestABarrierLeftOpenIsClosedThoughTheGateCannotStart(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +102,7 @@ func readOnly(t *testing.T, dir string) {
 
 // Somebody who starts a second daemon by mistake does not close the barrier that the first one holds open.
 func TestASecondDaemonLeavesTheBarriersAlone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace, settings := tracedProgram(t, dir, "")
 	c := start(t, "run", "--config", settings)

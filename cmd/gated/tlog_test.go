@@ -93,6 +93,7 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 
 // TestAWitnessThatIsAwayStopsNothing: it is counted, named in the log, and in nobody's way.
 func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
+	t.Parallel()
 	dir := demoSite(t)
 	path := filepath.Join(dir, "gated.yaml")
 	settings, err := os.ReadFile(path)

@@ -12,6 +12,7 @@ import (
 
 	"gated/box"
 	"gated/evidence"
+	"gated/evidence/bundle"
 	"gated/ledger"
 	"gated/ledger/tlog"
 
@@ -82,7 +83,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				case kind != "ledger" && len(g.Keys) == 0:
 					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key", args[0], kind)
 				case kind == "an audit bundle":
-					return verdict(ledger.VerifyBundle(args[0], append(g.Keys, g.Witnesses...), out))
+					return verdict(bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out))
 				case kind == "a folder of tiles":
 					return verdict(tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out))
 				}

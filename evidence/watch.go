@@ -1,77 +1,28 @@
-package ledger
+package evidence
 
 import (
 	"fmt"
 	"io"
 	"time"
-)
 
-// Kinds by which it is told when the box was watching, and what a bundle says of a day.
-const (
-	Check    Kind = "check"
-	Query    Kind = "query"
-	Register Kind = "register"
-	Opening  Kind = "open"
-	Alive    Kind = "alive"
-	Roster   Kind = "roster"
-	Export   Kind = "export"
+	"gated/ledger"
+	"gated/register"
 )
 
 // Gap is a time in which the box was not watching.
 type Gap struct {
 	From, To time.Time
-	Cause    string // not-installed, restored, stopped, not-stopped (power or process lost), ledger-fault, silent, no-later-entry
+	// Cause is not-installed, restored, stopped, not-stopped (power or process lost), ledger-fault, silent, no-later-entry
+	// or not-yet.
+	Cause string
 }
 
 // aliveEvery is how far apart two entries of a running box can be: it writes one each hour.
 const aliveEvery = time.Hour + 10*time.Minute
 
-// Gaps tells when, on a day, the box was not watching. now bounds a day that is not over.
-func (r *Reader) Gaps(day string, now time.Time) ([]Gap, error) {
-	w, err := newWatch(day, r.Zone)
-	if err != nil {
-		return nil, err
-	}
-	first, last, size, err := r.around(day)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.glances(first, last, w.add); err != nil {
-		return nil, err
-	}
-	return w.close(size, now), nil
-}
-
-// around says which entries tell when the box was watching on a day (the day's, one before and one after), and the
-// ledger's size then.
-func (r *Reader) around(day string) (first, last, size int64, err error) {
-	own, before, err := r.SegmentsOf(day)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	if size, err = r.Size(); err != nil {
-		return 0, 0, 0, err
-	}
-	first, last = before, before
-	if len(own) > 0 {
-		first, last = own[0].First-1, own[len(own)-1].Last
-	}
-	// What the box did at midnight is told by the newest entry before the day that is of its own running: a roster that
-	// was changed while it was stopped is not.
-	for first = max(first, 1); first > 1; first-- {
-		kind := Kind("")
-		if err := r.Entries(first, first, false, func(e *Entry) error { kind = e.Kind; return nil }); err != nil {
-			return 0, 0, 0, err
-		}
-		if !byCommand[kind] {
-			break
-		}
-	}
-	return first, min(last+1, size), size, nil
-}
-
 // byCommand are the kinds that a command can record while the daemon is stopped: they do not show that it watched.
-var byCommand = map[Kind]bool{Roster: true, KeyChange: true, Epoch: true, Erase: true, Keep: true, Export: true, Backup: true}
+var byCommand = map[ledger.Kind]bool{register.Roster: true, ledger.KeyChange: true, ledger.Epoch: true, ledger.Erase: true,
+	ledger.Keep: true, register.Export: true, ledger.Backup: true}
 
 // watch tells, from the entries around a day in their order, when the box was not watching.
 type watch struct {
@@ -112,16 +63,16 @@ func (w *watch) silent(until time.Time) {
 	}
 }
 
-func (w *watch) add(e *Entry) error {
+func (w *watch) add(e *ledger.Entry) error {
 	w.seq = e.Seq
 	if e.Seq == 1 {
 		w.before = "not-installed"
-		if e.Kind == Epoch {
+		if e.Kind == ledger.Epoch {
 			w.before = "restored"
 		}
 	}
 	switch {
-	case e.Kind == Start:
+	case e.Kind == ledger.Start:
 		switch {
 		case w.seen.IsZero() && w.before != "":
 			w.note(w.from, e.At, w.before)
@@ -131,10 +82,10 @@ func (w *watch) add(e *Entry) error {
 			w.note(w.seen, e.At, "stopped")
 		}
 		w.watching = true
-	case e.Kind == Stop:
+	case e.Kind == ledger.Stop:
 		w.silent(e.At)
 		w.watching = false
-	case e.Kind == Outage:
+	case e.Kind == ledger.Outage:
 		a, err1 := time.Parse(time.RFC3339Nano, e.Detail["from"])
 		b, err2 := time.Parse(time.RFC3339Nano, e.Detail["to"])
 		if err1 != nil || err2 != nil {
@@ -184,7 +135,7 @@ func (w *watch) close(size int64, now time.Time) []Gap {
 }
 
 // WriteGaps writes the gaps as the lines that every export begins with.
-func WriteGaps(w io.Writer, m Meta, day string, gaps []Gap) error {
+func WriteGaps(w io.Writer, m ledger.Meta, day string, gaps []Gap) error {
 	_, err := fmt.Fprintf(w, "# %s, %s (%s). When the box was not watching: ", m.Gate, day, m.TimeZone)
 	if err == nil && len(gaps) == 0 {
 		_, err = fmt.Fprint(w, "never.")
