@@ -53,6 +53,7 @@ type site struct {
 	g        *Gate
 	l        *ledger.Ledger
 	register *register.Register
+	reading  func(op string) error // asked while the register reads
 	relay    *barrier.Barrier
 	relays   map[string]*barrier.Barrier // one for each lane, instead of relay
 	sensor   *barrier.Sensor             // of lane in
@@ -139,11 +140,11 @@ func (s *site) open() {
 	var err error
 	s.outs = make(chan Outcome, 10000)
 	now := func() ledger.Stamp { return ledger.Stamp(box.Now()) }
-	if s.register, err = register.New(register.Options{Dir: s.dir, Now: now, Log: log}); err != nil {
+	if s.register, err = register.New(register.Options{Dir: s.dir, Key: []byte("k"), Now: now, Log: log, Inject: s.reading}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
-		Known: s.register.Known(), Follow: s.register.Follow, Recovered: s.register.Recovered,
+		Known: s.register.Known, Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -188,8 +189,10 @@ func (s *site) run() {
 }
 
 func (s *site) end() {
-	s.stop()
-	<-s.ended
+	if s.stop != nil {
+		s.stop()
+		<-s.ended
+	}
 	s.l.Close()
 	s.register.Close()
 }
