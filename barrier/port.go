@@ -58,7 +58,7 @@ func (p *port) read(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, serialport.ErrNoBytes), errors.Is(err, os.ErrDeadlineExceeded): // nothing for us after all
+		case errors.Is(err, serialport.ErrNoBytes): // nothing for us after all
 			continue
 		case err != nil:
 			p.why = p.fault(err)
@@ -111,7 +111,6 @@ func (p *port) forget() {
 // close may hang as long as the driver does. Nobody reads the port any more when it returns.
 func (p *port) close() {
 	p.stop()
-	p.Wake()
 	<-p.ended
 	p.Close()
 }

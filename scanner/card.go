@@ -90,12 +90,12 @@ const (
 // handed on once, however long it lies there; one that lay there before the reader was listened to, when it is laid
 // down again.
 type CardReader struct {
-	o                        CardOptions
-	config                   serialport.Config
-	retryMin, retryMax, poll time.Duration
-	settle, lull             time.Duration
-	findMax, slowMax         time.Duration
-	transfer                 time.Duration
+	o                CardOptions
+	config           serialport.Config
+	poll             time.Duration
+	settle, lull     time.Duration
+	findMax, slowMax time.Duration
+	transfer         time.Duration
 
 	ports serialport.Opener
 	boot  func() time.Duration // as Reader.boot
@@ -117,8 +117,7 @@ func NewCardReader(o CardOptions) *CardReader {
 	}
 	o.Config.Baud = cmp.Or(o.Config.Baud, DefaultCard().Baud)
 	r := &CardReader{
-		o: o, config: o.Config.port(), boot: bootTime, ports: serialport.Opener{OpenLimit: openLimit, CloseLimit: closeLimit},
-		retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, slowMax: slowLimit,
+		o: o, config: o.Config.port(), boot: bootTime, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, slowMax: slowLimit,
 	}
 	baud := max(r.config.Baud, 1)
 	r.lull = max(r.lull, LeastGap(baud))
@@ -128,30 +127,17 @@ func NewCardReader(o CardOptions) *CardReader {
 
 // Run asks until ctx ends and then returns nil, within the time of one question or when the callback under way returns.
 // A port that is missing or lost, and a reader that does not answer, is opened again by its path, for ever. Only
-// settings that Validate refuses make an error, and a driver that swallows one port after the other: ErrWedged.
+// settings that Validate refuses make an error, and a driver that swallows one port after the other:
+// serialport.ErrWedged.
 func (r *CardReader) Run(ctx context.Context) error {
 	if err := r.o.Config.Validate(); err != nil {
 		return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, err)
 	}
 	defer r.became(Closed, CauseStopped, nil)
-	for retry := r.retryMin; ; retry = min(2*retry, r.retryMax) {
-		online, err := r.listen(ctx)
-		if r.ports.Wedged() {
-			return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, ErrWedged)
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		r.fell(err)
-		if online >= r.retryMax {
-			retry = r.retryMin
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(retry):
-		}
+	if err := r.ports.Run(ctx, r.config, serialport.Use{Open: r.listen, Lost: r.fell}); err != nil {
+		return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, err)
 	}
+	return nil
 }
 
 // allow is how long the module may take for its next answer, after one that it was allowed limit for and took so long.
@@ -159,42 +145,25 @@ func (r *CardReader) allow(limit, took time.Duration) time.Duration {
 	return min(max(r.findMax, 2*took, limit-limit/8), r.slowMax)
 }
 
-// listen opens the port and hands cards on until the port is lost, the reader no longer answers, or ctx ends. It
-// returns how long it was online.
-func (r *CardReader) listen(ctx context.Context) (online time.Duration, err error) {
-	p, err := r.ports.Open(r.config)
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if ctx.Err() == nil {
-			r.fell(err) // before it is given back, which may take its time
-		}
-		err = r.ports.Close(p, err)
-	}()
-	defer context.AfterFunc(ctx, p.Wake)()
+// listen hands cards on until the port is lost, the reader no longer answers, or ctx ends.
+func (r *CardReader) listen(ctx context.Context, p *serialport.Port) error {
 	s := &polling{r: r, link: link{p: p, boot: r.boot}, mustLift: true, limit: r.slowMax}
 	defer s.clear()
-	defer func() {
-		if !s.began.IsZero() {
-			online = time.Since(s.began)
-		}
-	}()
-	if err := s.quiet(ctx, r.settle); err != nil {
-		return 0, err
+	err := s.quiet(ctx, r.settle)
+	for err == nil {
+		err = s.poll(ctx)
 	}
-	for {
-		if err := s.poll(ctx); err != nil {
-			return 0, err
-		}
+	if ctx.Err() == nil {
+		r.fell(err) // before it is given back, which may take its time
 	}
+	return err
 }
 
 // polling is what a CardReader knows while it has a port.
 type polling struct {
 	link
 	r        *CardReader
-	began    time.Time     // when the module answered first; zero: not yet
+	answered bool          // the module has, at least once
 	limit    time.Duration // for its next answer
 	misses   int           // polls in a row without a good answer
 	none     int           // polls in a row without a card
@@ -210,7 +179,7 @@ func (s *polling) poll(ctx context.Context) error {
 		if err := s.quiet(ctx, r.lull); err != nil { // what comes late must not be taken for an answer
 			return err
 		}
-	} else if !s.began.IsZero() {
+	} else if s.answered {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -236,8 +205,8 @@ func (s *polling) poll(ctx context.Context) error {
 		return nil
 	}
 	took := time.Since(asked)
-	if s.misses = 0; s.began.IsZero() {
-		s.began, s.limit = time.Now(), r.findMax
+	if s.misses = 0; !s.answered {
+		s.answered, s.limit = true, r.findMax
 		r.became(Online, "", nil)
 	}
 	s.limit = r.allow(s.limit, took)

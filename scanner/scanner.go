@@ -2,7 +2,6 @@
 package scanner
 
 import (
-	"errors"
 	"time"
 
 	"gated/serialport"
@@ -55,10 +54,6 @@ const (
 // DownCauses are all of them.
 var DownCauses = []string{CauseAbsent, CauseNotADevice, CauseNoPermission, CauseBusy, CauseHangUp, CauseLost, CauseRenumbered, CauseFlood,
 	CauseWedged, CauseFault, CauseStopped, CauseSilent, CauseNoHeartbeat}
-
-// ErrWedged ends a Reader whose device's driver never gave back what was
-// closed: only the end of the process helps.
-var ErrWedged = errors.New("the driver of the serial port does not give it back; unplug the device and start again")
 
 // stateAfter tells what an error of the port means for the lane.
 func stateAfter(err error) (State, string) {

@@ -19,7 +19,6 @@ type session struct {
 	buf []byte
 
 	turned time.Duration // boot time at which the loop went round last: it never sleeps longer than lookEvery
-	looked time.Time     // when the path was looked at last
 
 	bad   []time.Time // frames since the newest code that were none, the newest ones, oldest first
 	bytes int         // since the newest code,
@@ -44,11 +43,8 @@ func (r *Reader) session(ctx context.Context, p *serialport.Port) error {
 	if err != nil {
 		return fmt.Errorf("wait for a quiet line on %s: %w", r.o.Config.Device, err)
 	}
-	if p.Renumbered() {
-		return serialport.ErrRenumbered
-	}
 	now := time.Now()
-	s := &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: line.Since, looked: now, heard: now}
+	s := &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: line.Since, heard: now}
 	if line.Quiet {
 		r.became(Online, "", nil)
 	} else {
@@ -255,16 +251,8 @@ func (s *session) tellStalled() {
 // look checks what does not come from the scanner: the path, and the end of a mute. Bytes that wait already were sent
 // before.
 func (s *session) look(now time.Time, queued bool) error {
-	select {
-	case <-s.r.changed:
-		s.looked = time.Time{}
-	default:
-	}
-	if now.Sub(s.looked) >= recheck {
-		s.looked = now
-		if s.p.Renumbered() {
-			return serialport.ErrRenumbered
-		}
+	if s.p.Renumbered() {
+		return serialport.ErrRenumbered
 	}
 	if !s.muted.IsZero() && !queued && !now.Before(s.muted) && now.Sub(s.f.last) >= s.r.pace.settle {
 		s.muted = time.Time{}

@@ -10,18 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait returns nil as soon as bytes can be read, os.ErrDeadlineExceeded when
-// there are none until then (zero: for ever) or Wake is called, ctx's error when
-// ctx ends and Wake is called, or the fault of the port, which is EIO at a hang-up.
+// Wait returns nil as soon as bytes can be read, os.ErrDeadlineExceeded when there are none until then (zero: for ever),
+// ctx's error when ctx ends, or the fault of the port, which is EIO at a hang-up.
 func (p *Port) Wait(ctx context.Context, until time.Time) error {
 	if err := p.side.SetReadDeadline(until); err != nil {
 		return err
 	}
-	// In this order: a Wake that came before the line above is seen here.
-	if p.woken.Load() {
-		p.side.SetReadDeadline(past)
-	}
-	defer p.woken.Store(false)
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		p.side.SetReadDeadline(past) // unlike Close, that leaves the descriptor whole for who is using it
+	})
+	defer func() {
+		if !stop() {
+			<-woken // it must not end the next wait
+		}
+	}()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -71,18 +75,6 @@ func (p *Port) Queued() (n int, err error) {
 	return n, err
 }
 
-// Wake makes the wait under way return, or else the next one. What it is for
-// must have come about before: a context that has ended, say. A deadline,
-// unlike Close, leaves the descriptor whole for who is using it.
-func (p *Port) Wake() {
-	p.woken.Store(true)
-	p.waking.Lock()
-	defer p.waking.Unlock()
-	if !p.closed {
-		p.side.SetReadDeadline(past)
-	}
-}
-
 var past = time.Unix(1, 0)
 
 // Flush drops what was received and not read, and what was written and not sent.
@@ -107,11 +99,7 @@ func (p *Port) Settle(ctx context.Context, silence time.Duration, boot func() ti
 		if err := p.Flush(); err != nil {
 			return s, err
 		}
-		until := time.Now().Add(silence)
-		err := p.Wait(ctx, until)
-		for errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(until) { // only woken
-			err = p.Wait(ctx, until)
-		}
+		err := p.Wait(ctx, time.Now().Add(silence))
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			s.Since = boot() // before the last look, so that no byte comes after it unseen
 			n, err = p.Queued()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,19 +19,19 @@ import (
 // descriptor of the same device waits and writes, and tarm's Read is called only
 // when bytes are there.
 //
-// One goroutine at a time may read and one write. Wake, Lines and Close may be called at any time, from any goroutine.
+// One goroutine at a time may read and one write; Close is called when neither does. Lines may be called at any time, from
+// any goroutine.
 type Port struct {
-	path  string
-	tarm  *serial.Port
-	side  *os.File
-	raw   syscall.RawConn // of side
-	rdev  uint64          // device number
-	woken atomic.Bool     // Wake was called and no wait has ended since
+	path string
+	tarm *serial.Port
+	side *os.File
+	raw  syscall.RawConn // of side
+	rdev uint64          // device number
 
 	// Of all who use a descriptor while it is closed, the last one closes it, and hangs where the driver hangs. So Close
-	// lets no user in any more, and waits for those that are in. Two mutexes, as Lines may hang as well, and Wake must not.
-	waking, linesRead sync.Mutex
-	closed            bool // guarded by both
+	// lets no Lines in any more, and waits for those that are in.
+	linesRead sync.Mutex
+	closed    bool // guarded by it
 }
 
 // Open opens the device for us alone.
@@ -132,9 +131,7 @@ func (p *Port) Lines() (lines int, err error) {
 // keep it waiting; an Opener does not wait for ever.
 func (p *Port) Close() {
 	p.linesRead.Lock()
-	p.waking.Lock()
 	p.closed = true
-	p.waking.Unlock()
 	p.linesRead.Unlock()
 	if p.tarm != nil {
 		p.control(func(fd int) error {
