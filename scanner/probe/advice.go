@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gated/scanner"
 	"gated/serialport"
 )
 
@@ -104,14 +105,14 @@ func (f Found) Settings(device string) string {
 	}
 	switch {
 	case f.End != "":
-		set("end_bytes", "%s", quoted(unique(f.End)))
+		set("end_bytes", "%q", unique(f.End)) // Go's escapes are YAML's
 	case f.Pause > 50*time.Millisecond:
 		set("end_gap", "200ms")
 	default:
 		set("end_gap", "100ms")
 	}
 	if f.Start != "" {
-		set("start_bytes", "%s", quoted(f.Start))
+		set("start_bytes", "%q", f.Start)
 	}
 	if f.AIM {
 		set("aim", "true")
@@ -119,7 +120,7 @@ func (f Found) Settings(device string) string {
 	if f.CodeID > 0 {
 		set("code_id", "%d", f.CodeID)
 	}
-	if f.Encoding == "gb18030" {
+	if f.Encoding == scanner.GB18030 {
 		set("encoding", "gb18030")
 	}
 	if f.GM65 {
@@ -141,26 +142,6 @@ func unique(s string) string {
 			b.WriteByte(s[i])
 		}
 	}
-	return b.String()
-}
-
-// quoted writes control characters as YAML reads them in double quotes.
-func quoted(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, c := range []byte(s) {
-		switch c {
-		case '\r':
-			b.WriteString(`\r`)
-		case '\n':
-			b.WriteString(`\n`)
-		case '\t':
-			b.WriteString(`\t`)
-		default:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		}
-	}
-	b.WriteByte('"')
 	return b.String()
 }
 
