@@ -31,8 +31,8 @@ type port struct {
 }
 
 // openPort opens the device for us alone, 9600 8N1, with nothing waiting in it.
-func openPort(device string) (*port, error) {
-	opened, err := serialport.Open(serialport.Config{Device: device})
+func openPort(ports *serialport.Opener, device string) (*port, error) {
+	opened, err := ports.Open(serialport.Config{Device: device})
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, hint(err))
 	}

@@ -14,9 +14,7 @@ const startPatience = time.Second
 func CloseAll(barriers []*Barrier, log *slog.Logger) (stop func()) {
 	var starts, stops []func() error
 	for _, b := range barriers {
-		for lane := range b.lanes {
-			starts = append(starts, b.Begin(lane, false))
-		}
+		starts = append(starts, b.Begin(false))
 		stops = append(stops, b.Close)
 	}
 	each := func(what string, fs []func() error) {

@@ -43,7 +43,7 @@ func (d *Daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(
 	for _, l := range d.Settings.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
 		if l.Barrier.Driver != barrier.None {
-			b, err := barrier.New(barrier.Options{Config: l.Barrier, Lanes: []string{l.ID}, Log: d.log, Metrics: metrics})
+			b, err := barrier.New(barrier.Options{Config: l.Barrier, Lane: l.ID, Log: d.log, Metrics: metrics})
 			if err != nil {
 				return nil, nil, fmt.Errorf("lane %s: barrier: %w", l.ID, err)
 			}
@@ -122,7 +122,7 @@ func (d *Daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate
 func sense(ctx context.Context, sensor *barrier.Sensor, relay *barrier.Barrier, lane config.Lane, r *scanner.Reader) {
 	switch device := filepath.Clean(lane.Barrier.Sensor.Device); {
 	case lane.Barrier.Sensor.Device == "" || device == filepath.Clean(lane.Barrier.Device):
-		sensor.Run(ctx, func() (int, error) { return relay.Lines(lane.ID) })
+		sensor.Run(ctx, relay.Lines)
 	case device == filepath.Clean(lane.Scanner.Device):
 		sensor.Run(ctx, r.Lines)
 	default:

@@ -123,7 +123,7 @@ func (g *Gate) release(l *Lane) {
 // drive commands the lane's barrier without waiting for it. The caller holds hand.
 func (g *Gate) drive(l *Lane, open bool) {
 	if l.Barrier != nil {
-		finish := l.Barrier.Begin(l.ID, open)
+		finish := l.Barrier.Begin(open)
 		g.work.Go(func() { g.barrierSaid(l, finish()) })
 	}
 }

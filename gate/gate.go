@@ -510,7 +510,7 @@ func (g *Gate) open(l *Lane, out Outcome) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pulseWithin)
-	pulse := l.Barrier.BeginPulse(ctx, l.ID, l.Pulse) // before a guard can close again
+	pulse := l.Barrier.BeginPulse(ctx, l.Pulse) // before a guard can close again
 	g.work.Go(func() {
 		defer cancel()
 		err := pulse()

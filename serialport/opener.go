@@ -68,7 +68,7 @@ func (o *Opener) once(ctx context.Context, c Config, use Use, tried *uint64) err
 	o.port.Store(p)
 	err = use.Open(ctx, p)
 	o.port.Store(nil)
-	return o.Close(p, err)
+	return o.Close(p.Close, err)
 }
 
 // Lines returns the modem-status lines of the port that Run has open, as Port.Lines does. It may be called at any time,
@@ -110,13 +110,14 @@ func (o *Opener) Open(c Config) (*Port, error) {
 	return got.p, got.err
 }
 
-// Close closes a port that was lost by why, which may be nil. It returns why, with ErrWedged where the driver hangs.
-func (o *Opener) Close(p *Port, why error) error {
+// Close calls close, which closes a port that was lost by why, which may be nil. It returns why, with ErrWedged where the
+// driver hangs.
+func (o *Opener) Close(close func(), why error) error {
 	limit := cmp.Or(o.CloseLimit, hangTime)
-	if o.within(limit, p.Close) {
+	if o.within(limit, close) {
 		return why
 	}
-	return fmt.Errorf("close serial port %s: not done within %v: %w", p.path, limit, errors.Join(ErrWedged, why))
+	return fmt.Errorf("close the serial port: not done within %v: %w", limit, errors.Join(ErrWedged, why))
 }
 
 // within runs f and tells whether it ended within the limit. A call that did not

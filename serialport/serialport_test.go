@@ -152,7 +152,7 @@ func TestAPortThatIsLostByAReasonKeepsItWhenItsDriverHangs(t *testing.T) {
 	}
 	o := Opener{CloseLimit: time.Millisecond}
 	p.linesRead.Lock() // as long as the driver hangs
-	if err := o.Close(p, unix.EIO); !errors.Is(err, ErrWedged) || !errors.Is(err, unix.EIO) {
+	if err := o.Close(p.Close, unix.EIO); !errors.Is(err, ErrWedged) || !errors.Is(err, unix.EIO) {
 		t.Errorf("got %v, want both", err)
 	}
 	p.linesRead.Unlock()
