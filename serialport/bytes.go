@@ -67,13 +67,7 @@ func (p *Port) Read(b []byte) (int, error) {
 }
 
 // Queued returns how many bytes can be read at once.
-func (p *Port) Queued() (n int, err error) {
-	err = p.control(func(fd int) (err error) {
-		n, err = unix.IoctlGetInt(fd, unix.TIOCINQ)
-		return err
-	})
-	return n, err
-}
+func (p *Port) Queued() (n int, err error) { return p.ioctl(unix.TIOCINQ) }
 
 var past = time.Unix(1, 0)
 
@@ -141,7 +135,7 @@ func (p *Port) TryWrite(b []byte) {
 // an adapter does not take stays in the kernel's buffer.
 func (p *Port) Drain(until time.Time) error {
 	for {
-		n, err := p.unsent()
+		n, err := p.ioctl(unix.TIOCOUTQ)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -150,12 +144,4 @@ func (p *Port) Drain(until time.Time) error {
 		}
 		time.Sleep(2 * time.Millisecond) // 4 bytes take 4 ms at 9600 baud
 	}
-}
-
-func (p *Port) unsent() (n int, err error) {
-	err = p.control(func(fd int) (err error) {
-		n, err = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
-		return err
-	})
-	return n, err
 }

@@ -3,6 +3,7 @@
 package serialport
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"sync"
@@ -41,7 +42,6 @@ func Open(c Config) (_ *Port, err error) {
 			err = fmt.Errorf("open serial port %s: %w", c.Device, err)
 		}
 	}()
-	c = c.filled()
 	// Before opening: to open a disk for writing, or to close it, is not without effect.
 	rdev, err := DeviceNumber(c.Device)
 	if err != nil {
@@ -69,7 +69,7 @@ func Open(c Config) (_ *Port, err error) {
 	}
 	p.tarm, err = serial.OpenPort(&serial.Config{
 		Name:     c.Device,
-		Baud:     c.Baud,
+		Baud:     cmp.Or(c.Baud, 9600),
 		Size:     byte(c.DataBits),
 		Parity:   parities[c.Parity],
 		StopBits: serial.StopBits(c.StopBits),
@@ -120,11 +120,7 @@ func (p *Port) Lines() (lines int, err error) {
 	if p.closed {
 		return 0, ErrClosed
 	}
-	err = p.control(func(fd int) (err error) {
-		lines, err = unix.IoctlGetInt(fd, unix.TIOCMGET)
-		return err
-	})
-	return lines, err
+	return p.ioctl(unix.TIOCMGET)
 }
 
 // Close gives the port back. It has nothing to report: what had to be sent was waited for with Drain. But a driver may
@@ -148,6 +144,15 @@ func (p *Port) Close() {
 	if p.tarm != nil {
 		p.tarm.Close()
 	}
+}
+
+// ioctl asks the port for a number.
+func (p *Port) ioctl(request uint) (n int, err error) {
+	err = p.control(func(fd int) (err error) {
+		n, err = unix.IoctlGetInt(fd, request)
+		return err
+	})
+	return n, err
 }
 
 func (p *Port) control(f func(fd int) error) error {
