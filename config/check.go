@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger/tlog"
+	"gated/policy"
 )
 
 // complete fills in what follows from other settings.
@@ -252,6 +253,6 @@ func (l *loader) oneOf(key, word string, words ...string) {
 	if word == "" {
 		l.fault(key, "is required: write %s", strings.Join(words, " or "))
 	} else if !slices.Contains(words, word) {
-		l.fault(key, "%q is not known%s: write %s", word, nearest(word, words), strings.Join(words, " or "))
+		l.fault(key, "%q is not known%s: write %s", word, policy.Nearest(word, words), strings.Join(words, " or "))
 	}
 }
