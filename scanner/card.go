@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"gated/serialport"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // A Card is what a reader of ID cards read at once. Whose it is, and whether it is in date, is not told here. The photo
@@ -56,7 +58,7 @@ type CardOptions struct {
 	Lane    string
 	Config  CardConfig
 	Log     *slog.Logger // nil: silent. Never sees what a card says.
-	Metrics *CardMetrics
+	Metrics *CardMetrics // nil: nobody looks at them
 
 	// OnCard takes one card. It must not keep Text.
 	OnCard func(context.Context, Card)
@@ -108,6 +110,9 @@ type CardReader struct {
 func NewCardReader(o CardOptions) *CardReader {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewCardMetrics(prometheus.NewRegistry())
 	}
 	if o.OnCard == nil {
 		o.OnCard = func(context.Context, Card) {}
@@ -240,7 +245,7 @@ func (s *polling) try(ctx context.Context) error {
 	default:
 		return err
 	}
-	r.o.Metrics.tried(r.o.Lane, result)
+	r.o.Metrics.reads.WithLabelValues(r.o.Lane, result).Inc()
 	if err == nil {
 		return nil
 	}
@@ -299,7 +304,7 @@ func (r *CardReader) became(state State, cause string, err error) {
 	}
 	r.state, r.cause = state, cause
 	up := state == Online
-	r.o.Metrics.setUp(r.o.Lane, up)
+	r.o.Metrics.up.WithLabelValues(r.o.Lane).Set(one(up))
 	log := r.o.Log.With("lane", r.o.Lane, "device", r.config.Device, "state", string(state))
 	switch {
 	case err != nil:

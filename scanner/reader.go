@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gated/serialport"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // settleTime is the silence after which a port just opened counts as quiet.
@@ -37,8 +39,8 @@ const (
 type Options struct {
 	Lane    string
 	Config  Config
-	Log     *slog.Logger // nil: silent. Never sees a byte of a code.
-	Metrics *Metrics
+	Log     *slog.Logger   // nil: silent. Never sees a byte of a code.
+	Metrics *Metrics       // nil: nobody looks at them
 	Zone    *time.Location // in which Config.SilentAfter knows day from night; nil: UTC
 
 	// OnCode takes one code, in the order of reading, and tells whether it was
@@ -77,6 +79,9 @@ func NewReader(o Options) *Reader {
 	o.Config = o.Config.filled()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(prometheus.NewRegistry())
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC

@@ -774,9 +774,9 @@ func TestMetrics(t *testing.T) {
 	m := NewMetrics(reg, "in", "out")
 	m.became("in", Settling, "")
 	m.became("in", Online, CauseSilent)
-	m.dropped("in", TooLong)
-	m.discarded("in", "settling", 17)
-	m.mutedOnce("out")
+	m.framing.WithLabelValues("in", TooLong).Inc()
+	m.discard.WithLabelValues("in", "settling").Add(17)
+	m.mutes.WithLabelValues("out").Inc()
 	for name, want := range map[string]float64{"up": testutil.ToFloat64(m.up.WithLabelValues("in")), "online": testutil.ToFloat64(m.state.WithLabelValues("in", "online")),
 		"silent": testutil.ToFloat64(m.silent.WithLabelValues("in")), "connects": testutil.ToFloat64(m.connects.WithLabelValues("in")),
 		"mutes": testutil.ToFloat64(m.mutes.WithLabelValues("out")), "dropped": testutil.ToFloat64(m.framing.WithLabelValues("in", TooLong))} {

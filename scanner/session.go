@@ -39,7 +39,7 @@ type session struct {
 func (r *Reader) session(ctx context.Context, p *serialport.Port) error {
 	r.became(Settling, "", nil)
 	line, err := p.Settle(ctx, r.pace.settle, r.boot)
-	r.o.Metrics.discarded(r.o.Lane, "settling", line.Dropped)
+	r.o.Metrics.discard.WithLabelValues(r.o.Lane, "settling").Add(float64(line.Dropped))
 	if err != nil {
 		return fmt.Errorf("wait for a quiet line on %s: %w", r.o.Config.Device, err)
 	}
@@ -133,7 +133,7 @@ func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
 		} else if !s.stallTold {
 			s.tellStalled() // whoever shows a code just after it waits for an answer, too
 		}
-		r.o.Metrics.discarded(r.o.Lane, cause, len(p))
+		r.o.Metrics.discard.WithLabelValues(r.o.Lane, cause).Add(float64(len(p)))
 		// Nothing is read from a line that babbles on after a stall: it must not be called online.
 		if s.muted.IsZero() && (s.flooded(len(p), at) || at.Sub(s.stalled) > muteTime) {
 			s.mute(at)
@@ -202,7 +202,7 @@ func (s *session) drop(cause string, at time.Time) {
 	if cause == "" {
 		return
 	}
-	s.r.o.Metrics.dropped(s.r.o.Lane, cause)
+	s.r.o.Metrics.framing.WithLabelValues(s.r.o.Lane, cause).Inc()
 	s.r.o.OnFraming(cause)
 	s.babbled(at)
 }
@@ -223,7 +223,7 @@ func (s *session) mute(now time.Time) {
 	s.release()
 	s.f.dropUntilSilence(now)
 	s.muted, s.bad, s.bytes = now.Add(s.r.pace.mute), s.bad[:0], 0
-	s.r.o.Metrics.mutedOnce(s.r.o.Lane)
+	s.r.o.Metrics.mutes.WithLabelValues(s.r.o.Lane).Inc()
 	s.r.became(Muted, CauseFlood, nil)
 }
 
@@ -243,7 +243,7 @@ func (s *session) stoodStill(now time.Time, queued bool) {
 
 func (s *session) tellStalled() {
 	s.stallTold = true
-	s.r.o.Metrics.dropped(s.r.o.Lane, Stalled)
+	s.r.o.Metrics.framing.WithLabelValues(s.r.o.Lane, Stalled).Inc()
 	s.r.o.OnFraming(Stalled)
 	s.r.o.Log.Warn("codes dropped that were sent while the gate stood still", "lane", s.r.o.Lane)
 }
@@ -275,7 +275,7 @@ func (s *session) checkAlive(now time.Time) {
 		if !s.asked.IsZero() && now.Sub(s.asked) >= heartbeatLimit {
 			s.asked = time.Time{}
 			s.unanswered++
-			s.r.o.Metrics.heartbeat(s.r.o.Lane, false)
+			s.r.o.Metrics.heartbeats.WithLabelValues(s.r.o.Lane, "no").Inc()
 		}
 		if s.asked.IsZero() && !now.Before(s.askAt) {
 			s.asked, s.askAt = now, now.Add(s.r.pace.heartbeat)
@@ -308,7 +308,7 @@ func (s *session) answered(p []byte) []byte {
 	rest, n := s.take(p)
 	if n > 0 {
 		s.asked, s.unanswered = time.Time{}, 0
-		s.r.o.Metrics.heartbeat(s.r.o.Lane, true)
+		s.r.o.Metrics.heartbeats.WithLabelValues(s.r.o.Lane, "yes").Inc()
 	}
 	return rest
 }
