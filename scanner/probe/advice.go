@@ -11,9 +11,21 @@ import (
 	"gated/serialport"
 )
 
-// Name returns the name that the settings of the lane should have for the device, one of ports, and the udev rule that
+// Advice is what to write for the scanner of a lane.
+type Advice struct {
+	Settings string `json:"settings,omitempty"`
+	Rule     string `json:"udev_rule,omitempty"` // that makes the device's name; empty: the name is there already
+}
+
+// Advice is for the lane, and for the device among ports.
+func (f Found) Advice(lane string, ports []serialport.Info) Advice {
+	device, rule := name(lane, f.Device, ports)
+	return Advice{f.settings(device), rule}
+}
+
+// name returns the name that the settings of the lane should have for the device, one of ports, and the udev rule that
 // makes the name; none if the name is there already.
-func Name(lane, device string, ports []serialport.Info) (name, rule string) {
+func name(lane, device string, ports []serialport.Info) (name, rule string) {
 	if strings.HasPrefix(device, "/dev/gated") {
 		return device, ""
 	}
@@ -82,9 +94,9 @@ func controls(s string) string {
 	return strings.Join(words, " ")
 }
 
-// Settings returns the lines for the settings file, with the device under the name given. What is the default is left out,
+// settings returns the lines for the settings file, with the device under the name given. What is the default is left out,
 // but for what one looks for there.
-func (f Found) Settings(device string) string {
+func (f Found) settings(device string) string {
 	var b strings.Builder
 	set := func(key, format string, args ...any) { fmt.Fprintf(&b, "      "+key+": "+format+"\n", args...) }
 	b.WriteString("    scanner:\n")
