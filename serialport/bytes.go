@@ -77,7 +77,7 @@ func (p *Port) Flush() error { return p.tarm.Flush() }
 // Settled is what Settle found.
 type Settled struct {
 	Quiet   bool          // the line has fallen silent; else it never stops
-	Since   time.Duration // boot time since when nothing was dropped: who does not listen from then on stands still
+	Since   time.Duration // boot time of the last look at the line: what comes from then on is for the reader
 	Dropped int           // bytes, at least
 }
 

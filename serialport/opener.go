@@ -34,13 +34,13 @@ type Use struct {
 }
 
 // Run opens the port of c by its path, has it used, gives it back when it is lost, and begins again, until ctx ends. Its
-// error is ErrWedged: a driver has swallowed one port after the other, and only the end of the process helps.
+// error is ErrWedged: drivers hang with so many ports that only the end of the process helps.
 func (o *Opener) Run(ctx context.Context, c Config, use Use) error {
 	var tried uint64 // device that could not be opened the last time
 	for {
 		err := o.once(ctx, c, use, &tried)
 		if o.Wedged() {
-			return fmt.Errorf("%w: unplug the device and start again", ErrWedged)
+			return fmt.Errorf("%w; unplug the device and start again", ErrWedged)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -83,7 +83,7 @@ func (o *Opener) Lines() (lines int, err error) {
 // Wedged tells whether so many calls hang that only the end of the process helps.
 func (o *Opener) Wedged() bool { return o.wedged.Load() >= maxWedged }
 
-// Open opens a port, or returns ErrWedged. Who waits no longer has the port closed when it is opened after all.
+// Open opens a port, or returns ErrWedged after the limit. A port that the driver opens later is closed again.
 func (o *Opener) Open(c Config) (*Port, error) {
 	open := o.OpenPort
 	if open == nil {
@@ -110,11 +110,11 @@ func (o *Opener) Open(c Config) (*Port, error) {
 	return got.p, got.err
 }
 
-// Close calls close, which closes a port that was lost by why, which may be nil. It returns why, with ErrWedged where the
+// Close calls f, which closes a port that was lost by why, which may be nil. It returns why, with ErrWedged where the
 // driver hangs.
-func (o *Opener) Close(close func(), why error) error {
+func (o *Opener) Close(f func(), why error) error {
 	limit := cmp.Or(o.CloseLimit, hangTime)
-	if o.within(limit, close) {
+	if o.within(limit, f) {
 		return why
 	}
 	return fmt.Errorf("close the serial port: not done within %v: %w", limit, errors.Join(ErrWedged, why))

@@ -29,8 +29,8 @@ type Port struct {
 	raw  syscall.RawConn // of side
 	rdev uint64          // device number
 
-	// Of all who use a descriptor while it is closed, the last one closes it, and hangs where the driver hangs. So Close
-	// lets no Lines in any more, and waits for those that are in.
+	// The last user of a descriptor that is being closed closes it, and hangs where the driver hangs. So Close lets no
+	// further Lines begin, and waits for one under way.
 	linesRead sync.Mutex
 	closed    bool // guarded by it
 }
