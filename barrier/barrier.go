@@ -75,9 +75,9 @@ type Barrier struct {
 	reapTime time.Duration        // tests have another
 
 	mu         sync.Mutex              // guards the next five
-	held       bool                    // the guard wants it open until a close
+	held       bool                    // the guard has opened it until a close
 	closed     bool                    // the daemon is stopping: never open it again
-	generation int                     // how often the guard has said what they want
+	generation int                     // how many commands the guard has given
 	running    string                  // action that runs now
 	cancel     context.CancelCauseFunc // ends that
 
@@ -155,7 +155,7 @@ func (b *Barrier) BeginPulse(ctx context.Context, d time.Duration) (finish func(
 }
 
 // Begin opens the barrier until the next Begin, or closes it, held open or not. It ends what else runs rather than wait for
-// it, and goes on whoever asked: an emergency is not over when the page that reported it is gone. When it returns, the
+// it, and has no context: an emergency is not over when the page that reported it is gone. When it returns, the
 // later command has won whatever the goroutines that carry out the two do; the function that it returns carries it out
 // and must be called.
 func (b *Barrier) Begin(open bool) (finish func() error) {
@@ -252,7 +252,7 @@ func late(ctx context.Context) error {
 	return fmt.Errorf("%w: it could not begin in time: %w", ErrDropped, context.Cause(ctx))
 }
 
-// want notes what the guard wants from now on, ends what does something else, and returns the guard's count of wishes.
+// want notes the guard's command, ends a running one that is against it, and returns how many commands the guard has given.
 func (b *Barrier) want(action string) (generation int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -273,7 +273,7 @@ func (b *Barrier) isHeld() bool {
 	return b.held
 }
 
-// perform has the driver do it, unless what the guard wants has changed meanwhile. The caller has the turn.
+// perform has the driver do it, unless the guard has given another command meanwhile. The caller has the turn.
 func (b *Barrier) perform(given context.Context, c command, generation int) error {
 	b.mu.Lock()
 	switch {

@@ -38,7 +38,7 @@ type SensorConfig struct {
 	Inverted bool          `mapstructure:"inverted"` // the line is active while the contact is open; default false
 	Debounce time.Duration `mapstructure:"debounce"` // shorter changes count for nothing; default 60ms, from 20ms to 2s
 
-	// Within so long of an opening, what the sensor tells belongs to it; who has not passed then has turned back.
+	// Within so long of an opening, what the sensor tells belongs to it; a person who has not passed by then has turned back.
 	// Default 15s, from 2s to 2m.
 	Within time.Duration `mapstructure:"within"`
 }

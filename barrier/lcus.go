@@ -391,53 +391,49 @@ func (r *lcus) question(ctx context.Context, p *port, end time.Time) error {
 	if cut {
 		by = end
 	}
-	t := time.NewTimer(time.Until(by))
-	defer t.Stop()
 	var text []byte
 	fault := errSilent
-	for {
-		select {
-		case b := <-p.in:
-			text = append(text, b...)
-			text = text[max(0, len(text)-512):]
-			on, known := stateOf(text, r.b.config.Channel)
-			if !known {
-				break
-			}
-			r.answers = true
-			if on == r.on {
-				return nil
-			}
-			fault = errWrong
-		case <-t.C:
-			if cut {
-				return nil
-			}
-			return fmt.Errorf("%s: %w", p.device, fault)
-		case <-p.gone:
-			return p.why
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	obeyed, err := r.listen(ctx, p, by, func(b []byte) bool {
+		text = append(text, b...)
+		text = text[max(0, len(text)-512):]
+		on, known := stateOf(text, r.b.config.Channel)
+		if known {
+			r.answers, fault = true, errWrong
 		}
+		return known && on == r.on
+	})
+	if err != nil || obeyed || cut {
+		return err
 	}
+	return fmt.Errorf("%s: %w", p.device, fault)
 }
 
 // wait lets time pass while the relay is watched.
 func (r *lcus) wait(ctx context.Context, p *port, end time.Time) error {
+	_, err := r.listen(ctx, p, end, func(b []byte) bool {
+		r.takeUnasked(b)
+		return false
+	})
+	return err
+}
+
+// listen has take what the relay says, until that is enough for it or the time is over.
+func (r *lcus) listen(ctx context.Context, p *port, end time.Time, take func([]byte) (enough bool)) (enough bool, err error) {
 	t := time.NewTimer(time.Until(end))
 	defer t.Stop()
-	for {
+	for !enough {
 		select {
-		case <-t.C:
-			return nil
 		case b := <-p.in:
-			r.takeUnasked(b)
+			enough = take(b)
+		case <-t.C:
+			return false, nil
 		case <-p.gone:
-			return p.why
+			return false, p.why
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
+	return true, nil
 }
 
 var stateText = regexp.MustCompile(`(?i)CH([1-8]) ?: *(ON|OFF)`)

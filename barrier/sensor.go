@@ -206,7 +206,7 @@ func (s *Sensor) sample(now time.Time, lines int, ok bool) {
 		s.changed(now)
 	}
 	s.open.Store(s.known && s.active && s.config.Means == MeansOpen)
-	// Who stands in the beam as the time runs out has not turned back yet.
+	// A person in the beam when the time runs out has not turned back yet.
 	for len(s.asked) > 0 && now.Sub(s.asked[0].at) > s.config.Within && !(s.config.Means == MeansPassed && s.known && s.active) {
 		if s.config.Means == MeansPassed && s.known {
 			s.say(TurnedBack, s.asked[0].Opening)
