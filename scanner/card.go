@@ -58,7 +58,7 @@ type CardOptions struct {
 	Lane    string
 	Config  CardConfig
 	Log     *slog.Logger // nil: silent. Never sees what a card says.
-	Metrics *CardMetrics // nil: nobody looks at them
+	Metrics *CardMetrics // nil: not registered anywhere
 
 	// OnCard takes one card. It must not keep Text.
 	OnCard func(context.Context, Card)
@@ -67,7 +67,7 @@ type CardOptions struct {
 	OnState func(up bool, state State, cause string)
 }
 
-// A reader that falls mute just after an answer is down after pollEvery, two times findLimit, and lullTime between them:
+// A reader that stops answering just after an answer is down after pollEvery, two times findLimit, and pauseTime between them:
 // together these stay within a second. At 115200 baud question and answer take 2 ms on the line, and up to 16 ms in the
 // adapter; the rest of findLimit is the module's. One that takes longer gets twice the time that it has taken, and is
 // missed later; that wears off within some ten answers, as it may have been this machine that was slow. The first question
@@ -76,8 +76,8 @@ const (
 	pollEvery = 300 * time.Millisecond
 	findLimit = 280 * time.Millisecond
 	slowLimit = time.Second           // to find a card at first, and to select one
-	lullTime  = 50 * time.Millisecond // of silence before a question is asked again, or more at baud rates that take longer
-	readLimit = 2 * time.Second       // beside the time its 1,295 bytes take on the line
+	pauseTime = 50 * time.Millisecond // of silence before a question is asked again, or more at baud rates that take longer
+	readLimit = 2 * time.Second       // and the time that its 1,295 bytes take on the line
 	sendLimit = 200 * time.Millisecond
 
 	maxMisses = 2 // polls in a row without a good answer after which a reader is down
@@ -95,7 +95,7 @@ type CardReader struct {
 	o                CardOptions
 	config           serialport.Config
 	poll             time.Duration
-	settle, lull     time.Duration
+	settle, pause    time.Duration
 	findMax, slowMax time.Duration
 	transfer         time.Duration
 
@@ -122,18 +122,18 @@ func NewCardReader(o CardOptions) *CardReader {
 	}
 	o.Config.Baud = cmp.Or(o.Config.Baud, DefaultCard().Baud)
 	r := &CardReader{
-		o: o, config: o.Config.port(), boot: bootTime, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, slowMax: slowLimit,
+		o: o, config: o.Config.port(), boot: bootTime,
+		poll: pollEvery, settle: settleTime, pause: pauseTime, findMax: findLimit, slowMax: slowLimit,
 	}
 	baud := max(r.config.Baud, 1)
-	r.lull = max(r.lull, LeastGap(baud))
+	r.pause = max(r.pause, LeastGap(baud))
 	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(baud) // ten bits a byte
 	return r
 }
 
 // Run asks until ctx ends and then returns nil, within the time of one question or when the callback under way returns.
 // A port that is missing or lost, and a reader that does not answer, is opened again by its path, for ever. Only
-// settings that Validate refuses make an error, and a driver that swallows one port after the other:
-// serialport.ErrWedged.
+// settings that Validate refuses make an error, and drivers that hang with several ports: serialport.ErrWedged.
 func (r *CardReader) Run(ctx context.Context) error {
 	if err := r.o.Config.Validate(); err != nil {
 		return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, err)
@@ -181,7 +181,7 @@ type polling struct {
 func (s *polling) poll(ctx context.Context) error {
 	r := s.r
 	if s.misses > 0 {
-		if err := s.quiet(ctx, r.lull); err != nil { // what comes late must not be taken for an answer
+		if err := s.quiet(ctx, r.pause); err != nil { // what comes late must not be taken for an answer
 			return err
 		}
 	} else if s.answered {

@@ -87,7 +87,7 @@ func (c *counter) begin(port string, limit time.Duration, adapt ...func(*CardRea
 		},
 		OnState: func(up bool, s State, cause string) { c.changes <- change{up, s, cause} },
 	})
-	c.r.ports.Retry, c.r.poll, c.r.settle, c.r.lull = 5*time.Millisecond, 10*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond
+	c.r.ports.Retry, c.r.poll, c.r.settle, c.r.pause = 5*time.Millisecond, 10*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond
 	c.r.findMax, c.r.slowMax, c.r.transfer, c.r.ports.OpenLimit, c.r.ports.CloseLimit = limit, max(limit, c.r.slowMax), 2*limit, patience, patience
 	for _, f := range adapt {
 		f(c.r)
@@ -370,7 +370,7 @@ func TestFaultsOfTheDevice(t *testing.T) {
 // A reader that falls mute is down within a second: by its constants, as a busy machine takes longer, and with no other
 // waits between.
 func TestFaultCardReaderFallsMute(t *testing.T) {
-	if d := pollEvery + maxMisses*findLimit + (maxMisses-1)*lullTime; d > 950*time.Millisecond {
+	if d := pollEvery + maxMisses*findLimit + (maxMisses-1)*pauseTime; d > 950*time.Millisecond {
 		t.Errorf("seen after %v, which leaves too little of a second to tell it", d)
 	}
 	c := &counter{t: t, sim: device(t)}

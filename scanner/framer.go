@@ -137,7 +137,7 @@ func (f *framer) reset() {
 
 // arrived says that the bytes handed to next from now on were read at t.
 //
-// When a half frame is older than the gap by then, nobody was watching (the
+// When a half frame is older than the gap by then, the reader was not there (the
 // previous code took long to answer): what was read may be its other half or
 // a new code. To guess is to risk a code that no scanner ever read, so both go.
 func (f *framer) arrived(t time.Time) (dropped string) {

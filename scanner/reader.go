@@ -40,7 +40,7 @@ type Options struct {
 	Lane    string
 	Config  Config
 	Log     *slog.Logger   // nil: silent. Never sees a byte of a code.
-	Metrics *Metrics       // nil: nobody looks at them
+	Metrics *Metrics       // nil: not registered anywhere
 	Zone    *time.Location // in which Config.SilentAfter knows day from night; nil: UTC
 
 	// OnCode takes one code, in the order of reading, and tells whether it was
@@ -104,7 +104,7 @@ func NewReader(o Options) *Reader {
 // Run listens until ctx ends and then returns nil, at once or when the
 // callback under way returns. A port that is missing or lost is opened again
 // by its path, for ever. Only settings that Validate refuses make an error,
-// and a driver that swallows one port after the other: serialport.ErrWedged.
+// and drivers that hang with several ports: serialport.ErrWedged.
 func (r *Reader) Run(ctx context.Context) error {
 	if err := r.o.Config.Validate(); err != nil {
 		return fmt.Errorf("scanner of lane %s: %w", r.o.Lane, err)
@@ -148,7 +148,7 @@ func (r *Reader) became(state State, cause string, err error) {
 	up := state == Online
 	r.o.Metrics.became(r.o.Lane, state, cause)
 	log := r.o.Log.With("lane", r.o.Lane, "device", r.o.Config.Device, "state", string(state))
-	// A loose plug goes down ten times a second.
+	// A loose connector goes down several times a second.
 	now := time.Now()
 	again := (err != nil || state == Muted || up) && now.Sub(r.warned[string(state)+cause]) < warnEvery
 	if again {

@@ -10,15 +10,15 @@ import (
 )
 
 // A Code is what a scanner read at once: the bytes before an end byte, in
-// UTF-8, without what the scanner itself put before and behind them. Data
-// belongs to who receives it.
+// UTF-8, without what the scanner itself put before and behind them. The
+// receiver owns Data.
 type Code struct {
 	Lane string
 	Data []byte
 	At   time.Time // when the end byte was read; wall and monotonic
 }
 
-// State is where a Reader stands with its port.
+// State is what a Reader does with its port.
 type State string
 
 const (

@@ -66,11 +66,6 @@ func (s *session) turn(ctx context.Context) error {
 	if d := s.heard.Add(heldTime); len(s.held) > 0 && d.Before(until) {
 		until = d
 	}
-	if !s.muted.IsZero() {
-		if d := later(s.muted, s.f.last.Add(s.r.pace.settle)); d.Before(until) {
-			until = d
-		}
-	}
 	waited := s.p.Wait(ctx, until)
 	now := time.Now()
 	if waited != nil && !errors.Is(waited, os.ErrDeadlineExceeded) {
@@ -114,13 +109,6 @@ func (s *session) turn(ctx context.Context) error {
 // stood tells whether the loop has stood still since it went round: in a
 // process that was stopped or given no time, or a box that was suspended.
 func (s *session) stood(booted time.Duration) bool { return booted-s.turned > s.r.pace.stall }
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
 
 // took makes codes of bytes that were read at one time.
 func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
