@@ -89,21 +89,23 @@ func origin(key string, from map[string]string) string {
 // NextStart returns the keys whose values differ and take effect at the next start only, in the order of the settings.
 // When the number of lanes or items differs it names the list.
 func NextStart(old, new *Settings) []string {
-	return changed(reflect.ValueOf(*old), reflect.ValueOf(*new), "", func(f reflect.StructField) bool { return f.Tag.Get("reload") != "true" })
+	atOnce := func(f reflect.StructField) bool { return f.Tag.Get("reload") == "true" }
+	return changed(reflect.ValueOf(*old), reflect.ValueOf(*new), "", atOnce)
 }
 
-func changed(a, b reflect.Value, key string, counts func(reflect.StructField) bool) []string {
+// changed returns the keys whose values differ, but for the fields to pass over.
+func changed(a, b reflect.Value, key string, pass func(reflect.StructField) bool) []string {
 	var keys []string
 	switch {
 	case a.Kind() == reflect.Struct:
 		for f, field := range a.Fields() {
-			if name := f.Tag.Get("mapstructure"); name != "" && counts(f) {
-				keys = append(keys, changed(field, b.FieldByIndex(f.Index), strings.TrimPrefix(key+"."+name, "."), counts)...)
+			if name := f.Tag.Get("mapstructure"); name != "" && !pass(f) {
+				keys = append(keys, changed(field, b.FieldByIndex(f.Index), strings.TrimPrefix(key+"."+name, "."), pass)...)
 			}
 		}
 	case a.Kind() == reflect.Slice && a.Len() == b.Len():
 		for i := range a.Len() {
-			keys = append(keys, changed(a.Index(i), b.Index(i), fmt.Sprintf("%s[%d]", key, i), counts)...)
+			keys = append(keys, changed(a.Index(i), b.Index(i), fmt.Sprintf("%s[%d]", key, i), pass)...)
 		}
 	case a.Kind() == reflect.Slice || !a.Equal(b):
 		keys = []string{key}

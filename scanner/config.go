@@ -117,7 +117,8 @@ func (c Config) Validate() error {
 		`end_bytes: %q: want 1 to %d control characters in double quotes, such as "\r\n" or "\t" `+
 			"(in single quotes YAML takes the backslash itself)", c.EndBytes, mostEnds)
 	want(len(c.StartBytes) <= mostEnds && control(c.StartBytes),
-		`start_bytes: %q: want at most %d control characters in double quotes, such as "\x02" (in single quotes YAML takes the backslash itself)`,
+		`start_bytes: %q: want at most %d control characters in double quotes, such as "\x02" `+
+			"(in single quotes YAML takes the backslash itself)",
 		c.StartBytes, mostEnds)
 	want(!strings.ContainsAny(c.StartBytes, c.EndBytes),
 		"start_bytes: %q has a character of end_bytes %q: a character begins a code or ends one", c.StartBytes, c.EndBytes)
