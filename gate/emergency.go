@@ -128,7 +128,7 @@ func (g *Gate) release(l *lane) {
 // drive commands the lane's barrier without waiting for it. The caller holds commanding.
 func (g *Gate) drive(l *lane, open bool) {
 	if l.Barrier != nil {
-		finish := l.Barrier.Begin(l.ID, open)
+		finish := l.Barrier.Begin(open)
 		g.work.Go(func() { g.barrierSaid(l, finish()) })
 	}
 }

@@ -957,7 +957,7 @@ func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lanes: []string{"in", "out"},
+	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lane: "in",
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in", "out")})
 	if err != nil {
 		t.Fatal(err)
@@ -1109,7 +1109,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	s.end()
 	sim := must(lcussim.New(filepath.Join(s.dir, "relay"), 1, true))
 	defer sim.Close()
-	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
+	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lane: "in", Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
 	defer b.Close()
 	s.relays = map[string]*barrier.Barrier{"in": b}
 	s.start()

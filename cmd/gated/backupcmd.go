@@ -48,12 +48,8 @@ debts, and the index for search. The gate works meanwhile. It answers 1 if they 
 what was there before, which is put right by it, and which should be reported.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			began := time.Now()
-			done, err := box.Perform(c.Context(), dir, box.Rebuild, struct{}{})
+			done, err := perform(c, box.Rebuild, struct{}{})
 			if err != nil {
 				return err
 			}
