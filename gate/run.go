@@ -94,9 +94,9 @@ func (g *Gate) Begin() {
 	defer g.passage.Unlock()
 	now := g.clock.Now()
 	var events []ledger.Event
-	reason := "abandoned-fault"
+	reason := "undecided-fault"
 	if !g.begun.Load() {
-		reason = "abandoned-restart"
+		reason = "undecided-restart"
 		rules := g.rules.Load()
 		after := "first"
 		g.opt.Register.View(func(s *register.State) {

@@ -146,7 +146,7 @@ func (r *Register) Erase(sel Erasure, by, why string) (done Erased, err error) {
 	if err := errors.Join(sel.check(r.opt.Now().Time.In(r.l.Zone()).Format(time.DateOnly)), CheckWhy(why)); err != nil {
 		return done, err
 	}
-	ev := ledger.Event{Kind: ledger.Erase, By: "unsigned", Detail: map[string]string{}, Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: why}}} // people name people
+	ev := ledger.Event{Kind: ledger.Erase, By: "unauthenticated", Detail: map[string]string{}, Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: why}}} // people name people
 	r.erasing.Lock()
 	defer r.erasing.Unlock()
 	if done, err = r.erase(sel, ev); err == nil {

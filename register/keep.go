@@ -113,7 +113,7 @@ func (r *Register) keep(ev ledger.Event, by, why string) (int64, error) {
 	if err := CheckWhy(why); err != nil {
 		return 0, err
 	}
-	ev.Kind, ev.Stamp, ev.By, ev.Personal = ledger.Keep, r.opt.Now(), "unsigned", []ledger.Field{{Name: "by", Value: by}}
+	ev.Kind, ev.Stamp, ev.By, ev.Personal = ledger.Keep, r.opt.Now(), "unauthenticated", []ledger.Field{{Name: "by", Value: by}}
 	ev.Detail["why"] = why
 	r.keeping.Lock()
 	defer r.keeping.Unlock()

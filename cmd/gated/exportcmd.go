@@ -401,7 +401,7 @@ func init() {
 		if x.From != "" { // else the whole ledger
 			detail["from"], detail["to"] = x.From, x.To
 		}
-		return true, s.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
+		return true, s.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unauthenticated", Detail: detail,
 			Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
 	}
 }

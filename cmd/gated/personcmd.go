@@ -57,7 +57,7 @@ func init() {
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
 		}
-		return true, s.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unsigned",
+		return true, s.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
 			Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
 	}
 }
