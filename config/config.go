@@ -54,7 +54,7 @@ type Gate struct {
 	Level string `mapstructure:"level" reload:"true"`
 
 	// HoldLimit is how long a hold waits for a guard before it is registered as
-	// abandoned. Default 3m, from 10s to 1h.
+	// undecided. Default 3m, from 10s to 1h.
 	HoldLimit time.Duration `mapstructure:"hold_limit" reload:"true"`
 
 	// RepeatWindow is how long the same code counts as already read. Default 3s,
