@@ -13,7 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"gated/ledger"
+	"gated/ledger/tlog"
 	"gated/scanner"
 )
 
@@ -158,7 +158,7 @@ func (l *loader) check(s *Settings) {
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			l.fault(at("url"), "%q is not the address of a witness: write it as https://witness.example.org/path, without password, ? and #", shown)
 		}
-		if name, err := ledger.WitnessName(w.Key); err != nil {
+		if name, err := tlog.WitnessName(w.Key); err != nil {
 			l.fault(at("key"), "%v", err)
 		} else if name == s.Gate.Origin || strings.HasPrefix(name, s.Gate.Origin+"/") {
 			l.fault(at("key"), "%q is named as the gate's own key (gate.origin): a witness needs a name of its own", name)

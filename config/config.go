@@ -199,7 +199,7 @@ type Retention struct {
 	Days  int    `mapstructure:"days"`  // required: whole days after that of the passage, 1 to 36500
 }
 
-// Witness is a server that signs tree heads beside the gate. It converts to ledger.Witness.
+// Witness is a server that signs tree heads beside the gate. It converts to tlog.Witness.
 type Witness struct {
 	URL string `mapstructure:"url"` // required: http or https, /add-checkpoint is added to it
 	Key string `mapstructure:"key"` // required, unique name: name+hash+base64, as its operator publishes it

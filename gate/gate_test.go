@@ -24,6 +24,7 @@ import (
 	"gated/barrier"
 	"gated/barrier/lcussim"
 	"gated/credential"
+	"gated/evidence"
 	"gated/ledger"
 	"gated/policy"
 	"gated/roster"
@@ -214,7 +215,7 @@ func (s *site) records() (all []ledger.Entry) {
 		s.t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { all = append(all, *e); return nil }); err != nil {

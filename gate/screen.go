@@ -241,7 +241,7 @@ func (g *Gate) View() View {
 		v.Fault = &FaultView{Since: f.Since.In(zone), Text: f.Cause, Call: rules.Call}
 	}
 	if h := g.opt.Ledger.Head(); h != nil {
-		v.Paper = fmt.Sprintf("%d:%s", h.Size, h.Paper())
+		v.Paper = fmt.Sprintf("%d:%s", h.Size, h.ShortRoot())
 	}
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	g.screen.mu.Lock()

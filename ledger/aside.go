@@ -27,7 +27,7 @@ const asideAgain = time.Minute
 // aside lists the epochs before the current one whose files are there.
 func aside(dir string, epoch int) (found []int) {
 	for n := 1; n < epoch; n++ {
-		if _, err := os.Lstat(epochFile(dir, n)); err == nil {
+		if _, err := os.Lstat(EpochFile(dir, n)); err == nil {
 			found = append(found, n)
 		}
 	}
@@ -36,7 +36,7 @@ func aside(dir string, epoch int) (found []int) {
 
 // openAside opens the file of an older epoch for erasing, and brings it up to the format of today.
 func openAside(dir string, epoch int) (*conn, error) {
-	path := epochFile(dir, epoch)
+	path := EpochFile(dir, epoch)
 	if _, err := os.Stat(path); err != nil { // openWriter would make one
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (l *Ledger) readers() ([]*Reader, error) {
 	}
 	all := []*Reader{current}
 	for _, n := range aside(l.opt.Dir, current.Meta.Epoch) {
-		path := epochFile(l.opt.Dir, n)
+		path := EpochFile(l.opt.Dir, n)
 		r, oerr := OpenFile(path)
 		if oerr == nil && r.Meta.Origin != epochOrigin(l.opt.Origin, n) {
 			r.Close()
@@ -145,7 +145,7 @@ func (l *Ledger) sweepAside() (clean bool, err error) {
 	for _, n := range aside(l.opt.Dir, l.Meta().Epoch) {
 		done, serr := l.sweepEpoch(n)
 		if serr != nil {
-			serr = fmt.Errorf("remove what erasures left in %s: %w", filepath.Base(epochFile("", n)), serr)
+			serr = fmt.Errorf("remove what erasures left in %s: %w", filepath.Base(EpochFile("", n)), serr)
 		}
 		clean, err = clean && done, errors.Join(err, serr)
 	}
@@ -175,7 +175,7 @@ func (l *Ledger) sweepEpoch(n int) (clean bool, err error) {
 			return false, err
 		}
 	}
-	path := epochFile(l.opt.Dir, n)
+	path := EpochFile(l.opt.Dir, n)
 	rest, known := l.copies[n]
 	if !known { // by an earlier process: which entries they were is not known any more
 		size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"gated/ledger/tlog"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -161,7 +163,7 @@ func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
 			for _, f := range shm {
 				os.Remove(f)
 			}
-			return os.Chmod(keyFile(killed, 2), 0o600)
+			return os.Chmod(tlog.KeyFile(killed, 2), 0o600)
 		}
 		return nil
 	}
@@ -220,7 +222,7 @@ func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
 	if r := chain(t, l.opt.Dir); r[0].Erased != 3200 {
 		t.Errorf("%d fields erased", r[0].Erased)
 	}
-	os.WriteFile(epochFile(l.opt.Dir, 1), []byte("not a database, and long enough to be taken for one"), 0o600)
+	os.WriteFile(EpochFile(l.opt.Dir, 1), []byte("not a database, and long enough to be taken for one"), 0o600)
 	if done, err := l.Erase(Erasure{Subject: "SECRET-000600-" + strings.Repeat("x", 600*37%211)}, "zhou", "asked for"); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || done.Fields != 8 {
 		t.Errorf("with a file that cannot be read: %+v, %v", done, err)
 	}
@@ -228,7 +230,7 @@ func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
 
 func TestAReaderOfAnOlderEpochHoldsTheOverwritingBack(t *testing.T) {
 	l, _, secret := secondEpoch(t, 1, 300)
-	r, err := OpenFile(epochFile(l.opt.Dir, 1))
+	r, err := OpenFile(EpochFile(l.opt.Dir, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +313,7 @@ func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
 
 func TestAnOlderEpochOfAnOlderFormat(t *testing.T) {
 	dir := t.TempDir()
-	gunzip(t, "testdata/format-2.db.gz", epochFile(dir, 1))
+	gunzip(t, "testdata/format-2.db.gz", EpochFile(dir, 1))
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	l := open(t, dir, ck)

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/tlog"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -124,7 +126,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	st, err := c.prepare("INSERT INTO entry VALUES (?, ?, ?)" + strings.Repeat(", (?, ?, ?)", rowsEach-1))
 	check(err)
 	entry, segments, tiles := newInsert("entry", 3), newInsert("segment", 2), newInsert("tile", 3)
-	var merkle tree
+	var merkle tlog.Tree
 	var rows []driver.Value
 	var buf []byte
 	var last string
@@ -145,8 +147,8 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 			check(run(st, rows...))
 			rows = rows[:0]
 		}
-		for _, t := range merkle.push(leafHash(buf)) {
-			check(tiles.rows(c, t.row(nil)))
+		for _, t := range merkle.Push(tlog.LeafHash(buf)) {
+			check(tiles.rows(c, []driver.Value{tileAt(t.Level, t.N), t.Root[:], t.Data}))
 		}
 		if (seq-1)%perDay == 0 {
 			check(segments.rows(c, []driver.Value{seq, at.Format(time.DateOnly)}))
@@ -337,7 +339,7 @@ func BenchmarkTree(b *testing.B) {
 			err := l.do(func() error {
 				before, start := l.size, time.Now()
 				entries, err := l.enter(nil, events...)
-				if took := float64(time.Since(start).Nanoseconds()) / 1e3; before/tileWidth == l.size/tileWidth {
+				if took := float64(time.Since(start).Nanoseconds()) / 1e3; before/tlog.TileWidth == l.size/tlog.TileWidth {
 					plain = append(plain, took)
 				} else {
 					tiled = append(tiled, took)
@@ -359,14 +361,14 @@ func BenchmarkTree(b *testing.B) {
 			}
 		}
 		push := 1e6 / float64(len(raw)) * timed(b, 5, nil, func() error {
-			var t tree
+			var t tlog.Tree
 			for _, r := range raw {
-				t.push(leafHash(r))
+				t.Push(tlog.LeafHash(r))
 			}
 			return nil
 		})
 		took, tile, head := quantile(plain, .5), quantile(tiled, .5)-quantile(plain, .5), quantile(sign, .5)
-		work := float64(v.batch)*(push+tile/tileWidth) + head*took/1e6
+		work := float64(v.batch)*(push+tile/tlog.TileWidth) + head*took/1e6
 		report(b, v.name, map[string]float64{"append-us": took, "hash-us": push, "tile-us": tile, "head-us": head, "tree-us": work, "share-%": 100 * work / took})
 	}
 }

@@ -20,7 +20,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/mod/sumdb/tlog"
+	"gated/ledger/tlog"
+	sumdb "golang.org/x/mod/sumdb/tlog"
 )
 
 // The audit bundle: a day's records with the proof that they stand in the ledger, in one file (docs/formats.md).
@@ -132,14 +133,14 @@ func treeOver(lo, hi int64, given []leaf, node func(lo, hi int64) (tlog.Hash, er
 		return left, given, err
 	}
 	right, given, err := treeOver(k, hi, given, node)
-	return tlog.NodeHash(left, right), given, err
+	return sumdb.NodeHash(left, right), given, err
 }
 
 // split is the largest power of two below n, which is at least 2.
 func split(n int64) int64 { return 1 << (bits.Len64(uint64(n-1)) - 1) }
 
 // subtree reads the hash over the leaves lo to hi-1, authenticated by hr.
-func subtree(hr tlog.HashReader, lo, hi int64) (tlog.Hash, error) {
+func subtree(hr sumdb.HashReader, lo, hi int64) (tlog.Hash, error) {
 	if n := hi - lo; n&(n-1) != 0 {
 		k := lo + split(n)
 		left, err := subtree(hr, lo, k)
@@ -147,10 +148,10 @@ func subtree(hr tlog.HashReader, lo, hi int64) (tlog.Hash, error) {
 			return left, err
 		}
 		right, err := subtree(hr, k, hi)
-		return tlog.NodeHash(left, right), err
+		return sumdb.NodeHash(left, right), err
 	}
 	level := bits.TrailingZeros64(uint64(hi - lo))
-	hashes, err := hr.ReadHashes([]int64{tlog.StoredHashIndex(level, lo>>level)})
+	hashes, err := hr.ReadHashes([]int64{sumdb.StoredHashIndex(level, lo>>level)})
 	if err != nil {
 		return tlog.Hash{}, err
 	}
@@ -171,11 +172,11 @@ const maxBetween = 10000
 type bundler struct {
 	r      *Reader
 	sum    bundleSummary
-	head   Head
+	head   tlog.Head
 	runs   []stretch // in the order of seq
 	leaves []leaf
 	proof  bundleProof
-	heads  map[string]Head // day.txt, previous.txt
+	heads  map[string]tlog.Head // day.txt, previous.txt
 	public string
 }
 
@@ -190,7 +191,7 @@ func (r *Reader) WriteBundle(w io.Writer, day string, opt BundleOptions) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, r.c.exec("RELEASE bundle")) }()
-	b := &bundler{r: r, heads: map[string]Head{}}
+	b := &bundler{r: r, heads: map[string]tlog.Head{}}
 	if b.head, err = r.Head(); err != nil {
 		return err
 	}
@@ -247,7 +248,7 @@ func (b *bundler) plan(day string) error {
 		first, last = before+1, before
 	}
 	b.sum = bundleSummary{V: 1, Gate: b.r.Meta.Gate, Origin: b.head.Origin, Epoch: b.r.Meta.Epoch, TimeZone: b.r.Meta.TimeZone, Day: day, First: first, Last: last,
-		Size: size, Paper: b.head.Paper()}
+		Size: size, Paper: b.head.ShortRoot()}
 	// Beside the day: back to the newest entry of the box's own running, the one after the day, those between its parts,
 	// and the newest of all.
 	for seq := first - 1; seq >= 1; seq-- {
@@ -302,7 +303,7 @@ func (b *bundler) findHeads(days []segment, key func(seq int64)) error {
 			continue
 		}
 		h, err := b.r.HeadBefore(size)
-		if err != nil && !errors.Is(err, ErrNoHead) {
+		if err != nil && !errors.Is(err, tlog.ErrNoHead) {
 			return err
 		}
 		if err == nil && h.Size == size { // none was signed at the end of days that an older gated wrote
@@ -311,11 +312,11 @@ func (b *bundler) findHeads(days []segment, key func(seq int64)) error {
 	}
 	b.proof.Rotations = []bundleRotation{}
 	err := b.r.c.query(func(v []driver.Value) error {
-		h, err := ParseHead([]byte(text(v[0])))
+		h, err := tlog.ParseHead([]byte(text(v[0])))
 		if err != nil {
 			return err
 		}
-		if own := slices.DeleteFunc(h.signatures(), func(s string) bool { return !strings.HasPrefix(s, "— "+h.Origin+" ") }); len(own) > 1 {
+		if own := slices.DeleteFunc(h.Signatures(), func(s string) bool { return !strings.HasPrefix(s, "— "+h.Origin+" ") }); len(own) > 1 {
 			b.proof.Rotations = append(b.proof.Rotations, bundleRotation{Note: string(h.Note)})
 			key(h.Size)
 		}
@@ -325,13 +326,13 @@ func (b *bundler) findHeads(days []segment, key func(seq int64)) error {
 		return fmt.Errorf("read tree heads: %w", err)
 	}
 	dir := filepath.Dir(b.r.path)
-	keys, err := PublicKeys(dir)
+	keys, err := tlog.PublicKeys(dir)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(keys, func(k string) bool { return b.head.signedBy(k) })
+	i := slices.IndexFunc(keys, func(k string) bool { return b.head.SignedBy(k) })
 	if i < 0 {
-		return fmt.Errorf("none of the keys in %s signed the newest tree head", publicFile(dir))
+		return fmt.Errorf("none of the keys in %s signed the newest tree head", tlog.PublicFile(dir))
 	}
 	b.public = keys[i]
 	return nil
@@ -345,7 +346,7 @@ func (b *bundler) fold() error {
 	}
 	for _, run := range b.runs {
 		if err := b.r.Scan(run.first, run.last, false, func(e *Entry) error {
-			b.leaves = append(b.leaves, leaf{e.Seq, leafHash(e.Raw)})
+			b.leaves = append(b.leaves, leaf{e.Seq, tlog.LeafHash(e.Raw)})
 			return a.add(e, run.member == "records.jsonl")
 		}); err != nil {
 			return err
@@ -356,7 +357,7 @@ func (b *bundler) fold() error {
 
 // prove collects the hashes that lead from the given records to the head.
 func (b *bundler) prove() error {
-	hr := b.r.HashReader(b.head)
+	hr := tlog.HashReader(b.r, b.head)
 	b.proof.V, b.proof.Nodes, b.proof.Consistency = 1, []tlog.Hash{}, []bundleConsistency{}
 	root, rest, err := treeOver(0, b.head.Size, b.leaves, func(lo, hi int64) (tlog.Hash, error) {
 		h, err := subtree(hr, lo, hi)
@@ -368,18 +369,18 @@ func (b *bundler) prove() error {
 	}
 	for _, name := range []string{"previous.txt", "day.txt"} {
 		if h, ok := b.heads[name]; ok && err == nil {
-			var p tlog.TreeProof
-			if p, err = tlog.ProveTree(b.head.Size, h.Size, hr); err == nil {
+			var p sumdb.TreeProof
+			if p, err = sumdb.ProveTree(b.head.Size, h.Size, hr); err == nil {
 				b.proof.Consistency = append(b.proof.Consistency, bundleConsistency{h.Size, orEmpty(p)})
 			}
 		}
 	}
 	for i := range b.proof.Rotations {
 		rot := &b.proof.Rotations[i]
-		h, perr := ParseHead([]byte(rot.Note))
+		h, perr := tlog.ParseHead([]byte(rot.Note))
 		if err = errors.Join(err, perr); err == nil {
-			var p tlog.TreeProof
-			p, err = tlog.ProveTree(b.head.Size, h.Size, hr)
+			var p sumdb.TreeProof
+			p, err = sumdb.ProveTree(b.head.Size, h.Size, hr)
 			rot.Hashes = orEmpty(p)
 		}
 	}

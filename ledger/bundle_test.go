@@ -22,7 +22,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/mod/sumdb/tlog"
+	"gated/ledger/tlog"
 )
 
 // bundleLedger has three days: the 21st, the 22nd with a hold that is decided the next day, the 23rd which is not over.
@@ -47,7 +47,7 @@ func bundleLedger(t testing.TB) (dir string, key string) {
 	mustAppend(t, l, register(ck, "c", "in", "admit", "known-by-sight"))
 	mustAppend(t, l, append(passage(ck, "e", "in", "admit"), register(ck, "e", "in", "admit", "resident"))...)
 	l.Close()
-	keys, err := PublicKeys(dir)
+	keys, err := tlog.PublicKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func pack(t testing.TB, m map[string]string, leaves bool) []byte {
 				if err := json.Unmarshal([]byte(line), &r); err != nil {
 					t.Fatal(err)
 				}
-				h := leafHash([]byte(line))
+				h := tlog.LeafHash([]byte(line))
 				fmt.Fprintf(&b, "%d %x\n", r.Seq, h[:])
 			}
 		}
@@ -409,7 +409,7 @@ func TestADeceiverIsFound(t *testing.T) {
 			m["leaves.txt"] = strings.Replace(m["leaves.txt"], "\n", "\n99 x\n", 1)
 		}, "leaves.txt: line 2 is not the hash of its record", ""},
 		{"the key", func(m map[string]string) {
-			k, _ := NewKey("east-gate")
+			k, _ := tlog.NewKey("east-gate")
 			m["gate.pub"] = k.Verifier() + "\n"
 		}, "gate.pub", "gate.pub"},
 		{"a node", func(m map[string]string) {
@@ -444,7 +444,7 @@ func TestADeceiverIsFound(t *testing.T) {
 func refit(t testing.TB, r *Reader, m map[string]string) []byte {
 	t.Helper()
 	m = membersOf(t, pack(t, m, true))
-	h, err := ParseHead([]byte(m["head.txt"]))
+	h, err := tlog.ParseHead([]byte(m["head.txt"]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -461,7 +461,7 @@ func refit(t testing.TB, r *Reader, m map[string]string) []byte {
 	json.Unmarshal([]byte(m["proof.json"]), &p)
 	p.Nodes = []tlog.Hash{}
 	treeOver(0, h.Size, given, func(lo, hi int64) (tlog.Hash, error) {
-		x, err := subtree(r.HashReader(h), lo, hi)
+		x, err := subtree(tlog.HashReader(r, h), lo, hi)
 		p.Nodes = append(p.Nodes, x)
 		return x, err
 	})
@@ -505,7 +505,7 @@ func TestWithTheWholeLedgerNoOtherDayCanBeMade(t *testing.T) {
 		"the reader's time zone":       {"2026-11-22", 11, 18, func(b *bundler) { b.sum.TimeZone = "Local" }, "time zone \"Local\" is none"},
 		"another version":              {"2026-11-22", 11, 18, func(b *bundler) { b.sum.V = 2 }, "a bundle of version 2"},
 	} {
-		b := &bundler{r: r, heads: map[string]Head{}}
+		b := &bundler{r: r, heads: map[string]tlog.Head{}}
 		b.head, _ = r.Head()
 		if err := b.plan(tt.day); err != nil {
 			t.Fatal(err)
@@ -556,17 +556,17 @@ func TestWhatABundleLeavesOpenIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	private, err := ReadKeys(filepath.Join(dir, "keys", "ledger.key"))
+	private, err := tlog.ReadKeys(filepath.Join(dir, "keys", "ledger.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	made := func(size int64) []byte { // of a head that the gate signed when there were so many entries
-		root, err := r.RootAt(size)
+		root, err := tlog.RootAt(r, size)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &bundler{r: r, heads: map[string]Head{}}
-		if b.head, err = signHead("east-gate", size, root, private[0]); err != nil {
+		b := &bundler{r: r, heads: map[string]tlog.Head{}}
+		if b.head, err = tlog.SignHead("east-gate", size, root, private[0]); err != nil {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
@@ -641,8 +641,8 @@ func TestWhatABundleLeavesOpenIsSaid(t *testing.T) {
 func TestABundleIsCheckedWithTheGatesKey(t *testing.T) {
 	dir, key := bundleLedger(t)
 	b := bundleOf(t, dir, "2026-11-22", false)
-	another, _ := NewKey("east-gate")
-	west, _ := NewKey("west-gate")
+	another, _ := tlog.NewKey("east-gate")
+	west, _ := tlog.NewKey("west-gate")
 	for _, tt := range []struct {
 		keys []string
 		want string
@@ -676,12 +676,12 @@ func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
 			many(t, l, ck, 3)
 			l.Close()
 		}
-		old, err := ReadKeys(path)
+		old, err := tlog.ReadKeys(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		anew, _ := NewKey("east-gate")
-		WriteKeys(path, anew, old[0])
+		anew, _ := tlog.NewKey("east-gate")
+		tlog.WriteKeys(path, anew, old[0])
 		keys = append(keys, anew.Verifier())
 		l := open(t, dir, ck)
 		many(t, l, ck, 3)
@@ -698,7 +698,7 @@ func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
 				t.Errorf("%s with key %d: %d changes of key told:\n%s", day, i, got, report)
 			}
 		}
-		stranger, _ := NewKey("east-gate")
+		stranger, _ := tlog.NewKey("east-gate")
 		if _, err := checkBundle(t, b, stranger.Verifier()); err == nil {
 			t.Errorf("%s: a key that never signed passes", day)
 		}
@@ -718,26 +718,26 @@ func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
 func TestAStolenKeyForksNoBundle(t *testing.T) {
 	dir, first := bundleLedger(t)
 	path := filepath.Join(dir, "keys", "ledger.key")
-	old, err := ReadKeys(path)
+	old, err := tlog.ReadKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	anew, _ := NewKey("east-gate")
-	WriteKeys(path, anew, old[0])
+	anew, _ := tlog.NewKey("east-gate")
+	tlog.WriteKeys(path, anew, old[0])
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	l := open(t, dir, ck)
 	many(t, l, ck, 3)
 	l.Close()
-	sign := func(note string, root *tlog.Hash, keys ...*Key) string {
-		h, err := ParseHead([]byte(note))
+	sign := func(note string, root *tlog.Hash, keys ...*tlog.Key) string {
+		h, err := tlog.ParseHead([]byte(note))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if root == nil {
 			root = &h.Root
 		}
-		h, err = signHead(h.Origin, h.Size, *root, keys...)
+		h, err = tlog.SignHead(h.Origin, h.Size, *root, keys...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -754,14 +754,14 @@ func TestAStolenKeyForksNoBundle(t *testing.T) {
 		}, "was replaced at entry 24"},
 		"the key that was replaced as gate.pub": {func(m map[string]string) { m["gate.pub"] = first + "\n" }, "gate.pub: it is not the key that signed"},
 		"another gate's head": {func(m map[string]string) {
-			h, _ := ParseHead([]byte(m["previous.txt"]))
-			west, _ := NewKey("west-gate")
-			h, _ = signHead("west-gate", h.Size, h.Root, west)
+			h, _ := tlog.ParseHead([]byte(m["previous.txt"]))
+			west, _ := tlog.NewKey("west-gate")
+			h, _ = tlog.SignHead("west-gate", h.Size, h.Root, west)
 			m["previous.txt"] = string(h.Note)
 		}, "previous.txt: no key that is known signed it"},
 		"a head of another name": {func(m map[string]string) {
-			h, _ := ParseHead([]byte(m["previous.txt"]))
-			h, _ = signHead("west-gate", h.Size, h.Root, old[0])
+			h, _ := tlog.ParseHead([]byte(m["previous.txt"]))
+			h, _ = tlog.SignHead("west-gate", h.Size, h.Root, old[0])
 			m["previous.txt"] = string(h.Note)
 		}, `it is of "west-gate", not of "east-gate"`},
 		"a proof from another size": {func(m map[string]string) {
@@ -810,14 +810,14 @@ func TestAStolenKeyForksNoBundle(t *testing.T) {
 func TestAKeyChangeOfStrangersLeadsNowhere(t *testing.T) {
 	dir, first := bundleLedger(t)
 	path := filepath.Join(dir, "keys", "ledger.key")
-	old, err := ReadKeys(path)
+	old, err := tlog.ReadKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	anew, _ := NewKey("east-gate")
-	WriteKeys(path, anew, old[0])
-	was, _ := NewKey("east-gate")
-	thief, _ := NewKey("east-gate")
+	anew, _ := tlog.NewKey("east-gate")
+	tlog.WriteKeys(path, anew, old[0])
+	was, _ := tlog.NewKey("east-gate")
+	thief, _ := tlog.NewKey("east-gate")
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	l := open(t, dir, ck)
@@ -829,20 +829,20 @@ func TestAKeyChangeOfStrangersLeadsNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	b := &bundler{r: r, heads: map[string]Head{}}
+	b := &bundler{r: r, heads: map[string]tlog.Head{}}
 	if b.head, err = r.Head(); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.plan("2026-11-24"); err != nil {
 		t.Fatal(err)
 	}
-	root, err := r.RootAt(change)
+	root, err := tlog.RootAt(r, change)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, _ := signHead("east-gate", change, root, thief, was)
+	h, _ := tlog.SignHead("east-gate", change, root, thief, was)
 	b.proof.Rotations = append(b.proof.Rotations, bundleRotation{Note: string(h.Note)})
-	b.head, _ = signHead("east-gate", b.head.Size, b.head.Root, thief)
+	b.head, _ = tlog.SignHead("east-gate", b.head.Size, b.head.Root, thief)
 	b.public = thief.Verifier()
 	var out bytes.Buffer
 	if err := errors.Join(b.fold(), b.prove(), b.write(&out, BundleOptions{})); err != nil {
@@ -867,7 +867,7 @@ func TestADayTornApart(t *testing.T) {
 	ck.set("2026-11-23 00:20:00")
 	many(t, l, ck, 6)
 	l.Close()
-	keys, _ := PublicKeys(dir)
+	keys, _ := tlog.PublicKeys(dir)
 	b := bundleOf(t, dir, "2026-11-23", false)
 	report, err := checkBundle(t, b, keys...)
 	if err != nil || !strings.Contains(report, "11 records of 2026-11-23, entries 1 to 10012") || !strings.Contains(report, "not told: when the box was not watching") {
@@ -892,7 +892,7 @@ func TestADayInTwoParts(t *testing.T) {
 	ck.set("2026-11-23 00:20:00")
 	many(t, l, ck, 6)
 	l.Close()
-	keys, _ := PublicKeys(dir)
+	keys, _ := tlog.PublicKeys(dir)
 	for day, want := range map[string]string{"2026-11-22": "304 records of 2026-11-22, entries 1 to 309", "2026-11-23": "11 records of 2026-11-23, entries 5 to 315"} {
 		report, err := checkBundle(t, bundleOf(t, dir, day, false), keys...)
 		if err != nil || !strings.Contains(report, want) || !strings.Contains(report, "the clock was set back") {
@@ -908,7 +908,7 @@ func witnessed(t testing.TB, head, name string, at uint64) (cosigned, key string
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw := append([]byte{cosignatureV1}, public...)
+	raw := append([]byte{witnessKeyType}, public...)
 	id := sha256.Sum256(append([]byte(name+"\n"), raw...))
 	text := head[:strings.Index(head, "\n\n")+1]
 	sig := binary.BigEndian.AppendUint64(slices.Clone(id[:4]), at)
@@ -1070,7 +1070,7 @@ func TestThePythonCheckAgrees(t *testing.T) {
 		}
 	}
 	for name, dir := range ledgersByCommand(t) {
-		keys, _ := PublicKeys(dir)
+		keys, _ := tlog.PublicKeys(dir)
 		os.WriteFile(path, bundleOf(t, dir, "2026-11-22", false), 0o600)
 		if err := VerifyBundle(path, keys, io.Discard); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -1087,7 +1087,7 @@ func TestThePythonCheckAgrees(t *testing.T) {
 		if err := unlocked(t, dir).exec(change); err != nil {
 			t.Fatal(err)
 		}
-		keys, _ := PublicKeys(dir)
+		keys, _ := tlog.PublicKeys(dir)
 		os.WriteFile(path, bundleOf(t, dir, "2026-11-22", false), 0o600)
 		if err := VerifyBundle(path, keys, io.Discard); err == nil || !strings.Contains(err.Error(), "entry 1 says that the") {
 			t.Errorf("%s: %v", change, err)
@@ -1187,12 +1187,12 @@ for path in sys.stdin:
 	}
 	// A change of key, with the old key in hand.
 	keyFile := filepath.Join(dir, "keys", "ledger.key")
-	old, err := ReadKeys(keyFile)
+	old, err := tlog.ReadKeys(keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	anew, _ := NewKey("east-gate")
-	WriteKeys(keyFile, anew, old[0])
+	anew, _ := tlog.NewKey("east-gate")
+	tlog.WriteKeys(keyFile, anew, old[0])
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	l := open(t, dir, ck)
@@ -1207,7 +1207,7 @@ for path in sys.stdin:
 			t.Errorf("with the new key: exit %d: %s", code, out)
 		}
 	}
-	stranger, _ := NewKey("east-gate")
+	stranger, _ := tlog.NewKey("east-gate")
 	if out, code := run(path, stranger.Verifier()); code != 1 {
 		t.Errorf("with another key: exit %d: %s", code, out)
 	}

@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -22,8 +21,10 @@ import (
 	"strings"
 	"time"
 
+	"gated/ledger/tlog"
+
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
+	sumdb "golang.org/x/mod/sumdb/tlog"
 )
 
 // maxMember bounds the members that are read into memory: all but those with a line for each entry of the day.
@@ -112,7 +113,7 @@ type bundleCheck struct {
 
 	keys   []string // the gate's, trusted; grows with each change of key that is followed
 	others []string // of witnesses, and older ones of the gate
-	head   Head
+	head   tlog.Head
 	sum    bundleSummary // as the bundle has it
 	proof  bundleProof
 	leaves []leaf // of all given records, in the order of leaves.txt
@@ -399,7 +400,7 @@ func (c *bundleCheck) readHead(keys []string) error {
 	if err != nil {
 		return err
 	}
-	if c.head, err = ParseHead(b); err != nil {
+	if c.head, err = tlog.ParseHead(b); err != nil {
 		return fmt.Errorf("head.txt: %w", err)
 	}
 	if c.head.Size < 1 {
@@ -407,11 +408,11 @@ func (c *bundleCheck) readHead(keys []string) error {
 	}
 	var names []string
 	for _, k := range keys {
-		v, err := NewVerifier(k)
+		v, err := tlog.NewVerifier(k)
 		if err != nil {
 			return err
 		}
-		if _, witness := v.(*cosigner); !witness && v.Name() == c.head.Origin {
+		if _, err := tlog.WitnessName(k); err != nil && v.Name() == c.head.Origin {
 			c.keys = append(c.keys, k)
 		} else {
 			c.others = append(c.others, k)
@@ -429,8 +430,8 @@ func (c *bundleCheck) readHead(keys []string) error {
 }
 
 // signed tells which of the keys known signed a head. A signature by one of them that is not good is an error.
-func (c *bundleCheck) signed(h Head) (by []string, unknown []string, err error) {
-	known, err := verifiers(append(c.keys[:len(c.keys):len(c.keys)], c.others...)...)
+func (c *bundleCheck) signed(h tlog.Head) (by []string, unknown []string, err error) {
+	known, err := tlog.Verifiers(append(c.keys[:len(c.keys):len(c.keys)], c.others...)...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -446,7 +447,7 @@ func (c *bundleCheck) signed(h Head) (by []string, unknown []string, err error) 
 		unknown = append(unknown, s.Name)
 	}
 	for _, k := range append(c.keys[:len(c.keys):len(c.keys)], c.others...) {
-		v, err := NewVerifier(k)
+		v, err := tlog.NewVerifier(k)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -477,7 +478,7 @@ func (c *bundleCheck) readLeaves() error {
 				return err
 			}
 			last = seq
-			c.leaves = append(c.leaves, leaf{seq, leafHash(line)})
+			c.leaves = append(c.leaves, leaf{seq, tlog.LeafHash(line)})
 			return nil
 		})
 		c.counts = append(c.counts, len(c.leaves)-n)
@@ -614,7 +615,7 @@ func (c *bundleCheck) account() (*account, error) {
 		return nil, fmt.Errorf("summary.json: time zone %q is none", c.sum.TimeZone)
 	}
 	sum := bundleSummary{V: 1, Gate: c.sum.Gate, Origin: c.head.Origin, Epoch: c.sum.Epoch, TimeZone: c.sum.TimeZone, Day: c.sum.Day,
-		First: c.sum.First, Last: c.sum.Last, Size: c.head.Size, Paper: c.head.Paper()}
+		First: c.sum.First, Last: c.sum.Last, Size: c.head.Size, Paper: c.head.ShortRoot()}
 	if suffix := fmt.Sprint("/", sum.Epoch); sum.Epoch < 1 || sum.Epoch > 1 && !strings.HasSuffix(sum.Origin, suffix) {
 		return nil, fmt.Errorf("summary.json: epoch %d is not that of the origin %s", sum.Epoch, sum.Origin)
 	}
@@ -637,7 +638,7 @@ func (c *bundleCheck) account() (*account, error) {
 		}
 		e, err := parse(seq, ts, string(line), zone)
 		if err == nil {
-			err = e.named(sum.Gate, sum.TimeZone)
+			err = e.SameBox(sum.Gate, sum.TimeZone)
 		}
 		return &e, err
 	}
@@ -718,7 +719,7 @@ func (c *bundleCheck) followKeys(a *account) error {
 	var chain []string // the gate's keys, the oldest first
 	var sizes []int64  // of the heads at which each of them took over
 	for _, rot := range c.proof.Rotations {
-		h, err := ParseHead([]byte(rot.Note))
+		h, err := tlog.ParseHead([]byte(rot.Note))
 		if err != nil {
 			return fmt.Errorf("proof.json: the head of a key change: %w", err)
 		}
@@ -736,7 +737,7 @@ func (c *bundleCheck) followKeys(a *account) error {
 		if chain == nil {
 			chain, sizes = []string{was}, []int64{0}
 		}
-		if chain[len(chain)-1] != was || !h.signedBy(was) || !h.signedBy(anew) {
+		if chain[len(chain)-1] != was || !h.SignedBy(was) || !h.SignedBy(anew) {
 			return fmt.Errorf("proof.json: the key change at entry %d is not signed by the old and the new key", h.Size)
 		}
 		chain, sizes = append(chain, anew), append(sizes, h.Size)
@@ -747,7 +748,7 @@ func (c *bundleCheck) followKeys(a *account) error {
 				c.keys = append(c.keys, k)
 			}
 			if n > i {
-				c.say("at entry %d the key of %s was changed; the old and the new one signed that head (new key's fingerprint %s)", sizes[n], c.head.Origin, Fingerprint(k))
+				c.say("at entry %d the key of %s was changed; the old and the new one signed that head (new key's fingerprint %s)", sizes[n], c.head.Origin, tlog.Fingerprint(k))
 			}
 		}
 	}
@@ -758,7 +759,7 @@ func (c *bundleCheck) followKeys(a *account) error {
 	i := slices.IndexFunc(by, func(k string) bool { return slices.Contains(c.keys, k) })
 	switch {
 	case i < 0:
-		return fmt.Errorf("head.txt: the key given did not sign it, and no change of key leads from that one to the signer: is it the right key, and whole? (fingerprint %s)", Fingerprint(c.keys[0]))
+		return fmt.Errorf("head.txt: the key given did not sign it, and no change of key leads from that one to the signer: is it the right key, and whole? (fingerprint %s)", tlog.Fingerprint(c.keys[0]))
 	case chain != nil && !slices.Contains(by, chain[len(chain)-1]):
 		return fmt.Errorf("head.txt: it is signed by a key that was replaced at entry %d", sizes[len(sizes)-1])
 	}
@@ -769,22 +770,18 @@ func (c *bundleCheck) followKeys(a *account) error {
 	if k, ok := strings.CutSuffix(string(b), "\n"); !ok || !slices.Contains(c.keys, k) || !slices.Contains(by, k) {
 		return errors.New("gate.pub: it is not the key that signed head.txt")
 	}
-	c.say("head.txt is the tree head of %d entries, signed by %s (on paper %d:%s)", c.head.Size, c.head.Origin, c.head.Size, c.head.Paper())
+	c.say("head.txt is the tree head of %d entries, signed by %s (on paper %d:%s)", c.head.Size, c.head.Origin, c.head.Size, c.head.ShortRoot())
 	c.witnesses("head.txt", c.head, by, unknown)
 	return nil
 }
 
 // witnesses reports the cosignatures of a head.
-func (c *bundleCheck) witnesses(name string, h Head, by, unknown []string) {
+func (c *bundleCheck) witnesses(name string, h tlog.Head, by, unknown []string) {
+	signatures := []byte(strings.Join(h.Signatures(), "\n") + "\n")
 	for _, k := range by {
-		v, err := NewVerifier(k)
-		if w, ok := v.(*cosigner); ok && err == nil {
-			for _, line := range h.signatures() {
-				who, sig, _ := strings.Cut(strings.TrimPrefix(line, "— "), " ")
-				if b, err := base64.StdEncoding.DecodeString(sig); err == nil && who == w.name && len(b) > 12 && binary.BigEndian.Uint32(b) == w.hash {
-					c.say("%s: the witness %s saw it at %s", name, w.name, time.Unix(int64(binary.BigEndian.Uint64(b[4:])), 0).UTC().Format(time.RFC3339))
-				}
-			}
+		if _, at, err := h.Cosignature(k, signatures); err == nil { // a witness's
+			who, _, _ := strings.Cut(k, "+")
+			c.say("%s: the witness %s saw it at %s", name, who, time.Unix(at, 0).UTC().Format(time.RFC3339))
 		}
 	}
 	for _, who := range unknown {
@@ -793,14 +790,14 @@ func (c *bundleCheck) witnesses(name string, h Head, by, unknown []string) {
 }
 
 // consistent checks that the ledger of head.txt begins with that of h.
-func (c *bundleCheck) consistent(h Head, proof []tlog.Hash) error {
+func (c *bundleCheck) consistent(h tlog.Head, proof []tlog.Hash) error {
 	if h.Origin != c.head.Origin {
 		return fmt.Errorf("it is of %q, not of %q", h.Origin, c.head.Origin)
 	}
 	if h.Size < 1 || h.Size > c.head.Size {
 		return fmt.Errorf("it counts %d entries, head.txt %d", h.Size, c.head.Size)
 	}
-	if err := tlog.CheckTree(proof, c.head.Size, c.head.Root, h.Size, h.Root); err != nil {
+	if err := sumdb.CheckTree(proof, c.head.Size, c.head.Root, h.Size, h.Root); err != nil {
 		return fmt.Errorf("the ledger of head.txt does not begin with the %d entries of this head, or the proof was changed: %w", h.Size, err)
 	}
 	return nil
@@ -823,7 +820,7 @@ func (c *bundleCheck) olderHeads() error {
 		if err != nil {
 			return err
 		}
-		h, err := ParseHead(b)
+		h, err := tlog.ParseHead(b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
 		}

@@ -524,7 +524,7 @@ func Subject(dir, id string, f func(*Entry) error) (n int, err error) {
 	for epoch := 1; epoch <= current.Meta.Epoch; epoch++ {
 		r := current
 		if epoch < current.Meta.Epoch {
-			if r, err = OpenFile(epochFile(dir, epoch)); errors.Is(err, fs.ErrNotExist) {
+			if r, err = OpenFile(EpochFile(dir, epoch)); errors.Is(err, fs.ErrNotExist) {
 				continue // the auditor took it away
 			} else if err != nil {
 				return n, err

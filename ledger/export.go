@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"gated/ledger/tlog"
 )
 
 // Stats are the counts of one day.
@@ -707,12 +709,12 @@ func (p *extract) about() (rows [][]string, err error) {
 	}
 	h, err := p.Head()
 	switch {
-	case errors.Is(err, ErrNoHead):
+	case errors.Is(err, tlog.ErrNoHead):
 		return append(rows, nil, []string{"tree head", "none yet"}), nil
 	case err != nil:
 		return nil, err
 	}
-	return append(rows, nil, []string{"tree head", h.Origin, "entries", strconv.FormatInt(h.Size, 10), "root", h.Root.String(), "paper", h.Paper()},
+	return append(rows, nil, []string{"tree head", h.Origin, "entries", strconv.FormatInt(h.Size, 10), "root", h.Root.String(), "paper", h.ShortRoot()},
 		[]string{"signed note", string(h.Note)}), nil
 }
 

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/tlog"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
 
@@ -385,7 +387,7 @@ func TestXLSXIsTextOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"East gate", "not watching", "2026-11-23 3 1 0 0", h.Root.String(), h.Paper(), string(h.Note)} {
+		for _, want := range []string{"East gate", "not watching", "2026-11-23 3 1 0 0", h.Root.String(), h.ShortRoot(), string(h.Note)} {
 			if !strings.Contains(said, want) {
 				t.Errorf("about has no %q: %s", want, said)
 			}
@@ -424,8 +426,8 @@ func TestSQLiteCopyHasPersonalDataOnlyWhereAsked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err1 := r.RootAt(6)
-		got, err2 := c.RootAt(6)
+		want, err1 := tlog.RootAt(r, 6)
+		got, err2 := tlog.RootAt(c, 6)
 		if err := errors.Join(err1, err2); err != nil || got != want {
 			t.Errorf("root of the copy %v, want %v: %v", got, want, err)
 		}

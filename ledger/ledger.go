@@ -14,8 +14,8 @@ import (
 	"time"
 	"unsafe"
 
+	"gated/ledger/tlog"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Errors that callers decide by.
@@ -120,23 +120,23 @@ type Ledger struct {
 	later    *insert
 	rows     struct{ entry, personal, tile, later []driver.Value } // of the batch under way
 	meta     Meta
-	keys     []*Key               // the first signs; none: tree heads are left to another process
-	rotated  *Key                 // what signed before, until both have signed one head
-	tree     *tree                // of all entries
-	head     Head                 // the newest
-	segments []segment            // the days
-	begun    bool                 // a new epoch, by this process
-	size     int64                // seq of the newest entry known to be durable; the state may be behind while it catches up
-	last     [32]byte             // SHA-256 of its record
-	applied  [32]byte             // SHA-256 of the record of entry state.Size
-	newest   atomic.Pointer[Head] // l.head, for everybody
-	says     atomic.Pointer[Meta] // l.meta, for everybody
-	unknown  [][]byte             // records of a commit that failed
-	doubted  int                  // how many there were in this fault of which it is known by now what became of them
-	kept     []Entry              // those of them that are there
-	since    int                  // pages, or so, written since the last checkpoint
-	remains  []span               // erased entries whose pages may still hold copies of them
-	held     bool                 // a reader keeps the write-ahead log from being overwritten, and that was said
+	keys     []*tlog.Key               // the first signs; none: tree heads are left to another process
+	rotated  *tlog.Key                 // what signed before, until both have signed one head
+	tree     *tlog.Tree                // of all entries
+	head     tlog.Head                 // the newest
+	segments []segment                 // the days
+	begun    bool                      // a new epoch, by this process
+	size     int64                     // seq of the newest entry known to be durable; the state may be behind while it catches up
+	last     [32]byte                  // SHA-256 of its record
+	applied  [32]byte                  // SHA-256 of the record of entry state.Size
+	newest   atomic.Pointer[tlog.Head] // l.head, for everybody
+	says     atomic.Pointer[Meta]      // l.meta, for everybody
+	unknown  [][]byte                  // records of a commit that failed
+	doubted  int                       // how many there were in this fault of which it is known by now what became of them
+	kept     []Entry                   // those of them that are there
+	since    int                       // pages, or so, written since the last checkpoint
+	remains  []span                    // erased entries whose pages may still hold copies of them
+	held     bool                      // a reader keeps the write-ahead log from being overwritten, and that was said
 }
 
 type request struct {
@@ -522,8 +522,8 @@ func (l *Ledger) put(next func() []request) error {
 				if first, last := l.about(e, segments, written, d.entries[:i]); first != 0 {
 					rows.later = append(rows.later, seq, first, last)
 				}
-				for _, t := range l.tree.push(leafHash(e.Raw)) {
-					rows.tile = t.row(rows.tile)
+				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
+					rows.tile = append(rows.tile, tileAt(t.Level, t.N), t.Root[:], t.Data)
 				}
 				size += len(e.Raw)
 			}
@@ -721,9 +721,13 @@ func (l *Ledger) openFile() (err error) {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
 	anew := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
-	st, err := os.Stat(l.path)
-	gone := err != nil || st.Size() == 0
-	if ended, next := l.ended(); ended > 0 && !next {
+	st, missing := os.Stat(l.path)
+	gone := missing != nil || st.Size() == 0
+	ended, next, err := l.ended()
+	if err != nil {
+		return err
+	}
+	if ended > 0 && !next {
 		anew.Epoch, anew.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
 	} else if gone && l.opt.Restored && !l.begun {
 		return fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
@@ -946,19 +950,19 @@ func verifyTail(c *conn, zone *time.Location, n int64) error {
 		}
 		next++
 		leaf := e.Seq - 1
-		if leaf/tileWidth == size/tileWidth {
+		if leaf/tlog.TileWidth == size/tlog.TileWidth {
 			return nil // in no full tile yet: the tree is made of it
 		}
 		if leaves == nil {
-			if leaves, err = c.tile(0, leaf/tileWidth, tileWidth); err != nil {
+			if leaves, err = c.ReadTile(0, leaf/tlog.TileWidth, tlog.TileWidth); err != nil {
 				return err
 			}
 		}
-		h, at := leafHash(e.Raw), leaf%tileWidth*tlog.HashSize
+		h, at := tlog.LeafHash(e.Raw), leaf%tlog.TileWidth*tlog.HashSize
 		if !bytes.Equal(h[:], leaves[at:at+tlog.HashSize]) {
 			return fmt.Errorf("entry %d is not the one in its tile: one of them was changed", e.Seq)
 		}
-		if leaf%tileWidth == tileWidth-1 {
+		if leaf%tlog.TileWidth == tlog.TileWidth-1 {
 			leaves = nil
 		}
 		return nil

@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/tlog"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -92,14 +94,14 @@ func verify(t testing.TB, l *Ledger) {
 	if n != l.Size() {
 		t.Fatalf("%d entries hold, the ledger has %d", n, l.Size())
 	}
-	anew, tr := newState(), &tree{}
+	anew, tr := newState(), &tlog.Tree{}
 	segments, err := r.segments()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var later []string
 	if err := r.Scan(1, 1<<62, true, func(e *Entry) error {
-		tr.push(leafHash(e.Raw))
+		tr.Push(tlog.LeafHash(e.Raw))
 		if first, last := anew.about(e, segments); first != 0 {
 			later = append(later, fmt.Sprint(e.Seq, first, last))
 		}
@@ -115,8 +117,8 @@ func verify(t testing.TB, l *Ledger) {
 	if d := cmp.Diff(later, kept); d != "" {
 		t.Errorf("later entries (-want +kept):\n%s", d)
 	}
-	if root, err := r.RootAt(n); err != nil || root != tr.root() {
-		t.Errorf("root by tiles %v, by entries %v (%v)", root, tr.root(), err)
+	if root, err := tlog.RootAt(r, n); err != nil || root != tr.Root() {
+		t.Errorf("root by tiles %v, by entries %v (%v)", root, tr.Root(), err)
 	}
 	a, _ := json.Marshal(anew)
 	var b []byte

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"gated/ledger/tlog"
 )
 
 // migrations bring a ledger from format i to i+1, all that are missing in one transaction; a new ledger goes through
@@ -107,11 +109,11 @@ CREATE TRIGGER head_stays BEFORE DELETE ON head WHEN OLD.size = (SELECT max(size
 	if err != nil {
 		return err
 	}
-	t, s := &tree{}, newState()
+	t, s := &tlog.Tree{}, newState()
 	insertTile, insertLater := newInsert("tile", 4), newInsert("later", 3)
 	return scan(c, zone, 1, 1<<62, false, func(e *Entry) error {
-		for _, x := range t.push(leafHash(e.Raw)) {
-			if err := insertTile.rows(c, []driver.Value{x.level, x.n, x.root[:], x.data}); err != nil {
+		for _, x := range t.Push(tlog.LeafHash(e.Raw)) {
+			if err := insertTile.rows(c, []driver.Value{int64(x.Level), x.N, x.Root[:], x.Data}); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"gated/ledger/tlog"
 )
 
 // parse reads a record back and checks that it is what the row says it is.
@@ -279,7 +281,7 @@ func micros(s string) (us int64, ok bool) {
 var monthDays = [12]int8{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
 // piece is how many entries are read at a time, and held while they are written out: two tiles.
-const piece = 2 * tileWidth
+const piece = 2 * tlog.TileWidth
 
 // pieces reads the entries from..to piece by piece and hands each piece to f, in order. A long stretch is read ahead on two
 // connections, as one core spends 0.8 µs an entry in SQLite; and no query is open while f waits for a slow pipe, which

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+
+	"gated/ledger/tlog"
 )
 
 // Rebuild makes the state and its index anew from the entries alone, while the ledger is used, and puts them in place of
@@ -83,33 +85,33 @@ func (x *index) keep(s *State, last string) error {
 
 // Copy copies the ledger with everything in it into a file of mode 0600, absent or empty, while it is used, and looks whether the copy holds: its
 // newest entries, and the newest tree head against tiles and entries. It returns that head.
-func (r *Reader) Copy(path string) (Head, error) {
+func (r *Reader) Copy(path string) (tlog.Head, error) {
 	if f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil { // SQLite would take the umask's mode
-		return Head{}, err
+		return tlog.Head{}, err
 	} else if err := f.Close(); err != nil {
-		return Head{}, err
+		return tlog.Head{}, err
 	}
 	if err := r.ExportSQLite(path, true); err != nil {
-		return Head{}, err
+		return tlog.Head{}, err
 	}
 	c, err := OpenFile(path)
 	if err != nil {
-		return Head{}, fmt.Errorf("open the copy: %w", err)
+		return tlog.Head{}, fmt.Errorf("open the copy: %w", err)
 	}
 	defer c.Close()
 	if err := verifyTail(c.c, c.Zone, tail); err != nil {
-		return Head{}, fmt.Errorf("the copy does not hold: %w", err)
+		return tlog.Head{}, fmt.Errorf("the copy does not hold: %w", err)
 	}
 	h, err := c.Head()
 	if err != nil {
-		return Head{}, err
+		return tlog.Head{}, err
 	}
-	if root, err := c.RootAt(h.Size); err != nil || root != h.Root {
-		return Head{}, fmt.Errorf("the copy does not hold: its root at %d entries is %v, the tree head signed %v (%v)", h.Size, root, h.Root, err)
+	if root, err := tlog.RootAt(c, h.Size); err != nil || root != h.Root {
+		return tlog.Head{}, fmt.Errorf("the copy does not hold: its root at %d entries is %v, the tree head signed %v (%v)", h.Size, root, h.Root, err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return Head{}, err
+		return tlog.Head{}, err
 	}
 	defer f.Close()
 	return h, f.Sync()

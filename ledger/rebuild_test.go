@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"gated/ledger/tlog"
 )
 
 func TestRebuiltEqualsRunning(t *testing.T) {
@@ -104,7 +106,7 @@ func TestACopyHolds(t *testing.T) {
 	if err != nil || h.Size != 258 {
 		t.Fatal(err, h.Size)
 	}
-	known, _ := PublicKeys(dir)
+	known, _ := tlog.PublicKeys(dir)
 	if reports, err := VerifyChain(to, Given{Keys: known, Since: &h}); err != nil || reports[0].Entries != 258 {
 		t.Error(err)
 	}

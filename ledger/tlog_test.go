@@ -20,75 +20,12 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/tlog"
+
+	"filippo.io/torchwood"
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/mod/sumdb/tlog"
+	sumdb "golang.org/x/mod/sumdb/tlog"
 )
-
-func TestTilePaths(t *testing.T) {
-	for path, want := range map[string]tlog.Tile{
-		"tile/0/000":                {H: 8, L: 0, N: 0, W: 256},
-		"tile/0/x001/x234/067":      {H: 8, L: 0, N: 1234067, W: 256},
-		"tile/1/000.p/1":            {H: 8, L: 1, N: 0, W: 1},
-		"tile/2/x001/000.p/255":     {H: 8, L: 2, N: 1000, W: 255},
-		"tile/entries/000":          {H: 8, L: -1, N: 0, W: 256},
-		"tile/entries/x273/999.p/7": {H: 8, L: -1, N: 273999, W: 7},
-	} {
-		got, ok := parseTilePath(path)
-		if !ok || got != want {
-			t.Errorf("%s: got %+v, %v", path, got, ok)
-		}
-		if back := tilePath(got); back != path {
-			t.Errorf("%s is written as %s", path, back)
-		}
-	}
-	for _, path := range []string{"", "tile", "tile/", "tile/0", "tile/0/", "tile/0/0", "tile/0/1000", "tile/0/000.p", "tile/0/000.p/", "tile/0/000.p/0", "tile/0/000.p/256",
-		"tile/0/000.p/01", "tile/00/000", "tile/-1/000", "tile/0/-01", "tile/0/x000/001", "tile/0/001/000", "tile/data/000", "tile/8/0/000", "tile/entries/data/000", "tile/0/000/",
-		"tile/entries/", "tile/entries/000.p/256", "tile/0/x999/x999/x999/x999/x999/x999/x999/999", "tile/0/../0/000", "tile/0/000.P/1", "tile/x/000", "tiles/0/000", "/tile/0/000",
-		"tile/" + strings.Repeat("x000/", 100) + "000"} {
-		if got, ok := parseTilePath(path); ok {
-			t.Errorf("%q is taken as %+v", path, got)
-		}
-	}
-}
-
-// TestWidths: the example of the specification, and the borders around it.
-func TestWidths(t *testing.T) {
-	var got []string
-	for _, x := range lastTiles(70000) {
-		got = append(got, tilePath(x))
-	}
-	if d := cmp.Diff([]string{"tile/entries/273.p/112", "tile/0/273.p/112", "tile/1/001.p/17", "tile/2/000.p/1"}, got); d != "" {
-		t.Error(d)
-	}
-	for _, tt := range []struct {
-		level   int
-		n, size int64
-		want    int
-	}{{0, 0, 0, 0}, {0, 0, 1, 1}, {0, 0, 256, 256}, {0, 1, 256, 0}, {1, 0, 255, 0}, {1, 0, 256, 1}, {1, 0, 65536, 256}, {2, 0, 65536, 1}, {0, -1, 10, 0},
-		{63, 0, 1 << 62, 0}, {7, 0, 1 << 62, 64}, {-1, 3, 770, 2}, {0, 1 << 62, 1 << 62, 0}} {
-		if got := width(tt.level, tt.n, tt.size); got != tt.want {
-			t.Errorf("tile %d/%d of %d entries: %d wide, want %d", tt.level, tt.n, tt.size, got, tt.want)
-		}
-	}
-}
-
-func FuzzTilePath(f *testing.F) {
-	for _, s := range []string{"tile/0/000", "tile/entries/x001/234.p/5", "tile/63/999.p/255", "tile/data/000"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		x, ok := parseTilePath(s)
-		if !ok {
-			return
-		}
-		if tilePath(x) != s {
-			t.Errorf("%q is read as %+v, which is written %q", s, x, tilePath(x))
-		}
-		if w := width(x.L, x.N, 1<<40); w < 0 || w > tileWidth {
-			t.Errorf("%q is %d wide", s, w)
-		}
-	})
-}
 
 // grown is a closed ledger with a signed head of n entries.
 func grown(t testing.TB, n int) (dir string) {
@@ -187,7 +124,7 @@ func TestTilesAreServed(t *testing.T) {
 	} {
 		resp, b := get(t, "GET", url+path)
 		typ, cache := octets, forever
-		if path == checkpoint {
+		if path == "checkpoint" {
 			typ, cache = "text/plain; charset=utf-8", "no-cache"
 		}
 		if resp.StatusCode != 200 || !bytes.Equal(b, want) || resp.Header.Get("Content-Type") != typ || resp.Header.Get("Cache-Control") != cache {
@@ -246,14 +183,15 @@ func TestNothingIsServedBeforeItIsUnderAHead(t *testing.T) {
 		all.Go(func() {
 			for range 30 {
 				_, b := get(t, "GET", url+"checkpoint")
-				h, err := ParseHead(b)
+				h, err := tlog.ParseHead(b)
 				if err != nil || h.Size < size {
 					t.Errorf("head of %d: %v", h.Size, err)
 					return
 				}
-				for _, x := range lastTiles(h.Size) {
-					if resp, b := get(t, "GET", url+tilePath(x)); resp.StatusCode != 200 || x.L >= 0 && len(b) != x.W*tlog.HashSize {
-						t.Errorf("%s of %d entries: %s, %d bytes", tilePath(x), h.Size, resp.Status, len(b))
+				for _, x := range edge(h.Size) {
+					path := torchwood.TilePath(x)
+					if resp, b := get(t, "GET", url+path); resp.StatusCode != 200 || x.L >= 0 && len(b) != x.W*tlog.HashSize {
+						t.Errorf("%s of %d entries: %s, %d bytes", path, h.Size, resp.Status, len(b))
 					}
 				}
 			}
@@ -266,6 +204,19 @@ func TestNothingIsServedBeforeItIsUnderAHead(t *testing.T) {
 	verify(t, l)
 }
 
+// edge are the tiles of a tree of that size that are not full: on the lowest levels, which are all there are here.
+func edge(size int64) (list []sumdb.Tile) {
+	for level, n := range []int64{size, size >> 8} {
+		if n%256 > 0 {
+			list = append(list, sumdb.Tile{H: 8, L: level, N: n / 256, W: int(n % 256)})
+		}
+	}
+	if size%256 > 0 {
+		list = append(list, sumdb.Tile{H: 8, L: -1, N: size / 256, W: int(size % 256)})
+	}
+	return list
+}
+
 func TestTheServerComesBackAfterAnError(t *testing.T) {
 	dir := grown(t, 10)
 	url := serve(t, dir)
@@ -276,7 +227,7 @@ func TestTheServerComesBackAfterAnError(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "ledger.db"), bytes.Repeat([]byte("x"), len(whole)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 * tileReaders { // every connection sees it
+	for range 2 {
 		if resp, b := get(t, "GET", url+"checkpoint"); resp.StatusCode != 503 || strings.Contains(string(b), dir) {
 			t.Fatalf("a broken ledger: %s %s", resp.Status, b)
 		}
@@ -289,25 +240,23 @@ func TestTheServerComesBackAfterAnError(t *testing.T) {
 	}
 
 	// A connection that breaks is given up.
-	s := NewTileServer(dir, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	defer s.Close()
-	for range tileReaders {
-		<-s.readers
-		c, err := connect("file:" + filepath.Join(t.TempDir(), "empty.db"))
-		if err != nil {
-			t.Fatal(err)
+	broken := true
+	s := tlog.NewTileServer(func() (tlog.Source, error) {
+		if !broken {
+			return OpenReader(dir)
 		}
-		s.readers <- &Reader{c: c}
-	}
+		broken = false
+		c, err := connect("file:" + filepath.Join(t.TempDir(), "empty.db"))
+		return &Reader{c: c}, err
+	}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	defer s.Close()
 	code := func() int {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, httptest.NewRequest("GET", "/checkpoint", nil))
 		return w.Code
 	}
-	for range tileReaders {
-		if got := code(); got != 503 {
-			t.Errorf("by a broken connection: %d", got)
-		}
+	if got := code(); got != 503 {
+		t.Errorf("by a broken connection: %d", got)
 	}
 	if got := code(); got != 200 {
 		t.Errorf("by a new connection: %d", got)
@@ -316,9 +265,13 @@ func TestTheServerComesBackAfterAnError(t *testing.T) {
 
 func writeTiles(t testing.TB, from, to string) {
 	t.Helper()
-	if err := reader(t, from).WriteTiles(to); err != nil {
+	if err := tlog.WriteTiles(reader(t, from), to); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func verifyTiles(dir string, keys []string, report io.Writer) error {
+	return tlog.VerifyTiles(dir, keys, NamedKeys, report)
 }
 
 // files are all files of a folder with their contents.
@@ -340,7 +293,7 @@ func files(t testing.TB, dir string) map[string]string {
 
 func publicKeys(t testing.TB, dir string) []string {
 	t.Helper()
-	keys, err := PublicKeys(dir)
+	keys, err := tlog.PublicKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +318,7 @@ func TestTilesAsFilesAreThoseServed(t *testing.T) {
 		t.Error(d)
 	}
 	var said bytes.Buffer
-	if err := VerifyTiles(out, publicKeys(t, dir), &said); err != nil || !strings.Contains(said.String(), "600 entries of east-gate in 8 files") {
+	if err := verifyTiles(out, publicKeys(t, dir), &said); err != nil || !strings.Contains(said.String(), "600 entries of east-gate in 8 files") {
 		t.Errorf("%v: %s", err, &said)
 	}
 }
@@ -392,7 +345,7 @@ func TestARepeatedExportOnlyAdds(t *testing.T) {
 	if after["tile/1/000.p/1"] == "" || after["tile/1/000.p/2"] == "" {
 		t.Error("the narrower tile of an older head is gone though its full one is not there")
 	}
-	if err := VerifyTiles(out, publicKeys(t, dir), io.Discard); err != nil {
+	if err := verifyTiles(out, publicKeys(t, dir), io.Discard); err != nil {
 		t.Error(err)
 	}
 	fresh := t.TempDir()
@@ -408,25 +361,25 @@ func TestARepeatedExportOnlyAdds(t *testing.T) {
 	for name, content := range before {
 		os.WriteFile(filepath.Join(out, name), []byte(content), 0o644)
 	}
-	if err := VerifyTiles(out, publicKeys(t, dir), io.Discard); err == nil || !strings.Contains(err.Error(), "an export that broke off") {
+	if err := verifyTiles(out, publicKeys(t, dir), io.Discard); err == nil || !strings.Contains(err.Error(), "an export that broke off") {
 		t.Errorf("half an export: %v", err)
 	}
 	os.WriteFile(filepath.Join(out, "tile/0/001"), []byte("half"), 0o644)
 	writeTiles(t, dir, out)
-	if err := VerifyTiles(out, publicKeys(t, dir), io.Discard); err != nil {
+	if err := verifyTiles(out, publicKeys(t, dir), io.Discard); err != nil {
 		t.Error(err)
 	}
 
 	// What the older head covered is evidence.
 	os.WriteFile(filepath.Join(out, "tile/entries/000"), []byte("x"), 0o644)
-	if err := reader(t, dir).WriteTiles(out); err == nil || !strings.Contains(err.Error(), "tile/entries/000") {
+	if err := tlog.WriteTiles(reader(t, dir), out); err == nil || !strings.Contains(err.Error(), "tile/entries/000") {
 		t.Errorf("a changed file: %v", err)
 	}
 	if got, _ := os.ReadFile(filepath.Join(out, "tile/entries/000")); string(got) != "x" {
 		t.Error("the changed file was replaced")
 	}
 	for _, other := range []string{grown(t, 700), grown(t, 5)} {
-		if err := reader(t, other).WriteTiles(fresh); err == nil || !strings.Contains(err.Error(), "keep both") {
+		if err := tlog.WriteTiles(reader(t, other), fresh); err == nil || !strings.Contains(err.Error(), "keep both") {
 			t.Errorf("another ledger's folder: %v", err)
 		}
 	}
@@ -437,7 +390,7 @@ func TestNoByteOfTilesCanChangeUnseen(t *testing.T) {
 	dir, out := grown(t, 259), t.TempDir()
 	writeTiles(t, dir, out)
 	keys := publicKeys(t, dir)
-	if err := VerifyTiles(out, keys, io.Discard); err != nil {
+	if err := verifyTiles(out, keys, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range files(t, out) {
@@ -463,7 +416,7 @@ func TestNoByteOfTilesCanChangeUnseen(t *testing.T) {
 				t.Fatal(err)
 			}
 			var said bytes.Buffer
-			err := VerifyTiles(out, keys, &said)
+			err := verifyTiles(out, keys, &said)
 			if err == nil {
 				t.Fatalf("byte %d of %s changed: not seen", i, name)
 			}
@@ -480,19 +433,19 @@ func TestNoByteOfTilesCanChangeUnseen(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(out, name), []byte(content[:len(content)-1]), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := VerifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
+		if err := verifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s cut: %v", name, err)
 		}
 		os.WriteFile(filepath.Join(out, name), []byte(content+"\x00"), 0o644)
-		if err := VerifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
+		if err := verifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s with a byte more: %v", name, err)
 		}
 		os.Remove(filepath.Join(out, name))
-		if err := VerifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
+		if err := verifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s missing: %v", name, err)
 		}
 		os.Mkdir(filepath.Join(out, name), 0o755)
-		if err := VerifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
+		if err := verifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is a folder: %v", name, err)
 		}
 		os.Remove(filepath.Join(out, name))
@@ -501,18 +454,18 @@ func TestNoByteOfTilesCanChangeUnseen(t *testing.T) {
 	for _, extra := range []string{"note.txt", "tile/0/002", "tile/0/001.p/4", "tile/2/000.p/1", ".checkpoint.new", "tile/entries/001"} {
 		os.MkdirAll(filepath.Dir(filepath.Join(out, extra)), 0o755)
 		os.WriteFile(filepath.Join(out, extra), []byte("x"), 0o644)
-		if err := VerifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), extra) {
+		if err := verifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), extra) {
 			t.Errorf("%s too many: %v", extra, err)
 		}
 		os.Remove(filepath.Join(out, extra))
 	}
-	if err := VerifyTiles(out, publicKeys(t, grown(t, 1)), io.Discard); err == nil || !strings.Contains(err.Error(), checkpoint) {
+	if err := verifyTiles(out, publicKeys(t, grown(t, 1)), io.Discard); err == nil || !strings.Contains(err.Error(), "checkpoint") {
 		t.Errorf("another key: %v", err)
 	}
-	if err := VerifyTiles(out, nil, io.Discard); err == nil || !strings.Contains(err.Error(), "no key") {
+	if err := verifyTiles(out, nil, io.Discard); err == nil || !strings.Contains(err.Error(), "no key") {
 		t.Errorf("no key: %v", err)
 	}
-	if err := VerifyTiles(out, keys, io.Discard); err != nil {
+	if err := verifyTiles(out, keys, io.Discard); err != nil {
 		t.Error(err)
 	}
 }
@@ -521,21 +474,21 @@ func TestNoByteOfTilesCanChangeUnseen(t *testing.T) {
 func TestTilesSignedByTwoKeys(t *testing.T) {
 	dir, out := grown(t, 10), t.TempDir()
 	path := filepath.Join(dir, "keys", "ledger.key")
-	old, err := ReadKeys(path)
+	old, err := tlog.ReadKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	anew, err := NewKey("east-gate")
+	anew, err := tlog.NewKey("east-gate")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteKeys(path, anew, old[0]); err != nil {
+	if err := tlog.WriteKeys(path, anew, old[0]); err != nil {
 		t.Fatal(err)
 	}
 	grow(t, dir, 0)
 	writeTiles(t, dir, out)
-	for _, k := range []*Key{old[0], anew} {
-		if err := VerifyTiles(out, []string{k.Verifier()}, io.Discard); err != nil {
+	for _, k := range []*tlog.Key{old[0], anew} {
+		if err := verifyTiles(out, []string{k.Verifier()}, io.Discard); err != nil {
 			t.Error(err)
 		}
 	}
@@ -555,7 +508,7 @@ func TestBothSidesChangedIsFound(t *testing.T) {
 		}
 		b[500] ^= 1
 		os.WriteFile(filepath.Join(out, older), b, 0o644)
-		if err := VerifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), older) {
+		if err := verifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), older) {
 			t.Errorf("%s changed: %v", older, err)
 		}
 		b[500] ^= 1
@@ -566,11 +519,11 @@ func TestBothSidesChangedIsFound(t *testing.T) {
 	n := int(binary.BigEndian.Uint16(b))
 	b[2+n-1] = ' '
 	os.WriteFile(name, b, 0o644)
-	leaf := leafHash(b[2 : 2+n])
+	leaf := tlog.LeafHash(b[2 : 2+n])
 	leaves, _ := os.ReadFile(filepath.Join(out, "tile/0/000.p/150"))
 	copy(leaves, leaf[:])
 	os.WriteFile(filepath.Join(out, "tile/0/000.p/150"), leaves, 0o644)
-	if err := VerifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), "the tree head signed") {
+	if err := verifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), "the tree head signed") {
 		t.Errorf("entry and hash changed: %v", err)
 	}
 }
@@ -635,7 +588,7 @@ func TestTesseraAgrees(t *testing.T) {
 		if err := checked(t, program, "file://"+static+"/", key, 30*time.Second); err != nil {
 			t.Errorf("%d entries: %v", size, err)
 		}
-		if err := VerifyTiles(static, publicKeys(t, dir), io.Discard); err != nil {
+		if err := verifyTiles(static, publicKeys(t, dir), io.Discard); err != nil {
 			t.Errorf("%d entries: %v", size, err)
 		}
 		if size != 257 {

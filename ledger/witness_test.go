@@ -26,11 +26,13 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/tlog"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
+	sumdb "golang.org/x/mod/sumdb/tlog"
 )
 
 // fakeWitness does what c2sp.org/tlog-witness demands of one, unless told otherwise.
@@ -60,8 +62,11 @@ func newFakeWitness(t testing.TB, name string) *fakeWitness {
 	return f
 }
 
+// witnessKeyType is that of cosignature/v1 with Ed25519 (c2sp.org/tlog-cosignature).
+const witnessKeyType = 4
+
 func cosignerKey(name string, public ed25519.PublicKey) string {
-	raw := append([]byte{cosignatureV1}, public...)
+	raw := append([]byte{witnessKeyType}, public...)
 	return fmt.Sprintf("%s+%08x+%s", name, keyHash(name, raw), base64.StdEncoding.EncodeToString(raw))
 }
 
@@ -72,7 +77,7 @@ func keyHash(name string, raw []byte) uint32 {
 
 // sign is its line for a text.
 func (f *fakeWitness) sign(text string, at uint64) string {
-	raw := append([]byte{cosignatureV1}, f.secret.Public().(ed25519.PublicKey)...)
+	raw := append([]byte{witnessKeyType}, f.secret.Public().(ed25519.PublicKey)...)
 	sig := binary.BigEndian.AppendUint32(nil, keyHash(f.name, raw))
 	sig = binary.BigEndian.AppendUint64(sig, at)
 	sig = append(sig, ed25519.Sign(f.secret, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", at, text))...)
@@ -102,7 +107,7 @@ func (f *fakeWitness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	lines := strings.Split(head, "\n")
 	size, ok2 := strings.CutPrefix(lines[0], "old ")
 	old, err2 := strconv.ParseInt(size, 10, 64)
-	known, err3 := verifiers(f.logKey)
+	known, err3 := tlog.Verifiers(f.logKey)
 	if err != nil || err2 != nil || err3 != nil || !ok || !ok2 || req.Method != "POST" || req.URL.Path != "/add-checkpoint" || len(lines) > 64 {
 		http.Error(w, "bad request", http.StatusBadRequest)
 		return
@@ -112,7 +117,7 @@ func (f *fakeWitness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "signature", http.StatusForbidden)
 		return
 	}
-	h, err := ParseHead([]byte(checkpoint))
+	h, err := tlog.ParseHead([]byte(checkpoint))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -123,16 +128,16 @@ func (f *fakeWitness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprintf(w, "%d\n", f.size)
 		return
 	}
-	var proof tlog.TreeProof
+	var proof sumdb.TreeProof
 	for _, l := range lines[1:] {
-		hash, err := tlog.ParseHash(l)
+		hash, err := sumdb.ParseHash(l)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
 		proof = append(proof, hash)
 	}
-	if old > 0 && tlog.CheckTree(proof, h.Size, h.Root, old, f.root) != nil || old == 0 && len(proof) > 0 {
+	if old > 0 && sumdb.CheckTree(proof, h.Size, h.Root, old, f.root) != nil || old == 0 && len(proof) > 0 {
 		http.Error(w, "proof", http.StatusUnprocessableEntity)
 		return
 	}
@@ -141,26 +146,26 @@ func (f *fakeWitness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // to is a sender to the witness that does not run by itself.
-func (f *fakeWitness) to(t testing.TB, l *Ledger, every int) *sender {
+func (f *fakeWitness) to(t testing.TB, l *Ledger, every int) *tlog.Sender {
 	t.Helper()
-	key, err := witnessKey(f.key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	f.mu.Lock()
 	f.logKey = publicKeys(t, l.opt.Dir)[0]
 	f.mu.Unlock()
-	s := &sender{Witness: Witness{f.URL, f.key}, key: key, l: l, every: every, client: &http.Client{Timeout: 5 * time.Second}, look: 5 * time.Millisecond, pause: time.Millisecond,
-		size: prometheus.NewGauge(prometheus.GaugeOpts{}), at: prometheus.NewGauge(prometheus.GaugeOpts{}), failures: prometheus.NewCounter(prometheus.CounterOpts{})}
-	t.Cleanup(s.close)
+	all, err := tlog.NewSenders(sending{l}, []tlog.Witness{{URL: f.URL, Key: f.key}}, every, l.opt.Log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := all[0]
+	s.Client.Timeout, s.Look, s.Pause = 5*time.Second, 5*time.Millisecond, time.Millisecond
+	t.Cleanup(s.Close)
 	return s
 }
 
 // steps sends all that is due.
-func steps(t testing.TB, s *sender) {
+func steps(t testing.TB, s *tlog.Sender) {
 	t.Helper()
 	for {
-		sent, err := s.step(t.Context())
+		sent, err := s.Step(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +176,7 @@ func steps(t testing.TB, s *sender) {
 }
 
 // signNow signs a head without waiting for the second to pass.
-func signNow(t testing.TB, l *Ledger) Head {
+func signNow(t testing.TB, l *Ledger) tlog.Head {
 	t.Helper()
 	if err := l.do(func() error { l.signed(); return nil }); err != nil {
 		t.Fatal(err)
@@ -187,7 +192,7 @@ func cosignedSizes(t testing.TB, l *Ledger, key string) (sizes []int64) {
 		if err != nil {
 			break
 		}
-		if h.signedBy(key) {
+		if h.SignedBy(key) {
 			sizes = append(sizes, h.Size)
 		}
 		size = h.Size - 1
@@ -231,7 +236,7 @@ func TestAWitnessSignsAndItsSignatureIsKept(t *testing.T) {
 	if l.Size() != 311 {
 		t.Errorf("%d entries, want 311", l.Size())
 	}
-	if got, at := testutil.ToFloat64(s.size), testutil.ToFloat64(s.at); got != 301 || at != 1700000301 {
+	if got, at := testutil.ToFloat64(s.Size), testutil.ToFloat64(s.At); got != 301 || at != 1700000301 {
 		t.Errorf("metrics: %v, %v", got, at)
 	}
 	verify(t, l)
@@ -243,7 +248,7 @@ func TestAWitnessSignsAndItsSignatureIsKept(t *testing.T) {
 	// After a restart it is known where the witness stands.
 	anew := f.to(t, l, 0)
 	steps(t, anew)
-	if got := testutil.ToFloat64(anew.size); got != 301 || len(f.sizes()) != 2 {
+	if got := testutil.ToFloat64(anew.Size); got != 301 || len(f.sizes()) != 2 {
 		t.Errorf("after a restart: %v, sent %v", got, f.sizes())
 	}
 }
@@ -268,10 +273,10 @@ func TestDayEndsThatAWitnessMissedAreSentInOrder(t *testing.T) {
 		ck.set(fmt.Sprintf("2026-11-%d 08:00:00", day))
 		many(t, l, ck, 300)
 		signNow(t, l)
-		if _, err := s.step(t.Context()); err == nil || !strings.Contains(err.Error(), "502") {
+		if _, err := s.Step(t.Context()); err == nil || !strings.Contains(err.Error(), "502") {
 			t.Fatalf("a witness that is away: %v", err)
 		}
-		s.close()
+		s.Close()
 	}
 	f.set(nil)
 	steps(t, s)
@@ -316,7 +321,7 @@ func TestASignatureThatComesLateIsKept(t *testing.T) {
 	many(t, l, ck, 10)
 	h := signNow(t, l)
 	f, g := newFakeWitness(t, "w1"), newFakeWitness(t, "w2")
-	text := headText(h.Origin, h.Size, h.Root)
+	text := h.Text()
 	many(t, l, ck, 10)
 	signNow(t, l)
 	if _, err := reader(t, l.opt.Dir).HeadAt(10); err == nil {
@@ -328,27 +333,27 @@ func TestASignatureThatComesLateIsKept(t *testing.T) {
 		}
 	}
 	kept, err := reader(t, l.opt.Dir).HeadAt(10)
-	if err != nil || !kept.signedBy(f.key) || !kept.signedBy(g.key) || len(kept.signatures()) != 3 {
+	if err != nil || !kept.SignedBy(f.key) || !kept.SignedBy(g.key) || len(kept.Signatures()) != 3 {
 		t.Errorf("%v: %s", err, kept.Note)
 	}
 	newest := signNow(t, l)
-	text = headText(newest.Origin, newest.Size, newest.Root)
+	text = newest.Text()
 	if err := l.Cosign(newest, f.key, strings.TrimSuffix(f.sign(text, 1700000001), "\n")); err != nil {
 		t.Fatal(err)
 	}
-	if !l.Head().signedBy(f.key) || l.Head().Size != newest.Size {
+	if !l.Head().SignedBy(f.key) || l.Head().Size != newest.Size {
 		t.Errorf("what the ledger publishes has no cosignature: %s", l.Head().Note)
 	}
 	// It is published with a folder of tiles, too, and can be checked there.
 	out := t.TempDir()
 	writeTiles(t, l.opt.Dir, out)
-	if err := VerifyTiles(out, publicKeys(t, l.opt.Dir), io.Discard); err != nil {
+	if err := verifyTiles(out, publicKeys(t, l.opt.Dir), io.Discard); err != nil {
 		t.Error(err)
 	}
-	b, _ := os.ReadFile(filepath.Join(out, checkpoint))
+	b, _ := os.ReadFile(filepath.Join(out, "checkpoint"))
 	b[len(b)-10] ^= 1
-	os.WriteFile(filepath.Join(out, checkpoint), b, 0o644)
-	if err := VerifyTiles(out, publicKeys(t, l.opt.Dir), io.Discard); err == nil {
+	os.WriteFile(filepath.Join(out, "checkpoint"), b, 0o644)
+	if err := verifyTiles(out, publicKeys(t, l.opt.Dir), io.Discard); err == nil {
 		t.Error("a changed cosignature in a folder is not seen")
 	}
 	// Nothing else gets in.
@@ -412,7 +417,7 @@ func TestWhereAWitnessStands(t *testing.T) {
 
 func rootAt(t testing.TB, l *Ledger, size int64) tlog.Hash {
 	t.Helper()
-	root, err := reader(t, l.opt.Dir).RootAt(size)
+	root, err := tlog.RootAt(reader(t, l.opt.Dir), size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,7 +432,7 @@ func TestAWitnessThatDoesNotSign(t *testing.T) {
 	h := signNow(t, l)
 	other := newFakeWitness(t, "w1")
 	f := newFakeWitness(t, "w1")
-	text := headText(h.Origin, h.Size, h.Root)
+	text := h.Text()
 	status := func(code int, typ, body string) func(http.ResponseWriter) bool {
 		return func(w http.ResponseWriter) bool {
 			w.Header().Set("Content-Type", typ)
@@ -469,11 +474,10 @@ func TestAWitnessThatDoesNotSign(t *testing.T) {
 	} {
 		f.set(tt.answer)
 		s := f.to(t, l, 0)
-		s.client = &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		if name == "hangs" {
-			s.client.Timeout = 20 * time.Millisecond
+			s.Client.Timeout = 20 * time.Millisecond
 		}
-		if sent, err := s.step(t.Context()); sent || err == nil || !strings.Contains(err.Error(), tt.want) {
+		if sent, err := s.Step(t.Context()); sent || err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s", name, err, tt.want)
 		}
 		if name == "hangs" {
@@ -483,7 +487,7 @@ func TestAWitnessThatDoesNotSign(t *testing.T) {
 	f.set(nil)
 	s := f.to(t, l, 0)
 	s.URL = "http://127.0.0.1:1"
-	if _, err := s.step(t.Context()); err == nil {
+	if _, err := s.Step(t.Context()); err == nil {
 		t.Error("nobody there: no error")
 	}
 	if l.Size() != 10 || l.Fault() != nil {
@@ -512,10 +516,10 @@ func TestSendingRunsByItself(t *testing.T) {
 	s := f.to(t, l, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { s.run(ctx); close(done) }()
-	await(t, "three failures", func() bool { return testutil.ToFloat64(s.failures) >= 3 })
+	go func() { s.Run(ctx); close(done) }()
+	await(t, "three failures", func() bool { return testutil.ToFloat64(s.Failures) >= 3 })
 	f.set(nil)
-	await(t, "a signature", func() bool { return testutil.ToFloat64(s.size) == 10 })
+	await(t, "a signature", func() bool { return testutil.ToFloat64(s.Size) == 10 })
 	cancel()
 	<-done
 	if n := strings.Count(said.String(), "did not sign"); n != 1 || !strings.Contains(said.String(), "signs again") {
@@ -524,7 +528,7 @@ func TestSendingRunsByItself(t *testing.T) {
 
 	ctx, cancel = context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- l.SendHeads(ctx, []Witness{{f.URL + "/", f.key}}, 0) }()
+	go func() { ended <- l.SendHeads(ctx, []tlog.Witness{{URL: f.URL + "/", Key: f.key}}, 0) }()
 	gathered := func() string {
 		var all []string
 		families, err := reg.Gather()
@@ -545,7 +549,7 @@ func TestSendingRunsByItself(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if err := l.SendHeads(t.Context(), []Witness{{f.URL, "nonsense"}}, 0); err == nil {
+	if err := l.SendHeads(t.Context(), []tlog.Witness{{URL: f.URL, Key: "nonsense"}}, 0); err == nil {
 		t.Error("a key that is none is taken")
 	}
 	verify(t, l)
@@ -597,10 +601,10 @@ func TestACosignatureInAFault(t *testing.T) {
 	s := f.to(t, l, 1)
 	for _, op := range []string{"commit", "committed", "sign"} {
 		fails.Store(op, true)
-		if _, err := s.step(t.Context()); err == nil || !strings.Contains(err.Error(), "injected") {
+		if _, err := s.Step(t.Context()); err == nil || !strings.Contains(err.Error(), "injected") {
 			t.Fatalf("%s: %v", op, err)
 		}
-		if sent, err := s.step(t.Context()); sent || err != nil && l.Fault() != nil {
+		if sent, err := s.Step(t.Context()); sent || err != nil && l.Fault() != nil {
 			t.Errorf("%s: in a fault it asked again: %v, %v", op, sent, err)
 		}
 		<-healed
@@ -612,44 +616,6 @@ func TestACosignatureInAFault(t *testing.T) {
 		t.Error("no cosignature is kept")
 	}
 	verify(t, l)
-}
-
-func TestWitnessKeys(t *testing.T) {
-	f := newFakeWitness(t, "witness.example/w1")
-	if name, err := WitnessName(f.key); err != nil || name != "witness.example/w1" {
-		t.Errorf("%q (%v)", name, err)
-	}
-	k, _ := NewKey("east-gate")
-	for _, bad := range []string{"", "w1", k.Verifier(), "x" + f.key, f.key + "x", strings.Replace(f.key, "w1", "w 1", 1), cosignerKey("", f.secret.Public().(ed25519.PublicKey)), cosignerKey("a b", f.secret.Public().(ed25519.PublicKey))} {
-		if _, err := WitnessName(bad); err == nil {
-			t.Errorf("%q is taken", bad)
-		}
-	}
-}
-
-func FuzzWitnessAnswer(f *testing.F) {
-	w := newFakeWitness(f, "w1")
-	c, err := witnessKey(w.key)
-	if err != nil {
-		f.Fatal(err)
-	}
-	const text = "east-gate\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
-	f.Add("text/x.tlog.size", []byte("17\n"))
-	f.Add("", []byte(w.sign(text, 1700000000)))
-	f.Add("text/plain; x", []byte("— a b\n"+w.sign(text, 1)))
-	f.Fuzz(func(t *testing.T, typ string, b []byte) {
-		if n, err := conflictSize(typ, b); err == nil && n < 0 {
-			t.Errorf("%q is the size %d", b, n)
-		}
-		line, at, err := c.find(text, b)
-		if err != nil {
-			return
-		}
-		again, at2, err := c.find(text, []byte(line+"\n"))
-		if again != line || at2 != at || err != nil || strings.Contains(line, "\n") {
-			t.Errorf("%q gives %q, that gives %q (%v)", b, line, again, err)
-		}
-	})
 }
 
 // TestLitewitnessCosigns sends heads to a witness that others wrote.
@@ -731,7 +697,7 @@ func TestLitewitnessCosigns(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- l.SendHeads(ctx, []Witness{{"http://" + address, key}}, 0) }()
+	go func() { done <- l.SendHeads(ctx, []tlog.Witness{{URL: "http://" + address, Key: key}}, 0) }()
 	defer func() { cancel(); <-done }()
 	await(t, "first cosignature", func() bool { return len(cosignedSizes(t, l, key)) == 1 })
 	ck.set("2026-11-22 08:00:00")

@@ -67,7 +67,7 @@ What was erased after the copy was made is still in it: do not keep copies for l
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "entries=%d bytes=%d seconds=%.1f head=%d:%s\n", h.Size, st.Size(), time.Since(began).Seconds(), h.Size, h.Paper())
+			fmt.Fprintf(c.OutOrStdout(), "entries=%d bytes=%d seconds=%.1f head=%d:%s\n", h.Size, st.Size(), time.Since(began).Seconds(), h.Size, h.ShortRoot())
 			return nil
 		},
 	}

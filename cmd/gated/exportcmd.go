@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger"
+	"gated/ledger/tlog"
 	"gated/ledger/xlsx"
 
 	"github.com/spf13/cobra"
@@ -128,7 +129,7 @@ func exportSQLite(x *export) error {
 }
 
 // exportTiles needs no manifest: the tree head covers every file.
-func exportTiles(x *export) error { return x.WriteTiles(x.out) }
+func exportTiles(x *export) error { return tlog.WriteTiles(x.Reader, x.out) }
 
 // companion writes OUT.personal.jsonl, with which each personal field can be checked against its record.
 func (x *export) companion(s ledger.Selection) error {
@@ -166,7 +167,7 @@ func (x *export) file(suffix string) (*os.File, error) {
 func (x *export) manifest() error {
 	h, err := x.Head()
 	switch {
-	case errors.Is(err, ledger.ErrNoHead):
+	case errors.Is(err, tlog.ErrNoHead):
 		fmt.Fprintln(x.stderr, "no tree head beside the export:", err)
 	case err != nil:
 		return err

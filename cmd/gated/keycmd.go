@@ -7,6 +7,7 @@ import (
 
 	"gated/credential"
 	"gated/ledger"
+	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
 )
@@ -70,7 +71,7 @@ func newLedgerKey(c *cobra.Command, origin, out string) error {
 			return fmt.Errorf("%s is there already: what it signed needs it; choose another name", path)
 		}
 	}
-	key, err := ledger.NewKey(origin)
+	key, err := tlog.NewKey(origin)
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func newLedgerKey(c *cobra.Command, origin, out string) error {
 	if err != nil {
 		return err
 	}
-	if err := ledger.WriteKeys(out, key); err != nil {
+	if err := tlog.WriteKeys(out, key); err != nil {
 		return err
 	}
 	if err := os.WriteFile(out+".pub", []byte(key.Verifier()+"\n"), 0o644); err != nil {
@@ -92,7 +93,7 @@ public key   %s
 fingerprint  %s
 first head   0:%s
 
-`, out, out, key.Verifier(), ledger.Fingerprint(key.Verifier()), first.Paper())
+`, out, out, key.Verifier(), tlog.Fingerprint(key.Verifier()), first.ShortRoot())
 	_, err = c.OutOrStdout().Write(first.Note)
 	return err
 }
@@ -112,7 +113,7 @@ func keyShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				keys, err := ledger.PublicKeys(dir)
+				keys, err := tlog.PublicKeys(dir)
 				if err != nil {
 					return err
 				}
@@ -154,7 +155,7 @@ key ("gated key new --ledger"), its second the old one.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "the new key signs from the daemon's next start on: systemctl restart gated\nfor the auditor to keep: fingerprint %s\n", ledger.Fingerprint(key.Verifier()))
+			fmt.Fprintf(c.ErrOrStderr(), "the new key signs from the daemon's next start on: systemctl restart gated\nfor the auditor to keep: fingerprint %s\n", tlog.Fingerprint(key.Verifier()))
 			fmt.Fprintln(c.OutOrStdout(), key.Verifier())
 			return nil
 		},

@@ -25,6 +25,7 @@ import (
 
 	"gated/barrier/lcussim"
 	"gated/credential"
+	"gated/evidence"
 	"gated/ledger"
 	"gated/roster"
 
@@ -239,7 +240,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	rep, err := r.Verify(ledger.Given{})
+	rep, err := evidence.Verify(r, evidence.Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +397,7 @@ func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	r.Scan(1, 1<<62, true, func(e *ledger.Entry) error { kinds = append(kinds, string(e.Kind)+":"+e.Reason); return nil })
@@ -606,7 +607,7 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	var emergencies, outages, scans int
@@ -742,7 +743,7 @@ func TestPortsThatAreNotGivenBackEndTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Verify(ledger.Given{}); err != nil {
+	if _, err := evidence.Verify(r, evidence.Given{}); err != nil {
 		t.Error(err)
 	}
 	var last ledger.Kind

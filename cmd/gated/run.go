@@ -28,6 +28,7 @@ import (
 	"gated/credential"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/tlog"
 	"gated/policy"
 	"gated/roster"
 	"gated/scanner"
@@ -307,9 +308,9 @@ func (c *counted) Close() error {
 
 // witness starts sending tree heads to the witnesses and returns what ends it.
 func (d *daemon) witness(l *ledger.Ledger) (stop func()) {
-	var witnesses []ledger.Witness
+	var witnesses []tlog.Witness
 	for _, w := range d.settings.Ledger.Witnesses {
-		witnesses = append(witnesses, ledger.Witness(w))
+		witnesses = append(witnesses, tlog.Witness(w))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

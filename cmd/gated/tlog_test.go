@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"gated/ledger"
+	"gated/ledger/tlog"
 )
 
 func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
@@ -38,7 +38,7 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 		return resp.StatusCode, b
 	}
 	code, b := get(m[1] + "checkpoint")
-	if h, err := ledger.ParseHead(b); code != 200 || err != nil || h.Size == 0 {
+	if h, err := tlog.ParseHead(b); code != 200 || err != nil || h.Size == 0 {
 		t.Errorf("checkpoint: %d %s", code, b)
 	}
 	for _, elsewhere := range []string{page + "tlog/checkpoint", strings.TrimSuffix(m[1], "tlog/") + "metrics", strings.TrimSuffix(m[1], "tlog/")} {

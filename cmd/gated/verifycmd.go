@@ -10,13 +10,16 @@ import (
 	"strings"
 	"time"
 
+	"gated/evidence"
 	"gated/ledger"
+	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func ledgerVerify() *cobra.Command {
-	var keys, witnesses, papers []string
+	var keys, witnesses, shortRoots []string
 	var since string
 	c := &cobra.Command{
 		Use:   "verify [PATH]",
@@ -30,11 +33,11 @@ What it proves depends on what you bring from outside the box: the public key th
 it was installed, a tree head that you kept, the characters in the handover book. Without any of
 them it shows that the ledger is consistent, not that its whole history was never replaced.`,
 		Example: `  gated ledger verify --state /var/lib/gated
-  gated ledger verify --state /var/lib/gated --key gate.pub --since kept.head --paper 20123:QX4TZK2MBNA6PDLR
+  gated ledger verify --state /var/lib/gated --key gate.pub --since kept.head --short-root 20123:QX4TZK2MBNA6PDLR
   gated ledger verify day.zip --key gate.pub`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			var g ledger.Given
+			var g evidence.Given
 			for _, k := range keys {
 				list, err := readVerifiers(k)
 				if err != nil {
@@ -49,19 +52,19 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				}
 				g.Witnesses = append(g.Witnesses, list...)
 			}
-			for _, s := range papers {
-				p, err := ledger.ParsePaper(s)
+			for _, s := range shortRoots {
+				p, err := evidence.ParseShortRoot(s)
 				if err != nil {
-					return fmt.Errorf("--paper %w", err)
+					return fmt.Errorf("--short-root %w", err)
 				}
-				g.Papers = append(g.Papers, p)
+				g.ShortRoots = append(g.ShortRoots, p)
 			}
 			if since != "" {
 				b, err := os.ReadFile(since)
 				if err != nil {
 					return fmt.Errorf("--since: %w", err)
 				}
-				h, err := ledger.ParseHead(b)
+				h, err := tlog.ParseHead(b)
 				if err != nil {
 					return fmt.Errorf("--since %s: %w: \"gated ledger head\" prints one to keep", since, err)
 				}
@@ -73,14 +76,14 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				switch kind, err := whatIs(args[0]); {
 				case err != nil:
 					return err
-				case kind != "ledger" && (g.Since != nil || len(g.Papers) > 0):
-					return fmt.Errorf("--since and --paper are for a whole ledger, %s is %s", args[0], kind)
+				case kind != "ledger" && (g.Since != nil || len(g.ShortRoots) > 0):
+					return fmt.Errorf("--since and --short-root are for a whole ledger, %s is %s", args[0], kind)
 				case kind != "ledger" && len(g.Keys) == 0:
 					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key", args[0], kind)
 				case kind == "an audit bundle":
 					return verdict(ledger.VerifyBundle(args[0], append(g.Keys, g.Witnesses...), out))
 				case kind == "a folder of tiles":
-					return verdict(ledger.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), out))
+					return verdict(tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out))
 				}
 				return verifyLedger(out, args[0], g)
 			}
@@ -94,7 +97,13 @@ them it shows that the ledger is consistent, not that its whole history was neve
 	c.Flags().StringArrayVar(&keys, "key", nil, "the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")
 	c.Flags().StringArrayVar(&witnesses, "witness", nil, "a witness's public key, or a file of it")
 	c.Flags().StringVar(&since, "since", "", "an older tree head, as \"gated ledger head\" printed it: prove that nothing before it was changed")
-	c.Flags().StringArrayVar(&papers, "paper", nil, "SIZE:CHARS from the handover book")
+	c.Flags().StringArrayVar(&shortRoots, "short-root", nil, "SIZE:CHARS from the handover book")
+	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "paper" { // as it was called; scripts have it
+			name = "short-root"
+		}
+		return pflag.NormalizedName(name)
+	})
 	return c
 }
 
@@ -149,7 +158,7 @@ func readVerifiers(s string) ([]string, error) {
 	}
 	list := strings.Fields(string(text))
 	for _, k := range list {
-		if _, err := ledger.NewVerifier(k); err != nil {
+		if _, err := tlog.NewVerifier(k); err != nil {
 			return nil, err
 		}
 	}
@@ -160,9 +169,9 @@ func readVerifiers(s string) ([]string, error) {
 }
 
 // verifyLedger verifies a whole ledger, with the epochs before it.
-func verifyLedger(w io.Writer, path string, g ledger.Given) error {
+func verifyLedger(w io.Writer, path string, g evidence.Given) error {
 	began := time.Now()
-	reports, err := ledger.VerifyChain(path, g)
+	reports, err := evidence.VerifyChain(path, g)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 			return err
@@ -172,7 +181,7 @@ func verifyLedger(w io.Writer, path string, g ledger.Given) error {
 	for _, r := range reports {
 		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d\n", r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased)
 	}
-	for _, line := range ledger.Proved(reports) {
+	for _, line := range evidence.Proved(reports) {
 		fmt.Fprintln(w, line)
 	}
 	return nil
@@ -183,7 +192,7 @@ func ledgerHead() *cobra.Command {
 		Use:   "head",
 		Short: "print the newest tree head, to be kept away from the box",
 		Long: `head prints the newest tree head on standard output, for "gated ledger verify --since", and on
-standard error its size and sixteen characters, for the handover book and "--paper".`,
+standard error its size and sixteen characters, for the handover book and "--short-root".`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := existing(c)
@@ -199,7 +208,7 @@ standard error its size and sixteen characters, for the handover book and "--pap
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "for the handover book: %d:%s\n", h.Size, h.Paper())
+			fmt.Fprintf(c.ErrOrStderr(), "for the handover book: %d:%s\n", h.Size, h.ShortRoot())
 			_, err = c.OutOrStdout().Write(h.Note)
 			return err
 		},

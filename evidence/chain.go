@@ -1,0 +1,161 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gated/ledger"
+	"gated/ledger/tlog"
+)
+
+// VerifyChain verifies the ledger of that name and, in a state directory, the epochs before it that are there, each against
+// the first entry of the next. The reports are in the order of the epochs.
+func VerifyChain(path string, g Given) ([]*Report, error) {
+	r, err := ledger.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	chain := []*ledger.Reader{r}
+	dir := filepath.Dir(path)
+	if filepath.Base(path) == "ledger.db" {
+		for epoch := r.Meta.Epoch - 1; epoch > 0; epoch-- {
+			old, err := ledger.OpenFile(ledger.EpochFile(dir, epoch))
+			if errors.Is(err, fs.ErrNotExist) {
+				break // taken away when its data was due, or not in the backup: Proved says so
+			}
+			if err != nil {
+				return nil, fmt.Errorf("epoch %d of %d cannot be read: %w", epoch, r.Meta.Epoch, err)
+			}
+			defer old.Close()
+			chain = append([]*ledger.Reader{old}, chain...)
+		}
+	}
+	var reports []*Report
+	since := false
+	shortRoots := make([][]ShortRoot, len(chain)) // a line of the handover book does not say of which epoch it is
+	for _, p := range g.ShortRoots {
+		at := len(chain) - 1
+		for i, r := range chain {
+			if root, err := tlog.RootAt(r, p.Size); err == nil && tlog.ShortRoot(root) == p.Chars {
+				at = i
+			}
+		}
+		shortRoots[at] = append(shortRoots[at], p)
+	}
+	for i, r := range chain {
+		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress}
+		var link *ledger.Entry // the entry that names what this epoch ended with
+		boxed := false         // its key is named by an epoch whose own key was not given
+		if i+1 < len(chain) {
+			if link, err = first(chain[i+1]); err != nil {
+				return nil, err
+			}
+			if own.Keys == nil && link.Detail["verifier"] != "" {
+				own.Keys = []string{link.Detail["verifier"]}
+				boxed = !slices.ContainsFunc(chain[i+1:], func(r *ledger.Reader) bool { return len(tlog.OfOrigin(g.Keys, r.Meta.Origin)) > 0 })
+			}
+			own.keyless = true
+		} else {
+			if own.Keys == nil {
+				own.Keys = g.Keys // of another name: an error says so
+				if known, _ := tlog.PublicKeys(dir); len(chain) > 1 && len(tlog.OfOrigin(known, r.Meta.Origin)) > 0 {
+					own.Keys = nil // given is the key of an older epoch
+				}
+			}
+		}
+		if g.Since != nil && g.Since.Origin == r.Meta.Origin {
+			own.Since, since = g.Since, true
+		}
+		rep, err := Verify(r, own)
+		if err != nil {
+			if len(chain) > 1 {
+				err = fmt.Errorf("%s: %w", r.Meta.Origin, err)
+			}
+			return nil, err
+		}
+		rep.OwnKey = rep.OwnKey || boxed
+		if i == 0 && r.Meta.Epoch > 1 && rep.Entries > 0 {
+			if rep.Before, err = first(r); err != nil {
+				return nil, err
+			}
+		}
+		if link != nil && (link.Detail["origin"] != r.Meta.Origin || link.Detail["size"] != strconv.FormatInt(rep.Entries, 10) || link.Detail["root"] != rep.Root.String()) {
+			return nil, fmt.Errorf("%s: entry 1 says that the epoch before ended with entry %s of %s and the root %s; its file has %d entries and the root %s",
+				chain[i+1].Meta.Origin, link.Detail["size"], link.Detail["origin"], link.Detail["root"], rep.Entries, rep.Root)
+		}
+		reports = append(reports, rep)
+	}
+	if g.Since != nil && !since {
+		return nil, fmt.Errorf("the older head is of the ledger %q, this one is %q", g.Since.Origin, r.Meta.Origin)
+	}
+	return reports, nil
+}
+
+// first is the first entry.
+func first(r *ledger.Reader) (e *ledger.Entry, err error) {
+	err = r.Scan(1, 1, false, func(x *ledger.Entry) error { e = x; return nil })
+	if err == nil && (e == nil || e.Kind != ledger.Epoch) {
+		err = fmt.Errorf("%s: entry 1 does not name the epoch before", r.Meta.Origin)
+	}
+	return e, err
+}
+
+// Proved says in words, a line each, what a verification has shown with what it was given.
+func Proved(reports []*Report) (lines []string) {
+	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	for i, r := range reports {
+		name := r.Meta.Origin
+		if i > 0 {
+			say("%s follows %s, which ended with entry %d: its first entry names that root. What the other box recorded after that entry is not here.", name, reports[i-1].Meta.Origin, reports[i-1].Entries)
+		}
+		if e := r.Before; e != nil {
+			say("%s: the epoch before it is not here, so nothing is said about it. It was %s and ended with entry %s and the root %s.", name, e.Detail["origin"], e.Detail["size"], e.Detail["root"])
+		}
+		switch {
+		case r.Head.Note == nil:
+			say("%s: the %d entries fit each other. No tree head is signed yet, so nothing shows that they were not rewritten.", name, r.Entries)
+			continue
+		case r.Head.Size == r.Entries:
+			say("%s: entries 1 to %d are complete, in order, and exactly those that the newest tree head signs.", name, r.Entries)
+		default:
+			say("%s: entries 1 to %d are complete, in order, and exactly those that the newest tree head signs; %d newer ones are not signed yet.", name, r.Head.Size, r.Entries-r.Head.Size)
+		}
+		if r.Personal+r.Erased > 0 {
+			say("%s: %d personal fields are the ones that were recorded; %d were erased.", name, r.Personal, r.Erased)
+		}
+		switch {
+		case r.Key == "":
+			say("%s: its signatures were not checked, as its public key is not known here: bring it with --key.", name)
+		case r.OwnKey:
+			say("%s: the key was taken from the box itself (fingerprint %s): compare it with the one printed at installation, or give --key.", name, tlog.Fingerprint(r.Key))
+		default:
+			say("%s: the heads are signed by the key you trust, or by one that it vouches for (fingerprint %s).", name, tlog.Fingerprint(r.Key))
+		}
+		if r.Since != nil && r.Since.Size > 0 {
+			say("%s: nothing up to entry %d was changed since the head you kept.", name, r.Since.Size)
+		}
+		for _, p := range r.ShortRoots {
+			say("%s: nothing up to entry %d was changed since %s was written down.", name, p.Size, p)
+		}
+		switch {
+		case r.Witness > 0 && r.OwnWitness:
+			say("%s: by its own word %s saw the first %d entries: that counts with the witness's public key, from its operator, as --witness.", name, strings.Join(r.Cosigned, " and "), r.Witness)
+		case r.Witness > 0:
+			say("%s: %s saw the first %d entries as they are here.", name, strings.Join(r.Cosigned, " and "), r.Witness)
+		}
+	}
+	if last := reports[len(reports)-1]; (last.Since == nil || last.Since.Size == 0) && len(last.ShortRoots) == 0 && (last.Witness == 0 || last.OwnWitness) {
+		what := "the ledger"
+		if len(reports) > 1 {
+			what = last.Meta.Origin // what was brought may be of an older epoch
+		}
+		say("This shows that %s is consistent, not that its whole history was never replaced by whoever had the box and its key: for that bring an older head (--since), the handover book (--short-root), or a witness.", what)
+	}
+	return lines
+}
