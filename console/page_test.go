@@ -306,14 +306,14 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 	see(t, ctx, "no debt", `!document.querySelector('#debts form')`)
 
 	// Duty, known as unsigned; what goes into the handover book stays still while it is copied.
-	d.change(func(v *gate.View) { v.Paper = "1234:ABCDEFGHIJKLMNOP" })
-	see(t, ctx, "paper known", `view.paper === '1234:ABCDEFGHIJKLMNOP'`)
+	d.change(func(v *gate.View) { v.ShortRoot = "1234:ABCDEFGHIJKLMNOP" })
+	see(t, ctx, "short root known", `view.short_root === '1234:ABCDEFGHIJKLMNOP'`)
 	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#duty button"))); err != nil {
 		t.Fatal(err)
 	}
-	d.change(func(v *gate.View) { v.Paper = "1240:QRSTUVWXYZ234567" })
-	see(t, ctx, "newer paper known", `view.paper.startsWith('1240')`)
-	see(t, ctx, "handover book", `document.querySelector('#duty .paper b').textContent === '1234: ABCD EFGH IJKL MNOP'`)
+	d.change(func(v *gate.View) { v.ShortRoot = "1240:QRSTUVWXYZ234567" })
+	see(t, ctx, "newer short root known", `view.short_root.startsWith('1240')`)
+	see(t, ctx, "handover book", `document.querySelector('#duty .short-root b').textContent === '1234: ABCD EFGH IJKL MNOP'`)
 	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#duty-name"), "周班长"+kb.Enter)); err != nil {
 		t.Fatal(err)
 	}

@@ -2,99 +2,28 @@ package evidence
 
 import (
 	"database/sql"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
-	"time"
 
 	"gated/ledger"
 	"gated/ledger/tlog"
+	"gated/register"
 
 	_ "modernc.org/sqlite"
 )
 
-var shanghai, _ = time.LoadLocation("Asia/Shanghai")
-
-// clock is a settable time that moves on by a millisecond at each look.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) now() ledger.Stamp {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(time.Millisecond)
-	return ledger.Stamp{Time: c.t, Boot: "b00t", Mono: time.Duration(c.t.UnixNano() % 1e15), Trusted: true}
-}
-
-func (c *clock) set(s string) {
-	t, err := time.ParseInLocation("2006-01-02 15:04:05", s, shanghai)
-	if err != nil {
-		panic(err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = t
-}
-
-func options(dir string, ck *clock) ledger.Options {
-	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-}
-
-func open(t testing.TB, dir string, ck *clock) *ledger.Ledger {
-	t.Helper()
-	return openWith(t, options(dir, ck))
-}
-
-func openWith(t testing.TB, opt ledger.Options) *ledger.Ledger {
-	t.Helper()
-	l, err := ledger.Open(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f := l.Fault(); f != nil {
-		t.Fatal(f.Cause)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
-
-func mustAppend(t testing.TB, l *ledger.Ledger, events ...ledger.Event) {
-	t.Helper()
-	if _, err := l.Append(events...); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // many appends n entries.
-func many(t testing.TB, l *ledger.Ledger, ck *clock, n int) {
+func many(t testing.TB, l *box, ck *clock, n int) {
 	t.Helper()
 	for n > 0 {
 		events := make([]ledger.Event, min(n, 256))
 		for i := range events {
-			events[i] = ledger.Event{Stamp: ck.now(), Kind: ledger.Alive}
+			events[i] = ledger.Event{Stamp: ck.now(), Kind: register.Alive}
 		}
 		mustAppend(t, l, events...)
 		n -= len(events)
 	}
-}
-
-func passage(ck *clock, id, direction, verdict string) []ledger.Event {
-	s := ck.now()
-	return []ledger.Event{
-		{Stamp: s, Kind: ledger.Check, Passage: id, Lane: direction, Direction: direction, Credential: "gated-pass", Proof: "signed", Reason: "ok"},
-		{Stamp: s, Kind: ledger.Query, Passage: id, Lane: direction, Direction: direction, Class: "resident", Verdict: verdict, Reason: "resident", Rule: "residents",
-			Personal: []ledger.Field{{Name: "subject", Value: "r-" + id}, {Name: "household", Value: "3-2-501"}, {Name: "name", Value: "王小明"}}},
-	}
-}
-
-func register(ck *clock, id, direction, verdict, reason string) ledger.Event {
-	return ledger.Event{Stamp: ck.now(), Kind: ledger.Register, Passage: id, Lane: direction, Direction: direction, Class: "resident", Verdict: verdict, Reason: reason, By: "machine",
-		Personal: []ledger.Field{{Name: "subject", Value: "r-" + id}, {Name: "household", Value: "3-2-501"}}}
 }
 
 // small is a ledger of two days, more than one tile, personal fields and three heads.
@@ -107,13 +36,13 @@ func small(t testing.TB) string {
 	mustAppend(t, l, passage(ck, "a", "in", "admit")...)
 	ck.set("2026-11-23 08:00:00")
 	mustAppend(t, l, passage(ck, "b", "in", "admit")...)
-	mustAppend(t, l, register(ck, "b", "in", "admit", "resident"))
+	mustAppend(t, l, decided(ck, "b", "in", "admit", "resident"))
 	l.Close()
 	return dir
 }
 
 // startOf is the start entry as the gate writes it.
-func startOf(l *ledger.Ledger, ck *clock) ledger.Event {
+func startOf(l *box, ck *clock) ledger.Event {
 	m := l.Meta()
 	return ledger.Event{Stamp: ck.now(), Kind: ledger.Start, By: "machine", Detail: map[string]string{"gate": m.Gate, "time_zone": m.TimeZone}}
 }

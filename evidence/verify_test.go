@@ -143,12 +143,7 @@ func TestMetaIsWhatTheEntriesSay(t *testing.T) {
 			dir := small(t)
 			ck := &clock{}
 			ck.set("2026-11-23 09:00:00")
-			opt := options(dir, ck)
-			opt.Restored = x.begins == ledger.Epoch
-			l, err := ledger.Open(opt)
-			if err != nil || l.Fault() != nil {
-				t.Fatal(err, l.Fault())
-			}
+			l := openWith(t, dir, ck, func(o *ledger.Options) { o.Restored = x.begins == ledger.Epoch })
 			if x.begins != ledger.Epoch {
 				mustAppend(t, l, startOf(l, ck))
 			}
@@ -161,7 +156,7 @@ func TestMetaIsWhatTheEntriesSay(t *testing.T) {
 				mustAppend(t, l, startOf(l, ck))
 				l.Close()
 			}
-			_, err = verifyDir(t, dir, Given{})
+			_, err := verifyDir(t, dir, Given{})
 			if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
 				t.Errorf("got %v, want %q", err, x.want)
 			}
@@ -371,9 +366,7 @@ func TestTheHandoverBookOfAnOlderEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := restore(t, from, "ledger.db", "keys/ledger.pub")
-	opt := options(dir, ck)
-	opt.Restored = true
-	l := openWith(t, opt)
+	l := openWith(t, dir, ck, func(o *ledger.Options) { o.Restored = true })
 	many(t, l, ck, 300)
 	l.Close()
 	path := filepath.Join(dir, "ledger.db")

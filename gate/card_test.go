@@ -10,6 +10,7 @@ import (
 	"gated/credential"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 var (
@@ -66,7 +67,7 @@ func TestWhoPassesWithAnIDCard(t *testing.T) {
 			}
 			var check ledger.Entry
 			for _, e := range s.records() {
-				if e.Kind == ledger.Check && e.Passage == out.Passage {
+				if e.Kind == register.Check && e.Passage == out.Passage {
 					check = e
 				}
 			}
@@ -213,7 +214,7 @@ func TestCardReadersComeAndGo(t *testing.T) {
 	note() // nothing has happened since
 	var got []string
 	for _, e := range s.records() {
-		if e.Kind == ledger.Scanner && e.Lane == "in" && e.Detail["device"] == "card-reader" {
+		if e.Kind == register.Scanner && e.Lane == "in" && e.Detail["device"] == "card-reader" {
 			got = append(got, strings.TrimSpace(e.Reason+" "+e.Detail["cause"]+" "+e.Detail["downs"]))
 		}
 	}

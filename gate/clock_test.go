@@ -8,6 +8,7 @@ import (
 
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 func TestWhenTheClockIsTrusted(t *testing.T) {
@@ -121,7 +122,7 @@ func TestAClockSetBackDoesNotBringExpiredPassesToLife(t *testing.T) {
 	}
 	found := false
 	for _, e := range s.records() {
-		found = found || e.Kind == ledger.Clock && e.Reason == "clock-corrected" && e.Personally("by") == "maintainer"
+		found = found || e.Kind == register.Clock && e.Reason == "clock-corrected" && e.Personally("by") == "maintainer"
 	}
 	if !found {
 		t.Error("no clock-corrected entry")

@@ -11,6 +11,7 @@ import (
 
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 // desk keeps the passages that wait for a guard. A hold neither blocks the lane nor is covered by the next scan.
@@ -200,7 +201,7 @@ func (g *Gate) SignOn(ctx context.Context, name string) error {
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.SignOn, By: "unsigned", Personal: []ledger.Field{{Name: "guard", Value: name}}})
+	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: "unsigned", Personal: []ledger.Field{{Name: "guard", Value: name}}})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLedger, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"gated/barrier"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 const (
@@ -33,7 +34,7 @@ func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: newID(), Lane: l.ID, Direction: l.Direction, Class: "unknown",
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Opening, Passage: newID(), Lane: l.ID, Direction: l.Direction, Class: "unknown",
 		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
 	out := Outcome{Passage: ev.Passage, Verdict: ev.Verdict, Reason: ev.Reason, Rule: ev.Rule, Lane: l.ID, Direction: l.Direction, Class: ev.Class, At: ev.Time}
 
@@ -95,7 +96,7 @@ func (g *Gate) Close(ctx context.Context, laneID string) error {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	g.release(l)
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"}
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"}
 	g.work.Go(func() { g.record(ev) })
 	return nil
 }
@@ -130,7 +131,7 @@ func (g *Gate) drive(l *Lane, open bool) {
 // debts are what the register still lacks about emergency openings.
 func (g *Gate) debts() []Debt {
 	list := append([]Debt{}, g.owed.openings()...)
-	g.opt.Ledger.View(func(s *ledger.State) {
+	g.opt.Register.View(func(s *register.State) {
 		for _, seq := range slices.Sorted(maps.Keys(s.Debts)) {
 			list = append(list, Debt{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.Debts[seq].Lane, Since: s.Debts[seq].At, What: "who-passed"})
 		}
@@ -146,13 +147,13 @@ func (g *Gate) FillDebt(ctx context.Context, id, note string) error {
 	seq, _ := strconv.ParseInt(strings.TrimPrefix(id, "e"), 10, 64)
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	var p ledger.Passage
+	var p register.Passage
 	var ok bool
-	g.opt.Ledger.View(func(s *ledger.State) { p, ok = s.Debts[seq] })
+	g.opt.Register.View(func(s *register.State) { p, ok = s.Debts[seq] })
 	if !ok || !strings.HasPrefix(id, "e") {
 		return ErrNoDebt
 	}
-	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Register, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
+	_, err := g.opt.Ledger.Append(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
 		Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: "unsigned", Ref: seq, Personal: g.guard(note)})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLedger, err)

@@ -21,6 +21,7 @@ import (
 	"gated/credential"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 	"gated/roster"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,17 +53,18 @@ type Rules struct {
 
 // Options are what New needs.
 type Options struct {
-	Name    string
-	Version string
-	Lanes   []Lane
-	Ledger  *ledger.Ledger
-	Roster  *roster.Store
-	Clock   *Clock
-	Spool   string        // file for what is owed to the ledger; "": memory only
-	Free    func() uint64 // bytes left for the state directory; nil: not watched
-	HashKey []byte        // keys the hashes of codes, so that nobody can try all ID numbers against them
-	Log     *slog.Logger
-	Metrics prometheus.Registerer
+	Name     string
+	Version  string
+	Lanes    []Lane
+	Ledger   *ledger.Ledger
+	Register *register.Register
+	Roster   *roster.Store
+	Clock    *Clock
+	Spool    string        // file for what is owed to the ledger; "": memory only
+	Free     func() uint64 // bytes left for the state directory; nil: not watched
+	HashKey  []byte        // keys the hashes of codes, so that nobody can try all ID numbers against them
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
 	// OnOutcome is told every answer after it is durable, in order within a lane. It must not block.
 	OnOutcome func(Outcome)
 }
@@ -104,7 +106,7 @@ func New(opt Options, r Rules) *Gate {
 	g.screen.init(opt.Lanes)
 	g.owed.load(opt.Spool, opt.Log)
 	g.m = newMetrics(opt.Metrics, g)
-	opt.Ledger.View(func(s *ledger.State) { g.clock.Remember(s.Trusted) })
+	opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
 	for _, l := range opt.Lanes {
 		if l.Barrier != nil {
 			l.Barrier.Watch(g.screen.relay)
@@ -326,7 +328,7 @@ func person(p roster.Person) subject {
 func (g *Gate) trips(household string, now ledger.Stamp) (n int) {
 	if household != "" {
 		day := g.clock.judge(now).In(g.opt.Ledger.Zone())
-		g.opt.Ledger.View(func(s *ledger.State) { n = s.TripsToday(household, day) })
+		g.opt.Register.View(func(s *register.State) { n = s.TripsToday(household, day) })
 	}
 	return n
 }
@@ -387,7 +389,7 @@ func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Even
 
 // events are the check, the query and, unless it waits for a guard, the register event.
 func (p *passage) events(check ledger.Event) []ledger.Event {
-	c, q := p.event(ledger.Check, p.at), p.event(ledger.Query, p.at)
+	c, q := p.event(register.Check, p.at), p.event(register.Query, p.at)
 	c.Credential, c.Proof, c.Reason, c.Personal = check.Credential, check.Proof, check.Reason, check.Personal
 	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.rules.Policy.Hash(), p.roster, p.who.personal()
 	q.Detail = map[string]string{"known": yesNo(p.who.Known), "level": p.rules.Level}
@@ -406,7 +408,7 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 }
 
 func (p *passage) registered(at ledger.Stamp, d policy.Decision, by string) ledger.Event {
-	r := p.event(ledger.Register, at)
+	r := p.event(register.Decided, at)
 	r.Class, r.Policy, r.Roster = p.who.Class, p.rules.Policy.Hash(), p.roster
 	r.Verdict, r.Reason, r.Rule, r.By = d.Verdict, d.Reason, d.Rule, by
 	for _, f := range p.who.personal() {
@@ -511,7 +513,7 @@ func (g *Gate) open(l *Lane, out Outcome) {
 	g.work.Go(func() {
 		defer cancel()
 		err := pulse()
-		ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Opening, Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Reason: "pulse", By: "machine", Ref: out.Seq}
+		ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Opening, Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Reason: "pulse", By: "machine", Ref: out.Seq}
 		switch {
 		case errors.Is(err, barrier.ErrDropped), errors.Is(err, barrier.ErrClosed): // nothing is wrong with the barrier
 			ev.Reason = "pulse-dropped"
@@ -529,7 +531,7 @@ func (g *Gate) open(l *Lane, out Outcome) {
 
 // sensed records what the lane's sensor tells. Permitted and passed are two facts.
 func (g *Gate) sensed(l *Lane, event string, o barrier.Opening) {
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Sensor, Passage: o.Passage, Lane: l.ID, Direction: l.Direction, Reason: event, By: "machine", Ref: o.Ref}
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Sensor, Passage: o.Passage, Lane: l.ID, Direction: l.Direction, Reason: event, By: "machine", Ref: o.Ref}
 	if event == barrier.OpenedUnasked {
 		g.log.Error("the barrier was opened, and not by this gate: look at it", "lane", l.ID)
 		g.screen.openedUnasked(l.ID)

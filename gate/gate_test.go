@@ -27,6 +27,7 @@ import (
 	"gated/evidence"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 	"gated/roster"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,16 +48,17 @@ type site struct {
 	synced bool
 	broken atomic.Bool // the disk
 
-	g      *Gate
-	l      *ledger.Ledger
-	relay  *barrier.Barrier
-	relays map[string]*barrier.Barrier // one for each lane, instead of relay
-	sensor *barrier.Sensor             // of lane in
-	inject func(op string) error       // beside broken
-	outs   chan Outcome
-	stop   context.CancelFunc
-	ended  chan struct{}
-	policy *policy.Policy
+	g        *Gate
+	l        *ledger.Ledger
+	register *register.Register
+	relay    *barrier.Barrier
+	relays   map[string]*barrier.Barrier // one for each lane, instead of relay
+	sensor   *barrier.Sensor             // of lane in
+	inject   func(op string) error       // beside broken
+	outs     chan Outcome
+	stop     context.CancelFunc
+	ended    chan struct{}
+	policy   *policy.Policy
 }
 
 var office = []roster.Row{
@@ -127,7 +129,11 @@ func (s *site) start() {
 	var g atomic.Pointer[Gate]
 	var err error
 	s.outs = make(chan Outcome, 10000)
+	if s.register, err = register.New(register.Options{Dir: s.dir, Now: clock.Now, Log: log}); err != nil {
+		s.t.Fatal(err)
+	}
 	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: clock.Now, Log: log,
+		Known: s.register.Known(), Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -145,6 +151,7 @@ func (s *site) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.register.Start(s.l)
 	lanes := []Lane{{"in", "in", s.relay, 100 * time.Millisecond, s.sensor}, {"out", "out", s.relay, 100 * time.Millisecond, nil}}
 	for i := range lanes {
 		if b := s.relays[lanes[i].ID]; b != nil {
@@ -152,7 +159,7 @@ func (s *site) start() {
 		}
 	}
 	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
-		Ledger: s.l, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
+		Ledger: s.l, Register: s.register, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
 	var ctx context.Context
@@ -171,6 +178,7 @@ func (s *site) end() {
 	s.stop()
 	<-s.ended
 	s.l.Close()
+	s.register.Close()
 }
 
 func (s *site) subject(plateOrName string) string {
@@ -230,7 +238,7 @@ func (s *site) pulsed(n int) {
 	for deadline, is := time.Now().Add(time.Minute), 0; is < n; time.Sleep(time.Millisecond) {
 		is = 0
 		for _, e := range s.records() {
-			if e.Kind == ledger.Opening && e.Ref > 0 {
+			if e.Kind == register.Opening && e.Ref > 0 {
 				is++
 			}
 		}
@@ -293,7 +301,7 @@ func TestWhoPasses(t *testing.T) {
 		})
 	}
 	for _, e := range s.records() {
-		if e.Kind == ledger.Query && e.Detail["known"] == "no" && e.Personally("subject") != "" {
+		if e.Kind == register.Query && e.Detail["known"] == "no" && e.Personally("subject") != "" {
 			t.Errorf("entry %d: nobody knows them, and they have a roster ID", e.Seq)
 		}
 		for _, secret := range []string{"王小明", "李芳", "11010519491231002X", "3-2-501", "粤B", resident, "GP1:"} {
@@ -333,7 +341,7 @@ func TestAHealthCertificateIsAskedAbout(t *testing.T) {
 				t.Errorf("the page shows %+v", last)
 			}
 			for _, e := range s.records() {
-				if e.Passage != out.Passage || e.Kind != ledger.Query {
+				if e.Passage != out.Passage || e.Kind != register.Query {
 					continue
 				}
 				if e.Detail["known"] != "no" || e.Personally("health") != c.field || e.Personally("subject") != "" || strings.Contains(string(e.Raw), "test") || strings.Contains(string(e.Raw), "vaccination") {
@@ -471,7 +479,7 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 	}
 	all := s.records()
 	e := all[len(all)-1]
-	if e.Kind != ledger.Register || e.By != "unsigned" || e.Personally("guard") != "老张" || e.Personally("note") == "" || e.Passage != held.Passage {
+	if e.Kind != register.Decided || e.By != "unsigned" || e.Personally("guard") != "老张" || e.Personally("note") == "" || e.Passage != held.Passage {
 		t.Errorf("registered as %s %v", e.Raw, e.Personal)
 	}
 	if v := s.g.View(); len(v.Holds) != 0 || v.Inside != 2 {
@@ -513,7 +521,7 @@ func TestHoldsEndAsAbandoned(t *testing.T) {
 	s.start()
 	want := map[string]string{held.Passage: "abandoned", left.Passage: "abandoned-restart"}
 	for _, e := range s.records() {
-		if e.Kind == ledger.Register && want[e.Passage] == e.Reason {
+		if e.Kind == register.Decided && want[e.Passage] == e.Reason {
 			delete(want, e.Passage)
 		}
 	}
@@ -679,9 +687,9 @@ func TestNothingOpensBeforeItsEntry(t *testing.T) {
 	var admits, opens int
 	for _, e := range s.records() {
 		switch {
-		case e.Kind == ledger.Register && e.Verdict == policy.Admit:
+		case e.Kind == register.Decided && e.Verdict == policy.Admit:
 			admits++
-		case e.Kind == ledger.Opening && e.Reason == "pulse":
+		case e.Kind == register.Opening && e.Reason == "pulse":
 			opens++
 			if e.Ref == 0 || e.Ref >= e.Seq {
 				t.Errorf("an opening names no admit: %s", e.Raw)
@@ -894,12 +902,12 @@ func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
 			got := ""
 			all := s.records()
 			for _, e := range all[before:] {
-				if e.Kind != ledger.Sensor {
+				if e.Kind != register.Sensor {
 					continue
 				}
 				of := "nothing"
 				for _, o := range all[before:] {
-					if e.Ref == o.Seq || e.Ref == 0 && e.Passage != "" && o.Passage == e.Passage && o.Kind == ledger.Opening {
+					if e.Ref == o.Seq || e.Ref == 0 && e.Passage != "" && o.Passage == e.Passage && o.Kind == register.Opening {
 						of = string(o.Kind)
 					}
 				}
@@ -1027,7 +1035,7 @@ func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
 	note()
 	var got []string
 	for _, e := range s.records() {
-		if e.Kind == ledger.Scanner && e.Lane == "in" {
+		if e.Kind == register.Scanner && e.Lane == "in" {
 			got = append(got, strings.TrimSpace(e.Reason+" "+e.Detail["cause"]+" "+e.Detail["downs"]))
 		}
 	}

@@ -27,6 +27,7 @@ import (
 	"gated/credential"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 	"gated/roster"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -480,7 +481,7 @@ func (p *schedule) match() {
 	all := p.s.records()
 	takenBack := map[int64]bool{}
 	for _, e := range all {
-		if e.Kind == ledger.Correction {
+		if e.Kind == register.Correction {
 			takenBack[e.Ref] = true
 		}
 	}
@@ -491,16 +492,16 @@ func (p *schedule) match() {
 			p.count[e.Lane+" "+string(e.Kind)+" "+e.Verdict+" "+e.Reason]++
 		}
 		switch {
-		case e.Kind == ledger.Register && e.Verdict == policy.Admit && !takenBack[e.Seq]:
+		case e.Kind == register.Decided && e.Verdict == policy.Admit && !takenBack[e.Seq]:
 			admits[e.Seq] = e
-		case e.Kind == ledger.Register && e.Verdict == policy.Admit:
+		case e.Kind == register.Decided && e.Verdict == policy.Admit:
 			if c := p.life(e.At); c != nil && !c.admitted[e.Passage].IsZero() {
 				p.t.Errorf("entry %d: an admit that the lane was told was taken back", e.Seq)
 			}
-		case e.Kind == ledger.Opening && e.Verdict == policy.Admit:
+		case e.Kind == register.Opening && e.Verdict == policy.Admit:
 			byKey[e.Passage]++
 			may[e.Lane] = append(may[e.Lane], p.byEmergencyKey(e)...)
-		case e.Kind == ledger.Opening:
+		case e.Kind == register.Opening:
 			p.count[e.Lane+" "+e.Reason]++
 			if before, is := openings[e.Ref]; is {
 				p.t.Errorf("entries %d and %d: two openings for the admit %d", before.Seq, e.Seq, e.Ref)

@@ -3,8 +3,7 @@ package gate
 import (
 	"time"
 
-	"gated/ledger"
-
+	"gated/register"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -35,16 +34,16 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	state := func(f func(s *ledger.State) int) func() float64 {
+	state := func(f func(s *register.State) int) func() float64 {
 		return func() (n float64) {
-			g.opt.Ledger.View(func(s *ledger.State) { n = float64(f(s)) })
+			g.opt.Register.View(func(s *register.State) { n = float64(f(s)) })
 			return n
 		}
 	}
 	reg.MustRegister(m.scans, m.decisions, m.repeats, m.seconds,
-		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *ledger.State) int { return len(s.Open) })),
+		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *register.State) int { return len(s.Open) })),
 		gauge("gated_debts", "Emergency openings of which the register still lacks who passed, or the entry itself.", func() float64 { return float64(len(g.debts())) }),
-		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.", state(func(s *ledger.State) int { return len(s.Inside) })),
+		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.", state(func(s *register.State) int { return len(s.Inside) })),
 		gauge("gated_clock_trusted", "1 while the clock may judge credentials.", func() float64 {
 			if g.clock.Now().Trusted {
 				return 1

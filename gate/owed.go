@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/register"
 )
 
 // owed keeps what happened and could not wait for its entry: emergency openings, and changes made while the ledger was
@@ -52,7 +53,7 @@ func (o *owed) all() []due {
 func (o *owed) add(ev ledger.Event, after int64) (news bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if ev.Kind == ledger.Sensor {
+	if ev.Kind == register.Sensor {
 		for i := len(o.events) - 1; i > 0; i-- { // the first one may be on its way into the ledger just now
 			d := &o.events[i]
 			if !d.maybe && d.Kind == ev.Kind && d.Lane == ev.Lane && d.Reason == ev.Reason && d.Passage == ev.Passage {
@@ -79,7 +80,7 @@ func (o *owed) keep(ev ledger.Event) {
 // openings are the emergency openings without their entry.
 func (o *owed) openings() (list []Debt) {
 	for _, ev := range o.all() {
-		if ev.Kind == ledger.Opening && ev.Verdict != "" {
+		if ev.Kind == register.Opening && ev.Verdict != "" {
 			list = append(list, Debt{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
 		}
 	}

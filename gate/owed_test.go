@@ -16,10 +16,11 @@ import (
 	"gated/barrier"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 func opening(passage string) ledger.Event {
-	return ledger.Event{Kind: ledger.Opening, Passage: passage, Lane: "in", Direction: "in", Class: "unknown",
+	return ledger.Event{Kind: register.Opening, Passage: passage, Lane: "in", Direction: "in", Class: "unknown",
 		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
 }
 
@@ -88,7 +89,7 @@ func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
 		ev.Stamp = s.g.clock.Now()
 		events = append(events, ev)
 	}
-	events = append(events, ledger.Event{Stamp: s.g.clock.Now(), Kind: ledger.CloseByHand, Lane: "in", Direction: "in", By: "unsigned"})
+	events = append(events, ledger.Event{Stamp: s.g.clock.Now(), Kind: register.CloseByHand, Lane: "in", Direction: "in", By: "unsigned"})
 	entries, err := s.l.Append(events...)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
 	until(t, "what is owed to be settled", func() bool { return s.g.pay() })
 	times := map[string]int{}
 	for _, e := range s.records() {
-		if e.Kind == ledger.Opening || e.Kind == ledger.CloseByHand {
+		if e.Kind == register.Opening || e.Kind == register.CloseByHand {
 			times[string(e.Kind)+" "+e.Passage]++
 		}
 	}
@@ -270,7 +271,7 @@ func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
 	s := newSite(t)
 	a := opening("aaaaaaaaaaaaaaaa")
 	a.Stamp = s.g.clock.Now()
-	unasked := ledger.Event{Stamp: s.g.clock.Now(), Kind: ledger.Sensor, Lane: "in", Direction: "in", Reason: barrier.OpenedUnasked, By: "machine"}
+	unasked := ledger.Event{Stamp: s.g.clock.Now(), Kind: register.Sensor, Lane: "in", Direction: "in", Reason: barrier.OpenedUnasked, By: "machine"}
 	if _, err := s.l.Append(a, unasked); err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +285,7 @@ func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
 	until(t, "what is owed to be paid", func() bool { s.g.work.Wait(); return s.g.pay() })
 	n := 0
 	for _, e := range s.records() {
-		if e.Kind == ledger.Sensor {
+		if e.Kind == register.Sensor {
 			n++
 		}
 	}
@@ -344,7 +345,7 @@ func TestAChatteringContactInAFault(t *testing.T) {
 	until(t, "what is owed to be paid", func() bool { return !s.g.Fault() && s.g.pay() })
 	passed := 0
 	for _, e := range s.records() {
-		if e.Kind == ledger.Sensor {
+		if e.Kind == register.Sensor {
 			n := 1
 			fmt.Sscan(e.Detail["times"], &n)
 			passed += n
@@ -362,7 +363,7 @@ func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
 		if i%50 == 49 {
 			list = append(list, due{Event: opening(fmt.Sprint("e", i)), After: 0})
 		} else {
-			list = append(list, due{Event: ledger.Event{Kind: ledger.Roster, Reason: "imported", Passage: fmt.Sprint("r", i)}})
+			list = append(list, due{Event: ledger.Event{Kind: register.Roster, Reason: "imported", Passage: fmt.Sprint("r", i)}})
 		}
 	}
 	part, left := formatPart(1, list)
@@ -372,9 +373,9 @@ func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
 	}
 	openings := 0
 	for i, d := range got {
-		if d.Kind == ledger.Opening {
+		if d.Kind == register.Opening {
 			openings++
-		} else if i > 0 && got[i-1].Kind != ledger.Opening && d.Passage <= "r0" {
+		} else if i > 0 && got[i-1].Kind != register.Opening && d.Passage <= "r0" {
 			t.Errorf("out of order: %s", d.Passage)
 		}
 	}
@@ -388,7 +389,7 @@ func TestNothingOwedNothingWritten(t *testing.T) {
 	s := newSite(t)
 	before := must(os.ReadFile(filepath.Join(s.dir, "owed.spool")))
 	for range 20 {
-		s.g.record(ledger.Event{Stamp: s.g.clock.Now(), Kind: ledger.Opening, Lane: "in", Direction: "in", Reason: "pulse", By: "machine"})
+		s.g.record(ledger.Event{Stamp: s.g.clock.Now(), Kind: register.Opening, Lane: "in", Direction: "in", Reason: "pulse", By: "machine"})
 	}
 	if !bytes.Equal(before, must(os.ReadFile(filepath.Join(s.dir, "owed.spool")))) || s.g.owed.spool.number != 0 {
 		t.Error("the spool was written")

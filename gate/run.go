@@ -12,6 +12,7 @@ import (
 
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 // watched is what was recorded last about a lane's scanner.
@@ -74,13 +75,13 @@ func (g *Gate) Run(ctx context.Context) error {
 				if doubt = why; why == "" {
 					why = "clock-trusted"
 				}
-				g.record(ledger.Event{Stamp: now, Kind: ledger.Clock, Reason: why, By: "machine"})
+				g.record(ledger.Event{Stamp: now, Kind: register.Clock, Reason: why, By: "machine"})
 				g.log.Warn("the clock's state changed", "state", why)
 			}
 			// The hour is the monotonic clock's business only in so far as the box must be seen to watch.
 			if h := now.Time.Truncate(time.Hour); h != hour {
 				hour = h
-				g.note(ledger.Event{Stamp: now, Kind: ledger.Alive})
+				g.note(ledger.Event{Stamp: now, Kind: register.Alive})
 			}
 			g.noteDevices(now, said)
 			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {
@@ -122,7 +123,7 @@ func (g *Gate) begin() {
 		reason = "abandoned-restart"
 		rules := g.rules.Load()
 		after := "first"
-		g.opt.Ledger.View(func(s *ledger.State) {
+		g.opt.Register.View(func(s *register.State) {
 			switch {
 			case s.Running:
 				after = "crash" // power lost or killed: no stop entry
@@ -136,13 +137,13 @@ func (g *Gate) begin() {
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: "machine", Policy: rules.Policy.Hash(), Roster: g.opt.Roster.Snapshot().Version(),
 			Detail: map[string]string{"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone}})
 	}
-	g.opt.Ledger.View(func(s *ledger.State) {
+	g.opt.Register.View(func(s *register.State) {
 		for _, id := range slices.Sorted(maps.Keys(s.Open)) {
 			if _, waits := g.desk.holds[id]; waits || len(events) >= 200 {
 				continue
 			}
 			p := s.Open[id]
-			events = append(events, ledger.Event{Stamp: now, Kind: ledger.Register, Passage: id, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
+			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
 				Verdict: policy.Refuse, Reason: reason, By: "machine"})
 		}
 	})
@@ -183,7 +184,7 @@ func (g *Gate) noteDevice(now ledger.Stamp, l LaneView, d device, up bool, cause
 	if known && (w.up == up && f.times == 0 || time.Since(w.at) < scannerEvery) {
 		return
 	}
-	ev := ledger.Event{Stamp: now, Kind: ledger.Scanner, Lane: d.lane, Direction: l.Direction, Reason: "up", Detail: map[string]string{}}
+	ev := ledger.Event{Stamp: now, Kind: register.Scanner, Lane: d.lane, Direction: l.Direction, Reason: "up", Detail: map[string]string{}}
 	if !up {
 		ev.Reason = "down"
 	}
@@ -211,12 +212,12 @@ func (g *Gate) SetRules(r Rules) {
 	old := g.rules.Swap(&r)
 	now := g.clock.Now()
 	if old.Policy.Hash() != r.Policy.Hash() {
-		g.record(ledger.Event{Stamp: now, Kind: ledger.Policy, By: "machine", Policy: r.Policy.Hash(), Detail: map[string]string{"was": old.Policy.Hash()}})
+		g.record(ledger.Event{Stamp: now, Kind: register.Policy, By: "machine", Policy: r.Policy.Hash(), Detail: map[string]string{"was": old.Policy.Hash()}})
 	}
 	if old.Level != r.Level {
-		g.record(ledger.Event{Stamp: now, Kind: ledger.Level, By: "machine", Reason: r.Level, Detail: map[string]string{"was": old.Level}})
+		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: "machine", Reason: r.Level, Detail: map[string]string{"was": old.Level}})
 	}
-	g.record(ledger.Event{Stamp: now, Kind: ledger.Settings, Reason: "reloaded", By: "machine"})
+	g.record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: "machine"})
 	g.screen.changed()
 }
 
@@ -232,7 +233,7 @@ func (g *Gate) RosterChanged(by, reason string, detail map[string]string) {
 
 // RosterEvent is the entry of a change of the roster.
 func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]string) ledger.Event {
-	return ledger.Event{Stamp: at, Kind: ledger.Roster, Reason: reason, By: "unsigned", Roster: version, Detail: detail, Personal: []ledger.Field{{Name: "by", Value: by}}}
+	return ledger.Event{Stamp: at, Kind: register.Roster, Reason: reason, By: "unsigned", Roster: version, Detail: detail, Personal: []ledger.Field{{Name: "by", Value: by}}}
 }
 
 // Append stamps and appends an event of the box that must be durable before what it tells of is done.
@@ -251,10 +252,10 @@ func (g *Gate) ConfirmClock(ctx context.Context, by string) error {
 	if s.Time.Before(Released) {
 		return invalid("the clock says %s, before this software was made: set it first", s.Time.Format(time.DateOnly))
 	}
-	ev := ledger.Event{Stamp: s, Kind: ledger.Clock, Reason: "clock-confirmed", By: "unsigned"}
+	ev := ledger.Event{Stamp: s, Kind: register.Clock, Reason: "clock-confirmed", By: "unsigned"}
 	if back {
 		ev.Reason = "clock-corrected"
-		g.opt.Ledger.View(func(st *ledger.State) { ev.Detail = map[string]string{"was": st.Trusted.Time.Format(time.RFC3339)} })
+		g.opt.Register.View(func(st *register.State) { ev.Detail = map[string]string{"was": st.Trusted.Time.Format(time.RFC3339)} })
 	}
 	if by != "" {
 		ev.Personal = []ledger.Field{{Name: "by", Value: by}}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"gated/barrier"
-	"gated/ledger"
+	"gated/register"
 )
 
 // droppedFor is how long the page says that a code was not read whole: as long as it takes to hold it up again.
@@ -226,7 +226,7 @@ func (g *Gate) View() View {
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone), Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
 	v.Debts = g.debts()
-	g.opt.Ledger.View(func(s *ledger.State) {
+	g.opt.Register.View(func(s *register.State) {
 		v.Inside = len(s.Inside)
 		for _, p := range slices.Backward(s.Recent) {
 			at := p.Decided
@@ -241,7 +241,7 @@ func (g *Gate) View() View {
 		v.Fault = &FaultView{Since: f.Since.In(zone), Text: f.Cause, Call: rules.Call}
 	}
 	if h := g.opt.Ledger.Head(); h != nil {
-		v.Paper = fmt.Sprintf("%d:%s", h.Size, h.ShortRoot())
+		v.ShortRoot = fmt.Sprintf("%d:%s", h.Size, h.ShortRoot())
 	}
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	g.screen.mu.Lock()

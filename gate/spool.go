@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"gated/ledger"
+	"gated/register"
 )
 
 // spool is the file for what is owed to the ledger. Its space is taken beforehand, so that a full disk cannot refuse it.
@@ -171,7 +171,7 @@ func lighten(list []due, n int) []due {
 
 // light tells whether an event can be done without rather than an opening by the emergency key or its end.
 func (d due) light() bool {
-	return !(d.Kind == ledger.Opening && d.Verdict != "" || d.Kind == ledger.CloseByHand)
+	return !(d.Kind == register.Opening && d.Verdict != "" || d.Kind == register.CloseByHand)
 }
 
 // write hands the list to the kernel, from where no kill takes it. It does not wait for the disk.

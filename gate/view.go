@@ -55,21 +55,21 @@ type Found struct {
 
 // View is everything the page shows at one moment.
 type View struct {
-	Gate     string     `json:"gate"`
-	Version  string     `json:"version"`
-	Language string     `json:"language"` // zh or en
-	Now      time.Time  `json:"now"`
-	Lanes    []LaneView `json:"lanes"`
-	Last     *Shown     `json:"last"` // the newest answer, over the whole screen
-	Holds    []Hold     `json:"holds"`
-	Debts    []Debt     `json:"debts"`
-	Recent   []Shown    `json:"recent"` // newest first, at most 20, without names
-	Duty     string     `json:"duty"`   // who signed on; a name that nothing proves
-	Clock    ClockView  `json:"clock"`
-	Fault    *FaultView `json:"fault"` // nil while the ledger works
-	Inside   int        `json:"inside"`
-	Paper    string     `json:"paper"`     // size and characters of the newest tree head, for the handover book; empty before the first
-	LowSpace bool       `json:"low_space"` // less than the settings want is left for the state directory
+	Gate      string     `json:"gate"`
+	Version   string     `json:"version"`
+	Language  string     `json:"language"` // zh or en
+	Now       time.Time  `json:"now"`
+	Lanes     []LaneView `json:"lanes"`
+	Last      *Shown     `json:"last"` // the newest answer, over the whole screen
+	Holds     []Hold     `json:"holds"`
+	Debts     []Debt     `json:"debts"`
+	Recent    []Shown    `json:"recent"` // newest first, at most 20, without names
+	Duty      string     `json:"duty"`   // who signed on; a name that nothing proves
+	Clock     ClockView  `json:"clock"`
+	Fault     *FaultView `json:"fault"` // nil while the ledger works
+	Inside    int        `json:"inside"`
+	ShortRoot string     `json:"short_root"` // size and short root of the newest tree head, for the handover book; empty before the first
+	LowSpace  bool       `json:"low_space"`  // less than the settings want is left for the state directory
 }
 
 // LaneView is the state of one lane.

@@ -34,7 +34,7 @@ func aside(dir string, epoch int) (found []int) {
 	return found
 }
 
-// openAside opens the file of an older epoch for erasing, and brings it up to the format of today.
+// openAside opens the file of an older epoch for erasing.
 func openAside(dir string, epoch int) (*conn, error) {
 	path := EpochFile(dir, epoch)
 	if _, err := os.Stat(path); err != nil { // openWriter would make one
@@ -47,18 +47,18 @@ func openAside(dir string, epoch int) (*conn, error) {
 	return c, err
 }
 
-// readers opens the current ledger and then those of the older epochs, the oldest first. Its error names those that
-// cannot be read, if any; nil without the current one.
-func (l *Ledger) readers() ([]*Reader, error) {
-	current, err := OpenReader(l.opt.Dir)
+// OpenEpochs opens the ledger of a state directory for reading and then those of its older epochs that are there, the oldest
+// first. Its error names those that cannot be read, if any; nil without the current one.
+func OpenEpochs(dir string) ([]*Reader, error) {
+	current, err := OpenReader(dir)
 	if err != nil {
 		return nil, err
 	}
 	all := []*Reader{current}
-	for _, n := range aside(l.opt.Dir, current.Meta.Epoch) {
-		path := EpochFile(l.opt.Dir, n)
+	for _, n := range aside(dir, current.Meta.Epoch) {
+		path := EpochFile(dir, n)
 		r, oerr := OpenFile(path)
-		if oerr == nil && r.Meta.Origin != epochOrigin(l.opt.Origin, n) {
+		if oerr == nil && r.Meta.Origin != epochOrigin(current.Meta.Name(), n) {
 			r.Close()
 			oerr = fmt.Errorf("%s is of %s, not of epoch %d: move it away, it is another ledger's", path, r.Meta.Origin, n)
 		}
@@ -71,25 +71,16 @@ func (l *Ledger) readers() ([]*Reader, error) {
 	return all, err
 }
 
-func closeAll(readers []*Reader) {
-	for _, r := range readers {
-		r.Close()
-	}
-}
-
-// older says whether the reader is of an older epoch.
-func (l *Ledger) older(r *Reader) bool { return r.path != l.path }
-
 // eraseAside is eraseChunk for the file of an older epoch. The caller holds l.erasing, so nobody else writes to it.
-func (l *Ledger) eraseAside(r *Reader, seqs []int64, field string, ev Event) (done Erased, err error) {
-	epoch := r.Meta.Epoch
+func (l *Ledger) eraseAside(epoch int, seqs []int64, field string, ev Event) (done Erased, err error) {
+	path := EpochFile(l.opt.Dir, epoch)
 	c, err := openAside(l.opt.Dir, epoch)
 	if err != nil {
 		return done, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	n, err := c.number("SELECT count(*) FROM personal WHERE "+among, list(seqs), field)
-	if err != nil || n == 0 {
+	lost, err := c.lose(seqs, field)
+	if err != nil || lost.Fields == 0 {
 		return done, err
 	}
 	if fault := l.Fault(); fault != nil { // else the entry would be missing
@@ -107,21 +98,17 @@ func (l *Ledger) eraseAside(r *Reader, seqs []int64, field string, ev Event) (do
 	} {
 		if err := step(); err != nil {
 			delete(l.copies, epoch) // it may be there all the same: all pages are to be looked at
-			return done, fmt.Errorf("erase in %s: %w", r.path, err)
+			return done, fmt.Errorf("erase in %s: %w", path, err)
 		}
 	}
 	if l.copies == nil {
 		l.copies = map[int][]span{}
 	}
 	l.copies[epoch] = append(l.copies[epoch], spans(seqs)...)
-	done = Erased{Epoch: epoch, Entries: len(seqs), Fields: n, First: seqs[0], Last: seqs[len(seqs)-1]}
-	e := ev
-	e.Detail = maps.Clone(ev.Detail)
-	for k, v := range map[string]int64{"epoch": int64(epoch), "first": done.First, "last": done.Last, "entries": int64(done.Entries), "fields": n} {
-		e.Detail[k] = strconv.FormatInt(v, 10)
-	}
-	if done.Records, err = l.recordErasure(e); err != nil {
-		return done, fmt.Errorf("record what was erased in %s: %w: an entry says so once the ledger works again", r.path, err)
+	done = lost
+	done.Epoch = epoch
+	if done.Records, err = l.recordErasure(done.said(ev)); err != nil {
+		return done, fmt.Errorf("record what was erased in %s: %w: an entry says so once the ledger works again", path, err)
 	}
 	return done, c.exec(fmt.Sprintf("PRAGMA user_version = %d", uncleaned))
 }

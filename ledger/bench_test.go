@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"database/sql/driver"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,8 +75,7 @@ func report(b *testing.B, name string, metrics map[string]float64) {
 	})
 }
 
-// filled writes a ledger of n entries, passages of three events and no personal fields, straight into its tables, and an
-// index that knows its state: through Append ten million entries would take minutes of syncs. It returns the bytes of all records.
+// filled writes a ledger of n entries, passages of three events and no personal fields, straight into its tables: through Append ten million entries would take minutes of syncs. It returns the bytes of all records.
 func filled(b *testing.B, dir string, n int64) (records int64) {
 	check := func(err error) {
 		b.Helper()
@@ -118,10 +114,6 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 		}
 		parts[i][4] = raw
 	}
-	state := newState()
-	for i := range 1000 { // people inside
-		state.Inside[fmt.Sprintf("r-%06d", i)] = n - int64(i)
-	}
 	const rowsEach = 60
 	st, err := c.prepare("INSERT INTO entry VALUES (?, ?, ?)" + strings.Repeat(", (?, ?, ?)", rowsEach-1))
 	check(err)
@@ -153,21 +145,10 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 		if (seq-1)%perDay == 0 {
 			check(segments.rows(c, []driver.Value{seq, at.Format(time.DateOnly)}))
 		}
-		if seq > n-100 {
-			e, err := parse(seq, at.UnixMicro(), last, shanghai)
-			check(err)
-			state.apply(&e)
-		}
 	}
 	check(entry.rows(c, rows))
 	check(c.exec("COMMIT"))
 	check(c.Close())
-	x := openIndex(filepath.Join(dir, "index.db"), opt.Log)
-	raw, err := json.Marshal(state)
-	check(err)
-	sum := sha256.Sum256([]byte(last))
-	check(x.write(nil, raw, hex.EncodeToString(sum[:])))
-	x.close()
 	l, err = Open(opt)
 	check(err)
 	if f := l.Fault(); f != nil {
@@ -261,10 +242,6 @@ func BenchmarkFilled(b *testing.B) {
 	hashing := hashing(b, r, min(n, 200_000))
 	report(b, "verify", map[string]float64{"entries/s": float64(n) / took, "sha256-entries/s": 1 / hashing, "x-sha256": took / float64(n) / hashing, "entries": float64(n)})
 
-	day := time.Date(2026, 1, 1, 0, 0, 0, 0, shanghai).AddDate(0, 0, int(n/perDay/2)).Format(time.DateOnly)
-	csv := timed(b, 7, nil, func() error { return r.ExportCSV(io.Discard, Selection{From: day, To: day, Now: benchClock().t}) })
-	lines := timed(b, 7, nil, func() error { return r.ExportJSONL(io.Discard, Selection{From: day, To: day}) })
-	report(b, "day", map[string]float64{"csv-ms": 1e3 * csv, "jsonl-ms": 1e3 * lines})
 	report(b, "million", million(b, r, dir, min(n, 34*perDay)))
 }
 
@@ -289,9 +266,9 @@ func million(b *testing.B, r *Reader, dir string, n int64) map[string]float64 {
 		b.Fatal(err)
 	}
 	defer null.Close()
-	from := time.Date(2026, 1, 1, 0, 0, 0, 0, shanghai)
-	days := Selection{From: from.Format(time.DateOnly), To: from.AddDate(0, 0, int((n-1)/perDay)).Format(time.DateOnly)}
-	ours := func() error { return r.ExportJSONL(null, days) }
+	ours := func() error {
+		return r.Records(1, n, func(lines []byte) error { _, err := null.Write(lines); return err })
+	}
 	if _, err := exec.LookPath("sqlite3"); err != nil {
 		b.Log("without sqlite3 to compare with: apt install sqlite3")
 		return map[string]float64{"jsonl-s": timed(b, 5, nil, ours)}

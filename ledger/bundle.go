@@ -46,6 +46,8 @@ var bundleReadme string
 // BundleOptions say what a bundle has beyond the records.
 type BundleOptions struct {
 	Personal bool // the personal fields with their salts: the caller records that as an event first
+	// Later lists the entries that are about the entries first..last of an earlier day.
+	Later func(first, last int64) ([]int64, error)
 }
 
 // bundleSummary is summary.json. All but gate, epoch and time zone follow from the records and the head.
@@ -178,6 +180,7 @@ type bundler struct {
 	proof  bundleProof
 	heads  map[string]tlog.Head // day.txt, previous.txt
 	public string
+	later  func(first, last int64) ([]int64, error)
 }
 
 // WriteBundle writes the audit bundle of a day (2006-01-02, in the gate's zone), as of the newest tree head. The file is
@@ -191,7 +194,7 @@ func (r *Reader) WriteBundle(w io.Writer, day string, opt BundleOptions) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, r.c.exec("RELEASE bundle")) }()
-	b := &bundler{r: r, heads: map[string]tlog.Head{}}
+	b := &bundler{r: r, heads: map[string]tlog.Head{}, later: opt.Later}
 	if b.head, err = r.Head(); err != nil {
 		return err
 	}
@@ -210,33 +213,33 @@ func (r *Reader) WriteBundle(w io.Writer, day string, opt BundleOptions) (err er
 // plan says which entries are given, and in which member.
 func (b *bundler) plan(day string) error {
 	size := b.head.Size
-	segments, err := b.r.segments()
+	segments, err := b.r.Segments()
 	if err != nil {
 		return err
 	}
 	for i := range segments { // what is newer than the head is not of this bundle
-		segments[i].last = min(segments[i].last, size)
+		segments[i].Last = min(segments[i].Last, size)
 	}
-	for len(segments) > 0 && segments[len(segments)-1].first > size {
+	for len(segments) > 0 && segments[len(segments)-1].First > size {
 		segments = segments[:len(segments)-1]
 	}
-	var days []segment
+	var days []Segment
 	first, last, before := int64(0), int64(0), int64(0)
 	for _, s := range segments {
 		switch {
-		case s.day == day:
+		case s.Day == day:
 			days = append(days, s)
-			if last = s.last; first == 0 {
-				first = s.first
+			if last = s.Last; first == 0 {
+				first = s.First
 			}
-		case s.day < day && first == 0:
-			before = s.last
+		case s.Day < day && first == 0:
+			before = s.Last
 		}
 	}
 	member := map[int64]string{} // of the given entries that are not of the day
 	give := func(seq int64, name string) {
 		for _, s := range days {
-			if seq >= s.first && seq <= s.last {
+			if seq >= s.First && seq <= s.Last {
 				return
 			}
 		}
@@ -265,9 +268,9 @@ func (b *bundler) plan(day string) error {
 	give(size, "beside.jsonl")
 	between := last - first + 1
 	for _, s := range days {
-		between -= s.last - s.first + 1
-		give(s.first-1, "beside.jsonl")
-		give(s.last+1, "beside.jsonl")
+		between -= s.Last - s.First + 1
+		give(s.First-1, "beside.jsonl")
+		give(s.Last+1, "beside.jsonl")
 	}
 	if between > 0 && between <= maxBetween {
 		for seq := first; seq <= last; seq++ {
@@ -275,7 +278,7 @@ func (b *bundler) plan(day string) error {
 		}
 	}
 	for _, s := range days {
-		later, err := b.r.Later(s.first, s.last)
+		later, err := b.later(s.First, s.Last)
 		if err != nil {
 			return err
 		}
@@ -287,7 +290,7 @@ func (b *bundler) plan(day string) error {
 		return err
 	}
 	for _, s := range days {
-		b.runs = append(b.runs, stretch{s.first, s.last, "records.jsonl"})
+		b.runs = append(b.runs, stretch{s.First, s.Last, "records.jsonl"})
 	}
 	for seq, name := range member {
 		b.runs = append(b.runs, stretch{seq, seq, name})
@@ -297,7 +300,7 @@ func (b *bundler) plan(day string) error {
 }
 
 // findHeads finds the heads before the day, at its end, and at each change of the key.
-func (b *bundler) findHeads(days []segment, key func(seq int64)) error {
+func (b *bundler) findHeads(days []Segment, key func(seq int64)) error {
 	for name, size := range map[string]int64{"previous.txt": b.sum.First - 1, "day.txt": b.sum.Last} {
 		if size < 1 || size >= b.head.Size || name == "day.txt" && len(days) == 0 {
 			continue

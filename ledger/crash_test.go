@@ -68,6 +68,7 @@ func TestWriterProcess(t *testing.T) {
 			}
 		}
 	}
+	opt.Recovered = takenBack
 	var l *Ledger
 	lowered := false
 	opt.Inject = func(op string) error {

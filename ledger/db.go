@@ -55,6 +55,9 @@ var process = sync.OnceValue(func() error {
 	return err
 })
 
+// SetUpSQLite sets what SQLite has for the whole process: who opens a database before the ledger calls it first.
+func SetUpSQLite() error { return process() }
+
 func connect(dsn string) (*conn, error) {
 	if err := process(); err != nil {
 		return nil, err
@@ -235,22 +238,15 @@ func (c *conn) meta() (Meta, error) {
 	if err != nil {
 		return Meta{}, err
 	}
-	format, err1 := strconv.Atoi(m["format"])
+	n, err1 := strconv.Atoi(m["format"])
 	epoch, err2 := strconv.Atoi(m["epoch"])
 	if errors.Join(err1, err2) != nil {
 		return Meta{}, fmt.Errorf("format %q, epoch %q: not a gated ledger", m["format"], m["epoch"])
 	}
-	if format != len(migrations) {
-		return Meta{}, fmt.Errorf("format %d, this gated reads %d: %s", format, len(migrations), otherFormat(format))
+	if n != format {
+		return Meta{}, fmt.Errorf("format %d, this gated reads %d: use the gated that wrote it", n, format)
 	}
-	return Meta{Format: format, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"]}, nil
-}
-
-func otherFormat(format int) string {
-	if format < len(migrations) {
-		return "the daemon brings it up to date at its next start"
-	}
-	return "use the gated that wrote it, or a newer one"
+	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"]}, nil
 }
 
 // openWriter opens or creates the database and reads every pragma back.
@@ -287,24 +283,19 @@ func (c *conn) setUp(m Meta) error {
 	if err != nil {
 		return err
 	}
-	have := 0
 	if n > 0 {
-		if have, err = c.format(); err != nil || have == len(migrations) {
-			return err
-		}
+		_, err := c.meta()
+		return err
 	}
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	if err = c.migrate(have, m); err == nil {
+	if err = c.create(m); err == nil {
 		err = c.exec("COMMIT")
 	}
 	if err != nil {
 		c.exec("ROLLBACK")
-		if have == 0 {
-			return fmt.Errorf("create the ledger: %w", err)
-		}
-		return fmt.Errorf("bring the ledger from format %d to %d: %w", have, len(migrations), err)
+		return fmt.Errorf("create the ledger: %w", err)
 	}
 	return nil
 }

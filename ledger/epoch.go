@@ -62,7 +62,6 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 	if err := c.Close(); err != nil {
 		return err
 	}
-	l.index.reset(errors.New("a new epoch begins"))
 	for _, suffix := range []string{"-wal", "-shm"} {
 		os.Remove(l.path + suffix) // empty since the checkpoint
 	}
@@ -94,13 +93,6 @@ func (l *Ledger) ended() (epoch int, next bool, err error) {
 func (l *Ledger) firstOfEpoch() error {
 	if l.meta.Epoch <= 1 || l.size > 0 {
 		return nil
-	}
-	c, err := openAside(l.opt.Dir, l.meta.Epoch-1) // it may be of an older format
-	if err == nil {
-		err = c.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("read the epoch before: %w", err)
 	}
 	r, err := OpenFile(EpochFile(l.opt.Dir, l.meta.Epoch-1))
 	if err != nil {

@@ -26,7 +26,7 @@ func TestARowHoldsOneRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if err := r.records(1, 258, func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "entry 5 is not a record of one line") {
+	if err := r.Records(1, 258, func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "entry 5 is not a record of one line") {
 		t.Errorf("records: %v", err)
 	}
 }
@@ -54,7 +54,7 @@ func TestLinesAreTheEntries(t *testing.T) {
 			want := ""
 			r := reader(t, dir)
 			lines := func() (got string, err error) {
-				err = r.records(1, 258, func(b []byte) error { got += string(b); return nil })
+				err = r.Records(1, 258, func(b []byte) error { got += string(b); return nil })
 				return got, err
 			}
 			if err := r.Scan(1, 258, false, func(e *Entry) error { want += string(e.Raw) + "\n"; return nil }); err != nil {

@@ -85,7 +85,7 @@ func (l *Ledger) sign(keys ...*tlog.Key) error {
 
 // putHead signs the tree as it stands, with size entries, and inserts the head in the transaction under way. The head
 // before it goes, unless it ended a day or bears more than one signature.
-func (l *Ledger) putHead(size int64, before tlog.Head, segments []segment, keys ...*tlog.Key) (tlog.Head, error) {
+func (l *Ledger) putHead(size int64, before tlog.Head, segments []Segment, keys ...*tlog.Key) (tlog.Head, error) {
 	if len(l.keys) == 0 {
 		return before, nil
 	}
@@ -106,8 +106,8 @@ func (l *Ledger) putHead(size int64, before tlog.Head, segments []segment, keys 
 	if err := l.c.exec("INSERT INTO head(size, note, leaves) VALUES(?, ?, ?)", size, string(h.Note), l.tree.Edge(0)); err != nil {
 		return h, err
 	}
-	i := sort.Search(len(segments), func(i int) bool { return segments[i].first > before.Size })
-	ended := i < len(segments) && segments[i].first == before.Size+1
+	i := sort.Search(len(segments), func(i int) bool { return segments[i].First > before.Size })
+	ended := i < len(segments) && segments[i].First == before.Size+1
 	if before.Note == nil || ended || len(before.Signatures()) > 1 {
 		return h, nil
 	}

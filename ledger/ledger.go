@@ -29,6 +29,9 @@ var (
 	ErrClosed = errors.New("the ledger is closed")
 )
 
+// signEvery is how far the newest tree head may fall behind.
+const signEvery = time.Second
+
 const (
 	maxBatch        = 256 // events in one transaction
 	maxQueue        = 256 // calls of Append that may wait
@@ -57,10 +60,18 @@ type Options struct {
 	Now      func() Stamp
 	Log      *slog.Logger
 	Registry prometheus.Registerer // may be nil
+	// Known is how many entries others remember: a ledger that is gone is not made anew where there were some.
+	Known int64
+	// Follow is handed every entry in order of seq, once it is durable and before Append returns. It must neither block nor
+	// call the ledger. What was there when the ledger was opened it is not handed. May be nil.
+	Follow func([]Entry)
+	// Recovered is asked, after a fault, what must stand right behind the outage entry about the entries of failed commits
+	// that are there all the same. May be nil.
+	Recovered func(kept []Entry, now Stamp) []Event
 	// OnChange is called after the ledger fell into fault (fault set) and after it works again (nil).
 	OnChange func(*Fault)
-	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open",
-	// "catch-up" (for each batch) and "commit", and after it as "committed"; "erase" is the commit in an older epoch.
+	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit", and after it
+	// as "committed"; "erase" is the commit in an older epoch.
 	Inject func(op string) error
 }
 
@@ -91,18 +102,13 @@ type Ledger struct {
 	done  chan struct{} // closed when the writer has ended
 	fault atomic.Pointer[Fault]
 	began atomic.Int64 // when the writer began what it does now, in ns after started; 0: it waits
-	index *index
 	close sync.Once
 
 	answering sync.WaitGroup // those who gave the turn back and still tell what became of their batch
 
-	mu    sync.Mutex // guards state
-	state *State
-
-	traces  atomic.Bool // what was erased may still stand in the files
-	unswept atomic.Bool // the same of the files of older epochs
-	erasing sync.Mutex  // one erasure or rebuild at a time; guards the next three
-	sweep   sweep
+	traces  atomic.Bool    // what was erased may still stand in the files
+	unswept atomic.Bool    // the same of the files of older epochs
+	erasing sync.Mutex     // one erasure at a time; guards the next two
 	copies  map[int][]span // erased entries of older epochs whose pages may still hold copies of them
 	sweepAt time.Time      // until then their files are left alone
 	work    sync.WaitGroup // what goes on in these files
@@ -117,18 +123,17 @@ type Ledger struct {
 	begin    driver.Stmt
 	commit   driver.Stmt
 	tile     *insert
-	later    *insert
-	rows     struct{ entry, personal, tile, later []driver.Value } // of the batch under way
+	rows     struct{ entry, personal, tile []driver.Value } // of the batch under way
 	meta     Meta
 	keys     []*tlog.Key               // the first signs; none: tree heads are left to another process
 	rotated  *tlog.Key                 // what signed before, until both have signed one head
 	tree     *tlog.Tree                // of all entries
 	head     tlog.Head                 // the newest
-	segments []segment                 // the days
+	segments []Segment                 // the days
 	begun    bool                      // a new epoch, by this process
-	size     int64                     // seq of the newest entry known to be durable; the state may be behind while it catches up
+	size     int64                     // seq of the newest entry known to be durable
 	last     [32]byte                  // SHA-256 of its record
-	applied  [32]byte                  // SHA-256 of the record of entry state.Size
+	entries  atomic.Int64              // l.size, for everybody
 	newest   atomic.Pointer[tlog.Head] // l.head, for everybody
 	says     atomic.Pointer[Meta]      // l.meta, for everybody
 	unknown  [][]byte                  // records of a commit that failed
@@ -211,7 +216,7 @@ var errSettings = errors.New("the settings do not fit the ledger")
 // is not an error here: it is in fault, says why, and tries again until it works or is closed.
 func Open(opt Options) (*Ledger, error) {
 	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan request, maxQueue), tasks: make(chan task), turn: make(chan struct{}, 1), chore: make(chan struct{}, 1),
-		quit: make(chan struct{}), done: make(chan struct{}), state: newState()}
+		quit: make(chan struct{}), done: make(chan struct{})}
 	l.m = newMetrics(opt.Registry, l)
 	zone, err := time.LoadLocation(opt.TimeZone)
 	if err != nil {
@@ -223,9 +228,7 @@ func Open(opt Options) (*Ledger, error) {
 	} else if !st.IsDir() {
 		return nil, fmt.Errorf("state directory %s is not a directory", opt.Dir)
 	}
-	l.index = openIndex(filepath.Join(opt.Dir, "index.db"), opt.Log)
 	if err = l.openFile(); errors.Is(err, errSettings) {
-		l.index.close()
 		return nil, err
 	} else if err == nil {
 		err = l.rotate()
@@ -341,7 +344,7 @@ func (l *Ledger) Has(after int64, events ...Event) (there []bool, err error) {
 }
 
 // Size is the number of entries.
-func (l *Ledger) Size() int64 { l.mu.Lock(); defer l.mu.Unlock(); return l.state.Size }
+func (l *Ledger) Size() int64 { return l.entries.Load() }
 
 // Zone is the gate's time zone.
 func (l *Ledger) Zone() *time.Location { return l.zone.Load() }
@@ -353,9 +356,6 @@ func (l *Ledger) Meta() Meta {
 	}
 	return Meta{}
 }
-
-// View calls f with what the entries add up to. f must not keep s nor call the ledger.
-func (l *Ledger) View(f func(s *State)) { l.mu.Lock(); defer l.mu.Unlock(); f(l.state) }
 
 // Close writes what is queued, checkpoints the WAL and ends the writer.
 func (l *Ledger) Close() error {
@@ -370,8 +370,8 @@ func (l *Ledger) write() {
 	defer close(l.done)
 	defer l.answering.Wait() // whoever sees the end before the answer would take a durable event for none
 	defer l.shut()
-	flush := time.NewTicker(indexEvery)
-	defer flush.Stop()
+	tick := time.NewTicker(signEvery)
+	defer tick.Stop()
 	var wait time.Duration
 	var retry <-chan time.Time // runs on while requests come and go: they must not put off the recovery
 	turn := func(f func()) { <-l.turn; f(); l.turn <- struct{}{} }
@@ -390,9 +390,8 @@ func (l *Ledger) write() {
 		case <-retry:
 			retry = nil
 			turn(l.recover)
-		case now := <-flush.C:
+		case now := <-tick.C:
 			turn(l.signed)
-			l.flushIndex()
 			if l.unswept.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
 				l.work.Go(func() { // the entry that it may have to make waits for this goroutine
 					defer l.erasing.Unlock()
@@ -495,7 +494,7 @@ func (l *Ledger) put(next func() []request) error {
 	seq, segments, head, size := l.size, l.segments, l.head, 0 // size: bytes of the records
 	rows := &l.rows
 	for ; len(batch) > 0; batch = next() {
-		rows.entry, rows.personal, rows.tile, rows.later = rows.entry[:0], rows.personal[:0], rows.tile[:0], rows.later[:0]
+		rows.entry, rows.personal, rows.tile = rows.entry[:0], rows.personal[:0], rows.tile[:0]
 		for b := range batch {
 			d := &batch[b].draft
 			for i := range d.entries {
@@ -507,8 +506,8 @@ func (l *Ledger) put(next func() []request) error {
 					p := &own.fields[f]
 					rows.personal = append(rows.personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
 				}
-				if len(segments) == 0 || own.day != segments[len(segments)-1].day {
-					segments = append(segments, segment{seq, 0, own.day})
+				if len(segments) == 0 || own.day != segments[len(segments)-1].Day {
+					segments = append(segments, Segment{seq, 0, own.day})
 					if err := l.segment.rows(l.c, []driver.Value{seq, own.day}); err != nil {
 						return fmt.Errorf("insert segment: %w", err)
 					}
@@ -518,9 +517,6 @@ func (l *Ledger) put(next func() []request) error {
 							return err
 						}
 					}
-				}
-				if first, last := l.about(e, segments, written, d.entries[:i]); first != 0 {
-					rows.later = append(rows.later, seq, first, last)
 				}
 				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
 					rows.tile = append(rows.tile, tileAt(t.Level, t.N), t.Root[:], t.Data)
@@ -532,7 +528,7 @@ func (l *Ledger) put(next func() []request) error {
 		for _, t := range []struct {
 			in   *insert
 			rows []driver.Value
-		}{{l.entry, rows.entry}, {l.personal, rows.personal}, {l.tile, rows.tile}, {l.later, rows.later}} {
+		}{{l.entry, rows.entry}, {l.personal, rows.personal}, {l.tile, rows.tile}} {
 			if err := t.in.rows(l.c, t.rows); err != nil {
 				return fmt.Errorf("insert %s: %w", t.in.table, err)
 			}
@@ -558,9 +554,15 @@ func (l *Ledger) put(next func() []request) error {
 	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
 	l.segments = segments
 	l.since += 1 + size/4096
-	l.take(written...)
-	l.size, l.last = seq, l.applied
+	if list := written[len(written)-1]; len(list) > 0 {
+		l.size, l.last = seq, sha256.Sum256(list[len(list)-1].Raw)
+	}
 	l.setHead(head)
+	for _, list := range written {
+		l.follow(list)
+	}
+	l.entries.Store(seq)
+	l.m.entries.Set(float64(seq))
 	clear(rows.personal) // what is erased one day is not to lie here until then
 	return nil
 }
@@ -577,39 +579,11 @@ func placed(batch []request) (entries []Entry) {
 	return entries
 }
 
-// about is State.about for an entry whose passage may have begun in the same transaction, before midnight.
-func (l *Ledger) about(e *Entry, segments []segment, written [][]Entry, own []Entry) (first, last int64) {
-	if first, last = l.state.about(e, segments); first != 0 || e.Passage == "" || len(segments) == len(l.segments) {
-		return first, last
+// follow hands on entries that are durable.
+func (l *Ledger) follow(entries []Entry) {
+	if l.opt.Follow != nil && len(entries) > 0 {
+		l.opt.Follow(entries)
 	}
-	for _, list := range append(written, own) {
-		for i := range list {
-			if b := &list[i]; b.Passage == e.Passage && b.At.Format(time.DateOnly) != e.At.Format(time.DateOnly) {
-				return b.Seq, b.Seq
-			}
-		}
-	}
-	return 0, 0
-}
-
-// take brings the state, and with it the index, up to entries that are durable.
-func (l *Ledger) take(lists ...[]Entry) {
-	var newest *Entry
-	l.mu.Lock()
-	for _, entries := range lists {
-		for i := range entries {
-			newest = &entries[i]
-			if p := l.state.apply(newest); p != nil {
-				l.index.pending[p.First] = p
-			}
-		}
-	}
-	if newest != nil {
-		l.applied = sha256.Sum256(newest.Raw)
-		l.index.dirty = true
-		l.m.entries.Set(float64(newest.Seq))
-	}
-	l.mu.Unlock()
 }
 
 // fail puts the ledger into fault. What a failed commit has left behind is unknown: SQLite may have written it whole.
@@ -656,16 +630,20 @@ func (l *Ledger) recover() {
 			return
 		}
 	}
-	// Their fate is known now: catchUp took in those that are there. The first commit that succeeds tells it.
+	// Their fate is known now. The first commit that succeeds tells it.
+	l.follow(kept)
 	l.unknown, l.doubted, l.kept = nil, l.doubted+unknown, append(l.kept, kept...)
 	if err := l.firstOfEpoch(); err != nil {
 		l.fail(err, nil)
 		return
 	}
 	unknown, found := l.doubted, len(l.kept)
-	events := append([]Event{{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
+	events := []Event{{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
 		"from": old.Since.In(zone).Format(timeFormat), "to": now.Time.In(zone).Format(timeFormat),
-		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}}, corrections(l.kept, now)...)
+		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}}
+	if l.opt.Recovered != nil {
+		events = append(events, l.opt.Recovered(l.kept, now)...)
+	}
 	if _, err := l.enter(nil, events...); err != nil {
 		l.fail(err, nil)
 		return
@@ -682,40 +660,7 @@ func (l *Ledger) recover() {
 	}
 }
 
-// corrections take back the verdicts of a commit that failed and is there all the same. The lane was answered fault and
-// nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again. An opening by the
-// emergency key did happen: that does not wait for its entry.
-func corrections(kept []Entry, now Stamp) (events []Event) {
-	begun := map[string]bool{} // passages whose first event is among them
-	taken := map[int64]bool{}  // those that were taken back, by a commit that failed and is there as well
-	for i := range kept {
-		if e := &kept[i]; e.Kind == Correction && e.Reason == "answered-fault" {
-			taken[e.Seq], taken[e.Ref] = true, true
-		}
-	}
-	for i := range kept {
-		e := &kept[i]
-		begun[e.Passage] = begun[e.Passage] || e.Kind == Check
-		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
-			continue
-		}
-		c := Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class, Verdict: "refuse", Reason: "answered-fault",
-			By: "machine", Ref: e.Seq, Detail: map[string]string{"was": e.Verdict}}
-		if e.Kind == Register && !begun[e.Passage] && e.Ref == 0 {
-			c.Verdict = "hold"
-		}
-		for _, f := range e.Personal {
-			if f.Name == "subject" || f.Name == "household" {
-				c.Personal = append(c.Personal, f)
-			}
-		}
-		events = append(events, c)
-	}
-	return events
-}
-
-// openFile opens the database, checks that it is this ledger and that its newest entries are what they claim,
-// and brings the state up to date.
+// openFile opens the database, checks that it is this ledger and that its newest entries are what they claim.
 func (l *Ledger) openFile() (err error) {
 	if err := l.opt.inject("open"); err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
@@ -731,7 +676,7 @@ func (l *Ledger) openFile() (err error) {
 		anew.Epoch, anew.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
 	} else if gone && l.opt.Restored && !l.begun {
 		return fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
-	} else if known := max(l.size, l.index.size()); gone && (known > 0 || next) {
+	} else if known := max(l.size, l.opt.Known); gone && (known > 0 || next) {
 		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
 		had := "a key of its own"
 		if known > 0 {
@@ -791,7 +736,7 @@ func (l *Ledger) openFile() (err error) {
 	if err := l.compare(c); err != nil {
 		return fmt.Errorf("%s: %w: keep the file and call the maintainer", l.path, err)
 	}
-	if err := l.catchUp(c); err != nil {
+	if err := l.findEnd(c, entries); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
 	if err := l.unclean(c, log); err != nil {
@@ -808,7 +753,7 @@ func (l *Ledger) openFile() (err error) {
 		}
 	}
 	l.entry, l.personal, l.segment = newInsert("entry", 3), newInsert("personal", 5), newInsert("segment", 2)
-	l.tile, l.later = newInsert("tile", 3), newInsert("later", 3)
+	l.tile = newInsert("tile", 3)
 	l.c, l.meta = c, m
 	l.says.Store(&m)
 	l.unswept.Store(m.Epoch > 1) // until somebody has looked
@@ -845,58 +790,19 @@ func (l *Ledger) compare(c *conn) error {
 	}, "SELECT seq, record FROM entry WHERE seq > ? ORDER BY seq", l.size)
 }
 
-// errForgot: an erasure is among the entries that the state does not know yet.
-var errForgot = errors.New("an erasure was cut off")
-
-// catchUp applies the entries that the state does not know yet: from the index when it fits, else from the first entry.
-func (l *Ledger) catchUp(c *conn) error {
-	l.mu.Lock()
-	size := l.state.Size
-	l.mu.Unlock()
-	if size == 0 {
-		if s := l.index.load(c); s != nil {
-			l.mu.Lock()
-			l.state, size = s, s.Size
-			l.mu.Unlock()
-			raw, err := c.one("SELECT record FROM entry WHERE seq = ?", size)
-			if err != nil {
-				return err
-			}
-			l.applied = sha256.Sum256([]byte(raw))
+// findEnd takes note of the newest entry.
+func (l *Ledger) findEnd(c *conn, size int64) error {
+	last := [32]byte{}
+	if size > 0 {
+		raw, err := c.one("SELECT record FROM entry WHERE seq = ?", size)
+		if err != nil {
+			return err
 		}
+		last = sha256.Sum256([]byte(raw))
 	}
-	var batch []Entry
-	err := scan(c, l.zone.Load(), size+1, 1<<62, true, func(e *Entry) error {
-		if size > 0 && e.forgets() {
-			return errForgot
-		}
-		if batch = append(batch, *e); len(batch) == 1000 {
-			if err := l.opt.inject("catch-up"); err != nil {
-				return err
-			}
-			l.take(batch)
-			l.flushIndex() // the pending passages of a whole rebuild would not fit a gate box
-			batch = batch[:0]
-		}
-		return nil
-	})
-	if errors.Is(err, errForgot) { // the state remembers more than the entries do now
-		l.opt.Log.Warn("the state is built anew, as an erasure was cut off", "entries", size)
-		l.index.reset(err)
-		clear(l.index.pending)
-		l.mu.Lock()
-		l.state = newState()
-		l.mu.Unlock()
-		return l.catchUp(c)
-	}
-	if err != nil {
-		return err
-	}
-	l.take(batch)
-	l.mu.Lock()
-	l.size, l.last = l.state.Size, l.applied
-	l.mu.Unlock()
-	l.m.entries.Set(float64(l.size))
+	l.size, l.last = size, last
+	l.entries.Store(size)
+	l.m.entries.Set(float64(size))
 	return nil
 }
 
@@ -927,11 +833,6 @@ func (l *Ledger) shut() {
 			l.opt.Log.Error("close the ledger", "err", err)
 		}
 	}
-	l.flushIndex()
-	if l.index.c != nil {
-		l.index.c.scrub(l.index.path + "-wal") // its error leaves what the next erasure overwrites
-	}
-	l.index.close()
 }
 
 // verifyTail reads the newest n entries and checks that they follow each other, are well formed, and are the leaves that

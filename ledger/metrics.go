@@ -19,13 +19,6 @@ func newMetrics(reg prometheus.Registerer, l *Ledger) metrics {
 				return 1
 			}
 			return 0
-		}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gated_ledger_backup_timestamp_seconds", Help: "When the newest backup of the ledger was made, in seconds since 1970; 0: never."}, func() (at float64) {
-			l.View(func(s *State) {
-				if !s.Copied.IsZero() {
-					at = float64(s.Copied.Unix())
-				}
-			})
-			return at
 		}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gated_ledger_signed_entries", Help: "Entries that the newest tree head signs."}, func() float64 {
 			if h := l.Head(); h != nil {
 				return float64(h.Size)

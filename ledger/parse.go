@@ -345,8 +345,8 @@ func pieces[T any](r *Reader, from, to int64, read func(c *conn, from, to int64)
 	return nil
 }
 
-// entries calls f for the entries from..to in order; all of them must be there.
-func (r *Reader) entries(from, to int64, personal bool, f func(*Entry) error) error {
+// Entries calls f for the entries from..to in order; all of them must be there.
+func (r *Reader) Entries(from, to int64, personal bool, f func(*Entry) error) error {
 	return pieces(r, from, to, func(c *conn, from, to int64) ([]Entry, error) {
 		list := make([]Entry, to-from+1)
 		err := c.rows(from, to, func(seq, ts int64, record string) error { return list[seq-from].parse(seq, ts, record, r.Zone) })
@@ -362,7 +362,7 @@ func (r *Reader) entries(from, to int64, personal bool, f func(*Entry) error) er
 	}, inTurn(f))
 }
 
-// glances is entries for who only wants to know when what kind of entry was made: of most kinds, an entry has seq, kind
+// glances is Entries for who only wants to know when what kind of entry was made: of most kinds, an entry has seq, kind
 // and time only.
 func (r *Reader) glances(from, to int64, f func(*Entry) error) error {
 	return pieces(r, from, to, func(c *conn, from, to int64) ([]Entry, error) {
@@ -393,10 +393,10 @@ func inTurn(f func(*Entry) error) func([]Entry) error {
 
 func missing(seq int64) error { return fmt.Errorf("entry %d is missing", seq) }
 
-// records hands the exact records from..to to f, several lines at a time; they are valid until f returns. It takes nothing
+// Records hands the exact records from..to to f, several lines at a time; they are valid until f returns. It takes nothing
 // but the record from a row, as each column more costs a tenth of the time: that they stand in order is seen from what
 // they say of themselves.
-func (r *Reader) records(from, to int64, f func(lines []byte) error) error {
+func (r *Reader) Records(from, to int64, f func(lines []byte) error) error {
 	free := make(chan []byte, 8) // more than are ever under way
 	return pieces(r, from, to, func(c *conn, from, to int64) (lines []byte, err error) {
 		select {

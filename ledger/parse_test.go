@@ -179,7 +179,7 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 	defer r.Close()
 	for _, c := range []struct{ from, to int64 }{{1, n}, {1, 1}, {2, 4*piece + 1}, {3, 4*piece + 4}, {piece, n - 1}, {5, 4}} {
 		next := c.from
-		err := r.entries(c.from, c.to, true, func(e *Entry) error {
+		err := r.Entries(c.from, c.to, true, func(e *Entry) error {
 			if want := strconv.FormatInt(next-1, 10); e.Seq != next || e.Detail["n"] != want || e.Personally("by") != want {
 				t.Fatalf("%v: got entry %d %v %v, want %d", c, e.Seq, e.Detail, e.Personal, next)
 			}
@@ -190,7 +190,7 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 			t.Errorf("%v: read up to %d, %v", c, next-1, err)
 		}
 		var b bytes.Buffer
-		if err := r.records(c.from, c.to, func(lines []byte) error { b.Write(lines); return nil }); err != nil {
+		if err := r.Records(c.from, c.to, func(lines []byte) error { b.Write(lines); return nil }); err != nil {
 			t.Errorf("%v: %v", c, err)
 		}
 		seq := c.from
@@ -220,14 +220,14 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 	}
 	// What is not there is said, and the reader can be used after it, as after a caller who had enough.
 	for range 3 {
-		if err := r.entries(1, n+1, false, func(*Entry) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
+		if err := r.Entries(1, n+1, false, func(*Entry) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
 			t.Errorf("an entry too many: %v", err)
 		}
-		if err := r.records(2, n+2000, func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
+		if err := r.Records(2, n+2000, func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), strconv.Itoa(n+1)) {
 			t.Errorf("records too many: %v", err)
 		}
 		enough := errors.New("enough")
-		if err := r.records(1, n, func([]byte) error { return enough }); err != enough {
+		if err := r.Records(1, n, func([]byte) error { return enough }); err != enough {
 			t.Errorf("stopped with %v", err)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sort"
 	"time"
 
 	"gated/ledger/tlog"
@@ -131,28 +130,4 @@ func NamedKeys(record []byte) (keys []string) {
 		}
 	}
 	return keys
-}
-
-// Segment is a run of entries of one day (2006-01-02, in the gate's zone).
-type Segment struct {
-	First, Last int64
-	Day         string
-}
-
-// Segments lists the runs of entries of one day, in order. The last one goes on.
-func (r *Reader) Segments() (all []Segment, err error) {
-	own, err := r.c.segments()
-	for _, s := range own {
-		all = append(all, Segment{s.first, s.last, s.day})
-	}
-	return all, err
-}
-
-// DayOf is the day of an entry, by the segments.
-func DayOf(segments []Segment, seq int64) string {
-	i := sort.Search(len(segments), func(i int) bool { return segments[i].First > seq })
-	if i == 0 {
-		return ""
-	}
-	return segments[i-1].Day
 }

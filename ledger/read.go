@@ -1,13 +1,12 @@
 package ledger
 
 import (
-	"cmp"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"time"
 )
 
@@ -26,7 +25,7 @@ func scan(c *conn, zone *time.Location, from, to int64, personal bool, f func(*E
 		if personal {
 			if seq > have {
 				clear(fields)
-				have = seq + page
+				have = min(seq+page, to)
 				err := c.query(func(v []driver.Value) error {
 					at, _ := v[0].(int64)
 					fields[at] = append(fields[at], Field{text(v[1]), text(v[2])})
@@ -98,7 +97,7 @@ func (r *Reader) Scan(from, to int64, personal bool, f func(*Entry) error) error
 }
 
 // query calls f for the entries of which a condition holds, in order.
-func (r *Reader) query(where string, f func(*Entry) error) error {
+func (r *Reader) query(where string, f func(*Entry) error, args ...any) error {
 	return r.c.query(func(v []driver.Value) error {
 		seq, _ := v[0].(int64)
 		ts, _ := v[1].(int64)
@@ -107,7 +106,7 @@ func (r *Reader) query(where string, f func(*Entry) error) error {
 			return err
 		}
 		return f(&e)
-	}, "SELECT seq, ts, record FROM entry WHERE "+where+" ORDER BY seq")
+	}, "SELECT seq, ts, record FROM entry WHERE "+where+" ORDER BY seq", args...)
 }
 
 // Size is the number of entries.
@@ -136,32 +135,43 @@ func personalRows(c *conn, from, to int64, rows map[int64][]personalRow) error {
 	}, "SELECT seq, field, salt, value, hash FROM personal WHERE seq BETWEEN ? AND ? ORDER BY seq, field", from, to)
 }
 
-type segment struct {
-	first, last int64
-	day         string
+// Segment is a run of entries of one day (2006-01-02, in the gate's zone).
+type Segment struct {
+	First, Last int64
+	Day         string
 }
 
-func (r *Reader) segments() ([]segment, error) { return r.c.segments() }
+// Segments lists the runs of entries of one day, in order. The last one goes on.
+func (r *Reader) Segments() ([]Segment, error) { return r.c.segments() }
 
-func (c *conn) segments() (all []segment, err error) {
+func (c *conn) segments() (all []Segment, err error) {
 	err = c.query(func(v []driver.Value) error {
 		first, _ := v[0].(int64)
 		if n := len(all); n > 0 {
-			all[n-1].last = first - 1
+			all[n-1].Last = first - 1
 		}
-		all = append(all, segment{first, 1<<62 - 1, text(v[1])})
+		all = append(all, Segment{first, 1<<62 - 1, text(v[1])})
 		return nil
 	}, "SELECT first, day FROM segment ORDER BY first")
 	return all, err
 }
 
-// day lists where the entries of a day (2006-01-02, in the gate's zone) stand, and the newest entry of an earlier day before
-// them. A clock that was set back gives a day more than one segment, with others between.
-func (r *Reader) day(day string) (own []segment, before int64, err error) {
+// DayOf is the day of an entry, by the segments.
+func DayOf(segments []Segment, seq int64) string {
+	i := sort.Search(len(segments), func(i int) bool { return segments[i].First > seq })
+	if i == 0 {
+		return ""
+	}
+	return segments[i-1].Day
+}
+
+// SegmentsOf lists where the entries of a day (2006-01-02, in the gate's zone) stand, and the newest entry of an earlier day
+// before them. A clock that was set back gives a day more than one segment, with others between.
+func (r *Reader) SegmentsOf(day string) (own []Segment, before int64, err error) {
 	err = r.c.query(func(v []driver.Value) error {
 		first, _ := v[0].(int64)
 		last, _ := v[1].(int64)
-		own = append(own, segment{first, last, day})
+		own = append(own, Segment{first, last, day})
 		return nil
 	}, "SELECT first, "+segmentEnd+" FROM segment s WHERE day = ? ORDER BY first", day)
 	if err != nil {
@@ -169,7 +179,7 @@ func (r *Reader) day(day string) (own []segment, before int64, err error) {
 	}
 	until := int64(1 << 62)
 	if len(own) > 0 {
-		until = own[0].first
+		until = own[0].First
 	}
 	before, err = r.c.number("SELECT "+segmentEnd+" FROM segment s WHERE day < ? AND first < ? ORDER BY first DESC LIMIT 1", day, until)
 	return own, before, err
@@ -180,109 +190,14 @@ const segmentEnd = "coalesce((SELECT min(n.first) - 1 FROM segment n WHERE n.fir
 
 // Day calls f for the entries recorded on a day (2006-01-02, in the gate's zone), in order.
 func (r *Reader) Day(day string, personal bool, f func(*Entry) error) error {
-	own, _, err := r.day(day)
+	own, _, err := r.SegmentsOf(day)
 	if err != nil {
 		return err
 	}
 	for _, s := range own {
-		if err := r.entries(s.first, s.last, personal, f); err != nil {
+		if err := r.Entries(s.First, s.Last, personal, f); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// Later is an entry of after the day that is about one of the day's passages or entries.
-type Later struct {
-	Seq  int64
-	Kind Kind
-	At   time.Time
-}
-
-// DayPassage is a passage whose first event is of the day, with what was said of it later.
-type DayPassage struct {
-	Passage
-	Entries  []int64
-	Later    []Later
-	Personal []Field // only where asked for: of each field the newest value
-}
-
-// Passages returns the day's passages in the order of their first events, each as its newest event left it,
-// wherever that stands. A passage begins with its check, or with its opening by the emergency key.
-func (r *Reader) Passages(day string) ([]*DayPassage, error) { return r.passages(day, false, nil) }
-
-// passages hands each of the day's entries to see as well, if that is not nil.
-func (r *Reader) passages(day string, personal bool, see func(*Entry) error) ([]*DayPassage, error) {
-	stretches, _, err := r.day(day)
-	if err != nil {
-		return nil, err
-	}
-	later, err := r.laterThan(stretches)
-	if err != nil {
-		return nil, err
-	}
-	for _, seq := range later {
-		stretches = append(stretches, segment{seq, seq, ""})
-	}
-	slices.SortFunc(stretches, func(a, b segment) int { return cmp.Compare(a.first, b.first) })
-	var list []*DayPassage
-	byID := map[string]*DayPassage{}
-	for _, s := range stretches {
-		err := r.entries(s.first, s.last, personal, func(e *Entry) error {
-			if see != nil && s.day == day {
-				if err := see(e); err != nil {
-					return err
-				}
-			}
-			if e.Passage == "" {
-				return nil
-			}
-			p := byID[e.Passage]
-			if p == nil {
-				if s.day != day || e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
-					return nil // it began on another day and counts there
-				}
-				p = &DayPassage{}
-				byID[e.Passage] = p
-				list = append(list, p)
-			}
-			p.take(e)
-			p.Entries = append(p.Entries, e.Seq)
-			if s.day != day {
-				p.Later = append(p.Later, Later{e.Seq, e.Kind, e.At})
-			}
-			for _, f := range e.Personal {
-				p.Personal = append(slices.DeleteFunc(p.Personal, func(old Field) bool { return old.Name == f.Name }), f)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-// laterThan lists the later entries about some segments of one day.
-func (r *Reader) laterThan(own []segment) (seqs []int64, err error) {
-	for _, s := range own {
-		more, err := r.Later(s.first, s.last)
-		if err != nil {
-			return nil, err
-		}
-		seqs = append(seqs, more...)
-	}
-	slices.Sort(seqs)
-	return slices.Compact(seqs), nil
-}
-
-// Later lists the entries that are about the entries first..last of an earlier day: corrections, filled debts,
-// decisions after midnight, erasures.
-func (r *Reader) Later(first, last int64) (seqs []int64, err error) {
-	err = r.c.query(func(v []driver.Value) error {
-		seq, _ := v[0].(int64)
-		seqs = append(seqs, seq)
-		return nil
-	}, "SELECT seq FROM later WHERE first <= ? AND last >= ? ORDER BY seq", last, first)
-	return seqs, err
 }

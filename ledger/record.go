@@ -16,42 +16,30 @@ import (
 	"time"
 )
 
-// Kind says what an event tells. The first seven are of a passage, the others of the box.
+// Kind says what an event tells: any lower-case word. These are the ones that the ledger writes itself or goes by.
 type Kind string
 
 const (
-	Check       Kind = "check"         // code read and verified, or document sighted (查码, 查证)
-	Query       Kind = "query"         // what the roster and the gate's state said, and the verdict so far (询问)
-	Register    Kind = "register"      // the verdict as it stood and who decided (登记)
-	Opening     Kind = "open"          // the barrier was told to open
-	CloseByHand Kind = "close-by-hand" // a guard ended an opening by the emergency key
-	Sensor      Kind = "sensor"        // what a contact at the barrier told
-	Correction  Kind = "correction"    // names an older entry and says what is right
+	Start  Kind = "start"
+	Stop   Kind = "stop"
+	Outage Kind = "outage" // a time in which nothing could be recorded
 
-	Start    Kind = "start"
-	Stop     Kind = "stop"
-	Outage   Kind = "outage" // a time in which nothing could be recorded
-	Scanner  Kind = "scanner"
-	Clock    Kind = "clock"
-	Level    Kind = "level"
-	Roster   Kind = "roster"
-	Policy   Kind = "policy"
-	Settings Kind = "settings"
-	SignOn   Kind = "signon"
-	Alive    Kind = "alive" // hourly: the box was watching
-
-	KeyChange Kind = "key"      // another key signs from here on, or a witness began to
-	Epoch     Kind = "epoch"    // the first entry of a restored or cloned box: names the old head and the hole
-	Erase     Kind = "erase"    // personal data of older entries was erased
-	Keep      Kind = "keep"     // forbids that, or allows it again
-	Export    Kind = "export"   // personal data was put into an export
-	Backup    Kind = "backup"   // a copy was made
-	Handover  Kind = "handover" // one guard handed over to the next
+	KeyChange Kind = "key"    // another key signs from here on, or a witness began to
+	Epoch     Kind = "epoch"  // the first entry of a restored or cloned box: names the old head and the hole
+	Erase     Kind = "erase"  // personal data of older entries was erased
+	Keep      Kind = "keep"   // forbids that, or allows it again
+	Backup    Kind = "backup" // a copy was made
 )
 
-var kinds = []Kind{Check, Query, Register, Opening, CloseByHand, Sensor, Correction,
-	Start, Stop, Outage, Scanner, Clock, Level, Roster, Policy, Settings, SignOn, Alive,
-	KeyChange, Epoch, Erase, Keep, Export, Backup, Handover}
+// valid tells whether a kind is a lower-case word, which may have hyphens.
+func (k Kind) valid() bool {
+	for i, c := range []byte(k) {
+		if (c < 'a' || c > 'z') && (c != '-' || i == 0 || i == len(k)-1) {
+			return false
+		}
+	}
+	return len(k) > 0 && len(k) <= 32
+}
 
 // MaxRecord is the largest record in bytes: what a tlog-tiles entry bundle can hold.
 const MaxRecord = 65535
@@ -176,8 +164,8 @@ func commitment(rows []personalRow) string {
 
 // check says why the event cannot be recorded.
 func (e *Event) check(zone *time.Location) error {
-	if !slices.Contains(kinds, e.Kind) {
-		return fmt.Errorf("unknown kind %q", e.Kind)
+	if !e.Kind.valid() {
+		return fmt.Errorf("the kind %q is not a lower-case word", e.Kind)
 	}
 	if e.Time.IsZero() {
 		return errors.New("an event needs its time")

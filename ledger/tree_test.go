@@ -1,11 +1,9 @@
 package ledger
 
 import (
-	"compress/gzip"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -242,78 +240,5 @@ func TestAKeyIsNotReplacedWhereTheOldOnesCannotBeRead(t *testing.T) {
 				t.Error("a new key was made")
 			}
 		})
-	}
-}
-
-// gunzip writes a packed file of testdata into dir.
-func gunzip(t *testing.T, from, to string) {
-	t.Helper()
-	f, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(to, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestOlderFormatsAreBroughtUpToDate(t *testing.T) {
-	for format := 1; format < len(migrations); format++ {
-		dir := t.TempDir()
-		gunzip(t, fmt.Sprintf("testdata/format-%d.db.gz", format), filepath.Join(dir, "ledger.db"))
-		if key, err := os.ReadFile(fmt.Sprintf("testdata/format-%d.key", format)); err == nil { // that signed its newest head
-			os.Mkdir(filepath.Join(dir, "keys"), 0o700)
-			if err := os.WriteFile(filepath.Join(dir, "keys", "ledger.key"), key, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := OpenReader(dir); err == nil || !strings.Contains(err.Error(), "at its next start") {
-			t.Errorf("format %d read as it is: %v", format, err)
-		}
-		ck := &clock{}
-		ck.set("2026-11-23 08:00:00")
-		l := open(t, dir, ck)
-		if l.Size() != 277 {
-			t.Errorf("format %d: %d entries, want 277", format, l.Size())
-		}
-		many(t, l, ck, 300)
-		verify(t, l)
-		l.Close()
-		r, err := OpenReader(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if later, err := r.Later(1, 274); err != nil || fmt.Sprint(later) != "[275 276]" {
-			t.Errorf("later entries about the first day: %v (%v)", later, err)
-		}
-		r.Close()
-	}
-	dir := t.TempDir()
-	gunzip(t, "testdata/format-1.db.gz", filepath.Join(dir, "ledger.db"))
-	c, err := connect("file:" + filepath.Join(dir, "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.exec("DROP TRIGGER meta_no_update; UPDATE meta SET value = '99' WHERE key = 'format'"); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	ck := &clock{}
-	l, err := Open(options(dir, ck))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if f := l.Fault(); f == nil || !strings.Contains(f.Cause, "newer") {
-		t.Errorf("a newer format: %+v", f)
 	}
 }

@@ -192,17 +192,9 @@ func (l *Ledger) clean() (bool, error) {
 		}
 		return false, nil
 	}
-	l.flushIndex()
 	done, err := l.c.scrub(l.path + "-wal")
 	if err != nil {
 		return false, fmt.Errorf("overwrite the write-ahead log: %w", err)
-	}
-	if l.index.c != nil {
-		clean, err := l.index.c.scrub(l.index.path + "-wal")
-		if err != nil { // it goes with the next rebuild of the index, or with the next erasure
-			l.opt.Log.Warn("overwrite the index's write-ahead log", "err", err)
-		}
-		done = done && clean
 	}
 	if !done && !l.held {
 		l.opt.Log.Info("what was erased still stands in the write-ahead log, as somebody is reading: it is overwritten once they have ended")

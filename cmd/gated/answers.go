@@ -11,6 +11,7 @@ import (
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 // answers are what the gate said, counted beside what its ledger has of that: each answer has its entries, and none has
@@ -48,24 +49,24 @@ func (a *answers) say(o gate.Outcome) {
 		return
 	}
 	if o.Rule != "guard" && o.Reason != "abandoned" { // those two come later than check and query
-		count(a.said, part{o.Lane, ledger.Check, ""}, o.Passage, "")
+		count(a.said, part{o.Lane, register.Check, ""}, o.Passage, "")
 		if o.Verdict == policy.Hold {
-			count(a.said, part{o.Lane, ledger.Query, o.Verdict}, o.Passage, o.Reason)
+			count(a.said, part{o.Lane, register.Query, o.Verdict}, o.Passage, o.Reason)
 			return
 		}
-		count(a.said, part{o.Lane, ledger.Query, ""}, o.Passage, "")
+		count(a.said, part{o.Lane, register.Query, ""}, o.Passage, "")
 	}
-	count(a.said, part{o.Lane, ledger.Register, o.Verdict}, o.Passage, o.Reason)
+	count(a.said, part{o.Lane, register.Decided, o.Verdict}, o.Passage, o.Reason)
 }
 
 // entry takes the next entry of the ledger.
 func (a *answers) entry(e *ledger.Entry) {
 	reason := e.Reason
 	switch {
-	case e.Kind == ledger.Check: // its reason is the claim's, not the verdict's
+	case e.Kind == register.Check: // its reason is the claim's, not the verdict's
 		reason = ""
-	case e.Kind == ledger.Query:
-	case e.Kind == ledger.Register && e.Rule != emergencyKey && e.Reason != "abandoned-restart" && e.Reason != "abandoned-fault":
+	case e.Kind == register.Query:
+	case e.Kind == register.Decided && e.Rule != emergencyKey && e.Reason != "abandoned-restart" && e.Reason != "abandoned-fault":
 	default: // nobody waited for it
 		return
 	}

@@ -147,10 +147,10 @@ func init() {
 			Personal: []ledger.Field{{Name: "by", Value: by}}})
 	}
 	operations["ledger-rebuild"] = func(_ context.Context, s *site, _ string, _ json.RawMessage) (any, error) {
-		if s.ledger == nil {
+		if s.register == nil {
 			return nil, errors.New("there is no ledger yet")
 		}
-		n, equal, err := s.ledger.Rebuild()
+		n, equal, err := s.register.Rebuild()
 		return rebuilt{n, equal}, err
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"gated/gate"
 	"gated/ledger"
+	"gated/register"
 	"gated/roster"
 
 	"golang.org/x/sys/unix"
@@ -26,10 +27,10 @@ import (
 
 // site is what an operation works on: the daemon's own roster and gate, or, where no daemon runs, the files.
 type site struct {
-	dir    string
-	roster *roster.Store
-	gate   *gate.Gate // nil without a daemon
-	ledger *ledger.Ledger
+	dir      string
+	roster   *roster.Store
+	gate     *gate.Gate // nil without a daemon
+	register *register.Register
 	// record notes a change of the roster in the ledger. The change has happened by then.
 	record func(by, reason string, detail map[string]string) error
 	// append stamps an event of the box and appends it; it is durable when append returns.
@@ -229,16 +230,25 @@ func (s *site) recordHere() (done func(), err error) {
 	m := r.Meta
 	r.Close()
 	clock := gate.NewClock(gate.System())
-	l, err := ledger.Open(ledger.Options{Dir: s.dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, KeyFile: ledgerKey(), Unsigned: true, Machine: machine(), Now: clock.Now, Log: slog.New(slog.DiscardHandler)})
+	log := slog.New(slog.DiscardHandler)
+	entries, err := register.New(register.Options{Dir: s.dir, Now: clock.Now, Log: log})
 	if err != nil {
 		return nil, err
 	}
+	l, err := ledger.Open(ledger.Options{Dir: s.dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, KeyFile: ledgerKey(), Unsigned: true, Machine: machine(), Now: clock.Now, Log: log,
+		Known: entries.Known(), Follow: entries.Follow, Recovered: entries.Recovered})
+	if err != nil {
+		entries.Close()
+		return nil, err
+	}
+	entries.Start(l)
 	if f := l.Fault(); f != nil {
 		l.Close()
+		entries.Close()
 		return nil, fmt.Errorf("the ledger is in fault, so nothing can be changed: %s", f.Cause)
 	}
-	s.ledger = l
-	l.View(func(s *ledger.State) { clock.Remember(s.Trusted) })
+	s.register = entries
+	entries.View(func(s *register.State) { clock.Remember(s.Trusted) })
 	s.append = func(ev ledger.Event) error {
 		ev.Stamp = clock.Now()
 		_, err := l.Append(ev)
@@ -247,5 +257,5 @@ func (s *site) recordHere() (done func(), err error) {
 	s.record = func(by, reason string, detail map[string]string) error {
 		return s.append(gate.RosterEvent(clock.Now(), s.roster.Snapshot().Version(), by, reason, detail))
 	}
-	return func() { l.Close() }, nil
+	return func() { l.Close(); entries.Close() }, nil
 }

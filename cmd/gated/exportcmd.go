@@ -19,9 +19,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gated/evidence"
+	"gated/evidence/xlsx"
 	"gated/ledger"
 	"gated/ledger/tlog"
-	"gated/ledger/xlsx"
+	"gated/register"
 
 	"github.com/spf13/cobra"
 )
@@ -29,8 +31,8 @@ import (
 // export is one export under way. Its files get their names together, when all went well: half an export is worse
 // than none.
 type export struct {
-	*ledger.Reader
-	ledger.Selection
+	*evidence.Reader
+	evidence.Selection
 	out            string // "": standard output
 	stdout, stderr io.Writer
 
@@ -62,7 +64,7 @@ func exportBundle(x *export) error {
 	if err != nil {
 		return err
 	}
-	return x.WriteBundle(f, x.From, ledger.BundleOptions{Personal: x.Personal})
+	return x.WriteBundle(f, x.From, ledger.BundleOptions{Personal: x.Personal, Later: x.Later})
 }
 
 func exportCSV(x *export) error {
@@ -132,7 +134,7 @@ func exportSQLite(x *export) error {
 func exportTiles(x *export) error { return tlog.WriteTiles(x.Reader, x.out) }
 
 // companion writes OUT.personal.jsonl, with which each personal field can be checked against its record.
-func (x *export) companion(s ledger.Selection) error {
+func (x *export) companion(s evidence.Selection) error {
 	if !s.Personal {
 		return nil
 	}
@@ -318,7 +320,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return err
 			}
 			defer r.Close()
-			x := &export{Reader: r, Selection: ledger.Selection{Events: events, Personal: personal, Now: now}, out: out, stderr: c.ErrOrStderr()}
+			x := &export{Reader: r, Selection: evidence.Selection{Events: events, Personal: personal, Now: now}, out: out, stderr: c.ErrOrStderr()}
 			flag := "--from"
 			if !ranged {
 				flag, from, to = "--day", day, day
@@ -399,7 +401,7 @@ func init() {
 		if x.From != "" { // else the whole ledger
 			detail["from"], detail["to"] = x.From, x.To
 		}
-		return true, s.append(ledger.Event{Kind: ledger.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
+		return true, s.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
 			Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/register"
 )
 
 func TestAnExportWithPersonalDataIsRecordedByTheDaemonFirst(t *testing.T) {
@@ -52,7 +53,7 @@ func TestAnExportWithPersonalDataIsRecordedByTheDaemonFirst(t *testing.T) {
 	defer r.Close()
 	var said []string
 	err = r.Scan(1, 1<<62, true, func(e *ledger.Entry) error {
-		if e.Kind == ledger.Export {
+		if e.Kind == register.Export {
 			said = append(said, strings.Join([]string{e.Reason, e.Detail["format"], e.Personally("note")}, " "))
 			if e.Personally("by") == "" || e.Detail["from"] == "" || e.Detail["from"] != e.Detail["to"] || strings.Contains(string(e.Raw), "request") {
 				t.Errorf("recorded as %s %v", e.Raw, e.Personal)

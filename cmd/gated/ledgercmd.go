@@ -6,7 +6,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"gated/evidence"
 	"gated/ledger"
+	"gated/register"
 
 	"github.com/spf13/cobra"
 )
@@ -17,13 +19,13 @@ func ledgerCommand() *cobra.Command {
 }
 
 // openLedger opens the state directory's ledger for reading and says which day is meant.
-func openLedger(c *cobra.Command, day string) (*ledger.Reader, string, time.Time, error) {
+func openLedger(c *cobra.Command, day string) (*evidence.Reader, string, time.Time, error) {
 	now := time.Now()
 	dir, err := existing(c)
 	if err != nil {
 		return nil, "", now, err
 	}
-	r, err := ledger.OpenReader(dir)
+	r, err := evidence.OpenReader(dir)
 	if err != nil {
 		return nil, "", now, err
 	}
@@ -83,7 +85,7 @@ latest verdict; hold means that no guard has decided yet.`, Args: cobra.NoArgs,
 }
 
 func ledgerSearch() *cobra.Command {
-	var f ledger.Filter
+	var f register.Filter
 	var day string
 	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, the newest first",
 		Long: `search asks the index, which the daemon makes from the ledger: fast, and no evidence.
@@ -101,7 +103,7 @@ For evidence export the day.`,
 				return err
 			}
 			f.Day = date
-			found, behind, err := ledger.Search(dir, f)
+			found, behind, err := register.Search(dir, f)
 			if err != nil {
 				return err
 			}

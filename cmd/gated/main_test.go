@@ -27,6 +27,7 @@ import (
 	"gated/credential"
 	"gated/evidence"
 	"gated/ledger"
+	"gated/register"
 	"gated/roster"
 
 	"github.com/creack/pty"
@@ -613,11 +614,11 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	var emergencies, outages, scans int
 	r.Scan(1, 1<<62, false, func(e *ledger.Entry) error {
 		switch {
-		case e.Kind == ledger.Opening && e.Reason == "emergency-key":
+		case e.Kind == register.Opening && e.Reason == "emergency-key":
 			emergencies++
 		case e.Kind == ledger.Outage:
 			outages++
-		case e.Kind == ledger.Register && e.Reason == "unknown-code":
+		case e.Kind == register.Decided && e.Reason == "unknown-code":
 			scans++
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"gated/gate"
 	"gated/ledger"
+	"gated/register"
 	"gated/scanner"
 )
 
@@ -61,12 +62,12 @@ func TestTheReportJudges(t *testing.T) {
 		{name: "most of a kind are late", m: &mishaps{delays: map[string][]time.Duration{"stalled": {2 * time.Second, 3 * time.Second}, "babbling": quick(100)}}, want: "stalled: the page shows it after 2s, not within 1s", out: "lost: nothing"},
 		{name: "many are late", m: &mishaps{delays: map[string][]time.Duration{"stalled": append(quick(20), 3*time.Second, 2*time.Second)}}, want: "2 of 22 faults were not on the page within 1s", out: "lost: nothing"},
 		{name: "a code was lost", m: &mishaps{lost: 1, faults: []string{"lost: a resident"}}, want: "lost: a resident", out: "lost: 1 codes\n"},
-		{name: "an entry was lost", m: &mishaps{}, ledger: []ledger.Record{{Seq: 1, Lane: "in", Kind: ledger.Register, Verdict: "admit", Passage: "p"}},
+		{name: "an entry was lost", m: &mishaps{}, ledger: []ledger.Record{{Seq: 1, Lane: "in", Kind: register.Decided, Verdict: "admit", Passage: "p"}},
 			play: func(d *demo) { d.answers.say(gate.Outcome{Lane: "in", Passage: "p", Verdict: "admit"}) },
 			want: "no entry says what became of its opening", out: "lost: 3 entries\n"}, // and check and query
 		{name: "an opening was lost", m: &mishaps{}, ledger: []ledger.Record{
-			{Seq: 1, Lane: "in", Kind: ledger.Check, Passage: "p"}, {Seq: 2, Lane: "in", Kind: ledger.Query, Passage: "p"},
-			{Seq: 3, Lane: "in", Kind: ledger.Register, Verdict: "admit", Passage: "p"}, {Seq: 4, Lane: "in", Kind: ledger.Opening, Reason: "pulse", Ref: 3}},
+			{Seq: 1, Lane: "in", Kind: register.Check, Passage: "p"}, {Seq: 2, Lane: "in", Kind: register.Query, Passage: "p"},
+			{Seq: 3, Lane: "in", Kind: register.Decided, Verdict: "admit", Passage: "p"}, {Seq: 4, Lane: "in", Kind: register.Opening, Reason: "pulse", Ref: 3}},
 			play: func(d *demo) { d.answers.say(gate.Outcome{Lane: "in", Passage: "p", Verdict: "admit"}) },
 			want: "its relay was not switched on", out: "lost: 1 openings\n"},
 		{name: "a refuse was answered and not recorded", m: &mishaps{}, play: func(d *demo) { d.answers.say(gate.Outcome{Lane: "in", Passage: "p", Verdict: "refuse"}) },

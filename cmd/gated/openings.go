@@ -11,6 +11,7 @@ import (
 	"gated/gate"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 )
 
 // openings pairs each time that a relay was switched on with the entry of the ledger that it belongs to: one pulse for one
@@ -131,11 +132,11 @@ func (o *openings) entry(e *ledger.Entry) {
 	l := o.lanes[e.Lane]
 	switch {
 	case l == nil:
-	case e.Kind == ledger.Register && e.Verdict == policy.Admit && e.Rule != emergencyKey:
+	case e.Kind == register.Decided && e.Verdict == policy.Admit && e.Rule != emergencyKey:
 		o.admits[e.Seq] = admitted{e.Lane, e.At}
-	case e.Kind == ledger.Opening && e.Reason == emergencyKey, e.Kind == ledger.CloseByHand:
-		l.keys = append(l.keys, key{e.At, e.Seq, e.Passage, e.Kind == ledger.CloseByHand})
-	case e.Kind == ledger.Opening:
+	case e.Kind == register.Opening && e.Reason == emergencyKey, e.Kind == register.CloseByHand:
+		l.keys = append(l.keys, key{e.At, e.Seq, e.Passage, e.Kind == register.CloseByHand})
+	case e.Kind == register.Opening:
 		a, is := o.admits[e.Ref]
 		if delete(o.admits, e.Ref); !is || a.lane != e.Lane {
 			o.fault("entry %d: an opening of lane %s for entry %d, which is no admit there, or one that was opened for before", e.Seq, e.Lane, e.Ref)

@@ -8,6 +8,7 @@ import (
 
 	"gated/gate"
 	"gated/ledger"
+	"gated/register"
 )
 
 // A soak is worth what its judge sees: each way in which barrier and ledger can disagree is told, and nothing else is.
@@ -21,10 +22,10 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 		return r.Seq
 	}
 	admit := func(l *entries, ms int) int64 {
-		return add(l, ms, ledger.Record{Kind: ledger.Register, Verdict: "admit"})
+		return add(l, ms, ledger.Record{Kind: register.Decided, Verdict: "admit"})
 	}
 	open := func(l *entries, ms int, reason string, ref int64) {
-		add(l, ms, ledger.Record{Kind: ledger.Opening, Reason: reason, Ref: ref})
+		add(l, ms, ledger.Record{Kind: register.Opening, Reason: reason, Ref: ref})
 	}
 	// full is a lane under load: pulses of 100 ms, each asked for half a second before, one directly after the other.
 	full := func(l *entries, n int) (on []time.Time) {
@@ -55,7 +56,7 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 		}, []string{"lane in was opened at", "no entry says why"}},
 		{"an entry of a pulse, and no pulse", func(l *entries) []time.Time { return full(l, 200)[:199] }, []string{"entry 400: lane in was opened, and its relay was not switched on"}},
 		{"an opening for no admit", func(l *entries) []time.Time {
-			open(l, 119, "pulse", add(l, 0, ledger.Record{Kind: ledger.Register, Verdict: "refuse"}))
+			open(l, 119, "pulse", add(l, 0, ledger.Record{Kind: register.Decided, Verdict: "refuse"}))
 			return []time.Time{at(1)}
 		}, []string{"entry 2: an opening of lane in for entry 1, which is no admit there", "no entry says why"}},
 		{"two openings for one admit", func(l *entries) []time.Time {
@@ -80,15 +81,15 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 			return []time.Time{at(1)}
 		}, nil},
 		{"the key holds the lane open, and who is admitted then needs no pulse", func(l *entries) []time.Time {
-			add(l, 0, ledger.Record{Kind: ledger.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
+			add(l, 0, ledger.Record{Kind: register.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
 			open(l, 5030, "pulse", admit(l, 5000))
-			add(l, 8000, ledger.Record{Kind: ledger.CloseByHand})
-			add(l, 9000, ledger.Record{Kind: ledger.Register, Verdict: "admit", Rule: "emergency-key", Ref: 1}) // who passed
-			return []time.Time{at(1), at(7000)}                                                                 // plugged in again
+			add(l, 8000, ledger.Record{Kind: register.CloseByHand})
+			add(l, 9000, ledger.Record{Kind: register.Decided, Verdict: "admit", Rule: "emergency-key", Ref: 1}) // who passed
+			return []time.Time{at(1), at(7000)}                                                                  // plugged in again
 		}, nil},
 		{"a pulse after the guard has closed", func(l *entries) []time.Time {
-			add(l, 0, ledger.Record{Kind: ledger.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
-			add(l, 8000, ledger.Record{Kind: ledger.CloseByHand})
+			add(l, 0, ledger.Record{Kind: register.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key"})
+			add(l, 8000, ledger.Record{Kind: register.CloseByHand})
 			return []time.Time{at(1), at(9500)}
 		}, []string{"no entry says why"}},
 		{"a busy machine stamps late", func(l *entries) []time.Time {
@@ -122,9 +123,9 @@ func TestPressesOfTheEmergencyKeyAreToldThatHaveNoEntry(t *testing.T) {
 	began := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
 	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
 	press := func(passage string) ledger.Record {
-		return ledger.Record{Kind: ledger.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key", Passage: passage}
+		return ledger.Record{Kind: register.Opening, Verdict: "admit", Reason: "emergency-key", Rule: "emergency-key", Passage: passage}
 	}
-	closing := ledger.Record{Kind: ledger.CloseByHand}
+	closing := ledger.Record{Kind: register.CloseByHand}
 	type entry struct {
 		s int
 		ledger.Record

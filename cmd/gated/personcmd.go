@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/register"
 
 	"github.com/spf13/cobra"
 )
 
 type eraseArgs struct {
-	ledger.Erasure
+	register.Erasure
 	Why string
 }
 
@@ -31,47 +32,47 @@ type keepArgs struct {
 type subjectArgs struct{ ID, Why string }
 
 func init() {
-	operations["ledger-erase"] = withLedger(func(l *ledger.Ledger, by string, a eraseArgs) (any, error) {
-		done, err := l.Erase(a.Erasure, by, a.Why)
+	operations["ledger-erase"] = withRegister(func(r *register.Register, by string, a eraseArgs) (any, error) {
+		done, err := r.Erase(a.Erasure, by, a.Why)
 		if entries, fields := done.Sum(); fields > 0 && err != nil {
 			err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
 		}
-		if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(ledger.KeptError)) {
+		if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(register.KeptError)) {
 			err = no{err}
 		}
 		return done, err
 	})
-	operations["ledger-keep"] = withLedger(func(l *ledger.Ledger, by string, a keepArgs) (seq any, err error) {
+	operations["ledger-keep"] = withRegister(func(r *register.Register, by string, a keepArgs) (seq any, err error) {
 		if a.Lift == 0 {
-			return l.Keep(a.From, a.To, by, a.Why)
+			return r.Keep(a.From, a.To, by, a.Why)
 		}
-		if seq, err = l.Lift(a.Lift, by, a.Why); errors.Is(err, ledger.ErrNotKept) {
+		if seq, err = r.Lift(a.Lift, by, a.Why); errors.Is(err, register.ErrNotKept) {
 			err = no{err}
 		}
 		return seq, err
 	})
-	operations["ledger-keeps"] = withLedger(func(l *ledger.Ledger, _ string, _ any) (any, error) { return l.Keeps(), nil })
+	operations["ledger-keeps"] = withRegister(func(r *register.Register, _ string, _ any) (any, error) { return r.Keeps(), nil })
 	operations["ledger-subject"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
 		var a subjectArgs
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
 		}
-		return true, s.append(ledger.Event{Kind: ledger.Export, Reason: "subject", By: "unsigned",
+		return true, s.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unsigned",
 			Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
 	}
 }
 
-// withLedger is an operation on the ledger alone.
-func withLedger[A any](f func(l *ledger.Ledger, by string, args A) (any, error)) operation {
+// withRegister is an operation on the register alone.
+func withRegister[A any](f func(r *register.Register, by string, args A) (any, error)) operation {
 	return func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
 		var a A
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
 		}
-		if s.ledger == nil {
+		if s.register == nil {
 			return nil, fmt.Errorf("no ledger in %s: is this the state directory? name it with --state", s.dir)
 		}
-		return f(s.ledger, by, a)
+		return f(s.register, by, a)
 	}
 }
 
@@ -106,7 +107,7 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 				r.Close()
 				a.Before = day
 			}
-			var done ledger.Erased
+			var done register.Erased
 			if err := perform(c.Context(), dir, "ledger-erase", a, &done); err != nil {
 				return err
 			}
@@ -118,7 +119,7 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 				fmt.Fprintln(c.OutOrStdout())
 			}
 			if done.Fields > 0 { // else all of it was in older epochs
-				said(done)
+				said(done.Erased)
 			}
 			for _, older := range done.Older {
 				said(older)
@@ -162,7 +163,7 @@ record for good: name nobody in it.`,
 				fmt.Fprintf(c.OutOrStdout(), "entry=%d\n", seq)
 				return nil
 			}
-			var keeps map[int64]ledger.Span
+			var keeps map[int64]register.Span
 			if err := perform(c.Context(), dir, "ledger-keeps", nil, &keeps); err != nil {
 				return err
 			}
@@ -198,10 +199,10 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			a.ID = args[0]
-			if err := ledger.CheckWhy(a.Why); err != nil {
+			if err := register.CheckWhy(a.Why); err != nil {
 				return err
 			}
-			n, err := ledger.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
+			n, err := register.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
 			if err != nil {
 				return err
 			}
@@ -213,7 +214,7 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			w := c.OutOrStdout()
-			_, err = ledger.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
+			_, err = register.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
 			return err
 		}}
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")

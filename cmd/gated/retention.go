@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/register"
 )
 
 // Personal data that became too old is erased once a day, when the gate is quiet, or after the start that missed it.
@@ -16,10 +17,10 @@ const (
 )
 
 // retain erases what ledger.retention does not allow to keep, and returns what ends that.
-func (d *daemon) retain(l *ledger.Ledger) (stop func()) {
-	var rules []ledger.Retention
+func (d *daemon) retain(entries *register.Register, l *ledger.Ledger) (stop func()) {
+	var rules []register.Retention
 	for _, r := range d.settings.Ledger.Retention {
-		rules = append(rules, ledger.Retention(r))
+		rules = append(rules, register.Retention(r))
 	}
 	if len(rules) == 0 {
 		return func() {}
@@ -49,7 +50,7 @@ func (d *daemon) retain(l *ledger.Ledger) (stop func()) {
 			if !retentionDue(last, now) || l.Fault() != nil {
 				continue
 			}
-			done, err := l.Retain(rules, pause)
+			done, err := entries.Retain(rules, pause)
 			if entries, fields := done.Sum(); fields > 0 {
 				d.log.Info("personal data was erased, as ledger.retention says", "entries", entries, "fields", fields)
 			}

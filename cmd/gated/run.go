@@ -30,6 +30,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/tlog"
 	"gated/policy"
+	"gated/register"
 	"gated/roster"
 	"gated/scanner"
 
@@ -161,8 +162,14 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 
 	d.ownMetrics(reg)
 	clock := gate.NewClock(gate.System())
+	entries, err := register.New(register.Options{Dir: d.dir, Now: clock.Now, Log: d.log, Registry: reg})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, entries.Close()) }()
 	l, err := ledger.Open(ledger.Options{Dir: d.dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
 		KeyFile: ledgerKey(), Machine: machine(), Restored: d.restored, Now: clock.Now, Log: d.log, Registry: reg,
+		Known: entries.Known(), Follow: entries.Follow, Recovered: entries.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := d.gate.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -172,22 +179,23 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	entries.Start(l)
 	d.before = l.Size()
 	people, err := openRoster(filepath.Join(d.dir, "roster.db"), d.log)
 	if err != nil {
 		return err
 	}
 	defer people.Close()
-	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Roster: people, Clock: clock, Spool: filepath.Join(d.dir, "owed.spool"), Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+	g := gate.New(gate.Options{Name: set.Gate.Name, Version: buildVersion(), Lanes: lanes, Ledger: l, Register: entries, Roster: people, Clock: clock, Spool: filepath.Join(d.dir, "owed.spool"), Free: func() uint64 { return freeBytes(d.dir) }, HashKey: key, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
 	d.gate.Store(g)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
 	go func() { gateDone <- g.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
 	defer d.witness(l)()
-	defer d.retain(l)()
+	defer d.retain(entries, l)()
 
-	defer d.serve(g, l, reg, people, page, control, tiles, stopBarriers)()
+	defer d.serve(g, entries, reg, people, page, control, tiles, stopBarriers)()
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	defer d.scan(ctx, giveUp, g, lanes, l.Zone(), reg)()
@@ -214,14 +222,14 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) (err error) {
 }
 
 // serve starts the page, the control socket and the ledger's tiles, and returns what ends them, the barriers with them.
-func (d *daemon) serve(g *gate.Gate, l *ledger.Ledger, reg *prometheus.Registry, people *roster.Store, page, control, tiles net.Listener, stopBarriers func()) (stop func()) {
+func (d *daemon) serve(g *gate.Gate, entries *register.Register, reg *prometheus.Registry, people *roster.Store, page, control, tiles net.Listener, stopBarriers func()) (stop func()) {
 	ending := make(chan struct{})
 	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
 	mux.Handle("/", console.Handler(console.Options{Gate: g, Hosts: d.settings.Console.Hosts, Done: ending, Log: d.log}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: quiet}
-	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, ledger: l, record: func(by, reason string, detail map[string]string) error {
+	ctl := controlServer(&site{dir: d.dir, roster: people, gate: g, register: entries, record: func(by, reason string, detail map[string]string) error {
 		g.RosterChanged(by, reason, detail)
 		return nil
 	}, append: g.Append}, d.log)

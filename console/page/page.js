@@ -31,7 +31,7 @@ let choice = '';      // admit or refuse, while its reason is being chosen
 let found = null;     // people found by room; null: none asked for
 let foundAt = null;
 let signing = false;
-let paper = ''; // what to copy into the handover book
+let shortRoot = ''; // what to copy into the handover book
 let sure = 0;         // when the clock's first confirmation was pressed
 let opening = {};     // lanes whose emergency key was pressed and not yet answered
 let taking = '';      // the lane that a picture is being taken for
@@ -214,10 +214,10 @@ function renderSound() {
 function renderDuty() {
   paint($('duty'), [view.duty, signing], () => {
     // The characters stay as they were when the form opened: a guard copies them by hand while people pass.
-    if (signing) return [input('duty-name', { placeholder: p('duty-name'), maxLength: 30 }), ...paper ? [h('span', { class: 'paper' }, p('handover-book') + ' ', h('b', {}, paper))] : []];
+    if (signing) return [input('duty-name', { placeholder: p('duty-name'), maxLength: 30 }), ...shortRoot ? [h('span', { class: 'short-root' }, p('handover-book') + ' ', h('b', {}, shortRoot))] : []];
     const b = view.duty ? h('button', { type: 'button' }, p('duty') + ' ', h('b', {}, view.duty), ' ', h('span', { class: 'tag' }, p('unsigned')))
       : h('button', { type: 'button', class: 'nobody' }, p('nobody-on-duty'));
-    b.onclick = () => { signing = true; paper = view.paper.replace(/:(....)(....)(....)/, ': $1 $2 $3 '); drafts['duty-name'] = ''; render(); $('duty-name').focus(); };
+    b.onclick = () => { signing = true; shortRoot = view.short_root.replace(/:(....)(....)(....)/, ': $1 $2 $3 '); drafts['duty-name'] = ''; render(); $('duty-name').focus(); };
     return [b];
   });
 }

@@ -184,7 +184,7 @@ const WORDS = {
     "duty": ["值班", "On duty"],
     "nobody-on-duty": ["无人值班 · 点此登记", "nobody on duty · tap to sign on"],
     "duty-name": ["值班员姓名", "your name"],
-    "handover-book": ["抄入交接簿", "for the handover book"],
+    "handover-book": ["校验码（抄入交接班记录本）", "short root, for the handover book"],
     "unsigned": ["未签名", "unsigned"],
     "inside": ["在内", "inside"],
     "people": ["人", ""],

@@ -1,4 +1,4 @@
-package ledger
+package register
 
 import (
 	"testing"
@@ -12,9 +12,9 @@ func TestCorrectionsLeaveTheEmergencyKeyAlone(t *testing.T) {
 	kept := []Entry{
 		{Record: Record{Seq: 1, Kind: Check, Passage: "a", Lane: "in"}},
 		{Record: Record{Seq: 2, Kind: Query, Passage: "a", Lane: "in"}},
-		{Record: Record{Seq: 3, Kind: Register, Passage: "a", Lane: "in", Verdict: "admit"}},
+		{Record: Record{Seq: 3, Kind: Decided, Passage: "a", Lane: "in", Verdict: "admit"}},
 		{Record: Record{Seq: 4, Kind: Opening, Passage: "b", Lane: "out", Verdict: "admit", Reason: "emergency-key"}},
-		{Record: Record{Seq: 5, Kind: Register, Passage: "c", Lane: "out", Verdict: "admit", By: "unsigned"}},
+		{Record: Record{Seq: 5, Kind: Decided, Passage: "c", Lane: "out", Verdict: "admit", By: "unsigned"}},
 	}
 	got := corrections(kept, at)
 	if len(got) != 2 || got[0].Ref != 3 || got[0].Verdict != "refuse" || got[1].Ref != 5 || got[1].Verdict != "hold" {

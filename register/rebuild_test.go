@@ -1,14 +1,10 @@
-package ledger
+package register
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
-
-	"gated/ledger/tlog"
 )
 
 func TestRebuiltEqualsRunning(t *testing.T) {
@@ -26,21 +22,21 @@ func TestRebuiltEqualsRunning(t *testing.T) {
 			default:
 			}
 			id := fmt.Sprint("p", i)
-			mustAppend(t, l, append(passage(ck, id, "in", "admit"), register(ck, id, "in", "admit", "resident"))...)
+			mustAppend(t, l, append(passage(ck, id, "in", "admit"), decided(ck, id, "in", "admit", "resident"))...)
 		}
 	})
 	for range 5 {
-		if n, equal, err := l.Rebuild(); err != nil || !equal || n > l.Size() {
+		if n, equal, err := l.reg.Rebuild(); err != nil || !equal || n > l.Size() {
 			t.Errorf("%d entries, equal %v, %v", n, equal, err)
 		}
 	}
 	close(stop)
 	wg.Wait()
 	// A state that has gone wrong is found and put right.
-	l.mu.Lock()
-	l.state.Inside["r-nobody"] = 1
-	l.mu.Unlock()
-	if _, equal, err := l.Rebuild(); err != nil || equal {
+	l.reg.mu.Lock()
+	l.reg.state.Inside["r-nobody"] = 1
+	l.reg.mu.Unlock()
+	if _, equal, err := l.reg.Rebuild(); err != nil || equal {
 		t.Errorf("equal %v, %v", equal, err)
 	}
 	verify(t, l)
@@ -64,21 +60,21 @@ func TestRebuildingWhileSomethingIsErased(t *testing.T) {
 	const people = 60
 	for i := range people {
 		id := fmt.Sprint(i)
-		mustAppend(t, l, append(passage(ck, id, "in", "admit"), register(ck, id, "in", "admit", "resident"))...)
+		mustAppend(t, l, append(passage(ck, id, "in", "admit"), decided(ck, id, "in", "admit", "resident"))...)
 	}
 	many(t, l, ck, 5000) // so that reading takes a while
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
 			for range 8 {
-				if _, equal, err := l.Rebuild(); err != nil || !equal {
+				if _, equal, err := l.reg.Rebuild(); err != nil || !equal {
 					t.Errorf("equal %v, %v", equal, err)
 				}
 			}
 		})
 	}
 	for i := range people {
-		if _, err := l.Erase(Erasure{Subject: fmt.Sprintf("r-%d", i)}, "zhou", "moved out"); err != nil {
+		if _, err := l.reg.Erase(Erasure{Subject: fmt.Sprintf("r-%d", i)}, "zhou", "moved out"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -88,37 +84,8 @@ func TestRebuildingWhileSomethingIsErased(t *testing.T) {
 			t.Errorf("%d erased people are inside", len(s.Inside))
 		}
 	})
-	if l.index.c == nil {
+	if l.reg.index.db == nil {
 		t.Error("the index is gone")
 	}
 	verify(t, l)
-}
-
-func TestACopyHolds(t *testing.T) {
-	dir := small(t)
-	r, err := OpenReader(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	to := filepath.Join(t.TempDir(), "copy.db")
-	h, err := r.Copy(to)
-	if err != nil || h.Size != 258 {
-		t.Fatal(err, h.Size)
-	}
-	known, _ := tlog.PublicKeys(dir)
-	if reports, err := VerifyChain(to, Given{Keys: known, Since: &h}); err != nil || reports[0].Entries != 258 {
-		t.Error(err)
-	}
-	if st, err := os.Stat(to); err != nil || st.Mode().Perm()&0o077 != 0 {
-		t.Errorf("mode %v, %v", st.Mode(), err)
-	}
-	// A ledger that does not hold is not copied in silence.
-	c := unlocked(t, dir)
-	if err := c.exec("UPDATE entry SET record = replace(record, 'alive', 'start') WHERE seq = 200"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.Copy(filepath.Join(t.TempDir(), "copy.db")); err == nil || !strings.Contains(err.Error(), "does not hold") {
-		t.Errorf("a changed ledger was copied: %v", err)
-	}
 }

@@ -1,9 +1,9 @@
-package ledger
+package register
 
 import (
+	"gated/ledger"
 	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"time"
 )
@@ -24,8 +24,8 @@ type State struct {
 	Keeps   map[int64]Span     `json:"keeps"`  // days whose personal data must not be erased, by the entry that says so
 	Debts   map[int64]Passage  `json:"debts"`  // emergency openings, by seq, of which nobody said yet who passed
 	Recent  []*Passage         `json:"recent"` // newest last
-	Trusted Stamp              `json:"trusted"`
-	Newest  Stamp              `json:"newest"`
+	Trusted ledger.Stamp       `json:"trusted"`
+	Newest  ledger.Stamp       `json:"newest"`
 	Copied  time.Time          `json:"copied"`  // when the newest backup was made; zero: never
 	Running bool               `json:"running"` // started and not stopped: after a start that finds this set, the box went down hard
 }
@@ -64,7 +64,7 @@ func newState() *State {
 }
 
 // take adds one event to the passage.
-func (p *Passage) take(e *Entry) {
+func (p *Passage) take(e *ledger.Entry) {
 	if p.First == 0 {
 		p.ID, p.First, p.At, p.Day = e.Passage, e.Seq, e.At, e.At.Format(time.DateOnly)
 	}
@@ -87,7 +87,7 @@ func (p *Passage) take(e *Entry) {
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
-func (s *State) passage(e *Entry) (p Passage, known bool) {
+func (s *State) passage(e *ledger.Entry) (p Passage, known bool) {
 	if p, known = s.Open[e.Passage]; known || e.Passage == "" {
 		return p, known
 	}
@@ -110,55 +110,46 @@ func (s *State) recent(id string) int {
 
 // about says which entries of an earlier day the next entry is about, 0 where there are none: those of its passage, the
 // one that it names, those of which it erased something.
-func (s *State) about(e *Entry, segments []segment) (first, last int64) {
+func (s *State) about(e *ledger.Entry, segments []ledger.Segment) (first, last int64) {
 	if p, known := s.passage(e); known {
 		first, last = p.First, p.First
-	} else if e.Kind == Erase && !e.elsewhere() {
+	} else if e.Kind == ledger.Erase && !elsewhere(e) {
 		first, _ = strconv.ParseInt(e.Detail["first"], 10, 64)
 		last, _ = strconv.ParseInt(e.Detail["last"], 10, 64)
 	} else if e.Ref != 0 && e.Ref < e.Seq {
 		first, last = e.Ref, e.Ref
 	}
-	if first == 0 || dayOf(segments, first) == e.At.Format(time.DateOnly) {
+	if first == 0 || ledger.DayOf(segments, first) == e.At.Format(time.DateOnly) {
 		return 0, 0
 	}
 	return first, last
 }
 
-// dayOf is the day of an entry.
-func dayOf(segments []segment, seq int64) string {
-	i := sort.Search(len(segments), func(i int) bool { return segments[i].first > seq })
-	if i == 0 {
-		return ""
-	}
-	return segments[i-1].day
-}
-
 // apply takes the next entry, with its personal fields, and returns the passage it belongs to, if any.
-func (s *State) apply(e *Entry) *Passage {
+func (s *State) apply(e *ledger.Entry) *Passage {
 	s.Size = e.Seq
-	if e.Kind == Start || e.Kind == Stop {
-		s.Running = e.Kind == Start
+	if e.Kind == ledger.Start || e.Kind == ledger.Stop {
+		s.Running = e.Kind == ledger.Start
 	}
-	if e.Kind == Backup {
+	if e.Kind == ledger.Backup {
 		s.Copied = e.At
 	}
-	s.Newest = Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}
+	s.Newest = ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}
 	// The trusted time only moves forward, or else a clock set back could bring expired passes to life;
 	// a correction, which says who did it, may move it back.
 	if e.Kind == Clock && e.Reason == "clock-corrected" || s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
 		s.Trusted = s.Newest
 	}
 	switch {
-	case e.Kind == Epoch:
+	case e.Kind == ledger.Epoch:
 		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(s.Trusted.Time) {
-			s.Trusted = Stamp{Time: at.In(e.At.Location()), Trusted: true} // the epoch before had got so far
+			s.Trusted = ledger.Stamp{Time: at.In(e.At.Location()), Trusted: true} // the epoch before had got so far
 		}
-	case e.Kind == Erase:
+	case e.Kind == ledger.Erase:
 		s.erased(e)
-	case e.Kind == Keep && e.Reason == "lifted":
+	case e.Kind == ledger.Keep && e.Reason == "lifted":
 		delete(s.Keeps, e.Ref)
-	case e.Kind == Keep:
+	case e.Kind == ledger.Keep:
 		s.Keeps[e.Seq] = Span{e.Detail["from"], e.Detail["to"]}
 	}
 	if e.Passage == "" {
@@ -182,7 +173,7 @@ func (s *State) apply(e *Entry) *Passage {
 		if e.Verdict != "" {
 			s.Debts[e.Seq] = p
 		}
-	case Register, Correction:
+	case Decided, Correction:
 		delete(s.Debts, e.Ref)
 	}
 	if i := s.recent(p.ID); i >= 0 {
@@ -196,11 +187,11 @@ func (s *State) apply(e *Entry) *Passage {
 
 // moves tells whether the entry says that somebody moved, and where they are then. It goes by what was permitted:
 // whether they went through is told by a passage sensor, where there is one.
-func (e *Entry) moves() (inside, ok bool) {
+func moves(e *ledger.Entry) (inside, ok bool) {
 	switch {
 	case e.Direction != "in" && e.Direction != "out":
 		return false, false
-	case e.Kind == Register && e.Verdict == "admit":
+	case e.Kind == Decided && e.Verdict == "admit":
 		return e.Direction == "in", true
 	case e.Kind == Correction && e.Detail["was"] == "admit": // it did not happen
 		return e.Direction == "out", true
@@ -209,13 +200,13 @@ func (e *Entry) moves() (inside, ok bool) {
 }
 
 // move counts who is inside and how often a household went out.
-func (s *State) move(e *Entry) {
-	inside, ok := e.moves()
+func (s *State) move(e *ledger.Entry) {
+	inside, ok := moves(e)
 	if !ok {
 		return
 	}
 	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
-	if d := e.At.Format(time.DateOnly); e.Kind == Register && d > s.Day && (e.Clock == "trusted" || s.Day == "") {
+	if d := e.At.Format(time.DateOnly); e.Kind == Decided && d > s.Day && (e.Clock == "trusted" || s.Day == "") {
 		s.Day, s.First, s.Trips, s.Out = d, e.Seq, map[string]int{}, map[int64]string{}
 	}
 	if e.Kind == Correction {
@@ -227,7 +218,7 @@ func (s *State) move(e *Entry) {
 		s.Inside[subject] = e.Seq
 	default:
 		delete(s.Inside, subject)
-		if h := e.Personally("household"); h != "" && e.Class == "resident" && e.Kind == Register { // their car is no trip more
+		if h := e.Personally("household"); h != "" && e.Class == "resident" && e.Kind == Decided { // their car is no trip more
 			s.Out[e.Seq] = h
 			s.Trips[h]++
 		}
@@ -248,10 +239,10 @@ func (s *State) untrip(seq int64) {
 
 // erased takes an erasure by age. Whose coming in was erased is not counted inside any more, although their going out
 // may have been kept or the other way round; the same whether the entries are read with what was erased or without.
-// What other erasures change is known to those alone who still saw the fields: see Ledger.forget.
-func (s *State) erased(e *Entry) {
+// What other erasures change is known to those alone who still saw the fields: see Register.forget.
+func (s *State) erased(e *ledger.Entry) {
 	last, err := strconv.ParseInt(e.Detail["last"], 10, 64)
-	if err != nil || e.Reason != byAge && e.Reason != byRetention || e.elsewhere() {
+	if err != nil || e.Reason != byAge && e.Reason != byRetention || elsewhere(e) {
 		return
 	}
 	s.Erased = max(s.Erased, last)
@@ -269,3 +260,11 @@ func (s *State) TripsToday(household string, now time.Time) int {
 	}
 	return s.Trips[household]
 }
+
+// forgets tells whether the entry changed the state in a way that only the running one knows.
+func forgets(e *ledger.Entry) bool {
+	return e.Kind == ledger.Erase && e.Reason != byAge && e.Reason != byRetention && !elsewhere(e)
+}
+
+// elsewhere tells whether an erasure was one in an older epoch: first and last are entries of that.
+func elsewhere(e *ledger.Entry) bool { return e.Detail["epoch"] != "" }

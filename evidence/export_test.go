@@ -1,9 +1,10 @@
-package ledger
+package evidence
 
 import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
@@ -15,100 +16,28 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"gated/ledger/tlog"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
 
-	"gated/ledger/xlsx"
+	"gated/evidence/xlsx"
+	"gated/ledger"
+	"gated/register"
 )
-
-func at(s string) time.Time {
-	t, err := time.ParseInLocation("2006-01-02 15:04:05", s, shanghai)
-	if err != nil {
-		panic(err)
-	}
-	return t
-}
-
-func TestGapsOfWatching(t *testing.T) {
-	ck := &clock{}
-	dir := t.TempDir()
-	l := open(t, dir, ck)
-	say := func(when string, k Kind, detail ...string) {
-		ck.set(when)
-		ev := Event{Stamp: ck.now(), Kind: k}
-		if k == Outage {
-			ev.Reason = "ledger-fault"
-			ev.Detail = map[string]string{"from": at(detail[0]).Format(timeFormat), "to": at(detail[1]).Format(timeFormat)}
-		}
-		mustAppend(t, l, ev)
-	}
-	say("2026-11-20 09:00:00", Start)
-	say("2026-11-20 10:00:00", Alive)
-	say("2026-11-20 11:00:00", Stop)
-	say("2026-11-20 12:00:00", Start) // stopped in between
-	say("2026-11-20 13:00:00", Alive)
-	say("2026-11-20 13:30:00", Start) // power lost some time after 13:00
-	say("2026-11-20 14:00:00", Outage, "2026-11-20 13:40:00", "2026-11-20 14:00:00")
-	say("2026-11-20 17:00:00", Alive)                                                // three hours without a word
-	say("2026-11-20 20:00:00", Outage, "2026-11-20 19:00:00", "2026-11-20 20:00:00") // and two more before it
-	say("2026-11-20 22:00:00", Stop)                                                 // and two before the end
-	say("2026-11-20 22:30:00", Roster)                                               // changed while stopped
-	say("2026-11-22 08:00:00", Start)                                                // off for a night, a day and a night
-	say("2026-11-22 09:00:00", Alive)
-	r, err := OpenReader(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	gap := func(from, to, cause string) string { return from + " " + to + " " + cause }
-	for _, c := range []struct {
-		day, now string
-		want     []string
-	}{
-		{"2026-11-19", "2026-11-30 00:00:00", []string{gap("19 00:00", "20 00:00", "not-installed")}},
-		{"2026-11-20", "2026-11-30 00:00:00", []string{gap("20 00:00", "20 09:00", "not-installed"), gap("20 11:00", "20 12:00", "stopped"),
-			gap("20 13:00", "20 13:30", "not-stopped"), gap("20 13:40", "20 14:00", "ledger-fault"), gap("20 14:00", "20 17:00", "silent"),
-			gap("20 17:00", "20 19:00", "silent"), gap("20 19:00", "20 20:00", "ledger-fault"), gap("20 20:00", "20 22:00", "silent"), gap("20 22:00", "21 00:00", "stopped")}},
-		{"2026-11-21", "2026-11-30 00:00:00", []string{gap("21 00:00", "22 00:00", "stopped")}},
-		{"2026-11-22", "2026-11-30 00:00:00", []string{gap("22 00:00", "22 08:00", "stopped"), gap("22 09:00", "23 00:00", "no-later-entry")}},
-		{"2026-11-22", "2026-11-22 09:30:00", []string{gap("22 00:00", "22 08:00", "stopped")}},
-		{"2026-12-25", "2026-11-30 00:00:00", []string{gap("25 00:00", "26 00:00", "not-yet")}},
-		{"2026-11-25", "2026-11-30 00:00:00", []string{gap("25 00:00", "26 00:00", "no-later-entry")}},
-	} {
-		gaps, err := r.Gaps(c.day, at(c.now))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, g := range gaps {
-			got = append(got, gap(g.From.Format("02 15:04"), g.To.Format("02 15:04"), g.Cause))
-		}
-		if d := cmp.Diff(c.want, got); d != "" {
-			t.Errorf("%s seen at %s (-want +got):\n%s", c.day, c.now, d)
-		}
-	}
-	if _, err := r.Gaps("yesterday", at("2026-11-22 09:30:00")); err == nil {
-		t.Error("a day that is no date was accepted")
-	}
-}
 
 func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	ck.set("2026-11-23 00:00:00")
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Start})
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
 	ck.set("2026-11-23 23:59:00")
 	ev := passage(ck, "p1", "in", "hold")
 	ev[1].Rule = "=HYPERLINK(\"http://evil\")"
 	ev[1].Reason = "@SUM(1,2)"
 	mustAppend(t, l, ev...)
 	ck.set("2026-11-24 00:01:00")
-	mustAppend(t, l, register(ck, "p1", "in", "refuse", "-1+cmd"))
+	mustAppend(t, l, decided(ck, "p1", "in", "refuse", "-1+cmd"))
 	r, err := OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -156,22 +85,22 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 }
 
 // twoDays is a gate with personal data: a visitor held before midnight and admitted after it, and a resident the day after.
-func twoDays(t *testing.T) *Reader {
+func twoDays(t *testing.T) (r *Reader, dir string) {
 	t.Helper()
 	ck := &clock{}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	l := open(t, dir, ck)
 	ck.set("2026-11-23 00:00:00")
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Start})
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
 	ck.set("2026-11-23 23:59:00")
 	s := ck.now()
 	mustAppend(t, l,
-		Event{Stamp: s, Kind: Check, Passage: "p1", Lane: "north", Direction: "in", Personal: []Field{{"document", "110101199003074514"}, {"name", "王小"}}},
-		Event{Stamp: s, Kind: Query, Passage: "p1", Lane: "north", Direction: "in", Verdict: "hold", Reason: "visitor"})
+		Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "in", Personal: []Field{{Name: "document", Value: "110101199003074514"}, {Name: "name", Value: "王小"}}},
+		Event{Stamp: s, Kind: register.Query, Passage: "p1", Lane: "north", Direction: "in", Verdict: "hold", Reason: "visitor"})
 	ck.set("2026-11-24 00:01:00")
 	s = ck.now()
-	mustAppend(t, l, Event{Stamp: s, Kind: Register, Passage: "p1", Lane: "north", Direction: "in", Verdict: "admit", Reason: "appointed",
-		Personal: []Field{{"name", "=王小明"}, {"note", "Kept <by hand> & \"quoted\""}}})
+	mustAppend(t, l, Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "in", Verdict: "admit", Reason: "appointed",
+		Personal: []Field{{Name: "name", Value: "=王小明"}, {Name: "note", Value: "Kept <by hand> & \"quoted\""}}})
 	mustAppend(t, l, passage(ck, "p2", "in", "admit")...)
 	l.Close()
 	r, err := OpenReader(dir)
@@ -179,7 +108,7 @@ func twoDays(t *testing.T) *Reader {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return r
+	return r, dir
 }
 
 func oneDay(day string) Selection {
@@ -204,7 +133,7 @@ func readCSV(t *testing.T, r *Reader, x Selection) (front [][]string, head []str
 }
 
 func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
-	r := twoDays(t)
+	r, _ := twoDays(t)
 	front, _, rows := readCSV(t, r, oneDay("2026-11-23"))
 	want := []string{"later entry", "4", "register", "appointed", "2026-11-24T00:01:00+08:00", "about 2026-11-23"}
 	if d := cmp.Diff(want, front[len(front)-1]); d != "" {
@@ -216,7 +145,7 @@ func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
 }
 
 func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
-	r := twoDays(t)
+	r, _ := twoDays(t)
 	for _, events := range []bool{false, true} {
 		var want [][]string
 		for _, day := range []string{"2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"} {
@@ -248,7 +177,7 @@ func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
 }
 
 func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
-	r := twoDays(t)
+	r, dir := twoDays(t)
 	x := oneDay("2026-11-23")
 	x.Personal = true
 	_, head, rows := readCSV(t, r, x)
@@ -304,34 +233,29 @@ func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
 	if d := cmp.Diff(want[:2], check(x)); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)
 	}
-	c, err := connect(fileURI(r.path, "rw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.exec("UPDATE personal SET salt = NULL, value = NULL WHERE seq = 2 AND field = 'document'"); err != nil {
+	if err := change(dir, "UPDATE personal SET salt = NULL, value = NULL WHERE seq = 2 AND field = 'document'"); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{"2 document ", want[1]}, check(x)); d != "" {
 		t.Errorf("one erased (-want +got):\n%s", d)
 	}
-	for _, sql := range []string{"UPDATE personal SET value = '王大' WHERE seq = 2 AND field = 'name'", "DELETE FROM personal WHERE seq = 2 AND field = 'document'"} {
-		for _, q := range []string{"SAVEPOINT before", "DROP TRIGGER personal_only_erased", "DROP TRIGGER personal_no_delete", sql, "RELEASE before"} {
-			if err := c.exec(q); err != nil && !strings.Contains(err.Error(), "no such trigger") {
+	for _, statement := range []string{"UPDATE personal SET value = '王大' WHERE seq = 2 AND field = 'name'", "DELETE FROM personal WHERE seq = 2 AND field = 'document'"} {
+		for _, q := range []string{"DROP TRIGGER IF EXISTS personal_only_erased", "DROP TRIGGER IF EXISTS personal_no_delete", statement} {
+			if err := change(dir, q); err != nil {
 				t.Fatalf("%s: %v", q, err)
 			}
 		}
 		if err := r.ExportPersonal(io.Discard, x); err == nil || !strings.Contains(err.Error(), "entry 2") || strings.Contains(err.Error(), "王") {
-			t.Errorf("%s: %v", sql, err)
+			t.Errorf("%s: %v", statement, err)
 		}
-		if err := c.exec("UPDATE personal SET value = '王小' WHERE seq = 2 AND field = 'name'"); err != nil {
+		if err := change(dir, "UPDATE personal SET value = '王小' WHERE seq = 2 AND field = 'name'"); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 func TestXLSXIsTextOnly(t *testing.T) {
-	r := twoDays(t)
+	r, _ := twoDays(t)
 	for _, events := range []bool{false, true} {
 		x := oneDay("2026-11-23")
 		x.Personal, x.Events = true, events
@@ -399,60 +323,44 @@ func TestXLSXIsTextOnly(t *testing.T) {
 	}
 }
 
-func TestSQLiteCopyHasPersonalDataOnlyWhereAsked(t *testing.T) {
-	r := twoDays(t)
-	for _, personal := range []bool{false, true} {
-		path := filepath.Join(t.TempDir(), "copy's.db")
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.ExportSQLite(path, personal); err != nil {
-			t.Fatal(err)
-		}
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := bytes.Contains(raw, []byte("王小明")); got != personal {
-			t.Errorf("personal %t: the name is there: %t", personal, got)
-		}
-		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
-			t.Errorf("mode %v, %v", st.Mode(), err)
-		}
-		if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
-			t.Errorf("beside the copy: %v, %v", files, err)
-		}
-		c, err := OpenFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err1 := tlog.RootAt(r, 6)
-		got, err2 := tlog.RootAt(c, 6)
-		if err := errors.Join(err1, err2); err != nil || got != want {
-			t.Errorf("root of the copy %v, want %v: %v", got, want, err)
-		}
-		var schemas [2]string
-		for i, c := range []*conn{r.c, c.c} {
-			if schemas[i], err = c.one("SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema ORDER BY name)"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if d := cmp.Diff(schemas[0], schemas[1]); d != "" {
-			t.Errorf("schema (-ledger +copy):\n%s", d)
-		}
-		c.Close()
-	}
-	// A file that holds something is left alone.
-	path := filepath.Join(t.TempDir(), "mine")
-	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+func TestDaysAreThoseOfTheGate(t *testing.T) {
+	ck := &clock{}
+	dir := t.TempDir()
+	ck.set("2026-11-22 23:59:59")
+	l := open(t, dir, ck)
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
+	ck.set("2026-11-23 00:00:01")
+	mustAppend(t, l, decided(ck, "night", "in", "refuse", "abandoned"))
+	mustAppend(t, l, append(passage(ck, "day", "out", "admit"), decided(ck, "day", "out", "admit", "resident"))...)
+	ck.set("2026-11-22 23:59:58") // the clock is set back: sequence and days hold
+	mustAppend(t, l, passage(ck, "again", "in", "hold")...)
+	r, err := OpenReader(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, personal := range []bool{false, true} {
-		if err := r.ExportSQLite(path, personal); err == nil {
-			t.Error("an older file was written over")
+	defer r.Close()
+	for day, want := range map[string]Stats{
+		"2026-11-22": {"2026-11-22", 5, map[string]int{"admit": 0, "refuse": 1, "hold": 1}},
+		"2026-11-23": {"2026-11-23", 4, map[string]int{"admit": 1, "refuse": 0, "hold": 0}},
+		"2026-11-24": {"2026-11-24", 0, map[string]int{"admit": 0, "refuse": 0, "hold": 0}},
+	} {
+		got, err := r.Stats(day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", day, d)
 		}
 	}
-	if b, err := os.ReadFile(path); err != nil || string(b) != "mine" {
-		t.Errorf("%q, %v", b, err)
+}
+
+// change changes the ledger behind its back.
+func change(dir, query string) error {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "ledger.db"))
+	if err != nil {
+		return err
 	}
+	_, err = db.Exec(query)
+	return errors.Join(err, db.Close())
 }

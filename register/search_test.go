@@ -1,4 +1,4 @@
-package ledger
+package register
 
 import (
 	"errors"
@@ -24,7 +24,7 @@ func TestSearchFindsPassagesThroughTheIndex(t *testing.T) {
 		if i%5 == 0 {
 			verdict = "refuse"
 		}
-		mustAppend(t, l, append(passage(ck, id, lane, verdict), register(ck, id, lane, verdict, "resident"))...)
+		mustAppend(t, l, append(passage(ck, id, lane, verdict), decided(ck, id, lane, verdict, "resident"))...)
 	}
 	l.Close()
 	for _, c := range []struct {

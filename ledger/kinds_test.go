@@ -1,0 +1,14 @@
+package ledger
+
+// Kinds that only the entries of these tests are of.
+const (
+	Correction Kind = "correction"
+	SignOn     Kind = "signon"
+	Scanner    Kind = "scanner"
+	Clock      Kind = "clock"
+	Handover   Kind = "handover"
+	Level      Kind = "level"
+	Policy     Kind = "policy"
+	Settings   Kind = "settings"
+	Sensor     Kind = "sensor"
+)

@@ -1,0 +1,256 @@
+package register
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"gated/ledger"
+	"gated/ledger/tlog"
+
+	"github.com/google/go-cmp/cmp"
+	sumdb "golang.org/x/mod/sumdb/tlog"
+)
+
+type (
+	Event  = ledger.Event
+	Entry  = ledger.Entry
+	Record = ledger.Record
+	Field  = ledger.Field
+	Stamp  = ledger.Stamp
+)
+
+var shanghai, _ = time.LoadLocation("Asia/Shanghai")
+
+// clock is a settable time that moves on by a millisecond at each look.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() Stamp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(time.Millisecond)
+	return Stamp{Time: c.t, Boot: "b00t", Mono: time.Duration(c.t.UnixNano() % 1e15), Trusted: true}
+}
+
+func (c *clock) set(s string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = at(s)
+}
+
+func at(s string) time.Time {
+	t, err := time.ParseInLocation("2006-01-02 15:04:05", s, shanghai)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// box is a ledger with the register that follows it.
+type box struct {
+	*ledger.Ledger
+	reg *Register
+	dir string
+}
+
+func (b *box) View(f func(*State)) { b.reg.View(f) }
+
+// Close ends both, as a daemon does.
+func (b *box) Close() {
+	b.Ledger.Close()
+	b.reg.Close()
+}
+
+func options(dir string, ck *clock) (ledger.Options, Options) {
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log}, Options{Dir: dir, Now: ck.now, Log: log}
+}
+
+// start opens a ledger with its register, which may be in fault.
+func start(t testing.TB, lo ledger.Options, ro Options) *box {
+	t.Helper()
+	reg, err := New(ro)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lo.Known, lo.Follow, lo.Recovered = reg.Known(), reg.Follow, reg.Recovered
+	l, err := ledger.Open(lo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &box{l, reg, lo.Dir}
+	reg.Start(l)
+	t.Cleanup(b.Close)
+	return b
+}
+
+func open(t testing.TB, dir string, ck *clock) *box {
+	t.Helper()
+	lo, ro := options(dir, ck)
+	b := start(t, lo, ro)
+	if f := b.Fault(); f != nil {
+		t.Fatal(f.Cause)
+	}
+	return b
+}
+
+// healing returns a channel that gets a token whenever the ledger works again.
+func healing(opt *ledger.Options) <-chan struct{} {
+	healed := make(chan struct{}, 1)
+	opt.OnChange = func(f *ledger.Fault) {
+		if f == nil {
+			healed <- struct{}{}
+		}
+	}
+	return healed
+}
+
+// verify compares the running state with one built anew from the entries alone, what the index says of later entries with
+// what a reader without it finds, and the entries with their tree.
+func verify(t testing.TB, b *box) {
+	t.Helper()
+	b.reg.flush()
+	r, err := OpenReader(b.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	segments, err := r.Segments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew, about := newState(), []int64(nil)
+	var hashes hashes
+	if err := r.Scan(1, 1<<62, true, func(e *Entry) error {
+		h, err := sumdb.StoredHashes(e.Seq-1, e.Raw, &hashes)
+		hashes = append(hashes, h...)
+		if first, _ := anew.about(e, segments); first != 0 {
+			about = append(about, e.Seq)
+		}
+		anew.apply(e)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if anew.Size > 0 {
+		want, err1 := sumdb.TreeHash(anew.Size, &hashes)
+		if root, err := tlog.RootAt(r, anew.Size); err != nil || err1 != nil || root != want {
+			t.Errorf("root by tiles %v, by entries %v (%v, %v)", root, want, err, err1)
+		}
+	}
+	for name, r := range map[string]*Reader{"index": r, "none": {Reader: r.Reader}} {
+		if name == "index" && r.index == nil && b.reg.index.db != nil && anew.Size > 0 {
+			t.Error("the index does not fit")
+		}
+		if got, err := r.Later(1, 1<<62); err != nil || fmt.Sprint(got) != fmt.Sprint(about) {
+			t.Errorf("later entries by the index (%s): %v, want %v (%v)", name, got, about, err)
+		}
+	}
+	x, _ := json.Marshal(anew)
+	var y []byte
+	b.View(func(s *State) { y, _ = json.Marshal(s) })
+	if d := cmp.Diff(string(x), string(y)); d != "" {
+		t.Fatalf("the running state is not what the entries add up to (-entries +running):\n%s", d)
+	}
+}
+
+// hashes are the stored hashes of a tree in memory.
+type hashes []sumdb.Hash
+
+func (h *hashes) ReadHashes(at []int64) (list []sumdb.Hash, err error) {
+	for _, i := range at {
+		list = append(list, (*h)[i])
+	}
+	return list, nil
+}
+
+func passage(ck *clock, id, direction, verdict string) []Event {
+	s := ck.now()
+	return []Event{
+		{Stamp: s, Kind: Check, Passage: id, Lane: direction, Direction: direction, Credential: "gated-pass", Proof: "signed", Reason: "ok"},
+		{Stamp: s, Kind: Query, Passage: id, Lane: direction, Direction: direction, Class: "resident", Verdict: verdict, Reason: "resident", Rule: "residents",
+			Personal: []Field{{Name: "subject", Value: "r-" + id}, {Name: "household", Value: "3-2-501"}, {Name: "name", Value: "王小明"}}},
+	}
+}
+
+func decided(ck *clock, id, direction, verdict, reason string) Event {
+	return Event{Stamp: ck.now(), Kind: Decided, Passage: id, Lane: direction, Direction: direction, Class: "resident", Verdict: verdict, Reason: reason, By: "machine",
+		Personal: []Field{{Name: "subject", Value: "r-" + id}, {Name: "household", Value: "3-2-501"}}}
+}
+
+// someone passes at once: check, query and register, with what the gate keeps of them.
+func someone(ck *clock, passage, who, class, direction string) []Event {
+	s := ck.now()
+	household := Field{Name: "household", Value: "3-2-" + who}
+	return []Event{
+		{Stamp: s, Kind: Check, Passage: passage, Direction: direction, Proof: "signed", Reason: "ok", Personal: []Field{{Name: "code", Value: "code-of-" + who}}},
+		{Stamp: s, Kind: Query, Passage: passage, Direction: direction, Class: class, Personal: []Field{{Name: "subject", Value: who}, household, {Name: "name", Value: "name-of-" + who}}},
+		{Stamp: s, Kind: Decided, Passage: passage, Direction: direction, Class: class, Verdict: "admit", Reason: "ok", By: "machine", Personal: []Field{{Name: "subject", Value: who}, household}},
+	}
+}
+
+func mustAppend(t testing.TB, b *box, ev ...Event) []Entry {
+	t.Helper()
+	es, err := b.Append(ev...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return es
+}
+
+// many appends n entries of no passage.
+func many(t testing.TB, b *box, ck *clock, n int) {
+	t.Helper()
+	for n > 0 {
+		var events []Event
+		for range min(n, 250) {
+			events = append(events, Event{Stamp: ck.now(), Kind: Alive})
+		}
+		mustAppend(t, b, events...)
+		n -= len(events)
+	}
+}
+
+// left are the personal values that the ledger still has.
+func left(t testing.TB, b *box) (values []string) {
+	t.Helper()
+	r, err := ledger.OpenReader(b.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	err = r.Scan(1, 1<<62, true, func(e *Entry) error {
+		for _, f := range e.Personal {
+			values = append(values, fmt.Sprintf("%d %s %s", e.Seq, f.Name, f.Value))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// cutOff is what a kill at this moment would leave: the files as they are, without their locks.
+func cutOff(t testing.TB, dir string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(to, "keys", "ledger.key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(filepath.Join(to, "ledger.db-shm"))
+	os.Remove(filepath.Join(to, "index.db-shm"))
+	return to
+}

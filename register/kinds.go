@@ -1,0 +1,25 @@
+package register
+
+import "gated/ledger"
+
+// Kinds of entries of a passage, and those that the box writes of itself. The ledger has its own besides.
+const (
+	Check       ledger.Kind = "check"         // code read and verified, or document sighted (查码, 查证)
+	Query       ledger.Kind = "query"         // what the roster and the gate's state said, and the verdict so far (询问)
+	Decided     ledger.Kind = "register"      // the verdict as it stood and who decided (登记)
+	Opening     ledger.Kind = "open"          // the barrier was told to open
+	CloseByHand ledger.Kind = "close-by-hand" // a guard ended an opening by the emergency key
+	Sensor      ledger.Kind = "sensor"        // what a contact at the barrier told
+	Correction  ledger.Kind = "correction"    // names an older entry and says what is right
+
+	Scanner  ledger.Kind = "scanner"
+	Clock    ledger.Kind = "clock"
+	Level    ledger.Kind = "level"
+	Roster   ledger.Kind = "roster"
+	Policy   ledger.Kind = "policy"
+	Settings ledger.Kind = "settings"
+	SignOn   ledger.Kind = "signon"
+	Alive    ledger.Kind = "alive"    // hourly: the box was watching
+	Export   ledger.Kind = "export"   // personal data was put into an export
+	Handover ledger.Kind = "handover" // one guard handed over to the next
+)

@@ -1,0 +1,281 @@
+package register
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gated/ledger"
+)
+
+// A commit may fail although SQLite has written it (seen with EIO at the sync). The lane was answered fault and nothing
+// opened: what the entries say did not happen, and a correction says so. The emergency key alone had opened.
+func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	opt, own := options(t.TempDir(), ck)
+	healed := healing(&opt)
+	happened := false
+	opt.Inject = func(op string) error {
+		if op == "committed" && happened {
+			happened = false
+			return errors.New("EIO")
+		}
+		return nil
+	}
+	l := start(t, opt, own)
+	limbo := func(ev ...Event) {
+		t.Helper()
+		happened = true // the writer is idle: this is seen by it through the queue
+		if _, err := l.Append(ev...); !errors.Is(err, ledger.ErrFault) {
+			t.Fatalf("got %v, want a ledger-fault", err)
+		}
+		<-healed
+		verify(t, l)
+	}
+	mustAppend(t, l, append(passage(ck, "a", "in", "admit"), decided(ck, "a", "in", "admit", "resident"))...)
+	mustAppend(t, l, passage(ck, "held", "in", "hold")...)
+
+	limbo(append(passage(ck, "b", "in", "admit"), decided(ck, "b", "in", "admit", "resident"))...)
+	limbo(append(passage(ck, "a", "out", "admit"), decided(ck, "a", "out", "admit", "resident"))...)
+	limbo(decided(ck, "held", "in", "admit", "known-by-sight"))
+	limbo(Event{Stamp: ck.now(), Kind: Opening, Passage: "e", Lane: "in", Direction: "in", Verdict: "admit", Reason: "emergency-key"})
+	limbo(passage(ck, "c", "in", "hold")...)
+	l.View(func(s *State) {
+		if _, ok := s.Inside["r-a"]; !ok || len(s.Inside) != 1 || s.Trips["3-2-501"] != 0 {
+			t.Errorf("inside %v, trips %v", s.Inside, s.Trips)
+		}
+		if _, ok := s.Open["held"]; !ok || len(s.Open) != 1 || len(s.Debts) != 1 {
+			t.Errorf("open %v, debts %v", s.Open, s.Debts)
+		}
+	})
+	r, err := OpenReader(l.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	list, err := r.Passages("2026-11-23", false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, p := range list {
+		got[p.Verdict]++
+	}
+	if d := cmp.Diff(map[string]int{"admit": 1, "refuse": 3, "hold": 1}, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// TestWhatAFaultLeftIsTakenBackAtAnyTry: the first try to say so may fail, too, before it is written or after.
+func TestWhatAFaultLeftIsTakenBackAtAnyTry(t *testing.T) {
+	for name, faults := range map[string][]string{
+		"not written": {"committed", "commit"},
+		"written":     {"committed", "committed"},
+		"at length":   {"committed", "open", "commit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ck := &clock{}
+			ck.set("2026-11-23 08:00:00")
+			opt, own := options(t.TempDir(), ck)
+			healed := healing(&opt)
+			var mu sync.Mutex
+			var due []string
+			opt.Inject = func(op string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if len(due) > 0 && op == due[0] {
+					due = due[1:]
+					return errors.New("EIO")
+				}
+				return nil
+			}
+			l := start(t, opt, own)
+			mustAppend(t, l, passage(ck, "held", "in", "hold")...)
+			mu.Lock()
+			due = faults
+			mu.Unlock()
+			events := append([]Event{decided(ck, "held", "in", "admit", "known-by-sight")}, passage(ck, "b", "in", "admit")...)
+			if _, err := l.Append(append(events, decided(ck, "b", "in", "admit", "resident"))...); !errors.Is(err, ledger.ErrFault) {
+				t.Fatal(err)
+			}
+			<-healed
+			verify(t, l)
+			l.View(func(s *State) {
+				if _, held := s.Open["held"]; !held || len(s.Inside) != 0 {
+					t.Errorf("open %v, inside %v", s.Open, s.Inside)
+				}
+			})
+		})
+	}
+}
+
+func TestAnErrorWhileCatchingUpHealsAtTheNextTry(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	for i := range 900 {
+		mustAppend(t, l, append(passage(ck, fmt.Sprint(i), "in", "admit"), decided(ck, fmt.Sprint(i), "in", "admit", "resident"))...)
+	}
+	l.Close()
+	os.Remove(filepath.Join(dir, "index.db"))
+	opt, own := options(dir, ck)
+	reads := 0
+	own.Inject = func(op string) error {
+		if reads++; reads == 2 { // after the first batch
+			return errors.New("EIO")
+		}
+		return nil
+	}
+	l = start(t, opt, own)
+	mustAppend(t, l, passage(ck, "after", "in", "hold")...)
+	verify(t, l)
+}
+
+func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
+	ck := &clock{}
+	l := open(t, t.TempDir(), ck)
+	out := func(when string, trusted bool) {
+		ck.set(when)
+		ev := decided(ck, "a", "out", "admit", "resident")
+		ev.Trusted = trusted
+		mustAppend(t, l, append(passage(ck, "a", "out", "admit"), ev)...)
+	}
+	out("2026-11-23 10:00:00", true)
+	out("2026-11-22 10:00:00", true)
+	out("2096-11-23 10:00:00", false)
+	ck.set("2026-11-23 10:00:01")
+	car := decided(ck, "car", "out", "admit", "known-leaving")
+	car.Class = "vehicle"
+	mustAppend(t, l, append(passage(ck, "car", "out", "admit"), car)...)
+	verify(t, l)
+	l.View(func(s *State) {
+		if n := s.TripsToday("3-2-501", at("2026-11-23 12:00:00")); n != 3 {
+			t.Errorf("%d trips, want 3", n)
+		}
+		if n := s.TripsToday("3-2-501", at("2026-11-24 12:00:00")); n != 0 {
+			t.Errorf("%d trips the next day", n)
+		}
+	})
+}
+
+func TestALatePulseChangesNoVerdict(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	l := open(t, t.TempDir(), ck)
+	for i := range Recent + 2 {
+		id := fmt.Sprint(i)
+		mustAppend(t, l, append(passage(ck, id, "in", "admit"), decided(ck, id, "in", "admit", "resident"))...)
+	}
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Opening, Passage: "0", Lane: "in", Direction: "in", Reason: "pulse", Ref: 3})
+	l.View(func(s *State) {
+		for _, p := range s.Recent {
+			if p.Verdict != "admit" {
+				t.Errorf("passage %s: %q", p.ID, p.Verdict)
+			}
+		}
+	})
+	verify(t, l)
+}
+
+func TestABrokenIndexIsRebuilt(t *testing.T) {
+	for name, hurt := range map[string]func(path string) error{
+		"gone":    os.Remove,
+		"garbage": func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
+		"ahead": func(p string) error {
+			return change(p, `UPDATE meta SET value = replace(value, '"size":', '"size":9') WHERE key = 'state'`)
+		},
+		"of another ledger": func(p string) error {
+			return change(p, `UPDATE meta SET value = 'ff' WHERE key = 'last'`)
+		},
+		"read-only directory": func(p string) error { os.Remove(p); return os.Mkdir(p, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ck := &clock{}
+			ck.set("2026-11-23 08:00:00")
+			dir := t.TempDir()
+			l := open(t, dir, ck)
+			for i := range 20 {
+				mustAppend(t, l, append(passage(ck, fmt.Sprint(i), "in", "admit"), decided(ck, fmt.Sprint(i), "in", "admit", "resident"))...)
+			}
+			mustAppend(t, l, passage(ck, "held", "out", "hold")...)
+			l.Close()
+			if err := hurt(filepath.Join(dir, "index.db")); err != nil {
+				t.Fatal(err)
+			}
+			l = open(t, dir, ck)
+			mustAppend(t, l, decided(ck, "held", "out", "admit", "known-by-sight"))
+			verify(t, l)
+			l.Close()
+			if name == "read-only directory" {
+				return
+			}
+			found, _, err := Search(dir, Filter{Verdict: "admit", Limit: 100})
+			if n := len(found); n != 21 || err != nil {
+				t.Errorf("the rebuilt index has %d passages, want 21 (%v)", n, err)
+			}
+		})
+	}
+}
+
+func change(path, query string) error {
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		return err
+	}
+	_, err = db.Exec(query)
+	return errors.Join(err, db.Close())
+}
+
+// The index remembers how much there was: a ledger that is gone is not replaced by an empty one.
+func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	mustAppend(t, l, passage(ck, "a", "in", "admit")...)
+	l.Close()
+	path := filepath.Join(dir, "ledger.db")
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	opt, own := options(dir, ck)
+	l = start(t, opt, own)
+	if f := l.Fault(); f == nil || !strings.Contains(f.Cause, "is gone, and it had 2 entries") {
+		t.Errorf("fault %+v", f)
+	}
+	l.Close()
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	verify(t, open(t, dir, ck))
+}
+
+// The index of a cloned box is of the epoch before: what that added up to is not taken over.
+func TestANewEpochBeginsWithNobody(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	mustAppend(t, l, append(passage(ck, "a", "in", "admit"), decided(ck, "a", "in", "admit", "resident"))...)
+	l.Close()
+	ck.set("2026-11-24 08:00:00")
+	opt, own := options(dir, ck)
+	opt.Restored = true
+	l = start(t, opt, own)
+	l.View(func(s *State) {
+		if got := s.Trusted.Time.Format("2006-01-02 15:04"); got != "2026-11-24 08:00" || s.Size != 1 || len(s.Inside) != 0 {
+			t.Errorf("trusted %s, size %d, inside %v", got, s.Size, s.Inside)
+		}
+	})
+	verify(t, l)
+}
