@@ -1,9 +1,9 @@
 package ledger
 
 import (
-	"database/sql/driver"
 	"encoding/hex"
-	"fmt"
+	"maps"
+	"slices"
 )
 
 // Disclosure is one personal field with what is needed to check it: Hash is HMAC-SHA-256(Salt, Field ‖ 0 ‖ Value), and the
@@ -25,27 +25,15 @@ func (p *personalRow) disclosed(seq int64) Disclosure {
 	return d
 }
 
-// Disclose calls f for every personal field of the entries from..to, and checks each of them against its record before.
+// Disclose calls f for every personal field of the entries from..to that can be read, and checks each of them against its
+// record before. Of one that was erased alone the hash is told. Of an entry whose data was erased whole there is nothing.
 func (r *Reader) Disclose(from, to int64, f func(Disclosure) error) error {
-	rows := map[int64][]personalRow{}
-	have := from - 1
-	return r.Entries(from, to, false, func(e *Entry) error {
-		if e.Seq > have {
-			clear(rows)
-			have = min(e.Seq+piece-1, to)
-			if err := r.personalRows(e.Seq, have, rows); err != nil {
-				return err
-			}
-		}
-		own := rows[e.Seq]
-		if len(own) == 0 && e.Record.Personal == "" {
+	return r.opened(from, to, func(e *Entry, got personal) error {
+		if e.Kind == Carried {
 			return nil
 		}
-		if commitment(own) != e.Record.Personal {
-			return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", e.Seq)
-		}
-		for i := range own {
-			if err := f(own[i].disclosed(e.Seq)); err != nil {
+		for i := range got.rows {
+			if err := f(got.rows[i].disclosed(e.Seq)); err != nil {
 				return err
 			}
 		}
@@ -54,8 +42,13 @@ func (r *Reader) Disclose(from, to int64, f func(Disclosure) error) error {
 }
 
 // FieldNames lists the personal fields that the entries from..to still have, each name once.
-func (r *Reader) FieldNames(from, to int64) (names []string, err error) {
-	err = r.c.query(func(v []driver.Value) error { names = append(names, text(v[0])); return nil },
-		"SELECT DISTINCT field FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY field", from, to)
-	return names, err
+func (r *Reader) FieldNames(from, to int64) ([]string, error) {
+	names := map[string]bool{}
+	err := r.Scan(from, to, true, func(e *Entry) error {
+		for _, f := range e.Personal {
+			names[f.Name] = true
+		}
+		return nil
+	})
+	return slices.Sorted(maps.Keys(names)), err
 }

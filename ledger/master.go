@@ -111,3 +111,26 @@ func (m *master) fits(origin, check string) error {
 	}
 	return nil
 }
+
+// loadMaster reads the master key and returns what a new ledger says of it. One is made only where there is no ledger and
+// none came before: under another key than its own nobody could ever read a ledger's personal data again.
+func (l *Ledger) loadMaster(anew Meta, gone bool) (check string, err error) {
+	path := MasterFile(l.opt.Dir)
+	if st, err := os.Stat(path); err == nil && filepath.Dir(path) == filepath.Join(l.opt.Dir, "keys") && st.Mode().Perm()&0o077 != 0 && os.Chmod(path, 0o600) == nil {
+		l.opt.Log.Warn("the master key of the personal data could be read by others and cannot now", "path", path, "was", st.Mode().Perm().String())
+	}
+	l.master, err = readMaster(path)
+	if errors.Is(err, fs.ErrNotExist) && gone && anew.Epoch == 1 {
+		if l.master, err = newMaster(path); err == nil {
+			l.opt.Log.Info("a master key was made for the personal data: write it down for the safe, it is in no backup (\"gated key show --personal\")", "path", path)
+		}
+	}
+	if err == nil {
+		return l.master.check(anew.Origin), nil
+	}
+	if gone {
+		return "", err
+	}
+	l.masterErr = err // of the ledger that is there
+	return "", nil
+}

@@ -347,18 +347,25 @@ func pieces[T any](r *Reader, from, to int64, read func(c *conn, from, to int64)
 
 // Entries calls f for the entries from..to in order; all of them must be there.
 func (r *Reader) Entries(from, to int64, personal bool, f func(*Entry) error) error {
-	return pieces(r, from, to, func(c *conn, from, to int64) ([]Entry, error) {
-		list := make([]Entry, to-from+1)
-		err := c.rows(from, to, func(seq, ts int64, record string) error { return list[seq-from].parse(seq, ts, record, r.Zone) })
-		if err != nil || !personal {
-			return list, err
-		}
-		return list, c.query(func(v []driver.Value) error {
-			seq, _ := v[0].(int64)
-			e := &list[seq-from]
-			e.Personal = append(e.Personal, Field{text(v[1]), text(v[2])})
+	if !personal {
+		return pieces(r, from, to, func(c *conn, from, to int64) ([]Entry, error) {
+			list := make([]Entry, to-from+1)
+			return list, c.rows(from, to, func(seq, ts int64, record string) error { return list[seq-from].parse(seq, ts, record, r.Zone) })
+		}, inTurn(f))
+	}
+	o := r.personal()
+	return pieces(r, from, to, func(c *conn, from, to int64) (list []Entry, err error) {
+		err = scan(c, r.Zone, from, to, o, func(e *Entry) error {
+			if want := from + int64(len(list)); e.Seq != want {
+				return missing(want)
+			}
+			list = append(list, *e)
 			return nil
-		}, "SELECT seq, field, value FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq, field", from, to)
+		})
+		if next := from + int64(len(list)); err == nil && next <= to {
+			err = missing(next)
+		}
+		return list, err
 	}, inTurn(f))
 }
 

@@ -7,14 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"sync"
 	"time"
 )
 
-// scan calls f for the entries from..to in order. Personal fields are read only where asked for.
-func scan(c *conn, zone *time.Location, from, to int64, personal bool, f func(*Entry) error) error {
-	fields := map[int64][]Field{}
-	const page = 500 // entries whose personal fields are held at a time
-	have := from - 1
+// scan calls f for the entries from..to in order, with their personal fields where o is to open them.
+func scan(c *conn, zone *time.Location, from, to int64, o *opener, f func(*Entry) error) error {
+	var p *page
+	columns := "seq, ts, record"
+	if o != nil {
+		columns += ", sealed"
+	}
 	return c.query(func(v []driver.Value) error {
 		seq, _ := v[0].(int64)
 		ts, _ := v[1].(int64)
@@ -22,23 +25,18 @@ func scan(c *conn, zone *time.Location, from, to int64, personal bool, f func(*E
 		if err != nil {
 			return err
 		}
-		if personal {
-			if seq > have {
-				clear(fields)
-				have = min(seq+page, to)
-				err := c.query(func(v []driver.Value) error {
-					at, _ := v[0].(int64)
-					fields[at] = append(fields[at], Field{text(v[1]), text(v[2])})
-					return nil
-				}, "SELECT seq, field, value FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq, field", seq, have)
-				if err != nil {
-					return fmt.Errorf("personal fields of entry %d: %w", seq, err)
+		if o != nil {
+			if p == nil || seq > p.to {
+				if p, err = o.page(c, seq, to); err != nil {
+					return err
 				}
 			}
-			e.Personal = fields[seq]
+			if e.Personal, err = p.fields(&e, blob(v[3])); err != nil {
+				return err
+			}
 		}
 		return f(&e)
-	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
+	}, "SELECT "+columns+" FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
 }
 
 // Reader reads a ledger, also while a daemon writes it. It never changes the file.
@@ -48,6 +46,9 @@ type Reader struct {
 	more []*conn // for reading a long stretch, opened when first needed
 	Meta Meta
 	Zone *time.Location
+
+	opening sync.Once
+	opener  *opener // see personal
 }
 
 // OpenReader opens the ledger of a state directory for reading.
@@ -88,12 +89,20 @@ func (r *Reader) Close() error {
 	for _, c := range r.more {
 		err = errors.Join(err, c.Close())
 	}
+	if r.opener != nil {
+		err = errors.Join(err, r.opener.close())
+	}
 	return err
 }
 
-// Scan calls f for the entries from..to (inclusive) in order.
+// Scan calls f for the entries from..to (inclusive) in order, with their personal fields where asked for, as far as they
+// can be read: Hidden says why not all can.
 func (r *Reader) Scan(from, to int64, personal bool, f func(*Entry) error) error {
-	return scan(r.c, r.Zone, from, to, personal, f)
+	var o *opener
+	if personal {
+		o = r.personal()
+	}
+	return scan(r.c, r.Zone, from, to, o, f)
 }
 
 // query calls f for the entries of which a condition holds, in order.
@@ -112,27 +121,6 @@ func (r *Reader) query(where string, f func(*Entry) error, args ...any) error {
 // Size is the number of entries.
 func (r *Reader) Size() (int64, error) {
 	return r.c.number("SELECT coalesce(max(seq), 0) FROM entry")
-}
-
-// personalRows reads the personal fields of some entries and checks those that are not erased against their hashes.
-func (r *Reader) personalRows(from, to int64, rows map[int64][]personalRow) error {
-	return personalRows(r.c, from, to, rows)
-}
-
-func personalRows(c *conn, from, to int64, rows map[int64][]personalRow) error {
-	return c.query(func(v []driver.Value) error {
-		seq, _ := v[0].(int64)
-		row := personalRow{Field: Field{text(v[1]), text(v[3])}}
-		copy(row.hash[:], text(v[4]))
-		if row.erased = v[2] == nil && v[3] == nil; !row.erased {
-			copy(row.salt[:], text(v[2]))
-			if fieldHash(row.salt, row.Field) != row.hash {
-				return fmt.Errorf("entry %d: personal field %s is not what was recorded", seq, row.Name)
-			}
-		}
-		rows[seq] = append(rows[seq], row)
-		return nil
-	}, "SELECT seq, field, salt, value, hash FROM personal WHERE seq BETWEEN ? AND ? ORDER BY seq, field", from, to)
 }
 
 // Segment is a run of entries of one day (2006-01-02, in the gate's zone).

@@ -21,6 +21,9 @@ import (
 // maxSealed bounds what the personal fields of one entry take before they are encrypted.
 const maxSealed = 1 << 18
 
+// maxName bounds the name of a field, which stands behind one byte of length.
+const maxName = 255
+
 // What a field begins with.
 const (
 	fieldKept   = 1 // name, salt and value follow

@@ -46,9 +46,10 @@ type slotFile struct {
 // markAt is where the mark begins: after the 20 bytes of slotsOf.
 const markAt = 20
 
-// slotsOf is what a file of slots begins with: it tells a file of another box, another epoch or another place.
-func slotsOf(origin string, epoch int, first int64) [markAt]byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "gated slots 1\n%s\n%d\n%d\n", origin, epoch, first))
+// slotsOf is what a file of slots begins with: it tells a file of another box (which has another master key), of another
+// epoch or of another place.
+func slotsOf(m Meta, first int64) [markAt]byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "gated slots 1\n%s\n%d\n%s\n%d\n", m.Origin, m.Epoch, m.Master, first))
 	return [markAt]byte(sum[:])
 }
 
@@ -75,7 +76,7 @@ func slotsName(stem string, first int64) string {
 var errForeignSlots = errors.New("not the slots of this ledger")
 
 // openSlotFile opens a file of slots and looks whose they are.
-func openSlotFile(path, origin string, epoch int, first int64, flag int) (*slotFile, error) {
+func openSlotFile(path string, m Meta, first int64, flag int) (*slotFile, error) {
 	f, err := os.OpenFile(path, flag, 0)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func openSlotFile(path, origin string, epoch int, first int64, flag int) (*slotF
 	s := &slotFile{f: f, path: path, first: first}
 	var head [slotSize]byte
 	switch _, err := f.ReadAt(head[:], 0); {
-	case err == io.EOF, err == nil && [markAt]byte(head[:]) != slotsOf(origin, epoch, first):
+	case err == io.EOF, err == nil && [markAt]byte(head[:]) != slotsOf(m, first):
 		f.Close()
 		return nil, fmt.Errorf("%s: %w: it stays as it is; if the right one is somewhere, put it back under this name", path, errForeignSlots)
 	case err != nil:
@@ -131,13 +132,21 @@ func (s *slotFile) sync() error {
 	}
 }
 
+// sync is slotFile.sync for all of them.
+func (files slotFiles) sync() (err error) {
+	for _, s := range files {
+		err = errors.Join(err, s.sync())
+	}
+	return err
+}
+
 // slotFiles are those of one epoch, in order of their entries.
 type slotFiles []*slotFile
 
 // openSlotFiles opens those that are there. lost says which are not this ledger's; err, which could not be read now.
-func openSlotFiles(stem, origin string, epoch, flag int) (files slotFiles, lost, err error) {
+func openSlotFiles(stem string, m Meta, flag int) (files slotFiles, lost, err error) {
 	add := func(path string, first int64) {
-		f, ferr := openSlotFile(path, origin, epoch, first, flag)
+		f, ferr := openSlotFile(path, m, first, flag)
 		switch {
 		case ferr == nil:
 			files = append(files, f)

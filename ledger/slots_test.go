@@ -12,10 +12,13 @@ import (
 	"time"
 )
 
+// southGate is the ledger whose slots these tests keep.
+var southGate = Meta{Origin: "south-gate", Epoch: 1, Master: "south"}
+
 // slotsAt opens the slots of a ledger of size entries in dir, which must be well.
 func slotsAt(t testing.TB, dir string, size int64) *slotWriter {
 	t.Helper()
-	w, lost, err := openSlots(filepath.Join(dir, "personal"), "south-gate", 1, size, nil)
+	w, lost, err := openSlots(filepath.Join(dir, "personal"), southGate, size, nil)
 	if err != nil || lost != nil {
 		t.Fatalf("open the slots: %v, lost %v", err, lost)
 	}
@@ -64,7 +67,11 @@ func TestSlotsAreRandomAndStay(t *testing.T) {
 func TestSlotsAreWrittenAhead(t *testing.T) {
 	w := slotsAt(t, t.TempDir(), 0)
 	for size := int64(0); size < 3*slotsAhead; size += 100 {
-		w.ahead(size, func(err error) { t.Error(err) })
+		w.ahead(size, func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		})
 		w.work.Wait()
 		if n := w.synced.Load() - size; n < slotsAhead || n > 2*slotsAhead {
 			t.Fatalf("with %d entries %d slots are ahead", size, n)
@@ -119,7 +126,7 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 		"short":   {func(t *testing.T, path string) { os.Truncate(path, 601*slotSize+5) }, "no slots of the entries 601 to 1000", 600},
 		"of another box": {func(t *testing.T, path string) {
 			other := filepath.Join(t.TempDir(), "personal")
-			w, _, err := openSlots(other, "north-gate", 1, 0, nil)
+			w, _, err := openSlots(other, Meta{Origin: "south-gate", Epoch: 1, Master: "north"}, 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +135,7 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 		}, "not the slots of this ledger", 0},
 		"of another epoch": {func(t *testing.T, path string) {
 			other := filepath.Join(t.TempDir(), "personal")
-			w, _, err := openSlots(other, "south-gate", 2, 0, nil)
+			w, _, err := openSlots(other, Meta{Origin: "south-gate", Epoch: 2, Master: "south"}, 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,7 +153,7 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 			c.damage(t, path)
 			before, _ := os.ReadFile(path)
 
-			w, lost, err := openSlots(filepath.Join(dir, "personal"), "south-gate", 1, size, nil)
+			w, lost, err := openSlots(filepath.Join(dir, "personal"), southGate, size, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +177,7 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 			}
 
 			// The next opening goes on with the new file; put back, the old one is read again.
-			w, _, err = openSlots(filepath.Join(dir, "personal"), "south-gate", 1, size+10, nil)
+			w, _, err = openSlots(filepath.Join(dir, "personal"), southGate, size+10, nil)
 			if err != nil || !slices.Equal(w.must(t, size+1, size+10), next) {
 				t.Errorf("opened again: %v", err)
 			}
@@ -185,18 +192,18 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 func TestASlotFileOfAnotherBoxBeforeTheFirstEntry(t *testing.T) {
 	dir := t.TempDir()
 	stem := filepath.Join(dir, "personal")
-	w, _, err := openSlots(stem, "north-gate", 1, 0, nil)
+	w, _, err := openSlots(stem, Meta{Origin: "south-gate", Epoch: 1, Master: "north"}, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.close()
-	w, lost, err := openSlots(stem, "south-gate", 1, 0, nil)
+	w, lost, err := openSlots(stem, southGate, 0, nil)
 	if err != nil || !errors.Is(lost, errForeignSlots) {
 		t.Fatalf("%v, lost %v", err, lost)
 	}
 	one := w.must(t, 1, 1)
 	w.close()
-	if w, lost, err = openSlots(stem, "south-gate", 1, 1, nil); err != nil || !slices.Equal(w.must(t, 1, 1), one) {
+	if w, lost, err = openSlots(stem, southGate, 1, nil); err != nil || !slices.Equal(w.must(t, 1, 1), one) {
 		t.Errorf("opened again: %v, lost %v", err, lost)
 	}
 	w.close()
@@ -208,12 +215,12 @@ func TestErasedSlotsAreZeros(t *testing.T) {
 	before := w.must(t, 1, 3000)
 	w.close()
 	os.Remove(filepath.Join(dir, "personal.keys"))
-	w, lost, err := openSlots(filepath.Join(dir, "personal"), "south-gate", 1, 1000, nil) // two files, none of 1 to 1000
+	w, lost, err := openSlots(filepath.Join(dir, "personal"), southGate, 1000, nil) // two files, none of 1 to 1000
 	if err != nil || lost == nil {
 		t.Fatal(err, lost)
 	}
 	w.close()
-	w, _, _ = openSlots(filepath.Join(dir, "personal"), "south-gate", 1, 1200, nil)
+	w, _, _ = openSlots(filepath.Join(dir, "personal"), southGate, 1200, nil)
 	before = w.must(t, 1001, 3000)
 	gone := []int64{3, 500, 1001, 1002, 1003, 1050, 1199, 1e9}
 	if err := w.erase(gone); err != nil {
@@ -248,7 +255,7 @@ func TestErasedSlotsAreZeros(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.close()
-	w, _, err = openSlots(filepath.Join(dir, "personal"), "south-gate", 1, 1200, nil)
+	w, _, err = openSlots(filepath.Join(dir, "personal"), southGate, 1200, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +270,7 @@ func TestSlotsThatCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	broken := errors.New("no space left")
 	fail := false
-	w, _, err := openSlots(filepath.Join(dir, "personal"), "south-gate", 1, 0, func(op string) error {
+	w, _, err := openSlots(filepath.Join(dir, "personal"), southGate, 0, func(op string) error {
 		if fail && op == "slots" {
 			return broken
 		}
@@ -275,7 +282,7 @@ func TestSlotsThatCannotBeWritten(t *testing.T) {
 	defer w.close()
 	fail = true
 	told := make(chan error, 1)
-	w.ahead(10, func(err error) { told <- err })
+	w.ahead(slotsAhead+10, func(err error) { told <- err })
 	select {
 	case err := <-told:
 		if !errors.Is(err, broken) || !strings.Contains(err.Error(), "personal.keys") {
@@ -284,14 +291,14 @@ func TestSlotsThatCannotBeWritten(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody was told")
 	}
-	if all, err := w.slots(slotsAhead-1, slotsAhead+1); !errors.Is(err, broken) || all != nil {
+	if all, err := w.slots(2*slotsAhead-1, 2*slotsAhead+1); !errors.Is(err, broken) || all != nil {
 		t.Errorf("handed out all the same: %d, %v", len(all), err)
 	}
-	if _, err := w.slots(slotsAhead-1, slotsAhead); err != nil {
+	if _, err := w.slots(2*slotsAhead-1, 2*slotsAhead); err != nil {
 		t.Errorf("those before it: %v", err)
 	}
 	fail = false
-	if _, err := w.slots(slotsAhead-1, slotsAhead+1); err != nil {
+	if _, err := w.slots(2*slotsAhead-1, 2*slotsAhead+1); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -309,20 +316,20 @@ func TestFaultOfAFullDiskWhileSlotsAreWritten(t *testing.T) {
 	}
 	ballast.Close()
 	told := make(chan error, 1)
-	w.ahead(1, func(err error) { told <- err })
+	w.ahead(slotsAhead+1, func(err error) { told <- err })
 	if err := <-told; !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
-	before := w.must(t, 1, slotsAhead)
-	if _, err := w.slots(slotsAhead, slotsAhead+1); !errors.Is(err, syscall.ENOSPC) {
+	before := w.must(t, 1, 2*slotsAhead)
+	if _, err := w.slots(2*slotsAhead, 2*slotsAhead+1); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("handed out: %v", err)
 	}
 	if err := w.erase([]int64{7}); err != nil { // takes no room
 		t.Error(err)
 	}
 	os.Remove(ballast.Name())
-	after := w.must(t, 1, slotsAhead+1)
-	if before[6] = (slot{}); !slices.Equal(after[:slotsAhead], before) {
+	after := w.must(t, 1, 2*slotsAhead+1)
+	if before[6] = (slot{}); !slices.Equal(after[:2*slotsAhead], before) {
 		t.Error("others than the one that was erased have changed")
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 // slotWriter is the slot files of the current epoch as their one writer sees them.
 type slotWriter struct {
+	epoch  int
 	files  slotFiles
 	inject func(op string) error
 
@@ -27,9 +28,9 @@ type slotWriter struct {
 // openSlots opens the slots of a ledger of size entries for writing, and sees to it that the next entry has one. Where the
 // file that ought to have it is missing, another ledger's or too short, a new one begins with that entry; lost then says
 // what happened, since nobody can read the personal data of older entries unless the file is put back.
-func openSlots(stem, origin string, epoch int, size int64, inject func(op string) error) (w *slotWriter, lost, err error) {
-	files, lost, err := openSlotFiles(stem, origin, epoch, os.O_RDWR)
-	w = &slotWriter{files: files, inject: inject}
+func openSlots(stem string, m Meta, size int64, inject func(op string) error) (w *slotWriter, lost, err error) {
+	files, lost, err := openSlotFiles(stem, m, os.O_RDWR)
+	w = &slotWriter{epoch: m.Epoch, files: files, inject: inject}
 	defer func() {
 		if err != nil {
 			w.files.close()
@@ -62,7 +63,7 @@ func openSlots(stem, origin string, epoch int, size int64, inject func(op string
 		}
 	}
 	if last == nil {
-		s, err := newSlotFile(stem, origin, epoch, size)
+		s, err := newSlotFile(stem, m, size)
 		if err != nil {
 			return nil, lost, err
 		}
@@ -70,20 +71,20 @@ func openSlots(stem, origin string, epoch int, size int64, inject func(op string
 		w.files.sort()
 	}
 	w.synced.Store(size)
-	return w, lost, w.extend(size + slotsAhead)
+	return w, lost, w.extend(size + 2*slotsAhead)
 }
 
 // newSlotFile makes a file whose slots begin after the first size entries. It is whole or not there, and replaces none.
-func newSlotFile(stem, origin string, epoch int, size int64) (*slotFile, error) {
+func newSlotFile(stem string, m Meta, size int64) (*slotFile, error) {
 	path := slotsName(stem, size+1)
 	if _, err := os.Lstat(path); err == nil { // of the first entry: personal.keys is another ledger's
 		path = fmt.Sprintf("%s-%d.keys", stem, size+1)
 	}
-	head := slotsOf(origin, epoch, size+1)
-	if err := writeNew(path, append(head[:], place{epoch, size}.bytes()...)); err != nil {
+	head := slotsOf(m, size+1)
+	if err := writeNew(path, append(head[:], place{m.Epoch, size}.bytes()...)); err != nil {
 		return nil, err
 	}
-	return openSlotFile(path, origin, epoch, size+1, os.O_RDWR)
+	return openSlotFile(path, m, size+1, os.O_RDWR)
 }
 
 // extend writes random bytes into the slots up to that of an entry. A slot that has some keeps them, since an entry that the
@@ -120,18 +121,16 @@ func (w *slotWriter) extend(to int64) error {
 	return w.asked("slots-synced")
 }
 
-// ahead has the next slots written, beside the writer, when fewer than slotsAhead are left after size entries. Its error goes
-// to failed: then nothing more is recorded, as what is not sealed must not be written.
-func (w *slotWriter) ahead(size int64, failed func(error)) {
+// ahead has the next slots written, beside the writer, when fewer than slotsAhead are left after size entries, and then calls
+// done.
+func (w *slotWriter) ahead(size int64, done func(error)) {
 	if w.synced.Load()-size >= slotsAhead || !w.busy.CompareAndSwap(false, true) {
 		return
 	}
 	w.work.Go(func() {
 		err := w.extend(size + 2*slotsAhead)
 		w.busy.Store(false)
-		if err != nil {
-			failed(err)
-		}
+		done(err)
 	})
 }
 
@@ -179,5 +178,7 @@ func (w *slotWriter) asked(op string) error {
 // close waits for what is being written.
 func (w *slotWriter) close() error {
 	w.work.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.files.close()
 }

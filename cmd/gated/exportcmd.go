@@ -55,7 +55,6 @@ var formats = map[string]format{
 	"csv":    {"one row for each passage (--events: for each event), for a spreadsheet; begins with when the box was not watching", "range events personal", exportCSV},
 	"jsonl":  {"the exact records, one a line; when the box was not watching is told on standard error", "range personal", exportJSONL},
 	"xlsx":   {"as csv, every cell text; counts and the tree head on a sheet before", "range events personal out", exportXLSX},
-	"sqlite": {"the whole ledger as a database of its own", "personal out", exportSQLite},
 	"tiles":  {"the whole ledger as a folder of c2sp.org/tlog-tiles; into an older one it adds what is new", "folder", exportTiles},
 }
 
@@ -122,14 +121,6 @@ func exportXLSX(x *export) error {
 	return errors.Join(err, book.Close(), os.RemoveAll(x.temp))
 }
 
-func exportSQLite(x *export) error {
-	f, err := x.file("")
-	if err != nil {
-		return err
-	}
-	return x.ExportSQLite(f.Name(), x.Personal)
-}
-
 // exportTiles needs no manifest: the tree head covers every file.
 func exportTiles(x *export) error { return tlog.WriteTiles(x.Reader, x.out) }
 
@@ -192,7 +183,6 @@ func (x *export) manifest() error {
 	var sums strings.Builder
 	for i, f := range x.files {
 		h := sha256.New()
-		// By name: SQLite may have put another file in this one's place.
 		written, err := os.Open(f.Name())
 		if err != nil {
 			return err
