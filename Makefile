@@ -6,18 +6,22 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 RACE     = $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 10s
 
-.PHONY: build demo test check bench fuzz faults soak cross clean
+.PHONY: build demo test e2e check bench fuzz faults soak cross clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o gated ./cmd/gated
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o . ./cmd/gated ./cmd/gated-demo
 
-# A gate at work, until Ctrl-C; its page and metrics on loopback, everything in ./gated-demo.
+# A gate at work, until Ctrl-C; its page and metrics on loopback, everything in ./demo-state.
 demo: build
-	./gated demo
+	./gated-demo
 
 test:
 	@test -n "$(RACE)" || echo "make test: no C compiler, so without the race detector: apt install gcc"
 	$(GO) test $(RACE) -timeout 25m ./...
+
+# What takes long because it opens a browser again and again: each look of the page, in each language and screen size.
+e2e:
+	GATED_E2E=all $(GO) test $(RACE) -count=1 -timeout 25m -run '^TestLooks$$' ./console
 
 check:
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -26,7 +30,7 @@ check:
 
 # The last step compares the ledger with its peers; GATED_BENCH_DIR names the disk, GATED_BENCH_ENTRIES the size (docs/performance.md).
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential ./scanner ./policy ./roster
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential/... ./scanner ./policy ./roster
 	cd bench && $(GO) run .
 
 # Every fuzz test for FUZZTIME, one after the other. Go's fuzzer at times takes the end of its own time for a failure, so
@@ -40,15 +44,17 @@ fuzz:
 	done
 
 # What a disk can do to the ledger: kill -9, power cuts, and every call to the disk failing in every way (as root, with
-# strace; a quarter of an hour). make test tries a sample of the calls.
+# strace; half an hour). And whatever else make test tries a sample of.
+SAMPLED = ^Test(Crash|Fault|Kill|NoByte|CloseLoses|Rebuilding|TheStateAfter|ALargeErasure|ThePython|Tessera|EverySwitching|Mishaps|ShippedExamples|Pictures)
 faults:
-	GATED_FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '^Test(Crash|Fault)' ./ledger
+	GATED_FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '$(SAMPLED)' ./...
+	$(GO) test -count=1 ./scanner/qr # which tries a sample under the race detector
 
 # A gate under full load whose hardware fails all the time, for SOAK; then its ledger is verified, whatever came before.
 SOAK ?= 10m
 soak: build
 	rm -rf gated-soak
-	played=0; ./gated demo --dir gated-soak --faults --fast --for $(SOAK) || played=$$?; \
+	played=0; ./gated-demo --dir gated-soak --faults --fast --for $(SOAK) || played=$$?; \
 		./gated ledger verify --state gated-soak && exit $$played
 
 cross:
@@ -59,4 +65,4 @@ cross:
 	@ls -l dist
 
 clean:
-	rm -rf gated dist gated-demo gated-soak
+	rm -rf gated gated-demo dist demo-state gated-soak

@@ -9,7 +9,7 @@
 //
 // No shell is between. The environment is PATH and LANG=C.UTF-8 and nothing else, the directory is /, standard input is
 // empty. Exit status 0 means done; anything else is an error, and the last line of the output goes into its text. The
-// program has Config.Limit (and for a pulse the pulse's own length on top), then its whole process group is killed;
+// program has Config.Timeout (and for a pulse the pulse's own length on top), then its whole process group is killed;
 // what it leaves running in its group when it ends is killed too, so it must not go to the background.
 //
 // Emergency and fire release do not hang on this package alone: fire release is hard-wired.
@@ -20,8 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,13 +33,8 @@ const (
 )
 
 const (
-	defaultLimit = 3 * time.Second
-	maxLimit     = 4 * time.Second // Close waits so long, and the daemon has to end within 5 s of SIGTERM
-	minLimit     = 100 * time.Millisecond
-	maxPulse     = 5 * time.Second
-	maxSpacing   = 5 * time.Second
-	maxChannel   = 8
-	maxWaiting   = 4 // pulses of a lane: more would be dropped for being late
+	maxPulse   = 5 * time.Second
+	maxWaiting = 4 // pulses of a lane: more would be dropped for being late
 )
 
 var (
@@ -58,59 +51,6 @@ var (
 	errOvertaken = errors.New("overtaken by a later command")
 	errGaveWay   = fmt.Errorf("%w: a guard has opened or closed the barrier since", ErrDropped) // before it began
 )
-
-// Config says how the barrier is driven.
-type Config struct {
-	Driver  string        // none (default) | lcus | exec
-	Device  string        // absolute path of the port, for lcus; resolved anew at each open
-	Channel int           // of the board, for lcus: 1 (if zero) to 8
-	Answers bool          // for lcus: the board is of those that tell their state; if it does not, that is a fault
-	Program string        // absolute path, for exec
-	Args    []string      // come before the action
-	Limit   time.Duration // 3 s if zero; how long the program or relay may take, a pulse's own length not counted
-	Spacing time.Duration // least time between the end of a pulse and the start of the next
-}
-
-// Validate reports every fault joined, each naming the field and its value.
-func (c Config) Validate() error {
-	var errs []error
-	switch c.Driver {
-	case Exec:
-		if !filepath.IsAbs(c.Program) {
-			errs = append(errs, fmt.Errorf("program %q: the driver exec needs the absolute path of a program, such as /usr/local/bin/relay", c.Program))
-		}
-	case None, "", LCUS:
-		if c.Program != "" {
-			errs = append(errs, fmt.Errorf("program %q: only the driver exec runs a program; set driver: exec or remove it", c.Program))
-		}
-		if len(c.Args) > 0 {
-			errs = append(errs, fmt.Errorf("args %q: only the driver exec has arguments; set driver: exec or remove them", c.Args))
-		}
-	default:
-		errs = append(errs, fmt.Errorf("driver %q: want none, lcus or exec", c.Driver))
-	}
-	switch {
-	case c.Driver == LCUS && (!filepath.IsAbs(c.Device) || strings.ContainsRune(c.Device, 0)):
-		errs = append(errs, fmt.Errorf("device %q: the driver lcus needs the full path of the relay's port, such as /dev/gated-relay-in", c.Device))
-	case c.Driver != LCUS && (c.Device != "" || c.Channel != 0 || c.Answers):
-		errs = append(errs, fmt.Errorf("device %q, channel %d: only the driver lcus has a port; set driver: lcus or remove them", c.Device, c.Channel))
-	}
-	if c.Channel < 0 || c.Channel > maxChannel {
-		errs = append(errs, fmt.Errorf("channel %d: want 1 to %d", c.Channel, maxChannel))
-	}
-	if c.Spacing < 0 || c.Spacing > maxSpacing {
-		errs = append(errs, fmt.Errorf("spacing %s: want 0s to %s", c.Spacing, maxSpacing))
-	}
-	for _, s := range append([]string{c.Program}, c.Args...) {
-		if strings.ContainsRune(s, 0) {
-			errs = append(errs, fmt.Errorf("program or args %q: a NUL byte cannot be passed to a program", s))
-		}
-	}
-	if c.Limit != 0 && (c.Limit < minLimit || c.Limit > maxLimit) {
-		errs = append(errs, fmt.Errorf("limit %s: want %s to %s", c.Limit, minLimit, maxLimit))
-	}
-	return errors.Join(errs...)
-}
 
 // Options is what New needs.
 type Options struct {
@@ -162,27 +102,25 @@ type lane struct {
 	pulses atomic.Int32  // that wait or run
 	ended  time.Time     // of the last pulse; belongs to who has the turn
 
-	mu      sync.Mutex
-	held    bool                    // the guard wants it open until Release
-	closed  bool                    // the daemon is stopping: never open it again
-	era     int                     // how often the guard has said what they want
-	running string                  // action that runs now
-	cancel  context.CancelCauseFunc // ends that
+	mu         sync.Mutex
+	held       bool                    // the guard wants it open until Release
+	closed     bool                    // the daemon is stopping: never open it again
+	generation int                     // how often the guard has said what they want
+	running    string                  // action that runs now
+	cancel     context.CancelCauseFunc // ends that
 }
 
 // New checks the settings. Call ReleaseAll before the first passage, and Close at the end: a relay is looked after by a
 // goroutine of its own until then.
 func New(o Options) (*Barrier, error) {
+	o.Config = o.filled()
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Limit == 0 {
-		o.Limit = defaultLimit
+	b := &Barrier{
+		config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, reapTime: reapTime,
+		lanes: make(map[string]*lane), states: map[string]error{},
 	}
-	if o.Channel == 0 {
-		o.Channel = 1
-	}
-	b := &Barrier{config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, reapTime: reapTime, lanes: make(map[string]*lane), states: map[string]error{}}
 	for _, name := range o.Lanes {
 		l := &lane{name: name, turn: make(chan struct{}, 1)}
 		b.lanes[name] = l
@@ -230,11 +168,11 @@ func (b *Barrier) BeginPulse(ctx context.Context, lane string, d time.Duration) 
 	if d < time.Millisecond || d > maxPulse {
 		return func() error { return fmt.Errorf("pulse of %s on lane %q: want 1ms to %s", d, lane, maxPulse) }
 	}
-	era := 0
+	generation := 0
 	if l := b.lanes[lane]; l != nil {
-		era = l.want("pulse")
+		generation = l.want("pulse")
 	}
-	return func() error { return b.command(ctx, lane, "pulse", d, era) }
+	return func() error { return b.command(ctx, lane, "pulse", d, generation) }
 }
 
 // HoldOpen opens the lane's barrier until Release. It ends a pulse or close that runs on the lane rather than wait for
@@ -251,11 +189,11 @@ func (b *Barrier) Begin(lane string, open bool) (finish func() error) {
 	if open {
 		action = "open"
 	}
-	era := 0
+	generation := 0
 	if l := b.lanes[lane]; l != nil {
-		era = l.want(action)
+		generation = l.want(action)
 	}
-	return func() error { return b.command(context.Background(), lane, action, 0, era) }
+	return func() error { return b.command(context.Background(), lane, action, 0, generation) }
 }
 
 // ReleaseAll closes the barriers of all lanes at once, within the limit. The daemon calls it at its start, when a barrier
@@ -291,7 +229,7 @@ func (b *Barrier) Close() error {
 }
 
 // command does something on one lane when it is that lane's turn.
-func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration, era int) error {
+func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration, generation int) error {
 	l := b.lanes[name]
 	if l == nil {
 		return fmt.Errorf("barrier: %s: lane %q: %w", action, name, ErrUnknownLane)
@@ -299,7 +237,7 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 	if l.driver == nil {
 		return nil
 	}
-	err := b.inTurn(ctx, l, action, d, era)
+	err := b.inTurn(ctx, l, action, d, generation)
 	switch {
 	case errors.Is(err, errOvertaken):
 		return nil // what became of it is told to the guard who gave the later command
@@ -316,15 +254,15 @@ func (b *Barrier) command(ctx context.Context, name, action string, d time.Durat
 	return nil
 }
 
-func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, era int) error {
-	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit)}
+func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, generation int) error {
+	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Timeout)}
 	limit := ctx
 	if action == "pulse" {
 		c.startBy, _ = ctx.Deadline()
 	}
 	if c.startBy.IsZero() { // else the pulses before it, and their distance, may take until then
 		var cancel context.CancelFunc
-		limit, cancel = context.WithTimeoutCause(ctx, b.config.Limit, ErrBusy)
+		limit, cancel = context.WithTimeoutCause(ctx, b.config.Timeout, ErrBusy)
 		defer cancel()
 	}
 	if ctx.Err() != nil {
@@ -344,7 +282,7 @@ func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Dur
 		}
 		return ErrBusy
 	}
-	err := b.perform(ctx, l, c, era)
+	err := b.perform(ctx, l, c, generation)
 	if action != "pulse" || err == nil || errors.Is(err, errOvertaken) || !errors.Is(err, errFailed) {
 		<-l.turn
 		return err
@@ -353,8 +291,8 @@ func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Dur
 	// when it is done, so Close waits for this.
 	go func() {
 		defer func() { <-l.turn }()
-		c := command{action: "close", deadline: time.Now().Add(b.config.Limit)}
-		if err := b.perform(context.Background(), l, c, era); err != nil && !errors.Is(err, errOvertaken) {
+		c := command{action: "close", deadline: time.Now().Add(b.config.Timeout)}
+		if err := b.perform(context.Background(), l, c, generation); err != nil && !errors.Is(err, errOvertaken) {
 			b.metrics.errors.WithLabelValues(l.name).Inc()
 			b.log.Warn("barrier may stand open after a failed pulse", "lane", l.name, "err", err)
 		}
@@ -368,18 +306,18 @@ func late(ctx context.Context) error {
 }
 
 // want notes what the guard wants from now on, ends what does something else, and returns the guard's count of wishes.
-func (l *lane) want(action string) (era int) {
+func (l *lane) want(action string) (generation int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if action == "pulse" {
-		return l.era
+		return l.generation
 	}
-	l.era++
+	l.generation++
 	l.held = action == "open" && !l.closed
 	if l.cancel != nil && l.running != action {
 		l.cancel(errOvertaken)
 	}
-	return l.era
+	return l.generation
 }
 
 func (l *lane) isHeld() bool {
@@ -389,15 +327,15 @@ func (l *lane) isHeld() bool {
 }
 
 // perform has the driver do it, unless what the guard wants has changed meanwhile. The caller has the lane's turn.
-func (b *Barrier) perform(given context.Context, l *lane, c command, era int) error {
+func (b *Barrier) perform(given context.Context, l *lane, c command, generation int) error {
 	l.mu.Lock()
 	switch {
 	case l.closed && c.action != "close":
 		l.mu.Unlock()
 		return ErrClosed
 	case l.held && c.action == "pulse":
-		c.action, c.length, c.startBy, c.deadline = "open", 0, time.Time{}, time.Now().Add(b.config.Limit)
-	case c.action == "pulse" && l.era != era:
+		c.action, c.length, c.startBy, c.deadline = "open", 0, time.Time{}, time.Now().Add(b.config.Timeout)
+	case c.action == "pulse" && l.generation != generation:
 		l.mu.Unlock()
 		return fmt.Errorf("%w: the guard has closed the barrier since", ErrDropped)
 	case l.held != (c.action == "open"):
@@ -411,7 +349,7 @@ func (b *Barrier) perform(given context.Context, l *lane, c command, era int) er
 	var err error
 	if c.action == "pulse" {
 		err = b.space(given, ctx, l)
-		c.deadline = time.Now().Add(b.config.Limit + c.length) // the waiting was not the relay's doing
+		c.deadline = time.Now().Add(b.config.Timeout + c.length) // the waiting was not the relay's doing
 	}
 	if err == nil {
 		err = l.driver.perform(ctx, c)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,8 +28,9 @@ const (
 
 var (
 	// errFailed is in every error after which the relay may have been left on.
-	errFailed = errors.New("the barrier program failed")
-	errUndead = errors.New("an earlier barrier program was killed and is still not gone: it waits for its device; unplug the relay and plug it in again")
+	errFailed    = errors.New("the barrier program failed")
+	errLingering = errors.New("an earlier barrier program was killed and is still not gone: it waits for its device; " +
+		"unplug the relay and plug it in again")
 )
 
 // program is the driver exec.
@@ -36,8 +38,8 @@ type program struct {
 	b    *Barrier
 	lane string
 
-	mu     sync.Mutex
-	undead int // programs that outlived being killed, waiting on a dead device
+	mu        sync.Mutex
+	lingering int // programs that outlived being killed, waiting on a dead device
 }
 
 func (p *program) stop() {}
@@ -45,10 +47,10 @@ func (p *program) stop() {}
 // perform starts the program and waits until it and its process group are gone.
 func (p *program) perform(ctx context.Context, c command) error {
 	p.mu.Lock()
-	undead := p.undead
+	lingering := p.lingering
 	p.mu.Unlock()
-	if undead > 0 && c.action == "pulse" {
-		return errUndead
+	if lingering > 0 && c.action == "pulse" {
+		return errLingering
 	}
 	b := p.b
 	ctx, cancel := context.WithDeadlineCause(ctx, c.deadline, fmt.Errorf("%w: not done within the time limit, killed", errFailed))
@@ -56,7 +58,7 @@ func (p *program) perform(ctx context.Context, c command) error {
 
 	var out tail
 	ms := strconv.FormatInt(c.length.Milliseconds(), 10)
-	cmd := exec.Command(b.config.Program, append(b.config.Args[:len(b.config.Args):len(b.config.Args)], c.action, p.lane, ms)...)
+	cmd := exec.Command(b.config.Command[0], append(slices.Clone(b.config.Command[1:]), c.action, p.lane, ms)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &out, &out // one pipe, one goroutine: exec sees that they are the same
@@ -86,13 +88,13 @@ func (p *program) perform(ctx context.Context, c command) error {
 
 	gone := make(chan error, 1)
 	p.mu.Lock()
-	p.undead++
+	p.lingering++
 	p.mu.Unlock()
 	go func() {
 		<-ended
 		err := cmd.Wait()
 		p.mu.Lock()
-		p.undead--
+		p.lingering--
 		p.mu.Unlock()
 		gone <- err
 	}()
@@ -114,7 +116,7 @@ func (p *program) perform(ctx context.Context, c command) error {
 	case cause != nil:
 		err = cause
 	case errors.Is(err, exec.ErrWaitDelay):
-		return nil // it ended well; a stranger held its output
+		return nil // it ended well; a child that left its group held its output
 	case err != nil:
 		err = fmt.Errorf("%w: %w", errFailed, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"gated/serialport"
 )
 
 // LCUS-type boards (LC Technology and many who build the same) hang on a USB serial chip, 9600 8N1. A switching is four
@@ -61,9 +63,9 @@ type lcus struct {
 	idle, sendTime, answerTime time.Duration // tests have other times
 
 	// These are run's.
-	answers bool // this board has told its state once: from then on its silence is a fault
-	on      bool // as it was told last
-	said    string
+	answers  bool   // this board has told its state once: from then on its silence is a fault
+	on       bool   // as it was told last
+	reported string // the last state that was made known
 
 	// Of a board that has not answered.
 	text  []byte        // what it said so far
@@ -78,8 +80,11 @@ type order struct {
 }
 
 func startLCUS(b *Barrier, l *lane, tune func(*lcus)) *lcus {
-	r := &lcus{lane: l.name, config: b.config, held: l.isHeld, log: b.log, metrics: b.metrics, shut: (*port).close, idle: idleTime, sendTime: sendTime, answerTime: answerTime,
-		became: func(err error) { b.became(l.name, err) }, orders: make(chan order), quit: make(chan struct{}), done: make(chan struct{}), answers: b.config.Answers}
+	r := &lcus{
+		lane: l.name, config: b.config, held: l.isHeld, became: func(err error) { b.became(l.name, err) }, log: b.log, metrics: b.metrics,
+		orders: make(chan order), quit: make(chan struct{}), done: make(chan struct{}), shut: (*port).close,
+		idle: idleTime, sendTime: sendTime, answerTime: answerTime, answers: b.config.Answers,
+	}
 	r.metrics.up.WithLabelValues(l.name).Set(0)
 	if tune != nil {
 		tune(r)
@@ -103,7 +108,7 @@ func (r *lcus) perform(ctx context.Context, c command) error {
 	case <-late.C:
 		return errStuck
 	case <-r.quit:
-		if c.action == "close" { // said at the end, and heard or told about then
+		if c.action == "close" { // run closes it at its end
 			return nil
 		}
 		return ErrClosed
@@ -139,7 +144,7 @@ func (r *lcus) run() {
 		}
 		if err == nil {
 			began := time.Now()
-			r.tell(nil)
+			r.report(nil)
 			r.port.Store(p)
 			err = r.serve(p)
 			r.port.Store(nil)
@@ -161,10 +166,10 @@ func (r *lcus) run() {
 			<-closed
 			return
 		}
-		r.tell(err)
+		r.report(err)
 		var more bool
 		if asked, more = r.pause(retry, err, closed); !more {
-			r.leave(closed)
+			r.switchOffLost(closed)
 			return
 		}
 		retry = min(2*retry, retryMax)
@@ -194,7 +199,7 @@ func (r *lcus) connect() (*port, error) {
 
 // gone tells whether an error means that the board was taken away.
 func gone(err error) bool {
-	return errors.Is(err, errHungUp) || errors.Is(err, errMoved) || errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, errHungUp) || errors.Is(err, serialport.ErrRenumbered) || errors.Is(err, fs.ErrNotExist)
 }
 
 // serve obeys until the relay is lost, which is its error, or quit is closed (nil).
@@ -212,8 +217,8 @@ func (r *lcus) serve(p *port) error {
 			}
 		case <-look.C:
 			switch {
-			case p.moved():
-				err = fmt.Errorf("%s: %w", p.device, errMoved)
+			case p.Renumbered():
+				err = p.fault(serialport.ErrRenumbered)
 			case r.on != r.held(): // what was said while it was being opened, and waited for in vain
 				err = r.set(context.Background(), p, !r.on)
 			case r.answers:
@@ -222,7 +227,7 @@ func (r *lcus) serve(p *port) error {
 				err = r.ask(p)
 			}
 		case b := <-p.in:
-			r.hear(b)
+			r.takeUnasked(b)
 		case <-p.gone:
 			err = p.why
 		case <-r.quit:
@@ -231,7 +236,7 @@ func (r *lcus) serve(p *port) error {
 		}
 		if err != nil {
 			if !r.held() {
-				p.send(r.frame(false), r.sendTime/3) // in case it hears us all the same
+				p.send(r.frame(false), r.sendTime/3) // in case it obeys all the same
 			}
 			return err
 		}
@@ -273,7 +278,7 @@ func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) (as
 			closed = nil
 		case <-wedged.C:
 			if closed != nil {
-				r.abandon(closed)
+				r.leaveWedged(closed)
 				closed = nil
 			}
 		case <-r.quit:
@@ -284,8 +289,8 @@ func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) (as
 	return asked, true
 }
 
-// leave switches off, at the end, a relay that is lost: it may hear what it does not answer, or be back.
-func (r *lcus) leave(closed <-chan struct{}) {
+// switchOffLost switches off, at the end, a relay that is lost: it may obey and not answer, or be back.
+func (r *lcus) switchOffLost(closed <-chan struct{}) {
 	select {
 	case <-closed:
 	case <-time.After(time.Second): // so that stop need not give up
@@ -297,8 +302,8 @@ func (r *lcus) leave(closed <-chan struct{}) {
 	}
 }
 
-// abandon leaves a port to itself that the kernel does not close. It is counted until it is closed after all.
-func (r *lcus) abandon(closed <-chan struct{}) {
+// leaveWedged leaves a port to itself that the kernel does not close. It is counted until it is closed after all.
+func (r *lcus) leaveWedged(closed <-chan struct{}) {
 	r.metrics.abandoned.WithLabelValues(r.lane).Inc()
 	r.log.Error("closing the relay's port hangs: it is left to itself", "lane", r.lane, "device", r.config.Device)
 	r.wedged.Add(1)
@@ -368,9 +373,9 @@ func (r *lcus) ask(p *port) error {
 	return r.wait(context.Background(), p, time.Now().Add(settleTime))
 }
 
-// hear takes what comes while nobody waits for it. If it is a state, this board answers after all: it is looked at as
+// takeUnasked takes what comes while nobody waits for it. If it is a state, this board answers after all: it is looked at as
 // the others are from now on. Which state does not count, since it may be from before the last switching.
-func (r *lcus) hear(b []byte) {
+func (r *lcus) takeUnasked(b []byte) {
 	if r.answers {
 		return
 	}
@@ -445,7 +450,7 @@ func (r *lcus) wait(ctx context.Context, p *port, end time.Time) error {
 		case <-t.C:
 			return nil
 		case b := <-p.in:
-			r.hear(b)
+			r.takeUnasked(b)
 		case <-p.gone:
 			return p.why
 		case <-ctx.Done():
@@ -473,16 +478,16 @@ func stateOf(text []byte, channel int) (on, known bool) {
 	return on, last >= 0
 }
 
-// tell makes a change of state known, and nothing else: the tenth attempt to open a missing port is no news.
-func (r *lcus) tell(err error) {
+// report makes a change of state known, and nothing else: the tenth attempt to open a missing port is no news.
+func (r *lcus) report(err error) {
 	text := "up"
 	if err != nil {
 		text = err.Error()
 	}
-	if text == r.said {
+	if text == r.reported {
 		return
 	}
-	r.said = text
+	r.reported = text
 	if err != nil {
 		r.metrics.up.WithLabelValues(r.lane).Set(0)
 		r.log.Warn("relay down: the barrier is opened by hand", "lane", r.lane, "err", err)

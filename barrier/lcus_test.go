@@ -18,7 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gated/barrier/lcussim"
+	"gated/demo/lcussim"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,6 +109,7 @@ func (b *board) switched() (list []string) {
 func often(r *lcus) { r.idle = 20 * time.Millisecond }
 
 func TestRelayIsOnForThePulseAndNoLonger(t *testing.T) {
+	t.Parallel()
 	for _, answers := range []bool{true, false} {
 		t.Run(fmt.Sprintf("answers %t", answers), func(t *testing.T) {
 			b := plugged(t, answers, Config{Channel: 2})
@@ -143,6 +144,7 @@ func TestRelayIsOnForThePulseAndNoLonger(t *testing.T) {
 }
 
 func TestFramesAreThoseOfTheBoards(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		channel int
 		on      bool
@@ -156,6 +158,7 @@ func TestFramesAreThoseOfTheBoards(t *testing.T) {
 }
 
 func TestStateIsReadFromEveryKindOfAnswer(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		text    string
 		channel int
@@ -205,6 +208,7 @@ func FuzzStateOf(f *testing.F) {
 
 // Whatever stands under the path, the daemon starts, says what is wrong, and a pulse fails at once.
 func TestWhatIsNoRelayIsNamed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file, fifo := filepath.Join(dir, "file"), filepath.Join(dir, "fifo")
 	if err := errors.Join(os.WriteFile(file, nil, 0o600), syscall.Mkfifo(fifo, 0o600)); err != nil {
@@ -224,7 +228,7 @@ func TestWhatIsNoRelayIsNamed(t *testing.T) {
 		{"file", file, "no serial port but a regular file"},
 		{"FIFO", fifo, "no serial port but a named pipe"},
 		{"null", "/dev/null", "inappropriate ioctl for device: write the relay's own path"},
-		{"terminal master", "/dev/ptmx", "the master of pseudo-terminals"},
+		{"terminal master", "/dev/ptmx", "the master side of a pseudo-terminal"},
 		{"busy", filepath.Join(dir, "taken"), "another program or lane has it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -285,6 +289,7 @@ func TestNoPermissionIsNamed(t *testing.T) {
 }
 
 func TestUnpluggedIdleIsSeenAtOnceAndMendsItself(t *testing.T) {
+	t.Parallel()
 	for _, answers := range []bool{true, false} {
 		b := plugged(t, answers, Config{})
 		began := time.Now()
@@ -311,6 +316,7 @@ func TestUnpluggedIdleIsSeenAtOnceAndMendsItself(t *testing.T) {
 }
 
 func TestUnpluggedDuringAPulseIsOffAfterwards(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	pulse := make(chan error, 1)
 	go func() { pulse <- b.Pulse(t.Context(), "in", 5*time.Second) }()
@@ -335,6 +341,7 @@ func TestUnpluggedDuringAPulseIsOffAfterwards(t *testing.T) {
 
 // A board that keeps its state over a loss of the line, as one on a supply of its own does.
 func TestLostLineDuringAPulseIsOffAfterwards(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "relay")
 	sim, err := lcussim.New(link, 1, true)
 	if err != nil {
@@ -363,6 +370,7 @@ func TestLostLineDuringAPulseIsOffAfterwards(t *testing.T) {
 }
 
 func TestRenumberedBehindItsNameIsFollowed(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, func(r *lcus) { r.idle, r.answerTime = 20*time.Millisecond, 10*time.Second })
 	other := filepath.Join(t.TempDir(), "other")
 	second, err := lcussim.New(other, 1, true)
@@ -386,6 +394,7 @@ func TestRenumberedBehindItsNameIsFollowed(t *testing.T) {
 
 // While udev makes its links anew a name is missing for a moment. The relay is there all the same, and obeys.
 func TestRelayIsNotGivenUpWhileItsNameIsMissing(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	if err := b.HoldOpen(t.Context(), "in"); err != nil {
 		t.Fatal(err)
@@ -406,6 +415,7 @@ func TestRelayIsNotGivenUpWhileItsNameIsMissing(t *testing.T) {
 }
 
 func TestFaultyRelayFailsThePulseAndIsOff(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		faults lcussim.Faults
@@ -479,6 +489,7 @@ func full(t *testing.T, path string) bool {
 }
 
 func TestIdleRelayThatFallsSilentIsShownWithinASecond(t *testing.T) {
+	t.Parallel()
 	if worst := idleTime + settleTime + answerTime; worst > 900*time.Millisecond { // the rest is for port and page
 		t.Errorf("it takes up to %s", worst)
 	}
@@ -495,6 +506,7 @@ func TestIdleRelayThatFallsSilentIsShownWithinASecond(t *testing.T) {
 }
 
 func TestIdleRelayThatFallsSilentIsShownBeforeItIsNeeded(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	b.Set(lcussim.Faults{Silent: true})
 	b.expect("does not answer")
@@ -508,6 +520,7 @@ func TestIdleRelayThatFallsSilentIsShownBeforeItIsNeeded(t *testing.T) {
 // When the box starts, it or the board may be too busy for the first question. A board that answers later is looked
 // after like any other from then on.
 func TestBoardThatAnswersLaterIsLookedAfter(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name         string
 		at           lcussim.Faults // as it is plugged in
@@ -538,6 +551,7 @@ func TestBoardThatAnswersLaterIsLookedAfter(t *testing.T) {
 
 // A plug that bounces, or a hub that comes up late.
 func TestBoardThatIsLostWhileItIsAskedNeedNotAnswerLater(t *testing.T) {
+	t.Parallel()
 	sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, false)
 	if err != nil {
 		t.Fatal(err)
@@ -558,6 +572,7 @@ func TestBoardThatIsLostWhileItIsAskedNeedNotAnswerLater(t *testing.T) {
 }
 
 func TestBoardThatNeverAnswersIsAskedLessAndLessOften(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	b := plugged(t, false, Config{}, func(r *lcus) { r.idle = 10 * time.Millisecond })
 	awaitTrue(t, "6 more questions", func() bool { return b.Frames() >= 2+6 })
@@ -571,6 +586,7 @@ func TestBoardThatNeverAnswersIsAskedLessAndLessOften(t *testing.T) {
 
 // Whether a board answers is not known beyond the board that did.
 func TestSpareThatDoesNotAnswerIsWell(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	b.Unplug()
 	b.expect("unplugged")
@@ -586,6 +602,7 @@ func TestSpareThatDoesNotAnswerIsWell(t *testing.T) {
 
 // That it has answered is not forgotten over attempts to reach it: else each would find it well.
 func TestBoardThatHasFallenSilentStaysAFault(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	b.Set(lcussim.Faults{Silent: true})
 	b.expect("does not answer")
@@ -599,6 +616,7 @@ func TestBoardThatHasFallenSilentStaysAFault(t *testing.T) {
 }
 
 func TestBoardThatHasToAnswerAndDoesNotIsAFault(t *testing.T) {
+	t.Parallel()
 	sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, false)
 	if err != nil {
 		t.Fatal(err)
@@ -610,6 +628,7 @@ func TestBoardThatHasToAnswerAndDoesNotIsAFault(t *testing.T) {
 }
 
 func TestRelayIsSwitchedOffAtTheStart(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "relay")
 	sim, err := lcussim.New(link, 1, true)
 	if err != nil {
@@ -635,6 +654,7 @@ func TestRelayIsSwitchedOffAtTheStart(t *testing.T) {
 }
 
 func TestHeldOpenUntilReleaseWhateverComesBetween(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	pulse := make(chan error, 1)
 	go func() { pulse <- b.Pulse(t.Context(), "in", 5*time.Second) }()
@@ -670,6 +690,7 @@ func TestHeldOpenUntilReleaseWhateverComesBetween(t *testing.T) {
 }
 
 func TestEmergencyKeySwitchesARelayWithinHalfASecond(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{Answers: true})
 	quickest(t, 500*time.Millisecond, func() time.Duration {
 		pulse := make(chan error, 1)
@@ -687,6 +708,7 @@ func TestEmergencyKeySwitchesARelayWithinHalfASecond(t *testing.T) {
 
 // What a guard asks of a relay that is lost is tried at once: it may obey although it does not answer, or be back.
 func TestEmergencyKeyIsTriedAtOnceOnASilentRelay(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	b.Set(lcussim.Faults{Silent: true})
 	b.expect("does not answer")
@@ -716,6 +738,7 @@ func TestEmergencyKeyIsTriedAtOnceOnASilentRelay(t *testing.T) {
 
 // A guard's word for which there was no time while the relay was being opened again counts once it is.
 func TestWhatAGuardSaysWhileTheRelayIsOpenedCounts(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name      string
 		first, do func(*board, context.Context, string) error
@@ -725,7 +748,7 @@ func TestWhatAGuardSaysWhileTheRelayIsOpenedCounts(t *testing.T) {
 		{"closed", func(b *board, ctx context.Context, lane string) error { return b.HoldOpen(ctx, lane) }, func(b *board, ctx context.Context, lane string) error { return b.Release(ctx, lane) }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := plugged(t, false, Config{Limit: minLimit}, often) // which is shorter than the board is waited for
+			b := plugged(t, false, Config{Timeout: 100 * time.Millisecond}, often) // which is shorter than the board is waited for
 			tt.first(b, t.Context(), "in")
 			awaitTrue(t, "the other state", func() bool { return b.On(1) != tt.on })
 			b.Unplug()
@@ -742,6 +765,7 @@ func TestWhatAGuardSaysWhileTheRelayIsOpenedCounts(t *testing.T) {
 }
 
 func TestBoardThatFallsSilentInALongPulseIsShownWithinASecond(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{Answers: true}, func(r *lcus) { r.sendTime, r.answerTime = sendTime, answerTime })
 	quickest(t, time.Second, func() time.Duration {
 		awaitTrue(t, "off", func() bool { return !b.On(1) })
@@ -764,6 +788,7 @@ func TestBoardThatFallsSilentInALongPulseIsShownWithinASecond(t *testing.T) {
 
 // At the end the barrier is closed, also where nobody can tell whether the relay obeys.
 func TestRelayThatIsLostIsSwitchedOffAtTheEnd(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name       string
 		lose, back func(b *board)
@@ -847,6 +872,7 @@ func (d instant) perform(ctx context.Context, c command) error {
 func (d instant) stop() {}
 
 func TestPulsesKeepTheirDistanceAndLateOnesAreDropped(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, err := New(Options{Config: Config{Spacing: 200 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
 		if err != nil {
@@ -883,6 +909,7 @@ func TestPulsesKeepTheirDistanceAndLateOnesAreDropped(t *testing.T) {
 
 // What never began is not told as done: the register would say that the barrier was opened for somebody.
 func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		open bool
@@ -931,8 +958,9 @@ func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
 
 // A relay has its whole time for each pulse, however long that had to wait for those before it.
 func TestWaitingForTheDistanceIsNotTheRelaysFault(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Limit: 500 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Timeout: 500 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -967,6 +995,7 @@ func (d timed) perform(_ context.Context, c command) error {
 func (timed) stop() {}
 
 func TestBoardIsLeftOffBetweenTwoPulses(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{Spacing: time.Second})
 	for range 2 {
 		if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
@@ -983,6 +1012,7 @@ func TestBoardIsLeftOffBetweenTwoPulses(t *testing.T) {
 }
 
 func TestNothingOpensAfterClose(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	if err := b.HoldOpen(t.Context(), "in"); err != nil {
 		t.Fatal(err)
@@ -1004,7 +1034,8 @@ func TestNothingOpensAfterClose(t *testing.T) {
 }
 
 func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
-	b := plugged(t, false, Config{Limit: maxLimit})
+	t.Parallel()
+	b := plugged(t, false, Config{Timeout: 4 * time.Second})
 	l := b.lanes["in"]
 	l.turn <- struct{}{} // none begins before all are there
 	errs := make(chan error, 20)
@@ -1027,6 +1058,7 @@ func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
 
 // A kernel driver that hangs when the port is closed takes neither the daemon nor its end with it.
 func TestWedgedCloseIsLeftToItself(t *testing.T) {
+	t.Parallel()
 	let := make(chan struct{})
 	b := plugged(t, true, Config{}, func(r *lcus) {
 		r.shut = func(p *port) { p.close(); <-let }

@@ -1,128 +1,73 @@
 package barrier
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"sync"
-	"syscall"
 	"time"
 
-	"github.com/tarm/serial"
+	"gated/serialport"
+
 	"golang.org/x/sys/unix"
 )
 
 var (
-	errNotDevice = errors.New("this is no serial port")
-	errMoved     = errors.New("the path leads to another device now")
-	errHungUp    = errors.New("the device is gone: unplugged?")
-	errDeaf      = errors.New("the relay takes no bytes")
+	errHungUp       = errors.New("the device is gone: unplugged?")
+	errTakesNothing = errors.New("the relay takes no bytes")
 )
 
-// A port is an open serial port. tarm/serial sets it up; but its Write can block for ever, its Read cannot be woken, and
-// neither tells a hang-up from silence. So all bytes go through a second, non-blocking descriptor of the same device.
+// A port is the open serial port of a relay, and the goroutine that reads it, so that a hang-up is seen at once.
 type port struct {
+	*serialport.Port
 	device string
-	tarm   *serial.Port
-	side   *os.File
-	raw    syscall.RawConn // of side
-	rdev   uint64
 
-	in   chan []byte   // what was read
-	quit chan struct{} // closed by close
-	gone chan struct{} // closed at the hang-up
-	why  error         // set before gone is closed
-
-	// Of those who use a descriptor that is being closed it is the last who closes it, and hangs with the driver. So
-	// close lets the sensor in no more, and waits for it if it is.
-	looks  sync.Mutex
-	closed bool
+	in    chan []byte   // what was read
+	gone  chan struct{} // closed when the port is lost
+	why   error         // set before gone is closed
+	stop  context.CancelFunc
+	ended chan struct{} // closed when the goroutine has ended
 }
 
 // openPort opens the device for us alone, 9600 8N1, with nothing waiting in it.
-func openPort(device string) (_ *port, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("open the relay's port %s: %w%s", device, err, hint(err))
-		}
-	}()
-	info, err := os.Stat(device) // before opening: to open a disk for writing is not without effect
+func openPort(device string) (*port, error) {
+	opened, err := serialport.Open(serialport.Config{Device: device})
 	if err != nil {
-		return nil, bare(err)
+		return nil, fmt.Errorf("%w%s", err, hint(err))
 	}
-	if err := isPort(info); err != nil {
-		return nil, err
+	if err := opened.Flush(); err != nil {
+		opened.Close()
+		return nil, fmt.Errorf("flush %s: %w", device, err)
 	}
-	side, err := os.OpenFile(device, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, bare(err)
-	}
-	p := &port{device: device, side: side, in: make(chan []byte, 16), quit: make(chan struct{}), gone: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			p.shut()
-		}
-	}()
-	if p.raw, err = side.SyscallConn(); err != nil {
-		return nil, err
-	}
-	if info, err = side.Stat(); err != nil {
-		return nil, bare(err)
-	}
-	p.rdev = info.Sys().(*syscall.Stat_t).Rdev
-	// Two who switch one relay would undo each other's work. flock tells those who ask, a second lane among them;
-	// TIOCEXCL keeps all others out but the privileged.
-	if err = p.control(func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
-		return nil, err
-	}
-	// The read timeout is never run down. Without one VMIN would be 1, with less than 100 ms VTIME 0, and then a
-	// non-blocking read of nothing looks like the end.
-	p.tarm, err = serial.OpenPort(&serial.Config{Name: device, Baud: 9600, ReadTimeout: 100 * time.Millisecond})
-	if err != nil {
-		return nil, bare(err)
-	}
-	if err = p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TIOCEXCL, 0) }); err != nil {
-		return nil, err
-	}
-	if err = p.flush(); err != nil {
-		return nil, err
-	}
-	if p.moved() { // between the two
-		return nil, errMoved
-	}
-	go p.read()
+	ctx, stop := context.WithCancel(context.Background())
+	p := &port{Port: opened, device: device, in: make(chan []byte, 16), gone: make(chan struct{}), stop: stop, ended: make(chan struct{})}
+	go p.read(ctx)
 	return p, nil
 }
 
-func isPort(info fs.FileInfo) error {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || info.Mode()&os.ModeCharDevice == 0 || unix.Major(st.Rdev) == 5 && unix.Minor(st.Rdev) == 2 { // ptmx
-		return fmt.Errorf("%w but %s", errNotDevice, kind(info.Mode()))
-	}
-	return nil
-}
-
-// read hands on what comes in until the port is closed or lost: so that a hang-up is seen at once.
-func (p *port) read() {
+// read hands on what comes in until ctx ends or the port is lost.
+func (p *port) read(ctx context.Context) {
+	defer close(p.ended)
 	buf := make([]byte, 256)
 	for {
-		n, err := p.side.Read(buf)
-		if n > 0 {
-			select {
-			case p.in <- append([]byte(nil), buf[:n]...):
-			case <-p.quit:
-				return
-			}
+		n, err := 0, p.Wait(ctx, time.Time{})
+		if err == nil {
+			n, err = p.Read(buf)
 		}
-		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, unix.EIO) {
-				err = errHungUp
-			}
-			p.why = fmt.Errorf("%s: %w", p.device, bare(err))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, serialport.ErrNoBytes), errors.Is(err, os.ErrDeadlineExceeded): // nothing for us after all
+			continue
+		case err != nil:
+			p.why = p.fault(err)
 			close(p.gone)
+			return
+		}
+		select {
+		case p.in <- bytes.Clone(buf[:n]):
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -131,36 +76,25 @@ func (p *port) read() {
 // send writes b and waits until it has left the machine, no longer than patience.
 func (p *port) send(b []byte, patience time.Duration) error {
 	end := time.Now().Add(patience)
-	if err := p.side.SetWriteDeadline(end); err != nil {
-		return err
+	err := p.Write(b, end)
+	if err == nil {
+		err = p.Drain(end)
 	}
-	_, err := p.side.Write(b)
-	for err == nil {
-		// 4 bytes take 4 ms at 9600 baud. What the adapter does not take stays in the kernel's buffer.
-		var n int
-		if n, err = p.unsent(); err != nil || n == 0 {
-			break
-		}
-		if time.Now().After(end) {
-			err = os.ErrDeadlineExceeded
-			break
-		}
-		select {
-		case <-p.gone:
-			return p.why
-		case <-time.After(2 * time.Millisecond):
-		}
+	if err != nil {
+		return p.fault(err)
 	}
+	return nil
+}
+
+// fault says what an error of the port means for the relay.
+func (p *port) fault(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = errDeaf
+		err = errTakesNothing
 	case errors.Is(err, unix.EIO):
 		err = errHungUp
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.device, bare(err))
-	}
-	return nil
+	return fmt.Errorf("%s: %w", p.device, err)
 }
 
 // forget drops what was read and not asked for.
@@ -174,94 +108,25 @@ func (p *port) forget() {
 	}
 }
 
-// moved tells whether the path leads elsewhere now: udev has given the name to another port. A path that leads nowhere
-// may come back: links are made anew when udev is told to, and a device that is really gone hangs up.
-func (p *port) moved() bool {
-	info, err := os.Stat(p.device)
-	if err != nil {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Rdev != p.rdev
-}
-
-func (p *port) unsent() (n int, err error) {
-	err = p.control(func(fd int) (err error) {
-		n, err = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
-		return err
-	})
-	return n, err
-}
-
-func (p *port) flush() error {
-	return p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIOFLUSH) })
-}
-
-// close may hang as long as the driver does. What could not be sent is dropped first: the kernel would wait 30 s for it.
+// close may hang as long as the driver does. Nobody reads the port any more when it returns.
 func (p *port) close() {
-	p.looks.Lock()
-	p.closed = true
-	p.looks.Unlock()
-	close(p.quit)
-	if n, err := p.unsent(); err != nil || n > 0 {
-		p.flush()
-	}
-	p.shut()
-}
-
-func (p *port) shut() {
-	if p.tarm != nil {
-		// On a pseudo-terminal the flag outlives the descriptor that set it.
-		p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TIOCNXCL, 0) })
-	}
-	p.side.Close()
-	if p.tarm != nil {
-		p.tarm.Close()
-	}
-}
-
-func (p *port) control(f func(fd int) error) error {
-	var err error
-	if e := p.raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
-		return e
-	}
-	return err
-}
-
-// bare takes the path off an error that will be given it once.
-func bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	p.stop()
+	p.Wake()
+	<-p.ended
+	p.Close()
 }
 
 // hint says what to do about a port that cannot be opened.
 func hint(err error) string {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	switch serialport.Cause(err) {
+	case serialport.Absent:
 		return ": plug the relay in, or correct the path"
-	case errors.Is(err, fs.ErrPermission):
+	case serialport.NoPermission:
 		return ": put the daemon's user into the port's group, such as dialout"
-	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EWOULDBLOCK):
+	case serialport.Busy:
 		return ": another program or lane has it; fuser -v tells which"
-	case errors.Is(err, errNotDevice), errors.Is(err, unix.ENOTTY):
-		return ": write the relay's own path, such as one under " + filepath.Join("/dev", "serial", "by-path")
+	case serialport.NotADevice:
+		return ": write the relay's own path, such as one under /dev/serial/by-path"
 	}
 	return ""
-}
-
-func kind(m fs.FileMode) string {
-	switch {
-	case m.IsRegular():
-		return "a regular file"
-	case m.IsDir():
-		return "a directory"
-	case m&os.ModeNamedPipe != 0:
-		return "a named pipe"
-	case m&os.ModeCharDevice != 0:
-		return "the master of pseudo-terminals"
-	}
-	return "something else"
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gated/serialport"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -32,15 +34,6 @@ const (
 )
 
 var lineBits = map[string]int{"cts": unix.TIOCM_CTS, "dsr": unix.TIOCM_DSR, "dcd": unix.TIOCM_CAR, "ri": unix.TIOCM_RNG}
-
-// SensorConfig says how a contact is wired and what it means.
-type SensorConfig struct {
-	Line     string        // cts, dsr, dcd or ri
-	Means    string        // MeansOpen or MeansPassed
-	Inverted bool          // the line is active while the contact is not
-	Debounce time.Duration // shorter changes count for nothing
-	Within   time.Duration // of an opening: what is told belongs to it
-}
 
 // Opening names what a barrier was opened for.
 type Opening struct {
@@ -251,24 +244,11 @@ func (b *Barrier) Lines(lane string) (int, error) {
 	if l := b.lanes[lane]; l != nil {
 		if r, ok := l.driver.(*lcus); ok {
 			if p := r.port.Load(); p != nil {
-				return p.lines()
+				return p.Lines()
 			}
 		}
 	}
 	return 0, errHungUp
-}
-
-func (p *port) lines() (n int, err error) {
-	p.looks.Lock()
-	defer p.looks.Unlock()
-	if p.closed {
-		return 0, errHungUp
-	}
-	err = p.control(func(fd int) (err error) {
-		n, err = unix.IoctlGetInt(fd, unix.TIOCMGET)
-		return err
-	})
-	return n, err
 }
 
 // Port is a serial port of which only the modem-status lines are of interest. Not for use by two at a time.
@@ -294,15 +274,14 @@ func (p *Port) Lines() (int, error) {
 				return 0, p.lost // one that hangs is enough
 			}
 		}
-		info, err := os.Stat(p.Device)
+		_, err := serialport.DeviceNumber(p.Device)
 		if err == nil {
-			err = isPort(info)
-		}
-		if err == nil {
-			p.file, err = os.OpenFile(p.Device, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+			if p.file, err = os.OpenFile(p.Device, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0); err != nil {
+				err = errors.Unwrap(err) // it names the path
+			}
 		}
 		if err != nil {
-			p.lost = fmt.Errorf("open the sensor's port %s: %w%s", p.Device, bare(err), hint(err))
+			p.lost = fmt.Errorf("the sensor's port %s: %w%s", p.Device, err, hint(err))
 			return 0, p.lost
 		}
 	}

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gated/serialport"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -175,33 +176,28 @@ func TestMissingPortOfASensorIsSaidInTheSameWordsEachTime(t *testing.T) {
 	}
 }
 
-// Whoever uses a descriptor last closes it, and hangs where its driver does: that must not be the sensor.
-func TestTheSensorDoesNotCloseTheRelaysPort(t *testing.T) {
+// The lines may be asked for at any time, also of a port that was given back. (That it is not closed under who asks is
+// serialport's test, TestOnlyCloseCloses.)
+func TestTheLinesOfARelaysPortThatWasGivenBack(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	relay := b.lanes["in"].driver.(*lcus)
 	awaitTrue(t, "the relay's port", func() bool { return relay.port.Load() != nil })
 	p := relay.port.Load()
-	p.looks.Lock() // as it does that reads the lines just now
-	ended := make(chan error, 1)
-	go func() { ended <- b.Barrier.Close() }()
-	awaitTrue(t, "the relay to be let go", func() bool { return relay.port.Load() == nil })
-	for range 1000 {
-		runtime.Gosched()
-		if _, err := p.unsent(); err != nil {
-			t.Fatalf("it was closed under who used it: %v", err)
-		}
-	}
-	p.looks.Unlock()
-	if err := <-ended; err != nil {
+	if err := b.Barrier.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := p.lines(); !errors.Is(err, errHungUp) {
-		t.Errorf("got %v of a closed port, want %v", err, errHungUp)
+	if _, err := p.Lines(); !errors.Is(err, serialport.ErrClosed) {
+		t.Errorf("got %v of a closed port, want %v", err, serialport.ErrClosed)
+	}
+	if _, err := b.Lines("in"); !errors.Is(err, errHungUp) {
+		t.Errorf("got %v of a relay that was let go, want %v", err, errHungUp)
 	}
 }
 
 // A driver that hangs when a sensor's port is given back has one port to hang on, and nobody waits for it.
 func TestASensorsPortIsNotOpenedAgainBeforeItIsClosed(t *testing.T) {
+	t.Parallel()
 	p := Port{Device: plugged(t, true, Config{}).config.Device, shut: make(chan struct{}), lost: errHungUp}
 	if _, err := p.Lines(); !errors.Is(err, errHungUp) || p.file != nil {
 		t.Errorf("got %v, want %v", err, errHungUp)
@@ -216,6 +212,7 @@ func TestASensorsPortIsNotOpenedAgainBeforeItIsClosed(t *testing.T) {
 
 // Pseudo-terminals have no lines, and say so as clearly as a missing port does.
 func TestLinesThatCannotBeReadAreAnError(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	if _, err := b.Lines("in"); err == nil {
 		t.Error("a pseudo-terminal has modem lines")

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gated/ledger"
+	"gated/register"
 )
 
 // event is what one turn hands to a store: the ledger takes it as events, the others as the bytes of its record.
@@ -48,12 +49,12 @@ var passages atomic.Int64
 func newEvents() []ledger.Event {
 	now := ledger.Stamp{Time: time.Now(), Boot: "d298ec32-5b6c-4681-a94f-77b1023f508e", Mono: time.Since(began), Trusted: true}
 	id := fmt.Sprintf("p%015d", passages.Add(1))
-	ev := ledger.Event{Stamp: now, Kind: ledger.Check, Passage: id, Lane: "in", Direction: "in", Class: "resident", Credential: "gated-pass", Proof: "signed",
+	ev := ledger.Event{Stamp: now, Kind: register.Check, Passage: id, Lane: "in", Direction: "in", Class: "resident", Credential: "gated-pass", Proof: "signed",
 		Reason: "ok", Policy: "ab5099044bfd73f570708624a4c60c51", Roster: "766b648b4e8ed4e1", By: "machine"}
-	query, register := ev, ev
-	query.Kind, query.Verdict, query.Reason, query.Rule, query.Detail = ledger.Query, "admit", "resident", "residents", map[string]string{"known": "yes", "level": "guarded"}
-	register.Kind, register.Verdict, register.Reason, register.Rule = ledger.Register, "admit", "resident", "residents"
-	return []ledger.Event{ev, query, register}
+	query, decided := ev, ev
+	query.Kind, query.Verdict, query.Reason, query.Rule, query.Detail = register.Query, "admit", "resident", "residents", map[string]string{"known": "yes", "level": "guarded"}
+	decided.Kind, decided.Verdict, decided.Reason, decided.Rule = register.Decided, "admit", "resident", "residents"
+	return []ledger.Event{ev, query, decided}
 }
 
 var began = time.Now()

@@ -448,6 +448,7 @@ func stream(t *testing.T, url string) (next func() (event, data string, err erro
 }
 
 func TestStreamSendsViewsAndBeats(t *testing.T) {
+	t.Parallel()
 	d := newDouble()
 	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
 	defer s.Close()
@@ -481,6 +482,7 @@ func TestStreamSendsViewsAndBeats(t *testing.T) {
 
 // A burst of changes is seen as few views, the last of them with the last change.
 func TestBurstIsThinnedOut(t *testing.T) {
+	t.Parallel()
 	d := newDouble()
 	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
 	defer s.Close()
@@ -577,6 +579,7 @@ func TestShutdownEndsStreams(t *testing.T) {
 
 // A browser that takes nothing is dropped, and meanwhile holds up neither the gate nor the others.
 func TestStuckBrowserIsDropped(t *testing.T) {
+	t.Parallel()
 	d := newDouble()
 	for i := range 20 { // views of a size that fills the buffers of a connection
 		d.view.Recent = append(d.view.Recent, gate.Shown{Passage: fmt.Sprint(i), Reason: strings.Repeat("x", 100_000)})

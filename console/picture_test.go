@@ -55,6 +55,7 @@ func form(t testing.TB, field string, data []byte) (string, []byte) {
 }
 
 func TestPicture(t *testing.T) {
+	t.Parallel()
 	admit := gate.Outcome{Passage: "P1", Verdict: "admit", Reason: "resident"}
 	const admitted = `{"passage":"P1","verdict":"admit","reason":"resident","repeat":false}`
 	pass := photo(t, "GP1:A B")
@@ -148,6 +149,7 @@ func goes(want int) int {
 
 // Five pictures are taken in; the sixth is sent away, and welcome when one is done.
 func TestPicturesQueue(t *testing.T) {
+	t.Parallel()
 	d := newDouble()
 	d.outcome = gate.Outcome{Passage: "P1", Verdict: "admit", Reason: "resident"}
 	h := Handler(Options{Gate: d, Log: quiet})
@@ -204,6 +206,7 @@ func TestPicturesQueue(t *testing.T) {
 
 // A picture waits for the one that is looked at, and no longer than its client.
 func TestOnePictureAtATime(t *testing.T) {
+	t.Parallel()
 	room := newDarkroom()
 	room.desk <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -13,17 +13,19 @@ import (
 	"encoding/json"
 	"log/slog"
 	"time"
+
+	"gated/credential/health"
 )
 
 // CodeLimit is the longest code in bytes that is looked into. A QR code holds
 // at most 4,296 characters, a pass has about 230.
-const CodeLimit = 4096
+const CodeLimit = health.CodeLimit
 
 // The kinds of credential.
 const (
 	KindPass       = "gated-pass"
-	KindDCC        = "eu-dcc"            // EU Digital COVID Certificate, "HC1:"
-	KindSHC        = "smart-health-card" // "shc:/"
+	KindDCC        = health.KindDCC // EU Digital COVID Certificate, "HC1:"
+	KindSHC        = health.KindSHC // SMART Health Card, "shc:/"
 	KindResidentID = "cn-resident-id"
 	KindPlate      = "plate"         // licence plate in plain text
 	KindIDCard     = "cn-id-card"    // resident ID card, read by a machine
@@ -41,28 +43,22 @@ const (
 	Stated  Proof = "stated"  // typed, or printed in plain text, or its signature did not verify
 )
 
-// The reasons why a credential is good or not. They are stable words: the
-// policy, the ledger and the page's texts go by them.
+// The reasons why a credential is good or not; a health certificate has more of them, see package health. They are stable
+// words: the policy, the ledger and the page's texts go by them.
 const (
-	ReasonOK             = "ok"
-	ReasonUnknownCode    = "unknown-code"    // no kind of code that we know
-	ReasonTooLong        = "too-long"        // a pass of more than CodeLimit bytes
-	ReasonBadPrefix      = "bad-prefix"      // a health certificate of a version or form that is not read
-	ReasonBadBase45      = "bad-base45"      // characters, length or values that RFC 9285 excludes
-	ReasonBadNumeric     = "bad-numeric"     // shc:/ digits that are no pairs of 00 to 77
-	ReasonBadZlib        = "bad-zlib"        // compressed data damaged, cut off or too large
-	ReasonBadCBOR        = "bad-cbor"        // not one well-formed item of plain CBOR
-	ReasonBadCOSE        = "bad-cose"        // CBOR, but no COSE_Sign1 as its kind must be one
-	ReasonBadJWS         = "bad-jws"         // no compact JWS as a SMART Health Card must be one
-	ReasonUnknownSigner  = "unknown-signer"  // signed with a key that is not trusted here
-	ReasonWrongAlgorithm = "wrong-algorithm" // names another algorithm than the trusted key's
-	ReasonBadSignature   = "bad-signature"   // altered or forged
-	ReasonMalformed      = "malformed"       // claims missing, absurd or unreadable
-	ReasonWrongIssuer    = "wrong-issuer"    // speaks for an issuer other than the key's
-	ReasonNotYetValid    = "not-yet-valid"
-	ReasonExpired        = "expired"
-	ReasonRevoked        = "revoked"         // by a list of its issuer in the trust directory
-	ReasonWrongUsage     = "wrong-usage"     // the signer's certificate is not for this kind of statement
+	ReasonOK             = health.ReasonOK
+	ReasonUnknownCode    = "unknown-code"              // no kind of code that we know
+	ReasonTooLong        = health.ReasonTooLong        // a pass of more than CodeLimit bytes
+	ReasonBadBase45      = health.ReasonBadBase45      // characters, length or values that RFC 9285 excludes
+	ReasonBadCBOR        = health.ReasonBadCBOR        // not one well-formed item of plain CBOR
+	ReasonBadCOSE        = health.ReasonBadCOSE        // CBOR, but no COSE_Sign1 as its kind must be one
+	ReasonUnknownSigner  = health.ReasonUnknownSigner  // signed with a key that is not trusted here
+	ReasonWrongAlgorithm = health.ReasonWrongAlgorithm // names another algorithm than the trusted key's
+	ReasonBadSignature   = health.ReasonBadSignature   // altered or forged
+	ReasonMalformed      = health.ReasonMalformed      // claims missing, absurd or unreadable
+	ReasonWrongIssuer    = health.ReasonWrongIssuer    // speaks for an issuer other than the key's
+	ReasonNotYetValid    = health.ReasonNotYetValid
+	ReasonExpired        = health.ReasonExpired
 	ReasonBadCheckDigit  = "bad-check-digit" // of a resident ID number
 	ReasonBadDate        = "bad-date"        // birth date that does not exist or is still to come
 	ReasonUnknownCard    = "unknown-card"    // a card of a type whose layout is not known here
@@ -73,68 +69,50 @@ const (
 // not valid still carries what the code states, where that could be read: the
 // guard must know who is meant.
 type Claim struct {
-	Kind   string
-	Valid  bool // genuine and in its time; for a resident ID number: well formed
-	Reason string
-	Proof  Proof // Signed also when a genuine pass is out of its time, Sighted when a card is
+	Kind   string `json:"-"`
+	Valid  bool   `json:"-"` // genuine and in its time; for a resident ID number: well formed
+	Reason string `json:"-"`
+	Proof  Proof  `json:"proof"` // Signed also when a genuine pass is out of its time, Sighted when a card is
 
 	// Of a pass; of a card only the last two.
-	Issuer, Subject string    // iss, sub: the roster ID of the resident, vehicle, household or staff
-	Serial          string    // cti as 16 lower-case hexadecimal digits
-	SubjectKind     string    // one of resident, vehicle, household, staff
-	Scope           string    // what the pass is limited to, in the issuer's words; often empty
-	NotBefore       time.Time // first second at which the pass is good, UTC
-	NotAfter        time.Time // first second at which it no longer is, UTC; of a DCC, the last at which it is; zero for a card that does not end
+	Issuer      string    `json:"issuer,omitempty"`
+	Subject     string    `json:"subject,omitempty"`      // the roster ID of the resident, vehicle, household or staff
+	Serial      string    `json:"serial,omitempty"`       // cti as 16 lower-case hexadecimal digits
+	SubjectKind string    `json:"subject_kind,omitempty"` // one of resident, vehicle, household, staff
+	Scope       string    `json:"scope,omitempty"`        // what the pass is limited to, in the issuer's words; often empty
+	NotBefore   time.Time `json:"not_before,omitzero"`    // first second at which the pass is good, UTC
+	NotAfter    time.Time `json:"not_after,omitzero"`     // first second at which it no longer is, UTC; of a DCC, the last at which it is
+
+	Name string `json:"name,omitempty"` // the holder's, of a card or health certificate; there given names first
 
 	// Of a resident ID number or card, and of a health certificate as far as it says so.
-	Document  string // of the first two: 18 characters, X in upper case; 15 of foreigners' cards until 2023
-	BirthDate string // YYYY-MM-DD; a health certificate may know only YYYY-MM or YYYY
-	Sex       string // male or female
+	Document  string `json:"document,omitempty"`   // of the first two: 18 characters, X in upper case; 15 of foreigners' cards until 2023
+	BirthDate string `json:"birth_date,omitempty"` // YYYY-MM-DD; a health certificate may know only YYYY-MM or YYYY
+	Sex       string `json:"sex,omitempty"`        // male or female
 
-	// Of a health certificate or card.
-	Name   string   // the holder's; on a health certificate given names first
-	Health []Health // what it states
-	Gaps   []string // what it does not prove, as Gap words
-
-	// Of a licence plate.
-	Plate      string // upper case, without dots and spaces
-	PlateClass string // one of the PlateClass words
+	Health     []Health `json:"health,omitempty"`         // what a health certificate states
+	Plate      string   `json:"plate,omitempty"`          // upper case, without dots and spaces
+	PlateClass string   `json:"plate_class,omitempty"`    // one of the PlateClass words
+	Gaps       []string `json:"does_not_prove,omitempty"` // as Gap words
 }
 
-// Health is one statement of a health certificate, in its issuer's terms. Valid
-// means that the issuer did state it: whether it is recent or good enough to pass is
-// for the policy.
-type Health struct {
-	Kind    string    // vaccination, test or recovery
-	Disease string    // code of the disease or agent in the certificate's own terms, such as SNOMED CT 840539006
-	Product string    // vaccine or test, as the certificate codes it
-	Dose    int       // of a vaccination: which it was; 0 where that is not said
-	Doses   int       // how many make the series; 0 where that is not said
-	Date    string    // YYYY-MM-DD or less exact: of the vaccination, or of the first positive test of a recovery
-	Result  string    // of a test: negative, positive or unknown
-	Sampled time.Time // of a test: when the sample was taken, UTC
-	From    string    // of a recovery: valid from, YYYY-MM-DD
-	Until   string    // of a recovery: valid until, YYYY-MM-DD
-}
+// Health is one statement of a health certificate.
+type Health = health.Statement
 
-// COVID19 is the Disease of statements about COVID-19: SNOMED CT's code, which EU certificates carry. For SMART Health
-// Cards, which name no disease, it stands where vaccine or test are known to be of it.
-const COVID19 = "840539006"
-
-// The kinds of [Health].
+// The kinds of [Health], and the disease that it is mostly about.
 const (
-	Vaccination = "vaccination"
-	Test        = "test"
-	Recovery    = "recovery"
+	Vaccination = health.Vaccination
+	Test        = health.Test
+	Recovery    = health.Recovery
+	COVID19     = health.COVID19
 )
 
 // The Gap words say what a genuine code leaves open. A guard, or another code, must
 // answer what the policy needs of it.
 const (
-	GapHolder    = "holder"    // that whoever shows it is whom it names
-	GapResidence = "residence" // that they belong to the compound
-	GapHealth    = "health"    // that they are well now
-	GapIdentity  = "identity"  // that the number or plate is theirs: anybody can print it
+	GapHolder    = health.GapHolder    // that whoever shows it is whom it names
+	GapResidence = health.GapResidence // that they belong to the compound
+	GapIdentity  = "identity"          // that the number or plate is theirs: anybody can print it
 )
 
 // The classes of licence plate (GA 36).
@@ -163,11 +141,8 @@ func (t *Trust) Check(code []byte, at time.Time) Claim {
 		}
 		return t.checkPass(string(pass), at)
 	}
-	if isDCC(code) {
-		return t.checkDCC(string(code), at)
-	}
-	if bytes.HasPrefix(code, []byte(shcPrefix)) {
-		return t.checkSHC(string(code[:min(len(code), CodeLimit+1)]), at) // a longer one is too long, whatever it says
+	if c, ok := t.health.Check(code, at); ok {
+		return ofCertificate(c)
 	}
 	if len(code) <= maxIDBytes {
 		if c, ok := checkResidentID(string(code), at); ok {
@@ -178,6 +153,19 @@ func (t *Trust) Check(code []byte, at time.Time) Claim {
 		}
 	}
 	return Claim{Kind: KindUnknown, Reason: ReasonUnknownCode, Proof: Stated}
+}
+
+// ofCertificate is what a health certificate claims.
+func ofCertificate(h health.Certificate) Claim {
+	c := Claim{
+		Kind: h.Kind, Valid: h.Valid, Reason: h.Reason, Proof: Stated,
+		Issuer: h.Issuer, Serial: h.Serial, NotBefore: h.NotBefore, NotAfter: h.NotAfter,
+		Name: h.Name, BirthDate: h.BirthDate, Health: h.Health, Gaps: h.Gaps,
+	}
+	if h.Signed {
+		c.Proof = Signed
+	}
+	return c
 }
 
 // checkResidentID reports false for what does not look like a resident ID number.
@@ -208,50 +196,13 @@ func checkResidentID(s string, at time.Time) (Claim, bool) {
 //
 // Claims that the code does not make are left out. Times are RFC 3339 in UTC.
 func (c Claim) MarshalJSON() ([]byte, error) {
-	type health struct {
-		Kind    string    `json:"kind"`
-		Disease string    `json:"disease,omitempty"`
-		Product string    `json:"product,omitempty"`
-		Dose    int       `json:"dose,omitempty"`
-		Doses   int       `json:"doses,omitempty"`
-		Date    string    `json:"date,omitempty"`
-		Result  string    `json:"result,omitempty"`
-		Sampled time.Time `json:"sampled,omitzero"`
-		From    string    `json:"from,omitempty"`
-		Until   string    `json:"until,omitempty"`
-	}
-	type claims struct {
-		Proof       Proof     `json:"proof"`
-		Issuer      string    `json:"issuer,omitempty"`
-		Subject     string    `json:"subject,omitempty"`
-		Serial      string    `json:"serial,omitempty"`
-		SubjectKind string    `json:"subject_kind,omitempty"`
-		Scope       string    `json:"scope,omitempty"`
-		NotBefore   time.Time `json:"not_before,omitzero"`
-		NotAfter    time.Time `json:"not_after,omitzero"`
-		Name        string    `json:"name,omitempty"`
-		Document    string    `json:"document,omitempty"`
-		BirthDate   string    `json:"birth_date,omitempty"`
-		Sex         string    `json:"sex,omitempty"`
-		Health      []health  `json:"health,omitempty"`
-		Plate       string    `json:"plate,omitempty"`
-		PlateClass  string    `json:"plate_class,omitempty"`
-		Gaps        []string  `json:"does_not_prove,omitempty"`
-	}
-	var stated []health
-	for _, h := range c.Health {
-		stated = append(stated, health(h))
-	}
+	type claims Claim // without this method
 	return json.Marshal(struct {
 		Kind   string `json:"kind"`
 		Valid  bool   `json:"valid"`
 		Reason string `json:"reason"`
 		Claims claims `json:"claims"`
-	}{c.Kind, c.Valid, c.Reason, claims{
-		c.Proof, c.Issuer, c.Subject, c.Serial, c.SubjectKind, c.Scope,
-		c.NotBefore, c.NotAfter, c.Name, c.Document, c.BirthDate, c.Sex,
-		stated, c.Plate, c.PlateClass, c.Gaps,
-	}})
+	}{c.Kind, c.Valid, c.Reason, claims(c)})
 }
 
 // LogValue keeps the person out of the log, whoever logs a claim.

@@ -38,7 +38,8 @@ var (
 
 	residentName, residentSex, residentBirth, residentNumber = field{0, 30}, field{30, 2}, field{36, 16}, field{122, 36}
 
-	foreignName, foreignSex, foreignNumber, foreignChinese, foreignBirth = field{0, 120}, field{120, 2}, field{122, 30}, field{158, 30}, field{220, 16}
+	foreignName, foreignSex, foreignNumber = field{0, 120}, field{120, 2}, field{122, 30}
+	foreignChinese, foreignBirth           = field{158, 30}, field{220, 16}
 
 	// Of the foreigner's of 2023; for the rest it is the resident's, its name the Chinese one.
 	latinName, latinRest = field{52, 70}, field{220, 22}

@@ -8,17 +8,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+
+	"gated/credential/keyfile"
+	"gated/durable"
 )
 
 const (
 	privateBlock = "PRIVATE KEY" // PKCS #8 (RFC 7468, section 10)
 	publicBlock  = "PUBLIC KEY"  // SubjectPublicKeyInfo (RFC 7468, section 13)
-
-	maxKeyFile = 64 << 10 // bytes; a key takes 120
 )
 
 // NewKey makes an issuer's key.
@@ -46,7 +43,7 @@ func MarshalPublicKey(public ed25519.PublicKey) []byte {
 // WritePublicKey writes what [MarshalPublicKey] returns to a new file that all
 // may read. It never replaces a file.
 func WritePublicKey(path string, public ed25519.PublicKey) error {
-	if err := writeNew(path, MarshalPublicKey(public), 0o644); err != nil {
+	if err := durable.Create(path, MarshalPublicKey(public), 0o644); err != nil {
 		return fmt.Errorf("write public key: %w", err)
 	}
 	return nil
@@ -56,47 +53,17 @@ func WritePublicKey(path string, public ed25519.PublicKey) error {
 // It never replaces a file: an overwritten key takes every pass with it.
 func WritePrivateKey(path string, key ed25519.PrivateKey) error {
 	der := must(x509.MarshalPKCS8PrivateKey(key))
-	if err := writeNew(path, pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), 0o600); err != nil {
+	if err := durable.Create(path, pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), 0o600); err != nil {
 		return fmt.Errorf("write private key: %w", err)
 	}
 	return nil
-}
-
-// writeNew returns when the file and its name would survive a power cut.
-// Nothing is left behind if that fails. Hard links would make the file
-// appear at once as a whole, but a key is often kept on a stick with FAT.
-func writeNew(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: choose another name, or move the old file away first", err)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // ReadPrivateKey reads an Ed25519 key from PEM, PKCS #8, such as
 // [WritePrivateKey] or `openssl genpkey -algorithm ed25519` writes. A file that
 // others than its owner may read is refused: who has the key can issue passes.
 func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
-	data, mode, err := readKeyFile(path)
+	data, mode, err := keyfile.Read(path, keyfile.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("read private key: %w", err)
 	}
@@ -118,13 +85,8 @@ func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 	return ed, nil
 }
 
-// readPublicKeys reads one or more PEM blocks and nothing else.
-func readPublicKeys(path string) ([]ed25519.PublicKey, error) {
-	data, _, err := readKeyFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var keys []ed25519.PublicKey
+// parsePublicKeys reads one or more PEM blocks and nothing else.
+func parsePublicKeys(data []byte) (keys []ed25519.PublicKey, err error) {
 	for len(bytes.TrimSpace(data)) > 0 {
 		block, rest := pem.Decode(data)
 		if block == nil {
@@ -151,31 +113,4 @@ func readPublicKeys(path string) ([]ed25519.PublicKey, error) {
 		return nil, errors.New("the file is empty")
 	}
 	return keys, nil
-}
-
-// readKeyFile reads a regular file of bounded size. The mode is that of the file
-// which was read, not of whatever bears its name a moment earlier.
-func readKeyFile(path string) ([]byte, fs.FileMode, error) {
-	if info, err := os.Stat(path); err != nil {
-		return nil, 0, err
-	} else if !info.Mode().IsRegular() { // opening a FIFO would wait for ever
-		return nil, 0, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err != nil {
-		return nil, 0, err
-	}
-	if len(data) > maxKeyFile {
-		return nil, 0, fmt.Errorf("%s is larger than %d bytes: no key", path, maxKeyFile)
-	}
-	return data, info.Mode(), nil
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 
+	"gated/credential/keyfile"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -154,7 +156,7 @@ func TestWhatIsNoPrivateKeyIsRefusedByName(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"empty": nil, "text": []byte("secret"), "public": MarshalPublicKey(public(longshanKey)), "ec": ec,
 		"cut": pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: good[:20]}), "two": append(block, block...),
-		"huge": append(block, make([]byte, maxKeyFile)...),
+		"huge": append(block, make([]byte, keyfile.Limit)...),
 	} {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -189,7 +191,7 @@ func TestABadTrustedKeyIsAnErrorThatNamesIt(t *testing.T) {
 		"private.pub": {ecPrivate, "private key"},
 		"other.pub":   {pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}}), "CERTIFICATE"},
 		"cut.pub":     {pem.EncodeToMemory(&pem.Block{Type: publicBlock, Bytes: []byte{0x30}}), "asn1"},
-		"huge.pub":    {make([]byte, maxKeyFile+1), "larger"},
+		"huge.pub":    {make([]byte, keyfile.Limit+1), "larger"},
 		".pub":        {good, "issuer"},
 		"a b .pub":    {good, "issuer"},
 	} {

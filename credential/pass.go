@@ -12,6 +12,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gated/credential/base45"
+
 	"github.com/fxamacker/cbor/v2"
 )
 
@@ -134,7 +136,7 @@ func Issue(key ed25519.PrivateKey, p Pass) (string, error) {
 		return "", fmt.Errorf("issue pass: %w", err)
 	}
 	payload := must(deterministic.Marshal(c))
-	return passPrefix + EncodeBase45(sign(key, payload)), nil
+	return passPrefix + base45.Encode(sign(key, payload)), nil
 }
 
 // checkPass verifies the text after the prefix. What the pass states is read
@@ -146,7 +148,7 @@ func (t *Trust) checkPass(text string, at time.Time) Claim {
 		c.Reason = reason
 		return c
 	}
-	data, err := DecodeBase45(text)
+	data, err := base45.Decode(text)
 	if err != nil {
 		return because(ReasonBadBase45)
 	}

@@ -4,19 +4,19 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gated/credential/health"
+	"gated/credential/keyfile"
 )
 
 // Trust is the set of issuers whose codes count. It never changes once loaded,
 // so any number of lanes may use it at once. The zero Trust trusts nobody.
 type Trust struct {
-	pass passTrust
-	dcc  dccTrust
-	shc  shcTrust
+	pass   passTrust
+	health health.Trust
 }
 
 // LoadTrust reads the trust directory: pass/ for resident passes, dcc/ for EU Digital
@@ -24,12 +24,11 @@ type Trust struct {
 // then trusts nobody. A file that is not as it should be is an error that names it.
 func LoadTrust(dir string) (*Trust, error) {
 	t := &Trust{}
-	if err := errors.Join(
-		t.pass.load(filepath.Join(dir, "pass")),
-		t.dcc.load(filepath.Join(dir, "dcc")),
-		t.shc.load(filepath.Join(dir, "shc"))); err != nil {
+	certificates, err := health.LoadTrust(dir)
+	if err := errors.Join(t.pass.load(filepath.Join(dir, "pass")), err); err != nil {
 		return nil, err
 	}
+	t.health = *certificates
 	return t, nil
 }
 
@@ -54,32 +53,25 @@ type trustedKey struct {
 // and nobody else. A file may hold several keys, as while an old one is being
 // replaced.
 func (t *passTrust) load(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read trusted keys: %w", err)
-	}
 	t.keys = map[string][]trustedKey{}
-	for _, e := range entries {
-		issuer, ok := strings.CutSuffix(e.Name(), ".pub")
-		if !ok {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
+	err := keyfile.Each(dir, keyfile.Limit, func(name string, data []byte) error {
+		issuer := strings.TrimSuffix(name, filepath.Ext(name))
 		if err := validateIssuer(issuer); err != nil {
-			return fmt.Errorf("trusted key %s: the file's name is no issuer: %w", path, err)
+			return fmt.Errorf("the file's name is no issuer: %w", err)
 		}
-		public, err := readPublicKeys(path)
+		public, err := parsePublicKeys(data)
 		if err != nil {
-			return fmt.Errorf("trusted key %s: %w", path, err)
+			return err
 		}
 		for _, p := range public {
 			id := KeyID(p)
 			t.keys[string(id[:])] = append(t.keys[string(id[:])], trustedKey{issuer, p})
 		}
 		t.issuers = append(t.issuers, issuer)
+		return nil
+	}, ".pub")
+	if err != nil {
+		return fmt.Errorf("trusted key: %w", err)
 	}
 	return nil
 }

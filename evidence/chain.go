@@ -58,7 +58,8 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 			}
 			if own.Keys == nil && link.Detail["verifier"] != "" {
 				own.Keys = []string{link.Detail["verifier"]}
-				boxed = !slices.ContainsFunc(chain[i+1:], func(r *ledger.Reader) bool { return len(tlog.OfOrigin(g.Keys, r.Meta.Origin)) > 0 })
+				given := func(r *ledger.Reader) bool { return len(tlog.OfOrigin(g.Keys, r.Meta.Origin)) > 0 }
+				boxed = !slices.ContainsFunc(chain[i+1:], given)
 			}
 			own.keyless = true
 			own.erasedAfter, _ = strconv.ParseInt(link.Detail["erased"], 10, 64) // none: 0
@@ -86,8 +87,11 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 				return nil, err
 			}
 		}
-		if link != nil && (link.Detail["origin"] != r.Meta.Origin || link.Detail["size"] != strconv.FormatInt(rep.Entries, 10) || link.Detail["root"] != rep.Root.String()) {
-			return nil, fmt.Errorf("%s: entry 1 says that the epoch before ended with entry %s of %s and the root %s; its file has %d entries and the root %s",
+		size := strconv.FormatInt(rep.Entries, 10)
+		named := func(what, has string) bool { return link.Detail[what] == has }
+		if link != nil && !(named("origin", r.Meta.Origin) && named("size", size) && named("root", rep.Root.String())) {
+			return nil, fmt.Errorf("%s: entry 1 says that the epoch before ended with entry %s of %s and the root %s; its file has "+
+				"%d entries and the root %s",
 				chain[i+1].Meta.Origin, link.Detail["size"], link.Detail["origin"], link.Detail["root"], rep.Entries, rep.Root)
 		}
 		reports = append(reports, rep)
@@ -113,19 +117,23 @@ func Proved(reports []*Report) (lines []string) {
 	for i, r := range reports {
 		name := r.Meta.Origin
 		if i > 0 {
-			say("%s follows %s, which ended with entry %d: its first entry names that root. What the other box recorded after that entry is not here.", name, reports[i-1].Meta.Origin, reports[i-1].Entries)
+			say("%s follows %s, which ended with entry %d: its first entry names that root. What the other box recorded after that "+
+				"entry is not here.", name, reports[i-1].Meta.Origin, reports[i-1].Entries)
 		}
 		if e := r.Before; e != nil {
-			say("%s: the epoch before it is not here, so nothing is said about it. It was %s and ended with entry %s and the root %s.", name, e.Detail["origin"], e.Detail["size"], e.Detail["root"])
+			say("%s: the epoch before it is not here, so nothing is said about it. It was %s and ended with entry %s and the root %s.",
+				name, e.Detail["origin"], e.Detail["size"], e.Detail["root"])
 		}
 		switch {
 		case r.Head.Note == nil:
-			say("%s: the %d entries fit each other. No tree head is signed yet, so nothing shows that they were not rewritten.", name, r.Entries)
+			say("%s: the %d entries fit each other. No tree head is signed yet, so nothing shows that they were not rewritten.", name,
+				r.Entries)
 			continue
 		case r.Head.Size == r.Entries:
 			say("%s: entries 1 to %d are complete, in order, and exactly those that the newest tree head signs.", name, r.Entries)
 		default:
-			say("%s: entries 1 to %d are complete, in order, and exactly those that the newest tree head signs; %d newer ones are not signed yet.", name, r.Head.Size, r.Entries-r.Head.Size)
+			say("%s: entries 1 to %d are complete, in order, and exactly those that the newest tree head signs; %d newer ones are "+
+				"not signed yet.", name, r.Head.Size, r.Entries-r.Head.Size)
 		}
 		if r.Personal+r.Erased > 0 {
 			say("%s: %d personal fields are the ones that were recorded; those of %d entries were erased.", name, r.Personal, r.Erased)
@@ -140,9 +148,11 @@ func Proved(reports []*Report) (lines []string) {
 		case r.Key == "":
 			say("%s: its signatures were not checked, as its public key is not known here: bring it with --key.", name)
 		case r.OwnKey:
-			say("%s: the key was taken from the box itself (fingerprint %s): compare it with the one printed at installation, or give --key.", name, tlog.Fingerprint(r.Key))
+			say("%s: the key was taken from the box itself (fingerprint %s): compare it with the one printed at installation, or "+
+				"give --key.", name, tlog.Fingerprint(r.Key))
 		default:
-			say("%s: the heads are signed by the key you trust, or by one that it vouches for (fingerprint %s).", name, tlog.Fingerprint(r.Key))
+			say("%s: the heads are signed by the key you trust, or by one that it vouches for (fingerprint %s).", name,
+				tlog.Fingerprint(r.Key))
 		}
 		if r.Since != nil && r.Since.Size > 0 {
 			say("%s: nothing up to entry %d was changed since the head you kept.", name, r.Since.Size)
@@ -152,17 +162,20 @@ func Proved(reports []*Report) (lines []string) {
 		}
 		switch {
 		case r.Witness > 0 && r.OwnWitness:
-			say("%s: by its own word %s saw the first %d entries: that counts with the witness's public key, from its operator, as --witness.", name, strings.Join(r.Cosigned, " and "), r.Witness)
+			say("%s: by its own word %s saw the first %d entries: that counts with the witness's public key, from its operator, as "+
+				"--witness.", name, strings.Join(r.Cosigned, " and "), r.Witness)
 		case r.Witness > 0:
 			say("%s: %s saw the first %d entries as they are here.", name, strings.Join(r.Cosigned, " and "), r.Witness)
 		}
 	}
-	if last := reports[len(reports)-1]; (last.Since == nil || last.Since.Size == 0) && len(last.ShortRoots) == 0 && (last.Witness == 0 || last.OwnWitness) {
+	if last := reports[len(reports)-1]; (last.Since == nil || last.Since.Size == 0) && len(last.ShortRoots) == 0 && (last.Witness == 0 ||
+		last.OwnWitness) {
 		what := "the ledger"
 		if len(reports) > 1 {
 			what = last.Meta.Origin // what was brought may be of an older epoch
 		}
-		say("This shows that %s is consistent, not that its whole history was never replaced by whoever had the box and its key: for that bring an older head (--since), the handover book (--short-root), or a witness.", what)
+		say("This shows that %s is consistent, not that its whole history was never replaced by whoever had the box and its key: "+
+			"for that bring an older head (--since), the handover book (--short-root), or a witness.", what)
 	}
 	return lines
 }

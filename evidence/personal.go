@@ -43,12 +43,12 @@ func newPersonal(r *ledger.Reader, size int64) *personal {
 }
 
 // row looks at the personal data of a row and tells how many fields hold. What an entry carries counts with the other entry.
-func (p *personal) row(row ledger.Row, kind ledger.Kind, committed string) (fields int64, err error) {
-	s, err := row.Personal(committed)
+func (p *personal) row(row ledger.Row, e *ledger.Entry) (fields int64, err error) {
+	s, err := row.Personal(e.Record.Personal)
 	switch {
 	case err != nil:
 		return 0, err
-	case committed == "":
+	case e.Record.Personal == "":
 	case s.Zero:
 		p.zero.add(row.Seq)
 		if s.Fields > 0 || s.Hidden {
@@ -59,10 +59,13 @@ func (p *personal) row(row ledger.Row, kind ledger.Kind, committed string) (fiel
 	default:
 		p.live.add(row.Seq)
 	}
-	if kind == ledger.Carried {
-		return 0, nil
+	switch e.Kind {
+	case ledger.Erase:
+		err = p.erased(row, e)
+	case ledger.Carried:
+		return 0, p.carried(e)
 	}
-	return s.Fields, nil
+	return s.Fields, err
 }
 
 // carried takes an entry that carries what is left of another.

@@ -39,7 +39,8 @@ type ShortRoot struct {
 func ParseShortRoot(s string) (ShortRoot, error) {
 	size, chars, _ := strings.Cut(s, ":")
 	n, err := strconv.ParseInt(size, 10, 64)
-	chars = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "0", "O", "1", "I", "8", "B").Replace(chars)) // base32 has no 0, 1, 8: read as written by hand
+	// base32 has no 0, 1, 8: read as written by hand
+	chars = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "0", "O", "1", "I", "8", "B").Replace(chars))
 	if err != nil || n < 1 || len(chars) != 16 || strings.Trim(chars, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
 		return ShortRoot{}, fmt.Errorf("%q: write the size, a colon and the 16 characters, such as 1234:ABCDEFGHIJKLMNOP", s)
 	}
@@ -179,7 +180,8 @@ func (v *verification) readHeads(g Given) error {
 		}
 		v.marks = append(v.marks, mark{s.Size, func(root tlog.Hash) error {
 			if root != s.Root {
-				return fmt.Errorf("the first %d entries are not those of the older head: something up to entry %d was changed since, or the history was replaced", s.Size, s.Size)
+				return fmt.Errorf("the first %d entries are not those of the older head: something up to entry %d was changed "+
+					"since, or the history was replaced", s.Size, s.Size)
 			}
 			v.rep.Since = s
 			return nil
@@ -191,7 +193,8 @@ func (v *verification) readHeads(g Given) error {
 		}
 		v.marks = append(v.marks, mark{p.Size, func(root tlog.Hash) error {
 			if tlog.ShortRoot(root) != p.Chars {
-				return fmt.Errorf("the first %d entries have the short root %s, the handover book says %s: something up to entry %d was changed since, or it was copied wrongly", p.Size, tlog.ShortRoot(root), p.Chars, p.Size)
+				return fmt.Errorf("the first %d entries have the short root %s, the handover book says %s: something up to entry %d "+
+					"was changed since, or it was copied wrongly", p.Size, tlog.ShortRoot(root), p.Chars, p.Size)
 			}
 			v.rep.ShortRoots = append(v.rep.ShortRoots, p)
 			return nil
@@ -207,10 +210,12 @@ func (v *verification) atHead(h tlog.Head, leaves []byte, root tlog.Hash) error 
 	if root == h.Root {
 		if v.suspect != nil {
 			v.suspect = nil // the head has told
-			return fmt.Errorf("tile 0/%d: its hash of entry %d is not that of the record, which the tree head of %d entries covers: the tile was changed", (v.at-1)/tlog.TileWidth, v.at, h.Size)
+			return fmt.Errorf("tile 0/%d: its hash of entry %d is not that of the record, which the tree head of %d entries covers: "+
+				"the tile was changed", (v.at-1)/tlog.TileWidth, v.at, h.Size)
 		}
 		if leaves != nil && !bytes.Equal(leaves, edge) {
-			return fmt.Errorf("tree head of %d entries: the leaves kept with it are not those of entries %d to %d", h.Size, h.Size-h.Size%tlog.TileWidth+1, h.Size)
+			return fmt.Errorf("tree head of %d entries: the leaves kept with it are not those of entries %d to %d", h.Size,
+				h.Size-h.Size%tlog.TileWidth+1, h.Size)
 		}
 		return nil
 	}
@@ -219,10 +224,12 @@ func (v *verification) atHead(h tlog.Head, leaves []byte, root tlog.Hash) error 
 	}
 	for i := 0; leaves != nil && i < len(edge); i += tlog.HashSize {
 		if !bytes.Equal(leaves[i:i+tlog.HashSize], edge[i:i+tlog.HashSize]) {
-			return fmt.Errorf("entry %d was changed: its record is not the one that the tree head of %d entries signed", h.Size-h.Size%tlog.TileWidth+1+int64(i/tlog.HashSize), h.Size)
+			return fmt.Errorf("entry %d was changed: its record is not the one that the tree head of %d entries signed",
+				h.Size-h.Size%tlog.TileWidth+1+int64(i/tlog.HashSize), h.Size)
 		}
 	}
-	return fmt.Errorf("tree head of %d entries: the records have the root %s, it says %s: it was changed, or several other things were", h.Size, root, h.Root)
+	return fmt.Errorf("tree head of %d entries: the records have the root %s, it says %s: it was changed, or several other things were",
+		h.Size, root, h.Root)
 }
 
 // entries reads all entries and makes the tree of them, a tile at a time.
@@ -269,7 +276,8 @@ func (v *verification) tileOf(from, to int64) error {
 			}
 			if v.suspect == nil && (!bytes.Equal(full.Data, kept.Data) || full.Root != kept.Root) {
 				below := full.N*tlog.Entries(full.Level) + 1
-				return fmt.Errorf("tile %d/%d was changed: it is not made of entries %d to %d", full.Level, full.N, below, below+tlog.Entries(full.Level)-1)
+				return fmt.Errorf("tile %d/%d was changed: it is not made of entries %d to %d", full.Level, full.N, below,
+					below+tlog.Entries(full.Level)-1)
 			}
 			v.tiles++
 		}
@@ -283,58 +291,34 @@ func (v *verification) tileOf(from, to int64) error {
 // leavesOf reads and checks entries. The error is of the entry after the last leaf.
 func (v *verification) leavesOf(from, to int64) (leaves []tlog.Hash, err error) {
 	leaves = make([]tlog.Hash, 0, to-from+1)
-	return leaves, v.r.Rows(from, to, func(row ledger.Row) error {
+	err = v.r.Rows(from, to, func(row ledger.Row) error {
 		if err := v.entry(row); err != nil {
 			return err
 		}
 		leaves = append(leaves, tlog.LeafHash([]byte(row.Record)))
 		return nil
 	})
+	return leaves, err
 }
 
 // entry checks one entry for itself.
 func (v *verification) entry(row ledger.Row) error {
-	want, rowAt, record := row.Seq, row.TS, row.Record
-	seq, ts, sum, ok := ledger.Skim(record)
-	if !ok { // not the form that gated writes: read it the slow way, which says what is wrong
-		e, err := ledger.ParseEntry(want, rowAt, record, v.r.Zone)
-		if err != nil {
-			return err
-		}
-		seq, ts, sum = e.Seq, e.At.UnixMicro(), e.Record.Personal
+	e, err := ledger.ParseEntry(row.Seq, row.TS, row.Record, v.r.Zone)
+	if err != nil {
+		return err
 	}
-	if seq != want || ts != rowAt {
-		return fmt.Errorf("entry %d: the record is not that of its row", want)
+	if day, in := e.Time[:len(time.DateOnly)], ledger.DayOf(v.segments, e.Seq); day != in {
+		return fmt.Errorf("entry %d is of %s and stands in the segment of %q", e.Seq, day, in)
 	}
-	if day, in := dayOfRecord(record), ledger.DayOf(v.segments, want); day != in {
-		return fmt.Errorf("entry %d is of %s and stands in the segment of %q", want, day, in)
-	}
-	_, kind, _ := strings.Cut(record, `"kind":"`)
-	kind, _, _ = strings.Cut(kind, `"`)
-	fields, err := v.personal.row(row, ledger.Kind(kind), sum)
+	fields, err := v.personal.row(row, &e)
 	if err != nil {
 		return err
 	}
 	v.rep.Personal += fields
-	switch ledger.Kind(kind) {
-	case ledger.KeyChange, ledger.Epoch, ledger.Start, ledger.Erase, ledger.Carried:
-		e, err := ledger.ParseEntry(want, rowAt, record, v.r.Zone)
-		if err == nil {
-			err = e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone)
-		}
-		if err != nil {
-			return err
-		}
-		switch e.Kind {
-		case ledger.KeyChange:
-			v.keys = append(v.keys, e)
-		case ledger.Erase:
-			return v.personal.erased(row, &e)
-		case ledger.Carried:
-			return v.personal.carried(&e)
-		}
+	if e.Kind == ledger.KeyChange {
+		v.keys = append(v.keys, e)
 	}
-	return nil
+	return e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone)
 }
 
 // passed asks for the roots of the size that the tree has grown to.
@@ -346,14 +330,6 @@ func (v *verification) passed() error {
 		v.marks = v.marks[1:]
 	}
 	return nil
-}
-
-func dayOfRecord(record string) string {
-	const key = `"time":"`
-	if i := strings.Index(record, key) + len(key); i+len(time.DateOnly) <= len(record) {
-		return record[i : i+len(time.DateOnly)]
-	}
-	return ""
 }
 
 // structure looks for rows that nothing else leads to.

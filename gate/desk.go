@@ -176,7 +176,7 @@ func (g *Gate) Present(ctx context.Context, laneID, personID string) (Outcome, e
 	if err != nil {
 		return g.fault(&p, err), nil
 	}
-	g.clock.passed(now)
+	g.clock.recorded(now)
 	out := p.outcome(entries)
 	g.park(&p, [32]byte{}, out)
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/clock"
 	"gated/credential"
 	"gated/ledger"
 	"gated/policy"
@@ -59,7 +60,7 @@ type Options struct {
 	Ledger   *ledger.Ledger
 	Register *register.Register
 	Roster   *roster.Store
-	Clock    *Clock
+	Clock    *clock.Clock
 	Spool    string        // file for what is owed to the ledger; "": memory only
 	Free     func() uint64 // bytes left for the state directory; nil: not watched
 	HashKey  []byte        // keys the hashes of codes, so that nobody can try all ID numbers against them
@@ -73,7 +74,7 @@ type Options struct {
 type Gate struct {
 	opt   Options
 	log   *slog.Logger
-	clock *Clock
+	clock boxClock
 	rules atomic.Pointer[Rules]
 	lanes map[string]*Lane
 	m     metrics
@@ -97,7 +98,7 @@ var errNotBegun = errors.New("the gate has not started yet")
 
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
-	g := &Gate{opt: opt, log: opt.Log, clock: opt.Clock, lanes: map[string]*Lane{}, desk: newDesk(),
+	g := &Gate{opt: opt, log: opt.Log, clock: boxClock{opt.Clock}, lanes: map[string]*Lane{}, desk: newDesk(),
 		read: repeats{}, wake: make(chan struct{}, 1)}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {
@@ -106,7 +107,7 @@ func New(opt Options, r Rules) *Gate {
 	g.screen.init(opt.Lanes)
 	g.owed.load(opt.Spool, opt.Log)
 	g.m = newMetrics(opt.Metrics, g)
-	opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
+	opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
 	for _, l := range opt.Lanes {
 		if l.Barrier != nil {
 			l.Barrier.Watch(g.screen.relay)
@@ -189,7 +190,7 @@ func (g *Gate) pass(laneID, source string, at time.Time, read func(*credential.T
 	if err != nil {
 		return g.fault(&p, err), nil // never remembered: the next try must be a real one
 	}
-	g.clock.passed(now)
+	g.clock.recorded(now)
 
 	// Only now may anything be seen or opened.
 	out, shown := p.outcome(entries), p.shown()

@@ -22,8 +22,10 @@ import (
 	"time"
 
 	"gated/barrier"
-	"gated/barrier/lcussim"
+	"gated/clock"
 	"gated/credential"
+	"gated/demo/issuer"
+	"gated/demo/lcussim"
 	"gated/evidence"
 	"gated/ledger"
 	"gated/policy"
@@ -42,7 +44,7 @@ type site struct {
 	cert   *x509.Certificate
 	people *roster.Store
 	trust  *credential.Trust
-	src    Source
+	src    clock.Source
 	mu     sync.Mutex
 	shift  time.Duration // of the wall clock
 	synced bool
@@ -80,7 +82,7 @@ func newSite(t testing.TB) *site {
 	}
 	s.signer = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	now := time.Now()
-	s.cert = must(credential.SignerCertificate(s.signer, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)))
+	s.cert = must(issuer.SignerCertificate(s.signer, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)))
 	dcc := filepath.Join(s.dir, "trust", "dcc")
 	if err := errors.Join(os.Mkdir(dcc, 0o700), os.WriteFile(filepath.Join(dcc, "xx.cer"), s.cert.Raw, 0o600)); err != nil {
 		t.Fatal(err)
@@ -99,8 +101,8 @@ func newSite(t testing.TB) *site {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	sys := System()
-	s.src = Source{Boot: sys.Boot, Mono: sys.Mono,
+	sys := clock.System()
+	s.src = clock.Source{Boot: sys.Boot, Mono: sys.Mono,
 		Wall:   func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return sys.Wall().Add(s.shift) },
 		Synced: func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.synced }}
 	s.start()
@@ -119,20 +121,21 @@ func must[T any](v T, err error) T {
 func (s *site) dcc(h credential.Health) string {
 	now := s.g.clock.Now().Time
 	h.Disease = "840539006"
-	return must(credential.IssueDCC(s.signer, s.cert, credential.DCC{Given: "小明", Family: "王", BirthDate: "1990-01-02", ID: "URN:UVCI:01:XX:1", Issued: now.AddDate(0, 0, -1), Expires: now.AddDate(0, 1, 0), Statement: h}))
+	return must(issuer.DCC{Given: "小明", Family: "王", BirthDate: "1990-01-02", ID: "URN:UVCI:01:XX:1", Issued: now.AddDate(0, 0, -1), Expires: now.AddDate(0, 1, 0), Statement: issuer.Statement(h)}.Sign(s.signer, s.cert))
 }
 
 func (s *site) start() {
 	s.t.Helper()
-	clock := NewClock(s.src)
+	box := clock.New(s.src)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var g atomic.Pointer[Gate]
 	var err error
 	s.outs = make(chan Outcome, 10000)
-	if s.register, err = register.New(register.Options{Dir: s.dir, Now: clock.Now, Log: log}); err != nil {
+	now := func() ledger.Stamp { return ledger.Stamp(box.Now()) }
+	if s.register, err = register.New(register.Options{Dir: s.dir, Now: now, Log: log}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: clock.Now, Log: log,
+	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
 		Known: s.register.Known(), Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
@@ -159,7 +162,7 @@ func (s *site) start() {
 		}
 	}
 	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
-		Ledger: s.l, Register: s.register, Roster: s.people, Clock: clock, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
+		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
 	var ctx context.Context
@@ -251,6 +254,7 @@ func (s *site) pulsed(n int) {
 const month = 30 * 24 * time.Hour
 
 func TestWhoPasses(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	other := credential.NewKey()
 	resident := s.subject("王小明")
@@ -315,6 +319,7 @@ func TestWhoPasses(t *testing.T) {
 // A health certificate says what was found about somebody of that name: who shows it, and whether they live here, it does
 // not. It is shown to the guard, admits nobody of itself, and what it says of a body stands beside the record.
 func TestAHealthCertificateIsAskedAbout(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	now := s.g.clock.Now().Time
 	for _, c := range []struct {
@@ -364,6 +369,7 @@ func TestAHealthCertificateIsAskedAbout(t *testing.T) {
 }
 
 func TestTheNewestTestCounts(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	ago := func(hours int, result string) credential.Health {
 		return credential.Health{Kind: credential.Test, Disease: credential.COVID19, Result: result, Sampled: at.Add(-time.Duration(hours) * time.Hour)}
@@ -409,6 +415,7 @@ func TestTheNewestTestCounts(t *testing.T) {
 }
 
 func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	code := []byte(s.pass("resident", s.subject("王小明"), month))
 	now := s.g.clock.Now()
@@ -425,6 +432,7 @@ func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
 }
 
 func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	code := s.pass("resident", s.subject("王小明"), month)
 	first := s.scan("in", code)
@@ -449,6 +457,7 @@ func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
 }
 
 func TestAHoldWaitsForTheGuard(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	if err := s.g.SignOn(context.Background(), "老张"); err != nil {
 		t.Fatal(err)
@@ -488,6 +497,7 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 }
 
 func TestAStartNamesTheGateAndItsZone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	s.start()
@@ -504,6 +514,7 @@ func TestAStartNamesTheGateAndItsZone(t *testing.T) {
 }
 
 func TestHoldsEndAsAbandoned(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
 	r.Hold = 10 * time.Millisecond
@@ -534,6 +545,7 @@ func TestHoldsEndAsAbandoned(t *testing.T) {
 }
 
 func TestTheGuardFindsAPersonByRoom(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	found := s.g.Find("3-2-501")
 	if len(found) != 2 {
@@ -558,6 +570,7 @@ func TestTheGuardFindsAPersonByRoom(t *testing.T) {
 }
 
 func TestTwoLanesCannotBothTakeTheLastTrip(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
 	r.Level = "sealed"
@@ -575,6 +588,7 @@ func TestTwoLanesCannotBothTakeTheLastTrip(t *testing.T) {
 }
 
 func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace := filepath.Join(dir, "trace")
 	relay := relayTo(t, trace, dir)
@@ -649,6 +663,7 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 
 // The best of several presses counts: on a busy machine anything may be slow once.
 func TestTheEmergencyKeyIsQuickInAFault(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	defer s.block()()
 	if out := s.scan("in", s.pass("resident", s.subject("王小明"), month)); out.Verdict != Fault {
@@ -672,6 +687,7 @@ func TestTheEmergencyKeyIsQuickInAFault(t *testing.T) {
 }
 
 func TestNothingOpensBeforeItsEntry(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace := filepath.Join(dir, "trace")
 	s := newSite(t)
@@ -705,6 +721,7 @@ func TestNothingOpensBeforeItsEntry(t *testing.T) {
 
 // What happened in a fault and could not wait for its entry outlasts even a restart on the failing disk.
 func TestWhatIsOwedOutlastsARestart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	good := s.pass("resident", s.subject("王小明"), month)
 	if out := s.scan("in", good); out.Verdict != policy.Admit {
@@ -761,6 +778,7 @@ func TestWhatIsOwedOutlastsARestart(t *testing.T) {
 }
 
 func TestTheDeskIsBounded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	known := s.scan("out", "11010519491231002X")
 	for i := range maxHolds + 20 {
@@ -783,6 +801,7 @@ func TestTheDeskIsBounded(t *testing.T) {
 }
 
 func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	g := New(s.g.opt, *s.g.rules.Load())
@@ -793,6 +812,7 @@ func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
 }
 
 func TestAnUnknownLaneIsAnError(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	if _, err := s.g.Scan(context.Background(), "roof", []byte("x"), time.Now()); !errors.Is(err, ErrUnknownLane) {
 		t.Errorf("scan: %v", err)
@@ -815,7 +835,7 @@ func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Program: program}, Lanes: []string{"in", "out"},
+	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lanes: []string{"in", "out"},
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in", "out")})
 	if err != nil {
 		t.Fatal(err)
@@ -834,6 +854,7 @@ func read(t testing.TB, path string) string {
 
 // What the sensor tells is an entry of its own, and names the opening it belongs to.
 func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, c := range []struct {
 		means   string
@@ -923,6 +944,7 @@ func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
 
 // The page says when nobody knows what the sensor sees.
 func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	s.sensor = barrier.NewSensor("in", barrier.SensorConfig{Line: "cts", Means: barrier.MeansOpen}, slog.New(slog.DiscardHandler), barrier.NewMetrics(prometheus.NewRegistry(), "in"))
@@ -960,6 +982,7 @@ func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
 
 // The page says that a relay is lost before anybody needs it, and takes that back by itself.
 func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	sim := must(lcussim.New(filepath.Join(s.dir, "relay"), 1, true))
@@ -1002,6 +1025,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 
 // A scanner that went down and came back before anybody looked is told of, too, and one that flaps fills no ledger.
 func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.stop() // the gate's own looks, each second
 	<-s.ended

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"gated/clock"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -104,7 +105,7 @@ func (g *Gate) note(ev ledger.Event) bool {
 		}
 		return false
 	}
-	g.clock.passed(ev.Stamp)
+	g.clock.recorded(ev.Stamp)
 	return true
 }
 
@@ -130,7 +131,7 @@ func (g *Gate) begin() {
 			case s.Size > 0:
 				after = "stop"
 			}
-			g.clock.Remember(s.Trusted)
+			g.clock.remember(s.Trusted)
 		})
 		now = g.clock.Now()
 		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them
@@ -154,7 +155,7 @@ func (g *Gate) begin() {
 		g.log.Error("start not recorded", "err", err)
 		return
 	}
-	g.clock.passed(now)
+	g.clock.recorded(now)
 	g.begun.Store(true)
 	g.screen.changed()
 }
@@ -249,7 +250,7 @@ func (g *Gate) Now() time.Time { return g.clock.judge(g.clock.Now()) }
 // ConfirmClock records that somebody compared the clock with a watch, and trusts it from then on.
 func (g *Gate) ConfirmClock(ctx context.Context, by string) error {
 	s, back := g.clock.confirm()
-	if s.Time.Before(Released) {
+	if s.Time.Before(clock.Released) {
 		return invalid("the clock says %s, before this software was made: set it first", s.Time.Format(time.DateOnly))
 	}
 	ev := ledger.Event{Stamp: s, Kind: register.Clock, Reason: "clock-confirmed", By: "unsigned"}

@@ -71,6 +71,7 @@ func saidErased(t *testing.T, dir string) (said []string) {
 }
 
 func TestAnErasureReachesOlderEpochs(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct {
 		name     string
 		parts    [][3]int64 // epoch, first, last
@@ -121,6 +122,7 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 
 // A kill between the erase entry and the slots of the older epoch: the next start does the rest.
 func TestAnErasureInAnOlderEpochThatIsCutOff(t *testing.T) {
+	t.Parallel()
 	for _, op := range []string{"commit", "committed", "erase", "erased"} {
 		var killed atomic.Pointer[string]
 		var armed atomic.Bool
@@ -153,6 +155,7 @@ func TestAnErasureInAnOlderEpochThatIsCutOff(t *testing.T) {
 
 // Slots of an older epoch that cannot be written keep nobody out: it is said, and tried again.
 func TestAnErasureThatFailsInAnOlderEpochIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	var full atomic.Bool
 	l, ck, secret := secondEpoch(t, 1, 300, func(op string) error {
 		if op == "erase" && full.Load() {
@@ -187,6 +190,7 @@ func TestAnErasureThatFailsInAnOlderEpochIsTriedAgain(t *testing.T) {
 
 // One field of an entry of an older epoch: what is left is carried in the current one, and later in that after it.
 func TestOneFieldOfAnOlderEpoch(t *testing.T) {
+	t.Parallel()
 	l, ck, _ := secondEpoch(t, 2, 2, nil)
 	dir := l.opt.Dir
 	shown := func() (names string) {

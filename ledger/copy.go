@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"gated/ledger/tlog"
 )
 
-// Copy copies the ledger with everything in it into a file of mode 0600, absent or empty, while it is used, and looks whether
-// the copy holds: its newest entries, and the newest tree head against tiles and entries. It returns that head.
+// Copy copies the ledger with everything in it into a file of mode 0600, absent or empty, while it is used, and looks
+// whether the copy holds: its newest entries, and the newest tree head against tiles and entries. It returns that head.
 func (r *Reader) Copy(path string) (tlog.Head, error) {
 	if f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil { // SQLite would take the umask's mode
 		return tlog.Head{}, err
@@ -19,6 +20,9 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	}
 	size, err := r.Size()
 	if err != nil {
+		return tlog.Head{}, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
 		return tlog.Head{}, err
 	}
 	if err := vacuumInto(r.path, path); err != nil {
@@ -30,7 +34,7 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	}
 	defer c.Close()
 	if n, err := c.Size(); err != nil || n < size {
-		return tlog.Head{}, fmt.Errorf("the copy does not hold: it has %d entries, the ledger %d (%v)", n, size, err)
+		return tlog.Head{}, fmt.Errorf("the copy has %d entries, the ledger %d (%v)", n, size, err)
 	}
 	if err := verifyTail(c.c, c.Zone, tail); err != nil {
 		return tlog.Head{}, fmt.Errorf("the copy does not hold: %w", err)

@@ -330,23 +330,16 @@ func whole(t *testing.T, dir string) {
 	l.Close()
 }
 
-// crashes is how often the process is killed and the power cut.
-func crashes(t *testing.T, n int) int {
-	if testing.Short() {
-		return n / 10
-	}
-	return n
-}
-
 // Whatever is answered is there after kill -9: while the ledger is created and opened, under load, while the WAL is moved
 // into the database, and while it is closed.
 func TestCrashOfTheProcessLosesNothingAnswered(t *testing.T) {
+	t.Parallel()
 	const each = 12 // kills of one ledger: its index is never written, so that each start reads all its entries
 	var mu sync.Mutex
 	var s tally
 	kills := 0
 	t.Run("ledgers", func(t *testing.T) {
-		for range crashes(t, 300) / each {
+		for range sample(300, 48) / each {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
 				got := killed(t, each)
@@ -450,7 +443,8 @@ type image struct {
 	path, dev, dir string
 }
 
-// newImage makes a disk of 64 MiB and mounts it at dir; the file is sparse.
+// newImage makes a disk of 64 MiB and mounts it at dir; the file is sparse. A test with a mount of its own is not parallel: a
+// process that another one starts has its files open until it is on its way, and the mount is busy.
 func newImage(t *testing.T) *image {
 	t.Helper()
 	needsRoot(t)
@@ -570,7 +564,7 @@ func powerCuts(t *testing.T, n int, normal bool) (cuts int, s tally) {
 
 // Whatever is answered is on the disk: what the kernel still has in memory may go.
 func TestCrashOfPowerLosesNothingAnswered(t *testing.T) {
-	cuts, s := powerCuts(t, crashes(t, 50), false)
+	cuts, s := powerCuts(t, sample(50, 8), false)
 	t.Logf("power cuts %d, %v", cuts, s)
 	if s.lost > 0 || s.answered == 0 {
 		t.Fail()

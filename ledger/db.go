@@ -10,7 +10,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
+
+	"gated/sqliteprocess"
 
 	"modernc.org/sqlite"
 )
@@ -41,25 +42,8 @@ type conn struct {
 	repeated map[string]driver.Stmt // see repeat
 }
 
-// process sets, once, what SQLite has for the whole process. Its locks are to belong to its descriptors: otherwise closing
-// the file anywhere in the process drops them all. And it is to sync by fdatasync(2), which also writes what is needed to
-// read the data back, a grown size among it, and spares the time of last change: half the time of a commit.
-var process = sync.OnceValue(func() error {
-	_, err := sqlite.OFDLocking(true)
-	if errors.Is(err, sqlite.ErrOFDLockingUnavailable) || errors.Is(err, sqlite.ErrOFDLockingTooLate) {
-		err = nil
-	}
-	if _, ferr := sqlite.Fdatasync(true); !errors.Is(ferr, sqlite.ErrFdatasyncUnavailable) {
-		err = errors.Join(err, ferr)
-	}
-	return err
-})
-
-// SetUpSQLite sets what SQLite has for the whole process: who opens a database before the ledger calls it first.
-func SetUpSQLite() error { return process() }
-
 func connect(dsn string) (*conn, error) {
-	if err := process(); err != nil {
+	if err := sqliteprocess.Set(); err != nil {
 		return nil, err
 	}
 	cn, err := sqlite.NewConnector(dsn)

@@ -2,8 +2,7 @@ package ledger
 
 import (
 	"encoding/hex"
-	"maps"
-	"slices"
+	"fmt"
 )
 
 // Disclosure is one personal field with what is needed to check it: Hash is HMAC-SHA-256(Salt, Field ‖ 0 ‖ Value), and the
@@ -25,30 +24,48 @@ func (p *personalRow) disclosed(seq int64) Disclosure {
 	return d
 }
 
-// Disclose calls f for every personal field of the entries from..to that can be read, and checks each of them against its
-// record before. Of one that was erased alone the hash is told. Of an entry whose data was erased whole there is nothing.
-func (r *Reader) Disclose(from, to int64, f func(Disclosure) error) error {
-	return r.opened(from, to, func(e *Entry, got personal) error {
+// ScanDisclosed is Scan with what is needed to check the personal fields, also of a field that was erased alone. Of an entry
+// whose personal data was erased whole there is nothing.
+func (r *Reader) ScanDisclosed(from, to int64, f func(e *Entry, fields []Disclosure) error) error {
+	return r.c.open(r.Zone, from, to, r.personal(), func(e *Entry, got personal) error {
+		e.Personal = got.shown(e)
 		if e.Kind == Carried {
-			return nil
+			return f(e, nil)
 		}
+		fields := make([]Disclosure, len(got.rows))
 		for i := range got.rows {
-			if err := f(got.rows[i].disclosed(e.Seq)); err != nil {
-				return err
-			}
+			fields[i] = got.rows[i].disclosed(e.Seq)
 		}
-		return nil
+		return f(e, fields)
 	})
 }
 
-// FieldNames lists the personal fields that the entries from..to still have, each name once.
-func (r *Reader) FieldNames(from, to int64) ([]string, error) {
-	names := map[string]bool{}
-	err := r.Scan(from, to, true, func(e *Entry) error {
-		for _, f := range e.Personal {
-			names[f.Name] = true
+// CheckDisclosed checks the fields of one entry, each against its hash, and returns what the record must have as its
+// personal.
+func CheckDisclosed(fields []Disclosure) (commits string, err error) {
+	rows := make([]personalRow, len(fields))
+	for i, d := range fields {
+		row := &rows[i]
+		row.Name = d.Field
+		if err := unhex(row.hash[:], d.Hash); err != nil {
+			return "", fmt.Errorf("entry %d, field %q: its hash %w", d.Seq, d.Field, err)
 		}
-		return nil
-	})
-	return slices.Sorted(maps.Keys(names)), err
+		if d.Value == nil && d.Salt == "" {
+			continue // erased, or left out
+		}
+		if d.Value != nil {
+			row.Value = *d.Value
+		}
+		if err := unhex(row.salt[:], d.Salt); err != nil || fieldHash(row.salt, row.Field) != row.hash {
+			return "", fmt.Errorf("entry %d: personal field %q is not what was recorded", d.Seq, d.Field)
+		}
+	}
+	return commitment(rows), nil
+}
+
+func unhex(to []byte, text string) error {
+	if n, err := hex.Decode(to, []byte(text[:min(len(text), 2*len(to))])); err != nil || len(text) != 2*len(to) || n != len(to) {
+		return fmt.Errorf("has not %d hexadecimal digits", 2*len(to))
+	}
+	return nil
 }

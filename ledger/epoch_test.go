@@ -29,6 +29,7 @@ func restore(t *testing.T, from string, files ...string) string {
 }
 
 func TestARestoredBoxBeginsANewEpoch(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	key, err := tlog.PublicKeys(dir)
 	if err != nil {
@@ -113,6 +114,7 @@ func TestARestoredBoxBeginsANewEpoch(t *testing.T) {
 }
 
 func TestACloneIsKnownByItsMachine(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-22 08:00:00")
 	dir := t.TempDir()
@@ -152,6 +154,7 @@ func TestACloneIsKnownByItsMachine(t *testing.T) {
 
 // TestAnEpochThatHadNoTimeToBegin: the power went between putting the old file aside and the first entry.
 func TestAnEpochThatHadNoTimeToBegin(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	if err := os.Rename(filepath.Join(dir, "ledger.db"), EpochFile(dir, 1)); err != nil {
 		t.Fatal(err)
@@ -192,6 +195,7 @@ func begin(t *testing.T, dir string, ck *clock, inject func(op string) error) *L
 
 // Without the master key from the safe a restored box does not begin, nor make a key of its own.
 func TestARestoredBoxAsksForTheMasterKey(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	dir := restore(t, small(t), "ledger.db", "personal.keys")
@@ -250,6 +254,7 @@ func TestARestoredBoxAsksForTheMasterKey(t *testing.T) {
 
 // TestABackupOfALaterEpochBeginsTheNext: a backup holds the newest epoch only.
 func TestABackupOfALaterEpochBeginsTheNext(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	second := restore(t, small(t), "ledger.db")
@@ -271,6 +276,7 @@ func TestABackupOfALaterEpochBeginsTheNext(t *testing.T) {
 
 // TestAnEpochBeginsOnce: whatever is broken off while an epoch begins, the next try goes on with it.
 func TestAnEpochBeginsOnce(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	for name, off := range map[string]func(t *testing.T, dir string){
@@ -317,6 +323,7 @@ func TestAnEpochBeginsOnce(t *testing.T) {
 
 // TestAnEpochThatBeginsInAFaultNamesTheOneBefore: its first entry must, whatever else there is to say.
 func TestAnEpochThatBeginsInAFaultNamesTheOneBefore(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	dir := restore(t, small(t), "ledger.db")
@@ -347,6 +354,7 @@ func TestAnEpochThatBeginsInAFaultNamesTheOneBefore(t *testing.T) {
 
 // TestABoxThatWasStartedBeforeItWasRestored has a key of its own, which signed nothing in the copy.
 func TestABoxThatWasStartedBeforeItWasRestored(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	from := small(t)
@@ -393,6 +401,7 @@ func TestABoxThatWasStartedBeforeItWasRestored(t *testing.T) {
 }
 
 func TestRestoredWithoutACopyIsRefused(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -405,6 +414,7 @@ func TestRestoredWithoutACopyIsRefused(t *testing.T) {
 
 // TestALogThatIsStillReadIsNotLost: what stands in the write-ahead log alone must be in the file before that is put aside.
 func TestALogThatIsStillReadIsNotLost(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	from := t.TempDir()

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -205,16 +204,18 @@ func (d *Erased) said(ev Event, seqs []int64) Event {
 func (r *Reader) losing(seqs []int64, field string) (gone []int64, left []personalRow, fields int64, err error) {
 	var p *page
 	for _, seq := range seqs {
-		var record string
-		var sealed []byte
-		if err := r.c.repeat(func(v []driver.Value) error {
-			record, sealed = text(v[0]), bytes.Clone(blob(v[1]))
-			return nil
-		}, "SELECT record, sealed FROM entry WHERE seq = ?", seq); err != nil {
+		var row Row
+		if _, err := r.c.rows(seq, seq, true, func(x Row) error { row = x; return nil }); err != nil {
 			return nil, nil, 0, err
 		}
-		_, _, committed, _ := skim(record)
-		if kind := kindOf(record); kind == Erase || kind == Carried || sealed == nil {
+		if row.sealed == nil {
+			continue
+		}
+		e, err := parse(row.Seq, row.TS, row.Record, r.Zone)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		if e.Kind == Erase || e.Kind == Carried {
 			continue
 		}
 		if p == nil || seq > p.to {
@@ -222,7 +223,7 @@ func (r *Reader) losing(seqs []int64, field string) (gone []int64, left []person
 				return nil, nil, 0, err
 			}
 		}
-		got, err := p.open(seq, committed, sealed)
+		got, err := p.open(seq, e.Record.Personal, row.sealed)
 		n := int64(0)
 		for i := range got.rows {
 			if row := &got.rows[i]; !row.erased && (field == "" || field == row.Name) {
@@ -319,7 +320,7 @@ func erasures(c *conn, zone *time.Location, o *opener, after int64, f func(x era
 		return err
 	}
 	for _, seq := range found {
-		err := scan(c, zone, seq, seq, o, func(e *Entry) error {
+		err := c.scan(zone, seq, seq, o, func(e *Entry) error {
 			if e.Kind != Erase { // the words stand in a text of it
 				return nil
 			}

@@ -21,6 +21,14 @@ import (
 	"gated/ledger/tlog"
 )
 
+// sample is how often a long test does what it does: all times in make faults, some in make test.
+func sample(all, some int) int {
+	if os.Getenv("GATED_FAULTS") == "all" {
+		return all
+	}
+	return some
+}
+
 var shanghai, _ = time.LoadLocation("Asia/Shanghai")
 
 // clock is a settable time that moves on by a millisecond at each look.
@@ -133,6 +141,7 @@ func mustAppend(t testing.TB, l *Ledger, ev ...Event) []Entry {
 }
 
 func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -177,6 +186,7 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 
 // Whether a commit that nobody heard of was, is known of each event by its moment.
 func TestHasKnowsEventsByTheirMoment(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -200,6 +210,7 @@ func TestHasKnowsEventsByTheirMoment(t *testing.T) {
 }
 
 func TestTheFileRefusesChanges(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -231,6 +242,7 @@ func TestTheFileRefusesChanges(t *testing.T) {
 }
 
 func TestTamperingIsFound(t *testing.T) {
+	t.Parallel()
 	for name, q := range map[string]string{
 		"a record changed":        "UPDATE entry SET record = replace(record, 'resident', 'Resident') WHERE seq = 2",
 		"a time changed":          "UPDATE entry SET ts = ts + 1 WHERE seq = 3",
@@ -291,6 +303,7 @@ func TestTamperingIsFound(t *testing.T) {
 }
 
 func TestManyProducersShareSyncsAndKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -319,6 +332,7 @@ func TestManyProducersShareSyncsAndKeepTheirOrder(t *testing.T) {
 }
 
 func TestRecordsAreBounded(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -340,6 +354,7 @@ func TestRecordsAreBounded(t *testing.T) {
 }
 
 func TestDiskFullIsAFaultThatHeals(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -387,6 +402,7 @@ func TestDiskFullIsAFaultThatHeals(t *testing.T) {
 
 // What was durable before a fault must be there after it, byte for byte, or the file is another's.
 func TestAnEntryChangedDuringAFaultIsFound(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -434,6 +450,7 @@ func TestAnEntryChangedDuringAFaultIsFound(t *testing.T) {
 }
 
 func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -473,6 +490,7 @@ func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 
 // A disk that hangs is told at once to whoever asks, and nobody but the one who was first waits for it.
 func TestADiskThatHangsIsAFault(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -513,6 +531,7 @@ func TestADiskThatHangsIsAFault(t *testing.T) {
 
 // Requests that come and go must not put off the recovery (they did).
 func TestALongFaultHealsUnderTraffic(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -558,6 +577,7 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 }
 
 func TestADamagedLedgerIsInFaultAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -588,6 +608,7 @@ func TestADamagedLedgerIsInFaultAndSaysWhy(t *testing.T) {
 }
 
 func TestAnotherGatesLedgerIsRefused(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -600,6 +621,7 @@ func TestAnotherGatesLedgerIsRefused(t *testing.T) {
 }
 
 func TestClosedAndBusyLedgersSaySo(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -625,6 +647,7 @@ func recordOf(t testing.TB, ev Event, seq int64, zone *time.Location) []byte {
 }
 
 func TestRecordBytesAreFixed(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 11, 23, 8, 1, 2, 3000, shanghai)
 	ev := Event{Stamp: Stamp{Time: at, Boot: "2f1b", Mono: 5 * time.Second, Trusted: true}, Kind: Register, Passage: "p1", Lane: "in", Direction: "in",
 		Verdict: "admit", Reason: "a<b", By: "machine", Ref: 7, Detail: map[string]string{"b": "2", "a": "1"}}
@@ -646,6 +669,7 @@ func TestRecordBytesAreFixed(t *testing.T) {
 }
 
 func TestFieldHashesAreHMAC(t *testing.T) {
+	t.Parallel()
 	for _, f := range []Field{{"name", "王小明"}, {"note", strings.Repeat("x", 1000)}, {"a", ""}} {
 		salt := [32]byte{1, 2, 255}
 		m := hmac.New(sha256.New, salt[:])
@@ -671,7 +695,8 @@ func FuzzParse(f *testing.F) {
 // TestCloseLosesNoAnswer: what is answered as not recorded is not there, and the other way round, also of those who append
 // while the ledger is closed.
 func TestCloseLosesNoAnswer(t *testing.T) {
-	for range 40 {
+	t.Parallel()
+	for range sample(40, 10) {
 		ck := &clock{}
 		ck.set("2026-11-25 08:00:00")
 		dir := t.TempDir()

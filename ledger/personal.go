@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // opener opens the personal fields of one epoch, as far as its slots and the master key are here.
@@ -48,9 +49,6 @@ func (o *opener) close() (err error) {
 	return errors.Join(err, o.files.close())
 }
 
-// slotPage is of how many entries the slots are read at a time.
-const slotPage = 512
-
 // page opens the personal fields of some entries that follow each other.
 type page struct {
 	o        *opener
@@ -70,7 +68,7 @@ type carrier struct {
 
 // page reads the slots of the entries from..to, or of the first of them.
 func (o *opener) page(c *conn, from, to int64) (p *page, err error) {
-	p = &page{o: o, c: c, from: from, to: min(to, from+slotPage-1)}
+	p = &page{o: o, c: c, from: from, to: min(to, from+piece-1)}
 	p.slots, p.here, err = o.files.read(p.from, p.to)
 	return p, err
 }
@@ -157,7 +155,7 @@ func (b carrier) open(of int64, committed string) (rows []personalRow, hidden bo
 	}, "SELECT record, sealed FROM entry WHERE seq = ? AND sealed IS NOT NULL", b.at); err != nil {
 		return nil, false, err
 	}
-	if _, _, sum, ok := skim(record); !ok || sum != committed {
+	if e, err := ParseRecord(record, time.UTC); err != nil || e.Kind != Carried || e.Record.Personal != committed {
 		return nil, false, fmt.Errorf("entry %d does not carry what is left of entry %d", b.at, of)
 	}
 	keys, here, err := b.in.files.read(b.at, b.at)
@@ -173,19 +171,18 @@ func (b carrier) open(of int64, committed string) (rows []personalRow, hidden bo
 	return rows, false, err
 }
 
-// fields are the personal fields of an entry of the page that can be read. Those that an entry carries are shown at the
-// entry whose they are.
-func (p *page) fields(e *Entry, sealed []byte) (fields []Field, err error) {
+// shown are the personal fields of an entry that can be read. Those that an entry carries are shown at the entry whose they
+// are.
+func (got *personal) shown(e *Entry) (fields []Field) {
 	if e.Kind == Carried {
-		return nil, nil
+		return nil
 	}
-	got, err := p.open(e.Seq, e.Record.Personal, sealed)
 	for i := range got.rows {
 		if r := &got.rows[i]; !r.erased {
 			fields = append(fields, r.Field)
 		}
 	}
-	return fields, err
+	return fields
 }
 
 // blob is a value of a column that may be NULL.
@@ -212,37 +209,3 @@ func (r *Reader) personal() *opener {
 
 // Hidden says why personal data cannot be read here, or not all of it; nil where it can.
 func (r *Reader) Hidden() error { return r.personal().why }
-
-// personalRows opens the personal fields of the entries from..to, of those that can be read.
-func (r *Reader) personalRows(from, to int64, rows map[int64][]personalRow) error {
-	return r.opened(from, to, func(e *Entry, got personal) error {
-		if e.Kind != Carried && got.rows != nil {
-			rows[e.Seq] = got.rows
-		}
-		return nil
-	})
-}
-
-// opened calls f for the entries from..to, in order, with their personal data.
-func (r *Reader) opened(from, to int64, f func(e *Entry, got personal) error) error {
-	var p *page
-	o := r.personal()
-	return r.c.query(func(v []driver.Value) error {
-		seq, _ := v[0].(int64)
-		ts, _ := v[1].(int64)
-		e, err := parse(seq, ts, text(v[2]), r.Zone)
-		if err != nil {
-			return err
-		}
-		if p == nil || seq > p.to {
-			if p, err = o.page(r.c, seq, to); err != nil {
-				return err
-			}
-		}
-		got, err := p.open(seq, e.Record.Personal, blob(v[3]))
-		if err != nil {
-			return err
-		}
-		return f(&e, got)
-	}, "SELECT seq, ts, record, sealed FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
-}

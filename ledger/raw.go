@@ -34,21 +34,19 @@ type Row struct {
 
 // Rows calls f for each of the entries from..to, in order; all of them must be there.
 func (r *Reader) Rows(from, to int64, f func(Row) error) error {
-	next := from
-	var p *page
-	err := r.c.repeat(func(v []driver.Value) (err error) {
-		if v[0] != next {
-			return missing(next)
-		}
-		if p == nil || next > p.to {
-			if p, err = r.personal().page(r.c, next, to); err != nil {
+	p, err := r.personal().page(r.c, from, to)
+	if err != nil {
+		return err
+	}
+	next, err := r.c.rows(from, to, true, func(row Row) (err error) {
+		if row.Seq > p.to {
+			if p, err = r.personal().page(r.c, row.Seq, to); err != nil {
 				return err
 			}
 		}
-		ts, _ := v[1].(int64)
-		next++
-		return f(Row{next - 1, ts, text(v[2]), blob(v[3]), p})
-	}, "SELECT seq, ts, record, sealed FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
+		row.page = p
+		return f(row)
+	})
 	if err == nil && next <= to {
 		err = missing(next)
 	}
@@ -110,10 +108,11 @@ func (row Row) Personal(committed string) (s PersonalState, err error) {
 // Erasure reads what an erase entry says was erased: entries, in order, of an epoch. They are nil where that cannot be read
 // here.
 func (row Row) Erasure(e *Entry) (epoch int, seqs []int64, err error) {
-	e.Personal, err = row.page.fields(e, row.sealed)
+	got, err := row.page.open(e.Seq, e.Record.Personal, row.sealed)
 	if err != nil {
 		return 0, nil, err
 	}
+	e.Personal = got.shown(e)
 	x, _, err := e.erasure(row.page.o.epoch)
 	return x.epoch, x.seqs, err
 }
@@ -159,10 +158,6 @@ func (r *Reader) Carrying(f func(epoch int, seq, at int64) error) error {
 func ParseEntry(seq, ts int64, record string, zone *time.Location) (Entry, error) {
 	return parse(seq, ts, record, zone)
 }
-
-// Skim reads of a record what verifying needs: its seq, its time in µs and its commitment to personal fields ("" without).
-// ok is false where the record is not in the form that gated writes; then ParseEntry says what it is.
-func Skim(record string) (seq, ts int64, personal string, ok bool) { return skim(record) }
 
 // SameBox compares the name of the gate and its time zone, which stand outside the records, with what a start or the first
 // entry of an epoch says of them. Those of older versions say nothing.

@@ -57,6 +57,7 @@ func (v *vector) seals(t *testing.T) (*seals, slot) {
 }
 
 func TestSealedFieldsOfOtherHandsOpen(t *testing.T) {
+	t.Parallel()
 	const path = "testdata/sealed.json"
 	if *rewrite {
 		writeVectors(t, path)
@@ -129,6 +130,7 @@ func writeVectors(t *testing.T, path string) {
 
 // Whatever of its surroundings is another, what was sealed does not open.
 func TestSealedFieldsOpenOnlyInTheirPlace(t *testing.T) {
+	t.Parallel()
 	m, other := &master{1}, &master{2}
 	rows := fieldsOf(Field{"name", "王小明"}, Field{"subject", "R-00042"})
 	sum := commitment(rows)
@@ -178,6 +180,7 @@ func TestSealedFieldsOpenOnlyInTheirPlace(t *testing.T) {
 }
 
 func TestAFieldErasedAloneLeavesItsHash(t *testing.T) {
+	t.Parallel()
 	rows := fieldsOf(Field{"name", "王小明"}, Field{"subject", "R-00042"})
 	left, found := withoutField(rows, "name")
 	if !found || rows[0].erased {

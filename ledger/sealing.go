@@ -147,7 +147,7 @@ func (r *Reader) erasedAfter() (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for from := int64(1); from <= size; from += slotPage {
+	for from := int64(1); from <= size; from += piece {
 		p, err := o.page(r.c, from, size)
 		if err != nil {
 			return 0, err

@@ -36,6 +36,7 @@ func (w *slotWriter) must(t testing.TB, from, to int64) []slot {
 }
 
 func TestSlotsAreRandomAndStay(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := slotsAt(t, dir, 0)
 	first := w.must(t, 1, 3*slotsAhead)
@@ -65,6 +66,7 @@ func TestSlotsAreRandomAndStay(t *testing.T) {
 }
 
 func TestSlotsAreWrittenAhead(t *testing.T) {
+	t.Parallel()
 	w := slotsAt(t, t.TempDir(), 0)
 	for size := int64(0); size < 3*slotsAhead; size += 100 {
 		w.ahead(size, func(err error) {
@@ -85,6 +87,7 @@ func TestSlotsAreWrittenAhead(t *testing.T) {
 
 // What a crash between writing ahead and using leaves: any length, and zeros where the disk was not reached.
 func TestSlotsAfterACrashWhileTheyWereWritten(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "personal.keys")
 	w := slotsAt(t, dir, 0)
@@ -115,6 +118,7 @@ func TestSlotsAfterACrashWhileTheyWereWritten(t *testing.T) {
 // A file that is missing, short or another ledger's is never made anew: the next entry gets a file of its own, and those
 // whose slots are elsewhere are not touched.
 func TestSlotsThatAreNotThere(t *testing.T) {
+	t.Parallel()
 	const size = 1000
 	for name, c := range map[string]struct {
 		damage func(t *testing.T, path string)
@@ -190,6 +194,7 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 }
 
 func TestASlotFileOfAnotherBoxBeforeTheFirstEntry(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	stem := filepath.Join(dir, "personal")
 	w, _, err := openSlots(stem, Meta{Origin: "south-gate", Epoch: 1, Master: "north"}, 0, nil)
@@ -210,6 +215,7 @@ func TestASlotFileOfAnotherBoxBeforeTheFirstEntry(t *testing.T) {
 }
 
 func TestErasedSlotsAreZeros(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := slotsAt(t, dir, 0)
 	before := w.must(t, 1, 3000)
@@ -267,6 +273,7 @@ func TestErasedSlotsAreZeros(t *testing.T) {
 
 // Nothing is handed out that is not on the disk, and who wrote is told.
 func TestSlotsThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	broken := errors.New("no space left")
 	fail := false
@@ -304,6 +311,7 @@ func TestSlotsThatCannotBeWritten(t *testing.T) {
 }
 
 func TestFaultOfAFullDiskWhileSlotsAreWritten(t *testing.T) {
+	t.Parallel()
 	dir := memory(t)
 	w := slotsAt(t, dir, 0)
 	ballast, err := os.Create(filepath.Join(dir, "ballast"))
@@ -336,6 +344,7 @@ func TestFaultOfAFullDiskWhileSlotsAreWritten(t *testing.T) {
 
 // The plaintext and, after the erasure, the key are nowhere on the disk.
 func TestErasedPersonalDataIsNowhereOnTheDisk(t *testing.T) {
+	t.Parallel()
 	d := newImage(t)
 	m, err := newMaster(filepath.Join(d.dir, "personal.key"))
 	if err != nil {

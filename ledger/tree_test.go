@@ -29,6 +29,7 @@ func many(t testing.TB, l *Ledger, ck *clock, n int) {
 }
 
 func TestHeadsAreSignedKeptAndProved(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
@@ -100,6 +101,7 @@ func TestHeadsAreSignedKeptAndProved(t *testing.T) {
 }
 
 func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
@@ -217,6 +219,7 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 
 // TestAKeyIsNotReplacedWhereTheOldOnesCannotBeRead: with the key gone, the list of public keys tells that there was one.
 func TestAKeyIsNotReplacedWhereTheOldOnesCannotBeRead(t *testing.T) {
+	t.Parallel()
 	for name, x := range map[string]struct{ with func(path string) error }{
 		"empty":    {func(path string) error { return os.WriteFile(path, nil, 0o600) }},
 		"a folder": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }},

@@ -202,6 +202,7 @@ func cosignedSizes(t testing.TB, l *Ledger, key string) (sizes []int64) {
 }
 
 func TestAWitnessSignsAndItsSignatureIsKept(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -260,6 +261,7 @@ func readEntry(t testing.TB, l *Ledger, seq int64) (e Entry, err error) {
 }
 
 func TestDayEndsThatAWitnessMissedAreSentInOrder(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -290,6 +292,7 @@ func TestDayEndsThatAWitnessMissedAreSentInOrder(t *testing.T) {
 }
 
 func TestEveryNthHeadIsSent(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -315,6 +318,7 @@ func TestEveryNthHeadIsSent(t *testing.T) {
 
 // TestASignatureThatComesLateIsKept though newer heads have taken the head's place, and beside another witness's.
 func TestASignatureThatComesLateIsKept(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -382,6 +386,7 @@ func TestASignatureThatComesLateIsKept(t *testing.T) {
 }
 
 func TestWhereAWitnessStands(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -425,6 +430,7 @@ func rootAt(t testing.TB, l *Ledger, size int64) tlog.Hash {
 }
 
 func TestAWitnessThatDoesNotSign(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -497,6 +503,7 @@ func TestAWitnessThatDoesNotSign(t *testing.T) {
 
 // TestSendingRunsByItself: pauses after failures, one line in the log for a cause, and ends when told to.
 func TestSendingRunsByItself(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
@@ -579,6 +586,7 @@ func await(t testing.TB, what string, ok func() bool) {
 
 // TestACosignatureInAFault: a disk that fails while it is kept costs nothing but time.
 func TestACosignatureInAFault(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -620,6 +628,7 @@ func TestACosignatureInAFault(t *testing.T) {
 
 // TestLitewitnessCosigns sends heads to a witness that others wrote.
 func TestLitewitnessCosigns(t *testing.T) {
+	t.Parallel()
 	program := installed(t, "litewitness", "", "go install filippo.io/torchwood/cmd/litewitness@v0.9.0")
 	agent := installed(t, "ssh-agent", "", "apt install openssh-client")
 	add := installed(t, "ssh-add", "", "apt install openssh-client")

@@ -8,6 +8,7 @@ import (
 // What a commit that failed has left is taken back, as the lane was told that nothing opened; but an opening by the
 // emergency key did happen.
 func TestCorrectionsLeaveTheEmergencyKeyAlone(t *testing.T) {
+	t.Parallel()
 	at := Stamp{Time: time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)}
 	kept := []Entry{
 		{Record: Record{Seq: 1, Kind: Check, Passage: "a", Lane: "in"}},

@@ -1,7 +1,6 @@
 package register
 
 import (
-	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -147,58 +146,38 @@ type DayPassage struct {
 	Personal []ledger.Field // only where asked for: of each field the newest value
 }
 
-// Passages returns the day's passages in the order of their first events, each as its newest event left it,
-// wherever that stands. A passage begins with its check, or with its opening by the emergency key. It hands each of the
-// day's entries to see as well, if that is not nil.
-func (r *Reader) Passages(day string, personal bool, see func(*ledger.Entry) error) ([]*DayPassage, error) {
-	stretches, _, err := r.SegmentsOf(day)
-	if err != nil {
-		return nil, err
-	}
-	about, err := r.LaterThan(stretches)
-	if err != nil {
-		return nil, err
-	}
-	for _, seq := range about {
-		stretches = append(stretches, ledger.Segment{First: seq, Last: seq})
-	}
-	slices.SortFunc(stretches, func(a, b ledger.Segment) int { return cmp.Compare(a.First, b.First) })
-	var list []*DayPassage
-	byID := map[string]*DayPassage{}
-	for _, s := range stretches {
-		err := r.Entries(s.First, s.Last, personal, func(e *ledger.Entry) error {
-			if see != nil && s.Day == day {
-				if err := see(e); err != nil {
-					return err
-				}
-			}
-			if e.Passage == "" {
-				return nil
-			}
-			p := byID[e.Passage]
-			if p == nil {
-				if s.Day != day || e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
-					return nil // it began on another day and counts there
-				}
-				p = &DayPassage{}
-				byID[e.Passage] = p
-				list = append(list, p)
-			}
-			p.take(e)
-			p.Entries = append(p.Entries, e.Seq)
-			if s.Day != day {
-				p.Later = append(p.Later, LaterEntry{e.Seq, e.Kind, e.At})
-			}
-			for _, f := range e.Personal {
-				p.Personal = append(slices.DeleteFunc(p.Personal, func(old ledger.Field) bool { return old.Name == f.Name }), f)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
+// Begins tells whether a passage begins with an entry: with its check, or with its opening by the emergency key.
+func Begins(e *ledger.Entry) bool { return e.Kind == Check || e.Kind == Opening && e.Verdict != "" }
+
+// DayPassages are the passages that begin on a day, in the order of their first events, each as its newest event left it,
+// wherever that stands.
+type DayPassages struct {
+	List []*DayPassage
+	byID map[string]*DayPassage
+}
+
+// Add takes the next entry, in the order of seq, with the personal fields that were read; own says whether it is of the day.
+func (d *DayPassages) Add(e *ledger.Entry, own bool) {
+	p := d.byID[e.Passage]
+	if p == nil {
+		if e.Passage == "" || !own || !Begins(e) {
+			return // it began on another day and counts there
 		}
+		p = &DayPassage{}
+		if d.byID == nil {
+			d.byID = map[string]*DayPassage{}
+		}
+		d.byID[e.Passage] = p
+		d.List = append(d.List, p)
 	}
-	return list, nil
+	p.take(e)
+	p.Entries = append(p.Entries, e.Seq)
+	if !own {
+		p.Later = append(p.Later, LaterEntry{e.Seq, e.Kind, e.At})
+	}
+	for _, f := range e.Personal {
+		p.Personal = append(slices.DeleteFunc(p.Personal, func(old ledger.Field) bool { return old.Name == f.Name }), f)
+	}
 }
 
 // LaterThan lists the later entries about some segments of one day.

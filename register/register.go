@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/sqliteprocess"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -50,7 +51,7 @@ type Register struct {
 
 // New opens the index of a state directory.
 func New(opt Options) (*Register, error) {
-	if err := ledger.SetUpSQLite(); err != nil {
+	if err := sqliteprocess.Set(); err != nil {
 		return nil, err
 	}
 	r := &Register{opt: opt, quit: make(chan struct{}), state: newState()}

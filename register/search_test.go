@@ -9,6 +9,7 @@ import (
 )
 
 func TestSearchFindsPassagesThroughTheIndex(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-22 23:00:00")
 	dir := t.TempDir()

@@ -49,8 +49,8 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 				faults = append(faults, Fault{Row: r.Number, Column: column, Reason: reason})
 			}
 		}
-		for _, name := range headings {
-			cell := r.cell(name)
+		for i, cell := range r.cells() {
+			name := headings[i]
 			*cell = trim(*cell)
 			before := len(faults)
 			switch {

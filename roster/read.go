@@ -43,9 +43,11 @@ type Row struct {
 }
 
 // headings in the order of an export.
-var headings = []string{"id", "building", "unit", "room", "name", "document_type", "id_number", "birth_date", "phone", "class", "plate", "service"}
+var headings = []string{"id", "building", "unit", "room", "name", "document_type", "id_number", "birth_date", "phone", "class",
+	"plate", "service"}
 
-// aliases are the headings that property offices use, the first of each as in DESIGN.md; capitals, spaces, stars and remarks in brackets do not matter.
+// aliases are the headings that property offices use, the first of each on top in texts; capitals, spaces, stars and remarks in
+// brackets do not matter.
 var aliases = map[string]string{
 	"id": "编号 名册编号 rosterid", "building": "楼栋 楼号 栋 幢 楼 栋号 楼栋号 座", "unit": "单元 单元号", "room": "房号 房间号 房间 室 室号 门牌号",
 	"name": "姓名", "document_type": "证件类型 证件种类 documenttype", "id_number": "证件号码 证件号 身份证号 身份证号码 身份证 idnumber document documentnumber",
@@ -54,16 +56,7 @@ var aliases = map[string]string{
 	"": "序号 备注 说明 性别 年龄 民族 no no. number remark remarks note notes sex gender age", // not kept: no more is than the gate needs
 }
 
-var column = func() map[string]string {
-	columns := map[string]string{}
-	for name, words := range aliases {
-		columns[name] = name
-		for _, w := range strings.Fields(words) {
-			columns[w] = name
-		}
-	}
-	return columns
-}()
+var column = valuesOf(aliases)
 
 func chineseHeading(name string) string {
 	if words, ok := aliases[name]; ok && name != "" {
@@ -97,35 +90,13 @@ func headingOf(cell string) (name string, known bool) {
 	return name, known && s != ""
 }
 
-func (r *Row) cell(name string) *string {
-	switch name {
-	case "id":
-		return &r.ID
-	case "building":
-		return &r.Building
-	case "unit":
-		return &r.Unit
-	case "room":
-		return &r.Room
-	case "name":
-		return &r.Name
-	case "document_type":
-		return &r.DocumentType
-	case "id_number":
-		return &r.Document
-	case "birth_date":
-		return &r.BirthDate
-	case "phone":
-		return &r.Phone
-	case "class":
-		return &r.Class
-	case "plate":
-		return &r.Plate
-	case "service":
-		return &r.Service
-	}
-	panic("no such column: " + name)
+// cells are those of the headings, in their order.
+func (r *Row) cells() [12]*string {
+	return [...]*string{&r.ID, &r.Building, &r.Unit, &r.Room, &r.Name, &r.DocumentType, &r.Document, &r.BirthDate, &r.Phone, &r.Class,
+		&r.Plate, &r.Service}
 }
+
+func (r *Row) cell(name string) *string { return r.cells()[slices.Index(headings, name)] }
 
 // ReadFile reads a roster file, CSV or XLSX by its content. A *FaultyRows error tells what is wrong with its headings.
 func ReadFile(path string) ([]Row, error) {
@@ -150,7 +121,8 @@ func ReadFile(path string) ([]Row, error) {
 	return rows, nil
 }
 
-// Read reads the content of a roster file: CSV in UTF-8 with or without byte order mark, or in GB18030, or the first sheet of an XLSX workbook.
+// Read reads the content of a roster file: CSV in UTF-8 with or without byte order mark, or in GB18030, or the first sheet of an
+// XLSX workbook.
 func Read(data []byte) ([]Row, error) {
 	switch {
 	case len(data) > maxFile:
@@ -357,8 +329,8 @@ func writeRows(w io.Writer, rows []Row) error {
 	c.Write(headings) // its error is kept and told by c.Error
 	record := make([]string, len(headings))
 	for _, r := range rows {
-		for i, name := range headings {
-			record[i] = *r.cell(name)
+		for i, cell := range r.cells() {
+			record[i] = *cell
 		}
 		c.Write(record)
 	}

@@ -26,7 +26,8 @@ func readXLSX(data []byte) (rows []Row, err error) {
 			rows, err = nil, errors.New("workbook is damaged: open it and save it again as .xlsx")
 		}
 	}()
-	book, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{UnzipSizeLimit: maxUnzipped, UnzipXMLSizeLimit: maxUnzipped, RawCellValue: true})
+	book, err := excelize.OpenReader(bytes.NewReader(data),
+		excelize.Options{UnzipSizeLimit: maxUnzipped, UnzipXMLSizeLimit: maxUnzipped, RawCellValue: true})
 	if err != nil {
 		return nil, fmt.Errorf("open workbook: %w: save it again as .xlsx without password, pictures and other sheets", err)
 	}

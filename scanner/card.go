@@ -1,17 +1,15 @@
 package scanner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"slices"
-	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"gated/serialport"
 )
 
 // A Card is what a reader of ID cards read at once. Whose it is, and whether it is in date, is not told here. The photo
@@ -30,72 +28,26 @@ const CauseNoAnswer = "no-answer"
 
 // CardConfig says where a reader of second-generation resident ID cards is: one with a SAM-V module on a serial port.
 type CardConfig struct {
-	Device string // as Config.Device
-	Baud   int    // 115200 by default
+	Device string `mapstructure:"device"` // full path of the port, unique; empty: there is no card reader
+	Baud   int    `mapstructure:"baud"`   // 9600, 19200, 38400, 57600 or 115200, as the reader is set; default 115200
 }
 
+// DefaultCard returns the settings in which most such readers leave the factory.
+func DefaultCard() CardConfig { return CardConfig{Baud: 115200} }
+
 // port is how its port is opened: 8N1, as all such modules have it.
-func (c CardConfig) port() Config {
-	if c.Baud == 0 {
-		c.Baud = 115200
-	}
-	return Config{Device: c.Device, Baud: c.Baud}.filled()
+func (c CardConfig) port() serialport.Config {
+	return serialport.Config{Device: c.Device, Baud: cmp.Or(c.Baud, DefaultCard().Baud), DataBits: 8, Parity: "none", StopBits: 1}
 }
 
 // Validate reports every fault joined, as Config.Validate does.
-func (c CardConfig) Validate() error { return c.port().Validate() }
-
-// What came of a card that lay on the reader, as gated_card_reads_total counts it.
-const (
-	readOK       = "ok"
-	readFailed   = "failed"    // the module did not read it: moved too soon, broken, or not genuine
-	readDamaged  = "damaged"   // its answer came damaged
-	readNoAnswer = "no-answer" // its answer did not come in time
-)
-
-// CardMetrics are those of all card readers together. Nil counts nothing.
-type CardMetrics struct {
-	up    *prometheus.GaugeVec
-	reads *prometheus.CounterVec
-}
-
-// NewCardMetrics registers the metrics and gives every lane that has a card reader its zeros.
-func NewCardMetrics(reg prometheus.Registerer, lanes ...string) *CardMetrics {
-	m := &CardMetrics{
-		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gated_card_reader_up",
-			Help: "Whether the ID card reader of the lane is connected and answers: 1 if so, else 0.",
-		}, []string{"lane"}),
-		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gated_card_reads_total",
-			Help: "Attempts to read a card that lay on the lane's ID card reader, by what came of them.",
-		}, []string{"lane", "result"}),
+func (c CardConfig) Validate() error {
+	var baud error
+	if !slices.Contains([]int{9600, 19200, 38400, 57600, 115200}, c.Baud) {
+		baud = fmt.Errorf("baud: %d is not known: write 9600, 19200, 38400, 57600 or 115200", c.Baud)
+		c.Baud = 0 // told
 	}
-	for _, lane := range lanes {
-		m.up.WithLabelValues(lane)
-		for _, result := range []string{readOK, readFailed, readDamaged, readNoAnswer} {
-			m.reads.WithLabelValues(lane, result)
-		}
-	}
-	reg.MustRegister(m.up, m.reads)
-	return m
-}
-
-func (m *CardMetrics) setUp(lane string, up bool) {
-	if m == nil {
-		return
-	}
-	v := 0.0
-	if up {
-		v = 1
-	}
-	m.up.WithLabelValues(lane).Set(v)
-}
-
-func (m *CardMetrics) tried(lane, result string) {
-	if m != nil {
-		m.reads.WithLabelValues(lane, result).Inc()
-	}
+	return errors.Join(c.port().Validate(), baud)
 }
 
 // CardOptions of a CardReader. Callbacks may be nil; those given are called one at a time from Run's goroutine, and no
@@ -139,16 +91,14 @@ const (
 // down again.
 type CardReader struct {
 	o                        CardOptions
-	config                   Config
+	config                   serialport.Config
 	retryMin, retryMax, poll time.Duration
 	settle, lull             time.Duration
 	findMax, slowMax         time.Duration
 	transfer                 time.Duration
 
-	open                  func(Config) (*port, error)
-	boot                  func() time.Duration // as Reader.boot
-	openLimit, closeLimit time.Duration        // for a driver that hangs
-	abandoned             atomic.Int32         // ports that it has not given back
+	ports serialport.Opener
+	boot  func() time.Duration // as Reader.boot
 
 	state State // these two are Run's
 	cause string
@@ -165,7 +115,11 @@ func NewCardReader(o CardOptions) *CardReader {
 	if o.OnState == nil {
 		o.OnState = func(bool, State, string) {}
 	}
-	r := &CardReader{o: o, config: o.Config.port(), retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, slowMax: slowLimit, open: openPort, boot: bootTime, openLimit: openLimit, closeLimit: closeLimit}
+	o.Config.Baud = cmp.Or(o.Config.Baud, DefaultCard().Baud)
+	r := &CardReader{
+		o: o, config: o.Config.port(), boot: bootTime, ports: serialport.Opener{OpenLimit: openLimit, CloseLimit: closeLimit},
+		retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, slowMax: slowLimit,
+	}
 	baud := max(r.config.Baud, 1)
 	r.lull = max(r.lull, LeastGap(baud))
 	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(baud) // ten bits a byte
@@ -182,7 +136,7 @@ func (r *CardReader) Run(ctx context.Context) error {
 	defer r.became(Closed, CauseStopped, nil)
 	for retry := r.retryMin; ; retry = min(2*retry, r.retryMax) {
 		online, err := r.listen(ctx)
-		if r.abandoned.Load() >= maxAbandoned {
+		if r.ports.Wedged() {
 			return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, ErrWedged)
 		}
 		if ctx.Err() != nil {
@@ -205,18 +159,10 @@ func (r *CardReader) allow(limit, took time.Duration) time.Duration {
 	return min(max(r.findMax, 2*took, limit-limit/8), r.slowMax)
 }
 
-var (
-	errNoAnswer = errors.New("the reader does not answer as one does: check its power, cable and baud rate")
-	errModule   = errors.New("the reader's module cannot work")
-	errLate     = errors.New("no answer in time")
-	errOdd      = errors.New("an answer that does not belong to the question")
-	errUnread   = errors.New("the card was not read")
-)
-
 // listen opens the port and hands cards on until the port is lost, the reader no longer answers, or ctx ends. It
 // returns how long it was online.
 func (r *CardReader) listen(ctx context.Context) (online time.Duration, err error) {
-	p, err := openWithin(&r.abandoned, r.openLimit, r.open, r.config)
+	p, err := r.ports.Open(r.config)
 	if err != nil {
 		return 0, err
 	}
@@ -224,105 +170,123 @@ func (r *CardReader) listen(ctx context.Context) (online time.Duration, err erro
 		if ctx.Err() == nil {
 			r.fell(err) // before it is given back, which may take its time
 		}
-		if !within(&r.abandoned, r.closeLimit, p.close) {
-			err = fmt.Errorf("close serial port %s: not done within %v: %w", r.config.Device, r.closeLimit, errors.Join(errWedged, err))
-		}
+		err = r.ports.Close(p, err)
 	}()
-	defer context.AfterFunc(ctx, p.wake)()
-	var began time.Time
+	defer context.AfterFunc(ctx, p.Wake)()
+	s := &polling{r: r, link: link{p: p, boot: r.boot}, mustLift: true, limit: r.slowMax}
+	defer s.clear()
 	defer func() {
-		if !began.IsZero() {
-			online = time.Since(began)
+		if !s.began.IsZero() {
+			online = time.Since(s.began)
 		}
 	}()
-
-	l := link{p: p, boot: r.boot}
-	defer l.clear()
-	lies := true // a card of which nobody knows how long it has been lying there: to be lifted first
-	var failed time.Time
-	if err := l.quiet(ctx, r.settle); err != nil {
+	if err := s.quiet(ctx, r.settle); err != nil {
 		return 0, err
 	}
-	limit := r.slowMax
-	for misses, none, tries := 0, 0, 0; ; {
-		if misses > 0 {
-			if err := l.quiet(ctx, r.lull); err != nil { // what comes late must not be taken for an answer
-				return 0, err
-			}
-		} else if !began.IsZero() {
-			select {
-			case <-ctx.Done():
-				return 0, ctx.Err()
-			case <-time.After(r.poll):
-			}
-		}
-
-		if p.moved(r.config.Device) {
-			return 0, errRenumbered
-		}
-		asked := time.Now()
-		status, err := l.ask(ctx, findCard, limit)
-		if err == nil && status != statusFound && status != statusNone {
-			err = complaint(status, errOdd)
-		}
-		switch {
-		case err != nil && !missed(err):
-			return 0, err
-		case err != nil:
-			if misses++; misses >= maxMisses {
-				return 0, fmt.Errorf("%w: %w", errNoAnswer, err)
-			}
-			continue
-		}
-		took := time.Since(asked)
-		if misses = 0; began.IsZero() {
-			began, limit = time.Now(), r.findMax
-			r.became(Online, "", nil)
-		}
-		limit = r.allow(limit, took)
-		if status == statusNone {
-			if none++; none >= gone {
-				lies = false
-			}
-			continue
-		}
-		if none = 0; lies {
-			continue
-		}
-
-		err = r.read(ctx, &l)
-		result := readOK
-		switch {
-		case err == nil:
-			lies, tries = true, 0
-		case errors.Is(err, errUnread):
-			result = readFailed
-		case errors.Is(err, errLate):
-			result = readNoAnswer
-		case missed(err):
-			result = readDamaged
-		default:
-			return 0, err
-		}
-		r.o.Metrics.tried(r.o.Lane, result)
-		if err == nil {
-			continue
-		}
-		if result == readNoAnswer { // it may come yet, and must not be taken for the next card's: begin anew
-			return 0, fmt.Errorf("%w: %w", errNoAnswer, err)
-		}
-		r.o.Log.Debug("card not read", "lane", r.o.Lane, "err", err)
-		if tries++; time.Since(failed) > retryWithin {
-			tries = 1
-		}
-		if failed = time.Now(); tries >= maxTries {
-			lies, tries = true, 0
-			r.o.OnCard(ctx, Card{Lane: r.o.Lane, At: time.Now()})
-		}
-		if err := l.quiet(ctx, r.settle); err != nil { // the rest of it may be long
+	for {
+		if err := s.poll(ctx); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// polling is what a CardReader knows while it has a port.
+type polling struct {
+	link
+	r        *CardReader
+	began    time.Time     // when the module answered first; zero: not yet
+	limit    time.Duration // for its next answer
+	misses   int           // polls in a row without a good answer
+	none     int           // polls in a row without a card
+	mustLift bool          // the card is done with, or was there before us: it is to be lifted before one is read
+	tries    int           // failures to read, each within retryWithin of the one before
+	failed   time.Time     // the last of them
+}
+
+// poll asks once whether a card lies there, and reads it. Its error ends the polling.
+func (s *polling) poll(ctx context.Context) error {
+	r := s.r
+	if s.misses > 0 {
+		if err := s.quiet(ctx, r.lull); err != nil { // what comes late must not be taken for an answer
+			return err
+		}
+	} else if !s.began.IsZero() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(r.poll):
+		}
+	}
+	if s.p.Renumbered() {
+		return serialport.ErrRenumbered
+	}
+
+	asked := time.Now()
+	status, err := s.ask(ctx, findCard, s.limit)
+	if err == nil && status != statusFound && status != statusNone {
+		err = complaint(status, errOdd)
+	}
+	switch {
+	case err != nil && !missed(err):
+		return err
+	case err != nil:
+		if s.misses++; s.misses >= maxMisses {
+			return fmt.Errorf("%w: %w", errNoAnswer, err)
+		}
+		return nil
+	}
+	took := time.Since(asked)
+	if s.misses = 0; s.began.IsZero() {
+		s.began, s.limit = time.Now(), r.findMax
+		r.became(Online, "", nil)
+	}
+	s.limit = r.allow(s.limit, took)
+
+	if status == statusNone {
+		if s.none++; s.none >= gone {
+			s.mustLift = false
+		}
+		return nil
+	}
+	if s.none = 0; s.mustLift {
+		return nil
+	}
+	return s.try(ctx)
+}
+
+// try reads the card that lies there, and counts what came of it.
+func (s *polling) try(ctx context.Context) error {
+	r := s.r
+	err := r.read(ctx, &s.link)
+	result := readOK
+	switch {
+	case err == nil:
+		s.mustLift, s.tries = true, 0
+	case errors.Is(err, errUnread):
+		result = readFailed
+	case errors.Is(err, errLate):
+		result = readNoAnswer
+	case missed(err):
+		result = readDamaged
+	default:
+		return err
+	}
+	r.o.Metrics.tried(r.o.Lane, result)
+	if err == nil {
+		return nil
+	}
+	if result == readNoAnswer { // it may come yet, and must not be taken for the next card's: begin anew
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	r.o.Log.Debug("card not read", "lane", r.o.Lane, "err", err)
+	if s.tries++; time.Since(s.failed) > retryWithin {
+		s.tries = 1
+	}
+	if s.failed = time.Now(); s.tries >= maxTries {
+		s.mustLift, s.tries = true, 0
+		r.o.OnCard(ctx, Card{Lane: r.o.Lane, At: time.Now()})
+	}
+	return s.quiet(ctx, r.settle) // the rest of it may be long
 }
 
 // read selects the card that lies there, reads it and hands it on.
@@ -350,99 +314,9 @@ func (r *CardReader) read(ctx context.Context, l *link) error {
 	return nil
 }
 
-// complaint is what a status means that is none of those wanted; otherwise where it says nothing in particular.
-func complaint(status byte, otherwise error) error {
-	switch {
-	case status == statusSelfTest || status == statusNoRight:
-		otherwise = errModule
-	case status == statusFound || slices.Contains(spoiled[:], status): // it answers an older question, or did not understand
-		otherwise = errOdd
-	}
-	return fmt.Errorf("%w: status %02X", otherwise, status)
-}
-
-// missed tells whether the question may be put again, as against a port that is lost.
-func missed(err error) bool {
-	for _, e := range []error{errLate, errOdd, errCheck, errLength} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-// A link puts questions to the module, one at a time.
-type link struct {
-	p    *port
-	boot func() time.Duration
-	a    answer
-	buf  [2048]byte // photos go through it: cleared after each read
-}
-
-// ask puts one question and returns the status of its answer, which l.a then holds. All of it takes no longer than the
-// limit and sendLimit.
-func (l *link) ask(ctx context.Context, command [2]byte, limit time.Duration) (status byte, err error) {
-	l.a.clear()
-	if err := l.p.Flush(); err != nil {
-		return 0, fmt.Errorf("flush: %w", err)
-	}
-	if err := l.p.write(frame(command), time.Now().Add(sendLimit)); errors.Is(err, os.ErrDeadlineExceeded) {
-		return 0, fmt.Errorf("%w: it takes no command", errLate)
-	} else if err != nil {
-		return 0, fmt.Errorf("ask: %w", err)
-	}
-	asked, until := l.boot(), time.Now().Add(limit)
-	for {
-		switch err := l.p.wait(ctx, until); {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return 0, errLate
-		case err != nil:
-			return 0, fmt.Errorf("wait for an answer: %w", err)
-		}
-		n, err := l.p.Read(l.buf[:])
-		if n == 0 {
-			if err == nil || errors.Is(err, io.EOF) {
-				if _, err = l.p.queued(); err == nil {
-					err = errNoBytes
-				}
-			}
-			return 0, fmt.Errorf("read: %w", bare(err))
-		}
-		whole, _, err := l.a.take(l.buf[:n])
-		clear(l.buf[:n])
-		// Also when the bytes were there in time: a process that stood still, or a box that was suspended, would take an old
-		// card for one just laid down.
-		if l.boot()-asked >= limit {
-			return 0, errLate
-		}
-		if err != nil {
-			return 0, err
-		}
-		if whole {
-			return l.a.status(), nil
-		}
-	}
-}
-
-// quiet drops what is still on its way, until nothing has come for so long.
-func (l *link) quiet(ctx context.Context, silence time.Duration) error {
-	switch quiet, _, _, err := l.p.settle(ctx, silence, l.boot); {
-	case err != nil:
-		return fmt.Errorf("wait for a quiet line: %w", err)
-	case !quiet:
-		return fmt.Errorf("%w: it never stops sending", errNoAnswer)
-	}
-	return nil
-}
-
-func (l *link) clear() {
-	l.a.clear()
-	clear(l.buf[:])
-}
-
 // fell makes known that the reader is down, and why.
 func (r *CardReader) fell(err error) {
-	state, cause := why(err)
+	state, cause := stateAfter(err)
 	if errors.Is(err, errNoAnswer) && cause != CauseWedged {
 		state, cause = Backoff, CauseNoAnswer
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -19,6 +20,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gated/serialport"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -74,6 +77,7 @@ func TestFaultUnpluggedInMidFrame(t *testing.T) {
 
 // The kernel gave the number to another device while the old one is still open: the path decides.
 func TestFaultRenumberedBehindItsLink(t *testing.T) {
+	t.Parallel()
 	for name, follow := range map[string]bool{"seen by an event": true, "seen by looking": false} {
 		t.Run(name, func(t *testing.T) {
 			link := filepath.Join(t.TempDir(), "scanner")
@@ -108,6 +112,7 @@ func TestFaultRenumberedBehindItsLink(t *testing.T) {
 }
 
 func TestFaultReconnectsInTime(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "scanner")
 	l := start(t, Options{Config: Config{Device: link}}, shipped)
 	l.expect(change{false, Absent, CauseAbsent})
@@ -155,16 +160,18 @@ func TestFaultBusyPortNamesItsHolder(t *testing.T) {
 	l := start(t, Options{Config: Config{Device: port}, Log: slog.New(slog.NewTextHandler(&log, nil))}, hasty)
 	l.expect(change{false, Backoff, CauseBusy})
 	l.stop()
-	if want := fmt.Sprintf("holder=\"sleep, process %d\"", child.Process.Pid); !strings.Contains(log.String(), want) {
+	if want := fmt.Sprintf("holder=\"sleep (process %d)\"", child.Process.Pid); !strings.Contains(log.String(), want) {
 		t.Errorf("want %s in the log:\n%s", want, log.String())
 	}
 }
 
 // Random bytes as fast as they go: nothing grows, nothing is read, and a second after it is quiet all is well.
 func TestFaultRandomBytes(t *testing.T) {
-	for10 := 10 * time.Second
-	if testing.Short() {
-		for10 = time.Second
+	long := 3 * time.Second
+	if os.Getenv("GATED_FAULTS") == "all" { // in make faults
+		long = 10 * time.Second
+	} else if testing.Short() {
+		long = time.Second
 	}
 	scanner, port := plug(t)
 	reg := prometheus.NewRegistry()
@@ -175,7 +182,7 @@ func TestFaultRandomBytes(t *testing.T) {
 			handed++
 		}
 		return false
-	}}, shipped, func(r *Reader) { r.pace.mute = for10 }) // longer than the noise stops on a busy machine
+	}}, shipped, func(r *Reader) { r.pace.mute = long }) // longer than the noise stops on a busy machine
 	l.expect(online)
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -185,7 +192,7 @@ func TestFaultRandomBytes(t *testing.T) {
 	sent := 0
 	for try := range 3 { // one of them finds the machine at leisure
 		from := sent
-		for began := time.Now(); time.Since(began) < for10; {
+		for began := time.Now(); time.Since(began) < long; {
 			for i := range noise {
 				noise[i] = byte(rnd.Uint32())
 			}
@@ -230,6 +237,7 @@ func TestFaultRandomBytes(t *testing.T) {
 }
 
 func TestFaultMegabyteWithoutAnEnd(t *testing.T) {
+	t.Parallel()
 	var codes, drops []string
 	s, scanner := lineOf(t, Options{OnCode: func(_ context.Context, c Code) bool { codes = append(codes, string(c.Data)); return true },
 		OnFraming: func(cause string) { drops = append(drops, cause) }})
@@ -284,6 +292,7 @@ func TestFaultCodesThatAreNone(t *testing.T) {
 
 // The daemon stands still for longer than anybody waits at a gate: who sent what has piled up is gone.
 func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
+	t.Parallel()
 	scanner, port := plug(t)
 	var clock standstill
 	l := start(t, Options{Config: Config{Device: port, Gap: 50 * time.Millisecond}, OnCode: func(_ context.Context, c Code) bool {
@@ -306,6 +315,7 @@ func TestFaultStalledWhileACodeIsAnswered(t *testing.T) {
 
 // What comes when nobody has been told yet that the scanner is listened to was sent to nobody, however long that takes.
 func TestFaultCodeSentWhileComingOnline(t *testing.T) {
+	t.Parallel()
 	t.Run("just after the quiet", func(t *testing.T) {
 		scanner, port := plug(t)
 		looks := 0
@@ -314,7 +324,7 @@ func TestFaultCodeSentWhileComingOnline(t *testing.T) {
 				if looks++; looks == 1 { // it was quiet, and is to be looked at once more
 					scanner.WriteString("SENT TO NOBODY\r")
 					for n := 0; n == 0; runtime.Gosched() {
-						n, _ = r.port.Load().queued()
+						n, _ = r.port.Load().Queued()
 					}
 				}
 				return 0
@@ -354,6 +364,7 @@ func TestFaultCodeSentWhileComingOnline(t *testing.T) {
 
 // In a box that is suspended the clock by which all else goes stands still, too.
 func TestFaultBoxSuspended(t *testing.T) {
+	t.Parallel()
 	for name, sent := range map[string][2]string{
 		"with a code queued": {"", "QUEUED ONE\rQUEUED TWO\r"},
 		"within a code":      {"SENT BE", "FORE\r"},
@@ -372,7 +383,7 @@ func TestFaultBoxSuspended(t *testing.T) {
 			send(t, scanner, sent[1])
 			clock.pass(8 * time.Hour)
 			s.turnUntil(t, "the drop", func() bool { return len(drops)+len(codes) > 0 })
-			s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+			s.turnUntil(t, "the quiet gap", func() bool { return !s.f.untilSilence })
 			send(t, scanner, "GOOD CODE\r")
 			s.turnUntil(t, "the good code", func() bool { return slices.Contains(codes, "GOOD CODE") })
 			if !slices.Equal(codes, []string{"GOOD CODE"}) || !slices.Equal(drops, []string{Stalled}) {
@@ -407,11 +418,11 @@ func lineOf(t *testing.T, o Options) (*session, *os.File) {
 	o.Lane, o.Config.Device = "in", path
 	r := NewReader(o)
 	r.pace.stall = patience
-	p, err := openPort(r.o.Config)
+	p, err := serialport.Open(r.o.Config.port())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.close)
+	t.Cleanup(p.Close)
 	r.state = Online
 	now := time.Now()
 	return &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: r.boot(), looked: now, heard: now}, scanner
@@ -442,7 +453,7 @@ func TestFaultByteByByteInSlicesOrGlued(t *testing.T) {
 			for slice := range slices.Chunk(in, n) {
 				send(t, scanner, string(slice))
 				for is := 0; is < len(slice); runtime.Gosched() { // so that they are read as they are sent
-					is, _ = s.p.queued()
+					is, _ = s.p.Queued()
 				}
 				if err := s.turn(t.Context()); err != nil {
 					t.Fatal(err)
@@ -462,7 +473,7 @@ func TestFaultCodeSentWhileMuted(t *testing.T) {
 	s.mute(time.Now().Add(-time.Minute)) // over and quiet for long, and nobody has looked since
 	send(t, scanner, "CODE SENT WHILE MUTED\r")
 	for n := 0; n == 0; runtime.Gosched() { // a terminal hands on later what was written to it
-		n, _ = s.p.queued()
+		n, _ = s.p.Queued()
 	}
 	s.turnUntil(t, "the end of the mute", func() bool { return s.muted.IsZero() })
 	send(t, scanner, "GOOD CODE\r")
@@ -488,7 +499,7 @@ func TestFaultStalledBeforeReading(t *testing.T) {
 	}
 	send(t, scanner, "QUEUED ONE\r")
 	s.turnUntil(t, "the drop", func() bool { return len(drops)+len(codes) > 0 })
-	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.untilSilence })
 	send(t, scanner, "GOOD CODE\r")
 	s.turnUntil(t, "the good code", func() bool { return slices.Contains(codes, "GOOD CODE") })
 	if !slices.Equal(codes, []string{"GOOD CODE"}) || !slices.Equal(drops, []string{Stalled}) {
@@ -500,11 +511,11 @@ func TestFaultStalledBeforeReading(t *testing.T) {
 func TestFaultCodeJustAfterAStallIsSeenToBeDropped(t *testing.T) {
 	var drops []string
 	s, scanner := lineOf(t, Options{OnFraming: func(cause string) { drops = append(drops, cause) }})
-	s.stalled(time.Now(), false)
+	s.stoodStill(time.Now(), false)
 	send(t, scanner, "TOO SO")
-	s.turnUntil(t, "the drop", func() bool { return len(drops) > 0 || !s.f.deaf })
+	s.turnUntil(t, "the drop", func() bool { return len(drops) > 0 || !s.f.untilSilence })
 	send(t, scanner, "ON\r")
-	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.deaf })
+	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.untilSilence })
 	if !slices.Equal(drops, []string{Stalled}) {
 		t.Errorf("got drops %q, want one %s", drops, Stalled)
 	}
@@ -526,7 +537,7 @@ func TestFaultBabbleAfterAStall(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := lineOf(t, Options{})
 			now := time.Now()
-			s.stalled(now, false)
+			s.stoodStill(now, false)
 			for passed := time.Duration(0); passed < 2*muteTime && s.muted.IsZero(); passed += tt.every {
 				at := now.Add(passed)
 				if d := s.f.deadline(); !d.IsZero() && !at.Before(d) {
@@ -556,7 +567,7 @@ func TestFaultSilentByDay(t *testing.T) {
 			if now := time.Now().UTC(); now.Hour() == 5 && now.Minute() == 30 || now.Hour() == 18 && now.Minute() == 45 {
 				s.heard, s.silent = now, false
 			}
-			s.listenFor(time.Now())
+			s.checkAlive(time.Now())
 		}
 		want := []string{"08:00 true silent", "08:30 true ", "09:30 true silent", "21:45 true "} // the night does not count
 		if !slices.Equal(got, want) {
@@ -566,6 +577,7 @@ func TestFaultSilentByDay(t *testing.T) {
 }
 
 func TestFaultGM65WithoutHeartbeat(t *testing.T) {
+	t.Parallel()
 	scanner, port := plug(t)
 	l := start(t, Options{Config: Config{Device: port, Profile: GM65}}, hasty, func(r *Reader) { r.pace.heartbeat = 20 * time.Millisecond })
 	l.expect(online)
@@ -598,6 +610,7 @@ func TestMain(m *testing.M) {
 	if device := os.Getenv(child); device != "" {
 		os.Exit(beChild(device))
 	}
+	flag.Set("test.parallel", "8") // they wait more than they work; the command line still has the last word
 	os.Exit(m.Run())
 }
 
@@ -613,7 +626,7 @@ func beChild(device string) int {
 		OnState:   func(_ bool, s State, cause string) { fmt.Printf("%s %s\n", s, cause) },
 		OnFraming: func(cause string) { fmt.Printf("dropped %s\n", cause) }})
 	if limit, err := time.ParseDuration(os.Getenv(child + "_CLOSE")); err == nil {
-		r.pace.closeLimit, r.pace.openLimit = limit, patience // strace slows down what it watches
+		r.ports.CloseLimit, r.ports.OpenLimit = limit, patience // strace slows down what it watches
 	}
 	if err := r.Run(context.Background()); err != nil {
 		fmt.Println("end", err)
@@ -716,6 +729,7 @@ func (c *childProcess) insist(scanner *os.File, code string) (before []string) {
 }
 
 func TestFaultProcessStopped(t *testing.T) {
+	t.Parallel()
 	scanner, port := plug(t)
 	c := spawn(t, port, nil)
 	c.until("online")
@@ -745,6 +759,7 @@ func TestFaultProcessStopped(t *testing.T) {
 
 // A close that the driver keeps waiting costs the port, not the lane.
 func TestFaultWedgedClose(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "scanner")
 	old, oldPort := plug(t)
 	retarget(t, link, oldPort)
@@ -764,6 +779,7 @@ func TestFaultWedgedClose(t *testing.T) {
 
 // A card reader is down before its driver gives it back.
 func TestFaultCardReaderWithAWedgedClose(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "card-in")
 	first, second := device(t), device(t)
 	retarget(t, link, first.Path)
@@ -777,9 +793,10 @@ func TestFaultCardReaderWithAWedgedClose(t *testing.T) {
 }
 
 func TestFaultThreeWedgedPortsEndTheProcess(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "scanner")
 	var ports, strace []string
-	for range maxAbandoned {
+	for range 3 { // as many as serialport gives up
 		_, port := plug(t)
 		ports, strace = append(ports, port), append(strace, "-P", port)
 	}
@@ -803,6 +820,7 @@ func TestFaultThreeWedgedPortsEndTheProcess(t *testing.T) {
 
 // Each read fails: the lane goes down and comes back, does not spin, and reads from the next device.
 func TestFaultReadErrors(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "scanner")
 	old, oldPort := plug(t)
 	retarget(t, link, oldPort)

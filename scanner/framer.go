@@ -20,19 +20,19 @@ var FrameCauses = []string{TooShort, TooLong, Timeout, NoStart, NotText, Stalled
 // codes at once; what comes out is the same however the bytes are cut. It has
 // no clock, and never holds more than max bytes.
 type framer struct {
-	class    [256]byte // starts, ends, or 0 for a byte of a code
-	min, max int
-	gap      time.Duration // of silence, after which nothing is under way
-	begins   bool          // a frame begins with a start byte only
-	quiet    bool          // silence ends a code like an end byte
+	class       [256]byte // starts, ends, or 0 for a byte of a code
+	min, max    int
+	gap         time.Duration // of silence, after which nothing is under way
+	begins      bool          // a frame begins with a start byte only
+	silenceEnds bool          // a code, as an end byte does
 
-	half  []byte    // the frame under way
-	in    bool      // its start byte has come; always so where none is wanted
-	noise bool      // bytes came that belong to no frame
-	skip  bool      // drop all bytes up to the next end byte or silence
-	deaf  bool      // drop all bytes up to the next silence
-	over  int       // bytes dropped since the frame was found too long
-	last  time.Time // when the newest bytes were read
+	half         []byte    // the frame under way
+	in           bool      // its start byte has come; always so where none is wanted
+	noise        bool      // bytes came that belong to no frame
+	untilEnd     bool      // drop all bytes up to the next end byte or silence
+	untilSilence bool      // drop all bytes up to the next silence
+	over         int       // bytes dropped since the frame was found too long
+	last         time.Time // when the newest bytes were read
 }
 
 const (
@@ -46,7 +46,7 @@ func newFramer(c Config) *framer {
 		f.max += aimLength
 	}
 	if c.EndGap > 0 {
-		f.gap, f.quiet = c.EndGap, true
+		f.gap, f.silenceEnds = c.EndGap, true
 	}
 	for _, b := range []byte(c.EndBytes) {
 		f.class[b] = ends
@@ -62,7 +62,7 @@ func newFramer(c Config) *framer {
 // frame was dropped, or neither when p is used up; and the bytes of p not
 // taken. The code is valid until the next call.
 func (f *framer) next(p []byte) (code []byte, dropped string, rest []byte) {
-	if f.deaf {
+	if f.untilSilence {
 		return nil, "", nil
 	}
 	for i := 0; i < len(p); {
@@ -94,7 +94,7 @@ func (f *framer) next(p []byte) (code []byte, dropped string, rest []byte) {
 // take adds bytes to the frame under way and returns how many of them it took.
 func (f *framer) take(run []byte) (took int, dropped string) {
 	switch {
-	case f.skip:
+	case f.untilEnd:
 		// A line that never ends its frames is counted as if it did, so that it is seen to babble.
 		took = min(len(run), f.max+1-f.over)
 		if f.over += took; f.over > f.max {
@@ -106,7 +106,7 @@ func (f *framer) take(run []byte) (took int, dropped string) {
 		f.noise = true
 	case len(f.half)+len(run) > f.max:
 		took = f.max + 1 - len(f.half)
-		f.half, f.skip, f.over = f.half[:0], true, 0
+		f.half, f.untilEnd, f.over = f.half[:0], true, 0
 		return took, TooLong
 	default:
 		f.half = append(f.half, run...)
@@ -129,10 +129,10 @@ func (f *framer) start() (dropped string) {
 
 // end is an end byte, or the silence that counts as one.
 func (f *framer) end() (code []byte, dropped string) {
-	code, noise, skip := f.half, f.noise, f.skip
+	code, noise, untilEnd := f.half, f.noise, f.untilEnd
 	f.reset()
 	switch {
-	case skip:
+	case untilEnd:
 		return nil, ""
 	case noise:
 		return nil, NoStart
@@ -145,7 +145,7 @@ func (f *framer) end() (code []byte, dropped string) {
 }
 
 func (f *framer) reset() {
-	f.half, f.noise, f.skip, f.over, f.in = f.half[:0], false, false, 0, !f.begins
+	f.half, f.noise, f.untilEnd, f.over, f.in = f.half[:0], false, false, 0, !f.begins
 }
 
 // arrived says that the bytes handed to next from now on were read at t.
@@ -159,17 +159,17 @@ func (f *framer) arrived(t time.Time) (dropped string) {
 			dropped = Timeout
 		}
 		f.reset()
-		f.skip = true
+		f.untilEnd = true
 	}
 	f.last = t
 	return dropped
 }
 
-// deafen drops what is under way and all that comes until the line has been
-// silent for gap; zero: for the framer's own.
-func (f *framer) deafen(t time.Time) {
+// dropUntilSilence drops what is under way and all that comes until the line has
+// been silent for the gap.
+func (f *framer) dropUntilSilence(t time.Time) {
 	f.reset()
-	f.deaf, f.last = true, t
+	f.untilSilence, f.last = true, t
 }
 
 func (f *framer) pending() bool { return len(f.half) > 0 || f.noise || f.begins && f.in }
@@ -177,7 +177,7 @@ func (f *framer) pending() bool { return len(f.half) > 0 || f.noise || f.begins 
 // deadline is when silence is to be called unless bytes arrive; zero when
 // nothing is under way.
 func (f *framer) deadline() time.Time {
-	if !f.pending() && !f.skip && !f.deaf {
+	if !f.pending() && !f.untilEnd && !f.untilSilence {
 		return time.Time{}
 	}
 	return f.last.Add(f.gap)
@@ -186,7 +186,7 @@ func (f *framer) deadline() time.Time {
 // silence ends what is under way: the next byte begins a frame. Where silence
 // ends codes, it returns one.
 func (f *framer) silence() (code []byte, dropped string) {
-	if f.quiet && !f.deaf {
+	if f.silenceEnds && !f.untilSilence {
 		return f.end()
 	}
 	switch {
@@ -196,6 +196,6 @@ func (f *framer) silence() (code []byte, dropped string) {
 		dropped = Timeout
 	}
 	f.reset()
-	f.deaf = false
+	f.untilSilence = false
 	return nil, dropped
 }

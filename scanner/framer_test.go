@@ -183,7 +183,7 @@ func TestFramerDeafUntilSilence(t *testing.T) {
 	t0 := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	f := newFramer(small)
 	got := feed(f, t0, []byte("HAL"))
-	f.deafen(t0)
+	f.dropUntilSilence(t0)
 	got = append(got, feed(f, t0, []byte("F\rCODE\r"), []byte("NEXT\r"))...)
 	if want := t0.Add(small.Gap); !f.deadline().Equal(want) {
 		t.Errorf("got deadline %v, want %v", f.deadline(), want)
@@ -292,6 +292,7 @@ func FuzzFramer(f *testing.F) {
 }
 
 func TestFramerHoweverTheBytesAreCut(t *testing.T) {
+	t.Parallel()
 	rnd := rand.New(rand.NewPCG(20261123, 1))
 	alphabet := []byte("AB\r\n\x00\xffxyz\x02\x03")
 	started, gap := small, small

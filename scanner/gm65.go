@@ -2,14 +2,10 @@ package scanner
 
 import "time"
 
-// Commands of the GROW GM65 and GM8xx modules (user manual, serial control).
-// The checksum is a CRC-16/XMODEM over what follows the 7E 00, or the literal
-// AB CD, which the module takes for one that it need not check. None of these
-// writes to its flash, which wears out.
-var (
-	gm65Heartbeat = []byte{0x7e, 0x00, 0x0a, 0x01, 0x00, 0x00, 0x00, 0x30, 0x1a}
-	gm65Trigger   = []byte{0x7e, 0x00, 0x08, 0x01, 0x00, 0x02, 0x01, 0xab, 0xcd}
-)
+// A command of the GROW GM65 and GM8xx modules (user manual, serial control). The
+// checksum is a CRC-16/XMODEM over what follows the 7E 00. It does not write to the
+// flash, which wears out.
+var gm65Heartbeat = []byte{0x7e, 0x00, 0x0a, 0x01, 0x00, 0x00, 0x00, 0x30, 0x1a}
 
 // gm65Reply follows the 02 that answers a command, or the 03 that answers a
 // heartbeat. It has no mark of its own and comes in the middle of codes.

@@ -28,14 +28,17 @@ func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
 		return v
 	}
 	m := &Metrics{
-		up:         gauge("gated_scanner_up", "Whether the scanner of the lane is connected and listened to: 1 if so, else 0."),
-		state:      gauge("gated_scanner_state", "1 for the state in which the scanner of the lane is, 0 for the others.", "state"),
-		silent:     gauge("gated_scanner_silent", "1 if nothing has been heard for too long of a scanner that is connected."),
-		framing:    counter("gated_framing_errors_total", "Frames from the scanner of the lane that were dropped, as they were no whole code.", "cause"),
-		discard:    counter("gated_scanner_discarded_bytes_total", "Bytes that came from the scanner of the lane while it was not listened to, and were thrown away.", "cause"),
-		connects:   counter("gated_scanner_connects_total", "Times that the scanner of the lane was opened and listened to."),
-		mutes:      counter("gated_scanner_mutes_total", "Times that the scanner of the lane was muted, as it sent what is no code."),
-		heartbeats: counter("gated_scanner_heartbeats_total", "Questions to the scanner's module whether it lives, by whether it answered.", "answered"),
+		up:     gauge("gated_scanner_up", "Whether the scanner of the lane is connected and listened to: 1 if so, else 0."),
+		state:  gauge("gated_scanner_state", "1 for the state in which the scanner of the lane is, 0 for the others.", "state"),
+		silent: gauge("gated_scanner_silent", "1 if nothing has been heard for too long of a scanner that is connected."),
+		framing: counter("gated_framing_errors_total",
+			"Frames from the scanner of the lane that were dropped, as they were no whole code.", "cause"),
+		discard: counter("gated_scanner_discarded_bytes_total",
+			"Bytes that came from the scanner of the lane while it was not listened to, and were thrown away.", "cause"),
+		connects: counter("gated_scanner_connects_total", "Times that the scanner of the lane was opened and listened to."),
+		mutes:    counter("gated_scanner_mutes_total", "Times that the scanner of the lane was muted, as it sent what is no code."),
+		heartbeats: counter("gated_scanner_heartbeats_total",
+			"Questions to the scanner's module whether it lives, by whether it answered.", "answered"),
 	}
 	for _, lane := range lanes {
 		m.up.WithLabelValues(lane)
@@ -101,4 +104,53 @@ func one(is bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+// What came of a card that lay on the reader, as gated_card_reads_total counts it.
+const (
+	readOK       = "ok"
+	readFailed   = "failed"    // the module did not read it: moved too soon, broken, or not genuine
+	readDamaged  = "damaged"   // its answer came damaged
+	readNoAnswer = "no-answer" // its answer did not come in time
+)
+
+// CardMetrics are those of all card readers together. Nil counts nothing.
+type CardMetrics struct {
+	up    *prometheus.GaugeVec
+	reads *prometheus.CounterVec
+}
+
+// NewCardMetrics registers the metrics and gives every lane that has a card reader its zeros.
+func NewCardMetrics(reg prometheus.Registerer, lanes ...string) *CardMetrics {
+	m := &CardMetrics{
+		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gated_card_reader_up",
+			Help: "Whether the ID card reader of the lane is connected and answers: 1 if so, else 0.",
+		}, []string{"lane"}),
+		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gated_card_reads_total",
+			Help: "Attempts to read a card that lay on the lane's ID card reader, by what came of them.",
+		}, []string{"lane", "result"}),
+	}
+	for _, lane := range lanes {
+		m.up.WithLabelValues(lane)
+		for _, result := range []string{readOK, readFailed, readDamaged, readNoAnswer} {
+			m.reads.WithLabelValues(lane, result)
+		}
+	}
+	reg.MustRegister(m.up, m.reads)
+	return m
+}
+
+func (m *CardMetrics) setUp(lane string, up bool) {
+	if m == nil {
+		return
+	}
+	m.up.WithLabelValues(lane).Set(one(up))
+}
+
+func (m *CardMetrics) tried(lane, result string) {
+	if m != nil {
+		m.reads.WithLabelValues(lane, result).Inc()
+	}
 }

@@ -18,13 +18,15 @@ import (
 	"testing"
 	"time"
 
-	"gated/barrier/lcussim"
 	"gated/config"
 	"gated/credential"
-	"gated/gate"
+	"gated/daemon"
+	"gated/demo"
+	"gated/demo/lcussim"
+	"gated/demo/samvsim"
+	"gated/sqliteprocess"
 
 	"golang.org/x/sys/unix"
-	_ "modernc.org/sqlite"
 )
 
 func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2] }
@@ -34,6 +36,9 @@ func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2
 // and an idle disk answers more slowly than a busy one.
 func BenchmarkCodeToDurableDecision(b *testing.B) {
 	dir := demoSite(b)
+	if err := sqliteprocess.Set(); err != nil { // before any database is open in this process
+		b.Fatal(err)
+	}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+"?_txlock=immediate&_busy_timeout=5000&_auto_vacuum=INCREMENTAL&_journal_mode=WAL&_synchronous=FULL&_pragma=secure_delete(ON)&_pragma=recursive_triggers(1)&_pragma=wal_autocheckpoint(0)&_pragma=temp_store(MEMORY)&_pragma=cell_size_check(1)")
 	if err != nil {
 		b.Fatal(err)
@@ -49,17 +54,16 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 	}
 	record := strings.Repeat("x", 400)
 
-	d := &demo{dir: dir, stdout: io.Discard, stderr: io.Discard}
-	scanners := map[string]*os.File{}
-	for _, lane := range demoLanes {
-		s := &socket{link: filepath.Join(dir, "dev", "scanner-"+lane)}
-		if err := s.plug(); err != nil {
+	scanners := map[string]*demo.Socket{}
+	for _, lane := range demo.Lanes {
+		s := &demo.Socket{Link: filepath.Join(dir, "dev", "scanner-"+lane)}
+		if err := s.Plug(); err != nil {
 			b.Fatal(err)
 		}
-		defer s.unplug()
-		scanners[lane] = s.scanner
+		defer s.Unplug()
+		scanners[lane] = s
 	}
-	set, err := config.Load(filepath.Join(dir, "gated.yaml"), []string{"GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=error"})
+	set, err := config.Load(filepath.Join(dir, "gated.yaml"), []string{"GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info"})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -67,37 +71,48 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	decided := make(chan time.Time, 1)
-	ready := make(chan *gate.Gate, 1)
-	gated := &daemon{path: filepath.Join(dir, "gated.yaml"), settings: set, dir: dir, stderr: io.Discard,
-		onReady: func(_ string, g *gate.Gate) { ready <- g },
-		onOutcome: func(o gate.Outcome) {
-			if o.Verdict != "admit" {
-				b.Errorf("got %+v", o)
-			}
-			decided <- time.Now()
-		}}
+	decided := make(lineChan, 1)
+	log := make(lineChan, 100)
+	gated := &daemon.Daemon{Path: filepath.Join(dir, "gated.yaml"), Settings: set, Dir: dir, Stderr: log, Verdicts: decided}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- gated.run(ctx, nil) }()
+	go func() { ended <- gated.Run(ctx, nil) }()
 	defer func() { stop(); <-ended }()
-	if err := d.begin(ctx, <-ready); err != nil {
-		b.Fatal(err)
+	page := ""
+	for up := 0; up < len(demo.Lanes) || page == ""; {
+		line := <-log
+		if m := pageAddress.FindStringSubmatch(line); m != nil {
+			page = m[1]
+		}
+		if strings.Contains(line, "scanner up") {
+			up++
+		}
+	}
+	go func() {
+		for range log {
+		}
+	}()
+	if resp, err := http.Post(page+"api/clock", "application/json", strings.NewReader("{}")); err != nil || resp.StatusCode/100 != 2 {
+		b.Fatalf("clock: %v %v", resp, err)
 	}
 	var floor, passage []time.Duration
 	now := time.Now()
 	for i := 1; b.Loop(); i++ {
-		code, err := credential.Issue(key, credential.Pass{Issuer: demoIssuer, Subject: fmt.Sprintf("r-%06d", 1+i%2000), Kind: "resident", NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)})
+		code, err := credential.Issue(key, credential.Pass{Issuer: demo.Issuer, Subject: fmt.Sprintf("r-%06d", 1+i%2000), Kind: "resident", NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)})
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := io.WriteString(scanners["in"], code); err != nil {
+		if _, err := io.WriteString(scanners["in"].Scanner, code); err != nil {
 			b.Fatal(err)
 		}
 		time.Sleep(5 * time.Millisecond) // the pace
 		began := time.Now()
-		scanners["in"].Write([]byte{'\r'})
-		passage = append(passage, (<-decided).Sub(began))
+		scanners["in"].Scanner.Write([]byte{'\r'})
+		said := <-decided
+		passage = append(passage, time.Since(began))
+		if !strings.Contains(said, `"verdict":"admit"`) {
+			b.Error(said)
+		}
 
 		time.Sleep(5 * time.Millisecond)
 		began = time.Now()
@@ -112,6 +127,11 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 	b.ReportMetric(float64(p)/float64(f), "x-commit")
 	b.ReportMetric(0, "ns/op")
 }
+
+// lineChan takes what is written line by line.
+type lineChan chan string
+
+func (l lineChan) Write(b []byte) (int, error) { l <- string(b); return len(b), nil }
 
 // built is the binary as it is shipped.
 func built(b *testing.B) string {
@@ -150,9 +170,9 @@ func BenchmarkIdleMemory(b *testing.B) {
 	}
 	defer func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }()
 	page := ""
-	lines := bufio.NewScanner(errs)
-	for page == "" && lines.Scan() {
-		if m := pageAddress.FindStringSubmatch(lines.Text()); m != nil {
+	log := bufio.NewScanner(errs)
+	for page == "" && log.Scan() {
+		if m := pageAddress.FindStringSubmatch(log.Text()); m != nil {
 			page = m[1]
 		}
 	}
@@ -195,23 +215,28 @@ func BenchmarkIdle(b *testing.B) {
 
 func idle(b *testing.B, open bool) {
 	dir := demoSite(b)
-	for _, lane := range demoLanes {
-		scanner := &socket{link: filepath.Join(dir, "dev", "scanner-"+lane)}
-		if err := scanner.plug(); err != nil {
+	for _, lane := range demo.Lanes {
+		scanner := &demo.Socket{Link: filepath.Join(dir, "dev", "scanner-"+lane)}
+		if err := scanner.Plug(); err != nil {
 			b.Fatal(err)
 		}
-		defer scanner.unplug()
+		defer scanner.Unplug()
 		relay, err := lcussim.New(filepath.Join(dir, "dev", "relay-"+lane), 1, true)
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer relay.Close()
 	}
-	cards := &demo{socket: &socket{link: filepath.Join(dir, "dev", "card-in")}}
-	if err := cards.plugCards(); err != nil {
+	cards, err := samvsim.Plug()
+	if err != nil {
 		b.Fatal(err)
 	}
-	defer cards.unplugCards()
+	defer cards.Close()
+	socket := &demo.Socket{Link: filepath.Join(dir, "dev", "card-in")}
+	if err := socket.Name(cards.Path); err != nil {
+		b.Fatal(err)
+	}
+	defer socket.Unplug()
 	cmd := exec.Command(built(b), "run", "--config", filepath.Join(dir, "gated.yaml"))
 	cmd.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
 	errs, err := cmd.StderrPipe()
@@ -223,17 +248,17 @@ func idle(b *testing.B, open bool) {
 	}
 	defer func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }()
 	up, page := 0, ""
-	lines := bufio.NewScanner(errs)
-	for (up < len(demoLanes) || page == "") && lines.Scan() {
-		if m := pageAddress.FindStringSubmatch(lines.Text()); m != nil {
+	log := bufio.NewScanner(errs)
+	for (up < len(demo.Lanes) || page == "") && log.Scan() {
+		if m := pageAddress.FindStringSubmatch(log.Text()); m != nil {
 			page = m[1]
 		}
-		if strings.Contains(lines.Text(), "scanner up") {
+		if strings.Contains(log.Text(), "scanner up") {
 			up++
 		}
 	}
-	if up < len(demoLanes) {
-		b.Fatalf("%d of %d scanners are up", up, len(demoLanes))
+	if up < len(demo.Lanes) {
+		b.Fatalf("%d of %d scanners are up", up, len(demo.Lanes))
 	}
 	go io.Copy(io.Discard, errs)
 	if open {

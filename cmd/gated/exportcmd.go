@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,14 +14,12 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
+	"gated/box"
+	"gated/durable"
 	"gated/evidence"
-	"gated/evidence/xlsx"
-	"gated/ledger"
+	"gated/evidence/bundle"
 	"gated/ledger/tlog"
-	"gated/register"
 
 	"github.com/spf13/cobra"
 )
@@ -39,7 +35,6 @@ type export struct {
 	mu       sync.Mutex // of the rest, which a signal removes
 	files    []*os.File // under names of their own; the names to be are out and a suffix
 	suffixes []string
-	temp     string // folder of what is needed on the way
 }
 
 // format is what --format can say.
@@ -63,44 +58,29 @@ func exportBundle(x *export) error {
 	if err != nil {
 		return err
 	}
-	return x.WriteBundle(f, x.From, ledger.BundleOptions{Personal: x.Personal, Later: x.Later})
+	return bundle.Write(f, x.Reader, x.From, x.Personal)
 }
 
 func exportCSV(x *export) error {
-	w, err := x.main()
+	w, companion, err := x.both()
 	if err != nil {
 		return err
 	}
-	if err := x.ExportCSV(w, x.Selection); err != nil {
-		return err
-	}
-	return x.companion(x.Selection)
+	return x.ExportCSV(w, companion, x.Selection)
 }
 
 func exportJSONL(x *export) error {
-	w, err := x.main()
+	w, companion, err := x.both()
 	if err != nil {
 		return err
 	}
-	days, err := x.Days()
-	if err != nil {
-		return err
-	}
-	for _, day := range days {
-		gaps, err := x.Gaps(day, x.Now)
-		if err != nil {
-			return err
-		}
-		if err := ledger.WriteGaps(x.stderr, x.Meta, day, gaps); err != nil {
-			return err
+	days, err := x.ExportJSONL(w, companion, x.Selection)
+	for _, d := range days {
+		if err == nil {
+			err = evidence.WriteGaps(x.stderr, x.Meta, d.Day, d.Gaps)
 		}
 	}
-	if err := x.ExportJSONL(w, x.Selection); err != nil {
-		return err
-	}
-	s := x.Selection
-	s.Events = true // the companion is of these records, no later ones
-	return x.companion(s)
+	return err
 }
 
 func exportXLSX(x *export) error {
@@ -108,32 +88,19 @@ func exportXLSX(x *export) error {
 	if err != nil {
 		return err
 	}
-	x.mu.Lock()
-	x.temp, err = os.MkdirTemp(filepath.Dir(x.out), "."+filepath.Base(x.out)+".*")
-	x.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("--out: %w", err)
-	}
-	book := xlsx.New(x.temp)
-	if err = x.ExportSheets(book, x.Selection); err == nil {
-		err = book.Write(w)
-	}
-	return errors.Join(err, book.Close(), os.RemoveAll(x.temp))
+	return x.ExportXLSX(w, x.Selection)
 }
 
 // exportTiles needs no manifest: the tree head covers every file.
 func exportTiles(x *export) error { return tlog.WriteTiles(x.Reader, x.out) }
 
-// companion writes OUT.personal.jsonl, with which each personal field can be checked against its record.
-func (x *export) companion(s evidence.Selection) error {
-	if !s.Personal {
-		return nil
+// both are where the export itself goes, and OUT.personal.jsonl, with which each personal field can be checked against its
+// record.
+func (x *export) both() (w, companion io.Writer, err error) {
+	if w, err = x.main(); err == nil && x.Personal {
+		companion, err = x.file(".personal.jsonl")
 	}
-	f, err := x.file(".personal.jsonl")
-	if err != nil {
-		return err
-	}
-	return x.ExportPersonal(f, s)
+	return w, companion, err
 }
 
 // main is where the export itself goes.
@@ -148,7 +115,7 @@ func (x *export) main() (io.Writer, error) {
 func (x *export) file(suffix string) (*os.File, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	f, err := newCopy(x.out + suffix)
+	f, err := durable.Begin(x.out + suffix)
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
@@ -183,12 +150,10 @@ func (x *export) manifest() error {
 	var sums strings.Builder
 	for i, f := range x.files {
 		h := sha256.New()
-		written, err := os.Open(f.Name())
-		if err != nil {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		_, err = io.Copy(h, written)
-		if err = errors.Join(err, written.Close()); err != nil {
+		if _, err := io.Copy(h, f); err != nil {
 			return err
 		}
 		fmt.Fprintf(&sums, "%x  %s\n", h.Sum(nil), filepath.Base(x.out)+x.suffixes[i])
@@ -236,9 +201,6 @@ func (x *export) breakOff() (stop func()) {
 			for _, f := range x.files {
 				os.Remove(f.Name())
 			}
-			if x.temp != "" {
-				os.RemoveAll(x.temp)
-			}
 			signal.Reset(s)
 			syscall.Kill(os.Getpid(), s.(syscall.Signal))
 		case <-done:
@@ -273,6 +235,8 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 			ranged := given("from") || given("to")
 			personal := given("with-personal")
 			switch {
+			case name == "sqlite": // as it was called; scripts have it
+				return errors.New("--format sqlite is no export any more: \"gated ledger backup\" copies the whole ledger")
 			case !ok:
 				return fmt.Errorf("--format %q: want one of %s", name, names)
 			case ranged && given("day"), given("from") != given("to"):
@@ -301,7 +265,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return fmt.Errorf("--out %s is a directory: name a file", out)
 			}
 			if personal {
-				if err := checkReason(reason); err != nil {
+				if err := box.CheckReason(reason); err != nil {
 					return err
 				}
 			}
@@ -310,7 +274,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				return err
 			}
 			defer r.Close()
-			x := &export{Reader: r, Selection: evidence.Selection{Events: events, Personal: personal, Now: now}, out: out, stderr: c.ErrOrStderr()}
+			x := &export{Reader: r, Selection: evidence.Selection{Events: events, Personal: personal, Now: now, Temp: folder(out)}, out: out, stderr: c.ErrOrStderr()}
 			flag := "--from"
 			if !ranged {
 				flag, from, to = "--day", day, day
@@ -329,10 +293,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				if err != nil {
 					return err
 				}
-				if !understands("range") && !understands("day") {
-					x.From, x.To = "", ""
-				}
-				if err := perform(c.Context(), dir, "export-record", exportRecord{name, x.From, x.To, reason}, new(bool)); err != nil {
+				if _, err := box.Perform(c.Context(), dir, box.RecordExport, box.Export{Format: name, From: x.From, To: x.To, Reason: reason}); err != nil {
 					return fmt.Errorf("an export with personal data is recorded first: %w", err)
 				}
 			}
@@ -359,39 +320,10 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 	return c
 }
 
-// maxReason is how many characters a reason has at most: a sentence.
-const maxReason = 200
-
-func checkReason(reason string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
-		return errors.New("--with-personal: say why, such as --with-personal \"request 17 of the residents' committee\"")
-	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return errors.New("--with-personal: the reason is one line of text")
-	case utf8.RuneCountInString(reason) > maxReason:
-		return fmt.Errorf("--with-personal: the reason has %d characters: at most %d", utf8.RuneCountInString(reason), maxReason)
+// folder is where an export keeps what it needs on the way: beside what it writes, or where the system has it.
+func folder(out string) string {
+	if out == "" {
+		return ""
 	}
-	return nil
-}
-
-// exportRecord is what the ledger keeps of an export with personal data. Reason and user are personal fields themselves:
-// people name people.
-type exportRecord struct{ Format, From, To, Reason string }
-
-func init() {
-	operations["export-record"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var x exportRecord
-		if err := json.Unmarshal(args, &x); err != nil {
-			return nil, err
-		}
-		if err := checkReason(x.Reason); err != nil {
-			return nil, err
-		}
-		detail := map[string]string{"format": x.Format}
-		if x.From != "" { // else the whole ledger
-			detail["from"], detail["to"] = x.From, x.To
-		}
-		return true, s.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
-			Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
-	}
+	return filepath.Dir(out)
 }

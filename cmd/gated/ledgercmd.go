@@ -7,15 +7,14 @@ import (
 	"time"
 
 	"gated/evidence"
-	"gated/ledger"
 	"gated/register"
 
 	"github.com/spf13/cobra"
 )
 
 func ledgerCommand() *cobra.Command {
-	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(), ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(),
-		ledgerSubject(), ledgerErase(), ledgerKeep())
+	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(),
+		ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(), ledgerSubject(), ledgerErase(), ledgerKeep())
 }
 
 // openLedger opens the state directory's ledger for reading and says which day is meant.
@@ -54,29 +53,27 @@ func date(flag, day string, now time.Time) (string, error) {
 func ledgerStats() *cobra.Command {
 	var day string
 	var asJSON bool
-	c := &cobra.Command{Use: "stats --day D", Short: "count a day's entries and passages", Long: `stats counts a day in the gate's time zone. A passage counts once, on the day of its first event, by its
-latest verdict; hold means that no guard has decided yet.`, Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "stats --day D", Args: cobra.NoArgs, Short: "count a day's entries and passages",
+		Long: `stats counts a day in the gate's time zone. A passage counts once, on the day of its first event, by its
+latest verdict; hold means that no guard has decided yet.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, day, now, err := openLedger(c, day)
 			if err != nil {
 				return err
 			}
 			defer r.Close()
-			s, err := r.Stats(day)
+			s, err := r.Stats(day, now)
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return json.NewEncoder(c.OutOrStdout()).Encode(s)
 			}
-			gaps, err := r.Gaps(day, now)
-			if err != nil {
+			if err := evidence.WriteGaps(c.OutOrStdout(), r.Meta, day, s.Gaps); err != nil {
 				return err
 			}
-			if err := ledger.WriteGaps(c.OutOrStdout(), r.Meta, day, gaps); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n", s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
+			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n",
+				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
 			return nil
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
@@ -113,7 +110,8 @@ For evidence export the day.`,
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "TIME\tLANE\tVERDICT\tREASON\tCLASS\tBY\tPASSAGE\tENTRIES")
 			for _, p := range found {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d to %d\n", p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d to %d\n",
+					p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
 			}
 			return w.Flush()
 		}}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	_ "time/tzdata" // a gate box may have no zone files
 
+	"gated/box"
+
 	"github.com/spf13/cobra"
 )
 
@@ -31,11 +33,6 @@ func buildVersion() string {
 
 func main() { os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
-// no is an answer, not a failure: a forged code, a faulty roster. The exit status is 1.
-type no struct{ error }
-
-func (n no) Unwrap() error { return n.error }
-
 // execute runs one command and returns its exit status: 0 done, 1 the answer is no, 2 wrong use or settings.
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
@@ -44,7 +41,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Long: `gated reads codes from serial scanners, verifies them without a network, decides by the
 compound's policy, and records every check, query and register event before anything opens.
 
-Try it:      gated demo
+Try it:      gated-demo
 Run it:      gated run --config /etc/gated/gated.yaml
 Look at it:  the page and /metrics at the address that "gated run" logs`,
 		SilenceUsage:  true,
@@ -57,17 +54,14 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(), demoCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
+	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
 		policyCommand(), ledgerCommand(), scannerCommand(), clockCommand(), versionCommand())
 	err := root.ExecuteContext(context.Background())
 	if err == nil {
 		return 0
 	}
-	var answer no
-	if errors.As(err, &answer) {
-		if text := answer.Error(); text != "" {
-			fmt.Fprintln(stderr, "gated:", text)
-		}
+	if errors.As(err, new(box.No)) {
+		fmt.Fprintln(stderr, "gated:", err)
 		return 1
 	}
 	fmt.Fprintln(stderr, "gated:", err)

@@ -18,8 +18,9 @@ var shot = flag.String("shot", "", "file for a picture of the page")
 
 // TestTheDemosPageShowsVerdictsArriving looks at the real demo in a real browser.
 func TestTheDemosPageShowsVerdictsArriving(t *testing.T) {
+	t.Parallel()
 	chromium := tool(t, "chromium", "chromium fonts-noto-cjk")
-	c := start(t, "demo", "--dir", filepath.Join(t.TempDir(), "d"), "--log-verdicts")
+	c := startDemo(t, "--dir", filepath.Join(t.TempDir(), "d"), "--log-verdicts")
 	go io.Copy(io.Discard, c.stdout)
 	page := c.address(t)
 

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"gated/config"
-	"gated/scanner"
+	"gated/scanner/probe"
+	"gated/serialport"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
@@ -48,6 +45,7 @@ func codesAt(t *testing.T, text string) (port string) {
 }
 
 func TestScannerProbe(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		text   string
@@ -86,14 +84,15 @@ func TestScannerProbe(t *testing.T) {
 }
 
 func TestScannerProbeJSON(t *testing.T) {
+	t.Parallel()
 	port := codesAt(t, "\x02"+heldUp+"\x03")
 	var stdout, stderr strings.Builder
 	if status := execute([]string{"scanner", "probe", "--json", "--device", port}, strings.NewReader(""), &stdout, &stderr); status != 0 {
 		t.Fatalf("status %d: %s", status, &stderr)
 	}
 	var got struct {
-		Ports    []scanner.SerialPort
-		Found    scanner.Probed
+		Ports    []serialport.Info
+		Found    probe.Found
 		Settings string
 	}
 	if err := json.Unmarshal([]byte(stdout.String()), &got); err != nil {
@@ -108,6 +107,7 @@ func TestScannerProbeJSON(t *testing.T) {
 }
 
 func TestScannerProbeLists(t *testing.T) {
+	t.Parallel()
 	var stdout, stderr strings.Builder
 	if status := execute([]string{"scanner", "probe", "--list"}, strings.NewReader(""), &stdout, &stderr); status != 0 || stdout.String() == "" || stderr.String() != "" {
 		t.Errorf("status %d: %s%s", status, &stdout, &stderr)
@@ -115,6 +115,7 @@ func TestScannerProbeLists(t *testing.T) {
 }
 
 func TestScannerProbeEndsWithCtrlC(t *testing.T) {
+	t.Parallel()
 	c := start(t, "scanner", "probe", "--device", codesAt(t, ""))
 	go io.Copy(io.Discard, c.stdout)
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(c.stderr.String(), "listening to"); time.Sleep(10 * time.Millisecond) {
@@ -127,60 +128,5 @@ func TestScannerProbeEndsWithCtrlC(t *testing.T) {
 	c.Wait()
 	if took := time.Since(began); took > 20*time.Second || c.ProcessState.ExitCode() != 1 || !strings.Contains(c.stderr.String(), "ended before it was sure") {
 		t.Errorf("after %v: %v\n%s", took, c.ProcessState, c.stderr)
-	}
-}
-
-// What probe prints is what the settings file takes.
-func TestProbedSettingsLoad(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		found scanner.Finding
-		baud  int
-		want  string
-	}{
-		{"plain", scanner.Finding{End: "\r"}, 9600, "      baud: 9600\n      end_bytes: \"\\r\"\n"},
-		{"USB", scanner.Finding{End: "\r\n"}, 0, "      end_bytes: \"\\r\\n\"\n"},
-		{"parity, long codes", scanner.Finding{End: "\t", DataBits: 7, Parity: "even", Length: 5000}, 115200, "      baud: 115200\n      data_bits: 7\n      parity: even\n      end_bytes: \"\\t\"\n      max: 10000\n"},
-		{"twice the same end byte", scanner.Finding{End: "\r\r"}, 1200, "      baud: 1200\n      end_bytes: \"\\r\"\n"},
-		{"all else", scanner.Finding{Start: "\x02", End: "\x03", AIM: true, CodeID: 1, Encoding: "gb18030", GM65: true}, 9600, "      baud: 9600\n      end_bytes: \"\\x03\"\n      start_bytes: \"\\x02\"\n      aim: true\n      code_id: 1\n      encoding: gb18030\n      profile: gm65\n"},
-		{"no suffix", scanner.Finding{Pause: 16 * time.Millisecond}, 9600, "      baud: 9600\n      end_gap: 100ms\n"},
-		{"no suffix, slow", scanner.Finding{Pause: 80 * time.Millisecond}, 9600, "      baud: 9600\n      end_gap: 200ms\n"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got := settingsFor(scanner.Probed{Baud: tt.baud, Finding: tt.found}, "/dev/gated-scanner-in")
-			if want := "    scanner:\n      device: /dev/gated-scanner-in\n" + tt.want; got != want {
-				t.Errorf("got\n%swant\n%s", got, want)
-			}
-			path := filepath.Join(t.TempDir(), "gated.yaml")
-			if err := os.WriteFile(path, []byte("gate:\n  name: South Gate\nlanes:\n  - id: in\n    direction: in\n"+got), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			set, err := config.Load(path, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, b := range []byte(tt.found.End) {
-				if !bytes.Contains([]byte(set.Lanes[0].Scanner.EndBytes), []byte{b}) {
-					t.Errorf("end_bytes %q, want %q", set.Lanes[0].Scanner.EndBytes, tt.found.End)
-				}
-			}
-		})
-	}
-}
-
-// A path that YAML would take for something else is quoted, and one that counts from here is made whole.
-func TestProbedSettingsNameTheDevice(t *testing.T) {
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for device, want := range map[string]string{
-		"/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0": "device: /dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0\n",
-		"/dev/my port: #1": "device: \"/dev/my port: #1\"\n",
-		"ttyUSB0":          "device: " + here + "/ttyUSB0\n",
-	} {
-		if got := settingsFor(scanner.Probed{}, device); !strings.Contains(got, want) {
-			t.Errorf("%s: got\n%s", device, got)
-		}
 	}
 }

@@ -1,23 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 
 	"gated/config"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 )
 
 // settings reads the settings file that the flags name.
@@ -29,7 +22,8 @@ func settings(c *cobra.Command) (*config.Settings, string, error) {
 	if path == "" {
 		path = "/etc/gated/gated.yaml"
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, "", fmt.Errorf("no settings: %w: name them with --config FILE; \"gated config example\" prints some to begin with", err)
+			return nil, "", fmt.Errorf("no settings: %w: name them with --config FILE; "+
+				"\"gated config example\" prints some to begin with", err)
 		}
 	}
 	s, err := config.Load(path, os.Environ())
@@ -45,7 +39,8 @@ func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
 	}
 	if dir == "" && s == nil {
 		loaded, _, err := settings(c)
-		if named, _ := c.Flags().GetString("config"); err != nil && (!errors.Is(err, fs.ErrNotExist) || named != "" || os.Getenv("GATED_CONFIG") != "") {
+		named, _ := c.Flags().GetString("config")
+		if err != nil && (!errors.Is(err, fs.ErrNotExist) || named != "" || os.Getenv("GATED_CONFIG") != "") {
 			return "", err
 		}
 		s = loaded // none are needed
@@ -69,90 +64,4 @@ func existing(c *cobra.Command) (string, error) {
 		return "", fmt.Errorf("no state directory %s: name it with --state D, or the settings with --config FILE", dir)
 	}
 	return dir, nil
-}
-
-// ledgerKey is the credential that signs tree heads, or "" where the key lies in the state directory.
-func ledgerKey() string {
-	path := filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), "ledger.key")
-	if _, err := os.Stat(path); os.Getenv("CREDENTIALS_DIRECTORY") == "" || err != nil {
-		return ""
-	}
-	return path
-}
-
-// machine tells this box from a clone of it: a hash of its machine ID, which is not to be published itself
-// (machine-id(5)). Empty where there is none, as in many containers.
-func machine() string {
-	id, err := os.ReadFile("/etc/machine-id")
-	if id = bytes.TrimSpace(id); err != nil || len(id) != 32 {
-		return ""
-	}
-	m := hmac.New(sha256.New, id)
-	m.Write([]byte("gated ledger"))
-	return hex.EncodeToString(m.Sum(nil)[:16])
-}
-
-// lock is held by the one process that writes a state directory.
-type lock struct{ f *os.File }
-
-// lockState takes the lock or says who holds it.
-func lockState(dir string) (*lock, error) {
-	path := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("state directory %s cannot be written: %w", dir, err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		defer f.Close()
-		var b [32]byte
-		n, _ := f.Read(b[:])
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n]))); err == nil {
-			return nil, fmt.Errorf("state directory %s is in use by gated, process %d: stop that one first, or use another directory", dir, pid)
-		}
-		return nil, fmt.Errorf("state directory %s is in use by another gated: stop that one first, or use another directory", dir)
-	}
-	// The number is a courtesy; on a full disk it may be missing, and the gate must start all the same.
-	fmt.Fprintf(f, "%-11d\n", os.Getpid())
-	return &lock{f}, nil
-}
-
-func (l *lock) release() { l.f.Close() }
-
-// writeWhole writes a file that is there whole or not at all, also after a power cut.
-func writeWhole(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a directory outlast a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// owner refuses everyone but the owner of the state directory: files of another user's would stop the daemon.
-func owner(dir string) error {
-	st, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
-		name := userName(int(sys.Uid))
-		return fmt.Errorf("state directory %s belongs to %s, you are %s, and no daemon runs to do it for you: start it, or use runuser -u %s", dir, name, userName(os.Geteuid()), name)
-	}
-	return nil
 }

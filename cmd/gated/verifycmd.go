@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"gated/box"
 	"gated/evidence"
+	"gated/evidence/bundle"
 	"gated/ledger"
 	"gated/ledger/tlog"
 
@@ -81,7 +83,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				case kind != "ledger" && len(g.Keys) == 0:
 					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key", args[0], kind)
 				case kind == "an audit bundle":
-					return verdict(ledger.VerifyBundle(args[0], append(g.Keys, g.Witnesses...), out))
+					return verdict(bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out))
 				case kind == "a folder of tiles":
 					return verdict(tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out))
 				}
@@ -110,7 +112,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 // verdict makes what was found wrong an answer: the exit status is 1.
 func verdict(err error) error {
 	if err != nil {
-		return no{err}
+		return box.No{Err: err}
 	}
 	return nil
 }
@@ -176,7 +178,7 @@ func verifyLedger(w io.Writer, path string, g evidence.Given) error {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 			return err
 		}
-		return no{err}
+		return box.No{Err: err}
 	}
 	for _, r := range reports {
 		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d\n", r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased)

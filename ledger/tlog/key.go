@@ -83,7 +83,8 @@ func ReadKeys(path string) ([]*Key, error) {
 		shared = 0o007 // systemd hands it over by an access list, which shows as group bits
 	}
 	if st, err := os.Stat(path); err == nil && st.Mode().Perm()&shared != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %04o): chmod 600, and make a new key if others may have read it", path, st.Mode().Perm())
+		return nil, fmt.Errorf("%s can be read by others (mode %04o): chmod 600, and make a new key if others may have read it", path,
+			st.Mode().Perm())
 	}
 	var keys []*Key
 	for _, line := range strings.Fields(string(b)) {
@@ -163,7 +164,8 @@ func PublicFile(dir string) string { return filepath.Join(dir, "keys", "ledger.p
 func PublicKeys(dir string) ([]string, error) {
 	b, err := os.ReadFile(PublicFile(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s has no ledger key yet: the daemon makes it at its first start, or \"gated key new --ledger\" before it: %w", dir, err)
+		return nil, fmt.Errorf("%s has no ledger key yet: the daemon makes it at its first start, or \"gated key new --ledger\" "+
+			"before it: %w", dir, err)
 	}
 	if err != nil {
 		return nil, err
@@ -217,7 +219,8 @@ func NewVerifier(key string) (note.Verifier, error) {
 		err = errors.New("not in its one spelling")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a note verifier key (%w): it reads name+hash+base64, as \"gated key show --ledger\" prints it; was it copied whole?", key, err)
+		return nil, fmt.Errorf("%q is not a note verifier key (%w): it reads name+hash+base64, as \"gated key show --ledger\" "+
+			"prints it; was it copied whole?", key, err)
 	}
 	return v, nil
 }

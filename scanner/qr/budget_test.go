@@ -48,7 +48,7 @@ func TestEveryStageEndsWhenTheTimeIsOver(t *testing.T) {
 	if len(fs) != maxFinders {
 		t.Fatalf("%d finders; want %d", len(fs), maxFinders)
 	}
-	if q := triples(g, m, fs, 0, make([]bool, len(fs)), over); len(q) > 0 {
+	if q := triples(g, m, candidates{fs, make([]bool, len(fs)), 0}, over); len(q) > 0 {
 		t.Error("the search for triples goes on")
 	}
 	q, _ := newGrid(2, [4]point{{10, 10}, {100, 10}, {100, 100}, {10, 100}})

@@ -24,7 +24,8 @@ const (
 
 // runs5 says whether five runs are those of a finder pattern, and how large a module is. tol is how far a run may be off,
 // in modules.
-func runs5(a, b, c, d, e int, tol float64) (float64, bool) {
+func runs5(runs [5]int, tol float64) (float64, bool) {
+	a, b, c, d, e := runs[0], runs[1], runs[2], runs[3], runs[4]
 	t := a + b + c + d + e
 	if t < 7 {
 		return 0, false
@@ -65,7 +66,7 @@ func (m *bitmap) cross(i, stride, before, after int, limit float64) (off, module
 			return 0, 0, false
 		}
 	}
-	module, ok = runs5(l[2], l[1], l[0]+r[0], r[1], r[2], .6)
+	module, ok = runs5([5]int{l[2], l[1], l[0] + r[0], r[1], r[2]}, .6)
 	return (float64(r[0]-l[0]) + 1) / 2, module, ok
 }
 
@@ -94,7 +95,7 @@ func (m *bitmap) finders(step int, b *budget) []finder {
 			if rc < rb || rc < rd || rc+1 < ra || rc+1 < re {
 				continue
 			}
-			mh, ok := runs5(ra, rb, rc, rd, re, .5)
+			mh, ok := runs5([5]int{ra, rb, rc, rd, re}, .5)
 			if !ok {
 				continue
 			}

@@ -96,7 +96,7 @@ func (s *search) view(g *gray, m *bitmap, scale float64) (more bool) {
 	before := len(s.found)
 	tries := 0
 	for from, to := 0, min(few, len(fs)); from < len(fs); from, to = to, len(fs) {
-		for _, t := range triples(g, m, fs[:to], from, used, s.budget) {
+		for _, t := range triples(g, m, candidates{fs[:to], used, from}, s.budget) {
 			if used[t.at[0]] || used[t.at[1]] || used[t.at[2]] {
 				continue
 			}

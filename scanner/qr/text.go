@@ -73,51 +73,15 @@ func parse(data []byte, version int) (payload, bool) {
 		case 0: // terminator
 			r.pos = 8 * len(data)
 		case 1: // numeric: three digits in ten bits
-			n, ok := r.count([3]int{10, 12, 14}[size], 10, 3)
+			b, ok := r.numeric([3]int{10, 12, 14}[size])
 			if !ok {
 				return payload{}, false
-			}
-			var b []byte
-			for n > 0 {
-				k := min(3, n)
-				if r.left() < 3*k+1 {
-					return payload{}, false
-				}
-				v := r.read(3*k + 1)
-				if v >= [4]int{1, 10, 100, 1000}[k] {
-					return payload{}, false
-				}
-				for i := k - 1; i >= 0; i-- {
-					b = append(b, byte('0'+v/[3]int{1, 10, 100}[i]%10))
-				}
-				n -= k
 			}
 			put(set, b)
 		case 2: // alphanumeric: two characters in eleven bits
-			n, ok := r.count([3]int{9, 11, 13}[size], 11, 2)
+			b, ok := r.alphanumeric([3]int{9, 11, 13}[size])
 			if !ok {
 				return payload{}, false
-			}
-			var b []byte
-			for ; n > 1; n -= 2 {
-				if r.left() < 11 {
-					return payload{}, false
-				}
-				v := r.read(11)
-				if v >= 45*45 {
-					return payload{}, false
-				}
-				b = append(b, alphanumeric[v/45], alphanumeric[v%45])
-			}
-			if n == 1 {
-				if r.left() < 6 {
-					return payload{}, false
-				}
-				v := r.read(6)
-				if v >= 45 {
-					return payload{}, false
-				}
-				b = append(b, alphanumeric[v])
 			}
 			if fnc1 { // 7.4.8.3: % stands for the separator, %% for itself
 				b = bytes.ReplaceAll(b, []byte("%%"), []byte{0})
@@ -181,6 +145,51 @@ func parse(data []byte, version int) (payload, bool) {
 	}
 	p.text = text.String()
 	return p, len(p.raw) > 0
+}
+
+// numeric reads a segment of digits whose count has n bits.
+func (r *bitReader) numeric(n int) (b []byte, ok bool) {
+	left, ok := r.count(n, 10, 3)
+	for ok && left > 0 {
+		k := min(3, left)
+		if r.left() < 3*k+1 {
+			return nil, false
+		}
+		v := r.read(3*k + 1)
+		if v >= [4]int{1, 10, 100, 1000}[k] {
+			return nil, false
+		}
+		for i := k - 1; i >= 0; i-- {
+			b = append(b, byte('0'+v/[3]int{1, 10, 100}[i]%10))
+		}
+		left -= k
+	}
+	return b, ok
+}
+
+// alphanumeric reads a segment of the alphanumeric mode whose count has n bits.
+func (r *bitReader) alphanumeric(n int) (b []byte, ok bool) {
+	left, ok := r.count(n, 11, 2)
+	for ok && left > 0 {
+		k := min(2, left)
+		width, values := 11, 45*45
+		if k == 1 {
+			width, values = 6, 45
+		}
+		if r.left() < width {
+			return nil, false
+		}
+		v := r.read(width)
+		if v >= values {
+			return nil, false
+		}
+		if k == 2 {
+			b = append(b, alphanumeric[v/45])
+		}
+		b = append(b, alphanumeric[v%45])
+		left -= k
+	}
+	return b, ok
 }
 
 // count reads how many characters follow, in a field of n bits; not if they could not all be there, at bits for every per.

@@ -15,17 +15,25 @@ type guess struct {
 
 const maxGuesses = 400
 
+// candidates are the finders of which three make a symbol. Only triples count of which one is from or later and none is
+// used.
+type candidates struct {
+	finders []finder
+	used    []bool
+	from    int
+}
+
 // triples makes guesses of the candidates, the most likely first: any three that stand like the corners of half a square
 // seen at an angle, with the versions that their distance allows, if finder and timing patterns are where they ought to be.
-// Only triples count of which one is from or later and none is used.
-func triples(g *gray, m *bitmap, fs []finder, from int, used []bool, b *budget) []guess {
+func triples(g *gray, m *bitmap, c candidates, b *budget) []guess {
+	fs, used := c.finders, c.used
 	var out []guess
 	for i := range fs {
 		for j := i + 1; j < len(fs); j++ {
 			if b.late() {
 				return out
 			}
-			for k := max(j+1, from); k < len(fs); k++ {
+			for k := max(j+1, c.from); k < len(fs); k++ {
 				if used[i] || used[j] || used[k] {
 					continue
 				}

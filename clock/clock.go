@@ -1,0 +1,153 @@
+// Package clock says what time it is and whether to believe it.
+package clock
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Moment is one reading of the clock.
+type Moment struct {
+	Time    time.Time     // wall clock
+	Boot    string        // boot ID of the kernel
+	Mono    time.Duration // since boot, suspended time included (CLOCK_BOOTTIME)
+	Trusted bool          // whether Time was good enough to judge credentials by
+}
+
+// Why a moment is not trusted.
+const (
+	BeforeRelease  = "clock-before-release" // earlier than Released: to be set before it can be confirmed
+	NeverConfirmed = "clock-never-confirmed"
+	Behind         = "clock-behind"         // earlier than the newest trusted entry
+	FarAhead       = "clock-far-ahead"      // more than a day later than the newest trusted entry
+	Unsynchronised = "clock-unsynchronised" // within a day of it
+)
+
+// Released is before any moment at which this program can run: a clock that says less is wrong.
+var Released = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+const (
+	agree    = time.Minute    // how far the clock may be from what the monotonic clock says has passed
+	farAhead = 24 * time.Hour // a box without synchronisation that wakes up later than this must be asked
+)
+
+// Source is where a Clock reads from. Tests hand in their own.
+type Source struct {
+	Wall   func() time.Time
+	Mono   func() time.Duration // since boot, suspended time included
+	Synced func() bool          // the kernel's clock is disciplined
+	Boot   string               // boot ID
+}
+
+// System is the box's own clock.
+func System() Source {
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // "" where there is none: nothing agrees with an unknown boot
+	return Source{
+		Wall: func() time.Time { return time.Now().Round(0) },
+		Mono: func() time.Duration {
+			var ts unix.Timespec
+			if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+				return 0
+			}
+			return time.Duration(ts.Nano())
+		},
+		Synced: func() bool {
+			var tx unix.Timex
+			state, err := unix.Adjtimex(&tx)
+			return err == nil && state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0
+		},
+		Boot: strings.TrimSpace(string(boot)),
+	}
+}
+
+// Clock tells the time and whether it may judge credentials.
+//
+// It is trusted when the kernel says it is synchronised, or when it agrees within a minute with the last trusted time
+// plus what the monotonic clock says has passed, or when someone entitled confirmed it. A clock before the release of
+// this program, or more than a day past the newest trusted entry on a box without synchronisation, needs confirming.
+type Clock struct {
+	src Source
+
+	mu    sync.Mutex
+	last  Moment    // the last trusted moment, of whatever source
+	floor time.Time // of the newest trusted entry: no credential is judged by an earlier time
+}
+
+// New returns a clock that trusts nothing yet but what the kernel says.
+func New(src Source) *Clock { return &Clock{src: src} }
+
+// Remember takes the newest trusted entry of the ledger as the last trusted time.
+func (c *Clock) Remember(newest Moment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.floor = newest.Time; c.last.Time.IsZero() {
+		c.last = newest
+	}
+}
+
+// Now reads the clock.
+func (c *Clock) Now() Moment { m, _ := c.Read(); return m }
+
+// Read returns the moment and, where it is not trusted, why.
+func (c *Clock) Read() (Moment, string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := Moment{Time: c.src.Wall(), Boot: c.src.Boot, Mono: c.src.Mono()}
+	switch {
+	case c.last.Boot != "" && c.last.Boot == m.Boot && m.Time.Sub(c.last.Time.Add(m.Mono-c.last.Mono)).Abs() <= agree:
+	case m.Time.Before(Released):
+		return m, BeforeRelease
+	case c.src.Synced():
+	case c.floor.IsZero():
+		return m, NeverConfirmed
+	case m.Time.Before(c.floor):
+		return m, Behind
+	case m.Time.Sub(c.floor) > farAhead:
+		return m, FarAhead
+	default:
+		return m, Unsynchronised
+	}
+	m.Trusted = true
+	c.last = m
+	return m, ""
+}
+
+// Confirm makes the present reading trusted, because somebody compared it with a watch. It tells whether that moment lies
+// before the newest trusted entry, which then needs an entry of its own.
+func (c *Clock) Confirm() (m Moment, back bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m = Moment{Time: c.src.Wall(), Boot: c.src.Boot, Mono: c.src.Mono(), Trusted: true}
+	return m, m.Time.Before(c.floor)
+}
+
+// Confirmed is called when the confirmation is on record.
+func (c *Clock) Confirmed(m Moment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last, c.floor = m, m.Time
+}
+
+// Judge returns the time by which a credential is judged at m: never one before the newest trusted entry,
+// and with an untrusted clock the last trusted time. It is zero where no time was ever trusted.
+func (c *Clock) Judge(m Moment) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.Trusted && m.Time.After(c.floor) {
+		return m.Time
+	}
+	return c.floor
+}
+
+// Recorded raises the floor to a trusted moment that is on record.
+func (c *Clock) Recorded(m Moment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.Trusted && m.Time.After(c.floor) {
+		c.floor = m.Time
+	}
+}

@@ -1,0 +1,96 @@
+package demo
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"time"
+	"unicode/utf8"
+
+	"gated/credential"
+	"gated/demo/issuer"
+	"gated/roster"
+)
+
+// clinic signs the health certificates that people show.
+type clinic struct {
+	dccKey  *ecdsa.PrivateKey
+	dccCert *x509.Certificate
+	shcKey  *ecdsa.PrivateKey
+}
+
+const clinicURL = "https://clinic.example"
+
+// newClinic makes them, and lets a gate with this trust directory trust them. They are new with each run: nothing
+// that they sign outlives it.
+func newClinic(trust string) (c clinic, err error) {
+	if c.dccKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return c, err
+	}
+	now := time.Now()
+	if c.dccCert, err = issuer.SignerCertificate(c.dccKey, "XX", now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)); err != nil {
+		return c, err
+	}
+	if c.shcKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return c, err
+	}
+	keys, err := issuer.SHCKeys(clinicURL, &c.shcKey.PublicKey)
+	if err != nil {
+		return c, err
+	}
+	for name, content := range map[string][]byte{
+		"dcc/demo-clinic.pem":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.dccCert.Raw}),
+		"shc/demo-clinic.json": keys,
+	} {
+		path := filepath.Join(trust, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return c, err
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// dcc is an EU certificate of a negative test.
+func (c clinic) dcc(who roster.Person, sampled time.Time) string {
+	family, given := split(who.Name)
+	text, err := issuer.DCC{
+		Given: given, Family: family, BirthDate: who.BirthDate, ID: "URN:UVCI:01:XX:" + who.ID,
+		Issued: sampled, Expires: sampled.AddDate(0, 1, 0),
+		Statement: issuer.Statement{Kind: credential.Test, Disease: credential.COVID19, Product: "LP6464-4",
+			Result: "negative", Sampled: sampled},
+	}.Sign(c.dccKey, c.dccCert)
+	if err != nil {
+		panic(err) // the demo's own data
+	}
+	return text
+}
+
+// shc is a SMART Health Card of two vaccinations.
+func (c clinic) shc(who roster.Person, now time.Time) string {
+	family, given := split(who.Name)
+	jab := func(n, months int) issuer.Statement {
+		date := now.AddDate(0, -months, 0).Format(time.DateOnly)
+		return issuer.Statement{Kind: credential.Vaccination, Product: "207", Dose: n, Doses: 2, Date: date}
+	}
+	text, err := issuer.SHC{
+		Issuer: clinicURL, NotBefore: now.AddDate(0, -4, 0), Given: []string{given}, Family: family, BirthDate: who.BirthDate,
+		Health: []issuer.Statement{jab(1, 6), jab(2, 5)},
+	}.Sign(c.shcKey)
+	if err != nil {
+		panic(err) // the demo's own data
+	}
+	return text
+}
+
+// split takes a Chinese name apart; the surnames of the demo have one character.
+func split(name string) (family, given string) {
+	_, n := utf8.DecodeRuneInString(name)
+	return name[:n], name[n:]
+}

@@ -1,0 +1,195 @@
+package demo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"gated/scanner"
+)
+
+// daemon is gated, as production runs it.
+type daemon struct {
+	cmd  *exec.Cmd
+	page string // its address
+	tree string // where its ledger's tree is served
+
+	done chan struct{} // closed when it has ended and all that it said was read; then
+	err  error         // says why, if it was not told to
+}
+
+// binary finds gated: beside this program, where make puts both, or on PATH.
+func binary() (string, error) {
+	if self, err := os.Executable(); err == nil {
+		path := filepath.Join(filepath.Dir(self), "gated")
+		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	path, err := exec.LookPath("gated")
+	if err != nil {
+		return "", errors.New("no gated to show: it lies neither beside this program nor on PATH: build both with make build")
+	}
+	return path, nil
+}
+
+// startDaemon returns once it is ready. Told gets each line that it prints for a verdict.
+func startDaemon(ctx context.Context, cmd *exec.Cmd, told func(line []byte)) (*daemon, error) {
+	// It tells that it is ready as it tells systemd. The name is of no file: those may be no longer than 107 bytes.
+	name := fmt.Sprintf("@gated-demo-%d-%d", os.Getpid(), time.Now().UnixNano())
+	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: name})
+	if err != nil {
+		return nil, err
+	}
+	defer notify.Close()
+	g := &daemon{cmd: cmd, done: make(chan struct{})}
+	g.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+name)
+	// Ctrl-C is for the demo, which ends the daemon when all is answered; and whoever kills the demo kills it, too.
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	out, err := g.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := g.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(g.done)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			told(lines.Bytes())
+		}
+		if err := g.cmd.Wait(); err != nil {
+			g.err = fmt.Errorf("%s ended: %w", cmd.Path, err)
+		}
+	}()
+	ready := make(chan string, 1)
+	go func() {
+		defer close(ready)
+		for b := make([]byte, 4096); ; {
+			n, err := notify.Read(b)
+			if err != nil {
+				return
+			}
+			if said := string(b[:n]); strings.HasPrefix(said, "READY=1\n") {
+				ready <- said
+				return
+			}
+		}
+	}()
+	select {
+	case said := <-ready:
+		_, status, _ := strings.Cut(said, "\nSTATUS=")
+		if _, err := fmt.Sscanf(status, "page %s ledger %s", &g.page, &g.tree); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s is ready, and says %q: is it as old as this program?", cmd.Path, status), g.stop())
+		}
+		return g, nil
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), g.stop())
+	case <-g.done:
+		if g.err == nil {
+			g.err = fmt.Errorf("%s ended before it was ready", cmd.Path)
+		}
+		return nil, g.err
+	}
+}
+
+// stop ends the daemon as systemd does.
+func (g *daemon) stop() error {
+	g.cmd.Process.Signal(syscall.SIGTERM)
+	<-g.done
+	return g.err
+}
+
+// running tells whether it has not ended.
+func (g *daemon) running() bool {
+	select {
+	case <-g.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// get returns what is found below the page's address.
+func (g *daemon) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.page+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return g.do(req)
+}
+
+// post does what the page does when the guard presses a key.
+func (g *daemon) post(ctx context.Context, path string, body any) ([]byte, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.page+path, bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return g.do(req)
+}
+
+// errConflict: what was asked for is as it was asked for, or over.
+var errConflict = errors.New("conflict")
+
+func (g *daemon) do(req *http.Request) ([]byte, error) {
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode == http.StatusConflict:
+		return nil, errConflict
+	case resp.StatusCode/100 != 2:
+		return nil, fmt.Errorf("%s: %s: %.1000s", req.URL.Path, resp.Status, bytes.TrimSpace(b))
+	}
+	return b, nil
+}
+
+// metrics are what it tells of itself, by name and labels as it writes them.
+func (g *daemon) metrics(ctx context.Context) (map[string]float64, error) {
+	b, err := g.get(ctx, "metrics")
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]float64{}
+	for line := range strings.Lines(string(b)) {
+		if i := strings.LastIndexByte(line, ' '); i > 0 && line[0] != '#' {
+			var v float64
+			if _, err := fmt.Sscan(line[i:], &v); err == nil {
+				all[line[:i]] = v
+			}
+		}
+	}
+	return all, nil
+}
+
+// frames are those that a lane's scanner has dropped as no whole code, by cause.
+func (g *daemon) frames(ctx context.Context, lane string) (map[string]float64, error) {
+	all, err := g.metrics(ctx)
+	frames := map[string]float64{}
+	for _, cause := range scanner.FrameCauses {
+		frames[cause] = all[fmt.Sprintf("gated_framing_errors_total{cause=%q,lane=%q}", cause, lane)]
+	}
+	return frames, err
+}

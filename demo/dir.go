@@ -1,0 +1,169 @@
+package demo
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"gated/config"
+	"gated/credential"
+	"gated/roster"
+
+	"golang.org/x/sys/unix"
+)
+
+// The name of an empty file tells the demo's own directory from another's, and one that is made from one that was made.
+const (
+	makingMarker = ".gated-demo.making"
+	madeMarker   = ".gated-demo"
+)
+
+// prepare makes the directory of the demo, or recognises its own. It is locked until what is returned is closed.
+func prepare(ctx context.Context, dir string) (held *os.File, err error) {
+	made, making := filepath.Join(dir, madeMarker), filepath.Join(dir, makingMarker)
+	if _, err := os.Stat(made); err == nil {
+		return lock(dir)
+	}
+	if _, err := os.Stat(making); err != nil {
+		if list, _ := os.ReadDir(dir); len(list) > 0 {
+			return nil, fmt.Errorf("--dir %s: this directory was not made by gated-demo: name another", dir)
+		}
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(making, nil, 0o600)); err != nil {
+			return nil, fmt.Errorf("--dir: %w", err)
+		}
+	}
+	if held, err = lock(dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			held.Close()
+			held, err = nil, fmt.Errorf("--dir: %w", err)
+		}
+	}()
+	for _, name := range []string{"keys", "trust", "roster.db", "roster.db-wal", "roster.db-shm"} { // of one that was killed here
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	for _, sub := range []string{"keys", "trust/pass"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	key := credential.NewKey()
+	if err := credential.WritePrivateKey(officeKey(dir), key); err != nil {
+		return nil, err
+	}
+	if err := credential.WritePublicKey(filepath.Join(dir, "trust", "pass", Issuer+".pub"), key.Public().(ed25519.PublicKey)); err != nil {
+		return nil, err
+	}
+	store, err := roster.Open(filepath.Join(dir, "roster.db"))
+	if err != nil {
+		return nil, err
+	}
+	_, err = store.Import(ctx, Compound(), roster.ImportOptions{CheckResidentID: func(number string) (string, error) {
+		id, err := credential.ResidentID(number)
+		return id.BirthDate, err
+	}})
+	if err := errors.Join(err, store.Close()); err != nil {
+		return nil, err
+	}
+	return held, os.Rename(making, made)
+}
+
+func officeKey(dir string) string { return filepath.Join(dir, "keys", "office.key") }
+
+// lock takes the lock of a state directory, lest what it finds there be plugged out of a gate that works. A daemon whose
+// demo was killed just now is ending.
+func lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--dir: %w", err)
+	}
+	for late := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			return f, nil
+		}
+		if time.Now().After(late) {
+			f.Close()
+			return nil, fmt.Errorf("--dir %s: a gated works there: stop that one first, or name another directory", dir)
+		}
+	}
+}
+
+// meet reads who lives in the compound, and makes what they hold up believed.
+func meet(dir string) (p people, err error) {
+	if p.office, err = credential.ReadPrivateKey(officeKey(dir)); err != nil {
+		return p, err
+	}
+	p.stranger = credential.NewKey()
+	if p.health, err = newClinic(filepath.Join(dir, "trust")); err != nil {
+		return p, err
+	}
+	store, err := roster.Open(filepath.Join(dir, "roster.db")) // to write: a start that was cut off may have left it unfinished
+	if err != nil {
+		return p, err
+	}
+	p.residents, p.cars = store.Snapshot().People(), store.Snapshot().Vehicles()
+	return p, store.Close()
+}
+
+var settings = template.Must(template.New("").Parse(`# Settings of the demo. "gated config example" prints the commented ones.
+state_dir: .
+gate:
+  name: 东门 East Gate
+lanes:
+{{- range .Lanes}}
+  - id: {{.}}
+    direction: {{.}}
+    scanner:
+      device: {{printf "%q" (printf "%s/dev/scanner-%s" $.Dir .)}}
+      baud: 115200
+{{- if eq . "in"}}
+    card_reader:
+      device: {{printf "%q" (printf "%s/dev/card-in" $.Dir)}}
+{{- end}}
+    barrier:
+      driver: lcus
+      device: {{printf "%q" (printf "%s/dev/relay-%s" $.Dir .)}}
+{{- if $.Fast}}
+      pulse: 100ms # or nearly every pulse would come too late and be dropped
+      spacing: 0s
+{{- end}}
+{{- end}}
+console:
+  listen: {{.Listen}}
+  call: 物业值班 property office, extension 8000
+log:
+  level: {{.Level}}
+ledger:
+  tlog_listen: 127.0.0.1:0 # the tree of hashes, for others' tools
+`))
+
+// writeSettings writes the ordinary settings of this run.
+func (d *demo) writeSettings() (path string, err error) {
+	listen := config.Default().Console.Listen
+	if l, err := net.Listen("tcp", listen); err != nil {
+		listen = "127.0.0.1:0" // someone has the usual port
+	} else {
+		l.Close()
+	}
+	level := "info"
+	if d.Fast {
+		level = "warn"
+	}
+	path = filepath.Join(d.Dir, "gated.yaml")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	err = settings.Execute(f, map[string]any{"Lanes": Lanes, "Dir": d.Dir, "Listen": listen, "Level": level, "Fast": d.Fast})
+	return path, errors.Join(err, f.Close())
+}

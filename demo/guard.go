@@ -1,0 +1,124 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"gated/demo/judge"
+)
+
+// ruling is the guard's part of a hold: after a while, or with --fast at once.
+func (d *demo) ruling(ctx context.Context, hold judge.Answer, v visitor, admit bool, guards *sync.WaitGroup) error {
+	if d.Fast {
+		return d.decide(ctx, hold, v, admit)
+	}
+	guards.Go(func() {
+		select {
+		case <-time.After(4 * time.Second):
+			if err := d.decide(ctx, hold, v, admit); err != nil {
+				fmt.Fprintln(d.Stderr, "gated-demo: the guard:", err)
+			}
+		case <-ctx.Done():
+		}
+	})
+	return nil
+}
+
+func (d *demo) decide(ctx context.Context, hold judge.Answer, v visitor, admit bool) error {
+	r := map[string]string{"passage": hold.Passage, "verdict": "admit", "reason": "document-sighted"}
+	if !admit {
+		r["verdict"], r["reason"] = "refuse", "not-known"
+	}
+	_, err := d.ask(ctx, "api/decide", r)
+	if err == nil && !d.Fast && !d.LogVerdicts {
+		fmt.Fprintf(d.Stdout, "%s  %-3s  the guard, about %-16s → %s (%s)\n",
+			time.Now().Format(time.TimeOnly), hold.Lane, v.what, r["verdict"], r["reason"])
+	}
+	return err
+}
+
+// emergency presses the key for an ambulance, and closes behind it. With --fast the guard sometimes presses twice in fright,
+// and says later who passed, or else hours would leave thousands of openings to account for.
+func (d *demo) emergency(ctx context.Context, lane string, rng *rand.Rand, guards *sync.WaitGroup) error {
+	if err := d.press(ctx, judge.Press{Lane: lane}); err != nil {
+		return err
+	}
+	pause, again := 8*time.Second, false
+	if d.Fast { // people go on passing in the meantime
+		pause, again = time.Duration(200+rng.IntN(800))*time.Millisecond, rng.IntN(3) == 0
+	}
+	if again {
+		if err := d.press(ctx, judge.Press{Lane: lane}); err != nil {
+			return err
+		}
+	}
+	if !d.Fast && !d.LogVerdicts {
+		fmt.Fprintf(d.Stdout, "%s  %-3s  an ambulance without a pass      → F9, held open\n", time.Now().Format(time.TimeOnly), lane)
+	}
+	guards.Go(func() {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		ctx := context.WithoutCancel(ctx)
+		err := d.press(ctx, judge.Press{Lane: lane, Closing: true})
+		if err == nil && d.Fast {
+			err = d.account(ctx, lane)
+		}
+		if err != nil {
+			fmt.Fprintln(d.Stderr, "gated-demo: the guard:", err)
+			if d.mishap != nil {
+				d.mishap.fault("the guard of lane %s: %v", lane, err)
+			}
+		}
+	})
+	return nil
+}
+
+// press presses the emergency key, or the one that closes.
+func (d *demo) press(ctx context.Context, p judge.Press) error {
+	d.hand.Lock()
+	defer d.hand.Unlock()
+	path := "api/emergency"
+	if p.Closing {
+		path = "api/close"
+	}
+	p.From = time.Now()
+	b, err := d.ask(ctx, path, map[string]string{"lane": p.Lane})
+	p.Until, p.Answered = time.Now(), err == nil && b != nil
+	if p.Answered && !p.Closing {
+		var out struct{ Passage string }
+		err = json.Unmarshal(b, &out)
+		p.Passage = out.Passage
+	}
+	d.run.Presses = append(d.run.Presses, p)
+	return err
+}
+
+// account says who passed by the lane while it was held open.
+func (d *demo) account(ctx context.Context, lane string) error {
+	for _, debt := range d.page.now().Debts {
+		if debt.Lane != lane || debt.What != "who-passed" {
+			continue
+		}
+		if _, err := d.ask(ctx, "api/debt", map[string]string{"id": debt.ID, "note": "救护车 an ambulance"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask does what the page does when the guard presses a key. It returns nil where the answer is not known, as the daemon
+// ended, and where there was nothing to do: a full desk gave a hold up before the guard came to it.
+func (d *demo) ask(ctx context.Context, path string, body any) ([]byte, error) {
+	b, err := d.gated.post(ctx, path, body)
+	if err != nil && (errors.Is(err, errConflict) || ctx.Err() != nil || !d.gated.running()) {
+		return nil, nil
+	}
+	return b, err
+}

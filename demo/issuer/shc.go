@@ -1,0 +1,238 @@
+package issuer
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// SHC is a SMART Health Card.
+type SHC struct {
+	Issuer     string    // https URL without a slash at its end
+	NotBefore  time.Time // cut to the second
+	NotAfter   time.Time // cut to the second; zero: none
+	Given      []string
+	Family     string
+	BirthDate  string      // YYYY-MM-DD
+	Health     []Statement // vaccinations (Product, Date, Dose, Doses) and tests (Product, Result, Sampled)
+	Revocation string      // the rid; may be empty
+}
+
+// jwsLimit is the longest JWS that one QR code should hold ("Chunking Larger SHCs").
+const jwsLimit = 1195
+
+// revocation is what the specification lets a rid be.
+var revocation = regexp.MustCompile(`^[A-Za-z0-9_-]{0,24}$`)
+
+// Sign returns the card's text, "shc:/…".
+func (c SHC) Sign(key *ecdsa.PrivateKey) (text string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("issue health card: %w", err)
+		}
+	}()
+	if key == nil || key.Curve != elliptic.P256() {
+		return "", errors.New("the key is no P-256 private key")
+	}
+	if err := checkIssuer(c.Issuer); err != nil {
+		return "", err
+	}
+	if c.NotBefore.IsZero() {
+		return "", errors.New("it has no time from which it is good")
+	}
+	if !revocation.MatchString(c.Revocation) {
+		return "", fmt.Errorf("revocation identifier %q: want at most 24 letters and digits", c.Revocation)
+	}
+	payload, err := c.payload()
+	if err != nil {
+		return "", err
+	}
+	var zipped bytes.Buffer
+	w, err := flate.NewWriter(&zipped, flate.BestCompression)
+	if err != nil {
+		return "", err
+	}
+	w.Write(payload) // never fails into memory
+	if err := w.Close(); err != nil {
+		return "", err
+	}
+
+	id, err := KeyID(&key.PublicKey)
+	if err != nil {
+		return "", err
+	}
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: id}},
+		(&jose.SignerOptions{}).WithHeader("zip", "DEF"))
+	if err != nil {
+		return "", err
+	}
+	signed, err := signer.Sign(zipped.Bytes())
+	if err != nil {
+		return "", err
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		return "", err
+	}
+	if len(token) > jwsLimit {
+		return "", fmt.Errorf("its JWS has %d characters, one QR code takes %d", len(token), jwsLimit)
+	}
+	return "shc:/" + Numeric(token), nil
+}
+
+// Numeric writes the code of each character of a JWS less 45 in two digits.
+func Numeric(token string) string {
+	digits := make([]byte, 0, 2*len(token))
+	for i := range len(token) {
+		n := token[i] - '-'
+		digits = append(digits, '0'+n/10, '0'+n%10)
+	}
+	return string(digits)
+}
+
+// payload writes the claims without white space and with the members in the order of
+// the specification's examples.
+func (c SHC) payload() ([]byte, error) {
+	type object = map[string]any
+	type resource struct {
+		Type              string   `json:"resourceType"`
+		Status            string   `json:"status,omitempty"`
+		Name              []object `json:"name,omitempty"`
+		BirthDate         string   `json:"birthDate,omitempty"`
+		Code              object   `json:"code,omitempty"`
+		VaccineCode       object   `json:"vaccineCode,omitempty"`
+		Patient           object   `json:"patient,omitempty"`
+		Subject           object   `json:"subject,omitempty"`
+		EffectiveDateTime string   `json:"effectiveDateTime,omitempty"`
+		Value             object   `json:"valueCodeableConcept,omitempty"`
+		OccurrenceDate    string   `json:"occurrenceDateTime,omitempty"`
+		Protocol          []object `json:"protocolApplied,omitempty"`
+	}
+	type entry struct {
+		URL      string   `json:"fullUrl"`
+		Resource resource `json:"resource"`
+	}
+	concept := func(system, code string) object {
+		return object{"coding": []object{{"system": system, "code": code}}}
+	}
+	holder := object{"reference": "resource:0"}
+
+	resources := []resource{{
+		Type: "Patient", Name: []object{{"family": c.Family, "given": c.Given}}, BirthDate: c.BirthDate,
+	}}
+	for _, h := range c.Health {
+		switch h.Kind {
+		case vaccination:
+			r := resource{
+				Type: "Immunization", Status: "completed", VaccineCode: concept("http://hl7.org/fhir/sid/cvx", h.Product),
+				Patient: holder, OccurrenceDate: h.Date,
+			}
+			if h.Dose > 0 {
+				dose := object{"doseNumberPositiveInt": h.Dose}
+				if h.Doses > 0 {
+					dose["seriesDosesPositiveInt"] = h.Doses
+				}
+				r.Protocol = []object{dose}
+			}
+			resources = append(resources, r)
+		case test:
+			result, ok := results[h.Result]
+			if !ok {
+				return nil, fmt.Errorf("result %q: want negative, positive or unknown", h.Result)
+			}
+			resources = append(resources, resource{
+				Type: "Observation", Status: "final", Code: concept("http://loinc.org", h.Product), Subject: holder,
+				EffectiveDateTime: h.Sampled.UTC().Format(time.RFC3339), Value: concept("http://snomed.info/sct", result),
+			})
+		default:
+			return nil, fmt.Errorf("statement %q: want %s or %s", h.Kind, vaccination, test)
+		}
+	}
+	var entries []entry
+	for i, r := range resources {
+		entries = append(entries, entry{fmt.Sprintf("resource:%d", i), r})
+	}
+
+	type bundle struct {
+		Type  string  `json:"resourceType"`
+		Kind  string  `json:"type"`
+		Entry []entry `json:"entry"`
+	}
+	type subject struct {
+		Version string `json:"fhirVersion"`
+		Bundle  bundle `json:"fhirBundle"`
+	}
+	type vc struct {
+		Type    []string `json:"type"`
+		Subject subject  `json:"credentialSubject"`
+		RID     string   `json:"rid,omitempty"`
+	}
+	claims := struct {
+		Issuer    string `json:"iss"`
+		NotBefore int64  `json:"nbf"`
+		NotAfter  int64  `json:"exp,omitempty"`
+		VC        vc     `json:"vc"`
+	}{
+		Issuer: c.Issuer, NotBefore: c.NotBefore.Unix(),
+		VC: vc{[]string{"https://smarthealth.cards#health-card"}, subject{"4.0.1", bundle{"Bundle", "collection", entries}}, c.Revocation},
+	}
+	if !c.NotAfter.IsZero() {
+		claims.NotAfter = c.NotAfter.Unix()
+	}
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(claims); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// KeyID returns the kid, "the base64url-encoded SHA-256 JWK Thumbprint of the key" (RFC 7638).
+func KeyID(key *ecdsa.PublicKey) (string, error) {
+	thumbprint, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
+	return base64.RawURLEncoding.EncodeToString(thumbprint), err
+}
+
+// SHCKeys returns what a file in the trust directory's shc/ holds: the issuer's keys as a JWK set.
+func SHCKeys(issuer string, keys ...*ecdsa.PublicKey) ([]byte, error) {
+	file := struct {
+		Issuer string            `json:"issuer"`
+		Keys   []jose.JSONWebKey `json:"keys"`
+	}{Issuer: issuer, Keys: []jose.JSONWebKey{}}
+	if err := checkIssuer(issuer); err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if key == nil || key.Curve != elliptic.P256() {
+			return nil, errors.New("want P-256 public keys")
+		}
+		id, err := KeyID(key)
+		if err != nil {
+			return nil, err
+		}
+		file.Keys = append(file.Keys, jose.JSONWebKey{Key: key, KeyID: id, Use: "sig", Algorithm: string(jose.ES256)})
+	}
+	data, err := json.MarshalIndent(file, "", "  ")
+	return append(data, '\n'), err
+}
+
+func checkIssuer(issuer string) error {
+	if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" || u.Host == "" || strings.HasSuffix(issuer, "/") {
+		return fmt.Errorf("issuer %q: want an https URL without a slash at its end", issuer)
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package demo
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"gated/credential"
+	"gated/demo/judge"
+	"gated/policy"
+	"gated/roster"
+	"gated/scanner"
+)
+
+// people are those who come to the gate, and what they hold up.
+type people struct {
+	office    ed25519.PrivateKey // issues the compound's passes
+	stranger  ed25519.PrivateKey // of another compound
+	health    clinic
+	residents []roster.Person
+	cars      []roster.Vehicle
+}
+
+// visitor is one who comes to the gate, and what must come of it.
+type visitor struct {
+	lane, code, what string
+	emergency        bool // an ambulance without a pass: the guard presses the key
+
+	kind    string // the credential as which the gate must know it,
+	dropped string // or why the scanner must drop it as no code
+	admit   bool   // opens without a guard
+	common  bool   // it need not be the first one to show this code, which then counts as read already
+}
+
+// wrong tells what is wrong with the answer to what a visitor showed: nothing if it is the answer to just that.
+func (v visitor) wrong(a answer) string {
+	switch {
+	case a.dropped != v.dropped && a.dropped != "":
+		return "was dropped as " + a.dropped
+	case a.dropped != v.dropped:
+		return "was taken for a code: " + a.out.Credential
+	case a.dropped != "":
+		return ""
+	case a.out.Verdict == judge.Fault:
+		return "was not recorded: " + a.out.Reason
+	case a.out.Credential != v.kind:
+		return fmt.Sprintf("was read as %q (%s: %s)", a.out.Credential, a.out.Verdict, a.out.Reason)
+	case v.admit != (a.out.Verdict == policy.Admit):
+		return fmt.Sprintf("was answered %s: %s", a.out.Verdict, a.out.Reason)
+	case a.out.Repeat && !v.common:
+		return "was taken for one that was read already"
+	}
+	return ""
+}
+
+const month = 30 * 24 * time.Hour
+
+// next invents who comes. n counts within the lane; the first ones show every case there is.
+func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
+	resident := p.residents[rng.IntN(len(p.residents))]
+	now := time.Now()
+	pass := func(key ed25519.PrivateKey, subject, kind string, left time.Duration) string {
+		text, err := credential.Issue(key, credential.Pass{Issuer: Issuer, Subject: subject, Kind: kind,
+			NotBefore: now.Add(-month), NotAfter: now.Add(left)})
+		if err != nil {
+			panic(err) // the demo's own data
+		}
+		return text
+	}
+	kind := "resident"
+	if resident.Class != "resident" {
+		kind = "staff"
+	}
+	ambulance, car := p.cars[0], p.cars[len(p.cars)-1]
+	// Only the one that comes is made.
+	cases := []func() visitor{
+		func() visitor {
+			return visitor{what: "a resident", kind: credential.KindPass, code: pass(p.office, resident.ID, kind, month), admit: true}
+		},
+		func() visitor {
+			return visitor{what: "a forged pass", kind: credential.KindPass, code: forge(pass(p.office, resident.ID, kind, month))}
+		},
+		func() visitor {
+			return visitor{what: "an expired pass", kind: credential.KindPass, code: pass(p.office, resident.ID, kind, -time.Hour)}
+		},
+		func() visitor {
+			return visitor{what: "a courier's bar code", kind: credential.KindUnknown, code: fmt.Sprintf("69%011d", rng.Int64N(1e11))}
+		},
+		func() visitor {
+			code := pass(p.office, ambulance.ID, "vehicle", month)
+			return visitor{what: "the ambulance with its pass", kind: credential.KindPass, code: code, admit: true}
+		},
+		func() visitor { return visitor{what: "an ambulance without a pass", emergency: true} },
+		func() visitor { return visitor{what: "garbage", code: "#\x02?", dropped: scanner.TooShort} },
+		func() visitor { // at the level of the demo it gets out, and not in
+			code := pass(p.office, car.ID, "vehicle", month)
+			return visitor{what: "a resident's car", kind: credential.KindPass, code: code, admit: lane == "out"}
+		},
+		func() visitor {
+			return visitor{what: "an ID number instead of a pass", kind: credential.KindResidentID, code: resident.Document, common: true}
+		},
+		func() visitor {
+			code := pass(p.stranger, "r-999999", "resident", month)
+			return visitor{what: "a pass of another compound", kind: credential.KindPass, code: code}
+		},
+		func() visitor {
+			sampled := now.Add(-time.Duration(1+rng.IntN(96)) * time.Hour)
+			return visitor{what: "an EU certificate of a test", kind: credential.KindDCC, code: p.health.dcc(resident, sampled)}
+		},
+		func() visitor {
+			return visitor{what: "a SMART Health Card", kind: credential.KindSHC, code: p.health.shc(resident, now)}
+		},
+		func() visitor {
+			return visitor{what: "the ambulance's plate, no pass", kind: credential.KindPlate, code: ambulance.Plate, common: true}
+		},
+		func() visitor {
+			plate := fmt.Sprintf("粤B%05d", 60000+rng.IntN(9999))
+			return visitor{what: "a stranger's plate", kind: credential.KindPlate, code: plate, common: true}
+		},
+		func() visitor {
+			plate := fmt.Sprintf("粤BD%05d", rng.IntN(99999))
+			return visitor{what: "an electric car's plate", kind: credential.KindPlate, code: plate, common: true}
+		},
+	}
+	i := 0
+	switch {
+	case n < 2*len(cases) && n%2 == 1: // each once
+		i = n / 2
+	case rng.IntN(100) >= 80:
+		if i = rng.IntN(len(cases)); cases[i]().emergency && (fast || rng.IntN(4) > 0) {
+			i = 0 // ambulances without a pass are rare
+		}
+	}
+	v := cases[i]()
+	if v.code == "" && !v.emergency { // staff without a document
+		v = cases[0]()
+	}
+	v.lane = lane
+	return v
+}
+
+// cardholder invents who lays an ID card on the reader instead of holding up a code; the first one is a resident.
+func (p *people) cardholder(rng *rand.Rand, n int) (visitor, []byte) {
+	now := time.Now()
+	card := credential.IDCard{Kind: credential.KindIDCard,
+		From: now.AddDate(-6, 0, 0).Format(time.DateOnly), To: now.AddDate(14, 0, 0).Format(time.DateOnly)}
+	for card.Document == "" { // staff have none here
+		p := p.residents[rng.IntN(len(p.residents))]
+		card.Name, card.Document = p.Name, p.Document
+	}
+	v := visitor{lane: "in", what: "a resident's ID card", kind: credential.KindIDCard, common: true}
+	switch k := rng.IntN(10); {
+	case n == 2 || k < 7:
+	case k < 9:
+		v.what, card.To = "a resident's expired ID card", now.AddDate(-1, 0, 0).Format(time.DateOnly)
+	default:
+		v.what, card.Name, card.Document = "a stranger's ID card", "无名氏", inventedID(rng, 999)
+	}
+	id, err := credential.ResidentID(card.Document)
+	card.BirthDate, card.Sex = id.BirthDate, id.Sex
+	text, textErr := card.Text()
+	if err := errors.Join(err, textErr); err != nil {
+		panic(err) // the demo's own data
+	}
+	return v, text
+}
+
+// forge changes a genuine pass so that the issuer never signed what it says.
+func forge(pass string) string {
+	last := byte('0')
+	if pass[len(pass)-1] == last {
+		last = '1'
+	}
+	return pass[:len(pass)-1] + string(last)
+}

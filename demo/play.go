@@ -1,0 +1,314 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"gated/demo/judge"
+	"gated/gate"
+	"gated/policy"
+)
+
+// play lets people come to every lane until the codes are used up or ctx ends.
+func (d *demo) play(ctx context.Context) error {
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	if d.For > 0 {
+		d.until = time.Now().Add(d.For)
+	}
+	errs := make(chan error, len(Lanes))
+	var guards sync.WaitGroup
+	for i, id := range Lanes {
+		n := (d.Scans + len(Lanes) - 1 - i) / len(Lanes)
+		go func() { errs <- d.playLane(ctx, d.lanes[id], n, &guards) }()
+	}
+	var all []error
+	for range Lanes {
+		all = append(all, <-errs)
+	}
+	guards.Wait()
+	return errors.Join(all...)
+}
+
+// begin waits for the scanners, signs the guard on, and says the clock is right where the box itself cannot know.
+func (d *demo) begin(ctx context.Context) error {
+	err := d.page.await(ctx, 15*time.Second, func(v gate.View) bool {
+		for _, id := range Lanes {
+			if !find(v, id).Up {
+				return false
+			}
+		}
+		return true
+	})
+	for late := time.Now().Add(15 * time.Second); err == nil; time.Sleep(50 * time.Millisecond) { // not before the start is on record
+		if _, err = d.gated.post(ctx, "api/duty", map[string]string{"name": "演示门岗 demo guard"}); err == nil {
+			break
+		}
+		if ctx.Err() == nil && time.Now().Before(late) {
+			err = nil
+		}
+	}
+	if err == nil && !d.page.now().Clock.Trusted {
+		_, err = d.gated.post(ctx, "api/clock", struct{}{})
+	}
+	for _, id := range Lanes {
+		if err == nil {
+			d.lanes[id].frames, err = d.gated.frames(ctx, id)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// over tells whether the demo has played for long enough.
+func (d *demo) over() bool { return !d.until.IsZero() && !time.Now().Before(d.until) }
+
+// pause waits until the next one comes, and tells whether anybody does.
+func (d *demo) pause(ctx context.Context, rng *rand.Rand) bool {
+	from, to := 1500*time.Millisecond, 5*time.Second
+	if d.Fast && d.For < time.Hour {
+		return ctx.Err() == nil
+	}
+	if d.Fast { // a million codes a lane, or the ledger would fill the disk
+		from, to = d.For/1e6, d.For/1e6+1
+	}
+	select {
+	case <-time.After(from + time.Duration(rng.Int64N(int64(to-from)))):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.WaitGroup) error {
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(len(l.id))))
+	alarm := func() time.Time {
+		return time.Now().Add(8*time.Second + time.Duration(rng.Int64N(int64(14*time.Second))))
+	}
+	var last visitor
+	ambulance := alarm()
+	for n, sent := 0, 0; (d.Scans == 0 || sent < scans) && !d.over() && d.pause(ctx, rng); n++ {
+		if d.mishap != nil {
+			if err := d.mishap.maybe(ctx, l, rng); errors.Is(err, errEnded) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		v := d.people.next(rng, l.id, n, d.Fast)
+		if d.Fast && time.Now().After(ambulance) {
+			v.emergency, ambulance = true, alarm()
+		}
+		if v.emergency {
+			if err := d.emergency(ctx, l.id, rng, guards); err != nil {
+				return err
+			}
+			continue
+		}
+		var card []byte
+		if l.id == "in" && (n == 2 || !d.Fast && rng.IntN(8) == 0) { // a card takes its time, so with --fast there is one
+			v, card = d.people.cardholder(rng, n)
+		} else if last.code != "" && rng.IntN(20) == 0 {
+			v = last
+			v.what, v.common = "the same code twice", true
+		}
+		a, err := d.show(ctx, l, v, card)
+		if errors.Is(err, errEnded) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		sent++
+		d.say(l.id, v, a)
+		if d.mishap != nil {
+			d.mishap.judge(ctx, v, a)
+		}
+		last = visitor{}
+		if a.dropped == "" && !a.out.Repeat && a.out.Verdict == policy.Admit {
+			last = v
+		}
+		if a.out.Verdict == policy.Hold && !a.out.Repeat && !(d.Fast && n%10 == 9) { // a few wait for nobody
+			if err := d.ruling(ctx, a.out, v, rng.IntN(3) > 0, guards); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// show holds a code up to the lane's scanner, or lays a card on its reader, and waits for what the gate says.
+func (d *demo) show(ctx context.Context, l *lane, v visitor, card []byte) (answer, error) {
+	if card != nil {
+		soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		if d.cards.Free(soon) != nil { // who was here before has taken theirs along
+			if ctx.Err() != nil {
+				return answer{}, errEnded
+			}
+			return answer{}, fmt.Errorf("lane %s: the card reader was not asked for cards within 30 s", l.id)
+		}
+		defer d.cards.Remove()
+	}
+	if d.mishap != nil {
+		d.mishap.world.RLock()
+		defer d.mishap.world.RUnlock()
+	}
+	c, shown := make(chan answer, 1), time.Now()
+	d.mu.Lock()
+	d.waiting[l.id] = c
+	d.count.scans++
+	d.mu.Unlock()
+	if card != nil {
+		d.cards.Present(card)
+	} else if _, err := io.WriteString(l.scanner.Scanner, v.code+"\r\n"); err != nil {
+		return answer{}, fmt.Errorf("scanner %s: %w", l.id, err)
+	}
+	a, err := d.await(ctx, l, c, v, card)
+	a.shown = shown
+	return a, err
+}
+
+// await waits for what becomes of a code. Of one that was dropped as no whole code only the scanner's metrics tell.
+func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, card []byte) (answer, error) {
+	late := time.After(time.Minute)
+	every := 250 * time.Millisecond
+	if v.dropped != "" {
+		every = 5 * time.Millisecond
+	}
+	look := time.NewTicker(every)
+	defer look.Stop()
+	lift := time.NewTicker(5 * time.Second) // a card that nothing happens to is laid down once more, as people do
+	defer lift.Stop()
+	for {
+		select {
+		case a := <-c:
+			return a, nil
+		case <-look.C:
+			cause := d.dropped(ctx, l)
+			if cause != "" && d.take(l.id, c) {
+				d.mu.Lock()
+				d.count.framing++
+				d.mu.Unlock()
+				return answer{dropped: cause}, nil
+			}
+		case <-lift.C:
+			if card == nil {
+				continue
+			}
+			d.cards.Remove()
+			soon, cancel := context.WithTimeout(ctx, 5*time.Second)
+			if d.cards.Free(soon) == nil {
+				d.cards.Present(card)
+			}
+			cancel()
+		case <-d.gated.done: // and nobody read this one
+			if !d.take(l.id, c) {
+				return <-c, nil
+			}
+			d.mu.Lock()
+			d.count.scans--
+			d.mu.Unlock()
+			return answer{}, errEnded
+		case <-late:
+			return answer{}, fmt.Errorf("lane %s: a code was not answered within a minute", l.id)
+		}
+	}
+}
+
+// take takes a code back that is not answered yet, if it is not.
+func (d *demo) take(lane string, c chan answer) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting[lane] != c {
+		return false
+	}
+	delete(d.waiting, lane)
+	return true
+}
+
+// dropped tells why the lane's scanner has dropped a frame since it was last looked at, if it has.
+func (d *demo) dropped(ctx context.Context, l *lane) (cause string) {
+	frames, err := d.gated.frames(context.WithoutCancel(ctx), l.id)
+	if err != nil {
+		return "" // it ends
+	}
+	for c, n := range frames {
+		if n > l.frames[c] {
+			cause = c
+		}
+	}
+	l.frames = frames
+	return cause
+}
+
+// told hears a line that the daemon prints for an answer. The ones for a code go to whoever holds it up.
+func (d *demo) told(line []byte) {
+	var a judge.Answer
+	if json.Unmarshal(line, &a) != nil {
+		fmt.Fprintf(d.Stderr, "gated-demo: no verdict: %s\n", line)
+		return
+	}
+	if d.LogVerdicts {
+		d.Stdout.Write(append(line, '\n'))
+	}
+	d.openings.Say(a)
+	d.answers.Say(a)
+	d.mu.Lock()
+	if a.Passage != "" && !a.Repeat {
+		if d.holds[a.Passage] {
+			d.latest[policy.Hold]--
+			delete(d.holds, a.Passage)
+		}
+		if a.Verdict == policy.Hold {
+			d.holds[a.Passage] = true
+		}
+		d.latest[a.Verdict]++
+	}
+	d.mu.Unlock()
+	if a.OfCode() {
+		d.answered(a)
+	}
+}
+
+func (d *demo) answered(a judge.Answer) {
+	d.mu.Lock()
+	c := d.waiting[a.Lane]
+	delete(d.waiting, a.Lane)
+	switch {
+	case c == nil:
+	case a.Repeat:
+		d.count.repeats++
+	default:
+		d.count.answered++
+	}
+	d.mu.Unlock()
+	if c != nil {
+		c <- answer{out: a}
+	} else if d.mishap != nil { // noise that made a frame, say
+		d.mishap.heard(a)
+	}
+}
+
+func (d *demo) say(lane string, v visitor, a answer) {
+	if d.Fast || d.LogVerdicts {
+		return
+	}
+	what := a.out.Verdict + " (" + a.out.Reason + ")"
+	switch {
+	case a.dropped != "":
+		what = "dropped: not a whole code"
+	case a.out.Repeat:
+		what = "already read: " + a.out.Verdict
+	}
+	fmt.Fprintf(d.Stdout, "%s  %-3s  %-32s → %s\n", time.Now().Format(time.TimeOnly), lane, v.what, what)
+}

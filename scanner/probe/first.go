@@ -1,0 +1,71 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// letGo is how long the ports may take to be given back: one whose driver hangs does not keep us.
+const letGo = 3 * time.Second
+
+// First probes several ports at once until one is sure, or ctx ends. It returns the best that was found, and what is wrong
+// with ports that could not be listened to.
+func First(ctx context.Context, probes []Probe) (best Found, faults []error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		Found
+		err error
+	}
+	answers := make(chan answer, len(probes)) // also of those that come late
+	for _, p := range probes {
+		go func() {
+			found, err := p.Run(ctx)
+			answers <- answer{found, err}
+		}()
+	}
+	var late <-chan time.Time
+	stopping := ctx.Done()
+	for left := len(probes); left > 0; {
+		select {
+		case a := <-answers:
+			left--
+			if a.better(best) {
+				best = a.Found
+			}
+			if a.Sure {
+				cancel()
+			} else if a.err != nil && ctx.Err() == nil {
+				faults = append(faults, a.err)
+			}
+		case <-stopping:
+			stopping, late = nil, time.After(letGo)
+		case <-late:
+			return best, append(faults, fmt.Errorf("%d ports do not let go: unplug them", left))
+		}
+	}
+	return best, faults
+}
+
+func (f Found) better(than Found) bool {
+	if f.Sure != than.Sure {
+		return f.Sure
+	}
+	return f.Readings > than.Readings || f.Readings == 0 && than.Readings == 0 && f.Garbage > than.Garbage
+}
+
+// Doubt says why what was found in so much time is not sure, and what to do.
+func (f Found) Doubt(listened time.Duration) string {
+	switch {
+	case f.Short:
+		return "the readings were too short to be sure of the baud rate: hold up a longer code, such as a resident pass"
+	case f.Readings > 0:
+		return "there were too few readings to be sure: hold up the same code several times"
+	case f.Garbage > 0:
+		return "bytes came, but no text at any rate: is the line RS-232 where the port is TTL, or the ground missing? " +
+			"Reset the scanner with its manual's bar code, and try again"
+	}
+	return fmt.Sprintf("nothing came in %s: is the scanner set to USB serial or RS-232, not keyboard? does it light up and beep? "+
+		"are RX and TX crossed? (--trigger makes a GM65 module read)", listened)
+}
