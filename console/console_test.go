@@ -91,31 +91,31 @@ func (d *double) heard() []string {
 	return append([]string(nil), d.asked...)
 }
 
-func (d *double) Scan(_ context.Context, lane string, code []byte, _ time.Time) (gate.Outcome, error) {
+func (d *double) Scan(lane string, code []byte, _ time.Time) (gate.Outcome, error) {
 	return d.ask("scan %s %s", lane, code)
 }
-func (d *double) Decide(_ context.Context, passage string, r gate.Ruling) (gate.Outcome, error) {
+func (d *double) Decide(passage string, r gate.Ruling) (gate.Outcome, error) {
 	return d.ask("decide %s %s %s %q", passage, r.Verdict, r.Reason, r.Note)
 }
-func (d *double) Present(_ context.Context, lane, person string) (gate.Outcome, error) {
+func (d *double) Present(lane, person string) (gate.Outcome, error) {
 	return d.ask("present %s %s", lane, person)
 }
-func (d *double) Emergency(_ context.Context, lane string) (gate.Outcome, error) {
+func (d *double) Emergency(lane string) (gate.Outcome, error) {
 	return d.ask("emergency %s", lane)
 }
-func (d *double) Close(_ context.Context, lane string) error {
+func (d *double) Close(lane string) error {
 	_, err := d.ask("close %s", lane)
 	return err
 }
-func (d *double) FillDebt(_ context.Context, id, note string) error {
+func (d *double) FillDebt(id, note string) error {
 	_, err := d.ask("debt %s %s", id, note)
 	return err
 }
-func (d *double) SignOn(_ context.Context, name string) error {
+func (d *double) SignOn(name string) error {
 	_, err := d.ask("duty %s", name)
 	return err
 }
-func (d *double) ConfirmClock(_ context.Context, by string) error {
+func (d *double) ConfirmClock(by string) error {
 	_, err := d.ask("clock %s", by)
 	return err
 }

@@ -120,7 +120,7 @@ func shownNow(passage, verdict, reason string) *gate.Shown {
 
 func openHold(passage, lane, name, room, reason string) gate.Hold {
 	now := time.Now()
-	return gate.Hold{Passage: passage, Lane: lane, Direction: lane, Reason: reason, Class: "resident", Name: name, Room: room, Since: now, Until: now.Add(2 * time.Minute)}
+	return gate.Hold{Shown: gate.Shown{Passage: passage, Lane: lane, Direction: lane, Reason: reason, Class: "resident", Name: name, Room: room, At: now}, Until: now.Add(2 * time.Minute)}
 }
 
 func TestVerdictArrivesAndFades(t *testing.T) {
@@ -470,7 +470,7 @@ func TestLooks(t *testing.T) {
 	}
 	base := gate.View{Gate: "东门", Version: "test", Language: "zh", Lanes: lanes(), Recent: recent, Duty: "周建国", Clock: gate.ClockView{Trusted: true}, Inside: 1876}
 	two := []gate.Hold{openHold("H1", "in", "李秀英", "6-1-302", "expired"), openHold("H2", "out", "", "", "unknown-out")}
-	two[0].Since, two[0].Until = now.Add(-80*time.Second), now.Add(40*time.Second)
+	two[0].At, two[0].Until = now.Add(-80*time.Second), now.Add(40*time.Second)
 	two[1].Class = "unknown"
 	last := func(verdict, reason string) func(v *gate.View) {
 		return func(v *gate.View) { v.Last = shownNow("L"+verdict, verdict, reason) }

@@ -17,7 +17,7 @@ import (
 	"gated/gate"
 	"gated/ledger"
 	"gated/ledger/tlog"
-	"gated/register"
+	"gated/register/erasure"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
@@ -92,6 +92,7 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	d.gate.Store(b.Gate)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
+	b.Gate.Begin() // before anybody can come
 	go func() { gateDone <- b.Gate.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
 	defer until(func(ctx context.Context) { d.witness(ctx, b.Ledger) })()
@@ -144,9 +145,9 @@ func (d *Daemon) witness(ctx context.Context, l *ledger.Ledger) {
 	}
 }
 
-func retentions(set *config.Settings) (rules []register.Retention) {
+func retentions(set *config.Settings) (rules []erasure.Retention) {
 	for _, r := range set.Ledger.Retention {
-		rules = append(rules, register.Retention(r))
+		rules = append(rules, erasure.Retention(r))
 	}
 	return rules
 }

@@ -68,7 +68,7 @@ func (d *Daemon) scan(ctx context.Context, wedged func(error), b *box.Box, lanes
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: lane.Scanner, Log: d.log, Metrics: metrics,
 			Zone: b.Ledger.Zone(),
 			OnCode: func(ctx context.Context, c scanner.Code) bool {
-				out, err := g.Scan(ctx, c.Lane, c.Data, c.At)
+				out, err := g.Scan(c.Lane, c.Data, c.At)
 				if err != nil {
 					d.log.Error("scan", "lane", c.Lane, "err", err)
 				}
@@ -105,7 +105,7 @@ func (d *Daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate
 		r := scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: lane.CardReader, Log: d.log,
 			Metrics: metrics,
 			OnCard: func(ctx context.Context, c scanner.Card) {
-				if _, err := g.ScanCard(ctx, c.Lane, c.Text, c.At); err != nil {
+				if _, err := g.ScanCard(c.Lane, c.Text, c.At); err != nil {
 					d.log.Error("card", "lane", c.Lane, "err", err)
 				}
 			},

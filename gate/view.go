@@ -113,19 +113,10 @@ type Shown struct {
 	Emergency  bool      `json:"emergency"`
 }
 
-// Hold is a passage parked until a guard decides.
+// Hold is a passage that waits for a guard. Its name stays as long as it waits.
 type Hold struct {
-	Passage   string    `json:"passage"`
-	Lane      string    `json:"lane"`
-	Direction string    `json:"direction"`
-	Reason    string    `json:"reason"`
-	Class     string    `json:"class"`
-	Health    string    `json:"health,omitempty"`
-	TestHours int       `json:"test_hours,omitempty"`
-	Name      string    `json:"name,omitempty"`
-	Room      string    `json:"room,omitempty"`
-	Since     time.Time `json:"since"`
-	Until     time.Time `json:"until"` // then it is registered as abandoned
+	Shown
+	Until time.Time `json:"until"` // then it is registered as abandoned
 }
 
 // Debt is something the register still lacks about an emergency opening.

@@ -60,8 +60,9 @@ type Options struct {
 	Now      func() Stamp
 	Log      *slog.Logger
 	Registry prometheus.Registerer // may be nil
-	// Known is how many entries others remember: a ledger that is gone is not made anew where there were some.
-	Known int64
+	// Known tells how many entries of the ledger of that origin others remember: one that has fewer was cut off, or an older
+	// copy was put in its place. May be nil.
+	Known func(origin string) int64
 	// Follow is handed every entry in order of seq, once it is durable and before Append returns. It must neither block nor
 	// call the ledger. What was there when the ledger was opened it is not handed. May be nil.
 	Follow func([]Entry)
@@ -73,6 +74,13 @@ type Options struct {
 	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit", and after it
 	// as "committed"; before and after slots are written ahead as "slots" and "slots-synced", cleared as "erase" and "erased".
 	Inject func(op string) error
+}
+
+func (l *Ledger) remembered(origin string) int64 {
+	if l.opt.Known == nil {
+		return 0
+	}
+	return l.opt.Known(origin)
 }
 
 func (o *Options) inject(op string) error {
@@ -554,11 +562,11 @@ func (l *Ledger) put(next func() []request) error {
 		l.size, l.last = seq, sha256.Sum256(list[len(list)-1].Raw)
 	}
 	l.setHead(head)
+	l.entries.Store(seq)
+	l.m.entries.Set(float64(seq))
 	for _, list := range written {
 		l.follow(list)
 	}
-	l.entries.Store(seq)
-	l.m.entries.Set(float64(seq))
 	l.slots.Load().ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
 }
@@ -705,7 +713,7 @@ func (l *Ledger) openFile() (err error) {
 		anew.Epoch, anew.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
 	} else if gone && l.opt.Restored && !l.begun {
 		return fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
-	} else if known := max(l.size, l.opt.Known); gone && (known > 0 || next) {
+	} else if known := max(l.size, l.remembered(anew.Origin)); gone && (known > 0 || next) {
 		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
 		had := "a key of its own"
 		if known > 0 {
@@ -751,6 +759,10 @@ func (l *Ledger) openFile() (err error) {
 		}
 		c, l.begun = nil, true
 		return l.openFile()
+	}
+	if known := l.remembered(m.Origin); l.size == 0 && entries < known {
+		return fmt.Errorf("%s has %d entries, and the index has heard of %d: entries were cut off, or an older copy was put in its place: "+
+			"keep the files and call the maintainer; a copy that was restored is started once with --restored", l.path, entries, known)
 	}
 	if l.segments, err = c.segments(); err != nil {
 		return err

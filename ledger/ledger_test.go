@@ -464,7 +464,7 @@ func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 	for _, make := range []func(){func() {}, func() { os.WriteFile(path, nil, 0o600) }} {
 		make()
 		opt := options(dir, ck)
-		opt.Known = 2
+		opt.Known = func(string) int64 { return 2 }
 		l, err := Open(opt)
 		if err != nil {
 			t.Fatal(err)

@@ -81,10 +81,10 @@ func (c *conn) rows(from, to int64, sealed bool, f func(Row) error) (next int64,
 	return next, err
 }
 
-// ends says that an entry is missing, unless there is none behind it.
+// ends says that an entry is missing, unless there is none behind it, or it was written since.
 func (c *conn) ends(seq int64) error {
-	size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
-	if err == nil && size > seq {
+	next, err := c.number("SELECT coalesce(min(seq), ?1) FROM entry WHERE seq >= ?1", seq)
+	if err == nil && next != seq {
 		err = missing(seq)
 	}
 	return err

@@ -67,7 +67,7 @@ type Event struct {
 	Class      string // of the subject
 	Credential string // kind of the code
 	Proof      string // signed, sighted or stated
-	Verdict    string // admit, refuse or hold
+	Verdict    string // a word of the gate, as Class and Reason are
 	Reason     string
 	Rule       string
 	Policy     string            // hash of the policy in force

@@ -5,7 +5,7 @@ import "strconv"
 // format is the form of ledger.db that this gated reads and writes.
 const format = 1
 
-// schema: entries are only ever added. The triggers refuse the rest even to someone at the sqlite3 prompt, until that
+// schema: entries are only ever added. The triggers stop the rest even for someone at the sqlite3 prompt, until that
 // someone drops them. The tiles of each level have keys of their own range, so that the roots from which the upper edge of
 // the tree is made stand on a few pages. The trigger on entry looks the newest seq up instead of computing an aggregate,
 // which took a third of the time of a row.

@@ -13,7 +13,7 @@ import (
 
 	"gated/box"
 	"gated/ledger"
-	"gated/register"
+	"gated/register/erasure"
 
 	"github.com/spf13/cobra"
 )
@@ -147,10 +147,10 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			a.ID = args[0]
-			if err := register.CheckWhy(a.Why); err != nil {
+			if err := erasure.CheckWhy(a.Why); err != nil {
 				return err
 			}
-			n, err := register.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
+			n, err := erasure.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
 			if err != nil {
 				return err
 			}
@@ -161,7 +161,7 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			w := c.OutOrStdout()
-			_, err = register.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
+			_, err = erasure.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
 			return err
 		}}
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")

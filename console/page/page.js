@@ -318,7 +318,7 @@ function renderHolds() {
     const o = e.hold, left = Date.parse(o.until) - gateNow(), text = e.querySelector('.left');
     text.textContent = lasting(left);
     text.classList.toggle('soon', left < 15000);
-    e.querySelector('.bar').style.transform = `scaleX(${Math.max(0, Math.min(1, left / (Date.parse(o.until) - Date.parse(o.since))))})`;
+    e.querySelector('.bar').style.transform = `scaleX(${Math.max(0, Math.min(1, left / (Date.parse(o.until) - Date.parse(o.at))))})`;
   }
 }
 

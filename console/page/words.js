@@ -80,6 +80,7 @@ const WORDS = {
     "found-by-room": ["按房号找到，请核对", "found by room: check who it is"],
     "outsider": ["不在名册", "not in the roster"],
     "level-forbids": ["管控等级不允许", "the level forbids it"],
+    "register-rebuilding": ["登记记录读取中，请人工核实", "register being read: check by eye"],
     "clock-untrusted": ["时钟未确认，请人工核验", "clock not trusted: check by eye"],
     "none": ["未出示", "nothing shown"],
     "bad-length": ["证件号位数不对", "wrong length of the ID number"],
