@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,6 +50,9 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 	if err := verifyTail(c, zone, tail); err != nil {
 		return err
 	}
+	if err := l.settle(c, m); err != nil {
+		return err
+	}
 	l.keys = nil
 	// A backup has no public key beside it; a box that was started before it was restored has one of its own.
 	if err := l.openTree(c, m); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errStranger) {
@@ -69,7 +73,7 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 		return err
 	}
 	os.Remove(tlog.KeyFile(l.opt.Dir, m.Epoch)) // the other box may go on with it; this one must not
-	return syncDir(l.opt.Dir)
+	return errors.Join(l.adoptSlots(m.Epoch+1), syncDir(l.opt.Dir))
 }
 
 // ended is the number of the newest epoch that was put aside, or 0. The older ones may be gone: a backup does not hold
@@ -126,6 +130,11 @@ func (l *Ledger) firstOfEpoch() error {
 			d["verifier"] = own[i]
 		}
 	}
+	if n, err := r.erasedAfter(); err != nil {
+		return err
+	} else if n > 0 {
+		d["erased"] = strconv.FormatInt(n, 10)
+	}
 	events, err := keepsOf(r)
 	if err != nil {
 		return err
@@ -140,6 +149,61 @@ func (l *Ledger) firstOfEpoch() error {
 	l.opt.Log.Warn("a new epoch of the ledger began: this box was restored or cloned; let an auditor keep the new key", "origin", l.meta.Origin, "before", r.Meta.Origin, "entries", size,
 		"root", root.String(), "verifier", l.keys[0].Verifier(), "fingerprint", tlog.Fingerprint(l.keys[0].Verifier()))
 	return nil
+}
+
+// aside lists the epochs before the current one whose files are there.
+func aside(dir string, epoch int) (found []int) {
+	for n := 1; n < epoch; n++ {
+		if _, err := os.Lstat(EpochFile(dir, n)); err == nil {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// OpenEpochs opens the ledger of a state directory for reading and then those of its older epochs that are there, the oldest
+// first. Its error names those that cannot be read, if any; nil without the current one.
+func OpenEpochs(dir string) ([]*Reader, error) {
+	current, err := OpenReader(dir)
+	if err != nil {
+		return nil, err
+	}
+	all := []*Reader{current}
+	for _, n := range aside(dir, current.Meta.Epoch) {
+		path := EpochFile(dir, n)
+		r, oerr := OpenFile(path)
+		if oerr == nil && r.Meta.Origin != epochOrigin(current.Meta.Name(), n) {
+			r.Close()
+			oerr = fmt.Errorf("%s is of %s, not of epoch %d: move it away, it is another ledger's", path, r.Meta.Origin, n)
+		}
+		if oerr != nil {
+			err = errors.Join(err, oerr)
+			continue
+		}
+		all = append(all, r)
+	}
+	return all, err
+}
+
+// keepsOf are the keep entries of an older epoch that are still in force. They would not hold in the next one.
+func keepsOf(r *Reader) (events []Event, err error) {
+	kept := map[int64]*Entry{}
+	err = r.query(`instr(record, '"kind":"keep"')`, func(e *Entry) error {
+		switch {
+		case e.Kind != Keep:
+		case e.Reason == "lifted":
+			delete(kept, e.Ref)
+		default:
+			kept[e.Seq] = e
+		}
+		return nil
+	})
+	for _, seq := range slices.Sorted(maps.Keys(kept)) {
+		d := maps.Clone(kept[seq].Detail)
+		d["origin"], d["entry"] = r.Meta.Origin, strconv.FormatInt(seq, 10)
+		events = append(events, Event{Kind: Keep, Reason: "keep", By: "machine", Detail: d})
+	}
+	return events, err
 }
 
 func syncDir(dir string) error {

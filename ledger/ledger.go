@@ -72,7 +72,7 @@ type Options struct {
 	// OnChange is called after the ledger fell into fault (fault set) and after it works again (nil).
 	OnChange func(*Fault)
 	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit", and after it
-	// as "committed"; "erase" is the commit in an older epoch.
+	// as "committed"; before and after slots are written ahead as "slots" and "slots-synced", cleared as "erase" and "erased".
 	Inject func(op string) error
 }
 
@@ -114,42 +114,44 @@ type Ledger struct {
 
 	answering sync.WaitGroup // those who gave the turn back and still tell what became of their batch
 
-	traces  atomic.Bool    // what was erased may still stand in the files
-	unswept atomic.Bool    // the same of the files of older epochs
-	erasing sync.Mutex     // one erasure at a time; guards the next two
-	copies  map[int][]span // erased entries of older epochs whose pages may still hold copies of them
-	sweepAt time.Time      // until then their files are left alone
-	work    sync.WaitGroup // what goes on in these files
+	erasing sync.Mutex // one erasure at a time
+	again   time.Time  // when to try postponed ones, under erasing
+	mu      sync.Mutex
+	undone  []erasure      // of older epochs, postponed; under mu
+	pending atomic.Bool    // an erase entry is there, and what it names may still be readable
+	work    sync.WaitGroup // whoever tries
+	slots   atomic.Pointer[slotWriter]
+	failed  atomic.Pointer[error] // of slots that could not be written ahead
 
 	m metrics
 
 	// The rest belongs to who has the turn.
-	c        *conn
-	entry    *insert
-	personal *insert
-	segment  *insert
-	begin    driver.Stmt
-	commit   driver.Stmt
-	tile     *insert
-	rows     struct{ entry, personal, tile []driver.Value } // of the batch under way
-	meta     Meta
-	keys     []*tlog.Key               // the first signs; none: tree heads are left to another process
-	rotated  *tlog.Key                 // what signed before, until both have signed one head
-	tree     *tlog.Tree                // of all entries
-	head     tlog.Head                 // the newest
-	segments []Segment                 // the days
-	begun    bool                      // a new epoch, by this process
-	size     int64                     // seq of the newest entry known to be durable
-	last     [32]byte                  // SHA-256 of its record
-	entries  atomic.Int64              // l.size, for everybody
-	newest   atomic.Pointer[tlog.Head] // l.head, for everybody
-	says     atomic.Pointer[Meta]      // l.meta, for everybody
-	unknown  [][]byte                  // records of a commit that failed
-	doubted  int                       // how many there were in this fault of which it is known by now what became of them
-	kept     []Entry                   // those of them that are there
-	since    int                       // pages, or so, written since the last checkpoint
-	remains  []span                    // erased entries whose pages may still hold copies of them
-	held     bool                      // a reader keeps the write-ahead log from being overwritten, and that was said
+	c         *conn
+	entry     *insert
+	segment   *insert
+	begin     driver.Stmt
+	commit    driver.Stmt
+	tile      *insert
+	rows      struct{ entry, tile []driver.Value } // of the batch under way
+	master    *master                              // nil: see masterErr
+	masterErr error
+	seals     *seals
+	meta      Meta
+	keys      []*tlog.Key               // the first signs; none: tree heads are left to another process
+	rotated   *tlog.Key                 // what signed before, until both have signed one head
+	tree      *tlog.Tree                // of all entries
+	head      tlog.Head                 // the newest
+	segments  []Segment                 // the days
+	begun     bool                      // a new epoch, by this process
+	size      int64                     // seq of the newest entry known to be durable
+	last      [32]byte                  // SHA-256 of its record
+	entries   atomic.Int64              // l.size, for everybody
+	newest    atomic.Pointer[tlog.Head] // l.head, for everybody
+	says      atomic.Pointer[Meta]      // l.meta, for everybody
+	unknown   [][]byte                  // records of a commit that failed
+	doubted   int                       // how many there were in this fault of which it is known by now what became of them
+	kept      []Entry                   // those of them that are there
+	since     int                       // pages, or so, written since the last checkpoint
 }
 
 type request struct {
@@ -400,24 +402,8 @@ func (l *Ledger) write() {
 			turn(l.recover)
 		case now := <-tick.C:
 			turn(l.signed)
-			if l.unswept.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
-				l.work.Go(func() { // the entry that it may have to make waits for this goroutine
-					defer l.erasing.Unlock()
-					if now.Before(l.sweepAt) {
-						return
-					}
-					if _, err := l.sweepAside(); err != nil && !errors.Is(err, ErrClosed) {
-						l.sweepAt = now.Add(asideAgain)
-						l.opt.Log.Warn("an older epoch of the ledger; trying again each minute", "err", err)
-					}
-				})
-			}
-			if l.traces.Load() && l.fault.Load() == nil {
-				turn(func() {
-					if err := l.watched(func() error { _, err := l.clean(); return err }); err != nil {
-						l.fail(err, nil)
-					}
-				})
+			if l.pending.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
+				l.work.Go(func() { defer l.erasing.Unlock(); l.finish(now) })
 			}
 		case <-l.quit:
 			<-l.turn // for good
@@ -474,6 +460,9 @@ func (l *Ledger) serve() (answer func()) {
 
 // tidy moves the WAL into the database after the answers.
 func (l *Ledger) tidy() {
+	if err := l.failed.Swap(nil); err != nil && l.fault.Load() == nil {
+		l.fail(*err, nil)
+	}
 	if l.fault.Load() == nil && l.since >= checkpointEvery {
 		if err := l.watched(func() error { return l.checkpoint("PASSIVE") }); err != nil {
 			l.fail(fmt.Errorf("checkpoint: %w", err), nil)
@@ -502,18 +491,25 @@ func (l *Ledger) put(next func() []request) error {
 	seq, segments, head, size := l.size, l.segments, l.head, 0 // size: bytes of the records
 	rows := &l.rows
 	for ; len(batch) > 0; batch = next() {
-		rows.entry, rows.personal, rows.tile = rows.entry[:0], rows.personal[:0], rows.tile[:0]
+		rows.entry, rows.tile = rows.entry[:0], rows.tile[:0]
+		keys, err := l.slotsOf(batch, seq)
+		if err != nil {
+			return err
+		}
 		for b := range batch {
 			d := &batch[b].draft
 			for i := range d.entries {
 				seq++
 				e, own := d.place(i, seq), &d.rest[i]
 				// SQLite copies the text before the next line could change it, and none does.
-				rows.entry = append(rows.entry, seq, e.At.UnixMicro(), unsafe.String(unsafe.SliceData(e.Raw), len(e.Raw)))
-				for f := range own.fields {
-					p := &own.fields[f]
-					rows.personal = append(rows.personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
+				var sealed driver.Value
+				if own.fields != nil {
+					if sealed, err = l.seals.seal(seq, keys[0], e.Record.Personal, own.fields); err != nil {
+						return fmt.Errorf("seal personal fields: %w", err)
+					}
 				}
+				keys = keys[min(1, len(keys)):]
+				rows.entry = append(rows.entry, seq, e.At.UnixMicro(), unsafe.String(unsafe.SliceData(e.Raw), len(e.Raw)), sealed)
 				if len(segments) == 0 || own.day != segments[len(segments)-1].Day {
 					segments = append(segments, Segment{seq, 0, own.day})
 					if err := l.segment.rows(l.c, []driver.Value{seq, own.day}); err != nil {
@@ -536,7 +532,7 @@ func (l *Ledger) put(next func() []request) error {
 		for _, t := range []struct {
 			in   *insert
 			rows []driver.Value
-		}{{l.entry, rows.entry}, {l.personal, rows.personal}, {l.tile, rows.tile}} {
+		}{{l.entry, rows.entry}, {l.tile, rows.tile}} {
 			if err := t.in.rows(l.c, t.rows); err != nil {
 				return fmt.Errorf("insert %s: %w", t.in.table, err)
 			}
@@ -571,8 +567,40 @@ func (l *Ledger) put(next func() []request) error {
 	for _, list := range written {
 		l.follow(list)
 	}
-	clear(rows.personal) // what is erased one day is not to lie here until then
+	l.slots.Load().ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
+}
+
+// slotsOf reads the slots of entries that are about to be written after size others; nil where none has personal fields.
+func (l *Ledger) slotsOf(batch []request, size int64) ([]slot, error) {
+	n, some := 0, false
+	for b := range batch {
+		for i := range batch[b].rest {
+			n++
+			some = some || batch[b].rest[i].fields != nil
+		}
+	}
+	if !some {
+		return nil, nil
+	}
+	return l.slots.Load().slots(size+1, size+int64(n))
+}
+
+// ahead is told how writing the next slots went. After an error the ledger falls into fault: before long it could not seal
+// what it is to keep.
+func (l *Ledger) ahead(size int64, err error) {
+	if err == nil {
+		if l.erasing.TryLock() { // all that is said to be erased up to here was erased
+			l.mark(place{l.Meta().Epoch, size})
+			l.erasing.Unlock()
+		}
+		return
+	}
+	l.failed.Store(&err)
+	select {
+	case l.chore <- struct{}{}:
+	default: // it is looked at all the same
+	}
 }
 
 // placed are the entries that a put has got to.
@@ -632,7 +660,8 @@ func (l *Ledger) recover() {
 	now, zone := l.opt.Now(), l.zone.Load()
 	var kept []Entry
 	if unknown > 0 {
-		if err := l.c.scan(zone, before+1, l.size, true, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
+		own := &opener{epoch: l.meta.Epoch, files: l.slots.Load().files, seals: l.seals}
+		if err := l.c.scan(zone, before+1, l.size, own, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
 			l.size, l.last = before, last
 			l.fail(err, nil)
 			return
@@ -693,7 +722,9 @@ func (l *Ledger) openFile() (err error) {
 		return fmt.Errorf("%s is gone, and it had %s: restore it from the backup; only to begin a new ledger, move index.db, keys/ledger.pub and keys/ledger.key in %s away as well",
 			l.path, had, l.opt.Dir)
 	}
-	log := fileSize(l.path + "-wal")
+	if anew.Master, err = l.loadMaster(anew, gone); err != nil {
+		return err
+	}
 	c, err := openWriter(l.path, anew)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
@@ -751,8 +782,8 @@ func (l *Ledger) openFile() (err error) {
 	if err := l.findEnd(c, entries); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
-	if err := l.unclean(c, log); err != nil {
-		return fmt.Errorf("%s: %w", l.path, err)
+	if err := l.openPersonal(c, m, entries); err != nil {
+		return err
 	}
 	for _, s := range []struct {
 		st *driver.Stmt
@@ -764,11 +795,9 @@ func (l *Ledger) openFile() (err error) {
 			return err
 		}
 	}
-	l.entry, l.personal, l.segment = newInsert("entry", 3), newInsert("personal", 5), newInsert("segment", 2)
-	l.tile = newInsert("tile", 3)
+	l.entry, l.segment, l.tile = newInsert("entry", 4), newInsert("segment", 2), newInsert("tile", 3)
 	l.c, l.meta = c, m
 	l.says.Store(&m)
-	l.unswept.Store(m.Epoch > 1) // until somebody has looked
 	return nil
 }
 
@@ -832,12 +861,6 @@ func (l *Ledger) shut() {
 	l.signed()
 	if l.c != nil {
 		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
-		// What is erased one day must not stand in blocks that were freed today.
-		if len(l.remains) > 0 {
-			// the next start goes on with it
-		} else if _, err := l.c.scrub(l.path + "-wal"); err != nil {
-			l.opt.Log.Error("overwrite the write-ahead log at the end", "err", err)
-		}
 		if err := l.checkpoint("TRUNCATE"); err != nil {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
 		}
@@ -845,6 +868,7 @@ func (l *Ledger) shut() {
 			l.opt.Log.Error("close the ledger", "err", err)
 		}
 	}
+	l.closePersonal()
 }
 
 // verifyTail reads the newest n entries and checks that they follow each other, are well formed, and are the leaves that
@@ -855,7 +879,7 @@ func verifyTail(c *conn, zone *time.Location, n int64) error {
 		return err
 	}
 	var leaves []byte // of the full tile that the entry is in
-	return c.scan(zone, max(size-n+1, 1), size, true, func(e *Entry) error {
+	return c.scan(zone, max(size-n+1, 1), size, nil, func(e *Entry) error {
 		leaf := e.Seq - 1
 		if leaf/tlog.TileWidth == size/tlog.TileWidth {
 			return nil // in no full tile yet: the tree is made of it
