@@ -2,7 +2,6 @@ package roster
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -43,16 +42,15 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 	}
 	var named []naming
 	for _, r := range rows {
-		faults := slices.Clone(r.Faults)
-		fault := func(column, reason string) {
-			if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Column == column }) {
-				faults = append(faults, Fault{Row: r.Number, Column: column, Reason: reason})
-			}
+		before := w.faults.Total
+		fault := func(column, reason string) { w.fault(r.Number, column, reason, 0) }
+		faulty := func(column string) bool { return w.told[cell{r.Number, column}] }
+		for _, f := range r.Faults {
+			w.fault(r.Number, f.Column, f.Reason, f.Other)
 		}
 		for i, cell := range r.cells() {
 			name := headings[i]
 			*cell = trim(*cell)
-			before := len(faults)
 			switch {
 			case len(*cell) > maxCell:
 				fault(name, "cell-too-long")
@@ -63,14 +61,11 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 			case !utf8.ValidString(*cell) || strings.ContainsFunc(*cell, unseen):
 				fault(name, "bad-character")
 			}
-			if len(faults) > before {
+			if faulty(name) {
 				*cell = ""
 			}
 		}
 		home := r.household(fault)
-		faulty := func(column string) bool {
-			return slices.ContainsFunc(faults, func(f Fault) bool { return f.Column == column })
-		}
 		switch {
 		case r.Name != "" && r.Plate != "":
 			fault("plate", "name-and-plate")
@@ -80,7 +75,7 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 			if p.Class == "resident" && home.ID == "" && !faulty("building") && !faulty("unit") && !faulty("room") {
 				fault("room", "household-missing")
 			}
-			if len(faults) == 0 {
+			if w.faults.Total == before {
 				w.people, w.personRow = append(w.people, p), append(w.personRow, r.Number)
 			}
 			if (p.Class == "resident" || p.Class == "") && home.ID != "" {
@@ -93,16 +88,13 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 			if v.Household = home.ID; home.ID != "" {
 				named = append(named, naming{r.Number, home.ID})
 			}
-			if len(faults) == 0 {
+			if w.faults.Total == before {
 				w.vehicles, w.vehicleRow = append(w.vehicles, v), append(w.vehicleRow, r.Number)
 			}
 		case home.ID != "" && r.ID+r.DocumentType+r.Document+r.BirthDate+r.Phone+r.Class+r.Service == "":
 			w.households[home.ID] = home
-		case len(faults) == 0:
+		case w.faults.Total == before:
 			fault("name", "nothing-named")
-		}
-		for _, f := range faults {
-			w.fault(r.Number, f.Column, f.Reason, f.Other)
 		}
 	}
 	for _, n := range named {

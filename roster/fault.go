@@ -22,28 +22,17 @@ type Fault struct {
 	Other  int    `json:"other,omitempty"` // the other row of a pair
 }
 
-// Text says what is wrong and what to do about it, in Chinese for "zh" and "zh-…", else in English.
-func (f Fault) Text(language string) (what, do string) {
+// Line says where something is wrong, what, and what to do about it, in Chinese for "zh" and "zh-…", else in English.
+func (f Fault) Line(language string) string {
 	t, ok := faultTexts[f.Reason]
 	if !ok {
 		t = [4]string{f.Reason, "correct the cell", f.Reason, "请更正该单元格"}
 	}
-	what, do = t[0], t[1]
-	columns := strings.Join(headings, ", ")
+	line, columns := fmt.Sprintf("row %d, %s: %s: %s", f.Row, f.Column, t[0], t[1]), strings.Join(headings, ", ")
 	if strings.HasPrefix(language, "zh") {
-		what, do, columns = t[2], t[3], chineseHeadings()
+		line, columns = fmt.Sprintf("第 %d 行 %s：%s，%s", f.Row, chineseHeading(f.Column), t[2], t[3]), chineseHeadings()
 	}
-	known := strings.NewReplacer("{other}", fmt.Sprint(f.Other), "{headings}", columns)
-	return known.Replace(what), known.Replace(do)
-}
-
-// Line is the fault as one line for the clerk.
-func (f Fault) Line(language string) string {
-	what, do := f.Text(language)
-	if strings.HasPrefix(language, "zh") {
-		return fmt.Sprintf("第 %d 行 %s：%s，%s", f.Row, chineseHeading(f.Column), what, do)
-	}
-	return fmt.Sprintf("row %d, %s: %s: %s", f.Row, f.Column, what, do)
+	return strings.NewReplacer("{other}", fmt.Sprint(f.Other), "{headings}", columns).Replace(line)
 }
 
 const (

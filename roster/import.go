@@ -34,15 +34,12 @@ var errDryRun = errors.New("dry run")
 // Import replaces the people, vehicles and households of the roster by those of the rows, all or nothing: the property office's
 // file is the truth. Roster IDs stay with their people and vehicles. Faults are a *FaultyRows with every one of them, too
 // large a removal is a *MassRemoval.
-func (s *Store) Import(ctx context.Context, rows []Row, opt ImportOptions) (Report, error) {
-	report, err := s.imported(ctx, rows, opt)
-	if err != nil {
-		return report, fmt.Errorf("import roster: %w", err)
-	}
-	return report, nil
-}
-
-func (s *Store) imported(ctx context.Context, rows []Row, opt ImportOptions) (report Report, err error) {
+func (s *Store) Import(ctx context.Context, rows []Row, opt ImportOptions) (report Report, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("import roster: %w", err)
+		}
+	}()
 	if opt.CheckResidentID == nil {
 		return report, errors.New("no check for resident ID numbers was given")
 	}

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"gated/sqliteprocess"
 )
@@ -148,18 +147,15 @@ func (s *Store) open() error {
 // OpenReadOnly reads the roster as it stands and closes the file again. It makes no file and changes none, and works while a gate
 // runs.
 func OpenReadOnly(path string) (*Store, error) {
-	s := &Store{path: path}
-	err := s.read(func(q queryer) error {
-		snapshot, err := load(q)
-		s.snapshot.Store(snapshot)
-		return err
-	})
+	snapshot, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open roster: no roster at %s (%w): import one first, or name another state directory", path, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open roster %s to read: %w", path, err)
 	}
+	s := &Store{path: path}
+	s.snapshot.Store(snapshot)
 	return s, nil
 }
 
@@ -181,65 +177,62 @@ type queryer interface {
 	QueryRow(query string, args ...any) *sql.Row
 }
 
-// read lets f ask the database without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
+// read reads the roster without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
 // even when opened with mode=ro. Where there is no -wal, nobody has the roster open, and it can be read as it lies; that this
 // was so throughout is checked afterwards.
-func (s *Store) read(f func(queryer) error) error {
-	if s.db != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return f(s.db)
-	}
+func read(path string) (*Snapshot, error) {
 	if err := sqliteprocess.Set(); err != nil {
-		return err
+		return nil, err
 	}
 	for range 3 {
-		before, err := os.Stat(s.path)
+		before, err := os.Stat(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !before.Mode().IsRegular() {
-			return errors.New("not a regular file")
+			return nil, errors.New("not a regular file")
 		}
 		mode := "mode=ro&readonly_shm=1"
-		_, err = os.Stat(s.path + "-wal")
+		_, err = os.Stat(path + "-wal")
 		alone := errors.Is(err, fs.ErrNotExist)
 		if alone {
 			mode = "mode=ro&immutable=1"
 		}
-		dsn, err := dataSource(s.path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
-		if err != nil {
-			return err
-		}
-		db, err := sql.Open("sqlite", dsn)
-		if err != nil {
-			return err
-		}
-		db.SetMaxOpenConns(1)
-		err = func() error {
-			defer db.Close()
-			tx, err := db.Begin()
-			if err != nil {
-				return notRoster(err)
-			}
-			defer tx.Rollback()
-			return f(tx)
-		}()
+		snapshot, err := loadFrom(path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
 		if !alone {
-			if _, shm := os.Stat(s.path + "-shm"); err != nil && errors.Is(shm, fs.ErrNotExist) {
-				return fmt.Errorf("%w: there is a -wal file without its -shm, as after copying a roster in use: "+
+			if _, shm := os.Stat(path + "-shm"); err != nil && errors.Is(shm, fs.ErrNotExist) {
+				err = fmt.Errorf("%w: there is a -wal file without its -shm, as after copying a roster in use: "+
 					"let the gate open it once, or copy it when the gate is stopped", err)
 			}
-			return err
+			return snapshot, err
 		}
-		after, statErr := os.Stat(s.path)
-		_, walErr := os.Stat(s.path + "-wal")
+		after, statErr := os.Stat(path)
+		_, walErr := os.Stat(path + "-wal")
 		if statErr == nil && errors.Is(walErr, fs.ErrNotExist) && os.SameFile(before, after) &&
 			after.ModTime().Equal(before.ModTime()) && after.Size() == before.Size() {
-			return err
+			return snapshot, err
 		}
 	}
-	return errors.New("it is being changed: try again")
+	return nil, errors.New("it is being changed: try again")
+}
+
+func loadFrom(path, query string) (*Snapshot, error) {
+	dsn, err := dataSource(path, query)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	tx, err := db.Begin()
+	if err != nil {
+		return nil, notRoster(err)
+	}
+	defer tx.Rollback()
+	return load(tx)
 }
 
 // dataSource is the SQLite URI of a path: without "file:" SQLite would ignore mode=ro.
@@ -395,22 +388,4 @@ func (s *Store) reopen() error {
 	}
 	s.doubtful = false
 	return nil
-}
-
-// Passes returns the passes that were recorded, newest first.
-func (s *Store) Passes() ([]IssuedPass, error) {
-	var passes []IssuedPass
-	err := s.read(func(q queryer) error {
-		passes = nil
-		var p IssuedPass
-		var from, until int64
-		return each(q, "SELECT serial, subject, issuer, not_before, not_after FROM pass ORDER BY not_before DESC, serial", func() {
-			p.NotBefore, p.NotAfter = time.UnixMicro(from).UTC(), time.UnixMicro(until).UTC()
-			passes = append(passes, p)
-		}, &p.Serial, &p.Subject, &p.Issuer, &from, &until)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list passes: %w", err)
-	}
-	return passes, nil
 }

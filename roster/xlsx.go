@@ -66,7 +66,7 @@ func readXLSX(data []byte) (rows []Row, err error) {
 				}
 			}
 		}
-		if err := t.add(number, cells, odd[number]); err != nil {
+		if err := t.add(sheetRow{number, cells, odd[number]}); err != nil {
 			return nil, err
 		}
 	}
