@@ -35,10 +35,8 @@ func (f Fault) Line(language string) string {
 	return strings.NewReplacer("{other}", fmt.Sprint(f.Other), "{headings}", columns).Replace(line)
 }
 
-const (
-	faultsKept    = 10_000 // in memory; all are counted
-	faultsPrinted = 50
-)
+// All faults are counted, so many kept in memory and printed.
+const faultsKept, faultsPrinted = 10_000, 50
 
 // FaultyRows is every fault of a file, in the order of its rows. Nothing was imported.
 type FaultyRows struct {
@@ -84,22 +82,21 @@ type MassRemoval struct {
 }
 
 func (e *MassRemoval) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "import would remove %d of %d residents", e.Residents, e.Of)
+	text := fmt.Sprintf("import would remove %d of %d residents", e.Residents, e.Of)
 	if n := len(e.Units); n > 0 {
-		fmt.Fprintf(&b, ", everyone in unit %s", strings.Join(e.Units[:min(n, 10)], ", "))
+		text += ", everyone in unit " + strings.Join(e.Units[:min(n, 10)], ", ")
 		if n > 10 {
-			fmt.Fprintf(&b, " and %d more", n-10)
+			text += fmt.Sprintf(" and %d more", n-10)
 		}
 	}
 	if e.Vehicles > 0 {
-		fmt.Fprintf(&b, ", all %d vehicles with a service", e.Vehicles)
+		text += fmt.Sprintf(", all %d vehicles with a service", e.Vehicles)
 	}
-	fmt.Fprintf(&b, ": nothing was imported; if that is meant, say --allow-remove %d", e.Need)
+	text += fmt.Sprintf(": nothing was imported; if that is meant, say --allow-remove %d", e.Need)
 	if e.Given != 0 {
-		fmt.Fprintf(&b, " (not %d)", e.Given)
+		text += fmt.Sprintf(" (not %d)", e.Given)
 	}
-	return b.String()
+	return text
 }
 
 //go:embed faults.csv

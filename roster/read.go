@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/xuri/excelize/v2"
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
@@ -99,34 +100,35 @@ func (r *Row) cells() [12]*string {
 func (r *Row) cell(name string) *string { return r.cells()[slices.Index(headings, name)] }
 
 // ReadFile reads a roster file, CSV or XLSX by its content. A *FaultyRows error tells what is wrong with its headings.
-func ReadFile(path string) ([]Row, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read roster file: %w", err)
+func ReadFile(path string) (rows []Row, err error) {
+	var data []byte
+	info, err := os.Stat(path) // opening a FIFO would wait for ever
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = errors.New("not a file: name the CSV or XLSX file itself")
+	case info.Size() > maxFile:
+		err = errTooLarge
+	default:
+		data, err = os.ReadFile(path)
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return nil, fmt.Errorf("read roster file: %w", err)
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read roster file %s: not a file: name the CSV or XLSX file itself", path)
+	if err == nil {
+		rows, err = Read(data)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read roster file: %w", err)
-	}
-	rows, err := Read(data)
 	if err != nil {
 		return nil, fmt.Errorf("read roster file %s: %w", path, err)
 	}
 	return rows, nil
 }
 
+var errTooLarge = fmt.Errorf("larger than %d MiB: a roster is far smaller; remove pictures and other sheets", maxFile>>20)
+
 // Read reads the content of a roster file: CSV in UTF-8 with or without byte order mark, or in GB18030, or the first sheet of an
 // XLSX workbook.
 func Read(data []byte) ([]Row, error) {
 	switch {
 	case len(data) > maxFile:
-		return nil, fmt.Errorf("larger than %d MiB: a roster is far smaller; remove pictures and other sheets", maxFile>>20)
+		return nil, errTooLarge
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
 		return readXLSX(data)
 	case bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")):
@@ -313,17 +315,13 @@ func (t *table) done() ([]Row, error) {
 
 // letter is how a spreadsheet calls its columns, from 0: A, B … Z, AA.
 func letter(i int) string {
-	if i < 26 {
-		return string(rune('A' + i))
-	}
-	return letter(i/26-1) + string(rune('A'+i%26))
+	name, _ := excelize.ColumnNumberToName(i + 1) // there are 16,384
+	return name
 }
 
 // writeRows writes rows as CSV with byte order mark, without which spreadsheets misread Chinese.
 func writeRows(w io.Writer, rows []Row) error {
-	if _, err := io.WriteString(w, "\ufeff"); err != nil {
-		return fmt.Errorf("export roster: %w", err)
-	}
+	_, err := io.WriteString(w, "\ufeff")
 	c := csv.NewWriter(w)
 	c.Write(headings) // its error is kept and told by c.Error
 	record := make([]string, len(headings))
@@ -334,7 +332,7 @@ func writeRows(w io.Writer, rows []Row) error {
 		c.Write(record)
 	}
 	c.Flush()
-	if err := c.Error(); err != nil {
+	if err := errors.Join(err, c.Error()); err != nil {
 		return fmt.Errorf("export roster: %w", err)
 	}
 	return nil

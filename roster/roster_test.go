@@ -550,9 +550,14 @@ func TestPassesAndRevocation(t *testing.T) {
 	}
 	recorded := func() (passes []IssuedPass) {
 		t.Helper()
+		tx, err := s.db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback()
 		var p IssuedPass
 		var from, until int64
-		if err := each(s.db, "SELECT serial, subject, issuer, not_before, not_after FROM pass ORDER BY not_before DESC, serial", func() {
+		if err := each(tx, "SELECT serial, subject, issuer, not_before, not_after FROM pass ORDER BY not_before DESC, serial", func() {
 			p.NotBefore, p.NotAfter = time.UnixMicro(from).UTC(), time.UnixMicro(until).UTC()
 			passes = append(passes, p)
 		}, &p.Serial, &p.Subject, &p.Issuer, &from, &until); err != nil {

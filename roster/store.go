@@ -128,7 +128,7 @@ func (s *Store) open() error {
 		if _, err := tx.Exec(schema); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
-		if _, err := tx.Exec("INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('generation',0),('last_person',0),('last_vehicle',0)",
+		if _, err := tx.Exec("INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('last_person',0),('last_vehicle',0)",
 			format, version, salt); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
@@ -171,11 +171,6 @@ func (s *Store) Close() error {
 
 // Snapshot returns the roster as it stands now.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
-
-type queryer interface {
-	Query(query string, args ...any) (*sql.Rows, error)
-	QueryRow(query string, args ...any) *sql.Row
-}
 
 // read reads the roster without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
 // even when opened with mode=ro. Where there is no -wal, nobody has the roster open, and it can be read as it lies; that this
@@ -252,10 +247,10 @@ func notRoster(err error) error {
 }
 
 // load reads the whole roster.
-func load(q queryer) (*Snapshot, error) {
+func load(tx *sql.Tx) (*Snapshot, error) {
 	var made string
 	var v int64
-	if err := cmp.Or(meta(q, "format", &made), meta(q, "version", &v)); err != nil {
+	if err := cmp.Or(meta(tx, "format", &made), meta(tx, "version", &v)); err != nil {
 		return nil, notRoster(err)
 	}
 	if made != format || v != version {
@@ -264,36 +259,36 @@ func load(q queryer) (*Snapshot, error) {
 	}
 	s := &Snapshot{revoked: map[string]struct{}{}, revokedHousehold: map[string]int64{}}
 	var salt []byte
-	if err := cmp.Or(meta(q, "generation", &s.generation), meta(q, "salt", &salt)); err != nil {
+	if err := meta(tx, "salt", &salt); err != nil {
 		return nil, err
 	}
 	var household, document sql.Null[string]
 	var h Household
-	if err := each(q, "SELECT id, building, unit, room FROM household", func() {
+	if err := each(tx, "SELECT id, building, unit, room FROM household", func() {
 		s.households = append(s.households, h)
 	}, &h.ID, &h.Building, &h.Unit, &h.Room); err != nil {
 		return nil, err
 	}
 	var p Person
-	if err := each(q, "SELECT id, household, name, document_type, document, birth_date, phone, class FROM person", func() {
+	if err := each(tx, "SELECT id, household, name, document_type, document, birth_date, phone, class FROM person", func() {
 		p.Household, p.Document = household.V, document.V
 		s.people = append(s.people, p)
 	}, &p.ID, &household, &p.Name, &p.DocumentType, &document, &p.BirthDate, &p.Phone, &p.Class); err != nil {
 		return nil, err
 	}
 	var car Vehicle
-	if err := each(q, "SELECT id, plate, service, household FROM vehicle", func() {
+	if err := each(tx, "SELECT id, plate, service, household FROM vehicle", func() {
 		car.Household = household.V
 		s.vehicles = append(s.vehicles, car)
 	}, &car.ID, &car.Plate, &car.Service, &household); err != nil {
 		return nil, err
 	}
 	var key string
-	if err := each(q, "SELECT serial FROM revoked", func() { s.revoked[key] = struct{}{} }, &key); err != nil {
+	if err := each(tx, "SELECT serial FROM revoked", func() { s.revoked[key] = struct{}{} }, &key); err != nil {
 		return nil, err
 	}
 	var before int64
-	if err := each(q, "SELECT household, before FROM revoked_household", func() {
+	if err := each(tx, "SELECT household, before FROM revoked_household", func() {
 		s.revokedHousehold[key] = before
 	}, &key, &before); err != nil {
 		return nil, err
@@ -303,13 +298,13 @@ func load(q queryer) (*Snapshot, error) {
 }
 
 // meta reads a value of the table meta.
-func meta(q queryer, key string, into any) error {
-	return q.QueryRow("SELECT value FROM meta WHERE key=?", key).Scan(into)
+func meta(tx *sql.Tx, key string, into any) error {
+	return tx.QueryRow("SELECT value FROM meta WHERE key=?", key).Scan(into)
 }
 
 // each scans every row into dest and calls f.
-func each(q queryer, query string, f func(), dest ...any) error {
-	rows, err := q.Query(query)
+func each(tx *sql.Tx, query string, f func(), dest ...any) error {
+	rows, err := tx.Query(query)
 	if err != nil {
 		return notRoster(err)
 	}
@@ -342,20 +337,11 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 		return err
 	}
 	defer tx.Rollback()
-	now := s.snapshot.Load()
-	var generation int64
-	if err := meta(tx, "generation", &generation); err != nil {
+	now, err := load(tx) // not the snapshot: another process may have changed it since
+	if err != nil {
 		return err
-	}
-	if generation != now.generation { // someone else's change
-		if now, err = load(tx); err != nil {
-			return err
-		}
 	}
 	if err := f(tx, now); err != nil {
-		return err
-	}
-	if _, err := tx.Exec("UPDATE meta SET value=value+1 WHERE key='generation'"); err != nil {
 		return err
 	}
 	next, err := load(tx)
