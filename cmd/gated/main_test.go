@@ -354,7 +354,6 @@ func TestAReaderThatDoesNotReadStopsNothing(t *testing.T) {
 func demoSite(t testing.TB) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "d")
-	t.Setenv("GATED_CONSOLE_LISTEN", "127.0.0.1:0")
 	if err := demo.Run(t.Context(), demo.Options{Dir: dir, Scans: 2, Fast: true, Stdout: io.Discard, Stderr: t.Output()}); err != nil {
 		t.Fatal(err)
 	}
