@@ -21,6 +21,7 @@ import (
 	"gated/gate"
 	"gated/ledger"
 	"gated/register"
+	"gated/register/erasure"
 	"gated/roster"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,9 +35,10 @@ type Box struct {
 	Ledger   *ledger.Ledger     // nil where no daemon has begun one yet
 	Register *register.Register // nil as long as Ledger is
 	Gate     *gate.Gate         // nil without a daemon
-	HashKey  []byte             // keys the hashes of codes in the ledger; nil without a daemon
+	HashKey  []byte             // keys the hashes of codes in the ledger and of personal values in the index
 
-	stamp func() ledger.Stamp
+	eraser *erasure.Eraser // nil as long as Ledger is
+	stamp  func() ledger.Stamp
 }
 
 // Open opens the files of a box for its daemon, which sets Gate when it has one. opt says what the settings say: the
@@ -82,6 +84,9 @@ func openAlone(dir string) (b *Box, err error) {
 	}
 	m := r.Meta
 	r.Close()
+	if b.HashKey, err = hashKey(dir); err != nil {
+		return nil, err
+	}
 	c := clock.New(clock.System())
 	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Command: true,
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler)}); err != nil {
@@ -96,12 +101,11 @@ func openAlone(dir string) (b *Box, err error) {
 
 // openLedger opens the ledger, and the register that follows it.
 func (b *Box) openLedger(opt ledger.Options) error {
-	follower, err := register.New(register.Options{Dir: opt.Dir, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
+	follower, err := register.New(register.Options{Dir: opt.Dir, Key: b.HashKey, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
 	if err != nil {
 		return err
 	}
-	opt.Known = func(string) []ledger.Known { return []ledger.Known{{Who: "index.db", Entries: follower.Known()}} }
-	opt.Follow, opt.Recovered = follower.Follow, follower.Recovered
+	opt.Known, opt.Follow, opt.Recovered = follower.Known, follower.Follow, follower.Recovered
 	opt.KeyFile, opt.Machine = ledgerKey(), machine()
 	l, err := ledger.Open(opt)
 	if err != nil {
@@ -109,6 +113,7 @@ func (b *Box) openLedger(opt ledger.Options) error {
 	}
 	follower.Start(l)
 	b.Ledger, b.Register, b.stamp = l, follower, opt.Now
+	b.eraser = erasure.New(erasure.Options{Dir: opt.Dir, Ledger: l, Register: follower, Now: opt.Now})
 	return nil
 }
 

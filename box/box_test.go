@@ -19,6 +19,7 @@ import (
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/erasure"
 	"gated/roster"
 
 	"github.com/google/go-cmp/cmp"
@@ -176,12 +177,15 @@ var tries = []try{
 	tried(RevokePasses, Revocation{Household: "1-1-101", Reason: "moved"}, nil),
 	tried(RevokePasses, Revocation{Household: "9-9-909"}, nil),
 	tried(RevokePasses, Revocation{Serial: "0011223344556677", Reason: "lost"}, nil),
-	tried(Erase, Erasure{register.Erasure{Subject: "r-000001"}, "moved out"}, func(e register.Erased) register.Erased { e.Records = nil; return e }),
-	tried(Erase, Erasure{register.Erasure{Subject: "r-999999"}, "moved out"}, nil),
+	tried(Erase, Erasure{erasure.Selection{Subject: "r-000001"}, "moved out"}, func(e erasure.Erased) erasure.Erased { e.Records = nil; return e }),
+	tried(Erase, Erasure{erasure.Selection{Subject: "r-999999"}, "moved out"}, nil),
 	tried(Keep, Keeping{From: "2026-01-01", To: "2099-12-31", Why: "case 17"}, number),
 	tried(Keep, Keeping{Lift: 1, Why: "case 17 is closed"}, number),
 	tried(Keeps, struct{}{}, nil),
 	tried(RecordSubject, Subject{"r-000002", "asked for it"}, nil),
+	tried(Find, Finding{Kind: register.OfSubject, Value: "r-000001", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
+	tried(Find, Finding{Kind: register.OfName, Value: "敏", From: "2026-11-23", To: "2026-11-24", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
+	tried(Find, Finding{Kind: register.OfName, Value: "张敏"}, nil), // nobody says why
 	tried(RecordExport, Export{"csv", "2026-11-23", "2026-11-24", "request 17"}, nil),
 	tried(RecordExport, Export{Format: "csv"}, nil),
 	tried(recordBackup, copied{3, "root"}, nil),

@@ -10,26 +10,27 @@ import (
 
 	"gated/ledger"
 	"gated/register"
+	"gated/register/erasure"
 )
 
 // Erase erases personal data for good.
-var Erase = Op[Erasure, register.Erased]{"ledger-erase", erase}
+var Erase = Op[Erasure, erasure.Erased]{"ledger-erase", erase}
 
 // Erasure says what, and why in somebody's own words.
 type Erasure struct {
-	register.Erasure
+	erasure.Selection
 	Why string
 }
 
-func erase(_ context.Context, b *Box, by string, a Erasure) (done register.Erased, err error) {
+func erase(_ context.Context, b *Box, by string, a Erasure) (done erasure.Erased, err error) {
 	if b.Register == nil {
 		return done, b.noLedger()
 	}
-	done, err = b.Register.Erase(a.Erasure, by, a.Why)
+	done, err = b.eraser.Erase(a.Selection, by, a.Why)
 	if entries, fields := done.Sum(); fields > 0 && err != nil {
 		err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
 	}
-	if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(register.KeptError)) {
+	if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(erasure.KeptError)) {
 		err = No{err}
 	}
 	return done, err
@@ -41,9 +42,9 @@ var Keep = Op[Keeping, int64]{"ledger-keep", func(_ context.Context, b *Box, by 
 	case b.Register == nil:
 		return 0, b.noLedger()
 	case a.Lift == 0:
-		return b.Register.Keep(a.From, a.To, by, a.Why)
+		return b.eraser.Keep(a.From, a.To, by, a.Why)
 	}
-	if seq, err = b.Register.Lift(a.Lift, by, a.Why); errors.Is(err, register.ErrNotKept) {
+	if seq, err = b.eraser.Lift(a.Lift, by, a.Why); errors.Is(err, erasure.ErrNotKept) {
 		err = No{err}
 	}
 	return seq, err
@@ -67,12 +68,39 @@ func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]register.
 
 // RecordSubject records that somebody looks at all that is kept about a person or vehicle.
 var RecordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unsigned",
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
 		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
 }}
 
 // Subject is who it is about, by roster ID, and why.
 type Subject struct{ ID, Why string }
+
+// Find looks for passages by whom they were of. Who looks for somebody, for whom and why is recorded first.
+var Find = Op[Finding, []register.Passage]{"ledger-find", find}
+
+func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, error) {
+	if b.Register == nil {
+		return nil, b.noLedger()
+	}
+	if err := erasure.CheckWhy(a.Why); err != nil {
+		return nil, err
+	}
+	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unauthenticated",
+		Personal: []ledger.Field{{Name: a.Kind, Value: a.Value}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {
+		return nil, err
+	}
+	if a.From != "" {
+		return b.Register.FindPart(a.Value, a.From, a.To, a.Filter)
+	}
+	return b.Register.Find(a.Kind, a.Value, a.Filter)
+}
+
+// Finding is a personal value of a kind such as register.OfName, or a part of a name in the days From to To, and why
+// somebody looks for it.
+type Finding struct {
+	Kind, Value, From, To, Why string
+	Filter                     register.Filter
+}
 
 // RecordExport records an export with personal data. Reason and user are personal fields themselves: people name people.
 var RecordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *Box, by string, x Export) (bool, error) {
@@ -83,7 +111,7 @@ var RecordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *
 	if x.From != "" { // else the whole ledger
 		detail["from"], detail["to"] = x.From, x.To
 	}
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unauthenticated", Detail: detail,
 		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
 }}
 

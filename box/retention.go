@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"gated/register"
+	"gated/register/erasure"
 )
 
 // Personal data that became too old is erased once a day, when the gate is quiet, or after the start that missed it.
@@ -16,7 +16,7 @@ const (
 )
 
 // Retain erases, each night until ctx ends, what the rules do not allow to keep.
-func (b *Box) Retain(ctx context.Context, rules []register.Retention, log *slog.Logger) {
+func (b *Box) Retain(ctx context.Context, rules []erasure.Retention, log *slog.Logger) {
 	if len(rules) == 0 {
 		return
 	}
@@ -42,7 +42,7 @@ func (b *Box) Retain(ctx context.Context, rules []register.Retention, log *slog.
 		if !retentionDue(last, now) || b.Ledger.Fault() != nil {
 			continue
 		}
-		done, err := b.Register.Retain(rules, pause)
+		done, err := b.eraser.Retain(rules, pause)
 		if entries, fields := done.Sum(); fields > 0 {
 			log.Info("personal data was erased, as ledger.retention says", "entries", entries, "fields", fields)
 		}

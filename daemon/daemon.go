@@ -17,7 +17,7 @@ import (
 	"gated/gate"
 	"gated/ledger"
 	"gated/ledger/tlog"
-	"gated/register"
+	"gated/register/erasure"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
@@ -145,9 +145,9 @@ func (d *Daemon) witness(ctx context.Context, l *ledger.Ledger) {
 	}
 }
 
-func retentions(set *config.Settings) (rules []register.Retention) {
+func retentions(set *config.Settings) (rules []erasure.Retention) {
 	for _, r := range set.Ledger.Retention {
-		rules = append(rules, register.Retention(r))
+		rules = append(rules, erasure.Retention(r))
 	}
 	return rules
 }

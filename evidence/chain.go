@@ -68,6 +68,7 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 				boxed = !slices.ContainsFunc(chain[i+1:], given)
 			}
 			own.keyless = true
+			own.erasedAfter, _ = strconv.ParseInt(link.Detail["erased"], 10, 64) // none: 0
 		} else {
 			if own.Keys == nil {
 				own.Keys = g.Keys // of another name: an error says so
@@ -151,7 +152,13 @@ func Proved(reports []*Report) (lines []string) {
 				"not signed yet.", name, r.Head.Size, r.Entries-r.Head.Size)
 		}
 		if r.Personal+r.Erased > 0 {
-			say("%s: %d personal fields are the ones that were recorded; %d were erased.", name, r.Personal, r.Erased)
+			say("%s: %d personal fields are the ones that were recorded; those of %d entries were erased.", name, r.Personal, r.Erased)
+		}
+		if r.Hidden > 0 {
+			say("%s: the personal data of %d entries was not looked at: what opens it, the slots or the master key, is not here.", name, r.Hidden)
+		}
+		if r.Pending > 0 {
+			say("%s: the personal data of %d entries can still be read although an erase entry names them: start the daemon, which erases it.", name, r.Pending)
 		}
 		switch {
 		case r.Key == "":

@@ -64,16 +64,22 @@ func (g *Gate) Subscribe() (changed <-chan struct{}, cancel func()) {
 	}
 }
 
+// maxRecent is how many of the newest passages the page shows.
+const maxRecent = 20
+
 // View is everything the page shows now.
 func (g *Gate) View() View {
 	rules := g.rules.Load()
 	now, doubt := g.clock.read()
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone), Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
-	v.Debts = g.debts()
+	v.ToAccountFor = g.toAccountFor()
 	g.opt.Register.View(func(s *register.State) {
-		v.Inside = len(s.Inside)
+		v.Inside = s.Inside()
 		for _, p := range slices.Backward(s.Recent) {
+			if len(v.Recent) == maxRecent {
+				break
+			}
 			at := p.Decided
 			if at.IsZero() {
 				at = p.At

@@ -12,8 +12,8 @@ import (
 	"gated/ledger/tlog"
 )
 
-// worked is the state directory of a gate that has worked and was stopped, and an older copy of its anchor.
-func worked(t *testing.T) (dir string, older []byte) {
+// worked is the state directory of a gate that has worked for so many entries and was stopped, and an older copy of its anchor.
+func worked(t *testing.T, entries int) (dir string, older []byte) {
 	t.Helper()
 	dir, ck := t.TempDir(), &clock{}
 	ck.set("2026-11-23 08:00:00")
@@ -25,7 +25,7 @@ func worked(t *testing.T) (dir string, older []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	many(t, l, ck, 899)
+	many(t, l, ck, entries-101)
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Stop})
 	l.Close()
 	return dir, older
@@ -45,7 +45,7 @@ func attack(t *testing.T, dir string, size int64, sql string, invented ...Event)
 	}
 	for _, ev := range invented {
 		n++
-		if err := c.exec("INSERT INTO entry VALUES(?, ?, ?)", n, ev.Time.UnixMicro(), string(recordOf(t, ev, n, shanghai))); err != nil {
+		if err := c.exec("INSERT INTO entry VALUES(?, ?, ?, NULL)", n, ev.Time.UnixMicro(), string(recordOf(t, ev, n, shanghai))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,23 +83,29 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 		invented []Event
 		anchor   string // what becomes of it: stays, older or gone
 		known    int64  // entries that index.db knows
+		entries  int    // 1000 where it is 0
 		want     string
 	}{
-		{"an entry of today changed, newer heads deleted", 100, change, nil, "stays", 0, "have the root"},
-		{"and the anchor too", 100, change, nil, "gone", 0, "anchor is not there, and the ledger has 1000 entries"},
-		{"and an older anchor in its place", 100, change, nil, "older", 0, "more than 512 entries after entry 100 are signed by no tree head"},
-		{"all heads deleted", 0, none, nil, "stays", 0, ""}, // the anchor signs all of it
-		{"all heads deleted, and the anchor too", 0, none, nil, "gone", 0, "anchor is not there"},
-		{"an entry changed and all heads deleted", 0, change, nil, "gone", 0, "anchor is not there"},
-		{"a passage invented after stop", 1000, none, passage, "stays", 0, "entry 1001 is signed by no tree head and stands behind entry 1000, a stop"},
-		{"a start and a passage invented after stop", 1000, none, append([]Event{start}, passage...), "stays", 0, ""}, // as if the power had gone
-		{"a passage invented, and then a start", 1000, none, append(passage, start), "stays", 0, "stands behind entry 1000, a stop"},
-		{"the end of today cut off", 800, "DELETE FROM entry WHERE seq > 800", nil, "stays", 0, "anchor counts 1000 entries, and 800 are there"},
-		{"and the anchor too, of a day cut off", 800, "DELETE FROM entry WHERE seq > 800", nil, "gone", 0, "anchor is not there"},
-		{"and an older anchor in its place, of a day cut off", 500, "DELETE FROM entry WHERE seq > 500", nil, "older", 1000, "index.db knows of 1000 entries, and 500 are there"},
+		{"an entry of today changed, newer heads deleted", 100, change, nil, "stays", 0, 0, "have the root"},
+		{"and the anchor too", 100, change, nil, "gone", 0, 0, "anchor is not there, and the ledger has 1000 entries"},
+		{"and an older anchor in its place", 100, change, nil, "older", 0, 0, "more than 512 entries after entry 100 are signed by no tree head"},
+		{"all heads deleted", 0, none, nil, "stays", 0, 0, ""}, // the anchor signs all of it
+		{"all heads deleted, and the anchor too", 0, none, nil, "gone", 0, 0, "anchor is not there"},
+		{"an entry changed and all heads deleted", 0, change, nil, "gone", 0, 0, "anchor is not there"},
+		{"a passage invented after stop", 1000, none, passage, "stays", 0, 0, "entry 1001 is signed by no tree head and stands behind entry 1000, a stop"},
+		{"a start and a passage invented after stop", 1000, none, append([]Event{start}, passage...), "stays", 0, 0, ""}, // as if the power had gone
+		{"a passage invented, and then a start", 1000, none, append(passage, start), "stays", 0, 0, "stands behind entry 1000, a stop"},
+		{"the end of today cut off", 800, "DELETE FROM entry WHERE seq > 800", nil, "stays", 0, 0, "anchor counts 1000 entries, and 800 are there"},
+		{"and the anchor too, of a day cut off", 800, "DELETE FROM entry WHERE seq > 800", nil, "gone", 0, 0, "anchor is not there"},
+		{"and an older anchor in its place, of a day cut off", 500, "DELETE FROM entry WHERE seq > 500", nil, "older", 1000, 0, "has heard of 1000 entries, and 500 are there"},
+		{"and an older anchor, of a year cut off", 500, "DELETE FROM entry WHERE seq > 500", nil, "older", 0, 13_000, "has slots up to entry"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir, older := worked(t)
+			entries := 1000
+			if c.entries > 0 {
+				entries = c.entries
+			}
+			dir, older := worked(t, entries)
 			attack(t, dir, c.size, c.sql, c.invented...)
 			anchor := filepath.Join(dir, "anchor")
 			switch c.anchor {
@@ -114,11 +120,11 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 			}
 			opt := options(dir, &clock{t: time.Now()})
 			if c.known > 0 {
-				opt.Known = func(origin string) []Known {
+				opt.Known = func(origin string) int64 {
 					if origin != "east-gate" {
-						return nil
+						return 0
 					}
-					return []Known{{"index.db", c.known}}
+					return c.known
 				}
 			}
 			r, err := OpenReader(dir)
@@ -195,7 +201,7 @@ func begun(t *testing.T, opt Options, found string) {
 
 // A ledger that cannot be opened at all, and one that holds, can be put aside as well.
 func TestANewEpochBeginsWhateverTheLedgerHolds(t *testing.T) {
-	dir, _ := worked(t)
+	dir, _ := worked(t, 1000)
 	path := filepath.Join(dir, "ledger.db")
 	if err := os.WriteFile(path, []byte(strings.Repeat("gate", 5000)), 0o600); err != nil {
 		t.Fatal(err)
@@ -214,7 +220,7 @@ func TestANewEpochBeginsWhateverTheLedgerHolds(t *testing.T) {
 		t.Errorf("verified: %v, %+v", err, reports)
 	}
 
-	dir, _ = worked(t)
+	dir, _ = worked(t, 1000)
 	opt = options(dir, &clock{t: time.Now()})
 	opt.Begin = &Begin{By: "root", Why: "the gate was moved"}
 	if l, err = Open(opt); err != nil || l.Fault() != nil {

@@ -19,13 +19,13 @@ import (
 
 // pragmas are set in the DSN and read back, because SQLite accepts a misspelt one in silence.
 var pragmas = []struct{ name, want string }{
-	{"journal_mode", "wal"}, {"synchronous", "2"}, {"secure_delete", "1"}, {"recursive_triggers", "1"},
+	{"journal_mode", "wal"}, {"synchronous", "2"}, {"recursive_triggers", "1"},
 	{"trusted_schema", "0"}, {"cell_size_check", "1"}, {"wal_autocheckpoint", "0"}, {"foreign_keys", "0"},
 }
 
 func writerDSN(path string) string {
 	q := "_txlock=immediate&_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_defensive=1&_dqs=0&_error_rc=1"
-	for _, p := range []string{"secure_delete(ON)", "recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)", "wal_autocheckpoint(0)"} {
+	for _, p := range []string{"recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)", "wal_autocheckpoint(0)"} {
 		q += "&_pragma=" + url.QueryEscape(p)
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q
@@ -184,6 +184,16 @@ func run(st driver.Stmt, args ...driver.Value) error {
 	return err
 }
 
+// checkpoint moves the log into the database and tells whether somebody was in the way, and of how many pages it is now.
+func (c *conn) checkpoint(mode string) (busy bool, frames int64, err error) {
+	err = c.query(func(v []driver.Value) error {
+		busy = v[0] != int64(0)
+		frames, _ = v[1].(int64)
+		return nil
+	}, "PRAGMA wal_checkpoint("+mode+")")
+	return busy, frames, err
+}
+
 // insert puts rows into a table, several with one statement: a passage is one statement a table instead of three to
 // eight, which on an idle box is a tenth of the time to its answer.
 type insert struct {
@@ -228,6 +238,7 @@ type Meta struct {
 	TimeZone string // IANA; a day is a day there
 	Epoch    int    // 1; a restored box starts the next one
 	Machine  string // which box wrote it, as a hash; empty where the box has no machine ID
+	Master   string // tells whether a master key is the one of its personal data
 }
 
 // Name is the origin without the epoch: gate.origin of the settings.
@@ -249,7 +260,7 @@ func (c *conn) meta() (Meta, error) {
 	if n != format {
 		return Meta{}, fmt.Errorf("format %d, this gated reads %d: use the gated that wrote it", n, format)
 	}
-	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"]}, nil
+	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"], Master: m["master"]}, nil
 }
 
 // openWriter opens or creates the database and reads every pragma back.
@@ -330,4 +341,12 @@ func (c *conn) setUp(m Meta) error {
 		return fmt.Errorf("create the ledger: %w", err)
 	}
 	return nil
+}
+
+func fileSize(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
 }

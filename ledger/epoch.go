@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,9 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 	if err := verifyTail(c, zone, tail); err != nil {
 		return err
 	}
+	if err := l.settle(c, m); err != nil {
+		return err
+	}
 	h, err := c.head(1 << 62) // the anchor may be of what was there before it was restored
 	if err == nil && h.Note != nil {
 		err = checkRoot(c, h)
@@ -90,7 +94,7 @@ func (l *Ledger) rename(epoch int) error {
 		}
 	}
 	os.Remove(tlog.KeyFile(l.opt.Dir, epoch))
-	return syncDir(l.opt.Dir)
+	return errors.Join(l.adoptSlots(epoch+1), syncDir(l.opt.Dir))
 }
 
 // putAway puts a ledger aside that does not hold, as it is. One that holds is put aside by retire.
@@ -143,7 +147,10 @@ func (l *Ledger) examine(path string) (m Meta, found string, err error) {
 
 // check is what opening a ledger checks, for one that is only read.
 func (l *Ledger) check(r *Reader) error {
-	end := r.End()
+	end, err := r.End()
+	if err != nil {
+		return err
+	}
 	size, err := r.Size()
 	if err != nil {
 		return err
@@ -155,11 +162,7 @@ func (l *Ledger) check(r *Reader) error {
 	if err != nil {
 		return err
 	}
-	var known []Known
-	if l.opt.Known != nil {
-		known = l.opt.Known(r.Meta.Origin)
-	}
-	h, err := end.Check(r, row, size, known)
+	h, err := end.Check(r, row, size, l.remembered(r.Meta.Origin))
 	if err != nil || h.Note == nil {
 		return err
 	}
@@ -265,7 +268,67 @@ func (l *Ledger) endOf(old string, d map[string]string) (events []Event, err err
 			d["verifier"] = own[i]
 		}
 	}
+	if n, err := r.erasedAfter(); err != nil {
+		return nil, err
+	} else if n > 0 {
+		d["erased"] = strconv.FormatInt(n, 10)
+	}
 	return keepsOf(r)
+}
+
+// aside lists the epochs before the current one whose files are there.
+func aside(dir string, epoch int) (found []int) {
+	for n := 1; n < epoch; n++ {
+		if _, err := os.Lstat(EpochFile(dir, n)); err == nil {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// OpenEpochs opens the ledger of a state directory for reading and then those of its older epochs that are there, the oldest
+// first. Its error names those that cannot be read, if any; nil without the current one.
+func OpenEpochs(dir string) ([]*Reader, error) {
+	current, err := OpenReader(dir)
+	if err != nil {
+		return nil, err
+	}
+	all := []*Reader{current}
+	for _, n := range aside(dir, current.Meta.Epoch) {
+		path := EpochFile(dir, n)
+		r, oerr := OpenFile(path)
+		if oerr == nil && r.Meta.Origin != epochOrigin(current.Meta.Name(), n) {
+			r.Close()
+			oerr = fmt.Errorf("%s is of %s, not of epoch %d: move it away, it is another ledger's", path, r.Meta.Origin, n)
+		}
+		if oerr != nil {
+			err = errors.Join(err, oerr)
+			continue
+		}
+		all = append(all, r)
+	}
+	return all, err
+}
+
+// keepsOf are the keep entries of an older epoch that are still in force. They would not hold in the next one.
+func keepsOf(r *Reader) (events []Event, err error) {
+	kept := map[int64]*Entry{}
+	err = r.query(`instr(record, '"kind":"keep"')`, func(e *Entry) error {
+		switch {
+		case e.Kind != Keep:
+		case e.Reason == "lifted":
+			delete(kept, e.Ref)
+		default:
+			kept[e.Seq] = e
+		}
+		return nil
+	})
+	for _, seq := range slices.Sorted(maps.Keys(kept)) {
+		d := maps.Clone(kept[seq].Detail)
+		d["origin"], d["entry"] = r.Meta.Origin, strconv.FormatInt(seq, 10)
+		events = append(events, Event{Kind: Keep, Reason: "keep", By: "machine", Detail: d})
+	}
+	return events, err
 }
 
 func syncDir(dir string) error {

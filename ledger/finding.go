@@ -97,10 +97,8 @@ func (e *Entry) late() bool { return e.Detail["late"] != "" }
 
 // lookForFindings compares what the ledger ends with with what others know of it.
 func (l *Ledger) lookForFindings(c *conn, zone *time.Location) error {
-	if l.opt.Known != nil {
-		if err := beyond(l.opt.Known(l.meta.Origin), l.size); err != nil {
-			return err
-		}
+	if err := beyond(l.remembered(l.meta.Origin), l.size); err != nil {
+		return err
 	}
 	return checkUnsigned(c, zone, l.head.Size, l.size)
 }
@@ -109,17 +107,39 @@ func (l *Ledger) lookForFindings(c *conn, zone *time.Location) error {
 type End struct {
 	anchored []tlog.Head
 	err      error
+	slots    error // the finding that there are slots too far beyond the entries
 }
 
-// End reads the anchor.
-func (r *Reader) End() End {
-	heads, err := readAnchor(anchorFile(r.path))
-	return End{heads, err}
+// End reads the anchor, and how far the slots of personal data reach.
+func (r *Reader) End() (e End, err error) {
+	e.anchored, e.err = readAnchor(anchorFile(r.path))
+	size, err := r.Size()
+	if err == nil && filepath.Base(r.path) == "ledger.db" {
+		e.slots = slotsBeyond(r.personal().files, size)
+	}
+	return e, err
+}
+
+// slotsBeyond looks for slots so far behind the last entry that nobody has written them ahead.
+func slotsBeyond(files slotFiles, size int64) error {
+	for _, s := range files {
+		end, err := s.end()
+		if err != nil {
+			return err
+		}
+		if end > size+3*slotsAhead {
+			return finding("%s has slots up to entry %d, and %d entries are there: some were removed from the end", s.path, end, size)
+		}
+	}
+	return nil
 }
 
 // Check compares the end of the ledger, of so many entries, with the newest head that is a row, with the anchor and with what
 // others know. It returns the newest head.
-func (e End) Check(r *Reader, row tlog.Head, size int64, known []Known) (newest tlog.Head, err error) {
+func (e End) Check(r *Reader, row tlog.Head, size, known int64) (newest tlog.Head, err error) {
+	if e.slots != nil {
+		return row, e.slots
+	}
 	if filepath.Base(r.path) == "ledger.db" { // others are copies, or were put aside with an anchor that may not be theirs
 		if err := checkAnchor(r.path, e, r.Meta.Origin, size); err != nil {
 			return row, err
@@ -155,12 +175,10 @@ func checkAnchor(ledger string, e End, origin string, size int64) error {
 	return nil
 }
 
-// beyond looks for somebody who knows of entries that are not there.
-func beyond(known []Known, size int64) error {
-	for _, k := range known {
-		if k.Entries > size {
-			return finding("%s knows of %d entries, and %d are there: some were removed from the end", k.Who, k.Entries, size)
-		}
+// beyond compares the size with what others remember.
+func beyond(known, size int64) error {
+	if known > size {
+		return finding("the index or the spool has heard of %d entries, and %d are there: some were removed from the end, or an older copy was put in its place; a copy that was restored is started once with --restored", known, size)
 	}
 	return nil
 }
@@ -169,7 +187,7 @@ func beyond(known []Known, size int64) error {
 func checkUnsigned(c *conn, zone *time.Location, signed, size int64) error {
 	u := &unsignedTail{signed: signed}
 	if signed > 0 && size > signed {
-		if err := c.scan(zone, signed, signed, false, func(e *Entry) error {
+		if err := c.scan(zone, signed, signed, nil, func(e *Entry) error {
 			if e.Kind == Stop {
 				u.stop = signed
 			}
@@ -178,5 +196,5 @@ func checkUnsigned(c *conn, zone *time.Location, signed, size int64) error {
 			return err
 		}
 	}
-	return c.scan(zone, signed+1, min(size, signed+maxUnsigned+1), false, u.take)
+	return c.scan(zone, signed+1, min(size, signed+maxUnsigned+1), nil, u.take)
 }

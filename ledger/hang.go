@@ -46,7 +46,7 @@ func (l *Ledger) operate(first *request) *operation {
 	return op
 }
 
-// take adds one who waits, and refuses it where the disk hangs: it is answered.
+// take adds one who waits. Where the disk hangs it does not: then that one is answered.
 func (op *operation) take(req *request) bool {
 	op.mu.Lock()
 	defer op.mu.Unlock()

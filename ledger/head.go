@@ -204,7 +204,7 @@ func (l *Ledger) openAnchor(m Meta, size int64) (heads []tlog.Head, err error) {
 			break
 		}
 	}
-	if err := checkAnchor(l.path, End{heads, err}, m.Origin, size); err != nil {
+	if err := checkAnchor(l.path, End{anchored: heads, err: err}, m.Origin, size); err != nil {
 		return nil, err
 	}
 	if errors.Is(err, errTorn) { // its very first writing was cut off

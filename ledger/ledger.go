@@ -55,9 +55,9 @@ type Options struct {
 	Now      func() Stamp
 	Log      *slog.Logger
 	Registry prometheus.Registerer // may be nil
-	// Known says what others remember of the ledger of that name: one that is gone is not made anew where there were entries,
-	// and one that has fewer is a finding. May be nil.
-	Known func(origin string) []Known
+	// Known tells how many entries of the ledger of that origin others remember: one that has fewer was cut off, or an older
+	// copy was put in its place. May be nil.
+	Known func(origin string) int64
 	// Follow is handed every entry in order of seq, once it is durable and before Append returns. It must neither block nor
 	// call the ledger. What was there when the ledger was opened it is not handed. May be nil.
 	Follow func([]Entry)
@@ -67,10 +67,17 @@ type Options struct {
 	// OnChange is called after the ledger fell into fault (fault set) and after it works again (nil).
 	OnChange func(*Fault)
 	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit", and after it
-	// as "committed"; "erase" is the commit in an older epoch.
+	// as "committed"; before and after slots are written ahead as "slots" and "slots-synced", cleared as "erase" and "erased".
 	Inject func(op string) error
 
 	credulous bool // in tests alone: the page cache is believed after an error, as it was once
+}
+
+func (l *Ledger) remembered(origin string) int64 {
+	if l.opt.Known == nil {
+		return 0
+	}
+	return l.opt.Known(origin)
 }
 
 func (o *Options) inject(op string) error {
@@ -78,12 +85,6 @@ func (o *Options) inject(op string) error {
 		return nil
 	}
 	return o.Inject(op)
-}
-
-// Known is how many entries somebody remembers.
-type Known struct {
-	Who     string // such as index.db
-	Entries int64
 }
 
 // Fault says why the ledger cannot be used.
@@ -106,12 +107,14 @@ type Ledger struct {
 
 	intake sync.RWMutex // read-held while a request is queued, held where none may be: at a hang and at the end
 
-	traces  atomic.Bool    // what was erased may still stand in the files
-	unswept atomic.Bool    // the same of the files of older epochs
-	erasing sync.Mutex     // one erasure at a time; guards the next two
-	copies  map[int][]span // erased entries of older epochs whose pages may still hold copies of them
-	sweepAt time.Time      // until then their files are left alone
-	work    sync.WaitGroup // what goes on in these files
+	erasing sync.Mutex // one erasure at a time
+	again   time.Time  // when to try postponed ones, under erasing
+	mu      sync.Mutex
+	undone  []erasure      // of older epochs, postponed; under mu
+	pending atomic.Bool    // an erase entry is there, and what it names may still be readable
+	work    sync.WaitGroup // whoever tries, and whoever reads on after a fault
+	slots   atomic.Pointer[slotWriter]
+	failed  atomic.Pointer[error] // of slots that could not be written ahead
 
 	reading atomic.Bool  // what stands before the end is read after a fault
 	unread  atomic.Int32 // how often that could not be done, one time after the other
@@ -119,43 +122,43 @@ type Ledger struct {
 	m metrics
 
 	// The rest belongs to the writer.
-	c        *conn
-	op       *operation // what it is doing for those who wait; nil: nothing
-	entry    *insert
-	personal *insert
-	segment  *insert
-	begin    driver.Stmt
-	commit   driver.Stmt
-	tile     *insert
-	rows     struct{ entry, personal, tile []driver.Value } // of the batch under way
-	meta     Meta
-	keys     []*tlog.Key               // the first signs; none: tree heads are left to another process
-	rotated  *tlog.Key                 // what signed before, until both have signed one head
-	tree     *tlog.Tree                // of all entries
-	durable  *tlog.Tree                // of those known to be durable
-	recent   recent                    // those that the database may not have yet
-	again    bool                      // what is put was recorded before
-	broken   error                     // what was found after a fault, and does not heal
-	head     tlog.Head                 // the newest
-	anchor   *anchor                   // holds it
-	anchored int64                     // size of the head that the anchor holds
-	rowed    int64                     // size of the newest head that is a row
-	oldest   *mono                     // of the unsigned entries
-	running  bool                      // a start was appended, and no stop since
-	segments []Segment                 // the days
-	begun    bool                      // a new epoch, by this process
-	found    string                    // why the one before does not hold
-	size     int64                     // seq of the newest entry known to be durable
-	last     [32]byte                  // SHA-256 of its record
-	entries  atomic.Int64              // l.size, for everybody
-	newest   atomic.Pointer[tlog.Head] // l.head, for everybody
-	says     atomic.Pointer[Meta]      // l.meta, for everybody
-	unknown  [][]byte                  // records of a commit that failed
-	doubted  int                       // how many there were in this fault of which it is known by now what became of them
-	kept     []Entry                   // those of them that are there
-	since    int                       // pages, or so, written since the last checkpoint
-	remains  []span                    // erased entries whose pages may still hold copies of them
-	held     bool                      // a reader keeps the write-ahead log from being overwritten, and that was said
+	c         *conn
+	op        *operation // what it is doing for those who wait; nil: nothing
+	entry     *insert
+	segment   *insert
+	begin     driver.Stmt
+	commit    driver.Stmt
+	tile      *insert
+	rows      struct{ entry, tile []driver.Value } // of the batch under way
+	master    *master                              // nil: see masterErr
+	masterErr error
+	seals     *seals
+	meta      Meta
+	keys      []*tlog.Key               // the first signs; none: tree heads are left to another process
+	rotated   *tlog.Key                 // what signed before, until both have signed one head
+	tree      *tlog.Tree                // of all entries
+	durable   *tlog.Tree                // of those known to be durable
+	recent    recent                    // those that the database may not have yet
+	known     bool                      // what is put was recorded before
+	broken    error                     // what was found after a fault, and does not heal
+	head      tlog.Head                 // the newest
+	anchor    *anchor                   // holds it
+	anchored  int64                     // size of the head that the anchor holds
+	rowed     int64                     // size of the newest head that is a row
+	oldest    *mono                     // of the unsigned entries
+	running   bool                      // a start was appended, and no stop since
+	segments  []Segment                 // the days
+	begun     bool                      // a new epoch, by this process
+	found     string                    // why the one before does not hold
+	size      int64                     // seq of the newest entry known to be durable
+	last      [32]byte                  // SHA-256 of its record
+	entries   atomic.Int64              // l.size, for everybody
+	newest    atomic.Pointer[tlog.Head] // l.head, for everybody
+	says      atomic.Pointer[Meta]      // l.meta, for everybody
+	unknown   [][]byte                  // records of a commit that failed
+	doubted   int                       // how many there were in this fault of which it is known by now what became of them
+	kept      []Entry                   // those of them that are there
+	since     int                       // pages, or so, written since the last checkpoint
 }
 
 // errSettings: the settings do not fit the ledger, and trying again would not help.

@@ -31,6 +31,9 @@ func (l *Ledger) openChecked() (err error) {
 	if err != nil {
 		return err
 	}
+	if anew.Master, err = l.loadMaster(anew, fileSize(l.path) == 0); err != nil {
+		return err
+	}
 	log := fileSize(l.path + "-wal")
 	if log > 0 || l.Fault() != nil { // the last run was cut off, or met an error
 		if err := l.fromMedium(); err != nil {
@@ -79,8 +82,11 @@ func (l *Ledger) openChecked() (err error) {
 	if err := l.readEnd(c, m, zone, entries); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
-	if err := l.unclean(c, log); err != nil {
-		return fmt.Errorf("%s: %w", l.path, err)
+	if err := l.openPersonal(c, m, l.size); err != nil {
+		return err
+	}
+	if err := slotsBeyond(l.slots.Load().files, l.size); err != nil {
+		return err
 	}
 	if log > 0 && !l.opt.credulous { // so that all that counts from here on is written by this connection
 		if err := l.checkpoint("PASSIVE"); err != nil {
@@ -138,7 +144,7 @@ func (l *Ledger) readEnd(c *conn, m Meta, zone *time.Location, entries int64) (e
 // anew is what a ledger that is made anew is called, or why none may be made.
 func (l *Ledger) anew() (Meta, error) {
 	m := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
-	if l.recent.first() == 1 { // should it not be there any more, it is made again as it was
+	if l.recent.all() { // should it not be there any more, it is made again as it was
 		return l.meta, nil
 	}
 	st, missing := os.Stat(l.path)
@@ -154,13 +160,7 @@ func (l *Ledger) anew() (Meta, error) {
 	if gone && l.opt.Restored && !l.begun {
 		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
 	}
-	known := l.size
-	if l.opt.Known != nil {
-		for _, k := range l.opt.Known(m.Origin) {
-			known = max(known, k.Entries)
-		}
-	}
-	if gone && (known > 0 || next) {
+	if known := max(l.size, l.remembered(m.Origin)); gone && (known > 0 || next) {
 		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
 		had := "a key of its own"
 		if known > 0 {
@@ -203,11 +203,9 @@ func (l *Ledger) use(c *conn, m Meta) (err error) {
 			return err
 		}
 	}
-	l.entry, l.personal, l.segment = newInsert("entry", 3), newInsert("personal", 5), newInsert("segment", 2)
-	l.tile = newInsert("tile", 3)
+	l.entry, l.segment, l.tile = newInsert("entry", 4), newInsert("segment", 2), newInsert("tile", 3)
 	l.c, l.meta = c, m
 	l.says.Store(&m)
-	l.unswept.Store(m.Epoch > 1) // until somebody has looked
 	return nil
 }
 
@@ -235,7 +233,7 @@ func verifyTail(c *conn, zone *time.Location, n int64) error {
 		return err
 	}
 	var leaves []byte // of the full tile that the entry is in
-	return c.scan(zone, max(size-n+1, 1), size, true, func(e *Entry) error {
+	return c.scan(zone, max(size-n+1, 1), size, nil, func(e *Entry) error {
 		leaf := e.Seq - 1
 		if leaf/tlog.TileWidth == size/tlog.TileWidth {
 			return nil // in no full tile yet: the tree is made of it

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strconv"
 	"time"
 
 	"gated/ledger/tlog"
@@ -68,7 +70,8 @@ func (l *Ledger) recover() {
 	now, zone := l.opt.Now(), l.zone.Load()
 	var kept []Entry
 	if unknown > 0 {
-		if err := l.c.scan(zone, before+1, l.size, true, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
+		own := &opener{epoch: l.meta.Epoch, files: l.slots.Load().files, seals: l.seals}
+		if err := l.c.scan(zone, before+1, l.size, own, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
 			l.size, l.last = before, last
 			l.fail(err, nil)
 			return
@@ -132,7 +135,7 @@ func (l *Ledger) trust(path string) error {
 
 // compare checks, after a fault, that what was durable before is still there as it was, and that what was unknown is there
 // as it was, whole, or not at all. It returns what was durable and is not on the medium, where that is known.
-func (l *Ledger) compare(c *conn, entries int64) (lost []draft, err error) {
+func (l *Ledger) compare(c *conn, entries int64) (lost []recentRow, err error) {
 	if l.size == 0 {
 		return nil, nil
 	}
@@ -142,16 +145,10 @@ func (l *Ledger) compare(c *conn, entries int64) (lost []draft, err error) {
 			return nil, fmt.Errorf("entry %d was recorded before the fault and is not there any more", l.size)
 		}
 	}
-	if first := l.recent.first(); first > 0 {
-		var kept []*Entry
-		for _, d := range l.recent.drafts {
-			for i := range d.entries {
-				kept = append(kept, &d.entries[i])
-			}
-		}
-		if _, err := c.rows(first, min(entries, l.size), func(seq, _ int64, record string) error {
-			if e := kept[seq-first]; string(e.Raw) != record {
-				return fmt.Errorf("entry %d was recorded before the fault and is not there any more", seq)
+	if end := min(entries, l.size); len(l.recent.rows) > 0 {
+		if _, err := c.rows(l.recent.first, end, true, func(row Row) error {
+			if x := l.recent.rows[row.Seq-l.recent.first]; string(x.raw) != row.Record || !bytes.Equal(x.sealed, row.sealed) {
+				return fmt.Errorf("entry %d was recorded before the fault and is not there any more", row.Seq)
 			}
 			return nil
 		}); err != nil {
@@ -191,20 +188,20 @@ func (l *Ledger) compareUnknown(c *conn, more int64) error {
 }
 
 // appendAgain appends what the medium lacks, as it was. known is how many entries there were.
-func (l *Ledger) appendAgain(lost []draft, known int64) error {
-	if len(lost) == 0 {
-		return nil
-	}
-	l.again = true
-	defer func() { l.again = false }()
+func (l *Ledger) appendAgain(lost []recentRow, known int64) error {
+	l.known = true
+	defer func() { l.known = false }()
 	l.opt.Log.Error("the disk has lost entries that were recorded: they are appended again as they were", "from", l.size+1, "to", known)
-	last, durable := l.last, l.durable
-	for _, d := range lost {
-		batch := []*request{{draft: d}}
+	last, durable := sha256.Sum256(lost[len(lost)-1].raw), l.durable
+	for rows := range slices.Chunk(lost, maxBatch) {
+		d, err := draftOf(rows, l.size+1, l.zone.Load())
+		if err != nil {
+			return err
+		}
+		batch := []*request{{draft: d, with: func() error { return l.carryAgain(&d) }}}
 		if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
 			return err
 		}
-		last = sha256.Sum256(d.entries[len(d.entries)-1].Raw)
 	}
 	if l.size != known || l.last != last || durable != nil && l.tree.Root() != durable.Root() {
 		return fmt.Errorf("the entries up to %d are not those that were recorded before the fault", known)
@@ -212,10 +209,31 @@ func (l *Ledger) appendAgain(lost []draft, known int64) error {
 	return nil
 }
 
+// carryAgain adds the rows that say which entries carry what is left of others.
+func (l *Ledger) carryAgain(d *draft) error {
+	for i := range d.entries {
+		e := &d.entries[i]
+		if e.Kind != Carried {
+			continue
+		}
+		epoch := int64(l.meta.Epoch)
+		if s := e.Detail["epoch"]; s != "" {
+			var err error
+			if epoch, err = strconv.ParseInt(s, 10, 64); err != nil {
+				return err
+			}
+		}
+		if err := l.c.exec("INSERT INTO carried VALUES(?, ?, ?)", epoch, e.Ref, e.Seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // allRecent says whether a file that cannot be opened can be made anew: all that was in it is in memory.
 func (l *Ledger) allRecent(err error) bool {
 	e := (*sqlite.Error)(nil)
-	return errors.As(err, &e) && damaged(e) && l.recent.first() == 1
+	return errors.As(err, &e) && damaged(e) && l.recent.all()
 }
 
 // damaged says whether it is the file, and not the disk, that gives an error.
@@ -280,8 +298,8 @@ func (l *Ledger) readUpTo(size int64) error {
 		default:
 		}
 		var full []tlog.Tile
-		next, err := r.c.rows(from, min(size, from+tlog.TileWidth-1), func(_, _ int64, record string) error {
-			full = append(full, t.Push(tlog.LeafHash([]byte(record)))...)
+		next, err := r.c.rows(from, min(size, from+tlog.TileWidth-1), false, func(row Row) error {
+			full = append(full, t.Push(tlog.LeafHash([]byte(row.Record)))...)
 			return nil
 		})
 		if err != nil {

@@ -107,8 +107,13 @@ func (l *Ledger) write() {
 			retry = nil
 			l.recover()
 		case now := <-tick.C:
+			if err := l.failed.Swap(nil); err != nil && l.fault.Load() == nil {
+				l.fail(*err, nil)
+			}
 			l.signed()
-			l.sweep(now)
+			if l.pending.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
+				l.work.Go(func() { defer l.erasing.Unlock(); l.finish(now) })
+			}
 		case <-l.quit:
 			l.intake.Lock() // nobody queues any more
 			l.intake.Unlock()
@@ -116,27 +121,6 @@ func (l *Ledger) write() {
 				l.serve(<-l.queue)
 			}
 			return
-		}
-	}
-}
-
-// sweep goes on with what erasures have left to do.
-func (l *Ledger) sweep(now time.Time) {
-	if l.unswept.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
-		l.work.Go(func() { // the entry that it may have to make waits for this goroutine
-			defer l.erasing.Unlock()
-			if now.Before(l.sweepAt) {
-				return
-			}
-			if _, err := l.sweepAside(); err != nil && !errors.Is(err, ErrClosed) {
-				l.sweepAt = now.Add(asideAgain)
-				l.opt.Log.Warn("an older epoch of the ledger; trying again each minute", "err", err)
-			}
-		})
-	}
-	if l.traces.Load() && l.fault.Load() == nil {
-		if err := l.watched(func() error { _, err := l.clean(); return err }); err != nil {
-			l.fail(err, nil)
 		}
 	}
 }
@@ -153,6 +137,9 @@ func (l *Ledger) serve(req *request) {
 			req = nil
 		} else {
 			req = l.record(req)
+		}
+		if err := l.failed.Swap(nil); err != nil && l.fault.Load() == nil {
+			l.fail(*err, nil)
 		}
 		if l.since >= checkpointEvery && l.fault.Load() == nil {
 			if err := l.watched(func() error { return l.checkpoint("PASSIVE") }); err != nil {
@@ -247,18 +234,28 @@ func (l *Ledger) put(next func() []*request) error {
 	heads := &headRows{l: l, rowed: l.rowed, oldest: l.oldest, running: l.running}
 	rows := &l.rows
 	for ; len(batch) > 0; batch = next() {
-		rows.entry, rows.personal, rows.tile = rows.entry[:0], rows.personal[:0], rows.tile[:0]
+		rows.entry, rows.tile = rows.entry[:0], rows.tile[:0]
+		keys, err := l.slotsOf(batch, seq)
+		if err != nil {
+			return err
+		}
 		for b := range batch {
 			d := &batch[b].draft
 			for i := range d.entries {
 				seq++
 				e, own := d.place(i, seq), &d.rest[i]
-				// SQLite copies the text before the next line could change it, and none does.
-				rows.entry = append(rows.entry, seq, e.At.UnixMicro(), unsafe.String(unsafe.SliceData(e.Raw), len(e.Raw)))
-				for f := range own.fields {
-					p := &own.fields[f]
-					rows.personal = append(rows.personal, seq, p.Name, p.salt[:], p.Value, p.hash[:])
+				if own.fields != nil {
+					if own.sealed, err = l.seals.seal(seq, keys[0], e.Record.Personal, own.fields); err != nil {
+						return fmt.Errorf("seal personal fields: %w", err)
+					}
 				}
+				keys = keys[min(1, len(keys)):]
+				var sealed driver.Value
+				if own.sealed != nil {
+					sealed = own.sealed
+				}
+				// SQLite copies the text before the next line could change it, and none does.
+				rows.entry = append(rows.entry, seq, e.At.UnixMicro(), unsafe.String(unsafe.SliceData(e.Raw), len(e.Raw)), sealed)
 				newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
 				if newDay {
 					segments = append(segments, Segment{seq, 0, own.day})
@@ -279,7 +276,7 @@ func (l *Ledger) put(next func() []*request) error {
 		for _, t := range []struct {
 			in   *insert
 			rows []driver.Value
-		}{{l.entry, rows.entry}, {l.personal, rows.personal}, {l.tile, rows.tile}} {
+		}{{l.entry, rows.entry}, {l.tile, rows.tile}} {
 			if err := t.in.rows(l.c, t.rows); err != nil {
 				return fmt.Errorf("insert %s: %w", t.in.table, err)
 			}
@@ -316,14 +313,42 @@ func (l *Ledger) put(next func() []*request) error {
 	l.durable = l.tree.Clone()
 	l.rowed, l.oldest, l.running = heads.rowed, heads.oldest, heads.running
 	l.setHead(heads.newest)
+	l.entries.Store(seq)
+	l.m.entries.Set(float64(seq))
 	for _, d := range written {
 		l.recent.add(d)
 		l.follow(d.entries)
 	}
-	l.entries.Store(seq)
-	l.m.entries.Set(float64(seq))
-	clear(rows.personal) // what is erased one day is not to lie here until then
+	l.slots.Load().ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
+}
+
+// slotsOf reads the slots of entries that are about to be written after size others; nil where none has personal fields.
+func (l *Ledger) slotsOf(batch []*request, size int64) ([]slot, error) {
+	n, some := 0, false
+	for b := range batch {
+		for i := range batch[b].rest {
+			n++
+			some = some || batch[b].rest[i].fields != nil
+		}
+	}
+	if !some {
+		return nil, nil
+	}
+	return l.slots.Load().slots(size+1, size+int64(n))
+}
+
+// ahead is told how writing the next slots went. After an error the ledger falls into fault: before long it could not seal
+// what it is to keep.
+func (l *Ledger) ahead(size int64, err error) {
+	if err != nil {
+		l.failed.Store(&err)
+		return
+	}
+	if l.erasing.TryLock() { // all that is said to be erased up to here was erased
+		l.mark(place{l.Meta().Epoch, size})
+		l.erasing.Unlock()
+	}
 }
 
 // placed are the entries that a put has got to.
@@ -340,7 +365,7 @@ func placed(batch []*request) (entries []Entry) {
 
 // follow hands on entries that are durable.
 func (l *Ledger) follow(entries []Entry) {
-	if l.opt.Follow != nil && len(entries) > 0 && !l.again {
+	if l.opt.Follow != nil && len(entries) > 0 && !l.known {
 		l.opt.Follow(entries)
 	}
 }
@@ -361,12 +386,6 @@ func (l *Ledger) shut() {
 	l.signed()
 	if l.c != nil {
 		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
-		// What is erased one day must not stand in blocks that were freed today.
-		if len(l.remains) > 0 {
-			// the next start goes on with it
-		} else if _, err := l.c.scrub(l.path + "-wal"); err != nil {
-			l.opt.Log.Error("overwrite the write-ahead log at the end", "err", err)
-		}
 		end := l.c.Close
 		if err := l.checkpoint("TRUNCATE"); err != nil {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
@@ -376,4 +395,5 @@ func (l *Ledger) shut() {
 			l.opt.Log.Error("close the ledger", "err", err)
 		}
 	}
+	l.closePersonal()
 }

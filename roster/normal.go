@@ -99,8 +99,11 @@ var (
 		"none":               "无"})
 )
 
-func valuesOf(words map[string]string) map[string]string {
-	values := map[string]string{}
+// values are words by all that is written for them.
+type values map[string]string
+
+func valuesOf(words map[string]string) values {
+	values := values{}
 	for value, aliases := range words {
 		values[value] = value
 		for _, alias := range strings.Fields(aliases) {
@@ -111,8 +114,8 @@ func valuesOf(words map[string]string) map[string]string {
 }
 
 // value looks a cell up; capitals, spaces and underscores do not matter.
-func value(values map[string]string, cell string) (string, bool) {
-	v, ok := values[strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(folded(cell)))]
+func (all values) value(cell string) (string, bool) {
+	v, ok := all[strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(folded(cell)))]
 	return v, ok
 }
 

@@ -56,16 +56,16 @@ func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 // Revoke makes one pass count no longer, whether it was ever recorded or not. The reason is a word or a sentence of at most 200
 // bytes; it should name nobody.
 func (s *Store) Revoke(ctx context.Context, serial, reason string) error {
-	serial, err := normalSerial(serial)
-	if err == nil && len(reason) > 200 {
-		err = errors.New("reason is longer than 200 bytes")
-	}
-	if err == nil {
-		err = s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
-			_, err := tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
-			return err
-		})
-	}
+	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
+		serial, err := normalSerial(serial)
+		if err == nil && len(reason) > 200 {
+			err = errors.New("reason is longer than 200 bytes")
+		}
+		if err == nil {
+			_, err = tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("revoke pass: %w", err)
 	}

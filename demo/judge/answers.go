@@ -29,7 +29,7 @@ const Fault = "fault"
 
 // OfCode tells whether it was given to whoever showed a code, and not to a guard or to nobody.
 func (a Answer) OfCode() bool {
-	return a.Rule != "guard" && a.Rule != emergencyKey && a.Reason != "abandoned"
+	return a.Rule != "guard" && a.Rule != emergencyKey && a.Reason != "undecided"
 }
 
 // Answers are what the gate said, counted beside what its ledger has of that: each answer has its entries, and none has
@@ -67,7 +67,7 @@ func (a *Answers) Say(o Answer) {
 	if o.Repeat || o.Verdict == Fault || o.Rule == emergencyKey {
 		return
 	}
-	if o.Rule != "guard" && o.Reason != "abandoned" { // those two come later than check and query
+	if o.Rule != "guard" && o.Reason != "undecided" { // those two come later than check and query
 		count(a.said, part{o.Lane, register.Check, ""}, o.Passage, "")
 		if o.Verdict == policy.Hold {
 			count(a.said, part{o.Lane, register.Query, o.Verdict}, o.Passage, o.Reason)
@@ -85,7 +85,7 @@ func (a *Answers) Entry(e *ledger.Entry) {
 	case e.Kind == register.Check: // its reason is the claim's, not the verdict's
 		reason = ""
 	case e.Kind == register.Query:
-	case e.Kind == register.Decided && e.Rule != emergencyKey && e.Reason != "abandoned-restart" && e.Reason != "abandoned-fault":
+	case e.Kind == register.Decided && e.Rule != emergencyKey && e.Reason != "undecided-restart" && e.Reason != "undecided-fault":
 	default: // nobody waited for it
 		return
 	}

@@ -1,4 +1,4 @@
-package register
+package erasure
 
 import (
 	"errors"
@@ -7,11 +7,12 @@ import (
 	"slices"
 
 	"gated/ledger"
+	"gated/register"
 )
 
 // eraseOlder erases the entries after a seq, of the days before one, whose class matches (nil: all), chunk by chunk.
 // It returns up to which entry nothing was left to a later time but what is kept.
-func (r *Register) eraseOlder(e epoch, before string, after int64, match func(class string) bool, ev ledger.Event, pause func() error) (done Erased, upTo int64, err error) {
+func (x *Eraser) eraseOlder(j *job, e epoch, before string, after int64) (done Erased, upTo int64, err error) {
 	segments, err := e.Segments()
 	if err != nil {
 		return done, after, err
@@ -20,14 +21,12 @@ func (r *Register) eraseOlder(e epoch, before string, after int64, match func(cl
 	if err != nil {
 		return done, after, err
 	}
-	ev.Detail["before"] = before
-	s := State{Keeps: r.Keeps()}
+	j.ev.Detail["before"] = before
+	keeps := x.opt.Register.Keeps()
 	// Who went out today decides who may, so that stays. The day only moves on, to entries after size.
-	r.mu.Lock()
-	if r.state.Day >= before && e.older == 0 {
-		size = min(size, r.state.First-1)
+	if day, first := x.opt.Register.Counting(); day >= before && e.older == 0 {
+		size = min(size, first-1)
 	}
-	r.mu.Unlock()
 	upTo = size
 	var seqs []int64
 	for _, seg := range segments {
@@ -35,20 +34,20 @@ func (r *Register) eraseOlder(e epoch, before string, after int64, match func(cl
 			upTo = min(upTo, seg.First-1)
 			continue
 		}
-		if s.kept(seg.Day) != nil {
+		if keptBy(keeps, seg.Day) != nil {
 			continue
 		}
 		for from, to := max(seg.First, after+1), min(seg.Last, size); from <= to; {
-			found, next, err := due(e.Reader, from, to, match)
+			found, next, err := due(e.Reader, from, to, j.match)
 			if err != nil {
 				return done, after, err
 			}
 			seqs, from = append(seqs, found...), next
 			for len(seqs) >= ledger.EraseAtOnce {
-				part, err := r.eraseChunk(e, seqs[:ledger.EraseAtOnce], "", ev)
+				part, err := x.eraseChunk(j, e, seqs[:ledger.EraseAtOnce], "")
 				done.add(part)
-				if err == nil && pause != nil {
-					err = pause()
+				if err == nil && j.pause != nil {
+					err = j.pause()
 				}
 				if err != nil {
 					return done, after, err
@@ -58,7 +57,7 @@ func (r *Register) eraseOlder(e epoch, before string, after int64, match func(cl
 		}
 	}
 	if len(seqs) > 0 {
-		part, err := r.eraseChunk(e, seqs, "", ev)
+		part, err := x.eraseChunk(j, e, seqs, "")
 		done.add(part)
 		if err != nil {
 			return done, after, err
@@ -96,7 +95,7 @@ func due(r *ledger.Reader, from, to int64, match func(class string) bool) (seqs 
 
 // class is that of the entry's passage. A check does not know it yet: the query that follows in the same transaction does.
 func classOf(r *ledger.Reader, e *ledger.Entry, following []ledger.Entry) (class string, err error) {
-	if e.Class != "" || e.Kind != Check {
+	if e.Class != "" || e.Kind != register.Check {
 		return e.Class, nil
 	}
 	for i := range following {
@@ -204,14 +203,14 @@ func still(r *ledger.Reader, seqs []int64, field string) (left []int64, err erro
 }
 
 // refuseKeptEntries refuses an erasure of entries if one of them is kept.
-func (r *Register) refuseKeptEntries(e epoch, seqs []int64) error {
+func (x *Eraser) refuseKeptEntries(e epoch, seqs []int64) error {
 	segments, err := e.Segments()
 	if err != nil {
 		return err
 	}
-	s := State{Keeps: r.Keeps()}
+	keeps := x.opt.Register.Keeps()
 	for _, seq := range seqs {
-		if err := s.kept(ledger.DayOf(segments, seq)); err != nil {
+		if err := keptBy(keeps, ledger.DayOf(segments, seq)); err != nil {
 			return err
 		}
 	}
@@ -219,9 +218,9 @@ func (r *Register) refuseKeptEntries(e epoch, seqs []int64) error {
 }
 
 // eraseEntries erases fields of the entries, which are in order, chunk by chunk.
-func (r *Register) eraseEntries(e epoch, seqs []int64, field string, ev ledger.Event) (done Erased, err error) {
+func (x *Eraser) eraseEntries(j *job, e epoch, seqs []int64, field string) (done Erased, err error) {
 	for chunk := range slices.Chunk(seqs, ledger.EraseAtOnce) {
-		part, err := r.eraseChunk(e, chunk, field, ev)
+		part, err := x.eraseChunk(j, e, chunk, field)
 		if done.add(part); err != nil {
 			return done, err
 		}
@@ -229,108 +228,18 @@ func (r *Register) eraseEntries(e epoch, seqs []int64, field string, ev ledger.E
 	return done, nil
 }
 
-// whereabouts is what the newest entry that is left says of a person.
-type whereabouts struct {
-	seq    int64
-	inside bool
-}
-
 // eraseChunk erases fields of the entries, at most EraseAtOnce of them.
-func (r *Register) eraseChunk(e epoch, seqs []int64, field string, ev ledger.Event) (done ledger.Erased, err error) {
-	age := ev.Reason == byAge || ev.Reason == byRetention
-	var left map[string]whereabouts
-	var known int64
-	if e.older == 0 && !age && (field == "" || field == "subject") { // long reading is done here, where nobody waits for it
-		if left, known, err = r.left(e.Reader, seqs); err != nil {
-			return done, err
-		}
+func (x *Eraser) eraseChunk(j *job, e epoch, seqs []int64, field string) (ledger.Erased, error) {
+	x.keeping.Lock()
+	defer x.keeping.Unlock()
+	if err := x.refuseKeptEntries(e, seqs); err != nil { // since the first look
+		return ledger.Erased{}, err
 	}
-	r.keeping.Lock()
-	defer r.keeping.Unlock()
-	if err := r.refuseKeptEntries(e, seqs); err != nil { // since the first look
-		return done, err
-	}
-	if e.older == 0 && !age { // the index is not to say that the erasure is known before it is
-		r.writing.Lock()
-		defer r.writing.Unlock()
+	if e.older == 0 {
+		j.lose(seqs)
 	}
 	if field != "" {
-		done, err = r.l.EraseField(e.older, seqs[0], field, ev)
-	} else {
-		done, err = r.l.Erase(e.older, seqs, ev)
+		return x.opt.Ledger.EraseField(e.older, seqs[0], field, j.ev)
 	}
-	if e.older == 0 && done.Fields > 0 {
-		if !age {
-			err = errors.Join(err, r.forget(e.Reader, seqs, field, left, known))
-			r.flushLocked()
-		}
-		r.index.scrub()
-	}
-	return done, err
-}
-
-// left tells what will be left about the people that the entries name, and up to which entry it looked.
-func (r *Register) left(in *ledger.Reader, seqs []int64) (map[string]whereabouts, int64, error) {
-	left := map[string]whereabouts{}
-	for _, seq := range seqs {
-		if err := in.Scan(seq, seq, true, func(e *ledger.Entry) error {
-			if id := e.Personally("subject"); id != "" {
-				left[id] = whereabouts{}
-			}
-			return nil
-		}); err != nil {
-			return nil, 0, err
-		}
-	}
-	r.mu.Lock()
-	floor, size := r.state.Erased+1, r.state.Size
-	r.mu.Unlock()
-	if len(left) == 0 {
-		return left, size, nil
-	}
-	return left, size, lastMoves(in, left, floor, size, seqs)
-}
-
-// lastMoves notes where the newest of the entries from..to, but for some, says that each person is.
-func lastMoves(in *ledger.Reader, who map[string]whereabouts, from, to int64, but []int64) error {
-	return in.Scan(from, to, true, func(e *ledger.Entry) error {
-		inside, ok := moves(e)
-		if !ok {
-			return nil
-		}
-		if _, out := slices.BinarySearch(but, e.Seq); out {
-			return nil
-		}
-		id := e.Personally("subject")
-		if _, asked := who[id]; asked {
-			who[id] = whereabouts{e.Seq, inside}
-		}
-		return nil
-	})
-}
-
-// forget brings the state to what it would be, had the entries never held the fields. Unlike all else that changes the
-// state this cannot be told from the entries alone: who reads them later reads them all, see catchUp.
-func (r *Register) forget(in *ledger.Reader, seqs []int64, field string, left map[string]whereabouts, known int64) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(left) > 0 {
-		if err := lastMoves(in, left, known+1, r.state.Size, seqs); err != nil { // who came or went since
-			return err
-		}
-	}
-	for id, at := range left {
-		if at.inside {
-			r.state.Inside[id] = at.seq
-		} else {
-			delete(r.state.Inside, id)
-		}
-	}
-	if field == "" || field == "subject" || field == "household" {
-		for _, seq := range seqs {
-			r.state.untrip(seq)
-		}
-	}
-	r.index.dirty = true
-	return nil
+	return x.opt.Ledger.Erase(e.older, seqs, j.ev)
 }

@@ -1,11 +1,9 @@
-package register
+package erasure
 
 import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,37 +12,38 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gated/ledger"
+	"gated/register"
 )
 
 func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		what   Erasure
+		what   Selection
 		gone   []int64 // entries that lose all their fields
 		fields int64
 		inside string
 		trips  string
 		no     string
 	}{
-		{name: "all days before one", what: Erasure{Before: "2026-11-22"}, gone: []int64{1, 2, 3, 4, 5, 6}, fields: 12, inside: "map[di:9]", trips: "map[3-2-bo:1]"},
-		{name: "a class of them", what: Erasure{Before: "2026-11-23", Class: "courier"}, gone: []int64{4, 5, 6}, fields: 6, inside: "map[di:9]", trips: "map[3-2-bo:1]"},
-		{name: "up to today, on which trips are counted", what: Erasure{Before: "2026-11-23"}, gone: []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}, fields: 18, inside: "map[]", trips: "map[3-2-bo:1]"},
-		{name: "a person", what: Erasure{Subject: "bo"}, gone: []int64{1, 2, 3, 10, 11, 12, 13}, fields: 13, inside: "map[cy:6 di:9]", trips: "map[]"},
-		{name: "who came in again", what: Erasure{Subject: "di"}, gone: []int64{7, 8, 9}, fields: 6, inside: "map[cy:6]", trips: "map[3-2-bo:1]"},
-		{name: "an entry that let someone out", what: Erasure{Seq: 12}, gone: []int64{12}, fields: 2, inside: "map[bo:3 cy:6 di:9]", trips: "map[]"},
-		{name: "a field that counts nothing", what: Erasure{Seq: 11, Field: "name"}, fields: 1, inside: "map[cy:6 di:9]", trips: "map[3-2-bo:1]"},
-		{name: "the household alone", what: Erasure{Seq: 12, Field: "household"}, fields: 1, inside: "map[cy:6 di:9]", trips: "map[]"},
-		{name: "the subject alone", what: Erasure{Seq: 12, Field: "subject"}, fields: 1, inside: "map[bo:3 cy:6 di:9]", trips: "map[]"},
-		{name: "an entry that let someone in", what: Erasure{Seq: 6}, gone: []int64{6}, fields: 2, inside: "map[di:9]", trips: "map[3-2-bo:1]"},
-		{name: "nobody", what: Erasure{Subject: "ed"}, no: "nothing to erase"},
-		{name: "nothing yet", what: Erasure{Before: "2026-11-20"}, no: "nothing to erase"},
-		{name: "no field of that name", what: Erasure{Seq: 1, Field: "phone"}, no: "nothing to erase"},
-		{name: "an entry that is not there", what: Erasure{Seq: 99}, no: "there is no entry 99"},
-		{name: "tomorrow", what: Erasure{Before: "2026-11-24"}, no: "--before 2026-11-24: it is 2026-11-23 today"},
-		{name: "no day", what: Erasure{Before: "yesterday"}, no: `--before "yesterday": write a date`},
-		{name: "two things", what: Erasure{Before: "2026-11-22", Subject: "bo"}, no: "by one of"},
+		{name: "all days before one", what: Selection{Before: "2026-11-22"}, gone: []int64{1, 2, 3, 4, 5, 6}, fields: 12, inside: "[di]", trips: "map[3-2-bo:1]"},
+		{name: "a class of them", what: Selection{Before: "2026-11-23", Class: "courier"}, gone: []int64{4, 5, 6}, fields: 6, inside: "[di]", trips: "map[3-2-bo:1]"},
+		{name: "up to today, on which trips are counted", what: Selection{Before: "2026-11-23"}, gone: []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}, fields: 18, inside: "[]", trips: "map[3-2-bo:1]"},
+		{name: "a person", what: Selection{Subject: "bo"}, gone: []int64{1, 2, 3, 10, 11, 12, 13}, fields: 13, inside: "[cy di]", trips: "map[]"},
+		{name: "who came in again", what: Selection{Subject: "di"}, gone: []int64{7, 8, 9}, fields: 6, inside: "[cy]", trips: "map[3-2-bo:1]"},
+		{name: "an entry that let someone out", what: Selection{Seq: 12}, gone: []int64{12}, fields: 2, inside: "[bo cy di]", trips: "map[]"},
+		{name: "a field that counts nothing", what: Selection{Seq: 11, Field: "name"}, fields: 1, inside: "[cy di]", trips: "map[3-2-bo:1]"},
+		{name: "the household alone", what: Selection{Seq: 12, Field: "household"}, fields: 1, inside: "[cy di]", trips: "map[]"},
+		{name: "the subject alone", what: Selection{Seq: 12, Field: "subject"}, fields: 1, inside: "[bo cy di]", trips: "map[]"},
+		{name: "an entry that let someone in", what: Selection{Seq: 6}, gone: []int64{6}, fields: 2, inside: "[di]", trips: "map[3-2-bo:1]"},
+		{name: "nobody", what: Selection{Subject: "ed"}, no: "nothing to erase"},
+		{name: "nothing yet", what: Selection{Before: "2026-11-20"}, no: "nothing to erase"},
+		{name: "no field of that name", what: Selection{Seq: 1, Field: "phone"}, no: "nothing to erase"},
+		{name: "an entry that is not there", what: Selection{Seq: 99}, no: "there is no entry 99"},
+		{name: "tomorrow", what: Selection{Before: "2026-11-24"}, no: "--before 2026-11-24: it is 2026-11-23 today"},
+		{name: "no day", what: Selection{Before: "yesterday"}, no: `--before "yesterday": write a date`},
+		{name: "two things", what: Selection{Before: "2026-11-22", Subject: "bo"}, no: "by one of"},
 		{name: "everything", no: "by one of"},
-		{name: "a field of a person", what: Erasure{Subject: "bo", Field: "name"}, no: "--field goes with --seq"},
+		{name: "a field of a person", what: Selection{Subject: "bo", Field: "name"}, no: "--field goes with --seq"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ck := &clock{}
@@ -56,11 +55,11 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 			ck.set("2026-11-22 08:00:00")
 			mustAppend(t, l, someone(ck, "p3", "di", "staff", "in")...) // 7 to 9
 			ck.set("2026-11-23 08:00:00")
-			mustAppend(t, l, someone(ck, "p4", "bo", "resident", "out")...)                                                                                                          // 10 to 12
-			mustAppend(t, l, Event{Stamp: ck.now(), Kind: Correction, Passage: "p4", Direction: "out", Ref: 11, Verdict: "admit", Personal: []Field{{Name: "note", Value: "typo"}}}) // 13
+			mustAppend(t, l, someone(ck, "p4", "bo", "resident", "out")...)                                                                                                                   // 10 to 12
+			mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: "p4", Direction: "out", Ref: 11, Verdict: "admit", Personal: []Field{{Name: "note", Value: "typo"}}}) // 13
 			verify(t, l)
 			want := left(t, l)
-			done, err := l.reg.Erase(c.what, "zhou", "asked for")
+			done, err := l.Erase(c.what, "zhou", "asked for")
 			if c.no != "" {
 				if err == nil || !strings.Contains(err.Error(), c.no) || l.Size() != 13 {
 					t.Fatalf("got %v and %d entries, want %q and 13", err, l.Size(), c.no)
@@ -76,7 +75,8 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 				fmt.Sscan(v, &seq, &field)
 				return slices.Contains(c.gone, seq) || seq == c.what.Seq && field == c.what.Field
 			})
-			if d := cmp.Diff(append(want, "14 by zhou", "14 note asked for"), left(t, l)); d != "" {
+			got := slices.DeleteFunc(left(t, l), func(v string) bool { return strings.HasPrefix(v, "14 entries ") })
+			if d := cmp.Diff(append(want, "14 by zhou", "14 note asked for"), got); d != "" {
 				t.Errorf("what is left (-want +got):\n%s", d)
 			}
 			if done.Fields != c.fields || !slices.Equal(done.Records, []int64{14}) {
@@ -85,15 +85,21 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 			check := func(l *box) {
 				t.Helper()
 				verify(t, l)
-				l.View(func(s *State) {
-					if in, trips := fmt.Sprint(s.Inside), fmt.Sprint(s.Trips); in != c.inside || trips != c.trips {
-						t.Errorf("inside %s, trips %s, want %s and %s", in, trips, c.inside, c.trips)
+				trips := map[string]int{}
+				l.reg.View(func(s *register.State) {
+					for _, who := range []string{"bo", "cy", "di"} {
+						if n := s.Trips("3-2-"+who, at("2026-11-23 09:00:00")); n > 0 {
+							trips["3-2-"+who] = n
+						}
 					}
 				})
+				if in, trips := fmt.Sprint(insideOf(l, "bo", "cy", "di")), fmt.Sprint(trips); in != c.inside || trips != c.trips {
+					t.Errorf("inside %s, trips %s, want %s and %s", in, trips, c.inside, c.trips)
+				}
 			}
 			check(l)
 			check(open(t, cutOff(t, dir), ck))
-			if _, err := l.reg.Erase(c.what, "", "again"); !errors.Is(err, ledger.ErrNothingErased) {
+			if _, err := l.Erase(c.what, "", "again"); !errors.Is(err, ledger.ErrNothingErased) {
 				t.Errorf("the second time: %v", err)
 			}
 		})
@@ -124,23 +130,23 @@ func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 			case n < 10:
 				es := mustAppend(t, l, someone(ck, fmt.Sprint("p", i), who, class, direction)...)
 				if rng.IntN(4) == 0 {
-					mustAppend(t, l, corrections(es, ck.now())...)
+					mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: es[2].Passage, Direction: direction, Class: class, Verdict: "refuse", Reason: "answered-fault",
+						Ref: es[2].Seq, Detail: map[string]string{"was": "admit"}, Personal: es[2].Personal})
 				}
 			case n < 13:
 				ck.set(day.Add(time.Duration(rng.IntN(40)) * time.Hour).Format(time.DateTime))
 			case n == 13:
 				ck.set(day.Add(-time.Duration(rng.IntN(60)) * time.Hour).Format(time.DateTime))
 			case n == 14:
-				l.reg.flush()
 				stale = cutOff(t, dir)
 			case n < 16:
-				_, err = l.reg.Erase(Erasure{Subject: who}, "zhou", "asked for")
+				_, err = l.Erase(Selection{Subject: who}, "zhou", "asked for")
 			case n < 18:
-				_, err = l.reg.Erase(Erasure{Seq: 1 + rng.Int64N(l.Size()+1), Field: []string{"", "subject", "household"}[rng.IntN(3)]}, "", "asked for")
+				_, err = l.Erase(Selection{Seq: 1 + rng.Int64N(l.Size()+1), Field: []string{"", "subject", "household"}[rng.IntN(3)]}, "", "asked for")
 			case n == 18:
-				_, err = l.reg.Erase(Erasure{Before: day.AddDate(0, 0, -rng.IntN(3)).Format(time.DateOnly), Class: []string{"", class}[rng.IntN(2)]}, "", "asked for")
+				_, err = l.Erase(Selection{Before: day.AddDate(0, 0, -rng.IntN(3)).Format(time.DateOnly), Class: []string{"", class}[rng.IntN(2)]}, "", "asked for")
 			default:
-				_, err = l.reg.Retain([]Retention{{"resident", 1}, {"*", 2}}, func() error { return nil })
+				_, err = l.Retain([]Retention{{"resident", 1}, {"*", 2}}, func() error { return nil })
 			}
 			if err != nil && !errors.Is(err, ledger.ErrNothingErased) && !strings.Contains(err.Error(), "no entry") {
 				t.Fatal(err)
@@ -151,51 +157,12 @@ func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 		}
 		verify(t, l)
 		if stale != "" {
-			verify(t, open(t, withIndexOf(t, dir, stale), ck))
+			verify(t, open(t, stale, ck))
 		}
 		if t.Failed() {
 			t.Fatal("seed", seed)
 		}
 	}
-}
-
-// withIndexOf is the ledger of now with the index of then: a kill before the index heard of anything since.
-func withIndexOf(t *testing.T, now, then string) string {
-	t.Helper()
-	dir := cutOff(t, now)
-	for _, f := range []string{"index.db", "index.db-wal"} {
-		os.Remove(filepath.Join(dir, f))
-		if b, err := os.ReadFile(filepath.Join(then, f)); err == nil {
-			if err := os.WriteFile(filepath.Join(dir, f), b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return dir
-}
-
-func TestAnIndexThatHasNotHeardOfAnErasureIsBuiltAnew(t *testing.T) {
-	ck := &clock{}
-	ck.set("2026-11-23 08:00:00")
-	dir := t.TempDir()
-	l := open(t, dir, ck)
-	mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...)
-	mustAppend(t, l, someone(ck, "p2", "cy", "resident", "out")...)
-	l.reg.flush()
-	then := cutOff(t, dir)
-	for _, who := range []string{"bo", "cy"} {
-		if _, err := l.reg.Erase(Erasure{Subject: who}, "", "asked for"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	killed := withIndexOf(t, dir, then)
-	l = open(t, killed, ck)
-	verify(t, l)
-	l.View(func(s *State) {
-		if len(s.Inside)+len(s.Trips)+len(s.Out) != 0 {
-			t.Errorf("remembered: inside %v, trips %v", s.Inside, s.Trips)
-		}
-	})
 }
 
 func TestALargeErasureLetsPassagesThrough(t *testing.T) {
@@ -212,7 +179,7 @@ func TestALargeErasureLetsPassagesThrough(t *testing.T) {
 	var erased Erased
 	go func() {
 		var err error
-		erased, err = l.reg.Erase(Erasure{Before: "2026-11-20"}, "", "old")
+		erased, err = l.Erase(Selection{Before: "2026-11-20"}, "", "old")
 		done <- err
 	}()
 	var worst time.Duration
@@ -257,48 +224,48 @@ func TestDaysThatAreKeptAreNotErased(t *testing.T) {
 		{"2026-11-21", "2026-11-21", "", "--reason: say why"},
 		{"2026-11-21", "2026-11-21", strings.Repeat("x", 501), "--reason: say why"},
 	} {
-		if _, err := l.reg.Keep(c.from, c.to, "zhou", c.why); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := l.Keep(c.from, c.to, "zhou", c.why); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("keep %s to %s: got %v, want %s", c.from, c.to, err, c.want)
 		}
 	}
-	seq, err := l.reg.Keep("2026-11-21", "2026-12-31", "zhou", "case 17")
+	seq, err := l.Keep("2026-11-21", "2026-12-31", "zhou", "case 17")
 	if err != nil || seq != 10 {
 		t.Fatal(seq, err)
 	}
 	before := left(t, l)
-	for _, e := range []Erasure{{Before: "2026-11-22"}, {Before: "2026-11-23"}, {Subject: "r-21"}, {Seq: 6}, {Seq: 10}} {
+	for _, e := range []Selection{{Before: "2026-11-22"}, {Before: "2026-11-23"}, {Subject: "r-21"}, {Seq: 6}, {Seq: 10}} {
 		var kept KeptError
-		if done, err := l.reg.Erase(e, "zhou", "asked for"); !errors.As(err, &kept) || kept.Seq != 10 || done.Fields != 0 {
+		if done, err := l.Erase(e, "zhou", "asked for"); !errors.As(err, &kept) || kept.Seq != 10 || done.Fields != 0 {
 			t.Errorf("%+v: %+v, %v, want a refusal by entry 10", e, done, err)
 		}
 	}
 	if d := cmp.Diff(before, left(t, l)); d != "" {
 		t.Errorf("a refused erasure changed something:\n%s", d)
 	}
-	if _, err := l.reg.Erase(Erasure{Before: "2026-11-21"}, "zhou", "asked for"); err != nil { // not kept
+	if _, err := l.Erase(Selection{Before: "2026-11-21"}, "zhou", "asked for"); err != nil { // not kept
 		t.Error(err)
 	}
 	pause := func() error { return nil }
 	rules := []Retention{{"*", 1}}
-	if done, err := l.reg.Retain(rules, pause); err != nil || done.Fields != 0 {
+	if done, err := l.Retain(rules, pause); err != nil || done.Fields != 0 {
 		t.Errorf("retention erased %+v of days that are kept (%v)", done, err)
 	}
 	verify(t, l)
 	l.Close()
 	l = open(t, dir, ck)
-	if d := cmp.Diff(map[int64]Span{10: {"2026-11-21", "2026-12-31"}}, l.reg.Keeps()); d != "" {
+	if d := cmp.Diff(map[int64]register.Span{10: {From: "2026-11-21", To: "2026-12-31"}}, l.reg.Keeps()); d != "" {
 		t.Errorf("after the next start (-want +got):\n%s", d)
 	}
-	if _, err := l.reg.Lift(9, "zhou", "closed"); !errors.Is(err, ErrNotKept) {
+	if _, err := l.Lift(9, "zhou", "closed"); !errors.Is(err, ErrNotKept) {
 		t.Errorf("lifted what does not keep: %v", err)
 	}
-	if _, err := l.reg.Lift(10, "zhou", "closed"); err != nil {
+	if _, err := l.Lift(10, "zhou", "closed"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.reg.Lift(10, "zhou", "closed"); !errors.Is(err, ErrNotKept) {
+	if _, err := l.Lift(10, "zhou", "closed"); !errors.Is(err, ErrNotKept) {
 		t.Errorf("lifted twice: %v", err)
 	}
-	done, err := l.reg.Retain(rules, pause)
+	done, err := l.Retain(rules, pause)
 	if err != nil || done.Entries != 3 || done.First != 4 || done.Last != 6 {
 		t.Errorf("retention after the lift: %+v, %v, want entries 4 to 6", done, err)
 	}
@@ -310,7 +277,7 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	l := open(t, t.TempDir(), ck)
 	for _, day := range []string{"01", "05", "09"} {
 		ck.set("2026-11-" + day + " 08:00:00")
-		mustAppend(t, l, Event{Stamp: ck.now(), Kind: SignOn, Personal: []Field{{Name: "guard", Value: "guard-" + day}}})
+		mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.SignOn, Personal: []Field{{Name: "guard", Value: "guard-" + day}}})
 		mustAppend(t, l, someone(ck, "r"+day, "r-"+day, "resident", "in")...)
 		mustAppend(t, l, someone(ck, "c"+day, "c-"+day, "courier", "in")...)
 	}
@@ -325,7 +292,7 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	}
 	rules := []Retention{{"courier", 1}, {"*", 7}}
 	chunks := 0
-	done, err := l.reg.Retain(rules, func() error { chunks++; return nil })
+	done, err := l.Retain(rules, func() error { chunks++; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,11 +304,11 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 		t.Errorf("erase entries %v, want %v", done.Records, want)
 	}
 	verify(t, l)
-	if done, err = l.reg.Retain(rules, nil); err != nil || done.Fields != 0 || l.Size() != 23 {
+	if done, err = l.Retain(rules, nil); err != nil || done.Fields != 0 || l.Size() != 23 {
 		t.Errorf("the second time: %+v, %v, %d entries", done, err, l.Size())
 	}
 	ck.set("2026-11-13 03:30:00")
-	if _, err = l.reg.Retain(rules, nil); err != nil {
+	if _, err = l.Retain(rules, nil); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{"guard-09", "r-09"}, who()); d != "" {
@@ -349,8 +316,8 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	}
 	verify(t, l)
 
-	l.reg.opt.Now = func() Stamp { s := ck.now(); s.Trusted = false; return s }
-	if _, err = l.reg.Retain(rules, nil); err == nil || !strings.Contains(err.Error(), "clock") {
+	l.opt.Now = func() Stamp { s := ck.now(); s.Trusted = false; return s }
+	if _, err = l.Retain(rules, nil); err == nil || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("with a clock that is not trusted: %v", err)
 	}
 }
@@ -360,12 +327,12 @@ func TestSubjectIsToldAllOfTheirPassages(t *testing.T) {
 	ck.set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
-	mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...)                                                                 // 1 to 3
-	mustAppend(t, l, someone(ck, "p2", "cy", "resident", "in")...)                                                                 // 4 to 6
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Opening, Passage: "p1", Reason: "pulse"})                                        // 7
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Check, Passage: "p3", Personal: []Field{{Name: "stated_subject", Value: "bo"}}}) // 8
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Export, Reason: "subject", Personal: []Field{{Name: "subject", Value: "bo"}}})   // 9
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Decided, Passage: "p1", Verdict: "refuse", Ref: 3, Direction: "in"})             // 10
+	mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...)                                                                          // 1 to 3
+	mustAppend(t, l, someone(ck, "p2", "cy", "resident", "in")...)                                                                          // 4 to 6
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Opening, Passage: "p1", Reason: "pulse"})                                        // 7
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Check, Passage: "p3", Personal: []Field{{Name: "stated_subject", Value: "bo"}}}) // 8
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Export, Reason: "subject", Personal: []Field{{Name: "subject", Value: "bo"}}})   // 9
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Decided, Passage: "p1", Verdict: "refuse", Ref: 3, Direction: "in"})             // 10
 	tell := func() (told []string) {
 		n, err := Subject(dir, "bo", func(e *Entry) error {
 			told = append(told, fmt.Sprint(e.Seq, " ", e.Personally("name")))
@@ -379,7 +346,7 @@ func TestSubjectIsToldAllOfTheirPassages(t *testing.T) {
 	if d := cmp.Diff([]string{"1 ", "2 name-of-bo", "3 ", "7 ", "8 ", "9 ", "10 "}, tell()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if _, err := l.reg.Erase(Erasure{Subject: "bo"}, "", "asked for"); err != nil {
+	if _, err := l.Erase(Selection{Subject: "bo"}, "", "asked for"); err != nil {
 		t.Fatal(err)
 	}
 	if told := tell(); len(told) != 0 {

@@ -1,14 +1,36 @@
-package register
+// Package erasure chooses whose personal data is erased, and which days are kept from that.
+package erasure
 
 import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"gated/ledger"
+	"gated/register"
 )
+
+// Options are what New needs.
+type Options struct {
+	Dir      string // state directory
+	Ledger   *ledger.Ledger
+	Register *register.Register
+	Now      func() ledger.Stamp
+}
+
+// Eraser erases personal data of a state directory's ledger.
+type Eraser struct {
+	opt     Options
+	work    sync.Mutex // one erasure at a time; guards sweep
+	sweep   sweep
+	keeping sync.Mutex // held from the look at what is kept to the end of a chunk, and while a keep entry is appended
+}
+
+// New returns the eraser of a ledger that is followed by a register.
+func New(opt Options) *Eraser { return &Eraser{opt: opt} }
 
 // Reasons of an erase entry: why these fields and no others.
 const (
@@ -24,15 +46,16 @@ const maxWhy = 500
 // KeptError refuses an erasure that a keep entry forbids.
 type KeptError struct {
 	Seq int64 // of the keep entry
-	Span
+	register.Span
 }
 
 func (k KeptError) Error() string {
-	return fmt.Sprintf("entry %d says to keep the days %s to %s: nothing was erased; lift it first, with \"gated ledger keep --lift %[1]d\"", k.Seq, k.From, k.To)
+	return fmt.Sprintf("entry %d says to keep the days %s to %s: nothing was erased; lift it first, with \"gated ledger keep --lift %[1]d\"",
+		k.Seq, k.From, k.To)
 }
 
-// Erasure says what to erase. Exactly one of Before, Subject and Seq is set.
-type Erasure struct {
+// Selection says what to erase. Exactly one of Before, Subject and Seq is set.
+type Selection struct {
 	Before  string // entries of the days before this one, in the gate's zone
 	Class   string // with Before: only the passages of this class
 	Subject string // roster ID of a person or vehicle: all entries of their passages
@@ -41,7 +64,7 @@ type Erasure struct {
 	Field   string // with Seq: only this field
 }
 
-func (s Erasure) check(today string) error {
+func (s Selection) check(today string) error {
 	n := 0
 	for _, set := range []bool{s.Before != "", s.Subject != "", s.Seq != 0} {
 		if set {
@@ -56,7 +79,8 @@ func (s Erasure) check(today string) error {
 			return fmt.Errorf("--before %q: write a date as 2026-11-23", s.Before)
 		}
 		if s.Before > today {
-			return fmt.Errorf("--before %s: it is %s today; what is recorded today can only be erased by --subject or --seq", s.Before, today)
+			return fmt.Errorf("--before %s: it is %s today; what is recorded today can only be erased by --subject or --seq",
+				s.Before, today)
 		}
 	}
 	if s.Class != "" && s.Before == "" {
@@ -119,8 +143,8 @@ type epoch struct {
 
 // epochs opens the current epoch and then the older ones that are there. Its error names those that cannot be read, if
 // any; nil without the current one.
-func (r *Register) epochs() (all []epoch, err error) {
-	readers, err := ledger.OpenEpochs(r.opt.Dir)
+func (x *Eraser) epochs() (all []epoch, err error) {
+	readers, err := ledger.OpenEpochs(x.opt.Dir)
 	for i, in := range readers {
 		e := epoch{Reader: in}
 		if i > 0 {
@@ -142,64 +166,63 @@ func closeAll(epochs []epoch) {
 //
 // Large erasures go in chunks with an erase entry each, so that passages are answered in between; one that fails on the
 // way says with its error what was erased until then.
-func (r *Register) Erase(sel Erasure, by, why string) (done Erased, err error) {
-	if err := errors.Join(sel.check(r.opt.Now().Time.In(r.l.Zone()).Format(time.DateOnly)), CheckWhy(why)); err != nil {
+func (x *Eraser) Erase(sel Selection, by, why string) (done Erased, err error) {
+	today := x.opt.Now().Time.In(x.opt.Ledger.Zone()).Format(time.DateOnly)
+	if err := errors.Join(sel.check(today), CheckWhy(why)); err != nil {
 		return done, err
 	}
-	ev := ledger.Event{Kind: ledger.Erase, By: "unsigned", Detail: map[string]string{}, Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: why}}} // people name people
-	r.erasing.Lock()
-	defer r.erasing.Unlock()
-	if done, err = r.erase(sel, ev); err == nil {
-		if _, fields := done.Sum(); fields == 0 {
-			err = ledger.ErrNothingErased
-		}
+	if err := x.opt.Register.Wait(); err != nil {
+		return done, err
+	}
+	j := job{ev: ledger.Event{Kind: ledger.Erase, By: "unauthenticated", Detail: map[string]string{}, // people name people
+		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: why}}}}
+	x.work.Lock()
+	defer x.work.Unlock()
+	err = x.opt.Register.Erasing(func(lose func([]int64)) error {
+		j.lose = lose
+		done, err = x.erase(sel, &j)
+		return err
+	})
+	if _, fields := done.Sum(); err == nil && fields == 0 {
+		err = ledger.ErrNothingErased
 	}
 	return done, err
 }
 
-func (r *Register) erase(sel Erasure, ev ledger.Event) (done Erased, err error) {
-	epochs, unread := r.epochs()
+// job is an erasure under way.
+type job struct {
+	ev    ledger.Event            // the erase entry
+	match func(class string) bool // nil: all classes
+	pause func() error            // between two chunks; nil: none
+	lose  func(seqs []int64)      // is told before what of the current epoch loses something
+}
+
+func (x *Eraser) erase(sel Selection, j *job) (done Erased, err error) {
+	epochs, unread := x.epochs()
 	if epochs == nil {
 		return done, unread
 	}
 	defer closeAll(epochs)
-	// Nothing is erased in any epoch, if any of it is kept.
-	seqs := make([][]int64, len(epochs))
-	for i, e := range epochs {
-		switch {
-		case sel.Before != "":
-			err = r.refuseKept(e, sel.Before)
-		case sel.Subject != "":
-			if seqs[i], err = subjectEntries(e.Reader, sel.Subject); err == nil {
-				seqs[i], err = still(e.Reader, seqs[i], "")
-			}
-		case sel.Epoch == e.Meta.Epoch, sel.Epoch == 0 && e.older == 0:
-			seqs[i], err = still(e.Reader, []int64{sel.Seq}, sel.Field)
-		}
-		if err == nil {
-			err = r.refuseKeptEntries(e, seqs[i])
-		}
-		if err != nil {
-			return done, err
-		}
+	seqs, err := x.choose(sel, epochs)
+	if err != nil {
+		return done, err
 	}
 	if sel.Epoch != 0 && !slices.ContainsFunc(epochs, func(e epoch) bool { return e.Meta.Epoch == sel.Epoch }) {
 		return done, errors.Join(fmt.Errorf("%w: the ledger of epoch %d is not here", ledger.ErrNothingErased, sel.Epoch), unread)
 	}
-	var match func(string) bool
 	switch {
 	case sel.Before != "":
-		ev.Reason = byAge
+		j.ev.Reason = byAge
 		if sel.Class != "" {
-			ev.Detail["class"] = sel.Class
-			match = func(class string) bool { return class == sel.Class }
+			j.ev.Detail["class"] = sel.Class
+			j.match = func(class string) bool { return class == sel.Class }
 		}
 	case sel.Subject != "":
-		ev.Reason = bySubject
+		j.ev.Reason = bySubject
 	default:
-		ev.Reason = byEntry
+		j.ev.Reason = byEntry
 		if sel.Field != "" {
-			ev.Detail["field"] = sel.Field
+			j.ev.Detail["field"] = sel.Field
 		}
 	}
 	if sel.Seq == 0 || sel.Epoch != 0 { // else it is none of those
@@ -209,12 +232,37 @@ func (r *Register) erase(sel Erasure, ev ledger.Event) (done Erased, err error) 
 		var part Erased
 		var perr error
 		if sel.Before != "" {
-			part, _, perr = r.eraseOlder(e, sel.Before, 0, match, ev, nil)
+			part, _, perr = x.eraseOlder(j, e, sel.Before, 0)
 		} else {
-			part, perr = r.eraseEntries(e, seqs[i], sel.Field, ev)
+			part, perr = x.eraseEntries(j, e, seqs[i], sel.Field)
 		}
 		done.join(part)
 		err = errors.Join(err, perr)
 	}
 	return done, err
+}
+
+// choose lists the entries of each epoch that are chosen by other than their age. Nothing is erased in any epoch, if any
+// of it is kept.
+func (x *Eraser) choose(sel Selection, epochs []epoch) (seqs [][]int64, err error) {
+	seqs = make([][]int64, len(epochs))
+	for i, e := range epochs {
+		switch {
+		case sel.Before != "":
+			err = x.refuseKept(e, sel.Before)
+		case sel.Subject != "":
+			if seqs[i], err = subjectEntries(e.Reader, sel.Subject); err == nil {
+				seqs[i], err = still(e.Reader, seqs[i], "")
+			}
+		case sel.Epoch == e.Meta.Epoch, sel.Epoch == 0 && e.older == 0:
+			seqs[i], err = still(e.Reader, []int64{sel.Seq}, sel.Field)
+		}
+		if err == nil {
+			err = x.refuseKeptEntries(e, seqs[i])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return seqs, nil
 }
