@@ -209,6 +209,7 @@ type rest struct {
 	record []byte // room for the head, then the record after the seq
 	day    string // in the gate's zone
 	fields []byte // to be sealed beside it; nil without any
+	sealed []byte // what that gave, once it was put
 }
 
 // recordHead is how every record begins; the seq follows.
