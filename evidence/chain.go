@@ -49,7 +49,7 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		shortRoots[at] = append(shortRoots[at], p)
 	}
 	for i, r := range chain {
-		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress}
+		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress, Unseal: g.Unseal}
 		var link *ledger.Entry // the entry that names what this epoch ended with
 		boxed := false         // its key is named by an epoch whose own key was not given
 		if i+1 < len(chain) {

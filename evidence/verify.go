@@ -23,7 +23,8 @@ type Given struct {
 	Since      *tlog.Head  // an older tree head, kept elsewhere
 	ShortRoots []ShortRoot // heads copied by hand
 	Progress   func(done, of int64)
-	keyless    bool // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
+	Unseal     ledger.Keys // asked for the keys of entries where the master key is not here
+	keyless    bool        // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
 	// erasedAfter is how many of an older epoch's entries were erased after the copy was made that it is, by the first entry
 	// of the next one.
 	erasedAfter int64
@@ -80,6 +81,9 @@ type mark struct {
 // day, and a leaf of the tree that its tiles and signed heads say; every personal field what its record committed to.
 // The error names the first entry, tile, head or field that is not.
 func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
+	if g.Unseal != nil {
+		r.AskKeys(g.Unseal)
+	}
 	var v *verification
 	err = r.Snapshot(func() error {
 		v, err = verify(r, g)

@@ -121,7 +121,8 @@ type Ledger struct {
 	pending atomic.Bool    // an erase entry is there, and what it names may still be readable
 	work    sync.WaitGroup // whoever tries
 	slots   atomic.Pointer[slotWriter]
-	failed  atomic.Pointer[error] // of slots that could not be written ahead
+	master  atomic.Pointer[master] // nil: see masterErr
+	failed  atomic.Pointer[error]  // of slots that could not be written ahead
 
 	m metrics
 
@@ -133,9 +134,8 @@ type Ledger struct {
 	commit    driver.Stmt
 	tile      *insert
 	rows      struct{ entry, tile []driver.Value } // of the batch under way
-	master    *master                              // nil: see masterErr
 	masterErr error
-	seals     *seals
+	seals     *seals // of the current epoch
 	meta      Meta
 	keys      []*tlog.Key               // the first signs; none: tree heads are left to another process
 	rotated   *tlog.Key                 // what signed before, until both have signed one head
@@ -660,7 +660,7 @@ func (l *Ledger) recover() {
 	now, zone := l.opt.Now(), l.zone.Load()
 	var kept []Entry
 	if unknown > 0 {
-		own := &opener{epoch: l.meta.Epoch, files: l.slots.Load().files, seals: l.seals}
+		own := &opener{epoch: l.meta.Epoch, files: l.slots.Load().files, seals: *l.seals}
 		if err := l.c.scan(zone, before+1, l.size, own, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
 			l.size, l.last = before, last
 			l.fail(err, nil)
