@@ -19,6 +19,7 @@ import (
 	"gated/durable"
 	"gated/evidence"
 	"gated/evidence/bundle"
+	"gated/ledger"
 	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
@@ -315,6 +316,9 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 				if err != nil {
 					return err
 				}
+				if err := withMaster(c, dir, r.Reader.Reader); err != nil {
+					return err
+				}
 				record := box.Export{Format: want.format, From: days.From, To: days.To, Reason: want.reason}
 				if _, err := box.Perform(c.Context(), dir, box.RecordExport, record); err != nil {
 					return fmt.Errorf("an export with personal data is recorded first: %w", err)
@@ -342,6 +346,22 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 	f.StringVar(&want.reason, "with-personal", "", "put the personal fields in, and record this `reason`")
 	c.MarkFlagRequired("format")
 	return c
+}
+
+// withMaster sees to it that the personal data of a ledger can be opened: an export that only looks as if nobody had passed
+// would be worse than none.
+func withMaster(c *cobra.Command, dir string, r *ledger.Reader) error {
+	if ask := box.AskKeys(c.Context(), dir); ask != nil {
+		r.AskKeys(ask)
+		return nil
+	}
+	if !r.HasMaster() {
+		return fmt.Errorf("the personal data cannot be opened here: %w", r.Hidden())
+	}
+	if err := r.Hidden(); err != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "not all personal data can be read: %v\n", err)
+	}
+	return nil
 }
 
 // folder is where an export keeps what it needs on the way: beside what it writes, or where the system has it.

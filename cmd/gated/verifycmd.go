@@ -94,6 +94,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 			if err != nil {
 				return err
 			}
+			g.Unseal = box.AskKeys(c.Context(), dir)
 			return verifyLedger(out, filepath.Join(dir, "ledger.db"), g)
 		},
 	}
@@ -184,8 +185,8 @@ func verifyLedger(w io.Writer, path string, g evidence.Given) error {
 		return box.No{Err: err}
 	}
 	for _, r := range reports {
-		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d\n",
-			r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased)
+		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d hidden=%d\n",
+			r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased, r.Hidden)
 	}
 	for _, line := range evidence.Proved(reports) {
 		fmt.Fprintln(w, line)
