@@ -65,8 +65,8 @@ func Open(opt ledger.Options) (*Box, error) {
 // openAlone opens the files for a command while no daemon has them. What cannot be recorded must not be changed: a
 // ledger that is in fault is an error. A directory that never had one has no ledger: its first start entry names the
 // roster's version.
-func openAlone(dir string) (b *Box, err error) {
-	b = &Box{Dir: dir}
+func openAlone(dir string) (_ *Box, err error) {
+	b := &Box{Dir: dir}
 	if b.Roster, err = roster.Open(rosterFile(dir)); err != nil {
 		return nil, err
 	}

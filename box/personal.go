@@ -118,6 +118,37 @@ var RecordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *
 // Export says what was exported, and why.
 type Export struct{ Format, From, To, Reason string }
 
+// entryKeys are the keys of some entries' personal data, for a command that shows it and has no master key: that may be a
+// credential of the service.
+var entryKeys = Op[entries, [][]byte]{"entry-keys", func(_ context.Context, b *Box, _ string, a entries) (keys [][]byte, err error) {
+	if b.Ledger == nil {
+		return nil, b.noLedger()
+	}
+	return b.Ledger.Keys(a.Epoch, a.From, a.To)
+}}
+
+// entries are those From to To of an epoch.
+type entries struct {
+	Epoch    int
+	From, To int64
+}
+
+// AskKeys returns what asks the daemon of a state directory for the keys of entries; nil where they need not be asked for,
+// or no daemon runs.
+func AskKeys(ctx context.Context, dir string) ledger.Keys {
+	r, err := ledger.OpenReader(dir)
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	if r.HasMaster() || !answers(dir) {
+		return nil
+	}
+	return func(epoch int, from, to int64) ([][]byte, error) {
+		return Perform(ctx, dir, entryKeys, entries{epoch, from, to})
+	}
+}
+
 // maxReason is how many characters the reason of an export has at most: a sentence.
 const maxReason = 200
 

@@ -82,8 +82,8 @@ func (d *demo) emergency(ctx context.Context, lane string, rng *rand.Rand, guard
 
 // press presses the emergency key, or the one that closes.
 func (d *demo) press(ctx context.Context, p judge.Press) error {
-	d.hand.Lock()
-	defer d.hand.Unlock()
+	d.keys.Lock()
+	defer d.keys.Unlock()
 	path := "api/emergency"
 	if p.Closing {
 		path = "api/close"

@@ -52,7 +52,8 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		shortRoots[at] = append(shortRoots[at], p)
 	}
 	for i, r := range chain {
-		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress}
+		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress,
+			Unseal: g.Unseal}
 		if i+1 == len(chain) {
 			own.Known = g.Known
 		}

@@ -25,7 +25,8 @@ type Given struct {
 	// Known says how many entries the ledger of that name had, by what lies beside it; may be nil.
 	Known    func(origin string) int64
 	Progress func(done, of int64)
-	keyless  bool // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
+	Unseal   ledger.Keys // asked for the keys of entries where the master key is not here
+	keyless  bool        // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
 	// erasedAfter is how many of an older epoch's entries were erased after the copy was made that it is, by the first entry
 	// of the next one.
 	erasedAfter int64
@@ -83,6 +84,9 @@ type mark struct {
 // day, and a leaf of the tree that its tiles and signed heads say; every personal field what its record committed to.
 // The error names the first entry, tile, head or field that is not.
 func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
+	if g.Unseal != nil {
+		r.AskKeys(g.Unseal)
+	}
 	end, err := r.End()
 	if err != nil {
 		return nil, err

@@ -424,7 +424,7 @@ func slotsAside(path string) (slotFiles, error) {
 // carryOut does what erase entries say and a crash, or an older copy of the slots, left undone.
 func (l *Ledger) carryOut(c *conn, m Meta, size int64) error {
 	w := l.slots.Load()
-	own := &opener{epoch: m.Epoch, files: w.files, seals: l.seals}
+	own := &opener{epoch: m.Epoch, files: w.files, seals: *l.seals}
 	do := func(x erasure, readable bool) error {
 		if !readable {
 			l.opt.Log.Error("an erase entry cannot be read, as its slot is lost: what it names may still be readable", "entry", x.said.seq)

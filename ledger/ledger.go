@@ -114,7 +114,8 @@ type Ledger struct {
 	pending atomic.Bool    // an erase entry is there, and what it names may still be readable
 	work    sync.WaitGroup // whoever tries, and whoever reads on after a fault
 	slots   atomic.Pointer[slotWriter]
-	failed  atomic.Pointer[error] // of slots that could not be written ahead
+	master  atomic.Pointer[master] // nil: see masterErr
+	failed  atomic.Pointer[error]  // of slots that could not be written ahead
 
 	reading atomic.Bool  // what stands before the end is read after a fault
 	unread  atomic.Int32 // how often that could not be done, one time after the other
@@ -130,9 +131,8 @@ type Ledger struct {
 	commit    driver.Stmt
 	tile      *insert
 	rows      struct{ entry, tile []driver.Value } // of the batch under way
-	master    *master                              // nil: see masterErr
 	masterErr error
-	seals     *seals
+	seals     *seals // of the current epoch
 	meta      Meta
 	keys      []*tlog.Key               // the first signs; none: tree heads are left to another process
 	rotated   *tlog.Key                 // what signed before, until both have signed one head

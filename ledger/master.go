@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"gated/durable"
 )
 
 // master is the key that, with an entry's slot, opens the entry's personal fields. Without it ledger and slots together
@@ -74,27 +74,47 @@ func newMaster(path string) (*master, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	if err := writeNew(path, []byte(m.String()+"\n")); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return m, durable.Create(path, []byte(m.String()+"\n"), 0o600)
 }
 
-// writeNew writes a file of mode 0600 that is there whole or not at all, and replaces none.
-func writeNew(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+// NewMaster makes a master key for a ledger that has not begun yet, and returns it as people write it down.
+func NewMaster(path string) (string, error) {
+	m, err := newMaster(path)
+	if err != nil {
+		return "", err
+	}
+	return m.String(), nil
+}
+
+// ShowMaster returns the master key of a state directory as people write it down.
+func ShowMaster(dir string) (string, error) {
+	m, err := readMaster(MasterFile(dir))
+	if err != nil {
+		return "", err
+	}
+	return m.String(), nil
+}
+
+// RestoreMaster puts the master key back that opens the personal data of a state directory's ledger, as somebody wrote it
+// down.
+func RestoreMaster(dir, written string) error {
+	m, err := parseMaster(written)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	}
+	r, err := OpenReader(dir)
 	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
+		return err
 	}
-	return syncDir(filepath.Dir(path))
+	defer r.Close()
+	if err := m.fits(r.Meta.Origin, r.Meta.Master); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "keys", masterName)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return durable.Create(path, []byte(m.String()+"\n"), 0o600)
 }
 
 // check is what the ledger says of its master key, so that another one is noticed before anything is sealed under it.
@@ -119,15 +139,17 @@ func (l *Ledger) loadMaster(anew Meta, gone bool) (check string, err error) {
 	if st, err := os.Stat(path); err == nil && filepath.Dir(path) == filepath.Join(l.opt.Dir, "keys") && st.Mode().Perm()&0o077 != 0 && os.Chmod(path, 0o600) == nil {
 		l.opt.Log.Warn("the master key of the personal data could be read by others and cannot now", "path", path, "was", st.Mode().Perm().String())
 	}
-	l.master, err = readMaster(path)
+	key, err := readMaster(path)
 	if errors.Is(err, fs.ErrNotExist) && gone && anew.Epoch == 1 {
-		if l.master, err = newMaster(path); err == nil {
+		if key, err = newMaster(path); err == nil {
 			l.opt.Log.Info("a master key was made for the personal data: write it down for the safe, it is in no backup (\"gated key show --personal\")", "path", path)
 		}
 	}
 	if err == nil {
-		return l.master.check(anew.Origin), nil
+		l.master.Store(key)
+		return key.check(anew.Origin), nil
 	}
+	l.master.Store(nil)
 	if gone {
 		return "", err
 	}

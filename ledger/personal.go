@@ -15,8 +15,9 @@ import (
 type opener struct {
 	epoch int
 	files slotFiles
-	seals *seals // nil without the master key
-	why   error  // why some or all cannot be opened
+	seals seals
+	ask   Keys  // for the keys of entries where the master key is not here; may be nil
+	why   error // why some or all cannot be opened
 
 	mu    sync.Mutex // of the connections of later
 	later []*Reader  // of the epochs after this one that are here, the newest first: they may carry what is left of its entries
@@ -26,7 +27,7 @@ type opener struct {
 func newOpener(path string, m Meta) *opener {
 	stem := slotsStem(path)
 	files, lost, err := openSlotFiles(stem, m, os.O_RDONLY)
-	o := &opener{epoch: m.Epoch, files: files, why: errors.Join(lost, err)}
+	o := &opener{epoch: m.Epoch, files: files, seals: seals{nil, m.Origin, m.Epoch}, why: errors.Join(lost, err)}
 	if len(files) == 0 && o.why == nil {
 		o.why = fmt.Errorf("%s is not here", slotsName(stem, 1))
 	}
@@ -37,9 +38,39 @@ func newOpener(path string, m Meta) *opener {
 	if err != nil {
 		o.why = errors.Join(o.why, err)
 	} else {
-		o.seals = &seals{key, m.Origin, m.Epoch}
+		o.seals.master = key
 	}
 	return o
+}
+
+// Keys asks who has the master key for the keys of the entries from..to of an epoch, at most MaxKeys. An entry without a
+// slot has none.
+type Keys func(epoch int, from, to int64) ([][]byte, error)
+
+// MaxKeys is how many keys are asked for at a time.
+const MaxKeys = piece
+
+// keys are those of the entries from..to whose slots these are; hidden tells that nobody has the master key.
+func (o *opener) keys(from int64, slots []slot, here []bool) (keys [][]byte, hidden bool, err error) {
+	if o.seals.master == nil {
+		if o.ask == nil {
+			return nil, true, nil
+		}
+		keys, err = o.ask(o.epoch, from, from+int64(len(slots))-1)
+		if err == nil && len(keys) != len(slots) {
+			err = fmt.Errorf("asked for the keys of %d entries, and got %d", len(slots), len(keys))
+		}
+		return keys, false, err
+	}
+	keys = make([][]byte, len(slots))
+	for i := range slots {
+		if here[i] && slots[i] != (slot{}) {
+			if keys[i], err = o.seals.key(from+int64(i), slots[i]); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	return keys, false, nil
 }
 
 func (o *opener) close() (err error) {
@@ -56,6 +87,7 @@ type page struct {
 	from, to int64
 	slots    []slot
 	here     []bool
+	keys     [][]byte          // nil until they are needed
 	carriers map[int64]carrier // by the entry; nil until they are asked for
 }
 
@@ -91,18 +123,28 @@ func (p *page) open(seq int64, committed string, sealed []byte) (got personal, e
 	case committed == "":
 		return got, fmt.Errorf("entry %d: personal fields are sealed in its row that its record does not know", seq)
 	}
-	key := p.slots[seq-p.from]
-	if !p.here[seq-p.from] || key != (slot{}) && p.o.seals == nil {
+	at := seq - p.from
+	if !p.here[at] {
 		return personal{hidden: true}, nil
 	}
-	if key != (slot{}) {
-		rows, err := p.o.seals.open(seq, key, committed, sealed)
+	if p.slots[at] != (slot{}) {
+		if p.keys == nil {
+			if p.keys, got.hidden, err = p.o.keys(p.from, p.slots, p.here); err != nil || got.hidden {
+				return got, err
+			}
+		}
+		rows, err := p.o.seals.open(seq, p.keys[at], committed, sealed)
 		if err == nil {
 			return personal{rows: rows}, nil
 		}
 		now, here, rerr := p.o.files.read(seq, seq)
-		if rerr != nil || !here[0] || now[0] != (slot{}) { // else it was erased since the slots were read
+		switch { // was it erased since the slots were read?
+		case rerr != nil:
 			return got, errors.Join(err, rerr)
+		case here[0] && now[0] != (slot{}) && p.keys[at] == nil:
+			return personal{hidden: true}, nil // who has the master key has no such slot
+		case !here[0] || now[0] != (slot{}):
+			return got, err
 		}
 	}
 	got.zero = true
@@ -158,14 +200,13 @@ func (b carrier) open(of int64, committed string) (rows []personalRow, hidden bo
 	if e, err := ParseRecord(record, time.UTC); err != nil || e.Kind != Carried || e.Record.Personal != committed {
 		return nil, false, fmt.Errorf("entry %d does not carry what is left of entry %d", b.at, of)
 	}
-	keys, here, err := b.in.files.read(b.at, b.at)
-	switch {
-	case err != nil:
-		return nil, false, err
-	case !here[0], keys[0] != (slot{}) && b.in.seals == nil:
-		return nil, true, nil
-	case keys[0] == (slot{}):
-		return nil, false, nil
+	slots, here, err := b.in.files.read(b.at, b.at)
+	if err != nil || !here[0] || slots[0] == (slot{}) {
+		return nil, err == nil && !here[0], err
+	}
+	keys, hidden, err := b.in.keys(b.at, slots, here)
+	if err != nil || hidden {
+		return nil, hidden, err
 	}
 	rows, err = b.in.seals.open(b.at, keys[0], committed, sealed)
 	return rows, false, err
@@ -209,3 +250,43 @@ func (r *Reader) personal() *opener {
 
 // Hidden says why personal data cannot be read here, or not all of it; nil where it can.
 func (r *Reader) Hidden() error { return r.personal().why }
+
+// HasMaster tells whether the master key is here that opens the personal data.
+func (r *Reader) HasMaster() bool { return r.personal().seals.master != nil }
+
+// AskKeys has the keys of entries asked for, where the master key is not here.
+func (r *Reader) AskKeys(ask Keys) {
+	o := r.personal()
+	o.ask = ask
+	for _, later := range o.later {
+		later.AskKeys(ask)
+	}
+}
+
+// Keys are the keys of the entries from..to of an epoch, for those who ask.
+func (l *Ledger) Keys(epoch int, from, to int64) ([][]byte, error) {
+	if from < 1 || to < from || to-from >= MaxKeys {
+		return nil, fmt.Errorf("keys of the entries %d to %d: at most %d at a time", from, to, int64(MaxKeys))
+	}
+	path := l.path
+	if epoch != l.Meta().Epoch {
+		path = EpochFile(l.opt.Dir, epoch)
+	}
+	r, err := OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	o := r.personal()
+	key := l.master.Load()
+	if key == nil || key.fits(r.Meta.Origin, r.Meta.Master) != nil {
+		return nil, fmt.Errorf("the master key of epoch %d is not here", epoch)
+	}
+	o.seals.master = key
+	slots, here, err := o.files.read(from, to)
+	if err != nil {
+		return nil, err
+	}
+	keys, _, err := o.keys(from, slots, here)
+	return keys, err
+}

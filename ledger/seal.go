@@ -100,7 +100,7 @@ func decodeFields(b []byte) (rows []personalRow, err error) {
 
 // seals encrypts and decrypts the personal fields of one epoch.
 type seals struct {
-	master *master
+	master *master // nil: the keys come from who has it
 	origin string
 	epoch  int
 }
@@ -108,16 +108,20 @@ type seals struct {
 // errSealed: not what was sealed for this entry under this slot and master key.
 var errSealed = errors.New("its personal data does not open with its slot and the master key")
 
-// aead is the cipher of one entry. Its key is used once, or twice when a commit failed and the seq is given out again: far
-// below the 2^32 uses of a key that random nonces are good for (NIST SP 800-38D, 8.3).
-func (s *seals) aead(seq int64, key slot) (cipher.AEAD, error) {
-	if key == (slot{}) {
+// key is that of one entry. It is used once, or twice when a commit failed and the seq is given out again: far below the
+// 2^32 uses of a key that random nonces are good for (NIST SP 800-38D, 8.3).
+func (s *seals) key(seq int64, own slot) ([]byte, error) {
+	if own == (slot{}) {
 		return nil, fmt.Errorf("the slot of entry %d is all zeros", seq)
 	}
 	h := hmac.New(sha256.New, s.master[:])
-	h.Write(key[:])
+	h.Write(own[:])
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(seq)))
-	block, err := aes.NewCipher(h.Sum(nil))
+	return h.Sum(nil), nil
+}
+
+func aead(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +141,12 @@ func (s *seals) bound(seq int64, committed string) ([]byte, error) {
 
 // seal encrypts the fields for an entry: 12 random bytes, the ciphertext, and 16 bytes that authenticate both.
 // The slot must be on the disk already: what was sealed under one that a power cut takes is lost.
-func (s *seals) seal(seq int64, key slot, committed string, fields []byte) ([]byte, error) {
-	a, err := s.aead(seq, key)
+func (s *seals) seal(seq int64, own slot, committed string, fields []byte) ([]byte, error) {
+	key, err := s.key(seq, own)
+	if err != nil {
+		return nil, err
+	}
+	a, err := aead(key)
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +158,8 @@ func (s *seals) seal(seq int64, key slot, committed string, fields []byte) ([]by
 }
 
 // open decrypts the fields of an entry and compares them with the commitment in its record.
-func (s *seals) open(seq int64, key slot, committed string, sealed []byte) ([]personalRow, error) {
-	a, err := s.aead(seq, key)
+func (s *seals) open(seq int64, key []byte, committed string, sealed []byte) ([]personalRow, error) {
+	a, err := aead(key)
 	if err != nil {
 		return nil, err
 	}

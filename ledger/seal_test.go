@@ -56,6 +56,15 @@ func (v *vector) seals(t *testing.T) (*seals, slot) {
 	return &seals{m, v.Origin, v.Epoch}, slot(key)
 }
 
+// openWith opens what was sealed under a slot.
+func (s *seals) openWith(seq int64, own slot, committed string, sealed []byte) ([]personalRow, error) {
+	key, err := s.key(seq, own)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(seq, key, committed, sealed)
+}
+
 func TestSealedFieldsOfOtherHandsOpen(t *testing.T) {
 	t.Parallel()
 	const path = "testdata/sealed.json"
@@ -74,7 +83,7 @@ func TestSealedFieldsOfOtherHandsOpen(t *testing.T) {
 		t.Run(v.What, func(t *testing.T) {
 			s, key := v.seals(t)
 			sealed, _ := hex.DecodeString(v.Sealed)
-			rows, err := s.open(v.Seq, key, v.Commitment, sealed)
+			rows, err := s.openWith(v.Seq, key, v.Commitment, sealed)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,28 +148,30 @@ func TestSealedFieldsOpenOnlyInTheirPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := own.open(7, slot{9}, sum, sealed); err != nil || len(got) != 2 || got[0].Value != "王小明" {
+	if got, err := own.openWith(7, slot{9}, sum, sealed); err != nil || len(got) != 2 || got[0].Value != "王小明" {
 		t.Fatalf("got %v, %v", got, err)
 	}
 	flipped := bytes.Clone(sealed)
 	flipped[len(flipped)/2] ^= 1
 	less, _ := withoutField(rows, "name")
 	for what, try := range map[string]func() ([]personalRow, error){
-		"another master":     func() ([]personalRow, error) { return (&seals{other, "south-gate", 1}).open(7, slot{9}, sum, sealed) },
-		"another origin":     func() ([]personalRow, error) { return (&seals{m, "north-gate", 1}).open(7, slot{9}, sum, sealed) },
-		"another epoch":      func() ([]personalRow, error) { return (&seals{m, "south-gate", 2}).open(7, slot{9}, sum, sealed) },
-		"another entry":      func() ([]personalRow, error) { return own.open(8, slot{9}, sum, sealed) },
-		"another slot":       func() ([]personalRow, error) { return own.open(7, slot{8}, sum, sealed) },
-		"another commitment": func() ([]personalRow, error) { return own.open(7, slot{9}, strings.Repeat("00", 32), sealed) },
-		"a bit flipped":      func() ([]personalRow, error) { return own.open(7, slot{9}, sum, flipped) },
-		"cut short":          func() ([]personalRow, error) { return own.open(7, slot{9}, sum, sealed[:20]) },
-		"nothing":            func() ([]personalRow, error) { return own.open(7, slot{9}, sum, nil) },
+		"another master": func() ([]personalRow, error) {
+			return (&seals{other, "south-gate", 1}).openWith(7, slot{9}, sum, sealed)
+		},
+		"another origin":     func() ([]personalRow, error) { return (&seals{m, "north-gate", 1}).openWith(7, slot{9}, sum, sealed) },
+		"another epoch":      func() ([]personalRow, error) { return (&seals{m, "south-gate", 2}).openWith(7, slot{9}, sum, sealed) },
+		"another entry":      func() ([]personalRow, error) { return own.openWith(8, slot{9}, sum, sealed) },
+		"another slot":       func() ([]personalRow, error) { return own.openWith(7, slot{8}, sum, sealed) },
+		"another commitment": func() ([]personalRow, error) { return own.openWith(7, slot{9}, strings.Repeat("00", 32), sealed) },
+		"a bit flipped":      func() ([]personalRow, error) { return own.openWith(7, slot{9}, sum, flipped) },
+		"cut short":          func() ([]personalRow, error) { return own.openWith(7, slot{9}, sum, sealed[:20]) },
+		"nothing":            func() ([]personalRow, error) { return own.openWith(7, slot{9}, sum, nil) },
 	} {
 		if got, err := try(); !errors.Is(err, errSealed) || got != nil {
 			t.Errorf("%s: got %v, %v", what, got, err)
 		}
 	}
-	if _, err := own.open(7, slot{}, sum, sealed); err == nil || !strings.Contains(err.Error(), "all zeros") {
+	if _, err := own.openWith(7, slot{}, sum, sealed); err == nil || !strings.Contains(err.Error(), "all zeros") {
 		t.Errorf("an erased slot: %v", err)
 	}
 	if _, err := own.seal(7, slot{}, sum, encodeFields(rows)); err == nil {
@@ -174,7 +185,7 @@ func TestSealedFieldsOpenOnlyInTheirPlace(t *testing.T) {
 	}
 	// Who has the keys can seal other fields; the record still knows better.
 	wrong, _ := own.seal(7, slot{9}, sum, encodeFields(rows[:1]))
-	if _, err := own.open(7, slot{9}, sum, wrong); err == nil || !strings.Contains(err.Error(), "committed") {
+	if _, err := own.openWith(7, slot{9}, sum, wrong); err == nil || !strings.Contains(err.Error(), "committed") {
 		t.Errorf("other fields than those committed to: %v", err)
 	}
 }

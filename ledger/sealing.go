@@ -11,13 +11,14 @@ import (
 
 // sealsOf is what seals personal data in a ledger, if the master key is its own.
 func (l *Ledger) sealsOf(m Meta) (*seals, error) {
-	if l.master == nil {
+	key := l.master.Load()
+	if key == nil {
 		return nil, l.masterErr
 	}
-	if err := l.master.fits(m.Origin, m.Master); err != nil {
+	if err := key.fits(m.Origin, m.Master); err != nil {
 		return nil, fmt.Errorf("%s: %w", MasterFile(l.opt.Dir), err)
 	}
-	return &seals{l.master, m.Origin, m.Epoch}, nil
+	return &seals{key, m.Origin, m.Epoch}, nil
 }
 
 // openPersonal makes ready to seal personal data, and carries out erasures that were cut off.
@@ -129,7 +130,7 @@ func adoptSlotFile(name, ledger string, m Meta) error {
 // copy was made that this ledger is.
 func (r *Reader) erasedAfter() (n int64, err error) {
 	o := r.personal()
-	if o.seals == nil {
+	if o.seals.master == nil {
 		return 0, nil // nobody can say
 	}
 	said := map[int64]bool{}

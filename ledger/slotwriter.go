@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"gated/durable"
 )
 
 // slotWriter is the slot files of the current epoch as their one writer sees them.
@@ -81,7 +83,7 @@ func newSlotFile(stem string, m Meta, size int64) (*slotFile, error) {
 		path = fmt.Sprintf("%s-%d.keys", stem, size+1)
 	}
 	head := slotsOf(m, size+1)
-	if err := writeNew(path, append(head[:], place{m.Epoch, size}.bytes()...)); err != nil {
+	if err := durable.Create(path, append(head[:], place{m.Epoch, size}.bytes()...), 0o600); err != nil {
 		return nil, err
 	}
 	return openSlotFile(path, m, size+1, os.O_RDWR)

@@ -69,7 +69,7 @@ type written struct {
 
 type parser struct {
 	policy   Policy
-	rules    []written // beside policy.rules
+	rules    []written // in the order of policy.rules
 	examples []example
 	faults   []error
 }
@@ -86,7 +86,7 @@ func (p *parser) fault(n *yaml.Node, where, format string, args ...any) {
 	p.faults = append(p.faults, errors.New(text))
 }
 
-// The file is read as a tree and walked by hand, stricter than decoding into
+// The file is read as a tree and checked node by node, stricter than decoding into
 // structs with KnownFields: every fault has its line and its rule, all are found
 // in one run, and the texts are for someone who does not program.
 func (p *parser) file(source []byte) {

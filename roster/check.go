@@ -16,7 +16,7 @@ type roll struct {
 	personRow  []int // row of people[i]
 	vehicleRow []int
 	faults     FaultyRows
-	told       map[cell]bool
+	faulted    map[cell]bool
 }
 
 type cell struct {
@@ -26,8 +26,8 @@ type cell struct {
 
 // fault notes the first fault of a cell: what follows from it would only confuse.
 func (w *roll) fault(row int, column, reason string, other int) {
-	if c := (cell{row, column}); !w.told[c] {
-		w.told[c] = true
+	if c := (cell{row, column}); !w.faulted[c] {
+		w.faulted[c] = true
 		w.faults.add(Fault{Row: row, Column: column, Reason: reason, Other: other})
 	}
 }
@@ -35,7 +35,7 @@ func (w *roll) fault(row int, column, reason string, other int) {
 // checked checks the rows. An import replaces the whole roster, so the known households are those of the file: a resident's row and
 // a row of building, unit and room alone declare one; staff and vehicles may only name one that is declared.
 func checked(rows []Row, checkID func(string) (string, error)) *roll {
-	w := &roll{households: map[string]Household{}, told: map[cell]bool{}}
+	w := &roll{households: map[string]Household{}, faulted: map[cell]bool{}}
 	type naming struct {
 		row       int
 		household string
@@ -44,7 +44,7 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 	for _, r := range rows {
 		before := w.faults.Total
 		fault := func(column, reason string) { w.fault(r.Number, column, reason, 0) }
-		faulty := func(column string) bool { return w.told[cell{r.Number, column}] }
+		faulty := func(column string) bool { return w.faulted[cell{r.Number, column}] }
 		for _, f := range r.Faults {
 			w.fault(r.Number, f.Column, f.Reason, f.Other)
 		}
@@ -106,7 +106,7 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 	return w
 }
 
-// unseen tells characters that a cell cannot honestly hold: control characters, and those that turn or hide text.
+// unseen finds characters that do not belong in a cell: control characters, and those that turn or hide text.
 func unseen(r rune) bool {
 	return unicode.IsControl(r) && !unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
@@ -238,7 +238,7 @@ func (r *Row) vehicle(fault func(column, reason string)) Vehicle {
 	return v
 }
 
-// who tells people apart that have no document.
+// who is the identity of a person without a document.
 type who struct{ household, name, born string }
 
 const anyBirth = "*"

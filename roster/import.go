@@ -19,7 +19,7 @@ type ImportOptions struct {
 	AllowRemove int  // exactly how many residents may go, where that is more than 2 % of them or a whole unit
 
 	// CheckResidentID checks a resident ID number (GB 11643) and returns its birth date as 2006-01-02. An error whose text is
-	// bad-check-digit or bad-date is told as such. Required.
+	// bad-check-digit or bad-date becomes the reason of its fault. Required.
 	CheckResidentID func(number string) (birthDate string, err error)
 }
 
@@ -108,7 +108,7 @@ func newMatch(tx *sql.Tx, old *Snapshot, want *roll) (*match, error) {
 }
 
 // personKey is how someone who left is known again: a keyed hash of the document number, else of household, name and birth date;
-// nil if those do not tell people apart. The key lies in the same file: this keeps numbers from being read, not from being tried out.
+// nil if those are not enough. The key lies in the same file: numbers cannot be read there, but can be tried out.
 func personKey(salt []byte, p Person) []byte {
 	switch {
 	case p.Document != "":

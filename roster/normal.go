@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Cells come from many hands: full-width digits, spaces in ID numbers, 03栋 for 3, dots in plates. Here each becomes the one form
+// Cells are written by many people: full-width digits, spaces in ID numbers, 03栋 for 3, dots in plates. Here each becomes the one form
 // that is stored and looked up.
 
 // trim takes off space and invisible marks (byte order marks, zero-width spaces) that spreadsheets carry along.

@@ -22,7 +22,7 @@ func normalSerial(s string) (string, error) {
 }
 
 // RecordPasses stores the issuer's list, so that the passes of a household can be found when they are to be revoked. A pass that
-// is on it already is written anew. All or nothing.
+// is on it already is replaced. All or nothing.
 func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
 		for _, p := range passes {

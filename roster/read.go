@@ -227,7 +227,7 @@ func (t *table) add(r sheetRow) error {
 	return nil
 }
 
-// begin takes the first row that waits for the headings. If they are none, as no better ones were found, their faults are told.
+// begin takes the first row that waits for the headings. If no better ones were found, their faults say what is wrong.
 func (t *table) begin() error {
 	t.head(t.waiting[0])
 	for _, r := range t.waiting[1:] {
@@ -323,7 +323,7 @@ func letter(i int) string {
 func writeRows(w io.Writer, rows []Row) error {
 	_, err := io.WriteString(w, "\ufeff")
 	c := csv.NewWriter(w)
-	c.Write(headings) // its error is kept and told by c.Error
+	c.Write(headings) // c.Error returns its error
 	record := make([]string, len(headings))
 	for _, r := range rows {
 		for i, cell := range r.cells() {

@@ -23,7 +23,7 @@ type Store struct {
 	path     string
 	db       *sql.DB // one connection; nil when open for reading only
 	mu       sync.Mutex
-	doubtful bool // under mu: a commit failed, the file must be opened anew
+	doubtful bool // under mu: a commit failed, so the file must be opened again
 	snapshot atomic.Pointer[Snapshot]
 	commit   func(*sql.Tx) error // faults in tests
 }
@@ -352,7 +352,7 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 		return err
 	}
 	if err := s.commit(tx); err != nil {
-		// Whether it is stored is not known (an EIO may hide a commit): what the file says when opened anew counts.
+		// Whether it is stored is not known (an EIO may hide a commit): what the file says when it is opened again counts.
 		s.doubtful = true
 		tx.Rollback()
 		return errors.Join(fmt.Errorf("commit: %w", err), s.reopen())
@@ -366,7 +366,7 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 	return nil
 }
 
-// reopen opens the file anew after a commit that failed, and takes the roster as it is found there.
+// reopen opens the file again after a commit that failed, and takes the roster as it is found there.
 func (s *Store) reopen() error {
 	s.db.Close() // has failed already
 	if err := s.open(); err != nil {

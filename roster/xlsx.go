@@ -68,7 +68,7 @@ func readXLSX(data []byte) (rows []Row, err error) {
 	return t.done()
 }
 
-// oddCells goes through the first sheet for what excelize's row reader (2.11) keeps to itself: formulas, numbers with more digits
+// oddCells goes through the first sheet for what excelize's row reader (2.11) does not return: formulas, numbers with more digits
 // than the 15 that a spreadsheet keeps, rows and cells beyond all bounds, and XML that breaks off, where it just ends.
 // The answer is the reason by row from 1 and position from 0.
 func oddCells(book *excelize.File) (map[int]map[int]string, error) {

@@ -19,6 +19,7 @@ type session struct {
 	buf []byte
 
 	turned time.Duration // boot time at which the loop went round last: it never sleeps longer than lookEvery
+	looked time.Time     // when the path was looked at last
 
 	bad   []time.Time // frames since the newest code that were none, the newest ones, oldest first
 	bytes int         // since the newest code,
@@ -239,8 +240,10 @@ func (s *session) tellStalled() {
 // look checks what does not come from the scanner: the path, and the end of a mute. Bytes that wait already were sent
 // before.
 func (s *session) look(now time.Time, queued bool) error {
-	if s.p.Renumbered() {
-		return serialport.ErrRenumbered
+	if now.Sub(s.looked) >= s.r.pace.look { // with each code it would cost a tenth of its time
+		if s.looked = now; s.p.Renumbered() {
+			return serialport.ErrRenumbered
+		}
 	}
 	if !s.muted.IsZero() && !queued && !now.Before(s.muted) && now.Sub(s.f.last) >= s.r.pace.settle {
 		s.muted = time.Time{}

@@ -14,13 +14,18 @@ func ledgerBackup() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "copy the ledger while the gate works",
-		Long: `backup copies the whole ledger, personal data included, into FILE, looks whether the copy holds, and
-only then gives it its name: an older copy is replaced by a whole one or stays. The copy is an
-entry of the ledger, and its time a metric.
+		Long: `backup copies the whole ledger into FILE and its slots beside it (personal.keys where FILE is called
+ledger.db, else FILE with .keys for .db), looks whether the copy holds, and only then gives it its
+name: an older copy is replaced by a whole one or stays. The copy is an entry of the ledger, and its
+time a metric.
 
-To restore, put FILE as ledger.db into the state directory of a stopped gate, and start it once with
-"gated run --restored": a restored box never goes on with the old tree, it begins a new epoch.
-What was erased after the copy was made is still in it: do not keep copies for longer than the data.`,
+Personal data is sealed in it. It opens with the slots and with the master key, which is in no backup
+("gated key show --personal", for the safe). Older copies of the ledger may be kept as long as you
+like: what was erased since opens with no slots of today. Older copies of the slots may not.
+
+To restore, put FILE as ledger.db, the slots as personal.keys and the master key as keys/personal.key
+("gated key restore") into the state directory of a stopped gate, and start it once with
+"gated run --restored": a restored box never goes on with the old tree, it begins a new epoch.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			dir, err := existing(c)

@@ -142,7 +142,8 @@ What the roster holds about them is shown by "gated roster show ID".`,
 			if err := erasure.CheckWhy(a.Why); err != nil {
 				return err
 			}
-			n, err := erasure.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
+			ask := box.AskKeys(c.Context(), dir)
+			n, err := erasure.Subject(dir, a.ID, ask, func(*ledger.Entry) error { return nil })
 			if err != nil {
 				return err
 			}
@@ -153,7 +154,7 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			w := c.OutOrStdout()
-			_, err = erasure.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
+			_, err = erasure.Subject(dir, a.ID, ask, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
 			return err
 		}}
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")

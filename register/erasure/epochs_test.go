@@ -104,7 +104,7 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 			if len(done.Older) != 1 || done.Older[0].Fields != x.older || done.Older[0].Epoch != 1 || len(done.Older[0].Records) == 0 {
 				t.Errorf("done %+v", done)
 			}
-			if n, err := Subject(b.dir, x.what.Subject, func(*Entry) error { return nil }); x.what.Subject != "" && (n != 0 || err != nil) {
+			if n, err := Subject(b.dir, x.what.Subject, nil, func(*Entry) error { return nil }); x.what.Subject != "" && (n != 0 || err != nil) {
 				t.Errorf("%d entries are still told of them, %v", n, err)
 			}
 			if x.what.Subject != nameOf(497) && !cmp.Equal(inside, insideOf(b, everybody...)) { // whose numbers are those of entries of the current one

@@ -334,7 +334,7 @@ func TestSubjectIsToldAllOfTheirPassages(t *testing.T) {
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Export, Reason: "subject", Personal: []Field{{Name: "subject", Value: "bo"}}})   // 9
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Decided, Passage: "p1", Verdict: "refuse", Ref: 3, Direction: "in"})             // 10
 	tell := func() (told []string) {
-		n, err := Subject(dir, "bo", func(e *Entry) error {
+		n, err := Subject(dir, "bo", nil, func(e *Entry) error {
 			told = append(told, fmt.Sprint(e.Seq, " ", e.Personally("name")))
 			return nil
 		})
