@@ -162,7 +162,8 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 		return tlog.Head{}, err
 	}
 	if root, err := tlog.RootAt(c, h.Size); err != nil || root != h.Root {
-		return tlog.Head{}, fmt.Errorf("the copy does not hold: its root at %d entries is %v, the tree head signed %v (%v)", h.Size, root, h.Root, err)
+		return tlog.Head{}, fmt.Errorf("the copy does not hold: its root at %d entries is %v, the tree head signed %v (%v)",
+			h.Size, root, h.Root, err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -51,7 +51,8 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 		return fmt.Errorf("%s is there already: move it away, it is another ledger's", old)
 	}
 	if l.opt.Command && l.opt.Begin == nil {
-		return fmt.Errorf("%w: the state directory %s comes from another box: start the daemon first, which begins a new epoch", errSettings, l.opt.Dir)
+		return fmt.Errorf("%w: the state directory %s comes from another box: start the daemon first, which begins a new epoch",
+			errSettings, l.opt.Dir)
 	}
 	if err := verifyTail(c, zone, tail); err != nil {
 		return err
@@ -67,7 +68,8 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 		return err
 	}
 	// A backup has no public key beside it; a box that was started before it was restored has one of its own.
-	if known, err := tlog.PublicKeys(l.opt.Dir); err == nil && h.Note != nil && len(tlog.OfOrigin(known, m.Origin)) > 0 && !h.SignedBy(known...) {
+	known, err := tlog.PublicKeys(l.opt.Dir)
+	if err == nil && h.Note != nil && len(tlog.OfOrigin(known, m.Origin)) > 0 && !h.SignedBy(known...) {
 		l.opt.Log.Warn("the restored ledger is signed by another key than this box has known", "origin", m.Origin)
 	}
 	if busy, _, err := c.checkpoint("TRUNCATE"); err != nil {
@@ -202,7 +204,8 @@ func (l *Ledger) firstOfEpoch() error {
 	}
 	old := EpochFile(l.opt.Dir, l.meta.Epoch-1)
 	now, zone := l.opt.Now(), l.zone.Load()
-	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "origin": epochOrigin(l.meta.Name(), l.meta.Epoch-1), "to": now.Time.In(zone).Format(timeFormat)}
+	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "origin": epochOrigin(l.meta.Name(), l.meta.Epoch-1),
+		"to": now.Time.In(zone).Format(timeFormat)}
 	events, err := l.endOf(old, d)
 	if l.found == "" && (err != nil || l.opt.Begin != nil) { // or the process that put it aside got no further
 		if _, l.found, _ = l.examine(old); l.found == "" && err != nil {
@@ -225,8 +228,8 @@ func (l *Ledger) firstOfEpoch() error {
 	if _, err = l.enter(nil, events...); err != nil {
 		return err
 	}
-	l.opt.Log.Warn("a new epoch of the ledger began: let an auditor keep the new key", "why", first.Reason, "found", l.found, "origin", l.meta.Origin, "before", d["origin"],
-		"entries", d["size"], "root", d["root"], "verifier", l.keys[0].Verifier(), "fingerprint", tlog.Fingerprint(l.keys[0].Verifier()))
+	l.opt.Log.Warn("a new epoch of the ledger began: let an auditor keep the new key", "why", first.Reason, "found", l.found,
+		"origin", l.meta.Origin, "before", d["origin"], "entries", d["size"], "root", d["root"], "verifier", l.keys[0].Verifier(), "fingerprint", tlog.Fingerprint(l.keys[0].Verifier()))
 	l.found = ""
 	return nil
 }

@@ -42,7 +42,9 @@ func (l *Ledger) operate(first *request) *operation {
 	op.mu.Lock()
 	op.timer = time.AfterFunc(wait, op.hang)
 	op.mu.Unlock()
-	sqliteprocess.Probe(l.path)
+	if time.Since(l.answered) > 50*time.Millisecond { // else the disk has just shown that it works
+		sqliteprocess.Probe(l.path)
+	}
 	return op
 }
 
@@ -76,7 +78,7 @@ func (op *operation) end() (waiting []*request, err error) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.timer.Stop()
-	op.ended = true
+	op.ended, op.l.answered = true, time.Now()
 	if op.hung {
 		return nil, errHung
 	}

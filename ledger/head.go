@@ -80,8 +80,8 @@ func (l *Ledger) setHead(h tlog.Head) {
 		return
 	}
 	if l.head.Note == nil {
-		l.opt.Log.Info("the first tree head: let an auditor keep it away from this box", "origin", h.Origin, "size", h.Size, "short_root", h.ShortRoot(),
-			"verifier", l.keys[0].Verifier(), "fingerprint", tlog.Fingerprint(l.keys[0].Verifier()))
+		l.opt.Log.Info("the first tree head: let an auditor keep it away from this box", "origin", h.Origin, "size", h.Size,
+			"short_root", h.ShortRoot(), "verifier", l.keys[0].Verifier(), "fingerprint", tlog.Fingerprint(l.keys[0].Verifier()))
 	}
 	l.head = h
 	l.newest.Store(&h)
@@ -176,7 +176,8 @@ func (l *Ledger) openTree(c *conn, m Meta, size int64) (err error) {
 			return nil
 		}
 	}
-	return finding("the newest tree head is not signed by the key %s: put back the key that signed it, or its line below the new one", l.keys[0].Verifier())
+	return finding("the newest tree head is not signed by the key %s: put back the key that signed it, or its line below the new one",
+		l.keys[0].Verifier())
 }
 
 // checkRoot compares a head with the entries that it counts.
@@ -225,7 +226,8 @@ func (l *Ledger) rotate() error {
 		Detail: map[string]string{"verifier": l.keys[0].Verifier(), "was": l.rotated.Verifier()}}); err != nil {
 		return err
 	}
-	l.opt.Log.Info("another key signs tree heads from now on: the old one can be removed from the key file", "verifier", l.keys[0].Verifier(), "entries", l.size)
+	l.opt.Log.Info("another key signs tree heads from now on: the old one can be removed from the key file",
+		"verifier", l.keys[0].Verifier(), "entries", l.size)
 	l.rotated = nil
 	return nil
 }

@@ -21,7 +21,8 @@ func RotateKey(dir string) (*tlog.Key, error) {
 	path := tlog.KeyFile(dir, r.Meta.Epoch)
 	keys, err := tlog.ReadKeys(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: where the key is a credential of the service, put a new one above it there by hand, as the help of this command says", err)
+		return nil, fmt.Errorf("%w: where the key is a credential of the service, put a new one above it there by hand, "+
+			"as the help of this command says", err)
 	}
 	if err != nil {
 		return nil, err
@@ -54,7 +55,8 @@ func (l *Ledger) loadKeys(m Meta) error {
 	}
 	if st, err := os.Stat(path); err == nil && l.opt.KeyFile == "" && st.Mode().Perm()&0o077 != 0 && os.Chmod(path, 0o600) == nil {
 		// A copy that lost its mode must not stop the gate; the directory keeps others out.
-		l.opt.Log.Warn("the key that signs tree heads could be read by others and cannot now: if others may have read it, make a new one", "path", path, "was", st.Mode().Perm().String())
+		l.opt.Log.Warn("the key that signs tree heads could be read by others and cannot now: if others may have read it, make a new one",
+			"path", path, "was", st.Mode().Perm().String())
 	}
 	keys, err := tlog.ReadKeys(path)
 	known, kerr := tlog.PublicKeys(l.opt.Dir)
@@ -67,8 +69,8 @@ func (l *Ledger) loadKeys(m Meta) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("the key that signs tree heads: %w", err)
 	case len(tlog.OfOrigin(known, m.Origin)) > 0 || l.opt.KeyFile != "":
-		return fmt.Errorf("the key that signs tree heads is not there: %w: put it back; where it is a credential of the service, let the daemon do it; "+
-			"if it is lost, begin a new epoch with \"gated run --restored\"", err)
+		return fmt.Errorf("the key that signs tree heads is not there: %w: put it back; where it is a credential of the service, "+
+			"let the daemon do it; if it is lost, begin a new epoch with \"gated run --restored\"", err)
 	default:
 		k, err := tlog.NewKey(m.Origin)
 		if err != nil {
@@ -88,7 +90,8 @@ func (l *Ledger) loadKeys(m Meta) error {
 	}
 	for _, k := range keys {
 		if k.Origin() != m.Origin {
-			return fmt.Errorf("%w: the key in %s is for %q, the ledger's origin is %q: make one with \"gated key new --ledger --origin %s\"", errSettings, path, k.Origin(), m.Origin, m.Origin)
+			return fmt.Errorf("%w: the key in %s is for %q, the ledger's origin is %q: make one with \"gated key new --ledger --origin %s\"",
+				errSettings, path, k.Origin(), m.Origin, m.Origin)
 		}
 	}
 	l.keys = keys

@@ -124,6 +124,7 @@ type Ledger struct {
 
 	// The rest belongs to the writer.
 	c         *conn
+	answered  time.Time  // when the disk did what it was asked last
 	op        *operation // what it is doing for those who wait; nil: nothing
 	entry     *insert
 	segment   *insert
@@ -242,7 +243,8 @@ func (l *Ledger) Has(after int64, events ...Event) (there []bool, err error) {
 	there = make([]bool, len(events))
 	err = r.Scan(after+1, 1<<62, false, func(e *Entry) error {
 		for i, ev := range events {
-			if e.Mono == ev.Mono.Microseconds() && e.Kind == ev.Kind && e.Boot == ev.Boot && e.Passage == ev.Passage && e.Lane == ev.Lane && e.Reason == ev.Reason {
+			if e.Mono == ev.Mono.Microseconds() && e.Kind == ev.Kind && e.Boot == ev.Boot &&
+				e.Passage == ev.Passage && e.Lane == ev.Lane && e.Reason == ev.Reason {
 				there[i] = true
 			}
 		}

@@ -158,7 +158,8 @@ func (l *Ledger) anew() (Meta, error) {
 		return m, nil
 	}
 	if gone && l.opt.Restored && !l.begun {
-		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
+		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored",
+			errSettings, l.path)
 	}
 	if known := max(l.size, l.remembered(m.Origin)); gone && (known > 0 || next) {
 		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
@@ -166,8 +167,8 @@ func (l *Ledger) anew() (Meta, error) {
 		if known > 0 {
 			had = fmt.Sprintf("%d entries", known)
 		}
-		return m, fmt.Errorf("%s is gone, and it had %s: restore it from the backup; only to begin a new ledger, move index.db, keys/ledger.pub and keys/ledger.key in %s away as well",
-			l.path, had, l.opt.Dir)
+		return m, fmt.Errorf("%s is gone, and it had %s: restore it from the backup; only to begin a new ledger, move index.db, "+
+			"keys/ledger.pub and keys/ledger.key in %s away as well", l.path, had, l.opt.Dir)
 	}
 	return m, nil
 }
@@ -186,7 +187,8 @@ func (l *Ledger) identify(c *conn) (Meta, *time.Location, error) {
 		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
 	}
 	if want := epochOrigin(l.opt.Origin, m.Epoch); m.Origin != want {
-		return m, nil, fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, want)
+		return m, nil, fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory",
+			errSettings, l.path, m.Origin, want)
 	}
 	return m, zone, nil
 }

@@ -50,7 +50,8 @@ func (l *Ledger) fail(cause error, unknown []Entry) {
 
 // tell tells of a fault that begins or changes.
 func (l *Ledger) tell(f *Fault) {
-	l.opt.Log.Error("ledger-fault: nothing is recorded and nothing opens but the emergency key; trying again", "cause", f.Cause, "path", l.path, "unknown", f.Unknown)
+	l.opt.Log.Error("ledger-fault: nothing is recorded and nothing opens but the emergency key; trying again",
+		"cause", f.Cause, "path", l.path, "unknown", f.Unknown)
 	if l.opt.OnChange != nil {
 		l.opt.OnChange(f)
 	}
@@ -245,7 +246,8 @@ func damaged(e *sqlite.Error) bool {
 // putAside moves a file that cannot be opened out of the way.
 func (l *Ledger) putAside(why error) error {
 	aside := l.path + ".damaged-" + time.Now().UTC().Format("20060102T150405Z")
-	l.opt.Log.Error("the disk has nothing that could be opened: the ledger is written anew from memory, and the file is kept for the maintainer to look at", "err", why, "path", aside)
+	l.opt.Log.Error("the disk has nothing that could be opened: the ledger is written anew from memory, "+
+		"and the file is kept for the maintainer to look at", "err", why, "path", aside)
 	for _, suffix := range []string{"-wal", "-shm", ""} {
 		if err := os.Rename(l.path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
