@@ -82,6 +82,7 @@ func erasures(t *testing.T, dir string) (said []string) {
 }
 
 func TestAnErasureReachesOlderEpochs(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct {
 		name  string
 		what  Selection
@@ -128,6 +129,7 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 }
 
 func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
+	t.Parallel()
 	l, ck, inject := secondEpoch(t)
 	full := func(op string) error {
 		if op == "erase" {
@@ -163,6 +165,7 @@ func TestAnErasureThatFailsInAnOlderEpochIsNone(t *testing.T) {
 }
 
 func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-20 08:00:00")
 	dir := t.TempDir()
