@@ -88,7 +88,7 @@ func openAlone(dir string) (_ *Box, err error) {
 		return nil, err
 	}
 	c := clock.New(clock.System())
-	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Unsigned: true,
+	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Command: true,
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]register.
 
 // RecordSubject records that somebody looks at all that is kept about a person or vehicle.
 var RecordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unsigned",
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
 		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
 }}
 
@@ -85,7 +85,7 @@ func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, 
 	if err := erasure.CheckWhy(a.Why); err != nil {
 		return nil, err
 	}
-	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unsigned",
+	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unauthenticated",
 		Personal: []ledger.Field{{Name: a.Kind, Value: a.Value}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ var RecordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *
 	if x.From != "" { // else the whole ledger
 		detail["from"], detail["to"] = x.From, x.To
 	}
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unauthenticated", Detail: detail,
 		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
 }}
 

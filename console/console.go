@@ -42,7 +42,7 @@ type Gate interface {
 	Find(room string) []gate.Found
 	Emergency(lane string) (gate.Outcome, error)
 	Close(lane string) error
-	FillDebt(id, note string) error
+	AccountFor(id, note string) error
 	SignOn(name string) error
 	ConfirmClock(by string) error
 	Fault() bool
@@ -131,7 +131,7 @@ func Handler(o Options) http.Handler {
 	route("POST", "/api/present", c.present)
 	route("POST", "/api/emergency", c.emergency)
 	route("POST", "/api/close", c.close)
-	route("POST", "/api/debt", c.debt)
+	route("POST", "/api/account", c.account)
 	route("POST", "/api/duty", c.duty)
 	route("POST", "/api/clock", c.clock)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, http.StatusNotFound, "no such page") })
@@ -366,7 +366,7 @@ func (c *console) close(w http.ResponseWriter, r *http.Request) {
 	c.done204(w, r, c.gate.Close(q.Lane))
 }
 
-func (c *console) debt(w http.ResponseWriter, r *http.Request) {
+func (c *console) account(w http.ResponseWriter, r *http.Request) {
 	var q struct{ ID, Note string }
 	if !read(w, r, &q) {
 		return
@@ -376,7 +376,7 @@ func (c *console) debt(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	c.done204(w, r, c.gate.FillDebt(q.ID, q.Note))
+	c.done204(w, r, c.gate.AccountFor(q.ID, q.Note))
 }
 
 func (c *console) duty(w http.ResponseWriter, r *http.Request) {
@@ -430,7 +430,7 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusNotFound, "%v", err)
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)
-	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrNoDebt):
+	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrNoOpening):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrLedger):
 		fail(w, http.StatusServiceUnavailable, "%v", err)

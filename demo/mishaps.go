@@ -192,15 +192,14 @@ func (m *mishaps) watch(ctx context.Context) {
 			m.files.first = len(files)
 		}
 		m.files.most = max(m.files.most, len(files))
-		m.hearRelays()
+		m.readRelays()
 		m.mu.Unlock()
 		last = now
 	}
 }
 
-// hearRelays takes over what the boards have noted: of a day they would have to keep a million switchings. The caller
-// holds mu.
-func (m *mishaps) hearRelays() {
+// readRelays takes what the boards have noted: in a day that would be a million switchings each. The caller holds mu.
+func (m *mishaps) readRelays() {
 	for id, l := range m.d.lanes {
 		for _, s := range l.relay.Forget() {
 			if s.On {
@@ -210,8 +209,8 @@ func (m *mishaps) hearRelays() {
 	}
 }
 
-// expectNothing: until the function returned is called, whatever the lane answers is a code that was sent while nobody
-// listened, and so is what its scanner drops as half a one.
+// expectNothing: until the function returned is called, each answer of the lane is to a code that was sent while nobody listened,
+// and is a fault; so is half a code that its scanner drops.
 func (m *mishaps) expectNothing(ctx context.Context, l *lane, name string) (done func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -226,8 +225,8 @@ func (m *mishaps) expectNothing(ctx context.Context, l *lane, name string) (done
 	}
 }
 
-// heard is told of answers to what nobody held up.
-func (m *mishaps) heard(a judge.Answer) {
+// unexpected takes an answer to what nobody showed.
+func (m *mishaps) unexpected(a judge.Answer) {
 	m.mu.Lock()
 	name, wrong := m.unheard[a.Lane]
 	m.mu.Unlock()
@@ -239,7 +238,7 @@ func (m *mishaps) heard(a judge.Answer) {
 	}
 }
 
-// measure takes down what the daemon says of itself at the end.
+// measure notes memory and metrics of the daemon at the end.
 func (m *mishaps) measure() {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.d.gated.cmd.Process.Pid))
 	metrics, _ := m.d.gated.metrics(context.Background())
@@ -253,7 +252,7 @@ func (m *mishaps) measure() {
 	}
 }
 
-// end is called when the daemon has ended. What it told the boards last they may have to read yet.
+// end is called when the daemon has ended. The boards may still have to read its last commands.
 func (m *mishaps) end() {
 	close(m.unwatch)
 	<-m.watching
@@ -267,5 +266,5 @@ func (m *mishaps) end() {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.hearRelays()
+	m.readRelays()
 }

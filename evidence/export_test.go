@@ -342,7 +342,7 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
 	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
 	ck.set("2026-11-23 00:00:01")
-	mustAppend(t, l, decided(ck, "night", "in", "refuse", "abandoned"))
+	mustAppend(t, l, decided(ck, "night", "in", "refuse", "undecided"))
 	mustAppend(t, l, append(passage(ck, "day", "out", "admit"), decided(ck, "day", "out", "admit", "resident"))...)
 	ck.set("2026-11-22 23:59:58") // the clock is set back: sequence and days hold
 	mustAppend(t, l, passage(ck, "again", "in", "hold")...)

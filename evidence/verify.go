@@ -22,9 +22,11 @@ type Given struct {
 	Witnesses  []string    // note verifier keys of witnesses
 	Since      *tlog.Head  // an older tree head, kept elsewhere
 	ShortRoots []ShortRoot // heads copied by hand
-	Progress   func(done, of int64)
-	Unseal     ledger.Keys // asked for the keys of entries where the master key is not here
-	keyless    bool        // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
+	// Known says how many entries the ledger of that name had, by what lies beside it; may be nil.
+	Known    func(origin string) int64
+	Progress func(done, of int64)
+	Unseal   ledger.Keys // asked for the keys of entries where the master key is not here
+	keyless  bool        // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
 	// erasedAfter is how many of an older epoch's entries were erased after the copy was made that it is, by the first entry
 	// of the next one.
 	erasedAfter int64
@@ -65,6 +67,7 @@ type Report struct {
 	OwnKey     bool          // no key was given, and the box's own word was taken for it
 	ShortRoots []ShortRoot   // copied by hand, that fit
 	Before     *ledger.Entry // the first entry, where it names an epoch whose file is not there
+	Found      string        // why it does not hold, as the epoch behind it says that was made for that; nothing else is said of it
 	Since      *tlog.Head    // the older head that was given, where this ledger contains it
 	Cosigned   []string      // names of the witnesses that signed the newest witnessed head
 	Witness    int64         // its size
@@ -84,9 +87,13 @@ func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
 	if g.Unseal != nil {
 		r.AskKeys(g.Unseal)
 	}
+	end, err := r.End()
+	if err != nil {
+		return nil, err
+	}
 	var v *verification
 	err = r.Snapshot(func() error {
-		v, err = verify(r, g)
+		v, err = verify(r, end, g)
 		return err
 	})
 	if err == nil {
@@ -98,7 +105,7 @@ func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
 	return v.rep, nil
 }
 
-func verify(r *ledger.Reader, g Given) (*verification, error) {
+func verify(r *ledger.Reader, end ledger.End, g Given) (*verification, error) {
 	rep := &Report{Meta: r.Meta, OwnKey: len(g.Keys) == 0}
 	if rep.OwnKey {
 		known, _ := tlog.PublicKeys(filepath.Dir(r.Path())) // without one, no head can be signed by it
@@ -112,7 +119,7 @@ func verify(r *ledger.Reader, g Given) (*verification, error) {
 	if v.segments, err = r.Segments(); err != nil {
 		return nil, err
 	}
-	if err := v.readHeads(g); err != nil {
+	if err := v.readHeads(end, g); err != nil {
 		return nil, err
 	}
 	if err := v.passed(); err != nil { // a head of no entries
@@ -149,7 +156,7 @@ type verification struct {
 	personal *personal
 }
 
-func (v *verification) readHeads(g Given) error {
+func (v *verification) readHeads(end ledger.End, g Given) error {
 	if err := v.r.Heads(func(size int64, note string, leaves []byte) error {
 		h, err := tlog.ParseHead([]byte(note))
 		if err == nil && h.Size != size {
@@ -171,6 +178,21 @@ func (v *verification) readHeads(g Given) error {
 		return nil
 	}); err != nil {
 		return err
+	}
+	var row tlog.Head
+	if len(v.heads) > 0 {
+		row = v.heads[len(v.heads)-1]
+	}
+	known := int64(0)
+	if g.Known != nil {
+		known = g.Known(v.r.Meta.Origin)
+	}
+	newest, err := end.Check(v.r, row, v.size, known)
+	if err != nil {
+		return err
+	}
+	if newest.Note != nil && newest.Size > row.Size {
+		v.heads, v.leaves = append(v.heads, newest), append(v.leaves, nil)
 	}
 	for i, h := range v.heads {
 		v.marks = append(v.marks, mark{h.Size, func(root tlog.Hash) error { return v.atHead(h, v.leaves[i], root) }})

@@ -128,24 +128,24 @@ func (g *Gate) release(l *lane) {
 // drive commands the lane's barrier without waiting for it. The caller holds commanding.
 func (g *Gate) drive(l *lane, open bool) {
 	if l.Barrier != nil {
-		finish := l.Barrier.Begin(l.ID, open)
+		finish := l.Barrier.Begin(open)
 		g.work.Go(func() { g.barrierSaid(l, finish()) })
 	}
 }
 
-// debts are what the register still lacks about emergency openings.
-func (g *Gate) debts() []Debt {
-	list := append([]Debt{}, g.pending.openings()...)
+// toAccountFor are the emergency openings of which something is not on record yet.
+func (g *Gate) toAccountFor() []Opening {
+	list := append([]Opening{}, g.pending.openings()...)
 	g.opt.Register.View(func(s *register.State) {
-		for _, seq := range slices.Sorted(maps.Keys(s.Debts)) {
-			list = append(list, Debt{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.Debts[seq].Lane, Since: s.Debts[seq].At, What: "who-passed"})
+		for _, seq := range slices.Sorted(maps.Keys(s.ToAccountFor)) {
+			list = append(list, Opening{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.ToAccountFor[seq].Lane, Since: s.ToAccountFor[seq].At, What: "who-passed"})
 		}
 	})
 	return list
 }
 
-// FillDebt registers who passed by an emergency opening, in the guard's words.
-func (g *Gate) FillDebt(id, note string) error {
+// AccountFor registers who passed by an emergency opening, in the guard's words.
+func (g *Gate) AccountFor(id, note string) error {
 	if note == "" || len(note) > maxNote {
 		return invalid("a note of %d bytes: say in 1 to %d who passed, such as the plate", len(note), maxNote)
 	}
@@ -154,9 +154,9 @@ func (g *Gate) FillDebt(id, note string) error {
 	defer g.passage.Unlock()
 	var p register.Passage
 	var ok bool
-	g.opt.Register.View(func(s *register.State) { p, ok = s.Debts[seq] })
+	g.opt.Register.View(func(s *register.State) { p, ok = s.ToAccountFor[seq] })
 	if !ok || !strings.HasPrefix(id, "e") {
-		return ErrNoDebt
+		return ErrNoOpening
 	}
 	if err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
 		Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: unauthenticated, Ref: seq, Personal: g.guard(note)}); err != nil {

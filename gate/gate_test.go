@@ -501,7 +501,7 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 	}
 	all := s.records()
 	e := all[len(all)-1]
-	if e.Kind != register.Decided || e.By != "unsigned" || e.Personally("guard") != "老张" || e.Personally("note") == "" || e.Passage != held.Passage {
+	if e.Kind != register.Decided || e.By != "unauthenticated" || e.Personally("guard") != "老张" || e.Personally("note") == "" || e.Passage != held.Passage {
 		t.Errorf("registered as %s %v", e.Raw, e.Personal)
 	}
 	if v := s.g.View(); len(v.Holds) != 0 || v.Inside != 2 {
@@ -526,7 +526,7 @@ func TestAStartNamesTheGateAndItsZone(t *testing.T) {
 	}
 }
 
-func TestHoldsEndAsAbandoned(t *testing.T) {
+func TestHoldsEndAsUndecided(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
@@ -543,7 +543,7 @@ func TestHoldsEndAsAbandoned(t *testing.T) {
 	left := s.scan("out", "11010519491231002X")
 	s.end()
 	s.start()
-	want := map[string]string{held.Passage: "abandoned", left.Passage: "abandoned-restart"}
+	want := map[string]string{held.Passage: "undecided", left.Passage: "undecided-restart"}
 	for _, e := range s.records() {
 		if e.Kind == register.Decided && want[e.Passage] == e.Reason {
 			delete(want, e.Passage)
@@ -676,26 +676,26 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 		t.Fatalf("emergency: %+v, %v", em, err)
 	}
 	v := s.g.View()
-	if len(v.Debts) != 1 || v.Debts[0].What != "entry-pending" || !v.Lanes[0].HeldOpen {
-		t.Errorf("debts %+v, lanes %+v", v.Debts, v.Lanes)
+	if len(v.ToAccountFor) != 1 || v.ToAccountFor[0].What != "entry-pending" || !v.Lanes[0].Latched {
+		t.Errorf("debts %+v, lanes %+v", v.ToAccountFor, v.Lanes)
 	}
 	changed, cancel := s.g.Subscribe()
 	defer cancel()
 	release()
-	for s.g.Fault() || len(s.g.View().Debts) != 1 || s.g.View().Debts[0].What != "who-passed" {
+	for s.g.Fault() || len(s.g.View().ToAccountFor) != 1 || s.g.View().ToAccountFor[0].What != "who-passed" {
 		<-changed
 	}
 	if out := s.scan("in", good); out.Verdict != policy.Admit || out.Repeat {
 		t.Errorf("after the fault: %+v", out)
 	}
 	s.pulsed(1)
-	if err := s.g.FillDebt(s.g.View().Debts[0].ID, "120急救车 粤B99999"); err != nil {
+	if err := s.g.AccountFor(s.g.View().ToAccountFor[0].ID, "120急救车 粤B99999"); err != nil {
 		t.Fatal(err)
 	}
-	if d := s.g.View().Debts; len(d) != 0 {
+	if d := s.g.View().ToAccountFor; len(d) != 0 {
 		t.Errorf("filled, and still a debt: %+v", d)
 	}
-	if err := s.g.FillDebt("e1", "x"); !errors.Is(err, ErrNoDebt) {
+	if err := s.g.AccountFor("e1", "x"); !errors.Is(err, ErrNoOpening) {
 		t.Errorf("got %v", err)
 	}
 	if err := s.g.Close("in"); err != nil {
@@ -806,13 +806,13 @@ func TestWhatIsPendingOutlastsARestart(t *testing.T) {
 	}
 	s.end()
 	s.start()
-	if d := s.g.View().Debts; len(d) != 1 || d[0].ID != em.Passage || d[0].What != "entry-pending" {
+	if d := s.g.View().ToAccountFor; len(d) != 1 || d[0].ID != em.Passage || d[0].What != "entry-pending" {
 		t.Errorf("after a restart in the fault: debts %+v", d)
 	}
 	changed, cancel := s.g.Subscribe()
 	defer cancel()
 	release()
-	for len(s.g.View().Debts) != 1 || s.g.View().Debts[0].What != "who-passed" {
+	for len(s.g.View().ToAccountFor) != 1 || s.g.View().ToAccountFor[0].What != "who-passed" {
 		<-changed
 	}
 	for !s.g.writePending() {
@@ -879,7 +879,7 @@ func TestNothingStandsBeforeTheStartEntry(t *testing.T) {
 	refused := map[string]error{
 		"sign-on":        s.g.SignOn("周班长"),
 		"the clock":      s.g.ConfirmClock("maintainer"),
-		"an account":     s.g.FillDebt(s.g.View().Debts[0].ID, "fire engine"),
+		"an account":     s.g.AccountFor(s.g.View().ToAccountFor[0].ID, "fire engine"),
 		"the box itself": s.g.Append(ledger.Event{Kind: ledger.Backup, By: byMachine}),
 	}
 	for what, err := range refused {
@@ -957,7 +957,7 @@ func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lanes: []string{"in", "out"},
+	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lane: "in",
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in", "out")})
 	if err != nil {
 		t.Fatal(err)
@@ -1109,7 +1109,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	s.end()
 	sim := must(lcussim.New(filepath.Join(s.dir, "relay"), 1, true))
 	defer sim.Close()
-	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
+	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lane: "in", Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
 	defer b.Close()
 	s.relays = map[string]*barrier.Barrier{"in": b}
 	s.start()

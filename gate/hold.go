@@ -16,7 +16,7 @@ import (
 type desk struct {
 	holds map[string]*held
 	duty  string // who signed on: a name that nothing proves
-	// closed: the daemon ends. What still waits stays open in the ledger and is abandoned-restart at the next start.
+	// closed: the daemon ends. What still waits stays open in the ledger and is undecided-restart at the next start.
 	closed bool
 }
 
@@ -31,7 +31,7 @@ func newDesk() desk { return desk{holds: map[string]*held{}} }
 
 const (
 	maxNote  = 500 // bytes that a guard types
-	maxHolds = 50  // more nobody can look through; then the oldest is abandoned
+	maxHolds = 50  // more nobody can look through; then the oldest is left undecided
 )
 
 // showing returns the hold of a code or card that waits.
@@ -65,14 +65,14 @@ func (d *desk) oldest() (old *held) {
 }
 
 // park keeps a passage for the guard. Its check and query are on record; register follows when the guard decides,
-// at its time limit as abandoned, or at the next start as abandoned-restart.
+// at its time limit as undecided, or at the next start as undecided-restart.
 func (g *Gate) park(p *passage, limit time.Duration) {
 	if len(g.desk.holds) >= maxHolds {
-		g.giveUp(g.desk.oldest())
+		g.leaveUndecided(g.desk.oldest())
 	}
 	id := p.id
 	h := &held{passage: *p, until: p.at.Time.Add(limit)}
-	h.timer = time.AfterFunc(limit, func() { g.abandon(id) })
+	h.timer = time.AfterFunc(limit, func() { g.expire(id) })
 	g.desk.holds[id] = h
 	g.page.desk(&g.desk)
 }
@@ -114,8 +114,8 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 	return g.answer(&p), nil
 }
 
-// abandon registers a hold that nobody decided. While the ledger is in fault it stays on the desk and is tried again.
-func (g *Gate) abandon(id string) {
+// expire registers a hold that nobody decided in time. While the ledger is in fault it stays on the desk and is tried again.
+func (g *Gate) expire(id string) {
 	g.passage.Lock()
 	defer g.passage.Unlock()
 	h := g.desk.holds[id]
@@ -126,12 +126,12 @@ func (g *Gate) abandon(id string) {
 		h.timer.Reset(5 * time.Second)
 		return
 	}
-	g.giveUp(h)
+	g.leaveUndecided(h)
 }
 
-// giveUp registers a hold as abandoned; in a fault it stays and its timer tries again.
-func (g *Gate) giveUp(h *held) {
-	if out, _ := g.settle(h, policy.Decision{Verdict: policy.Refuse, Reason: "abandoned"}, byMachine); out.Verdict == Fault {
+// leaveUndecided registers a hold as undecided; in a fault it stays and its timer tries again.
+func (g *Gate) leaveUndecided(h *held) {
+	if out, _ := g.settle(h, policy.Decision{Verdict: policy.Refuse, Reason: "undecided"}, byMachine); out.Verdict == Fault {
 		h.timer.Reset(5 * time.Second)
 	}
 }

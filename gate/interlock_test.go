@@ -3,7 +3,6 @@ package gate
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -719,8 +718,8 @@ func child(dir string) {
 	spacing := must(time.ParseDuration(os.Getenv("GATED_INTERLOCK_SPACING")))
 	for _, lane := range bothLanes {
 		s.relays[lane] = must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: filepath.Join(dir, "relay-"+lane), Spacing: spacing, Timeout: limit},
-			Lanes: []string{lane}, Log: slog.New(slog.DiscardHandler), Metrics: metrics}))
-		s.relays[lane].ReleaseAll(context.Background())
+			Lane: lane, Log: slog.New(slog.DiscardHandler), Metrics: metrics}))
+		s.relays[lane].Begin(false)()
 	}
 	s.start()
 	say("ready")

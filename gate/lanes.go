@@ -183,7 +183,7 @@ func (l *lane) view() LaneView {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := LaneView{ID: l.ID, Direction: l.Direction, Scanner: l.scanner.state, Cause: l.scanner.cause, Up: l.scanner.up, Since: l.scanner.since,
-		HeldOpen: l.latch != nil, Barrier: "ok", Sensor: l.sensor}
+		Latched: l.latch != nil, Barrier: "ok", Sensor: l.sensor}
 	if time.Since(l.droppedAt) < droppedFor {
 		v.Dropped = l.dropped
 	}

@@ -73,7 +73,7 @@ func (g *Gate) View() View {
 	now, doubt := g.clock.read()
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone), Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
-	v.Debts = g.debts()
+	v.ToAccountFor = g.toAccountFor()
 	g.opt.Register.View(func(s *register.State) {
 		v.Inside = s.Inside()
 		for _, p := range slices.Backward(s.Recent) {

@@ -15,7 +15,7 @@ import (
 // Who decided. Who that was by name, as far as anyone said, is a personal field.
 const (
 	byMachine       = "machine"
-	unauthenticated = "unsigned" // a person whose name nothing proves
+	unauthenticated = "unauthenticated" // a person whose name nothing proves
 )
 
 // passage is one attempt to pass. Its events in the ledger, its answer and what the page shows of it are made from it.

@@ -78,10 +78,10 @@ func (p *pending) save(ev ledger.Event) {
 }
 
 // openings are the emergency openings without their entry.
-func (p *pending) openings() (list []Debt) {
+func (p *pending) openings() (list []Opening) {
 	for _, ev := range p.all() {
 		if ev.Kind == register.Opening && ev.Verdict != "" {
-			list = append(list, Debt{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
+			list = append(list, Opening{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
 		}
 	}
 	return list

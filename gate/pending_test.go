@@ -19,7 +19,7 @@ import (
 
 func opening(passage string) ledger.Event {
 	return ledger.Event{Kind: register.Opening, Passage: passage, Lane: "in", Direction: "in", Class: "unknown",
-		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
+		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unauthenticated"}
 }
 
 func until(t *testing.T, what string, is func() bool) {
@@ -90,12 +90,12 @@ func TestWhatWasPendingIsNotWrittenTwiceAfterACrash(t *testing.T) {
 		ev.Stamp = s.g.clock.Now()
 		events = append(events, ev)
 	}
-	events = append(events, ledger.Event{Stamp: s.g.clock.Now(), Kind: register.CloseByHand, Lane: "in", Direction: "in", By: "unsigned"})
+	events = append(events, ledger.Event{Stamp: s.g.clock.Now(), Kind: register.CloseByHand, Lane: "in", Direction: "in", By: "unauthenticated"})
 	entries, err := s.l.Append(events...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.g.FillDebt(fmt.Sprint("e", entries[0].Seq), "fire engine"); err != nil {
+	if err := s.g.AccountFor(fmt.Sprint("e", entries[0].Seq), "fire engine"); err != nil {
 		t.Fatal(err)
 	}
 	s.end()
@@ -118,8 +118,8 @@ func TestWhatWasPendingIsNotWrittenTwiceAfterACrash(t *testing.T) {
 	if len(times) != len(events) || times["open "+events[0].Passage] != 1 || times["open "+events[1].Passage] != 1 || times["open "+events[2].Passage] != 1 || times["close-by-hand "] != 1 {
 		t.Errorf("what was pending stands in the ledger so often: %v, want each once", times)
 	}
-	if v := s.g.View(); len(v.Debts) != 2 {
-		t.Errorf("the guard is asked about %+v, want the two that nobody told of", v.Debts)
+	if v := s.g.View(); len(v.ToAccountFor) != 2 {
+		t.Errorf("the guard is asked about %+v, want the two that nobody told of", v.ToAccountFor)
 	}
 }
 

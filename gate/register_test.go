@@ -83,7 +83,7 @@ func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
 		if e.Kind == ledger.Start && e.Seq > 1 && e.Detail["after"] != "stop" {
 			t.Errorf("%s", e.Raw)
 		}
-		if e.Passage == undecided.Passage && e.Kind == register.Decided && e.Reason != "abandoned-restart" {
+		if e.Passage == undecided.Passage && e.Kind == register.Decided && e.Reason != "undecided-restart" {
 			t.Errorf("%s", e.Raw)
 		}
 	}

@@ -116,9 +116,9 @@ func (g *Gate) Begin() {
 			if _, waits := g.desk.holds[id]; waits || len(events) >= 200 {
 				continue
 			}
-			p, reason := s.Open[id], "abandoned-fault"
+			p, reason := s.Open[id], "undecided-fault"
 			if p.First <= g.start || !g.begun.Load() {
-				reason = "abandoned-restart"
+				reason = "undecided-restart"
 			}
 			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
 				Verdict: policy.Refuse, Reason: reason, By: byMachine})

@@ -129,6 +129,10 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	} else if err := f.Close(); err != nil {
 		return tlog.Head{}, err
 	}
+	newest, err := r.Head() // before: the copy has all that it counts
+	if err != nil && !errors.Is(err, tlog.ErrNoHead) {
+		return tlog.Head{}, err
+	}
 	size, err := r.Size()
 	if err != nil {
 		return tlog.Head{}, err
@@ -138,6 +142,9 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	}
 	if err := vacuumInto(r.path, path); err != nil {
 		return tlog.Head{}, fmt.Errorf("copy the ledger: %w", err)
+	}
+	if err := addHead(path, newest); err != nil {
+		return tlog.Head{}, fmt.Errorf("add the newest tree head to the copy: %w", err)
 	}
 	c, err := OpenFile(path)
 	if err != nil {
@@ -163,6 +170,18 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	}
 	defer f.Close()
 	return h, f.Sync()
+}
+
+// addHead adds the head to a copy, which has no anchor.
+func addHead(path string, h tlog.Head) error {
+	if h.Note == nil {
+		return nil
+	}
+	c, err := connect(fileURI(path, "rw") + "&_error_rc=1&_journal_mode=OFF&_synchronous=OFF") // the copy is synced when it is whole
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.exec("INSERT OR IGNORE INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note)), c.Close())
 }
 
 func fileURI(path, mode string) string {

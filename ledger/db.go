@@ -14,6 +14,7 @@ import (
 	"gated/sqliteprocess"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // pragmas are set in the DSN and read back, because SQLite accepts a misspelt one in silence.
@@ -40,6 +41,7 @@ type conn struct {
 	driver.Conn
 	stmts    []driver.Stmt
 	repeated map[string]driver.Stmt // see repeat
+	hold     *conn                  // see leave; nil where nothing is written
 }
 
 func connect(dsn string) (*conn, error) {
@@ -78,13 +80,30 @@ func (c *conn) prepare(q string) (driver.Stmt, error) {
 	return st, err
 }
 
-// Close finalizes the statements first: SQLite would keep a connection with open ones alive, and its lock with it.
+// Close finalizes the statements first: SQLite would keep a connection with open ones alive, and its lock with it. Where it
+// is the last connection SQLite moves the write-ahead log into the database.
 func (c *conn) Close() error {
 	var errs []error
+	if c.hold != nil {
+		errs = append(errs, c.hold.Close())
+	}
 	for _, st := range c.stmts {
 		errs = append(errs, st.Close())
 	}
 	return errors.Join(append(errs, c.Conn.Close())...)
+}
+
+// leave is Close after an error: the log stays as it is. What SQLite moved into the database now would come from the page
+// cache, which may show what the disk never got, and a power cut in between would leave neither of the two whole. The
+// driver has no SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE; a connection that may not write, and is closed last, has the same effect.
+func (c *conn) leave() error {
+	hold := c.hold
+	c.hold = nil
+	err := c.Close()
+	if hold != nil {
+		err = errors.Join(err, hold.Close())
+	}
+	return err
 }
 
 // query calls row for each result row; the values are valid until row returns.
@@ -253,13 +272,42 @@ func openWriter(path string, m Meta) (*conn, error) {
 	case !errors.Is(err, os.ErrExist):
 		return nil, err
 	}
-	c, err := connect(writerDSN(path))
+	hold, err := openHold(path)
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_READONLY {
+		hold, err = nil, nil // the writer must undo first what was cut off while the file was made
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.setUp(m); err != nil {
-		c.Close()
+	c, err := connect(writerDSN(path))
+	if err != nil {
+		if hold != nil {
+			err = errors.Join(err, hold.Close())
+		}
 		return nil, err
+	}
+	c.hold = hold
+	if err = c.setUp(m); err == nil && hold == nil {
+		c.hold, err = openHold(path)
+	}
+	if err != nil {
+		c.leave()
+		return nil, err
+	}
+	return c, nil
+}
+
+// openHold opens the connection that leave needs, which must have read once. An empty file has none.
+func openHold(path string) (*conn, error) {
+	if fileSize(path) == 0 {
+		return nil, nil
+	}
+	c, err := connect(readerDSN(path))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.number("SELECT count(*) FROM sqlite_schema"); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
@@ -293,4 +341,12 @@ func (c *conn) setUp(m Meta) error {
 		return fmt.Errorf("create the ledger: %w", err)
 	}
 	return nil
+}
+
+func fileSize(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
 }

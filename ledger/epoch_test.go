@@ -121,11 +121,11 @@ func TestACloneIsKnownByItsMachine(t *testing.T) {
 	opt := options(dir, ck)
 	opt.Machine = "one"
 	for i, x := range []struct {
-		machine  string
-		unsigned bool
-		origin   string
+		machine string
+		command bool
+		origin  string
 	}{{"one", false, "east-gate"}, {"one", false, "east-gate"}, {"", false, "east-gate"}, {"two", true, ""}, {"two", false, "east-gate/2"}, {"two", false, "east-gate/2"}, {"three", false, "east-gate/3"}} {
-		opt.Machine, opt.Unsigned = x.machine, x.unsigned
+		opt.Machine, opt.Command = x.machine, x.command
 		l, err := Open(opt)
 		if x.origin == "" {
 			if err == nil || !strings.Contains(err.Error(), "start the daemon first") {

@@ -29,7 +29,7 @@ func someone(ck *clock, passage, who, class, direction string) []Event {
 }
 
 // asked is an erasure that somebody asked for.
-var asked = Event{Kind: Erase, Reason: "before", By: "unsigned", Personal: []Field{{"by", "zhou"}, {"note", "asked for"}}}
+var asked = Event{Kind: Erase, Reason: "before", By: "unauthenticated", Personal: []Field{{"by", "zhou"}, {"note", "asked for"}}}
 
 // seqs are the entries from..to.
 func seqs(from, to int64) (list []int64) {

@@ -1,4 +1,3 @@
-// Package ledger keeps every event and proves that none was changed.
 package ledger
 
 import (
@@ -209,6 +208,7 @@ type rest struct {
 	record []byte // room for the head, then the record after the seq
 	day    string // in the gate's zone
 	fields []byte // to be sealed beside it; nil without any
+	sealed []byte // what that gave, once it was put
 }
 
 // recordHead is how every record begins; the seq follows.

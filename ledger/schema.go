@@ -30,8 +30,7 @@ CREATE TRIGGER tile_no_update BEFORE UPDATE ON tile BEGIN SELECT raise(ABORT, 't
 CREATE TRIGGER tile_no_delete BEFORE DELETE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever removed'); END;
 CREATE TRIGGER head_only_cosigned BEFORE UPDATE ON head WHEN NEW.size IS NOT OLD.size OR substr(NEW.note, 1, length(OLD.note)) IS NOT OLD.note OR NEW.leaves IS NOT OLD.leaves
 	BEGIN SELECT raise(ABORT, 'head: a cosignature is added, nothing else is ever changed'); END;
-CREATE TRIGGER head_stays BEFORE DELETE ON head WHEN OLD.size = (SELECT max(size) FROM head) OR EXISTS(SELECT 1 FROM segment WHERE first = OLD.size + 1)
-	BEGIN SELECT raise(ABORT, 'head: the newest one and those of day ends stay'); END;
+CREATE TRIGGER head_no_delete BEFORE DELETE ON head BEGIN SELECT raise(ABORT, 'head: nothing is ever removed'); END;
 `
 
 // create makes the tables of a new ledger.

@@ -69,7 +69,7 @@ type written struct {
 
 type parser struct {
 	policy   Policy
-	rules    []written // beside policy.rules
+	rules    []written // in the order of policy.rules
 	examples []example
 	faults   []error
 }
@@ -86,7 +86,7 @@ func (p *parser) fault(n *yaml.Node, where, format string, args ...any) {
 	p.faults = append(p.faults, errors.New(text))
 }
 
-// The file is read as a tree and walked by hand, stricter than decoding into
+// The file is read as a tree and checked node by node, stricter than decoding into
 // structs with KnownFields: every fault has its line and its rule, all are found
 // in one run, and the texts are for someone who does not program.
 func (p *parser) file(source []byte) {
@@ -245,7 +245,7 @@ func (p *parser) mapping(n *yaml.Node, where string, keys ...string) map[string]
 		k, v := n.Content[i], n.Content[i+1]
 		switch {
 		case k.Kind != yaml.ScalarNode || !slices.Contains(keys, k.Value):
-			p.fault(k, where, "unknown key %s%s; the keys are %s", quote(k.Value), nearest(k.Value, keys), strings.Join(keys, ", "))
+			p.fault(k, where, "unknown key %s%s; the keys are %s", quote(k.Value), Nearest(k.Value, keys), strings.Join(keys, ", "))
 		case m[k.Value] != nil:
 			p.fault(k, where, "%s is written twice: keep one", k.Value)
 		// Aliases are what lets a small file unfold without bound; policies need none.
@@ -301,8 +301,7 @@ func (p *parser) known(n *yaml.Node, where string, i fact) {
 
 func (p *parser) among(n *yaml.Node, where, key string, words []string) {
 	if !slices.Contains(words, n.Value) {
-		hint := nearest(n.Value, words)
-		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), hint, strings.Join(words, ", "))
+		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), Nearest(n.Value, words), strings.Join(words, ", "))
 	}
 }
 
@@ -319,7 +318,9 @@ func (p *parser) oneOf(n, parent *yaml.Node, where, key string, words []string) 
 		p.fault(parent, where, "%s is missing: write %s", key, strings.Join(words, " or "))
 		return ""
 	}
-	p.among(n, where, key, words)
+	if !slices.Contains(words, n.Value) {
+		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), Nearest(n.Value, words), strings.Join(words, ", "))
+	}
 	return n.Value
 }
 
@@ -360,40 +361,4 @@ func quote(s string) string {
 		}
 		return r
 	}, s) + `"`
-}
-
-// nearest returns a hint at the word that was probably meant: at most two
-// letters wrong, missing, added or swapped.
-func nearest(s string, words []string) string {
-	best, hint := 3, ""
-	for _, w := range words {
-		if d := distance(s, w); d < best && d < len(w) {
-			best, hint = d, fmt.Sprintf(" (did you mean %s?)", w)
-		}
-	}
-	return hint
-}
-
-// distance is the Levenshtein distance; large when the lengths differ by much.
-func distance(a, b string) int {
-	if len(a) > len(b)+2 || len(b) > len(a)+2 {
-		return len(a) + len(b)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

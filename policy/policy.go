@@ -102,6 +102,9 @@ func (p *Policy) Source() []byte { return slices.Clone(p.source) }
 // Levels returns the levels the policy has; the first is the default.
 func (p *Policy) Levels() []string { return slices.Clone(p.levels) }
 
+// Classes are those of subjects; the settings name them, too.
+func Classes() []string { return slices.Clone(vocabulary[class].words) }
+
 // Rules returns the rules in the order in which they are tried.
 func (p *Policy) Rules() []Rule {
 	rules := slices.Clone(p.rules)

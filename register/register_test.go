@@ -56,8 +56,8 @@ func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
 		if len(s.trips) != 0 {
 			t.Errorf("trips %v", s.trips)
 		}
-		if _, ok := s.Open["held"]; !ok || len(s.Open) != 1 || len(s.Debts) != 1 {
-			t.Errorf("open %v, debts %v", s.Open, s.Debts)
+		if _, ok := s.Open["held"]; !ok || len(s.Open) != 1 || len(s.ToAccountFor) != 1 {
+			t.Errorf("open %v, to account for %v", s.Open, s.ToAccountFor)
 		}
 	})
 	r, err := OpenReader(l.dir)

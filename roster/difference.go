@@ -191,28 +191,15 @@ func (m *match) store(ctx context.Context, d difference) error {
 
 func null(s string) sql.Null[string] { return sql.Null[string]{V: s, Valid: s != ""} }
 
-// RemovePerson takes one person out of the roster; their ID is given to nobody else. ErrNotFound if there is none with this ID.
-func (s *Store) RemovePerson(ctx context.Context, id string) error {
-	return s.remove(ctx, id, func(now *Snapshot, d *difference) bool {
-		p, ok := now.Person(id)
-		d.people = delta[Person]{out: []Person{p}, removed: []Person{p}}
-		return ok
-	})
-}
-
-// RemoveVehicle takes one vehicle out of the roster. ErrNotFound if there is none with this ID.
-func (s *Store) RemoveVehicle(ctx context.Context, id string) error {
-	return s.remove(ctx, id, func(now *Snapshot, d *difference) bool {
-		v, ok := now.Vehicle(id)
-		d.vehicles = delta[Vehicle]{out: []Vehicle{v}, removed: []Vehicle{v}}
-		return ok
-	})
-}
-
-func (s *Store) remove(ctx context.Context, id string, find func(now *Snapshot, d *difference) bool) error {
+// Remove takes one person or vehicle out of the roster; their ID is given to nobody else. ErrNotFound if there is none with this ID.
+func (s *Store) Remove(ctx context.Context, id string) error {
 	err := s.change(ctx, func(tx *sql.Tx, now *Snapshot) error {
 		var d difference
-		if !find(now, &d) {
+		if p, ok := now.Person(id); ok {
+			d.people = delta[Person]{out: []Person{p}, removed: []Person{p}}
+		} else if v, ok := now.Vehicle(id); ok {
+			d.vehicles = delta[Vehicle]{out: []Vehicle{v}, removed: []Vehicle{v}}
+		} else {
 			return ErrNotFound
 		}
 		m, err := newMatch(tx, now, nil)

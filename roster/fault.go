@@ -22,34 +22,21 @@ type Fault struct {
 	Other  int    `json:"other,omitempty"` // the other row of a pair
 }
 
-// Text says what is wrong and what to do about it, in Chinese for "zh" and "zh-…", else in English.
-func (f Fault) Text(language string) (what, do string) {
+// Line says where something is wrong, what, and what to do about it, in Chinese for "zh" and "zh-…", else in English.
+func (f Fault) Line(language string) string {
 	t, ok := faultTexts[f.Reason]
 	if !ok {
 		t = [4]string{f.Reason, "correct the cell", f.Reason, "请更正该单元格"}
 	}
-	what, do = t[0], t[1]
-	columns := strings.Join(headings, ", ")
+	line, columns := fmt.Sprintf("row %d, %s: %s: %s", f.Row, f.Column, t[0], t[1]), strings.Join(headings, ", ")
 	if strings.HasPrefix(language, "zh") {
-		what, do, columns = t[2], t[3], chineseHeadings()
+		line, columns = fmt.Sprintf("第 %d 行 %s：%s，%s", f.Row, chineseHeading(f.Column), t[2], t[3]), chineseHeadings()
 	}
-	known := strings.NewReplacer("{other}", fmt.Sprint(f.Other), "{headings}", columns)
-	return known.Replace(what), known.Replace(do)
+	return strings.NewReplacer("{other}", fmt.Sprint(f.Other), "{headings}", columns).Replace(line)
 }
 
-// Line is the fault as one line for the clerk.
-func (f Fault) Line(language string) string {
-	what, do := f.Text(language)
-	if strings.HasPrefix(language, "zh") {
-		return fmt.Sprintf("第 %d 行 %s：%s，%s", f.Row, chineseHeading(f.Column), what, do)
-	}
-	return fmt.Sprintf("row %d, %s: %s: %s", f.Row, f.Column, what, do)
-}
-
-const (
-	faultsKept    = 10_000 // in memory; all are counted
-	faultsPrinted = 50
-)
+// All faults are counted, so many kept in memory and printed.
+const faultsKept, faultsPrinted = 10_000, 50
 
 // FaultyRows is every fault of a file, in the order of its rows. Nothing was imported.
 type FaultyRows struct {
@@ -95,22 +82,21 @@ type MassRemoval struct {
 }
 
 func (e *MassRemoval) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "import would remove %d of %d residents", e.Residents, e.Of)
+	text := fmt.Sprintf("import would remove %d of %d residents", e.Residents, e.Of)
 	if n := len(e.Units); n > 0 {
-		fmt.Fprintf(&b, ", everyone in unit %s", strings.Join(e.Units[:min(n, 10)], ", "))
+		text += ", everyone in unit " + strings.Join(e.Units[:min(n, 10)], ", ")
 		if n > 10 {
-			fmt.Fprintf(&b, " and %d more", n-10)
+			text += fmt.Sprintf(" and %d more", n-10)
 		}
 	}
 	if e.Vehicles > 0 {
-		fmt.Fprintf(&b, ", all %d vehicles with a service", e.Vehicles)
+		text += fmt.Sprintf(", all %d vehicles with a service", e.Vehicles)
 	}
-	fmt.Fprintf(&b, ": nothing was imported; if that is meant, say --allow-remove %d", e.Need)
+	text += fmt.Sprintf(": nothing was imported; if that is meant, say --allow-remove %d", e.Need)
 	if e.Given != 0 {
-		fmt.Fprintf(&b, " (not %d)", e.Given)
+		text += fmt.Sprintf(" (not %d)", e.Given)
 	}
-	return b.String()
+	return text
 }
 
 //go:embed faults.csv

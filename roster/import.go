@@ -19,7 +19,7 @@ type ImportOptions struct {
 	AllowRemove int  // exactly how many residents may go, where that is more than 2 % of them or a whole unit
 
 	// CheckResidentID checks a resident ID number (GB 11643) and returns its birth date as 2006-01-02. An error whose text is
-	// bad-check-digit or bad-date is told as such. Required.
+	// bad-check-digit or bad-date becomes the reason of its fault. Required.
 	CheckResidentID func(number string) (birthDate string, err error)
 }
 
@@ -34,18 +34,12 @@ var errDryRun = errors.New("dry run")
 // Import replaces the people, vehicles and households of the roster by those of the rows, all or nothing: the property office's
 // file is the truth. Roster IDs stay with their people and vehicles. Faults are a *FaultyRows with every one of them, too
 // large a removal is a *MassRemoval.
-func (s *Store) Import(ctx context.Context, rows []Row, opt ImportOptions) (Report, error) {
-	report, err := s.imported(ctx, rows, opt)
-	if err != nil {
-		return report, fmt.Errorf("import roster: %w", err)
-	}
-	return report, nil
-}
-
-func (s *Store) imported(ctx context.Context, rows []Row, opt ImportOptions) (report Report, err error) {
-	if opt.CheckResidentID == nil {
-		return report, errors.New("no check for resident ID numbers was given")
-	}
+func (s *Store) Import(ctx context.Context, rows []Row, opt ImportOptions) (report Report, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("import roster: %w", err)
+		}
+	}()
 	if len(rows) == 0 || len(rows) > maxRows {
 		return report, fmt.Errorf("%d rows: a roster has 1 to %d", len(rows), maxRows)
 	}
@@ -114,7 +108,7 @@ func newMatch(tx *sql.Tx, old *Snapshot, want *roll) (*match, error) {
 }
 
 // personKey is how someone who left is known again: a keyed hash of the document number, else of household, name and birth date;
-// nil if those do not tell people apart. The key lies in the same file: this keeps numbers from being read, not from being tried out.
+// nil if those are not enough. The key lies in the same file: numbers cannot be read there, but can be tried out.
 func personKey(salt []byte, p Person) []byte {
 	switch {
 	case p.Document != "":
@@ -143,37 +137,27 @@ func (m *match) people() {
 	var open []int
 	for i := range w.people {
 		p := &w.people[i]
-		owner, owned := m.old.PersonByDocument(p.Document)
-		owned = owned && p.Document != ""
-		switch {
-		case p.ID == "" && owned:
-			p.ID = owner.ID
-		case p.ID == "":
+		owner, _ := m.old.PersonByDocument(p.Document)
+		given := p.ID != ""
+		if p.ID = cmp.Or(p.ID, owner.ID); p.ID == "" {
 			open = append(open, i)
 			continue
-		default:
-			was, ok := m.old.Person(p.ID)
-			switch {
-			case owned && owner.ID != p.ID:
-				fault(i, "id", "id-mismatch")
-			case ok && !alike(was, *p):
-				fault(i, "id", "id-mismatch")
-			case !ok:
-				if reason := m.doubt(p.ID, personKey(m.salt, *p)); reason != "" {
-					fault(i, "id", reason)
-				}
-			}
 		}
-		if taken[p.ID] { // two rows: one names the ID, the other the document that goes with it
+		was, known := m.old.Person(p.ID)
+		switch {
+		case taken[p.ID], // two rows: one names the ID, the other the document that goes with it
+			owner.ID != "" && owner.ID != p.ID, given && known && !alike(was, *p):
 			fault(i, "id", "id-mismatch")
+		case !known:
+			if reason := m.doubt(p.ID, personKey(m.salt, *p)); reason != "" {
+				fault(i, "id", reason)
+			}
 		}
 		taken[p.ID] = true
 		m.lastPerson = max(m.lastPerson, idNumber(p.ID, 'r'))
 	}
 
 	// Those left are known by household, name and birth date among those of the roster that are left.
-	type who struct{ household, name, born string }
-	const anyBirth = "*"
 	left := map[who][]string{}
 	for _, p := range m.old.people {
 		if taken[p.ID] {
@@ -255,16 +239,13 @@ func (m *match) vehicles() {
 	w := m.want
 	for i := range w.vehicles {
 		v := &w.vehicles[i]
-		owner, owned := m.old.VehicleByPlate(v.Plate)
-		if v.ID == "" {
-			v.ID = owner.ID
-		}
-		if v.ID == "" {
+		owner, _ := m.old.VehicleByPlate(v.Plate)
+		if v.ID = cmp.Or(v.ID, owner.ID); v.ID == "" {
 			continue
 		}
 		_, ok := m.old.Vehicle(v.ID)
 		switch {
-		case owned && owner.ID != v.ID, taken[v.ID]:
+		case owner.ID != "" && owner.ID != v.ID, taken[v.ID]:
 			w.fault(w.vehicleRow[i], "id", "id-mismatch", 0)
 		case !ok:
 			if reason := m.doubt(v.ID, plateKey(m.salt, *v)); reason != "" {

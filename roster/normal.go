@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Cells come from many hands: full-width digits, spaces in ID numbers, 03栋 for 3, dots in plates. Here each becomes the one form
+// Cells are written by many people: full-width digits, spaces in ID numbers, 03栋 for 3, dots in plates. Here each becomes the one form
 // that is stored and looked up.
 
 // trim takes off space and invisible marks (byte order marks, zero-width spaces) that spreadsheets carry along.
@@ -99,8 +99,11 @@ var (
 		"none":               "无"})
 )
 
-func valuesOf(words map[string]string) map[string]string {
-	values := map[string]string{}
+// values are words by all that is written for them.
+type values map[string]string
+
+func valuesOf(words map[string]string) values {
+	values := values{}
 	for value, aliases := range words {
 		values[value] = value
 		for _, alias := range strings.Fields(aliases) {
@@ -111,8 +114,8 @@ func valuesOf(words map[string]string) map[string]string {
 }
 
 // value looks a cell up; capitals, spaces and underscores do not matter.
-func value(values map[string]string, cell string) (string, bool) {
-	v, ok := values[strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(folded(cell)))]
+func (all values) value(cell string) (string, bool) {
+	v, ok := all[strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(folded(cell)))]
 	return v, ok
 }
 

@@ -22,7 +22,7 @@ func normalSerial(s string) (string, error) {
 }
 
 // RecordPasses stores the issuer's list, so that the passes of a household can be found when they are to be revoked. A pass that
-// is on it already is written anew. All or nothing.
+// is on it already is replaced. All or nothing.
 func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
 		for _, p := range passes {
@@ -56,16 +56,16 @@ func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 // Revoke makes one pass count no longer, whether it was ever recorded or not. The reason is a word or a sentence of at most 200
 // bytes; it should name nobody.
 func (s *Store) Revoke(ctx context.Context, serial, reason string) error {
-	serial, err := normalSerial(serial)
-	if err == nil && len(reason) > 200 {
-		err = errors.New("reason is longer than 200 bytes")
-	}
-	if err == nil {
-		err = s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
-			_, err := tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
-			return err
-		})
-	}
+	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
+		serial, err := normalSerial(serial)
+		if err == nil && len(reason) > 200 {
+			err = errors.New("reason is longer than 200 bytes")
+		}
+		if err == nil {
+			_, err = tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("revoke pass: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,8 +59,7 @@ type IssuedPass struct {
 
 // Snapshot is the roster as it stood after one change. It never changes itself, so that any number of goroutines may ask it.
 type Snapshot struct {
-	version    string
-	generation int64 // the change of the database that it shows
+	version string
 
 	people      []Person // by ID
 	vehicles    []Vehicle
@@ -80,29 +80,30 @@ func (s *Snapshot) index(salt []byte) {
 	slices.SortFunc(s.people, func(a, b Person) int { return compareID(a.ID, b.ID) })
 	slices.SortFunc(s.vehicles, func(a, b Vehicle) int { return compareID(a.ID, b.ID) })
 	slices.SortFunc(s.households, compareHouseholds)
-	s.byID = make(map[string]int32, len(s.people))
-	s.byDocument = make(map[string]int32, len(s.people))
+	s.byID = indexed(s.people, func(p Person) string { return p.ID })
+	s.byDocument = indexed(s.people, func(p Person) string { return p.Document })
+	s.byVehicleID = indexed(s.vehicles, func(v Vehicle) string { return v.ID })
+	s.byPlate = indexed(s.vehicles, func(v Vehicle) string { return v.Plate })
+	s.household = indexed(s.households, func(h Household) string { return h.ID })
 	s.byHousehold = make(map[string][]int32, len(s.households))
 	for i, p := range s.people {
-		s.byID[p.ID] = int32(i)
-		if p.Document != "" {
-			s.byDocument[p.Document] = int32(i)
-		}
 		s.byHousehold[p.Household] = append(s.byHousehold[p.Household], int32(i))
-	}
-	s.byVehicleID, s.byPlate = make(map[string]int32, len(s.vehicles)), make(map[string]int32, len(s.vehicles))
-	for i, v := range s.vehicles {
-		s.byVehicleID[v.ID], s.byPlate[v.Plate] = int32(i), int32(i)
-	}
-	s.household = make(map[string]int32, len(s.households))
-	for i, h := range s.households {
-		s.household[h.ID] = int32(i)
 	}
 	// Keyed, so that a version noted in the ledger cannot be used to try out who was in the roster.
 	mac := hmac.New(sha256.New, salt)
 	// Maps are encoded with sorted keys. No value here can fail to encode.
 	_ = json.NewEncoder(mac).Encode([]any{s.people, s.vehicles, s.households, s.revoked, s.revokedHousehold})
 	s.version = hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+func indexed[T any](list []T, key func(T) string) map[string]int32 {
+	index := make(map[string]int32, len(list))
+	for i, t := range list {
+		if k := key(t); k != "" {
+			index[k] = int32(i)
+		}
+	}
+	return index
 }
 
 // Version names the content that checks depend on, revocations included: 16 hex digits, the same again for the same content on the
@@ -229,15 +230,12 @@ func compareHouseholds(a, b Household) int {
 
 // comparePart puts numbers in their order and before names.
 func comparePart(a, b string) int {
-	m, errA := strconv.Atoi(a)
-	n, errB := strconv.Atoi(b)
-	switch {
-	case errA == nil && errB == nil:
-		return cmp.Compare(m, n)
-	case errA == nil:
-		return -1
-	case errB == nil:
-		return 1
+	number := func(s string) int {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return math.MaxInt
+		}
+		return n
 	}
-	return cmp.Compare(a, b)
+	return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b))
 }

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"gated/sqliteprocess"
 )
@@ -24,7 +23,7 @@ type Store struct {
 	path     string
 	db       *sql.DB // one connection; nil when open for reading only
 	mu       sync.Mutex
-	doubtful bool // under mu: a commit failed, the file must be opened anew
+	doubtful bool // under mu: a commit failed, so the file must be opened again
 	snapshot atomic.Pointer[Snapshot]
 	commit   func(*sql.Tx) error // faults in tests
 }
@@ -129,7 +128,7 @@ func (s *Store) open() error {
 		if _, err := tx.Exec(schema); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
-		if _, err := tx.Exec("INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('generation',0),('last_person',0),('last_vehicle',0)",
+		if _, err := tx.Exec("INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('last_person',0),('last_vehicle',0)",
 			format, version, salt); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
@@ -148,18 +147,15 @@ func (s *Store) open() error {
 // OpenReadOnly reads the roster as it stands and closes the file again. It makes no file and changes none, and works while a gate
 // runs.
 func OpenReadOnly(path string) (*Store, error) {
-	s := &Store{path: path}
-	err := s.read(func(q queryer) error {
-		snapshot, err := load(q)
-		s.snapshot.Store(snapshot)
-		return err
-	})
+	snapshot, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open roster: no roster at %s (%w): import one first, or name another state directory", path, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open roster %s to read: %w", path, err)
 	}
+	s := &Store{path: path}
+	s.snapshot.Store(snapshot)
 	return s, nil
 }
 
@@ -176,70 +172,62 @@ func (s *Store) Close() error {
 // Snapshot returns the roster as it stands now.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 
-type queryer interface {
-	Query(query string, args ...any) (*sql.Rows, error)
-	QueryRow(query string, args ...any) *sql.Row
-}
-
-// read lets f ask the database without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
+// read reads the roster without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
 // even when opened with mode=ro. Where there is no -wal, nobody has the roster open, and it can be read as it lies; that this
 // was so throughout is checked afterwards.
-func (s *Store) read(f func(queryer) error) error {
-	if s.db != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return f(s.db)
-	}
+func read(path string) (*Snapshot, error) {
 	if err := sqliteprocess.Set(); err != nil {
-		return err
+		return nil, err
 	}
 	for range 3 {
-		before, err := os.Stat(s.path)
+		before, err := os.Stat(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !before.Mode().IsRegular() {
-			return errors.New("not a regular file")
+			return nil, errors.New("not a regular file")
 		}
 		mode := "mode=ro&readonly_shm=1"
-		_, err = os.Stat(s.path + "-wal")
+		_, err = os.Stat(path + "-wal")
 		alone := errors.Is(err, fs.ErrNotExist)
 		if alone {
 			mode = "mode=ro&immutable=1"
 		}
-		dsn, err := dataSource(s.path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
-		if err != nil {
-			return err
-		}
-		db, err := sql.Open("sqlite", dsn)
-		if err != nil {
-			return err
-		}
-		db.SetMaxOpenConns(1)
-		err = func() error {
-			defer db.Close()
-			tx, err := db.Begin()
-			if err != nil {
-				return notRoster(err)
-			}
-			defer tx.Rollback()
-			return f(tx)
-		}()
+		snapshot, err := loadFrom(path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
 		if !alone {
-			if _, shm := os.Stat(s.path + "-shm"); err != nil && errors.Is(shm, fs.ErrNotExist) {
-				return fmt.Errorf("%w: there is a -wal file without its -shm, as after copying a roster in use: "+
+			if _, shm := os.Stat(path + "-shm"); err != nil && errors.Is(shm, fs.ErrNotExist) {
+				err = fmt.Errorf("%w: there is a -wal file without its -shm, as after copying a roster in use: "+
 					"let the gate open it once, or copy it when the gate is stopped", err)
 			}
-			return err
+			return snapshot, err
 		}
-		after, statErr := os.Stat(s.path)
-		_, walErr := os.Stat(s.path + "-wal")
+		after, statErr := os.Stat(path)
+		_, walErr := os.Stat(path + "-wal")
 		if statErr == nil && errors.Is(walErr, fs.ErrNotExist) && os.SameFile(before, after) &&
 			after.ModTime().Equal(before.ModTime()) && after.Size() == before.Size() {
-			return err
+			return snapshot, err
 		}
 	}
-	return errors.New("it is being changed: try again")
+	return nil, errors.New("it is being changed: try again")
+}
+
+func loadFrom(path, query string) (*Snapshot, error) {
+	dsn, err := dataSource(path, query)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	tx, err := db.Begin()
+	if err != nil {
+		return nil, notRoster(err)
+	}
+	defer tx.Rollback()
+	return load(tx)
 }
 
 // dataSource is the SQLite URI of a path: without "file:" SQLite would ignore mode=ro.
@@ -259,10 +247,10 @@ func notRoster(err error) error {
 }
 
 // load reads the whole roster.
-func load(q queryer) (*Snapshot, error) {
+func load(tx *sql.Tx) (*Snapshot, error) {
 	var made string
 	var v int64
-	if err := cmp.Or(meta(q, "format", &made), meta(q, "version", &v)); err != nil {
+	if err := cmp.Or(meta(tx, "format", &made), meta(tx, "version", &v)); err != nil {
 		return nil, notRoster(err)
 	}
 	if made != format || v != version {
@@ -271,36 +259,36 @@ func load(q queryer) (*Snapshot, error) {
 	}
 	s := &Snapshot{revoked: map[string]struct{}{}, revokedHousehold: map[string]int64{}}
 	var salt []byte
-	if err := cmp.Or(meta(q, "generation", &s.generation), meta(q, "salt", &salt)); err != nil {
+	if err := meta(tx, "salt", &salt); err != nil {
 		return nil, err
 	}
 	var household, document sql.Null[string]
 	var h Household
-	if err := each(q, "SELECT id, building, unit, room FROM household", func() {
+	if err := each(tx, "SELECT id, building, unit, room FROM household", func() {
 		s.households = append(s.households, h)
 	}, &h.ID, &h.Building, &h.Unit, &h.Room); err != nil {
 		return nil, err
 	}
 	var p Person
-	if err := each(q, "SELECT id, household, name, document_type, document, birth_date, phone, class FROM person", func() {
+	if err := each(tx, "SELECT id, household, name, document_type, document, birth_date, phone, class FROM person", func() {
 		p.Household, p.Document = household.V, document.V
 		s.people = append(s.people, p)
 	}, &p.ID, &household, &p.Name, &p.DocumentType, &document, &p.BirthDate, &p.Phone, &p.Class); err != nil {
 		return nil, err
 	}
 	var car Vehicle
-	if err := each(q, "SELECT id, plate, service, household FROM vehicle", func() {
+	if err := each(tx, "SELECT id, plate, service, household FROM vehicle", func() {
 		car.Household = household.V
 		s.vehicles = append(s.vehicles, car)
 	}, &car.ID, &car.Plate, &car.Service, &household); err != nil {
 		return nil, err
 	}
 	var key string
-	if err := each(q, "SELECT serial FROM revoked", func() { s.revoked[key] = struct{}{} }, &key); err != nil {
+	if err := each(tx, "SELECT serial FROM revoked", func() { s.revoked[key] = struct{}{} }, &key); err != nil {
 		return nil, err
 	}
 	var before int64
-	if err := each(q, "SELECT household, before FROM revoked_household", func() {
+	if err := each(tx, "SELECT household, before FROM revoked_household", func() {
 		s.revokedHousehold[key] = before
 	}, &key, &before); err != nil {
 		return nil, err
@@ -310,13 +298,13 @@ func load(q queryer) (*Snapshot, error) {
 }
 
 // meta reads a value of the table meta.
-func meta(q queryer, key string, into any) error {
-	return q.QueryRow("SELECT value FROM meta WHERE key=?", key).Scan(into)
+func meta(tx *sql.Tx, key string, into any) error {
+	return tx.QueryRow("SELECT value FROM meta WHERE key=?", key).Scan(into)
 }
 
 // each scans every row into dest and calls f.
-func each(q queryer, query string, f func(), dest ...any) error {
-	rows, err := q.Query(query)
+func each(tx *sql.Tx, query string, f func(), dest ...any) error {
+	rows, err := tx.Query(query)
 	if err != nil {
 		return notRoster(err)
 	}
@@ -349,20 +337,11 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 		return err
 	}
 	defer tx.Rollback()
-	now := s.snapshot.Load()
-	var generation int64
-	if err := meta(tx, "generation", &generation); err != nil {
+	now, err := load(tx) // not the snapshot: another process may have changed it since
+	if err != nil {
 		return err
-	}
-	if generation != now.generation { // someone else's change
-		if now, err = load(tx); err != nil {
-			return err
-		}
 	}
 	if err := f(tx, now); err != nil {
-		return err
-	}
-	if _, err := tx.Exec("UPDATE meta SET value=value+1 WHERE key='generation'"); err != nil {
 		return err
 	}
 	next, err := load(tx)
@@ -373,7 +352,7 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 		return err
 	}
 	if err := s.commit(tx); err != nil {
-		// Whether it is stored is not known (an EIO may hide a commit): what the file says when opened anew counts.
+		// Whether it is stored is not known (an EIO may hide a commit): what the file says when it is opened again counts.
 		s.doubtful = true
 		tx.Rollback()
 		return errors.Join(fmt.Errorf("commit: %w", err), s.reopen())
@@ -387,7 +366,7 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 	return nil
 }
 
-// reopen opens the file anew after a commit that failed, and takes the roster as it is found there.
+// reopen opens the file again after a commit that failed, and takes the roster as it is found there.
 func (s *Store) reopen() error {
 	s.db.Close() // has failed already
 	if err := s.open(); err != nil {
@@ -395,22 +374,4 @@ func (s *Store) reopen() error {
 	}
 	s.doubtful = false
 	return nil
-}
-
-// Passes returns the passes that were recorded, newest first.
-func (s *Store) Passes() ([]IssuedPass, error) {
-	var passes []IssuedPass
-	err := s.read(func(q queryer) error {
-		passes = nil
-		var p IssuedPass
-		var from, until int64
-		return each(q, "SELECT serial, subject, issuer, not_before, not_after FROM pass ORDER BY not_before DESC, serial", func() {
-			p.NotBefore, p.NotAfter = time.UnixMicro(from).UTC(), time.UnixMicro(until).UTC()
-			passes = append(passes, p)
-		}, &p.Serial, &p.Subject, &p.Issuer, &from, &until)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list passes: %w", err)
-	}
-	return passes, nil
 }

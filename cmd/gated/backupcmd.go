@@ -49,16 +49,12 @@ func ledgerRebuild() *cobra.Command {
 		Use:   "rebuild",
 		Short: "make the index and all counts anew from the entries",
 		Long: `rebuild reads all entries and makes anew what is derived from them: who is inside, holds, trips,
-debts, and the index for search. The gate works meanwhile. It answers 1 if they were not equal to
+openings to account for, and the index for search. The gate works meanwhile. It answers 1 if they were not equal to
 what was there before, which is put right by it, and which should be reported.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			began := time.Now()
-			done, err := box.Perform(c.Context(), dir, box.Rebuild, struct{}{})
+			done, err := perform(c, box.Rebuild, struct{}{})
 			if err != nil {
 				return err
 			}

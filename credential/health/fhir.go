@@ -77,7 +77,8 @@ func printable(words ...string) string {
 
 // immunization is what an Immunization states; false if it was not done, or recorded in error.
 func (c *card) immunization(r object) (Statement, bool) {
-	h := Statement{Kind: Vaccination, Product: c.concept(r.get("vaccineCode"), cvxSystem), Date: fhirDate(c.text(r.get("occurrenceDateTime")))}
+	h := Statement{Kind: Vaccination, Product: c.concept(r.get("vaccineCode"), cvxSystem)}
+	h.Date = fhirDate(c.text(r.get("occurrenceDateTime")))
 	for p := range c.list(r.get("protocolApplied")) {
 		protocol := c.object(p)
 		h.Dose = cmp.Or(c.count(protocol.get("doseNumberPositiveInt")), h.Dose)

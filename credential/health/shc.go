@@ -117,7 +117,7 @@ func fromNumeric(digits string) ([]byte, bool) {
 // go-jose is not asked to verify it: it reads base64 with stray bits in its last
 // characters and signs over its own rendering of it, so that one card could be shown as
 // a dozen different codes; it reports a wrong algorithm and a broken token alike; and it
-// would do all the work on the token a second time. The tests hold it beside this.
+// would do all the work on the token a second time. A test compares both.
 type jws struct {
 	algorithm, keyID string
 	payload          []byte // still compressed

@@ -42,8 +42,8 @@ func Read(path string, limit int) ([]byte, fs.FileMode, error) {
 	return data, info.Mode(), nil
 }
 
-// Each hands over the files of a directory, which may be absent, by their extensions, in which capitals do not matter. An error
-// names the file.
+// Each reads the files of a directory that have one of the extensions, in small letters or capitals, and calls use for each. The
+// directory may be absent. An error names the file.
 func Each(dir string, limit int, use func(name string, data []byte) error, extensions ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -135,7 +135,8 @@ func (c SHC) payload() ([]byte, error) {
 			}
 			resources = append(resources, object{
 				"resourceType": "Observation", "status": "final", "code": concept("http://loinc.org", h.Product), "subject": holder,
-				"effectiveDateTime": h.Sampled.UTC().Format(time.RFC3339), "valueCodeableConcept": concept("http://snomed.info/sct", result),
+				"effectiveDateTime":    h.Sampled.UTC().Format(time.RFC3339),
+				"valueCodeableConcept": concept("http://snomed.info/sct", result),
 			})
 		default:
 			return nil, fmt.Errorf("statement %q: want %s or %s", h.Kind, vaccination, test)

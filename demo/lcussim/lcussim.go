@@ -26,7 +26,7 @@ type Faults struct {
 	Silent bool // switches, and does not answer
 	Deaf   bool // does not read: what is sent stays in the terminal until there is no more room
 	Lies   bool // answers the opposite of its state
-	Stuck  bool // stays as it is, whatever it is told
+	Stuck  bool // stays as it is, whatever the command
 
 	Slow time.Duration // answers so much later
 }
@@ -48,8 +48,8 @@ type Relay struct {
 	frames  int
 }
 
-// New plugs a board in. Its port is found under link, a symlink which it makes, as udev would. A board that answers tells
-// its state when it is asked with FF.
+// New plugs a board in. Its port is found under link, a symlink which it makes, as udev would. A board that answers
+// reports its state when it is asked with FF.
 func New(link string, channels int, answers bool) (*Relay, error) {
 	r := &Relay{link: link, channels: channels, answers: answers}
 	r.changed = sync.NewCond(&r.mu)
@@ -130,7 +130,7 @@ func (r *Relay) Set(f Faults) {
 	r.changed.Broadcast()
 }
 
-// fill stops reading and keeps the terminal full of what no board minds. The caller holds mu.
+// fill stops reading and keeps the terminal full of zeros, which no board minds. The caller holds mu.
 func (r *Relay) fill() {
 	r.far.SetReadDeadline(time.Unix(1, 0))
 	near := r.near
@@ -149,7 +149,7 @@ func (r *Relay) fill() {
 		}
 	}
 	go func() {
-		// The kernel moves what it holds about, and tells nobody that there is room again.
+		// The kernel moves what it holds about, and does not report that there is room again.
 		for again := time.NewTicker(time.Millisecond); ; <-again.C {
 			r.mu.Lock()
 			deaf := r.faults.Deaf && r.near == near
@@ -194,7 +194,7 @@ func (r *Relay) Pulses(channel int) (n int) {
 	return n
 }
 
-// On tells the state of a channel.
+// On reports the state of a channel.
 func (r *Relay) On(channel int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,10 +233,10 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 		for _, b := range buf[:n] {
 			switch {
 			case len(frame) == 0 && b == 0xFF:
-				r.asked(far)
+				r.question(far)
 			case len(frame) > 0 || b == 0xA0:
 				if frame = append(frame, b); len(frame) == 4 {
-					r.told(far, frame)
+					r.command(far, frame)
 					frame = frame[:0]
 				}
 			}
@@ -244,8 +244,8 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 	}
 }
 
-// told does what a frame says. One that was read before the board was pulled out is not for the one put in since.
-func (r *Relay) told(far *os.File, f []byte) {
+// command does what a frame says. One that was read before the board was pulled out is not for the one put in since.
+func (r *Relay) command(far *os.File, f []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ch := int(f[1])
@@ -261,7 +261,7 @@ func (r *Relay) told(far *os.File, f []byte) {
 	r.journal = append(r.journal, Switching{At: time.Now(), Channel: ch, On: on})
 }
 
-func (r *Relay) asked(far *os.File) {
+func (r *Relay) question(far *os.File) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.far != far {
