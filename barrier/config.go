@@ -1,6 +1,7 @@
 package barrier
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -37,7 +38,7 @@ type SensorConfig struct {
 	Inverted bool          `mapstructure:"inverted"` // the line is active while the contact is open; default false
 	Debounce time.Duration `mapstructure:"debounce"` // shorter changes count for nothing; default 60ms, from 20ms to 2s
 
-	// Within so long of an opening, what the sensor tells belongs to it; who has not passed then has turned back.
+	// Within so long of an opening, what the sensor tells belongs to it; a person who has not passed by then has turned back.
 	// Default 15s, from 2s to 2m.
 	Within time.Duration `mapstructure:"within"`
 }
@@ -51,18 +52,8 @@ func Default() Config {
 // filled is c with the defaults of what cannot be zero. A Spacing of zero is one.
 func (c Config) filled() Config {
 	d := Default()
-	if c.Driver == "" {
-		c.Driver = d.Driver
-	}
-	if c.Channel == 0 {
-		c.Channel = d.Channel
-	}
-	if c.Pulse == 0 {
-		c.Pulse = d.Pulse
-	}
-	if c.Timeout == 0 {
-		c.Timeout = d.Timeout
-	}
+	c.Driver, c.Channel = cmp.Or(c.Driver, d.Driver), cmp.Or(c.Channel, d.Channel)
+	c.Pulse, c.Timeout = cmp.Or(c.Pulse, d.Pulse), cmp.Or(c.Timeout, d.Timeout)
 	return c
 }
 
@@ -118,7 +109,8 @@ func (s SensorConfig) check(driver string, fault func(format string, args ...any
 	case s.Line == "":
 		return
 	case s.Device == "" && driver != LCUS:
-		fault("sensor.device: is required without a relay: write the full path of the port that the contact is wired to, such as the scanner's")
+		fault("sensor.device: is required without a relay: write the full path of the port that the contact is wired to, " +
+			"such as the scanner's")
 	case s.Device != "" && !filepath.IsAbs(s.Device):
 		fault("sensor.device: %q is not a full path: write it from the root, such as /dev/%s", s.Device, s.Device)
 	}

@@ -181,7 +181,7 @@ func TestMissingPortOfASensorIsSaidInTheSameWordsEachTime(t *testing.T) {
 func TestTheLinesOfARelaysPortThatWasGivenBack(t *testing.T) {
 	t.Parallel()
 	b := plugged(t, true, Config{})
-	relay := b.lanes["in"].driver.(*lcus)
+	relay := b.driver.(*lcus)
 	awaitTrue(t, "the relay's port", func() bool { return relay.port.Load() != nil })
 	p := relay.port.Load()
 	if err := b.Barrier.Close(); err != nil {
@@ -190,7 +190,7 @@ func TestTheLinesOfARelaysPortThatWasGivenBack(t *testing.T) {
 	if _, err := p.Lines(); !errors.Is(err, serialport.ErrClosed) {
 		t.Errorf("got %v of a closed port, want %v", err, serialport.ErrClosed)
 	}
-	if _, err := b.Lines("in"); !errors.Is(err, errHungUp) {
+	if _, err := b.Lines(); !errors.Is(err, errHungUp) {
 		t.Errorf("got %v of a relay that was let go, want %v", err, errHungUp)
 	}
 }
@@ -214,7 +214,7 @@ func TestASensorsPortIsNotOpenedAgainBeforeItIsClosed(t *testing.T) {
 func TestLinesThatCannotBeReadAreAnError(t *testing.T) {
 	t.Parallel()
 	b := plugged(t, true, Config{})
-	if _, err := b.Lines("in"); err == nil {
+	if _, err := b.Lines(); err == nil {
 		t.Error("a pseudo-terminal has modem lines")
 	}
 	for _, device := range []string{b.config.Device, filepath.Join(t.TempDir(), "gone"), "/dev/null", t.TempDir()} {

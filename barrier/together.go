@@ -6,17 +6,15 @@ import (
 	"time"
 )
 
-// startPatience is how long a start waits for barriers that are being closed. One whose relay hangs goes on being told.
+// startPatience is how long a start waits for barriers that are being closed. The command to one whose relay hangs goes on.
 const startPatience = time.Second
 
-// CloseAll closes the barriers, in case one stands open from before a power cut, before a guard can say anything. It
-// returns what ends them all, for whom the rest does not wait in turn; that may be called twice.
+// CloseAll closes the barriers, in case one stands open from before a power cut, before a guard can give a command. It
+// returns what closes them for good, all at the same time; that may be called twice.
 func CloseAll(barriers []*Barrier, log *slog.Logger) (stop func()) {
 	var starts, stops []func() error
 	for _, b := range barriers {
-		for lane := range b.lanes {
-			starts = append(starts, b.Begin(lane, false))
-		}
+		starts = append(starts, b.Begin(false))
 		stops = append(stops, b.Close)
 	}
 	each := func(what string, fs []func() error) {

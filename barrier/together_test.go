@@ -21,7 +21,7 @@ func TestABarrierThatHangsDoesNotHoldUpTheStart(t *testing.T) {
 	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b, err := New(Options{Config: Config{Driver: Exec, Command: []string{program}, Timeout: 4 * time.Second}, Lanes: []string{"in"},
+	b, err := New(Options{Config: Config{Driver: Exec, Command: []string{program}, Timeout: 4 * time.Second}, Lane: "in",
 		Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
 	if err != nil {
 		t.Fatal(err)

@@ -2,19 +2,17 @@ package box
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 
-	"gated/durable"
 	"gated/ledger"
 	"gated/ledger/tlog"
 )
 
-// Backup copies the ledger of a state directory while the gate works, looks whether the copy holds, gives it its name,
-// and records it. It returns the copy's head and size in bytes.
+// Backup copies the ledger of a state directory and its slots while the gate works, looks whether the copy holds, gives it
+// its name, and records it. It returns the copy's head and size in bytes.
 func Backup(ctx context.Context, dir, to string) (h tlog.Head, size int64, err error) {
 	if to, err = filepath.Abs(to); err != nil {
 		return h, 0, err
@@ -22,21 +20,7 @@ func Backup(ctx context.Context, dir, to string) (h tlog.Head, size int64, err e
 	if filepath.Dir(to) == dir {
 		return h, 0, fmt.Errorf("%s is in the state directory: a copy that burns with the original is none", to)
 	}
-	r, err := ledger.OpenReader(dir)
-	if err != nil {
-		return h, 0, err
-	}
-	defer r.Close()
-	f, err := durable.Begin(to)
-	if err != nil {
-		return h, 0, err
-	}
-	defer f.Close()
-	defer os.Remove(f.Name())
-	if h, err = r.Copy(f.Name()); err != nil {
-		return h, 0, err
-	}
-	if err := errors.Join(os.Rename(f.Name(), to), durable.SyncDir(filepath.Dir(to))); err != nil {
+	if h, err = ledger.BackUp(dir, to); err != nil {
 		return h, 0, err
 	}
 	if _, err := Perform(ctx, dir, recordBackup, copied{h.Size, h.Root.String()}); err != nil {

@@ -65,8 +65,8 @@ func Open(opt ledger.Options) (*Box, error) {
 // openAlone opens the files for a command while no daemon has them. What cannot be recorded must not be changed: a
 // ledger that is in fault is an error. A directory that never had one has no ledger: its first start entry names the
 // roster's version.
-func openAlone(dir string) (b *Box, err error) {
-	b = &Box{Dir: dir}
+func openAlone(dir string) (_ *Box, err error) {
+	b := &Box{Dir: dir}
 	if b.Roster, err = roster.Open(rosterFile(dir)); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func openAlone(dir string) (b *Box, err error) {
 		return nil, err
 	}
 	c := clock.New(clock.System())
-	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Unsigned: true,
+	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Command: true,
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (b *Box) rosterChanged(by, reason string, detail map[string]string) error {
 }
 
 // Spool is the file of what the gate could not record yet.
-func (b *Box) Spool() string { return filepath.Join(b.Dir, "owed.spool") }
+func (b *Box) Spool() string { return filepath.Join(b.Dir, "pending.spool") }
 
 // Free is how many bytes are left for the state directory.
 func (b *Box) Free() uint64 {

@@ -188,6 +188,7 @@ var tries = []try{
 	tried(Find, Finding{Kind: register.OfName, Value: "张敏"}, nil), // nobody says why
 	tried(RecordExport, Export{"csv", "2026-11-23", "2026-11-24", "request 17"}, nil),
 	tried(RecordExport, Export{Format: "csv"}, nil),
+	tried(entryKeys, entries{1, 1, 3}, nil),
 	tried(recordBackup, copied{3, "root"}, nil),
 	tried(Rebuild, struct{}{}, func(r Rebuilt) Rebuilt { return Rebuilt{Equal: r.Equal} }),
 }
@@ -361,5 +362,53 @@ func TestTheKeyOfTheCodeHashesIsMadeOnceAndNeverCut(t *testing.T) {
 	}
 	if _, err := hashKey(dir); err == nil || !strings.Contains(err.Error(), "31 bytes instead of 32") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Where the master key is a credential of the service, commands ask the daemon for the keys of what they show.
+func TestWhoHasNoMasterKeyAsksTheDaemon(t *testing.T) {
+	t.Parallel()
+	dir := site(t)
+	path, safe := filepath.Join(dir, "keys", "personal.key"), filepath.Join(t.TempDir(), "personal.key")
+	stop := listening(t, dir)
+	if err := os.Rename(path, safe); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	ask := AskKeys(ctx, dir)
+	if ask == nil {
+		t.Fatal("nobody is asked")
+	}
+	said := 0
+	if n, err := erasure.Subject(dir, "r-000001", ask, func(e *ledger.Entry) error { said += len(e.Personal); return nil }); err != nil || n != 1 || said != 3 {
+		t.Errorf("%d entries, %d fields, %v", n, said, err)
+	}
+	reports, err := evidence.VerifyChain(filepath.Join(dir, "ledger.db"), evidence.Given{Unseal: ask})
+	if err != nil || reports[0].Hidden != 0 || reports[0].Personal < 3 {
+		t.Errorf("%+v, %v", reports, err)
+	}
+	for _, x := range []entries{{1, 0, 1}, {1, 2, 1}, {1, 1, 513}, {2, 1, 2}} {
+		if keys, err := Perform(ctx, dir, entryKeys, x); err == nil {
+			t.Errorf("%+v: %d keys", x, len(keys))
+		}
+	}
+	stop()
+	if AskKeys(ctx, dir) != nil {
+		t.Error("a daemon is asked that does not run")
+	}
+	if _, err := erasure.Subject(dir, "r-000001", nil, func(*ledger.Entry) error { return nil }); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("without the master key: %v", err)
+	}
+	if reports, err = evidence.VerifyChain(filepath.Join(dir, "ledger.db"), evidence.Given{}); err != nil || reports[0].Hidden == 0 || reports[0].Personal != 0 {
+		t.Errorf("an auditor without keys: %+v, %v", reports, err)
+	}
+	if _, err := Perform(ctx, dir, RecordSubject, Subject{"r-000001", "x"}); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a command that cannot seal: %v", err)
+	}
+	if err := os.Rename(safe, path); err != nil {
+		t.Fatal(err)
+	}
+	if AskKeys(ctx, dir) != nil {
+		t.Error("asked although the master key is here")
 	}
 }

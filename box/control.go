@@ -29,6 +29,16 @@ type controlAnswer struct {
 
 func socketPath(dir string) string { return filepath.Join(dir, "control.sock") }
 
+// answers tells whether a daemon listens at the socket.
+func answers(dir string) bool {
+	c, err := net.Dial("unix", socketPath(dir))
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
 type peerKey struct{}
 
 // Listen opens the control socket. Only the directory's owner and root can connect.

@@ -68,7 +68,7 @@ func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]register.
 
 // RecordSubject records that somebody looks at all that is kept about a person or vehicle.
 var RecordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unsigned",
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
 		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
 }}
 
@@ -85,7 +85,7 @@ func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, 
 	if err := erasure.CheckWhy(a.Why); err != nil {
 		return nil, err
 	}
-	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unsigned",
+	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unauthenticated",
 		Personal: []ledger.Field{{Name: a.Kind, Value: a.Value}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {
 		return nil, err
 	}
@@ -111,12 +111,43 @@ var RecordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *
 	if x.From != "" { // else the whole ledger
 		detail["from"], detail["to"] = x.From, x.To
 	}
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unsigned", Detail: detail,
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unauthenticated", Detail: detail,
 		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
 }}
 
 // Export says what was exported, and why.
 type Export struct{ Format, From, To, Reason string }
+
+// entryKeys are the keys of some entries' personal data, for a command that shows it and has no master key: that may be a
+// credential of the service.
+var entryKeys = Op[entries, [][]byte]{"entry-keys", func(_ context.Context, b *Box, _ string, a entries) (keys [][]byte, err error) {
+	if b.Ledger == nil {
+		return nil, b.noLedger()
+	}
+	return b.Ledger.Keys(a.Epoch, a.From, a.To)
+}}
+
+// entries are those From to To of an epoch.
+type entries struct {
+	Epoch    int
+	From, To int64
+}
+
+// AskKeys returns what asks the daemon of a state directory for the keys of entries; nil where they need not be asked for,
+// or no daemon runs.
+func AskKeys(ctx context.Context, dir string) ledger.Keys {
+	r, err := ledger.OpenReader(dir)
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	if r.HasMaster() || !answers(dir) {
+		return nil
+	}
+	return func(epoch int, from, to int64) ([][]byte, error) {
+		return Perform(ctx, dir, entryKeys, entries{epoch, from, to})
+	}
+}
 
 // maxReason is how many characters the reason of an export has at most: a sentence.
 const maxReason = 200

@@ -52,10 +52,7 @@ func ResidentID(number string) (birthDate string, err error) {
 
 // RemoveFromRoster takes a person or vehicle out, by roster ID.
 var RemoveFromRoster = Op[string, bool]{"roster-remove", func(ctx context.Context, b *Box, by, id string) (bool, error) {
-	err := b.Roster.RemovePerson(ctx, id)
-	if errors.Is(err, roster.ErrNotFound) {
-		err = b.Roster.RemoveVehicle(ctx, id)
-	}
+	err := b.Roster.Remove(ctx, id)
 	if errors.Is(err, roster.ErrNotFound) {
 		return false, No{fmt.Errorf("%s is not in the roster", id)}
 	}

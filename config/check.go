@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger/tlog"
+	"gated/policy"
 )
 
 // complete fills in what follows from other settings.
@@ -175,8 +176,10 @@ func (l *loader) ledger(s *Settings) {
 		if err == nil {
 			shown = u.Redacted()
 		}
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			l.fault(at("url"), "%q is not the address of a witness: write it as https://witness.example.org/path, without password, ? and #", shown)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" ||
+			u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			l.fault(at("url"), "%q is not the address of a witness: write it as https://witness.example.org/path, "+
+				"without password, ? and #", shown)
 		}
 		if name, err := tlog.WitnessName(w.Key); err != nil {
 			l.fault(at("key"), "%v", err)
@@ -194,7 +197,7 @@ func (l *loader) ledger(s *Settings) {
 	classes := map[string]int{}
 	for i, r := range s.Ledger.Retention {
 		key := fmt.Sprintf("ledger.retention[%d]", i)
-		l.oneOf(key+".class", r.Class, "resident", "staff", "volunteer", "courier", "visitor", "emergency-vehicle", "vehicle", "unknown", "*")
+		l.oneOf(key+".class", r.Class, append(policy.Classes(), "*")...)
 		if j, taken := classes[r.Class]; taken {
 			l.fault(key+".class", "%q is the class of ledger.retention[%d] already: write each class once", r.Class, j)
 		}
@@ -224,7 +227,8 @@ func (l *loader) listen(address string) {
 	case err != nil || !validPort(port):
 		l.fault("console.listen", "%q: write address and port (0 to 65535), such as 127.0.0.1:8480", address)
 	case host != "localhost" && !net.ParseIP(host).IsLoopback():
-		l.fault("console.listen", "%q can be reached from outside the box: only loopback is allowed for now, such as 127.0.0.1:%s", address, port)
+		l.fault("console.listen", "%q can be reached from outside the box: only loopback is allowed for now, such as 127.0.0.1:%s",
+			address, port)
 	}
 }
 
@@ -252,6 +256,6 @@ func (l *loader) oneOf(key, word string, words ...string) {
 	if word == "" {
 		l.fault(key, "is required: write %s", strings.Join(words, " or "))
 	} else if !slices.Contains(words, word) {
-		l.fault(key, "%q is not known%s: write %s", word, nearest(word, words), strings.Join(words, " or "))
+		l.fault(key, "%q is not known%s: write %s", word, policy.Nearest(word, words), strings.Join(words, " or "))
 	}
 }

@@ -54,7 +54,7 @@ type Gate struct {
 	Level string `mapstructure:"level" reload:"true"`
 
 	// HoldLimit is how long a hold waits for a guard before it is registered as
-	// abandoned. Default 3m, from 10s to 1h.
+	// undecided. Default 3m, from 10s to 1h.
 	HoldLimit time.Duration `mapstructure:"hold_limit" reload:"true"`
 
 	// RepeatWindow is how long the same code counts as already read. Default 3s,
@@ -69,7 +69,7 @@ type Lane struct {
 	Scanner   scanner.Config `mapstructure:"scanner"`
 	Barrier   barrier.Config `mapstructure:"barrier"`
 
-	CardReader scanner.CardConfig `mapstructure:"card_reader"` // beside the scanner; a lane needs none
+	CardReader scanner.CardConfig `mapstructure:"card_reader"` // a lane needs none
 }
 
 // Policy says which rules hold.
@@ -130,7 +130,7 @@ type Retention struct {
 	Days  int    `mapstructure:"days"`  // required: whole days after that of the passage, 1 to 36500
 }
 
-// Witness is a server that signs tree heads beside the gate. It converts to tlog.Witness.
+// Witness is a server that signs the gate's tree heads, too. It converts to tlog.Witness.
 type Witness struct {
 	URL string `mapstructure:"url"` // required: http or https, /add-checkpoint is added to it
 	Key string `mapstructure:"key"` // required, unique name: name+hash+base64, as its operator publishes it

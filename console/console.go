@@ -5,7 +5,6 @@
 package console
 
 import (
-	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -37,15 +36,15 @@ type Gate interface {
 	// gate never waits for its reader. The caller must call cancel once.
 	Subscribe() (changed <-chan struct{}, cancel func())
 
-	Scan(ctx context.Context, lane string, code []byte, at time.Time) (gate.Outcome, error)
-	Decide(ctx context.Context, passage string, r gate.Ruling) (gate.Outcome, error)
-	Present(ctx context.Context, lane, person string) (gate.Outcome, error)
+	Scan(lane string, code []byte, at time.Time) (gate.Outcome, error)
+	Decide(passage string, r gate.Ruling) (gate.Outcome, error)
+	Present(lane, person string) (gate.Outcome, error)
 	Find(room string) []gate.Found
-	Emergency(ctx context.Context, lane string) (gate.Outcome, error)
-	Close(ctx context.Context, lane string) error
-	FillDebt(ctx context.Context, id, note string) error
-	SignOn(ctx context.Context, name string) error
-	ConfirmClock(ctx context.Context, by string) error
+	Emergency(lane string) (gate.Outcome, error)
+	Close(lane string) error
+	AccountFor(id, note string) error
+	SignOn(name string) error
+	ConfirmClock(by string) error
 	Fault() bool
 }
 
@@ -132,7 +131,7 @@ func Handler(o Options) http.Handler {
 	route("POST", "/api/present", c.present)
 	route("POST", "/api/emergency", c.emergency)
 	route("POST", "/api/close", c.close)
-	route("POST", "/api/debt", c.debt)
+	route("POST", "/api/account", c.account)
 	route("POST", "/api/duty", c.duty)
 	route("POST", "/api/clock", c.clock)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, http.StatusNotFound, "no such page") })
@@ -305,7 +304,7 @@ func (c *console) code(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "code has %d bytes; it takes 1 to %d", n, maxCode)
 		return
 	}
-	out, err := c.gate.Scan(context.WithoutCancel(r.Context()), q.Lane, []byte(q.Code), time.Now())
+	out, err := c.gate.Scan(q.Lane, []byte(q.Code), time.Now())
 	c.outcome(w, r, out, err)
 }
 
@@ -325,7 +324,7 @@ func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	out, err := c.gate.Decide(context.WithoutCancel(r.Context()), q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note})
+	out, err := c.gate.Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note})
 	c.outcome(w, r, out, err)
 }
 
@@ -338,7 +337,7 @@ func (c *console) present(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	out, err := c.gate.Present(context.WithoutCancel(r.Context()), q.Lane, q.ID)
+	out, err := c.gate.Present(q.Lane, q.ID)
 	c.outcome(w, r, out, err)
 }
 
@@ -351,7 +350,7 @@ func (c *console) emergency(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	out, err := c.gate.Emergency(context.WithoutCancel(r.Context()), q.Lane)
+	out, err := c.gate.Emergency(q.Lane)
 	c.outcome(w, r, out, err)
 }
 
@@ -364,10 +363,10 @@ func (c *console) close(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	c.done204(w, r, c.gate.Close(context.WithoutCancel(r.Context()), q.Lane))
+	c.done204(w, r, c.gate.Close(q.Lane))
 }
 
-func (c *console) debt(w http.ResponseWriter, r *http.Request) {
+func (c *console) account(w http.ResponseWriter, r *http.Request) {
 	var q struct{ ID, Note string }
 	if !read(w, r, &q) {
 		return
@@ -377,7 +376,7 @@ func (c *console) debt(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	c.done204(w, r, c.gate.FillDebt(context.WithoutCancel(r.Context()), q.ID, q.Note))
+	c.done204(w, r, c.gate.AccountFor(q.ID, q.Note))
 }
 
 func (c *console) duty(w http.ResponseWriter, r *http.Request) {
@@ -394,7 +393,7 @@ func (c *console) duty(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "name has %d characters; it takes at most %d", n, maxName)
 		return
 	}
-	c.done204(w, r, c.gate.SignOn(context.WithoutCancel(r.Context()), q.Name))
+	c.done204(w, r, c.gate.SignOn(q.Name))
 }
 
 func (c *console) clock(w http.ResponseWriter, r *http.Request) {
@@ -402,7 +401,7 @@ func (c *console) clock(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &q) {
 		return
 	}
-	c.done204(w, r, c.gate.ConfirmClock(context.WithoutCancel(r.Context()), c.gate.View().Duty))
+	c.done204(w, r, c.gate.ConfirmClock(c.gate.View().Duty))
 }
 
 // outcome answers with what the gate said; a fault keeps its body, so that a program sees verdict "fault".
@@ -431,7 +430,7 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusNotFound, "%v", err)
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)
-	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrNoDebt):
+	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrNoOpening):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrLedger):
 		fail(w, http.StatusServiceUnavailable, "%v", err)

@@ -91,31 +91,31 @@ func (d *double) heard() []string {
 	return append([]string(nil), d.asked...)
 }
 
-func (d *double) Scan(_ context.Context, lane string, code []byte, _ time.Time) (gate.Outcome, error) {
+func (d *double) Scan(lane string, code []byte, _ time.Time) (gate.Outcome, error) {
 	return d.ask("scan %s %s", lane, code)
 }
-func (d *double) Decide(_ context.Context, passage string, r gate.Ruling) (gate.Outcome, error) {
+func (d *double) Decide(passage string, r gate.Ruling) (gate.Outcome, error) {
 	return d.ask("decide %s %s %s %q", passage, r.Verdict, r.Reason, r.Note)
 }
-func (d *double) Present(_ context.Context, lane, person string) (gate.Outcome, error) {
+func (d *double) Present(lane, person string) (gate.Outcome, error) {
 	return d.ask("present %s %s", lane, person)
 }
-func (d *double) Emergency(_ context.Context, lane string) (gate.Outcome, error) {
+func (d *double) Emergency(lane string) (gate.Outcome, error) {
 	return d.ask("emergency %s", lane)
 }
-func (d *double) Close(_ context.Context, lane string) error {
+func (d *double) Close(lane string) error {
 	_, err := d.ask("close %s", lane)
 	return err
 }
-func (d *double) FillDebt(_ context.Context, id, note string) error {
-	_, err := d.ask("debt %s %s", id, note)
+func (d *double) AccountFor(id, note string) error {
+	_, err := d.ask("account %s %s", id, note)
 	return err
 }
-func (d *double) SignOn(_ context.Context, name string) error {
+func (d *double) SignOn(name string) error {
 	_, err := d.ask("duty %s", name)
 	return err
 }
-func (d *double) ConfirmClock(_ context.Context, by string) error {
+func (d *double) ConfirmClock(by string) error {
 	_, err := d.ask("clock %s", by)
 	return err
 }
@@ -171,7 +171,7 @@ func TestInterface(t *testing.T) {
 		{"decide without a reason", "POST", "/api/decide", `{"passage":"P1","verdict":"admit"}`, nil, 400, `/reason is missing/`, ""},
 		{"decide to hold", "POST", "/api/decide", `{"passage":"P1","verdict":"hold","reason":"x"}`, nil, 400, `/verdict is \"hold\"/`, ""},
 		{"decide with lines in the note", "POST", "/api/decide", `{"passage":"P1","verdict":"admit","reason":"x","note":"a\nb"}`, nil, 400, `/note takes one line/`, ""},
-		{"decide too late", "POST", "/api/decide", `{"passage":"P1","verdict":"admit","reason":"x"}`, func(d *double) { d.err = gate.ErrNoHold }, 409, `/decided or abandoned/`, `decide P1 admit x ""`},
+		{"decide too late", "POST", "/api/decide", `{"passage":"P1","verdict":"admit","reason":"x"}`, func(d *double) { d.err = gate.ErrNoHold }, 409, `/its time was up/`, `decide P1 admit x ""`},
 		{"decide without a ledger", "POST", "/api/decide", `{"passage":"P1","verdict":"admit","reason":"x"}`, func(d *double) { d.err = gate.ErrLedger }, 503, `/nothing was recorded/`, `decide P1 admit x ""`},
 		{"present", "POST", "/api/present", `{"lane":"in","id":"R7"}`, nil, 200, admitted, "present in R7"},
 		{"present a stranger", "POST", "/api/present", `{"lane":"in","id":"R7"}`, func(d *double) { d.err = gate.ErrUnknownPerson }, 404, `/no such person/`, "present in R7"},
@@ -184,9 +184,9 @@ func TestInterface(t *testing.T) {
 		{"emergency", "POST", "/api/emergency", `{"lane":"out"}`, nil, 200, admitted, "emergency out"},
 		{"emergency with a barrier that fails", "POST", "/api/emergency", `{"lane":"out"}`, func(d *double) { d.err = errors.New("hold the barrier open: exit status 1") }, 500, `/exit status 1/`, "emergency out"},
 		{"close", "POST", "/api/close", `{"lane":"in"}`, nil, 204, ``, "close in"},
-		{"debt", "POST", "/api/debt", `{"id":"D1","note":"120 救护车"}`, nil, 204, ``, "debt D1 120 救护车"},
-		{"debt without a word", "POST", "/api/debt", `{"id":"D1","note":"  "}`, nil, 400, `/note is missing/`, ""},
-		{"debt that is none", "POST", "/api/debt", `{"id":"D1","note":"x"}`, func(d *double) { d.err = gate.ErrNoDebt }, 409, `/no open debt/`, "debt D1 x"},
+		{"account", "POST", "/api/account", `{"id":"D1","note":"120 救护车"}`, nil, 204, ``, "account D1 120 救护车"},
+		{"account without a word", "POST", "/api/account", `{"id":"D1","note":"  "}`, nil, 400, `/note is missing/`, ""},
+		{"an account of nothing", "POST", "/api/account", `{"id":"D1","note":"x"}`, func(d *double) { d.err = gate.ErrNoOpening }, 409, `/no emergency opening to account for/`, "account D1 x"},
 		{"duty", "POST", "/api/duty", `{"name":" 李四 "}`, nil, 204, ``, "duty 李四"},
 		{"duty without a name", "POST", "/api/duty", `{"name":""}`, nil, 400, `/name is missing/`, ""},
 		{"duty with a novel", "POST", "/api/duty", `{"name":"` + strings.Repeat("李", 41) + `"}`, nil, 400, `/name has 41 characters; it takes at most 40/`, ""},
@@ -611,7 +611,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, path := range []string{"code", "decide", "present", "emergency", "close", "debt", "duty", "clock"} {
+		for _, path := range []string{"code", "decide", "present", "emergency", "close", "account", "duty", "clock"} {
 			d := newDouble()
 			w := httptest.NewRecorder()
 			Handler(Options{Gate: d, Log: quiet}).ServeHTTP(w, request("POST", "/api/"+path, body))

@@ -120,7 +120,7 @@ func shownNow(passage, verdict, reason string) *gate.Shown {
 
 func openHold(passage, lane, name, room, reason string) gate.Hold {
 	now := time.Now()
-	return gate.Hold{Passage: passage, Lane: lane, Direction: lane, Reason: reason, Class: "resident", Name: name, Room: room, Since: now, Until: now.Add(2 * time.Minute)}
+	return gate.Hold{Shown: gate.Shown{Passage: passage, Lane: lane, Direction: lane, Reason: reason, Class: "resident", Name: name, Room: room, At: now}, Until: now.Add(2 * time.Minute)}
 }
 
 func TestVerdictArrivesAndFades(t *testing.T) {
@@ -163,9 +163,9 @@ func TestVerdictArrivesAndFades(t *testing.T) {
 
 	// A repeat has a look of its own, never the fresh green.
 	d.change(func(v *gate.View) { v.Last = shownNow("P1", "admit", "valid-pass"); v.Last.Repeat = true })
-	see(t, ctx, "already read", `document.querySelector('#stage .verdict.repeat .word')?.textContent === '已读过' && !document.querySelector('#stage .admit')`)
+	see(t, ctx, "already read", `document.querySelector('#stage .verdict.repeat .word')?.textContent === '已扫过' && !document.querySelector('#stage .admit')`)
 	d.change(func(v *gate.View) { v.Last = shownNow("P3", "refuse", "bad-signature") })
-	see(t, ctx, "refuse", `document.querySelector('#stage .verdict.refuse .word')?.textContent === '禁止'`)
+	see(t, ctx, "refuse", `document.querySelector('#stage .verdict.refuse .word')?.textContent === '禁止通行'`)
 
 	press(t, ctx, "\t")
 	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#language"))); err != nil {
@@ -187,7 +187,7 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 	d.outcome = gate.Outcome{Passage: "H3", Verdict: "hold", Reason: "found-by-room"}
 	d.found = []gate.Found{{ID: "R7", Name: "赵奶奶", Room: "3-2-501", Class: "resident"}, {ID: "R8", Name: "赵小宝", Room: "3-2-501", Class: "resident"}}
 	d.view.Holds = []gate.Hold{openHold("H1", "in", "李四", "1-1-101", "expired"), openHold("H2", "out", "", "", "unknown-out")}
-	d.view.Debts = []gate.Debt{{ID: "D1", Lane: "in", Since: time.Now(), What: "who-passed"}, {ID: "D2", Lane: "in", Since: time.Now(), What: "entry-pending"}}
+	d.view.ToAccountFor = []gate.Opening{{ID: "D1", Lane: "in", Since: time.Now(), What: "who-passed"}, {ID: "D2", Lane: "in", Since: time.Now(), What: "entry-pending"}}
 	d.act = func(asked string) {
 		var passage string
 		switch word, _, _ := strings.Cut(asked, " "); word {
@@ -210,13 +210,13 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 			d.change(func(v *gate.View) {
 				v.Lanes = append([]gate.LaneView{}, v.Lanes...)
 				for i := range v.Lanes {
-					v.Lanes[i].HeldOpen = v.Lanes[i].HeldOpen || v.Lanes[i].ID == lane
+					v.Lanes[i].Latched = v.Lanes[i].Latched || v.Lanes[i].ID == lane
 				}
 			})
 		case "close":
 			d.change(func(v *gate.View) { v.Lanes = lanes() })
-		case "debt":
-			d.change(func(v *gate.View) { v.Debts = nil })
+		case "account":
+			d.change(func(v *gate.View) { v.ToAccountFor = nil })
 		case "duty":
 			d.change(func(v *gate.View) { v.Duty = strings.TrimPrefix(asked, "duty ") })
 		case "clock":
@@ -301,12 +301,12 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 	}
 
 	// The debt: only what a guard can fill has a field.
-	see(t, ctx, "debts", `document.querySelectorAll('#debts form').length === 2 && document.querySelectorAll('#debts input').length === 1`)
-	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#debt-D1"), "120 ambulance"+kb.Enter)); err != nil {
+	see(t, ctx, "debts", `document.querySelectorAll('#accounts form').length === 2 && document.querySelectorAll('#accounts input').length === 1`)
+	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#account-D1"), "120 ambulance"+kb.Enter)); err != nil {
 		t.Fatal(err)
 	}
-	d.says(t, "debt D1 120 ambulance")
-	see(t, ctx, "no debt", `!document.querySelector('#debts form')`)
+	d.says(t, "account D1 120 ambulance")
+	see(t, ctx, "no debt", `!document.querySelector('#accounts form')`)
 
 	// Duty, known as unsigned; what goes into the handover book stays still while it is copied.
 	d.change(func(v *gate.View) { v.ShortRoot = "1234:ABCDEFGHIJKLMNOP" })
@@ -321,7 +321,7 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.says(t, "duty 周班长")
-	see(t, ctx, "on duty", `$('duty').textContent.includes('周班长') && $('duty').textContent.includes('未签名')`)
+	see(t, ctx, "on duty", `$('duty').textContent.includes('周班长') && $('duty').textContent.includes('未验证身份')`)
 
 	// The clock in two steps.
 	d.change(func(v *gate.View) { v.Clock = gate.ClockView{Reason: "clock-unsynchronised"} })
@@ -456,7 +456,7 @@ func TestLooks(t *testing.T) {
 	for i, r := range []gate.Shown{
 		{Verdict: "admit", Reason: "valid-pass", Class: "resident"}, {Verdict: "admit", Reason: "valid-pass", Class: "resident", Direction: "out"},
 		{Verdict: "refuse", Reason: "outsider", Class: "unknown"}, {Verdict: "admit", Reason: "emergency-service", Class: "emergency-vehicle"},
-		{Verdict: "hold", Reason: "expired", Class: "resident"}, {Verdict: "admit", Reason: "known-by-sight", Class: "resident", By: "unsigned"},
+		{Verdict: "hold", Reason: "expired", Class: "resident"}, {Verdict: "admit", Reason: "known-by-sight", Class: "resident", By: "unauthenticated"},
 		{Verdict: "admit", Reason: "emergency-key", Class: "unknown", Emergency: true}, {Verdict: "refuse", Reason: "bad-signature", Class: "unknown"},
 		{Verdict: "admit", Reason: "valid-pass", Class: "staff", Direction: "out"}, {Verdict: "hold", Reason: "unknown-out", Class: "unknown", Direction: "out"},
 		{Verdict: "admit", Reason: "valid-pass", Class: "resident", Repeat: true}, {Verdict: "admit", Reason: "valid-pass", Class: "resident"},
@@ -470,7 +470,7 @@ func TestLooks(t *testing.T) {
 	}
 	base := gate.View{Gate: "东门", Version: "test", Language: "zh", Lanes: lanes(), Recent: recent, Duty: "周建国", Clock: gate.ClockView{Trusted: true}, Inside: 1876}
 	two := []gate.Hold{openHold("H1", "in", "李秀英", "6-1-302", "expired"), openHold("H2", "out", "", "", "unknown-out")}
-	two[0].Since, two[0].Until = now.Add(-80*time.Second), now.Add(40*time.Second)
+	two[0].At, two[0].Until = now.Add(-80*time.Second), now.Add(40*time.Second)
 	two[1].Class = "unknown"
 	last := func(verdict, reason string) func(v *gate.View) {
 		return func(v *gate.View) { v.Last = shownNow("L"+verdict, verdict, reason) }
@@ -501,7 +501,7 @@ func TestLooks(t *testing.T) {
 				h := openHold(fmt.Sprint("M", i), "in", "赵子轩", fmt.Sprintf("%d-2-60%d", i+1, i), "no-valid-pass")
 				v.Holds = append(v.Holds, h)
 			}
-			v.Debts = []gate.Debt{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
+			v.ToAccountFor = []gate.Opening{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
 		}, ""},
 		{"fault-verdict", `.verdict.fault`, last("fault", "ledger-fault"), ""},
 		{"fault", `.trouble.fault`, func(v *gate.View) {
@@ -516,8 +516,8 @@ func TestLooks(t *testing.T) {
 		{"emergency", `.verdict.emergency`, func(v *gate.View) {
 			last("admit", "emergency-key")(v)
 			v.Last.Emergency, v.Last.Class, v.Last.Name, v.Last.Room = true, "unknown", "", ""
-			v.Lanes[0].HeldOpen = true
-			v.Debts = []gate.Debt{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
+			v.Lanes[0].Latched = true
+			v.ToAccountFor = []gate.Opening{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
 		}, ""},
 		{"scanner-down", `.trouble.down`, func(v *gate.View) {
 			v.Lanes[0].Up, v.Lanes[0].Scanner, v.Lanes[0].Cause, v.Lanes[0].Since = false, "absent", "absent", now.Add(-95*time.Second)
@@ -527,7 +527,7 @@ func TestLooks(t *testing.T) {
 		{"all-at-once", `.verdict.admit`, func(v *gate.View) {
 			last("admit", "valid-pass")(v)
 			v.Last.Direction = "out"
-			v.Lanes[0] = gate.LaneView{ID: "in", Direction: "in", Scanner: "backoff", Cause: "hang-up", Since: now, HeldOpen: true, Barrier: "open-by-hand", CardReader: "no-permission", Sensor: "unreadable"}
+			v.Lanes[0] = gate.LaneView{ID: "in", Direction: "in", Scanner: "backoff", Cause: "hang-up", Since: now, Latched: true, Barrier: "open-by-hand", CardReader: "no-permission", Sensor: "unreadable"}
 			v.Clock, v.LowSpace = gate.ClockView{Reason: "clock-unsynchronised"}, true
 			v.Holds, v.Duty = two, ""
 		}, ""},

@@ -79,7 +79,7 @@ func (c *console) picture(w http.ResponseWriter, r *http.Request) {
 	case len(codes[0].Text) == 0 || len(codes[0].Text) > maxCode:
 		fail(w, http.StatusBadRequest, "code has %d bytes; it takes 1 to %d", len(codes[0].Text), maxCode)
 	default:
-		out, err := c.gate.Scan(context.WithoutCancel(r.Context()), lane, []byte(codes[0].Text), time.Now())
+		out, err := c.gate.Scan(lane, []byte(codes[0].Text), time.Now())
 		c.outcome(w, r, out, err)
 	}
 }

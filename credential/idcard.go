@@ -54,8 +54,8 @@ const (
 // forGood stands in place of the last day.
 const forGood = "长期"
 
-// ReadIDCard tells what the text of a card proves at a given time, as a reader with a security module handed it over:
-// such a reader hands over nothing that the card's issuer did not sign. Text is nil for a card that could not be read.
+// ReadIDCard tells what the text of a card proves at a given time, as a reader with a security module read it:
+// such a reader returns nothing that the card's issuer did not sign. Text is nil for a card that could not be read.
 // Nothing that it holds makes it fail. The claim shares no memory with text.
 func ReadIDCard(text []byte, at time.Time) Claim {
 	switch {

@@ -92,6 +92,7 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	d.gate.Store(b.Gate)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
+	b.Gate.Begin() // before anybody can come
 	go func() { gateDone <- b.Gate.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
 	defer until(func(ctx context.Context) { d.witness(ctx, b.Ledger) })()

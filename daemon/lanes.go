@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"gated/barrier"
@@ -15,8 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-func laneIDs(set *config.Settings) (ids []string) {
-	for _, l := range set.Lanes {
+func laneIDs(lanes []config.Lane) (ids []string) {
+	for _, l := range lanes {
 		ids = append(ids, l.ID)
 	}
 	return ids
@@ -38,12 +39,12 @@ func (d *Daemon) CloseBarriers() {
 
 // lanes makes the barriers and closes them, in case one stands open from before a power cut. stop may be called twice.
 func (d *Daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
-	metrics := barrier.NewMetrics(reg, laneIDs(d.Settings)...)
+	metrics := barrier.NewMetrics(reg, laneIDs(d.Settings.Lanes)...)
 	var barriers []*barrier.Barrier
 	for _, l := range d.Settings.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
 		if l.Barrier.Driver != barrier.None {
-			b, err := barrier.New(barrier.Options{Config: l.Barrier, Lanes: []string{l.ID}, Log: d.log, Metrics: metrics})
+			b, err := barrier.New(barrier.Options{Config: l.Barrier, Lane: l.ID, Log: d.log, Metrics: metrics})
 			if err != nil {
 				return nil, nil, fmt.Errorf("lane %s: barrier: %w", l.ID, err)
 			}
@@ -58,17 +59,26 @@ func (d *Daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(
 }
 
 // scan starts the readers of each lane and returns what ends them. A code or card under way is answered first. A
-// reader that ends by itself, which it does when only a new process helps, ends the daemon: it is started again.
-func (d *Daemon) scan(ctx context.Context, wedged func(error), b *box.Box, lanes []gate.Lane, reg *prometheus.Registry) (stop func()) {
+// reader that ends by itself, which it does when only a new process helps, ends the daemon by giveUp: it is started again.
+func (d *Daemon) scan(ctx context.Context, giveUp func(error), b *box.Box, lanes []gate.Lane, reg *prometheus.Registry) (stop func()) {
 	g := b.Gate
 	ctx, cancel := context.WithCancel(ctx)
-	metrics := scanner.NewMetrics(reg, laneIDs(d.Settings)...)
 	var readers sync.WaitGroup
+	run := func(reader interface{ Run(context.Context) error }) {
+		readers.Go(func() {
+			if err := reader.Run(ctx); err != nil {
+				giveUp(err)
+			}
+		})
+	}
+	metrics := scanner.NewMetrics(reg, laneIDs(d.Settings.Lanes)...)
+	withCards := slices.DeleteFunc(slices.Clone(d.Settings.Lanes), func(l config.Lane) bool { return l.CardReader.Device == "" })
+	cardMetrics := scanner.NewCardMetrics(reg, laneIDs(withCards)...)
 	for i, lane := range d.Settings.Lanes {
 		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: lane.Scanner, Log: d.log, Metrics: metrics,
 			Zone: b.Ledger.Zone(),
 			OnCode: func(ctx context.Context, c scanner.Code) bool {
-				out, err := g.Scan(ctx, c.Lane, c.Data, c.At)
+				out, err := g.Scan(c.Lane, c.Data, c.At)
 				if err != nil {
 					d.log.Error("scan", "lane", c.Lane, "err", err)
 				}
@@ -76,53 +86,28 @@ func (d *Daemon) scan(ctx context.Context, wedged func(error), b *box.Box, lanes
 			},
 			OnState:   func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
 			OnFraming: func(cause string) { g.ScannerDropped(lane.ID, cause) }})
-		readers.Go(func() {
-			if err := r.Run(ctx); err != nil {
-				wedged(err)
-			}
-		})
+		run(r)
 		if sensor := lanes[i].Sensor; sensor != nil {
 			readers.Go(func() { sense(ctx, sensor, lanes[i].Barrier, lane, r) })
 		}
-	}
-	d.scanCards(ctx, wedged, g, reg, &readers)
-	return func() { cancel(); readers.Wait() }
-}
-
-// scanCards starts a card reader for each lane that has one.
-func (d *Daemon) scanCards(ctx context.Context, wedged func(error), g *gate.Gate, reg *prometheus.Registry, readers *sync.WaitGroup) {
-	var lanes []string
-	for _, lane := range d.Settings.Lanes {
 		if lane.CardReader.Device != "" {
-			lanes = append(lanes, lane.ID)
+			run(scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: lane.CardReader, Log: d.log, Metrics: cardMetrics,
+				OnCard: func(ctx context.Context, c scanner.Card) {
+					if _, err := g.ScanCard(c.Lane, c.Text, c.At); err != nil {
+						d.log.Error("card", "lane", c.Lane, "err", err)
+					}
+				},
+				OnState: func(up bool, _ scanner.State, cause string) { g.CardReaderState(lane.ID, up, cause) }}))
 		}
 	}
-	metrics := scanner.NewCardMetrics(reg, lanes...)
-	for _, lane := range d.Settings.Lanes {
-		if lane.CardReader.Device == "" {
-			continue
-		}
-		r := scanner.NewCardReader(scanner.CardOptions{Lane: lane.ID, Config: lane.CardReader, Log: d.log,
-			Metrics: metrics,
-			OnCard: func(ctx context.Context, c scanner.Card) {
-				if _, err := g.ScanCard(ctx, c.Lane, c.Text, c.At); err != nil {
-					d.log.Error("card", "lane", c.Lane, "err", err)
-				}
-			},
-			OnState: func(up bool, _ scanner.State, cause string) { g.CardReaderState(lane.ID, up, cause) }})
-		readers.Go(func() {
-			if err := r.Run(ctx); err != nil {
-				wedged(err)
-			}
-		})
-	}
+	return func() { cancel(); readers.Wait() }
 }
 
 // sense watches a lane's sensor at the port that it is wired to.
 func sense(ctx context.Context, sensor *barrier.Sensor, relay *barrier.Barrier, lane config.Lane, r *scanner.Reader) {
 	switch device := filepath.Clean(lane.Barrier.Sensor.Device); {
 	case lane.Barrier.Sensor.Device == "" || device == filepath.Clean(lane.Barrier.Device):
-		sensor.Run(ctx, func() (int, error) { return relay.Lines(lane.ID) })
+		sensor.Run(ctx, relay.Lines)
 	case device == filepath.Clean(lane.Scanner.Device):
 		sensor.Run(ctx, r.Lines)
 	default:

@@ -58,10 +58,8 @@ func (d *Daemon) reloadSettings(g *gate.Gate) {
 		d.log.Error("the settings are wrong: the old ones stay in force", "file", d.Path, "err", err)
 		return
 	}
-	for _, key := range config.Changed(d.Settings, set) {
-		if !config.Reloadable(key) {
-			d.log.Warn("changed, and takes effect at the next start only", "key", key)
-		}
+	for _, key := range config.NextStart(d.Settings, set) {
+		d.log.Warn("changed, and takes effect at the next start only", "key", key)
 	}
 	d.Settings = set
 	d.level.UnmarshalText([]byte(set.Log.Level))

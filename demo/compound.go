@@ -33,8 +33,8 @@ func Compound() []roster.Row {
 	for h := range households {
 		unit := h % (buildings * units)
 		floor, flat := h/(buildings*units)/2+1, h/(buildings*units)%2+1
-		home := roster.Row{Building: fmt.Sprint(unit/units + 1), Unit: fmt.Sprint(unit%units + 1), Room: fmt.Sprintf("%d%02d", floor, flat),
-			Class: "resident"}
+		home := roster.Row{Building: fmt.Sprint(unit/units + 1), Unit: fmt.Sprint(unit%units + 1),
+			Room: fmt.Sprintf("%d%02d", floor, flat), Class: "resident"}
 		// Spread what is left evenly over the households that are left.
 		n := (residents - people + households - h - 1) / (households - h)
 		family := pick(surnames)
@@ -46,7 +46,8 @@ func Compound() []roster.Row {
 			add(p)
 		}
 	}
-	for i, service := range []string{"ambulance", "ambulance", "fire", "police", "epidemic-control", "epidemic-control", "emergency-repair"} {
+	services := []string{"ambulance", "ambulance", "fire", "police", "epidemic-control", "epidemic-control", "emergency-repair"}
+	for i, service := range services {
 		add(roster.Row{Plate: fmt.Sprintf("粤B%05d", 10120+i), Service: service})
 	}
 	for i := range 12 {

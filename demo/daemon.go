@@ -27,10 +27,10 @@ type daemon struct {
 	tree string // where its ledger's tree is served
 
 	done chan struct{} // closed when it has ended and all that it said was read; then
-	err  error         // says why, if it was not told to
+	err  error         // says why, if it was not stopped
 }
 
-// binary finds gated: beside this program, where make puts both, or on PATH.
+// binary finds gated: in the directory of this program, where make puts both, or on PATH.
 func binary() (string, error) {
 	if self, err := os.Executable(); err == nil {
 		path := filepath.Join(filepath.Dir(self), "gated")
@@ -45,9 +45,9 @@ func binary() (string, error) {
 	return path, nil
 }
 
-// startDaemon returns once it is ready. Told gets each line that it prints for a verdict.
-func startDaemon(ctx context.Context, cmd *exec.Cmd, told func(line []byte)) (*daemon, error) {
-	// It tells that it is ready as it tells systemd. The name is of no file: those may be no longer than 107 bytes.
+// startDaemon returns once it is ready. It calls line for each line that gated prints for a verdict.
+func startDaemon(ctx context.Context, cmd *exec.Cmd, line func([]byte)) (*daemon, error) {
+	// gated reports that it is ready as it does to systemd. The name is of no file: those may be no longer than 107 bytes.
 	name := fmt.Sprintf("@gated-demo-%d-%d", os.Getpid(), time.Now().UnixNano())
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: name})
 	if err != nil {
@@ -56,7 +56,7 @@ func startDaemon(ctx context.Context, cmd *exec.Cmd, told func(line []byte)) (*d
 	defer notify.Close()
 	g := &daemon{cmd: cmd, done: make(chan struct{})}
 	g.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+name)
-	// Ctrl-C is for the demo, which ends the daemon when all is answered; and whoever kills the demo kills it, too.
+	// Ctrl-C is for the demo, which ends the daemon when all is answered; and when the demo is killed, so is the daemon.
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := g.cmd.StdoutPipe()
 	if err != nil {
@@ -68,7 +68,7 @@ func startDaemon(ctx context.Context, cmd *exec.Cmd, told func(line []byte)) (*d
 	go func() {
 		defer close(g.done)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			told(lines.Bytes())
+			line(lines.Bytes())
 		}
 		if err := g.cmd.Wait(); err != nil {
 			g.err = fmt.Errorf("%s ended: %w", cmd.Path, err)
@@ -166,7 +166,7 @@ func (g *daemon) do(req *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// metrics are what it tells of itself, by name and labels as it writes them.
+// metrics are those of the daemon, by name and labels as it writes them.
 func (g *daemon) metrics(ctx context.Context) (map[string]float64, error) {
 	b, err := g.get(ctx, "metrics")
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"gated/demo/judge"
 	"gated/demo/lcussim"
 	"gated/demo/samvsim"
+	"gated/demo/terminal"
 	"gated/ledger"
 	"gated/policy"
 
@@ -72,7 +73,8 @@ Everything is under one directory, which can be deleted. The commands of gated l
 	f.BoolVar(&o.Faults, "faults", false,
 		"pull, renumber, stall and jam scanners, card reader and relays while it plays, and tell how the gate took it")
 	f.DurationVar(&o.Within, "within", time.Second,
-		"how soon the page has to show a fault, with --faults: half of each kind, nineteen of twenty in all, and each one within five times that")
+		"how soon the page has to show a fault, with --faults: half of each kind, nineteen of twenty in all, "+
+			"and each one within five times that")
 	f.BoolVar(&o.LogVerdicts, "log-verdicts", false, "print the daemon's JSON line on standard output for each verdict")
 	return c
 }
@@ -97,16 +99,15 @@ type demo struct {
 	Options
 	people people
 	lanes  map[string]*lane
-	cards  *samvsim.Reader // of the in lane,
-	socket *Socket         // where it is plugged in
+	cards  *samvsim.Reader // of the in lane
 	gated  *daemon
 	page   *watchedPage
-	until  time.Time // when it ends; zero: when it is told to
+	until  time.Time // when it ends; zero: when it is stopped
 	mishap *mishaps  // nil: nothing goes wrong
 
-	openings *judge.Openings // as are answers, of the goroutine that reads what the gate said until that has ended
+	openings *judge.Openings // this and answers belong to the goroutine that reads the daemon's lines, until that has ended
 	answers  *judge.Answers
-	hand     sync.Mutex // the guard presses one key after the other; guards run
+	keys     sync.Mutex // the guard presses one key after the other; guards run
 	run      judge.Run
 
 	mu      sync.Mutex             // guards the rest
@@ -154,7 +155,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.people, err = meet(d.Dir); err != nil {
+	if d.people, err = loadPeople(d.Dir); err != nil {
 		return err
 	}
 	defer d.unplug()
@@ -169,7 +170,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	d.run.From = time.Now()
 	gated := exec.Command(path, "run", "--config", settings, "--state", d.Dir, "--log-verdicts")
 	gated.Stderr = d.Stderr
-	if d.gated, err = startDaemon(ctx, gated, d.told); err == nil {
+	if d.gated, err = startDaemon(ctx, gated, d.line); err == nil {
 		err = d.work(ctx)
 	}
 	if errors.Is(err, context.Canceled) { // ended before it began
@@ -178,7 +179,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if d.gated == nil {
 		return err
 	}
-	return d.tell(before, err)
+	return d.summary(before, err)
 }
 
 // work plays with the daemon that runs, and ends it.
@@ -222,9 +223,9 @@ func (d *demo) cause(err error) error {
 	}
 }
 
-// tell says how it went, by the ledger, which had so many entries before. Of hours with faults all that was seen is told,
-// whatever ended them.
-func (d *demo) tell(before int64, played error) error {
+// summary says how it went, by the ledger, which had so many entries before. A run with faults has its whole report, whatever
+// ended it.
+func (d *demo) summary(before int64, played error) error {
 	if played != nil && d.mishap == nil {
 		return played
 	}
@@ -252,7 +253,7 @@ func (d *demo) tell(before int64, played error) error {
 // size is how many entries the ledger has.
 func size(dir string) (int64, error) {
 	r, err := ledger.OpenReader(dir)
-	if errors.Is(err, fs.ErrNotExist) { // or a kill left one without a table
+	if errors.Is(err, fs.ErrNotExist) { // or none in the file yet
 		return 0, nil
 	}
 	if err != nil {
@@ -278,7 +279,6 @@ func (d *demo) plug() (err error) {
 			return err
 		}
 	}
-	d.socket = &Socket{Link: filepath.Join(dev, "card-in")}
 	return d.plugCards()
 }
 
@@ -294,13 +294,15 @@ func (d *demo) unplug() {
 	}
 }
 
-// plugCards puts a card reader into its socket.
+func (d *demo) cardPort() string { return filepath.Join(d.Dir, "dev", "card-in") }
+
+// plugCards plugs a card reader in.
 func (d *demo) plugCards() error {
 	r, err := samvsim.Plug()
 	if err != nil {
 		return err
 	}
-	if err := d.socket.Name(r.Path); err != nil {
+	if err := terminal.Link(d.cardPort(), r.Path); err != nil {
 		r.Close()
 		return err
 	}
@@ -310,7 +312,7 @@ func (d *demo) plugCards() error {
 
 // unplugCards pulls it out; nobody may be using it.
 func (d *demo) unplugCards() {
-	d.socket.Unplug()
+	os.Remove(d.cardPort())
 	d.cards.Close()
 	d.cards = nil
 }

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The name of an empty file tells the demo's own directory from another's, and one that is made from one that was made.
+// An empty file of this name marks a directory of the demo: one that is being made, and one that is complete.
 const (
 	makingMarker = ".gated-demo.making"
 	madeMarker   = ".gated-demo"
@@ -80,8 +80,8 @@ func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 
 func officeKey(dir string) string { return filepath.Join(dir, "keys", "office.key") }
 
-// lock takes the lock of a state directory, lest what it finds there be plugged out of a gate that works. A daemon whose
-// demo was killed just now is ending.
+// lock takes the lock of a state directory, so that no demo replaces the devices of a gate that works. A daemon whose demo was
+// killed just now may need a moment to end.
 func lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -98,8 +98,8 @@ func lock(dir string) (*os.File, error) {
 	}
 }
 
-// meet reads who lives in the compound, and makes what they hold up believed.
-func meet(dir string) (p people, err error) {
+// loadPeople reads who lives in the compound, and makes the gate trust those who sign what people show.
+func loadPeople(dir string) (p people, err error) {
 	if p.office, err = credential.ReadPrivateKey(officeKey(dir)); err != nil {
 		return p, err
 	}

@@ -82,8 +82,8 @@ func (d *demo) emergency(ctx context.Context, lane string, rng *rand.Rand, guard
 
 // press presses the emergency key, or the one that closes.
 func (d *demo) press(ctx context.Context, p judge.Press) error {
-	d.hand.Lock()
-	defer d.hand.Unlock()
+	d.keys.Lock()
+	defer d.keys.Unlock()
 	path := "api/emergency"
 	if p.Closing {
 		path = "api/close"
@@ -102,11 +102,11 @@ func (d *demo) press(ctx context.Context, p judge.Press) error {
 
 // account says who passed by the lane while it was held open.
 func (d *demo) account(ctx context.Context, lane string) error {
-	for _, debt := range d.page.now().Debts {
-		if debt.Lane != lane || debt.What != "who-passed" {
+	for _, o := range d.page.now().ToAccountFor {
+		if o.Lane != lane || o.What != "who-passed" {
 			continue
 		}
-		if _, err := d.ask(ctx, "api/debt", map[string]string{"id": debt.ID, "note": "救护车 an ambulance"}); err != nil {
+		if _, err := d.ask(ctx, "api/account", map[string]string{"id": o.ID, "note": "救护车 an ambulance"}); err != nil {
 			return err
 		}
 	}

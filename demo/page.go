@@ -16,7 +16,7 @@ import (
 	"gated/gate"
 )
 
-// watchedPage is what the gate's page is told, by its stream of events.
+// watchedPage is what the gate's page shows, by its stream of events.
 type watchedPage struct {
 	mu      sync.Mutex
 	view    gate.View

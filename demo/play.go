@@ -160,8 +160,8 @@ func (d *demo) show(ctx context.Context, l *lane, v visitor, card []byte) (answe
 		defer d.cards.Remove()
 	}
 	if d.mishap != nil {
-		d.mishap.world.RLock()
-		defer d.mishap.world.RUnlock()
+		d.mishap.running.RLock()
+		defer d.mishap.running.RUnlock()
 	}
 	c, shown := make(chan answer, 1), time.Now()
 	d.mu.Lock()
@@ -178,7 +178,7 @@ func (d *demo) show(ctx context.Context, l *lane, v visitor, card []byte) (answe
 	return a, err
 }
 
-// await waits for what becomes of a code. Of one that was dropped as no whole code only the scanner's metrics tell.
+// await waits for what becomes of a code. That one was dropped, as no whole code, is only seen in the scanner's metrics.
 func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, card []byte) (answer, error) {
 	late := time.After(time.Minute)
 	every := 250 * time.Millisecond
@@ -225,7 +225,7 @@ func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, car
 	}
 }
 
-// take takes a code back that is not answered yet, if it is not.
+// take takes a code back, if it is not answered yet.
 func (d *demo) take(lane string, c chan answer) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -251,15 +251,15 @@ func (d *demo) dropped(ctx context.Context, l *lane) (cause string) {
 	return cause
 }
 
-// told hears a line that the daemon prints for an answer. The ones for a code go to whoever holds it up.
-func (d *demo) told(line []byte) {
+// line takes a line that the daemon prints for an answer. Those for a code go to the visitor who shows it.
+func (d *demo) line(printed []byte) {
 	var a judge.Answer
-	if json.Unmarshal(line, &a) != nil {
-		fmt.Fprintf(d.Stderr, "gated-demo: no verdict: %s\n", line)
+	if json.Unmarshal(printed, &a) != nil {
+		fmt.Fprintf(d.Stderr, "gated-demo: no verdict: %s\n", printed)
 		return
 	}
 	if d.LogVerdicts {
-		d.Stdout.Write(append(line, '\n'))
+		d.Stdout.Write(append(printed, '\n'))
 	}
 	d.openings.Say(a)
 	d.answers.Say(a)
@@ -295,7 +295,7 @@ func (d *demo) answered(a judge.Answer) {
 	if c != nil {
 		c <- answer{out: a}
 	} else if d.mishap != nil { // noise that made a frame, say
-		d.mishap.heard(a)
+		d.mishap.unexpected(a)
 	}
 }
 

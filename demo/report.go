@@ -38,7 +38,8 @@ func (m *mishaps) report(w io.Writer) error {
 			case half > m.d.Within:
 				m.faults = append(m.faults, fmt.Sprintf("%s: the page shows it after %v, not within %v", x.name, half, m.d.Within))
 			case last > tooLate*m.d.Within:
-				m.faults = append(m.faults, fmt.Sprintf("%s: the page showed one after %v, far from within %v", x.name, last, m.d.Within))
+				m.faults = append(m.faults, fmt.Sprintf("%s: the page showed one after %v, not within %d times %v", x.name, last,
+					tooLate, m.d.Within))
 			}
 		}
 		fmt.Fprintln(w, line)
@@ -56,7 +57,8 @@ func (m *mishaps) report(w io.Writer) error {
 			"%d times its relay did not obey, %d times nobody stood there any more\n",
 			lane, len(m.relays[lane].Switched), c.Passages, c.Held, c.Pressed, c.Failed, c.Dropped)
 	}
-	fmt.Fprintf(w, "scanners opened %.0f times, muted %.0f times, %.0f bytes discarded; peak memory %s; %d descriptors at first, %d at most\n",
+	fmt.Fprintf(w, "scanners opened %.0f times, muted %.0f times, %.0f bytes discarded; "+
+		"peak memory %s; %d descriptors at first, %d at most\n",
 		m.total("gated_scanner_connects_total"), m.total("gated_scanner_mutes_total"), m.total("gated_scanner_discarded_bytes_total"),
 		m.memory, m.files.first, m.files.most)
 	if m.stalled > 0 {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Replace writes a file of mode 0600 that is there whole or not at all, also after a power cut. Until then an older one
@@ -27,24 +29,26 @@ func Replace(path string, b []byte) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Create writes a new file and never replaces one. Nothing is left behind if that fails. Hard links would make the file
-// appear at once as a whole, but a key is often kept on a stick with FAT.
+// Create writes a new file, which is there whole or not at all, and never replaces one.
 func Create(path string, b []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: choose another name, or move the old file away first", err)
-	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = SyncDir(filepath.Dir(path))
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(path))
+		os.Remove(f.Name())
 	}
-	return nil
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s: %w: choose another name, or move the old file away first", path, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return SyncDir(filepath.Dir(path))
 }
 
 // SyncDir makes the names in a directory outlast a power cut.

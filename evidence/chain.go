@@ -29,6 +29,9 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				break // taken away when its data was due, or not in the backup: Proved says so
 			}
+			if next, ferr := first(chain[0]); err != nil && ferr == nil && next.Detail["found"] != "" {
+				break // it was put aside because of that
+			}
 			if err != nil {
 				return nil, fmt.Errorf("epoch %d of %d cannot be read: %w", epoch, r.Meta.Epoch, err)
 			}
@@ -49,7 +52,11 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		shortRoots[at] = append(shortRoots[at], p)
 	}
 	for i, r := range chain {
-		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress}
+		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress,
+			Unseal: g.Unseal}
+		if i+1 == len(chain) {
+			own.Known = g.Known
+		}
 		var link *ledger.Entry // the entry that names what this epoch ended with
 		boxed := false         // its key is named by an epoch whose own key was not given
 		if i+1 < len(chain) {
@@ -62,6 +69,7 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 				boxed = !slices.ContainsFunc(chain[i+1:], given)
 			}
 			own.keyless = true
+			own.erasedAfter, _ = strconv.ParseInt(link.Detail["erased"], 10, 64) // none: 0
 		} else {
 			if own.Keys == nil {
 				own.Keys = g.Keys // of another name: an error says so
@@ -74,6 +82,10 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 			own.Since, since = g.Since, true
 		}
 		rep, err := Verify(r, own)
+		if link != nil && link.Detail["found"] != "" { // whatever else may be found now
+			reports = append(reports, &Report{Meta: r.Meta, Found: link.Detail["found"]})
+			continue
+		}
 		if err != nil {
 			if len(chain) > 1 {
 				err = fmt.Errorf("%s: %w", r.Meta.Origin, err)
@@ -115,11 +127,17 @@ func Proved(reports []*Report) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for i, r := range reports {
 		name := r.Meta.Origin
-		if i > 0 {
+		if r.Found != "" {
+			say("%s: it did not hold when %s began, and counts for nothing: %s.", name, reports[i+1].Meta.Origin, r.Found)
+			continue
+		}
+		if i > 0 && reports[i-1].Found == "" {
 			say("%s follows %s, which ended with entry %d: its first entry names that root. What the other box recorded after that "+
 				"entry is not here.", name, reports[i-1].Meta.Origin, reports[i-1].Entries)
 		}
-		if e := r.Before; e != nil {
+		if e := r.Before; e != nil && e.Detail["found"] != "" {
+			say("%s: the epoch before it did not hold when it began, and counts for nothing: %s.", name, e.Detail["found"])
+		} else if e != nil {
 			say("%s: the epoch before it is not here, so nothing is said about it. It was %s and ended with entry %s and the root %s.",
 				name, e.Detail["origin"], e.Detail["size"], e.Detail["root"])
 		}
@@ -135,7 +153,13 @@ func Proved(reports []*Report) (lines []string) {
 				"not signed yet.", name, r.Head.Size, r.Entries-r.Head.Size)
 		}
 		if r.Personal+r.Erased > 0 {
-			say("%s: %d personal fields are the ones that were recorded; %d were erased.", name, r.Personal, r.Erased)
+			say("%s: %d personal fields are the ones that were recorded; those of %d entries were erased.", name, r.Personal, r.Erased)
+		}
+		if r.Hidden > 0 {
+			say("%s: the personal data of %d entries was not looked at: what opens it, the slots or the master key, is not here.", name, r.Hidden)
+		}
+		if r.Pending > 0 {
+			say("%s: the personal data of %d entries can still be read although an erase entry names them: start the daemon, which erases it.", name, r.Pending)
 		}
 		switch {
 		case r.Key == "":

@@ -237,23 +237,31 @@ func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
 	if d := cmp.Diff(want[:2], check(x)); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)
 	}
-	if err := change(dir, "UPDATE personal SET salt = NULL, value = NULL WHERE seq = 2 AND field = 'document'"); err != nil {
+	if err := erase(t, dir, func(l *ledger.Ledger) (ledger.Erased, error) {
+		return l.EraseField(0, 2, "document", ledger.Event{Kind: ledger.Erase})
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{"2 document ", want[1]}, check(x)); d != "" {
 		t.Errorf("one erased (-want +got):\n%s", d)
 	}
-	for _, statement := range []string{"UPDATE personal SET value = '王大' WHERE seq = 2 AND field = 'name'", "DELETE FROM personal WHERE seq = 2 AND field = 'document'"} {
-		for _, q := range []string{"DROP TRIGGER IF EXISTS personal_only_erased", "DROP TRIGGER IF EXISTS personal_no_delete", statement} {
+	if err := erase(t, dir, func(l *ledger.Ledger) (ledger.Erased, error) {
+		return l.Erase(0, []int64{2}, ledger.Event{Kind: ledger.Erase})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := check(x); len(got) != 0 {
+		t.Errorf("all erased: %v", got)
+	}
+	for _, statement := range []string{"UPDATE entry SET sealed = zeroblob(100) WHERE seq = 4", "UPDATE entry SET sealed = NULL WHERE seq = 4"} {
+		for _, q := range []string{"DROP TRIGGER IF EXISTS entry_no_update", statement} {
 			if err := change(dir, q); err != nil {
 				t.Fatalf("%s: %v", q, err)
 			}
 		}
-		if err := r.ExportCSV(io.Discard, nil, x); err == nil || !strings.Contains(err.Error(), "entry 2") || strings.Contains(err.Error(), "王") {
+		x.Events = false
+		if err := r.ExportCSV(io.Discard, nil, x); err == nil || !strings.Contains(err.Error(), "entry 4") || strings.Contains(err.Error(), "王") {
 			t.Errorf("%s: %v", statement, err)
-		}
-		if err := change(dir, "UPDATE personal SET value = '王小' WHERE seq = 2 AND field = 'name'"); err != nil {
-			t.Fatal(err)
 		}
 	}
 }
@@ -334,7 +342,7 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
 	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
 	ck.set("2026-11-23 00:00:01")
-	mustAppend(t, l, decided(ck, "night", "in", "refuse", "abandoned"))
+	mustAppend(t, l, decided(ck, "night", "in", "refuse", "undecided"))
 	mustAppend(t, l, append(passage(ck, "day", "out", "admit"), decided(ck, "day", "out", "admit", "resident"))...)
 	ck.set("2026-11-22 23:59:58") // the clock is set back: sequence and days hold
 	mustAppend(t, l, passage(ck, "again", "in", "hold")...)
@@ -360,6 +368,19 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 }
 
 // change changes the ledger behind its back.
+// erase has the ledger of a state directory erase something.
+func erase(t *testing.T, dir string, f func(l *ledger.Ledger) (ledger.Erased, error)) error {
+	ck := &clock{}
+	ck.set("2026-11-26 08:00:00")
+	l := open(t, dir, ck)
+	defer l.Close()
+	done, err := f(l.Ledger)
+	if err == nil && done.Entries == 0 {
+		err = ledger.ErrNothingErased
+	}
+	return err
+}
+
 func change(dir, query string) error {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "ledger.db"))
 	if err != nil {
@@ -405,5 +426,54 @@ func TestLinesAreTheEntries(t *testing.T) {
 				t.Errorf("got %v, want %s", err, x.want)
 			}
 		})
+	}
+}
+
+// TestEachEntryIsReadOnce: also where a clock was set back, and of a range of days each entry for each day that it tells of.
+func TestEachEntryIsReadOnce(t *testing.T) {
+	ck := &clock{}
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	ck.set("2026-11-22 23:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
+	ck.set("2026-11-23 00:10:00")
+	many(t, l, ck, 5)
+	ck.set("2026-11-22 23:30:00") // set back
+	many(t, l, ck, 3)
+	ck.set("2026-11-23 00:20:00")
+	mustAppend(t, l, decided(ck, "night", "in", "refuse", "undecided"))
+	many(t, l, ck, 4)
+	ck.set("2026-11-24 08:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: "night", Verdict: "admit", Reason: "answered-fault", Ref: 12})
+	many(t, l, ck, 2)
+	l.Close()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	size, err := r.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Calendar(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day, want := range map[string]string{"2026-11-21": "[1]", "2026-11-22": "[1+ 2+ 3+ 4 5 6 7 8 9+ 10+ 11+ 12? 17?]", "2026-11-23": "[3 4+ 5+ 6+ 7+ 8+ 9 10 11 12+ 13+ 14+ 15+ 16+ 17]",
+		"2026-11-24": "[16 17+ 18+ 19+]", "2026-11-25": "[19]"} {
+		for _, personal := range []bool{false, true} {
+			var got []string
+			if _, err := r.read(c.Day(day), size, personal, func(s seen) error {
+				got = append(got, fmt.Sprint(s.Seq)+map[bool]string{true: "+"}[s.own]+map[bool]string{true: "?"}[s.later])
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(got) != want {
+				t.Errorf("%s: read %v, want %s", day, got, want)
+			}
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,9 +17,9 @@ import (
 const (
 	// emergencyWait is how long the answer to the emergency key waits for the entry. The barrier does not wait for that.
 	emergencyWait = 300 * time.Millisecond
-	// intentWait is how long the barrier waits until the kernel has what is about to be opened. That takes microseconds,
+	// announceWait is how long the barrier waits until the kernel has what is about to be opened. That takes microseconds,
 	// unless the disk hangs.
-	intentWait = 100 * time.Millisecond
+	announceWait = 100 * time.Millisecond
 )
 
 // Emergency opens the lane and holds it open until Close. It needs no name and no code, and it is the only opening that
@@ -29,118 +28,124 @@ const (
 // Whatever kills the process in here: that the lane was about to be opened stands in the spool before it is, unless the
 // disk hangs or another guard closes the lane at this very moment, and becomes an entry at the next start. A power cut
 // may lose that, and the relay then falls off by itself.
-func (g *Gate) Emergency(ctx context.Context, laneID string) (Outcome, error) {
+func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	l := g.lanes[laneID]
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Opening, Passage: newID(), Lane: l.ID, Direction: l.Direction, Class: "unknown",
-		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
-	out := Outcome{Passage: ev.Passage, Verdict: ev.Verdict, Reason: ev.Reason, Rule: ev.Rule, Lane: l.ID, Direction: l.Direction, Class: ev.Class, At: ev.Time}
+	p := &passage{id: newID(), lane: l, at: g.clock.Now(), who: subject{Class: "unknown"}, by: unauthenticated, emergency: true,
+		decision: policy.Decision{Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key"}}
+	ev, out := p.verdict(register.Opening), p.outcome()
 
-	g.keys.Lock()
-	intended := !g.screen.isOpen(l.ID)
-	if intended {
-		g.intend(ev)
+	g.pressing.Lock()
+	announced := l.latched() == nil
+	if announced {
+		g.announce(ev)
 	}
-	before, is := g.holdOpen(l, out)
-	g.keys.Unlock()
-	if is { // a second press in fright: told to the barrier again, and one opening
-		before.Repeat = true
-		return before, nil
+	before := g.latch(p)
+	g.pressing.Unlock()
+	if before != nil { // a second press in fright: told to the barrier again, and one opening
+		again := before.repeated()
+		return again.outcome(), nil
 	}
-	if !intended { // closed at the same moment
-		g.intend(ev)
+	if !announced { // closed at the same moment
+		g.announce(ev)
 	}
-	g.screen.show(Shown{Passage: out.Passage, Lane: l.ID, Direction: l.Direction, Verdict: out.Verdict, Reason: out.Reason, Class: out.Class, By: ev.By, At: out.At, Emergency: true})
+	g.page.show(p.shown())
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
-		if g.pay() {
+		if g.writePending() {
 			g.tell(out)
 		} else {
-			g.owed.keep(ev)
+			g.pending.save(ev)
 		}
 	})
 	select {
 	case <-done:
 	case <-time.After(emergencyWait):
-		g.work.Go(func() { g.owed.spool.save(g.owed.all) }) // the ledger's disk hangs; the spool's may be another one
+		g.work.Go(func() { g.pending.spool.save(g.pending.all) }) // the ledger's disk hangs; the spool's may be another one
 	}
 	return out, nil
 }
 
-// intend owes the ledger an opening that is about to be, and waits a moment for the kernel to have that.
-func (g *Gate) intend(ev ledger.Event) {
-	g.owed.add(ev, g.opt.Ledger.Size())
+// announce makes the entry of an opening that is about to be pending, and waits a moment for the kernel to have that.
+func (g *Gate) announce(ev ledger.Event) {
+	g.pending.add(ev, g.opt.Ledger.Size())
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
-		if err := g.owed.spool.write(g.owed.all); err != nil {
+		if err := g.pending.spool.write(g.pending.all); err != nil {
 			g.log.Error("an emergency opening is in memory only, until it is in the ledger", "err", err)
 		}
 	})
 	select {
 	case <-done:
-	case <-time.After(intentWait):
+	case <-time.After(announceWait):
 	}
 }
 
 // Close ends an opening by the emergency key. That the barrier is told comes first here too: a barrier that stands open
 // because the disk is full would be worse than an entry that comes late.
-func (g *Gate) Close(ctx context.Context, laneID string) error {
+func (g *Gate) Close(laneID string) error {
 	l := g.lanes[laneID]
 	if l == nil {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	g.release(l)
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: "unsigned"}
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: unauthenticated}
 	g.work.Go(func() { g.record(ev) })
 	return nil
 }
 
-// holdOpen has the barrier held open, and returns the opening that holds it already, if there is one.
-func (g *Gate) holdOpen(l *Lane, out Outcome) (before Outcome, is bool) {
-	g.hand.Lock()
-	defer g.hand.Unlock()
+// latch has the barrier held open, and returns the passage that latched it already, if one did.
+func (g *Gate) latch(p *passage) (before *passage) {
+	l := p.lane
+	l.commanding.Lock()
+	defer l.commanding.Unlock()
 	g.drive(l, true)
-	if before, is = g.screen.holdOpen(l.ID, out); !is {
-		l.Sensor.Held(barrier.Opening{Passage: out.Passage}) // its entry may come later
+	l.update(func() {
+		if before = l.latch; before == nil {
+			l.latch = p
+		}
+	})
+	if before == nil {
+		l.Sensor.Held(barrier.Opening{Passage: p.id}) // its entry may come later
 	}
-	return before, is
+	return before
 }
 
-func (g *Gate) release(l *Lane) {
-	g.hand.Lock()
-	defer g.hand.Unlock()
+func (g *Gate) release(l *lane) {
+	l.commanding.Lock()
+	defer l.commanding.Unlock()
 	g.drive(l, false)
 	l.Sensor.Released()
-	g.screen.closed(l.ID)
+	l.update(func() { l.latch = nil })
 }
 
-// drive commands the lane's barrier without waiting for it. The caller holds hand.
-func (g *Gate) drive(l *Lane, open bool) {
+// drive commands the lane's barrier without waiting for it. The caller holds commanding.
+func (g *Gate) drive(l *lane, open bool) {
 	if l.Barrier != nil {
-		finish := l.Barrier.Begin(l.ID, open)
+		finish := l.Barrier.Begin(open)
 		g.work.Go(func() { g.barrierSaid(l, finish()) })
 	}
 }
 
-// debts are what the register still lacks about emergency openings.
-func (g *Gate) debts() []Debt {
-	list := append([]Debt{}, g.owed.openings()...)
+// toAccountFor are the emergency openings of which something is not on record yet.
+func (g *Gate) toAccountFor() []Opening {
+	list := append([]Opening{}, g.pending.openings()...)
 	g.opt.Register.View(func(s *register.State) {
-		for _, seq := range slices.Sorted(maps.Keys(s.Debts)) {
-			list = append(list, Debt{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.Debts[seq].Lane, Since: s.Debts[seq].At, What: "who-passed"})
+		for _, seq := range slices.Sorted(maps.Keys(s.ToAccountFor)) {
+			list = append(list, Opening{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.ToAccountFor[seq].Lane, Since: s.ToAccountFor[seq].At, What: "who-passed"})
 		}
 	})
 	return list
 }
 
-// FillDebt registers who passed by an emergency opening, in the guard's words.
-func (g *Gate) FillDebt(ctx context.Context, id, note string) error {
+// AccountFor registers who passed by an emergency opening, in the guard's words.
+func (g *Gate) AccountFor(id, note string) error {
 	if note == "" || len(note) > maxNote {
 		return invalid("a note of %d bytes: say in 1 to %d who passed, such as the plate", len(note), maxNote)
 	}
@@ -149,15 +154,14 @@ func (g *Gate) FillDebt(ctx context.Context, id, note string) error {
 	defer g.passage.Unlock()
 	var p register.Passage
 	var ok bool
-	g.opt.Register.View(func(s *register.State) { p, ok = s.Debts[seq] })
+	g.opt.Register.View(func(s *register.State) { p, ok = s.ToAccountFor[seq] })
 	if !ok || !strings.HasPrefix(id, "e") {
-		return ErrNoDebt
+		return ErrNoOpening
 	}
-	_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
-		Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: "unsigned", Ref: seq, Personal: g.guard(note)})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrLedger, err)
+	if err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
+		Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: unauthenticated, Ref: seq, Personal: g.guard(note)}); err != nil {
+		return err
 	}
-	g.screen.changed()
+	g.page.changed()
 	return nil
 }

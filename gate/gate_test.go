@@ -58,7 +58,6 @@ type site struct {
 	relays   map[string]*barrier.Barrier // one for each lane, instead of relay
 	sensor   *barrier.Sensor             // of lane in
 	inject   func(op string) error       // beside broken
-	idle     bool                        // it does not run yet
 	outs     chan Outcome
 	stop     context.CancelFunc
 	ended    chan struct{}
@@ -128,6 +127,13 @@ func (s *site) dcc(h credential.Health) string {
 
 func (s *site) start() {
 	s.t.Helper()
+	s.open()
+	s.run()
+}
+
+// open opens the ledger and makes the gate, which does not run yet.
+func (s *site) open() {
+	s.t.Helper()
 	box := clock.New(s.src)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var g atomic.Pointer[Gate]
@@ -164,16 +170,11 @@ func (s *site) start() {
 		}
 	}
 	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
-		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "owed.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
+		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "pending.spool"), HashKey: []byte("k"), Log: log, OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: "guarded", Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
-	s.stop, s.ended = nil, nil
-	if !s.idle {
-		s.run()
-	}
 }
 
-// run has the gate begin.
 func (s *site) run() {
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
@@ -223,7 +224,7 @@ func (s *site) pass(kind, subject string, left time.Duration) string {
 
 func (s *site) scan(lane, code string) Outcome {
 	s.t.Helper()
-	out, err := s.g.Scan(context.Background(), lane, []byte(code), time.Now())
+	out, err := s.g.Scan(lane, []byte(code), time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -471,7 +472,7 @@ func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
 func TestAHoldWaitsForTheGuard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	if err := s.g.SignOn(context.Background(), "老张"); err != nil {
+	if err := s.g.SignOn("老张"); err != nil {
 		t.Fatal(err)
 	}
 	code := s.pass("resident", s.subject("王小明"), -time.Minute)
@@ -487,20 +488,20 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 		t.Errorf("the page shows %+v, on duty %q", v.Holds, v.Duty)
 	}
 	for _, r := range []Ruling{{Verdict: "hold", Reason: "x"}, {Verdict: "admit", Reason: "wang-xiaoming"}, {Verdict: "refuse", Reason: "known-by-sight"}, {Verdict: "admit"}, {Verdict: "admit", Reason: "ok", Note: strings.Repeat("x", 501)}} {
-		if _, err := s.g.Decide(context.Background(), held.Passage, r); err == nil {
+		if _, err := s.g.Decide(held.Passage, r); err == nil {
 			t.Errorf("accepted %+v", r)
 		}
 	}
-	out, err := s.g.Decide(context.Background(), held.Passage, Ruling{"admit", "document-sighted", "shows an old ID card"})
+	out, err := s.g.Decide(held.Passage, Ruling{"admit", "document-sighted", "shows an old ID card"})
 	if err != nil || out.Verdict != policy.Admit || out.Passage != held.Passage {
 		t.Fatalf("got %+v, %v", out, err)
 	}
-	if _, err := s.g.Decide(context.Background(), held.Passage, Ruling{"refuse", "not-known", ""}); !errors.Is(err, ErrNoHold) {
+	if _, err := s.g.Decide(held.Passage, Ruling{"refuse", "not-known", ""}); !errors.Is(err, ErrNoHold) {
 		t.Errorf("decided twice: %v", err)
 	}
 	all := s.records()
 	e := all[len(all)-1]
-	if e.Kind != register.Decided || e.By != "unsigned" || e.Personally("guard") != "老张" || e.Personally("note") == "" || e.Passage != held.Passage {
+	if e.Kind != register.Decided || e.By != "unauthenticated" || e.Personally("guard") != "老张" || e.Personally("note") == "" || e.Passage != held.Passage {
 		t.Errorf("registered as %s %v", e.Raw, e.Personal)
 	}
 	if v := s.g.View(); len(v.Holds) != 0 || v.Inside != 2 {
@@ -525,7 +526,7 @@ func TestAStartNamesTheGateAndItsZone(t *testing.T) {
 	}
 }
 
-func TestHoldsEndAsAbandoned(t *testing.T) {
+func TestHoldsEndAsUndecided(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
@@ -542,7 +543,7 @@ func TestHoldsEndAsAbandoned(t *testing.T) {
 	left := s.scan("out", "11010519491231002X")
 	s.end()
 	s.start()
-	want := map[string]string{held.Passage: "abandoned", left.Passage: "abandoned-restart"}
+	want := map[string]string{held.Passage: "undecided", left.Passage: "undecided-restart"}
 	for _, e := range s.records() {
 		if e.Kind == register.Decided && want[e.Passage] == e.Reason {
 			delete(want, e.Passage)
@@ -563,21 +564,65 @@ func TestTheGuardFindsAPersonByRoom(t *testing.T) {
 	if len(found) != 2 {
 		t.Fatalf("found %v", found)
 	}
-	out, err := s.g.Present(context.Background(), "in", found[0].ID)
+	out, err := s.g.Present("in", found[0].ID)
 	if err != nil || out.Verdict != policy.Hold {
 		t.Fatalf("got %+v, %v", out, err)
 	}
-	if again, _ := s.g.Present(context.Background(), "in", found[0].ID); again.Passage != out.Passage {
+	if again, _ := s.g.Present("in", found[0].ID); again.Passage != out.Passage || !again.Repeat {
 		t.Error("one person waits twice")
 	}
-	if _, err := s.g.Present(context.Background(), "in", "r-000999"); !errors.Is(err, ErrUnknownPerson) {
+	if v := s.g.View(); v.Last.Passage != out.Passage || v.Last.Repeat {
+		t.Errorf("the page shows %+v", v.Last)
+	}
+	if _, err := s.g.Present("in", "r-000999"); !errors.Is(err, ErrUnknownPerson) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.g.Decide(context.Background(), out.Passage, Ruling{"admit", "dead-phone", ""}); err != nil {
+	if _, err := s.g.Decide(out.Passage, Ruling{"admit", "dead-phone", ""}); err != nil {
 		t.Fatal(err)
 	}
 	if s.g.View().Inside != 1 {
 		t.Error("admitted, but not inside")
+	}
+}
+
+// While somebody waits for the lock the rules may change: those count that are in force when it is their turn.
+func TestRulesCountThatAreInForceUnderTheLock(t *testing.T) {
+	s := newSite(t)
+	code := s.pass("resident", s.subject("王小明"), month)
+	person := s.subject("李芳")
+	strict := s.g.Rules()
+	strict.Level = "sealed"
+	strict.Trust = must(credential.LoadTrust(t.TempDir())) // nobody's signature counts any more
+	for name, c := range map[string]struct {
+		pass func() (Outcome, error)
+		want string
+	}{
+		"a person found by room":             {func() (Outcome, error) { return s.g.Present("out", person) }, "hold no-valid-pass"},
+		"a code whose issuer is not trusted": {func() (Outcome, error) { return s.g.Scan("out", []byte(code), time.Now()) }, "hold unknown-signer"},
+	} {
+		old := s.g.rules.Load()
+		s.g.passage.Lock()
+		answered := make(chan Outcome)
+		go func() {
+			out, err := c.pass()
+			if err != nil {
+				t.Error(err)
+			}
+			answered <- out
+		}()
+		time.Sleep(50 * time.Millisecond) // it has come to the lock by then, or loads its rules after it
+		s.g.rules.Store(&strict)
+		s.g.passage.Unlock()
+		out := <-answered
+		if got := out.Verdict + " " + out.Reason; got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+		for _, e := range s.records() {
+			if e.Passage == out.Passage && e.Kind == register.Query && e.Detail["level"] != "sealed" {
+				t.Errorf("%s: judged by level %s", name, e.Detail["level"])
+			}
+		}
+		s.g.rules.Store(old)
 	}
 }
 
@@ -626,34 +671,34 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 	if out := s.scan("in", "noise"); out.Verdict != Fault || out.Credential != "unknown" {
 		t.Errorf("noise: got %+v", out)
 	}
-	em, err := s.g.Emergency(context.Background(), "in")
+	em, err := s.g.Emergency("in")
 	if err != nil || em.Verdict != policy.Admit {
 		t.Fatalf("emergency: %+v, %v", em, err)
 	}
 	v := s.g.View()
-	if len(v.Debts) != 1 || v.Debts[0].What != "entry-pending" || !v.Lanes[0].HeldOpen {
-		t.Errorf("debts %+v, lanes %+v", v.Debts, v.Lanes)
+	if len(v.ToAccountFor) != 1 || v.ToAccountFor[0].What != "entry-pending" || !v.Lanes[0].Latched {
+		t.Errorf("debts %+v, lanes %+v", v.ToAccountFor, v.Lanes)
 	}
 	changed, cancel := s.g.Subscribe()
 	defer cancel()
 	release()
-	for s.g.Fault() || len(s.g.View().Debts) != 1 || s.g.View().Debts[0].What != "who-passed" {
+	for s.g.Fault() || len(s.g.View().ToAccountFor) != 1 || s.g.View().ToAccountFor[0].What != "who-passed" {
 		<-changed
 	}
 	if out := s.scan("in", good); out.Verdict != policy.Admit || out.Repeat {
 		t.Errorf("after the fault: %+v", out)
 	}
 	s.pulsed(1)
-	if err := s.g.FillDebt(context.Background(), s.g.View().Debts[0].ID, "120急救车 粤B99999"); err != nil {
+	if err := s.g.AccountFor(s.g.View().ToAccountFor[0].ID, "120急救车 粤B99999"); err != nil {
 		t.Fatal(err)
 	}
-	if d := s.g.View().Debts; len(d) != 0 {
+	if d := s.g.View().ToAccountFor; len(d) != 0 {
 		t.Errorf("filled, and still a debt: %+v", d)
 	}
-	if err := s.g.FillDebt(context.Background(), "e1", "x"); !errors.Is(err, ErrNoDebt) {
+	if err := s.g.AccountFor("e1", "x"); !errors.Is(err, ErrNoOpening) {
 		t.Errorf("got %v", err)
 	}
-	if err := s.g.Close(context.Background(), "in"); err != nil {
+	if err := s.g.Close("in"); err != nil {
 		t.Fatal(err)
 	}
 	s.end()
@@ -685,13 +730,13 @@ func TestTheEmergencyKeyIsQuickInAFault(t *testing.T) {
 	best := time.Duration(1<<63 - 1)
 	for range 20 {
 		start := time.Now()
-		if out, err := s.g.Emergency(context.Background(), "in"); err != nil || out.Verdict != policy.Admit || out.Repeat {
+		if out, err := s.g.Emergency("in"); err != nil || out.Verdict != policy.Admit || out.Repeat {
 			t.Fatalf("emergency: %+v, %v", out, err)
 		}
 		if best = min(best, time.Since(start)); best <= limit {
 			return
 		}
-		if err := s.g.Close(context.Background(), "in"); err != nil {
+		if err := s.g.Close("in"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -732,7 +777,7 @@ func TestNothingOpensBeforeItsEntry(t *testing.T) {
 }
 
 // What happened in a fault and could not wait for its entry outlasts even a restart on the failing disk.
-func TestWhatIsOwedOutlastsARestart(t *testing.T) {
+func TestWhatIsPendingOutlastsARestart(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	good := s.pass("resident", s.subject("王小明"), month)
@@ -746,31 +791,31 @@ func TestWhatIsOwedOutlastsARestart(t *testing.T) {
 	if out := s.scan("in", good); out.Verdict != Fault || out.Repeat {
 		t.Errorf("a green from memory in a fault: %+v", out)
 	}
-	em, err := s.g.Emergency(context.Background(), "in")
+	em, err := s.g.Emergency("in")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.g.Emergency(context.Background(), "in"); err != nil || again.Passage != em.Passage || !again.Repeat {
+	if again, err := s.g.Emergency("in"); err != nil || again.Passage != em.Passage || !again.Repeat {
 		t.Errorf("a second press: %+v, %v", again, err)
 	}
 	r := s.g.Rules()
 	r.Level = "sealed"
 	s.g.SetRules(r)
-	if err := s.g.Close(context.Background(), "in"); err != nil {
+	if err := s.g.Close("in"); err != nil {
 		t.Fatal(err)
 	}
 	s.end()
 	s.start()
-	if d := s.g.View().Debts; len(d) != 1 || d[0].ID != em.Passage || d[0].What != "entry-pending" {
+	if d := s.g.View().ToAccountFor; len(d) != 1 || d[0].ID != em.Passage || d[0].What != "entry-pending" {
 		t.Errorf("after a restart in the fault: debts %+v", d)
 	}
 	changed, cancel := s.g.Subscribe()
 	defer cancel()
 	release()
-	for len(s.g.View().Debts) != 1 || s.g.View().Debts[0].What != "who-passed" {
+	for len(s.g.View().ToAccountFor) != 1 || s.g.View().ToAccountFor[0].What != "who-passed" {
 		<-changed
 	}
-	for !s.g.pay() {
+	for !s.g.writePending() {
 		<-changed
 	}
 	count := map[string]int{}
@@ -784,8 +829,8 @@ func TestWhatIsOwedOutlastsARestart(t *testing.T) {
 	}
 	s.end()
 	s.start()
-	if d := s.g.owed.openings(); len(d) != 0 {
-		t.Errorf("paid, and still owed: %+v", d)
+	if d := s.g.pending.openings(); len(d) != 0 {
+		t.Errorf("written, and still pending: %+v", d)
 	}
 }
 
@@ -817,19 +862,84 @@ func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
 	s := newSite(t)
 	s.end()
 	g := New(s.g.opt, *s.g.rules.Load())
-	if out, _ := g.Scan(context.Background(), "in", []byte(s.pass("resident", s.subject("王小明"), month)), time.Now()); out.Verdict != Fault {
+	if out, _ := g.Scan("in", []byte(s.pass("resident", s.subject("王小明"), month)), time.Now()); out.Verdict != Fault {
 		t.Errorf("got %+v", out)
 	}
 	s.start()
 }
 
+// Whoever comes before the start entry is refused, or their entry follows it.
+func TestNothingStandsBeforeTheStartEntry(t *testing.T) {
+	s := newSite(t)
+	em := must(s.g.Emergency("out")) // of which nobody said yet who passed
+	code := s.pass("resident", s.subject("王小明"), month)
+	s.end()
+	s.open()
+	before := s.l.Size()
+	refused := map[string]error{
+		"sign-on":        s.g.SignOn("周班长"),
+		"the clock":      s.g.ConfirmClock("maintainer"),
+		"an account":     s.g.AccountFor(s.g.View().ToAccountFor[0].ID, "fire engine"),
+		"the box itself": s.g.Append(ledger.Event{Kind: ledger.Backup, By: byMachine}),
+	}
+	for what, err := range refused {
+		if !errors.Is(err, errNotBegun) || what != "the box itself" && !errors.Is(err, ErrLedger) {
+			t.Errorf("%s before the start: %v", what, err)
+		}
+	}
+	faults := map[string]Outcome{
+		"a code":   must(s.g.Scan("in", []byte(code), time.Now())),
+		"a card":   must(s.g.ScanCard("in", nil, time.Now())),
+		"a person": must(s.g.Present("in", s.subject("李芳"))),
+	}
+	for what, out := range faults {
+		if out.Verdict != Fault || out.Passage != "" {
+			t.Errorf("%s before the start: %+v", what, out)
+		}
+	}
+	if s.g.note(ledger.Event{Stamp: s.g.clock.Now(), Kind: register.Alive}) {
+		t.Error("alive before the start")
+	}
+	// What has happened all the same.
+	if out, err := s.g.Emergency("in"); err != nil || out.Verdict != policy.Admit || out.Passage == em.Passage {
+		t.Errorf("the emergency key before the start: %+v, %v", out, err)
+	}
+	if err := s.g.Close("in"); err != nil {
+		t.Error(err)
+	}
+	s.g.RosterChanged("office", "imported", nil)
+	s.g.SetRules(s.g.Rules())
+	s.g.sensed(s.g.lanes["in"], barrier.OpenedUnasked, barrier.Opening{})
+	s.g.work.Wait()
+	if n := s.l.Size() - before; n > 0 {
+		t.Errorf("%d entries before the start", n)
+	}
+	s.run()
+	if out := s.scan("in", code); out.Verdict != policy.Admit {
+		t.Errorf("after the start: %+v", out)
+	}
+	var kinds []string
+	for _, e := range s.records()[before:] {
+		kinds = append(kinds, string(e.Kind))
+	}
+	got := strings.Join(kinds, " ")
+	if !strings.HasPrefix(got, "start ") || strings.Index(got, "check") < strings.LastIndex(got, "settings") {
+		t.Errorf("entries of the run: %s; want the start, what was pending, and then the passage", got)
+	}
+	for _, kind := range []string{"open", "close-by-hand", "roster", "settings", "sensor"} {
+		if strings.Count(got, kind) != 1 {
+			t.Errorf("entries of the run: %s; want one %s", got, kind)
+		}
+	}
+}
+
 func TestAnUnknownLaneIsAnError(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	if _, err := s.g.Scan(context.Background(), "roof", []byte("x"), time.Now()); !errors.Is(err, ErrUnknownLane) {
+	if _, err := s.g.Scan("roof", []byte("x"), time.Now()); !errors.Is(err, ErrUnknownLane) {
 		t.Errorf("scan: %v", err)
 	}
-	if _, err := s.g.Emergency(context.Background(), "roof"); !errors.Is(err, ErrUnknownLane) {
+	if _, err := s.g.Emergency("roof"); !errors.Is(err, ErrUnknownLane) {
 		t.Errorf("emergency: %v", err)
 	}
 }
@@ -847,7 +957,7 @@ func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lanes: []string{"in", "out"},
+	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lane: "in",
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in", "out")})
 	if err != nil {
 		t.Fatal(err)
@@ -912,11 +1022,11 @@ func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
 						t.Fatal(out)
 					}
 				case "e":
-					if _, err := s.g.Emergency(t.Context(), "in"); err != nil {
+					if _, err := s.g.Emergency("in"); err != nil {
 						t.Fatal(err)
 					}
 				case "c":
-					if err := s.g.Close(t.Context(), "in"); err != nil {
+					if err := s.g.Close("in"); err != nil {
 						t.Fatal(err)
 					}
 				case "+":
@@ -999,7 +1109,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	s.end()
 	sim := must(lcussim.New(filepath.Join(s.dir, "relay"), 1, true))
 	defer sim.Close()
-	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
+	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lane: "in", Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
 	defer b.Close()
 	s.relays = map[string]*barrier.Barrier{"in": b}
 	s.start()
@@ -1024,7 +1134,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 	until(t, "the entry of the pulse that failed", func() bool { // the page was told before
 		return slices.ContainsFunc(s.records(), func(e ledger.Entry) bool { return e.Reason == "pulse-failed" })
 	})
-	lane := func(f func(*relay)) { s.g.screen.mu.Lock(); defer s.g.screen.mu.Unlock(); f(s.g.screen.relays["in"]) }
+	lane := func(f func(*relay)) { l := s.g.lanes["in"]; l.mu.Lock(); defer l.mu.Unlock(); f(&l.relay) }
 	lane(func(r *relay) { r.failed = r.failed.Add(time.Hour) }) // however long that takes here
 	if err := sim.Plug(); err != nil {
 		t.Fatal(err)
@@ -1041,19 +1151,16 @@ func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
 	s := newSite(t)
 	s.stop() // the gate's own looks, each second
 	<-s.ended
-	said := map[device]watched{}
 	flap := func(n int) {
 		for range n {
 			s.g.ScannerState("in", false, "backoff", "hang-up")
 			s.g.ScannerState("in", true, "online", "")
 		}
 	}
-	note := func() { s.g.noteDevices(s.g.clock.Now(), said) }
+	note := func() { s.g.recordDevices(s.g.clock.Now()) }
 	long := func() { // ago
-		for d, w := range said {
-			w.at = w.at.Add(-scannerEvery)
-			said[d] = w
-		}
+		d := &s.g.lanes["in"].scanner
+		d.recordedAt = d.recordedAt.Add(-deviceEvery)
 	}
 	s.g.ScannerState("in", true, "online", "")
 	note()

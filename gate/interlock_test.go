@@ -3,7 +3,6 @@ package gate
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -147,7 +146,7 @@ func play(t *testing.T, rng *rand.Rand) {
 		}
 	}
 
-	// All is well again; what is owed is paid.
+	// All is well again; what is pending is written.
 	p.c.settled()
 	for _, lane := range bothLanes {
 		p.heal(lane)
@@ -719,13 +718,12 @@ func child(dir string) {
 	spacing := must(time.ParseDuration(os.Getenv("GATED_INTERLOCK_SPACING")))
 	for _, lane := range bothLanes {
 		s.relays[lane] = must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: filepath.Join(dir, "relay-"+lane), Spacing: spacing, Timeout: limit},
-			Lanes: []string{lane}, Log: slog.New(slog.DiscardHandler), Metrics: metrics}))
-		s.relays[lane].ReleaseAll(context.Background())
+			Lane: lane, Log: slog.New(slog.DiscardHandler), Metrics: metrics}))
+		s.relays[lane].Begin(false)()
 	}
 	s.start()
 	say("ready")
 	var work sync.WaitGroup
-	ctx := context.Background()
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		f := strings.Fields(in.Text())
@@ -735,16 +733,16 @@ func child(dir string) {
 			switch f[1] {
 			case "scan":
 				code, _ := hex.DecodeString(f[3])
-				out, err = s.g.Scan(ctx, f[2], code, time.Now())
+				out, err = s.g.Scan(f[2], code, time.Now())
 			case "decide":
-				out, err = s.g.Decide(ctx, f[2], Ruling{Verdict: f[3], Reason: f[4]})
+				out, err = s.g.Decide(f[2], Ruling{Verdict: f[3], Reason: f[4]})
 				if errors.Is(err, ErrNoHold) {
 					err = nil
 				}
 			case "emergency":
-				out, err = s.g.Emergency(ctx, f[2])
+				out, err = s.g.Emergency(f[2])
 			case "close":
-				err = s.g.Close(ctx, f[2])
+				err = s.g.Close(f[2])
 			case "fault":
 				mu.Lock()
 				faults[f[2]], _ = strconv.Atoi(f[3])
@@ -756,15 +754,16 @@ func child(dir string) {
 				mu.Unlock()
 			case "settle":
 				changed, cancel := s.g.Subscribe()
-				for s.g.Fault() || !s.g.pay() || len(s.g.owed.openings()) > 0 {
+				for s.g.Fault() || !s.g.writePending() || len(s.g.pending.openings()) > 0 {
 					<-changed
 				}
 				cancel()
 			case "up": // both relays are
 				down := func(lane string) bool {
-					s.g.screen.mu.Lock()
-					defer s.g.screen.mu.Unlock()
-					return s.g.screen.relays[lane].down
+					l := s.g.lanes[lane]
+					l.mu.Lock()
+					defer l.mu.Unlock()
+					return l.relay.down
 				}
 				for slices.ContainsFunc(bothLanes, down) {
 					time.Sleep(10 * time.Millisecond)

@@ -1,9 +1,8 @@
 package gate
 
 import (
-	"time"
-
 	"gated/register"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -42,7 +41,7 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 	}
 	reg.MustRegister(m.scans, m.decisions, m.repeats, m.seconds,
 		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *register.State) int { return len(s.Open) })),
-		gauge("gated_debts", "Emergency openings of which the register still lacks who passed, or the entry itself.", func() float64 { return float64(len(g.debts())) }),
+		gauge("gated_openings_to_account_for", "Emergency openings of which the register still lacks who passed, or the entry itself.", func() float64 { return float64(len(g.toAccountFor())) }),
 		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.", state(func(s *register.State) int { return s.Inside() })),
 		gauge("gated_clock_trusted", "1 while the clock may judge credentials.", func() float64 {
 			if g.clock.Now().Trusted {
@@ -51,9 +50,4 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 			return 0
 		}))
 	return m
-}
-
-func (m *metrics) decided(out Outcome, took time.Duration) {
-	m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
-	m.seconds.Observe(took.Seconds())
 }

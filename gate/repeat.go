@@ -10,10 +10,9 @@ const (
 	longestRepeat = 30 * time.Second
 )
 
-// answered is an answer that the same code gets again for a while. Its times are monotonic.
+// answered is a passage whose answer the same code gets again for a while. Its times are monotonic.
 type answered struct {
-	Outcome
-	shown  Shown
+	passage
 	window time.Duration
 	until  time.Time // each time that it is read again moves this on by window,
 	limit  time.Time // up to here
@@ -22,23 +21,23 @@ type answered struct {
 // repeats are the answers of a moment ago, by lane and hash of the code.
 type repeats map[[32]byte]answered
 
-// again returns the answer that a code got, if it counts as read already.
-func (r repeats) again(key [32]byte, now time.Time) (answered, bool) {
+// again returns the passage of a code, if it counts as read already.
+func (r repeats) again(key [32]byte, now time.Time) *passage {
 	a, ok := r[key]
 	if !ok || !now.Before(a.until) {
 		delete(r, key)
-		return answered{}, false
+		return nil
 	}
 	if a.until = now.Add(a.window); a.until.After(a.limit) {
 		a.until = a.limit
 	}
 	r[key] = a
-	return a, true
+	return &a.passage
 }
 
-// remember keeps an answer for as long as window, and forgets what nobody holds up any more; with too many of them, the
+// remember keeps a passage for as long as window, and forgets what nobody holds up any more; with too many of them, the
 // one that would be forgotten next.
-func (r repeats) remember(key [32]byte, out Outcome, shown Shown, window time.Duration, now time.Time) {
+func (r repeats) remember(p passage, window time.Duration, now time.Time) {
 	var next [32]byte
 	for k, a := range r {
 		if b, some := r[next]; !now.Before(a.until) {
@@ -50,5 +49,5 @@ func (r repeats) remember(key [32]byte, out Outcome, shown Shown, window time.Du
 	if len(r) >= maxAnswered {
 		delete(r, next)
 	}
-	r[key] = answered{out, shown, window, now.Add(window), now.Add(max(window, longestRepeat))}
+	r[p.key] = answered{p, window, now.Add(window), now.Add(max(window, longestRepeat))}
 }

@@ -21,18 +21,17 @@ func TestRepeatsSlideWhileTheCodeIsRead(t *testing.T) {
 		{"longest window", longestRepeat, []time.Duration{29 * time.Second, 30 * time.Second}, []bool{true, false}},
 	} {
 		r := repeats{}
-		r.remember([32]byte{1}, Outcome{Passage: "p"}, Shown{}, tt.window, t0)
+		r.remember(passage{key: [32]byte{1}, id: "p"}, tt.window, t0)
 		for i, at := range tt.reads {
-			a, ok := r.again([32]byte{1}, t0.Add(at))
-			if ok != tt.want[i] || ok && a.Passage != "p" {
-				t.Errorf("%s: at %v: got %v %t, want %t", tt.name, at, a.Outcome, ok, tt.want[i])
+			if p := r.again([32]byte{1}, t0.Add(at)); (p != nil) != tt.want[i] || p != nil && p.id != "p" {
+				t.Errorf("%s: at %v: got %v, want %t", tt.name, at, p, tt.want[i])
 			}
 		}
 	}
 	r := repeats{}
-	r.remember([32]byte{1}, Outcome{}, Shown{}, window, t0)
+	r.remember(passage{key: [32]byte{1}}, window, t0)
 	for at := time.Second; ; at += time.Second { // a phone that was left before the scanner
-		if _, ok := r.again([32]byte{1}, t0.Add(at)); !ok {
+		if r.again([32]byte{1}, t0.Add(at)) == nil {
 			if at != longestRepeat {
 				t.Errorf("read already for %v, want %v", at, longestRepeat)
 			}
@@ -45,17 +44,17 @@ func TestRepeatsAreBounded(t *testing.T) {
 	r, now := repeats{}, time.Now()
 	for i := range 1000 {
 		now = now.Add(time.Millisecond)
-		r.remember([32]byte{byte(i), byte(i >> 8)}, Outcome{}, Shown{}, 3*time.Second, now)
+		r.remember(passage{key: [32]byte{byte(i), byte(i >> 8)}}, 3*time.Second, now)
 	}
 	if len(r) != maxAnswered {
 		t.Errorf("keeps %d answers, want %d", len(r), maxAnswered)
 	}
 	for i := 1000 - maxAnswered; i < 1000; i++ {
-		if _, ok := r.again([32]byte{byte(i), byte(i >> 8)}, now); !ok {
+		if r.again([32]byte{byte(i), byte(i >> 8)}, now) == nil {
 			t.Fatalf("code %d was forgotten, and older ones were not", i)
 		}
 	}
-	r.remember([32]byte{0xff, 0xff}, Outcome{}, Shown{}, 3*time.Second, now.Add(time.Minute))
+	r.remember(passage{key: [32]byte{0xff, 0xff}}, 3*time.Second, now.Add(time.Minute))
 	if len(r) != 1 {
 		t.Errorf("keeps %d answers, want only the newest", len(r))
 	}

@@ -17,8 +17,8 @@ import (
 	"gated/register"
 )
 
-// spool is the file for what is owed to the ledger. Its space is taken beforehand, so that a full disk cannot refuse it.
-// It has parts of the same form, a line "owed NUMBER LENGTH SHA-256" and so many bytes of JSON; of those that are whole
+// spool is the file for the pending entries. Its space is taken beforehand, so that a full disk cannot refuse it.
+// It has parts of the same form, a line "pending NUMBER LENGTH SHA-256" and so many bytes of JSON; of those that are whole
 // the one with the highest number counts. What the disk is known to have, what it is being asked to have and what was
 // written last are never written over, so that no power cut and no kill in the middle of a write takes them.
 type spool struct {
@@ -34,7 +34,7 @@ type spool struct {
 	saving int        // the part that it is being asked to have; safe, if none
 	used   [spoolParts]int
 	filled bool // the part written last is not empty
-	full   bool // more is owed than it holds, and that was said
+	full   bool // more is pending than it holds, and that was said
 }
 
 const (
@@ -42,8 +42,8 @@ const (
 	spoolPart  = 64 << 10 // room for some two hundred events
 )
 
-// open opens the file and returns what the last run owed. Without a file what is owed is kept in memory only.
-func (s *spool) open(path string, log *slog.Logger) (list []due) {
+// open opens the file and returns what was pending when the last run ended. Without a file all is in memory only.
+func (s *spool) open(path string, log *slog.Logger) (list []pendingEntry) {
 	s.log = log
 	if path == "" {
 		return nil
@@ -54,7 +54,7 @@ func (s *spool) open(path string, log *slog.Logger) (list []due) {
 		if list, s.number, s.safe, damaged = parseSpool(b); damaged {
 			// Whoever can read it by eye shall have it: it is not written over.
 			aside := path + ".unreadable-" + time.Now().UTC().Format("20060102T150405Z")
-			log.Error("what the last run owed to the ledger cannot be read: the file is kept for the maintainer to look at", "path", aside)
+			log.Error("what the last run could not write to the ledger cannot be read: the file is kept for the maintainer to look at", "path", aside)
 			f.Close()
 			f = nil
 			if err = os.Rename(path, aside); err == nil {
@@ -99,7 +99,7 @@ func readSpool(path string) (*os.File, []byte, error) {
 }
 
 // parseSpool finds the part that counts. The file is damaged if none does and it is not empty.
-func parseSpool(b []byte) (list []due, number uint64, part int, damaged bool) {
+func parseSpool(b []byte) (list []pendingEntry, number uint64, part int, damaged bool) {
 	found := false
 	for i := range spoolParts {
 		if len(b) <= i*spoolPart {
@@ -113,18 +113,14 @@ func parseSpool(b []byte) (list []due, number uint64, part int, damaged bool) {
 	if found {
 		return list, number, part, false
 	}
-	// As it was before it had parts: nothing but the list.
-	if old := bytes.TrimRight(b[:min(len(b), spoolPart)], "\x00"); bytes.HasPrefix(old, []byte("[")) && json.Unmarshal(old, &list) == nil {
-		return list, 0, 0, false
-	}
 	return nil, 0, 0, len(bytes.TrimRight(b, "\x00")) > 0
 }
 
-func parsePart(b []byte) (list []due, number uint64, err error) {
+func parsePart(b []byte) (list []pendingEntry, number uint64, err error) {
 	line, rest, _ := bytes.Cut(b, []byte("\n"))
 	var length int
 	var sum string
-	if _, err := fmt.Sscanf(string(line), "owed %d %d %s", &number, &length, &sum); err != nil || length < 0 || length > len(rest) {
+	if _, err := fmt.Sscanf(string(line), "pending %d %d %s", &number, &length, &sum); err != nil || length < 0 || length > len(rest) {
 		return nil, 0, errors.New("no part of a spool")
 	}
 	if is := sha256.Sum256(rest[:length]); hex.EncodeToString(is[:]) != sum {
@@ -134,14 +130,14 @@ func parsePart(b []byte) (list []due, number uint64, err error) {
 }
 
 // formatPart leaves out what does not fit: events of the least weight, the newest first.
-func formatPart(number uint64, list []due) (part []byte, left int) {
+func formatPart(number uint64, list []pendingEntry) (part []byte, left int) {
 	kept := list
 	for {
 		b, err := json.Marshal(kept)
 		if err != nil {
 			b = []byte("[]") // none of its parts can fail
 		}
-		part = append(fmt.Appendf(nil, "owed %d %d %x\n", number, len(b), sha256.Sum256(b)), b...)
+		part = append(fmt.Appendf(nil, "pending %d %d %x\n", number, len(b), sha256.Sum256(b)), b...)
 		if len(part) <= spoolPart {
 			return part, len(list) - len(kept)
 		}
@@ -150,7 +146,7 @@ func formatPart(number uint64, list []due) (part []byte, left int) {
 }
 
 // lighten returns the list without n events, at least one.
-func lighten(list []due, n int) []due {
+func lighten(list []pendingEntry, n int) []pendingEntry {
 	drop := make([]bool, len(list))
 	for _, light := range []bool{true, false} {
 		for i := len(list) - 1; i >= 0 && n > 0; i-- {
@@ -160,7 +156,7 @@ func lighten(list []due, n int) []due {
 			}
 		}
 	}
-	var kept []due
+	var kept []pendingEntry
 	for i, d := range list {
 		if !drop[i] {
 			kept = append(kept, d)
@@ -170,19 +166,19 @@ func lighten(list []due, n int) []due {
 }
 
 // light tells whether an event can be done without rather than an opening by the emergency key or its end.
-func (d due) light() bool {
-	return !(d.Kind == register.Opening && d.Verdict != "" || d.Kind == register.CloseByHand)
+func (e pendingEntry) light() bool {
+	return !(e.Kind == register.Opening && e.Verdict != "" || e.Kind == register.CloseByHand)
 }
 
 // write hands the list to the kernel, from where no kill takes it. It does not wait for the disk.
-func (s *spool) write(list func() []due) error {
+func (s *spool) write(list func() []pendingEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.put(list())
 }
 
-func (s *spool) put(owed []due) error {
-	if s.file == nil || len(owed) == 0 && !s.filled {
+func (s *spool) put(entries []pendingEntry) error {
+	if s.file == nil || len(entries) == 0 && !s.filled {
 		return nil
 	}
 	part := 0
@@ -190,9 +186,9 @@ func (s *spool) put(owed []due) error {
 		part++
 	}
 	s.number++
-	b, left := formatPart(s.number, owed)
+	b, left := formatPart(s.number, entries)
 	if left > 0 && !s.full {
-		s.log.Error("more is owed to the ledger than its file holds: the rest is in memory only", "events", len(owed), "left_out", left)
+		s.log.Error("more entries are pending than their file holds: the rest is in memory only", "entries", len(entries), "left_out", left)
 	}
 	s.full = left > 0
 	length := len(b)
@@ -201,12 +197,12 @@ func (s *spool) put(owed []due) error {
 	if _, err := s.file.WriteAt(b, int64(part)*spoolPart); err != nil {
 		return err
 	}
-	s.newest, s.used[part], s.filled = part, length, len(owed) > 0
+	s.newest, s.used[part], s.filled = part, length, len(entries) > 0
 	return nil
 }
 
 // save is write, and the disk has it when it returns. An error is logged: the events are in memory all the same.
-func (s *spool) save(list func() []due) {
+func (s *spool) save(list func() []pendingEntry) {
 	if s.file == nil {
 		return
 	}
@@ -227,20 +223,20 @@ func (s *spool) save(list func() []due) {
 	}
 	s.saving = s.safe
 	if err != nil {
-		s.log.Error("what is owed to the ledger is in memory only", "err", err)
+		s.log.Error("what the ledger has not taken yet is in memory only", "err", err)
 	} else if !s.filled && s.newest == s.safe {
 		s.wipe()
 	}
 }
 
-// wipe leaves nothing of what was owed once in the file: there may be names in it. The disk knows that nothing is owed.
+// wipe leaves nothing in the file of what was pending once: there may be names in it. The disk knows that nothing is.
 func (s *spool) wipe() {
 	for i, n := range s.used {
 		if i == s.safe || n == 0 {
 			continue
 		}
 		if _, err := s.file.WriteAt(make([]byte, n), int64(i)*spoolPart); err != nil {
-			s.log.Warn("what was owed to the ledger and is written now stands in its file still", "err", err)
+			s.log.Warn("what the ledger has taken stands in the file of pending entries still", "err", err)
 			return
 		}
 		s.used[i] = 0

@@ -8,9 +8,9 @@ import (
 // Errors that callers decide by. A refusal is not among them: it is an Outcome.
 var (
 	ErrUnknownLane   = errors.New("no such lane")
-	ErrNoHold        = errors.New("no open hold with this passage ID: it was decided or abandoned")
+	ErrNoHold        = errors.New("no open hold with this passage ID: it was decided, or its time was up")
 	ErrInvalid       = errors.New("not accepted")
-	ErrNoDebt        = errors.New("no open debt with this ID")
+	ErrNoOpening     = errors.New("no emergency opening to account for with this ID")
 	ErrUnknownPerson = errors.New("no such person in the roster")
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
 )
@@ -55,21 +55,21 @@ type Found struct {
 
 // View is everything the page shows at one moment.
 type View struct {
-	Gate      string     `json:"gate"`
-	Version   string     `json:"version"`
-	Language  string     `json:"language"` // zh or en
-	Now       time.Time  `json:"now"`
-	Lanes     []LaneView `json:"lanes"`
-	Last      *Shown     `json:"last"` // the newest answer, over the whole screen
-	Holds     []Hold     `json:"holds"`
-	Debts     []Debt     `json:"debts"`
-	Recent    []Shown    `json:"recent"` // newest first, at most 20, without names
-	Duty      string     `json:"duty"`   // who signed on; a name that nothing proves
-	Clock     ClockView  `json:"clock"`
-	Fault     *FaultView `json:"fault"` // nil while the ledger works
-	Inside    int        `json:"inside"`
-	ShortRoot string     `json:"short_root"` // size and short root of the newest tree head, for the handover book; empty before the first
-	LowSpace  bool       `json:"low_space"`  // less than the settings want is left for the state directory
+	Gate         string     `json:"gate"`
+	Version      string     `json:"version"`
+	Language     string     `json:"language"` // zh or en
+	Now          time.Time  `json:"now"`
+	Lanes        []LaneView `json:"lanes"`
+	Last         *Shown     `json:"last"` // the newest answer, over the whole screen
+	Holds        []Hold     `json:"holds"`
+	ToAccountFor []Opening  `json:"to_account_for"`
+	Recent       []Shown    `json:"recent"` // newest first, at most 20, without names
+	Duty         string     `json:"duty"`   // who signed on; a name that nothing proves
+	Clock        ClockView  `json:"clock"`
+	Fault        *FaultView `json:"fault"` // nil while the ledger works
+	Inside       int        `json:"inside"`
+	ShortRoot    string     `json:"short_root"` // size and short root of the newest tree head, for the handover book; empty before the first
+	LowSpace     bool       `json:"low_space"`  // less than the settings want is left for the state directory
 }
 
 // LaneView is the state of one lane.
@@ -81,7 +81,7 @@ type LaneView struct {
 	Up        bool      `json:"up"`
 	Since     time.Time `json:"since"`
 	Dropped   string    `json:"dropped,omitempty"` // why what the scanner sent a moment ago was no whole code
-	HeldOpen  bool      `json:"held_open"`         // by the emergency key, until the guard closes it
+	Latched   bool      `json:"latched"`           // open by the emergency key, until the guard closes it
 	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" while it does not obey
 	Unasked   bool      `json:"unasked"`           // somebody else opened it a moment ago, or it stands open since
 
@@ -107,29 +107,20 @@ type Shown struct {
 	TestHours  int       `json:"test_hours,omitempty"` // whole hours since the sample of a negative test
 	Name       string    `json:"name,omitempty"`
 	Room       string    `json:"room,omitempty"`
-	By         string    `json:"by"` // machine, or unsigned for a guard without a PIN
+	By         string    `json:"by"` // machine, or unauthenticated: a guard whose name nothing proves
 	At         time.Time `json:"at"`
 	Repeat     bool      `json:"repeat"`
 	Emergency  bool      `json:"emergency"`
 }
 
-// Hold is a passage parked until a guard decides.
+// Hold is a passage that waits for a guard. Its name stays as long as it waits.
 type Hold struct {
-	Passage   string    `json:"passage"`
-	Lane      string    `json:"lane"`
-	Direction string    `json:"direction"`
-	Reason    string    `json:"reason"`
-	Class     string    `json:"class"`
-	Health    string    `json:"health,omitempty"`
-	TestHours int       `json:"test_hours,omitempty"`
-	Name      string    `json:"name,omitempty"`
-	Room      string    `json:"room,omitempty"`
-	Since     time.Time `json:"since"`
-	Until     time.Time `json:"until"` // then it is registered as abandoned
+	Shown
+	Until time.Time `json:"until"` // then it is registered as undecided
 }
 
-// Debt is something the register still lacks about an emergency opening.
-type Debt struct {
+// Opening is an emergency opening to account for: something is not on record yet.
+type Opening struct {
 	ID    string    `json:"id"`
 	Lane  string    `json:"lane"`
 	Since time.Time `json:"since"`

@@ -297,7 +297,7 @@ func BenchmarkTree(b *testing.B) {
 					err = l.checkpoint("PASSIVE")
 				}
 				if start = time.Now(); err == nil && n/v.batch%200 == 0 {
-					err = l.sign(l.keys[0])
+					err = l.sign()
 					sign = append(sign, float64(time.Since(start).Nanoseconds())/1e3)
 				}
 				return err

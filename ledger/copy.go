@@ -3,12 +3,123 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 
+	"gated/durable"
 	"gated/ledger/tlog"
 )
+
+// BackUp copies the ledger of a state directory into a file, and its slots beside it, while the gate works. Older copies are
+// replaced by whole ones or stay. The slots come first: then the copy of the ledger knows of all that was erased in them. It
+// returns the tree head of the copy. The master key is no part of it.
+func BackUp(dir, to string) (h tlog.Head, err error) {
+	r, err := OpenReader(dir)
+	if err != nil {
+		return h, err
+	}
+	defer r.Close()
+	f, err := durable.Begin(to)
+	if err != nil {
+		return h, err
+	}
+	defer f.Close()
+	defer os.Remove(f.Name())
+	for range 10 { // entries may come faster than they are copied
+		if err := f.Truncate(0); err != nil {
+			return h, err
+		}
+		if err := r.copySlots(slotsStem(to)); err != nil {
+			return h, err
+		}
+		if h, err = r.Copy(f.Name()); err != nil {
+			return h, err
+		}
+		if enough, err := slotsReach(f.Name(), slotsStem(to)); err != nil {
+			return h, err
+		} else if enough {
+			break
+		}
+	}
+	return h, errors.Join(os.Rename(f.Name(), to), durable.SyncDir(filepath.Dir(to)))
+}
+
+// copySlots copies the slot files, each over the copy before, whose bytes are overwritten: they hold what was erased since.
+func (r *Reader) copySlots(stem string) error {
+	files, _, err := openSlotFiles(slotsStem(r.path), r.Meta, os.O_RDONLY)
+	if err != nil {
+		return errors.Join(err, files.close())
+	}
+	for _, s := range files {
+		if err == nil {
+			err = s.copy(slotsName(stem, s.first))
+		}
+	}
+	return errors.Join(err, files.close())
+}
+
+func (s *slotFile) copy(to string) error {
+	f, err := durable.Begin(to)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// From its beginning to its end: what the mark there says was erased is erased in what is read after it.
+	if _, err = io.Copy(f, io.NewSectionReader(s.f, 0, 1<<62)); err == nil {
+		err = f.Sync()
+	}
+	old, oerr := os.OpenFile(to, os.O_RDWR, 0)
+	if oerr == nil {
+		defer old.Close()
+	} else if !errors.Is(oerr, fs.ErrNotExist) {
+		err = errors.Join(err, oerr)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), to)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	err = durable.SyncDir(filepath.Dir(to))
+	if oerr == nil {
+		err = errors.Join(err, overwrite(old))
+	}
+	return err
+}
+
+// overwrite writes zeros over a file that has no name any more.
+func overwrite(f *os.File) error {
+	st, err := f.Stat()
+	zeros := make([]byte, 1<<20)
+	for at := int64(0); err == nil && at < st.Size(); at += int64(len(zeros)) {
+		_, err = f.WriteAt(zeros[:min(int64(len(zeros)), st.Size()-at)], at)
+	}
+	return errors.Join(err, f.Sync())
+}
+
+// slotsReach tells whether the newest entry of a copy has a slot beside it, if it has one at all.
+func slotsReach(ledger, stem string) (bool, error) {
+	r, err := OpenFile(ledger)
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	size, err := r.Size()
+	if err != nil {
+		return false, err
+	}
+	files, _, err := openSlotFiles(stem, r.Meta, os.O_RDONLY)
+	if err == nil && len(files) > 0 && size > 0 {
+		var end int64
+		end, err = files[len(files)-1].end()
+		return end >= size, errors.Join(err, files.close())
+	}
+	return true, errors.Join(err, files.close())
+}
 
 // Copy copies the ledger with everything in it into a file of mode 0600, absent or empty, while it is used, and looks
 // whether the copy holds: its newest entries, and the newest tree head against tiles and entries. It returns that head.
@@ -16,6 +127,10 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	if f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil { // SQLite would take the umask's mode
 		return tlog.Head{}, err
 	} else if err := f.Close(); err != nil {
+		return tlog.Head{}, err
+	}
+	newest, err := r.Head() // before: the copy has all that it counts
+	if err != nil && !errors.Is(err, tlog.ErrNoHead) {
 		return tlog.Head{}, err
 	}
 	size, err := r.Size()
@@ -27,6 +142,9 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	}
 	if err := vacuumInto(r.path, path); err != nil {
 		return tlog.Head{}, fmt.Errorf("copy the ledger: %w", err)
+	}
+	if err := addHead(path, newest); err != nil {
+		return tlog.Head{}, fmt.Errorf("add the newest tree head to the copy: %w", err)
 	}
 	c, err := OpenFile(path)
 	if err != nil {
@@ -52,6 +170,18 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	}
 	defer f.Close()
 	return h, f.Sync()
+}
+
+// addHead adds the head to a copy, which has no anchor.
+func addHead(path string, h tlog.Head) error {
+	if h.Note == nil {
+		return nil
+	}
+	c, err := connect(fileURI(path, "rw") + "&_error_rc=1&_journal_mode=OFF&_synchronous=OFF") // the copy is synced when it is whole
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.exec("INSERT OR IGNORE INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note)), c.Close())
 }
 
 func fileURI(path, mode string) string {

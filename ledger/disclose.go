@@ -24,27 +24,17 @@ func (p *personalRow) disclosed(seq int64) Disclosure {
 	return d
 }
 
-// ScanDisclosed is Scan with all personal fields, erased ones too, each of which is checked against its record before.
+// ScanDisclosed is Scan with what is needed to check the personal fields, also of a field that was erased alone. Of an entry
+// whose personal data was erased whole there is nothing.
 func (r *Reader) ScanDisclosed(from, to int64, f func(e *Entry, fields []Disclosure) error) error {
-	rows := map[int64][]personalRow{}
-	have := from - 1
-	return r.Scan(from, to, false, func(e *Entry) error {
-		if e.Seq > have {
-			clear(rows)
-			have = min(e.Seq+piece-1, to)
-			if err := r.personalRows(e.Seq, have, rows); err != nil {
-				return err
-			}
+	return r.c.open(r.Zone, from, to, r.personal(), func(e *Entry, got personal) error {
+		e.Personal = got.shown(e)
+		if e.Kind == Carried {
+			return f(e, nil)
 		}
-		own := rows[e.Seq]
-		if e.Record.Personal != "" && commitment(own) != e.Record.Personal || e.Record.Personal == "" && len(own) > 0 {
-			return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", e.Seq)
-		}
-		fields := make([]Disclosure, len(own))
-		for i := range own {
-			if fields[i] = own[i].disclosed(e.Seq); !own[i].erased {
-				e.Personal = append(e.Personal, own[i].Field)
-			}
+		fields := make([]Disclosure, len(got.rows))
+		for i := range got.rows {
+			fields[i] = got.rows[i].disclosed(e.Seq)
 		}
 		return f(e, fields)
 	})

@@ -12,9 +12,11 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "4") // half of the time they wait for the disk; the command line still has the last word
-	brought := func(g ledger.Given) evidence.Given { return evidence.Given{Keys: g.Keys, Since: g.Since} }
+	brought := func(g ledger.Given) evidence.Given {
+		return evidence.Given{Keys: g.Keys, Since: g.Since, Known: g.Known}
+	}
 	found := func(r *evidence.Report, proved string) *ledger.Report {
-		return &ledger.Report{Meta: r.Meta, Entries: r.Entries, Root: r.Root, Personal: r.Personal, Erased: r.Erased, Key: r.Key, Witness: r.Witness, Cosigned: r.Cosigned, Proved: proved}
+		return &ledger.Report{Meta: r.Meta, Entries: r.Entries, Root: r.Root, Personal: r.Personal, Erased: r.Erased, Hidden: r.Hidden, Pending: r.Pending, Key: r.Key, Witness: r.Witness, Cosigned: r.Cosigned, Proved: proved}
 	}
 	ledger.VerifyLedger = func(r *ledger.Reader, g ledger.Given) (*ledger.Report, error) {
 		rep, err := evidence.Verify(r, brought(g))

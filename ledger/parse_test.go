@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -175,6 +176,46 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 	for range 3 {
 		if err := r.Scan(1, n, true, func(*Entry) error { return enough }); err != enough {
 			t.Errorf("stopped with %v", err)
+		}
+	}
+}
+
+// TestALedgerIsReadWhileItGrows: what is written after a reading began is not missing from it.
+func TestALedgerIsReadWhileItGrows(t *testing.T) {
+	ck := &clock{}
+	ck.set("2026-11-20 00:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	many(t, l, ck, piece-10)
+	r := reader(t, dir)
+	stop := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
+			}
+		}
+	})
+	for range 300 {
+		if err := r.Scan(1, 1<<62, false, func(*Entry) error { return nil }); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	writing.Wait()
+	// A gap at the end of a piece is one.
+	l.Close()
+	for _, seq := range []int64{piece - 3, piece, piece + 1} {
+		if err := unlocked(t, dir).exec("DELETE FROM entry WHERE seq = ?", seq); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Scan(seq-1, 1<<62, false, func(*Entry) error { return nil }); err == nil || !strings.Contains(err.Error(), "is missing") {
+			t.Errorf("without entry %d: %v", seq, err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 type Given struct {
 	Keys  []string
 	Since *tlog.Head
+	Known func(origin string) int64
 }
 
 // Report is what these tests ask of one.
@@ -20,6 +21,7 @@ type Report struct {
 	Entries          int64
 	Root             tlog.Hash
 	Personal, Erased int64
+	Hidden, Pending  int64
 	Key              string
 	Witness          int64
 	Cosigned         []string

@@ -78,7 +78,7 @@ func (g *life) step() {
 		g.due = append(g.due, mustAppend(t, b, ev)[0].Seq)
 	case n < 24 && len(g.due) > 0:
 		seq := g.due[rng.IntN(len(g.due))]
-		b.View(func(st *State) { id = st.Debts[seq].ID })
+		b.View(func(st *State) { id = st.ToAccountFor[seq].ID })
 		ev := event(Decided, "admit")
 		ev.Ref = seq
 		mustAppend(t, b, ev)

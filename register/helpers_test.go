@@ -313,7 +313,7 @@ func many(t testing.TB, b *box, ck *clock, n int) {
 // erase erases entries, or a field of the only one.
 func erase(t testing.TB, b *box, seqs []int64, field string) {
 	t.Helper()
-	ev := Event{Kind: ledger.Erase, Reason: "entry", By: "unsigned", Personal: []Field{{Name: "by", Value: "zhou"}}}
+	ev := Event{Kind: ledger.Erase, Reason: "entry", By: "unauthenticated", Personal: []Field{{Name: "by", Value: "zhou"}}}
 	if err := b.reg.Erasing(func(lose func([]int64)) (err error) {
 		lose(seqs)
 		if field != "" {

@@ -239,7 +239,7 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 		{"SELECT seq, first FROM debt", func(scan func(...any) error) error {
 			var first int64
 			err := scan(&seq, &first)
-			s.Debts[seq] = Passage{First: first}
+			s.ToAccountFor[seq] = Passage{First: first}
 			return err
 		}},
 		{"SELECT seq, from_day, to_day FROM keep", func(scan func(...any) error) error {
@@ -267,9 +267,9 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 			return err
 		}
 	}
-	for seq, p := range s.Debts {
+	for seq, p := range s.ToAccountFor {
 		if err := each(db, func(scan func(...any) error) (err error) {
-			s.Debts[seq], err = scanPassage(scan, zone)
+			s.ToAccountFor[seq], err = scanPassage(scan, zone)
 			return err
 		}, selectPassage+"WHERE p.first = ?", p.First); err != nil {
 			return err

@@ -15,7 +15,7 @@ func TestCorrectionsLeaveTheEmergencyKeyAlone(t *testing.T) {
 		{Record: Record{Seq: 2, Kind: Query, Passage: "a", Lane: "in"}},
 		{Record: Record{Seq: 3, Kind: Decided, Passage: "a", Lane: "in", Verdict: "admit"}},
 		{Record: Record{Seq: 4, Kind: Opening, Passage: "b", Lane: "out", Verdict: "admit", Reason: "emergency-key"}},
-		{Record: Record{Seq: 5, Kind: Decided, Passage: "c", Lane: "out", Verdict: "admit", By: "unsigned"}},
+		{Record: Record{Seq: 5, Kind: Decided, Passage: "c", Lane: "out", Verdict: "admit", By: "unauthenticated"}},
 	}
 	got := corrections(kept, at)
 	if len(got) != 2 || got[0].Ref != 3 || got[0].Verdict != "refuse" || got[1].Ref != 5 || got[1].Verdict != "hold" {

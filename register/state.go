@@ -18,10 +18,10 @@ const remembered = 256
 // nobody. It is never written by anything but entries, so that it can always be made anew.
 type State struct {
 	scalars
-	Open   map[string]Passage // on hold, by passage ID
-	Debts  map[int64]Passage  // emergency openings, by seq, of which nobody said yet who passed
-	Keeps  map[int64]Span     // days whose personal data must not be erased, by the entry that says so
-	Recent []*Passage         // newest last; what one of them points to never changes
+	Open         map[string]Passage // on hold, by passage ID
+	ToAccountFor map[int64]Passage  // emergency openings, by seq, of which nobody said yet who passed
+	Keeps        map[int64]Span     // days whose personal data must not be erased, by the entry that says so
+	Recent       []*Passage         // newest last; what one of them points to never changes
 
 	hash     hasher
 	last     [sha256.Size]byte // of the record of entry Size
@@ -59,7 +59,7 @@ type Span struct {
 }
 
 func newState(h hasher) *State {
-	return &State{hash: h, Open: map[string]Passage{}, Debts: map[int64]Passage{}, Keeps: map[int64]Span{},
+	return &State{hash: h, Open: map[string]Passage{}, ToAccountFor: map[int64]Passage{}, Keeps: map[int64]Span{},
 		people: map[key]whereabouts{}, out: map[int64]key{}, trips: map[key]int{}}
 }
 
@@ -71,7 +71,7 @@ func (s *State) passage(e *ledger.Entry) (p Passage, known bool) {
 	if i := s.recent(e.Passage); i >= 0 {
 		return *s.Recent[i], true
 	}
-	p, known = s.Debts[e.Ref]
+	p, known = s.ToAccountFor[e.Ref]
 	return p, known && p.ID == e.Passage
 }
 
@@ -172,18 +172,18 @@ func (s *State) follow(e *ledger.Entry) {
 	switch e.Kind {
 	case Opening:
 		if e.Verdict != "" {
-			s.Debts[e.Seq] = p
+			s.ToAccountFor[e.Seq] = p
 			s.changed.waiting()
 		}
 	case Decided, Correction:
-		if _, owed := s.Debts[e.Ref]; owed {
-			delete(s.Debts, e.Ref)
+		if _, waits := s.ToAccountFor[e.Ref]; waits {
+			delete(s.ToAccountFor, e.Ref)
 			s.changed.waiting()
 		}
 	}
-	for seq, d := range s.Debts { // hardly ever more than one
+	for seq, d := range s.ToAccountFor { // hardly ever more than one
 		if d.ID == p.ID {
-			s.Debts[seq] = p
+			s.ToAccountFor[seq] = p
 		}
 	}
 	if i := s.recent(p.ID); i >= 0 {
@@ -282,7 +282,7 @@ func (s *State) digest() string {
 	for who, at := range s.people {
 		people[who] = [2]any{at.seq, at.inside}
 	}
-	b, _ := json.MarshalIndent(map[string]any{"scalars": s.scalars, "last": s.last, "open": s.Open, "debts": s.Debts, "keeps": s.Keeps,
+	b, _ := json.MarshalIndent(map[string]any{"scalars": s.scalars, "last": s.last, "open": s.Open, "toAccountFor": s.ToAccountFor, "keeps": s.Keeps,
 		"recent": s.Recent, "people": people, "out": s.out, "trips": s.trips}, "", " ") // plain values: it cannot fail
 	return string(b)
 }

@@ -17,15 +17,15 @@ const mergeAt = 2048
 // batch is what goes into the index at once: the changes, and what of the state they need.
 type batch struct {
 	*changes
-	scalars scalars
-	last    string
-	recent  []*Passage
-	people  map[key]whereabouts // of those who moved; who is missing is forgotten
-	holds   []int64             // by their first entry; nil: unchanged, like the next three
-	debts   map[int64]int64
-	keeps   map[int64]Span
-	out     map[int64]key
-	days    []ledger.Segment
+	scalars      scalars
+	last         string
+	recent       []*Passage
+	people       map[key]whereabouts // of those who moved; who is missing is forgotten
+	holds        []int64             // by their first entry; nil: unchanged, like the next three
+	toAccountFor map[int64]int64
+	keeps        map[int64]Span
+	out          map[int64]key
+	days         []ledger.Segment
 }
 
 // take hands out what the index has not heard of yet; nil: nothing. The caller holds what guards the state.
@@ -43,12 +43,12 @@ func (s *State) take() *batch {
 		}
 	}
 	if c.holds {
-		b.holds, b.debts, b.keeps = []int64{}, map[int64]int64{}, maps.Clone(s.Keeps)
+		b.holds, b.toAccountFor, b.keeps = []int64{}, map[int64]int64{}, maps.Clone(s.Keeps)
 		for _, p := range s.Open {
 			b.holds = append(b.holds, p.First)
 		}
-		for seq, p := range s.Debts {
-			b.debts[seq] = p.First
+		for seq, p := range s.ToAccountFor {
+			b.toAccountFor[seq] = p.First
 		}
 	}
 	if b.out = c.out; c.all {
@@ -132,7 +132,7 @@ func (w *writer) batch(b *batch, origin string) {
 		for _, first := range b.holds {
 			w.exec("INSERT INTO hold VALUES(?)", first)
 		}
-		for seq, first := range b.debts {
+		for seq, first := range b.toAccountFor {
 			w.exec("INSERT INTO debt VALUES(?, ?)", seq, first)
 		}
 		for seq, k := range b.keeps {

@@ -33,27 +33,25 @@ func ReadPasses(path string) (passes []IssuedPass, err error) {
 	defer f.Close()
 	r := csv.NewReader(f)
 	r.FieldsPerRecord = 5
-	for row := 1; ; row++ {
-		rec, err := r.Read()
-		if err == io.EOF {
-			return passes, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if row == 1 {
-			if strings.Join(rec, ",") != passColumns {
+	rows, err := r.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for i, row := range rows {
+		if i == 0 {
+			if strings.Join(row, ",") != passColumns {
 				return nil, fmt.Errorf("%s: not the passes.csv of \"gated pass issue --list\"", path)
 			}
 			continue
 		}
-		p := IssuedPass{Serial: rec[0], Subject: rec[1], Issuer: rec[2]}
+		p := IssuedPass{Serial: row[0], Subject: row[1], Issuer: row[2]}
 		var err1, err2 error
-		p.NotBefore, err1 = time.Parse(time.RFC3339, rec[3])
-		p.NotAfter, err2 = time.Parse(time.RFC3339, rec[4])
+		p.NotBefore, err1 = time.Parse(time.RFC3339, row[3])
+		p.NotAfter, err2 = time.Parse(time.RFC3339, row[4])
 		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("%s row %d: %w", path, row, err)
+			return nil, fmt.Errorf("%s row %d: %w", path, i+1, err)
 		}
 		passes = append(passes, p)
 	}
+	return passes, nil
 }

@@ -87,7 +87,7 @@ func (c *counter) begin(port string, limit time.Duration, adapt ...func(*CardRea
 		},
 		OnState: func(up bool, s State, cause string) { c.changes <- change{up, s, cause} },
 	})
-	c.r.retryMin, c.r.retryMax, c.r.poll, c.r.settle, c.r.lull = 5*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond
+	c.r.ports.Retry, c.r.poll, c.r.settle, c.r.pause = 5*time.Millisecond, 10*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond
 	c.r.findMax, c.r.slowMax, c.r.transfer, c.r.ports.OpenLimit, c.r.ports.CloseLimit = limit, max(limit, c.r.slowMax), 2*limit, patience, patience
 	for _, f := range adapt {
 		f(c.r)
@@ -373,7 +373,7 @@ func TestFaultsOfTheDevice(t *testing.T) {
 // waits between.
 func TestFaultCardReaderFallsMute(t *testing.T) {
 	t.Parallel()
-	if d := pollEvery + maxMisses*findLimit + (maxMisses-1)*lullTime; d > 950*time.Millisecond {
+	if d := pollEvery + maxMisses*findLimit + (maxMisses-1)*pauseTime; d > 950*time.Millisecond {
 		t.Errorf("seen after %v, which leaves too little of a second to tell it", d)
 	}
 	c := &counter{t: t, sim: device(t)}
@@ -539,10 +539,10 @@ func TestACardReaderWhoseDriverHangsIsGivenUpAtTheThirdPort(t *testing.T) {
 	block := make(chan struct{})
 	hangs := func(serialport.Config) (*serialport.Port, error) { <-block; return nil, unix.EIO }
 	r := NewCardReader(CardOptions{Lane: "in", Config: CardConfig{Device: sim.Path}})
-	r.ports.OpenPort, r.ports.OpenLimit, r.retryMin = hangs, 20*time.Millisecond, time.Millisecond
+	r.ports.OpenPort, r.ports.OpenLimit, r.ports.Retry = hangs, 20*time.Millisecond, time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- r.Run(context.Background()) }()
-	if err := await(t, "the end", done); !errors.Is(err, ErrWedged) || !strings.Contains(err.Error(), "lane in") {
+	if err := await(t, "the end", done); !errors.Is(err, serialport.ErrWedged) || !strings.Contains(err.Error(), "lane in") {
 		t.Errorf("got %v", err)
 	}
 	if r.cause != CauseStopped || !r.ports.Wedged() {

@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -116,7 +117,8 @@ func (c Config) Validate() error {
 		`end_bytes: %q: want 1 to %d control characters in double quotes, such as "\r\n" or "\t" `+
 			"(in single quotes YAML takes the backslash itself)", c.EndBytes, mostEnds)
 	want(len(c.StartBytes) <= mostEnds && control(c.StartBytes),
-		`start_bytes: %q: want at most %d control characters in double quotes, such as "\x02" (in single quotes YAML takes the backslash itself)`,
+		`start_bytes: %q: want at most %d control characters in double quotes, such as "\x02" `+
+			"(in single quotes YAML takes the backslash itself)",
 		c.StartBytes, mostEnds)
 	want(!strings.ContainsAny(c.StartBytes, c.EndBytes),
 		"start_bytes: %q has a character of end_bytes %q: a character begins a code or ends one", c.StartBytes, c.EndBytes)
@@ -162,35 +164,10 @@ func control(s string) bool {
 
 func (c Config) filled() Config {
 	d := Default()
-	if c.Baud == 0 {
-		c.Baud = d.Baud
-	}
-	if c.DataBits == 0 {
-		c.DataBits = d.DataBits
-	}
-	if c.Parity == "" {
-		c.Parity = d.Parity
-	}
-	if c.StopBits == 0 {
-		c.StopBits = d.StopBits
-	}
-	if c.EndBytes == "" {
-		c.EndBytes = d.EndBytes
-	}
-	if c.Min == 0 {
-		c.Min = d.Min
-	}
-	if c.Max == 0 {
-		c.Max = d.Max
-	}
-	if c.Gap == 0 {
-		c.Gap = d.Gap
-	}
-	if c.Encoding == "" {
-		c.Encoding = d.Encoding
-	}
-	if c.Profile == "" {
-		c.Profile = d.Profile
-	}
+	c.Baud, c.DataBits = cmp.Or(c.Baud, d.Baud), cmp.Or(c.DataBits, d.DataBits)
+	c.Parity, c.StopBits = cmp.Or(c.Parity, d.Parity), cmp.Or(c.StopBits, d.StopBits)
+	c.EndBytes, c.Gap = cmp.Or(c.EndBytes, d.EndBytes), cmp.Or(c.Gap, d.Gap)
+	c.Min, c.Max = cmp.Or(c.Min, d.Min), cmp.Or(c.Max, d.Max)
+	c.Encoding, c.Profile = cmp.Or(c.Encoding, d.Encoding), cmp.Or(c.Profile, d.Profile)
 	return c
 }

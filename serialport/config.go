@@ -60,19 +60,3 @@ func (c Config) Validate() error {
 	want(c.StopBits == 1 || c.StopBits == 2, "stop_bits: %d is not known: write 1 or 2", c.StopBits)
 	return errors.Join(faults...)
 }
-
-func (c Config) filled() Config {
-	if c.Baud == 0 {
-		c.Baud = 9600
-	}
-	if c.DataBits == 0 {
-		c.DataBits = 8
-	}
-	if c.Parity == "" {
-		c.Parity = "none"
-	}
-	if c.StopBits == 0 {
-		c.StopBits = 1
-	}
-	return c
-}

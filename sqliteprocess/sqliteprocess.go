@@ -9,7 +9,7 @@ import (
 	"modernc.org/sqlite"
 )
 
-// Set throws them, once; whoever opens a database calls it first.
+// Set throws them, once; call it before a database is opened.
 //
 // Locks are to belong to the descriptor that took them: otherwise closing a database file anywhere in the process drops
 // all locks on it. A kernel that has no such locks (Linux before 3.15) keeps the ones it has. That somebody opened a

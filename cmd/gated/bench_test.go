@@ -24,6 +24,7 @@ import (
 	"gated/demo"
 	"gated/demo/lcussim"
 	"gated/demo/samvsim"
+	"gated/demo/terminal"
 	"gated/sqliteprocess"
 
 	"golang.org/x/sys/unix"
@@ -232,11 +233,9 @@ func idle(b *testing.B, open bool) {
 		b.Fatal(err)
 	}
 	defer cards.Close()
-	socket := &demo.Socket{Link: filepath.Join(dir, "dev", "card-in")}
-	if err := socket.Name(cards.Path); err != nil {
+	if err := terminal.Link(filepath.Join(dir, "dev", "card-in"), cards.Path); err != nil {
 		b.Fatal(err)
 	}
-	defer socket.Unplug()
 	cmd := exec.Command(built(b), "run", "--config", filepath.Join(dir, "gated.yaml"))
 	cmd.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
 	errs, err := cmd.StderrPipe()

@@ -14,11 +14,7 @@ func clockCommand() *cobra.Command {
 wrong, then confirm it. Until then passes that are about to expire are held for the guard. It is recorded.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
-			now, err := box.Perform(c.Context(), dir, box.ConfirmClock, struct{}{})
+			now, err := perform(c, box.ConfirmClock, struct{}{})
 			if err != nil {
 				return err
 			}

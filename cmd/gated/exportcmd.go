@@ -19,6 +19,7 @@ import (
 	"gated/durable"
 	"gated/evidence"
 	"gated/evidence/bundle"
+	"gated/ledger"
 	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
@@ -46,11 +47,13 @@ type format struct {
 
 // formats: another one is a line here, and its function.
 var formats = map[string]format{
-	"bundle": {"one day as evidence: records, tree heads and proofs, to be checked with the gate's public key alone", "day personal out", exportBundle},
-	"csv":    {"one row for each passage (--events: for each event), for a spreadsheet; begins with when the box was not watching", "range events personal", exportCSV},
-	"jsonl":  {"the exact records, one a line; when the box was not watching is told on standard error", "range personal", exportJSONL},
-	"xlsx":   {"as csv, every cell text; counts and the tree head on a sheet before", "range events personal out", exportXLSX},
-	"tiles":  {"the whole ledger as a folder of c2sp.org/tlog-tiles; into an older one it adds what is new", "folder", exportTiles},
+	"bundle": {"one day as evidence: records, tree heads and proofs, to be checked with the gate's public key alone",
+		"day personal out", exportBundle},
+	"csv": {"one row for each passage (--events: for each event), for a spreadsheet; begins with when the box was not watching",
+		"range events personal", exportCSV},
+	"jsonl": {"the exact records, one a line; when the box was not watching is told on standard error", "range personal", exportJSONL},
+	"xlsx":  {"as csv, every cell text; counts and the tree head on a sheet before", "range events personal out", exportXLSX},
+	"tiles": {"the whole ledger as a folder of c2sp.org/tlog-tiles; into an older one it adds what is new", "folder", exportTiles},
 }
 
 func exportBundle(x *export) error {
@@ -137,7 +140,8 @@ func (x *export) manifest() error {
 			return err
 		}
 		if h.Size < size {
-			fmt.Fprintf(x.stderr, "%s.head is of the first %d entries: what came after is signed within a second\n", filepath.Base(x.out), h.Size)
+			fmt.Fprintf(x.stderr, "%s.head is of the first %d entries: what came after is signed within a second\n",
+				filepath.Base(x.out), h.Size)
 		}
 		f, err := x.file(".head")
 		if err != nil {
@@ -209,9 +213,73 @@ func (x *export) breakOff() (stop func()) {
 	return func() { signal.Stop(signals); close(done); waiting.Wait() }
 }
 
+// wanted is what the flags of an export ask for.
+type wanted struct {
+	day, from, to, format, out, reason string
+	events                             bool
+	ranged, dated, personal            bool // --from or --to, --day, --with-personal are there
+}
+
+// check refuses flags that do not go together.
+func (x *wanted) check() error {
+	f, ok := formats[x.format]
+	understands := func(what string) bool { return slices.Contains(strings.Fields(f.flags), what) }
+	switch {
+	case x.format == "sqlite": // as it was called; scripts have it
+		return errors.New("--format sqlite is no export any more: \"gated ledger backup\" copies the whole ledger")
+	case !ok:
+		return fmt.Errorf("--format %q: want one of %s", x.format, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
+	case x.ranged && x.dated, (x.from == "") != (x.to == ""):
+		return errors.New("name one day with --day, or the first and the last with --from and --to")
+	case x.ranged && understands("day"):
+		return fmt.Errorf("--format %s is of one day: name it with --day", x.format)
+	case (x.ranged || x.dated) && !understands("range") && !understands("day"):
+		return fmt.Errorf("--format %s is the whole ledger: leave out --day, --from and --to", x.format)
+	case x.events && !understands("events"):
+		return fmt.Errorf("--events is not for --format %s: it is for csv and xlsx", x.format)
+	case x.personal && !understands("personal"):
+		return fmt.Errorf("--with-personal is not for --format %s", x.format)
+	case x.personal && x.out == "":
+		return errors.New("--with-personal: name the file with --out: personal data does not go to a terminal or a pipe")
+	case x.out == "" && understands("out"):
+		return fmt.Errorf("--format %s: name the file with --out", x.format)
+	case x.out == "" && understands("folder"):
+		return fmt.Errorf("--format %s: name the folder with --out", x.format)
+	case strings.ContainsAny(filepath.Base(x.out), "\n\r\\"):
+		return fmt.Errorf("--out %q: sha256sum cannot name such a file: leave out line breaks and backslashes", x.out)
+	}
+	if st, err := os.Stat(x.out); x.out != "" && err == nil && st.IsDir() != understands("folder") {
+		if understands("folder") {
+			return fmt.Errorf("--out %s is a file: name a folder", x.out)
+		}
+		return fmt.Errorf("--out %s is a directory: name a file", x.out)
+	}
+	if x.personal {
+		return box.CheckReason(x.reason)
+	}
+	return nil
+}
+
+// days says which days are meant, in the gate's zone.
+func (x *wanted) days(s *evidence.Selection) (err error) {
+	flag, from, to := "--from", x.from, x.to
+	if !x.ranged {
+		flag, from, to = "--day", x.day, x.day
+	}
+	if s.From, err = date(flag, from, s.Now); err != nil {
+		return err
+	}
+	if s.To, err = date("--to", to, s.Now); err != nil {
+		return err
+	}
+	if _, err := s.Days(); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
+	return nil
+}
+
 func ledgerExport() *cobra.Command {
-	var day, from, to, name, out, reason string
-	var events bool
+	var want wanted
 	long := "export writes days in the gate's time zone.\n\n"
 	for _, n := range slices.Sorted(maps.Keys(formats)) {
 		long += fmt.Sprintf("%-7s %s\n", n, formats[n].about)
@@ -225,83 +293,42 @@ With --out F there is F.sha256, for sha256sum -c, and F.head, the newest signed 
 Nothing in an export names a person, unless --with-personal says why it must. Then the export is
 recorded in the ledger first, with who asked and the reason, and each field can be checked: with
 F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such files have mode 0600.`,
-		Example: "  gated ledger export --day yesterday --format xlsx --out day.xlsx\n  gated ledger export --from 2026-11-01 --to 2026-11-30 --format jsonl --out november.jsonl",
-		Args:    cobra.NoArgs,
+		Example: "  gated ledger export --day yesterday --format xlsx --out day.xlsx\n" +
+			"  gated ledger export --from 2026-11-01 --to 2026-11-30 --format jsonl --out november.jsonl",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			f, ok := formats[name]
-			names := strings.Join(slices.Sorted(maps.Keys(formats)), ", ")
-			understands := func(what string) bool { return slices.Contains(strings.Fields(f.flags), what) }
 			given := c.Flags().Changed
-			ranged := given("from") || given("to")
-			personal := given("with-personal")
-			switch {
-			case name == "sqlite": // as it was called; scripts have it
-				return errors.New("--format sqlite is no export any more: \"gated ledger backup\" copies the whole ledger")
-			case !ok:
-				return fmt.Errorf("--format %q: want one of %s", name, names)
-			case ranged && given("day"), given("from") != given("to"):
-				return errors.New("name one day with --day, or the first and the last with --from and --to")
-			case ranged && understands("day"):
-				return fmt.Errorf("--format %s is of one day: name it with --day", name)
-			case (ranged || given("day")) && !understands("range") && !understands("day"):
-				return fmt.Errorf("--format %s is the whole ledger: leave out --day, --from and --to", name)
-			case events && !understands("events"):
-				return fmt.Errorf("--events is not for --format %s: it is for csv and xlsx", name)
-			case personal && !understands("personal"):
-				return fmt.Errorf("--with-personal is not for --format %s", name)
-			case personal && out == "":
-				return errors.New("--with-personal: name the file with --out: personal data does not go to a terminal or a pipe")
-			case out == "" && understands("out"):
-				return fmt.Errorf("--format %s: name the file with --out", name)
-			case out == "" && understands("folder"):
-				return fmt.Errorf("--format %s: name the folder with --out", name)
-			case strings.ContainsAny(filepath.Base(out), "\n\r\\"):
-				return fmt.Errorf("--out %q: sha256sum cannot name such a file: leave out line breaks and backslashes", out)
-			}
-			if st, err := os.Stat(out); out != "" && err == nil && st.IsDir() != understands("folder") {
-				if understands("folder") {
-					return fmt.Errorf("--out %s is a file: name a folder", out)
-				}
-				return fmt.Errorf("--out %s is a directory: name a file", out)
-			}
-			if personal {
-				if err := box.CheckReason(reason); err != nil {
-					return err
-				}
+			want.ranged, want.dated, want.personal = given("from") || given("to"), given("day"), given("with-personal")
+			if err := want.check(); err != nil {
+				return err
 			}
 			r, _, now, err := openLedger(c, "today")
 			if err != nil {
 				return err
 			}
 			defer r.Close()
-			x := &export{Reader: r, Selection: evidence.Selection{Events: events, Personal: personal, Now: now, Temp: folder(out)}, out: out, stderr: c.ErrOrStderr()}
-			flag := "--from"
-			if !ranged {
-				flag, from, to = "--day", day, day
-			}
-			if x.From, err = date(flag, from, now); err != nil {
+			days := evidence.Selection{Events: want.events, Personal: want.personal, Now: now, Temp: folder(want.out)}
+			if err := want.days(&days); err != nil {
 				return err
 			}
-			if x.To, err = date("--to", to, now); err != nil {
-				return err
-			}
-			if _, err := x.Days(); err != nil {
-				return fmt.Errorf("--%w", err)
-			}
-			if personal {
+			if want.personal {
 				dir, err := existing(c)
 				if err != nil {
 					return err
 				}
-				if _, err := box.Perform(c.Context(), dir, box.RecordExport, box.Export{Format: name, From: x.From, To: x.To, Reason: reason}); err != nil {
+				if err := withMaster(c, dir, r.Reader.Reader); err != nil {
+					return err
+				}
+				record := box.Export{Format: want.format, From: days.From, To: days.To, Reason: want.reason}
+				if _, err := box.Perform(c.Context(), dir, box.RecordExport, record); err != nil {
 					return fmt.Errorf("an export with personal data is recorded first: %w", err)
 				}
 			}
 			w := bufio.NewWriterSize(c.OutOrStdout(), 64<<10)
-			x.stdout = w
+			x := &export{Reader: r, Selection: days, out: want.out, stdout: w, stderr: c.ErrOrStderr()}
 			defer x.breakOff()()
 			defer func() { err = x.end(err) }()
-			if err := f.write(x); err != nil {
+			if err := formats[want.format].write(x); err != nil {
 				return err
 			}
 			if len(x.files) > 0 {
@@ -309,15 +336,32 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 			}
 			return w.Flush()
 		}}
-	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
-	c.Flags().StringVar(&from, "from", "", "the first of several days")
-	c.Flags().StringVar(&to, "to", "", "the last of several days")
-	c.Flags().StringVar(&name, "format", "", strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
-	c.Flags().StringVar(&out, "out", "", "file to write, or folder for tiles; it appears only when it is whole (default: standard output)")
-	c.Flags().BoolVar(&events, "events", false, "one row for each event instead of each passage")
-	c.Flags().StringVar(&reason, "with-personal", "", "put the personal fields in, and record this `reason`")
+	f := c.Flags()
+	f.StringVar(&want.day, "day", "today", "the day: 2026-11-23, today or yesterday")
+	f.StringVar(&want.from, "from", "", "the first of several days")
+	f.StringVar(&want.to, "to", "", "the last of several days")
+	f.StringVar(&want.format, "format", "", strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
+	f.StringVar(&want.out, "out", "", "file to write, or folder for tiles; it appears only when it is whole (default: standard output)")
+	f.BoolVar(&want.events, "events", false, "one row for each event instead of each passage")
+	f.StringVar(&want.reason, "with-personal", "", "put the personal fields in, and record this `reason`")
 	c.MarkFlagRequired("format")
 	return c
+}
+
+// withMaster sees to it that the personal data of a ledger can be opened: an export that only looks as if nobody had passed
+// would be worse than none.
+func withMaster(c *cobra.Command, dir string, r *ledger.Reader) error {
+	if ask := box.AskKeys(c.Context(), dir); ask != nil {
+		r.AskKeys(ask)
+		return nil
+	}
+	if !r.HasMaster() {
+		return fmt.Errorf("the personal data cannot be opened here: %w", r.Hidden())
+	}
+	if err := r.Hidden(); err != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "not all personal data can be read: %v\n", err)
+	}
+	return nil
 }
 
 // folder is where an export keeps what it needs on the way: beside what it writes, or where the system has it.

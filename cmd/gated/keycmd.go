@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"crypto/ed25519"
 	"fmt"
+	"io"
 	"os"
 
 	"gated/box"
@@ -14,14 +16,14 @@ import (
 )
 
 func keyCommand() *cobra.Command {
-	return group("key", "make, show and change keys", keyNew(), keyShow(), keyRotate())
+	return group("key", "make, show and change keys", keyNew(), keyShow(), keyRotate(), keyRestore())
 }
 
 func keyNew() *cobra.Command {
-	var pass, led bool
+	var pass, led, personal bool
 	var out, origin string
 	c := &cobra.Command{
-		Use:   "new --pass|--ledger --out FILE",
+		Use:   "new --pass|--ledger|--personal --out FILE",
 		Short: "make a key: FILE is the private one, FILE.pub the public one",
 		Long: `new makes an Ed25519 key. FILE has mode 0600.
 
@@ -30,19 +32,27 @@ func keyNew() *cobra.Command {
           ISSUER is the name that "gated pass issue --issuer" is given.
 --ledger  FILE signs the tree heads of the ledger with that origin (gate.origin of the settings). It
           goes to the gate as the credential ledger.key or as keys/ledger.key in its state directory,
-          before the first start; without one the daemon makes its own. FILE.pub is for auditors.`,
+          before the first start; without one the daemon makes its own. FILE.pub is for auditors.
+--personal  FILE is the master key without which nobody reads the ledger's personal data. It goes to
+          the gate as the credential personal.key, which may be bound to the TPM, or as
+          keys/personal.key, before the first start; without one the daemon makes its own. It is in no
+          backup: what is printed is for the safe.`,
 		Example: `  gated key new --pass --out office.key
   install -Dm644 office.key.pub /var/lib/gated/trust/pass/office.pub
   gated key new --ledger --origin south-gate --out ledger.key`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
-			case pass == led:
-				return fmt.Errorf("key new: say what the key is for: --pass or --ledger")
 			case led:
 				return newLedgerKey(c, origin, out)
 			case origin != "":
 				return fmt.Errorf("key new: --origin is for --ledger")
+			case personal:
+				written, err := ledger.NewMaster(out)
+				if err == nil {
+					fmt.Fprintln(c.OutOrStdout(), written)
+				}
+				return err
 			}
 			key := credential.NewKey()
 			if err := credential.WritePrivateKey(out, key); err != nil {
@@ -58,9 +68,12 @@ func keyNew() *cobra.Command {
 	}
 	c.Flags().BoolVar(&pass, "pass", false, "a key that signs passes")
 	c.Flags().BoolVar(&led, "ledger", false, "a key that signs the ledger's tree heads")
+	c.Flags().BoolVar(&personal, "personal", false, "the master key of the ledger's personal data")
 	c.Flags().StringVar(&origin, "origin", "", "with --ledger: the ledger's name in tree heads, gate.origin of the settings")
 	c.Flags().StringVar(&out, "out", "", "file of the private key; it must not exist")
 	c.MarkFlagRequired("out")
+	c.MarkFlagsOneRequired("pass", "ledger", "personal")
+	c.MarkFlagsMutuallyExclusive("pass", "ledger", "personal")
 	return c
 }
 
@@ -101,14 +114,27 @@ first head   0:%s
 }
 
 func keyShow() *cobra.Command {
-	var led bool
+	var led, personal bool
 	c := &cobra.Command{
-		Use:   "show FILE | show --ledger",
+		Use:   "show FILE | show --ledger | show --personal",
 		Short: "print the public key of a private one, or of a gate's ledger",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `show prints the public key of a pass key, or of the state directory's ledger. --personal prints the
+master key of its personal data, which is secret and in no backup: write it down for the safe.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if led == (len(args) == 1) {
-				return fmt.Errorf("key show: name the file of a pass key, or say --ledger for the key of a state directory's ledger")
+			if (led || personal) == (len(args) == 1) || led && personal {
+				return fmt.Errorf("key show: name the file of a pass key, or say --ledger or --personal for a key of a state directory")
+			}
+			if personal {
+				dir, err := existing(c)
+				if err != nil {
+					return err
+				}
+				written, err := ledger.ShowMaster(dir)
+				if err == nil {
+					fmt.Fprintln(c.OutOrStdout(), written)
+				}
+				return err
 			}
 			if led {
 				dir, err := existing(c)
@@ -131,7 +157,34 @@ func keyShow() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&led, "ledger", false, "the note verifier key (name+hash+base64) of the state directory's ledger")
+	c.Flags().BoolVar(&personal, "personal", false, "the master key of its personal data, for the safe")
 	return c
+}
+
+func keyRestore() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore",
+		Short: "put the master key of the personal data back, as it was written down",
+		Long: `restore reads the master key from standard input, 64 hexadecimal digits in groups or not, looks whether
+the ledger in the state directory is sealed with it, and puts it back as keys/personal.key.`,
+		Example: "  runuser -u gated -- gated key restore --state /var/lib/gated",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			if err := box.Owned(dir); err != nil {
+				return err
+			}
+			fmt.Fprint(c.ErrOrStderr(), "master key: ")
+			line, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 1000)).ReadString('\n')
+			if err != nil && err != io.EOF {
+				return err
+			}
+			return ledger.RestoreMaster(dir, line)
+		},
+	}
 }
 
 func keyRotate() *cobra.Command {

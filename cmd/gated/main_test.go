@@ -354,7 +354,6 @@ func TestAReaderThatDoesNotReadStopsNothing(t *testing.T) {
 func demoSite(t testing.TB) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "d")
-	t.Setenv("GATED_CONSOLE_LISTEN", "127.0.0.1:0")
 	if err := demo.Run(t.Context(), demo.Options{Dir: dir, Scans: 2, Fast: true, Stdout: io.Discard, Stderr: t.Output()}); err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +387,7 @@ func TestDaemonServesItsPageAndMetricsThatPromtoolLikes(t *testing.T) {
 		t.Fatalf("metrics: %d", code)
 	}
 	for _, name := range []string{"gated_scans_total{", "gated_decisions_total{", "gated_decision_seconds_bucket{", "gated_scanner_up{", "gated_card_reader_up{", "gated_card_reads_total{", "gated_framing_errors_total{", "gated_repeats_total{",
-		"gated_ledger_entries ", "gated_ledger_append_seconds_bucket{", "gated_ledger_fault 0", "gated_clock_trusted ", "gated_holds ", "gated_debts ", "gated_people_inside ", "gated_state_free_bytes ", "gated_build_info{"} {
+		"gated_ledger_entries ", "gated_ledger_append_seconds_bucket{", "gated_ledger_fault 0", "gated_clock_trusted ", "gated_holds ", "gated_openings_to_account_for ", "gated_people_inside ", "gated_state_free_bytes ", "gated_build_info{"} {
 		if !strings.Contains(metrics, name) {
 			t.Errorf("no %s in the metrics", name)
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"os"
 	"path/filepath"
@@ -117,30 +116,15 @@ No roster is touched, so this can be done away from the gate, where the key is.`
 	return c
 }
 
-var printPage = template.Must(template.New("").Parse(`<!doctype html><meta charset="utf-8"><title>通行码 passes</title>
-<style>@page{margin:12mm} body{font:11pt sans-serif;display:flex;flex-wrap:wrap;gap:6mm}
-figure{margin:0;width:56mm;break-inside:avoid;text-align:center} img{width:52mm} figcaption{line-height:1.3}</style>
-{{range .}}<figure><img src="{{.File}}" alt=""><figcaption>{{.Room}} {{.Name}}<br>至 until {{.Until}}</figcaption></figure>
-{{end}}`))
-
 // issueList issues a pass for each row of an exported roster.
 func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list, out string) error {
 	rows, err := roster.ReadFile(list)
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(out, 0o700); err != nil {
-		return fmt.Errorf("--out: %w: name a directory that does not exist yet", err)
-	}
-	type sheet struct{ File, Room, Name, Until string }
-	var sheets []sheet
-	record, err := os.OpenFile(filepath.Join(out, "passes.csv"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer record.Close()
+	var printed []credential.Printed
 	var passes []roster.IssuedPass
-	for i, r := range rows {
+	for _, r := range rows {
 		if r.Name == "" && r.Plate == "" {
 			continue // an empty flat
 		}
@@ -154,40 +138,30 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 			p.Kind = "staff"
 		}
 		rand.Read(p.Serial[:])
-		text, err := credential.Issue(key, p)
-		if err != nil {
-			return fmt.Errorf("%s row %d: %w", list, r.Number, err)
-		}
-		picture, err := credential.PNG(text)
-		if err != nil {
-			return err
-		}
-		name := p.Subject + ".png"
-		if err := os.WriteFile(filepath.Join(out, name), picture, 0o600); err != nil {
-			return err
-		}
-		passes = append(passes, roster.IssuedPass{Serial: fmt.Sprintf("%x", p.Serial), Subject: p.Subject, Issuer: p.Issuer,
-			NotBefore: p.NotBefore, NotAfter: p.NotAfter})
 		room := ""
 		if r.Building != "" {
 			room = r.Building + "-" + r.Unit + "-" + r.Room
 		}
-		sheets = append(sheets, sheet{name, room, r.Name + r.Plate, p.NotAfter.Add(-time.Second).Format(time.DateOnly)})
-		progress(c.ErrOrStderr(), "passes", i+1, len(rows))
+		printed = append(printed, credential.Printed{Pass: p, Room: room, Name: r.Name + r.Plate})
+		passes = append(passes, roster.IssuedPass{Serial: fmt.Sprintf("%x", p.Serial), Subject: p.Subject, Issuer: p.Issuer,
+			NotBefore: p.NotBefore, NotAfter: p.NotAfter})
 	}
-	if err := errors.Join(roster.WritePasses(record, passes), record.Sync()); err != nil {
+	if err := os.Mkdir(out, 0o700); err != nil {
+		return fmt.Errorf("--out: %w: name a directory that does not exist yet", err)
+	}
+	if err := credential.Print(out, key, printed, func(n int) { progress(c.ErrOrStderr(), "passes", n, len(printed)) }); err != nil {
 		return err
 	}
-	page, err := os.OpenFile(filepath.Join(out, "print.html"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	record, err := os.OpenFile(filepath.Join(out, "passes.csv"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer page.Close()
-	if err := printPage.Execute(page, sheets); err != nil {
+	defer record.Close()
+	if err := errors.Join(roster.WritePasses(record, passes), record.Sync()); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
-		len(sheets), out, filepath.Join(out, "print.html"))
+		len(printed), out, filepath.Join(out, "print.html"))
 	return nil
 }
 
@@ -214,15 +188,11 @@ func passRecord() *cobra.Command {
 		Long:  `record keeps the list that "gated pass issue --list" wrote, so that "gated pass revoke --household" finds the serials.`,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			passes, err := roster.ReadPasses(args[0])
 			if err != nil {
 				return err
 			}
-			n, err := box.Perform(c.Context(), dir, box.RecordPasses, passes)
+			n, err := perform(c, box.RecordPasses, passes)
 			if err != nil {
 				return err
 			}
@@ -245,15 +215,11 @@ func passRevoke() *cobra.Command {
 			if (len(args) == 1) == (household != "") {
 				return errors.New("pass revoke: give a serial, or --household H")
 			}
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			r := box.Revocation{Household: household, Reason: reason}
 			if len(args) == 1 {
 				r.Serial = strings.ToLower(args[0])
 			}
-			n, err := box.Perform(c.Context(), dir, box.RevokePasses, r)
+			n, err := perform(c, box.RevokePasses, r)
 			if err != nil {
 				return err
 			}

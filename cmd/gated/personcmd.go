@@ -39,10 +39,6 @@ person's data. The roster, backups and exports are not touched: see "gated roste
   gated ledger erase --before 2026-09-01 --reason "end of the measure"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			if a.Before == "today" {
 				r, day, _, err := openLedger(c, a.Before)
 				if err != nil {
@@ -51,7 +47,7 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 				r.Close()
 				a.Before = day
 			}
-			done, err := box.Perform(c.Context(), dir, box.Erase, a)
+			done, err := perform(c, box.Erase, a)
 			if err != nil {
 				return err
 			}
@@ -96,22 +92,18 @@ record for good: name nobody in it.`,
   gated ledger keep --lift 4711 --reason "case 17 is closed"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			if !list {
 				if (a.From != "" && a.To != "") == (a.Lift != 0) || a.Lift != 0 && a.From+a.To != "" {
 					return errors.New("say which days by --from D --to D, or what to end by --lift N, or --list")
 				}
-				seq, err := box.Perform(c.Context(), dir, box.Keep, a)
+				seq, err := perform(c, box.Keep, a)
 				if err != nil {
 					return err
 				}
 				fmt.Fprintf(c.OutOrStdout(), "entry=%d\n", seq)
 				return nil
 			}
-			keeps, err := box.Perform(c.Context(), dir, box.Keeps, struct{}{})
+			keeps, err := perform(c, box.Keeps, struct{}{})
 			if err != nil {
 				return err
 			}
@@ -150,18 +142,19 @@ What the roster holds about them is shown by "gated roster show ID".`,
 			if err := erasure.CheckWhy(a.Why); err != nil {
 				return err
 			}
-			n, err := erasure.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
+			ask := box.AskKeys(c.Context(), dir)
+			n, err := erasure.Subject(dir, a.ID, ask, func(*ledger.Entry) error { return nil })
 			if err != nil {
 				return err
 			}
 			if n == 0 {
 				return box.No{Err: fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
 			}
-			if _, err := box.Perform(c.Context(), dir, box.RecordSubject, a); err != nil {
+			if _, err := perform(c, box.RecordSubject, a); err != nil {
 				return err
 			}
 			w := c.OutOrStdout()
-			_, err = erasure.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
+			_, err = erasure.Subject(dir, a.ID, ask, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
 			return err
 		}}
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"gated/box"
@@ -85,25 +85,22 @@ func (o probing) run(ctx context.Context, stdout, stderr io.Writer) error {
 			found = &best
 		}
 	}
+	var advice probe.Advice
+	if found != nil {
+		advice = found.Advice(o.lane, ports)
+	}
 	if o.json {
-		var advice struct {
-			Ports    []serialport.Info `json:"ports"`
-			Found    *probe.Found      `json:"found"`
-			Settings string            `json:"settings,omitempty"`
-			Rule     string            `json:"udev_rule,omitempty"`
-		}
-		advice.Ports, advice.Found = ports, found
-		if found != nil {
-			device, rule := probe.Name(o.lane, found.Device, ports)
-			advice.Settings, advice.Rule = found.Settings(device), rule
-		}
 		out := json.NewEncoder(stdout)
 		out.SetIndent("", "  ")
 		out.SetEscapeHTML(false)
-		return errors.Join(err, out.Encode(advice))
+		return errors.Join(err, out.Encode(struct {
+			Ports []serialport.Info `json:"ports"`
+			Found *probe.Found      `json:"found"`
+			probe.Advice
+		}{ports, found, advice}))
 	}
 	if found != nil {
-		o.print(stdout, *found, ports)
+		o.print(stdout, *found, advice)
 	}
 	return err
 }
@@ -111,59 +108,41 @@ func (o probing) run(ctx context.Context, stdout, stderr io.Writer) error {
 // listen probes all ports at once until the first is sure.
 func (o probing) listen(ctx context.Context, ports []serialport.Info, stderr io.Writer) (best probe.Found, err error) {
 	var paths []string
-	var probes []probe.Probe
-	var say sync.Mutex // stderr
 	for _, p := range ports {
 		paths = append(paths, p.Path)
-		progress := func(baud int, f probe.Finding) {
-			say.Lock()
-			defer say.Unlock()
-			switch {
-			case f.Short:
-				fmt.Fprintf(stderr, "%s at %d baud: %d bytes of text, which is too short to be sure: "+
-					"a longer code, such as a pass, is better\n", p.Path, baud, f.Length)
-			case f.Readings+f.Garbage > 0:
-				fmt.Fprintf(stderr, "%s at %d baud: no text, next rate\n", p.Path, baud)
-			}
-		}
-		probes = append(probes, probe.Probe{Device: p.Path, AnyRate: p.AnyRate(), Trigger: o.trigger, Progress: progress})
 	}
 	fmt.Fprintf(stderr, "listening to %s for %s: hold a code before the scanner, the same one, about once a second; Ctrl-C ends it\n",
 		strings.Join(paths, ", "), o.timeout)
 	limited, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	best, faults := probe.First(limited, probes)
+	say := log.New(stderr, "", 0) // several ports at once
+	best, faults := probe.First(limited, ports, o.trigger, func(what string) { say.Print(what) })
 	switch {
 	case best.Sure:
 		return best, nil
 	case len(faults) == len(ports):
 		return best, errors.Join(faults...)
 	}
-	say.Lock()
 	for _, f := range faults {
-		fmt.Fprintln(stderr, "gated:", f)
+		say.Print("gated: ", f)
 	}
-	say.Unlock()
 	if ctx.Err() != nil {
 		return best, box.No{Err: errors.New("ended before it was sure")}
 	}
 	return best, box.No{Err: errors.New(best.Doubt(o.timeout))}
 }
 
-func (o probing) print(w io.Writer, f probe.Found, ports []serialport.Info) {
+func (o probing) print(w io.Writer, f probe.Found, advice probe.Advice) {
 	fmt.Fprintf(w, "%s: %s\n\n", f.Device, f)
 	if !f.Sure {
 		fmt.Fprintf(w, "This is NOT SURE.\n\n")
 	}
-	device, rule := probe.Name(o.lane, f.Device, ports)
-	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s", o.lane, f.Settings(device))
-	if rule != "" {
+	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s", o.lane, advice.Settings)
+	if advice.Rule != "" {
 		fmt.Fprintf(w, "\nIn %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=usb --subsystem-match=tty\n",
-			rulesFile, rule)
+			"/etc/udev/rules.d/61-gated-ports.rules", advice.Rule)
 	}
 	for _, note := range f.Notes() {
 		fmt.Fprintln(w, "\nNote:", note)
 	}
 }
-
-const rulesFile = "/etc/udev/rules.d/61-gated-ports.rules"

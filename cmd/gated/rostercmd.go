@@ -47,11 +47,8 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 		Example: "  gated roster import residents.xlsx --dry-run\n  gated roster import residents.xlsx",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			a.Language = language()
+			var err error
 			if a.Rows, err = roster.ReadFile(args[0]); err != nil {
 				var rows *roster.FaultyRows
 				if errors.As(err, &rows) {
@@ -59,7 +56,7 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 				}
 				return err
 			}
-			rep, err := box.Perform(c.Context(), dir, box.ImportRoster, a)
+			rep, err := perform(c, box.ImportRoster, a)
 			if err != nil {
 				return err
 			}
@@ -140,11 +137,7 @@ func rosterShow() *cobra.Command {
 func rosterRemove() *cobra.Command {
 	return &cobra.Command{Use: "remove ID", Short: "take a person or vehicle out of the roster", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
-			if _, err := box.Perform(c.Context(), dir, box.RemoveFromRoster, args[0]); err != nil {
+			if _, err := perform(c, box.RemoveFromRoster, args[0]); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.ErrOrStderr(), "removed:", args[0])

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gated/box"
 	"gated/config"
 
 	"github.com/spf13/cobra"
@@ -64,4 +65,13 @@ func existing(c *cobra.Command) (string, error) {
 		return "", fmt.Errorf("no state directory %s: name it with --state D, or the settings with --config FILE", dir)
 	}
 	return dir, nil
+}
+
+// perform does an operation on the state directory that the flags name: in its daemon, or here if none runs.
+func perform[A, R any](c *cobra.Command, op box.Op[A, R], args A) (result R, err error) {
+	dir, err := existing(c)
+	if err != nil {
+		return result, err
+	}
+	return box.Perform(c.Context(), dir, op, args)
 }

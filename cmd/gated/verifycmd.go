@@ -81,7 +81,8 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				case kind != "ledger" && (g.Since != nil || len(g.ShortRoots) > 0):
 					return fmt.Errorf("--since and --short-root are for a whole ledger, %s is %s", args[0], kind)
 				case kind != "ledger" && len(g.Keys) == 0:
-					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key", args[0], kind)
+					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key",
+						args[0], kind)
 				case kind == "an audit bundle":
 					return verdict(bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out))
 				case kind == "a folder of tiles":
@@ -93,12 +94,15 @@ them it shows that the ledger is consistent, not that its whole history was neve
 			if err != nil {
 				return err
 			}
+			g.Unseal = box.AskKeys(c.Context(), dir)
 			return verifyLedger(out, filepath.Join(dir, "ledger.db"), g)
 		},
 	}
-	c.Flags().StringArrayVar(&keys, "key", nil, "the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")
+	c.Flags().StringArrayVar(&keys, "key", nil,
+		"the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")
 	c.Flags().StringArrayVar(&witnesses, "witness", nil, "a witness's public key, or a file of it")
-	c.Flags().StringVar(&since, "since", "", "an older tree head, as \"gated ledger head\" printed it: prove that nothing before it was changed")
+	c.Flags().StringVar(&since, "since", "",
+		"an older tree head, as \"gated ledger head\" printed it: prove that nothing before it was changed")
 	c.Flags().StringArrayVar(&shortRoots, "short-root", nil, "SIZE:CHARS from the handover book")
 	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "paper" { // as it was called; scripts have it
@@ -181,7 +185,8 @@ func verifyLedger(w io.Writer, path string, g evidence.Given) error {
 		return box.No{Err: err}
 	}
 	for _, r := range reports {
-		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d\n", r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased)
+		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d hidden=%d\n",
+			r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased, r.Hidden)
 	}
 	for _, line := range evidence.Proved(reports) {
 		fmt.Fprintln(w, line)

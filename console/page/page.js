@@ -190,7 +190,7 @@ function render() {
   renderStage();
   renderHolds();
   renderFound();
-  renderDebts();
+  renderAccounts();
   paint($('recent'), view.recent, () => [h('h2', {}, p('recent')), (view.recent || []).length ? h('ol', {}, ...view.recent.map(recent)) : h('p', { class: 'none' }, p('no-recent'))]);
   renderLanes();
 }
@@ -215,7 +215,7 @@ function renderDuty() {
   paint($('duty'), [view.duty, signing], () => {
     // The characters stay as they were when the form opened: a guard copies them by hand while people pass.
     if (signing) return [input('duty-name', { placeholder: p('duty-name'), maxLength: 30 }), ...shortRoot ? [h('span', { class: 'short-root' }, p('handover-book') + ' ', h('b', {}, shortRoot))] : []];
-    const b = view.duty ? h('button', { type: 'button' }, p('duty') + ' ', h('b', {}, view.duty), ' ', h('span', { class: 'tag' }, p('unsigned')))
+    const b = view.duty ? h('button', { type: 'button' }, p('duty') + ' ', h('b', {}, view.duty), ' ', h('span', { class: 'tag' }, p('unauthenticated')))
       : h('button', { type: 'button', class: 'nobody' }, p('nobody-on-duty'));
     b.onclick = () => { signing = true; shortRoot = view.short_root.replace(/:(....)(....)(....)/, ': $1 $2 $3 '); drafts['duty-name'] = ''; render(); $('duty-name').focus(); };
     return [b];
@@ -225,7 +225,7 @@ function renderDuty() {
 function renderAlarms() {
   const verdict = stageShows() === 'verdict', list = [];
   for (const l of view.lanes) {
-    if (l.held_open) list.push(['open', l, p('held-open-do')]);
+    if (l.latched) list.push(['open', l, p('latched-do')]);
     if (l.barrier === 'open-by-hand') list.push(['hand', l, p('open-by-hand')]);
     if (l.unasked) list.push(['unasked', l, p('opened-unasked-do')]);
     if (!l.up && (verdict || view.fault)) list.push(['down', l, t('cause', l.cause || l.scanner)]);
@@ -236,7 +236,7 @@ function renderAlarms() {
   if (!view.clock.trusted) list.push(['time', null, t('clock', view.clock.reason), sure ? gateTime.slice(0, 16).replace('T', ' ') : '']);
   paint($('alarms'), list, () => list.map(([kind, l, text, asked]) => {
     const e = h('div', { class: 'alarm ' + kind });
-    if (kind === 'open') e.append(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('held-open')), h('span', {}, text), button('close-' + l.id, p('close-barrier'), () => act('api/close', { lane: l.id })));
+    if (kind === 'open') e.append(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('latched')), h('span', {}, text), button('close-' + l.id, p('close-barrier'), () => act('api/close', { lane: l.id })));
     if (kind === 'hand') e.append(h('b', {}, laneName(l)), h('span', {}, text));
     if (kind === 'unasked') e.append(h('b', {}, laneName(l) + ' · ' + p('opened-unasked')), h('span', {}, text));
     if (kind === 'silent' || kind === 'dropped') e.append(h('b', {}, laneName(l) + ' · ' + p('scanner')), h('span', {}, text));
@@ -318,7 +318,7 @@ function renderHolds() {
     const o = e.hold, left = Date.parse(o.until) - gateNow(), text = e.querySelector('.left');
     text.textContent = lasting(left);
     text.classList.toggle('soon', left < 15000);
-    e.querySelector('.bar').style.transform = `scaleX(${Math.max(0, Math.min(1, left / (Date.parse(o.until) - Date.parse(o.since))))})`;
+    e.querySelector('.bar').style.transform = `scaleX(${Math.max(0, Math.min(1, left / (Date.parse(o.until) - Date.parse(o.at))))})`;
   }
 }
 
@@ -362,16 +362,16 @@ function renderFound() {
   });
 }
 
-function renderDebts() {
-  const list = view.debts || [];
-  paint($('debts'), list, () => list.length ? [h('h2', {}, p('debts') + ' ' + list.length), ...list.map(d => {
-    const lane = view.lanes.find(l => l.id === d.lane), f = h('form', {}, h('span', {}, clock(d.since).slice(0, 5) + ' ' + (lane ? laneName(lane) : d.lane) + ' · ' + t('debt', d.what)));
+function renderAccounts() {
+  const list = view.to_account_for || [];
+  paint($('accounts'), list, () => list.length ? [h('h2', {}, p('to-account-for') + ' ' + list.length), ...list.map(d => {
+    const lane = view.lanes.find(l => l.id === d.lane), f = h('form', {}, h('span', {}, clock(d.since).slice(0, 5) + ' ' + (lane ? laneName(lane) : d.lane) + ' · ' + t('account', d.what)));
     if (d.what === 'entry-pending') return f;
-    f.append(input('debt-' + d.id, { placeholder: p('debt-note'), maxLength: 160 }), h('button', {}, p('save')));
+    f.append(input('account-' + d.id, { placeholder: p('account-note'), maxLength: 160 }), h('button', {}, p('save')));
     f.onsubmit = async e => {
       e.preventDefault();
-      const note = (drafts['debt-' + d.id] || '').trim();
-      if (note && await act('api/debt', { id: d.id, note })) delete drafts['debt-' + d.id];
+      const note = (drafts['account-' + d.id] || '').trim();
+      if (note && await act('api/account', { id: d.id, note })) delete drafts['account-' + d.id];
     };
     return f;
   })] : []);
@@ -386,8 +386,8 @@ function recent(a) {
 function renderLanes() {
   paint($('lanes'), [view.lanes, opening, reading], () => view.lanes.map((l, i) => {
     const busy = opening[l.id];
-    const panic = h('button', { type: 'button', id: 'panic-' + l.id, class: 'panic' + (l.held_open ? ' open' : ''), disabled: l.held_open },
-      i < 2 ? h('kbd', {}, 'F' + (9 + i)) : '', busy ? p('opening') : l.held_open ? p('held-open') : p('emergency'));
+    const panic = h('button', { type: 'button', id: 'panic-' + l.id, class: 'panic' + (l.latched ? ' open' : ''), disabled: l.latched },
+      i < 2 ? h('kbd', {}, 'F' + (9 + i)) : '', busy ? p('opening') : l.latched ? p('latched') : p('emergency'));
     // At the press, not at the release; a click without a press comes from the keyboard or a screen reader.
     panic.onpointerdown = e => e.button === 0 && emergency(l.id);
     panic.onclick = e => e.detail === 0 && emergency(l.id);
@@ -547,7 +547,7 @@ addEventListener('keydown', e => {
   if (e.key === 'F9' || e.key === 'F10') {
     e.preventDefault();
     const lane = view && view.lanes[e.key === 'F9' ? 0 : 1];
-    if (lane && !e.repeat && (lost || !lane.held_open)) emergency(lane.id);
+    if (lane && !e.repeat && (lost || !lane.latched)) emergency(lane.id);
     return;
   }
   if (e.repeat) return;

@@ -41,7 +41,8 @@ func (d DCC) Sign(key crypto.Signer, cert *x509.Certificate) (text string, err e
 		}
 	}()
 	// Of a key that is marked as one for PSS only crypto/x509 reads nothing.
-	if public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || cert.PublicKey != nil && !public.Equal(cert.PublicKey) {
+	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || cert.PublicKey != nil && !public.Equal(cert.PublicKey) {
 		return "", errors.New("the key is not the certificate's")
 	}
 	if len(cert.Subject.Country) == 0 {

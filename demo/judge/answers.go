@@ -13,7 +13,7 @@ import (
 	"gated/register"
 )
 
-// Answer is what a gate told of one attempt to pass: a line of gated run --log-verdicts.
+// Answer is the answer of a gate to one attempt to pass: a line of gated run --log-verdicts.
 type Answer struct {
 	Lane       string `json:"lane"`
 	Passage    string `json:"passage"`
@@ -27,13 +27,13 @@ type Answer struct {
 // Fault is the verdict on what could not be recorded.
 const Fault = "fault"
 
-// OfCode tells whether it was given to whoever showed a code, and not to a guard or to nobody.
+// OfCode reports whether it answers a code, and not a guard or a time limit.
 func (a Answer) OfCode() bool {
-	return a.Rule != "guard" && a.Rule != emergencyKey && a.Reason != "abandoned"
+	return a.Rule != "guard" && a.Rule != emergencyKey && a.Reason != "undecided"
 }
 
-// Answers are what the gate said, counted beside what its ledger has of that: each answer has its entries, and none has
-// an entry that nobody was told. Of hours there are millions of both, so they are counted and not kept.
+// Answers compares the answers of a gate with the entries of its ledger: each answer has its entries, and no entry is without an
+// answer. In hours there are millions of both, so they are counted and not stored.
 type Answers struct {
 	said, found map[part]tally
 }
@@ -45,13 +45,13 @@ type part struct {
 	verdict string // empty in a check, and in the query of what was decided at once
 }
 
-// tally counts, and tells by a sum that hardly anything else has whether the same was counted.
+// tally is a count with a sum of hashes: equal tallies have counted the same.
 type tally struct {
 	n   int
 	sum uint64
 }
 
-// NewAnswers returns a judge who has heard nothing.
+// NewAnswers returns what compares, before any answer.
 func NewAnswers() *Answers { return &Answers{map[part]tally{}, map[part]tally{}} }
 
 func count(in map[part]tally, p part, passage, reason string) {
@@ -61,13 +61,13 @@ func count(in map[part]tally, p part, passage, reason string) {
 	in[p] = tally{t.n + 1, t.sum + h.Sum64()}
 }
 
-// Say takes what the gate told. A code that was read already got an answer that was given before; what could not be
-// recorded has no entry; and of the emergency key openings know.
+// Say takes an answer. A code that was read again got the answer of before, what could not be recorded has no entry, and
+// Openings judges the emergency key.
 func (a *Answers) Say(o Answer) {
 	if o.Repeat || o.Verdict == Fault || o.Rule == emergencyKey {
 		return
 	}
-	if o.Rule != "guard" && o.Reason != "abandoned" { // those two come later than check and query
+	if o.Rule != "guard" && o.Reason != "undecided" { // those two come later than check and query
 		count(a.said, part{o.Lane, register.Check, ""}, o.Passage, "")
 		if o.Verdict == policy.Hold {
 			count(a.said, part{o.Lane, register.Query, o.Verdict}, o.Passage, o.Reason)
@@ -85,14 +85,14 @@ func (a *Answers) Entry(e *ledger.Entry) {
 	case e.Kind == register.Check: // its reason is the claim's, not the verdict's
 		reason = ""
 	case e.Kind == register.Query:
-	case e.Kind == register.Decided && e.Rule != emergencyKey && e.Reason != "abandoned-restart" && e.Reason != "abandoned-fault":
+	case e.Kind == register.Decided && e.Rule != emergencyKey && e.Reason != "undecided-restart" && e.Reason != "undecided-fault":
 	default: // nobody waited for it
 		return
 	}
 	count(a.found, part{e.Lane, e.Kind, e.Verdict}, e.Passage, reason)
 }
 
-// Compare tells what does not fit, and how many entries are not there.
+// Compare returns what does not fit, and how many entries are missing.
 func (a *Answers) Compare() (wrong []string, lost int) {
 	parts := maps.Clone(a.said)
 	maps.Copy(parts, a.found)

@@ -18,7 +18,7 @@ func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
 		add := func(kind ledger.Kind, passage, verdict, reason, rule string) {
 			entries = append(entries, ledger.Record{Lane: "in", Kind: kind, Passage: passage, Verdict: verdict, Reason: reason, Rule: rule})
 		}
-		add(register.Decided, "of yesterday", "refuse", "abandoned-restart", "")
+		add(register.Decided, "of yesterday", "refuse", "undecided-restart", "")
 		say("p1", "admit", "ok", "residents")
 		add(register.Check, "p1", "", "ok", "")
 		add(register.Query, "p1", "", "", "")
@@ -35,8 +35,8 @@ func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
 		say("p4", "hold", "expired", "ask")
 		add(register.Check, "p4", "", "expired", "")
 		add(register.Query, "p4", "hold", "expired", "ask")
-		say("p4", "refuse", "abandoned", "")
-		add(register.Decided, "p4", "refuse", "abandoned", "")
+		say("p4", "refuse", "undecided", "")
+		add(register.Decided, "p4", "refuse", "undecided", "")
 		said = append(said, Answer{Lane: "in", Passage: "p1", Verdict: "admit", Reason: "ok", Rule: "residents", Repeat: true}, Answer{Lane: "in", Verdict: Fault, Reason: "ledger-busy"})
 		say("p5", "admit", "emergency-key", "emergency-key")
 		add(register.Opening, "p5", "admit", "emergency-key", "emergency-key")

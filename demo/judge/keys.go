@@ -91,7 +91,7 @@ func (o *Openings) keys(name string, runs []*Run) {
 		switch {
 		case seen[k.passage]:
 			o.fault("entry %d: lane %s was opened by the emergency key for passage %s, which has its entry", k.seq, name, k.passage)
-		case !r.Killed && !o.told[k.passage] && !r.pressed(name, k.passage):
+		case !r.Killed && !o.announced[k.passage] && !r.pressed(name, k.passage):
 			o.fault("entry %d: lane %s was opened by the emergency key, which nobody pressed", k.seq, name)
 		}
 		seen[k.passage] = true

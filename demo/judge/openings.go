@@ -24,7 +24,7 @@ type Openings struct {
 
 	admits    map[int64]admit // by seq: without the entry of their opening so far
 	takenBack map[int64]bool  // admits, by corrections
-	told      map[string]bool // passages of the emergency key that were told of
+	announced map[string]bool // passages of the emergency key that the gate printed
 	lanes     map[string]*lane
 	wrong     []string // what does not fit
 }
@@ -42,7 +42,7 @@ type Count struct {
 const (
 	emergencyKey = "emergency-key" // reason and rule of its entries
 
-	// begins is how long after its verdict a pulse may begin. It is not taken from the gate, lest both be wrong.
+	// begins is how long after its verdict a pulse may begin. It is not taken from the gate, so that both cannot be wrong together.
 	begins = 2 * time.Second
 
 	// readsLate is how long a relay that answers nothing may take to read what it was sent.
@@ -80,10 +80,10 @@ type lane struct {
 	held   []Span
 }
 
-// NewOpenings returns a judge of lanes who has seen nothing.
+// NewOpenings returns what judges lanes, before it has seen anything.
 func NewOpenings(lanes ...string) *Openings {
 	o := &Openings{Slacks: []time.Duration{time.Millisecond, 50 * time.Millisecond, time.Second},
-		admits: map[int64]admit{}, takenBack: map[int64]bool{}, told: map[string]bool{}, lanes: map[string]*lane{}}
+		admits: map[int64]admit{}, takenBack: map[int64]bool{}, announced: map[string]bool{}, lanes: map[string]*lane{}}
 	for _, l := range lanes {
 		o.lanes[l] = &lane{}
 	}
@@ -94,10 +94,10 @@ func (o *Openings) fault(format string, args ...any) {
 	o.wrong = append(o.wrong, fmt.Sprintf(format, args...))
 }
 
-// Say takes what the gate told: whoever presses the key on the page is none of the judge's guards.
+// Say takes a line of the gate: the key may also be pressed by somebody on the page, of whom no Press is noted.
 func (o *Openings) Say(a Answer) {
 	if a.Rule == emergencyKey {
-		o.told[a.Passage] = true
+		o.announced[a.Passage] = true
 	}
 }
 

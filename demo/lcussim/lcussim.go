@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/creack/pty"
+	"gated/demo/terminal"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -26,7 +26,7 @@ type Faults struct {
 	Silent bool // switches, and does not answer
 	Deaf   bool // does not read: what is sent stays in the terminal until there is no more room
 	Lies   bool // answers the opposite of its state
-	Stuck  bool // stays as it is, whatever it is told
+	Stuck  bool // stays as it is, whatever the command
 
 	Slow time.Duration // answers so much later
 }
@@ -48,8 +48,8 @@ type Relay struct {
 	frames  int
 }
 
-// New plugs a board in. Its port is found under link, a symlink which it makes, as udev would. A board that answers tells
-// its state when it is asked with FF.
+// New plugs a board in. Its port is found under link, a symlink which it makes, as udev would. A board that answers
+// reports its state when it is asked with FF.
 func New(link string, channels int, answers bool) (*Relay, error) {
 	r := &Relay{link: link, channels: channels, answers: answers}
 	r.changed = sync.NewCond(&r.mu)
@@ -58,24 +58,11 @@ func New(link string, channels int, answers bool) (*Relay, error) {
 
 // Plug puts the board in, at a terminal of a new number, all channels off.
 func (r *Relay) Plug() error {
-	master, slave, err := pty.Open()
+	far, near, err := terminal.Open()
 	if err != nil {
-		return fmt.Errorf("pseudo-terminal: %w", err)
-	}
-	far, err := nonblocking(master)
-	if err != nil {
-		slave.Close()
 		return err
 	}
-	near, err := nonblocking(slave)
-	if err != nil {
-		far.Close()
-		return err
-	}
-	// Never without a name on the way: renamed over the old one.
-	tmp := filepath.Join(filepath.Dir(r.link), "."+filepath.Base(r.link)+".new")
-	os.Remove(tmp)
-	if err := errors.Join(os.Symlink(slave.Name(), tmp), os.Rename(tmp, r.link)); err != nil {
+	if err := terminal.Link(r.link, near.Name()); err != nil {
 		far.Close()
 		near.Close()
 		return err
@@ -87,7 +74,7 @@ func (r *Relay) Plug() error {
 	r.reading = make(chan struct{})
 	go r.read(far, r.reading)
 	if r.faults.Deaf {
-		r.deafen()
+		r.fill()
 	}
 	return nil
 }
@@ -136,22 +123,22 @@ func (r *Relay) Set(f Faults) {
 		return
 	}
 	if f.Deaf {
-		r.deafen()
+		r.fill()
 		return
 	}
 	r.far.SetReadDeadline(time.Time{})
 	r.changed.Broadcast()
 }
 
-// deafen stops reading and keeps the terminal full of what no board minds. The caller holds mu.
-func (r *Relay) deafen() {
+// fill stops reading and keeps the terminal full of zeros, which no board minds. The caller holds mu.
+func (r *Relay) fill() {
 	r.far.SetReadDeadline(time.Unix(1, 0))
 	near := r.near
 	raw, err := near.SyscallConn()
 	if err != nil {
 		return
 	}
-	fill := func(fd uintptr) {
+	bytes := func(fd uintptr) {
 		// Where the kernel says that there is no room, single bytes still fit into what it has allocated.
 		for _, n := range []int{4096, 1} {
 			for {
@@ -162,12 +149,12 @@ func (r *Relay) deafen() {
 		}
 	}
 	go func() {
-		// The kernel moves what it holds about, and tells nobody that there is room again.
+		// The kernel moves what it holds about, and does not report that there is room again.
 		for again := time.NewTicker(time.Millisecond); ; <-again.C {
 			r.mu.Lock()
 			deaf := r.faults.Deaf && r.near == near
 			if deaf {
-				raw.Control(fill)
+				raw.Control(bytes)
 			}
 			r.mu.Unlock()
 			if !deaf {
@@ -207,7 +194,7 @@ func (r *Relay) Pulses(channel int) (n int) {
 	return n
 }
 
-// On tells the state of a channel.
+// On reports the state of a channel.
 func (r *Relay) On(channel int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -246,10 +233,10 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 		for _, b := range buf[:n] {
 			switch {
 			case len(frame) == 0 && b == 0xFF:
-				r.asked(far)
+				r.question(far)
 			case len(frame) > 0 || b == 0xA0:
 				if frame = append(frame, b); len(frame) == 4 {
-					r.told(far, frame)
+					r.command(far, frame)
 					frame = frame[:0]
 				}
 			}
@@ -257,8 +244,8 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 	}
 }
 
-// told does what a frame says. One that was read before the board was pulled out is not for the one put in since.
-func (r *Relay) told(far *os.File, f []byte) {
+// command does what a frame says. One that was read before the board was pulled out is not for the one put in since.
+func (r *Relay) command(far *os.File, f []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ch := int(f[1])
@@ -274,7 +261,7 @@ func (r *Relay) told(far *os.File, f []byte) {
 	r.journal = append(r.journal, Switching{At: time.Now(), Channel: ch, On: on})
 }
 
-func (r *Relay) asked(far *os.File) {
+func (r *Relay) question(far *os.File) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.far != far {
@@ -301,18 +288,4 @@ func (r *Relay) asked(far *os.File) {
 		return
 	}
 	answer()
-}
-
-// nonblocking replaces a file by one whose Read and Write have deadlines and end at Close.
-func nonblocking(f *os.File) (*os.File, error) {
-	defer f.Close()
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), f.Name()), nil
 }

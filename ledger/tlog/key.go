@@ -106,12 +106,12 @@ func WriteKeys(path string, keys ...*Key) error {
 	for _, k := range keys {
 		b.WriteString(k.private + "\n")
 	}
-	return writeWhole(path, []byte(b.String()))
+	return WriteWhole(path, []byte(b.String()))
 }
 
-// writeWhole writes a file of mode 0600 that is there whole or not at all, also after a power cut. Made by root it belongs
+// WriteWhole writes a file of mode 0600 that is there whole or not at all, also after a power cut. Made by root it belongs
 // to whom the folder belongs to: a command run by root must not take a key away from the daemon.
-func writeWhole(path string, b []byte) error {
+func WriteWhole(path string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -182,7 +182,7 @@ func WritePublicKeys(dir string, keys []string) error {
 	if err := os.MkdirAll(filepath.Dir(PublicFile(dir)), 0o700); err != nil {
 		return err
 	}
-	return writeWhole(PublicFile(dir), []byte(strings.Join(keys, "\n")+"\n"))
+	return WriteWhole(PublicFile(dir), []byte(strings.Join(keys, "\n")+"\n"))
 }
 
 // OfOrigin are the keys that bear the name.

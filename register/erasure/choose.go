@@ -157,11 +157,17 @@ func subjectEntries(r *ledger.Reader, id string) (seqs []int64, err error) {
 }
 
 // Subject calls f for the entries of all passages of a person or vehicle, by their roster ID, and for those of no passage
-// that name them, with what personal data is left; those of older epochs first. It returns how many there are.
-func Subject(dir, id string, f func(*ledger.Entry) error) (n int, err error) {
+// that name them, with what personal data is left; those of older epochs first. It returns how many there are. ask, which may
+// be nil, is asked for keys where the master key is not here.
+func Subject(dir, id string, ask ledger.Keys, f func(*ledger.Entry) error) (n int, err error) {
 	readers, err := ledger.OpenEpochs(dir)
-	for _, r := range readers {
+	for i, r := range readers {
 		defer r.Close()
+		if ask != nil {
+			r.AskKeys(ask)
+		} else if i == 0 && !r.HasMaster() && err == nil {
+			err = r.Hidden()
+		}
 	}
 	if err != nil {
 		return 0, err

@@ -2,8 +2,6 @@ package gate
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -21,7 +19,7 @@ import (
 
 func opening(passage string) ledger.Event {
 	return ledger.Event{Kind: register.Opening, Passage: passage, Lane: "in", Direction: "in", Class: "unknown",
-		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unsigned"}
+		Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key", By: "unauthenticated"}
 }
 
 func until(t *testing.T, what string, is func() bool) {
@@ -37,22 +35,22 @@ func until(t *testing.T, what string, is func() bool) {
 func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.g.owed.spool.mu.Lock() // as one does whose write hangs
+	s.g.pending.spool.mu.Lock() // as one does whose write hangs
 	done := make(chan error)
 	go func() {
-		_, err := s.g.Emergency(context.Background(), "in")
+		_, err := s.g.Emergency("in")
 		s.g.View()
 		done <- err
 	}()
 	select {
 	case err := <-done:
-		if err != nil || !s.g.screen.isOpen("in") {
+		if err != nil || s.g.lanes["in"].latched() == nil {
 			t.Errorf("the lane is not open: %v", err)
 		}
 	case <-time.After(time.Minute):
 		t.Error("the key waits for the disk")
 	}
-	s.g.owed.spool.mu.Unlock()
+	s.g.pending.spool.mu.Unlock()
 }
 
 // That the emergency key is about to open stands in the spool before the barrier is told, so that no kill in between
@@ -61,29 +59,29 @@ func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	defer s.block()()
-	s.g.hand.Lock() // nobody gets to the barrier without it
+	s.g.lanes["in"].commanding.Lock() // nobody gets to the barrier without it
 	done := make(chan error)
-	go func() { _, err := s.g.Emergency(context.Background(), "in"); done <- err }()
+	go func() { _, err := s.g.Emergency("in"); done <- err }()
 	until(t, "the opening in the file", func() bool {
-		b, err := os.ReadFile(filepath.Join(s.dir, "owed.spool"))
+		b, err := os.ReadFile(filepath.Join(s.dir, "pending.spool"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		list, _, _, _ := parseSpool(b)
 		return len(list) == 1 && list[0].Reason == "emergency-key"
 	})
-	if s.g.screen.isOpen("in") {
+	if s.g.lanes["in"].latched() != nil {
 		t.Error("it opened before")
 	}
-	s.g.hand.Unlock()
+	s.g.lanes["in"].commanding.Unlock()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
 
-// The process was killed after the ledger had taken all that was owed and before the spool was emptied: none of it is
-// written again, not even where the guard has said since who passed. The spool is one of before it had parts.
-func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
+// The process was killed after the ledger had taken all that was pending and before the spool was emptied: none of it is
+// written again, not even where the guard has said since who passed.
+func TestWhatWasPendingIsNotWrittenTwiceAfterACrash(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	var events []ledger.Event
@@ -92,24 +90,25 @@ func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
 		ev.Stamp = s.g.clock.Now()
 		events = append(events, ev)
 	}
-	events = append(events, ledger.Event{Stamp: s.g.clock.Now(), Kind: register.CloseByHand, Lane: "in", Direction: "in", By: "unsigned"})
+	events = append(events, ledger.Event{Stamp: s.g.clock.Now(), Kind: register.CloseByHand, Lane: "in", Direction: "in", By: "unauthenticated"})
 	entries, err := s.l.Append(events...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.g.FillDebt(context.Background(), fmt.Sprint("e", entries[0].Seq), "fire engine"); err != nil {
+	if err := s.g.AccountFor(fmt.Sprint("e", entries[0].Seq), "fire engine"); err != nil {
 		t.Fatal(err)
 	}
 	s.end()
-	b, err := json.Marshal(events)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(s.dir, "owed.spool"), append(b, make([]byte, spoolPart-len(b))...), 0o600)
+	var list []pendingEntry
+	for _, ev := range events {
+		list = append(list, pendingEntry{Event: ev})
 	}
-	if err != nil {
+	part, _ := formatPart(1, list)
+	if err := os.WriteFile(filepath.Join(s.dir, "pending.spool"), part, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.start()
-	until(t, "what is owed to be settled", func() bool { return s.g.pay() })
+	until(t, "what is pending to be settled", func() bool { return s.g.writePending() })
 	times := map[string]int{}
 	for _, e := range s.records() {
 		if e.Kind == register.Opening || e.Kind == register.CloseByHand {
@@ -117,31 +116,31 @@ func TestWhatWasOwedIsNotWrittenTwiceAfterACrash(t *testing.T) {
 		}
 	}
 	if len(times) != len(events) || times["open "+events[0].Passage] != 1 || times["open "+events[1].Passage] != 1 || times["open "+events[2].Passage] != 1 || times["close-by-hand "] != 1 {
-		t.Errorf("what was owed stands in the ledger so often: %v, want each once", times)
+		t.Errorf("what was pending stands in the ledger so often: %v, want each once", times)
 	}
-	if v := s.g.View(); len(v.Debts) != 2 {
-		t.Errorf("the guard is asked about %+v, want the two that nobody told of", v.Debts)
+	if v := s.g.View(); len(v.ToAccountFor) != 2 {
+		t.Errorf("the guard is asked about %+v, want the two that nobody told of", v.ToAccountFor)
 	}
 }
 
 // A write that a power cut cuts short at any sector loses nothing that the disk had before it.
 func TestATornSpoolKeepsWhatItHad(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "owed.spool")
+	path := filepath.Join(t.TempDir(), "pending.spool")
 	read := func() []byte { return must(os.ReadFile(path)) }
 	var s spool
 	if list := s.open(path, slog.New(slog.DiscardHandler)); len(list) > 0 {
 		t.Fatalf("a new one holds %v", list)
 	}
 	defer s.close()
-	var owed []due
-	list := func() []due { return owed }
+	var entries []pendingEntry
+	list := func() []pendingEntry { return entries }
 	for n := range 14 {
 		had := read()
-		owed = append(owed, due{Event: opening(fmt.Sprint("passage ", n)), After: int64(n)})
+		entries = append(entries, pendingEntry{Event: opening(fmt.Sprint("passage ", n)), After: int64(n)})
 		if n%3 == 2 { // two writes before the disk has to have them
 			s.write(list)
-			owed = append(owed, due{Event: opening(fmt.Sprint("passage ", n, " b")), After: int64(n)})
+			entries = append(entries, pendingEntry{Event: opening(fmt.Sprint("passage ", n, " b")), After: int64(n)})
 		}
 		s.save(list)
 		has := read()
@@ -155,7 +154,7 @@ func TestATornSpoolKeepsWhatItHad(t *testing.T) {
 				}
 				for _, torn := range [][]byte{append(bytes.Clone(has[:cut]), had[cut:]...), append(bytes.Clone(had[:cut]), has[cut:]...)} {
 					got, _, _, damaged := parseSpool(torn)
-					if damaged || len(got) < n || n > 0 && got[n-1].Passage != owed[n-1].Passage {
+					if damaged || len(got) < n || n > 0 && got[n-1].Passage != entries[n-1].Passage {
 						t.Fatalf("cut at byte %d the write of opening %d leaves %d (damaged: %t)", cut, n, len(got), damaged)
 					}
 				}
@@ -163,8 +162,8 @@ func TestATornSpoolKeepsWhatItHad(t *testing.T) {
 		}
 	}
 	var again spool
-	if got := again.open(path, slog.New(slog.DiscardHandler)); len(got) != len(owed) || got[3].After != 2 || got[3].Passage != owed[3].Passage {
-		t.Errorf("%d are read again, want %d", len(got), len(owed))
+	if got := again.open(path, slog.New(slog.DiscardHandler)); len(got) != len(entries) || got[3].After != 2 || got[3].Passage != entries[3].Passage {
+		t.Errorf("%d are read again, want %d", len(got), len(entries))
 	}
 	again.close()
 }
@@ -172,14 +171,14 @@ func TestATornSpoolKeepsWhatItHad(t *testing.T) {
 // What a save has promised is not written over by whoever comes before it has returned.
 func TestWhatIsSavedIsNotWrittenOver(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "owed.spool")
+	path := filepath.Join(t.TempDir(), "pending.spool")
 	var s spool
 	s.open(path, slog.New(slog.DiscardHandler))
 	defer s.close()
-	var owed []due
-	list := func() []due { return owed }
+	var entries []pendingEntry
+	list := func() []pendingEntry { return entries }
 	for n := range 8 {
-		owed = append(owed, due{Event: opening(fmt.Sprint("saved ", n))})
+		entries = append(entries, pendingEntry{Event: opening(fmt.Sprint("saved ", n))})
 		if err := s.write(list); err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +186,9 @@ func TestWhatIsSavedIsNotWrittenOver(t *testing.T) {
 		had := must(os.ReadFile(path))
 		for m := range 3 {
 			was := s.newest
-			if err := s.write(func() []due { return append(slices.Clone(owed), due{Event: opening(fmt.Sprint("later ", m))}) }); err != nil {
+			if err := s.write(func() []pendingEntry {
+				return append(slices.Clone(entries), pendingEntry{Event: opening(fmt.Sprint("later ", m))})
+			}); err != nil {
 				t.Fatal(err)
 			}
 			if s.newest == was {
@@ -195,7 +196,7 @@ func TestWhatIsSavedIsNotWrittenOver(t *testing.T) {
 			}
 			torn := bytes.Clone(had) // what the disk has, and the beginning of what the kernel is to write there
 			copy(torn[s.newest*spoolPart:], must(os.ReadFile(path))[s.newest*spoolPart:][:200])
-			if got, _, _, damaged := parseSpool(torn); damaged || len(got) < n+1 || got[n].Passage != owed[n].Passage {
+			if got, _, _, damaged := parseSpool(torn); damaged || len(got) < n+1 || got[n].Passage != entries[n].Passage {
 				t.Errorf("%d: a power cut while the next one is written leaves %d (damaged: %t)", n, len(got), damaged)
 			}
 		}
@@ -203,34 +204,34 @@ func TestWhatIsSavedIsNotWrittenOver(t *testing.T) {
 	}
 }
 
-// The file was written by a version before it had parts, and something was owed in it.
-func TestASpoolOfBeforeOutlivesItsSecondRestart(t *testing.T) {
+// The file has one part, shorter than its place, and the process is killed at once or after it wrote another.
+func TestASpoolOutlivesItsSecondRestart(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "owed.spool")
-	old, _ := json.Marshal([]ledger.Event{opening("old")})
+	path := filepath.Join(t.TempDir(), "pending.spool")
+	old, _ := formatPart(1, []pendingEntry{{Event: opening("old")}})
 	for name, do := range map[string]func(s *spool){
 		"": func(s *spool) {},
 		"new": func(s *spool) {
-			s.write(func() []due { return []due{{Event: opening("new")}} })
+			s.write(func() []pendingEntry { return []pendingEntry{{Event: opening("new")}} })
 		},
 		"saved": func(s *spool) {
-			s.save(func() []due { return []due{{Event: opening("saved")}} })
+			s.save(func() []pendingEntry { return []pendingEntry{{Event: opening("saved")}} })
 		},
 	} {
-		if err := os.WriteFile(path, append(bytes.Clone(old), make([]byte, spoolPart-len(old))...), 0o600); err != nil {
+		if err := os.WriteFile(path, old, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var s, again spool
 		if list := s.open(path, slog.New(slog.DiscardHandler)); len(list) != 1 || list[0].Passage != "old" {
 			t.Fatalf("found %v", list)
 		}
-		s.write(func() []due { return nil }) // paid
+		s.write(func() []pendingEntry { return nil }) // all written
 		do(&s)
 		s.close() // killed
 		list := again.open(path, slog.New(slog.DiscardHandler))
 		again.close()
 		if name == "" && len(list) > 0 || name != "" && (len(list) != 1 || list[0].Passage != name) {
-			t.Errorf("%q is owed, and %v found", name, list)
+			t.Errorf("%q is pending, and %v found", name, list)
 		}
 		if kept, _ := filepath.Glob(path + ".unreadable-*"); len(kept) > 0 {
 			t.Errorf("a sound spool is taken for unreadable: %v", kept)
@@ -243,7 +244,7 @@ func TestNoNameStaysInTheSpool(t *testing.T) {
 	t.Parallel()
 	for _, kill := range []bool{false, true} {
 		s := newSite(t)
-		path := filepath.Join(s.dir, "owed.spool")
+		path := filepath.Join(s.dir, "pending.spool")
 		named := func() bool { return bytes.Contains(must(os.ReadFile(path)), []byte("OFFICE-WANG")) }
 		release := s.block()
 		s.scan("in", s.pass("resident", s.subject("王小明"), month)) // finds the fault
@@ -253,22 +254,22 @@ func TestNoNameStaysInTheSpool(t *testing.T) {
 		if !named() {
 			t.Fatal("it is not in the file at all")
 		}
-		var owed []byte
+		var entries []byte
 		if kill {
-			owed = must(os.ReadFile(path))
+			entries = must(os.ReadFile(path))
 		}
 		release()
-		until(t, "what is owed to be paid", func() bool { return !s.g.Fault() && s.g.pay() })
+		until(t, "what is pending to be written", func() bool { return !s.g.Fault() && s.g.writePending() })
 		if named() {
-			t.Error("paid, and the name stands in the file")
+			t.Error("written, and the name stands in the file")
 		}
 		if kill { // after the ledger had taken it, and before the file was emptied
 			s.end()
-			if err := os.WriteFile(path, owed, 0o600); err != nil {
+			if err := os.WriteFile(path, entries, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			s.start()
-			until(t, "what is owed to be paid", func() bool { return s.g.pay() })
+			until(t, "what is pending to be written", func() bool { return s.g.writePending() })
 			if named() {
 				t.Error("found in the ledger, and the name stands in the file")
 			}
@@ -287,13 +288,13 @@ func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.end()
-	part, _ := formatPart(1, []due{{Event: a}, {Event: unasked}})
-	if err := os.WriteFile(filepath.Join(s.dir, "owed.spool"), part, 0o600); err != nil {
+	part, _ := formatPart(1, []pendingEntry{{Event: a}, {Event: unasked}})
+	if err := os.WriteFile(filepath.Join(s.dir, "pending.spool"), part, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.start()
 	s.g.sensed(s.g.lanes["in"], barrier.OpenedUnasked, barrier.Opening{})
-	until(t, "what is owed to be paid", func() bool { s.g.work.Wait(); return s.g.pay() })
+	until(t, "what is pending to be written", func() bool { s.g.work.Wait(); return s.g.writePending() })
 	n := 0
 	for _, e := range s.records() {
 		if e.Kind == register.Sensor {
@@ -307,17 +308,17 @@ func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
 
 func TestASpoolThatCannotBeReadIsKept(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "owed.spool")
-	part, _ := formatPart(7, []due{{Event: opening("a")}})
+	path := filepath.Join(t.TempDir(), "pending.spool")
+	part, _ := formatPart(7, []pendingEntry{{Event: opening("a")}})
 	part[len(part)-4] ^= 1
-	for name, text := range map[string]string{"a part of which a bit fell over": string(part), "another's": "hello", "the old form, cut short": `[{"Kind":"open`} {
+	for name, text := range map[string]string{"a part of which a bit fell over": string(part), "another's": "hello", "a list cut short": `[{"Kind":"open`} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var s spool
 		var log bytes.Buffer
 		list := s.open(path, slog.New(slog.NewTextHandler(&log, nil)))
-		s.save(func() []due { return []due{{Event: opening("b")}} })
+		s.save(func() []pendingEntry { return []pendingEntry{{Event: opening("b")}} })
 		s.close()
 		kept, _ := filepath.Glob(path + ".unreadable-*")
 		if len(list) > 0 || len(kept) != 1 || string(must(os.ReadFile(kept[0]))) != text || !strings.Contains(log.String(), kept[0]) {
@@ -338,16 +339,17 @@ func TestAChatteringContactInAFault(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	var log bytes.Buffer
-	s.g.owed.log = slog.New(slog.NewTextHandler(&log, nil))
+	s.g.pending.log = slog.New(slog.NewTextHandler(&log, nil))
 	release := s.block()
 	s.scan("in", s.pass("resident", s.subject("王小明"), month)) // finds the fault
 	lane := s.g.lanes["in"]
 	for range 2000 {
 		s.g.sensed(lane, barrier.Passed, barrier.Opening{})
 	}
-	s.g.Emergency(context.Background(), "out")
+	s.g.work.Wait() // or else one of them may come after the opening
+	s.g.Emergency("out")
 	until(t, "the opening in the file", func() bool {
-		list, _, _, _ := parseSpool(must(os.ReadFile(filepath.Join(s.dir, "owed.spool"))))
+		list, _, _, _ := parseSpool(must(os.ReadFile(filepath.Join(s.dir, "pending.spool"))))
 		return len(list) > 0 && list[len(list)-1].Lane == "out"
 	})
 	s.g.work.Wait()
@@ -355,7 +357,7 @@ func TestAChatteringContactInAFault(t *testing.T) {
 		t.Errorf("%d lines in the log", n)
 	}
 	release()
-	until(t, "what is owed to be paid", func() bool { return !s.g.Fault() && s.g.pay() })
+	until(t, "what is pending to be written", func() bool { return !s.g.Fault() && s.g.writePending() })
 	passed := 0
 	for _, e := range s.records() {
 		if e.Kind == register.Sensor {
@@ -372,12 +374,12 @@ func TestAChatteringContactInAFault(t *testing.T) {
 // More than the file holds: the openings stay, and the newest of the rest go.
 func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
 	t.Parallel()
-	var list []due
+	var list []pendingEntry
 	for i := range 1000 {
 		if i%50 == 49 {
-			list = append(list, due{Event: opening(fmt.Sprint("e", i)), After: 0})
+			list = append(list, pendingEntry{Event: opening(fmt.Sprint("e", i)), After: 0})
 		} else {
-			list = append(list, due{Event: ledger.Event{Kind: register.Roster, Reason: "imported", Passage: fmt.Sprint("r", i)}})
+			list = append(list, pendingEntry{Event: ledger.Event{Kind: register.Roster, Reason: "imported", Passage: fmt.Sprint("r", i)}})
 		}
 	}
 	part, left := formatPart(1, list)
@@ -398,21 +400,21 @@ func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
 	}
 }
 
-// Where nothing is owed the spool's disk is left in peace.
-func TestNothingOwedNothingWritten(t *testing.T) {
+// Where nothing is pending the spool's disk is left in peace.
+func TestNothingPendingNothingWritten(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	before := must(os.ReadFile(filepath.Join(s.dir, "owed.spool")))
+	before := must(os.ReadFile(filepath.Join(s.dir, "pending.spool")))
 	for range 20 {
 		s.g.record(ledger.Event{Stamp: s.g.clock.Now(), Kind: register.Opening, Lane: "in", Direction: "in", Reason: "pulse", By: "machine"})
 	}
-	if !bytes.Equal(before, must(os.ReadFile(filepath.Join(s.dir, "owed.spool")))) || s.g.owed.spool.number != 0 {
+	if !bytes.Equal(before, must(os.ReadFile(filepath.Join(s.dir, "pending.spool")))) || s.g.pending.spool.number != 0 {
 		t.Error("the spool was written")
 	}
 }
 
 func FuzzSpool(f *testing.F) {
-	part, _ := formatPart(3, []due{{Event: opening("a"), After: 1}})
+	part, _ := formatPart(3, []pendingEntry{{Event: opening("a"), After: 1}})
 	f.Add(part)
 	f.Add([]byte("[]"))
 	f.Add(append(append(bytes.Clone(part), make([]byte, spoolPart-len(part))...), part...))

@@ -1,0 +1,181 @@
+package gate
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+)
+
+// desk keeps the passages that wait for a guard. A hold neither blocks the lane nor is covered by the next scan.
+type desk struct {
+	holds map[string]*held
+	duty  string // who signed on: a name that nothing proves
+	// closed: the daemon ends. What still waits stays open in the ledger and is undecided-restart at the next start.
+	closed bool
+}
+
+// held is a passage that waits for a guard.
+type held struct {
+	passage
+	until time.Time
+	timer *time.Timer
+}
+
+func newDesk() desk { return desk{holds: map[string]*held{}} }
+
+const (
+	maxNote  = 500 // bytes that a guard types
+	maxHolds = 50  // more nobody can look through; then the oldest is left undecided
+)
+
+// showing returns the hold of a code or card that waits.
+func (d *desk) showing(key [32]byte) *held {
+	for _, h := range d.holds {
+		if h.key == key {
+			return h
+		}
+	}
+	return nil
+}
+
+// waiting returns the hold of somebody who waits at a lane.
+func (d *desk) waiting(l *lane, who subject) *held {
+	for _, h := range d.holds {
+		if h.lane == l && h.who.ID == who.ID {
+			return h
+		}
+	}
+	return nil
+}
+
+// oldest returns who has waited longest, of those nobody knows if there is one.
+func (d *desk) oldest() (old *held) {
+	for _, h := range d.holds {
+		if old == nil || old.who.Known && !h.who.Known || old.who.Known == h.who.Known && h.until.Before(old.until) {
+			old = h
+		}
+	}
+	return old
+}
+
+// park keeps a passage for the guard. Its check and query are on record; register follows when the guard decides,
+// at its time limit as undecided, or at the next start as undecided-restart.
+func (g *Gate) park(p *passage, limit time.Duration) {
+	if len(g.desk.holds) >= maxHolds {
+		g.leaveUndecided(g.desk.oldest())
+	}
+	id := p.id
+	h := &held{passage: *p, until: p.at.Time.Add(limit)}
+	h.timer = time.AfterFunc(limit, func() { g.expire(id) })
+	g.desk.holds[id] = h
+	g.page.desk(&g.desk)
+}
+
+// Decide registers what the guard decided about a hold, and opens if that was admit.
+func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
+	reasons, ok := Reasons[r.Verdict]
+	switch {
+	case !ok:
+		return Outcome{}, invalid("verdict %.20q: a guard decides admit or refuse", r.Verdict)
+	case !slices.Contains(reasons, r.Reason):
+		return Outcome{}, invalid("reason %.40q for %s: want one of %s", r.Reason, r.Verdict, strings.Join(reasons, ", "))
+	case len(r.Note) > maxNote || !utf8.ValidString(r.Note):
+		return Outcome{}, invalid("note of %d bytes: at most %d, in UTF-8", len(r.Note), maxNote)
+	}
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	h := g.desk.holds[id]
+	if h == nil {
+		return Outcome{}, ErrNoHold
+	}
+	return g.settle(h, policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}, unauthenticated, g.guard(r.Note)...)
+}
+
+// settle writes the register event of a hold and takes it off the desk. A fault leaves it there.
+func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.Field) (Outcome, error) {
+	p := h.passage
+	p.at, p.decision, p.by = g.clock.Now(), d, by
+	ev := p.registered()
+	ev.Personal = append(ev.Personal, personal...)
+	entries, err := g.append(ev)
+	if err != nil {
+		return g.fault(h.passage, err), nil
+	}
+	p.seq = entries[0].Seq
+	h.timer.Stop()
+	delete(g.desk.holds, p.id)
+	g.page.desk(&g.desk)
+	return g.answer(&p), nil
+}
+
+// expire registers a hold that nobody decided in time. While the ledger is in fault it stays on the desk and is tried again.
+func (g *Gate) expire(id string) {
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	h := g.desk.holds[id]
+	if h == nil || g.desk.closed {
+		return
+	}
+	if g.Fault() {
+		h.timer.Reset(5 * time.Second)
+		return
+	}
+	g.leaveUndecided(h)
+}
+
+// leaveUndecided registers a hold as undecided; in a fault it stays and its timer tries again.
+func (g *Gate) leaveUndecided(h *held) {
+	if out, _ := g.settle(h, policy.Decision{Verdict: policy.Refuse, Reason: "undecided"}, byMachine); out.Verdict == Fault {
+		h.timer.Reset(5 * time.Second)
+	}
+}
+
+// guard is who decided, as far as anyone said, and what they noted.
+func (g *Gate) guard(note string) (fields []ledger.Field) {
+	if g.desk.duty != "" {
+		fields = append(fields, ledger.Field{Name: "guard", Value: g.desk.duty})
+	}
+	if note != "" {
+		fields = append(fields, ledger.Field{Name: "note", Value: note})
+	}
+	return fields
+}
+
+// Find lists the people of a room, for a guard who looks for one without a code.
+func (g *Gate) Find(room string) []Found {
+	found := []Found{}
+	for _, p := range g.opt.Roster.Snapshot().Find(room) {
+		found = append(found, Found{p.ID, p.Name, p.Household, p.Class})
+	}
+	return found
+}
+
+// SignOn notes who is on duty from now on.
+func (g *Gate) SignOn(name string) error {
+	if n := utf8.RuneCountInString(name); n == 0 || n > 40 || !utf8.ValidString(name) {
+		return invalid("a name of %d characters: 1 to 40", n)
+	}
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	if err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: unauthenticated, Personal: []ledger.Field{{Name: "guard", Value: name}}}); err != nil {
+		return err
+	}
+	g.desk.duty = name
+	g.page.desk(&g.desk)
+	return nil
+}
+
+// list is the holds, the longest waiting first.
+func (d *desk) list() []Hold {
+	holds := []Hold{}
+	for _, h := range slices.SortedFunc(maps.Values(d.holds), func(a, b *held) int { return a.until.Compare(b.until) }) {
+		holds = append(holds, Hold{h.shown(), h.until})
+	}
+	return holds
+}

@@ -1,0 +1,112 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"gated/register"
+)
+
+// personalFor is how long the page shows a name: there is a queue behind.
+const personalFor = 10 * time.Second
+
+// page is what the page shows beside what register and lanes know. Its lock is never held while anything waits for the
+// disk, so that the page and the emergency key work while the ledger hangs.
+type page struct {
+	mu       sync.Mutex
+	last     *Shown
+	lastAt   time.Time // monotonic, for last
+	holds    []Hold
+	duty     string
+	watchers map[chan struct{}]bool
+}
+
+func (p *page) show(x Shown) {
+	p.mu.Lock()
+	p.last, p.lastAt = &x, time.Now()
+	p.mu.Unlock()
+	p.changed()
+}
+
+// desk takes over what waits for a guard; the caller holds the desk's lock.
+func (p *page) desk(d *desk) {
+	holds := d.list()
+	p.mu.Lock()
+	p.holds, p.duty = holds, d.duty
+	p.mu.Unlock()
+	p.changed()
+}
+
+// changed wakes everybody who watches. Nobody is waited for.
+func (p *page) changed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.watchers {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Subscribe returns a channel that gets a token whenever View may differ.
+func (g *Gate) Subscribe() (changed <-chan struct{}, cancel func()) {
+	c := make(chan struct{}, 1)
+	g.page.mu.Lock()
+	defer g.page.mu.Unlock()
+	g.page.watchers[c] = true
+	return c, func() {
+		g.page.mu.Lock()
+		defer g.page.mu.Unlock()
+		delete(g.page.watchers, c)
+	}
+}
+
+// maxRecent is how many of the newest passages the page shows.
+const maxRecent = 20
+
+// View is everything the page shows now.
+func (g *Gate) View() View {
+	rules := g.rules.Load()
+	now, doubt := g.clock.read()
+	zone := g.opt.Ledger.Zone()
+	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone), Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
+	v.ToAccountFor = g.toAccountFor()
+	g.opt.Register.View(func(s *register.State) {
+		v.Inside = s.Inside()
+		for _, p := range slices.Backward(s.Recent) {
+			if len(v.Recent) == maxRecent {
+				break
+			}
+			at := p.Decided
+			if at.IsZero() {
+				at = p.At
+			}
+			v.Recent = append(v.Recent, Shown{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Verdict: p.Verdict, Reason: p.Reason, Class: p.Class,
+				Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency})
+		}
+	})
+	if f := g.opt.Ledger.Fault(); f != nil {
+		v.Fault = &FaultView{Since: f.Since.In(zone), Text: f.Cause, Call: rules.Call}
+	}
+	if h := g.opt.Ledger.Head(); h != nil {
+		v.ShortRoot = fmt.Sprintf("%d:%s", h.Size, h.ShortRoot())
+	}
+	for _, l := range g.opt.Lanes {
+		v.Lanes = append(v.Lanes, g.lanes[l.ID].view())
+	}
+	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
+	g.page.mu.Lock()
+	defer g.page.mu.Unlock()
+	v.Holds, v.Duty = append([]Hold{}, g.page.holds...), g.page.duty
+	if g.page.last != nil {
+		last := *g.page.last
+		if time.Since(g.page.lastAt) >= personalFor {
+			last.Name, last.Room, last.Health, last.TestHours = "", "", "", 0
+		}
+		v.Last = &last
+	}
+	return v
+}

@@ -1,0 +1,261 @@
+package gate
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"gated/credential"
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+)
+
+// presented is what somebody shows at a lane to get through.
+type presented struct {
+	source string    // byCode, byCard or byRoom
+	at     time.Time // when its last byte came; zero: nothing was read
+	// check tells what it proves at a moment, and the bytes by which the same is known again.
+	check func(*credential.Trust, time.Time) (credential.Claim, []byte)
+}
+
+const (
+	byCode = "code"
+	byCard = "card"
+	byRoom = "room" // the guard found them by room number: nothing was read, and the guard decides
+)
+
+// key is by what the same is known again on a lane: a code is never taken for a card, nor a card for a code that says
+// its number. It is zero where there is nothing to know it by.
+func (in *presented) key(l *lane, known []byte) (key [32]byte) {
+	if in.source == byRoom {
+		return key
+	}
+	return sha256.Sum256(append([]byte(in.source+"\x00"+l.ID+"\x00"), known...))
+}
+
+// Scan is one passage, from the code to the answer.
+func (g *Gate) Scan(laneID string, code []byte, at time.Time) (Outcome, error) {
+	return g.pass(laneID, presented{byCode, at, func(trust *credential.Trust, now time.Time) (credential.Claim, []byte) {
+		return trust.Check(code, now), code
+	}})
+}
+
+// ScanCard is one passage, from the text of an ID card that a reader read to the answer; nil: of a card that it could
+// not read. Text is not kept.
+func (g *Gate) ScanCard(laneID string, text []byte, at time.Time) (Outcome, error) {
+	return g.pass(laneID, presented{byCard, at, func(_ *credential.Trust, now time.Time) (credential.Claim, []byte) {
+		claim := credential.ReadIDCard(text, now)
+		if claim.Document != "" { // by which it is known again, also when it was renewed
+			return claim, []byte(claim.Document)
+		}
+		return claim, text
+	}})
+}
+
+// Present is one passage of a person whom the guard found by room number, for lack of a code: a dead phone, a child, an
+// elder. It is a hold at most: the guard decides.
+func (g *Gate) Present(laneID, personID string) (Outcome, error) {
+	if _, ok := g.opt.Roster.Snapshot().Person(personID); !ok {
+		return Outcome{}, ErrUnknownPerson
+	}
+	return g.pass(laneID, presented{source: byRoom, check: func(*credential.Trust, time.Time) (credential.Claim, []byte) {
+		return credential.Claim{Kind: "none", Subject: personID}, nil
+	}})
+}
+
+// pass is one passage, from what was presented to the answer.
+//
+// Whatever kills the process in here: before append nothing was said and nothing opened; after it the entries are there
+// and at worst nobody was told. There is nothing in between.
+func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
+	l := g.lanes[laneID]
+	if l == nil {
+		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
+	}
+
+	remembers := g.remembers()
+
+	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
+	now := g.clock.Now()
+	rules := g.rules.Load()
+	claim, known := in.check(rules.Trust, g.clock.judge(now))
+	if in.source != byRoom {
+		g.m.scans.WithLabelValues(l.ID, claim.Kind).Inc()
+	}
+
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	if r := g.rules.Load(); r != rules { // changed while another passage had the lock: perhaps its issuer is trusted no longer
+		rules = r
+		claim, known = in.check(rules.Trust, g.clock.judge(now))
+	}
+	claim = g.doubt(claim, now)
+	key := in.key(l, known)
+	if before := g.again(key); before != nil {
+		return g.repeat(*before), nil
+	}
+
+	// Query: who is that, and what does the gate's own state say about them?
+	people := g.opt.Roster.Snapshot()
+	who := find(people, claim)
+	if in.source == byRoom {
+		if h := g.desk.waiting(l, who); h != nil { // already, perhaps with a code that did not do
+			p := h.repeated()
+			return p.outcome(), nil
+		}
+	}
+	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.Household, claim.NotBefore) {
+		claim.Valid, claim.Reason = false, "revoked"
+	}
+	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason,
+		Proof: string(claim.Proof), Service: who.Service, PlateClass: claim.PlateClass, Level: rules.Level, ClockTrusted: now.Trusted,
+		HouseholdTrips: g.trips(who.Household, now)}
+	facts.Health, facts.TestHours = health(claim, g.clock.judge(now), now.Trusted)
+	decision := rules.Policy.Decide(facts)
+	if !remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
+		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
+	}
+	if in.source == byRoom {
+		decision.Verdict = policy.Hold // the guard asked for them: it is the guard who decides
+	}
+
+	// Register: durable, or it did not happen.
+	p := passage{id: newID(), key: key, lane: l, at: now, who: who, facts: facts, decision: decision, by: byMachine,
+		policy: rules.Policy.Hash(), roster: people.Version(), stated: cmp.Or(claim.Name, claim.Plate)}
+	entries, err := g.append(p.events(g.checked(claim, who, known))...)
+	if err != nil {
+		return g.fault(p, err), nil // never remembered: the next try must be a real one
+	}
+	p.seq = entries[len(entries)-1].Seq
+
+	// Only now may anything be seen or opened.
+	if decision.Verdict == policy.Hold {
+		g.park(&p, rules.Hold)
+	} else {
+		g.read.remember(p, rules.Repeat, time.Now())
+	}
+	out := g.answer(&p)
+	if !in.at.IsZero() {
+		g.m.seconds.Observe(time.Since(in.at).Seconds())
+	}
+	return out, nil
+}
+
+// remembers tells whether the register has read enough to decide by.
+func (g *Gate) remembers() bool {
+	if !g.opt.Register.Ready() {
+		return false
+	}
+	if !g.known.Swap(true) {
+		g.opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
+	}
+	return true
+}
+
+// doubt takes back what a claim says about its time where the clock is not to be trusted.
+func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
+	at := g.clock.judge(now)
+	if now.Trusted || c.NotAfter.IsZero() && c.Reason != credential.ReasonNotYetValid {
+		return c
+	}
+	// The clock may be wrong by any amount. What had expired at the last trusted time has expired now, and a pass that
+	// was good for a week more is taken to be good still; nobody knows about the others.
+	if sure := c.Valid && c.NotAfter.Sub(at) >= stillGood; !sure && (c.Valid || c.Reason == "not-yet-valid") || at.IsZero() && c.Proof == credential.Signed {
+		c.Valid, c.Reason = false, "clock-untrusted"
+	}
+	return c
+}
+
+func (g *Gate) trips(household string, now ledger.Stamp) (n int) {
+	if household != "" {
+		day := g.clock.judge(now).In(g.opt.Ledger.Zone())
+		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day) })
+	}
+	return n
+}
+
+// checked is what the ledger keeps of a code or card: its kind and state, and a keyed hash by which the same is known again.
+func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Event {
+	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: cmp.Or(c.Reason, "found-by-room")}
+	if len(code) > 0 { // of a card that could not be read there is nothing to hash
+		m := hmac.New(sha256.New, g.opt.HashKey)
+		m.Write(code)
+		ev.Personal = []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}
+	}
+	fields := []ledger.Field{{Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document}, {Name: "stated_name", Value: c.Name}}
+	if c.Proof == credential.Sighted { // read by a machine, and signed by the issuer: not stated
+		fields = []ledger.Field{{Name: "sighted_document", Value: c.Document}}
+		if c.Name != who.Name {
+			fields = append(fields, ledger.Field{Name: "sighted_name", Value: c.Name})
+		}
+	}
+	if c.Kind == "gated-pass" { // the identifier of a health certificate is of no use at the gate
+		fields = append(fields, ledger.Field{Name: "pass", Value: c.Serial})
+	}
+	if c.Plate != who.Plate {
+		fields = append(fields, ledger.Field{Name: "stated_plate", Value: c.Plate})
+	}
+	for _, f := range fields {
+		if f.Value != "" && f.Value != who.ID { // whom the roster knows stands in the query event
+			ev.Personal = append(ev.Personal, f)
+		}
+	}
+	return ev
+}
+
+// again returns the passage of the same code or card a moment ago, or that waits for the guard. In a fault it returns
+// none: a green from memory would be a lie.
+func (g *Gate) again(key [32]byte) *passage {
+	if key == [32]byte{} || g.Fault() {
+		return nil
+	}
+	if h := g.desk.showing(key); h != nil {
+		return &h.passage
+	}
+	return g.read.again(key, time.Now())
+}
+
+// repeat answers with a passage that is on record already.
+func (g *Gate) repeat(p passage) Outcome {
+	p = p.repeated()
+	g.m.repeats.WithLabelValues(p.lane.ID).Inc()
+	shown, out := p.shown(), p.outcome()
+	shown.At = g.clock.Now().Time
+	g.page.show(shown)
+	g.tell(out)
+	return out
+}
+
+// answer opens if the passage is admitted, and lets everybody see it. Its events are durable, unless it is a fault.
+func (g *Gate) answer(p *passage) Outcome {
+	if p.decision.Verdict == policy.Admit {
+		g.open(p)
+	}
+	out := p.outcome()
+	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
+	g.page.show(p.shown())
+	g.tell(out)
+	return out
+}
+
+// fault answers an attempt that could not be recorded. The guard sees what the check found, and that nothing opens.
+func (g *Gate) fault(p passage, err error) Outcome {
+	p.id, p.at, p.by, p.found = "", g.clock.Now(), byMachine, p.decision.Reason
+	p.decision = policy.Decision{Verdict: Fault, Reason: "ledger-fault"}
+	if errors.Is(err, ledger.ErrBusy) {
+		p.decision.Reason = "ledger-busy"
+	}
+	g.log.Error("passage not recorded: nothing opened", "lane", p.lane.ID, "reason", p.decision.Reason, "err", err)
+	return g.answer(&p)
+}
+
+func (g *Gate) tell(out Outcome) {
+	if g.opt.OnOutcome != nil {
+		g.opt.OnOutcome(out)
+	}
+}

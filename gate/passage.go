@@ -1,0 +1,123 @@
+package gate
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"strings"
+
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+)
+
+// Who decided. Who that was by name, as far as anyone said, is a personal field.
+const (
+	byMachine       = "machine"
+	unauthenticated = "unauthenticated" // a person whose name nothing proves
+)
+
+// passage is one attempt to pass. Its events in the ledger, its answer and what the page shows of it are made from it.
+type passage struct {
+	id        string
+	key       [32]byte // by which the same code or card is known again on its lane; zero: by nothing
+	lane      *lane
+	at        ledger.Stamp
+	who       subject
+	facts     policy.Facts
+	decision  policy.Decision
+	by        string // byMachine or unauthenticated
+	policy    string // the hash of the policy that judged it
+	roster    string // the version of the roster that was asked
+	stated    string // name or plate that a code or card of nobody known gives, for the guard to ask about
+	found     string // in a fault: the reason that the verdict would have had
+	seq       int64  // of its newest entry
+	repeat    bool   // answered before
+	emergency bool   // the emergency key opened
+}
+
+// newID names a passage: 80 random bits, in letters that can be read out over the telephone.
+func newID() string {
+	var b [10]byte
+	rand.Read(b[:])
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+// repeated is the passage as it is answered again.
+func (p *passage) repeated() passage {
+	again := *p
+	again.repeat = true
+	return again
+}
+
+// event is an event of the passage with what all of them share.
+func (p *passage) event(k ledger.Kind) ledger.Event {
+	return ledger.Event{Stamp: p.at, Kind: k, Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction}
+}
+
+// events are the check, the query and, unless it waits for a guard, the register event.
+func (p *passage) events(check ledger.Event) []ledger.Event {
+	c, q := p.event(register.Check), p.event(register.Query)
+	c.Credential, c.Proof, c.Reason, c.Personal = check.Credential, check.Proof, check.Reason, check.Personal
+	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.policy, p.roster, p.who.personal()
+	q.Detail = map[string]string{"known": yesNo(p.who.Known), "level": p.facts.Level}
+	if p.facts.PlateClass != "" {
+		q.Detail["plate_class"] = p.facts.PlateClass
+	}
+	if p.facts.Health != "" { // about somebody's body: a personal field, to be erased with the others
+		q.Personal = append(q.Personal, ledger.Field{Name: "health", Value: p.health()})
+	}
+	if p.decision.Verdict == policy.Hold {
+		q.Verdict, q.Reason, q.Rule, q.By = p.decision.Verdict, p.decision.Reason, p.decision.Rule, p.by
+		return []ledger.Event{c, q}
+	}
+	return []ledger.Event{c, q, p.registered()}
+}
+
+// registered is the register event: the verdict, and who decided.
+func (p *passage) registered() ledger.Event {
+	r := p.verdict(register.Decided)
+	r.Policy, r.Roster = p.policy, p.roster
+	for _, f := range p.who.personal() {
+		if f.Name == "subject" || f.Name == "household" { // who is inside is counted from register events
+			r.Personal = append(r.Personal, f)
+		}
+	}
+	return r
+}
+
+// verdict is an event that says what was decided.
+func (p *passage) verdict(k ledger.Kind) ledger.Event {
+	ev := p.event(k)
+	ev.Class, ev.Verdict, ev.Reason, ev.Rule, ev.By = p.who.Class, p.decision.Verdict, p.decision.Reason, p.decision.Rule, p.by
+	return ev
+}
+
+// health is what the certificate states, with the age of a test.
+func (p *passage) health() string {
+	if p.facts.Health == "negative-test" {
+		return fmt.Sprintf("negative-test %d h", p.facts.TestHours)
+	}
+	return p.facts.Health
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// outcome is the answer to whoever asked.
+func (p *passage) outcome() Outcome {
+	return Outcome{Passage: p.id, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Rule: p.decision.Rule, Lane: p.lane.ID, Direction: p.lane.Direction,
+		Class: p.who.Class, Credential: p.facts.Credential, Seq: p.seq, At: p.at.Time, Repeat: p.repeat}
+}
+
+// shown is what the page shows.
+func (p *passage) shown() Shown {
+	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Found: p.found,
+		Class: p.who.Class, Credential: p.facts.Credential, Health: p.facts.Health, TestHours: p.facts.TestHours,
+		Name: cmp.Or(p.who.Name, p.who.Plate, p.stated), Room: p.who.Household, By: p.by, At: p.at.Time, Repeat: p.repeat, Emergency: p.emergency}
+}

@@ -1,0 +1,88 @@
+package gate
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gated/ledger"
+	"gated/register"
+)
+
+// pending are the entries of what happened before the ledger could take it: emergency openings, and whatever happens
+// while it is in fault. They are written as soon as it can. Until then they are in the spool, so that neither a full disk
+// nor a restart loses them; the page and the log tell of them.
+type pending struct {
+	mu      sync.Mutex // guards entries; never held while the disk is waited for, as the emergency key and the page take it
+	entries []pendingEntry
+	writing sync.Mutex  // held by the one who writes them, or else two would write the same
+	behind  atomic.Bool // the ledger did not take one of them: they come before anything new
+	spool   spool
+	log     *slog.Logger
+}
+
+// pendingEntry is an event that the ledger has not taken yet.
+type pendingEntry struct {
+	ledger.Event
+	After int64 `json:",omitempty"` // its entry can only come after this one
+	maybe bool  // it was tried to write, and may have been all the same
+}
+
+// load takes in what was pending when the last run ended.
+func (p *pending) load(path string, log *slog.Logger) {
+	p.log = log
+	p.entries = p.spool.open(path, log)
+	for i := range p.entries {
+		p.entries[i].maybe = true // the spool is emptied when all are written
+	}
+	p.behind.Store(len(p.entries) > 0)
+}
+
+func (p *pending) all() []pendingEntry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.entries)
+}
+
+// add takes in an event. What a contact that chatters tells again and again, while the ledger cannot take it, is one
+// event with how often: then it is not news.
+func (p *pending) add(ev ledger.Event, after int64) (news bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ev.Kind == register.Sensor {
+		for i := len(p.entries) - 1; i > 0; i-- { // the first one may be on its way into the ledger just now
+			d := &p.entries[i]
+			if !d.maybe && d.Kind == ev.Kind && d.Lane == ev.Lane && d.Reason == ev.Reason && d.Passage == ev.Passage {
+				times, _ := strconv.Atoi(d.Detail["times"])
+				d.Detail = maps.Clone(d.Detail)
+				if d.Detail == nil {
+					d.Detail = map[string]string{}
+				}
+				d.Detail["times"] = strconv.Itoa(max(times, 1) + 1)
+				return false
+			}
+		}
+	}
+	p.entries = append(p.entries, pendingEntry{Event: ev, After: after})
+	return true
+}
+
+// save makes them outlast the process and the power, and tells of a new one.
+func (p *pending) save(ev ledger.Event) {
+	p.spool.save(p.all)
+	p.log.Error("not in the ledger yet: written as soon as it can be", "kind", ev.Kind, "reason", ev.Reason, "lane", ev.Lane, "time", ev.Time.Format(time.RFC3339), "passage", ev.Passage)
+}
+
+// openings are the emergency openings without their entry.
+func (p *pending) openings() (list []Opening) {
+	for _, ev := range p.all() {
+		if ev.Kind == register.Opening && ev.Verdict != "" {
+			list = append(list, Opening{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
+		}
+	}
+	return list
+}
