@@ -94,7 +94,11 @@ func page(route func(method, path string, h http.HandlerFunc)) {
 	if err != nil {
 		panic(err) // the folder is compiled in
 	}
-	for path, name := range map[string]string{"/{$}": "index.html", "/style.css": "style.css", "/words.js": "words.js", "/page.js": "page.js", "/icon.svg": "icon.svg"} {
+	for _, name := range []string{"index.html", "style.css", "words.js", "page.js", "icon.svg"} {
+		path := "/" + name
+		if name == "index.html" {
+			path = "/{$}"
+		}
 		route("GET", path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, name) })
 	}
 }

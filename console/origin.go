@@ -13,7 +13,8 @@ import (
 func (c *console) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "+
+			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -21,7 +22,8 @@ func (c *console) guard(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 
 		if !c.ownHost(r) {
-			fail(w, http.StatusForbidden, "host %.100q is not one of this gate's: use its address, or add the name to the hosts in the settings", r.Host)
+			fail(w, http.StatusForbidden,
+				"host %.100q is not one of this gate's: use its address, or add the name to the hosts in the settings", r.Host)
 			return
 		}
 		if err := c.sameOrigin(r); err != nil {
