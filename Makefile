@@ -6,7 +6,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 RACE     = $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 10s
 
-.PHONY: build demo test check bench fuzz faults soak cross clean
+.PHONY: build demo test e2e check bench fuzz faults soak cross clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o . ./cmd/gated ./cmd/gated-demo
@@ -18,6 +18,10 @@ demo: build
 test:
 	@test -n "$(RACE)" || echo "make test: no C compiler, so without the race detector: apt install gcc"
 	$(GO) test $(RACE) -timeout 25m ./...
+
+# What takes long because it opens a browser again and again: each look of the page, in each language and screen size.
+e2e:
+	GATED_E2E=all $(GO) test $(RACE) -count=1 -timeout 25m -run '^TestLooks$$' ./console
 
 check:
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -40,9 +44,11 @@ fuzz:
 	done
 
 # What a disk can do to the ledger: kill -9, power cuts, and every call to the disk failing in every way (as root, with
-# strace; a quarter of an hour). make test tries a sample of the calls.
+# strace; half an hour). And whatever else make test tries a sample of.
+SAMPLED = ^Test(Crash|Fault|Kill|NoByte|CloseLoses|Rebuilding|TheStateAfter|ALargeErasure|ThePython|Tessera|EverySwitching|Mishaps|ShippedExamples|Pictures)
 faults:
-	GATED_FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '^Test(Crash|Fault)' ./ledger
+	GATED_FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '$(SAMPLED)' ./...
+	$(GO) test -count=1 ./scanner/qr # which tries a sample under the race detector
 
 # A gate under full load whose hardware fails all the time, for SOAK; then its ledger is verified, whatever came before.
 SOAK ?= 10m

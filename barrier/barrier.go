@@ -9,7 +9,7 @@
 //
 // No shell is between. The environment is PATH and LANG=C.UTF-8 and nothing else, the directory is /, standard input is
 // empty. Exit status 0 means done; anything else is an error, and the last line of the output goes into its text. The
-// program has Config.Limit (and for a pulse the pulse's own length on top), then its whole process group is killed;
+// program has Config.Timeout (and for a pulse the pulse's own length on top), then its whole process group is killed;
 // what it leaves running in its group when it ends is killed too, so it must not go to the background.
 //
 // Emergency and fire release do not hang on this package alone: fire release is hard-wired.
@@ -20,8 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,18 +33,11 @@ const (
 )
 
 const (
-	defaultLimit = 3 * time.Second
-	maxLimit     = 4 * time.Second // Close waits so long, and the daemon has to end within 5 s of SIGTERM
-	minLimit     = 100 * time.Millisecond
-	maxPulse     = 5 * time.Second
-	maxSpacing   = 5 * time.Second
-	maxChannel   = 8
-	maxWaiting   = 4 // pulses of a lane: more would be dropped for being late
+	maxPulse   = 5 * time.Second
+	maxWaiting = 4 // pulses: more would be dropped for being late
 )
 
 var (
-	// ErrUnknownLane is for a lane that was not among Options.Lanes.
-	ErrUnknownLane = errors.New("no such lane")
 	// ErrClosed is for commands after Close.
 	ErrClosed = errors.New("the gate is stopping")
 	// ErrBusy is for a command whose turn did not come within the limit, because the lane's program or relay hangs.
@@ -59,86 +50,41 @@ var (
 	errGaveWay   = fmt.Errorf("%w: a guard has opened or closed the barrier since", ErrDropped) // before it began
 )
 
-// Config says how the barrier is driven.
-type Config struct {
-	Driver  string        // none (default) | lcus | exec
-	Device  string        // absolute path of the port, for lcus; resolved anew at each open
-	Channel int           // of the board, for lcus: 1 (if zero) to 8
-	Answers bool          // for lcus: the board is of those that tell their state; if it does not, that is a fault
-	Program string        // absolute path, for exec
-	Args    []string      // come before the action
-	Limit   time.Duration // 3 s if zero; how long the program or relay may take, a pulse's own length not counted
-	Spacing time.Duration // least time between the end of a pulse and the start of the next
-}
-
-// Validate reports every fault joined, each naming the field and its value.
-func (c Config) Validate() error {
-	var errs []error
-	switch c.Driver {
-	case Exec:
-		if !filepath.IsAbs(c.Program) {
-			errs = append(errs, fmt.Errorf(
-				"program %q: the driver exec needs the absolute path of a program, such as /usr/local/bin/relay", c.Program))
-		}
-	case None, "", LCUS:
-		if c.Program != "" {
-			errs = append(errs, fmt.Errorf(
-				"program %q: only the driver exec runs a program; set driver: exec or remove it", c.Program))
-		}
-		if len(c.Args) > 0 {
-			errs = append(errs, fmt.Errorf("args %q: only the driver exec has arguments; set driver: exec or remove them", c.Args))
-		}
-	default:
-		errs = append(errs, fmt.Errorf("driver %q: want none, lcus or exec", c.Driver))
-	}
-	switch {
-	case c.Driver == LCUS && (!filepath.IsAbs(c.Device) || strings.ContainsRune(c.Device, 0)):
-		errs = append(errs, fmt.Errorf(
-			"device %q: the driver lcus needs the full path of the relay's port, such as /dev/gated-relay-in", c.Device))
-	case c.Driver != LCUS && (c.Device != "" || c.Channel != 0 || c.Answers):
-		errs = append(errs, fmt.Errorf(
-			"device %q, channel %d: only the driver lcus has a port; set driver: lcus or remove them", c.Device, c.Channel))
-	}
-	if c.Channel < 0 || c.Channel > maxChannel {
-		errs = append(errs, fmt.Errorf("channel %d: want 1 to %d", c.Channel, maxChannel))
-	}
-	if c.Spacing < 0 || c.Spacing > maxSpacing {
-		errs = append(errs, fmt.Errorf("spacing %s: want 0s to %s", c.Spacing, maxSpacing))
-	}
-	for _, s := range append([]string{c.Program}, c.Args...) {
-		if strings.ContainsRune(s, 0) {
-			errs = append(errs, fmt.Errorf("program or args %q: a NUL byte cannot be passed to a program", s))
-		}
-	}
-	if c.Limit != 0 && (c.Limit < minLimit || c.Limit > maxLimit) {
-		errs = append(errs, fmt.Errorf("limit %s: want %s to %s", c.Limit, minLimit, maxLimit))
-	}
-	return errors.Join(errs...)
-}
-
 // Options is what New needs.
 type Options struct {
 	Config
-	Lanes   []string
+	Lane    string
 	Log     *slog.Logger // required; programs' output at debug level
 	Metrics *Metrics     // required
 
 	tune func(*lcus) // by tests
 }
 
-// Barrier works the barriers of all lanes. Commands of one lane run one at a time; lanes do not wait for each other.
+// Barrier works the barrier of one lane. Its commands run one at a time.
 type Barrier struct {
+	lane    string
 	config  Config
 	log     *slog.Logger
 	metrics *Metrics
-	lanes   map[string]*lane
+	driver  driver        // nil: there is none
+	turn    chan struct{} // holds a value while a command runs
+	pulses  atomic.Int32  // that wait or run
+	ended   time.Time     // of the last pulse; belongs to who has the turn
 
 	kill     func(pgid int) error // replaced in tests by one that fails
 	reapTime time.Duration        // tests have another
 
-	mu     sync.Mutex // guards the two below, and is held while watch is called: states come in order
-	watch  func(lane string, err error)
-	states map[string]error // what is wrong with a lane's relay; absent where nobody knows
+	mu         sync.Mutex              // guards the next five
+	held       bool                    // the guard has opened it until a close
+	closed     bool                    // the daemon is stopping: never open it again
+	generation int                     // how many commands the guard has given
+	running    string                  // action that runs now
+	cancel     context.CancelCauseFunc // ends that
+
+	watching sync.Mutex // guards the three below, and is held while watch is called: states come in order
+	watch    func(lane string, err error)
+	known    bool  // whether state is
+	state    error // what is wrong with the relay
 }
 
 // command is one thing that a driver is to do.
@@ -149,7 +95,7 @@ type command struct {
 	deadline time.Time     // all must be done by then
 }
 
-// driver works the barrier of one lane. Barrier gives it one command at a time.
+// driver works the barrier. Barrier gives it one command at a time.
 type driver interface {
 	// perform returns once the command is done or has failed, at its deadline at the latest. When ctx ends it stops
 	// what it does at once and returns ctx's cause: the next command follows.
@@ -158,212 +104,144 @@ type driver interface {
 	stop()
 }
 
-// lane is the barrier of one lane.
-type lane struct {
-	name   string
-	driver driver        // nil: there is none
-	turn   chan struct{} // holds a value while a command of this lane runs
-	pulses atomic.Int32  // that wait or run
-	ended  time.Time     // of the last pulse; belongs to who has the turn
-
-	mu         sync.Mutex
-	held       bool                    // the guard wants it open until Release
-	closed     bool                    // the daemon is stopping: never open it again
-	generation int                     // how often the guard has said what they want
-	running    string                  // action that runs now
-	cancel     context.CancelCauseFunc // ends that
-}
-
-// New checks the settings. Call ReleaseAll before the first passage, and Close at the end: a relay is looked after by a
-// goroutine of its own until then.
+// New checks the settings. Call Close at the end: a relay is looked after by a goroutine of its own until then.
 func New(o Options) (*Barrier, error) {
+	o.Config = o.filled()
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Limit == 0 {
-		o.Limit = defaultLimit
-	}
-	if o.Channel == 0 {
-		o.Channel = 1
-	}
 	b := &Barrier{
-		config: o.Config, log: o.Log, metrics: o.Metrics, kill: killGroup, reapTime: reapTime,
-		lanes: make(map[string]*lane), states: map[string]error{},
+		lane: o.Lane, config: o.Config, log: o.Log, metrics: o.Metrics, turn: make(chan struct{}, 1),
+		kill: killGroup, reapTime: reapTime,
 	}
-	for _, name := range o.Lanes {
-		l := &lane{name: name, turn: make(chan struct{}, 1)}
-		b.lanes[name] = l
-		switch o.Driver {
-		case Exec:
-			l.driver = &program{b: b, lane: name}
-		case LCUS:
-			l.driver = startLCUS(b, l, o.tune)
-		}
+	switch o.Driver {
+	case Exec:
+		b.driver = &program{b: b}
+	case LCUS:
+		b.driver = startLCUS(b, o.tune)
 	}
 	return b, nil
 }
 
-// Watch has f told the state of every lane's relay, now and at each change: nil while it obeys, or what is wrong with
-// it. Drivers that cannot know say nothing. f must not block, nor call the Barrier.
+// Watch has f told the state of the lane's relay, now and at each change: nil while it obeys, or what is wrong with it.
+// Drivers that cannot know say nothing. f must not block, nor call the Barrier.
 func (b *Barrier) Watch(f func(lane string, err error)) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.watch = f
-	for name, err := range b.states {
-		f(name, err)
+	b.watching.Lock()
+	defer b.watching.Unlock()
+	if b.watch = f; b.known {
+		f(b.lane, b.state)
 	}
 }
 
-func (b *Barrier) became(name string, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.states[name] = err
-	if b.watch != nil {
-		b.watch(name, err)
+func (b *Barrier) became(err error) {
+	b.watching.Lock()
+	defer b.watching.Unlock()
+	if b.known, b.state = true, err; b.watch != nil {
+		b.watch(b.lane, err)
 	}
 }
 
-// Pulse opens the lane's barrier for d and returns when that is over, at the latest after d plus the limit.
-// When ctx ends, a pulse that waits for its turn is dropped: nobody stands there any more. One that has begun goes on,
-// since cut short it would leave the barrier open. A pulse that failed is followed by a close.
-// On a lane that is held open it says open again: a pulse would end by closing it upon the ambulance.
-func (b *Barrier) Pulse(ctx context.Context, lane string, d time.Duration) error {
-	return b.BeginPulse(ctx, lane, d)()
-}
-
-// BeginPulse is Pulse in two steps, as Begin is those of a guard: what a guard says after it has returned wins, however
-// late the function that it returns, which must be called, gets to run.
-func (b *Barrier) BeginPulse(ctx context.Context, lane string, d time.Duration) (finish func() error) {
+// BeginPulse opens the barrier for d, in two steps: what a guard says after it has returned wins, however late the function
+// that it returns, which must be called, gets to run. That one returns when the pulse is over, at the latest after d plus
+// the limit. When ctx ends, a pulse that waits for its turn is dropped: nobody stands there any more. One that has begun
+// goes on, since cut short it would leave the barrier open. A pulse that failed is followed by a close. While the guard
+// holds the barrier open it says open again: a pulse would end by closing it upon the ambulance.
+func (b *Barrier) BeginPulse(ctx context.Context, d time.Duration) (finish func() error) {
 	if d < time.Millisecond || d > maxPulse {
-		return func() error { return fmt.Errorf("pulse of %s on lane %q: want 1ms to %s", d, lane, maxPulse) }
+		return func() error { return fmt.Errorf("pulse of %s on lane %q: want 1ms to %s", d, b.lane, maxPulse) }
 	}
-	generation := 0
-	if l := b.lanes[lane]; l != nil {
-		generation = l.want("pulse")
-	}
-	return func() error { return b.command(ctx, lane, "pulse", d, generation) }
+	generation := b.want("pulse")
+	return func() error { return b.command(ctx, "pulse", d, generation) }
 }
 
-// HoldOpen opens the lane's barrier until Release. It ends a pulse or close that runs on the lane rather than wait for
-// it, and goes on when ctx ends: an emergency is not over when the page that reported it is gone.
-func (b *Barrier) HoldOpen(ctx context.Context, lane string) error { return b.Begin(lane, true)() }
-
-// Release closes the lane's barrier, held open or not, and ends a pulse that runs on the lane. It goes on when ctx ends.
-func (b *Barrier) Release(ctx context.Context, lane string) error { return b.Begin(lane, false)() }
-
-// Begin is HoldOpen or Release in two steps: when it returns, the later command has won whatever the goroutines that
-// carry out the two do; the function that it returns carries it out and must be called.
-func (b *Barrier) Begin(lane string, open bool) (finish func() error) {
+// Begin opens the barrier until the next Begin, or closes it, held open or not. It ends what else runs rather than wait for
+// it, and has no context: an emergency is not over when the page that reported it is gone. When it returns, the
+// later command has won whatever the goroutines that carry out the two do; the function that it returns carries it out
+// and must be called.
+func (b *Barrier) Begin(open bool) (finish func() error) {
 	action := "close"
 	if open {
 		action = "open"
 	}
-	generation := 0
-	if l := b.lanes[lane]; l != nil {
-		generation = l.want(action)
-	}
-	return func() error { return b.command(context.Background(), lane, action, 0, generation) }
+	generation := b.want(action)
+	return func() error { return b.command(context.Background(), action, 0, generation) }
 }
 
-// ReleaseAll closes the barriers of all lanes at once, within the limit. The daemon calls it at its start, when a barrier
-// may stand open from before a power cut. Errors are joined; a barrier that does not answer is no reason not to start.
-func (b *Barrier) ReleaseAll(ctx context.Context) error {
-	errs := make(chan error, len(b.lanes))
-	for name := range b.lanes {
-		go func() { errs <- b.Release(ctx, name) }()
-	}
-	var all []error
-	for range b.lanes {
-		all = append(all, <-errs)
-	}
-	return errors.Join(all...)
-}
-
-// Close closes the barriers of all lanes, within the limit, and refuses to open one ever after.
+// Close closes the barrier, within the limit, and refuses to open it ever after.
 func (b *Barrier) Close() error {
-	for _, l := range b.lanes {
-		l.mu.Lock()
-		l.closed = true
-		l.mu.Unlock()
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	err := b.Begin(false)()
+	if b.driver != nil {
+		b.driver.stop()
 	}
-	err := b.ReleaseAll(context.Background())
-	var stopping sync.WaitGroup
-	for _, l := range b.lanes {
-		if l.driver != nil {
-			stopping.Go(l.driver.stop)
-		}
-	}
-	stopping.Wait()
 	return err
 }
 
-// command does something on one lane when it is that lane's turn.
-func (b *Barrier) command(ctx context.Context, name, action string, d time.Duration, generation int) error {
-	l := b.lanes[name]
-	if l == nil {
-		return fmt.Errorf("barrier: %s: lane %q: %w", action, name, ErrUnknownLane)
-	}
-	if l.driver == nil {
+// command does something when it is its turn.
+func (b *Barrier) command(ctx context.Context, action string, d time.Duration, generation int) error {
+	if b.driver == nil {
 		return nil
 	}
-	err := b.inTurn(ctx, l, action, d, generation)
+	err := b.inTurn(ctx, action, d, generation)
 	switch {
 	case errors.Is(err, errOvertaken):
 		return nil // what became of it is told to the guard who gave the later command
 	case errors.Is(err, ErrDropped), errors.Is(err, ErrClosed): // nothing is wrong with the barrier
-		b.metrics.dropped.WithLabelValues(name).Inc()
+		b.metrics.dropped.WithLabelValues(b.lane).Inc()
 	case err != nil:
-		b.metrics.errors.WithLabelValues(name).Inc()
+		b.metrics.errors.WithLabelValues(b.lane).Inc()
 	case action == "pulse":
-		b.metrics.pulses.WithLabelValues(name).Inc()
+		b.metrics.pulses.WithLabelValues(b.lane).Inc()
 	}
 	if err != nil {
-		return fmt.Errorf("barrier: %s: lane %q: %w", action, name, err)
+		return fmt.Errorf("barrier: %s: lane %q: %w", action, b.lane, err)
 	}
 	return nil
 }
 
-func (b *Barrier) inTurn(ctx context.Context, l *lane, action string, d time.Duration, generation int) error {
-	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Limit)}
+func (b *Barrier) inTurn(ctx context.Context, action string, d time.Duration, generation int) error {
+	c := command{action: action, length: d, deadline: time.Now().Add(b.config.Timeout)}
 	limit := ctx
 	if action == "pulse" {
 		c.startBy, _ = ctx.Deadline()
 	}
 	if c.startBy.IsZero() { // else the pulses before it, and their distance, may take until then
 		var cancel context.CancelFunc
-		limit, cancel = context.WithTimeoutCause(ctx, b.config.Limit, ErrBusy)
+		limit, cancel = context.WithTimeoutCause(ctx, b.config.Timeout, ErrBusy)
 		defer cancel()
 	}
 	if ctx.Err() != nil {
 		return late(ctx)
 	}
 	if action == "pulse" {
-		defer l.pulses.Add(-1)
-		if l.pulses.Add(1) > maxWaiting+1 {
+		defer b.pulses.Add(-1)
+		if b.pulses.Add(1) > maxWaiting+1 {
 			return fmt.Errorf("%w: too many wait before it", ErrDropped)
 		}
 	}
 	select {
-	case l.turn <- struct{}{}:
+	case b.turn <- struct{}{}:
 	case <-limit.Done():
 		if ctx.Err() != nil {
 			return late(ctx)
 		}
 		return ErrBusy
 	}
-	err := b.perform(ctx, l, c, generation)
+	err := b.perform(ctx, c, generation)
 	if action != "pulse" || err == nil || errors.Is(err, errOvertaken) || !errors.Is(err, errFailed) {
-		<-l.turn
+		<-b.turn
 		return err
 	}
 	// The relay may have stayed on. Closing it takes its time, and the guard has to know now: the turn passes on only
 	// when it is done, so Close waits for this.
 	go func() {
-		defer func() { <-l.turn }()
-		c := command{action: "close", deadline: time.Now().Add(b.config.Limit)}
-		if err := b.perform(context.Background(), l, c, generation); err != nil && !errors.Is(err, errOvertaken) {
-			b.metrics.errors.WithLabelValues(l.name).Inc()
-			b.log.Warn("barrier may stand open after a failed pulse", "lane", l.name, "err", err)
+		defer func() { <-b.turn }()
+		c := command{action: "close", deadline: time.Now().Add(b.config.Timeout)}
+		if err := b.perform(context.Background(), c, generation); err != nil && !errors.Is(err, errOvertaken) {
+			b.metrics.errors.WithLabelValues(b.lane).Inc()
+			b.log.Warn("barrier may stand open after a failed pulse", "lane", b.lane, "err", err)
 		}
 	}()
 	return err
@@ -374,76 +252,76 @@ func late(ctx context.Context) error {
 	return fmt.Errorf("%w: it could not begin in time: %w", ErrDropped, context.Cause(ctx))
 }
 
-// want notes what the guard wants from now on, ends what does something else, and returns the guard's count of wishes.
-func (l *lane) want(action string) (generation int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// want notes the guard's command, ends a running one that is against it, and returns how many commands the guard has given.
+func (b *Barrier) want(action string) (generation int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if action == "pulse" {
-		return l.generation
+		return b.generation
 	}
-	l.generation++
-	l.held = action == "open" && !l.closed
-	if l.cancel != nil && l.running != action {
-		l.cancel(errOvertaken)
+	b.generation++
+	b.held = action == "open" && !b.closed
+	if b.cancel != nil && b.running != action {
+		b.cancel(errOvertaken)
 	}
-	return l.generation
+	return b.generation
 }
 
-func (l *lane) isHeld() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.held
+func (b *Barrier) isHeld() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held
 }
 
-// perform has the driver do it, unless what the guard wants has changed meanwhile. The caller has the lane's turn.
-func (b *Barrier) perform(given context.Context, l *lane, c command, generation int) error {
-	l.mu.Lock()
+// perform has the driver do it, unless the guard has given another command meanwhile. The caller has the turn.
+func (b *Barrier) perform(given context.Context, c command, generation int) error {
+	b.mu.Lock()
 	switch {
-	case l.closed && c.action != "close":
-		l.mu.Unlock()
+	case b.closed && c.action != "close":
+		b.mu.Unlock()
 		return ErrClosed
-	case l.held && c.action == "pulse":
-		c.action, c.length, c.startBy, c.deadline = "open", 0, time.Time{}, time.Now().Add(b.config.Limit)
-	case c.action == "pulse" && l.generation != generation:
-		l.mu.Unlock()
+	case b.held && c.action == "pulse":
+		c.action, c.length, c.startBy, c.deadline = "open", 0, time.Time{}, time.Now().Add(b.config.Timeout)
+	case c.action == "pulse" && b.generation != generation:
+		b.mu.Unlock()
 		return fmt.Errorf("%w: the guard has closed the barrier since", ErrDropped)
-	case l.held != (c.action == "open"):
-		l.mu.Unlock()
+	case b.held != (c.action == "open"):
+		b.mu.Unlock()
 		return errOvertaken
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	l.running, l.cancel = c.action, cancel
-	l.mu.Unlock()
+	b.running, b.cancel = c.action, cancel
+	b.mu.Unlock()
 
 	var err error
 	if c.action == "pulse" {
-		err = b.space(given, ctx, l)
-		c.deadline = time.Now().Add(b.config.Limit + c.length) // the waiting was not the relay's doing
+		err = b.space(given, ctx)
+		c.deadline = time.Now().Add(b.config.Timeout + c.length) // the waiting was not the relay's doing
 	}
 	if err == nil {
-		err = l.driver.perform(ctx, c)
+		err = b.driver.perform(ctx, c)
 		if c.action == "pulse" {
-			l.ended = time.Now()
+			b.ended = time.Now()
 		}
 	}
 
-	l.mu.Lock()
-	l.running, l.cancel = "", nil
-	l.mu.Unlock()
+	b.mu.Lock()
+	b.running, b.cancel = "", nil
+	b.mu.Unlock()
 	cancel(nil)
 	return err
 }
 
 // space waits until the next pulse may begin: a barrier's own control takes two pulses with nothing between for one.
-func (b *Barrier) space(given, ctx context.Context, l *lane) error {
+func (b *Barrier) space(given, ctx context.Context) error {
 	if given.Err() != nil {
 		return late(given)
 	}
 	if ctx.Err() != nil {
 		return errGaveWay
 	}
-	rest := b.config.Spacing - time.Since(l.ended)
-	if l.ended.IsZero() || rest <= 0 {
+	rest := b.config.Spacing - time.Since(b.ended)
+	if b.ended.IsZero() || rest <= 0 {
 		return nil
 	}
 	t := time.NewTimer(rest)

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +23,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
+
+// The tests of this package wait for hardware nearly all of their time, so more of them run at once than there are processors.
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8") // the command line still has the last word
+	os.Exit(m.Run())
+}
 
 // relay is a barrier whose program is a shell script. Each command it is given goes to the file journal first.
 type relay struct {
@@ -39,12 +47,11 @@ func newRelay(t *testing.T, limit time.Duration, script string) relay {
 		t.Fatal(err)
 	}
 	var log syncBuffer
-	lanes := []string{"in", "out"}
 	b, err := New(Options{
-		Config:  Config{Driver: Exec, Program: program, Args: []string{dir}, Limit: limit},
-		Lanes:   lanes,
+		Config:  Config{Driver: Exec, Command: []string{program, dir}, Timeout: limit},
+		Lane:    "in",
 		Log:     slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Metrics: NewMetrics(prometheus.NewRegistry(), lanes...),
+		Metrics: NewMetrics(prometheus.NewRegistry(), "in"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,17 +59,19 @@ func newRelay(t *testing.T, limit time.Duration, script string) relay {
 	b.reapTime = time.Minute
 	r := relay{Barrier: b, dir: dir, log: &log.b}
 	t.Cleanup(func() {
-		for _, l := range b.lanes { // every turn is free: nothing runs any more
-			select {
-			case l.turn <- struct{}{}:
-			case <-time.After(time.Minute):
-				t.Errorf("lane %s: a barrier program runs on after the test", l.name)
-			}
+		select {
+		case b.turn <- struct{}{}: // it is free: nothing runs any more
+		case <-time.After(time.Minute):
+			t.Error("a barrier program runs on after the test")
 		}
-		tasks, _ := filepath.Glob("/proc/self/task/*/children")
+		tasks, _ := filepath.Glob("/proc/self/task/*/children") // zombies, too; those of other tests are in other groups
 		for _, f := range tasks {
-			if c, _ := os.ReadFile(f); len(bytes.TrimSpace(c)) > 0 {
-				t.Errorf("children left after the test: %s", c)
+			c, _ := os.ReadFile(f)
+			for _, child := range strings.Fields(string(c)) {
+				pid, _ := strconv.Atoi(child)
+				if group, err := syscall.Getpgid(pid); err == nil && slices.Contains(r.lines("pids"), strconv.Itoa(group)) {
+					t.Errorf("child left after the test: %d", pid)
+				}
 			}
 		}
 		for _, pid := range r.lines("pids") {
@@ -73,6 +82,11 @@ func newRelay(t *testing.T, limit time.Duration, script string) relay {
 	})
 	return r
 }
+
+// Pulse, HoldOpen and Release are what their two steps are, with nothing in between.
+func (b *Barrier) Pulse(ctx context.Context, d time.Duration) error { return b.BeginPulse(ctx, d)() }
+func (b *Barrier) HoldOpen() error                                  { return b.Begin(true)() }
+func (b *Barrier) Release() error                                   { return b.Begin(false)() }
 
 type syncBuffer struct {
 	mu sync.Mutex
@@ -156,17 +170,17 @@ func TestValidateNamesTheFieldAndTheValue(t *testing.T) {
 	}{
 		{"zero", Config{}, nil},
 		{"none", Config{Driver: None}, nil},
-		{"exec", Config{Driver: Exec, Program: "/usr/local/bin/relay", Args: []string{"--port", "1"}, Limit: time.Second}, nil},
-		{"driver", Config{Driver: "gpio"}, []string{`driver "gpio"`, "none, lcus or exec"}},
-		{"no program", Config{Driver: Exec}, []string{`program ""`, "absolute path"}},
-		{"relative", Config{Driver: Exec, Program: "relay"}, []string{`program "relay"`, "absolute path"}},
-		{"program unused", Config{Program: "/bin/true", Args: []string{"x"}}, []string{`program "/bin/true"`, `args ["x"]`}},
-		{"nul", Config{Driver: Exec, Program: "/bin/true", Args: []string{"a\x00b"}}, []string{`"a\x00b"`}},
-		{"several", Config{Driver: "gpio", Limit: time.Hour}, []string{`driver "gpio"`, "limit 1h0m0s", "100ms to 4s"}},
-		{"negative", Config{Limit: -1}, []string{"limit -1ns"}},
+		{"exec", Config{Driver: Exec, Command: []string{"/usr/local/bin/relay", "--port", "1"}, Timeout: time.Second}, nil},
+		{"driver", Config{Driver: "gpio"}, []string{`driver: "gpio"`, "none or lcus or exec"}},
+		{"no program", Config{Driver: Exec}, []string{"command: is required"}},
+		{"relative", Config{Driver: Exec, Command: []string{"relay"}}, []string{`command[0]: "relay"`, "full path"}},
+		{"program unused", Config{Command: []string{"/bin/true", "x"}}, []string{"command: is not used by driver none"}},
+		{"nul", Config{Driver: Exec, Command: []string{"/bin/true", "a\x00b"}}, []string{`command[1]: "a\x00b"`}},
+		{"several", Config{Driver: "gpio", Timeout: time.Hour}, []string{`driver: "gpio"`, "timeout: 1h0m0s", "100ms to 4s"}},
+		{"negative", Config{Timeout: -1}, []string{"timeout: -1ns"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := tt.config.Validate()
+			err := tt.config.filled().Validate()
 			if (err != nil) != (tt.want != nil) {
 				t.Fatalf("got %v, want an error: %t", err, tt.want != nil)
 			}
@@ -182,33 +196,25 @@ func TestValidateNamesTheFieldAndTheValue(t *testing.T) {
 	}
 }
 
-func TestNoneDoesNothingButKnowsItsLanes(t *testing.T) {
-	b, err := New(Options{Lanes: []string{"in"}})
+func TestNoneDoesNothing(t *testing.T) {
+	b, err := New(Options{Lane: "in"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	if err := errors.Join(b.ReleaseAll(ctx), b.Pulse(ctx, "in", time.Second), b.HoldOpen(ctx, "in"), b.Release(ctx, "in"), b.Close()); err != nil {
+	if err := errors.Join(b.Pulse(ctx, time.Second), b.HoldOpen(), b.Release(), b.Close()); err != nil {
 		t.Error(err)
-	}
-	if err := b.Pulse(ctx, "side", time.Second); !errors.Is(err, ErrUnknownLane) {
-		t.Errorf("got %v, want ErrUnknownLane", err)
 	}
 }
 
 func TestProgramGetsActionLaneMillisecondsAndACleanEnvironment(t *testing.T) {
 	t.Setenv("GATED_SECRET", "s")
 	r := newRelay(t, 0, "[ $action = pulse ] && { env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD= >$dir/env; pwd >$dir/pwd; cat >$dir/stdin; } || true")
-	ctx := t.Context()
-	if err := errors.Join(r.ReleaseAll(ctx), r.Pulse(ctx, "in", 700*time.Millisecond), r.HoldOpen(ctx, "out"), r.Release(ctx, "out")); err != nil {
+	if err := errors.Join(r.Release(), r.Pulse(t.Context(), 700*time.Millisecond), r.HoldOpen(), r.Release()); err != nil {
 		t.Fatal(err)
 	}
-	got := r.lines("journal")
-	if got[0] > got[1] { // both lanes at once
-		got[0], got[1] = got[1], got[0]
-	}
-	want := []string{"close in 0", "close out 0", "pulse in 700", "open out 0", "close out 0"}
-	if d := cmp.Diff(want, got); d != "" {
+	want := []string{"close in 0", "pulse in 700", "open in 0", "close in 0"}
+	if d := cmp.Diff(want, r.lines("journal")); d != "" {
 		t.Errorf("commands (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}, r.lines("env"),
@@ -230,13 +236,14 @@ func TestProgramGetsActionLaneMillisecondsAndACleanEnvironment(t *testing.T) {
 }
 
 func TestHangingProgramBlocksNoLongerThanItsLimit(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 2*time.Second, "[ $action = close ] || { echo waiting for relay; trap '' TERM INT HUP; sleep 60; sleep 60; }")
 	for _, tt := range []struct {
 		name string
 		do   func() error
 	}{
-		{"pulse", func() error { return r.Pulse(t.Context(), "in", 100*time.Millisecond) }},
-		{"open", func() error { return r.HoldOpen(t.Context(), "out") }},
+		{"pulse", func() error { return r.Pulse(t.Context(), 100*time.Millisecond) }},
+		{"open", func() error { return r.HoldOpen() }},
 	} {
 		began := time.Now()
 		err := tt.do()
@@ -249,14 +256,15 @@ func TestHangingProgramBlocksNoLongerThanItsLimit(t *testing.T) {
 			}
 		}
 	}
-	if n := testutil.ToFloat64(r.metrics.errors.WithLabelValues("in")); n != 1 {
-		t.Errorf("errors: got %v, want 1", n)
+	if n := testutil.ToFloat64(r.metrics.errors.WithLabelValues("in")); n != 2 {
+		t.Errorf("errors: got %v, want 2", n)
 	}
 }
 
 func TestFailedPulseIsFollowedByClose(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "[ $action = close ] || { echo relay off >&2; exit 3; }")
-	err := r.Pulse(t.Context(), "in", time.Millisecond)
+	err := r.Pulse(t.Context(), time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), `"relay off"`) {
 		t.Errorf("got %v, want the exit status and the last line", err)
 	}
@@ -267,18 +275,20 @@ func TestFailedPulseIsFollowedByClose(t *testing.T) {
 }
 
 func TestMissingProgramIsNamed(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 0, "")
-	r.config.Program = filepath.Join(r.dir, "gone")
-	err := r.Pulse(t.Context(), "in", time.Second)
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), r.config.Program) {
+	r.config.Command[0] = filepath.Join(r.dir, "gone")
+	err := r.Pulse(t.Context(), time.Second)
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), r.config.Command[0]) {
 		t.Errorf("got %v, want not-exist and the path", err)
 	}
 }
 
 func TestProgramsChildrenDieWithIt(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 3*time.Second, "sleep 300 & echo $! >$dir/sleeper; [ $ms = 5000 ] && exit 0; wait")
 	for _, d := range []time.Duration{5 * time.Second, 4 * time.Second} { // ends by itself; is killed after seven seconds
-		if err := r.Pulse(t.Context(), "in", d); (err != nil) != (d < 5*time.Second) {
+		if err := r.Pulse(t.Context(), d); (err != nil) != (d < 5*time.Second) {
 			t.Errorf("pulse %s: got %v", d, err)
 		}
 		pid, err := strconv.Atoi(r.lines("sleeper")[0])
@@ -292,6 +302,7 @@ func TestProgramsChildrenDieWithIt(t *testing.T) {
 }
 
 func TestChildThatLeftTheGroupDoesNotBlock(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("setsid"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("setsid is missing: apt install util-linux")
@@ -300,7 +311,7 @@ func TestChildThatLeftTheGroupDoesNotBlock(t *testing.T) {
 	}
 	r := newRelay(t, 4*time.Second, "setsid sh -c 'echo $$ >'$dir/escaped'; exec sleep 300' & while ! [ -s $dir/escaped ]; do sleep 0.01; done")
 	began := time.Now()
-	err := r.Pulse(t.Context(), "in", 5*time.Second) // so that it has 9
+	err := r.Pulse(t.Context(), 5*time.Second) // so that it has 9
 	if took := time.Since(began); err != nil || took > time.Minute {
 		t.Errorf("got %v after %s, want done at once", err, took)
 	}
@@ -312,60 +323,47 @@ func TestChildThatLeftTheGroupDoesNotBlock(t *testing.T) {
 }
 
 func TestOutputIsBoundedAndLoggedAtDebug(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo the last line; [ $action = close ]")
-	err := r.Pulse(t.Context(), "in", 5*time.Second)
+	err := r.Pulse(t.Context(), 5*time.Second)
 	if err == nil || !strings.HasSuffix(err.Error(), `saying "the last line"`) {
 		t.Errorf("got %v, want the last line of its output", err)
 	}
-	r.lanes["in"].turn <- struct{}{} // after the close
-	<-r.lanes["in"].turn
+	r.turn <- struct{}{} // after the close
+	<-r.turn
 	if log := r.log.String(); !strings.Contains(log, "the last line") || !strings.Contains(log, `"level":"DEBUG"`) || len(log) > 2*(maxTail+500) {
 		t.Errorf("log of %d bytes: %.300s, want the output's end at debug level", len(log), log)
 	}
 }
 
-func TestCommandsOfALaneRunOneAtATimeAndLanesDoNotWait(t *testing.T) {
-	r := newRelay(t, 4*time.Second, "[ $lane = in ] || { while [ -e $dir/block ]; do sleep 0.01; done; exit 0; }; mkdir $dir/busy || exit 1; sleep 0.02; rmdir $dir/busy")
-	block := filepath.Join(r.dir, "block")
-	if err := os.WriteFile(block, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out := make(chan error, 1)
-	go func() { out <- r.Pulse(t.Context(), "out", 5*time.Second) }() // so that the program has that long
-	r.await(t, 1)
-	in := make(chan error, maxWaiting+1)
+func TestCommandsRunOneAtATime(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t, 4*time.Second, "mkdir $dir/busy || exit 1; sleep 0.02; rmdir $dir/busy")
+	pulses := make(chan error, maxWaiting+1)
 	patient, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for range cap(in) {
-		go func() { in <- r.Pulse(patient, "in", 5*time.Second) }()
+	for range cap(pulses) {
+		go func() { pulses <- r.Pulse(patient, 5*time.Second) }() // so that the program has that long
 	}
-	for range cap(in) {
-		if err := <-in; err != nil {
+	for range cap(pulses) {
+		if err := <-pulses; err != nil {
 			t.Error(err)
 		}
-	}
-	select {
-	case err := <-out:
-		t.Errorf("out: got %v before it could end", err)
-	default:
-	}
-	os.Remove(block)
-	if err := <-out; err != nil {
-		t.Error(err)
 	}
 }
 
 func TestTurnThatDoesNotComeInTime(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 100*time.Millisecond, "while [ ! -e $dir/go ]; do sleep 0.01; done")
 	first := make(chan error, 1)
-	go func() { first <- r.Pulse(t.Context(), "in", 5*time.Second) }() // so that the program has that long
+	go func() { first <- r.Pulse(t.Context(), 5*time.Second) }() // so that the program has that long
 	r.await(t, 1)
-	if err := r.Pulse(t.Context(), "in", time.Second); !errors.Is(err, ErrBusy) {
+	if err := r.Pulse(t.Context(), time.Second); !errors.Is(err, ErrBusy) {
 		t.Errorf("got %v, want ErrBusy", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.Pulse(ctx, "in", time.Second); !errors.Is(err, context.Canceled) {
+	if err := r.Pulse(ctx, time.Second); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	if err := os.WriteFile(filepath.Join(r.dir, "go"), nil, 0o600); err != nil {
@@ -377,15 +375,14 @@ func TestTurnThatDoesNotComeInTime(t *testing.T) {
 }
 
 func TestEmergencyDoesNotWaitForAHangingProgram(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
 	pulses := make(chan error, 3)
 	for range cap(pulses) {
-		go func() { pulses <- r.Pulse(t.Context(), "in", time.Second) }()
+		go func() { pulses <- r.Pulse(t.Context(), time.Second) }()
 	}
 	r.await(t, 1)
-	gone, cancel := context.WithCancel(t.Context())
-	cancel() // the page that reported it is gone
-	if err := r.HoldOpen(gone, "in"); err != nil {
+	if err := r.HoldOpen(); err != nil {
 		t.Error(err)
 	}
 	for range cap(pulses) {
@@ -401,16 +398,17 @@ func TestEmergencyDoesNotWaitForAHangingProgram(t *testing.T) {
 }
 
 func TestEmergencyKeyOpensWithinHalfASecond(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
 	commands := 0
 	quickest(t, 500*time.Millisecond, func() (took time.Duration) {
 		pulse := make(chan error, 1)
-		go func() { pulse <- r.Pulse(t.Context(), "in", time.Second) }()
+		go func() { pulse <- r.Pulse(t.Context(), time.Second) }()
 		r.await(t, commands+1)
 		began := time.Now()
-		err := r.HoldOpen(t.Context(), "in")
+		err := r.HoldOpen()
 		took = time.Since(began)
-		if err = errors.Join(err, <-pulse, r.Release(t.Context(), "in")); err != nil {
+		if err = errors.Join(err, <-pulse, r.Release()); err != nil {
 			t.Error(err)
 		}
 		commands += 3
@@ -432,9 +430,10 @@ func quickest(t *testing.T, want time.Duration, attempt func() time.Duration) {
 
 // The goroutine of a pulse may run late. What a guard has said since its verdict counts.
 func TestAPulseThatGetsToRunAfterAGuardsCloseOpensNothing(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "")
-	pulse := r.BeginPulse(t.Context(), "in", time.Second)
-	if err := r.Release(t.Context(), "in"); err != nil {
+	pulse := r.BeginPulse(t.Context(), time.Second)
+	if err := r.Release(); err != nil {
 		t.Fatal(err)
 	}
 	if err := pulse(); !errors.Is(err, ErrDropped) {
@@ -446,13 +445,13 @@ func TestAPulseThatGetsToRunAfterAGuardsCloseOpensNothing(t *testing.T) {
 }
 
 func TestPulseOnAHeldLaneDoesNotCloseIt(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "")
 	ctx := t.Context()
-	if err := errors.Join(r.HoldOpen(ctx, "in"), r.Pulse(ctx, "in", time.Second), r.Pulse(ctx, "out", time.Second),
-		r.Release(ctx, "in"), r.Pulse(ctx, "in", time.Second)); err != nil {
+	if err := errors.Join(r.HoldOpen(), r.Pulse(ctx, time.Second), r.Release(), r.Pulse(ctx, time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"open in 0", "open in 0", "pulse out 1000", "close in 0", "pulse in 1000"}
+	want := []string{"open in 0", "open in 0", "close in 0", "pulse in 1000"}
 	if d := cmp.Diff(want, r.lines("journal")); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -460,17 +459,18 @@ func TestPulseOnAHeldLaneDoesNotCloseIt(t *testing.T) {
 
 // A pulse that has waited longer than the program may take becomes an open, which has its own time.
 func TestPulseThatHasWaitedAndFindsTheLaneHeld(t *testing.T) {
+	t.Parallel()
 	const limit = time.Second
 	r := newRelay(t, limit, "[ $action = pulse ] && sleep 60; exit 0")
 	first, second := make(chan error, 1), make(chan error, 1)
-	go func() { first <- r.Pulse(t.Context(), "in", maxPulse) }()
+	go func() { first <- r.Pulse(t.Context(), maxPulse) }()
 	r.await(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	go func() { second <- r.Pulse(ctx, "in", time.Second) }()
-	awaitTrue(t, "the second to wait", func() bool { return r.lanes["in"].pulses.Load() == 2 })
+	go func() { second <- r.Pulse(ctx, time.Second) }()
+	awaitTrue(t, "the second to wait", func() bool { return r.pulses.Load() == 2 })
 	<-time.After(limit + limit/10)
-	if err := errors.Join(r.HoldOpen(t.Context(), "in"), <-first, <-second); err != nil {
+	if err := errors.Join(r.HoldOpen(), <-first, <-second); err != nil {
 		t.Error(err)
 	}
 	if d := cmp.Diff([]string{"pulse in 5000", "open in 0", "open in 0"}, r.lines("journal")); d != "" {
@@ -480,9 +480,10 @@ func TestPulseThatHasWaitedAndFindsTheLaneHeld(t *testing.T) {
 
 // What a guard says after the daemon has begun to close the barrier at its start wins, however late that gets to run.
 func TestAGuardWinsOverTheCloseOfTheStart(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "")
-	start := r.Begin("in", false)
-	if err := errors.Join(r.HoldOpen(t.Context(), "in"), start()); err != nil {
+	start := r.Begin(false)
+	if err := errors.Join(r.HoldOpen(), start()); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{"open in 0"}, r.lines("journal")); d != "" {
@@ -491,12 +492,13 @@ func TestAGuardWinsOverTheCloseOfTheStart(t *testing.T) {
 }
 
 func TestLaterCommandOfTheGuardWins(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "[ $action = open ] && sleep 60; exit 0")
 	open := make(chan error, 1)
-	go func() { open <- r.HoldOpen(t.Context(), "in") }()
+	go func() { open <- r.HoldOpen() }()
 	r.await(t, 1)
 	began := time.Now()
-	if err := errors.Join(r.Release(t.Context(), "in"), <-open); err != nil {
+	if err := errors.Join(r.Release(), <-open); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(began); took > soon {
@@ -508,11 +510,12 @@ func TestLaterCommandOfTheGuardWins(t *testing.T) {
 }
 
 func TestSameCommandAgainDoesNotCutTheFirstShort(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "sleep 0.2; echo >>$dir/ended")
 	first := make(chan error, 1)
-	go func() { first <- r.HoldOpen(t.Context(), "in") }()
+	go func() { first <- r.HoldOpen() }()
 	r.await(t, 1)
-	if err := errors.Join(r.HoldOpen(t.Context(), "in"), <-first); err != nil {
+	if err := errors.Join(r.HoldOpen(), <-first); err != nil {
 		t.Error(err)
 	}
 	if b, _ := os.ReadFile(filepath.Join(r.dir, "ended")); len(b) != 2 {
@@ -520,16 +523,14 @@ func TestSameCommandAgainDoesNotCutTheFirstShort(t *testing.T) {
 	}
 }
 
-func TestCloseClosesEveryLaneAndNothingOpensAfterIt(t *testing.T) {
+func TestCloseEndsAPulseAndNothingOpensAfterIt(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 4*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
-	if err := r.HoldOpen(t.Context(), "out"); err != nil {
-		t.Fatal(err)
-	}
 	pulses := make(chan error, 2)
 	for range cap(pulses) {
-		go func() { pulses <- r.Pulse(t.Context(), "in", time.Second) }()
+		go func() { pulses <- r.Pulse(t.Context(), time.Second) }()
 	}
-	r.await(t, 2)
+	r.await(t, 1)
 	began := time.Now()
 	if err := r.Close(); err != nil {
 		t.Error(err)
@@ -546,37 +547,33 @@ func TestCloseClosesEveryLaneAndNothingOpensAfterIt(t *testing.T) {
 	if stopped != 1 { // one ran and was cut short, one waited
 		t.Errorf("%d pulses were refused, want 1", stopped)
 	}
-	for _, err := range []error{r.Pulse(t.Context(), "in", time.Second), r.HoldOpen(t.Context(), "in")} {
+	for _, err := range []error{r.Pulse(t.Context(), time.Second), r.HoldOpen()} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v, want ErrClosed", err)
 		}
 	}
 	journal := r.lines("journal")
-	last := map[string]string{}
-	for _, l := range journal {
-		action, rest, _ := strings.Cut(l, " ")
-		last[strings.Fields(rest)[0]] = action
-	}
-	if d := cmp.Diff(map[string]string{"in": "close", "out": "close"}, last); d != "" {
-		t.Errorf("last command of each lane (-want +got):\n%s\n%q", d, journal)
+	if last := journal[len(journal)-1]; last != "close in 0" {
+		t.Errorf("the last command was %q of %q, want close", last, journal)
 	}
 }
 
 // A relay whose driver hangs in the kernel leaves a process that no signal ends.
 func TestProgramThatCannotBeKilled(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, 2*time.Second, "[ $action = pulse ] && sleep 60; exit 0")
 	r.reapTime = 2 * time.Second // of the others, too
 	r.kill = func(int) error { return nil }
 	began := time.Now()
-	err := r.Pulse(t.Context(), "in", time.Millisecond)
+	err := r.Pulse(t.Context(), time.Millisecond)
 	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "cannot be killed") || took > 30*time.Second {
 		t.Errorf("got %v after %s, want an error that says so soon", err, took)
 	}
 	r.await(t, 2) // the close
-	if err := r.Pulse(t.Context(), "in", time.Millisecond); !errors.Is(err, errLingering) {
+	if err := r.Pulse(t.Context(), time.Millisecond); !errors.Is(err, errLingering) {
 		t.Errorf("got %v, want errLingering, so that such processes do not pile up", err)
 	}
-	if err := r.HoldOpen(t.Context(), "in"); err != nil {
+	if err := r.HoldOpen(); err != nil {
 		t.Errorf("emergency: %v, want that it is tried all the same", err)
 	}
 	pid, err := strconv.Atoi(r.lines("pids")[0])
@@ -585,7 +582,7 @@ func TestProgramThatCannotBeKilled(t *testing.T) {
 	}
 	killGroup(pid)
 	awaitTrue(t, "the program to be gone", func() bool {
-		p := r.lanes["in"].driver.(*program)
+		p := r.driver.(*program)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.lingering == 0
@@ -593,14 +590,12 @@ func TestProgramThatCannotBeKilled(t *testing.T) {
 }
 
 func TestBadCommands(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t, time.Second, "")
 	for _, d := range []time.Duration{0, -time.Second, time.Microsecond, time.Hour} {
-		if err := r.Pulse(t.Context(), "in", d); err == nil || !strings.Contains(err.Error(), d.String()) {
+		if err := r.Pulse(t.Context(), d); err == nil || !strings.Contains(err.Error(), d.String()) {
 			t.Errorf("pulse %s: got %v, want an error that names it", d, err)
 		}
-	}
-	if err := r.HoldOpen(t.Context(), "-x; reboot"); !errors.Is(err, ErrUnknownLane) {
-		t.Errorf("got %v, want ErrUnknownLane", err)
 	}
 	if got := r.lines("journal"); got[0] != "" {
 		t.Errorf("the program ran: %q", got)

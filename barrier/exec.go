@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,8 +35,7 @@ var (
 
 // program is the driver exec.
 type program struct {
-	b    *Barrier
-	lane string
+	b *Barrier
 
 	mu        sync.Mutex
 	lingering int // programs that outlived being killed, waiting on a dead device
@@ -57,7 +57,7 @@ func (p *program) perform(ctx context.Context, c command) error {
 
 	var out tail
 	ms := strconv.FormatInt(c.length.Milliseconds(), 10)
-	cmd := exec.Command(b.config.Program, append(b.config.Args[:len(b.config.Args):len(b.config.Args)], c.action, p.lane, ms)...)
+	cmd := exec.Command(b.config.Command[0], append(slices.Clone(b.config.Command[1:]), c.action, p.b.lane, ms)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &out, &out // one pipe, one goroutine: exec sees that they are the same
@@ -109,7 +109,7 @@ func (p *program) perform(ctx context.Context, c command) error {
 		return fmt.Errorf("%w and cannot be killed: it waits for its device", errFailed)
 	}
 
-	b.log.Debug("barrier program ended", "lane", p.lane, "action", c.action, "took", time.Since(began),
+	b.log.Debug("barrier program ended", "lane", b.lane, "action", c.action, "took", time.Since(began),
 		"status", cmd.ProcessState.String(), "output", out.String())
 	switch {
 	case cause != nil:

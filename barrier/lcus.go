@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"math/rand/v2"
 	"regexp"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,9 +28,8 @@ const (
 	settleTime = 20 * time.Millisecond  // from switching to asking: boards lose bytes that come while they switch
 	idleTime   = 500 * time.Millisecond // between looks at a relay that has nothing to do: 0.15 % of a core each lane
 	seldomTime = time.Minute            // between questions to a board that has never answered, in the end
-	closeTime  = 3 * time.Second        // for the kernel to close a port
-	retryMax   = time.Second
-	maxWedged  = 3 // ports whose closing hangs
+	closeTime  = 3 * time.Second        // for the kernel to open or close a port
+	retryTime  = 500 * time.Millisecond // from the loss of a relay to the next attempt, unless a guard asks
 )
 
 var (
@@ -46,19 +42,14 @@ var (
 // a caller never waits for a device. While the relay is lost it is opened again by its path, for ever, and is off at once
 // when it is back, unless the guard wants the lane held open.
 type lcus struct {
-	lane    string
-	config  Config
-	held    func() bool // what the guard wants
-	became  func(error)
-	log     *slog.Logger
-	metrics *Metrics
-	orders  chan order
-	quit    chan struct{}
-	end     sync.Once // closes quit
-	done    chan struct{}
-	shut    func(*port)          // replaced in tests by one that hangs
-	port    atomic.Pointer[port] // for Lines; nil while it is lost
-	wedged  atomic.Int32         // ports that are being closed for longer than closeTime
+	b      *Barrier
+	ports  serialport.Opener
+	orders chan order
+	quit   <-chan struct{}
+	end    context.CancelFunc // closes quit
+	done   chan struct{}
+	shut   func(*port)          // replaced in tests by one that hangs
+	port   atomic.Pointer[port] // for Lines; nil while it is lost
 
 	idle, sendTime, answerTime time.Duration // tests have other times
 
@@ -79,13 +70,13 @@ type order struct {
 	done chan error // takes one value
 }
 
-func startLCUS(b *Barrier, l *lane, tune func(*lcus)) *lcus {
+func startLCUS(b *Barrier, tune func(*lcus)) *lcus {
+	ctx, end := context.WithCancel(context.Background())
 	r := &lcus{
-		lane: l.name, config: b.config, held: l.isHeld, became: func(err error) { b.became(l.name, err) }, log: b.log, metrics: b.metrics,
-		orders: make(chan order), quit: make(chan struct{}), done: make(chan struct{}), shut: (*port).close,
+		b: b, orders: make(chan order), quit: ctx.Done(), end: end, done: make(chan struct{}), shut: (*port).close,
 		idle: idleTime, sendTime: sendTime, answerTime: answerTime, answers: b.config.Answers,
 	}
-	r.metrics.up.WithLabelValues(l.name).Set(0)
+	b.metrics.up.WithLabelValues(b.lane).Set(0)
 	if tune != nil {
 		tune(r)
 	}
@@ -124,7 +115,7 @@ func (r *lcus) perform(ctx context.Context, c command) error {
 }
 
 func (r *lcus) stop() {
-	r.end.Do(func() { close(r.quit) })
+	r.end()
 	select {
 	case <-r.done:
 	case <-time.After(closeTime): // it hangs in the kernel, and ends with the process
@@ -134,8 +125,6 @@ func (r *lcus) stop() {
 // run keeps the relay open and obeys until quit is closed.
 func (r *lcus) run() {
 	defer close(r.done)
-	first := 100*time.Millisecond + rand.N(150*time.Millisecond)
-	retry := first
 	var asked order // by a guard, of a relay that is lost
 	for {
 		p, err := r.connect()
@@ -143,51 +132,57 @@ func (r *lcus) run() {
 			asked.done <- err
 		}
 		if err == nil {
-			began := time.Now()
 			r.report(nil)
 			r.port.Store(p)
 			err = r.serve(p)
 			r.port.Store(nil)
-			if time.Since(began) >= retryMax { // one that comes and goes at once is a fault like any other
-				retry = first
-			}
 		}
 		if gone(err) {
-			r.answers = r.config.Answers // the next one there may be a spare that does not answer
+			r.answers = r.b.config.Answers // the next one there may be a spare that does not answer
 		}
-		closed := make(chan struct{})
-		go func() {
-			defer close(closed)
-			if p != nil {
-				r.shut(p)
-			}
-		}()
+		closed := r.giveBack(p)
 		if err == nil { // told to end; stop does not wait longer than closeTime
 			<-closed
 			return
 		}
 		r.report(err)
 		var more bool
-		if asked, more = r.pause(retry, err, closed); !more {
+		if asked, more = r.pause(err, closed); !more {
 			r.switchOffLost(closed)
 			return
 		}
-		retry = min(2*retry, retryMax)
 	}
+}
+
+// giveBack closes a port, which may be nil, while what is asked is still answered, and closes closed then: at the latest
+// when the port is left to a driver that hangs.
+func (r *lcus) giveBack(p *port) (closed chan struct{}) {
+	closed = make(chan struct{})
+	go func() {
+		defer close(closed)
+		if p == nil {
+			return
+		}
+		if err := r.ports.Close(func() { r.shut(p) }, nil); err != nil {
+			r.b.metrics.abandoned.WithLabelValues(r.b.lane).Inc()
+			r.b.log.Error("the relay's port is left to itself", "lane", r.b.lane, "device", p.device, "err", err)
+		}
+	}()
+	return closed
 }
 
 // connect opens the port and brings the relay into the state that is wanted. It returns the port also with an error, to
 // be closed.
 func (r *lcus) connect() (*port, error) {
-	if r.wedged.Load() >= maxWedged {
+	if r.ports.Wedged() {
 		return nil, errStuck
 	}
-	p, err := openPort(r.config.Device)
+	p, err := openPort(&r.ports, r.b.config.Device)
 	if err != nil {
 		return nil, err
 	}
 	r.text, r.asked, r.again = nil, time.Now(), r.idle
-	r.on = r.held()
+	r.on = r.b.isHeld()
 	if err = p.send(r.frame(r.on), r.sendTime); err == nil {
 		err = r.question(context.Background(), p, time.Time{})
 	}
@@ -219,7 +214,7 @@ func (r *lcus) serve(p *port) error {
 			switch {
 			case p.Renumbered():
 				err = p.fault(serialport.ErrRenumbered)
-			case r.on != r.held(): // what was said while it was being opened, and waited for in vain
+			case r.on != r.b.isHeld(): // what was said while it was being opened, and waited for in vain
 				err = r.set(context.Background(), p, !r.on)
 			case r.answers:
 				err = r.confirm(context.Background(), p, time.Time{})
@@ -235,7 +230,7 @@ func (r *lcus) serve(p *port) error {
 			return nil
 		}
 		if err != nil {
-			if !r.held() {
+			if !r.b.isHeld() {
 				p.send(r.frame(false), r.sendTime/3) // in case it obeys all the same
 			}
 			return err
@@ -246,10 +241,9 @@ func (r *lcus) serve(p *port) error {
 // pause answers what is asked of a relay that is lost until it is time to try again, and returns more false at the end.
 // A relay that does not answer may obey all the same: so what a guard asks is tried at once, and comes back as asked, to
 // be answered with what became of it.
-func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) (asked order, more bool) {
-	again, wedged := time.NewTimer(retry), time.NewTimer(closeTime)
+func (r *lcus) pause(why error, closed <-chan struct{}) (asked order, more bool) {
+	again := time.NewTimer(retryTime)
 	defer again.Stop()
-	defer wedged.Stop()
 	var overtaken <-chan struct{}
 	var patience <-chan time.Time // of the guard, with a port that takes its time to close
 	answer := func(err error) {
@@ -276,11 +270,6 @@ func (r *lcus) pause(retry time.Duration, why error, closed <-chan struct{}) (as
 			waiting = false
 		case <-closed:
 			closed = nil
-		case <-wedged.C:
-			if closed != nil {
-				r.leaveWedged(closed)
-				closed = nil
-			}
 		case <-r.quit:
 			answer(why)
 			return asked, false
@@ -296,18 +285,10 @@ func (r *lcus) switchOffLost(closed <-chan struct{}) {
 	case <-time.After(time.Second): // so that stop need not give up
 		return
 	}
-	if p, err := openPort(r.config.Device); err == nil {
+	if p, err := openPort(&r.ports, r.b.config.Device); err == nil {
 		p.send(r.frame(false), r.sendTime)
 		r.shut(p)
 	}
-}
-
-// leaveWedged leaves a port to itself that the kernel does not close. It is counted until it is closed after all.
-func (r *lcus) leaveWedged(closed <-chan struct{}) {
-	r.metrics.abandoned.WithLabelValues(r.lane).Inc()
-	r.log.Error("closing the relay's port hangs: it is left to itself", "lane", r.lane, "device", r.config.Device)
-	r.wedged.Add(1)
-	go func() { <-closed; r.wedged.Add(-1) }()
 }
 
 func (r *lcus) obey(p *port, o order) error {
@@ -332,7 +313,7 @@ func (r *lcus) obey(p *port, o order) error {
 			err = r.confirm(o.ctx, p, end)
 		}
 	}
-	if errors.Is(err, errOvertaken) && r.held() {
+	if errors.Is(err, errOvertaken) && r.b.isHeld() {
 		return err // the command that follows leaves it on
 	}
 	if err != nil && !errors.Is(err, errOvertaken) {
@@ -355,7 +336,7 @@ func (r *lcus) set(ctx context.Context, p *port, on bool) error {
 
 // frame is the command that switches.
 func (r *lcus) frame(on bool) []byte {
-	f := []byte{0xA0, byte(r.config.Channel), 0, 0}
+	f := []byte{0xA0, byte(r.b.config.Channel), 0, 0}
 	if on {
 		f[2] = 1
 	}
@@ -381,8 +362,8 @@ func (r *lcus) takeUnasked(b []byte) {
 	}
 	r.text = append(r.text, b...)
 	r.text = r.text[max(0, len(r.text)-512):]
-	if _, r.answers = stateOf(r.text, r.config.Channel); r.answers {
-		r.log.Info("the relay tells its state after all", "lane", r.lane)
+	if _, r.answers = stateOf(r.text, r.b.config.Channel); r.answers {
+		r.b.log.Info("the relay tells its state after all", "lane", r.b.lane)
 	}
 }
 
@@ -410,53 +391,49 @@ func (r *lcus) question(ctx context.Context, p *port, end time.Time) error {
 	if cut {
 		by = end
 	}
-	t := time.NewTimer(time.Until(by))
-	defer t.Stop()
 	var text []byte
 	fault := errSilent
-	for {
-		select {
-		case b := <-p.in:
-			text = append(text, b...)
-			text = text[max(0, len(text)-512):]
-			on, known := stateOf(text, r.config.Channel)
-			if !known {
-				break
-			}
-			r.answers = true
-			if on == r.on {
-				return nil
-			}
-			fault = errWrong
-		case <-t.C:
-			if cut {
-				return nil
-			}
-			return fmt.Errorf("%s: %w", p.device, fault)
-		case <-p.gone:
-			return p.why
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	obeyed, err := r.listen(ctx, p, by, func(b []byte) bool {
+		text = append(text, b...)
+		text = text[max(0, len(text)-512):]
+		on, known := stateOf(text, r.b.config.Channel)
+		if known {
+			r.answers, fault = true, errWrong
 		}
+		return known && on == r.on
+	})
+	if err != nil || obeyed || cut {
+		return err
 	}
+	return fmt.Errorf("%s: %w", p.device, fault)
 }
 
 // wait lets time pass while the relay is watched.
 func (r *lcus) wait(ctx context.Context, p *port, end time.Time) error {
+	_, err := r.listen(ctx, p, end, func(b []byte) bool {
+		r.takeUnasked(b)
+		return false
+	})
+	return err
+}
+
+// listen has take what the relay says, until that is enough for it or the time is over.
+func (r *lcus) listen(ctx context.Context, p *port, end time.Time, take func([]byte) (enough bool)) (enough bool, err error) {
 	t := time.NewTimer(time.Until(end))
 	defer t.Stop()
-	for {
+	for !enough {
 		select {
-		case <-t.C:
-			return nil
 		case b := <-p.in:
-			r.takeUnasked(b)
+			enough = take(b)
+		case <-t.C:
+			return false, nil
 		case <-p.gone:
-			return p.why
+			return false, p.why
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
+	return true, nil
 }
 
 var stateText = regexp.MustCompile(`(?i)CH([1-8]) ?: *(ON|OFF)`)
@@ -489,11 +466,11 @@ func (r *lcus) report(err error) {
 	}
 	r.reported = text
 	if err != nil {
-		r.metrics.up.WithLabelValues(r.lane).Set(0)
-		r.log.Warn("relay down: the barrier is opened by hand", "lane", r.lane, "err", err)
+		r.b.metrics.up.WithLabelValues(r.b.lane).Set(0)
+		r.b.log.Warn("relay down: the barrier is opened by hand", "lane", r.b.lane, "err", err)
 	} else {
-		r.metrics.up.WithLabelValues(r.lane).Set(1)
-		r.log.Info("relay up", "lane", r.lane, "device", r.config.Device, "answers", r.answers)
+		r.b.metrics.up.WithLabelValues(r.b.lane).Set(1)
+		r.b.log.Info("relay up", "lane", r.b.lane, "device", r.b.config.Device, "answers", r.answers)
 	}
-	r.became(err)
+	r.b.became(err)
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"gated/demo/lcussim"
+	"gated/serialport"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,7 +65,7 @@ func driven(t *testing.T, config Config, tune ...func(*lcus)) *board {
 	t.Helper()
 	config.Driver = LCUS
 	var log syncBuffer
-	o := Options{Config: config, Lanes: []string{"in"}, Log: slog.New(slog.NewTextHandler(&log, nil)), Metrics: NewMetrics(prometheus.NewRegistry(), "in")}
+	o := Options{Config: config, Lane: "in", Log: slog.New(slog.NewTextHandler(&log, nil)), Metrics: NewMetrics(prometheus.NewRegistry(), "in")}
 	o.tune = func(r *lcus) {
 		r.sendTime, r.answerTime = time.Second, time.Second
 		for _, f := range tune {
@@ -76,7 +77,7 @@ func driven(t *testing.T, config Config, tune ...func(*lcus)) *board {
 		t.Fatal(err)
 	}
 	r := &board{Barrier: b, t: t, states: make(chan error, 10000), log: &log}
-	b.Watch(func(lane string, err error) { r.states <- err })
+	b.Watch(func(_ string, err error) { r.states <- err })
 	return r
 }
 
@@ -109,6 +110,7 @@ func (b *board) switched() (list []string) {
 func often(r *lcus) { r.idle = 20 * time.Millisecond }
 
 func TestRelayIsOnForThePulseAndNoLonger(t *testing.T) {
+	t.Parallel()
 	for _, answers := range []bool{true, false} {
 		t.Run(fmt.Sprintf("answers %t", answers), func(t *testing.T) {
 			b := plugged(t, answers, Config{Channel: 2})
@@ -118,7 +120,7 @@ func TestRelayIsOnForThePulseAndNoLonger(t *testing.T) {
 				var took time.Duration
 				for range 10 {
 					before := len(b.Journal())
-					if err := b.Pulse(t.Context(), "in", d); err != nil {
+					if err := b.Pulse(t.Context(), d); err != nil {
 						t.Fatal(err)
 					}
 					pulses++
@@ -143,12 +145,13 @@ func TestRelayIsOnForThePulseAndNoLonger(t *testing.T) {
 }
 
 func TestFramesAreThoseOfTheBoards(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		channel int
 		on      bool
 		want    string
 	}{{1, true, "a00101a2"}, {1, false, "a00100a1"}, {2, true, "a00201a3"}, {8, false, "a00800a8"}} {
-		r := lcus{config: Config{Channel: tt.channel}}
+		r := lcus{b: &Barrier{config: Config{Channel: tt.channel}}}
 		if got := fmt.Sprintf("%x", r.frame(tt.on)); got != tt.want {
 			t.Errorf("channel %d %t: got %s, want %s", tt.channel, tt.on, got, tt.want)
 		}
@@ -156,6 +159,7 @@ func TestFramesAreThoseOfTheBoards(t *testing.T) {
 }
 
 func TestStateIsReadFromEveryKindOfAnswer(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		text    string
 		channel int
@@ -205,6 +209,7 @@ func FuzzStateOf(f *testing.F) {
 
 // Whatever stands under the path, the daemon starts, says what is wrong, and a pulse fails at once.
 func TestWhatIsNoRelayIsNamed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file, fifo := filepath.Join(dir, "file"), filepath.Join(dir, "fifo")
 	if err := errors.Join(os.WriteFile(file, nil, 0o600), syscall.Mkfifo(fifo, 0o600)); err != nil {
@@ -235,7 +240,7 @@ func TestWhatIsNoRelayIsNamed(t *testing.T) {
 				t.Errorf("%q does not name %s", err, tt.device)
 			}
 			began := time.Now()
-			if err := b.Pulse(t.Context(), "in", time.Second); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err := b.Pulse(t.Context(), time.Second); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("pulse: got %v, want %q", err, tt.want)
 			}
 			if took := time.Since(began); took > soon {
@@ -251,40 +256,28 @@ func TestWhatIsNoRelayIsNamed(t *testing.T) {
 func TestNoPermissionIsNamed(t *testing.T) {
 	b := plugged(t, true, Config{})
 	b.Barrier.Close()
-	if os.Geteuid() == 0 { // root may open everything: one thread gives that up, and with it whoever runs on it
-		err := make(chan error)
-		go func() {
-			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-			if e := os.Chmod(b.config.Device, 0); e != nil {
-				err <- e
-				return
-			}
-			if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, 65534, 65534, 65534); e != 0 {
-				err <- e
-				return
-			}
-			p, e := openPort(b.config.Device)
-			if p != nil {
-				p.close()
-			}
-			err <- e
-		}()
-		if e := <-err; !errors.Is(e, fs.ErrPermission) {
-			t.Errorf("got %v, want permission denied", e)
-		} else if !strings.Contains(e.Error(), "group") && !strings.Contains(e.Error(), "dialout") {
-			t.Errorf("%v does not say what to do", e)
-		}
-		return
-	}
 	if err := os.Chmod(b.config.Device, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openPort(b.config.Device); !errors.Is(err, fs.ErrPermission) {
+	ports := new(serialport.Opener)
+	if os.Geteuid() == 0 { // root may open everything: one thread gives that up, and with it whoever runs on it
+		ports.OpenPort = func(c serialport.Config) (*serialport.Port, error) {
+			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, which only opens
+			if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, 65534, 65534, 65534); e != 0 {
+				return nil, e
+			}
+			return serialport.Open(c)
+		}
+	}
+	if _, err := openPort(ports, b.config.Device); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("got %v, want permission denied", err)
+	} else if !strings.Contains(err.Error(), "group") && !strings.Contains(err.Error(), "dialout") {
+		t.Errorf("%v does not say what to do", err)
 	}
 }
 
 func TestUnpluggedIdleIsSeenAtOnceAndMendsItself(t *testing.T) {
+	t.Parallel()
 	for _, answers := range []bool{true, false} {
 		b := plugged(t, answers, Config{})
 		began := time.Now()
@@ -293,14 +286,14 @@ func TestUnpluggedIdleIsSeenAtOnceAndMendsItself(t *testing.T) {
 		if took := time.Since(began); took > soon {
 			t.Errorf("seen after %s", took)
 		}
-		if err := b.Pulse(t.Context(), "in", time.Second); err == nil {
+		if err := b.Pulse(t.Context(), time.Second); err == nil {
 			t.Error("a pulse without a relay succeeded")
 		}
 		if err := b.Plug(); err != nil { // its number is another, its name the same
 			t.Fatal(err)
 		}
 		b.expect("up")
-		if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+		if err := b.Pulse(t.Context(), 100*time.Millisecond); err != nil {
 			t.Error(err)
 		}
 		awaitTrue(t, "on and off", func() bool { return len(b.switched()) >= 2 })
@@ -311,9 +304,10 @@ func TestUnpluggedIdleIsSeenAtOnceAndMendsItself(t *testing.T) {
 }
 
 func TestUnpluggedDuringAPulseIsOffAfterwards(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	pulse := make(chan error, 1)
-	go func() { pulse <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+	go func() { pulse <- b.Pulse(t.Context(), 5*time.Second) }()
 	awaitTrue(t, "on", func() bool { return b.On(1) })
 	began := time.Now()
 	b.Unplug()
@@ -335,6 +329,7 @@ func TestUnpluggedDuringAPulseIsOffAfterwards(t *testing.T) {
 
 // A board that keeps its state over a loss of the line, as one on a supply of its own does.
 func TestLostLineDuringAPulseIsOffAfterwards(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "relay")
 	sim, err := lcussim.New(link, 1, true)
 	if err != nil {
@@ -345,7 +340,7 @@ func TestLostLineDuringAPulseIsOffAfterwards(t *testing.T) {
 	b.Relay = sim
 	defer b.Barrier.Close()
 	b.expect("up")
-	go b.Pulse(t.Context(), "in", 3*time.Second)
+	go b.Pulse(t.Context(), 3*time.Second)
 	awaitTrue(t, "on", func() bool { return b.On(1) })
 	// The name goes away and comes back while the board stays as it is.
 	target, err := os.Readlink(link)
@@ -363,6 +358,7 @@ func TestLostLineDuringAPulseIsOffAfterwards(t *testing.T) {
 }
 
 func TestRenumberedBehindItsNameIsFollowed(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, func(r *lcus) { r.idle, r.answerTime = 20*time.Millisecond, 10*time.Second })
 	other := filepath.Join(t.TempDir(), "other")
 	second, err := lcussim.New(other, 1, true)
@@ -376,7 +372,7 @@ func TestRenumberedBehindItsNameIsFollowed(t *testing.T) {
 	}
 	b.expect("another device")
 	b.expect("up")
-	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+	if err := b.Pulse(t.Context(), 100*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.Journal()) != 0 || second.Pulses(1) != 1 {
@@ -386,8 +382,9 @@ func TestRenumberedBehindItsNameIsFollowed(t *testing.T) {
 
 // While udev makes its links anew a name is missing for a moment. The relay is there all the same, and obeys.
 func TestRelayIsNotGivenUpWhileItsNameIsMissing(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
-	if err := b.HoldOpen(t.Context(), "in"); err != nil {
+	if err := b.HoldOpen(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(b.config.Device); err != nil {
@@ -395,7 +392,7 @@ func TestRelayIsNotGivenUpWhileItsNameIsMissing(t *testing.T) {
 	}
 	frames := b.Frames()
 	awaitTrue(t, "some looks", func() bool { return b.Frames() >= frames+5 || len(b.states) > 0 })
-	if err := b.Release(t.Context(), "in"); err != nil || b.On(1) {
+	if err := b.Release(); err != nil || b.On(1) {
 		t.Errorf("release: %v, on %t", err, b.On(1))
 	}
 	select {
@@ -406,6 +403,7 @@ func TestRelayIsNotGivenUpWhileItsNameIsMissing(t *testing.T) {
 }
 
 func TestFaultyRelayFailsThePulseAndIsOff(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		faults lcussim.Faults
@@ -431,7 +429,7 @@ func TestFaultyRelayFailsThePulseAndIsOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			err := b.Pulse(t.Context(), "in", 5*time.Second)
+			err := b.Pulse(t.Context(), 5*time.Second)
 			took := time.Since(began)
 			named := err != nil && strings.Contains(err.Error(), tt.want)
 			if tt.faults.Deaf && errors.Is(err, errSilent) { // the kernel had room for once
@@ -449,7 +447,7 @@ func TestFaultyRelayFailsThePulseAndIsOff(t *testing.T) {
 				}
 			}
 			b.expect("up")
-			if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+			if err := b.Pulse(t.Context(), 100*time.Millisecond); err != nil {
 				t.Error(err)
 			}
 			if b.On(1) {
@@ -479,6 +477,7 @@ func full(t *testing.T, path string) bool {
 }
 
 func TestIdleRelayThatFallsSilentIsShownWithinASecond(t *testing.T) {
+	t.Parallel()
 	if worst := idleTime + settleTime + answerTime; worst > 900*time.Millisecond { // the rest is for port and page
 		t.Errorf("it takes up to %s", worst)
 	}
@@ -495,6 +494,7 @@ func TestIdleRelayThatFallsSilentIsShownWithinASecond(t *testing.T) {
 }
 
 func TestIdleRelayThatFallsSilentIsShownBeforeItIsNeeded(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	b.Set(lcussim.Faults{Silent: true})
 	b.expect("does not answer")
@@ -508,6 +508,7 @@ func TestIdleRelayThatFallsSilentIsShownBeforeItIsNeeded(t *testing.T) {
 // When the box starts, it or the board may be too busy for the first question. A board that answers later is looked
 // after like any other from then on.
 func TestBoardThatAnswersLaterIsLookedAfter(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name         string
 		at           lcussim.Faults // as it is plugged in
@@ -529,7 +530,7 @@ func TestBoardThatAnswersLaterIsLookedAfter(t *testing.T) {
 			sim.Set(lcussim.Faults{})
 			awaitTrue(t, "an answer", func() bool { return b.log.has("after all") })
 			sim.Set(lcussim.Faults{Stuck: true})
-			if err := b.Pulse(t.Context(), "in", 5*time.Second); !errors.Is(err, errWrong) && !errors.Is(err, errSilent) {
+			if err := b.Pulse(t.Context(), 5*time.Second); !errors.Is(err, errWrong) && !errors.Is(err, errSilent) {
 				t.Errorf("a pulse of a stuck relay: got %v", err)
 			}
 		})
@@ -538,6 +539,7 @@ func TestBoardThatAnswersLaterIsLookedAfter(t *testing.T) {
 
 // A plug that bounces, or a hub that comes up late.
 func TestBoardThatIsLostWhileItIsAskedNeedNotAnswerLater(t *testing.T) {
+	t.Parallel()
 	sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, false)
 	if err != nil {
 		t.Fatal(err)
@@ -552,25 +554,27 @@ func TestBoardThatIsLostWhileItIsAskedNeedNotAnswerLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expect("up")
-	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+	if err := b.Pulse(t.Context(), 100*time.Millisecond); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestBoardThatNeverAnswersIsAskedLessAndLessOften(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	b := plugged(t, false, Config{}, func(r *lcus) { r.idle = 10 * time.Millisecond })
 	awaitTrue(t, "6 more questions", func() bool { return b.Frames() >= 2+6 })
 	if took := time.Since(began); took < (1<<6-1)*10*time.Millisecond {
 		t.Errorf("asked 6 times more within %s", took)
 	}
-	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+	if err := b.Pulse(t.Context(), 100*time.Millisecond); err != nil {
 		t.Error(err)
 	}
 }
 
 // Whether a board answers is not known beyond the board that did.
 func TestSpareThatDoesNotAnswerIsWell(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
 	b.Unplug()
 	b.expect("unplugged")
@@ -579,13 +583,14 @@ func TestSpareThatDoesNotAnswerIsWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expect("up")
-	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+	if err := b.Pulse(t.Context(), 100*time.Millisecond); err != nil {
 		t.Error(err)
 	}
 }
 
 // That it has answered is not forgotten over attempts to reach it: else each would find it well.
 func TestBoardThatHasFallenSilentStaysAFault(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	b.Set(lcussim.Faults{Silent: true})
 	b.expect("does not answer")
@@ -599,6 +604,7 @@ func TestBoardThatHasFallenSilentStaysAFault(t *testing.T) {
 }
 
 func TestBoardThatHasToAnswerAndDoesNotIsAFault(t *testing.T) {
+	t.Parallel()
 	sim, err := lcussim.New(filepath.Join(t.TempDir(), "relay"), 1, false)
 	if err != nil {
 		t.Fatal(err)
@@ -610,6 +616,7 @@ func TestBoardThatHasToAnswerAndDoesNotIsAFault(t *testing.T) {
 }
 
 func TestRelayIsSwitchedOffAtTheStart(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "relay")
 	sim, err := lcussim.New(link, 1, true)
 	if err != nil {
@@ -617,7 +624,7 @@ func TestRelayIsSwitchedOffAtTheStart(t *testing.T) {
 	}
 	defer sim.Close()
 	// An earlier run was killed during a pulse.
-	p, err := openPort(link)
+	p, err := openPort(new(serialport.Opener), link)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -635,12 +642,13 @@ func TestRelayIsSwitchedOffAtTheStart(t *testing.T) {
 }
 
 func TestHeldOpenUntilReleaseWhateverComesBetween(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	pulse := make(chan error, 1)
-	go func() { pulse <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+	go func() { pulse <- b.Pulse(t.Context(), 5*time.Second) }()
 	awaitTrue(t, "on", func() bool { return b.On(1) })
 	began := time.Now()
-	if err := b.HoldOpen(t.Context(), "in"); err != nil {
+	if err := b.HoldOpen(); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(began); took > soon {
@@ -649,7 +657,7 @@ func TestHeldOpenUntilReleaseWhateverComesBetween(t *testing.T) {
 	if err := <-pulse; err != nil {
 		t.Errorf("the pulse that gave way: %v", err)
 	}
-	if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil || !b.On(1) {
+	if err := b.Pulse(t.Context(), 100*time.Millisecond); err != nil || !b.On(1) {
 		t.Errorf("a pulse meanwhile: %v, on %t", err, b.On(1))
 	}
 	if d := cmp.Diff([]string{"1 on"}, b.switched()); d != "" {
@@ -664,21 +672,22 @@ func TestHeldOpenUntilReleaseWhateverComesBetween(t *testing.T) {
 	if !b.On(1) {
 		t.Error("the guard wants it open still, and it is closed")
 	}
-	if err := b.Release(t.Context(), "in"); err != nil || b.On(1) {
+	if err := b.Release(); err != nil || b.On(1) {
 		t.Errorf("release: %v, on %t", err, b.On(1))
 	}
 }
 
 func TestEmergencyKeySwitchesARelayWithinHalfASecond(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{Answers: true})
 	quickest(t, 500*time.Millisecond, func() time.Duration {
 		pulse := make(chan error, 1)
-		go func() { pulse <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+		go func() { pulse <- b.Pulse(t.Context(), 5*time.Second) }()
 		awaitTrue(t, "on", func() bool { return b.On(1) })
 		began := time.Now()
-		err := b.HoldOpen(t.Context(), "in")
+		err := b.HoldOpen()
 		took := time.Since(began)
-		if err = errors.Join(err, <-pulse, b.Release(t.Context(), "in")); err != nil {
+		if err = errors.Join(err, <-pulse, b.Release()); err != nil {
 			t.Error(err)
 		}
 		return took
@@ -687,21 +696,22 @@ func TestEmergencyKeySwitchesARelayWithinHalfASecond(t *testing.T) {
 
 // What a guard asks of a relay that is lost is tried at once: it may obey although it does not answer, or be back.
 func TestEmergencyKeyIsTriedAtOnceOnASilentRelay(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{}, often)
 	b.Set(lcussim.Faults{Silent: true})
 	b.expect("does not answer")
 	for _, tt := range []struct {
 		name      string
-		first, do func(context.Context, string) error
+		first, do func() error
 		on        bool
 	}{{"opened", b.Release, b.HoldOpen, true}, {"closed", b.HoldOpen, b.Release, false}} {
 		quickest(t, 500*time.Millisecond, func() time.Duration {
-			tt.first(t.Context(), "in")
+			tt.first()
 			awaitTrue(t, "the other state", func() bool { return b.On(1) != tt.on })
 			time.Sleep(rand.N(700 * time.Millisecond)) // anywhere between two attempts of its own
 			before := len(b.Journal())
 			began := time.Now()
-			if err := tt.do(t.Context(), "in"); !errors.Is(err, errSilent) {
+			if err := tt.do(); !errors.Is(err, errSilent) {
 				t.Errorf("%s: got %v, want that it does not answer", tt.name, err)
 			}
 			awaitTrue(t, tt.name, func() bool { return len(b.Journal()) > before })
@@ -716,17 +726,18 @@ func TestEmergencyKeyIsTriedAtOnceOnASilentRelay(t *testing.T) {
 
 // A guard's word for which there was no time while the relay was being opened again counts once it is.
 func TestWhatAGuardSaysWhileTheRelayIsOpenedCounts(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name      string
-		first, do func(*board, context.Context, string) error
+		first, do func(*board) error
 		on        bool
 	}{
-		{"opened", func(b *board, ctx context.Context, lane string) error { return b.Release(ctx, lane) }, func(b *board, ctx context.Context, lane string) error { return b.HoldOpen(ctx, lane) }, true},
-		{"closed", func(b *board, ctx context.Context, lane string) error { return b.HoldOpen(ctx, lane) }, func(b *board, ctx context.Context, lane string) error { return b.Release(ctx, lane) }, false},
+		{"opened", (*board).Release, (*board).HoldOpen, true},
+		{"closed", (*board).HoldOpen, (*board).Release, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := plugged(t, false, Config{Limit: minLimit}, often) // which is shorter than the board is waited for
-			tt.first(b, t.Context(), "in")
+			b := plugged(t, false, Config{Timeout: 100 * time.Millisecond}, often) // which is shorter than the board is waited for
+			tt.first(b)
 			awaitTrue(t, "the other state", func() bool { return b.On(1) != tt.on })
 			b.Unplug()
 			b.expect("unplugged")
@@ -735,19 +746,20 @@ func TestWhatAGuardSaysWhileTheRelayIsOpenedCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			awaitTrue(t, "the first command", func() bool { return b.Frames() > n })
-			tt.do(b, t.Context(), "in")
+			tt.do(b)
 			awaitTrue(t, tt.name, func() bool { return b.On(1) == tt.on })
 		})
 	}
 }
 
 func TestBoardThatFallsSilentInALongPulseIsShownWithinASecond(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{Answers: true}, func(r *lcus) { r.sendTime, r.answerTime = sendTime, answerTime })
 	quickest(t, time.Second, func() time.Duration {
 		awaitTrue(t, "off", func() bool { return !b.On(1) })
 		n := b.Frames()
 		pulse := make(chan error, 1)
-		go func() { pulse <- b.Pulse(t.Context(), "in", maxPulse) }()
+		go func() { pulse <- b.Pulse(t.Context(), maxPulse) }()
 		awaitTrue(t, "on, and asked", func() bool { return b.On(1) && b.Frames() >= n+2 })
 		began := time.Now()
 		b.Set(lcussim.Faults{Silent: true})
@@ -764,6 +776,7 @@ func TestBoardThatFallsSilentInALongPulseIsShownWithinASecond(t *testing.T) {
 
 // At the end the barrier is closed, also where nobody can tell whether the relay obeys.
 func TestRelayThatIsLostIsSwitchedOffAtTheEnd(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name       string
 		lose, back func(b *board)
@@ -783,7 +796,7 @@ func TestRelayThatIsLostIsSwitchedOffAtTheEnd(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := plugged(t, true, Config{}, often)
-			if err := b.HoldOpen(t.Context(), "in"); err != nil {
+			if err := b.HoldOpen(); err != nil {
 				t.Fatal(err)
 			}
 			tt.lose(b)
@@ -804,12 +817,11 @@ func TestRelayThatIsLostIsSwitchedOffAtTheEnd(t *testing.T) {
 func TestReleaseEndsAPulseAndDropsThoseThatWait(t *testing.T) {
 	b := plugged(t, true, Config{})
 	first, second := make(chan error, 1), make(chan error, 1)
-	go func() { first <- b.Pulse(t.Context(), "in", 5*time.Second) }()
+	go func() { first <- b.Pulse(t.Context(), 5*time.Second) }()
 	awaitTrue(t, "on", func() bool { return b.On(1) })
-	go func() { second <- b.Pulse(t.Context(), "in", 5*time.Second) }()
-	l := b.lanes["in"]
+	go func() { second <- b.Pulse(t.Context(), 5*time.Second) }()
 	awaitTrue(t, "the second to wait", func() bool { return strings.Contains(stacks(), "inTurn") })
-	if err := b.Release(t.Context(), "in"); err != nil || b.On(1) {
+	if err := b.Release(); err != nil || b.On(1) {
 		t.Errorf("release: %v, on %t", err, b.On(1))
 	}
 	if err := <-first; err != nil {
@@ -818,7 +830,7 @@ func TestReleaseEndsAPulseAndDropsThoseThatWait(t *testing.T) {
 	if err := <-second; !errors.Is(err, ErrDropped) {
 		t.Errorf("the pulse that waited: %v, want dropped", err)
 	}
-	if l.isHeld() || b.Pulses(1) != 1 {
+	if b.isHeld() || b.Pulses(1) != 1 {
 		t.Errorf("%v", b.switched())
 	}
 }
@@ -847,19 +859,20 @@ func (d instant) perform(ctx context.Context, c command) error {
 func (d instant) stop() {}
 
 func TestPulsesKeepTheirDistanceAndLateOnesAreDropped(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b, err := New(Options{Config: Config{Spacing: 200 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+		b, err := New(Options{Config: Config{Spacing: 200 * time.Millisecond}, Lane: "in", Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var pulses []time.Time
-		b.lanes["in"].driver = instant{&pulses}
+		b.driver = instant{&pulses}
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 		defer cancel()
 		errs := make(chan error, 4)
 		for range cap(errs) {
-			go func() { errs <- b.Pulse(ctx, "in", 200*time.Millisecond) }()
+			go func() { errs <- b.Pulse(ctx, 200*time.Millisecond) }()
 		}
 		dropped := 0
 		for range cap(errs) {
@@ -883,27 +896,28 @@ func TestPulsesKeepTheirDistanceAndLateOnesAreDropped(t *testing.T) {
 
 // What never began is not told as done: the register would say that the barrier was opened for somebody.
 func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		open bool
 	}{{"by a close", false}, {"by the emergency key", true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b, err := New(Options{Config: Config{Spacing: time.Second}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+				b, err := New(Options{Config: Config{Spacing: time.Second}, Lane: "in", Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
 				if err != nil {
 					t.Fatal(err)
 				}
 				var pulses []time.Time
-				b.lanes["in"].driver = instant{&pulses}
+				b.driver = instant{&pulses}
 				errs := make(chan error, 2)
 				for range cap(errs) {
-					go func() { errs <- b.Pulse(t.Context(), "in", 100*time.Millisecond) }()
+					go func() { errs <- b.Pulse(t.Context(), 100*time.Millisecond) }()
 				}
 				if err := <-errs; err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait() // the second waits for its distance
-				if err := b.Begin("in", tt.open)(); err != nil {
+				if err := b.Begin(tt.open)(); err != nil {
 					t.Error(err)
 				}
 				if err := <-errs; !errors.Is(err, ErrDropped) {
@@ -919,7 +933,7 @@ func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
 	over, cancel := context.WithCancelCause(t.Context())
 	cancel(errOvertaken)
 	for range 20 { // the driver's goroutine takes it or does not
-		err := b.lanes["in"].driver.perform(over, command{action: "pulse", length: time.Second, deadline: time.Now().Add(time.Minute)})
+		err := b.driver.perform(over, command{action: "pulse", length: time.Second, deadline: time.Now().Add(time.Minute)})
 		if !errors.Is(err, ErrDropped) {
 			t.Errorf("by the driver: got %v, want dropped", err)
 		}
@@ -931,18 +945,19 @@ func TestPulseThatIsOvertakenBeforeItBeginsIsDropped(t *testing.T) {
 
 // A relay has its whole time for each pulse, however long that had to wait for those before it.
 func TestWaitingForTheDistanceIsNotTheRelaysFault(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Limit: 500 * time.Millisecond}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
+		b, err := New(Options{Config: Config{Spacing: 1500 * time.Millisecond, Timeout: 500 * time.Millisecond}, Lane: "in", Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry(), "in")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var left []time.Duration
-		b.lanes["in"].driver = timed{&left}
+		b.driver = timed{&left}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		errs := make(chan error, 4)
 		for range cap(errs) {
-			go func() { errs <- b.Pulse(ctx, "in", 100*time.Millisecond) }()
+			go func() { errs <- b.Pulse(ctx, 100*time.Millisecond) }()
 		}
 		for range cap(errs) {
 			if err := <-errs; err != nil {
@@ -967,9 +982,10 @@ func (d timed) perform(_ context.Context, c command) error {
 func (timed) stop() {}
 
 func TestBoardIsLeftOffBetweenTwoPulses(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{Spacing: time.Second})
 	for range 2 {
-		if err := b.Pulse(t.Context(), "in", 100*time.Millisecond); err != nil {
+		if err := b.Pulse(t.Context(), 100*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -983,14 +999,15 @@ func TestBoardIsLeftOffBetweenTwoPulses(t *testing.T) {
 }
 
 func TestNothingOpensAfterClose(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
-	if err := b.HoldOpen(t.Context(), "in"); err != nil {
+	if err := b.HoldOpen(); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Barrier.Close(); err != nil {
 		t.Error(err)
 	}
-	for _, err := range []error{b.Pulse(t.Context(), "in", time.Second), b.HoldOpen(t.Context(), "in")} {
+	for _, err := range []error{b.Pulse(t.Context(), time.Second), b.HoldOpen()} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v, want ErrClosed", err)
 		}
@@ -1004,19 +1021,19 @@ func TestNothingOpensAfterClose(t *testing.T) {
 }
 
 func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
-	b := plugged(t, false, Config{Limit: maxLimit})
-	l := b.lanes["in"]
-	l.turn <- struct{}{} // none begins before all are there
+	t.Parallel()
+	b := plugged(t, false, Config{Timeout: 4 * time.Second})
+	b.turn <- struct{}{} // none begins before all are there
 	errs := make(chan error, 20)
 	for range cap(errs) {
-		go func() { errs <- b.Pulse(t.Context(), "in", 100*time.Millisecond) }()
+		go func() { errs <- b.Pulse(t.Context(), 100*time.Millisecond) }()
 	}
 	for range cap(errs) - maxWaiting - 1 {
 		if err := <-errs; !errors.Is(err, ErrDropped) {
 			t.Errorf("got %v, want dropped", err)
 		}
 	}
-	<-l.turn
+	<-b.turn
 	for range maxWaiting + 1 {
 		if err := <-errs; err != nil {
 			t.Error(err)
@@ -1027,6 +1044,7 @@ func TestFewPulsesWaitAndTheOthersAreDroppedAtOnce(t *testing.T) {
 
 // A kernel driver that hangs when the port is closed takes neither the daemon nor its end with it.
 func TestWedgedCloseIsLeftToItself(t *testing.T) {
+	t.Parallel()
 	let := make(chan struct{})
 	b := plugged(t, true, Config{}, func(r *lcus) {
 		r.shut = func(p *port) { p.close(); <-let }
@@ -1034,7 +1052,7 @@ func TestWedgedCloseIsLeftToItself(t *testing.T) {
 	b.Unplug()
 	b.expect("unplugged")
 	began := time.Now()
-	if err := b.Pulse(t.Context(), "in", time.Second); err == nil || time.Since(began) > soon {
+	if err := b.Pulse(t.Context(), time.Second); err == nil || time.Since(began) > soon {
 		t.Errorf("got %v after %s, want an error at once", err, time.Since(began))
 	}
 	if err := b.Plug(); err != nil {
@@ -1086,5 +1104,5 @@ func Test200FlapsLeaveNothingBehind(t *testing.T) {
 		return f <= files && r <= routines
 	})
 	// That it was up may have been between two flaps.
-	awaitTrue(t, "a pulse", func() bool { return b.Pulse(t.Context(), "in", 100*time.Millisecond) == nil })
+	awaitTrue(t, "a pulse", func() bool { return b.Pulse(t.Context(), 100*time.Millisecond) == nil })
 }

@@ -1,6 +1,9 @@
 package barrier
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
 // Metrics counts what the barriers did.
 type Metrics struct {
@@ -10,37 +13,23 @@ type Metrics struct {
 
 // NewMetrics registers the counters with a zero for each lane.
 func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
-	m := &Metrics{
-		pulses: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gated_barrier_pulses_total",
-			Help: "Times the barrier was told to open for a moment and obeyed.",
-		}, []string{"lane"}),
-		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gated_barrier_errors_total",
-			Help: "Barrier commands that failed or did not end in time; the guard opens or closes by hand.",
-		}, []string{"lane"}),
-		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gated_barrier_dropped_total",
-			Help: "Pulses that could not begin in time, or that the guard's close overtook: nothing was opened.",
-		}, []string{"lane"}),
-		abandoned: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gated_barrier_abandoned_total",
-			Help: "Relay ports whose closing hung in the kernel and was left to itself.",
-		}, []string{"lane"}),
-		sensor: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gated_barrier_sensor_total",
-			Help: "What the barrier's sensor told: opened-unasked, passed or turned-back.",
-		}, []string{"lane", "event"}),
-		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gated_barrier_up",
-			Help: "1 while the relay is there and obeys, as far as it can tell.",
-		}, []string{"lane"}),
-		sensorUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gated_barrier_sensor_up",
-			Help: "1 while the barrier's sensor can be read.",
-		}, []string{"lane"}),
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"lane"}, labels...))
 	}
-	reg.MustRegister(m.pulses, m.errors, m.dropped, m.abandoned, m.sensor, m.up, m.sensorUp)
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"lane"})
+	}
+	m := &Metrics{
+		pulses: counter("gated_barrier_pulses_total", "Times the barrier was told to open for a moment and obeyed."),
+		errors: counter("gated_barrier_errors_total",
+			"Barrier commands that failed or did not end in time; the guard opens or closes by hand."),
+		dropped: counter("gated_barrier_dropped_total",
+			"Pulses that could not begin in time, or that the guard's close overtook: nothing was opened."),
+		abandoned: counter("gated_barrier_abandoned_total", "Relay ports whose closing hung in the kernel and was left to itself."),
+		sensor:    counter("gated_barrier_sensor_total", "What the barrier's sensor told: opened-unasked, passed or turned-back.", "event"),
+		up:        gauge("gated_barrier_up", "1 while the relay is there and obeys, as far as it can tell."),
+		sensorUp:  gauge("gated_barrier_sensor_up", "1 while the barrier's sensor can be read."),
+	}
 	for _, lane := range lanes {
 		m.pulses.WithLabelValues(lane)
 		m.errors.WithLabelValues(lane)

@@ -31,8 +31,8 @@ type port struct {
 }
 
 // openPort opens the device for us alone, 9600 8N1, with nothing waiting in it.
-func openPort(device string) (*port, error) {
-	opened, err := serialport.Open(serialport.Config{Device: device})
+func openPort(ports *serialport.Opener, device string) (*port, error) {
+	opened, err := ports.Open(serialport.Config{Device: device})
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, hint(err))
 	}
@@ -58,7 +58,7 @@ func (p *port) read(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, serialport.ErrNoBytes), errors.Is(err, os.ErrDeadlineExceeded): // nothing for us after all
+		case errors.Is(err, serialport.ErrNoBytes): // nothing for us after all
 			continue
 		case err != nil:
 			p.why = p.fault(err)
@@ -111,7 +111,6 @@ func (p *port) forget() {
 // close may hang as long as the driver does. Nobody reads the port any more when it returns.
 func (p *port) close() {
 	p.stop()
-	p.Wake()
 	<-p.ended
 	p.Close()
 }

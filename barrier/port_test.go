@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"gated/demo/lcussim"
+	"gated/serialport"
 )
 
 // Who has closed a relay's port has waited for the goroutine that reads it: the next one must not share the device with it.
@@ -15,7 +16,7 @@ func TestClosingARelaysPortWaitsForItsReader(t *testing.T) {
 	}
 	defer sim.Close()
 	for n := range 200 {
-		p, err := openPort(sim.Path())
+		p, err := openPort(new(serialport.Opener), sim.Path())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,15 +35,6 @@ const (
 
 var lineBits = map[string]int{"cts": unix.TIOCM_CTS, "dsr": unix.TIOCM_DSR, "dcd": unix.TIOCM_CAR, "ri": unix.TIOCM_RNG}
 
-// SensorConfig says how a contact is wired and what it means.
-type SensorConfig struct {
-	Line     string        // cts, dsr, dcd or ri
-	Means    string        // MeansOpen or MeansPassed
-	Inverted bool          // the line is active while the contact is not
-	Debounce time.Duration // shorter changes count for nothing
-	Within   time.Duration // of an opening: what is told belongs to it
-}
-
 // Opening names what a barrier was opened for.
 type Opening struct {
 	Passage string
@@ -215,7 +206,7 @@ func (s *Sensor) sample(now time.Time, lines int, ok bool) {
 		s.changed(now)
 	}
 	s.open.Store(s.known && s.active && s.config.Means == MeansOpen)
-	// Who stands in the beam as the time runs out has not turned back yet.
+	// A person in the beam when the time runs out has not turned back yet.
 	for len(s.asked) > 0 && now.Sub(s.asked[0].at) > s.config.Within && !(s.config.Means == MeansPassed && s.known && s.active) {
 		if s.config.Means == MeansPassed && s.known {
 			s.say(TurnedBack, s.asked[0].Opening)
@@ -248,13 +239,11 @@ func (s *Sensor) say(event string, o Opening) {
 	s.tell(event, o)
 }
 
-// Lines returns the modem-status lines (TIOCMGET) of the port of a lane's relay.
-func (b *Barrier) Lines(lane string) (int, error) {
-	if l := b.lanes[lane]; l != nil {
-		if r, ok := l.driver.(*lcus); ok {
-			if p := r.port.Load(); p != nil {
-				return p.Lines()
-			}
+// Lines returns the modem-status lines (TIOCMGET) of the relay's port.
+func (b *Barrier) Lines() (int, error) {
+	if r, ok := b.driver.(*lcus); ok {
+		if p := r.port.Load(); p != nil {
+			return p.Lines()
 		}
 	}
 	return 0, errHungUp
@@ -275,7 +264,7 @@ func (p *Port) Lines() (int, error) {
 		if time.Now().Before(p.again) {
 			return 0, p.lost // said each time in the same words: no news
 		}
-		p.again = time.Now().Add(retryMax)
+		p.again = time.Now().Add(time.Second)
 		if p.shut != nil {
 			select {
 			case <-p.shut:

@@ -179,8 +179,9 @@ func TestMissingPortOfASensorIsSaidInTheSameWordsEachTime(t *testing.T) {
 // The lines may be asked for at any time, also of a port that was given back. (That it is not closed under who asks is
 // serialport's test, TestOnlyCloseCloses.)
 func TestTheLinesOfARelaysPortThatWasGivenBack(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
-	relay := b.lanes["in"].driver.(*lcus)
+	relay := b.driver.(*lcus)
 	awaitTrue(t, "the relay's port", func() bool { return relay.port.Load() != nil })
 	p := relay.port.Load()
 	if err := b.Barrier.Close(); err != nil {
@@ -189,13 +190,14 @@ func TestTheLinesOfARelaysPortThatWasGivenBack(t *testing.T) {
 	if _, err := p.Lines(); !errors.Is(err, serialport.ErrClosed) {
 		t.Errorf("got %v of a closed port, want %v", err, serialport.ErrClosed)
 	}
-	if _, err := b.Lines("in"); !errors.Is(err, errHungUp) {
+	if _, err := b.Lines(); !errors.Is(err, errHungUp) {
 		t.Errorf("got %v of a relay that was let go, want %v", err, errHungUp)
 	}
 }
 
 // A driver that hangs when a sensor's port is given back has one port to hang on, and nobody waits for it.
 func TestASensorsPortIsNotOpenedAgainBeforeItIsClosed(t *testing.T) {
+	t.Parallel()
 	p := Port{Device: plugged(t, true, Config{}).config.Device, shut: make(chan struct{}), lost: errHungUp}
 	if _, err := p.Lines(); !errors.Is(err, errHungUp) || p.file != nil {
 		t.Errorf("got %v, want %v", err, errHungUp)
@@ -210,8 +212,9 @@ func TestASensorsPortIsNotOpenedAgainBeforeItIsClosed(t *testing.T) {
 
 // Pseudo-terminals have no lines, and say so as clearly as a missing port does.
 func TestLinesThatCannotBeReadAreAnError(t *testing.T) {
+	t.Parallel()
 	b := plugged(t, true, Config{})
-	if _, err := b.Lines("in"); err == nil {
+	if _, err := b.Lines(); err == nil {
 		t.Error("a pseudo-terminal has modem lines")
 	}
 	for _, device := range []string{b.config.Device, filepath.Join(t.TempDir(), "gone"), "/dev/null", t.TempDir()} {

@@ -1,6 +1,7 @@
 // Package config reads and checks the settings file of the gate.
 //
-// Settings is the operator's manual: every key, its unit and its default.
+// Settings is the operator's manual: every key, its unit and its default. What belongs to a scanner or a barrier is
+// described where it is used: scanner.Config, scanner.CardConfig, barrier.Config.
 package config
 
 import (
@@ -9,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gated/barrier"
+	"gated/scanner"
 )
 
 // Settings is the whole settings file. Lists cannot be overridden from the
@@ -60,85 +64,12 @@ type Gate struct {
 
 // Lane is one direction of travel with its scanner and barrier.
 type Lane struct {
-	ID        string  `mapstructure:"id"`        // required, unique: lower-case letters, digits, hyphens; at most 32
-	Direction string  `mapstructure:"direction"` // required: in or out
-	Scanner   Scanner `mapstructure:"scanner"`
-	Barrier   Barrier `mapstructure:"barrier"`
+	ID        string         `mapstructure:"id"`        // required, unique: lower-case letters, digits, hyphens; at most 32
+	Direction string         `mapstructure:"direction"` // required: in or out
+	Scanner   scanner.Config `mapstructure:"scanner"`
+	Barrier   barrier.Config `mapstructure:"barrier"`
 
-	CardReader CardReader `mapstructure:"card_reader"` // beside the scanner; a lane needs none
-}
-
-// Scanner is the serial port and the framing of its bytes. It converts to
-// scanner.Config, field by field.
-type Scanner struct {
-	// Device is the full path of the port, unique, such as /dev/serial/by-path/….
-	// Required.
-	Device string `mapstructure:"device"`
-
-	Baud     int    `mapstructure:"baud"`      // bits per second, default 9600
-	DataBits int    `mapstructure:"data_bits"` // 7 or 8, default 8
-	Parity   string `mapstructure:"parity"`    // none, odd or even; default none
-	StopBits int    `mapstructure:"stop_bits"` // 1 or 2, default 1
-
-	// EndBytes are the control characters that each end a code, in double quotes
-	// so that YAML reads the escapes. Default "\r\n".
-	EndBytes string `mapstructure:"end_bytes"`
-
-	// StartBytes are the control characters that each begin a code, such as "\x02"
-	// (STX). Default "": a code begins with its first byte.
-	StartBytes string `mapstructure:"start_bytes"`
-
-	// EndGap is the silence that ends a code, for scanners that send no end byte.
-	// Default 0s: only an end byte does; else 100ms to 1s.
-	EndGap time.Duration `mapstructure:"end_gap"`
-
-	Min int `mapstructure:"min"` // bytes of the shortest code, default 4
-	Max int `mapstructure:"max"` // bytes of the longest code, default 4096, up to 65536
-
-	// Gap after which a half code is dropped. Default 500ms, from 50ms to 5s.
-	Gap time.Duration `mapstructure:"gap"`
-
-	AIM      bool   `mapstructure:"aim"`      // take off AIM identifiers, such as ]Q1; default false
-	CodeID   int    `mapstructure:"code_id"`  // bytes of the scanner's own code ID to take off, default 0, up to 8
-	Encoding string `mapstructure:"encoding"` // of what is not ASCII: utf-8 (what is none is tried as gb18030) or gb18030; default utf-8
-	Profile  string `mapstructure:"profile"`  // generic, or gm65: its module is asked every ten seconds whether it lives; default generic
-
-	// SilentAfter is how long a generic scanner may send nothing from 7 to 22 h
-	// before the page says so. Default 0s: for ever; else at least 10m.
-	SilentAfter time.Duration `mapstructure:"silent_after"`
-}
-
-// CardReader is a reader of resident ID cards (SAM-V module, serial port). It converts
-// to scanner.CardConfig, field by field.
-type CardReader struct {
-	Device string `mapstructure:"device"` // full path of the port, unique; empty, the default: the lane has no card reader
-	Baud   int    `mapstructure:"baud"`   // 9600, 19200, 38400, 57600 or 115200, as the reader is set; default 115200
-}
-
-// Barrier is what opens the lane.
-type Barrier struct {
-	Driver  string        `mapstructure:"driver"`  // none, lcus (a USB relay board) or exec (a program); default none
-	Device  string        `mapstructure:"device"`  // lcus only: full path of the board's port, one board for each lane
-	Channel int           `mapstructure:"channel"` // lcus only: of the board, 1 to 8; default 1
-	Answers bool          `mapstructure:"answers"` // lcus only: the board tells its state, so that its silence at the start is a fault; default: found out
-	Command []string      `mapstructure:"command"` // exec only: full path of the program, then its arguments
-	Pulse   time.Duration `mapstructure:"pulse"`   // length of the opening pulse, default 500ms, from 100ms to 5s
-	Spacing time.Duration `mapstructure:"spacing"` // least time from the end of a pulse to the next, default 200ms, up to 5s
-	Timeout time.Duration `mapstructure:"timeout"` // for program or relay, beyond the pulse; default 3s, from 100ms to 4s
-	Sensor  Sensor        `mapstructure:"sensor"`
-}
-
-// Sensor is a contact on a modem-status line that tells what became of an opening.
-type Sensor struct {
-	// Device is the full path of the port that the contact is wired to: the relay's, the lane's
-	// scanner's, or one of its own. Empty: the relay's.
-	Device string `mapstructure:"device"`
-
-	Line     string        `mapstructure:"line"`     // cts, dsr, dcd or ri; empty: there is no sensor
-	Means    string        `mapstructure:"means"`    // what the active line says: open (the barrier is) or passed (somebody stands in the light beam)
-	Inverted bool          `mapstructure:"inverted"` // the line is active while the contact is open; default false
-	Debounce time.Duration `mapstructure:"debounce"` // shorter changes count for nothing; default 60ms, from 20ms to 2s
-	Within   time.Duration `mapstructure:"within"`   // of an opening: what the sensor tells belongs to it, and who has not passed has turned back; default 15s, from 2s to 2m
+	CardReader scanner.CardConfig `mapstructure:"card_reader"` // a lane needs none
 }
 
 // Policy says which rules hold.
@@ -199,7 +130,7 @@ type Retention struct {
 	Days  int    `mapstructure:"days"`  // required: whole days after that of the passage, 1 to 36500
 }
 
-// Witness is a server that signs tree heads beside the gate. It converts to tlog.Witness.
+// Witness is a server that signs the gate's tree heads, too. It converts to tlog.Witness.
 type Witness struct {
 	URL string `mapstructure:"url"` // required: http or https, /add-checkpoint is added to it
 	Key string `mapstructure:"key"` // required, unique name: name+hash+base64, as its operator publishes it
@@ -218,16 +149,7 @@ func Default() *Settings {
 
 // DefaultLane returns the settings of a lane that names none.
 func DefaultLane() Lane {
-	return Lane{
-		Scanner: Scanner{
-			Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1, EndBytes: "\r\n",
-			Min: 4, Max: 4096, Gap: 500 * time.Millisecond, Encoding: "utf-8", Profile: "generic",
-		},
-		Barrier: Barrier{Driver: "none", Channel: 1, Pulse: 500 * time.Millisecond, Spacing: 200 * time.Millisecond, Timeout: 3 * time.Second,
-			Sensor: Sensor{Means: "passed", Debounce: 60 * time.Millisecond, Within: 15 * time.Second}},
-
-		CardReader: CardReader{Baud: 115200},
-	}
+	return Lane{Scanner: scanner.Default(), Barrier: barrier.Default(), CardReader: scanner.DefaultCard()}
 }
 
 //go:embed gated.yaml

@@ -16,6 +16,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gated/policy"
+
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
@@ -52,7 +54,7 @@ func Barriers(path string, environ []string) *Settings {
 	}
 	faulty := slices.Concat(slices.Collect(maps.Keys(l.faulty)), l.twice)
 	for _, key := range faulty {
-		if nearest(key, []string{"state_dir", "GATED_STATE_DIR"}) != "" { // or what was meant to be it
+		if policy.Nearest(key, []string{"state_dir", "GATED_STATE_DIR"}) != "" { // or what was meant to be it
 			return nil
 		}
 	}
@@ -223,7 +225,7 @@ func (l *loader) section(n *yaml.Node, t reflect.Type, prefix string) {
 		l.lines[key] = k.Line
 		switch {
 		case !known || k.Kind != yaml.ScalarNode:
-			l.fault(key, "unknown key%s; the keys here are %s", nearest(k.Value, keys), strings.Join(keys, ", "))
+			l.fault(key, "unknown key%s; the keys here are %s", policy.Nearest(k.Value, keys), strings.Join(keys, ", "))
 		case l.value(v, t, key):
 			kept = append(kept, k, v)
 		}
@@ -329,8 +331,7 @@ func convert(from, to reflect.Value) (any, error) {
 	return from.Interface(), nil
 }
 
-// leaves calls f for every key of a settings struct that is neither section nor
-// list, with the field that holds it.
+// leaves calls f for every key of a settings struct that is no section, with the field that holds it.
 func leaves(t reflect.Type, prefix string, f func(key string, field reflect.StructField)) {
 	for field := range t.Fields() {
 		name := field.Tag.Get("mapstructure")
@@ -338,7 +339,7 @@ func leaves(t reflect.Type, prefix string, f func(key string, field reflect.Stru
 		case name == "":
 		case field.Type.Kind() == reflect.Struct:
 			leaves(field.Type, prefix+name+".", f)
-		case field.Type.Kind() != reflect.Slice:
+		default:
 			f(prefix+name, field)
 		}
 	}
@@ -356,7 +357,12 @@ func (l *loader) environment(t reflect.Type, environ []string) map[string]string
 	}
 	variables := map[string]leaf{}
 	names := slices.Clone(commandLine)
+	var lists []string
 	leaves(t, "", func(key string, f reflect.StructField) {
+		if f.Type.Kind() == reflect.Slice {
+			lists = append(lists, variable(key))
+			return
+		}
 		variables[variable(key)] = leaf{key, f.Type}
 		names = append(names, variable(key))
 	})
@@ -367,15 +373,16 @@ func (l *loader) environment(t reflect.Type, environ []string) map[string]string
 			continue
 		}
 		to, known := variables[name]
+		ofList := slices.ContainsFunc(lists, func(list string) bool { return name == list || strings.HasPrefix(name, list+"_") })
 		part := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, name+"_") })
 		_, err := parseScalar(text, to.t)
 		switch {
 		case !known && part >= 0:
 			l.fault(name, "names a section: set one of its keys, such as %s", names[part])
-		case !known && isList(t, name):
+		case !known && ofList:
 			l.fault(name, "lists are set in the file only: unset it")
 		case !known:
-			l.fault(name, "unknown variable%s: unset it", nearest(name, names))
+			l.fault(name, "unknown variable%s: unset it", policy.Nearest(name, names))
 		case text == "":
 			l.fault(name, "is empty: unset it, or give a value for %s", to.key)
 		case !utf8.ValidString(text):
@@ -391,65 +398,10 @@ func (l *loader) environment(t reflect.Type, environ []string) map[string]string
 	return overrides
 }
 
-// isList tells whether the variable would set a list or what is in it.
-func isList(t reflect.Type, name string) bool {
-	var lists []string
-	var walk func(t reflect.Type, prefix string)
-	walk = func(t reflect.Type, prefix string) {
-		for f := range t.Fields() {
-			switch key := prefix + f.Tag.Get("mapstructure"); f.Type.Kind() {
-			case reflect.Struct:
-				walk(f.Type, key+".")
-			case reflect.Slice:
-				lists = append(lists, variable(key))
-			}
-		}
-	}
-	walk(t, "")
-	return slices.ContainsFunc(lists, func(list string) bool { return name == list || strings.HasPrefix(name, list+"_") })
-}
-
 // quotable keeps a key that somebody mistyped readable in one line.
 func quotable(s string) string {
 	if len(s) > 60 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return strconv.QuoteToGraphic(string([]rune(s)[:min(60, utf8.RuneCountInString(s))]))
 	}
 	return s
-}
-
-// nearest returns a hint at the word that was probably meant: at most two
-// letters wrong, missing, added or swapped.
-func nearest(s string, words []string) string {
-	s = strings.ToLower(s)
-	best, hint := 3, ""
-	for _, w := range words {
-		if d := distance(s, strings.ToLower(w)); d < best && d < len(w) {
-			best, hint = d, fmt.Sprintf(" (did you mean %s?)", w)
-		}
-	}
-	return hint
-}
-
-// distance is the Levenshtein distance; large when the lengths differ by much.
-func distance(a, b string) int {
-	if len(a) > len(b)+2 || len(b) > len(a)+2 {
-		return len(a) + len(b)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,42 +86,29 @@ func origin(key string, from map[string]string) string {
 	return "default"
 }
 
-// Changed returns the keys whose values differ, in the order of the settings.
+// NextStart returns the keys whose values differ and take effect at the next start only, in the order of the settings.
 // When the number of lanes or items differs it names the list.
-func Changed(old, new *Settings) []string {
-	return changed(reflect.ValueOf(*old), reflect.ValueOf(*new), "")
+func NextStart(old, new *Settings) []string {
+	atOnce := func(f reflect.StructField) bool { return f.Tag.Get("reload") == "true" }
+	return changed(reflect.ValueOf(*old), reflect.ValueOf(*new), "", atOnce)
 }
 
-func changed(a, b reflect.Value, key string) []string {
+// changed returns the keys whose values differ, but for the fields to pass over.
+func changed(a, b reflect.Value, key string, pass func(reflect.StructField) bool) []string {
 	var keys []string
 	switch {
 	case a.Kind() == reflect.Struct:
 		for f, field := range a.Fields() {
-			if name := f.Tag.Get("mapstructure"); name != "" {
-				keys = append(keys, changed(field, b.FieldByIndex(f.Index), strings.TrimPrefix(key+"."+name, "."))...)
+			if name := f.Tag.Get("mapstructure"); name != "" && !pass(f) {
+				keys = append(keys, changed(field, b.FieldByIndex(f.Index), strings.TrimPrefix(key+"."+name, "."), pass)...)
 			}
 		}
 	case a.Kind() == reflect.Slice && a.Len() == b.Len():
 		for i := range a.Len() {
-			keys = append(keys, changed(a.Index(i), b.Index(i), fmt.Sprintf("%s[%d]", key, i))...)
+			keys = append(keys, changed(a.Index(i), b.Index(i), fmt.Sprintf("%s[%d]", key, i), pass)...)
 		}
 	case a.Kind() == reflect.Slice || !a.Equal(b):
 		keys = []string{key}
 	}
 	return keys
 }
-
-// Reloadable tells whether a key as Changed names it takes effect on SIGHUP. The
-// others need a restart.
-func Reloadable(key string) bool {
-	return slices.Contains(reloadable, key)
-}
-
-var reloadable = func() (keys []string) {
-	leaves(reflect.TypeFor[Settings](), "", func(key string, f reflect.StructField) {
-		if f.Tag.Get("reload") == "true" {
-			keys = append(keys, key)
-		}
-	})
-	return keys
-}()

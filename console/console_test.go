@@ -27,6 +27,7 @@ import (
 
 // TestInterface asks a real gate. What is in braces in a body is filled in.
 func TestInterface(t *testing.T) {
+	t.Parallel()
 	b, faulty := newBox(t), newBox(t)
 	waits := faulty.scan("in", faulty.pass("李四", -time.Minute)).Passage // on hold since before the fault
 	faulty.broken.Store(true)
@@ -155,6 +156,7 @@ func TestAnUnknownErrorOfTheGate(t *testing.T) {
 }
 
 func TestPostMustBeJSON(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	for kind, want := range map[string]int{"application/json": 204, "application/json; charset=utf-8": 204, "text/plain": 415, "application/x-www-form-urlencoded": 415, "": 415, "application/jsonx": 415} {
 		before := b.ledger.Size()
@@ -168,6 +170,7 @@ func TestPostMustBeJSON(t *testing.T) {
 }
 
 func TestForeignHostsAndOrigins(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	local := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 5), Port: 8080}
 	for _, tt := range []struct {
@@ -375,6 +378,7 @@ func openStream(t *testing.T, url string) (next func() (event, data string, err 
 
 // A view of a real gate comes as it is, and one more after a passage.
 func TestStreamOfARealGate(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	next, _, closed := openStream(t, b.serve(t))
 	defer closed()
@@ -411,6 +415,7 @@ func TestStreamOfARealGate(t *testing.T) {
 }
 
 func TestStreamSendsViewsAndBeats(t *testing.T) {
+	t.Parallel()
 	d := newShows()
 	s := httptest.NewServer(d.handler(nil))
 	defer s.Close()
@@ -444,6 +449,7 @@ func TestStreamSendsViewsAndBeats(t *testing.T) {
 
 // A burst of changes is seen as few views, the last of them with the last change.
 func TestBurstIsThinnedOut(t *testing.T) {
+	t.Parallel()
 	d := newShows()
 	s := httptest.NewServer(d.handler(nil))
 	defer s.Close()
@@ -540,6 +546,7 @@ func TestShutdownEndsStreams(t *testing.T) {
 
 // A browser that takes nothing is dropped, and meanwhile holds up neither the gate nor the others.
 func TestStuckBrowserIsDropped(t *testing.T) {
+	t.Parallel()
 	d := newShows()
 	for i := range 20 { // views of a size that fills the buffers of a connection
 		d.view.Recent = append(d.view.Recent, gate.Shown{Passage: fmt.Sprint(i), Reason: strings.Repeat("x", 100_000)})

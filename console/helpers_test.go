@@ -85,13 +85,13 @@ func newBox(t testing.TB) *box {
 		Wall: func() time.Time { return sys.Wall().Add(time.Duration(b.shift.Load())) }}
 	c := clock.New(src)
 	now := func() ledger.Stamp { return ledger.Stamp(c.Now()) }
-	reg, err := register.New(register.Options{Dir: b.dir, Now: now, Log: quiet})
+	reg, err := register.New(register.Options{Dir: b.dir, Key: []byte("k"), Now: now, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var running atomic.Pointer[gate.Gate]
 	b.ledger, err = ledger.Open(ledger.Options{Dir: b.dir, Gate: "东门", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: quiet,
-		Known: reg.Known(), Follow: reg.Follow, Recovered: reg.Recovered,
+		Known: reg.Known, Follow: reg.Follow, Recovered: reg.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := running.Load(); g != nil {
 				g.LedgerChanged(f)

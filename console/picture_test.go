@@ -55,6 +55,7 @@ func form(t testing.TB, field string, data []byte) (string, []byte) {
 }
 
 func TestPicture(t *testing.T) {
+	t.Parallel()
 	b, faulty := newBox(t), newBox(t)
 	faulty.broken.Store(true)
 	b.forget() // each is a passage
@@ -149,6 +150,7 @@ func goes(want int) int {
 
 // Five pictures are taken in; the sixth is sent away, and welcome when one is done.
 func TestPicturesQueue(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	before := b.ledger.Size()
 	b.forget() // each is a passage
@@ -203,6 +205,7 @@ func TestPicturesQueue(t *testing.T) {
 
 // A picture waits for the one that is looked at, and no longer than its client.
 func TestOnePictureAtATime(t *testing.T) {
+	t.Parallel()
 	room := newDarkroom()
 	room.desk <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -43,19 +43,15 @@ const (
 	Stated  Proof = "stated"  // typed, or printed in plain text, or its signature did not verify
 )
 
-// The reasons why a credential is good or not. They are stable words: the
-// policy, the ledger and the page's texts go by them.
+// The reasons why a credential is good or not; a health certificate has more of them, see package health. They are stable
+// words: the policy, the ledger and the page's texts go by them.
 const (
 	ReasonOK             = health.ReasonOK
 	ReasonUnknownCode    = "unknown-code"              // no kind of code that we know
 	ReasonTooLong        = health.ReasonTooLong        // a pass of more than CodeLimit bytes
-	ReasonBadPrefix      = health.ReasonBadPrefix      // a health certificate of a version or form that is not read
 	ReasonBadBase45      = health.ReasonBadBase45      // characters, length or values that RFC 9285 excludes
-	ReasonBadNumeric     = health.ReasonBadNumeric     // shc:/ digits that are no pairs of 00 to 77
-	ReasonBadZlib        = health.ReasonBadZlib        // compressed data damaged, cut off or too large
 	ReasonBadCBOR        = health.ReasonBadCBOR        // not one well-formed item of plain CBOR
 	ReasonBadCOSE        = health.ReasonBadCOSE        // CBOR, but no COSE_Sign1 as its kind must be one
-	ReasonBadJWS         = health.ReasonBadJWS         // no compact JWS as a SMART Health Card must be one
 	ReasonUnknownSigner  = health.ReasonUnknownSigner  // signed with a key that is not trusted here
 	ReasonWrongAlgorithm = health.ReasonWrongAlgorithm // names another algorithm than the trusted key's
 	ReasonBadSignature   = health.ReasonBadSignature   // altered or forged
@@ -63,44 +59,41 @@ const (
 	ReasonWrongIssuer    = health.ReasonWrongIssuer    // speaks for an issuer other than the key's
 	ReasonNotYetValid    = health.ReasonNotYetValid
 	ReasonExpired        = health.ReasonExpired
-	ReasonRevoked        = health.ReasonRevoked    // by a list of its issuer in the trust directory
-	ReasonWrongUsage     = health.ReasonWrongUsage // the signer's certificate is not for this kind of statement
-	ReasonBadCheckDigit  = "bad-check-digit"       // of a resident ID number
-	ReasonBadDate        = "bad-date"              // birth date that does not exist or is still to come
-	ReasonUnknownCard    = "unknown-card"          // a card of a type whose layout is not known here
-	ReasonUnreadableCard = "unreadable-card"       // a card that the reader found and did not read: broken, or not genuine
+	ReasonBadCheckDigit  = "bad-check-digit" // of a resident ID number
+	ReasonBadDate        = "bad-date"        // birth date that does not exist or is still to come
+	ReasonUnknownCard    = "unknown-card"    // a card of a type whose layout is not known here
+	ReasonUnreadableCard = "unreadable-card" // a card that the reader found and did not read: broken, or not genuine
 )
 
 // Claim is what a code says and how far that can be relied on. A claim that is
 // not valid still carries what the code states, where that could be read: the
 // guard must know who is meant.
 type Claim struct {
-	Kind   string
-	Valid  bool // genuine and in its time; for a resident ID number: well formed
-	Reason string
-	Proof  Proof // Signed also when a genuine pass is out of its time, Sighted when a card is
+	Kind   string `json:"-"`
+	Valid  bool   `json:"-"` // genuine and in its time; for a resident ID number: well formed
+	Reason string `json:"-"`
+	Proof  Proof  `json:"proof"` // Signed also when a genuine pass is out of its time, Sighted when a card is
 
 	// Of a pass; of a card only the last two.
-	Issuer, Subject string    // iss, sub: the roster ID of the resident, vehicle, household or staff
-	Serial          string    // cti as 16 lower-case hexadecimal digits
-	SubjectKind     string    // one of resident, vehicle, household, staff
-	Scope           string    // what the pass is limited to, in the issuer's words; often empty
-	NotBefore       time.Time // first second at which the pass is good, UTC
-	NotAfter        time.Time // first second at which it no longer is, UTC; of a DCC, the last at which it is; zero: it does not end
+	Issuer      string    `json:"issuer,omitempty"`
+	Subject     string    `json:"subject,omitempty"`      // the roster ID of the resident, vehicle, household or staff
+	Serial      string    `json:"serial,omitempty"`       // cti as 16 lower-case hexadecimal digits
+	SubjectKind string    `json:"subject_kind,omitempty"` // one of resident, vehicle, household, staff
+	Scope       string    `json:"scope,omitempty"`        // what the pass is limited to, in the issuer's words; often empty
+	NotBefore   time.Time `json:"not_before,omitzero"`    // first second at which the pass is good, UTC
+	NotAfter    time.Time `json:"not_after,omitzero"`     // first second at which it no longer is, UTC; of a DCC, the last at which it is
+
+	Name string `json:"name,omitempty"` // the holder's, of a card or health certificate; there given names first
 
 	// Of a resident ID number or card, and of a health certificate as far as it says so.
-	Document  string // of the first two: 18 characters, X in upper case; 15 of foreigners' cards until 2023
-	BirthDate string // YYYY-MM-DD; a health certificate may know only YYYY-MM or YYYY
-	Sex       string // male or female
+	Document  string `json:"document,omitempty"`   // of the first two: 18 characters, X in upper case; 15 of foreigners' cards until 2023
+	BirthDate string `json:"birth_date,omitempty"` // YYYY-MM-DD; a health certificate may know only YYYY-MM or YYYY
+	Sex       string `json:"sex,omitempty"`        // male or female
 
-	// Of a health certificate or card.
-	Name   string   // the holder's; on a health certificate given names first
-	Health []Health // what it states
-	Gaps   []string // what it does not prove, as Gap words
-
-	// Of a licence plate.
-	Plate      string // upper case, without dots and spaces
-	PlateClass string // one of the PlateClass words
+	Health     []Health `json:"health,omitempty"`         // what a health certificate states
+	Plate      string   `json:"plate,omitempty"`          // upper case, without dots and spaces
+	PlateClass string   `json:"plate_class,omitempty"`    // one of the PlateClass words
+	Gaps       []string `json:"does_not_prove,omitempty"` // as Gap words
 }
 
 // Health is one statement of a health certificate.
@@ -119,7 +112,6 @@ const (
 const (
 	GapHolder    = health.GapHolder    // that whoever shows it is whom it names
 	GapResidence = health.GapResidence // that they belong to the compound
-	GapHealth    = health.GapHealth    // that they are well now
 	GapIdentity  = "identity"          // that the number or plate is theirs: anybody can print it
 )
 
@@ -204,34 +196,13 @@ func checkResidentID(s string, at time.Time) (Claim, bool) {
 //
 // Claims that the code does not make are left out. Times are RFC 3339 in UTC.
 func (c Claim) MarshalJSON() ([]byte, error) {
-	type claims struct {
-		Proof       Proof     `json:"proof"`
-		Issuer      string    `json:"issuer,omitempty"`
-		Subject     string    `json:"subject,omitempty"`
-		Serial      string    `json:"serial,omitempty"`
-		SubjectKind string    `json:"subject_kind,omitempty"`
-		Scope       string    `json:"scope,omitempty"`
-		NotBefore   time.Time `json:"not_before,omitzero"`
-		NotAfter    time.Time `json:"not_after,omitzero"`
-		Name        string    `json:"name,omitempty"`
-		Document    string    `json:"document,omitempty"`
-		BirthDate   string    `json:"birth_date,omitempty"`
-		Sex         string    `json:"sex,omitempty"`
-		Health      []Health  `json:"health,omitempty"`
-		Plate       string    `json:"plate,omitempty"`
-		PlateClass  string    `json:"plate_class,omitempty"`
-		Gaps        []string  `json:"does_not_prove,omitempty"`
-	}
+	type claims Claim // without this method
 	return json.Marshal(struct {
 		Kind   string `json:"kind"`
 		Valid  bool   `json:"valid"`
 		Reason string `json:"reason"`
 		Claims claims `json:"claims"`
-	}{c.Kind, c.Valid, c.Reason, claims{
-		c.Proof, c.Issuer, c.Subject, c.Serial, c.SubjectKind, c.Scope,
-		c.NotBefore, c.NotAfter, c.Name, c.Document, c.BirthDate, c.Sex,
-		c.Health, c.Plate, c.PlateClass, c.Gaps,
-	}})
+	}{c.Kind, c.Valid, c.Reason, claims(c)})
 }
 
 // LogValue keeps the person out of the log, whoever logs a claim.

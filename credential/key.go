@@ -85,13 +85,8 @@ func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 	return ed, nil
 }
 
-// readPublicKeys reads one or more PEM blocks and nothing else.
-func readPublicKeys(path string) ([]ed25519.PublicKey, error) {
-	data, _, err := keyfile.Read(path, keyfile.Limit)
-	if err != nil {
-		return nil, err
-	}
-	var keys []ed25519.PublicKey
+// parsePublicKeys reads one or more PEM blocks and nothing else.
+func parsePublicKeys(data []byte) (keys []ed25519.PublicKey, err error) {
 	for len(bytes.TrimSpace(data)) > 0 {
 		block, rest := pem.Decode(data)
 		if block == nil {

@@ -4,13 +4,12 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"gated/credential/health"
+	"gated/credential/keyfile"
 )
 
 // Trust is the set of issuers whose codes count. It never changes once loaded,
@@ -54,32 +53,25 @@ type trustedKey struct {
 // and nobody else. A file may hold several keys, as while an old one is being
 // replaced.
 func (t *passTrust) load(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read trusted keys: %w", err)
-	}
 	t.keys = map[string][]trustedKey{}
-	for _, e := range entries {
-		issuer, ok := strings.CutSuffix(e.Name(), ".pub")
-		if !ok {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
+	err := keyfile.Each(dir, keyfile.Limit, func(name string, data []byte) error {
+		issuer := strings.TrimSuffix(name, filepath.Ext(name))
 		if err := validateIssuer(issuer); err != nil {
-			return fmt.Errorf("trusted key %s: the file's name is no issuer: %w", path, err)
+			return fmt.Errorf("the file's name is no issuer: %w", err)
 		}
-		public, err := readPublicKeys(path)
+		public, err := parsePublicKeys(data)
 		if err != nil {
-			return fmt.Errorf("trusted key %s: %w", path, err)
+			return err
 		}
 		for _, p := range public {
 			id := KeyID(p)
 			t.keys[string(id[:])] = append(t.keys[string(id[:])], trustedKey{issuer, p})
 		}
 		t.issuers = append(t.issuers, issuer)
+		return nil
+	}, ".pub")
+	if err != nil {
+		return fmt.Errorf("trusted key: %w", err)
 	}
 	return nil
 }

@@ -15,47 +15,104 @@ import (
 	"gated/scanner"
 )
 
-func isDown(v gate.LaneView) bool { return !v.Up }
-func isUp(v gate.LaneView) bool   { return v.Up }
+// mishap is a kind of what goes wrong.
+type mishap struct {
+	name string
+	lane string // the only one where it can happen; empty: any
 
-// linger leaves a fault on the page for as long as somebody needs to see it.
-func (m *mishaps) linger(ctx context.Context) {
-	if m.d.Fast {
-		return
-	}
-	select {
-	case <-time.After(2 * time.Second):
-	case <-ctx.Done():
-	}
+	// How it is made to happen to a lane, what the page then shows, how it is undone, and what the page shows once all is well; or
+	// special does all of that.
+	breaks, mend func(m *mishaps, l *lane) error
+	shows, well  func(gate.LaneView) bool
+	special      func(m *mishaps, ctx context.Context, l *lane) error
+
+	unheard bool // what is sent meanwhile must decide nothing
 }
 
-// unplugged: the plug is pulled, and put in again with a code sent too early, which must decide nothing.
-func (m *mishaps) unplugged(ctx context.Context, l *lane) error {
-	defer m.expectNothing(ctx, l, "unplugged")()
-	if err := m.shown(ctx, "unplugged", l, isDown, func() error { l.scanner.Unplug(); return nil }); err != nil {
-		return err
-	}
-	m.linger(ctx)
-	if err := l.scanner.PlugWith("CODE SENT TOO EARLY\r\nAND HALF OF "); err != nil {
-		return err
-	}
-	return m.d.page.awaitLane(ctx, l.id, isUp)
+var allMishaps = []mishap{
+	// A code is sent before anybody can listen to the scanner that is plugged in.
+	{name: "unplugged", unheard: true, breaks: unplug, shows: isDown, well: isUp,
+		mend: func(_ *mishaps, l *lane) error { return l.scanner.PlugWith("CODE SENT TOO EARLY\r\nAND HALF OF ") }},
+	{name: "babbling", special: (*mishaps).babbling},
+	{name: "renumbered", unheard: true, special: (*mishaps).renumbered},
+	{name: "card-reader-mute", lane: "in", shows: cardsDown, well: cardsUp,
+		breaks: func(m *mishaps, _ *lane) error { m.d.cards.Break(samvsim.Faults{Mute: true}); return nil },
+		mend:   func(m *mishaps, _ *lane) error { m.d.cards.Break(samvsim.Faults{}); return nil }},
+	{name: "stalled", special: (*mishaps).stalls},
+	// The plug is pulled in the middle of a code; what the next scanner sends is not its other half.
+	{name: "unplugged-in-mid-code", unheard: true, breaks: unplugInMidCode, shows: isDown, well: isUp,
+		mend: func(_ *mishaps, l *lane) error { return l.scanner.PlugWith("DE\r\n") }},
+	{name: "relay-unplugged", breaks: (*mishaps).unplugRelay, shows: byHand, mend: (*mishaps).plugRelay, well: obeys},
+	{name: "card-reader-unplugged", lane: "in", shows: cardsDown, well: cardsUp,
+		breaks: func(m *mishaps, _ *lane) error { m.d.unplugCards(); return nil },
+		mend:   func(m *mishaps, _ *lane) error { return m.d.plugCards() }},
+	{name: "relay-silent", shows: byHand, well: obeys, // the board takes commands and answers none
+		breaks: func(_ *mishaps, l *lane) error { l.relay.Set(lcussim.Faults{Silent: true}); return nil },
+		mend:   func(_ *mishaps, l *lane) error { l.relay.Set(lcussim.Faults{}); return nil }},
+	{name: stopsProcess, special: (*mishaps).stopped},
 }
 
-// cut: the plug is pulled in the middle of a code; what the next scanner sends is not its other half.
-func (m *mishaps) cut(ctx context.Context, l *lane) error {
-	defer m.expectNothing(ctx, l, "unplugged-in-mid-code")()
-	if _, err := io.WriteString(l.scanner.Scanner, "HALF OF A CO"); err != nil {
+const stopsProcess = "process-stopped"
+
+func isDown(v gate.LaneView) bool    { return !v.Up }
+func isUp(v gate.LaneView) bool      { return v.Up }
+func cardsDown(v gate.LaneView) bool { return v.CardReader != "up" }
+func cardsUp(v gate.LaneView) bool   { return v.CardReader == "up" }
+func byHand(v gate.LaneView) bool    { return v.Barrier == "open-by-hand" }
+func obeys(v gate.LaneView) bool     { return v.Barrier == "ok" }
+
+// happen makes it happen to a lane, and undoes it once the page has shown it.
+func (x mishap) happen(m *mishaps, ctx context.Context, l *lane) error {
+	if x.unheard {
+		defer m.expectNothing(ctx, l, x.name)()
+	}
+	if x.special != nil {
+		return x.special(m, ctx, l)
+	}
+	broken := false
+	err := m.shown(ctx, x.name, l, x.shows, func() error { broken = true; return x.breaks(m, l) })
+	if err == nil && !m.d.Fast { // long enough for somebody to see it
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+		}
+	}
+	if broken {
+		err = errors.Join(err, x.mend(m, l))
+	}
+	if err != nil {
 		return err
 	}
-	if err := m.shown(ctx, "unplugged-in-mid-code", l, isDown, func() error { l.scanner.Unplug(); return nil }); err != nil {
-		return err
-	}
-	m.linger(ctx)
-	if err := l.scanner.PlugWith("DE\r\n"); err != nil {
-		return err
-	}
-	return m.d.page.awaitLane(ctx, l.id, isUp)
+	return m.d.page.awaitLane(ctx, l.id, x.well)
+}
+
+func unplug(_ *mishaps, l *lane) error {
+	l.scanner.Unplug()
+	return nil
+}
+
+func unplugInMidCode(m *mishaps, l *lane) error {
+	_, err := io.WriteString(l.scanner.Scanner, "HALF OF A CO")
+	return errors.Join(err, unplug(m, l))
+}
+
+// unplugRelay: nothing can be opened. Plugged in again the relay is off, and works.
+func (m *mishaps) unplugRelay(l *lane) error {
+	l.relay.Unplug()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.relays[l.id]
+	r.Unplugged = append(r.Unplugged, judge.Span{From: time.Now()})
+	return nil
+}
+
+func (m *mishaps) plugRelay(l *lane) error {
+	m.mu.Lock()
+	r, now := m.relays[l.id], time.Now()
+	r.Unplugged[len(r.Unplugged)-1].Until = now
+	r.Plugged = append(r.Plugged, now)
+	m.mu.Unlock()
+	return l.relay.Plug()
 }
 
 // babbling: noise as fast as it goes.
@@ -91,7 +148,6 @@ func (m *mishaps) babbling(ctx context.Context, l *lane) error {
 
 // renumbered: the kernel gives the scanner another number while the old terminal is still there.
 func (m *mishaps) renumbered(ctx context.Context, l *lane) error {
-	defer m.expectNothing(ctx, l, "renumbered")()
 	old := l.scanner.Scanner
 	defer old.Close()
 	// The lane is down for a quarter of a second only: a page that is told of the end first shows since when it is up.
@@ -114,73 +170,11 @@ func (m *mishaps) stalls(ctx context.Context, l *lane) error {
 	})
 }
 
-func cardsDown(v gate.LaneView) bool { return v.CardReader != "up" }
-func cardsUp(v gate.LaneView) bool   { return v.CardReader == "up" }
-
-// cardsMute: the reader of ID cards is there and answers nothing any more.
-func (m *mishaps) cardsMute(ctx context.Context, l *lane) error {
-	err := m.shown(ctx, "card-reader-mute", l, cardsDown, func() error { m.d.cards.Break(samvsim.Faults{Mute: true}); return nil })
-	if err == nil {
-		m.linger(ctx)
-	}
-	m.d.cards.Break(samvsim.Faults{})
-	if err != nil {
-		return err
-	}
-	return m.d.page.awaitLane(ctx, l.id, cardsUp)
-}
-
-// cardsUnplugged: it is pulled out, and put in again.
-func (m *mishaps) cardsUnplugged(ctx context.Context, l *lane) error {
-	if err := m.shown(ctx, "card-reader-unplugged", l, cardsDown, func() error { m.d.unplugCards(); return nil }); err != nil {
-		return err
-	}
-	m.linger(ctx)
-	if err := m.d.plugCards(); err != nil {
-		return err
-	}
-	return m.d.page.awaitLane(ctx, l.id, cardsUp)
-}
-
-func byHand(v gate.LaneView) bool { return v.Barrier == "open-by-hand" }
-func obeys(v gate.LaneView) bool  { return v.Barrier == "ok" }
-
-// relayUnplugged: nothing can be opened, and the page says so. Put in again it is off, and works.
-func (m *mishaps) relayUnplugged(ctx context.Context, l *lane) error {
-	out := judge.Span{}
-	if err := m.shown(ctx, "relay-unplugged", l, byHand, func() error { l.relay.Unplug(); out.From = time.Now(); return nil }); err != nil {
-		return err
-	}
-	m.linger(ctx)
-	out.Until = time.Now()
-	m.mu.Lock()
-	r := m.relays[l.id]
-	r.Unplugged, r.Plugged = append(r.Unplugged, out), append(r.Plugged, out.Until)
-	m.mu.Unlock()
-	if err := l.relay.Plug(); err != nil {
-		return err
-	}
-	return m.d.page.awaitLane(ctx, l.id, obeys)
-}
-
-// relaySilent: the board takes commands and answers none.
-func (m *mishaps) relaySilent(ctx context.Context, l *lane) error {
-	err := m.shown(ctx, "relay-silent", l, byHand, func() error { l.relay.Set(lcussim.Faults{Silent: true}); return nil })
-	if err == nil {
-		m.linger(ctx)
-	}
-	l.relay.Set(lcussim.Faults{})
-	if err != nil {
-		return err
-	}
-	return m.d.page.awaitLane(ctx, l.id, obeys)
-}
-
 // stopped: the whole daemon stands still, as on a box that swaps, while a code waits. It may have been read just before;
 // what was not is dropped.
 func (m *mishaps) stopped(ctx context.Context, l *lane) error {
-	m.world.Lock()
-	defer m.world.Unlock()
+	m.running.Lock()
+	defer m.running.Unlock()
 	if _, err := io.WriteString(l.scanner.Scanner, "CODE BEFORE THE STOP\r\n"); err != nil {
 		return err
 	}

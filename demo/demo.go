@@ -23,6 +23,7 @@ import (
 	"gated/demo/judge"
 	"gated/demo/lcussim"
 	"gated/demo/samvsim"
+	"gated/demo/terminal"
 	"gated/ledger"
 	"gated/policy"
 
@@ -97,8 +98,7 @@ type demo struct {
 	Options
 	people people
 	lanes  map[string]*lane
-	cards  *samvsim.Reader // of the in lane,
-	socket *Socket         // where it is plugged in
+	cards  *samvsim.Reader // of the in lane
 	gated  *daemon
 	page   *watchedPage
 	until  time.Time // when it ends; zero: when it is told to
@@ -278,7 +278,6 @@ func (d *demo) plug() (err error) {
 			return err
 		}
 	}
-	d.socket = &Socket{Link: filepath.Join(dev, "card-in")}
 	return d.plugCards()
 }
 
@@ -294,13 +293,15 @@ func (d *demo) unplug() {
 	}
 }
 
-// plugCards puts a card reader into its socket.
+func (d *demo) cardPort() string { return filepath.Join(d.Dir, "dev", "card-in") }
+
+// plugCards plugs a card reader in.
 func (d *demo) plugCards() error {
 	r, err := samvsim.Plug()
 	if err != nil {
 		return err
 	}
-	if err := d.socket.Name(r.Path); err != nil {
+	if err := terminal.Link(d.cardPort(), r.Path); err != nil {
 		r.Close()
 		return err
 	}
@@ -310,7 +311,7 @@ func (d *demo) plugCards() error {
 
 // unplugCards pulls it out; nobody may be using it.
 func (d *demo) unplugCards() {
-	d.socket.Unplug()
+	os.Remove(d.cardPort())
 	d.cards.Close()
 	d.cards = nil
 }

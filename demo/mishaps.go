@@ -21,7 +21,7 @@ import (
 type mishaps struct {
 	d *demo
 
-	world sync.RWMutex // held to read while a code is shown, to write while the daemon stands still
+	running sync.RWMutex // held to read while a code is shown, to write while the daemon stands still
 
 	watching chan struct{} // closed when watch has ended
 	unwatch  chan struct{} // closed when it is to end
@@ -34,7 +34,7 @@ type mishaps struct {
 	faults  []string                   // what did not go as it must
 	turn    map[string]int             // by lane: mishaps so far
 	due     map[string]time.Time
-	deaf    map[string]string // by lane: the mishap during which nothing that is sent may be answered
+	unheard map[string]string // by lane: the mishap during which nothing that is sent may be answered
 	stood   time.Time         // when the daemon answered last after it had stood still
 	memory  string            // at its peak
 	files   struct{ first, most int }
@@ -45,34 +45,12 @@ type mishaps struct {
 func newMishaps(d *demo) *mishaps {
 	m := &mishaps{d: d, watching: make(chan struct{}), unwatch: make(chan struct{}), relays: map[string]*judge.Relay{},
 		count: map[string]int{}, delays: map[string][]time.Duration{},
-		turn: map[string]int{}, due: map[string]time.Time{}, deaf: map[string]string{}}
+		turn: map[string]int{}, due: map[string]time.Time{}, unheard: map[string]string{}}
 	for _, id := range Lanes {
 		m.relays[id] = &judge.Relay{}
 	}
 	return m
 }
-
-// mishap is one of them.
-type mishap struct {
-	name string
-	do   func(m *mishaps, ctx context.Context, l *lane) error
-	lane string // the only one where it can happen; empty: any
-}
-
-var allMishaps = []mishap{
-	{name: "unplugged", do: (*mishaps).unplugged},
-	{name: "babbling", do: (*mishaps).babbling},
-	{name: "renumbered", do: (*mishaps).renumbered},
-	{name: "card-reader-mute", do: (*mishaps).cardsMute, lane: "in"},
-	{name: "stalled", do: (*mishaps).stalls},
-	{name: "unplugged-in-mid-code", do: (*mishaps).cut},
-	{name: "relay-unplugged", do: (*mishaps).relayUnplugged},
-	{name: "card-reader-unplugged", do: (*mishaps).cardsUnplugged, lane: "in"},
-	{name: "relay-silent", do: (*mishaps).relaySilent},
-	{name: stopsProcess, do: (*mishaps).stopped},
-}
-
-const stopsProcess = "process-stopped"
 
 // maybe makes the next mishap happen on a lane if it is due: all in turn while somebody watches, else at random.
 func (m *mishaps) maybe(ctx context.Context, l *lane, rng *rand.Rand) error {
@@ -88,10 +66,10 @@ func (m *mishaps) maybe(ctx context.Context, l *lane, rng *rand.Rand) error {
 		fmt.Fprintf(m.d.Stdout, "%s  %-3s  fault: %s\n", time.Now().Format(time.TimeOnly), l.id, x.name)
 	}
 	if x.name != stopsProcess {
-		m.world.RLock()
-		defer m.world.RUnlock()
+		m.running.RLock()
+		defer m.running.RUnlock()
 	}
-	err := x.do(m, ctx, l)
+	err := x.happen(m, ctx, l)
 	if err == nil {
 		l.frames, err = m.d.gated.frames(ctx, l.id) // what was dropped during it is the answer to no code
 	}
@@ -119,7 +97,7 @@ func (m *mishaps) next(lane string, every time.Duration, rng *rand.Rand) (x mish
 	if time.Now().Before(m.due[lane]) {
 		return x, false
 	}
-	for x.do == nil || x.lane != "" && x.lane != lane {
+	for x.name == "" || x.lane != "" && x.lane != lane {
 		i := m.turn[lane]
 		if m.turn[lane]++; m.d.Fast {
 			i = rng.IntN(len(allMishaps))
@@ -237,21 +215,21 @@ func (m *mishaps) hearRelays() {
 func (m *mishaps) expectNothing(ctx context.Context, l *lane, name string) (done func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.deaf[l.id] = name
+	m.unheard[l.id] = name
 	return func() {
 		if cause := m.d.dropped(ctx, l); cause != "" {
 			m.fault("%s: what was sent while nobody listened was dropped as %s", name, cause)
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		delete(m.deaf, l.id)
+		delete(m.unheard, l.id)
 	}
 }
 
 // heard is told of answers to what nobody held up.
 func (m *mishaps) heard(a judge.Answer) {
 	m.mu.Lock()
-	name, wrong := m.deaf[a.Lane]
+	name, wrong := m.unheard[a.Lane]
 	m.mu.Unlock()
 	if wrong {
 		m.fault("%s: what was sent while nobody listened was answered", name)

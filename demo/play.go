@@ -160,8 +160,8 @@ func (d *demo) show(ctx context.Context, l *lane, v visitor, card []byte) (answe
 		defer d.cards.Remove()
 	}
 	if d.mishap != nil {
-		d.mishap.world.RLock()
-		defer d.mishap.world.RUnlock()
+		d.mishap.running.RLock()
+		defer d.mishap.running.RUnlock()
 	}
 	c, shown := make(chan answer, 1), time.Now()
 	d.mu.Lock()

@@ -1,4 +1,4 @@
-// Package durable writes small files so that they outlast a power cut.
+// Package durable writes files so that they outlast a power cut.
 package durable
 
 import (

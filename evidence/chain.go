@@ -29,6 +29,9 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				break // taken away when its data was due, or not in the backup: Proved says so
 			}
+			if next, ferr := first(chain[0]); err != nil && ferr == nil && next.Detail["found"] != "" {
+				break // it was put aside because of that
+			}
 			if err != nil {
 				return nil, fmt.Errorf("epoch %d of %d cannot be read: %w", epoch, r.Meta.Epoch, err)
 			}
@@ -50,6 +53,9 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 	}
 	for i, r := range chain {
 		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress}
+		if i+1 == len(chain) {
+			own.Known = g.Known
+		}
 		var link *ledger.Entry // the entry that names what this epoch ended with
 		boxed := false         // its key is named by an epoch whose own key was not given
 		if i+1 < len(chain) {
@@ -58,9 +64,11 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 			}
 			if own.Keys == nil && link.Detail["verifier"] != "" {
 				own.Keys = []string{link.Detail["verifier"]}
-				boxed = !slices.ContainsFunc(chain[i+1:], func(r *ledger.Reader) bool { return len(tlog.OfOrigin(g.Keys, r.Meta.Origin)) > 0 })
+				given := func(r *ledger.Reader) bool { return len(tlog.OfOrigin(g.Keys, r.Meta.Origin)) > 0 }
+				boxed = !slices.ContainsFunc(chain[i+1:], given)
 			}
 			own.keyless = true
+			own.erasedAfter, _ = strconv.ParseInt(link.Detail["erased"], 10, 64) // none: 0
 		} else {
 			if own.Keys == nil {
 				own.Keys = g.Keys // of another name: an error says so
@@ -73,6 +81,10 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 			own.Since, since = g.Since, true
 		}
 		rep, err := Verify(r, own)
+		if link != nil && link.Detail["found"] != "" { // whatever else may be found now
+			reports = append(reports, &Report{Meta: r.Meta, Found: link.Detail["found"]})
+			continue
+		}
 		if err != nil {
 			if len(chain) > 1 {
 				err = fmt.Errorf("%s: %w", r.Meta.Origin, err)
@@ -85,8 +97,11 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 				return nil, err
 			}
 		}
-		if link != nil && (link.Detail["origin"] != r.Meta.Origin || link.Detail["size"] != strconv.FormatInt(rep.Entries, 10) || link.Detail["root"] != rep.Root.String()) {
-			return nil, fmt.Errorf("%s: entry 1 says that the epoch before ended with entry %s of %s and the root %s; its file has %d entries and the root %s",
+		size := strconv.FormatInt(rep.Entries, 10)
+		named := func(what, has string) bool { return link.Detail[what] == has }
+		if link != nil && !(named("origin", r.Meta.Origin) && named("size", size) && named("root", rep.Root.String())) {
+			return nil, fmt.Errorf("%s: entry 1 says that the epoch before ended with entry %s of %s and the root %s; its file has "+
+				"%d entries and the root %s",
 				chain[i+1].Meta.Origin, link.Detail["size"], link.Detail["origin"], link.Detail["root"], rep.Entries, rep.Root)
 		}
 		reports = append(reports, rep)
@@ -111,31 +126,49 @@ func Proved(reports []*Report) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for i, r := range reports {
 		name := r.Meta.Origin
-		if i > 0 {
-			say("%s follows %s, which ended with entry %d: its first entry names that root. What the other box recorded after that entry is not here.", name, reports[i-1].Meta.Origin, reports[i-1].Entries)
+		if r.Found != "" {
+			say("%s: it did not hold when %s began, and counts for nothing: %s.", name, reports[i+1].Meta.Origin, r.Found)
+			continue
 		}
-		if e := r.Before; e != nil {
-			say("%s: the epoch before it is not here, so nothing is said about it. It was %s and ended with entry %s and the root %s.", name, e.Detail["origin"], e.Detail["size"], e.Detail["root"])
+		if i > 0 && reports[i-1].Found == "" {
+			say("%s follows %s, which ended with entry %d: its first entry names that root. What the other box recorded after that "+
+				"entry is not here.", name, reports[i-1].Meta.Origin, reports[i-1].Entries)
+		}
+		if e := r.Before; e != nil && e.Detail["found"] != "" {
+			say("%s: the epoch before it did not hold when it began, and counts for nothing: %s.", name, e.Detail["found"])
+		} else if e != nil {
+			say("%s: the epoch before it is not here, so nothing is said about it. It was %s and ended with entry %s and the root %s.",
+				name, e.Detail["origin"], e.Detail["size"], e.Detail["root"])
 		}
 		switch {
 		case r.Head.Note == nil:
-			say("%s: the %d entries fit each other. No tree head is signed yet, so nothing shows that they were not rewritten.", name, r.Entries)
+			say("%s: the %d entries fit each other. No tree head is signed yet, so nothing shows that they were not rewritten.", name,
+				r.Entries)
 			continue
 		case r.Head.Size == r.Entries:
 			say("%s: entries 1 to %d are complete, in order, and exactly those that the newest tree head signs.", name, r.Entries)
 		default:
-			say("%s: entries 1 to %d are complete, in order, and exactly those that the newest tree head signs; %d newer ones are not signed yet.", name, r.Head.Size, r.Entries-r.Head.Size)
+			say("%s: entries 1 to %d are complete, in order, and exactly those that the newest tree head signs; %d newer ones are "+
+				"not signed yet.", name, r.Head.Size, r.Entries-r.Head.Size)
 		}
 		if r.Personal+r.Erased > 0 {
-			say("%s: %d personal fields are the ones that were recorded; %d were erased.", name, r.Personal, r.Erased)
+			say("%s: %d personal fields are the ones that were recorded; those of %d entries were erased.", name, r.Personal, r.Erased)
+		}
+		if r.Hidden > 0 {
+			say("%s: the personal data of %d entries was not looked at: what opens it, the slots or the master key, is not here.", name, r.Hidden)
+		}
+		if r.Pending > 0 {
+			say("%s: the personal data of %d entries can still be read although an erase entry names them: start the daemon, which erases it.", name, r.Pending)
 		}
 		switch {
 		case r.Key == "":
 			say("%s: its signatures were not checked, as its public key is not known here: bring it with --key.", name)
 		case r.OwnKey:
-			say("%s: the key was taken from the box itself (fingerprint %s): compare it with the one printed at installation, or give --key.", name, tlog.Fingerprint(r.Key))
+			say("%s: the key was taken from the box itself (fingerprint %s): compare it with the one printed at installation, or "+
+				"give --key.", name, tlog.Fingerprint(r.Key))
 		default:
-			say("%s: the heads are signed by the key you trust, or by one that it vouches for (fingerprint %s).", name, tlog.Fingerprint(r.Key))
+			say("%s: the heads are signed by the key you trust, or by one that it vouches for (fingerprint %s).", name,
+				tlog.Fingerprint(r.Key))
 		}
 		if r.Since != nil && r.Since.Size > 0 {
 			say("%s: nothing up to entry %d was changed since the head you kept.", name, r.Since.Size)
@@ -145,17 +178,20 @@ func Proved(reports []*Report) (lines []string) {
 		}
 		switch {
 		case r.Witness > 0 && r.OwnWitness:
-			say("%s: by its own word %s saw the first %d entries: that counts with the witness's public key, from its operator, as --witness.", name, strings.Join(r.Cosigned, " and "), r.Witness)
+			say("%s: by its own word %s saw the first %d entries: that counts with the witness's public key, from its operator, as "+
+				"--witness.", name, strings.Join(r.Cosigned, " and "), r.Witness)
 		case r.Witness > 0:
 			say("%s: %s saw the first %d entries as they are here.", name, strings.Join(r.Cosigned, " and "), r.Witness)
 		}
 	}
-	if last := reports[len(reports)-1]; (last.Since == nil || last.Since.Size == 0) && len(last.ShortRoots) == 0 && (last.Witness == 0 || last.OwnWitness) {
+	if last := reports[len(reports)-1]; (last.Since == nil || last.Since.Size == 0) && len(last.ShortRoots) == 0 && (last.Witness == 0 ||
+		last.OwnWitness) {
 		what := "the ledger"
 		if len(reports) > 1 {
 			what = last.Meta.Origin // what was brought may be of an older epoch
 		}
-		say("This shows that %s is consistent, not that its whole history was never replaced by whoever had the box and its key: for that bring an older head (--since), the handover book (--short-root), or a witness.", what)
+		say("This shows that %s is consistent, not that its whole history was never replaced by whoever had the box and its key: "+
+			"for that bring an older head (--since), the handover book (--short-root), or a witness.", what)
 	}
 	return lines
 }

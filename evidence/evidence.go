@@ -1,2 +1,59 @@
-// Package evidence checks what an auditor is shown: that a ledger, with the epochs before it, is the one that was written.
+// Package evidence writes days of a ledger for auditors, and checks what they bring.
 package evidence
+
+import (
+	"fmt"
+	"time"
+
+	"gated/register"
+)
+
+// Reader reads a state directory for its exports.
+type Reader struct{ *register.Reader }
+
+// OpenReader opens the ledger of a state directory.
+func OpenReader(dir string) (*Reader, error) {
+	r, err := register.OpenReader(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{r}, nil
+}
+
+// Selection is what an export covers: whole days in the gate's zone.
+type Selection struct {
+	From, To string    // 2006-01-02, both inclusive
+	Events   bool      // one row an event instead of one a passage
+	Personal bool      // with the personal fields that are not erased
+	Now      time.Time // bounds a day that is not over
+	Temp     string    // folder of what is needed on the way: it holds what the export holds; empty: the system's
+}
+
+// maxDays bounds an export: ten years.
+const maxDays = 3660
+
+// Days lists the days of the selection, or says what is wrong with them.
+func (x Selection) Days() (days []string, err error) {
+	from, err1 := time.Parse(time.DateOnly, x.From)
+	to, err2 := time.Parse(time.DateOnly, x.To)
+	switch {
+	case err1 != nil || err2 != nil:
+		return nil, fmt.Errorf("from %q to %q: write days as 2026-11-23", x.From, x.To)
+	case to.Before(from):
+		return nil, fmt.Errorf("from %s to %s: the last day is before the first", x.From, x.To)
+	case to.Sub(from) >= maxDays*24*time.Hour:
+		return nil, fmt.Errorf("from %s to %s: at most %d days at a time", x.From, x.To, maxDays)
+	}
+	for d := from; !d.After(to); d = d.AddDate(0, 0, 1) {
+		days = append(days, d.Format(time.DateOnly))
+	}
+	return days, nil
+}
+
+// name is the day, or the days, for people.
+func (x Selection) name() string {
+	if x.From == x.To {
+		return x.From
+	}
+	return x.From + " to " + x.To
+}

@@ -20,12 +20,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
 
-	"gated/evidence/xlsx"
 	"gated/ledger"
 	"gated/register"
 )
 
 func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
@@ -45,7 +45,7 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 	defer r.Close()
 	for _, events := range []bool{false, true} {
 		var b bytes.Buffer
-		if err := r.ExportCSV(&b, Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Now: at("2026-11-25 00:00:00")}); err != nil {
+		if err := r.ExportCSV(&b, nil, Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Now: at("2026-11-25 00:00:00")}); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.HasPrefix(b.Bytes(), []byte(bom)) {
@@ -76,7 +76,7 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := r.ExportJSONL(&b, Selection{From: "2026-11-23", To: "2026-11-23"}); err != nil {
+	if _, err := r.ExportJSONL(&b, nil, Selection{From: "2026-11-23", To: "2026-11-23"}); err != nil {
 		t.Fatal(err)
 	}
 	if n := bytes.Count(b.Bytes(), []byte("\n")); n != 3 {
@@ -119,7 +119,7 @@ func oneDay(day string) Selection {
 func readCSV(t *testing.T, r *Reader, x Selection) (front [][]string, head []string, rows [][]string) {
 	t.Helper()
 	var b bytes.Buffer
-	if err := r.ExportCSV(&b, x); err != nil {
+	if err := r.ExportCSV(&b, io.Discard, x); err != nil {
 		t.Fatal(err)
 	}
 	cr := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), bom)))
@@ -133,6 +133,7 @@ func readCSV(t *testing.T, r *Reader, x Selection) (front [][]string, head []str
 }
 
 func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
+	t.Parallel()
 	r, _ := twoDays(t)
 	front, _, rows := readCSV(t, r, oneDay("2026-11-23"))
 	want := []string{"later entry", "4", "register", "appointed", "2026-11-24T00:01:00+08:00", "about 2026-11-23"}
@@ -145,6 +146,7 @@ func TestADayTellsWhatWasSaidOfItLater(t *testing.T) {
 }
 
 func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	r, _ := twoDays(t)
 	for _, events := range []bool{false, true} {
 		var want [][]string
@@ -164,11 +166,12 @@ func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := r.ExportJSONL(&b, Selection{From: "2026-11-22", To: "2026-11-25"}); err != nil || strings.Count(b.String(), "\n") != 6 {
+	if _, err := r.ExportJSONL(&b, nil, Selection{From: "2026-11-22", To: "2026-11-25"}); err != nil || strings.Count(b.String(), "\n") != 6 {
 		t.Errorf("%v: %s", err, b.String())
 	}
 	for _, x := range []Selection{{}, {From: "2026-11-22"}, {From: "2026-11-23", To: "2026-11-22"}, {From: "2026-11-23", To: "2026-11-31"}, {From: "2000-01-01", To: "2026-11-22"}} {
-		for name, err := range map[string]error{"csv": r.ExportCSV(io.Discard, x), "jsonl": r.ExportJSONL(io.Discard, x), "xlsx": r.ExportSheets(nil, x), "personal": r.ExportPersonal(io.Discard, x)} {
+		_, lines := r.ExportJSONL(io.Discard, nil, x)
+		for name, err := range map[string]error{"csv": r.ExportCSV(io.Discard, nil, x), "jsonl": lines, "xlsx": r.ExportXLSX(io.Discard, x)} {
 			if err == nil || !strings.Contains(err.Error(), x.From) {
 				t.Errorf("%s of %+v: %v", name, x, err)
 			}
@@ -177,6 +180,7 @@ func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
 }
 
 func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
+	t.Parallel()
 	r, dir := twoDays(t)
 	x := oneDay("2026-11-23")
 	x.Personal = true
@@ -192,7 +196,7 @@ func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
 	check := func(x Selection) (said []string) {
 		t.Helper()
 		var b bytes.Buffer
-		if err := r.ExportPersonal(&b, x); err != nil {
+		if err := r.ExportCSV(io.Discard, &b, x); err != nil {
 			t.Fatal(err)
 		}
 		hashes := map[int64][]string{}
@@ -233,28 +237,37 @@ func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
 	if d := cmp.Diff(want[:2], check(x)); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)
 	}
-	if err := change(dir, "UPDATE personal SET salt = NULL, value = NULL WHERE seq = 2 AND field = 'document'"); err != nil {
+	if err := erase(t, dir, func(l *ledger.Ledger) (ledger.Erased, error) {
+		return l.EraseField(0, 2, "document", ledger.Event{Kind: ledger.Erase})
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{"2 document ", want[1]}, check(x)); d != "" {
 		t.Errorf("one erased (-want +got):\n%s", d)
 	}
-	for _, statement := range []string{"UPDATE personal SET value = '王大' WHERE seq = 2 AND field = 'name'", "DELETE FROM personal WHERE seq = 2 AND field = 'document'"} {
-		for _, q := range []string{"DROP TRIGGER IF EXISTS personal_only_erased", "DROP TRIGGER IF EXISTS personal_no_delete", statement} {
+	if err := erase(t, dir, func(l *ledger.Ledger) (ledger.Erased, error) {
+		return l.Erase(0, []int64{2}, ledger.Event{Kind: ledger.Erase})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := check(x); len(got) != 0 {
+		t.Errorf("all erased: %v", got)
+	}
+	for _, statement := range []string{"UPDATE entry SET sealed = zeroblob(100) WHERE seq = 4", "UPDATE entry SET sealed = NULL WHERE seq = 4"} {
+		for _, q := range []string{"DROP TRIGGER IF EXISTS entry_no_update", statement} {
 			if err := change(dir, q); err != nil {
 				t.Fatalf("%s: %v", q, err)
 			}
 		}
-		if err := r.ExportPersonal(io.Discard, x); err == nil || !strings.Contains(err.Error(), "entry 2") || strings.Contains(err.Error(), "王") {
+		x.Events = false
+		if err := r.ExportCSV(io.Discard, nil, x); err == nil || !strings.Contains(err.Error(), "entry 4") || strings.Contains(err.Error(), "王") {
 			t.Errorf("%s: %v", statement, err)
-		}
-		if err := change(dir, "UPDATE personal SET value = '王小' WHERE seq = 2 AND field = 'name'"); err != nil {
-			t.Fatal(err)
 		}
 	}
 }
 
 func TestXLSXIsTextOnly(t *testing.T) {
+	t.Parallel()
 	r, _ := twoDays(t)
 	for _, events := range []bool{false, true} {
 		x := oneDay("2026-11-23")
@@ -262,11 +275,8 @@ func TestXLSXIsTextOnly(t *testing.T) {
 		_, head, rows := readCSV(t, r, x)
 		var b bytes.Buffer
 		dir := t.TempDir()
-		book := xlsx.New(dir)
-		if err := r.ExportSheets(book, x); err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(book.Write(&b), book.Close()); err != nil {
+		x.Temp = dir
+		if err := r.ExportXLSX(&b, x); err != nil {
 			t.Fatal(err)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -324,6 +334,7 @@ func TestXLSXIsTextOnly(t *testing.T) {
 }
 
 func TestDaysAreThoseOfTheGate(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
 	ck.set("2026-11-22 23:59:59")
@@ -341,14 +352,15 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 	}
 	defer r.Close()
 	for day, want := range map[string]Stats{
-		"2026-11-22": {"2026-11-22", 5, map[string]int{"admit": 0, "refuse": 1, "hold": 1}},
-		"2026-11-23": {"2026-11-23", 4, map[string]int{"admit": 1, "refuse": 0, "hold": 0}},
-		"2026-11-24": {"2026-11-24", 0, map[string]int{"admit": 0, "refuse": 0, "hold": 0}},
+		"2026-11-22": {Day: "2026-11-22", Entries: 5, Passages: map[string]int{"admit": 0, "refuse": 1, "hold": 1}},
+		"2026-11-23": {Day: "2026-11-23", Entries: 4, Passages: map[string]int{"admit": 1, "refuse": 0, "hold": 0}},
+		"2026-11-24": {Day: "2026-11-24", Entries: 0, Passages: map[string]int{"admit": 0, "refuse": 0, "hold": 0}},
 	} {
-		got, err := r.Stats(day)
+		got, err := r.Stats(day, at("2026-11-26 00:00:00"))
 		if err != nil {
 			t.Fatal(err)
 		}
+		got.Gaps = nil
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", day, d)
 		}
@@ -356,6 +368,19 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 }
 
 // change changes the ledger behind its back.
+// erase has the ledger of a state directory erase something.
+func erase(t *testing.T, dir string, f func(l *ledger.Ledger) (ledger.Erased, error)) error {
+	ck := &clock{}
+	ck.set("2026-11-26 08:00:00")
+	l := open(t, dir, ck)
+	defer l.Close()
+	done, err := f(l.Ledger)
+	if err == nil && done.Entries == 0 {
+		err = ledger.ErrNothingErased
+	}
+	return err
+}
+
 func change(dir, query string) error {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "ledger.db"))
 	if err != nil {
@@ -363,4 +388,92 @@ func change(dir, query string) error {
 	}
 	_, err = db.Exec(query)
 	return errors.Join(err, db.Close())
+}
+
+// TestLinesAreTheEntries: a line each, in order, and whatever is not so is named.
+func TestLinesAreTheEntries(t *testing.T) {
+	const double = "UPDATE entry SET record = record || char(10) || (SELECT record FROM entry WHERE seq = 6) WHERE seq = 5"
+	for name, x := range map[string]struct{ sql, want string }{
+		"an entry removed":               {"DELETE FROM entry WHERE seq = 5", "entry 5 is missing"},
+		"two in the row of one":          {double + "; DELETE FROM entry WHERE seq = 6", "entry 5"},
+		"two in one row, and one is two": {double, "entry 5"},
+		"a line behind the last":         {"UPDATE entry SET record = record || char(10) WHERE seq = 258", "entry 258 is not a record of one line"},
+		"two swapped":                    {"UPDATE entry SET record = replace(record, '\"seq\":5,', '\"seq\":6,') WHERE seq = 5", "entry 5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := small(t)
+			r, err := OpenReader(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			want := ""
+			lines := func() (string, error) {
+				var b strings.Builder
+				_, err := r.ExportJSONL(&b, nil, Selection{From: "2026-11-22", To: "2026-11-23"})
+				return b.String(), err
+			}
+			if err := r.Scan(1, 258, false, func(e *Entry) error { want += string(e.Raw) + "\n"; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := lines(); err != nil || got != want {
+				t.Errorf("as it is: %v, %d bytes, want %d", err, len(got), len(want))
+			}
+			if err := unlocked(t, dir).exec(x.sql); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := lines(); err == nil || !strings.Contains(err.Error(), x.want) {
+				t.Errorf("got %v, want %s", err, x.want)
+			}
+		})
+	}
+}
+
+// TestEachEntryIsReadOnce: also where a clock was set back, and of a range of days each entry for each day that it tells of.
+func TestEachEntryIsReadOnce(t *testing.T) {
+	ck := &clock{}
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	ck.set("2026-11-22 23:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
+	ck.set("2026-11-23 00:10:00")
+	many(t, l, ck, 5)
+	ck.set("2026-11-22 23:30:00") // set back
+	many(t, l, ck, 3)
+	ck.set("2026-11-23 00:20:00")
+	mustAppend(t, l, decided(ck, "night", "in", "refuse", "undecided"))
+	many(t, l, ck, 4)
+	ck.set("2026-11-24 08:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: "night", Verdict: "admit", Reason: "answered-fault", Ref: 12})
+	many(t, l, ck, 2)
+	l.Close()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	size, err := r.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Calendar(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day, want := range map[string]string{"2026-11-21": "[1]", "2026-11-22": "[1+ 2+ 3+ 4 5 6 7 8 9+ 10+ 11+ 12? 17?]", "2026-11-23": "[3 4+ 5+ 6+ 7+ 8+ 9 10 11 12+ 13+ 14+ 15+ 16+ 17]",
+		"2026-11-24": "[16 17+ 18+ 19+]", "2026-11-25": "[19]"} {
+		for _, personal := range []bool{false, true} {
+			var got []string
+			if _, err := r.read(c.Day(day), size, personal, func(s seen) error {
+				got = append(got, fmt.Sprint(s.Seq)+map[bool]string{true: "+"}[s.own]+map[bool]string{true: "?"}[s.later])
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(got) != want {
+				t.Errorf("%s: read %v, want %s", day, got, want)
+			}
+		}
+	}
 }

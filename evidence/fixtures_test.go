@@ -51,7 +51,7 @@ func startOf(l *box, ck *clock) ledger.Event {
 func restore(t *testing.T, from string, files ...string) string {
 	t.Helper()
 	to := t.TempDir()
-	for _, f := range files {
+	for _, f := range append(files, "keys/personal.key") { // the master key comes from the safe
 		b, err := os.ReadFile(filepath.Join(from, f))
 		if err != nil {
 			t.Fatal(err)

@@ -67,12 +67,12 @@ func open(t testing.TB, dir string, ck *clock) *box {
 func openWith(t testing.TB, dir string, ck *clock, set func(*ledger.Options)) *box {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	reg, err := register.New(register.Options{Dir: dir, Now: ck.now, Log: log})
+	reg, err := register.New(register.Options{Dir: dir, Key: []byte("k"), Now: ck.now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	opt := ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log,
-		Known: reg.Known(), Follow: reg.Follow, Recovered: reg.Recovered}
+		Known: reg.Known, Follow: reg.Follow, Recovered: reg.Recovered}
 	set(&opt)
 	l, err := ledger.Open(opt)
 	if err != nil {

@@ -22,8 +22,13 @@ type Given struct {
 	Witnesses  []string    // note verifier keys of witnesses
 	Since      *tlog.Head  // an older tree head, kept elsewhere
 	ShortRoots []ShortRoot // heads copied by hand
-	Progress   func(done, of int64)
-	keyless    bool // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
+	// Known says how many entries the ledger of that name had, by what lies beside it; may be nil.
+	Known    func(origin string) int64
+	Progress func(done, of int64)
+	keyless  bool // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
+	// erasedAfter is how many of an older epoch's entries were erased after the copy was made that it is, by the first entry
+	// of the next one.
+	erasedAfter int64
 }
 
 // ShortRoot is a tree head as it stands in the handover book: a size and the first 80 bits of the root in base32.
@@ -36,7 +41,8 @@ type ShortRoot struct {
 func ParseShortRoot(s string) (ShortRoot, error) {
 	size, chars, _ := strings.Cut(s, ":")
 	n, err := strconv.ParseInt(size, 10, 64)
-	chars = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "0", "O", "1", "I", "8", "B").Replace(chars)) // base32 has no 0, 1, 8: read as written by hand
+	// base32 has no 0, 1, 8: read as written by hand
+	chars = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "0", "O", "1", "I", "8", "B").Replace(chars))
 	if err != nil || n < 1 || len(chars) != 16 || strings.Trim(chars, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
 		return ShortRoot{}, fmt.Errorf("%q: write the size, a colon and the 16 characters, such as 1234:ABCDEFGHIJKLMNOP", s)
 	}
@@ -52,12 +58,15 @@ type Report struct {
 	Root       tlog.Hash     // of all entries
 	Head       tlog.Head     // the newest; Note nil where there is none
 	Heads      int           // tree heads whose signatures hold
-	Personal   int64         // fields that are what their records committed to
-	Erased     int64         // fields that were erased
+	Personal   int64         // personal fields that are what their records committed to
+	Erased     int64         // entries whose personal data was erased, as an erase entry says
+	Hidden     int64         // entries whose personal data was not looked at: what opens it is not here
+	Pending    int64         // entries that an erase entry names and that can still be read: the daemon is about to erase them
 	Key        string        // that signed it
 	OwnKey     bool          // no key was given, and the box's own word was taken for it
 	ShortRoots []ShortRoot   // copied by hand, that fit
 	Before     *ledger.Entry // the first entry, where it names an epoch whose file is not there
+	Found      string        // why it does not hold, as the epoch behind it says that was made for that; nothing else is said of it
 	Since      *tlog.Head    // the older head that was given, where this ledger contains it
 	Cosigned   []string      // names of the witnesses that signed the newest witnessed head
 	Witness    int64         // its size
@@ -74,14 +83,25 @@ type mark struct {
 // day, and a leaf of the tree that its tiles and signed heads say; every personal field what its record committed to.
 // The error names the first entry, tile, head or field that is not.
 func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
+	end, err := r.End()
+	if err != nil {
+		return nil, err
+	}
+	var v *verification
 	err = r.Snapshot(func() error {
-		rep, err = verify(r, g)
+		v, err = verify(r, end, g)
 		return err
 	})
-	return rep, err
+	if err == nil {
+		err = v.personal.conclude(v.rep, g.erasedAfter)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.rep, nil
 }
 
-func verify(r *ledger.Reader, g Given) (*Report, error) {
+func verify(r *ledger.Reader, end ledger.End, g Given) (*verification, error) {
 	rep := &Report{Meta: r.Meta, OwnKey: len(g.Keys) == 0}
 	if rep.OwnKey {
 		known, _ := tlog.PublicKeys(filepath.Dir(r.Path())) // without one, no head can be signed by it
@@ -91,11 +111,11 @@ func verify(r *ledger.Reader, g Given) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verification{r: r, rep: rep, size: size, progress: g.Progress}
+	v := &verification{r: r, rep: rep, size: size, progress: g.Progress, personal: newPersonal(r, size)}
 	if v.segments, err = r.Segments(); err != nil {
 		return nil, err
 	}
-	if err := v.readHeads(g); err != nil {
+	if err := v.readHeads(end, g); err != nil {
 		return nil, err
 	}
 	if err := v.passed(); err != nil { // a head of no entries
@@ -111,7 +131,7 @@ func verify(r *ledger.Reader, g Given) (*Report, error) {
 	if err := v.signatures(g); err != nil {
 		return nil, err
 	}
-	return rep, nil
+	return v, nil
 }
 
 // verification is one run of Verify.
@@ -129,9 +149,10 @@ type verification struct {
 	suspect  error // an entry that differs from a tile, until a head tells which of the two was changed
 	at       int64 // its seq
 	progress func(done, of int64)
+	personal *personal
 }
 
-func (v *verification) readHeads(g Given) error {
+func (v *verification) readHeads(end ledger.End, g Given) error {
 	if err := v.r.Heads(func(size int64, note string, leaves []byte) error {
 		h, err := tlog.ParseHead([]byte(note))
 		if err == nil && h.Size != size {
@@ -154,6 +175,21 @@ func (v *verification) readHeads(g Given) error {
 	}); err != nil {
 		return err
 	}
+	var row tlog.Head
+	if len(v.heads) > 0 {
+		row = v.heads[len(v.heads)-1]
+	}
+	known := int64(0)
+	if g.Known != nil {
+		known = g.Known(v.r.Meta.Origin)
+	}
+	newest, err := end.Check(v.r, row, v.size, known)
+	if err != nil {
+		return err
+	}
+	if newest.Note != nil && newest.Size > row.Size {
+		v.heads, v.leaves = append(v.heads, newest), append(v.leaves, nil)
+	}
 	for i, h := range v.heads {
 		v.marks = append(v.marks, mark{h.Size, func(root tlog.Hash) error { return v.atHead(h, v.leaves[i], root) }})
 	}
@@ -166,7 +202,8 @@ func (v *verification) readHeads(g Given) error {
 		}
 		v.marks = append(v.marks, mark{s.Size, func(root tlog.Hash) error {
 			if root != s.Root {
-				return fmt.Errorf("the first %d entries are not those of the older head: something up to entry %d was changed since, or the history was replaced", s.Size, s.Size)
+				return fmt.Errorf("the first %d entries are not those of the older head: something up to entry %d was changed "+
+					"since, or the history was replaced", s.Size, s.Size)
 			}
 			v.rep.Since = s
 			return nil
@@ -178,7 +215,8 @@ func (v *verification) readHeads(g Given) error {
 		}
 		v.marks = append(v.marks, mark{p.Size, func(root tlog.Hash) error {
 			if tlog.ShortRoot(root) != p.Chars {
-				return fmt.Errorf("the first %d entries have the short root %s, the handover book says %s: something up to entry %d was changed since, or it was copied wrongly", p.Size, tlog.ShortRoot(root), p.Chars, p.Size)
+				return fmt.Errorf("the first %d entries have the short root %s, the handover book says %s: something up to entry %d "+
+					"was changed since, or it was copied wrongly", p.Size, tlog.ShortRoot(root), p.Chars, p.Size)
 			}
 			v.rep.ShortRoots = append(v.rep.ShortRoots, p)
 			return nil
@@ -194,10 +232,12 @@ func (v *verification) atHead(h tlog.Head, leaves []byte, root tlog.Hash) error 
 	if root == h.Root {
 		if v.suspect != nil {
 			v.suspect = nil // the head has told
-			return fmt.Errorf("tile 0/%d: its hash of entry %d is not that of the record, which the tree head of %d entries covers: the tile was changed", (v.at-1)/tlog.TileWidth, v.at, h.Size)
+			return fmt.Errorf("tile 0/%d: its hash of entry %d is not that of the record, which the tree head of %d entries covers: "+
+				"the tile was changed", (v.at-1)/tlog.TileWidth, v.at, h.Size)
 		}
 		if leaves != nil && !bytes.Equal(leaves, edge) {
-			return fmt.Errorf("tree head of %d entries: the leaves kept with it are not those of entries %d to %d", h.Size, h.Size-h.Size%tlog.TileWidth+1, h.Size)
+			return fmt.Errorf("tree head of %d entries: the leaves kept with it are not those of entries %d to %d", h.Size,
+				h.Size-h.Size%tlog.TileWidth+1, h.Size)
 		}
 		return nil
 	}
@@ -206,10 +246,12 @@ func (v *verification) atHead(h tlog.Head, leaves []byte, root tlog.Hash) error 
 	}
 	for i := 0; leaves != nil && i < len(edge); i += tlog.HashSize {
 		if !bytes.Equal(leaves[i:i+tlog.HashSize], edge[i:i+tlog.HashSize]) {
-			return fmt.Errorf("entry %d was changed: its record is not the one that the tree head of %d entries signed", h.Size-h.Size%tlog.TileWidth+1+int64(i/tlog.HashSize), h.Size)
+			return fmt.Errorf("entry %d was changed: its record is not the one that the tree head of %d entries signed",
+				h.Size-h.Size%tlog.TileWidth+1+int64(i/tlog.HashSize), h.Size)
 		}
 	}
-	return fmt.Errorf("tree head of %d entries: the records have the root %s, it says %s: it was changed, or several other things were", h.Size, root, h.Root)
+	return fmt.Errorf("tree head of %d entries: the records have the root %s, it says %s: it was changed, or several other things were",
+		h.Size, root, h.Root)
 }
 
 // entries reads all entries and makes the tree of them, a tile at a time.
@@ -256,7 +298,8 @@ func (v *verification) tileOf(from, to int64) error {
 			}
 			if v.suspect == nil && (!bytes.Equal(full.Data, kept.Data) || full.Root != kept.Root) {
 				below := full.N*tlog.Entries(full.Level) + 1
-				return fmt.Errorf("tile %d/%d was changed: it is not made of entries %d to %d", full.Level, full.N, below, below+tlog.Entries(full.Level)-1)
+				return fmt.Errorf("tile %d/%d was changed: it is not made of entries %d to %d", full.Level, full.N, below,
+					below+tlog.Entries(full.Level)-1)
 			}
 			v.tiles++
 		}
@@ -269,63 +312,35 @@ func (v *verification) tileOf(from, to int64) error {
 
 // leavesOf reads and checks entries. The error is of the entry after the last leaf.
 func (v *verification) leavesOf(from, to int64) (leaves []tlog.Hash, err error) {
-	personal, err := v.r.PersonalStates(from, to)
-	if err != nil {
-		return nil, err
-	}
 	leaves = make([]tlog.Hash, 0, to-from+1)
-	if err = v.r.Rows(from, to, func(seq, ts int64, record string) error {
-		if err := v.entry(seq, ts, record, personal[seq]); err != nil {
+	err = v.r.Rows(from, to, func(row ledger.Row) error {
+		if err := v.entry(row); err != nil {
 			return err
 		}
-		delete(personal, seq)
-		leaves = append(leaves, tlog.LeafHash([]byte(record)))
+		leaves = append(leaves, tlog.LeafHash([]byte(row.Record)))
 		return nil
-	}); err != nil {
-		return leaves, err
-	}
-	for seq := range personal {
-		return leaves, fmt.Errorf("entry %d: it has personal fields that its record does not know", seq)
-	}
-	return leaves, nil
+	})
+	return leaves, err
 }
 
 // entry checks one entry for itself.
-func (v *verification) entry(want, rowAt int64, record string, personal ledger.PersonalState) error {
-	seq, ts, sum, ok := ledger.Skim(record)
-	if !ok { // not the form that gated writes: read it the slow way, which says what is wrong
-		e, err := ledger.ParseEntry(want, rowAt, record, v.r.Zone)
-		if err != nil {
-			return err
-		}
-		seq, ts, sum = e.Seq, e.At.UnixMicro(), e.Record.Personal
+func (v *verification) entry(row ledger.Row) error {
+	e, err := ledger.ParseEntry(row.Seq, row.TS, row.Record, v.r.Zone)
+	if err != nil {
+		return err
 	}
-	if seq != want || ts != rowAt {
-		return fmt.Errorf("entry %d: the record is not that of its row", want)
+	if day, in := e.Time[:len(time.DateOnly)], ledger.DayOf(v.segments, e.Seq); day != in {
+		return fmt.Errorf("entry %d is of %s and stands in the segment of %q", e.Seq, day, in)
 	}
-	if day, in := dayOfRecord(record), ledger.DayOf(v.segments, want); day != in {
-		return fmt.Errorf("entry %d is of %s and stands in the segment of %q", want, day, in)
+	fields, err := v.personal.row(row, &e)
+	if err != nil {
+		return err
 	}
-	if personal.Commitment != sum {
-		return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", want)
+	v.rep.Personal += fields
+	if e.Kind == ledger.KeyChange {
+		v.keys = append(v.keys, e)
 	}
-	v.rep.Personal, v.rep.Erased = v.rep.Personal+personal.Readable, v.rep.Erased+personal.Erased
-	_, kind, _ := strings.Cut(record, `"kind":"`)
-	kind, _, _ = strings.Cut(kind, `"`)
-	switch ledger.Kind(kind) {
-	case ledger.KeyChange, ledger.Epoch, ledger.Start:
-		e, err := ledger.ParseEntry(want, rowAt, record, v.r.Zone)
-		if err == nil {
-			err = e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone)
-		}
-		if err != nil {
-			return err
-		}
-		if e.Kind == ledger.KeyChange {
-			v.keys = append(v.keys, e)
-		}
-	}
-	return nil
+	return e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone)
 }
 
 // passed asks for the roots of the size that the tree has grown to.
@@ -337,14 +352,6 @@ func (v *verification) passed() error {
 		v.marks = v.marks[1:]
 	}
 	return nil
-}
-
-func dayOfRecord(record string) string {
-	const key = `"time":"`
-	if i := strings.Index(record, key) + len(key); i+len(time.DateOnly) <= len(record) {
-		return record[i : i+len(time.DateOnly)]
-	}
-	return ""
 }
 
 // structure looks for rows that nothing else leads to.
@@ -364,11 +371,7 @@ func (v *verification) structure() error {
 	if err != nil {
 		return err
 	}
-	personal, err := v.r.PersonalRows()
-	if all := v.rep.Personal + v.rep.Erased; err == nil && personal != all {
-		err = fmt.Errorf("%d personal fields belong to no entry", personal-all)
-	}
-	return err
+	return v.personal.structure()
 }
 
 // signatures checks those of every head. A key counts if it was given, or if one that counts vouches for it: by an entry

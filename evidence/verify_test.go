@@ -43,8 +43,7 @@ func TestNoByteCanChangeUnseen(t *testing.T) {
 		{"entry", "record", "seq = 1", 1, "entry 1"}, {"entry", "record", "seq = 254", 1, "entry 254"}, {"entry", "record", "seq = 257", 1, "entry 257"}, {"entry", "record", "seq = 258", 1, "entry 258"},
 		{"tile", "data", "at = 0", 61, "tile 0/0"}, {"tile", "root", "at = 0", 1, "tile 0/0"},
 		{"head", "note", "size = 255", 1, "tree head of 255"}, {"head", "note", "size = 258", 1, "tree head of 258"}, {"head", "leaves", "size = 258", 1, "tree head of 258"},
-		{"personal", "value", "seq = 258 AND field = 'subject'", 1, "entry 258"}, {"personal", "salt", "seq = 258 AND field = 'subject'", 1, "entry 258"}, {"personal", "hash", "seq = 257 AND field = 'name'", 1, "entry 257"},
-		{"segment", "day", "first = 256", 1, "entry 256"}, {"personal", "field", "seq = 257 AND field = 'name'", 1, "entry 257"},
+		{"entry", "sealed", "seq = 258", 1, "entry 258"}, {"segment", "day", "first = 256", 1, "entry 256"},
 	} {
 		var was []byte
 		isText := false
@@ -77,11 +76,7 @@ func TestNoByteCanChangeUnseen(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), x.named) {
 				t.Errorf("%s.%s where %s, byte %d from %q to %q: %v", x.table, x.column, x.where, i, was[i], b[i], err)
 			}
-			if x.column == "field" {
-				put(was, fmt.Sprintf("seq = 257 AND field = '%s'", b))
-			} else {
-				put(was, x.where)
-			}
+			put(was, x.where)
 		}
 	}
 	if err := verify(); err != nil {
@@ -91,8 +86,8 @@ func TestNoByteCanChangeUnseen(t *testing.T) {
 
 func TestWhatVerifyFindsAndNames(t *testing.T) {
 	for name, x := range map[string]struct{ sql, want string }{
-		"rows removed from the end":   {"DELETE FROM entry WHERE seq > 256; DELETE FROM personal WHERE seq > 256", "entry 257 is missing"},
-		"an entry too many":           {"INSERT INTO entry SELECT 259, ts, replace(record, '\"seq\":258', '\"seq\":259') FROM entry WHERE seq = 258", "entry 259: its personal fields"},
+		"rows removed from the end":   {"DELETE FROM entry WHERE seq > 256", "entry 257 is missing"},
+		"an entry too many":           {"INSERT INTO entry SELECT 259, ts, replace(record, '\"seq\":258', '\"seq\":259'), sealed FROM entry WHERE seq = 258", "entry 259: its personal data does not open"},
 		"an entry removed":            {"DELETE FROM entry WHERE seq = 7", "entry 7 is missing"},
 		"entries swapped":             {"UPDATE entry SET seq = -1 WHERE seq = 5; UPDATE entry SET seq = 5 WHERE seq = 6; UPDATE entry SET seq = 6 WHERE seq = -1", "entry 5"},
 		"the tile removed":            {"DELETE FROM tile", "tile 0/0 is missing"},
@@ -101,7 +96,9 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 		"a head of another ledger":    {"UPDATE head SET note = replace(note, 'east', 'west') WHERE size = 258", "it is of the ledger"},
 		"a head of more entries":      {"UPDATE head SET size = 300, note = replace(note, '258', '300') WHERE size = 258", "entry 259 is missing"},
 		"a record and its tile":       {"UPDATE entry SET record = replace(record, 'alive', 'start') WHERE seq = 9; UPDATE tile SET data = zeroblob(8192)", "entry 1 was changed"},
-		"a personal row of none":      {"INSERT INTO personal SELECT 99, field, salt, value, hash FROM personal LIMIT 1", "entry 99"},
+		"sealed and not committed to": {"UPDATE entry SET sealed = zeroblob(50) WHERE seq = 99", "entry 99: personal fields are sealed in its row that its record does not know"},
+		"committed to and not sealed": {"UPDATE entry SET sealed = NULL WHERE seq = 257", "entry 257: its record commits to personal fields, and none are sealed"},
+		"a row that carries":          {"INSERT INTO carried VALUES(1, 257, 258)", "table carried: entry 258 does not carry what is left of entry 257"},
 		"a segment too many":          {"INSERT INTO segment VALUES(300, '2026-11-24')", "segment \"2026-11-24\""},
 		"a segment cut in two":        {"INSERT INTO segment VALUES(9, '2026-11-22')", "segment \"2026-11-22\" begins a second time with entry 9"},
 		"a segment before the first":  {"INSERT INTO segment VALUES(0, '2026-11-21')", "segment \"2026-11-21\" begins with entry 0"},

@@ -21,7 +21,7 @@ func (g *Gate) open(p *passage) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pulseWithin)
-	pulse := l.Barrier.BeginPulse(ctx, l.ID, l.Pulse) // before a guard can close again
+	pulse := l.Barrier.BeginPulse(ctx, l.Pulse) // before a guard can close again
 	ev := p.event(register.Opening)
 	ev.Reason, ev.By, ev.Ref = "pulse", byMachine, p.seq
 	g.work.Go(func() {

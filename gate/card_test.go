@@ -33,6 +33,7 @@ func (s *site) lay(lane string, text []byte) Outcome {
 }
 
 func TestWhoPassesWithAnIDCard(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	text := func(c credential.IDCard) []byte { return must(c.Text()) }
 	foreign := must(credential.IDCard{Kind: credential.KindForeigner, Name: "ROE, RICHARD", Sex: "male", BirthDate: "1985-01-01", Document: "932682198501010017", From: "2023-12-01", To: "2033-11-30"}.Text())
@@ -104,6 +105,7 @@ func ruled(r Rules, change func(*Rules)) Rules {
 // A card that is laid down again is the same as long as it waits or was just answered, wherever it was renewed. A code
 // that says the number of a card is not that card, and must not be hidden behind it, nor hide it.
 func TestTheSameCardAgain(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	held := s.lay("in", must(fang.Text()))
 	size := s.l.Size()
@@ -130,6 +132,7 @@ func TestTheSameCardAgain(t *testing.T) {
 
 // A policy of one's own may admit by the document; what is not genuine or not in date never is.
 func TestAPolicyMayAdmitByDocument(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
 	var err error
@@ -157,6 +160,7 @@ func TestAPolicyMayAdmitByDocument(t *testing.T) {
 }
 
 func TestWithAnUntrustedClockACardForGoodStillCounts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.scan("in", s.pass("resident", s.subject("李芳"), month)) // a trusted row
 	s.mu.Lock()
@@ -182,6 +186,7 @@ func TestWithAnUntrustedClockACardForGoodStillCounts(t *testing.T) {
 }
 
 func TestCardReadersComeAndGo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.g.CardReaderState("in", false, "no-answer")
 	if v := s.g.View().Lanes; v[0].CardReader != "no-answer" || v[1].CardReader != "" || v[0].Scanner != "" {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestAClockBeforeItsReleaseCannotBeConfirmed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.mu.Lock()
 	s.shift = -50 * 365 * 24 * time.Hour
@@ -20,6 +21,7 @@ func TestAClockBeforeItsReleaseCannotBeConfirmed(t *testing.T) {
 }
 
 func TestWithAnUntrustedClockOnlyWhatIsSureCounts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.scan("in", s.pass("resident", s.subject("李芳"), month)) // a trusted row
 	s.mu.Lock()
@@ -52,6 +54,7 @@ func TestWithAnUntrustedClockOnlyWhatIsSureCounts(t *testing.T) {
 }
 
 func TestAClockSetBackDoesNotBringExpiredPassesToLife(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	code := s.pass("resident", s.subject("王小明"), -time.Minute)
 	s.mu.Lock()

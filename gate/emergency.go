@@ -128,7 +128,7 @@ func (g *Gate) release(l *lane) {
 // drive commands the lane's barrier without waiting for it. The caller holds commanding.
 func (g *Gate) drive(l *lane, open bool) {
 	if l.Barrier != nil {
-		finish := l.Barrier.Begin(l.ID, open)
+		finish := l.Barrier.Begin(open)
 		g.work.Go(func() { g.barrierSaid(l, finish()) })
 	}
 }
@@ -137,8 +137,8 @@ func (g *Gate) drive(l *lane, open bool) {
 func (g *Gate) toAccountFor() []Opening {
 	list := append([]Opening{}, g.pending.openings()...)
 	g.opt.Register.View(func(s *register.State) {
-		for _, seq := range slices.Sorted(maps.Keys(s.Debts)) {
-			p := s.Debts[seq]
+		for _, seq := range slices.Sorted(maps.Keys(s.ToAccountFor)) {
+			p := s.ToAccountFor[seq]
 			list = append(list, Opening{ID: "e" + strconv.FormatInt(seq, 10), Lane: p.Lane, Since: p.At, What: "who-passed"})
 		}
 	})
@@ -155,12 +155,12 @@ func (g *Gate) AccountFor(id, note string) error {
 	defer g.passage.Unlock()
 	var p register.Passage
 	var ok bool
-	g.opt.Register.View(func(s *register.State) { p, ok = s.Debts[seq] })
+	g.opt.Register.View(func(s *register.State) { p, ok = s.ToAccountFor[seq] })
 	if !ok || !strings.HasPrefix(id, "e") {
 		return ErrNoOpening
 	}
 	err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction,
-		Class: p.Class, Verdict: p.Verdict, Reason: p.Reason, Rule: p.Rule, By: unauthenticated, Ref: seq, Personal: g.guard(note)})
+		Class: p.Class, Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: unauthenticated, Ref: seq, Personal: g.guard(note)})
 	if err != nil {
 		return err
 	}

@@ -79,6 +79,8 @@ type Gate struct {
 	pressing sync.Mutex // one press of the emergency key at a time; held for announceWait at most
 	pending  pending
 	begun    atomic.Bool   // the start entry is written
+	start    int64         // its number; guarded by passage
+	known    atomic.Bool   // the register has told the last trusted time
 	wake     chan struct{} // the ledger's state changed
 	page     page
 }

@@ -53,6 +53,7 @@ type site struct {
 	g        *Gate
 	l        *ledger.Ledger
 	register *register.Register
+	reading  func(op string) error // asked while the register reads
 	relay    *barrier.Barrier
 	relays   map[string]*barrier.Barrier // one for each lane, instead of relay
 	sensor   *barrier.Sensor             // of lane in
@@ -139,11 +140,11 @@ func (s *site) open() {
 	var err error
 	s.outs = make(chan Outcome, 10000)
 	now := func() ledger.Stamp { return ledger.Stamp(box.Now()) }
-	if s.register, err = register.New(register.Options{Dir: s.dir, Now: now, Log: log}); err != nil {
+	if s.register, err = register.New(register.Options{Dir: s.dir, Key: []byte("k"), Now: now, Log: log, Inject: s.reading}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
-		Known: s.register.Known(), Follow: s.register.Follow, Recovered: s.register.Recovered,
+		Known: s.register.Known, Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
 				g.LedgerChanged(f)
@@ -188,8 +189,10 @@ func (s *site) run() {
 }
 
 func (s *site) end() {
-	s.stop()
-	<-s.ended
+	if s.stop != nil {
+		s.stop()
+		<-s.ended
+	}
 	s.l.Close()
 	s.register.Close()
 }
@@ -264,6 +267,7 @@ func (s *site) pulsed(n int) {
 const month = 30 * 24 * time.Hour
 
 func TestWhoPasses(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	other := credential.NewKey()
 	resident := s.subject("王小明")
@@ -328,6 +332,7 @@ func TestWhoPasses(t *testing.T) {
 // A health certificate says what was found about somebody of that name: who shows it, and whether they live here, it does
 // not. It is shown to the guard, admits nobody of itself, and what it says of a body stands beside the record.
 func TestAHealthCertificateIsAskedAbout(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	now := s.g.clock.Now().Time
 	for _, c := range []struct {
@@ -377,6 +382,7 @@ func TestAHealthCertificateIsAskedAbout(t *testing.T) {
 }
 
 func TestTheNewestTestCounts(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	ago := func(hours int, result string) credential.Health {
 		return credential.Health{Kind: credential.Test, Disease: credential.COVID19, Result: result, Sampled: at.Add(-time.Duration(hours) * time.Hour)}
@@ -422,6 +428,7 @@ func TestTheNewestTestCounts(t *testing.T) {
 }
 
 func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	code := []byte(s.pass("resident", s.subject("王小明"), month))
 	now := s.g.clock.Now()
@@ -438,6 +445,7 @@ func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
 }
 
 func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	code := s.pass("resident", s.subject("王小明"), month)
 	first := s.scan("in", code)
@@ -462,6 +470,7 @@ func TestTheSameCodeAgainIsShownAsReadAndRecordedOnce(t *testing.T) {
 }
 
 func TestAHoldWaitsForTheGuard(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	if err := s.g.SignOn("老张"); err != nil {
 		t.Fatal(err)
@@ -501,6 +510,7 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 }
 
 func TestAStartNamesTheGateAndItsZone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	s.start()
@@ -517,6 +527,7 @@ func TestAStartNamesTheGateAndItsZone(t *testing.T) {
 }
 
 func TestHoldsEndAsUndecided(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
 	r.Hold = 10 * time.Millisecond
@@ -547,6 +558,7 @@ func TestHoldsEndAsUndecided(t *testing.T) {
 }
 
 func TestTheGuardFindsAPersonByRoom(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	found := s.g.Find("3-2-501")
 	if len(found) != 2 {
@@ -615,6 +627,7 @@ func TestRulesCountThatAreInForceUnderTheLock(t *testing.T) {
 }
 
 func TestTwoLanesCannotBothTakeTheLastTrip(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := s.g.Rules()
 	r.Level = "sealed"
@@ -632,6 +645,7 @@ func TestTwoLanesCannotBothTakeTheLastTrip(t *testing.T) {
 }
 
 func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace := filepath.Join(dir, "trace")
 	relay := relayTo(t, trace, dir)
@@ -706,6 +720,7 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 
 // The best of several presses counts: on a busy machine anything may be slow once.
 func TestTheEmergencyKeyIsQuickInAFault(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	defer s.block()()
 	if out := s.scan("in", s.pass("resident", s.subject("王小明"), month)); out.Verdict != Fault {
@@ -729,6 +744,7 @@ func TestTheEmergencyKeyIsQuickInAFault(t *testing.T) {
 }
 
 func TestNothingOpensBeforeItsEntry(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace := filepath.Join(dir, "trace")
 	s := newSite(t)
@@ -762,6 +778,7 @@ func TestNothingOpensBeforeItsEntry(t *testing.T) {
 
 // What happened in a fault and could not wait for its entry outlasts even a restart on the failing disk.
 func TestWhatIsPendingOutlastsARestart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	good := s.pass("resident", s.subject("王小明"), month)
 	if out := s.scan("in", good); out.Verdict != policy.Admit {
@@ -818,6 +835,7 @@ func TestWhatIsPendingOutlastsARestart(t *testing.T) {
 }
 
 func TestTheDeskIsBounded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	known := s.scan("out", "11010519491231002X")
 	for i := range maxHolds + 20 {
@@ -840,6 +858,7 @@ func TestTheDeskIsBounded(t *testing.T) {
 }
 
 func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	g := New(s.g.opt, *s.g.rules.Load())
@@ -915,6 +934,7 @@ func TestNothingStandsBeforeTheStartEntry(t *testing.T) {
 }
 
 func TestAnUnknownLaneIsAnError(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	if _, err := s.g.Scan("roof", []byte("x"), time.Now()); !errors.Is(err, ErrUnknownLane) {
 		t.Errorf("scan: %v", err)
@@ -937,7 +957,7 @@ func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Program: program}, Lanes: []string{"in", "out"},
+	b, err := barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.Exec, Command: []string{program}}, Lane: "in",
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in", "out")})
 	if err != nil {
 		t.Fatal(err)
@@ -956,6 +976,7 @@ func read(t testing.TB, path string) string {
 
 // What the sensor tells is an entry of its own, and names the opening it belongs to.
 func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, c := range []struct {
 		means   string
@@ -1045,6 +1066,7 @@ func TestWhatTheSensorTellsIsRecorded(t *testing.T) {
 
 // The page says when nobody knows what the sensor sees.
 func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	s.sensor = barrier.NewSensor("in", barrier.SensorConfig{Line: "cts", Means: barrier.MeansOpen}, slog.New(slog.DiscardHandler), barrier.NewMetrics(prometheus.NewRegistry(), "in"))
@@ -1082,11 +1104,12 @@ func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
 
 // The page says that a relay is lost before anybody needs it, and takes that back by itself.
 func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.end()
 	sim := must(lcussim.New(filepath.Join(s.dir, "relay"), 1, true))
 	defer sim.Close()
-	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lanes: []string{"in"}, Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
+	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lane: "in", Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
 	defer b.Close()
 	s.relays = map[string]*barrier.Barrier{"in": b}
 	s.start()
@@ -1124,6 +1147,7 @@ func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
 
 // A scanner that went down and came back before anybody looked is told of, too, and one that flaps fills no ledger.
 func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.stop() // the gate's own looks, each second
 	<-s.ended

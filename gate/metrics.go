@@ -49,10 +49,10 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 	}
 	reg.MustRegister(m.scans, m.decisions, m.repeats, m.seconds,
 		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *register.State) int { return len(s.Open) })),
-		gauge("gated_debts", "Emergency openings of which nobody said yet who passed, or whose entry is pending.",
+		gauge("gated_openings_to_account_for", "Emergency openings of which nobody said yet who passed, or whose entry is pending.",
 			func() float64 { return float64(len(g.toAccountFor())) }),
 		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.",
-			state(func(s *register.State) int { return len(s.Inside) })),
+			state(func(s *register.State) int { return s.Inside() })),
 		gauge("gated_clock_trusted", "1 while the clock may judge credentials.", func() float64 {
 			if g.clock.Now().Trusted {
 				return 1

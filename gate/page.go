@@ -64,6 +64,9 @@ func (g *Gate) Subscribe() (changed <-chan struct{}, cancel func()) {
 	}
 }
 
+// maxRecent is how many of the newest passages the page shows.
+const maxRecent = 20
+
 // View is everything the page shows now.
 func (g *Gate) View() View {
 	rules := g.rules.Load()
@@ -73,8 +76,11 @@ func (g *Gate) View() View {
 		Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
 	v.ToAccountFor = g.toAccountFor()
 	g.opt.Register.View(func(s *register.State) {
-		v.Inside = len(s.Inside)
+		v.Inside = s.Inside()
 		for _, p := range slices.Backward(s.Recent) {
+			if len(v.Recent) == maxRecent {
+				break
+			}
 			at := p.Decided
 			if at.IsZero() {
 				at = p.At

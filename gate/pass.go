@@ -78,6 +78,8 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 
+	remembers := g.remembers()
+
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
 	now := g.clock.Now()
 	rules := g.rules.Load()
@@ -115,6 +117,9 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
 	facts.Health, facts.TestHours = health(claim, g.clock.judge(now), now.Trusted)
 	decision := rules.Policy.Decide(facts)
+	if !remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
+		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
+	}
 	if in.source == byRoom {
 		decision.Verdict = policy.Hold // the guard asked for them: it is the guard who decides
 	}
@@ -141,6 +146,17 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	return out, nil
 }
 
+// remembers tells whether the register has read enough to decide by.
+func (g *Gate) remembers() bool {
+	if !g.opt.Register.Ready() {
+		return false
+	}
+	if !g.known.Swap(true) {
+		g.opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
+	}
+	return true
+}
+
 // doubt takes back what a claim says about its time where the clock is not to be trusted.
 func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
 	at := g.clock.judge(now)
@@ -159,7 +175,7 @@ func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
 func (g *Gate) trips(household string, now ledger.Stamp) (n int) {
 	if household != "" {
 		day := g.clock.judge(now).In(g.opt.Ledger.Zone())
-		g.opt.Register.View(func(s *register.State) { n = s.TripsToday(household, day) })
+		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day) })
 	}
 	return n
 }

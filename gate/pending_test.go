@@ -33,6 +33,7 @@ func until(t *testing.T, what string, is func() bool) {
 
 // While the spool's disk hangs, neither the emergency key nor the page waits for it.
 func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.g.pending.spool.mu.Lock() // as one does whose write hangs
 	done := make(chan error)
@@ -55,6 +56,7 @@ func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 // That the emergency key is about to open stands in the spool before the barrier is told, so that no kill in between
 // leaves an opening without its entry.
 func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	defer s.block()()
 	s.g.lanes["in"].commanding.Lock() // nobody gets to the barrier without it
@@ -80,6 +82,7 @@ func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
 // The process was killed after the ledger had taken all that was pending and before the spool was emptied: none of it is
 // written again, not even where the guard has said since who passed.
 func TestWhatWasPendingIsNotWrittenTwiceAfterACrash(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	var events []ledger.Event
 	for _, passage := range []string{"aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc"} {
@@ -122,6 +125,7 @@ func TestWhatWasPendingIsNotWrittenTwiceAfterACrash(t *testing.T) {
 
 // A write that a power cut cuts short at any sector loses nothing that the disk had before it.
 func TestATornSpoolKeepsWhatItHad(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "pending.spool")
 	read := func() []byte { return must(os.ReadFile(path)) }
 	var s spool
@@ -145,6 +149,9 @@ func TestATornSpoolKeepsWhatItHad(t *testing.T) {
 				if cut%spoolPart > 16<<10 {
 					continue // nothing is that long
 				}
+				if cut > 0 && (bytes.Equal(had[:cut], has[:cut]) || bytes.Equal(had[cut:], has[cut:])) {
+					continue // outside of what was written: as if all of it were on the disk, or nothing
+				}
 				for _, torn := range [][]byte{append(bytes.Clone(has[:cut]), had[cut:]...), append(bytes.Clone(had[:cut]), has[cut:]...)} {
 					got, _, _, damaged := parseSpool(torn)
 					if damaged || len(got) < n || n > 0 && got[n-1].Passage != entries[n-1].Passage {
@@ -163,6 +170,7 @@ func TestATornSpoolKeepsWhatItHad(t *testing.T) {
 
 // What a save has promised is not written over by whoever comes before it has returned.
 func TestWhatIsSavedIsNotWrittenOver(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "pending.spool")
 	var s spool
 	s.open(path, slog.New(slog.DiscardHandler))
@@ -198,6 +206,7 @@ func TestWhatIsSavedIsNotWrittenOver(t *testing.T) {
 
 // The file has one part, shorter than its place, and the process is killed at once or after it wrote another.
 func TestASpoolOutlivesItsSecondRestart(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "pending.spool")
 	old, _ := formatPart(1, []pendingEntry{{Event: opening("old")}})
 	for name, do := range map[string]func(s *spool){
@@ -232,6 +241,7 @@ func TestASpoolOutlivesItsSecondRestart(t *testing.T) {
 
 // Who changed the roster in a fault is a name: it can be erased from the ledger, and must not stay here.
 func TestNoNameStaysInTheSpool(t *testing.T) {
+	t.Parallel()
 	for _, kill := range []bool{false, true} {
 		s := newSite(t)
 		path := filepath.Join(s.dir, "pending.spool")
@@ -269,6 +279,7 @@ func TestNoNameStaysInTheSpool(t *testing.T) {
 
 // What a contact tells now is not counted to something of the last run, which may have its entry.
 func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := opening("aaaaaaaaaaaaaaaa")
 	a.Stamp = s.g.clock.Now()
@@ -296,6 +307,7 @@ func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
 }
 
 func TestASpoolThatCannotBeReadIsKept(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "pending.spool")
 	part, _ := formatPart(7, []pendingEntry{{Event: opening("a")}})
 	part[len(part)-4] ^= 1
@@ -324,6 +336,7 @@ func TestASpoolThatCannotBeReadIsKept(t *testing.T) {
 
 // A contact that chatters in a fault crowds nothing out, and fills no log.
 func TestAChatteringContactInAFault(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	var log bytes.Buffer
 	s.g.pending.log = slog.New(slog.NewTextHandler(&log, nil))
@@ -360,6 +373,7 @@ func TestAChatteringContactInAFault(t *testing.T) {
 
 // More than the file holds: the openings stay, and the newest of the rest go.
 func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
+	t.Parallel()
 	var list []pendingEntry
 	for i := range 1000 {
 		if i%50 == 49 {
@@ -388,6 +402,7 @@ func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
 
 // Where nothing is pending the spool's disk is left in peace.
 func TestNothingPendingNothingWritten(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	before := must(os.ReadFile(filepath.Join(s.dir, "pending.spool")))
 	for range 20 {

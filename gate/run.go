@@ -99,9 +99,7 @@ func (g *Gate) Begin() {
 	defer g.passage.Unlock()
 	now := g.clock.Now()
 	var events []ledger.Event
-	reason := "undecided-fault"
 	if !g.begun.Load() {
-		reason = "undecided-restart"
 		rules := g.rules.Load()
 		after := "first"
 		g.opt.Register.View(func(s *register.State) {
@@ -124,7 +122,10 @@ func (g *Gate) Begin() {
 			if _, waits := g.desk.holds[id]; waits || len(events) >= 200 {
 				continue
 			}
-			p := s.Open[id]
+			p, reason := s.Open[id], "undecided-fault"
+			if p.First <= g.start || !g.begun.Load() {
+				reason = "undecided-restart"
+			}
 			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction,
 				Class: p.Class, Verdict: policy.Refuse, Reason: reason, By: byMachine})
 		}
@@ -132,9 +133,14 @@ func (g *Gate) Begin() {
 	if len(events) == 0 {
 		return
 	}
-	if _, err := g.append(events...); err != nil {
+	first := !g.begun.Load()
+	entries, err := g.append(events...)
+	if err != nil {
 		g.log.Error("start not recorded", "err", err)
 		return
+	}
+	if first {
+		g.start = entries[0].Seq
 	}
 	g.page.changed()
 }

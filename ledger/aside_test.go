@@ -1,20 +1,20 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
-
-	"gated/ledger/tlog"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// secondEpoch has 500 people in its first epoch, of two days, and some of them again in the second. secret are the values
-// and salts of the entries from..to of the first.
-func secondEpoch(t *testing.T, from, to int64) (l *Ledger, ck *clock, secret map[string][]byte) {
+// secondEpoch has 500 people in its first epoch, of two days, and some of them again in the second. secret are the slots of
+// the entries from..to of the first.
+func secondEpoch(t *testing.T, from, to int64, inject func(op string) error) (l *Ledger, ck *clock, secret map[string][]byte) {
 	t.Helper()
 	ck = &clock{}
 	ck.set("2026-11-20 08:00:00")
@@ -23,11 +23,12 @@ func secondEpoch(t *testing.T, from, to int64) (l *Ledger, ck *clock, secret map
 	crowd(t, l, ck, 0, 400) // 1 to 1200
 	ck.set("2026-11-21 08:00:00")
 	crowd(t, l, ck, 400, 500) // 1201 to 1500
-	secret = secrets(t, l, from, to)
+	_, secret = secrets(t, l, from, to)
 	l.Close()
 	ck.set("2026-11-24 08:00:00")
 	opt := options(dir, ck)
 	opt.Restored = true
+	opt.Inject = inject
 	l, err := Open(opt)
 	if err != nil || l.Fault() != nil {
 		t.Fatal(err, l.Fault())
@@ -48,8 +49,8 @@ func chain(t *testing.T, dir string) []*Report {
 	return reports
 }
 
-// erasures are the erase entries of the current epoch.
-func erasures(t *testing.T, dir string) (said []string) {
+// saidErased are the erase entries of the current epoch.
+func saidErased(t *testing.T, dir string) (said []string) {
 	t.Helper()
 	r, err := OpenReader(dir)
 	if err != nil {
@@ -70,23 +71,24 @@ func erasures(t *testing.T, dir string) (said []string) {
 }
 
 func TestAnErasureReachesOlderEpochs(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct {
 		name     string
 		parts    [][3]int64 // epoch, first, last
 		from, to int64      // of the first epoch
 		said     []string
 		older    int64 // fields
-		kept     string
+		none     int64 // entries without any
 	}{
-		{"older days", [][3]int64{{1, 1, 1200}}, 1, 1200, []string{"before epoch=1 first=1 last=500 entries=500 fields=1334 by=zhou", "before epoch=1 first=501 last=1000 entries=500 fields=1331 by=zhou", "before epoch=1 first=1001 last=1200 entries=200 fields=535 by=zhou"}, 3200, "SECRET-000400"},
-		{"a person of both epochs", [][3]int64{{0, 8, 10}, {1, 1492, 1494}}, 1492, 1494, []string{"before epoch= first=8 last=10 entries=3 fields=8 by=zhou", "before epoch=1 first=1492 last=1494 entries=3 fields=8 by=zhou"}, 8, "SECRET-000496"},
-		{"an entry of the first", [][3]int64{{1, 22, 22}}, 22, 22, []string{"before epoch=1 first=22 last=22 entries=1 fields=1 by=zhou"}, 1, "SECRET-000008"},
+		{"older days", [][3]int64{{1, 1, 1200}}, 1, 1200, []string{"before epoch=1 first=1 last=500 entries=500 fields=1334 by=zhou", "before epoch=1 first=501 last=1000 entries=500 fields=1331 by=zhou", "before epoch=1 first=1001 last=1200 entries=200 fields=535 by=zhou"}, 3200, 0},
+		{"a person of both epochs", [][3]int64{{0, 8, 10}, {1, 1492, 1494}}, 1492, 1494, []string{"before epoch= first=8 last=10 entries=3 fields=8 by=zhou", "before epoch=1 first=1492 last=1494 entries=3 fields=8 by=zhou"}, 8, 0},
+		{"an entry of the first", [][3]int64{{1, 22, 22}}, 22, 22, []string{"before epoch=1 first=22 last=22 entries=1 fields=1 by=zhou"}, 1, 0},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			l, _, secret := secondEpoch(t, x.from, x.to)
+			l, _, secret := secondEpoch(t, x.from, x.to, nil)
 			dir := l.opt.Dir
 			if found := traces(t, dir, secret); len(found) < len(secret) {
-				t.Fatalf("%d of %d values and salts are found before the erasure: the search does not work", len(found), len(secret))
+				t.Fatalf("%d of %d slots are found before the erasure: the search does not work", len(found), len(secret))
 			}
 			before := chain(t, dir)
 			var done Erased // in the older epoch
@@ -96,104 +98,147 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if left, _ := filepath.Glob(filepath.Join(dir, "ledger-1.db-*")); len(left) > 0 {
-				t.Errorf("left: %v", left)
-			}
 			if done.Fields != x.older || done.Epoch != 1 || len(done.Records) == 0 {
 				t.Errorf("done %+v", done)
 			}
 			if found := traces(t, dir, secret); len(found) > 0 {
 				t.Errorf("%d traces while it runs:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
 			}
-			if l.unswept.Load() {
-				t.Error("something is left to be swept")
-			}
 			verify(t, l)
 			l.Close()
 			if found := traces(t, dir, secret); len(found) > 0 {
 				t.Errorf("%d traces after the end:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
 			}
-			if found := traces(t, dir, map[string][]byte{"kept": []byte(x.kept)}); len(found) == 0 {
-				t.Error("what was not to be erased is gone")
-			}
-			if d := cmp.Diff(x.said, erasures(t, dir)); d != "" {
+			if d := cmp.Diff(x.said, saidErased(t, dir)); d != "" {
 				t.Errorf("erase entries (-want +got):\n%s", d)
 			}
 			reports := chain(t, dir)
-			if reports[0].Erased != x.older || reports[0].Root != before[0].Root || reports[0].Personal+reports[0].Erased != before[0].Personal {
-				t.Errorf("epoch 1: %d erased, %d not, before %d", reports[0].Erased, reports[0].Personal, before[0].Personal)
+			if reports[0].Root != before[0].Root || reports[0].Personal+x.older != before[0].Personal || reports[0].Erased != x.to-x.from+1-x.none {
+				t.Errorf("epoch 1: %d entries erased, %d fields not, before %d", reports[0].Erased, reports[0].Personal, before[0].Personal)
 			}
 		})
 	}
 }
 
-func TestNothingIsErasedInOlderEpochsWithoutAnEntry(t *testing.T) {
-	l, ck, secret := secondEpoch(t, 1, 300)
-	killed := ""
-	l.opt.Inject = func(op string) error {
-		if op == "commit" && killed == "" { // the fields are gone, and the entry is not there yet
-			killed = filepath.Join(t.TempDir(), "copy")
-			if err := os.CopyFS(killed, os.DirFS(l.opt.Dir)); err != nil {
-				return err
+// A kill between the erase entry and the slots of the older epoch: the next start does the rest.
+func TestAnErasureInAnOlderEpochThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"commit", "committed", "erase", "erased"} {
+		var killed atomic.Pointer[string]
+		var armed atomic.Bool
+		dir := ""
+		l, ck, secret := secondEpoch(t, 1, 300, func(at string) error {
+			if at == op && armed.Swap(false) {
+				s := cutOff(t, dir)
+				killed.Store(&s)
 			}
-			shm, _ := filepath.Glob(filepath.Join(killed, "*-shm"))
-			for _, f := range shm {
-				os.Remove(f)
+			return nil
+		})
+		dir = l.opt.Dir
+		armed.Store(true)
+		if _, err := l.Erase(1, seqs(1, 300), asked); err != nil {
+			t.Fatal(err)
+		}
+		at := *killed.Load()
+		for range 2 { // the second start has nothing to do any more
+			k := open(t, at, ck)
+			verify(t, k)
+			k.Close()
+			found := traces(t, at, secret)
+			if said := len(saidErased(t, at)) > 0; said != (op != "commit") || said && len(found) > 0 || !said && len(found) != len(secret) {
+				t.Errorf("%s: said %v, %d of %d slots are there", op, said, len(found), len(secret))
 			}
-			return os.Chmod(tlog.KeyFile(killed, 2), 0o600)
+			chain(t, at)
 		}
-		return nil
-	}
-	if _, err := l.Erase(1, seqs(1, 1200), asked); err != nil {
-		t.Fatal(err)
-	}
-	if len(traces(t, killed, secret)) == 0 {
-		t.Fatal("nothing was left to overwrite")
-	}
-	want := []string{"cut-off epoch=1 first= last= entries= fields= by="}
-	for range 2 { // the second start has nothing to say any more
-		l = open(t, killed, ck)
-		await(t, "the sweeping", func() bool { return !l.unswept.Load() })
-		if found := traces(t, killed, secret); len(found) > 0 {
-			t.Errorf("traces: %v", found)
-		}
-		verify(t, l)
-		l.Close()
-		if d := cmp.Diff(want, erasures(t, killed)); d != "" {
-			t.Errorf("erase entries (-want +got):\n%s", d)
-		}
-	}
-	if reports := chain(t, killed); reports[0].Erased != 1334 {
-		t.Errorf("%d fields erased", reports[0].Erased)
 	}
 }
 
-func TestAReaderOfAnOlderEpochHoldsTheOverwritingBack(t *testing.T) {
-	l, _, secret := secondEpoch(t, 1, 300)
-	r, err := OpenFile(EpochFile(l.opt.Dir, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	first := true
-	if err := r.Scan(1, 100, false, func(*Entry) error {
-		if !first {
-			return nil
-		}
-		first = false
-		if _, err := l.Erase(1, seqs(1, 1200), asked); err != nil {
-			t.Error(err)
-		}
-		if len(traces(t, l.opt.Dir, secret)) == 0 || !l.unswept.Load() {
-			t.Error("the log was overwritten under a reader")
+// Slots of an older epoch that cannot be written keep nobody out: it is said, and tried again.
+func TestAnErasureThatFailsInAnOlderEpochIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	l, ck, secret := secondEpoch(t, 1, 300, func(op string) error {
+		if op == "erase" && full.Load() {
+			return errors.New("no space left")
 		}
 		return nil
-	}); err != nil {
+	})
+	full.Store(true)
+	done, err := l.Erase(1, seqs(1, 300), asked)
+	if err == nil || !strings.Contains(err.Error(), "no space left: it is tried again") || l.Fault() != nil || len(done.Records) != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	crowd(t, l, ck, 600, 601)
+	if found := traces(t, l.opt.Dir, secret); len(found) != len(secret) || !l.pending.Load() {
+		t.Errorf("%d slots are there, pending %v", len(found), l.pending.Load())
+	}
+	killed := cutOff(t, l.opt.Dir)
+	full.Store(false)
+	l.erasing.Lock()
+	l.again = time.Time{}
+	l.finish(time.Now())
+	l.erasing.Unlock()
+	if found := traces(t, l.opt.Dir, secret); len(found) != 0 || l.pending.Load() {
+		t.Errorf("%d slots are there, pending %v", len(found), l.pending.Load())
+	}
+	l = open(t, killed, ck)
+	if found := traces(t, killed, secret); len(found) != 0 || l.pending.Load() {
+		t.Errorf("after a restart %d slots are there, pending %v", len(found), l.pending.Load())
+	}
+	chain(t, killed)
+}
+
+// One field of an entry of an older epoch: what is left is carried in the current one, and later in that after it.
+func TestOneFieldOfAnOlderEpoch(t *testing.T) {
+	t.Parallel()
+	l, ck, _ := secondEpoch(t, 2, 2, nil)
+	dir := l.opt.Dir
+	shown := func() (names string) {
+		r, err := OpenFile(EpochFile(dir, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if err := r.Scan(2, 2, true, func(e *Entry) error {
+			for _, f := range e.Personal {
+				names += f.Name + " "
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	if done, err := l.EraseField(1, 2, "name", asked); err != nil || done.Fields != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if got := shown(); got != "household phone plate subject " {
+		t.Errorf("entry 2 shows %s", got)
+	}
+	chain(t, dir)
+	l.Close()
+	opt := options(dir, ck)
+	opt.Restored = true
+	l, err := Open(opt)
+	if err != nil || l.Fault() != nil {
+		t.Fatal(err, l.Fault())
+	}
+	defer l.Close()
+	if got := shown(); got != "household phone plate subject " {
+		t.Errorf("in the third epoch entry 2 shows %s", got)
+	}
+	if done, err := l.EraseField(1, 2, "phone", asked); err != nil || done.Fields != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if got := shown(); got != "household plate subject " {
+		t.Errorf("entry 2 shows %s", got)
+	}
+	chain(t, dir)
+	if _, err := l.Erase(1, seqs(1, 3), asked); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the overwriting", func() bool { return !l.unswept.Load() })
-	if found := traces(t, l.opt.Dir, secret); len(found) > 0 {
-		t.Errorf("traces: %v", found)
+	if got := shown(); got != "" {
+		t.Errorf("entry 2 shows %s", got)
 	}
-	verify(t, l)
+	chain(t, dir)
 }

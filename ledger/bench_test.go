@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -196,7 +195,7 @@ func timed(b *testing.B, n int, before func(), f func() error) float64 {
 	return quantile(took, .5)
 }
 
-// BenchmarkFilled measures what a long life costs: size, opening, verifying and exporting.
+// BenchmarkFilled measures what a long life costs: size, opening and verifying.
 func BenchmarkFilled(b *testing.B) {
 	n, dir := benchEntries(b), benchDir(b)
 	records := filled(b, dir, n)
@@ -241,8 +240,6 @@ func BenchmarkFilled(b *testing.B) {
 	}
 	hashing := hashing(b, r, min(n, 200_000))
 	report(b, "verify", map[string]float64{"entries/s": float64(n) / took, "sha256-entries/s": 1 / hashing, "x-sha256": took / float64(n) / hashing, "entries": float64(n)})
-
-	report(b, "million", million(b, r, dir, min(n, 34*perDay)))
 }
 
 // hashing is the time in seconds to hash one record that lies in memory.
@@ -257,34 +254,6 @@ func hashing(b *testing.B, r *Reader, n int64) float64 {
 		}
 		return nil
 	}) / float64(n)
-}
-
-// million writes n records, the days from the first, as JSON Lines, and lets sqlite3 print them.
-func million(b *testing.B, r *Reader, dir string, n int64) map[string]float64 {
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer null.Close()
-	ours := func() error {
-		return r.Records(1, n, func(lines []byte) error { _, err := null.Write(lines); return err })
-	}
-	if _, err := exec.LookPath("sqlite3"); err != nil {
-		b.Log("without sqlite3 to compare with: apt install sqlite3")
-		return map[string]float64{"jsonl-s": timed(b, 5, nil, ours)}
-	}
-	theirs := func() error {
-		// Nobody else has the file open: immutable keeps this sqlite3, whatever its age, from touching it.
-		cmd := exec.Command("sqlite3", "file:"+filepath.Join(dir, "ledger.db")+"?immutable=1", fmt.Sprintf("SELECT record FROM entry WHERE seq <= %d", n))
-		cmd.Stdout = null
-		return cmd.Run()
-	}
-	var a, s, ratio []float64
-	for range 5 { // in turns
-		x, y := timed(b, 1, nil, ours), timed(b, 1, nil, theirs)
-		a, s, ratio = append(a, x), append(s, y), append(ratio, x/y)
-	}
-	return map[string]float64{"jsonl-s": quantile(a, .5), "sqlite3-s": quantile(s, .5), "jsonl/sqlite3": quantile(ratio, .5), "entries": float64(n)}
 }
 
 // BenchmarkTree measures what the Merkle tree and its heads take of an append, by their parts: the hashing of each event, the
@@ -328,7 +297,7 @@ func BenchmarkTree(b *testing.B) {
 					err = l.checkpoint("PASSIVE")
 				}
 				if start = time.Now(); err == nil && n/v.batch%200 == 0 {
-					err = l.sign(l.keys[0])
+					err = l.sign()
 					sign = append(sign, float64(time.Since(start).Nanoseconds())/1e3)
 				}
 				return err

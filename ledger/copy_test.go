@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -42,58 +41,44 @@ func TestACopyHolds(t *testing.T) {
 	}
 }
 
-func TestSQLiteCopyHasPersonalDataOnlyWhereAsked(t *testing.T) {
+func TestACopyIsTheWholeFile(t *testing.T) {
 	r := reader(t, small(t))
-	for _, personal := range []bool{false, true} {
-		path := filepath.Join(t.TempDir(), "copy's.db")
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
+	path := filepath.Join(t.TempDir(), "copy's.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Copy(path); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
+		t.Errorf("beside the copy: %v, %v", files, err)
+	}
+	c, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	want, err1 := tlog.RootAt(r, 6)
+	got, err2 := tlog.RootAt(c, 6)
+	if err := errors.Join(err1, err2); err != nil || got != want {
+		t.Errorf("root of the copy %v, want %v: %v", got, want, err)
+	}
+	var schemas [2]string
+	for i, c := range []*conn{r.c, c.c} {
+		if schemas[i], err = c.one("SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema ORDER BY name)"); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.ExportSQLite(path, personal); err != nil {
-			t.Fatal(err)
-		}
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := bytes.Contains(raw, []byte("王小明")); got != personal {
-			t.Errorf("personal %t: the name is there: %t", personal, got)
-		}
-		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
-			t.Errorf("mode %v, %v", st.Mode(), err)
-		}
-		if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
-			t.Errorf("beside the copy: %v, %v", files, err)
-		}
-		c, err := OpenFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err1 := tlog.RootAt(r, 6)
-		got, err2 := tlog.RootAt(c, 6)
-		if err := errors.Join(err1, err2); err != nil || got != want {
-			t.Errorf("root of the copy %v, want %v: %v", got, want, err)
-		}
-		var schemas [2]string
-		for i, c := range []*conn{r.c, c.c} {
-			if schemas[i], err = c.one("SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema ORDER BY name)"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if d := cmp.Diff(schemas[0], schemas[1]); d != "" {
-			t.Errorf("schema (-ledger +copy):\n%s", d)
-		}
-		c.Close()
+	}
+	if d := cmp.Diff(schemas[0], schemas[1]); d != "" {
+		t.Errorf("schema (-ledger +copy):\n%s", d)
 	}
 	// A file that holds something is left alone.
-	path := filepath.Join(t.TempDir(), "mine")
+	path = filepath.Join(t.TempDir(), "mine")
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, personal := range []bool{false, true} {
-		if err := r.ExportSQLite(path, personal); err == nil {
-			t.Error("an older file was written over")
-		}
+	if _, err := r.Copy(path); err == nil {
+		t.Error("an older file was written over")
 	}
 	if b, err := os.ReadFile(path); err != nil || string(b) != "mine" {
 		t.Errorf("%q, %v", b, err)

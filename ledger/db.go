@@ -10,20 +10,22 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
+
+	"gated/sqliteprocess"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // pragmas are set in the DSN and read back, because SQLite accepts a misspelt one in silence.
 var pragmas = []struct{ name, want string }{
-	{"journal_mode", "wal"}, {"synchronous", "2"}, {"secure_delete", "1"}, {"recursive_triggers", "1"},
+	{"journal_mode", "wal"}, {"synchronous", "2"}, {"recursive_triggers", "1"},
 	{"trusted_schema", "0"}, {"cell_size_check", "1"}, {"wal_autocheckpoint", "0"}, {"foreign_keys", "0"},
 }
 
 func writerDSN(path string) string {
 	q := "_txlock=immediate&_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_defensive=1&_dqs=0&_error_rc=1"
-	for _, p := range []string{"secure_delete(ON)", "recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)", "wal_autocheckpoint(0)"} {
+	for _, p := range []string{"recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)", "wal_autocheckpoint(0)"} {
 		q += "&_pragma=" + url.QueryEscape(p)
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q
@@ -39,27 +41,11 @@ type conn struct {
 	driver.Conn
 	stmts    []driver.Stmt
 	repeated map[string]driver.Stmt // see repeat
+	hold     *conn                  // see leave; nil where nothing is written
 }
 
-// process sets, once, what SQLite has for the whole process. Its locks are to belong to its descriptors: otherwise closing
-// the file anywhere in the process drops them all. And it is to sync by fdatasync(2), which also writes what is needed to
-// read the data back, a grown size among it, and spares the time of last change: half the time of a commit.
-var process = sync.OnceValue(func() error {
-	_, err := sqlite.OFDLocking(true)
-	if errors.Is(err, sqlite.ErrOFDLockingUnavailable) || errors.Is(err, sqlite.ErrOFDLockingTooLate) {
-		err = nil
-	}
-	if _, ferr := sqlite.Fdatasync(true); !errors.Is(ferr, sqlite.ErrFdatasyncUnavailable) {
-		err = errors.Join(err, ferr)
-	}
-	return err
-})
-
-// SetUpSQLite sets what SQLite has for the whole process: who opens a database before the ledger calls it first.
-func SetUpSQLite() error { return process() }
-
 func connect(dsn string) (*conn, error) {
-	if err := process(); err != nil {
+	if err := sqliteprocess.Set(); err != nil {
 		return nil, err
 	}
 	cn, err := sqlite.NewConnector(dsn)
@@ -94,13 +80,30 @@ func (c *conn) prepare(q string) (driver.Stmt, error) {
 	return st, err
 }
 
-// Close finalizes the statements first: SQLite would keep a connection with open ones alive, and its lock with it.
+// Close finalizes the statements first: SQLite would keep a connection with open ones alive, and its lock with it. Where it
+// is the last connection SQLite moves the write-ahead log into the database.
 func (c *conn) Close() error {
 	var errs []error
+	if c.hold != nil {
+		errs = append(errs, c.hold.Close())
+	}
 	for _, st := range c.stmts {
 		errs = append(errs, st.Close())
 	}
 	return errors.Join(append(errs, c.Conn.Close())...)
+}
+
+// leave is Close after an error: the log stays as it is. What SQLite moved into the database now would come from the page
+// cache, which may show what the disk never got, and a power cut in between would leave neither of the two whole. The
+// driver has no SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE; a connection that may not write, and is closed last, has the same effect.
+func (c *conn) leave() error {
+	hold := c.hold
+	c.hold = nil
+	err := c.Close()
+	if hold != nil {
+		err = errors.Join(err, hold.Close())
+	}
+	return err
 }
 
 // query calls row for each result row; the values are valid until row returns.
@@ -181,6 +184,16 @@ func run(st driver.Stmt, args ...driver.Value) error {
 	return err
 }
 
+// checkpoint moves the log into the database and tells whether somebody was in the way, and of how many pages it is now.
+func (c *conn) checkpoint(mode string) (busy bool, frames int64, err error) {
+	err = c.query(func(v []driver.Value) error {
+		busy = v[0] != int64(0)
+		frames, _ = v[1].(int64)
+		return nil
+	}, "PRAGMA wal_checkpoint("+mode+")")
+	return busy, frames, err
+}
+
 // insert puts rows into a table, several with one statement: a passage is one statement a table instead of three to
 // eight, which on an idle box is a tenth of the time to its answer.
 type insert struct {
@@ -225,6 +238,7 @@ type Meta struct {
 	TimeZone string // IANA; a day is a day there
 	Epoch    int    // 1; a restored box starts the next one
 	Machine  string // which box wrote it, as a hash; empty where the box has no machine ID
+	Master   string // tells whether a master key is the one of its personal data
 }
 
 // Name is the origin without the epoch: gate.origin of the settings.
@@ -246,7 +260,7 @@ func (c *conn) meta() (Meta, error) {
 	if n != format {
 		return Meta{}, fmt.Errorf("format %d, this gated reads %d: use the gated that wrote it", n, format)
 	}
-	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"]}, nil
+	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"], Master: m["master"]}, nil
 }
 
 // openWriter opens or creates the database and reads every pragma back.
@@ -258,13 +272,42 @@ func openWriter(path string, m Meta) (*conn, error) {
 	case !errors.Is(err, os.ErrExist):
 		return nil, err
 	}
-	c, err := connect(writerDSN(path))
+	hold, err := openHold(path)
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_READONLY {
+		hold, err = nil, nil // the writer must undo first what was cut off while the file was made
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.setUp(m); err != nil {
-		c.Close()
+	c, err := connect(writerDSN(path))
+	if err != nil {
+		if hold != nil {
+			err = errors.Join(err, hold.Close())
+		}
 		return nil, err
+	}
+	c.hold = hold
+	if err = c.setUp(m); err == nil && hold == nil {
+		c.hold, err = openHold(path)
+	}
+	if err != nil {
+		c.leave()
+		return nil, err
+	}
+	return c, nil
+}
+
+// openHold opens the connection that leave needs, which must have read once. An empty file has none.
+func openHold(path string) (*conn, error) {
+	if fileSize(path) == 0 {
+		return nil, nil
+	}
+	c, err := connect(readerDSN(path))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.number("SELECT count(*) FROM sqlite_schema"); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
@@ -298,4 +341,12 @@ func (c *conn) setUp(m Meta) error {
 		return fmt.Errorf("create the ledger: %w", err)
 	}
 	return nil
+}
+
+func fileSize(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
 }

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"database/sql/driver"
 	"encoding/hex"
 	"fmt"
 )
@@ -25,37 +24,48 @@ func (p *personalRow) disclosed(seq int64) Disclosure {
 	return d
 }
 
-// Disclose calls f for every personal field of the entries from..to, and checks each of them against its record before.
-func (r *Reader) Disclose(from, to int64, f func(Disclosure) error) error {
-	rows := map[int64][]personalRow{}
-	have := from - 1
-	return r.Entries(from, to, false, func(e *Entry) error {
-		if e.Seq > have {
-			clear(rows)
-			have = min(e.Seq+piece-1, to)
-			if err := r.personalRows(e.Seq, have, rows); err != nil {
-				return err
-			}
+// ScanDisclosed is Scan with what is needed to check the personal fields, also of a field that was erased alone. Of an entry
+// whose personal data was erased whole there is nothing.
+func (r *Reader) ScanDisclosed(from, to int64, f func(e *Entry, fields []Disclosure) error) error {
+	return r.c.open(r.Zone, from, to, r.personal(), func(e *Entry, got personal) error {
+		e.Personal = got.shown(e)
+		if e.Kind == Carried {
+			return f(e, nil)
 		}
-		own := rows[e.Seq]
-		if len(own) == 0 && e.Record.Personal == "" {
-			return nil
+		fields := make([]Disclosure, len(got.rows))
+		for i := range got.rows {
+			fields[i] = got.rows[i].disclosed(e.Seq)
 		}
-		if commitment(own) != e.Record.Personal {
-			return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", e.Seq)
-		}
-		for i := range own {
-			if err := f(own[i].disclosed(e.Seq)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return f(e, fields)
 	})
 }
 
-// FieldNames lists the personal fields that the entries from..to still have, each name once.
-func (r *Reader) FieldNames(from, to int64) (names []string, err error) {
-	err = r.c.query(func(v []driver.Value) error { names = append(names, text(v[0])); return nil },
-		"SELECT DISTINCT field FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY field", from, to)
-	return names, err
+// CheckDisclosed checks the fields of one entry, each against its hash, and returns what the record must have as its
+// personal.
+func CheckDisclosed(fields []Disclosure) (commits string, err error) {
+	rows := make([]personalRow, len(fields))
+	for i, d := range fields {
+		row := &rows[i]
+		row.Name = d.Field
+		if err := unhex(row.hash[:], d.Hash); err != nil {
+			return "", fmt.Errorf("entry %d, field %q: its hash %w", d.Seq, d.Field, err)
+		}
+		if d.Value == nil && d.Salt == "" {
+			continue // erased, or left out
+		}
+		if d.Value != nil {
+			row.Value = *d.Value
+		}
+		if err := unhex(row.salt[:], d.Salt); err != nil || fieldHash(row.salt, row.Field) != row.hash {
+			return "", fmt.Errorf("entry %d: personal field %q is not what was recorded", d.Seq, d.Field)
+		}
+	}
+	return commitment(rows), nil
+}
+
+func unhex(to []byte, text string) error {
+	if n, err := hex.Decode(to, []byte(text[:min(len(text), 2*len(to))])); err != nil || len(text) != 2*len(to) || n != len(to) {
+		return fmt.Errorf("has not %d hexadecimal digits", 2*len(to))
+	}
+	return nil
 }

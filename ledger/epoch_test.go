@@ -15,7 +15,7 @@ import (
 func restore(t *testing.T, from string, files ...string) string {
 	t.Helper()
 	to := t.TempDir()
-	for _, f := range files {
+	for _, f := range append(files, "keys/personal.key") { // the master key comes from the safe
 		b, err := os.ReadFile(filepath.Join(from, f))
 		if err != nil {
 			t.Fatal(err)
@@ -29,6 +29,7 @@ func restore(t *testing.T, from string, files ...string) string {
 }
 
 func TestARestoredBoxBeginsANewEpoch(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	key, err := tlog.PublicKeys(dir)
 	if err != nil {
@@ -46,7 +47,7 @@ func TestARestoredBoxBeginsANewEpoch(t *testing.T) {
 		question string
 	}{
 		"the ledger alone": {[]string{"ledger.db"}, func(o *Options) { o.Restored = true }, ""},
-		"a whole clone":    {[]string{"ledger.db", "keys/ledger.key", "keys/ledger.pub"}, func(o *Options) { o.Restored = true }, ""},
+		"a whole clone":    {[]string{"ledger.db", "personal.keys", "keys/ledger.key", "keys/ledger.pub"}, func(o *Options) { o.Restored = true }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := restore(t, dir, x.files...)
@@ -95,7 +96,7 @@ func TestARestoredBoxBeginsANewEpoch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = c.exec("INSERT INTO entry SELECT seq + 1, ts, replace(replace(record, '\"seq\":258', '\"seq\":259'), '\"personal\":', '\"x\":') FROM entry WHERE seq = 258")
+			err = c.exec("INSERT INTO entry SELECT seq + 1, ts, replace(replace(record, '\"seq\":258', '\"seq\":259'), '\"personal\":', '\"x\":'), NULL FROM entry WHERE seq = 258")
 			c.Close()
 			if err != nil {
 				t.Fatal(err)
@@ -113,17 +114,18 @@ func TestARestoredBoxBeginsANewEpoch(t *testing.T) {
 }
 
 func TestACloneIsKnownByItsMachine(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-22 08:00:00")
 	dir := t.TempDir()
 	opt := options(dir, ck)
 	opt.Machine = "one"
 	for i, x := range []struct {
-		machine  string
-		unsigned bool
-		origin   string
+		machine string
+		command bool
+		origin  string
 	}{{"one", false, "east-gate"}, {"one", false, "east-gate"}, {"", false, "east-gate"}, {"two", true, ""}, {"two", false, "east-gate/2"}, {"two", false, "east-gate/2"}, {"three", false, "east-gate/3"}} {
-		opt.Machine, opt.Unsigned = x.machine, x.unsigned
+		opt.Machine, opt.Command = x.machine, x.command
 		l, err := Open(opt)
 		if x.origin == "" {
 			if err == nil || !strings.Contains(err.Error(), "start the daemon first") {
@@ -152,6 +154,7 @@ func TestACloneIsKnownByItsMachine(t *testing.T) {
 
 // TestAnEpochThatHadNoTimeToBegin: the power went between putting the old file aside and the first entry.
 func TestAnEpochThatHadNoTimeToBegin(t *testing.T) {
+	t.Parallel()
 	dir := small(t)
 	if err := os.Rename(filepath.Join(dir, "ledger.db"), EpochFile(dir, 1)); err != nil {
 		t.Fatal(err)
@@ -190,8 +193,68 @@ func begin(t *testing.T, dir string, ck *clock, inject func(op string) error) *L
 	return l
 }
 
+// Without the master key from the safe a restored box does not begin, nor make a key of its own.
+func TestARestoredBoxAsksForTheMasterKey(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-24 08:00:00")
+	dir := restore(t, small(t), "ledger.db", "personal.keys")
+	path := filepath.Join(dir, "keys", "personal.key")
+	right, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := options(dir, ck)
+	opt.Restored = true
+	for name, x := range map[string]struct{ content, says string }{
+		"missing":       {"", "put it back from the safe"},
+		"another":       {strings.Repeat("00", 32), "not the one that sealed the personal data of east-gate"},
+		"cut short":     {"0123", "64 hexadecimal digits"},
+		"not in digits": {"PRIVATE+KEY+", "64 hexadecimal digits"},
+	} {
+		os.Remove(path)
+		if x.content != "" {
+			os.WriteFile(path, []byte(x.content), 0o600)
+		}
+		l, err := Open(opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := l.Fault(); f == nil || !strings.Contains(f.Cause, x.says) || !strings.Contains(f.Cause, path) {
+			t.Errorf("%s: fault %+v, want %q", name, f, x.says)
+		}
+		l.Close()
+		if b, _ := os.ReadFile(path); string(b) != x.content {
+			t.Errorf("%s: the file was written", name)
+		}
+		if _, err := os.Stat(EpochFile(dir, 1)); err == nil {
+			t.Fatal("the epoch was ended all the same")
+		}
+	}
+	os.WriteFile(path, right, 0o600)
+	l, err := Open(opt)
+	if err != nil || l.Fault() != nil {
+		t.Fatal(err, l.Fault())
+	}
+	defer l.Close()
+	r, err := OpenFile(EpochFile(dir, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Scan(255, 255, true, func(e *Entry) error {
+		if e.Personally("name") != "王小明" {
+			t.Errorf("entry 255 says %v (%v)", e.Personal, r.Hidden())
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestABackupOfALaterEpochBeginsTheNext: a backup holds the newest epoch only.
 func TestABackupOfALaterEpochBeginsTheNext(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	second := restore(t, small(t), "ledger.db")
@@ -213,6 +276,7 @@ func TestABackupOfALaterEpochBeginsTheNext(t *testing.T) {
 
 // TestAnEpochBeginsOnce: whatever is broken off while an epoch begins, the next try goes on with it.
 func TestAnEpochBeginsOnce(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	for name, off := range map[string]func(t *testing.T, dir string){
@@ -259,6 +323,7 @@ func TestAnEpochBeginsOnce(t *testing.T) {
 
 // TestAnEpochThatBeginsInAFaultNamesTheOneBefore: its first entry must, whatever else there is to say.
 func TestAnEpochThatBeginsInAFaultNamesTheOneBefore(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	dir := restore(t, small(t), "ledger.db")
@@ -289,6 +354,7 @@ func TestAnEpochThatBeginsInAFaultNamesTheOneBefore(t *testing.T) {
 
 // TestABoxThatWasStartedBeforeItWasRestored has a key of its own, which signed nothing in the copy.
 func TestABoxThatWasStartedBeforeItWasRestored(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	from := small(t)
@@ -303,6 +369,17 @@ func TestABoxThatWasStartedBeforeItWasRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := begin(t, dir, ck, nil)
+	if f := l.Fault(); f == nil || !strings.Contains(f.Cause, "the master key is not the one") {
+		t.Errorf("with the master key of its first start: %+v", f)
+	}
+	l.Close()
+	if b, err = os.ReadFile(filepath.Join(from, "keys", "personal.key")); err == nil { // from the safe
+		err = os.WriteFile(filepath.Join(dir, "keys", "personal.key"), b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = begin(t, dir, ck, nil)
 	if f := l.Fault(); f != nil {
 		t.Fatal(f.Cause)
 	}
@@ -324,6 +401,7 @@ func TestABoxThatWasStartedBeforeItWasRestored(t *testing.T) {
 }
 
 func TestRestoredWithoutACopyIsRefused(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -336,6 +414,7 @@ func TestRestoredWithoutACopyIsRefused(t *testing.T) {
 
 // TestALogThatIsStillReadIsNotLost: what stands in the write-ahead log alone must be in the file before that is put aside.
 func TestALogThatIsStillReadIsNotLost(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	from := t.TempDir()

@@ -1,23 +1,28 @@
 package ledger
 
 import (
-	"cmp"
-	"encoding/json"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 )
 
-// EraseAtOnce is how many entries are erased in one transaction: people wait at the gate meanwhile.
+// EraseAtOnce is how many entries one erase entry names at most.
 const EraseAtOnce = 500
-
-// byCutOff is the reason of an erase entry that takes the place of one that was never written: in an older epoch.
-const byCutOff = "cut-off"
 
 // ErrNothingErased: there was nothing, or nothing left, to erase.
 var ErrNothingErased = errors.New("nothing to erase")
+
+// listField is the personal field of an erase entry that lists the entries. Its record has only their number, the first and
+// the last: which ones they were tells who was there.
+const listField = "entries"
 
 // Erased is what an erasure came to in one epoch.
 type Erased struct {
@@ -38,15 +43,17 @@ func (d *Erased) Add(o Erased) {
 	d.Entries, d.Fields, d.Records = d.Entries+o.Entries, d.Fields+o.Fields, append(d.Records, o.Records...)
 }
 
-// Erase erases the personal data of entries of an epoch (0: the current one), salts and values, and records that it did:
-// ev is the erase entry without its moment and numbers. The hashes stay, and every proof with them. The entries are in
-// order. Many of them go in chunks with an erase entry each, so that passages are answered in between; an erasure that
-// fails on the way says with its error what was erased until then.
+// Erase erases the personal data of entries of an epoch (0: the current one) and records that it does: ev is the erase entry
+// without its moment and numbers. The commitments stay, and every proof with them. The entries are in order. Many of them
+// get several erase entries; an erasure that fails on the way says with its error what was erased until then. What erase
+// entries themselves say of people stays.
+//
+// The entry comes first, then zeros over the slots. After a crash between the two the next opening writes them.
 func (l *Ledger) Erase(epoch int, seqs []int64, ev Event) (done Erased, err error) {
 	return l.erase(epoch, seqs, "", ev)
 }
 
-// EraseField is Erase for one field of one entry.
+// EraseField is Erase for one field of one entry. What is left of its fields another entry carries from then on.
 func (l *Ledger) EraseField(epoch int, seq int64, field string, ev Event) (Erased, error) {
 	return l.erase(epoch, []int64{seq}, field, ev)
 }
@@ -57,38 +64,127 @@ func (l *Ledger) erase(epoch int, seqs []int64, field string, ev Event) (done Er
 	}
 	l.erasing.Lock()
 	defer l.erasing.Unlock()
-	chunk := l.eraseChunk
+	if fault := l.Fault(); fault != nil {
+		return done, fmt.Errorf("%w: %s", ErrFault, fault.Cause)
+	}
+	path := l.path
 	if epoch != 0 && epoch != l.Meta().Epoch {
-		done.Epoch = epoch
-		chunk = func(seqs []int64, field string, ev Event) (Erased, error) {
-			return l.eraseAside(epoch, seqs, field, ev)
-		}
+		done.Epoch, path = epoch, EpochFile(l.opt.Dir, epoch)
 	}
+	r, err := OpenFile(path)
+	if err != nil {
+		return done, err
+	}
+	defer r.Close()
 	for seqs := range slices.Chunk(seqs, EraseAtOnce) {
-		var part Erased
-		part, err = chunk(seqs, field, ev)
+		part, err := l.eraseChunk(r, done.Epoch, seqs, field, ev)
 		if done.Add(part); err != nil {
-			break
+			return done, err
 		}
 	}
-	return done, errors.Join(err, l.swept(done))
+	return done, nil
 }
 
-// among selects the fields of some entries that are not erased.
-const among = "seq IN (SELECT value FROM json_each(?1)) AND value IS NOT NULL AND ?2 IN ('', field)"
-
-func list(seqs []int64) string { b, _ := json.Marshal(seqs); return string(b) }
-
-// lose counts the entries and fields among some that are there to be erased.
-func (c *conn) lose(seqs []int64, field string) (done Erased, err error) {
-	if done.Fields, err = c.number("SELECT count(*) FROM personal WHERE "+among, list(seqs), field); err == nil && done.Fields > 0 {
-		done.Entries, done.First, done.Last = len(seqs), seqs[0], seqs[len(seqs)-1]
+// eraseChunk erases what there is to erase of the entries, of an older epoch or of the current one (0).
+func (l *Ledger) eraseChunk(r *Reader, older int, seqs []int64, field string, ev Event) (done Erased, err error) {
+	seqs, left, fields, err := r.losing(seqs, field)
+	if err != nil || len(seqs) == 0 {
+		return done, err
 	}
-	return done, err
+	done = Erased{Epoch: older, Entries: len(seqs), Fields: fields, First: seqs[0], Last: seqs[len(seqs)-1]}
+	events := []Event{done.said(ev, seqs)}
+	var with func() error
+	if left != nil {
+		e := Event{Kind: Carried, By: "machine", Ref: seqs[0], carried: left}
+		if older != 0 {
+			e.Detail = map[string]string{"epoch": strconv.Itoa(older)}
+		}
+		events = append(events, e)
+		with = func() error {
+			return l.c.exec("INSERT INTO carried VALUES(?, ?, ?)", int64(r.Meta.Epoch), seqs[0], l.size+2)
+		}
+	}
+	l.pending.Store(true)
+	if err := l.do(func() error {
+		now := l.opt.Now()
+		for i := range events {
+			events[i].Stamp = now
+		}
+		entries, err := l.enter(with, events...)
+		if err == nil {
+			done.Records = []int64{entries[0].Seq}
+		}
+		return err
+	}); err != nil {
+		return Erased{}, err
+	}
+	x := erasure{epoch: r.Meta.Epoch, seqs: seqs, said: place{l.Meta().Epoch, done.Records[0]}}
+	err = l.clear(x)
+	if err == nil {
+		l.mark(x.said)
+		return done, nil
+	}
+	err = fmt.Errorf("what entry %d says is not erased yet: %w", x.said.seq, err)
+	if errors.As(err, new(asideError)) { // no reason to close the gate
+		l.postpone(x)
+		return done, fmt.Errorf("%w: it is tried again each minute", err)
+	}
+	return done, l.do(func() error { return err }) // the next opening does it
 }
 
-// said is the erase entry with its numbers.
-func (d *Erased) said(ev Event) Event {
+// asideError: the slots of an older epoch could not be written.
+type asideError struct{ error }
+
+func (a asideError) Unwrap() error { return a.error }
+
+// asideAgain is how long what could not be done in the files of an older epoch waits.
+const asideAgain = time.Minute
+
+// postpone keeps what could not be erased for finish.
+func (l *Ledger) postpone(x erasure) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.undone = append(l.undone, x)
+}
+
+// postponed are the erasures that finish is to carry out.
+func (l *Ledger) postponed() []erasure {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.undone
+}
+
+// mark notes that all erasures up to an entry were carried out. The caller holds l.erasing.
+func (l *Ledger) mark(p place) {
+	if len(l.postponed()) > 0 {
+		return
+	}
+	l.pending.Store(false)
+	if err := l.slots.Load().mark(p); err != nil { // the next start looks through more entries
+		l.opt.Log.Warn("erasures are looked for once more at the next start", "cause", err)
+	}
+}
+
+// finish carries out what could not be done in older epochs. The caller holds l.erasing.
+func (l *Ledger) finish(now time.Time) {
+	if now.Before(l.again) {
+		return
+	}
+	l.again = now.Add(asideAgain)
+	for _, x := range l.postponed() {
+		if err := l.clear(x); err != nil {
+			l.opt.Log.Warn("personal data of an older epoch is not erased yet; trying again each minute", "cause", err)
+			return
+		}
+		l.mu.Lock()
+		l.undone = l.undone[1:]
+		l.mu.Unlock()
+	}
+	l.pending.Store(false)
+}
+
+// said is the erase entry with its numbers and its list.
+func (d *Erased) said(ev Event, seqs []int64) Event {
 	ev.Detail = maps.Clone(ev.Detail)
 	if ev.Detail == nil {
 		ev.Detail = map[string]string{}
@@ -99,67 +195,356 @@ func (d *Erased) said(ev Event) Event {
 	if d.Epoch != 0 {
 		ev.Detail["epoch"] = strconv.Itoa(d.Epoch)
 	}
+	ev.Personal = append(slices.Clone(ev.Personal), Field{listField, formatList(seqs)})
 	return ev
 }
 
-// eraseChunk erases fields of the entries and records it, in one transaction.
-func (l *Ledger) eraseChunk(seqs []int64, field string, ev Event) (done Erased, err error) {
-	err = l.do(func() error {
-		if done, err = l.c.lose(seqs, field); err != nil || done.Fields == 0 {
-			return err
+// losing tells which of the entries have something to erase, in all how many fields, and for a single field what is left of
+// the entry's others: nil if that is nothing.
+func (r *Reader) losing(seqs []int64, field string) (gone []int64, left []personalRow, fields int64, err error) {
+	var p *page
+	for _, seq := range seqs {
+		var row Row
+		if _, err := r.c.rows(seq, seq, true, func(x Row) error { row = x; return nil }); err != nil {
+			return nil, nil, 0, err
 		}
-		e := done.said(ev)
-		e.Stamp = l.opt.Now()
-		entries, err := l.enter(func() error {
-			return cmp.Or(l.c.exec("PRAGMA user_version = 1"), l.c.exec("UPDATE personal SET salt = NULL, value = NULL WHERE "+among, list(seqs), field))
-		}, e)
+		if row.sealed == nil {
+			continue
+		}
+		e, err := parse(row.Seq, row.TS, row.Record, r.Zone)
 		if err != nil {
-			done = Erased{}
-			return err
+			return nil, nil, 0, err
 		}
-		done.Records = []int64{entries[0].Seq}
-		l.remains = append(l.remains, spans(seqs)...)
-		l.traces.Store(true)
-		return l.checkpoint("PASSIVE")
-	})
-	return done, err
+		if e.Kind == Erase || e.Kind == Carried {
+			continue
+		}
+		if p == nil || seq > p.to {
+			if p, err = r.personal().page(r.c, seq, 1<<62); err != nil {
+				return nil, nil, 0, err
+			}
+		}
+		got, err := p.open(seq, e.Record.Personal, row.sealed)
+		n := int64(0)
+		for i := range got.rows {
+			if row := &got.rows[i]; !row.erased && (field == "" || field == row.Name) {
+				n++
+			}
+		}
+		// What somebody has changed, so that it does not open, is erased all the same.
+		if n == 0 && err == nil && (!got.hidden || field != "" || !p.here[seq-p.from]) {
+			continue
+		}
+		gone, fields = append(gone, seq), fields+n
+		if rest, found := withoutField(got.rows, field); found && slices.ContainsFunc(rest, func(r personalRow) bool { return !r.erased }) {
+			left = rest
+		}
+	}
+	return gone, left, fields, nil
 }
 
-// elsewhere tells whether an erasure was one in an older epoch: first and last are entries of that.
-func (e *Entry) elsewhere() bool { return e.Detail["epoch"] != "" }
-
-// swept removes what is left of erased fields in the files.
-func (l *Ledger) swept(done Erased) error {
-	if done.Fields == 0 {
-		return nil
+// formatList writes entries, which are in order, as 1-3,7.
+func formatList(seqs []int64) string {
+	var b strings.Builder
+	for i := 0; i < len(seqs); {
+		from, to := seqs[i], seqs[i]
+		for i++; i < len(seqs) && seqs[i] == to+1; i++ {
+			to++
+		}
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatInt(from, 10))
+		if to > from {
+			b.WriteString("-" + strconv.FormatInt(to, 10))
+		}
 	}
-	if done.Epoch != 0 {
-		clean, err := l.sweepAside()
-		if err == nil && !clean {
-			l.opt.Log.Info("what was erased still stands in the write-ahead log of an older epoch, as somebody is reading: it is overwritten once they have ended")
+	return b.String()
+}
+
+// parseList reads what formatList writes.
+func parseList(s string) (seqs []int64, err error) {
+	bad := fmt.Errorf("%q is not a list of at most %d entries", s[:min(len(s), 100)], EraseAtOnce)
+	for _, run := range strings.Split(s, ",") {
+		first, last, more := strings.Cut(run, "-")
+		from, err := strconv.ParseInt(first, 10, 64)
+		to := from
+		if err == nil && more {
+			to, err = strconv.ParseInt(last, 10, 64)
+		}
+		if err != nil || from < 1 || to < from || to-from >= EraseAtOnce-int64(len(seqs)) {
+			return nil, bad
+		}
+		for ; from <= to; from++ {
+			seqs = append(seqs, from)
+		}
+	}
+	if !slices.IsSorted(seqs) || formatList(seqs) != s {
+		return nil, bad
+	}
+	return seqs, nil
+}
+
+// erasure is what an erase entry says.
+type erasure struct {
+	epoch int     // of the entries
+	seqs  []int64 // in order
+	said  place   // where the erase entry is
+}
+
+// erasure reads an erase entry with its personal fields, of a ledger of that epoch. ok is false where they cannot be read.
+func (e *Entry) erasure(own int) (x erasure, ok bool, err error) {
+	x = erasure{epoch: own, said: place{own, e.Seq}}
+	if s := e.Detail["epoch"]; s != "" {
+		if x.epoch, err = strconv.Atoi(s); err != nil || x.epoch < 1 || x.epoch > own {
+			return x, false, fmt.Errorf("entry %d: erased in epoch %q", e.Seq, s)
+		}
+	}
+	list := e.Personally(listField)
+	if list == "" {
+		return x, false, nil
+	}
+	if x.seqs, err = parseList(list); err != nil {
+		err = fmt.Errorf("entry %d: %w", e.Seq, err)
+	}
+	return x, err == nil, err
+}
+
+// erasures calls f for what the erase entries after a seq say, in order.
+func erasures(c *conn, zone *time.Location, o *opener, after int64, f func(x erasure, readable bool) error) error {
+	var found []int64
+	if err := c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		found = append(found, seq)
+		return nil
+	}, `SELECT seq FROM entry WHERE seq > ? AND instr(record, '"kind":"erase"') ORDER BY seq`, after); err != nil {
+		return err
+	}
+	for _, seq := range found {
+		err := c.scan(zone, seq, seq, o, func(e *Entry) error {
+			if e.Kind != Erase { // the words stand in a text of it
+				return nil
+			}
+			x, ok, err := e.erasure(o.epoch)
+			if err != nil {
+				return err
+			}
+			return f(x, ok)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear writes zeros over the slots of what was erased, in whichever epoch, and over those of the entries that carried what
+// was left of it before.
+func (l *Ledger) clear(x erasure) error {
+	for epoch := x.epoch; epoch <= x.said.epoch; epoch++ {
+		seqs, err := l.carriers(epoch, x)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the epoch was taken away
+		}
+		if err != nil {
+			return err
+		}
+		if epoch == x.epoch {
+			seqs = append(seqs, x.seqs...)
+			slices.Sort(seqs)
+			seqs = slices.Compact(seqs)
+		}
+		if len(seqs) == 0 {
+			continue
+		}
+		if w := l.slots.Load(); epoch == w.epoch {
+			err = w.erase(seqs)
+		} else if err = l.clearAside(epoch, seqs, x.said); err != nil {
+			err = asideError{err}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carriers lists the entries of an epoch that carried what was left of those that are erased, before the erase entry.
+func (l *Ledger) carriers(epoch int, x erasure) (seqs []int64, err error) {
+	path, before := l.path, int64(1<<62)
+	if epoch == x.said.epoch {
+		before = x.said.seq
+	}
+	if epoch != l.slots.Load().epoch {
+		path = EpochFile(l.opt.Dir, epoch)
+	}
+	r, err := OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	err = r.c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		at, _ := v[1].(int64)
+		if _, ok := slices.BinarySearch(x.seqs, seq); ok {
+			seqs = append(seqs, at)
+		}
+		return nil
+	}, "SELECT seq, at FROM carried WHERE epoch = ? AND seq BETWEEN ? AND ? AND at < ?", int64(x.epoch), x.seqs[0], x.seqs[len(x.seqs)-1], before)
+	return seqs, err
+}
+
+// clearAside writes zeros over slots of an older epoch.
+func (l *Ledger) clearAside(epoch int, seqs []int64, said place) error {
+	files, err := slotsAside(EpochFile(l.opt.Dir, epoch))
+	if err == nil {
+		err = l.opt.inject("erase")
+	}
+	if err == nil {
+		err = files.erase(seqs)
+	}
+	if err == nil {
+		err = files.mark(said)
+	}
+	if err == nil {
+		err = l.opt.inject("erased")
+	}
+	return errors.Join(err, files.close())
+}
+
+// slotsAside opens the slots of an older epoch for writing.
+func slotsAside(path string) (slotFiles, error) {
+	r, err := OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	files, _, err := openSlotFiles(slotsStem(path), r.Meta, os.O_RDWR)
+	return files, errors.Join(err, r.Close())
+}
+
+// carryOut does what erase entries say and a crash, or an older copy of the slots, left undone.
+func (l *Ledger) carryOut(c *conn, m Meta, size int64) error {
+	w := l.slots.Load()
+	own := &opener{epoch: m.Epoch, files: w.files, seals: l.seals}
+	do := func(x erasure, readable bool) error {
+		if !readable {
+			l.opt.Log.Error("an erase entry cannot be read, as its slot is lost: what it names may still be readable", "entry", x.said.seq)
+			return nil
+		}
+		err := l.clear(x)
+		if errors.As(err, new(asideError)) {
+			l.postpone(x)
+			err = nil
 		}
 		return err
 	}
-	for clean, held := false, false; !clean && !held; {
-		if err := l.do(func() (err error) { clean, err = l.clean(); held = l.held; return err }); err != nil {
-			return err
+	l.mu.Lock()
+	l.undone = nil // they are found again
+	l.mu.Unlock()
+	if err := erasures(c, l.zone.Load(), own, w.files.done().seq, do); err != nil {
+		return err
+	}
+	for _, n := range aside(l.opt.Dir, m.Epoch) {
+		if err := l.carryOutAside(c, own, n, do); err != nil {
+			l.opt.Log.Warn("erasures in an older epoch are not carried out; the next start tries again", "ledger", filepath.Base(EpochFile("", n)), "cause", err)
 		}
 	}
-	return nil // where somebody is reading the writer goes on by itself
+	if len(l.postponed()) > 0 {
+		l.pending.Store(true)
+		return nil
+	}
+	l.pending.Store(false)
+	return w.mark(place{m.Epoch, size})
+}
+
+// carryOutAside is carryOut for an older epoch whose slots know of no erasure in the current one: it ended just now, or its
+// slots were restored.
+func (l *Ledger) carryOutAside(c *conn, own *opener, n int, do func(erasure, bool) error) error {
+	files, err := slotsAside(EpochFile(l.opt.Dir, n))
+	if err != nil || len(files) == 0 || !files.done().before(place{own.epoch, 0}) {
+		return errors.Join(err, files.close())
+	}
+	from := files.done()
+	ours := func(x erasure, readable bool) error {
+		if x.epoch != n {
+			return nil
+		}
+		return do(x, readable)
+	}
+	for epoch := from.epoch; epoch < own.epoch && err == nil; epoch++ {
+		after := int64(0)
+		if epoch == from.epoch {
+			after = from.seq
+		}
+		var r *Reader
+		if r, err = OpenFile(EpochFile(l.opt.Dir, epoch)); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+			continue
+		} else if err == nil {
+			err = errors.Join(erasures(r.c, r.Zone, r.personal(), after, ours), r.Close())
+		}
+	}
+	if err == nil {
+		err = erasures(c, l.zone.Load(), own, 0, ours)
+	}
+	if err == nil {
+		err = files.mark(place{own.epoch, 0})
+	}
+	return errors.Join(err, files.close())
 }
 
 // Readable lists the entries from..to that still have personal data, at most limit of them, without it; next is where to
-// go on, to+1 at the end.
+// go on, to+1 at the end. Entries that tell of erasures are not among them: what they say stays.
 func (r *Reader) Readable(from, to int64, limit int) (found []Entry, next int64, err error) {
-	err = r.query("seq IN (SELECT DISTINCT seq FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq LIMIT ?)", func(e *Entry) error {
-		found = append(found, *e)
-		return nil
-	}, from, to, int64(limit))
+	size, err := r.Size()
 	if err != nil {
-		return nil, 0, fmt.Errorf("look for personal data: %w", err)
+		return nil, 0, err
 	}
-	if next = to + 1; len(found) == limit {
-		next = found[limit-1].Seq + 1
+	o := r.personal()
+	for to = min(to, size); from <= to && len(found) < limit; {
+		p, err := o.page(r.c, from, to)
+		if err != nil {
+			return nil, 0, err
+		}
+		if found, from, err = r.readable(p, found, limit); err != nil {
+			return nil, 0, fmt.Errorf("look for personal data: %w", err)
+		}
 	}
-	return found, next, nil
+	return found, from, nil
+}
+
+// readable is Readable for the entries of a page.
+func (r *Reader) readable(p *page, found []Entry, limit int) ([]Entry, int64, error) {
+	next := p.to + 1
+	err := r.c.query(func(v []driver.Value) error {
+		seq, _ := v[0].(int64)
+		ts, _ := v[1].(int64)
+		if len(found) == limit {
+			next = min(next, seq)
+			return nil
+		}
+		at := seq - p.from
+		there := p.here[at] && p.slots[at] != slot{}
+		if p.here[at] && !there {
+			by, err := p.carrier(seq)
+			if err != nil {
+				return err
+			}
+			if by.c != nil {
+				keys, here, err := by.in.files.read(by.at, by.at)
+				if err != nil {
+					return err
+				}
+				there = here[0] && keys[0] != slot{}
+			}
+		}
+		if !there {
+			return nil
+		}
+		e, err := parse(seq, ts, text(v[2]), r.Zone)
+		if err == nil && e.Kind != Erase && e.Kind != Carried {
+			found = append(found, e)
+		}
+		return err
+	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? AND sealed IS NOT NULL ORDER BY seq", p.from, p.to)
+	return found, next, err
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
@@ -12,8 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // someone passes at once: check, query and register, with what the gate keeps of them.
@@ -65,23 +66,33 @@ func cutOff(t testing.TB, dir string) string {
 	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(filepath.Join(to, "keys", "ledger.key"), 0o600); err != nil {
-		t.Fatal(err)
+	keys, _ := filepath.Glob(filepath.Join(to, "keys", "*.key"))
+	for _, k := range keys {
+		if err := os.Chmod(k, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	os.Remove(filepath.Join(to, "ledger.db-shm"))
 	os.Remove(filepath.Join(to, "index.db-shm"))
 	return to
 }
 
-// traces searches every file below dir for the values, and for their salts.
+// traces searches every file below dir for the secrets.
 func traces(t *testing.T, dir string, secrets map[string][]byte) (found []string) {
 	t.Helper()
-	begin := map[uint64][]string{} // by their first eight bytes
+	begin := map[string][]string{} // by their first twelve bytes, or eight if they are shorter
+	var maybe [1 << 16]bool        // by the seventh and eighth of these, which is quicker than the map
+	zeros := make([]byte, 4096)
 	for name, s := range secrets {
 		if len(s) < 8 {
 			t.Fatalf("%s is too short to be searched for", name)
 		}
-		begin[binary.BigEndian.Uint64(s)] = append(begin[binary.BigEndian.Uint64(s)], name)
+		key := string(s[:8])
+		if len(s) >= 12 {
+			key = string(s[:12])
+		}
+		begin[key] = append(begin[key], name)
+		maybe[binary.BigEndian.Uint16(s[6:])] = true
 	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -92,14 +103,19 @@ func traces(t *testing.T, dir string, secrets map[string][]byte) (found []string
 			return nil
 		}
 		seen := map[string]int{}
-		var window uint64
-		for i, c := range b {
-			if window = window<<8 | uint64(c); window == 0 || i < 7 {
+		for i := 0; i+8 <= len(b); i++ {
+			if b[i] == 0 && bytes.HasPrefix(b[i:], zeros) { // most of a disk
+				i += len(zeros) - 9 // but for what begins with zeros
 				continue
 			}
-			for _, name := range begin[window] {
-				if bytes.HasPrefix(b[i-7:], secrets[name]) {
-					seen[name]++
+			if !maybe[uint16(b[i+6])<<8|uint16(b[i+7])] {
+				continue
+			}
+			for _, n := range []int{8, 12} {
+				for _, name := range begin[string(b[i:min(i+n, len(b))])] {
+					if bytes.HasPrefix(b[i:], secrets[name]) {
+						seen[name]++
+					}
 				}
 			}
 		}
@@ -114,24 +130,28 @@ func traces(t *testing.T, dir string, secrets map[string][]byte) (found []string
 	return found
 }
 
-// secrets are the values and salts of the entries from..to.
-func secrets(t *testing.T, l *Ledger, from, to int64) map[string][]byte {
+// secrets are what nobody may find once the entries from..to of a state directory's ledger are erased: the values, which
+// stand nowhere in the clear even before, and the slots.
+func secrets(t *testing.T, l *Ledger, from, to int64) (values, slots map[string][]byte) {
 	t.Helper()
-	r, err := OpenReader(l.opt.Dir)
+	r := reader(t, l.opt.Dir)
+	values, slots = map[string][]byte{}, map[string][]byte{}
+	keys, here, err := r.personal().files.read(from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	s := map[string][]byte{}
-	err = r.c.query(func(v []driver.Value) error {
-		s[fmt.Sprintf("%v %s", v[0], text(v[1]))] = []byte(text(v[2]))
-		s[fmt.Sprintf("%v %s salt", v[0], text(v[1]))] = []byte(text(v[3]))
+	if err := r.Scan(from, to, true, func(e *Entry) error {
+		for _, f := range e.Personal {
+			values[fmt.Sprintf("%d %s", e.Seq, f.Name)] = []byte(f.Value)
+		}
+		if i := e.Seq - from; e.Personal != nil && here[i] {
+			slots[fmt.Sprintf("slot of %d", e.Seq)] = keys[i][:]
+		}
 		return nil
-	}, "SELECT seq, field, value, salt FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL", from, to)
-	if err != nil {
+	}); err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return values, slots
 }
 
 // crowd fills a ledger with people of whom every field is unlike all others, in sizes that split and fill pages.
@@ -150,6 +170,7 @@ func crowd(t *testing.T, l *Ledger, ck *clock, from, to int) {
 }
 
 func TestAnErasureLeavesNoTraceInTheFiles(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-20 08:00:00")
 	dir := t.TempDir()
@@ -158,114 +179,224 @@ func TestAnErasureLeavesNoTraceInTheFiles(t *testing.T) {
 	ck.set("2026-11-21 08:00:00")
 	crowd(t, l, ck, 400, 800)
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: SignOn, Personal: []Field{{"guard", "SECRET-GUARD"}}}) // 2401
-	gone := secrets(t, l, 1, 1200)
-	if found := traces(t, dir, gone); len(found) < len(gone) {
-		t.Fatalf("%d of %d values and salts are found before the erasure: the search does not work", len(found), len(gone))
+	values, all := secrets(t, l, 1, 2401)
+	if found := traces(t, dir, values); len(found) > 0 {
+		t.Errorf("%d values stand in the clear:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
 	}
-	maps.Copy(gone, secrets(t, l, 1501, 1503))
-	maps.Copy(gone, secrets(t, l, 2401, 2401))
+	_, gone := secrets(t, l, 1, 1200)
+	if found := traces(t, dir, gone); len(found) != len(gone) {
+		t.Fatalf("%d of %d slots are found before the erasure: the search does not work", len(found), len(gone))
+	}
 	for _, s := range [][2]int64{{1, 1200}, {1501, 1503}, {2401, 2401}} {
+		_, more := secrets(t, l, s[0], s[1])
+		maps.Copy(gone, more)
 		if _, err := l.Erase(0, seqs(s[0], s[1]), asked); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if l.traces.Load() {
-		t.Error("the write-ahead log was not overwritten")
+	for _, when := range []string{"while it runs", "after the end"} {
+		if found := traces(t, dir, gone); len(found) > 0 {
+			t.Errorf("%d traces %s:\n%s", len(found), when, strings.Join(found[:min(len(found), 10)], "\n"))
+		}
+		if found := traces(t, dir, all); len(found) != len(all)-len(gone) {
+			t.Errorf("%d slots are left %s, want %d", len(found), when, len(all)-len(gone))
+		}
+		verify(t, l)
+		l.Close()
 	}
-	if found := traces(t, dir, gone); len(found) > 0 {
-		t.Errorf("%d traces while it runs:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
+}
+
+// snapshot hashes what is in a ledger: erasing adds rows, and changes none.
+func snapshot(t *testing.T, dir string, size int64) string {
+	t.Helper()
+	r := reader(t, dir)
+	h := sha256.New()
+	for _, q := range []string{"SELECT seq, ts, record, sealed FROM entry WHERE seq <= ? ORDER BY seq", "SELECT first, day FROM segment WHERE first <= ? ORDER BY first",
+		"SELECT at, root, data FROM tile WHERE ? ORDER BY at LIMIT 4", "SELECT key, value FROM meta WHERE ? ORDER BY key"} {
+		if err := r.c.query(func(v []driver.Value) error { fmt.Fprintf(h, "%v\n", v); return nil }, q, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+func TestAnErasureChangesNoRow(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-20 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	crowd(t, l, ck, 0, 400)
+	size := l.Size()
+	before := snapshot(t, dir, size)
+	if _, err := l.Erase(0, seqs(1, 900), asked); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.EraseField(0, 1001, "name", asked); err != nil {
+		t.Fatal(err)
+	}
+	if snapshot(t, dir, size) != before {
+		t.Error("rows have changed")
 	}
 	verify(t, l)
+}
+
+// What a copy of the ledger still says depends on the slots of today, not on those of its time.
+func TestARestoredLedgerDoesNotSayWhatWasErasedSince(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-20 08:00:00")
+	dir, old := t.TempDir(), filepath.Join(t.TempDir(), "copy.db")
+	l := open(t, dir, ck)
+	crowd(t, l, ck, 0, 20)
+	if _, err := l.Erase(0, seqs(1, 3), asked); err != nil {
+		t.Fatal(err)
+	}
 	l.Close()
-	if found := traces(t, dir, gone); len(found) > 0 {
-		t.Errorf("%d traces after the end:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
+	if _, err := reader(t, dir).Copy(old); err != nil { // last week's
+		t.Fatal(err)
 	}
-}
-
-func TestAReaderHoldsTheOverwritingBackAndNotTheErasure(t *testing.T) {
-	ck := &clock{}
-	ck.set("2026-11-20 08:00:00")
-	dir := t.TempDir()
-	l := open(t, dir, ck)
-	crowd(t, l, ck, 0, 20)
-	gone := secrets(t, l, 1, 60)
-	ck.set("2026-11-21 08:00:00")
+	ck.set("2026-11-27 08:00:00")
+	l = open(t, dir, ck)
 	crowd(t, l, ck, 20, 40)
-	r, err := OpenReader(dir)
+	if _, err := l.Erase(0, seqs(4, 30), asked); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	for _, f := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm", "index.db"} {
+		os.Remove(filepath.Join(dir, f))
+	}
+	if err := os.Rename(old, filepath.Join(dir, "ledger.db")); err != nil {
+		t.Fatal(err)
+	}
+	opt := options(dir, ck)
+	opt.Restored = true
+	l, err := Open(opt)
+	if err != nil || l.Fault() != nil {
+		t.Fatal(err, l.Fault())
+	}
+	defer l.Close()
+	r, err := OpenFile(EpochFile(dir, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	first := true
-	if err := r.Scan(1, 100, false, func(*Entry) error {
-		if !first {
-			return nil
+	if err := r.Scan(1, 30, true, func(e *Entry) error {
+		if e.Personal != nil {
+			t.Errorf("entry %d still says %v", e.Seq, e.Personal)
 		}
-		first = false
-		if _, err := l.Erase(0, seqs(1, 60), asked); err != nil {
-			t.Error(err)
-		}
-		if len(traces(t, dir, gone)) == 0 || !l.traces.Load() {
-			t.Error("the log was overwritten under a reader")
-		}
-		crowd(t, l, ck, 40, 60) // the gate goes on
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); l.traces.Load(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the reader has ended and the log is not overwritten")
+	if list, _, err := r.Readable(1, 60, 100); err != nil || len(list) != 30 || list[0].Seq != 31 {
+		t.Errorf("%d entries have personal data: %v", len(list), err)
+	}
+	if err := reader(t, dir).Scan(1, 1, false, func(e *Entry) error {
+		if e.Detail["erased"] != "27" {
+			t.Errorf("the first entry says that %q were erased after the copy, want 27", e.Detail["erased"])
 		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
-	if found := traces(t, dir, gone); len(found) > 0 {
-		t.Errorf("traces: %v", found)
-	}
-	verify(t, l)
+	chain(t, dir)
 }
 
-// A kill between an erasure and the overwriting leaves the old log: the next start overwrites it.
+// The other way round: the slots are last night's, and the ledger knows what was erased since.
+func TestOlderSlotsAreErasedAgain(t *testing.T) {
+	t.Parallel()
+	for _, restored := range []bool{false, true} {
+		ck := &clock{}
+		ck.set("2026-11-20 08:00:00")
+		dir := t.TempDir()
+		l := open(t, dir, ck)
+		crowd(t, l, ck, 0, 20)
+		path := filepath.Join(dir, "personal.keys")
+		old, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, gone := secrets(t, l, 1, 30)
+		if _, err := l.Erase(0, seqs(1, 30), asked); err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		if err := os.WriteFile(path, old, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found := traces(t, dir, gone); len(found) != len(gone) {
+			t.Fatalf("%d of %d are back", len(found), len(gone))
+		}
+		opt := options(dir, ck)
+		opt.Restored = restored
+		l, err = Open(opt)
+		if err != nil || l.Fault() != nil {
+			t.Fatal(err, l.Fault())
+		}
+		if found := traces(t, dir, gone); len(found) > 0 {
+			t.Errorf("restored %v: %v", restored, found)
+		}
+		chain(t, dir)
+		l.Close()
+	}
+}
+
+// A kill between the erase entry and the slots, at each step: the next start does the rest.
 func TestAnErasureCutOffIsFinishedAtTheNextStart(t *testing.T) {
-	ck := &clock{}
-	ck.set("2026-11-20 08:00:00")
-	dir := t.TempDir()
-	l := open(t, dir, ck)
-	crowd(t, l, ck, 0, 20)
-	gone := secrets(t, l, 1, 60)
-	r, err := OpenReader(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	killed := ""
-	if err := r.Scan(1, 1, false, func(*Entry) error {
-		for i := range int64(60) {
-			if _, err := l.Erase(0, seqs(i+1, i+1), asked); err != nil {
-				return err
+	t.Parallel()
+	for _, x := range []struct {
+		op    string
+		times int // so often it was asked before
+		said  bool
+	}{{"commit", 0, false}, {"committed", 0, true}, {"erase", 0, true}, {"erased", 0, true}, {"committed", 1, true}, {"erase", 1, true}} {
+		t.Run(fmt.Sprint(x.op, x.times), func(t *testing.T) {
+			ck := &clock{}
+			ck.set("2026-11-20 08:00:00")
+			dir := t.TempDir()
+			opt := options(dir, ck)
+			var killed atomic.Pointer[string]
+			var armed atomic.Int32
+			armed.Store(-1)
+			opt.Inject = func(op string) error {
+				if op == x.op && armed.Load() >= 0 && armed.Add(-1) < 0 {
+					s := cutOff(t, dir)
+					killed.Store(&s)
+				}
+				return nil
 			}
-		}
-		killed = cutOff(t, dir)
-		return nil
-	}); err != nil {
-		t.Fatal(err)
+			l, err := Open(opt)
+			if err != nil || l.Fault() != nil {
+				t.Fatal(err, l.Fault())
+			}
+			defer l.Close()
+			crowd(t, l, ck, 0, 220)
+			size := l.Size()
+			_, gone := secrets(t, l, 1, 30)
+			if x.times > 0 {
+				_, gone = secrets(t, l, 501, 600)
+			}
+			armed.Store(int32(x.times))
+			if _, err := l.Erase(0, seqs(1, 600), asked); err != nil { // two chunks
+				t.Fatal(err)
+			}
+			at := *killed.Load()
+			k := open(t, at, ck)
+			if said := k.Size() > size+int64(x.times); said != x.said {
+				t.Errorf("said %v", said)
+			}
+			found := traces(t, at, gone)
+			if x.said && len(found) > 0 || !x.said && len(found) != len(gone) {
+				t.Errorf("%d of %d slots are there", len(found), len(gone))
+			}
+			verify(t, k)
+		})
 	}
-	if len(traces(t, killed, gone)) == 0 {
-		t.Fatal("nothing was left to overwrite")
-	}
-	l = open(t, killed, ck)
-	for deadline := time.Now().Add(time.Minute); l.traces.Load(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the log is not overwritten")
-		}
-	}
-	if found := traces(t, killed, gone); len(found) > 0 {
-		t.Errorf("traces: %v", found)
-	}
-	verify(t, l)
 }
 
 // The blocks of a disk that no file has any more are searched as well.
 func TestAnErasureLeavesNoTraceOnTheDisk(t *testing.T) {
+	t.Parallel()
 	d := newImage(t)
 	ck := &clock{}
 	ck.set("2026-11-20 08:00:00")
@@ -274,30 +405,137 @@ func TestAnErasureLeavesNoTraceOnTheDisk(t *testing.T) {
 	l.Close() // frees the log's blocks
 	l = open(t, d.dir, ck)
 	crowd(t, l, ck, 300, 600)
-	gone := secrets(t, l, 1, 1800)
+	values, gone := secrets(t, l, 1, 1800)
 	ck.set("2026-11-21 08:00:00")
 	crowd(t, l, ck, 600, 700)
-	tool(t, "sync")
-	if len(traces(t, filepath.Dir(d.path), gone)) < len(gone) {
-		t.Fatal("the search of the image does not work")
+	search := func(when string, want map[string][]byte, n int) {
+		t.Helper()
+		tool(t, "sync")
+		if found := traces(t, filepath.Dir(d.path), want); len(found) != n {
+			t.Errorf("%s: %d traces on the disk, want %d:\n%s", when, len(found), n, strings.Join(found[:min(len(found), 10)], "\n"))
+		}
 	}
+	search("before", values, 0)
+	search("before", gone, len(gone))
 	if _, err := l.Erase(0, seqs(1, 1800), asked); err != nil {
 		t.Fatal(err)
 	}
-	tool(t, "sync")
-	if found := traces(t, filepath.Dir(d.path), gone); len(found) > 0 {
-		t.Errorf("%d traces on the disk:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
-	}
+	search("after", gone, 0)
 	verify(t, l)
 	l.Close()
-	tool(t, "sync")
-	if found := traces(t, filepath.Dir(d.path), gone); len(found) > 0 {
-		t.Errorf("%d traces on the disk after the end:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
+	search("at the end", gone, 0)
+	search("at the end", values, 0)
+}
+
+func TestOneFieldIsErasedAndTheOthersAreCarriedOn(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-20 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	crowd(t, l, ck, 0, 5)
+	_, first := secrets(t, l, 2, 2)
+	if done, err := l.EraseField(0, 2, "name", asked); err != nil || done.Fields != 1 || done.Entries != 1 { // 16 says it, 17 carries
+		t.Fatalf("%+v, %v", done, err)
+	}
+	_, second := slotOf(t, l, 17)
+	if found := traces(t, dir, first); len(found) > 0 {
+		t.Errorf("its slot is still there: %v", found)
+	}
+	names := func() (list []string) {
+		r := reader(t, dir)
+		if err := r.Scan(1, 1<<62, true, func(e *Entry) error {
+			if e.Kind == Carried && (e.Personal != nil || e.Ref != 2) {
+				t.Errorf("entry %d shows what it carries: %v", e.Seq, e.Personal)
+			}
+			if e.Seq != 2 {
+				return nil
+			}
+			for _, f := range e.Personal {
+				list = append(list, f.Name)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if got := names(); !slices.Equal(got, []string{"household", "phone", "plate", "subject"}) {
+		t.Errorf("entry 2 shows %v", got)
+	}
+	verify(t, l)
+	if done, err := l.EraseField(0, 2, "name", asked); err != nil || done.Fields != 0 || l.Size() != 17 {
+		t.Errorf("the second time: %+v, %v", done, err)
+	}
+	if _, err := l.EraseField(0, 2, "plate", asked); err != nil { // 18, 19
+		t.Fatal(err)
+	}
+	if found := traces(t, dir, second); len(found) > 0 {
+		t.Errorf("the slot of the entry that carried it is still there: %v", found)
+	}
+	if got := names(); !slices.Equal(got, []string{"household", "phone", "subject"}) {
+		t.Errorf("entry 2 shows %v", got)
+	}
+	if list, _, err := reader(t, dir).Readable(1, 100, 100); err != nil || len(list) != 15 || list[1].Seq != 2 {
+		t.Errorf("%d have personal data, %v", len(list), err)
+	}
+	k := open(t, cutOff(t, dir), ck) // a restart changes nothing
+	verify(t, k)
+	_, third := slotOf(t, l, 19)
+	if _, err := l.Erase(0, seqs(1, 3), asked); err != nil {
+		t.Fatal(err)
+	}
+	if found := traces(t, dir, third); len(found) > 0 || names() != nil {
+		t.Errorf("the rest is still there: %v, %v", found, names())
+	}
+	verify(t, l)
+}
+
+// slotOf is the slot of an entry, as secrets has it.
+func slotOf(t *testing.T, l *Ledger, seq int64) (slot, map[string][]byte) {
+	t.Helper()
+	keys, here, err := reader(t, l.opt.Dir).personal().files.read(seq, seq)
+	if err != nil || !here[0] || keys[0] == (slot{}) {
+		t.Fatal(err, here)
+	}
+	return keys[0], map[string][]byte{fmt.Sprint("slot of ", seq): keys[0][:]}
+}
+
+func TestWhatErasuresSayIsSpared(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-20 08:00:00")
+	l := open(t, t.TempDir(), ck)
+	crowd(t, l, ck, 0, 5)
+	if _, err := l.Erase(0, []int64{1, 2, 3, 7, 9}, asked); err != nil { // 16
+		t.Fatal(err)
+	}
+	if done, err := l.Erase(0, seqs(4, 16), asked); err != nil || done.Last != 15 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if got := left(t, l); !slices.Equal(got, []string{"16 by zhou", "16 entries 1-3,7,9", "16 note asked for", "17 by zhou", "17 entries 4-6,8,10-15", "17 note asked for"}) {
+		t.Errorf("left: %q", got)
+	}
+	verify(t, l)
+}
+
+func TestListsOfEntries(t *testing.T) {
+	t.Parallel()
+	for _, seqs := range [][]int64{{1}, {1, 2}, {1, 3, 5}, {7, 8, 9, 1000000}, seqs(1, EraseAtOnce)} {
+		if got, err := parseList(formatList(seqs)); err != nil || !slices.Equal(got, seqs) {
+			t.Errorf("%v: %s: %v, %v", seqs, formatList(seqs), got, err)
+		}
+	}
+	for _, s := range []string{"", "0", "-1", "2,1", "1-1", "1,2", "3-1", "1-501", "1-400,500-700", "1-9223372036854775807", "1,,2", "01", "1 ", "x"} {
+		if got, err := parseList(s); err == nil {
+			t.Errorf("%q is read as %d entries", s, len(got))
+		}
 	}
 }
 
 // A large erasure goes in chunks, so that passages are answered in between; one field of an entry goes alone.
 func TestAnErasureGoesInChunksAndSaysWhatItTook(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-20 08:00:00")
 	l := open(t, t.TempDir(), ck)

@@ -63,6 +63,7 @@ func afterFaults(t *testing.T, w *writer, s *tally) (o outcome) {
 // Each call to the disk fails in each way, at the first time, the second and so on: nothing answered is lost, a commit of
 // which the state is unknown is a ledger-fault until the ledger was read again, and then work goes on.
 func TestFaultOfASystemCallLosesNothingAnswered(t *testing.T) {
+	t.Parallel()
 	everyCallFails(t, false, map[string][]int{ // a commit is many writes and one sync
 		"write,pwrite64": {4, 90, 600}, "fsync,fdatasync": {3, 15}, "read,pread64": {3, 12}, "truncate,ftruncate": {1, 2}},
 		map[string]int{"write,pwrite64": 800, "fsync,fdatasync": 100, "read,pread64": 60, "truncate,ftruncate": 4})
@@ -70,6 +71,7 @@ func TestFaultOfASystemCallLosesNothingAnswered(t *testing.T) {
 
 // The same while the ledger and its key are made.
 func TestFaultWhileTheLedgerIsMade(t *testing.T) {
+	t.Parallel()
 	everyCallFails(t, true, map[string][]int{
 		"write,pwrite64": {2, 20}, "fsync,fdatasync": {1, 4}, "read,pread64": {1, 4}, "truncate,ftruncate": {1}},
 		map[string]int{"write,pwrite64": 60, "fsync,fdatasync": 14, "read,pread64": 10, "truncate,ftruncate": 3})
@@ -161,6 +163,7 @@ func tampered(t *testing.T, made bool, inject string) (w *writer, hit bool) {
 
 // A write that stops in the middle of a page, as on a disk without room, is a fault that heals.
 func TestFaultOfAShortWriteHeals(t *testing.T) {
+	t.Parallel()
 	for _, room := range []uint64{100_001, 140_032 + 17, 200_000 + 24, 262_143} {
 		w := startWriter(t, load{Dir: t.TempDir(), Producers: 2, Passages: 100, FileLimit: room})
 		if err := w.end(time.Minute); err != nil {
@@ -348,6 +351,7 @@ func TestFaultOfADiskThatTurnsReadOnlyLosesNothingAnswered(t *testing.T) {
 
 // Only the sequence orders: whatever the clock says, nothing moves, and each day is whole.
 func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
+	t.Parallel()
 	dir, ck := t.TempDir(), &clock{}
 	type at struct{ clock, day string }
 	jumps := []at{
@@ -396,8 +400,14 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 	}
 	for _, day := range slices.Sorted(maps.Keys(want)) {
 		var got []int64
-		if err := r.Day(day, false, func(e *Entry) error { got = append(got, e.Seq); return nil }); err != nil {
+		segments, _, err := r.SegmentsOf(day)
+		if err != nil {
 			t.Fatal(err)
+		}
+		for _, s := range segments {
+			if err := r.Scan(s.First, s.Last, false, func(e *Entry) error { got = append(got, e.Seq); return nil }); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if d := cmp.Diff(want[day], got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", day, d)
@@ -408,6 +418,7 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 // The largest record is MaxRecord bytes, exactly; one byte more is refused, also where only its seq makes it too long, and
 // is no fault.
 func TestTheLargestRecord(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)

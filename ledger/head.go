@@ -3,8 +3,10 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"sort"
-	"strings"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"gated/ledger/tlog"
 )
@@ -18,10 +20,41 @@ func (c *conn) head(size int64) (h tlog.Head, err error) {
 	return tlog.ParseHead([]byte(s))
 }
 
-// Head is the newest tree head.
-func (r *Reader) Head() (tlog.Head, error) { return r.HeadBefore(1 << 62) }
+// Head is the newest tree head: that of the anchor, as far as this reader sees the entries that it counts, or a row.
+func (r *Reader) Head() (tlog.Head, error) {
+	heads, err := readAnchor(anchorFile(r.path))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return tlog.Head{}, err
+	}
+	h, err := r.c.head(1 << 62)
+	if err != nil {
+		return h, err
+	}
+	size, err := r.Size()
+	if err != nil {
+		return h, err
+	}
+	if filepath.Base(r.path) != "ledger.db" { // it may have been put aside with the anchor of another history
+		heads = slices.DeleteFunc(heads, func(h tlog.Head) bool { return h.Size > size || checkRoot(r.c, h) != nil })
+	}
+	if h = newestHead(h, heads, r.Meta.Origin, size); h.Note == nil {
+		return h, tlog.ErrNoHead
+	}
+	return h, nil
+}
 
-// HeadBefore is the newest tree head of at most size entries.
+// newestHead is the newest of a row and the anchor's heads that are of the first size entries of this ledger. Of two of the
+// same size the row counts, which may have cosignatures.
+func newestHead(row tlog.Head, anchored []tlog.Head, origin string, size int64) tlog.Head {
+	for _, h := range anchored { // the newest first
+		if h.Origin == origin && h.Size <= size && (row.Note == nil || h.Size > row.Size) {
+			return h
+		}
+	}
+	return row
+}
+
+// HeadBefore is the newest of the tree heads that are kept for good of at most size entries.
 func (r *Reader) HeadBefore(size int64) (tlog.Head, error) {
 	h, err := r.c.head(size)
 	if err == nil && h.Note == nil {
@@ -54,150 +87,142 @@ func (l *Ledger) setHead(h tlog.Head) {
 	l.newest.Store(&h)
 }
 
-// signed makes a tree head of all entries, where there is none yet. It runs each second, and at the end.
+// signed makes a tree head of all entries, where there is none yet, and lets the anchor hold it. It runs each second, after
+// signAfter entries, and at the end.
 func (l *Ledger) signed() {
-	if l.fault.Load() != nil || len(l.keys) == 0 || l.head.Size == l.size {
+	if l.fault.Load() != nil || l.anchored == l.size {
 		return
 	}
-	if err := l.watched(func() error { return l.sign(l.keys[0]) }); err != nil {
+	if err := l.watched(l.sign); err != nil {
 		l.fail(fmt.Errorf("sign a tree head: %w", err), nil)
 	}
 }
 
-// sign makes the head of all entries with the keys in a transaction of its own: published, it must outlast a power cut.
-func (l *Ledger) sign(keys ...*tlog.Key) error {
-	if err := run(l.begin); err != nil {
+func (l *Ledger) sign() error {
+	h := l.head
+	if h.Size != l.size || h.Note == nil {
+		var err error
+		if h, err = tlog.SignHead(l.meta.Origin, l.size, l.tree.Root(), l.signer()); err != nil {
+			return err
+		}
+	}
+	if err := l.opt.inject("sign"); err != nil {
 		return err
 	}
-	h, err := l.putHead(l.size, l.head, l.segments, keys...)
-	if err == nil {
-		err = l.opt.inject("sign")
-	}
-	if err == nil {
-		err = run(l.commit)
-	}
-	if err != nil {
+	if err := l.anchor.write(h); err != nil {
 		return err
 	}
+	l.anchored, l.oldest = h.Size, nil
 	l.setHead(h)
 	return nil
 }
 
-// putHead signs the tree as it stands, with size entries, and inserts the head in the transaction under way. The head
-// before it goes, unless it ended a day or bears more than one signature.
-func (l *Ledger) putHead(size int64, before tlog.Head, segments []Segment, keys ...*tlog.Key) (tlog.Head, error) {
-	if len(l.keys) == 0 {
-		return before, nil
-	}
-	if len(keys) == 0 {
-		keys = l.keys[:1]
-		if l.rotated != nil { // the entry that names the new key may end a day; the old one must be seen to have known it
-			keys = []*tlog.Key{l.keys[0], l.rotated}
-		}
-	}
+// headRow signs the tree as it stands, with size entries, and inserts the head in the transaction under way.
+func (l *Ledger) headRow(size int64, keys ...*tlog.Key) (tlog.Head, error) {
 	h, err := tlog.SignHead(l.meta.Origin, size, l.tree.Root(), keys...)
 	if err != nil {
 		return h, err
 	}
-	if before.Note != nil && before.Size == size { // only when it is signed by a second key
-		return h, l.c.exec("UPDATE head SET note = ? WHERE size = ?", string(h.Note), size)
-	}
 	// The leaves that no full tile holds yet let a verifier name the entry that was changed, should one be.
-	if err := l.c.exec("INSERT INTO head(size, note, leaves) VALUES(?, ?, ?)", size, string(h.Note), l.tree.Edge(0)); err != nil {
-		return h, err
-	}
-	i := sort.Search(len(segments), func(i int) bool { return segments[i].First > before.Size })
-	ended := i < len(segments) && segments[i].First == before.Size+1
-	if before.Note == nil || ended || len(before.Signatures()) > 1 {
-		return h, nil
-	}
-	return h, l.c.exec("DELETE FROM head WHERE size = ?", before.Size)
+	return h, l.c.exec("INSERT INTO head(size, note, leaves) VALUES(?, ?, ?)", size, string(h.Note), l.tree.Edge(0))
 }
 
-// errStranger: the keys of the state directory are not those of the ledger.
-var errStranger = errors.New("not signed by the key")
+// signer is the key that signs: a new one signs only behind the entry that names it.
+func (l *Ledger) signer() *tlog.Key {
+	if l.rotated != nil {
+		return l.rotated
+	}
+	return l.keys[0]
+}
 
 // openTree rebuilds the frontier and checks it against the newest tree head. What does not fit is never put right: who
 // can say which of the two was changed?
-func (l *Ledger) openTree(c *conn, m Meta) error {
-	size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
-	if err != nil {
-		return err
-	}
+func (l *Ledger) openTree(c *conn, m Meta, size int64) (err error) {
 	if l.tree, err = tlog.LoadTree(c, size); err != nil {
 		return err
 	}
-	h, err := c.head(1 << 62)
+	row, err := c.head(1 << 62)
 	if err != nil {
 		return fmt.Errorf("the newest tree head: %w", err)
 	}
-	l.head, l.rotated = h, nil
+	anchored, err := l.openAnchor(m, size)
+	if err != nil {
+		return err
+	}
+	l.head, l.rowed, l.anchored, l.rotated, l.oldest = newestHead(row, anchored, m.Origin, size), row.Size, 0, nil, nil
+	if len(anchored) > 0 {
+		l.anchored = anchored[0].Size
+	}
+	h := l.head
 	if h.Note == nil {
 		l.newest.Store(nil) // what an epoch before ended with is none of this ledger
 		return nil
 	}
 	l.newest.Store(&h)
-	const keep = "keep the file, and look with \"gated ledger verify\" for what was changed"
 	if h.Origin != m.Origin {
-		return fmt.Errorf("the newest tree head is of %q, not of %q: %s", h.Origin, m.Origin, keep)
+		return finding("the newest tree head is of %q, not of %q", h.Origin, m.Origin)
 	}
 	if h.Size > size {
-		return fmt.Errorf("the newest tree head counts %d entries, and %d are there: some were removed from the end: %s", h.Size, size, keep)
+		return finding("the newest tree head counts %d entries, and %d are there: some were removed from the end", h.Size, size)
 	}
-	t := l.tree
-	if h.Size != size {
-		if t, err = tlog.LoadTree(c, h.Size); err != nil {
-			return err
-		}
-	}
-	if root := t.Root(); root != h.Root {
-		return fmt.Errorf("entries 1 to %d have the root %s, and the tree head signed %s: %s", h.Size, root, h.Root, keep)
+	if err := checkRoot(c, h); err != nil {
+		return err
 	}
 	for i, k := range l.keys {
 		if h.SignedBy(k.Verifier()) {
-			if i > 0 || len(h.Signatures()) == 1 {
-				if i > 0 {
-					l.rotated = k
-				}
-				return nil
-			}
-			// Both signed. Unless that was right after the entry that names the new key, it was broken off.
-			last, err := c.one("SELECT record FROM entry WHERE seq = ?", h.Size)
-			if err != nil {
-				return err
-			}
-			for _, old := range l.keys[1:] {
-				if h.SignedBy(old.Verifier()) && !strings.Contains(last, k.Verifier()) {
-					l.rotated = old
-				}
+			if i > 0 {
+				l.rotated = k
 			}
 			return nil
 		}
 	}
-	if len(l.keys) > 0 {
-		return fmt.Errorf("the newest tree head is not signed by the key %s: put back the key that signed it, or its line below the new one; "+
-			"if it is lost, begin a new epoch with \"gated run --restored\"", l.keys[0].Verifier())
-	}
-	known, err := tlog.PublicKeys(l.opt.Dir)
-	if err != nil {
-		return err
-	}
-	if !h.SignedBy(known...) {
-		return fmt.Errorf("the newest tree head is %w of %s: %s", errStranger, tlog.PublicFile(l.opt.Dir), keep)
-	}
-	return nil
+	return finding("the newest tree head is not signed by the key %s: put back the key that signed it, or its line below the new one", l.keys[0].Verifier())
 }
 
-// rotate lets the new key take over from the old one: an entry names the new key, and both sign one head.
+// checkRoot compares a head with the entries that it counts.
+func checkRoot(c *conn, h tlog.Head) error {
+	root, err := tlog.RootAt(c, h.Size)
+	if err == nil && root != h.Root {
+		err = finding("entries 1 to %d have the root %s, and the tree head signed %s", h.Size, root, h.Root)
+	}
+	return err
+}
+
+// openAnchor opens the anchor, for the one who writes, and returns its heads.
+func (l *Ledger) openAnchor(m Meta, size int64) (heads []tlog.Head, err error) {
+	path := anchorFile(l.path)
+	heads, err = readAnchor(path)
+	if err == nil && len(heads) > 0 && heads[0].Origin != m.Origin {
+		for n := 1; n < m.Epoch; n++ { // a power cut came before it was put aside with its ledger
+			if heads[0].Origin != epochOrigin(m.Name(), n) {
+				continue
+			}
+			if err := os.Rename(path, anchorFile(EpochFile(l.opt.Dir, n))); err != nil {
+				return nil, err
+			}
+			heads, err = nil, fs.ErrNotExist
+			break
+		}
+	}
+	if err := checkAnchor(l.path, End{anchored: heads, err: err}, m.Origin, size); err != nil {
+		return nil, err
+	}
+	if errors.Is(err, errTorn) { // its very first writing was cut off
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l.anchor, err = openAnchor(path)
+	return heads, err
+}
+
+// rotate lets the new key take over from the old one: an entry names the new key, and both sign the head with it.
 func (l *Ledger) rotate() error {
 	if l.rotated == nil {
 		return nil
 	}
 	if _, err := l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "rotated", By: "machine",
 		Detail: map[string]string{"verifier": l.keys[0].Verifier(), "was": l.rotated.Verifier()}}); err != nil {
-		return err
-	}
-	if err := l.sign(l.keys[0], l.rotated); err != nil {
 		return err
 	}
 	l.opt.Log.Info("another key signs tree heads from now on: the old one can be removed from the key file", "verifier", l.keys[0].Verifier(), "entries", l.size)

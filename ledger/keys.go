@@ -66,11 +66,9 @@ func (l *Ledger) loadKeys(m Meta) error {
 	case err == nil:
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("the key that signs tree heads: %w", err)
-	case l.opt.Unsigned:
-		l.keys = nil
-		return nil
 	case len(tlog.OfOrigin(known, m.Origin)) > 0 || l.opt.KeyFile != "":
-		return fmt.Errorf("the key that signs tree heads is not there: %w: put it back; if it is lost, begin a new epoch with \"gated run --restored\"", err)
+		return fmt.Errorf("the key that signs tree heads is not there: %w: put it back; where it is a credential of the service, let the daemon do it; "+
+			"if it is lost, begin a new epoch with \"gated run --restored\"", err)
 	default:
 		k, err := tlog.NewKey(m.Origin)
 		if err != nil {

@@ -21,6 +21,14 @@ import (
 	"gated/ledger/tlog"
 )
 
+// sample is how often a long test does what it does: all times in make faults, some in make test.
+func sample(all, some int) int {
+	if os.Getenv("GATED_FAULTS") == "all" {
+		return all
+	}
+	return some
+}
+
 var shanghai, _ = time.LoadLocation("Asia/Shanghai")
 
 // clock is a settable time that moves on by a millisecond at each look.
@@ -133,6 +141,7 @@ func mustAppend(t testing.TB, l *Ledger, ev ...Event) []Entry {
 }
 
 func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -177,6 +186,7 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 
 // Whether a commit that nobody heard of was, is known of each event by its moment.
 func TestHasKnowsEventsByTheirMoment(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -200,12 +210,16 @@ func TestHasKnowsEventsByTheirMoment(t *testing.T) {
 }
 
 func TestTheFileRefusesChanges(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	mustAppend(t, l, passage(ck, "a", "in", "admit")...)
 	mustAppend(t, l, passage(ck, "b", "in", "admit")...)
+	if _, err := l.EraseField(0, 2, "name", asked); err != nil {
+		t.Fatal(err)
+	}
 	l.Close()
 	c, err := connect("file:" + filepath.Join(dir, "ledger.db") + "?_pragma=recursive_triggers(1)")
 	if err != nil {
@@ -214,11 +228,11 @@ func TestTheFileRefusesChanges(t *testing.T) {
 	defer c.Close()
 	for _, q := range []string{
 		"UPDATE entry SET record = '{}' WHERE seq = 2", "DELETE FROM entry WHERE seq = 4", "DELETE FROM entry",
-		"INSERT INTO entry VALUES(9, 1, '{}')", "INSERT INTO entry VALUES(4, 1, '{}')", "INSERT OR REPLACE INTO entry VALUES(2, 1, '{}')", "REPLACE INTO entry VALUES(4, 1, '{}')",
-		"INSERT INTO entry VALUES(NULL, 1, '{}')", "INSERT INTO entry VALUES(-1, 1, '{}')", "INSERT INTO entry VALUES(7, 1, '{}'), (9, 1, '{}')",
+		"INSERT INTO entry VALUES(9, 1, '{}', NULL)", "INSERT INTO entry VALUES(4, 1, '{}', NULL)", "INSERT OR REPLACE INTO entry VALUES(2, 1, '{}', NULL)",
+		"REPLACE INTO entry VALUES(4, 1, '{}', NULL)", "INSERT INTO entry VALUES(NULL, 1, '{}', NULL)", "INSERT INTO entry VALUES(-1, 1, '{}', NULL)",
+		"INSERT INTO entry VALUES(7, 1, '{}', NULL), (9, 1, '{}', NULL)", "UPDATE entry SET sealed = NULL",
 		"UPDATE segment SET day = '2020-01-01'", "DELETE FROM segment", "UPDATE meta SET value = 'x'", "DELETE FROM meta",
-		"INSERT INTO entry VALUES(5, 'noon', '{}')",
-		"UPDATE personal SET value = 'x'", "UPDATE personal SET value = NULL", "UPDATE personal SET hash = x'00', salt = NULL, value = NULL", "DELETE FROM personal",
+		"INSERT INTO entry VALUES(5, 'noon', '{}', NULL)", "INSERT INTO entry VALUES(5, 1, '{}', 'text')", "UPDATE carried SET at = 4", "DELETE FROM carried",
 	} {
 		if err := c.exec(q); err == nil {
 			t.Errorf("%s was accepted", q)
@@ -228,15 +242,18 @@ func TestTheFileRefusesChanges(t *testing.T) {
 }
 
 func TestTamperingIsFound(t *testing.T) {
+	t.Parallel()
 	for name, q := range map[string]string{
 		"a record changed":        "UPDATE entry SET record = replace(record, 'resident', 'Resident') WHERE seq = 2",
 		"a time changed":          "UPDATE entry SET ts = ts + 1 WHERE seq = 3",
 		"an entry removed":        "DELETE FROM entry WHERE seq = 3",
-		"a personal value":        "UPDATE personal SET value = 'r-2' WHERE seq = 2 AND field = 'subject'",
-		"all personal rows":       "DELETE FROM personal",
-		"a personal row too many": "INSERT INTO personal VALUES(1, 'x', zeroblob(32), 'x', zeroblob(32))",
-		"a personal row of none":  "INSERT INTO personal SELECT 99, field, salt, value, hash FROM personal LIMIT 1",
-		"a personal row removed":  "DELETE FROM personal WHERE seq = 2 AND field = 'subject'",
+		"a bit of what is sealed": "UPDATE entry SET sealed = CAST(substr(sealed, 1, 20) || x'0001' || substr(sealed, 23) AS BLOB) WHERE seq = 2",
+		"what is sealed removed":  "UPDATE entry SET sealed = NULL WHERE seq = 2",
+		"it all removed":          "UPDATE entry SET sealed = NULL",
+		"something sealed more":   "UPDATE entry SET sealed = zeroblob(60) WHERE seq = 1",
+		"that of another":         "UPDATE entry SET sealed = (SELECT sealed FROM entry WHERE seq = 4) WHERE seq = 2",
+		"nothing in it":           "UPDATE entry SET sealed = x'' WHERE seq = 2",
+		"a row that carries":      "INSERT INTO carried VALUES(1, 2, 4)",
 		"a segment renamed":       "UPDATE segment SET day = '2026-11-22'",
 		"an entry of other bytes": "UPDATE entry SET record = record || ' ' WHERE seq = 1",
 	} {
@@ -253,7 +270,7 @@ func TestTamperingIsFound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, tr := range []string{"entry_no_update", "entry_no_delete", "segment_no_update", "personal_only_erased", "personal_no_delete"} {
+			for _, tr := range []string{"entry_no_update", "entry_no_delete", "segment_no_update"} {
 				if err := c.exec("DROP TRIGGER " + tr); err != nil {
 					t.Fatal(err)
 				}
@@ -286,6 +303,7 @@ func TestTamperingIsFound(t *testing.T) {
 }
 
 func TestManyProducersShareSyncsAndKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -314,6 +332,7 @@ func TestManyProducersShareSyncsAndKeepTheirOrder(t *testing.T) {
 }
 
 func TestRecordsAreBounded(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -335,6 +354,7 @@ func TestRecordsAreBounded(t *testing.T) {
 }
 
 func TestDiskFullIsAFaultThatHeals(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -382,6 +402,7 @@ func TestDiskFullIsAFaultThatHeals(t *testing.T) {
 
 // What was durable before a fault must be there after it, byte for byte, or the file is another's.
 func TestAnEntryChangedDuringAFaultIsFound(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -429,6 +450,7 @@ func TestAnEntryChangedDuringAFaultIsFound(t *testing.T) {
 }
 
 func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -442,7 +464,7 @@ func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 	for _, make := range []func(){func() {}, func() { os.WriteFile(path, nil, 0o600) }} {
 		make()
 		opt := options(dir, ck)
-		opt.Known = 2
+		opt.Known = func(string) int64 { return 2 }
 		l, err := Open(opt)
 		if err != nil {
 			t.Fatal(err)
@@ -466,48 +488,9 @@ func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 	verify(t, open(t, dir, ck))
 }
 
-// A disk that hangs is told at once to whoever asks, and nobody but the one who was first waits for it.
-func TestADiskThatHangsIsAFault(t *testing.T) {
-	ck := &clock{}
-	ck.set("2026-11-23 08:00:00")
-	opt := options(t.TempDir(), ck)
-	hang := make(chan struct{})
-	opt.Inject = func(op string) error {
-		if op == "commit" {
-			<-hang
-		}
-		return nil
-	}
-	l, err := Open(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	done := make(chan error, 1)
-	go func() { _, err := l.Append(passage(ck, "slow", "in", "admit")...); done <- err }()
-	deadline := time.After(time.Minute)
-	for l.Fault() == nil {
-		select {
-		case <-deadline:
-			t.Fatal("no fault")
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	if _, err := l.Append(passage(ck, "next", "in", "admit")...); !errors.Is(err, ErrFault) || !strings.Contains(err.Error(), "not answered for") {
-		t.Errorf("got %v", err)
-	}
-	close(hang)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if f := l.Fault(); f != nil {
-		t.Errorf("still %+v", f)
-	}
-	verify(t, l)
-}
-
 // Requests that come and go must not put off the recovery (they did).
 func TestALongFaultHealsUnderTraffic(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt := options(t.TempDir(), ck)
@@ -531,10 +514,7 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 	for tries.Load() < 4 { // the waits have grown to two seconds by now, longer than between two looks at the index
 		l.Append(Event{Stamp: ck.now(), Kind: Alive})
 		d, _ := newDraft([]Event{{Stamp: ck.now(), Kind: Alive}}, shanghai)
-		l.queue <- request{draft: d, answer: make(chan error, 1)}
-		<-l.turn
-		l.serve()()
-		l.turn <- struct{}{}
+		l.queue <- &request{draft: d, answer: make(chan error, 1)} // as if it had been queued right before the fault
 		time.Sleep(5 * time.Millisecond)
 	}
 	broken.Store(false)
@@ -543,16 +523,14 @@ func TestALongFaultHealsUnderTraffic(t *testing.T) {
 			t.Fatal("it does not heal")
 		}
 		d, _ := newDraft([]Event{{Stamp: ck.now(), Kind: Alive}}, shanghai)
-		l.queue <- request{draft: d, answer: make(chan error, 1)}
-		<-l.turn
-		l.serve()()
-		l.turn <- struct{}{}
+		l.queue <- &request{draft: d, answer: make(chan error, 1)} // as if it had been queued right before the fault
 	}
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
 	verify(t, l)
 }
 
 func TestADamagedLedgerIsInFaultAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -583,6 +561,7 @@ func TestADamagedLedgerIsInFaultAndSaysWhy(t *testing.T) {
 }
 
 func TestAnotherGatesLedgerIsRefused(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -595,6 +574,7 @@ func TestAnotherGatesLedgerIsRefused(t *testing.T) {
 }
 
 func TestClosedAndBusyLedgersSaySo(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -602,7 +582,7 @@ func TestClosedAndBusyLedgersSaySo(t *testing.T) {
 	if _, err := l.Append(Event{Stamp: ck.now(), Kind: Stop}); !errors.Is(err, ErrClosed) {
 		t.Errorf("closed: got %v", err)
 	}
-	busy := &Ledger{queue: make(chan request), quit: make(chan struct{})}
+	busy := &Ledger{queue: make(chan *request), quit: make(chan struct{})}
 	busy.zone.Store(shanghai)
 	if _, err := busy.Append(Event{Stamp: ck.now(), Kind: Alive}); !errors.Is(err, ErrBusy) {
 		t.Errorf("busy: got %v", err)
@@ -620,6 +600,7 @@ func recordOf(t testing.TB, ev Event, seq int64, zone *time.Location) []byte {
 }
 
 func TestRecordBytesAreFixed(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 11, 23, 8, 1, 2, 3000, shanghai)
 	ev := Event{Stamp: Stamp{Time: at, Boot: "2f1b", Mono: 5 * time.Second, Trusted: true}, Kind: Register, Passage: "p1", Lane: "in", Direction: "in",
 		Verdict: "admit", Reason: "a<b", By: "machine", Ref: 7, Detail: map[string]string{"b": "2", "a": "1"}}
@@ -641,6 +622,7 @@ func TestRecordBytesAreFixed(t *testing.T) {
 }
 
 func TestFieldHashesAreHMAC(t *testing.T) {
+	t.Parallel()
 	for _, f := range []Field{{"name", "王小明"}, {"note", strings.Repeat("x", 1000)}, {"a", ""}} {
 		salt := [32]byte{1, 2, 255}
 		m := hmac.New(sha256.New, salt[:])
@@ -666,7 +648,8 @@ func FuzzParse(f *testing.F) {
 // TestCloseLosesNoAnswer: what is answered as not recorded is not there, and the other way round, also of those who append
 // while the ledger is closed.
 func TestCloseLosesNoAnswer(t *testing.T) {
-	for range 40 {
+	t.Parallel()
+	for range sample(40, 10) {
 		ck := &clock{}
 		ck.set("2026-11-25 08:00:00")
 		dir := t.TempDir()

@@ -24,8 +24,8 @@ func newMetrics(reg prometheus.Registerer, l *Ledger) metrics {
 				return float64(h.Size)
 			}
 			return 0
-		}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gated_ledger_erasure_pending", Help: "1 while copies of erased personal data may still stand in the files: an erasure is under way, or somebody is reading."}, func() float64 {
-			if l.traces.Load() || l.unswept.Load() {
+		}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gated_ledger_erasure_pending", Help: "1 while personal data may still be readable that an erase entry names: an erasure is under way, or was cut off."}, func() float64 {
+			if l.pending.Load() {
 				return 1
 			}
 			return 0

@@ -24,10 +24,33 @@ func (r *Reader) Snapshot(f func() error) error {
 	return errors.Join(f(), r.c.exec("RELEASE snapshot"))
 }
 
-// Rows calls f for each of the entries from..to, in order; all of them must be there. ts is the time that the row has, in
-// µs since 1970.
-func (r *Reader) Rows(from, to int64, f func(seq, ts int64, record string) error) error {
-	return r.c.rows(from, to, f)
+// Row is an entry as it stands in its row.
+type Row struct {
+	Seq, TS int64 // TS: the time that the row has, in µs since 1970
+	Record  string
+	sealed  []byte
+	page    *page
+}
+
+// Rows calls f for each of the entries from..to, in order; all of them must be there.
+func (r *Reader) Rows(from, to int64, f func(Row) error) error {
+	p, err := r.personal().page(r.c, from, to)
+	if err != nil {
+		return err
+	}
+	next, err := r.c.rows(from, to, true, func(row Row) (err error) {
+		if row.Seq > p.to {
+			if p, err = r.personal().page(r.c, row.Seq, to); err != nil {
+				return err
+			}
+		}
+		row.page = p
+		return f(row)
+	})
+	if err == nil && next <= to {
+		err = missing(next)
+	}
+	return err
 }
 
 // Heads calls f for each tree head that is kept, the oldest first. leaves are the hashes that were in no full tile yet,
@@ -61,45 +84,80 @@ func (r *Reader) FullTile(level int, n int64) (tlog.Tile, error) {
 // FullTiles counts the tiles that are kept.
 func (r *Reader) FullTiles() (int64, error) { return r.c.number("SELECT count(*) FROM tile") }
 
-// PersonalState tells of the personal fields of an entry.
+// PersonalState tells of the personal data of an entry that has some.
 type PersonalState struct {
-	Commitment       string // what their hashes come to, as a record has it
-	Readable, Erased int64
+	Fields  int64 // that can be read, and are what the record committed to
+	Zero    bool  // its slot was erased
+	Carrier int64 // the entry that carries what was left then
+	Hidden  bool  // it was not looked at: what would open it is not here
 }
 
-// PersonalStates reads the personal fields of the entries from..to, each of which must be what its hash says. Of an
-// entry without any there is none.
-func (r *Reader) PersonalStates(from, to int64) (map[int64]PersonalState, error) {
-	rows := map[int64][]personalRow{}
-	if err := r.personalRows(from, to, rows); err != nil {
-		return nil, err
-	}
-	states := make(map[int64]PersonalState, len(rows))
-	for seq, own := range rows {
-		s := PersonalState{Commitment: commitment(own)}
-		for i := range own {
-			if own[i].erased {
-				s.Erased++
-			} else {
-				s.Readable++
-			}
+// Personal opens the personal data of a row whose record commits to it so. It is an error where something is there that
+// does not open, or is not what the record committed to.
+func (row Row) Personal(committed string) (s PersonalState, err error) {
+	got, err := row.page.open(row.Seq, committed, row.sealed)
+	s = PersonalState{Zero: got.zero, Carrier: got.carrier, Hidden: got.hidden}
+	for i := range got.rows {
+		if !got.rows[i].erased {
+			s.Fields++
 		}
-		states[seq] = s
 	}
-	return states, nil
+	return s, err
 }
 
-// PersonalRows counts the personal fields that are kept, erased ones too.
-func (r *Reader) PersonalRows() (int64, error) { return r.c.number("SELECT count(*) FROM personal") }
+// Erasure reads what an erase entry says was erased: entries, in order, of an epoch. They are nil where that cannot be read
+// here.
+func (row Row) Erasure(e *Entry) (epoch int, seqs []int64, err error) {
+	got, err := row.page.open(e.Seq, e.Record.Personal, row.sealed)
+	if err != nil {
+		return 0, nil, err
+	}
+	e.Personal = got.shown(e)
+	x, _, err := e.erasure(row.page.o.epoch)
+	return x.epoch, x.seqs, err
+}
+
+// LaterErasures calls f for what the erase entries say that are not among the first size of this ledger: those that came
+// since, and those of later epochs that are here. seqs are nil where they cannot be read.
+func (r *Reader) LaterErasures(size int64, f func(epoch int, seqs []int64) error) error {
+	o := r.personal()
+	ours := func(x erasure, _ bool) error { return f(x.epoch, x.seqs) }
+	if err := erasures(r.c, r.Zone, o, size, ours); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, later := range o.later {
+		if err := erasures(later.c, later.Zone, later.personal(), 0, ours); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CarriedOut is up to which of its own entries what erase entries say was surely carried out.
+func (r *Reader) CarriedOut() int64 {
+	p := r.personal().files.done()
+	if p.epoch != r.Meta.Epoch {
+		return 1 << 62
+	}
+	return p.seq
+}
+
+// Carrying calls f for each row that says which entry carries what is left of another.
+func (r *Reader) Carrying(f func(epoch int, seq, at int64) error) error {
+	return r.c.query(func(v []driver.Value) error {
+		epoch, _ := v[0].(int64)
+		seq, _ := v[1].(int64)
+		at, _ := v[2].(int64)
+		return f(int(epoch), seq, at)
+	}, "SELECT epoch, seq, at FROM carried ORDER BY epoch, seq, at")
+}
 
 // ParseEntry reads a record back and checks that it is what its row says it is.
 func ParseEntry(seq, ts int64, record string, zone *time.Location) (Entry, error) {
 	return parse(seq, ts, record, zone)
 }
-
-// Skim reads of a record what verifying needs: its seq, its time in µs and its commitment to personal fields ("" without).
-// ok is false where the record is not in the form that gated writes; then ParseEntry says what it is.
-func Skim(record string) (seq, ts int64, personal string, ok bool) { return skim(record) }
 
 // SameBox compares the name of the gate and its time zone, which stand outside the records, with what a start or the first
 // entry of an epoch says of them. Those of older versions say nothing.

@@ -7,47 +7,100 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"sync"
 	"time"
+
+	"gated/ledger/tlog"
 )
 
-// scan calls f for the entries from..to in order. Personal fields are read only where asked for.
-func scan(c *conn, zone *time.Location, from, to int64, personal bool, f func(*Entry) error) error {
-	fields := map[int64][]Field{}
-	const page = 500 // entries whose personal fields are held at a time
-	have := from - 1
-	return c.query(func(v []driver.Value) error {
-		seq, _ := v[0].(int64)
-		ts, _ := v[1].(int64)
-		e, err := parse(seq, ts, text(v[2]), zone)
+// piece is how many entries are read at a time, and held while they are handed on.
+const piece = 2 * tlog.TileWidth
+
+// scan calls f for the entries from..to in order, up to the newest; all between must be there. Their personal fields are
+// opened by o, and left out where that is nil. No query is open while f works or waits for a slow pipe, which would keep the
+// WAL growing.
+func (c *conn) scan(zone *time.Location, from, to int64, o *opener, f func(*Entry) error) error {
+	return c.open(zone, from, to, o, func(e *Entry, got personal) error {
+		e.Personal = got.shown(e)
+		return f(e)
+	})
+}
+
+// open is scan with all there is of the entries' personal data.
+func (c *conn) open(zone *time.Location, from, to int64, o *opener, f func(e *Entry, got personal) error) error {
+	for from <= to {
+		last := min(to, from+piece-1)
+		list, sealed := make([]Entry, 0, last-from+1), [][]byte(nil)
+		next, err := c.rows(from, last, o != nil, func(row Row) error {
+			e, err := parse(row.Seq, row.TS, row.Record, zone)
+			list, sealed = append(list, e), append(sealed, row.sealed)
+			return err
+		})
+		if err == nil && next <= last { // the newest, or a gap
+			to, err = next-1, c.ends(next)
+		}
+		var p *page
+		if err == nil && o != nil && len(list) > 0 {
+			p, err = o.page(c, from, next-1)
+		}
 		if err != nil {
 			return err
 		}
-		if personal {
-			if seq > have {
-				clear(fields)
-				have = min(seq+page, to)
-				err := c.query(func(v []driver.Value) error {
-					at, _ := v[0].(int64)
-					fields[at] = append(fields[at], Field{text(v[1]), text(v[2])})
-					return nil
-				}, "SELECT seq, field, value FROM personal WHERE seq BETWEEN ? AND ? AND value IS NOT NULL ORDER BY seq, field", seq, have)
-				if err != nil {
-					return fmt.Errorf("personal fields of entry %d: %w", seq, err)
+		for i := range list {
+			var got personal
+			if o != nil {
+				if got, err = p.open(list[i].Seq, list[i].Record.Personal, sealed[i]); err != nil {
+					return err
 				}
 			}
-			e.Personal = fields[seq]
+			if err := f(&list[i], got); err != nil {
+				return err
+			}
 		}
-		return f(&e)
-	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
+		from = next
+	}
+	return nil
 }
+
+// rows calls f for the entries from..to as their rows have them, in order, up to the first that is not there, which it
+// returns.
+func (c *conn) rows(from, to int64, sealed bool, f func(Row) error) (next int64, err error) {
+	columns := "seq, ts, record, NULL"
+	if sealed {
+		columns = "seq, ts, record, sealed"
+	}
+	next = from
+	err = c.repeat(func(v []driver.Value) error {
+		if v[0] != next {
+			return missing(next)
+		}
+		ts, _ := v[1].(int64)
+		next++
+		return f(Row{Seq: next - 1, TS: ts, Record: text(v[2]), sealed: blob(v[3])})
+	}, "SELECT "+columns+" FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", from, to)
+	return next, err
+}
+
+// ends says that an entry is missing, unless there is none behind it, or it was written since.
+func (c *conn) ends(seq int64) error {
+	next, err := c.number("SELECT coalesce(min(seq), ?1) FROM entry WHERE seq >= ?1", seq)
+	if err == nil && next != seq {
+		err = missing(seq)
+	}
+	return err
+}
+
+func missing(seq int64) error { return fmt.Errorf("entry %d is missing", seq) }
 
 // Reader reads a ledger, also while a daemon writes it. It never changes the file.
 type Reader struct {
 	c    *conn
 	path string
-	more []*conn // for reading a long stretch, opened when first needed
 	Meta Meta
 	Zone *time.Location
+
+	opening sync.Once
+	opener  *opener // see personal
 }
 
 // OpenReader opens the ledger of a state directory for reading.
@@ -85,15 +138,20 @@ func OpenFile(path string) (*Reader, error) {
 
 func (r *Reader) Close() error {
 	err := r.c.Close()
-	for _, c := range r.more {
-		err = errors.Join(err, c.Close())
+	if r.opener != nil {
+		err = errors.Join(err, r.opener.close())
 	}
 	return err
 }
 
-// Scan calls f for the entries from..to (inclusive) in order.
+// Scan calls f for the entries from..to in order, up to the newest; an entry that is missing between them is an error.
+// They have their personal fields where asked for, as far as these can be read: Hidden says why not all can.
 func (r *Reader) Scan(from, to int64, personal bool, f func(*Entry) error) error {
-	return scan(r.c, r.Zone, from, to, personal, f)
+	var o *opener
+	if personal {
+		o = r.personal()
+	}
+	return r.c.scan(r.Zone, from, to, o, f)
 }
 
 // query calls f for the entries of which a condition holds, in order.
@@ -112,27 +170,6 @@ func (r *Reader) query(where string, f func(*Entry) error, args ...any) error {
 // Size is the number of entries.
 func (r *Reader) Size() (int64, error) {
 	return r.c.number("SELECT coalesce(max(seq), 0) FROM entry")
-}
-
-// personalRows reads the personal fields of some entries and checks those that are not erased against their hashes.
-func (r *Reader) personalRows(from, to int64, rows map[int64][]personalRow) error {
-	return personalRows(r.c, from, to, rows)
-}
-
-func personalRows(c *conn, from, to int64, rows map[int64][]personalRow) error {
-	return c.query(func(v []driver.Value) error {
-		seq, _ := v[0].(int64)
-		row := personalRow{Field: Field{text(v[1]), text(v[3])}}
-		copy(row.hash[:], text(v[4]))
-		if row.erased = v[2] == nil && v[3] == nil; !row.erased {
-			copy(row.salt[:], text(v[2]))
-			if fieldHash(row.salt, row.Field) != row.hash {
-				return fmt.Errorf("entry %d: personal field %s is not what was recorded", seq, row.Name)
-			}
-		}
-		rows[seq] = append(rows[seq], row)
-		return nil
-	}, "SELECT seq, field, salt, value, hash FROM personal WHERE seq BETWEEN ? AND ? ORDER BY seq, field", from, to)
 }
 
 // Segment is a run of entries of one day (2006-01-02, in the gate's zone).
@@ -187,17 +224,3 @@ func (r *Reader) SegmentsOf(day string) (own []Segment, before int64, err error)
 
 // segmentEnd is the newest entry of segment s, in SQL.
 const segmentEnd = "coalesce((SELECT min(n.first) - 1 FROM segment n WHERE n.first > s.first), (SELECT max(seq) FROM entry))"
-
-// Day calls f for the entries recorded on a day (2006-01-02, in the gate's zone), in order.
-func (r *Reader) Day(day string, personal bool, f func(*Entry) error) error {
-	own, _, err := r.SegmentsOf(day)
-	if err != nil {
-		return err
-	}
-	for _, s := range own {
-		if err := r.Entries(s.First, s.Last, personal, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}

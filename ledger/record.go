@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Kind says what an event tells: any lower-case word. These are the ones that the ledger writes itself or goes by.
@@ -24,11 +25,12 @@ const (
 	Stop   Kind = "stop"
 	Outage Kind = "outage" // a time in which nothing could be recorded
 
-	KeyChange Kind = "key"    // another key signs from here on, or a witness began to
-	Epoch     Kind = "epoch"  // the first entry of a restored or cloned box: names the old head and the hole
-	Erase     Kind = "erase"  // personal data of older entries was erased
-	Keep      Kind = "keep"   // forbids that, or allows it again
-	Backup    Kind = "backup" // a copy was made
+	KeyChange Kind = "key"     // another key signs from here on, or a witness began to
+	Epoch     Kind = "epoch"   // the first entry of a restored or cloned box: names the old head and the hole
+	Erase     Kind = "erase"   // personal data of older entries was erased
+	Carried   Kind = "carried" // has what is left of an older entry's personal data since one field was erased
+	Keep      Kind = "keep"    // forbids that, or allows it again
+	Backup    Kind = "backup"  // a copy was made
 )
 
 // valid tells whether a kind is a lower-case word, which may have hyphens.
@@ -52,7 +54,7 @@ type Stamp struct {
 	Trusted bool          // whether Time was good enough to judge credentials by
 }
 
-// Field is one piece of personal data. It is kept beside the record, never in it.
+// Field is one piece of personal data. It stands sealed beside the record, never in it.
 type Field struct{ Name, Value string }
 
 // Event is what a caller hands in. Empty fields are left out of the record.
@@ -65,7 +67,7 @@ type Event struct {
 	Class      string // of the subject
 	Credential string // kind of the code
 	Proof      string // signed, sighted or stated
-	Verdict    string // admit, refuse or hold
+	Verdict    string // a word of the gate, as Class and Reason are
 	Reason     string
 	Rule       string
 	Policy     string            // hash of the policy in force
@@ -74,6 +76,7 @@ type Event struct {
 	Ref        int64             // seq of the older entry that this one is about
 	Detail     map[string]string // anything else that tells nobody apart
 	Personal   []Field
+	carried    []personalRow // instead of Personal: those of the entry Ref
 }
 
 // Record is the exact content of an entry. Its JSON, one line without a newline, is what is kept and hashed.
@@ -107,13 +110,13 @@ type Entry struct {
 	Record
 	At       time.Time // Record.Time, in the gate's zone
 	Raw      []byte    // the exact bytes kept
-	Personal []Field   // only where the reader asked for them; erased fields are absent
+	Personal []Field   // only where the reader asked for them; those that were erased or cannot be opened here are absent
 }
 
 // timeFormat is RFC 3339 with all six digits: equal moments have equal bytes.
 const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
-// personalRow is a field with its commitment, as the personal table keeps it.
+// personalRow is a field with its commitment.
 type personalRow struct {
 	Field
 	salt, hash [32]byte
@@ -136,7 +139,7 @@ func fieldHash(salt [32]byte, f Field) [32]byte {
 	return sha256.Sum256(append(outer, h[:]...))
 }
 
-// commit salts every field and returns the rows with the commitment that goes into the record.
+// commit salts every field and returns the rows, in order of their names, with the commitment that goes into the record.
 func commit(fields []Field) ([]personalRow, string) {
 	if len(fields) == 0 {
 		return nil, ""
@@ -145,12 +148,16 @@ func commit(fields []Field) ([]personalRow, string) {
 	salts := make([]byte, 32*len(fields))
 	rand.Read(salts) // never fails: the process ends first
 	for i, f := range fields {
-		f.Value = strings.ToValidUTF8(f.Value, "\ufffd") // as text it could not be shown again with its hash
+		f.Value = valid(f.Value)
 		rows[i].Field, rows[i].salt = f, [32]byte(salts[32*i:])
 		rows[i].hash = fieldHash(rows[i].salt, f)
 	}
+	slices.SortFunc(rows, func(a, b personalRow) int { return strings.Compare(a.Name, b.Name) })
 	return rows, commitment(rows)
 }
+
+// valid makes a text of a value: bytes that are none could not be shown again with their hash.
+func valid(value string) string { return strings.ToValidUTF8(value, "\ufffd") }
 
 func commitment(rows []personalRow) string {
 	hashes := make([][]byte, len(rows))
@@ -174,15 +181,19 @@ func (e *Event) check(zone *time.Location) error {
 	if _, offset := e.Time.In(zone).Zone(); offset%60 != 0 || e.Time.Year() < 1 || e.Time.Year() > 9998 {
 		return fmt.Errorf("the time %s cannot be written: set the clock", e.Time)
 	}
-	seen := map[string]bool{}
+	seen, size := map[string]bool{}, 0
 	for _, f := range e.Personal {
 		if f.Name == "" || seen[f.Name] {
 			return fmt.Errorf("personal field %q is named twice or not at all", f.Name)
 		}
-		if strings.ContainsRune(f.Name, 0) || len(f.Value) > MaxRecord {
-			return fmt.Errorf("personal field %q: a name has no NUL and a value at most %d bytes", f.Name, MaxRecord)
+		if strings.ContainsRune(f.Name, 0) || !utf8.ValidString(f.Name) || len(f.Name) > maxName || len(valid(f.Value)) > MaxRecord {
+			return fmt.Errorf("personal field %q: a name has at most %d bytes of UTF-8 without NUL, a value at most %d", f.Name, maxName, MaxRecord)
 		}
 		seen[f.Name] = true
+		size += len(f.Name) + len(valid(f.Value)) + 64
+	}
+	if size > maxSealed {
+		return fmt.Errorf("personal fields of %d bytes: at most %d can be kept with an entry", size, maxSealed)
 	}
 	return nil
 }
@@ -195,9 +206,10 @@ type draft struct {
 }
 
 type rest struct {
-	record []byte        // room for the head, then the record after the seq
-	day    string        // in the gate's zone
-	fields []personalRow // to be kept beside it
+	record []byte // room for the head, then the record after the seq
+	day    string // in the gate's zone
+	fields []byte // to be sealed beside it; nil without any
+	sealed []byte // what that gave, once it was put
 }
 
 // recordHead is how every record begins; the seq follows.
@@ -216,9 +228,12 @@ func newDraft(events []Event, zone *time.Location) (draft, error) {
 			return draft{}, fmt.Errorf("event %s cannot be recorded: %w", ev.Kind, err)
 		}
 		fields, sum := commit(ev.Personal)
+		if ev.carried != nil {
+			fields, sum = ev.carried, commitment(ev.carried)
+		}
 		e.At, e.Personal = ev.Time.In(zone).Round(0).Truncate(time.Microsecond), ev.Personal
 		ev.record(&e.Record, e.At, sum)
-		r.record, r.fields = e.Record.appendRest(make([]byte, headRoom, 512)), fields
+		r.record, r.fields = e.Record.appendRest(make([]byte, headRoom, 512)), encodeFields(fields)
 		r.day = e.Time[:len(time.DateOnly)]
 	}
 	return d, nil

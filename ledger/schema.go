@@ -5,15 +5,15 @@ import "strconv"
 // format is the form of ledger.db that this gated reads and writes.
 const format = 1
 
-// schema: entries are only ever added. The triggers refuse the rest even to someone at the sqlite3 prompt, until that
+// schema: entries are only ever added. The triggers stop the rest even for someone at the sqlite3 prompt, until that
 // someone drops them. The tiles of each level have keys of their own range, so that the roots from which the upper edge of
 // the tree is made stand on a few pages. The trigger on entry looks the newest seq up instead of computing an aggregate,
 // which took a third of the time of a row.
 const schema = `
 CREATE TABLE meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE entry(seq INTEGER NOT NULL PRIMARY KEY, ts INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+CREATE TABLE entry(seq INTEGER NOT NULL PRIMARY KEY, ts INTEGER NOT NULL, record TEXT NOT NULL, sealed BLOB) STRICT;
 CREATE TABLE segment(first INTEGER NOT NULL PRIMARY KEY, day TEXT NOT NULL) STRICT;
-CREATE TABLE personal(seq INTEGER NOT NULL, field TEXT NOT NULL, salt BLOB, value TEXT, hash BLOB NOT NULL, PRIMARY KEY(seq, field)) STRICT, WITHOUT ROWID;
+CREATE TABLE carried(epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(epoch, seq, at)) STRICT, WITHOUT ROWID;
 CREATE TABLE tile(at INTEGER NOT NULL PRIMARY KEY, root BLOB NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE head(size INTEGER NOT NULL PRIMARY KEY, note TEXT NOT NULL, leaves BLOB) STRICT;
 CREATE TRIGGER entry_gapless BEFORE INSERT ON entry WHEN NEW.seq IS NOT coalesce((SELECT seq FROM entry ORDER BY seq DESC LIMIT 1), 0) + 1
@@ -22,23 +22,22 @@ CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 
 CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry BEGIN SELECT raise(ABORT, 'entry: nothing is ever removed'); END;
 CREATE TRIGGER segment_no_update BEFORE UPDATE ON segment BEGIN SELECT raise(ABORT, 'segment: nothing is ever changed'); END;
 CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment BEGIN SELECT raise(ABORT, 'segment: nothing is ever removed'); END;
-CREATE TRIGGER personal_only_erased BEFORE UPDATE ON personal WHEN NEW.seq IS NOT OLD.seq OR NEW.field IS NOT OLD.field OR NEW.hash IS NOT OLD.hash OR NEW.salt IS NOT NULL OR NEW.value IS NOT NULL
-	BEGIN SELECT raise(ABORT, 'personal: a field can only be erased, salt and value together'); END;
-CREATE TRIGGER personal_no_delete BEFORE DELETE ON personal BEGIN SELECT raise(ABORT, 'personal: its hash stays'); END;
+CREATE TRIGGER carried_no_update BEFORE UPDATE ON carried BEGIN SELECT raise(ABORT, 'carried: nothing is ever changed'); END;
+CREATE TRIGGER carried_no_delete BEFORE DELETE ON carried BEGIN SELECT raise(ABORT, 'carried: nothing is ever removed'); END;
 CREATE TRIGGER meta_no_update BEFORE UPDATE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever changed'); END;
 CREATE TRIGGER meta_no_delete BEFORE DELETE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever removed'); END;
 CREATE TRIGGER tile_no_update BEFORE UPDATE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever changed'); END;
 CREATE TRIGGER tile_no_delete BEFORE DELETE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever removed'); END;
 CREATE TRIGGER head_only_cosigned BEFORE UPDATE ON head WHEN NEW.size IS NOT OLD.size OR substr(NEW.note, 1, length(OLD.note)) IS NOT OLD.note OR NEW.leaves IS NOT OLD.leaves
 	BEGIN SELECT raise(ABORT, 'head: a cosignature is added, nothing else is ever changed'); END;
-CREATE TRIGGER head_stays BEFORE DELETE ON head WHEN OLD.size = (SELECT max(size) FROM head) OR EXISTS(SELECT 1 FROM segment WHERE first = OLD.size + 1)
-	BEGIN SELECT raise(ABORT, 'head: the newest one and those of day ends stay'); END;
+CREATE TRIGGER head_no_delete BEFORE DELETE ON head BEGIN SELECT raise(ABORT, 'head: nothing is ever removed'); END;
 `
 
 // create makes the tables of a new ledger.
 func (c *conn) create(m Meta) error {
 	err := c.exec(schema)
-	rows := [][2]string{{"format", strconv.Itoa(format)}, {"gate", m.Gate}, {"origin", m.Origin}, {"time_zone", m.TimeZone}, {"epoch", strconv.Itoa(max(m.Epoch, 1))}}
+	rows := [][2]string{{"format", strconv.Itoa(format)}, {"gate", m.Gate}, {"origin", m.Origin}, {"time_zone", m.TimeZone}, {"epoch", strconv.Itoa(max(m.Epoch, 1))},
+		{"master", m.Master}}
 	if m.Machine != "" {
 		rows = append(rows, [2]string{"machine", m.Machine})
 	}

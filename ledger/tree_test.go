@@ -29,19 +29,19 @@ func many(t testing.TB, l *Ledger, ck *clock, n int) {
 }
 
 func TestHeadsAreSignedKeptAndProved(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
-	l := open(t, dir, ck)
-	many(t, l, ck, 1000)
-	l.Close() // signs
-	l = open(t, dir, ck)
-	ck.set("2026-11-22 08:00:00")
-	many(t, l, ck, 700)
-	l.Close()
-	l = open(t, dir, ck)
-	many(t, l, ck, 300)
-	l.Close()
+	for i, n := range []int{1000, 700, 300} {
+		l := open(t, dir, ck)
+		mustAppend(t, l, startOf(l))
+		many(t, l, ck, n-1)
+		l.Close() // signs
+		if i == 0 {
+			ck.set("2026-11-22 08:00:00")
+		}
+	}
 	r, err := OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -49,8 +49,11 @@ func TestHeadsAreSignedKeptAndProved(t *testing.T) {
 	defer r.Close()
 	var sizes []int64
 	err = r.c.query(func(v []driver.Value) error { sizes = append(sizes, v[0].(int64)); return nil }, "SELECT size FROM head ORDER BY size")
-	if err != nil || fmt.Sprint(sizes) != "[1000 2000]" { // the end of a day and the newest; 1700 went
+	if err != nil || fmt.Sprint(sizes) != "[1000 1700]" { // the end of a day, and what a start found; the newest is in the anchor
 		t.Errorf("heads of %v entries are kept (%v)", sizes, err)
+	}
+	if heads, err := readAnchor(anchorFile(r.path)); err != nil || heads[0].Size != 2000 {
+		t.Errorf("the anchor holds %+v (%v)", heads, err)
 	}
 	public, err := tlog.PublicKeys(dir)
 	if err != nil {
@@ -100,6 +103,7 @@ func TestHeadsAreSignedKeptAndProved(t *testing.T) {
 }
 
 func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-21 08:00:00")
 	dir := t.TempDir()
@@ -180,28 +184,27 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 	tlog.WriteKeys(path, anew)
 	open(t, dir, ck).Close()
 
-	// The entry that names a key may be the first of a day, and the power may go right after it.
-	os.Remove(path)
-	opt := options(dir, ck)
-	opt.Unsigned = true // an entry after the newest head
-	if l, err = Open(opt); err != nil || l.Fault() != nil {
+	// The entry that names a key may be the first of a day, behind entries that nothing signs yet, and its commit may fail.
+	fails := func(op string) Options {
+		opt := options(dir, ck)
+		opt.Inject = func(is string) error {
+			if is == op {
+				return errors.New("power lost")
+			}
+			return nil
+		}
+		return opt
+	}
+	if l, err = Open(fails("sign")); err != nil || l.Fault() != nil {
 		t.Fatal(err, l.Fault())
 	}
-	many(t, l, ck, 1)
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Start}, Event{Stamp: ck.now(), Kind: Alive})
 	l.Close()
 	third, _ := tlog.NewKey("east-gate")
 	tlog.WriteKeys(path, third, anew)
 	ck.set("2026-11-22 08:00:00")
-	opt = options(dir, ck)
-	opt.Inject = func(op string) error {
-		if op == "sign" {
-			return errors.New("power lost")
-		}
-		return nil
-	}
-	l, err = Open(opt)
-	if err != nil {
-		t.Fatal(err)
+	if l, err = Open(fails("commit")); err != nil || l.Fault() == nil {
+		t.Fatal(err, l.Fault())
 	}
 	l.Close()
 	l = open(t, dir, ck)
@@ -210,13 +213,14 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 	if rep, err := r.Verify(Given{Keys: []string{old[0].Verifier()}}); err != nil || rep.Key != third.Verifier() {
 		t.Errorf("verified with the oldest key: %+v, %v", rep, err)
 	}
-	if n, _ := r.Size(); n != 20 { // 16, one unsigned, two that name the key, one
+	if n, _ := r.Size(); n != 20 { // 16, two that nothing signed, the one that names the key, one
 		t.Errorf("%d entries", n)
 	}
 }
 
 // TestAKeyIsNotReplacedWhereTheOldOnesCannotBeRead: with the key gone, the list of public keys tells that there was one.
 func TestAKeyIsNotReplacedWhereTheOldOnesCannotBeRead(t *testing.T) {
+	t.Parallel()
 	for name, x := range map[string]struct{ with func(path string) error }{
 		"empty":    {func(path string) error { return os.WriteFile(path, nil, 0o600) }},
 		"a folder": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }},

@@ -12,6 +12,7 @@ import (
 type Given struct {
 	Keys  []string
 	Since *tlog.Head
+	Known func(origin string) int64
 }
 
 // Report is what these tests ask of one.

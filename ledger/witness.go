@@ -20,9 +20,6 @@ func (l *Ledger) Cosign(h tlog.Head, key, line string) error {
 	}
 	mark := tlog.Mark(v)
 	return l.do(func() error {
-		if len(l.keys) == 0 {
-			return refused{errors.New("the ledger's key is out of reach: no tree head can be signed")}
-		}
 		root, err := tlog.RootAt(l.c, h.Size)
 		if err != nil {
 			return err
@@ -36,9 +33,7 @@ func (l *Ledger) Cosign(h tlog.Head, key, line string) error {
 		}
 		known, err := l.c.number("SELECT count(*) FROM head WHERE instr(note, ?) > 0", mark)
 		if err == nil && known == 0 {
-			if _, err = l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "witness", By: "machine", Detail: map[string]string{"verifier": key}}); err == nil {
-				err = l.sign(l.keys[0])
-			}
+			_, err = l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "witness", By: "machine", Detail: map[string]string{"verifier": key}})
 		}
 		if err != nil {
 			return err
@@ -49,15 +44,18 @@ func (l *Ledger) Cosign(h tlog.Head, key, line string) error {
 			return err
 		case strings.Contains(n, mark):
 			return nil
-		case n == "": // newer ones have taken its place meanwhile
+		case n == "": // it was the newest for a moment
 			h.Note = fmt.Appendf(bytes.Clone(h.Note), "%s\n", line)
 			err = l.c.exec("INSERT INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note))
 		default: // with what other witnesses have added
 			h.Note = []byte(n + line + "\n")
 			err = l.c.exec("UPDATE head SET note = ? WHERE size = ?", string(h.Note), h.Size)
 		}
-		if err == nil && l.head.Size == h.Size {
-			l.setHead(h)
+		if err == nil {
+			l.rowed = max(l.rowed, h.Size)
+			if l.head.Size == h.Size {
+				l.setHead(h)
+			}
 		}
 		return err
 	})

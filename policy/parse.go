@@ -2,6 +2,8 @@ package policy
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -53,32 +55,9 @@ func Parse(name string, source []byte) (*Policy, error) {
 		return nil, fmt.Errorf("policy %s:\n%w", name, errors.Join(p.faults...))
 	}
 	p.policy.source = slices.Clone(source)
-	p.policy.hash = hash(source)
+	sum := sha256.Sum256(source)
+	p.policy.hash = hex.EncodeToString(sum[:16])
 	return &p.policy, nil
-}
-
-// ParseFacts reads facts written as in an example, `key=value` each, such as
-// class=resident or credential_reason=expired.
-func (p *Policy) ParseFacts(pairs []string) (Facts, error) {
-	q := parser{policy: Policy{levels: p.levels}}
-	given := &yaml.Node{Kind: yaml.MappingNode}
-	for _, pair := range pairs {
-		key, value, ok := strings.Cut(pair, "=")
-		if !ok {
-			return Facts{}, fmt.Errorf("fact %s: write key=value, such as class=resident", quote(pair))
-		}
-		given.Content = append(given.Content,
-			&yaml.Node{Kind: yaml.ScalarNode, Value: key}, &yaml.Node{Kind: yaml.ScalarNode, Value: value})
-	}
-	f := q.facts("facts", given)
-	return f, errors.Join(q.faults...)
-}
-
-type example struct {
-	line               int
-	label              string
-	given              Facts
-	then, rule, reason string
 }
 
 // written is how a rule stood in the file.
@@ -188,10 +167,7 @@ func (p *parser) rule(n *yaml.Node) {
 }
 
 func (p *parser) when(n *yaml.Node, where string) []Condition {
-	keys := make([]string, factCount)
-	for i := range vocabulary {
-		keys[i] = vocabulary[i].key
-	}
+	keys := factNames()
 	m := p.mapping(n, where+": when", keys...)
 	if len(n.Content) == 0 && m != nil {
 		p.fault(n, where, "`when` has no conditions: write some, or, in the final rule only, remove the line")
@@ -239,7 +215,8 @@ func (p *parser) order(n *yaml.Node) {
 		}
 	}
 	if len(rules) == 0 || p.rules[len(rules)-1].when {
-		p.fault(n, "", "the final rule must have no `when`, so that everyone gets a verdict: add one, such as `name: outsider`, `then: refuse`")
+		p.fault(n, "", "the final rule must have no `when`, so that everyone gets a verdict: "+
+			"add one, such as `name: outsider`, `then: refuse`")
 	}
 }
 
@@ -256,122 +233,6 @@ func covers(a, b Rule) bool {
 	return true
 }
 
-func (p *parser) example(n *yaml.Node) {
-	where := label("example", n)
-	m := p.mapping(n, where, "name", "given", "then", "rule", "reason")
-	if m == nil {
-		return
-	}
-	e := example{line: n.Line, label: where}
-	if v := m["name"]; v == nil || v.Kind != yaml.ScalarNode || strings.TrimSpace(v.Value) == "" {
-		p.fault(n, where, "name is missing: say in a few words what happens")
-	}
-	if m["given"] == nil {
-		p.fault(n, where, "given is missing: write the facts, such as `given: {direction: in, class: resident}`")
-	} else {
-		e.given = p.facts(where, m["given"])
-	}
-	e.then = p.oneOf(m["then"], n, where, "then", []string{Admit, Refuse, Hold})
-	if v := m["rule"]; v != nil {
-		names := make([]string, len(p.policy.rules))
-		for i, r := range p.policy.rules {
-			names[i] = r.Name
-		}
-		e.rule = p.oneOf(v, n, where, "rule", names)
-	}
-	if v := m["reason"]; v != nil {
-		e.reason = p.word(v, n, where, "reason")
-	}
-	p.examples = append(p.examples, e)
-}
-
-// facts reads the facts of an example. What is left out is: class unknown, known
-// false, credential, proof, service, plate_class and health none, the first level, a
-// trusted clock and no trips. Valid follows credential_reason, and the other way round.
-func (p *parser) facts(where string, n *yaml.Node) Facts {
-	keys := make([]string, factCount)
-	for i := range vocabulary {
-		keys[i] = vocabulary[i].key
-	}
-	keys[householdTripsBelow], keys[testHoursBelow] = "household_trips", "test_hours"
-	m := p.mapping(n, where, keys...)
-	f := Facts{ClockTrusted: true}
-	if m == nil {
-		return f
-	}
-	var w words
-	for i := range firstNumber {
-		v := m[keys[i]]
-		if v == nil {
-			continue
-		}
-		if v.Kind != yaml.ScalarNode {
-			p.fault(v, where, "%s takes one word here, not a list", keys[i])
-			continue
-		}
-		p.known(v, where, i)
-		w[i] = v.Value
-	}
-	if m["direction"] == nil {
-		p.fault(n, where, "direction is missing: write in or out")
-	}
-	if w[valid] == "" && w[credentialReason] == "ok" {
-		w[valid] = "true"
-	}
-	if w[valid] == "true" && w[credentialReason] == "" {
-		w[credentialReason] = "ok"
-	}
-	if (w[valid] == "true") != (w[credentialReason] == "ok") {
-		p.fault(n, where, "valid and credential_reason contradict each other: a credential is valid if its reason is ok, and only then")
-	}
-	f = Facts{
-		Direction: w[direction], Class: w[class], Known: w[known] == "true",
-		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
-		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
-	}
-	if v := m["household_trips"]; v != nil {
-		f.HouseholdTrips = p.number(v, where, "household_trips", 0)
-	}
-	switch v := m["test_hours"]; {
-	case v != nil && w[health] != negativeTest:
-		p.fault(v, where, "test_hours without a negative test: write `health: negative-test` as well")
-	case v == nil && w[health] == negativeTest:
-		p.fault(m["health"], where, "a negative test needs its age: write `test_hours`, such as 12")
-	case v != nil:
-		f.TestHours = p.number(v, where, "test_hours", 0)
-	}
-	if w[health] != "" && w[health] != none && w[valid] != "true" {
-		p.fault(m["health"], where, "health is only known from a certificate that is valid: write `credential_reason: ok` as well")
-	}
-	return f
-}
-
-// run decides an example and compares.
-func (p *parser) run(e *example) {
-	tried, got := p.policy.Explain(e.given)
-	at := &yaml.Node{Line: e.line}
-	if got.Verdict == e.then && (e.rule == "" || got.Rule == e.rule) && (e.reason == "" || got.Reason == e.reason) {
-		return
-	}
-	want := e.then
-	if e.reason != "" {
-		want += ", reason " + e.reason
-	}
-	if e.rule != "" {
-		want += ", by rule " + e.rule
-	}
-	why := ""
-	for _, t := range tried {
-		if t.Rule == e.rule && t.Why != "" {
-			why = fmt.Sprintf("; rule %s does not match: %s", e.rule, t.Why)
-		}
-	}
-	if got.Reason == StatedOnly && e.then == Admit {
-		why = "; what is merely stated never admits: give `proof: signed` or expect hold"
-	}
-	p.fault(at, e.label, "got %s, reason %s, by rule %s; want %s%s", got.Verdict, got.Reason, got.Rule, want, why)
-}
-
 // mapping returns the values of a block of `key: value` lines by key; nil if it
 // is none.
 func (p *parser) mapping(n *yaml.Node, where string, keys ...string) map[string]*yaml.Node {
@@ -384,7 +245,7 @@ func (p *parser) mapping(n *yaml.Node, where string, keys ...string) map[string]
 		k, v := n.Content[i], n.Content[i+1]
 		switch {
 		case k.Kind != yaml.ScalarNode || !slices.Contains(keys, k.Value):
-			p.fault(k, where, "unknown key %s%s; the keys are %s", quote(k.Value), nearest(k.Value, keys), strings.Join(keys, ", "))
+			p.fault(k, where, "unknown key %s%s; the keys are %s", quote(k.Value), Nearest(k.Value, keys), strings.Join(keys, ", "))
 		case m[k.Value] != nil:
 			p.fault(k, where, "%s is written twice: keep one", k.Value)
 		// Aliases are what lets a small file unfold without bound; policies need none.
@@ -435,8 +296,12 @@ func (p *parser) known(n *yaml.Node, where string, i fact) {
 	if i == level {
 		words = p.policy.levels
 	}
+	p.among(n, where, vocabulary[i].key, words)
+}
+
+func (p *parser) among(n *yaml.Node, where, key string, words []string) {
 	if !slices.Contains(words, n.Value) {
-		p.fault(n, where, "%s: unknown word %s%s; the words are %s", vocabulary[i].key, quote(n.Value), nearest(n.Value, words), strings.Join(words, ", "))
+		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), Nearest(n.Value, words), strings.Join(words, ", "))
 	}
 }
 
@@ -454,7 +319,7 @@ func (p *parser) oneOf(n, parent *yaml.Node, where, key string, words []string) 
 		return ""
 	}
 	if !slices.Contains(words, n.Value) {
-		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), nearest(n.Value, words), strings.Join(words, ", "))
+		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), Nearest(n.Value, words), strings.Join(words, ", "))
 	}
 	return n.Value
 }
@@ -496,40 +361,4 @@ func quote(s string) string {
 		}
 		return r
 	}, s) + `"`
-}
-
-// nearest returns a hint at the word that was probably meant: at most two
-// letters wrong, missing, added or swapped.
-func nearest(s string, words []string) string {
-	best, hint := 3, ""
-	for _, w := range words {
-		if d := distance(s, w); d < best && d < len(w) {
-			best, hint = d, fmt.Sprintf(" (did you mean %s?)", w)
-		}
-	}
-	return hint
-}
-
-// distance is the Levenshtein distance; large when the lengths differ by much.
-func distance(a, b string) int {
-	if len(a) > len(b)+2 || len(b) > len(a)+2 {
-		return len(a) + len(b)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -5,9 +5,7 @@
 package policy
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,15 +28,15 @@ const (
 // "none" (Class as "unknown", Level as the policy's first level).
 type Facts struct {
 	Direction      string // in, out
-	Class          string // resident staff volunteer courier visitor emergency-vehicle vehicle unknown
+	Class          string // resident, staff …; this and the others: a word of the vocabulary
 	Known          bool   // of the roster
-	Credential     string // gated-pass eu-dcc smart-health-card cn-resident-id cn-id-card cn-prc-card cn-hmt-permit plate unknown none
+	Credential     string // gated-pass, plate … none
 	Valid          bool   // the credential is genuine, in date and not revoked
 	Reason         string // of the credential: ok, expired, revoked, bad-signature …
 	Proof          string // signed, sighted, stated, none
-	Service        string // of a vehicle: epidemic-control ambulance fire police emergency-repair none
-	PlateClass     string // of a plate that was read: ordinary new-energy police emergency … none
-	Health         string // what a valid health certificate states: vaccination partial-vaccination negative-test positive-test recovery none
+	Service        string // of a vehicle: ambulance, fire … none
+	PlateClass     string // of a plate that was read: ordinary, new-energy … none
+	Health         string // what a valid health certificate states: vaccination, negative-test … none
 	TestHours      int    // whole hours since the sample of the negative test; of other Health it says nothing
 	Level          string // in force at the gate
 	ClockTrusted   bool
@@ -103,6 +101,9 @@ func (p *Policy) Source() []byte { return slices.Clone(p.source) }
 
 // Levels returns the levels the policy has; the first is the default.
 func (p *Policy) Levels() []string { return slices.Clone(p.levels) }
+
+// Classes are those of subjects; the settings name them, too.
+func Classes() []string { return slices.Clone(vocabulary[class].words) }
 
 // Rules returns the rules in the order in which they are tried.
 func (p *Policy) Rules() []Rule {
@@ -211,91 +212,4 @@ func (c Condition) not(v *words, f *Facts) string {
 		return "test_hours is " + strconv.Itoa(f.TestHours) + ", not below " + strconv.Itoa(c.Below)
 	}
 	return c.Fact + " is " + v[c.fact] + ", not " + strings.Join(c.Is, " or ")
-}
-
-// fact indexes the facts that conditions speak about.
-type fact int
-
-const (
-	direction fact = iota
-	class
-	known
-	credential
-	valid
-	credentialReason
-	proof
-	service
-	plateClass
-	health
-	level
-	clockTrusted
-	householdTripsBelow // from here on they take a number
-	testHoursBelow
-	factCount
-
-	firstNumber = householdTripsBelow
-)
-
-const (
-	none         = "none"
-	negativeTest = "negative-test"
-)
-
-// vocabulary is every fact's name in a file and the words it can have. The words
-// of level are the file's own; the last ones take a number.
-var vocabulary = [factCount]struct {
-	key   string
-	words []string
-}{
-	direction:  {"direction", []string{"in", "out"}},
-	class:      {"class", []string{"resident", "staff", "volunteer", "courier", "visitor", "emergency-vehicle", "vehicle", "unknown"}},
-	known:      {"known", []string{"true", "false"}},
-	credential: {"credential", []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card", "cn-hmt-permit", "plate", "unknown", none}},
-	valid:      {"valid", []string{"true", "false"}},
-	credentialReason: {"credential_reason", []string{"ok", "expired", "revoked", "not-yet-valid", "clock-untrusted",
-		"bad-signature", "unknown-signer", "wrong-issuer", "wrong-algorithm", "wrong-usage", "bad-prefix", "bad-base45", "bad-numeric", "bad-zlib",
-		"bad-cose", "bad-cbor", "bad-jws", "malformed", "unknown-code", "too-long", "bad-length", "bad-digit", "bad-check-digit", "bad-date", "unknown-card", "unreadable-card", none}},
-	proof:               {"proof", []string{"signed", "sighted", "stated", none}},
-	service:             {"service", []string{"epidemic-control", "ambulance", "fire", "police", "emergency-repair", none}},
-	plateClass:          {"plate_class", []string{"ordinary", "new-energy", "police", "emergency", "embassy", "consulate", "hong-kong", "macau", "trainer", "trailer", none}},
-	health:              {"health", []string{"vaccination", "partial-vaccination", negativeTest, "positive-test", "recovery", none}},
-	level:               {"level", nil},
-	clockTrusted:        {"clock_trusted", []string{"true", "false"}},
-	householdTripsBelow: {"household_trips_below", nil},
-	testHoursBelow:      {"test_hours_below", nil},
-}
-
-// words holds one word for each fact.
-type words [factCount]string
-
-func (p *Policy) words(f Facts) words {
-	v := words{
-		direction: f.Direction, class: f.Class, known: yes(f.Known),
-		credential: f.Credential, valid: yes(f.Valid), credentialReason: f.Reason, proof: f.Proof,
-		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
-	}
-	if v[class] == "" {
-		v[class] = "unknown"
-	}
-	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health} {
-		if v[i] == "" {
-			v[i] = none
-		}
-	}
-	if v[level] == "" && len(p.levels) > 0 {
-		v[level] = p.levels[0]
-	}
-	return v
-}
-
-func yes(b bool) string {
-	if b {
-		return "true"
-	}
-	return "false"
-}
-
-func hash(source []byte) string {
-	sum := sha256.Sum256(source)
-	return hex.EncodeToString(sum[:16])
 }

@@ -1,21 +1,23 @@
 package register
 
 import (
-	"encoding/json"
+	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"gated/ledger"
-	"gated/ledger/tlog"
-
 	"github.com/google/go-cmp/cmp"
 	sumdb "golang.org/x/mod/sumdb/tlog"
+
+	"gated/ledger"
+	"gated/ledger/tlog"
 )
 
 type (
@@ -72,17 +74,25 @@ func (b *box) Close() {
 
 func options(dir string, ck *clock) (ledger.Options, Options) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log}, Options{Dir: dir, Now: ck.now, Log: log}
+	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log},
+		Options{Dir: dir, Key: []byte("k"), Now: ck.now, Log: log}
 }
 
 // start opens a ledger with its register, which may be in fault.
 func start(t testing.TB, lo ledger.Options, ro Options) *box {
 	t.Helper()
+	return startNear(t, lo, ro, shortTail)
+}
+
+// startNear is start, where only so many entries are waited for.
+func startNear(t testing.TB, lo ledger.Options, ro Options, near int64) *box {
+	t.Helper()
 	reg, err := New(ro)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lo.Known, lo.Follow, lo.Recovered = reg.Known(), reg.Follow, reg.Recovered
+	reg.near = near
+	lo.Known, lo.Follow, lo.Recovered = reg.Known, reg.Follow, reg.Recovered
 	l, err := ledger.Open(lo)
 	if err != nil {
 		t.Fatal(err)
@@ -114,37 +124,45 @@ func healing(opt *ledger.Options) <-chan struct{} {
 	return healed
 }
 
-// verify compares the running state with one built anew from the entries alone, what the index says of later entries with
-// what a reader without it finds, and the entries with their tree.
+// verify compares the running state, and the index, with what is made anew from the entries alone; what the index says of
+// later entries with what a reader without it finds; and the entries with their tree.
 func verify(t testing.TB, b *box) {
 	t.Helper()
+	if b.Fault() == nil {
+		if err := b.reg.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	b.reg.flush()
 	r, err := OpenReader(b.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	segments, err := r.Segments()
-	if err != nil {
-		t.Fatal(err)
-	}
-	anew, about := newState(), []int64(nil)
+	x := openIndex(filepath.Join(t.TempDir(), "index.db"), b.reg.hash, b.reg.opt.Log)
+	defer x.close()
+	anew := newState(b.reg.hash)
+	anew.changed = newChanges()
 	var hashes hashes
 	if err := r.Scan(1, 1<<62, true, func(e *Entry) error {
 		h, err := sumdb.StoredHashes(e.Seq-1, e.Raw, &hashes)
 		hashes = append(hashes, h...)
-		if first, _ := anew.about(e, segments); first != 0 {
-			about = append(about, e.Seq)
-		}
 		anew.apply(e)
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
+	var about []int64
+	for _, l := range anew.changed.later {
+		about = append(about, l.seq)
+	}
 	if anew.Size > 0 {
 		want, err1 := sumdb.TreeHash(anew.Size, &hashes)
 		if root, err := tlog.RootAt(r, anew.Size); err != nil || err1 != nil || root != want {
 			t.Errorf("root by tiles %v, by entries %v (%v, %v)", root, want, err, err1)
+		}
+		if err := x.write("east-gate", []*batch{anew.take()}, nil); err != nil {
+			t.Fatal(err)
 		}
 	}
 	for name, r := range map[string]*Reader{"index": r, "none": {Reader: r.Reader}} {
@@ -155,12 +173,84 @@ func verify(t testing.TB, b *box) {
 			t.Errorf("later entries by the index (%s): %v, want %v (%v)", name, got, about, err)
 		}
 	}
-	x, _ := json.Marshal(anew)
-	var y []byte
-	b.View(func(s *State) { y, _ = json.Marshal(s) })
-	if d := cmp.Diff(string(x), string(y)); d != "" {
+	running := ""
+	b.View(func(s *State) { running = s.digest() })
+	if d := cmp.Diff(anew.digest(), running); d != "" {
 		t.Fatalf("the running state is not what the entries add up to (-entries +running):\n%s", d)
 	}
+	if b.reg.index.db != nil && anew.Size > 0 {
+		if d := cmp.Diff(dump(t, x.db), dump(t, b.reg.index.db)); d != "" {
+			t.Errorf("the index is not what the entries add up to (-entries +running):\n%s", d)
+		}
+	}
+}
+
+// dump is all that an index holds.
+func dump(t testing.TB, db *sql.DB) (rows []string) {
+	t.Helper()
+	for _, q := range []string{"SELECT * FROM passage", "SELECT * FROM recent", "SELECT * FROM hold", "SELECT * FROM debt", "SELECT * FROM keep", "SELECT * FROM person",
+		"SELECT * FROM out", "SELECT * FROM later", "SELECT key, value FROM meta WHERE key IN ('state', 'last')"} {
+		err := each(db, func(scan func(...any) error) error {
+			v := make([]any, 13)
+			for n := len(v); n > 0; n-- {
+				to := make([]any, n)
+				for i := range to {
+					to[i] = &v[i]
+				}
+				if scan(to...) == nil {
+					rows = append(rows, fmt.Sprint(q[len("SELECT * FROM"):], v[:n]))
+					return nil
+				}
+			}
+			return fmt.Errorf("%s cannot be read", q)
+		}, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	add := func(day string, k key, seq, first int64) {
+		rows = append(rows, fmt.Sprint(" term ", day, k, seq, first))
+	}
+	if err := each(db, func(scan func(...any) error) error {
+		var day string
+		var k key
+		var seq, first int64
+		err := scan(&day, &k, &seq, &first)
+		add(day, k, seq, first)
+		return err
+	}, "SELECT day, key, seq, first FROM term"); err != nil {
+		t.Fatal(err)
+	}
+	if err := each(db, func(scan func(...any) error) error {
+		var day string
+		var keys []byte
+		var seq, first int64
+		err := scan(&seq, &first, &day, &keys)
+		for _, k := range unpackKeys(keys) {
+			add(day, k, seq, first)
+		}
+		return err
+	}, "SELECT seq, first, day, keys FROM fresh"); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(rows)
+	return rows
+}
+
+// insideOf says of people who are inside by which entry they are.
+func insideOf(b *box, names ...string) map[string]int64 {
+	who := map[string]int64{}
+	b.View(func(s *State) {
+		for _, n := range names {
+			if at, known := s.people[s.hash.key(OfSubject, n)]; known && at.inside {
+				who[n] = at.seq
+			}
+		}
+		if len(who) != s.Inside() {
+			who["others"] = int64(s.Inside() - len(who))
+		}
+	})
+	return who
 }
 
 // hashes are the stored hashes of a tree in memory.
@@ -220,24 +310,21 @@ func many(t testing.TB, b *box, ck *clock, n int) {
 	}
 }
 
-// left are the personal values that the ledger still has.
-func left(t testing.TB, b *box) (values []string) {
+// erase erases entries, or a field of the only one.
+func erase(t testing.TB, b *box, seqs []int64, field string) {
 	t.Helper()
-	r, err := ledger.OpenReader(b.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	err = r.Scan(1, 1<<62, true, func(e *Entry) error {
-		for _, f := range e.Personal {
-			values = append(values, fmt.Sprintf("%d %s %s", e.Seq, f.Name, f.Value))
+	ev := Event{Kind: ledger.Erase, Reason: "entry", By: "unauthenticated", Personal: []Field{{Name: "by", Value: "zhou"}}}
+	if err := b.reg.Erasing(func(lose func([]int64)) (err error) {
+		lose(seqs)
+		if field != "" {
+			_, err = b.EraseField(0, seqs[0], field, ev)
+		} else {
+			_, err = b.Erase(0, seqs, ev)
 		}
-		return nil
-	})
-	if err != nil {
+		return err
+	}); err != nil && !errors.Is(err, errNotRead) {
 		t.Fatal(err)
 	}
-	return values
 }
 
 // cutOff is what a kill at this moment would leave: the files as they are, without their locks.
@@ -253,4 +340,12 @@ func cutOff(t testing.TB, dir string) string {
 	os.Remove(filepath.Join(to, "ledger.db-shm"))
 	os.Remove(filepath.Join(to, "index.db-shm"))
 	return to
+}
+
+// sample is how often a long test does what it does: all times in make faults, some in make test.
+func sample(all, some int) int {
+	if os.Getenv("GATED_FAULTS") == "all" {
+		return all
+	}
+	return some
 }

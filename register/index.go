@@ -1,55 +1,61 @@
 package register
 
 import (
-	"cmp"
-	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/url"
 	"os"
-	"slices"
 	"time"
 
 	"gated/ledger"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite"
 )
 
-// indexEvery is how far the index may fall behind: what a crash leaves out is caught up from the ledger.
-const indexEvery = time.Second
+// indexVersion changes whenever what is kept in the index does; an older index is thrown away and made anew.
+const indexVersion = "9"
 
-// indexVersion changes whenever what is kept in the index does; an older index is thrown away and rebuilt.
-const indexVersion = "8"
-
+// indexSchema: the state as rows, and by what entries are found. What an entry is found by is first kept with the entry in
+// the table fresh, at its end, and moved into the table term when there is enough of it: so each of the pages of a day,
+// over which the keys are strewn, is written for many passages at once.
 const indexSchema = `
 CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL, at INTEGER NOT NULL,
-	lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL, credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL,
+	at INTEGER NOT NULL, decided INTEGER NOT NULL, lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL,
+	credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL, emergency INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS recent(last INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS hold(first INTEGER NOT NULL PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS debt(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS keep(seq INTEGER NOT NULL PRIMARY KEY, from_day TEXT NOT NULL, to_day TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS person(key INTEGER NOT NULL PRIMARY KEY, seq INTEGER NOT NULL, inside INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS out(seq INTEGER NOT NULL PRIMARY KEY, household INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS later(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS fresh(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, day TEXT NOT NULL, keys BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS term(day TEXT NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL,
+	PRIMARY KEY(day, key, seq)) STRICT, WITHOUT ROWID;
 `
 
-// later is an entry that is about the entries first..last of an earlier day.
-type later struct{ seq, first, last int64 }
+// errAhead: the index knows entries that the ledger does not have.
+var errAhead = errors.New("it has heard of more entries than the ledger has: entries were cut off, or an older copy was put in its place")
 
-// index keeps search and the state in a file that may be lost at any time: everything in it comes from the ledger.
+// index keeps the state and what is searched in a file that may be lost at any time: everything in it comes from the
+// ledger. Who uses it holds the register's writing.
 type index struct {
-	path    string
-	log     *slog.Logger
-	db      *sql.DB            // nil: the index cannot be used; the gate works without it
-	pending map[int64]*Passage // by first entry; under the register's mu, like the next two
-	later   []later
-	dirty   bool
-	origin  string // of the ledger
+	path  string
+	log   *slog.Logger
+	hash  hasher
+	db    *sql.DB // nil: the index cannot be used; the gate works without it
+	fresh int     // rows of that table
+	merge int     // how many it has before they go into the table term
 }
 
-func openIndex(path string, log *slog.Logger) *index {
-	x := &index{path: path, log: log, pending: map[int64]*Passage{}}
+func openIndex(path string, h hasher, log *slog.Logger) *index {
+	x := &index{path: path, hash: h, log: log, merge: mergeAt}
 	if err := x.open(); err != nil {
 		x.reset(err)
 	}
@@ -57,32 +63,46 @@ func openIndex(path string, log *slog.Logger) *index {
 }
 
 func dsn(path, query string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_dqs=0&_pragma=trusted_schema(0)&" + query
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_dqs=0&_busy_timeout=5000&_pragma=trusted_schema(0)&" + query
 }
 
 func (x *index) open() error {
 	if f, err := os.OpenFile(x.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		f.Close()
 	}
-	db, err := sql.Open("sqlite", dsn(x.path, "_txlock=immediate&_busy_timeout=0&_journal_mode=WAL&_synchronous=NORMAL&_pragma=secure_delete(ON)&_pragma=temp_store(MEMORY)"))
+	db, err := sql.Open("sqlite", dsn(x.path, "_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL"+
+		"&_pragma=secure_delete(ON)&_pragma=temp_store(MEMORY)"))
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(1)
-	v := ""
 	if _, err = db.Exec(indexSchema); err == nil {
-		v, err = one(db, "SELECT value FROM meta WHERE key = 'version'")
+		err = x.fits(db)
 	}
-	if err == nil && v == "" {
-		_, err = db.Exec("INSERT INTO meta VALUES('version', ?)", indexVersion)
-	} else if err == nil && v != indexVersion {
-		err = fmt.Errorf("version %s, this gated keeps %s", v, indexVersion)
+	if err == nil {
+		err = db.QueryRow("SELECT count(*) FROM fresh").Scan(&x.fresh)
 	}
 	if err != nil {
 		db.Close()
 		return err
 	}
 	x.db = db
+	return nil
+}
+
+// fits tells whether the index is of this version and of this box's key; an empty one becomes so.
+func (x *index) fits(db *sql.DB) error {
+	for _, m := range [][2]string{{"version", indexVersion}, {"key", fmt.Sprint(x.hash.fingerprint())}} {
+		v, err := one(db, "SELECT value FROM meta WHERE key = ?", m[0])
+		if err == nil && v == "" {
+			_, err = db.Exec("INSERT INTO meta VALUES(?, ?)", m[0], m[1])
+		} else if err == nil && v != m[1] {
+			err = fmt.Errorf("its %s is another", m[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -94,172 +114,32 @@ func one(db *sql.DB, q string, args ...any) (s string, err error) {
 	return s, err
 }
 
-// take brings the state up to the next entry, and notes what of the index changes by it.
-func (x *index) take(s *State, e *ledger.Entry, segments *[]ledger.Segment) {
-	if day := e.At.Format(time.DateOnly); ledger.DayOf(*segments, e.Seq) != day {
-		*segments = append(*segments, ledger.Segment{First: e.Seq, Day: day})
+// querier is a database or a transaction.
+type querier interface {
+	Query(q string, args ...any) (*sql.Rows, error)
+}
+
+// each calls f for each row of a query; f scans it.
+func each(db querier, f func(scan func(...any) error) error, q string, args ...any) error {
+	rows, err := db.Query(q, args...)
+	if err != nil {
+		return err
 	}
-	if first, last := s.about(e, *segments); first != 0 {
-		x.later = append(x.later, later{e.Seq, first, last})
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
 	}
-	if p := s.apply(e); p != nil {
-		x.pending[p.First] = p
-	}
-	x.dirty = true
+	return rows.Err()
 }
 
 // reset throws the file away and begins a new one; where even that fails the gate goes on without an index.
 func (x *index) reset(why error) {
-	x.log.Warn("the index is rebuilt from the ledger", "path", x.path, "cause", why)
+	x.log.Warn("the index is made anew from the ledger", "path", x.path, "cause", why)
 	x.remove()
-	clear(x.pending)
-	x.later = nil
 	if err := x.open(); err != nil {
 		x.log.Warn("no index: passages are recorded all the same, the next start takes longer", "path", x.path, "cause", err)
-	}
-}
-
-// size is how many entries the ledger had that the index was built from; 0 where it does not know.
-func (x *index) size() (n int64) {
-	if x.db != nil {
-		x.db.QueryRow("SELECT coalesce(json_extract(value, '$.size'), 0) FROM meta WHERE key = 'state'").Scan(&n) // an error reads as 0
-	}
-	return n
-}
-
-// load returns the state as the index kept it, if it was built from this very ledger.
-func (x *index) load(in *ledger.Reader) *State {
-	x.origin = in.Meta.Origin
-	if x.db == nil {
-		return nil
-	}
-	s, err := x.state(in)
-	if err != nil {
-		x.reset(err)
-	}
-	return s
-}
-
-// state reads the state, nil where there is none yet.
-func (x *index) state(in *ledger.Reader) (*State, error) {
-	s := newState()
-	raw, err := one(x.db, "SELECT value FROM meta WHERE key = 'state'")
-	if err != nil || raw == "" {
-		return nil, err
-	}
-	if err := json.Unmarshal([]byte(raw), s); err != nil {
-		return nil, err
-	}
-	origin, err := one(x.db, "SELECT value FROM meta WHERE key = 'origin'")
-	if err != nil {
-		return nil, err
-	}
-	if origin != in.Meta.Origin {
-		return nil, fmt.Errorf("it is of the ledger %s, not of %s", origin, in.Meta.Origin)
-	}
-	want, err := one(x.db, "SELECT value FROM meta WHERE key = 'last'")
-	if err != nil {
-		return nil, err
-	}
-	last := ""
-	if err := in.Scan(s.Size, s.Size, false, func(e *ledger.Entry) error { last = hash(e.Raw); return nil }); err != nil {
-		return nil, err
-	}
-	if last != want {
-		return nil, fmt.Errorf("it ends with another entry %d than the ledger has", s.Size)
-	}
-	return s, nil
-}
-
-func hash(record []byte) string {
-	sum := sha256.Sum256(record)
-	return hex.EncodeToString(sum[:])
-}
-
-// flush brings the index up to the state. Its errors cost a rebuild, never a passage.
-func (r *Register) flush() {
-	r.writing.Lock()
-	defer r.writing.Unlock()
-	r.flushLocked()
-}
-
-// flushLocked is flush for who holds writing.
-func (r *Register) flushLocked() {
-	x := r.index
-	r.mu.Lock()
-	passages, about, state, last, err := x.pending, x.later, []byte(nil), r.last, error(nil)
-	if x.dirty && x.db != nil {
-		state, err = json.Marshal(r.state)
-	}
-	x.pending, x.later, x.dirty = map[int64]*Passage{}, nil, false
-	r.mu.Unlock()
-	if state == nil && err == nil {
-		return
-	}
-	if err == nil {
-		err = x.write(passages, about, state, hex.EncodeToString(last[:]))
-	}
-	if busy := (*sqlite.Error)(nil); errors.As(err, &busy) && busy.Code()&0xff == sqlite3.SQLITE_BUSY {
-		r.mu.Lock() // somebody looks at it with a tool that locks; later will do
-		maps.Copy(passages, x.pending)
-		x.pending, x.later, x.dirty = passages, append(about, x.later...), true
-		r.mu.Unlock()
-		return
-	}
-	if err != nil { // the next start finds no index and builds it anew
-		x.log.Warn("the index cannot be written: passages are recorded all the same, the next start takes longer", "path", x.path, "cause", err)
-		x.remove()
-	}
-}
-
-func (x *index) write(passages map[int64]*Passage, about []later, state []byte, last string) error {
-	tx, err := x.db.Begin()
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // does nothing after the commit
-	put, err := tx.Prepare(`INSERT INTO passage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(first) DO UPDATE SET
-		last = excluded.last, class = excluded.class, credential = excluded.credential, verdict = excluded.verdict, reason = excluded.reason, by = excluded.by`)
-	if err != nil {
-		return err
-	}
-	for _, p := range slices.SortedFunc(maps.Values(passages), func(a, b *Passage) int { return cmp.Compare(a.First, b.First) }) {
-		if _, err := put.Exec(p.First, p.ID, p.Last, p.At.UnixMicro(), p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By); err != nil {
-			return err
-		}
-	}
-	for _, l := range about {
-		if _, err := tx.Exec("INSERT OR REPLACE INTO later VALUES(?, ?, ?)", l.seq, l.first, l.last); err != nil {
-			return err
-		}
-	}
-	if _, err := tx.Exec("INSERT INTO meta VALUES('state', ?), ('last', ?), ('origin', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", string(state), last, x.origin); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// keep writes the state and what changed.
-func (x *index) keep(s *State, last [32]byte) error {
-	if x.db == nil {
-		clear(x.pending)
-		return nil
-	}
-	state, err := json.Marshal(s)
-	if err == nil {
-		err = x.write(x.pending, x.later, state, hex.EncodeToString(last[:]))
-	}
-	clear(x.pending)
-	x.later = nil
-	return err
-}
-
-// scrub leaves nothing of what was erased in the write-ahead log.
-func (x *index) scrub() {
-	if x.db != nil {
-		if _, err := x.db.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil { // it goes with the next rebuild, or the next erasure
-			x.log.Warn("empty the index's write-ahead log", "err", err)
-		}
 	}
 }
 
@@ -275,4 +155,154 @@ func (x *index) close() {
 		x.db.Close()
 		x.db = nil
 	}
+}
+
+// scalarsOf reads the parts of the state that are one value; of which ledger it is, and the hash of the newest record.
+func scalarsOf(db *sql.DB) (v scalars, origin, last string, err error) {
+	err = each(db, func(scan func(...any) error) error {
+		var key, value string
+		err := scan(&key, &value)
+		switch {
+		case err != nil:
+		case key == "state":
+			err = json.Unmarshal([]byte(value), &v)
+		case key == "origin":
+			origin = value
+		case key == "last":
+			last = value
+		}
+		return err
+	}, "SELECT key, value FROM meta")
+	return v, origin, last, err
+}
+
+// known is how many entries of the ledger of that name the index has heard of; 0 where it does not know.
+func (x *index) known(origin string) int64 {
+	if x.db == nil {
+		return 0
+	}
+	v, of, _, err := scalarsOf(x.db)
+	if err != nil || of != origin {
+		return 0
+	}
+	return v.Size
+}
+
+// load reads the state as it was when the index was written last; an empty one where there is none yet. An error says why
+// it is not one of this ledger.
+func load(db *sql.DB, in *ledger.Reader, h hasher) (*State, error) {
+	s := newState(h)
+	v, origin, last, err := scalarsOf(db)
+	if err != nil || v.Size == 0 {
+		return s, err
+	}
+	size, err := in.Size()
+	switch {
+	case err != nil:
+		return nil, err
+	case origin != in.Meta.Origin:
+		return nil, fmt.Errorf("it is of the ledger %s, not of %s", origin, in.Meta.Origin)
+	case v.Size > size:
+		return nil, errAhead
+	}
+	s.scalars = v
+	s.Newest.Time, s.Trusted.Time = s.Newest.Time.In(in.Zone), s.Trusted.Time.In(in.Zone)
+	if s.last, err = recordHash(in, v.Size); err != nil {
+		return nil, err
+	}
+	if hex.EncodeToString(s.last[:]) != last {
+		return nil, fmt.Errorf("it ends with another entry %d than the ledger has", v.Size)
+	}
+	if s.segments, err = in.Segments(); err != nil {
+		return nil, err
+	}
+	return s, s.rows(db, in.Zone)
+}
+
+// rows reads the parts of the state that are many.
+func (s *State) rows(db *sql.DB, zone *time.Location) error {
+	var seq int64
+	for _, q := range []struct {
+		sql string
+		row func(scan func(...any) error) error
+	}{
+		{selectPassage + "JOIN recent r ON p.first = r.first ORDER BY r.last", func(scan func(...any) error) error {
+			p, err := scanPassage(scan, zone)
+			s.Recent = append(s.Recent, &p)
+			return err
+		}},
+		{selectPassage + "JOIN hold h ON p.first = h.first", func(scan func(...any) error) error {
+			p, err := scanPassage(scan, zone)
+			s.Open[p.ID] = p
+			return err
+		}},
+		{"SELECT seq, first FROM debt", func(scan func(...any) error) error {
+			var first int64
+			err := scan(&seq, &first)
+			s.ToAccountFor[seq] = Passage{First: first}
+			return err
+		}},
+		{"SELECT seq, from_day, to_day FROM keep", func(scan func(...any) error) error {
+			var k Span
+			err := scan(&seq, &k.From, &k.To)
+			s.Keeps[seq] = k
+			return err
+		}},
+		{"SELECT key, seq, inside FROM person", func(scan func(...any) error) error {
+			var who key
+			var at whereabouts
+			err := scan(&who, &at.seq, &at.inside)
+			s.people[who] = at
+			return err
+		}},
+		{"SELECT seq, household FROM out", func(scan func(...any) error) error {
+			var household key
+			err := scan(&seq, &household)
+			s.out[seq] = household
+			s.trips[household]++
+			return err
+		}},
+	} {
+		if err := each(db, q.row, q.sql); err != nil {
+			return err
+		}
+	}
+	for seq, p := range s.ToAccountFor {
+		if err := each(db, func(scan func(...any) error) (err error) {
+			s.ToAccountFor[seq], err = scanPassage(scan, zone)
+			return err
+		}, selectPassage+"WHERE p.first = ?", p.First); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const selectPassage = "SELECT id, p.first, p.last, at, decided, lane, direction, class, credential, verdict, reason, by, emergency FROM passage p "
+
+// scanPassage reads the columns of selectPassage.
+func scanPassage(scan func(...any) error, zone *time.Location) (p Passage, err error) {
+	var at, decided int64
+	err = scan(&p.ID, &p.First, &p.Last, &at, &decided, &p.Lane, &p.Direction, &p.Class, &p.Credential, &p.Verdict, &p.Reason, &p.By, &p.Emergency)
+	p.At = time.UnixMicro(at).In(zone)
+	p.Day = p.At.Format(time.DateOnly)
+	if decided != 0 {
+		p.Decided = time.UnixMicro(decided).In(zone)
+	}
+	return p, err
+}
+
+func packKeys(keys []key) []byte {
+	b := make([]byte, 0, 8*len(keys))
+	for _, k := range keys {
+		b = binary.BigEndian.AppendUint64(b, uint64(k))
+	}
+	return b
+}
+
+func unpackKeys(b []byte) (keys []key) {
+	for ; len(b) >= 8; b = b[8:] {
+		keys = append(keys, key(binary.BigEndian.Uint64(b)))
+	}
+	return keys
 }

@@ -1,33 +1,55 @@
 package register
 
 import (
-	"gated/ledger"
-	"maps"
+	"crypto/sha256"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
+
+	"gated/ledger"
 )
 
-// Recent is how many of the newest passages the state remembers.
-const Recent = 20
+// remembered is how many of the newest passages the state remembers: more than one transaction has, so that what comes
+// right behind a passage is known to belong to it.
+const remembered = 256
 
-// State is what the entries add up to. It is never written by anything but entries, so that it can always be rebuilt.
+// State is what the entries add up to, as far as they can still be read: an entry whose personal data was erased moves
+// nobody. It is never written by anything but entries, so that it can always be made anew.
 type State struct {
-	Size    int64              `json:"size"`
-	Open    map[string]Passage `json:"open"`   // on hold, by passage ID
-	Inside  map[string]int64   `json:"inside"` // roster ID of a person admitted in → seq
-	Erased  int64              `json:"erased"` // who came in up to this entry is not counted inside: that was erased by its age
-	Day     string             `json:"day"`    // the day of Trips
-	First   int64              `json:"first"`  // the entry with which that day began
-	Trips   map[string]int     `json:"trips"`  // household → residents admitted out that day
-	Out     map[int64]string   `json:"out"`    // each of them: seq → household
-	Keeps   map[int64]Span     `json:"keeps"`  // days whose personal data must not be erased, by the entry that says so
-	Debts   map[int64]Passage  `json:"debts"`  // emergency openings, by seq, of which nobody said yet who passed
-	Recent  []*Passage         `json:"recent"` // newest last
-	Trusted ledger.Stamp       `json:"trusted"`
-	Newest  ledger.Stamp       `json:"newest"`
-	Copied  time.Time          `json:"copied"`  // when the newest backup was made; zero: never
-	Running bool               `json:"running"` // started and not stopped: after a start that finds this set, the box went down hard
+	scalars
+	Open         map[string]Passage // on hold, by passage ID
+	ToAccountFor map[int64]Passage  // emergency openings, by seq, of which nobody said yet who passed
+	Keeps        map[int64]Span     // days whose personal data must not be erased, by the entry that says so
+	Recent       []*Passage         // newest last; what one of them points to never changes
+
+	hash     hasher
+	last     [sha256.Size]byte // of the record of entry Size
+	segments []ledger.Segment
+	people   map[key]whereabouts // by roster ID; who is not among them: unknown
+	out      map[int64]key       // who of a household was admitted out on Day: seq → household
+	trips    map[key]int         // how often, by household
+	changed  *changes            // what the index has not heard of yet; nil: it has none
+	taken    int64               // the size when that was handed out last
+}
+
+// scalars are the parts of a state that are one value.
+type scalars struct {
+	Size    int64
+	Newest  ledger.Stamp
+	Trusted ledger.Stamp
+	Copied  time.Time // when the newest backup was made; zero: never
+	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
+	Level   string
+	Duty    int64  // the entry of who signed on last; 0: nobody
+	Day     string // whose trips are counted
+	First   int64  // the entry with which that day began
+}
+
+// whereabouts is what the newest readable entry says of a person.
+type whereabouts struct {
+	seq    int64
+	inside bool
 }
 
 // Span is days in the gate's zone, both included.
@@ -36,54 +58,9 @@ type Span struct {
 	To   string `json:"to"`
 }
 
-// Passage is one attempt to pass, as its newest event left it.
-type Passage struct {
-	ID         string    `json:"id"`
-	First      int64     `json:"first"`
-	Last       int64     `json:"last"`
-	Day        string    `json:"day"` // of its first event
-	At         time.Time `json:"at"`  // of its first event
-	Decided    time.Time `json:"decided"`
-	Lane       string    `json:"lane"`
-	Direction  string    `json:"direction"`
-	Class      string    `json:"class"`
-	Credential string    `json:"credential"`
-	Proof      string    `json:"proof"`
-	Verdict    string    `json:"verdict"`
-	Reason     string    `json:"reason"`
-	Rule       string    `json:"rule"`
-	By         string    `json:"by"`
-	Policy     string    `json:"policy"`
-	Roster     string    `json:"roster"`
-	Clock      string    `json:"clock"`
-	Emergency  bool      `json:"emergency"`
-}
-
-func newState() *State {
-	return &State{Open: map[string]Passage{}, Inside: map[string]int64{}, Trips: map[string]int{}, Out: map[int64]string{}, Keeps: map[int64]Span{}, Debts: map[int64]Passage{}}
-}
-
-// take adds one event to the passage.
-func (p *Passage) take(e *ledger.Entry) {
-	if p.First == 0 {
-		p.ID, p.First, p.At, p.Day = e.Passage, e.Seq, e.At, e.At.Format(time.DateOnly)
-	}
-	p.Last = e.Seq
-	for _, f := range []struct {
-		to   *string
-		from string
-	}{{&p.Lane, e.Lane}, {&p.Direction, e.Direction}, {&p.Class, e.Class}, {&p.Credential, e.Credential}, {&p.Proof, e.Proof},
-		{&p.Policy, e.Policy}, {&p.Roster, e.Roster}, {&p.Clock, e.Clock}} {
-		if f.from != "" {
-			*f.to = f.from
-		}
-	}
-	if e.Verdict != "" && e.Kind != Check {
-		p.Verdict, p.Reason, p.Rule, p.By, p.Decided = e.Verdict, e.Reason, e.Rule, e.By, e.At
-	}
-	if e.Kind == Opening && e.Verdict != "" {
-		p.Emergency = true // the only opening that is itself a verdict
-	}
+func newState(h hasher) *State {
+	return &State{hash: h, Open: map[string]Passage{}, ToAccountFor: map[int64]Passage{}, Keeps: map[int64]Span{},
+		people: map[key]whereabouts{}, out: map[int64]key{}, trips: map[key]int{}}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -94,7 +71,7 @@ func (s *State) passage(e *ledger.Entry) (p Passage, known bool) {
 	if i := s.recent(e.Passage); i >= 0 {
 		return *s.Recent[i], true
 	}
-	p, known = s.Debts[e.Ref]
+	p, known = s.ToAccountFor[e.Ref]
 	return p, known && p.ID == e.Passage
 }
 
@@ -110,7 +87,7 @@ func (s *State) recent(id string) int {
 
 // about says which entries of an earlier day the next entry is about, 0 where there are none: those of its passage, the
 // one that it names, those of which it erased something.
-func (s *State) about(e *ledger.Entry, segments []ledger.Segment) (first, last int64) {
+func (s *State) about(e *ledger.Entry) (first, last int64) {
 	if p, known := s.passage(e); known {
 		first, last = p.First, p.First
 	} else if e.Kind == ledger.Erase && !elsewhere(e) {
@@ -119,84 +96,106 @@ func (s *State) about(e *ledger.Entry, segments []ledger.Segment) (first, last i
 	} else if e.Ref != 0 && e.Ref < e.Seq {
 		first, last = e.Ref, e.Ref
 	}
-	if first == 0 || ledger.DayOf(segments, first) == e.At.Format(time.DateOnly) {
+	if first == 0 || ledger.DayOf(s.segments, first) == e.At.Format(time.DateOnly) {
 		return 0, 0
 	}
 	return first, last
 }
 
-// apply takes the next entry, with its personal fields, and returns the passage it belongs to, if any.
-func (s *State) apply(e *ledger.Entry) *Passage {
-	s.Size = e.Seq
-	if e.Kind == ledger.Start || e.Kind == ledger.Stop {
-		s.Running = e.Kind == ledger.Start
+// apply takes the next entry, with what is readable of its personal fields.
+func (s *State) apply(e *ledger.Entry) {
+	if day := e.At.Format(time.DateOnly); ledger.DayOf(s.segments, e.Seq) != day {
+		s.segments = append(s.segments, ledger.Segment{First: e.Seq, Day: day})
 	}
-	if e.Kind == ledger.Backup {
-		s.Copied = e.At
+	if first, last := s.about(e); first != 0 && s.changed != nil {
+		s.changed.later = append(s.changed.later, later{e.Seq, first, last})
 	}
+	s.Size, s.last = e.Seq, sha256.Sum256(e.Raw)
+	s.box(e)
+	if e.Passage != "" {
+		s.move(e)
+		s.follow(e)
+	}
+}
+
+// box takes what the entry says of the box.
+func (s *State) box(e *ledger.Entry) {
 	s.Newest = ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}
 	// The trusted time only moves forward, or else a clock set back could bring expired passes to life;
 	// a correction, which says who did it, may move it back.
 	if e.Kind == Clock && e.Reason == "clock-corrected" || s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
 		s.Trusted = s.Newest
 	}
-	switch {
-	case e.Kind == ledger.Epoch:
+	switch e.Kind {
+	case ledger.Start:
+		s.Running = true
+		s.Level = e.Detail["level"]
+	case ledger.Stop:
+		s.Running = false
+	case Level:
+		s.Level = e.Reason
+	case SignOn:
+		s.Duty = e.Seq
+	case ledger.Backup:
+		s.Copied = e.At
+	case ledger.Epoch:
 		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(s.Trusted.Time) {
 			s.Trusted = ledger.Stamp{Time: at.In(e.At.Location()), Trusted: true} // the epoch before had got so far
 		}
-	case e.Kind == ledger.Erase:
-		s.erased(e)
-	case e.Kind == ledger.Keep && e.Reason == "lifted":
-		delete(s.Keeps, e.Ref)
-	case e.Kind == ledger.Keep:
-		s.Keeps[e.Seq] = Span{e.Detail["from"], e.Detail["to"]}
+	case ledger.Keep:
+		if e.Reason == "lifted" {
+			delete(s.Keeps, e.Ref)
+		} else {
+			s.Keeps[e.Seq] = Span{e.Detail["from"], e.Detail["to"]}
+		}
+		s.changed.waiting()
 	}
-	if e.Passage == "" {
-		return nil
-	}
-	s.move(e)
+}
+
+// follow takes what the entry says of its passage.
+func (s *State) follow(e *ledger.Entry) {
 	_, open := s.Open[e.Passage]
 	p, known := s.passage(e)
-	if !known && e.Kind != Check && !(e.Kind == Opening && e.Verdict != "") {
-		return nil // a pulse told late, of a passage long decided: nothing to add
+	if !known && !Begins(e) { // a pulse told late, of a passage long decided: nothing to add
+		s.changed.find(e.Seq, e.Seq, s.hash.terms(e))
+		return
 	}
 	p.take(e)
 	switch {
 	case p.Verdict == "hold":
 		s.Open[p.ID] = p
+		s.changed.waiting()
 	case open:
 		delete(s.Open, p.ID)
+		s.changed.waiting()
 	}
 	switch e.Kind {
 	case Opening:
 		if e.Verdict != "" {
-			s.Debts[e.Seq] = p
+			s.ToAccountFor[e.Seq] = p
+			s.changed.waiting()
 		}
 	case Decided, Correction:
-		delete(s.Debts, e.Ref)
+		if _, waits := s.ToAccountFor[e.Ref]; waits {
+			delete(s.ToAccountFor, e.Ref)
+			s.changed.waiting()
+		}
+	}
+	for seq, d := range s.ToAccountFor { // hardly ever more than one
+		if d.ID == p.ID {
+			s.ToAccountFor[seq] = p
+		}
 	}
 	if i := s.recent(p.ID); i >= 0 {
 		s.Recent = slices.Delete(s.Recent, i, i+1)
 	}
-	if s.Recent = append(s.Recent, &p); len(s.Recent) > Recent {
-		s.Recent = slices.Delete(s.Recent, 0, len(s.Recent)-Recent)
+	if s.Recent = append(s.Recent, &p); len(s.Recent) > remembered {
+		s.Recent = slices.Delete(s.Recent, 0, len(s.Recent)-remembered)
 	}
-	return &p
-}
-
-// moves tells whether the entry says that somebody moved, and where they are then. It goes by what was permitted:
-// whether they went through is told by a passage sensor, where there is one.
-func moves(e *ledger.Entry) (inside, ok bool) {
-	switch {
-	case e.Direction != "in" && e.Direction != "out":
-		return false, false
-	case e.Kind == Decided && e.Verdict == "admit":
-		return e.Direction == "in", true
-	case e.Kind == Correction && e.Detail["was"] == "admit": // it did not happen
-		return e.Direction == "out", true
+	if s.changed != nil {
+		s.changed.passages[p.First] = &p
+		s.changed.find(e.Seq, p.First, s.hash.terms(e))
 	}
-	return false, false
 }
 
 // move counts who is inside and how often a household went out.
@@ -207,64 +206,83 @@ func (s *State) move(e *ledger.Entry) {
 	}
 	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
 	if d := e.At.Format(time.DateOnly); e.Kind == Decided && d > s.Day && (e.Clock == "trusted" || s.Day == "") {
-		s.Day, s.First, s.Trips, s.Out = d, e.Seq, map[string]int{}, map[int64]string{}
+		s.Day, s.First = d, e.Seq
+		clear(s.out)
+		clear(s.trips)
+		s.changed.rewriteOut()
 	}
 	if e.Kind == Correction {
 		s.untrip(e.Ref)
 	}
-	switch subject := e.Personally("subject"); {
-	case subject == "":
-	case inside:
-		s.Inside[subject] = e.Seq
-	default:
-		delete(s.Inside, subject)
-		if h := e.Personally("household"); h != "" && e.Class == "resident" && e.Kind == Decided { // their car is no trip more
-			s.Out[e.Seq] = h
-			s.Trips[h]++
-		}
+	who, named := s.hash.personal(e, "subject")
+	if !named {
+		return
 	}
+	s.place(who, whereabouts{e.Seq, inside})
+	// Their car is no trip more.
+	if household, ok := s.hash.personal(e, "household"); ok && !inside && e.Class == "resident" && e.Kind == Decided {
+		s.out[e.Seq] = household
+		s.trips[household]++
+		s.changed.wentOut(e.Seq, household)
+	}
+}
+
+// place says where a person is.
+func (s *State) place(who key, at whereabouts) {
+	s.people[who] = at
+	s.changed.moved(who)
+}
+
+// forgetPerson makes the whereabouts of a person unknown.
+func (s *State) forgetPerson(who key) {
+	delete(s.people, who)
+	s.changed.moved(who)
 }
 
 // untrip forgets the trip that an entry was counted as, if any.
 func (s *State) untrip(seq int64) {
-	h, ok := s.Out[seq]
+	household, ok := s.out[seq]
 	if !ok {
 		return
 	}
-	delete(s.Out, seq)
-	if s.Trips[h]--; s.Trips[h] == 0 {
-		delete(s.Trips, h)
+	delete(s.out, seq)
+	if s.trips[household]--; s.trips[household] == 0 {
+		delete(s.trips, household)
 	}
+	s.changed.rewriteOut()
 }
 
-// erased takes an erasure by age. Whose coming in was erased is not counted inside any more, although their going out
-// may have been kept or the other way round; the same whether the entries are read with what was erased or without.
-// What other erasures change is known to those alone who still saw the fields: see Register.forget.
-func (s *State) erased(e *ledger.Entry) {
-	last, err := strconv.ParseInt(e.Detail["last"], 10, 64)
-	if err != nil || e.Reason != byAge && e.Reason != byRetention || elsewhere(e) {
-		return
-	}
-	s.Erased = max(s.Erased, last)
-	maps.DeleteFunc(s.Inside, func(_ string, seq int64) bool { return seq <= last })
-	if s.Day < e.Detail["before"] { // the trips of a day that is over
-		clear(s.Trips)
-		clear(s.Out)
-	}
-}
-
-// TripsToday is how often the household was admitted out on the day of now, a time that may be trusted.
-func (s *State) TripsToday(household string, now time.Time) int {
+// Trips is how often the household was admitted out on the day of now, a time that may be trusted.
+func (s *State) Trips(household string, now time.Time) int {
 	if now.Format(time.DateOnly) > s.Day {
 		return 0
 	}
-	return s.Trips[household]
+	return s.trips[s.hash.key(OfHousehold, normal(OfHousehold, household))]
 }
 
-// forgets tells whether the entry changed the state in a way that only the running one knows.
-func forgets(e *ledger.Entry) bool {
-	return e.Kind == ledger.Erase && e.Reason != byAge && e.Reason != byRetention && !elsewhere(e)
+// Inside counts the people and vehicles admitted in and not yet out.
+func (s *State) Inside() (n int) {
+	for _, at := range s.people {
+		if at.inside {
+			n++
+		}
+	}
+	return n
 }
 
-// elsewhere tells whether an erasure was one in an older epoch: first and last are entries of that.
-func elsewhere(e *ledger.Entry) bool { return e.Detail["epoch"] != "" }
+// Whereabouts tells where a person or vehicle of the roster is; known is false where no readable entry says so.
+func (s *State) Whereabouts(subject string) (inside, known bool) {
+	at, known := s.people[s.hash.key(OfSubject, normal(OfSubject, subject))]
+	return at.inside, known
+}
+
+// digest is all of it as text: equal states have equal digests.
+func (s *State) digest() string {
+	people := map[key][2]any{}
+	for who, at := range s.people {
+		people[who] = [2]any{at.seq, at.inside}
+	}
+	b, _ := json.MarshalIndent(map[string]any{"scalars": s.scalars, "last": s.last, "open": s.Open, "toAccountFor": s.ToAccountFor, "keeps": s.Keeps,
+		"recent": s.Recent, "people": people, "out": s.out, "trips": s.trips}, "", " ") // plain values: it cannot fail
+	return string(b)
+}

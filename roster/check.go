@@ -2,7 +2,6 @@ package roster
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -43,16 +42,15 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 	}
 	var named []naming
 	for _, r := range rows {
-		faults := slices.Clone(r.Faults)
-		fault := func(column, reason string) {
-			if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Column == column }) {
-				faults = append(faults, Fault{Row: r.Number, Column: column, Reason: reason})
-			}
+		before := w.faults.Total
+		fault := func(column, reason string) { w.fault(r.Number, column, reason, 0) }
+		faulty := func(column string) bool { return w.told[cell{r.Number, column}] }
+		for _, f := range r.Faults {
+			w.fault(r.Number, f.Column, f.Reason, f.Other)
 		}
-		for _, name := range headings {
-			cell := r.cell(name)
+		for i, cell := range r.cells() {
+			name := headings[i]
 			*cell = trim(*cell)
-			before := len(faults)
 			switch {
 			case len(*cell) > maxCell:
 				fault(name, "cell-too-long")
@@ -63,14 +61,11 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 			case !utf8.ValidString(*cell) || strings.ContainsFunc(*cell, unseen):
 				fault(name, "bad-character")
 			}
-			if len(faults) > before {
+			if faulty(name) {
 				*cell = ""
 			}
 		}
 		home := r.household(fault)
-		faulty := func(column string) bool {
-			return slices.ContainsFunc(faults, func(f Fault) bool { return f.Column == column })
-		}
 		switch {
 		case r.Name != "" && r.Plate != "":
 			fault("plate", "name-and-plate")
@@ -80,7 +75,7 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 			if p.Class == "resident" && home.ID == "" && !faulty("building") && !faulty("unit") && !faulty("room") {
 				fault("room", "household-missing")
 			}
-			if len(faults) == 0 {
+			if w.faults.Total == before {
 				w.people, w.personRow = append(w.people, p), append(w.personRow, r.Number)
 			}
 			if (p.Class == "resident" || p.Class == "") && home.ID != "" {
@@ -93,16 +88,13 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 			if v.Household = home.ID; home.ID != "" {
 				named = append(named, naming{r.Number, home.ID})
 			}
-			if len(faults) == 0 {
+			if w.faults.Total == before {
 				w.vehicles, w.vehicleRow = append(w.vehicles, v), append(w.vehicleRow, r.Number)
 			}
 		case home.ID != "" && r.ID+r.DocumentType+r.Document+r.BirthDate+r.Phone+r.Class+r.Service == "":
 			w.households[home.ID] = home
-		case len(faults) == 0:
+		case w.faults.Total == before:
 			fault("name", "nothing-named")
-		}
-		for _, f := range faults {
-			w.fault(r.Number, f.Column, f.Reason, f.Other)
 		}
 	}
 	for _, n := range named {
@@ -132,7 +124,6 @@ func (r *Row) household(fault func(column, reason string)) (h Household) {
 		}
 		r.Building, r.Unit, r.Room = parts[0], parts[1], parts[2]
 	}
-	whole := true
 	for _, c := range []struct {
 		name, cell string
 		part       *string
@@ -141,15 +132,13 @@ func (r *Row) household(fault func(column, reason string)) (h Household) {
 		switch {
 		case c.cell == "":
 			fault(c.name, "household-partial")
-			whole = false
 		case len(parts) != 1 || utf8.RuneCountInString(parts[0]) > 8:
 			fault(c.name, "bad-household")
-			whole = false
 		default:
 			*c.part = parts[0]
 		}
 	}
-	if !whole {
+	if h.Building == "" || h.Unit == "" || h.Room == "" {
 		return Household{}
 	}
 	h.ID = h.Building + "-" + h.Unit + "-" + h.Room
@@ -167,37 +156,34 @@ func (r *Row) person(checkID func(string) (string, error), fault func(column, re
 	if r.Service != "" {
 		fault("service", "not-for-people")
 	}
-	known := true
 	if r.Class != "" {
-		if p.Class, known = value(classes, r.Class); !known {
-			fault("class", "bad-class")
-		}
+		p.Class = filled(r.Class, classes.value, func() { fault("class", "bad-class") })
 	}
-	if r.Phone != "" {
-		if p.Phone, known = normalPhone(r.Phone); !known {
-			fault("phone", "bad-phone")
-		}
-	}
-	if r.BirthDate != "" {
-		if p.BirthDate, known = normalDate(r.BirthDate); !known {
-			fault("birth_date", "bad-date")
-		}
-	}
+	p.Phone = filled(r.Phone, normalPhone, func() { fault("phone", "bad-phone") })
+	p.BirthDate = filled(r.BirthDate, normalDate, func() { fault("birth_date", "bad-date") })
 	r.document(&p, checkID, fault)
 	return p
 }
 
+// filled reads a cell, if it is not empty.
+func filled(cell string, read func(string) (string, bool), bad func()) string {
+	if cell == "" {
+		return ""
+	}
+	v, ok := read(cell)
+	if !ok {
+		bad()
+	}
+	return v
+}
+
 // document fills in the document and, where its number says it, the birth date.
 func (r *Row) document(p *Person, checkID func(string) (string, error), fault func(column, reason string)) {
-	known := true
-	if r.DocumentType != "" {
-		if p.DocumentType, known = value(documentTypes, r.DocumentType); !known {
-			fault("document_type", "bad-document-type")
-			return
-		}
-	}
+	p.DocumentType = filled(r.DocumentType, documentTypes.value, func() { fault("document_type", "bad-document-type") })
 	p.Document = normalCode(r.Document)
 	switch {
+	case p.DocumentType == "" && r.DocumentType != "": // not known
+		return
 	case p.DocumentType == "none":
 		if p.DocumentType = ""; p.Document != "" {
 			fault("id_number", "document-for-none")
@@ -248,32 +234,26 @@ func (r *Row) vehicle(fault func(column, reason string)) Vehicle {
 			fault(name, "not-for-vehicles")
 		}
 	}
-	if r.Service != "" {
-		var known bool
-		if v.Service, known = value(services, r.Service); !known {
-			fault("service", "bad-service")
-		}
-	}
+	v.Service = filled(r.Service, services.value, func() { fault("service", "bad-service") })
 	return v
 }
+
+// who tells people apart that have no document.
+type who struct{ household, name, born string }
+
+const anyBirth = "*"
 
 // twins finds rows that name the same person or vehicle, or two people whom the next import could not tell apart:
 // same household and name, birth dates that do not differ, and not both with a document.
 func (w *roll) twins() {
-	type seen = map[string]int // row by value
-	ids, documents, plates := seen{}, seen{}, seen{}
-	once := func(in seen, row int, column, key, reason string) {
-		if key == "" {
-			return
-		}
-		if other, ok := in[key]; ok {
+	ids, documents, plates := map[string]int{}, map[string]int{}, map[string]int{} // rows
+	once := func(in map[string]int, row int, column, key, reason string) {
+		if other, ok := in[key]; ok && key != "" {
 			w.fault(row, column, reason, other)
-			return
+		} else {
+			in[key] = row
 		}
-		in[key] = row
 	}
-	type who struct{ household, name, born string }
-	const anyBirth = "*"
 	anyone, bare := map[who]int{}, map[who]int{} // first row, first row without document
 	for i, p := range w.people {
 		row := w.personRow[i]

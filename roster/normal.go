@@ -9,7 +9,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Cells come from many hands: full-width digits, spaces in ID numbers, 03栋 for 3, dots in plates. Here each becomes the one form that is stored and looked up.
+// Cells come from many hands: full-width digits, spaces in ID numbers, 03栋 for 3, dots in plates. Here each becomes the one form
+// that is stored and looked up.
 
 // trim takes off space and invisible marks (byte order marks, zero-width spaces) that spreadsheets carry along.
 func trim(s string) string {
@@ -48,7 +49,8 @@ func roomParts(s string) []string {
 
 var phoneMarks = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "", "‐", "", "–", "")
 
-// normalPhone is digits only. A leading + becomes 00, so that no spreadsheet takes the exported cell for a formula; +86 and 0086 go, as they name this country.
+// normalPhone is digits only. A leading + becomes 00, so that no spreadsheet takes the exported cell for a formula; +86 and 0086 go,
+// as they name this country.
 func normalPhone(s string) (string, bool) {
 	s = phoneMarks.Replace(folded(s))
 	if rest, ok := strings.CutPrefix(s, "+"); ok {
@@ -97,8 +99,11 @@ var (
 		"none":               "无"})
 )
 
-func valuesOf(words map[string]string) map[string]string {
-	values := map[string]string{}
+// values are words by all that is written for them.
+type values map[string]string
+
+func valuesOf(words map[string]string) values {
+	values := values{}
 	for value, aliases := range words {
 		values[value] = value
 		for _, alias := range strings.Fields(aliases) {
@@ -109,8 +114,8 @@ func valuesOf(words map[string]string) map[string]string {
 }
 
 // value looks a cell up; capitals, spaces and underscores do not matter.
-func value(values map[string]string, cell string) (string, bool) {
-	v, ok := values[strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(folded(cell)))]
+func (all values) value(cell string) (string, bool) {
+	v, ok := all[strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(folded(cell)))]
 	return v, ok
 }
 

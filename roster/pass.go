@@ -21,8 +21,8 @@ func normalSerial(s string) (string, error) {
 	return s, nil
 }
 
-// RecordPasses keeps the issuer's list, so that the passes of a household can be found when they are to be revoked. A pass that is on it already is
-// written anew. All or nothing.
+// RecordPasses stores the issuer's list, so that the passes of a household can be found when they are to be revoked. A pass that
+// is on it already is written anew. All or nothing.
 func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
 		for _, p := range passes {
@@ -34,12 +34,14 @@ func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 			case p.Subject == "" || len(p.Subject) > 64 || p.Issuer == "" || len(p.Issuer) > 256:
 				return fmt.Errorf("pass %s: subject and issuer must be said, in at most 64 and 256 bytes", serial)
 			case !p.NotAfter.After(p.NotBefore):
-				return fmt.Errorf("pass %s ends at %s, not after its start at %s", serial, p.NotAfter.Format(time.RFC3339), p.NotBefore.Format(time.RFC3339))
+				return fmt.Errorf("pass %s ends at %s, not after its start at %s", serial,
+					p.NotAfter.Format(time.RFC3339), p.NotBefore.Format(time.RFC3339))
 			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if _, err := tx.Exec("INSERT OR REPLACE INTO pass VALUES(?,?,?,?,?)", serial, p.Subject, p.Issuer, p.NotBefore.UnixMicro(), p.NotAfter.UnixMicro()); err != nil {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO pass VALUES(?,?,?,?,?)", serial, p.Subject, p.Issuer,
+				p.NotBefore.UnixMicro(), p.NotAfter.UnixMicro()); err != nil {
 				return err
 			}
 		}
@@ -51,26 +53,28 @@ func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 	return nil
 }
 
-// Revoke makes one pass count no longer, whether it was ever recorded or not. The reason is a word or a sentence of at most 200 bytes; it should name nobody.
+// Revoke makes one pass count no longer, whether it was ever recorded or not. The reason is a word or a sentence of at most 200
+// bytes; it should name nobody.
 func (s *Store) Revoke(ctx context.Context, serial, reason string) error {
-	serial, err := normalSerial(serial)
-	if err == nil && len(reason) > 200 {
-		err = errors.New("reason is longer than 200 bytes")
-	}
-	if err == nil {
-		err = s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
-			_, err := tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
-			return err
-		})
-	}
+	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
+		serial, err := normalSerial(serial)
+		if err == nil && len(reason) > 200 {
+			err = errors.New("reason is longer than 200 bytes")
+		}
+		if err == nil {
+			_, err = tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("revoke pass: %w", err)
 	}
 	return nil
 }
 
-// RevokeHousehold makes the passes of a household, its people and its vehicles count no longer: those recorded, also when they begin later, and all
-// others that begin before at. It returns how many recorded passes are revoked by it. ErrNotFound if there is no such household.
+// RevokeHousehold makes the passes of a household, its people and its vehicles count no longer: those recorded, also when they
+// begin later, and all others that begin before at. It returns how many recorded passes are revoked by it. ErrNotFound if there is
+// no such household.
 func (s *Store) RevokeHousehold(ctx context.Context, household string, at time.Time) (serials int, err error) {
 	err = s.change(ctx, func(tx *sql.Tx, now *Snapshot) error {
 		if _, ok := now.Household(household); !ok {
@@ -86,7 +90,8 @@ func (s *Store) RevokeHousehold(ctx context.Context, household string, at time.T
 			return err
 		}
 		serials = int(n)
-		_, err = tx.Exec("INSERT INTO revoked_household VALUES(?,?) ON CONFLICT DO UPDATE SET before=max(before, excluded.before)", household, at.UnixMicro())
+		_, err = tx.Exec("INSERT INTO revoked_household VALUES(?,?) ON CONFLICT DO UPDATE SET before=max(before, excluded.before)",
+			household, at.UnixMicro())
 		return err
 	})
 	if err != nil {

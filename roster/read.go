@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/xuri/excelize/v2"
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
@@ -43,9 +44,11 @@ type Row struct {
 }
 
 // headings in the order of an export.
-var headings = []string{"id", "building", "unit", "room", "name", "document_type", "id_number", "birth_date", "phone", "class", "plate", "service"}
+var headings = []string{"id", "building", "unit", "room", "name", "document_type", "id_number", "birth_date", "phone", "class",
+	"plate", "service"}
 
-// aliases are the headings that property offices use, the first of each as in DESIGN.md; capitals, spaces, stars and remarks in brackets do not matter.
+// aliases are the headings that property offices use, the first of each on top in texts; capitals, spaces, stars and remarks in
+// brackets do not matter.
 var aliases = map[string]string{
 	"id": "编号 名册编号 rosterid", "building": "楼栋 楼号 栋 幢 楼 栋号 楼栋号 座", "unit": "单元 单元号", "room": "房号 房间号 房间 室 室号 门牌号",
 	"name": "姓名", "document_type": "证件类型 证件种类 documenttype", "id_number": "证件号码 证件号 身份证号 身份证号码 身份证 idnumber document documentnumber",
@@ -54,16 +57,7 @@ var aliases = map[string]string{
 	"": "序号 备注 说明 性别 年龄 民族 no no. number remark remarks note notes sex gender age", // not kept: no more is than the gate needs
 }
 
-var column = func() map[string]string {
-	columns := map[string]string{}
-	for name, words := range aliases {
-		columns[name] = name
-		for _, w := range strings.Fields(words) {
-			columns[w] = name
-		}
-	}
-	return columns
-}()
+var column = valuesOf(aliases)
 
 func chineseHeading(name string) string {
 	if words, ok := aliases[name]; ok && name != "" {
@@ -97,64 +91,44 @@ func headingOf(cell string) (name string, known bool) {
 	return name, known && s != ""
 }
 
-func (r *Row) cell(name string) *string {
-	switch name {
-	case "id":
-		return &r.ID
-	case "building":
-		return &r.Building
-	case "unit":
-		return &r.Unit
-	case "room":
-		return &r.Room
-	case "name":
-		return &r.Name
-	case "document_type":
-		return &r.DocumentType
-	case "id_number":
-		return &r.Document
-	case "birth_date":
-		return &r.BirthDate
-	case "phone":
-		return &r.Phone
-	case "class":
-		return &r.Class
-	case "plate":
-		return &r.Plate
-	case "service":
-		return &r.Service
-	}
-	panic("no such column: " + name)
+// cells are those of the headings, in their order.
+func (r *Row) cells() [12]*string {
+	return [...]*string{&r.ID, &r.Building, &r.Unit, &r.Room, &r.Name, &r.DocumentType, &r.Document, &r.BirthDate, &r.Phone, &r.Class,
+		&r.Plate, &r.Service}
 }
 
+func (r *Row) cell(name string) *string { return r.cells()[slices.Index(headings, name)] }
+
 // ReadFile reads a roster file, CSV or XLSX by its content. A *FaultyRows error tells what is wrong with its headings.
-func ReadFile(path string) ([]Row, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read roster file: %w", err)
+func ReadFile(path string) (rows []Row, err error) {
+	var data []byte
+	info, err := os.Stat(path) // opening a FIFO would wait for ever
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = errors.New("not a file: name the CSV or XLSX file itself")
+	case info.Size() > maxFile:
+		err = errTooLarge
+	default:
+		data, err = os.ReadFile(path)
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return nil, fmt.Errorf("read roster file: %w", err)
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read roster file %s: not a file: name the CSV or XLSX file itself", path)
+	if err == nil {
+		rows, err = Read(data)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read roster file: %w", err)
-	}
-	rows, err := Read(data)
 	if err != nil {
 		return nil, fmt.Errorf("read roster file %s: %w", path, err)
 	}
 	return rows, nil
 }
 
-// Read reads the content of a roster file: CSV in UTF-8 with or without byte order mark, or in GB18030, or the first sheet of an XLSX workbook.
+var errTooLarge = fmt.Errorf("larger than %d MiB: a roster is far smaller; remove pictures and other sheets", maxFile>>20)
+
+// Read reads the content of a roster file: CSV in UTF-8 with or without byte order mark, or in GB18030, or the first sheet of an
+// XLSX workbook.
 func Read(data []byte) ([]Row, error) {
 	switch {
 	case len(data) > maxFile:
-		return nil, fmt.Errorf("larger than %d MiB: a roster is far smaller; remove pictures and other sheets", maxFile>>20)
+		return nil, errTooLarge
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
 		return readXLSX(data)
 	case bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")):
@@ -202,7 +176,7 @@ func readCSV(data []byte) ([]Row, error) {
 		for _, cell := range record {
 			next += strings.Count(cell, "\n")
 		}
-		if err := t.add(number, record, nil); err != nil {
+		if err := t.add(sheetRow{number, record, nil}); err != nil {
 			return nil, err
 		}
 	}
@@ -225,38 +199,39 @@ type sheetRow struct {
 // headingRows is how many rows may stand above the headings: a title, a date.
 const headingRows = 10
 
-func (t *table) add(number int, cells []string, faults map[int]string) error {
-	if !slices.ContainsFunc(cells, func(c string) bool { return trim(c) != "" }) && len(faults) == 0 {
+func (t *table) add(r sheetRow) error {
+	if !slices.ContainsFunc(r.cells, func(c string) bool { return trim(c) != "" }) && len(r.faults) == 0 {
 		return nil
 	}
-	if len(cells) > maxCells {
-		return fmt.Errorf("row %d has more than %d cells: remove what is not a roster", number, maxCells)
+	if len(r.cells) > maxCells {
+		return fmt.Errorf("row %d has more than %d cells: remove what is not a roster", r.number, maxCells)
 	}
 	if t.columns != nil {
-		return t.row(number, cells, faults)
+		return t.row(r)
 	}
 	known := 0
-	for _, cell := range cells {
+	for _, cell := range r.cells {
 		if name, ok := headingOf(cell); ok && name != "" {
 			known++
 		}
 	}
-	t.waiting = append(t.waiting, sheetRow{number, slices.Clone(cells), faults})
+	r.cells = slices.Clone(r.cells)
+	t.waiting = append(t.waiting, r)
 	switch {
 	case known >= 2:
-		t.head(t.waiting[len(t.waiting)-1])
+		t.waiting = t.waiting[len(t.waiting)-1:]
+		return t.begin()
 	case len(t.waiting) == headingRows:
-		return t.firstIsHead()
+		return t.begin()
 	}
 	return nil
 }
 
-// firstIsHead takes the first row for the headings, as no better one was found, so that its faults can be told.
-func (t *table) firstIsHead() error {
-	rows := t.waiting
-	t.head(rows[0])
-	for _, r := range rows[1:] {
-		if err := t.row(r.number, r.cells, r.faults); err != nil {
+// begin takes the first row that waits for the headings. If they are none, as no better ones were found, their faults are told.
+func (t *table) begin() error {
+	t.head(t.waiting[0])
+	for _, r := range t.waiting[1:] {
+		if err := t.row(r); err != nil {
 			return err
 		}
 	}
@@ -284,39 +259,37 @@ func (t *table) head(r sheetRow) {
 	if !slices.Contains(t.columns, "name") && !slices.Contains(t.columns, "plate") {
 		t.faults.add(Fault{Row: r.number, Column: "name", Reason: "missing-heading"})
 	}
-	t.waiting = nil
 }
 
-func (t *table) row(number int, cells []string, faults map[int]string) error {
+func (t *table) row(r sheetRow) error {
 	if len(t.rows) == maxRows {
 		return fmt.Errorf("more than %d rows: a roster is far smaller", maxRows)
 	}
-	row := Row{Number: number}
-	for i := range max(len(cells), len(t.columns)) {
+	row := Row{Number: r.number}
+	fault := func(column, reason string) {
+		row.Faults = append(row.Faults, Fault{Row: r.number, Column: column, Reason: reason})
+	}
+	for i := range max(len(r.cells), len(t.columns)) {
 		name, cell := "?", ""
 		if i < len(t.columns) {
 			name = t.columns[i]
 		}
-		if i < len(cells) {
-			cell = trim(cells[i])
+		if i < len(r.cells) {
+			cell = trim(r.cells[i])
 		}
-		reason, faulty := faults[i]
+		reason, faulty := r.faults[i]
 		switch {
 		case name == "":
-			continue
+		case name == "?" && cell != "":
+			fault("column "+letter(i), "extra-cell")
 		case name == "?":
-			if cell != "" {
-				row.Faults = append(row.Faults, Fault{Row: number, Column: "column " + letter(i), Reason: "extra-cell"})
-			}
-			continue
 		case faulty:
-			row.Faults = append(row.Faults, Fault{Row: number, Column: name, Reason: reason})
-			continue
+			fault(name, reason)
 		case len(cell) > maxCell:
-			row.Faults = append(row.Faults, Fault{Row: number, Column: name, Reason: "cell-too-long"})
-			continue
+			fault(name, "cell-too-long")
+		default:
+			*row.cell(name) = strings.Clone(cell)
 		}
-		*row.cell(name) = strings.Clone(cell)
 	}
 	t.rows = append(t.rows, row)
 	return nil
@@ -327,7 +300,7 @@ func (t *table) done() ([]Row, error) {
 		if len(t.waiting) == 0 {
 			return nil, errors.New("empty: it needs a row of headings such as " + strings.Join(headings, ","))
 		}
-		if err := t.firstIsHead(); err != nil {
+		if err := t.begin(); err != nil {
 			return nil, err
 		}
 	}
@@ -342,28 +315,24 @@ func (t *table) done() ([]Row, error) {
 
 // letter is how a spreadsheet calls its columns, from 0: A, B … Z, AA.
 func letter(i int) string {
-	if i < 26 {
-		return string(rune('A' + i))
-	}
-	return letter(i/26-1) + string(rune('A'+i%26))
+	name, _ := excelize.ColumnNumberToName(i + 1) // there are 16,384
+	return name
 }
 
 // writeRows writes rows as CSV with byte order mark, without which spreadsheets misread Chinese.
 func writeRows(w io.Writer, rows []Row) error {
-	if _, err := io.WriteString(w, "\ufeff"); err != nil {
-		return fmt.Errorf("export roster: %w", err)
-	}
+	_, err := io.WriteString(w, "\ufeff")
 	c := csv.NewWriter(w)
 	c.Write(headings) // its error is kept and told by c.Error
 	record := make([]string, len(headings))
 	for _, r := range rows {
-		for i, name := range headings {
-			record[i] = *r.cell(name)
+		for i, cell := range r.cells() {
+			record[i] = *cell
 		}
 		c.Write(record)
 	}
 	c.Flush()
-	if err := c.Error(); err != nil {
+	if err := errors.Join(err, c.Error()); err != nil {
 		return fmt.Errorf("export roster: %w", err)
 	}
 	return nil

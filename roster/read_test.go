@@ -39,6 +39,7 @@ func TestEncodingsOfCSVAreToldApart(t *testing.T) {
 }
 
 func TestReadRefuses(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("甲,", 70)
 	for name, tt := range map[string]struct{ data, want string }{
 		"nothing":        {"", "empty"},
@@ -178,6 +179,7 @@ func rezip(t testing.TB, data []byte, name string, edit func([]byte) []byte) []b
 }
 
 func TestDamagedAndHostileWorkbooks(t *testing.T) {
+	t.Parallel()
 	good := workbook(t, func(f *excelize.File) {
 		cells(t, f, []any{"楼栋", "单元", "房号", "姓名"}, []any{1, 1, 101, "甲"}, []any{1, 1, 102, "乙"}, []any{1, 1, 103, "丙"})
 	})

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,15 +59,15 @@ type IssuedPass struct {
 
 // Snapshot is the roster as it stood after one change. It never changes itself, so that any number of goroutines may ask it.
 type Snapshot struct {
-	version    string
-	generation int64 // the change of the database that it shows
+	version string
 
 	people      []Person // by ID
 	vehicles    []Vehicle
 	households  []Household // in the order a guard would walk them
 	byID        map[string]int32
 	byDocument  map[string]int32
-	byPlate     map[string]int32 // also vehicles by ID: the two cannot be mistaken for each other
+	byVehicleID map[string]int32
+	byPlate     map[string]int32
 	byHousehold map[string][]int32
 	household   map[string]int32
 
@@ -79,23 +80,14 @@ func (s *Snapshot) index(salt []byte) {
 	slices.SortFunc(s.people, func(a, b Person) int { return compareID(a.ID, b.ID) })
 	slices.SortFunc(s.vehicles, func(a, b Vehicle) int { return compareID(a.ID, b.ID) })
 	slices.SortFunc(s.households, compareHouseholds)
-	s.byID = make(map[string]int32, len(s.people))
-	s.byDocument = make(map[string]int32, len(s.people))
+	s.byID = indexed(s.people, func(p Person) string { return p.ID })
+	s.byDocument = indexed(s.people, func(p Person) string { return p.Document })
+	s.byVehicleID = indexed(s.vehicles, func(v Vehicle) string { return v.ID })
+	s.byPlate = indexed(s.vehicles, func(v Vehicle) string { return v.Plate })
+	s.household = indexed(s.households, func(h Household) string { return h.ID })
 	s.byHousehold = make(map[string][]int32, len(s.households))
 	for i, p := range s.people {
-		s.byID[p.ID] = int32(i)
-		if p.Document != "" {
-			s.byDocument[p.Document] = int32(i)
-		}
 		s.byHousehold[p.Household] = append(s.byHousehold[p.Household], int32(i))
-	}
-	s.byPlate = make(map[string]int32, 2*len(s.vehicles))
-	for i, v := range s.vehicles {
-		s.byPlate[v.ID], s.byPlate[v.Plate] = int32(i), int32(i)
-	}
-	s.household = make(map[string]int32, len(s.households))
-	for i, h := range s.households {
-		s.household[h.ID] = int32(i)
 	}
 	// Keyed, so that a version noted in the ledger cannot be used to try out who was in the roster.
 	mac := hmac.New(sha256.New, salt)
@@ -104,7 +96,18 @@ func (s *Snapshot) index(salt []byte) {
 	s.version = hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// Version names the content that checks depend on, revocations included: 16 hex digits, the same again for the same content on the same box.
+func indexed[T any](list []T, key func(T) string) map[string]int32 {
+	index := make(map[string]int32, len(list))
+	for i, t := range list {
+		if k := key(t); k != "" {
+			index[k] = int32(i)
+		}
+	}
+	return index
+}
+
+// Version names the content that checks depend on, revocations included: 16 hex digits, the same again for the same content on the
+// same box.
 func (s *Snapshot) Version() string { return s.version }
 
 // Person returns the person with this roster ID.
@@ -116,16 +119,11 @@ func (s *Snapshot) PersonByDocument(number string) (Person, bool) {
 }
 
 // Vehicle returns the vehicle with this roster ID.
-func (s *Snapshot) Vehicle(id string) (Vehicle, bool) {
-	v, ok := at(s.vehicles, s.byPlate, id)
-	return v, ok && v.ID == id
-}
+func (s *Snapshot) Vehicle(id string) (Vehicle, bool) { return at(s.vehicles, s.byVehicleID, id) }
 
 // VehicleByPlate returns the vehicle with this plate, dots and spaces aside.
 func (s *Snapshot) VehicleByPlate(plate string) (Vehicle, bool) {
-	plate = normalPlate(plate)
-	v, ok := at(s.vehicles, s.byPlate, plate)
-	return v, ok && v.Plate == plate
+	return at(s.vehicles, s.byPlate, normalPlate(plate))
 }
 
 // Household returns the household with this ID, such as "3-2-501".
@@ -200,36 +198,27 @@ func (s *Snapshot) Counts() (households, residents, staff, vehicles int) {
 // Export writes the roster as CSV (UTF-8 with byte order mark) that imports again unchanged. No cell of it begins like a formula.
 func (s *Snapshot) Export(w io.Writer) error {
 	var rows []Row
-	row := func(household string) Row {
-		h, _ := s.Household(household)
-		return Row{Building: h.Building, Unit: h.Unit, Room: h.Room}
-	}
-	for _, household := range append([]string{""}, ids(s.households)...) {
-		declared := household == ""
-		for _, i := range s.byHousehold[household] {
-			p, r := s.people[i], row(household)
-			r.ID, r.Name, r.DocumentType, r.Document, r.BirthDate, r.Phone, r.Class = p.ID, p.Name, p.DocumentType, p.Document, p.BirthDate, p.Phone, p.Class
+	row := func(h Household) Row { return Row{Building: h.Building, Unit: h.Unit, Room: h.Room} }
+	for _, home := range append([]Household{{}}, s.households...) { // those without a household first
+		declared := home.ID == ""
+		for _, i := range s.byHousehold[home.ID] {
+			p, r := s.people[i], row(home)
+			r.ID, r.Name, r.DocumentType, r.Document = p.ID, p.Name, p.DocumentType, p.Document
+			r.BirthDate, r.Phone, r.Class = p.BirthDate, p.Phone, p.Class
 			declared = declared || p.Class == "resident"
 			rows = append(rows, r)
 		}
 		if !declared {
-			rows = append(rows, row(household))
+			rows = append(rows, row(home))
 		}
 	}
 	for _, v := range s.vehicles {
-		r := row(v.Household)
+		home, _ := s.Household(v.Household)
+		r := row(home)
 		r.ID, r.Plate, r.Service = v.ID, v.Plate, v.Service
 		rows = append(rows, r)
 	}
 	return writeRows(w, rows)
-}
-
-func ids(households []Household) []string {
-	all := make([]string, len(households))
-	for i, h := range households {
-		all[i] = h.ID
-	}
-	return all
 }
 
 // compareID orders roster IDs by their number: r-1000000 comes after r-999999.
@@ -241,15 +230,12 @@ func compareHouseholds(a, b Household) int {
 
 // comparePart puts numbers in their order and before names.
 func comparePart(a, b string) int {
-	m, errA := strconv.Atoi(a)
-	n, errB := strconv.Atoi(b)
-	switch {
-	case errA == nil && errB == nil:
-		return cmp.Compare(m, n)
-	case errA == nil:
-		return -1
-	case errB == nil:
-		return 1
+	number := func(s string) int {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return math.MaxInt
+		}
+		return n
 	}
-	return cmp.Compare(a, b)
+	return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b))
 }

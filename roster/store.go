@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -13,9 +14,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"modernc.org/sqlite"
+	"gated/sqliteprocess"
 )
 
 // Store is the roster on disk. Reading goes through Snapshot and never waits for a change.
@@ -42,7 +42,8 @@ CREATE TABLE vehicle(id TEXT NOT NULL PRIMARY KEY, plate TEXT NOT NULL UNIQUE, s
 	household TEXT REFERENCES household DEFERRABLE INITIALLY DEFERRED) STRICT;
 -- former: IDs of those who left, with a keyed hash by which they are known again when they come back.
 CREATE TABLE former(id TEXT NOT NULL PRIMARY KEY, key BLOB) STRICT;
-CREATE TABLE pass(serial TEXT NOT NULL PRIMARY KEY, subject TEXT NOT NULL, issuer TEXT NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL) STRICT;
+CREATE TABLE pass(serial TEXT NOT NULL PRIMARY KEY, subject TEXT NOT NULL, issuer TEXT NOT NULL,
+	not_before INTEGER NOT NULL, not_after INTEGER NOT NULL) STRICT;
 CREATE TABLE revoked(serial TEXT NOT NULL PRIMARY KEY, reason TEXT NOT NULL) STRICT;
 CREATE TABLE revoked_household(household TEXT NOT NULL PRIMARY KEY, before INTEGER NOT NULL) STRICT;
 CREATE INDEX person_household ON person(household);
@@ -50,21 +51,21 @@ CREATE INDEX vehicle_household ON vehicle(household);
 CREATE INDEX pass_subject ON pass(subject);
 `
 
-// pragmas are set on the writing connection and read back: a misspelt one would be silent.
-var pragmas = []struct{ name, value, read string }{
-	{"busy_timeout", "5000", "5000"},
-	{"journal_mode", "WAL", "wal"},
-	{"synchronous", "FULL", "2"},
-	{"foreign_keys", "ON", "1"},
-	{"secure_delete", "ON", "1"}, // who was removed is overwritten, not only unlinked
-	{"trusted_schema", "OFF", "0"},
-	{"cell_size_check", "ON", "1"},
-	{"temp_store", "MEMORY", "2"},
-	{"cache_size", "-1024", "-1024"}, // KiB: the snapshot is what is read, not the pages
+// pragmas are set on the writing connection and read back: a misspelt one would be silent. So each value is as SQLite writes it.
+var pragmas = []struct{ name, value string }{
+	{"busy_timeout", "5000"},
+	{"journal_mode", "wal"},
+	{"synchronous", "2"}, // FULL
+	{"foreign_keys", "1"},
+	{"secure_delete", "1"}, // who was removed is overwritten, not only unlinked
+	{"trusted_schema", "0"},
+	{"cell_size_check", "1"},
+	{"temp_store", "2"},     // in memory
+	{"cache_size", "-1024"}, // KiB: the snapshot is what is read, not the pages
 }
 
-// Open opens the roster for reading and writing and makes it, for its owner's eyes only, if it is not there. One process at a time should do so;
-// another's change is noticed, at the next write at the latest.
+// Open opens the roster for reading and writing and makes it, for its owner's eyes only, if it is not there. One process at a time
+// should do so; another's change is noticed, at the next write at the latest.
 func Open(path string) (*Store, error) {
 	s := &Store{path: path, commit: (*sql.Tx).Commit}
 	if err := s.open(); err != nil {
@@ -75,9 +76,9 @@ func Open(path string) (*Store, error) {
 }
 
 func (s *Store) open() error {
-	// Otherwise whoever else opens and closes the file in this process drops the locks on it. A process that cannot have
-	// this any more, or a kernel without it, goes on with the locks it has.
-	_, _ = sqlite.OFDLocking(true)
+	if err := sqliteprocess.Set(); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -108,8 +109,8 @@ func (s *Store) open() error {
 		if err := s.db.QueryRow("PRAGMA " + p.name).Scan(&got); err != nil {
 			return notRoster(err)
 		}
-		if got != p.read {
-			return fmt.Errorf("pragma %s is %s, want %s: the file system may not support it", p.name, got, p.read)
+		if got != p.value {
+			return fmt.Errorf("pragma %s is %s, want %s: the file system may not support it", p.name, got, p.value)
 		}
 	}
 	tx, err := s.db.Begin()
@@ -127,7 +128,8 @@ func (s *Store) open() error {
 		if _, err := tx.Exec(schema); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
-		if _, err := tx.Exec("INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('generation',0),('last_person',0),('last_vehicle',0)", format, version, salt); err != nil {
+		if _, err := tx.Exec("INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('last_person',0),('last_vehicle',0)",
+			format, version, salt); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
 	}
@@ -142,20 +144,18 @@ func (s *Store) open() error {
 	return nil
 }
 
-// OpenReadOnly reads the roster as it stands and keeps no hold on the file. It makes no file and changes none, and works beside a running gate.
+// OpenReadOnly reads the roster as it stands and closes the file again. It makes no file and changes none, and works while a gate
+// runs.
 func OpenReadOnly(path string) (*Store, error) {
-	s := &Store{path: path}
-	err := s.read(func(q queryer) error {
-		snapshot, err := load(q)
-		s.snapshot.Store(snapshot)
-		return err
-	})
+	snapshot, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open roster: no roster at %s (%w): import one first, or name another state directory", path, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open roster %s to read: %w", path, err)
 	}
+	s := &Store{path: path}
+	s.snapshot.Store(snapshot)
 	return s, nil
 }
 
@@ -172,66 +172,62 @@ func (s *Store) Close() error {
 // Snapshot returns the roster as it stands now.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 
-type queryer interface {
-	Query(query string, args ...any) (*sql.Rows, error)
-	QueryRow(query string, args ...any) *sql.Row
-}
-
-// read lets f ask the database without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
+// read reads the roster without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
 // even when opened with mode=ro. Where there is no -wal, nobody has the roster open, and it can be read as it lies; that this
 // was so throughout is checked afterwards.
-func (s *Store) read(f func(queryer) error) error {
-	if s.db != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return f(s.db)
+func read(path string) (*Snapshot, error) {
+	if err := sqliteprocess.Set(); err != nil {
+		return nil, err
 	}
-	_, _ = sqlite.OFDLocking(true)
 	for range 3 {
-		before, err := os.Stat(s.path)
+		before, err := os.Stat(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !before.Mode().IsRegular() {
-			return errors.New("not a regular file")
+			return nil, errors.New("not a regular file")
 		}
 		mode := "mode=ro&readonly_shm=1"
-		_, err = os.Stat(s.path + "-wal")
+		_, err = os.Stat(path + "-wal")
 		alone := errors.Is(err, fs.ErrNotExist)
 		if alone {
 			mode = "mode=ro&immutable=1"
 		}
-		dsn, err := dataSource(s.path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
-		if err != nil {
-			return err
-		}
-		db, err := sql.Open("sqlite", dsn)
-		if err != nil {
-			return err
-		}
-		db.SetMaxOpenConns(1)
-		err = func() error {
-			defer db.Close()
-			tx, err := db.Begin()
-			if err != nil {
-				return notRoster(err)
-			}
-			defer tx.Rollback()
-			return f(tx)
-		}()
+		snapshot, err := loadFrom(path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
 		if !alone {
-			if _, shm := os.Stat(s.path + "-shm"); err != nil && errors.Is(shm, fs.ErrNotExist) {
-				return fmt.Errorf("%w: there is a -wal file without its -shm, as after copying a roster in use: let the gate open it once, or copy it when the gate is stopped", err)
+			if _, shm := os.Stat(path + "-shm"); err != nil && errors.Is(shm, fs.ErrNotExist) {
+				err = fmt.Errorf("%w: there is a -wal file without its -shm, as after copying a roster in use: "+
+					"let the gate open it once, or copy it when the gate is stopped", err)
 			}
-			return err
+			return snapshot, err
 		}
-		after, statErr := os.Stat(s.path)
-		_, walErr := os.Stat(s.path + "-wal")
-		if statErr == nil && errors.Is(walErr, fs.ErrNotExist) && os.SameFile(before, after) && after.ModTime().Equal(before.ModTime()) && after.Size() == before.Size() {
-			return err
+		after, statErr := os.Stat(path)
+		_, walErr := os.Stat(path + "-wal")
+		if statErr == nil && errors.Is(walErr, fs.ErrNotExist) && os.SameFile(before, after) &&
+			after.ModTime().Equal(before.ModTime()) && after.Size() == before.Size() {
+			return snapshot, err
 		}
 	}
-	return errors.New("it is being changed: try again")
+	return nil, errors.New("it is being changed: try again")
+}
+
+func loadFrom(path, query string) (*Snapshot, error) {
+	dsn, err := dataSource(path, query)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	tx, err := db.Begin()
+	if err != nil {
+		return nil, notRoster(err)
+	}
+	defer tx.Rollback()
+	return load(tx)
 }
 
 // dataSource is the SQLite URI of a path: without "file:" SQLite would ignore mode=ro.
@@ -251,70 +247,64 @@ func notRoster(err error) error {
 }
 
 // load reads the whole roster.
-func load(q queryer) (*Snapshot, error) {
+func load(tx *sql.Tx) (*Snapshot, error) {
 	var made string
 	var v int64
-	if err := q.QueryRow("SELECT value FROM meta WHERE key='format'").Scan(&made); err != nil {
-		return nil, notRoster(err)
-	}
-	if err := q.QueryRow("SELECT value FROM meta WHERE key='version'").Scan(&v); err != nil {
+	if err := cmp.Or(meta(tx, "format", &made), meta(tx, "version", &v)); err != nil {
 		return nil, notRoster(err)
 	}
 	if made != format || v != version {
-		return nil, fmt.Errorf("it is a %.40q of version %d, this program reads %q of version %d: use the program that made it", made, v, format, version)
+		return nil, fmt.Errorf("it is a %.40q of version %d, this program reads %q of version %d: use the program that made it",
+			made, v, format, version)
 	}
 	s := &Snapshot{revoked: map[string]struct{}{}, revokedHousehold: map[string]int64{}}
 	var salt []byte
-	if err := q.QueryRow("SELECT (SELECT value FROM meta WHERE key='generation'), (SELECT value FROM meta WHERE key='salt')").Scan(&s.generation, &salt); err != nil {
+	if err := meta(tx, "salt", &salt); err != nil {
 		return nil, err
 	}
 	var household, document sql.Null[string]
 	var h Household
-	homes := map[string]string{} // so that people share the string of their household
-	words := map[string]string{}
-	word := func(s string) string {
-		if _, ok := words[s]; !ok {
-			words[s] = s
-		}
-		return words[s]
-	}
-	if err := each(q, "SELECT id, building, unit, room FROM household", func() {
-		h.Building, h.Unit = word(h.Building), word(h.Unit)
+	if err := each(tx, "SELECT id, building, unit, room FROM household", func() {
 		s.households = append(s.households, h)
-		homes[h.ID] = h.ID
 	}, &h.ID, &h.Building, &h.Unit, &h.Room); err != nil {
 		return nil, err
 	}
 	var p Person
-	if err := each(q, "SELECT id, household, name, document_type, document, birth_date, phone, class FROM person", func() {
-		p.Household, p.Document = homes[household.V], document.V
-		p.DocumentType, p.Class = word(p.DocumentType), word(p.Class)
+	if err := each(tx, "SELECT id, household, name, document_type, document, birth_date, phone, class FROM person", func() {
+		p.Household, p.Document = household.V, document.V
 		s.people = append(s.people, p)
 	}, &p.ID, &household, &p.Name, &p.DocumentType, &document, &p.BirthDate, &p.Phone, &p.Class); err != nil {
 		return nil, err
 	}
 	var car Vehicle
-	if err := each(q, "SELECT id, plate, service, household FROM vehicle", func() {
-		car.Household, car.Service = homes[household.V], word(car.Service)
+	if err := each(tx, "SELECT id, plate, service, household FROM vehicle", func() {
+		car.Household = household.V
 		s.vehicles = append(s.vehicles, car)
 	}, &car.ID, &car.Plate, &car.Service, &household); err != nil {
 		return nil, err
 	}
 	var key string
-	if err := each(q, "SELECT serial FROM revoked", func() { s.revoked[key] = struct{}{} }, &key); err != nil {
+	if err := each(tx, "SELECT serial FROM revoked", func() { s.revoked[key] = struct{}{} }, &key); err != nil {
 		return nil, err
 	}
 	var before int64
-	if err := each(q, "SELECT household, before FROM revoked_household", func() { s.revokedHousehold[key] = before }, &key, &before); err != nil {
+	if err := each(tx, "SELECT household, before FROM revoked_household", func() {
+		s.revokedHousehold[key] = before
+	}, &key, &before); err != nil {
 		return nil, err
 	}
 	s.index(salt)
 	return s, nil
 }
 
+// meta reads a value of the table meta.
+func meta(tx *sql.Tx, key string, into any) error {
+	return tx.QueryRow("SELECT value FROM meta WHERE key=?", key).Scan(into)
+}
+
 // each scans every row into dest and calls f.
-func each(q queryer, query string, f func(), dest ...any) error {
-	rows, err := q.Query(query)
+func each(tx *sql.Tx, query string, f func(), dest ...any) error {
+	rows, err := tx.Query(query)
 	if err != nil {
 		return notRoster(err)
 	}
@@ -328,8 +318,8 @@ func each(q queryer, query string, f func(), dest ...any) error {
 	return rows.Err()
 }
 
-// change makes one change, all or nothing. f is given the roster as it stands in the database. The snapshot is replaced only when the change is
-// durable. The context can stop a change that has not been committed; it never leaves one in doubt.
+// change makes one change, all or nothing. f is given the roster as it stands in the database. The snapshot is replaced only when
+// the change is durable. The context can stop a change that has not been committed; it never leaves one in doubt.
 func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) error) error {
 	if s.db == nil {
 		return ErrReadOnly
@@ -347,20 +337,11 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 		return err
 	}
 	defer tx.Rollback()
-	now := s.snapshot.Load()
-	var generation int64
-	if err := tx.QueryRow("SELECT value FROM meta WHERE key='generation'").Scan(&generation); err != nil {
+	now, err := load(tx) // not the snapshot: another process may have changed it since
+	if err != nil {
 		return err
-	}
-	if generation != now.generation { // someone else's change
-		if now, err = load(tx); err != nil {
-			return err
-		}
 	}
 	if err := f(tx, now); err != nil {
-		return err
-	}
-	if _, err := tx.Exec("UPDATE meta SET value=value+1 WHERE key='generation'"); err != nil {
 		return err
 	}
 	next, err := load(tx)
@@ -393,22 +374,4 @@ func (s *Store) reopen() error {
 	}
 	s.doubtful = false
 	return nil
-}
-
-// Passes returns the passes that were recorded, newest first.
-func (s *Store) Passes() ([]IssuedPass, error) {
-	var passes []IssuedPass
-	err := s.read(func(q queryer) error {
-		passes = nil
-		var p IssuedPass
-		var from, until int64
-		return each(q, "SELECT serial, subject, issuer, not_before, not_after FROM pass ORDER BY not_before DESC, serial", func() {
-			p.NotBefore, p.NotAfter = time.UnixMicro(from).UTC(), time.UnixMicro(until).UTC()
-			passes = append(passes, p)
-		}, &p.Serial, &p.Subject, &p.Issuer, &from, &until)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list passes: %w", err)
-	}
-	return passes, nil
 }

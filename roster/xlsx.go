@@ -26,25 +26,18 @@ func readXLSX(data []byte) (rows []Row, err error) {
 			rows, err = nil, errors.New("workbook is damaged: open it and save it again as .xlsx")
 		}
 	}()
-	book, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{UnzipSizeLimit: maxUnzipped, UnzipXMLSizeLimit: maxUnzipped, RawCellValue: true})
+	book, err := excelize.OpenReader(bytes.NewReader(data),
+		excelize.Options{UnzipSizeLimit: maxUnzipped, UnzipXMLSizeLimit: maxUnzipped, RawCellValue: true})
 	if err != nil {
 		return nil, fmt.Errorf("open workbook: %w: save it again as .xlsx without password, pictures and other sheets", err)
 	}
 	defer book.Close()
-	sheets := book.GetSheetList()
-	if len(sheets) == 0 {
-		return nil, errors.New("workbook has no sheet")
-	}
 	odd, err := oddCells(book)
 	if err != nil {
 		return nil, err
 	}
-	props, err := book.GetWorkbookProps()
-	if err != nil {
-		return nil, fmt.Errorf("read workbook: %w", err)
-	}
-	from1904 := props.Date1904 != nil && *props.Date1904
-	sheet, err := book.Rows(sheets[0])
+	from1904 := book.WorkBook.WorkbookPr != nil && book.WorkBook.WorkbookPr.Date1904
+	sheet, err := book.Rows(book.GetSheetName(0))
 	if err != nil {
 		return nil, fmt.Errorf("read sheet: %w", err)
 	}
@@ -65,7 +58,7 @@ func readXLSX(data []byte) (rows []Row, err error) {
 				}
 			}
 		}
-		if err := t.add(number, cells, odd[number]); err != nil {
+		if err := t.add(sheetRow{number, cells, odd[number]}); err != nil {
 			return nil, err
 		}
 	}

@@ -1,13 +1,17 @@
 package scanner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"gated/serialport"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // A Card is what a reader of ID cards read at once. Whose it is, and whether it is in date, is not told here. The photo
@@ -26,20 +30,27 @@ const CauseNoAnswer = "no-answer"
 
 // CardConfig says where a reader of second-generation resident ID cards is: one with a SAM-V module on a serial port.
 type CardConfig struct {
-	Device string // as Config.Device
-	Baud   int    // 115200 by default
+	Device string `mapstructure:"device"` // full path of the port, unique; empty: there is no card reader
+	Baud   int    `mapstructure:"baud"`   // 9600, 19200, 38400, 57600 or 115200, as the reader is set; default 115200
 }
+
+// DefaultCard returns the settings in which most such readers leave the factory.
+func DefaultCard() CardConfig { return CardConfig{Baud: 115200} }
 
 // port is how its port is opened: 8N1, as all such modules have it.
 func (c CardConfig) port() serialport.Config {
-	if c.Baud == 0 {
-		c.Baud = 115200
-	}
-	return serialport.Config{Device: c.Device, Baud: c.Baud}
+	return serialport.Config{Device: c.Device, Baud: cmp.Or(c.Baud, DefaultCard().Baud), DataBits: 8, Parity: "none", StopBits: 1}
 }
 
 // Validate reports every fault joined, as Config.Validate does.
-func (c CardConfig) Validate() error { return c.port().Validate() }
+func (c CardConfig) Validate() error {
+	var baud error
+	if !slices.Contains([]int{9600, 19200, 38400, 57600, 115200}, c.Baud) {
+		baud = fmt.Errorf("baud: %d is not known: write 9600, 19200, 38400, 57600 or 115200", c.Baud)
+		c.Baud = 0 // told
+	}
+	return errors.Join(c.port().Validate(), baud)
+}
 
 // CardOptions of a CardReader. Callbacks may be nil; those given are called one at a time from Run's goroutine, and no
 // card is read before they return.
@@ -47,7 +58,7 @@ type CardOptions struct {
 	Lane    string
 	Config  CardConfig
 	Log     *slog.Logger // nil: silent. Never sees what a card says.
-	Metrics *CardMetrics
+	Metrics *CardMetrics // nil: not registered anywhere
 
 	// OnCard takes one card. It must not keep Text.
 	OnCard func(context.Context, Card)
@@ -56,7 +67,7 @@ type CardOptions struct {
 	OnState func(up bool, state State, cause string)
 }
 
-// A reader that falls mute just after an answer is down after pollEvery, two times findLimit, and lullTime between them:
+// A reader that stops answering just after an answer is down after pollEvery, two times findLimit, and pauseTime between them:
 // together these stay within a second. At 115200 baud question and answer take 2 ms on the line, and up to 16 ms in the
 // adapter; the rest of findLimit is the module's. One that takes longer gets twice the time that it has taken, and is
 // missed later; that wears off within some ten answers, as it may have been this machine that was slow. The first question
@@ -65,8 +76,8 @@ const (
 	pollEvery = 300 * time.Millisecond
 	findLimit = 280 * time.Millisecond
 	slowLimit = time.Second           // to find a card at first, and to select one
-	lullTime  = 50 * time.Millisecond // of silence before a question is asked again, or more at baud rates that take longer
-	readLimit = 2 * time.Second       // beside the time its 1,295 bytes take on the line
+	pauseTime = 50 * time.Millisecond // of silence before a question is asked again, or more at baud rates that take longer
+	readLimit = 2 * time.Second       // and the time that its 1,295 bytes take on the line
 	sendLimit = 200 * time.Millisecond
 
 	maxMisses = 2 // polls in a row without a good answer after which a reader is down
@@ -81,12 +92,12 @@ const (
 // handed on once, however long it lies there; one that lay there before the reader was listened to, when it is laid
 // down again.
 type CardReader struct {
-	o                        CardOptions
-	config                   serialport.Config
-	retryMin, retryMax, poll time.Duration
-	settle, lull             time.Duration
-	findMax, slowMax         time.Duration
-	transfer                 time.Duration
+	o                CardOptions
+	config           serialport.Config
+	poll             time.Duration
+	settle, pause    time.Duration
+	findMax, slowMax time.Duration
+	transfer         time.Duration
 
 	ports serialport.Opener
 	boot  func() time.Duration // as Reader.boot
@@ -100,48 +111,38 @@ func NewCardReader(o CardOptions) *CardReader {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Metrics == nil {
+		o.Metrics = NewCardMetrics(prometheus.NewRegistry())
+	}
 	if o.OnCard == nil {
 		o.OnCard = func(context.Context, Card) {}
 	}
 	if o.OnState == nil {
 		o.OnState = func(bool, State, string) {}
 	}
+	o.Config.Baud = cmp.Or(o.Config.Baud, DefaultCard().Baud)
 	r := &CardReader{
-		o: o, config: o.Config.port(), boot: bootTime, ports: serialport.Opener{OpenLimit: openLimit, CloseLimit: closeLimit},
-		retryMin: retryMin, retryMax: retryMax, poll: pollEvery, settle: settleTime, lull: lullTime, findMax: findLimit, slowMax: slowLimit,
+		o: o, config: o.Config.port(), boot: bootTime,
+		poll: pollEvery, settle: settleTime, pause: pauseTime, findMax: findLimit, slowMax: slowLimit,
 	}
 	baud := max(r.config.Baud, 1)
-	r.lull = max(r.lull, LeastGap(baud))
+	r.pause = max(r.pause, LeastGap(baud))
 	r.transfer = readLimit + 10*(maxAnswer+7)*time.Second/time.Duration(baud) // ten bits a byte
 	return r
 }
 
 // Run asks until ctx ends and then returns nil, within the time of one question or when the callback under way returns.
 // A port that is missing or lost, and a reader that does not answer, is opened again by its path, for ever. Only
-// settings that Validate refuses make an error, and a driver that swallows one port after the other: ErrWedged.
+// settings that Validate refuses make an error, and drivers that hang with several ports: serialport.ErrWedged.
 func (r *CardReader) Run(ctx context.Context) error {
 	if err := r.o.Config.Validate(); err != nil {
 		return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, err)
 	}
 	defer r.became(Closed, CauseStopped, nil)
-	for retry := r.retryMin; ; retry = min(2*retry, r.retryMax) {
-		online, err := r.listen(ctx)
-		if r.ports.Wedged() {
-			return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, ErrWedged)
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		r.fell(err)
-		if online >= r.retryMax {
-			retry = r.retryMin
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(retry):
-		}
+	if err := r.ports.Run(ctx, r.config, serialport.Use{Open: r.listen, Lost: r.fell}); err != nil {
+		return fmt.Errorf("card reader of lane %s: %w", r.o.Lane, err)
 	}
+	return nil
 }
 
 // allow is how long the module may take for its next answer, after one that it was allowed limit for and took so long.
@@ -149,42 +150,25 @@ func (r *CardReader) allow(limit, took time.Duration) time.Duration {
 	return min(max(r.findMax, 2*took, limit-limit/8), r.slowMax)
 }
 
-// listen opens the port and hands cards on until the port is lost, the reader no longer answers, or ctx ends. It
-// returns how long it was online.
-func (r *CardReader) listen(ctx context.Context) (online time.Duration, err error) {
-	p, err := r.ports.Open(r.config)
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if ctx.Err() == nil {
-			r.fell(err) // before it is given back, which may take its time
-		}
-		err = r.ports.Close(p, err)
-	}()
-	defer context.AfterFunc(ctx, p.Wake)()
+// listen hands cards on until the port is lost, the reader no longer answers, or ctx ends.
+func (r *CardReader) listen(ctx context.Context, p *serialport.Port) error {
 	s := &polling{r: r, link: link{p: p, boot: r.boot}, mustLift: true, limit: r.slowMax}
 	defer s.clear()
-	defer func() {
-		if !s.began.IsZero() {
-			online = time.Since(s.began)
-		}
-	}()
-	if err := s.quiet(ctx, r.settle); err != nil {
-		return 0, err
+	err := s.quiet(ctx, r.settle)
+	for err == nil {
+		err = s.poll(ctx)
 	}
-	for {
-		if err := s.poll(ctx); err != nil {
-			return 0, err
-		}
+	if ctx.Err() == nil {
+		r.fell(err) // before it is given back, which may take its time
 	}
+	return err
 }
 
 // polling is what a CardReader knows while it has a port.
 type polling struct {
 	link
 	r        *CardReader
-	began    time.Time     // when the module answered first; zero: not yet
+	answered bool          // the module has, at least once
 	limit    time.Duration // for its next answer
 	misses   int           // polls in a row without a good answer
 	none     int           // polls in a row without a card
@@ -197,10 +181,10 @@ type polling struct {
 func (s *polling) poll(ctx context.Context) error {
 	r := s.r
 	if s.misses > 0 {
-		if err := s.quiet(ctx, r.lull); err != nil { // what comes late must not be taken for an answer
+		if err := s.quiet(ctx, r.pause); err != nil { // what comes late must not be taken for an answer
 			return err
 		}
-	} else if !s.began.IsZero() {
+	} else if s.answered {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -226,8 +210,8 @@ func (s *polling) poll(ctx context.Context) error {
 		return nil
 	}
 	took := time.Since(asked)
-	if s.misses = 0; s.began.IsZero() {
-		s.began, s.limit = time.Now(), r.findMax
+	if s.misses = 0; !s.answered {
+		s.answered, s.limit = true, r.findMax
 		r.became(Online, "", nil)
 	}
 	s.limit = r.allow(s.limit, took)
@@ -261,7 +245,7 @@ func (s *polling) try(ctx context.Context) error {
 	default:
 		return err
 	}
-	r.o.Metrics.tried(r.o.Lane, result)
+	r.o.Metrics.reads.WithLabelValues(r.o.Lane, result).Inc()
 	if err == nil {
 		return nil
 	}
@@ -320,7 +304,7 @@ func (r *CardReader) became(state State, cause string, err error) {
 	}
 	r.state, r.cause = state, cause
 	up := state == Online
-	r.o.Metrics.setUp(r.o.Lane, up)
+	r.o.Metrics.up.WithLabelValues(r.o.Lane).Set(one(up))
 	log := r.o.Log.With("lane", r.o.Lane, "device", r.config.Device, "state", string(state))
 	switch {
 	case err != nil:

@@ -87,7 +87,7 @@ func (c *counter) begin(port string, limit time.Duration, adapt ...func(*CardRea
 		},
 		OnState: func(up bool, s State, cause string) { c.changes <- change{up, s, cause} },
 	})
-	c.r.retryMin, c.r.retryMax, c.r.poll, c.r.settle, c.r.lull = 5*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond
+	c.r.ports.Retry, c.r.poll, c.r.settle, c.r.pause = 5*time.Millisecond, 10*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond
 	c.r.findMax, c.r.slowMax, c.r.transfer, c.r.ports.OpenLimit, c.r.ports.CloseLimit = limit, max(limit, c.r.slowMax), 2*limit, patience, patience
 	for _, f := range adapt {
 		f(c.r)
@@ -162,6 +162,7 @@ func (c *counter) counts(result string) int {
 }
 
 func TestACardIsReadOnce(t *testing.T) {
+	t.Parallel()
 	for name, f := range map[string]samvsim.Faults{
 		"found as long as it lies there":      {},
 		"not found again before it is lifted": {Once: true},
@@ -189,6 +190,7 @@ func TestACardIsReadOnce(t *testing.T) {
 }
 
 func TestACardThatLayThereBeforeMustBeLifted(t *testing.T) {
+	t.Parallel()
 	c := &counter{t: t, sim: device(t)}
 	c.sim.Present(words("forgotten"))
 	c.begin(c.sim.Path, muteLimit)
@@ -370,7 +372,8 @@ func TestFaultsOfTheDevice(t *testing.T) {
 // A reader that falls mute is down within a second: by its constants, as a busy machine takes longer, and with no other
 // waits between.
 func TestFaultCardReaderFallsMute(t *testing.T) {
-	if d := pollEvery + maxMisses*findLimit + (maxMisses-1)*lullTime; d > 950*time.Millisecond {
+	t.Parallel()
+	if d := pollEvery + maxMisses*findLimit + (maxMisses-1)*pauseTime; d > 950*time.Millisecond {
 		t.Errorf("seen after %v, which leaves too little of a second to tell it", d)
 	}
 	c := &counter{t: t, sim: device(t)}
@@ -389,6 +392,7 @@ func TestFaultCardReaderFallsMute(t *testing.T) {
 
 // A module that takes longer to find a card than most is given its time.
 func TestASlowModuleIsGivenItsTime(t *testing.T) {
+	t.Parallel()
 	c := &counter{t: t, sim: device(t)}
 	c.sim.Break(samvsim.Faults{Searches: 300 * time.Millisecond})
 	c.begin(c.sim.Path, 100*time.Millisecond, func(r *CardReader) { r.slowMax, r.transfer = patience, patience })
@@ -461,6 +465,7 @@ func TestAModuleThatBreaksWhileReadingIsDown(t *testing.T) {
 
 // An answer that comes too late must not be taken for that of the next card.
 func TestAnAnswerThatComesTooLateIsNobodysCard(t *testing.T) {
+	t.Parallel()
 	c := &counter{t: t, sim: device(t)}
 	c.begin(c.sim.Path, patience, func(r *CardReader) {
 		limits := []time.Duration{200 * time.Millisecond, patience}
@@ -534,10 +539,10 @@ func TestACardReaderWhoseDriverHangsIsGivenUpAtTheThirdPort(t *testing.T) {
 	block := make(chan struct{})
 	hangs := func(serialport.Config) (*serialport.Port, error) { <-block; return nil, unix.EIO }
 	r := NewCardReader(CardOptions{Lane: "in", Config: CardConfig{Device: sim.Path}})
-	r.ports.OpenPort, r.ports.OpenLimit, r.retryMin = hangs, 20*time.Millisecond, time.Millisecond
+	r.ports.OpenPort, r.ports.OpenLimit, r.ports.Retry = hangs, 20*time.Millisecond, time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- r.Run(context.Background()) }()
-	if err := await(t, "the end", done); !errors.Is(err, ErrWedged) || !strings.Contains(err.Error(), "lane in") {
+	if err := await(t, "the end", done); !errors.Is(err, serialport.ErrWedged) || !strings.Contains(err.Error(), "lane in") {
 		t.Errorf("got %v", err)
 	}
 	if r.cause != CauseStopped || !r.ports.Wedged() {
@@ -628,14 +633,14 @@ func TestCardSettingsAreChecked(t *testing.T) {
 		want string
 	}{
 		"no device":   {CardConfig{}, "device"},
-		"wrong speed": {CardConfig{Device: "/dev/null", Baud: 14400}, "baud 14400"},
+		"wrong speed": {CardConfig{Device: "/dev/null", Baud: 14400}, "baud: 14400"},
 	} {
 		err := NewCardReader(CardOptions{Lane: "in", Config: tt.c}).Run(context.Background())
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "lane in") {
 			t.Errorf("%s: got %v, want an error about %s", name, err, tt.want)
 		}
 	}
-	if c := (CardConfig{Device: "/dev/x"}).port(); c != (serialport.Config{Device: "/dev/x", Baud: 115200}) {
+	if c := (CardConfig{Device: "/dev/x"}).port(); c != (serialport.Config{Device: "/dev/x", Baud: 115200, DataBits: 8, Parity: "none", StopBits: 1}) {
 		t.Errorf("got %+v, want 115200 and 8N1", c)
 	}
 }

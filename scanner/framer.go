@@ -65,53 +65,40 @@ func (f *framer) next(p []byte) (code []byte, dropped string, rest []byte) {
 	if f.untilSilence {
 		return nil, "", nil
 	}
-	for i := 0; i < len(p); {
-		n := i // the bytes of a code come in runs
-		for n < len(p) && n-i <= f.max && f.class[p[n]] == 0 {
-			n++
-		}
-		if n > i {
-			took, dropped := f.take(p[i:n])
-			if i += took; dropped != "" {
-				return nil, dropped, p[i:]
-			}
-			continue
-		}
-		class := f.class[p[i]]
-		i++
-		if class == ends {
+	for i, b := range p {
+		switch f.class[b] {
+		case ends:
 			code, dropped = f.end()
-		} else {
+		case starts:
 			dropped = f.start()
+		default:
+			dropped = f.take(b)
 		}
 		if code != nil || dropped != "" {
-			return code, dropped, p[i:]
+			return code, dropped, p[i+1:]
 		}
 	}
 	return nil, "", nil
 }
 
-// take adds bytes to the frame under way and returns how many of them it took.
-func (f *framer) take(run []byte) (took int, dropped string) {
+// take adds a byte to the frame under way.
+func (f *framer) take(b byte) (dropped string) {
 	switch {
 	case f.untilEnd:
 		// A line that never ends its frames is counted as if it did, so that it is seen to babble.
-		took = min(len(run), f.max+1-f.over)
-		if f.over += took; f.over > f.max {
+		if f.over++; f.over > f.max {
 			f.over = 0
-			return took, TooLong
+			return TooLong
 		}
-		return took, ""
 	case !f.in:
 		f.noise = true
-	case len(f.half)+len(run) > f.max:
-		took = f.max + 1 - len(f.half)
+	case len(f.half) == f.max:
 		f.half, f.untilEnd, f.over = f.half[:0], true, 0
-		return took, TooLong
+		return TooLong
 	default:
-		f.half = append(f.half, run...)
+		f.half = append(f.half, b)
 	}
-	return len(run), ""
+	return ""
 }
 
 // start is a start byte. What it interrupts was cut short, by a cable or a second trigger.
@@ -150,7 +137,7 @@ func (f *framer) reset() {
 
 // arrived says that the bytes handed to next from now on were read at t.
 //
-// When a half frame is older than the gap by then, nobody was watching (the
+// When a half frame is older than the gap by then, the reader was not there (the
 // previous code took long to answer): what was read may be its other half or
 // a new code. To guess is to risk a code that no scanner ever read, so both go.
 func (f *framer) arrived(t time.Time) (dropped string) {

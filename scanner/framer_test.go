@@ -292,6 +292,7 @@ func FuzzFramer(f *testing.F) {
 }
 
 func TestFramerHoweverTheBytesAreCut(t *testing.T) {
+	t.Parallel()
 	rnd := rand.New(rand.NewPCG(20261123, 1))
 	alphabet := []byte("AB\r\n\x00\xffxyz\x02\x03")
 	started, gap := small, small

@@ -1,43 +1,30 @@
 package scanner
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
-// Metrics are those of all scanners together. Nil counts nothing.
+// Metrics are those of all scanners together.
 type Metrics struct {
-	up         *prometheus.GaugeVec
-	state      *prometheus.GaugeVec
-	silent     *prometheus.GaugeVec
-	framing    *prometheus.CounterVec
-	discard    *prometheus.CounterVec
-	connects   *prometheus.CounterVec
-	mutes      *prometheus.CounterVec
-	heartbeats *prometheus.CounterVec
+	up, state, silent                             *prometheus.GaugeVec
+	framing, discard, connects, mutes, heartbeats *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics and gives every lane its zeros, so that a
 // scanner that was never there is seen as down instead of missing.
 func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"lane"}, labels...))
-		reg.MustRegister(v)
-		return v
-	}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"lane"}, labels...))
-		reg.MustRegister(v)
-		return v
-	}
 	m := &Metrics{
-		up:     gauge("gated_scanner_up", "Whether the scanner of the lane is connected and listened to: 1 if so, else 0."),
-		state:  gauge("gated_scanner_state", "1 for the state in which the scanner of the lane is, 0 for the others.", "state"),
-		silent: gauge("gated_scanner_silent", "1 if nothing has been heard for too long of a scanner that is connected."),
-		framing: counter("gated_framing_errors_total",
+		up:     gaugeVec(reg, "gated_scanner_up", "Whether the scanner of the lane is connected and listened to: 1 if so, else 0."),
+		state:  gaugeVec(reg, "gated_scanner_state", "1 for the state in which the scanner of the lane is, 0 for the others.", "state"),
+		silent: gaugeVec(reg, "gated_scanner_silent", "1 if nothing has been heard for too long of a scanner that is connected."),
+		framing: counterVec(reg, "gated_framing_errors_total",
 			"Frames from the scanner of the lane that were dropped, as they were no whole code.", "cause"),
-		discard: counter("gated_scanner_discarded_bytes_total",
+		discard: counterVec(reg, "gated_scanner_discarded_bytes_total",
 			"Bytes that came from the scanner of the lane while it was not listened to, and were thrown away.", "cause"),
-		connects: counter("gated_scanner_connects_total", "Times that the scanner of the lane was opened and listened to."),
-		mutes:    counter("gated_scanner_mutes_total", "Times that the scanner of the lane was muted, as it sent what is no code."),
-		heartbeats: counter("gated_scanner_heartbeats_total",
+		connects: counterVec(reg, "gated_scanner_connects_total", "Times that the scanner of the lane was opened and listened to."),
+		mutes:    counterVec(reg, "gated_scanner_mutes_total", "Times that the scanner of the lane was muted, as it sent what is no code."),
+		heartbeats: counterVec(reg, "gated_scanner_heartbeats_total",
 			"Questions to the scanner's module whether it lives, by whether it answered.", "answered"),
 	}
 	for _, lane := range lanes {
@@ -61,10 +48,15 @@ func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
 	return m
 }
 
+func gaugeVec(reg prometheus.Registerer, name, help string, labels ...string) *prometheus.GaugeVec {
+	return promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"lane"}, labels...))
+}
+
+func counterVec(reg prometheus.Registerer, name, help string, labels ...string) *prometheus.CounterVec {
+	return promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"lane"}, labels...))
+}
+
 func (m *Metrics) became(lane string, now State, cause string) {
-	if m == nil {
-		return
-	}
 	if now == Settling {
 		m.connects.WithLabelValues(lane).Inc()
 	}
@@ -72,30 +64,6 @@ func (m *Metrics) became(lane string, now State, cause string) {
 	m.silent.WithLabelValues(lane).Set(one(now == Online && cause != ""))
 	for _, s := range States {
 		m.state.WithLabelValues(lane, string(s)).Set(one(s == now))
-	}
-}
-
-func (m *Metrics) dropped(lane, cause string) {
-	if m != nil {
-		m.framing.WithLabelValues(lane, cause).Inc()
-	}
-}
-
-func (m *Metrics) discarded(lane, cause string, bytes int) {
-	if m != nil {
-		m.discard.WithLabelValues(lane, cause).Add(float64(bytes))
-	}
-}
-
-func (m *Metrics) mutedOnce(lane string) {
-	if m != nil {
-		m.mutes.WithLabelValues(lane).Inc()
-	}
-}
-
-func (m *Metrics) heartbeat(lane string, answered bool) {
-	if m != nil {
-		m.heartbeats.WithLabelValues(lane, map[bool]string{true: "yes", false: "no"}[answered]).Inc()
 	}
 }
 
@@ -114,7 +82,7 @@ const (
 	readNoAnswer = "no-answer" // its answer did not come in time
 )
 
-// CardMetrics are those of all card readers together. Nil counts nothing.
+// CardMetrics are those of all card readers together.
 type CardMetrics struct {
 	up    *prometheus.GaugeVec
 	reads *prometheus.CounterVec
@@ -123,14 +91,9 @@ type CardMetrics struct {
 // NewCardMetrics registers the metrics and gives every lane that has a card reader its zeros.
 func NewCardMetrics(reg prometheus.Registerer, lanes ...string) *CardMetrics {
 	m := &CardMetrics{
-		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gated_card_reader_up",
-			Help: "Whether the ID card reader of the lane is connected and answers: 1 if so, else 0.",
-		}, []string{"lane"}),
-		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gated_card_reads_total",
-			Help: "Attempts to read a card that lay on the lane's ID card reader, by what came of them.",
-		}, []string{"lane", "result"}),
+		up: gaugeVec(reg, "gated_card_reader_up", "Whether the ID card reader of the lane is connected and answers: 1 if so, else 0."),
+		reads: counterVec(reg, "gated_card_reads_total",
+			"Attempts to read a card that lay on the lane's ID card reader, by what came of them.", "result"),
 	}
 	for _, lane := range lanes {
 		m.up.WithLabelValues(lane)
@@ -138,19 +101,5 @@ func NewCardMetrics(reg prometheus.Registerer, lanes ...string) *CardMetrics {
 			m.reads.WithLabelValues(lane, result)
 		}
 	}
-	reg.MustRegister(m.up, m.reads)
 	return m
-}
-
-func (m *CardMetrics) setUp(lane string, up bool) {
-	if m == nil {
-		return
-	}
-	m.up.WithLabelValues(lane).Set(one(up))
-}
-
-func (m *CardMetrics) tried(lane, result string) {
-	if m != nil {
-		m.reads.WithLabelValues(lane, result).Inc()
-	}
 }

@@ -6,10 +6,11 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"gated/serialport"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // settleTime is the silence after which a port just opened counts as quiet.
@@ -18,12 +19,8 @@ import (
 const settleTime = 200 * time.Millisecond
 
 const (
-	retryMin  = 100 * time.Millisecond
-	retryMax  = 250 * time.Millisecond
 	lookEvery = 250 * time.Millisecond // a Reader that has nothing to do looks about so often
-	recheck   = time.Second            // whether the path still names the device, in case no event told
 	stallTime = time.Second            // what waited longer than this for a Reader is not looked at
-	lasted    = time.Second            // a port that was there for longer did not only come and go
 
 	floodFrames = 10       // more frames than this in floodTime that are no codes, and none between them that is,
 	floodBytes  = 64 << 10 // or more bytes, and a line is muted
@@ -35,9 +32,6 @@ const (
 	heartbeatsLost = 3
 
 	warnEvery = 10 * time.Second // for the same in the log
-
-	openLimit  = 3 * time.Second // after which a port is left to its driver,
-	closeLimit = 3 * time.Second // at either end
 )
 
 // Options of a Reader. Callbacks may be nil; those given are called one at a
@@ -45,8 +39,8 @@ const (
 type Options struct {
 	Lane    string
 	Config  Config
-	Log     *slog.Logger // nil: silent. Never sees a byte of a code.
-	Metrics *Metrics
+	Log     *slog.Logger   // nil: silent. Never sees a byte of a code.
+	Metrics *Metrics       // nil: not registered anywhere
 	Zone    *time.Location // in which Config.SilentAfter knows day from night; nil: UTC
 
 	// OnCode takes one code, in the order of reading, and tells whether it was
@@ -64,26 +58,20 @@ type Options struct {
 
 // A Reader listens to the scanner of one lane.
 type Reader struct {
-	o      Options
-	pace   pace
-	ports  serialport.Opener
-	follow func(ctx context.Context, path string, changed func())
-	boot   func() time.Duration // since the box was started, also while it was suspended
-
-	port atomic.Pointer[serialport.Port] // for Lines
+	o     Options
+	pace  pace
+	ports serialport.Opener
+	boot  func() time.Duration // since the box was started, also while it was suspended
 
 	// Run's own.
 	state  State
 	cause  string
-	tried  uint64               // device that could not be opened the last time
 	warned map[string]time.Time // cause: when the log was last told of it
-
-	changed chan struct{} // something happened where the path is named
 }
 
 // pace is how soon a Reader does what it does; tests are in a hurry, or have all the time in the world.
 type pace struct {
-	retryMin, retryMax, settle, look, stall, mute, heartbeat time.Duration
+	settle, look, stall, mute, heartbeat time.Duration
 }
 
 // NewReader opens nothing; Run does.
@@ -91,6 +79,9 @@ func NewReader(o Options) *Reader {
 	o.Config = o.Config.filled()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(prometheus.NewRegistry())
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
@@ -105,120 +96,47 @@ func NewReader(o Options) *Reader {
 		o.OnFraming = func(string) {}
 	}
 	return &Reader{
-		o: o, follow: serialport.Follow, boot: bootTime, warned: map[string]time.Time{}, changed: make(chan struct{}, 1),
-		ports: serialport.Opener{OpenLimit: openLimit, CloseLimit: closeLimit},
-		pace:  pace{retryMin, retryMax, settleTime, lookEvery, stallTime, muteTime, heartbeatEvery},
+		o: o, boot: bootTime, warned: map[string]time.Time{},
+		pace: pace{settleTime, lookEvery, stallTime, muteTime, heartbeatEvery},
 	}
 }
 
 // Run listens until ctx ends and then returns nil, at once or when the
 // callback under way returns. A port that is missing or lost is opened again
 // by its path, for ever. Only settings that Validate refuses make an error,
-// and a driver that swallows one port after the other: ErrWedged.
+// and drivers that hang with several ports: serialport.ErrWedged.
 func (r *Reader) Run(ctx context.Context) error {
 	if err := r.o.Config.Validate(); err != nil {
 		return fmt.Errorf("scanner of lane %s: %w", r.o.Lane, err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	following := make(chan struct{})
-	go func() {
-		defer close(following)
-		r.follow(ctx, r.o.Config.Device, func() {
-			select {
-			case r.changed <- struct{}{}:
-			default:
-			}
-			if p := r.port.Load(); p != nil {
-				p.Wake() // after the line above: who is woken looks there
-			}
-		})
-	}()
-	defer func() { cancel(); <-following }()
 	defer r.became(Closed, CauseStopped, nil)
-	for retry := r.pace.retryMin; ; retry = min(2*retry, r.pace.retryMax) {
-		began := time.Now()
-		err := r.listen(ctx)
-		if r.ports.Wedged() {
-			return fmt.Errorf("scanner of lane %s: %w", r.o.Lane, ErrWedged)
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		state, cause := stateAfter(err)
-		r.became(state, cause, err)
-		if time.Since(began) > lasted {
-			retry = r.pace.retryMin
-		}
-		if !r.pause(ctx, retry) {
-			return nil
-		}
-	}
-}
-
-// pause waits before the port is opened again, or until its path names a device that was not tried yet. It tells whether
-// to go on.
-func (r *Reader) pause(ctx context.Context, d time.Duration) bool {
-	over := time.NewTimer(d)
-	defer over.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-r.changed:
-			if rdev, err := serialport.DeviceNumber(r.o.Config.Device); err == nil && rdev != r.tried {
-				return true
-			}
-		case <-over.C:
-			return true
-		}
-	}
-}
-
-// listen opens the port and hands its codes on until the port is lost or ctx
-// ends.
-func (r *Reader) listen(ctx context.Context) (err error) {
-	p, err := r.opened()
+	err := r.ports.Run(ctx, r.o.Config.port(), serialport.Use{
+		Opening: func() { r.became(Opening, "", nil) },
+		Open:    r.listen,
+		Lost: func(err error) {
+			state, cause := stateAfter(err)
+			r.became(state, cause, err)
+		}})
 	if err != nil {
-		return err
+		return fmt.Errorf("scanner of lane %s: %w", r.o.Lane, err)
 	}
-	defer context.AfterFunc(ctx, p.Wake)()
-	defer func() {
-		cause := serialport.Cause(err)
-		if ctx.Err() != nil {
-			cause = CauseStopped
-		}
-		r.became(Closing, cause, err)
-		err = r.ports.Close(p, err)
-	}()
-	r.port.Store(p)
-	defer r.port.Store(nil)
-	return r.session(ctx, p)
+	return nil
 }
 
-// opened opens the port, and says so where that is news.
-func (r *Reader) opened() (*serialport.Port, error) {
-	// The tenth attempt to open what cannot be opened is no news.
-	rdev, err := serialport.DeviceNumber(r.o.Config.Device)
-	if err == nil && (r.state == "" || r.state == Absent || rdev != r.tried) {
-		r.became(Opening, "", nil)
+// listen hands the codes of a port on until the port is lost or ctx ends.
+func (r *Reader) listen(ctx context.Context, p *serialport.Port) error {
+	err := r.session(ctx, p)
+	cause := serialport.Cause(err)
+	if ctx.Err() != nil {
+		cause = CauseStopped
 	}
-	r.tried = rdev
-	p, err := r.ports.Open(r.o.Config.port())
-	if err == nil {
-		r.tried = 0
-	}
-	return p, err
+	r.became(Closing, cause, err)
+	return err
 }
 
 // Lines returns the modem-status lines of the port (TIOCMGET bits), for a contact that is wired to them. It may be called
 // at any time, from any goroutine.
-func (r *Reader) Lines() (lines int, err error) {
-	if p := r.port.Load(); p != nil {
-		return p.Lines()
-	}
-	return 0, serialport.ErrClosed
-}
+func (r *Reader) Lines() (lines int, err error) { return r.ports.Lines() }
 
 // became makes a change of state known, and nothing else: the tenth attempt to
 // open a missing port is no news.
@@ -230,7 +148,7 @@ func (r *Reader) became(state State, cause string, err error) {
 	up := state == Online
 	r.o.Metrics.became(r.o.Lane, state, cause)
 	log := r.o.Log.With("lane", r.o.Lane, "device", r.o.Config.Device, "state", string(state))
-	// A loose plug goes down ten times a second.
+	// A loose connector goes down several times a second.
 	now := time.Now()
 	again := (err != nil || state == Muted || up) && now.Sub(r.warned[string(state)+cause]) < warnEvery
 	if again {

@@ -102,7 +102,7 @@ func start(t testing.TB, o Options, pace time.Duration, adapt ...func(*Reader)) 
 	r := NewReader(o)
 	r.pace.stall, r.ports.OpenLimit, r.ports.CloseLimit = patience, patience, patience
 	if pace > 0 {
-		r.pace.retryMin, r.pace.retryMax, r.pace.settle = pace, 2*pace, 2*pace
+		r.ports.Retry, r.pace.settle = pace, 2*pace
 	}
 	for _, f := range adapt {
 		f(r)
@@ -367,6 +367,7 @@ func TestFaultCodeSentBeforeOpening(t *testing.T) {
 }
 
 func TestFaultBabbleBeforeOnline(t *testing.T) {
+	t.Parallel()
 	scanner, port := plug(t)
 	quit, quiet := make(chan bool), make(chan bool)
 	go func() {
@@ -486,6 +487,7 @@ func TestFaultBusyPortHasOneListener(t *testing.T) {
 }
 
 func TestFaultUnpluggedWhileIdle(t *testing.T) {
+	t.Parallel()
 	for name, unplug := range map[string]func(t *testing.T, scanner *os.File, port string){
 		"the far end goes": func(t *testing.T, scanner *os.File, link string) {
 			os.Remove(link) // the terminal's number may be another's at once
@@ -510,7 +512,7 @@ func TestFaultUnpluggedWhileIdle(t *testing.T) {
 				retarget(t, link, port)
 				m := NewMetrics(prometheus.NewRegistry(), "in")
 				l := start(t, Options{Config: Config{Device: link}, Metrics: m}, shipped, func(r *Reader) {
-					r.pace.retryMin, r.pace.retryMax = patience, patience // it stays down
+					r.ports.Retry = patience // it stays down
 				})
 				l.expect(online)
 				if got := testutil.ToFloat64(m.up); got != 1 {
@@ -638,12 +640,11 @@ func TestBackoffDoubles(t *testing.T) {
 				cancel()
 			}
 		}})
-		r.follow = func(ctx context.Context, _ string, _ func()) { <-ctx.Done() } // a watch is outside of the test's time
 		if err := r.Run(ctx); err != nil {
 			t.Error(err)
 		}
 		const ms = time.Millisecond
-		want := []time.Duration{0, 100 * ms, 300 * ms, 550 * ms, 800 * ms, 1050 * ms, 1300 * ms, 1550 * ms, 1800 * ms}
+		want := []time.Duration{0, 200 * ms, 400 * ms, 600 * ms, 800 * ms, 1000 * ms, 1200 * ms, 1400 * ms, 1600 * ms}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
@@ -672,22 +673,26 @@ func TestIdleCostsNothing(t *testing.T) {
 		}
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
+	const most = 25 * time.Millisecond // a hundredth of one core for two
 	best := time.Hour
 	for range 5 { // what other tests have left to do ends in one of them
 		before := busy()
 		<-time.After(time.Second)
-		best = min(best, busy()-before)
+		if best = min(best, busy()-before); best <= most {
+			break
+		}
 	}
 	t.Logf("%v of a second", best)
-	if most := 25 * time.Millisecond; best > most { // a hundredth of one core for two
+	if best > most {
 		t.Errorf("five idle readers used %v of processor time in a second, want at most %v", best, most)
 	}
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	const soon = 10 * time.Second
 	ask := func(r *Reader) { // by itself it does nothing in time
-		r.pace.look, r.pace.retryMin, r.pace.retryMax = time.Hour, time.Hour, time.Hour
+		r.pace.look, r.ports.Retry = time.Hour, time.Hour
 	}
 	check := func(t *testing.T, l *lane) {
 		t.Helper()
@@ -775,9 +780,9 @@ func TestMetrics(t *testing.T) {
 	m := NewMetrics(reg, "in", "out")
 	m.became("in", Settling, "")
 	m.became("in", Online, CauseSilent)
-	m.dropped("in", TooLong)
-	m.discarded("in", "settling", 17)
-	m.mutedOnce("out")
+	m.framing.WithLabelValues("in", TooLong).Inc()
+	m.discard.WithLabelValues("in", "settling").Add(17)
+	m.mutes.WithLabelValues("out").Inc()
 	for name, want := range map[string]float64{"up": testutil.ToFloat64(m.up.WithLabelValues("in")), "online": testutil.ToFloat64(m.state.WithLabelValues("in", "online")),
 		"silent": testutil.ToFloat64(m.silent.WithLabelValues("in")), "connects": testutil.ToFloat64(m.connects.WithLabelValues("in")),
 		"mutes": testutil.ToFloat64(m.mutes.WithLabelValues("out")), "dropped": testutil.ToFloat64(m.framing.WithLabelValues("in", TooLong))} {

@@ -2,7 +2,6 @@
 package scanner
 
 import (
-	"errors"
 	"time"
 
 	"gated/serialport"
@@ -11,15 +10,15 @@ import (
 )
 
 // A Code is what a scanner read at once: the bytes before an end byte, in
-// UTF-8, without what the scanner itself put before and behind them. Data
-// belongs to who receives it.
+// UTF-8, without what the scanner itself put before and behind them. The
+// receiver owns Data.
 type Code struct {
 	Lane string
 	Data []byte
 	At   time.Time // when the end byte was read; wall and monotonic
 }
 
-// State is where a Reader stands with its port.
+// State is what a Reader does with its port.
 type State string
 
 const (
@@ -55,10 +54,6 @@ const (
 // DownCauses are all of them.
 var DownCauses = []string{CauseAbsent, CauseNotADevice, CauseNoPermission, CauseBusy, CauseHangUp, CauseLost, CauseRenumbered, CauseFlood,
 	CauseWedged, CauseFault, CauseStopped, CauseSilent, CauseNoHeartbeat}
-
-// ErrWedged ends a Reader whose device's driver never gave back what was
-// closed: only the end of the process helps.
-var ErrWedged = errors.New("the driver of the serial port does not give it back; unplug the device and start again")
 
 // stateAfter tells what an error of the port means for the lane.
 func stateAfter(err error) (State, string) {

@@ -40,15 +40,12 @@ type session struct {
 func (r *Reader) session(ctx context.Context, p *serialport.Port) error {
 	r.became(Settling, "", nil)
 	line, err := p.Settle(ctx, r.pace.settle, r.boot)
-	r.o.Metrics.discarded(r.o.Lane, "settling", line.Dropped)
+	r.o.Metrics.discard.WithLabelValues(r.o.Lane, "settling").Add(float64(line.Dropped))
 	if err != nil {
 		return fmt.Errorf("wait for a quiet line on %s: %w", r.o.Config.Device, err)
 	}
-	if p.Renumbered() {
-		return serialport.ErrRenumbered
-	}
 	now := time.Now()
-	s := &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: line.Since, looked: now, heard: now}
+	s := &session{r: r, p: p, f: newFramer(r.o.Config), buf: make([]byte, 4096), turned: line.Since, heard: now}
 	if line.Quiet {
 		r.became(Online, "", nil)
 	} else {
@@ -69,11 +66,6 @@ func (s *session) turn(ctx context.Context) error {
 	}
 	if d := s.heard.Add(heldTime); len(s.held) > 0 && d.Before(until) {
 		until = d
-	}
-	if !s.muted.IsZero() {
-		if d := later(s.muted, s.f.last.Add(s.r.pace.settle)); d.Before(until) {
-			until = d
-		}
 	}
 	waited := s.p.Wait(ctx, until)
 	now := time.Now()
@@ -119,13 +111,6 @@ func (s *session) turn(ctx context.Context) error {
 // process that was stopped or given no time, or a box that was suspended.
 func (s *session) stood(booted time.Duration) bool { return booted-s.turned > s.r.pace.stall }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // took makes codes of bytes that were read at one time.
 func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
 	r := s.r
@@ -137,7 +122,7 @@ func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
 		} else if !s.stallTold {
 			s.tellStalled() // whoever shows a code just after it waits for an answer, too
 		}
-		r.o.Metrics.discarded(r.o.Lane, cause, len(p))
+		r.o.Metrics.discard.WithLabelValues(r.o.Lane, cause).Add(float64(len(p)))
 		// Nothing is read from a line that babbles on after a stall: it must not be called online.
 		if s.muted.IsZero() && (s.flooded(len(p), at) || at.Sub(s.stalled) > muteTime) {
 			s.mute(at)
@@ -206,7 +191,7 @@ func (s *session) drop(cause string, at time.Time) {
 	if cause == "" {
 		return
 	}
-	s.r.o.Metrics.dropped(s.r.o.Lane, cause)
+	s.r.o.Metrics.framing.WithLabelValues(s.r.o.Lane, cause).Inc()
 	s.r.o.OnFraming(cause)
 	s.babbled(at)
 }
@@ -227,7 +212,7 @@ func (s *session) mute(now time.Time) {
 	s.release()
 	s.f.dropUntilSilence(now)
 	s.muted, s.bad, s.bytes = now.Add(s.r.pace.mute), s.bad[:0], 0
-	s.r.o.Metrics.mutedOnce(s.r.o.Lane)
+	s.r.o.Metrics.mutes.WithLabelValues(s.r.o.Lane).Inc()
 	s.r.became(Muted, CauseFlood, nil)
 }
 
@@ -247,7 +232,7 @@ func (s *session) stoodStill(now time.Time, queued bool) {
 
 func (s *session) tellStalled() {
 	s.stallTold = true
-	s.r.o.Metrics.dropped(s.r.o.Lane, Stalled)
+	s.r.o.Metrics.framing.WithLabelValues(s.r.o.Lane, Stalled).Inc()
 	s.r.o.OnFraming(Stalled)
 	s.r.o.Log.Warn("codes dropped that were sent while the gate stood still", "lane", s.r.o.Lane)
 }
@@ -255,14 +240,8 @@ func (s *session) tellStalled() {
 // look checks what does not come from the scanner: the path, and the end of a mute. Bytes that wait already were sent
 // before.
 func (s *session) look(now time.Time, queued bool) error {
-	select {
-	case <-s.r.changed:
-		s.looked = time.Time{}
-	default:
-	}
-	if now.Sub(s.looked) >= recheck {
-		s.looked = now
-		if s.p.Renumbered() {
+	if now.Sub(s.looked) >= s.r.pace.look { // with each code it would cost a tenth of its time
+		if s.looked = now; s.p.Renumbered() {
 			return serialport.ErrRenumbered
 		}
 	}
@@ -287,7 +266,7 @@ func (s *session) checkAlive(now time.Time) {
 		if !s.asked.IsZero() && now.Sub(s.asked) >= heartbeatLimit {
 			s.asked = time.Time{}
 			s.unanswered++
-			s.r.o.Metrics.heartbeat(s.r.o.Lane, false)
+			s.r.o.Metrics.heartbeats.WithLabelValues(s.r.o.Lane, "no").Inc()
 		}
 		if s.asked.IsZero() && !now.Before(s.askAt) {
 			s.asked, s.askAt = now, now.Add(s.r.pace.heartbeat)
@@ -320,7 +299,7 @@ func (s *session) answered(p []byte) []byte {
 	rest, n := s.take(p)
 	if n > 0 {
 		s.asked, s.unanswered = time.Time{}, 0
-		s.r.o.Metrics.heartbeat(s.r.o.Lane, true)
+		s.r.o.Metrics.heartbeats.WithLabelValues(s.r.o.Lane, "yes").Inc()
 	}
 	return rest
 }

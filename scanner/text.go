@@ -10,7 +10,7 @@ import (
 const aimLength = 3
 
 // text makes the code of a frame: without what the scanner put before it, in
-// UTF-8. ASCII, which all codes that can be verified are, stays as it is.
+// UTF-8. ASCII, which all codes that can be verified are, stays as it is in either encoding.
 func (c Config) text(frame []byte) (code []byte, dropped string) {
 	// ISO/IEC 15424: a flag character, a letter for the symbology, a modifier.
 	if c.AIM && len(frame) >= aimLength && frame[0] == ']' && letter(frame[1]) && (letter(frame[2]) || '0' <= frame[2] && frame[2] <= '9') {
@@ -26,9 +26,6 @@ func (c Config) text(frame []byte) (code []byte, dropped string) {
 	if bytes.IndexByte(frame, 0) >= 0 {
 		return nil, NotText
 	}
-	if ascii(frame) {
-		return frame, ""
-	}
 	if c.Encoding != GB18030 && utf8.Valid(frame) {
 		return frame, ""
 	}
@@ -40,12 +37,3 @@ func (c Config) text(frame []byte) (code []byte, dropped string) {
 }
 
 func letter(b byte) bool { return 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z' }
-
-func ascii(p []byte) bool {
-	for _, b := range p {
-		if b >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}

@@ -10,18 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait returns nil as soon as bytes can be read, os.ErrDeadlineExceeded when
-// there are none until then (zero: for ever) or Wake is called, ctx's error when
-// ctx ends and Wake is called, or the fault of the port, which is EIO at a hang-up.
+// Wait returns nil as soon as bytes can be read, os.ErrDeadlineExceeded when there are none until then (zero: for ever),
+// ctx's error when ctx ends, or the fault of the port, which is EIO at a hang-up.
 func (p *Port) Wait(ctx context.Context, until time.Time) error {
 	if err := p.side.SetReadDeadline(until); err != nil {
 		return err
 	}
-	// In this order: a Wake that came before the line above is seen here.
-	if p.woken.Load() {
-		p.side.SetReadDeadline(past)
-	}
-	defer p.woken.Store(false)
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		p.side.SetReadDeadline(past) // unlike Close, that leaves the descriptor whole for who is using it
+	})
+	defer func() {
+		if !stop() {
+			<-woken // it must not end the next wait
+		}
+	}()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -63,25 +67,7 @@ func (p *Port) Read(b []byte) (int, error) {
 }
 
 // Queued returns how many bytes can be read at once.
-func (p *Port) Queued() (n int, err error) {
-	err = p.control(func(fd int) (err error) {
-		n, err = unix.IoctlGetInt(fd, unix.TIOCINQ)
-		return err
-	})
-	return n, err
-}
-
-// Wake makes the wait under way return, or else the next one. What it is for
-// must have come about before: a context that has ended, say. A deadline,
-// unlike Close, leaves the descriptor whole for who is using it.
-func (p *Port) Wake() {
-	p.woken.Store(true)
-	p.waking.Lock()
-	defer p.waking.Unlock()
-	if !p.closed {
-		p.side.SetReadDeadline(past)
-	}
-}
+func (p *Port) Queued() (n int, err error) { return p.ioctl(unix.TIOCINQ) }
 
 var past = time.Unix(1, 0)
 
@@ -91,7 +77,7 @@ func (p *Port) Flush() error { return p.tarm.Flush() }
 // Settled is what Settle found.
 type Settled struct {
 	Quiet   bool          // the line has fallen silent; else it never stops
-	Since   time.Duration // boot time since when nothing was dropped: who does not listen from then on stands still
+	Since   time.Duration // boot time of the last look at the line: what comes from then on is for the reader
 	Dropped int           // bytes, at least
 }
 
@@ -107,11 +93,7 @@ func (p *Port) Settle(ctx context.Context, silence time.Duration, boot func() ti
 		if err := p.Flush(); err != nil {
 			return s, err
 		}
-		until := time.Now().Add(silence)
-		err := p.Wait(ctx, until)
-		for errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(until) { // only woken
-			err = p.Wait(ctx, until)
-		}
+		err := p.Wait(ctx, time.Now().Add(silence))
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			s.Since = boot() // before the last look, so that no byte comes after it unseen
 			n, err = p.Queued()
@@ -153,7 +135,7 @@ func (p *Port) TryWrite(b []byte) {
 // an adapter does not take stays in the kernel's buffer.
 func (p *Port) Drain(until time.Time) error {
 	for {
-		n, err := p.unsent()
+		n, err := p.ioctl(unix.TIOCOUTQ)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -162,12 +144,4 @@ func (p *Port) Drain(until time.Time) error {
 		}
 		time.Sleep(2 * time.Millisecond) // 4 bytes take 4 ms at 9600 baud
 	}
-}
-
-func (p *Port) unsent() (n int, err error) {
-	err = p.control(func(fd int) (err error) {
-		n, err = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
-		return err
-	})
-	return n, err
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/tarm/serial"
 )
@@ -36,37 +37,26 @@ var parities = map[string]serial.Parity{
 	"even": serial.ParityEven,
 }
 
-// Validate reports every fault joined, each as "field value: what is wanted".
+// Validate reports every fault joined, each as "key: what is wrong, and what to write".
 func (c Config) Validate() error {
-	c = c.filled()
 	var faults []error
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	want(filepath.IsAbs(c.Device) && !strings.ContainsRune(c.Device, 0),
-		"device %q: want the full path of the port, such as /dev/serial/by-path/…", c.Device)
-	want(slices.Contains(Rates, c.Baud), "baud %d: want one of %s", c.Baud, strings.Trim(fmt.Sprint(Rates), "[]"))
-	want(c.DataBits == 7 || c.DataBits == 8, "data_bits %d: want 7 or 8; no letter comes through fewer", c.DataBits)
+	switch {
+	case c.Device == "":
+		want(false, "device: is required: write the full path of the port, such as /dev/serial/by-path/…")
+	case strings.ContainsFunc(c.Device, unicode.IsControl):
+		want(false, "device: %q has control characters: remove them", c.Device)
+	case !filepath.IsAbs(c.Device):
+		want(false, "device: %q is not a full path: write it from the root, such as /dev/%s", c.Device, c.Device)
+	}
+	want(slices.Contains(Rates, c.Baud), "baud: %d is not known: write one of %s", c.Baud, strings.Trim(fmt.Sprint(Rates), "[]"))
+	want(c.DataBits == 7 || c.DataBits == 8, "data_bits: %d is not known: write 7 or 8; no letter comes through fewer", c.DataBits)
 	_, known := parities[c.Parity]
-	want(known, "parity %q: want none, odd or even", c.Parity)
-	want(c.StopBits == 1 || c.StopBits == 2, "stop_bits %d: want 1 or 2", c.StopBits)
+	want(known, "parity: %q is not known: write none, odd or even", c.Parity)
+	want(c.StopBits == 1 || c.StopBits == 2, "stop_bits: %d is not known: write 1 or 2", c.StopBits)
 	return errors.Join(faults...)
-}
-
-func (c Config) filled() Config {
-	if c.Baud == 0 {
-		c.Baud = 9600
-	}
-	if c.DataBits == 0 {
-		c.DataBits = 8
-	}
-	if c.Parity == "" {
-		c.Parity = "none"
-	}
-	if c.StopBits == 0 {
-		c.StopBits = 1
-	}
-	return c
 }

@@ -2,7 +2,6 @@ package serialport
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,22 +12,21 @@ func DeviceNumber(path string) (uint64, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return 0, err
 	}
-	switch mode := os.FileMode(st.Mode & 0o777); st.Mode & unix.S_IFMT {
-	case unix.S_IFCHR:
-		if master(st.Rdev) {
-			return 0, fmt.Errorf("%w but the master side of a pseudo-terminal", ErrNotDevice)
-		}
-		return st.Rdev, nil
-	case unix.S_IFREG:
-		return 0, fmt.Errorf("%w but %s", ErrNotDevice, kind(mode))
-	case unix.S_IFDIR:
-		return 0, fmt.Errorf("%w but %s", ErrNotDevice, kind(mode|os.ModeDir))
-	case unix.S_IFIFO:
-		return 0, fmt.Errorf("%w but %s", ErrNotDevice, kind(mode|os.ModeNamedPipe))
-	case unix.S_IFSOCK:
-		return 0, fmt.Errorf("%w but %s", ErrNotDevice, kind(mode|os.ModeSocket))
+	switch kind := st.Mode & unix.S_IFMT; {
+	case kind != unix.S_IFCHR:
+		return 0, fmt.Errorf("%w but %s", ErrNotDevice, kinds[kind])
+	case master(st.Rdev):
+		return 0, fmt.Errorf("%w but the master side of a pseudo-terminal", ErrNotDevice)
 	}
-	return 0, fmt.Errorf("%w but %s", ErrNotDevice, kind(os.ModeDevice))
+	return st.Rdev, nil
+}
+
+var kinds = map[uint32]string{
+	unix.S_IFREG:  "a regular file",
+	unix.S_IFDIR:  "a directory",
+	unix.S_IFIFO:  "a named pipe",
+	unix.S_IFSOCK: "a socket",
+	unix.S_IFBLK:  "a block device",
 }
 
 // master tells whether the device is the side of a pseudo-terminal that plays
@@ -36,20 +34,4 @@ func DeviceNumber(path string) (uint64, error) {
 func master(rdev uint64) bool {
 	major, minor := unix.Major(rdev), unix.Minor(rdev)
 	return major == 5 && minor == 2 || major == 2 || 128 <= major && major <= 135
-}
-
-func kind(m os.FileMode) string {
-	switch {
-	case m.IsRegular():
-		return "a regular file"
-	case m.IsDir():
-		return "a directory"
-	case m&os.ModeNamedPipe != 0:
-		return "a named pipe"
-	case m&os.ModeSocket != 0:
-		return "a socket"
-	case m&os.ModeDevice != 0:
-		return "a block device"
-	}
-	return "something else"
 }

@@ -14,7 +14,7 @@ var (
 	ErrNoBytes    = errors.New("bytes were announced and none could be read")
 	ErrRenumbered = errors.New("the path names another device now")
 	ErrClosed     = errors.New("the port is not open")
-	ErrWedged     = errors.New("the driver does not answer")
+	ErrWedged     = errors.New("the driver of the serial port does not give it back")
 )
 
 // Causes of an error, in stable words.

@@ -17,7 +17,7 @@ type Holder struct {
 
 func (h Holder) String() string { return fmt.Sprintf("%s (process %d)", h.Command, h.PID) }
 
-// Holders tells who has the device open, this process among them, as far as we may see.
+// Holders are the processes that have the device open, this one among them, as far as we may see.
 func Holders(device string) []Holder {
 	if path, err := filepath.EvalSymlinks(device); err == nil {
 		device = path
@@ -25,7 +25,7 @@ func Holders(device string) []Holder {
 	return holders("/")[device]
 }
 
-// holders tells who has which terminal open. It sees the processes of other users only as root.
+// holders are the processes that have a device open, by its path. Those of other users are seen only by root.
 func holders(root string) map[string][]Holder {
 	held := map[string][]Holder{}
 	procs, _ := filepath.Glob(filepath.Join(root, "proc/[0-9]*"))

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -17,7 +16,7 @@ type Info struct {
 	Driver  string   `json:"driver,omitempty"`  // such as ch341-uart, cdc_acm, serial8250
 	Names   []string `json:"names,omitempty"`   // links to it: by-path, by-id, those of udev rules
 	IDPath  string   `json:"id_path,omitempty"` // the socket it is plugged into, as udev names it
-	Console bool     `json:"console,omitempty"` // the kernel talks on it
+	Console bool     `json:"console,omitempty"` // it is the kernel's console
 	Held    []Holder `json:"held,omitempty"`    // who has it open, as far as we may see
 
 	// Those of USB ports only.
@@ -52,7 +51,7 @@ func listUnder(root string) ([]Info, error) {
 		name := e.Name()
 		// Terminals without a device are virtual; a UART of type 0 is a place on the board where none is.
 		device, err := filepath.EvalSymlinks(filepath.Join(class, name, "device"))
-		if err != nil || absent(root, name) {
+		if err != nil || line(filepath.Join(class, name, "type")) == "0" { // PORT_UNKNOWN
 			continue
 		}
 		p := Info{Path: "/dev/" + name, Driver: driver(device), Console: slices.Contains(consoles, name)}
@@ -98,24 +97,6 @@ func b2i(b bool) int {
 func line(path string) string {
 	b, _ := os.ReadFile(path)
 	return strings.ToValidUTF8(strings.TrimSpace(string(b)), "?")
-}
-
-// absent tells whether a UART that the kernel keeps a number for is not there. sysfs tells everybody; where it does not,
-// /proc/tty/driver/serial tells root about the ttyS ones.
-func absent(root, name string) bool {
-	if kind := line(filepath.Join(root, "sys/class/tty", name, "type")); kind != "" {
-		return kind == "0" // PORT_UNKNOWN
-	}
-	number, isUART := strings.CutPrefix(name, "ttyS")
-	if _, err := strconv.Atoi(number); !isUART || err != nil {
-		return false
-	}
-	for l := range strings.Lines(line(filepath.Join(root, "proc/tty/driver/serial"))) {
-		if rest, ok := strings.CutPrefix(l, number+":"); ok {
-			return strings.Contains(rest, "uart:unknown")
-		}
-	}
-	return true
 }
 
 // driver is that of the device, or of the next one above it: since Linux 6.5 serial-base stands between a UART and its driver.

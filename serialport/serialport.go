@@ -3,10 +3,10 @@
 package serialport
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,19 +20,19 @@ import (
 // descriptor of the same device waits and writes, and tarm's Read is called only
 // when bytes are there.
 //
-// One goroutine at a time may read and one write. Wake, Lines and Close may be called at any time, from any goroutine.
+// One goroutine at a time may read and one write; Close is called when neither does. Lines may be called at any time, from
+// any goroutine.
 type Port struct {
-	path  string
-	tarm  *serial.Port
-	side  *os.File
-	raw   syscall.RawConn // of side
-	rdev  uint64          // device number
-	woken atomic.Bool     // Wake was called and no wait has ended since
+	path string
+	tarm *serial.Port
+	side *os.File
+	raw  syscall.RawConn // of side
+	rdev uint64          // device number
 
-	// Of all who use a descriptor while it is closed, the last one closes it, and hangs where the driver hangs. So Close
-	// lets no user in any more, and waits for those that are in. Two mutexes, as Lines may hang as well, and Wake must not.
-	waking, linesRead sync.Mutex
-	closed            bool // guarded by both
+	// The last user of a descriptor that is being closed closes it, and hangs where the driver hangs. So Close lets no
+	// further Lines begin, and waits for one under way.
+	linesRead sync.Mutex
+	closed    bool // guarded by it
 }
 
 // Open opens the device for us alone.
@@ -42,7 +42,6 @@ func Open(c Config) (_ *Port, err error) {
 			err = fmt.Errorf("open serial port %s: %w", c.Device, err)
 		}
 	}()
-	c = c.filled()
 	// Before opening: to open a disk for writing, or to close it, is not without effect.
 	rdev, err := DeviceNumber(c.Device)
 	if err != nil {
@@ -70,7 +69,7 @@ func Open(c Config) (_ *Port, err error) {
 	}
 	p.tarm, err = serial.OpenPort(&serial.Config{
 		Name:     c.Device,
-		Baud:     c.Baud,
+		Baud:     cmp.Or(c.Baud, 9600),
 		Size:     byte(c.DataBits),
 		Parity:   parities[c.Parity],
 		StopBits: serial.StopBits(c.StopBits),
@@ -121,20 +120,14 @@ func (p *Port) Lines() (lines int, err error) {
 	if p.closed {
 		return 0, ErrClosed
 	}
-	err = p.control(func(fd int) (err error) {
-		lines, err = unix.IoctlGetInt(fd, unix.TIOCMGET)
-		return err
-	})
-	return lines, err
+	return p.ioctl(unix.TIOCMGET)
 }
 
 // Close gives the port back. It has nothing to report: what had to be sent was waited for with Drain. But a driver may
 // keep it waiting; an Opener does not wait for ever.
 func (p *Port) Close() {
 	p.linesRead.Lock()
-	p.waking.Lock()
 	p.closed = true
-	p.waking.Unlock()
 	p.linesRead.Unlock()
 	if p.tarm != nil {
 		p.control(func(fd int) error {
@@ -151,6 +144,15 @@ func (p *Port) Close() {
 	if p.tarm != nil {
 		p.tarm.Close()
 	}
+}
+
+// ioctl asks the port for a number.
+func (p *Port) ioctl(request uint) (n int, err error) {
+	err = p.control(func(fd int) (err error) {
+		n, err = unix.IoctlGetInt(fd, request)
+		return err
+	})
+	return n, err
 }
 
 func (p *Port) control(f func(fd int) error) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -152,11 +151,11 @@ func TestAPortThatIsLostByAReasonKeepsItWhenItsDriverHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := Opener{CloseLimit: time.Millisecond}
-	p.waking.Lock() // as long as the driver hangs
-	if err := o.Close(p, unix.EIO); !errors.Is(err, ErrWedged) || !errors.Is(err, unix.EIO) {
+	p.linesRead.Lock() // as long as the driver hangs
+	if err := o.Close(p.Close, unix.EIO); !errors.Is(err, ErrWedged) || !errors.Is(err, unix.EIO) {
 		t.Errorf("got %v, want both", err)
 	}
-	p.waking.Unlock()
+	p.linesRead.Unlock()
 	for deadline := time.Now().Add(patience); o.wedged.Load() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the port is not closed")
@@ -164,22 +163,21 @@ func TestAPortThatIsLostByAReasonKeepsItWhenItsDriverHangs(t *testing.T) {
 	}
 }
 
-// What a wake is for must reach a wait that begins just then: the end of ctx, or what the caller looks at next.
-func TestWakeBeforeWait(t *testing.T) {
+// The end of ctx must reach a wait that begins just then, and the wait after it must be a whole one.
+func TestAWaitEndsWithItsContext(t *testing.T) {
 	_, path := plug(t)
 	p, err := Open(Config{Device: path})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	for ctx, want := range map[context.Context]error{ended: context.Canceled, t.Context(): os.ErrDeadlineExceeded} {
-		p.Wake()
+	for _, after := range []time.Duration{0, 0, time.Millisecond, 20 * time.Millisecond} {
+		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- p.Wait(ctx, time.Time{}) }()
-		if err := await(t, "wait", done); !errors.Is(err, want) {
-			t.Errorf("got %v, want %v", err, want)
+		time.AfterFunc(after, cancel)
+		if err := await(t, "wait", done); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want %v", err, context.Canceled)
 		}
 	}
 	began := time.Now()
@@ -190,43 +188,23 @@ func TestWakeBeforeWait(t *testing.T) {
 
 // Whoever uses a descriptor last closes it, and hangs where its driver does: that must be nobody but close.
 func TestOnlyCloseCloses(t *testing.T) {
-	for _, name := range []string{"wake", "lines"} {
-		_, path := plug(t)
-		p, err := Open(Config{Device: path})
-		if err != nil {
-			t.Fatal(err)
-		}
-		use := map[string]*sync.Mutex{"wake": &p.waking, "lines": &p.linesRead}[name]
-		use.Lock() // as one does who uses it just now
-		closed := make(chan struct{})
-		go func() { defer close(closed); p.Close() }()
-		for range 1000 {
-			runtime.Gosched()
-			if _, err := p.Queued(); err != nil {
-				t.Fatalf("%s: it was closed under who used it: %v", name, err)
-			}
-		}
-		use.Unlock()
-		await(t, "close", closed)
-		p.Wake()
-		if _, err := p.Lines(); !errors.Is(err, ErrClosed) {
-			t.Errorf("got %v of a closed port, want %v", err, ErrClosed)
-		}
-	}
-}
-
-// What is done at a wake must not be taken for the silence that settling waits for.
-func TestWakeIsNoSilence(t *testing.T) {
 	_, path := plug(t)
 	p, err := Open(Config{Device: path})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
-	began := time.Now()
-	p.Wake()
-	boot := func() time.Duration { return 0 }
-	if line, err := p.Settle(t.Context(), 50*time.Millisecond, boot); !line.Quiet || err != nil || time.Since(began) < 50*time.Millisecond {
-		t.Errorf("settled after %v: %v, %v", time.Since(began), line.Quiet, err)
+	p.linesRead.Lock() // as one does who reads the lines just now
+	closed := make(chan struct{})
+	go func() { defer close(closed); p.Close() }()
+	for range 1000 {
+		runtime.Gosched()
+		if _, err := p.Queued(); err != nil {
+			t.Fatalf("it was closed under who used it: %v", err)
+		}
+	}
+	p.linesRead.Unlock()
+	await(t, "close", closed)
+	if _, err := p.Lines(); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v of a closed port, want %v", err, ErrClosed)
 	}
 }

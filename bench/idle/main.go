@@ -22,7 +22,7 @@ func main() {
 	now := func() ledger.Stamp { return ledger.Stamp{Time: time.Now(), Mono: time.Since(began), Trusted: true} }
 	l, err := ledger.Open(ledger.Options{Dir: os.Args[1], Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
-		_, err = l.Append(ledger.Event{Stamp: now(), Kind: register.Alive})
+		_, err = l.Append(ledger.Event{Stamp: now(), Kind: "alive"})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -20,12 +20,14 @@ import (
 
 	"gated/config"
 	"gated/credential"
+	"gated/daemon"
 	"gated/demo"
 	"gated/demo/lcussim"
 	"gated/demo/samvsim"
+	"gated/demo/terminal"
+	"gated/sqliteprocess"
 
 	"golang.org/x/sys/unix"
-	_ "modernc.org/sqlite"
 )
 
 func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2] }
@@ -35,6 +37,9 @@ func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2
 // and an idle disk answers more slowly than a busy one.
 func BenchmarkCodeToDurableDecision(b *testing.B) {
 	dir := demoSite(b)
+	if err := sqliteprocess.Set(); err != nil { // before any database is open in this process
+		b.Fatal(err)
+	}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+"?_txlock=immediate&_busy_timeout=5000&_auto_vacuum=INCREMENTAL&_journal_mode=WAL&_synchronous=FULL&_pragma=secure_delete(ON)&_pragma=recursive_triggers(1)&_pragma=wal_autocheckpoint(0)&_pragma=temp_store(MEMORY)&_pragma=cell_size_check(1)")
 	if err != nil {
 		b.Fatal(err)
@@ -69,10 +74,10 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 	}
 	decided := make(lineChan, 1)
 	log := make(lineChan, 100)
-	gated := &daemon{path: filepath.Join(dir, "gated.yaml"), settings: set, dir: dir, stderr: log, verdicts: decided}
+	gated := &daemon.Daemon{Path: filepath.Join(dir, "gated.yaml"), Settings: set, Dir: dir, Stderr: log, Verdicts: decided}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- gated.run(ctx, nil) }()
+	go func() { ended <- gated.Run(ctx, nil) }()
 	defer func() { stop(); <-ended }()
 	page := ""
 	for up := 0; up < len(demo.Lanes) || page == ""; {
@@ -228,11 +233,9 @@ func idle(b *testing.B, open bool) {
 		b.Fatal(err)
 	}
 	defer cards.Close()
-	socket := &demo.Socket{Link: filepath.Join(dir, "dev", "card-in")}
-	if err := socket.Name(cards.Path); err != nil {
+	if err := terminal.Link(filepath.Join(dir, "dev", "card-in"), cards.Path); err != nil {
 		b.Fatal(err)
 	}
-	defer socket.Unplug()
 	cmd := exec.Command(built(b), "run", "--config", filepath.Join(dir, "gated.yaml"))
 	cmd.Env = append(os.Environ(), "GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info")
 	errs, err := cmd.StderrPipe()

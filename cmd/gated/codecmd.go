@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"gated/box"
 	"gated/credential"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,7 @@ the issuers of SMART Health Cards (shc:/). The exit status is 0 only if every co
 			case n == 0:
 				return fmt.Errorf("code check: no code on standard input")
 			case bad > 0:
-				return no{fmt.Errorf("%d of %d codes are not valid", bad, n)}
+				return box.No{Err: fmt.Errorf("%d of %d codes are not valid", bad, n)}
 			}
 			return nil
 		},

@@ -14,6 +14,7 @@ import (
 )
 
 func TestAnExportWithPersonalDataIsRecordedByTheDaemonFirst(t *testing.T) {
+	t.Parallel()
 	dir := demoSite(t)
 	c := start(t, "run", "--config", filepath.Join(dir, "gated.yaml"))
 	c.address(t)
@@ -68,6 +69,7 @@ func TestAnExportWithPersonalDataIsRecordedByTheDaemonFirst(t *testing.T) {
 
 // TestAnExportBrokenOffLeavesNothing: half a file under another name would be full of personal data, and nobody's.
 func TestAnExportBrokenOffLeavesNothing(t *testing.T) {
+	t.Parallel()
 	dir := demoSite(t)
 	folder := t.TempDir()
 	x := start(t, "ledger", "export", "--state", dir, "--from", "2017-01-01", "--to", "2026-12-31", "--format", "jsonl", "--with-personal", "request 17", "--out", filepath.Join(folder, "days.jsonl"))

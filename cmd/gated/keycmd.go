@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"gated/box"
 	"gated/credential"
 	"gated/ledger"
 	"gated/ledger/tlog"
@@ -50,7 +51,8 @@ func keyNew() *cobra.Command {
 			if err := credential.WritePublicKey(out+".pub", key.Public().(ed25519.PublicKey)); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "private key %s: whoever has it can make passes\npublic key  %s.pub: copy it to the gate as trust/pass/ISSUER.pub\n", out, out)
+			fmt.Fprintf(c.ErrOrStderr(), "private key %s: whoever has it can make passes\n"+
+				"public key  %s.pub: copy it to the gate as trust/pass/ISSUER.pub\n", out, out)
 			return nil
 		},
 	}
@@ -148,14 +150,15 @@ key ("gated key new --ledger"), its second the old one.`,
 			if err != nil {
 				return err
 			}
-			if err := owner(dir); err != nil && os.Geteuid() != 0 {
+			if err := box.Owned(dir); err != nil && os.Geteuid() != 0 {
 				return err
 			}
 			key, err := ledger.RotateKey(dir)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "the new key signs from the daemon's next start on: systemctl restart gated\nfor the auditor to keep: fingerprint %s\n", tlog.Fingerprint(key.Verifier()))
+			fmt.Fprintf(c.ErrOrStderr(), "the new key signs from the daemon's next start on: systemctl restart gated\n"+
+				"for the auditor to keep: fingerprint %s\n", tlog.Fingerprint(key.Verifier()))
 			fmt.Fprintln(c.OutOrStdout(), key.Verifier())
 			return nil
 		},

@@ -2,20 +2,21 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
 
+	"gated/box"
 	"gated/evidence"
-	"gated/ledger"
 	"gated/register"
 
 	"github.com/spf13/cobra"
 )
 
 func ledgerCommand() *cobra.Command {
-	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(), ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(),
-		ledgerSubject(), ledgerErase(), ledgerKeep())
+	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(),
+		ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(), ledgerSubject(), ledgerErase(), ledgerKeep())
 }
 
 // openLedger opens the state directory's ledger for reading and says which day is meant.
@@ -54,29 +55,27 @@ func date(flag, day string, now time.Time) (string, error) {
 func ledgerStats() *cobra.Command {
 	var day string
 	var asJSON bool
-	c := &cobra.Command{Use: "stats --day D", Short: "count a day's entries and passages", Long: `stats counts a day in the gate's time zone. A passage counts once, on the day of its first event, by its
-latest verdict; hold means that no guard has decided yet.`, Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "stats --day D", Args: cobra.NoArgs, Short: "count a day's entries and passages",
+		Long: `stats counts a day in the gate's time zone. A passage counts once, on the day of its first event, by its
+latest verdict; hold means that no guard has decided yet.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, day, now, err := openLedger(c, day)
 			if err != nil {
 				return err
 			}
 			defer r.Close()
-			s, err := r.Stats(day)
+			s, err := r.Stats(day, now)
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return json.NewEncoder(c.OutOrStdout()).Encode(s)
 			}
-			gaps, err := r.Gaps(day, now)
-			if err != nil {
+			if err := evidence.WriteGaps(c.OutOrStdout(), r.Meta, day, s.Gaps); err != nil {
 				return err
 			}
-			if err := ledger.WriteGaps(c.OutOrStdout(), r.Meta, day, gaps); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n", s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
+			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n",
+				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
 			return nil
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
@@ -86,12 +85,20 @@ latest verdict; hold means that no guard has decided yet.`, Args: cobra.NoArgs,
 
 func ledgerSearch() *cobra.Command {
 	var f register.Filter
-	var day string
-	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, the newest first",
+	var a box.Finding
+	var day, part string
+	values := map[string]*string{}
+	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, or by who it was, the newest first",
 		Long: `search asks the index, which the daemon makes from the ledger: fast, and no evidence.
-For evidence export the day.`,
-		Example: "  gated ledger search --verdict refuse\n  gated ledger search --day yesterday --reason emergency-key",
-		Args:    cobra.NoArgs,
+For evidence export the day.
+
+By --name, --household, --document, --phone, --plate (the last four do) and --subject it looks over all
+time, unless --day is given, for exactly that; by --name-part in the days --from to --to, or on --day.
+Whom you look for, and why, is recorded first: say it with --why.`,
+		Example: "  gated ledger search --verdict refuse\n  gated ledger search --day yesterday --reason emergency-key\n" +
+			"  gated ledger search --plate 粤B12345 --why \"scratched barrier, request 17\"\n" +
+			"  gated ledger search --name-part 小明 --from 2026-11-01 --to 2026-11-07 --why \"request 18\"",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, date, _, err := openLedger(c, day)
 			if err != nil {
@@ -102,18 +109,40 @@ For evidence export the day.`,
 			if err != nil {
 				return err
 			}
-			f.Day = date
-			found, behind, err := register.Search(dir, f)
+			for kind, v := range values {
+				if *v != "" {
+					a.Kind, a.Value = kind, *v
+				}
+			}
+			if (a.Kind != "" || part != "") && a.Why == "" {
+				return errors.New("--why: say why you look for somebody: it is recorded")
+			}
+			var found []register.Passage
+			switch {
+			case part != "":
+				a.Kind, a.Value = register.OfName, part
+				if a.From == "" && a.To == "" {
+					a.From, a.To = date, date
+				}
+				a.Filter = f
+				found, err = box.Perform(c.Context(), dir, box.Find, a)
+			case a.Kind != "":
+				if a.Filter = f; c.Flags().Changed("day") {
+					a.Filter.Day = date
+				}
+				found, err = box.Perform(c.Context(), dir, box.Find, a)
+			default:
+				f.Day = date
+				found, err = register.Search(dir, f)
+			}
 			if err != nil {
 				return err
-			}
-			if behind > 0 {
-				fmt.Fprintf(c.ErrOrStderr(), "the index is %d entries behind the ledger\n", behind)
 			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "TIME\tLANE\tVERDICT\tREASON\tCLASS\tBY\tPASSAGE\tENTRIES")
 			for _, p := range found {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d to %d\n", p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d to %d\n",
+					p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
 			}
 			return w.Flush()
 		}}
@@ -123,5 +152,23 @@ For evidence export the day.`,
 	c.Flags().StringVar(&f.Class, "class", "", "a class such as resident")
 	c.Flags().StringVar(&f.Lane, "lane", "", "a lane")
 	c.Flags().IntVar(&f.Limit, "limit", 100, "at most so many")
+	exclusive := []string{"name-part"}
+	for _, v := range []struct{ kind, flag, usage string }{
+		{register.OfName, "name", "a whole name"},
+		{register.OfHousehold, "household", "a household such as 3-2-501"},
+		{register.OfDocument, "document", "the number of a document"},
+		{register.OfPhone, "phone", "a telephone number"},
+		{register.OfPlate, "plate", "a plate, or its last four"},
+		{register.OfSubject, "subject", "a roster ID"},
+	} {
+		values[v.kind] = c.Flags().String(v.flag, "", v.usage)
+		exclusive = append(exclusive, v.flag)
+	}
+	c.Flags().StringVar(&part, "name-part", "", "a part of a name, in the days --from to --to")
+	c.Flags().StringVar(&a.From, "from", "", "with --name-part: the first day")
+	c.Flags().StringVar(&a.To, "to", "", "with --name-part: the last day")
+	c.Flags().StringVar(&a.Why, "why", "", "why you look for somebody, in your own words")
+	c.MarkFlagsMutuallyExclusive(exclusive...)
+	c.MarkFlagsRequiredTogether("from", "to")
 	return c
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	_ "time/tzdata" // a gate box may have no zone files
 
+	"gated/box"
+
 	"github.com/spf13/cobra"
 )
 
@@ -30,11 +32,6 @@ func buildVersion() string {
 }
 
 func main() { os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
-
-// no is an answer, not a failure: a forged code, a faulty roster. The exit status is 1.
-type no struct{ error }
-
-func (n no) Unwrap() error { return n.error }
 
 // execute runs one command and returns its exit status: 0 done, 1 the answer is no, 2 wrong use or settings.
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -63,11 +60,8 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	if err == nil {
 		return 0
 	}
-	var answer no
-	if errors.As(err, &answer) {
-		if text := answer.Error(); text != "" {
-			fmt.Fprintln(stderr, "gated:", text)
-		}
+	if errors.As(err, new(box.No)) {
+		fmt.Fprintln(stderr, "gated:", err)
 		return 1
 	}
 	fmt.Fprintln(stderr, "gated:", err)

@@ -18,6 +18,7 @@ var shot = flag.String("shot", "", "file for a picture of the page")
 
 // TestTheDemosPageShowsVerdictsArriving looks at the real demo in a real browser.
 func TestTheDemosPageShowsVerdictsArriving(t *testing.T) {
+	t.Parallel()
 	chromium := tool(t, "chromium", "chromium fonts-noto-cjk")
 	c := startDemo(t, "--dir", filepath.Join(t.TempDir(), "d"), "--log-verdicts")
 	go io.Copy(io.Discard, c.stdout)

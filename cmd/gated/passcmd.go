@@ -1,20 +1,17 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"gated/box"
 	"gated/credential"
 	"gated/roster"
 
@@ -55,7 +52,8 @@ a picture for each, print.html with name and room beside each picture, and passe
 "gated pass record" takes so that the passes of a household can be revoked.
 
 No roster is touched, so this can be done away from the gate, where the key is.`,
-		Example: `  gated pass issue --key office.key --issuer office --sub r-000217 --kind resident --from 2026-11-23 --until 2027-05-31 --png pass.png
+		Example: `  gated pass issue --key office.key --issuer office --sub r-000217 --kind resident \
+    --from 2026-11-23 --until 2027-05-31 --png pass.png
   gated pass issue --key office.key --issuer office --until 2027-05-31 --list roster.csv --out passes`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -118,30 +116,15 @@ No roster is touched, so this can be done away from the gate, where the key is.`
 	return c
 }
 
-var printPage = template.Must(template.New("").Parse(`<!doctype html><meta charset="utf-8"><title>通行码 passes</title>
-<style>@page{margin:12mm} body{font:11pt sans-serif;display:flex;flex-wrap:wrap;gap:6mm} figure{margin:0;width:56mm;break-inside:avoid;text-align:center} img{width:52mm} figcaption{line-height:1.3}</style>
-{{range .}}<figure><img src="{{.File}}" alt=""><figcaption>{{.Room}} {{.Name}}<br>至 until {{.Until}}</figcaption></figure>
-{{end}}`))
-
 // issueList issues a pass for each row of an exported roster.
 func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list, out string) error {
 	rows, err := roster.ReadFile(list)
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(out, 0o700); err != nil {
-		return fmt.Errorf("--out: %w: name a directory that does not exist yet", err)
-	}
-	type sheet struct{ File, Room, Name, Until string }
-	var sheets []sheet
-	record, err := os.OpenFile(filepath.Join(out, "passes.csv"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer record.Close()
-	w := csv.NewWriter(record)
-	w.Write([]string{"serial", "subject", "issuer", "not_before", "not_after"})
-	for i, r := range rows {
+	var printed []credential.Printed
+	var passes []roster.IssuedPass
+	for _, r := range rows {
 		if r.Name == "" && r.Plate == "" {
 			continue // an empty flat
 		}
@@ -155,39 +138,30 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 			p.Kind = "staff"
 		}
 		rand.Read(p.Serial[:])
-		text, err := credential.Issue(key, p)
-		if err != nil {
-			return fmt.Errorf("%s row %d: %w", list, r.Number, err)
-		}
-		picture, err := credential.PNG(text)
-		if err != nil {
-			return err
-		}
-		name := p.Subject + ".png"
-		if err := os.WriteFile(filepath.Join(out, name), picture, 0o600); err != nil {
-			return err
-		}
-		w.Write([]string{fmt.Sprintf("%x", p.Serial), p.Subject, p.Issuer, p.NotBefore.UTC().Format(time.RFC3339), p.NotAfter.UTC().Format(time.RFC3339)})
 		room := ""
 		if r.Building != "" {
 			room = r.Building + "-" + r.Unit + "-" + r.Room
 		}
-		sheets = append(sheets, sheet{name, room, r.Name + r.Plate, p.NotAfter.Add(-time.Second).Format(time.DateOnly)})
-		progress(c.ErrOrStderr(), "passes", i+1, len(rows))
+		printed = append(printed, credential.Printed{Pass: p, Room: room, Name: r.Name + r.Plate})
+		passes = append(passes, roster.IssuedPass{Serial: fmt.Sprintf("%x", p.Serial), Subject: p.Subject, Issuer: p.Issuer,
+			NotBefore: p.NotBefore, NotAfter: p.NotAfter})
 	}
-	w.Flush()
-	if err := errors.Join(w.Error(), record.Sync()); err != nil {
+	if err := os.Mkdir(out, 0o700); err != nil {
+		return fmt.Errorf("--out: %w: name a directory that does not exist yet", err)
+	}
+	if err := credential.Print(out, key, printed, func(n int) { progress(c.ErrOrStderr(), "passes", n, len(printed)) }); err != nil {
 		return err
 	}
-	page, err := os.OpenFile(filepath.Join(out, "print.html"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	record, err := os.OpenFile(filepath.Join(out, "passes.csv"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer page.Close()
-	if err := printPage.Execute(page, sheets); err != nil {
+	defer record.Close()
+	if err := errors.Join(roster.WritePasses(record, passes), record.Sync()); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n", len(sheets), out, filepath.Join(out, "print.html"))
+	fmt.Fprintf(c.ErrOrStderr(), "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
+		len(printed), out, filepath.Join(out, "print.html"))
 	return nil
 }
 
@@ -214,16 +188,12 @@ func passRecord() *cobra.Command {
 		Long:  `record keeps the list that "gated pass issue --list" wrote, so that "gated pass revoke --household" finds the serials.`,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := existing(c)
+			passes, err := roster.ReadPasses(args[0])
 			if err != nil {
 				return err
 			}
-			passes, err := readPasses(args[0])
+			n, err := perform(c, box.RecordPasses, passes)
 			if err != nil {
-				return err
-			}
-			var n int
-			if err := perform(c.Context(), dir, "pass-record", passes, &n); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.ErrOrStderr(), "%d passes recorded\n", n)
@@ -231,41 +201,6 @@ func passRecord() *cobra.Command {
 		},
 	}
 }
-
-func readPasses(path string) (passes []roster.IssuedPass, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	r.FieldsPerRecord = 5
-	for row := 1; ; row++ {
-		rec, err := r.Read()
-		if err == io.EOF {
-			return passes, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if row == 1 {
-			if strings.Join(rec, ",") != "serial,subject,issuer,not_before,not_after" {
-				return nil, fmt.Errorf("%s: not the passes.csv of \"gated pass issue --list\"", path)
-			}
-			continue
-		}
-		p := roster.IssuedPass{Serial: rec[0], Subject: rec[1], Issuer: rec[2]}
-		var err1, err2 error
-		p.NotBefore, err1 = time.Parse(time.RFC3339, rec[3])
-		p.NotAfter, err2 = time.Parse(time.RFC3339, rec[4])
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("%s row %d: %w", path, row, err)
-		}
-		passes = append(passes, p)
-	}
-}
-
-type revocation struct{ Serial, Household, Reason string }
 
 func passRevoke() *cobra.Command {
 	var household, reason string
@@ -280,20 +215,17 @@ func passRevoke() *cobra.Command {
 			if (len(args) == 1) == (household != "") {
 				return errors.New("pass revoke: give a serial, or --household H")
 			}
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
-			r := revocation{Household: household, Reason: reason}
+			r := box.Revocation{Household: household, Reason: reason}
 			if len(args) == 1 {
 				r.Serial = strings.ToLower(args[0])
 			}
-			var n int
-			if err := perform(c.Context(), dir, "pass-revoke", r, &n); err != nil {
+			n, err := perform(c, box.RevokePasses, r)
+			if err != nil {
 				return err
 			}
 			if household != "" {
-				fmt.Fprintf(c.ErrOrStderr(), "revoked: %d recorded passes of the household, and all others that began before now; one made with --from now is good again\n", n)
+				fmt.Fprintf(c.ErrOrStderr(), "revoked: %d recorded passes of the household, and all others that began before now; "+
+					"one made with --from now is good again\n", n)
 			} else {
 				fmt.Fprintln(c.ErrOrStderr(), "revoked:", r.Serial)
 			}
@@ -303,37 +235,4 @@ func passRevoke() *cobra.Command {
 	c.Flags().StringVar(&household, "household", "", "revoke every pass of this household, such as 3-2-501")
 	c.Flags().StringVar(&reason, "reason", "revoked", "a word that says why, such as lost")
 	return c
-}
-
-func init() {
-	operations["pass-record"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var passes []roster.IssuedPass
-		if err := json.Unmarshal(args, &passes); err != nil {
-			return nil, err
-		}
-		if err := s.roster.RecordPasses(ctx, passes); err != nil {
-			return nil, err
-		}
-		return len(passes), s.record(by, "passes-recorded", map[string]string{"passes": fmt.Sprint(len(passes))})
-	}
-	operations["pass-revoke"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var r revocation
-		if err := json.Unmarshal(args, &r); err != nil {
-			return nil, err
-		}
-		if r.Household != "" {
-			if _, ok := s.roster.Snapshot().Household(r.Household); !ok {
-				return nil, no{fmt.Errorf("no household %s in the roster", r.Household)}
-			}
-			n, err := s.roster.RevokeHousehold(ctx, r.Household, s.now())
-			if err != nil {
-				return nil, err
-			}
-			return n, s.record(by, "household-revoked", map[string]string{"passes": fmt.Sprint(n)})
-		}
-		if err := s.roster.Revoke(ctx, r.Serial, r.Reason); err != nil {
-			return nil, err
-		}
-		return 1, s.record(by, "pass-revoked", map[string]string{"passes": "1"})
-	}
 }

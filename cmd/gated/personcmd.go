@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,73 +11,17 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"gated/box"
 	"gated/ledger"
-	"gated/register"
+	"gated/register/erasure"
 
 	"github.com/spf13/cobra"
 )
 
-type eraseArgs struct {
-	register.Erasure
-	Why string
-}
-
-// keepArgs lift the entry Lift, or else keep the days From to To.
-type keepArgs struct {
-	From, To, Why string
-	Lift          int64
-}
-
-type subjectArgs struct{ ID, Why string }
-
-func init() {
-	operations["ledger-erase"] = withRegister(func(r *register.Register, by string, a eraseArgs) (any, error) {
-		done, err := r.Erase(a.Erasure, by, a.Why)
-		if entries, fields := done.Sum(); fields > 0 && err != nil {
-			err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
-		}
-		if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(register.KeptError)) {
-			err = no{err}
-		}
-		return done, err
-	})
-	operations["ledger-keep"] = withRegister(func(r *register.Register, by string, a keepArgs) (seq any, err error) {
-		if a.Lift == 0 {
-			return r.Keep(a.From, a.To, by, a.Why)
-		}
-		if seq, err = r.Lift(a.Lift, by, a.Why); errors.Is(err, register.ErrNotKept) {
-			err = no{err}
-		}
-		return seq, err
-	})
-	operations["ledger-keeps"] = withRegister(func(r *register.Register, _ string, _ any) (any, error) { return r.Keeps(), nil })
-	operations["ledger-subject"] = func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var a subjectArgs
-		if err := json.Unmarshal(args, &a); err != nil {
-			return nil, err
-		}
-		return true, s.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
-			Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
-	}
-}
-
-// withRegister is an operation on the register alone.
-func withRegister[A any](f func(r *register.Register, by string, args A) (any, error)) operation {
-	return func(_ context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var a A
-		if err := json.Unmarshal(args, &a); err != nil {
-			return nil, err
-		}
-		if s.register == nil {
-			return nil, fmt.Errorf("no ledger in %s: is this the state directory? name it with --state", s.dir)
-		}
-		return f(s.register, by, a)
-	}
-}
-
 func ledgerErase() *cobra.Command {
-	var a eraseArgs
-	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R", Short: "erase personal data for good, of older days, of one person or of one entry",
+	var a box.Erasure
+	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R",
+		Short: "erase personal data for good, of older days, of one person or of one entry",
 		Long: `erase removes names, rooms, numbers and whatever else tells who it was. The records stay, and every
 proof about them; that something was erased, when and why is an entry itself. There is no way back.
 
@@ -92,13 +35,10 @@ about that stand in the current one.
 Nothing is erased if any of it is of days that are kept (gated ledger keep --list). Who came in before
 DATE is not counted inside any more. A passage that waits for a guard is still recorded with the
 person's data. The roster, backups and exports are not touched: see "gated roster remove".`,
-		Example: "  gated ledger erase --subject r-000217 --reason \"moved out, asked for it\"\n  gated ledger erase --before 2026-09-01 --reason \"end of the measure\"",
-		Args:    cobra.NoArgs,
+		Example: `  gated ledger erase --subject r-000217 --reason "moved out, asked for it"
+  gated ledger erase --before 2026-09-01 --reason "end of the measure"`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			if a.Before == "today" {
 				r, day, _, err := openLedger(c, a.Before)
 				if err != nil {
@@ -107,12 +47,14 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 				r.Close()
 				a.Before = day
 			}
-			var done register.Erased
-			if err := perform(c.Context(), dir, "ledger-erase", a, &done); err != nil {
+			done, err := perform(c, box.Erase, a)
+			if err != nil {
 				return err
 			}
 			said := func(d ledger.Erased) {
-				fmt.Fprintf(c.OutOrStdout(), "erased=%d entries=%d first=%d last=%d records=%s", d.Fields, d.Entries, d.First, d.Last, strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Records), " ", ","), "[]"))
+				records := strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Records), " ", ","), "[]")
+				fmt.Fprintf(c.OutOrStdout(), "erased=%d entries=%d first=%d last=%d records=%s",
+					d.Fields, d.Entries, d.First, d.Last, records)
 				if d.Epoch > 0 {
 					fmt.Fprintf(c.OutOrStdout(), " epoch=%d", d.Epoch)
 				}
@@ -138,33 +80,31 @@ person's data. The roster, backups and exports are not touched: see "gated roste
 }
 
 func ledgerKeep() *cobra.Command {
-	var a keepArgs
+	var a box.Keeping
 	var list bool
-	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list", Short: "forbid to erase some days, such as for a court, until that is lifted",
+	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list",
+		Short: "forbid to erase some days, such as for a court, until that is lifted",
 		Long: `keep makes an entry that forbids to erase personal data of the days from --from to --to, days to come
 included: "gated ledger erase" refuses, ledger.retention passes them over. --lift N ends what the entry N
 forbids; what is then older than ledger.retention allows goes the next night. The reason stands in the
 record for good: name nobody in it.`,
-		Example: "  gated ledger keep --from 2026-10-01 --to 2026-10-03 --reason \"case 17 of the court\"\n  gated ledger keep --lift 4711 --reason \"case 17 is closed\"",
-		Args:    cobra.NoArgs,
+		Example: `  gated ledger keep --from 2026-10-01 --to 2026-10-03 --reason "case 17 of the court"
+  gated ledger keep --lift 4711 --reason "case 17 is closed"`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			if !list {
 				if (a.From != "" && a.To != "") == (a.Lift != 0) || a.Lift != 0 && a.From+a.To != "" {
 					return errors.New("say which days by --from D --to D, or what to end by --lift N, or --list")
 				}
-				var seq int64
-				if err := perform(c.Context(), dir, "ledger-keep", a, &seq); err != nil {
+				seq, err := perform(c, box.Keep, a)
+				if err != nil {
 					return err
 				}
 				fmt.Fprintf(c.OutOrStdout(), "entry=%d\n", seq)
 				return nil
 			}
-			var keeps map[int64]register.Span
-			if err := perform(c.Context(), dir, "ledger-keeps", nil, &keeps); err != nil {
+			keeps, err := perform(c, box.Keeps, struct{}{})
+			if err != nil {
 				return err
 			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
@@ -185,7 +125,7 @@ record for good: name nobody in it.`,
 }
 
 func ledgerSubject() *cobra.Command {
-	var a subjectArgs
+	var a box.Subject
 	var asJSON bool
 	c := &cobra.Command{Use: "subject ID --reason R", Short: "print all that the ledger keeps about a person or vehicle",
 		Long: `subject prints every entry of the passages of a person or vehicle, by roster ID, with the personal data
@@ -199,22 +139,21 @@ What the roster holds about them is shown by "gated roster show ID".`,
 				return err
 			}
 			a.ID = args[0]
-			if err := register.CheckWhy(a.Why); err != nil {
+			if err := erasure.CheckWhy(a.Why); err != nil {
 				return err
 			}
-			n, err := register.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
+			n, err := erasure.Subject(dir, a.ID, func(*ledger.Entry) error { return nil })
 			if err != nil {
 				return err
 			}
 			if n == 0 {
-				return no{fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
+				return box.No{Err: fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
 			}
-			var done bool
-			if err := perform(c.Context(), dir, "ledger-subject", a, &done); err != nil {
+			if _, err := perform(c, box.RecordSubject, a); err != nil {
 				return err
 			}
 			w := c.OutOrStdout()
-			_, err = register.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
+			_, err = erasure.Subject(dir, a.ID, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
 			return err
 		}}
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")

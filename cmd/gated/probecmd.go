@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"log"
 	"regexp"
 	"strings"
-	"sync"
-	"text/tabwriter"
 	"time"
 
+	"gated/box"
 	"gated/scanner/probe"
 	"gated/serialport"
 
@@ -50,7 +49,8 @@ The exit status is 0 when the scanner is known for sure, 1 when not, 2 if no por
 	command.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "give up after this time")
 	command.Flags().BoolVar(&o.list, "list", false, "list the ports and end")
 	command.Flags().BoolVar(&o.json, "json", false, "print one object, ports and what was found")
-	command.Flags().BoolVar(&o.trigger, "trigger", false, "write the read command of the GM65 family to the ports: only where nothing but such a module is connected")
+	command.Flags().BoolVar(&o.trigger, "trigger", false,
+		"write the read command of the GM65 family to the ports: only where nothing but such a module is connected")
 	return group("scanner", "find out how a scanner is set", command)
 }
 
@@ -69,11 +69,11 @@ func (o probing) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("list the serial ports: %w", err)
 	}
 	if !o.json {
-		printPorts(stdout, ports)
+		serialport.Print(stdout, ports)
 	}
 	var chosen []serialport.Info
 	if !o.list {
-		if chosen, err = o.choose(ports, stderr); err != nil {
+		if chosen, err = probe.Choose(ports, o.device, func(why string) { fmt.Fprintln(stderr, why) }); err != nil {
 			return err
 		}
 	}
@@ -85,163 +85,64 @@ func (o probing) run(ctx context.Context, stdout, stderr io.Writer) error {
 			found = &best
 		}
 	}
+	var advice probe.Advice
+	if found != nil {
+		advice = found.Advice(o.lane, ports)
+	}
 	if o.json {
-		var advice struct {
-			Ports    []serialport.Info `json:"ports"`
-			Found    *probe.Found      `json:"found"`
-			Settings string            `json:"settings,omitempty"`
-			Rule     string            `json:"udev_rule,omitempty"`
-		}
-		advice.Ports, advice.Found = ports, found
-		if found != nil {
-			device, rule := probe.Name(o.lane, found.Device, ports)
-			advice.Settings, advice.Rule = found.Settings(device), rule
-		}
 		out := json.NewEncoder(stdout)
 		out.SetIndent("", "  ")
 		out.SetEscapeHTML(false)
-		return errors.Join(err, out.Encode(advice))
+		return errors.Join(err, out.Encode(struct {
+			Ports []serialport.Info `json:"ports"`
+			Found *probe.Found      `json:"found"`
+			probe.Advice
+		}{ports, found, advice}))
 	}
 	if found != nil {
-		o.print(stdout, *found, ports)
+		o.print(stdout, *found, advice)
 	}
 	return err
-}
-
-// choose returns the ports to listen to.
-func (o probing) choose(ports []serialport.Info, stderr io.Writer) (chosen []serialport.Info, err error) {
-	if o.device != "" {
-		p := serialport.Info{Path: o.device}
-		if real, err := filepath.EvalSymlinks(o.device); err == nil {
-			for _, known := range ports {
-				if known.Path == real {
-					p = known
-				}
-			}
-		}
-		return []serialport.Info{p}, nil
-	}
-	for _, p := range ports {
-		switch {
-		case p.Console:
-			fmt.Fprintf(stderr, "%s is left out: the kernel talks on it (console= of its command line)\n", p.Path)
-		case len(p.Held) > 0:
-			fmt.Fprintf(stderr, "%s is left out: %s has it open; to probe it, end that (systemctl stop gated, if it is the gate)\n", p.Path, p.Held[0])
-		default:
-			chosen = append(chosen, p)
-		}
-	}
-	if chosen == nil {
-		return nil, errors.New("no serial port is free: plug the scanner in (set to USB serial, not keyboard), or name a port with --device")
-	}
-	return chosen, nil
 }
 
 // listen probes all ports at once until the first is sure.
 func (o probing) listen(ctx context.Context, ports []serialport.Info, stderr io.Writer) (best probe.Found, err error) {
 	var paths []string
-	var probes []probe.Probe
-	var say sync.Mutex // stderr
 	for _, p := range ports {
 		paths = append(paths, p.Path)
-		probes = append(probes, probe.Probe{Device: p.Path, AnyRate: p.AnyRate(), Trigger: o.trigger, Progress: func(baud int, f probe.Finding) {
-			say.Lock()
-			defer say.Unlock()
-			switch {
-			case f.Short:
-				fmt.Fprintf(stderr, "%s at %d baud: %d bytes of text, which is too short to be sure: a longer code, such as a pass, is better\n", p.Path, baud, f.Length)
-			case f.Readings+f.Garbage > 0:
-				fmt.Fprintf(stderr, "%s at %d baud: no text, next rate\n", p.Path, baud)
-			}
-		}})
 	}
 	fmt.Fprintf(stderr, "listening to %s for %s: hold a code before the scanner, the same one, about once a second; Ctrl-C ends it\n",
 		strings.Join(paths, ", "), o.timeout)
 	limited, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	best, faults := probe.First(limited, probes)
+	say := log.New(stderr, "", 0) // several ports at once
+	best, faults := probe.First(limited, ports, o.trigger, func(what string) { say.Print(what) })
 	switch {
 	case best.Sure:
 		return best, nil
 	case len(faults) == len(ports):
 		return best, errors.Join(faults...)
 	}
-	say.Lock()
 	for _, f := range faults {
-		fmt.Fprintln(stderr, "gated:", f)
+		say.Print("gated: ", f)
 	}
-	say.Unlock()
 	if ctx.Err() != nil {
-		return best, no{errors.New("ended before it was sure")}
+		return best, box.No{Err: errors.New("ended before it was sure")}
 	}
-	return best, no{errors.New(best.Doubt(o.timeout))}
+	return best, box.No{Err: errors.New(best.Doubt(o.timeout))}
 }
 
-func printPorts(w io.Writer, ports []serialport.Info) {
-	if len(ports) == 0 {
-		fmt.Fprintln(w, "no serial ports")
-		return
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PORT\tWHAT\tUSB\tSERIAL NUMBER\tIN USE BY")
-	for _, p := range ports {
-		what := strings.TrimSpace(p.Vendor + " " + p.Product)
-		if p.VendorID == "" {
-			what = "on the board"
-		}
-		if p.Driver != "" {
-			what = strings.TrimSpace(what + " (" + p.Driver + ")")
-		}
-		usb := "-"
-		if p.VendorID != "" {
-			usb = p.VendorID + ":" + p.ProductID + " interface " + p.Interface
-		}
-		serial := p.Serial
-		if serial == "" {
-			serial = "-"
-		}
-		var held []string
-		if p.Console {
-			held = append(held, "the kernel's console")
-		}
-		for _, h := range p.Held {
-			held = append(held, h.String())
-		}
-		if held == nil {
-			held = []string{"-"}
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", p.Path, printable(what), usb, printable(serial), printable(strings.Join(held, ", ")))
-		for _, name := range p.Names {
-			fmt.Fprintf(t, "  %s\n", name)
-		}
-	}
-	t.Flush()
-	fmt.Fprintln(w)
-}
-
-// printable keeps what a device says about itself from moving the cursor.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || 0x7f <= r && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-func (o probing) print(w io.Writer, f probe.Found, ports []serialport.Info) {
+func (o probing) print(w io.Writer, f probe.Found, advice probe.Advice) {
 	fmt.Fprintf(w, "%s: %s\n\n", f.Device, f)
 	if !f.Sure {
 		fmt.Fprintf(w, "This is NOT SURE.\n\n")
 	}
-	device, rule := probe.Name(o.lane, f.Device, ports)
-	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s", o.lane, f.Settings(device))
-	if rule != "" {
-		fmt.Fprintf(w, "\nIn %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=usb --subsystem-match=tty\n", rulesFile, rule)
+	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s", o.lane, advice.Settings)
+	if advice.Rule != "" {
+		fmt.Fprintf(w, "\nIn %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=usb --subsystem-match=tty\n",
+			"/etc/udev/rules.d/61-gated-ports.rules", advice.Rule)
 	}
 	for _, note := range f.Notes() {
 		fmt.Fprintln(w, "\nNote:", note)
 	}
 }
-
-const rulesFile = "/etc/udev/rules.d/61-gated-ports.rules"

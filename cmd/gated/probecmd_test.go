@@ -45,6 +45,7 @@ func codesAt(t *testing.T, text string) (port string) {
 }
 
 func TestScannerProbe(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		text   string
@@ -83,6 +84,7 @@ func TestScannerProbe(t *testing.T) {
 }
 
 func TestScannerProbeJSON(t *testing.T) {
+	t.Parallel()
 	port := codesAt(t, "\x02"+heldUp+"\x03")
 	var stdout, stderr strings.Builder
 	if status := execute([]string{"scanner", "probe", "--json", "--device", port}, strings.NewReader(""), &stdout, &stderr); status != 0 {
@@ -105,6 +107,7 @@ func TestScannerProbeJSON(t *testing.T) {
 }
 
 func TestScannerProbeLists(t *testing.T) {
+	t.Parallel()
 	var stdout, stderr strings.Builder
 	if status := execute([]string{"scanner", "probe", "--list"}, strings.NewReader(""), &stdout, &stderr); status != 0 || stdout.String() == "" || stderr.String() != "" {
 		t.Errorf("status %d: %s%s", status, &stdout, &stderr)
@@ -112,6 +115,7 @@ func TestScannerProbeLists(t *testing.T) {
 }
 
 func TestScannerProbeEndsWithCtrlC(t *testing.T) {
+	t.Parallel()
 	c := start(t, "scanner", "probe", "--device", codesAt(t, ""))
 	go io.Copy(io.Discard, c.stdout)
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(c.stderr.String(), "listening to"); time.Sleep(10 * time.Millisecond) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"gated/box"
 	"gated/scanner/qr"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ The exit status is 1 if a picture has no code, 2 if a file cannot be read or is 
 			case len(faults) > 0:
 				return errors.Join(faults...)
 			case without > 0:
-				return no{fmt.Errorf("no QR code in %d of %d pictures", without, len(files))}
+				return box.No{Err: fmt.Errorf("no QR code in %d of %d pictures", without, len(files))}
 			}
 			return nil
 		},

@@ -1,33 +1,22 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"gated/credential"
+	"gated/box"
 	"gated/roster"
 
 	"github.com/spf13/cobra"
 )
 
 func rosterCommand() *cobra.Command {
-	return group("roster", "import, list and change who belongs to the compound", rosterImport(), rosterList(), rosterExport(), rosterShow(), rosterRemove())
-}
-
-type importArgs struct {
-	Rows        []roster.Row
-	DryRun      bool
-	AllowRemove int
-	Language    string
+	return group("roster", "import, list and change who belongs to the compound",
+		rosterImport(), rosterList(), rosterExport(), rosterShow(), rosterRemove())
 }
 
 // language is that of the clerk's terminal.
@@ -43,59 +32,8 @@ func language() string {
 	return "en"
 }
 
-// residentID hands the check of credential to the roster; leaves do not know each other.
-func residentID(number string) (string, error) {
-	id, err := credential.ResidentID(number)
-	if err == nil && id.BirthDate > time.Now().Format(time.DateOnly) {
-		err = credential.ErrDate
-	}
-	return id.BirthDate, err
-}
-
-func init() {
-	operations["roster-import"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var a importArgs
-		if err := json.Unmarshal(args, &a); err != nil {
-			return nil, err
-		}
-		rep, err := s.roster.Import(ctx, a.Rows, roster.ImportOptions{DryRun: a.DryRun, AllowRemove: a.AllowRemove, CheckResidentID: residentID})
-		var rows *roster.FaultyRows
-		var mass *roster.MassRemoval
-		switch {
-		case errors.As(err, &rows):
-			return nil, no{errors.New(rows.Text(a.Language))}
-		case errors.As(err, &mass):
-			return nil, no{err}
-		case err != nil:
-			return nil, err
-		case a.DryRun:
-			return rep, nil
-		}
-		n := func(i int) string { return strconv.Itoa(i) }
-		return rep, s.record(by, "roster-imported", map[string]string{"added": n(members(rep.Added)), "changed": n(members(rep.Changed)), "removed": n(members(rep.Removed)),
-			"residents": n(rep.Residents), "households": n(rep.Households), "vehicles": n(rep.Vehicles)})
-	}
-	operations["roster-remove"] = func(ctx context.Context, s *site, by string, args json.RawMessage) (any, error) {
-		var id string
-		if err := json.Unmarshal(args, &id); err != nil {
-			return nil, err
-		}
-		err := s.roster.RemovePerson(ctx, id)
-		if errors.Is(err, roster.ErrNotFound) {
-			err = s.roster.RemoveVehicle(ctx, id)
-		}
-		if errors.Is(err, roster.ErrNotFound) {
-			return nil, no{fmt.Errorf("%s is not in the roster", id)}
-		}
-		if err != nil {
-			return nil, err
-		}
-		return true, s.record(by, "roster-removed", map[string]string{"removed": "1"})
-	}
-}
-
 func rosterImport() *cobra.Command {
-	var a importArgs
+	var a box.Import
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "replace the roster by the property office's list (CSV or XLSX)",
@@ -109,23 +47,20 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 		Example: "  gated roster import residents.xlsx --dry-run\n  gated roster import residents.xlsx",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
 			a.Language = language()
+			var err error
 			if a.Rows, err = roster.ReadFile(args[0]); err != nil {
 				var rows *roster.FaultyRows
 				if errors.As(err, &rows) {
-					return no{errors.New(rows.Text(a.Language))}
+					return box.No{Err: errors.New(rows.Text(a.Language))}
 				}
 				return err
 			}
-			var rep roster.Report
-			if err := perform(c.Context(), dir, "roster-import", a, &rep); err != nil {
+			rep, err := perform(c, box.ImportRoster, a)
+			if err != nil {
 				return err
 			}
-			printReport(c.OutOrStdout(), rep, a.DryRun)
+			rep.Print(c.OutOrStdout(), a.DryRun)
 			return nil
 		},
 	}
@@ -134,64 +69,13 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 	return c
 }
 
-// members counts people and vehicles; households are counted as such.
-func members(list []roster.Change) (n int) {
-	for _, ch := range list {
-		if ch.Kind != "household" {
-			n++
-		}
-	}
-	return n
-}
-
-// printReport says what an import did. Names go to the clerk's own terminal and nowhere else.
-func printReport(w io.Writer, r roster.Report, dry bool) {
-	var counts []string
-	for _, part := range []struct {
-		verb, past string
-		list       []roster.Change
-	}{{"add", "added", r.Added}, {"change", "changed", r.Changed}, {"remove", "removed", r.Removed}} {
-		for _, ch := range part.list {
-			if !dry {
-				break
-			}
-			fmt.Fprint(w, part.verb, " ", ch.Kind, " ", ch.ID)
-			if ch.Kind != "household" {
-				for _, s := range []string{ch.Household, ch.Name} {
-					if s != "" {
-						fmt.Fprint(w, " ", s)
-					}
-				}
-			}
-			for _, f := range ch.Fields {
-				fmt.Fprintf(w, "; %s: %q → %q", f.Column, f.Old, f.New)
-			}
-			fmt.Fprintln(w)
-		}
-		counts = append(counts, fmt.Sprintf("%d %s", members(part.list), part.past))
-	}
-	verb := "imported"
-	if dry {
-		verb = "dry run, nothing changed"
-	}
-	fmt.Fprintf(w, "%s: %s; %d households, %d residents, %d staff, %d vehicles\n", verb, strings.Join(counts, ", "), r.Households, r.Residents, r.Staff, r.Vehicles)
-	if r.NeedAllowRemove > 0 {
-		fmt.Fprintf(w, "the import will need --allow-remove %d\n", r.NeedAllowRemove)
-	}
-}
-
 // snapshot reads the roster of the state directory, daemon or not.
 func snapshot(c *cobra.Command) (*roster.Snapshot, error) {
 	dir, err := existing(c)
 	if err != nil {
 		return nil, err
 	}
-	s, err := roster.OpenReadOnly(filepath.Join(dir, "roster.db"))
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	return s.Snapshot(), nil
+	return box.Roster(dir)
 }
 
 func rosterList() *cobra.Command {
@@ -242,7 +126,7 @@ func rosterShow() *cobra.Command {
 			} else if v, ok := s.Vehicle(args[0]); ok {
 				found = v
 			} else {
-				return no{fmt.Errorf("%s is not in the roster", args[0])}
+				return box.No{Err: fmt.Errorf("%s is not in the roster", args[0])}
 			}
 			e := json.NewEncoder(c.OutOrStdout())
 			e.SetIndent("", "  ")
@@ -253,12 +137,7 @@ func rosterShow() *cobra.Command {
 func rosterRemove() *cobra.Command {
 	return &cobra.Command{Use: "remove ID", Short: "take a person or vehicle out of the roster", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
-			var done bool
-			if err := perform(c.Context(), dir, "roster-remove", args[0], &done); err != nil {
+			if _, err := perform(c, box.RemoveFromRoster, args[0]); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.ErrOrStderr(), "removed:", args[0])

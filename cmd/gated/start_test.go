@@ -3,27 +3,24 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"gated/config"
 	"gated/demo/lcussim"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
 
 // A daemon that was killed can leave a relay on. Whatever keeps the next one from working, it switches that off.
 func TestABarrierLeftOpenIsClosedThoughTheGateCannotStart(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -103,31 +100,9 @@ func readOnly(t *testing.T, dir string) {
 	})
 }
 
-// A relay or program that hangs is not waited for, and goes on being told.
-func TestABarrierThatHangsDoesNotHoldUpTheStart(t *testing.T) {
-	dir := t.TempDir()
-	trace, path := tracedProgram(t, dir, fmt.Sprintf("while [ ! -e %s/go ]; do sleep 0.01; done; echo done >>%s", dir, filepath.Join(dir, "trace")))
-	settings, err := config.Load(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &daemon{settings: settings, dir: dir, stderr: io.Discard}
-	d.logTo(settings)
-	_, stop, err := d.lanes(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil { // it is killed after four seconds
-		t.Fatal(err)
-	}
-	stop()
-	if got := strings.Fields(string(mustRead(t, trace))); !slices.Equal(got, []string{"close", "done", "close", "done"}) {
-		t.Errorf("the program was told and did %q", got)
-	}
-}
-
 // Somebody who starts a second daemon by mistake does not close the barrier that the first one holds open.
 func TestASecondDaemonLeavesTheBarriersAlone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	trace, settings := tracedProgram(t, dir, "")
 	c := start(t, "run", "--config", settings)

@@ -58,6 +58,7 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 		}
 		return len(list)
 	}
+	const maxReading = 64 // connections at a time
 	before := files()
 	for range 4 * maxReading {
 		held, err := net.Dial("tcp", u.Host)
@@ -92,6 +93,7 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 
 // TestAWitnessThatIsAwayStopsNothing: it is counted, named in the log, and in nobody's way.
 func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
+	t.Parallel()
 	dir := demoSite(t)
 	path := filepath.Join(dir, "gated.yaml")
 	settings, err := os.ReadFile(path)

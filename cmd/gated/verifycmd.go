@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"gated/box"
 	"gated/evidence"
+	"gated/evidence/bundle"
 	"gated/ledger"
 	"gated/ledger/tlog"
 
@@ -79,9 +81,10 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				case kind != "ledger" && (g.Since != nil || len(g.ShortRoots) > 0):
 					return fmt.Errorf("--since and --short-root are for a whole ledger, %s is %s", args[0], kind)
 				case kind != "ledger" && len(g.Keys) == 0:
-					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key", args[0], kind)
+					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key",
+						args[0], kind)
 				case kind == "an audit bundle":
-					return verdict(ledger.VerifyBundle(args[0], append(g.Keys, g.Witnesses...), out))
+					return verdict(bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out))
 				case kind == "a folder of tiles":
 					return verdict(tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out))
 				}
@@ -94,9 +97,11 @@ them it shows that the ledger is consistent, not that its whole history was neve
 			return verifyLedger(out, filepath.Join(dir, "ledger.db"), g)
 		},
 	}
-	c.Flags().StringArrayVar(&keys, "key", nil, "the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")
+	c.Flags().StringArrayVar(&keys, "key", nil,
+		"the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")
 	c.Flags().StringArrayVar(&witnesses, "witness", nil, "a witness's public key, or a file of it")
-	c.Flags().StringVar(&since, "since", "", "an older tree head, as \"gated ledger head\" printed it: prove that nothing before it was changed")
+	c.Flags().StringVar(&since, "since", "",
+		"an older tree head, as \"gated ledger head\" printed it: prove that nothing before it was changed")
 	c.Flags().StringArrayVar(&shortRoots, "short-root", nil, "SIZE:CHARS from the handover book")
 	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "paper" { // as it was called; scripts have it
@@ -110,7 +115,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 // verdict makes what was found wrong an answer: the exit status is 1.
 func verdict(err error) error {
 	if err != nil {
-		return no{err}
+		return box.No{Err: err}
 	}
 	return nil
 }
@@ -176,10 +181,11 @@ func verifyLedger(w io.Writer, path string, g evidence.Given) error {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 			return err
 		}
-		return no{err}
+		return box.No{Err: err}
 	}
 	for _, r := range reports {
-		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d\n", r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased)
+		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d\n",
+			r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased)
 	}
 	for _, line := range evidence.Proved(reports) {
 		fmt.Fprintln(w, line)

@@ -3,7 +3,6 @@ package health
 import (
 	"crypto/sha256"
 	"strings"
-	"sync"
 	"time"
 
 	"gated/credential/base45"
@@ -128,10 +127,6 @@ type dccStatement struct {
 	Until         scalar `cbor:"du"`
 }
 
-// scratch is memory for one inflated certificate. Nothing read from it points
-// into it.
-var scratch = sync.Pool{New: func() any { return new([dccLimit]byte) }}
-
 // checkDCC verifies a certificate. As with a pass, what it states is read before its
 // signature is checked, so that the guard learns who is meant by a bad one too.
 func (t *Trust) checkDCC(code string, at time.Time) Certificate {
@@ -151,9 +146,7 @@ func (t *Trust) checkDCC(code string, at time.Time) Certificate {
 	if err != nil {
 		return because(ReasonBadBase45)
 	}
-	space := scratch.Get().(*[dccLimit]byte)
-	defer scratch.Put(space)
-	plain, err := inflate(space[:0], data, false, dccLimit)
+	plain, err := inflate(data, false, dccLimit)
 	if err != nil {
 		return because(ReasonBadZlib)
 	}
@@ -205,12 +198,13 @@ func parseDCC(data []byte) (m dccMessage, protected dccHeader, reason string) {
 		return m, protected, ReasonBadCBOR
 	}
 	for _, want := range []uint64{61, 18} {
-		if major, tag, size := readHead(data); major == majorTag && tag == want {
-			data = data[size:]
+		var tag cbor.RawTag
+		if lenient.Unmarshal(data, &tag) == nil && tag.Number == want {
+			data = tag.Content
 		}
 	}
 	// The library would read a message with any other tag as well.
-	if major, _, _ := readHead(data); major != majorArray || lenient.Unmarshal(data, &m) != nil ||
+	if isArray := data[0]>>5 == 4; !isArray || lenient.Unmarshal(data, &m) != nil ||
 		m.Payload == "" || m.Unprotected.Critical != nil ||
 		len(m.Protected) > 0 && lenient.Unmarshal([]byte(m.Protected), &protected) != nil {
 		return m, protected, ReasonBadCOSE
@@ -240,26 +234,10 @@ func keyID(protected, unprotected dccHeader) scalar {
 // header and payload as they were received, byte for byte. Where they came in
 // pieces, it is the whole that is signed.
 func (m dccMessage) toBeSigned() []byte {
-	b := make([]byte, 0, 32+len(m.Protected)+len(m.Payload))
-	b = append(b, 0x84, 0x6a)
-	b = append(b, "Signature1"...)
-	b = appendBytes(b, string(m.Protected))
-	b = appendBytes(b, "")
-	return appendBytes(b, string(m.Payload))
+	return must(signedForm.Marshal([]any{"Signature1", m.Protected, cbor.ByteString(""), m.Payload}))
 }
 
-// appendBytes appends a CBOR byte string of less than 64 KiB.
-func appendBytes(b []byte, s string) []byte {
-	switch {
-	case len(s) < 24:
-		b = append(b, 0x40|byte(len(s)))
-	case len(s) < 1<<8:
-		b = append(b, 0x58, byte(len(s)))
-	default:
-		b = append(b, 0x59, byte(len(s)>>8), byte(len(s)))
-	}
-	return append(b, s...)
-}
+var signedForm = must(cbor.CoreDetEncOptions().EncMode())
 
 // state puts what the certificate says into the claim, as far as it can be read,
 // and reports whether that is enough to be judged: dates that are dates, and at

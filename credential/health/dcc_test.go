@@ -435,7 +435,7 @@ func TestDCCRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	message, err := inflate(nil, data, false, dccLimit)
+	message, err := inflate(data, false, dccLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -767,7 +767,7 @@ func FuzzDCC(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	message, err := inflate(nil, data, false, dccLimit)
+	message, err := inflate(data, false, dccLimit)
 	if err != nil {
 		f.Fatal(err)
 	}

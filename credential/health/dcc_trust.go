@@ -13,10 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -59,24 +56,10 @@ type signer struct {
 // load reads the certificates in dir/*.pem and dir/*.cer, DER or PEM, in PEM also
 // several in a file.
 func (t *dccTrust) load(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read signer certificates: %w", err)
-	}
 	t.byKeyID, t.byCountry = map[string][]*signer{}, map[string][]*signer{}
 	seen := map[[sha256.Size]byte]bool{}
-	for _, e := range entries {
-		if ext := strings.ToLower(filepath.Ext(e.Name())); ext != ".pem" && ext != ".cer" {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
-		certificates, err := readCertificates(path)
-		if err != nil {
-			return fmt.Errorf("signer certificate %s: %w", path, err)
-		}
+	err := keyfile.Each(dir, keyfile.Limit, func(_ string, data []byte) error {
+		certificates, err := parseCertificates(data)
 		for _, c := range certificates {
 			sum := sha256.Sum256(c.Raw)
 			if seen[sum] {
@@ -89,16 +72,16 @@ func (t *dccTrust) load(dir string) error {
 				t.byCountry[s.country] = append(t.byCountry[s.country], s)
 			}
 		}
+		return err
+	}, ".pem", ".cer")
+	if err != nil {
+		return fmt.Errorf("signer certificate: %w", err)
 	}
 	return nil
 }
 
-// readCertificates reads a file of X.509 certificates.
-func readCertificates(path string) ([]*x509.Certificate, error) {
-	data, _, err := keyfile.Read(path, keyfile.Limit)
-	if err != nil {
-		return nil, err
-	}
+// parseCertificates reads a file of X.509 certificates.
+func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	var ders [][]byte
 	if bytes.Contains(data, []byte("-----BEGIN ")) {
 		for {

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -11,106 +12,46 @@ import (
 
 // The FHIR bundle (R4) of a SMART Health Card.
 
-func (c *card) bundle() {
-	r := c.r
-	r.object(func(name []byte) {
-		switch string(name) {
-		case "resourceType":
-			c.hasBundle = r.string() == "Bundle"
-		case "entry":
-			r.array(func() {
-				r.object(func(name []byte) {
-					if string(name) == "resource" {
-						c.resource()
-					} else {
-						r.skip()
-					}
-				})
-			})
-		default:
-			r.skip()
+func (c *card) bundle(b object) {
+	c.hasBundle = c.text(b.get("resourceType")) == "Bundle"
+	for entry := range c.list(b.get("entry")) {
+		r := c.object(c.object(entry).get("resource"))
+		var h Statement
+		made := false
+		switch c.text(r.get("resourceType")) {
+		case "Patient":
+			c.patients++
+			c.patient(r)
+		case "Immunization":
+			h, made = c.immunization(r)
+		case "Observation":
+			h, made = c.observation(r)
 		}
-	})
-}
-
-// resource reads a resource. Its type may be the last that it says, so those that
-// matter are read twice.
-func (c *card) resource() {
-	begin, kind := *c.r, ""
-	c.r.object(func(name []byte) {
-		if string(name) == "resourceType" {
-			kind = c.r.string()
-		} else {
-			c.r.skip()
+		if made && len(c.health) == shcStatements { // to leave the last out could be to leave out the one that matters
+			c.bad = true
+		} else if made {
+			c.health = append(c.health, h)
 		}
-	})
-	if c.r.bad {
-		return
-	}
-	var read func(name []byte)
-	var done func() (Statement, bool)
-	switch kind {
-	case "Patient":
-		c.patients++
-		read = c.patient
-	case "Immunization":
-		read, done = c.immunization()
-	case "Observation":
-		read, done = c.observation()
-	default:
-		return
-	}
-	*c.r = begin
-	c.r.object(read)
-	if done == nil || c.r.bad {
-		return
-	}
-	if h, ok := done(); ok {
-		if len(c.health) == shcStatements { // to leave the last out could be to leave out the one that matters
-			c.r.bad = true
+		if c.bad {
 			return
 		}
-		c.health = append(c.health, h)
 	}
 }
 
-func (c *card) patient(member []byte) {
-	r := c.r
-	switch string(member) {
-	case "birthDate":
-		c.birthDate = fhirDate(r.string())
-	case "name":
-		first := true
-		r.array(func() {
-			if !first {
-				r.skip()
-				return
+func (c *card) patient(p object) {
+	c.birthDate = fhirDate(c.text(p.get("birthDate")))
+	for first := range c.list(p.get("name")) {
+		name := c.object(first)
+		var words []string
+		for given := range c.list(name.get("given")) {
+			if s := c.text(given); len(words) < shcGiven {
+				words = append(words, s)
 			}
-			first = false
-			var given []string
-			var family, text string
-			r.object(func(name []byte) {
-				switch string(name) {
-				case "given":
-					r.array(func() {
-						if s := r.string(); len(given) < shcGiven {
-							given = append(given, s)
-						}
-					})
-				case "family":
-					family = r.string()
-				case "text":
-					text = r.string()
-				default:
-					r.skip()
-				}
-			})
-			if c.name = printable(append(given, family)...); c.name == "" {
-				c.name = printable(text)
-			}
-		})
-	default:
-		r.skip()
+		}
+		if c.name = printable(append(words, c.text(name.get("family")))...); c.name == "" {
+			c.name = printable(c.text(name.get("text")))
+		}
+		break
 	}
 }
 
@@ -127,174 +68,92 @@ func validText(s string) bool {
 // printable joins words to a text that is safe to show, as validText has it, of at
 // most 64 bytes.
 func printable(words ...string) string {
-	s := strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.Join(words, " "))
-	s = strings.Join(strings.Fields(s), " ")
+	s := oneLine(strings.Join(words, " "))
 	if len(s) > 64 {
-		n := 64
-		for !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = strings.TrimSpace(s[:n])
+		s = strings.TrimSpace(strings.ToValidUTF8(s[:64], "")) // no half of a character
 	}
 	return s
 }
 
-// immunization returns what reads the members of an Immunization, and what then says
-// what it states.
-func (c *card) immunization() (func([]byte), func() (Statement, bool)) {
-	r, h, status := c.r, Statement{Kind: Vaccination}, ""
-	read := func(member []byte) {
-		switch string(member) {
-		case "status":
-			status = r.string()
-		case "vaccineCode":
-			h.Product = c.concept(cvxSystem)
-		case "occurrenceDateTime":
-			h.Date = fhirDate(r.string())
-		case "protocolApplied":
-			r.array(func() {
-				r.object(func(name []byte) {
-					switch string(name) {
-					case "doseNumberPositiveInt":
-						h.Dose = c.count()
-					case "seriesDosesPositiveInt":
-						h.Doses = c.count()
-					case "targetDisease":
-						r.array(func() {
-							if code := c.concept(snomedSystem); h.Disease == "" {
-								h.Disease = code
-							}
-						})
-					default:
-						r.skip()
-					}
-				})
-			})
-		default:
-			r.skip()
+// immunization is what an Immunization states; false if it was not done, or recorded in error.
+func (c *card) immunization(r object) (Statement, bool) {
+	h := Statement{Kind: Vaccination, Product: c.concept(r.get("vaccineCode"), cvxSystem), Date: fhirDate(c.text(r.get("occurrenceDateTime")))}
+	for p := range c.list(r.get("protocolApplied")) {
+		protocol := c.object(p)
+		h.Dose = cmp.Or(c.count(protocol.get("doseNumberPositiveInt")), h.Dose)
+		h.Doses = cmp.Or(c.count(protocol.get("seriesDosesPositiveInt")), h.Doses)
+		for disease := range c.list(protocol.get("targetDisease")) {
+			h.Disease = cmp.Or(h.Disease, c.concept(disease, snomedSystem))
 		}
 	}
-	done := func() (Statement, bool) {
-		if h.Disease == "" && covidCVX[h.Product] {
-			h.Disease = COVID19
-		}
-		return h, status == "completed" // else not done, or recorded in error
+	if h.Disease == "" && covidCVX[h.Product] {
+		h.Disease = COVID19
 	}
-	return read, done
+	return h, c.text(r.get("status")) == "completed"
 }
 
-// observation does the same for an Observation.
-func (c *card) observation() (func([]byte), func() (Statement, bool)) {
-	r, h, status := c.r, Statement{Kind: Test, Result: "unknown"}, ""
-	read := func(member []byte) {
-		switch string(member) {
-		case "status":
-			status = r.string()
-		case "code":
-			h.Product = c.concept(loincSystem)
-		case "effectiveDateTime":
-			h.Sampled = fhirTime(r.string())
-		case "valueCodeableConcept":
-			// Several codings of one value say the same; if not, nobody knows.
-			result, clear := "", true
-			c.codings(func(system, code string) {
-				if said, ok := testResults[coding{system, code}]; ok {
-					clear = clear && (result == "" || result == said)
-					result = said
-				}
-			})
-			if result != "" && clear {
-				h.Result = result
-			}
-		default:
-			r.skip()
+// observation is what an Observation states; false if it is preliminary, registered, cancelled, or entered in error.
+func (c *card) observation(r object) (Statement, bool) {
+	h := Statement{Kind: Test, Product: c.concept(r.get("code"), loincSystem), Sampled: fhirTime(c.text(r.get("effectiveDateTime")))}
+	if covidLOINC[h.Product] {
+		h.Disease = COVID19
+	}
+	// Several codings of one value say the same; if not, nobody knows.
+	for _, code := range c.codings(r.get("valueCodeableConcept")) {
+		switch said, ok := testResults[code]; {
+		case ok && h.Result == "":
+			h.Result = said
+		case ok && h.Result != said:
+			h.Result = "unknown"
 		}
 	}
-	done := func() (Statement, bool) {
-		if covidLOINC[h.Product] {
-			h.Disease = COVID19
-		}
-		// Not preliminary, registered, cancelled, or entered in error.
-		return h, status == "final" || status == "amended" || status == "corrected"
-	}
-	return read, done
+	h.Result = cmp.Or(h.Result, "unknown")
+	return h, slices.Contains([]string{"final", "amended", "corrected"}, c.text(r.get("status")))
 }
 
-// count reads a positive integer.
-func (c *card) count() int {
-	f := c.r.number()
+// count is a positive integer, or zero where there is none.
+func (c *card) count(v value) int {
+	if v == nil {
+		return 0
+	}
+	f := c.number(v)
 	if f != math.Trunc(f) || f < 1 || f > 1000 {
-		c.r.bad = true
+		c.bad = true
 		return 0
 	}
 	return int(f)
 }
 
-// concept reads a CodeableConcept and returns its code in the system wanted, else its first.
-func (c *card) concept(want string) string {
-	first, wanted := "", ""
-	c.codings(func(system, code string) {
-		if !validText(code) {
-			return
+// concept is the code of a CodeableConcept in the system wanted, else its first.
+func (c *card) concept(v value, want string) (code string) {
+	for _, coding := range c.codings(v) {
+		if !validText(coding.code) {
+			continue
 		}
-		if first == "" {
-			first = code
+		if coding.system == want {
+			return coding.code
 		}
-		if wanted == "" && system == want {
-			wanted = code
-		}
-	})
-	if wanted != "" {
-		return wanted
+		code = cmp.Or(code, coding.code)
 	}
-	return first
+	return code
 }
 
-// codings reads a CodeableConcept.
-func (c *card) codings(each func(system, code string)) {
-	r := c.r
-	r.object(func(name []byte) {
-		if string(name) != "coding" {
-			r.skip()
-			return
-		}
-		r.array(func() {
-			system, code := "", ""
-			r.object(func(name []byte) {
-				switch string(name) {
-				case "system":
-					system = r.string()
-				case "code":
-					code = r.string()
-				default:
-					r.skip()
-				}
-			})
-			each(system, code)
-		})
-	})
+type coding struct{ system, code string }
+
+// codings are those of a CodeableConcept.
+func (c *card) codings(v value) (all []coding) {
+	for v := range c.list(c.object(v).get("coding")) {
+		o := c.object(v)
+		all = append(all, coding{c.text(o.get("system")), c.text(o.get("code"))})
+	}
+	return all
 }
 
 // fhirDate returns the date of a FHIR date or dateTime (R4, section 2.24.0.1): a year, a
 // month or a day. It is empty for what is none.
 func fhirDate(s string) string {
 	s, _, _ = strings.Cut(s, "T")
-	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
-		if len(s) == len(layout) {
-			if _, err := time.Parse(layout, s); err == nil {
-				return s
-			}
-		}
-	}
-	return ""
+	return partialDate(s)
 }
 
 // fhirTime returns the moment of a dateTime. Of one that knows only the day it is the
@@ -375,8 +234,6 @@ var covidLOINC = func() map[string]bool {
 	}
 	return m
 }()
-
-type coding struct{ system, code string }
 
 // testResults has the answers of the guide's value sets lab-result-findings (SNOMED CT)
 // and qualitative-lab-results-loinc. Others, such as inconclusive, are unknown.

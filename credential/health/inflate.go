@@ -15,89 +15,50 @@ var errTooLarge = errors.New("inflate: too large")
 // errTrailing says that something follows the compressed data.
 var errTrailing = errors.New("inflate: bytes after the end")
 
-// inflater is kept and used again: a new one costs 40 KiB, forty times a code.
-type inflater struct {
-	in   bytes.Reader
-	r    io.Reader // a zlib or a flate reader over in
-	tail [1]byte
+// inflater is a reader of zlib or flate. One that was used is kept for the next code: a new one takes 40 KiB, a certificate 1.
+type inflater interface {
+	io.Reader
+	Reset(from io.Reader, dict []byte) error
 }
 
-// inflaters are those not in use: of zlib, and of raw deflate.
-var inflaters, rawInflaters sync.Pool
+var zlibReaders, flateReaders sync.Pool
 
-// inflate appends to dst what data holds: zlib (RFC 1950), or deflate without its
-// header and checksum (RFC 1951) if raw is set. A code of one picture can hold
-// three megabytes of zeros; nothing beyond limit bytes is ever written out, and what
-// holds more is errTooLarge. Bytes after the end are an error: they would be a
-// part of the code that nobody looks at. The result shares dst's memory where that
-// was large enough, and is nil with an error.
-func inflate(dst []byte, data []byte, raw bool, limit int) ([]byte, error) {
-	pool := &inflaters
+// inflate returns what data holds: zlib (RFC 1950), or deflate without its header and checksum (RFC 1951) if raw is set. A code of
+// one picture can hold three megabytes of zeros; what holds more than limit bytes is errTooLarge, and no more of it is unpacked.
+// Bytes after the end are an error: they would be a part of the code that nobody looks at.
+func inflate(data []byte, raw bool, limit int) ([]byte, error) {
+	in := bytes.NewReader(data)
+	pool := &zlibReaders
 	if raw {
-		pool = &rawInflaters
+		pool = &flateReaders
 	}
-	f, _ := pool.Get().(*inflater)
-	if f == nil {
-		f = &inflater{}
-	}
-	defer func() {
-		f.in.Reset(nil) // do not keep the code
-		pool.Put(f)
-	}()
-	f.in.Reset(data)
-	if err := f.reset(raw); err != nil {
-		return nil, err
-	}
-
-	begin := len(dst)
-	for {
-		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
+	r, used := pool.Get().(inflater)
+	switch {
+	case used:
+		if err := r.Reset(in, nil); err != nil {
+			return nil, err
 		}
-		// No more than is allowed, so that the memory of a bomb is never asked for.
-		room := dst[len(dst):min(cap(dst), begin+limit)]
-		if len(room) == 0 {
-			n, err := f.r.Read(f.tail[:])
-			if n > 0 {
-				return nil, errTooLarge
-			}
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return nil, err
-			}
-			continue
-		}
-		n, err := f.r.Read(room)
-		dst = dst[:len(dst)+n]
-		if err == io.EOF {
-			break
-		}
+	case raw:
+		r = flate.NewReader(in).(inflater)
+	default:
+		z, err := zlib.NewReader(in)
 		if err != nil {
 			return nil, err
 		}
+		r = z.(inflater)
 	}
-	if f.in.Len() > 0 {
+	defer func() {
+		in.Reset(nil) // the reader still holds in, which must not keep the code
+		pool.Put(r)
+	}()
+	plain, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(plain) > limit:
+		return nil, errTooLarge
+	case in.Len() > 0:
 		return nil, errTrailing
 	}
-	return dst, nil
-}
-
-// reset makes f.r read f.in from its beginning.
-func (f *inflater) reset(raw bool) (err error) {
-	switch {
-	case f.r != nil && raw:
-		return f.r.(flate.Resetter).Reset(&f.in, nil)
-	case f.r != nil:
-		return f.r.(zlib.Resetter).Reset(&f.in, nil)
-	case raw:
-		f.r = flate.NewReader(&f.in)
-	default:
-		f.r, err = zlib.NewReader(&f.in)
-		if err != nil {
-			f.r = nil // it may be a typed nil
-		}
-	}
-	return err
+	return plain, nil
 }

@@ -2,9 +2,11 @@ package health
 
 import (
 	"bytes"
-	"slices"
+	"encoding/json"
+	"iter"
+	"regexp"
 	"strconv"
-	"unicode/utf16"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -12,309 +14,129 @@ import (
 const (
 	jsonDepth   = 32 // levels of objects and arrays
 	jsonMembers = 64 // members of an object that is looked into
+	jsonSpace   = " \t\r\n"
 )
 
-// jsonReader reads JSON (RFC 8259) that anybody may have written, forward and once.
-// encoding/json would do for the honest: it takes the last of two equal names, takes
-// ISS for iss, mends broken UTF-8, nests 10,000 levels deep and builds slices of
-// whatever length is sent. Here two equal names are a fault wherever an object is
-// looked into, names are compared byte for byte, and nothing is kept but what is
-// asked for: what is skipped costs no memory.
+// value is a JSON value as it was written, without space around it, of a text that encoding/json takes for valid.
 //
-// A fault makes bad true, and then every method returns at once with nothing: look
-// at bad at the end. Each callback must read, or skip, exactly one value.
-type jsonReader struct {
-	data  []byte
-	i     int
-	depth int
-	bad   bool
+// What json.Unmarshal would make of it is for the honest: it takes the last of two equal names, takes ISS for iss, mends broken
+// UTF-8 and builds slices of whatever length is sent. Here nothing is built but what is looked into.
+type value []byte
+
+// parseJSON reads a single value (RFC 8259) in plain UTF-8 without a byte order mark.
+func parseJSON(data []byte) (v value, ok bool) {
+	if !utf8.Valid(data) || !json.Valid(data) {
+		return nil, false
+	}
+	v = bytes.Trim(data, jsonSpace)
+	var s shape
+	for range s.parts(v) { // goes through all of it, and sees how deep it is
+	}
+	return v, !s.bad
 }
 
-// readJSON reads data, a single value in plain UTF-8 without a byte order mark, and
-// reports whether it was well formed and of the types that read expected.
-func readJSON(data []byte, read func(r *jsonReader)) bool {
-	r := &jsonReader{data: data, bad: !utf8.Valid(data)}
-	read(r)
-	r.space()
-	return !r.bad && r.i == len(data)
-}
+// shape takes values for what they must be, if they are there at all: nil stands for what is not. A value of another type makes
+// bad true: look at it at the end.
+type shape struct{ bad bool }
 
-// object calls member for each member; the reader stands before its value.
-func (r *jsonReader) object(member func(name []byte)) {
-	if !r.enter('{') {
-		return
-	}
-	var few [8][]byte // as many as most have, so that nothing is allocated for them
-	seen := few[:0]
-	for r.more('}', len(seen) > 0) {
-		name := r.name()
-		if len(seen) == jsonMembers || slices.ContainsFunc(seen, func(s []byte) bool { return bytes.Equal(s, name) }) {
-			r.bad = true
-		}
-		if r.bad {
-			return
-		}
-		seen = append(seen, name)
-		member(name)
-	}
-}
-
-// array calls element for each element; the reader stands before it.
-func (r *jsonReader) array(element func()) {
-	if !r.enter('[') {
-		return
-	}
-	for n := 0; r.more(']', n > 0); n++ {
-		element()
-	}
-}
-
-// string reads a string.
-func (r *jsonReader) string() string { return string(r.text()) }
-
-// number reads a number. What is too large for a float64 is a fault.
-func (r *jsonReader) number() float64 {
-	digits := r.digits()
-	if len(digits) > 64 { // a date or a count
-		r.bad = true
-	}
-	if r.bad {
-		return 0
-	}
-	f, err := strconv.ParseFloat(string(digits), 64)
-	if err != nil {
-		r.bad = true
-		return 0
-	}
-	return f
-}
-
-// skip reads over a value of any type. Inside it names are not compared.
-func (r *jsonReader) skip() {
-	switch r.next() {
-	case '{':
-		r.enter('{')
-		for n := 0; r.more('}', n > 0); n++ {
-			r.quoted()
-			r.space()
-			r.take(":")
-			r.skip()
-		}
-	case '[':
-		r.enter('[')
-		for n := 0; r.more(']', n > 0); n++ {
-			r.skip()
-		}
-	case '"':
-		r.quoted()
-	case 't':
-		r.take("true")
-	case 'f':
-		r.take("false")
-	case 'n':
-		r.take("null")
-	default:
-		r.digits()
-	}
-}
-
-// next returns the first byte of what comes next, or 0 at the end.
-func (r *jsonReader) next() byte {
-	r.space()
-	if r.bad || r.i == len(r.data) {
-		return 0
-	}
-	return r.data[r.i]
-}
-
-func (r *jsonReader) space() {
-	for r.i < len(r.data) {
-		switch r.data[r.i] {
-		case ' ', '\t', '\n', '\r':
-			r.i++
-		default:
-			return
-		}
-	}
-}
-
-func (r *jsonReader) take(literal string) {
-	if r.bad || !bytes.HasPrefix(r.data[r.i:], []byte(literal)) {
-		r.bad = true
-		return
-	}
-	r.i += len(literal)
-}
-
-// enter reads the bracket that opens an object or array.
-func (r *jsonReader) enter(bracket byte) bool {
-	if r.next() != bracket || r.depth == jsonDepth {
-		r.bad = true
-		return false
-	}
-	r.i++
-	r.depth++
-	return true
-}
-
-// more reports whether another member or element follows, and reads the comma or
-// the closing bracket before it says so.
-func (r *jsonReader) more(bracket byte, comma bool) bool {
-	if r.next() == bracket {
-		r.i++
-		r.depth--
-		return false
-	}
-	if comma {
-		r.take(",")
-	}
-	return !r.bad
-}
-
-// name reads the name of a member and the colon.
-func (r *jsonReader) name() []byte {
-	name := r.text()
-	r.space()
-	r.take(":")
-	return name
-}
-
-// text reads a string. It shares the data's memory unless there is an escape in it.
-func (r *jsonReader) text() []byte {
-	raw := r.quoted()
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return raw
-	}
-	out := make([]byte, 0, len(raw))
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			out = append(out, raw[i])
-			continue
-		}
-		i++
-		switch raw[i] {
-		case 'b':
-			out = append(out, '\b')
-		case 'f':
-			out = append(out, '\f')
-		case 'n':
-			out = append(out, '\n')
-		case 'r':
-			out = append(out, '\r')
-		case 't':
-			out = append(out, '\t')
-		case 'u':
-			c := hex4(raw[i+1:])
-			i += 4
-			if utf16.IsSurrogate(c) {
-				if !bytes.HasPrefix(raw[i+1:], []byte(`\u`)) {
-					r.bad = true
-					return nil
+// parts are the elements of an array, or names and values of an object in turn.
+func (s *shape) parts(v value) iter.Seq[value] {
+	return func(yield func(value) bool) {
+		depth, from, quoted := 1, 1, false
+		for i := 1; i < len(v); i++ {
+			switch c := v[i]; {
+			case quoted && c == '\\':
+				i++
+			case c == '"':
+				quoted = !quoted
+			case quoted:
+			case c == '{' || c == '[':
+				if depth++; depth > jsonDepth {
+					s.bad = true
+					return
 				}
-				c = utf16.DecodeRune(c, hex4(raw[i+3:]))
-				i += 6
-				if c == utf8.RuneError { // half a pair: no character
-					r.bad = true
-					return nil
+			case depth > 1 && (c == '}' || c == ']'):
+				depth--
+			case depth == 1 && strings.IndexByte(",:}]", c) >= 0:
+				if part := bytes.Trim(v[from:i], jsonSpace); len(part) > 0 && !yield(part) {
+					return
 				}
+				from = i + 1
 			}
-			out = utf8.AppendRune(out, c)
-		default:
-			out = append(out, raw[i]) // " \ /
 		}
 	}
-	return out
 }
 
-// quoted reads a string and returns what stands between its quotation marks, with
-// its escapes, which are well formed.
-func (r *jsonReader) quoted() []byte {
-	if r.next() != '"' {
-		r.bad = true
-		return nil
+func (s *shape) list(v value) iter.Seq[value] {
+	if v != nil && v[0] != '[' {
+		s.bad, v = true, nil
 	}
-	begin := r.i + 1
-	for i := begin; i < len(r.data); i++ {
-		switch c := r.data[i]; {
-		case c == '"':
-			r.i = i + 1
-			return r.data[begin:i]
-		case c < ' ':
-			r.bad = true
-			return nil
-		case c == '\\':
-			i++
-			if i == len(r.data) {
-				break
-			}
-			if r.data[i] == 'u' && hex4(r.data[i+1:]) >= 0 {
-				i += 4
-			} else if bytes.IndexByte([]byte(`"\/bfnrt`), r.data[i]) < 0 {
-				r.bad = true
-				return nil
-			}
+	return s.parts(v)
+}
+
+// object is one of which no two members have the same name.
+type object []member
+
+type member struct {
+	name  string
+	value value
+}
+
+// get is the member of this name, byte for byte.
+func (o object) get(name string) value {
+	for _, m := range o {
+		if m.name == name {
+			return m.value
 		}
 	}
-	r.bad = true
 	return nil
 }
 
-// digits reads a number.
-func (r *jsonReader) digits() []byte {
-	r.space()
-	begin, i := r.i, r.i
-	at := func(set string) bool { return i < len(r.data) && bytes.IndexByte([]byte(set), r.data[i]) >= 0 }
-	run := func() {
-		if !at("0123456789") {
-			r.bad = true
+func (s *shape) object(v value) (o object) {
+	if v != nil && v[0] != '{' {
+		s.bad, v = true, nil
+	}
+	name, named := "", false
+	for part := range s.parts(v) {
+		if named = !named; named {
+			name = s.text(part)
+			if s.bad = s.bad || len(o) == jsonMembers || o.get(name) != nil; s.bad {
+				return nil
+			}
+			continue
 		}
-		for at("0123456789") {
-			i++
-		}
+		o = append(o, member{name, part})
 	}
-	if at("-") {
-		i++
-	}
-	if at("0") {
-		i++
-	} else {
-		run()
-	}
-	if at(".") {
-		i++
-		run()
-	}
-	if at("eE") {
-		i++
-		if at("+-") {
-			i++
-		}
-		run()
-	}
-	if r.bad {
-		return nil
-	}
-	r.i = i
-	return r.data[begin:i]
+	return o
 }
 
-// hex4 returns the value of four hexadecimal digits, or -1.
-func hex4(b []byte) rune {
-	if len(b) < 4 {
-		return -1
+// replaced finds a character that was lost before the text came here.
+var replaced = regexp.MustCompile("\ufffd|(?i:\\\\ufffd)")
+
+// text is a string. Half a pair of surrogates is no character, and bad.
+func (s *shape) text(v value) (text string) {
+	switch {
+	case v == nil:
+	case v[0] != '"':
+		s.bad = true
+	case bytes.IndexByte(v, '\\') < 0:
+		return string(v[1 : len(v)-1])
+	case json.Unmarshal(v, &text) != nil, strings.ContainsRune(text, utf8.RuneError) && !replaced.Match(v):
+		s.bad = true
+		return ""
 	}
-	var v rune
-	for _, c := range b[:4] {
-		switch {
-		case '0' <= c && c <= '9':
-			v = v<<4 | rune(c-'0')
-		case 'a' <= c && c <= 'f':
-			v = v<<4 | rune(c-'a'+10)
-		case 'A' <= c && c <= 'F':
-			v = v<<4 | rune(c-'A'+10)
-		default:
-			return -1
-		}
+	return text
+}
+
+// number is bad if it is too large for a float64 or has more digits than a date or a count.
+func (s *shape) number(v value) float64 {
+	if v == nil {
+		return 0
 	}
-	return v
+	f, err := strconv.ParseFloat(string(v[:min(len(v), 65)]), 64)
+	if err != nil || len(v) > 64 {
+		s.bad = true
+		return 0
+	}
+	return f
 }

@@ -9,46 +9,58 @@ import (
 	"testing"
 )
 
-// value reads any value as encoding/json would have it.
-func (r *jsonReader) value() any {
-	switch r.next() {
+// look reads text and looks into all of it, as encoding/json would have it.
+func look(text []byte) (any, bool) {
+	v, ok := parseJSON(text)
+	if !ok {
+		return nil, false
+	}
+	var s shape
+	plain := s.plain(v)
+	return plain, !s.bad
+}
+
+func (s *shape) plain(v value) any {
+	switch v[0] {
 	case '{':
 		m := map[string]any{}
-		r.object(func(name []byte) { m[string(name)] = r.value() })
+		for _, member := range s.object(v) {
+			m[member.name] = s.plain(member.value)
+		}
 		return m
 	case '[':
 		a := []any{}
-		r.array(func() { a = append(a, r.value()) })
+		for e := range s.list(v) {
+			a = append(a, s.plain(e))
+		}
 		return a
 	case '"':
-		return r.string()
-	case 't', 'f', 'n':
-		yes := r.next() == 't'
-		null := r.next() == 'n'
-		r.skip()
-		if null {
-			return nil
-		}
-		return yes
+		return s.text(v)
+	case 't', 'f':
+		return string(v) == "true"
+	case 'n':
+		return nil
 	}
-	return r.number()
+	return s.number(v)
+}
+
+func skipped(text []byte) bool {
+	_, ok := parseJSON(text)
+	return ok
 }
 
 func TestJSONIsReadAsOthersReadIt(t *testing.T) {
 	for _, text := range []string{
 		`0`, `-0`, `12.5e-3`, ` [ ] `, "\t{\n}\r", `{"a":[1,{"b":null}],"c":"","":false}`, `true`, `"x"`,
-		`"\"\\\/\b\f\n\r\t\u00e9\u00C9\u4eac\ud83d\ude00 京 😀"`, `[` + strings.Repeat(`[`, 31) + strings.Repeat(`]`, 32),
+		`"\"\\\/\b\f\n\r\t\u00e9\u00C9\u4eac\ud83d\ude00 京 😀"`, `"\uFFFD"`, "\"\ufffd\"", `[` + strings.Repeat(`[`, 31) + strings.Repeat(`]`, 32),
 		`{"\u0061":1,"A":2}`,
 	} {
-		var want, got any
+		var want any
 		if err := json.Unmarshal([]byte(text), &want); err != nil {
 			t.Fatal(err)
 		}
-		if ok := readJSON([]byte(text), func(r *jsonReader) { got = r.value() }); !ok || !reflect.DeepEqual(got, want) {
+		if got, ok := look([]byte(text)); !ok || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %v %v, want %v", text, ok, got, want)
-		}
-		if !readJSON([]byte(text), (*jsonReader).skip) {
-			t.Errorf("%s: not skipped", text)
 		}
 	}
 }
@@ -74,10 +86,10 @@ func TestJSONIsReadStrictly(t *testing.T) {
 		{`"\ud800"`, true}, {`"\ud800\u0041"`, true}, {`"\udc00\ud800"`, true},
 		{`1e999`, true}, {strings.Repeat("1", 65), true},
 	} {
-		if readJSON([]byte(c.text), func(r *jsonReader) { r.value() }) {
+		if _, ok := look([]byte(c.text)); ok {
 			t.Errorf("%.40q was read", c.text)
 		}
-		if got := readJSON([]byte(c.text), (*jsonReader).skip); got != c.skip {
+		if got := skipped([]byte(c.text)); got != c.skip {
 			t.Errorf("%.40q skipped: %v, want %v", c.text, got, c.skip)
 		}
 	}
@@ -88,11 +100,12 @@ func FuzzJSON(f *testing.F) {
 	f.Add([]byte(`{"a":[1,{"b":null}],"c":"\u00e9\ud83d\ude00","":false}`))
 	f.Add([]byte("{\"a\":1,\"\\u0061\":-2.5e-3}\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var got, want any
-		if readJSON(data, (*jsonReader).skip) && !json.Valid(data) {
+		var want any
+		if skipped(data) && !json.Valid(data) {
 			t.Fatalf("%q was skipped, but is no JSON", data)
 		}
-		if !readJSON(data, func(r *jsonReader) { got = r.value() }) {
+		got, ok := look(data)
+		if !ok {
 			return
 		}
 		if err := json.Unmarshal(data, &want); err != nil || !reflect.DeepEqual(got, want) {

@@ -1,13 +1,11 @@
 package health
 
 import (
-	"encoding/binary"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
 	"golang.org/x/text/unicode/norm"
@@ -31,68 +29,31 @@ const (
 	isOther
 )
 
-// The major types of CBOR that matter here (RFC 8949, section 3.1).
-const (
-	majorUnsigned = 0
-	majorNegative = 1
-	majorBytes    = 2
-	majorText     = 3
-	majorArray    = 4
-	majorTag      = 6
-	majorSimple   = 7
-)
-
-// readHead reads the head of a well-formed item: its major type, its argument and
-// how many bytes the head has. Of a length left open the argument is zero.
-func readHead(data []byte) (major byte, argument uint64, size int) {
-	major, info := data[0]>>5, data[0]&0x1f
-	switch info {
-	case 24:
-		return major, uint64(data[1]), 2
-	case 25:
-		return major, uint64(binary.BigEndian.Uint16(data[1:])), 3
-	case 26:
-		return major, uint64(binary.BigEndian.Uint32(data[1:])), 5
-	case 27:
-		return major, binary.BigEndian.Uint64(data[1:]), 9
-	case 31:
-		return major, 0, 1
-	}
-	return major, uint64(info), 1
-}
-
 // UnmarshalCBOR takes one well-formed item. It never fails: a value of an odd type in
 // a field that nobody asks for must not make a certificate unreadable.
 func (s *scalar) UnmarshalCBOR(data []byte) error {
 	*s = scalar{kind: isOther}
-	major, argument, size := readHead(data)
-	for major == majorTag { // of dates: 0, 1, 100 and 1004
-		data = data[size:]
-		major, argument, size = readHead(data)
+	var tag cbor.RawTag // of dates: 0, 1, 100 and 1004
+	for lenient.Unmarshal(data, &tag) == nil {
+		data = tag.Content
 	}
-	switch major {
-	case majorUnsigned:
-		s.kind, s.number = isNumber, float64(argument)
-	case majorNegative:
-		s.kind, s.number = isNumber, -1-float64(argument)
-	case majorText:
-		if lenient.Unmarshal(data, &s.text) == nil {
-			s.kind = isText
-		}
-	case majorBytes:
-		var b cbor.ByteString
-		if lenient.Unmarshal(data, &b) == nil {
-			s.kind, s.text = isBytes, string(b)
-		}
-	case majorSimple:
-		switch data[0] {
-		case 0xf6, 0xf7: // null, undefined
-			s.kind = isAbsent
-		case 0xf9, 0xfa, 0xfb:
-			if lenient.Unmarshal(data, &s.number) == nil {
-				s.kind = isNumber
-			}
-		}
+	var value any
+	if lenient.Unmarshal(data, &value) != nil {
+		return nil
+	}
+	switch value := value.(type) {
+	case nil: // null, undefined
+		s.kind = isAbsent
+	case uint64:
+		s.kind, s.number = isNumber, float64(value)
+	case int64:
+		s.kind, s.number = isNumber, float64(value)
+	case float64:
+		s.kind, s.number = isNumber, value
+	case string:
+		s.kind, s.text = isText, value
+	case []byte:
+		s.kind, s.text = isBytes, string(value)
 	}
 	return nil
 }
@@ -115,48 +76,28 @@ func (s scalar) raw() string {
 	return ""
 }
 
-// print returns the value as text that may stand on a guard's page: composed
-// (hcert 3.3.7 wants NFC), one line, without control, invisible or
-// direction-changing characters, no longer than textLimit.
+// print returns the value as text that may stand on a guard's page, no longer than textLimit.
 func (s scalar) print() string {
 	raw := s.raw()
-	if len(raw) <= textLimit && isPlain(raw) {
-		return raw
+	text := oneLine(raw[:min(len(raw), 8*textLimit)]) // whoever composes unbounded text can be kept busy by it
+	if r := []rune(text); len(r) > textLimit {
+		text = strings.TrimSpace(string(r[:textLimit]))
 	}
-	// Whoever composes unbounded text can be kept busy by it.
-	var b strings.Builder
-	n := 0
-	space := false
-	for _, r := range norm.NFC.String(raw[:min(len(raw), 8*textLimit)]) {
-		if unicode.IsSpace(r) {
-			space = n > 0
-			continue
-		}
-		if !unicode.IsPrint(r) {
-			continue
-		}
-		if space {
-			b.WriteByte(' ')
-			n++
-			space = false
-		}
-		if n >= textLimit {
-			break
-		}
-		b.WriteRune(r)
-		n++
-	}
-	return strings.TrimSpace(b.String())
+	return text
 }
 
-// isPlain says that there is nothing to do for print: most codes are ASCII.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' && (s[i] != ' ' || i == 0 || i == len(s)-1 || s[i-1] == ' ') || s[i] >= utf8.RuneSelf-1 {
-			return false
+// oneLine is a text that may stand on a guard's page: composed (hcert 3.3.7 wants NFC), one line, without control, invisible or
+// direction-changing characters.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
 		}
-	}
-	return true
+		return r
+	}, norm.NFC.String(s))), " ")
 }
 
 // or returns a name, or where there is none its form in passport letters, in which
@@ -184,9 +125,14 @@ func (s scalar) day() string {
 	if len(date) > 10 && (date[10] == 'T' || date[10] == ' ') {
 		date = date[:10]
 	}
+	return partialDate(date)
+}
+
+// partialDate is a day, a month or a year as it stands, or nothing.
+func partialDate(s string) string {
 	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
-		if _, err := time.Parse(layout, date); err == nil {
-			return date
+		if _, err := time.Parse(layout, s); err == nil {
+			return s
 		}
 	}
 	return ""

@@ -51,7 +51,7 @@ func (t *Trust) checkSHC(code string, at time.Time) Certificate {
 	if !ok {
 		return because(ReasonBadJWS)
 	}
-	payload, err := inflate(make([]byte, 0, 4096), m.payload, true, shcInflated)
+	payload, err := inflate(m.payload, true, shcInflated)
 	if err != nil {
 		return because(ReasonBadZlib)
 	}
@@ -142,26 +142,12 @@ func parseJWS(token []byte) (m jws, ok bool) {
 		return jws{}, false
 	}
 	m = jws{payload: payload, signed: token[:len(head)+1+len(body)], signature: sig}
-	deflated := false
-	read := readJSON(header, func(r *jsonReader) {
-		r.object(func(name []byte) {
-			switch string(name) {
-			case "alg":
-				m.algorithm = r.string()
-			case "kid":
-				m.keyID = r.string()
-			case "zip":
-				deflated = r.string() == "DEF"
-			case "crit":
-				// RFC 7515, section 4.1.11: what is listed there must be understood, and
-				// a card has nothing to list.
-				r.bad = true
-			default:
-				r.skip()
-			}
-		})
-	})
-	return m, read && deflated && m.algorithm != "" && m.keyID != ""
+	parsed, ok := parseJSON(header)
+	var s shape
+	h := s.object(parsed)
+	m.algorithm, m.keyID = s.text(h.get("alg")), s.text(h.get("kid"))
+	// RFC 7515, section 4.1.11: what crit lists must be understood, and a card has nothing to list.
+	return m, ok && !s.bad && s.text(h.get("zip")) == "DEF" && h.get("crit") == nil && m.algorithm != "" && m.keyID != ""
 }
 
 // signedBy verifies the signature: r and s, 32 bytes each (RFC 7518, section 3.4).
@@ -182,47 +168,47 @@ type card struct {
 	name, birthDate     string
 	health              []Statement
 
-	r                 *jsonReader
-	isCard, hasBundle bool
-	patients          int
+	shape
+	hasBundle bool
+	patients  int
 }
 
 // readCard reads a payload: claims of a JWT (RFC 7519) with a FHIR bundle (R4) in them.
 // Of the bundle, whatever is not known here is ignored.
 func readCard(payload []byte) (card, bool) {
+	parsed, ok := parseJSON(payload)
+	if !ok {
+		return card{}, false
+	}
 	var c card
-	hasStart := false
-	ok := readJSON(payload, func(r *jsonReader) {
-		c.r = r
-		r.object(func(name []byte) {
-			switch string(name) {
-			case "iss":
-				c.issuer = r.string()
-			case "nbf":
-				c.notBefore, hasStart = c.time(), true
-			case "exp":
-				c.notAfter = c.time()
-			case "vc":
-				c.credential()
-			default:
-				r.skip()
-			}
-		})
-	})
+	claims := c.object(parsed)
+	c.issuer = c.text(claims.get("iss"))
+	c.notBefore, c.notAfter = c.time(claims.get("nbf")), c.time(claims.get("exp"))
+	vc := c.object(claims.get("vc"))
+	isCard := false
+	for t := range c.list(vc.get("type")) {
+		isCard = c.text(t) == shcType || isCard
+	}
+	c.revocation = c.text(vc.get("rid"))
+	if vc.get("rid") != nil && !validRevocation(c.revocation) {
+		return card{}, false
+	}
+	c.bundle(c.object(c.object(vc.get("credentialSubject")).get("fhirBundle")))
 	// A bundle about two people does not say whose the statements are.
-	if !ok || !hasStart || !c.isCard || !c.hasBundle || c.patients > 1 || !plainURL(c.issuer) {
+	if c.bad || c.notBefore.IsZero() || !isCard || !c.hasBundle || c.patients > 1 || !plainURL(c.issuer) {
 		return card{}, false
 	}
 	countDoses(c.health)
 	return c, true
 }
 
-// time reads a NumericDate (RFC 7519, section 2), which may have a fraction.
-func (c *card) time() time.Time {
-	t, ok := numericDate(c.r.number())
-	if !ok {
-		c.r.bad = true
+// time is a NumericDate (RFC 7519, section 2), which may have a fraction; zero where there is none.
+func (c *card) time(v value) time.Time {
+	if v == nil {
+		return time.Time{}
 	}
+	t, ok := numericDate(c.number(v))
+	c.bad = c.bad || !ok
 	return t
 }
 
@@ -245,32 +231,6 @@ func numericDate(seconds float64) (time.Time, bool) {
 func plainURL(s string) bool {
 	return s != "" && len(s) <= shcIssuer &&
 		strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
-}
-
-// credential reads the claim vc.
-func (c *card) credential() {
-	r := c.r
-	r.object(func(name []byte) {
-		switch string(name) {
-		case "type":
-			r.array(func() { c.isCard = r.string() == shcType || c.isCard })
-		case "credentialSubject":
-			r.object(func(name []byte) {
-				if string(name) == "fhirBundle" {
-					c.bundle()
-				} else {
-					r.skip()
-				}
-			})
-		case "rid":
-			c.revocation = r.string()
-			if !validRevocation(c.revocation) {
-				r.bad = true
-			}
-		default:
-			r.skip()
-		}
-	})
 }
 
 // validRevocation holds for cards as for lists: 1 to 24 characters of the base64url alphabet.

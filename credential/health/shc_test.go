@@ -776,7 +776,7 @@ func FuzzSHC(f *testing.F) {
 		f.Add([]byte(text[len(shcPrefix):]))
 		f.Add(token)
 		zipped := must(strictBase64.DecodeString(strings.Split(string(token), ".")[1]))
-		f.Add(must(inflate(nil, zipped, true, shcInflated)))
+		f.Add(must(inflate(zipped, true, shcInflated)))
 	}
 	f.Add([]byte(soundPayload))
 	f.Add([]byte("1/3/5676"))

@@ -7,11 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,42 +84,21 @@ func (t *shcTrust) load(dir string) error {
 	t.keys = map[shcSigner][]*ecdsa.PublicKey{}
 	t.keyIDs = map[string]bool{}
 	t.revoked = map[shcSigner]map[string]revocation{}
-	if err := eachJSON(dir, t.addKeys); err != nil {
-		return err
+	err := keyfile.Each(dir, shcFileLimit, t.addKeys, ".json")
+	if err == nil {
+		err = keyfile.Each(filepath.Join(dir, "crl"), shcFileLimit, t.addList, ".json")
 	}
-	return eachJSON(filepath.Join(dir, "crl"), t.addList)
+	if err != nil {
+		return fmt.Errorf("health card trust: %w", err)
+	}
+	return nil
 }
 
 // shcFileLimit is the largest file that is read, in bytes: the snapshot of the VCI directory, the work of 651 issuers, has one
 // and a half million.
 const shcFileLimit = 64 << 20
 
-// eachJSON hands over the files in dir, which may be absent.
-func eachJSON(dir string, add func(data []byte) error) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read health card trust: %w", err)
-	}
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) != ".json" {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
-		data, _, err := keyfile.Read(path, shcFileLimit)
-		if err == nil {
-			err = add(data)
-		}
-		if err != nil {
-			return fmt.Errorf("health card trust %s: %w", path, err)
-		}
-	}
-	return nil
-}
-
-func (t *shcTrust) addKeys(data []byte) error {
+func (t *shcTrust) addKeys(_ string, data []byte) error {
 	var f shcFile
 	if err := json.Unmarshal(data, &f); err != nil {
 		return err
@@ -225,7 +203,7 @@ func (t *shcTrust) addKey(issuer string, raw []byte) (bool, error) {
 // revokeByRID is the only method that the specification defines.
 const revokeByRID = "rid"
 
-func (t *shcTrust) addList(data []byte) error {
+func (t *shcTrust) addList(_ string, data []byte) error {
 	var list shcCRL
 	if err := json.Unmarshal(data, &list); err != nil {
 		return err
@@ -275,10 +253,11 @@ func (t *shcTrust) revoke(signer shcSigner, rids []string) (first error) {
 
 // revocationTime reads what follows an rid after a dot: "the number of seconds from
 // 1970-01-01T00:00:00Z UTC, as specified by RFC7519".
-func revocationTime(stamp string) (t time.Time, err error) {
-	ok := false
-	if readJSON([]byte(stamp), func(r *jsonReader) { t, ok = numericDate(r.number()) }) && ok {
-		return t, nil
+func revocationTime(stamp string) (time.Time, error) {
+	seconds, err := strconv.ParseFloat(stamp, 64)
+	t, ok := numericDate(seconds)
+	if err != nil || !ok || strings.Trim(stamp, "0123456789.") != "" {
+		return time.Time{}, errors.New("the timestamp after the dot is no number of seconds since 1970")
 	}
-	return time.Time{}, errors.New("the timestamp after the dot is no number of seconds since 1970")
+	return t, nil
 }

@@ -1,11 +1,15 @@
-// Package keyfile reads the file of a key or certificate, and nothing that only bears its name.
+// Package keyfile reads the files of keys or certificates, and nothing that only bears their names.
 package keyfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Limit is the largest file of keys in bytes; a key takes 120.
@@ -36,4 +40,27 @@ func Read(path string, limit int) ([]byte, fs.FileMode, error) {
 		return nil, 0, fmt.Errorf("%s is larger than %d bytes: no key", path, limit)
 	}
 	return data, info.Mode(), nil
+}
+
+// Each hands over the files of a directory, which may be absent, by their extensions, in which capitals do not matter. An error
+// names the file.
+func Each(dir string, limit int, use func(name string, data []byte) error, extensions ...string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if !slices.Contains(extensions, strings.ToLower(filepath.Ext(e.Name()))) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		data, _, err := Read(path, limit)
+		if err == nil {
+			err = use(e.Name(), data)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
 }

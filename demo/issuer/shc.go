@@ -103,49 +103,29 @@ func Numeric(token string) string {
 	return string(digits)
 }
 
-// payload writes the claims without white space and with the members in the order of
-// the specification's examples.
+// payload writes the claims without white space.
 func (c SHC) payload() ([]byte, error) {
 	type object = map[string]any
-	type resource struct {
-		Type              string   `json:"resourceType"`
-		Status            string   `json:"status,omitempty"`
-		Name              []object `json:"name,omitempty"`
-		BirthDate         string   `json:"birthDate,omitempty"`
-		Code              object   `json:"code,omitempty"`
-		VaccineCode       object   `json:"vaccineCode,omitempty"`
-		Patient           object   `json:"patient,omitempty"`
-		Subject           object   `json:"subject,omitempty"`
-		EffectiveDateTime string   `json:"effectiveDateTime,omitempty"`
-		Value             object   `json:"valueCodeableConcept,omitempty"`
-		OccurrenceDate    string   `json:"occurrenceDateTime,omitempty"`
-		Protocol          []object `json:"protocolApplied,omitempty"`
-	}
-	type entry struct {
-		URL      string   `json:"fullUrl"`
-		Resource resource `json:"resource"`
-	}
 	concept := func(system, code string) object {
 		return object{"coding": []object{{"system": system, "code": code}}}
 	}
 	holder := object{"reference": "resource:0"}
-
-	resources := []resource{{
-		Type: "Patient", Name: []object{{"family": c.Family, "given": c.Given}}, BirthDate: c.BirthDate,
+	resources := []object{{
+		"resourceType": "Patient", "name": []object{{"family": c.Family, "given": c.Given}}, "birthDate": c.BirthDate,
 	}}
 	for _, h := range c.Health {
 		switch h.Kind {
 		case vaccination:
-			r := resource{
-				Type: "Immunization", Status: "completed", VaccineCode: concept("http://hl7.org/fhir/sid/cvx", h.Product),
-				Patient: holder, OccurrenceDate: h.Date,
+			r := object{
+				"resourceType": "Immunization", "status": "completed", "vaccineCode": concept("http://hl7.org/fhir/sid/cvx", h.Product),
+				"patient": holder, "occurrenceDateTime": h.Date,
 			}
 			if h.Dose > 0 {
 				dose := object{"doseNumberPositiveInt": h.Dose}
 				if h.Doses > 0 {
 					dose["seriesDosesPositiveInt"] = h.Doses
 				}
-				r.Protocol = []object{dose}
+				r["protocolApplied"] = []object{dose}
 			}
 			resources = append(resources, r)
 		case test:
@@ -153,52 +133,29 @@ func (c SHC) payload() ([]byte, error) {
 			if !ok {
 				return nil, fmt.Errorf("result %q: want negative, positive or unknown", h.Result)
 			}
-			resources = append(resources, resource{
-				Type: "Observation", Status: "final", Code: concept("http://loinc.org", h.Product), Subject: holder,
-				EffectiveDateTime: h.Sampled.UTC().Format(time.RFC3339), Value: concept("http://snomed.info/sct", result),
+			resources = append(resources, object{
+				"resourceType": "Observation", "status": "final", "code": concept("http://loinc.org", h.Product), "subject": holder,
+				"effectiveDateTime": h.Sampled.UTC().Format(time.RFC3339), "valueCodeableConcept": concept("http://snomed.info/sct", result),
 			})
 		default:
 			return nil, fmt.Errorf("statement %q: want %s or %s", h.Kind, vaccination, test)
 		}
 	}
-	var entries []entry
+	var entries []object
 	for i, r := range resources {
-		entries = append(entries, entry{fmt.Sprintf("resource:%d", i), r})
+		entries = append(entries, object{"fullUrl": fmt.Sprintf("resource:%d", i), "resource": r})
 	}
-
-	type bundle struct {
-		Type  string  `json:"resourceType"`
-		Kind  string  `json:"type"`
-		Entry []entry `json:"entry"`
+	vc := object{"type": []string{"https://smarthealth.cards#health-card"}, "credentialSubject": object{
+		"fhirVersion": "4.0.1", "fhirBundle": object{"resourceType": "Bundle", "type": "collection", "entry": entries},
+	}}
+	if c.Revocation != "" {
+		vc["rid"] = c.Revocation
 	}
-	type subject struct {
-		Version string `json:"fhirVersion"`
-		Bundle  bundle `json:"fhirBundle"`
-	}
-	type vc struct {
-		Type    []string `json:"type"`
-		Subject subject  `json:"credentialSubject"`
-		RID     string   `json:"rid,omitempty"`
-	}
-	claims := struct {
-		Issuer    string `json:"iss"`
-		NotBefore int64  `json:"nbf"`
-		NotAfter  int64  `json:"exp,omitempty"`
-		VC        vc     `json:"vc"`
-	}{
-		Issuer: c.Issuer, NotBefore: c.NotBefore.Unix(),
-		VC: vc{[]string{"https://smarthealth.cards#health-card"}, subject{"4.0.1", bundle{"Bundle", "collection", entries}}, c.Revocation},
-	}
+	claims := object{"iss": c.Issuer, "nbf": c.NotBefore.Unix(), "vc": vc}
 	if !c.NotAfter.IsZero() {
-		claims.NotAfter = c.NotAfter.Unix()
+		claims["exp"] = c.NotAfter.Unix()
 	}
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(claims); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	return json.Marshal(claims)
 }
 
 // KeyID returns the kid, "the base64url-encoded SHA-256 JWK Thumbprint of the key" (RFC 7638).

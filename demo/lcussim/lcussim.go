@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/creack/pty"
+	"gated/demo/terminal"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -58,24 +58,11 @@ func New(link string, channels int, answers bool) (*Relay, error) {
 
 // Plug puts the board in, at a terminal of a new number, all channels off.
 func (r *Relay) Plug() error {
-	master, slave, err := pty.Open()
+	far, near, err := terminal.Open()
 	if err != nil {
-		return fmt.Errorf("pseudo-terminal: %w", err)
-	}
-	far, err := nonblocking(master)
-	if err != nil {
-		slave.Close()
 		return err
 	}
-	near, err := nonblocking(slave)
-	if err != nil {
-		far.Close()
-		return err
-	}
-	// Never without a name on the way: renamed over the old one.
-	tmp := filepath.Join(filepath.Dir(r.link), "."+filepath.Base(r.link)+".new")
-	os.Remove(tmp)
-	if err := errors.Join(os.Symlink(slave.Name(), tmp), os.Rename(tmp, r.link)); err != nil {
+	if err := terminal.Link(r.link, near.Name()); err != nil {
 		far.Close()
 		near.Close()
 		return err
@@ -87,7 +74,7 @@ func (r *Relay) Plug() error {
 	r.reading = make(chan struct{})
 	go r.read(far, r.reading)
 	if r.faults.Deaf {
-		r.deafen()
+		r.fill()
 	}
 	return nil
 }
@@ -136,22 +123,22 @@ func (r *Relay) Set(f Faults) {
 		return
 	}
 	if f.Deaf {
-		r.deafen()
+		r.fill()
 		return
 	}
 	r.far.SetReadDeadline(time.Time{})
 	r.changed.Broadcast()
 }
 
-// deafen stops reading and keeps the terminal full of what no board minds. The caller holds mu.
-func (r *Relay) deafen() {
+// fill stops reading and keeps the terminal full of what no board minds. The caller holds mu.
+func (r *Relay) fill() {
 	r.far.SetReadDeadline(time.Unix(1, 0))
 	near := r.near
 	raw, err := near.SyscallConn()
 	if err != nil {
 		return
 	}
-	fill := func(fd uintptr) {
+	bytes := func(fd uintptr) {
 		// Where the kernel says that there is no room, single bytes still fit into what it has allocated.
 		for _, n := range []int{4096, 1} {
 			for {
@@ -167,7 +154,7 @@ func (r *Relay) deafen() {
 			r.mu.Lock()
 			deaf := r.faults.Deaf && r.near == near
 			if deaf {
-				raw.Control(fill)
+				raw.Control(bytes)
 			}
 			r.mu.Unlock()
 			if !deaf {
@@ -301,18 +288,4 @@ func (r *Relay) asked(far *os.File) {
 		return
 	}
 	answer()
-}
-
-// nonblocking replaces a file by one whose Read and Write have deadlines and end at Close.
-func nonblocking(f *os.File) (*os.File, error) {
-	defer f.Close()
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), f.Name()), nil
 }

@@ -3,14 +3,12 @@ package samvsim
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/creack/pty"
-	"golang.org/x/sys/unix"
+	"gated/demo/terminal"
 )
 
 // Faults are what a Reader does wrong. The zero value is a good one.
@@ -49,22 +47,11 @@ type Reader struct {
 
 // Plug makes a pseudo-terminal with a Reader at its end, on which no card lies.
 func Plug() (*Reader, error) {
-	far, port, err := pty.Open()
+	far, port, err := terminal.Open()
 	if err != nil {
-		return nil, fmt.Errorf("pseudo-terminal: %w", err)
+		return nil, err
 	}
-	// pty.Open's file blocks; one that does not is woken by Close.
-	fd, err := unix.FcntlInt(far.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	far.Close()
-	if err == nil {
-		err = unix.SetNonblock(fd, true)
-	}
-	if err != nil {
-		port.Close()
-		return nil, fmt.Errorf("pseudo-terminal: %w", err)
-	}
-	// The near end stays open here, too: without anybody who has it open, the far end reads as hung up.
-	r := &Reader{Path: port.Name(), line: os.NewFile(uintptr(fd), "reader"), port: port, changed: make(chan struct{})}
+	r := &Reader{Path: port.Name(), line: far, port: port, changed: make(chan struct{})}
 	r.works.Go(r.run)
 	return r, nil
 }

@@ -46,7 +46,8 @@ func WriteTiles(r Source, dir string) error {
 		case err == nil && bytes.Equal(have, b):
 			return nil
 		case !errors.Is(err, errMissing) && within(t, settled):
-			return fmt.Errorf("%s in %s is not what the ledger has: one of them was changed; keep both, ask \"gated ledger verify\" which, and export into another folder", name, dir)
+			return fmt.Errorf("%s in %s is not what the ledger has: one of them was changed; keep both, ask \"gated ledger verify\" "+
+				"which, and export into another folder", name, dir)
 		}
 		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
@@ -118,12 +119,14 @@ func settledSize(r Source, root *os.Root, head Head) (int64, error) {
 		return 0, fmt.Errorf("it holds the ledger of %q, and this is that of %q: export into another folder", old.Origin, head.Origin)
 	}
 	if old.Size > head.Size {
-		return 0, fmt.Errorf("it holds %d entries, and this ledger has %d: entries were removed, or this is an older copy; keep both", old.Size, head.Size)
+		return 0, fmt.Errorf("it holds %d entries, and this ledger has %d: entries were removed, or this is an older copy; keep both",
+			old.Size, head.Size)
 	}
 	if at, err := RootAt(r, old.Size); err != nil {
 		return 0, err
 	} else if at != old.Root {
-		return 0, fmt.Errorf("its first %d entries are not those of this ledger: keep both, and ask \"gated ledger verify\" which was changed", old.Size)
+		return 0, fmt.Errorf("its first %d entries are not those of this ledger: keep both, and ask \"gated ledger verify\" which "+
+			"was changed", old.Size)
 	}
 	return old.Size, nil
 }
@@ -159,7 +162,8 @@ func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 // keys an entry names: of witnesses, and of the gate before or after a change of its key.
 func VerifyTiles(dir string, keys []string, named func(entry []byte) []string, report io.Writer) error {
 	if len(keys) == 0 {
-		return errors.New("no key given: a folder of tiles is checked with the ledger's public key, as \"gated key show --ledger\" prints it")
+		return errors.New("no key given: a folder of tiles is checked with the ledger's public key, as \"gated key show --ledger\" " +
+			"prints it")
 	}
 	known, err := Verifiers(keys...)
 	if err != nil {

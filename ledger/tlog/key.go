@@ -83,7 +83,8 @@ func ReadKeys(path string) ([]*Key, error) {
 		shared = 0o007 // systemd hands it over by an access list, which shows as group bits
 	}
 	if st, err := os.Stat(path); err == nil && st.Mode().Perm()&shared != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %04o): chmod 600, and make a new key if others may have read it", path, st.Mode().Perm())
+		return nil, fmt.Errorf("%s can be read by others (mode %04o): chmod 600, and make a new key if others may have read it", path,
+			st.Mode().Perm())
 	}
 	var keys []*Key
 	for _, line := range strings.Fields(string(b)) {
@@ -105,12 +106,12 @@ func WriteKeys(path string, keys ...*Key) error {
 	for _, k := range keys {
 		b.WriteString(k.private + "\n")
 	}
-	return writeWhole(path, []byte(b.String()))
+	return WriteWhole(path, []byte(b.String()))
 }
 
-// writeWhole writes a file of mode 0600 that is there whole or not at all, also after a power cut. Made by root it belongs
+// WriteWhole writes a file of mode 0600 that is there whole or not at all, also after a power cut. Made by root it belongs
 // to whom the folder belongs to: a command run by root must not take a key away from the daemon.
-func writeWhole(path string, b []byte) error {
+func WriteWhole(path string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -163,7 +164,8 @@ func PublicFile(dir string) string { return filepath.Join(dir, "keys", "ledger.p
 func PublicKeys(dir string) ([]string, error) {
 	b, err := os.ReadFile(PublicFile(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s has no ledger key yet: the daemon makes it at its first start, or \"gated key new --ledger\" before it: %w", dir, err)
+		return nil, fmt.Errorf("%s has no ledger key yet: the daemon makes it at its first start, or \"gated key new --ledger\" "+
+			"before it: %w", dir, err)
 	}
 	if err != nil {
 		return nil, err
@@ -180,7 +182,7 @@ func WritePublicKeys(dir string, keys []string) error {
 	if err := os.MkdirAll(filepath.Dir(PublicFile(dir)), 0o700); err != nil {
 		return err
 	}
-	return writeWhole(PublicFile(dir), []byte(strings.Join(keys, "\n")+"\n"))
+	return WriteWhole(PublicFile(dir), []byte(strings.Join(keys, "\n")+"\n"))
 }
 
 // OfOrigin are the keys that bear the name.
@@ -217,7 +219,8 @@ func NewVerifier(key string) (note.Verifier, error) {
 		err = errors.New("not in its one spelling")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a note verifier key (%w): it reads name+hash+base64, as \"gated key show --ledger\" prints it; was it copied whole?", key, err)
+		return nil, fmt.Errorf("%q is not a note verifier key (%w): it reads name+hash+base64, as \"gated key show --ledger\" "+
+			"prints it; was it copied whole?", key, err)
 	}
 	return v, nil
 }

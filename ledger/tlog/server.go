@@ -70,7 +70,8 @@ func (s *TileServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	name := strings.TrimPrefix(req.URL.Path, "/")
-	zip := strings.HasPrefix(name, "tile/entries/") && strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") // hashes do not get smaller
+	// hashes do not get smaller
+	zip := strings.HasPrefix(name, "tile/entries/") && strings.Contains(req.Header.Get("Accept-Encoding"), "gzip")
 	b, err := s.read(ctx, name, zip)
 	switch {
 	case errors.Is(err, errNotThere):

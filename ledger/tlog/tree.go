@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"filippo.io/torchwood"
 	sumdb "golang.org/x/mod/sumdb/tlog"
@@ -29,6 +30,9 @@ type Tile struct {
 
 // Size is how many entries the tree is over.
 func (t *Tree) Size() int64 { return t.size }
+
+// Clone is the tree as it is now. Only one of the two may grow.
+func (t *Tree) Clone() *Tree { return &Tree{t.size, slices.Clone(t.edge)} }
 
 // Edge are the hashes of a level that are in no full tile yet.
 func (t *Tree) Edge(level int) []byte {

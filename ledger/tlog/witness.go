@@ -130,18 +130,23 @@ type Sender struct {
 // NewSenders makes a sender for each witness, with what they count in reg, unless that is nil.
 func NewSenders(l Log, witnesses []Witness, every int, log *slog.Logger, reg prometheus.Registerer) (all []*Sender, err error) {
 	label := []string{"witness"}
-	size := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_witness_size", Help: "Entries under the newest tree head that the witness has signed."}, label)
-	at := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_witness_timestamp_seconds", Help: "When the witness signed that head, by its own clock; 0: never."}, label)
-	failures := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_witness_failures_total", Help: "Tree heads sent to the witness that it did not sign."}, label)
+	size := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_witness_size",
+		Help: "Entries under the newest tree head that the witness has signed."}, label)
+	at := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_witness_timestamp_seconds",
+		Help: "When the witness signed that head, by its own clock; 0: never."}, label)
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_witness_failures_total",
+		Help: "Tree heads sent to the witness that it did not sign."}, label)
 	// A redirect would turn the POST into a GET; one client, so that connections are kept alive.
-	client := &http.Client{Timeout: witnessTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client := &http.Client{Timeout: witnessTimeout, CheckRedirect: stay}
 	for _, w := range witnesses {
 		key, err := witnessKey(w.Key)
 		if err != nil {
 			return nil, err
 		}
 		name := key.Name()
-		all = append(all, &Sender{Witness: w, Log: l, Every: every, Logger: log, Client: client, Look: time.Second, Pause: firstPause, key: key,
+		all = append(all, &Sender{Witness: w, Log: l, Every: every, Logger: log, Client: client, key: key,
+			Look: time.Second, Pause: firstPause,
 			Size: size.WithLabelValues(name), At: at.WithLabelValues(name), Failures: failures.WithLabelValues(name)})
 	}
 	if reg != nil {
@@ -268,7 +273,8 @@ func (s *Sender) due(newest *Head) (*Head, error) {
 type aheadError int64
 
 func (e aheadError) Error() string {
-	return fmt.Sprintf("it has signed for %d entries already, more than there are: this ledger is an older copy, or its end was removed", int64(e))
+	return fmt.Sprintf("it has signed for %d entries already, more than there are: this ledger is an older copy, or its end was removed",
+		int64(e))
 }
 
 // ask has the witness sign a head, and tells it what it needs to know for that.
@@ -310,11 +316,14 @@ func (s *Sender) ask(ctx context.Context, h *Head) (line string, at int64, err e
 			}
 			old = size
 		case http.StatusNotFound:
-			return "", 0, fmt.Errorf("it does not know the ledger %s (404): give its operator the line of \"gated key show --ledger\"", h.Origin)
+			return "", 0, fmt.Errorf("it does not know the ledger %s (404): give its operator the line of \"gated key show --ledger\"",
+				h.Origin)
 		case http.StatusForbidden:
-			return "", 0, errors.New("it does not accept the key that signs the tree heads (403): give its operator the line of \"gated key show --ledger\"")
+			return "", 0, errors.New("it does not accept the key that signs the tree heads (403): give its operator the line of " +
+				"\"gated key show --ledger\"")
 		case http.StatusUnprocessableEntity:
-			return "", 0, fmt.Errorf("it does not accept the proof (422): the %d entries that it signed for are not the first of this ledger, which was changed or replaced", old)
+			return "", 0, fmt.Errorf("it does not accept the proof (422): the %d entries that it signed for are not the first of "+
+				"this ledger, which was changed or replaced", old)
 		default:
 			return "", 0, fmt.Errorf("it answered with status %d", code)
 		}

@@ -7,12 +7,25 @@ import (
 	"strings"
 	"time"
 
+	"gated/scanner"
 	"gated/serialport"
 )
 
-// Name returns the name that the settings of the lane should have for the device, one of ports, and the udev rule that
+// Advice is what to write for the scanner of a lane.
+type Advice struct {
+	Settings string `json:"settings,omitempty"`
+	Rule     string `json:"udev_rule,omitempty"` // that makes the device's name; empty: the name is there already
+}
+
+// Advice is for the lane, and for the device among ports.
+func (f Found) Advice(lane string, ports []serialport.Info) Advice {
+	device, rule := name(lane, f.Device, ports)
+	return Advice{f.settings(device), rule}
+}
+
+// name returns the name that the settings of the lane should have for the device, one of ports, and the udev rule that
 // makes the name; none if the name is there already.
-func Name(lane, device string, ports []serialport.Info) (name, rule string) {
+func name(lane, device string, ports []serialport.Info) (name, rule string) {
 	if strings.HasPrefix(device, "/dev/gated") {
 		return device, ""
 	}
@@ -81,9 +94,9 @@ func controls(s string) string {
 	return strings.Join(words, " ")
 }
 
-// Settings returns the lines for the settings file, with the device under the name given. What is the default is left out,
+// settings returns the lines for the settings file, with the device under the name given. What is the default is left out,
 // but for what one looks for there.
-func (f Found) Settings(device string) string {
+func (f Found) settings(device string) string {
 	var b strings.Builder
 	set := func(key, format string, args ...any) { fmt.Fprintf(&b, "      "+key+": "+format+"\n", args...) }
 	b.WriteString("    scanner:\n")
@@ -104,14 +117,14 @@ func (f Found) Settings(device string) string {
 	}
 	switch {
 	case f.End != "":
-		set("end_bytes", "%s", quoted(unique(f.End)))
+		set("end_bytes", "%q", unique(f.End)) // Go's escapes are YAML's
 	case f.Pause > 50*time.Millisecond:
 		set("end_gap", "200ms")
 	default:
 		set("end_gap", "100ms")
 	}
 	if f.Start != "" {
-		set("start_bytes", "%s", quoted(f.Start))
+		set("start_bytes", "%q", f.Start)
 	}
 	if f.AIM {
 		set("aim", "true")
@@ -119,7 +132,7 @@ func (f Found) Settings(device string) string {
 	if f.CodeID > 0 {
 		set("code_id", "%d", f.CodeID)
 	}
-	if f.Encoding == "gb18030" {
+	if f.Encoding == scanner.GB18030 {
 		set("encoding", "gb18030")
 	}
 	if f.GM65 {
@@ -141,26 +154,6 @@ func unique(s string) string {
 			b.WriteByte(s[i])
 		}
 	}
-	return b.String()
-}
-
-// quoted writes control characters as YAML reads them in double quotes.
-func quoted(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, c := range []byte(s) {
-		switch c {
-		case '\r':
-			b.WriteString(`\r`)
-		case '\n':
-			b.WriteString(`\n`)
-		case '\t':
-			b.WriteString(`\t`)
-		default:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		}
-	}
-	b.WriteByte('"')
 	return b.String()
 }
 

@@ -28,7 +28,7 @@ func TestProbedSettingsLoad(t *testing.T) {
 		{"no suffix, slow", Finding{Pause: 80 * time.Millisecond}, 9600, "      baud: 9600\n      end_gap: 200ms\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := Found{Baud: tt.baud, Finding: tt.found}.Settings("/dev/gated-scanner-in")
+			got := Found{Baud: tt.baud, Finding: tt.found}.settings("/dev/gated-scanner-in")
 			if want := "    scanner:\n      device: /dev/gated-scanner-in\n" + tt.want; got != want {
 				t.Errorf("got\n%swant\n%s", got, want)
 			}
@@ -60,7 +60,7 @@ func TestProbedSettingsNameTheDevice(t *testing.T) {
 		"/dev/my port: #1": "device: \"/dev/my port: #1\"\n",
 		"ttyUSB0":          "device: " + here + "/ttyUSB0\n",
 	} {
-		if got := (Found{}).Settings(device); !strings.Contains(got, want) {
+		if got := (Found{}).settings(device); !strings.Contains(got, want) {
 			t.Errorf("%s: got\n%s", device, got)
 		}
 	}

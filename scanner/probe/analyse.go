@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gated/scanner"
+
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
@@ -23,12 +25,6 @@ const (
 	leastLen   = 4 // shorter ones are none in any case
 	enough     = 16
 	controlled = 6
-)
-
-// The encodings, as the settings name them.
-const (
-	utf8Text = "utf-8"
-	gb18030  = "gb18030"
 )
 
 // A chunk is what one read brought, and when.
@@ -163,7 +159,7 @@ func read(bursts []burst, anyRate bool) (f Finding) {
 				continue
 			}
 			bodies = append(bodies, body)
-			ascii, chinese = ascii && enc == "", chinese || enc == gb18030
+			ascii, chinese = ascii && enc == "", chinese || enc == scanner.GB18030
 		}
 	}
 	f.Readings = len(bodies)
@@ -171,9 +167,9 @@ func read(bursts []burst, anyRate bool) (f Finding) {
 	case len(bodies) == 0:
 		return Finding{Garbage: f.Garbage}
 	case chinese:
-		f.Encoding = gb18030
+		f.Encoding = scanner.GB18030
 	case !ascii:
-		f.Encoding = utf8Text
+		f.Encoding = scanner.UTF8
 	}
 
 	seen, most, longest := map[string]int{}, 0, ""
@@ -246,7 +242,7 @@ func text(s string) (encoding string, ok bool) {
 		if ascii {
 			return "", ok
 		}
-		return utf8Text, ok
+		return scanner.UTF8, ok
 	}
 	// Of GB18030 only what GB 2312 has: the whole of it gives a meaning to nearly every pair of bytes.
 	for i := 0; i < len(s); i++ {
@@ -263,7 +259,7 @@ func text(s string) (encoding string, ok bool) {
 		return "", false
 	}
 	_, ok = printable(decoded)
-	return gb18030, ok
+	return scanner.GB18030, ok
 }
 
 // parityOf tells which parity all bytes have; empty when they differ, or were ASCII anyway.
@@ -294,8 +290,7 @@ func parityOf(bursts []burst) string {
 var (
 	aimIdentifier = regexp.MustCompile(`^\][A-Za-z][0-9A-Za-z]`)
 	// Heads of codes that are known, so that what stands before them is the scanner's.
-	knownHead = regexp.MustCompile(`^([A-Za-z]{1,3}?)(GP1:|HC1:|shc:/|https?://|HTTPS?://)`)
-	bareHead  = regexp.MustCompile(`^(GP1:|HC1:|shc:/|https?://|HTTPS?://)`)
+	knownHead = regexp.MustCompile(`^([A-Za-z]{0,3}?)(GP1:|HC1:|shc:/|https?://|HTTPS?://)`)
 )
 
 func letter(b byte) bool { return 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z' }
@@ -315,10 +310,6 @@ func identifiers(bodies []string) (aim bool, codeID int) {
 			ids[len(m[1])] = true
 			continue
 		}
-		if bareHead.MatchString(b) {
-			ids[0] = true
-			continue
-		}
 		// The same code, printed as a QR code and as a bar code, differs in the letter alone.
 		for _, other := range bodies[:i] {
 			if aim {
@@ -329,8 +320,8 @@ func identifiers(bodies []string) (aim bool, codeID int) {
 			}
 		}
 	}
-	if len(ids) == 1 {
-		for n := range ids {
+	for n := range ids {
+		if len(ids) == 1 {
 			codeID = n
 		}
 	}

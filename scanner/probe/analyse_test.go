@@ -156,6 +156,7 @@ func overTheLine(s string, sent, heard int) string {
 
 // At a wrong rate a code becomes garbage, and never a sure reading; at the right one it is sure, or too short to be.
 func TestAWrongBaudRateIsNeverTakenForTheRightOne(t *testing.T) {
+	t.Parallel()
 	codes := []string{passCode, shcCode, linkCode, idCode, nameCode, gb(t, nameCode), gb(t, plateCode), "6901234567892", "A1B2"}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 { // those of parcels, of shops, of web pages

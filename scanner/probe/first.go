@@ -4,22 +4,33 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"gated/serialport"
 )
 
 // letGo is how long the ports may take to be given back: one whose driver hangs does not keep us.
 const letGo = 3 * time.Second
 
 // First probes several ports at once until one is sure, or ctx ends. It returns the best that was found, and what is wrong
-// with ports that could not be listened to.
-func First(ctx context.Context, probes []Probe) (best Found, faults []error) {
+// with ports that could not be listened to. say is told how it goes on; see Probe for trigger.
+func First(ctx context.Context, ports []serialport.Info, trigger bool, say func(string)) (best Found, faults []error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type answer struct {
 		Found
 		err error
 	}
-	answers := make(chan answer, len(probes)) // also of those that come late
-	for _, p := range probes {
+	answers := make(chan answer, len(ports)) // also of those that come late
+	for _, port := range ports {
+		p := Probe{Device: port.Path, AnyRate: port.AnyRate(), Trigger: trigger, Progress: func(baud int, f Finding) {
+			switch {
+			case f.Short:
+				say(fmt.Sprintf("%s at %d baud: %d bytes of text, which is too short to be sure: a longer code, such as a pass, is better",
+					port.Path, baud, f.Length))
+			case f.Readings+f.Garbage > 0:
+				say(fmt.Sprintf("%s at %d baud: no text, next rate", port.Path, baud))
+			}
+		}}
 		go func() {
 			found, err := p.Run(ctx)
 			answers <- answer{found, err}
@@ -27,7 +38,7 @@ func First(ctx context.Context, probes []Probe) (best Found, faults []error) {
 	}
 	var late <-chan time.Time
 	stopping := ctx.Done()
-	for left := len(probes); left > 0; {
+	for left := len(ports); left > 0; {
 		select {
 		case a := <-answers:
 			left--

@@ -266,6 +266,7 @@ func count(t *testing.T) int {
 
 // Only when told so, a module of the GM65 family is triggered; what it answers tells it apart.
 func TestProbeTriggersOnlyWhenTold(t *testing.T) {
+	t.Parallel()
 	scanner, port := plug(t)
 	tty, err := os.OpenFile(port, os.O_RDWR|unix.O_NOCTTY, 0) // the far end cannot be read while nobody has the near one open
 	if err != nil {

@@ -1,7 +1,5 @@
 package qr
 
-import "encoding/binary"
-
 // A bitmap is a picture in black (1) and white (0).
 type bitmap struct {
 	w, h int
@@ -55,37 +53,21 @@ const block = 4
 // blocks is the picture in squares of block×block pixels, each its mean. The last ones of a line or column may be cut off.
 func (g *gray) blocks(b *budget) *gray {
 	o := newGray((g.w+block-1)/block, (g.h+block-1)/block)
-	// Four lanes of 16 bits hold the sums of two pixels each, of four rows at most.
-	const lanes = 0x00ff00ff00ff00ff
+	sums := make([]int, o.w)
 	for by := range o.h {
 		if b.late() {
 			return nil
 		}
-		y0, y1 := by*block, min(g.h, by*block+block)
+		clear(sums)
 		dst := o.row(by)
-		whole := 0 // pixels that are in whole words of eight
-		if y1-y0 == block {
-			whole = g.w &^ 7
-		}
-		r0, r1, r2, r3 := g.row(y0), g.row(min(y0+1, g.h-1)), g.row(min(y0+2, g.h-1)), g.row(min(y0+3, g.h-1))
-		for x := 0; x < whole; x += 8 {
-			sum := uint64(0)
-			for _, r := range [block][]byte{r0, r1, r2, r3} {
-				w := binary.LittleEndian.Uint64(r[x:])
-				sum += w&lanes + w>>8&lanes
+		y0, y1 := by*block, min(g.h, by*block+block)
+		for y := y0; y < y1; y++ {
+			for x, v := range g.row(y) {
+				sums[x/block] += int(v)
 			}
-			sum += sum >> 16
-			dst[x/block] = byte((sum&0xffff + 8) >> 4)
-			dst[x/block+1] = byte((sum>>32&0xffff + 8) >> 4)
 		}
-		for bx := whole / block; bx < o.w; bx++ {
-			sum, n := 0, 0
-			for y := y0; y < y1; y++ {
-				for _, v := range g.row(y)[bx*block : min(g.w, bx*block+block)] {
-					sum += int(v)
-					n++
-				}
-			}
+		for bx, sum := range sums {
+			n := (y1 - y0) * min(block, g.w-bx*block)
 			dst[bx] = byte((sum + n/2) / n)
 		}
 	}
@@ -103,7 +85,7 @@ func adaptive(g *gray, r, bias int, b *budget) *bitmap {
 	m := &bitmap{g.w, g.h, make([]byte, g.w*g.h)}
 	n := int64((2*r + 1) * (2*r + 1) * 256)
 	k := int64(256 - bias)
-	below := make([]byte, blocks.w*block+8) // what is below is black
+	below := make([]byte, blocks.w*block) // what is below is black
 	if !localSums(blocks, r, b, func(by int, sum []int32) {
 		for bx, s := range sum {
 			t := byte((int64(s)*k + n - 1) / n)
@@ -122,20 +104,14 @@ func adaptive(g *gray, r, bias int, b *budget) *bitmap {
 
 // darker sets to 1 what of src is below its threshold, to 0 the others.
 func darker(dst, src, below []byte) {
-	const high = 0x8080808080808080
-	x := 0
-	for ; x+8 <= len(src); x += 8 {
-		// Eight bytes at once, unsigned (Warren, Hacker's Delight, 2-12 and 2-18).
-		v, t := binary.LittleEndian.Uint64(src[x:]), binary.LittleEndian.Uint64(below[x:])
-		d := ((v | high) - t&^high) ^ (v^^t)&high // v-t in each byte
-		lt := (^v&t | (^v|t)&d) & high
-		binary.LittleEndian.PutUint64(dst[x:], lt>>7)
-	}
-	for ; x < len(src); x++ {
-		dst[x] = 0
-		if src[x] < below[x] {
-			dst[x] = 1
+	below = below[:len(src)]
+	dst = dst[:len(src)]
+	for x, v := range src {
+		dark := byte(0)
+		if v < below[x] {
+			dark = 1
 		}
+		dst[x] = dark
 	}
 }
 

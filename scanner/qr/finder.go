@@ -2,7 +2,6 @@ package qr
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math"
 	"slices"
 )
@@ -173,22 +172,10 @@ func (m *bitmap) ray(f finder, dir point) (a, b, c float64, ok bool) {
 // the last where the row ends; and how many there are.
 func edges(edge []int32, row []byte) (n int) {
 	last := byte(0)
-	x := 0
-	for ; x+8 <= len(row); x += 8 {
-		// Most words are of one colour, that of the one before.
-		if binary.LittleEndian.Uint64(row[x:]) == uint64(last)*0x0101010101010101 {
-			continue
-		}
-		for i, v := range row[x : x+8] { // no branch: it would be guessed wrong
-			edge[n] = int32(x + i)
-			n += int(v ^ last)
-			last = v
-		}
-	}
-	for ; x < len(row); x++ {
+	for x, v := range row { // no branch: it would be guessed wrong
 		edge[n] = int32(x)
-		n += int(row[x] ^ last)
-		last = row[x]
+		n += int(v ^ last)
+		last = v
 	}
 	edge[n] = int32(len(row))
 	return n

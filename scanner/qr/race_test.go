@@ -3,3 +3,5 @@
 package qr
 
 const raceEnabled = true
+
+const stride = 3

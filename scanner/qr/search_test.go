@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -96,7 +97,11 @@ func codeless() map[string]*gray {
 }
 
 func TestPicturesWithoutACode(t *testing.T) {
-	for name, g := range codeless() {
+	n := 0
+	for name, g := range codeless() { // in no order, so that with a stride they take turns
+		if n++; n%stride > 0 || raceEnabled && strings.HasPrefix(name, "large ") {
+			continue
+		}
 		codes, err := decode(g.image(), calm(t)) // whatever time there is
 		if err != nil || len(codes) > 0 {
 			t.Errorf("%s: read %v, %v", name, codes, err)
@@ -127,10 +132,7 @@ func TestNoPictureTakesLongerThanTheLimit(t *testing.T) {
 // A large picture is scaled down within the limit, too.
 func TestALargePictureKeepsToTheLimit(t *testing.T) {
 	img := image.NewNRGBA(image.Rect(0, 0, 8000, 5000))
-	r := rand.New(rand.NewPCG(17, 1))
-	for i := range img.Pix {
-		img.Pix[i] = byte(r.Uint32())
-	}
+	rand.NewChaCha8([32]byte{17, 1}).Read(img.Pix)
 	least := time.Hour
 	for range 5 {
 		start := time.Now()

@@ -1,0 +1,77 @@
+package box
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"gated/durable"
+	"gated/ledger"
+	"gated/ledger/tlog"
+)
+
+// Backup copies the ledger of a state directory while the gate works, looks whether the copy holds, gives it its name,
+// and records it. It returns the copy's head and size in bytes.
+func Backup(ctx context.Context, dir, to string) (h tlog.Head, size int64, err error) {
+	if to, err = filepath.Abs(to); err != nil {
+		return h, 0, err
+	}
+	if filepath.Dir(to) == dir {
+		return h, 0, fmt.Errorf("%s is in the state directory: a copy that burns with the original is none", to)
+	}
+	r, err := ledger.OpenReader(dir)
+	if err != nil {
+		return h, 0, err
+	}
+	defer r.Close()
+	f, err := durable.Begin(to)
+	if err != nil {
+		return h, 0, err
+	}
+	defer f.Close()
+	defer os.Remove(f.Name())
+	if h, err = r.Copy(f.Name()); err != nil {
+		return h, 0, err
+	}
+	if err := errors.Join(os.Rename(f.Name(), to), durable.SyncDir(filepath.Dir(to))); err != nil {
+		return h, 0, err
+	}
+	if _, err := Perform(ctx, dir, recordBackup, copied{h.Size, h.Root.String()}); err != nil {
+		return h, 0, fmt.Errorf("the copy %s is whole, and could not be recorded: %w", to, err)
+	}
+	st, err := os.Stat(to)
+	if err != nil {
+		return h, 0, err
+	}
+	return h, st.Size(), nil
+}
+
+// copied is how far a copy reaches.
+type copied struct {
+	Size int64
+	Root string
+}
+
+var recordBackup = Op[copied, bool]{"ledger-backup", func(_ context.Context, b *Box, by string, c copied) (bool, error) {
+	return true, b.append(ledger.Event{Kind: ledger.Backup, By: "machine",
+		Detail:   map[string]string{"size": strconv.FormatInt(c.Size, 10), "root": c.Root},
+		Personal: []ledger.Field{{Name: "by", Value: by}}})
+}}
+
+// Rebuild makes the index and all counts anew from the entries.
+var Rebuild = Op[struct{}, Rebuilt]{"ledger-rebuild", func(_ context.Context, b *Box, _ string, _ struct{}) (Rebuilt, error) {
+	if b.Register == nil {
+		return Rebuilt{}, b.noLedger()
+	}
+	n, equal, err := b.Register.Rebuild()
+	return Rebuilt{n, equal}, err
+}}
+
+// Rebuilt says whether what was there before was equal.
+type Rebuilt struct {
+	Entries int64
+	Equal   bool
+}

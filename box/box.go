@@ -1,0 +1,246 @@
+// Package box is one state directory: its lock, its keys, and what may be done to it, by the daemon or by a command
+// without one.
+package box
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gated/clock"
+	"gated/durable"
+	"gated/gate"
+	"gated/ledger"
+	"gated/register"
+	"gated/register/erasure"
+	"gated/roster"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+)
+
+// Box is an open state directory. Whoever opens it holds its lock.
+type Box struct {
+	Dir      string
+	Roster   *roster.Store
+	Ledger   *ledger.Ledger     // nil where no daemon has begun one yet
+	Register *register.Register // nil as long as Ledger is
+	Gate     *gate.Gate         // nil without a daemon
+	HashKey  []byte             // keys the hashes of codes in the ledger and of personal values in the index
+
+	eraser *erasure.Eraser // nil as long as Ledger is
+	stamp  func() ledger.Stamp
+}
+
+// Open opens the files of a box for its daemon, which sets Gate when it has one. opt says what the settings say: the
+// directory, the gate's names, the clock, the log; the key that signs and the machine's name are the box's own.
+func Open(opt ledger.Options) (*Box, error) {
+	b := &Box{Dir: opt.Dir}
+	var err error
+	if b.HashKey, err = hashKey(opt.Dir); err != nil {
+		return nil, err
+	}
+	if err = b.openLedger(opt); err != nil {
+		return nil, err
+	}
+	if b.Roster, err = openRoster(opt.Dir, opt.Log); err != nil {
+		return nil, errors.Join(err, b.closeLedger())
+	}
+	if opt.Registry != nil {
+		free := prometheus.GaugeOpts{Name: "gated_state_free_bytes", Help: "Space left for the state directory."}
+		opt.Registry.MustRegister(prometheus.NewGaugeFunc(free, func() float64 { return float64(b.Free()) }))
+	}
+	return b, nil
+}
+
+// openAlone opens the files for a command while no daemon has them. What cannot be recorded must not be changed: a
+// ledger that is in fault is an error. A directory that never had one has no ledger: its first start entry names the
+// roster's version.
+func openAlone(dir string) (b *Box, err error) {
+	b = &Box{Dir: dir}
+	if b.Roster, err = roster.Open(rosterFile(dir)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			b.Close()
+		}
+	}()
+	r, err := ledger.OpenReader(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := r.Meta
+	r.Close()
+	if b.HashKey, err = hashKey(dir); err != nil {
+		return nil, err
+	}
+	c := clock.New(clock.System())
+	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Command: true,
+		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		return nil, err
+	}
+	if f := b.Ledger.Fault(); f != nil {
+		return nil, fmt.Errorf("the ledger is in fault, so nothing can be changed: %s", f.Cause)
+	}
+	b.Register.View(func(s *register.State) { c.Remember(clock.Moment(s.Trusted)) })
+	return b, nil
+}
+
+// openLedger opens the ledger, and the register that follows it.
+func (b *Box) openLedger(opt ledger.Options) error {
+	follower, err := register.New(register.Options{Dir: opt.Dir, Key: b.HashKey, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
+	if err != nil {
+		return err
+	}
+	opt.Known, opt.Follow, opt.Recovered = follower.Known, follower.Follow, follower.Recovered
+	opt.KeyFile, opt.Machine = ledgerKey(), machine()
+	l, err := ledger.Open(opt)
+	if err != nil {
+		return errors.Join(err, follower.Close())
+	}
+	follower.Start(l)
+	b.Ledger, b.Register, b.stamp = l, follower, opt.Now
+	b.eraser = erasure.New(erasure.Options{Dir: opt.Dir, Ledger: l, Register: follower, Now: opt.Now})
+	return nil
+}
+
+// Close closes the files. The gate has ended by then.
+func (b *Box) Close() error { return errors.Join(b.Roster.Close(), b.closeLedger()) }
+
+// closeLedger closes the ledger first: the register takes its last entry.
+func (b *Box) closeLedger() error {
+	if b.Ledger == nil {
+		return nil
+	}
+	return errors.Join(b.Ledger.Close(), b.Register.Close())
+}
+
+// now is the time by the gate's clock, which knows when not to believe the box's.
+func (b *Box) now() time.Time {
+	if b.Gate != nil {
+		return b.Gate.Now()
+	}
+	return time.Now()
+}
+
+// append stamps an event of the box and appends it; it is durable when append returns.
+func (b *Box) append(ev ledger.Event) error {
+	switch {
+	case b.Gate != nil:
+		return b.Gate.Append(ev)
+	case b.Ledger == nil:
+		return b.noLedger()
+	}
+	ev.Stamp = b.stamp()
+	_, err := b.Ledger.Append(ev)
+	return err
+}
+
+func (b *Box) noLedger() error {
+	return fmt.Errorf("no ledger in %s: is this the state directory? name it with --state", b.Dir)
+}
+
+// rosterChanged records a change of the roster, which has happened by then.
+func (b *Box) rosterChanged(by, reason string, detail map[string]string) error {
+	switch {
+	case b.Gate != nil:
+		b.Gate.RosterChanged(by, reason, detail)
+		return nil
+	case b.Ledger == nil:
+		return nil
+	}
+	return b.append(gate.RosterEvent(b.stamp(), b.Roster.Snapshot().Version(), by, reason, detail))
+}
+
+// Spool is the file of what the gate could not record yet.
+func (b *Box) Spool() string { return filepath.Join(b.Dir, "pending.spool") }
+
+// Free is how many bytes are left for the state directory.
+func (b *Box) Free() uint64 {
+	var st unix.Statfs_t
+	if unix.Statfs(b.Dir, &st) != nil {
+		return 0
+	}
+	return st.Bavail * uint64(st.Bsize)
+}
+
+func rosterFile(dir string) string { return filepath.Join(dir, "roster.db") }
+
+// Roster reads the roster of a state directory, daemon or not.
+func Roster(dir string) (*roster.Snapshot, error) {
+	s, err := roster.OpenReadOnly(rosterFile(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return s.Snapshot(), nil
+}
+
+// openRoster opens the roster, for reading only where it cannot be written: on a full disk the gate must still know who
+// belongs here.
+func openRoster(dir string, log *slog.Logger) (*roster.Store, error) {
+	s, err := roster.Open(rosterFile(dir))
+	if err == nil {
+		return s, nil
+	}
+	if ro, roErr := roster.OpenReadOnly(rosterFile(dir)); roErr == nil {
+		log.Error("the roster can only be read: nothing can be imported or revoked until the next start", "err", err)
+		return ro, nil
+	}
+	return nil, err
+}
+
+// hashKey is made at the first start and never leaves the box.
+func hashKey(dir string) ([]byte, error) {
+	path := filepath.Join(dir, "keys", "code-hash.key")
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) == 32 {
+		return key, nil
+	}
+	if err == nil {
+		return nil, fmt.Errorf("%s has %d bytes instead of 32: restore it from the backup, or remove it to begin a new one", path, len(key))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	key = make([]byte, 32)
+	rand.Read(key)
+	return key, durable.Replace(path, key)
+}
+
+// ledgerKey is the credential that signs tree heads, or "" where the key lies in the state directory.
+func ledgerKey() string {
+	path := filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), "ledger.key")
+	if _, err := os.Stat(path); os.Getenv("CREDENTIALS_DIRECTORY") == "" || err != nil {
+		return ""
+	}
+	return path
+}
+
+// machine tells this box from a clone of it: a hash of its machine ID, which is not to be published itself
+// (machine-id(5)). Empty where there is none, as in many containers.
+func machine() string {
+	id, err := os.ReadFile("/etc/machine-id")
+	if id = bytes.TrimSpace(id); err != nil || len(id) != 32 {
+		return ""
+	}
+	m := hmac.New(sha256.New, id)
+	m.Write([]byte("gated ledger"))
+	return hex.EncodeToString(m.Sum(nil)[:16])
+}

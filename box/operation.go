@@ -1,0 +1,45 @@
+package box
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Op is something that may be done to a box; A are its arguments and R is what comes of it, both of which go over the
+// control socket as JSON. The daemon does it when one runs, else the command itself under the directory's lock.
+type Op[A, R any] struct {
+	name string // on the control socket
+	// do does it; by is the user who asked.
+	do func(ctx context.Context, b *Box, by string, args A) (R, error)
+}
+
+// operation is any Op, as the control server sees it.
+type operation interface {
+	Name() string
+	serve(ctx context.Context, b *Box, by string, args json.RawMessage) (any, error)
+}
+
+// operations are all that there are.
+func operations() []operation {
+	return []operation{
+		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, ConfirmClock,
+		Erase, Keep, Keeps, RecordSubject, Find, RecordExport, recordBackup, Rebuild,
+	}
+}
+
+// Name is what the control socket calls it.
+func (op Op[A, R]) Name() string { return op.name }
+
+func (op Op[A, R]) serve(ctx context.Context, b *Box, by string, args json.RawMessage) (any, error) {
+	var a A
+	if err := json.Unmarshal(args, &a); err != nil {
+		return nil, err
+	}
+	return op.do(ctx, b, by, a)
+}
+
+// No is an answer, not a failure: a forged code, a faulty roster, nothing to erase. The exit status of the command is 1.
+type No struct{ Err error }
+
+func (n No) Error() string { return n.Err.Error() }
+func (n No) Unwrap() error { return n.Err }

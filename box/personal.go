@@ -1,0 +1,135 @@
+package box
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"gated/ledger"
+	"gated/register"
+	"gated/register/erasure"
+)
+
+// Erase erases personal data for good.
+var Erase = Op[Erasure, erasure.Erased]{"ledger-erase", erase}
+
+// Erasure says what, and why in somebody's own words.
+type Erasure struct {
+	erasure.Selection
+	Why string
+}
+
+func erase(_ context.Context, b *Box, by string, a Erasure) (done erasure.Erased, err error) {
+	if b.Register == nil {
+		return done, b.noLedger()
+	}
+	done, err = b.eraser.Erase(a.Selection, by, a.Why)
+	if entries, fields := done.Sum(); fields > 0 && err != nil {
+		err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
+	}
+	if errors.Is(err, ledger.ErrNothingErased) || errors.As(err, new(erasure.KeptError)) {
+		err = No{err}
+	}
+	return done, err
+}
+
+// Keep forbids to erase the personal data of some days, or ends that. It returns the entry's number.
+var Keep = Op[Keeping, int64]{"ledger-keep", func(_ context.Context, b *Box, by string, a Keeping) (seq int64, err error) {
+	switch {
+	case b.Register == nil:
+		return 0, b.noLedger()
+	case a.Lift == 0:
+		return b.eraser.Keep(a.From, a.To, by, a.Why)
+	}
+	if seq, err = b.eraser.Lift(a.Lift, by, a.Why); errors.Is(err, erasure.ErrNotKept) {
+		err = No{err}
+	}
+	return seq, err
+}}
+
+// Keeping lifts the entry Lift, or else keeps the days From to To.
+type Keeping struct {
+	From, To, Why string
+	Lift          int64
+}
+
+// Keeps lists the days that are kept, by the number of the entry that says so.
+var Keeps = Op[struct{}, map[int64]register.Span]{"ledger-keeps", keeps}
+
+func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]register.Span, error) {
+	if b.Register == nil {
+		return nil, b.noLedger()
+	}
+	return b.Register.Keeps(), nil
+}
+
+// RecordSubject records that somebody looks at all that is kept about a person or vehicle.
+var RecordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
+		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
+}}
+
+// Subject is who it is about, by roster ID, and why.
+type Subject struct{ ID, Why string }
+
+// Find looks for passages by whom they were of. Who looks for somebody, for whom and why is recorded first.
+var Find = Op[Finding, []register.Passage]{"ledger-find", find}
+
+func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, error) {
+	if b.Register == nil {
+		return nil, b.noLedger()
+	}
+	if err := erasure.CheckWhy(a.Why); err != nil {
+		return nil, err
+	}
+	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unauthenticated",
+		Personal: []ledger.Field{{Name: a.Kind, Value: a.Value}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {
+		return nil, err
+	}
+	if a.From != "" {
+		return b.Register.FindPart(a.Value, a.From, a.To, a.Filter)
+	}
+	return b.Register.Find(a.Kind, a.Value, a.Filter)
+}
+
+// Finding is a personal value of a kind such as register.OfName, or a part of a name in the days From to To, and why
+// somebody looks for it.
+type Finding struct {
+	Kind, Value, From, To, Why string
+	Filter                     register.Filter
+}
+
+// RecordExport records an export with personal data. Reason and user are personal fields themselves: people name people.
+var RecordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *Box, by string, x Export) (bool, error) {
+	if err := CheckReason(x.Reason); err != nil {
+		return false, err
+	}
+	detail := map[string]string{"format": x.Format}
+	if x.From != "" { // else the whole ledger
+		detail["from"], detail["to"] = x.From, x.To
+	}
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unauthenticated", Detail: detail,
+		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
+}}
+
+// Export says what was exported, and why.
+type Export struct{ Format, From, To, Reason string }
+
+// maxReason is how many characters the reason of an export has at most: a sentence.
+const maxReason = 200
+
+// CheckReason checks the reason of an export with personal data.
+func CheckReason(reason string) error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return errors.New("--with-personal: say why, such as --with-personal \"request 17 of the residents' committee\"")
+	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
+		return errors.New("--with-personal: the reason is one line of text")
+	case utf8.RuneCountInString(reason) > maxReason:
+		return fmt.Errorf("--with-personal: the reason has %d characters: at most %d", utf8.RuneCountInString(reason), maxReason)
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+
+	"gated/box"
+
+	"github.com/spf13/cobra"
+)
+
+func clockCommand() *cobra.Command {
+	confirm := &cobra.Command{Use: "confirm", Short: "tell the running gate that the box's clock is right",
+		Long: `confirm is for a box without a time server: compare "date" with a watch, set the clock if it is
+wrong, then confirm it. Until then passes that are about to expire are held for the guard. It is recorded.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			now, err := perform(c, box.ConfirmClock, struct{}{})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), "confirmed:", now)
+			return nil
+		}}
+	return group("clock", "confirm the clock", confirm)
+}

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"gated/config"
+	"gated/gate"
+	"gated/policy"
+	"gated/roster"
+	"gated/scanner"
+)
+
+// TestSharedWords ties the words that several packages use to the one place where they stand: the vocabulary of package policy.
+// Credentials, roster, settings, page, docs and metrics have those words and no others, and the page has texts for them.
+func TestSharedWords(t *testing.T) {
+	t.Run("credential", credentialWords)
+	t.Run("roster", rosterWords)
+	t.Run("settings", settingsWords)
+	t.Run("page", pageWords)
+	t.Run("docs", docsWords)
+	t.Run("guard.md", guardWords)
+	t.Run("metrics", metricsWords)
+}
+
+// facts are the words of a fact of the policy, without none, which stands for nothing there.
+func facts(name string) []string {
+	return slices.DeleteFunc(policy.Words(name), func(w string) bool { return w == "none" })
+}
+
+func same(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			t.Errorf("%s: %q is missing", what, w)
+		}
+	}
+	for _, w := range got {
+		if !slices.Contains(want, w) {
+			t.Errorf("%s: %q is no such word", what, w)
+		}
+	}
+}
+
+// constants are the texts of a package's constants whose names begin so.
+func constants(t *testing.T, dir, prefix string) (texts []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, is := n.(*ast.ValueSpec)
+			if !is || strings.HasSuffix(path, "_test.go") || !strings.HasPrefix(spec.Names[0].Name, prefix) {
+				return true
+			}
+			for _, value := range spec.Values {
+				if call, is := value.(*ast.CallExpr); is && len(call.Args) == 1 {
+					value = call.Args[0]
+				}
+				if literal, is := value.(*ast.BasicLit); is && literal.Kind == token.STRING {
+					text, _ := strconv.Unquote(literal.Value)
+					texts = append(texts, text)
+				}
+			}
+			return true
+		})
+	}
+	return texts
+}
+
+func credentialWords(t *testing.T) {
+	of := func(prefix string) []string {
+		return append(constants(t, "credential", prefix), constants(t, "credential/health", prefix)...)
+	}
+	same(t, "kinds of credential", of("Kind"), facts("credential"))
+	same(t, "classes of plate", of("Plate"), facts("plate_class"))
+	byGate := "clock-untrusted"
+	same(t, "reasons", append(of("Reason"), append(of("Err"), byGate)...), facts("credential_reason"))
+}
+
+func rosterWords(t *testing.T) {
+	store, err := roster.Open(filepath.Join(t.TempDir(), "roster.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	opt := roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "", nil }}
+	sheet := "room,name,class,plate,service\n1-1-101,甲,resident,,\n"
+	for i, word := range facts("service") {
+		sheet += fmt.Sprintf(",,,京A1234%d,%s\n", i, word)
+	}
+	rows, err := roster.Read([]byte(sheet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Import(t.Context(), rows, opt); err != nil {
+		t.Error(err)
+	}
+	var classes []string // that an import takes
+	for _, word := range facts("class") {
+		rows, err := roster.Read([]byte("room,name,class\n1-1-101,甲,resident\n1-1-102,乙,resident\n1-1-101,丙," + word + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt.DryRun = true
+		if _, err := store.Import(t.Context(), rows, opt); err == nil {
+			classes = append(classes, word)
+		}
+	}
+	same(t, "classes", classes, []string{"resident", "staff", "volunteer", "courier"})
+}
+
+func settingsWords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gated.yaml")
+	if err := os.WriteFile(path, []byte("ledger:\n  retention:\n    - {class: nobody, days: 1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := config.Load(path, nil)
+	want := "write " + strings.Join(append(facts("class"), "*"), " or ")
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("retention by class: got %v, want %s", err, want)
+	}
+}
+
+// page is the table of words.js.
+func page(t *testing.T) map[string]map[string][2]string {
+	t.Helper()
+	_, file, _ := bytes.Cut(mustRead(t, "../../console/page/words.js"), []byte("\nconst WORDS = "))
+	var words map[string]map[string][2]string
+	if err := json.Unmarshal(file[:bytes.LastIndexByte(file, '}')+1], &words); err != nil {
+		t.Fatal(err)
+	}
+	return words
+}
+
+// shipped are the reasons that the shipped policy gives besides those of credentials. A rule without a reason of its own gives
+// its name, if it does not want a credential that is faulty, whose word it then gives.
+func shipped() (reasons []string) {
+	for _, r := range policy.Shipped().Rules() {
+		faulty := slices.ContainsFunc(r.When, func(c policy.Condition) bool {
+			return c.Fact == "credential_reason" && !slices.Contains(c.Is, "ok") && !slices.Contains(c.Is, "none")
+		})
+		if r.Reason != "" {
+			reasons = append(reasons, r.Reason)
+		} else if !faulty {
+			reasons = append(reasons, r.Name)
+		}
+	}
+	return append(reasons, policy.StatedOnly, policy.UnknownFacts)
+}
+
+func guards() []string { return slices.Concat(gate.Reasons[policy.Admit], gate.Reasons[policy.Refuse]) }
+
+var quoted = regexp.MustCompile("`([a-z0-9 -]+)`")
+
+// documented are the words in back quotes of a part of docs/formats.md, from one text to another.
+func documented(t *testing.T, from, to string) (words []string) {
+	t.Helper()
+	_, part, found := strings.Cut(string(mustRead(t, "../../docs/formats.md")), from)
+	part, _, ended := strings.Cut(part, to)
+	if !found || !ended {
+		t.Fatalf("docs/formats.md has no part from %q to %q", from, to)
+	}
+	for _, m := range quoted.FindAllStringSubmatch(part, -1) {
+		words = append(words, strings.Fields(m[1])...)
+	}
+	return words
+}
+
+// ofGate are the reasons that are the gate's own.
+func ofGate(t *testing.T) []string {
+	return slices.DeleteFunc(documented(t, "\nOf the gate: ", "\n\n"), func(w string) bool { return w == "open" }) // a kind of entry
+}
+
+func pageWords(t *testing.T) {
+	words := page(t)
+	texts := func(table string) []string { return slices.Collect(maps.Keys(words[table])) }
+	same(t, "directions", texts("direction"), facts("direction"))
+	same(t, "classes", texts("class"), facts("class"))
+	same(t, "kinds of credential", texts("credential"), policy.Words("credential"))
+	same(t, "health", texts("health"), facts("health"))
+	notDecided := []string{"repeat", "emergency", "ready", "down"} // what the page shows in the place of a verdict
+	same(t, "verdicts", texts("verdict"), append([]string{policy.Admit, policy.Refuse, policy.Hold, gate.Fault}, notDecided...))
+	same(t, "why a frame was dropped", texts("dropped"), scanner.FrameCauses)
+	same(t, "clock", texts("clock"), slices.DeleteFunc(documented(t, "\nOf the clock: ", "\n"), func(w string) bool {
+		return slices.Contains([]string{"clock-trusted", "clock-confirmed", "clock-corrected"}, w) // all is well
+	}))
+
+	ofPicture := []string{"no-code", "no-picture", "too-large", "busy"}
+	ofName := []string{} // of rules: a policy of the compound's own may give them
+	for _, r := range policy.Shipped().Rules() {
+		if r.Reason == "" {
+			ofName = append(ofName, r.Name)
+		}
+	}
+	reasons := slices.Concat(policy.Words("credential_reason"), shipped(), guards(), ofGate(t), ofPicture, ofName, []string{"found-by-room"})
+	reasons = slices.DeleteFunc(reasons, func(w string) bool { return w == "pulse" }) // of an opening that went well: shown nowhere
+	same(t, "reasons", texts("reason"), reasons)
+
+	script := string(mustRead(t, "../../console/page/page.js"))
+	for verdict, list := range gate.Reasons {
+		if want := "\n  " + verdict + ": ['" + strings.Join(list, "', '") + "'],\n"; !strings.Contains(script, want) {
+			t.Errorf("page.js has not the guard's reasons %s", want)
+		}
+	}
+}
+
+func docsWords(t *testing.T) {
+	formats := string(mustRead(t, "../../docs/formats.md"))
+	for _, fact := range []string{"direction", "class", "credential", "credential_reason", "proof", "service", "plate_class", "health"} {
+		if row := "| `" + fact + "` | `" + strings.Join(policy.Words(fact), " ") + "` |"; !strings.Contains(formats, row) {
+			t.Errorf("docs/formats.md has not %s", row)
+		}
+	}
+	same(t, "of a credential", documented(t, "\nOf a credential:", "\nOf the shipped policy"), append(facts("credential_reason"), "found-by-room"))
+	same(t, "of the shipped policy", slices.DeleteFunc(documented(t, "\nOf the shipped policy", "\nOf guards:"), func(w string) bool {
+		return slices.Contains(facts("credential_reason"), w)
+	}), shipped())
+	same(t, "of guards", documented(t, "\nOf guards: admit ", "\n"), guards())
+
+	var code []byte
+	for _, dir := range []string{"gate", "register", "barrier"} {
+		files, _ := filepath.Glob(filepath.Join("../..", dir, "*.go"))
+		for _, path := range files {
+			if !strings.HasSuffix(path, "_test.go") {
+				code = append(code, mustRead(t, path)...)
+			}
+		}
+	}
+	for _, word := range ofGate(t) {
+		if !bytes.Contains(code, []byte(`"`+word+`"`)) {
+			t.Errorf("docs/formats.md has the gate's reason %s, the gate has not", word)
+		}
+	}
+	every := documented(t, "", "\n## HTTP")
+	every = slices.Concat(every, documented(t, "\n## Reasons", "\nOf the clock: "), documented(t, "\nOf the clock: ", "\n"))
+	for _, m := range regexp.MustCompile(`\bReason(?::| =) "([a-z-]+)"`).FindAllSubmatch(code, -1) {
+		if word := string(m[1]); !slices.Contains(every, word) {
+			t.Errorf("docs/formats.md does not say what the reason %s means", word)
+		}
+	}
+}
+
+// guardWords: what the guard's sheet says that the page says, the page says.
+func guardWords(t *testing.T) {
+	sheet, words := string(mustRead(t, "../../docs/guard.md")), page(t)
+	for word, texts := range words["verdict"] {
+		for _, text := range texts {
+			if !regexp.MustCompile(`(?m)^\|[^|]*\|[^|]*\b?` + regexp.QuoteMeta(text)).MatchString(sheet) {
+				t.Errorf("docs/guard.md has no shape for %s, which the page calls %s", word, text)
+			}
+		}
+	}
+	for language := range 2 {
+		for _, list := range gate.Reasons {
+			var keys []string
+			for i, reason := range list {
+				keys = append(keys, fmt.Sprintf("%d %s", i+1, words["reason"][reason][language]))
+			}
+			if want := strings.Join(keys, [2]string{",", ", "}[language]); !strings.Contains(sheet, want) {
+				t.Errorf("docs/guard.md does not say %s", want)
+			}
+		}
+	}
+}
+
+func metricsWords(t *testing.T) {
+	c := startDemo(t, "--dir", demoSite(t), "--fast", "--scans", "1000000", "--log-verdicts")
+	at := c.address(t)
+	for said := bufio.NewReader(c.stdout); ; {
+		line, err := said.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(line, `"hold"`) {
+			go io.Copy(io.Discard, said)
+			break
+		}
+	}
+	metrics := get(t, at+"metrics")
+	c.stop(t)
+	reasons := slices.Concat(facts("credential_reason"), shipped(), guards(), ofGate(t))
+	values := map[string][]string{}
+	for _, m := range regexp.MustCompile(`(?m)^gated_(?:scans|decisions)_total{(.*)} `).FindAllStringSubmatch(metrics, -1) {
+		for _, label := range regexp.MustCompile(`(\w+)="([^"]*)"`).FindAllStringSubmatch(m[1], -1) {
+			if !slices.Contains(values[label[1]], label[2]) {
+				values[label[1]] = append(values[label[1]], label[2])
+			}
+		}
+	}
+	same(t, "kinds of scans", values["kind"], facts("credential"))
+	for label, known := range map[string][]string{
+		"direction": facts("direction"), "verdict": {policy.Admit, policy.Refuse, policy.Hold, gate.Fault}, "reason": reasons,
+	} {
+		if len(values[label]) == 0 {
+			t.Errorf("no %s in the metrics", label)
+		}
+		for _, word := range values[label] {
+			if !slices.Contains(known, word) {
+				t.Errorf("the metrics have the %s %q, which is no such word", label, word)
+			}
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package credential
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"html/template"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Printed is a pass with what stands beside it on paper.
+type Printed struct {
+	Pass
+	Room, Name string
+}
+
+// File is the name of its picture.
+func (p Printed) File() string { return p.Subject + ".png" }
+
+// LastDay is the last one on which it is good.
+func (p Printed) LastDay() string { return p.NotAfter.Add(-time.Second).Format(time.DateOnly) }
+
+var printPage = template.Must(template.New("").Parse(`<!doctype html><meta charset="utf-8"><title>通行码 passes</title>
+<style>@page{margin:12mm} body{font:11pt sans-serif;display:flex;flex-wrap:wrap;gap:6mm}
+figure{margin:0;width:56mm;break-inside:avoid;text-align:center} img{width:52mm} figcaption{line-height:1.3}</style>
+{{range .}}<figure><img src="{{.File}}" alt=""><figcaption>{{.Room}} {{.Name}}<br>至 until {{.LastDay}}</figcaption></figure>
+{{end}}`))
+
+// Print signs the passes and writes a picture of each into dir, and print.html, which shows all of them. done is told how
+// many are.
+func Print(dir string, key ed25519.PrivateKey, passes []Printed, done func(n int)) error {
+	for i, p := range passes {
+		text, err := Issue(key, p.Pass)
+		if err != nil {
+			return fmt.Errorf("pass of %s: %w", p.Subject, err)
+		}
+		picture, err := PNG(text)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, p.File()), picture, 0o600); err != nil {
+			return err
+		}
+		done(i + 1)
+	}
+	page, err := os.OpenFile(filepath.Join(dir, "print.html"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer page.Close()
+	return printPage.Execute(page, passes)
+}

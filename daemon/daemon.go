@@ -1,0 +1,173 @@
+// Package daemon runs the gate until it is told to stop.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync/atomic"
+
+	"gated/box"
+	"gated/clock"
+	"gated/config"
+	"gated/gate"
+	"gated/ledger"
+	"gated/ledger/tlog"
+	"gated/register/erasure"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Daemon is one run of the gate.
+type Daemon struct {
+	Path     string // of the settings
+	Settings *config.Settings
+	Dir      string    // the state directory
+	Version  string    // of the program
+	Restored bool      // Dir was restored or cloned: begin a new epoch of the ledger
+	Stderr   io.Writer // of the log
+	Verdicts io.Writer // takes a line for each verdict; nil: none are printed
+
+	prints chan []byte // verdicts on their way to be printed
+	level  slog.LevelVar
+	log    *slog.Logger
+	gate   atomic.Pointer[gate.Gate]
+	reload prometheus.Gauge
+}
+
+// Run works from the ledger up and ends from the scanners down: what is read last is still recorded.
+func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
+	set := d.Settings
+	d.logAs(set)
+	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	held, err := box.Lock(d.Dir)
+	if err != nil {
+		d.CloseBarriers()
+		return err
+	}
+	defer held.Release()
+	// Whatever keeps the gate from working, the barriers are closed: one may stand open since the process was killed.
+	// Not before the lock is held, since they may be another's that works.
+	reg := prometheus.NewRegistry()
+	lanes, stopBarriers, err := d.lanes(reg)
+	if err != nil {
+		return err
+	}
+	defer stopBarriers()
+	rules, err := Rules(set, d.Dir)
+	if err != nil {
+		return err
+	}
+	at, err := d.listen()
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	defer d.print()()
+
+	d.ownMetrics(reg)
+	now := clock.New(clock.System())
+	b, err := box.Open(ledger.Options{Dir: d.Dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
+		Restored: d.Restored, Now: func() ledger.Stamp { return ledger.Stamp(now.Now()) }, Log: d.log, Registry: reg,
+		OnChange: func(f *ledger.Fault) {
+			if g := d.gate.Load(); g != nil {
+				g.LedgerChanged(f)
+			}
+		}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: d.Version, Lanes: lanes,
+		Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now, Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey,
+		Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+	d.gate.Store(b.Gate)
+	gateCtx, stopGate := context.WithCancel(context.Background())
+	gateDone := make(chan error, 1)
+	b.Gate.Begin() // before anybody can come
+	go func() { gateDone <- b.Gate.Run(gateCtx) }()
+	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
+	defer until(func(ctx context.Context) { d.witness(ctx, b.Ledger) })()
+	defer until(func(ctx context.Context) { b.Retain(ctx, retentions(set), d.log) })()
+	defer d.serve(b, at, reg, stopBarriers)()
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	defer d.scan(ctx, giveUp, b, lanes, reg)()
+
+	url := "http://" + at.page.Addr().String() + "/"
+	status := "page " + url
+	if at.tiles != nil {
+		tree := "http://" + at.tiles.Addr().String() + "/tlog/"
+		d.log.Info("the ledger can be read by anybody's tools", "url", tree)
+		status += " ledger " + tree
+	}
+	households, residents, _, vehicles := b.Roster.Snapshot().Counts()
+	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.Dir, "version", d.Version,
+		"entries", b.Ledger.Size(), "households", households, "residents", residents, "vehicles", vehicles,
+		"issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
+	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS="+status)
+	d.watch(ctx, b.Gate, hup)
+	sd.SdNotify(false, sd.SdNotifyStopping)
+	d.log.Info("stopping")
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err // of a reader that only a new process helps; systemd starts one
+	}
+	return nil
+}
+
+// until starts f and returns what ends it, which waits for it.
+func until(f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// witness sends tree heads to the witnesses until ctx ends.
+func (d *Daemon) witness(ctx context.Context, l *ledger.Ledger) {
+	var witnesses []tlog.Witness
+	for _, w := range d.Settings.Ledger.Witnesses {
+		witnesses = append(witnesses, tlog.Witness(w))
+	}
+	if err := l.SendHeads(ctx, witnesses, d.Settings.Ledger.WitnessEvery); err != nil {
+		d.log.Error("no tree heads go to the witnesses", "err", err)
+	}
+}
+
+func retentions(set *config.Settings) (rules []erasure.Retention) {
+	for _, r := range set.Ledger.Retention {
+		rules = append(rules, erasure.Retention(r))
+	}
+	return rules
+}
+
+func (d *Daemon) logAs(set *config.Settings) {
+	d.level.UnmarshalText([]byte(set.Log.Level))
+	opt := &slog.HandlerOptions{Level: &d.level}
+	if set.Log.Format == "json" {
+		d.log = slog.New(slog.NewJSONHandler(d.Stderr, opt))
+		return
+	}
+	d.log = slog.New(slog.NewTextHandler(d.Stderr, opt))
+}
+
+func (d *Daemon) ownMetrics(reg *prometheus.Registry) {
+	d.reload = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gated_settings_last_reload_successful",
+		Help: "1 unless the settings in the file are wrong and older ones are in force."})
+	d.reload.Set(1)
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_build_info", Help: "Always 1; the labels name the build."},
+		[]string{"version", "goversion"})
+	build.WithLabelValues(d.Version, runtime.Version()).Set(1)
+	reg.MustRegister(d.reload, build, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
+}

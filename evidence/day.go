@@ -1,0 +1,223 @@
+package evidence
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"gated/ledger"
+	"gated/register"
+)
+
+// Calendar is where the entries of each day stand in the first size entries of a ledger.
+type Calendar []ledger.Segment
+
+// Calendar reads it.
+func (r *Reader) Calendar(size int64) (Calendar, error) {
+	c, err := r.Segments()
+	if err != nil {
+		return nil, err
+	}
+	c = slices.DeleteFunc(c, func(s ledger.Segment) bool { return s.First > size })
+	if n := len(c); n > 0 {
+		c[n-1].Last = size
+	}
+	return c, nil
+}
+
+// Day is where the entries of one day stand: in more than one segment where a clock was set back.
+type Day struct {
+	Name        string // 2006-01-02
+	Own         []ledger.Segment
+	First, Last int64 // without entries First is where the first would stand, and Last the one before
+}
+
+// Day looks a day up.
+func (c Calendar) Day(name string) Day {
+	d := Day{Name: name}
+	for _, s := range c {
+		switch {
+		case s.Day == name:
+			if d.Own = append(d.Own, s); len(d.Own) == 1 {
+				d.First = s.First
+			}
+			d.Last = s.Last
+		case s.Day < name && len(d.Own) == 0:
+			d.First, d.Last = s.Last+1, s.Last
+		}
+	}
+	d.First = max(d.First, 1)
+	return d
+}
+
+// Has says whether an entry is of the day.
+func (d Day) Has(seq int64) bool {
+	return slices.ContainsFunc(d.Own, func(s ledger.Segment) bool { return s.First <= seq && seq <= s.Last })
+}
+
+// WatchedFrom is the entry from which on it can be told when the box was watching on a day: the newest before its first
+// entry that is of the box's own running. A roster that was changed while it was stopped is not.
+func (r *Reader) WatchedFrom(first int64) (from int64, err error) {
+	for from = max(first-1, 1); from > 1; from-- {
+		kind := ledger.Kind("")
+		if err := r.Scan(from, from, false, func(e *ledger.Entry) error { kind = e.Kind; return nil }); err != nil {
+			return 0, err
+		}
+		if !byCommand[kind] {
+			break
+		}
+	}
+	return from, nil
+}
+
+// Account adds up what every export tells of a day from the entries around it, in the order of seq: its entries, its
+// passages by their latest verdict, and when the box was not watching.
+type Account struct {
+	Day
+	size     int64 // of the ledger
+	Entries  int64
+	verdicts map[string]string // latest, of the passages begun that day
+	watch    watch
+	next     int64 // the entry that watching needs next, 0 before it has the first
+	torn     bool  // it did not get one
+}
+
+// NewAccount begins one in a ledger of size entries.
+func NewAccount(d Day, size int64, zone *time.Location) (*Account, error) {
+	w, err := newWatch(d.Name, zone)
+	return &Account{Day: d, size: size, verdicts: map[string]string{}, watch: w}, err
+}
+
+// Add takes the next entry; own says whether it is of the day.
+func (a *Account) Add(e *ledger.Entry, own bool) error {
+	if own {
+		a.Entries++
+	}
+	if e.Passage != "" {
+		verdict, known := a.verdicts[e.Passage]
+		if e.Verdict != "" && e.Kind != register.Check {
+			verdict = strings.Clone(e.Verdict) // not with the record that it is a part of
+		}
+		if known {
+			a.verdicts[e.Passage] = verdict
+		} else if own && register.Begins(e) {
+			a.verdicts[strings.Clone(e.Passage)] = verdict
+		}
+	}
+	// Watching is told from the newest entry before the day that is of the box's own running, up to the one after the day.
+	switch {
+	case e.Seq < a.First && (!byCommand[e.Kind] || e.Seq == 1):
+		a.watch.restart()
+		a.torn = false
+	case e.Seq == 1:
+	case a.next == 0 || e.Seq > a.Last+1:
+		return nil
+	case e.Seq != a.next:
+		a.torn = true
+	}
+	a.next = e.Seq + 1
+	return a.watch.add(e)
+}
+
+// Passages counts them by their latest verdict.
+func (a *Account) Passages() map[string]int {
+	counts := map[string]int{"admit": 0, "refuse": 0, "hold": 0}
+	for _, v := range a.verdicts {
+		counts[v]++
+	}
+	return counts
+}
+
+// Gaps tells when the box was not watching; now bounds a day that is not over. ok is false where entries are missing that
+// would tell.
+func (a *Account) Gaps(now time.Time) (list []Gap, ok bool) {
+	if a.torn || a.size > 0 && a.next != min(a.Last+1, a.size)+1 {
+		return nil, false
+	}
+	return a.watch.close(a.size, now), true
+}
+
+// seen is an entry as an export meets it.
+type seen struct {
+	*ledger.Entry
+	own      bool // of the day
+	later    bool // of after the day, and about it
+	personal []ledger.Disclosure
+}
+
+// read hands the entries around a day to see, each once and in order: those that tell when the box was watching, the day's
+// own, and later ones about it. Personal fields are read, of the last two, only where asked for.
+func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*Account, error) {
+	a, err := NewAccount(d, size, r.Zone)
+	if err != nil {
+		return nil, err
+	}
+	later, err := r.LaterThan(d.Own)
+	if err != nil {
+		return nil, err
+	}
+	later = slices.DeleteFunc(later, func(seq int64) bool { return seq > size })
+	from, err := r.WatchedFrom(d.First)
+	if err != nil {
+		return nil, err
+	}
+	stretch := func(from, to int64, personal bool) {
+		if err != nil || from > to {
+			return
+		}
+		take := func(e *ledger.Entry, fields []ledger.Disclosure) error {
+			own := d.Has(e.Seq)
+			_, later := slices.BinarySearch(later, e.Seq)
+			if err := a.Add(e, own); err != nil {
+				return err
+			}
+			return see(seen{e, own, later, fields})
+		}
+		if personal {
+			err = r.ScanDisclosed(from, to, take)
+		} else {
+			err = r.Scan(from, to, false, func(e *ledger.Entry) error { return take(e, nil) })
+		}
+	}
+	stretch(from, d.First-1, false)
+	stretch(d.First, d.Last, personal)
+	if _, about := slices.BinarySearch(later, d.Last+1); !about { // it ends what is told of watching
+		stretch(d.Last+1, min(d.Last+1, size), false)
+	}
+	for _, seq := range later {
+		if seq > d.Last { // else it stands between two parts of the day
+			stretch(seq, seq, personal)
+		}
+	}
+	return a, err
+}
+
+// Stats are the counts of one day, and when the box was not watching.
+type Stats struct {
+	Day      string         `json:"day"`
+	Entries  int64          `json:"entries"`
+	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open
+	Gaps     []Gap          `json:"-"`
+}
+
+// Stats counts a day; now bounds one that is not over. A passage counts on the day of its first event, once.
+func (r *Reader) Stats(day string, now time.Time) (Stats, error) {
+	size, err := r.Size()
+	if err != nil {
+		return Stats{}, err
+	}
+	c, err := r.Calendar(size)
+	if err != nil {
+		return Stats{}, err
+	}
+	a, err := r.read(c.Day(day), size, false, func(seen) error { return nil })
+	if err != nil {
+		return Stats{}, err
+	}
+	return a.stats(now), nil
+}
+
+func (a *Account) stats(now time.Time) Stats {
+	gaps, _ := a.Gaps(now) // read has left nothing out
+	return Stats{a.Name, a.Entries, a.Passages(), gaps}
+}

@@ -1,0 +1,126 @@
+package gate
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+)
+
+// crowd records passages of former days, and one hold that nobody decided.
+func (s *site) crowd(passages int) {
+	s.t.Helper()
+	var events []ledger.Event
+	for i := range passages {
+		at := s.g.clock.Now()
+		at.Time = at.Time.AddDate(0, 0, -passages/4000).Add(time.Duration(i) * 20 * time.Second)
+		id := fmt.Sprintf("old-%012d", i)
+		who := []ledger.Field{{Name: "subject", Value: fmt.Sprint("r-", i%2000)}, {Name: "household", Value: fmt.Sprint("3-2-", i%700)}}
+		events = append(events,
+			ledger.Event{Stamp: at, Kind: register.Check, Passage: id, Lane: "in", Direction: "in", Credential: "gated-pass", Proof: "signed", Reason: "ok"},
+			ledger.Event{Stamp: at, Kind: register.Query, Passage: id, Lane: "in", Direction: "in", Class: "resident", Verdict: "admit", Reason: "valid-pass", Personal: who},
+			ledger.Event{Stamp: at, Kind: register.Decided, Passage: id, Lane: "in", Direction: "in", Class: "resident", Verdict: "admit", Reason: "valid-pass", Personal: who})
+		if len(events) == 255 || i == passages-1 {
+			if _, err := s.l.Append(events...); err != nil {
+				s.t.Fatal(err)
+			}
+			events = nil
+		}
+	}
+}
+
+// Without an index the gate is open for business while the register is read: nobody is admitted by rule, guards admit, and
+// what the last run left open is settled when it is known.
+func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
+	s := newSite(t)
+	undecided := s.scan("in", "11010519491231002X")
+	s.crowd(1000)
+	s.end()
+	if err := os.Remove(filepath.Join(s.dir, "index.db")); err != nil {
+		t.Fatal(err)
+	}
+	reading := make(chan struct{})
+	s.reading = func(string) error { <-reading; return nil }
+	s.start()
+	code := s.pass("resident", s.subject("王小明"), month)
+	for _, c := range []struct{ lane, code, want string }{
+		{"out", code, "hold register-rebuilding"},
+		{"in", s.pass("vehicle", s.subject("粤B12345"), month), "hold register-rebuilding"},
+		{"in", s.pass("resident", s.subject("王小明"), -time.Minute), "hold expired"},
+		{"in", "6901234567892", "refuse unknown-code"},
+	} {
+		if out := s.scan(c.lane, c.code); out.Verdict+" "+out.Reason != c.want {
+			t.Errorf("got %s %s, want %s", out.Verdict, out.Reason, c.want)
+		}
+	}
+	held := s.scan("out", code)
+	if out, err := s.g.Decide(held.Passage, Ruling{Verdict: "admit", Reason: "known-by-sight"}); err != nil || out.Verdict != policy.Admit {
+		t.Errorf("the guard admits: %+v, %v", out, err)
+	}
+	close(reading)
+	if err := s.register.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.scan("in", s.pass("staff", s.subject("赵六"), month)); out.Verdict != policy.Admit {
+		t.Errorf("once it is read: %+v", out)
+	}
+	inside, known := false, false
+	s.register.View(func(st *register.State) { inside, known = st.Whereabouts(s.subject("王小明")) })
+	if inside || !known {
+		t.Errorf("who went out meanwhile is inside %t, known %t", inside, known)
+	}
+	until(t, "the hold of the last run", func() bool {
+		var open bool
+		s.register.View(func(st *register.State) { _, open = st.Open[undecided.Passage] })
+		return !open
+	})
+	for _, e := range s.records() {
+		if e.Kind == ledger.Start && e.Seq > 1 && e.Detail["after"] != "stop" {
+			t.Errorf("%s", e.Raw)
+		}
+		if e.Passage == undecided.Passage && e.Kind == register.Decided && e.Reason != "undecided-restart" {
+			t.Errorf("%s", e.Raw)
+		}
+	}
+}
+
+// BenchmarkStartWithoutIndex measures how long it takes from the start to the answer of the first scan, and until all is
+// read, where the index is gone.
+func BenchmarkStartWithoutIndex(b *testing.B) {
+	s := newSite(b)
+	passages := 100_000
+	if testing.Short() {
+		passages = 5_000
+	}
+	s.crowd(passages)
+	code := s.pass("resident", s.subject("王小明"), month)
+	for b.Loop() {
+		s.end()
+		if err := os.Remove(filepath.Join(s.dir, "index.db")); err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		s.start()
+		out := s.scan("out", code)
+		first := time.Since(began)
+		if out.Verdict == Fault {
+			b.Fatal(out)
+		}
+		for !s.register.Ready() {
+			time.Sleep(time.Millisecond)
+		}
+		ready := time.Since(began)
+		if err := s.register.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(first.Seconds(), "first-s")
+		b.ReportMetric(ready.Seconds(), "ready-s")
+		b.ReportMetric(time.Since(began).Seconds(), "whole-s")
+	}
+	b.ReportMetric(float64(s.l.Size()), "entries")
+}

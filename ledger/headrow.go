@@ -1,0 +1,58 @@
+package ledger
+
+import (
+	"time"
+
+	"gated/ledger/tlog"
+)
+
+// mono is the moment of an entry by the clock that nobody sets.
+type mono struct {
+	boot string
+	at   time.Duration
+}
+
+// headRows signs heads in the transaction that puts entries, so that none is left unsigned that must not be (unsignedTail).
+// These heads stay for good: where a day ends, before a start, with a stop, a key or an entry of a process without a start.
+type headRows struct {
+	l       *Ledger
+	newest  tlog.Head // Note nil: none in this transaction
+	rowed   int64     // size of the newest row
+	oldest  *mono     // of the unsigned entries
+	running bool      // a start was appended, and no stop since
+	due     bool      // with what is put the head is due
+}
+
+// before is called before an entry is put.
+func (h *headRows) before(e *Entry, newDay bool) error {
+	now := &mono{e.Boot, time.Duration(e.Mono) * time.Microsecond}
+	apart := h.oldest != nil && !e.late() && h.oldest.boot == now.boot && (now.at-h.oldest.at).Abs() > unsignedSpan/3
+	if (newDay || e.Kind == Start || apart) && e.Seq-1 > h.rowed {
+		if err := h.sign(e.Seq-1, h.l.signer()); err != nil {
+			return err
+		}
+	}
+	if h.oldest == nil && !e.late() {
+		h.oldest = now
+	}
+	h.running = e.Kind == Start || h.running && e.Kind != Stop
+	h.due = h.due || e.Kind == Stop || e.Kind == KeyChange
+	return nil
+}
+
+// end is called before the commit of the first size entries.
+func (h *headRows) end(size int64) error {
+	switch {
+	case h.l.rotated != nil: // both keys sign what names the new one
+		return h.sign(size, h.l.keys[0], h.l.rotated)
+	case h.due || !h.running:
+		return h.sign(size, h.l.keys[0])
+	}
+	return nil
+}
+
+func (h *headRows) sign(size int64, keys ...*tlog.Key) (err error) {
+	h.newest, err = h.l.headRow(size, keys...)
+	h.rowed, h.oldest = size, nil
+	return err
+}

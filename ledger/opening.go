@@ -1,0 +1,255 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"database/sql/driver"
+	"fmt"
+	"os"
+	"time"
+
+	"gated/ledger/tlog"
+)
+
+// openFile opens the database, checks that it is this ledger and that its newest entries are what they claim. After a fault
+// what was recorded before must be there as it was.
+func (l *Ledger) openFile() error { return Advise(l.openChecked()) }
+
+func (l *Ledger) openChecked() (err error) {
+	if err := l.opt.inject("open"); err != nil {
+		return fmt.Errorf("open %s: %w", l.path, err)
+	}
+	if l.broken != nil {
+		return l.broken
+	}
+	if l.opt.Begin != nil && !l.begun {
+		if err := l.putAway(); err != nil {
+			return err
+		}
+	}
+	anew, err := l.anew()
+	if err != nil {
+		return err
+	}
+	if anew.Master, err = l.loadMaster(anew, fileSize(l.path) == 0); err != nil {
+		return err
+	}
+	log := fileSize(l.path + "-wal")
+	if log > 0 || l.Fault() != nil { // the last run was cut off, or met an error
+		if err := l.fromMedium(); err != nil {
+			return err
+		}
+	}
+	c, err := openWriter(l.path, anew)
+	if err != nil && l.allRecent(err) {
+		if err = l.putAside(err); err == nil {
+			c, err = openWriter(l.path, l.meta)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("open %s: %w", l.path, err)
+	}
+	known, rows, durable := l.size, l.recent, l.durable
+	defer func() {
+		if err != nil && c != nil {
+			c.leave()
+			l.c, l.recent, l.durable = nil, rows, durable
+			if l.anchor != nil {
+				l.anchor.close()
+				l.anchor = nil
+			}
+		}
+	}()
+	m, zone, err := l.identify(c)
+	if err != nil {
+		return err
+	}
+	l.zone.Store(zone)
+	entries, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
+	if why := l.restored(m, entries); why != "" {
+		if err := l.retire(c, m, zone); err != nil {
+			return fmt.Errorf("%s must begin a new epoch (%s): %w", l.path, why, err)
+		}
+		c, l.begun = nil, true
+		return l.openFile()
+	}
+	if err := l.loadKeys(m); err != nil {
+		return err
+	}
+	if err := l.readEnd(c, m, zone, entries); err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
+	if err := l.openPersonal(c, m, l.size); err != nil {
+		return err
+	}
+	if err := slotsBeyond(l.slots.Load().files, l.size); err != nil {
+		return err
+	}
+	if log > 0 && !l.opt.credulous { // so that all that counts from here on is written by this connection
+		if err := l.checkpoint("PASSIVE"); err != nil {
+			return fmt.Errorf("%s: checkpoint: %w", l.path, err)
+		}
+	}
+	if l.size > known { // a failed commit is there all the same
+		l.recent = recent{}
+	}
+	l.durable = l.tree.Clone()
+	// Before anything is appended a head signs all that was found: what is unsigned is of one run.
+	if l.anchored != l.size {
+		if err := l.sign(); err != nil {
+			return fmt.Errorf("sign what was found in %s: %w", l.path, err)
+		}
+	}
+	return nil
+}
+
+// readEnd reads the newest entries and the edge of the tree, and compares them with what they must be; what the medium has
+// lost is appended again.
+func (l *Ledger) readEnd(c *conn, m Meta, zone *time.Location, entries int64) (err error) {
+	const keep = "keep the file and call the maintainer"
+	if l.segments, err = c.segments(); err != nil {
+		return err
+	}
+	if err := verifyTail(c, zone, tail); err != nil {
+		return fmt.Errorf("%w: %s", err, keep)
+	}
+	lost, err := l.compare(c, entries)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, keep)
+	}
+	known := l.size
+	if err := l.findEnd(c, entries); err != nil {
+		return err
+	}
+	if err := l.use(c, m); err != nil {
+		return err
+	}
+	if len(lost) > 0 {
+		if l.tree, err = tlog.LoadTree(c, entries); err != nil {
+			return err
+		}
+		if err := l.appendAgain(lost, known); err != nil {
+			return err
+		}
+	}
+	if err := l.openTree(c, m, l.size); err != nil {
+		return err
+	}
+	return l.lookForFindings(c, zone)
+}
+
+// anew is what a ledger that is made anew is called, or why none may be made.
+func (l *Ledger) anew() (Meta, error) {
+	m := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
+	if l.recent.all() { // should it not be there any more, it is made again as it was
+		return l.meta, nil
+	}
+	st, missing := os.Stat(l.path)
+	gone := missing != nil || st.Size() == 0
+	ended, next, err := l.ended()
+	if err != nil {
+		return m, err
+	}
+	if ended > 0 && !next {
+		m.Epoch, m.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
+		return m, nil
+	}
+	if gone && l.opt.Restored && !l.begun {
+		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored", errSettings, l.path)
+	}
+	if known := max(l.size, l.remembered(m.Origin)); gone && (known > 0 || next) {
+		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
+		had := "a key of its own"
+		if known > 0 {
+			had = fmt.Sprintf("%d entries", known)
+		}
+		return m, fmt.Errorf("%s is gone, and it had %s: restore it from the backup; only to begin a new ledger, move index.db, keys/ledger.pub and keys/ledger.key in %s away as well",
+			l.path, had, l.opt.Dir)
+	}
+	return m, nil
+}
+
+// identify reads what the ledger says about itself, and compares it with the settings.
+func (l *Ledger) identify(c *conn) (Meta, *time.Location, error) {
+	m, err := c.meta()
+	if err != nil {
+		return m, nil, fmt.Errorf("%s: %w", l.path, err)
+	}
+	zone, err := time.LoadLocation(m.TimeZone)
+	if err != nil {
+		return m, nil, fmt.Errorf("%s: time zone %q: %w", l.path, m.TimeZone, err)
+	}
+	if m.TimeZone != l.opt.TimeZone {
+		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
+	}
+	if want := epochOrigin(l.opt.Origin, m.Epoch); m.Origin != want {
+		return m, nil, fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory", errSettings, l.path, m.Origin, want)
+	}
+	return m, zone, nil
+}
+
+// use prepares the statements of the writer.
+func (l *Ledger) use(c *conn, m Meta) (err error) {
+	for _, s := range []struct {
+		st *driver.Stmt
+		q  string
+	}{
+		{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"},
+	} {
+		if *s.st, err = c.prepare(s.q); err != nil {
+			return err
+		}
+	}
+	l.entry, l.segment, l.tile = newInsert("entry", 4), newInsert("segment", 2), newInsert("tile", 3)
+	l.c, l.meta = c, m
+	l.says.Store(&m)
+	return nil
+}
+
+// findEnd takes note of the newest entry.
+func (l *Ledger) findEnd(c *conn, size int64) error {
+	last := [32]byte{}
+	if size > 0 {
+		raw, err := c.one("SELECT record FROM entry WHERE seq = ?", size)
+		if err != nil {
+			return err
+		}
+		last = sha256.Sum256([]byte(raw))
+	}
+	l.size, l.last = size, last
+	l.entries.Store(size)
+	l.m.entries.Set(float64(size))
+	return nil
+}
+
+// verifyTail reads the newest n entries and checks that they follow each other, are well formed, and are the leaves that
+// the tiles hold.
+func verifyTail(c *conn, zone *time.Location, n int64) error {
+	size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
+	if err != nil {
+		return err
+	}
+	var leaves []byte // of the full tile that the entry is in
+	return c.scan(zone, max(size-n+1, 1), size, nil, func(e *Entry) error {
+		leaf := e.Seq - 1
+		if leaf/tlog.TileWidth == size/tlog.TileWidth {
+			return nil // in no full tile yet: the tree is made of it
+		}
+		if leaves == nil {
+			if leaves, err = c.ReadTile(0, leaf/tlog.TileWidth, tlog.TileWidth); err != nil {
+				return err
+			}
+		}
+		h, at := tlog.LeafHash(e.Raw), leaf%tlog.TileWidth*tlog.HashSize
+		if !bytes.Equal(h[:], leaves[at:at+tlog.HashSize]) {
+			return fmt.Errorf("entry %d is not the one in its tile: one of them was changed", e.Seq)
+		}
+		if leaf%tlog.TileWidth == tlog.TileWidth-1 {
+			leaves = nil
+		}
+		return nil
+	})
+}

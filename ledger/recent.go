@@ -1,0 +1,83 @@
+package ledger
+
+import (
+	"database/sql/driver"
+	"strconv"
+	"time"
+)
+
+// maxRecent is how many bytes of entries are kept in memory.
+const maxRecent = 8 << 20
+
+// recent are the entries that may stand nowhere but in the write-ahead log: those since it was last moved into the database
+// whole, and synced. After a disk error they are compared with what the medium has, and what it lacks is appended again.
+type recent struct {
+	first int64 // seq of the first
+	rows  []recentRow
+	bytes int
+}
+
+// recentRow is an entry as its row has it.
+type recentRow struct {
+	ts          int64
+	raw, sealed []byte
+}
+
+func (x recentRow) bytes() int { return 128 + len(x.raw) + len(x.sealed) }
+
+func (r *recent) add(d draft) {
+	for i := range d.entries {
+		e := &d.entries[i]
+		if len(r.rows) == 0 {
+			r.first = e.Seq
+		}
+		x := recentRow{e.At.UnixMicro(), e.Raw, d.rest[i].sealed}
+		r.rows = append(r.rows, x)
+		r.bytes += x.bytes()
+	}
+	n := 0 // a reader keeps the log from being moved
+	for ; r.bytes > maxRecent; n++ {
+		r.bytes -= r.rows[n].bytes()
+	}
+	r.first, r.rows = r.first+int64(n), r.rows[n:]
+}
+
+// all says whether no entry of the ledger stands elsewhere.
+func (r *recent) all() bool { return len(r.rows) > 0 && r.first == 1 }
+
+// cut removes the entries behind the first size and returns them; ok is false where they are not all there.
+func (r *recent) cut(size int64) (behind []recentRow, ok bool) {
+	n := size + 1 - r.first
+	if n < 0 || n >= int64(len(r.rows)) {
+		return nil, false
+	}
+	behind, r.rows = r.rows[n:], r.rows[:n:n]
+	for _, x := range behind {
+		r.bytes -= x.bytes()
+	}
+	return behind, true
+}
+
+// draftOf makes rows ready to be put once more, from an entry on.
+func draftOf(rows []recentRow, seq int64, zone *time.Location) (draft, error) {
+	d := draft{make([]Entry, len(rows)), make([]rest, len(rows))}
+	for i, x := range rows {
+		e, err := parse(seq+int64(i), x.ts, string(x.raw), zone)
+		if err != nil {
+			return draft{}, err
+		}
+		head := len(recordHead) + len(strconv.FormatInt(e.Seq, 10))
+		d.entries[i] = e
+		d.rest[i] = rest{record: append(make([]byte, headRoom), x.raw[head:]...), day: e.Time[:len(time.DateOnly)], sealed: x.sealed}
+	}
+	return d, nil
+}
+
+// moveLog moves the write-ahead log into the database and tells whether all of it is there now, and synced.
+func (c *conn) moveLog(mode string) (all bool, err error) {
+	err = c.query(func(v []driver.Value) error {
+		all = v[0] == int64(0) && v[1] == v[2]
+		return nil
+	}, "PRAGMA wal_checkpoint("+mode+")")
+	return all, err
+}

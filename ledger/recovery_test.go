@@ -1,0 +1,242 @@
+package ledger
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// losing is a ledger whose disk has something else after an error than it said it had.
+type losing struct {
+	*Ledger
+	changed  <-chan struct{}
+	answered map[int64]string
+
+	mu       sync.Mutex
+	broken   bool
+	lost     func() // what becomes of the files in the fault
+	followed []int64
+}
+
+func newLosing(t *testing.T) *losing {
+	l := &losing{answered: map[int64]string{}}
+	opt, changed := changing(t.TempDir())
+	l.changed = changed
+	tell := opt.OnChange
+	opt.OnChange = func(f *Fault) {
+		l.mu.Lock()
+		if f != nil && l.lost != nil {
+			l.lost()
+			l.lost = nil
+		}
+		l.mu.Unlock()
+		tell(f)
+	}
+	opt.Inject = func(op string) error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.broken && op == "commit" {
+			l.broken = false
+			return errors.New("EIO")
+		}
+		return nil
+	}
+	opt.Follow = func(entries []Entry) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, e := range entries {
+			l.followed = append(l.followed, e.Seq)
+		}
+	}
+	var err error
+	if l.Ledger, err = Open(opt); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	mustAppend(t, l.Ledger, Event{Stamp: opt.Now(), Kind: Start})
+	return l
+}
+
+func (l *losing) fill(t *testing.T, n int) {
+	t.Helper()
+	if err := fill(l.Ledger, n, l.answered); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fails lets the next commit fail, and the files become something else meanwhile.
+func (l *losing) fails(t *testing.T, lost func()) {
+	t.Helper()
+	l.mu.Lock()
+	l.broken, l.lost = true, lost
+	l.mu.Unlock()
+	if err := fill(l.Ledger, 1, l.answered); !errors.Is(err, ErrFault) {
+		t.Fatalf("got %v, want a ledger-fault", err)
+	}
+}
+
+// holds checks that all that was answered is there, and was handed on once and in order.
+func (l *losing) holds(t *testing.T) {
+	t.Helper()
+	well(t, l.Ledger, l.changed)
+	l.fill(t, 5)
+	verify(t, l.Ledger)
+	var s tally
+	if s.compare(t, l.opt.Dir, 1, l.answered); s.lost > 0 {
+		t.Error(s)
+	}
+	if n, _ := outages(t, l.opt.Dir); n != 1 {
+		t.Errorf("%d outages are told of", n)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, seq := range l.followed {
+		if seq != int64(i)+1 {
+			t.Fatalf("entry %d was handed on as number %d", seq, i+1)
+		}
+	}
+	if int64(len(l.followed)) != l.Size() {
+		t.Errorf("%d of %d entries were handed on", len(l.followed), l.Size())
+	}
+}
+
+// files reads ledger.db and its log as they are, and returns what puts them back so.
+func (l *losing) files(t *testing.T) (back func()) {
+	t.Helper()
+	var names []string
+	var contents [][]byte
+	if err := l.do(func() error {
+		for _, name := range []string{l.path, l.path + "-wal"} {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			names, contents = append(names, name), append(contents, b)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		for i, name := range names {
+			if err := os.WriteFile(name, contents[i], 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A disk that has lost what it had said it had gets it again, as it was.
+func TestWhatTheMediumLacksIsAppendedAgain(t *testing.T) {
+	for _, checkpointed := range []bool{false, true} {
+		l := newLosing(t)
+		l.fill(t, 100) // past the first tile
+		if checkpointed {
+			if err := l.do(func() error { return l.checkpoint("PASSIVE") }); err != nil {
+				t.Fatal(err)
+			}
+			l.fill(t, 1) // the log begins anew
+		}
+		back := l.files(t)
+		l.fill(t, 30)
+		l.fails(t, back)
+		l.holds(t)
+	}
+}
+
+// What is lost cannot be put back where it is in memory no longer: then nothing goes on as if it had not been.
+func TestWhatTheMediumLacksAndNobodyHasIsAFault(t *testing.T) {
+	l := newLosing(t)
+	l.fill(t, 10)
+	back := l.files(t)
+	l.fill(t, 10)
+	if err := l.do(func() error { return l.checkpoint("PASSIVE") }); err != nil {
+		t.Fatal(err)
+	}
+	l.fill(t, 10)
+	l.fails(t, back)
+	stays(t, l, "was recorded before the fault and is not there any more")
+}
+
+// stays waits until the ledger is in fault for that cause, and for another two tries to open it.
+func stays(t *testing.T, l *losing, cause string) {
+	t.Helper()
+	for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if f := l.Fault(); f != nil && strings.Contains(f.Cause, cause) {
+			break
+		} else if time.Now().After(late) {
+			t.Fatalf("fault %+v, want %q", f, cause)
+		}
+	}
+	for late := time.Now().Add(1500 * time.Millisecond); time.Now().Before(late); time.Sleep(10 * time.Millisecond) {
+		if f := l.Fault(); f == nil || !strings.Contains(f.Cause, cause) {
+			t.Fatalf("later on: fault %+v, want %q", f, cause)
+		}
+	}
+}
+
+// A ledger of which the disk never got what can be opened is written anew, while all of it is in memory; the file stays for
+// the maintainer.
+func TestALedgerThatCannotBeOpenedIsWrittenAnew(t *testing.T) {
+	for name, lost := range map[string]func(path string) error{
+		"garbage": func(path string) error {
+			return errors.Join(os.WriteFile(path, slices.Repeat([]byte("gate"), 3000), 0o600), os.WriteFile(path+"-wal", nil, 0o600))
+		},
+		"a file without pages": func(path string) error {
+			return errors.Join(os.Truncate(path, 0), os.WriteFile(path+"-wal", nil, 0o600))
+		},
+		"a page is zeros": func(path string) error {
+			return errors.Join(os.WriteFile(path+"-wal", nil, 0o600), os.WriteFile(path, make([]byte, 8192), 0o600))
+		},
+		"no file": func(path string) error { return errors.Join(os.Remove(path), os.Remove(path+"-wal")) },
+	} {
+		l := newLosing(t)
+		l.fill(t, 40)
+		l.fails(t, func() {
+			if err := lost(l.path); err != nil {
+				t.Error(err)
+			}
+		})
+		l.holds(t)
+		if aside, _ := filepath.Glob(l.path + ".damaged-*"); (len(aside) > 0) != (name == "garbage" || name == "a page is zeros") {
+			t.Errorf("%s: put aside: %v", name, aside)
+		}
+	}
+	l := newLosing(t)
+	l.fill(t, 40)
+	if err := l.do(func() error { return l.checkpoint("PASSIVE") }); err != nil {
+		t.Fatal(err)
+	}
+	l.fill(t, 1)
+	l.fails(t, func() {
+		if err := os.WriteFile(l.path, slices.Repeat([]byte("gate"), 3000), 0o600); err != nil {
+			t.Error(err)
+		}
+	})
+	stays(t, l, "open "+l.path)
+}
+
+// What stands before the newest entries is read once the ledger works again. What was lost there does not heal.
+func TestAfterAFaultTheWholeLedgerIsRead(t *testing.T) {
+	l := newLosing(t)
+	l.fill(t, 200)
+	if err := l.do(func() error { return l.checkpoint("PASSIVE") }); err != nil {
+		t.Fatal(err)
+	}
+	l.fails(t, func() {
+		c, err := connect("file:" + l.path)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := errors.Join(c.exec("DROP TRIGGER entry_no_update"), c.exec("UPDATE entry SET record = replace(record, '\"mono\":', '\"mono\":1') WHERE seq = 5"), c.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	stays(t, l, "tile 0/0 is not made of its entries")
+}

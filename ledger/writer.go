@@ -1,0 +1,399 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"gated/ledger/tlog"
+)
+
+// request is what waits for the writer: events of one call of Append, or something else to be done.
+type request struct {
+	draft
+	with   func() error // what else belongs into the transaction; may be nil
+	f      func() error // instead of events
+	since  time.Time    // when it was queued
+	answer chan error   // takes one without waiting
+}
+
+// enqueue hands a request to the writer, which answers it.
+func (l *Ledger) enqueue(req *request) error {
+	l.intake.RLock()
+	defer l.intake.RUnlock()
+	if f := l.fault.Load(); f != nil {
+		return fmt.Errorf("%w: %s", ErrFault, f.Cause)
+	}
+	select {
+	case <-l.quit:
+		return ErrClosed
+	default:
+	}
+	req.since, req.answer = time.Now(), make(chan error, 1)
+	select {
+	case l.queue <- req:
+		return nil
+	default:
+		return ErrBusy
+	}
+}
+
+// refused is an error of what was done that has changed nothing. After any other the state of the file is unknown.
+type refused struct{ error }
+
+func (r refused) Unwrap() error { return r.error }
+
+// do runs f between two batches, with the connection to itself. f takes at most a tenth of a second: people wait.
+func (l *Ledger) do(f func() error) error {
+	req := &request{f: f}
+	for {
+		err := l.enqueue(req)
+		if err == nil {
+			return <-req.answer
+		}
+		if !errors.Is(err, ErrBusy) {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// enter is Append for f of do. What with changes belongs to the same transaction.
+func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
+	d, err := newDraft(events, l.zone.Load())
+	if err == nil {
+		err = d.fits(l.size)
+	}
+	if err != nil {
+		return nil, refused{err}
+	}
+	batch := []*request{{draft: d, with: with}}
+	if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
+		return nil, unknownError{err, placed([]*request{{draft: d}})}
+	}
+	return d.entries, nil
+}
+
+// unknownError is a commit that failed: whether its entries are kept is unknown.
+type unknownError struct {
+	error
+	entries []Entry
+}
+
+func (u unknownError) Unwrap() error { return u.error }
+
+// write is the writer: it alone uses the connection.
+func (l *Ledger) write() {
+	defer close(l.done)
+	defer l.shut()
+	tick := time.NewTicker(signEvery)
+	defer tick.Stop()
+	var wait time.Duration
+	var retry <-chan time.Time // runs on while requests come and go: they must not put off the recovery
+	for {
+		if l.fault.Load() == nil {
+			wait, retry = 0, nil
+		} else if retry == nil {
+			wait = min(max(2*wait, 250*time.Millisecond), 5*time.Second)
+			retry = time.After(wait)
+		}
+		select {
+		case req := <-l.queue:
+			l.serve(req)
+		case <-retry:
+			retry = nil
+			l.recover()
+		case now := <-tick.C:
+			if err := l.failed.Swap(nil); err != nil && l.fault.Load() == nil {
+				l.fail(*err, nil)
+			}
+			l.signed()
+			if l.pending.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
+				l.work.Go(func() { defer l.erasing.Unlock(); l.finish(now) })
+			}
+		case <-l.quit:
+			l.intake.Lock() // nobody queues any more
+			l.intake.Unlock()
+			for len(l.queue) > 0 {
+				l.serve(<-l.queue)
+			}
+			return
+		}
+	}
+}
+
+// serve does what was asked, and then moves the write-ahead log into the database where that is due.
+func (l *Ledger) serve(req *request) {
+	for req != nil {
+		if f := l.fault.Load(); f != nil {
+			req.answer <- fmt.Errorf("%w: %s", ErrFault, f.Cause)
+			return
+		}
+		if req.f != nil {
+			l.perform(req)
+			req = nil
+		} else {
+			req = l.record(req)
+		}
+		if err := l.failed.Swap(nil); err != nil && l.fault.Load() == nil {
+			l.fail(*err, nil)
+		}
+		if l.since >= checkpointEvery && l.fault.Load() == nil {
+			if err := l.watched(func() error { return l.checkpoint("PASSIVE") }); err != nil {
+				l.fail(fmt.Errorf("checkpoint: %w", err), nil)
+			}
+		}
+	}
+}
+
+// perform does something else than to record events.
+func (l *Ledger) perform(req *request) {
+	l.op = l.operate(req)
+	err := req.f()
+	waiting, hung := l.op.end()
+	l.op = nil
+	if hung != nil || err != nil && !errors.As(err, new(refused)) {
+		err = errors.Join(hung, err)
+		l.fail(err, nil)
+		err = fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	for _, req := range waiting {
+		req.answer <- err
+	}
+}
+
+// record commits the events of a request and of those that are queued behind it, with one sync, and answers them. It returns
+// the request that it came upon and that is something else.
+func (l *Ledger) record(first *request) (next *request) {
+	if err := first.fits(l.size); err != nil {
+		first.answer <- err
+		return nil
+	}
+	l.op = l.operate(first)
+	defer func() { l.op = nil }()
+	batch := []*request{first}
+	n, put := len(first.entries), 0
+	queued := func() []*request {
+		for next == nil && n < maxBatch {
+			select {
+			case req := <-l.queue:
+				switch err := req.fits(l.size + int64(n)); {
+				case req.f == nil && err != nil:
+					req.answer <- err
+				case !l.op.take(req):
+				case req.f != nil:
+					next = req
+				default:
+					batch, n = append(batch, req), n+len(req.entries)
+				}
+				continue
+			default:
+			}
+			break
+		}
+		more := batch[put:]
+		put = len(batch)
+		return more
+	}
+	err := l.put(queued)
+	unanswered, hung := l.op.end()
+	if err != nil {
+		l.fail(err, placed(batch))
+		for _, req := range unanswered {
+			req.answer <- fmt.Errorf("%w: %w", ErrFault, err)
+		}
+		return nil
+	}
+	for _, req := range batch {
+		req.answer <- nil
+	}
+	if l.size-l.head.Size >= signAfter {
+		l.signed()
+	}
+	if hung != nil { // after the commit: no disk, but the whole process stood still
+		l.fail(hung, nil)
+	}
+	return next
+}
+
+// put writes what next hands out, until that is nothing, in one transaction: whoever comes while the rows of others are
+// written shares their sync. After an error the fate of the entries that were placed is unknown.
+func (l *Ledger) put(next func() []*request) error {
+	batch := next()
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := run(l.begin); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	var written []draft
+	seq, segments, size := l.size, l.segments, 0 // size: bytes of the records
+	heads := &headRows{l: l, rowed: l.rowed, oldest: l.oldest, running: l.running}
+	rows := &l.rows
+	for ; len(batch) > 0; batch = next() {
+		rows.entry, rows.tile = rows.entry[:0], rows.tile[:0]
+		keys, err := l.slotsOf(batch, seq)
+		if err != nil {
+			return err
+		}
+		for b := range batch {
+			d := &batch[b].draft
+			for i := range d.entries {
+				seq++
+				e, own := d.place(i, seq), &d.rest[i]
+				if own.fields != nil {
+					if own.sealed, err = l.seals.seal(seq, keys[0], e.Record.Personal, own.fields); err != nil {
+						return fmt.Errorf("seal personal fields: %w", err)
+					}
+				}
+				keys = keys[min(1, len(keys)):]
+				var sealed driver.Value
+				if own.sealed != nil {
+					sealed = own.sealed
+				}
+				// SQLite copies the text before the next line could change it, and none does.
+				rows.entry = append(rows.entry, seq, e.At.UnixMicro(), unsafe.String(unsafe.SliceData(e.Raw), len(e.Raw)), sealed)
+				newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
+				if newDay {
+					segments = append(segments, Segment{seq, 0, own.day})
+					if err := l.segment.rows(l.c, []driver.Value{seq, own.day}); err != nil {
+						return fmt.Errorf("insert segment: %w", err)
+					}
+				}
+				if err := heads.before(e, newDay); err != nil {
+					return err
+				}
+				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
+					rows.tile = append(rows.tile, tileAt(t.Level, t.N), t.Root[:], t.Data)
+				}
+				size += len(e.Raw)
+			}
+			written = append(written, *d)
+		}
+		for _, t := range []struct {
+			in   *insert
+			rows []driver.Value
+		}{{l.entry, rows.entry}, {l.tile, rows.tile}} {
+			if err := t.in.rows(l.c, t.rows); err != nil {
+				return fmt.Errorf("insert %s: %w", t.in.table, err)
+			}
+		}
+		for i := range batch {
+			if with := batch[i].with; with != nil {
+				if err := with(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	err := heads.end(seq)
+	if err == nil {
+		err = l.opt.inject("commit")
+	}
+	if err == nil {
+		err = run(l.commit)
+	}
+	if err == nil {
+		err = l.opt.inject("committed")
+	}
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if l.op != nil && !l.op.inTime() {
+		return errHung
+	}
+	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
+	l.segments = segments
+	l.since += 1 + size/4096
+	newest := written[len(written)-1].entries
+	l.size, l.last = seq, sha256.Sum256(newest[len(newest)-1].Raw)
+	l.durable = l.tree.Clone()
+	l.rowed, l.oldest, l.running = heads.rowed, heads.oldest, heads.running
+	l.setHead(heads.newest)
+	l.entries.Store(seq)
+	l.m.entries.Set(float64(seq))
+	for _, d := range written {
+		l.recent.add(d)
+		l.follow(d.entries)
+	}
+	l.slots.Load().ahead(seq, func(err error) { l.ahead(seq, err) })
+	return nil
+}
+
+// slotsOf reads the slots of entries that are about to be written after size others; nil where none has personal fields.
+func (l *Ledger) slotsOf(batch []*request, size int64) ([]slot, error) {
+	n, some := 0, false
+	for b := range batch {
+		for i := range batch[b].rest {
+			n++
+			some = some || batch[b].rest[i].fields != nil
+		}
+	}
+	if !some {
+		return nil, nil
+	}
+	return l.slots.Load().slots(size+1, size+int64(n))
+}
+
+// ahead is told how writing the next slots went. After an error the ledger falls into fault: before long it could not seal
+// what it is to keep.
+func (l *Ledger) ahead(size int64, err error) {
+	if err != nil {
+		l.failed.Store(&err)
+		return
+	}
+	if l.erasing.TryLock() { // all that is said to be erased up to here was erased
+		l.mark(place{l.Meta().Epoch, size})
+		l.erasing.Unlock()
+	}
+}
+
+// placed are the entries that a put has got to.
+func placed(batch []*request) (entries []Entry) {
+	for i := range batch {
+		for _, e := range batch[i].entries {
+			if e.Raw != nil {
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries
+}
+
+// follow hands on entries that are durable.
+func (l *Ledger) follow(entries []Entry) {
+	if l.opt.Follow != nil && len(entries) > 0 && !l.known {
+		l.opt.Follow(entries)
+	}
+}
+
+// checkpoint moves the WAL into the database. Its errors are silent on the commit path, so it is run and read here.
+func (l *Ledger) checkpoint(mode string) error {
+	l.since = 0
+	all, err := l.c.moveLog(mode)
+	if err == nil && all {
+		l.recent = recent{}
+	} else if err == nil {
+		l.opt.Log.Debug("WAL checkpoint left pages for later: a reader is busy")
+	}
+	return err
+}
+
+func (l *Ledger) shut() {
+	l.signed()
+	if l.c != nil {
+		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
+		end := l.c.Close
+		if err := l.checkpoint("TRUNCATE"); err != nil {
+			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
+			end = l.c.leave
+		}
+		if err := errors.Join(l.anchor.close(), end()); err != nil {
+			l.opt.Log.Error("close the ledger", "err", err)
+		}
+	}
+	l.closePersonal()
+}

@@ -1,0 +1,146 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+type example struct {
+	line               int
+	label              string
+	given              Facts
+	then, rule, reason string
+}
+
+// ParseFacts reads facts written as in an example, `key=value` each, such as
+// class=resident or credential_reason=expired.
+func (p *Policy) ParseFacts(pairs []string) (Facts, error) {
+	q := parser{policy: Policy{levels: p.levels}}
+	given := &yaml.Node{Kind: yaml.MappingNode}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return Facts{}, fmt.Errorf("fact %s: write key=value, such as class=resident", quote(pair))
+		}
+		given.Content = append(given.Content,
+			&yaml.Node{Kind: yaml.ScalarNode, Value: key}, &yaml.Node{Kind: yaml.ScalarNode, Value: value})
+	}
+	f := q.facts("facts", given)
+	return f, errors.Join(q.faults...)
+}
+
+func (p *parser) example(n *yaml.Node) {
+	where := label("example", n)
+	m := p.mapping(n, where, "name", "given", "then", "rule", "reason")
+	if m == nil {
+		return
+	}
+	e := example{line: n.Line, label: where}
+	if v := m["name"]; v == nil || v.Kind != yaml.ScalarNode || strings.TrimSpace(v.Value) == "" {
+		p.fault(n, where, "name is missing: say in a few words what happens")
+	}
+	if m["given"] == nil {
+		p.fault(n, where, "given is missing: write the facts, such as `given: {direction: in, class: resident}`")
+	} else {
+		e.given = p.facts(where, m["given"])
+	}
+	e.then = p.oneOf(m["then"], n, where, "then", []string{Admit, Refuse, Hold})
+	if v := m["rule"]; v != nil {
+		names := make([]string, len(p.policy.rules))
+		for i, r := range p.policy.rules {
+			names[i] = r.Name
+		}
+		e.rule = p.oneOf(v, n, where, "rule", names)
+	}
+	if v := m["reason"]; v != nil {
+		e.reason = p.word(v, n, where, "reason")
+	}
+	p.examples = append(p.examples, e)
+}
+
+// facts reads the facts of an example. What is left out is: class unknown, known
+// false, credential, proof, service, plate_class and health none, the first level, a
+// trusted clock and no trips. Valid follows credential_reason, and the other way round.
+func (p *parser) facts(where string, n *yaml.Node) Facts {
+	keys := factNames()
+	keys[householdTripsBelow], keys[testHoursBelow] = "household_trips", "test_hours"
+	m := p.mapping(n, where, keys...)
+	f := Facts{ClockTrusted: true}
+	if m == nil {
+		return f
+	}
+	var w words
+	for i := range firstNumber {
+		v := m[keys[i]]
+		if v == nil {
+			continue
+		}
+		if v.Kind != yaml.ScalarNode {
+			p.fault(v, where, "%s takes one word here, not a list", keys[i])
+			continue
+		}
+		p.known(v, where, i)
+		w[i] = v.Value
+	}
+	if m["direction"] == nil {
+		p.fault(n, where, "direction is missing: write in or out")
+	}
+	if w[valid] == "" && w[credentialReason] == "ok" {
+		w[valid] = "true"
+	}
+	if w[valid] == "true" && w[credentialReason] == "" {
+		w[credentialReason] = "ok"
+	}
+	if (w[valid] == "true") != (w[credentialReason] == "ok") {
+		p.fault(n, where, "valid and credential_reason contradict each other: a credential is valid if its reason is ok, and only then")
+	}
+	f = Facts{
+		Direction: w[direction], Class: w[class], Known: w[known] == "true",
+		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
+		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
+	}
+	if v := m["household_trips"]; v != nil {
+		f.HouseholdTrips = p.number(v, where, "household_trips", 0)
+	}
+	switch v := m["test_hours"]; {
+	case v != nil && w[health] != negativeTest:
+		p.fault(v, where, "test_hours without a negative test: write `health: negative-test` as well")
+	case v == nil && w[health] == negativeTest:
+		p.fault(m["health"], where, "a negative test needs its age: write `test_hours`, such as 12")
+	case v != nil:
+		f.TestHours = p.number(v, where, "test_hours", 0)
+	}
+	if w[health] != "" && w[health] != none && w[valid] != "true" {
+		p.fault(m["health"], where, "health is only known from a certificate that is valid: write `credential_reason: ok` as well")
+	}
+	return f
+}
+
+// run decides an example and compares.
+func (p *parser) run(e *example) {
+	tried, got := p.policy.Explain(e.given)
+	at := &yaml.Node{Line: e.line}
+	if got.Verdict == e.then && (e.rule == "" || got.Rule == e.rule) && (e.reason == "" || got.Reason == e.reason) {
+		return
+	}
+	want := e.then
+	if e.reason != "" {
+		want += ", reason " + e.reason
+	}
+	if e.rule != "" {
+		want += ", by rule " + e.rule
+	}
+	why := ""
+	for _, t := range tried {
+		if t.Rule == e.rule && t.Why != "" {
+			why = fmt.Sprintf("; rule %s does not match: %s", e.rule, t.Why)
+		}
+	}
+	if got.Reason == StatedOnly && e.then == Admit {
+		why = "; what is merely stated never admits: give `proof: signed` or expect hold"
+	}
+	p.fault(at, e.label, "got %s, reason %s, by rule %s; want %s%s", got.Verdict, got.Reason, got.Rule, want, why)
+}

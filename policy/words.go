@@ -1,0 +1,107 @@
+package policy
+
+import "slices"
+
+// fact indexes the facts that conditions speak about.
+type fact int
+
+const (
+	direction fact = iota
+	class
+	known
+	credential
+	valid
+	credentialReason
+	proof
+	service
+	plateClass
+	health
+	level
+	clockTrusted
+	householdTripsBelow // from here on they take a number
+	testHoursBelow
+	factCount
+
+	firstNumber = householdTripsBelow
+)
+
+const (
+	none         = "none"
+	negativeTest = "negative-test"
+)
+
+// vocabulary is every fact's name in a file and the words it can have. The words
+// of level are the file's own; the last ones take a number.
+var vocabulary = [factCount]struct {
+	key   string
+	words []string
+}{
+	direction: {"direction", []string{"in", "out"}},
+	class:     {"class", []string{"resident", "staff", "volunteer", "courier", "visitor", "emergency-vehicle", "vehicle", "unknown"}},
+	known:     {"known", []string{"true", "false"}},
+	credential: {"credential", []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card",
+		"cn-hmt-permit", "plate", "unknown", none}},
+	valid: {"valid", []string{"true", "false"}},
+	credentialReason: {"credential_reason", []string{"ok", "expired", "revoked", "not-yet-valid", "clock-untrusted",
+		"bad-signature", "unknown-signer", "wrong-issuer", "wrong-algorithm", "wrong-usage", "bad-prefix", "bad-base45", "bad-numeric",
+		"bad-zlib", "bad-cose", "bad-cbor", "bad-jws", "malformed", "unknown-code", "too-long", "bad-length", "bad-digit",
+		"bad-check-digit", "bad-date", "unknown-card", "unreadable-card", none}},
+	proof:   {"proof", []string{"signed", "sighted", "stated", none}},
+	service: {"service", []string{"epidemic-control", "ambulance", "fire", "police", "emergency-repair", none}},
+	plateClass: {"plate_class", []string{"ordinary", "new-energy", "police", "emergency", "embassy", "consulate", "hong-kong", "macau",
+		"trainer", "trailer", none}},
+	health:              {"health", []string{"vaccination", "partial-vaccination", negativeTest, "positive-test", "recovery", none}},
+	level:               {"level", nil},
+	clockTrusted:        {"clock_trusted", []string{"true", "false"}},
+	householdTripsBelow: {"household_trips_below", nil},
+	testHoursBelow:      {"test_hours_below", nil},
+}
+
+// factNames are all facts' names in a file.
+func factNames() []string {
+	names := make([]string, factCount)
+	for i, v := range vocabulary {
+		names[i] = v.key
+	}
+	return names
+}
+
+// Words are those that a fact can have, by its name in a file, such as class. Ledger, page, settings and metrics use the same ones.
+func Words(fact string) []string {
+	for _, v := range vocabulary {
+		if v.key == fact {
+			return slices.Clone(v.words)
+		}
+	}
+	return nil
+}
+
+// words holds one word for each fact.
+type words [factCount]string
+
+func (p *Policy) words(f Facts) words {
+	v := words{
+		direction: f.Direction, class: f.Class, known: yes(f.Known),
+		credential: f.Credential, valid: yes(f.Valid), credentialReason: f.Reason, proof: f.Proof,
+		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
+	}
+	if v[class] == "" {
+		v[class] = "unknown"
+	}
+	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health} {
+		if v[i] == "" {
+			v[i] = none
+		}
+	}
+	if v[level] == "" && len(p.levels) > 0 {
+		v[level] = p.levels[0]
+	}
+	return v
+}
+
+func yes(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}

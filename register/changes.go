@@ -1,0 +1,57 @@
+package register
+
+// changes are what the index has not heard of yet. All methods do nothing on nil.
+type changes struct {
+	passages map[int64]*Passage // by first entry
+	people   map[key]bool
+	holds    bool          // holds, openings to account for or legal holds
+	all      bool          // who went out, all of it
+	out      map[int64]key // who went out, only these are new
+	later    []later
+	found    []finding
+	erased   []int64 // entries that are found by nothing any more
+}
+
+// later is an entry that is about the entries first..last of an earlier day.
+type later struct{ seq, first, last int64 }
+
+// finding is by what an entry is found; first is the first of its passage.
+type finding struct {
+	seq, first int64
+	keys       []key
+}
+
+func newChanges() *changes {
+	return &changes{passages: map[int64]*Passage{}, people: map[key]bool{}, out: map[int64]key{}}
+}
+
+func (c *changes) waiting() {
+	if c != nil {
+		c.holds = true
+	}
+}
+
+func (c *changes) moved(who key) {
+	if c != nil {
+		c.people[who] = true
+	}
+}
+
+func (c *changes) wentOut(seq int64, household key) {
+	if c != nil {
+		c.out[seq] = household
+	}
+}
+
+func (c *changes) rewriteOut() {
+	if c != nil {
+		c.all = true
+		clear(c.out)
+	}
+}
+
+func (c *changes) find(seq, first int64, keys []key) {
+	if c != nil && len(keys) > 0 {
+		c.found = append(c.found, finding{seq, first, keys})
+	}
+}

@@ -1,0 +1,245 @@
+package erasure
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"gated/ledger"
+	"gated/register"
+)
+
+// eraseOlder erases the entries after a seq, of the days before one, whose class matches (nil: all), chunk by chunk.
+// It returns up to which entry nothing was left to a later time but what is kept.
+func (x *Eraser) eraseOlder(j *job, e epoch, before string, after int64) (done Erased, upTo int64, err error) {
+	segments, err := e.Segments()
+	if err != nil {
+		return done, after, err
+	}
+	size, err := e.Size()
+	if err != nil {
+		return done, after, err
+	}
+	j.ev.Detail["before"] = before
+	keeps := x.opt.Register.Keeps()
+	// Who went out today decides who may, so that stays. The day only moves on, to entries after size.
+	if day, first := x.opt.Register.Counting(); day >= before && e.older == 0 {
+		size = min(size, first-1)
+	}
+	upTo = size
+	var seqs []int64
+	for _, seg := range segments {
+		if seg.Day >= before {
+			upTo = min(upTo, seg.First-1)
+			continue
+		}
+		if keptBy(keeps, seg.Day) != nil {
+			continue
+		}
+		for from, to := max(seg.First, after+1), min(seg.Last, size); from <= to; {
+			found, next, err := due(e.Reader, from, to, j.match)
+			if err != nil {
+				return done, after, err
+			}
+			seqs, from = append(seqs, found...), next
+			for len(seqs) >= ledger.EraseAtOnce {
+				part, err := x.eraseChunk(j, e, seqs[:ledger.EraseAtOnce], "")
+				done.add(part)
+				if err == nil && j.pause != nil {
+					err = j.pause()
+				}
+				if err != nil {
+					return done, after, err
+				}
+				seqs = slices.Delete(seqs, 0, ledger.EraseAtOnce)
+			}
+		}
+	}
+	if len(seqs) > 0 {
+		part, err := x.eraseChunk(j, e, seqs, "")
+		done.add(part)
+		if err != nil {
+			return done, after, err
+		}
+	}
+	return done, max(upTo, after), nil
+}
+
+// errFound ends a search.
+var errFound = errors.New("found")
+
+// due lists entries from..to that hold personal data and whose class matches, as many as are erased at once; next is
+// where to go on.
+func due(r *ledger.Reader, from, to int64, match func(class string) bool) (seqs []int64, next int64, err error) {
+	found, next, err := r.Readable(from, to, ledger.EraseAtOnce)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range found {
+		e := &found[i]
+		ok := match == nil
+		if !ok {
+			class, err := classOf(r, e, found[i+1:])
+			if err != nil {
+				return nil, 0, err
+			}
+			ok = match(class)
+		}
+		if ok {
+			seqs = append(seqs, e.Seq)
+		}
+	}
+	return seqs, next, nil
+}
+
+// class is that of the entry's passage. A check does not know it yet: the query that follows in the same transaction does.
+func classOf(r *ledger.Reader, e *ledger.Entry, following []ledger.Entry) (class string, err error) {
+	if e.Class != "" || e.Kind != register.Check {
+		return e.Class, nil
+	}
+	for i := range following {
+		if f := &following[i]; f.Passage == e.Passage && f.Class != "" {
+			return f.Class, nil
+		}
+	}
+	err = r.Scan(e.Seq+1, e.Seq+together, false, func(f *ledger.Entry) error {
+		if f.Passage == e.Passage && f.Class != "" {
+			class = f.Class
+			return errFound
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return class, err
+}
+
+// together is how many entries one transaction has at most.
+const together = 256
+
+// subjectEntries lists the entries of all passages of a person or vehicle, and those of no passage
+// that name them.
+func subjectEntries(r *ledger.Reader, id string) (seqs []int64, err error) {
+	passages := map[string]bool{}
+	found := map[int64]bool{}
+	from := int64(1 << 62)
+	err = r.Scan(1, 1<<62, true, func(e *ledger.Entry) error {
+		if e.Personally("subject") != id && e.Personally("stated_subject") != id {
+			return nil
+		}
+		found[e.Seq] = true
+		if e.Passage != "" {
+			passages[e.Passage] = true
+			from = min(from, max(e.Seq-together, 1)) // its check is in the same transaction
+			if e.Ref != 0 {
+				from = min(from, e.Ref)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for the person: %w", err)
+	}
+	if len(passages) > 0 {
+		err = r.Scan(from, 1<<62, false, func(e *ledger.Entry) error {
+			if passages[e.Passage] {
+				found[e.Seq] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// Subject calls f for the entries of all passages of a person or vehicle, by their roster ID, and for those of no passage
+// that name them, with what personal data is left; those of older epochs first. It returns how many there are.
+func Subject(dir, id string, f func(*ledger.Entry) error) (n int, err error) {
+	readers, err := ledger.OpenEpochs(dir)
+	for _, r := range readers {
+		defer r.Close()
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range append(readers[1:], readers[0]) {
+		seqs, err := subjectEntries(r, id)
+		if err != nil {
+			return n, err
+		}
+		for _, seq := range seqs {
+			n++
+			if err := r.Scan(seq, seq, true, f); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// still lists those of the entries that have the field (any, if empty) not erased.
+func still(r *ledger.Reader, seqs []int64, field string) (left []int64, err error) {
+	for _, seq := range seqs {
+		there := false
+		err := r.Scan(seq, seq, true, func(e *ledger.Entry) error {
+			there = true
+			if slices.ContainsFunc(e.Personal, func(f ledger.Field) bool { return field == "" || f.Name == field }) {
+				left = append(left, seq)
+			}
+			return nil
+		})
+		if err == nil && !there {
+			err = fmt.Errorf("%w: there is no entry %d", ledger.ErrNothingErased, seq)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
+// refuseKeptEntries refuses an erasure of entries if one of them is kept.
+func (x *Eraser) refuseKeptEntries(e epoch, seqs []int64) error {
+	segments, err := e.Segments()
+	if err != nil {
+		return err
+	}
+	keeps := x.opt.Register.Keeps()
+	for _, seq := range seqs {
+		if err := keptBy(keeps, ledger.DayOf(segments, seq)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eraseEntries erases fields of the entries, which are in order, chunk by chunk.
+func (x *Eraser) eraseEntries(j *job, e epoch, seqs []int64, field string) (done Erased, err error) {
+	for chunk := range slices.Chunk(seqs, ledger.EraseAtOnce) {
+		part, err := x.eraseChunk(j, e, chunk, field)
+		if done.add(part); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// eraseChunk erases fields of the entries, at most EraseAtOnce of them.
+func (x *Eraser) eraseChunk(j *job, e epoch, seqs []int64, field string) (ledger.Erased, error) {
+	x.keeping.Lock()
+	defer x.keeping.Unlock()
+	if err := x.refuseKeptEntries(e, seqs); err != nil { // since the first look
+		return ledger.Erased{}, err
+	}
+	if e.older == 0 {
+		j.lose(seqs)
+	}
+	if field != "" {
+		return x.opt.Ledger.EraseField(e.older, seqs[0], field, j.ev)
+	}
+	return x.opt.Ledger.Erase(e.older, seqs, j.ev)
+}

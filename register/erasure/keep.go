@@ -1,0 +1,156 @@
+package erasure
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"gated/ledger"
+	"gated/register"
+)
+
+// Retention says how many days the personal data of a class of passages is kept after their day.
+type Retention struct {
+	Class string // "*": all classes without a rule of their own, and what belongs to no passage
+	Days  int
+}
+
+// sweep remembers how far the rules were applied, so that a night does not read what was erased years ago.
+type sweep struct {
+	rules []Retention
+	keeps map[int64]register.Span
+	upTo  map[string]int64 // by epoch and class
+}
+
+// Retain erases what is older than the rules allow, but for the days that are kept. pause, which may be nil, is called
+// between two chunks; its error ends the work. It does nothing while the clock is not trusted: a wrong one would erase everything.
+func (x *Eraser) Retain(rules []Retention, pause func() error) (done Erased, err error) {
+	now := x.opt.Now()
+	if !now.Trusted {
+		return done, errors.New("the clock is not trusted")
+	}
+	x.work.Lock()
+	defer x.work.Unlock()
+	err = x.opt.Register.Erasing(func(lose func([]int64)) error {
+		done, err = x.retain(now.Time, rules, job{lose: lose, pause: pause})
+		return err
+	})
+	return done, err
+}
+
+func (x *Eraser) retain(now time.Time, rules []Retention, j job) (done Erased, err error) {
+	epochs, err := x.epochs()
+	if epochs == nil {
+		return done, err
+	}
+	defer closeAll(epochs)
+	keeps := x.opt.Register.Keeps()
+	if !slices.Equal(x.sweep.rules, rules) || !maps.Equal(x.sweep.keeps, keeps) {
+		x.sweep = sweep{slices.Clone(rules), keeps, map[string]int64{}}
+	}
+	named := map[string]bool{}
+	for _, rule := range rules {
+		named[rule.Class] = true
+	}
+	ended := false
+	if pause := j.pause; pause != nil {
+		j.pause = func() error {
+			err := pause()
+			ended = err != nil
+			return err
+		}
+	}
+	for _, rule := range rules {
+		j.match = func(class string) bool { return class == rule.Class || rule.Class == "*" && !named[class] }
+		for _, e := range epochs {
+			before := now.In(e.Zone).AddDate(0, 0, -rule.Days).Format(time.DateOnly)
+			j.ev = ledger.Event{Kind: ledger.Erase, Reason: byRetention, By: "machine", Detail: map[string]string{"class": rule.Class}}
+			to := fmt.Sprint(e.Meta.Epoch, " ", rule.Class)
+			part, upTo, perr := x.eraseOlder(&j, e, before, x.sweep.upTo[to])
+			if done.join(part); perr == nil {
+				x.sweep.upTo[to] = upTo
+				continue
+			}
+			if err = errors.Join(err, perr); ended || e.older == 0 { // an older epoch does not hold up the current one
+				return done, err
+			}
+		}
+	}
+	return done, err
+}
+
+// Keep forbids to erase personal data of the days from..to, also of days to come, until it is lifted. It returns the
+// entry that says so. The reason stands in the record.
+func (x *Eraser) Keep(from, to, by, why string) (int64, error) {
+	for _, day := range []struct{ flag, value string }{{"--from", from}, {"--to", to}} {
+		if _, err := time.Parse(time.DateOnly, day.value); err != nil {
+			return 0, fmt.Errorf("%s %q: write a date as 2026-11-23", day.flag, day.value)
+		}
+	}
+	if from > to {
+		return 0, fmt.Errorf("--from %s is after --to %s", from, to)
+	}
+	return x.keep(ledger.Event{Reason: "keep", Detail: map[string]string{"from": from, "to": to}}, by, why)
+}
+
+// Lift ends what a keep entry forbids.
+func (x *Eraser) Lift(seq int64, by, why string) (int64, error) {
+	if _, ok := x.opt.Register.Keeps()[seq]; !ok {
+		return 0, fmt.Errorf("%w: entry %d keeps no days, or was lifted: \"gated ledger keep --list\" names those in force",
+			ErrNotKept, seq)
+	}
+	return x.keep(ledger.Event{Reason: "lifted", Ref: seq, Detail: map[string]string{}}, by, why)
+}
+
+// ErrNotKept: what should be lifted is not in force.
+var ErrNotKept = errors.New("nothing to lift")
+
+func (x *Eraser) keep(ev ledger.Event, by, why string) (int64, error) {
+	if err := CheckWhy(why); err != nil {
+		return 0, err
+	}
+	ev.Kind, ev.Stamp, ev.By, ev.Personal = ledger.Keep, x.opt.Now(), "unauthenticated", []ledger.Field{{Name: "by", Value: by}}
+	ev.Detail["why"] = why
+	x.keeping.Lock()
+	defer x.keeping.Unlock()
+	entries, err := x.opt.Ledger.Append(ev)
+	if err != nil {
+		return 0, err
+	}
+	return entries[0].Seq, nil
+}
+
+// keptBy is the keep entry that forbids to erase anything of a day, if there is one.
+func keptBy(keeps map[int64]register.Span, day string) error {
+	for _, seq := range slices.Sorted(maps.Keys(keeps)) {
+		if k := keeps[seq]; k.From <= day && day <= k.To {
+			return KeptError{seq, k}
+		}
+	}
+	return nil
+}
+
+// refuseKept refuses an erasure of all days before one, if anything is left of a day that is kept.
+func (x *Eraser) refuseKept(e epoch, before string) error {
+	segments, err := e.Segments()
+	if err != nil {
+		return err
+	}
+	keeps := x.opt.Register.Keeps()
+	for _, seg := range segments {
+		kept := keptBy(keeps, seg.Day)
+		if kept == nil || seg.Day >= before {
+			continue
+		}
+		found, _, err := e.Readable(seg.First, seg.Last, 1)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return kept
+		}
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package register
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"gated/ledger"
+)
+
+// life plays at random what happens at a gate.
+type life struct {
+	t   testing.TB
+	rng *rand.Rand
+	ck  *clock
+	b   *box
+	n   int
+	ids []string // of passages on hold, or decided long ago
+	due []int64  // emergency openings
+}
+
+func (g *life) pick(of ...string) string { return of[g.rng.IntN(len(of))] }
+
+// stamp is now, by a clock that is not always trusted.
+func (g *life) stamp() Stamp {
+	s := g.ck.now()
+	s.Trusted = g.rng.IntN(8) > 0
+	return s
+}
+
+func (g *life) step() {
+	t, rng, b := g.t, g.rng, g.b
+	g.n++
+	id := fmt.Sprint("p", g.n)
+	direction, class := g.pick("in", "out"), g.pick("resident", "resident", "resident", "courier", "staff", "vehicle")
+	who := []Field{{Name: "subject", Value: fmt.Sprint("r-", rng.IntN(6))}, {Name: "household", Value: fmt.Sprint("3-2-", rng.IntN(3))},
+		{Name: "name", Value: g.pick("王小明", "Ann Lee", "")}, {Name: "plate", Value: g.pick("粤B12345", "粤B·99945", "")}}
+	who = slices.DeleteFunc(who, func(f Field) bool { return f.Value == "" })
+	s := g.stamp()
+	event := func(k ledger.Kind, verdict string) Event {
+		return Event{Stamp: s, Kind: k, Passage: id, Lane: direction, Direction: direction, Class: class, Verdict: verdict, Reason: g.pick("a", "b"), By: "machine"}
+	}
+	begun := []Event{event(Check, ""), event(Query, "hold")}
+	begun[0].Personal, begun[1].Personal = []Field{{Name: "stated_name", Value: g.pick("王小明", "Bo")}}, who
+	day := s.Time.In(shanghai)
+	n := rng.IntN(40)
+	switch {
+	case n < 12:
+		done := event(Decided, g.pick("admit", "admit", "refuse"))
+		done.Personal = who[:2]
+		es := mustAppend(t, b, append(begun, done)...)
+		if rng.IntN(5) == 0 {
+			mustAppend(t, b, corrections(es, g.ck.now())...)
+		}
+		if rng.IntN(3) == 0 {
+			g.ids = append(g.ids, id) // for a pulse that is told late
+		}
+	case n < 16:
+		mustAppend(t, b, begun...)
+		g.ids = append(g.ids, id)
+	case n < 20 && len(g.ids) > 0:
+		id = g.ids[rng.IntN(len(g.ids))]
+		ev := event(ledger.Kind(g.pick(string(Decided), string(Opening), string(Sensor), string(Correction))), "")
+		if ev.Kind == Decided || ev.Kind == Correction {
+			ev.Verdict, ev.Personal = g.pick("admit", "refuse", "hold"), who
+			ev.Detail = map[string]string{"was": g.pick("admit", "refuse")}
+		}
+		if rng.IntN(2) == 0 {
+			ev.Ref = 1 + rng.Int64N(b.Size())
+		}
+		mustAppend(t, b, ev)
+	case n < 22:
+		ev := event(Opening, "admit")
+		g.due = append(g.due, mustAppend(t, b, ev)[0].Seq)
+	case n < 24 && len(g.due) > 0:
+		seq := g.due[rng.IntN(len(g.due))]
+		b.View(func(st *State) { id = st.ToAccountFor[seq].ID })
+		ev := event(Decided, "admit")
+		ev.Ref = seq
+		mustAppend(t, b, ev)
+	case n < 27:
+		mustAppend(t, b, Event{Stamp: s, Kind: ledger.Kind(g.pick("start", "stop", "signon", "level", "backup", "alive", "roster")), Reason: "sealed", Detail: map[string]string{"level": "normal"}})
+	case n == 27:
+		mustAppend(t, b, Event{Stamp: s, Kind: Clock, Reason: g.pick("clock-corrected", "clock-confirmed")})
+	case n == 28:
+		mustAppend(t, b, Event{Stamp: s, Kind: ledger.Keep, Detail: map[string]string{"from": "2026-11-01", "to": day.Format(time.DateOnly)}})
+	case n == 29:
+		for seq := range b.reg.Keeps() {
+			mustAppend(t, b, Event{Stamp: s, Kind: ledger.Keep, Reason: "lifted", Ref: seq})
+			break
+		}
+	case n < 31:
+		g.ck.set(day.Add(time.Duration(rng.IntN(40)) * time.Hour).Format(time.DateTime))
+	case n == 33:
+		g.ck.set(day.Add(-time.Duration(rng.IntN(60)) * time.Hour).Format(time.DateTime))
+	case n == 34 && b.Size() > 0: // some of all
+		var seqs []int64
+		for seq := 1 + rng.Int64N(b.Size()); seq <= b.Size(); seq += 1 + rng.Int64N(5) {
+			seqs = append(seqs, seq)
+		}
+		erase(t, b, seqs, "")
+	case (n < 37 && n > 34 || n == 31 || n == 32) && b.Size() > 0:
+		erase(t, b, []int64{1 + rng.Int64N(b.Size())}, g.pick("", "subject", "household", "name"))
+	case (n == 37 || n == 38) && b.Size() > 0: // all that is old
+		var seqs []int64
+		for seq := int64(1); seq <= b.Size()*int64(rng.IntN(10))/10; seq++ {
+			seqs = append(seqs, seq)
+		}
+		erase(t, b, seqs, "")
+	default:
+		b.reg.flush()
+	}
+	if n > 33 && n < 39 && rng.IntN(2) == 0 {
+		verify(t, b)
+	}
+}
+
+// Whatever is recorded, erased, kept and lifted, by whatever clock, with how ever much of it in the index: the running
+// state and its index are what the entries that can still be read add up to, live, at the next start, after a kill, with an
+// index that is behind, without one, and by a rebuild.
+func TestTheRegisterIsWhatCanStillBeRead(t *testing.T) {
+	rounds := 5
+	if testing.Short() {
+		rounds = 2
+	}
+	for seed := range uint64(rounds) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			g := &life{t: t, rng: rand.New(rand.NewPCG(seed, 12)), ck: &clock{}}
+			g.ck.set("2026-11-01 06:00:00")
+			dir := t.TempDir()
+			again := func(dir string) {
+				opt, own := options(dir, g.ck)
+				if g.b = startNear(t, opt, own, int64(g.rng.IntN(2)*shortTail)); g.rng.IntN(3) > 0 {
+					g.b.reg.index.merge = 1 + g.rng.IntN(30)
+				}
+			}
+			again(dir)
+			stale := ""
+			for i := range 250 {
+				g.step()
+				switch g.rng.IntN(50) {
+				case 0:
+					verify(t, g.b)
+				case 1: // an orderly end
+					g.b.Close()
+					again(dir)
+				case 2: // a kill
+					killed := open(t, cutOff(t, dir), g.ck)
+					verify(t, killed)
+					killed.Close()
+				case 3:
+					stale = cutOff(t, dir)
+				case 4:
+					if n, equal, err := g.b.reg.Rebuild(); err != nil || !equal {
+						t.Fatalf("step %d: %d entries, equal %t, %v", i, n, equal, err)
+					}
+				case 5:
+					g.b.Close()
+					os.Remove(filepath.Join(dir, "index.db"))
+					again(dir)
+				}
+			}
+			verify(t, g.b)
+			if stale != "" {
+				verify(t, open(t, withIndexOf(t, dir, stale), g.ck))
+			}
+		})
+	}
+}

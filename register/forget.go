@@ -1,0 +1,247 @@
+package register
+
+import (
+	"cmp"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"gated/ledger"
+)
+
+// Erasing calls f, which erases: before it does it tells which entries of the current epoch lose something. Then the
+// register forgets what they said. There is one erasure at a time, and none before all entries are read.
+func (r *Register) Erasing(f func(lose func(seqs []int64)) error) error {
+	r.erasing.Lock()
+	defer r.erasing.Unlock()
+	if !r.readAll() {
+		return errNotRead
+	}
+	err := f(r.lose)
+	return errors.Join(err, r.forget())
+}
+
+// lose keeps the index from saying that it has heard of an erasure before it has forgotten what that took.
+func (r *Register) lose(seqs []int64) {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if r.gone == nil {
+		r.write(nil)
+	}
+	r.gone = append(r.gone, seqs...)
+}
+
+// forget brings state and index to what they would be, had the entries never held what was erased of them. Who was last
+// seen by one of them is where the newest entry that is left says.
+func (r *Register) forget() error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if r.gone == nil {
+		return nil
+	}
+	in, err := ledger.OpenReader(r.opt.Dir)
+	if err != nil {
+		r.noIndex(err)
+		return err
+	}
+	defer in.Close()
+	left := make(map[int64]*ledger.Entry, len(r.gone)) // as they are now
+	if err := some(in, r.gone, func(e *ledger.Entry) { left[e.Seq] = e }); err != nil {
+		r.noIndex(err)
+		return err
+	}
+	r.gone = nil
+	lost := r.lost(left)
+	err = r.write(func(tx *sql.Tx) error {
+		w := writer{tx: tx, stmts: map[string]*sql.Stmt{}}
+		w.findAgain(r.hash, left)
+		if w.err != nil {
+			return w.err
+		}
+		moved := map[key]whereabouts{}
+		for who := range lost {
+			if err := lastMove(tx, in, r.hash, who, moved); err != nil {
+				return err
+			}
+		}
+		if b := r.settle(left, lost, moved); b != nil {
+			w.batch(b, in.Meta.Origin)
+			w.found(b)
+		}
+		return w.err
+	})
+	if err != nil {
+		return r.lookThrough(in, left, lost)
+	}
+	_, err = r.index.db.Exec("PRAGMA wal_checkpoint(TRUNCATE)") // not even hashes of what is gone are to stay in the log
+	return err
+}
+
+// some calls f for some entries, each once.
+func some(in *ledger.Reader, seqs []int64, f func(*ledger.Entry)) error {
+	slices.Sort(seqs)
+	seqs = slices.Compact(seqs)
+	for len(seqs) > 0 {
+		n := 1
+		for n < len(seqs) && seqs[n]-seqs[n-1] < 50 { // to read what is between them costs less than to ask again
+			n++
+		}
+		err := in.Scan(seqs[0], seqs[n-1], true, func(e *ledger.Entry) error {
+			if _, asked := slices.BinarySearch(seqs[:n], e.Seq); asked {
+				f(e)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		seqs = seqs[n:]
+	}
+	return nil
+}
+
+// lost forgets the trips that the entries were, and names the people whose newest move was one of them.
+func (r *Register) lost(left map[int64]*ledger.Entry) map[key]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lost := map[key]bool{}
+	for who, at := range r.state.people {
+		if e := left[at.seq]; e != nil {
+			if k, named := r.hash.personal(e, "subject"); !named || k != who {
+				lost[who] = true
+			}
+		}
+	}
+	for seq, household := range maps.Clone(r.state.out) {
+		if e := left[seq]; e != nil {
+			_, named := r.hash.personal(e, "subject")
+			if k, ok := r.hash.personal(e, "household"); !named || !ok || k != household {
+				r.state.untrip(seq)
+			}
+		}
+	}
+	return lost
+}
+
+// settle says where the lost people are, unless they have moved since, and hands out what the index has not heard of.
+func (r *Register) settle(left map[int64]*ledger.Entry, lost map[key]bool, moved map[key]whereabouts) *batch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for who := range lost {
+		if left[r.state.people[who].seq] == nil {
+			continue
+		}
+		if at, known := moved[who]; known {
+			r.state.place(who, at)
+		} else {
+			r.state.forgetPerson(who)
+		}
+	}
+	r.state.taken = 0
+	return r.state.take()
+}
+
+// findAgain has entries found by what is left of them.
+func (w *writer) findAgain(h hasher, left map[int64]*ledger.Entry) {
+	byDay := map[string][]int64{}
+	for _, e := range left {
+		day := e.At.Format(time.DateOnly)
+		byDay[day] = append(byDay[day], e.Seq)
+	}
+	for day, seqs := range byDay {
+		list, _ := json.Marshal(seqs) // numbers
+		for _, table := range []string{"term", "fresh"} {
+			where := " FROM " + table + " WHERE day = ? AND seq IN (SELECT value FROM json_each(?))"
+			firsts := map[int64]int64{}
+			if w.err == nil {
+				w.err = each(w.tx, func(scan func(...any) error) error {
+					var seq, first int64
+					err := scan(&seq, &first)
+					firsts[seq] = first
+					return err
+				}, "SELECT seq, first"+where, day, string(list))
+			}
+			w.exec("DELETE"+where, day, string(list))
+			for seq, first := range firsts {
+				if keys := h.terms(left[seq]); len(keys) > 0 {
+					w.exec("INSERT OR REPLACE INTO fresh VALUES(?, ?, ?, ?)", seq, first, day, packKeys(keys))
+				}
+			}
+		}
+	}
+}
+
+// lastMove notes where the newest readable entry says that a person is.
+func lastMove(db querier, in *ledger.Reader, h hasher, who key, moved map[key]whereabouts) error {
+	found, err := entriesOf(db, who)
+	for _, f := range slices.Backward(found) {
+		known := false
+		if err == nil {
+			err = in.Scan(f.seq, f.seq, true, func(e *ledger.Entry) error {
+				if k, named := h.personal(e, "subject"); named && k == who {
+					var inside bool
+					if inside, known = moves(e); known {
+						moved[who] = whereabouts{e.Seq, inside}
+					}
+				}
+				return nil
+			})
+		}
+		if err != nil || known {
+			break
+		}
+	}
+	return err
+}
+
+// entriesOf lists the entries that are found by a key, in order.
+func entriesOf(db querier, k key) (found []finding, err error) {
+	add := func(scan func(...any) error) error {
+		var f finding
+		err := scan(&f.seq, &f.first)
+		found = append(found, f)
+		return err
+	}
+	for day, more := "", true; more && err == nil; { // a search in each day: those of one key stand together there
+		more = false
+		next := func(scan func(...any) error) error { more = true; return scan(&day) }
+		if err = each(db, next, "SELECT day FROM term WHERE day > ? ORDER BY day LIMIT 1", day); err == nil && more {
+			err = each(db, add, "SELECT seq, first FROM term WHERE day = ? AND key = ?", day, k)
+		}
+	}
+	if err == nil {
+		err = each(db, func(scan func(...any) error) error {
+			var f finding
+			var keys []byte
+			err := scan(&f.seq, &f.first, &keys)
+			if slices.Contains(unpackKeys(keys), k) {
+				found = append(found, f)
+			}
+			return err
+		}, "SELECT seq, first, keys FROM fresh")
+	}
+	slices.SortFunc(found, func(a, b finding) int { return cmp.Compare(a.seq, b.seq) })
+	return found, err
+}
+
+// lookThrough says where people are by all entries, as there is no index.
+func (r *Register) lookThrough(in *ledger.Reader, left map[int64]*ledger.Entry, lost map[key]bool) error {
+	moved := map[key]whereabouts{}
+	if len(lost) > 0 {
+		if err := in.Scan(1, r.l.Size(), true, func(e *ledger.Entry) error {
+			if who, named := r.hash.personal(e, "subject"); named && lost[who] {
+				if inside, ok := moves(e); ok {
+					moved[who] = whereabouts{e.Seq, inside}
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	r.settle(left, lost, moved)
+	return nil
+}

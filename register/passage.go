@@ -1,0 +1,99 @@
+package register
+
+import (
+	"time"
+
+	"gated/ledger"
+)
+
+// Passage is one attempt to pass, as its newest event left it.
+type Passage struct {
+	ID         string
+	First      int64
+	Last       int64
+	Day        string    // of its first event
+	At         time.Time // of its first event
+	Decided    time.Time
+	Lane       string
+	Direction  string
+	Class      string
+	Credential string
+	Verdict    string
+	Reason     string
+	By         string
+	Emergency  bool
+}
+
+// Begins tells whether a passage can begin with the entry: with its check, or with its opening by the emergency key.
+func Begins(e *ledger.Entry) bool { return e.Kind == Check || e.Kind == Opening && e.Verdict != "" }
+
+// take adds one event to the passage.
+func (p *Passage) take(e *ledger.Entry) {
+	if p.First == 0 {
+		p.ID, p.First, p.At, p.Day = e.Passage, e.Seq, e.At, e.At.Format(time.DateOnly)
+	}
+	p.Last = e.Seq
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{{&p.Lane, e.Lane}, {&p.Direction, e.Direction}, {&p.Class, e.Class}, {&p.Credential, e.Credential}} {
+		if f.from != "" {
+			*f.to = f.from
+		}
+	}
+	if e.Verdict != "" && e.Kind != Check {
+		p.Verdict, p.Reason, p.By, p.Decided = e.Verdict, e.Reason, e.By, e.At
+	}
+	if e.Kind == Opening && e.Verdict != "" {
+		p.Emergency = true // the only opening that is itself a verdict
+	}
+}
+
+// moves tells whether the entry says that somebody moved, and where they are then. It goes by what was permitted:
+// whether they went through is told by a passage sensor, where there is one.
+func moves(e *ledger.Entry) (inside, ok bool) {
+	switch {
+	case e.Direction != "in" && e.Direction != "out":
+		return false, false
+	case e.Kind == Decided && e.Verdict == "admit":
+		return e.Direction == "in", true
+	case e.Kind == Correction && e.Detail["was"] == "admit": // it did not happen
+		return e.Direction == "out", true
+	}
+	return false, false
+}
+
+// elsewhere tells whether an erasure was one in an older epoch: first and last are entries of that.
+func elsewhere(e *ledger.Entry) bool { return e.Detail["epoch"] != "" }
+
+// corrections take back the verdicts of a commit that failed and is there all the same. The lane was answered fault and
+// nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again. An opening by the
+// emergency key did happen: that does not wait for its entry.
+func corrections(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
+	begun := map[string]bool{} // passages whose first event is among them
+	taken := map[int64]bool{}  // those that were taken back, by a commit that failed and is there as well
+	for i := range kept {
+		if e := &kept[i]; e.Kind == Correction && e.Reason == "answered-fault" {
+			taken[e.Seq], taken[e.Ref] = true, true
+		}
+	}
+	for i := range kept {
+		e := &kept[i]
+		begun[e.Passage] = begun[e.Passage] || e.Kind == Check
+		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
+			continue
+		}
+		c := ledger.Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class,
+			Verdict: "refuse", Reason: "answered-fault", By: "machine", Ref: e.Seq, Detail: map[string]string{"was": e.Verdict}}
+		if e.Kind == Decided && !begun[e.Passage] && e.Ref == 0 {
+			c.Verdict = "hold"
+		}
+		for _, f := range e.Personal {
+			if f.Name == "subject" || f.Name == "household" {
+				c.Personal = append(c.Personal, f)
+			}
+		}
+		events = append(events, c)
+	}
+	return events
+}
