@@ -160,7 +160,8 @@ func (g *Gate) AccountFor(id, note string) error {
 		return ErrNoOpening
 	}
 	err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction,
-		Class: p.Class, Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: unauthenticated, Ref: seq, Personal: g.guard(note)})
+		Class: p.Class, Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: unauthenticated, Ref: seq,
+		Personal: g.guard(note)})
 	if err != nil {
 		return err
 	}
