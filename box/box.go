@@ -109,7 +109,8 @@ func (b *Box) openLedger(opt ledger.Options) error {
 	if err != nil {
 		return err
 	}
-	opt.Known, opt.Follow, opt.Recovered = follower.Known, follower.Follow, follower.Recovered
+	opt.Known = func(origin string) int64 { return max(follower.Known(origin), gate.Known(spool(opt.Dir), origin)) }
+	opt.Follow, opt.Recovered = follower.Follow, follower.Recovered
 	opt.KeyFile, opt.Machine = ledgerKey(), machine()
 	l, err := ledger.Open(opt)
 	if err != nil {
@@ -170,7 +171,9 @@ func (b *Box) rosterChanged(by, reason string, detail map[string]string) error {
 }
 
 // Spool is the file of what the gate could not record yet.
-func (b *Box) Spool() string { return filepath.Join(b.Dir, "pending.spool") }
+func (b *Box) Spool() string { return spool(b.Dir) }
+
+func spool(dir string) string { return filepath.Join(dir, "pending.spool") }
 
 // Free is how many bytes are left for the state directory.
 func (b *Box) Free() uint64 {

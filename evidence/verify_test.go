@@ -179,7 +179,7 @@ func TestAReplacedHistoryIsFoundFromOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	rep, err := Verify(r, Given{Keys: key, Since: &old, ShortRoots: []ShortRoot{p}})
-	if err != nil || rep.Since == nil || rep.OwnKey || rep.Heads != 2 || rep.Entries != 258 || rep.Personal != 8 {
+	if err != nil || rep.Since == nil || rep.OwnKey || rep.Heads != 4 || rep.Entries != 258 || rep.Personal != 8 {
 		t.Errorf("got %+v, %v", rep, err)
 	}
 	r.Close()

@@ -437,3 +437,21 @@ func TestNothingAboutPeopleIsInTheSpool(t *testing.T) {
 		t.Errorf("got %+v, %v: %s", list, err, part)
 	}
 }
+
+// What is pending in the spool says how many entries its ledger had.
+func TestTheSpoolKnowsOfEntries(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pending.spool")
+	if n := Known(path, "east-gate"); n != 0 {
+		t.Errorf("without a spool: %d", n)
+	}
+	part, _ := formatPart(1, []pendingEntry{{After: 800, Of: "east-gate"}, {After: 1200, Of: "east-gate"}, {After: 5000, Of: "east-gate/2"}})
+	if err := os.WriteFile(path, part, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for origin, want := range map[string]int64{"east-gate": 1200, "east-gate/2": 5000, "east-gate/3": 0} {
+		if n := Known(path, origin); n != want {
+			t.Errorf("%s: %d, want %d", origin, n, want)
+		}
+	}
+}

@@ -55,7 +55,8 @@ func (s *spool) open(path string, log *slog.Logger) (list []pendingEntry) {
 		if list, s.number, s.safe, damaged = parseSpool(b); damaged {
 			// Whoever can read it by eye shall have it: it is not written over.
 			aside := path + ".unreadable-" + time.Now().UTC().Format("20060102T150405Z")
-			log.Error("what the last run could not write to the ledger cannot be read: the file is kept for the maintainer to look at", "path", aside)
+			log.Error("what the last run could not write to the ledger cannot be read: the file is kept for the maintainer to look at",
+				"path", aside)
 			f.Close()
 			f = nil
 			if err = os.Rename(path, aside); err == nil {
