@@ -35,7 +35,7 @@ type Box struct {
 	Ledger   *ledger.Ledger     // nil where no daemon has begun one yet
 	Register *register.Register // nil as long as Ledger is
 	Gate     *gate.Gate         // nil without a daemon
-	HashKey  []byte             // keys the hashes of codes in the ledger and of personal values in the index
+	HashKey  []byte             // keys the hashes of codes in the ledger
 
 	eraser *erasure.Eraser // nil as long as Ledger is
 	stamp  func() ledger.Stamp
@@ -101,11 +101,16 @@ func openAlone(dir string) (_ *Box, err error) {
 
 // openLedger opens the ledger, and the register that follows it.
 func (b *Box) openLedger(opt ledger.Options) error {
-	follower, err := register.New(register.Options{Dir: opt.Dir, Key: b.HashKey, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
+	key, err := ledger.KeyFor(opt.Dir, "the register")
+	if err != nil { // the ledger is in fault then, and says why
+		key = b.HashKey
+	}
+	follower, err := register.New(register.Options{Dir: opt.Dir, Key: key, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
 	if err != nil {
 		return err
 	}
-	opt.Known, opt.Follow, opt.Recovered = follower.Known, follower.Follow, follower.Recovered
+	opt.Known = func(origin string) int64 { return max(follower.Known(origin), gate.Known(spool(opt.Dir), origin)) }
+	opt.Follow, opt.Recovered = follower.Follow, follower.Recovered
 	opt.KeyFile, opt.Machine = ledgerKey(), machine()
 	l, err := ledger.Open(opt)
 	if err != nil {
@@ -166,7 +171,9 @@ func (b *Box) rosterChanged(by, reason string, detail map[string]string) error {
 }
 
 // Spool is the file of what the gate could not record yet.
-func (b *Box) Spool() string { return filepath.Join(b.Dir, "pending.spool") }
+func (b *Box) Spool() string { return spool(b.Dir) }
+
+func spool(dir string) string { return filepath.Join(dir, "pending.spool") }
 
 // Free is how many bytes are left for the state directory.
 func (b *Box) Free() uint64 {

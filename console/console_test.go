@@ -569,8 +569,8 @@ func TestStuckBrowserIsDropped(t *testing.T) {
 			d.change(func(v *gate.View) { v.Inside++ })
 		}
 	}
-	await(1, 5*time.Second, "the stuck browser comes")
-	await(0, writeTimeout+5*time.Second, "the stuck browser is dropped")
+	await(1, time.Minute, "the stuck browser comes")
+	await(0, writeTimeout+time.Minute, "the stuck browser is dropped") // five seconds, and what a busy machine takes
 }
 
 func FuzzRead(f *testing.F) {

@@ -224,7 +224,14 @@ func TestOnePictureAtATime(t *testing.T) {
 		t.Error("looked at while the desk was taken")
 	}
 	<-room.desk
-	codes, err := room.look(t.Context(), photo(t, "GP1:Y"))
+	pass := photo(t, "GP1:Y")
+	codes, err := room.look(t.Context(), pass)
+	for range goes(200) {
+		if err == nil && len(codes) > 0 {
+			break
+		}
+		codes, err = room.look(t.Context(), pass)
+	}
 	if err != nil || len(codes) != 1 || codes[0].Text != "GP1:Y" {
 		t.Errorf("%d codes, %v", len(codes), err)
 	}

@@ -24,6 +24,7 @@ type Given struct {
 	ShortRoots []ShortRoot // heads copied by hand
 	// Known says how many entries the ledger of that name had, by what lies beside it; may be nil.
 	Known    func(origin string) int64
+	known    int64
 	Progress func(done, of int64)
 	Unseal   ledger.Keys // asked for the keys of entries where the master key is not here
 	keyless  bool        // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
@@ -87,9 +88,12 @@ func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
 	if g.Unseal != nil {
 		r.AskKeys(g.Unseal)
 	}
-	end, err := r.End()
+	end, err := r.End() // what lies beside a ledger that grows is read before it
 	if err != nil {
 		return nil, err
+	}
+	if g.Known != nil {
+		g.known = g.Known(r.Meta.Origin)
 	}
 	var v *verification
 	err = r.Snapshot(func() error {
@@ -183,11 +187,7 @@ func (v *verification) readHeads(end ledger.End, g Given) error {
 	if len(v.heads) > 0 {
 		row = v.heads[len(v.heads)-1]
 	}
-	known := int64(0)
-	if g.Known != nil {
-		known = g.Known(v.r.Meta.Origin)
-	}
-	newest, err := end.Check(v.r, row, v.size, known)
+	newest, err := end.Check(v.r, row, v.size, g.known)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 
 // announce makes the entry of an opening that is about to be pending, and waits a moment for the kernel to have that.
 func (g *Gate) announce(ev ledger.Event) {
-	g.pending.add(ev, g.opt.Ledger.Size())
+	g.pending.add(ev, g.opt.Ledger)
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)

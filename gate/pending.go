@@ -3,6 +3,7 @@ package gate
 import (
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -28,8 +29,24 @@ type pending struct {
 // pendingEntry is an event that the ledger has not taken yet.
 type pendingEntry struct {
 	ledger.Event
-	After int64 `json:",omitempty"` // its entry can only come after this one
-	maybe bool  // it was tried to write, and may have been all the same
+	After int64  `json:",omitempty"` // its entry can only come after this one
+	Of    string `json:",omitempty"` // the name of the ledger that has that
+	maybe bool   // it was tried to write, and may have been all the same
+}
+
+// Known is how many entries the ledger of that name had when something was left pending in the spool; 0 where nothing is.
+func Known(spool, origin string) (n int64) {
+	b, err := os.ReadFile(spool)
+	if err != nil {
+		return 0
+	}
+	list, _, _, _ := parseSpool(b)
+	for _, e := range list {
+		if e.Of == origin {
+			n = max(n, e.After)
+		}
+	}
+	return n
 }
 
 // load takes in what was pending when the last run ended.
@@ -50,7 +67,7 @@ func (p *pending) all() []pendingEntry {
 
 // add takes in an event. What a contact that chatters tells again and again, while the ledger cannot take it, is one
 // event with how often: then it is not news.
-func (p *pending) add(ev ledger.Event, after int64) (news bool) {
+func (p *pending) add(ev ledger.Event, l *ledger.Ledger) (news bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ev.Kind == register.Sensor {
@@ -67,7 +84,7 @@ func (p *pending) add(ev ledger.Event, after int64) (news bool) {
 			}
 		}
 	}
-	p.entries = append(p.entries, pendingEntry{Event: ev, After: after})
+	p.entries = append(p.entries, pendingEntry{Event: ev, After: l.Size(), Of: l.Meta().Origin})
 	return true
 }
 

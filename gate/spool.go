@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,7 +133,10 @@ func parsePart(b []byte) (list []pendingEntry, number uint64, err error) {
 
 // formatPart leaves out what does not fit: events of the least weight, the newest first.
 func formatPart(number uint64, list []pendingEntry) (part []byte, left int) {
-	kept := list
+	kept := slices.Clone(list)
+	for i := range kept {
+		kept[i].Personal = nil // about people nothing lies in the clear
+	}
 	for {
 		b, err := json.Marshal(kept)
 		if err != nil {

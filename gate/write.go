@@ -52,7 +52,7 @@ func (g *Gate) note(ev ledger.Event) bool {
 
 // record appends an event now or keeps it pending: what it tells has happened already.
 func (g *Gate) record(ev ledger.Event) {
-	news := g.pending.add(ev, g.opt.Ledger.Size())
+	news := g.pending.add(ev, g.opt.Ledger)
 	if !g.writePending() && news {
 		g.pending.save(ev)
 	}

@@ -98,7 +98,7 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 		{"the end of today cut off", 800, "DELETE FROM entry WHERE seq > 800", nil, "stays", 0, 0, "anchor counts 1000 entries, and 800 are there"},
 		{"and the anchor too, of a day cut off", 800, "DELETE FROM entry WHERE seq > 800", nil, "gone", 0, 0, "anchor is not there"},
 		{"and an older anchor in its place, of a day cut off", 500, "DELETE FROM entry WHERE seq > 500", nil, "older", 1000, 0, "has heard of 1000 entries, and 500 are there"},
-		{"and an older anchor, of a year cut off", 500, "DELETE FROM entry WHERE seq > 500", nil, "older", 0, 13_000, "has slots up to entry"},
+		{"and an older anchor, of a year cut off", 500, "DELETE FROM entry WHERE seq > 500", nil, "older", 0, 13_000, "there are slots for"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			entries := 1000

@@ -87,7 +87,8 @@ func (u *unsignedTail) take(e *Entry) error {
 	}
 	u.boots[e.Boot] = b
 	if b.to-b.from > unsignedSpan {
-		return finding("entries %d and %d are signed by no tree head, and %s lie between them", min(b.fromSeq, b.toSeq), max(b.fromSeq, b.toSeq), (b.to - b.from).Round(time.Second))
+		first, last := min(b.fromSeq, b.toSeq), max(b.fromSeq, b.toSeq)
+		return finding("entries %d and %d are signed by no tree head, and %s lie between them", first, last, (b.to - b.from).Round(time.Second))
 	}
 	return nil
 }
@@ -122,16 +123,11 @@ func (r *Reader) End() (e End, err error) {
 
 // slotsBeyond looks for slots so far behind the last entry that nobody has written them ahead.
 func slotsBeyond(files slotFiles, size int64) error {
-	for _, s := range files {
-		end, err := s.end()
-		if err != nil {
-			return err
-		}
-		if end > size+3*slotsAhead {
-			return finding("%s has slots up to entry %d, and %d entries are there: some were removed from the end", s.path, end, size)
-		}
+	n, err := files.beyond(size)
+	if err == nil && n > 3*slotsAhead {
+		err = finding("there are slots for %d entries behind the last one, entry %d: some were removed from the end", n, size)
 	}
-	return nil
+	return err
 }
 
 // Check compares the end of the ledger, of so many entries, with the newest head that is a row, with the anchor and with what
@@ -178,7 +174,8 @@ func checkAnchor(ledger string, e End, origin string, size int64) error {
 // beyond compares the size with what others remember.
 func beyond(known, size int64) error {
 	if known > size {
-		return finding("the index or the spool has heard of %d entries, and %d are there: some were removed from the end, or an older copy was put in its place; a copy that was restored is started once with --restored", known, size)
+		return finding("the index or the spool has heard of %d entries, and %d are there: some were removed from the end, "+
+			"or an older copy was put in its place, which is started once with --restored", known, size)
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"gated/sqliteprocess"
 )
 
 // hangsAfter is how long anybody waits for the disk. What takes longer is a fault, and opens nothing when it ends.
@@ -42,7 +42,7 @@ func (l *Ledger) operate(first *request) *operation {
 	op.mu.Lock()
 	op.timer = time.AfterFunc(wait, op.hang)
 	op.mu.Unlock()
-	l.probe()
+	sqliteprocess.Probe(l.path)
 	return op
 }
 
@@ -126,14 +126,4 @@ func (l *Ledger) watched(f func() error) error {
 	err := f()
 	_, hung := op.end()
 	return errors.Join(hung, err)
-}
-
-// probe lets a system call meet a disk that hangs. SQLite keeps the index of the write-ahead log in mapped memory, NAME-shm:
-// a store to a page of it that the kernel has written back waits for the disk like a write. But Go cannot take its processor
-// away from a goroutine that waits in a page fault, as it does in a system call, and the next garbage collection would stop
-// the whole process, the page and the emergency key with it, for as long as the disk hangs. What such a store asks of the
-// file system is to note the time of the change; so that is done before.
-func (l *Ledger) probe() {
-	now := unix.Timespec{Nsec: unix.UTIME_NOW}
-	unix.UtimesNanoAt(unix.AT_FDCWD, l.path+"-shm", []unix.Timespec{now, now}, 0) // it may not be there yet
 }

@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 
 	"gated/ledger"
+	"gated/sqliteprocess"
 
 	_ "modernc.org/sqlite"
 )
@@ -186,6 +188,24 @@ func (x *index) known(origin string) int64 {
 		return 0
 	}
 	return v.Size
+}
+
+// Known is how many entries of the ledger of that name the index of a state directory has heard of; 0 where there is none.
+func Known(dir, origin string) int64 {
+	x := index{path: filepath.Join(dir, "index.db")}
+	if _, err := os.Stat(x.path); err != nil {
+		return 0
+	}
+	if err := sqliteprocess.Set(); err != nil {
+		return 0
+	}
+	db, err := sql.Open("sqlite", dsn(x.path, "mode=ro&_pragma=query_only(1)"))
+	if err != nil {
+		return 0
+	}
+	defer db.Close()
+	x.db = db
+	return x.known(origin)
 }
 
 // load reads the state as it was when the index was written last; an empty one where there is none yet. An error says why

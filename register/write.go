@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"gated/ledger"
+	"gated/sqliteprocess"
 )
 
 // mergeAt is how many rows the table fresh has at most before they go into the table term.
@@ -59,6 +60,7 @@ func (s *State) take() *batch {
 
 // write writes batches in their order, in one transaction, with what more is to be done in it.
 func (x *index) write(origin string, batches []*batch, more func(tx *sql.Tx) error) error {
+	sqliteprocess.Probe(x.path)
 	tx, err := x.db.Begin()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 )
 
@@ -28,3 +29,13 @@ var set = sync.OnceValue(func() error {
 	}
 	return nil
 })
+
+// Probe lets a system call meet a disk that hangs, before SQLite changes the database of that path. SQLite keeps the index of
+// the write-ahead log in mapped memory, NAME-shm: a store to a page of it that the kernel has written back waits for the disk
+// like a write. But Go cannot take its processor away from a goroutine that waits in a page fault, as it does in a system
+// call, and the next garbage collection would stop the whole process, the page and the emergency key with it, for as long as
+// the disk hangs. What such a store asks of the file system is to note the time of the change; so that is done before.
+func Probe(path string) {
+	now := unix.Timespec{Nsec: unix.UTIME_NOW}
+	unix.UtimesNanoAt(unix.AT_FDCWD, path+"-shm", []unix.Timespec{now, now}, 0) // it may not be there yet
+}

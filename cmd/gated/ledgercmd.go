@@ -9,6 +9,7 @@ import (
 
 	"gated/box"
 	"gated/evidence"
+	"gated/ledger"
 	"gated/register"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ import (
 
 func ledgerCommand() *cobra.Command {
 	return group("ledger", "count, search, export and verify what was recorded", ledgerStats(), ledgerSearch(), ledgerExport(),
-		ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(), ledgerSubject(), ledgerErase(), ledgerKeep())
+		ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(), ledgerSubject(), ledgerErase(), ledgerKeep(), ledgerBegin())
 }
 
 // openLedger opens the state directory's ledger for reading and says which day is meant.
@@ -170,5 +171,43 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 	c.Flags().StringVar(&a.Why, "why", "", "why you look for somebody, in your own words")
 	c.MarkFlagsMutuallyExclusive(exclusive...)
 	c.MarkFlagsRequiredTogether("from", "to")
+	return c
+}
+
+func ledgerBegin() *cobra.Command {
+	var why string
+	c := &cobra.Command{Use: "begin --reason R", Short: "put the ledger aside and begin a new epoch, behind a finding",
+		Long: `begin is the way out when the daemon stays in fault because of something that no crash leaves behind, or
+when the ledger cannot be opened at all: the files are put aside as they are (ledger-1.db and so on), and a new
+ledger with a name and a key of its own begins. Its first entry names what was found, and keeps your reason.
+Stop the daemon before and start it again afterwards. Let an auditor have the new key.`,
+		Example: "  systemctl stop gated; gated ledger begin --reason \"the disk was exchanged\"; systemctl start gated",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			var opt *ledger.Options
+			set, _, err := settings(c)
+			named, _ := c.Flags().GetString("config")
+			if err == nil {
+				opt = &ledger.Options{Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone}
+			} else if named != "" {
+				return err
+			}
+			m, found, err := box.BeginEpoch(dir, opt, why)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "origin=%s\n", m.Origin)
+			if found != "" {
+				fmt.Fprintf(c.ErrOrStderr(), "the first entry names what was found: %s\n", found)
+			}
+			fmt.Fprintln(c.ErrOrStderr(), "let an auditor have the new key: gated key show --ledger")
+			return nil
+		}}
+	c.Flags().StringVar(&why, "reason", "", "why, in your own words")
+	c.MarkFlagRequired("reason")
 	return c
 }

@@ -95,6 +95,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				return err
 			}
 			g.Unseal = box.AskKeys(c.Context(), dir)
+			g.Known = box.Known(dir)
 			return verifyLedger(out, filepath.Join(dir, "ledger.db"), g)
 		},
 	}
