@@ -35,7 +35,7 @@ type Box struct {
 	Ledger   *ledger.Ledger     // nil where no daemon has begun one yet
 	Register *register.Register // nil as long as Ledger is
 	Gate     *gate.Gate         // nil without a daemon
-	HashKey  []byte             // keys the hashes of codes in the ledger and of personal values in the index
+	HashKey  []byte             // keys the hashes of codes in the ledger
 
 	eraser *erasure.Eraser // nil as long as Ledger is
 	stamp  func() ledger.Stamp
@@ -101,7 +101,11 @@ func openAlone(dir string) (_ *Box, err error) {
 
 // openLedger opens the ledger, and the register that follows it.
 func (b *Box) openLedger(opt ledger.Options) error {
-	follower, err := register.New(register.Options{Dir: opt.Dir, Key: b.HashKey, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
+	key, err := ledger.KeyFor(opt.Dir, "the register")
+	if err != nil { // the ledger is in fault then, and says why
+		key = b.HashKey
+	}
+	follower, err := register.New(register.Options{Dir: opt.Dir, Key: key, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
 	if err != nil {
 		return err
 	}

@@ -90,21 +90,6 @@ func press(t *testing.T, ctx context.Context, keys string) {
 	}
 }
 
-// says waits until the gate was asked something.
-func (d *double) says(t *testing.T, want string) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		for _, a := range d.heard() {
-			if a == want {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the gate was never asked %q, but %q", want, d.heard())
-		}
-	}
-}
-
 func lanes() []gate.LaneView {
 	since := time.Now().Add(-time.Hour)
 	return []gate.LaneView{
@@ -125,9 +110,9 @@ func openHold(passage, lane, name, room, reason string) gate.Hold {
 
 func TestVerdictArrivesAndFades(t *testing.T) {
 	t.Parallel()
-	d := newDouble()
+	d := newShows()
 	d.view.Lanes = lanes()
-	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
+	s := httptest.NewServer(d.handler(nil))
 	t.Cleanup(s.Close)
 	ctx := browser(t, s.URL)
 	see(t, ctx, "ready", `document.querySelector('#stage .ready b')?.textContent === '待检' && $('lost').hidden`)
@@ -182,52 +167,24 @@ func TestVerdictArrivesAndFades(t *testing.T) {
 
 func TestGuardAtTheKeyboard(t *testing.T) {
 	t.Parallel()
-	d := newDouble()
-	d.view.Lanes = lanes()
-	d.outcome = gate.Outcome{Passage: "H3", Verdict: "hold", Reason: "found-by-room"}
-	d.found = []gate.Found{{ID: "R7", Name: "赵奶奶", Room: "3-2-501", Class: "resident"}, {ID: "R8", Name: "赵小宝", Room: "3-2-501", Class: "resident"}}
-	d.view.Holds = []gate.Hold{openHold("H1", "in", "李四", "1-1-101", "expired"), openHold("H2", "out", "", "", "unknown-out")}
-	d.view.ToAccountFor = []gate.Opening{{ID: "D1", Lane: "in", Since: time.Now(), What: "who-passed"}, {ID: "D2", Lane: "in", Since: time.Now(), What: "entry-pending"}}
-	d.act = func(asked string) {
-		var passage string
-		switch word, _, _ := strings.Cut(asked, " "); word {
-		case "decide":
-			fmt.Sscanf(asked, "decide %s", &passage)
-			d.change(func(v *gate.View) {
-				for i, h := range v.Holds {
-					if h.Passage == passage {
-						v.Holds = append(append([]gate.Hold{}, v.Holds[:i]...), v.Holds[i+1:]...)
-						break
-					}
-				}
-			})
-		case "present":
-			d.change(func(v *gate.View) {
-				v.Holds = append(append([]gate.Hold{}, v.Holds...), openHold("H3", "in", "赵奶奶", "3-2-501", "found-by-room"))
-			})
-		case "emergency":
-			lane := strings.TrimPrefix(asked, "emergency ")
-			d.change(func(v *gate.View) {
-				v.Lanes = append([]gate.LaneView{}, v.Lanes...)
-				for i := range v.Lanes {
-					v.Lanes[i].Latched = v.Lanes[i].Latched || v.Lanes[i].ID == lane
-				}
-			})
-		case "close":
-			d.change(func(v *gate.View) { v.Lanes = lanes() })
-		case "account":
-			d.change(func(v *gate.View) { v.ToAccountFor = nil })
-		case "duty":
-			d.change(func(v *gate.View) { v.Duty = strings.TrimPrefix(asked, "duty ") })
-		case "clock":
-			d.change(func(v *gate.View) { v.Clock = gate.ClockView{Trusted: true} })
+	b := newBox(t)
+	if _, err := b.gate.Emergency("in"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.gate.Close("in"); err != nil {
+		t.Fatal(err)
+	}
+	h1 := b.scan("in", b.pass("李四", -time.Minute)).Passage
+	h2 := b.scan("out", "6901234567892").Passage
+	ctx := browser(t, b.serve(t))
+	click := func(id string) {
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(id))); err != nil {
+			t.Fatal(err)
 		}
 	}
-	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
-	t.Cleanup(s.Close)
-	ctx := browser(t, s.URL)
 	see(t, ctx, "two holds", `document.querySelectorAll('#holds .card').length === 2`)
-	see(t, ctx, "the first is chosen", `document.querySelector('#holds .card.on').dataset.passage === 'H1'`)
+	see(t, ctx, "the first is chosen", fmt.Sprintf(`document.querySelector('#holds .card.on').dataset.passage === '%s'`, h1))
 
 	// A wedge scanner types faster than any hand: nothing is decided. The keys come from within the page, as between
 	// two of chromedp's a busy machine may take as long as a hand.
@@ -236,79 +193,119 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 	}
 	sees(t, ctx, "no reason asked for", `!document.querySelector('#holds .more')`)
 	time.Sleep(100 * time.Millisecond) // longer than BURST_MS: the next key is a hand's again
-	if got := d.heard(); len(got) > 0 {
+	if got := b.heard(); len(got) > 0 {
 		t.Fatalf("a burst of keys made the page ask %q", got)
 	}
 
 	press(t, ctx, "2")
-	see(t, ctx, "the second is chosen", `document.querySelector('#holds .card.on').dataset.passage === 'H2'`)
+	see(t, ctx, "the second is chosen", fmt.Sprintf(`document.querySelector('#holds .card.on').dataset.passage === '%s'`, h2))
 	press(t, ctx, "1a")
 	see(t, ctx, "reasons to admit", `document.querySelectorAll('#holds .card.on .pair button.yes').length === 6`)
 	press(t, ctx, kb.Escape)
 	see(t, ctx, "no reasons", `!document.querySelector('#holds .more')`)
 	press(t, ctx, "a2")
-	d.says(t, `decide H1 admit document-sighted ""`)
+	b.asked(`decide {"passage":"` + h1 + `","verdict":"admit","reason":"document-sighted","note":""}`)
+	b.has("register in admit document-sighted")
 	see(t, ctx, "one hold", `document.querySelectorAll('#holds .card').length === 1`)
 	see(t, ctx, "which kept its digit", `document.querySelector('#holds .card kbd').textContent === '2'`)
 	press(t, ctx, "rn")
 	press(t, ctx, "ok")
 	press(t, ctx, kb.Enter)
 	press(t, ctx, "2")
-	d.says(t, `decide H2 refuse no-business "ok"`)
+	b.asked(`decide {"passage":"` + h2 + `","verdict":"refuse","reason":"no-business","note":"ok"}`)
+	b.has("register out refuse no-business ok")
 	see(t, ctx, "no hold", `!document.querySelector('#holds .card')`)
 
 	// Find by room and present.
+	first := b.gate.Find("3-2-501")[0]
 	press(t, ctx, "/")
 	press(t, ctx, "3-2-501")
 	see(t, ctx, "found", `$('found').textContent.includes('赵奶奶') && $('found').querySelectorAll('button').length === 4`)
 	press(t, ctx, kb.Enter)
 	see(t, ctx, "the first lane is chosen", `document.activeElement === $('found').querySelector('button')`)
 	press(t, ctx, kb.Enter)
-	d.says(t, "present in R7")
-	see(t, ctx, "the new hold", `document.querySelector('#holds .card.on')?.dataset.passage === 'H3'`)
+	b.asked(`present {"lane":"in","id":"` + first.ID + `"}`)
+	b.has("check in found-by-room")
+	see(t, ctx, "the new hold", fmt.Sprintf(`document.querySelector('#holds .card.on')?.textContent.includes('%s')`, first.Name))
 	see(t, ctx, "found names are gone", `$('found').childElementCount === 0 && $('room').value === ''`)
 	press(t, ctx, "a5")
-	d.says(t, `decide H3 admit child-or-elder ""`)
+	b.has("register in admit child-or-elder")
 
-	// The emergency key, with the cursor in a field; held open until closed, not asked for twice.
+	// The emergency key, with the cursor in a field; open until closed, not asked for twice.
 	press(t, ctx, "/")
 	start := time.Now()
 	if err := chromedp.Do(ctx, chromedp.KeyEvent(kb.F9)); err != nil {
 		t.Fatal(err)
 	}
-	d.says(t, "emergency in")
+	b.asked(`emergency {"lane":"in"}`)
 	if took := time.Since(start); took > 2*time.Second { // some milliseconds, but this machine may be busy
 		t.Errorf("F9 took %v to reach the gate, want at once", took)
 	}
-	see(t, ctx, "held open", `document.querySelector('.alarm.open')?.textContent.includes('常开中')`)
+	see(t, ctx, "latched open", `document.querySelector('.alarm.open')?.textContent.includes('常开中')`)
 	press(t, ctx, kb.F9)
 	press(t, ctx, kb.F10)
-	d.says(t, "emergency out")
-	if n := strings.Count(strings.Join(d.heard(), ";"), "emergency in"); n != 1 {
+	b.asked(`emergency {"lane":"out"}`)
+	if n := strings.Count(strings.Join(b.heard(), ";"), `emergency {"lane":"in"}`); n != 1 {
 		t.Errorf("F9 on an open lane: asked %d times", n)
 	}
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#close-in"))); err != nil {
-		t.Fatal(err)
-	}
-	d.says(t, "close in")
+	see(t, ctx, "both open", `document.querySelectorAll('.alarm.open').length === 2`)
+	click("#close-in")
+	b.asked(`close {"lane":"in"}`)
+	see(t, ctx, "one closed", `document.querySelectorAll('.alarm.open').length === 1`)
+	click("#close-out")
 	see(t, ctx, "closed", `!document.querySelector('.alarm.open')`)
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#panic-out"))); err != nil {
-		t.Fatal(err)
-	}
-	see(t, ctx, "held open by the button", `document.querySelector('.alarm.open')`)
-	if n := strings.Count(strings.Join(d.heard(), ";"), "emergency out"); n != 2 {
+	click("#panic-out")
+	see(t, ctx, "latched by the button", `document.querySelector('.alarm.open')`)
+	if n := strings.Count(strings.Join(b.heard(), ";"), `emergency {"lane":"out"}`); n != 2 {
 		t.Errorf("one press of the button and one of the key: asked %d times", n)
 	}
 
-	// The debt: only what a guard can fill has a field.
-	see(t, ctx, "debts", `document.querySelectorAll('#accounts form').length === 2 && document.querySelectorAll('#accounts input').length === 1`)
-	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#account-D1"), "120 ambulance"+kb.Enter)); err != nil {
+	// Who passed.
+	see(t, ctx, "openings to account for", `document.querySelectorAll('#accounts form').length === 4 && document.querySelectorAll('#accounts input').length === 4`)
+	id := b.gate.View().ToAccountFor[0].ID
+	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#account-"+id), "120 ambulance"+kb.Enter)); err != nil {
 		t.Fatal(err)
 	}
-	d.says(t, "account D1 120 ambulance")
-	see(t, ctx, "no debt", `!document.querySelector('#accounts form')`)
+	b.has("register in admit emergency-key 120 ambulance")
+	see(t, ctx, "one less", `document.querySelectorAll('#accounts form').length === 3`)
 
-	// Duty, known as unsigned; what goes into the handover book stays still while it is copied.
+	// Duty, known to be unauthenticated.
+	click("#duty button")
+	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#duty-name"), "周班长"+kb.Enter)); err != nil {
+		t.Fatal(err)
+	}
+	b.has("signon 周班长")
+	see(t, ctx, "on duty", `$('duty').textContent.includes('周班长') && $('duty').textContent.includes('未验证身份')`)
+
+	// The clock in two steps.
+	b.unsync.Store(true)
+	b.shift.Store(int64(10 * time.Minute))
+	see(t, ctx, "the clock", `document.querySelector('.alarm.time')`)
+	click("#clock-right")
+	see(t, ctx, "asked again", `$('clock-right').textContent === '再按一次确认'`)
+	if strings.Contains(strings.Join(b.heard(), ";"), "clock") {
+		t.Error("one press confirmed the clock")
+	}
+	click("#clock-right")
+	b.has("clock clock-confirmed 周班长")
+	see(t, ctx, "the clock is trusted", `!document.querySelector('.alarm.time')`)
+
+	// What does not open is said loudly.
+	b.refuse.Store(true)
+	press(t, ctx, kb.F9)
+	see(t, ctx, "not opened", `!$('alert').hidden && $('alert').textContent.includes('手动开闸')`)
+}
+
+// Only what a guard can fill in has a field; and what goes into the handover book stands still while it is copied.
+func TestWhatTheGuardWrites(t *testing.T) {
+	t.Parallel()
+	d := newShows()
+	d.view.Lanes = lanes()
+	d.view.ToAccountFor = []gate.Opening{{ID: "D1", Lane: "in", Since: time.Now(), What: "who-passed"}, {ID: "D2", Lane: "in", Since: time.Now(), What: "entry-pending"}}
+	s := httptest.NewServer(d.handler(nil))
+	t.Cleanup(s.Close)
+	ctx := browser(t, s.URL)
+	see(t, ctx, "openings to account for", `document.querySelectorAll('#accounts form').length === 2 && document.querySelectorAll('#accounts input').length === 1`)
 	d.change(func(v *gate.View) { v.ShortRoot = "1234:ABCDEFGHIJKLMNOP" })
 	see(t, ctx, "short root known", `view.short_root === '1234:ABCDEFGHIJKLMNOP'`)
 	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#duty button"))); err != nil {
@@ -317,50 +314,18 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 	d.change(func(v *gate.View) { v.ShortRoot = "1240:QRSTUVWXYZ234567" })
 	see(t, ctx, "newer short root known", `view.short_root.startsWith('1240')`)
 	see(t, ctx, "handover book", `document.querySelector('#duty .short-root b').textContent === '1234: ABCD EFGH IJKL MNOP'`)
-	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#duty-name"), "周班长"+kb.Enter)); err != nil {
-		t.Fatal(err)
-	}
-	d.says(t, "duty 周班长")
-	see(t, ctx, "on duty", `$('duty').textContent.includes('周班长') && $('duty').textContent.includes('未验证身份')`)
-
-	// The clock in two steps.
-	d.change(func(v *gate.View) { v.Clock = gate.ClockView{Reason: "clock-unsynchronised"} })
-	see(t, ctx, "the clock", `document.querySelector('.alarm.time')`)
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#clock-right"))); err != nil {
-		t.Fatal(err)
-	}
-	see(t, ctx, "asked again", `$('clock-right').textContent === '再按一次确认'`)
-	if strings.Contains(strings.Join(d.heard(), ";"), "clock") {
-		t.Error("one press confirmed the clock")
-	}
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#clock-right"))); err != nil {
-		t.Fatal(err)
-	}
-	d.says(t, "clock 周班长")
-	see(t, ctx, "the clock is trusted", `!document.querySelector('.alarm.time')`)
-
-	// What does not open is said loudly.
-	d.mu.Lock()
-	d.act, d.err = nil, fmt.Errorf("hold the barrier open: exit status 1")
-	d.mu.Unlock()
-	d.change(func(v *gate.View) { v.Lanes = lanes() })
-	see(t, ctx, "closed again", `!document.querySelector('.alarm.open')`)
-	press(t, ctx, kb.F9)
-	see(t, ctx, "not opened", `!$('alert').hidden && $('alert').textContent.includes('手动开闸')`)
 }
 
 // A guard takes a picture of a code: it goes to the lane whose button was pressed, and a toast says what was wrong with it.
 func TestPictureOfACode(t *testing.T) {
 	t.Parallel()
-	d := newDouble()
-	d.view.Lanes = lanes()
-	d.outcome = gate.Outcome{Passage: "P1", Verdict: "admit", Reason: "valid-pass"}
-	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
-	t.Cleanup(s.Close)
-	ctx := browser(t, s.URL)
+	b := newBox(t)
+	b.forget() // each is a passage
+	before := b.ledger.Size()
+	ctx := browser(t, b.serve(t))
 	dir := t.TempDir()
 	pass, text := filepath.Join(dir, "pass.jpg"), filepath.Join(dir, "text.jpg")
-	if err := errors.Join(os.WriteFile(pass, photo(t, "GP1:SEEN"), 0o600), os.WriteFile(text, []byte("text"), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(pass, photo(t, b.pass("王小明", time.Hour)), 0o600), os.WriteFile(text, []byte("text"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	see(t, ctx, "a button for each lane", `document.querySelectorAll('#lanes .picture').length === 2 && $('picture-out').textContent === '拍照'`)
@@ -375,17 +340,17 @@ func TestPictureOfACode(t *testing.T) {
 	for range goes(200) {
 		take(pass)
 		see(t, ctx, "an answer", `!$('picture-out').disabled`)
-		if len(d.heard()) > 0 {
+		if b.entries(before) != "" {
 			break
 		}
 	}
-	d.says(t, "scan out GP1:SEEN")
+	b.await(before, "check out ok; query out; register out admit valid-pass")
 	see(t, ctx, "ready for the next", `!$('picture-out').disabled && $('toast').hidden`)
 	take(text)
 	see(t, ctx, "what was wrong", `!$('toast').hidden && $('toast').textContent === '不是可读的图片'`)
-	for deadline := time.Now().Add(time.Minute); len(d.heard()) < 2; { // the same file again
+	for deadline := time.Now().Add(time.Minute); strings.Count(b.entries(before), "check out") < 2; { // the same file again
 		if time.Now().After(deadline) {
-			t.Fatalf("the gate was asked %q", d.heard())
+			t.Fatalf("the ledger has %q", b.entries(before))
 		}
 		take(pass)
 		see(t, ctx, "an answer", `!$('picture-out').disabled`)
@@ -394,14 +359,14 @@ func TestPictureOfACode(t *testing.T) {
 
 func TestLinkLost(t *testing.T) {
 	t.Parallel()
-	d := newDouble()
+	d := newShows()
 	d.view.Lanes = lanes()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	serve := func(l net.Listener) *http.Server {
-		s := &http.Server{Handler: Handler(Options{Gate: d, Log: quiet})}
+		s := &http.Server{Handler: d.handler(nil)}
 		go s.Serve(l)
 		return s
 	}
@@ -447,8 +412,8 @@ func TestLinkLost(t *testing.T) {
 // nothing may break the page's own Content-Security-Policy.
 func TestLooks(t *testing.T) {
 	t.Parallel()
-	d := newDouble()
-	s := httptest.NewServer(Handler(Options{Gate: d, Log: quiet}))
+	d := newShows()
+	s := httptest.NewServer(d.handler(nil))
 	t.Cleanup(s.Close)
 	ctx := browser(t, s.URL)
 	now := time.Now()

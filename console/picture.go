@@ -113,7 +113,8 @@ func readPicture(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 			}
 		}
 	default:
-		fail(w, http.StatusUnsupportedMediaType, `Content-Type is %.60q; it takes image/… or multipart/form-data with a field "picture"`, r.Header.Get("Content-Type"))
+		fail(w, http.StatusUnsupportedMediaType, `Content-Type is %.60q; it takes image/… or multipart/form-data with a field "picture"`,
+			r.Header.Get("Content-Type"))
 		return nil, false
 	}
 	file, err := io.ReadAll(io.LimitReader(body, maxPicture+1))

@@ -45,7 +45,8 @@ func (g *Gate) open(p *passage) {
 
 // sensed records what the lane's sensor tells. Permitted and passed are two facts.
 func (g *Gate) sensed(l *lane, event string, o barrier.Opening) {
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Sensor, Passage: o.Passage, Lane: l.ID, Direction: l.Direction, Reason: event, By: byMachine, Ref: o.Ref}
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Sensor, Passage: o.Passage, Lane: l.ID, Direction: l.Direction,
+		Reason: event, By: byMachine, Ref: o.Ref}
 	if event == barrier.OpenedUnasked {
 		g.log.Error("the barrier was opened, and not by this gate: look at it", "lane", l.ID)
 		l.update(func() { l.unasked = time.Now() })

@@ -138,7 +138,8 @@ func (g *Gate) toAccountFor() []Opening {
 	list := append([]Opening{}, g.pending.openings()...)
 	g.opt.Register.View(func(s *register.State) {
 		for _, seq := range slices.Sorted(maps.Keys(s.ToAccountFor)) {
-			list = append(list, Opening{ID: "e" + strconv.FormatInt(seq, 10), Lane: s.ToAccountFor[seq].Lane, Since: s.ToAccountFor[seq].At, What: "who-passed"})
+			p := s.ToAccountFor[seq]
+			list = append(list, Opening{ID: "e" + strconv.FormatInt(seq, 10), Lane: p.Lane, Since: p.At, What: "who-passed"})
 		}
 	})
 	return list
@@ -158,8 +159,10 @@ func (g *Gate) AccountFor(id, note string) error {
 	if !ok || !strings.HasPrefix(id, "e") {
 		return ErrNoOpening
 	}
-	if err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
-		Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: unauthenticated, Ref: seq, Personal: g.guard(note)}); err != nil {
+	err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction,
+		Class: p.Class, Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: unauthenticated, Ref: seq,
+		Personal: g.guard(note)})
+	if err != nil {
 		return err
 	}
 	g.page.changed()

@@ -677,7 +677,7 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 	}
 	v := s.g.View()
 	if len(v.ToAccountFor) != 1 || v.ToAccountFor[0].What != "entry-pending" || !v.Lanes[0].Latched {
-		t.Errorf("debts %+v, lanes %+v", v.ToAccountFor, v.Lanes)
+		t.Errorf("to account for %+v, lanes %+v", v.ToAccountFor, v.Lanes)
 	}
 	changed, cancel := s.g.Subscribe()
 	defer cancel()
@@ -693,7 +693,7 @@ func TestInFaultNothingOpensButTheEmergencyKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := s.g.View().ToAccountFor; len(d) != 0 {
-		t.Errorf("filled, and still a debt: %+v", d)
+		t.Errorf("accounted for, and still to account for: %+v", d)
 	}
 	if err := s.g.AccountFor("e1", "x"); !errors.Is(err, ErrNoOpening) {
 		t.Errorf("got %v", err)
@@ -807,7 +807,7 @@ func TestWhatIsPendingOutlastsARestart(t *testing.T) {
 	s.end()
 	s.start()
 	if d := s.g.View().ToAccountFor; len(d) != 1 || d[0].ID != em.Passage || d[0].What != "entry-pending" {
-		t.Errorf("after a restart in the fault: debts %+v", d)
+		t.Errorf("after a restart in the fault: to account for %+v", d)
 	}
 	changed, cancel := s.g.Subscribe()
 	defer cancel()

@@ -163,7 +163,9 @@ func (g *Gate) SignOn(name string) error {
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	if err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: unauthenticated, Personal: []ledger.Field{{Name: "guard", Value: name}}}); err != nil {
+	err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: unauthenticated,
+		Personal: []ledger.Field{{Name: "guard", Value: name}}})
+	if err != nil {
 		return err
 	}
 	g.desk.duty = name

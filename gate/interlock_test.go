@@ -51,7 +51,7 @@ const slack = time.Second
 const patience = 2 * time.Minute
 
 // A pulse belongs to exactly one durable admit or opening by a guard. The emergency key alone may come before its entry,
-// which then follows as a debt.
+// which is then pending.
 //
 // The gate is a process of its own, which is killed and started again; it reads commands and answers them. The relays
 // are boards in this process, whose journals outlast it. In the end each time that one was switched on must have an entry

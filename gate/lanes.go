@@ -182,8 +182,8 @@ func (l *lane) latched() *passage {
 func (l *lane) view() LaneView {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := LaneView{ID: l.ID, Direction: l.Direction, Scanner: l.scanner.state, Cause: l.scanner.cause, Up: l.scanner.up, Since: l.scanner.since,
-		Latched: l.latch != nil, Barrier: "ok", Sensor: l.sensor}
+	v := LaneView{ID: l.ID, Direction: l.Direction, Scanner: l.scanner.state, Cause: l.scanner.cause, Up: l.scanner.up,
+		Since: l.scanner.since, Latched: l.latch != nil, Barrier: "ok", Sensor: l.sensor}
 	if time.Since(l.droppedAt) < droppedFor {
 		v.Dropped = l.dropped
 	}

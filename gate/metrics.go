@@ -14,16 +14,24 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
 	m := metrics{
-		scans:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_scans_total", Help: "Codes and ID cards handed to the gate, by kind."}, []string{"lane", "kind"}),
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_decisions_total", Help: "Answers of the gate, by verdict and reason; a hold and what the guard decided about it are two."}, []string{"lane", "direction", "verdict", "reason"}),
-		repeats:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gated_repeats_total", Help: "Codes that were read again within the repeat window: shown as already read, not decided anew."}, []string{"lane"}),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gated_decision_seconds", Help: "Time from the last byte of a code to its durable decision.",
+		scans: counter("gated_scans_total", "Codes and ID cards handed to the gate, by kind.", "lane", "kind"),
+		decisions: counter("gated_decisions_total",
+			"Answers of the gate, by verdict and reason; a hold and what the guard decided about it are two.",
+			"lane", "direction", "verdict", "reason"),
+		repeats: counter("gated_repeats_total",
+			"Codes that were read again within the repeat window: shown as already read, not decided anew.", "lane"),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "gated_decision_seconds", Help: "Time from the last byte of a code to its durable decision.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
 	}
 	for _, l := range g.opt.Lanes {
 		m.repeats.WithLabelValues(l.ID)
-		for _, k := range []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card", "cn-hmt-permit", "plate", "unknown"} {
+		for _, k := range []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card",
+			"cn-hmt-permit", "plate", "unknown"} {
 			m.scans.WithLabelValues(l.ID, k)
 		}
 	}
@@ -41,8 +49,10 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 	}
 	reg.MustRegister(m.scans, m.decisions, m.repeats, m.seconds,
 		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *register.State) int { return len(s.Open) })),
-		gauge("gated_openings_to_account_for", "Emergency openings of which the register still lacks who passed, or the entry itself.", func() float64 { return float64(len(g.toAccountFor())) }),
-		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.", state(func(s *register.State) int { return s.Inside() })),
+		gauge("gated_openings_to_account_for", "Emergency openings of which nobody said yet who passed, or whose entry is pending.",
+			func() float64 { return float64(len(g.toAccountFor())) }),
+		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.",
+			state(func(s *register.State) int { return s.Inside() })),
 		gauge("gated_clock_trusted", "1 while the clock may judge credentials.", func() float64 {
 			if g.clock.Now().Trusted {
 				return 1

@@ -72,7 +72,8 @@ func (g *Gate) View() View {
 	rules := g.rules.Load()
 	now, doubt := g.clock.read()
 	zone := g.opt.Ledger.Zone()
-	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone), Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
+	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone),
+		Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
 	v.ToAccountFor = g.toAccountFor()
 	g.opt.Register.View(func(s *register.State) {
 		v.Inside = s.Inside()
@@ -84,8 +85,8 @@ func (g *Gate) View() View {
 			if at.IsZero() {
 				at = p.At
 			}
-			v.Recent = append(v.Recent, Shown{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Verdict: p.Verdict, Reason: p.Reason, Class: p.Class,
-				Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency})
+			v.Recent = append(v.Recent, Shown{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Verdict: p.Verdict, Reason: p.Reason,
+				Class: p.Class, Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency})
 		}
 	})
 	if f := g.opt.Ledger.Fault(); f != nil {

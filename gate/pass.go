@@ -112,9 +112,9 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.Household, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
-	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason,
-		Proof: string(claim.Proof), Service: who.Service, PlateClass: claim.PlateClass, Level: rules.Level, ClockTrusted: now.Trusted,
-		HouseholdTrips: g.trips(who.Household, now)}
+	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,
+		Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass,
+		Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
 	facts.Health, facts.TestHours = health(claim, g.clock.judge(now), now.Trusted)
 	decision := rules.Policy.Decide(facts)
 	if !remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
@@ -165,7 +165,8 @@ func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
 	}
 	// The clock may be wrong by any amount. What had expired at the last trusted time has expired now, and a pass that
 	// was good for a week more is taken to be good still; nobody knows about the others.
-	if sure := c.Valid && c.NotAfter.Sub(at) >= stillGood; !sure && (c.Valid || c.Reason == "not-yet-valid") || at.IsZero() && c.Proof == credential.Signed {
+	sure := c.Valid && c.NotAfter.Sub(at) >= stillGood
+	if !sure && (c.Valid || c.Reason == "not-yet-valid") || at.IsZero() && c.Proof == credential.Signed {
 		c.Valid, c.Reason = false, "clock-untrusted"
 	}
 	return c
@@ -187,7 +188,8 @@ func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Even
 		m.Write(code)
 		ev.Personal = []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}
 	}
-	fields := []ledger.Field{{Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document}, {Name: "stated_name", Value: c.Name}}
+	fields := []ledger.Field{{Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document},
+		{Name: "stated_name", Value: c.Name}}
 	if c.Proof == credential.Sighted { // read by a machine, and signed by the issuer: not stated
 		fields = []ledger.Field{{Name: "sighted_document", Value: c.Document}}
 		if c.Name != who.Name {

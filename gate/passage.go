@@ -111,13 +111,14 @@ func yesNo(b bool) string {
 
 // outcome is the answer to whoever asked.
 func (p *passage) outcome() Outcome {
-	return Outcome{Passage: p.id, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Rule: p.decision.Rule, Lane: p.lane.ID, Direction: p.lane.Direction,
-		Class: p.who.Class, Credential: p.facts.Credential, Seq: p.seq, At: p.at.Time, Repeat: p.repeat}
+	return Outcome{Passage: p.id, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Rule: p.decision.Rule, Repeat: p.repeat,
+		Lane: p.lane.ID, Direction: p.lane.Direction, Class: p.who.Class, Credential: p.facts.Credential, Seq: p.seq, At: p.at.Time}
 }
 
 // shown is what the page shows.
 func (p *passage) shown() Shown {
-	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Found: p.found,
-		Class: p.who.Class, Credential: p.facts.Credential, Health: p.facts.Health, TestHours: p.facts.TestHours,
-		Name: cmp.Or(p.who.Name, p.who.Plate, p.stated), Room: p.who.Household, By: p.by, At: p.at.Time, Repeat: p.repeat, Emergency: p.emergency}
+	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason,
+		Found: p.found, Class: p.who.Class, Credential: p.facts.Credential, Health: p.facts.Health, TestHours: p.facts.TestHours,
+		Name: cmp.Or(p.who.Name, p.who.Plate, p.stated), Room: p.who.Household, By: p.by, At: p.at.Time,
+		Repeat: p.repeat, Emergency: p.emergency}
 }

@@ -91,7 +91,8 @@ func (p *pending) add(ev ledger.Event, l *ledger.Ledger) (news bool) {
 // save makes them outlast the process and the power, and tells of a new one.
 func (p *pending) save(ev ledger.Event) {
 	p.spool.save(p.all)
-	p.log.Error("not in the ledger yet: written as soon as it can be", "kind", ev.Kind, "reason", ev.Reason, "lane", ev.Lane, "time", ev.Time.Format(time.RFC3339), "passage", ev.Passage)
+	p.log.Error("not in the ledger yet: written as soon as it can be", "kind", ev.Kind, "reason", ev.Reason, "lane", ev.Lane,
+		"time", ev.Time.Format(time.RFC3339), "passage", ev.Passage)
 }
 
 // openings are the emergency openings without their entry.

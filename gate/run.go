@@ -37,23 +37,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			g.passage.Lock()
-			g.desk.closed = true
-			g.passage.Unlock()
-			g.work.Wait()
-			if !g.writePending() {
-				g.pending.spool.save(g.pending.all)
-			}
-			g.pending.spool.close()
-			_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: byMachine})
-			if errors.Is(err, errNotBegun) {
-				return nil
-			}
-			if errors.Is(err, ledger.ErrFault) { // said already; the next start tells from the gap
-				g.log.Error("stopped in a fault: no stop entry")
-				return nil
-			}
-			return err
+			return g.end()
 		case <-g.wake:
 			g.Begin()
 			g.writePending()
@@ -67,21 +51,42 @@ func (g *Gate) Run(ctx context.Context) error {
 				g.record(ledger.Event{Stamp: now, Kind: register.Clock, Reason: why, By: byMachine})
 				g.log.Warn("the clock's state changed", "state", why)
 			}
-			// The hour is the monotonic clock's business only in so far as the box must be seen to watch.
 			if h := now.Time.Truncate(time.Hour); h != hour {
-				hour = h
+				hour = h // of the wall clock, whatever it is worth: an auditor sees that the box was watching
 				g.note(ledger.Event{Stamp: now, Kind: register.Alive})
 			}
 			g.recordDevices(now)
 			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {
 				if low = is; low {
-					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens", "free_bytes", g.opt.Free())
+					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens",
+						"free_bytes", g.opt.Free())
 				}
 			}
 			g.writePending()
 			g.page.changed()
 		}
 	}
+}
+
+// end waits for what is under way and writes the stop entry.
+func (g *Gate) end() error {
+	g.passage.Lock()
+	g.desk.closed = true
+	g.passage.Unlock()
+	g.work.Wait()
+	if !g.writePending() {
+		g.pending.spool.save(g.pending.all)
+	}
+	_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: byMachine})
+	g.pending.spool.close()
+	switch {
+	case errors.Is(err, errNotBegun):
+		return nil
+	case errors.Is(err, ledger.ErrFault): // said already; the next start tells from the gap
+		g.log.Error("stopped in a fault: no stop entry")
+		return nil
+	}
+	return err
 }
 
 // Begin writes the start entry and settles what the last run, or a fault, has left open. It does nothing while the ledger
@@ -108,8 +113,9 @@ func (g *Gate) Begin() {
 		})
 		now = g.clock.Now()
 		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them
-		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine, Policy: rules.Policy.Hash(), Roster: g.opt.Roster.Snapshot().Version(),
-			Detail: map[string]string{"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone}})
+		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
+			Policy: rules.Policy.Hash(), Roster: g.opt.Roster.Snapshot().Version(), Detail: map[string]string{
+				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone}})
 	}
 	g.opt.Register.View(func(s *register.State) {
 		for _, id := range slices.Sorted(maps.Keys(s.Open)) {
@@ -120,8 +126,8 @@ func (g *Gate) Begin() {
 			if p.First <= g.start || !g.begun.Load() {
 				reason = "undecided-restart"
 			}
-			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
-				Verdict: policy.Refuse, Reason: reason, By: byMachine})
+			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction,
+				Class: p.Class, Verdict: policy.Refuse, Reason: reason, By: byMachine})
 		}
 	})
 	if len(events) == 0 {
@@ -145,11 +151,12 @@ func (g *Gate) SetRules(r Rules) {
 	defer g.passage.Unlock()
 	old := g.rules.Swap(&r)
 	now := g.clock.Now()
-	if old.Policy.Hash() != r.Policy.Hash() {
-		g.record(ledger.Event{Stamp: now, Kind: register.Policy, By: byMachine, Policy: r.Policy.Hash(), Detail: map[string]string{"was": old.Policy.Hash()}})
+	if was := old.Policy.Hash(); was != r.Policy.Hash() {
+		g.record(ledger.Event{Stamp: now, Kind: register.Policy, By: byMachine, Policy: r.Policy.Hash(),
+			Detail: map[string]string{"was": was}})
 	}
-	if old.Level != r.Level {
-		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level, Detail: map[string]string{"was": old.Level}})
+	if was := old.Level; was != r.Level {
+		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level, Detail: map[string]string{"was": was}})
 	}
 	g.record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine})
 	g.page.changed()
@@ -167,7 +174,8 @@ func (g *Gate) RosterChanged(by, reason string, detail map[string]string) {
 
 // RosterEvent is the entry of a change of the roster.
 func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]string) ledger.Event {
-	return ledger.Event{Stamp: at, Kind: register.Roster, Reason: reason, By: unauthenticated, Roster: version, Detail: detail, Personal: []ledger.Field{{Name: "by", Value: by}}}
+	return ledger.Event{Stamp: at, Kind: register.Roster, Reason: reason, By: unauthenticated, Roster: version, Detail: detail,
+		Personal: []ledger.Field{{Name: "by", Value: by}}}
 }
 
 // Now is the time by which the gate judges: with an untrusted clock the last trusted one.

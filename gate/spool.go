@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,7 +55,8 @@ func (s *spool) open(path string, log *slog.Logger) (list []pendingEntry) {
 		if list, s.number, s.safe, damaged = parseSpool(b); damaged {
 			// Whoever can read it by eye shall have it: it is not written over.
 			aside := path + ".unreadable-" + time.Now().UTC().Format("20060102T150405Z")
-			log.Error("what the last run could not write to the ledger cannot be read: the file is kept for the maintainer to look at", "path", aside)
+			log.Error("what the last run could not write to the ledger cannot be read: the file is kept for the maintainer to look at",
+				"path", aside)
 			f.Close()
 			f = nil
 			if err = os.Rename(path, aside); err == nil {
@@ -131,7 +133,10 @@ func parsePart(b []byte) (list []pendingEntry, number uint64, err error) {
 
 // formatPart leaves out what does not fit: events of the least weight, the newest first.
 func formatPart(number uint64, list []pendingEntry) (part []byte, left int) {
-	kept := list
+	kept := slices.Clone(list)
+	for i := range kept {
+		kept[i].Personal = nil // about people nothing lies in the clear
+	}
 	for {
 		b, err := json.Marshal(kept)
 		if err != nil {

@@ -112,7 +112,8 @@ func person(p roster.Person) subject {
 }
 
 func (s subject) personal() (fields []ledger.Field) {
-	for _, f := range []ledger.Field{{Name: "subject", Value: s.ID}, {Name: "household", Value: s.Household}, {Name: "name", Value: s.Name}, {Name: "plate", Value: s.Plate}} {
+	for _, f := range []ledger.Field{{Name: "subject", Value: s.ID}, {Name: "household", Value: s.Household},
+		{Name: "name", Value: s.Name}, {Name: "plate", Value: s.Plate}} {
 		if f.Value != "" && s.Known {
 			fields = append(fields, f)
 		}

@@ -68,7 +68,7 @@ type View struct {
 	Clock        ClockView  `json:"clock"`
 	Fault        *FaultView `json:"fault"` // nil while the ledger works
 	Inside       int        `json:"inside"`
-	ShortRoot    string     `json:"short_root"` // size and short root of the newest tree head, for the handover book; empty before the first
+	ShortRoot    string     `json:"short_root"` // of the newest tree head, with its size, for the handover book; empty before the first
 	LowSpace     bool       `json:"low_space"`  // less than the settings want is left for the state directory
 }
 

@@ -31,6 +31,7 @@ type load struct {
 	Hangs     bool   // its disk hangs now and then, for longer than anybody waits
 	Credulous bool   // it believes the page cache after an error, as a ledger once did
 	Pinned    bool   // what touches the disk keeps its thread, because strace counts calls by thread
+	Erasing   bool   // the first producer erases what is older than its last passages, again and again
 }
 
 // TestWriterProcess is the process that the tests below start, stop and kill: it appends passages of three events and
@@ -126,6 +127,13 @@ func TestWriterProcess(t *testing.T) {
 				es, err := l.Append(append(passage(ck, id, "out", "admit"), register(ck, id, "out", "admit", "resident"))...)
 				switch {
 				case err == nil:
+					if w.Erasing && p == 0 && i%5 == 4 {
+						last := es[0].Seq - 20
+						_, err := l.Erase(0, seqs(max(1, last-60), max(0, last)), asked)
+						if err != nil && !errors.Is(err, ErrFault) && !errors.Is(err, ErrClosed) && !w.Pinned { // else it could not read
+							fail(err)
+						}
+					}
 					say("answered %d %s %s %s", es[0].Seq, hash(string(es[0].Raw)), hash(string(es[1].Raw)), hash(string(es[2].Raw)))
 				case errors.Is(err, ErrFault):
 					say("failed %s", id)
@@ -353,6 +361,16 @@ func whole(t *testing.T, dir string) {
 	t.Helper()
 	l := open(t, dir, &clock{t: time.Now()})
 	verify(t, l)
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := r.Verify(Given{}); err != nil {
+		t.Error(err)
+	} else if rep.Hidden > 0 || rep.Pending > 0 {
+		t.Errorf("personal data: %d entries cannot be opened, %d are to be erased", rep.Hidden, rep.Pending)
+	}
+	r.Close()
 	l.Close()
 }
 
@@ -378,6 +396,28 @@ func TestCrashOfTheProcessLosesNothingAnswered(t *testing.T) {
 	t.Logf("kills %d, %v", kills, s)
 	if s.lost > 0 || s.answered == 0 {
 		t.Fail()
+	}
+}
+
+// What was said to be erased is erased after kill -9 at any moment, and nothing else is.
+func TestCrashOfTheProcessWhileItErases(t *testing.T) {
+	t.Parallel()
+	n := sample(200, 24)
+	dir := t.TempDir()
+	for range n {
+		w := startWriter(t, load{Dir: dir, Producers: 2, Erasing: true})
+		w.opened()
+		w.listen(time.Duration(rand.IntN(120_000))*time.Microsecond, nil)
+		w.kill()
+		if w.said["fault"] > 0 {
+			t.Errorf("the writer was in %s", w.cause)
+		}
+		whole(t, dir)
+	}
+	if rep, err := reader(t, dir).Verify(Given{}); err != nil || rep.Erased == 0 {
+		t.Errorf("nothing was erased (%v)", err)
+	} else {
+		t.Logf("%d kills, %d entries, %d of them erased", n, rep.Entries, rep.Erased)
 	}
 }
 
@@ -598,7 +638,7 @@ func powerCuts(t *testing.T, n int, normal bool) (cuts int, s tally) {
 				t.Fatal(err)
 			}
 			tool(t, "sync", "--file-system", d.dir)
-			w = startWriter(t, load{Dir: dir, Producers: 2, Normal: normal})
+			w = startWriter(t, load{Dir: dir, Producers: 2, Normal: normal, Erasing: !normal})
 		} else if w.said["open"] == 0 { // the first cut may come while the files are made
 			w.opened()
 		}

@@ -142,10 +142,11 @@ func tampered(t *testing.T, made bool, inject string) (w *writer, hit bool) {
 	}
 	call, _, _ := strings.Cut(inject, ":")
 	under := []string{"strace", "-f", "-qq", "-o", trace, "-e", "trace=" + call, "-e", "signal=none", "-e", "inject=" + inject}
-	for _, f := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "keys", "keys/ledger.key", "keys/ledger.pub"} {
+	for _, f := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "personal.keys",
+		"keys", "keys/ledger.key", "keys/ledger.pub", "keys/personal.key"} {
 		under = append(under, "-P", filepath.Join(dir, f))
 	}
-	w = startWriter(t, load{Dir: dir, Producers: 1, Passages: passages, Pinned: true}, under...)
+	w = startWriter(t, load{Dir: dir, Producers: 1, Passages: passages, Pinned: true, Erasing: true}, under...)
 	err := w.end(time.Minute)
 	killed := w.cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() // strace dies as the writer did
 	if err != nil && !(killed && strings.Contains(inject, "KILL")) {

@@ -1,3 +1,4 @@
+// Package ledger keeps every entry, durably and in order.
 package ledger
 
 import (

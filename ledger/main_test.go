@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 		return evidence.Given{Keys: g.Keys, Since: g.Since, Known: g.Known}
 	}
 	found := func(r *evidence.Report, proved string) *ledger.Report {
-		return &ledger.Report{Meta: r.Meta, Entries: r.Entries, Root: r.Root, Personal: r.Personal, Erased: r.Erased, Key: r.Key, Witness: r.Witness, Cosigned: r.Cosigned, Proved: proved}
+		return &ledger.Report{Meta: r.Meta, Entries: r.Entries, Root: r.Root, Personal: r.Personal, Erased: r.Erased, Hidden: r.Hidden, Pending: r.Pending, Key: r.Key, Witness: r.Witness, Cosigned: r.Cosigned, Proved: proved}
 	}
 	ledger.VerifyLedger = func(r *ledger.Reader, g ledger.Given) (*ledger.Report, error) {
 		rep, err := evidence.Verify(r, brought(g))

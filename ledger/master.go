@@ -132,6 +132,32 @@ func (m *master) fits(origin, check string) error {
 	return nil
 }
 
+// KeyFor derives a key of another purpose from the master key of a state directory. The master key is made first in a
+// directory that never had a ledger.
+func KeyFor(dir, purpose string) ([]byte, error) {
+	path := MasterFile(dir)
+	m, err := readMaster(path)
+	if errors.Is(err, fs.ErrNotExist) && neverHadLedger(dir) {
+		m, err = newMaster(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := hmac.New(sha256.New, m[:])
+	h.Write([]byte("gated key for " + purpose))
+	return h.Sum(nil), nil
+}
+
+// neverHadLedger tells whether nothing in a state directory says that there ever was a ledger.
+func neverHadLedger(dir string) bool {
+	for _, pattern := range []string{"ledger*.db", "index.db", "personal*.keys", "keys/ledger.pub"} {
+		if found, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(found) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // loadMaster reads the master key and returns what a new ledger says of it. One is made only where there is no ledger and
 // none came before: under another key than its own nobody could ever read a ledger's personal data again.
 func (l *Ledger) loadMaster(anew Meta, gone bool) (check string, err error) {
@@ -141,9 +167,11 @@ func (l *Ledger) loadMaster(anew Meta, gone bool) (check string, err error) {
 	}
 	key, err := readMaster(path)
 	if errors.Is(err, fs.ErrNotExist) && gone && anew.Epoch == 1 {
-		if key, err = newMaster(path); err == nil {
-			l.opt.Log.Info("a master key was made for the personal data: write it down for the safe, it is in no backup (\"gated key show --personal\")", "path", path)
-		}
+		key, err = newMaster(path)
+	}
+	if err == nil && gone && anew.Epoch == 1 {
+		l.opt.Log.Info("the personal data of this ledger is sealed under a master key that is in no backup: "+
+			"write it down for the safe (\"gated key show --personal\")", "path", path)
 	}
 	if err == nil {
 		l.master.Store(key)

@@ -1,4 +1,3 @@
-// Package ledger keeps every event and proves that none was changed.
 package ledger
 
 import (

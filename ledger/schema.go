@@ -1,6 +1,9 @@
 package ledger
 
-import "strconv"
+import (
+	"errors"
+	"strconv"
+)
 
 // format is the form of ledger.db that this gated reads and writes.
 const format = 1
@@ -35,6 +38,9 @@ CREATE TRIGGER head_no_delete BEFORE DELETE ON head BEGIN SELECT raise(ABORT, 'h
 
 // create makes the tables of a new ledger.
 func (c *conn) create(m Meta) error {
+	if m.Master == "" {
+		return errors.New("the master key of its personal data could not be read")
+	}
 	err := c.exec(schema)
 	rows := [][2]string{{"format", strconv.Itoa(format)}, {"gate", m.Gate}, {"origin", m.Origin}, {"time_zone", m.TimeZone}, {"epoch", strconv.Itoa(max(m.Epoch, 1))},
 		{"master", m.Master}}

@@ -271,6 +271,20 @@ func TestMasterKeys(t *testing.T) {
 			t.Errorf("%q is taken for a key", bad)
 		}
 	}
+	one, err1 := KeyFor(dir, "one")
+	two, err2 := KeyFor(dir, "two")
+	if err := errors.Join(err1, err2); err != nil || bytes.Equal(one, two) || len(one) != 32 {
+		t.Errorf("derived keys: %x, %x, %v", one, two, err)
+	}
+	fresh := t.TempDir()
+	if _, err := KeyFor(fresh, "one"); err != nil { // makes one
+		t.Error(err)
+	}
+	used := t.TempDir()
+	os.WriteFile(filepath.Join(used, "ledger.db"), nil, 0o600)
+	if _, err := KeyFor(used, "one"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a master key beside an older ledger: %v", err)
+	}
 	creds := t.TempDir()
 	t.Setenv("CREDENTIALS_DIRECTORY", creds)
 	if got := MasterFile(dir); got != path {

@@ -3,10 +3,12 @@ package ledger
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -375,5 +377,44 @@ func TestErasedPersonalDataIsNowhereOnTheDisk(t *testing.T) {
 	}
 	if found := traces(t, filepath.Dir(d.path), gone); len(found) != 0 {
 		t.Errorf("after it: %v", found)
+	}
+}
+
+// A disk that takes no more slots closes the gate before one is missing; nothing is ever recorded unsealed.
+func TestFaultOfSlotsThatCannotBeWrittenAhead(t *testing.T) {
+	t.Parallel()
+	ck := &clock{t: time.Now()}
+	dir := t.TempDir()
+	opt := options(dir, ck)
+	healed := healing(&opt)
+	var full atomic.Bool
+	opt.Inject = func(op string) error {
+		if op == "slots" && full.Load() {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	l, err := Open(opt)
+	if err != nil || l.Fault() != nil {
+		t.Fatal(err, l.Fault())
+	}
+	defer l.Close()
+	full.Store(true)
+	n := 0
+	for ; err == nil; n++ {
+		_, err = l.Append(register(ck, fmt.Sprint("p", n), "in", "admit", "resident"))
+	}
+	if f := l.Fault(); !errors.Is(err, ErrFault) || f == nil || !strings.Contains(f.Cause, "personal.keys: no space left") {
+		t.Fatalf("%v, fault %+v", err, f)
+	}
+	if n < slotsAhead || n > 2*slotsAhead {
+		t.Errorf("the fault came after %d entries", n)
+	}
+	full.Store(false)
+	<-healed
+	mustAppend(t, l, register(ck, "last", "in", "admit", "resident"))
+	verify(t, l)
+	if rep, err := reader(t, dir).Verify(Given{}); err != nil || rep.Hidden > 0 {
+		t.Errorf("%+v, %v", rep, err)
 	}
 }

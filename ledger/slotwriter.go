@@ -33,32 +33,36 @@ type slotWriter struct {
 func openSlots(stem string, m Meta, size int64, inject func(op string) error) (w *slotWriter, lost, err error) {
 	files, lost, err := openSlotFiles(stem, m, os.O_RDWR)
 	w = &slotWriter{epoch: m.Epoch, files: files, inject: inject}
-	defer func() {
-		if err != nil {
-			w.files.close()
+	if err == nil { // else it may be readable at the next try: that is no reason to begin another
+		var gaps []string
+		if gaps, err = files.missing(size); len(gaps) > 0 {
+			lost = errors.Join(lost, fmt.Errorf("%s: it has no slots of the entries %s, whose personal data cannot be read without: "+
+				"put it back from the backup", slotsName(stem, 1), strings.Join(gaps, " and ")))
 		}
-	}()
+	}
+	if err == nil {
+		err = w.begin(stem, m, size)
+	}
 	if err != nil {
-		return nil, lost, err // it may be readable at the next try: that is no reason to begin another
+		return nil, lost, errors.Join(err, w.files.close())
 	}
-	for _, s := range files {
-		if st, serr := s.f.Stat(); serr == nil && st.Mode().Perm()&0o077 != 0 {
-			err = errors.Join(err, s.f.Chmod(0o600)) // a copy that lost its mode must not stop the gate
+	return w, lost, nil
+}
+
+// begin makes ready the slots behind those of the first size entries.
+func (w *slotWriter) begin(stem string, m Meta, size int64) error {
+	for _, s := range w.files {
+		if st, err := s.f.Stat(); err == nil && st.Mode().Perm()&0o077 != 0 {
+			if err := s.f.Chmod(0o600); err != nil { // a copy that lost its mode must not stop the gate
+				return err
+			}
 		}
 	}
-	gaps, gerr := files.missing(size)
-	if err = errors.Join(err, gerr); err != nil {
-		return nil, lost, err
-	}
-	if len(gaps) > 0 {
-		lost = errors.Join(lost, fmt.Errorf("%s: it has no slots of the entries %s, whose personal data cannot be read without: put it back from the backup",
-			slotsName(stem, 1), strings.Join(gaps, " and ")))
-	}
-	last, _ := files.of(size + 1)
+	last, _ := w.files.of(size + 1)
 	if last != nil {
 		end, err := last.end()
 		if err != nil {
-			return nil, lost, err
+			return err
 		}
 		if end < size {
 			last = nil // short: what is missing must stay missing, not become other slots
@@ -67,13 +71,13 @@ func openSlots(stem string, m Meta, size int64, inject func(op string) error) (w
 	if last == nil {
 		s, err := newSlotFile(stem, m, size)
 		if err != nil {
-			return nil, lost, err
+			return err
 		}
 		w.files = append(w.files, s)
 		w.files.sort()
 	}
 	w.synced.Store(size)
-	return w, lost, w.extend(size + 2*slotsAhead)
+	return w.extend(size + 2*slotsAhead)
 }
 
 // newSlotFile makes a file whose slots begin after the first size entries. It is whole or not there, and replaces none.

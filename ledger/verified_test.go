@@ -21,6 +21,7 @@ type Report struct {
 	Entries          int64
 	Root             tlog.Hash
 	Personal, Erased int64
+	Hidden, Pending  int64
 	Key              string
 	Witness          int64
 	Cosigned         []string

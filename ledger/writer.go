@@ -289,17 +289,10 @@ func (l *Ledger) put(next func() []*request) error {
 			}
 		}
 	}
-	err := heads.end(seq)
-	if err == nil {
-		err = l.opt.inject("commit")
+	if err := heads.end(seq); err != nil {
+		return err
 	}
-	if err == nil {
-		err = run(l.commit)
-	}
-	if err == nil {
-		err = l.opt.inject("committed")
-	}
-	if err != nil {
+	if err := l.commitRows(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	if l.op != nil && !l.op.inTime() {
@@ -321,6 +314,17 @@ func (l *Ledger) put(next func() []*request) error {
 	}
 	l.slots.Load().ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
+}
+
+// commitRows ends the transaction under way.
+func (l *Ledger) commitRows() error {
+	if err := l.opt.inject("commit"); err != nil {
+		return err
+	}
+	if err := run(l.commit); err != nil {
+		return err
+	}
+	return l.opt.inject("committed")
 }
 
 // slotsOf reads the slots of entries that are about to be written after size others; nil where none has personal fields.

@@ -60,16 +60,8 @@ func Parse(name string, source []byte) (*Policy, error) {
 	return &p.policy, nil
 }
 
-// written is how a rule stood in the file.
-type written struct {
-	line  int
-	when  bool // it has the line
-	sound bool // without a fault
-}
-
 type parser struct {
 	policy   Policy
-	rules    []written // in the order of policy.rules
 	examples []example
 	faults   []error
 }
@@ -162,8 +154,8 @@ func (p *parser) rule(n *yaml.Node) {
 			p.admits(w, where, r)
 		}
 	}
+	r.line, r.sound = n.Line, len(p.faults) == before
 	p.policy.rules = append(p.policy.rules, r)
-	p.rules = append(p.rules, written{n.Line, m["when"] != nil, len(p.faults) == before})
 }
 
 func (p *parser) when(n *yaml.Node, where string) []Condition {
@@ -204,17 +196,17 @@ func (p *parser) admits(n *yaml.Node, where string, r Rule) {
 func (p *parser) order(n *yaml.Node) {
 	rules := p.policy.rules
 	for j := range rules {
-		at := &yaml.Node{Line: p.rules[j].line}
+		at := &yaml.Node{Line: rules[j].line}
 		for i := range j {
-			if p.rules[i].sound && p.rules[j].sound && covers(rules[i], rules[j]) {
+			if rules[i].sound && rules[j].sound && covers(rules[i], rules[j]) {
 				p.fault(at, fmt.Sprintf("rule %s", quote(rules[j].Name)),
 					"is never reached: rule %s before it (line %d) takes all it could match; move it up, or remove one of them",
-					quote(rules[i].Name), p.rules[i].line)
+					quote(rules[i].Name), rules[i].line)
 				break
 			}
 		}
 	}
-	if len(rules) == 0 || p.rules[len(rules)-1].when {
+	if len(rules) == 0 || len(rules[len(rules)-1].When) > 0 {
 		p.fault(n, "", "the final rule must have no `when`, so that everyone gets a verdict: "+
 			"add one, such as `name: outsider`, `then: refuse`")
 	}

@@ -52,6 +52,9 @@ type Rule struct {
 	When   []Condition // all must hold; none: the rule always holds
 	Then   string      // Admit, Refuse or Hold
 	Reason string      // empty: the credential's reason if it has a fault, else Name
+
+	line  int  // in the file
+	sound bool // it has no fault
 }
 
 // Condition is one line under `when`: the fact is one of the words Is, or, for

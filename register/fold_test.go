@@ -123,11 +123,7 @@ func (g *life) step() {
 // state and its index are what the entries that can still be read add up to, live, at the next start, after a kill, with an
 // index that is behind, without one, and by a rebuild.
 func TestTheRegisterIsWhatCanStillBeRead(t *testing.T) {
-	rounds := 5
-	if testing.Short() {
-		rounds = 2
-	}
-	for seed := range uint64(rounds) {
+	for seed := range uint64(sample(40, 3)) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			g := &life{t: t, rng: rand.New(rand.NewPCG(seed, 12)), ck: &clock{}}

@@ -154,7 +154,7 @@ func (r *Register) read() error {
 		}
 	}
 	if err == nil {
-		r.opt.Log.Info("all entries are read", "entries", s.Size, "seconds", time.Since(began).Round(time.Millisecond).Seconds())
+		r.opt.Log.Info("all entries are read", "entries", r.l.Size(), "seconds", time.Since(began).Round(time.Millisecond).Seconds())
 	}
 	return err
 }

@@ -188,7 +188,7 @@ func verify(t testing.TB, b *box) {
 // dump is all that an index holds.
 func dump(t testing.TB, db *sql.DB) (rows []string) {
 	t.Helper()
-	for _, q := range []string{"SELECT * FROM passage", "SELECT * FROM recent", "SELECT * FROM hold", "SELECT * FROM debt", "SELECT * FROM keep", "SELECT * FROM person",
+	for _, q := range []string{"SELECT * FROM passage", "SELECT * FROM recent", "SELECT * FROM hold", "SELECT * FROM opening", "SELECT * FROM keep", "SELECT * FROM person",
 		"SELECT * FROM out", "SELECT * FROM later", "SELECT key, value FROM meta WHERE key IN ('state', 'last')"} {
 		err := each(db, func(scan func(...any) error) error {
 			v := make([]any, 13)

@@ -20,7 +20,7 @@ import (
 )
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and made anew.
-const indexVersion = "9"
+const indexVersion = "10"
 
 // indexSchema: the state as rows, and by what entries are found. What an entry is found by is first kept with the entry in
 // the table fresh, at its end, and moved into the table term when there is enough of it: so each of the pages of a day,
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT N
 	credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL, emergency INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS recent(last INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS hold(first INTEGER NOT NULL PRIMARY KEY) STRICT;
-CREATE TABLE IF NOT EXISTS debt(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS opening(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS keep(seq INTEGER NOT NULL PRIMARY KEY, from_day TEXT NOT NULL, to_day TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS person(key INTEGER NOT NULL PRIMARY KEY, seq INTEGER NOT NULL, inside INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS out(seq INTEGER NOT NULL PRIMARY KEY, household INTEGER NOT NULL) STRICT;
@@ -256,7 +256,7 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 			s.Open[p.ID] = p
 			return err
 		}},
-		{"SELECT seq, first FROM debt", func(scan func(...any) error) error {
+		{"SELECT seq, first FROM opening", func(scan func(...any) error) error {
 			var first int64
 			err := scan(&seq, &first)
 			s.ToAccountFor[seq] = Passage{First: first}

@@ -53,17 +53,21 @@ func (r *Register) Rebuild() (entries int64, equal bool, err error) {
 		}
 		r.state, r.batches = s, nil
 	}
+	entries = s.Size // from here on it is everybody's
 	r.mu.Unlock()
-	if err == nil {
-		err = x.write(in.Meta.Origin, rest, nil)
-	}
 	if err != nil {
-		return s.Size, equal, err
+		return entries, equal, err
 	}
-	x.close()
-	r.index.remove()
-	if err := os.Rename(x.path, r.index.path); err != nil {
-		return s.Size, equal, err
+	if err = x.write(in.Meta.Origin, rest, nil); err == nil {
+		x.close()
+		r.index.remove()
+		err = os.Rename(x.path, r.index.path)
 	}
-	return s.Size, equal, r.index.open()
+	if err == nil {
+		err = r.index.open()
+	}
+	if err != nil { // the old one has not heard of what is in the new state
+		r.noIndex(err)
+	}
+	return entries, equal, err
 }

@@ -19,6 +19,7 @@ import (
 // A commit may fail although SQLite has written it (seen with EIO at the sync). The lane was answered fault and nothing
 // opened: what the entries say did not happen, and a correction says so. The emergency key alone had opened.
 func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	opt, own := options(t.TempDir(), ck)
@@ -80,6 +81,7 @@ func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
 
 // TestWhatAFaultLeftIsTakenBackAtAnyTry: the first try to say so may fail, too, before it is written or after.
 func TestWhatAFaultLeftIsTakenBackAtAnyTry(t *testing.T) {
+	t.Parallel()
 	for name, faults := range map[string][]string{
 		"not written": {"committed", "commit"},
 		"written":     {"committed", "committed"},
@@ -122,6 +124,7 @@ func TestWhatAFaultLeftIsTakenBackAtAnyTry(t *testing.T) {
 }
 
 func TestAnErrorWhileCatchingUpHealsAtTheNextTry(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -145,6 +148,7 @@ func TestAnErrorWhileCatchingUpHealsAtTheNextTry(t *testing.T) {
 }
 
 func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	l := open(t, t.TempDir(), ck)
 	out := func(when string, trusted bool) {
@@ -172,6 +176,7 @@ func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
 }
 
 func TestALatePulseChangesNoVerdict(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
@@ -191,6 +196,7 @@ func TestALatePulseChangesNoVerdict(t *testing.T) {
 }
 
 func TestABrokenIndexIsRebuilt(t *testing.T) {
+	t.Parallel()
 	for name, hurt := range map[string]func(path string) error{
 		"gone":    os.Remove,
 		"garbage": func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
@@ -238,6 +244,7 @@ func change(path, query string) error {
 
 // The index remembers how much there was: a ledger that is gone is not replaced by an empty one.
 func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -262,6 +269,7 @@ func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 
 // The index of a cloned box is of the epoch before: what that added up to is not taken over.
 func TestANewEpochBeginsWithNobody(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -282,6 +290,7 @@ func TestANewEpochBeginsWithNobody(t *testing.T) {
 
 // An index that has heard of more than there is says that entries were cut off: it is not made anew in silence.
 func TestALedgerThatWasCutOffIsFound(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()
@@ -289,11 +298,12 @@ func TestALedgerThatWasCutOffIsFound(t *testing.T) {
 	mustAppend(t, l, passage(ck, "a", "in", "admit")...)
 	l.Close()
 	older := map[string][]byte{}
-	for _, name := range []string{"ledger.db", "anchor"} {
-		var err error
-		if older[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+	for _, name := range []string{"ledger.db", "anchor"} { // the anchor would tell as well
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
 			t.Fatal(err)
 		}
+		older[name] = b
 	}
 	l = open(t, dir, ck)
 	mustAppend(t, l, passage(ck, "b", "in", "admit")...)
@@ -305,7 +315,7 @@ func TestALedgerThatWasCutOffIsFound(t *testing.T) {
 	}
 	opt, own := options(dir, ck)
 	l = start(t, opt, own)
-	if f := l.Fault(); f == nil || !strings.Contains(f.Cause, "has heard of 4 entries, and 2 are there") {
+	if f := l.Fault(); f == nil || !strings.Contains(f.Cause, "heard of 4 entries, and 2 are there") {
 		t.Errorf("fault %+v", f)
 	}
 	if l.reg.Ready() {
@@ -337,6 +347,7 @@ func withIndexOf(t *testing.T, now, then string) string {
 }
 
 func TestAnIndexThatHasNotHeardOfAnErasureIsBuiltAnew(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	dir := t.TempDir()

@@ -73,6 +73,7 @@ func TestSearchFindsPassagesThroughTheIndex(t *testing.T) {
 // Whoever is looked for by a whole value, in whatever form it is written, is found over all time, also where the index has
 // not heard of it yet; by a part of a name within some days. What was erased finds nobody.
 func TestPeopleAreFoundByExactValues(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
 	b := open(t, dir, ck)
@@ -148,6 +149,7 @@ func TestPeopleAreFoundByExactValues(t *testing.T) {
 
 // Nothing in the index tells whose it is, to who has not the box's key.
 func TestTheIndexHoldsNoPersonalValue(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-22 23:00:00")
 	dir := t.TempDir()

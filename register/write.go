@@ -129,13 +129,13 @@ func (w *writer) batch(b *batch, origin string) {
 	}
 	if b.holds != nil {
 		w.exec("DELETE FROM hold")
-		w.exec("DELETE FROM debt")
+		w.exec("DELETE FROM opening")
 		w.exec("DELETE FROM keep")
 		for _, first := range b.holds {
 			w.exec("INSERT INTO hold VALUES(?)", first)
 		}
 		for seq, first := range b.toAccountFor {
-			w.exec("INSERT INTO debt VALUES(?, ?)", seq, first)
+			w.exec("INSERT INTO opening VALUES(?, ?)", seq, first)
 		}
 		for seq, k := range b.keeps {
 			w.exec("INSERT INTO keep VALUES(?, ?, ?)", seq, k.From, k.To)

@@ -617,7 +617,7 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 		t.Errorf("a change in a fault: exit %d, %s", revoke.ProcessState.ExitCode(), revoke.stderr)
 	}
 
-	// Even a start on the full disk brings up the page and the key, and what was owed is not forgotten.
+	// Even a start on the full disk brings up the page and the key, and what was pending is not forgotten.
 	c.stop(t)
 	fill() // again: the write-ahead log may have gone into the ledger's free pages
 	c = start(t, "run", "--config", path)

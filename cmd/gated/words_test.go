@@ -25,9 +25,9 @@ import (
 	"gated/scanner"
 )
 
-// TestSharedWords ties the words that several packages use to the one place where they stand: the vocabulary of package policy.
+// TestArchitectureWords ties the words that several packages use to the one place where they stand: the vocabulary of package policy.
 // Credentials, roster, settings, page, docs and metrics have those words and no others, and the page has texts for them.
-func TestSharedWords(t *testing.T) {
+func TestArchitectureWords(t *testing.T) {
 	t.Run("credential", credentialWords)
 	t.Run("roster", rosterWords)
 	t.Run("settings", settingsWords)

@@ -82,6 +82,7 @@ func erasures(t *testing.T, dir string) (said []string) {
 }
 
 func TestAnErasureReachesOlderEpochs(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct {
 		name  string
 		what  Selection
@@ -129,6 +130,7 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 
 // An older epoch whose file cannot be read, or whose slots cannot be written, keeps nothing from being erased elsewhere.
 func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
+	t.Parallel()
 	l, ck, inject := secondEpoch(t)
 	full := func(op string) error {
 		if op == "erase" {
@@ -160,6 +162,7 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 }
 
 func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
+	t.Parallel()
 	ck := &clock{}
 	ck.set("2026-11-20 08:00:00")
 	dir := t.TempDir()

@@ -170,3 +170,11 @@ func cutOff(t testing.TB, dir string) string {
 	os.Remove(filepath.Join(to, "index.db-shm"))
 	return to
 }
+
+// sample is how often a long test does what it does: all times in make faults, some in make test.
+func sample(all, some int) int {
+	if os.Getenv("GATED_FAULTS") == "all" {
+		return all
+	}
+	return some
+}

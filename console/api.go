@@ -1,0 +1,182 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gated/gate"
+)
+
+func (c *console) healthz(w http.ResponseWriter, r *http.Request) {
+	if c.gate.Fault() {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"status": "ledger-fault"})
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (c *console) find(w http.ResponseWriter, r *http.Request) {
+	room := strings.TrimSpace(r.URL.Query().Get("room"))
+	if err := checkText("room", room, maxWord); err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	found := c.gate.Find(room)
+	if len(found) > maxFound {
+		found = found[:maxFound]
+	}
+	answer(w, http.StatusOK, append([]gate.Found{}, found...)) // [] rather than null
+}
+
+func (c *console) code(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Lane, Code string }
+	if !read(w, r, &q) {
+		return
+	}
+	if err := checkWord("lane", q.Lane); err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	if n := len(q.Code); n == 0 || n > maxCode {
+		fail(w, http.StatusBadRequest, "code has %d bytes; it takes 1 to %d", n, maxCode)
+		return
+	}
+	out, err := c.gate.Scan(q.Lane, []byte(q.Code), time.Now())
+	c.outcome(w, r, out, err)
+}
+
+func (c *console) decide(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Passage, Verdict, Reason, Note string }
+	if !read(w, r, &q) {
+		return
+	}
+	err := errors.Join(checkWord("passage", q.Passage), checkWord("reason", q.Reason))
+	if q.Verdict != "admit" && q.Verdict != "refuse" {
+		err = errors.Join(err, fmt.Errorf("verdict is %.20q; it takes admit or refuse", q.Verdict))
+	}
+	if q.Note = strings.TrimSpace(q.Note); q.Note != "" {
+		err = errors.Join(err, checkText("note", q.Note, maxText))
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	out, err := c.gate.Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note})
+	c.outcome(w, r, out, err)
+}
+
+func (c *console) present(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Lane, ID string }
+	if !read(w, r, &q) {
+		return
+	}
+	if err := errors.Join(checkWord("lane", q.Lane), checkWord("id", q.ID)); err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	out, err := c.gate.Present(q.Lane, q.ID)
+	c.outcome(w, r, out, err)
+}
+
+func (c *console) emergency(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Lane string }
+	if !read(w, r, &q) {
+		return
+	}
+	if err := checkWord("lane", q.Lane); err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	out, err := c.gate.Emergency(q.Lane)
+	c.outcome(w, r, out, err)
+}
+
+func (c *console) close(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Lane string }
+	if !read(w, r, &q) {
+		return
+	}
+	if err := checkWord("lane", q.Lane); err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	c.done204(w, r, c.gate.Close(q.Lane))
+}
+
+func (c *console) account(w http.ResponseWriter, r *http.Request) {
+	var q struct{ ID, Note string }
+	if !read(w, r, &q) {
+		return
+	}
+	q.Note = strings.TrimSpace(q.Note)
+	if err := errors.Join(checkWord("id", q.ID), checkText("note", q.Note, maxText)); err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	c.done204(w, r, c.gate.AccountFor(q.ID, q.Note))
+}
+
+func (c *console) duty(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Name string }
+	if !read(w, r, &q) {
+		return
+	}
+	q.Name = strings.TrimSpace(q.Name)
+	if err := checkText("name", q.Name, maxText); err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	if n := utf8.RuneCountInString(q.Name); n > maxName {
+		fail(w, http.StatusBadRequest, "name has %d characters; it takes at most %d", n, maxName)
+		return
+	}
+	c.done204(w, r, c.gate.SignOn(q.Name))
+}
+
+func (c *console) clock(w http.ResponseWriter, r *http.Request) {
+	var q struct{}
+	if !read(w, r, &q) {
+		return
+	}
+	c.done204(w, r, c.gate.ConfirmClock(c.gate.View().Duty))
+}
+
+// outcome answers with what the gate said; a fault keeps its body, so that a program sees verdict "fault".
+func (c *console) outcome(w http.ResponseWriter, r *http.Request, out gate.Outcome, err error) {
+	switch {
+	case err != nil:
+		c.failGate(w, r, err)
+	case out.Verdict == "fault":
+		answer(w, http.StatusServiceUnavailable, out)
+	default:
+		answer(w, http.StatusOK, out)
+	}
+}
+
+func (c *console) done204(w http.ResponseWriter, r *http.Request, err error) {
+	if err != nil {
+		c.failGate(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, gate.ErrUnknownLane), errors.Is(err, gate.ErrUnknownPerson):
+		fail(w, http.StatusNotFound, "%v", err)
+	case errors.Is(err, gate.ErrInvalid):
+		fail(w, http.StatusBadRequest, "%v", err)
+	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrNoOpening):
+		fail(w, http.StatusConflict, "%v", err)
+	case errors.Is(err, gate.ErrLedger):
+		fail(w, http.StatusServiceUnavailable, "%v", err)
+	default:
+		c.log.Error("the gate could not do what was asked", "path", r.URL.Path, "err", err)
+		fail(w, http.StatusInternalServerError, "%v", err)
+	}
+}
