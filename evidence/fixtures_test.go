@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"gated/ledger"
-	"gated/ledger/tlog"
 	"gated/register"
 
 	_ "modernc.org/sqlite"
@@ -118,15 +117,6 @@ func reader(t testing.TB, dir string) *ledger.Reader {
 	}
 	t.Cleanup(func() { r.Close() })
 	return r
-}
-
-func publicKeys(t testing.TB, dir string) []string {
-	t.Helper()
-	keys, err := tlog.PublicKeys(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys
 }
 
 // verifyDir verifies the ledger of a state directory.

@@ -79,7 +79,9 @@ func (p *personal) carried(e *ledger.Entry) error {
 		c.of.epoch = n
 	}
 	p.carriers[c] = true
-	p.newest[c.of] = p.newest[c.of] // is to be noted from here on
+	if _, noted := p.newest[c.of]; !noted {
+		p.newest[c.of] = 0 // is to be noted from here on
+	}
 	return nil
 }
 

@@ -41,17 +41,6 @@ func small(t testing.TB) string {
 	return dir
 }
 
-// overnight is a small ledger with a correction of the day before.
-func overnight(t testing.TB) string {
-	dir := small(t)
-	ck := &clock{}
-	ck.set("2026-11-23 09:00:00")
-	l := open(t, dir, ck)
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Correction, Passage: "a", Verdict: "refuse", Reason: "answered-fault", Ref: 255, Detail: map[string]string{"was": "admit"}})
-	l.Close()
-	return dir
-}
-
 // startOf is the start entry as the gate writes it.
 func startOf(l *Ledger) Event {
 	m := l.Meta()

@@ -24,11 +24,11 @@ import (
 // when it fails. The data is on a zram device whose memory can be limited; ext4 has its journal on a device of its own, or
 // it would turn read-only.
 type brittle struct {
-	t                  *testing.T
-	number, dev        string // of the zram device
-	journal            string // file of the journal
-	dir                string // where it is mounted
-	journalDev, dataAt string
+	t           *testing.T
+	number, dev string // of the zram device
+	journal     string // file of the journal
+	dir         string // where it is mounted
+	journalDev  string
 }
 
 const zramControl = "/sys/class/zram-control/"

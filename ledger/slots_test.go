@@ -220,7 +220,7 @@ func TestErasedSlotsAreZeros(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	w := slotsAt(t, dir, 0)
-	before := w.must(t, 1, 3000)
+	w.must(t, 1, 3000)
 	w.close()
 	os.Remove(filepath.Join(dir, "personal.keys"))
 	w, lost, err := openSlots(filepath.Join(dir, "personal"), southGate, 1000, nil) // two files, none of 1 to 1000
@@ -229,7 +229,7 @@ func TestErasedSlotsAreZeros(t *testing.T) {
 	}
 	w.close()
 	w, _, _ = openSlots(filepath.Join(dir, "personal"), southGate, 1200, nil)
-	before = w.must(t, 1001, 3000)
+	before := w.must(t, 1001, 3000)
 	gone := []int64{3, 500, 1001, 1002, 1003, 1050, 1199, 1e9}
 	if err := w.erase(gone); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ type changes struct {
 	out      map[int64]key // who went out, only these are new
 	later    []later
 	found    []finding
-	erased   []int64 // entries that are found by nothing any more
 }
 
 // later is an entry that is about the entries first..last of an earlier day.

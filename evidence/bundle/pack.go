@@ -50,9 +50,11 @@ func pack(w io.Writer, measured map[string]*measure, content func(name string, w
 		if all += x.size; all > maxZip {
 			return fmt.Errorf("it would have more than %d bytes, which is what a zip file holds", int64(maxZip))
 		}
-		to, err := z.CreateRaw(&zip.FileHeader{Name: m.name, Method: zip.Store, CRC32: x.crc.Sum32(), CompressedSize64: uint64(x.size),
-			UncompressedSize64: uint64(x.size), ModifiedDate: zipDate, CreatorVersion: 3<<8 | 20, ReaderVersion: 20,
-			ExternalAttrs: zipMode})
+		h := &zip.FileHeader{Name: m.name, Method: zip.Store, CRC32: x.crc.Sum32(), CompressedSize64: uint64(x.size),
+			UncompressedSize64: uint64(x.size), CreatorVersion: 3<<8 | 20, ReaderVersion: 20, ExternalAttrs: zipMode}
+		//lint:ignore SA1019 CreateRaw writes this date as it is, and Modified not at all
+		h.ModifiedDate = zipDate
+		to, err := z.CreateRaw(h)
 		if err == nil {
 			err = content(m.name, to)
 		}
