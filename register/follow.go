@@ -2,7 +2,6 @@ package register
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -311,9 +310,4 @@ func (r *Register) noIndex(why error) {
 	r.mu.Lock()
 	r.state.changed = nil
 	r.mu.Unlock()
-}
-
-func recordHash(in *ledger.Reader, seq int64) (sum [sha256.Size]byte, err error) {
-	err = in.Scan(seq, seq, false, func(e *ledger.Entry) error { sum = sha256.Sum256(e.Raw); return nil })
-	return sum, err
 }

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"encoding/hex"
@@ -192,20 +193,29 @@ func (x *index) known(origin string) int64 {
 
 // Known is how many entries of the ledger of that name the index of a state directory has heard of; 0 where there is none.
 func Known(dir, origin string) int64 {
-	x := index{path: filepath.Join(dir, "index.db")}
-	if _, err := os.Stat(x.path); err != nil {
-		return 0
-	}
-	if err := sqliteprocess.Set(); err != nil {
-		return 0
-	}
-	db, err := sql.Open("sqlite", dsn(x.path, "mode=ro&_pragma=query_only(1)"))
+	db, err := toRead(dir)
 	if err != nil {
 		return 0
 	}
 	defer db.Close()
-	x.db = db
+	x := index{db: db}
 	return x.known(origin)
+}
+
+// toRead opens the index of a state directory for reading.
+func toRead(dir string) (*sql.DB, error) {
+	path := filepath.Join(dir, "index.db")
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	if err := sqliteprocess.Set(); err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn(path, "mode=ro&_pragma=query_only(1)"))
+	if err == nil {
+		db.SetMaxOpenConns(1) // so that BEGIN is for all
+	}
+	return db, err
 }
 
 // load reads the state as it was when the index was written last; an empty one where there is none yet. An error says why
@@ -227,7 +237,7 @@ func load(db *sql.DB, in *ledger.Reader, h hasher) (*State, error) {
 	}
 	s.scalars = v
 	s.Newest.Time, s.Trusted.Time = s.Newest.Time.In(in.Zone), s.Trusted.Time.In(in.Zone)
-	if s.last, err = recordHash(in, v.Size); err != nil {
+	if err := in.Scan(v.Size, v.Size, false, func(e *ledger.Entry) error { s.last = sha256.Sum256(e.Raw); return nil }); err != nil {
 		return nil, err
 	}
 	if hex.EncodeToString(s.last[:]) != last {
@@ -298,12 +308,14 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 	return nil
 }
 
-const selectPassage = "SELECT id, p.first, p.last, at, decided, lane, direction, class, credential, verdict, reason, by, emergency FROM passage p "
+const selectPassage = "SELECT id, p.first, p.last, at, decided, lane, direction, class, credential, verdict, reason, by, emergency " +
+	"FROM passage p "
 
 // scanPassage reads the columns of selectPassage.
 func scanPassage(scan func(...any) error, zone *time.Location) (p Passage, err error) {
 	var at, decided int64
-	err = scan(&p.ID, &p.First, &p.Last, &at, &decided, &p.Lane, &p.Direction, &p.Class, &p.Credential, &p.Verdict, &p.Reason, &p.By, &p.Emergency)
+	err = scan(&p.ID, &p.First, &p.Last, &at, &decided,
+		&p.Lane, &p.Direction, &p.Class, &p.Credential, &p.Verdict, &p.Reason, &p.By, &p.Emergency)
 	p.At = time.UnixMicro(at).In(zone)
 	p.Day = p.At.Format(time.DateOnly)
 	if decided != 0 {

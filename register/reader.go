@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"database/sql"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -28,7 +26,7 @@ func OpenReader(dir string) (*Reader, error) {
 		return nil, err
 	}
 	r := &Reader{Reader: in}
-	r.withIndex(filepath.Join(dir, "index.db"))
+	r.withIndex(dir)
 	return r, nil
 }
 
@@ -41,22 +39,17 @@ func OpenFile(path string) (*Reader, error) {
 	return &Reader{Reader: in}, nil
 }
 
-func (r *Reader) withIndex(path string) {
-	if _, err := os.Stat(path); err != nil {
-		return
-	}
-	db, err := sql.Open("sqlite", dsn(path, "mode=ro&_pragma=query_only(1)"))
+func (r *Reader) withIndex(dir string) {
+	db, err := toRead(dir)
 	if err != nil {
 		return
 	}
-	db.SetMaxOpenConns(1) // so that BEGIN is for all
 	v, err := one(db, "SELECT value FROM meta WHERE key = 'version'")
 	if err == nil && v == indexVersion {
-		_, err = db.Exec("BEGIN") // one moment of all tables
-	}
-	if err == nil && v == indexVersion {
-		r.state, err = load(db, r.Reader, nil)
-		db.Exec("COMMIT")
+		if _, err = db.Exec("BEGIN"); err == nil { // one moment of all tables
+			r.state, err = load(db, r.Reader, nil)
+			db.Exec("COMMIT")
+		}
 	}
 	if err != nil || r.state == nil || r.state.Size == 0 {
 		r.state = nil

@@ -89,20 +89,17 @@ func (r *Register) metrics() []prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	return []prometheus.Collector{
-		gauge("gated_ledger_backup_timestamp_seconds", "When the newest backup of the ledger was made, in seconds since 1970; 0: never.", func() (at float64) {
-			r.View(func(s *State) {
-				if !s.Copied.IsZero() {
-					at = float64(s.Copied.Unix())
-				}
-			})
-			return at
-		}),
-		gauge("gated_register_rebuilding", "1 while the register is made anew from the ledger, and nobody is admitted by rule.", func() float64 {
-			if r.Ready() {
-				return 0
-			}
-			return 1
-		}),
+		gauge("gated_ledger_backup_timestamp_seconds", "When the newest backup of the ledger was made, in seconds since 1970; 0: never.",
+			func() (at float64) {
+				r.View(func(s *State) {
+					if !s.Copied.IsZero() {
+						at = float64(s.Copied.Unix())
+					}
+				})
+				return at
+			}),
+		gauge("gated_register_rebuilding", "1 while the register is made anew from the ledger, and nobody is admitted by rule.",
+			func() float64 { return map[bool]float64{false: 1}[r.Ready()] }),
 	}
 }
 
@@ -148,9 +145,8 @@ func (r *Register) Keeps() map[int64]Span {
 
 // Counting is the day whose trips are counted, and its first entry: what is recorded from there on decides who may pass.
 func (r *Register) Counting() (day string, first int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state.Day, r.state.First
+	r.View(func(s *State) { day, first = s.Day, s.First })
+	return day, first
 }
 
 // Ready tells whether trips are known, and who came in in the last 31 days. Until then nobody is to be admitted by rule.

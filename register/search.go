@@ -168,11 +168,12 @@ func (r *Register) list(firsts map[int64]bool, f Filter) (found []Passage, err e
 // maxFindDays bounds a search by a part of a name, which opens all entries of its days.
 const maxFindDays = 62
 
-// FindPart looks for the passages of some days in which a name has a part. It opens all entries of these days.
+// FindPart looks for the passages of some days, both included, in which a name has a part.
 func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) {
-	days, err := daysFrom(from, to)
-	if err != nil {
-		return nil, err
+	a, err1 := time.Parse(time.DateOnly, from)
+	b, err2 := time.Parse(time.DateOnly, to)
+	if err1 != nil || err2 != nil || b.Before(a) || b.Sub(a) >= maxFindDays*24*time.Hour {
+		return nil, fmt.Errorf("from %q to %q: write days as 2026-11-23, at most %d at a time", from, to, maxFindDays)
 	}
 	if err := r.Wait(); err != nil {
 		return nil, err
@@ -183,27 +184,27 @@ func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) 
 	}
 	defer in.Close()
 	part = normal(OfName, part)
+	named := func(g ledger.Field) bool {
+		return kindOf[g.Name] == OfName && strings.Contains(normal(OfName, g.Value), part)
+	}
 	begun, firsts := map[string]int64{}, map[int64]bool{}
-	for _, day := range days {
-		own, _, err := in.SegmentsOf(day)
-		for _, s := range own {
-			if err == nil {
-				err = in.Scan(s.First, s.Last, true, func(e *ledger.Entry) error {
-					if Begins(e) {
-						begun[e.Passage] = e.Seq
-					}
-					if first := begun[e.Passage]; first != 0 && slices.ContainsFunc(e.Personal, func(g ledger.Field) bool {
-						return kindOf[g.Name] == OfName && strings.Contains(normal(OfName, g.Value), part)
-					}) {
-						firsts[first] = true
-					}
-					return nil
-				})
+	segments, err := in.Segments()
+	for _, s := range segments {
+		if err != nil || s.Day < from || s.Day > to {
+			continue
+		}
+		err = in.Scan(s.First, min(s.Last, r.l.Size()), true, func(e *ledger.Entry) error {
+			if Begins(e) {
+				begun[e.Passage] = e.Seq
 			}
-		}
-		if err != nil {
-			return nil, err
-		}
+			if first := begun[e.Passage]; first != 0 && slices.ContainsFunc(e.Personal, named) {
+				firsts[first] = true
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, err
 	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -211,22 +212,4 @@ func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) 
 		return nil, errNoIndex
 	}
 	return r.list(firsts, f)
-}
-
-// daysFrom lists the days from one to another.
-func daysFrom(from, to string) (days []string, err error) {
-	a, err1 := time.Parse(time.DateOnly, from)
-	b, err2 := time.Parse(time.DateOnly, to)
-	switch {
-	case err1 != nil || err2 != nil:
-		return nil, fmt.Errorf("from %q to %q: write days as 2026-11-23", from, to)
-	case b.Before(a):
-		return nil, fmt.Errorf("from %s to %s: the last day is before the first", from, to)
-	case b.Sub(a) >= maxFindDays*24*time.Hour:
-		return nil, fmt.Errorf("from %s to %s: at most %d days at a time", from, to, maxFindDays)
-	}
-	for ; !a.After(b); a = a.AddDate(0, 0, 1) {
-		days = append(days, a.Format(time.DateOnly))
-	}
-	return days, nil
 }

@@ -282,7 +282,8 @@ func (s *State) digest() string {
 	for who, at := range s.people {
 		people[who] = [2]any{at.seq, at.inside}
 	}
-	b, _ := json.MarshalIndent(map[string]any{"scalars": s.scalars, "last": s.last, "open": s.Open, "toAccountFor": s.ToAccountFor, "keeps": s.Keeps,
+	b, _ := json.MarshalIndent(map[string]any{
+		"scalars": s.scalars, "last": s.last, "open": s.Open, "toAccountFor": s.ToAccountFor, "keeps": s.Keeps,
 		"recent": s.Recent, "people": people, "out": s.out, "trips": s.trips}, "", " ") // plain values: it cannot fail
 	return string(b)
 }

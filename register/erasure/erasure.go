@@ -50,8 +50,8 @@ type KeptError struct {
 }
 
 func (k KeptError) Error() string {
-	return fmt.Sprintf("entry %d says to keep the days %s to %s: nothing was erased; lift it first, with \"gated ledger keep --lift %[1]d\"",
-		k.Seq, k.From, k.To)
+	return fmt.Sprintf("entry %d says to keep the days %s to %s: nothing was erased; lift it first, "+
+		"with \"gated ledger keep --lift %[1]d\"", k.Seq, k.From, k.To)
 }
 
 // Selection says what to erase. Exactly one of Before, Subject and Seq is set.
