@@ -236,7 +236,7 @@ func (l *Ledger) firstOfEpoch() error {
 
 // endOf adds to d what is to be said of the end of an epoch, and returns what goes on in the next.
 func (l *Ledger) endOf(old string, d map[string]string) (events []Event, err error) {
-	heads, _ := readAnchor(anchorFile(old)) // of a copy there is none
+	heads, _ := tlog.ReadAnchor(anchorFile(old)) // of a copy there is none
 	r, err := OpenFile(old)
 	if err != nil {
 		return nil, err

@@ -113,7 +113,7 @@ type End struct {
 
 // End reads the anchor, and how far the slots of personal data reach.
 func (r *Reader) End() (e End, err error) {
-	e.anchored, e.err = readAnchor(anchorFile(r.path))
+	e.anchored, e.err = tlog.ReadAnchor(anchorFile(r.path))
 	size, err := r.Size()
 	if err == nil && filepath.Base(r.path) == "ledger.db" {
 		e.slots = slotsBeyond(r.personal().files, size)
@@ -157,9 +157,9 @@ func checkAnchor(ledger string, e End, origin string, size int64) error {
 	switch young := size <= maxUnsigned; {
 	case errors.Is(e.err, fs.ErrNotExist) && !young:
 		return finding("%s is not there, and the ledger has %d entries", path, size)
-	case errors.Is(e.err, errTorn) && !young:
+	case errors.Is(e.err, tlog.ErrTorn) && !young:
 		return finding("%w, and the ledger has %d entries", e.err, size)
-	case errors.Is(e.err, fs.ErrNotExist), errors.Is(e.err, errTorn):
+	case errors.Is(e.err, fs.ErrNotExist), errors.Is(e.err, tlog.ErrTorn):
 		return nil
 	case e.err != nil:
 		return e.err

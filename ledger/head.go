@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gated/ledger/tlog"
 )
@@ -22,7 +23,7 @@ func (c *conn) head(size int64) (h tlog.Head, err error) {
 
 // Head is the newest tree head: that of the anchor, as far as this reader sees the entries that it counts, or a row.
 func (r *Reader) Head() (tlog.Head, error) {
-	heads, err := readAnchor(anchorFile(r.path))
+	heads, err := tlog.ReadAnchor(anchorFile(r.path))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return tlog.Head{}, err
 	}
@@ -109,7 +110,7 @@ func (l *Ledger) sign() error {
 	if err := l.opt.inject("sign"); err != nil {
 		return err
 	}
-	if err := l.anchor.write(h); err != nil {
+	if err := l.anchor.Write(h); err != nil {
 		return err
 	}
 	l.anchored, l.oldest = h.Size, nil
@@ -192,7 +193,7 @@ func checkRoot(c *conn, h tlog.Head) error {
 // openAnchor opens the anchor, for the one who writes, and returns its heads.
 func (l *Ledger) openAnchor(m Meta, size int64) (heads []tlog.Head, err error) {
 	path := anchorFile(l.path)
-	heads, err = readAnchor(path)
+	heads, err = tlog.ReadAnchor(path)
 	if err == nil && len(heads) > 0 && heads[0].Origin != m.Origin {
 		for n := 1; n < m.Epoch; n++ { // a power cut came before it was put aside with its ledger
 			if heads[0].Origin != epochOrigin(m.Name(), n) {
@@ -208,12 +209,12 @@ func (l *Ledger) openAnchor(m Meta, size int64) (heads []tlog.Head, err error) {
 	if err := checkAnchor(l.path, End{anchored: heads, err: err}, m.Origin, size); err != nil {
 		return nil, err
 	}
-	if errors.Is(err, errTorn) { // its very first writing was cut off
+	if errors.Is(err, tlog.ErrTorn) { // its very first writing was cut off
 		if err := os.Remove(path); err != nil {
 			return nil, err
 		}
 	}
-	l.anchor, err = openAnchor(path)
+	l.anchor, err = tlog.OpenAnchor(path)
 	return heads, err
 }
 
@@ -230,4 +231,13 @@ func (l *Ledger) rotate() error {
 		"verifier", l.keys[0].Verifier(), "entries", l.size)
 	l.rotated = nil
 	return nil
+}
+
+// anchorFile is where the anchor of a ledger lies: of ledger.db anchor, of ledger-1.db anchor-1. Copies have none: "".
+func anchorFile(ledger string) string {
+	name, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(ledger), ".db"), "ledger")
+	if !ok {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(ledger), "anchor"+name)
 }

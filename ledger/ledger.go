@@ -144,7 +144,7 @@ type Ledger struct {
 	known     bool                      // what is put was recorded before
 	broken    error                     // what was found after a fault, and does not heal
 	head      tlog.Head                 // the newest
-	anchor    *anchor                   // holds it
+	anchor    *tlog.Anchor              // holds it
 	anchored  int64                     // size of the head that the anchor holds
 	rowed     int64                     // size of the newest head that is a row
 	oldest    *mono                     // of the unsigned entries

@@ -16,6 +16,8 @@ import (
 	"time"
 	"unsafe"
 
+	"gated/ledger/medium"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -225,7 +227,7 @@ func TestMediumIsBelievedNotThePageCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	blockSize := int(fs.Bsize)
-	for _, size := range []int{1, 511, 4096, 3*4096 + 100, mediumStep + 5000} {
+	for _, size := range []int{1, 511, 4096, 3*4096 + 100, 1<<20 + 5000} {
 		path := filepath.Join(d.dir, fmt.Sprint("file", size))
 		content := bytes.Repeat([]byte("gate"), size/4+1)[:size]
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -238,7 +240,7 @@ func TestMediumIsBelievedNotThePageCache(t *testing.T) {
 		if err := f.Sync(); err != nil {
 			t.Fatal(err)
 		}
-		if stale, err := trustMedium(path); err != nil || stale != 0 {
+		if stale, err := medium.Trust(path); err != nil || stale != 0 {
 			t.Errorf("%d bytes as they are on the medium: %d are said to be stale, %v", size, stale, err)
 		}
 		at := int64(size-1) / 4096 * 4096
@@ -263,7 +265,7 @@ func TestMediumIsBelievedNotThePageCache(t *testing.T) {
 		if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, content) {
 			t.Fatalf("the page cache shows what the disk has: the test tests nothing (%v)", err)
 		}
-		stale, err := trustMedium(path)
+		stale, err := medium.Trust(path)
 		if err != nil || stale < 1 || stale > 512 {
 			t.Errorf("%d bytes, the last other on the medium: %d are said to be stale, %v", size, stale, err)
 		}
@@ -272,7 +274,7 @@ func TestMediumIsBelievedNotThePageCache(t *testing.T) {
 			t.Errorf("%d bytes: reading does not give what the medium has: %v", size, err)
 		}
 		unix.Munmap(mapped)
-		if stale, err := trustMedium(path); err != nil || stale != 0 {
+		if stale, err := medium.Trust(path); err != nil || stale != 0 {
 			t.Errorf("%d bytes, put right: %d are said to be stale, %v", size, stale, err)
 		}
 	}
@@ -284,13 +286,13 @@ func TestMediumOfATmpfs(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 10000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if stale, err := trustMedium(path); err != nil || stale != 0 {
+	if stale, err := medium.Trust(path); err != nil || stale != 0 {
 		t.Errorf("%d stale, %v", stale, err)
 	}
-	if err := dropCache(path); err != nil {
+	if err := medium.Drop(path); err != nil {
 		t.Error(err)
 	}
-	if _, err := trustMedium(path + "x"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := medium.Trust(path + "x"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }

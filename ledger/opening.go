@@ -55,7 +55,7 @@ func (l *Ledger) openChecked() (err error) {
 			c.leave()
 			l.c, l.recent, l.durable = nil, rows, durable
 			if l.anchor != nil {
-				l.anchor.close()
+				l.anchor.Close()
 				l.anchor = nil
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"gated/ledger/medium"
 	"gated/ledger/tlog"
 
 	"modernc.org/sqlite"
@@ -31,7 +32,7 @@ func (l *Ledger) fail(cause error, unknown []Entry) {
 		l.c = nil
 	}
 	if l.anchor != nil {
-		l.anchor.close()
+		l.anchor.Close()
 		l.anchor = nil
 	}
 	if u := (unknownError{}); errors.As(cause, &u) {
@@ -115,7 +116,7 @@ func (l *Ledger) fromMedium() error {
 		return nil
 	}
 	for name, read := range map[string]func(path string) error{
-		l.path:             dropCache,
+		l.path:             medium.Drop,
 		l.path + "-wal":    l.trust,
 		anchorFile(l.path): l.trust,
 	} {
@@ -127,7 +128,7 @@ func (l *Ledger) fromMedium() error {
 }
 
 func (l *Ledger) trust(path string) error {
-	stale, err := trustMedium(path)
+	stale, err := medium.Trust(path)
 	if stale > 0 {
 		l.opt.Log.Warn("the page cache showed what the disk never got", "path", path, "bytes", stale)
 	}
@@ -273,7 +274,7 @@ func (l *Ledger) readOn() {
 				l.unread.Store(0)
 				return
 			}
-			dropCache(l.path) // its error is that of the next try
+			medium.Drop(l.path) // its error is that of the next try
 		}
 		l.do(func() error {
 			err := fmt.Errorf("read %s after a fault: %w", l.path, err)

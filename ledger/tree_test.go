@@ -52,7 +52,7 @@ func TestHeadsAreSignedKeptAndProved(t *testing.T) {
 	if err != nil || fmt.Sprint(sizes) != "[1000 1700]" { // the end of a day, and what a start found; the newest is in the anchor
 		t.Errorf("heads of %v entries are kept (%v)", sizes, err)
 	}
-	if heads, err := readAnchor(anchorFile(r.path)); err != nil || heads[0].Size != 2000 {
+	if heads, err := tlog.ReadAnchor(anchorFile(r.path)); err != nil || heads[0].Size != 2000 {
 		t.Errorf("the anchor holds %+v (%v)", heads, err)
 	}
 	public, err := tlog.PublicKeys(dir)

@@ -395,7 +395,7 @@ func (l *Ledger) shut() {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
 			end = l.c.leave
 		}
-		if err := errors.Join(l.anchor.close(), end()); err != nil {
+		if err := errors.Join(l.anchor.Close(), end()); err != nil {
 			l.opt.Log.Error("close the ledger", "err", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package ledger
+package tlog
 
 import (
 	"bytes"
@@ -10,22 +10,21 @@ import (
 	"strings"
 	"testing"
 
-	"gated/ledger/tlog"
 	"github.com/google/go-cmp/cmp"
 )
 
-func anchorHead(t testing.TB, size int64, keys ...*tlog.Key) tlog.Head {
+func anchorHead(t testing.TB, size int64, keys ...*Key) Head {
 	t.Helper()
-	h, err := tlog.SignHead(keys[0].Origin(), size, tlog.LeafHash(fmt.Append(nil, size)), keys...)
+	h, err := SignHead(keys[0].Origin(), size, LeafHash(fmt.Append(nil, size)), keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
-func newTestKey(t testing.TB, origin string) *tlog.Key {
+func newTestKey(t testing.TB, origin string) *Key {
 	t.Helper()
-	k, err := tlog.NewKey(origin)
+	k, err := NewKey(origin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,40 +33,40 @@ func newTestKey(t testing.TB, origin string) *tlog.Key {
 
 func TestAnchorGivesTheNewestHead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "anchor")
-	if _, err := readAnchor(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadAnchor(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no anchor: %v", err)
 	}
-	a, err := openAnchor(path)
+	a, err := OpenAnchor(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if heads, err := readAnchor(path); len(heads) > 0 || err != nil {
+	if heads, err := ReadAnchor(path); len(heads) > 0 || err != nil {
 		t.Errorf("before the first head: %v, %v", heads, err)
 	}
 	old, k := newTestKey(t, "east-gate"), newTestKey(t, "east-gate")
-	var last tlog.Head
-	for i, h := range []tlog.Head{anchorHead(t, 1, old), anchorHead(t, 300, old), anchorHead(t, 300, k, old), anchorHead(t, 301, k)} {
-		if err := a.write(h); err != nil {
+	var last Head
+	for i, h := range []Head{anchorHead(t, 1, old), anchorHead(t, 300, old), anchorHead(t, 300, k, old), anchorHead(t, 301, k)} {
+		if err := a.Write(h); err != nil {
 			t.Fatal(err)
 		}
-		heads, err := readAnchor(path)
-		want := []tlog.Head{h, last}[:min(i+1, 2)]
+		heads, err := ReadAnchor(path)
+		want := []Head{h, last}[:min(i+1, 2)]
 		if d := cmp.Diff(want, heads); d != "" || err != nil {
 			t.Errorf("after head %d (-want +got): %v\n%s", i+1, err, d)
 		}
 		last = h
-		if err := a.close(); err != nil { // another process goes on with it
+		if err := a.Close(); err != nil { // another process goes on with it
 			t.Fatal(err)
 		}
-		if a, err = openAnchor(path); err != nil {
+		if a, err = OpenAnchor(path); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a.close()
+	a.Close()
 	if st, err := os.Stat(path); err != nil || st.Size() != 2*anchorBlock || st.Mode().Perm() != 0o600 {
 		t.Errorf("the file: %v, %v", st, err)
 	}
-	for _, h := range []tlog.Head{{Origin: "east-gate", Size: 1}, anchorHead(t, 1, old, k, old), anchorHead(t, 1, newTestKey(t, strings.Repeat("x", 256)))} {
+	for _, h := range []Head{{Origin: "east-gate", Size: 1}, anchorHead(t, 1, old, k, old), anchorHead(t, 1, newTestKey(t, strings.Repeat("x", 256)))} {
 		if _, err := formatRecord(h, 1); err == nil {
 			t.Errorf("it took a head that it has no room for: %.60q", h.Note)
 		}
@@ -77,13 +76,13 @@ func TestAnchorGivesTheNewestHead(t *testing.T) {
 // A power cut may stop the write of a record at any byte, or leave any mixture of old and new: the head before is there.
 func TestAnchorTornAtEveryByte(t *testing.T) {
 	path, k := filepath.Join(t.TempDir(), "anchor"), newTestKey(t, "east-gate")
-	a, err := openAnchor(path)
+	a, err := OpenAnchor(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.close()
+	defer a.Close()
 	for size := range int64(3) {
-		if err := a.write(anchorHead(t, size+1, k)); err != nil {
+		if err := a.Write(anchorHead(t, size+1, k)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,7 +90,7 @@ func TestAnchorTornAtEveryByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.write(anchorHead(t, 4, k)); err != nil {
+	if err := a.Write(anchorHead(t, 4, k)); err != nil {
 		t.Fatal(err)
 	}
 	after, err := os.ReadFile(path)
@@ -155,8 +154,8 @@ func TestAnchorThatIsDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, open := range []func() error{
-			func() error { _, err := readAnchor(path); return err },
-			func() error { _, err := openAnchor(path); return err },
+			func() error { _, err := ReadAnchor(path); return err },
+			func() error { _, err := OpenAnchor(path); return err },
 		} {
 			if err := open(); err == nil || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s: %v, want an error that names %s", name, err, path)
@@ -180,18 +179,18 @@ func TestAnchorWhoseFirstRecordIsTorn(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if heads, err := readAnchor(path); len(heads) > 0 || err != nil {
+	if heads, err := ReadAnchor(path); len(heads) > 0 || err != nil {
 		t.Errorf("read: %v, %v", heads, err)
 	}
-	a, err := openAnchor(path)
+	a, err := OpenAnchor(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.close()
-	if err := a.write(anchorHead(t, 2, k)); err != nil {
+	defer a.Close()
+	if err := a.Write(anchorHead(t, 2, k)); err != nil {
 		t.Fatal(err)
 	}
-	if heads, err := readAnchor(path); len(heads) != 1 || err != nil || heads[0].Size != 2 {
+	if heads, err := ReadAnchor(path); len(heads) != 1 || err != nil || heads[0].Size != 2 {
 		t.Errorf("written over: %v, %v", heads, err)
 	}
 }
@@ -202,11 +201,11 @@ func TestAnchorFormat(t *testing.T) {
 	if err := os.WriteFile(path, []byte("PRIVATE+KEY+east-gate+2c8fa5ac+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := tlog.ReadKeys(path)
+	keys, err := ReadKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := tlog.SignHead("east-gate", 1234067, tlog.Hash(bytes.Repeat([]byte{0xab}, 32)), keys...)
+	h, err := SignHead("east-gate", 1234067, Hash(bytes.Repeat([]byte{0xab}, 32)), keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +245,7 @@ func FuzzAnchor(f *testing.F) {
 		if err != nil || !bytes.Equal(again, b[count%2*anchorBlock:][:anchorRecord]) {
 			t.Errorf("a head that was read is written otherwise: %v", err)
 		}
-		if _, err := tlog.ParseHead(h.Note); err != nil {
+		if _, err := ParseHead(h.Note); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,4 +1,4 @@
-package ledger
+package tlog
 
 import (
 	"bytes"
@@ -10,10 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
-
-	"gated/ledger/tlog"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,29 +41,20 @@ const (
 	anchorSum    = anchorRecord - sha256.Size
 )
 
-// errTorn: the anchor is there, and neither of its records is whole. No power cut leaves it so.
-var errTorn = errors.New("neither of its two records is whole")
+// ErrTorn: the anchor is there, and neither of its records is whole. No power cut leaves it so.
+var ErrTorn = errors.New("neither of its two records is whole")
 
-// anchor is the file as its writer has it.
-type anchor struct {
+// Anchor is the file as its writer has it.
+type Anchor struct {
 	file  *os.File
 	count uint64 // of the newest record
 }
 
-// anchorFile is where the anchor of a ledger lies: of ledger.db anchor, of ledger-1.db anchor-1. Copies have none: "".
-func anchorFile(ledger string) string {
-	name, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(ledger), ".db"), "ledger")
-	if !ok {
-		return ""
-	}
-	return filepath.Join(filepath.Dir(ledger), "anchor"+name)
-}
-
-// openAnchor opens the anchor for writing, and makes it where it is not there.
-func openAnchor(path string) (*anchor, error) {
+// OpenAnchor opens the anchor for writing, and makes it where it is not there.
+func OpenAnchor(path string) (*Anchor, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		// Whole and synced before the first head: later writes change no metadata.
-		if err := tlog.WriteWhole(path, make([]byte, 2*anchorBlock)); err != nil {
+		if err := WriteWhole(path, make([]byte, 2*anchorBlock)); err != nil {
 			return nil, err
 		}
 	}
@@ -82,11 +70,11 @@ func openAnchor(path string) (*anchor, error) {
 	if err != nil && !unused(b) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
-	return &anchor{f, count}, nil
+	return &Anchor{f, count}, nil
 }
 
-// write puts the head in the place of the older record, and returns once it would survive a power cut.
-func (a *anchor) write(h tlog.Head) error {
+// Write puts the head in the place of the older record, and returns once it would survive a power cut.
+func (a *Anchor) Write(h Head) error {
 	b, err := formatRecord(h, a.count+1)
 	if err != nil {
 		return err
@@ -96,11 +84,11 @@ func (a *anchor) write(h tlog.Head) error {
 	return err
 }
 
-func (a *anchor) close() error { return a.file.Close() }
+func (a *Anchor) Close() error { return a.file.Close() }
 
-// readAnchor reads the heads that the anchor holds, the newest first: at most two. Whoever reads an older state of the
+// ReadAnchor reads the heads that the anchor holds, the newest first: at most two. Whoever reads an older state of the
 // ledger than the newest may need the second.
-func readAnchor(path string) ([]tlog.Head, error) {
+func ReadAnchor(path string) ([]Head, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -109,14 +97,14 @@ func readAnchor(path string) ([]tlog.Head, error) {
 	for try := 0; ; try++ {
 		b := make([]byte, 2*anchorBlock)
 		if _, err := io.ReadFull(f, b); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, fmt.Errorf("%s: %w", path, errTorn)
+			return nil, fmt.Errorf("%s: %w", path, ErrTorn)
 		} else if err != nil {
 			return nil, err
 		}
 		newest, count, err := newestRecord(b)
 		switch {
 		case err == nil:
-			heads := []tlog.Head{newest}
+			heads := []Head{newest}
 			if older, n, err := parseRecord(b[(count+1)%2*anchorBlock:]); err == nil && n == count-1 {
 				heads = append(heads, older)
 			}
@@ -138,8 +126,8 @@ func unused(b []byte) bool {
 }
 
 // newestRecord is the head of the newest record that is whole.
-func newestRecord(b []byte) (h tlog.Head, count uint64, err error) {
-	err = errTorn
+func newestRecord(b []byte) (h Head, count uint64, err error) {
+	err = ErrTorn
 	for i := range 2 {
 		if len(b) < i*anchorBlock+anchorRecord {
 			break
@@ -152,7 +140,7 @@ func newestRecord(b []byte) (h tlog.Head, count uint64, err error) {
 	return h, count, err
 }
 
-func formatRecord(h tlog.Head, count uint64) ([]byte, error) {
+func formatRecord(h Head, count uint64) ([]byte, error) {
 	b := make([]byte, anchorRecord)
 	copy(b, anchorMagic)
 	binary.BigEndian.PutUint64(b[8:], count)
@@ -183,32 +171,32 @@ func formatRecord(h tlog.Head, count uint64) ([]byte, error) {
 }
 
 // parseRecord reads a record, in exactly the form that formatRecord gives it.
-func parseRecord(b []byte) (h tlog.Head, count uint64, err error) {
+func parseRecord(b []byte) (h Head, count uint64, err error) {
 	if len(b) < anchorRecord {
 		return h, 0, io.ErrUnexpectedEOF
 	}
 	b = b[:anchorRecord]
 	if sum := sha256.Sum256(b[:anchorSum]); string(b[:len(anchorMagic)]) != anchorMagic || !bytes.Equal(sum[:], b[anchorSum:]) {
-		return h, 0, errTorn
+		return h, 0, ErrTorn
 	}
 	n, name := int(b[anchorSigs-1]), b[anchorOrigin+1:anchorSum]
 	if int(b[anchorOrigin]) > len(name) || n < 1 || n > 2 {
-		return h, 0, errTorn
+		return h, 0, ErrTorn
 	}
 	origin := string(name[:b[anchorOrigin]])
 	size := int64(binary.BigEndian.Uint64(b[16:]))
-	root := tlog.Hash(b[24:56])
-	note := tlog.Head{Origin: origin, Size: size, Root: root}.Text() + "\n"
+	root := Hash(b[24:56])
+	note := Head{Origin: origin, Size: size, Root: root}.Text() + "\n"
 	for i := range n {
 		sig := b[anchorSigs+i*anchorSig:][:anchorSig]
 		note += "— " + origin + " " + base64.StdEncoding.EncodeToString(sig) + "\n"
 	}
-	if h, err = tlog.ParseHead([]byte(note)); err != nil {
+	if h, err = ParseHead([]byte(note)); err != nil {
 		return h, 0, err
 	}
 	count = binary.BigEndian.Uint64(b[8:])
 	if again, err := formatRecord(h, count); err != nil || !bytes.Equal(again, b) {
-		return tlog.Head{}, 0, errTorn
+		return Head{}, 0, ErrTorn
 	}
 	return h, count, nil
 }

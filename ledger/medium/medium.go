@@ -1,4 +1,5 @@
-package ledger
+// Package medium reads what a disk has, not what the kernel remembers of it.
+package medium
 
 import (
 	"bytes"
@@ -16,13 +17,13 @@ import (
 // error nothing that the page cache says counts before it was compared with the medium.
 
 const (
-	mediumStep  = 1 << 20 // how much is read at once
-	mediumAlign = 4096    // what O_DIRECT asks of addresses and offsets: no disk has larger blocks
+	step  = 1 << 20 // how much is read at once
+	align = 4096    // what O_DIRECT asks of addresses and offsets: no disk has larger blocks
 )
 
-// trustMedium makes the page cache of a file show what the medium holds, and returns how many bytes it had to put right.
+// Trust makes the page cache of a file show what the medium holds, and returns how many bytes it had to put right.
 // What is dirty is written first; an error of that is returned, and all is to be tried again. Nobody else writes to the file.
-func trustMedium(path string) (stale int64, err error) {
+func Trust(path string) (stale int64, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return 0, err
@@ -45,7 +46,7 @@ func trustMedium(path string) (stale int64, err error) {
 		}
 		return nil
 	}
-	if err := compareMedium(f, wrong); err != nil {
+	if err := compare(f, wrong); err != nil {
 		return stale, err
 	}
 	if stale > 0 {
@@ -54,8 +55,8 @@ func trustMedium(path string) (stale int64, err error) {
 	return stale, err
 }
 
-// dropCache lets the next reading of a file come from the medium, as far as the kernel follows.
-func dropCache(path string) error {
+// Drop lets the next reading of a file come from the medium, as far as the kernel follows.
+func Drop(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -73,9 +74,9 @@ func syncAndDrop(f *os.File) error {
 	return nil
 }
 
-// compareMedium reads the file by both ways and calls wrong where they differ. Where the file system has no other way than
+// compare reads the file by both ways and calls wrong where they differ. Where the file system has no other way than
 // the page cache, as tmpfs, there is nothing to compare.
-func compareMedium(f *os.File, wrong func(at int64, medium, cached []byte) error) error {
+func compare(f *os.File, wrong func(at int64, medium, cached []byte) error) error {
 	d, err := os.OpenFile(f.Name(), os.O_RDONLY|unix.O_DIRECT, 0)
 	if errors.Is(err, unix.EINVAL) {
 		return nil
@@ -83,8 +84,8 @@ func compareMedium(f *os.File, wrong func(at int64, medium, cached []byte) error
 		return err
 	}
 	defer d.Close()
-	medium, cached := alignedBlock(mediumStep), make([]byte, mediumStep)
-	for at := int64(0); ; at += mediumStep {
+	medium, cached := alignedBlock(step), make([]byte, step)
+	for at := int64(0); ; at += step {
 		n, err := readDirect(d, medium, at)
 		if errors.Is(err, unix.EINVAL) && at == 0 {
 			return nil
@@ -104,7 +105,7 @@ func compareMedium(f *os.File, wrong func(at int64, medium, cached []byte) error
 				return err
 			}
 		}
-		if n < mediumStep {
+		if n < step {
 			return nil
 		}
 	}
@@ -122,7 +123,7 @@ func readDirect(d *os.File, b []byte, at int64) (n int, err error) {
 			return n, err
 		}
 		n += m
-		if m == 0 || n%mediumAlign != 0 {
+		if m == 0 || n%align != 0 {
 			break
 		}
 	}
@@ -131,7 +132,7 @@ func readDirect(d *os.File, b []byte, at int64) (n int, err error) {
 
 // alignedBlock is memory into which the disk can write by itself: it is aligned.
 func alignedBlock(n int) []byte {
-	b := make([]byte, n+mediumAlign)
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (mediumAlign - 1))
+	b := make([]byte, n+align)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (align - 1))
 	return b[skip : skip+n : skip+n]
 }
