@@ -38,8 +38,8 @@ type carrier struct {
 }
 
 func newPersonal(r *ledger.Reader, size int64) *personal {
-	return &personal{r: r, size: size, zero: newSet(size), live: newSet(size), carries: newSet(size), said: newSet(size), done: newSet(size),
-		out: r.CarriedOut(), carriers: map[carrier]bool{}, newest: map[named]int64{}, later: map[named]bool{}}
+	return &personal{r: r, size: size, zero: newSet(size), live: newSet(size), carries: newSet(size), said: newSet(size),
+		done: newSet(size), out: r.CarriedOut(), carriers: map[carrier]bool{}, newest: map[named]int64{}, later: map[named]bool{}}
 }
 
 // row looks at the personal data of a row and tells how many fields hold. What an entry carries counts with the other entry.
@@ -163,7 +163,8 @@ func (p *personal) conclude(rep *Report, erasedAfter int64) error {
 	case erasedAfter == 0:
 		return fmt.Errorf("entry %d: its personal data was erased, and no entry says so; so it is with %d entries", first, without)
 	case without != erasedAfter:
-		return fmt.Errorf("the personal data of %d entries was erased without an entry that says so; the next epoch began with %d of them", without, erasedAfter)
+		return fmt.Errorf("the personal data of %d entries was erased without an entry that says so; "+
+			"the next epoch began with %d of them", without, erasedAfter)
 	}
 	for seq := range p.live.and(p.done, true) {
 		return fmt.Errorf("entry %d: an entry says that its personal data was erased, and it can still be read", seq)
@@ -186,7 +187,8 @@ func (p *personal) concludeCarriers() error {
 		case p.zero.has(c.at) && !said && !p.later[c.of]:
 			return fmt.Errorf("entry %d: what it carries of entry %d was erased, and no entry says so", c.at, c.of.seq)
 		case p.live.has(c.at) && said && p.newest[c.of] <= p.out:
-			return fmt.Errorf("entry %d: an entry says that what it carries of entry %d was erased, and it can still be read", c.at, c.of.seq)
+			return fmt.Errorf("entry %d: an entry says that what it carries of entry %d was erased, and it can still be read",
+				c.at, c.of.seq)
 		}
 		p.zero.remove(c.at)
 		p.live.remove(c.at)

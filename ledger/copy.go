@@ -3,13 +3,12 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 
 	"gated/durable"
+	"gated/ledger/seal"
 	"gated/ledger/tlog"
 )
 
@@ -32,13 +31,13 @@ func BackUp(dir, to string) (h tlog.Head, err error) {
 		if err := f.Truncate(0); err != nil {
 			return h, err
 		}
-		if err := r.copySlots(slotsStem(to)); err != nil {
+		if err := r.copySlots(seal.Stem(to)); err != nil {
 			return h, err
 		}
 		if h, err = r.Copy(f.Name()); err != nil {
 			return h, err
 		}
-		if enough, err := slotsReach(f.Name(), slotsStem(to)); err != nil {
+		if enough, err := slotsReach(f.Name(), seal.Stem(to)); err != nil {
 			return h, err
 		} else if enough {
 			break
@@ -47,58 +46,13 @@ func BackUp(dir, to string) (h tlog.Head, err error) {
 	return h, errors.Join(os.Rename(f.Name(), to), durable.SyncDir(filepath.Dir(to)))
 }
 
-// copySlots copies the slot files, each over the copy before, whose bytes are overwritten: they hold what was erased since.
+// copySlots copies the slots that there are now.
 func (r *Reader) copySlots(stem string) error {
-	files, _, err := openSlotFiles(slotsStem(r.path), r.Meta, os.O_RDONLY)
-	if err != nil {
-		return errors.Join(err, files.close())
-	}
-	for _, s := range files {
-		if err == nil {
-			err = s.copy(slotsName(stem, s.first))
-		}
-	}
-	return errors.Join(err, files.close())
-}
-
-func (s *slotFile) copy(to string) error {
-	f, err := durable.Begin(to)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	// From its beginning to its end: what the mark there says was erased is erased in what is read after it.
-	if _, err = io.Copy(f, io.NewSectionReader(s.f, 0, 1<<62)); err == nil {
-		err = f.Sync()
-	}
-	old, oerr := os.OpenFile(to, os.O_RDWR, 0)
-	if oerr == nil {
-		defer old.Close()
-	} else if !errors.Is(oerr, fs.ErrNotExist) {
-		err = errors.Join(err, oerr)
-	}
+	files, _, err := seal.OpenFiles(seal.Stem(r.path), r.Meta.whose(), os.O_RDONLY)
 	if err == nil {
-		err = os.Rename(f.Name(), to)
+		err = files.Copy(stem)
 	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	err = durable.SyncDir(filepath.Dir(to))
-	if oerr == nil {
-		err = errors.Join(err, overwrite(old))
-	}
-	return err
-}
-
-// overwrite writes zeros over a file that has no name any more.
-func overwrite(f *os.File) error {
-	st, err := f.Stat()
-	zeros := make([]byte, 1<<20)
-	for at := int64(0); err == nil && at < st.Size(); at += int64(len(zeros)) {
-		_, err = f.WriteAt(zeros[:min(int64(len(zeros)), st.Size()-at)], at)
-	}
-	return errors.Join(err, f.Sync())
+	return errors.Join(err, files.Close())
 }
 
 // slotsReach tells whether the newest entry of a copy has a slot beside it, if it has one at all.
@@ -112,13 +66,12 @@ func slotsReach(ledger, stem string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	files, _, err := openSlotFiles(stem, r.Meta, os.O_RDONLY)
-	if err == nil && len(files) > 0 && size > 0 {
-		var end int64
-		end, err = files[len(files)-1].end()
-		return end >= size, errors.Join(err, files.close())
+	files, _, err := seal.OpenFiles(stem, r.Meta.whose(), os.O_RDONLY)
+	if err != nil || len(files) == 0 {
+		return true, errors.Join(err, files.Close())
 	}
-	return true, errors.Join(err, files.close())
+	end, err := files.End()
+	return end >= size, errors.Join(err, files.Close())
 }
 
 // Copy copies the ledger with everything in it into a file of mode 0600, absent or empty, while it is used, and looks

@@ -15,6 +15,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"gated/ledger/seal"
 )
 
 // pragmas are set in the DSN and read back, because SQLite accepts a misspelt one in silence.
@@ -239,6 +241,11 @@ type Meta struct {
 	Epoch    int    // 1; a restored box starts the next one
 	Machine  string // which box wrote it, as a hash; empty where the box has no machine ID
 	Master   string // tells whether a master key is the one of its personal data
+}
+
+// whose says to which ledger slots and sealed data belong.
+func (m Meta) whose() seal.Whose {
+	return seal.Whose{Origin: m.Origin, Epoch: m.Epoch, Check: m.Master}
 }
 
 // Name is the origin without the epoch: gate.origin of the settings.

@@ -3,6 +3,8 @@ package ledger
 import (
 	"encoding/hex"
 	"fmt"
+
+	"gated/ledger/seal"
 )
 
 // Disclosure is one personal field with what is needed to check it: Hash is HMAC-SHA-256(Salt, Field ‖ 0 ‖ Value), and the
@@ -16,10 +18,10 @@ type Disclosure struct {
 	Hash  string  `json:"hash"` // hex
 }
 
-func (p *personalRow) disclosed(seq int64) Disclosure {
-	d := Disclosure{Seq: seq, Field: p.Name, Hash: hex.EncodeToString(p.hash[:])}
-	if !p.erased {
-		d.Salt, d.Value = hex.EncodeToString(p.salt[:]), &p.Value
+func disclosed(p *seal.Row, seq int64) Disclosure {
+	d := Disclosure{Seq: seq, Field: p.Name, Hash: hex.EncodeToString(p.Hash[:])}
+	if !p.Erased {
+		d.Salt, d.Value = hex.EncodeToString(p.Salt[:]), &p.Value
 	}
 	return d
 }
@@ -34,7 +36,7 @@ func (r *Reader) ScanDisclosed(from, to int64, f func(e *Entry, fields []Disclos
 		}
 		fields := make([]Disclosure, len(got.rows))
 		for i := range got.rows {
-			fields[i] = got.rows[i].disclosed(e.Seq)
+			fields[i] = disclosed(&got.rows[i], e.Seq)
 		}
 		return f(e, fields)
 	})
@@ -43,11 +45,11 @@ func (r *Reader) ScanDisclosed(from, to int64, f func(e *Entry, fields []Disclos
 // CheckDisclosed checks the fields of one entry, each against its hash, and returns what the record must have as its
 // personal.
 func CheckDisclosed(fields []Disclosure) (commits string, err error) {
-	rows := make([]personalRow, len(fields))
+	rows := make([]seal.Row, len(fields))
 	for i, d := range fields {
 		row := &rows[i]
 		row.Name = d.Field
-		if err := unhex(row.hash[:], d.Hash); err != nil {
+		if err := unhex(row.Hash[:], d.Hash); err != nil {
 			return "", fmt.Errorf("entry %d, field %q: its hash %w", d.Seq, d.Field, err)
 		}
 		if d.Value == nil && d.Salt == "" {
@@ -56,11 +58,11 @@ func CheckDisclosed(fields []Disclosure) (commits string, err error) {
 		if d.Value != nil {
 			row.Value = *d.Value
 		}
-		if err := unhex(row.salt[:], d.Salt); err != nil || fieldHash(row.salt, row.Field) != row.hash {
+		if err := unhex(row.Salt[:], d.Salt); err != nil || seal.FieldHash(row.Salt, row.Field) != row.Hash {
 			return "", fmt.Errorf("entry %d: personal field %q is not what was recorded", d.Seq, d.Field)
 		}
 	}
-	return commitment(rows), nil
+	return seal.Commitment(rows), nil
 }
 
 func unhex(to []byte, text string) error {

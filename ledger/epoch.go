@@ -219,7 +219,7 @@ func (l *Ledger) firstOfEpoch() error {
 		first.Reason = "begun"
 	}
 	if b := l.opt.Begin; b != nil {
-		first.Personal = []Field{{"by", b.By}, {"note", b.Why}}
+		first.Personal = []Field{{Name: "by", Value: b.By}, {Name: "note", Value: b.Why}}
 	}
 	events = append([]Event{first}, events...)
 	for i := range events {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"gated/ledger/seal"
 )
 
 // EraseAtOnce is how many entries one erase entry names at most.
@@ -114,13 +116,13 @@ func (l *Ledger) eraseChunk(r *Reader, older int, seqs []int64, field string, ev
 	}); err != nil {
 		return Erased{}, err
 	}
-	x := erasure{epoch: r.Meta.Epoch, seqs: seqs, said: place{l.Meta().Epoch, done.Records[0]}}
+	x := erasure{epoch: r.Meta.Epoch, seqs: seqs, said: seal.Place{Epoch: l.Meta().Epoch, Seq: done.Records[0]}}
 	err = l.clear(x)
 	if err == nil {
 		l.mark(x.said)
 		return done, nil
 	}
-	err = fmt.Errorf("what entry %d says is not erased yet: %w", x.said.seq, err)
+	err = fmt.Errorf("what entry %d says is not erased yet: %w", x.said.Seq, err)
 	if errors.As(err, new(asideError)) { // no reason to close the gate
 		l.postpone(x)
 		return done, fmt.Errorf("%w: it is tried again each minute", err)
@@ -151,12 +153,12 @@ func (l *Ledger) postponed() []erasure {
 }
 
 // mark notes that all erasures up to an entry were carried out. The caller holds l.erasing.
-func (l *Ledger) mark(p place) {
+func (l *Ledger) mark(p seal.Place) {
 	if len(l.postponed()) > 0 {
 		return
 	}
 	l.pending.Store(false)
-	if err := l.slots.Load().mark(p); err != nil { // the next start looks through more entries
+	if err := l.slots.Load().Mark(p); err != nil { // the next start looks through more entries
 		l.opt.Log.Warn("erasures are looked for once more at the next start", "cause", err)
 	}
 }
@@ -191,13 +193,13 @@ func (d *Erased) said(ev Event, seqs []int64) Event {
 	if d.Epoch != 0 {
 		ev.Detail["epoch"] = strconv.Itoa(d.Epoch)
 	}
-	ev.Personal = append(slices.Clone(ev.Personal), Field{listField, formatList(seqs)})
+	ev.Personal = append(slices.Clone(ev.Personal), Field{Name: listField, Value: formatList(seqs)})
 	return ev
 }
 
 // losing tells which of the entries have something to erase, in all how many fields, and for a single field what is left of
 // the entry's others: nil if that is nothing.
-func (r *Reader) losing(seqs []int64, field string) (gone []int64, left []personalRow, fields int64, err error) {
+func (r *Reader) losing(seqs []int64, field string) (gone []int64, left []seal.Row, fields int64, err error) {
 	var p *page
 	for _, seq := range seqs {
 		var row Row
@@ -222,7 +224,7 @@ func (r *Reader) losing(seqs []int64, field string) (gone []int64, left []person
 		got, err := p.open(seq, e.Record.Personal, row.sealed)
 		n := int64(0)
 		for i := range got.rows {
-			if row := &got.rows[i]; !row.erased && (field == "" || field == row.Name) {
+			if row := &got.rows[i]; !row.Erased && (field == "" || field == row.Name) {
 				n++
 			}
 		}
@@ -231,7 +233,7 @@ func (r *Reader) losing(seqs []int64, field string) (gone []int64, left []person
 			continue
 		}
 		gone, fields = append(gone, seq), fields+n
-		if rest, found := withoutField(got.rows, field); found && slices.ContainsFunc(rest, func(r personalRow) bool { return !r.erased }) {
+		if rest, found := seal.Without(got.rows, field); found && slices.ContainsFunc(rest, func(r seal.Row) bool { return !r.Erased }) {
 			left = rest
 		}
 	}
@@ -269,18 +271,18 @@ func (r *Reader) readable(p *page, found []Entry, limit int) ([]Entry, int64, er
 			return nil
 		}
 		at := seq - p.from
-		there := p.here[at] && p.slots[at] != slot{}
+		there := p.here[at] && p.slots[at] != seal.Slot{}
 		if p.here[at] && !there {
 			by, err := p.carrier(seq)
 			if err != nil {
 				return err
 			}
 			if by.c != nil {
-				keys, here, err := by.in.files.read(by.at, by.at)
+				keys, here, err := by.in.files.Read(by.at, by.at)
 				if err != nil {
 					return err
 				}
-				there = here[0] && keys[0] != slot{}
+				there = here[0] && keys[0] != seal.Slot{}
 			}
 		}
 		if !there {

@@ -15,21 +15,23 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"gated/ledger/seal"
 )
 
 // someone passes at once: check, query and register, with what the gate keeps of them.
 func someone(ck *clock, passage, who, class, direction string) []Event {
 	s := ck.now()
-	household := Field{"household", "3-2-" + who}
+	household := Field{Name: "household", Value: "3-2-" + who}
 	return []Event{
-		{Stamp: s, Kind: Check, Passage: passage, Direction: direction, Proof: "signed", Reason: "ok", Personal: []Field{{"code", "code-of-" + who}}},
-		{Stamp: s, Kind: Query, Passage: passage, Direction: direction, Class: class, Personal: []Field{{"subject", who}, household, {"name", "name-of-" + who}}},
-		{Stamp: s, Kind: Register, Passage: passage, Direction: direction, Class: class, Verdict: "admit", Reason: "ok", By: "machine", Personal: []Field{{"subject", who}, household}},
+		{Stamp: s, Kind: Check, Passage: passage, Direction: direction, Proof: "signed", Reason: "ok", Personal: []Field{{Name: "code", Value: "code-of-" + who}}},
+		{Stamp: s, Kind: Query, Passage: passage, Direction: direction, Class: class, Personal: []Field{{Name: "subject", Value: who}, household, {Name: "name", Value: "name-of-" + who}}},
+		{Stamp: s, Kind: Register, Passage: passage, Direction: direction, Class: class, Verdict: "admit", Reason: "ok", By: "machine", Personal: []Field{{Name: "subject", Value: who}, household}},
 	}
 }
 
 // asked is an erasure that somebody asked for.
-var asked = Event{Kind: Erase, Reason: "before", By: "unauthenticated", Personal: []Field{{"by", "zhou"}, {"note", "asked for"}}}
+var asked = Event{Kind: Erase, Reason: "before", By: "unauthenticated", Personal: []Field{{Name: "by", Value: "zhou"}, {Name: "note", Value: "asked for"}}}
 
 // seqs are the entries from..to.
 func seqs(from, to int64) (list []int64) {
@@ -136,7 +138,7 @@ func secrets(t *testing.T, l *Ledger, from, to int64) (values, slots map[string]
 	t.Helper()
 	r := reader(t, l.opt.Dir)
 	values, slots = map[string][]byte{}, map[string][]byte{}
-	keys, here, err := r.personal().files.read(from, to)
+	keys, here, err := r.personal().files.Read(from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +163,7 @@ func crowd(t *testing.T, l *Ledger, ck *clock, from, to int) {
 	for i := from; i < to; i++ {
 		who := fmt.Sprintf("SECRET-%06d-%s", i, strings.Repeat("x", i*37%211))
 		ev := someone(ck, fmt.Sprint("p", i), who, "resident", []string{"in", "out"}[i%2])
-		ev[1].Personal = append(ev[1].Personal, Field{"plate", fmt.Sprintf("PLATE-%06d", i)}, Field{"phone", strings.Repeat(fmt.Sprintf("PHONE-%06d-", i), 1+i%50)})
+		ev[1].Personal = append(ev[1].Personal, Field{Name: "plate", Value: fmt.Sprintf("PLATE-%06d", i)}, Field{Name: "phone", Value: strings.Repeat(fmt.Sprintf("PHONE-%06d-", i), 1+i%50)})
 		if events = append(events, ev...); i%5 == 4 || i == to-1 {
 			mustAppend(t, l, events...)
 			events = nil
@@ -178,7 +180,7 @@ func TestAnErasureLeavesNoTraceInTheFiles(t *testing.T) {
 	crowd(t, l, ck, 0, 400)
 	ck.set("2026-11-21 08:00:00")
 	crowd(t, l, ck, 400, 800)
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: SignOn, Personal: []Field{{"guard", "SECRET-GUARD"}}}) // 2401
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: SignOn, Personal: []Field{{Name: "guard", Value: "SECRET-GUARD"}}}) // 2401
 	values, all := secrets(t, l, 1, 2401)
 	if found := traces(t, dir, values); len(found) > 0 {
 		t.Errorf("%d values stand in the clear:\n%s", len(found), strings.Join(found[:min(len(found), 10)], "\n"))
@@ -492,10 +494,10 @@ func TestOneFieldIsErasedAndTheOthersAreCarriedOn(t *testing.T) {
 }
 
 // slotOf is the slot of an entry, as secrets has it.
-func slotOf(t *testing.T, l *Ledger, seq int64) (slot, map[string][]byte) {
+func slotOf(t *testing.T, l *Ledger, seq int64) (seal.Slot, map[string][]byte) {
 	t.Helper()
-	keys, here, err := reader(t, l.opt.Dir).personal().files.read(seq, seq)
-	if err != nil || !here[0] || keys[0] == (slot{}) {
+	keys, here, err := reader(t, l.opt.Dir).personal().files.Read(seq, seq)
+	if err != nil || !here[0] || keys[0] == (seal.Slot{}) {
 		t.Fatal(err, here)
 	}
 	return keys[0], map[string][]byte{fmt.Sprint("slot of ", seq): keys[0][:]}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gated/ledger/seal"
 )
 
 // formatList writes entries, which are in order, as 1-3,7.
@@ -57,14 +59,14 @@ func parseList(s string) (seqs []int64, err error) {
 
 // erasure is what an erase entry says.
 type erasure struct {
-	epoch int     // of the entries
-	seqs  []int64 // in order
-	said  place   // where the erase entry is
+	epoch int        // of the entries
+	seqs  []int64    // in order
+	said  seal.Place // where the erase entry is
 }
 
 // erasure reads an erase entry with its personal fields, of a ledger of that epoch. ok is false where they cannot be read.
 func (e *Entry) erasure(own int) (x erasure, ok bool, err error) {
-	x = erasure{epoch: own, said: place{own, e.Seq}}
+	x = erasure{epoch: own, said: seal.Place{Epoch: own, Seq: e.Seq}}
 	if s := e.Detail["epoch"]; s != "" {
 		if x.epoch, err = strconv.Atoi(s); err != nil || x.epoch < 1 || x.epoch > own {
 			return x, false, fmt.Errorf("entry %d: erased in epoch %q", e.Seq, s)
@@ -111,7 +113,7 @@ func erasures(c *conn, zone *time.Location, o *opener, after int64, f func(x era
 // clear writes zeros over the slots of what was erased, in whichever epoch, and over those of the entries that carried what
 // was left of it before.
 func (l *Ledger) clear(x erasure) error {
-	for epoch := x.epoch; epoch <= x.said.epoch; epoch++ {
+	for epoch := x.epoch; epoch <= x.said.Epoch; epoch++ {
 		seqs, err := l.carriers(epoch, x)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // the epoch was taken away
@@ -127,8 +129,8 @@ func (l *Ledger) clear(x erasure) error {
 		if len(seqs) == 0 {
 			continue
 		}
-		if w := l.slots.Load(); epoch == w.epoch {
-			err = w.erase(seqs)
+		if w := l.slots.Load(); epoch == w.Epoch {
+			err = w.Erase(seqs)
 		} else if err = l.clearAside(epoch, seqs, x.said); err != nil {
 			err = asideError{err}
 		}
@@ -142,10 +144,10 @@ func (l *Ledger) clear(x erasure) error {
 // carriers lists the entries of an epoch that carried what was left of those that are erased, before the erase entry.
 func (l *Ledger) carriers(epoch int, x erasure) (seqs []int64, err error) {
 	path, before := l.path, int64(1<<62)
-	if epoch == x.said.epoch {
-		before = x.said.seq
+	if epoch == x.said.Epoch {
+		before = x.said.Seq
 	}
-	if epoch != l.slots.Load().epoch {
+	if epoch != l.slots.Load().Epoch {
 		path = EpochFile(l.opt.Dir, epoch)
 	}
 	r, err := OpenFile(path)
@@ -160,45 +162,46 @@ func (l *Ledger) carriers(epoch int, x erasure) (seqs []int64, err error) {
 			seqs = append(seqs, at)
 		}
 		return nil
-	}, "SELECT seq, at FROM carried WHERE epoch = ? AND seq BETWEEN ? AND ? AND at < ?", int64(x.epoch), x.seqs[0], x.seqs[len(x.seqs)-1], before)
+	}, "SELECT seq, at FROM carried WHERE epoch = ? AND seq BETWEEN ? AND ? AND at < ?",
+		int64(x.epoch), x.seqs[0], x.seqs[len(x.seqs)-1], before)
 	return seqs, err
 }
 
 // clearAside writes zeros over slots of an older epoch.
-func (l *Ledger) clearAside(epoch int, seqs []int64, said place) error {
+func (l *Ledger) clearAside(epoch int, seqs []int64, said seal.Place) error {
 	files, err := slotsAside(EpochFile(l.opt.Dir, epoch))
 	if err == nil {
 		err = l.opt.inject("erase")
 	}
 	if err == nil {
-		err = files.erase(seqs)
+		err = files.Erase(seqs)
 	}
 	if err == nil {
-		err = files.mark(said)
+		err = files.Mark(said)
 	}
 	if err == nil {
 		err = l.opt.inject("erased")
 	}
-	return errors.Join(err, files.close())
+	return errors.Join(err, files.Close())
 }
 
 // slotsAside opens the slots of an older epoch for writing.
-func slotsAside(path string) (slotFiles, error) {
+func slotsAside(path string) (seal.Files, error) {
 	r, err := OpenFile(path)
 	if err != nil {
 		return nil, err
 	}
-	files, _, err := openSlotFiles(slotsStem(path), r.Meta, os.O_RDWR)
+	files, _, err := seal.OpenFiles(seal.Stem(path), r.Meta.whose(), os.O_RDWR)
 	return files, errors.Join(err, r.Close())
 }
 
 // carryOut does what erase entries say and a crash, or an older copy of the slots, left undone.
 func (l *Ledger) carryOut(c *conn, m Meta, size int64) error {
 	w := l.slots.Load()
-	own := &opener{epoch: m.Epoch, files: w.files, seals: *l.seals}
+	own := &opener{epoch: m.Epoch, files: w.Files, seals: *l.seals}
 	do := func(x erasure, readable bool) error {
 		if !readable {
-			l.opt.Log.Error("an erase entry cannot be read, as its slot is lost: what it names may still be readable", "entry", x.said.seq)
+			l.opt.Log.Error("an erase entry cannot be read, as its slot is lost: what it names may still be readable", "entry", x.said.Seq)
 			return nil
 		}
 		err := l.clear(x)
@@ -211,12 +214,13 @@ func (l *Ledger) carryOut(c *conn, m Meta, size int64) error {
 	l.mu.Lock()
 	l.undone = nil // they are found again
 	l.mu.Unlock()
-	if err := erasures(c, l.zone.Load(), own, w.files.done().seq, do); err != nil {
+	if err := erasures(c, l.zone.Load(), own, w.Files.Done().Seq, do); err != nil {
 		return err
 	}
 	for _, n := range aside(l.opt.Dir, m.Epoch) {
 		if err := l.carryOutAside(c, own, n, do); err != nil {
-			l.opt.Log.Warn("erasures in an older epoch are not carried out; the next start tries again", "ledger", filepath.Base(EpochFile("", n)), "cause", err)
+			l.opt.Log.Warn("erasures in an older epoch are not carried out; the next start tries again",
+				"ledger", filepath.Base(EpochFile("", n)), "cause", err)
 		}
 	}
 	if len(l.postponed()) > 0 {
@@ -224,27 +228,27 @@ func (l *Ledger) carryOut(c *conn, m Meta, size int64) error {
 		return nil
 	}
 	l.pending.Store(false)
-	return w.mark(place{m.Epoch, size})
+	return w.Mark(seal.Place{Epoch: m.Epoch, Seq: size})
 }
 
 // carryOutAside is carryOut for an older epoch whose slots know of no erasure in the current one: it ended just now, or its
 // slots were restored.
 func (l *Ledger) carryOutAside(c *conn, own *opener, n int, do func(erasure, bool) error) error {
 	files, err := slotsAside(EpochFile(l.opt.Dir, n))
-	if err != nil || len(files) == 0 || !files.done().before(place{own.epoch, 0}) {
-		return errors.Join(err, files.close())
+	if err != nil || len(files) == 0 || !files.Done().Before(seal.Place{Epoch: own.epoch, Seq: 0}) {
+		return errors.Join(err, files.Close())
 	}
-	from := files.done()
+	from := files.Done()
 	ours := func(x erasure, readable bool) error {
 		if x.epoch != n {
 			return nil
 		}
 		return do(x, readable)
 	}
-	for epoch := from.epoch; epoch < own.epoch && err == nil; epoch++ {
+	for epoch := from.Epoch; epoch < own.epoch && err == nil; epoch++ {
 		after := int64(0)
-		if epoch == from.epoch {
-			after = from.seq
+		if epoch == from.Epoch {
+			after = from.Seq
 		}
 		var r *Reader
 		if r, err = OpenFile(EpochFile(l.opt.Dir, epoch)); errors.Is(err, fs.ErrNotExist) {
@@ -258,7 +262,7 @@ func (l *Ledger) carryOutAside(c *conn, own *opener, n int, do func(erasure, boo
 		err = erasures(c, l.zone.Load(), own, 0, ours)
 	}
 	if err == nil {
-		err = files.mark(place{own.epoch, 0})
+		err = files.Mark(seal.Place{Epoch: own.epoch, Seq: 0})
 	}
-	return errors.Join(err, files.close())
+	return errors.Join(err, files.Close())
 }

@@ -426,7 +426,7 @@ func TestTheLargestRecord(t *testing.T) {
 	for l.Size() < 8 {
 		mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
 	}
-	for _, fields := range [][]Field{nil, {{"name", "王小明"}}} {
+	for _, fields := range [][]Field{nil, {{Name: "name", Value: "王小明"}}} {
 		ev := Event{Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": ""}, Personal: fields}
 		bare := len(mustAppend(t, l, ev)[0].Raw) // 9 is the last seq of one digit
 		if l.Size() == 9 {

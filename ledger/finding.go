@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"gated/ledger/seal"
 	"gated/ledger/tlog"
 )
 
@@ -122,9 +123,9 @@ func (r *Reader) End() (e End, err error) {
 }
 
 // slotsBeyond looks for slots so far behind the last entry that nobody has written them ahead.
-func slotsBeyond(files slotFiles, size int64) error {
-	n, err := files.beyond(size)
-	if err == nil && n > 3*slotsAhead {
+func slotsBeyond(files seal.Files, size int64) error {
+	end, err := files.End()
+	if n := end - size; err == nil && n > seal.MaxBeyond {
 		err = finding("there are slots for %d entries behind the last one, entry %d: some were removed from the end", n, size)
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gated/ledger/seal"
 	"gated/ledger/tlog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -114,9 +115,9 @@ type Ledger struct {
 	undone  []erasure      // of older epochs, postponed; under mu
 	pending atomic.Bool    // an erase entry is there, and what it names may still be readable
 	work    sync.WaitGroup // whoever tries, and whoever reads on after a fault
-	slots   atomic.Pointer[slotWriter]
-	master  atomic.Pointer[master] // nil: see masterErr
-	failed  atomic.Pointer[error]  // of slots that could not be written ahead
+	slots   atomic.Pointer[seal.Writer]
+	master  atomic.Pointer[seal.Master] // nil: see masterErr
+	failed  atomic.Pointer[error]       // of slots that could not be written ahead
 
 	reading atomic.Bool  // what stands before the end is read after a fault
 	unread  atomic.Int32 // how often that could not be done, one time after the other
@@ -134,7 +135,7 @@ type Ledger struct {
 	tile      *insert
 	rows      struct{ entry, tile []driver.Value } // of the batch under way
 	masterErr error
-	seals     *seals // of the current epoch
+	seals     *seal.Sealer // of the current epoch
 	meta      Meta
 	keys      []*tlog.Key               // the first signs; none: tree heads are left to another process
 	rotated   *tlog.Key                 // what signed before, until both have signed one head

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/seal"
 	"gated/ledger/tlog"
 )
 
@@ -122,13 +123,13 @@ func passage(ck *clock, id, direction, verdict string) []Event {
 	return []Event{
 		{Stamp: s, Kind: Check, Passage: id, Lane: direction, Direction: direction, Credential: "gated-pass", Proof: "signed", Reason: "ok"},
 		{Stamp: s, Kind: Query, Passage: id, Lane: direction, Direction: direction, Class: "resident", Verdict: verdict, Reason: "resident", Rule: "residents",
-			Personal: []Field{{"subject", "r-" + id}, {"household", "3-2-501"}, {"name", "王小明"}}},
+			Personal: []Field{{Name: "subject", Value: "r-" + id}, {Name: "household", Value: "3-2-501"}, {Name: "name", Value: "王小明"}}},
 	}
 }
 
 func register(ck *clock, id, direction, verdict, reason string) Event {
 	return Event{Stamp: ck.now(), Kind: Register, Passage: id, Lane: direction, Direction: direction, Class: "resident", Verdict: verdict, Reason: reason, By: "machine",
-		Personal: []Field{{"subject", "r-" + id}, {"household", "3-2-501"}}}
+		Personal: []Field{{Name: "subject", Value: "r-" + id}, {Name: "household", Value: "3-2-501"}}}
 }
 
 func mustAppend(t testing.TB, l *Ledger, ev ...Event) []Entry {
@@ -343,7 +344,7 @@ func TestRecordsAreBounded(t *testing.T) {
 		"no kind":     {Stamp: ck.now()},
 		"kind":        {Stamp: ck.now(), Kind: "Party"},
 		"no time":     {Kind: Check},
-		"field twice": {Stamp: ck.now(), Kind: Check, Personal: []Field{{"a", "1"}, {"a", "2"}}},
+		"field twice": {Stamp: ck.now(), Kind: Check, Personal: []Field{{Name: "a", Value: "1"}, {Name: "a", Value: "2"}}},
 	} {
 		if _, err := l.Append(ev); err == nil || errors.Is(err, ErrFault) {
 			t.Errorf("%s: %v", name, err)
@@ -611,23 +612,23 @@ func TestRecordBytesAreFixed(t *testing.T) {
 	}
 	var salt [32]byte
 	copy(salt[:], "0123456789abcdef0123456789abcdef")
-	rows := []personalRow{{Field: Field{"name", "王小明"}, salt: salt}, {Field: Field{"subject", "r-000001"}, salt: salt}}
+	rows := []seal.Row{{Field: Field{Name: "name", Value: "王小明"}, Salt: salt}, {Field: Field{Name: "subject", Value: "r-000001"}, Salt: salt}}
 	for i := range rows {
-		rows[i].hash = fieldHash(salt, rows[i].Field)
+		rows[i].Hash = seal.FieldHash(salt, rows[i].Field)
 	}
 	// python3: hmac.new(salt, b"name\0"+"王小明".encode(), "sha256"), then sha256 over the two sorted digests
-	if got, want := commitment(rows), "3d143e395d74ab861e34285cd47db23591c62a1b9f48c707bc64672bb289f292"; got != want {
+	if got, want := seal.Commitment(rows), "3d143e395d74ab861e34285cd47db23591c62a1b9f48c707bc64672bb289f292"; got != want {
 		t.Errorf("commitment %s, want %s", got, want)
 	}
 }
 
 func TestFieldHashesAreHMAC(t *testing.T) {
 	t.Parallel()
-	for _, f := range []Field{{"name", "王小明"}, {"note", strings.Repeat("x", 1000)}, {"a", ""}} {
+	for _, f := range []Field{{Name: "name", Value: "王小明"}, {Name: "note", Value: strings.Repeat("x", 1000)}, {Name: "a", Value: ""}} {
 		salt := [32]byte{1, 2, 255}
 		m := hmac.New(sha256.New, salt[:])
 		m.Write([]byte(f.Name + "\x00" + f.Value))
-		if got := fieldHash(salt, f); !hmac.Equal(got[:], m.Sum(nil)) {
+		if got := seal.FieldHash(salt, f); !hmac.Equal(got[:], m.Sum(nil)) {
 			t.Errorf("%s: %x", f.Name, got)
 		}
 	}

@@ -85,7 +85,7 @@ func (l *Ledger) openChecked() (err error) {
 	if err := l.openPersonal(c, m, l.size); err != nil {
 		return err
 	}
-	if err := slotsBeyond(l.slots.Load().files, l.size); err != nil {
+	if err := slotsBeyond(l.slots.Load().Files, l.size); err != nil {
 		return err
 	}
 	if log > 0 && !l.opt.credulous { // so that all that counts from here on is written by this connection

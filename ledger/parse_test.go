@@ -137,7 +137,7 @@ func threeDays(t *testing.T, n int) (dir string) {
 	for i := range n {
 		at := ck.now()
 		at.Time = start.Add(time.Duration(i) * 72 * time.Hour / time.Duration(n))
-		evs = append(evs, Event{Stamp: at, Kind: Alive, Detail: map[string]string{"n": strconv.Itoa(i)}, Personal: []Field{{"by", strconv.Itoa(i)}}})
+		evs = append(evs, Event{Stamp: at, Kind: Alive, Detail: map[string]string{"n": strconv.Itoa(i)}, Personal: []Field{{Name: "by", Value: strconv.Itoa(i)}}})
 		if len(evs) == maxBatch || i == n-1 {
 			mustAppend(t, l, evs...)
 			evs = evs[:0]

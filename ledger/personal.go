@@ -9,13 +9,15 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"gated/ledger/seal"
 )
 
 // opener opens the personal fields of one epoch, as far as its slots and the master key are here.
 type opener struct {
 	epoch int
-	files slotFiles
-	seals seals
+	files seal.Files
+	seals seal.Sealer
 	ask   Keys  // for the keys of entries where the master key is not here; may be nil
 	why   error // why some or all cannot be opened
 
@@ -25,20 +27,20 @@ type opener struct {
 
 // newOpener finds the slots and the master key that belong to a ledger file.
 func newOpener(path string, m Meta) *opener {
-	stem := slotsStem(path)
-	files, lost, err := openSlotFiles(stem, m, os.O_RDONLY)
-	o := &opener{epoch: m.Epoch, files: files, seals: seals{nil, m.Origin, m.Epoch}, why: errors.Join(lost, err)}
+	stem := seal.Stem(path)
+	files, lost, err := seal.OpenFiles(stem, m.whose(), os.O_RDONLY)
+	o := &opener{epoch: m.Epoch, files: files, seals: seal.Sealer{Origin: m.Origin, Epoch: m.Epoch}, why: errors.Join(lost, err)}
 	if len(files) == 0 && o.why == nil {
-		o.why = fmt.Errorf("%s is not here", slotsName(stem, 1))
+		o.why = fmt.Errorf("%s is not here", seal.Name(stem, 1))
 	}
-	key, err := readMaster(MasterFile(filepath.Dir(path)))
+	key, err := seal.ReadMaster(seal.MasterFile(filepath.Dir(path)))
 	if err == nil {
-		err = key.fits(m.Origin, m.Master)
+		err = key.Fits(m.whose())
 	}
 	if err != nil {
 		o.why = errors.Join(o.why, err)
 	} else {
-		o.seals.master = key
+		o.seals.Master = key
 	}
 	return o
 }
@@ -51,8 +53,8 @@ type Keys func(epoch int, from, to int64) ([][]byte, error)
 const MaxKeys = piece
 
 // keys are those of the entries from..to whose slots these are; hidden tells that nobody has the master key.
-func (o *opener) keys(from int64, slots []slot, here []bool) (keys [][]byte, hidden bool, err error) {
-	if o.seals.master == nil {
+func (o *opener) keys(from int64, slots []seal.Slot, here []bool) (keys [][]byte, hidden bool, err error) {
+	if o.seals.Master == nil {
 		if o.ask == nil {
 			return nil, true, nil
 		}
@@ -64,8 +66,8 @@ func (o *opener) keys(from int64, slots []slot, here []bool) (keys [][]byte, hid
 	}
 	keys = make([][]byte, len(slots))
 	for i := range slots {
-		if here[i] && slots[i] != (slot{}) {
-			if keys[i], err = o.seals.key(from+int64(i), slots[i]); err != nil {
+		if here[i] && slots[i] != (seal.Slot{}) {
+			if keys[i], err = o.seals.Key(from+int64(i), slots[i]); err != nil {
 				return nil, false, err
 			}
 		}
@@ -77,7 +79,7 @@ func (o *opener) close() (err error) {
 	for _, r := range o.later {
 		err = errors.Join(err, r.Close())
 	}
-	return errors.Join(err, o.files.close())
+	return errors.Join(err, o.files.Close())
 }
 
 // page opens the personal fields of some entries that follow each other.
@@ -85,7 +87,7 @@ type page struct {
 	o        *opener
 	c        *conn // the ledger that the entries are of
 	from, to int64
-	slots    []slot
+	slots    []seal.Slot
 	here     []bool
 	keys     [][]byte          // nil until they are needed
 	carriers map[int64]carrier // by the entry; nil until they are asked for
@@ -101,16 +103,16 @@ type carrier struct {
 // page reads the slots of the entries from..to, or of the first of them.
 func (o *opener) page(c *conn, from, to int64) (p *page, err error) {
 	p = &page{o: o, c: c, from: from, to: min(to, from+piece-1)}
-	p.slots, p.here, err = o.files.read(p.from, p.to)
+	p.slots, p.here, err = o.files.Read(p.from, p.to)
 	return p, err
 }
 
 // personal is what there is of the personal data of an entry.
 type personal struct {
-	rows    []personalRow // nil where nothing can be read
-	zero    bool          // its own slot was erased
-	carrier int64         // entry that carries what was left then
-	hidden  bool          // what would be needed to open it is not here
+	rows    []seal.Row // nil where nothing can be read
+	zero    bool       // its own slot was erased
+	carrier int64      // entry that carries what was left then
+	hidden  bool       // what would be needed to open it is not here
 }
 
 // open opens what is sealed for an entry of the page, or what another entry carries of it.
@@ -127,23 +129,23 @@ func (p *page) open(seq int64, committed string, sealed []byte) (got personal, e
 	if !p.here[at] {
 		return personal{hidden: true}, nil
 	}
-	if p.slots[at] != (slot{}) {
+	if p.slots[at] != (seal.Slot{}) {
 		if p.keys == nil {
 			if p.keys, got.hidden, err = p.o.keys(p.from, p.slots, p.here); err != nil || got.hidden {
 				return got, err
 			}
 		}
-		rows, err := p.o.seals.open(seq, p.keys[at], committed, sealed)
+		rows, err := p.o.seals.Open(seq, p.keys[at], committed, sealed)
 		if err == nil {
 			return personal{rows: rows}, nil
 		}
-		now, here, rerr := p.o.files.read(seq, seq)
+		now, here, rerr := p.o.files.Read(seq, seq)
 		switch { // was it erased since the slots were read?
 		case rerr != nil:
 			return got, errors.Join(err, rerr)
-		case here[0] && now[0] != (slot{}) && p.keys[at] == nil:
+		case here[0] && now[0] != (seal.Slot{}) && p.keys[at] == nil:
 			return personal{hidden: true}, nil // who has the master key has no such slot
-		case !here[0] || now[0] != (slot{}):
+		case !here[0] || now[0] != (seal.Slot{}):
 			return got, err
 		}
 	}
@@ -187,7 +189,7 @@ func (p *page) carrier(seq int64) (carrier, error) {
 }
 
 // open opens what the entry carries of another, whose commitment it shares.
-func (b carrier) open(of int64, committed string) (rows []personalRow, hidden bool, err error) {
+func (b carrier) open(of int64, committed string) (rows []seal.Row, hidden bool, err error) {
 	var record string
 	var sealed []byte
 	if err := b.c.query(func(v []driver.Value) error {
@@ -200,15 +202,15 @@ func (b carrier) open(of int64, committed string) (rows []personalRow, hidden bo
 	if e, err := ParseRecord(record, time.UTC); err != nil || e.Kind != Carried || e.Record.Personal != committed {
 		return nil, false, fmt.Errorf("entry %d does not carry what is left of entry %d", b.at, of)
 	}
-	slots, here, err := b.in.files.read(b.at, b.at)
-	if err != nil || !here[0] || slots[0] == (slot{}) {
+	slots, here, err := b.in.files.Read(b.at, b.at)
+	if err != nil || !here[0] || slots[0] == (seal.Slot{}) {
 		return nil, err == nil && !here[0], err
 	}
 	keys, hidden, err := b.in.keys(b.at, slots, here)
 	if err != nil || hidden {
 		return nil, hidden, err
 	}
-	rows, err = b.in.seals.open(b.at, keys[0], committed, sealed)
+	rows, err = b.in.seals.Open(b.at, keys[0], committed, sealed)
 	return rows, false, err
 }
 
@@ -219,7 +221,7 @@ func (got *personal) shown(e *Entry) (fields []Field) {
 		return nil
 	}
 	for i := range got.rows {
-		if r := &got.rows[i]; !r.erased {
+		if r := &got.rows[i]; !r.Erased {
 			fields = append(fields, r.Field)
 		}
 	}
@@ -252,7 +254,7 @@ func (r *Reader) personal() *opener {
 func (r *Reader) Hidden() error { return r.personal().why }
 
 // HasMaster tells whether the master key is here that opens the personal data.
-func (r *Reader) HasMaster() bool { return r.personal().seals.master != nil }
+func (r *Reader) HasMaster() bool { return r.personal().seals.Master != nil }
 
 // AskKeys has the keys of entries asked for, where the master key is not here.
 func (r *Reader) AskKeys(ask Keys) {
@@ -279,11 +281,11 @@ func (l *Ledger) Keys(epoch int, from, to int64) ([][]byte, error) {
 	defer r.Close()
 	o := r.personal()
 	key := l.master.Load()
-	if key == nil || key.fits(r.Meta.Origin, r.Meta.Master) != nil {
+	if key == nil || key.Fits(r.Meta.whose()) != nil {
 		return nil, fmt.Errorf("the master key of epoch %d is not here", epoch)
 	}
-	o.seals.master = key
-	slots, here, err := o.files.read(from, to)
+	o.seals.Master = key
+	slots, here, err := o.files.Read(from, to)
 	if err != nil {
 		return nil, err
 	}

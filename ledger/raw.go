@@ -98,7 +98,7 @@ func (row Row) Personal(committed string) (s PersonalState, err error) {
 	got, err := row.page.open(row.Seq, committed, row.sealed)
 	s = PersonalState{Zero: got.zero, Carrier: got.carrier, Hidden: got.hidden}
 	for i := range got.rows {
-		if !got.rows[i].erased {
+		if !got.rows[i].Erased {
 			s.Fields++
 		}
 	}
@@ -137,11 +137,11 @@ func (r *Reader) LaterErasures(size int64, f func(epoch int, seqs []int64) error
 
 // CarriedOut is up to which of its own entries what erase entries say was surely carried out.
 func (r *Reader) CarriedOut() int64 {
-	p := r.personal().files.done()
-	if p.epoch != r.Meta.Epoch {
+	p := r.personal().files.Done()
+	if p.Epoch != r.Meta.Epoch {
 		return 1 << 62
 	}
-	return p.seq
+	return p.Seq
 }
 
 // Carrying calls f for each row that says which entry carries what is left of another.

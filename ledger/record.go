@@ -2,18 +2,15 @@ package ledger
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	"gated/ledger/seal"
 )
 
 // Kind says what an event tells: any lower-case word. These are the ones that the ledger writes itself or goes by.
@@ -54,7 +51,7 @@ type Stamp struct {
 }
 
 // Field is one piece of personal data. It stands sealed beside the record, never in it.
-type Field struct{ Name, Value string }
+type Field = seal.Field
 
 // Event is what a caller hands in. Empty fields are left out of the record.
 type Event struct {
@@ -75,7 +72,7 @@ type Event struct {
 	Ref        int64             // seq of the older entry that this one is about
 	Detail     map[string]string // anything else that tells nobody apart
 	Personal   []Field
-	carried    []personalRow // instead of Personal: those of the entry Ref
+	carried    []seal.Row // instead of Personal: those of the entry Ref
 }
 
 // Record is the exact content of an entry. Its JSON, one line without a newline, is what is kept and hashed.
@@ -115,59 +112,6 @@ type Entry struct {
 // timeFormat is RFC 3339 with all six digits: equal moments have equal bytes.
 const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
-// personalRow is a field with its commitment.
-type personalRow struct {
-	Field
-	salt, hash [32]byte
-	erased     bool // salt and value are gone
-}
-
-// fieldHash commits to one field: HMAC-SHA-256(salt, name ‖ 0 ‖ value).
-// It is HMAC written out (RFC 2104), since a state of crypto/hmac for each field takes three times as long.
-func fieldHash(salt [32]byte, f Field) [32]byte {
-	inner := make([]byte, sha256.BlockSize, 512) // on the stack for all but the largest
-	outer := make([]byte, sha256.BlockSize, sha256.BlockSize+sha256.Size)
-	copy(inner, salt[:])
-	copy(outer, salt[:])
-	for i := range sha256.BlockSize {
-		inner[i] ^= 0x36
-		outer[i] ^= 0x5c
-	}
-	inner = append(append(append(inner, f.Name...), 0), f.Value...)
-	h := sha256.Sum256(inner)
-	return sha256.Sum256(append(outer, h[:]...))
-}
-
-// commit salts every field and returns the rows, in order of their names, with the commitment that goes into the record.
-func commit(fields []Field) ([]personalRow, string) {
-	if len(fields) == 0 {
-		return nil, ""
-	}
-	rows := make([]personalRow, len(fields))
-	salts := make([]byte, 32*len(fields))
-	rand.Read(salts) // never fails: the process ends first
-	for i, f := range fields {
-		f.Value = valid(f.Value)
-		rows[i].Field, rows[i].salt = f, [32]byte(salts[32*i:])
-		rows[i].hash = fieldHash(rows[i].salt, f)
-	}
-	slices.SortFunc(rows, func(a, b personalRow) int { return strings.Compare(a.Name, b.Name) })
-	return rows, commitment(rows)
-}
-
-// valid makes a text of a value: bytes that are none could not be shown again with their hash.
-func valid(value string) string { return strings.ToValidUTF8(value, "\ufffd") }
-
-func commitment(rows []personalRow) string {
-	hashes := make([][]byte, len(rows))
-	for i := range rows {
-		hashes[i] = rows[i].hash[:]
-	}
-	slices.SortFunc(hashes, bytes.Compare)
-	sum := sha256.Sum256(bytes.Join(hashes, nil))
-	return hex.EncodeToString(sum[:])
-}
-
 // check says why the event cannot be recorded.
 func (e *Event) check(zone *time.Location) error {
 	if !e.Kind.valid() {
@@ -180,21 +124,7 @@ func (e *Event) check(zone *time.Location) error {
 	if _, offset := e.Time.In(zone).Zone(); offset%60 != 0 || e.Time.Year() < 1 || e.Time.Year() > 9998 {
 		return fmt.Errorf("the time %s cannot be written: set the clock", e.Time)
 	}
-	seen, size := map[string]bool{}, 0
-	for _, f := range e.Personal {
-		if f.Name == "" || seen[f.Name] {
-			return fmt.Errorf("personal field %q is named twice or not at all", f.Name)
-		}
-		if strings.ContainsRune(f.Name, 0) || !utf8.ValidString(f.Name) || len(f.Name) > maxName || len(valid(f.Value)) > MaxRecord {
-			return fmt.Errorf("personal field %q: a name has at most %d bytes of UTF-8 without NUL, a value at most %d", f.Name, maxName, MaxRecord)
-		}
-		seen[f.Name] = true
-		size += len(f.Name) + len(valid(f.Value)) + 64
-	}
-	if size > maxSealed {
-		return fmt.Errorf("personal fields of %d bytes: at most %d can be kept with an entry", size, maxSealed)
-	}
-	return nil
+	return seal.Check(e.Personal)
 }
 
 // draft is what one call appends, with all that does not depend on its place in the ledger: who appends it makes that,
@@ -226,13 +156,13 @@ func newDraft(events []Event, zone *time.Location) (draft, error) {
 		if err := ev.check(zone); err != nil {
 			return draft{}, fmt.Errorf("event %s cannot be recorded: %w", ev.Kind, err)
 		}
-		fields, sum := commit(ev.Personal)
+		fields, sum := seal.Commit(ev.Personal)
 		if ev.carried != nil {
-			fields, sum = ev.carried, commitment(ev.carried)
+			fields, sum = ev.carried, seal.Commitment(ev.carried)
 		}
 		e.At, e.Personal = ev.Time.In(zone).Round(0).Truncate(time.Microsecond), ev.Personal
 		ev.record(&e.Record, e.At, sum)
-		r.record, r.fields = e.Record.appendRest(make([]byte, headRoom, 512)), encodeFields(fields)
+		r.record, r.fields = e.Record.appendRest(make([]byte, headRoom, 512)), seal.Encode(fields)
 		r.day = e.Time[:len(time.DateOnly)]
 	}
 	return d, nil

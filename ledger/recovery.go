@@ -72,7 +72,7 @@ func (l *Ledger) recover() {
 	now, zone := l.opt.Now(), l.zone.Load()
 	var kept []Entry
 	if unknown > 0 {
-		own := &opener{epoch: l.meta.Epoch, files: l.slots.Load().files, seals: *l.seals}
+		own := &opener{epoch: l.meta.Epoch, files: l.slots.Load().Files, seals: *l.seals}
 		if err := l.c.scan(zone, before+1, l.size, own, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
 			l.size, l.last = before, last
 			l.fail(err, nil)

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"gated/ledger/seal"
 	"gated/ledger/tlog"
 )
 
@@ -245,7 +246,7 @@ func (l *Ledger) put(next func() []*request) error {
 				seq++
 				e, own := d.place(i, seq), &d.rest[i]
 				if own.fields != nil {
-					if own.sealed, err = l.seals.seal(seq, keys[0], e.Record.Personal, own.fields); err != nil {
+					if own.sealed, err = l.seals.Seal(seq, keys[0], e.Record.Personal, own.fields); err != nil {
 						return fmt.Errorf("seal personal fields: %w", err)
 					}
 				}
@@ -312,7 +313,7 @@ func (l *Ledger) put(next func() []*request) error {
 		l.recent.add(d)
 		l.follow(d.entries)
 	}
-	l.slots.Load().ahead(seq, func(err error) { l.ahead(seq, err) })
+	l.slots.Load().Ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
 }
 
@@ -328,7 +329,7 @@ func (l *Ledger) commitRows() error {
 }
 
 // slotsOf reads the slots of entries that are about to be written after size others; nil where none has personal fields.
-func (l *Ledger) slotsOf(batch []*request, size int64) ([]slot, error) {
+func (l *Ledger) slotsOf(batch []*request, size int64) ([]seal.Slot, error) {
 	n, some := 0, false
 	for b := range batch {
 		for i := range batch[b].rest {
@@ -339,7 +340,7 @@ func (l *Ledger) slotsOf(batch []*request, size int64) ([]slot, error) {
 	if !some {
 		return nil, nil
 	}
-	return l.slots.Load().slots(size+1, size+int64(n))
+	return l.slots.Load().Slots(size+1, size+int64(n))
 }
 
 // ahead is told how writing the next slots went. After an error the ledger falls into fault: before long it could not seal
@@ -350,7 +351,7 @@ func (l *Ledger) ahead(size int64, err error) {
 		return
 	}
 	if l.erasing.TryLock() { // all that is said to be erased up to here was erased
-		l.mark(place{l.Meta().Epoch, size})
+		l.mark(seal.Place{Epoch: l.Meta().Epoch, Seq: size})
 		l.erasing.Unlock()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"gated/box"
 	"gated/credential"
 	"gated/ledger"
+	"gated/ledger/seal"
 	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
@@ -48,9 +49,9 @@ func keyNew() *cobra.Command {
 			case origin != "":
 				return fmt.Errorf("key new: --origin is for --ledger")
 			case personal:
-				written, err := ledger.NewMaster(out)
+				key, err := seal.MakeMaster(out)
 				if err == nil {
-					fmt.Fprintln(c.OutOrStdout(), written)
+					fmt.Fprintln(c.OutOrStdout(), key)
 				}
 				return err
 			}
@@ -130,9 +131,9 @@ master key of its personal data, which is secret and in no backup: write it down
 				if err != nil {
 					return err
 				}
-				written, err := ledger.ShowMaster(dir)
+				key, err := seal.ReadMaster(seal.MasterFile(dir))
 				if err == nil {
-					fmt.Fprintln(c.OutOrStdout(), written)
+					fmt.Fprintln(c.OutOrStdout(), key)
 				}
 				return err
 			}

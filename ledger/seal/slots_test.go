@@ -1,36 +1,33 @@
-package ledger
+package seal
 
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 )
 
 // southGate is the ledger whose slots these tests keep.
-var southGate = Meta{Origin: "south-gate", Epoch: 1, Master: "south"}
+var southGate = Whose{Origin: "south-gate", Epoch: 1, Check: "south"}
 
 // slotsAt opens the slots of a ledger of size entries in dir, which must be well.
-func slotsAt(t testing.TB, dir string, size int64) *slotWriter {
+func slotsAt(t testing.TB, dir string, size int64) *Writer {
 	t.Helper()
-	w, lost, err := openSlots(filepath.Join(dir, "personal"), southGate, size, nil)
+	w, lost, err := OpenWriter(filepath.Join(dir, "personal"), southGate, size, nil)
 	if err != nil || lost != nil {
 		t.Fatalf("open the slots: %v, lost %v", err, lost)
 	}
-	t.Cleanup(func() { w.close() })
+	t.Cleanup(func() { w.Close() })
 	return w
 }
 
-func (w *slotWriter) must(t testing.TB, from, to int64) []slot {
+func (w *Writer) must(t testing.TB, from, to int64) []Slot {
 	t.Helper()
-	all, err := w.slots(from, to)
+	all, err := w.Slots(from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,14 +39,14 @@ func TestSlotsAreRandomAndStay(t *testing.T) {
 	dir := t.TempDir()
 	w := slotsAt(t, dir, 0)
 	first := w.must(t, 1, 3*slotsAhead)
-	seen := map[slot]bool{{}: true}
+	seen := map[Slot]bool{{}: true}
 	for i, s := range first {
 		if seen[s] {
 			t.Fatalf("the slot of entry %d is zeros, or that of another", i+1)
 		}
 		seen[s] = true
 	}
-	w.close()
+	w.Close()
 	path := filepath.Join(dir, "personal.keys")
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -71,7 +68,7 @@ func TestSlotsAreWrittenAhead(t *testing.T) {
 	t.Parallel()
 	w := slotsAt(t, t.TempDir(), 0)
 	for size := int64(0); size < 3*slotsAhead; size += 100 {
-		w.ahead(size, func(err error) {
+		w.Ahead(size, func(err error) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -80,8 +77,8 @@ func TestSlotsAreWrittenAhead(t *testing.T) {
 		if n := w.synced.Load() - size; n < slotsAhead || n > 2*slotsAhead {
 			t.Fatalf("with %d entries %d slots are ahead", size, n)
 		}
-		end, err := w.files.beyond(size)
-		if err != nil || end > 2*slotsAhead {
+		end, err := w.Files.End()
+		if err != nil || end-size > 2*slotsAhead {
 			t.Fatalf("with %d entries the file has %d more: %v", size, end, err)
 		}
 	}
@@ -94,7 +91,7 @@ func TestSlotsAfterACrashWhileTheyWereWritten(t *testing.T) {
 	path := filepath.Join(dir, "personal.keys")
 	w := slotsAt(t, dir, 0)
 	first := w.must(t, 1, slotsAhead)
-	w.close()
+	w.Close()
 	for _, cut := range []int64{slotSize * (slotsAhead + 1), slotSize*3000 + 17, slotSize*101 + 1, slotSize * 101} {
 		if err := os.Truncate(path, cut); err != nil {
 			t.Fatal(err)
@@ -107,13 +104,13 @@ func TestSlotsAfterACrashWhileTheyWereWritten(t *testing.T) {
 		if !slices.Equal(all[:100], first[:100]) {
 			t.Errorf("cut at %d: slots in use have changed", cut)
 		}
-		if i := slices.Index(all, slot{}); i >= 0 {
+		if i := slices.Index(all, Slot{}); i >= 0 {
 			t.Errorf("cut at %d: the slot of entry %d is zeros", cut, i+1)
 		}
 		if !slices.Equal(all, w.must(t, 1, 100+slotsAhead)) {
 			t.Errorf("cut at %d: read twice, and not the same", cut)
 		}
-		w.close()
+		w.Close()
 	}
 }
 
@@ -132,20 +129,20 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 		"short":   {func(t *testing.T, path string) { os.Truncate(path, 601*slotSize+5) }, "no slots of the entries 601 to 1000", 600},
 		"of another box": {func(t *testing.T, path string) {
 			other := filepath.Join(t.TempDir(), "personal")
-			w, _, err := openSlots(other, Meta{Origin: "south-gate", Epoch: 1, Master: "north"}, 0, nil)
+			w, _, err := OpenWriter(other, Whose{Origin: "south-gate", Epoch: 1, Check: "north"}, 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.close()
+			w.Close()
 			os.Rename(other+".keys", path)
 		}, "not the slots of this ledger", 0},
 		"of another epoch": {func(t *testing.T, path string) {
 			other := filepath.Join(t.TempDir(), "personal")
-			w, _, err := openSlots(other, Meta{Origin: "south-gate", Epoch: 2, Master: "south"}, 0, nil)
+			w, _, err := OpenWriter(other, Whose{Origin: "south-gate", Epoch: 2, Check: "south"}, 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.close()
+			w.Close()
 			os.Rename(other+".keys", path)
 		}, "not the slots of this ledger", 0},
 	} {
@@ -155,11 +152,11 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 			path := filepath.Join(dir, "personal.keys")
 			w := slotsAt(t, dir, 0)
 			first := w.must(t, 1, size)
-			w.close()
+			w.Close()
 			c.damage(t, path)
 			before, _ := os.ReadFile(path)
 
-			w, lost, err := openSlots(filepath.Join(dir, "personal"), southGate, size, nil)
+			w, lost, err := OpenWriter(filepath.Join(dir, "personal"), southGate, size, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,24 +167,24 @@ func TestSlotsThatAreNotThere(t *testing.T) {
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("the file was changed")
 			}
-			all, here, err := w.files.read(1, size+10)
+			all, here, err := w.Files.Read(1, size+10)
 			if err != nil || !slices.Equal(all[size:], next) || !slices.Equal(all[:c.short], first[:c.short]) {
 				t.Errorf("what is there reads otherwise: %v", err)
 			}
 			if got := slices.Index(here, false); int64(got) != c.short {
-				t.Errorf("entry %d is the first without a slot, want %d", got+1, c.short+1)
+				t.Errorf("entry %d is the first without a Slot, want %d", got+1, c.short+1)
 			}
-			w.close()
+			w.Close()
 			if _, err := os.Stat(filepath.Join(dir, "personal-1001.keys")); err != nil {
 				t.Error(err)
 			}
 
 			// The next opening goes on with the new file; put back, the old one is read again.
-			w, _, err = openSlots(filepath.Join(dir, "personal"), southGate, size+10, nil)
+			w, _, err = OpenWriter(filepath.Join(dir, "personal"), southGate, size+10, nil)
 			if err != nil || !slices.Equal(w.must(t, size+1, size+10), next) {
 				t.Errorf("opened again: %v", err)
 			}
-			w.close()
+			w.Close()
 			if files, _ := filepath.Glob(filepath.Join(dir, "personal-*.keys")); len(files) != 1 {
 				t.Errorf("a file for each opening: %v", files)
 			}
@@ -199,21 +196,21 @@ func TestASlotFileOfAnotherBoxBeforeTheFirstEntry(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	stem := filepath.Join(dir, "personal")
-	w, _, err := openSlots(stem, Meta{Origin: "south-gate", Epoch: 1, Master: "north"}, 0, nil)
+	w, _, err := OpenWriter(stem, Whose{Origin: "south-gate", Epoch: 1, Check: "north"}, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.close()
-	w, lost, err := openSlots(stem, southGate, 0, nil)
+	w.Close()
+	w, lost, err := OpenWriter(stem, southGate, 0, nil)
 	if err != nil || !errors.Is(lost, errForeignSlots) {
 		t.Fatalf("%v, lost %v", err, lost)
 	}
 	one := w.must(t, 1, 1)
-	w.close()
-	if w, lost, err = openSlots(stem, southGate, 1, nil); err != nil || !slices.Equal(w.must(t, 1, 1), one) {
+	w.Close()
+	if w, lost, err = OpenWriter(stem, southGate, 1, nil); err != nil || !slices.Equal(w.must(t, 1, 1), one) {
 		t.Errorf("opened again: %v, lost %v", err, lost)
 	}
-	w.close()
+	w.Close()
 }
 
 func TestErasedSlotsAreZeros(t *testing.T) {
@@ -221,29 +218,29 @@ func TestErasedSlotsAreZeros(t *testing.T) {
 	dir := t.TempDir()
 	w := slotsAt(t, dir, 0)
 	w.must(t, 1, 3000)
-	w.close()
+	w.Close()
 	os.Remove(filepath.Join(dir, "personal.keys"))
-	w, lost, err := openSlots(filepath.Join(dir, "personal"), southGate, 1000, nil) // two files, none of 1 to 1000
+	w, lost, err := OpenWriter(filepath.Join(dir, "personal"), southGate, 1000, nil) // two files, none of 1 to 1000
 	if err != nil || lost == nil {
 		t.Fatal(err, lost)
 	}
-	w.close()
-	w, _, _ = openSlots(filepath.Join(dir, "personal"), southGate, 1200, nil)
+	w.Close()
+	w, _, _ = OpenWriter(filepath.Join(dir, "personal"), southGate, 1200, nil)
 	before := w.must(t, 1001, 3000)
 	gone := []int64{3, 500, 1001, 1002, 1003, 1050, 1199, 1e9}
-	if err := w.erase(gone); err != nil {
+	if err := w.Erase(gone); err != nil {
 		t.Fatal(err)
 	}
 	size := func() int64 { st, _ := os.Stat(filepath.Join(dir, "personal-1001.keys")); return st.Size() }
 	if n := size(); n > 10000*slotSize {
 		t.Errorf("an entry that is not there made the file %d bytes", n)
 	}
-	all, err := w.slots(1001, 3000)
+	all, err := w.Slots(1001, 3000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range all {
-		if erased := slices.Contains(gone, int64(i)+1001); erased != (all[i] == slot{}) || !erased && all[i] != before[i] {
+		if erased := slices.Contains(gone, int64(i)+1001); erased != (all[i] == Slot{}) || !erased && all[i] != before[i] {
 			t.Errorf("slot of entry %d: erased %v, and it is %x", i+1001, erased, all[i][:4])
 		}
 	}
@@ -253,24 +250,24 @@ func TestErasedSlotsAreZeros(t *testing.T) {
 			t.Errorf("the key of entry %d is still in the file", seq)
 		}
 	}
-	if got := w.files.done(); got != (place{1, 1000}) {
+	if got := w.Files.Done(); got != (Place{1, 1000}) {
 		t.Errorf("carried out up to %v", got)
 	}
-	if err := w.mark(place{1, 1200}); err != nil {
+	if err := w.Mark(Place{1, 1200}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.mark(place{1, 1100}); err != nil { // never back
+	if err := w.Mark(Place{1, 1100}); err != nil { // never back
 		t.Fatal(err)
 	}
-	w.close()
-	w, _, err = openSlots(filepath.Join(dir, "personal"), southGate, 1200, nil)
+	w.Close()
+	w, _, err = OpenWriter(filepath.Join(dir, "personal"), southGate, 1200, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := w.files.done(); got != (place{1, 1200}) {
+	if got := w.Files.Done(); got != (Place{1, 1200}) {
 		t.Errorf("read again: carried out up to %v", got)
 	}
-	w.close()
+	w.Close()
 }
 
 // Nothing is handed out that is not on the disk, and who wrote is told.
@@ -279,7 +276,7 @@ func TestSlotsThatCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	broken := errors.New("no space left")
 	fail := false
-	w, _, err := openSlots(filepath.Join(dir, "personal"), southGate, 0, func(op string) error {
+	w, _, err := OpenWriter(filepath.Join(dir, "personal"), southGate, 0, func(op string) error {
 		if fail && op == "slots" {
 			return broken
 		}
@@ -288,10 +285,10 @@ func TestSlotsThatCannotBeWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close()
+	defer w.Close()
 	fail = true
 	told := make(chan error, 1)
-	w.ahead(slotsAhead+10, func(err error) { told <- err })
+	w.Ahead(slotsAhead+10, func(err error) { told <- err })
 	select {
 	case err := <-told:
 		if !errors.Is(err, broken) || !strings.Contains(err.Error(), "personal.keys") {
@@ -300,121 +297,14 @@ func TestSlotsThatCannotBeWritten(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody was told")
 	}
-	if all, err := w.slots(2*slotsAhead-1, 2*slotsAhead+1); !errors.Is(err, broken) || all != nil {
+	if all, err := w.Slots(2*slotsAhead-1, 2*slotsAhead+1); !errors.Is(err, broken) || all != nil {
 		t.Errorf("handed out all the same: %d, %v", len(all), err)
 	}
-	if _, err := w.slots(2*slotsAhead-1, 2*slotsAhead); err != nil {
+	if _, err := w.Slots(2*slotsAhead-1, 2*slotsAhead); err != nil {
 		t.Errorf("those before it: %v", err)
 	}
 	fail = false
-	if _, err := w.slots(2*slotsAhead-1, 2*slotsAhead+1); err != nil {
+	if _, err := w.Slots(2*slotsAhead-1, 2*slotsAhead+1); err != nil {
 		t.Errorf("afterwards: %v", err)
-	}
-}
-
-func TestFaultOfAFullDiskWhileSlotsAreWritten(t *testing.T) {
-	t.Parallel()
-	dir := memory(t)
-	w := slotsAt(t, dir, 0)
-	ballast, err := os.Create(filepath.Join(dir, "ballast"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, size := range []int{64 << 10, 4 << 10, 1} {
-		for err = nil; err == nil; _, err = ballast.Write(make([]byte, size)) {
-		}
-	}
-	ballast.Close()
-	told := make(chan error, 1)
-	w.ahead(slotsAhead+1, func(err error) { told <- err })
-	if err := <-told; !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("got %v", err)
-	}
-	before := w.must(t, 1, 2*slotsAhead)
-	if _, err := w.slots(2*slotsAhead, 2*slotsAhead+1); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("handed out: %v", err)
-	}
-	if err := w.erase([]int64{7}); err != nil { // takes no room
-		t.Error(err)
-	}
-	os.Remove(ballast.Name())
-	after := w.must(t, 1, 2*slotsAhead+1)
-	if before[6] = (slot{}); !slices.Equal(after[:2*slotsAhead], before) {
-		t.Error("others than the one that was erased have changed")
-	}
-}
-
-// The plaintext and, after the erasure, the key are nowhere on the disk.
-func TestErasedPersonalDataIsNowhereOnTheDisk(t *testing.T) {
-	t.Parallel()
-	d := newImage(t)
-	m, err := newMaster(filepath.Join(d.dir, "personal.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := slotsAt(t, d.dir, 0)
-	rows := fieldsOf(Field{"name", "Wang Xiaoming of 3-2-1203"})
-	s := seals{m, "south-gate", 1}
-	slots := w.must(t, 1, 100)
-	var all []byte
-	for i, k := range slots {
-		sealed, err := s.seal(int64(i)+1, k, commitment(rows), encodeFields(rows))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, sealed...)
-	}
-	if err := os.WriteFile(filepath.Join(d.dir, "sealed"), all, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	tool(t, "sync")
-	gone := map[string][]byte{"name": []byte(rows[0].Value), "key of 7": slots[6][:], "key of 8": slots[7][:]}
-	if found := traces(t, filepath.Dir(d.path), gone); len(found) != 2 {
-		t.Errorf("before the erasure: %v, want both keys", found)
-	}
-	if err := w.erase([]int64{7, 8}); err != nil {
-		t.Fatal(err)
-	}
-	if found := traces(t, filepath.Dir(d.path), gone); len(found) != 0 {
-		t.Errorf("after it: %v", found)
-	}
-}
-
-// A disk that takes no more slots closes the gate before one is missing; nothing is ever recorded unsealed.
-func TestFaultOfSlotsThatCannotBeWrittenAhead(t *testing.T) {
-	t.Parallel()
-	ck := &clock{t: time.Now()}
-	dir := t.TempDir()
-	opt := options(dir, ck)
-	healed := healing(&opt)
-	var full atomic.Bool
-	opt.Inject = func(op string) error {
-		if op == "slots" && full.Load() {
-			return syscall.ENOSPC
-		}
-		return nil
-	}
-	l, err := Open(opt)
-	if err != nil || l.Fault() != nil {
-		t.Fatal(err, l.Fault())
-	}
-	defer l.Close()
-	full.Store(true)
-	n := 0
-	for ; err == nil; n++ {
-		_, err = l.Append(register(ck, fmt.Sprint("p", n), "in", "admit", "resident"))
-	}
-	if f := l.Fault(); !errors.Is(err, ErrFault) || f == nil || !strings.Contains(f.Cause, "personal.keys: no space left") {
-		t.Fatalf("%v, fault %+v", err, f)
-	}
-	if n < slotsAhead || n > 2*slotsAhead {
-		t.Errorf("the fault came after %d entries", n)
-	}
-	full.Store(false)
-	<-healed
-	mustAppend(t, l, register(ck, "last", "in", "admit", "resident"))
-	verify(t, l)
-	if rep, err := reader(t, dir).Verify(Given{}); err != nil || rep.Hidden > 0 {
-		t.Errorf("%+v, %v", rep, err)
 	}
 }

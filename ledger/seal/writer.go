@@ -1,4 +1,4 @@
-package ledger
+package seal
 
 import (
 	"crypto/rand"
@@ -13,10 +13,11 @@ import (
 	"gated/durable"
 )
 
-// slotWriter is the slot files of the current epoch as their one writer sees them.
-type slotWriter struct {
-	epoch  int
-	files  slotFiles
+// Writer is the slot files of the current epoch as their one writer sees them.
+type Writer struct {
+	Epoch int
+	Files Files // for others to read
+
 	inject func(op string) error
 
 	// A write and its sync go together, under this mutex: the kernel tells of a write that failed once, and that must be
@@ -27,38 +28,43 @@ type slotWriter struct {
 	busy   atomic.Bool
 }
 
-// openSlots opens the slots of a ledger of size entries for writing, and sees to it that the next entry has one. Where the
+// OpenWriter opens the slots of a ledger of size entries for writing, and sees to it that the next entry has one. Where the
 // file that ought to have it is missing, another ledger's or too short, a new one begins with that entry; lost then says
 // what happened, since nobody can read the personal data of older entries unless the file is put back.
-func openSlots(stem string, m Meta, size int64, inject func(op string) error) (w *slotWriter, lost, err error) {
-	files, lost, err := openSlotFiles(stem, m, os.O_RDWR)
-	w = &slotWriter{epoch: m.Epoch, files: files, inject: inject}
+func OpenWriter(stem string, m Whose, size int64, inject func(op string) error) (w *Writer, lost, err error) {
+	files, lost, err := OpenFiles(stem, m, os.O_RDWR)
+	w = &Writer{Epoch: m.Epoch, Files: files, inject: inject}
 	if err == nil { // else it may be readable at the next try: that is no reason to begin another
 		var gaps []string
 		if gaps, err = files.missing(size); len(gaps) > 0 {
 			lost = errors.Join(lost, fmt.Errorf("%s: it has no slots of the entries %s, whose personal data cannot be read without: "+
-				"put it back from the backup", slotsName(stem, 1), strings.Join(gaps, " and ")))
+				"put it back from the backup", Name(stem, 1), strings.Join(gaps, " and ")))
 		}
 	}
 	if err == nil {
 		err = w.begin(stem, m, size)
 	}
 	if err != nil {
-		return nil, lost, errors.Join(err, w.files.close())
+		return nil, lost, errors.Join(err, w.Files.Close())
 	}
 	return w, lost, nil
 }
 
+// Rewriter is a writer of slots that only get erased.
+func Rewriter(files Files, epoch int, inject func(op string) error) *Writer {
+	return &Writer{Epoch: epoch, Files: files, inject: inject}
+}
+
 // begin makes ready the slots behind those of the first size entries.
-func (w *slotWriter) begin(stem string, m Meta, size int64) error {
-	for _, s := range w.files {
+func (w *Writer) begin(stem string, m Whose, size int64) error {
+	for _, s := range w.Files {
 		if st, err := s.f.Stat(); err == nil && st.Mode().Perm()&0o077 != 0 {
 			if err := s.f.Chmod(0o600); err != nil { // a copy that lost its mode must not stop the gate
 				return err
 			}
 		}
 	}
-	last, _ := w.files.of(size + 1)
+	last, _ := w.Files.of(size + 1)
 	if last != nil {
 		end, err := last.end()
 		if err != nil {
@@ -73,21 +79,21 @@ func (w *slotWriter) begin(stem string, m Meta, size int64) error {
 		if err != nil {
 			return err
 		}
-		w.files = append(w.files, s)
-		w.files.sort()
+		w.Files = append(w.Files, s)
+		w.Files.sort()
 	}
 	w.synced.Store(size)
 	return w.extend(size + 2*slotsAhead)
 }
 
 // newSlotFile makes a file whose slots begin after the first size entries. It is whole or not there, and replaces none.
-func newSlotFile(stem string, m Meta, size int64) (*slotFile, error) {
-	path := slotsName(stem, size+1)
+func newSlotFile(stem string, m Whose, size int64) (*slotFile, error) {
+	path := Name(stem, size+1)
 	if _, err := os.Lstat(path); err == nil { // of the first entry: personal.keys is another ledger's
 		path = fmt.Sprintf("%s-%d.keys", stem, size+1)
 	}
 	head := slotsOf(m, size+1)
-	if err := durable.Create(path, append(head[:], place{m.Epoch, size}.bytes()...), 0o600); err != nil {
+	if err := durable.Create(path, append(head[:], Place{m.Epoch, size}.bytes()...), 0o600); err != nil {
 		return nil, err
 	}
 	return openSlotFile(path, m, size+1, os.O_RDWR)
@@ -96,11 +102,11 @@ func newSlotFile(stem string, m Meta, size int64) (*slotFile, error) {
 // extend writes random bytes into the slots up to that of an entry. A slot that has some keeps them, since an entry that the
 // ledger does not know now may have been sealed under it, and they are written once more: what is read here may never have
 // reached the disk.
-func (w *slotWriter) extend(to int64) error {
+func (w *Writer) extend(to int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for from := w.synced.Load() + 1; from <= to; from = w.synced.Load() + 1 {
-		s, last := w.files.of(from)
+		s, last := w.Files.of(from)
 		last = min(last, to)
 		have, err := s.read(from, last)
 		if err != nil {
@@ -109,7 +115,7 @@ func (w *slotWriter) extend(to int64) error {
 		b := make([]byte, (last-from+1)*slotSize)
 		rand.Read(b) // never fails: the process ends first
 		for i := range have {
-			if have[i] != (slot{}) {
+			if have[i] != (Slot{}) {
 				copy(b[i*slotSize:], have[i][:])
 			}
 		}
@@ -127,9 +133,9 @@ func (w *slotWriter) extend(to int64) error {
 	return w.asked("slots-synced")
 }
 
-// ahead has the next slots written, beside the writer, when fewer than slotsAhead are left after size entries, and then calls
+// Ahead has the next slots written, beside the writer, when fewer than slotsAhead are left after size entries, and then calls
 // done.
-func (w *slotWriter) ahead(size int64, done func(error)) {
+func (w *Writer) Ahead(size int64, done func(error)) {
 	if w.synced.Load()-size >= slotsAhead || !w.busy.CompareAndSwap(false, true) {
 		return
 	}
@@ -140,51 +146,51 @@ func (w *slotWriter) ahead(size int64, done func(error)) {
 	})
 }
 
-// slots returns those of the entries from..to, which are on the disk.
-func (w *slotWriter) slots(from, to int64) ([]slot, error) {
+// Slots returns those of the entries from..to, which are on the disk.
+func (w *Writer) Slots(from, to int64) ([]Slot, error) {
 	if to > w.synced.Load() { // the disk did not keep up
 		if err := w.extend(to + slotsAhead); err != nil {
 			return nil, err
 		}
 	}
-	all, here, err := w.files.read(from, to)
+	all, here, err := w.Files.Read(from, to)
 	if i := slices.Index(here, false); err == nil && i >= 0 {
 		err = fmt.Errorf("the slot of entry %d is not there any more: somebody has changed the file of slots", from+int64(i))
 	}
 	return all, err
 }
 
-// erase is slotFiles.erase, while others write.
-func (w *slotWriter) erase(seqs []int64) error {
+// Erase is Files.erase, while others write.
+func (w *Writer) Erase(seqs []int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.asked("erase"); err != nil {
 		return err
 	}
-	if err := w.files.erase(seqs); err != nil {
+	if err := w.Files.Erase(seqs); err != nil {
 		return err
 	}
 	return w.asked("erased")
 }
 
-// mark is slotFiles.mark, while others write.
-func (w *slotWriter) mark(p place) error {
+// Mark is Files.mark, while others write.
+func (w *Writer) Mark(p Place) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.files.mark(p)
+	return w.Files.Mark(p)
 }
 
-func (w *slotWriter) asked(op string) error {
+func (w *Writer) asked(op string) error {
 	if w.inject == nil {
 		return nil
 	}
 	return w.inject(op)
 }
 
-// close waits for what is being written.
-func (w *slotWriter) close() error {
+// Close waits for what is being written.
+func (w *Writer) Close() error {
 	w.work.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.files.close()
+	return w.Files.Close()
 }

@@ -1,4 +1,9 @@
-package ledger
+// Package seal seals personal data, and forgets it.
+//
+// Personal data stands in an entry of the ledger only sealed: encrypted under a key that is made from the master key and from
+// random bytes of this entry alone, its slot. Zeros over the slot make it unreadable for ever, wherever copies of the ledger
+// lie, and no byte of the ledger changes (cryptographic erasure: NIST SP 800-88, 2.6). docs/formats.md has the bytes.
+package seal
 
 import (
 	"crypto/aes"
@@ -14,10 +19,6 @@ import (
 	"unicode/utf8"
 )
 
-// Personal data stands in an entry only sealed: encrypted under a key that is made from the master key and from random
-// bytes of this entry alone, its slot. Zeros over the slot make it unreadable for ever, wherever copies of the ledger lie,
-// and no byte of the ledger changes (cryptographic erasure: NIST SP 800-88, 2.6). docs/formats.md has the bytes.
-
 // maxSealed bounds what the personal fields of one entry take before they are encrypted.
 const maxSealed = 1 << 18
 
@@ -30,31 +31,31 @@ const (
 	fieldErased = 2 // name and hash follow: salt and value were erased, and the commitment still holds
 )
 
-// encodeFields writes the fields of an entry, which are in order of their names. Equal fields have equal bytes.
-func encodeFields(rows []personalRow) []byte {
+// Encode writes the fields of an entry, which are in order of their names. Equal fields have equal bytes.
+func Encode(rows []Row) []byte {
 	var b []byte
 	for i := range rows {
 		r := &rows[i]
 		tag := byte(fieldKept)
-		if r.erased {
+		if r.Erased {
 			tag = fieldErased
 		}
 		b = append(append(b, tag, byte(len(r.Name))), r.Name...)
-		if r.erased {
-			b = append(b, r.hash[:]...)
+		if r.Erased {
+			b = append(b, r.Hash[:]...)
 			continue
 		}
-		b = append(b, r.salt[:]...)
+		b = append(b, r.Salt[:]...)
 		b = append(binary.BigEndian.AppendUint16(b, uint16(len(r.Value))), r.Value...)
 	}
 	return b
 }
 
-// errFields: what was decrypted is not what encodeFields writes.
+// errFields: what was decrypted is not what Encode writes.
 var errFields = errors.New("not a list of personal fields")
 
-// decodeFields reads what encodeFields writes, and nothing else: a second spelling of the same fields is an error.
-func decodeFields(b []byte) (rows []personalRow, err error) {
+// decode reads what Encode writes, and nothing else: a second spelling of the same fields is an error.
+func decode(b []byte) (rows []Row, err error) {
 	if len(b) > maxSealed {
 		return nil, errFields
 	}
@@ -67,17 +68,17 @@ func decodeFields(b []byte) (rows []personalRow, err error) {
 		return piece
 	}
 	for len(b) > 0 {
-		var r personalRow
+		var r Row
 		tag := next(1)[0]
 		r.Name = string(next(int(next(1)[0])))
 		switch tag {
 		case fieldKept:
-			copy(r.salt[:], next(len(r.salt)))
+			copy(r.Salt[:], next(len(r.Salt)))
 			r.Value = string(next(int(binary.BigEndian.Uint16(next(2)))))
-			r.hash = fieldHash(r.salt, r.Field)
+			r.Hash = FieldHash(r.Salt, r.Field)
 		case fieldErased:
-			copy(r.hash[:], next(len(r.hash)))
-			r.erased = true
+			copy(r.Hash[:], next(len(r.Hash)))
+			r.Erased = true
 		default:
 			return nil, errFields
 		}
@@ -98,23 +99,23 @@ func decodeFields(b []byte) (rows []personalRow, err error) {
 	return rows, nil
 }
 
-// seals encrypts and decrypts the personal fields of one epoch.
-type seals struct {
-	master *master // nil: the keys come from who has it
-	origin string
-	epoch  int
+// Sealer encrypts and decrypts the personal fields of one epoch.
+type Sealer struct {
+	Master *Master // nil: the keys come from who has it
+	Origin string
+	Epoch  int
 }
 
 // errSealed: not what was sealed for this entry under this slot and master key.
 var errSealed = errors.New("its personal data does not open with its slot and the master key")
 
-// key is that of one entry. It is used once, or twice when a commit failed and the seq is given out again: far below the
+// Key is that of one entry. It is used once, or twice when a commit failed and the seq is given out again: far below the
 // 2^32 uses of a key that random nonces are good for (NIST SP 800-38D, 8.3).
-func (s *seals) key(seq int64, own slot) ([]byte, error) {
-	if own == (slot{}) {
+func (s *Sealer) Key(seq int64, own Slot) ([]byte, error) {
+	if own == (Slot{}) {
 		return nil, fmt.Errorf("the slot of entry %d is all zeros", seq)
 	}
-	h := hmac.New(sha256.New, s.master[:])
+	h := hmac.New(sha256.New, s.Master[:])
 	h.Write(own[:])
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(seq)))
 	return h.Sum(nil), nil
@@ -129,20 +130,20 @@ func aead(key []byte) (cipher.AEAD, error) {
 }
 
 // bound is what the ciphertext is bound to: it opens nowhere else and with no other record.
-func (s *seals) bound(seq int64, committed string) ([]byte, error) {
+func (s *Sealer) bound(seq int64, committed string) ([]byte, error) {
 	sum, err := hex.DecodeString(committed)
 	if err != nil || len(sum) != sha256.Size {
 		return nil, fmt.Errorf("entry %d: %q is not a commitment to personal fields", seq, committed)
 	}
-	b := append(append([]byte("gated personal fields 1\n"), s.origin...), 0)
-	b = binary.BigEndian.AppendUint64(b, uint64(s.epoch))
+	b := append(append([]byte("gated personal fields 1\n"), s.Origin...), 0)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.Epoch))
 	return append(binary.BigEndian.AppendUint64(b, uint64(seq)), sum...), nil
 }
 
-// seal encrypts the fields for an entry: 12 random bytes, the ciphertext, and 16 bytes that authenticate both.
+// Seal encrypts the fields for an entry: 12 random bytes, the ciphertext, and 16 bytes that authenticate both.
 // The slot must be on the disk already: what was sealed under one that a power cut takes is lost.
-func (s *seals) seal(seq int64, own slot, committed string, fields []byte) ([]byte, error) {
-	key, err := s.key(seq, own)
+func (s *Sealer) Seal(seq int64, own Slot, committed string, fields []byte) ([]byte, error) {
+	key, err := s.Key(seq, own)
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +158,8 @@ func (s *seals) seal(seq int64, own slot, committed string, fields []byte) ([]by
 	return a.Seal(make([]byte, 0, len(fields)+a.Overhead()), nil, fields, bound), nil
 }
 
-// open decrypts the fields of an entry and compares them with the commitment in its record.
-func (s *seals) open(seq int64, key []byte, committed string, sealed []byte) ([]personalRow, error) {
+// Open decrypts the fields of an entry and compares them with the commitment in its record.
+func (s *Sealer) Open(seq int64, key []byte, committed string, sealed []byte) ([]Row, error) {
 	a, err := aead(key)
 	if err != nil {
 		return nil, err
@@ -171,22 +172,22 @@ func (s *seals) open(seq int64, key []byte, committed string, sealed []byte) ([]
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w", seq, errSealed)
 	}
-	rows, err := decodeFields(b)
+	rows, err := decode(b)
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w", seq, err)
 	}
-	if commitment(rows) != committed {
+	if Commitment(rows) != committed {
 		return nil, fmt.Errorf("entry %d: its personal fields are not those that its record committed to", seq)
 	}
 	return rows, nil
 }
 
-// withoutField is the fields with one of them erased: its name and hash stay, so that the commitment holds.
-func withoutField(rows []personalRow, name string) (left []personalRow, found bool) {
+// Without is the fields with one of them erased: its name and hash stay, so that the commitment holds.
+func Without(rows []Row, name string) (left []Row, found bool) {
 	left = slices.Clone(rows)
 	for i := range left {
-		if r := &left[i]; r.Name == name && !r.erased {
-			*r, found = personalRow{Field: Field{Name: name}, hash: r.hash, erased: true}, true
+		if r := &left[i]; r.Name == name && !r.Erased {
+			*r, found = Row{Field: Field{Name: name}, Hash: r.Hash, Erased: true}, true
 		}
 	}
 	return left, found

@@ -1,4 +1,4 @@
-package ledger
+package seal
 
 import (
 	"cmp"
@@ -23,24 +23,35 @@ import (
 const (
 	slotSize   = 32
 	slotsAhead = 4096 // of so many entries to come the slots are on the disk, or being written
+
+	// MaxBeyond is how many slots there may be behind the newest entry, whatever was cut off.
+	MaxBeyond = 3 * slotsAhead
 )
 
-type slot [slotSize]byte
+// Slot is the random bytes of one entry. Zeros are those of an entry whose personal data was erased.
+type Slot [slotSize]byte
 
-// place is an entry among those of all epochs.
-type place struct {
-	epoch int
-	seq   int64
+// Whose says to which ledger slots and sealed data belong.
+type Whose struct {
+	Origin string
+	Epoch  int
+	Check  string // of its master key
 }
 
-func (p place) before(o place) bool { return p.epoch < o.epoch || p.epoch == o.epoch && p.seq < o.seq }
+// Place is an entry among those of all epochs.
+type Place struct {
+	Epoch int
+	Seq   int64
+}
+
+func (p Place) Before(o Place) bool { return p.Epoch < o.Epoch || p.Epoch == o.Epoch && p.Seq < o.Seq }
 
 // slotFile is a file of slots, of the entries from first on.
 type slotFile struct {
 	f     *os.File
 	path  string
 	first int64
-	done  place // up to it all erasures were carried out here
+	done  Place // up to it all erasures were carried out here
 }
 
 // markAt is where the mark begins: after the 20 bytes of slotsOf.
@@ -48,24 +59,25 @@ const markAt = 20
 
 // slotsOf is what a file of slots begins with: it tells a file of another box (which has another master key), of another
 // epoch or of another place.
-func slotsOf(m Meta, first int64) [markAt]byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "gated slots 1\n%s\n%d\n%s\n%d\n", m.Origin, m.Epoch, m.Master, first))
+func slotsOf(m Whose, first int64) [markAt]byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "gated slots 1\n%s\n%d\n%s\n%d\n", m.Origin, m.Epoch, m.Check, first))
 	return [markAt]byte(sum[:])
 }
 
-func (p place) bytes() []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(p.epoch)), uint64(p.seq))
+func (p Place) bytes() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(p.Epoch)), uint64(p.Seq))
 }
 
-// slotsStem is how the names of the slot files begin that belong to a ledger file.
-func slotsStem(ledger string) string {
+// Stem is how the names of the slot files begin that belong to a ledger file.
+func Stem(ledger string) string {
 	if filepath.Base(ledger) == "ledger.db" {
 		return filepath.Join(filepath.Dir(ledger), "personal")
 	}
 	return strings.TrimSuffix(ledger, ".db")
 }
 
-func slotsName(stem string, first int64) string {
+// Name is that of the slot file whose first slot is an entry's.
+func Name(stem string, first int64) string {
 	if first <= 1 {
 		return stem + ".keys"
 	}
@@ -76,7 +88,7 @@ func slotsName(stem string, first int64) string {
 var errForeignSlots = errors.New("not the slots of this ledger")
 
 // openSlotFile opens a file of slots and looks whose they are.
-func openSlotFile(path string, m Meta, first int64, flag int) (*slotFile, error) {
+func openSlotFile(path string, m Whose, first int64, flag int) (*slotFile, error) {
 	f, err := os.OpenFile(path, flag, 0)
 	if err != nil {
 		return nil, err
@@ -86,12 +98,13 @@ func openSlotFile(path string, m Meta, first int64, flag int) (*slotFile, error)
 	switch _, err := f.ReadAt(head[:], 0); {
 	case err == io.EOF, err == nil && [markAt]byte(head[:]) != slotsOf(m, first):
 		f.Close()
-		return nil, fmt.Errorf("%s: %w: it stays as it is; if the right one is somewhere, put it back under this name", path, errForeignSlots)
+		return nil, fmt.Errorf("%s: %w: it stays as it is; if the right one is somewhere, put it back under this name",
+			path, errForeignSlots)
 	case err != nil:
 		f.Close()
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	s.done = place{int(binary.BigEndian.Uint32(head[markAt:])), int64(binary.BigEndian.Uint64(head[markAt+4:]))}
+	s.done = Place{int(binary.BigEndian.Uint32(head[markAt:])), int64(binary.BigEndian.Uint64(head[markAt+4:]))}
 	return s, nil
 }
 
@@ -107,15 +120,15 @@ func (s *slotFile) end() (int64, error) {
 func (s *slotFile) at(seq int64) int64 { return (seq - s.first + 1) * slotSize }
 
 // read reads the slots of the entries from..to as far as the file has them.
-func (s *slotFile) read(from, to int64) ([]slot, error) {
+func (s *slotFile) read(from, to int64) ([]Slot, error) {
 	b := make([]byte, (to-from+1)*slotSize)
 	n, err := s.f.ReadAt(b, s.at(from))
 	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("read %s: %w", s.path, err)
 	}
-	var all []slot
+	var all []Slot
 	for ; n >= slotSize; n, b = n-slotSize, b[slotSize:] {
-		all = append(all, slot(b))
+		all = append(all, Slot(b))
 	}
 	return all, nil
 }
@@ -132,19 +145,19 @@ func (s *slotFile) sync() error {
 	}
 }
 
-// sync is slotFile.sync for all of them.
-func (files slotFiles) sync() (err error) {
+// Sync is slotFile.sync for all of them.
+func (files Files) Sync() (err error) {
 	for _, s := range files {
 		err = errors.Join(err, s.sync())
 	}
 	return err
 }
 
-// slotFiles are those of one epoch, in order of their entries.
-type slotFiles []*slotFile
+// Files are those of one epoch, in order of their entries.
+type Files []*slotFile
 
-// openSlotFiles opens those that are there. lost says which are not this ledger's; err, which could not be read now.
-func openSlotFiles(stem string, m Meta, flag int) (files slotFiles, lost, err error) {
+// OpenFiles opens those that are there. lost says which are not this ledger's; err, which could not be read now.
+func OpenFiles(stem string, m Whose, flag int) (files Files, lost, err error) {
 	add := func(path string, first int64) {
 		f, ferr := openSlotFile(path, m, first, flag)
 		switch {
@@ -156,7 +169,7 @@ func openSlotFiles(stem string, m Meta, flag int) (files slotFiles, lost, err er
 			err = errors.Join(err, ferr)
 		}
 	}
-	add(slotsName(stem, 1), 1)
+	add(Name(stem, 1), 1)
 	names, derr := os.ReadDir(filepath.Dir(stem))
 	if derr != nil {
 		return files, lost, errors.Join(err, derr)
@@ -175,11 +188,11 @@ func openSlotFiles(stem string, m Meta, flag int) (files slotFiles, lost, err er
 	return files, lost, err
 }
 
-func (files slotFiles) sort() {
+func (files Files) sort() {
 	slices.SortFunc(files, func(a, b *slotFile) int { return cmp.Compare(a.first, b.first) })
 }
 
-func (files slotFiles) close() (err error) {
+func (files Files) Close() (err error) {
 	for _, s := range files {
 		err = errors.Join(err, s.f.Close())
 	}
@@ -187,7 +200,7 @@ func (files slotFiles) close() (err error) {
 }
 
 // of is the file in which the slot of an entry stands, and the last entry for which that is so.
-func (files slotFiles) of(seq int64) (s *slotFile, last int64) {
+func (files Files) of(seq int64) (s *slotFile, last int64) {
 	last = 1<<62 - 1
 	for i := len(files) - 1; i >= 0; i-- {
 		if files[i].first <= seq {
@@ -198,9 +211,9 @@ func (files slotFiles) of(seq int64) (s *slotFile, last int64) {
 	return nil, last
 }
 
-// read reads the slots of the entries from..to. here tells which have one; zeros are one that was erased.
-func (files slotFiles) read(from, to int64) (all []slot, here []bool, err error) {
-	all, here = make([]slot, to-from+1), make([]bool, to-from+1)
+// Read reads the slots of the entries from..to. here tells which have one; zeros are one that was erased.
+func (files Files) Read(from, to int64) (all []Slot, here []bool, err error) {
+	all, here = make([]Slot, to-from+1), make([]bool, to-from+1)
 	for seq := from; seq <= to; {
 		s, last := files.of(seq)
 		last = min(last, to)
@@ -219,7 +232,7 @@ func (files slotFiles) read(from, to int64) (all []slot, here []bool, err error)
 }
 
 // missing lists, for people, which of the entries 1..size have no slot in any file.
-func (files slotFiles) missing(size int64) (gaps []string, err error) {
+func (files Files) missing(size int64) (gaps []string, err error) {
 	next := int64(1)
 	for i, s := range files {
 		if s.first > next && next <= size {
@@ -240,18 +253,17 @@ func (files slotFiles) missing(size int64) (gaps []string, err error) {
 	return gaps, nil
 }
 
-// beyond is how many slots there are after that of the newest entry.
-func (files slotFiles) beyond(size int64) (int64, error) {
+// End is the newest entry that has a slot; 0: none.
+func (files Files) End() (int64, error) {
 	if len(files) == 0 {
 		return 0, nil
 	}
-	end, err := files[len(files)-1].end()
-	return max(end-size, 0), err
+	return files[len(files)-1].end()
 }
 
-// erase writes zeros over the slots of entries, which are in order, and syncs them. What has no slot needs none.
-func (files slotFiles) erase(seqs []int64) error {
-	var written slotFiles
+// Erase writes zeros over the slots of entries, which are in order, and syncs them. What has no slot needs none.
+func (files Files) Erase(seqs []int64) error {
+	var written Files
 	for i := 0; i < len(seqs); {
 		s, last := files.of(seqs[i])
 		from, n := seqs[i], int64(1)
@@ -283,20 +295,20 @@ func (files slotFiles) erase(seqs []int64) error {
 	return nil
 }
 
-// done is up to which entry all erasures were carried out in these files.
-func (files slotFiles) done() (p place) {
+// Done is up to which entry all erasures were carried out in these files.
+func (files Files) Done() (p Place) {
 	for i, s := range files {
-		if i == 0 || s.done.before(p) {
+		if i == 0 || s.done.Before(p) {
 			p = s.done
 		}
 	}
 	return p
 }
 
-// mark says up to which entry all erasures were carried out. A power cut may take that back: then they are carried out again.
-func (files slotFiles) mark(p place) error {
+// Mark says up to which entry all erasures were carried out. A power cut may take that back: then they are carried out again.
+func (files Files) Mark(p Place) error {
 	for _, s := range files {
-		if !s.done.before(p) {
+		if !s.done.Before(p) {
 			continue
 		}
 		if _, err := s.f.WriteAt(p.bytes(), markAt); err != nil {
