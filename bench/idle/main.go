@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"gated/ledger"
-	"gated/register"
 )
 
 func main() {
