@@ -27,14 +27,16 @@ var pragmas = []struct{ name, want string }{
 
 func writerDSN(path string) string {
 	q := "_txlock=immediate&_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_defensive=1&_dqs=0&_error_rc=1"
-	for _, p := range []string{"recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)", "wal_autocheckpoint(0)"} {
+	for _, p := range []string{"recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)",
+		"wal_autocheckpoint(0)"} {
 		q += "&_pragma=" + url.QueryEscape(p)
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q
 }
 
 func readerDSN(path string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=ro&_busy_timeout=5000&_defensive=1&_dqs=0&_error_rc=1&_pragma=query_only(1)&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)"
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=ro&_busy_timeout=5000&_defensive=1&_dqs=0&_error_rc=1" +
+		"&_pragma=query_only(1)&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)"
 }
 
 // conn is one raw driver connection: database/sql would add half again to the time of a commit (measured),
@@ -186,14 +188,13 @@ func run(st driver.Stmt, args ...driver.Value) error {
 	return err
 }
 
-// checkpoint moves the log into the database and tells whether somebody was in the way, and of how many pages it is now.
-func (c *conn) checkpoint(mode string) (busy bool, frames int64, err error) {
+// moveLog moves the write-ahead log into the database and tells whether all of it is there now, and synced.
+func (c *conn) moveLog(mode string) (all bool, err error) {
 	err = c.query(func(v []driver.Value) error {
-		busy = v[0] != int64(0)
-		frames, _ = v[1].(int64)
+		all = v[0] == int64(0) && v[1] == v[2]
 		return nil
 	}, "PRAGMA wal_checkpoint("+mode+")")
-	return busy, frames, err
+	return all, err
 }
 
 // insert puts rows into a table, several with one statement: a passage is one statement a table instead of three to
@@ -267,7 +268,8 @@ func (c *conn) meta() (Meta, error) {
 	if n != format {
 		return Meta{}, fmt.Errorf("format %d, this gated reads %d: use the gated that wrote it", n, format)
 	}
-	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch, Machine: m["machine"], Master: m["master"]}, nil
+	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch,
+		Machine: m["machine"], Master: m["master"]}, nil
 }
 
 // openWriter opens or creates the database and reads every pragma back.

@@ -72,9 +72,9 @@ func (l *Ledger) retire(c *conn, m Meta, zone *time.Location) error {
 	if err == nil && h.Note != nil && len(tlog.OfOrigin(known, m.Origin)) > 0 && !h.SignedBy(known...) {
 		l.opt.Log.Warn("the restored ledger is signed by another key than this box has known", "origin", m.Origin)
 	}
-	if busy, _, err := c.checkpoint("TRUNCATE"); err != nil {
+	if all, err := c.moveLog("TRUNCATE"); err != nil {
 		return err
-	} else if busy {
+	} else if !all {
 		return fmt.Errorf("somebody reads it, and its write-ahead log would be lost: end what reads %s", l.path)
 	}
 	if err := c.Close(); err != nil {
@@ -229,7 +229,8 @@ func (l *Ledger) firstOfEpoch() error {
 		return err
 	}
 	l.opt.Log.Warn("a new epoch of the ledger began: let an auditor keep the new key", "why", first.Reason, "found", l.found,
-		"origin", l.meta.Origin, "before", d["origin"], "entries", d["size"], "root", d["root"], "verifier", l.keys[0].Verifier(), "fingerprint", tlog.Fingerprint(l.keys[0].Verifier()))
+		"origin", l.meta.Origin, "before", d["origin"], "entries", d["size"], "root", d["root"],
+		"verifier", l.keys[0].Verifier(), "fingerprint", tlog.Fingerprint(l.keys[0].Verifier()))
 	l.found = ""
 	return nil
 }

@@ -89,7 +89,8 @@ func (u *unsignedTail) take(e *Entry) error {
 	u.boots[e.Boot] = b
 	if b.to-b.from > unsignedSpan {
 		first, last := min(b.fromSeq, b.toSeq), max(b.fromSeq, b.toSeq)
-		return finding("entries %d and %d are signed by no tree head, and %s lie between them", first, last, (b.to - b.from).Round(time.Second))
+		return finding("entries %d and %d are signed by no tree head, and %s lie between them",
+			first, last, (b.to - b.from).Round(time.Second))
 	}
 	return nil
 }
@@ -99,8 +100,10 @@ func (e *Entry) late() bool { return e.Detail["late"] != "" }
 
 // lookForFindings compares what the ledger ends with with what others know of it.
 func (l *Ledger) lookForFindings(c *conn, zone *time.Location) error {
-	if err := beyond(l.remembered(l.meta.Origin), l.size); err != nil {
-		return err
+	if l.durable == nil { // later on the others know what they know from here
+		if err := beyond(l.remembered(l.meta.Origin), l.size); err != nil {
+			return err
+		}
 	}
 	return checkUnsigned(c, zone, l.head.Size, l.size)
 }

@@ -90,8 +90,8 @@ func (l *Ledger) loadKeys(m Meta) error {
 	}
 	for _, k := range keys {
 		if k.Origin() != m.Origin {
-			return fmt.Errorf("%w: the key in %s is for %q, the ledger's origin is %q: make one with \"gated key new --ledger --origin %s\"",
-				errSettings, path, k.Origin(), m.Origin, m.Origin)
+			return fmt.Errorf("%w: the key in %s is for %q, the ledger's origin is %q: "+
+				"make one with \"gated key new --ledger --origin %s\"", errSettings, path, k.Origin(), m.Origin, m.Origin)
 		}
 	}
 	l.keys = keys

@@ -29,14 +29,12 @@ var (
 	ErrClosed = errors.New("the ledger is closed")
 )
 
-// signEvery is how far the newest tree head may fall behind.
-const signEvery = time.Second
-
 const (
-	maxBatch        = 256 // events in one transaction
-	maxQueue        = 256 // calls of Append that may wait
-	checkpointEvery = 200 // pages, or so, written between two WAL checkpoints: keeps the WAL at 2 MB and p99.9 near 3 ms
-	tail            = 256 // entries that are read back whenever the ledger is opened
+	maxBatch        = 256         // events in one transaction
+	maxQueue        = 256         // calls of Append that may wait
+	checkpointEvery = 200         // pages, or so, written between two WAL checkpoints: keeps the WAL at 2 MB and p99.9 near 3 ms
+	signEvery       = time.Second // how far the newest tree head may fall behind
+	tail            = 256         // entries that are read back whenever the ledger is opened
 )
 
 // Options are what Open needs to know.

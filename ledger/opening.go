@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql/driver"
 	"fmt"
-	"os"
 	"time"
 
 	"gated/ledger/tlog"
@@ -41,7 +40,7 @@ func (l *Ledger) openChecked() (err error) {
 		}
 	}
 	c, err := openWriter(l.path, anew)
-	if err != nil && l.allRecent(err) {
+	if damaged(err) && l.recent.all() { // nothing of it ever stood elsewhere than in memory
 		if err = l.putAside(err); err == nil {
 			c, err = openWriter(l.path, l.meta)
 		}
@@ -147,8 +146,6 @@ func (l *Ledger) anew() (Meta, error) {
 	if l.recent.all() { // should it not be there any more, it is made again as it was
 		return l.meta, nil
 	}
-	st, missing := os.Stat(l.path)
-	gone := missing != nil || st.Size() == 0
 	ended, next, err := l.ended()
 	if err != nil {
 		return m, err
@@ -157,11 +154,14 @@ func (l *Ledger) anew() (Meta, error) {
 		m.Epoch, m.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
 		return m, nil
 	}
-	if gone && l.opt.Restored && !l.begun {
+	if fileSize(l.path) > 0 {
+		return m, nil
+	}
+	if l.opt.Restored && !l.begun {
 		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored",
 			errSettings, l.path)
 	}
-	if known := max(l.size, l.remembered(m.Origin)); gone && (known > 0 || next) {
+	if known := max(l.size, l.remembered(m.Origin)); known > 0 || next {
 		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
 		had := "a key of its own"
 		if known > 0 {

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"database/sql/driver"
 	"strconv"
 	"time"
 )
@@ -71,13 +70,4 @@ func draftOf(rows []recentRow, seq int64, zone *time.Location) (draft, error) {
 		d.rest[i] = rest{record: append(make([]byte, headRoom), x.raw[head:]...), day: e.Time[:len(time.DateOnly)], sealed: x.sealed}
 	}
 	return d, nil
-}
-
-// moveLog moves the write-ahead log into the database and tells whether all of it is there now, and synced.
-func (c *conn) moveLog(mode string) (all bool, err error) {
-	err = c.query(func(v []driver.Value) error {
-		all = v[0] == int64(0) && v[1] == v[2]
-		return nil
-	}, "PRAGMA wal_checkpoint("+mode+")")
-	return all, err
 }

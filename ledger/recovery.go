@@ -232,16 +232,10 @@ func (l *Ledger) carryAgain(d *draft) error {
 	return nil
 }
 
-// allRecent says whether a file that cannot be opened can be made anew: all that was in it is in memory.
-func (l *Ledger) allRecent(err error) bool {
-	e := (*sqlite.Error)(nil)
-	return errors.As(err, &e) && damaged(e) && l.recent.all()
-}
-
 // damaged says whether it is the file, and not the disk, that gives an error.
-func damaged(e *sqlite.Error) bool {
-	code := e.Code() & 0xff
-	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
+func damaged(err error) bool {
+	e := (*sqlite.Error)(nil)
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
 }
 
 // putAside moves a file that cannot be opened out of the way.

@@ -38,13 +38,15 @@ func (c *conn) ReadTile(level int, n int64, width int) ([]byte, error) {
 			return nil
 		}, "SELECT record FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq", first+1, first+int64(width))
 	default:
-		err = c.query(collect, "SELECT root FROM tile WHERE at BETWEEN ? AND ? ORDER BY at", tileAt(level-1, first), tileAt(level-1, first+int64(width)-1))
+		err = c.query(collect, "SELECT root FROM tile WHERE at BETWEEN ? AND ? ORDER BY at",
+			tileAt(level-1, first), tileAt(level-1, first+int64(width)-1))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what tile %d/%d is made of: %w", level, n, err)
 	}
 	if len(data) < width*tlog.HashSize {
-		return nil, fmt.Errorf("tile %d/%d has %d hashes instead of %d: something below it is missing", level, n, len(data)/tlog.HashSize, width)
+		return nil, fmt.Errorf("tile %d/%d has %d hashes instead of %d: something below it is missing",
+			level, n, len(data)/tlog.HashSize, width)
 	}
 	return data[:width*tlog.HashSize], nil
 }

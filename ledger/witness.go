@@ -33,7 +33,8 @@ func (l *Ledger) Cosign(h tlog.Head, key, line string) error {
 		}
 		known, err := l.c.number("SELECT count(*) FROM head WHERE instr(note, ?) > 0", mark)
 		if err == nil && known == 0 {
-			_, err = l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "witness", By: "machine", Detail: map[string]string{"verifier": key}})
+			_, err = l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "witness", By: "machine",
+				Detail: map[string]string{"verifier": key}})
 		}
 		if err != nil {
 			return err
@@ -100,7 +101,8 @@ func (r *Reader) HeadMarked(mark string) (tlog.Head, error) {
 
 // DayEnd is the oldest tree head of more than size entries that ended a day; Note is nil where there is none.
 func (r *Reader) DayEnd(size int64) (tlog.Head, error) {
-	return r.oneHead("SELECT note FROM head WHERE size > ? AND EXISTS(SELECT 1 FROM segment WHERE first = size + 1) ORDER BY size LIMIT 1", size)
+	return r.oneHead(`SELECT note FROM head WHERE size > ? AND EXISTS(SELECT 1 FROM segment WHERE first = size + 1)
+		ORDER BY size LIMIT 1`, size)
 }
 
 func (r *Reader) oneHead(q string, args ...any) (h tlog.Head, err error) {

@@ -153,7 +153,8 @@ func formatRecord(h Head, count uint64) ([]byte, error) {
 		}
 	}
 	if n := len(sigs); n < 1 || n > 2 || len(h.Origin) > 255 {
-		return nil, fmt.Errorf("tree head of %q with %d signatures: the anchor holds one or two, and a name of at most 255 bytes", h.Origin, n)
+		return nil, fmt.Errorf("tree head of %q with %d signatures: the anchor holds one or two, and a name of at most 255 bytes",
+			h.Origin, n)
 	}
 	b[anchorSigs-1] = byte(len(sigs))
 	for i, line := range sigs {
