@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -106,6 +107,10 @@ func openGated(dir string) (store, error) {
 	if f := l.Fault(); f != nil {
 		l.Close()
 		return nil, fmt.Errorf("the ledger is in fault: %s", f.Cause)
+	}
+	// As the daemon does: a process without a start entry signs with each commit.
+	if _, err := l.Append(ledger.Event{Stamp: ledger.Stamp{Time: time.Now(), Mono: time.Since(began), Trusted: true}, Kind: ledger.Start}); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	return gated{l}, nil
 }

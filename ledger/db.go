@@ -197,42 +197,6 @@ func (c *conn) moveLog(mode string) (all bool, err error) {
 	return all, err
 }
 
-// insert puts rows into a table, several with one statement: a passage is one statement a table instead of three to
-// eight, which on an idle box is a tenth of the time to its answer.
-type insert struct {
-	table   string
-	columns int
-	suffix  string         // after the rows
-	stmts   [8]driver.Stmt // for 1 to 8 rows, prepared when first needed
-	args    []driver.NamedValue
-}
-
-func newInsert(table string, columns int) *insert { return &insert{table: table, columns: columns} }
-
-func (in *insert) rows(c *conn, args []driver.Value) error {
-	for len(args) > 0 {
-		n := min(len(args)/in.columns, len(in.stmts))
-		if in.stmts[n-1] == nil {
-			row := "(" + strings.Repeat("?, ", in.columns-1) + "?)"
-			st, err := c.prepare("INSERT INTO " + in.table + " VALUES " + strings.Repeat(row+", ", n-1) + row + in.suffix)
-			if err != nil {
-				return err
-			}
-			in.stmts[n-1] = st
-		}
-		in.args = in.args[:0]
-		for i, a := range args[:n*in.columns] {
-			in.args = append(in.args, driver.NamedValue{Ordinal: i + 1, Value: a})
-		}
-		if _, err := in.stmts[n-1].(driver.StmtExecContext).ExecContext(context.Background(), in.args); err != nil {
-			return err
-		}
-		clear(in.args)
-		args = args[n*in.columns:]
-	}
-	return nil
-}
-
 // Meta is what a ledger says about itself, fixed at its creation.
 type Meta struct {
 	Format   int

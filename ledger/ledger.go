@@ -123,43 +123,40 @@ type Ledger struct {
 	m metrics
 
 	// The rest belongs to the writer.
-	c         *conn
-	answered  time.Time  // when the disk did what it was asked last
-	op        *operation // what it is doing for those who wait; nil: nothing
-	entry     *insert
-	segment   *insert
-	begin     driver.Stmt
-	commit    driver.Stmt
-	tile      *insert
-	rows      struct{ entry, tile []driver.Value } // of the batch under way
-	masterErr error
-	seals     *seal.Sealer // of the current epoch
-	meta      Meta
-	keys      []*tlog.Key               // the first signs; none: tree heads are left to another process
-	rotated   *tlog.Key                 // what signed before, until both have signed one head
-	tree      *tlog.Tree                // of all entries
-	durable   *tlog.Tree                // of those known to be durable
-	recent    recent                    // those that the database may not have yet
-	known     bool                      // what is put was recorded before
-	broken    error                     // what was found after a fault, and does not heal
-	head      tlog.Head                 // the newest
-	anchor    *tlog.Anchor              // holds it
-	anchored  int64                     // size of the head that the anchor holds
-	rowed     int64                     // size of the newest head that is a row
-	oldest    *mono                     // of the unsigned entries
-	running   bool                      // a start was appended, and no stop since
-	segments  []Segment                 // the days
-	begun     bool                      // a new epoch, by this process
-	found     string                    // why the one before does not hold
-	size      int64                     // seq of the newest entry known to be durable
-	last      [32]byte                  // SHA-256 of its record
-	entries   atomic.Int64              // l.size, for everybody
-	newest    atomic.Pointer[tlog.Head] // l.head, for everybody
-	says      atomic.Pointer[Meta]      // l.meta, for everybody
-	unknown   [][]byte                  // records of a commit that failed
-	doubted   int                       // how many there were in this fault of which it is known by now what became of them
-	kept      []Entry                   // those of them that are there
-	since     int                       // pages, or so, written since the last checkpoint
+	c                    *conn
+	answered             time.Time   // when the disk did what it was asked last
+	op                   *operation  // what it is doing for those who wait; nil: nothing
+	entry, segment, tile driver.Stmt // insert a row
+	begin                driver.Stmt
+	commit               driver.Stmt
+	masterErr            error
+	seals                *seal.Sealer // of the current epoch
+	meta                 Meta
+	keys                 []*tlog.Key               // the first signs; none: tree heads are left to another process
+	rotated              *tlog.Key                 // what signed before, until both have signed one head
+	tree                 *tlog.Tree                // of all entries
+	durable              *tlog.Tree                // of those known to be durable
+	recent               recent                    // those that the database may not have yet
+	known                bool                      // what is put was recorded before
+	broken               error                     // what was found after a fault, and does not heal
+	head                 tlog.Head                 // the newest
+	anchor               *tlog.Anchor              // holds it
+	anchored             int64                     // size of the head that the anchor holds
+	rowed                int64                     // size of the newest head that is a row
+	oldest               *mono                     // of the unsigned entries
+	running              bool                      // a start was appended, and no stop since
+	segments             []Segment                 // the days
+	begun                bool                      // a new epoch, by this process
+	found                string                    // why the one before does not hold
+	size                 int64                     // seq of the newest entry known to be durable
+	last                 [32]byte                  // SHA-256 of its record
+	entries              atomic.Int64              // l.size, for everybody
+	newest               atomic.Pointer[tlog.Head] // l.head, for everybody
+	says                 atomic.Pointer[Meta]      // l.meta, for everybody
+	unknown              [][]byte                  // records of a commit that failed
+	doubted              int                       // how many there were in this fault of which it is known by now what became of them
+	kept                 []Entry                   // those of them that are there
+	since                int                       // pages, or so, written since the last checkpoint
 }
 
 // errSettings: the settings do not fit the ledger, and trying again would not help.

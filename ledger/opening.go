@@ -199,13 +199,13 @@ func (l *Ledger) use(c *conn, m Meta) (err error) {
 		st *driver.Stmt
 		q  string
 	}{
-		{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"},
+		{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"}, {&l.entry, "INSERT INTO entry VALUES(?, ?, ?, ?)"},
+		{&l.segment, "INSERT INTO segment VALUES(?, ?)"}, {&l.tile, "INSERT INTO tile VALUES(?, ?, ?)"},
 	} {
 		if *s.st, err = c.prepare(s.q); err != nil {
 			return err
 		}
 	}
-	l.entry, l.segment, l.tile = newInsert("entry", 4), newInsert("segment", 2), newInsert("tile", 3)
 	l.c, l.meta = c, m
 	l.says.Store(&m)
 	return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unsafe"
 
 	"gated/ledger/seal"
 	"gated/ledger/tlog"
@@ -233,9 +232,7 @@ func (l *Ledger) put(next func() []*request) error {
 	var written []draft
 	seq, segments, size := l.size, l.segments, 0 // size: bytes of the records
 	heads := &headRows{l: l, rowed: l.rowed, oldest: l.oldest, running: l.running}
-	rows := &l.rows
 	for ; len(batch) > 0; batch = next() {
-		rows.entry, rows.tile = rows.entry[:0], rows.tile[:0]
 		keys, err := l.slotsOf(batch, seq)
 		if err != nil {
 			return err
@@ -251,16 +248,13 @@ func (l *Ledger) put(next func() []*request) error {
 					}
 				}
 				keys = keys[min(1, len(keys)):]
-				var sealed driver.Value
-				if own.sealed != nil {
-					sealed = own.sealed
+				if err := l.insert(e, own.sealed); err != nil {
+					return fmt.Errorf("insert entry: %w", err)
 				}
-				// SQLite copies the text before the next line could change it, and none does.
-				rows.entry = append(rows.entry, seq, e.At.UnixMicro(), unsafe.String(unsafe.SliceData(e.Raw), len(e.Raw)), sealed)
 				newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
 				if newDay {
 					segments = append(segments, Segment{seq, 0, own.day})
-					if err := l.segment.rows(l.c, []driver.Value{seq, own.day}); err != nil {
+					if err := run(l.segment, seq, own.day); err != nil {
 						return fmt.Errorf("insert segment: %w", err)
 					}
 				}
@@ -268,19 +262,13 @@ func (l *Ledger) put(next func() []*request) error {
 					return err
 				}
 				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
-					rows.tile = append(rows.tile, tileAt(t.Level, t.N), t.Root[:], t.Data)
+					if err := run(l.tile, tileAt(t.Level, t.N), t.Root[:], t.Data); err != nil {
+						return fmt.Errorf("insert tile: %w", err)
+					}
 				}
 				size += len(e.Raw)
 			}
 			written = append(written, *d)
-		}
-		for _, t := range []struct {
-			in   *insert
-			rows []driver.Value
-		}{{l.entry, rows.entry}, {l.tile, rows.tile}} {
-			if err := t.in.rows(l.c, t.rows); err != nil {
-				return fmt.Errorf("insert %s: %w", t.in.table, err)
-			}
 		}
 		for i := range batch {
 			if with := batch[i].with; with != nil {
@@ -315,6 +303,15 @@ func (l *Ledger) put(next func() []*request) error {
 	}
 	l.slots.Load().Ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
+}
+
+// insert adds the row of an entry; sealed is nil where it has no personal fields.
+func (l *Ledger) insert(e *Entry, sealed []byte) error {
+	var blob driver.Value // NULL
+	if sealed != nil {
+		blob = sealed
+	}
+	return run(l.entry, e.Seq, e.At.UnixMicro(), string(e.Raw), blob)
 }
 
 // commitRows ends the transaction under way.

@@ -62,8 +62,12 @@ func (r *Register) forget() error {
 			return w.err
 		}
 		moved := map[key]whereabouts{}
+		x, err := newFinder(tx)
+		if err != nil {
+			return err
+		}
 		for who := range lost {
-			if err := lastMove(tx, in, r.hash, who, moved); err != nil {
+			if err := x.lastMove(in, r.hash, who, moved); err != nil {
 				return err
 			}
 		}
@@ -175,54 +179,50 @@ func (w *writer) findAgain(h hasher, left map[int64]*ledger.Entry) {
 }
 
 // lastMove notes where the newest readable entry says that a person is.
-func lastMove(db querier, in *ledger.Reader, h hasher, who key, moved map[key]whereabouts) error {
-	found, err := entriesOf(db, who)
-	for _, f := range slices.Backward(found) {
-		known := false
-		if err == nil {
-			err = in.Scan(f.seq, f.seq, true, func(e *ledger.Entry) error {
-				if k, named := h.personal(e, "subject"); named && k == who {
-					var inside bool
-					if inside, known = moves(e); known {
-						moved[who] = whereabouts{e.Seq, inside}
-					}
-				}
-				return nil
-			})
-		}
-		if err != nil || known {
+func (x *finder) lastMove(in *ledger.Reader, h hasher, who key, moved map[key]whereabouts) error {
+	found, err := x.entries(who)
+	for i := len(found) - 1; i >= 0 && err == nil; i-- {
+		err = in.Scan(found[i].seq, found[i].seq, true, func(e *ledger.Entry) error {
+			k, named := h.personal(e, "subject")
+			if inside, ok := moves(e); ok && named && k == who {
+				moved[who] = whereabouts{e.Seq, inside}
+			}
+			return nil
+		})
+		if _, known := moved[who]; known {
 			break
 		}
 	}
 	return err
 }
 
-// entriesOf lists the entries that are found by a key, in order.
-func entriesOf(db querier, k key) (found []finding, err error) {
-	add := func(scan func(...any) error) error {
+// finder finds entries by keys. What is fresh is read once.
+type finder struct {
+	db    querier
+	fresh map[key][]finding
+}
+
+func newFinder(db querier) (*finder, error) {
+	x := &finder{db, map[key][]finding{}}
+	return x, each(db, func(scan func(...any) error) (err error) {
 		var f finding
-		err := scan(&f.seq, &f.first)
-		found = append(found, f)
-		return err
-	}
-	for day, more := "", true; more && err == nil; { // a search in each day: those of one key stand together there
-		more = false
-		next := func(scan func(...any) error) error { more = true; return scan(&day) }
-		if err = each(db, next, "SELECT day FROM term WHERE day > ? ORDER BY day LIMIT 1", day); err == nil && more {
-			err = each(db, add, "SELECT seq, first FROM term WHERE day = ? AND key = ?", day, k)
+		var keys []byte
+		err = scan(&f.seq, &f.first, &keys)
+		for _, k := range unpackKeys(keys) {
+			x.fresh[k] = append(x.fresh[k], f)
 		}
-	}
-	if err == nil {
-		err = each(db, func(scan func(...any) error) error {
-			var f finding
-			var keys []byte
-			err := scan(&f.seq, &f.first, &keys)
-			if slices.Contains(unpackKeys(keys), k) {
-				found = append(found, f)
-			}
-			return err
-		}, "SELECT seq, first, keys FROM fresh")
-	}
+		return err
+	}, "SELECT seq, first, keys FROM fresh")
+}
+
+// entries lists the entries that are found by a key, in order. It searches in each day: those of a key stand together there.
+func (x *finder) entries(k key) ([]finding, error) {
+	found := slices.Clone(x.fresh[k])
+	err := each(x.db, func(scan func(...any) error) error {
+		found = append(found, finding{})
+		return scan(&found[len(found)-1].seq, &found[len(found)-1].first)
+	}, `WITH RECURSIVE d(day) AS (SELECT min(day) FROM term UNION ALL SELECT (SELECT min(day) FROM term WHERE day > d.day)
+		FROM d WHERE d.day IS NOT NULL) SELECT seq, first FROM d CROSS JOIN term t ON t.day = d.day AND t.key = ?`, k)
 	slices.SortFunc(found, func(a, b finding) int { return cmp.Compare(a.seq, b.seq) })
 	return found, err
 }

@@ -107,7 +107,11 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 	if r.index.db == nil {
 		return nil, errNoIndex
 	}
-	in, err := entriesOf(r.index.db, k)
+	x, err := newFinder(r.index.db)
+	if err != nil {
+		return nil, err
+	}
+	in, err := x.entries(k)
 	if err != nil {
 		return nil, err
 	}
