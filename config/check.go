@@ -202,8 +202,8 @@ func (l *loader) ledger(s *Settings) {
 			l.fault(key+".class", "%q is the class of ledger.retention[%d] already: write each class once", r.Class, j)
 		}
 		classes[r.Class] = i
-		if r.Days < 1 || r.Days > 36500 {
-			l.fault(key+".days", "%d is out of range: write 1 to 36500", r.Days)
+		if r.Days < 1 || r.Days > 36500 { // trips are counted by the day, and no hold waits longer than an hour
+			l.fault(key+".days", "%d is out of range: write 1 to 36500: what is younger still counts, as trips and open holds do", r.Days)
 		}
 	}
 }

@@ -118,3 +118,95 @@ func TestKeysOfOtherPurposes(t *testing.T) {
 		t.Errorf("a master key beside an older ledger: %v", err)
 	}
 }
+
+// Without its master key, or with another, a ledger is in fault and says which file is wrong. It never makes a new one.
+func TestALedgerWithoutItsMasterKey(t *testing.T) {
+	t.Parallel()
+	dir, ck := small(t), &clock{}
+	ck.set("2026-11-23 09:00:00")
+	path := filepath.Join(dir, "keys", "personal.key")
+	right, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]struct{ content, says string }{
+		"missing": {"", "put it back from the safe"}, "another": {strings.Repeat("12", 32), "is not the one that sealed"}, "cut off": {"abcd", "64 hexadecimal digits"},
+	} {
+		os.Remove(path)
+		if x.content != "" {
+			os.WriteFile(path, []byte(x.content), 0o600)
+		}
+		opt := options(dir, ck)
+		healed := healing(&opt)
+		l, err := Open(opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := l.Fault(); f == nil || !strings.Contains(f.Cause, x.says) || !strings.Contains(f.Cause, path) {
+			t.Errorf("%s: fault %+v", name, f)
+		}
+		if _, err := l.Append(register(ck, "p", "in", "admit", "resident")); !errors.Is(err, ErrFault) {
+			t.Errorf("%s: recorded: %v", name, err)
+		}
+		if b, _ := os.ReadFile(path); string(b) != x.content {
+			t.Errorf("%s: the file was written", name)
+		}
+		if err := errors.Join(os.WriteFile(path+".new", right, 0o600), os.Rename(path+".new", path)); err != nil {
+			t.Fatal(err)
+		}
+		<-healed // while it runs
+		mustAppend(t, l, register(ck, "p", "in", "admit", "resident"))
+		verify(t, l)
+		l.Close()
+	}
+}
+
+// A gate whose slots were lost goes on with new ones; what the old ones open can be read again once they are back.
+func TestALedgerWithoutItsSlots(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(path string) error{
+		"missing": os.Remove,
+		"foreign": func(path string) error { return os.WriteFile(path, make([]byte, 100_000), 0o600) },
+		"short":   func(path string) error { return os.Truncate(path, 100*32) },
+	} {
+		dir, ck := small(t), &clock{} // 258 entries
+		ck.set("2026-11-23 09:00:00")
+		path := filepath.Join(dir, "personal.keys")
+		old, err := os.ReadFile(path)
+		if err == nil {
+			err = lose(path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := open(t, dir, ck)
+		mustAppend(t, l, register(ck, "p", "in", "admit", "resident")) // 259
+		verify(t, l)
+		l.Close()
+		rep := func() *Report {
+			rep, err := reader(t, dir).Verify(Given{})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			return rep
+		}
+		if r := rep(); r.Hidden != 3 || r.Personal != 2 {
+			t.Errorf("%s: %d fields, and %d entries not looked at", name, r.Personal, r.Hidden)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "personal-259.keys")); err != nil {
+			t.Error(err)
+		}
+		if err := os.WriteFile(path, old, 0o600); err != nil { // found again
+			t.Fatal(err)
+		}
+		if r := rep(); r.Hidden != 0 || r.Personal != 10 {
+			t.Errorf("%s, put back: %d fields, and %d entries not looked at", name, r.Personal, r.Hidden)
+		}
+		l = open(t, dir, ck)
+		if done, err := l.Erase(0, seqs(250, 259), asked); err != nil || done.Entries != 4 {
+			t.Errorf("%s: %+v, %v", name, done, err)
+		}
+		verify(t, l)
+		l.Close()
+	}
+}
