@@ -161,6 +161,36 @@ func TestALedgerWithoutItsMasterKey(t *testing.T) {
 	}
 }
 
+// Where the master key is lost a new epoch begins with another, once somebody has put that there and asks for it.
+func TestANewEpochBehindALostMasterKey(t *testing.T) {
+	t.Parallel()
+	dir, ck := small(t), &clock{}
+	ck.set("2026-11-24 08:00:00")
+	os.Remove(filepath.Join(dir, "keys", "personal.key"))
+	opt := options(dir, ck)
+	opt.Begin = &Begin{By: "zhou", Why: "the safe burned"}
+	l, err := Open(opt)
+	if err != nil || l.Fault() == nil {
+		t.Fatalf("without any: %v", err)
+	}
+	l.Close()
+	if _, err := seal.MakeMaster(filepath.Join(dir, "keys", "personal.key")); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = Open(opt); err != nil || l.Fault() != nil {
+		t.Fatal(err, l.Fault())
+	}
+	mustAppend(t, l, register(ck, "p", "in", "admit", "resident"))
+	if done, err := l.Erase(1, seqs(250, 258), asked); err != nil || done.Entries != 3 {
+		t.Errorf("erased blindly: %+v, %v", done, err)
+	}
+	verify(t, l)
+	l.Close()
+	if reports := chain(t, dir); len(reports) != 2 || reports[0].Personal != 0 || reports[0].Erased != 3 || reports[1].Personal < 2 {
+		t.Errorf("%+v", reports)
+	}
+}
+
 // A gate whose slots were lost goes on with new ones; what the old ones open can be read again once they are back.
 func TestALedgerWithoutItsSlots(t *testing.T) {
 	t.Parallel()
