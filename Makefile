@@ -28,9 +28,10 @@ check:
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
-# The last step compares the ledger with its peers; GATED_BENCH_DIR names the disk, GATED_BENCH_ENTRIES the size (docs/performance.md).
+# The last step prints one table, with goals and peers; GATED_BENCH_DIR names the disk, GATED_BENCH_ENTRIES the size (docs/performance.md).
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./cmd/gated ./credential/... ./scanner ./policy ./roster
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./credential/... ./scanner ./policy ./roster
+	$(GO) test -run '^$$' -bench '^BenchmarkIdle$$' -benchtime 1x ./cmd/gated
 	cd bench && $(GO) run .
 
 # Every fuzz test for FUZZTIME, one after the other. Go's fuzzer at times takes the end of its own time for a failure, so

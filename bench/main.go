@@ -1,5 +1,5 @@
-// Bench runs the benchmarks of the ledger and of its peers, one after the other on the same disk, and ends with one
-// table: what, measured, floor or peer, ratio, goal. Arguments go to both runs of go test, such as -short.
+// Bench runs the benchmarks of the gate, of its ledger and of the ledger's peers, one after the other on the same disk, and
+// ends with one table: what, measured, floor or peer, ratio, goal. Arguments go to all runs of go test, such as -short.
 package main
 
 import (
@@ -38,36 +38,37 @@ type row struct {
 }
 
 var table = []row{
-	{"one durable event, p50", "One/event p50-us", "append 512 B + fdatasync", "One/floor p50-us", "One/event p50/floor", ""},
-	{"one durable event, p99", "One/event p99-us", "append 512 B + fdatasync", "One/floor p99-us", "One/event p99/floor", ""},
-	{"with six personal fields, p50", "One/personal p50-us", "append 512 B + fdatasync", "One/floor p50-us", "One/personal p50/floor", ""},
-	{"a passage of three events, p50", "One/passage p50-us", "one event", "One/event p50-us", "One/passage p50/event", ""},
-	{"a passage of a resident, with personal fields, p50", "One/passage-personal p50-us", "append 512 B + fdatasync", "One/floor p50-us",
+	{"Go source without tests", "Source lines", "", "", "", "≤ 29500 lines"},
+	{"gated, stripped", "BinarySize MiB", "", "", "", "≤ 28 MiB"},
+	{"idle daemon with the demo's roster, resident", "IdleMemory VmRSS-MiB", "of it anonymous", "IdleMemory RssAnon-MiB", "", "≤ 36 MiB"},
+	{"a whole passage of a resident, p50", "One/passage-personal p50-us", "append 512 B + fdatasync", "One/floor p50-us",
 		"One/passage-personal p50/floor", "≤ 1.6 ×"},
 	{"the same, p99", "One/passage-personal p99-us", "append 512 B + fdatasync", "One/floor p99-us", "One/passage-personal p99/floor", "≤ 1.8 ×"},
-	{"tree and heads, of the append", "Tree/append tree-us", "the append", "Tree/append append-us", "Tree/append share-%", "≤ 5 %"},
-	{"tree and heads, of a batch of 64", "Tree/batch tree-us", "the batch", "Tree/batch append-us", "Tree/batch share-%", ""},
-	{"64 producers", "Producers/gated events/s", "JSON Lines, group fdatasync", "Producers/lines events/s", "Producers/lines gated/rate", "≥ 1.0 ×"},
-	{"64 producers", "Producers/gated events/s", "Tessera POSIX, 256 / 1 ms", "Producers/tessera events/s", "Producers/tessera gated/rate", "≥ 5 ×"},
-	{"64 producers", "Producers/gated events/s", "immudb, sync 1 ms", "Producers/immudb events/s", "Producers/immudb gated/rate", "≥ 5 ×"},
-	{"64 producers", "Producers/gated events/s", "bbolt, grouped", "Producers/bbolt events/s", "Producers/bbolt gated/rate", ""},
-	{"64 producers", "Producers/gated events/s", "Pebble", "Producers/pebble events/s", "Producers/pebble gated/rate", ""},
-	{"64 producers", "Producers/gated events/s", "bytes made beforehand, group fdatasync", "Producers/bytes events/s", "Producers/bytes gated/rate", ""},
-	{"one durable event, p50", "One/event p50-us", "bbolt", "One/bbolt p50-us", "One/bbolt event/p50", ""},
-	{"one durable event, p50", "One/event p50-us", "Pebble", "One/pebble p50-us", "One/pebble event/p50", ""},
-	{"one durable event, p50", "One/event p50-us", "immudb, sync 1 ms", "One/immudb p50-us", "One/immudb event/p50", ""},
-	{"one durable event, p50", "One/event p50-us", "Tessera POSIX, 256 / 1 ms", "One/tessera p50-us", "One/tessera event/p50", ""},
-	{"verify the whole ledger", "Filled/verify entries/s", "SHA-256 of the same bytes, one core", "Filled/verify sha256-entries/s", "Filled/verify x-sha256", ""},
-	{"verify without personal fields", "Verify/plain entries/s", "", "", "", "≥ 200000 entries/s"},
-	{"verify with personal fields opened", "Verify/personal entries/s", "", "", "", "≥ 100000 entries/s"},
+	{"last byte on the terminal to durable decision, p50", "CodeToDurableDecision p50-us", "a bare one-row commit", "CodeToDurableDecision commit-p50-us",
+		"CodeToDurableDecision x-commit", "≤ 1.8 ×"},
+	{"bytes to the disk for a passage, the 10th", "Bytes/after=10/index=true KiB", "without the index", "Bytes/after=10/index=false KiB", "", "≤ 40 KiB"},
+	{"the 4,000th", "Bytes/after=4000/index=true KiB", "without the index", "Bytes/after=4000/index=false KiB", "", "≤ 40 KiB"},
+	{"the 100,000th", "Bytes/after=100000/index=true KiB", "without the index", "Bytes/after=100000/index=false KiB", "", "≤ 40 KiB"},
+	{"start without index.db, 300,000 entries: first scan answered", "StartWithoutIndex first-ms", "all of it read", "StartWithoutIndex whole-ms", "", "≤ 600 ms"},
 	{"erase 10,000 passages", "Erase took-ms", "", "", "", "≤ 2000 ms"},
 	{"passages meanwhile, p99, longer by", "Erase longer-ms", "", "", "", "≤ 20 ms"},
+	{"verify without personal fields", "Verify/plain entries/s", "", "", "", "≥ 200000 entries/s"},
+	{"verify with personal fields opened", "Verify/personal entries/s", "", "", "", "≥ 100000 entries/s"},
 	{"open, cold", "Filled/open cold-ms", "warm", "Filled/open warm-ms", "", "≤ 20 ms"},
 	{"a day of 10,000 passages to CSV", "Export/day-csv took-ms", "", "", "", "≤ 400 ms"},
 	{"a month of 120,000 passages to XLSX", "Export/month-xlsx took-ms", "", "", "", "≤ 15000 ms"},
 	{"the same, resident", "Export/month-xlsx resident-MiB", "", "", "", "≤ 64 MiB"},
-	{"size without personal fields", "Filled/size file-MB", "the records' bytes", "Filled/size records-MB", "Filled/size file/records", "≤ 1.15 ×"},
-	{"idle ledger, resident", "Idle/ledger resident-MiB", "of it anonymous", "Idle/ledger anonymous-MiB", "", "≤ 10 MiB"},
+	{"64 producers", "Producers/gated events/s", "Tessera POSIX, 256 / 1 ms", "Producers/tessera events/s", "Producers/tessera gated/rate", "≥ 4 ×"},
+	{"64 producers", "Producers/gated events/s", "immudb, sync 1 ms", "Producers/immudb events/s", "Producers/immudb gated/rate", "≥ 4 ×"},
+	{"64 producers", "Producers/gated events/s", "JSON Lines, group fdatasync", "Producers/lines events/s", "Producers/lines gated/rate", ""},
+	{"64 producers", "Producers/gated events/s", "bbolt, grouped", "Producers/bbolt events/s", "Producers/bbolt gated/rate", ""},
+	{"64 producers", "Producers/gated events/s", "Pebble", "Producers/pebble events/s", "Producers/pebble gated/rate", ""},
+	{"one durable event, p50", "One/event p50-us", "append 512 B + fdatasync", "One/floor p50-us", "One/event p50/floor", ""},
+	{"one durable event, p50", "One/event p50-us", "bbolt", "One/bbolt p50-us", "One/bbolt event/p50", ""},
+	{"one durable event, p50", "One/event p50-us", "Pebble", "One/pebble p50-us", "One/pebble event/p50", ""},
+	{"one durable event, p50", "One/event p50-us", "immudb, sync 1 ms", "One/immudb p50-us", "One/immudb event/p50", ""},
+	{"one durable event, p50", "One/event p50-us", "Tessera POSIX, 256 / 1 ms", "One/tessera p50-us", "One/tessera event/p50", ""},
+	{"size without personal fields", "Filled/size file-MB", "the records' bytes", "Filled/size records-MB", "Filled/size file/records", ""},
 }
 
 // results are the values seen of each measurement: one, or as many as -count asked for.
@@ -225,7 +226,9 @@ func main() {
 	r := results{}
 	err := errors.Join(
 		r.run(".", append([]string{tags, "-bench", "."}, append(os.Args[1:], ".")...)...),
-		r.run("..", append([]string{"-bench", "."}, append(os.Args[1:], "./ledger", "./evidence", "./register/erasure")...)...))
+		r.run("..", append([]string{"-bench", "."}, append(os.Args[1:], "./ledger", "./evidence", "./register/erasure")...)...),
+		r.run("..", append([]string{"-bench", "^Benchmark(Source|BinarySize|IdleMemory|Bytes|StartWithoutIndex)$"}, append(os.Args[1:], "./cmd/gated", "./gate")...)...),
+		r.run("..", append([]string{"-bench", "^BenchmarkCodeToDurableDecision$", "-benchtime", "1000x"}, append(os.Args[1:], "./cmd/gated")...)...))
 	fmt.Printf("\n%s\n\n", where)
 	r.write(os.Stdout, table, missing)
 	if err != nil {

@@ -90,7 +90,7 @@ func BenchmarkBytes(b *testing.B) {
 						time.Sleep(250*time.Millisecond - time.Since(at))
 					}
 					s.end()
-					b.ReportMetric(float64(written()-was)/passages/1024, "KiB/passage")
+					b.ReportMetric(float64(written()-was)/passages/1024, "KiB")
 				}
 			})
 		}

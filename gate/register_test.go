@@ -118,9 +118,9 @@ func BenchmarkStartWithoutIndex(b *testing.B) {
 		if err := s.register.Wait(); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(first.Seconds(), "first-s")
-		b.ReportMetric(ready.Seconds(), "ready-s")
-		b.ReportMetric(time.Since(began).Seconds(), "whole-s")
+		b.ReportMetric(first.Seconds()*1e3, "first-ms")
+		b.ReportMetric(ready.Seconds()*1e3, "ready-ms")
+		b.ReportMetric(time.Since(began).Seconds()*1e3, "whole-ms")
 	}
 	b.ReportMetric(float64(s.l.Size()), "entries")
 }

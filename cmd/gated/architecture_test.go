@@ -145,7 +145,7 @@ func TestArchitecture(t *testing.T) {
 }
 
 // packages lists our packages as the go command sees them.
-func packages(t *testing.T) (list []goPackage) {
+func packages(t testing.TB) (list []goPackage) {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=Dir,ImportPath,Imports,GoFiles", "gated/...")
 	out, err := cmd.Output()

@@ -123,8 +123,8 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 		floor = append(floor, time.Since(began))
 	}
 	p, f := median(passage), median(floor)
-	b.ReportMetric(float64(p.Microseconds()), "p50-µs")
-	b.ReportMetric(float64(f.Microseconds()), "commit-p50-µs")
+	b.ReportMetric(float64(p.Microseconds()), "p50-us")
+	b.ReportMetric(float64(f.Microseconds()), "commit-p50-us")
 	b.ReportMetric(float64(p)/float64(f), "x-commit")
 	b.ReportMetric(0, "ns/op")
 }
@@ -143,6 +143,24 @@ func built(b *testing.B) string {
 		b.Fatalf("go build: %v\n%s", err, out)
 	}
 	return exe
+}
+
+// BenchmarkSource counts the lines of Go without tests.
+func BenchmarkSource(b *testing.B) {
+	n := 0
+	for _, p := range packages(b) {
+		for _, f := range p.GoFiles {
+			src, err := os.ReadFile(filepath.Join(p.Dir, f))
+			if err != nil {
+				b.Fatal(err)
+			}
+			n += bytes.Count(src, []byte("\n"))
+		}
+	}
+	for b.Loop() {
+	}
+	b.ReportMetric(float64(n), "lines")
+	b.ReportMetric(0, "ns/op")
 }
 
 func BenchmarkBinarySize(b *testing.B) {
