@@ -164,7 +164,7 @@ func crowd(t *testing.T, l *Ledger, ck *clock, from, to int) {
 		who := fmt.Sprintf("SECRET-%06d-%s", i, strings.Repeat("x", i*37%211))
 		ev := someone(ck, fmt.Sprint("p", i), who, "resident", []string{"in", "out"}[i%2])
 		ev[1].Personal = append(ev[1].Personal, Field{Name: "plate", Value: fmt.Sprintf("PLATE-%06d", i)}, Field{Name: "phone", Value: strings.Repeat(fmt.Sprintf("PHONE-%06d-", i), 1+i%50)})
-		if events = append(events, ev...); i%5 == 4 || i == to-1 {
+		if events = append(events, ev...); i%25 == 24 || i == to-1 {
 			mustAppend(t, l, events...)
 			events = nil
 		}

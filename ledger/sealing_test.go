@@ -81,8 +81,12 @@ func TestFaultOfSlotsThatCannotBeWrittenAhead(t *testing.T) {
 	defer l.Close()
 	full.Store(true)
 	n := 0
-	for ; err == nil; n++ {
-		_, err = l.Append(register(ck, fmt.Sprint("p", n), "in", "admit", "resident"))
+	for ; err == nil; n += 64 {
+		var events []Event
+		for i := range 64 {
+			events = append(events, register(ck, fmt.Sprint("p", n+i), "in", "admit", "resident"))
+		}
+		_, err = l.Append(events...)
 	}
 	if f := l.Fault(); !errors.Is(err, ErrFault) || f == nil || !strings.Contains(f.Cause, "personal.keys: no space left") {
 		t.Fatalf("%v, fault %+v", err, f)
