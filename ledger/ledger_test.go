@@ -695,3 +695,23 @@ func hash(record string) string {
 	sum := sha256.Sum256([]byte(record))
 	return hex.EncodeToString(sum[:])
 }
+
+// The write-ahead log does not grow under traffic, and a clean end leaves none.
+func TestTheLogHasItsLengthFromTheStart(t *testing.T) {
+	t.Parallel()
+	ck, dir := &clock{}, t.TempDir()
+	ck.set("2026-11-20 08:00:00")
+	l := open(t, dir, ck)
+	size := fileSize(l.path + "-wal")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Start})
+	for i := range 2 * checkpointEvery {
+		mustAppend(t, l, passage(ck, fmt.Sprint("p", i), "in", "admit")...)
+		if n := fileSize(l.path + "-wal"); n != size {
+			t.Fatalf("after %d passages it has %d bytes, and had %d", i+1, n, size)
+		}
+	}
+	l.Close()
+	if n := fileSize(l.path + "-wal"); n != 0 {
+		t.Errorf("a log of %d bytes is left", n)
+	}
+}

@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"database/sql/driver"
 	"fmt"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"gated/ledger/tlog"
 )
@@ -102,7 +105,31 @@ func (l *Ledger) openChecked() (err error) {
 			return fmt.Errorf("sign what was found in %s: %w", l.path, err)
 		}
 	}
+	l.fillLog()
 	return nil
+}
+
+// logBytes is about as long as the write-ahead log becomes between two checkpoints.
+const logBytes = 2 << 20
+
+// fillLog makes the write-ahead log that long at once, with zeros, which SQLite takes for its end. Each commit that makes a
+// file longer costs another 20 KiB in the journal of the file system, and its time. It is left to grow by itself after a fault,
+// or where the disk has not room for many of its length.
+func (l *Ledger) fillLog() {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(l.opt.Dir, &disk); err != nil || disk.Bavail < 32*logBytes/uint64(disk.Bsize) || l.Fault() != nil {
+		return
+	}
+	f, err := os.OpenFile(l.path+"-wal", os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	zeros := make([]byte, 64<<10)
+	for n := fileSize(f.Name()); n < logBytes && err == nil; n += int64(len(zeros)) {
+		_, err = f.Write(zeros)
+	}
+	f.Sync()
 }
 
 // readEnd reads the newest entries and the edge of the tree, and compares them with what they must be; what the medium has
