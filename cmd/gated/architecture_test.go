@@ -70,13 +70,11 @@ const (
 var over = map[string]int{
 	"all":       40564,
 	"cmd/gated": 2356,
-	"evidence/chain.go (lines over 140 columns)": 2,
-	"ledger": 5222,
+	"ledger":    5222,
 	"ledger/parse.go (lines over 140 columns)":  1,
 	"ledger/read.go (lines over 140 columns)":   1,
 	"ledger/record.go (lines over 140 columns)": 3,
 	"ledger/schema.go (lines over 140 columns)": 2,
-	"policy/parse.go (lines over 140 columns)":  2,
 }
 
 // within tells of a size that is over its limit, unless it is known to be and has not grown.
