@@ -35,11 +35,8 @@ func openLedger(c *cobra.Command) (*evidence.Reader, time.Time, error) {
 
 // date reads the value of a flag that names a day.
 func date(flag, day string, now time.Time) (string, error) {
-	switch day {
-	case "today":
-		return now.Format(time.DateOnly), nil
-	case "yesterday":
-		return now.AddDate(0, 0, -1).Format(time.DateOnly), nil
+	if back, ok := map[string]int{"today": 0, "yesterday": 1}[day]; ok {
+		return now.AddDate(0, 0, -back).Format(time.DateOnly), nil
 	}
 	if _, err := time.Parse(time.DateOnly, day); err != nil {
 		return "", fmt.Errorf("%s %q: write a date as 2026-11-23, or today, or yesterday", flag, day)
@@ -69,12 +66,9 @@ latest verdict; hold means that no guard has decided yet.`,
 			if asJSON {
 				return json.NewEncoder(c.OutOrStdout()).Encode(s)
 			}
-			if err := evidence.WriteGaps(c.OutOrStdout(), r.Meta, day, s.Gaps); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n",
+			err = evidence.WriteGaps(c.OutOrStdout(), r.Meta, day, s.Gaps)
+			return say(c.OutOrStdout(), err, "entries=%d admit=%d refuse=%d hold=%d\n",
 				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
-			return nil
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().BoolVar(&asJSON, "json", false, "print an object")

@@ -68,7 +68,8 @@ them it shows that the ledger is consistent, not that its whole history was neve
 			g.Progress = func(done, of int64) { progress(c.ErrOrStderr(), "entries", int(done), int(of)) }
 			out := c.OutOrStdout()
 			if len(args) == 1 {
-				switch kind, err := whatIs(args[0]); {
+				kind, err := whatIs(args[0])
+				switch {
 				case err != nil:
 					return err
 				case kind != "ledger" && (g.Since != nil || len(g.ShortRoots) > 0):
@@ -76,12 +77,17 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				case kind != "ledger" && len(g.Keys) == 0:
 					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key",
 						args[0], kind)
+				case kind == "ledger":
+					return verifyLedger(out, args[0], g)
 				case kind == "an audit bundle":
-					return verdict(bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out))
-				case kind == "a folder of tiles":
-					return verdict(tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out))
+					err = bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out)
+				default:
+					err = tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out)
 				}
-				return verifyLedger(out, args[0], g)
+				if err != nil { // an answer: the exit status is 1
+					err = box.No{Err: err}
+				}
+				return err
 			}
 			dir, err := existing(c)
 			if err != nil {
@@ -104,14 +110,6 @@ them it shows that the ledger is consistent, not that its whole history was neve
 		return pflag.NormalizedName(name)
 	})
 	return c
-}
-
-// verdict makes what was found wrong an answer: the exit status is 1.
-func verdict(err error) error {
-	if err != nil {
-		return box.No{Err: err}
-	}
-	return nil
 }
 
 // whatIs tells by their content what can be verified.
