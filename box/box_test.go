@@ -97,7 +97,7 @@ func site(t testing.TB) (dir string) {
 	if _, err := RecordPasses.do(ctx, b, "clerk", []roster.IssuedPass{pass}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := RecordSubject.do(ctx, b, "clerk", Subject{"r-000001", "asked for it"}); err != nil {
+	if _, err := recordSubject.do(ctx, b, "clerk", Subject{"r-000001", "asked for it"}); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -182,12 +182,12 @@ var tries = []try{
 	tried(Keep, Keeping{From: "2026-01-01", To: "2099-12-31", Why: "case 17"}, number),
 	tried(Keep, Keeping{Lift: 1, Why: "case 17 is closed"}, number),
 	tried(Keeps, struct{}{}, nil),
-	tried(RecordSubject, Subject{"r-000002", "asked for it"}, nil),
-	tried(Find, Finding{Kind: register.OfSubject, Value: "r-000001", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
-	tried(Find, Finding{Kind: register.OfName, Value: "敏", From: "2026-11-23", To: "2026-11-24", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
-	tried(Find, Finding{Kind: register.OfName, Value: "张敏"}, nil), // nobody says why
-	tried(RecordExport, Export{"csv", "2026-11-23", "2026-11-24", "request 17"}, nil),
-	tried(RecordExport, Export{Format: "csv"}, nil),
+	tried(recordSubject, Subject{"r-000002", "asked for it"}, nil),
+	tried(findSomebody, Finding{Kind: register.OfSubject, Value: "r-000001", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
+	tried(findSomebody, Finding{Kind: register.OfName, Value: "敏", From: "2026-11-23", To: "2026-11-24", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
+	tried(findSomebody, Finding{Kind: register.OfName, Value: "张敏"}, nil), // nobody says why
+	tried(recordExport, Export{"csv", "2026-11-23", "2026-11-24", "request 17"}, nil),
+	tried(recordExport, Export{Format: "csv"}, nil),
 	tried(entryKeys, entries{1, 1, 3}, nil),
 	tried(recordBackup, copied{3, "root"}, nil),
 	tried(Rebuild, struct{}{}, func(r Rebuilt) Rebuilt { return Rebuilt{Equal: r.Equal} }),
@@ -402,7 +402,7 @@ func TestWhoHasNoMasterKeyAsksTheDaemon(t *testing.T) {
 	if reports, err = evidence.VerifyChain(filepath.Join(dir, "ledger.db"), evidence.Given{}); err != nil || reports[0].Hidden == 0 || reports[0].Personal != 0 {
 		t.Errorf("an auditor without keys: %+v, %v", reports, err)
 	}
-	if _, err := Perform(ctx, dir, RecordSubject, Subject{"r-000001", "x"}); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := Perform(ctx, dir, recordSubject, Subject{"r-000001", "x"}); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a command that cannot seal: %v", err)
 	}
 	if err := os.Rename(safe, path); err != nil {

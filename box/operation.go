@@ -23,7 +23,7 @@ type operation interface {
 func operations() []operation {
 	return []operation{
 		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, ConfirmClock,
-		Erase, Keep, Keeps, RecordSubject, Find, RecordExport, entryKeys, recordBackup, Rebuild,
+		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, recordBackup, Rebuild,
 	}
 }
 

@@ -66,17 +66,48 @@ func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]register.
 	return b.Register.Keeps(), nil
 }
 
-// RecordSubject records that somebody looks at all that is kept about a person or vehicle.
-var RecordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
-		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
-}}
+// TellSubject calls f for every entry about a person or vehicle, as erasure.Subject does. That somebody looked, and why, is
+// recorded first.
+func TellSubject(ctx context.Context, dir string, a Subject, f func(*ledger.Entry) error) error {
+	if err := erasure.CheckWhy(a.Why); err != nil {
+		return err
+	}
+	ask := AskKeys(ctx, dir)
+	n, err := erasure.Subject(dir, a.ID, ask, func(*ledger.Entry) error { return nil })
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return No{fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
+	}
+	if _, err := Perform(ctx, dir, recordSubject, a); err != nil {
+		return err
+	}
+	_, err = erasure.Subject(dir, a.ID, ask, f)
+	return err
+}
 
 // Subject is who it is about, by roster ID, and why.
 type Subject struct{ ID, Why string }
 
-// Find looks for passages by whom they were of. Who looks for somebody, for whom and why is recorded first.
-var Find = Op[Finding, []register.Passage]{"ledger-find", find}
+var recordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
+		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
+}}
+
+// Search lists passages, the newest first. Without a Kind the index of the state directory is asked. With one somebody is looked
+// for: who looks, for whom and why is recorded first.
+func Search(ctx context.Context, dir string, a Finding) ([]register.Passage, error) {
+	switch {
+	case a.Kind == "":
+		return register.Search(dir, a.Filter)
+	case a.Why == "":
+		return nil, errors.New("--why: say why you look for somebody: it is recorded")
+	}
+	return Perform(ctx, dir, findSomebody, a)
+}
+
+var findSomebody = Op[Finding, []register.Passage]{"ledger-find", find}
 
 func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, error) {
 	if b.Register == nil {
@@ -95,15 +126,30 @@ func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, 
 	return b.Register.Find(a.Kind, a.Value, a.Filter)
 }
 
-// Finding is a personal value of a kind such as register.OfName, or a part of a name in the days From to To, and why
-// somebody looks for it.
+// Finding says which passages are wanted: those that the filter takes. With a Kind such as register.OfName they are also of one
+// person, household or vehicle: the one with the Value or, in the days From to To, whose name has that part. Why says what for.
 type Finding struct {
 	Kind, Value, From, To, Why string
 	Filter                     register.Filter
 }
 
-// RecordExport records an export with personal data. Reason and user are personal fields themselves: people name people.
-var RecordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *Box, by string, x Export) (bool, error) {
+// BeginExport records an export with personal data before it shows any, and gives the reader what opens them. hidden is why
+// some cannot be read all the same. Where none can it is an error: an export that only looks as if nobody had passed would be
+// worse than none.
+func BeginExport(ctx context.Context, dir string, r *ledger.Reader, x Export) (hidden, err error) {
+	if ask := AskKeys(ctx, dir); ask != nil {
+		r.AskKeys(ask)
+	} else if hidden = r.Hidden(); !r.HasMaster() {
+		return nil, fmt.Errorf("the personal data cannot be opened here: %w", hidden)
+	}
+	if _, err = Perform(ctx, dir, recordExport, x); err != nil {
+		err = fmt.Errorf("an export with personal data is recorded first: %w", err)
+	}
+	return hidden, err
+}
+
+// Reason and user are personal fields themselves: people name people.
+var recordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *Box, by string, x Export) (bool, error) {
 	if err := CheckReason(x.Reason); err != nil {
 		return false, err
 	}

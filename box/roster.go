@@ -22,18 +22,29 @@ type Import struct {
 	Language    string // of the answer about faulty rows
 }
 
+// ReadRoster reads the property office's list; what is wrong with its headings is an answer.
+func ReadRoster(path, language string) ([]roster.Row, error) {
+	list, err := roster.ReadFile(path)
+	return list, inWords(err, language)
+}
+
+// inWords makes of faulty rows an answer in the clerk's language.
+func inWords(err error, language string) error {
+	var rows *roster.FaultyRows
+	if errors.As(err, &rows) {
+		return No{errors.New(rows.Text(language))}
+	}
+	return err
+}
+
 func importRoster(ctx context.Context, b *Box, by string, a Import) (roster.Report, error) {
 	opt := roster.ImportOptions{DryRun: a.DryRun, AllowRemove: a.AllowRemove, CheckResidentID: ResidentID}
 	rep, err := b.Roster.Import(ctx, a.Rows, opt)
-	var rows *roster.FaultyRows
-	var mass *roster.MassRemoval
 	switch {
-	case errors.As(err, &rows):
-		return rep, No{errors.New(rows.Text(a.Language))}
-	case errors.As(err, &mass):
+	case errors.As(err, new(*roster.MassRemoval)):
 		return rep, No{err}
 	case err != nil || a.DryRun:
-		return rep, err
+		return rep, inWords(err, a.Language)
 	}
 	n := func(i int) string { return strconv.Itoa(i) }
 	return rep, b.rosterChanged(by, "roster-imported", map[string]string{

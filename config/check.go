@@ -50,6 +50,9 @@ var (
 	hostForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 )
 
+// IsLane says whether lanes[].id may be so.
+func IsLane(id string) bool { return wordForm.MatchString(id) && len(id) <= 32 }
+
 // check records every value that is impossible, by itself or with others.
 func (l *loader) check(s *Settings) {
 	for key, path := range map[string]string{"state_dir": s.StateDir, "policy.file": s.Policy.File, "trust.dir": s.Trust.Dir} {
@@ -94,7 +97,7 @@ func (l *loader) lanes(lanes []Lane) {
 	ids := map[string]int{}
 	for i, lane := range lanes {
 		at := func(key string) string { return fmt.Sprintf("lanes[%d].%s", i, key) }
-		if !wordForm.MatchString(lane.ID) || len(lane.ID) > 32 {
+		if !IsLane(lane.ID) {
 			l.fault(at("id"), "%q: write lower-case letters, digits and hyphens, at most 32, such as in", lane.ID)
 		} else if j, taken := ids[lane.ID]; taken {
 			l.fault(at("id"), "%q is already the id of lanes[%d]: give each lane its own", lane.ID, j)

@@ -27,6 +27,15 @@ func NewKey() ed25519.PrivateKey {
 	return key
 }
 
+// MakeKey makes an issuer's key and writes it to path, and its public half to path.pub.
+func MakeKey(path string) error {
+	key := NewKey()
+	if err := WritePrivateKey(path, key); err != nil {
+		return err
+	}
+	return WritePublicKey(path+".pub", key.Public().(ed25519.PublicKey))
+}
+
 // KeyID is what a pass calls its signer's key: the first 8 bytes of SHA-256 over
 // the SubjectPublicKeyInfo in DER.
 func KeyID(public ed25519.PublicKey) (id [8]byte) {

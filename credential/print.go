@@ -35,11 +35,7 @@ func Print(dir string, key ed25519.PrivateKey, passes []Printed, done func(n int
 		if err != nil {
 			return fmt.Errorf("pass of %s: %w", p.Subject, err)
 		}
-		picture, err := PNG(text)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, p.File()), picture, 0o600); err != nil {
+		if err := WritePNG(filepath.Join(dir, p.File()), text); err != nil {
 			return err
 		}
 		done(i + 1)

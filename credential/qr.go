@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"os"
 
 	"github.com/makiuchi-d/gozxing/qrcode/decoder"
 	"github.com/makiuchi-d/gozxing/qrcode/encoder"
@@ -43,4 +44,13 @@ func PNG(text string) ([]byte, error) {
 		return nil, fmt.Errorf("draw QR code: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// WritePNG writes what [PNG] draws to a file of mode 0600.
+func WritePNG(path, text string) error {
+	picture, err := PNG(text)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, picture, 0o600)
 }

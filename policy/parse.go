@@ -293,7 +293,8 @@ func (p *parser) known(n *yaml.Node, where string, i fact) {
 
 func (p *parser) among(n *yaml.Node, where, key string, words []string) {
 	if !slices.Contains(words, n.Value) {
-		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), Nearest(n.Value, words), strings.Join(words, ", "))
+		p.fault(n, where, "%s: unknown word %s%s; the words are %s",
+			key, quote(n.Value), Nearest(n.Value, words), strings.Join(words, ", "))
 	}
 }
 
@@ -310,9 +311,7 @@ func (p *parser) oneOf(n, parent *yaml.Node, where, key string, words []string) 
 		p.fault(parent, where, "%s is missing: write %s", key, strings.Join(words, " or "))
 		return ""
 	}
-	if !slices.Contains(words, n.Value) {
-		p.fault(n, where, "%s: unknown word %s%s; the words are %s", key, quote(n.Value), Nearest(n.Value, words), strings.Join(words, ", "))
-	}
+	p.among(n, where, key, words)
 	return n.Value
 }
 

@@ -22,7 +22,7 @@ import (
 // house is which of our packages each package may import. Whoever adds an arrow adds it here, and to the map in README.md.
 var house = map[string][]string{
 	"cmd/gated": {"box", "config", "credential", "daemon", "durable", "evidence", "evidence/bundle", "ledger", "ledger/seal", "ledger/tlog", "policy", "register",
-		"register/erasure", "roster", "scanner/probe", "scanner/qr", "serialport"},
+		"roster", "scanner/probe", "scanner/qr", "serialport"},
 	"cmd/gated-demo": {"demo"},
 	"daemon": {"barrier", "box", "clock", "config", "console", "credential", "gate", "ledger", "ledger/tlog", "policy", "register",
 		"register/erasure", "scanner"},
@@ -68,15 +68,12 @@ const (
 // over is what was larger than that when the limits were set, and by how much. It may only become smaller: what has shrunk
 // below its limit goes from here.
 var over = map[string]int{
-	"all":       40564,
-	"cmd/gated": 2356,
-	"evidence/chain.go (lines over 140 columns)": 2,
+	"all":    40516,
 	"ledger": 5222,
 	"ledger/parse.go (lines over 140 columns)":  1,
 	"ledger/read.go (lines over 140 columns)":   1,
 	"ledger/record.go (lines over 140 columns)": 3,
 	"ledger/schema.go (lines over 140 columns)": 2,
-	"policy/parse.go (lines over 140 columns)":  2,
 }
 
 // within tells of a size that is over its limit, unless it is known to be and has not grown.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"gated/box"
@@ -27,20 +26,12 @@ To restore, put FILE as ledger.db, the slots as personal.keys and the master key
 ("gated key restore") into the state directory of a stopped gate, and start it once with
 "gated run --restored": a restored box never goes on with the old tree, it begins a new epoch.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
+		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			began := time.Now()
 			h, size, err := box.Backup(c.Context(), dir, args[0])
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
+			return say(c.OutOrStdout(), err, "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
 				h.Size, size, time.Since(began).Seconds(), h.Size, h.ShortRoot())
-			return nil
-		},
+		}),
 	}
 }
 
@@ -55,14 +46,11 @@ what was there before, which is put right by it, and which should be reported.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			began := time.Now()
 			done, err := perform(c, box.Rebuild, struct{}{})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "entries=%d equal=%t seconds=%.1f\n", done.Entries, done.Equal, time.Since(began).Seconds())
-			if !done.Equal {
+			err = say(c.OutOrStdout(), err, "entries=%d equal=%t seconds=%.1f\n", done.Entries, done.Equal, time.Since(began).Seconds())
+			if err == nil && !done.Equal {
 				return box.No{Err: errors.New("what was derived from the entries was not what they add up to: it is now; report it")}
 			}
-			return nil
+			return err
 		},
 	}
 }

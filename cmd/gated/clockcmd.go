@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"gated/box"
 
 	"github.com/spf13/cobra"
@@ -15,11 +13,7 @@ wrong, then confirm it. Until then passes that are about to expire are held for 
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			now, err := perform(c, box.ConfirmClock, struct{}{})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(c.OutOrStdout(), "confirmed:", now)
-			return nil
+			return say(c.OutOrStdout(), err, "confirmed: %s\n", now)
 		}}
 	return group("clock", "confirm the clock", confirm)
 }

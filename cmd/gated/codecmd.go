@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -42,30 +39,19 @@ the issuers of SMART Health Cards (shc:/). The exit status is 0 only if every co
 					return fmt.Errorf("--at %q: write a time as 2026-11-23T08:00:00+08:00", at)
 				}
 			}
-			in := bufio.NewReaderSize(c.InOrStdin(), 64<<10)
 			out := json.NewEncoder(c.OutOrStdout())
 			out.SetEscapeHTML(false)
 			bad, n := 0, 0
-			for {
-				line, err := in.ReadSlice('\n')
-				for long := errors.Is(err, bufio.ErrBufferFull); long; long = errors.Is(err, bufio.ErrBufferFull) {
-					_, err = in.ReadSlice('\n') // far too long to be a code; what was read says so
+			err = keys.CheckLines(c.InOrStdin(), when, func(claim credential.Claim) error {
+				n++
+				if !claim.Valid {
+					bad++
 				}
-				if line = bytes.Trim(line, "\r\n"); len(line) > 0 {
-					n++
-					claim := keys.Check(line, when)
-					if !claim.Valid {
-						bad++
-					}
-					if err := out.Encode(claim); err != nil {
-						return err
-					}
-				}
-				if err != nil {
-					break
-				}
-			}
+				return out.Encode(claim)
+			})
 			switch {
+			case err != nil:
+				return err
 			case n == 0:
 				return fmt.Errorf("code check: no code on standard input")
 			case bad > 0:

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,27 +45,32 @@ func keyNew() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
-			case led:
-				return newLedgerKey(c, origin, out)
-			case origin != "":
-				return fmt.Errorf("key new: --origin is for --ledger")
+			case led && origin == "":
+				return errors.New("key new --ledger: name the ledger with --origin, as gate.origin of the settings does")
+			case !led && origin != "":
+				return errors.New("key new: --origin is for --ledger")
 			case personal:
 				key, err := seal.MakeMaster(out)
-				if err == nil {
-					fmt.Fprintln(c.OutOrStdout(), key)
-				}
+				return say(c.OutOrStdout(), err, "%s\n", key)
+			case !led:
+				return say(c.ErrOrStderr(), credential.MakeKey(out), "private key %s: whoever has it can make passes\n"+
+					"public key  %s.pub: copy it to the gate as trust/pass/ISSUER.pub\n", out, out)
+			}
+			key, first, err := box.MakeLedgerKey(out, origin)
+			if err != nil {
 				return err
 			}
-			key := credential.NewKey()
-			if err := credential.WritePrivateKey(out, key); err != nil {
-				return err
-			}
-			if err := credential.WritePublicKey(out+".pub", key.Public().(ed25519.PublicKey)); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.ErrOrStderr(), "private key %s: whoever has it can make passes\n"+
-				"public key  %s.pub: copy it to the gate as trust/pass/ISSUER.pub\n", out, out)
-			return nil
+			fmt.Fprintf(c.ErrOrStderr(), `private key %s: whoever has it can sign tree heads in the gate's name
+public key  %s.pub: for auditors
+
+For the auditor to keep, away from the box:
+public key   %s
+fingerprint  %s
+first head   0:%s
+
+`, out, out, key.Verifier(), tlog.Fingerprint(key.Verifier()), first.ShortRoot())
+			_, err = c.OutOrStdout().Write(first.Note)
+			return err
 		},
 	}
 	c.Flags().BoolVar(&pass, "pass", false, "a key that signs passes")
@@ -76,42 +82,6 @@ func keyNew() *cobra.Command {
 	c.MarkFlagsOneRequired("pass", "ledger", "personal")
 	c.MarkFlagsMutuallyExclusive("pass", "ledger", "personal")
 	return c
-}
-
-func newLedgerKey(c *cobra.Command, origin, out string) error {
-	if origin == "" {
-		return fmt.Errorf("key new --ledger: name the ledger with --origin, as gate.origin of the settings does")
-	}
-	for _, path := range []string{out, out + ".pub"} {
-		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("%s is there already: what it signed needs it; choose another name", path)
-		}
-	}
-	key, err := tlog.NewKey(origin)
-	if err != nil {
-		return err
-	}
-	first, err := key.Empty()
-	if err != nil {
-		return err
-	}
-	if err := tlog.WriteKeys(out, key); err != nil {
-		return err
-	}
-	if err := os.WriteFile(out+".pub", []byte(key.Verifier()+"\n"), 0o644); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.ErrOrStderr(), `private key %s: whoever has it can sign tree heads in the gate's name
-public key  %s.pub: for auditors
-
-For the auditor to keep, away from the box:
-public key   %s
-fingerprint  %s
-first head   0:%s
-
-`, out, out, key.Verifier(), tlog.Fingerprint(key.Verifier()), first.ShortRoot())
-	_, err = c.OutOrStdout().Write(first.Note)
-	return err
 }
 
 func keyShow() *cobra.Command {
@@ -126,35 +96,28 @@ master key of its personal data, which is secret and in no backup: write it down
 			if (led || personal) == (len(args) == 1) || led && personal {
 				return fmt.Errorf("key show: name the file of a pass key, or say --ledger or --personal for a key of a state directory")
 			}
-			if personal {
-				dir, err := existing(c)
+			if len(args) == 1 {
+				key, err := credential.ReadPrivateKey(args[0])
 				if err != nil {
 					return err
 				}
-				key, err := seal.ReadMaster(seal.MasterFile(dir))
-				if err == nil {
-					fmt.Fprintln(c.OutOrStdout(), key)
-				}
+				_, err = c.OutOrStdout().Write(credential.MarshalPublicKey(key.Public().(ed25519.PublicKey)))
 				return err
 			}
-			if led {
-				dir, err := existing(c)
-				if err != nil {
-					return err
-				}
-				keys, err := tlog.PublicKeys(dir)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintln(c.OutOrStdout(), keys[0])
-				return nil
-			}
-			key, err := credential.ReadPrivateKey(args[0])
+			dir, err := existing(c)
 			if err != nil {
 				return err
 			}
-			_, err = c.OutOrStdout().Write(credential.MarshalPublicKey(key.Public().(ed25519.PublicKey)))
-			return err
+			if personal {
+				key, err := seal.ReadMaster(seal.MasterFile(dir))
+				return say(c.OutOrStdout(), err, "%s\n", key)
+			}
+			keys, err := tlog.PublicKeys(dir)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), keys[0])
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&led, "ledger", false, "the note verifier key (name+hash+base64) of the state directory's ledger")
@@ -170,11 +133,7 @@ func keyRestore() *cobra.Command {
 the ledger in the state directory is sealed with it, and puts it back as keys/personal.key.`,
 		Example: "  runuser -u gated -- gated key restore --state /var/lib/gated",
 		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
+		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if err := box.Owned(dir); err != nil {
 				return err
 			}
@@ -184,7 +143,7 @@ the ledger in the state directory is sealed with it, and puts it back as keys/pe
 				return err
 			}
 			return ledger.RestoreMaster(dir, line)
-		},
+		}),
 	}
 }
 
@@ -199,11 +158,7 @@ knows the old key can follow to the new one; then the old line can be removed.
 Where the key is a credential of the service, do the same by hand: the file's first line is the new
 key ("gated key new --ledger"), its second the old one.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
+		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if err := box.Owned(dir); err != nil && os.Geteuid() != 0 {
 				return err
 			}
@@ -215,6 +170,6 @@ key ("gated key new --ledger"), its second the old one.`,
 				"for the auditor to keep: fingerprint %s\n", tlog.Fingerprint(key.Verifier()))
 			fmt.Fprintln(c.OutOrStdout(), key.Verifier())
 			return nil
-		},
+		}),
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -20,32 +19,24 @@ func ledgerCommand() *cobra.Command {
 		ledgerVerify(), ledgerHead(), ledgerBackup(), ledgerRebuild(), ledgerSubject(), ledgerErase(), ledgerKeep(), ledgerBegin())
 }
 
-// openLedger opens the state directory's ledger for reading and says which day is meant.
-func openLedger(c *cobra.Command, day string) (*evidence.Reader, string, time.Time, error) {
+// openLedger opens the state directory's ledger for reading and says what time it is there.
+func openLedger(c *cobra.Command) (*evidence.Reader, time.Time, error) {
 	now := time.Now()
 	dir, err := existing(c)
 	if err != nil {
-		return nil, "", now, err
+		return nil, now, err
 	}
 	r, err := evidence.OpenReader(dir)
 	if err != nil {
-		return nil, "", now, err
+		return nil, now, err
 	}
-	now = now.In(r.Zone)
-	if day, err = date("--day", day, now); err != nil {
-		r.Close()
-		return nil, "", now, err
-	}
-	return r, day, now, nil
+	return r, now.In(r.Zone), nil
 }
 
 // date reads the value of a flag that names a day.
 func date(flag, day string, now time.Time) (string, error) {
-	switch day {
-	case "today":
-		return now.Format(time.DateOnly), nil
-	case "yesterday":
-		return now.AddDate(0, 0, -1).Format(time.DateOnly), nil
+	if back, ok := map[string]int{"today": 0, "yesterday": 1}[day]; ok {
+		return now.AddDate(0, 0, -back).Format(time.DateOnly), nil
 	}
 	if _, err := time.Parse(time.DateOnly, day); err != nil {
 		return "", fmt.Errorf("%s %q: write a date as 2026-11-23, or today, or yesterday", flag, day)
@@ -60,11 +51,14 @@ func ledgerStats() *cobra.Command {
 		Long: `stats counts a day in the gate's time zone. A passage counts once, on the day of its first event, by its
 latest verdict; hold means that no guard has decided yet.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			r, day, now, err := openLedger(c, day)
+			r, now, err := openLedger(c)
 			if err != nil {
 				return err
 			}
 			defer r.Close()
+			if day, err = date("--day", day, now); err != nil {
+				return err
+			}
 			s, err := r.Stats(day, now)
 			if err != nil {
 				return err
@@ -72,12 +66,9 @@ latest verdict; hold means that no guard has decided yet.`,
 			if asJSON {
 				return json.NewEncoder(c.OutOrStdout()).Encode(s)
 			}
-			if err := evidence.WriteGaps(c.OutOrStdout(), r.Meta, day, s.Gaps); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "entries=%d admit=%d refuse=%d hold=%d\n",
+			err = evidence.WriteGaps(c.OutOrStdout(), r.Meta, day, s.Gaps)
+			return say(c.OutOrStdout(), err, "entries=%d admit=%d refuse=%d hold=%d\n",
 				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
-			return nil
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().BoolVar(&asJSON, "json", false, "print an object")
@@ -85,8 +76,8 @@ latest verdict; hold means that no guard has decided yet.`,
 }
 
 func ledgerSearch() *cobra.Command {
-	var f register.Filter
 	var a box.Finding
+	f := &a.Filter
 	var day, part string
 	values := map[string]*string{}
 	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, or by who it was, the newest first",
@@ -100,14 +91,13 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 			"  gated ledger search --plate 粤B12345 --why \"scratched barrier, request 17\"\n" +
 			"  gated ledger search --name-part 小明 --from 2026-11-01 --to 2026-11-07 --why \"request 18\"",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			r, date, _, err := openLedger(c, day)
+		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
+			r, now, err := openLedger(c)
 			if err != nil {
 				return err
 			}
 			r.Close()
-			dir, err := existing(c)
-			if err != nil {
+			if day, err = date("--day", day, now); err != nil {
 				return err
 			}
 			for kind, v := range values {
@@ -115,27 +105,16 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 					a.Kind, a.Value = kind, *v
 				}
 			}
-			if (a.Kind != "" || part != "") && a.Why == "" {
-				return errors.New("--why: say why you look for somebody: it is recorded")
-			}
-			var found []register.Passage
 			switch {
 			case part != "":
 				a.Kind, a.Value = register.OfName, part
 				if a.From == "" && a.To == "" {
-					a.From, a.To = date, date
+					a.From, a.To = day, day
 				}
-				a.Filter = f
-				found, err = box.Perform(c.Context(), dir, box.Find, a)
-			case a.Kind != "":
-				if a.Filter = f; c.Flags().Changed("day") {
-					a.Filter.Day = date
-				}
-				found, err = box.Perform(c.Context(), dir, box.Find, a)
-			default:
-				f.Day = date
-				found, err = register.Search(dir, f)
+			case a.Kind == "" || c.Flags().Changed("day"):
+				f.Day = day
 			}
+			found, err := box.Search(c.Context(), dir, a)
 			if err != nil {
 				return err
 			}
@@ -146,7 +125,7 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 					p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
 			}
 			return w.Flush()
-		}}
+		})}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().StringVar(&f.Verdict, "verdict", "", "admit, refuse or hold")
 	c.Flags().StringVar(&f.Reason, "reason", "", "a reason such as expired")
@@ -183,18 +162,14 @@ ledger with a name and a key of its own begins. Its first entry names what was f
 Stop the daemon before and start it again afterwards. Let an auditor have the new key.`,
 		Example: "  systemctl stop gated; gated ledger begin --reason \"the disk was exchanged\"; systemctl start gated",
 		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
+		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
+			set, err := anySettings(c)
 			if err != nil {
 				return err
 			}
 			var opt *ledger.Options
-			set, _, err := settings(c)
-			named, _ := c.Flags().GetString("config")
-			if err == nil {
+			if set != nil {
 				opt = &ledger.Options{Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone}
-			} else if named != "" {
-				return err
 			}
 			m, found, err := box.BeginEpoch(dir, opt, why)
 			if err != nil {
@@ -206,7 +181,7 @@ Stop the daemon before and start it again afterwards. Let an auditor have the ne
 			}
 			fmt.Fprintln(c.ErrOrStderr(), "let an auditor have the new key: gated key show --ledger")
 			return nil
-		}}
+		})}
 	c.Flags().StringVar(&why, "reason", "", "why, in your own words")
 	c.MarkFlagRequired("reason")
 	return c

@@ -60,11 +60,10 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	if err == nil {
 		return 0
 	}
+	fmt.Fprintln(stderr, "gated:", err)
 	if errors.As(err, new(box.No)) {
-		fmt.Fprintln(stderr, "gated:", err)
 		return 1
 	}
-	fmt.Fprintln(stderr, "gated:", err)
 	if strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "unknown flag") {
 		fmt.Fprintln(stderr, `"gated help" lists the commands`)
 	}

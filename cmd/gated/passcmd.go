@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"gated/box"
 	"gated/credential"
+	"gated/durable"
 	"gated/roster"
 
 	"github.com/spf13/cobra"
@@ -41,7 +43,8 @@ func passTime(flag, s string, zone *time.Location, end bool) (time.Time, error) 
 }
 
 func passIssue() *cobra.Command {
-	var keyFile, issuer, sub, kind, scope, from, until, zoneName, png, list, out string
+	var p credential.Pass
+	var keyFile, from, until, zoneName, png, list, out string
 	c := &cobra.Command{
 		Use:   "issue --key FILE --issuer ISS --until T (--sub ID --kind KIND [--png FILE] | --list ROSTER.csv --out DIR)",
 		Short: "issue a pass, or one for everybody on a list",
@@ -61,7 +64,6 @@ No roster is touched, so this can be done away from the gate, where the key is.`
 			if err != nil {
 				return fmt.Errorf("--time-zone %q: %w", zoneName, err)
 			}
-			p := credential.Pass{Issuer: issuer, Subject: sub, Kind: kind, Scope: scope}
 			if p.NotBefore, err = passTime("from", from, zone, false); err != nil {
 				return err
 			}
@@ -73,37 +75,27 @@ No roster is touched, so this can be done away from the gate, where the key is.`
 				return err
 			}
 			if list != "" {
-				if sub != "" || kind != "" || png != "" || out == "" {
+				if p.Subject != "" || p.Kind != "" || png != "" || out == "" {
 					return errors.New("pass issue --list: give --out DIR, and none of --sub, --kind and --png")
 				}
 				return issueList(c, key, p, list, out)
 			}
-			if sub == "" || kind == "" {
+			if p.Subject == "" || p.Kind == "" {
 				return errors.New("pass issue: give --sub and --kind, or --list and --out")
 			}
 			text, err := credential.Issue(key, p)
-			if err != nil {
-				return err
+			if err == nil && png != "" {
+				err = credential.WritePNG(png, text)
 			}
-			if png != "" {
-				picture, err := credential.PNG(text)
-				if err != nil {
-					return err
-				}
-				if err := os.WriteFile(png, picture, 0o600); err != nil {
-					return err
-				}
-			}
-			fmt.Fprintln(c.OutOrStdout(), text)
-			return nil
+			return say(c.OutOrStdout(), err, "%s\n", text)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&keyFile, "key", "", "private key")
-	f.StringVar(&issuer, "issuer", "", "name of the issuer, as the gate knows it: trust/pass/ISSUER.pub")
-	f.StringVar(&sub, "sub", "", "roster ID of the person, vehicle or household")
-	f.StringVar(&kind, "kind", "", "resident, vehicle, household or staff")
-	f.StringVar(&scope, "scope", "", "what the pass is limited to, in your words")
+	f.StringVar(&p.Issuer, "issuer", "", "name of the issuer, as the gate knows it: trust/pass/ISSUER.pub")
+	f.StringVar(&p.Subject, "sub", "", "roster ID of the person, vehicle or household")
+	f.StringVar(&p.Kind, "kind", "", "resident, vehicle, household or staff")
+	f.StringVar(&p.Scope, "scope", "", "what the pass is limited to, in your words")
 	f.StringVar(&from, "from", "now", "first day or moment at which it is good")
 	f.StringVar(&until, "until", "", "last day at which it is good, or the moment at which it no longer is")
 	f.StringVar(&zoneName, "time-zone", "Asia/Shanghai", "where a day begins")
@@ -152,17 +144,11 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 	if err := credential.Print(out, key, printed, func(n int) { progress(c.ErrOrStderr(), "passes", n, len(printed)) }); err != nil {
 		return err
 	}
-	record, err := os.OpenFile(filepath.Join(out, "passes.csv"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer record.Close()
-	if err := errors.Join(roster.WritePasses(record, passes), record.Sync()); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.ErrOrStderr(), "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
+	var record bytes.Buffer
+	roster.WritePasses(&record, passes) // memory takes it
+	err = durable.Create(filepath.Join(out, "passes.csv"), record.Bytes(), 0o600)
+	return say(c.ErrOrStderr(), err, "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
 		len(printed), out, filepath.Join(out, "print.html"))
-	return nil
 }
 
 // progress draws a bar on a terminal, and nothing elsewhere.
@@ -193,17 +179,13 @@ func passRecord() *cobra.Command {
 				return err
 			}
 			n, err := perform(c, box.RecordPasses, passes)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.ErrOrStderr(), "%d passes recorded\n", n)
-			return nil
+			return say(c.ErrOrStderr(), err, "%d passes recorded\n", n)
 		},
 	}
 }
 
 func passRevoke() *cobra.Command {
-	var household, reason string
+	var r box.Revocation
 	c := &cobra.Command{
 		Use:   "revoke SERIAL | --household H",
 		Short: "make the gate refuse a pass, or all that a household has now",
@@ -212,27 +194,21 @@ func passRevoke() *cobra.Command {
 		Example: "  gated pass revoke 9f86d081884c7d65 --reason lost\n  gated pass revoke --household 3-2-501",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if (len(args) == 1) == (household != "") {
+			if (len(args) == 1) == (r.Household != "") {
 				return errors.New("pass revoke: give a serial, or --household H")
 			}
-			r := box.Revocation{Household: household, Reason: reason}
 			if len(args) == 1 {
 				r.Serial = strings.ToLower(args[0])
 			}
 			n, err := perform(c, box.RevokePasses, r)
-			if err != nil {
-				return err
+			if r.Household == "" {
+				return say(c.ErrOrStderr(), err, "revoked: %s\n", r.Serial)
 			}
-			if household != "" {
-				fmt.Fprintf(c.ErrOrStderr(), "revoked: %d recorded passes of the household, and all others that began before now; "+
-					"one made with --from now is good again\n", n)
-			} else {
-				fmt.Fprintln(c.ErrOrStderr(), "revoked:", r.Serial)
-			}
-			return nil
+			return say(c.ErrOrStderr(), err, "revoked: %d recorded passes of the household, and all others that began before now; "+
+				"one made with --from now is good again\n", n)
 		},
 	}
-	c.Flags().StringVar(&household, "household", "", "revoke every pass of this household, such as 3-2-501")
-	c.Flags().StringVar(&reason, "reason", "revoked", "a word that says why, such as lost")
+	c.Flags().StringVar(&r.Household, "household", "", "revoke every pass of this household, such as 3-2-501")
+	c.Flags().StringVar(&r.Reason, "reason", "revoked", "a word that says why, such as lost")
 	return c
 }

@@ -7,13 +7,11 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"gated/box"
 	"gated/ledger"
-	"gated/register/erasure"
 
 	"github.com/spf13/cobra"
 )
@@ -39,34 +37,11 @@ person's data. The roster, backups and exports are not touched: see "gated roste
   gated ledger erase --before 2026-09-01 --reason "end of the measure"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if a.Before == "today" {
-				r, day, _, err := openLedger(c, a.Before)
-				if err != nil {
-					return err
-				}
-				r.Close()
-				a.Before = day
-			}
 			done, err := perform(c, box.Erase, a)
-			if err != nil {
-				return err
+			if err == nil {
+				done.Print(c.OutOrStdout())
 			}
-			said := func(d ledger.Erased) {
-				records := strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Records), " ", ","), "[]")
-				fmt.Fprintf(c.OutOrStdout(), "erased=%d entries=%d first=%d last=%d records=%s",
-					d.Fields, d.Entries, d.First, d.Last, records)
-				if d.Epoch > 0 {
-					fmt.Fprintf(c.OutOrStdout(), " epoch=%d", d.Epoch)
-				}
-				fmt.Fprintln(c.OutOrStdout())
-			}
-			if done.Fields > 0 { // else all of it was in older epochs
-				said(done.Erased)
-			}
-			for _, older := range done.Older {
-				said(older)
-			}
-			return nil
+			return err
 		}}
 	c.Flags().StringVar(&a.Before, "before", "", "erase the entries of days before this date, in the gate's zone")
 	c.Flags().StringVar(&a.Class, "class", "", "with --before: only of passages of this class, such as courier")
@@ -97,11 +72,7 @@ record for good: name nobody in it.`,
 					return errors.New("say which days by --from D --to D, or what to end by --lift N, or --list")
 				}
 				seq, err := perform(c, box.Keep, a)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(c.OutOrStdout(), "entry=%d\n", seq)
-				return nil
+				return say(c.OutOrStdout(), err, "entry=%d\n", seq)
 			}
 			keeps, err := perform(c, box.Keeps, struct{}{})
 			if err != nil {
@@ -133,30 +104,10 @@ that is left, those of older epochs first. That somebody looked, and why, is rec
 What the roster holds about them is shown by "gated roster show ID".`,
 		Example: "  gated ledger subject r-000217 --reason \"asked for it in person\"",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
+		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			a.ID = args[0]
-			if err := erasure.CheckWhy(a.Why); err != nil {
-				return err
-			}
-			ask := box.AskKeys(c.Context(), dir)
-			n, err := erasure.Subject(dir, a.ID, ask, func(*ledger.Entry) error { return nil })
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				return box.No{Err: fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
-			}
-			if _, err := perform(c, box.RecordSubject, a); err != nil {
-				return err
-			}
-			w := c.OutOrStdout()
-			_, err = erasure.Subject(dir, a.ID, ask, func(e *ledger.Entry) error { return printSubject(w, e, asJSON) })
-			return err
-		}}
+			return box.TellSubject(c.Context(), dir, a, func(e *ledger.Entry) error { return printSubject(c.OutOrStdout(), e, asJSON) })
+		})}
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
 	c.Flags().BoolVar(&asJSON, "json", false, "print an object a line: the exact record, and the personal fields")
 	c.MarkFlagRequired("reason")

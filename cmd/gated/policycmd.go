@@ -15,15 +15,11 @@ func policyCommand() *cobra.Command {
 		if file, _ := c.Flags().GetString("file"); file != "" {
 			return policy.Load(file)
 		}
-		set, _, err := settings(c)
-		named, _ := c.Flags().GetString("config")
-		if err != nil && named != "" {
-			return nil, err
+		set, err := anySettings(c)
+		if err != nil || set == nil || set.Policy.File == "" {
+			return policy.Shipped(), err
 		}
-		if err == nil && set.Policy.File != "" {
-			return policy.Load(set.Policy.File)
-		}
-		return policy.Shipped(), nil
+		return policy.Load(set.Policy.File)
 	}
 	show := &cobra.Command{Use: "show", Short: "print the policy that the settings name, else the shipped one", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

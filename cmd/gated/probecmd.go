@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"regexp"
-	"strings"
 	"time"
 
 	"gated/box"
+	"gated/config"
 	"gated/scanner/probe"
 	"gated/serialport"
 
@@ -33,10 +31,10 @@ port, unless --trigger says so. It ends by itself after --timeout, and at once w
 The exit status is 0 when the scanner is known for sure, 1 when not, 2 if no port can be listened to.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if o.timeout <= 0 {
-				return fmt.Errorf("--timeout %s: want a time to listen, such as 60s", o.timeout)
+			if o.Timeout <= 0 {
+				return fmt.Errorf("--timeout %s: want a time to listen, such as 60s", o.Timeout)
 			}
-			if !laneForm.MatchString(o.lane) || len(o.lane) > 32 {
+			if !config.IsLane(o.lane) {
 				return fmt.Errorf("--lane %q: want the id of a lane: lower-case letters, digits and hyphens, such as in", o.lane)
 			}
 			ctx, stop := untilSignalled(c.Context())
@@ -46,21 +44,19 @@ The exit status is 0 when the scanner is known for sure, 1 when not, 2 if no por
 	}
 	command.Flags().StringVar(&o.device, "device", "", "listen to this port only (default: all that are free and no console)")
 	command.Flags().StringVar(&o.lane, "lane", "in", "the lane that the scanner is for: the port's name is made of it")
-	command.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "give up after this time")
+	command.Flags().DurationVar(&o.Timeout, "timeout", time.Minute, "give up after this time")
 	command.Flags().BoolVar(&o.list, "list", false, "list the ports and end")
 	command.Flags().BoolVar(&o.json, "json", false, "print one object, ports and what was found")
-	command.Flags().BoolVar(&o.trigger, "trigger", false,
+	command.Flags().BoolVar(&o.Trigger, "trigger", false,
 		"write the read command of the GM65 family to the ports: only where nothing but such a module is connected")
 	return group("scanner", "find out how a scanner is set", command)
 }
 
-var laneForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`) // as lanes[].id in the settings
-
 // probing is one run of the command.
 type probing struct {
-	device, lane        string
-	timeout             time.Duration
-	list, json, trigger bool
+	probe.Options
+	device, lane string
+	list, json   bool
 }
 
 func (o probing) run(ctx context.Context, stdout, stderr io.Writer) error {
@@ -78,16 +74,16 @@ func (o probing) run(ctx context.Context, stdout, stderr io.Writer) error {
 		}
 	}
 	var found *probe.Found
+	var advice probe.Advice
 	if chosen != nil {
 		var best probe.Found
-		best, err = o.listen(ctx, chosen, stderr)
-		if best.Readings > 0 {
-			found = &best
+		best, err = probe.Listen(ctx, chosen, o.Options, stderr)
+		if errors.As(err, new(probe.NotSure)) {
+			err = box.No{Err: err}
 		}
-	}
-	var advice probe.Advice
-	if found != nil {
-		advice = found.Advice(o.lane, ports)
+		if best.Readings > 0 {
+			found, advice = &best, best.Advice(o.lane, ports)
+		}
 	}
 	if o.json {
 		out := json.NewEncoder(stdout)
@@ -100,49 +96,7 @@ func (o probing) run(ctx context.Context, stdout, stderr io.Writer) error {
 		}{ports, found, advice}))
 	}
 	if found != nil {
-		o.print(stdout, *found, advice)
+		found.Print(stdout, o.lane, advice)
 	}
 	return err
-}
-
-// listen probes all ports at once until the first is sure.
-func (o probing) listen(ctx context.Context, ports []serialport.Info, stderr io.Writer) (best probe.Found, err error) {
-	var paths []string
-	for _, p := range ports {
-		paths = append(paths, p.Path)
-	}
-	fmt.Fprintf(stderr, "listening to %s for %s: hold a code before the scanner, the same one, about once a second; Ctrl-C ends it\n",
-		strings.Join(paths, ", "), o.timeout)
-	limited, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	say := log.New(stderr, "", 0) // several ports at once
-	best, faults := probe.First(limited, ports, o.trigger, func(what string) { say.Print(what) })
-	switch {
-	case best.Sure:
-		return best, nil
-	case len(faults) == len(ports):
-		return best, errors.Join(faults...)
-	}
-	for _, f := range faults {
-		say.Print("gated: ", f)
-	}
-	if ctx.Err() != nil {
-		return best, box.No{Err: errors.New("ended before it was sure")}
-	}
-	return best, box.No{Err: errors.New(best.Doubt(o.timeout))}
-}
-
-func (o probing) print(w io.Writer, f probe.Found, advice probe.Advice) {
-	fmt.Fprintf(w, "%s: %s\n\n", f.Device, f)
-	if !f.Sure {
-		fmt.Fprintf(w, "This is NOT SURE.\n\n")
-	}
-	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s", o.lane, advice.Settings)
-	if advice.Rule != "" {
-		fmt.Fprintf(w, "\nIn %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=usb --subsystem-match=tty\n",
-			"/etc/udev/rules.d/61-gated-ports.rules", advice.Rule)
-	}
-	for _, note := range f.Notes() {
-		fmt.Fprintln(w, "\nNote:", note)
-	}
 }

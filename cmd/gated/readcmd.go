@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"time"
 
 	"gated/box"
 	"gated/scanner/qr"
@@ -32,13 +30,17 @@ The exit status is 1 if a picture has no code, 2 if a file cannot be read or is 
 			var faults []error
 			without := 0
 			for _, file := range files {
-				codes, took, err := readPicture(c, file)
+				found, took, err := qr.ReadPath(c.Context(), file)
 				if err != nil {
 					faults = append(faults, fmt.Errorf("code read %s: %w", file, err))
 					continue
 				}
-				if len(codes) == 0 {
+				if len(found) == 0 {
 					without++
+				}
+				codes := []string{} // never null
+				for _, code := range found {
+					codes = append(codes, code.Text)
 				}
 				if asJSON {
 					err = out.Encode(struct {
@@ -66,28 +68,4 @@ The exit status is 1 if a picture has no code, 2 if a file cannot be read or is 
 	}
 	read.Flags().BoolVar(&asJSON, "json", false, "print an object for each picture")
 	return read
-}
-
-// readPicture returns the texts, never nil, and how long it took to find them.
-func readPicture(c *cobra.Command, file string) ([]string, time.Duration, error) {
-	texts := []string{}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, 0, errors.Unwrap(err) // the caller names the file
-	}
-	defer f.Close()
-	img, err := qr.Load(c.Context(), f)
-	if err != nil {
-		var path *os.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		return nil, 0, err
-	}
-	start := time.Now()
-	codes, err := qr.Decode(c.Context(), img)
-	for _, code := range codes {
-		texts = append(texts, code.Text)
-	}
-	return texts, time.Since(start), err
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -21,13 +21,8 @@ func rosterCommand() *cobra.Command {
 
 // language is that of the clerk's terminal.
 func language() string {
-	for _, v := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if s := os.Getenv(v); s != "" {
-			if strings.HasPrefix(s, "zh") {
-				return "zh"
-			}
-			return "en"
-		}
+	if strings.HasPrefix(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")), "zh") {
+		return "zh"
 	}
 	return "en"
 }
@@ -49,19 +44,14 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Language = language()
 			var err error
-			if a.Rows, err = roster.ReadFile(args[0]); err != nil {
-				var rows *roster.FaultyRows
-				if errors.As(err, &rows) {
-					return box.No{Err: errors.New(rows.Text(a.Language))}
-				}
+			if a.Rows, err = box.ReadRoster(args[0], a.Language); err != nil {
 				return err
 			}
 			rep, err := perform(c, box.ImportRoster, a)
-			if err != nil {
-				return err
+			if err == nil {
+				rep.Print(c.OutOrStdout(), a.DryRun)
 			}
-			rep.Print(c.OutOrStdout(), a.DryRun)
-			return nil
+			return err
 		},
 	}
 	c.Flags().BoolVar(&a.DryRun, "dry-run", false, "only show what would be added, changed and removed")
@@ -69,22 +59,20 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 	return c
 }
 
-// snapshot reads the roster of the state directory, daemon or not.
-func snapshot(c *cobra.Command) (*roster.Snapshot, error) {
-	dir, err := existing(c)
-	if err != nil {
-		return nil, err
-	}
-	return box.Roster(dir)
+// ofRoster makes of run what a command does with the roster of its state directory, daemon or not.
+func ofRoster(run func(c *cobra.Command, s *roster.Snapshot, args []string) error) func(*cobra.Command, []string) error {
+	return inState(func(c *cobra.Command, dir string, args []string) error {
+		s, err := box.Roster(dir)
+		if err != nil {
+			return err
+		}
+		return run(c, s, args)
+	})
 }
 
 func rosterList() *cobra.Command {
 	return &cobra.Command{Use: "list [ROOM]", Short: "list people and vehicles, or the people of a room", Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := snapshot(c)
-			if err != nil {
-				return err
-			}
+		RunE: ofRoster(func(c *cobra.Command, s *roster.Snapshot, args []string) error {
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			people := s.People()
 			if len(args) == 1 {
@@ -99,27 +87,19 @@ func rosterList() *cobra.Command {
 				}
 			}
 			return w.Flush()
-		}}
+		})}
 }
 
 func rosterExport() *cobra.Command {
 	return &cobra.Command{Use: "export", Short: "print the roster as CSV that imports again unchanged", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := snapshot(c)
-			if err != nil {
-				return err
-			}
+		RunE: ofRoster(func(c *cobra.Command, s *roster.Snapshot, _ []string) error {
 			return s.Export(c.OutOrStdout())
-		}}
+		})}
 }
 
 func rosterShow() *cobra.Command {
 	return &cobra.Command{Use: "show ID", Short: "print all that is kept about a person or vehicle of the roster", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := snapshot(c)
-			if err != nil {
-				return err
-			}
+		RunE: ofRoster(func(c *cobra.Command, s *roster.Snapshot, args []string) error {
 			var found any
 			if p, ok := s.Person(args[0]); ok {
 				found = p
@@ -131,16 +111,13 @@ func rosterShow() *cobra.Command {
 			e := json.NewEncoder(c.OutOrStdout())
 			e.SetIndent("", "  ")
 			return e.Encode(found)
-		}}
+		})}
 }
 
 func rosterRemove() *cobra.Command {
 	return &cobra.Command{Use: "remove ID", Short: "take a person or vehicle out of the roster", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := perform(c, box.RemoveFromRoster, args[0]); err != nil {
-				return err
-			}
-			fmt.Fprintln(c.ErrOrStderr(), "removed:", args[0])
-			return nil
+			_, err := perform(c, box.RemoveFromRoster, args[0])
+			return say(c.ErrOrStderr(), err, "removed: %s\n", args[0])
 		}}
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,10 +18,7 @@ import (
 
 // settings reads the settings file that the flags name.
 func settings(c *cobra.Command) (*config.Settings, string, error) {
-	path, _ := c.Flags().GetString("config")
-	if path == "" {
-		path = os.Getenv("GATED_CONFIG")
-	}
+	path := namedSettings(c)
 	if path == "" {
 		path = "/etc/gated/gated.yaml"
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -31,6 +30,20 @@ func settings(c *cobra.Command) (*config.Settings, string, error) {
 	return s, path, err
 }
 
+func namedSettings(c *cobra.Command) string {
+	path, _ := c.Flags().GetString("config")
+	return cmp.Or(path, os.Getenv("GATED_CONFIG"))
+}
+
+// anySettings are those of settings. Where they cannot be read, and no flag names them, there are none.
+func anySettings(c *cobra.Command) (*config.Settings, error) {
+	s, _, err := settings(c)
+	if named, _ := c.Flags().GetString("config"); named == "" && err != nil {
+		return nil, nil
+	}
+	return s, err
+}
+
 // stateDir is where a command's state is: --state, $STATE_DIRECTORY (systemd), state_dir of the settings, ./gated-data.
 // The settings are only asked where the first two say nothing; a command that only reads may have none.
 func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
@@ -40,19 +53,26 @@ func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
 	}
 	if dir == "" && s == nil {
 		loaded, _, err := settings(c)
-		named, _ := c.Flags().GetString("config")
-		if err != nil && (!errors.Is(err, fs.ErrNotExist) || named != "" || os.Getenv("GATED_CONFIG") != "") {
+		if err != nil && (!errors.Is(err, fs.ErrNotExist) || namedSettings(c) != "") {
 			return "", err
 		}
 		s = loaded // none are needed
 	}
-	if dir == "" && s != nil {
-		dir = s.StateDir
+	if s != nil {
+		dir = cmp.Or(dir, s.StateDir)
 	}
-	if dir == "" {
-		dir = "gated-data"
+	return filepath.Abs(cmp.Or(dir, "gated-data"))
+}
+
+// inState makes of run what a command does, once its state directory is known.
+func inState(run func(c *cobra.Command, dir string, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		dir, err := existing(c)
+		if err != nil {
+			return err
+		}
+		return run(c, dir, args)
 	}
-	return filepath.Abs(dir)
 }
 
 // existing is stateDir for commands that never create it.
@@ -74,4 +94,12 @@ func perform[A, R any](c *cobra.Command, op box.Op[A, R], args A) (result R, err
 		return result, err
 	}
 	return box.Perform(c.Context(), dir, op, args)
+}
+
+// say says what came of something unless that is an error, which it returns.
+func say(w io.Writer, err error, format string, args ...any) error {
+	if err == nil {
+		fmt.Fprintf(w, format, args...)
+	}
+	return err
 }

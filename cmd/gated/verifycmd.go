@@ -40,19 +40,12 @@ them it shows that the ledger is consistent, not that its whole history was neve
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var g evidence.Given
-			for _, k := range keys {
-				list, err := readVerifiers(k)
-				if err != nil {
-					return fmt.Errorf("--key: %w", err)
-				}
-				g.Keys = append(g.Keys, list...)
+			var err error
+			if g.Keys, err = readVerifiers("--key", keys); err != nil {
+				return err
 			}
-			for _, k := range witnesses {
-				list, err := readVerifiers(k)
-				if err != nil {
-					return fmt.Errorf("--witness: %w", err)
-				}
-				g.Witnesses = append(g.Witnesses, list...)
+			if g.Witnesses, err = readVerifiers("--witness", witnesses); err != nil {
+				return err
 			}
 			for _, s := range shortRoots {
 				p, err := evidence.ParseShortRoot(s)
@@ -75,7 +68,8 @@ them it shows that the ledger is consistent, not that its whole history was neve
 			g.Progress = func(done, of int64) { progress(c.ErrOrStderr(), "entries", int(done), int(of)) }
 			out := c.OutOrStdout()
 			if len(args) == 1 {
-				switch kind, err := whatIs(args[0]); {
+				kind, err := whatIs(args[0])
+				switch {
 				case err != nil:
 					return err
 				case kind != "ledger" && (g.Since != nil || len(g.ShortRoots) > 0):
@@ -83,19 +77,23 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				case kind != "ledger" && len(g.Keys) == 0:
 					return fmt.Errorf("%s is %s: it proves something only to who has the gate's public key: name it with --key",
 						args[0], kind)
+				case kind == "ledger":
+					return verifyLedger(out, args[0], g)
 				case kind == "an audit bundle":
-					return verdict(bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out))
-				case kind == "a folder of tiles":
-					return verdict(tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out))
+					err = bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out)
+				default:
+					err = tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out)
 				}
-				return verifyLedger(out, args[0], g)
+				if err != nil { // an answer: the exit status is 1
+					err = box.No{Err: err}
+				}
+				return err
 			}
 			dir, err := existing(c)
 			if err != nil {
 				return err
 			}
-			g.Unseal = box.AskKeys(c.Context(), dir)
-			g.Known = box.Known(dir)
+			g.Unseal, g.Known = box.AskKeys(c.Context(), dir), box.Known(dir)
 			return verifyLedger(out, filepath.Join(dir, "ledger.db"), g)
 		},
 	}
@@ -114,29 +112,21 @@ them it shows that the ledger is consistent, not that its whole history was neve
 	return c
 }
 
-// verdict makes what was found wrong an answer: the exit status is 1.
-func verdict(err error) error {
-	if err != nil {
-		return box.No{Err: err}
-	}
-	return nil
-}
-
 // whatIs tells by their content what can be verified.
 func whatIs(path string) (string, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return "", err
 	}
-	if st.IsDir() {
-		for name, kind := range map[string]string{"checkpoint": "a folder of tiles", "manifest.sha256": "an audit bundle"} {
-			if _, err := os.Stat(filepath.Join(path, name)); err == nil {
-				return kind, nil
-			}
-		}
-		if _, err := os.Stat(filepath.Join(path, "ledger.db")); err == nil {
-			return "", fmt.Errorf("%s is a state directory: verify it with --state %s", path, path)
-		}
+	has := func(name string) bool { _, err := os.Stat(filepath.Join(path, name)); return err == nil }
+	switch {
+	case has("checkpoint"):
+		return "a folder of tiles", nil
+	case has("manifest.sha256"):
+		return "an audit bundle", nil
+	case has("ledger.db"):
+		return "", fmt.Errorf("%s is a state directory: verify it with --state %s", path, path)
+	case st.IsDir():
 		return "", fmt.Errorf("%s is neither a folder of tiles nor an unpacked bundle", path)
 	}
 	f, err := os.Open(path)
@@ -155,24 +145,28 @@ func whatIs(path string) (string, error) {
 	return "", fmt.Errorf("%s is neither an audit bundle nor a copy of a ledger", path)
 }
 
-// readVerifiers reads note verifier keys from a file, or takes the text for one.
-func readVerifiers(s string) ([]string, error) {
-	text := []byte(s)
-	if b, err := os.ReadFile(s); err == nil {
-		text = b
-	} else if !strings.Contains(s, "+") {
-		return nil, err
-	}
-	list := strings.Fields(string(text))
-	for _, k := range list {
-		if _, err := tlog.NewVerifier(k); err != nil {
-			return nil, err
+// readVerifiers reads note verifier keys: each value of the flag is a file of some, or one of them.
+func readVerifiers(flag string, values []string) (all []string, err error) {
+	for _, v := range values {
+		text, err := os.ReadFile(v)
+		if err != nil && strings.Contains(v, "+") {
+			text, err = []byte(v), nil
 		}
+		keys := strings.Fields(string(text))
+		if err == nil && len(keys) == 0 {
+			err = fmt.Errorf("%s is empty", v)
+		}
+		for _, k := range keys {
+			if err == nil {
+				_, err = tlog.NewVerifier(k)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+		all = append(all, keys...)
 	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("%s is empty", s)
-	}
-	return list, nil
+	return all, nil
 }
 
 // verifyLedger verifies a whole ledger, with the epochs before it.
@@ -202,11 +196,7 @@ func ledgerHead() *cobra.Command {
 		Long: `head prints the newest tree head on standard output, for "gated ledger verify --since", and on
 standard error its size and sixteen characters, for the handover book and "--short-root".`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := existing(c)
-			if err != nil {
-				return err
-			}
+		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			r, err := ledger.OpenReader(dir)
 			if err != nil {
 				return err
@@ -219,6 +209,6 @@ standard error its size and sixteen characters, for the handover book and "--sho
 			fmt.Fprintf(c.ErrOrStderr(), "for the handover book: %d:%s\n", h.Size, h.ShortRoot())
 			_, err = c.OutOrStdout().Write(h.Note)
 			return err
-		},
+		}),
 	}
 }

@@ -4,7 +4,9 @@ package erasure
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -56,7 +58,7 @@ func (k KeptError) Error() string {
 
 // Selection says what to erase. Exactly one of Before, Subject and Seq is set.
 type Selection struct {
-	Before  string // entries of the days before this one, in the gate's zone
+	Before  string // entries of the days before this one, in the gate's zone: a date, or today
 	Class   string // with Before: only the passages of this class
 	Subject string // roster ID of a person or vehicle: all entries of their passages
 	Seq     int64  // one entry
@@ -118,6 +120,22 @@ func (d Erased) Sum() (entries int, fields int64) {
 	return entries, fields
 }
 
+// Print writes a line for each epoch that lost something.
+func (d Erased) Print(w io.Writer) {
+	all := d.Older
+	if d.Fields > 0 { // else all of it was in older epochs
+		all = append([]ledger.Erased{d.Erased}, all...)
+	}
+	for _, e := range all {
+		fmt.Fprintf(w, "erased=%d entries=%d first=%d last=%d records=%s", e.Fields, e.Entries, e.First, e.Last,
+			strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Records), " ", ","), "[]"))
+		if e.Epoch > 0 {
+			fmt.Fprintf(w, " epoch=%d", e.Epoch)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
 func (d *Erased) add(o ledger.Erased) {
 	if o.Epoch == 0 {
 		d.Erased.Add(o)
@@ -168,6 +186,9 @@ func closeAll(epochs []epoch) {
 // way says with its error what was erased until then.
 func (x *Eraser) Erase(sel Selection, by, why string) (done Erased, err error) {
 	today := x.opt.Now().Time.In(x.opt.Ledger.Zone()).Format(time.DateOnly)
+	if sel.Before == "today" {
+		sel.Before = today
+	}
 	if err := errors.Join(sel.check(today), CheckWhy(why)); err != nil {
 		return done, err
 	}

@@ -29,6 +29,7 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 		{name: "all days before one", what: Selection{Before: "2026-11-22"}, gone: []int64{1, 2, 3, 4, 5, 6}, fields: 12, inside: "[di]", trips: "map[3-2-bo:1]"},
 		{name: "a class of them", what: Selection{Before: "2026-11-23", Class: "courier"}, gone: []int64{4, 5, 6}, fields: 6, inside: "[di]", trips: "map[3-2-bo:1]"},
 		{name: "up to today, on which trips are counted", what: Selection{Before: "2026-11-23"}, gone: []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}, fields: 18, inside: "[]", trips: "map[3-2-bo:1]"},
+		{name: "up to today, by that word", what: Selection{Before: "today"}, gone: []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}, fields: 18, inside: "[]", trips: "map[3-2-bo:1]"},
 		{name: "a person", what: Selection{Subject: "bo"}, gone: []int64{1, 2, 3, 10, 11, 12, 13}, fields: 13, inside: "[cy di]", trips: "map[]"},
 		{name: "who came in again", what: Selection{Subject: "di"}, gone: []int64{7, 8, 9}, fields: 6, inside: "[cy]", trips: "map[3-2-bo:1]"},
 		{name: "an entry that let someone out", what: Selection{Seq: 12}, gone: []int64{12}, fields: 2, inside: "[bo cy di]", trips: "map[]"},

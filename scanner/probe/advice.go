@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,6 +22,22 @@ type Advice struct {
 func (f Found) Advice(lane string, ports []serialport.Info) Advice {
 	device, rule := name(lane, f.Device, ports)
 	return Advice{f.settings(device), rule}
+}
+
+// Print writes for people what was found, and the advice for the lane.
+func (f Found) Print(w io.Writer, lane string, advice Advice) {
+	fmt.Fprintf(w, "%s: %s\n\n", f.Device, f)
+	if !f.Sure {
+		fmt.Fprintf(w, "This is NOT SURE.\n\n")
+	}
+	fmt.Fprintf(w, "In the settings, for the lane %s:\n\n%s", lane, advice.Settings)
+	if advice.Rule != "" {
+		fmt.Fprintf(w, "\nIn %s:\n\n%s\nThen: udevadm control --reload && udevadm trigger --subsystem-match=usb --subsystem-match=tty\n",
+			"/etc/udev/rules.d/61-gated-ports.rules", advice.Rule)
+	}
+	for _, note := range f.Notes() {
+		fmt.Fprintln(w, "\nNote:", note)
+	}
 }
 
 // name returns the name that the settings of the lane should have for the device, one of ports, and the udev rule that

@@ -2,7 +2,11 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log"
+	"strings"
 	"time"
 
 	"gated/serialport"
@@ -11,9 +15,48 @@ import (
 // letGo is how long the ports may take to be given back: one whose driver hangs does not keep us.
 const letGo = 3 * time.Second
 
-// First probes several ports at once until one is sure, or ctx ends. It returns the best that was found, and what is wrong
+// Options are those of Listen.
+type Options struct {
+	Timeout time.Duration // how long to listen
+	Trigger bool          // see Probe
+}
+
+// NotSure says why a scanner is not known for sure.
+type NotSure struct{ why string }
+
+func (n NotSure) Error() string { return n.why }
+
+// Listen listens to several ports at once until it is sure of a scanner, the time is over or ctx ends. It tells stderr how to
+// hold up codes, and how it goes on. The error is a NotSure unless no port could be listened to.
+func Listen(ctx context.Context, ports []serialport.Info, o Options, stderr io.Writer) (Found, error) {
+	var paths []string
+	for _, p := range ports {
+		paths = append(paths, p.Path)
+	}
+	say := log.New(stderr, "", 0) // several ports at once
+	say.Printf("listening to %s for %s: hold a code before the scanner, the same one, about once a second; Ctrl-C ends it",
+		strings.Join(paths, ", "), o.Timeout)
+	limited, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	best, faults := first(limited, ports, o.Trigger, func(what string) { say.Print(what) })
+	switch {
+	case best.Sure:
+		return best, nil
+	case len(faults) == len(ports):
+		return best, errors.Join(faults...)
+	}
+	for _, f := range faults {
+		say.Print("gated: ", f)
+	}
+	if ctx.Err() != nil {
+		return best, NotSure{"ended before it was sure"}
+	}
+	return best, NotSure{best.doubt(o.Timeout)}
+}
+
+// first probes several ports at once until one is sure, or ctx ends. It returns the best that was found, and what is wrong
 // with ports that could not be listened to. say is told how it goes on; see Probe for trigger.
-func First(ctx context.Context, ports []serialport.Info, trigger bool, say func(string)) (best Found, faults []error) {
+func first(ctx context.Context, ports []serialport.Info, trigger bool, say func(string)) (best Found, faults []error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type answer struct {
@@ -66,8 +109,8 @@ func (f Found) better(than Found) bool {
 	return f.Readings > than.Readings || f.Readings == 0 && than.Readings == 0 && f.Garbage > than.Garbage
 }
 
-// Doubt says why what was found in so much time is not sure, and what to do.
-func (f Found) Doubt(listened time.Duration) string {
+// doubt says why what was found in so much time is not sure, and what to do.
+func (f Found) doubt(listened time.Duration) string {
 	switch {
 	case f.Short:
 		return "the readings were too short to be sure of the baud rate: hold up a longer code, such as a resident pass"

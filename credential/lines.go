@@ -1,0 +1,28 @@
+package credential
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"time"
+)
+
+// CheckLines checks one code a line, as [Trust.Check] does, and calls f with each claim until that returns an error.
+func (t *Trust) CheckLines(r io.Reader, now time.Time, f func(Claim) error) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for {
+		line, err := in.ReadSlice('\n')
+		for long := errors.Is(err, bufio.ErrBufferFull); long; long = errors.Is(err, bufio.ErrBufferFull) {
+			_, err = in.ReadSlice('\n') // far too long to be a code; what was read says so
+		}
+		if line = bytes.Trim(line, "\r\n"); len(line) > 0 {
+			if err := f(t.Check(line, now)); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
