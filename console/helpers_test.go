@@ -28,6 +28,7 @@ import (
 	"gated/policy"
 	"gated/register"
 	"gated/roster"
+	"gated/roster/sheet"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -52,7 +53,7 @@ type box struct {
 	requests []string // of pages
 }
 
-var office = []roster.Row{
+var office = []sheet.Row{
 	{Number: 2, Building: "3", Unit: "2", Room: "501", Name: "赵奶奶", Class: "resident"},
 	{Number: 3, Building: "3", Unit: "2", Room: "501", Name: "赵小宝", Class: "resident"},
 	{Number: 4, Building: "1", Unit: "1", Room: "101", Name: "李四", Class: "resident"},

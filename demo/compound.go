@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"gated/roster"
+	"gated/roster/sheet"
 )
 
 // The compound of the demo is invented and has the size of the real one.
@@ -24,16 +24,16 @@ const (
 )
 
 // Compound invents the property office's list. The same every time: a demo that is started again finds its people.
-func Compound() []roster.Row {
+func Compound() []sheet.Row {
 	rng := rand.New(rand.NewPCG(8, 24))
 	pick := func(s string) string { r := []rune(s); return string(r[rng.IntN(len(r))]) }
-	var rows []roster.Row
-	add := func(r roster.Row) { r.Number = len(rows) + 2; rows = append(rows, r) }
+	var rows []sheet.Row
+	add := func(r sheet.Row) { r.Number = len(rows) + 2; rows = append(rows, r) }
 	people := 0
 	for h := range households {
 		unit := h % (buildings * units)
 		floor, flat := h/(buildings*units)/2+1, h/(buildings*units)%2+1
-		home := roster.Row{Building: fmt.Sprint(unit/units + 1), Unit: fmt.Sprint(unit%units + 1),
+		home := sheet.Row{Building: fmt.Sprint(unit/units + 1), Unit: fmt.Sprint(unit%units + 1),
 			Room: fmt.Sprintf("%d%02d", floor, flat), Class: "resident"}
 		// Spread what is left evenly over the households that are left.
 		n := (residents - people + households - h - 1) / (households - h)
@@ -48,14 +48,14 @@ func Compound() []roster.Row {
 	}
 	services := []string{"ambulance", "ambulance", "fire", "police", "epidemic-control", "epidemic-control", "emergency-repair"}
 	for i, service := range services {
-		add(roster.Row{Plate: fmt.Sprintf("粤B%05d", 10120+i), Service: service})
+		add(sheet.Row{Plate: fmt.Sprintf("粤B%05d", 10120+i), Service: service})
 	}
 	for i := range 12 {
 		h := rows[i*97]
-		add(roster.Row{Plate: fmt.Sprintf("粤B%05d", 52300+i*7), Building: h.Building, Unit: h.Unit, Room: h.Room})
+		add(sheet.Row{Plate: fmt.Sprintf("粤B%05d", 52300+i*7), Building: h.Building, Unit: h.Unit, Room: h.Room})
 	}
 	for range 6 {
-		add(roster.Row{Name: pick(surnames) + pick(given) + pick(given), Class: "staff"})
+		add(sheet.Row{Name: pick(surnames) + pick(given) + pick(given), Class: "staff"})
 	}
 	return rows
 }

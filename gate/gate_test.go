@@ -31,6 +31,7 @@ import (
 	"gated/policy"
 	"gated/register"
 	"gated/roster"
+	"gated/roster/sheet"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -64,7 +65,7 @@ type site struct {
 	policy   *policy.Policy
 }
 
-var office = []roster.Row{
+var office = []sheet.Row{
 	{Number: 2, Building: "3", Unit: "2", Room: "501", Name: "王小明", Class: "resident"},
 	{Number: 3, Building: "3", Unit: "2", Room: "501", Name: "李芳", Document: "11010519491231002X", Class: "resident"},
 	{Number: 4, Name: "赵六", Class: "staff"},

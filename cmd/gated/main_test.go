@@ -30,6 +30,7 @@ import (
 	"gated/ledger"
 	"gated/register"
 	"gated/roster"
+	"gated/roster/sheet"
 
 	"github.com/creack/pty"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -393,7 +394,7 @@ func TestDaemonServesItsPageAndMetricsThatPromtoolLikes(t *testing.T) {
 		}
 	}
 	people := demo.Compound()
-	for _, r := range []roster.Row{people[0], people[1000]} {
+	for _, r := range []sheet.Row{people[0], people[1000]} {
 		if strings.Contains(metrics, r.Name) || strings.Contains(metrics, r.Document) {
 			t.Error("the metrics name a person")
 		}

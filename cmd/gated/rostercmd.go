@@ -43,13 +43,15 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Language = language()
-			var err error
-			if a.Rows, err = box.ReadRoster(args[0], a.Language); err != nil {
+			list, err := box.ReadRoster(args[0], a.Language)
+			if err != nil {
 				return err
 			}
+			a.Rows = list.Rows
 			rep, err := perform(c, box.ImportRoster, a)
 			if err == nil {
-				rep.Print(c.OutOrStdout(), a.DryRun)
+				fmt.Fprint(c.OutOrStdout(), list.Summary(a.Language))
+				rep.Print(c.OutOrStdout(), a.DryRun, a.Language)
 			}
 			return err
 		},
