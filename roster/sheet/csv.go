@@ -26,17 +26,19 @@ func readCSV(data []byte) (lines []line, err error) {
 	if bytes.IndexByte(data, '\n') < 0 { // as programs for the first Macintosh end their lines
 		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
 	}
-	data = asText.ReplaceAll(data, []byte(`$1"$2"`))
+	if bytes.Contains(data, []byte(`="`)) {
+		data = asText.ReplaceAll(data, []byte(`$1"$2"`))
+	}
 	data, comma := separator(data)
 	r := csvReader(data, comma)
+	r.LazyQuotes = false
 	number, next := 0, 1 // the spreadsheet's row; the line on which the next one would start
 	for {
-		record, err := r.Read()
-		if err == io.EOF {
-			return lines, nil
-		}
+		record, err := r.read()
 		var wrong *csv.ParseError
 		switch {
+		case err == io.EOF:
+			return lines, nil
 		case errors.As(err, &wrong):
 			return nil, &FaultyRows{Faults: []Fault{{Reason: "bad-quotes", Other: wrong.Line}}, Total: 1}
 		case err != nil:
@@ -63,13 +65,38 @@ func readCSV(data []byte) (lines []line, err error) {
 	}
 }
 
-func csvReader(data []byte, comma rune) *csv.Reader {
-	r := csv.NewReader(bytes.NewReader(data))
-	r.FieldsPerRecord = -1
-	r.ReuseRecord = true
-	r.Comma = comma
+// maxLine bounds a row of a CSV file, which is held in memory: there may be a million commas in it, but not thirty.
+const maxLine = 1 << 20
+
+// rowReader is a CSV reader whose rows are not longer than maxLine.
+type rowReader struct {
+	*csv.Reader
+	data *bytes.Reader
+	left int // of the row
+}
+
+func csvReader(data []byte, comma rune) *rowReader {
+	r := &rowReader{data: bytes.NewReader(data)}
+	r.Reader = csv.NewReader(readerFunc(func(b []byte) (int, error) {
+		if r.left < 0 {
+			return 0, refuse("line-too-long")
+		}
+		n, err := r.data.Read(b)
+		r.left -= n
+		return n, err
+	}))
+	r.FieldsPerRecord, r.ReuseRecord, r.LazyQuotes, r.Comma = -1, true, true, comma
 	return r
 }
+
+func (r *rowReader) read() ([]string, error) {
+	r.left = maxLine
+	return r.Read()
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // separator finds what stands between the cells: what the first line says ("sep=;", as spreadsheets write and honour it), else that
 // with which one of the first rows has the most known headings. Semicolons and tabs are written where the comma is a decimal sign,
@@ -84,9 +111,8 @@ func separator(data []byte) ([]byte, rune) {
 	best, most := ',', 0
 	for _, comma := range ",;\t|，；" {
 		r := csvReader(data, comma)
-		r.LazyQuotes = true
 		for seen := 0; seen < headingRows; {
-			record, err := r.Read()
+			record, err := r.read()
 			if err != nil {
 				break
 			}

@@ -140,14 +140,14 @@ func sheets(t testing.TB, hidden string, named map[string][][]any, order ...stri
 func TestSheets(t *testing.T) {
 	head := []any{"楼栋", "单元", "房号", "姓名"}
 	one, two := [][]any{head, {1, 1, 101, "甲"}}, [][]any{{"二号楼"}, {"姓名", "房号", "单元", "楼栋", "备注"}, {"乙", 201, 1, 2, "x"}}
-	list := mustRead(t, sheets(t, "1号楼", map[string][][]any{"说明": {{"请逐行填写"}, {"居民"}}, "1号楼": one, "2号楼": two, "空": nil},
-		"说明", "1号楼", "空", "2号楼"))
+	list := mustRead(t, sheets(t, "1号楼", map[string][][]any{"说明": {{"请逐行填写"}, {"居民"}}, "字典": {{"类别", "证件类型", "用途"}, {"居民", "护照", "消防"}}, "1号楼": one, "2号楼": two, "空": nil},
+		"说明", "1号楼", "空", "字典", "2号楼"))
 	if d := cmp.Diff([]string{"1 1 101 甲", "2 1 201 乙"}, homes(list)); d != "" {
 		t.Error(d)
 	}
 	for language, want := range map[string]string{
-		"en": "not read: sheet 说明, which has no headings of a roster\nread: 1 rows of sheet 1号楼 (hidden)\nread: 1 rows of sheet 2号楼\n",
-		"zh": "未读取工作表“说明”：没有名册表头\n已读取工作表“1号楼”（隐藏） 1 行\n已读取工作表“2号楼” 1 行\n",
+		"en": "not read: sheet 说明, which has no headings of a roster\nread: 1 rows of sheet 1号楼 (hidden)\nnot read: sheet 字典, which has no headings of a roster\nread: 1 rows of sheet 2号楼\n",
+		"zh": "未读取工作表“说明”：没有名册表头\n已读取工作表“1号楼”（隐藏） 1 行\n未读取工作表“字典”：没有名册表头\n已读取工作表“2号楼” 1 行\n",
 	} {
 		if got := list.Summary(language); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -231,7 +231,7 @@ func TestWordsThatStandForNothing(t *testing.T) {
 		{"name", "姓名", "placeholder"}, {"building", "楼栋", "placeholder"}, {"building", "合计", "placeholder"}, {"id_number", "/", "placeholder"},
 		{"name", "-", "placeholder"}, {"name", "None", "placeholder"}, {"room", "TRUE", "boolean-cell"}, {"room", "false", "boolean-cell"},
 		{"document_type", "无", ""}, {"document_type", "none", ""}, {"document_type", "身份证", ""}, {"name", "王同上", ""}, {"name", "Nan Li", ""},
-		{"name", "空海", ""}, {"building", "3#", ""}, {"name", "Mary", ""}, {"name", "April May", ""}, {"name", "Augustin", ""},
+		{"name", "空海", ""}, {"building", "3#", ""}, {"building", "#A", ""}, {"name", "Mary", ""}, {"name", "April May", ""}, {"name", "Augustin", ""},
 		{"room", "2003/2/5", "looks-like-date"}, {"room", "2003-2-5", "looks-like-date"}, {"room", "3月2日", "looks-like-date"},
 		{"room", "2-Mar", "looks-like-date"}, {"room", "Mar-02", "looks-like-date"}, {"room", "2003年2月5日", "looks-like-date"},
 		{"room", "2003/2/5 0:00", "looks-like-date"}, {"room", "5/2/2003", "looks-like-date"}, {"unit", "2-Jan-03", "looks-like-date"},

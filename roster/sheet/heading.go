@@ -63,12 +63,18 @@ func headingOf(cell string) (name string, known bool) {
 	return name, known && s != ""
 }
 
-// knownHeadings counts the cells that name a column which is kept.
+// knownHeadings counts the cells that name a column which is kept. Those alone whose words are chosen from a list are none: they
+// stand above the lists from which a spreadsheet lets people choose.
 func knownHeadings(cells []string) (n int) {
+	chosen := true
 	for _, cell := range cells {
 		if name, ok := headingOf(cell); ok && name != "" {
 			n++
+			chosen = chosen && (name == "class" || name == "document_type" || name == "service")
 		}
+	}
+	if chosen {
+		return 0
 	}
 	return n
 }

@@ -54,6 +54,8 @@ func TestReadRefuses(t *testing.T) {
 		"quotes":         {"room,name\n1,\"a\n", "line 2"},
 		"too many cells": {"room,name\n" + long + "\n", "row 2: more than 64 cells"},
 		"too many rows":  {"room,name\n" + strings.Repeat("1,a\n", MaxRows+1), "more than 200000 rows"},
+		"long line":      {"room,name\n" + strings.Repeat(",", 2*maxLine), "row is longer"},
+		"long quotes":    {"room,name\n\"" + strings.Repeat("\n", 2*maxLine), "row is longer"},
 		"too large":      {strings.Repeat("x", maxFile+1), "larger than 32 MiB"},
 		"a zip":          {"PK\x03\x04 and noise", "workbook is damaged"},
 	} {
