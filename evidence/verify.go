@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -31,6 +33,11 @@ type Given struct {
 	// erasedAfter is how many of an older epoch's entries were erased after the copy was made that it is, by the first entry
 	// of the next one.
 	erasedAfter int64
+}
+
+// VerifyTiles checks a folder of tiles against the keys; tlog.VerifyTiles says what it reports.
+func VerifyTiles(dir string, g Given, report io.Writer) error {
+	return tlog.VerifyTiles(dir, append(g.Keys, g.Witnesses...), entry.NamedKeys, report)
 }
 
 // ShortRoot is a tree head as it stands in the handover book: a size and the first 80 bits of the root in base32.
@@ -329,7 +336,7 @@ func (v *verification) leavesOf(from, to int64) (leaves []tlog.Hash, err error) 
 
 // entry checks one entry for itself.
 func (v *verification) entry(row ledger.Row) error {
-	e, err := ledger.ParseEntry(row.Seq, row.TS, row.Record, v.r.Zone)
+	e, err := entry.Parse(row.Seq, row.TS, row.Record, v.r.Zone)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 
 	"golang.org/x/sys/unix"
@@ -101,10 +102,10 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	// Of the three records only seq, time, mono and passage change; encoding each anew would take most of the time.
 	var parts [3][5][]byte
 	for i := range events {
-		var r Record
-		events[i].record(&r, start, "")
-		r.Time, r.Mono = "TIME", 1<<61
-		raw := r.appendRest(fmt.Appendf(nil, "%s%d", recordHead, int64(1)<<62))
+		e, _, err := entry.New(&events[i], shanghai)
+		check(err)
+		e.Seq, e.Time, e.Mono = 1<<62, "TIME", 1<<61
+		raw := e.JSON()
 		for k, cut := range []string{fmt.Sprint(int64(1) << 62), "TIME", fmt.Sprint(int64(1) << 61), ev.Passage} {
 			var found bool
 			if parts[i][k], raw, found = bytes.Cut(raw, []byte(cut)); !found {
@@ -126,7 +127,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 		mono := at.Sub(start).Microseconds()
 		p := &parts[(seq-1)%3]
 		buf = strconv.AppendInt(append(buf[:0], p[0]...), seq, 10)
-		buf = at.AppendFormat(append(buf, p[1]...), timeFormat)
+		buf = at.AppendFormat(append(buf, p[1]...), entry.TimeFormat)
 		buf = strconv.AppendInt(append(buf, p[2]...), mono, 10)
 		buf = fmt.Appendf(append(buf, p[3]...), "p%015d", (seq-1)/3)
 		buf = append(buf, p[4]...)

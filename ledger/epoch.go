@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -205,7 +206,7 @@ func (l *Ledger) firstOfEpoch() error {
 	old := EpochFile(l.opt.Dir, l.meta.Epoch-1)
 	now, zone := l.opt.Now(), l.zone.Load()
 	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "origin": epochOrigin(l.meta.Name(), l.meta.Epoch-1),
-		"to": now.Time.In(zone).Format(timeFormat)}
+		"to": now.Time.In(zone).Format(entry.TimeFormat)}
 	events, err := l.endOf(old, d)
 	if l.found == "" && (err != nil || l.opt.Begin != nil) { // or the process that put it aside got no further
 		if _, l.found, _ = l.examine(old); l.found == "" && err != nil {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/seal"
 )
 
@@ -93,7 +94,7 @@ func (l *Ledger) eraseChunk(r *Reader, older int, seqs []int64, field string, ev
 	events := []Event{done.said(ev, seqs)}
 	var with func() error
 	if left != nil {
-		e := Event{Kind: Carried, By: "machine", Ref: seqs[0], carried: left}
+		e := Event{Kind: Carried, By: "machine", Ref: seqs[0], Carried: left}
 		if older != 0 {
 			e.Detail = map[string]string{"epoch": strconv.Itoa(older)}
 		}
@@ -209,7 +210,7 @@ func (r *Reader) losing(seqs []int64, field string) (gone []int64, left []seal.R
 		if row.sealed == nil {
 			continue
 		}
-		e, err := parse(row.Seq, row.TS, row.Record, r.Zone)
+		e, err := entry.Parse(row.Seq, row.TS, row.Record, r.Zone)
 		if err != nil {
 			return nil, nil, 0, err
 		}
@@ -288,7 +289,7 @@ func (r *Reader) readable(p *page, found []Entry, limit int) ([]Entry, int64, er
 		if !there {
 			return nil
 		}
-		e, err := parse(seq, ts, text(v[2]), r.Zone)
+		e, err := entry.Parse(seq, ts, text(v[2]), r.Zone)
 		if err == nil && e.Kind != Erase && e.Kind != Carried {
 			found = append(found, e)
 		}

@@ -64,8 +64,8 @@ type erasure struct {
 	said  seal.Place // where the erase entry is
 }
 
-// erasure reads an erase entry with its personal fields, of a ledger of that epoch. ok is false where they cannot be read.
-func (e *Entry) erasure(own int) (x erasure, ok bool, err error) {
+// erasureOf reads an erase entry with its personal fields, of a ledger of that epoch. ok is false where they cannot be read.
+func erasureOf(e *Entry, own int) (x erasure, ok bool, err error) {
 	x = erasure{epoch: own, said: seal.Place{Epoch: own, Seq: e.Seq}}
 	if s := e.Detail["epoch"]; s != "" {
 		if x.epoch, err = strconv.Atoi(s); err != nil || x.epoch < 1 || x.epoch > own {
@@ -97,7 +97,7 @@ func erasures(c *conn, zone *time.Location, o *opener, after int64, f func(x era
 			if e.Kind != Erase { // the words stand in a text of it
 				return nil
 			}
-			x, ok, err := e.erasure(o.epoch)
+			x, ok, err := erasureOf(e, o.epoch)
 			if err != nil {
 				return err
 			}

@@ -72,7 +72,7 @@ func (u *unsignedTail) take(e *Entry) error {
 	if u.begun == 0 && e.Kind != Epoch && e.Kind != KeyChange {
 		u.begun = e.Seq
 	}
-	if e.late() {
+	if e.Late() {
 		return nil
 	}
 	mono := time.Duration(e.Mono) * time.Microsecond
@@ -94,9 +94,6 @@ func (u *unsignedTail) take(e *Entry) error {
 	}
 	return nil
 }
-
-// late says whether the entry was written later than what it tells of happened, as the ledger could not take it then.
-func (e *Entry) late() bool { return e.Detail["late"] != "" }
 
 // lookForFindings compares what the ledger ends with with what others know of it.
 func (l *Ledger) lookForFindings(c *conn, zone *time.Location) error {

@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // unlocked opens the ledger of a state directory as somebody would who means to change it.
@@ -45,4 +46,17 @@ func small(t testing.TB) string {
 func startOf(l *Ledger) Event {
 	m := l.Meta()
 	return Event{Stamp: l.opt.Now(), Kind: Start, By: "machine", Detail: map[string]string{"gate": m.Gate, "time_zone": m.TimeZone}}
+}
+
+// recordOf is the record of an event as entry seq.
+func recordOf(t testing.TB, ev Event, seq int64, zone *time.Location) []byte {
+	t.Helper()
+	d, err := newDraft([]Event{ev}, zone)
+	if err == nil {
+		err = d.number(seq - 1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.rest[0].record
 }

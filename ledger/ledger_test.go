@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"gated/ledger/seal"
 	"gated/ledger/tlog"
 )
 
@@ -588,62 +586,6 @@ func TestClosedAndBusyLedgersSaySo(t *testing.T) {
 	if _, err := busy.Append(Event{Stamp: ck.now(), Kind: Alive}); !errors.Is(err, ErrBusy) {
 		t.Errorf("busy: got %v", err)
 	}
-}
-
-// recordOf is the record of an event as entry seq.
-func recordOf(t testing.TB, ev Event, seq int64, zone *time.Location) []byte {
-	t.Helper()
-	d, err := newDraft([]Event{ev}, zone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d.place(0, seq).Raw
-}
-
-func TestRecordBytesAreFixed(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 11, 23, 8, 1, 2, 3000, shanghai)
-	ev := Event{Stamp: Stamp{Time: at, Boot: "2f1b", Mono: 5 * time.Second, Trusted: true}, Kind: Register, Passage: "p1", Lane: "in", Direction: "in",
-		Verdict: "admit", Reason: "a<b", By: "machine", Ref: 7, Detail: map[string]string{"b": "2", "a": "1"}}
-	raw := recordOf(t, ev, 8, shanghai)
-	want := `{"v":1,"seq":8,"time":"2026-11-23T08:01:02.000003+08:00","boot":"2f1b","mono":5000000,"clock":"trusted","kind":"register","passage":"p1","lane":"in","direction":"in","verdict":"admit","reason":"a<b","by":"machine","ref":7,"detail":{"a":"1","b":"2"}}`
-	if string(raw) != want {
-		t.Errorf("got  %s\nwant %s", raw, want)
-	}
-	var salt [32]byte
-	copy(salt[:], "0123456789abcdef0123456789abcdef")
-	rows := []seal.Row{{Field: Field{Name: "name", Value: "王小明"}, Salt: salt}, {Field: Field{Name: "subject", Value: "r-000001"}, Salt: salt}}
-	for i := range rows {
-		rows[i].Hash = seal.FieldHash(salt, rows[i].Field)
-	}
-	// python3: hmac.new(salt, b"name\0"+"王小明".encode(), "sha256"), then sha256 over the two sorted digests
-	if got, want := seal.Commitment(rows), "3d143e395d74ab861e34285cd47db23591c62a1b9f48c707bc64672bb289f292"; got != want {
-		t.Errorf("commitment %s, want %s", got, want)
-	}
-}
-
-func TestFieldHashesAreHMAC(t *testing.T) {
-	t.Parallel()
-	for _, f := range []Field{{Name: "name", Value: "王小明"}, {Name: "note", Value: strings.Repeat("x", 1000)}, {Name: "a", Value: ""}} {
-		salt := [32]byte{1, 2, 255}
-		m := hmac.New(sha256.New, salt[:])
-		m.Write([]byte(f.Name + "\x00" + f.Value))
-		if got := seal.FieldHash(salt, f); !hmac.Equal(got[:], m.Sum(nil)) {
-			t.Errorf("%s: %x", f.Name, got)
-		}
-	}
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add(`{"v":1,"seq":1,"time":"2026-11-23T08:01:02.000003+08:00","kind":"start"}`)
-	f.Add(`{"v":1,"seq":1}`)
-	f.Add("\xff")
-	f.Fuzz(func(t *testing.T, s string) {
-		e, err := parse(1, 1795392062000003, s, shanghai)
-		if err == nil && (e.Seq != 1 || e.At.UnixMicro() != 1795392062000003) {
-			t.Errorf("accepted %q as %+v", s, e.Record)
-		}
-	})
 }
 
 // TestCloseLosesNoAnswer: what is answered as not recorded is not there, and the other way round, also of those who append

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/seal"
 )
 
@@ -199,7 +200,7 @@ func (b carrier) open(of int64, committed string) (rows []seal.Row, hidden bool,
 	}, "SELECT record, sealed FROM entry WHERE seq = ? AND sealed IS NOT NULL", b.at); err != nil {
 		return nil, false, err
 	}
-	if e, err := ParseRecord(record, time.UTC); err != nil || e.Kind != Carried || e.Record.Personal != committed {
+	if e, err := entry.ParseRecord(record, time.UTC); err != nil || e.Kind != Carried || e.Record.Personal != committed {
 		return nil, false, fmt.Errorf("entry %d does not carry what is left of entry %d", b.at, of)
 	}
 	slots, here, err := b.in.files.Read(b.at, b.at)

@@ -3,10 +3,8 @@ package ledger
 import (
 	"bytes"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"gated/ledger/tlog"
 )
@@ -113,7 +111,7 @@ func (row Row) Erasure(e *Entry) (epoch int, seqs []int64, err error) {
 		return 0, nil, err
 	}
 	e.Personal = got.shown(e)
-	x, _, err := e.erasure(row.page.o.epoch)
+	x, _, err := erasureOf(e, row.page.o.epoch)
 	return x.epoch, x.seqs, err
 }
 
@@ -152,40 +150,4 @@ func (r *Reader) Carrying(f func(epoch int, seq, at int64) error) error {
 		at, _ := v[2].(int64)
 		return f(int(epoch), seq, at)
 	}, "SELECT epoch, seq, at FROM carried ORDER BY epoch, seq, at")
-}
-
-// ParseEntry reads a record back and checks that it is what its row says it is.
-func ParseEntry(seq, ts int64, record string, zone *time.Location) (Entry, error) {
-	return parse(seq, ts, record, zone)
-}
-
-// SameBox compares the name of the gate and its time zone, which stand outside the records, with what a start or the first
-// entry of an epoch says of them. Those of older versions say nothing.
-func (e *Entry) SameBox(gate, zone string) error {
-	if e.Kind != Start && e.Kind != Epoch {
-		return nil
-	}
-	for _, x := range []struct{ key, what, has string }{{"gate", "gate", gate}, {"time_zone", "time zone", zone}} {
-		if said, ok := e.Detail[x.key]; ok && said != x.has {
-			return fmt.Errorf("entry %d says that the %s is %q, and here it is %q: that was changed", e.Seq, x.what, said, x.has)
-		}
-	}
-	return nil
-}
-
-// NamedKeys are the keys that an entry says sign from there on, or have signed up to there.
-func NamedKeys(record []byte) (keys []string) {
-	if !bytes.Contains(record, []byte(`"kind":"`+KeyChange+`"`)) {
-		return nil
-	}
-	var r Record
-	if json.Unmarshal(record, &r) != nil || r.Kind != KeyChange {
-		return nil
-	}
-	for _, k := range []string{r.Detail["verifier"], r.Detail["was"]} {
-		if _, err := tlog.NewVerifier(k); err == nil {
-			keys = append(keys, k)
-		}
-	}
-	return keys
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -32,7 +33,7 @@ func (c *conn) open(zone *time.Location, from, to int64, o *opener, f func(e *En
 		last := min(to, from+piece-1)
 		list, sealed := make([]Entry, 0, last-from+1), [][]byte(nil)
 		next, err := c.rows(from, last, o != nil, func(row Row) error {
-			e, err := parse(row.Seq, row.TS, row.Record, zone)
+			e, err := entry.Parse(row.Seq, row.TS, row.Record, zone)
 			list, sealed = append(list, e), append(sealed, row.sealed)
 			return err
 		})
@@ -159,7 +160,7 @@ func (r *Reader) query(where string, f func(*Entry) error, args ...any) error {
 	return r.c.query(func(v []driver.Value) error {
 		seq, _ := v[0].(int64)
 		ts, _ := v[1].(int64)
-		e, err := parse(seq, ts, text(v[2]), r.Zone)
+		e, err := entry.Parse(seq, ts, text(v[2]), r.Zone)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/medium"
 	"gated/ledger/tlog"
 
@@ -88,7 +89,7 @@ func (l *Ledger) recover() {
 	}
 	unknown, found := l.doubted, len(l.kept)
 	events := []Event{{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
-		"from": old.Since.In(zone).Format(timeFormat), "to": now.Time.In(zone).Format(timeFormat),
+		"from": old.Since.In(zone).Format(entry.TimeFormat), "to": now.Time.In(zone).Format(entry.TimeFormat),
 		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}}
 	if l.opt.Recovered != nil {
 		events = append(events, l.opt.Recovered(l.kept, now)...)

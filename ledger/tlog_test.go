@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 
 	"filippo.io/torchwood"
@@ -274,7 +275,7 @@ func writeTiles(t testing.TB, from, to string) {
 }
 
 func verifyTiles(dir string, keys []string, report io.Writer) error {
-	return tlog.VerifyTiles(dir, keys, NamedKeys, report)
+	return tlog.VerifyTiles(dir, keys, entry.NamedKeys, report)
 }
 
 // files are all files of a folder with their contents.

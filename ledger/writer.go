@@ -65,7 +65,7 @@ func (l *Ledger) do(f func() error) error {
 func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
 	d, err := newDraft(events, l.zone.Load())
 	if err == nil {
-		err = d.fits(l.size)
+		err = d.number(l.size)
 	}
 	if err != nil {
 		return nil, refused{err}
@@ -168,7 +168,7 @@ func (l *Ledger) perform(req *request) {
 // record commits the events of a request and of those that are queued behind it, with one sync, and answers them. It returns
 // the request that it came upon and that is something else.
 func (l *Ledger) record(first *request) (next *request) {
-	if err := first.fits(l.size); err != nil {
+	if err := first.number(l.size); err != nil {
 		first.answer <- err
 		return nil
 	}
@@ -180,7 +180,7 @@ func (l *Ledger) record(first *request) (next *request) {
 		for next == nil && n < maxBatch {
 			select {
 			case req := <-l.queue:
-				switch err := req.fits(l.size + int64(n)); {
+				switch err := req.number(l.size + int64(n)); {
 				case req.f == nil && err != nil:
 					req.answer <- err
 				case !l.op.take(req):
@@ -241,7 +241,8 @@ func (l *Ledger) put(next func() []*request) error {
 			d := &batch[b].draft
 			for i := range d.entries {
 				seq++
-				e, own := d.place(i, seq), &d.rest[i]
+				e, own := &d.entries[i], &d.rest[i]
+				e.Raw = own.record
 				if own.fields != nil {
 					if own.sealed, err = l.seals.Seal(seq, keys[0], e.Record.Personal, own.fields); err != nil {
 						return fmt.Errorf("seal personal fields: %w", err)

@@ -29,11 +29,12 @@ var house = map[string][]string{
 	"box":                {"clock", "credential", "durable", "gate", "ledger", "ledger/tlog", "register", "register/erasure", "roster"},
 	"console":            {"gate", "scanner/qr"},
 	"gate":               {"barrier", "clock", "credential", "ledger", "policy", "register", "roster"},
-	"evidence/bundle":    {"evidence", "ledger", "ledger/tlog"},
-	"evidence":           {"ledger", "ledger/tlog", "register"},
+	"evidence/bundle":    {"evidence", "ledger", "ledger/entry", "ledger/tlog"},
+	"evidence":           {"ledger", "ledger/entry", "ledger/tlog", "register"},
 	"register":           {"ledger", "sqliteprocess"},
 	"register/erasure":   {"ledger", "register"},
-	"ledger":             {"durable", "ledger/medium", "ledger/seal", "ledger/tlog", "sqliteprocess"},
+	"ledger":             {"durable", "ledger/entry", "ledger/medium", "ledger/seal", "ledger/tlog", "sqliteprocess"},
+	"ledger/entry":       {"ledger/seal", "ledger/tlog"},
 	"ledger/seal":        {"durable"},
 	"ledger/medium":      nil,
 	"ledger/tlog":        {"durable"},
@@ -68,13 +69,11 @@ const (
 // over is what was larger than that when the limits were set, and by how much. It may only become smaller: what has shrunk
 // below its limit goes from here.
 var over = map[string]int{
-	"all":       40564,
+	"all":       40516,
 	"cmd/gated": 2356,
 	"evidence/chain.go (lines over 140 columns)": 2,
-	"ledger": 5222,
-	"ledger/parse.go (lines over 140 columns)":  1,
+	"ledger": 4799,
 	"ledger/read.go (lines over 140 columns)":   1,
-	"ledger/record.go (lines over 140 columns)": 3,
 	"ledger/schema.go (lines over 140 columns)": 2,
 	"policy/parse.go (lines over 140 columns)":  2,
 }

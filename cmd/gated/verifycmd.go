@@ -86,7 +86,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				case kind == "an audit bundle":
 					return verdict(bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out))
 				case kind == "a folder of tiles":
-					return verdict(tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out))
+					return verdict(evidence.VerifyTiles(args[0], g, out))
 				}
 				return verifyLedger(out, args[0], g)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"gated/evidence"
 	"gated/ledger"
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -72,7 +73,7 @@ func (c *checking) hashRecords() (where string, fault error) {
 		n := len(c.leaves)
 		last := int64(0)
 		fault = c.lines(name, ledger.MaxRecord+1, func(line []byte) error {
-			e, err := ledger.ParseRecord(string(line), time.UTC)
+			e, err := entry.ParseRecord(string(line), time.UTC)
 			switch {
 			case err != nil:
 				return err
@@ -260,7 +261,7 @@ func (c *checking) readDay() error {
 
 // entry reads a given record, which was proved.
 func (c *checking) entry(line []byte, zone *time.Location) (*ledger.Entry, error) {
-	e, err := ledger.ParseRecord(string(line), zone)
+	e, err := entry.ParseRecord(string(line), zone)
 	if err == nil && e.V != 1 {
 		err = fmt.Errorf("it is of version %d", e.V)
 	}
@@ -314,7 +315,7 @@ func (c *checking) personal() error {
 	want := map[int64]string{} // commitments
 	for _, name := range []string{"records.jsonl", "later.jsonl"} {
 		if err := c.lines(name, ledger.MaxRecord+1, func(line []byte) error {
-			e, err := ledger.ParseRecord(string(line), time.UTC)
+			e, err := entry.ParseRecord(string(line), time.UTC)
 			if e.Record.Personal != "" {
 				want[e.Seq] = strings.Clone(e.Record.Personal)
 			}
