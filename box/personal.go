@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 	"gated/register/erasure"
 )
@@ -135,8 +136,8 @@ type entries struct {
 
 // AskKeys returns what asks the daemon of a state directory for the keys of entries; nil where they need not be asked for,
 // or no daemon runs.
-func AskKeys(ctx context.Context, dir string) ledger.Keys {
-	r, err := ledger.OpenReader(dir)
+func AskKeys(ctx context.Context, dir string) file.Keys {
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		return nil
 	}

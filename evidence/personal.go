@@ -6,11 +6,12 @@ import (
 	"strconv"
 
 	"gated/ledger"
+	"gated/ledger/file"
 )
 
 // personal compares, during a verification, the personal data that is gone with what erase entries say.
 type personal struct {
-	r        *ledger.Reader
+	r        *file.Reader
 	size     int64
 	zero     set // entries whose slots are zeros
 	live     set // entries whose slots are not
@@ -37,13 +38,13 @@ type carrier struct {
 	at int64
 }
 
-func newPersonal(r *ledger.Reader, size int64) *personal {
+func newPersonal(r *file.Reader, size int64) *personal {
 	return &personal{r: r, size: size, zero: newSet(size), live: newSet(size), carries: newSet(size), said: newSet(size),
 		done: newSet(size), out: r.CarriedOut(), carriers: map[carrier]bool{}, newest: map[named]int64{}, later: map[named]bool{}}
 }
 
 // row looks at the personal data of a row and tells how many fields hold. What an entry carries counts with the other entry.
-func (p *personal) row(row ledger.Row, e *ledger.Entry) (fields int64, err error) {
+func (p *personal) row(row file.Row, e *ledger.Entry) (fields int64, err error) {
 	s, err := row.Personal(e.Record.Personal)
 	switch {
 	case err != nil:
@@ -86,7 +87,7 @@ func (p *personal) carried(e *ledger.Entry) error {
 }
 
 // erased takes an erase entry.
-func (p *personal) erased(row ledger.Row, e *ledger.Entry) error {
+func (p *personal) erased(row file.Row, e *ledger.Entry) error {
 	epoch, seqs, err := row.Erasure(e)
 	if err != nil {
 		return err

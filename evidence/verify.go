@@ -14,6 +14,7 @@ import (
 
 	"gated/ledger"
 	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -28,8 +29,8 @@ type Given struct {
 	Known    func(origin string) int64
 	known    int64
 	Progress func(done, of int64)
-	Unseal   ledger.Keys // asked for the keys of entries where the master key is not here
-	keyless  bool        // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
+	Unseal   file.Keys // asked for the keys of entries where the master key is not here
+	keyless  bool      // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
 	// erasedAfter is how many of an older epoch's entries were erased after the copy was made that it is, by the first entry
 	// of the next one.
 	erasedAfter int64
@@ -62,7 +63,7 @@ func (s ShortRoot) String() string { return fmt.Sprintf("%d:%s", s.Size, s.Chars
 
 // Report is what was found to hold.
 type Report struct {
-	Meta       ledger.Meta
+	Meta       file.Meta
 	Entries    int64
 	Root       tlog.Hash     // of all entries
 	Head       tlog.Head     // the newest; Note nil where there is none
@@ -91,7 +92,7 @@ type mark struct {
 // Verify reads the whole ledger: every entry from 1 without a gap, each record what its row says, in the segment of its
 // day, and a leaf of the tree that its tiles and signed heads say; every personal field what its record committed to.
 // The error names the first entry, tile, head or field that is not.
-func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
+func Verify(r *file.Reader, g Given) (rep *Report, err error) {
 	if g.Unseal != nil {
 		r.AskKeys(g.Unseal)
 	}
@@ -116,7 +117,7 @@ func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
 	return v.rep, nil
 }
 
-func verify(r *ledger.Reader, end ledger.End, g Given) (*verification, error) {
+func verify(r *file.Reader, end file.End, g Given) (*verification, error) {
 	rep := &Report{Meta: r.Meta, OwnKey: len(g.Keys) == 0}
 	if rep.OwnKey {
 		known, _ := tlog.PublicKeys(filepath.Dir(r.Path())) // without one, no head can be signed by it
@@ -151,10 +152,10 @@ func verify(r *ledger.Reader, end ledger.End, g Given) (*verification, error) {
 
 // verification is one run of Verify.
 type verification struct {
-	r        *ledger.Reader
+	r        *file.Reader
 	rep      *Report
 	size     int64
-	segments []ledger.Segment
+	segments []file.Segment
 	heads    []tlog.Head
 	leaves   [][]byte       // those kept with each head
 	marks    []mark         // by size
@@ -167,7 +168,7 @@ type verification struct {
 	personal *personal
 }
 
-func (v *verification) readHeads(end ledger.End, g Given) error {
+func (v *verification) readHeads(end file.End, g Given) error {
 	if err := v.r.Heads(func(size int64, note string, leaves []byte) error {
 		h, err := tlog.ParseHead([]byte(note))
 		if err == nil && h.Size != size {
@@ -324,7 +325,7 @@ func (v *verification) tileOf(from, to int64) error {
 // leavesOf reads and checks entries. The error is of the entry after the last leaf.
 func (v *verification) leavesOf(from, to int64) (leaves []tlog.Hash, err error) {
 	leaves = make([]tlog.Hash, 0, to-from+1)
-	err = v.r.Rows(from, to, func(row ledger.Row) error {
+	err = v.r.Rows(from, to, func(row file.Row) error {
 		if err := v.entry(row); err != nil {
 			return err
 		}
@@ -335,12 +336,12 @@ func (v *verification) leavesOf(from, to int64) (leaves []tlog.Hash, err error) 
 }
 
 // entry checks one entry for itself.
-func (v *verification) entry(row ledger.Row) error {
+func (v *verification) entry(row file.Row) error {
 	e, err := entry.Parse(row.Seq, row.TS, row.Record, v.r.Zone)
 	if err != nil {
 		return err
 	}
-	if day, in := e.Time[:len(time.DateOnly)], ledger.DayOf(v.segments, e.Seq); day != in {
+	if day, in := e.Time[:len(time.DateOnly)], file.DayOf(v.segments, e.Seq); day != in {
 		return fmt.Errorf("entry %d is of %s and stands in the segment of %q", e.Seq, day, in)
 	}
 	fields, err := v.personal.row(row, &e)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	"filippo.io/torchwood"
@@ -23,7 +24,7 @@ import (
 func TestNoByteCanChangeUnseen(t *testing.T) {
 	dir := small(t)
 	verify := func() error {
-		r, err := ledger.OpenReader(dir)
+		r, err := file.OpenReader(dir)
 		if err != nil {
 			return err
 		}
@@ -110,7 +111,7 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 			if err := c.exec(x.sql); err != nil {
 				t.Fatal(err)
 			}
-			r, err := ledger.OpenReader(dir)
+			r, err := file.OpenReader(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +166,7 @@ func TestMetaIsWhatTheEntriesSay(t *testing.T) {
 // tells.
 func TestAReplacedHistoryIsFoundFromOutside(t *testing.T) {
 	dir := small(t)
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +197,7 @@ func TestAReplacedHistoryIsFoundFromOutside(t *testing.T) {
 	l := open(t, other, ck)
 	many(t, l, ck, 300)
 	l.Close()
-	r, err = ledger.OpenReader(other)
+	r, err = file.OpenReader(other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +354,7 @@ func TestTheHandoverBookOfAnOlderEpoch(t *testing.T) {
 	ck := &clock{}
 	ck.set("2026-11-24 08:00:00")
 	from := small(t)
-	r, err := ledger.OpenReader(from)
+	r, err := file.OpenReader(from)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -135,7 +136,7 @@ func (w *watch) close(size int64, now time.Time) []Gap {
 }
 
 // WriteGaps writes the gaps as the lines that every export begins with.
-func WriteGaps(w io.Writer, m ledger.Meta, day string, gaps []Gap) error {
+func WriteGaps(w io.Writer, m file.Meta, day string, gaps []Gap) error {
 	_, err := fmt.Fprintf(w, "# %s, %s (%s). When the box was not watching: ", m.Gate, day, m.TimeZone)
 	if err == nil && len(gaps) == 0 {
 		_, err = fmt.Fprint(w, "never.")

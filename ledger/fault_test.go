@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/file"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -30,7 +32,7 @@ func afterFaults(t *testing.T, w *writer, s *tally) (o outcome) {
 	if s.compare(t, w.job.Dir, 1, w.answered); s.lost > 0 {
 		t.Error(s)
 	}
-	r, err := OpenReader(w.job.Dir)
+	r, err := file.OpenReader(w.job.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +384,7 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 		}
 		verify(t, l)
 	}
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

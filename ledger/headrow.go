@@ -3,6 +3,7 @@ package ledger
 import (
 	"time"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -26,7 +27,7 @@ type headRows struct {
 // before is called before an entry is put.
 func (h *headRows) before(e *Entry, newDay bool) error {
 	now := &mono{e.Boot, time.Duration(e.Mono) * time.Microsecond}
-	apart := h.oldest != nil && !e.Late() && h.oldest.boot == now.boot && (now.at-h.oldest.at).Abs() > unsignedSpan/3
+	apart := h.oldest != nil && !e.Late() && h.oldest.boot == now.boot && (now.at-h.oldest.at).Abs() > file.UnsignedSpan/3
 	if (newDay || e.Kind == Start || apart) && e.Seq-1 > h.rowed {
 		if err := h.sign(e.Seq-1, h.l.signer()); err != nil {
 			return err

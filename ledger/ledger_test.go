@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -94,12 +95,12 @@ func healing(opt *Options) <-chan struct{} {
 // verify reads the whole ledger.
 func verify(t testing.TB, l *Ledger) {
 	t.Helper()
-	r, err := OpenReader(l.opt.Dir)
+	r, err := file.OpenReader(l.opt.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	rep, err := r.Verify(Given{})
+	rep, err := verifyReader(r, Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 
 	l = open(t, dir, ck)
 	verify(t, l)
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,12 +289,12 @@ func TestTamperingIsFound(t *testing.T) {
 				}
 				l.Close()
 			}
-			r, err := OpenReader(dir)
+			r, err := file.OpenReader(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			_, err = r.Verify(Given{})
+			_, err = verifyReader(r, Given{})
 			if err == nil {
 				t.Error("verify finds nothing")
 			}
@@ -365,7 +366,7 @@ func TestDiskFullIsAFaultThatHeals(t *testing.T) {
 	defer l.Close()
 	mustAppend(t, l, passage(ck, "before", "in", "admit")...)
 	// A page limit makes SQLite answer SQLITE_FULL as a full disk does; reopening lifts it.
-	if err := l.c.exec("PRAGMA max_page_count = 1"); err != nil {
+	if err := l.c.Exec("PRAGMA max_page_count = 1"); err != nil {
 		t.Fatal(err)
 	}
 	var answered int
@@ -388,7 +389,7 @@ func TestDiskFullIsAFaultThatHeals(t *testing.T) {
 	if want := int64(2 + answered + 1 + 1); es[0].Seq != want {
 		t.Errorf("first entry after the outage is %d, want %d", es[0].Seq, want)
 	}
-	r, _ := OpenReader(opt.Dir)
+	r, _ := file.OpenReader(opt.Dir)
 	defer r.Close()
 	r.Scan(es[0].Seq-1, es[0].Seq-1, false, func(e *Entry) error {
 		if e.Kind != Outage || e.Detail["unknown"] != "1" || e.Detail["kept"] != "0" {
@@ -622,7 +623,7 @@ func TestCloseLosesNoAnswer(t *testing.T) {
 		}
 		l.Close()
 		wg.Wait()
-		r, err := OpenReader(dir)
+		r, err := file.OpenReader(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gated/ledger/file"
 )
 
 // threeDays fills a ledger with n entries of three days.
@@ -22,7 +24,7 @@ func threeDays(t *testing.T, n int) (dir string) {
 		at := ck.now()
 		at.Time = start.Add(time.Duration(i) * 72 * time.Hour / time.Duration(n))
 		evs = append(evs, Event{Stamp: at, Kind: Alive, Detail: map[string]string{"n": strconv.Itoa(i)}, Personal: []Field{{Name: "by", Value: strconv.Itoa(i)}}})
-		if len(evs) == maxBatch || i == n-1 {
+		if len(evs) == file.MaxBatch || i == n-1 {
 			mustAppend(t, l, evs...)
 			evs = evs[:0]
 		}
@@ -33,7 +35,7 @@ func threeDays(t *testing.T, n int) (dir string) {
 func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 	t.Parallel()
 	const n = 9*piece + 7
-	r, err := OpenReader(threeDays(t, n))
+	r, err := file.OpenReader(threeDays(t, n))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -241,7 +241,7 @@ func TestAWitnessSignsAndItsSignatureIsKept(t *testing.T) {
 		t.Errorf("metrics: %v, %v", got, at)
 	}
 	verify(t, l)
-	rep, err := reader(t, l.opt.Dir).Verify(Given{})
+	rep, err := verifyReader(reader(t, l.opt.Dir), Given{})
 	if err != nil || rep.Witness != 301 || fmt.Sprint(rep.Cosigned) != "[witness.example/w1]" {
 		t.Errorf("verify: %+v (%v)", rep, err)
 	}

@@ -2,11 +2,11 @@ package ledger
 
 import (
 	"crypto/sha256"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"time"
 
+	"gated/ledger/file"
 	"gated/ledger/seal"
 	"gated/ledger/tlog"
 )
@@ -111,8 +111,8 @@ func (l *Ledger) write() {
 				l.fail(*err, nil)
 			}
 			l.signed()
-			if l.pending.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
-				l.work.Go(func() { defer l.erasing.Unlock(); l.finish(now) })
+			if l.erasing.Pending() && l.fault.Load() == nil && l.erasing.TryLock() {
+				l.work.Go(func() { defer l.erasing.Unlock(); l.erasing.Finish(now) })
 			}
 		case <-l.quit:
 			l.intake.Lock() // nobody queues any more
@@ -177,7 +177,7 @@ func (l *Ledger) record(first *request) (next *request) {
 	batch := []*request{first}
 	n, put := len(first.entries), 0
 	queued := func() []*request {
-		for next == nil && n < maxBatch {
+		for next == nil && n < file.MaxBatch {
 			select {
 			case req := <-l.queue:
 				switch err := req.number(l.size + int64(n)); {
@@ -210,7 +210,7 @@ func (l *Ledger) record(first *request) (next *request) {
 	for _, req := range batch {
 		req.answer <- nil
 	}
-	if l.size-l.head.Size >= signAfter {
+	if l.size-l.head.Size >= file.SignAfter {
 		l.signed()
 	}
 	if hung != nil { // after the commit: no disk, but the whole process stood still
@@ -226,7 +226,7 @@ func (l *Ledger) put(next func() []*request) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if err := run(l.begin); err != nil {
+	if err := l.c.Begin(); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	var written []draft
@@ -249,13 +249,13 @@ func (l *Ledger) put(next func() []*request) error {
 					}
 				}
 				keys = keys[min(1, len(keys)):]
-				if err := l.insert(e, own.sealed); err != nil {
+				if err := l.c.AddEntry(e, own.sealed); err != nil {
 					return fmt.Errorf("insert entry: %w", err)
 				}
 				newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
 				if newDay {
-					segments = append(segments, Segment{seq, 0, own.day})
-					if err := run(l.segment, seq, own.day); err != nil {
+					segments = append(segments, file.Segment{First: seq, Day: own.day})
+					if err := l.c.AddSegment(seq, own.day); err != nil {
 						return fmt.Errorf("insert segment: %w", err)
 					}
 				}
@@ -263,7 +263,7 @@ func (l *Ledger) put(next func() []*request) error {
 					return err
 				}
 				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
-					if err := run(l.tile, tileAt(t.Level, t.N), t.Root[:], t.Data); err != nil {
+					if err := l.c.AddTile(t); err != nil {
 						return fmt.Errorf("insert tile: %w", err)
 					}
 				}
@@ -306,21 +306,12 @@ func (l *Ledger) put(next func() []*request) error {
 	return nil
 }
 
-// insert adds the row of an entry; sealed is nil where it has no personal fields.
-func (l *Ledger) insert(e *Entry, sealed []byte) error {
-	var blob driver.Value // NULL
-	if sealed != nil {
-		blob = sealed
-	}
-	return run(l.entry, e.Seq, e.At.UnixMicro(), string(e.Raw), blob)
-}
-
 // commitRows ends the transaction under way.
 func (l *Ledger) commitRows() error {
 	if err := l.opt.inject("commit"); err != nil {
 		return err
 	}
-	if err := run(l.commit); err != nil {
+	if err := l.c.Commit(); err != nil {
 		return err
 	}
 	return l.opt.inject("committed")
@@ -349,7 +340,7 @@ func (l *Ledger) ahead(size int64, err error) {
 		return
 	}
 	if l.erasing.TryLock() { // all that is said to be erased up to here was erased
-		l.mark(seal.Place{Epoch: l.Meta().Epoch, Seq: size})
+		l.erasing.Mark(seal.Place{Epoch: l.Meta().Epoch, Seq: size})
 		l.erasing.Unlock()
 	}
 }
@@ -376,7 +367,7 @@ func (l *Ledger) follow(entries []Entry) {
 // checkpoint moves the WAL into the database. Its errors are silent on the commit path, so it is run and read here.
 func (l *Ledger) checkpoint(mode string) error {
 	l.since = 0
-	all, err := l.c.moveLog(mode)
+	all, err := l.c.MoveLog(mode)
 	if err == nil && all {
 		l.recent = recent{}
 	} else if err == nil {
@@ -388,11 +379,11 @@ func (l *Ledger) checkpoint(mode string) error {
 func (l *Ledger) shut() {
 	l.signed()
 	if l.c != nil {
-		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
+		l.c.Exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
 		end := l.c.Close
 		if err := l.checkpoint("TRUNCATE"); err != nil {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
-			end = l.c.leave
+			end = l.c.Leave
 		}
 		if err := errors.Join(l.anchor.Close(), end()); err != nil {
 			l.opt.Log.Error("close the ledger", "err", err)

@@ -19,7 +19,7 @@ import (
 	"gated/durable"
 	"gated/evidence"
 	"gated/evidence/bundle"
-	"gated/ledger"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
@@ -350,7 +350,7 @@ F.personal.jsonl beside csv and jsonl, on the sheet "personal" of xlsx. Such fil
 
 // withMaster sees to it that the personal data of a ledger can be opened: an export that only looks as if nobody had passed
 // would be worse than none.
-func withMaster(c *cobra.Command, dir string, r *ledger.Reader) error {
+func withMaster(c *cobra.Command, dir string, r *file.Reader) error {
 	if ask := box.AskKeys(c.Context(), dir); ask != nil {
 		r.AskKeys(ask)
 		return nil

@@ -13,7 +13,7 @@ import (
 	"gated/box"
 	"gated/evidence"
 	"gated/evidence/bundle"
-	"gated/ledger"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
@@ -207,7 +207,7 @@ standard error its size and sixteen characters, for the handover book and "--sho
 			if err != nil {
 				return err
 			}
-			r, err := ledger.OpenReader(dir)
+			r, err := file.OpenReader(dir)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	"gated/evidence"
 	"gated/ledger"
 	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -324,13 +325,13 @@ func (c *checking) personal() error {
 			return err
 		}
 	}
-	var fields []ledger.Disclosure // of entry at
+	var fields []file.Disclosure // of entry at
 	var at, shown, hidden int64
 	settle := func() error {
 		if len(fields) == 0 {
 			return nil
 		}
-		if sum, err := ledger.CheckDisclosed(fields); err != nil {
+		if sum, err := file.CheckDisclosed(fields); err != nil {
 			return err
 		} else if sum != want[at] {
 			return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", at)
@@ -340,7 +341,7 @@ func (c *checking) personal() error {
 		return nil
 	}
 	err := c.lines("personal.jsonl", 1<<20, func(line []byte) error {
-		var p ledger.Disclosure
+		var p file.Disclosure
 		d := json.NewDecoder(bytes.NewReader(line))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&p); err != nil {

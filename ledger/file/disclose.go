@@ -1,9 +1,10 @@
-package ledger
+package file
 
 import (
 	"encoding/hex"
 	"fmt"
 
+	"gated/ledger/entry"
 	"gated/ledger/seal"
 )
 
@@ -28,10 +29,10 @@ func disclosed(p *seal.Row, seq int64) Disclosure {
 
 // ScanDisclosed is Scan with what is needed to check the personal fields, also of a field that was erased alone. Of an entry
 // whose personal data was erased whole there is nothing.
-func (r *Reader) ScanDisclosed(from, to int64, f func(e *Entry, fields []Disclosure) error) error {
-	return r.c.open(r.Zone, from, to, r.personal(), func(e *Entry, got personal) error {
+func (r *Reader) ScanDisclosed(from, to int64, f func(e *entry.Entry, fields []Disclosure) error) error {
+	return r.c.open(r.Zone, from, to, r.personal(), func(e *entry.Entry, got personal) error {
 		e.Personal = got.shown(e)
-		if e.Kind == Carried {
+		if e.Kind == entry.Carried {
 			return f(e, nil)
 		}
 		fields := make([]Disclosure, len(got.rows))

@@ -1,4 +1,4 @@
-package ledger
+package file
 
 import (
 	"errors"
@@ -48,7 +48,7 @@ func BackUp(dir, to string) (h tlog.Head, err error) {
 
 // copySlots copies the slots that there are now.
 func (r *Reader) copySlots(stem string) error {
-	files, _, err := seal.OpenFiles(seal.Stem(r.path), r.Meta.whose(), os.O_RDONLY)
+	files, err := r.Slots(os.O_RDONLY)
 	if err == nil {
 		err = files.Copy(stem)
 	}
@@ -66,7 +66,7 @@ func slotsReach(ledger, stem string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	files, _, err := seal.OpenFiles(stem, r.Meta.whose(), os.O_RDONLY)
+	files, _, err := seal.OpenFiles(stem, r.Meta.Whose(), os.O_RDONLY)
 	if err != nil || len(files) == 0 {
 		return true, errors.Join(err, files.Close())
 	}
@@ -107,7 +107,7 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	if n, err := c.Size(); err != nil || n < size {
 		return tlog.Head{}, fmt.Errorf("the copy has %d entries, the ledger %d (%v)", n, size, err)
 	}
-	if err := verifyTail(c.c, c.Zone, tail); err != nil {
+	if err := c.c.VerifyTail(c.Zone); err != nil {
 		return tlog.Head{}, fmt.Errorf("the copy does not hold: %w", err)
 	}
 	h, err := c.Head()
@@ -135,7 +135,7 @@ func addHead(path string, h tlog.Head) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.exec("INSERT OR IGNORE INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note)), c.Close())
+	return errors.Join(c.Exec("INSERT OR IGNORE INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note)), c.Close())
 }
 
 func fileURI(path, mode string) string {
@@ -147,5 +147,5 @@ func vacuumInto(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.exec("VACUUM INTO ?", to), c.Close())
+	return errors.Join(c.Exec("VACUUM INTO ?", to), c.Close())
 }

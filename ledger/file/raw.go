@@ -1,4 +1,4 @@
-package ledger
+package file
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -16,17 +17,17 @@ func (r *Reader) Path() string { return r.path }
 
 // Snapshot lets f read one state of a ledger that may be growing.
 func (r *Reader) Snapshot(f func() error) error {
-	if err := r.c.exec("SAVEPOINT snapshot"); err != nil {
+	if err := r.c.Exec("SAVEPOINT snapshot"); err != nil {
 		return err
 	}
-	return errors.Join(f(), r.c.exec("RELEASE snapshot"))
+	return errors.Join(f(), r.c.Exec("RELEASE snapshot"))
 }
 
 // Row is an entry as it stands in its row.
 type Row struct {
 	Seq, TS int64 // TS: the time that the row has, in µs since 1970
 	Record  string
-	sealed  []byte
+	Sealed  []byte // nil where it has no personal fields, or they were not asked for
 	page    *page
 }
 
@@ -36,7 +37,7 @@ func (r *Reader) Rows(from, to int64, f func(Row) error) error {
 	if err != nil {
 		return err
 	}
-	next, err := r.c.rows(from, to, true, func(row Row) (err error) {
+	next, err := r.c.Rows(from, to, true, func(row Row) (err error) {
 		if row.Seq > p.to {
 			if p, err = r.personal().page(r.c, row.Seq, to); err != nil {
 				return err
@@ -45,6 +46,15 @@ func (r *Reader) Rows(from, to int64, f func(Row) error) error {
 		row.page = p
 		return f(row)
 	})
+	if err == nil && next <= to {
+		err = missing(next)
+	}
+	return err
+}
+
+// Records calls f for the records of the entries from..to, in order; all of them must be there.
+func (r *Reader) Records(from, to int64, f func(record string) error) error {
+	next, err := r.c.Rows(from, to, false, func(row Row) error { return f(row.Record) })
 	if err == nil && next <= to {
 		err = missing(next)
 	}
@@ -93,7 +103,7 @@ type PersonalState struct {
 // Personal opens the personal data of a row whose record commits to it so. It is an error where something is there that
 // does not open, or is not what the record committed to.
 func (row Row) Personal(committed string) (s PersonalState, err error) {
-	got, err := row.page.open(row.Seq, committed, row.sealed)
+	got, err := row.page.open(row.Seq, committed, row.Sealed)
 	s = PersonalState{Zero: got.zero, Carrier: got.carrier, Hidden: got.hidden}
 	for i := range got.rows {
 		if !got.rows[i].Erased {
@@ -105,28 +115,28 @@ func (row Row) Personal(committed string) (s PersonalState, err error) {
 
 // Erasure reads what an erase entry says was erased: entries, in order, of an epoch. They are nil where that cannot be read
 // here.
-func (row Row) Erasure(e *Entry) (epoch int, seqs []int64, err error) {
-	got, err := row.page.open(e.Seq, e.Record.Personal, row.sealed)
+func (row Row) Erasure(e *entry.Entry) (epoch int, seqs []int64, err error) {
+	got, err := row.page.open(e.Seq, e.Record.Personal, row.Sealed)
 	if err != nil {
 		return 0, nil, err
 	}
 	e.Personal = got.shown(e)
-	x, _, err := erasureOf(e, row.page.o.epoch)
-	return x.epoch, x.seqs, err
+	x, err := erasureOf(e, row.page.o.epoch)
+	return x.Epoch, x.Seqs, err
 }
 
 // LaterErasures calls f for what the erase entries say that are not among the first size of this ledger: those that came
 // since, and those of later epochs that are here. seqs are nil where they cannot be read.
 func (r *Reader) LaterErasures(size int64, f func(epoch int, seqs []int64) error) error {
 	o := r.personal()
-	ours := func(x erasure, _ bool) error { return f(x.epoch, x.seqs) }
-	if err := erasures(r.c, r.Zone, o, size, ours); err != nil {
+	ours := func(x Erasure) error { return f(x.Epoch, x.Seqs) }
+	if err := r.Erasures(size, ours); err != nil {
 		return err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, later := range o.later {
-		if err := erasures(later.c, later.Zone, later.personal(), 0, ours); err != nil {
+		if err := later.Erasures(0, ours); err != nil {
 			return err
 		}
 	}
