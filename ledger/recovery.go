@@ -209,8 +209,7 @@ func (l *Ledger) appendAgain(lost []recentRow, known int64) error {
 		if err != nil {
 			return err
 		}
-		batch := []*request{{draft: d, with: func() error { return l.carryAgain(&d) }}}
-		if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
+		if err := l.put([]*request{{draft: d, with: func() error { return l.carryAgain(&d) }}}); err != nil {
 			return err
 		}
 	}

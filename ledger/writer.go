@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gated/ledger/file"
@@ -71,8 +72,8 @@ func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
 		return nil, refused{err}
 	}
 	batch := []*request{{draft: d, with: with}}
-	if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
-		return nil, unknownError{err, placed([]*request{{draft: d}})}
+	if err := l.put(batch); err != nil {
+		return nil, unknownError{err, placed(batch)}
 	}
 	return d.entries, nil
 }
@@ -151,7 +152,7 @@ func (l *Ledger) serve(req *request) {
 
 // perform does something else than to record events.
 func (l *Ledger) perform(req *request) {
-	l.op = l.operate(req)
+	l.op = l.operate(nil, req)
 	err := req.f()
 	waiting, hung := l.op.end()
 	l.op = nil
@@ -168,37 +169,30 @@ func (l *Ledger) perform(req *request) {
 // record commits the events of a request and of those that are queued behind it, with one sync, and answers them. It returns
 // the request that it came upon and that is something else.
 func (l *Ledger) record(first *request) (next *request) {
-	if err := first.number(l.size); err != nil {
-		first.answer <- err
-		return nil
-	}
-	l.op = l.operate(first)
-	defer func() { l.op = nil }()
-	batch := []*request{first}
-	n, put := len(first.entries), 0
-	queued := func() []*request {
-		for next == nil && n < file.MaxBatch {
-			select {
-			case req := <-l.queue:
-				switch err := req.number(l.size + int64(n)); {
-				case req.f == nil && err != nil:
-					req.answer <- err
-				case !l.op.take(req):
-				case req.f != nil:
-					next = req
-				default:
-					batch, n = append(batch, req), n+len(req.entries)
-				}
-				continue
-			default:
-			}
-			break
+	var batch []*request
+	for req, n := first, 0; req != nil && next == nil; {
+		if req.f != nil {
+			next = req
+		} else if err := req.number(l.size + int64(n)); err != nil {
+			req.answer <- err
+		} else {
+			batch, n = append(batch, req), n+len(req.entries)
 		}
-		more := batch[put:]
-		put = len(batch)
-		return more
+		req = nil
+		if n < file.MaxBatch && len(l.queue) > 0 && next == nil {
+			req = <-l.queue
+		}
 	}
-	err := l.put(queued)
+	if len(batch) == 0 {
+		return next
+	}
+	waiting := slices.Clone(batch)
+	if next != nil {
+		waiting = append(waiting, next)
+	}
+	l.op = l.operate(waiting, nil)
+	defer func() { l.op = nil }()
+	err := l.put(batch)
 	unanswered, hung := l.op.end()
 	if err != nil {
 		l.fail(err, placed(batch))
@@ -219,63 +213,50 @@ func (l *Ledger) record(first *request) (next *request) {
 	return next
 }
 
-// put writes what next hands out, until that is nothing, in one transaction: whoever comes while the rows of others are
-// written shares their sync. After an error the fate of the entries that were placed is unknown.
-func (l *Ledger) put(next func() []*request) error {
-	batch := next()
-	if len(batch) == 0 {
-		return nil
-	}
+// put writes the events of requests in one transaction. After an error the fate of the entries that were placed is unknown.
+func (l *Ledger) put(batch []*request) error {
 	if err := l.c.Begin(); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	var written []draft
+	keys, err := l.slotsOf(batch, l.size)
+	if err != nil {
+		return err
+	}
 	seq, segments, size := l.size, l.segments, 0 // size: bytes of the records
 	heads := &headRows{l: l, rowed: l.rowed, oldest: l.oldest, running: l.running}
-	for ; len(batch) > 0; batch = next() {
-		keys, err := l.slotsOf(batch, seq)
-		if err != nil {
-			return err
-		}
-		for b := range batch {
-			d := &batch[b].draft
-			for i := range d.entries {
-				seq++
-				e, own := &d.entries[i], &d.rest[i]
-				e.Raw = own.record
-				if own.fields != nil {
-					if own.sealed, err = l.seals.Seal(seq, keys[0], e.Record.Personal, own.fields); err != nil {
-						return fmt.Errorf("seal personal fields: %w", err)
-					}
+	for _, req := range batch {
+		for i := range req.entries {
+			seq++
+			e, own := &req.entries[i], &req.rest[i]
+			e.Raw = own.record
+			if own.fields != nil {
+				if own.sealed, err = l.seals.Seal(seq, keys[seq-l.size-1], e.Record.Personal, own.fields); err != nil {
+					return fmt.Errorf("seal personal fields: %w", err)
 				}
-				keys = keys[min(1, len(keys)):]
-				if err := l.c.AddEntry(e, own.sealed); err != nil {
-					return fmt.Errorf("insert entry: %w", err)
-				}
-				newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
-				if newDay {
-					segments = append(segments, file.Segment{First: seq, Day: own.day})
-					if err := l.c.AddSegment(seq, own.day); err != nil {
-						return fmt.Errorf("insert segment: %w", err)
-					}
-				}
-				if err := heads.before(e, newDay); err != nil {
-					return err
-				}
-				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
-					if err := l.c.AddTile(t); err != nil {
-						return fmt.Errorf("insert tile: %w", err)
-					}
-				}
-				size += len(e.Raw)
 			}
-			written = append(written, *d)
-		}
-		for i := range batch {
-			if with := batch[i].with; with != nil {
-				if err := with(); err != nil {
-					return err
+			if err := l.c.AddEntry(e, own.sealed); err != nil {
+				return fmt.Errorf("insert entry: %w", err)
+			}
+			newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
+			if newDay {
+				segments = append(segments, file.Segment{First: seq, Day: own.day})
+				if err := l.c.AddSegment(seq, own.day); err != nil {
+					return fmt.Errorf("insert segment: %w", err)
 				}
+			}
+			if err := heads.before(e, newDay); err != nil {
+				return err
+			}
+			for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
+				if err := l.c.AddTile(t); err != nil {
+					return fmt.Errorf("insert tile: %w", err)
+				}
+			}
+			size += len(e.Raw)
+		}
+		if req.with != nil {
+			if err := req.with(); err != nil {
+				return err
 			}
 		}
 	}
@@ -291,16 +272,16 @@ func (l *Ledger) put(next func() []*request) error {
 	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
 	l.segments = segments
 	l.since += 1 + size/4096
-	newest := written[len(written)-1].entries
-	l.size, l.last = seq, sha256.Sum256(newest[len(newest)-1].Raw)
+	newest := batch[len(batch)-1].rest
+	l.size, l.last = seq, sha256.Sum256(newest[len(newest)-1].record)
 	l.durable = l.tree.Clone()
 	l.rowed, l.oldest, l.running = heads.rowed, heads.oldest, heads.running
 	l.setHead(heads.newest)
 	l.entries.Store(seq)
 	l.m.entries.Set(float64(seq))
-	for _, d := range written {
-		l.recent.add(d)
-		l.follow(d.entries)
+	for _, req := range batch {
+		l.recent.add(req.draft)
+		l.follow(req.entries)
 	}
 	l.slots.Load().Ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
@@ -319,17 +300,15 @@ func (l *Ledger) commitRows() error {
 
 // slotsOf reads the slots of entries that are about to be written after size others; nil where none has personal fields.
 func (l *Ledger) slotsOf(batch []*request, size int64) ([]seal.Slot, error) {
-	n, some := 0, false
-	for b := range batch {
-		for i := range batch[b].rest {
-			n++
-			some = some || batch[b].rest[i].fields != nil
-		}
+	end, some := size, false
+	for _, req := range batch {
+		end += int64(len(req.rest))
+		some = some || slices.ContainsFunc(req.rest, func(r rest) bool { return r.fields != nil })
 	}
 	if !some {
 		return nil, nil
 	}
-	return l.slots.Load().Slots(size+1, size+int64(n))
+	return l.slots.Load().Slots(size+1, end)
 }
 
 // ahead is told how writing the next slots went. After an error the ledger falls into fault: before long it could not seal
