@@ -118,17 +118,8 @@ func (c *Conn) Leave() error {
 	return err
 }
 
-// query calls row for each result row; the values are valid until row returns.
+// query calls row for each result row; the values are valid until row returns. row must not ask the same.
 func (c *Conn) query(row func([]driver.Value) error, q string, args ...any) error {
-	rows, err := c.raw.(driver.QueryerContext).QueryContext(context.Background(), q, named(args))
-	if err != nil {
-		return err
-	}
-	return each(rows, row)
-}
-
-// repeat is query for what is asked again and again. row must not ask the same.
-func (c *Conn) repeat(row func([]driver.Value) error, q string, args ...any) error {
 	st, err := c.prepared(q)
 	if err != nil {
 		return err

@@ -264,7 +264,7 @@ func (r *Reader) ErasedAfter() (n int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := r.c.repeat(func(v []driver.Value) error {
+		if err := r.c.query(func(v []driver.Value) error {
 			seq, _ := v[0].(int64)
 			if p.here[seq-from] && p.slots[seq-from] == (seal.Slot{}) && !said[seq] && v[1] == nil {
 				n++

@@ -167,7 +167,7 @@ func (p *page) carrier(seq int64) (carrier, error) {
 	}
 	p.carriers = map[int64]carrier{}
 	note := func(in *opener, c *Conn) error {
-		return c.repeat(func(v []driver.Value) error {
+		return c.query(func(v []driver.Value) error {
 			n, _ := v[0].(int64)
 			at, _ := v[1].(int64)
 			if _, newer := p.carriers[n]; !newer {

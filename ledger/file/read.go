@@ -72,7 +72,7 @@ func (c *Conn) Rows(from, to int64, sealed bool, f func(Row) error) (next int64,
 		columns = "seq, ts, record, sealed"
 	}
 	next = from
-	err = c.repeat(func(v []driver.Value) error {
+	err = c.query(func(v []driver.Value) error {
 		if v[0] != next {
 			return missing(next)
 		}
