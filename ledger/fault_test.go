@@ -403,7 +403,7 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 	}
 	for _, day := range slices.Sorted(maps.Keys(want)) {
 		var got []int64
-		segments, _, err := r.SegmentsOf(day)
+		segments, err := r.SegmentsOf(day)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,15 +55,6 @@ func (l *Ledger) sign() error {
 	return nil
 }
 
-// headRow signs the tree as it stands, with size entries, and inserts the head in the transaction under way.
-func (l *Ledger) headRow(size int64, keys ...*tlog.Key) (tlog.Head, error) {
-	h, err := tlog.SignHead(l.meta.Origin, size, l.tree.Root(), keys...)
-	if err != nil {
-		return h, err
-	}
-	return h, l.c.AddHead(h, l.tree.Edge(0))
-}
-
 // signer is the key that signs: a new one signs only behind the entry that names it.
 func (l *Ledger) signer() *tlog.Key {
 	if l.rotated != nil {

@@ -52,8 +52,11 @@ func (h *headRows) end(size int64) error {
 	return nil
 }
 
+// sign signs the tree as it stands, with size entries, and inserts the head in the transaction under way.
 func (h *headRows) sign(size int64, keys ...*tlog.Key) (err error) {
-	h.newest, err = h.l.headRow(size, keys...)
+	if h.newest, err = tlog.SignHead(h.l.meta.Origin, size, h.l.tree.Root(), keys...); err == nil {
+		err = h.l.c.AddHead(h.newest, h.l.tree.Edge(0))
+	}
 	h.rowed, h.oldest = size, nil
 	return err
 }

@@ -31,15 +31,6 @@ func OpenReader(dir string) (*Reader, error) {
 	return r, nil
 }
 
-// OpenFile opens a ledger, or a copy of one, by its own name, without an index.
-func OpenFile(path string) (*Reader, error) {
-	in, err := file.OpenFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return &Reader{Reader: in}, nil
-}
-
 func (r *Reader) withIndex(dir string) {
 	db, err := toRead(dir)
 	if err != nil {

@@ -67,7 +67,7 @@ func Search(dir string, f Filter) ([]Passage, error) {
 	}
 	own := []file.Segment{{First: 1, Last: 1<<63 - 1}}
 	if f.Day != "" { // a passage is of the day in whose segment its first entry stands
-		if own, _, err = r.SegmentsOf(f.Day); err != nil {
+		if own, err = r.SegmentsOf(f.Day); err != nil {
 			return nil, err
 		}
 	}

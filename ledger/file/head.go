@@ -64,24 +64,6 @@ func Newest(row tlog.Head, anchored []tlog.Head, origin string, size int64) tlog
 	return row
 }
 
-// HeadBefore is the newest of the tree heads that are kept for good of at most size entries.
-func (r *Reader) HeadBefore(size int64) (tlog.Head, error) {
-	h, err := r.c.Head(size)
-	if err == nil && h.Note == nil {
-		err = tlog.ErrNoHead
-	}
-	return h, err
-}
-
-// HeadAt is the tree head of exactly size entries; day ends and witnessed heads are kept for good.
-func (r *Reader) HeadAt(size int64) (tlog.Head, error) {
-	h, err := r.HeadBefore(size)
-	if err == nil && h.Size != size {
-		err = fmt.Errorf("no tree head of %d entries was kept", size)
-	}
-	return h, err
-}
-
 // CheckRoot compares a head with the entries that it counts.
 func (c *Conn) CheckRoot(h tlog.Head) error {
 	root, err := tlog.RootAt(c, h.Size)

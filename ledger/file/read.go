@@ -237,28 +237,12 @@ func DayOf(segments []Segment, seq int64) string {
 	return segments[i-1].Day
 }
 
-// SegmentsOf lists where the entries of a day (2006-01-02, in the gate's zone) stand, and the newest entry of an earlier day
-// before them. A clock that was set back gives a day more than one segment, with others between.
-func (r *Reader) SegmentsOf(day string) (own []Segment, before int64, err error) {
-	err = r.c.query(func(v []driver.Value) error {
-		first, _ := v[0].(int64)
-		last, _ := v[1].(int64)
-		own = append(own, Segment{first, last, day})
-		return nil
-	}, "SELECT first, "+segmentEnd+" FROM segment s WHERE day = ? ORDER BY first", day)
-	if err != nil {
-		return nil, 0, err
-	}
-	until := int64(1 << 62)
-	if len(own) > 0 {
-		until = own[0].First
-	}
-	before, err = r.c.number("SELECT "+segmentEnd+" FROM segment s WHERE day < ? AND first < ? ORDER BY first DESC LIMIT 1", day, until)
-	return own, before, err
+// SegmentsOf lists where the entries of a day (2006-01-02, in the gate's zone) stand. A clock that was set back gives a day
+// more than one segment, with others between.
+func (r *Reader) SegmentsOf(day string) (own []Segment, err error) {
+	all, err := r.Segments()
+	return slices.DeleteFunc(all, func(s Segment) bool { return s.Day != day }), err
 }
-
-// segmentEnd is the newest entry of segment s, in SQL.
-const segmentEnd = "coalesce((SELECT min(n.first) - 1 FROM segment n WHERE n.first > s.first), (SELECT max(seq) FROM entry))"
 
 // OpenEpochs opens the ledger of a state directory for reading and then those of its older epochs that are there, the oldest
 // first. Its error names those that cannot be read, if any; nil without the current one.
