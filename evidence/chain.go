@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gated/ledger"
+	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
@@ -58,8 +58,8 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		if i+1 == len(chain) {
 			own.Known = g.Known
 		}
-		var link *ledger.Entry // the entry that names what this epoch ended with
-		boxed := false         // its key is named by an epoch whose own key was not given
+		var link *entry.Entry // the entry that names what this epoch ended with
+		boxed := false        // its key is named by an epoch whose own key was not given
 		if i+1 < len(chain) {
 			if link, err = first(chain[i+1]); err != nil {
 				return nil, err
@@ -115,9 +115,9 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 }
 
 // first is the first entry.
-func first(r *file.Reader) (e *ledger.Entry, err error) {
-	err = r.Scan(1, 1, false, func(x *ledger.Entry) error { e = x; return nil })
-	if err == nil && (e == nil || e.Kind != ledger.Epoch) {
+func first(r *file.Reader) (e *entry.Entry, err error) {
+	err = r.Scan(1, 1, false, func(x *entry.Entry) error { e = x; return nil })
+	if err == nil && (e == nil || e.Kind != entry.Epoch) {
 		err = fmt.Errorf("%s: entry 1 does not name the epoch before", r.Meta.Origin)
 	}
 	return e, err

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"gated/ledger"
+	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/register"
 )
@@ -60,8 +60,8 @@ func (d Day) Has(seq int64) bool {
 // entry that is of the box's own running. A roster that was changed while it was stopped is not.
 func (r *Reader) WatchedFrom(first int64) (from int64, err error) {
 	for from = max(first-1, 1); from > 1; from-- {
-		kind := ledger.Kind("")
-		if err := r.Scan(from, from, false, func(e *ledger.Entry) error { kind = e.Kind; return nil }); err != nil {
+		kind := entry.Kind("")
+		if err := r.Scan(from, from, false, func(e *entry.Entry) error { kind = e.Kind; return nil }); err != nil {
 			return 0, err
 		}
 		if !byCommand[kind] {
@@ -90,7 +90,7 @@ func NewAccount(d Day, size int64, zone *time.Location) (*Account, error) {
 }
 
 // Add takes the next entry; own says whether it is of the day.
-func (a *Account) Add(e *ledger.Entry, own bool) error {
+func (a *Account) Add(e *entry.Entry, own bool) error {
 	if own {
 		a.Entries++
 	}
@@ -140,7 +140,7 @@ func (a *Account) Gaps(now time.Time) (list []Gap, ok bool) {
 
 // seen is an entry as an export meets it.
 type seen struct {
-	*ledger.Entry
+	*entry.Entry
 	own      bool // of the day
 	later    bool // of after the day, and about it
 	personal []file.Disclosure
@@ -166,7 +166,7 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 		if err != nil || from > to {
 			return
 		}
-		take := func(e *ledger.Entry, fields []file.Disclosure) error {
+		take := func(e *entry.Entry, fields []file.Disclosure) error {
 			own := d.Has(e.Seq)
 			_, later := slices.BinarySearch(later, e.Seq)
 			if err := a.Add(e, own); err != nil {
@@ -177,7 +177,7 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 		if personal {
 			err = r.ScanDisclosed(from, to, take)
 		} else {
-			err = r.Scan(from, to, false, func(e *ledger.Entry) error { return take(e, nil) })
+			err = r.Scan(from, to, false, func(e *entry.Entry) error { return take(e, nil) })
 		}
 	}
 	stretch(from, d.First-1, false)

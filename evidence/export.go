@@ -15,7 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"gated/ledger"
+	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
 	"gated/register"
@@ -313,7 +313,7 @@ func (p *extract) head() []string {
 func (p *extract) cells(r row) []string {
 	for _, n := range p.names {
 		value := ""
-		if i := slices.IndexFunc(r.Personal, func(f ledger.Field) bool { return f.Name == n }); i >= 0 {
+		if i := slices.IndexFunc(r.Personal, func(f entry.Field) bool { return f.Name == n }); i >= 0 {
 			value = r.Personal[i].Value
 		}
 		r.Cells = append(r.Cells, value)
@@ -321,7 +321,7 @@ func (p *extract) cells(r row) []string {
 	return r.Cells
 }
 
-func eventCells(e *ledger.Entry) []string {
+func eventCells(e *entry.Entry) []string {
 	var detail []string
 	for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
 		detail = append(detail, k+"="+e.Detail[k])

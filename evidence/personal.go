@@ -5,7 +5,7 @@ import (
 	"math/bits"
 	"strconv"
 
-	"gated/ledger"
+	"gated/ledger/entry"
 	"gated/ledger/file"
 )
 
@@ -44,7 +44,7 @@ func newPersonal(r *file.Reader, size int64) *personal {
 }
 
 // row looks at the personal data of a row and tells how many fields hold. What an entry carries counts with the other entry.
-func (p *personal) row(row file.Row, e *ledger.Entry) (fields int64, err error) {
+func (p *personal) row(row file.Row, e *entry.Entry) (fields int64, err error) {
 	s, err := row.Personal(e.Record.Personal)
 	switch {
 	case err != nil:
@@ -61,16 +61,16 @@ func (p *personal) row(row file.Row, e *ledger.Entry) (fields int64, err error) 
 		p.live.add(row.Seq)
 	}
 	switch e.Kind {
-	case ledger.Erase:
+	case entry.Erase:
 		err = p.erased(row, e)
-	case ledger.Carried:
+	case entry.Carried:
 		return 0, p.carried(e)
 	}
 	return s.Fields, err
 }
 
 // carried takes an entry that carries what is left of another.
-func (p *personal) carried(e *ledger.Entry) error {
+func (p *personal) carried(e *entry.Entry) error {
 	c := carrier{named{p.r.Meta.Epoch, e.Ref}, e.Seq}
 	if s := e.Detail["epoch"]; s != "" {
 		n, err := strconv.Atoi(s)
@@ -87,7 +87,7 @@ func (p *personal) carried(e *ledger.Entry) error {
 }
 
 // erased takes an erase entry.
-func (p *personal) erased(row file.Row, e *ledger.Entry) error {
+func (p *personal) erased(row file.Row, e *entry.Entry) error {
 	epoch, seqs, err := row.Erasure(e)
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"gated/ledger"
 	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
@@ -65,22 +64,22 @@ func (s ShortRoot) String() string { return fmt.Sprintf("%d:%s", s.Size, s.Chars
 type Report struct {
 	Meta       file.Meta
 	Entries    int64
-	Root       tlog.Hash     // of all entries
-	Head       tlog.Head     // the newest; Note nil where there is none
-	Heads      int           // tree heads whose signatures hold
-	Personal   int64         // personal fields that are what their records committed to
-	Erased     int64         // entries whose personal data was erased, as an erase entry says
-	Hidden     int64         // entries whose personal data was not looked at: what opens it is not here
-	Pending    int64         // entries that an erase entry names and that can still be read: the daemon is about to erase them
-	Key        string        // that signed it
-	OwnKey     bool          // no key was given, and the box's own word was taken for it
-	ShortRoots []ShortRoot   // copied by hand, that fit
-	Before     *ledger.Entry // the first entry, where it names an epoch whose file is not there
-	Found      string        // why it does not hold, as the epoch behind it says that was made for that; nothing else is said of it
-	Since      *tlog.Head    // the older head that was given, where this ledger contains it
-	Cosigned   []string      // names of the witnesses that signed the newest witnessed head
-	Witness    int64         // its size
-	OwnWitness bool          // they are those that the ledger names, as none that was given signed
+	Root       tlog.Hash    // of all entries
+	Head       tlog.Head    // the newest; Note nil where there is none
+	Heads      int          // tree heads whose signatures hold
+	Personal   int64        // personal fields that are what their records committed to
+	Erased     int64        // entries whose personal data was erased, as an erase entry says
+	Hidden     int64        // entries whose personal data was not looked at: what opens it is not here
+	Pending    int64        // entries that an erase entry names and that can still be read: the daemon is about to erase them
+	Key        string       // that signed it
+	OwnKey     bool         // no key was given, and the box's own word was taken for it
+	ShortRoots []ShortRoot  // copied by hand, that fit
+	Before     *entry.Entry // the first entry, where it names an epoch whose file is not there
+	Found      string       // why it does not hold, as the epoch behind it says that was made for that; nothing else is said of it
+	Since      *tlog.Head   // the older head that was given, where this ledger contains it
+	Cosigned   []string     // names of the witnesses that signed the newest witnessed head
+	Witness    int64        // its size
+	OwnWitness bool         // they are those that the ledger names, as none that was given signed
 }
 
 // a mark is a size at which the root must be a certain one.
@@ -157,9 +156,9 @@ type verification struct {
 	size     int64
 	segments []file.Segment
 	heads    []tlog.Head
-	leaves   [][]byte       // those kept with each head
-	marks    []mark         // by size
-	keys     []ledger.Entry // that name keys
+	leaves   [][]byte      // those kept with each head
+	marks    []mark        // by size
+	keys     []entry.Entry // that name keys
 	tree     tlog.Tree
 	tiles    int64 // seen to be right
 	suspect  error // an entry that differs from a tile, until a head tells which of the two was changed
@@ -349,7 +348,7 @@ func (v *verification) entry(row file.Row) error {
 		return err
 	}
 	v.rep.Personal += fields
-	if e.Kind == ledger.KeyChange {
+	if e.Kind == entry.KeyChange {
 		v.keys = append(v.keys, e)
 	}
 	return e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone)
@@ -396,7 +395,7 @@ func (v *verification) signatures(g Given) error {
 	for _, e := range v.keys {
 		now, was := e.Detail["verifier"], e.Detail["was"]
 		switch {
-		case e.Kind != ledger.KeyChange:
+		case e.Kind != entry.KeyChange:
 		case e.Reason == "witness":
 			named = append(named, now)
 		case e.Reason == "rotated" && (chain == nil || chain[len(chain)-1] == was):
