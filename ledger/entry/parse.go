@@ -125,18 +125,8 @@ func (c *cursor) text() string {
 	return t
 }
 
-// plain tells whether s has neither a backslash nor a byte below space, eight bytes at a time
-// (Anderson, Bit Twiddling Hacks, hasless and haszero).
+// plain tells whether s has neither a backslash nor a byte below space.
 func plain(s string) bool {
-	const each, high = 0x0101010101010101, 0x8080808080808080
-	for ; len(s) >= 8; s = s[8:] {
-		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		b := w ^ each*'\\'
-		if ((w-each*' ')&^w|(b-each)&^b)&high != 0 {
-			return false
-		}
-	}
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == '\\' {
 			return false
