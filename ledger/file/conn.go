@@ -119,7 +119,7 @@ func (c *Conn) Leave() error {
 }
 
 // query calls row for each result row; the values are valid until row returns. row must not ask the same.
-func (c *Conn) query(row func([]driver.Value) error, q string, args ...any) error {
+func (c *Conn) query(row func([]driver.Value) error, q string, args ...any) (err error) {
 	st, err := c.prepared(q)
 	if err != nil {
 		return err
@@ -128,10 +128,6 @@ func (c *Conn) query(row func([]driver.Value) error, q string, args ...any) erro
 	if err != nil {
 		return err
 	}
-	return each(rows, row)
-}
-
-func each(rows driver.Rows, row func([]driver.Value) error) (err error) {
 	defer func() { err = errors.Join(err, rows.Close()) }() // an open Rows would keep the WAL growing
 	vals := make([]driver.Value, len(rows.Columns()))
 	for {

@@ -77,11 +77,11 @@ func slotsReach(ledger, stem string) (bool, error) {
 // Copy copies the ledger with everything in it into a file of mode 0600, absent or empty, while it is used, and looks
 // whether the copy holds: its newest entries, and the newest tree head against tiles and entries. It returns that head.
 func (r *Reader) Copy(path string) (tlog.Head, error) {
-	if f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil { // SQLite would take the umask's mode
-		return tlog.Head{}, err
-	} else if err := f.Close(); err != nil {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would take the umask's mode
+	if err != nil {
 		return tlog.Head{}, err
 	}
+	defer f.Close()
 	newest, err := r.Head() // before: the copy has all that it counts
 	if err != nil && !errors.Is(err, tlog.ErrNoHead) {
 		return tlog.Head{}, err
@@ -114,15 +114,9 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	if err != nil {
 		return tlog.Head{}, err
 	}
-	if root, err := tlog.RootAt(c, h.Size); err != nil || root != h.Root {
-		return tlog.Head{}, fmt.Errorf("the copy does not hold: its root at %d entries is %v, the tree head signed %v (%v)",
-			h.Size, root, h.Root, err)
+	if err := c.c.CheckRoot(h); err != nil {
+		return tlog.Head{}, fmt.Errorf("the copy does not hold: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return tlog.Head{}, err
-	}
-	defer f.Close()
 	return h, f.Sync()
 }
 
