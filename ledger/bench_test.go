@@ -296,7 +296,7 @@ func BenchmarkTree(b *testing.B) {
 			}
 			err := l.do(func() error {
 				before, start := l.size, time.Now()
-				entries, err := l.enter(nil, events...)
+				entries, err := l.enter(events...)
 				if took := float64(time.Since(start).Nanoseconds()) / 1e3; before/tlog.TileWidth == l.size/tlog.TileWidth {
 					plain = append(plain, took)
 				} else {

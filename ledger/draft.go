@@ -10,12 +10,11 @@ import (
 
 // draft is what one call appends.
 type draft struct {
-	entries []Entry // Seq is missing until it is numbered, Raw until it is put
+	entries []Entry // Seq and Raw are missing until it is numbered
 	rest    []rest  // of each entry
 }
 
 type rest struct {
-	record []byte // nil until it is numbered
 	day    string // in the gate's zone
 	fields []byte // to be sealed beside it; nil without any
 	sealed []byte // what that gave, once it was put
@@ -39,9 +38,9 @@ func (d *draft) number(size int64) error {
 	for i := range d.entries {
 		e := &d.entries[i]
 		e.Seq = size + int64(i) + 1
-		d.rest[i].record = e.JSON()
-		if n := len(d.rest[i].record); n > MaxRecord {
-			return fmt.Errorf("event %s cannot be recorded: record of %d bytes: at most %d can be kept", e.Kind, n, MaxRecord)
+		if e.Raw = e.JSON(); len(e.Raw) > entry.MaxRecord {
+			return fmt.Errorf("event %s cannot be recorded: record of %d bytes: at most %d can be kept",
+				e.Kind, len(e.Raw), entry.MaxRecord)
 		}
 	}
 	return nil
@@ -56,7 +55,7 @@ func draftOf(rows []recentRow, seq int64, zone *time.Location) (draft, error) {
 			return draft{}, err
 		}
 		d.entries[i] = e
-		d.rest[i] = rest{record: x.raw, day: e.Time[:len(time.DateOnly)], sealed: x.sealed}
+		d.rest[i] = rest{day: e.Time[:len(time.DateOnly)], sealed: x.sealed}
 	}
 	return d, nil
 }

@@ -12,9 +12,6 @@ type (
 	Entry  = entry.Entry
 )
 
-// MaxRecord is the largest record in bytes.
-const MaxRecord = entry.MaxRecord
-
 // The kinds that the ledger writes itself or goes by.
 const (
 	Start     = entry.Start

@@ -97,7 +97,7 @@ func (l *Ledger) firstOfEpoch() error {
 	for i := range events {
 		events[i].Stamp = now
 	}
-	if _, err = l.enter(nil, events...); err != nil {
+	if _, err = l.enter(events...); err != nil {
 		return err
 	}
 	l.opt.Log.Warn("a new epoch of the ledger began: let an auditor keep the new key", "why", first.Reason, "found", l.found,

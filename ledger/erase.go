@@ -86,16 +86,12 @@ func (l *Ledger) eraseChunk(r *file.Reader, older int, seqs []int64, field strin
 	}
 	done = Erased{Epoch: older, Entries: len(seqs), Fields: fields, First: seqs[0], Last: seqs[len(seqs)-1]}
 	events := []Event{done.said(ev, seqs)}
-	var with func() error
 	if left != nil {
 		e := Event{Kind: Carried, By: "machine", Ref: seqs[0], Carried: left}
 		if older != 0 {
 			e.Detail = map[string]string{"epoch": strconv.Itoa(older)}
 		}
 		events = append(events, e)
-		with = func() error {
-			return l.c.AddCarried(r.Meta.Epoch, seqs[0], l.size+2)
-		}
 	}
 	l.erasing.Announce()
 	if err := l.do(func() error {
@@ -103,7 +99,7 @@ func (l *Ledger) eraseChunk(r *file.Reader, older int, seqs []int64, field strin
 		for i := range events {
 			events[i].Stamp = now
 		}
-		entries, err := l.enter(with, events...)
+		entries, err := l.enter(events...)
 		if err == nil {
 			done.Records = []int64{entries[0].Seq}
 		}

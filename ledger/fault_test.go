@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/file"
 
 	"github.com/google/go-cmp/cmp"
@@ -418,7 +419,7 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 	}
 }
 
-// The largest record is MaxRecord bytes, exactly; one byte more is refused, also where only its seq makes it too long, and
+// The largest record is entry.MaxRecord bytes, exactly; one byte more is refused, also where only its seq makes it too long, and
 // is no fault.
 func TestTheLargestRecord(t *testing.T) {
 	t.Parallel()
@@ -434,16 +435,16 @@ func TestTheLargestRecord(t *testing.T) {
 		if l.Size() == 9 {
 			bare++
 		}
-		ev.Detail["x"] = strings.Repeat("a", MaxRecord-bare+1)
+		ev.Detail["x"] = strings.Repeat("a", entry.MaxRecord-bare+1)
 		if _, err := l.Append(ev); err == nil || errors.Is(err, ErrFault) || !strings.Contains(err.Error(), "65535") {
-			t.Errorf("a record of %d bytes: %v", MaxRecord+1, err)
+			t.Errorf("a record of %d bytes: %v", entry.MaxRecord+1, err)
 		}
 		ev.Detail["x"] = ev.Detail["x"][1:]
 		es, err := l.Append(ev)
 		if err != nil {
-			t.Errorf("a record of %d bytes: %v", MaxRecord, err)
-		} else if len(es[0].Raw) != MaxRecord {
-			t.Errorf("the record has %d bytes, not %d", len(es[0].Raw), MaxRecord)
+			t.Errorf("a record of %d bytes: %v", entry.MaxRecord, err)
+		} else if len(es[0].Raw) != entry.MaxRecord {
+			t.Errorf("the record has %d bytes, not %d", len(es[0].Raw), entry.MaxRecord)
 		}
 		verify(t, l)
 	}

@@ -130,5 +130,5 @@ func recordOf(t testing.TB, ev Event, seq int64, zone *time.Location) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.rest[0].record
+	return d.entries[0].Raw
 }

@@ -141,7 +141,7 @@ func (l *Ledger) rotate() error {
 	if l.rotated == nil {
 		return nil
 	}
-	if _, err := l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "rotated", By: "machine",
+	if _, err := l.enter(Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "rotated", By: "machine",
 		Detail: map[string]string{"verifier": l.keys[0].Verifier(), "was": l.rotated.Verifier()}}); err != nil {
 		return err
 	}

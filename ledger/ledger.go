@@ -159,7 +159,7 @@ func Open(opt Options) (*Ledger, error) {
 	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan *request, maxQueue),
 		quit: make(chan struct{}), done: make(chan struct{})}
 	l.epochs = epoch.Files{Dir: opt.Dir, Origin: opt.Origin, Known: l.remembered, Log: opt.Log}
-	l.erasing.Dir, l.erasing.Own, l.erasing.Inject, l.erasing.Log = opt.Dir, l.slots.Load, opt.Inject, opt.Log
+	l.erasing.Dir, l.erasing.Own, l.erasing.Inject, l.erasing.Log = opt.Dir, l.slots.Load, l.opt.inject, opt.Log
 	l.m = newMetrics(opt.Registry, l)
 	zone, err := time.LoadLocation(opt.TimeZone)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
@@ -336,10 +337,10 @@ func TestRecordsAreBounded(t *testing.T) {
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
-	ev := Event{Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": strings.Repeat("a", MaxRecord-400)}}
+	ev := Event{Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": strings.Repeat("a", entry.MaxRecord-400)}}
 	mustAppend(t, l, ev)
 	for name, ev := range map[string]Event{
-		"too large":   {Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": strings.Repeat("a", MaxRecord)}},
+		"too large":   {Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": strings.Repeat("a", entry.MaxRecord)}},
 		"no kind":     {Stamp: ck.now()},
 		"kind":        {Stamp: ck.now(), Kind: "Party"},
 		"no time":     {Kind: Check},

@@ -140,7 +140,12 @@ func (l *Ledger) readEnd(c *file.Conn, m file.Meta, zone *time.Location, entries
 	if err := l.openTree(c, m, l.size); err != nil {
 		return err
 	}
-	return l.lookForFindings(c, zone)
+	if l.durable == nil { // later on the others know what they know from here
+		if err := file.Beyond(l.remembered(m.Origin), l.size); err != nil {
+			return err
+		}
+	}
+	return c.CheckUnsigned(zone, l.head.Size, l.size)
 }
 
 // anew is what a ledger that is made anew is called, or why none may be made.
@@ -210,14 +215,4 @@ func (l *Ledger) findEnd(c *file.Conn, size int64) error {
 	l.entries.Store(size)
 	l.m.entries.Set(float64(size))
 	return nil
-}
-
-// lookForFindings compares what the ledger ends with with what others know of it.
-func (l *Ledger) lookForFindings(c *file.Conn, zone *time.Location) error {
-	if l.durable == nil { // later on the others know what they know from here
-		if err := file.Beyond(l.remembered(l.meta.Origin), l.size); err != nil {
-			return err
-		}
-	}
-	return c.CheckUnsigned(zone, l.head.Size, l.size)
 }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"gated/durable"
@@ -92,7 +91,7 @@ func (l *Ledger) recover() {
 	if l.opt.Recovered != nil {
 		events = append(events, l.opt.Recovered(l.kept, now)...)
 	}
-	if _, err := l.enter(nil, events...); err != nil {
+	if _, err := l.enter(events...); err != nil {
 		l.fail(err, nil)
 		return
 	}
@@ -209,33 +208,12 @@ func (l *Ledger) appendAgain(lost []recentRow, known int64) error {
 		if err != nil {
 			return err
 		}
-		if err := l.put([]*request{{draft: d, with: func() error { return l.carryAgain(&d) }}}); err != nil {
+		if err := l.put([]*request{{draft: d}}); err != nil {
 			return err
 		}
 	}
 	if l.size != known || l.last != last || durable != nil && l.tree.Root() != durable.Root() {
 		return fmt.Errorf("the entries up to %d are not those that were recorded before the fault", known)
-	}
-	return nil
-}
-
-// carryAgain adds the rows that say which entries carry what is left of others.
-func (l *Ledger) carryAgain(d *draft) error {
-	for i := range d.entries {
-		e := &d.entries[i]
-		if e.Kind != Carried {
-			continue
-		}
-		epoch := l.meta.Epoch
-		if s := e.Detail["epoch"]; s != "" {
-			var err error
-			if epoch, err = strconv.Atoi(s); err != nil {
-				return err
-			}
-		}
-		if err := l.c.AddCarried(epoch, e.Ref, e.Seq); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (l *Ledger) Cosign(h tlog.Head, key, line string) error {
 		}
 		known, err := l.c.Marked(mark)
 		if err == nil && !known {
-			_, err = l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "witness", By: "machine",
+			_, err = l.enter(Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "witness", By: "machine",
 				Detail: map[string]string{"verifier": key}})
 		}
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"gated/ledger/file"
@@ -15,7 +16,6 @@ import (
 // request is what waits for the writer: events of one call of Append, or something else to be done.
 type request struct {
 	draft
-	with   func() error // what else belongs into the transaction; may be nil
 	f      func() error // instead of events
 	since  time.Time    // when it was queued
 	answer chan error   // takes one without waiting
@@ -62,8 +62,8 @@ func (l *Ledger) do(f func() error) error {
 	}
 }
 
-// enter is Append for f of do. What with changes belongs to the same transaction.
-func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
+// enter is Append for f of do.
+func (l *Ledger) enter(events ...Event) ([]Entry, error) {
 	d, err := newDraft(events, l.zone.Load())
 	if err == nil {
 		err = d.number(l.size)
@@ -71,9 +71,8 @@ func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
 	if err != nil {
 		return nil, refused{err}
 	}
-	batch := []*request{{draft: d, with: with}}
-	if err := l.put(batch); err != nil {
-		return nil, unknownError{err, placed(batch)}
+	if err := l.put([]*request{{draft: d}}); err != nil {
+		return nil, unknownError{err, d.entries}
 	}
 	return d.entries, nil
 }
@@ -195,7 +194,11 @@ func (l *Ledger) record(first *request) (next *request) {
 	err := l.put(batch)
 	unanswered, hung := l.op.end()
 	if err != nil {
-		l.fail(err, placed(batch))
+		var unknown []Entry
+		for _, req := range batch {
+			unknown = append(unknown, req.entries...)
+		}
+		l.fail(err, unknown)
 		for _, req := range unanswered {
 			req.answer <- fmt.Errorf("%w: %w", ErrFault, err)
 		}
@@ -213,7 +216,7 @@ func (l *Ledger) record(first *request) (next *request) {
 	return next
 }
 
-// put writes the events of requests in one transaction. After an error the fate of the entries that were placed is unknown.
+// put writes the events of requests in one transaction. After an error their fate is unknown.
 func (l *Ledger) put(batch []*request) error {
 	if err := l.c.Begin(); err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -228,7 +231,6 @@ func (l *Ledger) put(batch []*request) error {
 		for i := range req.entries {
 			seq++
 			e, own := &req.entries[i], &req.rest[i]
-			e.Raw = own.record
 			if own.fields != nil {
 				if own.sealed, err = l.seals.Seal(seq, keys[seq-l.size-1], e.Record.Personal, own.fields); err != nil {
 					return fmt.Errorf("seal personal fields: %w", err)
@@ -252,12 +254,12 @@ func (l *Ledger) put(batch []*request) error {
 					return fmt.Errorf("insert tile: %w", err)
 				}
 			}
-			size += len(e.Raw)
-		}
-		if req.with != nil {
-			if err := req.with(); err != nil {
-				return err
+			if e.Kind == Carried {
+				if err := l.carry(e); err != nil {
+					return fmt.Errorf("insert carried: %w", err)
+				}
 			}
+			size += len(e.Raw)
 		}
 	}
 	if err := heads.end(seq); err != nil {
@@ -272,8 +274,8 @@ func (l *Ledger) put(batch []*request) error {
 	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
 	l.segments = segments
 	l.since += 1 + size/4096
-	newest := batch[len(batch)-1].rest
-	l.size, l.last = seq, sha256.Sum256(newest[len(newest)-1].record)
+	newest := batch[len(batch)-1].entries
+	l.size, l.last = seq, sha256.Sum256(newest[len(newest)-1].Raw)
 	l.durable = l.tree.Clone()
 	l.rowed, l.oldest, l.running = heads.rowed, heads.oldest, heads.running
 	l.setHead(heads.newest)
@@ -285,6 +287,17 @@ func (l *Ledger) put(batch []*request) error {
 	}
 	l.slots.Load().Ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
+}
+
+// carry adds the row that says which entry carries what is left of another.
+func (l *Ledger) carry(e *Entry) (err error) {
+	of := l.meta.Epoch
+	if s := e.Detail["epoch"]; s != "" {
+		if of, err = strconv.Atoi(s); err != nil {
+			return err
+		}
+	}
+	return l.c.AddCarried(of, e.Ref, e.Seq)
 }
 
 // commitRows ends the transaction under way.
@@ -322,18 +335,6 @@ func (l *Ledger) ahead(size int64, err error) {
 		l.erasing.Mark(seal.Place{Epoch: l.Meta().Epoch, Seq: size})
 		l.erasing.Unlock()
 	}
-}
-
-// placed are the entries that a put has got to.
-func placed(batch []*request) (entries []Entry) {
-	for i := range batch {
-		for _, e := range batch[i].entries {
-			if e.Raw != nil {
-				entries = append(entries, e)
-			}
-		}
-	}
-	return entries
 }
 
 // follow hands on entries that are durable.

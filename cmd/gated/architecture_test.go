@@ -74,7 +74,7 @@ const (
 // over is what was larger than that when the limits were set, and by how much. It may only become smaller: what has shrunk
 // below its limit goes from here.
 var over = map[string]int{
-	"all":       40622,
+	"all":       40555,
 	"cmd/gated": 2356,
 	"evidence/chain.go (lines over 140 columns)": 2,
 	"policy/parse.go (lines over 140 columns)":   2,

@@ -157,7 +157,7 @@ func (s *Slots) carriers(epoch int, x file.Erasure) ([]int64, error) {
 func (s *Slots) clearAside(epoch int, seqs []int64, said seal.Place) error {
 	files, err := slotsAside(file.OfEpoch(s.Dir, epoch))
 	if err == nil {
-		err = s.inject("erase")
+		err = s.Inject("erase")
 	}
 	if err == nil {
 		err = files.Erase(seqs)
@@ -166,16 +166,9 @@ func (s *Slots) clearAside(epoch int, seqs []int64, said seal.Place) error {
 		err = files.Mark(said)
 	}
 	if err == nil {
-		err = s.inject("erased")
+		err = s.Inject("erased")
 	}
 	return errors.Join(err, files.Close())
-}
-
-func (s *Slots) inject(op string) error {
-	if s.Inject == nil {
-		return nil
-	}
-	return s.Inject(op)
 }
 
 // slotsAside opens the slots of an older epoch for writing.
