@@ -28,6 +28,7 @@ import (
 	"gated/demo/lcussim"
 	"gated/evidence"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 	"gated/roster"
 
@@ -270,7 +271,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		}
 		kills++
 	}
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -431,7 +432,7 @@ func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
 	}
 	c.stop(t)
 	var kinds []string
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -643,7 +644,7 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	}
 	opened(3, "healed, with a pass")
 	c.stop(t)
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -781,7 +782,7 @@ func TestPortsThatAreNotGivenBackEndTheDaemon(t *testing.T) {
 		!strings.Contains(said, "gated: scanner of lane in: the driver of the serial port does not give it back; unplug the device and start again\n") {
 		t.Errorf("exit %s:\n%s", status, said)
 	}
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -139,7 +140,7 @@ func mustAppend(t testing.TB, b *box, ev ...Event) []Entry {
 // left are the personal values that the ledger still has.
 func left(t testing.TB, b *box) (values []string) {
 	t.Helper()
-	r, err := ledger.OpenReader(b.dir)
+	r, err := file.OpenReader(b.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
