@@ -227,7 +227,11 @@ func TestTheFileRefusesChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	if err := c.exec("INSERT INTO cosignature VALUES(1, '— a line')"); err != nil {
+		t.Fatal(err)
+	}
 	for _, q := range []string{
+		"UPDATE head SET note = note || 'a line' || char(10)", "DELETE FROM head", "UPDATE cosignature SET line = 'another'", "DELETE FROM cosignature",
 		"UPDATE entry SET record = '{}' WHERE seq = 2", "DELETE FROM entry WHERE seq = 4", "DELETE FROM entry",
 		"INSERT INTO entry VALUES(9, 1, '{}', NULL)", "INSERT INTO entry VALUES(4, 1, '{}', NULL)", "INSERT OR REPLACE INTO entry VALUES(2, 1, '{}', NULL)",
 		"REPLACE INTO entry VALUES(4, 1, '{}', NULL)", "INSERT INTO entry VALUES(NULL, 1, '{}', NULL)", "INSERT INTO entry VALUES(-1, 1, '{}', NULL)",

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,17 +40,18 @@ func (l *Ledger) Cosign(h tlog.Head, key, line string) error {
 			return err
 		}
 		n, err := l.c.Note(h.Size)
-		switch {
-		case err != nil:
+		if err != nil || strings.Contains(n, mark) {
 			return err
-		case strings.Contains(n, mark):
-			return nil
-		case n == "": // it was the newest for a moment
-			h.Note = fmt.Appendf(bytes.Clone(h.Note), "%s\n", line)
+		}
+		if n == "" { // it was the newest for a moment
 			err = l.c.AddHead(h, nil)
-		default: // with what other witnesses have added
-			h.Note = []byte(n + line + "\n")
-			err = l.c.Cosigned(h)
+		}
+		if err == nil {
+			err = l.c.AddCosignature(h.Size, line)
+		}
+		if err == nil {
+			n, err = l.c.Note(h.Size)
+			h.Note = []byte(n)
 		}
 		if err == nil {
 			l.rowed = max(l.rowed, h.Size)

@@ -12,7 +12,7 @@ import (
 
 // Head reads the newest tree head, or the newest with at most size entries; Note is nil where there is none.
 func (c *Conn) Head(size int64) (h tlog.Head, err error) {
-	s, err := c.one("SELECT note FROM head WHERE size <= ? ORDER BY size DESC LIMIT 1", size)
+	s, err := c.one("SELECT note FROM cosigned WHERE size <= ? ORDER BY size DESC LIMIT 1", size)
 	if err != nil || s == "" {
 		return h, err
 	}
@@ -21,12 +21,12 @@ func (c *Conn) Head(size int64) (h tlog.Head, err error) {
 
 // Note is the row of the tree head of exactly size entries; "" where there is none.
 func (c *Conn) Note(size int64) (string, error) {
-	return c.one("SELECT note FROM head WHERE size = ?", size)
+	return c.one("SELECT note FROM cosigned WHERE size = ?", size)
 }
 
 // Marked tells whether a tree head has such a signature line (tlog.Mark).
 func (c *Conn) Marked(mark string) (bool, error) {
-	n, err := c.number("SELECT count(*) FROM head WHERE instr(note, ?) > 0", mark)
+	n, err := c.number("SELECT count(*) FROM cosigned WHERE instr(note, ?) > 0", mark)
 	return n > 0, err
 }
 
@@ -75,12 +75,12 @@ func (c *Conn) CheckRoot(h tlog.Head) error {
 
 // HeadMarked is the newest tree head with such a signature line (tlog.Mark); Note is nil where there is none.
 func (r *Reader) HeadMarked(mark string) (tlog.Head, error) {
-	return r.oneHead("SELECT note FROM head WHERE instr(note, ?) > 0 ORDER BY size DESC LIMIT 1", mark)
+	return r.oneHead("SELECT note FROM cosigned WHERE instr(note, ?) > 0 ORDER BY size DESC LIMIT 1", mark)
 }
 
 // DayEnd is the oldest tree head of more than size entries that ended a day; Note is nil where there is none.
 func (r *Reader) DayEnd(size int64) (tlog.Head, error) {
-	return r.oneHead(`SELECT note FROM head WHERE size > ? AND EXISTS(SELECT 1 FROM segment WHERE first = size + 1)
+	return r.oneHead(`SELECT note FROM cosigned WHERE size > ? AND EXISTS(SELECT 1 FROM segment WHERE first = size + 1)
 		ORDER BY size LIMIT 1`, size)
 }
 

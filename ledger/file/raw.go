@@ -68,7 +68,7 @@ func (r *Reader) Heads(f func(size int64, note string, leaves []byte) error) err
 		size, _ := v[0].(int64)
 		leaves, _ := v[2].([]byte)
 		return f(size, text(v[1]), bytes.Clone(leaves))
-	}, "SELECT size, note, leaves FROM head ORDER BY size")
+	}, "SELECT size, note, leaves FROM cosigned ORDER BY size")
 }
 
 // FullTile reads a tile that must be there.

@@ -20,6 +20,9 @@ CREATE TABLE carried(epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NO
 	STRICT, WITHOUT ROWID;
 CREATE TABLE tile(at INTEGER NOT NULL PRIMARY KEY, root BLOB NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE head(size INTEGER NOT NULL PRIMARY KEY, note TEXT NOT NULL, leaves BLOB) STRICT;
+CREATE TABLE cosignature(size INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY(size, line)) STRICT, WITHOUT ROWID;
+CREATE VIEW cosigned AS SELECT size, note || coalesce(
+	(SELECT group_concat(line || char(10), '') FROM cosignature WHERE cosignature.size = head.size), '') AS note, leaves FROM head;
 CREATE TRIGGER entry_gapless BEFORE INSERT ON entry WHEN NEW.seq IS NOT coalesce((SELECT seq FROM entry ORDER BY seq DESC LIMIT 1), 0) + 1
 	BEGIN SELECT raise(ABORT, 'entry: seq must be the next one'); END;
 CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 'entry: nothing is ever changed'); END;
@@ -32,10 +35,12 @@ CREATE TRIGGER meta_no_update BEFORE UPDATE ON meta BEGIN SELECT raise(ABORT, 'm
 CREATE TRIGGER meta_no_delete BEFORE DELETE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever removed'); END;
 CREATE TRIGGER tile_no_update BEFORE UPDATE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever changed'); END;
 CREATE TRIGGER tile_no_delete BEFORE DELETE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever removed'); END;
-CREATE TRIGGER head_only_cosigned BEFORE UPDATE ON head
-	WHEN NEW.size IS NOT OLD.size OR substr(NEW.note, 1, length(OLD.note)) IS NOT OLD.note OR NEW.leaves IS NOT OLD.leaves
-	BEGIN SELECT raise(ABORT, 'head: a cosignature is added, nothing else is ever changed'); END;
+CREATE TRIGGER head_no_update BEFORE UPDATE ON head BEGIN SELECT raise(ABORT, 'head: nothing is ever changed'); END;
 CREATE TRIGGER head_no_delete BEFORE DELETE ON head BEGIN SELECT raise(ABORT, 'head: nothing is ever removed'); END;
+CREATE TRIGGER cosignature_no_update BEFORE UPDATE ON cosignature
+	BEGIN SELECT raise(ABORT, 'cosignature: nothing is ever changed'); END;
+CREATE TRIGGER cosignature_no_delete BEFORE DELETE ON cosignature
+	BEGIN SELECT raise(ABORT, 'cosignature: nothing is ever removed'); END;
 `
 
 // create makes the tables of a new ledger.

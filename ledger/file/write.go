@@ -135,7 +135,7 @@ func (c *Conn) AddHead(h tlog.Head, leaves []byte) error {
 	return c.Exec("INSERT INTO head(size, note, leaves) VALUES(?, ?, ?)", h.Size, string(h.Note), leaves)
 }
 
-// Cosigned adds lines to the note of a tree head.
-func (c *Conn) Cosigned(h tlog.Head) error {
-	return c.Exec("UPDATE head SET note = ? WHERE size = ?", string(h.Note), h.Size)
+// AddCosignature adds the signature line of a witness to the tree head of so many entries, which is there.
+func (c *Conn) AddCosignature(size int64, line string) error {
+	return c.Exec("INSERT INTO cosignature VALUES(?, ?)", size, line)
 }
