@@ -17,6 +17,7 @@ import (
 	"gated/evidence"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
 	"gated/register/erasure"
@@ -115,7 +116,7 @@ type told struct {
 // recorded are the entries after the first n, but for what a daemon says of itself.
 func recorded(t testing.TB, dir string, n int64) (list []told) {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func recorded(t testing.TB, dir string, n int64) (list []told) {
 
 func size(t testing.TB, dir string) int64 {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

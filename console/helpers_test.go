@@ -25,6 +25,7 @@ import (
 	"gated/credential"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
 	"gated/roster"
@@ -188,7 +189,7 @@ var passageID = regexp.MustCompile(`"passage":"[a-z2-7]{16}"`)
 // entries are what the ledger has from an entry on, in words: kind, lane, verdict, reason, and what somebody said.
 func (b *box) entries(after int64) string {
 	b.t.Helper()
-	r, err := ledger.OpenReader(b.dir)
+	r, err := file.OpenReader(b.dir)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"gated/demo/samvsim"
 	"gated/demo/terminal"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 
 	"github.com/spf13/cobra"
@@ -229,7 +230,7 @@ func (d *demo) summary(before int64, played error) error {
 	if played != nil && d.mishap == nil {
 		return played
 	}
-	r, err := ledger.OpenReader(d.Dir)
+	r, err := file.OpenReader(d.Dir)
 	if err != nil {
 		return errors.Join(played, err)
 	}
@@ -252,7 +253,7 @@ func (d *demo) summary(before int64, played error) error {
 
 // size is how many entries the ledger has.
 func size(dir string) (int64, error) {
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if errors.Is(err, fs.ErrNotExist) { // or none in the file yet
 		return 0, nil
 	}

@@ -8,13 +8,13 @@ import (
 	"io"
 	"os"
 
-	"gated/ledger"
+	"gated/ledger/entry"
 )
 
 // row is a row of a table whose columns for personal fields are known when all rows are.
 type row struct {
 	Cells    []string
-	Personal []ledger.Field
+	Personal []entry.Field
 }
 
 // spool keeps the rows of a table until it is known what stands before them, in a file without a name: whatever ends the

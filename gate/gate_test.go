@@ -28,6 +28,7 @@ import (
 	"gated/demo/lcussim"
 	"gated/evidence"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
 	"gated/roster"
@@ -235,7 +236,7 @@ func (s *site) scan(lane, code string) Outcome {
 // records reads the whole ledger, after checking it.
 func (s *site) records() (all []ledger.Entry) {
 	s.t.Helper()
-	r, err := ledger.OpenReader(s.dir)
+	r, err := file.OpenReader(s.dir)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gated/ledger/file"
 )
 
 // hanging is a ledger of which a test lets an operation hang.
@@ -142,7 +144,7 @@ func TestHangOfACommit(t *testing.T) {
 // outages counts the outages that are told of, and reads what each passage stands as.
 func outages(t *testing.T, dir string) (n int, verdicts map[string]string) {
 	t.Helper()
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

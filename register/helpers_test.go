@@ -81,17 +81,20 @@ func options(dir string, ck *clock) (ledger.Options, Options) {
 // start opens a ledger with its register, which may be in fault.
 func start(t testing.TB, lo ledger.Options, ro Options) *box {
 	t.Helper()
-	return startNear(t, lo, ro, shortTail)
+	return startNear(t, lo, ro, shortTail, 0)
 }
 
-// startNear is start, where only so many entries are waited for.
-func startNear(t testing.TB, lo ledger.Options, ro Options, near int64) *box {
+// startNear is start, where only so many entries are waited for, and so many rows are merged (0: as many as at a gate).
+func startNear(t testing.TB, lo ledger.Options, ro Options, near int64, merge int) *box {
 	t.Helper()
 	reg, err := New(ro)
 	if err != nil {
 		t.Fatal(err)
 	}
 	reg.near = near
+	if merge > 0 {
+		reg.index.merge = merge
+	}
 	lo.Known, lo.Follow, lo.Recovered = reg.Known, reg.Follow, reg.Recovered
 	l, err := ledger.Open(lo)
 	if err != nil {
@@ -344,7 +347,7 @@ func cutOff(t testing.TB, dir string) string {
 
 // sample is how often a long test does what it does: all times in make faults, some in make test.
 func sample(all, some int) int {
-	if os.Getenv("GATED_FAULTS") == "all" {
+	if os.Getenv("FAULTS") == "all" {
 		return all
 	}
 	return some

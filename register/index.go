@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/sqliteprocess"
 
 	_ "modernc.org/sqlite"
@@ -220,7 +221,7 @@ func toRead(dir string) (*sql.DB, error) {
 
 // load reads the state as it was when the index was written last; an empty one where there is none yet. An error says why
 // it is not one of this ledger.
-func load(db *sql.DB, in *ledger.Reader, h hasher) (*State, error) {
+func load(db *sql.DB, in *file.Reader, h hasher) (*State, error) {
 	s := newState(h)
 	v, origin, last, err := scalarsOf(db)
 	if err != nil || v.Size == 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 )
 
 // remembered is how many of the newest passages the state remembers: more than one transaction has, so that what comes
@@ -25,7 +26,7 @@ type State struct {
 
 	hash     hasher
 	last     [sha256.Size]byte // of the record of entry Size
-	segments []ledger.Segment
+	segments []file.Segment
 	people   map[key]whereabouts // by roster ID; who is not among them: unknown
 	out      map[int64]key       // who of a household was admitted out on Day: seq → household
 	trips    map[key]int         // how often, by household
@@ -96,7 +97,7 @@ func (s *State) about(e *ledger.Entry) (first, last int64) {
 	} else if e.Ref != 0 && e.Ref < e.Seq {
 		first, last = e.Ref, e.Ref
 	}
-	if first == 0 || ledger.DayOf(s.segments, first) == e.At.Format(time.DateOnly) {
+	if first == 0 || file.DayOf(s.segments, first) == e.At.Format(time.DateOnly) {
 		return 0, 0
 	}
 	return first, last
@@ -104,8 +105,8 @@ func (s *State) about(e *ledger.Entry) (first, last int64) {
 
 // apply takes the next entry, with what is readable of its personal fields.
 func (s *State) apply(e *ledger.Entry) {
-	if day := e.At.Format(time.DateOnly); ledger.DayOf(s.segments, e.Seq) != day {
-		s.segments = append(s.segments, ledger.Segment{First: e.Seq, Day: day})
+	if day := e.At.Format(time.DateOnly); file.DayOf(s.segments, e.Seq) != day {
+		s.segments = append(s.segments, file.Segment{First: e.Seq, Day: day})
 	}
 	if first, last := s.about(e); first != 0 && s.changed != nil {
 		s.changed.later = append(s.changed.later, later{e.Seq, first, last})

@@ -8,7 +8,7 @@ import (
 	"maps"
 	"slices"
 
-	"gated/ledger"
+	"gated/ledger/file"
 	"gated/sqliteprocess"
 )
 
@@ -26,7 +26,7 @@ type batch struct {
 	toAccountFor map[int64]int64
 	keeps        map[int64]Span
 	out          map[int64]key
-	days         []ledger.Segment
+	days         []file.Segment
 }
 
 // take hands out what the index has not heard of yet; nil: nothing. The caller holds what guards the state.
@@ -168,7 +168,7 @@ func (w *writer) batch(b *batch, origin string) {
 func (w *writer) found(batches ...*batch) {
 	for _, b := range batches {
 		for _, f := range b.changes.found {
-			w.exec("INSERT OR REPLACE INTO fresh VALUES(?, ?, ?, ?)", f.seq, f.first, ledger.DayOf(b.days, f.seq), packKeys(f.keys))
+			w.exec("INSERT OR REPLACE INTO fresh VALUES(?, ?, ?, ?)", f.seq, f.first, file.DayOf(b.days, f.seq), packKeys(f.keys))
 		}
 	}
 }
@@ -195,7 +195,7 @@ func (w *writer) merge(batches []*batch) {
 	for _, b := range batches {
 		for _, f := range b.changes.found {
 			for _, k := range f.keys {
-				rows = append(rows, row{ledger.DayOf(b.days, f.seq), k, f.seq, f.first})
+				rows = append(rows, row{file.DayOf(b.days, f.seq), k, f.seq, f.first})
 			}
 		}
 	}

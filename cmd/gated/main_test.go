@@ -28,6 +28,7 @@ import (
 	"gated/demo/lcussim"
 	"gated/evidence"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 	"gated/roster"
 	"gated/roster/sheet"
@@ -43,7 +44,7 @@ const noRaceSleep = "atexit_sleep_ms=0"
 
 // sample is how often a long test does what it does: all times in make faults, some in make test.
 func sample(all, some int) int {
-	if os.Getenv("GATED_FAULTS") == "all" {
+	if os.Getenv("FAULTS") == "all" {
 		return all
 	}
 	return some
@@ -271,7 +272,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		}
 		kills++
 	}
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -432,7 +433,7 @@ func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
 	}
 	c.stop(t)
 	var kinds []string
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -644,7 +645,7 @@ func TestAFullDiskIsAFaultThatHeals(t *testing.T) {
 	}
 	opened(3, "healed, with a pass")
 	c.stop(t)
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -782,7 +783,7 @@ func TestPortsThatAreNotGivenBackEndTheDaemon(t *testing.T) {
 		!strings.Contains(said, "gated: scanner of lane in: the driver of the serial port does not give it back; unplug the device and start again\n") {
 		t.Errorf("exit %s:\n%s", status, said)
 	}
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

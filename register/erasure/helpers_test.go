@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -139,7 +140,7 @@ func mustAppend(t testing.TB, b *box, ev ...Event) []Entry {
 // left are the personal values that the ledger still has.
 func left(t testing.TB, b *box) (values []string) {
 	t.Helper()
-	r, err := ledger.OpenReader(b.dir)
+	r, err := file.OpenReader(b.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +174,7 @@ func cutOff(t testing.TB, dir string) string {
 
 // sample is how often a long test does what it does: all times in make faults, some in make test.
 func sample(all, some int) int {
-	if os.Getenv("GATED_FAULTS") == "all" {
+	if os.Getenv("FAULTS") == "all" {
 		return all
 	}
 	return some
