@@ -22,7 +22,8 @@ type roll struct {
 	vehicleAt  []place
 	faults     sheet.FaultyRows
 	faulted    map[cell]bool
-	opt        ImportOptions
+	checkID    func(number string) (birthDate string, err error)
+	today      string
 }
 
 // place is a row of a sheet.
@@ -51,8 +52,8 @@ func (w *roll) fault(at place, column, reason string, other place) {
 // checked checks the rows. An import replaces the whole roster, so the known households are those of the file: a resident's row and
 // a row of building, unit and room alone declare one; staff and vehicles may only name one that is declared.
 func checked(rows []sheet.Row, opt ImportOptions) *roll {
-	opt.Today = cmp.Or(opt.Today, time.Now().Format(time.DateOnly))
-	w := &roll{households: map[string]Household{}, faulted: map[cell]bool{}, opt: opt}
+	w := &roll{households: map[string]Household{}, faulted: map[cell]bool{}, checkID: opt.CheckResidentID,
+		today: time.Now().Format(time.DateOnly)}
 	type naming struct {
 		at        place
 		household string
@@ -226,7 +227,7 @@ func (w *roll) person(r *sheet.Row, fault func(column, reason string)) Person {
 	p.Phone = filled(r.Phone, normalPhone, func() { fault("phone", "bad-phone") })
 	if r.BirthDate != "" {
 		var reason string
-		if p.BirthDate, reason = birthDate(r.BirthDate, w.opt.Today); reason != "" {
+		if p.BirthDate, reason = birthDate(r.BirthDate, w.today); reason != "" {
 			fault("birth_date", reason)
 		}
 	}
@@ -275,7 +276,7 @@ func (w *roll) document(r *sheet.Row, p *Person, fault func(column, reason strin
 		}
 		return
 	}
-	born, err := w.opt.CheckResidentID(p.Document)
+	born, err := w.checkID(p.Document)
 	if err != nil {
 		reason := "bad-id-number"
 		if sheet.Known(err.Error()) { // bad-check-digit, bad-date

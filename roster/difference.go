@@ -39,6 +39,14 @@ func differences(old *Snapshot, want *roll) (d difference, r Report) {
 		if p.Others != "" {
 			r.SeveralFlats++
 		}
+		if p.Household == "" {
+			r.StaffAlone++
+		}
+	}
+	for _, v := range want.vehicles {
+		if v.Household == "" {
+			r.VehiclesAlone++
+		}
 	}
 	return d, r
 }

@@ -135,7 +135,7 @@ func TestFaultsOfTwoSheetsNameBoth(t *testing.T) {
 func TestPlansAndResultsInBothLanguages(t *testing.T) {
 	s := newStore(t)
 	mustImport(t, s, "房号,姓名,车牌,用途,电话\n3-2-501,甲,,,\n3-2-502,乙,,,13800000001\n3-1-101,丙,,,\n,,京A12345,救护,\n", imports)
-	list, err := sheet.Read([]byte("房号,姓名,车牌,用途,电话\n3-2-501,甲,,,\n3-2-502,乙,,,13800000002\n3-2-503,丁,,,\n"))
+	list, err := sheet.Read([]byte("房号,姓名,车牌,用途,电话,类别\n3-2-501,甲,,,,\n3-2-502,乙,,,13800000002,\n3-2-503,丁,,,,\n,戊,,,,物业\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,25 +148,29 @@ func TestPlansAndResultsInBothLanguages(t *testing.T) {
 	_, removal := s.Import(t.Context(), list.Rows, allow(7))
 	for language, want := range map[string][3]string{
 		"en": {`add person r-000004 3-2-503 丁
+add person r-000005 戊
 add household 3-2-503
 change person r-000002 3-2-502 乙; phone: "13800000001" → "13800000002"
 remove person r-000003 3-1-101 丙
 remove vehicle v-0001 京A12345
 remove household 3-1-101
-dry run, nothing changed: 1 added, 1 changed, 2 removed; 3 households, 3 residents, 0 staff, 0 vehicles
+dry run, nothing changed: 2 added, 1 changed, 2 removed; 3 households, 3 residents, 1 staff, 0 vehicles
+without a flat: 1 staff, 0 vehicles
 the import will need --allow-remove 2
-`, "imported: 1 added, 1 changed, 2 removed; 3 households, 3 residents, 0 staff, 0 vehicles\nthe import will need --allow-remove 2\n",
+`, "imported: 2 added, 1 changed, 2 removed; 3 households, 3 residents, 1 staff, 0 vehicles\nthe import will need --allow-remove 2\n",
 			"import would remove 1 of 3 residents, everyone in unit 3-1, all 1 vehicles with a service: nothing was imported; " +
 				"if that is meant, say --allow-remove 2 (not 7)"},
 		"zh_CN.UTF-8": {`新增 人员 r-000004 3-2-503 丁
+新增 人员 r-000005 戊
 新增 住户 3-2-503
 变更 人员 r-000002 3-2-502 乙；电话："13800000001" → "13800000002"
 移除 人员 r-000003 3-1-101 丙
 移除 车辆 v-0001 京A12345
 移除 住户 3-1-101
-试运行，未作更改：新增 1，变更 1，移除 2；共有住户 3、居民 3、工作人员 0、车辆 0
+试运行，未作更改：新增 2，变更 1，移除 2；共有住户 3、居民 3、工作人员 1、车辆 0
+没有住址：工作人员 1、车辆 0
 正式导入时须加 --allow-remove 2
-`, "已导入：新增 1，变更 1，移除 2；共有住户 3、居民 3、工作人员 0、车辆 0\n正式导入时须加 --allow-remove 2\n",
+`, "已导入：新增 2，变更 1，移除 2；共有住户 3、居民 3、工作人员 1、车辆 0\n正式导入时须加 --allow-remove 2\n",
 			"导入会移除 1 名居民（现有 3 名），以下单元将无人：3-1，以及全部 1 辆有用途的车辆：未导入任何内容；如确实如此，请加 --allow-remove 2（不是 7）"},
 	} {
 		var plan, done bytes.Buffer

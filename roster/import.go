@@ -17,9 +17,8 @@ import (
 
 // ImportOptions say how an import is done.
 type ImportOptions struct {
-	DryRun      bool   // report only
-	AllowRemove int    // exactly how many residents may go, where that is more than 2 % of them or a whole unit
-	Today       string // 2006-01-02: nobody was born after it; empty for today
+	DryRun      bool // report only
+	AllowRemove int  // exactly how many residents may go, where that is more than 2 % of them or a whole unit
 
 	// CheckResidentID checks a resident ID number (GB 11643) and returns its birth date as 2006-01-02. An error whose text is
 	// bad-check-digit or bad-date becomes the reason of its fault. Required.

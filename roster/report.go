@@ -13,6 +13,7 @@ type Report struct {
 	Added, Changed, Removed                []Change
 	Households, Residents, Staff, Vehicles int    // there are after it, as Counts has them
 	SeveralFlats                           int    // residents who have more than one
+	StaffAlone, VehiclesAlone              int    // belong to no household: perhaps the cells of their flat are empty
 	NeedAllowRemove                        int    // of a dry run: the number without which the import would be refused; else 0
 	Version                                string // of the roster after it; of a dry run, before it
 }
@@ -61,6 +62,10 @@ func (r Report) Print(w io.Writer, dry bool, language string) {
 		Members(r.Added), Members(r.Changed), Members(r.Removed), r.Households, r.Residents, r.Staff, r.Vehicles)
 	if r.SeveralFlats > 0 {
 		fmt.Fprintf(w, sheet.Pick(language, "%d residents have more than one flat\n", "其中 %d 名居民有不止一套房\n"), r.SeveralFlats)
+	}
+	if dry && r.StaffAlone+r.VehiclesAlone > 0 {
+		fmt.Fprintf(w, sheet.Pick(language, "without a flat: %d staff, %d vehicles\n", "没有住址：工作人员 %d、车辆 %d\n"),
+			r.StaffAlone, r.VehiclesAlone)
 	}
 	if r.NeedAllowRemove > 0 {
 		fmt.Fprintf(w, sheet.Pick(language, "the import will need --allow-remove %d\n", "正式导入时须加 --allow-remove %d\n"), r.NeedAllowRemove)

@@ -19,6 +19,7 @@ type sheetReader struct {
 	book   *workbook
 	grid   *grid
 	line   line
+	over   bool // the rows are: what is called so below them is no row
 	merges int
 	in     bool // a cell
 	cell   cell
@@ -66,8 +67,12 @@ func (b *workbook) readSheet(name string, g *grid) error {
 }
 
 func (r *sheetReader) start(e xml.StartElement) error {
-	switch e.Name.Local {
-	case "row":
+	switch name := e.Name.Local; {
+	case name == "mergeCell":
+		return r.merge(attribute(e, "ref"))
+	case r.over:
+		return nil
+	case name == "row":
 		before := r.line.number
 		r.line, r.at = line{number: before + 1, hidden: isTrue(attribute(e, "hidden"))}, -1
 		if n, err := strconv.Atoi(attribute(e, "r")); err == nil {
@@ -79,19 +84,14 @@ func (r *sheetReader) start(e xml.StartElement) error {
 		case r.line.number > lastRow:
 			return refuse("too-many-rows")
 		}
-	case "c":
+	case name == "c":
 		return r.startCell(e)
-	case "mergeCell":
-		return r.merge(attribute(e, "ref"))
-	case "f":
-		if r.in && r.cell.kind != failed {
-			r.cell.kind, r.empty = computed, false
+	case r.in:
+		r.text.start(name)
+		r.empty = r.empty && name != "f" && name != "v" && name != "is"
+		if name == "f" && r.cell.kind != failed {
+			r.cell.kind = computed
 		}
-	case "v", "is":
-		r.empty = false
-	}
-	if r.in {
-		r.text.start(e.Name.Local)
 	}
 	return nil
 }
@@ -122,11 +122,13 @@ func (r *sheetReader) end(name string) error {
 	if r.in {
 		r.text.end(name)
 	}
-	switch name {
-	case "c":
+	switch {
+	case name == "sheetData":
+		r.over = true
+	case name == "c" && r.in:
 		r.in = false
 		return r.endCell()
-	case "row":
+	case name == "row" && !r.over:
 		var err error
 		r.grid.lines, err = appendLine(r.grid.lines, r.line)
 		r.line = line{number: r.line.number}

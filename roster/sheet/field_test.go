@@ -366,6 +366,29 @@ func TestLongTextsAndEscapesOfAWorkbook(t *testing.T) {
 	}
 }
 
+// Programs put prefixes before the names of elements, and rows and cells of other kinds below those of the sheet.
+func TestSheetsOfOtherPrograms(t *testing.T) {
+	data := xlsx(t, func(f *excelize.File) {
+		fillIn(t, f, []any{"房号", "姓名"}, []any{"3-2-501", "甲"}, []any{"3-2-502", 7})
+	})
+	data = rezip(t, data, "xl/worksheets/sheet1.xml", func(b []byte) []byte {
+		s := strings.NewReplacer("<worksheet", "<x:worksheet", "</worksheet", "</x:worksheet", "<row", "<x:row", "</row", "</x:row", "<c ", "<x:c ", "</c>", "</x:c>",
+			"<v>", "<x:v>", "</v>", "</x:v>", "</sheetData>", `</sheetData><controls><from><xdr:col>1</xdr:col><xdr:row>1048576</xdr:row></from></controls>`).Replace(string(b))
+		return []byte(s)
+	})
+	if d := cmp.Diff([]string{"   甲", "   7"}, homes(&List{Rows: named(mustRead(t, data).Rows)})); d != "" {
+		t.Error(d)
+	}
+}
+
+// named are rows with nothing but their names.
+func named(rows []Row) (only []Row) {
+	for _, r := range rows {
+		only = append(only, Row{Name: r.Name})
+	}
+	return only
+}
+
 // A million rows that somebody coloured are no million rows of a roster, and a workbook that unpacks without end is none at all.
 // Neither takes more memory than its file.
 func TestColouredRowsAndBombs(t *testing.T) {

@@ -86,6 +86,7 @@ func readWorkbook(data []byte, most int64) (grids []*grid, err error) {
 	if len(book.Sheets.Sheet) > maxSheets {
 		return nil, errUnpacks
 	}
+	rows := 0
 	for _, s := range book.Sheets.Sheet {
 		i := slices.IndexFunc(relations, func(r relation) bool { return r.ID == s.ID })
 		if i < 0 || b.parts[relations[i].target] == nil {
@@ -107,6 +108,9 @@ func readWorkbook(data []byte, most int64) (grids []*grid, err error) {
 				err = &named
 			}
 			return nil, err
+		}
+		if rows += len(g.lines); rows > MaxRows+maxSheets*headingRows { // before more are read
+			return nil, refuse("too-many-rows")
 		}
 		grids = append(grids, g)
 	}
