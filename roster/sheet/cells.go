@@ -168,8 +168,9 @@ func (r *sheetReader) endCell() error {
 	if c.kind <= number && Trim(c.text) == "" {
 		return nil
 	}
-	if r.at >= maxCells {
-		return refuseAt(r.line.number, "too-many-cells")
+	if r.at >= maxCells { // a fault, if this sheet is part of the list
+		r.line.wide = true
+		return nil
 	}
 	for len(r.line.cells) < r.at {
 		r.line.cells = append(r.line.cells, cell{})

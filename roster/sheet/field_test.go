@@ -145,6 +145,12 @@ func TestSheets(t *testing.T) {
 	if d := cmp.Diff([]string{"1 1 101 甲", "2 1 201 乙"}, homes(list)); d != "" {
 		t.Error(d)
 	}
+	wide := rezip(t, sheets(t, "", map[string][][]any{"统计": {{"人数", 1}}, "a": one}, "统计", "a"), "xl/worksheets/sheet1.xml", func(b []byte) []byte {
+		return bytes.Replace(b, []byte(`r="B1"`), []byte(`r="XFD1"`), 1)
+	})
+	if got := len(mustRead(t, wide).Rows); got != 1 { // as wide as it is, it is no part of the list
+		t.Errorf("got %d rows, want 1", got)
+	}
 	for language, want := range map[string]string{
 		"en": "not read: sheet 说明, which has no headings of a roster\nread: 1 rows of sheet 1号楼 (hidden)\nnot read: sheet 字典, which has no headings of a roster\nread: 1 rows of sheet 2号楼\n",
 		"zh": "未读取工作表“说明”：没有名册表头\n已读取工作表“1号楼”（隐藏） 1 行\n未读取工作表“字典”：没有名册表头\n已读取工作表“2号楼” 1 行\n",
@@ -326,7 +332,7 @@ func TestOtherFilesAreNamed(t *testing.T) {
 		{"{\\rtf1", "file-word"}, {"ID;PWXL;N;E", "file-sylk"}, {"room\x00", "file-unknown"},
 		{string(zipped(t, "mimetype", "application/vnd.oasis.opendocument.spreadsheet", "content.xml", "<x/>")), "file-ods"},
 		{string(zipped(t, "[Content_Types].xml", "", "word/document.xml", "<x/>")), "file-word"},
-		{string(zipped(t, "xl/workbook.bin", "x")), "file-xlsb"}, {string(zipped(t, "名册.xlsx", "PK")), "file-archive"},
+		{string(zipped(t, "xl/styles.bin", "x", "xl/workbook.bin", "x")), "file-xlsb"}, {string(zipped(t, "名册.xlsx", "PK")), "file-archive"},
 		{string(zipped(t, "Index/Document.iwa", "x")), "file-numbers"}, {string(zipped(t)), "file-archive"},
 	} {
 		_, err := Read([]byte(tt.data))

@@ -27,6 +27,7 @@ type grid struct {
 type line struct {
 	number int
 	hidden bool
+	wide   bool // it has more cells than are kept
 	cells  []cell
 }
 
@@ -66,7 +67,7 @@ func appendLine(lines []line, l line) ([]line, error) {
 		l.cells = l.cells[:n-1]
 	}
 	switch {
-	case len(l.cells) == 0:
+	case len(l.cells) == 0 && !l.wide:
 		return lines, nil
 	case len(l.cells) > maxCells:
 		return nil, refuseAt(l.number, "too-many-cells")
@@ -166,6 +167,11 @@ func (g *grid) head() {
 			g.fault(l.number, name, "duplicate-heading")
 		}
 		g.columns = append(g.columns, name)
+	}
+	for _, l := range g.lines {
+		if l.wide {
+			g.fault(l.number, "", "too-many-cells")
+		}
 	}
 	if !slices.Contains(g.columns, "room") {
 		g.fault(l.number, "room", "missing-heading")

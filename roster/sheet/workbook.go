@@ -50,7 +50,7 @@ func readWorkbook(data []byte, most int64) (grids []*grid, err error) {
 	main := "xl/workbook.xml"
 	for _, r := range b.relations("_rels/.rels", "") {
 		if strings.HasSuffix(r.Type, "/officeDocument") {
-			main = r.target
+			main = r.Target
 		}
 	}
 	if b.parts[main] == nil || !strings.HasSuffix(main, ".xml") || strings.HasPrefix(main, "word/") || strings.HasPrefix(main, "ppt/") {
@@ -74,10 +74,11 @@ func readWorkbook(data []byte, most int64) (grids []*grid, err error) {
 	relations := b.relations(path.Join(path.Dir(main), "_rels", path.Base(main)+".rels"), path.Dir(main))
 	for _, r := range relations {
 		switch {
+		case b.parts[r.Target] == nil: // whoever needs it will miss it
 		case strings.HasSuffix(r.Type, "/sharedStrings"):
-			err = b.readStrings(r.target)
+			err = b.readStrings(r.Target)
 		case strings.HasSuffix(r.Type, "/styles"):
-			err = b.readStyles(r.target)
+			err = b.readStyles(r.Target)
 		}
 		if err != nil {
 			return nil, err
@@ -89,7 +90,7 @@ func readWorkbook(data []byte, most int64) (grids []*grid, err error) {
 	rows := 0
 	for _, s := range book.Sheets.Sheet {
 		i := slices.IndexFunc(relations, func(r relation) bool { return r.ID == s.ID })
-		if i < 0 || b.parts[relations[i].target] == nil {
+		if i < 0 || b.parts[relations[i].Target] == nil {
 			return nil, errDamaged
 		}
 		if !strings.HasSuffix(relations[i].Type, "/worksheet") { // a chart
@@ -99,7 +100,7 @@ func readWorkbook(data []byte, most int64) (grids []*grid, err error) {
 		if d := book.WorkbookPr.Date1904; d == "1" || d == "true" {
 			g.day0 = 1462
 		}
-		if err := b.readSheet(relations[i].target, g); err != nil {
+		if err := b.readSheet(relations[i].Target, g); err != nil {
 			var faulty *FaultyRows
 			if errors.As(err, &faulty) && len(book.Sheets.Sheet) > 1 {
 				named := *faulty // errDamaged is for all
@@ -139,24 +140,20 @@ func partName(dir, name string) string {
 
 // otherKind tells which other file in a ZIP archive this is.
 func (b *workbook) otherKind() string {
-	for name, f := range b.parts {
-		switch {
-		case name == "mimetype":
-			if p, err := b.open(name); err == nil {
-				begin, _ := io.ReadAll(io.LimitReader(p, 100))
-				p.Close()
-				if bytes.Contains(begin, []byte("opendocument")) {
-					return "file-ods"
-				}
+	if p, err := b.open("mimetype"); err == nil {
+		begin, _ := io.ReadAll(io.LimitReader(p, 100))
+		p.Close()
+		if bytes.Contains(begin, []byte("opendocument")) {
+			return "file-ods"
+		}
+	}
+	for _, k := range []struct{ begin, reason string }{
+		{"xl/workbook.bin", "file-xlsb"}, {"word/", "file-word"}, {"index/document.iwa", "file-numbers"}, {"xl/", "workbook-damaged"},
+	} {
+		for name := range b.parts {
+			if strings.HasPrefix(name, k.begin) {
+				return k.reason
 			}
-		case name == "xl/workbook.bin":
-			return "file-xlsb"
-		case strings.HasPrefix(name, "word/"):
-			return "file-word"
-		case strings.HasPrefix(name, "xl/"):
-			return "workbook-damaged"
-		case strings.HasPrefix(name, "index/") && strings.HasSuffix(f.Name, ".iwa"):
-			return "file-numbers"
 		}
 	}
 	return "file-archive"
@@ -198,15 +195,10 @@ func (p *part) Read(b []byte) (int, error) {
 func (p *part) next() (xml.Token, error) {
 	p.token = 0
 	token, err := p.xml.RawToken()
-	switch {
-	case err == io.EOF:
+	if err == io.EOF {
 		return nil, nil
-	case errors.Is(err, errUnpacks):
-		return nil, errUnpacks
-	case err != nil:
-		return nil, errDamaged
 	}
-	return token, nil
+	return token, damaged(err)
 }
 
 // unmarshal reads a small part whole.
@@ -217,24 +209,21 @@ func (b *workbook) unmarshal(name string, into any) error {
 	}
 	defer p.Close()
 	p.most = maxSmall
-	data, err := io.ReadAll(p)
-	if err == nil {
-		err = xml.Unmarshal(data, into)
+	return damaged(p.xml.Decode(into))
+}
+
+// damaged is what a workbook is that cannot be unpacked or read, unless it is too large.
+func damaged(err error) error {
+	if err == nil || errors.Is(err, errUnpacks) {
+		return err
 	}
-	switch {
-	case errors.Is(err, errUnpacks):
-		return errUnpacks
-	case err != nil:
-		return errDamaged
-	}
-	return nil
+	return errDamaged
 }
 
 type relation struct {
 	ID     string `xml:"Id,attr"`
 	Type   string `xml:"Type,attr"`
-	Target string `xml:"Target,attr"`
-	target string // the part's name
+	Target string `xml:"Target,attr"` // the part's name
 }
 
 // relations are the parts that a part names; none where it cannot be read.
@@ -244,7 +233,7 @@ func (b *workbook) relations(name, dir string) []relation {
 		return nil
 	}
 	for i, r := range all.Relationship {
-		all.Relationship[i].target = partName(dir, r.Target)
+		all.Relationship[i].Target = partName(dir, r.Target)
 	}
 	return all.Relationship
 }
