@@ -183,6 +183,20 @@ func TestSheets(t *testing.T) {
 	}
 }
 
+func TestHeadingsInTwoRows(t *testing.T) {
+	list := mustRead(t, xlsx(t, func(f *excelize.File) {
+		fillIn(t, f, []any{"楼栋", "单元", "房号", "住户", nil, "备注"}, []any{nil, nil, nil, "姓名", "电话"}, []any{1, 1, 101, "甲", "13800000000", "x"},
+			[]any{1, 1, 102, "姓名", "电话"})
+		mergeCells(t, f, "A1:A2", "B1:B2", "C1:C2", "D1:E1", "F1:F2")
+	}))
+	if d := cmp.Diff([]string{"1 1 101 甲", "1 1 102 姓名"}, homes(list)); d != "" { // an import refuses the last
+		t.Error(d)
+	}
+	if _, err := Read([]byte("房号,姓名\n房号,姓名\n")); err == nil || !strings.Contains(err.Error(), "no rows") {
+		t.Errorf("headings twice: got %v", err)
+	}
+}
+
 func TestHiddenRowsAreReadAndCounted(t *testing.T) {
 	list := mustRead(t, xlsx(t, func(f *excelize.File) {
 		fillIn(t, f, []any{"房号", "姓名"}, []any{"3-2-501", "甲"}, []any{"3-2-502", "乙"})
@@ -284,7 +298,7 @@ func TestSeparators(t *testing.T) {
 		"sep= and commas in cells":        "\"sep=;\"\n楼栋;单元;房号;姓名;备注(楼栋,单元,房号,姓名)\n3;2;501;甲;\n",
 		"CR":                              "楼栋,单元,房号,姓名\r3,2,501,甲\r",
 		"trailing commas":                 "楼栋,单元,房号,姓名" + strings.Repeat(",", 70) + "\n3,2,501,甲" + strings.Repeat(", ", 300) + "\n" + strings.Repeat(",", 90) + "\n",
-		"marks of text":                   "楼栋,单元,房号,姓名\n'3,＇2,’501,'甲\n",
+		"marks of text":                   "楼栋,单元,房号,姓名\n'3,＇2,’501,'甲'\n",
 		"text as a formula":               "楼栋,单元,房号,姓名\n=\"3\",2,=\"501\",=\"甲\"\n",
 	} {
 		list, err := Read([]byte(data))

@@ -141,7 +141,7 @@ func (g *grid) fault(row int, column, reason string) {
 	g.faults.Add(f)
 }
 
-// findHeading finds the row of headings.
+// findHeading finds the row of headings. Of two, the lower has those under a heading of several columns.
 func (g *grid) findHeading() {
 	g.heading = slices.IndexFunc(g.lines[:min(headingRows, len(g.lines))], func(l line) bool {
 		texts := make([]string, len(l.cells))
@@ -150,6 +150,23 @@ func (g *grid) findHeading() {
 		}
 		return knownHeadings(texts) >= 2
 	})
+	if g.heading < 0 || g.heading+1 == len(g.lines) {
+		return
+	}
+	upper, lower := g.lines[g.heading], &g.lines[g.heading+1]
+	for _, c := range lower.cells {
+		if _, known := headingOf(c.text); !known && Trim(c.text) != "" {
+			return
+		}
+	}
+	for i, c := range upper.cells {
+		if i == len(lower.cells) {
+			lower.cells = append(lower.cells, c)
+		} else if Trim(lower.cells[i].text) == "" {
+			lower.cells[i] = c
+		}
+	}
+	g.heading++
 }
 
 // head reads the headings.
@@ -283,7 +300,10 @@ var textMark = regexp.MustCompile("^(?:['＇]+|[‘’`]([0-9]))")
 
 // content is what a cell says in a column, or the fault that it is.
 func (g *grid) content(c cell, column string) (content, reason string) {
-	content = Trim(textMark.ReplaceAllString(Trim(c.text), "$1"))
+	if content = Trim(c.text); len(content) > 1 && content[0] == '\'' { // or both quotes of a database
+		content = strings.TrimSuffix(content, "'")
+	}
+	content = Trim(textMark.ReplaceAllString(content, "$1"))
 	switch {
 	case ofKind[c.kind] != "":
 		return "", ofKind[c.kind]
