@@ -72,10 +72,7 @@ func (x mishap) happen(m *mishaps, ctx context.Context, l *lane) error {
 	broken := false
 	err := m.shown(ctx, x.name, l, x.shows, func() error { broken = true; return x.breaks(m, l) })
 	if err == nil && !m.d.Fast { // long enough for somebody to see it
-		select {
-		case <-time.After(2 * time.Second):
-		case <-ctx.Done():
-		}
+		wait(ctx, 2*time.Second)
 	}
 	if broken {
 		err = errors.Join(err, x.mend(m, l))
@@ -186,9 +183,6 @@ func (m *mishaps) stopped(ctx context.Context, l *lane) error {
 	if err := gated.Signal(syscall.SIGCONT); err != nil {
 		return err
 	}
-	select {
-	case <-time.After(quietGap):
-	case <-ctx.Done():
-	}
+	wait(ctx, quietGap)
 	return nil
 }

@@ -215,12 +215,10 @@ func (d *demo) work(ctx context.Context) (err error) {
 
 // cause is err, or if that is only that the daemon has gone, why it has.
 func (d *demo) cause(err error) error {
-	select {
-	case <-d.gated.done:
-		return cmp.Or(d.gated.err, err)
-	default:
+	if d.gated.running() {
 		return err
 	}
+	return cmp.Or(d.gated.err, err)
 }
 
 // summary says how it went, by the ledger, which had so many entries before. A run with faults has its whole report, whatever

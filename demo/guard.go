@@ -18,12 +18,11 @@ func (d *demo) ruling(ctx context.Context, hold judge.Answer, v visitor, admit b
 		return d.decide(ctx, hold, v, admit)
 	}
 	guards.Go(func() {
-		select {
-		case <-time.After(4 * time.Second):
-			if err := d.decide(ctx, hold, v, admit); err != nil {
-				fmt.Fprintln(d.Stderr, "gated-demo: the guard:", err)
-			}
-		case <-ctx.Done():
+		if !wait(ctx, 4*time.Second) {
+			return
+		}
+		if err := d.decide(ctx, hold, v, admit); err != nil {
+			fmt.Fprintln(d.Stderr, "gated-demo: the guard:", err)
 		}
 	})
 	return nil
@@ -61,10 +60,7 @@ func (d *demo) emergency(ctx context.Context, lane string, rng *rand.Rand, guard
 		fmt.Fprintf(d.Stdout, "%s  %-3s  an ambulance without a pass      → F9, held open\n", time.Now().Format(time.TimeOnly), lane)
 	}
 	guards.Go(func() {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		wait(ctx, pause)
 		ctx := context.WithoutCancel(ctx)
 		err := d.press(ctx, judge.Press{Lane: lane, Closing: true})
 		if err == nil && d.Fast {

@@ -145,10 +145,7 @@ func (m *mishaps) judge(ctx context.Context, v visitor, a answer) {
 	if a.dropped == scanner.Stalled {
 		// Who shows a code while the gate stands still holds it up again, and does not do so before the quiet gap. Watch may
 		// notice later than the scanner.
-		select {
-		case <-time.After(quietGap):
-		case <-ctx.Done():
-		}
+		wait(ctx, quietGap)
 		m.mu.Lock()
 		stood := m.stood.After(a.shown.Add(-time.Second)) // its scanner may have found out only when this code came
 		if stood {

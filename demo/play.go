@@ -81,8 +81,13 @@ func (d *demo) pause(ctx context.Context, rng *rand.Rand) bool {
 	if d.Fast { // a million codes a lane, or the ledger would fill the disk
 		from, to = d.For/1e6, d.For/1e6+1
 	}
+	return wait(ctx, from+time.Duration(rng.Int64N(int64(to-from))))
+}
+
+// wait waits so long, and tells whether ctx has not ended before.
+func wait(ctx context.Context, long time.Duration) bool {
 	select {
-	case <-time.After(from + time.Duration(rng.Int64N(int64(to-from)))):
+	case <-time.After(long):
 		return true
 	case <-ctx.Done():
 		return false
