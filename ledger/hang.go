@@ -30,7 +30,7 @@ type operation struct {
 // operate begins an operation, for the one who has waited longest for it.
 func (l *Ledger) operate(first *request) *operation {
 	op := &operation{l: l}
-	wait := hangsAfter
+	wait := l.opt.Hangs
 	if first != nil {
 		wait = max(wait-time.Since(first.since), wait/10) // a disk that works gets its chance
 		if first.f != nil {
@@ -69,7 +69,7 @@ func (op *operation) inTime() bool {
 		return false
 	}
 	op.waiting = nil
-	op.timer.Reset(hangsAfter)
+	op.timer.Reset(op.l.opt.Hangs)
 	return true
 }
 
@@ -102,7 +102,7 @@ func (op *operation) hang() {
 	if op.asked != nil {
 		waiting = append(waiting, op.asked)
 	}
-	f := &Fault{Since: l.opt.Now().Time.Add(-hangsAfter), Cause: errHung.Error()}
+	f := &Fault{Since: l.opt.Now().Time.Add(-l.opt.Hangs), Cause: errHung.Error()}
 	l.intake.Lock()
 	news := l.fault.CompareAndSwap(nil, f)
 	for queued := true; queued; {
