@@ -31,7 +31,9 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	var all []error
 	for range Lanes {
-		all = append(all, <-errs)
+		if err := <-errs; !errors.Is(err, errEnded) {
+			all = append(all, err)
+		}
 	}
 	guards.Wait()
 	return errors.Join(all...)
@@ -39,7 +41,7 @@ func (d *demo) play(ctx context.Context) error {
 
 // begin waits for the scanners, signs the guard on, and says the clock is right where the box itself cannot know.
 func (d *demo) begin(ctx context.Context) error {
-	err := d.page.await(ctx, 15*time.Second, func(v gate.View) bool {
+	err := d.page.await(ctx, time.Minute, func(v gate.View) bool {
 		for _, id := range Lanes {
 			if !find(v, id).Up {
 				return false
@@ -47,7 +49,7 @@ func (d *demo) begin(ctx context.Context) error {
 		}
 		return true
 	})
-	for late := time.Now().Add(15 * time.Second); err == nil; time.Sleep(50 * time.Millisecond) { // not before the start is on record
+	for late := time.Now().Add(time.Minute); err == nil; time.Sleep(50 * time.Millisecond) { // not before the start is on record
 		if _, err = d.gated.post(ctx, "api/duty", map[string]string{"name": "演示门岗 demo guard"}); err == nil {
 			break
 		}
@@ -103,9 +105,7 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 	ambulance := alarm()
 	for n, sent := 0, 0; (d.Scans == 0 || sent < scans) && !d.over() && d.pause(ctx, rng); n++ {
 		if d.mishap != nil {
-			if err := d.mishap.maybe(ctx, l, rng); errors.Is(err, errEnded) {
-				return nil
-			} else if err != nil {
+			if err := d.mishap.maybe(ctx, l, rng); err != nil {
 				return err
 			}
 		}
@@ -127,9 +127,6 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 			v.what, v.common = "the same code twice", true
 		}
 		a, err := d.show(ctx, l, v, card)
-		if errors.Is(err, errEnded) {
-			return nil
-		}
 		if err != nil {
 			return err
 		}

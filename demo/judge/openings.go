@@ -278,11 +278,7 @@ func (o *Openings) disturbed(name string, relay *Relay, runs []*Run) []Span {
 	}
 	const stamps = time.Second // of entries, on a busy machine
 	for _, h := range o.lanes[name].held {
-		h.From = h.From.Add(-stamps)
-		if !h.Until.IsZero() {
-			h.Until = h.Until.Add(stamps)
-		}
-		spans = append(spans, h)
+		spans = append(spans, Span{h.From.Add(-stamps), plus(h.Until, stamps)})
 	}
 	return merged(spans)
 }
