@@ -488,10 +488,10 @@ func TestReloadKeepsTheOldSettingsWhenTheNewAreWrong(t *testing.T) {
 	}
 }
 
-// TestMishapsOfTheHardware lets the hardware of a demo fail all the time under full load. Each code that was sent while a
+// TestFaultsOfTheHardware lets the hardware of a demo fail all the time under full load. Each code that was sent while a
 // lane was listened to is answered as what it is, none that was sent before; each pulse has its entry; and the page shows
 // each fault. How soon, make soak measures: here other tests may have the machine.
-func TestMishapsOfTheHardware(t *testing.T) {
+func TestFaultsOfTheHardware(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 10 s: run it without -short, as make test does")
 	}
