@@ -22,14 +22,14 @@ test:
 
 # What takes long because it opens a browser again and again: each look of the page, in each language and screen size.
 e2e:
-	GATED_E2E=all $(GO) test $(RACE) -count=1 -timeout 25m -run '^TestLooks$$' ./console
+	E2E=all $(GO) test $(RACE) -count=1 -timeout 25m -run '^TestLooks$$' ./console
 
 check:
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
-# The last step prints one table, with goals and peers; GATED_BENCH_DIR names the disk, GATED_BENCH_ENTRIES the size (docs/performance.md).
+# The last step prints one table, with goals and peers; BENCH_DIR names the disk, BENCH_ENTRIES the size (docs/performance.md).
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./credential/... ./scanner ./policy ./roster
 	$(GO) test -run '^$$' -bench '^BenchmarkIdle$$' -benchtime 1x ./cmd/gated
@@ -49,7 +49,7 @@ fuzz:
 # strace; half an hour). And whatever else make test tries a sample of.
 SAMPLED = ^Test(Crash|Fault|Kill|NoByte|CloseLoses|Rebuilding|TheStateAfter|TheRegisterIs|ALargeErasure|ThePython|Tessera|EverySwitching|ALedgerIsRead|ShippedExamples|Pictures)
 faults:
-	GATED_FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '$(SAMPLED)' ./...
+	FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '$(SAMPLED)' ./...
 	$(GO) test -count=1 ./scanner/qr # which tries a sample under the race detector
 
 # A gate under full load whose hardware fails all the time, for SOAK; then its ledger is verified, whatever came before.

@@ -230,16 +230,16 @@ func openBytes(dir string) (store, error) {
 
 // scratch makes a directory on a real disk: the usual place for temporary files is memory on many machines, where a sync costs nothing.
 func scratch(b *testing.B) string {
-	base := os.Getenv("GATED_BENCH_DIR")
+	base := os.Getenv("BENCH_DIR")
 	if base == "" {
 		base = "/var/tmp"
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(base, &st); err != nil {
-		b.Fatalf("%s: %v: name a directory on the disk to measure with GATED_BENCH_DIR", base, err)
+		b.Fatalf("%s: %v: name a directory on the disk to measure with BENCH_DIR", base, err)
 	}
 	if st.Type == unix.TMPFS_MAGIC {
-		b.Fatalf("%s is in memory: name a directory on the disk to measure with GATED_BENCH_DIR", base)
+		b.Fatalf("%s is in memory: name a directory on the disk to measure with BENCH_DIR", base)
 	}
 	dir, err := os.MkdirTemp(base, "gated-bench-")
 	if err != nil {

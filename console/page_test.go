@@ -441,7 +441,7 @@ func TestLooks(t *testing.T) {
 		return func(v *gate.View) { v.Last = shownNow("L"+verdict, verdict, reason) }
 	}
 	// make e2e looks at all of them; make test at a third of the languages and sizes of each look, another one each time.
-	all := os.Getenv("GATED_E2E") == "all" || *shots != ""
+	all := os.Getenv("E2E") == "all" || *shots != ""
 	turn := rand.IntN(3)
 	for _, look := range []struct {
 		name, seen string

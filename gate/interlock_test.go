@@ -60,7 +60,7 @@ const patience = 2 * time.Minute
 func TestEverySwitchingHasItsEntry(t *testing.T) {
 	t.Parallel()
 	schedules := 2
-	if os.Getenv("GATED_FAULTS") == "all" { // in make faults
+	if os.Getenv("FAULTS") == "all" { // in make faults
 		schedules = 10
 	}
 	if n, _ := strconv.Atoi(os.Getenv("GATED_SCHEDULES")); n > 0 {

@@ -25,31 +25,31 @@ import (
 // perDay entries of 10,000 passages make one day of the filled ledger.
 const perDay = 30_000
 
-// benchEntries is how many entries the filled ledger has: GATED_BENCH_ENTRIES, or a million.
+// benchEntries is how many entries the filled ledger has: BENCH_ENTRIES, or a million.
 func benchEntries(b *testing.B) int64 {
-	s := os.Getenv("GATED_BENCH_ENTRIES")
+	s := os.Getenv("BENCH_ENTRIES")
 	if s == "" {
 		return 1_000_000
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 2*perDay {
-		b.Fatalf("GATED_BENCH_ENTRIES=%s: give a number of at least %d", s, 2*perDay)
+		b.Fatalf("BENCH_ENTRIES=%s: give a number of at least %d", s, 2*perDay)
 	}
 	return n
 }
 
 // benchDir is on a real disk: where temporary files are kept in memory, a sync costs nothing.
 func benchDir(b *testing.B) string {
-	base := os.Getenv("GATED_BENCH_DIR")
+	base := os.Getenv("BENCH_DIR")
 	if base == "" {
 		base = "/var/tmp"
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(base, &st); err != nil {
-		b.Fatalf("%s: %v: name a directory on the disk to measure with GATED_BENCH_DIR", base, err)
+		b.Fatalf("%s: %v: name a directory on the disk to measure with BENCH_DIR", base, err)
 	}
 	if st.Type == unix.TMPFS_MAGIC {
-		b.Fatalf("%s is in memory: name a directory on the disk to measure with GATED_BENCH_DIR", base)
+		b.Fatalf("%s is in memory: name a directory on the disk to measure with BENCH_DIR", base)
 	}
 	dir, err := os.MkdirTemp(base, "gated-bench-")
 	if err != nil {

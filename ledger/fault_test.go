@@ -77,12 +77,12 @@ func TestFaultWhileTheLedgerIsMade(t *testing.T) {
 		map[string]int{"write,pwrite64": 60, "fsync,fdatasync": 14, "read,pread64": 10, "truncate,ftruncate": 3})
 }
 
-// everyCallFails makes the calls fail at the given times, or with GATED_FAULTS=all up to the last.
+// everyCallFails makes the calls fail at the given times, or with FAULTS=all up to the last.
 func everyCallFails(t *testing.T, made bool, times map[string][]int, last map[string]int) {
 	needsTool(t, "strace", "strace")
 	out, err := exec.Command("strace", "-qq", "-o", os.DevNull, "true").CombinedOutput()
 	needs(t, err == nil, fmt.Sprintf("strace may not trace here (%s): run the tests where ptrace is allowed", bytes.TrimSpace(out)))
-	if os.Getenv("GATED_FAULTS") == "all" {
+	if os.Getenv("FAULTS") == "all" {
 		for call, n := range last {
 			times[call] = nil
 			for i := 1; i <= n; i += 1 + i/50 {

@@ -159,7 +159,7 @@ func TestFaultBusyPortNamesItsHolder(t *testing.T) {
 // Random bytes as fast as they go: nothing grows, nothing is read, and a second after it is quiet all is well.
 func TestFaultRandomBytes(t *testing.T) {
 	long := 3 * time.Second
-	if os.Getenv("GATED_FAULTS") == "all" { // in make faults
+	if os.Getenv("FAULTS") == "all" { // in make faults
 		long = 10 * time.Second
 	} else if testing.Short() {
 		long = time.Second

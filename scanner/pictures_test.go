@@ -116,7 +116,7 @@ func TestPictures(t *testing.T) {
 		}
 		table += fmt.Sprintf("%-12s", filepath.Base(set))
 		for quarters := range 4 {
-			if quarters != way && os.Getenv("GATED_FAULTS") != "all" {
+			if quarters != way && os.Getenv("FAULTS") != "all" {
 				table += fmt.Sprintf(" %9s", "-  ")
 				continue
 			}

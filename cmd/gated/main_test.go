@@ -43,7 +43,7 @@ const noRaceSleep = "atexit_sleep_ms=0"
 
 // sample is how often a long test does what it does: all times in make faults, some in make test.
 func sample(all, some int) int {
-	if os.Getenv("GATED_FAULTS") == "all" {
+	if os.Getenv("FAULTS") == "all" {
 		return all
 	}
 	return some

@@ -161,7 +161,7 @@ func (c database) exec(q string, args ...any) error {
 
 // sample is how often a long test does what it does: all times in make faults, some in make test.
 func sample(all, some int) int {
-	if os.Getenv("GATED_FAULTS") == "all" {
+	if os.Getenv("FAULTS") == "all" {
 		return all
 	}
 	return some

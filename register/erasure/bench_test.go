@@ -10,7 +10,7 @@ import (
 
 // BenchmarkErase erases 10,000 passages, of as many people as the compound has, while others pass one after the other.
 func BenchmarkErase(b *testing.B) {
-	base := os.Getenv("GATED_BENCH_DIR") // on a real disk
+	base := os.Getenv("BENCH_DIR") // on a real disk
 	if base == "" {
 		base = "/var/tmp"
 	}

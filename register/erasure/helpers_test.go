@@ -173,7 +173,7 @@ func cutOff(t testing.TB, dir string) string {
 
 // sample is how often a long test does what it does: all times in make faults, some in make test.
 func sample(all, some int) int {
-	if os.Getenv("GATED_FAULTS") == "all" {
+	if os.Getenv("FAULTS") == "all" {
 		return all
 	}
 	return some
