@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,7 +24,13 @@ import (
 // among them.
 func (d *disk) pages(t *testing.T) []byte {
 	t.Helper()
-	unix.Sync()
+	root, err := os.Open(d.dir)
+	if err == nil {
+		err = errors.Join(unix.Syncfs(int(root.Fd())), root.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	f, err := os.Open(d.image)
 	if err != nil {
 		t.Fatal(err)
@@ -74,17 +81,17 @@ func (s *site) slots() (slots, derived map[string][]byte) {
 		s.t.Fatal(err)
 	}
 	slots, derived = map[string][]byte{}, map[string][]byte{}
-	for _, e := range s.records() {
-		if e.Personal == nil {
-			continue
+	var keys [][]byte // of a page of entries
+	for i, e := range s.records() {
+		if i%ledger.MaxKeys == 0 {
+			if keys, err = s.l.Keys(1, e.Seq, min(e.Seq+ledger.MaxKeys-1, s.l.Size())); err != nil {
+				s.t.Fatal(err)
+			}
 		}
-		name := fmt.Sprintf("entry %d (%s)", e.Seq, e.Kind)
-		slots[name] = file[32*e.Seq : 32*e.Seq+32] // docs/formats.md
-		keys, err := s.l.Keys(1, e.Seq, e.Seq)
-		if err != nil || len(keys[0]) != 32 {
-			s.t.Fatal(err, keys)
+		if e.Personal != nil {
+			name := fmt.Sprintf("entry %d (%s)", e.Seq, e.Kind)
+			slots[name], derived[name] = file[32*e.Seq:32*e.Seq+32], keys[i%ledger.MaxKeys] // docs/formats.md
 		}
-		derived[name] = keys[0]
 	}
 	return slots, derived
 }
@@ -128,7 +135,7 @@ func TestAnErasureLeavesNoTraceOnTheGatesDisk(t *testing.T) {
 			}
 		}
 	}
-	many(20)
+	many(10)
 
 	release := s.block()
 	if out := s.scan("in", s.pass("resident", s.subject("李芳"), month)); out.Verdict != Fault {
@@ -190,8 +197,8 @@ func TestAnErasureLeavesNoTraceOnTheGatesDisk(t *testing.T) {
 		what  erasure.Selection
 		least int // entries
 	}{
-		{"one person", 0, erasure.Selection{Subject: s.subject("王小明")}, 75},
-		{"all days before today", 24 * time.Hour, erasure.Selection{Before: "today"}, 300},
+		{"one person", 0, erasure.Selection{Subject: s.subject("王小明")}, 40},
+		{"all days before today", 24 * time.Hour, erasure.Selection{Before: "today"}, 150},
 	} {
 		if step.later > 0 {
 			s.end()
