@@ -34,7 +34,7 @@ import (
 func daemon(t testing.TB, dir string) (b *Box, stop func()) {
 	t.Helper()
 	c := clock.New(clock.System())
-	b, err := Open(ledger.Options{Dir: dir, Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai",
+	b, err := Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai",
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)

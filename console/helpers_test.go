@@ -92,7 +92,7 @@ func newBox(t testing.TB) *box {
 		t.Fatal(err)
 	}
 	var running atomic.Pointer[gate.Gate]
-	b.ledger, err = ledger.Open(ledger.Options{Dir: b.dir, Gate: "东门", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: quiet,
+	b.ledger, err = ledger.Open(ledger.Options{Hangs: time.Minute, Dir: b.dir, Gate: "东门", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: quiet,
 		Known: reg.Known, Follow: reg.Follow, Recovered: reg.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := running.Load(); g != nil {

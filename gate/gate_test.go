@@ -60,6 +60,7 @@ type site struct {
 	relays   map[string]*barrier.Barrier // one for each lane, instead of relay
 	sensor   *barrier.Sensor             // of lane in
 	inject   func(op string) error       // beside broken
+	hangs    time.Duration               // how long the ledger waits for the disk: a machine may be busy
 	outs     chan Outcome
 	stop     context.CancelFunc
 	ended    chan struct{}
@@ -75,7 +76,7 @@ var office = []sheet.Row{
 }
 
 func newSite(t testing.TB) *site {
-	s := &site{t: t, dir: t.TempDir(), key: credential.NewKey(), synced: true, policy: policy.Shipped()}
+	s := &site{t: t, dir: t.TempDir(), key: credential.NewKey(), synced: true, policy: policy.Shipped(), hangs: time.Minute}
 	pub := filepath.Join(s.dir, "trust", "pass")
 	if err := os.MkdirAll(pub, 0o700); err != nil {
 		t.Fatal(err)
@@ -145,7 +146,7 @@ func (s *site) open() {
 	if s.register, err = register.New(register.Options{Dir: s.dir, Key: []byte("k"), Now: now, Log: log, Inject: s.reading}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
+	s.l, err = ledger.Open(ledger.Options{Hangs: s.hangs, Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
 		Known: s.register.Known, Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {

@@ -75,6 +75,9 @@ func TestWriterProcess(t *testing.T) {
 	}
 	opt.Recovered = takenBack
 	opt.credulous = w.Credulous
+	if w.Hangs {
+		opt.Hangs = 0
+	}
 	var l *Ledger
 	lowered := false
 	opt.Inject = func(op string) error {

@@ -30,7 +30,7 @@ type operation struct {
 // operate begins an operation for those who wait for its commit, the first the longest, or for the one who has asked for it.
 func (l *Ledger) operate(waiting []*request, asked *request) *operation {
 	op := &operation{l: l, waiting: waiting, asked: asked}
-	wait := hangsAfter
+	wait := l.opt.Hangs
 	first := asked
 	if len(waiting) > 0 {
 		first = waiting[0]
@@ -56,7 +56,7 @@ func (op *operation) inTime() bool {
 		return false
 	}
 	op.waiting = nil
-	op.timer.Reset(hangsAfter)
+	op.timer.Reset(op.l.opt.Hangs)
 	return true
 }
 
@@ -89,7 +89,7 @@ func (op *operation) hang() {
 	if op.asked != nil {
 		waiting = append(waiting, op.asked)
 	}
-	f := &Fault{Since: l.opt.Now().Time.Add(-hangsAfter), Cause: errHung.Error()}
+	f := &Fault{Since: l.opt.Now().Time.Add(-l.opt.Hangs), Cause: errHung.Error()}
 	l.intake.Lock()
 	news := l.fault.CompareAndSwap(nil, f)
 	for queued := true; queued; {

@@ -34,7 +34,7 @@ func newHanging(t *testing.T) *hanging {
 	h := &hanging{t: t, ck: &clock{t: time.Now()}}
 	opt, changed := changing(t.TempDir())
 	h.changed = changed
-	opt.Recovered = takenBack
+	opt.Recovered, opt.Hangs = takenBack, 0
 	opt.Inject = func(op string) error {
 		h.mu.Lock()
 		free := h.free
@@ -200,7 +200,7 @@ func TestHangOfARealDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			opt, changed := changing(dir)
-			opt.Recovered = takenBack
+			opt.Recovered, opt.Hangs = takenBack, 0
 			l, err := Open(opt)
 			if err != nil {
 				t.Fatal(err)

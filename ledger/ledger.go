@@ -69,6 +69,7 @@ type Options struct {
 	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit", and after it
 	// as "committed"; before and after slots are written ahead as "slots" and "slots-synced", cleared as "erase" and "erased".
 	Inject func(op string) error
+	Hangs  time.Duration // how long anybody waits for the disk; 0: two seconds, as everywhere but in tests
 
 	credulous bool // in tests alone: the page cache is believed after an error, as it was once
 }
@@ -156,6 +157,7 @@ type Ledger struct {
 // Open opens or creates the ledger in opt.Dir. A ledger that cannot be used (I/O error, disk full, damage)
 // is not an error here: it is in fault, says why, and tries again until it works or is closed.
 func Open(opt Options) (*Ledger, error) {
+	opt.Hangs = max(opt.Hangs, hangsAfter)
 	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan *request, maxQueue),
 		quit: make(chan struct{}), done: make(chan struct{})}
 	l.epochs = epoch.Files{Dir: opt.Dir, Origin: opt.Origin, Known: l.remembered, Log: opt.Log}

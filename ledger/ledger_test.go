@@ -56,7 +56,8 @@ func (c *clock) set(s string) {
 }
 
 func options(dir string, ck *clock) Options {
-	return Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Hangs: time.Minute}
 }
 
 func open(t testing.TB, dir string, ck *clock) *Ledger {

@@ -74,7 +74,7 @@ func (b *box) Close() {
 
 func options(dir string, ck *clock) (ledger.Options, Options) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log},
+	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log, Hangs: time.Minute},
 		Options{Dir: dir, Key: []byte("k"), Now: ck.now, Log: log}
 }
 

@@ -117,14 +117,13 @@ func (w *writer) batch(b *batch, origin string) {
 		if !p.Decided.IsZero() {
 			decided = p.Decided.UnixMicro()
 		}
-		w.exec("INSERT OR REPLACE INTO passage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			p.First, p.ID, p.Last, p.At.UnixMicro(), decided,
-			p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By, p.Emergency)
+		w.exec("INSERT OR REPLACE INTO passage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", p.First, p.ID, p.Last,
+			p.At.UnixMicro(), decided, p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By, p.Emergency)
 	}
 	if len(b.passages) > 0 {
 		w.exec("DELETE FROM recent")
-		for _, p := range b.recent {
-			w.exec("INSERT INTO recent VALUES(?, ?)", p.Last, p.First)
+		for place, p := range b.recent {
+			w.exec("INSERT INTO recent VALUES(?, ?)", place, p.First)
 		}
 	}
 	if b.holds != nil {

@@ -34,8 +34,7 @@ func rosterImport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "replace the roster by the property office's list (CSV or XLSX)",
-		Long: `import checks every row and imports all or nothing. Of a workbook it reads every sheet with
-known headings, and says which. Headings, in any order:
+		Long: `import checks every row of every sheet with known headings, and imports all or nothing. Headings:
 
   id,building,unit,room,name,id_number,phone,class,plate,service
   编号,楼栋,单元,房号,姓名,证件号码,电话,类别,车牌,用途
@@ -45,12 +44,11 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 		Example: "  gated roster import residents.xlsx --dry-run\n  gated roster import residents.xlsx",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			a.Language = language()
-			list, err := box.ReadRoster(args[0], a.Language)
+			list, err := box.ReadRoster(args[0], language())
 			if err != nil {
 				return err
 			}
-			a.Rows = list.Rows
+			a.Rows, a.Language = list.Rows, language()
 			rep, err := perform(c, box.ImportRoster, a)
 			if err == nil {
 				fmt.Fprint(c.OutOrStdout(), list.Summary(a.Language))

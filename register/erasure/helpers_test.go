@@ -69,7 +69,7 @@ func (b *box) Erase(sel Selection, by, why string) (Erased, error) {
 }
 
 func options(dir string, ck *clock) ledger.Options {
-	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: slog.New(slog.DiscardHandler)}
+	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: slog.New(slog.DiscardHandler), Hangs: time.Minute}
 }
 
 func start(t testing.TB, opt ledger.Options) *box {
