@@ -112,7 +112,8 @@ func yesNo(b bool) string {
 // outcome is the answer to whoever asked.
 func (p *passage) outcome() Outcome {
 	return Outcome{Passage: p.id, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Rule: p.decision.Rule, Repeat: p.repeat,
-		Lane: p.lane.ID, Direction: p.lane.Direction, Class: p.who.Class, Credential: p.facts.Credential, Seq: p.seq, At: p.at.Time}
+		Lane: p.lane.ID, Direction: p.lane.Direction, Class: p.who.Class, Credential: p.facts.Credential, Check: p.facts.Reason,
+		Seq: p.seq, At: p.at.Time}
 }
 
 // shown is what the page shows.

@@ -801,7 +801,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("lint: %v %v", problems, err)
 	}
 	// Each lane has its zeros before anything happens.
-	if n, err := testutil.GatherAndCount(reg); err != nil || n != 2*(2+len(States)+len(FrameCauses)+3+2+2) {
+	if n, err := testutil.GatherAndCount(reg); err != nil || n != 2*(3+len(States)+len(FrameCauses)+3+2+2) {
 		t.Errorf("got %d series and %v", n, err)
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-const aimLength = 3
+const (
+	aimLength     = 3
+	byteOrderMark = "\ufeff"
+)
 
 // text makes the code of a frame: without what the scanner put before it, in
 // UTF-8. ASCII, which all codes that can be verified are, stays as it is in either encoding.
@@ -26,6 +29,7 @@ func (c Config) text(frame []byte) (code []byte, dropped string) {
 	if bytes.IndexByte(frame, 0) >= 0 {
 		return nil, NotText
 	}
+	frame = bytes.TrimPrefix(frame, []byte(byteOrderMark)) // in GB18030 it would take the code's first letter with it
 	if c.Encoding != GB18030 && utf8.Valid(frame) {
 		return frame, ""
 	}

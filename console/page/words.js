@@ -142,6 +142,8 @@ const WORDS = {
     "wedged": ["驱动卡住：请拔下再插", "its driver hangs: unplug it and plug it in again"],
     "silent": ["很久没有扫码，请试扫一次", "nothing scanned for long: try a code"],
     "no-heartbeat": ["模块无应答，请试扫一次", "its module does not answer: try a code"],
+    "added-characters": ["扫码器多加了字符，请报修", "the scanner adds characters: call the maintainer"],
+    "keyboard-layout": ["扫码器键盘布局不对，请报修", "scanner on another keyboard layout: call the maintainer"],
     "stopped": ["已停止", "stopped"]
   },
   "dropped": {
