@@ -15,6 +15,7 @@ const (
 // text makes the code of a frame: without what the scanner put before it, in
 // UTF-8. ASCII, which all codes that can be verified are, stays as it is in either encoding.
 func (c Config) text(frame []byte) (code []byte, dropped string) {
+	frame = bytes.TrimPrefix(frame, []byte(byteOrderMark)) // read as GB18030 it would take the code's first letter with it
 	// ISO/IEC 15424: a flag character, a letter for the symbology, a modifier.
 	if c.AIM && len(frame) >= aimLength && frame[0] == ']' && letter(frame[1]) && (letter(frame[2]) || '0' <= frame[2] && frame[2] <= '9') {
 		frame = frame[aimLength:]
@@ -29,7 +30,6 @@ func (c Config) text(frame []byte) (code []byte, dropped string) {
 	if bytes.IndexByte(frame, 0) >= 0 {
 		return nil, NotText
 	}
-	frame = bytes.TrimPrefix(frame, []byte(byteOrderMark)) // in GB18030 it would take the code's first letter with it
 	if c.Encoding != GB18030 && utf8.Valid(frame) {
 		return frame, ""
 	}
