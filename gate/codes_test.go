@@ -69,6 +69,9 @@ func TestWhatIsMerelyStatedNamesNobody(t *testing.T) {
 			}
 		}
 	}
+	if out := s.scan("out", altered+"\r"+good); out.Verdict != policy.Refuse || out.Reason != "several-codes" {
+		t.Errorf("several codes on the way out: %+v", out)
+	}
 	for _, h := range s.g.View().Holds {
 		if h.Name != "" && h.Name != "粤B54321" || h.Room != "" {
 			t.Errorf("%s waits as %s, %s", h.Reason, h.Name, h.Room)

@@ -119,7 +119,10 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	if in.source == byRoom {
 		decision.Verdict = policy.Hold // the guard asked for them: it is the guard who decides
 	}
-	if decision.Verdict == policy.Hold && claim.Proof == credential.Stated && g.desk.crowded(l) {
+	switch {
+	case claim.Reason == credential.ReasonSeveralCodes: // there is nobody to ask about: they are shown again, one at a time
+		decision = policy.Decision{Verdict: policy.Refuse, Reason: claim.Reason, Rule: claim.Reason}
+	case decision.Verdict == policy.Hold && claim.Proof == credential.Stated && g.desk.crowded(l):
 		decision = policy.Decision{Verdict: policy.Refuse, Reason: "desk-full", Rule: "desk-full"}
 	}
 
