@@ -17,6 +17,7 @@ import (
 	"gated/evidence"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
 	"gated/register/erasure"
@@ -32,7 +33,7 @@ import (
 func daemon(t testing.TB, dir string) (b *Box, stop func()) {
 	t.Helper()
 	c := clock.New(clock.System())
-	b, err := Open(ledger.Options{Dir: dir, Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai",
+	b, err := Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai",
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ type told struct {
 // recorded are the entries after the first n, but for what a daemon says of itself.
 func recorded(t testing.TB, dir string, n int64) (list []told) {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func recorded(t testing.TB, dir string, n int64) (list []told) {
 
 func size(t testing.TB, dir string) int64 {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ const (
 	residents  = 2132
 )
 
-// Issuer signs the compound's passes.
+// Issuer is the name under which the passes of the compound are signed.
 const Issuer = "demo-office"
 
 const (
@@ -23,7 +23,8 @@ const (
 	given    = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华建国文玉兰红梅志鹏宇欣怡子涵浩然雨桐梓萱晨曦嘉懿俊思远若彤"
 )
 
-// Compound invents the property office's list. The same every time: a demo that is started again finds its people.
+// Compound invents the list of the property office. It is the same every time, so that a demo that is started again finds its
+// people.
 func Compound() []roster.Row {
 	rng := rand.New(rand.NewPCG(8, 24))
 	pick := func(s string) string { r := []rune(s); return string(r[rng.IntN(len(r))]) }
@@ -35,7 +36,7 @@ func Compound() []roster.Row {
 		floor, flat := h/(buildings*units)/2+1, h/(buildings*units)%2+1
 		home := roster.Row{Building: fmt.Sprint(unit/units + 1), Unit: fmt.Sprint(unit%units + 1),
 			Room: fmt.Sprintf("%d%02d", floor, flat), Class: "resident"}
-		// Spread what is left evenly over the households that are left.
+		// Distributes the remaining residents evenly over the remaining households.
 		n := (residents - people + households - h - 1) / (households - h)
 		family := pick(surnames)
 		for range n {
@@ -60,7 +61,7 @@ func Compound() []roster.Row {
 	return rows
 }
 
-// inventedID makes a resident ID number with a right check character in a region that does not exist (99).
+// inventedID makes a resident ID number with a valid check character, of a region that does not exist (99).
 func inventedID(rng *rand.Rand, n int) string {
 	id := fmt.Sprintf("990101%04d%02d%02d%03d", 1940+rng.IntN(80), 1+rng.IntN(12), 1+rng.IntN(28), n%1000)
 	sum := 0

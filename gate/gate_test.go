@@ -28,6 +28,7 @@ import (
 	"gated/demo/lcussim"
 	"gated/evidence"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
 	"gated/roster"
@@ -58,6 +59,7 @@ type site struct {
 	relays   map[string]*barrier.Barrier // one for each lane, instead of relay
 	sensor   *barrier.Sensor             // of lane in
 	inject   func(op string) error       // beside broken
+	hangs    time.Duration               // how long the ledger waits for the disk: a machine may be busy
 	outs     chan Outcome
 	stop     context.CancelFunc
 	ended    chan struct{}
@@ -73,7 +75,7 @@ var office = []roster.Row{
 }
 
 func newSite(t testing.TB) *site {
-	s := &site{t: t, dir: t.TempDir(), key: credential.NewKey(), synced: true, policy: policy.Shipped()}
+	s := &site{t: t, dir: t.TempDir(), key: credential.NewKey(), synced: true, policy: policy.Shipped(), hangs: time.Minute}
 	pub := filepath.Join(s.dir, "trust", "pass")
 	if err := os.MkdirAll(pub, 0o700); err != nil {
 		t.Fatal(err)
@@ -143,7 +145,7 @@ func (s *site) open() {
 	if s.register, err = register.New(register.Options{Dir: s.dir, Key: []byte("k"), Now: now, Log: log, Inject: s.reading}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.l, err = ledger.Open(ledger.Options{Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
+	s.l, err = ledger.Open(ledger.Options{Hangs: s.hangs, Dir: s.dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: log,
 		Known: s.register.Known, Follow: s.register.Follow, Recovered: s.register.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := g.Load(); g != nil {
@@ -234,7 +236,7 @@ func (s *site) scan(lane, code string) Outcome {
 // records reads the whole ledger, after checking it.
 func (s *site) records() (all []ledger.Entry) {
 	s.t.Helper()
-	r, err := ledger.OpenReader(s.dir)
+	r, err := file.OpenReader(s.dir)
 	if err != nil {
 		s.t.Fatal(err)
 	}

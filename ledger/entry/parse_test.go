@@ -1,13 +1,8 @@
-package ledger
+package entry
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -85,13 +80,11 @@ func TestRecordsAreReadFastAsWellAsSlow(t *testing.T) {
 			t.Errorf("%s: read fast is %t, want %t", name, got, c.fast)
 		}
 	}
-	// Whatever record writes without an escape is read fast, whatever the zone.
+	// Whatever is written without an escape is read fast, whatever the zone.
 	for _, zone := range []*time.Location{time.UTC, shanghai, time.FixedZone("", -5*3600-30*60)} {
 		for _, at := range []time.Time{time.Unix(0, 0), time.Unix(1e9, 999999000), time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(9998, 12, 31, 23, 59, 59, 0, time.UTC), time.Unix(-1, 1000)} {
-			ev := Event{Stamp: Stamp{Time: at, Boot: "b", Mono: time.Hour}, Kind: Alive}
-			var r Record
-			ev.record(&r, at.In(zone), "")
-			if raw := r.appendRest(fmt.Appendf(nil, "%s%d", recordHead, 7)); !agree(t, string(raw)) {
+			r := Record{V: 1, Seq: 7, Time: at.In(zone).Format(TimeFormat), Boot: "b", Mono: 3_600_000_000, Clock: "trusted", Kind: "alive"}
+			if raw := r.JSON(); !agree(t, string(raw)) {
 				t.Errorf("%s in %s: not read fast: %s", at, zone, raw)
 			}
 		}
@@ -125,102 +118,6 @@ func BenchmarkReadRecord(b *testing.B) {
 	}
 }
 
-// threeDays fills a ledger with n entries of three days.
-func threeDays(t *testing.T, n int) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	ck := &clock{}
-	ck.set("2026-11-20 00:00:00")
-	l := open(t, dir, ck)
-	start := ck.now().Time
-	var evs []Event
-	for i := range n {
-		at := ck.now()
-		at.Time = start.Add(time.Duration(i) * 72 * time.Hour / time.Duration(n))
-		evs = append(evs, Event{Stamp: at, Kind: Alive, Detail: map[string]string{"n": strconv.Itoa(i)}, Personal: []Field{{Name: "by", Value: strconv.Itoa(i)}}})
-		if len(evs) == maxBatch || i == n-1 {
-			mustAppend(t, l, evs...)
-			evs = evs[:0]
-		}
-	}
-	return dir
-}
-
-func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
-	t.Parallel()
-	const n = 9*piece + 7
-	r, err := OpenReader(threeDays(t, n))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	for _, c := range []struct{ from, to int64 }{{1, n}, {1, 1}, {2, 4*piece + 1}, {3, 4*piece + 4}, {piece, n - 1}, {5, 4}} {
-		next := c.from
-		err := r.Scan(c.from, c.to, true, func(e *Entry) error {
-			if want := strconv.FormatInt(next-1, 10); e.Seq != next || e.Detail["n"] != want || e.Personally("by") != want {
-				t.Fatalf("%v: got entry %d %v %v, want %d", c, e.Seq, e.Detail, e.Personal, next)
-			}
-			next++
-			return nil
-		})
-		if err != nil || next != c.to+1 {
-			t.Errorf("%v: read up to %d, %v", c, next-1, err)
-		}
-	}
-	// It ends with the newest entry, and can be used again after a caller who had enough.
-	last := int64(0)
-	if err := r.Scan(n-1, n+2000, false, func(e *Entry) error { last = e.Seq; return nil }); err != nil || last != n {
-		t.Errorf("beyond the newest: up to %d, %v", last, err)
-	}
-	enough := errors.New("enough")
-	for range 3 {
-		if err := r.Scan(1, n, true, func(*Entry) error { return enough }); err != enough {
-			t.Errorf("stopped with %v", err)
-		}
-	}
-}
-
-// TestALedgerIsReadWhileItGrows: what is written after a reading began is not missing from it.
-func TestALedgerIsReadWhileItGrows(t *testing.T) {
-	t.Parallel()
-	ck := &clock{}
-	ck.set("2026-11-20 00:00:00")
-	dir := t.TempDir()
-	l := open(t, dir, ck)
-	many(t, l, ck, piece-10)
-	r := reader(t, dir)
-	stop := make(chan struct{})
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
-			}
-		}
-	})
-	for range sample(300, 40) {
-		if err := r.Scan(1, 1<<62, false, func(*Entry) error { return nil }); err != nil {
-			t.Error(err)
-			break
-		}
-	}
-	close(stop)
-	writing.Wait()
-	// A gap at the end of a piece is one.
-	l.Close()
-	for _, seq := range []int64{piece - 3, piece, piece + 1} {
-		if err := unlocked(t, dir).exec("DELETE FROM entry WHERE seq = ?", seq); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Scan(seq-1, 1<<62, false, func(*Entry) error { return nil }); err == nil || !strings.Contains(err.Error(), "is missing") {
-			t.Errorf("without entry %d: %v", seq, err)
-		}
-	}
-}
-
 // TestATimeThatIsNoneIsNoRecord: also where all else of it is well.
 func TestATimeThatIsNoneIsNoRecord(t *testing.T) {
 	for name, time := range map[string]string{"no leap day": "2100-02-29T17:55:30.123456+08:00", "month 13": "2026-13-23T17:55:30.123456+08:00",
@@ -232,19 +129,24 @@ func TestATimeThatIsNoneIsNoRecord(t *testing.T) {
 	}
 }
 
-// FuzzMarshal holds the records that we write to what encoding/json writes.
-func FuzzMarshal(f *testing.F) {
+// FuzzRecordsAreReadAsTheyAreWritten: what JSON writes says the same when it is read, and is read fast where no text needs an
+// escape.
+func FuzzRecordsAreReadAsTheyAreWritten(f *testing.F) {
 	f.Add("a", "b<>&", "c\u2028\x7f", int64(1))
-	f.Add("王", "\xff", "\\\"", int64(0))
+	f.Add("王", "\ufffd", "\\\"", int64(0))
 	f.Fuzz(func(t *testing.T, a, b, c string, n int64) {
-		r := &Record{V: 1, Seq: n, Time: a, Boot: b, Mono: n, Clock: c, Kind: Kind(a), Passage: b, Rule: c, By: a, Ref: n, Detail: map[string]string{a: b, b: c}, Personal: c}
-		got := r.appendRest(fmt.Appendf(nil, "%s%d", recordHead, n))
-		var w bytes.Buffer
-		enc := json.NewEncoder(&w)
-		enc.SetEscapeHTML(false)
-		enc.Encode(r)
-		if want := bytes.TrimSuffix(w.Bytes(), []byte("\n")); !bytes.Equal(got, want) {
-			t.Errorf("got  %s\nwant %s", got, want)
+		if !utf8.ValidString(a) || !utf8.ValidString(b) || !utf8.ValidString(c) {
+			return // written as U+FFFD
+		}
+		want := Record{V: 1, Seq: n, Time: "2026-11-23T08:01:02.000003+08:00", Boot: b, Mono: n, Clock: c, Kind: Kind(a), Passage: b, Rule: c,
+			By: a, Ref: n, Detail: map[string]string{a: b, b: c}, Personal: c}
+		raw := string(want.JSON())
+		got, err := ParseRecord(raw, time.UTC)
+		if err != nil || cmp.Diff(want, got.Record) != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", raw, err, cmp.Diff(want, got.Record))
+		}
+		if fast := agree(t, raw); !fast && !strings.Contains(raw, `\`) && n >= 0 && n < 1e18 {
+			t.Errorf("not read fast: %s", raw)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package ledger
+package file
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/seal"
 )
 
@@ -28,14 +29,14 @@ type opener struct {
 // newOpener finds the slots and the master key that belong to a ledger file.
 func newOpener(path string, m Meta) *opener {
 	stem := seal.Stem(path)
-	files, lost, err := seal.OpenFiles(stem, m.whose(), os.O_RDONLY)
+	files, lost, err := seal.OpenFiles(stem, m.Whose(), os.O_RDONLY)
 	o := &opener{epoch: m.Epoch, files: files, seals: seal.Sealer{Origin: m.Origin, Epoch: m.Epoch}, why: errors.Join(lost, err)}
 	if len(files) == 0 && o.why == nil {
 		o.why = fmt.Errorf("%s is not here", seal.Name(stem, 1))
 	}
 	key, err := seal.ReadMaster(seal.MasterFile(filepath.Dir(path)))
 	if err == nil {
-		err = key.Fits(m.whose())
+		err = key.Fits(m.Whose())
 	}
 	if err != nil {
 		o.why = errors.Join(o.why, err)
@@ -85,7 +86,7 @@ func (o *opener) close() (err error) {
 // page opens the personal fields of some entries that follow each other.
 type page struct {
 	o        *opener
-	c        *conn // the ledger that the entries are of
+	c        *Conn // the ledger that the entries are of
 	from, to int64
 	slots    []seal.Slot
 	here     []bool
@@ -96,12 +97,12 @@ type page struct {
 // carrier is the newest entry that carries what is left of another.
 type carrier struct {
 	in *opener
-	c  *conn
+	c  *Conn
 	at int64
 }
 
 // page reads the slots of the entries from..to, or of the first of them.
-func (o *opener) page(c *conn, from, to int64) (p *page, err error) {
+func (o *opener) page(c *Conn, from, to int64) (p *page, err error) {
 	p = &page{o: o, c: c, from: from, to: min(to, from+piece-1)}
 	p.slots, p.here, err = o.files.Read(p.from, p.to)
 	return p, err
@@ -165,8 +166,8 @@ func (p *page) carrier(seq int64) (carrier, error) {
 		return p.carriers[seq], nil
 	}
 	p.carriers = map[int64]carrier{}
-	note := func(in *opener, c *conn) error {
-		return c.repeat(func(v []driver.Value) error {
+	note := func(in *opener, c *Conn) error {
+		return c.query(func(v []driver.Value) error {
 			n, _ := v[0].(int64)
 			at, _ := v[1].(int64)
 			if _, newer := p.carriers[n]; !newer {
@@ -199,7 +200,7 @@ func (b carrier) open(of int64, committed string) (rows []seal.Row, hidden bool,
 	}, "SELECT record, sealed FROM entry WHERE seq = ? AND sealed IS NOT NULL", b.at); err != nil {
 		return nil, false, err
 	}
-	if e, err := ParseRecord(record, time.UTC); err != nil || e.Kind != Carried || e.Record.Personal != committed {
+	if e, err := entry.ParseRecord(record, time.UTC); err != nil || e.Kind != entry.Carried || e.Record.Personal != committed {
 		return nil, false, fmt.Errorf("entry %d does not carry what is left of entry %d", b.at, of)
 	}
 	slots, here, err := b.in.files.Read(b.at, b.at)
@@ -216,8 +217,8 @@ func (b carrier) open(of int64, committed string) (rows []seal.Row, hidden bool,
 
 // shown are the personal fields of an entry that can be read. Those that an entry carries are shown at the entry whose they
 // are.
-func (got *personal) shown(e *Entry) (fields []Field) {
-	if e.Kind == Carried {
+func (got *personal) shown(e *entry.Entry) (fields []entry.Field) {
+	if e.Kind == entry.Carried {
 		return nil
 	}
 	for i := range got.rows {
@@ -236,11 +237,11 @@ func (r *Reader) personal() *opener {
 	r.opening.Do(func() {
 		r.opener = newOpener(r.path, r.Meta)
 		dir := filepath.Dir(r.path)
-		if r.path != EpochFile(dir, r.Meta.Epoch) {
+		if r.path != OfEpoch(dir, r.Meta.Epoch) {
 			return
 		}
 		current, err := OpenReader(dir)
-		for ; err == nil && current.Meta.Epoch > r.Meta.Epoch; current, err = OpenFile(EpochFile(dir, current.Meta.Epoch-1)) {
+		for ; err == nil && current.Meta.Epoch > r.Meta.Epoch; current, err = OpenFile(OfEpoch(dir, current.Meta.Epoch-1)) {
 			r.opener.later = append(r.opener.later, current)
 		}
 		if err == nil {
@@ -265,26 +266,16 @@ func (r *Reader) AskKeys(ask Keys) {
 	}
 }
 
-// Keys are the keys of the entries from..to of an epoch, for those who ask.
-func (l *Ledger) Keys(epoch int, from, to int64) ([][]byte, error) {
+// Keys are the keys of the entries from..to, for who has asked whoever has the master key.
+func (r *Reader) Keys(master *seal.Master, from, to int64) ([][]byte, error) {
 	if from < 1 || to < from || to-from >= MaxKeys {
 		return nil, fmt.Errorf("keys of the entries %d to %d: at most %d at a time", from, to, int64(MaxKeys))
 	}
-	path := l.path
-	if epoch != l.Meta().Epoch {
-		path = EpochFile(l.opt.Dir, epoch)
+	if master == nil || master.Fits(r.Meta.Whose()) != nil {
+		return nil, fmt.Errorf("the master key of epoch %d is not here", r.Meta.Epoch)
 	}
-	r, err := OpenFile(path)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
 	o := r.personal()
-	key := l.master.Load()
-	if key == nil || key.Fits(r.Meta.whose()) != nil {
-		return nil, fmt.Errorf("the master key of epoch %d is not here", epoch)
-	}
-	o.seals.Master = key
+	o.seals.Master = master
 	slots, here, err := o.files.Read(from, to)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package ledger
+package file
 
 import (
 	"errors"
@@ -48,7 +48,7 @@ func BackUp(dir, to string) (h tlog.Head, err error) {
 
 // copySlots copies the slots that there are now.
 func (r *Reader) copySlots(stem string) error {
-	files, _, err := seal.OpenFiles(seal.Stem(r.path), r.Meta.whose(), os.O_RDONLY)
+	files, err := r.Slots(os.O_RDONLY)
 	if err == nil {
 		err = files.Copy(stem)
 	}
@@ -66,7 +66,7 @@ func slotsReach(ledger, stem string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	files, _, err := seal.OpenFiles(stem, r.Meta.whose(), os.O_RDONLY)
+	files, _, err := seal.OpenFiles(stem, r.Meta.Whose(), os.O_RDONLY)
 	if err != nil || len(files) == 0 {
 		return true, errors.Join(err, files.Close())
 	}
@@ -77,11 +77,11 @@ func slotsReach(ledger, stem string) (bool, error) {
 // Copy copies the ledger with everything in it into a file of mode 0600, absent or empty, while it is used, and looks
 // whether the copy holds: its newest entries, and the newest tree head against tiles and entries. It returns that head.
 func (r *Reader) Copy(path string) (tlog.Head, error) {
-	if f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil { // SQLite would take the umask's mode
-		return tlog.Head{}, err
-	} else if err := f.Close(); err != nil {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would take the umask's mode
+	if err != nil {
 		return tlog.Head{}, err
 	}
+	defer f.Close()
 	newest, err := r.Head() // before: the copy has all that it counts
 	if err != nil && !errors.Is(err, tlog.ErrNoHead) {
 		return tlog.Head{}, err
@@ -107,22 +107,16 @@ func (r *Reader) Copy(path string) (tlog.Head, error) {
 	if n, err := c.Size(); err != nil || n < size {
 		return tlog.Head{}, fmt.Errorf("the copy has %d entries, the ledger %d (%v)", n, size, err)
 	}
-	if err := verifyTail(c.c, c.Zone, tail); err != nil {
+	if err := c.c.VerifyTail(c.Zone); err != nil {
 		return tlog.Head{}, fmt.Errorf("the copy does not hold: %w", err)
 	}
 	h, err := c.Head()
 	if err != nil {
 		return tlog.Head{}, err
 	}
-	if root, err := tlog.RootAt(c, h.Size); err != nil || root != h.Root {
-		return tlog.Head{}, fmt.Errorf("the copy does not hold: its root at %d entries is %v, the tree head signed %v (%v)",
-			h.Size, root, h.Root, err)
+	if err := c.c.CheckRoot(h); err != nil {
+		return tlog.Head{}, fmt.Errorf("the copy does not hold: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return tlog.Head{}, err
-	}
-	defer f.Close()
 	return h, f.Sync()
 }
 
@@ -135,7 +129,7 @@ func addHead(path string, h tlog.Head) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.exec("INSERT OR IGNORE INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note)), c.Close())
+	return errors.Join(c.Exec("INSERT OR IGNORE INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note)), c.Close())
 }
 
 func fileURI(path, mode string) string {
@@ -147,5 +141,5 @@ func vacuumInto(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.exec("VACUUM INTO ?", to), c.Close())
+	return errors.Join(c.Exec("VACUUM INTO ?", to), c.Close())
 }

@@ -1,4 +1,4 @@
-package ledger
+package file
 
 import (
 	"errors"
@@ -16,9 +16,13 @@ const schema = `
 CREATE TABLE meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE entry(seq INTEGER NOT NULL PRIMARY KEY, ts INTEGER NOT NULL, record TEXT NOT NULL, sealed BLOB) STRICT;
 CREATE TABLE segment(first INTEGER NOT NULL PRIMARY KEY, day TEXT NOT NULL) STRICT;
-CREATE TABLE carried(epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(epoch, seq, at)) STRICT, WITHOUT ROWID;
+CREATE TABLE carried(epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(epoch, seq, at))
+	STRICT, WITHOUT ROWID;
 CREATE TABLE tile(at INTEGER NOT NULL PRIMARY KEY, root BLOB NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE head(size INTEGER NOT NULL PRIMARY KEY, note TEXT NOT NULL, leaves BLOB) STRICT;
+CREATE TABLE cosignature(size INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY(size, line)) STRICT, WITHOUT ROWID;
+CREATE VIEW cosigned AS SELECT size, note || coalesce(
+	(SELECT group_concat(line || char(10), '') FROM cosignature WHERE cosignature.size = head.size), '') AS note, leaves FROM head;
 CREATE TRIGGER entry_gapless BEFORE INSERT ON entry WHEN NEW.seq IS NOT coalesce((SELECT seq FROM entry ORDER BY seq DESC LIMIT 1), 0) + 1
 	BEGIN SELECT raise(ABORT, 'entry: seq must be the next one'); END;
 CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 'entry: nothing is ever changed'); END;
@@ -31,25 +35,28 @@ CREATE TRIGGER meta_no_update BEFORE UPDATE ON meta BEGIN SELECT raise(ABORT, 'm
 CREATE TRIGGER meta_no_delete BEFORE DELETE ON meta BEGIN SELECT raise(ABORT, 'meta: nothing is ever removed'); END;
 CREATE TRIGGER tile_no_update BEFORE UPDATE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever changed'); END;
 CREATE TRIGGER tile_no_delete BEFORE DELETE ON tile BEGIN SELECT raise(ABORT, 'tile: nothing is ever removed'); END;
-CREATE TRIGGER head_only_cosigned BEFORE UPDATE ON head WHEN NEW.size IS NOT OLD.size OR substr(NEW.note, 1, length(OLD.note)) IS NOT OLD.note OR NEW.leaves IS NOT OLD.leaves
-	BEGIN SELECT raise(ABORT, 'head: a cosignature is added, nothing else is ever changed'); END;
+CREATE TRIGGER head_no_update BEFORE UPDATE ON head BEGIN SELECT raise(ABORT, 'head: nothing is ever changed'); END;
 CREATE TRIGGER head_no_delete BEFORE DELETE ON head BEGIN SELECT raise(ABORT, 'head: nothing is ever removed'); END;
+CREATE TRIGGER cosignature_no_update BEFORE UPDATE ON cosignature
+	BEGIN SELECT raise(ABORT, 'cosignature: nothing is ever changed'); END;
+CREATE TRIGGER cosignature_no_delete BEFORE DELETE ON cosignature
+	BEGIN SELECT raise(ABORT, 'cosignature: nothing is ever removed'); END;
 `
 
 // create makes the tables of a new ledger.
-func (c *conn) create(m Meta) error {
+func (c *Conn) create(m Meta) error {
 	if m.Master == "" {
 		return errors.New("the master key of its personal data could not be read")
 	}
-	err := c.exec(schema)
-	rows := [][2]string{{"format", strconv.Itoa(format)}, {"gate", m.Gate}, {"origin", m.Origin}, {"time_zone", m.TimeZone}, {"epoch", strconv.Itoa(max(m.Epoch, 1))},
-		{"master", m.Master}}
+	err := c.Exec(schema)
+	rows := [][2]string{{"format", strconv.Itoa(format)}, {"gate", m.Gate}, {"origin", m.Origin}, {"time_zone", m.TimeZone},
+		{"epoch", strconv.Itoa(max(m.Epoch, 1))}, {"master", m.Master}}
 	if m.Machine != "" {
 		rows = append(rows, [2]string{"machine", m.Machine})
 	}
 	for _, kv := range rows {
 		if err == nil {
-			err = c.exec("INSERT INTO meta VALUES(?, ?)", kv[0], kv[1])
+			err = c.Exec("INSERT INTO meta VALUES(?, ?)", kv[0], kv[1])
 		}
 	}
 	return err

@@ -1,4 +1,4 @@
-package ledger
+package file
 
 import (
 	"database/sql/driver"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -15,7 +16,7 @@ func tileAt(level int, n int64) int64 { return n - int64(level)<<56 }
 
 // ReadTile reads the first width hashes of a tile. What is not in a full tile comes from the records, or from the roots
 // of the tiles below.
-func (c *conn) ReadTile(level int, n int64, width int) ([]byte, error) {
+func (c *Conn) ReadTile(level int, n int64, width int) ([]byte, error) {
 	var data []byte
 	collect := func(v []driver.Value) error {
 		b, _ := v[0].([]byte)
@@ -62,8 +63,8 @@ func (r *Reader) ReadEntries(n int64, width int) ([]byte, error) {
 	have, first := 0, n*tlog.TileWidth
 	err := r.c.query(func(v []driver.Value) error {
 		record := text(v[0])
-		if len(record) > MaxRecord {
-			return fmt.Errorf("entry %d has %d bytes: at most %d can be", first+int64(have)+1, len(record), MaxRecord)
+		if len(record) > entry.MaxRecord {
+			return fmt.Errorf("entry %d has %d bytes: at most %d can be", first+int64(have)+1, len(record), entry.MaxRecord)
 		}
 		data = append(binary.BigEndian.AppendUint16(data, uint16(len(record))), record...)
 		have++

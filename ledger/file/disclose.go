@@ -1,9 +1,10 @@
-package ledger
+package file
 
 import (
 	"encoding/hex"
 	"fmt"
 
+	"gated/ledger/entry"
 	"gated/ledger/seal"
 )
 
@@ -18,25 +19,21 @@ type Disclosure struct {
 	Hash  string  `json:"hash"` // hex
 }
 
-func disclosed(p *seal.Row, seq int64) Disclosure {
-	d := Disclosure{Seq: seq, Field: p.Name, Hash: hex.EncodeToString(p.Hash[:])}
-	if !p.Erased {
-		d.Salt, d.Value = hex.EncodeToString(p.Salt[:]), &p.Value
-	}
-	return d
-}
-
 // ScanDisclosed is Scan with what is needed to check the personal fields, also of a field that was erased alone. Of an entry
 // whose personal data was erased whole there is nothing.
-func (r *Reader) ScanDisclosed(from, to int64, f func(e *Entry, fields []Disclosure) error) error {
-	return r.c.open(r.Zone, from, to, r.personal(), func(e *Entry, got personal) error {
+func (r *Reader) ScanDisclosed(from, to int64, f func(e *entry.Entry, fields []Disclosure) error) error {
+	return r.c.open(r.Zone, from, to, r.personal(), func(e *entry.Entry, got personal) error {
 		e.Personal = got.shown(e)
-		if e.Kind == Carried {
+		if e.Kind == entry.Carried {
 			return f(e, nil)
 		}
 		fields := make([]Disclosure, len(got.rows))
 		for i := range got.rows {
-			fields[i] = disclosed(&got.rows[i], e.Seq)
+			p := &got.rows[i]
+			fields[i] = Disclosure{Seq: e.Seq, Field: p.Name, Hash: hex.EncodeToString(p.Hash[:])}
+			if !p.Erased {
+				fields[i].Salt, fields[i].Value = hex.EncodeToString(p.Salt[:]), &p.Value
+			}
 		}
 		return f(e, fields)
 	})

@@ -1,13 +1,12 @@
-package ledger
+package file
 
 import (
 	"bytes"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -18,17 +17,17 @@ func (r *Reader) Path() string { return r.path }
 
 // Snapshot lets f read one state of a ledger that may be growing.
 func (r *Reader) Snapshot(f func() error) error {
-	if err := r.c.exec("SAVEPOINT snapshot"); err != nil {
+	if err := r.c.Exec("SAVEPOINT snapshot"); err != nil {
 		return err
 	}
-	return errors.Join(f(), r.c.exec("RELEASE snapshot"))
+	return errors.Join(f(), r.c.Exec("RELEASE snapshot"))
 }
 
 // Row is an entry as it stands in its row.
 type Row struct {
 	Seq, TS int64 // TS: the time that the row has, in µs since 1970
 	Record  string
-	sealed  []byte
+	Sealed  []byte // nil where it has no personal fields, or they were not asked for
 	page    *page
 }
 
@@ -38,7 +37,7 @@ func (r *Reader) Rows(from, to int64, f func(Row) error) error {
 	if err != nil {
 		return err
 	}
-	next, err := r.c.rows(from, to, true, func(row Row) (err error) {
+	next, err := r.c.Rows(from, to, true, func(row Row) (err error) {
 		if row.Seq > p.to {
 			if p, err = r.personal().page(r.c, row.Seq, to); err != nil {
 				return err
@@ -53,6 +52,15 @@ func (r *Reader) Rows(from, to int64, f func(Row) error) error {
 	return err
 }
 
+// Records calls f for the records of the entries from..to, in order; all of them must be there.
+func (r *Reader) Records(from, to int64, f func(record string) error) error {
+	next, err := r.c.Rows(from, to, false, func(row Row) error { return f(row.Record) })
+	if err == nil && next <= to {
+		err = missing(next)
+	}
+	return err
+}
+
 // Heads calls f for each tree head that is kept, the oldest first. leaves are the hashes that were in no full tile yet,
 // where they are kept with it.
 func (r *Reader) Heads(f func(size int64, note string, leaves []byte) error) error {
@@ -60,7 +68,7 @@ func (r *Reader) Heads(f func(size int64, note string, leaves []byte) error) err
 		size, _ := v[0].(int64)
 		leaves, _ := v[2].([]byte)
 		return f(size, text(v[1]), bytes.Clone(leaves))
-	}, "SELECT size, note, leaves FROM head ORDER BY size")
+	}, "SELECT size, note, leaves FROM cosigned ORDER BY size")
 }
 
 // FullTile reads a tile that must be there.
@@ -95,7 +103,7 @@ type PersonalState struct {
 // Personal opens the personal data of a row whose record commits to it so. It is an error where something is there that
 // does not open, or is not what the record committed to.
 func (row Row) Personal(committed string) (s PersonalState, err error) {
-	got, err := row.page.open(row.Seq, committed, row.sealed)
+	got, err := row.page.open(row.Seq, committed, row.Sealed)
 	s = PersonalState{Zero: got.zero, Carrier: got.carrier, Hidden: got.hidden}
 	for i := range got.rows {
 		if !got.rows[i].Erased {
@@ -107,28 +115,28 @@ func (row Row) Personal(committed string) (s PersonalState, err error) {
 
 // Erasure reads what an erase entry says was erased: entries, in order, of an epoch. They are nil where that cannot be read
 // here.
-func (row Row) Erasure(e *Entry) (epoch int, seqs []int64, err error) {
-	got, err := row.page.open(e.Seq, e.Record.Personal, row.sealed)
+func (row Row) Erasure(e *entry.Entry) (epoch int, seqs []int64, err error) {
+	got, err := row.page.open(e.Seq, e.Record.Personal, row.Sealed)
 	if err != nil {
 		return 0, nil, err
 	}
 	e.Personal = got.shown(e)
-	x, _, err := e.erasure(row.page.o.epoch)
-	return x.epoch, x.seqs, err
+	x, err := erasureOf(e, row.page.o.epoch)
+	return x.Epoch, x.Seqs, err
 }
 
 // LaterErasures calls f for what the erase entries say that are not among the first size of this ledger: those that came
 // since, and those of later epochs that are here. seqs are nil where they cannot be read.
 func (r *Reader) LaterErasures(size int64, f func(epoch int, seqs []int64) error) error {
 	o := r.personal()
-	ours := func(x erasure, _ bool) error { return f(x.epoch, x.seqs) }
-	if err := erasures(r.c, r.Zone, o, size, ours); err != nil {
+	ours := func(x Erasure) error { return f(x.Epoch, x.Seqs) }
+	if err := r.Erasures(size, ours); err != nil {
 		return err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, later := range o.later {
-		if err := erasures(later.c, later.Zone, later.personal(), 0, ours); err != nil {
+		if err := later.Erasures(0, ours); err != nil {
 			return err
 		}
 	}
@@ -152,40 +160,4 @@ func (r *Reader) Carrying(f func(epoch int, seq, at int64) error) error {
 		at, _ := v[2].(int64)
 		return f(int(epoch), seq, at)
 	}, "SELECT epoch, seq, at FROM carried ORDER BY epoch, seq, at")
-}
-
-// ParseEntry reads a record back and checks that it is what its row says it is.
-func ParseEntry(seq, ts int64, record string, zone *time.Location) (Entry, error) {
-	return parse(seq, ts, record, zone)
-}
-
-// SameBox compares the name of the gate and its time zone, which stand outside the records, with what a start or the first
-// entry of an epoch says of them. Those of older versions say nothing.
-func (e *Entry) SameBox(gate, zone string) error {
-	if e.Kind != Start && e.Kind != Epoch {
-		return nil
-	}
-	for _, x := range []struct{ key, what, has string }{{"gate", "gate", gate}, {"time_zone", "time zone", zone}} {
-		if said, ok := e.Detail[x.key]; ok && said != x.has {
-			return fmt.Errorf("entry %d says that the %s is %q, and here it is %q: that was changed", e.Seq, x.what, said, x.has)
-		}
-	}
-	return nil
-}
-
-// NamedKeys are the keys that an entry says sign from there on, or have signed up to there.
-func NamedKeys(record []byte) (keys []string) {
-	if !bytes.Contains(record, []byte(`"kind":"`+KeyChange+`"`)) {
-		return nil
-	}
-	var r Record
-	if json.Unmarshal(record, &r) != nil || r.Kind != KeyChange {
-		return nil
-	}
-	for _, k := range []string{r.Detail["verifier"], r.Detail["was"]} {
-		if _, err := tlog.NewVerifier(k); err == nil {
-			keys = append(keys, k)
-		}
-	}
-	return keys
 }
