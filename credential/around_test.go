@@ -1,8 +1,13 @@
 package credential
 
 import (
+	"bytes"
+	"compress/zlib"
 	"strings"
 	"testing"
+	"time"
+
+	"gated/credential/base45"
 )
 
 // A scanner that was swapped puts something around each code. What means nothing is taken off, and the signature decides.
@@ -85,5 +90,32 @@ func TestAnotherCompoundsPassNamesNobody(t *testing.T) {
 	}
 	if got := trust.Check([]byte(issue(t, seeded(3), longshanPass())), noon); got.Reason != ReasonUnknownSigner {
 		t.Errorf("in our own issuer's name: %+v", got)
+	}
+}
+
+// Looking for a code within others costs no more than people notice, whatever stands there.
+func TestHostileCodesAreJudgedInTime(t *testing.T) {
+	trust := trustingLongshan(t)
+	var bomb bytes.Buffer
+	z := zlib.NewWriter(&bomb)
+	z.Write(make([]byte, 2500<<10))
+	z.Close()
+	text := issue(t, longshanKey, longshanPass())
+	for name, code := range map[string]string{
+		"a certificate that inflates": "HC1:" + base45.Encode(bomb.Bytes()), "that inflates, in small letters": strings.ToLower("HC1:" + base45.Encode(bomb.Bytes())),
+		"a long pass": "GP1:" + strings.Repeat("BB8", CodeLimit/3-2), "heads": strings.Repeat("GP1:", CodeLimit/4), "a card": "shc:/" + strings.Repeat("56", CodeLimit/2-3),
+		"a pass and much behind": text + strings.Repeat("A", CodeLimit-len(text)), "designators": strings.Repeat(`\000026`, CodeLimit/7), "spaces": strings.Repeat(" ", CodeLimit),
+		"spaces around a pass": strings.Repeat(" ", 1000) + text + strings.Repeat(" ", 1000),
+	} {
+		if len(code) > CodeLimit {
+			t.Errorf("%s: %d bytes", name, len(code))
+		}
+		began := time.Now()
+		c := trust.Check([]byte(code), noon)
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("%s: %s, %s", name, took, c.Reason)
+		} else {
+			t.Logf("%s: %s, %s", name, took, c.Reason)
+		}
 	}
 }

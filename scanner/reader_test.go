@@ -813,7 +813,7 @@ func BenchmarkHandOn(b *testing.B) {
 	code := bytes.Repeat([]byte("A"), 199)
 	scanner, port := plug(b)
 	got := make(chan time.Time)
-	l := start(b, Options{Config: Config{Device: port, Gap: maxGap}, OnCode: func(context.Context, Code) bool { got <- time.Now(); return true }}, hasty)
+	l := start(b, Options{Config: Config{Device: port, Gap: maxGap, CodesApart: Default().CodesApart}, OnCode: func(context.Context, Code) bool { got <- time.Now(); return true }}, hasty)
 	l.expect(online)
 
 	bare, barePort := plug(b)
