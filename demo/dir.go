@@ -126,6 +126,9 @@ lanes:
     scanner:
       device: {{printf "%q" (printf "%s/dev/scanner-%s" $.Dir .)}}
       baud: 115200
+{{- if $.Fast}}
+      codes_apart: 0s # the next one comes as soon as the one before is answered
+{{- end}}
 {{- if eq . "in"}}
     card_reader:
       device: {{printf "%q" (printf "%s/dev/card-in" $.Dir)}}

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gated/credential"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -32,6 +33,9 @@ func newDesk() desk { return desk{holds: map[string]*held{}} }
 const (
 	maxNote  = 500 // bytes that a guard types
 	maxHolds = 50  // more nobody can look through; then the oldest is left undecided
+	// maxStated is how many may wait at a lane of whom nothing is known but what they state themselves: they could be many
+	// with one picture, and push away those who are known.
+	maxStated = 5
 )
 
 // showing returns the hold of a code or card that waits.
@@ -44,10 +48,21 @@ func (d *desk) showing(key [32]byte) *held {
 	return nil
 }
 
-// waiting returns the hold of somebody who waits at a lane.
+// crowded tells whether another one who merely states something must come again later.
+func (d *desk) crowded(l *lane) bool {
+	stated := 0
+	for _, h := range d.holds {
+		if h.lane == l && h.facts.Proof == string(credential.Stated) {
+			stated++
+		}
+	}
+	return stated >= maxStated || len(d.holds) >= maxHolds
+}
+
+// waiting returns the hold of somebody who waits at a lane and whom the page names.
 func (d *desk) waiting(l *lane, who subject) *held {
 	for _, h := range d.holds {
-		if h.lane == l && h.who.ID == who.ID {
+		if h.lane == l && h.who.ID == who.ID && h.name != "" {
 			return h
 		}
 	}
