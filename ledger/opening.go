@@ -118,7 +118,7 @@ const logBytes = 2 << 20
 
 // fillLog makes the write-ahead log that long at once, with zeros, which SQLite takes for its end. Each commit that makes a
 // file longer costs another 20 KiB in the journal of the file system, and its time. It is left to grow by itself after a fault,
-// or where the disk has not room for many of its length.
+// or where the disk has not room for many of its length. The first commit syncs it.
 func (l *Ledger) fillLog() {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(l.opt.Dir, &disk); err != nil || disk.Bavail < 32*logBytes/uint64(disk.Bsize) || l.Fault() != nil {
@@ -133,7 +133,6 @@ func (l *Ledger) fillLog() {
 	for n := file.Length(f.Name()); n < logBytes && err == nil; n += int64(len(zeros)) {
 		_, err = f.Write(zeros)
 	}
-	f.Sync()
 }
 
 // readEnd reads the newest entries and the edge of the tree, and compares them with what they must be; what the medium has
