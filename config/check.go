@@ -60,6 +60,9 @@ func (l *loader) check(s *Settings) {
 	}
 	l.gate(s.Gate)
 	l.lanes(s.Lanes)
+	if lane := s.Scanner.Keyboard; lane != "" && !slices.ContainsFunc(s.Lanes, func(l Lane) bool { return l.ID == lane }) {
+		l.fault("scanner.keyboard", "%q is no lane: write the id of the one that codes typed into the page are for, or remove it", lane)
+	}
 	l.console(s.Console)
 	l.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", s.Log.Format, "text", "json")

@@ -34,20 +34,10 @@ const (
 	maxHolds = 50  // more nobody can look through; then the oldest is left undecided
 )
 
-// showing returns the hold of a code or card that waits.
-func (d *desk) showing(key [32]byte) *held {
+// waiting returns a hold of which something is so, if there is one.
+func (d *desk) waiting(is func(*held) bool) *held {
 	for _, h := range d.holds {
-		if h.key == key {
-			return h
-		}
-	}
-	return nil
-}
-
-// waiting returns the hold of somebody who waits at a lane.
-func (d *desk) waiting(l *lane, who subject) *held {
-	for _, h := range d.holds {
-		if h.lane == l && h.who.ID == who.ID {
+		if is(h) {
 			return h
 		}
 	}
@@ -99,6 +89,7 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 
 // settle writes the register event of a hold and takes it off the desk. A fault leaves it there.
 func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.Field) (Outcome, error) {
+	h.desk = true
 	p := h.passage
 	p.at, p.decision, p.by = g.clock.Now(), d, by
 	ev := p.registered()
