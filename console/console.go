@@ -94,7 +94,7 @@ func page(route func(method, path string, h http.HandlerFunc)) {
 	if err != nil {
 		panic(err) // the folder is compiled in
 	}
-	for _, name := range []string{"index.html", "style.css", "words.js", "keys.js", "sound.js", "look.js", "page.js", "icon.svg"} {
+	for _, name := range []string{"index.html", "style.css", "words.js", "keys.js", "sound.js", "look.js", "page.js", "input.js", "icon.svg"} {
 		path := "/" + name
 		if name == "index.html" {
 			path = "/{$}"

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -485,11 +487,31 @@ func TestThePageFollowsTheBarriersAnswerToTheEmergencyKey(t *testing.T) {
 	shows("an answer", ".verdict.refuse", "open", "常开中", false)
 	shows("open again", ".verdict.emergency", "open", "常开中", false)
 
-	// An emergency key out of the middle of a code is none; a hand that hits others with it is heard.
+	// An emergency key that a scanner types in a code is none; a hand's is, also while one is typed, or with others beside it.
 	scans(t, ctx, "6901234"+kb.F9+"5\r", paces[0], func() { anew(t, ctx, r.url); r.heard() })
 	if got := r.heard(); len(got) > 0 {
 		t.Errorf("a code made the page ask %q", got)
 	}
+	press(t, ctx, kb.Escape)
+	holds := func(key string, d time.Duration) {
+		t.Helper()
+		events := kb.Encode([]rune(key)[0])
+		for _, e := range []input.DispatchKeyEventParams{*events[0], *events[len(events)-1]} {
+			if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+				_, err := cdp.Call(ctx, tab, input.DispatchKeyEvent, e)
+				return err
+			})); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(d)
+			d = 0
+		}
+	}
+	for _, k := range "69012345" {
+		strike(t, ctx, string(k), 0)
+	}
+	holds(kb.F9, 100*time.Millisecond)
+	r.awaits(t, `emergency {"lane":"in"}`)
 	scans(t, ctx, "8"+kb.F8+kb.F9, paces[0], func() { anew(t, ctx, r.url); r.heard() })
 	if got := r.heard(); !slices.Contains(got, `emergency {"lane":"in"}`) {
 		t.Errorf("F9 with two other keys made the page ask %q", got)

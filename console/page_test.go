@@ -487,6 +487,9 @@ func TestLooks(t *testing.T) {
 			v.Lanes[1].Last.Lane, v.Lanes[1].Last.Direction = "out", "out"
 		}, ""},
 		{"one-lane", `.verdict.admit`, func(v *gate.View) { v.Lanes = v.Lanes[:1]; last("admit", "valid-pass")(v) }, ""},
+		{"went", `.ready`, func(v *gate.View) {
+			v.Holds = append(two, openHold("H3", "in", "赵奶奶", "3-2-501", "no-valid-pass"))
+		}, "went"},
 		{"scanner-as-keyboard", `.ready`, func(v *gate.View) { v.Holds = two[:1] }, "scan"},
 		{"many-holds", `.ready`, func(v *gate.View) {
 			v.Holds = append([]gate.Hold{}, two...)
@@ -570,7 +573,14 @@ func TestLooks(t *testing.T) {
 				if look.name == "sensor-unreadable" { // nor of a sensor
 					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .sensor')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "道闸传感器：无信号", "en": "sensor: no signal"}[language]))
 				}
-				if look.keys == "scan" {
+				if look.keys == "went" { // one admitted here, one whose time is up
+					run(t, ctx, `(cards[0].ruled = {passage: 'H1', verdict: 'admit', reason: 'document-sighted', done: true}, choose('H2'), cards.forEach(c => c.gone = {mono: Infinity, wall: Infinity}))`)
+					d.change(func(v *gate.View) {
+						v.Holds = v.Holds[2:]
+						v.Recent = append([]gate.Shown{{Passage: "H2", Lane: "out", Direction: "out", Verdict: "refuse", Reason: "undecided", By: "machine", At: time.Now()}}, recent...)
+					})
+					see(t, ctx, name, `document.querySelectorAll('.card.gone').length >= 2`)
+				} else if look.keys == "scan" {
 					for _, k := range "6901234567892\r" {
 						strike(t, ctx, string(k), 5*time.Millisecond)
 					}

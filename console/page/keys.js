@@ -21,7 +21,8 @@ const combined = e => (e.ctrlKey || e.altKey || e.metaKey) && !e.getModifierStat
 
 class Keys {
   // on.before() is what the page was like before the first key. on.act(key, before) is a person's key. on.burst(code, before)
-  // was a scanner; code is empty if it was none that is whole. on.hasty(run) was a person, whose keys did nothing.
+  // was a scanner; code is empty if it was none that is whole. on.undo(before) takes back the rest of one. on.hasty(run) was a
+  // person, whose keys did nothing.
   constructor(on) {
     this.on = on;
     this.run = [];
@@ -69,9 +70,10 @@ class Keys {
     if (!run.length) return;
     const first = run[0].at, last = run.at(-1).at;
     if (!isBurst(run) && first >= this.deaf) return run.length === 1 ? this.on.act(run[0], before) : this.on.hasty(run);
+    if (run.length === 1) return this.on.undo(before);
     const code = wholeCode(run), whole = code && first >= this.broken;
-    if (run.length > 1) this.deaf = last + DEAF_MS;
-    if (!code && run.length > 1) this.broken = last + BROKEN_MS;
+    this.deaf = last + DEAF_MS;
+    if (!code) this.broken = last + BROKEN_MS;
     this.on.burst(whole ? code : '', before);
   }
 }

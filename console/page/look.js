@@ -38,7 +38,7 @@ function render() {
 }
 
 // places is where what can be tapped stands, and since when: a finger on its way was meant for what stood there before.
-const places = new Map(), PLACED = '.card, #find, #accounts, .alarm';
+const places = new Map(), PLACED = '.card, #found, #find, #accounts, .alarm';
 const placeOf = e => e.dataset.passage || e.id || e.className + (e.lastChild.id || '');
 function notePlaces() {
   for (const e of document.querySelectorAll(PLACED)) {
@@ -228,6 +228,7 @@ function wentCard(c) {
 function renderFound() {
   $('room').placeholder = p('find');
   paint($('found'), found && [found, view.lanes.map(l => l.id)], () => {
+    places.delete('found'); // whoever is in the list now was not there before
     if (!found) return [];
     if (found === 'wait') return [h('p', { class: 'none' }, p('finding'))];
     if (!found.length) return [h('p', { class: 'none' }, p('nobody'))];
@@ -252,8 +253,8 @@ function renderAccounts() {
 }
 
 function recent(a) {
-  const kind = look(a);
-  return h('li', {}, h('time', {}, clock(a.at)), icon(a.direction === 'out' ? 'out' : 'in'), icon(kind === 'other' ? 'fault' : kind, 'mark ' + kind),
+  const kind = a.reason.startsWith('undecided') ? 'undecided' : look(a); // which is no refusal
+  return h('li', {}, h('time', {}, clock(a.at)), icon(a.direction === 'out' ? 'out' : 'in'), icon({ other: 'fault', undecided: 'repeat' }[kind] || kind, 'mark ' + kind),
     h('span', {}, t('class', a.class), ' ', h('i', {}, kind === 'repeat' ? t('verdict', 'repeat') : t('reason', a.reason))));
 }
 

@@ -7,6 +7,7 @@ const FOUND_MS = 30000;   // names found by room are not left standing
 const STILL_MS = 1000;    // the list stands still so long when somebody went, and says who
 const READ_MS = 600;      // whom the page selected by itself no key decides about before, nor a tap about anybody
 const TAP_MS = 400;       // a tap so soon after another, or after things moved, is meant for nothing
+const HELD_MS = 50;       // a hand takes longer to let go of a key, a scanner hardly any time
 const TYPED_MS = 60000;   // the page says so long that a scanner is set to keyboard
 const REASONS = {
   admit: ['known-by-sight', 'document-sighted', 'dead-phone', 'pass-expired', 'child-or-elder', 'visitor-confirmed'],
@@ -336,124 +337,6 @@ async function present(lane, person) {
   choose(wanted); // if it is there already
   render();
 }
-
-// ---- keys and taps ----
-
-const MODIFIERS = ['Shift', 'Control', 'Alt', 'AltGraph', 'Meta', 'CapsLock', 'NumLock', 'ScrollLock', 'Fn'];
-const keys = new Keys({ before: asItIs, act: pressed, burst, hasty });
-
-addEventListener('keydown', e => {
-  wake();
-  if (MODIFIERS.includes(e.key)) return;
-  // The emergency keys come before everything, wherever the cursor is; but not out of the middle of a code.
-  if ((e.key === 'F9' || e.key === 'F10') && !keys.typing(e.timeStamp)) {
-    e.preventDefault();
-    const lane = view && view.lanes[e.key === 'F9' ? 0 : 1];
-    if (lane && !e.repeat) emergency(lane.id); // also one that is open: the relay may have let go of it
-    return;
-  }
-  const field = isField(e.target), button = e.target instanceof HTMLButtonElement;
-  // The browser's own Enter would not wait for the silence.
-  if (e.key === 'Enter' && (field || button) && !e.isComposing || e.key === ' ' && button) e.preventDefault();
-  if (e.repeat) return;
-  const run = keys.down(e);
-  if (run && (!field || e.key === 'Tab' || combined(e)) || combined(e) && /^[jm]$/i.test(e.key)) e.preventDefault();
-  if (run || combined(e) || !$('alert').hidden || lost || !view) return moveFound(e);
-  // These move the cursor only, and at once: a hand goes on typing.
-  const name = keyName(e);
-  if (!field && keys.listens(e.timeStamp) && (name === '/' || e.code === 'NumpadDivide' || name === 'n' && panel)) {
-    e.preventDefault();
-    (name === 'n' ? $('note-' + chosen) : $('room')).focus();
-  } else moveFound(e);
-}, true);
-// Browsers press a button at any of these.
-for (const kind of ['keypress', 'keyup']) addEventListener(kind, e => {
-  if (e.key === 'Enter' && isField(e.target) && !e.isComposing || (e.key === ' ' || e.key === 'Enter') && e.target instanceof HTMLButtonElement) e.preventDefault();
-}, true);
-
-// asItIs is what a burst must leave as it was, and what a key was meant for.
-function asItIs() {
-  return { focus: document.activeElement, chosen, panel, values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
-}
-
-// pressed is one key of a person.
-function pressed(key, before) {
-  if (!$('alert').hidden) return key.name === 'Escape' && readNotOpened();
-  const at = document.activeElement;
-  if (key.name === 'Escape') {
-    if (found) clearFound();
-    else if (!isField(at)) panel = false;
-    signing = false;
-    at.blur();
-    return render();
-  }
-  if (at !== before.focus || key.combined || key.composing && key.field) return;
-  if (at instanceof HTMLButtonElement && (key.name === 'Enter' || key.name === ' ')) return at.click();
-  if (isField(at)) {
-    if (key.name === 'Enter' && at.form) at.form.requestSubmit();
-    else if (key.name === 'Enter') at.blur(); // a note: then the key that decides
-    return;
-  }
-  if (lost || !view || chosen !== before.chosen || panel !== before.panel) return; // it was meant for something else
-  const mine = chosen && !(byItself && performance.now() - chosenAt < READ_MS);
-  if (/^[1-9]$/.test(key.name)) {
-    const other = OTHERS[key.name - 1], person = [...slots].find(([, n]) => n === Number(key.name));
-    if (panel && other && mine) rule(chosen, ...other);
-    else if (!panel && person) choose(person[0]);
-  } else if (key.name === 'a' || key.name === 'r') {
-    const verdict = key.name === 'a' ? 'admit' : 'refuse';
-    if (mine) rule(chosen, verdict, ATONCE[verdict]);
-    else if (!chosen && cards.length) toast(p('keys-select'));
-  } else if (key.name === 'o' && chosen) panel = !panel;
-  render();
-}
-
-// burst is a scanner that types: nothing is as if it had not been, but for its code where one is awaited.
-function burst(code, before) {
-  document.activeElement.blur();
-  for (const [id, value] of Object.entries(before.values)) {
-    const e = $(id);
-    if (!e || e.value === value) continue;
-    e.value = value;
-    e.dispatchEvent(new Event('input'));
-  }
-  if (isField(before.focus) && before.focus.isConnected) before.focus.focus();
-  if (lost || !view) return;
-  if (!view.keyboard) typedAt = stamp();
-  else if (code) act('api/code', { lane: view.keyboard, code });
-  else toast(t('dropped', 'too-short'));
-  render();
-}
-
-// hasty is a person whose keys came too close together to be told from a scanner's.
-function hasty(run) {
-  if (run.some(k => !k.composing && (k.field ? k.name === 'Enter' : k.writes || k.name === 'Enter'))) toast(p('too-fast'));
-}
-
-// moveFound moves the cursor among the people found by room.
-function moveFound(e) {
-  if (!$('find').contains(e.target)) return;
-  const buttons = [...$('found').querySelectorAll('button')], at = buttons.indexOf(e.target), row = view ? view.lanes.length : 0;
-  const to = { ArrowDown: at < 0 ? 0 : at + row, ArrowUp: at - row, ArrowRight: at < 0 ? -1 : at + 1, ArrowLeft: at < 0 ? -1 : at - 1 }[e.key];
-  if (to !== undefined && (at >= 0 || buttons[to])) {
-    e.preventDefault();
-    (buttons[to] || (to < 0 ? $('room') : e.target)).focus();
-  }
-  if (foundAt) foundAt = stamp();
-}
-
-// The second tap of a double tap decides nothing, whatever it falls on; nor does one on what has just moved there.
-let tapped = -1e9;
-addEventListener('click', e => {
-  if (!e.detail || e.target.closest('.panic')) return; // a key, or a screen reader; and the emergency keys always
-  const soon = e.timeStamp - tapped < TAP_MS || justMoved(e.target.closest(PLACED), e.timeStamp);
-  tapped = e.timeStamp;
-  if (!soon || !e.target.closest('button, .card, #alert')) return;
-  e.preventDefault();
-  e.stopImmediatePropagation();
-}, true);
-// A button that was used does not wait for the next Enter.
-addEventListener('click', () => document.activeElement instanceof HTMLButtonElement && document.activeElement.blur());
 
 addEventListener('pointerdown', wake, true);
 $('alert').onclick = readNotOpened;
