@@ -261,21 +261,21 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 	if took := time.Since(start); took > 2*time.Second { // some milliseconds, but this machine may be busy
 		t.Errorf("F9 took %v to reach the gate, want at once", took)
 	}
-	see(t, ctx, "latched open", `document.querySelector('.alarm.open')?.textContent.includes('常开中')`)
+	see(t, ctx, "latched open", `document.querySelector('.alarm.by-hand')?.textContent.includes('手动') && document.querySelector('#stage-in .verdict.emergency')`)
 	press(t, ctx, kb.F9)
 	press(t, ctx, kb.F10)
 	b.asked(`emergency {"lane":"out"}`)
 	if n := strings.Count(strings.Join(b.heard(), ";"), `emergency {"lane":"in"}`); n != 2 { // its relay may have let go
 		t.Errorf("F9 on an open lane: asked %d times", n)
 	}
-	see(t, ctx, "both open", `document.querySelectorAll('.alarm.open').length === 2`)
+	see(t, ctx, "both open", `document.querySelectorAll('.alarm.by-hand').length === 2`)
 	click("#close-in")
 	b.asked(`close {"lane":"in"}`)
-	see(t, ctx, "one closed", `document.querySelectorAll('.alarm.open').length === 1`)
+	see(t, ctx, "one closed", `document.querySelectorAll('.alarm.by-hand').length === 1`)
 	click("#close-out")
-	see(t, ctx, "closed", `!document.querySelector('.alarm.open')`)
+	see(t, ctx, "closed", `!document.querySelector('.alarm.by-hand')`)
 	click("#panic-out")
-	see(t, ctx, "latched by the button", `document.querySelector('.alarm.open')`)
+	see(t, ctx, "latched by the button", `document.querySelector('.alarm.by-hand')`)
 	if n := strings.Count(strings.Join(b.heard(), ";"), `emergency {"lane":"out"}`); n != 2 {
 		t.Errorf("one press of the button and one of the key: asked %d times", n)
 	}
@@ -513,6 +513,7 @@ func TestLooks(t *testing.T) {
 			v.Lanes[0].Latch = "open"
 			v.ToAccountFor = []gate.Opening{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
 		}, ""},
+		{"emergency-by-hand", `.verdict.emergency`, func(v *gate.View) { v.Lanes[0].Latch = "by-hand" }, ""},
 		{"not-opened", `.verdict.failed`, func(v *gate.View) { v.Lanes[0].Latch, v.Lanes[0].Barrier = "failed", "open-by-hand" }, ""},
 		{"not-opened-read", `.verdict.failed`, func(v *gate.View) {
 			v.Lanes[0].Latch, v.Lanes[0].Barrier = "failed", "open-by-hand"

@@ -199,7 +199,7 @@ func (l *lane) view() LaneView {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := LaneView{ID: l.ID, Direction: l.Direction, Scanner: l.scanner.state, Cause: l.scanner.cause, Up: l.scanner.up,
-		Since: l.scanner.since, Barrier: "ok", Latch: "open", Sensor: l.sensor}
+		Since: l.scanner.since, Barrier: "ok", Latch: map[bool]string{true: "by-hand", false: "open"}[l.Barrier == nil], Sensor: l.sensor}
 	if time.Since(l.droppedAt) < droppedFor {
 		v.Dropped = l.dropped
 	}

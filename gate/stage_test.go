@@ -85,7 +85,7 @@ func TestTheEmergencyKeyFollowsTheBarrier(t *testing.T) {
 	s := newSite(t)
 	s.end()
 	dead, slow := filepath.Join(s.dir, "dead"), filepath.Join(s.dir, "slow")
-	s.relay = relaySaying(t, "echo $1 >>"+filepath.Join(s.dir, "told")+"\nwhile [ -e "+slow+" ]; do sleep 0.01; done\n[ $1 = close ] || ! [ -e "+dead+" ]")
+	s.relays = map[string]*barrier.Barrier{"in": relaySaying(t, "while [ -e "+slow+" ]; do sleep 0.01; done\n[ $1 = close ] || ! [ -e "+dead+" ]")} // the lane out is worked by hand: nothing says that it is open
 	s.start()
 	touch := func(path string) {
 		t.Helper()
@@ -104,6 +104,12 @@ func TestTheEmergencyKeyFollowsTheBarrier(t *testing.T) {
 		until(t, "the latch to be "+want, func() bool { return s.g.View().Lanes[0].Latch == want })
 	}
 	latch("")
+	if _, err := s.g.Emergency("out"); err != nil || s.g.View().Lanes[1].Latch != "by-hand" {
+		t.Errorf("without a barrier: %v, %+v", err, s.g.View().Lanes[1])
+	}
+	if err := s.g.Close("out"); err != nil {
+		t.Fatal(err)
+	}
 	touch(dead)
 	touch(slow)
 	press()
@@ -127,9 +133,9 @@ func TestTheEmergencyKeyFollowsTheBarrier(t *testing.T) {
 		t.Fatal(err)
 	}
 	latch("")
-	until(t, "one opening to account for", func() bool {
+	until(t, "one opening of each lane to account for", func() bool {
 		v := s.g.View()
-		return len(v.ToAccountFor) == 1 && v.ToAccountFor[0].What == "who-passed"
+		return len(v.ToAccountFor) == 2 && v.ToAccountFor[0].What == "who-passed" && v.ToAccountFor[1].What == "who-passed"
 	})
 }
 

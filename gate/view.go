@@ -82,7 +82,7 @@ type LaneView struct {
 	Since     time.Time `json:"since"`
 	Dropped   string    `json:"dropped,omitempty"` // why what the scanner sent a moment ago was no whole code
 	Last      *Shown    `json:"last"`              // the newest answer to whoever came to this lane
-	Latch     string    `json:"latch,omitempty"`   // what the barrier says to the emergency key: opening, open, failed; empty: closed
+	Latch     string    `json:"latch,omitempty"`   // the emergency key: opening, open, failed, by-hand (no barrier); empty: closed
 	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" while it does not obey
 	Unasked   bool      `json:"unasked"`           // somebody else opened it a moment ago, or it stands open since
 

@@ -79,7 +79,7 @@ function renderDuty() {
 function renderAlarms() {
   const list = [];
   for (const l of view.lanes) {
-    if (l.latch) list.push([l.latch, l, { opening: p('opening'), open: p('latched-do'), failed: p('not-opened-do') }[l.latch]]);
+    if (l.latch) list.push([l.latch, l, { opening: p('opening'), open: p('latched-do'), failed: p('not-opened-do'), 'by-hand': p('by-hand-do') }[l.latch]]);
     if (l.barrier === 'open-by-hand' && l.latch !== 'failed') list.push(['hand', l, p('open-by-hand')]);
     if (l.unasked) list.push(['unasked', l, p('opened-unasked-do')]);
     if (!l.up && (fresh(l) || l.latch || view.fault)) list.push(['down', l, t('cause', l.cause || l.scanner)]);
@@ -94,6 +94,7 @@ function renderAlarms() {
     const close = () => e.append(button('close-' + l.id, p('close-barrier'), () => act('api/close', { lane: l.id })));
     if (kind === 'opening') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('emergency')));
     if (kind === 'open') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('latched'))), close();
+    if (kind === 'by-hand') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('emergency'))), close();
     if (kind === 'failed') say(h('b', {}, laneName(l) + ' · ' + p('not-opened'))), close();
     if (kind === 'hand') say(h('b', {}, laneName(l)));
     if (kind === 'unasked') say(h('b', {}, laneName(l) + ' · ' + p('opened-unasked')));
@@ -133,7 +134,7 @@ const ready = l => h('div', { class: 'ready' }, wayOf(l), h('div', { class: 'sig
 
 // latch is what the barrier says to the emergency key: nothing else is believed, and it stands as long as it is so.
 function latch(l) {
-  const [kind, shape, text, why] = { opening: ['opening', 'emergency', p('opening'), ''], open: ['emergency', 'emergency', t('verdict', 'emergency'), p('emergency-do')], failed: ['failed', 'fault', p('not-opened'), p('not-opened-do')] }[l.latch];
+  const [kind, shape, text, why] = { opening: ['opening', 'emergency', p('opening'), ''], open: ['emergency', 'emergency', t('verdict', 'emergency'), p('emergency-do')], failed: ['failed', 'fault', p('not-opened'), p('not-opened-do')], 'by-hand': ['emergency', 'emergency', t('verdict', 'emergency'), p('by-hand-do')] }[l.latch];
   return h('div', { class: 'verdict ' + kind }, wayOf(l), h('div', { class: 'sign' }, icon(shape, 'shape'), h('div', { class: 'say' }, word(text), h('div', { class: 'why' }, why))));
 }
 

@@ -134,7 +134,7 @@ function receive(v) {
     if (was && was.up && !l.up) sound('fault');
     if (l.latch === 'failed' && (pressedAgain.delete(l.id) || !was || was.latch !== 'failed')) notOpened[l.id] = { sent: true, said: p('not-opened-relay') };
     else if (l.latch === 'open' || was && was.latch !== l.latch) delete notOpened[l.id];
-    if (l.latch && was && was.latch !== l.latch && l.latch !== 'opening') sound(l.latch === 'open' ? 'emergency' : 'fault');
+    if (l.latch && was && was.latch !== l.latch && l.latch !== 'opening') sound(l.latch === 'failed' ? 'fault' : 'emergency');
   }
   receiveHolds(v.holds || []);
 }
@@ -148,7 +148,7 @@ function receiveAnswer(l, now, heardBefore) {
   // An answer from the future means that the clock was set back: its age is unknown, so it is not fresh.
   const age = a && !a.emergency ? Date.parse(now) - Date.parse(a.at) : Infinity;
   part.born = age > -2000 && age < VERDICT_MS ? stamp(Math.max(0, age)) : null;
-  if (heardBefore && part.born) sound(look(a));
+  if (heardBefore && part.born && !cards.some(c => c.ruled && c.hold.passage === a.passage)) sound(look(a));
 }
 const fresh = l => stage.get(l.id) && stage.get(l.id).born;
 

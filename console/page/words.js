@@ -213,6 +213,7 @@ const WORDS = {
     "not-opened": ["没有打开", "NOT OPENED"],
     "open-now": ["请手动开闸", "open by hand"],
     "not-opened-do": ["请手动开闸 · 再按紧急键重试", "open by hand · the emergency key tries again"],
+    "by-hand-do": ["此通道没有自动道闸：请手动开，用完手动关", "no barrier that opens by itself here: open and close it by hand"],
     "not-opened-relay": ["道闸无响应", "the barrier does not answer"],
     "press-again": ["没开 · 再按", "Not open: again"],
     "tries-again": ["再试", "tries again"],
