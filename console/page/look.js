@@ -260,9 +260,10 @@ function recent(a) {
 }
 
 function renderLanes() {
-  paint($('lanes'), [view.lanes.map(l => ({ ...l, last: null })), opening, reading], () => view.lanes.map((l, i) => {
-    const says = opening[l.id] || l.latch === 'opening' ? p('opening') : { open: p('latched'), failed: p('press-again') }[l.latch] || p('emergency');
-    const panic = h('button', { type: 'button', id: 'panic-' + l.id, class: 'panic ' + (l.latch || '') }, i < 2 ? h('kbd', {}, 'F' + (9 + i)) : '', says);
+  paint($('lanes'), [view.lanes.map(l => ({ ...l, last: null })), opening, reading, lost], () => view.lanes.map((l, i) => {
+    const latch = lost ? '' : l.latch || ''; // what it was is not what it is
+    const says = opening[l.id] || latch === 'opening' ? p('opening') : { open: p('latched'), failed: p('press-again') }[latch] || p('emergency');
+    const panic = h('button', { type: 'button', id: 'panic-' + l.id, class: 'panic ' + latch }, i < 2 ? h('kbd', {}, 'F' + (9 + i)) : '', says);
     // At the press, not at the release; a click without a press comes from the keyboard or a screen reader.
     panic.onpointerdown = e => e.button === 0 && emergency(l.id);
     panic.onclick = e => e.detail === 0 && emergency(l.id);
