@@ -76,7 +76,8 @@ type Lane struct {
 // Scanner is about no one lane's scanner.
 type Scanner struct {
 	// Keyboard is the lane that a code counts for which a scanner set to keyboard types into the page, with Enter at its
-	// end. Empty, the default: none; the page says that such a scanner is there, and does not read it.
+	// end; that lane needs no scanner.device. Empty, the default: none; the page says that such a scanner is there, and
+	// does not read it.
 	Keyboard string `mapstructure:"keyboard" reload:"true"`
 }
 

@@ -267,6 +267,7 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "console: {language: fr}\nlanes:", `console.language: "fr" is not known: write zh or en`},
 		{"lanes:", "console: {call: " + long + "}\nlanes:", `console.call: has 101 characters`},
 		{"lanes:", "scanner: {keyboard: exit}\nlanes:", `scanner.keyboard: "exit" is no lane: write the id of the one`},
+		{"    scanner:\n      device: /dev/scanner", "", `lanes[0].scanner.device: is required`},
 		{"lanes:", "scanner: {device: /dev/a}\nlanes:", `scanner.device: unknown key`},
 		{"lanes:", "console: {hosts: ['http://gate']}\nlanes:", `console.hosts[0]: "http://gate" is not a host name`},
 		{"lanes:", "console: {hosts: [gate, gate]}\nlanes:", `console.hosts[1]: "gate" is written twice`},
@@ -504,6 +505,21 @@ func TestShowHidesSecrets(t *testing.T) {
 	want := "token: (hidden) # line 1\nempty: \"\" # default\nlist: (hidden)\nplain: seen # default\n"
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A lane whose codes are typed into the page has no port, and another one still needs its own.
+func TestALaneWhoseScannerIsAKeyboardNeedsNoPort(t *testing.T) {
+	typed := strings.Replace(small, "    scanner:\n      device: /dev/scanner\n", "", 1) + "scanner: {keyboard: in}\n"
+	if s := load(t, typed); s.Lanes[0].Scanner.Device != "" || s.Scanner.Keyboard != "in" {
+		t.Errorf("got %+v", s)
+	}
+	two := strings.Replace(typed, "scanner: {", "  - {id: out, direction: out}\nscanner: {", 1)
+	if _, err := Load(write(t, two), nil); err == nil || !strings.Contains(err.Error(), "lanes[1].scanner.device: is required") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Load(write(t, strings.Replace(typed, "keyboard: in", "keyboard: \"\"", 1)), nil); err == nil {
+		t.Error("a lane that no code can come to was accepted")
 	}
 }
 

@@ -119,7 +119,8 @@ const WORDS = {
     "muted": ["已静音", "muted"],
     "closing": ["正在断开", "closing"],
     "backoff": ["重连中", "reconnecting"],
-    "closed": ["已关闭", "closed"]
+    "closed": ["已关闭", "closed"],
+    "keyboard": ["键盘方式", "types into this page"]
   },
   "cause": {
     "absent": ["没有插好或已拔出", "unplugged"],
