@@ -53,12 +53,12 @@ class Keys {
   // listens tells whether a key that came alone until now may already move the cursor.
   listens(at) { return this.run.length === 1 && at >= this.deaf; }
 
-  wait(ms) {
+  wait(ms, again = false) {
     const due = performance.now() + ms;
     this.timer = setTimeout(() => {
       const now = performance.now();
       if (now < this.last + SILENCE_MS) this.wait(this.last + SILENCE_MS - now);
-      else if (now > due + 25) this.wait(25); // the page was busy: keys may lie in its queue, and come first
+      else if (!again && now > due + 25) this.wait(25, true); // the page was busy: keys may lie in its queue, and come first
       else this.settle();
     }, ms);
   }
