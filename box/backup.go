@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -20,7 +21,7 @@ func Backup(ctx context.Context, dir, to string) (h tlog.Head, size int64, err e
 	if filepath.Dir(to) == dir {
 		return h, 0, fmt.Errorf("%s is in the state directory: a copy that burns with the original is none", to)
 	}
-	if h, err = ledger.BackUp(dir, to); err != nil {
+	if h, err = file.BackUp(dir, to); err != nil {
 		return h, 0, err
 	}
 	if _, err := Perform(ctx, dir, recordBackup, copied{h.Size, h.Root.String()}); err != nil {

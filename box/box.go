@@ -20,6 +20,7 @@ import (
 	"gated/durable"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 	"gated/register/erasure"
 	"gated/roster"
@@ -75,7 +76,7 @@ func openAlone(dir string) (_ *Box, err error) {
 			b.Close()
 		}
 	}()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b, nil
 	}

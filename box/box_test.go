@@ -17,10 +17,12 @@ import (
 	"gated/evidence"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
 	"gated/register/erasure"
 	"gated/roster"
+	"gated/roster/sheet"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -32,7 +34,7 @@ import (
 func daemon(t testing.TB, dir string) (b *Box, stop func()) {
 	t.Helper()
 	c := clock.New(clock.System())
-	b, err := Open(ledger.Options{Dir: dir, Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai",
+	b, err := Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai",
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +80,7 @@ func listening(t testing.TB, dir string) (stop func()) {
 	}
 }
 
-var rows = []roster.Row{
+var rows = []sheet.Row{
 	{Number: 2, Building: "1", Unit: "1", Room: "101", Name: "王伟", Class: "resident"},
 	{Number: 3, Building: "1", Unit: "1", Room: "102", Name: "李芳", Class: "resident"},
 }
@@ -114,7 +116,7 @@ type told struct {
 // recorded are the entries after the first n, but for what a daemon says of itself.
 func recorded(t testing.TB, dir string, n int64) (list []told) {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,7 @@ func recorded(t testing.TB, dir string, n int64) (list []told) {
 
 func size(t testing.TB, dir string) int64 {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,10 +169,10 @@ func tried[A, R any](op Op[A, R], args A, except func(R) R) try {
 func number(int64) int64 { return 0 }
 
 var tries = []try{
-	tried(ImportRoster, Import{Rows: append(rows[:2:2], roster.Row{Number: 4, Building: "1", Unit: "1", Room: "103", Name: "张敏", Class: "resident"})}, nil),
+	tried(ImportRoster, Import{Rows: append(rows[:2:2], sheet.Row{Number: 4, Building: "1", Unit: "1", Room: "103", Name: "张敏", Class: "resident"})}, nil),
 	tried(ImportRoster, Import{Rows: rows[:1], DryRun: true}, nil),
-	tried(ImportRoster, Import{Rows: []roster.Row{{Number: 2, Building: "2", Unit: "1", Room: "101", Name: "张敏", Class: "resident"}}}, nil), // a mass removal
-	tried(ImportRoster, Import{Rows: []roster.Row{{Number: 2, Name: "x"}}, Language: "en"}, nil),                                            // a faulty row
+	tried(ImportRoster, Import{Rows: []sheet.Row{{Number: 2, Building: "2", Unit: "1", Room: "101", Name: "张敏", Class: "resident"}}}, nil), // a mass removal
+	tried(ImportRoster, Import{Rows: []sheet.Row{{Number: 2, Name: "x"}}, Language: "en"}, nil),                                            // a faulty row
 	tried(RemoveFromRoster, "r-000001", nil),
 	tried(RemoveFromRoster, "r-999999", nil),
 	tried(RecordPasses, []roster.IssuedPass{{Serial: "8899aabbccddeeff", Subject: "r-000002", Issuer: "office", NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(2e9, 0)}}, nil),

@@ -9,6 +9,7 @@ import (
 	"gated/clock"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 	"gated/register/erasure"
 )
@@ -16,7 +17,7 @@ import (
 // BeginEpoch puts the ledger of a state directory aside, whatever it holds, and begins a new one, whose first entry names what
 // was found and why it was done. opt says what the settings say; without them a ledger that can be opened says it itself. It
 // is done without a daemon only: the gate begins with its start entry.
-func BeginEpoch(dir string, opt *ledger.Options, why string) (m ledger.Meta, found string, err error) {
+func BeginEpoch(dir string, opt *ledger.Options, why string) (m file.Meta, found string, err error) {
 	if err := erasure.CheckWhy(why); err != nil {
 		return m, "", err
 	}
@@ -29,7 +30,7 @@ func BeginEpoch(dir string, opt *ledger.Options, why string) (m ledger.Meta, fou
 	}
 	defer held.Release()
 	if opt == nil {
-		r, err := ledger.OpenReader(dir)
+		r, err := file.OpenReader(dir)
 		if err != nil {
 			return m, "", fmt.Errorf("%w: name the settings with --config", err)
 		}
@@ -50,7 +51,7 @@ func BeginEpoch(dir string, opt *ledger.Options, why string) (m ledger.Meta, fou
 	if f := b.Ledger.Fault(); f != nil {
 		return m, "", errors.New(f.Cause)
 	}
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		return m, "", err
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 	"gated/register/erasure"
 )
@@ -136,7 +137,7 @@ type Finding struct {
 // BeginExport records an export with personal data before it shows any, and gives the reader what opens them. hidden is why
 // some cannot be read all the same. Where none can it is an error: an export that only looks as if nobody had passed would be
 // worse than none.
-func BeginExport(ctx context.Context, dir string, r *ledger.Reader, x Export) (hidden, err error) {
+func BeginExport(ctx context.Context, dir string, r *file.Reader, x Export) (hidden, err error) {
 	if ask := AskKeys(ctx, dir); ask != nil {
 		r.AskKeys(ask)
 	} else if hidden = r.Hidden(); !r.HasMaster() {
@@ -181,8 +182,8 @@ type entries struct {
 
 // AskKeys returns what asks the daemon of a state directory for the keys of entries; nil where they need not be asked for,
 // or no daemon runs.
-func AskKeys(ctx context.Context, dir string) ledger.Keys {
-	r, err := ledger.OpenReader(dir)
+func AskKeys(ctx context.Context, dir string) file.Keys {
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"gated/credential"
 	"gated/roster"
+	"gated/roster/sheet"
 )
 
 // ImportRoster replaces the roster by the property office's list.
@@ -16,23 +17,29 @@ var ImportRoster = Op[Import, roster.Report]{"roster-import", importRoster}
 
 // Import are the arguments of ImportRoster.
 type Import struct {
-	Rows        []roster.Row
+	Rows        []sheet.Row
 	DryRun      bool
 	AllowRemove int
-	Language    string // of the answer about faulty rows
+	Language    string // of the answer
 }
 
-// ReadRoster reads the property office's list; what is wrong with its headings is an answer.
-func ReadRoster(path, language string) ([]roster.Row, error) {
-	list, err := roster.ReadFile(path)
+// ReadRoster reads the property office's list; what is wrong with it is an answer.
+func ReadRoster(path, language string) (*sheet.List, error) {
+	list, err := sheet.ReadFile(path)
 	return list, inWords(err, language)
 }
 
-// inWords makes of faulty rows an answer in the clerk's language.
+// inWords makes of a faulty list, or of one that takes away too much, an answer in the clerk's language.
 func inWords(err error, language string) error {
-	var rows *roster.FaultyRows
-	if errors.As(err, &rows) {
-		return No{errors.New(rows.Text(language))}
+	var faulty *sheet.FaultyRows
+	var removal *roster.MassRemoval
+	switch {
+	case errors.As(err, &faulty) && faulty.Unwrap() != nil: // there is no list
+		return errors.New(faulty.Text(language))
+	case errors.As(err, &faulty):
+		return No{errors.New(faulty.Text(language))}
+	case errors.As(err, &removal):
+		return No{errors.New(removal.Text(language))}
 	}
 	return err
 }
@@ -40,10 +47,7 @@ func inWords(err error, language string) error {
 func importRoster(ctx context.Context, b *Box, by string, a Import) (roster.Report, error) {
 	opt := roster.ImportOptions{DryRun: a.DryRun, AllowRemove: a.AllowRemove, CheckResidentID: ResidentID}
 	rep, err := b.Roster.Import(ctx, a.Rows, opt)
-	switch {
-	case errors.As(err, new(*roster.MassRemoval)):
-		return rep, No{err}
-	case err != nil || a.DryRun:
+	if err != nil || a.DryRun {
 		return rep, inWords(err, a.Language)
 	}
 	n := func(i int) string { return strconv.Itoa(i) }

@@ -70,7 +70,7 @@ gate: {name: 南门, origin: compound.example/south, time_zone: UTC, level: seal
 lanes:
   - id: in-1
     direction: in
-    scanner: {device: /dev/a, baud: 115200, data_bits: 7, parity: even, stop_bits: 2, end_bytes: "\t\r", start_bytes: "\x02", end_gap: 150ms, min: 8, max: 9000, gap: 1s, aim: true, code_id: 2, encoding: gb18030, profile: gm65, silent_after: 4h}
+    scanner: {device: /dev/a, baud: 115200, data_bits: 7, parity: even, stop_bits: 2, end_bytes: "\t\r", start_bytes: "\x02", end_gap: 150ms, min: 8, max: 9000, gap: 1s, codes_apart: 50ms, aim: true, code_id: 2, encoding: gb18030, profile: gm65, silent_after: 4h}
     barrier: {driver: exec, command: [/bin/relay, --on, "0123"], pulse: 1s, spacing: 0s, timeout: 4s}
   - id: out
     direction: out
@@ -99,7 +99,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 		Lanes: []Lane{{
 			"in-1", "in",
 			scanner.Config{Device: "/dev/a", Baud: 115200, DataBits: 7, Parity: "even", StopBits: 2, EndBytes: "\t\r", StartBytes: "\x02",
-				EndGap: 150 * time.Millisecond, Min: 8, Max: 9000, Gap: time.Second, AIM: true, CodeID: 2, Encoding: "gb18030", Profile: "gm65",
+				EndGap: 150 * time.Millisecond, Min: 8, Max: 9000, Gap: time.Second, CodesApart: 50 * time.Millisecond, AIM: true, CodeID: 2, Encoding: "gb18030", Profile: "gm65",
 				SilentAfter: 4 * time.Hour},
 			barrier.Config{Driver: "exec", Channel: 1, Command: []string{"/bin/relay", "--on", "0123"}, Pulse: time.Second, Timeout: 4 * time.Second,
 				Sensor: DefaultLane().Barrier.Sensor},

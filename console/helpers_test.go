@@ -25,9 +25,11 @@ import (
 	"gated/credential"
 	"gated/gate"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
 	"gated/roster"
+	"gated/roster/sheet"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -52,7 +54,7 @@ type box struct {
 	requests []string // of pages
 }
 
-var office = []roster.Row{
+var office = []sheet.Row{
 	{Number: 2, Building: "3", Unit: "2", Room: "501", Name: "赵奶奶", Class: "resident"},
 	{Number: 3, Building: "3", Unit: "2", Room: "501", Name: "赵小宝", Class: "resident"},
 	{Number: 4, Building: "1", Unit: "1", Room: "101", Name: "李四", Class: "resident"},
@@ -90,7 +92,7 @@ func newBox(t testing.TB) *box {
 		t.Fatal(err)
 	}
 	var running atomic.Pointer[gate.Gate]
-	b.ledger, err = ledger.Open(ledger.Options{Dir: b.dir, Gate: "东门", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: quiet,
+	b.ledger, err = ledger.Open(ledger.Options{Hangs: time.Minute, Dir: b.dir, Gate: "东门", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: now, Log: quiet,
 		Known: reg.Known, Follow: reg.Follow, Recovered: reg.Recovered,
 		OnChange: func(f *ledger.Fault) {
 			if g := running.Load(); g != nil {
@@ -187,7 +189,7 @@ var passageID = regexp.MustCompile(`"passage":"[a-z2-7]{16}"`)
 // entries are what the ledger has from an entry on, in words: kind, lane, verdict, reason, and what somebody said.
 func (b *box) entries(after int64) string {
 	b.t.Helper()
-	r, err := ledger.OpenReader(b.dir)
+	r, err := file.OpenReader(b.dir)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -79,9 +79,19 @@ func (c *console) picture(w http.ResponseWriter, r *http.Request) {
 	case len(codes[0].Text) == 0 || len(codes[0].Text) > maxCode:
 		fail(w, http.StatusBadRequest, "code has %d bytes; it takes 1 to %d", len(codes[0].Text), maxCode)
 	default:
-		out, err := c.gate.Scan(lane, []byte(codes[0].Text), time.Now())
+		out, err := c.gate.Scan(lane, []byte(together(codes)), time.Now())
 		c.outcome(w, r, out, err)
 	}
+}
+
+// together is the code of a picture, or two that differ, with a line break between: the gate refuses them as several.
+func together(codes []qr.Code) string {
+	for _, other := range codes[1:] {
+		if other.Text != codes[0].Text {
+			return codes[0].Text + "\n" + other.Text
+		}
+	}
+	return codes[0].Text
 }
 
 // readPicture returns the picture's file. When it answers false it has answered the request.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/scanner/qr"
 )
 
 // photo is a JPEG with a pass in it, as a camera might send it.
@@ -37,6 +38,25 @@ func photo(t testing.TB, text string) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// Nobody can say which of two codes in a picture was meant.
+func TestAPictureOfTwoCodes(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	b.forget()
+	one, other := b.pass("王小明", time.Hour), b.pass("王小明", 2*time.Hour)
+	for name, c := range map[string]struct {
+		codes []qr.Code
+		want  string
+	}{
+		"two":            {[]qr.Code{{Text: one}, {Text: one}, {Text: other}}, "refuse several-codes"},
+		"the same twice": {[]qr.Code{{Text: one}, {Text: one}}, "admit valid-pass"},
+	} {
+		if out := b.scan("in", together(c.codes)); out.Verdict+" "+out.Reason != c.want {
+			t.Errorf("%s: got %s %s, want %s", name, out.Verdict, out.Reason, c.want)
+		}
+	}
 }
 
 // form is a body with one field, and its Content-Type.

@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"bytes"
 	"crypto/ed25519"
 
 	"github.com/fxamacker/cbor/v2"
@@ -18,8 +19,7 @@ const tagSign1 = 0xd2
 
 // strict reads plain CBOR only, from anybody: each map key once and of integer
 // or text type where it is a label, lengths known, no tags, text in valid UTF-8,
-// little nesting. Integers in longer form than needed are tolerated, as RFC 8949
-// lets generic encoders write them; in a signed part they are signed as they are.
+// little nesting. What it read must be what deterministic writes, so that a pass has one text.
 var strict = must(cbor.DecOptions{
 	DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 	IndefLength:       cbor.IndefLengthForbidden,
@@ -55,29 +55,31 @@ type sign1 struct {
 	Signature   cbor.ByteString
 }
 
-// header is the protected header. Labels other than these are ignored, as RFC
-// 9052 wants it, unless the message lists some as critical.
+// header is the protected header.
 type header struct {
-	Algorithm any             `cbor:"1,keyasint"`
-	Critical  cbor.RawMessage `cbor:"2,keyasint,omitempty"`
-	KeyID     cbor.ByteString `cbor:"4,keyasint"`
+	Algorithm int64           `cbor:"1,keyasint,omitempty"`
+	KeyID     cbor.ByteString `cbor:"4,keyasint,omitempty"`
 }
 
-// parseSign1 reads a message with or without its tag. The reason is empty if
+// parseSign1 reads a message just as encode writes it. The reason is empty if
 // it could be read. Nothing may stand in the unprotected header: it is not
 // signed, and so the same pass cannot be dressed up as another code.
 func parseSign1(data []byte) (m sign1, h header, reason string) {
-	if len(data) > 0 && data[0] == tagSign1 {
-		data = data[1:]
-	}
-	if strict.Wellformed(data) != nil {
+	untagged, tagged := bytes.CutPrefix(data, []byte{tagSign1})
+	if strict.Wellformed(untagged) != nil {
 		return m, h, ReasonBadCBOR
 	}
-	if strict.Unmarshal(data, &m) != nil || m.Unprotected == nil || len(m.Unprotected) > 0 ||
-		strict.Unmarshal([]byte(m.Protected), &h) != nil || len(h.Critical) > 0 {
+	if !tagged || strict.Unmarshal(untagged, &m) != nil || m.Unprotected == nil || len(m.Unprotected) > 0 ||
+		!bytes.Equal(data, m.encode()) ||
+		strict.Unmarshal([]byte(m.Protected), &h) != nil || m.Protected != cbor.ByteString(must(deterministic.Marshal(h))) {
 		return sign1{}, header{}, ReasonBadCOSE
 	}
 	return m, h, ""
+}
+
+// encode writes the message with its tag.
+func (m sign1) encode() []byte {
+	return append([]byte{tagSign1}, must(deterministic.Marshal(m))...)
 }
 
 // toBeSigned returns the Sig_structure (RFC 9052, section 4.4) over the
@@ -86,14 +88,14 @@ func (m sign1) toBeSigned() []byte {
 	return must(deterministic.Marshal([]any{"Signature1", m.Protected, cbor.ByteString(""), m.Payload}))
 }
 
-// sign returns the tagged message over payload.
+// sign returns the message over payload.
 func sign(key ed25519.PrivateKey, payload []byte) []byte {
 	id := KeyID(key.Public().(ed25519.PublicKey))
 	m := sign1{
-		Protected:   cbor.ByteString(must(deterministic.Marshal(header{Algorithm: algEdDSA, KeyID: cbor.ByteString(id[:])}))),
+		Protected:   cbor.ByteString(must(deterministic.Marshal(header{algEdDSA, cbor.ByteString(id[:])}))),
 		Unprotected: map[any]any{},
 		Payload:     cbor.ByteString(payload),
 	}
 	m.Signature = cbor.ByteString(ed25519.Sign(key, m.toBeSigned()))
-	return append([]byte{tagSign1}, must(deterministic.Marshal(m))...)
+	return m.encode()
 }

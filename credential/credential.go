@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"time"
 
 	"gated/credential/health"
@@ -46,23 +47,27 @@ const (
 // The reasons why a credential is good or not; a health certificate has more of them, see package health. They are stable
 // words: the policy, the ledger and the page's texts go by them.
 const (
-	ReasonOK             = health.ReasonOK
-	ReasonUnknownCode    = "unknown-code"              // no kind of code that we know
-	ReasonTooLong        = health.ReasonTooLong        // a pass of more than CodeLimit bytes
-	ReasonBadBase45      = health.ReasonBadBase45      // characters, length or values that RFC 9285 excludes
-	ReasonBadCBOR        = health.ReasonBadCBOR        // not one well-formed item of plain CBOR
-	ReasonBadCOSE        = health.ReasonBadCOSE        // CBOR, but no COSE_Sign1 as its kind must be one
-	ReasonUnknownSigner  = health.ReasonUnknownSigner  // signed with a key that is not trusted here
-	ReasonWrongAlgorithm = health.ReasonWrongAlgorithm // names another algorithm than the trusted key's
-	ReasonBadSignature   = health.ReasonBadSignature   // altered or forged
-	ReasonMalformed      = health.ReasonMalformed      // claims missing, absurd or unreadable
-	ReasonWrongIssuer    = health.ReasonWrongIssuer    // speaks for an issuer other than the key's
-	ReasonNotYetValid    = health.ReasonNotYetValid
-	ReasonExpired        = health.ReasonExpired
-	ReasonBadCheckDigit  = "bad-check-digit" // of a resident ID number
-	ReasonBadDate        = "bad-date"        // birth date that does not exist or is still to come
-	ReasonUnknownCard    = "unknown-card"    // a card of a type whose layout is not known here
-	ReasonUnreadableCard = "unreadable-card" // a card that the reader found and did not read: broken, or not genuine
+	ReasonOK              = health.ReasonOK
+	ReasonUnknownCode     = "unknown-code"              // no kind of code that we know
+	ReasonSeveralCodes    = "several-codes"             // line breaks inside, or different codes at one moment
+	ReasonAddedCharacters = "added-characters"          // a genuine code, and the scanner adds to it what may mean something
+	ReasonKeyboardLayout  = "keyboard-layout"           // typed by a scanner that takes the keyboard for one of another layout
+	ReasonTooLong         = health.ReasonTooLong        // a pass of more than CodeLimit bytes
+	ReasonBadBase45       = health.ReasonBadBase45      // characters, length or values that RFC 9285 excludes
+	ReasonBadCBOR         = health.ReasonBadCBOR        // not one well-formed item of plain CBOR
+	ReasonBadCOSE         = health.ReasonBadCOSE        // CBOR, but no COSE_Sign1 as its kind must be one
+	ReasonUnknownSigner   = health.ReasonUnknownSigner  // signed with a key that is not trusted here
+	ReasonOtherIssuer     = "other-issuer"              // a pass of an issuer that is not trusted here, such as another compound
+	ReasonWrongAlgorithm  = health.ReasonWrongAlgorithm // names another algorithm than the trusted key's
+	ReasonBadSignature    = health.ReasonBadSignature   // altered or forged
+	ReasonMalformed       = health.ReasonMalformed      // claims missing, absurd or unreadable
+	ReasonWrongIssuer     = health.ReasonWrongIssuer    // speaks for an issuer other than the key's
+	ReasonNotYetValid     = health.ReasonNotYetValid
+	ReasonExpired         = health.ReasonExpired
+	ReasonBadCheckDigit   = "bad-check-digit" // of a resident ID number
+	ReasonBadDate         = "bad-date"        // birth date that does not exist or is still to come
+	ReasonUnknownCard     = "unknown-card"    // a card of a type whose layout is not known here
+	ReasonUnreadableCard  = "unreadable-card" // a card that the reader found and did not read: broken, or not genuine
 )
 
 // Claim is what a code says and how far that can be relied on. A claim that is
@@ -94,6 +99,23 @@ type Claim struct {
 	Plate      string   `json:"plate,omitempty"`          // upper case, without dots and spaces
 	PlateClass string   `json:"plate_class,omitempty"`    // one of the PlateClass words
 	Gaps       []string `json:"does_not_prove,omitempty"` // as Gap words
+
+	Content string `json:"-"` // of a genuine health certificate: a digest of what was signed
+}
+
+// Same is by what a code or card is known again, however its text is written: a genuine pass by issuer and serial, a genuine
+// certificate by what was signed, a number or plate by itself; all else by text, which is what was read.
+func (c Claim) Same(text []byte) []byte {
+	same := []string{"text", string(bytes.Trim(text, "\r\n"))}
+	switch {
+	case c.Proof == Signed && c.Kind == KindPass:
+		same = []string{c.Kind, c.Issuer, c.Serial}
+	case c.Content != "" || c.Document != "" || c.Plate != "":
+		same = []string{c.Kind, c.Content, c.Document, c.Plate}
+	case len(text) == 0:
+		return nil
+	}
+	return []byte(strings.Join(same, "\x00"))
 }
 
 // Health is one statement of a health certificate.
@@ -129,12 +151,22 @@ const (
 	PlateTrailer   = "trailer"
 )
 
-// Check tells what a code proves at a given time. Nothing that a code contains
-// makes it fail: a forgery is a Claim with its reason. Carriage returns and line
-// feeds around the code are the scanner's and ignored; spaces are not, because
-// base45 has them.
+// Check tells what a code proves at a given time. Nothing that a code contains makes it fail: a forgery is a Claim with its
+// reason. What scanners put around a code and what means nothing is taken off.
 func (t *Trust) Check(code []byte, at time.Time) Claim {
 	code = bytes.Trim(code, "\r\n")
+	if bytes.ContainsAny(code, "\r\n") {
+		return Claim{Kind: KindUnknown, Reason: ReasonSeveralCodes, Proof: Stated}
+	}
+	c := t.read(code, at)
+	if c.Valid || c.Proof == Signed || len(code) > CodeLimit+2*mostAdded {
+		return c
+	}
+	return t.within(code, c, at)
+}
+
+// read is Check of a code with nothing around it.
+func (t *Trust) read(code []byte, at time.Time) Claim {
 	if pass, ok := bytes.CutPrefix(code, []byte(passPrefix)); ok {
 		if len(code) > CodeLimit {
 			return Claim{Kind: KindPass, Reason: ReasonTooLong, Proof: Stated}
@@ -160,7 +192,7 @@ func ofCertificate(h health.Certificate) Claim {
 	c := Claim{
 		Kind: h.Kind, Valid: h.Valid, Reason: h.Reason, Proof: Stated,
 		Issuer: h.Issuer, Serial: h.Serial, NotBefore: h.NotBefore, NotAfter: h.NotAfter,
-		Name: h.Name, BirthDate: h.BirthDate, Health: h.Health, Gaps: h.Gaps,
+		Name: h.Name, BirthDate: h.BirthDate, Health: h.Health, Gaps: h.Gaps, Content: h.Content,
 	}
 	if h.Signed {
 		c.Proof = Signed

@@ -214,7 +214,7 @@ func TestAMissingTrustDirectoryTrustsNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := trust.Check([]byte(issue(t, longshanKey, longshanPass())), noon).Reason; got != ReasonUnknownSigner {
+	if got := trust.Check([]byte(issue(t, longshanKey, longshanPass())), noon).Reason; got != ReasonOtherIssuer {
 		t.Errorf("got %s", got)
 	}
 	path := filepath.Join(t.TempDir(), "pass")

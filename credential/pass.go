@@ -25,7 +25,7 @@ var passKinds = []string{"resident", "vehicle", "household", "staff"}
 // Pass is what an issuer puts into a resident pass, GP1.
 //
 // Its text is "GP1:" and the base45 (RFC 9285) of a
-// COSE_Sign1 (RFC 9052), tagged or not, signed with EdDSA over Ed25519. The
+// COSE_Sign1 (RFC 9052), tagged, signed with EdDSA over Ed25519. The
 // protected header names the algorithm (1: -8) and the key (4: [KeyID]); the
 // unprotected header is an empty map. The payload is a CWT (RFC 8392):
 //
@@ -40,8 +40,8 @@ var passKinds = []string{"resident", "vehicle", "household", "staff"}
 //
 // Times are whole seconds since 1970 (RFC 8392 would allow fractions) in the
 // years 2000 to 2199. Texts have 1 to 64 bytes that can be printed, without a space
-// at either end. Other claims are ignored, except aud (3): a pass made for
-// a particular reader is not for us.
+// at either end. There are no other claims. All of it is in CBOR's deterministic encoding
+// (RFC 8949, section 4.2.1): a pass has one text.
 type Pass struct {
 	Issuer    string    // the name under which gates hold the key: pass/<issuer>.pub
 	Subject   string    // roster ID
@@ -55,7 +55,6 @@ type Pass struct {
 type claims struct {
 	Issuer    string          `cbor:"1,keyasint"`
 	Subject   string          `cbor:"2,keyasint"`
-	Audience  cbor.RawMessage `cbor:"3,keyasint,omitempty"`
 	NotAfter  int64           `cbor:"4,keyasint"`
 	NotBefore int64           `cbor:"5,keyasint"`
 	Serial    cbor.ByteString `cbor:"7,keyasint"`
@@ -98,9 +97,6 @@ func (c claims) validate() error {
 	if len(c.Serial) != 8 {
 		return errors.New("serial: want 8 bytes")
 	}
-	if len(c.Audience) > 0 {
-		return errors.New("audience: the pass is for another reader")
-	}
 	return nil
 }
 
@@ -140,8 +136,8 @@ func Issue(key ed25519.PrivateKey, p Pass) (string, error) {
 }
 
 // checkPass verifies the text after the prefix. What the pass states is read
-// before its signature is checked, so that the guard learns who is meant by
-// a bad one too.
+// before its signature is checked, so that the ledger holds whose name was misused. One of an issuer that
+// nobody here knows states nothing that could be true here: its roster is another.
 func (t *Trust) checkPass(text string, at time.Time) Claim {
 	c := Claim{Kind: KindPass, Proof: Stated}
 	because := func(reason string) Claim {
@@ -157,7 +153,8 @@ func (t *Trust) checkPass(text string, at time.Time) Claim {
 		return because(reason)
 	}
 	var stated claims
-	wellFormed := strict.Unmarshal([]byte(message.Payload), &stated) == nil && stated.validate() == nil
+	wellFormed := strict.Unmarshal([]byte(message.Payload), &stated) == nil && stated.validate() == nil &&
+		message.Payload == cbor.ByteString(must(deterministic.Marshal(stated)))
 	if wellFormed {
 		c.Issuer, c.Subject = stated.Issuer, stated.Subject
 		c.SubjectKind, c.Scope = stated.Grant.Kind, stated.Grant.Scope
@@ -167,10 +164,13 @@ func (t *Trust) checkPass(text string, at time.Time) Claim {
 	}
 
 	keys := t.pass.keys[string(header.KeyID)]
-	if len(keys) == 0 {
+	switch {
+	case len(keys) == 0 && wellFormed && !slices.Contains(t.pass.issuers, c.Issuer):
+		return Claim{Kind: KindPass, Reason: ReasonOtherIssuer, Proof: Stated, Issuer: c.Issuer}
+	case len(keys) == 0:
 		return because(ReasonUnknownSigner)
 	}
-	if header.Algorithm != int64(algEdDSA) {
+	if header.Algorithm != algEdDSA {
 		return because(ReasonWrongAlgorithm)
 	}
 	signed := message.toBeSigned()

@@ -76,13 +76,15 @@ func (d *Daemon) scan(ctx context.Context, giveUp func(error), b *box.Box, lanes
 	withCards := slices.DeleteFunc(slices.Clone(d.Settings.Lanes), func(l config.Lane) bool { return l.CardReader.Device == "" })
 	cardMetrics := scanner.NewCardMetrics(reg, laneIDs(withCards)...)
 	for i, lane := range d.Settings.Lanes {
-		r := scanner.NewReader(scanner.Options{Lane: lane.ID, Config: lane.Scanner, Log: d.log, Metrics: metrics,
+		var r *scanner.Reader
+		r = scanner.NewReader(scanner.Options{Lane: lane.ID, Config: lane.Scanner, Log: d.log, Metrics: metrics,
 			Zone: b.Ledger.Zone(),
 			OnCode: func(ctx context.Context, c scanner.Code) bool {
 				out, err := g.Scan(c.Lane, c.Data, c.At)
 				if err != nil {
 					d.log.Error("scan", "lane", c.Lane, "err", err)
 				}
+				r.Checked(out.Check)
 				return out.Credential != "unknown"
 			},
 			OnState:   func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },

@@ -12,7 +12,7 @@ import (
 
 	"gated/box"
 	"gated/console"
-	"gated/ledger"
+	"gated/ledger/file"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -68,7 +68,7 @@ func (d *Daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopB
 	web := &http.Server{Handler: mux, ErrorLog: quiet, MaxHeaderBytes: 16 << 10,
 		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	ctl := b.Control(d.log)
-	tree := ledger.NewTileServer(d.Dir, d.log)
+	tree := file.NewTileServer(d.Dir, d.log)
 	read := http.NewServeMux()
 	read.Handle("/tlog/", http.StripPrefix("/tlog", tree))
 	tlog := &http.Server{Handler: read, ErrorLog: quiet, MaxHeaderBytes: 16 << 10,

@@ -25,8 +25,8 @@ type clinic struct {
 
 const clinicURL = "https://clinic.example"
 
-// newClinic makes them, and lets a gate with this trust directory trust them. They are new with each run: nothing
-// that they sign outlives it.
+// newClinic makes the keys, and writes their public halves to a trust directory. They are made anew in each run, so that nothing
+// that they sign is valid after it.
 func newClinic(trust string) (c clinic, err error) {
 	if c.dccKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return c, err
@@ -67,7 +67,7 @@ func (c clinic) dcc(who roster.Person, sampled time.Time) string {
 			Result: "negative", Sampled: sampled},
 	}.Sign(c.dccKey, c.dccCert)
 	if err != nil {
-		panic(err) // the demo's own data
+		panic(err) // of the demo's own data
 	}
 	return text
 }
@@ -75,21 +75,21 @@ func (c clinic) dcc(who roster.Person, sampled time.Time) string {
 // shc is a SMART Health Card of two vaccinations.
 func (c clinic) shc(who roster.Person, now time.Time) string {
 	family, given := split(who.Name)
-	jab := func(n, months int) issuer.Statement {
+	dose := func(n, months int) issuer.Statement {
 		date := now.AddDate(0, -months, 0).Format(time.DateOnly)
 		return issuer.Statement{Kind: credential.Vaccination, Product: "207", Dose: n, Doses: 2, Date: date}
 	}
 	text, err := issuer.SHC{
 		Issuer: clinicURL, NotBefore: now.AddDate(0, -4, 0), Given: []string{given}, Family: family, BirthDate: who.BirthDate,
-		Health: []issuer.Statement{jab(1, 6), jab(2, 5)},
+		Health: []issuer.Statement{dose(1, 6), dose(2, 5)},
 	}.Sign(c.shcKey)
 	if err != nil {
-		panic(err) // the demo's own data
+		panic(err) // of the demo's own data
 	}
 	return text
 }
 
-// split takes a Chinese name apart; the surnames of the demo have one character.
+// split splits a Chinese name; the surnames of the demo have one character.
 func split(name string) (family, given string) {
 	_, n := utf8.DecodeRuneInString(name)
 	return name[:n], name[n:]

@@ -20,14 +20,14 @@ import (
 	"gated/scanner"
 )
 
-// daemon is gated, as production runs it.
+// daemon is the gated process.
 type daemon struct {
 	cmd  *exec.Cmd
 	page string // its address
-	tree string // where its ledger's tree is served
+	tree string // where the tree of its ledger is served
 
-	done chan struct{} // closed when it has ended and all that it said was read; then
-	err  error         // says why, if it was not stopped
+	done chan struct{} // closed when it has ended and its output was read; then
+	err  error         // is why it ended, unless it was stopped
 }
 
 // binary finds gated: in the directory of this program, where make puts both, or on PATH.
@@ -40,14 +40,14 @@ func binary() (string, error) {
 	}
 	path, err := exec.LookPath("gated")
 	if err != nil {
-		return "", errors.New("no gated to show: it lies neither beside this program nor on PATH: build both with make build")
+		return "", errors.New("gated is neither in the directory of this program nor on PATH: build both with make build")
 	}
 	return path, nil
 }
 
-// startDaemon returns once it is ready. It calls line for each line that gated prints for a verdict.
+// startDaemon starts gated and returns when it is ready. line is called with each line that it prints for a verdict.
 func startDaemon(ctx context.Context, cmd *exec.Cmd, line func([]byte)) (*daemon, error) {
-	// gated reports that it is ready as it does to systemd. The name is of no file: those may be no longer than 107 bytes.
+	// gated reports that it is ready as it does to systemd. The socket is an abstract one: paths are limited to 107 bytes.
 	name := fmt.Sprintf("@gated-demo-%d-%d", os.Getpid(), time.Now().UnixNano())
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: name})
 	if err != nil {
@@ -56,7 +56,7 @@ func startDaemon(ctx context.Context, cmd *exec.Cmd, line func([]byte)) (*daemon
 	defer notify.Close()
 	g := &daemon{cmd: cmd, done: make(chan struct{})}
 	g.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+name)
-	// Ctrl-C is for the demo, which ends the daemon when all is answered; and when the demo is killed, so is the daemon.
+	// Ctrl-C must reach the demo only, which stops the daemon when all is answered. Who kills the demo kills the daemon.
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := g.cmd.StdoutPipe()
 	if err != nil {
@@ -92,7 +92,8 @@ func startDaemon(ctx context.Context, cmd *exec.Cmd, line func([]byte)) (*daemon
 	case said := <-ready:
 		_, status, _ := strings.Cut(said, "\nSTATUS=")
 		if _, err := fmt.Sscanf(status, "page %s ledger %s", &g.page, &g.tree); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s is ready, and says %q: is it as old as this program?", cmd.Path, status), g.stop())
+			err = fmt.Errorf("%s is ready and reports %q: is it another version than this program?", cmd.Path, status)
+			return nil, errors.Join(err, g.stop())
 		}
 		return g, nil
 	case <-ctx.Done():
@@ -105,14 +106,14 @@ func startDaemon(ctx context.Context, cmd *exec.Cmd, line func([]byte)) (*daemon
 	}
 }
 
-// stop ends the daemon as systemd does.
+// stop stops the daemon as systemd does.
 func (g *daemon) stop() error {
 	g.cmd.Process.Signal(syscall.SIGTERM)
 	<-g.done
 	return g.err
 }
 
-// running tells whether it has not ended.
+// running tells whether the daemon has not ended.
 func (g *daemon) running() bool {
 	select {
 	case <-g.done:
@@ -122,7 +123,7 @@ func (g *daemon) running() bool {
 	}
 }
 
-// get returns what is found below the page's address.
+// get fetches a path of the page.
 func (g *daemon) get(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.page+path, nil)
 	if err != nil {
@@ -131,7 +132,7 @@ func (g *daemon) get(ctx context.Context, path string) ([]byte, error) {
 	return g.do(req)
 }
 
-// post does what the page does when the guard presses a key.
+// post sends what the page sends when the guard presses a key.
 func (g *daemon) post(ctx context.Context, path string, body any) ([]byte, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -145,7 +146,7 @@ func (g *daemon) post(ctx context.Context, path string, body any) ([]byte, error
 	return g.do(req)
 }
 
-// errConflict: what was asked for is as it was asked for, or over.
+// errConflict: it is so already, or too late.
 var errConflict = errors.New("conflict")
 
 func (g *daemon) do(req *http.Request) ([]byte, error) {
@@ -166,7 +167,7 @@ func (g *daemon) do(req *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// metrics are those of the daemon, by name and labels as it writes them.
+// metrics reads the metrics of the daemon. Their keys are name and labels, as the daemon writes them.
 func (g *daemon) metrics(ctx context.Context) (map[string]float64, error) {
 	b, err := g.get(ctx, "metrics")
 	if err != nil {
@@ -184,7 +185,7 @@ func (g *daemon) metrics(ctx context.Context) (map[string]float64, error) {
 	return all, nil
 }
 
-// frames are those that a lane's scanner has dropped as no whole code, by cause.
+// frames returns how many frames the scanner of a lane has dropped as no whole code, by cause.
 func (g *daemon) frames(ctx context.Context, lane string) (map[string]float64, error) {
 	all, err := g.metrics(ctx)
 	frames := map[string]float64{}

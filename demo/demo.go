@@ -1,8 +1,8 @@
 // Package demo plays a day at the gate of an invented compound.
 //
-// The daemon is the one that production runs, as a process of its own, and the demo knows of it what anybody can: its page,
-// its metrics, the lines that it prints for each verdict, and its ledger. Only the people who hold up their codes are
-// simulated, and the boards and readers that they stand before.
+// It starts the same daemon that production runs, as a process of its own, and observes it from outside only: through its page,
+// its metrics, the line that it prints for each verdict, and its ledger. The people are simulated, and so are scanners, relay
+// boards and card readers.
 package demo
 
 import (
@@ -25,6 +25,7 @@ import (
 	"gated/demo/samvsim"
 	"gated/demo/terminal"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	c.SetArgs(args)
 	c.SetOut(stdout)
 	c.SetErr(stderr)
-	// The first SIGINT or SIGTERM ends it; a second one kills, as it does any program.
+	// The first SIGINT or SIGTERM ends the demo in order; a second one kills it, as it would any program.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	if err := c.ExecuteContext(ctx); err != nil {
@@ -52,11 +53,11 @@ func command() *cobra.Command {
 		Use:   "gated-demo",
 		Short: "see a gate at work: an invented compound, its scanners pseudo-terminals",
 		Long: `gated-demo invents a compound of 8 buildings, 712 households and 2,132 residents, issues passes, and
-runs the ordinary gated with ordinary settings; only the people who hold up their codes are simulated.
-gated must lie beside it, as make puts it, or on PATH.
+runs the ordinary gated with ordinary settings; only people and hardware are simulated.
+gated must be in the same directory, where make puts it, or on PATH.
 
-Everything is under one directory, which can be deleted. The commands of gated look at it with
---state D, or with --config D/gated.yaml. Run again on the same directory, it goes on from there.`,
+Everything is in one directory, which can be deleted. To look at it with the commands of gated, use
+--state D, or --config D/gated.yaml. Run again on the same directory, the demo continues from there.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -71,10 +72,10 @@ Everything is under one directory, which can be deleted. The commands of gated l
 	f.BoolVar(&o.Fast, "fast", false, "play codes as fast as they are answered")
 	f.DurationVar(&o.For, "for", 0, "end after so long (0: play until Ctrl-C, or --scans)")
 	f.BoolVar(&o.Faults, "faults", false,
-		"pull, renumber, stall and jam scanners, card reader and relays while it plays, and tell how the gate took it")
+		"inject faults into scanners, card reader and relays while it plays, and report how the gate handled them")
 	f.DurationVar(&o.Within, "within", time.Second,
-		"how soon the page has to show a fault, with --faults: half of each kind, nineteen of twenty in all, "+
-			"and each one within five times that")
+		"how soon the page must show a fault, with --faults: half of each kind, 19 of 20 of all, "+
+			"and every single one within five times that")
 	f.BoolVar(&o.LogVerdicts, "log-verdicts", false, "print the daemon's JSON line on standard output for each verdict")
 	return c
 }
@@ -94,26 +95,26 @@ type Options struct {
 // Lanes are those of the demo's gate.
 var Lanes = []string{"in", "out"}
 
-// demo plays a day at the gate.
+// demo is one run of the command.
 type demo struct {
 	Options
-	people people
-	lanes  map[string]*lane
-	cards  *samvsim.Reader // of the in lane
-	gated  *daemon
-	page   *watchedPage
-	until  time.Time // when it ends; zero: when it is stopped
-	mishap *mishaps  // nil: nothing goes wrong
+	people   people
+	lanes    map[string]*lane
+	cards    *samvsim.Reader // of the in lane
+	gated    *daemon
+	page     *watchedPage
+	until    time.Time // when to stop; zero: only when told to
+	injected *faults   // nil: without --faults
 
-	openings *judge.Openings // this and answers belong to the goroutine that reads the daemon's lines, until that has ended
+	openings *judge.Openings // this and answers are used by the goroutine that reads the lines of the daemon, until it has ended
 	answers  *judge.Answers
-	keys     sync.Mutex // the guard presses one key after the other; guards run
+	keys     sync.Mutex // held while the guard presses a key; guards run
 	run      judge.Run
 
 	mu      sync.Mutex             // guards the rest
-	waiting map[string]chan answer // by lane: the code that was shown and is not answered yet
-	holds   map[string]bool        // passages that wait for the guard
-	latest  map[string]int         // by verdict: passages of which it is the latest
+	waiting map[string]chan answer // by lane: who waits for the answer to the code that was shown last
+	holds   map[string]bool        // passages that are on hold
+	latest  map[string]int         // passages, by their latest verdict
 	count   struct{ scans, answered, repeats, framing int }
 }
 
@@ -122,20 +123,20 @@ type lane struct {
 	id      string
 	scanner *Socket
 	relay   *lcussim.Relay
-	frames  map[string]float64 // that its scanner had dropped when it was last looked at, by cause
+	frames  map[string]float64 // dropped frames of its scanner when last read, by cause
 }
 
 // answer is what became of a code.
 type answer struct {
 	out     judge.Answer
-	dropped string    // by its scanner, and why; empty: it was not
-	shown   time.Time // when it was held up
+	dropped string    // why its scanner dropped it; empty: it did not
+	shown   time.Time // when it was shown
 }
 
-// errEnded: the daemon has ended, or is being ended.
-var errEnded = errors.New("the demo is being ended")
+// errEnded: the daemon has ended, or the demo is being stopped.
+var errEnded = errors.New("the demo is being stopped")
 
-// Run plays until the codes are used up, the time is over, or ctx ends.
+// Run plays until all codes are played, the time is over, or ctx ends.
 func Run(ctx context.Context, o Options) (err error) {
 	d := &demo{Options: o, lanes: map[string]*lane{}, openings: judge.NewOpenings(Lanes...), answers: judge.NewAnswers(),
 		waiting: map[string]chan answer{}, holds: map[string]bool{}, latest: map[string]int{}}
@@ -182,7 +183,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	return d.summary(before, err)
 }
 
-// work plays with the daemon that runs, and ends it.
+// work plays while the daemon runs, and stops it at the end.
 func (d *demo) work(ctx context.Context) (err error) {
 	defer d.gated.stop()
 	ctx, stop := context.WithCancel(ctx)
@@ -199,13 +200,13 @@ func (d *demo) work(ctx context.Context) (err error) {
 			"  Its directory:    %s\n  Ctrl-C ends it.\n\n", d.gated.page, d.gated.page, d.gated.tree, d.Dir)
 	}
 	if d.Faults {
-		d.mishap = newMishaps(d)
-		go d.mishap.watch(context.WithoutCancel(ctx))
-		defer d.mishap.end()
+		d.injected = newFaults(d)
+		go d.injected.watch(context.WithoutCancel(ctx))
+		defer d.injected.end()
 	}
 	err = d.cause(d.play(ctx))
-	if d.mishap != nil {
-		d.mishap.measure()
+	if d.injected != nil {
+		d.injected.measure()
 	}
 	d.run.Ending = time.Now()
 	err = errors.Join(err, d.gated.stop())
@@ -213,35 +214,33 @@ func (d *demo) work(ctx context.Context) (err error) {
 	return err
 }
 
-// cause is err, or if that is only that the daemon has gone, why it has.
+// cause is err, or the reason why the daemon ended if it has.
 func (d *demo) cause(err error) error {
-	select {
-	case <-d.gated.done:
-		return cmp.Or(d.gated.err, err)
-	default:
+	if d.gated.running() {
 		return err
 	}
+	return cmp.Or(d.gated.err, err)
 }
 
-// summary says how it went, by the ledger, which had so many entries before. A run with faults has its whole report, whatever
-// ended it.
+// summary prints the result. before is how many entries the ledger had at the start. A run with faults is reported in full,
+// whatever ended it.
 func (d *demo) summary(before int64, played error) error {
-	if played != nil && d.mishap == nil {
+	if played != nil && d.injected == nil {
 		return played
 	}
-	r, err := ledger.OpenReader(d.Dir)
+	r, err := file.OpenReader(d.Dir)
 	if err != nil {
 		return errors.Join(played, err)
 	}
 	after, err := r.Size()
-	if err == nil && d.mishap != nil {
+	if err == nil && d.injected != nil {
 		err = r.Scan(before+1, after, false, func(e *ledger.Entry) error { d.openings.Entry(e); d.answers.Entry(e); return nil })
 	}
 	err = errors.Join(played, err, r.Close())
-	if d.mishap != nil {
-		err = errors.Join(err, d.mishap.report(d.Stdout))
+	if d.injected != nil {
+		err = errors.Join(err, d.injected.report(d.Stdout))
 	}
-	if err != nil && d.mishap == nil {
+	if err != nil && d.injected == nil {
 		return err
 	}
 	fmt.Fprintf(d.Stdout, "scans=%d answered=%d repeats=%d framing=%d entries=%d admit=%d refuse=%d hold=%d\n",
@@ -250,10 +249,10 @@ func (d *demo) summary(before int64, played error) error {
 	return err
 }
 
-// size is how many entries the ledger has.
+// size returns how many entries the ledger has.
 func size(dir string) (int64, error) {
-	r, err := ledger.OpenReader(dir)
-	if errors.Is(err, fs.ErrNotExist) { // or none in the file yet
+	r, err := file.OpenReader(dir)
+	if errors.Is(err, fs.ErrNotExist) { // no file, or no ledger in it yet
 		return 0, nil
 	}
 	if err != nil {
@@ -263,7 +262,7 @@ func size(dir string) (int64, error) {
 	return n, errors.Join(err, r.Close())
 }
 
-// plug plugs in what the lanes have.
+// plug plugs in the hardware of the lanes.
 func (d *demo) plug() (err error) {
 	dev := filepath.Join(d.Dir, "dev")
 	if err := os.MkdirAll(dev, 0o700); err != nil {
@@ -310,7 +309,7 @@ func (d *demo) plugCards() error {
 	return nil
 }
 
-// unplugCards pulls it out; nobody may be using it.
+// unplugCards unplugs it; nobody may be using it.
 func (d *demo) unplugCards() {
 	os.Remove(d.cardPort())
 	d.cards.Close()

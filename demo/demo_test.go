@@ -12,7 +12,7 @@ func TestWithoutGatedNothingIsMade(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	dir := filepath.Join(t.TempDir(), "d")
 	err := Run(t.Context(), Options{Dir: dir, Stdout: io.Discard, Stderr: io.Discard})
-	if err == nil || !strings.Contains(err.Error(), "beside this program nor on PATH") {
+	if err == nil || !strings.Contains(err.Error(), "is neither in the directory of this program nor on PATH") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(dir); err == nil {
@@ -44,7 +44,7 @@ func TestTheDirectoryIsTheDemosOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := prepare(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "a gated works there") {
+		if _, err := prepare(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "a gated runs there") {
 			t.Errorf("twice at once: got %v", err)
 		}
 		held.Close()

@@ -18,13 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An empty file of this name marks a directory of the demo: one that is being made, and one that is complete.
+// An empty file of one of these names marks a directory of the demo: while it is being made, and when it is complete.
 const (
 	makingMarker = ".gated-demo.making"
 	madeMarker   = ".gated-demo"
 )
 
-// prepare makes the directory of the demo, or recognises its own. It is locked until what is returned is closed.
+// prepare makes the directory of the demo, or recognises one that it has made. It stays locked until held is closed.
 func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 	made, making := filepath.Join(dir, madeMarker), filepath.Join(dir, makingMarker)
 	if _, err := os.Stat(made); err == nil {
@@ -47,7 +47,7 @@ func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 			held, err = nil, fmt.Errorf("--dir: %w", err)
 		}
 	}()
-	for _, name := range []string{"keys", "trust", "roster.db", "roster.db-wal", "roster.db-shm"} { // of one that was killed here
+	for _, name := range []string{"keys", "trust", "roster.db", "roster.db-wal", "roster.db-shm"} { // left by a demo that was killed here
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return nil, err
 		}
@@ -80,8 +80,8 @@ func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 
 func officeKey(dir string) string { return filepath.Join(dir, "keys", "office.key") }
 
-// lock takes the lock of a state directory, so that no demo replaces the devices of a gate that works. A daemon whose demo was
-// killed just now may need a moment to end.
+// lock locks a state directory, so that no demo replaces the devices of a running gate. It retries, because a daemon whose demo
+// was killed just before may take a moment to end.
 func lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -93,12 +93,12 @@ func lock(dir string) (*os.File, error) {
 		}
 		if time.Now().After(late) {
 			f.Close()
-			return nil, fmt.Errorf("--dir %s: a gated works there: stop that one first, or name another directory", dir)
+			return nil, fmt.Errorf("--dir %s: a gated runs there: stop it first, or name another directory", dir)
 		}
 	}
 }
 
-// loadPeople reads who lives in the compound, and makes the gate trust those who sign what people show.
+// loadPeople reads the people from the roster and the key of the office, and makes the other signing keys.
 func loadPeople(dir string) (p people, err error) {
 	if p.office, err = credential.ReadPrivateKey(officeKey(dir)); err != nil {
 		return p, err
@@ -107,7 +107,7 @@ func loadPeople(dir string) (p people, err error) {
 	if p.health, err = newClinic(filepath.Join(dir, "trust")); err != nil {
 		return p, err
 	}
-	store, err := roster.Open(filepath.Join(dir, "roster.db")) // to write: a start that was cut off may have left it unfinished
+	store, err := roster.Open(filepath.Join(dir, "roster.db")) // for writing: an interrupted start may have left it incomplete
 	if err != nil {
 		return p, err
 	}
@@ -126,6 +126,9 @@ lanes:
     scanner:
       device: {{printf "%q" (printf "%s/dev/scanner-%s" $.Dir .)}}
       baud: 115200
+{{- if $.Fast}}
+      codes_apart: 0s # the next one comes as soon as the one before is answered
+{{- end}}
 {{- if eq . "in"}}
     card_reader:
       device: {{printf "%q" (printf "%s/dev/card-in" $.Dir)}}
@@ -134,7 +137,7 @@ lanes:
       driver: lcus
       device: {{printf "%q" (printf "%s/dev/relay-%s" $.Dir .)}}
 {{- if $.Fast}}
-      pulse: 100ms # or nearly every pulse would come too late and be dropped
+      pulse: 100ms # with longer pulses nearly all would be too late, and dropped
       spacing: 0s
 {{- end}}
 {{- end}}
@@ -144,14 +147,14 @@ console:
 log:
   level: {{.Level}}
 ledger:
-  tlog_listen: 127.0.0.1:0 # the tree of hashes, for others' tools
+  tlog_listen: 127.0.0.1:0 # the Merkle tree, for other tools
 `))
 
-// writeSettings writes the ordinary settings of this run.
+// writeSettings writes the settings file of this run.
 func (d *demo) writeSettings() (path string, err error) {
 	listen := config.Default().Console.Listen
 	if l, err := net.Listen("tcp", listen); err != nil {
-		listen = "127.0.0.1:0" // someone has the usual port
+		listen = "127.0.0.1:0" // the usual port is taken
 	} else {
 		l.Close()
 	}

@@ -12,18 +12,17 @@ import (
 	"gated/demo/judge"
 )
 
-// ruling is the guard's part of a hold: after a while, or with --fast at once.
+// ruling makes the guard decide a hold: after some seconds, or with --fast at once.
 func (d *demo) ruling(ctx context.Context, hold judge.Answer, v visitor, admit bool, guards *sync.WaitGroup) error {
 	if d.Fast {
 		return d.decide(ctx, hold, v, admit)
 	}
 	guards.Go(func() {
-		select {
-		case <-time.After(4 * time.Second):
-			if err := d.decide(ctx, hold, v, admit); err != nil {
-				fmt.Fprintln(d.Stderr, "gated-demo: the guard:", err)
-			}
-		case <-ctx.Done():
+		if !wait(ctx, 4*time.Second) {
+			return
+		}
+		if err := d.decide(ctx, hold, v, admit); err != nil {
+			fmt.Fprintln(d.Stderr, "gated-demo: the guard:", err)
 		}
 	})
 	return nil
@@ -42,14 +41,14 @@ func (d *demo) decide(ctx context.Context, hold judge.Answer, v visitor, admit b
 	return err
 }
 
-// emergency presses the key for an ambulance, and closes behind it. With --fast the guard sometimes presses twice in fright,
-// and says later who passed, or else hours would leave thousands of openings to account for.
+// emergency presses the emergency key for an ambulance, and closes the lane after it has passed. With --fast the guard sometimes
+// presses the key twice, and says later who passed: otherwise a long run would leave thousands of openings to account for.
 func (d *demo) emergency(ctx context.Context, lane string, rng *rand.Rand, guards *sync.WaitGroup) error {
 	if err := d.press(ctx, judge.Press{Lane: lane}); err != nil {
 		return err
 	}
 	pause, again := 8*time.Second, false
-	if d.Fast { // people go on passing in the meantime
+	if d.Fast { // people keep passing meanwhile
 		pause, again = time.Duration(200+rng.IntN(800))*time.Millisecond, rng.IntN(3) == 0
 	}
 	if again {
@@ -61,10 +60,7 @@ func (d *demo) emergency(ctx context.Context, lane string, rng *rand.Rand, guard
 		fmt.Fprintf(d.Stdout, "%s  %-3s  an ambulance without a pass      → F9, held open\n", time.Now().Format(time.TimeOnly), lane)
 	}
 	guards.Go(func() {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		wait(ctx, pause)
 		ctx := context.WithoutCancel(ctx)
 		err := d.press(ctx, judge.Press{Lane: lane, Closing: true})
 		if err == nil && d.Fast {
@@ -72,8 +68,8 @@ func (d *demo) emergency(ctx context.Context, lane string, rng *rand.Rand, guard
 		}
 		if err != nil {
 			fmt.Fprintln(d.Stderr, "gated-demo: the guard:", err)
-			if d.mishap != nil {
-				d.mishap.fault("the guard of lane %s: %v", lane, err)
+			if d.injected != nil {
+				d.injected.fail("the guard of lane %s: %v", lane, err)
 			}
 		}
 	})
@@ -100,7 +96,7 @@ func (d *demo) press(ctx context.Context, p judge.Press) error {
 	return err
 }
 
-// account says who passed by the lane while it was held open.
+// account records who passed through the lane while it was held open.
 func (d *demo) account(ctx context.Context, lane string) error {
 	for _, o := range d.page.now().ToAccountFor {
 		if o.Lane != lane || o.What != "who-passed" {
@@ -113,8 +109,8 @@ func (d *demo) account(ctx context.Context, lane string) error {
 	return nil
 }
 
-// ask does what the page does when the guard presses a key. It returns nil where the answer is not known, as the daemon
-// ended, and where there was nothing to do: a full desk gave a hold up before the guard came to it.
+// ask sends what the page sends when the guard presses a key. It returns nil if the daemon ended before it answered, and if there
+// was nothing left to do: the gate may have left a hold undecided before the guard got to it.
 func (d *demo) ask(ctx context.Context, path string, body any) ([]byte, error) {
 	b, err := d.gated.post(ctx, path, body)
 	if err != nil && (errors.Is(err, errConflict) || ctx.Err() != nil || !d.gated.running()) {

@@ -16,7 +16,7 @@ import (
 	"gated/gate"
 )
 
-// watchedPage is what the gate's page shows, by its stream of events.
+// watchedPage follows what the page of the gate shows, through its event stream.
 type watchedPage struct {
 	mu      sync.Mutex
 	view    gate.View
@@ -69,14 +69,14 @@ func (p *watchedPage) set(to func()) {
 	p.changed = make(chan struct{})
 }
 
-// now is what the page shows.
+// now returns what the page shows.
 func (p *watchedPage) now() gate.View {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.view
 }
 
-// lane is what the page shows of a lane now.
+// lane returns what the page shows of a lane.
 func (p *watchedPage) lane(lane string) gate.LaneView { return find(p.now(), lane) }
 
 func find(v gate.View, lane string) (l gate.LaneView) {
@@ -86,7 +86,7 @@ func find(v gate.View, lane string) (l gate.LaneView) {
 	return l
 }
 
-// await waits for what the page shows, not for ever.
+// await waits until the page shows something, at most for the given time.
 func (p *watchedPage) await(ctx context.Context, atMost time.Duration, is func(gate.View) bool) error {
 	late := time.After(atMost)
 	for {
@@ -109,7 +109,7 @@ func (p *watchedPage) await(ctx context.Context, atMost time.Duration, is func(g
 	}
 }
 
-// awaitLane waits for what the page shows of a lane.
+// awaitLane waits until the page shows something of a lane.
 func (p *watchedPage) awaitLane(ctx context.Context, lane string, is func(gate.LaneView) bool) error {
 	err := p.await(ctx, time.Minute, func(v gate.View) bool { l := find(v, lane); return l.ID == lane && is(l) })
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"gated/scanner"
 )
 
-// people are those who come to the gate, and what they hold up.
+// people come to the gate, and show codes and cards.
 type people struct {
 	office    ed25519.PrivateKey // issues the compound's passes
 	stranger  ed25519.PrivateKey // of another compound
@@ -23,18 +23,18 @@ type people struct {
 	cars      []roster.Vehicle
 }
 
-// visitor is one who comes to the gate, and what must come of it.
+// visitor is one person who comes to the gate, and the answer that is expected.
 type visitor struct {
 	lane, code, what string
 	emergency        bool // an ambulance without a pass: the guard presses the key
 
-	kind    string // the credential as which the gate must know it,
+	kind    string // the credential that the gate must recognise,
 	dropped string // or why the scanner must drop it as no code
-	admit   bool   // opens without a guard
-	common  bool   // it need not be the first one to show this code, which then counts as read already
+	admit   bool   // the gate must admit without a guard
+	common  bool   // others may have shown the same code just before, so that the gate may answer "already read"
 }
 
-// wrong tells what is wrong with the answer to what a visitor showed: nothing if it is the answer to just that.
+// wrong tells what is wrong with an answer; empty: it is the expected one.
 func (v visitor) wrong(a answer) string {
 	switch {
 	case a.dropped != v.dropped && a.dropped != "":
@@ -50,14 +50,14 @@ func (v visitor) wrong(a answer) string {
 	case v.admit != (a.out.Verdict == policy.Admit):
 		return fmt.Sprintf("was answered %s: %s", a.out.Verdict, a.out.Reason)
 	case a.out.Repeat && !v.common:
-		return "was taken for one that was read already"
+		return "was taken for a code that was read already"
 	}
 	return ""
 }
 
 const month = 30 * 24 * time.Hour
 
-// next invents who comes. n counts within the lane; the first ones show every case there is.
+// next invents who comes next. n counts the visitors of the lane; the first ones show every case once.
 func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 	resident := p.residents[rng.IntN(len(p.residents))]
 	now := time.Now()
@@ -74,7 +74,7 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 		kind = "staff"
 	}
 	ambulance, car := p.cars[0], p.cars[len(p.cars)-1]
-	// Only the one that comes is made.
+	// Functions, so that only the chosen one signs anything.
 	cases := []func() visitor{
 		func() visitor {
 			return visitor{what: "a resident", kind: credential.KindPass, code: pass(p.office, resident.ID, kind, month), admit: true}
@@ -94,7 +94,7 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 		},
 		func() visitor { return visitor{what: "an ambulance without a pass", emergency: true} },
 		func() visitor { return visitor{what: "garbage", code: "#\x02?", dropped: scanner.TooShort} },
-		func() visitor { // at the level of the demo it gets out, and not in
+		func() visitor { // at the level of the demo it may leave, and not come in
 			code := pass(p.office, car.ID, "vehicle", month)
 			return visitor{what: "a resident's car", kind: credential.KindPass, code: code, admit: lane == "out"}
 		},
@@ -126,7 +126,7 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 	}
 	i := 0
 	switch {
-	case n < 2*len(cases) && n%2 == 1: // each once
+	case n < 2*len(cases) && n%2 == 1: // every case once
 		i = n / 2
 	case rng.IntN(100) >= 80:
 		if i = rng.IntN(len(cases)); cases[i]().emergency && (fast || rng.IntN(4) > 0) {
@@ -134,19 +134,19 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 		}
 	}
 	v := cases[i]()
-	if v.code == "" && !v.emergency { // staff without a document
+	if v.code == "" && !v.emergency { // staff have no document
 		v = cases[0]()
 	}
 	v.lane = lane
 	return v
 }
 
-// cardholder invents who lays an ID card on the reader instead of holding up a code; the first one is a resident.
+// cardholder invents a person who presents an ID card instead of a code; the first one is a resident.
 func (p *people) cardholder(rng *rand.Rand, n int) (visitor, []byte) {
 	now := time.Now()
 	card := credential.IDCard{Kind: credential.KindIDCard,
 		From: now.AddDate(-6, 0, 0).Format(time.DateOnly), To: now.AddDate(14, 0, 0).Format(time.DateOnly)}
-	for card.Document == "" { // staff have none here
+	for card.Document == "" { // staff have no document
 		p := p.residents[rng.IntN(len(p.residents))]
 		card.Name, card.Document = p.Name, p.Document
 	}

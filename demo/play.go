@@ -15,7 +15,7 @@ import (
 	"gated/policy"
 )
 
-// play lets people come to every lane until the codes are used up or ctx ends.
+// play lets people come to every lane until all codes are played, the time is over, or ctx ends.
 func (d *demo) play(ctx context.Context) error {
 	if err := d.begin(ctx); err != nil {
 		return err
@@ -31,15 +31,17 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	var all []error
 	for range Lanes {
-		all = append(all, <-errs)
+		if err := <-errs; !errors.Is(err, errEnded) {
+			all = append(all, err)
+		}
 	}
 	guards.Wait()
 	return errors.Join(all...)
 }
 
-// begin waits for the scanners, signs the guard on, and says the clock is right where the box itself cannot know.
+// begin waits for the scanners, signs the guard on, and confirms the clock if the gate does not trust it.
 func (d *demo) begin(ctx context.Context) error {
-	err := d.page.await(ctx, 15*time.Second, func(v gate.View) bool {
+	err := d.page.await(ctx, time.Minute, func(v gate.View) bool {
 		for _, id := range Lanes {
 			if !find(v, id).Up {
 				return false
@@ -47,7 +49,7 @@ func (d *demo) begin(ctx context.Context) error {
 		}
 		return true
 	})
-	for late := time.Now().Add(15 * time.Second); err == nil; time.Sleep(50 * time.Millisecond) { // not before the start is on record
+	for late := time.Now().Add(time.Minute); err == nil; time.Sleep(50 * time.Millisecond) { // refused until the start entry is written
 		if _, err = d.gated.post(ctx, "api/duty", map[string]string{"name": "演示门岗 demo guard"}); err == nil {
 			break
 		}
@@ -69,20 +71,25 @@ func (d *demo) begin(ctx context.Context) error {
 	return err
 }
 
-// over tells whether the demo has played for long enough.
+// over tells whether the time of the demo is over.
 func (d *demo) over() bool { return !d.until.IsZero() && !time.Now().Before(d.until) }
 
-// pause waits until the next one comes, and tells whether anybody does.
+// pause waits until the next person comes. It returns false if ctx has ended.
 func (d *demo) pause(ctx context.Context, rng *rand.Rand) bool {
 	from, to := 1500*time.Millisecond, 5*time.Second
 	if d.Fast && d.For < time.Hour {
 		return ctx.Err() == nil
 	}
-	if d.Fast { // a million codes a lane, or the ledger would fill the disk
+	if d.Fast { // a million codes for each lane, or the ledger would fill the disk
 		from, to = d.For/1e6, d.For/1e6+1
 	}
+	return wait(ctx, from+time.Duration(rng.Int64N(int64(to-from))))
+}
+
+// wait waits for a duration. It returns false if ctx ended first.
+func wait(ctx context.Context, long time.Duration) bool {
 	select {
-	case <-time.After(from + time.Duration(rng.Int64N(int64(to-from)))):
+	case <-time.After(long):
 		return true
 	case <-ctx.Done():
 		return false
@@ -97,10 +104,8 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 	var last visitor
 	ambulance := alarm()
 	for n, sent := 0, 0; (d.Scans == 0 || sent < scans) && !d.over() && d.pause(ctx, rng); n++ {
-		if d.mishap != nil {
-			if err := d.mishap.maybe(ctx, l, rng); errors.Is(err, errEnded) {
-				return nil
-			} else if err != nil {
+		if d.injected != nil {
+			if err := d.injected.maybe(ctx, l, rng); err != nil {
 				return err
 			}
 		}
@@ -115,29 +120,26 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 			continue
 		}
 		var card []byte
-		if l.id == "in" && (n == 2 || !d.Fast && rng.IntN(8) == 0) { // a card takes its time, so with --fast there is one
+		if l.id == "in" && (n == 2 || !d.Fast && rng.IntN(8) == 0) { // reading a card is slow, so there is only one with --fast
 			v, card = d.people.cardholder(rng, n)
 		} else if last.code != "" && rng.IntN(20) == 0 {
 			v = last
-			v.what, v.common = "the same code twice", true
+			v.what, v.common = "the same code again", true
 		}
 		a, err := d.show(ctx, l, v, card)
-		if errors.Is(err, errEnded) {
-			return nil
-		}
 		if err != nil {
 			return err
 		}
 		sent++
 		d.say(l.id, v, a)
-		if d.mishap != nil {
-			d.mishap.judge(ctx, v, a)
+		if d.injected != nil {
+			d.injected.judge(ctx, v, a)
 		}
 		last = visitor{}
 		if a.dropped == "" && !a.out.Repeat && a.out.Verdict == policy.Admit {
 			last = v
 		}
-		if a.out.Verdict == policy.Hold && !a.out.Repeat && !(d.Fast && n%10 == 9) { // a few wait for nobody
+		if a.out.Verdict == policy.Hold && !a.out.Repeat && !(d.Fast && n%10 == 9) { // a few holds are left undecided
 			if err := d.ruling(ctx, a.out, v, rng.IntN(3) > 0, guards); err != nil {
 				return err
 			}
@@ -146,12 +148,12 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 	return nil
 }
 
-// show holds a code up to the lane's scanner, or lays a card on its reader, and waits for what the gate says.
+// show presents a code to the scanner of the lane, or a card to its card reader, and waits for the answer of the gate.
 func (d *demo) show(ctx context.Context, l *lane, v visitor, card []byte) (answer, error) {
 	if card != nil {
 		soon, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
-		if d.cards.Free(soon) != nil { // who was here before has taken theirs along
+		if d.cards.Free(soon) != nil { // the card before this one has been removed
 			if ctx.Err() != nil {
 				return answer{}, errEnded
 			}
@@ -159,9 +161,9 @@ func (d *demo) show(ctx context.Context, l *lane, v visitor, card []byte) (answe
 		}
 		defer d.cards.Remove()
 	}
-	if d.mishap != nil {
-		d.mishap.running.RLock()
-		defer d.mishap.running.RUnlock()
+	if d.injected != nil {
+		d.injected.running.RLock()
+		defer d.injected.running.RUnlock()
 	}
 	c, shown := make(chan answer, 1), time.Now()
 	d.mu.Lock()
@@ -178,22 +180,22 @@ func (d *demo) show(ctx context.Context, l *lane, v visitor, card []byte) (answe
 	return a, err
 }
 
-// await waits for what becomes of a code. That one was dropped, as no whole code, is only seen in the scanner's metrics.
+// await waits for the answer to a code. Only the metrics of the scanner tell that it was dropped as no whole code.
 func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, card []byte) (answer, error) {
 	late := time.After(time.Minute)
 	every := 250 * time.Millisecond
 	if v.dropped != "" {
 		every = 5 * time.Millisecond
 	}
-	look := time.NewTicker(every)
-	defer look.Stop()
-	lift := time.NewTicker(5 * time.Second) // a card that nothing happens to is laid down once more, as people do
-	defer lift.Stop()
+	metrics := time.NewTicker(every)
+	defer metrics.Stop()
+	again := time.NewTicker(5 * time.Second) // people present a card again when nothing happens
+	defer again.Stop()
 	for {
 		select {
 		case a := <-c:
 			return a, nil
-		case <-look.C:
+		case <-metrics.C:
 			cause := d.dropped(ctx, l)
 			if cause != "" && d.take(l.id, c) {
 				d.mu.Lock()
@@ -201,7 +203,7 @@ func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, car
 				d.mu.Unlock()
 				return answer{dropped: cause}, nil
 			}
-		case <-lift.C:
+		case <-again.C:
 			if card == nil {
 				continue
 			}
@@ -211,7 +213,7 @@ func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, car
 				d.cards.Present(card)
 			}
 			cancel()
-		case <-d.gated.done: // and nobody read this one
+		case <-d.gated.done: // without reading this code
 			if !d.take(l.id, c) {
 				return <-c, nil
 			}
@@ -225,7 +227,7 @@ func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, car
 	}
 }
 
-// take takes a code back, if it is not answered yet.
+// take stops waiting for the answer to a code. It returns false if the answer has come already.
 func (d *demo) take(lane string, c chan answer) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -236,11 +238,11 @@ func (d *demo) take(lane string, c chan answer) bool {
 	return true
 }
 
-// dropped tells why the lane's scanner has dropped a frame since it was last looked at, if it has.
+// dropped tells why the scanner of the lane has dropped a frame since the last call; empty: it has not.
 func (d *demo) dropped(ctx context.Context, l *lane) (cause string) {
 	frames, err := d.gated.frames(context.WithoutCancel(ctx), l.id)
 	if err != nil {
-		return "" // it ends
+		return "" // the daemon has ended
 	}
 	for c, n := range frames {
 		if n > l.frames[c] {
@@ -251,18 +253,18 @@ func (d *demo) dropped(ctx context.Context, l *lane) (cause string) {
 	return cause
 }
 
-// line takes a line that the daemon prints for an answer. Those for a code go to the visitor who shows it.
+// line handles a line that the daemon prints for an answer. The answer to a code goes to the visitor who showed it.
 func (d *demo) line(printed []byte) {
 	var a judge.Answer
 	if json.Unmarshal(printed, &a) != nil {
-		fmt.Fprintf(d.Stderr, "gated-demo: no verdict: %s\n", printed)
+		fmt.Fprintf(d.Stderr, "gated-demo: not a verdict: %s\n", printed)
 		return
 	}
 	if d.LogVerdicts {
 		d.Stdout.Write(append(printed, '\n'))
 	}
-	d.openings.Say(a)
-	d.answers.Say(a)
+	d.openings.Answer(a)
+	d.answers.Answer(a)
 	d.mu.Lock()
 	if a.Passage != "" && !a.Repeat {
 		if d.holds[a.Passage] {
@@ -294,8 +296,8 @@ func (d *demo) answered(a judge.Answer) {
 	d.mu.Unlock()
 	if c != nil {
 		c <- answer{out: a}
-	} else if d.mishap != nil { // noise that made a frame, say
-		d.mishap.unexpected(a)
+	} else if d.injected != nil { // such as noise that made a frame
+		d.injected.unexpected(a)
 	}
 }
 

@@ -48,36 +48,36 @@ func TestTheReportJudges(t *testing.T) {
 	quick := func(n int) []time.Duration { return slices.Repeat([]time.Duration{50 * time.Millisecond}, n) }
 	for _, tt := range []struct {
 		name string
-		m    *mishaps
+		m    *faults
 		want string // of the error; "": all is well
 		out  string
 
 		ledger []ledger.Record
 		play   func(*demo)
 	}{
-		{name: "all is well", m: &mishaps{delays: map[string][]time.Duration{"stalled": quick(20)}}, out: "lost: nothing"},
-		{name: "one was late", m: &mishaps{delays: map[string][]time.Duration{"stalled": append(quick(20), 3*time.Second)}}, out: "on the page within 3s, half of them within 50ms"},
-		{name: "one was far too late", m: &mishaps{delays: map[string][]time.Duration{"stalled": append(quick(200), 6*time.Second)}}, want: "stalled: the page showed one after 6s", out: "lost: nothing"},
-		{name: "the only one of its kind was late", m: &mishaps{delays: map[string][]time.Duration{"stalled": {2 * time.Second}, "babbling": quick(100)}}, want: "stalled: the page shows it after 2s, not within 1s", out: "lost: nothing"},
-		{name: "most of a kind are late", m: &mishaps{delays: map[string][]time.Duration{"stalled": {2 * time.Second, 3 * time.Second}, "babbling": quick(100)}}, want: "stalled: the page shows it after 2s, not within 1s", out: "lost: nothing"},
-		{name: "many are late", m: &mishaps{delays: map[string][]time.Duration{"stalled": append(quick(20), 3*time.Second, 2*time.Second)}}, want: "2 of 22 faults were not on the page within 1s", out: "lost: nothing"},
-		{name: "a code was lost", m: &mishaps{lost: 1, faults: []string{"lost: a resident"}}, want: "lost: a resident", out: "lost: 1 codes\n"},
-		{name: "an entry was lost", m: &mishaps{}, ledger: []ledger.Record{{Seq: 1, Lane: "in", Kind: register.Decided, Verdict: "admit", Passage: "p"}},
-			play: func(d *demo) { d.answers.Say(judge.Answer{Lane: "in", Passage: "p", Verdict: "admit"}) },
+		{name: "all is well", m: &faults{delays: map[string][]time.Duration{"stalled": quick(20)}}, out: "lost: nothing"},
+		{name: "one was late", m: &faults{delays: map[string][]time.Duration{"stalled": append(quick(20), 3*time.Second)}}, out: "on the page within 3s, half of them within 50ms"},
+		{name: "one was far too late", m: &faults{delays: map[string][]time.Duration{"stalled": append(quick(200), 6*time.Second)}}, want: "stalled: the page showed one after 6s", out: "lost: nothing"},
+		{name: "the only one of its kind was late", m: &faults{delays: map[string][]time.Duration{"stalled": {2 * time.Second}, "babbling": quick(100)}}, want: "stalled: the page shows it after 2s, not within 1s", out: "lost: nothing"},
+		{name: "most of a kind are late", m: &faults{delays: map[string][]time.Duration{"stalled": {2 * time.Second, 3 * time.Second}, "babbling": quick(100)}}, want: "stalled: the page shows it after 2s, not within 1s", out: "lost: nothing"},
+		{name: "many are late", m: &faults{delays: map[string][]time.Duration{"stalled": append(quick(20), 3*time.Second, 2*time.Second)}}, want: "2 of 22 faults were not on the page within 1s", out: "lost: nothing"},
+		{name: "a code was lost", m: &faults{lost: 1, failures: []string{"lost: a resident"}}, want: "lost: a resident", out: "lost: 1 codes\n"},
+		{name: "an entry was lost", m: &faults{}, ledger: []ledger.Record{{Seq: 1, Lane: "in", Kind: register.Decided, Verdict: "admit", Passage: "p"}},
+			play: func(d *demo) { d.answers.Answer(judge.Answer{Lane: "in", Passage: "p", Verdict: "admit"}) },
 			want: "no entry says what became of its opening", out: "lost: 3 entries\n"}, // and check and query
-		{name: "an opening was lost", m: &mishaps{}, ledger: []ledger.Record{
+		{name: "an opening was lost", m: &faults{}, ledger: []ledger.Record{
 			{Seq: 1, Lane: "in", Kind: register.Check, Passage: "p"}, {Seq: 2, Lane: "in", Kind: register.Query, Passage: "p"},
 			{Seq: 3, Lane: "in", Kind: register.Decided, Verdict: "admit", Passage: "p"}, {Seq: 4, Lane: "in", Kind: register.Opening, Reason: "pulse", Ref: 3}},
-			play: func(d *demo) { d.answers.Say(judge.Answer{Lane: "in", Passage: "p", Verdict: "admit"}) },
+			play: func(d *demo) { d.answers.Answer(judge.Answer{Lane: "in", Passage: "p", Verdict: "admit"}) },
 			want: "its relay was not switched on", out: "lost: 1 openings\n"},
-		{name: "a refuse was answered and not recorded", m: &mishaps{}, play: func(d *demo) { d.answers.Say(judge.Answer{Lane: "in", Passage: "p", Verdict: "refuse"}) },
+		{name: "a refuse was answered and not recorded", m: &faults{}, play: func(d *demo) { d.answers.Answer(judge.Answer{Lane: "in", Passage: "p", Verdict: "refuse"}) },
 			want: "1 of 1 answers have no entry (register of refuse)", out: "lost: 3 entries\n"},
-		{name: "a press of the emergency key was lost, and a code", m: &mishaps{lost: 2, faults: []string{"lost: a resident"}},
+		{name: "a press of the emergency key was lost, and a code", m: &faults{lost: 2, failures: []string{"lost: a resident"}},
 			play: func(d *demo) { d.run.Presses = []judge.Press{{Lane: "in", Answered: true, Passage: "p"}} }, want: "lane in was opened by the emergency key", out: "lost: 2 codes, 1 entries\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := &demo{Options: Options{Within: time.Second}, openings: judge.NewOpenings(Lanes...), answers: judge.NewAnswers()}
-			tt.m.d, tt.m.count, tt.m.relays = d, map[string]int{}, newMishaps(d).relays
+			tt.m.d, tt.m.count, tt.m.relays = d, map[string]int{}, newFaults(d).relays
 			if tt.play != nil {
 				tt.play(d)
 			}

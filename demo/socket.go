@@ -7,16 +7,16 @@ import (
 	"gated/demo/terminal"
 )
 
-// Socket is where the scanner of a lane is plugged in: a link, as udev makes it, to a pseudo-terminal.
+// Socket is the serial port of a lane, into which a scanner is plugged: a link to a pseudo-terminal, as udev makes it.
 type Socket struct {
 	Link    string
-	Scanner *os.File // what is written to it comes out of the scanner; nil: unplugged
+	Scanner *os.File // the scanner's end: what is written here, the gate reads; nil: unplugged
 }
 
-// Plug puts a scanner in, at a terminal of a new number.
+// Plug plugs a scanner in, at a terminal with a new number.
 func (s *Socket) Plug() error { return s.PlugWith("") }
 
-// PlugWith plugs in a scanner that has sent something before anybody could listen.
+// PlugWith plugs in a scanner that has sent something before the gate could open the port.
 func (s *Socket) PlugWith(early string) error {
 	far, port, err := terminal.Open()
 	if err != nil {
@@ -32,11 +32,11 @@ func (s *Socket) PlugWith(early string) error {
 		return err
 	}
 	s.Scanner = far
-	go io.Copy(io.Discard, far) // a scanner ignores what the gate sends; ends when it is unplugged
+	go io.Copy(io.Discard, far) // the scanner ignores what the gate sends; ends when it is unplugged
 	return nil
 }
 
-// Unplug takes the scanner out. Its terminal's number will be another's: no link may name it.
+// Unplug unplugs the scanner. The link goes first, as the kernel may give the number of the terminal to another device.
 func (s *Socket) Unplug() {
 	os.Remove(s.Link)
 	if s.Scanner != nil {

@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,7 +10,7 @@ import (
 )
 
 // Begin makes a file, of mode 0600, that the caller renames to path once it is whole, and holds a lock on it. What an
-// earlier process has left that was killed is removed: it may be full of personal data.
+// earlier process has left that was killed is overwritten and removed: it may be full of personal data, or of the keys to it.
 func Begin(path string) (*os.File, error) {
 	dir, prefix := filepath.Dir(path), "."+filepath.Base(path)+"."
 	files, err := os.ReadDir(dir)
@@ -21,8 +22,9 @@ func Begin(path string) (*os.File, error) {
 		if !ours || strings.Trim(suffix, "0123456789") != "" || !f.Type().IsRegular() {
 			continue
 		}
-		if left, err := os.Open(filepath.Join(dir, f.Name())); err == nil {
+		if left, err := os.OpenFile(filepath.Join(dir, f.Name()), os.O_RDWR, 0); err == nil {
 			if unix.Flock(int(left.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+				Overwrite(left) // where the disk refuses, its name goes all the same
 				os.Remove(left.Name())
 			}
 			left.Close()
@@ -33,4 +35,15 @@ func Begin(path string) (*os.File, error) {
 		return nil, err
 	}
 	return f, unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+}
+
+// Overwrite writes zeros over all that a file holds, and syncs them. To remove the file alone would leave that in blocks which
+// belong to no file.
+func Overwrite(f *os.File) error {
+	st, err := f.Stat()
+	zeros := make([]byte, 1<<20)
+	for at := int64(0); err == nil && at < st.Size(); at += int64(len(zeros)) {
+		_, err = f.WriteAt(zeros[:min(int64(len(zeros)), st.Size()-at)], at)
+	}
+	return errors.Join(err, f.Sync())
 }

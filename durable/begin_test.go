@@ -1,6 +1,10 @@
 package durable
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,5 +53,30 @@ func TestBeginRemovesWhatAKilledProcessHasLeftAndNothingElse(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What is removed may be the keys of what is erased later: no block of the disk keeps it.
+func TestWhatAKilledProcessHasLeftIsOverwritten(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, ".copy.keys.12")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("SECRET"), 300_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.Open(path) // its blocks, when it has no name any more
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer left.Close()
+	f, err := Begin(filepath.Join(dir, "copy.keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if b, err := io.ReadAll(left); err != nil || len(b) != 1_800_000 || len(bytes.Trim(b, "\x00")) > 0 {
+		t.Errorf("%d bytes, of which %d are not zero, %v", len(b), len(bytes.Trim(b, "\x00")), err)
 	}
 }

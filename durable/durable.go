@@ -13,40 +13,33 @@ import (
 
 // Replace writes a file of mode 0600 that is there whole or not at all, also after a power cut. Until then an older one
 // stays as it is. (google/renameio, which does this too, syncs the file and not its name.)
-func Replace(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return SyncDir(filepath.Dir(path))
-}
+func Replace(path string, b []byte) error { return write(path, b, 0o600, 0) }
 
 // Create writes a new file, which is there whole or not at all, and never replaces one.
 func Create(path string, b []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
+	err := write(path, b, mode, unix.RENAME_NOREPLACE)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s: %w: choose another name, or move the old file away first", path, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// write writes a file under a name of its own, which renameat2(2) then changes with these flags.
+func write(path string, b []byte, mode fs.FileMode, flags uint) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, path, flags)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return err
 	}
 	return SyncDir(filepath.Dir(path))
 }

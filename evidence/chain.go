@@ -9,23 +9,24 @@ import (
 	"strconv"
 	"strings"
 
-	"gated/ledger"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
 // VerifyChain verifies the ledger of that name and, in a state directory, the epochs before it that are there, each against
 // the first entry of the next. The reports are in the order of the epochs.
 func VerifyChain(path string, g Given) ([]*Report, error) {
-	r, err := ledger.OpenFile(path)
+	r, err := file.OpenFile(path)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	chain := []*ledger.Reader{r}
+	chain := []*file.Reader{r}
 	dir := filepath.Dir(path)
 	if filepath.Base(path) == "ledger.db" {
 		for epoch := r.Meta.Epoch - 1; epoch > 0; epoch-- {
-			old, err := ledger.OpenFile(ledger.EpochFile(dir, epoch))
+			old, err := file.OpenFile(file.OfEpoch(dir, epoch))
 			if errors.Is(err, fs.ErrNotExist) {
 				break // taken away when its data was due, or not in the backup: Proved says so
 			}
@@ -36,7 +37,7 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 				return nil, fmt.Errorf("epoch %d of %d cannot be read: %w", epoch, r.Meta.Epoch, err)
 			}
 			defer old.Close()
-			chain = append([]*ledger.Reader{old}, chain...)
+			chain = append([]*file.Reader{old}, chain...)
 		}
 	}
 	var reports []*Report
@@ -57,15 +58,15 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		if i+1 == len(chain) {
 			own.Known = g.Known
 		}
-		var link *ledger.Entry // the entry that names what this epoch ended with
-		boxed := false         // its key is named by an epoch whose own key was not given
+		var link *entry.Entry // the entry that names what this epoch ended with
+		boxed := false        // its key is named by an epoch whose own key was not given
 		if i+1 < len(chain) {
 			if link, err = first(chain[i+1]); err != nil {
 				return nil, err
 			}
 			if own.Keys == nil && link.Detail["verifier"] != "" {
 				own.Keys = []string{link.Detail["verifier"]}
-				given := func(r *ledger.Reader) bool { return len(tlog.OfOrigin(g.Keys, r.Meta.Origin)) > 0 }
+				given := func(r *file.Reader) bool { return len(tlog.OfOrigin(g.Keys, r.Meta.Origin)) > 0 }
 				boxed = !slices.ContainsFunc(chain[i+1:], given)
 			}
 			own.keyless = true
@@ -114,9 +115,9 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 }
 
 // first is the first entry.
-func first(r *ledger.Reader) (e *ledger.Entry, err error) {
-	err = r.Scan(1, 1, false, func(x *ledger.Entry) error { e = x; return nil })
-	if err == nil && (e == nil || e.Kind != ledger.Epoch) {
+func first(r *file.Reader) (e *entry.Entry, err error) {
+	err = r.Scan(1, 1, false, func(x *entry.Entry) error { e = x; return nil })
+	if err == nil && (e == nil || e.Kind != entry.Epoch) {
 		err = fmt.Errorf("%s: entry 1 does not name the epoch before", r.Meta.Origin)
 	}
 	return e, err

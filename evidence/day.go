@@ -5,12 +5,13 @@ import (
 	"strings"
 	"time"
 
-	"gated/ledger"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/register"
 )
 
 // Calendar is where the entries of each day stand in the first size entries of a ledger.
-type Calendar []ledger.Segment
+type Calendar []file.Segment
 
 // Calendar reads it.
 func (r *Reader) Calendar(size int64) (Calendar, error) {
@@ -18,7 +19,7 @@ func (r *Reader) Calendar(size int64) (Calendar, error) {
 	if err != nil {
 		return nil, err
 	}
-	c = slices.DeleteFunc(c, func(s ledger.Segment) bool { return s.First > size })
+	c = slices.DeleteFunc(c, func(s file.Segment) bool { return s.First > size })
 	if n := len(c); n > 0 {
 		c[n-1].Last = size
 	}
@@ -28,7 +29,7 @@ func (r *Reader) Calendar(size int64) (Calendar, error) {
 // Day is where the entries of one day stand: in more than one segment where a clock was set back.
 type Day struct {
 	Name        string // 2006-01-02
-	Own         []ledger.Segment
+	Own         []file.Segment
 	First, Last int64 // without entries First is where the first would stand, and Last the one before
 }
 
@@ -52,15 +53,15 @@ func (c Calendar) Day(name string) Day {
 
 // Has says whether an entry is of the day.
 func (d Day) Has(seq int64) bool {
-	return slices.ContainsFunc(d.Own, func(s ledger.Segment) bool { return s.First <= seq && seq <= s.Last })
+	return slices.ContainsFunc(d.Own, func(s file.Segment) bool { return s.First <= seq && seq <= s.Last })
 }
 
 // WatchedFrom is the entry from which on it can be told when the box was watching on a day: the newest before its first
 // entry that is of the box's own running. A roster that was changed while it was stopped is not.
 func (r *Reader) WatchedFrom(first int64) (from int64, err error) {
 	for from = max(first-1, 1); from > 1; from-- {
-		kind := ledger.Kind("")
-		if err := r.Scan(from, from, false, func(e *ledger.Entry) error { kind = e.Kind; return nil }); err != nil {
+		kind := entry.Kind("")
+		if err := r.Scan(from, from, false, func(e *entry.Entry) error { kind = e.Kind; return nil }); err != nil {
 			return 0, err
 		}
 		if !byCommand[kind] {
@@ -89,7 +90,7 @@ func NewAccount(d Day, size int64, zone *time.Location) (*Account, error) {
 }
 
 // Add takes the next entry; own says whether it is of the day.
-func (a *Account) Add(e *ledger.Entry, own bool) error {
+func (a *Account) Add(e *entry.Entry, own bool) error {
 	if own {
 		a.Entries++
 	}
@@ -139,10 +140,10 @@ func (a *Account) Gaps(now time.Time) (list []Gap, ok bool) {
 
 // seen is an entry as an export meets it.
 type seen struct {
-	*ledger.Entry
+	*entry.Entry
 	own      bool // of the day
 	later    bool // of after the day, and about it
-	personal []ledger.Disclosure
+	personal []file.Disclosure
 }
 
 // read hands the entries around a day to see, each once and in order: those that tell when the box was watching, the day's
@@ -165,7 +166,7 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 		if err != nil || from > to {
 			return
 		}
-		take := func(e *ledger.Entry, fields []ledger.Disclosure) error {
+		take := func(e *entry.Entry, fields []file.Disclosure) error {
 			own := d.Has(e.Seq)
 			_, later := slices.BinarySearch(later, e.Seq)
 			if err := a.Add(e, own); err != nil {
@@ -176,7 +177,7 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 		if personal {
 			err = r.ScanDisclosed(from, to, take)
 		} else {
-			err = r.Scan(from, to, false, func(e *ledger.Entry) error { return take(e, nil) })
+			err = r.Scan(from, to, false, func(e *entry.Entry) error { return take(e, nil) })
 		}
 	}
 	stretch(from, d.First-1, false)

@@ -15,7 +15,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"gated/ledger"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 	"gated/register"
 )
@@ -27,10 +28,10 @@ type extract struct {
 	Selection
 	size     int64 // of the ledger when the export began: what came later is not of it
 	each     func(seen) error
-	row      func(row) error               // nil: there is no table
-	disclose func(ledger.Disclosure) error // nil: without personal fields
-	rows     [][]string                    // of the later entries about the days, as they stand before the table
-	names    []string                      // of the personal fields that are left
+	row      func(row) error             // nil: there is no table
+	disclose func(file.Disclosure) error // nil: without personal fields
+	rows     [][]string                  // of the later entries about the days, as they stand before the table
+	names    []string                    // of the personal fields that are left
 	days     []Stats
 	outside  map[int64]bool // later entries, not of the days, whose personal fields were told
 }
@@ -98,7 +99,7 @@ func (p *extract) day(c Calendar, d Day) error {
 
 // among says whether an entry is of one of the days, or was told already.
 func (p *extract) among(c Calendar, seq int64) bool {
-	day := ledger.DayOf(c, seq)
+	day := file.DayOf(c, seq)
 	known := p.outside[seq] || p.From <= day && day <= p.To
 	p.outside[seq] = true
 	return known
@@ -119,11 +120,11 @@ func (p *extract) told(s seen) error {
 	return nil
 }
 
-// jsonLines writes each personal field as a line, as ledger.Disclosure says.
-func jsonLines(w io.Writer) func(ledger.Disclosure) error {
+// jsonLines writes each personal field as a line, as file.Disclosure says.
+func jsonLines(w io.Writer) func(file.Disclosure) error {
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
-	return func(d ledger.Disclosure) error { return lines.Encode(d) }
+	return func(d file.Disclosure) error { return lines.Encode(d) }
 }
 
 // ExportJSONL writes the exact records of the days, one a line, and their personal fields to companion, where the
@@ -202,7 +203,7 @@ func (r *Reader) ExportXLSX(w io.Writer, x Selection) error {
 		return err
 	}
 	defer personal.Close()
-	p := &extract{Reader: r, Selection: x, row: rows.add, disclose: func(d ledger.Disclosure) error {
+	p := &extract{Reader: r, Selection: x, row: rows.add, disclose: func(d file.Disclosure) error {
 		value := ""
 		if d.Value != nil {
 			value = *d.Value
@@ -312,7 +313,7 @@ func (p *extract) head() []string {
 func (p *extract) cells(r row) []string {
 	for _, n := range p.names {
 		value := ""
-		if i := slices.IndexFunc(r.Personal, func(f ledger.Field) bool { return f.Name == n }); i >= 0 {
+		if i := slices.IndexFunc(r.Personal, func(f entry.Field) bool { return f.Name == n }); i >= 0 {
 			value = r.Personal[i].Value
 		}
 		r.Cells = append(r.Cells, value)
@@ -320,7 +321,7 @@ func (p *extract) cells(r row) []string {
 	return r.Cells
 }
 
-func eventCells(e *ledger.Entry) []string {
+func eventCells(e *entry.Entry) []string {
 	var detail []string
 	for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
 		detail = append(detail, k+"="+e.Detail[k])

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 
 	_ "modernc.org/sqlite"
@@ -109,9 +110,9 @@ func (c database) each(f func(value any), q string, args ...any) error {
 	return rows.Err()
 }
 
-func reader(t testing.TB, dir string) *ledger.Reader {
+func reader(t testing.TB, dir string) *file.Reader {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func reader(t testing.TB, dir string) *ledger.Reader {
 // verifyDir verifies the ledger of a state directory.
 func verifyDir(t testing.TB, dir string, g Given) (*Report, error) {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,12 +5,13 @@ import (
 	"math/bits"
 	"strconv"
 
-	"gated/ledger"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 )
 
 // personal compares, during a verification, the personal data that is gone with what erase entries say.
 type personal struct {
-	r        *ledger.Reader
+	r        *file.Reader
 	size     int64
 	zero     set // entries whose slots are zeros
 	live     set // entries whose slots are not
@@ -37,13 +38,13 @@ type carrier struct {
 	at int64
 }
 
-func newPersonal(r *ledger.Reader, size int64) *personal {
+func newPersonal(r *file.Reader, size int64) *personal {
 	return &personal{r: r, size: size, zero: newSet(size), live: newSet(size), carries: newSet(size), said: newSet(size),
 		done: newSet(size), out: r.CarriedOut(), carriers: map[carrier]bool{}, newest: map[named]int64{}, later: map[named]bool{}}
 }
 
 // row looks at the personal data of a row and tells how many fields hold. What an entry carries counts with the other entry.
-func (p *personal) row(row ledger.Row, e *ledger.Entry) (fields int64, err error) {
+func (p *personal) row(row file.Row, e *entry.Entry) (fields int64, err error) {
 	s, err := row.Personal(e.Record.Personal)
 	switch {
 	case err != nil:
@@ -60,16 +61,16 @@ func (p *personal) row(row ledger.Row, e *ledger.Entry) (fields int64, err error
 		p.live.add(row.Seq)
 	}
 	switch e.Kind {
-	case ledger.Erase:
+	case entry.Erase:
 		err = p.erased(row, e)
-	case ledger.Carried:
+	case entry.Carried:
 		return 0, p.carried(e)
 	}
 	return s.Fields, err
 }
 
 // carried takes an entry that carries what is left of another.
-func (p *personal) carried(e *ledger.Entry) error {
+func (p *personal) carried(e *entry.Entry) error {
 	c := carrier{named{p.r.Meta.Epoch, e.Ref}, e.Seq}
 	if s := e.Detail["epoch"]; s != "" {
 		n, err := strconv.Atoi(s)
@@ -86,7 +87,7 @@ func (p *personal) carried(e *ledger.Entry) error {
 }
 
 // erased takes an erase entry.
-func (p *personal) erased(row ledger.Row, e *ledger.Entry) error {
+func (p *personal) erased(row file.Row, e *entry.Entry) error {
 	epoch, seqs, err := row.Erasure(e)
 	if err != nil {
 		return err

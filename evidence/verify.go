@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -11,7 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"gated/ledger"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -26,11 +28,16 @@ type Given struct {
 	Known    func(origin string) int64
 	known    int64
 	Progress func(done, of int64)
-	Unseal   ledger.Keys // asked for the keys of entries where the master key is not here
-	keyless  bool        // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
+	Unseal   file.Keys // asked for the keys of entries where the master key is not here
+	keyless  bool      // an older epoch whose key nobody here knows: its entries hold by the root that the next one names
 	// erasedAfter is how many of an older epoch's entries were erased after the copy was made that it is, by the first entry
 	// of the next one.
 	erasedAfter int64
+}
+
+// VerifyTiles checks a folder of tiles against the keys; tlog.VerifyTiles says what it reports.
+func VerifyTiles(dir string, g Given, report io.Writer) error {
+	return tlog.VerifyTiles(dir, append(g.Keys, g.Witnesses...), entry.NamedKeys, report)
 }
 
 // ShortRoot is a tree head as it stands in the handover book: a size and the first 80 bits of the root in base32.
@@ -55,24 +62,24 @@ func (s ShortRoot) String() string { return fmt.Sprintf("%d:%s", s.Size, s.Chars
 
 // Report is what was found to hold.
 type Report struct {
-	Meta       ledger.Meta
+	Meta       file.Meta
 	Entries    int64
-	Root       tlog.Hash     // of all entries
-	Head       tlog.Head     // the newest; Note nil where there is none
-	Heads      int           // tree heads whose signatures hold
-	Personal   int64         // personal fields that are what their records committed to
-	Erased     int64         // entries whose personal data was erased, as an erase entry says
-	Hidden     int64         // entries whose personal data was not looked at: what opens it is not here
-	Pending    int64         // entries that an erase entry names and that can still be read: the daemon is about to erase them
-	Key        string        // that signed it
-	OwnKey     bool          // no key was given, and the box's own word was taken for it
-	ShortRoots []ShortRoot   // copied by hand, that fit
-	Before     *ledger.Entry // the first entry, where it names an epoch whose file is not there
-	Found      string        // why it does not hold, as the epoch behind it says that was made for that; nothing else is said of it
-	Since      *tlog.Head    // the older head that was given, where this ledger contains it
-	Cosigned   []string      // names of the witnesses that signed the newest witnessed head
-	Witness    int64         // its size
-	OwnWitness bool          // they are those that the ledger names, as none that was given signed
+	Root       tlog.Hash    // of all entries
+	Head       tlog.Head    // the newest; Note nil where there is none
+	Heads      int          // tree heads whose signatures hold
+	Personal   int64        // personal fields that are what their records committed to
+	Erased     int64        // entries whose personal data was erased, as an erase entry says
+	Hidden     int64        // entries whose personal data was not looked at: what opens it is not here
+	Pending    int64        // entries that an erase entry names and that can still be read: the daemon is about to erase them
+	Key        string       // that signed it
+	OwnKey     bool         // no key was given, and the box's own word was taken for it
+	ShortRoots []ShortRoot  // copied by hand, that fit
+	Before     *entry.Entry // the first entry, where it names an epoch whose file is not there
+	Found      string       // why it does not hold, as the epoch behind it says that was made for that; nothing else is said of it
+	Since      *tlog.Head   // the older head that was given, where this ledger contains it
+	Cosigned   []string     // names of the witnesses that signed the newest witnessed head
+	Witness    int64        // its size
+	OwnWitness bool         // they are those that the ledger names, as none that was given signed
 }
 
 // a mark is a size at which the root must be a certain one.
@@ -84,7 +91,7 @@ type mark struct {
 // Verify reads the whole ledger: every entry from 1 without a gap, each record what its row says, in the segment of its
 // day, and a leaf of the tree that its tiles and signed heads say; every personal field what its record committed to.
 // The error names the first entry, tile, head or field that is not.
-func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
+func Verify(r *file.Reader, g Given) (rep *Report, err error) {
 	if g.Unseal != nil {
 		r.AskKeys(g.Unseal)
 	}
@@ -109,7 +116,7 @@ func Verify(r *ledger.Reader, g Given) (rep *Report, err error) {
 	return v.rep, nil
 }
 
-func verify(r *ledger.Reader, end ledger.End, g Given) (*verification, error) {
+func verify(r *file.Reader, end file.End, g Given) (*verification, error) {
 	rep := &Report{Meta: r.Meta, OwnKey: len(g.Keys) == 0}
 	if rep.OwnKey {
 		known, _ := tlog.PublicKeys(filepath.Dir(r.Path())) // without one, no head can be signed by it
@@ -144,14 +151,14 @@ func verify(r *ledger.Reader, end ledger.End, g Given) (*verification, error) {
 
 // verification is one run of Verify.
 type verification struct {
-	r        *ledger.Reader
+	r        *file.Reader
 	rep      *Report
 	size     int64
-	segments []ledger.Segment
+	segments []file.Segment
 	heads    []tlog.Head
-	leaves   [][]byte       // those kept with each head
-	marks    []mark         // by size
-	keys     []ledger.Entry // that name keys
+	leaves   [][]byte      // those kept with each head
+	marks    []mark        // by size
+	keys     []entry.Entry // that name keys
 	tree     tlog.Tree
 	tiles    int64 // seen to be right
 	suspect  error // an entry that differs from a tile, until a head tells which of the two was changed
@@ -160,7 +167,7 @@ type verification struct {
 	personal *personal
 }
 
-func (v *verification) readHeads(end ledger.End, g Given) error {
+func (v *verification) readHeads(end file.End, g Given) error {
 	if err := v.r.Heads(func(size int64, note string, leaves []byte) error {
 		h, err := tlog.ParseHead([]byte(note))
 		if err == nil && h.Size != size {
@@ -317,7 +324,7 @@ func (v *verification) tileOf(from, to int64) error {
 // leavesOf reads and checks entries. The error is of the entry after the last leaf.
 func (v *verification) leavesOf(from, to int64) (leaves []tlog.Hash, err error) {
 	leaves = make([]tlog.Hash, 0, to-from+1)
-	err = v.r.Rows(from, to, func(row ledger.Row) error {
+	err = v.r.Rows(from, to, func(row file.Row) error {
 		if err := v.entry(row); err != nil {
 			return err
 		}
@@ -328,12 +335,12 @@ func (v *verification) leavesOf(from, to int64) (leaves []tlog.Hash, err error) 
 }
 
 // entry checks one entry for itself.
-func (v *verification) entry(row ledger.Row) error {
-	e, err := ledger.ParseEntry(row.Seq, row.TS, row.Record, v.r.Zone)
+func (v *verification) entry(row file.Row) error {
+	e, err := entry.Parse(row.Seq, row.TS, row.Record, v.r.Zone)
 	if err != nil {
 		return err
 	}
-	if day, in := e.Time[:len(time.DateOnly)], ledger.DayOf(v.segments, e.Seq); day != in {
+	if day, in := e.Time[:len(time.DateOnly)], file.DayOf(v.segments, e.Seq); day != in {
 		return fmt.Errorf("entry %d is of %s and stands in the segment of %q", e.Seq, day, in)
 	}
 	fields, err := v.personal.row(row, &e)
@@ -341,7 +348,7 @@ func (v *verification) entry(row ledger.Row) error {
 		return err
 	}
 	v.rep.Personal += fields
-	if e.Kind == ledger.KeyChange {
+	if e.Kind == entry.KeyChange {
 		v.keys = append(v.keys, e)
 	}
 	return e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone)
@@ -388,7 +395,7 @@ func (v *verification) signatures(g Given) error {
 	for _, e := range v.keys {
 		now, was := e.Detail["verifier"], e.Detail["was"]
 		switch {
-		case e.Kind != ledger.KeyChange:
+		case e.Kind != entry.KeyChange:
 		case e.Reason == "witness":
 			named = append(named, now)
 		case e.Reason == "rotated" && (chain == nil || chain[len(chain)-1] == was):

@@ -5,7 +5,8 @@ import (
 	"io"
 	"time"
 
-	"gated/ledger"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -21,8 +22,8 @@ type Gap struct {
 const aliveEvery = time.Hour + 10*time.Minute
 
 // byCommand are the kinds that a command can record while the daemon is stopped: they do not show that it watched.
-var byCommand = map[ledger.Kind]bool{register.Roster: true, ledger.KeyChange: true, ledger.Epoch: true, ledger.Erase: true,
-	ledger.Keep: true, register.Export: true, ledger.Backup: true}
+var byCommand = map[entry.Kind]bool{register.Roster: true, entry.KeyChange: true, entry.Epoch: true, entry.Erase: true,
+	entry.Keep: true, register.Export: true, entry.Backup: true}
 
 // watch tells, from the entries around a day in their order, when the box was not watching.
 type watch struct {
@@ -63,16 +64,16 @@ func (w *watch) silent(until time.Time) {
 	}
 }
 
-func (w *watch) add(e *ledger.Entry) error {
+func (w *watch) add(e *entry.Entry) error {
 	w.seq = e.Seq
 	if e.Seq == 1 {
 		w.before = "not-installed"
-		if e.Kind == ledger.Epoch {
+		if e.Kind == entry.Epoch {
 			w.before = "restored"
 		}
 	}
 	switch {
-	case e.Kind == ledger.Start:
+	case e.Kind == entry.Start:
 		switch {
 		case w.seen.IsZero() && w.before != "":
 			w.note(w.from, e.At, w.before)
@@ -82,10 +83,10 @@ func (w *watch) add(e *ledger.Entry) error {
 			w.note(w.seen, e.At, "stopped")
 		}
 		w.watching = true
-	case e.Kind == ledger.Stop:
+	case e.Kind == entry.Stop:
 		w.silent(e.At)
 		w.watching = false
-	case e.Kind == ledger.Outage:
+	case e.Kind == entry.Outage:
 		a, err1 := time.Parse(time.RFC3339Nano, e.Detail["from"])
 		b, err2 := time.Parse(time.RFC3339Nano, e.Detail["to"])
 		if err1 != nil || err2 != nil {
@@ -135,7 +136,7 @@ func (w *watch) close(size int64, now time.Time) []Gap {
 }
 
 // WriteGaps writes the gaps as the lines that every export begins with.
-func WriteGaps(w io.Writer, m ledger.Meta, day string, gaps []Gap) error {
+func WriteGaps(w io.Writer, m file.Meta, day string, gaps []Gap) error {
 	_, err := fmt.Fprintf(w, "# %s, %s (%s). When the box was not watching: ", m.Gate, day, m.TimeZone)
 	if err == nil && len(gaps) == 0 {
 		_, err = fmt.Fprint(w, "never.")

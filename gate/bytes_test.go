@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,45 +15,69 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk mounts a file system of its own, and tells how many bytes have reached it.
-func disk(b *testing.B) (dir string, written func() int64) {
-	b.Helper()
+// disk is a file system of its own.
+type disk struct {
+	image string // the file that it lies in
+	dev   string
+	dir   string // where it is mounted
+}
+
+// newDisk mounts a disk of so many bytes, which lies in a sparse file. A test with a mount of its own is not parallel: a
+// process that another one starts has its files open until it is on its way, and the mount is busy.
+func newDisk(t testing.TB, size int64) *disk {
+	t.Helper()
 	if os.Geteuid() != 0 {
-		b.Skip("needs root, to mount a disk of its own")
+		noDisk(t, "only root may mount: run the tests as root")
 	}
-	path, dir := filepath.Join(b.TempDir(), "disk.img"), b.TempDir()
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.Truncate(path, 2<<30); err != nil {
-		b.Fatal(err)
+	d := &disk{image: filepath.Join(t.TempDir(), "disk.img"), dir: t.TempDir()}
+	if err := errors.Join(os.WriteFile(d.image, nil, 0o600), os.Truncate(d.image, size)); err != nil {
+		t.Fatal(err)
 	}
 	// All of it made now: the kernel would else write on by itself in the background.
-	if out, err := exec.Command("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", path).CombinedOutput(); err != nil {
-		b.Skipf("mkfs.ext4: %v: %s", err, out)
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", d.image).CombinedOutput(); err != nil {
+		noDisk(t, fmt.Sprintf("mkfs.ext4: %v: %s", err, out))
 	}
-	out, err := exec.Command("losetup", "--find", "--show", path).CombinedOutput()
-	dev := strings.TrimSpace(string(out))
-	if err == nil {
-		err = syscall.Mount(dev, dir, "ext4", syscall.MS_NOATIME, "")
-	}
+	out, err := exec.Command("losetup", "--find", "--show", d.image).CombinedOutput()
+	d.dev = strings.TrimSpace(string(out))
 	if err != nil {
-		b.Skipf("no disk of its own: %v: %s", err, dev)
+		noDisk(t, fmt.Sprintf("no loop device to be had: %v: %s", err, d.dev))
 	}
-	b.Cleanup(func() {
-		syscall.Unmount(dir, 0)
-		exec.Command("losetup", "--detach", dev).Run()
-	})
-	return dir, func() int64 {
-		unix.Sync()
-		raw, err := os.ReadFile("/sys/block/" + filepath.Base(dev) + "/stat")
-		f := strings.Fields(string(raw))
-		if err != nil || len(f) < 7 {
-			b.Fatal(err, f)
+	t.Cleanup(func() {
+		if out, err := exec.Command("losetup", "--detach", d.dev).CombinedOutput(); err != nil {
+			t.Errorf("detach %s: %v: %s", d.dev, err, out)
 		}
-		n, _ := strconv.ParseInt(f[6], 10, 64) // Documentation/block/stat.rst: sectors of 512 bytes written
-		return 512 * n
+	})
+	if err := syscall.Mount(d.dev, d.dir, "ext4", syscall.MS_NOATIME, ""); err != nil {
+		noDisk(t, fmt.Sprintf("mount %s: %v", d.dev, err))
 	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(d.dir, 0); err != nil {
+			t.Errorf("unmount %s: %v", d.dir, err)
+			syscall.Unmount(d.dir, syscall.MNT_DETACH)
+		}
+	})
+	return d
+}
+
+func noDisk(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal("no disk of its own: " + why)
+	}
+	t.Skip("no disk of its own: " + why)
+}
+
+// written tells how many bytes have reached the disk.
+func (d *disk) written(t testing.TB) int64 {
+	t.Helper()
+	unix.Sync()
+	raw, err := os.ReadFile("/sys/block/" + filepath.Base(d.dev) + "/stat")
+	f := strings.Fields(string(raw))
+	if err != nil || len(f) < 7 {
+		t.Fatal(err, f)
+	}
+	n, _ := strconv.ParseInt(f[6], 10, 64) // Documentation/block/stat.rst: sectors of 512 bytes written
+	return 512 * n
 }
 
 // BenchmarkBytes measures how many bytes reach the disk for a passage of a resident, all that is written about it included,
@@ -67,8 +92,8 @@ func BenchmarkBytes(b *testing.B) {
 			b.Run(fmt.Sprintf("after=%d/index=%t", before, index), func(b *testing.B) {
 				s := newSite(b)
 				s.end()
-				var written func() int64
-				s.dir, written = disk(b)
+				d := newDisk(b, 2<<30)
+				s.dir = d.dir
 				if !index {
 					if err := os.Mkdir(filepath.Join(s.dir, "index.db"), 0o700); err != nil {
 						b.Fatal(err)
@@ -84,7 +109,7 @@ func BenchmarkBytes(b *testing.B) {
 					codes = append(codes, s.pass("resident", s.subject("王小明"), month))
 				}
 				time.Sleep(3 * time.Second)
-				was := written()
+				was := d.written(b)
 				for b.Loop() {
 					for i := range passages {
 						at := time.Now()
@@ -92,7 +117,7 @@ func BenchmarkBytes(b *testing.B) {
 						time.Sleep(250*time.Millisecond - time.Since(at))
 					}
 					s.end()
-					b.ReportMetric(float64(written()-was)/passages/1024, "KiB")
+					b.ReportMetric(float64(d.written(b)-was)/passages/1024, "KiB")
 				}
 			})
 		}

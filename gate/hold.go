@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gated/credential"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -32,6 +33,9 @@ func newDesk() desk { return desk{holds: map[string]*held{}} }
 const (
 	maxNote  = 500 // bytes that a guard types
 	maxHolds = 50  // more nobody can look through; then the oldest is left undecided
+	// maxStated is how many may wait at a lane of whom nothing is known but what they state themselves: they could be many
+	// with one picture, and push away those who are known.
+	maxStated = 5
 )
 
 // waiting returns a hold of which something is so, if there is one.
@@ -42,6 +46,17 @@ func (d *desk) waiting(is func(*held) bool) *held {
 		}
 	}
 	return nil
+}
+
+// crowded tells whether another one who merely states something must come again later.
+func (d *desk) crowded(l *lane) bool {
+	stated := 0
+	for _, h := range d.holds {
+		if h.lane == l && h.facts.Proof == string(credential.Stated) {
+			stated++
+		}
+	}
+	return stated >= maxStated || len(d.holds) >= maxHolds
 }
 
 // oldest returns who has waited longest, of those nobody knows if there is one.

@@ -513,7 +513,7 @@ type asked struct {
 
 func spawn(t *testing.T, dir string, spacing time.Duration) *process {
 	t.Helper()
-	c := &process{t: t, cmd: exec.Command(os.Args[0]), run: judge.Run{From: time.Now(), Told: map[string]time.Time{}}, open: map[int]asked{}, ready: make(chan struct{}), ended: make(chan struct{})}
+	c := &process{t: t, cmd: exec.Command(os.Args[0]), run: judge.Run{From: time.Now(), Admitted: map[string]time.Time{}}, open: map[int]asked{}, ready: make(chan struct{}), ended: make(chan struct{})}
 	c.quiet = sync.NewCond(&c.mu)
 	c.cmd.Env = append(os.Environ(), "GATED_INTERLOCK_CHILD="+dir, "GATED_INTERLOCK_SPACING="+spacing.String(), "GORACE=atexit_sleep_ms=0")
 	c.cmd.Stderr = os.Stderr
@@ -563,11 +563,11 @@ func (c *process) listen(out io.Reader) {
 		id, _ := strconv.Atoi(f[0])
 		verdict, passage, at := f[1], f[2], moment(f[3])
 		key := c.done(id, at)
-		switch before, is := c.run.Told[passage]; {
+		switch before, is := c.run.Admitted[passage]; {
 		case key != nil:
 			key.Answered, key.Passage = true, passage
 		case verdict == policy.Admit && (!is || at.Before(before)):
-			c.run.Told[passage] = at
+			c.run.Admitted[passage] = at
 		case verdict == policy.Hold:
 			c.held = append(c.held, passage)
 		}

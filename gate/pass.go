@@ -19,8 +19,8 @@ import (
 type presented struct {
 	source string    // byCode, byCard or byRoom
 	at     time.Time // when its last byte came; zero: nothing was read
-	// check tells what it proves at a moment, and the bytes by which the same is known again.
-	check func(*credential.Trust, time.Time) (credential.Claim, []byte)
+	text   []byte    // what was read; not kept
+	check  func(*credential.Trust, time.Time) credential.Claim
 }
 
 const (
@@ -31,29 +31,25 @@ const (
 
 // key is by what the same is known again on a lane: a code is never taken for a card, nor a card for a code that says
 // its number. It is zero where there is nothing to know it by.
-func (in *presented) key(l *lane, known []byte) (key [32]byte) {
+func (in *presented) key(l *lane, c credential.Claim) (key [32]byte) {
 	if in.source == byRoom {
 		return key
 	}
-	return sha256.Sum256(append([]byte(in.source+"\x00"+l.ID+"\x00"), known...))
+	return sha256.Sum256(append([]byte(in.source+"\x00"+l.ID+"\x00"), c.Same(in.text)...))
 }
 
 // Scan is one passage, from the code to the answer.
 func (g *Gate) Scan(laneID string, code []byte, at time.Time) (Outcome, error) {
-	return g.pass(laneID, presented{byCode, at, func(trust *credential.Trust, now time.Time) (credential.Claim, []byte) {
-		return trust.Check(code, now), code
+	return g.pass(laneID, presented{byCode, at, code, func(trust *credential.Trust, now time.Time) credential.Claim {
+		return trust.Check(code, now)
 	}})
 }
 
 // ScanCard is one passage, from the text of an ID card that a reader read to the answer; nil: of a card that it could
-// not read. Text is not kept.
+// not read.
 func (g *Gate) ScanCard(laneID string, text []byte, at time.Time) (Outcome, error) {
-	return g.pass(laneID, presented{byCard, at, func(_ *credential.Trust, now time.Time) (credential.Claim, []byte) {
-		claim := credential.ReadIDCard(text, now)
-		if claim.Document != "" { // by which it is known again, also when it was renewed
-			return claim, []byte(claim.Document)
-		}
-		return claim, text
+	return g.pass(laneID, presented{byCard, at, text, func(_ *credential.Trust, now time.Time) credential.Claim {
+		return credential.ReadIDCard(text, now)
 	}})
 }
 
@@ -63,8 +59,8 @@ func (g *Gate) Present(laneID, personID string) (Outcome, error) {
 	if _, ok := g.opt.Roster.Snapshot().Person(personID); !ok {
 		return Outcome{}, ErrUnknownPerson
 	}
-	return g.pass(laneID, presented{source: byRoom, check: func(*credential.Trust, time.Time) (credential.Claim, []byte) {
-		return credential.Claim{Kind: "none", Subject: personID}, nil
+	return g.pass(laneID, presented{source: byRoom, check: func(*credential.Trust, time.Time) credential.Claim {
+		return credential.Claim{Kind: "none", Subject: personID}
 	}})
 }
 
@@ -83,7 +79,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
 	now := g.clock.Now()
 	rules := g.rules.Load()
-	claim, known := in.check(rules.Trust, g.clock.judge(now))
+	claim := in.check(rules.Trust, g.clock.judge(now))
 	if in.source != byRoom {
 		g.m.scans.WithLabelValues(l.ID, claim.Kind).Inc()
 	}
@@ -92,10 +88,10 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	defer g.passage.Unlock()
 	if r := g.rules.Load(); r != rules { // changed while another passage had the lock: perhaps its issuer is trusted no longer
 		rules = r
-		claim, known = in.check(rules.Trust, g.clock.judge(now))
+		claim = in.check(rules.Trust, g.clock.judge(now))
 	}
 	claim = g.doubt(claim, now)
-	key := in.key(l, known)
+	key := in.key(l, claim)
 	if before := g.again(key); before != nil {
 		return g.repeat(*before), nil
 	}
@@ -104,18 +100,18 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	people := g.opt.Roster.Snapshot()
 	who := find(people, claim)
 	if in.source == byRoom {
-		if h := g.desk.waiting(func(h *held) bool { return h.lane == l && h.who.ID == who.ID }); h != nil { // perhaps with a code
+		if h := g.desk.waiting(func(h *held) bool { return h.lane == l && h.who.ID == who.ID && h.name != "" }); h != nil {
 			p := h.repeated()
 			return p.outcome(), nil
 		}
 	}
-	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.Household, claim.NotBefore) {
+	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, who.Household, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,
 		Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass,
 		Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
-	facts.Health, facts.TestHours = health(claim, g.clock.judge(now), now.Trusted)
+	facts.Health, facts.TestHours = claim.Standing(g.clock.judge(now), now.Trusted)
 	decision := rules.Policy.Decide(facts)
 	if !remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
 		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
@@ -123,11 +119,18 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	if in.source == byRoom {
 		decision.Verdict = policy.Hold // the guard asked for them: it is the guard who decides
 	}
+	switch {
+	case claim.Reason == credential.ReasonSeveralCodes: // there is nobody to ask about: they are shown again, one at a time
+		decision = policy.Decision{Verdict: policy.Refuse, Reason: claim.Reason, Rule: claim.Reason}
+	case decision.Verdict == policy.Hold && claim.Proof == credential.Stated && g.desk.crowded(l):
+		decision = policy.Decision{Verdict: policy.Refuse, Reason: "desk-full", Rule: "desk-full"}
+	}
 
 	// Register: durable, or it did not happen.
 	p := passage{id: newID(), key: key, lane: l, at: now, who: who, facts: facts, decision: decision, by: byMachine,
-		policy: rules.Policy.Hash(), roster: people.Version(), stated: cmp.Or(claim.Name, claim.Plate), desk: in.source == byRoom}
-	entries, err := g.append(p.events(g.checked(claim, who, known))...)
+		policy: rules.Policy.Hash(), roster: people.Version(), desk: in.source == byRoom}
+	p.name, p.room = who.named(claim)
+	entries, err := g.append(p.events(g.checked(claim, who, claim.Same(in.text)))...)
 	if err != nil {
 		return g.fault(p, err), nil // never remembered: the next try must be a real one
 	}

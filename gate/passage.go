@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"cmp"
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
@@ -30,7 +29,8 @@ type passage struct {
 	by        string // byMachine or unauthenticated
 	policy    string // the hash of the policy that judged it
 	roster    string // the version of the roster that was asked
-	stated    string // name or plate that a code or card of nobody known gives, for the guard to ask about
+	name      string // for the page,
+	room      string // likewise
 	found     string // in a fault: the reason that the verdict would have had
 	seq       int64  // of its newest entry
 	repeat    bool   // answered before
@@ -113,13 +113,14 @@ func yesNo(b bool) string {
 // outcome is the answer to whoever asked.
 func (p *passage) outcome() Outcome {
 	return Outcome{Passage: p.id, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Rule: p.decision.Rule, Repeat: p.repeat,
-		Lane: p.lane.ID, Direction: p.lane.Direction, Class: p.who.Class, Credential: p.facts.Credential, Seq: p.seq, At: p.at.Time}
+		Lane: p.lane.ID, Direction: p.lane.Direction, Class: p.who.Class, Credential: p.facts.Credential, Check: p.facts.Reason,
+		Seq: p.seq, At: p.at.Time}
 }
 
 // shown is what the page shows.
 func (p *passage) shown() Shown {
 	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason,
 		Found: p.found, Class: p.who.Class, Credential: p.facts.Credential, Health: p.facts.Health, TestHours: p.facts.TestHours,
-		Name: cmp.Or(p.who.Name, p.who.Plate, p.stated), Room: p.who.Household, By: p.by, At: p.at.Time,
+		Name: p.name, Room: p.room, By: p.by, At: p.at.Time,
 		Repeat: p.repeat, Emergency: p.emergency}
 }

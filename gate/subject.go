@@ -1,7 +1,7 @@
 package gate
 
 import (
-	"time"
+	"cmp"
 
 	"gated/credential"
 	"gated/ledger"
@@ -22,6 +22,8 @@ var services = map[string]bool{"epidemic-control": true, "ambulance": true, "fir
 // may be another: nobody is known by it.
 func find(people *roster.Snapshot, c credential.Claim) subject {
 	switch {
+	case c.Kind == "gated-pass" && c.Proof != credential.Signed: // whoever wrote it could write anybody's ID
+		return subject{Class: "unknown"}
 	case c.Kind == "gated-pass" && c.SubjectKind == "vehicle":
 		if v, ok := people.Vehicle(c.Subject); ok {
 			return vehicle(v)
@@ -59,52 +61,12 @@ func vehicle(v roster.Vehicle) subject {
 	return s
 }
 
-// health says in one word what a valid certificate states about COVID-19, and of a negative test how many whole hours ago
-// its sample was taken. Of several statements the newest test counts, then a vaccination, then a recovery within its
-// interval. Where it is unclear which test is the newest, a positive one is; and how old a negative one is, nobody knows
-// whose clock is not trusted.
-func health(c credential.Claim, at time.Time, trusted bool) (word string, hours int) {
-	if !c.Valid {
-		return "", 0
+// named is whom the page names, and their room: nobody by what is merely stated, since anybody can state it.
+func (s subject) named(c credential.Claim) (name, room string) {
+	if c.Proof == credential.Stated {
+		return c.Plate, ""
 	}
-	var newest credential.Health
-	rank := 0
-	for _, h := range c.Health {
-		switch positive := h.Result == "positive"; {
-		case h.Disease != credential.COVID19:
-		case h.Kind == credential.Test:
-			if h.Sampled.IsZero() || h.Sampled.After(at) {
-				if positive {
-					return "positive-test", 0
-				}
-				continue
-			}
-			if d := h.Sampled.Compare(newest.Sampled); d > 0 || d == 0 && (positive || newest.Result == "negative") {
-				newest, rank = h, 4
-			}
-		case h.Kind == credential.Vaccination && h.Dose >= h.Doses && rank < 3:
-			word, rank = "vaccination", 3
-		case h.Kind == credential.Vaccination && rank < 2:
-			word, rank = "partial-vaccination", 2
-		case h.Kind == credential.Recovery && rank < 1 && within(h, at):
-			word, rank = "recovery", 1
-		}
-	}
-	switch {
-	case rank < 4:
-		return word, 0
-	case newest.Result == "positive":
-		return "positive-test", 0
-	case newest.Result == "negative" && trusted:
-		return "negative-test", int(at.Sub(newest.Sampled) / time.Hour)
-	}
-	return "", 0
-}
-
-// within tells whether a recovery counts on the day of at. The days of its interval are the issuer's, of no zone.
-func within(h credential.Health, at time.Time) bool {
-	day := at.UTC().Format(time.DateOnly)
-	return len(h.From) == len(day) && len(h.Until) == len(day) && h.From <= day && day <= h.Until
+	return cmp.Or(s.Name, s.Plate, c.Name, c.Plate), s.Household
 }
 
 func person(p roster.Person) subject {

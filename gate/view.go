@@ -27,6 +27,7 @@ type Outcome struct {
 	Class      string    `json:"-"`
 	Credential string    `json:"-"`
 	Rule       string    `json:"-"`
+	Check      string    `json:"-"` // what the check said of the code
 	Seq        int64     `json:"-"` // of the last entry that this outcome wrote
 	At         time.Time `json:"-"`
 }

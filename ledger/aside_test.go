@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/file"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -52,7 +54,7 @@ func chain(t *testing.T, dir string) []*Report {
 // saidErased are the erase entries of the current epoch.
 func saidErased(t *testing.T, dir string) (said []string) {
 	t.Helper()
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,21 +171,20 @@ func TestAnErasureThatFailsInAnOlderEpochIsTriedAgain(t *testing.T) {
 		t.Errorf("%+v, %v", done, err)
 	}
 	crowd(t, l, ck, 600, 601)
-	if found := traces(t, l.opt.Dir, secret); len(found) != len(secret) || !l.pending.Load() {
-		t.Errorf("%d slots are there, pending %v", len(found), l.pending.Load())
+	if found := traces(t, l.opt.Dir, secret); len(found) != len(secret) || !l.erasing.Pending() {
+		t.Errorf("%d slots are there, pending %v", len(found), l.erasing.Pending())
 	}
 	killed := cutOff(t, l.opt.Dir)
 	full.Store(false)
 	l.erasing.Lock()
-	l.again = time.Time{}
-	l.finish(time.Now())
+	l.erasing.Finish(time.Now().Add(time.Hour))
 	l.erasing.Unlock()
-	if found := traces(t, l.opt.Dir, secret); len(found) != 0 || l.pending.Load() {
-		t.Errorf("%d slots are there, pending %v", len(found), l.pending.Load())
+	if found := traces(t, l.opt.Dir, secret); len(found) != 0 || l.erasing.Pending() {
+		t.Errorf("%d slots are there, pending %v", len(found), l.erasing.Pending())
 	}
 	l = open(t, killed, ck)
-	if found := traces(t, killed, secret); len(found) != 0 || l.pending.Load() {
-		t.Errorf("after a restart %d slots are there, pending %v", len(found), l.pending.Load())
+	if found := traces(t, killed, secret); len(found) != 0 || l.erasing.Pending() {
+		t.Errorf("after a restart %d slots are there, pending %v", len(found), l.erasing.Pending())
 	}
 	chain(t, killed)
 }
@@ -194,7 +195,7 @@ func TestOneFieldOfAnOlderEpoch(t *testing.T) {
 	l, ck, _ := secondEpoch(t, 2, 2, nil)
 	dir := l.opt.Dir
 	shown := func() (names string) {
-		r, err := OpenFile(EpochFile(dir, 1))
+		r, err := file.OpenFile(file.OfEpoch(dir, 1))
 		if err != nil {
 			t.Fatal(err)
 		}

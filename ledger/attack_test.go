@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"database/sql/driver"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -21,7 +21,7 @@ func worked(t *testing.T, entries int) (dir string, older []byte) {
 	mustAppend(t, l, startOf(l))
 	many(t, l, ck, 99)
 	signNow(t, l)
-	older, err := os.ReadFile(anchorFile(l.path))
+	older, err := os.ReadFile(file.AnchorOf(l.path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,8 @@ func attack(t *testing.T, dir string, size int64, sql string, invented ...Event)
 	if err := c.exec(sql+"; DELETE FROM tile; DELETE FROM head WHERE size > ?; DELETE FROM segment WHERE first > (SELECT max(seq) FROM entry)", size); err != nil {
 		t.Fatal(err)
 	}
-	n, err := c.number("SELECT max(seq) FROM entry")
+	var n int64
+	err := c.QueryRow("SELECT max(seq) FROM entry").Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +52,8 @@ func attack(t *testing.T, dir string, size int64, sql string, invented ...Event)
 	}
 	var tree tlog.Tree
 	var full []tlog.Tile
-	if err := c.query(func(v []driver.Value) error {
-		full = append(full, tree.Push(tlog.LeafHash([]byte(text(v[0]))))...)
+	if err := c.query(func(v []any) error {
+		full = append(full, tree.Push(tlog.LeafHash([]byte(v[0].(string))))...)
 		return nil
 	}, "SELECT record FROM entry ORDER BY seq"); err != nil {
 		t.Fatal(err)
@@ -127,11 +128,11 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 					return c.known
 				}
 			}
-			r, err := OpenReader(dir)
+			r, err := file.OpenReader(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = r.Verify(Given{Known: opt.Known})
+			_, err = verifyReader(r, Given{Known: opt.Known})
 			r.Close()
 			holds(t, "verify", err, c.want)
 			l, err := Open(opt)
@@ -180,7 +181,7 @@ func begun(t *testing.T, opt Options, found string) {
 		verify(t, l)
 		l.Close()
 	}
-	r, err := OpenReader(opt.Dir)
+	r, err := file.OpenReader(opt.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func begun(t *testing.T, opt Options, found string) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	reports, err := VerifyChain(r.path, Given{Known: opt.Known})
+	reports, err := VerifyChain(r.Path(), Given{Known: opt.Known})
 	if err != nil || len(reports) != 2 || !strings.Contains(reports[1].Proved, "east-gate: it did not hold when east-gate/2 began, and counts for nothing: ") {
 		t.Errorf("verified: %v, %+v", err, reports)
 	}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"crypto/sha256"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	"golang.org/x/sys/unix"
@@ -86,7 +87,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	l, err := Open(opt) // makes the key
 	check(err)
 	check(l.Close())
-	c, err := connect(fileURI(filepath.Join(dir, "ledger.db"), "rw"))
+	c, err := connect("file:" + filepath.Join(dir, "ledger.db"))
 	check(err)
 	check(c.exec("PRAGMA journal_mode = MEMORY"))
 	check(c.exec("PRAGMA synchronous = OFF"))
@@ -101,10 +102,10 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	// Of the three records only seq, time, mono and passage change; encoding each anew would take most of the time.
 	var parts [3][5][]byte
 	for i := range events {
-		var r Record
-		events[i].record(&r, start, "")
-		r.Time, r.Mono = "TIME", 1<<61
-		raw := r.appendRest(fmt.Appendf(nil, "%s%d", recordHead, int64(1)<<62))
+		e, _, err := entry.New(&events[i], shanghai)
+		check(err)
+		e.Seq, e.Time, e.Mono = 1<<62, "TIME", 1<<61
+		raw := e.JSON()
 		for k, cut := range []string{fmt.Sprint(int64(1) << 62), "TIME", fmt.Sprint(int64(1) << 61), ev.Passage} {
 			var found bool
 			if parts[i][k], raw, found = bytes.Cut(raw, []byte(cut)); !found {
@@ -114,10 +115,10 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 		parts[i][4] = raw
 	}
 	const rowsEach = 60
-	st, err := c.prepare("INSERT INTO entry VALUES (?, ?, ?, NULL)" + strings.Repeat(", (?, ?, ?, NULL)", rowsEach-1))
+	st, err := c.Prepare("INSERT INTO entry VALUES (?, ?, ?, NULL)" + strings.Repeat(", (?, ?, ?, NULL)", rowsEach-1))
 	check(err)
 	var merkle tlog.Tree
-	var rows []driver.Value
+	var rows []any
 	var buf []byte
 	var last string
 	check(c.exec("BEGIN"))
@@ -126,7 +127,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 		mono := at.Sub(start).Microseconds()
 		p := &parts[(seq-1)%3]
 		buf = strconv.AppendInt(append(buf[:0], p[0]...), seq, 10)
-		buf = at.AppendFormat(append(buf, p[1]...), timeFormat)
+		buf = at.AppendFormat(append(buf, p[1]...), entry.TimeFormat)
 		buf = strconv.AppendInt(append(buf, p[2]...), mono, 10)
 		buf = fmt.Appendf(append(buf, p[3]...), "p%015d", (seq-1)/3)
 		buf = append(buf, p[4]...)
@@ -134,7 +135,8 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 		last = string(buf)
 		rows = append(rows, seq, at.UnixMicro(), last)
 		if len(rows) == 3*rowsEach {
-			check(run(st, rows...))
+			_, err := st.Exec(rows...)
+			check(err)
 			rows = rows[:0]
 		}
 		for _, t := range merkle.Push(tlog.LeafHash(buf)) {
@@ -155,7 +157,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	check(c.exec("COMMIT"))
 	check(c.exec("PRAGMA journal_mode = WAL"))
 	check(c.Close())
-	anchor, err := tlog.OpenAnchor(anchorFile(l.path))
+	anchor, err := tlog.OpenAnchor(file.AnchorOf(l.path))
 	check(err)
 	check(errors.Join(anchor.Write(head), anchor.Close()))
 	l, err = Open(opt)
@@ -209,11 +211,11 @@ func timed(b *testing.B, n int, before func(), f func() error) float64 {
 func BenchmarkFilled(b *testing.B) {
 	n, dir := benchEntries(b), benchDir(b)
 	records := filled(b, dir, n)
-	file, err := os.Stat(filepath.Join(dir, "ledger.db"))
+	stat, err := os.Stat(filepath.Join(dir, "ledger.db"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	report(b, "size", map[string]float64{"file-MB": float64(file.Size()) / 1e6, "records-MB": float64(records) / 1e6, "file/records": float64(file.Size()) / float64(records), "entries": float64(n)})
+	report(b, "size", map[string]float64{"file-MB": float64(stat.Size()) / 1e6, "records-MB": float64(records) / 1e6, "file/records": float64(stat.Size()) / float64(records), "entries": float64(n)})
 
 	var l *Ledger
 	opened := func() error {
@@ -234,7 +236,7 @@ func BenchmarkFilled(b *testing.B) {
 	closed()
 	report(b, "open", map[string]float64{"warm-ms": 1e3 * warm, "cold-ms": 1e3 * cold, "entries": float64(n)})
 
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -244,7 +246,7 @@ func BenchmarkFilled(b *testing.B) {
 	if n > 2_000_000 {
 		rounds = 1 // long enough
 	}
-	took := timed(b, rounds, nil, func() error { held, err = r.Verify(Given{}); return err })
+	took := timed(b, rounds, nil, func() error { held, err = verifyReader(r, Given{}); return err })
 	if held.Entries != n {
 		b.Fatalf("%d entries hold, want %d", held.Entries, n)
 	}
@@ -253,7 +255,7 @@ func BenchmarkFilled(b *testing.B) {
 }
 
 // hashing is the time in seconds to hash one record that lies in memory.
-func hashing(b *testing.B, r *Reader, n int64) float64 {
+func hashing(b *testing.B, r *file.Reader, n int64) float64 {
 	var raw [][]byte
 	if err := r.Scan(1, n, false, func(e *Entry) error { raw = append(raw, bytes.Clone(e.Raw)); return nil }); err != nil {
 		b.Fatal(err)
@@ -294,7 +296,7 @@ func BenchmarkTree(b *testing.B) {
 			}
 			err := l.do(func() error {
 				before, start := l.size, time.Now()
-				entries, err := l.enter(nil, events...)
+				entries, err := l.enter(events...)
 				if took := float64(time.Since(start).Nanoseconds()) / 1e3; before/tlog.TileWidth == l.size/tlog.TileWidth {
 					plain = append(plain, took)
 				} else {

@@ -2,11 +2,13 @@ package ledger
 
 import (
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,7 +16,7 @@ import (
 
 func TestACopyHolds(t *testing.T) {
 	dir := small(t)
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func TestACopyIsTheWholeFile(t *testing.T) {
 	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
 		t.Errorf("beside the copy: %v, %v", files, err)
 	}
-	c, err := OpenFile(path)
+	c, err := file.OpenFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +66,12 @@ func TestACopyIsTheWholeFile(t *testing.T) {
 		t.Errorf("root of the copy %v, want %v: %v", got, want, err)
 	}
 	var schemas [2]string
-	for i, c := range []*conn{r.c, c.c} {
+	for i, r := range []*file.Reader{r, c} {
+		c, err := connect("file:" + url.PathEscape(r.Path()) + "?mode=ro")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
 		if schemas[i], err = c.one("SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema ORDER BY name)"); err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"crypto/sha256"
-	"database/sql/driver"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"gated/ledger/file"
 	"gated/ledger/seal"
 )
 
@@ -44,7 +44,7 @@ func seqs(from, to int64) (list []int64) {
 // left are the personal values that the ledger still has.
 func left(t testing.TB, l *Ledger) (values []string) {
 	t.Helper()
-	r, err := OpenReader(l.opt.Dir)
+	r, err := file.OpenReader(l.opt.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,26 +134,23 @@ func traces(t *testing.T, dir string, secrets map[string][]byte) (found []string
 
 // secrets are what nobody may find once the entries from..to of a state directory's ledger are erased: the values, which
 // stand nowhere in the clear even before, and the slots.
-func secrets(t *testing.T, l *Ledger, from, to int64) (values, slots map[string][]byte) {
+func secrets(t *testing.T, l *Ledger, from, to int64) (values, hidden map[string][]byte) {
 	t.Helper()
 	r := reader(t, l.opt.Dir)
-	values, slots = map[string][]byte{}, map[string][]byte{}
-	keys, here, err := r.personal().files.Read(from, to)
-	if err != nil {
-		t.Fatal(err)
-	}
+	values, hidden = map[string][]byte{}, map[string][]byte{}
+	keys, here := slots(t, r, from, to)
 	if err := r.Scan(from, to, true, func(e *Entry) error {
 		for _, f := range e.Personal {
 			values[fmt.Sprintf("%d %s", e.Seq, f.Name)] = []byte(f.Value)
 		}
 		if i := e.Seq - from; e.Personal != nil && here[i] {
-			slots[fmt.Sprintf("slot of %d", e.Seq)] = keys[i][:]
+			hidden[fmt.Sprintf("slot of %d", e.Seq)] = keys[i][:]
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return values, slots
+	return values, hidden
 }
 
 // crowd fills a ledger with people of whom every field is unlike all others, in sizes that split and fill pages.
@@ -211,11 +208,15 @@ func TestAnErasureLeavesNoTraceInTheFiles(t *testing.T) {
 // snapshot hashes what is in a ledger: erasing adds rows, and changes none.
 func snapshot(t *testing.T, dir string, size int64) string {
 	t.Helper()
-	r := reader(t, dir)
+	c, err := connect("file:" + filepath.Join(dir, "ledger.db") + "?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
 	h := sha256.New()
 	for _, q := range []string{"SELECT seq, ts, record, sealed FROM entry WHERE seq <= ? ORDER BY seq", "SELECT first, day FROM segment WHERE first <= ? ORDER BY first",
 		"SELECT at, root, data FROM tile WHERE ? ORDER BY at LIMIT 4", "SELECT key, value FROM meta WHERE ? ORDER BY key"} {
-		if err := r.c.query(func(v []driver.Value) error { fmt.Fprintf(h, "%v\n", v); return nil }, q, size); err != nil {
+		if err := c.query(func(v []any) error { fmt.Fprintf(h, "%v\n", v); return nil }, q, size); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -278,7 +279,7 @@ func TestARestoredLedgerDoesNotSayWhatWasErasedSince(t *testing.T) {
 		t.Fatal(err, l.Fault())
 	}
 	defer l.Close()
-	r, err := OpenFile(EpochFile(dir, 1))
+	r, err := file.OpenFile(file.OfEpoch(dir, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -496,9 +497,9 @@ func TestOneFieldIsErasedAndTheOthersAreCarriedOn(t *testing.T) {
 // slotOf is the slot of an entry, as secrets has it.
 func slotOf(t *testing.T, l *Ledger, seq int64) (seal.Slot, map[string][]byte) {
 	t.Helper()
-	keys, here, err := reader(t, l.opt.Dir).personal().files.Read(seq, seq)
-	if err != nil || !here[0] || keys[0] == (seal.Slot{}) {
-		t.Fatal(err, here)
+	keys, here := slots(t, reader(t, l.opt.Dir), seq, seq)
+	if !here[0] || keys[0] == (seal.Slot{}) {
+		t.Fatal(here)
 	}
 	return keys[0], map[string][]byte{fmt.Sprint("slot of ", seq): keys[0][:]}
 }
@@ -519,20 +520,6 @@ func TestWhatErasuresSayIsSpared(t *testing.T) {
 		t.Errorf("left: %q", got)
 	}
 	verify(t, l)
-}
-
-func TestListsOfEntries(t *testing.T) {
-	t.Parallel()
-	for _, seqs := range [][]int64{{1}, {1, 2}, {1, 3, 5}, {7, 8, 9, 1000000}, seqs(1, EraseAtOnce)} {
-		if got, err := parseList(formatList(seqs)); err != nil || !slices.Equal(got, seqs) {
-			t.Errorf("%v: %s: %v, %v", seqs, formatList(seqs), got, err)
-		}
-	}
-	for _, s := range []string{"", "0", "-1", "2,1", "1-1", "1,2", "3-1", "1-501", "1-400,500-700", "1-9223372036854775807", "1,,2", "01", "1 ", "x"} {
-		if got, err := parseList(s); err == nil {
-			t.Errorf("%q is read as %d entries", s, len(got))
-		}
-	}
 }
 
 // A large erasure goes in chunks, so that passages are answered in between; one field of an entry goes alone.

@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/entry"
+	"gated/ledger/file"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -30,7 +33,7 @@ func afterFaults(t *testing.T, w *writer, s *tally) (o outcome) {
 	if s.compare(t, w.job.Dir, 1, w.answered); s.lost > 0 {
 		t.Error(s)
 	}
-	r, err := OpenReader(w.job.Dir)
+	r, err := file.OpenReader(w.job.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +385,7 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 		}
 		verify(t, l)
 	}
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +404,7 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 	}
 	for _, day := range slices.Sorted(maps.Keys(want)) {
 		var got []int64
-		segments, _, err := r.SegmentsOf(day)
+		segments, err := r.SegmentsOf(day)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -416,7 +419,7 @@ func TestAClockThatJumpsKeepsSequenceOrderAndDays(t *testing.T) {
 	}
 }
 
-// The largest record is MaxRecord bytes, exactly; one byte more is refused, also where only its seq makes it too long, and
+// The largest record is entry.MaxRecord bytes, exactly; one byte more is refused, also where only its seq makes it too long, and
 // is no fault.
 func TestTheLargestRecord(t *testing.T) {
 	t.Parallel()
@@ -432,16 +435,16 @@ func TestTheLargestRecord(t *testing.T) {
 		if l.Size() == 9 {
 			bare++
 		}
-		ev.Detail["x"] = strings.Repeat("a", MaxRecord-bare+1)
+		ev.Detail["x"] = strings.Repeat("a", entry.MaxRecord-bare+1)
 		if _, err := l.Append(ev); err == nil || errors.Is(err, ErrFault) || !strings.Contains(err.Error(), "65535") {
-			t.Errorf("a record of %d bytes: %v", MaxRecord+1, err)
+			t.Errorf("a record of %d bytes: %v", entry.MaxRecord+1, err)
 		}
 		ev.Detail["x"] = ev.Detail["x"][1:]
 		es, err := l.Append(ev)
 		if err != nil {
-			t.Errorf("a record of %d bytes: %v", MaxRecord, err)
-		} else if len(es[0].Raw) != MaxRecord {
-			t.Errorf("the record has %d bytes, not %d", len(es[0].Raw), MaxRecord)
+			t.Errorf("a record of %d bytes: %v", entry.MaxRecord, err)
+		} else if len(es[0].Raw) != entry.MaxRecord {
+			t.Errorf("the record has %d bytes, not %d", len(es[0].Raw), entry.MaxRecord)
 		}
 		verify(t, l)
 	}

@@ -15,7 +15,7 @@ func TestARowHoldsOneRecord(t *testing.T) {
 	if err := c.exec("UPDATE entry SET record = record || char(10) || (SELECT ts || ' ' || record FROM entry WHERE seq = 6) WHERE seq = 5; DELETE FROM entry WHERE seq = 6"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reader(t, dir).Verify(Given{}); err == nil || !strings.Contains(err.Error(), "entry 5") {
+	if _, err := verifyReader(reader(t, dir), Given{}); err == nil || !strings.Contains(err.Error(), "entry 5") {
 		t.Errorf("verify: %v", err)
 	}
 }

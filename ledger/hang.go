@@ -27,17 +27,16 @@ type operation struct {
 	hung    bool // they were answered with a fault
 }
 
-// operate begins an operation, for the one who has waited longest for it.
-func (l *Ledger) operate(first *request) *operation {
-	op := &operation{l: l}
-	wait := hangsAfter
+// operate begins an operation for those who wait for its commit, the first the longest, or for the one who has asked for it.
+func (l *Ledger) operate(waiting []*request, asked *request) *operation {
+	op := &operation{l: l, waiting: waiting, asked: asked}
+	wait := l.opt.Hangs
+	first := asked
+	if len(waiting) > 0 {
+		first = waiting[0]
+	}
 	if first != nil {
 		wait = max(wait-time.Since(first.since), wait/10) // a disk that works gets its chance
-		if first.f != nil {
-			op.asked = first
-		} else {
-			op.waiting = append(op.waiting, first)
-		}
 	}
 	op.mu.Lock()
 	op.timer = time.AfterFunc(wait, op.hang)
@@ -46,18 +45,6 @@ func (l *Ledger) operate(first *request) *operation {
 		sqliteprocess.Probe(l.path)
 	}
 	return op
-}
-
-// take adds one who waits. Where the disk hangs it does not: then that one is answered.
-func (op *operation) take(req *request) bool {
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if op.hung {
-		req.answer <- fmt.Errorf("%w: %w", ErrFault, errHung)
-		return false
-	}
-	op.waiting = append(op.waiting, req)
-	return true
 }
 
 // inTime says whether a commit is done in time, so that it counts. From then on those who wait for it are answered by the
@@ -69,7 +56,7 @@ func (op *operation) inTime() bool {
 		return false
 	}
 	op.waiting = nil
-	op.timer.Reset(hangsAfter)
+	op.timer.Reset(op.l.opt.Hangs)
 	return true
 }
 
@@ -102,7 +89,7 @@ func (op *operation) hang() {
 	if op.asked != nil {
 		waiting = append(waiting, op.asked)
 	}
-	f := &Fault{Since: l.opt.Now().Time.Add(-hangsAfter), Cause: errHung.Error()}
+	f := &Fault{Since: l.opt.Now().Time.Add(-l.opt.Hangs), Cause: errHung.Error()}
 	l.intake.Lock()
 	news := l.fault.CompareAndSwap(nil, f)
 	for queued := true; queued; {
@@ -124,7 +111,7 @@ func (op *operation) hang() {
 
 // watched runs f as an operation for which nobody waits but those who come meanwhile.
 func (l *Ledger) watched(f func() error) error {
-	op := l.operate(nil)
+	op := l.operate(nil, nil)
 	err := f()
 	_, hung := op.end()
 	return errors.Join(hung, err)

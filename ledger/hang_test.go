@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gated/ledger/file"
 )
 
 // hanging is a ledger of which a test lets an operation hang.
@@ -32,7 +34,7 @@ func newHanging(t *testing.T) *hanging {
 	h := &hanging{t: t, ck: &clock{t: time.Now()}}
 	opt, changed := changing(t.TempDir())
 	h.changed = changed
-	opt.Recovered = takenBack
+	opt.Recovered, opt.Hangs = takenBack, 0
 	opt.Inject = func(op string) error {
 		h.mu.Lock()
 		free := h.free
@@ -142,7 +144,7 @@ func TestHangOfACommit(t *testing.T) {
 // outages counts the outages that are told of, and reads what each passage stands as.
 func outages(t *testing.T, dir string) (n int, verdicts map[string]string) {
 	t.Helper()
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +200,7 @@ func TestHangOfARealDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			opt, changed := changing(dir)
-			opt.Recovered = takenBack
+			opt.Recovered, opt.Hangs = takenBack, 0
 			l, err := Open(opt)
 			if err != nil {
 				t.Fatal(err)

@@ -5,73 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
-
-// head reads the newest tree head, or the newest with at most size entries; Note is nil where there is none.
-func (c *conn) head(size int64) (h tlog.Head, err error) {
-	s, err := c.one("SELECT note FROM head WHERE size <= ? ORDER BY size DESC LIMIT 1", size)
-	if err != nil || s == "" {
-		return h, err
-	}
-	return tlog.ParseHead([]byte(s))
-}
-
-// Head is the newest tree head: that of the anchor, as far as this reader sees the entries that it counts, or a row.
-func (r *Reader) Head() (tlog.Head, error) {
-	heads, err := tlog.ReadAnchor(anchorFile(r.path))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return tlog.Head{}, err
-	}
-	h, err := r.c.head(1 << 62)
-	if err != nil {
-		return h, err
-	}
-	size, err := r.Size()
-	if err != nil {
-		return h, err
-	}
-	if filepath.Base(r.path) != "ledger.db" { // it may have been put aside with the anchor of another history
-		heads = slices.DeleteFunc(heads, func(h tlog.Head) bool { return h.Size > size || checkRoot(r.c, h) != nil })
-	}
-	if h = newestHead(h, heads, r.Meta.Origin, size); h.Note == nil {
-		return h, tlog.ErrNoHead
-	}
-	return h, nil
-}
-
-// newestHead is the newest of a row and the anchor's heads that are of the first size entries of this ledger. Of two of the
-// same size the row counts, which may have cosignatures.
-func newestHead(row tlog.Head, anchored []tlog.Head, origin string, size int64) tlog.Head {
-	for _, h := range anchored { // the newest first
-		if h.Origin == origin && h.Size <= size && (row.Note == nil || h.Size > row.Size) {
-			return h
-		}
-	}
-	return row
-}
-
-// HeadBefore is the newest of the tree heads that are kept for good of at most size entries.
-func (r *Reader) HeadBefore(size int64) (tlog.Head, error) {
-	h, err := r.c.head(size)
-	if err == nil && h.Note == nil {
-		err = tlog.ErrNoHead
-	}
-	return h, err
-}
-
-// HeadAt is the tree head of exactly size entries; day ends and witnessed heads are kept for good.
-func (r *Reader) HeadAt(size int64) (tlog.Head, error) {
-	h, err := r.HeadBefore(size)
-	if err == nil && h.Size != size {
-		err = fmt.Errorf("no tree head of %d entries was kept", size)
-	}
-	return h, err
-}
 
 // Head is the newest tree head, or nil before the first.
 func (l *Ledger) Head() *tlog.Head { return l.newest.Load() }
@@ -89,7 +26,7 @@ func (l *Ledger) setHead(h tlog.Head) {
 }
 
 // signed makes a tree head of all entries, where there is none yet, and lets the anchor hold it. It runs each second, after
-// signAfter entries, and at the end.
+// file.SignAfter entries, and at the end.
 func (l *Ledger) signed() {
 	if l.fault.Load() != nil || l.anchored == l.size {
 		return
@@ -118,16 +55,6 @@ func (l *Ledger) sign() error {
 	return nil
 }
 
-// headRow signs the tree as it stands, with size entries, and inserts the head in the transaction under way.
-func (l *Ledger) headRow(size int64, keys ...*tlog.Key) (tlog.Head, error) {
-	h, err := tlog.SignHead(l.meta.Origin, size, l.tree.Root(), keys...)
-	if err != nil {
-		return h, err
-	}
-	// The leaves that no full tile holds yet let a verifier name the entry that was changed, should one be.
-	return h, l.c.exec("INSERT INTO head(size, note, leaves) VALUES(?, ?, ?)", size, string(h.Note), l.tree.Edge(0))
-}
-
 // signer is the key that signs: a new one signs only behind the entry that names it.
 func (l *Ledger) signer() *tlog.Key {
 	if l.rotated != nil {
@@ -138,11 +65,11 @@ func (l *Ledger) signer() *tlog.Key {
 
 // openTree rebuilds the frontier and checks it against the newest tree head. What does not fit is never put right: who
 // can say which of the two was changed?
-func (l *Ledger) openTree(c *conn, m Meta, size int64) (err error) {
+func (l *Ledger) openTree(c *file.Conn, m file.Meta, size int64) (err error) {
 	if l.tree, err = tlog.LoadTree(c, size); err != nil {
 		return err
 	}
-	row, err := c.head(1 << 62)
+	row, err := c.Head(1 << 62)
 	if err != nil {
 		return fmt.Errorf("the newest tree head: %w", err)
 	}
@@ -150,7 +77,7 @@ func (l *Ledger) openTree(c *conn, m Meta, size int64) (err error) {
 	if err != nil {
 		return err
 	}
-	l.head, l.rowed, l.anchored, l.rotated, l.oldest = newestHead(row, anchored, m.Origin, size), row.Size, 0, nil, nil
+	l.head, l.rowed, l.anchored, l.rotated, l.oldest = file.Newest(row, anchored, m.Origin, size), row.Size, 0, nil, nil
 	if len(anchored) > 0 {
 		l.anchored = anchored[0].Size
 	}
@@ -161,12 +88,12 @@ func (l *Ledger) openTree(c *conn, m Meta, size int64) (err error) {
 	}
 	l.newest.Store(&h)
 	if h.Origin != m.Origin {
-		return finding("the newest tree head is of %q, not of %q", h.Origin, m.Origin)
+		return file.Found("the newest tree head is of %q, not of %q", h.Origin, m.Origin)
 	}
 	if h.Size > size {
-		return finding("the newest tree head counts %d entries, and %d are there: some were removed from the end", h.Size, size)
+		return file.Found("the newest tree head counts %d entries, and %d are there: some were removed from the end", h.Size, size)
 	}
-	if err := checkRoot(c, h); err != nil {
+	if err := c.CheckRoot(h); err != nil {
 		return err
 	}
 	for i, k := range l.keys {
@@ -177,36 +104,27 @@ func (l *Ledger) openTree(c *conn, m Meta, size int64) (err error) {
 			return nil
 		}
 	}
-	return finding("the newest tree head is not signed by the key %s: put back the key that signed it, or its line below the new one",
+	return file.Found("the newest tree head is not signed by the key %s: put back the key that signed it, or its line below the new one",
 		l.keys[0].Verifier())
 }
 
-// checkRoot compares a head with the entries that it counts.
-func checkRoot(c *conn, h tlog.Head) error {
-	root, err := tlog.RootAt(c, h.Size)
-	if err == nil && root != h.Root {
-		err = finding("entries 1 to %d have the root %s, and the tree head signed %s", h.Size, root, h.Root)
-	}
-	return err
-}
-
 // openAnchor opens the anchor, for the one who writes, and returns its heads.
-func (l *Ledger) openAnchor(m Meta, size int64) (heads []tlog.Head, err error) {
-	path := anchorFile(l.path)
+func (l *Ledger) openAnchor(m file.Meta, size int64) (heads []tlog.Head, err error) {
+	path := file.AnchorOf(l.path)
 	heads, err = tlog.ReadAnchor(path)
 	if err == nil && len(heads) > 0 && heads[0].Origin != m.Origin {
 		for n := 1; n < m.Epoch; n++ { // a power cut came before it was put aside with its ledger
-			if heads[0].Origin != epochOrigin(m.Name(), n) {
+			if heads[0].Origin != file.EpochOrigin(m.Name(), n) {
 				continue
 			}
-			if err := os.Rename(path, anchorFile(EpochFile(l.opt.Dir, n))); err != nil {
+			if err := os.Rename(path, file.AnchorOf(file.OfEpoch(l.opt.Dir, n))); err != nil {
 				return nil, err
 			}
 			heads, err = nil, fs.ErrNotExist
 			break
 		}
 	}
-	if err := checkAnchor(l.path, End{anchored: heads, err: err}, m.Origin, size); err != nil {
+	if err := file.CheckAnchor(l.path, heads, err, m.Origin, size); err != nil {
 		return nil, err
 	}
 	if errors.Is(err, tlog.ErrTorn) { // its very first writing was cut off
@@ -223,7 +141,7 @@ func (l *Ledger) rotate() error {
 	if l.rotated == nil {
 		return nil
 	}
-	if _, err := l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "rotated", By: "machine",
+	if _, err := l.enter(Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "rotated", By: "machine",
 		Detail: map[string]string{"verifier": l.keys[0].Verifier(), "was": l.rotated.Verifier()}}); err != nil {
 		return err
 	}
@@ -231,13 +149,4 @@ func (l *Ledger) rotate() error {
 		"verifier", l.keys[0].Verifier(), "entries", l.size)
 	l.rotated = nil
 	return nil
-}
-
-// anchorFile is where the anchor of a ledger lies: of ledger.db anchor, of ledger-1.db anchor-1. Copies have none: "".
-func anchorFile(ledger string) string {
-	name, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(ledger), ".db"), "ledger")
-	if !ok {
-		return ""
-	}
-	return filepath.Join(filepath.Dir(ledger), "anchor"+name)
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"time"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -26,13 +27,13 @@ type headRows struct {
 // before is called before an entry is put.
 func (h *headRows) before(e *Entry, newDay bool) error {
 	now := &mono{e.Boot, time.Duration(e.Mono) * time.Microsecond}
-	apart := h.oldest != nil && !e.late() && h.oldest.boot == now.boot && (now.at-h.oldest.at).Abs() > unsignedSpan/3
+	apart := h.oldest != nil && !e.Late() && h.oldest.boot == now.boot && (now.at-h.oldest.at).Abs() > file.UnsignedSpan/3
 	if (newDay || e.Kind == Start || apart) && e.Seq-1 > h.rowed {
 		if err := h.sign(e.Seq-1, h.l.signer()); err != nil {
 			return err
 		}
 	}
-	if h.oldest == nil && !e.late() {
+	if h.oldest == nil && !e.Late() {
 		h.oldest = now
 	}
 	h.running = e.Kind == Start || h.running && e.Kind != Stop
@@ -51,8 +52,11 @@ func (h *headRows) end(size int64) error {
 	return nil
 }
 
+// sign signs the tree as it stands, with size entries, and inserts the head in the transaction under way.
 func (h *headRows) sign(size int64, keys ...*tlog.Key) (err error) {
-	h.newest, err = h.l.headRow(size, keys...)
+	if h.newest, err = tlog.SignHead(h.l.meta.Origin, size, h.l.tree.Root(), keys...); err == nil {
+		err = h.l.c.AddHead(h.newest, h.l.tree.Edge(0))
+	}
 	h.rowed, h.oldest = size, nil
 	return err
 }

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 
+	"gated/ledger/epoch"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
 // RotateKey puts a new key above the one that signs the ledger of a state directory; the next opening lets it take over.
 func RotateKey(dir string) (*tlog.Key, error) {
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -39,16 +41,8 @@ func RotateKey(dir string) (*tlog.Key, error) {
 	return k, tlog.WriteKeys(path, k, keys[0])
 }
 
-// epochOrigin is the name in the tree heads of an epoch.
-func epochOrigin(origin string, epoch int) string {
-	if epoch <= 1 {
-		return origin
-	}
-	return fmt.Sprintf("%s/%d", origin, epoch)
-}
-
 // loadKeys reads the keys, makes the first one, and writes the public half where those who check find it.
-func (l *Ledger) loadKeys(m Meta) error {
+func (l *Ledger) loadKeys(m file.Meta) error {
 	path := l.opt.KeyFile
 	if path == "" {
 		path = tlog.KeyFile(l.opt.Dir, m.Epoch)
@@ -74,7 +68,7 @@ func (l *Ledger) loadKeys(m Meta) error {
 	default:
 		k, err := tlog.NewKey(m.Origin)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errSettings, err)
+			return fmt.Errorf("%w: %w", epoch.ErrSettings, err)
 		}
 		keys = []*tlog.Key{k}
 		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
@@ -91,7 +85,7 @@ func (l *Ledger) loadKeys(m Meta) error {
 	for _, k := range keys {
 		if k.Origin() != m.Origin {
 			return fmt.Errorf("%w: the key in %s is for %q, the ledger's origin is %q: "+
-				"make one with \"gated key new --ledger --origin %s\"", errSettings, path, k.Origin(), m.Origin, m.Origin)
+				"make one with \"gated key new --ledger --origin %s\"", epoch.ErrSettings, path, k.Origin(), m.Origin, m.Origin)
 		}
 	}
 	l.keys = keys

@@ -2,7 +2,6 @@
 package ledger
 
 import (
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gated/ledger/epoch"
+	"gated/ledger/erasing"
+	"gated/ledger/file"
 	"gated/ledger/seal"
 	"gated/ledger/tlog"
 
@@ -30,11 +32,9 @@ var (
 )
 
 const (
-	maxBatch        = 256         // events in one transaction
 	maxQueue        = 256         // calls of Append that may wait
 	checkpointEvery = 200         // pages, or so, written between two WAL checkpoints: keeps the WAL at 2 MB and p99.9 near 3 ms
 	signEvery       = time.Second // how far the newest tree head may fall behind
-	tail            = 256         // entries that are read back whenever the ledger is opened
 )
 
 // Options are what Open needs to know.
@@ -69,6 +69,7 @@ type Options struct {
 	// Inject is nil but in tests, which hand in the faults of a disk: it is asked before "open" and "commit", and after it
 	// as "committed"; before and after slots are written ahead as "slots" and "slots-synced", cleared as "erase" and "erased".
 	Inject func(op string) error
+	Hangs  time.Duration // how long anybody waits for the disk; 0: two seconds, as everywhere but in tests
 
 	credulous bool // in tests alone: the page cache is believed after an error, as it was once
 }
@@ -107,12 +108,9 @@ type Ledger struct {
 
 	intake sync.RWMutex // read-held while a request is queued, held where none may be: at a hang and at the end
 
-	erasing sync.Mutex // one erasure at a time
-	again   time.Time  // when to try postponed ones, under erasing
-	mu      sync.Mutex
-	undone  []erasure      // of older epochs, postponed; under mu
-	pending atomic.Bool    // an erase entry is there, and what it names may still be readable
-	work    sync.WaitGroup // whoever tries, and whoever reads on after a fault
+	epochs  epoch.Files
+	erasing erasing.Slots
+	work    sync.WaitGroup // whoever tries postponed erasures, and whoever reads on after a fault
 	slots   atomic.Pointer[seal.Writer]
 	master  atomic.Pointer[seal.Master] // nil: see masterErr
 	failed  atomic.Pointer[error]       // of slots that could not be written ahead
@@ -123,50 +121,47 @@ type Ledger struct {
 	m metrics
 
 	// The rest belongs to the writer.
-	c                    *conn
-	answered             time.Time   // when the disk did what it was asked last
-	op                   *operation  // what it is doing for those who wait; nil: nothing
-	entry, segment, tile driver.Stmt // insert a row
-	begin                driver.Stmt
-	commit               driver.Stmt
-	masterErr            error
-	seals                *seal.Sealer // of the current epoch
-	meta                 Meta
-	keys                 []*tlog.Key               // the first signs; none: tree heads are left to another process
-	rotated              *tlog.Key                 // what signed before, until both have signed one head
-	tree                 *tlog.Tree                // of all entries
-	durable              *tlog.Tree                // of those known to be durable
-	recent               recent                    // those that the database may not have yet
-	known                bool                      // what is put was recorded before
-	broken               error                     // what was found after a fault, and does not heal
-	head                 tlog.Head                 // the newest
-	anchor               *tlog.Anchor              // holds it
-	anchored             int64                     // size of the head that the anchor holds
-	rowed                int64                     // size of the newest head that is a row
-	oldest               *mono                     // of the unsigned entries
-	running              bool                      // a start was appended, and no stop since
-	segments             []Segment                 // the days
-	begun                bool                      // a new epoch, by this process
-	found                string                    // why the one before does not hold
-	size                 int64                     // seq of the newest entry known to be durable
-	last                 [32]byte                  // SHA-256 of its record
-	entries              atomic.Int64              // l.size, for everybody
-	newest               atomic.Pointer[tlog.Head] // l.head, for everybody
-	says                 atomic.Pointer[Meta]      // l.meta, for everybody
-	unknown              [][]byte                  // records of a commit that failed
-	doubted              int                       // how many there were in this fault of which it is known by now what became of them
-	kept                 []Entry                   // those of them that are there
-	since                int                       // pages, or so, written since the last checkpoint
+	c         *file.Conn
+	answered  time.Time  // when the disk did what it was asked last
+	op        *operation // what it is doing for those who wait; nil: nothing
+	masterErr error
+	seals     *seal.Sealer // of the current epoch
+	meta      file.Meta
+	keys      []*tlog.Key               // the first signs; none: tree heads are left to another process
+	rotated   *tlog.Key                 // what signed before, until both have signed one head
+	tree      *tlog.Tree                // of all entries
+	durable   *tlog.Tree                // of those known to be durable
+	recent    recent                    // those that the database may not have yet
+	known     bool                      // what is put was recorded before
+	broken    error                     // what was found after a fault, and does not heal
+	head      tlog.Head                 // the newest
+	anchor    *tlog.Anchor              // holds it
+	anchored  int64                     // size of the head that the anchor holds
+	rowed     int64                     // size of the newest head that is a row
+	oldest    *mono                     // of the unsigned entries
+	running   bool                      // a start was appended, and no stop since
+	segments  []file.Segment            // the days
+	begun     bool                      // a new epoch, by this process
+	found     string                    // why the one before does not hold
+	size      int64                     // seq of the newest entry known to be durable
+	last      [32]byte                  // SHA-256 of its record
+	entries   atomic.Int64              // l.size, for everybody
+	newest    atomic.Pointer[tlog.Head] // l.head, for everybody
+	says      atomic.Pointer[file.Meta] // l.meta, for everybody
+	unknown   [][]byte                  // records of a commit that failed
+	doubted   int                       // how many there were in this fault of which it is known by now what became of them
+	kept      []Entry                   // those of them that are there
+	since     int                       // pages, or so, written since the last checkpoint
 }
-
-// errSettings: the settings do not fit the ledger, and trying again would not help.
-var errSettings = errors.New("the settings do not fit the ledger")
 
 // Open opens or creates the ledger in opt.Dir. A ledger that cannot be used (I/O error, disk full, damage)
 // is not an error here: it is in fault, says why, and tries again until it works or is closed.
 func Open(opt Options) (*Ledger, error) {
+	opt.Hangs = max(opt.Hangs, hangsAfter)
 	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan *request, maxQueue),
 		quit: make(chan struct{}), done: make(chan struct{})}
+	l.epochs = epoch.Files{Dir: opt.Dir, Origin: opt.Origin, Known: l.remembered, Log: opt.Log}
+	l.erasing.Dir, l.erasing.Own, l.erasing.Inject, l.erasing.Log = opt.Dir, l.slots.Load, l.opt.inject, opt.Log
 	l.m = newMetrics(opt.Registry, l)
 	zone, err := time.LoadLocation(opt.TimeZone)
 	if err != nil {
@@ -178,7 +173,7 @@ func Open(opt Options) (*Ledger, error) {
 	} else if !st.IsDir() {
 		return nil, fmt.Errorf("state directory %s is not a directory", opt.Dir)
 	}
-	if err = l.openFile(); errors.Is(err, errSettings) {
+	if err = l.openFile(); errors.Is(err, epoch.ErrSettings) {
 		return nil, err
 	} else if err == nil {
 		err = l.rotate()
@@ -200,8 +195,8 @@ func (l *Ledger) Append(events ...Event) ([]Entry, error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
-	if len(events) > maxBatch {
-		return nil, fmt.Errorf("%d events at once: at most %d", len(events), maxBatch)
+	if len(events) > file.MaxBatch {
+		return nil, fmt.Errorf("%d events at once: at most %d", len(events), file.MaxBatch)
 	}
 	start := time.Now()
 	d, err := newDraft(events, l.zone.Load())
@@ -225,7 +220,7 @@ func (l *Ledger) Fault() *Fault { return l.fault.Load() }
 // Has tells of each event whether it has an entry after the given one already: that of the same thing at the same moment
 // of the same boot. It is for those whose commit may or may not have been, and reads all entries since, once.
 func (l *Ledger) Has(after int64, events ...Event) (there []bool, err error) {
-	r, err := OpenReader(l.opt.Dir)
+	r, err := file.OpenReader(l.opt.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -257,11 +252,11 @@ func (l *Ledger) Size() int64 { return l.entries.Load() }
 func (l *Ledger) Zone() *time.Location { return l.zone.Load() }
 
 // Meta is what the ledger says about itself; the zero value while it could not be opened yet.
-func (l *Ledger) Meta() Meta {
+func (l *Ledger) Meta() file.Meta {
 	if m := l.says.Load(); m != nil {
 		return *m
 	}
-	return Meta{}
+	return file.Meta{}
 }
 
 // Close writes what is queued, checkpoints the WAL and ends the writer.

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,7 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"gated/ledger/seal"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -56,7 +56,8 @@ func (c *clock) set(s string) {
 }
 
 func options(dir string, ck *clock) Options {
-	return Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Hangs: time.Minute}
 }
 
 func open(t testing.TB, dir string, ck *clock) *Ledger {
@@ -96,12 +97,12 @@ func healing(opt *Options) <-chan struct{} {
 // verify reads the whole ledger.
 func verify(t testing.TB, l *Ledger) {
 	t.Helper()
-	r, err := OpenReader(l.opt.Dir)
+	r, err := file.OpenReader(l.opt.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	rep, err := r.Verify(Given{})
+	rep, err := verifyReader(r, Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 
 	l = open(t, dir, ck)
 	verify(t, l)
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +228,11 @@ func TestTheFileRefusesChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	if err := c.exec("INSERT INTO cosignature VALUES(1, '— a line')"); err != nil {
+		t.Fatal(err)
+	}
 	for _, q := range []string{
+		"UPDATE head SET note = note || 'a line' || char(10)", "DELETE FROM head", "UPDATE cosignature SET line = 'another'", "DELETE FROM cosignature",
 		"UPDATE entry SET record = '{}' WHERE seq = 2", "DELETE FROM entry WHERE seq = 4", "DELETE FROM entry",
 		"INSERT INTO entry VALUES(9, 1, '{}', NULL)", "INSERT INTO entry VALUES(4, 1, '{}', NULL)", "INSERT OR REPLACE INTO entry VALUES(2, 1, '{}', NULL)",
 		"REPLACE INTO entry VALUES(4, 1, '{}', NULL)", "INSERT INTO entry VALUES(NULL, 1, '{}', NULL)", "INSERT INTO entry VALUES(-1, 1, '{}', NULL)",
@@ -290,12 +295,12 @@ func TestTamperingIsFound(t *testing.T) {
 				}
 				l.Close()
 			}
-			r, err := OpenReader(dir)
+			r, err := file.OpenReader(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			_, err = r.Verify(Given{})
+			_, err = verifyReader(r, Given{})
 			if err == nil {
 				t.Error("verify finds nothing")
 			}
@@ -337,10 +342,10 @@ func TestRecordsAreBounded(t *testing.T) {
 	ck := &clock{}
 	ck.set("2026-11-23 08:00:00")
 	l := open(t, t.TempDir(), ck)
-	ev := Event{Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": strings.Repeat("a", MaxRecord-400)}}
+	ev := Event{Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": strings.Repeat("a", entry.MaxRecord-400)}}
 	mustAppend(t, l, ev)
 	for name, ev := range map[string]Event{
-		"too large":   {Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": strings.Repeat("a", MaxRecord)}},
+		"too large":   {Stamp: ck.now(), Kind: Check, Detail: map[string]string{"x": strings.Repeat("a", entry.MaxRecord)}},
 		"no kind":     {Stamp: ck.now()},
 		"kind":        {Stamp: ck.now(), Kind: "Party"},
 		"no time":     {Kind: Check},
@@ -367,7 +372,7 @@ func TestDiskFullIsAFaultThatHeals(t *testing.T) {
 	defer l.Close()
 	mustAppend(t, l, passage(ck, "before", "in", "admit")...)
 	// A page limit makes SQLite answer SQLITE_FULL as a full disk does; reopening lifts it.
-	if err := l.c.exec("PRAGMA max_page_count = 1"); err != nil {
+	if err := l.c.Exec("PRAGMA max_page_count = 1"); err != nil {
 		t.Fatal(err)
 	}
 	var answered int
@@ -390,7 +395,7 @@ func TestDiskFullIsAFaultThatHeals(t *testing.T) {
 	if want := int64(2 + answered + 1 + 1); es[0].Seq != want {
 		t.Errorf("first entry after the outage is %d, want %d", es[0].Seq, want)
 	}
-	r, _ := OpenReader(opt.Dir)
+	r, _ := file.OpenReader(opt.Dir)
 	defer r.Close()
 	r.Scan(es[0].Seq-1, es[0].Seq-1, false, func(e *Entry) error {
 		if e.Kind != Outage || e.Detail["unknown"] != "1" || e.Detail["kept"] != "0" {
@@ -590,62 +595,6 @@ func TestClosedAndBusyLedgersSaySo(t *testing.T) {
 	}
 }
 
-// recordOf is the record of an event as entry seq.
-func recordOf(t testing.TB, ev Event, seq int64, zone *time.Location) []byte {
-	t.Helper()
-	d, err := newDraft([]Event{ev}, zone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d.place(0, seq).Raw
-}
-
-func TestRecordBytesAreFixed(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 11, 23, 8, 1, 2, 3000, shanghai)
-	ev := Event{Stamp: Stamp{Time: at, Boot: "2f1b", Mono: 5 * time.Second, Trusted: true}, Kind: Register, Passage: "p1", Lane: "in", Direction: "in",
-		Verdict: "admit", Reason: "a<b", By: "machine", Ref: 7, Detail: map[string]string{"b": "2", "a": "1"}}
-	raw := recordOf(t, ev, 8, shanghai)
-	want := `{"v":1,"seq":8,"time":"2026-11-23T08:01:02.000003+08:00","boot":"2f1b","mono":5000000,"clock":"trusted","kind":"register","passage":"p1","lane":"in","direction":"in","verdict":"admit","reason":"a<b","by":"machine","ref":7,"detail":{"a":"1","b":"2"}}`
-	if string(raw) != want {
-		t.Errorf("got  %s\nwant %s", raw, want)
-	}
-	var salt [32]byte
-	copy(salt[:], "0123456789abcdef0123456789abcdef")
-	rows := []seal.Row{{Field: Field{Name: "name", Value: "王小明"}, Salt: salt}, {Field: Field{Name: "subject", Value: "r-000001"}, Salt: salt}}
-	for i := range rows {
-		rows[i].Hash = seal.FieldHash(salt, rows[i].Field)
-	}
-	// python3: hmac.new(salt, b"name\0"+"王小明".encode(), "sha256"), then sha256 over the two sorted digests
-	if got, want := seal.Commitment(rows), "3d143e395d74ab861e34285cd47db23591c62a1b9f48c707bc64672bb289f292"; got != want {
-		t.Errorf("commitment %s, want %s", got, want)
-	}
-}
-
-func TestFieldHashesAreHMAC(t *testing.T) {
-	t.Parallel()
-	for _, f := range []Field{{Name: "name", Value: "王小明"}, {Name: "note", Value: strings.Repeat("x", 1000)}, {Name: "a", Value: ""}} {
-		salt := [32]byte{1, 2, 255}
-		m := hmac.New(sha256.New, salt[:])
-		m.Write([]byte(f.Name + "\x00" + f.Value))
-		if got := seal.FieldHash(salt, f); !hmac.Equal(got[:], m.Sum(nil)) {
-			t.Errorf("%s: %x", f.Name, got)
-		}
-	}
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add(`{"v":1,"seq":1,"time":"2026-11-23T08:01:02.000003+08:00","kind":"start"}`)
-	f.Add(`{"v":1,"seq":1}`)
-	f.Add("\xff")
-	f.Fuzz(func(t *testing.T, s string) {
-		e, err := parse(1, 1795392062000003, s, shanghai)
-		if err == nil && (e.Seq != 1 || e.At.UnixMicro() != 1795392062000003) {
-			t.Errorf("accepted %q as %+v", s, e.Record)
-		}
-	})
-}
-
 // TestCloseLosesNoAnswer: what is answered as not recorded is not there, and the other way round, also of those who append
 // while the ledger is closed.
 func TestCloseLosesNoAnswer(t *testing.T) {
@@ -680,7 +629,7 @@ func TestCloseLosesNoAnswer(t *testing.T) {
 		}
 		l.Close()
 		wg.Wait()
-		r, err := OpenReader(dir)
+		r, err := file.OpenReader(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -702,16 +651,16 @@ func TestTheLogHasItsLengthFromTheStart(t *testing.T) {
 	ck, dir := &clock{}, t.TempDir()
 	ck.set("2026-11-20 08:00:00")
 	l := open(t, dir, ck)
-	size := fileSize(l.path + "-wal")
+	size := file.Length(l.path + "-wal")
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Start})
 	for i := range 2 * checkpointEvery {
 		mustAppend(t, l, passage(ck, fmt.Sprint("p", i), "in", "admit")...)
-		if n := fileSize(l.path + "-wal"); n != size {
+		if n := file.Length(l.path + "-wal"); n != size {
 			t.Fatalf("after %d passages it has %d bytes, and had %d", i+1, n, size)
 		}
 	}
 	l.Close()
-	if n := fileSize(l.path + "-wal"); n != 0 {
+	if n := file.Length(l.path + "-wal"); n != 0 {
 		t.Errorf("a log of %d bytes is left", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"gated/evidence"
 	"gated/ledger"
+	"gated/ledger/file"
 )
 
 func TestMain(m *testing.M) {
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 	found := func(r *evidence.Report, proved string) *ledger.Report {
 		return &ledger.Report{Meta: r.Meta, Entries: r.Entries, Root: r.Root, Personal: r.Personal, Erased: r.Erased, Hidden: r.Hidden, Pending: r.Pending, Key: r.Key, Witness: r.Witness, Cosigned: r.Cosigned, Proved: proved}
 	}
-	ledger.VerifyLedger = func(r *ledger.Reader, g ledger.Given) (*ledger.Report, error) {
+	ledger.VerifyLedger = func(r *file.Reader, g ledger.Given) (*ledger.Report, error) {
 		rep, err := evidence.Verify(r, brought(g))
 		if err != nil {
 			return nil, err

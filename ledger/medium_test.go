@@ -108,8 +108,11 @@ func (d *brittle) heal() { d.t.Helper(); d.set("mem_limit", "0") }
 
 // readOnly tells whether an error met the file system's own data: ext4 then takes no more writes.
 func (d *brittle) readOnly() bool {
-	var st unix.Statfs_t
-	return unix.Statfs(d.dir, &st) == nil && st.Flags&unix.ST_RDONLY != 0
+	f, err := os.OpenFile(filepath.Join(d.dir, "probe"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		f.Close()
+	}
+	return errors.Is(err, unix.EROFS) // also where statfs(2) does not say so
 }
 
 // cut mounts a copy of what the medium holds, as it is found after a power cut. Who writes there must be stopped.

@@ -37,6 +37,6 @@ func newMetrics(reg prometheus.Registerer, l *Ledger) metrics {
 	})
 	gauge("gated_ledger_erasure_pending",
 		"1 while personal data may still be readable that an erase entry names: an erasure is under way, or was cut off.",
-		func() float64 { return whether(l.pending.Load()) })
+		func() float64 { return whether(l.erasing.Pending()) })
 	return m
 }

@@ -1,21 +1,21 @@
 package ledger
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"database/sql/driver"
 	"fmt"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"gated/ledger/epoch"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
 // openFile opens the database, checks that it is this ledger and that its newest entries are what they claim. After a fault
 // what was recorded before must be there as it was.
-func (l *Ledger) openFile() error { return Advise(l.openChecked()) }
+func (l *Ledger) openFile() error { return file.Advise(l.openChecked()) }
 
 func (l *Ledger) openChecked() (err error) {
 	if err := l.opt.inject("open"); err != nil {
@@ -25,27 +25,31 @@ func (l *Ledger) openChecked() (err error) {
 		return l.broken
 	}
 	if l.opt.Begin != nil && !l.begun {
-		if err := l.putAway(); err != nil {
+		found, err := l.epochs.PutAsideBroken()
+		if err != nil {
 			return err
+		}
+		if found != "" {
+			l.begun, l.found = true, found
 		}
 	}
 	anew, err := l.anew()
 	if err != nil {
 		return err
 	}
-	if anew.Master, err = l.loadMaster(anew, fileSize(l.path) == 0); err != nil {
+	if anew.Master, err = l.loadMaster(anew, file.Length(l.path) == 0); err != nil {
 		return err
 	}
-	log := fileSize(l.path + "-wal")
+	log := file.Length(l.path + "-wal")
 	if log > 0 || l.Fault() != nil { // the last run was cut off, or met an error
 		if err := l.fromMedium(); err != nil {
 			return err
 		}
 	}
-	c, err := openWriter(l.path, anew)
-	if damaged(err) && l.recent.all() { // nothing of it ever stood elsewhere than in memory
+	c, err := file.OpenWriter(l.path, anew)
+	if file.Damaged(err) && l.recent.all() { // nothing of it ever stood elsewhere than in memory
 		if err = l.putAside(err); err == nil {
-			c, err = openWriter(l.path, l.meta)
+			c, err = file.OpenWriter(l.path, l.meta)
 		}
 	}
 	if err != nil {
@@ -54,7 +58,7 @@ func (l *Ledger) openChecked() (err error) {
 	known, rows, durable := l.size, l.recent, l.durable
 	defer func() {
 		if err != nil && c != nil {
-			c.leave()
+			c.Leave()
 			l.c, l.recent, l.durable = nil, rows, durable
 			if l.anchor != nil {
 				l.anchor.Close()
@@ -67,7 +71,7 @@ func (l *Ledger) openChecked() (err error) {
 		return err
 	}
 	l.zone.Store(zone)
-	entries, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
+	entries, err := c.Size()
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
@@ -84,10 +88,10 @@ func (l *Ledger) openChecked() (err error) {
 	if err := l.readEnd(c, m, zone, entries); err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
-	if err := l.openPersonal(c, m, l.size); err != nil {
+	if err := l.openPersonal(m, l.size); err != nil {
 		return err
 	}
-	if err := slotsBeyond(l.slots.Load().Files, l.size); err != nil {
+	if err := file.SlotsBeyond(l.slots.Load().Files, l.size); err != nil {
 		return err
 	}
 	if log > 0 && !l.opt.credulous { // so that all that counts from here on is written by this connection
@@ -126,7 +130,7 @@ func (l *Ledger) fillLog() {
 	}
 	defer f.Close()
 	zeros := make([]byte, 64<<10)
-	for n := fileSize(f.Name()); n < logBytes && err == nil; n += int64(len(zeros)) {
+	for n := file.Length(f.Name()); n < logBytes && err == nil; n += int64(len(zeros)) {
 		_, err = f.Write(zeros)
 	}
 	f.Sync()
@@ -134,12 +138,12 @@ func (l *Ledger) fillLog() {
 
 // readEnd reads the newest entries and the edge of the tree, and compares them with what they must be; what the medium has
 // lost is appended again.
-func (l *Ledger) readEnd(c *conn, m Meta, zone *time.Location, entries int64) (err error) {
+func (l *Ledger) readEnd(c *file.Conn, m file.Meta, zone *time.Location, entries int64) (err error) {
 	const keep = "keep the file and call the maintainer"
-	if l.segments, err = c.segments(); err != nil {
+	if l.segments, err = c.Segments(); err != nil {
 		return err
 	}
-	if err := verifyTail(c, zone, tail); err != nil {
+	if err := c.VerifyTail(zone); err != nil {
 		return fmt.Errorf("%w: %s", err, keep)
 	}
 	lost, err := l.compare(c, entries)
@@ -150,9 +154,8 @@ func (l *Ledger) readEnd(c *conn, m Meta, zone *time.Location, entries int64) (e
 	if err := l.findEnd(c, entries); err != nil {
 		return err
 	}
-	if err := l.use(c, m); err != nil {
-		return err
-	}
+	l.c, l.meta = c, m
+	l.says.Store(&m)
 	if len(lost) > 0 {
 		if l.tree, err = tlog.LoadTree(c, entries); err != nil {
 			return err
@@ -164,29 +167,34 @@ func (l *Ledger) readEnd(c *conn, m Meta, zone *time.Location, entries int64) (e
 	if err := l.openTree(c, m, l.size); err != nil {
 		return err
 	}
-	return l.lookForFindings(c, zone)
+	if l.durable == nil { // later on the others know what they know from here
+		if err := file.Beyond(l.remembered(m.Origin), l.size); err != nil {
+			return err
+		}
+	}
+	return c.CheckUnsigned(zone, l.head.Size, l.size)
 }
 
 // anew is what a ledger that is made anew is called, or why none may be made.
-func (l *Ledger) anew() (Meta, error) {
-	m := Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
+func (l *Ledger) anew() (file.Meta, error) {
+	m := file.Meta{Gate: l.opt.Gate, Origin: l.opt.Origin, TimeZone: l.opt.TimeZone, Machine: l.opt.Machine, Epoch: 1}
 	if l.recent.all() { // should it not be there any more, it is made again as it was
 		return l.meta, nil
 	}
-	ended, next, err := l.ended()
+	ended, next, err := l.epochs.Ended()
 	if err != nil {
 		return m, err
 	}
 	if ended > 0 && !next {
-		m.Epoch, m.Origin = ended+1, epochOrigin(l.opt.Origin, ended+1)
+		m.Epoch, m.Origin = ended+1, file.EpochOrigin(l.opt.Origin, ended+1)
 		return m, nil
 	}
-	if fileSize(l.path) > 0 {
+	if file.Length(l.path) > 0 {
 		return m, nil
 	}
 	if l.opt.Restored && !l.begun {
 		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored",
-			errSettings, l.path)
+			epoch.ErrSettings, l.path)
 	}
 	if known := max(l.size, l.remembered(m.Origin)); known > 0 || next {
 		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
@@ -201,8 +209,8 @@ func (l *Ledger) anew() (Meta, error) {
 }
 
 // identify reads what the ledger says about itself, and compares it with the settings.
-func (l *Ledger) identify(c *conn) (Meta, *time.Location, error) {
-	m, err := c.meta()
+func (l *Ledger) identify(c *file.Conn) (file.Meta, *time.Location, error) {
+	m, err := c.Meta()
 	if err != nil {
 		return m, nil, fmt.Errorf("%s: %w", l.path, err)
 	}
@@ -213,36 +221,18 @@ func (l *Ledger) identify(c *conn) (Meta, *time.Location, error) {
 	if m.TimeZone != l.opt.TimeZone {
 		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
 	}
-	if want := epochOrigin(l.opt.Origin, m.Epoch); m.Origin != want {
+	if want := file.EpochOrigin(l.opt.Origin, m.Epoch); m.Origin != want {
 		return m, nil, fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory",
-			errSettings, l.path, m.Origin, want)
+			epoch.ErrSettings, l.path, m.Origin, want)
 	}
 	return m, zone, nil
 }
 
-// use prepares the statements of the writer.
-func (l *Ledger) use(c *conn, m Meta) (err error) {
-	for _, s := range []struct {
-		st *driver.Stmt
-		q  string
-	}{
-		{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"}, {&l.entry, "INSERT INTO entry VALUES(?, ?, ?, ?)"},
-		{&l.segment, "INSERT INTO segment VALUES(?, ?)"}, {&l.tile, "INSERT INTO tile VALUES(?, ?, ?)"},
-	} {
-		if *s.st, err = c.prepare(s.q); err != nil {
-			return err
-		}
-	}
-	l.c, l.meta = c, m
-	l.says.Store(&m)
-	return nil
-}
-
 // findEnd takes note of the newest entry.
-func (l *Ledger) findEnd(c *conn, size int64) error {
+func (l *Ledger) findEnd(c *file.Conn, size int64) error {
 	last := [32]byte{}
 	if size > 0 {
-		raw, err := c.one("SELECT record FROM entry WHERE seq = ?", size)
+		raw, err := c.Record(size)
 		if err != nil {
 			return err
 		}
@@ -252,33 +242,4 @@ func (l *Ledger) findEnd(c *conn, size int64) error {
 	l.entries.Store(size)
 	l.m.entries.Set(float64(size))
 	return nil
-}
-
-// verifyTail reads the newest n entries and checks that they follow each other, are well formed, and are the leaves that
-// the tiles hold.
-func verifyTail(c *conn, zone *time.Location, n int64) error {
-	size, err := c.number("SELECT coalesce(max(seq), 0) FROM entry")
-	if err != nil {
-		return err
-	}
-	var leaves []byte // of the full tile that the entry is in
-	return c.scan(zone, max(size-n+1, 1), size, nil, func(e *Entry) error {
-		leaf := e.Seq - 1
-		if leaf/tlog.TileWidth == size/tlog.TileWidth {
-			return nil // in no full tile yet: the tree is made of it
-		}
-		if leaves == nil {
-			if leaves, err = c.ReadTile(0, leaf/tlog.TileWidth, tlog.TileWidth); err != nil {
-				return err
-			}
-		}
-		h, at := tlog.LeafHash(e.Raw), leaf%tlog.TileWidth*tlog.HashSize
-		if !bytes.Equal(h[:], leaves[at:at+tlog.HashSize]) {
-			return fmt.Errorf("entry %d is not the one in its tile: one of them was changed", e.Seq)
-		}
-		if leaf%tlog.TileWidth == tlog.TileWidth-1 {
-			leaves = nil
-		}
-		return nil
-	})
 }

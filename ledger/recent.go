@@ -1,10 +1,5 @@
 package ledger
 
-import (
-	"strconv"
-	"time"
-)
-
 // maxRecent is how many bytes of entries are kept in memory.
 const maxRecent = 8 << 20
 
@@ -55,19 +50,4 @@ func (r *recent) cut(size int64) (behind []recentRow, ok bool) {
 		r.bytes -= x.bytes()
 	}
 	return behind, true
-}
-
-// draftOf makes rows ready to be put once more, from an entry on.
-func draftOf(rows []recentRow, seq int64, zone *time.Location) (draft, error) {
-	d := draft{make([]Entry, len(rows)), make([]rest, len(rows))}
-	for i, x := range rows {
-		e, err := parse(seq+int64(i), x.ts, string(x.raw), zone)
-		if err != nil {
-			return draft{}, err
-		}
-		head := len(recordHead) + len(strconv.FormatInt(e.Seq, 10))
-		d.entries[i] = e
-		d.rest[i] = rest{record: append(make([]byte, headRoom), x.raw[head:]...), day: e.Time[:len(time.DateOnly)], sealed: x.sealed}
-	}
-	return d, nil
 }

@@ -3,20 +3,18 @@ package ledger
 import (
 	"bytes"
 	"crypto/sha256"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
+	"gated/durable"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/medium"
 	"gated/ledger/tlog"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // fail puts the ledger into fault. What a failed commit has left behind is unknown: SQLite may have written it whole.
@@ -27,7 +25,7 @@ func (l *Ledger) fail(cause error, unknown []Entry) {
 		if l.opt.credulous {
 			l.c.Close()
 		} else {
-			l.c.leave()
+			l.c.Leave()
 		}
 		l.c = nil
 	}
@@ -72,8 +70,8 @@ func (l *Ledger) recover() {
 	now, zone := l.opt.Now(), l.zone.Load()
 	var kept []Entry
 	if unknown > 0 {
-		own := &opener{epoch: l.meta.Epoch, files: l.slots.Load().Files, seals: *l.seals}
-		if err := l.c.scan(zone, before+1, l.size, own, func(e *Entry) error { kept = append(kept, *e); return nil }); err != nil {
+		var err error
+		if kept, err = l.written(before + 1); err != nil {
 			l.size, l.last = before, last
 			l.fail(err, nil)
 			return
@@ -88,12 +86,12 @@ func (l *Ledger) recover() {
 	}
 	unknown, found := l.doubted, len(l.kept)
 	events := []Event{{Stamp: now, Kind: Outage, Reason: "ledger-fault", By: "machine", Detail: map[string]string{
-		"from": old.Since.In(zone).Format(timeFormat), "to": now.Time.In(zone).Format(timeFormat),
+		"from": old.Since.In(zone).Format(entry.TimeFormat), "to": now.Time.In(zone).Format(entry.TimeFormat),
 		"unknown": fmt.Sprint(unknown), "kept": fmt.Sprint(found)}}}
 	if l.opt.Recovered != nil {
 		events = append(events, l.opt.Recovered(l.kept, now)...)
 	}
-	if _, err := l.enter(nil, events...); err != nil {
+	if _, err := l.enter(events...); err != nil {
 		l.fail(err, nil)
 		return
 	}
@@ -110,15 +108,26 @@ func (l *Ledger) recover() {
 	}
 }
 
+// written are the entries from one on, with their personal fields.
+func (l *Ledger) written(from int64) (entries []Entry, err error) {
+	r, err := file.OpenReader(l.opt.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	err = r.Scan(from, l.size, true, func(e *Entry) error { entries = append(entries, *e); return nil })
+	return entries, err
+}
+
 // fromMedium makes the page cache show what the disk has: all of the log, and of the database what is not in use.
 func (l *Ledger) fromMedium() error {
 	if l.opt.credulous {
 		return nil
 	}
 	for name, read := range map[string]func(path string) error{
-		l.path:             medium.Drop,
-		l.path + "-wal":    l.trust,
-		anchorFile(l.path): l.trust,
+		l.path:                medium.Drop,
+		l.path + "-wal":       l.trust,
+		file.AnchorOf(l.path): l.trust,
 	} {
 		if err := read(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("read from the medium: %w", err)
@@ -137,7 +146,7 @@ func (l *Ledger) trust(path string) error {
 
 // compare checks, after a fault, that what was durable before is still there as it was, and that what was unknown is there
 // as it was, whole, or not at all. It returns what was durable and is not on the medium, where that is known.
-func (l *Ledger) compare(c *conn, entries int64) (lost []recentRow, err error) {
+func (l *Ledger) compare(c *file.Conn, entries int64) (lost []recentRow, err error) {
 	if l.size == 0 {
 		return nil, nil
 	}
@@ -148,8 +157,8 @@ func (l *Ledger) compare(c *conn, entries int64) (lost []recentRow, err error) {
 		}
 	}
 	if end := min(entries, l.size); len(l.recent.rows) > 0 {
-		if _, err := c.rows(l.recent.first, end, true, func(row Row) error {
-			if x := l.recent.rows[row.Seq-l.recent.first]; string(x.raw) != row.Record || !bytes.Equal(x.sealed, row.sealed) {
+		if _, err := c.Rows(l.recent.first, end, true, func(row file.Row) error {
+			if x := l.recent.rows[row.Seq-l.recent.first]; string(x.raw) != row.Record || !bytes.Equal(x.sealed, row.Sealed) {
 				return fmt.Errorf("entry %d was recorded before the fault and is not there any more", row.Seq)
 			}
 			return nil
@@ -160,7 +169,7 @@ func (l *Ledger) compare(c *conn, entries int64) (lost []recentRow, err error) {
 	if entries < l.size {
 		return lost, nil
 	}
-	raw, err := c.one("SELECT record FROM entry WHERE seq = ?", l.size)
+	raw, err := c.Record(l.size)
 	if err != nil {
 		return nil, err
 	}
@@ -175,18 +184,17 @@ func (l *Ledger) compare(c *conn, entries int64) (lost []recentRow, err error) {
 	return nil, l.compareUnknown(c, entries-l.size)
 }
 
-func (l *Ledger) compareUnknown(c *conn, more int64) error {
+func (l *Ledger) compareUnknown(c *file.Conn, more int64) error {
 	if more != 0 && more != int64(len(l.unknown)) {
 		return fmt.Errorf("%d entries after %d, where the failed commit had %d: someone else has written", more, l.size, len(l.unknown))
 	}
-	i := 0
-	return c.query(func(v []driver.Value) error {
-		if text(v[1]) != string(l.unknown[i]) {
-			return fmt.Errorf("entry %d is not what the failed commit wrote: someone else has written", v[0])
+	_, err := c.Rows(l.size+1, l.size+more, false, func(row file.Row) error {
+		if row.Record != string(l.unknown[row.Seq-l.size-1]) {
+			return fmt.Errorf("entry %d is not what the failed commit wrote: someone else has written", row.Seq)
 		}
-		i++
 		return nil
-	}, "SELECT seq, record FROM entry WHERE seq > ? ORDER BY seq", l.size)
+	})
+	return err
 }
 
 // appendAgain appends what the medium lacks, as it was. known is how many entries there were.
@@ -195,13 +203,12 @@ func (l *Ledger) appendAgain(lost []recentRow, known int64) error {
 	defer func() { l.known = false }()
 	l.opt.Log.Error("the disk has lost entries that were recorded: they are appended again as they were", "from", l.size+1, "to", known)
 	last, durable := sha256.Sum256(lost[len(lost)-1].raw), l.durable
-	for rows := range slices.Chunk(lost, maxBatch) {
+	for rows := range slices.Chunk(lost, file.MaxBatch) {
 		d, err := draftOf(rows, l.size+1, l.zone.Load())
 		if err != nil {
 			return err
 		}
-		batch := []*request{{draft: d, with: func() error { return l.carryAgain(&d) }}}
-		if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
+		if err := l.put([]*request{{draft: d}}); err != nil {
 			return err
 		}
 	}
@@ -209,33 +216,6 @@ func (l *Ledger) appendAgain(lost []recentRow, known int64) error {
 		return fmt.Errorf("the entries up to %d are not those that were recorded before the fault", known)
 	}
 	return nil
-}
-
-// carryAgain adds the rows that say which entries carry what is left of others.
-func (l *Ledger) carryAgain(d *draft) error {
-	for i := range d.entries {
-		e := &d.entries[i]
-		if e.Kind != Carried {
-			continue
-		}
-		epoch := int64(l.meta.Epoch)
-		if s := e.Detail["epoch"]; s != "" {
-			var err error
-			if epoch, err = strconv.ParseInt(s, 10, 64); err != nil {
-				return err
-			}
-		}
-		if err := l.c.exec("INSERT INTO carried VALUES(?, ?, ?)", epoch, e.Ref, e.Seq); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// damaged says whether it is the file, and not the disk, that gives an error.
-func damaged(err error) bool {
-	e := (*sqlite.Error)(nil)
-	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
 }
 
 // putAside moves a file that cannot be opened out of the way.
@@ -248,7 +228,7 @@ func (l *Ledger) putAside(why error) error {
 			return err
 		}
 	}
-	return syncDir(l.opt.Dir)
+	return durable.SyncDir(l.opt.Dir)
 }
 
 // readOn reads, once the ledger works again, what stands before its end, as the medium has it. What is wrong there does not
@@ -272,7 +252,7 @@ func (l *Ledger) readOn() {
 		}
 		l.do(func() error {
 			err := fmt.Errorf("read %s after a fault: %w", l.path, err)
-			if f := new(Finding); errors.As(err, &f) || l.unread.Add(1) == 3 {
+			if f := new(file.Finding); errors.As(err, &f) || l.unread.Add(1) == 3 {
 				l.broken = err
 			}
 			return err
@@ -282,7 +262,7 @@ func (l *Ledger) readOn() {
 
 // readUpTo compares the first entries with their tiles.
 func (l *Ledger) readUpTo(size int64) error {
-	r, err := OpenReader(l.opt.Dir)
+	r, err := file.OpenReader(l.opt.Dir)
 	if err != nil {
 		return err
 	}
@@ -295,15 +275,11 @@ func (l *Ledger) readUpTo(size int64) error {
 		default:
 		}
 		var full []tlog.Tile
-		next, err := r.c.rows(from, min(size, from+tlog.TileWidth-1), false, func(row Row) error {
-			full = append(full, t.Push(tlog.LeafHash([]byte(row.Record)))...)
+		if err := r.Records(from, min(size, from+tlog.TileWidth-1), func(record string) error {
+			full = append(full, t.Push(tlog.LeafHash([]byte(record)))...)
 			return nil
-		})
-		if err != nil {
+		}); err != nil {
 			return err
-		}
-		if next <= min(size, from+tlog.TileWidth-1) {
-			return missing(next)
 		}
 		for _, x := range full {
 			kept, err := r.FullTile(x.Level, x.N)
@@ -311,7 +287,7 @@ func (l *Ledger) readUpTo(size int64) error {
 				return err
 			}
 			if kept.Root != x.Root || !bytes.Equal(kept.Data, x.Data) {
-				return finding("tile %d/%d is not made of its entries: something was lost or changed", x.Level, x.N)
+				return file.Found("tile %d/%d is not made of its entries: something was lost or changed", x.Level, x.N)
 			}
 		}
 		time.Sleep(time.Millisecond) // passages go first

@@ -102,7 +102,7 @@ func TestFaultOfSlotsThatCannotBeWrittenAhead(t *testing.T) {
 	}
 	mustAppend(t, l, register(ck, "last", "in", "admit", "resident"))
 	verify(t, l)
-	if rep, err := reader(t, dir).Verify(Given{}); err != nil || rep.Hidden > 0 {
+	if rep, err := verifyReader(reader(t, dir), Given{}); err != nil || rep.Hidden > 0 {
 		t.Errorf("%+v, %v", rep, err)
 	}
 }
@@ -218,7 +218,7 @@ func TestALedgerWithoutItsSlots(t *testing.T) {
 		verify(t, l)
 		l.Close()
 		rep := func() *Report {
-			rep, err := reader(t, dir).Verify(Given{})
+			rep, err := verifyReader(reader(t, dir), Given{})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}

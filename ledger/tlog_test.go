@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	"filippo.io/torchwood"
@@ -46,9 +49,9 @@ func grow(t testing.TB, dir string, n int) {
 	}
 }
 
-func reader(t testing.TB, dir string) *Reader {
+func reader(t testing.TB, dir string) *file.Reader {
 	t.Helper()
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +62,7 @@ func reader(t testing.TB, dir string) *Reader {
 // serve is a TileServer under /tlog/ on a listener of its own.
 func serve(t testing.TB, dir string) (url string) {
 	t.Helper()
-	s := NewTileServer(dir, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s := file.NewTileServer(dir, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	web := httptest.NewServer(http.StripPrefix("/tlog", s))
 	t.Cleanup(func() {
 		web.Close()
@@ -219,6 +222,11 @@ func edge(size int64) (list []sumdb.Tile) {
 	return list
 }
 
+// breaks is a reader whose disk does.
+type breaks struct{ *file.Reader }
+
+func (breaks) Head() (h tlog.Head, err error) { return h, errors.New("disk I/O error") }
+
 func TestTheServerComesBackAfterAnError(t *testing.T) {
 	t.Parallel()
 	dir := grown(t, 10)
@@ -246,11 +254,11 @@ func TestTheServerComesBackAfterAnError(t *testing.T) {
 	broken := true
 	s := tlog.NewTileServer(func() (tlog.Source, error) {
 		if !broken {
-			return OpenReader(dir)
+			return file.OpenReader(dir)
 		}
 		broken = false
-		c, err := connect("file:" + filepath.Join(t.TempDir(), "empty.db"))
-		return &Reader{c: c}, err
+		r, err := file.OpenReader(dir)
+		return breaks{r}, err
 	}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	defer s.Close()
 	code := func() int {
@@ -274,7 +282,7 @@ func writeTiles(t testing.TB, from, to string) {
 }
 
 func verifyTiles(dir string, keys []string, report io.Writer) error {
-	return tlog.VerifyTiles(dir, keys, NamedKeys, report)
+	return tlog.VerifyTiles(dir, keys, entry.NamedKeys, report)
 }
 
 // files are all files of a folder with their contents.

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	sumdb "golang.org/x/mod/sumdb/tlog"
@@ -18,7 +18,7 @@ import (
 func many(t testing.TB, l *Ledger, ck *clock, n int) {
 	t.Helper()
 	for n > 0 {
-		k := min(n, maxBatch)
+		k := min(n, file.MaxBatch)
 		events := make([]Event, k)
 		for i := range events {
 			events[i] = Event{Stamp: ck.now(), Kind: Alive}
@@ -26,6 +26,29 @@ func many(t testing.TB, l *Ledger, ck *clock, n int) {
 		mustAppend(t, l, events...)
 		n -= k
 	}
+}
+
+// headAt is the row of the tree head of exactly size entries; Note is nil where there is none.
+func headAt(t testing.TB, r *file.Reader, size int64) (h tlog.Head) {
+	t.Helper()
+	if err := r.Heads(func(n int64, note string, _ []byte) (err error) {
+		if n == size {
+			h, err = tlog.ParseHead([]byte(note))
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// record is the record of an entry.
+func record(t testing.TB, r *file.Reader, seq int64) (s string) {
+	t.Helper()
+	if err := r.Records(seq, seq, func(record string) error { s = record; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func TestHeadsAreSignedKeptAndProved(t *testing.T) {
@@ -42,17 +65,17 @@ func TestHeadsAreSignedKeptAndProved(t *testing.T) {
 			ck.set("2026-11-22 08:00:00")
 		}
 	}
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	var sizes []int64
-	err = r.c.query(func(v []driver.Value) error { sizes = append(sizes, v[0].(int64)); return nil }, "SELECT size FROM head ORDER BY size")
+	err = r.Heads(func(size int64, _ string, _ []byte) error { sizes = append(sizes, size); return nil })
 	if err != nil || fmt.Sprint(sizes) != "[1000 1700]" { // the end of a day, and what a start found; the newest is in the anchor
 		t.Errorf("heads of %v entries are kept (%v)", sizes, err)
 	}
-	if heads, err := tlog.ReadAnchor(anchorFile(r.path)); err != nil || heads[0].Size != 2000 {
+	if heads, err := tlog.ReadAnchor(file.AnchorOf(r.Path())); err != nil || heads[0].Size != 2000 {
 		t.Errorf("the anchor holds %+v (%v)", heads, err)
 	}
 	public, err := tlog.PublicKeys(dir)
@@ -67,10 +90,7 @@ func TestHeadsAreSignedKeptAndProved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := r.HeadAt(1000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	old := headAt(t, r, 1000)
 	for _, h := range []tlog.Head{old, newest} {
 		if err := h.Verify(known); err != nil {
 			t.Error(err)
@@ -92,8 +112,7 @@ func TestHeadsAreSignedKeptAndProved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, _ := r.c.one("SELECT record FROM entry WHERE seq = ?", seq)
-		if err := sumdb.CheckRecord(p, newest.Size, newest.Root, seq-1, tlog.LeafHash([]byte(raw))); err != nil {
+		if err := sumdb.CheckRecord(p, newest.Size, newest.Root, seq-1, tlog.LeafHash([]byte(record(t, r, seq)))); err != nil {
 			t.Errorf("entry %d: %v", seq, err)
 		}
 	}
@@ -159,16 +178,16 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 	}
 	many(t, l, ck, 5)
 	l.Close()
-	r, err := OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	h, err := r.HeadAt(11)
-	if err != nil || !h.SignedBy(old[0].Verifier()) || !h.SignedBy(anew.Verifier()) {
-		t.Errorf("the head at the change is not signed by both (%v):\n%s", err, h.Note)
+	h := headAt(t, r, 11)
+	if !h.SignedBy(old[0].Verifier()) || !h.SignedBy(anew.Verifier()) {
+		t.Errorf("the head at the change is not signed by both:\n%s", h.Note)
 	}
-	raw, _ := r.c.one("SELECT record FROM entry WHERE seq = 11")
+	raw := record(t, r, 11)
 	if !strings.Contains(raw, anew.Verifier()) || !strings.Contains(raw, `"kind":"key"`) {
 		t.Errorf("entry 11 does not name the new key: %s", raw)
 	}
@@ -177,7 +196,7 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 	}
 	// Who holds either key follows it to the other.
 	for _, given := range []string{old[0].Verifier(), anew.Verifier()} {
-		if rep, err := r.Verify(Given{Keys: []string{given}}); err != nil || rep.Key != anew.Verifier() {
+		if rep, err := verifyReader(r, Given{Keys: []string{given}}); err != nil || rep.Key != anew.Verifier() {
 			t.Errorf("verified with %s: %+v, %v", given, rep, err)
 		}
 	}
@@ -210,7 +229,7 @@ func TestAKeyIsChangedByBothSigningOneHead(t *testing.T) {
 	l = open(t, dir, ck)
 	many(t, l, ck, 1)
 	l.Close()
-	if rep, err := r.Verify(Given{Keys: []string{old[0].Verifier()}}); err != nil || rep.Key != third.Verifier() {
+	if rep, err := verifyReader(r, Given{Keys: []string{old[0].Verifier()}}); err != nil || rep.Key != third.Verifier() {
 		t.Errorf("verified with the oldest key: %+v, %v", rep, err)
 	}
 	if n, _ := r.Size(); n != 20 { // 16, two that nothing signed, the one that names the key, one

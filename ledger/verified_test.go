@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -17,7 +18,7 @@ type Given struct {
 
 // Report is what these tests ask of one.
 type Report struct {
-	Meta             Meta
+	Meta             file.Meta
 	Entries          int64
 	Root             tlog.Hash
 	Personal, Erased int64
@@ -31,10 +32,10 @@ type Report struct {
 // VerifyChain and VerifyLedger are evidence.VerifyChain and evidence.Verify.
 var (
 	VerifyChain  func(path string, g Given) ([]*Report, error)
-	VerifyLedger func(r *Reader, g Given) (*Report, error)
+	VerifyLedger func(r *file.Reader, g Given) (*Report, error)
 )
 
-func (r *Reader) Verify(g Given) (*Report, error) {
+func verifyReader(r *file.Reader, g Given) (*Report, error) {
 	if VerifyLedger == nil {
 		return nil, errors.New("main_test.go did not run")
 	}

@@ -1,13 +1,13 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -31,26 +31,27 @@ func (l *Ledger) Cosign(h tlog.Head, key, line string) error {
 		if err != nil {
 			return refused{fmt.Errorf("cosignature of %s on the tree head of %d entries: %w", v.Name(), h.Size, err)}
 		}
-		known, err := l.c.number("SELECT count(*) FROM head WHERE instr(note, ?) > 0", mark)
-		if err == nil && known == 0 {
-			_, err = l.enter(nil, Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "witness", By: "machine",
+		known, err := l.c.Marked(mark)
+		if err == nil && !known {
+			_, err = l.enter(Event{Stamp: l.opt.Now(), Kind: KeyChange, Reason: "witness", By: "machine",
 				Detail: map[string]string{"verifier": key}})
 		}
 		if err != nil {
 			return err
 		}
-		n, err := l.c.one("SELECT note FROM head WHERE size = ?", h.Size)
-		switch {
-		case err != nil:
+		n, err := l.c.Note(h.Size)
+		if err != nil || strings.Contains(n, mark) {
 			return err
-		case strings.Contains(n, mark):
-			return nil
-		case n == "": // it was the newest for a moment
-			h.Note = fmt.Appendf(bytes.Clone(h.Note), "%s\n", line)
-			err = l.c.exec("INSERT INTO head(size, note) VALUES(?, ?)", h.Size, string(h.Note))
-		default: // with what other witnesses have added
-			h.Note = []byte(n + line + "\n")
-			err = l.c.exec("UPDATE head SET note = ? WHERE size = ?", string(h.Note), h.Size)
+		}
+		if n == "" { // it was the newest for a moment
+			err = l.c.AddHead(h, nil)
+		}
+		if err == nil {
+			err = l.c.AddCosignature(h.Size, line)
+		}
+		if err == nil {
+			n, err = l.c.Note(h.Size)
+			h.Note = []byte(n)
 		}
 		if err == nil {
 			l.rowed = max(l.rowed, h.Size)
@@ -87,31 +88,9 @@ func (s sending) Head() *tlog.Head {
 }
 
 func (s sending) Heads() (tlog.HeadReader, error) {
-	r, err := OpenReader(s.opt.Dir)
+	r, err := file.OpenReader(s.opt.Dir)
 	if err != nil {
 		return nil, err
 	}
 	return r, nil
-}
-
-// HeadMarked is the newest tree head with such a signature line (tlog.Mark); Note is nil where there is none.
-func (r *Reader) HeadMarked(mark string) (tlog.Head, error) {
-	return r.oneHead("SELECT note FROM head WHERE instr(note, ?) > 0 ORDER BY size DESC LIMIT 1", mark)
-}
-
-// DayEnd is the oldest tree head of more than size entries that ended a day; Note is nil where there is none.
-func (r *Reader) DayEnd(size int64) (tlog.Head, error) {
-	return r.oneHead(`SELECT note FROM head WHERE size > ? AND EXISTS(SELECT 1 FROM segment WHERE first = size + 1)
-		ORDER BY size LIMIT 1`, size)
-}
-
-func (r *Reader) oneHead(q string, args ...any) (h tlog.Head, err error) {
-	n, err := r.c.one(q, args...)
-	if err == nil && n != "" {
-		h, err = tlog.ParseHead([]byte(n))
-	}
-	if err != nil {
-		return h, fmt.Errorf("read the tree heads: %w", err)
-	}
-	return h, nil
 }

@@ -187,17 +187,15 @@ func signNow(t testing.TB, l *Ledger) tlog.Head {
 func cosignedSizes(t testing.TB, l *Ledger, key string) (sizes []int64) {
 	t.Helper()
 	r := reader(t, l.opt.Dir)
-	for size := l.Size(); size > 0; {
-		h, err := r.HeadBefore(size)
-		if err != nil {
-			break
-		}
+	if err := r.Heads(func(size int64, note string, _ []byte) error {
+		h, err := tlog.ParseHead([]byte(note))
 		if h.SignedBy(key) {
-			sizes = append(sizes, h.Size)
+			sizes = append(sizes, size)
 		}
-		size = h.Size - 1
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
-	slices.Reverse(sizes)
 	return sizes
 }
 
@@ -241,7 +239,7 @@ func TestAWitnessSignsAndItsSignatureIsKept(t *testing.T) {
 		t.Errorf("metrics: %v, %v", got, at)
 	}
 	verify(t, l)
-	rep, err := reader(t, l.opt.Dir).Verify(Given{})
+	rep, err := verifyReader(reader(t, l.opt.Dir), Given{})
 	if err != nil || rep.Witness != 301 || fmt.Sprint(rep.Cosigned) != "[witness.example/w1]" {
 		t.Errorf("verify: %+v (%v)", rep, err)
 	}
@@ -330,7 +328,7 @@ func TestASignatureThatComesLateIsKept(t *testing.T) {
 	text := h.Text()
 	many(t, l, ck, 10)
 	signNow(t, l)
-	if _, err := reader(t, l.opt.Dir).HeadAt(10); err == nil {
+	if h := headAt(t, reader(t, l.opt.Dir), 10); h.Note != nil {
 		t.Fatal("the head of 10 entries is a row: this tests nothing")
 	}
 	for _, w := range []*fakeWitness{f, g, f} {
@@ -338,9 +336,9 @@ func TestASignatureThatComesLateIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept, err := reader(t, l.opt.Dir).HeadAt(10)
-	if err != nil || !kept.SignedBy(f.key) || !kept.SignedBy(g.key) || len(kept.Signatures()) != 3 {
-		t.Errorf("%v: %s", err, kept.Note)
+	kept := headAt(t, reader(t, l.opt.Dir), 10)
+	if !kept.SignedBy(f.key) || !kept.SignedBy(g.key) || len(kept.Signatures()) != 3 {
+		t.Errorf("not signed by both witnesses: %s", kept.Note)
 	}
 	newest := signNow(t, l)
 	text = newest.Text()

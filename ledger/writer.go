@@ -2,11 +2,13 @@ package ledger
 
 import (
 	"crypto/sha256"
-	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
+	"gated/ledger/file"
 	"gated/ledger/seal"
 	"gated/ledger/tlog"
 )
@@ -14,7 +16,6 @@ import (
 // request is what waits for the writer: events of one call of Append, or something else to be done.
 type request struct {
 	draft
-	with   func() error // what else belongs into the transaction; may be nil
 	f      func() error // instead of events
 	since  time.Time    // when it was queued
 	answer chan error   // takes one without waiting
@@ -61,18 +62,17 @@ func (l *Ledger) do(f func() error) error {
 	}
 }
 
-// enter is Append for f of do. What with changes belongs to the same transaction.
-func (l *Ledger) enter(with func() error, events ...Event) ([]Entry, error) {
+// enter is Append for f of do.
+func (l *Ledger) enter(events ...Event) ([]Entry, error) {
 	d, err := newDraft(events, l.zone.Load())
 	if err == nil {
-		err = d.fits(l.size)
+		err = d.number(l.size)
 	}
 	if err != nil {
 		return nil, refused{err}
 	}
-	batch := []*request{{draft: d, with: with}}
-	if err := l.put(func() []*request { b := batch; batch = nil; return b }); err != nil {
-		return nil, unknownError{err, placed([]*request{{draft: d}})}
+	if err := l.put([]*request{{draft: d}}); err != nil {
+		return nil, unknownError{err, d.entries}
 	}
 	return d.entries, nil
 }
@@ -111,8 +111,8 @@ func (l *Ledger) write() {
 				l.fail(*err, nil)
 			}
 			l.signed()
-			if l.pending.Load() && l.fault.Load() == nil && l.erasing.TryLock() {
-				l.work.Go(func() { defer l.erasing.Unlock(); l.finish(now) })
+			if l.erasing.Pending() && l.fault.Load() == nil && l.erasing.TryLock() {
+				l.work.Go(func() { defer l.erasing.Unlock(); l.erasing.Finish(now) })
 			}
 		case <-l.quit:
 			l.intake.Lock() // nobody queues any more
@@ -151,7 +151,7 @@ func (l *Ledger) serve(req *request) {
 
 // perform does something else than to record events.
 func (l *Ledger) perform(req *request) {
-	l.op = l.operate(req)
+	l.op = l.operate(nil, req)
 	err := req.f()
 	waiting, hung := l.op.end()
 	l.op = nil
@@ -168,40 +168,37 @@ func (l *Ledger) perform(req *request) {
 // record commits the events of a request and of those that are queued behind it, with one sync, and answers them. It returns
 // the request that it came upon and that is something else.
 func (l *Ledger) record(first *request) (next *request) {
-	if err := first.fits(l.size); err != nil {
-		first.answer <- err
-		return nil
-	}
-	l.op = l.operate(first)
-	defer func() { l.op = nil }()
-	batch := []*request{first}
-	n, put := len(first.entries), 0
-	queued := func() []*request {
-		for next == nil && n < maxBatch {
-			select {
-			case req := <-l.queue:
-				switch err := req.fits(l.size + int64(n)); {
-				case req.f == nil && err != nil:
-					req.answer <- err
-				case !l.op.take(req):
-				case req.f != nil:
-					next = req
-				default:
-					batch, n = append(batch, req), n+len(req.entries)
-				}
-				continue
-			default:
-			}
-			break
+	var batch []*request
+	for req, n := first, 0; req != nil && next == nil; {
+		if req.f != nil {
+			next = req
+		} else if err := req.number(l.size + int64(n)); err != nil {
+			req.answer <- err
+		} else {
+			batch, n = append(batch, req), n+len(req.entries)
 		}
-		more := batch[put:]
-		put = len(batch)
-		return more
+		req = nil
+		if n < file.MaxBatch && len(l.queue) > 0 && next == nil {
+			req = <-l.queue
+		}
 	}
-	err := l.put(queued)
+	if len(batch) == 0 {
+		return next
+	}
+	waiting := slices.Clone(batch)
+	if next != nil {
+		waiting = append(waiting, next)
+	}
+	l.op = l.operate(waiting, nil)
+	defer func() { l.op = nil }()
+	err := l.put(batch)
 	unanswered, hung := l.op.end()
 	if err != nil {
-		l.fail(err, placed(batch))
+		var unknown []Entry
+		for _, req := range batch {
+			unknown = append(unknown, req.entries...)
+		}
+		l.fail(err, unknown)
 		for _, req := range unanswered {
 			req.answer <- fmt.Errorf("%w: %w", ErrFault, err)
 		}
@@ -210,7 +207,7 @@ func (l *Ledger) record(first *request) (next *request) {
 	for _, req := range batch {
 		req.answer <- nil
 	}
-	if l.size-l.head.Size >= signAfter {
+	if l.size-l.head.Size >= file.SignAfter {
 		l.signed()
 	}
 	if hung != nil { // after the commit: no disk, but the whole process stood still
@@ -219,63 +216,50 @@ func (l *Ledger) record(first *request) (next *request) {
 	return next
 }
 
-// put writes what next hands out, until that is nothing, in one transaction: whoever comes while the rows of others are
-// written shares their sync. After an error the fate of the entries that were placed is unknown.
-func (l *Ledger) put(next func() []*request) error {
-	batch := next()
-	if len(batch) == 0 {
-		return nil
-	}
-	if err := run(l.begin); err != nil {
+// put writes the events of requests in one transaction. After an error their fate is unknown.
+func (l *Ledger) put(batch []*request) error {
+	if err := l.c.Begin(); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	var written []draft
+	keys, err := l.slotsOf(batch, l.size)
+	if err != nil {
+		return err
+	}
 	seq, segments, size := l.size, l.segments, 0 // size: bytes of the records
 	heads := &headRows{l: l, rowed: l.rowed, oldest: l.oldest, running: l.running}
-	for ; len(batch) > 0; batch = next() {
-		keys, err := l.slotsOf(batch, seq)
-		if err != nil {
-			return err
-		}
-		for b := range batch {
-			d := &batch[b].draft
-			for i := range d.entries {
-				seq++
-				e, own := d.place(i, seq), &d.rest[i]
-				if own.fields != nil {
-					if own.sealed, err = l.seals.Seal(seq, keys[0], e.Record.Personal, own.fields); err != nil {
-						return fmt.Errorf("seal personal fields: %w", err)
-					}
-				}
-				keys = keys[min(1, len(keys)):]
-				if err := l.insert(e, own.sealed); err != nil {
-					return fmt.Errorf("insert entry: %w", err)
-				}
-				newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
-				if newDay {
-					segments = append(segments, Segment{seq, 0, own.day})
-					if err := run(l.segment, seq, own.day); err != nil {
-						return fmt.Errorf("insert segment: %w", err)
-					}
-				}
-				if err := heads.before(e, newDay); err != nil {
-					return err
-				}
-				for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
-					if err := run(l.tile, tileAt(t.Level, t.N), t.Root[:], t.Data); err != nil {
-						return fmt.Errorf("insert tile: %w", err)
-					}
-				}
-				size += len(e.Raw)
-			}
-			written = append(written, *d)
-		}
-		for i := range batch {
-			if with := batch[i].with; with != nil {
-				if err := with(); err != nil {
-					return err
+	for _, req := range batch {
+		for i := range req.entries {
+			seq++
+			e, own := &req.entries[i], &req.rest[i]
+			if own.fields != nil {
+				if own.sealed, err = l.seals.Seal(seq, keys[seq-l.size-1], e.Record.Personal, own.fields); err != nil {
+					return fmt.Errorf("seal personal fields: %w", err)
 				}
 			}
+			if err := l.c.AddEntry(e, own.sealed); err != nil {
+				return fmt.Errorf("insert entry: %w", err)
+			}
+			newDay := len(segments) == 0 || own.day != segments[len(segments)-1].Day
+			if newDay {
+				segments = append(segments, file.Segment{First: seq, Day: own.day})
+				if err := l.c.AddSegment(seq, own.day); err != nil {
+					return fmt.Errorf("insert segment: %w", err)
+				}
+			}
+			if err := heads.before(e, newDay); err != nil {
+				return err
+			}
+			for _, t := range l.tree.Push(tlog.LeafHash(e.Raw)) {
+				if err := l.c.AddTile(t); err != nil {
+					return fmt.Errorf("insert tile: %w", err)
+				}
+			}
+			if e.Kind == Carried {
+				if err := l.carry(e); err != nil {
+					return fmt.Errorf("insert carried: %w", err)
+				}
+			}
+			size += len(e.Raw)
 		}
 	}
 	if err := heads.end(seq); err != nil {
@@ -290,28 +274,30 @@ func (l *Ledger) put(next func() []*request) error {
 	// Here the events are durable. Nobody was told yet: a crash now loses an answer, never an event.
 	l.segments = segments
 	l.since += 1 + size/4096
-	newest := written[len(written)-1].entries
+	newest := batch[len(batch)-1].entries
 	l.size, l.last = seq, sha256.Sum256(newest[len(newest)-1].Raw)
 	l.durable = l.tree.Clone()
 	l.rowed, l.oldest, l.running = heads.rowed, heads.oldest, heads.running
 	l.setHead(heads.newest)
 	l.entries.Store(seq)
 	l.m.entries.Set(float64(seq))
-	for _, d := range written {
-		l.recent.add(d)
-		l.follow(d.entries)
+	for _, req := range batch {
+		l.recent.add(req.draft)
+		l.follow(req.entries)
 	}
 	l.slots.Load().Ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
 }
 
-// insert adds the row of an entry; sealed is nil where it has no personal fields.
-func (l *Ledger) insert(e *Entry, sealed []byte) error {
-	var blob driver.Value // NULL
-	if sealed != nil {
-		blob = sealed
+// carry adds the row that says which entry carries what is left of another.
+func (l *Ledger) carry(e *Entry) (err error) {
+	of := l.meta.Epoch
+	if s := e.Detail["epoch"]; s != "" {
+		if of, err = strconv.Atoi(s); err != nil {
+			return err
+		}
 	}
-	return run(l.entry, e.Seq, e.At.UnixMicro(), string(e.Raw), blob)
+	return l.c.AddCarried(of, e.Ref, e.Seq)
 }
 
 // commitRows ends the transaction under way.
@@ -319,7 +305,7 @@ func (l *Ledger) commitRows() error {
 	if err := l.opt.inject("commit"); err != nil {
 		return err
 	}
-	if err := run(l.commit); err != nil {
+	if err := l.c.Commit(); err != nil {
 		return err
 	}
 	return l.opt.inject("committed")
@@ -327,17 +313,15 @@ func (l *Ledger) commitRows() error {
 
 // slotsOf reads the slots of entries that are about to be written after size others; nil where none has personal fields.
 func (l *Ledger) slotsOf(batch []*request, size int64) ([]seal.Slot, error) {
-	n, some := 0, false
-	for b := range batch {
-		for i := range batch[b].rest {
-			n++
-			some = some || batch[b].rest[i].fields != nil
-		}
+	end, some := size, false
+	for _, req := range batch {
+		end += int64(len(req.rest))
+		some = some || slices.ContainsFunc(req.rest, func(r rest) bool { return r.fields != nil })
 	}
 	if !some {
 		return nil, nil
 	}
-	return l.slots.Load().Slots(size+1, size+int64(n))
+	return l.slots.Load().Slots(size+1, end)
 }
 
 // ahead is told how writing the next slots went. After an error the ledger falls into fault: before long it could not seal
@@ -348,21 +332,9 @@ func (l *Ledger) ahead(size int64, err error) {
 		return
 	}
 	if l.erasing.TryLock() { // all that is said to be erased up to here was erased
-		l.mark(seal.Place{Epoch: l.Meta().Epoch, Seq: size})
+		l.erasing.Mark(seal.Place{Epoch: l.Meta().Epoch, Seq: size})
 		l.erasing.Unlock()
 	}
-}
-
-// placed are the entries that a put has got to.
-func placed(batch []*request) (entries []Entry) {
-	for i := range batch {
-		for _, e := range batch[i].entries {
-			if e.Raw != nil {
-				entries = append(entries, e)
-			}
-		}
-	}
-	return entries
 }
 
 // follow hands on entries that are durable.
@@ -375,7 +347,7 @@ func (l *Ledger) follow(entries []Entry) {
 // checkpoint moves the WAL into the database. Its errors are silent on the commit path, so it is run and read here.
 func (l *Ledger) checkpoint(mode string) error {
 	l.since = 0
-	all, err := l.c.moveLog(mode)
+	all, err := l.c.MoveLog(mode)
 	if err == nil && all {
 		l.recent = recent{}
 	} else if err == nil {
@@ -387,11 +359,11 @@ func (l *Ledger) checkpoint(mode string) error {
 func (l *Ledger) shut() {
 	l.signed()
 	if l.c != nil {
-		l.c.exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
+		l.c.Exec("PRAGMA busy_timeout = 200") // an auditor's slow export must not hold up the end
 		end := l.c.Close
 		if err := l.checkpoint("TRUNCATE"); err != nil {
 			l.opt.Log.Error("checkpoint at the end", "err", err) // the WAL stays and is read at the next start
-			end = l.c.leave
+			end = l.c.Leave
 		}
 		if err := errors.Join(l.anchor.Close(), end()); err != nil {
 			l.opt.Log.Error("close the ledger", "err", err)

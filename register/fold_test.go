@@ -131,9 +131,11 @@ func TestTheRegisterIsWhatCanStillBeRead(t *testing.T) {
 			dir := t.TempDir()
 			again := func(dir string) {
 				opt, own := options(dir, g.ck)
-				if g.b = startNear(t, opt, own, int64(g.rng.IntN(2)*shortTail)); g.rng.IntN(3) > 0 {
-					g.b.reg.index.merge = 1 + g.rng.IntN(30)
+				near, merge := int64(g.rng.IntN(2)*shortTail), 0
+				if g.rng.IntN(3) > 0 {
+					merge = 1 + g.rng.IntN(30)
 				}
+				g.b = startNear(t, opt, own, near, merge)
 			}
 			again(dir)
 			stale := ""

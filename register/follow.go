@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -23,7 +24,7 @@ const chunk = 1000
 const writeAlong = 10 * chunk
 
 // fold applies the entries after s.Size up to one. between, which may be nil, is called after each chunk.
-func (s *State) fold(in *ledger.Reader, to int64, between func() error) error {
+func (s *State) fold(in *file.Reader, to int64, between func() error) error {
 	for s.Size < to {
 		err := in.Scan(s.Size+1, min(s.Size+chunk, to), true, func(e *ledger.Entry) error { s.apply(e); return nil })
 		if err != nil {
@@ -58,15 +59,15 @@ func (r *Register) begin() error {
 }
 
 // open opens the ledger for reading, unless it is in fault: then nobody knows what it has.
-func (r *Register) open() (*ledger.Reader, error) {
+func (r *Register) open() (*file.Reader, error) {
 	if f := r.l.Fault(); f != nil {
 		return nil, fmt.Errorf("%w: %s", ledger.ErrFault, f.Cause)
 	}
-	return ledger.OpenReader(r.opt.Dir)
+	return file.OpenReader(r.opt.Dir)
 }
 
 // load reads the state of the index, an empty one if it does not fit the ledger.
-func (r *Register) load(in *ledger.Reader) (s *State, err error) {
+func (r *Register) load(in *file.Reader) (s *State, err error) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	if r.index.db != nil {
@@ -87,7 +88,7 @@ func (r *Register) load(in *ledger.Reader) (s *State, err error) {
 }
 
 // readTail takes in the newest entries, so that it is known how the last run ended and what time was trusted last.
-func (r *Register) readTail(in *ledger.Reader) (err error) {
+func (r *Register) readTail(in *file.Reader) (err error) {
 	s := newState(r.hash)
 	size := r.l.Size()
 	if s.segments, err = in.Segments(); err != nil {
@@ -108,7 +109,7 @@ var byCommand = map[ledger.Kind]bool{Roster: true, Export: true,
 	ledger.KeyChange: true, ledger.Epoch: true, ledger.Erase: true, ledger.Keep: true, ledger.Backup: true}
 
 // ran tells whether the daemon had started and not stopped with the first size entries.
-func ran(in *ledger.Reader, size int64) (running bool, err error) {
+func ran(in *file.Reader, size int64) (running bool, err error) {
 	for to, known := size, false; to > 0 && err == nil && !known; to -= chunk {
 		err = in.Scan(max(to-chunk+1, 1), to, false, func(e *ledger.Entry) error {
 			if !byCommand[e.Kind] {
@@ -159,7 +160,7 @@ func (r *Register) read() error {
 }
 
 // readRecent takes in the entries of the last days, or those after the ones that the index has heard of, if that is nearer.
-func (r *Register) readRecent(in *ledger.Reader, heard int64) error {
+func (r *Register) readRecent(in *file.Reader, heard int64) error {
 	segments, err := in.Segments()
 	if err != nil || len(segments) == 0 {
 		return err
@@ -202,7 +203,7 @@ func (r *Register) pace() error {
 
 // catchUp applies all entries that a state of the index has not heard of, writes them into the index, and makes it the
 // register's.
-func (r *Register) catchUp(in *ledger.Reader, s *State) error {
+func (r *Register) catchUp(in *file.Reader, s *State) error {
 	if s.Size > 0 {
 		if forgot, err := erasedSince(in, s.Size, r.l.Size()); err != nil || forgot {
 			return cmp.Or(err, errForgot)
@@ -231,7 +232,7 @@ func (r *Register) catchUp(in *ledger.Reader, s *State) error {
 }
 
 // erasedSince tells whether there is an erasure of this epoch among the entries after one.
-func erasedSince(in *ledger.Reader, after, to int64) (yes bool, err error) {
+func erasedSince(in *file.Reader, after, to int64) (yes bool, err error) {
 	err = in.Scan(after+1, to, false, func(e *ledger.Entry) error {
 		yes = yes || e.Kind == ledger.Erase && !elsewhere(e)
 		return nil
@@ -240,7 +241,7 @@ func erasedSince(in *ledger.Reader, after, to int64) (yes bool, err error) {
 }
 
 // adopt makes a state the register's, once it has the entries that came meanwhile.
-func (r *Register) adopt(in *ledger.Reader, s *State, at stage) error {
+func (r *Register) adopt(in *file.Reader, s *State, at stage) error {
 	for r.l.Size()-s.Size > remembered {
 		if err := s.fold(in, r.l.Size(), r.pace); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 )
 
 // Erasing calls f, which erases: before it does it tells which entries of the current epoch lose something. Then the
@@ -42,14 +43,14 @@ func (r *Register) forget() error {
 	if r.gone == nil {
 		return nil
 	}
-	in, err := ledger.OpenReader(r.opt.Dir)
+	in, err := file.OpenReader(r.opt.Dir)
 	if err != nil {
 		r.noIndex(err)
 		return err
 	}
 	defer in.Close()
 	left := make(map[int64]*ledger.Entry, len(r.gone)) // as they are now
-	if err := some(in, r.gone, func(e *ledger.Entry) { left[e.Seq] = e }); err != nil {
+	if err := in.ScanSome(r.gone, func(e *ledger.Entry) { left[e.Seq] = e }); err != nil {
 		r.noIndex(err)
 		return err
 	}
@@ -82,29 +83,6 @@ func (r *Register) forget() error {
 	}
 	_, err = r.index.db.Exec("PRAGMA wal_checkpoint(TRUNCATE)") // not even hashes of what is gone are to stay in the log
 	return err
-}
-
-// some calls f for some entries, each once.
-func some(in *ledger.Reader, seqs []int64, f func(*ledger.Entry)) error {
-	slices.Sort(seqs)
-	seqs = slices.Compact(seqs)
-	for len(seqs) > 0 {
-		n := 1
-		for n < len(seqs) && seqs[n]-seqs[n-1] < 50 { // to read what is between them costs less than to ask again
-			n++
-		}
-		err := in.Scan(seqs[0], seqs[n-1], true, func(e *ledger.Entry) error {
-			if _, asked := slices.BinarySearch(seqs[:n], e.Seq); asked {
-				f(e)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		seqs = seqs[n:]
-	}
-	return nil
 }
 
 // lost forgets the trips that the entries were, and names the people whose newest move was one of them.
@@ -179,7 +157,7 @@ func (w *writer) findAgain(h hasher, left map[int64]*ledger.Entry) {
 }
 
 // lastMove notes where the newest readable entry says that a person is.
-func (x *finder) lastMove(in *ledger.Reader, h hasher, who key, moved map[key]whereabouts) error {
+func (x *finder) lastMove(in *file.Reader, h hasher, who key, moved map[key]whereabouts) error {
 	found, err := x.entries(who)
 	for i := len(found) - 1; i >= 0 && err == nil; i-- {
 		err = in.Scan(found[i].seq, found[i].seq, true, func(e *ledger.Entry) error {
@@ -228,7 +206,7 @@ func (x *finder) entries(k key) ([]finding, error) {
 }
 
 // lookThrough says where people are by all entries, as there is no index.
-func (r *Register) lookThrough(in *ledger.Reader, left map[int64]*ledger.Entry, lost map[key]bool) error {
+func (r *Register) lookThrough(in *file.Reader, left map[int64]*ledger.Entry, lost map[key]bool) error {
 	moved := map[key]whereabouts{}
 	if len(lost) > 0 {
 		if err := in.Scan(1, r.l.Size(), true, func(e *ledger.Entry) error {

@@ -74,24 +74,27 @@ func (b *box) Close() {
 
 func options(dir string, ck *clock) (ledger.Options, Options) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log},
+	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log, Hangs: time.Minute},
 		Options{Dir: dir, Key: []byte("k"), Now: ck.now, Log: log}
 }
 
 // start opens a ledger with its register, which may be in fault.
 func start(t testing.TB, lo ledger.Options, ro Options) *box {
 	t.Helper()
-	return startNear(t, lo, ro, shortTail)
+	return startNear(t, lo, ro, shortTail, 0)
 }
 
-// startNear is start, where only so many entries are waited for.
-func startNear(t testing.TB, lo ledger.Options, ro Options, near int64) *box {
+// startNear is start, where only so many entries are waited for, and so many rows are merged (0: as many as at a gate).
+func startNear(t testing.TB, lo ledger.Options, ro Options, near int64, merge int) *box {
 	t.Helper()
 	reg, err := New(ro)
 	if err != nil {
 		t.Fatal(err)
 	}
 	reg.near = near
+	if merge > 0 {
+		reg.index.merge = merge
+	}
 	lo.Known, lo.Follow, lo.Recovered = reg.Known, reg.Follow, reg.Recovered
 	l, err := ledger.Open(lo)
 	if err != nil {

@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/sqliteprocess"
 
 	_ "modernc.org/sqlite"
 )
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and made anew.
-const indexVersion = "10"
+const indexVersion = "11"
 
 // indexSchema: the state as rows, and by what entries are found. What an entry is found by is first kept with the entry in
 // the table fresh, at its end, and moved into the table term when there is enough of it: so each of the pages of a day,
@@ -31,7 +32,7 @@ CREATE TABLE IF NOT EXISTS meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NU
 CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL, last INTEGER NOT NULL,
 	at INTEGER NOT NULL, decided INTEGER NOT NULL, lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL,
 	credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL, emergency INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS recent(last INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS recent(place INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS hold(first INTEGER NOT NULL PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS opening(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS keep(seq INTEGER NOT NULL PRIMARY KEY, from_day TEXT NOT NULL, to_day TEXT NOT NULL) STRICT;
@@ -220,7 +221,7 @@ func toRead(dir string) (*sql.DB, error) {
 
 // load reads the state as it was when the index was written last; an empty one where there is none yet. An error says why
 // it is not one of this ledger.
-func load(db *sql.DB, in *ledger.Reader, h hasher) (*State, error) {
+func load(db *sql.DB, in *file.Reader, h hasher) (*State, error) {
 	s := newState(h)
 	v, origin, last, err := scalarsOf(db)
 	if err != nil || v.Size == 0 {
@@ -256,7 +257,7 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 		sql string
 		row func(scan func(...any) error) error
 	}{
-		{selectPassage + "JOIN recent r ON p.first = r.first ORDER BY r.last", func(scan func(...any) error) error {
+		{selectPassage + "JOIN recent r ON p.first = r.first ORDER BY r.place", func(scan func(...any) error) error {
 			p, err := scanPassage(scan, zone)
 			s.Recent = append(s.Recent, &p)
 			return err

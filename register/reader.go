@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 )
 
 // Reader reads a ledger with what is known of its passages, also while a daemon writes it. It changes nothing.
 type Reader struct {
-	*ledger.Reader
+	*file.Reader
 	index *sql.DB // nil: there is none that fits
 	heard int64   // entries that the index has heard of
 	state *State  // what the entries add up to that tail is made of
@@ -21,22 +22,13 @@ type Reader struct {
 
 // OpenReader opens the ledger of a state directory for reading.
 func OpenReader(dir string) (*Reader, error) {
-	in, err := ledger.OpenReader(dir)
+	in, err := file.OpenReader(dir)
 	if err != nil {
 		return nil, err
 	}
 	r := &Reader{Reader: in}
 	r.withIndex(dir)
 	return r, nil
-}
-
-// OpenFile opens a ledger, or a copy of one, by its own name, without an index.
-func OpenFile(path string) (*Reader, error) {
-	in, err := ledger.OpenFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return &Reader{Reader: in}, nil
 }
 
 func (r *Reader) withIndex(dir string) {
@@ -173,7 +165,7 @@ func (d *DayPassages) Add(e *ledger.Entry, own bool) {
 }
 
 // LaterThan lists the later entries about some segments of one day.
-func (r *Reader) LaterThan(own []ledger.Segment) (seqs []int64, err error) {
+func (r *Reader) LaterThan(own []file.Segment) (seqs []int64, err error) {
 	for _, s := range own {
 		more, err := r.Later(s.First, s.Last)
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"gated/ledger"
+	"gated/ledger/file"
 )
 
 // Rebuild makes the state and its index anew from the entries alone, while the ledger is used, and puts them in place of
@@ -16,7 +16,7 @@ func (r *Register) Rebuild() (entries int64, equal bool, err error) {
 	}
 	r.erasing.Lock() // what is erased meanwhile would be in it; and there is one file for it
 	defer r.erasing.Unlock()
-	in, err := ledger.OpenReader(r.opt.Dir)
+	in, err := file.OpenReader(r.opt.Dir)
 	if err != nil {
 		return 0, false, err
 	}

@@ -91,11 +91,7 @@ func (r *Register) metrics() []prometheus.Collector {
 	return []prometheus.Collector{
 		gauge("gated_ledger_backup_timestamp_seconds", "When the newest backup of the ledger was made, in seconds since 1970; 0: never.",
 			func() (at float64) {
-				r.View(func(s *State) {
-					if !s.Copied.IsZero() {
-						at = float64(s.Copied.Unix())
-					}
-				})
+				r.View(func(s *State) { at = float64(max(0, s.Copied.Unix())) })
 				return at
 			}),
 		gauge("gated_register_rebuilding", "1 while the register is made anew from the ledger, and nobody is admitted by rule.",

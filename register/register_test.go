@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -193,6 +194,46 @@ func TestALatePulseChangesNoVerdict(t *testing.T) {
 		}
 	})
 	verify(t, l)
+}
+
+// The guard reads the newest verdict on top: a pulse that is told late brings nothing back up, on whichever lane, and a hold
+// comes up when it is decided. A restart changes nothing of that.
+func TestTheNewestPassagesAreInTheOrderOfTheirVerdicts(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	pulse := func(id, lane string, ref int64) {
+		t.Helper()
+		mustAppend(t, l, Event{Stamp: ck.now(), Kind: Opening, Passage: id, Lane: lane, Direction: lane, Reason: "pulse", Ref: ref})
+	}
+	want := func(ids string) {
+		t.Helper()
+		l.View(func(s *State) {
+			var got []string
+			for _, p := range slices.Backward(s.Recent) {
+				got = append(got, p.ID)
+			}
+			if strings.Join(got, " ") != ids {
+				t.Errorf("newest first: got %v, want %s", got, ids)
+			}
+		})
+		verify(t, l)
+	}
+	mustAppend(t, l, append(passage(ck, "in-1", "in", "admit"), decided(ck, "in-1", "in", "admit", "resident"))...) // 1 to 3
+	mustAppend(t, l, passage(ck, "held", "in", "hold")...)                                                          // 4, 5
+	mustAppend(t, l, append(passage(ck, "out-1", "out", "admit"), decided(ck, "out-1", "out", "admit", "resident"))...)
+	want("out-1 held in-1")
+	pulse("in-1", "in", 3)
+	want("out-1 held in-1")
+	mustAppend(t, l, decided(ck, "held", "in", "admit", "resident"))
+	want("held out-1 in-1")
+	pulse("out-1", "out", 8)
+	want("held out-1 in-1")
+	l.Close()
+	l = open(t, dir, ck)
+	want("held out-1 in-1")
 }
 
 func TestABrokenIndexIsRebuilt(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 )
 
 // Filter says which passages are wanted; an empty field matches all.
@@ -64,9 +65,9 @@ func Search(dir string, f Filter) ([]Passage, error) {
 			args = append(args, w.value)
 		}
 	}
-	own := []ledger.Segment{{First: 1, Last: 1<<63 - 1}}
+	own := []file.Segment{{First: 1, Last: 1<<63 - 1}}
 	if f.Day != "" { // a passage is of the day in whose segment its first entry stands
-		if own, _, err = r.SegmentsOf(f.Day); err != nil {
+		if own, err = r.SegmentsOf(f.Day); err != nil {
 			return nil, err
 		}
 	}
@@ -182,7 +183,7 @@ func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) 
 	if err := r.Wait(); err != nil {
 		return nil, err
 	}
-	in, err := ledger.OpenReader(r.opt.Dir)
+	in, err := file.OpenReader(r.opt.Dir)
 	if err != nil {
 		return nil, err
 	}

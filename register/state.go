@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 )
 
 // remembered is how many of the newest passages the state remembers: more than one transaction has, so that what comes
@@ -21,11 +22,11 @@ type State struct {
 	Open         map[string]Passage // on hold, by passage ID
 	ToAccountFor map[int64]Passage  // emergency openings, by seq, of which nobody said yet who passed
 	Keeps        map[int64]Span     // days whose personal data must not be erased, by the entry that says so
-	Recent       []*Passage         // newest last; what one of them points to never changes
+	Recent       []*Passage         // by their verdict, newest last; what one of them points to never changes
 
 	hash     hasher
 	last     [sha256.Size]byte // of the record of entry Size
-	segments []ledger.Segment
+	segments []file.Segment
 	people   map[key]whereabouts // by roster ID; who is not among them: unknown
 	out      map[int64]key       // who of a household was admitted out on Day: seq → household
 	trips    map[key]int         // how often, by household
@@ -77,12 +78,11 @@ func (s *State) passage(e *ledger.Entry) (p Passage, known bool) {
 
 // recent finds a passage among the newest. The events of one decided at once follow each other, so it is the last.
 func (s *State) recent(id string) int {
-	for i := len(s.Recent) - 1; i >= 0; i-- {
-		if s.Recent[i].ID == id {
-			return i
-		}
+	i := len(s.Recent) - 1
+	for i >= 0 && s.Recent[i].ID != id {
+		i--
 	}
-	return -1
+	return i
 }
 
 // about says which entries of an earlier day the next entry is about, 0 where there are none: those of its passage, the
@@ -96,7 +96,7 @@ func (s *State) about(e *ledger.Entry) (first, last int64) {
 	} else if e.Ref != 0 && e.Ref < e.Seq {
 		first, last = e.Ref, e.Ref
 	}
-	if first == 0 || ledger.DayOf(s.segments, first) == e.At.Format(time.DateOnly) {
+	if first == 0 || file.DayOf(s.segments, first) == e.At.Format(time.DateOnly) {
 		return 0, 0
 	}
 	return first, last
@@ -104,8 +104,8 @@ func (s *State) about(e *ledger.Entry) (first, last int64) {
 
 // apply takes the next entry, with what is readable of its personal fields.
 func (s *State) apply(e *ledger.Entry) {
-	if day := e.At.Format(time.DateOnly); ledger.DayOf(s.segments, e.Seq) != day {
-		s.segments = append(s.segments, ledger.Segment{First: e.Seq, Day: day})
+	if day := e.At.Format(time.DateOnly); file.DayOf(s.segments, e.Seq) != day {
+		s.segments = append(s.segments, file.Segment{First: e.Seq, Day: day})
 	}
 	if first, last := s.about(e); first != 0 && s.changed != nil {
 		s.changed.later = append(s.changed.later, later{e.Seq, first, last})
@@ -186,11 +186,14 @@ func (s *State) follow(e *ledger.Entry) {
 			s.ToAccountFor[seq] = p
 		}
 	}
-	if i := s.recent(p.ID); i >= 0 {
-		s.Recent = slices.Delete(s.Recent, i, i+1)
-	}
-	if s.Recent = append(s.Recent, &p); len(s.Recent) > remembered {
-		s.Recent = slices.Delete(s.Recent, 0, len(s.Recent)-remembered)
+	switch i := s.recent(p.ID); {
+	case e.Seq == p.First || e.Verdict != "" && e.Kind != Check: // it says the verdict
+		if i >= 0 {
+			s.Recent = slices.Delete(s.Recent, i, i+1)
+		}
+		s.Recent = slices.Delete(append(s.Recent, &p), 0, max(0, len(s.Recent)+1-remembered))
+	case i >= 0:
+		s.Recent[i] = &p // what is told of an older one later, such as its pulse, does not make it newer
 	}
 	if s.changed != nil {
 		s.changed.passages[p.First] = &p

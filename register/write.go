@@ -8,7 +8,7 @@ import (
 	"maps"
 	"slices"
 
-	"gated/ledger"
+	"gated/ledger/file"
 	"gated/sqliteprocess"
 )
 
@@ -26,7 +26,7 @@ type batch struct {
 	toAccountFor map[int64]int64
 	keeps        map[int64]Span
 	out          map[int64]key
-	days         []ledger.Segment
+	days         []file.Segment
 }
 
 // take hands out what the index has not heard of yet; nil: nothing. The caller holds what guards the state.
@@ -117,14 +117,13 @@ func (w *writer) batch(b *batch, origin string) {
 		if !p.Decided.IsZero() {
 			decided = p.Decided.UnixMicro()
 		}
-		w.exec("INSERT OR REPLACE INTO passage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			p.First, p.ID, p.Last, p.At.UnixMicro(), decided,
-			p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By, p.Emergency)
+		w.exec("INSERT OR REPLACE INTO passage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", p.First, p.ID, p.Last,
+			p.At.UnixMicro(), decided, p.Lane, p.Direction, p.Class, p.Credential, p.Verdict, p.Reason, p.By, p.Emergency)
 	}
 	if len(b.passages) > 0 {
 		w.exec("DELETE FROM recent")
-		for _, p := range b.recent {
-			w.exec("INSERT INTO recent VALUES(?, ?)", p.Last, p.First)
+		for place, p := range b.recent {
+			w.exec("INSERT INTO recent VALUES(?, ?)", place, p.First)
 		}
 	}
 	if b.holds != nil {
@@ -168,7 +167,7 @@ func (w *writer) batch(b *batch, origin string) {
 func (w *writer) found(batches ...*batch) {
 	for _, b := range batches {
 		for _, f := range b.changes.found {
-			w.exec("INSERT OR REPLACE INTO fresh VALUES(?, ?, ?, ?)", f.seq, f.first, ledger.DayOf(b.days, f.seq), packKeys(f.keys))
+			w.exec("INSERT OR REPLACE INTO fresh VALUES(?, ?, ?, ?)", f.seq, f.first, file.DayOf(b.days, f.seq), packKeys(f.keys))
 		}
 	}
 }
@@ -195,7 +194,7 @@ func (w *writer) merge(batches []*batch) {
 	for _, b := range batches {
 		for _, f := range b.changes.found {
 			for _, k := range f.keys {
-				rows = append(rows, row{ledger.DayOf(b.days, f.seq), k, f.seq, f.first})
+				rows = append(rows, row{file.DayOf(b.days, f.seq), k, f.seq, f.first})
 			}
 		}
 	}

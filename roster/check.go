@@ -1,11 +1,16 @@
 package roster
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"gated/roster/sheet"
 )
 
 // roll is what a file says: each row checked by itself and against the others. Its people and vehicles may still lack their IDs.
@@ -13,83 +18,89 @@ type roll struct {
 	households map[string]Household
 	people     []Person
 	vehicles   []Vehicle
-	personRow  []int // row of people[i]
-	vehicleRow []int
-	faults     FaultyRows
+	personAt   []place // of people[i]
+	vehicleAt  []place
+	faults     sheet.FaultyRows
 	faulted    map[cell]bool
+	checkID    func(number string) (birthDate string, err error)
+	today      string
+}
+
+// place is a row of a sheet.
+type place struct {
+	sheet  string
+	hidden bool
+	row    int
 }
 
 type cell struct {
-	row    int
+	place
 	column string
 }
 
-// fault notes the first fault of a cell: what follows from it would only confuse.
-func (w *roll) fault(row int, column, reason string, other int) {
-	if c := (cell{row, column}); !w.faulted[c] {
+func placeOf(r *sheet.Row) place { return place{r.Sheet, r.Hidden, r.Number} }
+
+// fault notes the first fault of a cell: what follows from it would only confuse. Of a pair, other is the other row.
+func (w *roll) fault(at place, column, reason string, other place) {
+	if c := (cell{at, column}); !w.faulted[c] {
 		w.faulted[c] = true
-		w.faults.add(Fault{Row: row, Column: column, Reason: reason, Other: other})
+		w.faults.Add(sheet.Fault{Sheet: at.sheet, Hidden: at.hidden, Row: at.row, Column: column, Reason: reason,
+			Other: other.row, OtherSheet: other.sheet})
 	}
 }
 
 // checked checks the rows. An import replaces the whole roster, so the known households are those of the file: a resident's row and
 // a row of building, unit and room alone declare one; staff and vehicles may only name one that is declared.
-func checked(rows []Row, checkID func(string) (string, error)) *roll {
-	w := &roll{households: map[string]Household{}, faulted: map[cell]bool{}}
+func checked(rows []sheet.Row, opt ImportOptions) *roll {
+	w := &roll{households: map[string]Household{}, faulted: map[cell]bool{}, checkID: opt.CheckResidentID,
+		today: time.Now().Format(time.DateOnly)}
 	type naming struct {
-		row       int
+		at        place
 		household string
 	}
 	var named []naming
 	for _, r := range rows {
-		before := w.faults.Total
-		fault := func(column, reason string) { w.fault(r.Number, column, reason, 0) }
-		faulty := func(column string) bool { return w.faulted[cell{r.Number, column}] }
+		before, at := w.faults.Total, placeOf(&r)
+		fault := func(column, reason string) { w.fault(at, column, reason, place{}) }
+		faulty := func(column string) bool { return w.faulted[cell{at, column}] }
 		for _, f := range r.Faults {
-			w.fault(r.Number, f.Column, f.Reason, f.Other)
+			fault(f.Column, f.Reason)
 		}
-		for i, cell := range r.cells() {
-			name := headings[i]
-			*cell = trim(*cell)
-			switch {
-			case len(*cell) > maxCell:
-				fault(name, "cell-too-long")
-			case formula(*cell) && (name != "phone" || (*cell)[0] != '+'): // a telephone number may begin with +
-				fault(name, "formula")
-			case spoiltNumber.MatchString(*cell):
-				fault(name, "number-spoilt")
-			case !utf8.ValidString(*cell) || strings.ContainsFunc(*cell, unseen):
-				fault(name, "bad-character")
+		for i, cell := range r.Cells() {
+			name := sheet.Headings[i]
+			*cell = sheet.Trim(*cell)
+			if reason := sheet.Odd(name, *cell); reason != "" {
+				fault(name, reason)
 			}
 			if faulty(name) {
 				*cell = ""
 			}
 		}
-		home := r.household(fault)
+		home := household(&r, fault, faulty)
 		switch {
 		case r.Name != "" && r.Plate != "":
 			fault("plate", "name-and-plate")
 		case r.Name != "" || faulty("name"):
-			p := r.person(checkID, fault)
+			p := w.person(&r, fault)
 			p.Household = home.ID
 			if p.Class == "resident" && home.ID == "" && !faulty("building") && !faulty("unit") && !faulty("room") {
 				fault("room", "household-missing")
 			}
 			if w.faults.Total == before {
-				w.people, w.personRow = append(w.people, p), append(w.personRow, r.Number)
+				w.people, w.personAt = append(w.people, p), append(w.personAt, at)
 			}
 			if (p.Class == "resident" || p.Class == "") && home.ID != "" {
 				w.households[home.ID] = home
 			} else if home.ID != "" {
-				named = append(named, naming{r.Number, home.ID})
+				named = append(named, naming{at, home.ID})
 			}
 		case r.Plate != "" || faulty("plate"):
-			v := r.vehicle(fault)
+			v := vehicle(&r, fault)
 			if v.Household = home.ID; home.ID != "" {
-				named = append(named, naming{r.Number, home.ID})
+				named = append(named, naming{at, home.ID})
 			}
 			if w.faults.Total == before {
-				w.vehicles, w.vehicleRow = append(w.vehicles, v), append(w.vehicleRow, r.Number)
+				w.vehicles, w.vehicleAt = append(w.vehicles, v), append(w.vehicleAt, at)
 			}
 		case home.ID != "" && r.ID+r.DocumentType+r.Document+r.BirthDate+r.Phone+r.Class+r.Service == "":
 			w.households[home.ID] = home
@@ -99,21 +110,75 @@ func checked(rows []Row, checkID func(string) (string, error)) *roll {
 	}
 	for _, n := range named {
 		if _, ok := w.households[n.household]; !ok {
-			w.fault(n.row, "room", "unknown-household", 0)
+			w.fault(n.at, "room", "unknown-household", place{})
 		}
 	}
+	w.flats()
 	w.twins()
 	return w
 }
 
-// unseen finds characters that do not belong in a cell: control characters, and those that turn or hide text.
-func unseen(r rune) bool {
-	return unicode.IsControl(r) && !unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
+// flats makes one person of the rows of somebody who has several flats: the same document or roster ID, the same name, another flat.
+// What the other rows say besides must be the same. Their flats stand in the order of the compound, whatever that of the file is.
+func (w *roll) flats() {
+	first := map[string]int{} // by document, by ID
+	homes := map[int][]Household{}
+	kept := 0
+	for i, p := range w.people {
+		of, known := first[p.Document]
+		if !known {
+			of, known = first[p.ID]
+		}
+		if known {
+			was := &w.people[of]
+			other := slices.ContainsFunc(homes[of], func(h Household) bool { return h.ID == p.Household })
+			if was.Name == p.Name && p.Class == "resident" && was.Class == p.Class && !other {
+				homes[of] = append(homes[of], w.households[p.Household])
+				w.agree(was, p, w.personAt[i], w.personAt[of])
+				continue
+			}
+		}
+		w.people[kept], w.personAt[kept] = p, w.personAt[i]
+		homes[kept] = []Household{w.households[p.Household]}
+		for _, key := range []string{p.Document, p.ID} {
+			if _, taken := first[key]; !taken && key != "" {
+				first[key] = kept
+			}
+		}
+		kept++
+	}
+	w.people, w.personAt = w.people[:kept], w.personAt[:kept]
+	for i, all := range homes {
+		if len(all) < 2 {
+			continue
+		}
+		slices.SortFunc(all, compareHouseholds)
+		w.people[i].Household = all[0].ID
+		for _, h := range all[1:] {
+			w.people[i].Others += " " + h.ID
+		}
+		w.people[i].Others = w.people[i].Others[1:]
+	}
+}
+
+// agree completes what one row says of a person by what another does.
+func (w *roll) agree(was *Person, p Person, at, other place) {
+	for _, c := range []struct {
+		column string
+		was    *string
+		is     string
+	}{{"id", &was.ID, p.ID}, {"document_type", &was.DocumentType, p.DocumentType}, {"id_number", &was.Document, p.Document},
+		{"birth_date", &was.BirthDate, p.BirthDate}, {"phone", &was.Phone, p.Phone}} {
+		if *c.was = cmp.Or(*c.was, c.is); c.is != "" && c.is != *c.was {
+			w.fault(at, c.column, "person-differs", other)
+			return // another document has another birth date
+		}
+	}
 }
 
 // household reads building, unit and room; a room such as "3-2-501" may stand for all three.
-func (r *Row) household(fault func(column, reason string)) (h Household) {
-	if r.Building == "" && r.Unit == "" {
+func household(r *sheet.Row, fault func(column, reason string), faulty func(column string) bool) (h Household) {
+	if r.Building == "" && r.Unit == "" && !faulty("building") && !faulty("unit") {
 		parts := roomParts(r.Room)
 		if r.Room == "" {
 			return h
@@ -145,7 +210,7 @@ func (r *Row) household(fault func(column, reason string)) (h Household) {
 	return h
 }
 
-func (r *Row) person(checkID func(string) (string, error), fault func(column, reason string)) Person {
+func (w *roll) person(r *sheet.Row, fault func(column, reason string)) Person {
 	p := Person{ID: strings.ToLower(normalCode(r.ID)), Name: normalName(r.Name), Class: "resident"}
 	if p.ID != "" && idNumber(p.ID, 'r') == 0 {
 		fault("id", "bad-id")
@@ -157,11 +222,16 @@ func (r *Row) person(checkID func(string) (string, error), fault func(column, re
 		fault("service", "not-for-people")
 	}
 	if r.Class != "" {
-		p.Class = filled(r.Class, classes.value, func() { fault("class", "bad-class") })
+		p.Class = filled(r.Class, classes.Word, func() { fault("class", "bad-class") })
 	}
 	p.Phone = filled(r.Phone, normalPhone, func() { fault("phone", "bad-phone") })
-	p.BirthDate = filled(r.BirthDate, normalDate, func() { fault("birth_date", "bad-date") })
-	r.document(&p, checkID, fault)
+	if r.BirthDate != "" {
+		var reason string
+		if p.BirthDate, reason = birthDate(r.BirthDate, w.today); reason != "" {
+			fault("birth_date", reason)
+		}
+	}
+	w.document(r, &p, fault)
 	return p
 }
 
@@ -178,8 +248,8 @@ func filled(cell string, read func(string) (string, bool), bad func()) string {
 }
 
 // document fills in the document and, where its number says it, the birth date.
-func (r *Row) document(p *Person, checkID func(string) (string, error), fault func(column, reason string)) {
-	p.DocumentType = filled(r.DocumentType, documentTypes.value, func() { fault("document_type", "bad-document-type") })
+func (w *roll) document(r *sheet.Row, p *Person, fault func(column, reason string)) {
+	p.DocumentType = filled(r.DocumentType, documentTypes.Word, func() { fault("document_type", "bad-document-type") })
 	p.Document = normalCode(r.Document)
 	switch {
 	case p.DocumentType == "" && r.DocumentType != "": // not known
@@ -206,10 +276,10 @@ func (r *Row) document(p *Person, checkID func(string) (string, error), fault fu
 		}
 		return
 	}
-	born, err := checkID(p.Document)
+	born, err := w.checkID(p.Document)
 	if err != nil {
 		reason := "bad-id-number"
-		if _, ok := faultTexts[err.Error()]; ok { // bad-check-digit, bad-date
+		if sheet.Known(err.Error()) { // bad-check-digit, bad-date
 			reason = err.Error()
 		}
 		fault("id_number", reason)
@@ -221,7 +291,7 @@ func (r *Row) document(p *Person, checkID func(string) (string, error), fault fu
 	p.BirthDate = born
 }
 
-func (r *Row) vehicle(fault func(column, reason string)) Vehicle {
+func vehicle(r *sheet.Row, fault func(column, reason string)) Vehicle {
 	v := Vehicle{ID: strings.ToLower(normalCode(r.ID)), Plate: normalPlate(r.Plate)}
 	if v.ID != "" && idNumber(v.ID, 'v') == 0 {
 		fault("id", "bad-id")
@@ -230,11 +300,11 @@ func (r *Row) vehicle(fault func(column, reason string)) Vehicle {
 		fault("plate", "bad-plate")
 	}
 	for _, name := range []string{"document_type", "id_number", "birth_date", "phone", "class"} {
-		if *r.cell(name) != "" {
+		if *r.Cell(name) != "" {
 			fault(name, "not-for-vehicles")
 		}
 	}
-	v.Service = filled(r.Service, services.value, func() { fault("service", "bad-service") })
+	v.Service = filled(r.Service, services.Word, func() { fault("service", "bad-service") })
 	return v
 }
 
@@ -246,17 +316,17 @@ const anyBirth = "*"
 // twins finds rows that name the same person or vehicle, or two people whom the next import could not tell apart:
 // same household and name, birth dates that do not differ, and not both with a document.
 func (w *roll) twins() {
-	ids, documents, plates := map[string]int{}, map[string]int{}, map[string]int{} // rows
-	once := func(in map[string]int, row int, column, key, reason string) {
+	ids, documents, plates := map[string]place{}, map[string]place{}, map[string]place{}
+	once := func(in map[string]place, row place, column, key, reason string) {
 		if other, ok := in[key]; ok && key != "" {
 			w.fault(row, column, reason, other)
 		} else {
 			in[key] = row
 		}
 	}
-	anyone, bare := map[who]int{}, map[who]int{} // first row, first row without document
+	anyone, bare := map[who]place{}, map[who]place{} // first row, first row without document
 	for i, p := range w.people {
-		row := w.personRow[i]
+		row := w.personAt[i]
 		once(ids, row, "id", p.ID, "duplicate-id")
 		once(documents, row, "id_number", p.Document, "duplicate-document")
 		others := bare
@@ -283,8 +353,8 @@ func (w *roll) twins() {
 		}
 	}
 	for i, v := range w.vehicles {
-		once(ids, w.vehicleRow[i], "id", v.ID, "duplicate-id")
-		once(plates, w.vehicleRow[i], "plate", v.Plate, "duplicate-plate")
+		once(ids, w.vehicleAt[i], "id", v.ID, "duplicate-id")
+		once(plates, w.vehicleAt[i], "plate", v.Plate, "duplicate-plate")
 	}
 }
 

@@ -23,7 +23,7 @@ type delta[T any] struct {
 
 func differences(old *Snapshot, want *roll) (d difference, r Report) {
 	d.people = compare(&r, old.people, want.people, Person.change, func(was, p Person) []Field {
-		return fields("household", was.Household, p.Household, "name", was.Name, p.Name, "document_type", was.DocumentType, p.DocumentType,
+		return fields("household", was.homes(), p.homes(), "name", was.Name, p.Name, "document_type", was.DocumentType, p.DocumentType,
 			"id_number", was.Document, p.Document, "birth_date", was.BirthDate, p.BirthDate, "phone", was.Phone, p.Phone,
 			"class", was.Class, p.Class)
 	})
@@ -35,11 +35,24 @@ func differences(old *Snapshot, want *roll) (d difference, r Report) {
 	after := Snapshot{people: want.people}
 	_, r.Residents, r.Staff, _ = after.Counts()
 	r.Households, r.Vehicles = len(want.households), len(want.vehicles)
+	for _, p := range want.people {
+		if p.Others != "" {
+			r.SeveralFlats++
+		}
+		if p.Household == "" {
+			r.StaffAlone++
+		}
+	}
+	for _, v := range want.vehicles {
+		if v.Household == "" {
+			r.VehiclesAlone++
+		}
+	}
 	return d, r
 }
 
 func (p Person) change() Change {
-	return Change{Kind: "person", ID: p.ID, Name: p.Name, Household: p.Household}
+	return Change{Kind: "person", ID: p.ID, Name: p.Name, Household: p.homes()}
 }
 
 func (v Vehicle) change() Change {
@@ -173,8 +186,8 @@ func (m *match) store(ctx context.Context, d difference) error {
 	// Out before in: two people may have swapped document numbers.
 	write(w, "DELETE FROM person WHERE id=?", d.people.out, person)
 	write(w, "DELETE FROM vehicle WHERE id=?", d.vehicles.out, vehicle)
-	write(w, "INSERT INTO person VALUES(?,?,?,?,?,?,?,?)", d.people.in, func(p Person) []any {
-		return []any{p.ID, null(p.Household), p.Name, p.DocumentType, null(p.Document), p.BirthDate, p.Phone, p.Class}
+	write(w, "INSERT INTO person VALUES(?,?,?,?,?,?,?,?,?)", d.people.in, func(p Person) []any {
+		return []any{p.ID, null(p.Household), p.Name, p.DocumentType, null(p.Document), p.BirthDate, p.Phone, p.Class, p.Others}
 	})
 	write(w, "INSERT INTO vehicle VALUES(?,?,?,?)", d.vehicles.in, func(v Vehicle) []any {
 		return []any{v.ID, v.Plate, v.Service, null(v.Household)}

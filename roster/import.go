@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+
+	"gated/roster/sheet"
 )
 
 // ImportOptions say how an import is done.
@@ -32,18 +34,18 @@ func (r Report) LogValue() slog.Value {
 var errDryRun = errors.New("dry run")
 
 // Import replaces the people, vehicles and households of the roster by those of the rows, all or nothing: the property office's
-// file is the truth. Roster IDs stay with their people and vehicles. Faults are a *FaultyRows with every one of them, too
+// file is the truth. Roster IDs stay with their people and vehicles. Faults are a *sheet.FaultyRows with every one of them, too
 // large a removal is a *MassRemoval.
-func (s *Store) Import(ctx context.Context, rows []Row, opt ImportOptions) (report Report, err error) {
+func (s *Store) Import(ctx context.Context, rows []sheet.Row, opt ImportOptions) (report Report, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("import roster: %w", err)
 		}
 	}()
-	if len(rows) == 0 || len(rows) > maxRows {
-		return report, fmt.Errorf("%d rows: a roster has 1 to %d", len(rows), maxRows)
+	if len(rows) == 0 || len(rows) > sheet.MaxRows {
+		return report, fmt.Errorf("%d rows: a roster has 1 to %d", len(rows), sheet.MaxRows)
 	}
-	want := checked(rows, opt.CheckResidentID)
+	want := checked(rows, opt)
 	err = s.change(ctx, func(tx *sql.Tx, old *Snapshot) error {
 		m, err := newMatch(tx, old, want)
 		if err != nil {
@@ -52,7 +54,15 @@ func (s *Store) Import(ctx context.Context, rows []Row, opt ImportOptions) (repo
 		m.people()
 		m.vehicles()
 		if want.faults.Total > 0 {
-			slices.SortStableFunc(want.faults.Faults, func(a, b Fault) int { return a.Row - b.Row })
+			sheets := map[string]int{} // their order
+			for _, r := range rows {
+				if _, known := sheets[r.Sheet]; !known {
+					sheets[r.Sheet] = len(sheets)
+				}
+			}
+			slices.SortStableFunc(want.faults.Faults, func(a, b sheet.Fault) int {
+				return cmp.Or(sheets[a.Sheet]-sheets[b.Sheet], a.Row-b.Row)
+			})
 			return &want.faults
 		}
 		var d difference
@@ -133,7 +143,7 @@ func keyed(salt []byte, parts ...string) []byte {
 func (m *match) people() {
 	taken := map[string]bool{}
 	w := m.want
-	fault := func(i int, column, reason string) { w.fault(w.personRow[i], column, reason, 0) }
+	fault := func(i int, column, reason string) { w.fault(w.personAt[i], column, reason, place{}) }
 	var open []int
 	for i := range w.people {
 		p := &w.people[i]
@@ -246,10 +256,10 @@ func (m *match) vehicles() {
 		_, ok := m.old.Vehicle(v.ID)
 		switch {
 		case owner.ID != "" && owner.ID != v.ID, taken[v.ID]:
-			w.fault(w.vehicleRow[i], "id", "id-mismatch", 0)
+			w.fault(w.vehicleAt[i], "id", "id-mismatch", place{})
 		case !ok:
 			if reason := m.doubt(v.ID, plateKey(m.salt, *v)); reason != "" {
-				w.fault(w.vehicleRow[i], "id", reason, 0)
+				w.fault(w.vehicleAt[i], "id", reason, place{})
 			}
 		}
 		taken[v.ID] = true

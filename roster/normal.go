@@ -6,29 +6,25 @@ import (
 	"time"
 	"unicode"
 
+	"gated/roster/sheet"
+
 	"golang.org/x/text/unicode/norm"
 )
 
 // Cells are written by many people: full-width digits, spaces in ID numbers, 03栋 for 3, dots in plates. Here each becomes the one form
 // that is stored and looked up.
 
-// trim takes off space and invisible marks (byte order marks, zero-width spaces) that spreadsheets carry along.
-func trim(s string) string {
-	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
+// normalName keeps a name as written, but with single spaces and in NFC.
+func normalName(s string) string {
+	return strings.Join(strings.Fields(norm.NFC.String(sheet.Trim(s))), " ")
 }
 
-// folded is s in half width (NFKC, UAX #15) and capitals.
-func folded(s string) string { return strings.ToUpper(norm.NFKC.String(trim(s))) }
-
-// normalName keeps a name as written, but with single spaces and in NFC.
-func normalName(s string) string { return strings.Join(strings.Fields(norm.NFC.String(trim(s))), " ") }
-
 // normalCode is a document number in capitals without spaces.
-func normalCode(s string) string { return strings.Join(strings.Fields(folded(s)), "") }
+func normalCode(s string) string { return strings.Join(strings.Fields(sheet.Folded(s)), "") }
 
 var plateMarks = strings.NewReplacer("·", "", "•", "", "・", "", ".", "", "-", "", " ", "")
 
-func normalPlate(s string) string { return plateMarks.Replace(folded(s)) }
+func normalPlate(s string) string { return plateMarks.Replace(sheet.Folded(s)) }
 
 // roomWords are what people write around the numbers of building, unit and room.
 var roomWords = strings.NewReplacer("号楼", " ", "单元", " ", "栋", " ", "幢", " ", "座", " ", "楼", " ", "室", " ", "号", " ", "房", " ",
@@ -36,7 +32,9 @@ var roomWords = strings.NewReplacer("号楼", " ", "单元", " ", "栋", " ", "�
 
 // roomParts splits "3栋2单元0501室" into 3, 2, 501.
 func roomParts(s string) []string {
-	parts := strings.FieldsFunc(roomWords.Replace(folded(s)), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	parts := strings.FieldsFunc(roomWords.Replace(sheet.Folded(s)), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
 	for i, p := range parts {
 		if strings.Trim(p, "0123456789") == "" {
 			if parts[i] = strings.TrimLeft(p, "0"); parts[i] == "" {
@@ -52,7 +50,7 @@ var phoneMarks = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "", "‐", 
 // normalPhone is digits only. A leading + becomes 00, so that no spreadsheet takes the exported cell for a formula; +86 and 0086 go,
 // as they name this country.
 func normalPhone(s string) (string, bool) {
-	s = phoneMarks.Replace(folded(s))
+	s = phoneMarks.Replace(sheet.Folded(s))
 	if rest, ok := strings.CutPrefix(s, "+"); ok {
 		s = "00" + rest
 	}
@@ -62,32 +60,47 @@ func normalPhone(s string) (string, bool) {
 	return s, len(s) >= 3 && len(s) <= 20 && strings.Trim(s, "0123456789") == ""
 }
 
-// normalDate reads the date forms of spreadsheets: 1985-10-05, 1985/10/5, 1985.10.5, 19851005, 1985年10月5日.
-func normalDate(s string) (string, bool) {
-	s = folded(s)
+// midnight is what programs write behind a date.
+var midnight = regexp.MustCompile(`[T ]+0{1,2}:00(:00(\.0+)?)?Z?$`)
+
+// yearOrMonth is all that somebody knew of a birth date.
+var yearOrMonth = regexp.MustCompile(`^(19|20)[0-9]{2}([-/.年]?(0?[1-9]|1[0-2])?月?|年)$`)
+
+// birthDate reads the date forms of spreadsheets: 1985-10-05, 1985/10/5, 1985.10.5, 19851005, 1985年10月5日; or says what is wrong.
+func birthDate(s, today string) (date, reason string) {
+	s = midnight.ReplaceAllString(sheet.Folded(s), "")
 	for _, layout := range []string{"2006-1-2", "2006/1/2", "2006.1.2", "20060102", "2006年1月2日"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.Format(time.DateOnly), t.Year() >= 1850
+		t, err := time.Parse(layout, s)
+		switch date := t.Format(time.DateOnly); {
+		case err != nil:
+		case t.Year() < 1900: // nobody
+			return "", "bad-date"
+		case date > today:
+			return "", "date-in-future"
+		default:
+			return date, ""
 		}
 	}
-	return "", false
+	if yearOrMonth.MatchString(s) {
+		return "", "birth-date-incomplete"
+	}
+	return "", "bad-date"
 }
 
 var (
 	documentForm = regexp.MustCompile(`^[0-9A-Z()]{5,20}$`)
 	almostID     = regexp.MustCompile(`^[0-9]{13,19}X?$`) // meant as a resident ID number, perhaps with a digit too many or too few
-	spoiltNumber = regexp.MustCompile(`^[0-9](\.[0-9]+)?[eE]\+?[0-9]+$`)
 	plateForm    = regexp.MustCompile(`^[\p{Han}A-Z0-9]{5,10}$`)
 )
 
 // The values of class, service and document type: each word of the roster with the words of the files that mean it.
 var (
-	classes = valuesOf(map[string]string{
+	classes = sheet.WordsOf(map[string]string{
 		"resident": "居民 业主 住户 租户", "staff": "工作人员 物业 员工 物业人员", "volunteer": "志愿者", "courier": "快递员 配送员 外卖员"})
-	services = valuesOf(map[string]string{
+	services = sheet.WordsOf(map[string]string{
 		"epidemic-control": "防疫 疫情防控 防疫车", "ambulance": "救护 救护车 急救", "fire": "消防 消防车", "police": "警用 警车 公安",
 		"emergency-repair": "抢修 应急抢修 抢修车"})
-	documentTypes = valuesOf(map[string]string{
+	documentTypes = sheet.WordsOf(map[string]string{
 		"resident-id":        "身份证 居民身份证 二代身份证",
 		"residence-permit":   "港澳台居民居住证 港澳居民居住证 台湾居民居住证",
 		"passport":           "护照",
@@ -98,28 +111,3 @@ var (
 		"other":              "其他 其他证件",
 		"none":               "无"})
 )
-
-// values are words by all that is written for them.
-type values map[string]string
-
-func valuesOf(words map[string]string) values {
-	values := values{}
-	for value, aliases := range words {
-		values[value] = value
-		for _, alias := range strings.Fields(aliases) {
-			values[alias] = value
-		}
-	}
-	return values
-}
-
-// value looks a cell up; capitals, spaces and underscores do not matter.
-func (all values) value(cell string) (string, bool) {
-	v, ok := all[strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(folded(cell)))]
-	return v, ok
-}
-
-// formula tells whether a spreadsheet would take the text for a formula.
-func formula(s string) bool {
-	return s != "" && strings.ContainsRune("=+-@", rune(norm.NFKC.String(s)[0]))
-}

@@ -81,7 +81,8 @@ func (s *Store) RevokeHousehold(ctx context.Context, household string, at time.T
 			return ErrNotFound
 		}
 		done, err := tx.Exec(`INSERT OR IGNORE INTO revoked SELECT serial, 'household' FROM pass WHERE subject=?1
-			OR subject IN (SELECT id FROM person WHERE household=?1) OR subject IN (SELECT id FROM vehicle WHERE household=?1)`, household)
+			OR subject IN (SELECT id FROM person WHERE household=?1 OR instr(' '||others||' ', ' '||?1||' ')>0)
+			OR subject IN (SELECT id FROM vehicle WHERE household=?1)`, household)
 		if err != nil {
 			return err
 		}

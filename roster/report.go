@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"gated/roster/sheet"
 )
 
 // Report says what an import did, or would do. It names people: it is for the clerk's terminal, not for logs.
 type Report struct {
 	Added, Changed, Removed                []Change
 	Households, Residents, Staff, Vehicles int    // there are after it, as Counts has them
+	SeveralFlats                           int    // residents who have more than one
+	StaffAlone, VehiclesAlone              int    // belong to no household: perhaps the cells of their flat are empty
 	NeedAllowRemove                        int    // of a dry run: the number without which the import would be refused; else 0
 	Version                                string // of the roster after it; of a dry run, before it
 }
@@ -18,8 +22,8 @@ type Report struct {
 type Change struct {
 	Kind      string // person, vehicle or household
 	ID        string
-	Name      string // name, plate or nothing
-	Household string
+	Name      string  // name, plate or nothing
+	Household string  // of a person all of them, a space between
 	Fields    []Field // what changed
 }
 
@@ -36,39 +40,87 @@ func Members(list []Change) (n int) {
 	return n
 }
 
-// Print says what an import did, or would do. Names go to the clerk's own terminal and nowhere else.
-func (r Report) Print(w io.Writer, dry bool) {
-	var counts []string
+var chinese = map[string]string{"add": "新增", "change": "变更", "remove": "移除", "person": "人员", "vehicle": "车辆", "household": "住户"}
+
+// Print says what an import did, or would do, in the language. Names go to the clerk's own terminal and nowhere else.
+func (r Report) Print(w io.Writer, dry bool, language string) {
+	word := func(english string) string { return sheet.Pick(language, english, chinese[english]) }
 	for _, part := range []struct {
-		verb, past string
-		list       []Change
-	}{{"add", "added", r.Added}, {"change", "changed", r.Changed}, {"remove", "removed", r.Removed}} {
+		verb string
+		list []Change
+	}{{"add", r.Added}, {"change", r.Changed}, {"remove", r.Removed}} {
 		for _, ch := range part.list {
-			if !dry {
-				break
+			if dry {
+				fmt.Fprintln(w, word(part.verb), word(ch.Kind), ch.text(language))
 			}
-			fmt.Fprint(w, part.verb, " ", ch.Kind, " ", ch.ID)
-			if ch.Kind != "household" {
-				for _, s := range []string{ch.Household, ch.Name} {
-					if s != "" {
-						fmt.Fprint(w, " ", s)
-					}
-				}
-			}
-			for _, f := range ch.Fields {
-				fmt.Fprintf(w, "; %s: %q → %q", f.Column, f.Old, f.New)
-			}
-			fmt.Fprintln(w)
 		}
-		counts = append(counts, fmt.Sprintf("%d %s", Members(part.list), part.past))
 	}
-	verb := "imported"
-	if dry {
-		verb = "dry run, nothing changed"
+	fmt.Fprintf(w, sheet.Pick(language, "%s: %d added, %d changed, %d removed; %d households, %d residents, %d staff, %d vehicles\n",
+		"%s：新增 %d，变更 %d，移除 %d；共有住户 %d、居民 %d、工作人员 %d、车辆 %d\n"),
+		sheet.Pick(language, map[bool]string{true: "dry run, nothing changed", false: "imported"}[dry],
+			map[bool]string{true: "试运行，未作更改", false: "已导入"}[dry]),
+		Members(r.Added), Members(r.Changed), Members(r.Removed), r.Households, r.Residents, r.Staff, r.Vehicles)
+	if r.SeveralFlats > 0 {
+		fmt.Fprintf(w, sheet.Pick(language, "%d residents have more than one flat\n", "其中 %d 名居民有不止一套房\n"), r.SeveralFlats)
 	}
-	fmt.Fprintf(w, "%s: %s; %d households, %d residents, %d staff, %d vehicles\n",
-		verb, strings.Join(counts, ", "), r.Households, r.Residents, r.Staff, r.Vehicles)
+	if dry && r.StaffAlone+r.VehiclesAlone > 0 {
+		fmt.Fprintf(w, sheet.Pick(language, "without a flat: %d staff, %d vehicles\n", "没有住址：工作人员 %d、车辆 %d\n"),
+			r.StaffAlone, r.VehiclesAlone)
+	}
 	if r.NeedAllowRemove > 0 {
-		fmt.Fprintf(w, "the import will need --allow-remove %d\n", r.NeedAllowRemove)
+		fmt.Fprintf(w, sheet.Pick(language, "the import will need --allow-remove %d\n", "正式导入时须加 --allow-remove %d\n"), r.NeedAllowRemove)
 	}
+}
+
+// text is a change without what kind it is of.
+func (ch Change) text(language string) string {
+	text := ch.ID
+	if ch.Kind != "household" {
+		for _, s := range []string{ch.Household, ch.Name} {
+			if s != "" {
+				text += " " + s
+			}
+		}
+	}
+	for _, f := range ch.Fields {
+		column := sheet.Pick(language, f.Column, sheet.ChineseHeading(f.Column))
+		if f.Column == "household" {
+			column = sheet.Pick(language, f.Column, "住址")
+		}
+		text += fmt.Sprintf(sheet.Pick(language, "; %s: %q → %q", "；%s：%q → %q"), column, f.Old, f.New)
+	}
+	return text
+}
+
+// MassRemoval refuses an import that would take away more than a slip of the mouse should.
+type MassRemoval struct {
+	Residents int      `json:"residents"` // residents that would go
+	Of        int      `json:"of"`        // residents there are now
+	Units     []string `json:"units"`     // building-unit of those that would lose all their residents or vanish
+	Vehicles  int      `json:"vehicles"`  // vehicles with a service, if every one of them would go
+	Need      int      `json:"need"`      // what AllowRemove must be
+	Given     int      `json:"given"`
+}
+
+func (e *MassRemoval) Error() string { return e.Text("en") }
+
+// Text says it in the language.
+func (e *MassRemoval) Text(language string) string {
+	text := fmt.Sprintf(sheet.Pick(language, "import would remove %d of %d residents", "导入会移除 %d 名居民（现有 %d 名）"), e.Residents, e.Of)
+	if n := len(e.Units); n > 0 {
+		text += sheet.Pick(language, ", everyone in unit ", "，以下单元将无人：") +
+			strings.Join(e.Units[:min(n, 10)], sheet.Pick(language, ", ", "、"))
+		if n > 10 {
+			text += fmt.Sprintf(sheet.Pick(language, " and %d more", " 等，另有 %d 个"), n-10)
+		}
+	}
+	if e.Vehicles > 0 {
+		text += fmt.Sprintf(sheet.Pick(language, ", all %d vehicles with a service", "，以及全部 %d 辆有用途的车辆"), e.Vehicles)
+	}
+	text += fmt.Sprintf(sheet.Pick(language, ": nothing was imported; if that is meant, say --allow-remove %d",
+		"：未导入任何内容；如确实如此，请加 --allow-remove %d"), e.Need)
+	if e.Given != 0 {
+		text += fmt.Sprintf(sheet.Pick(language, " (not %d)", "（不是 %d）"), e.Given)
+	}
+	return text
 }

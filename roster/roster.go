@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"math"
@@ -14,6 +15,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gated/roster/sheet"
+)
+
+// Errors that callers decide by.
+var (
+	ErrNotFound = errors.New("not in the roster")
+	ErrReadOnly = errors.New("roster is open for reading only")
 )
 
 // Person is someone of the roster.
@@ -26,10 +35,14 @@ type Person struct {
 	BirthDate    string // 2006-01-02, empty if unknown; of a resident ID it is the number's own
 	Phone        string // digits only; an international number begins with 00
 	Class        string // resident, staff, volunteer or courier
+	Others       string // IDs of the other households, if they have several flats; a space between
 }
 
 // LogValue keeps everything but the roster ID out of logs.
 func (p Person) LogValue() slog.Value { return slog.StringValue(p.ID) }
+
+// homes are all households of a person; a space between.
+func (p Person) homes() string { return strings.TrimSpace(p.Household + " " + p.Others) }
 
 // Vehicle is a vehicle of the roster.
 type Vehicle struct {
@@ -87,7 +100,9 @@ func (s *Snapshot) index(salt []byte) {
 	s.household = indexed(s.households, func(h Household) string { return h.ID })
 	s.byHousehold = make(map[string][]int32, len(s.households))
 	for i, p := range s.people {
-		s.byHousehold[p.Household] = append(s.byHousehold[p.Household], int32(i))
+		for _, h := range append([]string{p.Household}, strings.Fields(p.Others)...) {
+			s.byHousehold[h] = append(s.byHousehold[h], int32(i))
+		}
 	}
 	// Keyed, so that a version noted in the ledger cannot be used to try out who was in the roster.
 	mac := hmac.New(sha256.New, salt)
@@ -146,14 +161,17 @@ func (s *Snapshot) Vehicles() []Vehicle { return slices.Clone(s.vehicles) }
 // Households returns every household by building, unit and room.
 func (s *Snapshot) Households() []Household { return slices.Clone(s.households) }
 
-// Revoked tells whether a pass no longer counts: its serial is revoked, or it belongs to a household
+// Revoked tells whether a pass no longer counts: its serial is revoked, or its subject belongs to a household
 // all of whose passes were revoked at a time after the pass begins. Household may be empty.
-func (s *Snapshot) Revoked(serial, household string, notBefore time.Time) bool {
+func (s *Snapshot) Revoked(serial, subject, household string, notBefore time.Time) bool {
 	if _, ok := s.revoked[strings.ToLower(serial)]; ok {
 		return true
 	}
-	before, ok := s.revokedHousehold[household]
-	return ok && household != "" && notBefore.UnixMicro() < before
+	p, _ := s.Person(subject)
+	return slices.ContainsFunc(append(strings.Fields(p.Others), household), func(h string) bool {
+		before, ok := s.revokedHousehold[h]
+		return ok && notBefore.UnixMicro() < before
+	})
 }
 
 // found is how many people Find shows at most: more do not fit the guard's page.
@@ -179,7 +197,9 @@ func (s *Snapshot) Find(room string) []Person {
 			if len(people) == found {
 				return people
 			}
-			people = append(people, s.people[i])
+			p := s.people[i]
+			p.Household = h.ID // of several, the one that was asked for
+			people = append(people, p)
 		}
 	}
 	return people
@@ -197,8 +217,8 @@ func (s *Snapshot) Counts() (households, residents, staff, vehicles int) {
 
 // Export writes the roster as CSV (UTF-8 with byte order mark) that imports again unchanged. No cell of it begins like a formula.
 func (s *Snapshot) Export(w io.Writer) error {
-	var rows []Row
-	row := func(h Household) Row { return Row{Building: h.Building, Unit: h.Unit, Room: h.Room} }
+	var rows []sheet.Row
+	row := func(h Household) sheet.Row { return sheet.Row{Building: h.Building, Unit: h.Unit, Room: h.Room} }
 	for _, home := range append([]Household{{}}, s.households...) { // those without a household first
 		declared := home.ID == ""
 		for _, i := range s.byHousehold[home.ID] {
@@ -218,7 +238,7 @@ func (s *Snapshot) Export(w io.Writer) error {
 		r.ID, r.Plate, r.Service = v.ID, v.Plate, v.Service
 		rows = append(rows, r)
 	}
-	return writeRows(w, rows)
+	return sheet.Write(w, rows)
 }
 
 // compareID orders roster IDs by their number: r-1000000 comes after r-999999.

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"gated/roster/sheet"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -63,11 +65,11 @@ func newStore(t testing.TB) *Store {
 
 func mustImport(t testing.TB, s *Store, csv string, opt ImportOptions) Report {
 	t.Helper()
-	rows, err := Read([]byte(csv))
+	rows, err := sheet.Read([]byte(csv))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Import(context.Background(), rows, opt)
+	r, err := s.Import(context.Background(), rows.Rows, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +78,11 @@ func mustImport(t testing.TB, s *Store, csv string, opt ImportOptions) Report {
 
 func importErr(t testing.TB, s *Store, csv string, opt ImportOptions) error {
 	t.Helper()
-	rows, err := Read([]byte(csv))
+	rows, err := sheet.Read([]byte(csv))
 	if err != nil {
 		return err
 	}
-	_, err = s.Import(context.Background(), rows, opt)
+	_, err = s.Import(context.Background(), rows.Rows, opt)
 	return err
 }
 
@@ -124,11 +126,11 @@ func TestImportReadsWhatThePropertyOfficeWrites(t *testing.T) {
 	}
 	snap := s.Snapshot()
 	wantPeople := []Person{
-		{"r-000001", "3-2-501", "张三", "resident-id", "110105195001010012", "1950-01-01", "13800000001", "resident"},
-		{"r-000002", "3-2-501", "李四", "passport", "E1234567", "", "13800000002", "resident"},
-		{"r-000003", "3-2-502", "王五", "", "", "", "", "resident"},
-		{"r-000004", "", "赵岗", "", "", "", "", "staff"},
-		{"r-000005", "", "钱愿", "", "", "", "", "volunteer"},
+		{"r-000001", "3-2-501", "张三", "resident-id", "110105195001010012", "1950-01-01", "13800000001", "resident", ""},
+		{"r-000002", "3-2-501", "李四", "passport", "E1234567", "", "13800000002", "resident", ""},
+		{"r-000003", "3-2-502", "王五", "", "", "", "", "resident", ""},
+		{"r-000004", "", "赵岗", "", "", "", "", "staff", ""},
+		{"r-000005", "", "钱愿", "", "", "", "", "volunteer", ""},
 	}
 	if d := cmp.Diff(wantPeople, snap.People()); d != "" {
 		t.Error(d)
@@ -203,53 +205,53 @@ func TestFaultyRows(t *testing.T) {
 	good := idNo(0)
 	for _, tt := range []struct {
 		name, rows string
-		want       []Fault // row 1 is the heading
+		want       []sheet.Fault // row 1 is the heading
 	}{
-		{"check digit", ",1,1,101,甲,,110105195001010018,,,,,", []Fault{{2, "id_number", "bad-check-digit", 0}}},
-		{"no such date in the ID number", ",1,1,101,甲,,11010519500230001" + string(checkDigit("11010519500230001")) + ",,,,,", []Fault{{2, "id_number", "bad-date", 0}}},
-		{"ID number a digit short", ",1,1,101,甲,,11010519500101001,,,,,", []Fault{{2, "id_number", "bad-id-number", 0}}},
-		{"number without type", ",1,1,101,甲,,E1234567,,,,,", []Fault{{2, "document_type", "document-type-empty", 0}}},
-		{"type without number", ",1,1,101,甲,护照,,,,,,", []Fault{{2, "id_number", "document-missing", 0}}},
-		{"number for none", ",1,1,101,甲,无,E1234567,,,,,", []Fault{{2, "id_number", "document-for-none", 0}}},
-		{"unknown type", ",1,1,101,甲,学生证,E1234567,,,,,", []Fault{{2, "document_type", "bad-document-type", 0}}},
-		{"bad passport", ",1,1,101,甲,passport,E#1,,,,,", []Fault{{2, "id_number", "bad-document", 0}}},
-		{"bad date", ",1,1,101,甲,,,1985-02-30,,,,", []Fault{{2, "birth_date", "bad-date", 0}}},
-		{"birth date differs", ",1,1,101,甲,," + good + ",1985-02-03,,,,", []Fault{{2, "birth_date", "birth-date-differs", 0}}},
-		{"duplicate person by document", ",1,1,101,甲,," + good + ",,,,,\n,1,1,102,乙,," + good + ",,,,,", []Fault{{3, "id_number", "duplicate-document", 2}}},
-		{"duplicate person by name", ",1,1,101,甲,,,,,,,\n,1,1,101,甲,,,,,,,", []Fault{{3, "name", "duplicate-person", 2}}},
-		{"one of two of a name without anything", ",1,1,101,甲,," + good + ",,,,,\n,1,1,101,甲,,,,,,,", []Fault{{3, "name", "duplicate-person", 2}}},
-		{"unknown household of a vehicle", ",1,1,101,甲,,,,,,,\n,1,1,102,,,,,,,京A12345,", []Fault{{3, "room", "unknown-household", 0}}},
-		{"unknown household of staff", ",1,1,101,甲,,,,,,,\n,1,1,102,乙,,,,,staff,,", []Fault{{3, "room", "unknown-household", 0}}},
-		{"resident without household", ",,,,甲,,,,,,,", []Fault{{2, "room", "household-missing", 0}}},
-		{"merged cells", ",1,1,101,甲,,,,,,,\n,,,102,乙,,,,,,,", []Fault{{3, "building", "household-partial", 0}}},
-		{"unit missing", ",1,,101,甲,,,,,,,", []Fault{{2, "unit", "household-partial", 0}}},
-		{"bad room", ",1,1,1-0-1,甲,,,,,,,", []Fault{{2, "room", "bad-household", 0}}},
-		{"formula in a name", `,1,1,101,"=HYPERLINK(""http://x"")",,,,,,,`, []Fault{{2, "name", "formula", 0}}},
-		{"formula signs", ",1,1,101,+甲,,,,,,,\n,1,1,101,-乙,,,,,,,\n,1,1,101,＠丙,,,,,,,", []Fault{{2, "name", "formula", 0}, {3, "name", "formula", 0}, {4, "name", "formula", 0}}},
-		{"number spoilt", ",1,1,101,甲,,1.10105E+17,,,,,", []Fault{{2, "id_number", "number-spoilt", 0}}},
-		{"hidden character", ",1,1,101,甲\u202e乙,,,,,,,", []Fault{{2, "name", "bad-character", 0}}},
-		{"name without a letter", ",1,1,101,123,,,,,,,", []Fault{{2, "name", "bad-name", 0}}},
-		{"class", ",1,1,101,甲,,,,,king,,", []Fault{{2, "class", "bad-class", 0}}},
-		{"service", ",,,,,,,,,,京A12345,taxi", []Fault{{2, "service", "bad-service", 0}}},
-		{"service of a person", ",1,1,101,甲,,,,,,,救护", []Fault{{2, "service", "not-for-people", 0}}},
-		{"class of a vehicle", ",,,,,,,,,居民,京A12345,", []Fault{{2, "class", "not-for-vehicles", 0}}},
-		{"plate", ",,,,,,,,,,??,", []Fault{{2, "plate", "bad-plate", 0}}},
-		{"duplicate plate", ",,,,,,,,,,京A12345,\n,,,,,,,,,,京A·12345,", []Fault{{3, "plate", "duplicate-plate", 2}}},
-		{"person and vehicle", ",1,1,101,甲,,,,,,京A12345,", []Fault{{2, "plate", "name-and-plate", 0}}},
-		{"nobody", ",1,1,101,,,," + ",13800000001,,,", []Fault{{2, "name", "nothing-named", 0}}},
-		{"phone", ",1,1,101,甲,,,,call me,,,", []Fault{{2, "phone", "bad-phone", 0}}},
-		{"roster ID", "17,1,1,101,甲,,,,,,,\nv-0001,1,1,101,乙,,,,,,,", []Fault{{2, "id", "bad-id", 0}, {3, "id", "bad-id", 0}}},
-		{"duplicate roster ID", "r-000001,1,1,101,甲,,,,,,,\nr-000001,1,1,101,乙,,,,,,,", []Fault{{3, "id", "duplicate-id", 2}}},
-		{"cell without heading", ",1,1,101,甲,,,,,,,,x", []Fault{{2, "column M", "extra-cell", 0}}},
-		{"long cell", ",1,1,101," + strings.Repeat("甲", 200) + ",,,,,,,", []Fault{{2, "name", "cell-too-long", 0}}},
-		{"all at once, empty lines counted", ",1,1,101,甲,,110105195001010018,,x,king,,\n\n,,,,乙,,,,,,,", []Fault{
-			{2, "class", "bad-class", 0}, {2, "phone", "bad-phone", 0}, {2, "id_number", "bad-check-digit", 0}, {4, "room", "household-missing", 0}}},
+		{"check digit", ",1,1,101,甲,,110105195001010018,,,,,", []sheet.Fault{{Row: 2, Column: "id_number", Reason: "bad-check-digit"}}},
+		{"no such date in the ID number", ",1,1,101,甲,,11010519500230001" + string(checkDigit("11010519500230001")) + ",,,,,", []sheet.Fault{{Row: 2, Column: "id_number", Reason: "bad-date"}}},
+		{"ID number a digit short", ",1,1,101,甲,,11010519500101001,,,,,", []sheet.Fault{{Row: 2, Column: "id_number", Reason: "bad-id-number"}}},
+		{"number without type", ",1,1,101,甲,,E1234567,,,,,", []sheet.Fault{{Row: 2, Column: "document_type", Reason: "document-type-empty"}}},
+		{"type without number", ",1,1,101,甲,护照,,,,,,", []sheet.Fault{{Row: 2, Column: "id_number", Reason: "document-missing"}}},
+		{"number for none", ",1,1,101,甲,无,E1234567,,,,,", []sheet.Fault{{Row: 2, Column: "id_number", Reason: "document-for-none"}}},
+		{"unknown type", ",1,1,101,甲,学生证,E1234567,,,,,", []sheet.Fault{{Row: 2, Column: "document_type", Reason: "bad-document-type"}}},
+		{"bad passport", ",1,1,101,甲,passport,E#1,,,,,", []sheet.Fault{{Row: 2, Column: "id_number", Reason: "bad-document"}}},
+		{"bad date", ",1,1,101,甲,,,1985-02-30,,,,", []sheet.Fault{{Row: 2, Column: "birth_date", Reason: "bad-date"}}},
+		{"birth date differs", ",1,1,101,甲,," + good + ",1985-02-03,,,,", []sheet.Fault{{Row: 2, Column: "birth_date", Reason: "birth-date-differs"}}},
+		{"duplicate person by document", ",1,1,101,甲,," + good + ",,,,,\n,1,1,102,乙,," + good + ",,,,,", []sheet.Fault{{Row: 3, Column: "id_number", Reason: "duplicate-document", Other: 2}}},
+		{"duplicate person by name", ",1,1,101,甲,,,,,,,\n,1,1,101,甲,,,,,,,", []sheet.Fault{{Row: 3, Column: "name", Reason: "duplicate-person", Other: 2}}},
+		{"one of two of a name without anything", ",1,1,101,甲,," + good + ",,,,,\n,1,1,101,甲,,,,,,,", []sheet.Fault{{Row: 3, Column: "name", Reason: "duplicate-person", Other: 2}}},
+		{"unknown household of a vehicle", ",1,1,101,甲,,,,,,,\n,1,1,102,,,,,,,京A12345,", []sheet.Fault{{Row: 3, Column: "room", Reason: "unknown-household"}}},
+		{"unknown household of staff", ",1,1,101,甲,,,,,,,\n,1,1,102,乙,,,,,staff,,", []sheet.Fault{{Row: 3, Column: "room", Reason: "unknown-household"}}},
+		{"resident without household", ",,,,甲,,,,,,,", []sheet.Fault{{Row: 2, Column: "room", Reason: "household-missing"}}},
+		{"merged cells", ",1,1,101,甲,,,,,,,\n,,,102,乙,,,,,,,", []sheet.Fault{{Row: 3, Column: "building", Reason: "household-partial"}}},
+		{"unit missing", ",1,,101,甲,,,,,,,", []sheet.Fault{{Row: 2, Column: "unit", Reason: "household-partial"}}},
+		{"bad room", ",1,1,1-0-1,甲,,,,,,,", []sheet.Fault{{Row: 2, Column: "room", Reason: "bad-household"}}},
+		{"formula in a name", `,1,1,101,"=HYPERLINK(""http://x"")",,,,,,,`, []sheet.Fault{{Row: 2, Column: "name", Reason: "formula"}}},
+		{"formula signs", ",1,1,101,+甲,,,,,,,\n,1,1,101,-乙,,,,,,,\n,1,1,101,＠丙,,,,,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "formula"}, {Row: 3, Column: "name", Reason: "formula"}, {Row: 4, Column: "name", Reason: "formula"}}},
+		{"number spoilt", ",1,1,101,甲,,1.10105E+17,,,,,", []sheet.Fault{{Row: 2, Column: "id_number", Reason: "number-spoilt"}}},
+		{"hidden character", ",1,1,101,甲\u202e乙,,,,,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "bad-character"}}},
+		{"name without a letter", ",1,1,101,123,,,,,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "bad-name"}}},
+		{"class", ",1,1,101,甲,,,,,king,,", []sheet.Fault{{Row: 2, Column: "class", Reason: "bad-class"}}},
+		{"service", ",,,,,,,,,,京A12345,taxi", []sheet.Fault{{Row: 2, Column: "service", Reason: "bad-service"}}},
+		{"service of a person", ",1,1,101,甲,,,,,,,救护", []sheet.Fault{{Row: 2, Column: "service", Reason: "not-for-people"}}},
+		{"class of a vehicle", ",,,,,,,,,居民,京A12345,", []sheet.Fault{{Row: 2, Column: "class", Reason: "not-for-vehicles"}}},
+		{"plate", ",,,,,,,,,,??,", []sheet.Fault{{Row: 2, Column: "plate", Reason: "bad-plate"}}},
+		{"duplicate plate", ",,,,,,,,,,京A12345,\n,,,,,,,,,,京A·12345,", []sheet.Fault{{Row: 3, Column: "plate", Reason: "duplicate-plate", Other: 2}}},
+		{"person and vehicle", ",1,1,101,甲,,,,,,京A12345,", []sheet.Fault{{Row: 2, Column: "plate", Reason: "name-and-plate"}}},
+		{"nobody", ",1,1,101,,,," + ",13800000001,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "nothing-named"}}},
+		{"phone", ",1,1,101,甲,,,,call me,,,", []sheet.Fault{{Row: 2, Column: "phone", Reason: "bad-phone"}}},
+		{"roster ID", "17,1,1,101,甲,,,,,,,\nv-0001,1,1,101,乙,,,,,,,", []sheet.Fault{{Row: 2, Column: "id", Reason: "bad-id"}, {Row: 3, Column: "id", Reason: "bad-id"}}},
+		{"duplicate roster ID", "r-000001,1,1,101,甲,,,,,,,\nr-000001,1,1,101,乙,,,,,,,", []sheet.Fault{{Row: 3, Column: "id", Reason: "duplicate-id", Other: 2}}},
+		{"cell without heading", ",1,1,101,甲,,,,,,,,x", []sheet.Fault{{Row: 2, Column: "column M", Reason: "extra-cell"}}},
+		{"long cell", ",1,1,101," + strings.Repeat("甲", 200) + ",,,,,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "cell-too-long"}}},
+		{"all at once, empty lines counted", ",1,1,101,甲,,110105195001010018,,x,king,,\n\n,,,,乙,,,,,,,", []sheet.Fault{
+			{Row: 2, Column: "class", Reason: "bad-class"}, {Row: 2, Column: "phone", Reason: "bad-phone"}, {Row: 2, Column: "id_number", Reason: "bad-check-digit"}, {Row: 4, Column: "room", Reason: "household-missing"}}},
 	} {
 		for language, head := range map[string]string{"en": en, "zh": zh} {
 			t.Run(tt.name+"/"+language, func(t *testing.T) {
 				s := newStore(t)
 				err := importErr(t, s, head+tt.rows, imports)
-				var faulty *FaultyRows
+				var faulty *sheet.FaultyRows
 				if !errors.As(err, &faulty) {
 					t.Fatalf("got %v, want faulty rows", err)
 				}
@@ -270,27 +272,10 @@ func TestFaultyRows(t *testing.T) {
 	}
 }
 
-func TestEveryFaultHasItsTexts(t *testing.T) {
-	for reason, texts := range faultTexts {
-		for i, s := range texts {
-			if s == "" || strings.HasSuffix(s, ".") {
-				t.Errorf("%s: text %d is %q", reason, i, s)
-			}
-		}
-	}
-	f := Fault{Row: 7, Column: "id_number", Reason: "duplicate-document", Other: 3}
-	if got, want := f.Line("en"), "row 7, id_number: row 3 has the same document number: delete one of the two rows or correct the number"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got, want := f.Line("zh"), "第 7 行 证件号码：证件号码与第 3 行相同，请删除其中一行或更正号码"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 func TestManyFaultsAreAllCountedAndFewPrinted(t *testing.T) {
 	csv := "building,unit,room,name\n" + strings.Repeat("1,1,101,=x\n", 20_000)
 	err := importErr(t, newStore(t), csv, imports)
-	var faulty *FaultyRows
+	var faulty *sheet.FaultyRows
 	if !errors.As(err, &faulty) || faulty.Total != 20_000 || len(faulty.Faults) != 10_000 {
 		t.Fatalf("got %.200v", err)
 	}
@@ -302,21 +287,21 @@ func TestManyFaultsAreAllCountedAndFewPrinted(t *testing.T) {
 func TestHeadings(t *testing.T) {
 	for _, tt := range []struct {
 		name, csv string
-		want      []Fault
+		want      []sheet.Fault
 	}{
 		{"any order, either language, remarks", "\n阳光小区名册,,,,,\n序号,Name*,房号（必填）, unit ,楼栋,备注\n1,甲,101,1,1,x\n", nil},
 		{"whole household in one column", "房号,姓名\n3栋2单元501室,甲\n", nil},
 		{"semicolons", "building;unit;room;name\n1;1;101;甲\n", nil},
-		{"typo", "building,unit,room,nmae,plate\n1,1,101,,\n", []Fault{{1, "column D", "unknown-heading", 0}}},
-		{"twice", "building,unit,room,name,姓名\n1,1,101,,\n", []Fault{{1, "name", "duplicate-heading", 0}}},
-		{"missing", "building,unit,name\n1,1,甲\n", []Fault{{1, "room", "missing-heading", 0}}},
-		{"none at all", "1,1,101,甲\n", []Fault{{1, "column A", "unknown-heading", 0}, {1, "column B", "unknown-heading", 0}, {1, "column C", "unknown-heading", 0},
-			{1, "column D", "unknown-heading", 0}, {1, "room", "missing-heading", 0}, {1, "name", "missing-heading", 0}}},
+		{"typo", "building,unit,room,nmae,plate\n1,1,101,,\n", []sheet.Fault{{Row: 1, Column: "column D", Reason: "unknown-heading"}}},
+		{"twice", "building,unit,room,name,姓名\n1,1,101,,\n", []sheet.Fault{{Row: 1, Column: "name", Reason: "duplicate-heading"}}},
+		{"missing", "building,unit,name\n1,1,甲\n", []sheet.Fault{{Row: 1, Column: "room", Reason: "missing-heading"}}},
+		{"none at all", "1,1,101,甲\n", []sheet.Fault{{Row: 1, Column: "column A", Reason: "unknown-heading"}, {Row: 1, Column: "column B", Reason: "unknown-heading"}, {Row: 1, Column: "column C", Reason: "unknown-heading"},
+			{Row: 1, Column: "column D", Reason: "unknown-heading"}, {Row: 1, Column: "room", Reason: "missing-heading"}, {Row: 1, Column: "name", Reason: "missing-heading"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t)
 			err := importErr(t, s, tt.csv, imports)
-			var faulty *FaultyRows
+			var faulty *sheet.FaultyRows
 			if errors.As(err, &faulty) {
 				if d := cmp.Diff(tt.want, faulty.Faults); d != "" {
 					t.Error(d)
@@ -342,7 +327,7 @@ func TestIDsStay(t *testing.T) {
 		name, csv string
 		allow     int
 		want      map[string]string // ID by name
-		fault     *Fault
+		fault     *sheet.Fault
 	}{
 		{"rename and move with the document", head + ",1,1,109,甲二,," + a + ",,\n", 3, map[string]string{"甲二": "r-000001"}, nil},
 		{"document added", head + ",1,1,102,丙,," + b + ",,\n", 3, map[string]string{"丙": "r-000003"}, nil},
@@ -351,22 +336,22 @@ func TestIDsStay(t *testing.T) {
 		{"birth date differs: someone new", head + ",1,1,101,乙,,,2015-01-02,\n", 4, map[string]string{"乙": "r-000005"}, nil},
 		{"ID given, renamed", head + "r-000003,1,1,102,丙丙,,,,\n", 3, map[string]string{"丙丙": "r-000003"}, nil},
 		{"ID given, moved", head + "r-000003,1,1,109,丙,,,,\n", 3, map[string]string{"丙": "r-000003"}, nil},
-		{"ID of someone else", head + "r-000003,1,1,101,甲,," + a + ",,\n", 0, nil, &Fault{2, "id", "id-mismatch", 0}},
-		{"ID given to someone quite different", head + "r-000001,1,1,101,戊,," + b + ",,\n", 0, nil, &Fault{2, "id", "id-mismatch", 0}},
-		{"new ID for someone known", head + "r-000077,1,1,102,丙,,,,\n", 0, nil, &Fault{2, "id", "id-mismatch", 0}},
-		{"one row names the ID, another its document", head + "r-000001,1,1,101,甲,," + b + ",,\n,1,1,101,甲甲,," + a + ",,\n", 0, nil, &Fault{3, "id", "id-mismatch", 0}},
+		{"ID of someone else", head + "r-000003,1,1,101,甲,," + a + ",,\n", 0, nil, &sheet.Fault{Row: 2, Column: "id", Reason: "id-mismatch"}},
+		{"ID given to someone quite different", head + "r-000001,1,1,101,戊,," + b + ",,\n", 0, nil, &sheet.Fault{Row: 2, Column: "id", Reason: "id-mismatch"}},
+		{"new ID for someone known", head + "r-000077,1,1,102,丙,,,,\n", 0, nil, &sheet.Fault{Row: 2, Column: "id", Reason: "id-mismatch"}},
+		{"one row names the ID, another its document", head + "r-000001,1,1,101,甲,," + b + ",,\n,1,1,101,甲甲,," + a + ",,\n", 0, nil, &sheet.Fault{Row: 3, Column: "id", Reason: "id-mismatch"}},
 		{"new ID for someone new", head + "r-000077,1,1,105,戊,," + b + ",,\n,1,1,105,己,,,,\n", 4, map[string]string{"戊": "r-000077", "己": "r-000078"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t)
 			mustImport(t, s, before, imports)
 			err := importErr(t, s, tt.csv, allow(tt.allow))
-			var faulty *FaultyRows
+			var faulty *sheet.FaultyRows
 			if tt.fault != nil {
 				if !errors.As(err, &faulty) {
 					t.Fatalf("got %v, want %v", err, tt.fault)
 				}
-				if d := cmp.Diff([]Fault{*tt.fault}, faulty.Faults); d != "" {
+				if d := cmp.Diff([]sheet.Fault{*tt.fault}, faulty.Faults); d != "" {
 					t.Error(d)
 				}
 				return
@@ -397,7 +382,7 @@ func TestAmbiguousPersonIsAFault(t *testing.T) {
 		"birth date given, not in roster": head + "1,1,101,甲,,,1990-01-01\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			var faulty *FaultyRows
+			var faulty *sheet.FaultyRows
 			if err := importErr(t, s, csv, allow(1)); !errors.As(err, &faulty) || faulty.Faults[0].Reason != "ambiguous-person" {
 				t.Errorf("got %v", err)
 			}
@@ -419,9 +404,9 @@ func TestWhoLeavesKeepsTheirID(t *testing.T) {
 		t.Errorf("a new vehicle got %s", v.ID)
 	}
 	// An ID that was someone's is nobody else's, even when the file says so.
-	var faulty *FaultyRows
+	var faulty *sheet.FaultyRows
 	err := importErr(t, s, head+",1,1,101,甲,"+a+",\nr-000002,1,1,101,丁,,\nv-0002,1,1,101,,,京A77777\n,1,1,101,,,京A12345\n", allow(1))
-	if !errors.As(err, &faulty) || len(faulty.Faults) != 2 || faulty.Faults[0] != (Fault{3, "id", "id-retired", 0}) || faulty.Faults[1] != (Fault{4, "id", "id-retired", 0}) {
+	if !errors.As(err, &faulty) || len(faulty.Faults) != 2 || faulty.Faults[0] != (sheet.Fault{Row: 3, Column: "id", Reason: "id-retired"}) || faulty.Faults[1] != (sheet.Fault{Row: 4, Column: "id", Reason: "id-retired"}) {
 		t.Errorf("got %v", err)
 	}
 	// Back again, elsewhere.
@@ -484,14 +469,14 @@ func TestMassRemovalNeedsItsExactNumber(t *testing.T) {
 				tt.csv = drop(9999, func(l string) bool { return strings.HasPrefix(l, "8,3,") }) + "8,3,101,,,,,,\n"
 				tt.need, tt.units = strings.Count(whole, "\n8,3,"), 1
 			}
-			rows, err := Read([]byte(tt.csv))
+			rows, err := sheet.Read([]byte(tt.csv))
 			if err != nil {
 				t.Fatal(err)
 			}
 			dry := imports
 			dry.DryRun = true
 			before := s.Snapshot().Version()
-			report, err := s.Import(t.Context(), rows, dry)
+			report, err := s.Import(t.Context(), rows.Rows, dry)
 			if err != nil || report.NeedAllowRemove != tt.need {
 				t.Errorf("dry run: got %d %v, want %d", report.NeedAllowRemove, err, tt.need)
 			}
@@ -500,7 +485,7 @@ func TestMassRemovalNeedsItsExactNumber(t *testing.T) {
 					if n == 0 && tt.need == 0 {
 						continue
 					}
-					_, err := s.Import(t.Context(), rows, allow(n))
+					_, err := s.Import(t.Context(), rows.Rows, allow(n))
 					var removal *MassRemoval
 					if !errors.As(err, &removal) || removal.Need != tt.need || len(removal.Units) != tt.units {
 						t.Errorf("allow %d: got %v, want need %d", n, err, tt.need)
@@ -510,7 +495,7 @@ func TestMassRemovalNeedsItsExactNumber(t *testing.T) {
 			if got := s.Snapshot().Version(); got != before {
 				t.Error("a refused import changed the roster")
 			}
-			if _, err := s.Import(t.Context(), rows, allow(tt.need)); err != nil {
+			if _, err := s.Import(t.Context(), rows.Rows, allow(tt.need)); err != nil {
 				t.Error(err)
 			}
 			mustImport(t, s, whole, imports) // everyone comes back with the ID they had
@@ -598,10 +583,10 @@ func TestPassesAndRevocation(t *testing.T) {
 		{"00000000000000b1", "3-2-501", now, false},                       // made since
 		{"00000000000000b1", "", now.Add(-time.Hour), false},
 	} {
-		if got := snap.Revoked(tt.serial, tt.household, tt.from); got != tt.want {
+		if got := snap.Revoked(tt.serial, "", tt.household, tt.from); got != tt.want {
 			t.Errorf("Revoked(%s, %s, %s): got %v, want %v", tt.serial, tt.household, tt.from, got, tt.want)
 		}
-		if before.Revoked(tt.serial, tt.household, tt.from) {
+		if before.Revoked(tt.serial, "", tt.household, tt.from) {
 			t.Error("an older snapshot changed")
 		}
 	}
@@ -609,12 +594,12 @@ func TestPassesAndRevocation(t *testing.T) {
 	if _, err := s.RevokeHousehold(t.Context(), "3-2-501", now.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if !s.Snapshot().Revoked("00000000000000b1", "3-2-501", now.Add(-time.Minute)) {
+	if !s.Snapshot().Revoked("00000000000000b1", "", "3-2-501", now.Add(-time.Minute)) {
 		t.Error("an earlier revocation undid a later one")
 	}
 	// Nor does the next import.
 	mustImport(t, s, small, imports)
-	if !s.Snapshot().Revoked("00000000000000ff", "", now) {
+	if !s.Snapshot().Revoked("00000000000000ff", "", "", now) {
 		t.Error("an import undid a revocation")
 	}
 	if err := s.Revoke(t.Context(), "xyz", ""); !errors.Is(err, ErrSerial) {
@@ -663,7 +648,7 @@ func TestAnImportThatFailsLeavesTheRoster(t *testing.T) {
 	s := newStore(t)
 	mustImport(t, s, small, imports)
 	before := s.Snapshot()
-	rows, err := Read([]byte(compound()))
+	rows, err := sheet.Read([]byte(compound()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -682,19 +667,19 @@ func TestAnImportThatFailsLeavesTheRoster(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Import(ctx, rows, allow(2)); !errors.Is(err, context.Canceled) {
+	if _, err := s.Import(ctx, rows.Rows, allow(2)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	same()
 	fault := errors.New("disk I/O error")
 	s.commit = func(*sql.Tx) error { return fault }
-	if _, err := s.Import(t.Context(), rows, allow(2)); !errors.Is(err, fault) {
+	if _, err := s.Import(t.Context(), rows.Rows, allow(2)); !errors.Is(err, fault) {
 		t.Errorf("got %v", err)
 	}
 	same()
 	// A commit that failed in words only: what the file says counts.
 	s.commit = func(tx *sql.Tx) error { return errors.Join(tx.Commit(), fault) }
-	if _, err := s.Import(t.Context(), rows, allow(2)); !errors.Is(err, fault) {
+	if _, err := s.Import(t.Context(), rows.Rows, allow(2)); !errors.Is(err, fault) {
 		t.Errorf("got %v", err)
 	}
 	if _, residents, _, _ := s.Snapshot().Counts(); residents != 2132 {
@@ -923,11 +908,11 @@ func BenchmarkImport2132(b *testing.B) {
 		s := newStore(b)
 		b.StartTimer()
 		start := time.Now()
-		rows, err := Read(data)
+		rows, err := sheet.Read(data)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := s.Import(context.Background(), rows, imports); err != nil {
+		if _, err := s.Import(context.Background(), rows.Rows, imports); err != nil {
 			b.Fatal(err)
 		}
 		took += time.Since(start)

@@ -37,7 +37,8 @@ const schema = `
 CREATE TABLE meta(key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE household(id TEXT NOT NULL PRIMARY KEY, building TEXT NOT NULL, unit TEXT NOT NULL, room TEXT NOT NULL) STRICT;
 CREATE TABLE person(id TEXT NOT NULL PRIMARY KEY, household TEXT REFERENCES household DEFERRABLE INITIALLY DEFERRED, name TEXT NOT NULL,
-	document_type TEXT NOT NULL, document TEXT UNIQUE, birth_date TEXT NOT NULL, phone TEXT NOT NULL, class TEXT NOT NULL) STRICT;
+	document_type TEXT NOT NULL, document TEXT UNIQUE, birth_date TEXT NOT NULL, phone TEXT NOT NULL, class TEXT NOT NULL,
+	others TEXT NOT NULL) STRICT;
 CREATE TABLE vehicle(id TEXT NOT NULL PRIMARY KEY, plate TEXT NOT NULL UNIQUE, service TEXT NOT NULL,
 	household TEXT REFERENCES household DEFERRABLE INITIALLY DEFERRED) STRICT;
 -- former: IDs of those who left, with a keyed hash by which they are known again when they come back.
@@ -270,10 +271,10 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 		return nil, err
 	}
 	var p Person
-	if err := each(tx, "SELECT id, household, name, document_type, document, birth_date, phone, class FROM person", func() {
+	if err := each(tx, "SELECT id, household, name, document_type, document, birth_date, phone, class, others FROM person", func() {
 		p.Household, p.Document = household.V, document.V
 		s.people = append(s.people, p)
-	}, &p.ID, &household, &p.Name, &p.DocumentType, &document, &p.BirthDate, &p.Phone, &p.Class); err != nil {
+	}, &p.ID, &household, &p.Name, &p.DocumentType, &document, &p.BirthDate, &p.Phone, &p.Class, &p.Others); err != nil {
 		return nil, err
 	}
 	var car Vehicle

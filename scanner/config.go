@@ -12,7 +12,7 @@ import (
 )
 
 // Config says how one serial port is opened and how its bytes are cut into
-// codes. NewReader gives zero fields the values of Default.
+// codes. NewReader gives zero fields the values of Default, where zero is not allowed.
 type Config struct {
 	// Device is the full path of the port, unique. Required. It is resolved anew at
 	// each open, so give a name that stays: one under /dev/serial/by-path or from a
@@ -45,6 +45,10 @@ type Config struct {
 
 	// Gap after its last byte, when a half code is dropped. Default 500ms, from 50ms to 5s.
 	Gap time.Duration `mapstructure:"gap"`
+
+	// CodesApart is how far apart two different codes are at least. Those that come closer are one reading of several
+	// codes, of which none counts. Default 100ms; 0s: each counts; up to 1s.
+	CodesApart time.Duration `mapstructure:"codes_apart"`
 
 	// AIM says that the scanner may put an AIM identifier before a code
 	// (ISO/IEC 15424, such as ]Q1 for a QR code): it is taken off. Default false.
@@ -79,16 +83,17 @@ const (
 // Default returns the settings in which the GM65 family leaves the factory.
 func Default() Config {
 	return Config{
-		Baud:     9600,
-		DataBits: 8,
-		Parity:   "none",
-		StopBits: 1,
-		EndBytes: "\r\n",
-		Min:      4,
-		Max:      4096,
-		Gap:      500 * time.Millisecond,
-		Encoding: UTF8,
-		Profile:  Generic,
+		Baud:       9600,
+		DataBits:   8,
+		Parity:     "none",
+		StopBits:   1,
+		EndBytes:   "\r\n",
+		Min:        4,
+		Max:        4096,
+		Gap:        500 * time.Millisecond,
+		CodesApart: 100 * time.Millisecond,
+		Encoding:   UTF8,
+		Profile:    Generic,
 	}
 }
 
@@ -133,6 +138,7 @@ func (c Config) Validate() error {
 		want(c.Gap < minGap || c.Gap >= least, short, "gap", c.Gap, c.Baud, least)
 		want(c.EndGap < minEnd || c.EndGap >= least, short, "end_gap", c.EndGap, c.Baud, least)
 	}
+	want(0 <= c.CodesApart && c.CodesApart <= time.Second, "codes_apart: %v is out of range: write 0s to 1s", c.CodesApart)
 	want(0 <= c.CodeID && c.CodeID <= longID, "code_id: %d is out of range: write 0 to %d bytes", c.CodeID, longID)
 	want(c.Encoding == UTF8 || c.Encoding == GB18030, "encoding: %q is not known: write utf-8 or gb18030", c.Encoding)
 	want(c.Profile == Generic || c.Profile == GM65, "profile: %q is not known: write generic or gm65", c.Profile)

@@ -7,7 +7,7 @@ import (
 
 // Metrics are those of all scanners together.
 type Metrics struct {
-	up, state, silent                             *prometheus.GaugeVec
+	up, state, silent, misset                     *prometheus.GaugeVec
 	framing, discard, connects, mutes, heartbeats *prometheus.CounterVec
 }
 
@@ -18,6 +18,8 @@ func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
 		up:     gaugeVec(reg, "gated_scanner_up", "Whether the scanner of the lane is connected and listened to: 1 if so, else 0."),
 		state:  gaugeVec(reg, "gated_scanner_state", "1 for the state in which the scanner of the lane is, 0 for the others.", "state"),
 		silent: gaugeVec(reg, "gated_scanner_silent", "1 if nothing has been heard for too long of a scanner that is connected."),
+		misset: gaugeVec(reg, "gated_scanner_misset",
+			"1 if the newest codes of the scanner were genuine but for what it added, or were typed on another keyboard's keys."),
 		framing: counterVec(reg, "gated_framing_errors_total",
 			"Frames from the scanner of the lane that were dropped, as they were no whole code.", "cause"),
 		discard: counterVec(reg, "gated_scanner_discarded_bytes_total",
@@ -30,6 +32,7 @@ func NewMetrics(reg prometheus.Registerer, lanes ...string) *Metrics {
 	for _, lane := range lanes {
 		m.up.WithLabelValues(lane)
 		m.silent.WithLabelValues(lane)
+		m.misset.WithLabelValues(lane)
 		m.connects.WithLabelValues(lane)
 		m.mutes.WithLabelValues(lane)
 		for _, s := range States {
@@ -61,7 +64,9 @@ func (m *Metrics) became(lane string, now State, cause string) {
 		m.connects.WithLabelValues(lane).Inc()
 	}
 	m.up.WithLabelValues(lane).Set(one(now == Online))
-	m.silent.WithLabelValues(lane).Set(one(now == Online && cause != ""))
+	misset := cause == CauseAdded || cause == CauseLayout
+	m.silent.WithLabelValues(lane).Set(one(now == Online && cause != "" && !misset))
+	m.misset.WithLabelValues(lane).Set(one(now == Online && misset))
 	for _, s := range States {
 		m.state.WithLabelValues(lane, string(s)).Set(one(s == now))
 	}

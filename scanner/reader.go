@@ -30,6 +30,7 @@ const (
 	heartbeatEvery = 10 * time.Second
 	heartbeatLimit = time.Second
 	heartbeatsLost = 3
+	mostMisread    = 3 // codes that the scanner itself changed, without a good one between
 
 	warnEvery = 10 * time.Second // for the same in the log
 )
@@ -67,6 +68,9 @@ type Reader struct {
 	state  State
 	cause  string
 	warned map[string]time.Time // cause: when the log was last told of it
+
+	misread   int    // codes since the newest good one that the scanner itself changed,
+	misreadBy string // and how
 }
 
 // pace is how soon a Reader does what it does; tests are in a hurry, or have all the time in the world.
@@ -134,6 +138,17 @@ func (r *Reader) listen(ctx context.Context, p *serialport.Port) error {
 	return err
 }
 
+// Checked tells from within OnCode what the check said of the code: CauseAdded, CauseLayout or another word, such as ok.
+// A scanner that changes one code after the other was swapped, or lost its settings: the lane says so.
+func (r *Reader) Checked(reason string) {
+	switch reason {
+	case CauseAdded, CauseLayout:
+		r.misread, r.misreadBy = r.misread+1, reason
+	case "ok":
+		r.misread = 0
+	}
+}
+
 // Lines returns the modem-status lines of the port (TIOCMGET bits), for a contact that is wired to them. It may be called
 // at any time, from any goroutine.
 func (r *Reader) Lines() (lines int, err error) { return r.ports.Lines() }
@@ -166,6 +181,8 @@ func (r *Reader) became(state State, cause string, err error) {
 		log.Warn("scanner down", "cause", cause, "holder", heldBy(r.o.Config.Device), "err", err)
 	case err != nil:
 		log.Warn("scanner down", "cause", cause, "err", err)
+	case up && (cause == CauseAdded || cause == CauseLayout):
+		log.Warn("scanner up, and it changes what it reads: find out how it is set with `gated scanner probe`", "cause", cause)
 	case up && cause != "":
 		log.Warn("scanner up, and nothing comes from it: have a code scanned", "cause", cause)
 	case up:

@@ -801,7 +801,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("lint: %v %v", problems, err)
 	}
 	// Each lane has its zeros before anything happens.
-	if n, err := testutil.GatherAndCount(reg); err != nil || n != 2*(2+len(States)+len(FrameCauses)+3+2+2) {
+	if n, err := testutil.GatherAndCount(reg); err != nil || n != 2*(3+len(States)+len(FrameCauses)+3+2+2) {
 		t.Errorf("got %d series and %v", n, err)
 	}
 }
@@ -813,7 +813,7 @@ func BenchmarkHandOn(b *testing.B) {
 	code := bytes.Repeat([]byte("A"), 199)
 	scanner, port := plug(b)
 	got := make(chan time.Time)
-	l := start(b, Options{Config: Config{Device: port, Gap: maxGap}, OnCode: func(context.Context, Code) bool { got <- time.Now(); return true }}, hasty)
+	l := start(b, Options{Config: Config{Device: port, Gap: maxGap, CodesApart: Default().CodesApart}, OnCode: func(context.Context, Code) bool { got <- time.Now(); return true }}, hasty)
 	l.expect(online)
 
 	bare, barePort := plug(b)

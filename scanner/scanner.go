@@ -49,11 +49,14 @@ const (
 	CauseStopped      = "stopped"        // Run was told to end
 	CauseSilent       = "silent"         // up, and nothing came from it for longer than Config.SilentAfter
 	CauseNoHeartbeat  = "no-heartbeat"   // up, and its module does not answer
+	// Up, and the newest codes were genuine but for what the scanner added, or were typed on another keyboard's keys.
+	CauseAdded  = "added-characters"
+	CauseLayout = "keyboard-layout"
 )
 
 // DownCauses are all of them.
 var DownCauses = []string{CauseAbsent, CauseNotADevice, CauseNoPermission, CauseBusy, CauseHangUp, CauseLost, CauseRenumbered, CauseFlood,
-	CauseWedged, CauseFault, CauseStopped, CauseSilent, CauseNoHeartbeat}
+	CauseWedged, CauseFault, CauseStopped, CauseSilent, CauseNoHeartbeat, CauseAdded, CauseLayout}
 
 // stateAfter tells what an error of the port means for the lane.
 func stateAfter(err error) (State, string) {

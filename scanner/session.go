@@ -34,6 +34,7 @@ type session struct {
 	stalled    time.Time // when it was found to have stood still; what came since has had no quiet gap
 	stallTold  bool      // OnFraming was told of this one
 	replies
+	glance glance
 }
 
 // session drops what was sent while nobody listened and then hands codes on.
@@ -92,6 +93,7 @@ func (s *session) turn(ctx context.Context) error {
 			s.drop(dropped, now)
 			s.hand(ctx, code, now)
 		}
+		s.handCollected(ctx, false)
 		return ctx.Err()
 	}
 	n, err := s.p.Read(s.buf)
@@ -161,6 +163,7 @@ func (s *session) feed(ctx context.Context, p []byte, at time.Time) error {
 			return ctx.Err()
 		}
 	}
+	s.handCollected(ctx, true)
 	return nil
 }
 
@@ -174,12 +177,21 @@ func (s *session) hand(ctx context.Context, frame []byte, at time.Time) {
 		s.drop(dropped, at)
 		return
 	}
+	if s.r.o.Config.CodesApart > 0 {
+		s.collect(code, at)
+	} else {
+		s.give(ctx, bytes.Clone(code), at)
+	}
+}
+
+// give hands on a code, which is the receiver's to keep.
+func (s *session) give(ctx context.Context, code []byte, at time.Time) {
 	// The process may have been stopped since the bytes were read, or the code before took its time.
 	if s.stood(s.r.boot()) {
 		s.stoodStill(time.Now(), true)
 		return
 	}
-	if s.r.o.OnCode(ctx, Code{Lane: s.r.o.Lane, Data: bytes.Clone(code), At: at}) {
+	if s.r.o.OnCode(ctx, Code{Lane: s.r.o.Lane, Data: code, At: at}) {
 		s.bytes, s.bad = 0, s.bad[:0]
 	} else {
 		s.babbled(at)
@@ -211,7 +223,7 @@ func (s *session) babbled(at time.Time) {
 func (s *session) mute(now time.Time) {
 	s.release()
 	s.f.dropUntilSilence(now)
-	s.muted, s.bad, s.bytes = now.Add(s.r.pace.mute), s.bad[:0], 0
+	s.muted, s.bad, s.bytes, s.glance = now.Add(s.r.pace.mute), s.bad[:0], 0, glance{}
 	s.r.o.Metrics.mutes.WithLabelValues(s.r.o.Lane).Inc()
 	s.r.became(Muted, CauseFlood, nil)
 }
@@ -279,6 +291,9 @@ func (s *session) checkAlive(now time.Time) {
 		cause = CauseSilent
 	case c.SilentAfter > 0 && now.Sub(s.heard) >= c.SilentAfter && dayFor(now.In(s.r.o.Zone)) >= c.SilentAfter:
 		s.silent, cause = true, CauseSilent
+	}
+	if cause == "" && s.r.misread >= mostMisread {
+		cause = s.r.misreadBy
 	}
 	s.r.became(Online, cause, nil)
 }

@@ -4,6 +4,7 @@ package serialport
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -136,8 +137,9 @@ func (p *Port) Close() {
 			if n, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ); err != nil || n > 0 {
 				unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH)
 			}
-			// On a pseudo-terminal the flag outlives the descriptor that set it.
-			return unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
+			// On a pseudo-terminal the flag outlives the descriptor that set it, and the lock does where a process that is
+			// just being started has inherited it.
+			return errors.Join(unix.IoctlSetInt(fd, unix.TIOCNXCL, 0), unix.Flock(fd, unix.LOCK_UN))
 		})
 	}
 	p.side.Close()

@@ -95,6 +95,19 @@ func TestAPortIsOpenedByOneOnly(t *testing.T) {
 	}
 }
 
+// A process that is just being started has a copy of every descriptor for a moment.
+func TestAPortThatIsClosedIsFree(t *testing.T) {
+	_, path := plug(t)
+	p := open(t, path)
+	inherited := -1
+	if err := p.control(func(fd int) (err error) { inherited, err = unix.Dup(fd); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(inherited)
+	p.Close()
+	open(t, path)
+}
+
 // What a device does not take stays in the buffers of the machine: the writer gives up in time, and Close does not wait.
 func TestADeviceThatTakesNothing(t *testing.T) {
 	_, path := plug(t)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -47,7 +48,7 @@ func TestAnExportWithPersonalDataIsRecordedByTheDaemonFirst(t *testing.T) {
 	if s := c.stderr.String(); strings.Contains(s, "request 17") {
 		t.Errorf("the reason is in the daemon's log: %s", s)
 	}
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,16 +110,18 @@ No roster is touched, so this can be done away from the gate, where the key is.`
 
 // issueList issues a pass for each row of an exported roster.
 func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list, out string) error {
-	rows, err := roster.ReadFile(list)
+	read, err := box.ReadRoster(list, language())
 	if err != nil {
 		return err
 	}
+	issued := map[string]bool{} // somebody with several flats has a row for each
 	var printed []credential.Printed
 	var passes []roster.IssuedPass
-	for _, r := range rows {
-		if r.Name == "" && r.Plate == "" {
-			continue // an empty flat
+	for _, r := range read.Rows {
+		if r.Name == "" && r.Plate == "" || issued[r.ID] && r.ID != "" {
+			continue // an empty flat, or another of the same person
 		}
+		issued[r.ID] = true
 		p.Subject, p.Kind = r.ID, "resident"
 		switch {
 		case r.ID == "":

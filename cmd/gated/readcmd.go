@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"gated/box"
 	"gated/scanner/qr"
@@ -13,8 +14,9 @@ import (
 
 func codeReadCommand() *cobra.Command {
 	var asJSON bool
+	var limit time.Duration
 	read := &cobra.Command{
-		Use:   "read [--json] IMAGE...",
+		Use:   "read [--json] [--within T] IMAGE...",
 		Short: "read the QR codes in pictures",
 		Long: `read prints what the QR codes in pictures say, a line for each code; with --json a line for each picture:
 
@@ -30,7 +32,7 @@ The exit status is 1 if a picture has no code, 2 if a file cannot be read or is 
 			var faults []error
 			without := 0
 			for _, file := range files {
-				found, took, err := qr.ReadPath(c.Context(), file)
+				found, took, err := qr.ReadPath(c.Context(), file, limit)
 				if err != nil {
 					faults = append(faults, fmt.Errorf("code read %s: %w", file, err))
 					continue
@@ -67,5 +69,6 @@ The exit status is 1 if a picture has no code, 2 if a file cannot be read or is 
 		},
 	}
 	read.Flags().BoolVar(&asJSON, "json", false, "print an object for each picture")
+	read.Flags().DurationVar(&limit, "within", qr.Limit, "how long to look at each picture at most; a gate looks no longer than this")
 	return read
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"gated/box"
 	"gated/roster"
+	"gated/roster/sheet"
 
 	"github.com/spf13/cobra"
 )
@@ -32,7 +34,7 @@ func rosterImport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "replace the roster by the property office's list (CSV or XLSX)",
-		Long: `import checks every row and imports all or nothing. Headings, in any order:
+		Long: `import checks every row of every sheet with known headings, and imports all or nothing. Headings:
 
   id,building,unit,room,name,id_number,phone,class,plate,service
   编号,楼栋,单元,房号,姓名,证件号码,电话,类别,车牌,用途
@@ -42,14 +44,15 @@ residents or a whole unit is refused unless --allow-remove gives exactly their n
 		Example: "  gated roster import residents.xlsx --dry-run\n  gated roster import residents.xlsx",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			a.Language = language()
-			var err error
-			if a.Rows, err = box.ReadRoster(args[0], a.Language); err != nil {
+			list, err := box.ReadRoster(args[0], language())
+			if err != nil {
 				return err
 			}
+			a.Rows, a.Language = list.Rows, language()
 			rep, err := perform(c, box.ImportRoster, a)
 			if err == nil {
-				rep.Print(c.OutOrStdout(), a.DryRun)
+				fmt.Fprint(c.OutOrStdout(), list.Summary(a.Language))
+				rep.Print(c.OutOrStdout(), a.DryRun, a.Language)
 			}
 			return err
 		},
@@ -106,7 +109,7 @@ func rosterShow() *cobra.Command {
 			} else if v, ok := s.Vehicle(args[0]); ok {
 				found = v
 			} else {
-				return box.No{Err: fmt.Errorf("%s is not in the roster", args[0])}
+				return notInRoster(args[0])
 			}
 			e := json.NewEncoder(c.OutOrStdout())
 			e.SetIndent("", "  ")
@@ -118,6 +121,13 @@ func rosterRemove() *cobra.Command {
 	return &cobra.Command{Use: "remove ID", Short: "take a person or vehicle out of the roster", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			_, err := perform(c, box.RemoveFromRoster, args[0])
-			return say(c.ErrOrStderr(), err, "removed: %s\n", args[0])
+			if errors.As(err, new(box.No)) {
+				return notInRoster(args[0])
+			}
+			return say(c.ErrOrStderr(), err, sheet.Pick(language(), "removed: %s\n", "已移除：%s\n"), args[0])
 		}}
+}
+
+func notInRoster(id string) error {
+	return box.No{Err: fmt.Errorf(sheet.Pick(language(), "%s is not in the roster", "名册中没有 %s"), id)}
 }

@@ -13,7 +13,7 @@ import (
 	"gated/box"
 	"gated/evidence"
 	"gated/evidence/bundle"
-	"gated/ledger"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	"github.com/spf13/cobra"
@@ -82,7 +82,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				case kind == "an audit bundle":
 					err = bundle.Verify(args[0], append(g.Keys, g.Witnesses...), out)
 				default:
-					err = tlog.VerifyTiles(args[0], append(g.Keys, g.Witnesses...), ledger.NamedKeys, out)
+					err = evidence.VerifyTiles(args[0], g, out)
 				}
 				if err != nil { // an answer: the exit status is 1
 					err = box.No{Err: err}
@@ -197,7 +197,7 @@ func ledgerHead() *cobra.Command {
 standard error its size and sixteen characters, for the handover book and "--short-root".`,
 		Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
-			r, err := ledger.OpenReader(dir)
+			r, err := file.OpenReader(dir)
 			if err != nil {
 				return err
 			}

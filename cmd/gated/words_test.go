@@ -22,6 +22,7 @@ import (
 	"gated/gate"
 	"gated/policy"
 	"gated/roster"
+	"gated/roster/sheet"
 	"gated/scanner"
 )
 
@@ -105,25 +106,25 @@ func rosterWords(t *testing.T) {
 	}
 	defer store.Close()
 	opt := roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "", nil }}
-	sheet := "room,name,class,plate,service\n1-1-101,甲,resident,,\n"
+	rows := "room,name,class,plate,service\n1-1-101,甲,resident,,\n"
 	for i, word := range facts("service") {
-		sheet += fmt.Sprintf(",,,京A1234%d,%s\n", i, word)
+		rows += fmt.Sprintf(",,,京A1234%d,%s\n", i, word)
 	}
-	rows, err := roster.Read([]byte(sheet))
+	list, err := sheet.Read([]byte(rows))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Import(t.Context(), rows, opt); err != nil {
+	if _, err := store.Import(t.Context(), list.Rows, opt); err != nil {
 		t.Error(err)
 	}
 	var classes []string // that an import takes
 	for _, word := range facts("class") {
-		rows, err := roster.Read([]byte("room,name,class\n1-1-101,甲,resident\n1-1-102,乙,resident\n1-1-101,丙," + word + "\n"))
+		list, err := sheet.Read([]byte("room,name,class\n1-1-101,甲,resident\n1-1-102,乙,resident\n1-1-101,丙," + word + "\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		opt.DryRun = true
-		if _, err := store.Import(t.Context(), rows, opt); err == nil {
+		if _, err := store.Import(t.Context(), list.Rows, opt); err == nil {
 			classes = append(classes, word)
 		}
 	}

@@ -180,6 +180,9 @@ func (t *Trust) checkDCC(code string, at time.Time) Certificate {
 		}
 		// Two certificates can hold the same key: the one that may say this counts.
 		judged := s.judge(stated, at)
+		if judged.Signed {
+			judged.Content = string(digest[:])
+		}
 		if best == ReasonWrongAlgorithm || best == ReasonBadSignature || judged.Valid {
 			best, c = judged.Reason, judged
 		}

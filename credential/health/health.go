@@ -58,6 +58,8 @@ type Certificate struct {
 	Reason string
 	Signed bool // genuine, also when out of its time or revoked
 
+	Content string // of one that is genuine: a digest of what was signed, however its code was written
+
 	Issuer    string
 	Serial    string
 	NotBefore time.Time

@@ -80,7 +80,8 @@ func (t *Trust) checkSHC(code string, at time.Time) Certificate {
 	if !slices.ContainsFunc(keys, m.signedBy) {
 		return because(ReasonBadSignature)
 	}
-	c.Signed = true
+	digest := sha256.Sum256(m.signed)
+	c.Signed, c.Content = true, string(digest[:])
 	if t.shc.isRevoked(signer, card.revocation, card.notBefore) {
 		return because(ReasonRevoked)
 	}

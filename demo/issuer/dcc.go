@@ -22,8 +22,8 @@ import (
 	"github.com/veraison/go-cose"
 )
 
-// DCC is an EU Digital COVID Certificate. What a gate does not ask for (the vaccine's maker, the place of the test, names in
-// passport letters) a real one must have.
+// DCC is an EU Digital COVID Certificate. It lacks what a real one must have and a gate does not need: the maker of the vaccine,
+// the place of the test, transliterated names.
 type DCC struct {
 	Given, Family   string // names
 	BirthDate       string // YYYY-MM-DD
@@ -40,7 +40,7 @@ func (d DCC) Sign(key crypto.Signer, cert *x509.Certificate) (text string, err e
 			text, err = "", fmt.Errorf("issue DCC: %w", err)
 		}
 	}()
-	// Of a key that is marked as one for PSS only crypto/x509 reads nothing.
+	// crypto/x509 cannot parse a key that is restricted to PSS, and leaves PublicKey nil.
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || cert.PublicKey != nil && !public.Equal(cert.PublicKey) {
 		return "", errors.New("the key is not the certificate's")
@@ -113,11 +113,11 @@ func algorithmOf(key crypto.PublicKey) (cose.Algorithm, error) {
 	return 0, errors.New("a key of this kind signs no DCC: want P-256, Ed25519 or RSA of 2048 bits")
 }
 
-// PackDCC makes the text of a certificate of its COSE_Sign1, or of anything else.
+// PackDCC returns the text of a certificate for its COSE_Sign1 message, or for any other bytes.
 func PackDCC(message []byte) string {
 	var packed bytes.Buffer
-	w, _ := zlib.NewWriterLevel(&packed, zlib.BestCompression) // a level that there is
-	w.Write(message)                                           // into memory: never fails
+	w, _ := zlib.NewWriterLevel(&packed, zlib.BestCompression) // fails for an unknown level only
+	w.Write(message)                                           // never fails into memory
 	w.Close()
 	return "HC1:" + base45(packed.Bytes())
 }
@@ -143,8 +143,8 @@ var usages = map[string]asn1.ObjectIdentifier{
 	recovery:    {1, 3, 6, 1, 4, 1, 1847, 2021, 1, 3},
 }
 
-// SignerCertificate makes a certificate for key that signs itself, of a country in ISO 3166-1, for the kinds of statement
-// given or, if there are none, for all. In PEM its Raw is a file of trust/dcc.
+// SignerCertificate makes a self-signed certificate of a country (ISO 3166-1) for some kinds of statement, or without kinds for
+// all. Encoded as PEM, its Raw is a file for trust/dcc.
 func SignerCertificate(key crypto.Signer, country string, from, until time.Time, kinds ...string) (*x509.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),

@@ -1,7 +1,7 @@
-// Package issuer signs the health certificates that people of the demo, and of tests, hold up at a gate.
+// Package issuer signs the health certificates that people show in the demo and in tests.
 //
-// A gate issues none, and real ones are issued by those who vaccinate and test. It shares no code with package credential,
-// which verifies them: what one of them got wrong would otherwise look right.
+// A gate only verifies them; real ones are issued by those who vaccinate and test. The package shares no code with package
+// credential, so that an error in one of them is found by the other.
 package issuer
 
 import "time"

@@ -33,7 +33,7 @@ type SHC struct {
 // jwsLimit is the longest JWS that one QR code should hold ("Chunking Larger SHCs").
 const jwsLimit = 1195
 
-// revocation is what the specification lets a rid be.
+// revocation is what the specification allows as a rid.
 var revocation = regexp.MustCompile(`^[A-Za-z0-9_-]{0,24}$`)
 
 // Sign returns the card's text, "shc:/…".
@@ -50,7 +50,7 @@ func (c SHC) Sign(key *ecdsa.PrivateKey) (text string, err error) {
 		return "", err
 	}
 	if c.NotBefore.IsZero() {
-		return "", errors.New("it has no time from which it is good")
+		return "", errors.New("it has no time from which it is valid")
 	}
 	if !revocation.MatchString(c.Revocation) {
 		return "", fmt.Errorf("revocation identifier %q: want at most 24 letters and digits", c.Revocation)
@@ -93,7 +93,7 @@ func (c SHC) Sign(key *ecdsa.PrivateKey) (text string, err error) {
 	return "shc:/" + Numeric(token), nil
 }
 
-// Numeric writes the code of each character of a JWS less 45 in two digits.
+// Numeric writes each character of a JWS as two digits: its code minus 45.
 func Numeric(token string) string {
 	digits := make([]byte, 0, 2*len(token))
 	for i := range len(token) {
@@ -103,7 +103,7 @@ func Numeric(token string) string {
 	return string(digits)
 }
 
-// payload writes the claims without white space.
+// payload encodes the claims as JSON without white space.
 func (c SHC) payload() ([]byte, error) {
 	type object = map[string]any
 	concept := func(system, code string) object {
@@ -165,7 +165,7 @@ func KeyID(key *ecdsa.PublicKey) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(thumbprint), err
 }
 
-// SHCKeys returns what a file in the trust directory's shc/ holds: the issuer's keys as a JWK set.
+// SHCKeys returns the content of a file for trust/shc: the keys of an issuer as a JWK set.
 func SHCKeys(issuer string, keys ...*ecdsa.PublicKey) ([]byte, error) {
 	file := struct {
 		Issuer string            `json:"issuer"`

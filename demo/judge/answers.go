@@ -13,7 +13,7 @@ import (
 	"gated/register"
 )
 
-// Answer is the answer of a gate to one attempt to pass: a line of gated run --log-verdicts.
+// Answer is the answer of a gate to one attempt to pass, as a line of gated run --log-verdicts has it.
 type Answer struct {
 	Lane       string `json:"lane"`
 	Passage    string `json:"passage"`
@@ -24,34 +24,34 @@ type Answer struct {
 	Repeat     bool   `json:"repeat"`
 }
 
-// Fault is the verdict on what could not be recorded.
+// Fault is the verdict when nothing could be recorded.
 const Fault = "fault"
 
-// OfCode reports whether it answers a code, and not a guard or a time limit.
+// OfCode tells whether it is the answer to a code, rather than to a guard or at the end of a time limit.
 func (a Answer) OfCode() bool {
 	return a.Rule != "guard" && a.Rule != emergencyKey && a.Reason != "undecided"
 }
 
-// Answers compares the answers of a gate with the entries of its ledger: each answer has its entries, and no entry is without an
-// answer. In hours there are millions of both, so they are counted and not stored.
+// Answers compares the answers of a gate with the entries of its ledger: each answer must have its entries, and each entry its
+// answer. In a run of hours there are millions of both, so they are counted and not stored.
 type Answers struct {
-	said, found map[part]tally
+	answered, recorded map[part]tally
 }
 
 // part is the part of an answer that has an entry of its own.
 type part struct {
 	lane    string
 	kind    ledger.Kind
-	verdict string // empty in a check, and in the query of what was decided at once
+	verdict string // empty in a check, and in the query of a passage that was decided at once
 }
 
-// tally is a count with a sum of hashes: equal tallies have counted the same.
+// tally is a count and a sum of hashes: two equal tallies have counted the same things.
 type tally struct {
 	n   int
 	sum uint64
 }
 
-// NewAnswers returns what compares, before any answer.
+// NewAnswers returns an Answers that has counted nothing.
 func NewAnswers() *Answers { return &Answers{map[part]tally{}, map[part]tally{}} }
 
 func count(in map[part]tally, p part, passage, reason string) {
@@ -61,58 +61,58 @@ func count(in map[part]tally, p part, passage, reason string) {
 	in[p] = tally{t.n + 1, t.sum + h.Sum64()}
 }
 
-// Say takes an answer. A code that was read again got the answer of before, what could not be recorded has no entry, and
-// Openings judges the emergency key.
-func (a *Answers) Say(o Answer) {
+// Answer takes the next answer. It skips those without entries of their own, which are repeats and faults, and the emergency key,
+// which Openings judges.
+func (a *Answers) Answer(o Answer) {
 	if o.Repeat || o.Verdict == Fault || o.Rule == emergencyKey {
 		return
 	}
-	if o.Rule != "guard" && o.Reason != "undecided" { // those two come later than check and query
-		count(a.said, part{o.Lane, register.Check, ""}, o.Passage, "")
+	if o.Rule != "guard" && o.Reason != "undecided" { // those two have had their check and query before
+		count(a.answered, part{o.Lane, register.Check, ""}, o.Passage, "")
 		if o.Verdict == policy.Hold {
-			count(a.said, part{o.Lane, register.Query, o.Verdict}, o.Passage, o.Reason)
+			count(a.answered, part{o.Lane, register.Query, o.Verdict}, o.Passage, o.Reason)
 			return
 		}
-		count(a.said, part{o.Lane, register.Query, ""}, o.Passage, "")
+		count(a.answered, part{o.Lane, register.Query, ""}, o.Passage, "")
 	}
-	count(a.said, part{o.Lane, register.Decided, o.Verdict}, o.Passage, o.Reason)
+	count(a.answered, part{o.Lane, register.Decided, o.Verdict}, o.Passage, o.Reason)
 }
 
 // Entry takes the next entry of the ledger.
 func (a *Answers) Entry(e *ledger.Entry) {
 	reason := e.Reason
 	switch {
-	case e.Kind == register.Check: // its reason is the claim's, not the verdict's
+	case e.Kind == register.Check: // its reason is about the code, not about the verdict
 		reason = ""
 	case e.Kind == register.Query:
 	case e.Kind == register.Decided && e.Rule != emergencyKey && e.Reason != "undecided-restart" && e.Reason != "undecided-fault":
-	default: // nobody waited for it
+	default: // no answer belongs to it
 		return
 	}
-	count(a.found, part{e.Lane, e.Kind, e.Verdict}, e.Passage, reason)
+	count(a.recorded, part{e.Lane, e.Kind, e.Verdict}, e.Passage, reason)
 }
 
-// Compare returns what does not fit, and how many entries are missing.
+// Compare returns the differences, and how many entries are missing.
 func (a *Answers) Compare() (wrong []string, lost int) {
-	parts := maps.Clone(a.said)
-	maps.Copy(parts, a.found)
+	parts := maps.Clone(a.answered)
+	maps.Copy(parts, a.recorded)
 	for _, p := range slices.SortedFunc(maps.Keys(parts), func(a, b part) int {
 		return cmp.Or(cmp.Compare(a.lane, b.lane), cmp.Compare(a.kind, b.kind), cmp.Compare(a.verdict, b.verdict))
 	}) {
-		said, found := a.said[p], a.found[p]
-		what := string(p.kind)
+		answered, recorded := a.answered[p], a.recorded[p]
+		entry := string(p.kind)
 		if p.verdict != "" {
-			what += " of " + p.verdict
+			entry += " of " + p.verdict
 		}
-		switch missing := said.n - found.n; {
+		switch missing := answered.n - recorded.n; {
 		case missing > 0:
 			lost += missing
-			wrong = append(wrong, fmt.Sprintf("lane %s: %d of %d answers have no entry (%s)", p.lane, missing, said.n, what))
+			wrong = append(wrong, fmt.Sprintf("lane %s: %d of %d answers have no entry (%s)", p.lane, missing, answered.n, entry))
 		case missing < 0:
-			wrong = append(wrong, fmt.Sprintf("lane %s: %d entries (%s) that were no answer", p.lane, -missing, what))
-		case said.sum != found.sum:
+			wrong = append(wrong, fmt.Sprintf("lane %s: %d entries (%s) without an answer", p.lane, -missing, entry))
+		case answered.sum != recorded.sum:
 			lost++ // at least
-			wrong = append(wrong, fmt.Sprintf("lane %s: the %d entries (%s) are not those of the answers", p.lane, found.n, what))
+			wrong = append(wrong, fmt.Sprintf("lane %s: the %d entries (%s) are not those of the answers", p.lane, recorded.n, entry))
 		}
 	}
 	return wrong, lost

@@ -68,19 +68,19 @@ func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
 		{"a refuse was recorded as an admit", func(l []ledger.Record) []ledger.Record {
 			l = without(register.Decided, "p2")(l)
 			return append(l, ledger.Record{Lane: "in", Kind: register.Decided, Passage: "p2", Verdict: "admit", Reason: "forged"})
-		}, 1, "lane in: 1 entries (register of admit) that were no answer"},
+		}, 1, "lane in: 1 entries (register of admit) without an answer"},
 		{"another one's check was recorded", func(l []ledger.Record) []ledger.Record {
 			return append(without(register.Check, "p2")(l), ledger.Record{Lane: "in", Kind: register.Check, Passage: "p1"})
 		}, 1, "lane in: the 4 entries (check) are not those of the answers"},
 		{"an entry that nobody was told", func(l []ledger.Record) []ledger.Record {
 			return append(l, ledger.Record{Lane: "out", Kind: register.Check, Passage: "p6"})
-		}, 0, "lane out: 1 entries (check) that were no answer"},
+		}, 0, "lane out: 1 entries (check) without an answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := NewAnswers()
 			said, entries := all()
 			for _, o := range said {
-				a.Say(o)
+				a.Answer(o)
 			}
 			for _, r := range tt.ledger(entries) {
 				a.Entry(&ledger.Entry{Record: r})

@@ -1,6 +1,6 @@
-// Package judge compares what a gate said, and what its relays did, with what its ledger has.
+// Package judge compares the answers of a gate, and what its relays did, with the entries of its ledger.
 //
-// It knows nothing of how the gate works: the soak judges a daemon by it, and the interlock test of package gate a gate
+// It knows nothing of how the gate works. The soak judges a daemon with it, and the interlock test of package gate judges a gate
 // that is killed and whose disk fails.
 package judge
 
@@ -12,37 +12,37 @@ import (
 
 // Run is one life of the gate's process.
 type Run struct {
-	From, Until time.Time // zero: before, or after, all that is judged
-	Ending      time.Time // it was told to end, or killed; zero: as Until
-	Killed      bool      // what it was about to write may be nowhere
+	From, Until time.Time // zero: it began before, or ended after, all that is judged
+	Ending      time.Time // when it was told to end, or killed; zero: the same as Until
+	Killed      bool      // what it was about to write may be lost
 
-	Told    map[string]time.Time // passages of whose admit the lane was told, and when; nil: of all
-	Commits []Span               // to the disk, one after the other; nil: nobody knows
-	Presses []Press              // in the order in which they were answered
+	Admitted map[string]time.Time // when the lane got the answer admit, by passage; nil: every admit was answered
+	Commits  []Span               // to the disk, in order; nil: unknown
+	Presses  []Press              // in the order in which they were answered
 }
 
-// Press is a press of the emergency key, or of the one that closes what it opened.
+// Press is a press of the emergency key, or of the key that closes the lane again.
 type Press struct {
-	Span     // from when it was pressed until that was answered, or the process ended
+	Span     // from the press until its answer, or until the process ended
 	Lane     string
 	Closing  bool
 	Answered bool
-	Passage  string // with which an opening was answered
+	Passage  string // in the answer to the emergency key
 }
 
 // Relay is what happened to the relay of a lane.
 type Relay struct {
 	Switched  []time.Time // on, in order
-	Faulty    []Span      // it may not have done what it confirmed
+	Faulty    []Span      // when it may not have done what it confirmed
 	Unplugged []Span
-	Plugged   []time.Time // and off since then, until it is told again
-	Mute      bool        // it never answers, and may read late what it was sent
+	Plugged   []time.Time // from then on it is off until it gets a command
+	Mute      bool        // it never answers, and may read its commands late
 }
 
-// Span is a time during which something was so; a zero Until is not over.
+// Span is a time span; with a zero Until it has no end.
 type Span struct{ From, Until time.Time }
 
-func (s Span) meets(from, until time.Time) bool {
+func (s Span) overlaps(from, until time.Time) bool {
 	return !s.From.After(until) && (s.Until.IsZero() || !s.Until.Before(from))
 }
 
@@ -50,11 +50,11 @@ func (s Span) covers(from, until time.Time) bool {
 	return !s.From.After(from) && (s.Until.IsZero() || !s.Until.Before(until))
 }
 
-// merged puts spans that meet together, and all in order.
+// merged sorts spans, and joins those that overlap.
 func merged(spans []Span) (all []Span) {
 	slices.SortFunc(spans, func(a, b Span) int { return a.From.Compare(b.From) })
 	for _, s := range spans {
-		if n := len(all) - 1; n >= 0 && all[n].meets(s.From, s.From) {
+		if n := len(all) - 1; n >= 0 && all[n].overlaps(s.From, s.From) {
 			if all[n].Until.IsZero() || !s.Until.IsZero() && s.Until.Before(all[n].Until) {
 				continue
 			}
@@ -66,16 +66,16 @@ func merged(spans []Span) (all []Span) {
 	return all
 }
 
-// anyMeets tells whether one of merged spans meets a time.
-func anyMeets(spans []Span, from, until time.Time) bool {
+// anyOverlaps tells whether one of the spans, which are merged, overlaps a time.
+func anyOverlaps(spans []Span, from, until time.Time) bool {
 	i, found := slices.BinarySearchFunc(spans, from, func(s Span, t time.Time) int { return s.From.Compare(t) })
-	return found || i > 0 && spans[i-1].meets(from, until) || i < len(spans) && spans[i].meets(from, until)
+	return found || i > 0 && spans[i-1].overlaps(from, until) || i < len(spans) && spans[i].overlaps(from, until)
 }
 
 func (r *Run) at(t time.Time) bool { return Span{r.From, r.Until}.covers(t, t) }
 
-// durable is a moment before which nothing that was decided at the given one could be on the disk: the end of the first
-// commit that began since.
+// durable is the earliest time at which a decision of the given time can be on the disk: the end of the first commit that began
+// after it.
 func (r *Run) durable(at time.Time) time.Time {
 	i, _ := slices.BinarySearchFunc(r.Commits, at, func(s Span, t time.Time) int { return s.From.Compare(t) })
 	if i < len(r.Commits) {
@@ -84,7 +84,7 @@ func (r *Run) durable(at time.Time) time.Time {
 	return at
 }
 
-// closed is when what was opened on a lane at a time was closed again, or the process ended.
+// closed is when a lane that was opened at a time was closed again, or the process ended.
 func (r *Run) closed(lane string, at time.Time) time.Time {
 	until := r.Until
 	for _, p := range r.Presses {
@@ -95,14 +95,14 @@ func (r *Run) closed(lane string, at time.Time) time.Time {
 	return until
 }
 
-// before tells whether t is before until, which may be zero: never.
+// before tells whether t is before until; a zero until means never.
 func before(t, until time.Time) bool { return until.IsZero() || t.Before(until) }
 
-// claim is one switching that an entry answers for.
+// claim is one switching of a relay that an entry explains.
 type claim struct {
 	from   time.Time
-	follow time.Time // the pulse before ended then: this one began later, as far as its stamp can be believed
-	until  time.Time // zero: open
+	follow time.Time // the end of the pulse before: this one began later, as far as the time stamps are exact
+	until  time.Time // zero: no limit
 	seq    int64
 }
 
@@ -117,16 +117,16 @@ func (c claim) over(t time.Time, slack time.Duration) bool {
 	return !c.until.IsZero() && c.until.Add(slack).Before(t)
 }
 
-// pair gives moments, which are in order, a claim each, and no claim to two. There is no way to pair more of them: of the
-// claims that a moment could have it gets the one that ends first. It returns what is left of both.
+// pair matches moments, which are in order, with claims, one to one, and returns those of both that have no partner. Each moment
+// gets, of the claims that fit it, the one that ends first; no other method pairs more of them.
 //
-// Where all moments can be paired with claims, and some of the claims all with moments, one pairing does both (Mendelsohn
-// and Dulmage, 1958): so the two questions may be asked one after the other.
-func pair(moments []time.Time, claims []claim, slack time.Duration) (left []time.Time, idle []claim) {
+// If all moments can be paired with claims, and all claims of some subset with moments, then one pairing does both (Mendelsohn
+// and Dulmage, 1958). So the two may be tested one after the other.
+func pair(moments []time.Time, claims []claim, slack time.Duration) (left []time.Time, unpaired []claim) {
 	coming := slices.SortedFunc(slices.Values(claims), func(a, b claim) int {
 		return cmp.Or(a.begins(slack).Compare(b.begins(slack)), cmp.Compare(a.seq, b.seq))
 	})
-	var open []claim // that a moment could have
+	var open []claim // those that fit the moment
 	for _, m := range moments {
 		for len(coming) > 0 && !coming[0].begins(slack).After(m) {
 			open, coming = append(open, coming[0]), coming[1:]
@@ -135,7 +135,7 @@ func pair(moments []time.Time, claims []claim, slack time.Duration) (left []time
 		stay := open[:0]
 		for _, c := range open {
 			if c.over(m, slack) {
-				idle = append(idle, c)
+				unpaired = append(unpaired, c)
 				continue
 			}
 			stay = append(stay, c)
@@ -149,5 +149,5 @@ func pair(moments []time.Time, claims []claim, slack time.Duration) (left []time
 		}
 		open = slices.Delete(open, best, best+1)
 	}
-	return left, append(append(idle, open...), coming...)
+	return left, append(append(unpaired, open...), coming...)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// pressed compares how the presses of a lane's keys were answered with the entries, and returns how many of those are missing.
+// pressed compares the presses of the keys of a lane with the entries, and returns how many of these are missing.
 func (o *Openings) pressed(name string, runs []*Run) (missing int) {
 	l := o.lanes[name]
 	entries := map[string]int{} // by passage
@@ -29,16 +29,16 @@ func (o *Openings) pressed(name string, runs []*Run) (missing int) {
 			default:
 				if l.Pressed++; closed[p.Passage] {
 					missing++
-					o.fault("lane %s: the emergency key was answered with passage %s, which was closed before", name, p.Passage)
+					o.mismatch("lane %s: the emergency key was answered with passage %s, which was closed before", name, p.Passage)
 				}
 				if !open[p.Passage] && entries[p.Passage] == 0 {
 					missing++
-					o.fault("lane %s was opened by the emergency key as passage %q, and no entry says so", name, p.Passage)
+					o.mismatch("lane %s was opened by the emergency key as passage %q, and no entry says so", name, p.Passage)
 				}
 				open[p.Passage] = true
 			}
 		}
-		if r.Killed { // a closing is on record as soon as the ledger can take it, and no opening waits for that
+		if r.Killed { // a closing gets its entry as soon as the ledger can take it, which may be too late
 			continue
 		}
 		said := 0
@@ -49,25 +49,25 @@ func (o *Openings) pressed(name string, runs []*Run) (missing int) {
 		}
 		if closings > said {
 			missing += closings - said
-			o.fault("lane %s was closed by hand %d times, and %d entries say so", name, closings, said)
+			o.mismatch("lane %s was closed by hand %d times, and %d entries say so", name, closings, said)
 		}
 	}
 	return missing
 }
 
-// keys makes of the entries of a lane's keys when it was held open.
+// keys finds out from the entries of its keys when a lane was held open.
 func (o *Openings) keys(name string, runs []*Run) {
 	l := o.lanes[name]
-	// What could not wait for its entry may have got it later than what came after.
+	// An emergency opening does not wait for its entry, which may come later than those of later events.
 	slices.SortFunc(l.keys, func(a, b key) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.seq, b.seq)) })
 	seen := map[string]bool{}
 	var open *Span
 	var by key
-	var in *Run // with which what it opened ends
+	var in *Run // the run of that opening
 	for _, k := range l.keys {
 		r := run(runs, k.at)
 		if r == nil {
-			o.fault("entry %d: no gate ran then", k.seq)
+			o.mismatch("entry %d: no gate ran then", k.seq)
 			continue
 		}
 		if open != nil && r != in {
@@ -81,8 +81,8 @@ func (o *Openings) keys(name string, runs []*Run) {
 			continue
 		}
 		if open != nil {
-			if !r.Killed { // else the entry of a closing may be nowhere
-				o.fault("entry %d: lane %s was opened by the emergency key, which held it open already since entry %d", k.seq, name, by.seq)
+			if !r.Killed { // else the entry of its closing may be lost
+				o.mismatch("entry %d: lane %s was opened by the emergency key, which held it open already by entry %d", k.seq, name, by.seq)
 			}
 			open.Until = k.at
 		}
@@ -90,9 +90,9 @@ func (o *Openings) keys(name string, runs []*Run) {
 		open, by, in = &l.held[len(l.held)-1], k, r
 		switch {
 		case seen[k.passage]:
-			o.fault("entry %d: lane %s was opened by the emergency key for passage %s, which has its entry", k.seq, name, k.passage)
+			o.mismatch("entry %d: lane %s was opened by the emergency key for passage %s, which has its entry", k.seq, name, k.passage)
 		case !r.Killed && !o.announced[k.passage] && !r.pressed(name, k.passage):
-			o.fault("entry %d: lane %s was opened by the emergency key, which nobody pressed", k.seq, name)
+			o.mismatch("entry %d: lane %s was opened by the emergency key, which nobody pressed", k.seq, name)
 		}
 		seen[k.passage] = true
 	}
@@ -101,18 +101,18 @@ func (o *Openings) keys(name string, runs []*Run) {
 	}
 }
 
-// pressed tells whether a press of the emergency key was answered with a passage.
+// pressed tells whether a press of the emergency key on a lane was answered with a passage.
 func (r *Run) pressed(lane, passage string) bool {
 	return slices.ContainsFunc(r.Presses, func(p Press) bool { return p.Lane == lane && p.Passage == passage })
 }
 
-// ended ends what no entry ends: with the process, or when a guard had closed it.
+// ended ends an opening that no entry ends: when a guard closed it, or with the process.
 func (o *Openings) ended(name string, open *Span, by key, r *Run) {
 	open.Until = r.Until
 	for _, p := range slices.Backward(r.Presses) {
 		if p.Closing && p.Answered && p.Lane == name && by.at.Before(p.From) {
 			if open.Until = p.From; !r.Killed {
-				o.fault("entry %d: lane %s was opened by the emergency key and closed at %s, and no entry says so",
+				o.mismatch("entry %d: lane %s was opened by the emergency key and closed at %s, and no entry says so",
 					by.seq, name, p.From.Format("15:04:05.000000"))
 			}
 			return
@@ -120,8 +120,8 @@ func (o *Openings) ended(name string, open *Span, by key, r *Run) {
 	}
 }
 
-// byEmergencyKey are the switchings that the openings by the emergency key answer for: the relay is switched on once, and
-// once more whenever it is plugged in again while it is to be held open.
+// byEmergencyKey returns the switchings that the openings by the emergency key explain: the relay is switched on once, and again
+// each time that it is plugged in while the lane is held open.
 func (o *Openings) byEmergencyKey(name string, relay *Relay, runs []*Run) (claims []claim) {
 	for _, k := range o.lanes[name].keys {
 		r := run(runs, k.at)
@@ -145,7 +145,7 @@ func (o *Openings) byEmergencyKey(name string, relay *Relay, runs []*Run) (claim
 	return claims
 }
 
-// plus is t later by d; a zero one stays never.
+// plus adds d to t, unless t is zero, which means never.
 func plus(t time.Time, d time.Duration) time.Time {
 	if t.IsZero() {
 		return t

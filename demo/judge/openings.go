@@ -12,40 +12,40 @@ import (
 	"gated/register"
 )
 
-// Openings pairs each time that a relay was switched on with the entry of the ledger that it belongs to: one pulse for one
-// admit, and no other but while the emergency key holds the lane open; and each press of that key with its entry.
+// Openings matches each switching of a relay with the ledger entry that explains it: one pulse for each admit, and no others except
+// while the emergency key holds the lane open. It also matches each press of that key with its entry.
 type Openings struct {
-	// Slacks are how far a busy machine may be behind: the relay's stamp is of the moment at which it got to read, the
-	// entry's of the one at which it was written. What fits with less of it goes first, or else a pulse would take the
-	// switching of the next one.
+	// Slacks are tolerances for time stamps on a busy machine: the relay stamps when it reads its command, the ledger when it
+	// writes the entry. They are tried from the smallest up, because a large one could pair a pulse with the switching of the
+	// next.
 	Slacks []time.Duration
 
 	Lost Losses
 
-	admits    map[int64]admit // by seq: without the entry of their opening so far
-	takenBack map[int64]bool  // admits, by corrections
-	announced map[string]bool // passages of the emergency key that the gate printed
+	admits    map[int64]admit // by seq: those whose opening has no entry yet
+	takenBack map[int64]bool  // admits that a correction has taken back
+	announced map[string]bool // passages for which the gate printed an opening by the emergency key
 	lanes     map[string]*lane
-	wrong     []string // what does not fit
+	wrong     []string // the mismatches
 }
 
-// Losses are entries that something happened without, and openings that did not happen although they have an entry.
+// Losses counts missing entries, and openings that have an entry and did not happen.
 type Losses struct{ Entries, Openings int }
 
-// Count is what was found on a lane.
+// Count is what was counted on a lane.
 type Count struct {
 	Passages, Failed, Dropped int // pulses
 	Held, Pressed             int // by the emergency key
-	Allowed, Demanded         int // switchings, by entries
+	Allowed, Demanded         int // switchings that the entries explain, and those that they require
 }
 
 const (
 	emergencyKey = "emergency-key" // reason and rule of its entries
 
-	// begins is how long after its verdict a pulse may begin. It is not taken from the gate, so that both cannot be wrong together.
+	// begins is how long after its verdict a pulse may begin. It is not imported from the gate, where the same error would hide itself.
 	begins = 2 * time.Second
 
-	// readsLate is how long a relay that answers nothing may take to read what it was sent.
+	// readsLate is how long a relay that answers nothing may take to read a command.
 	readsLate = 200 * time.Millisecond
 )
 
@@ -55,7 +55,7 @@ type admit struct {
 	passage string
 }
 
-// pulse is an admit with the entry of what became of its opening.
+// pulse is an admit together with the entry of its opening.
 type pulse struct {
 	admit
 	admitted int64 // entry
@@ -64,7 +64,7 @@ type pulse struct {
 	reason   string
 }
 
-// key is an entry of the emergency key, or of the closing that ends what it opened.
+// key is the entry of an opening by the emergency key, or of the closing after it.
 type key struct {
 	at      time.Time
 	seq     int64
@@ -80,7 +80,7 @@ type lane struct {
 	held   []Span
 }
 
-// NewOpenings returns what judges lanes, before it has seen anything.
+// NewOpenings returns an Openings for some lanes that has seen nothing.
 func NewOpenings(lanes ...string) *Openings {
 	o := &Openings{Slacks: []time.Duration{time.Millisecond, 50 * time.Millisecond, time.Second},
 		admits: map[int64]admit{}, takenBack: map[int64]bool{}, announced: map[string]bool{}, lanes: map[string]*lane{}}
@@ -90,18 +90,19 @@ func NewOpenings(lanes ...string) *Openings {
 	return o
 }
 
-func (o *Openings) fault(format string, args ...any) {
+func (o *Openings) mismatch(format string, args ...any) {
 	o.wrong = append(o.wrong, fmt.Sprintf(format, args...))
 }
 
-// Say takes a line of the gate: the key may also be pressed by somebody on the page, of whom no Press is noted.
-func (o *Openings) Say(a Answer) {
+// Answer takes the next answer of the gate. It matters for the emergency key, which a person may press on the page: of that there
+// is no Press.
+func (o *Openings) Answer(a Answer) {
 	if a.Rule == emergencyKey {
 		o.announced[a.Passage] = true
 	}
 }
 
-// Count is what was found on a lane, by Judge.
+// Count returns what Judge has counted on a lane.
 func (o *Openings) Count(lane string) Count { return o.lanes[lane].Count }
 
 // Entry takes the next entry of the ledger.
@@ -119,7 +120,7 @@ func (o *Openings) Entry(e *ledger.Entry) {
 	case e.Kind == register.Opening:
 		a, is := o.admits[e.Ref]
 		if delete(o.admits, e.Ref); !is || a.lane != e.Lane {
-			o.fault("entry %d: an opening of lane %s for entry %d, which is no admit there, or one that was opened for before",
+			o.mismatch("entry %d: an opening of lane %s for entry %d, which is not an admit there, or has its opening already",
 				e.Seq, e.Lane, e.Ref)
 			return
 		}
@@ -127,7 +128,7 @@ func (o *Openings) Entry(e *ledger.Entry) {
 	}
 }
 
-// Judge is called once, after all entries. It returns what does not fit.
+// Judge is called once, after all entries. It returns the mismatches.
 func (o *Openings) Judge(runs []*Run, relays map[string]*Relay) (wrong []string) {
 	missing := map[string]int{} // entries, by lane
 	may := map[string][]claim{}
@@ -157,19 +158,19 @@ func (o *Openings) Judge(runs []*Run, relays map[string]*Relay) (wrong []string)
 			left, all = pair(left, all, slack)
 		}
 		for _, t := range left {
-			o.fault("lane %s was opened at %s, and no entry says why", name, t.Format("15:04:05.000000"))
+			o.mismatch("lane %s was opened at %s, and no entry says why", name, t.Format("15:04:05.000000"))
 		}
-		o.Lost.Entries += max(missing[name], len(left)) // what is missing may be why the relay was switched
-		_, idle := pair(relay.Switched, must, o.Slacks[len(o.Slacks)-1])
-		o.Lost.Openings += len(idle)
-		for _, c := range idle {
-			o.fault("entry %d: lane %s was opened, and its relay was not switched on", c.seq, name)
+		o.Lost.Entries += max(missing[name], len(left)) // a missing entry may be the reason for a switching without one
+		_, unpaired := pair(relay.Switched, must, o.Slacks[len(o.Slacks)-1])
+		o.Lost.Openings += len(unpaired)
+		for _, c := range unpaired {
+			o.mismatch("entry %d: lane %s was opened, and its relay was not switched on", c.seq, name)
 		}
 	}
 	return o.wrong
 }
 
-// run is the one of a moment.
+// run returns the run of a moment; nil: none.
 func run(runs []*Run, at time.Time) *Run {
 	for _, r := range runs {
 		if r.at(at) {
@@ -179,32 +180,32 @@ func run(runs []*Run, at time.Time) *Run {
 	return nil
 }
 
-// unopened is what an admit answers for that has no entry of its opening, if anything; lost: it must have one.
+// unopened returns the claim of an admit whose opening has no entry, if it has a claim; lost tells that the entry must exist.
 func (o *Openings) unopened(seq int64, runs []*Run) (c claim, is, lost bool) {
 	a := o.admits[seq]
 	r := run(runs, a.at)
 	if r == nil {
-		o.fault("entry %d: no gate ran then", seq)
+		o.mismatch("entry %d: no gate ran then", seq)
 		return c, false, false
 	}
-	told := r.Told[a.passage]
+	told := r.Admitted[a.passage]
 	switch {
 	case o.takenBack[seq] && !told.IsZero():
-		o.fault("entry %d: an admit that lane %s was told was taken back", seq, a.lane)
+		o.mismatch("entry %d: an admit that lane %s was told was taken back", seq, a.lane)
 		return c, false, false
-	case o.takenBack[seq], !r.Killed && r.Told != nil && told.IsZero(): // its commit failed: the lane was told of a fault
+	case o.takenBack[seq], !r.Killed && r.Admitted != nil && told.IsZero(): // its commit failed: the lane was answered a fault
 		return c, false, false
 	case !r.Killed:
-		o.fault("entry %d: an admit on lane %s, and no entry says what became of its opening", seq, a.lane)
+		o.mismatch("entry %d: an admit on lane %s, and no entry says what became of its opening", seq, a.lane)
 		return c, false, true
 	}
 	return o.claim(pulse{admit: a, admitted: seq}, r), true, false
 }
 
-// claim is the switching that an admit answers for. It began within the time that a verdict is good for.
+// claim returns the switching that an admit explains. It must begin within the time for which a verdict is valid.
 func (o *Openings) claim(p pulse, r *Run) claim {
 	c := claim{from: r.durable(p.at), until: r.Until, seq: cmp.Or(p.seq, p.admitted)}
-	if told := r.Told[p.passage]; !told.IsZero() && before(told.Add(begins), c.until) {
+	if told := r.Admitted[p.passage]; !told.IsZero() && before(told.Add(begins), c.until) {
 		c.until = told.Add(begins)
 	}
 	if p.seq > 0 && before(p.end, c.until) {
@@ -213,21 +214,21 @@ func (o *Openings) claim(p pulse, r *Run) claim {
 	return c
 }
 
-// byAdmit are the switchings that the admits of a lane answer for whose opening is on record, and those of them that must
-// have been.
+// byAdmit returns the switchings that the admits of a lane explain, if their opening has an entry, and those of them that must have
+// happened.
 func (o *Openings) byAdmit(name string, relay *Relay, runs []*Run) (may, must []claim) {
 	l := o.lanes[name]
 	slices.SortFunc(l.pulses, func(a, b pulse) int { return cmp.Or(a.end.Compare(b.end), cmp.Compare(a.seq, b.seq)) })
 	disturbed := o.disturbed(name, relay, runs)
-	var before time.Time // the end of the pulse before: a lane's pulses come one after the other
+	var before time.Time // the end of the pulse before: the pulses of a lane do not overlap
 	for _, p := range l.pulses {
 		r := run(runs, p.at)
 		switch {
 		case r == nil:
-			o.fault("entry %d: no gate ran then", p.admitted)
+			o.mismatch("entry %d: no gate ran then", p.admitted)
 			continue
 		case o.takenBack[p.admitted]:
-			o.fault("entry %d: an opening of lane %s for entry %d, which was taken back", p.seq, name, p.admitted)
+			o.mismatch("entry %d: an opening of lane %s for entry %d, which was taken back", p.seq, name, p.admitted)
 			continue
 		}
 		c := o.claim(p, r)
@@ -235,25 +236,25 @@ func (o *Openings) byAdmit(name string, relay *Relay, runs []*Run) (may, must []
 		switch p.reason {
 		case "pulse":
 			l.Passages++
-			// A pulse on a lane that is held open switches nothing, and one that the guard has overtaken may not have begun.
+			// A pulse on a lane that is held open switches nothing, and one that a key of the guard came before may not have begun.
 			end := p.end
 			if relay.Mute {
 				end = end.Add(readsLate)
 			}
-			if !anyMeets(disturbed, p.at, end) && (r.Ending.IsZero() || !end.After(r.Ending)) {
+			if !anyOverlaps(disturbed, p.at, end) && (r.Ending.IsZero() || !end.After(r.Ending)) {
 				must = append(must, c)
 			}
-		case "pulse-failed": // it may have been switched before the relay fell silent
+		case "pulse-failed": // the relay may have switched before it stopped answering
 			l.Failed++
 			if slices.ContainsFunc(relay.Unplugged, func(s Span) bool { return s.covers(p.at, p.end) }) {
 				before = p.end
 				continue
 			}
-		case "pulse-dropped": // not begun, so it is not known when its turn would have been
+		case "pulse-dropped": // it has not begun, so the next pulse need not follow it
 			l.Dropped++
 			continue
 		default:
-			o.fault("entry %d: an opening with the reason %q", p.seq, p.reason)
+			o.mismatch("entry %d: an opening with the reason %q", p.seq, p.reason)
 			continue
 		}
 		before = p.end
@@ -262,7 +263,7 @@ func (o *Openings) byAdmit(name string, relay *Relay, runs []*Run) (may, must []
 	return may, must
 }
 
-// disturbed are the times at which a pulse of a lane need not switch its relay, by what is known of relay and guard.
+// disturbed returns the times in which a pulse of a lane need not switch its relay: the relay was faulty, or a key was pressed.
 func (o *Openings) disturbed(name string, relay *Relay, runs []*Run) []Span {
 	spans := slices.Clone(relay.Faulty)
 	for _, r := range runs {
@@ -276,13 +277,9 @@ func (o *Openings) disturbed(name string, relay *Relay, runs []*Run) []Span {
 			}
 		}
 	}
-	const stamps = time.Second // of entries, on a busy machine
+	const stamps = time.Second // how far the time stamps of entries may be off on a busy machine
 	for _, h := range o.lanes[name].held {
-		h.From = h.From.Add(-stamps)
-		if !h.Until.IsZero() {
-			h.Until = h.Until.Add(stamps)
-		}
-		spans = append(spans, h)
+		spans = append(spans, Span{h.From.Add(-stamps), plus(h.Until, stamps)})
 	}
 	return merged(spans)
 }

@@ -60,7 +60,7 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 		{name: "an opening for no admit", gate: func(l *entries) []time.Time {
 			open(l, 119, "pulse", add(l, 0, ledger.Record{Kind: register.Decided, Verdict: "refuse"}))
 			return []time.Time{at(1)}
-		}, want: []string{"entry 2: an opening of lane in for entry 1, which is no admit there", "no entry says why"}},
+		}, want: []string{"entry 2: an opening of lane in for entry 1, which is not an admit there", "no entry says why"}},
 		{name: "two openings for one admit", gate: func(l *entries) []time.Time {
 			seq := admit(l, 0)
 			open(l, 119, "pulse", seq)
@@ -115,16 +115,16 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 			(*l)[admit(l, 0)-1].Passage = "p"
 			open(l, 4000, "pulse", 1)
 			return []time.Time{at(3900)}
-		}, run: Run{Told: map[string]time.Time{"p": at(10)}}, want: []string{"no entry says why"}},
+		}, run: Run{Admitted: map[string]time.Time{"p": at(10)}}, want: []string{"no entry says why"}},
 		{name: "an admit that was taken back, of which the lane was told", gate: func(l *entries) []time.Time {
 			(*l)[admit(l, 0)-1].Passage = "p"
 			add(l, 1, ledger.Record{Kind: register.Correction, Ref: 1})
 			return nil
-		}, run: Run{Told: map[string]time.Time{"p": at(10)}}, want: []string{"entry 1: an admit that lane in was told was taken back"}},
+		}, run: Run{Admitted: map[string]time.Time{"p": at(10)}}, want: []string{"entry 1: an admit that lane in was told was taken back"}},
 		{name: "an admit that was taken back", gate: func(l *entries) []time.Time {
 			add(l, 1, ledger.Record{Kind: register.Correction, Ref: admit(l, 0)})
 			return nil
-		}, run: Run{Told: map[string]time.Time{}}},
+		}, run: Run{Admitted: map[string]time.Time{}}},
 		{name: "an opening for an admit that was taken back", gate: func(l *entries) []time.Time {
 			open(l, 119, "pulse", admit(l, 0))
 			add(l, 1, ledger.Record{Kind: register.Correction, Ref: 1})
@@ -152,7 +152,7 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 			on := tt.gate(&l)
 			o := NewOpenings("in", "out")
 			for _, e := range l {
-				o.Say(Answer{Lane: e.Lane, Passage: e.Passage, Rule: e.Rule}) // whoever pressed the key
+				o.Answer(Answer{Lane: e.Lane, Passage: e.Passage, Rule: e.Rule}) // whoever pressed the key
 				o.Entry(e)
 			}
 			tt.lane.Switched = on
@@ -206,7 +206,7 @@ func TestPressesOfTheEmergencyKeyAreToldThatHaveNoEntry(t *testing.T) {
 		{"somebody else pressed it, on the page", nil, []entry{{0, press("p")}, {2, closing}}, []int{1}, nil, Losses{}, []string{"p"}, nil},
 		{"somebody else pressed it, and left it open", twice, []entry{{0, press("p1")}, {2, closing}, {10, press("p2")}, {12, closing}, {20, press("p")}}, []int{1, 11, 21}, nil, Losses{}, []string{"p"}, nil},
 		{"each entry is there twice", twice, []entry{{0, press("p1")}, {0, press("p1")}, {2, closing}, {10, press("p2")}, {10, press("p2")}, {12, closing}}, []int{1, 11},
-			[]string{"entry 2: lane in was opened by the emergency key, which held it open already since entry 1", "entry 2: lane in was opened by the emergency key for passage p1, which has its entry"}, Losses{}, nil, nil},
+			[]string{"entry 2: lane in was opened by the emergency key, which held it open already by entry 1", "entry 2: lane in was opened by the emergency key for passage p1, which has its entry"}, Losses{}, nil, nil},
 		{"one entry is there twice, and excuses nothing", twice, []entry{{0, press("p1")}, {0, press("p1")}, {2, closing}, {10, press("p2")}, {12, closing}}, []int{1, 11, 3600},
 			[]string{"lane in was opened at 09:00:00.000000, and no entry says why"}, Losses{Entries: 1}, nil, nil},
 		{"one entry is there twice, the second after it was closed", twice, []entry{{0, press("p1")}, {2, closing}, {3, press("p1")}, {10, press("p2")}, {12, closing}}, []int{1, 11},
@@ -221,7 +221,7 @@ func TestPressesOfTheEmergencyKeyAreToldThatHaveNoEntry(t *testing.T) {
 		{"an entry that nobody pressed for", twice, []entry{{0, press("p1")}, {2, closing}, {10, press("p2")}, {12, closing}, {20, press("p3")}, {21, closing}}, []int{1, 11},
 			[]string{"entry 5: lane in was opened by the emergency key, which nobody pressed"}, Losses{}, nil, nil},
 		{"a closing was lost", twice, []entry{{0, press("p1")}, {10, press("p2")}, {12, closing}}, []int{1, 11},
-			[]string{"entry 2: lane in was opened by the emergency key, which held it open already since entry 1", "lane in was closed by hand 2 times, and 1 entries say so"}, Losses{Entries: 1}, nil, nil},
+			[]string{"entry 2: lane in was opened by the emergency key, which held it open already by entry 1", "lane in was closed by hand 2 times, and 1 entries say so"}, Losses{Entries: 1}, nil, nil},
 		{"the last closing was lost, and excuses nothing", twice, []entry{{0, press("p1")}, {2, closing}, {10, press("p2")}}, []int{1, 11, 3600},
 			[]string{"entry 3: lane in was opened by the emergency key and closed at 08:00:12", "lane in was closed by hand 2 times, and 1 entries say so", "no entry says why"}, Losses{Entries: 1}, nil, nil},
 		{"on another lane", twice, nil, nil, []string{`passage "p1"`, `passage "p2"`, "closed by hand 2 times, and 0"}, Losses{Entries: 4}, nil, nil},
@@ -229,7 +229,7 @@ func TestPressesOfTheEmergencyKeyAreToldThatHaveNoEntry(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o := NewOpenings("in", "out")
 			for _, passage := range tt.told {
-				o.Say(Answer{Lane: "in", Passage: passage, Rule: "emergency-key"})
+				o.Answer(Answer{Lane: "in", Passage: passage, Rule: "emergency-key"})
 			}
 			for i, e := range tt.entries {
 				e.Seq, e.Lane = int64(i+1), "in"

@@ -1,4 +1,4 @@
-// Package lcussim plays an LCUS relay board on a pseudo-terminal, with the faults that such boards have.
+// Package lcussim simulates an LCUS relay board on a pseudo-terminal, with the faults that such boards have.
 package lcussim
 
 import (
@@ -18,17 +18,17 @@ type Switching struct {
 	At      time.Time
 	Channel int
 	On      bool
-	Power   bool // it fell off as the board was unplugged
+	Power   bool // switched off because the board was unplugged
 }
 
-// Faults are what can be wrong with a board.
+// Faults are the possible faults of a board; the zero value is a board without faults.
 type Faults struct {
-	Silent bool // switches, and does not answer
-	Deaf   bool // does not read: what is sent stays in the terminal until there is no more room
-	Lies   bool // answers the opposite of its state
-	Stuck  bool // stays as it is, whatever the command
+	Silent bool // it carries out commands and does not answer
+	Deaf   bool // it does not read: what is sent stays in the terminal until that is full
+	Lies   bool // it answers the opposite of its state
+	Stuck  bool // it stays as it is, whatever the command
 
-	Slow time.Duration // answers so much later
+	Slow time.Duration // delay of its answers
 }
 
 // Relay is one board. Its methods can be called from any goroutine.
@@ -48,15 +48,15 @@ type Relay struct {
 	frames  int
 }
 
-// New plugs a board in. Its port is found under link, a symlink which it makes, as udev would. A board that answers
-// reports its state when it is asked with FF.
+// New plugs a board in, and makes link a symlink to its port, as udev does. A board that answers reports its state when it gets
+// the byte FF.
 func New(link string, channels int, answers bool) (*Relay, error) {
 	r := &Relay{link: link, channels: channels, answers: answers}
 	r.changed = sync.NewCond(&r.mu)
 	return r, r.Plug()
 }
 
-// Plug puts the board in, at a terminal of a new number, all channels off.
+// Plug plugs the board in, at a terminal with a new number, with all channels off.
 func (r *Relay) Plug() error {
 	far, near, err := terminal.Open()
 	if err != nil {
@@ -79,7 +79,7 @@ func (r *Relay) Plug() error {
 	return nil
 }
 
-// Unplug pulls the board out: its terminal hangs up, and its name is gone.
+// Unplug unplugs the board: its terminal hangs up, and the link is gone.
 func (r *Relay) Unplug() {
 	os.Remove(r.link)
 	r.mu.Lock()
@@ -87,7 +87,7 @@ func (r *Relay) Unplug() {
 	r.unplug()
 }
 
-// Close is Unplug for good; it waits until nothing of the board runs any more.
+// Close unplugs the board for good, and waits until its goroutines have ended.
 func (r *Relay) Close() {
 	r.mu.Lock()
 	reading := r.reading
@@ -113,7 +113,7 @@ func (r *Relay) unplug() {
 	r.changed.Broadcast()
 }
 
-// Set makes the board faulty, or whole again with Faults{}.
+// Set gives the board these faults and no others.
 func (r *Relay) Set(f Faults) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,7 +130,7 @@ func (r *Relay) Set(f Faults) {
 	r.changed.Broadcast()
 }
 
-// fill stops reading and keeps the terminal full of zeros, which no board minds. The caller holds mu.
+// fill stops reading and keeps the terminal full of zeros, which boards ignore. The caller holds mu.
 func (r *Relay) fill() {
 	r.far.SetReadDeadline(time.Unix(1, 0))
 	near := r.near
@@ -139,7 +139,7 @@ func (r *Relay) fill() {
 		return
 	}
 	bytes := func(fd uintptr) {
-		// Where the kernel says that there is no room, single bytes still fit into what it has allocated.
+		// When the kernel has no room for more, single bytes still fit into the buffers that it has allocated.
 		for _, n := range []int{4096, 1} {
 			for {
 				if _, err := unix.Write(int(fd), make([]byte, n)); err != nil {
@@ -149,7 +149,7 @@ func (r *Relay) fill() {
 		}
 	}
 	go func() {
-		// The kernel moves what it holds about, and does not report that there is room again.
+		// The kernel moves data between its buffers, and does not report that there is room again.
 		for again := time.NewTicker(time.Millisecond); ; <-again.C {
 			r.mu.Lock()
 			deaf := r.faults.Deaf && r.near == near
@@ -165,14 +165,14 @@ func (r *Relay) fill() {
 	}()
 }
 
-// Journal is what was switched so far, in order.
+// Journal returns all switchings so far, in order.
 func (r *Relay) Journal() []Switching {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]Switching(nil), r.journal...)
 }
 
-// Forget is Journal, since the last time that it was called: for who plays for many hours.
+// Forget returns the switchings since its last call and forgets them, so that a run of many hours does not collect them.
 func (r *Relay) Forget() []Switching {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -181,10 +181,10 @@ func (r *Relay) Forget() []Switching {
 	return j
 }
 
-// Path is where the port is found.
+// Path is the link to the port.
 func (r *Relay) Path() string { return r.link }
 
-// Pulses is how often the channel was switched on.
+// Pulses returns how often a channel was switched on.
 func (r *Relay) Pulses(channel int) (n int) {
 	for _, s := range r.Journal() {
 		if s.On && s.Channel == channel {
@@ -194,14 +194,14 @@ func (r *Relay) Pulses(channel int) (n int) {
 	return n
 }
 
-// On reports the state of a channel.
+// On tells whether a channel is on.
 func (r *Relay) On(channel int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.on != nil && r.on[channel]
 }
 
-// Frames is how many commands and questions the board has understood.
+// Frames returns how many commands and state requests the board has understood.
 func (r *Relay) Frames() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -220,7 +220,7 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 				r.changed.Wait()
 			}
 			r.mu.Unlock()
-			// What came meanwhile has run over in the board.
+			// What came meanwhile is lost, as in a board whose input has overflowed.
 			if raw, err := far.SyscallConn(); err == nil {
 				raw.Control(func(fd uintptr) { unix.IoctlSetInt(int(fd), unix.TCFLSH, unix.TCIFLUSH) })
 			}
@@ -244,7 +244,7 @@ func (r *Relay) read(far *os.File, done chan struct{}) {
 	}
 }
 
-// command does what a frame says. One that was read before the board was pulled out is not for the one put in since.
+// command carries out a frame. One that was read before the board was unplugged is not for the board that was plugged in since.
 func (r *Relay) command(far *os.File, f []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -284,7 +284,7 @@ func (r *Relay) question(far *os.File) {
 		far.WriteString(text)
 	}
 	if r.faults.Slow > 0 {
-		time.AfterFunc(r.faults.Slow, answer) // into a closed file, if the board was pulled out meanwhile
+		time.AfterFunc(r.faults.Slow, answer) // to a closed file, if the board was unplugged meanwhile
 		return
 	}
 	answer()

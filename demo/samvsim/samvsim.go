@@ -1,4 +1,4 @@
-// Package samvsim plays a reader of resident ID cards at the far end of a serial line.
+// Package samvsim simulates a reader of resident ID cards (a SAM-V module) on a pseudo-terminal.
 package samvsim
 
 import (
@@ -11,25 +11,25 @@ import (
 	"gated/demo/terminal"
 )
 
-// Faults are what a Reader does wrong. The zero value is a good one.
+// Faults are the possible faults of a Reader; the zero value is a reader without faults.
 type Faults struct {
 	Mute     bool          // it answers nothing
 	Damaged  bool          // the checksum of every answer is wrong
 	Short    bool          // every answer is cut off in its middle
-	Twice    bool          // it gives every answer two times
-	Noise    string        // comes before every answer
+	Twice    bool          // it sends every answer two times
+	Noise    string        // sent before every answer
 	Slice    int           // bytes that it sends at a time; 0: all
 	Slow     time.Duration // before the answer to the reading command
 	Searches time.Duration // before the answer to the finding command
 	Status   byte          // the status of every answer, without data
 	Unread   byte          // the status of every answer to the reading command
-	Once     bool          // a card that was selected is not found again before it was lifted, as many modules have it
-	Flickers bool          // every other time it does not find the card that lies there
+	Once     bool          // a selected card is not found again until it was removed: many modules do so
+	Flickers bool          // it finds the card only every other time
 }
 
-// A Reader answers the commands of its host as a SAM-V module does, with the card that lies on it.
+// Reader answers the commands of its host as a SAM-V module does, for the card that lies on it.
 type Reader struct {
-	// Path is that of the port, for whoever listens to the reader.
+	// Path is the path of the port that a gate opens.
 	Path string
 
 	line, port *os.File // the pseudo-terminal's two ends
@@ -37,15 +37,15 @@ type Reader struct {
 
 	mu       sync.Mutex
 	card     []byte // text of the card that lies on it; nil: none
-	taken    bool   // it was selected since it lies there
-	selected bool   // since it was found last
+	taken    bool   // selected since it was laid on
+	selected bool   // selected since it was last found
 	faults   Faults
-	asked    int // findings so far
-	empty    int // of these in a row, the last ones that found no card where none lay
+	asked    int // how often the host has searched for a card
+	empty    int // of these, how many in a row found no card since there was none
 	changed  chan struct{}
 }
 
-// Plug makes a pseudo-terminal with a Reader at its end, on which no card lies.
+// Plug makes a pseudo-terminal with a Reader on it, without a card.
 func Plug() (*Reader, error) {
 	far, port, err := terminal.Open()
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *Reader) Close() {
 	r.port.Close()
 }
 
-// Photo is the photo of every card: what must be found nowhere.
+// Photo is the photo of every card. Tests make sure that it is stored nowhere.
 var Photo = slices.Repeat([]byte("photo of a face;"), 64)
 
 // Present lays a card with this text of 256 bytes on the reader.
@@ -80,14 +80,14 @@ func (r *Reader) Remove() {
 	r.card, r.empty = nil, 0
 }
 
-// Break makes the reader do these things wrong from now on, and no others.
+// Break gives the reader these faults and no others.
 func (r *Reader) Break(f Faults) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.faults = f
 }
 
-// Asked returns once the reader was asked n more times whether a card lies on it.
+// Asked waits until the host has searched for a card n more times.
 func (r *Reader) Asked(ctx context.Context, n int) error {
 	r.mu.Lock()
 	from := r.asked
@@ -95,7 +95,7 @@ func (r *Reader) Asked(ctx context.Context, n int) error {
 	return r.until(ctx, func() bool { return r.asked >= from+n })
 }
 
-// Free returns once the host was told twice that no card lies here, so that the next one counts as another.
+// Free waits until the host was told twice that there is no card, so that it takes the next one for another card.
 func (r *Reader) Free(ctx context.Context) error {
 	return r.until(ctx, func() bool { return r.empty >= 2 })
 }
@@ -116,7 +116,7 @@ func (r *Reader) until(ctx context.Context, is func() bool) error {
 	}
 }
 
-// run answers until the line is closed.
+// run answers commands until the line is closed.
 func (r *Reader) run() {
 	var got []byte
 	buf := make([]byte, 256)
@@ -127,7 +127,7 @@ func (r *Reader) run() {
 		}
 		got = append(got, buf[:n]...)
 		for {
-			// A command is ten bytes, its last one the XOR of the five before.
+			// A command has ten bytes: five of preamble, two of length, two of command, and the XOR of these four.
 			i := 0
 			for i < len(got) && !slices.Equal(got[i:min(len(got), i+5)], []byte{0xaa, 0xaa, 0xaa, 0x96, 0x69}[:min(5, len(got)-i)]) {
 				i++
@@ -137,7 +137,7 @@ func (r *Reader) run() {
 			}
 			c := got[5:10]
 			got = got[10:]
-			answer := []byte{0, 0, 0x10} // a wrong checksum
+			answer := []byte{0, 0, 0x10} // the status of a wrong checksum
 			if c[0] == 0 && c[1] == 3 && c[4] == c[0]^c[1]^c[2]^c[3] {
 				answer = r.answer([2]byte{c[2], c[3]})
 			}
@@ -191,7 +191,7 @@ func (r *Reader) answer(command [2]byte) []byte {
 	return []byte{0, 0, 0x21}
 }
 
-// send frames an answer and sends it, and tells whether the line is still there.
+// send sends an answer in its frame. It returns false if the line is closed.
 func (r *Reader) send(answer []byte) bool {
 	r.mu.Lock()
 	f := r.faults

@@ -1,4 +1,4 @@
-// Package terminal makes the pseudo-terminals at which simulated devices sit.
+// Package terminal makes the pseudo-terminals of simulated devices.
 package terminal
 
 import (
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open makes a terminal of a new number: far is the device's end, near the port that a gate opens by its name. Both have deadlines,
-// and Close ends what reads or writes them, as it does not with the files of pty.Open. While nobody has the port open, the far end
-// reads as hung up: a device that is to be there all the time keeps near.
+// Open makes a terminal with a new number: far is the end of the device, near the port that a gate opens by its name. Unlike the
+// files of pty.Open, both have deadlines, and Close interrupts Read and Write. While nobody has the port open, far reads as hung
+// up: a device that must stay connected keeps near open.
 func Open() (far, near *os.File, err error) {
 	master, slave, err := pty.Open()
 	if err != nil {
@@ -22,7 +22,7 @@ func Open() (far, near *os.File, err error) {
 	far, err1 := nonblocking(master)
 	near, err2 := nonblocking(slave)
 	if err := errors.Join(err1, err2); err != nil {
-		far.Close() // of nil is only an error
+		far.Close() // closing a nil file only returns an error
 		near.Close()
 		return nil, nil, fmt.Errorf("pseudo-terminal: %w", err)
 	}
@@ -43,7 +43,7 @@ func nonblocking(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// Link lets a link name a port, as udev does: in one step, so that there is a name at every moment.
+// Link points a link to a port, as udev does: atomically, so that the link exists at every moment.
 func Link(link, port string) error {
 	next := filepath.Join(filepath.Dir(link), "."+filepath.Base(link)+".new")
 	os.Remove(next)

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"math/bits"
 
-	"gated/ledger"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	sumdb "golang.org/x/mod/sumdb/tlog"
@@ -78,7 +78,7 @@ type rotation struct {
 }
 
 // lineOf is a line of personal.jsonl.
-func lineOf(d *ledger.Disclosure) ([]byte, error) {
+func lineOf(d *file.Disclosure) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

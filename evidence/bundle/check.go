@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"gated/ledger"
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -60,9 +60,9 @@ type checking struct {
 	head    tlog.Head
 	sum     summary // as the bundle has it
 	proof   proof
-	leaves  []leaf                  // of all given records, in the order of leaves.txt
-	counts  []int                   // of these in each of recordMembers
-	changes map[int64]*ledger.Entry // the given entries of kind key
+	leaves  []leaf                 // of all given records, in the order of leaves.txt
+	counts  []int                  // of these in each of recordMembers
+	changes map[int64]*entry.Entry // the given entries of kind key
 }
 
 func (c *checking) Close() error { return c.closer.Close() }

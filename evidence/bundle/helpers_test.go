@@ -76,7 +76,7 @@ func openWith(t testing.TB, dir string, ck *clock, set func(*ledger.Options)) *b
 	if err != nil {
 		t.Fatal(err)
 	}
-	opt := ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log,
+	opt := ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: log,
 		Known: reg.Known, Follow: reg.Follow, Recovered: reg.Recovered}
 	set(&opt)
 	l, err := ledger.Open(opt)

@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"gated/evidence"
-	"gated/ledger"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 )
 
@@ -71,8 +72,8 @@ func (c *checking) hashRecords() (where string, fault error) {
 	for _, name := range recordMembers {
 		n := len(c.leaves)
 		last := int64(0)
-		fault = c.lines(name, ledger.MaxRecord+1, func(line []byte) error {
-			e, err := ledger.ParseRecord(string(line), time.UTC)
+		fault = c.lines(name, entry.MaxRecord+1, func(line []byte) error {
+			e, err := entry.ParseRecord(string(line), time.UTC)
 			switch {
 			case err != nil:
 				return err
@@ -203,9 +204,9 @@ func (c *checking) readDay() error {
 	if err != nil {
 		return fmt.Errorf("summary.json: %w", err)
 	}
-	c.changes = map[int64]*ledger.Entry{}
-	add := func(e *ledger.Entry, own bool) error {
-		if e.Kind == ledger.KeyChange {
+	c.changes = map[int64]*entry.Entry{}
+	add := func(e *entry.Entry, own bool) error {
+		if e.Kind == entry.KeyChange {
 			c.changes[e.Seq] = e
 		}
 		if e.Seq == sum.Size {
@@ -234,7 +235,7 @@ func (c *checking) readDay() error {
 		}
 		return nil
 	}
-	if err := c.lines("records.jsonl", ledger.MaxRecord+1, func(line []byte) error {
+	if err := c.lines("records.jsonl", entry.MaxRecord+1, func(line []byte) error {
 		e, err := c.entry(line, zone)
 		if err != nil {
 			return err
@@ -259,8 +260,8 @@ func (c *checking) readDay() error {
 }
 
 // entry reads a given record, which was proved.
-func (c *checking) entry(line []byte, zone *time.Location) (*ledger.Entry, error) {
-	e, err := ledger.ParseRecord(string(line), zone)
+func (c *checking) entry(line []byte, zone *time.Location) (*entry.Entry, error) {
+	e, err := entry.ParseRecord(string(line), zone)
 	if err == nil && e.V != 1 {
 		err = fmt.Errorf("it is of version %d", e.V)
 	}
@@ -271,12 +272,12 @@ func (c *checking) entry(line []byte, zone *time.Location) (*ledger.Entry, error
 }
 
 // besides are the given entries that are not of the day: few.
-func (c *checking) besides(zone *time.Location) (list []*ledger.Entry, err error) {
+func (c *checking) besides(zone *time.Location) (list []*entry.Entry, err error) {
 	for _, name := range recordMembers[1:] {
 		if c.measured[name].size > maxHeld {
 			return nil, fmt.Errorf("%s has more than %d bytes", name, maxHeld)
 		}
-		if err := c.lines(name, ledger.MaxRecord+1, func(line []byte) error {
+		if err := c.lines(name, entry.MaxRecord+1, func(line []byte) error {
 			e, err := c.entry(line, zone)
 			list = append(list, e)
 			return err
@@ -304,7 +305,7 @@ func (c *checking) compareSummary(want *summary) error {
 }
 
 // localDay is the day of an entry as its record has it: in the gate's zone.
-func localDay(e *ledger.Entry) string { return e.Time[:min(len(time.DateOnly), len(e.Time))] }
+func localDay(e *entry.Entry) string { return e.Time[:min(len(time.DateOnly), len(e.Time))] }
 
 // personal checks each field against the commitment of its record.
 func (c *checking) personal() error {
@@ -313,8 +314,8 @@ func (c *checking) personal() error {
 	}
 	want := map[int64]string{} // commitments
 	for _, name := range []string{"records.jsonl", "later.jsonl"} {
-		if err := c.lines(name, ledger.MaxRecord+1, func(line []byte) error {
-			e, err := ledger.ParseRecord(string(line), time.UTC)
+		if err := c.lines(name, entry.MaxRecord+1, func(line []byte) error {
+			e, err := entry.ParseRecord(string(line), time.UTC)
 			if e.Record.Personal != "" {
 				want[e.Seq] = strings.Clone(e.Record.Personal)
 			}
@@ -323,13 +324,13 @@ func (c *checking) personal() error {
 			return err
 		}
 	}
-	var fields []ledger.Disclosure // of entry at
+	var fields []file.Disclosure // of entry at
 	var at, shown, hidden int64
 	settle := func() error {
 		if len(fields) == 0 {
 			return nil
 		}
-		if sum, err := ledger.CheckDisclosed(fields); err != nil {
+		if sum, err := file.CheckDisclosed(fields); err != nil {
 			return err
 		} else if sum != want[at] {
 			return fmt.Errorf("entry %d: its personal fields are not those that its record committed to", at)
@@ -339,7 +340,7 @@ func (c *checking) personal() error {
 		return nil
 	}
 	err := c.lines("personal.jsonl", 1<<20, func(line []byte) error {
-		var p ledger.Disclosure
+		var p file.Disclosure
 		d := json.NewDecoder(bytes.NewReader(line))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&p); err != nil {

@@ -13,7 +13,8 @@ import (
 	"unicode/utf8"
 
 	"gated/evidence"
-	"gated/ledger"
+	"gated/ledger/entry"
+	"gated/ledger/file"
 	"gated/ledger/tlog"
 
 	sumdb "golang.org/x/mod/sumdb/tlog"
@@ -178,16 +179,16 @@ func (b *bundler) findHeads(key func(seq int64)) error {
 }
 
 // given reads the given entries, or those of one member, with the personal fields that the bundle has where asked for.
-func (b *bundler) given(member string, personal bool, f func(member string, e *ledger.Entry, personal []ledger.Disclosure) error) error {
+func (b *bundler) given(member string, personal bool, f func(member string, e *entry.Entry, personal []file.Disclosure) error) error {
 	for _, run := range b.runs {
 		if member != "" && run.member != member {
 			continue
 		}
 		var err error
 		if personal && run.member != "beside.jsonl" {
-			err = b.r.ScanDisclosed(run.first, run.last, func(e *ledger.Entry, p []ledger.Disclosure) error { return f(run.member, e, p) })
+			err = b.r.ScanDisclosed(run.first, run.last, func(e *entry.Entry, p []file.Disclosure) error { return f(run.member, e, p) })
 		} else {
-			err = b.r.Scan(run.first, run.last, false, func(e *ledger.Entry) error { return f(run.member, e, nil) })
+			err = b.r.Scan(run.first, run.last, false, func(e *entry.Entry) error { return f(run.member, e, nil) })
 		}
 		if err != nil {
 			return err
@@ -208,7 +209,7 @@ func (b *bundler) survey() error {
 	if b.personal {
 		b.measured["personal.jsonl"] = newMeasure()
 	}
-	if err := b.given("", b.personal, func(member string, e *ledger.Entry, personal []ledger.Disclosure) error {
+	if err := b.given("", b.personal, func(member string, e *entry.Entry, personal []file.Disclosure) error {
 		b.leaves = append(b.leaves, leaf{e.Seq, tlog.LeafHash(e.Raw)})
 		fmt.Fprintf(b.measured[member], "%s\n", e.Raw)
 		if e.Seq == b.head.Size {
@@ -242,7 +243,7 @@ func (sum *summary) fill(a *evidence.Account) error {
 	return nil
 }
 
-func writePersonal(w io.Writer, personal []ledger.Disclosure) error {
+func writePersonal(w io.Writer, personal []file.Disclosure) error {
 	for i := range personal {
 		d := &personal[i]
 		if d.Value != nil && !utf8.ValidString(*d.Value) {
@@ -335,7 +336,7 @@ func (b *bundler) write(w io.Writer) error {
 		if name == "personal.jsonl" {
 			member = "" // of all
 		}
-		return b.given(member, name == "personal.jsonl", func(_ string, e *ledger.Entry, personal []ledger.Disclosure) error {
+		return b.given(member, name == "personal.jsonl", func(_ string, e *entry.Entry, personal []file.Disclosure) error {
 			if name == "personal.jsonl" {
 				return writePersonal(w, personal)
 			}

@@ -42,24 +42,13 @@ func (s *slotFile) copy(to string) error {
 		err = os.Rename(f.Name(), to)
 	}
 	if err != nil {
-		os.Remove(f.Name())
-		return err
+		return errors.Join(err, durable.Overwrite(f), os.Remove(f.Name()))
 	}
 	err = durable.SyncDir(filepath.Dir(to))
 	if oerr == nil {
-		err = errors.Join(err, overwrite(old))
+		err = errors.Join(err, durable.Overwrite(old))
 	}
 	return err
-}
-
-// overwrite writes zeros over a file that has no name any more.
-func overwrite(f *os.File) error {
-	st, err := f.Stat()
-	zeros := make([]byte, 1<<20)
-	for at := int64(0); err == nil && at < st.Size(); at += int64(len(zeros)) {
-		_, err = f.WriteAt(zeros[:min(int64(len(zeros)), st.Size()-at)], at)
-	}
-	return errors.Join(err, f.Sync())
 }
 
 // Adopt renames slot files of a ledger whose stem has changed.

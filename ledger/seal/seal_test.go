@@ -2,6 +2,8 @@ package seal
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -285,5 +287,17 @@ func TestMasterKeys(t *testing.T) {
 	}
 	if got, want := MasterFile(dir), filepath.Join(creds, "personal.key"); got != want {
 		t.Errorf("with one: got %s, want %s", got, want)
+	}
+}
+
+func TestFieldHashesAreHMAC(t *testing.T) {
+	t.Parallel()
+	for _, f := range []Field{{Name: "name", Value: "王小明"}, {Name: "note", Value: strings.Repeat("x", 1000)}, {Name: "a", Value: ""}} {
+		salt := [32]byte{1, 2, 255}
+		m := hmac.New(sha256.New, salt[:])
+		m.Write([]byte(f.Name + "\x00" + f.Value))
+		if got := FieldHash(salt, f); !hmac.Equal(got[:], m.Sum(nil)) {
+			t.Errorf("%s: %x", f.Name, got)
+		}
 	}
 }

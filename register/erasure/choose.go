@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -71,7 +72,7 @@ var errFound = errors.New("found")
 
 // due lists entries from..to that hold personal data and whose class matches, as many as are erased at once; next is
 // where to go on.
-func due(r *ledger.Reader, from, to int64, match func(class string) bool) (seqs []int64, next int64, err error) {
+func due(r *file.Reader, from, to int64, match func(class string) bool) (seqs []int64, next int64, err error) {
 	found, next, err := r.Readable(from, to, ledger.EraseAtOnce)
 	if err != nil {
 		return nil, 0, err
@@ -94,7 +95,7 @@ func due(r *ledger.Reader, from, to int64, match func(class string) bool) (seqs 
 }
 
 // class is that of the entry's passage. A check does not know it yet: the query that follows in the same transaction does.
-func classOf(r *ledger.Reader, e *ledger.Entry, following []ledger.Entry) (class string, err error) {
+func classOf(r *file.Reader, e *ledger.Entry, following []ledger.Entry) (class string, err error) {
 	if e.Class != "" || e.Kind != register.Check {
 		return e.Class, nil
 	}
@@ -121,7 +122,7 @@ const together = 256
 
 // subjectEntries lists the entries of all passages of a person or vehicle, and those of no passage
 // that name them.
-func subjectEntries(r *ledger.Reader, id string) (seqs []int64, err error) {
+func subjectEntries(r *file.Reader, id string) (seqs []int64, err error) {
 	passages := map[string]bool{}
 	found := map[int64]bool{}
 	from := int64(1 << 62)
@@ -159,8 +160,8 @@ func subjectEntries(r *ledger.Reader, id string) (seqs []int64, err error) {
 // Subject calls f for the entries of all passages of a person or vehicle, by their roster ID, and for those of no passage
 // that name them, with what personal data is left; those of older epochs first. It returns how many there are. ask, which may
 // be nil, is asked for keys where the master key is not here.
-func Subject(dir, id string, ask ledger.Keys, f func(*ledger.Entry) error) (n int, err error) {
-	readers, err := ledger.OpenEpochs(dir)
+func Subject(dir, id string, ask file.Keys, f func(*ledger.Entry) error) (n int, err error) {
+	readers, err := file.OpenEpochs(dir)
 	for i, r := range readers {
 		defer r.Close()
 		if ask != nil {
@@ -188,7 +189,7 @@ func Subject(dir, id string, ask ledger.Keys, f func(*ledger.Entry) error) (n in
 }
 
 // still lists those of the entries that have the field (any, if empty) not erased.
-func still(r *ledger.Reader, seqs []int64, field string) (left []int64, err error) {
+func still(r *file.Reader, seqs []int64, field string) (left []int64, err error) {
 	for _, seq := range seqs {
 		there := false
 		err := r.Scan(seq, seq, true, func(e *ledger.Entry) error {
@@ -216,7 +217,7 @@ func (x *Eraser) refuseKeptEntries(e epoch, seqs []int64) error {
 	}
 	keeps := x.opt.Register.Keeps()
 	for _, seq := range seqs {
-		if err := keptBy(keeps, ledger.DayOf(segments, seq)); err != nil {
+		if err := keptBy(keeps, file.DayOf(segments, seq)); err != nil {
 			return err
 		}
 	}

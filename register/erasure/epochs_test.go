@@ -9,10 +9,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // secondEpoch has 500 people in its first epoch, of two days, and some of them again in the second. inject is asked for
@@ -63,7 +64,7 @@ func crowd(t *testing.T, b *box, ck *clock, from, to int) {
 // erasures are the erase entries of the current epoch.
 func erasures(t *testing.T, dir string) (said []string) {
 	t.Helper()
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +183,7 @@ func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
 	if d := cmp.Diff(map[int64]register.Span{2: {From: "2026-11-20", To: "2026-11-20"}}, l.reg.Keeps()); d != "" {
 		t.Fatalf("keeps (-want +got):\n%s", d)
 	}
-	r, err := ledger.OpenReader(dir)
+	r, err := file.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -155,14 +156,14 @@ func (d *Erased) join(o Erased) {
 
 // epoch is the ledger of one epoch, opened for choosing what to erase.
 type epoch struct {
-	*ledger.Reader
+	*file.Reader
 	older int // its number; 0: it is the current one
 }
 
 // epochs opens the current epoch and then the older ones that are there. Its error names those that cannot be read, if
 // any; nil without the current one.
 func (x *Eraser) epochs() (all []epoch, err error) {
-	readers, err := ledger.OpenEpochs(x.opt.Dir)
+	readers, err := file.OpenEpochs(x.opt.Dir)
 	for i, in := range readers {
 		e := epoch{Reader: in}
 		if i > 0 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -68,7 +69,7 @@ func (b *box) Erase(sel Selection, by, why string) (Erased, error) {
 }
 
 func options(dir string, ck *clock) ledger.Options {
-	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: slog.New(slog.DiscardHandler)}
+	return ledger.Options{Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai", Now: ck.now, Log: slog.New(slog.DiscardHandler), Hangs: time.Minute}
 }
 
 func start(t testing.TB, opt ledger.Options) *box {
@@ -139,7 +140,7 @@ func mustAppend(t testing.TB, b *box, ev ...Event) []Entry {
 // left are the personal values that the ledger still has.
 func left(t testing.TB, b *box) (values []string) {
 	t.Helper()
-	r, err := ledger.OpenReader(b.dir)
+	r, err := file.OpenReader(b.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

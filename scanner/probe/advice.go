@@ -88,6 +88,9 @@ func (f Found) String() string {
 	if f.CodeID > 0 {
 		around += fmt.Sprintf(", code ID of %d letters in front", f.CodeID)
 	}
+	if f.Harmless != "" {
+		around += ", " + f.Harmless + " around"
+	}
 	if f.GM65 {
 		around += ", a module of the GM65 family"
 	}
@@ -186,6 +189,9 @@ func (f Found) Notes() (all []string) {
 	}
 	if f.OwnBreaks {
 		all = append(all, "the code has line breaks or tabs of its own; where they are the suffix, too, it is cut there.")
+	}
+	if f.Harmless != "" {
+		all = append(all, "around the codes stands "+f.Harmless+", which does no harm: the gate takes it off.")
 	}
 	if f.Garbage > 0 {
 		all = append(all, fmt.Sprintf("%d readings at this rate were no text: look at the cable and its ground.", f.Garbage))

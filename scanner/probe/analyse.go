@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"cmp"
 	"math/bits"
 	"regexp"
 	"slices"
@@ -25,6 +26,8 @@ const (
 	leastLen   = 4 // shorter ones are none in any case
 	enough     = 16
 	controlled = 6
+
+	leastSigned = 60 // bytes of a pass or certificate: what begins like one and is shorter is something else
 )
 
 // A chunk is what one read brought, and when.
@@ -53,7 +56,9 @@ type Finding struct {
 	Parity   string        `json:"parity,omitempty"`
 	GM65     bool          `json:"gm65"` // it answered as that family does
 
-	OwnBreaks bool `json:"own_breaks,omitempty"` // codes have line breaks or tabs inside
+	OwnBreaks bool   `json:"own_breaks,omitempty"` // codes have line breaks or tabs inside
+	Harmless  string `json:"harmless,omitempty"`   // what else stands around them, and the gate takes off
+	Changed   string `json:"changed,omitempty"`    // added-characters or keyboard-layout: the gate refuses them for it
 }
 
 // gm65Trigger makes modules of the GROW GM65 and GM8xx family read (user manual, serial control). AB CD stands for a
@@ -154,6 +159,9 @@ func read(bursts []burst, anyRate bool) (f Finding) {
 				continue
 			}
 			enc, ok := text(body)
+			if !ok {
+				enc, ok = text(harmless.ReplaceAllString(body, ""))
+			}
 			if !ended || !started || !ok {
 				f.Garbage++
 				continue
@@ -179,7 +187,7 @@ func read(bursts []burst, anyRate bool) (f Finding) {
 		if len(b) > len(longest) {
 			longest = b
 		}
-		f.OwnBreaks = f.OwnBreaks || strings.ContainsAny(b, "\r\n\t")
+		f.OwnBreaks = f.OwnBreaks || strings.ContainsAny(harmless.ReplaceAllString(b, ""), "\r\n\t")
 	}
 	need := 2
 	if chinese {
@@ -192,6 +200,11 @@ func read(bursts []burst, anyRate bool) (f Finding) {
 	}
 	f.Length, f.Kind = len(longest), kindOf(longest, f.Encoding)
 	f.AIM, f.CodeID = identifiers(bodies)
+	for _, b := range bodies {
+		what, changed := f.around(b)
+		f.Harmless, f.Changed = cmp.Or(f.Harmless, what), cmp.Or(f.Changed, changed)
+	}
+	f.Sure = f.Sure && f.Changed == "" // the settings would be right, and everybody refused
 	return f
 }
 
@@ -290,8 +303,41 @@ func parityOf(bursts []burst) string {
 var (
 	aimIdentifier = regexp.MustCompile(`^\][A-Za-z][0-9A-Za-z]`)
 	// Heads of codes that are known, so that what stands before them is the scanner's.
-	knownHead = regexp.MustCompile(`^([A-Za-z]{0,3}?)(GP1:|HC1:|shc:/|https?://|HTTPS?://)`)
+	knownHead = regexp.MustCompile(`^([A-Za-z]{0,3}?)(?i:GP1:|HC1:|shc:/|https?://)`)
+
+	// What the gate takes off, which package credential knows and this one must agree with: white space, a byte order mark, an
+	// ECI designator. The test holds both together, also about codes that it knows as changed.
+	harmless  = regexp.MustCompile(`^(?:[\pZ\t\x{FEFF}]|\\[0-9]{6})+|(?:[\pZ\t\x{FEFF}]|\\[0-9]{6})+$`)
+	signed    = regexp.MustCompile(`(?i)(?:GP1:|HC1:)[0-9A-Z $%*+\-./:]*|shc:/[0-9]*`)
+	typedHead = regexp.MustCompile(`(?i)^(?:(?:gp|hc|пз|рс|il|dj|ｇｐ|ｈｃ)[1!&+１]|(?:shc|ырс|odj|ｓｈｃ))[möñçåæøşéжs+>."'：]`)
 )
+
+// around tells what stands around a code beside what the settings take off, as far as that can be seen without its key.
+func (f Finding) around(b string) (what, changed string) {
+	if f.AIM {
+		b = b[3:]
+	}
+	if bare := harmless.ReplaceAllString(b, ""); bare != b {
+		switch around := strings.Replace(b, bare, "", 1); {
+		case strings.Contains(around, `\`):
+			what = "an ECI designator"
+		case strings.Contains(around, "\ufeff"):
+			what = "a byte order mark"
+		default:
+			what = "white space"
+		}
+		b = bare
+	}
+	b = b[min(f.CodeID, len(b)):]
+	switch at := signed.FindStringIndex(b); {
+	case len(b) < leastSigned:
+	case at == nil && typedHead.MatchString(b):
+		changed = scanner.CauseLayout
+	case at != nil && (at[0] > 0 || at[1] < len(b)):
+		changed = scanner.CauseAdded
+	}
+	return what, changed
+}
 
 func letter(b byte) bool { return 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z' }
 
@@ -306,6 +352,7 @@ func identifiers(bodies []string) (aim bool, codeID int) {
 		if aim {
 			b = b[3:]
 		}
+		b = harmless.ReplaceAllString(b, "")
 		if m := knownHead.FindStringSubmatch(b); m != nil {
 			ids[len(m[1])] = true
 			continue

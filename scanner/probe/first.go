@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gated/scanner"
 	"gated/serialport"
 )
 
@@ -112,6 +113,12 @@ func (f Found) better(than Found) bool {
 // doubt says why what was found in so much time is not sure, and what to do.
 func (f Found) doubt(listened time.Duration) string {
 	switch {
+	case f.Changed == scanner.CauseAdded:
+		return "codes come, and the scanner adds to them what the gate cannot take off: switch prefix, suffix and code ID off in " +
+			"the scanner, and probe again"
+	case f.Changed == scanner.CauseLayout:
+		return "codes come as a keyboard of another country types them: set the scanner to USB serial, or its keyboard to USA, and " +
+			"probe again"
 	case f.Short:
 		return "the readings were too short to be sure of the baud rate: hold up a longer code, such as a resident pass"
 	case f.Readings > 0:

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Limit is the longest that Decode works on any picture; what it has found by then it returns.
+// Limit is the longest that Decode works on any picture, while somebody waits at a gate; what it has found by then it returns.
 const Limit = 150 * time.Millisecond
 
 // slack is what is left of Limit when the budget ends: the longest stretch of work that asks for no time, the error
@@ -19,8 +19,8 @@ type budget struct {
 	spent bool
 }
 
-func newBudget(ctx context.Context) *budget {
-	return &budget{ctx: ctx, end: time.Now().Add(Limit - slack)}
+func newBudget(ctx context.Context, limit time.Duration) *budget {
+	return &budget{ctx: ctx, end: time.Now().Add(limit - slack)}
 }
 
 // late says whether the work must end. It costs about as much as the work on twenty pixels.

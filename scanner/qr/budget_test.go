@@ -8,7 +8,7 @@ import (
 )
 
 func TestABudgetEndsWithItsTimeAndItsContext(t *testing.T) {
-	if newBudget(t.Context()).late() {
+	if newBudget(t.Context(), Limit).late() {
 		t.Error("late at once")
 	}
 	b := &budget{ctx: t.Context(), end: time.Now().Add(-1)}
@@ -20,7 +20,7 @@ func TestABudgetEndsWithItsTimeAndItsContext(t *testing.T) {
 		t.Error("once late, it is not always so")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	b = newBudget(ctx)
+	b = newBudget(ctx, Limit)
 	cancel()
 	if !b.late() {
 		t.Error("not late when its context has ended")

@@ -50,9 +50,9 @@ func Load(ctx context.Context, r io.Reader) (image.Image, error) {
 	return load(ctx, data)
 }
 
-// ReadPath reads all QR codes in a picture file, and tells how long it took once the file was decoded. Its errors do not name
-// the file.
-func ReadPath(ctx context.Context, path string) (codes []Code, took time.Duration, err error) {
+// ReadPath reads all QR codes in a picture file within a limit of its own, and tells how long it took, both once the file was
+// decoded. Its errors do not name the file.
+func ReadPath(ctx context.Context, path string, limit time.Duration) (codes []Code, took time.Duration, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, errors.Unwrap(err)
@@ -67,7 +67,7 @@ func ReadPath(ctx context.Context, path string) (codes []Code, took time.Duratio
 		return nil, 0, err
 	}
 	began := time.Now()
-	codes, err = Decode(ctx, img)
+	codes, err = within(ctx, img, limit)
 	return codes, time.Since(began), err
 }
 

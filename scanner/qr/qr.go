@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"time"
 )
 
 // MaxPixels is the size of the largest picture that is looked at.
@@ -30,8 +31,10 @@ type Code struct {
 
 // Decode reads all QR codes in the picture, none if there is none. What it has found when Limit is over or ctx ends it
 // returns; then the error is ctx's.
-func Decode(ctx context.Context, img image.Image) ([]Code, error) {
-	codes, err := decode(img, newBudget(ctx))
+func Decode(ctx context.Context, img image.Image) ([]Code, error) { return within(ctx, img, Limit) }
+
+func within(ctx context.Context, img image.Image, limit time.Duration) ([]Code, error) {
+	codes, err := decode(img, newBudget(ctx, limit))
 	if err == nil {
 		err = ctx.Err()
 	}

@@ -1,0 +1,202 @@
+// Package epoch puts the ledger of an epoch aside, for the next one to begin.
+//
+// A restored or cloned box never continues the old tree, since the box that it was copied from may have gone on with it: two
+// histories under one name could not be told apart. The old file is put aside whole, and a new epoch begins with a tree, a
+// name and a key of its own. Its first entry names the head of the old tree and the hole between. That is also the way out
+// of a finding: then the first entry names what was found.
+package epoch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"gated/durable"
+	"gated/ledger/entry"
+	"gated/ledger/file"
+	"gated/ledger/seal"
+	"gated/ledger/tlog"
+)
+
+// ErrSettings: the settings do not fit the ledger, and trying again would not help.
+var ErrSettings = errors.New("the settings do not fit the ledger")
+
+// Files are the ledgers in a state directory.
+type Files struct {
+	Dir    string
+	Origin string                    // that of the first epoch
+	Known  func(origin string) int64 // how many entries others remember
+	Log    *slog.Logger
+}
+
+// current is where the ledger lies that goes on.
+func (f Files) current() string { return filepath.Join(f.Dir, "ledger.db") }
+
+// Free tells whether the ledger of an epoch can be put aside under its name.
+func (f Files) Free(epoch int) error {
+	old := file.OfEpoch(f.Dir, epoch)
+	if _, err := os.Lstat(old); err == nil {
+		return fmt.Errorf("%s is there already: move it away, it is another ledger's", old)
+	}
+	return nil
+}
+
+// PutAside gives the ledger and its anchor the names of an epoch that has ended. Its key goes: the other box may go on with
+// it; this one must not.
+func (f Files) PutAside(epoch int) error {
+	path, old := f.current(), file.OfEpoch(f.Dir, epoch)
+	for _, x := range [][2]string{{path + "-wal", old + "-wal"}, {path, old}, {file.AnchorOf(path), file.AnchorOf(old)}} {
+		if err := os.Rename(x[0], x[1]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	os.Remove(path + "-shm")
+	os.Remove(tlog.KeyFile(f.Dir, epoch))
+	return errors.Join(f.AdoptSlots(epoch+1), durable.SyncDir(f.Dir))
+}
+
+// AdoptSlots gives the slot files of epochs that ended before this one the name of their ledger. A power cut may have come
+// between the two.
+func (f Files) AdoptSlots(epoch int) error {
+	for _, n := range file.Aside(f.Dir, epoch) {
+		path := file.OfEpoch(f.Dir, n)
+		r, err := file.OpenFile(path)
+		if err != nil {
+			f.Log.Warn("an older epoch of the ledger cannot be read", "cause", err)
+			continue
+		}
+		err = seal.Adopt(seal.Stem(f.current()), seal.Stem(path), r.Meta.Whose())
+		if err = errors.Join(err, r.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PutAsideBroken puts a ledger aside that does not hold, as it is, and says what was found; "" where it holds.
+func (f Files) PutAsideBroken() (found string, err error) {
+	m, found, err := f.Examine(f.current())
+	if err != nil || found == "" {
+		return "", err
+	}
+	if m.Epoch == 0 { // it cannot say
+		ended, _, err := f.Ended()
+		if err != nil {
+			return "", err
+		}
+		m.Epoch = ended + 1
+	}
+	if err := f.Free(m.Epoch); err != nil {
+		return "", err
+	}
+	return found, f.PutAside(m.Epoch)
+}
+
+// Examine says in words why a ledger does not hold, "" where it does.
+func (f Files) Examine(path string) (m file.Meta, found string, err error) {
+	r, err := file.OpenFile(path)
+	if errors.Is(err, fs.ErrNotExist) && file.Length(path) == 0 {
+		return m, "", fmt.Errorf("%w: there is no ledger %s", ErrSettings, path)
+	}
+	if err != nil {
+		return m, err.Error(), nil
+	}
+	defer r.Close()
+	m = r.Meta
+	if m.Name() != f.Origin {
+		return m, "", fmt.Errorf("%w: %s belongs to the gate %q, they name %q", ErrSettings, path, m.Name(), f.Origin)
+	}
+	keys, _ := tlog.PublicKeys(f.Dir) // a backup has none beside it
+	if err := r.Check(f.Known(m.Origin), keys); err != nil {
+		return m, err.Error(), nil
+	}
+	return m, "", nil
+}
+
+// Ended is the number of the newest epoch that was put aside, or 0; next tells whether the one after it has had a key. The
+// older ones may be gone: a backup does not hold them, and they are removed when their data is due.
+func (f Files) Ended() (epoch int, next bool, err error) {
+	files, _ := os.ReadDir(f.Dir) // what cannot be read cannot be opened either
+	for _, x := range files {
+		var n int
+		if _, err := fmt.Sscanf(x.Name(), "ledger-%d.db", &n); err == nil && x.Name() == filepath.Base(file.OfEpoch("", n)) {
+			epoch = max(epoch, n)
+		}
+	}
+	known, err := tlog.PublicKeys(f.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return epoch, len(tlog.OfOrigin(known, file.EpochOrigin(f.Origin, epoch+1))) > 0, err
+}
+
+// End adds to d what is to be said of the end of an epoch, and returns what goes on in the next.
+func (f Files) End(epoch int, d map[string]string) (events []entry.Event, err error) {
+	old := file.OfEpoch(f.Dir, epoch)
+	heads, _ := tlog.ReadAnchor(file.AnchorOf(old)) // of a copy there is none
+	r, err := file.OpenFile(old)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	size, err := r.Size()
+	if err != nil {
+		return nil, err
+	}
+	if len(heads) > 0 && heads[0].Size > size { // what the copy lacks
+		d["anchor_size"], d["anchor_root"] = strconv.FormatInt(heads[0].Size, 10), heads[0].Root.String()
+	}
+	root, err := tlog.RootAt(r, size)
+	if err != nil {
+		return nil, err
+	}
+	d["size"], d["root"] = strconv.FormatInt(size, 10), root.String()
+	// The trusted time goes on, or else restoring a box would bring expired passes to life.
+	if err := r.Scan(max(1, size-file.Tail), size, false, func(e *entry.Entry) error {
+		d["from"] = e.Time
+		if e.Clock == "trusted" {
+			d["trusted"] = e.Time
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	known, _ := tlog.PublicKeys(f.Dir)
+	if h, err := r.Head(); err == nil {
+		own := tlog.OfOrigin(known, r.Meta.Origin)
+		if i := slices.IndexFunc(own, func(k string) bool { return h.SignedBy(k) }); i >= 0 {
+			d["verifier"] = own[i]
+		}
+	}
+	if n, err := r.ErasedAfter(); err != nil {
+		return nil, err
+	} else if n > 0 {
+		d["erased"] = strconv.FormatInt(n, 10)
+	}
+	return keeps(r)
+}
+
+// keeps are the keep entries of an older epoch that are still in force. They would not hold in the next one.
+func keeps(r *file.Reader) (events []entry.Event, err error) {
+	kept := map[int64]*entry.Entry{}
+	err = r.OfKind(entry.Keep, func(e *entry.Entry) error {
+		if e.Reason == "lifted" {
+			delete(kept, e.Ref)
+		} else {
+			kept[e.Seq] = e
+		}
+		return nil
+	})
+	for _, seq := range slices.Sorted(maps.Keys(kept)) {
+		d := maps.Clone(kept[seq].Detail)
+		d["origin"], d["entry"] = r.Meta.Origin, strconv.FormatInt(seq, 10)
+		events = append(events, entry.Event{Kind: entry.Keep, Reason: "keep", By: "machine", Detail: d})
+	}
+	return events, err
+}

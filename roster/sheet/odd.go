@@ -1,0 +1,85 @@
+package sheet
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+var (
+	// errorText is what spreadsheets show in the place of a result, also where a cell is too narrow.
+	errorText = regexp.MustCompile(`^(#+|#[A-Z/0]+[!?]|#N/A|#GETTING_DATA|(ERR|错误):[0-9]{3})$`)
+	// likeDate is 3-2-5 or 3-2 after a spreadsheet has made a date of it, in the forms in which it shows that. No compound has a
+	// building 1900.
+	likeDate = regexp.MustCompile(`^((19|20)[0-9]{2}([-/.][0-9]{1,2}[-/.][0-9]{1,2}|年[0-9]{1,2}月([0-9]{1,2}日)?)|[0-9]{1,2}月[0-9]{1,2}日|` +
+		`[0-9]{1,2}[-/.][0-9]{1,2}[-/.](19|20)[0-9]{2}|[0-9]{1,2}[- ]` + month + `([- ][0-9]{2,4})?|` + month + `[- ][0-9]{1,4})` +
+		`([T ]+[0-9]{1,2}:[0-9:.]*Z?)?$`)
+	// cutHouse is 2E10 after a spreadsheet has taken it for a number; 2E10 itself is a room.
+	cutHouse = regexp.MustCompile(`^[0-9](\.[0-9]+[eE][+-]?|[eE][+-])[0-9]+$`)
+	brackets = strings.NewReplacer(" ", "", "(", "", ")", "", "<", "", ">", "", "[", "", "]", "")
+)
+
+const month = `(JAN(UARY)?|FEB(RUARY)?|MAR(CH)?|APR(IL)?|MAY|JUNE?|JULY?|AUG(UST)?|SEPT?(EMBER)?|OCT(OBER)?|NOV(EMBER)?|DEC(EMBER)?)`
+
+// placeholders are what people and programs write where there is nothing, or the same as above.
+var placeholders = setOf(strings.Fields(`NULL NIL NAN NA N/A NONE UNDEFINED UNKNOWN TBD - -- --- — —— ― / // \ . … ...
+空 空置 空房 空户 空关 空置房 空关房 空白 闲置 无 暂无 没有 无人 无人居住 无人住 未住 未入住 未登记 未填 未知 未定 未提供 未售 待售 待定 待补 待补充 待查 待核实
+不详 不明 不清楚 不知道 不住 搬走 已搬走 已搬离 已售 出租 缺 缺失
+同上 同左 同前 同上一行 同上行 〃 ″ " '' 々 DITTO 合计 小计 总计 共计 总数 TOTAL SUM`))
+
+func setOf(words []string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range words {
+		set[w] = true
+	}
+	return set
+}
+
+// Odd returns the fault of a cell that says nothing which could be meant in its column, or "".
+func Odd(column, content string) (reason string) {
+	if content == "" {
+		return ""
+	}
+	s := brackets.Replace(Folded(content))
+	house := column == "building" || column == "unit" || column == "room"
+	digits := strings.ContainsAny(s, "0123456789") // the patterns below are slow, and most cells are plain names and numbers
+	plain := strings.Trim(s, "0123456789") == ""
+	switch {
+	case len(content) > maxCell:
+		return "cell-too-long"
+	case !utf8.ValidString(content) || strings.ContainsFunc(content, unseen):
+		return "bad-character"
+	case plain && s != "":
+		return ""
+	case strings.ContainsAny(s, "#:") && errorText.MatchString(s):
+		return "error-cell"
+	case s == "TRUE" || s == "FALSE":
+		return "boolean-cell"
+	case isHeading(column, s), // headings that stand among the rows, as under each other's lists
+		placeholders[s] && !(column == "document_type" && (s == "无" || s == "NONE")):
+		return "placeholder"
+	case Formula(content) && (column != "phone" || content[0] != '+'): // a telephone number may begin with +
+		return "formula"
+	case house && digits && cutHouse.MatchString(content), !house && digits && SpoiltNumber.MatchString(content):
+		return "number-spoilt"
+	case digits && (house || column == "name" || column == "id") && likeDate.MatchString(Folded(content)):
+		return "looks-like-date"
+	}
+	return ""
+}
+
+// unseen finds characters that do not belong in a cell: control characters, and those that turn or hide text.
+func unseen(r rune) bool {
+	return unicode.IsControl(r) && !unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
+}
+
+// Formula tells whether a spreadsheet would take the text for a formula.
+func Formula(s string) bool {
+	return s != "" && strings.ContainsRune("=+-@", rune(norm.NFKC.String(s)[0]))
+}
+
+// isHeading tells whether a folded cell is the heading of its own column.
+func isHeading(heading, s string) bool { return column[strings.ToLower(s)] == heading }
