@@ -24,21 +24,20 @@ addEventListener('keydown', e => {
 }, true);
 // The emergency keys come before everything, wherever the cursor is, also for a lane that is open: its relay may have let go.
 // Some scanners type control characters as function keys: one that comes while a code is typed must be held as long as a hand does.
-let held = null;
+const held = new Map(); // key → since when, and what it does
 function emergencyKey(e) {
   e.preventDefault();
   const lane = view && view.lanes[e.key === 'F9' ? 0 : 1];
   if (!lane || e.repeat) return;
   if (!keys.typing(e.timeStamp)) return emergency(lane.id);
-  const open = () => { held = null; emergency(lane.id); };
-  if (held) clearTimeout(held.timer);
-  held = { key: e.key, at: e.timeStamp, open, timer: setTimeout(open, HELD_MS) };
+  const open = () => held.delete(e.key) && emergency(lane.id);
+  held.set(e.key, { at: e.timeStamp, open });
+  setTimeout(open, HELD_MS);
 }
 addEventListener('keyup', e => {
-  if (!held || e.key !== held.key) return;
-  clearTimeout(held.timer);
-  if (e.timeStamp - held.at >= HELD_MS) held.open(); // the page was busy
-  held = null;
+  const key = held.get(e.key);
+  if (key && e.timeStamp - key.at >= HELD_MS) key.open(); // the page was busy
+  held.delete(e.key);
 }, true);
 // Browsers press a button at any of these.
 for (const kind of ['keypress', 'keyup']) addEventListener(kind, e => {
