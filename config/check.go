@@ -59,7 +59,10 @@ func (l *loader) check(s *Settings) {
 		l.text(key, path, 4096)
 	}
 	l.gate(s.Gate)
-	l.lanes(s.Lanes)
+	l.lanes(s.Lanes, s.Scanner.Keyboard)
+	if lane := s.Scanner.Keyboard; lane != "" && !slices.ContainsFunc(s.Lanes, func(l Lane) bool { return l.ID == lane }) {
+		l.fault("scanner.keyboard", "%q is no lane: write the id of the one that codes typed into the page are for, or remove it", lane)
+	}
 	l.console(s.Console)
 	l.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", s.Log.Format, "text", "json")
@@ -90,7 +93,7 @@ func (l *loader) gate(g Gate) {
 	l.duration("gate.repeat_window", g.RepeatWindow, 0, 30*time.Second)
 }
 
-func (l *loader) lanes(lanes []Lane) {
+func (l *loader) lanes(lanes []Lane, keyboard string) {
 	if len(lanes) == 0 {
 		l.fault("lanes", "at least one lane is required: write `lanes:` and below it `- id: in`, its direction and scanner.device")
 	}
@@ -105,7 +108,9 @@ func (l *loader) lanes(lanes []Lane) {
 			ids[lane.ID] = i
 		}
 		l.oneOf(at("direction"), lane.Direction, "in", "out")
-		l.ask(at("scanner"), lane.Scanner.Validate())
+		if lane.ID != keyboard || lane.Scanner.Device != "" { // else its codes are typed into the page
+			l.ask(at("scanner"), lane.Scanner.Validate())
+		}
 		l.ask(at("barrier"), lane.Barrier.Validate())
 		if key := at("card_reader"); lane.CardReader.Device != "" {
 			l.ask(key, lane.CardReader.Validate())

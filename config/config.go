@@ -27,6 +27,7 @@ type Settings struct {
 
 	Gate    Gate    `mapstructure:"gate"`
 	Lanes   []Lane  `mapstructure:"lanes"` // at least one
+	Scanner Scanner `mapstructure:"scanner"`
 	Policy  Policy  `mapstructure:"policy"`
 	Trust   Trust   `mapstructure:"trust"`
 	Console Console `mapstructure:"console"`
@@ -70,6 +71,14 @@ type Lane struct {
 	Barrier   barrier.Config `mapstructure:"barrier"`
 
 	CardReader scanner.CardConfig `mapstructure:"card_reader"` // a lane needs none
+}
+
+// Scanner is about no one lane's scanner.
+type Scanner struct {
+	// Keyboard is the lane that a code counts for which a scanner set to keyboard types into the page, with Enter at its
+	// end; that lane needs no scanner.device. Empty, the default: none; the page says that such a scanner is there, and
+	// does not read it.
+	Keyboard string `mapstructure:"keyboard" reload:"true"`
 }
 
 // Policy says which rules hold.

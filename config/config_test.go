@@ -77,6 +77,7 @@ lanes:
     scanner: {device: /dev/b}
     barrier: {driver: lcus, device: /dev/c, channel: 8, answers: true, sensor: {device: /dev/d, line: dcd, means: open, inverted: true, debounce: 1s, within: 1m}}
     card_reader: {device: /dev/e, baud: 57600}
+scanner: {keyboard: out}
 policy: {file: rules/policy.yaml}
 trust: {dir: /srv/trust}
 console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], language: en, call: 物业 8210}
@@ -104,6 +105,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 				Sensor: DefaultLane().Barrier.Sensor},
 			DefaultLane().CardReader,
 		}, out},
+		Scanner: Scanner{"out"},
 		Policy:  Policy{filepath.Join(dir, "rules/policy.yaml")},
 		Trust:   Trust{"/srv/trust"},
 		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, "en", "物业 8210"},
@@ -264,6 +266,9 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "console: {listen: '127.0.0.1:http'}\nlanes:", `console.listen: "127.0.0.1:http": write address and port`},
 		{"lanes:", "console: {language: fr}\nlanes:", `console.language: "fr" is not known: write zh or en`},
 		{"lanes:", "console: {call: " + long + "}\nlanes:", `console.call: has 101 characters`},
+		{"lanes:", "scanner: {keyboard: exit}\nlanes:", `scanner.keyboard: "exit" is no lane: write the id of the one`},
+		{"    scanner:\n      device: /dev/scanner", "", `lanes[0].scanner.device: is required`},
+		{"lanes:", "scanner: {device: /dev/a}\nlanes:", `scanner.device: unknown key`},
 		{"lanes:", "console: {hosts: ['http://gate']}\nlanes:", `console.hosts[0]: "http://gate" is not a host name`},
 		{"lanes:", "console: {hosts: [gate, gate]}\nlanes:", `console.hosts[1]: "gate" is written twice`},
 		{"lanes:", "log: {level: warning}\nlanes:", `log.level: "warning" is not known: write debug or info or warn or error`},
@@ -320,7 +325,7 @@ line 3: gate.hold_limit: "3" has no unit: write 3ms, 3s or 3m
 line 4: gate.repeat_window: "3" has no unit: write 3ms, 3s or 3m
 line 11: lanes[0].scanner.baud: "true" is not a whole number: write digits only
 line 12: lanes[1]: is a section: write its keys below it, indented
-line 13: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, policy, trust, console, log, ledger
+line 13: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, scanner, policy, trust, console, log, ledger
 GATED_LOG: names a section: set one of its keys, such as GATED_LOG_LEVEL
 line 5: gate.origin: "south gate" has a space or a plus: write it with hyphens, such as south-gate
 GATED_GATE_REPEAT_WINDOW: gate.repeat_window: 1h is out of range: write 0s to 30s
@@ -338,7 +343,7 @@ GATED_LOG_LEVEL: log.level: "loud" is not known: write debug or info or warn or 
 func TestEnvironmentOverridesEveryScalar(t *testing.T) {
 	values := map[string]string{
 		"state_dir": "/srv/state", "gate.name": "0123", "gate.origin": "o", "gate.time_zone": "UTC", "gate.level": "sealed",
-		"gate.hold_limit": "1h", "gate.repeat_window": "0s", "policy.file": "/p", "trust.dir": "/t",
+		"gate.hold_limit": "1h", "gate.repeat_window": "0s", "scanner.keyboard": "in", "policy.file": "/p", "trust.dir": "/t",
 		"console.listen": "localhost:0", "console.language": "en", "console.call": "a,b c=d", "log.level": "error", "log.format": "json",
 		"ledger.min_free": "1GiB", "ledger.tlog_listen": ":8481", "ledger.witness_every": "0",
 	}
@@ -503,13 +508,28 @@ func TestShowHidesSecrets(t *testing.T) {
 	}
 }
 
+// A lane whose codes are typed into the page has no port, and another one still needs its own.
+func TestALaneWhoseScannerIsAKeyboardNeedsNoPort(t *testing.T) {
+	typed := strings.Replace(small, "    scanner:\n      device: /dev/scanner\n", "", 1) + "scanner: {keyboard: in}\n"
+	if s := load(t, typed); s.Lanes[0].Scanner.Device != "" || s.Scanner.Keyboard != "in" {
+		t.Errorf("got %+v", s)
+	}
+	two := strings.Replace(typed, "scanner: {", "  - {id: out, direction: out}\nscanner: {", 1)
+	if _, err := Load(write(t, two), nil); err == nil || !strings.Contains(err.Error(), "lanes[1].scanner.device: is required") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Load(write(t, strings.Replace(typed, "keyboard: in", "keyboard: \"\"", 1)), nil); err == nil {
+		t.Error("a lane that no code can come to was accepted")
+	}
+}
+
 func TestWhatTakesEffectAtTheNextStartOnly(t *testing.T) {
 	old := load(t, small)
 	if got := NextStart(old, load(t, small)); got != nil {
 		t.Errorf("got %v, want none", got)
 	}
 	changedSource := strings.NewReplacer("name: South Gate", "name: South Gate\n  level: sealed", "/dev/scanner", "/dev/other").Replace(small) +
-		"console: {hosts: [a], language: en}\nlog: {level: debug}\n"
+		"console: {hosts: [a], language: en}\nscanner: {keyboard: in}\nlog: {level: debug}\n"
 	if diff := cmp.Diff([]string{"lanes[0].scanner.device", "console.hosts"}, NextStart(old, load(t, changedSource))); diff != "" {
 		t.Error(diff)
 	}
@@ -526,7 +546,7 @@ func TestWhatTakesEffectAtOnce(t *testing.T) {
 			got = append(got, key)
 		}
 	})
-	want := []string{"gate.level", "gate.hold_limit", "gate.repeat_window", "policy.file", "trust.dir", "console.language", "console.call",
+	want := []string{"gate.level", "gate.hold_limit", "gate.repeat_window", "scanner.keyboard", "policy.file", "trust.dir", "console.language", "console.call",
 		"log.level", "ledger.min_free"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

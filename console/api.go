@@ -34,15 +34,12 @@ func (c *console) find(w http.ResponseWriter, r *http.Request) {
 
 func (c *console) code(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Lane, Code string }
-	if !read(w, r, &q) {
-		return
-	}
-	if err := checkWord("lane", q.Lane); err != nil {
-		fail(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	if n := len(q.Code); n == 0 || n > maxCode {
-		fail(w, http.StatusBadRequest, "code has %d bytes; it takes 1 to %d", n, maxCode)
+	if !read(w, r, &q, func() error {
+		if n := len(q.Code); q.Lane != "" && (n == 0 || n > maxCode) {
+			return fmt.Errorf("code has %d bytes; it takes 1 to %d", n, maxCode)
+		}
+		return checkWord("lane", q.Lane)
+	}) {
 		return
 	}
 	out, err := c.gate.Scan(q.Lane, []byte(q.Code), time.Now())
@@ -51,18 +48,16 @@ func (c *console) code(w http.ResponseWriter, r *http.Request) {
 
 func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Passage, Verdict, Reason, Note string }
-	if !read(w, r, &q) {
-		return
-	}
-	err := errors.Join(checkWord("passage", q.Passage), checkWord("reason", q.Reason))
-	if q.Verdict != "admit" && q.Verdict != "refuse" {
-		err = errors.Join(err, fmt.Errorf("verdict is %.20q; it takes admit or refuse", q.Verdict))
-	}
-	if q.Note = strings.TrimSpace(q.Note); q.Note != "" {
-		err = errors.Join(err, checkText("note", q.Note, maxText))
-	}
-	if err != nil {
-		fail(w, http.StatusBadRequest, "%v", err)
+	if !read(w, r, &q, func() error {
+		err := errors.Join(checkWord("passage", q.Passage), checkWord("reason", q.Reason))
+		if q.Verdict != "admit" && q.Verdict != "refuse" {
+			err = errors.Join(err, fmt.Errorf("verdict is %.20q; it takes admit or refuse", q.Verdict))
+		}
+		if q.Note = strings.TrimSpace(q.Note); q.Note != "" {
+			err = errors.Join(err, checkText("note", q.Note, maxText))
+		}
+		return err
+	}) {
 		return
 	}
 	out, err := c.gate.Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note})
@@ -71,78 +66,54 @@ func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 
 func (c *console) present(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Lane, ID string }
-	if !read(w, r, &q) {
-		return
+	if read(w, r, &q, func() error { return errors.Join(checkWord("lane", q.Lane), checkWord("id", q.ID)) }) {
+		out, err := c.gate.Present(q.Lane, q.ID)
+		c.outcome(w, r, out, err)
 	}
-	if err := errors.Join(checkWord("lane", q.Lane), checkWord("id", q.ID)); err != nil {
-		fail(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	out, err := c.gate.Present(q.Lane, q.ID)
-	c.outcome(w, r, out, err)
 }
 
 func (c *console) emergency(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Lane string }
-	if !read(w, r, &q) {
-		return
+	if read(w, r, &q, func() error { return checkWord("lane", q.Lane) }) {
+		out, err := c.gate.Emergency(q.Lane)
+		c.outcome(w, r, out, err)
 	}
-	if err := checkWord("lane", q.Lane); err != nil {
-		fail(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	out, err := c.gate.Emergency(q.Lane)
-	c.outcome(w, r, out, err)
 }
 
 func (c *console) close(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Lane string }
-	if !read(w, r, &q) {
-		return
+	if read(w, r, &q, func() error { return checkWord("lane", q.Lane) }) {
+		c.done204(w, r, c.gate.Close(q.Lane))
 	}
-	if err := checkWord("lane", q.Lane); err != nil {
-		fail(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	c.done204(w, r, c.gate.Close(q.Lane))
 }
 
 func (c *console) account(w http.ResponseWriter, r *http.Request) {
 	var q struct{ ID, Note string }
-	if !read(w, r, &q) {
-		return
+	if read(w, r, &q, func() error {
+		q.Note = strings.TrimSpace(q.Note)
+		return errors.Join(checkWord("id", q.ID), checkText("note", q.Note, maxText))
+	}) {
+		c.done204(w, r, c.gate.AccountFor(q.ID, q.Note))
 	}
-	q.Note = strings.TrimSpace(q.Note)
-	if err := errors.Join(checkWord("id", q.ID), checkText("note", q.Note, maxText)); err != nil {
-		fail(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	c.done204(w, r, c.gate.AccountFor(q.ID, q.Note))
 }
 
 func (c *console) duty(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Name string }
-	if !read(w, r, &q) {
-		return
+	if read(w, r, &q, func() error {
+		q.Name = strings.TrimSpace(q.Name)
+		if n := utf8.RuneCountInString(q.Name); n > maxName {
+			return fmt.Errorf("name has %d characters; it takes at most %d", n, maxName)
+		}
+		return checkText("name", q.Name, maxText)
+	}) {
+		c.done204(w, r, c.gate.SignOn(q.Name))
 	}
-	q.Name = strings.TrimSpace(q.Name)
-	if err := checkText("name", q.Name, maxText); err != nil {
-		fail(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	if n := utf8.RuneCountInString(q.Name); n > maxName {
-		fail(w, http.StatusBadRequest, "name has %d characters; it takes at most %d", n, maxName)
-		return
-	}
-	c.done204(w, r, c.gate.SignOn(q.Name))
 }
 
 func (c *console) clock(w http.ResponseWriter, r *http.Request) {
-	var q struct{}
-	if !read(w, r, &q) {
-		return
+	if read(w, r, &struct{}{}, func() error { return nil }) {
+		c.done204(w, r, c.gate.ConfirmClock(c.gate.View().Duty))
 	}
-	c.done204(w, r, c.gate.ConfirmClock(c.gate.View().Duty))
 }
 
 // outcome answers with what the gate said; a fault keeps its body, so that a program sees verdict "fault".

@@ -6,7 +6,6 @@ package console
 
 import (
 	"embed"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"time"
@@ -90,15 +89,15 @@ func Handler(o Options) http.Handler {
 
 // page serves the page's files.
 func page(route func(method, path string, h http.HandlerFunc)) {
-	files, err := fs.Sub(pageFiles, "page")
+	files, err := pageFiles.ReadDir("page")
 	if err != nil {
 		panic(err) // the folder is compiled in
 	}
-	for _, name := range []string{"index.html", "style.css", "words.js", "page.js", "icon.svg"} {
-		path := "/" + name
-		if name == "index.html" {
+	for _, f := range files {
+		path := "/" + f.Name()
+		if f.Name() == "index.html" {
 			path = "/{$}"
 		}
-		route("GET", path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, name) })
+		route("GET", path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/"+f.Name()) })
 	}
 }

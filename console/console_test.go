@@ -261,7 +261,7 @@ func TestForeignHostsAndOrigins(t *testing.T) {
 
 func TestPageFilesAndHeaders(t *testing.T) {
 	b := newBox(t)
-	for path, kind := range map[string]string{"/": "text/html", "/style.css": "text/css", "/words.js": "text/javascript", "/page.js": "text/javascript", "/icon.svg": "image/svg+xml"} {
+	for path, kind := range map[string]string{"/": "text/html", "/style.css": "text/css", "/words.js": "text/javascript", "/keys.js": "text/javascript", "/look.js": "text/javascript", "/sound.js": "text/javascript", "/page.js": "text/javascript", "/input.js": "text/javascript", "/icon.svg": "image/svg+xml"} {
 		w := b.ask(request("GET", path, ""))
 		if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {
 			t.Errorf("GET %s: %d %s, %d bytes", path, w.Code, w.Header().Get("Content-Type"), w.Body.Len())
@@ -332,13 +332,17 @@ func TestWords(t *testing.T) {
 			t.Errorf("%q, why a frame was dropped, has no text", cause)
 		}
 	}
-	script, err := os.ReadFile("page/page.js")
-	if err != nil {
-		t.Fatal(err)
+	var script []byte
+	for _, name := range []string{"keys.js", "look.js", "page.js", "input.js"} {
+		part, err := os.ReadFile("page/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script = append(script, part...)
 	}
 	for _, m := range regexp.MustCompile(`\bp\('([a-z-]+)'\)`).FindAllStringSubmatch(string(script), -1) {
 		if words["page"][m[1]] == nil {
-			t.Errorf("page.js asks for %q, which words.js has not", m[1])
+			t.Errorf("the page asks for %q, which words.js has not", m[1])
 		}
 	}
 	for _, m := range regexp.MustCompile(`(?m)^  (?:admit|refuse): \[('.*')\],$`).FindAllStringSubmatch(string(script), -1) {
@@ -406,11 +410,11 @@ func TestStreamOfARealGate(t *testing.T) {
 		t.Error(diff)
 	}
 	out := b.scan("in", b.pass("王小明", time.Hour))
-	for got.Last == nil {
+	for got.Lanes[0].Last == nil {
 		got = read()
 	}
-	if got.Last.Passage != out.Passage || got.Last.Name != "王小明" || got.Inside != 1 {
-		t.Errorf("after a passage: %+v, %d inside", got.Last, got.Inside)
+	if got.Lanes[0].Last.Passage != out.Passage || got.Lanes[0].Last.Name != "王小明" || got.Inside != 1 {
+		t.Errorf("after a passage: %+v, %d inside", got.Lanes[0].Last, got.Inside)
 	}
 }
 

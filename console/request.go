@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// read decodes the request's JSON object into q. When it answers false it has answered the request.
-func read(w http.ResponseWriter, r *http.Request, q any) bool {
+// read decodes the request's JSON object into q, and has it checked. When it answers false it has answered the request.
+func read(w http.ResponseWriter, r *http.Request, q any, check func() error) bool {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		fail(w, http.StatusUnsupportedMediaType, "Content-Type is %.60q; it takes application/json", r.Header.Get("Content-Type"))
 		return false
@@ -41,6 +41,10 @@ func read(w http.ResponseWriter, r *http.Request, q any) bool {
 	}
 	if _, err := d.Token(); err != io.EOF {
 		fail(w, http.StatusBadRequest, "body has more than one JSON value")
+		return false
+	}
+	if err := check(); err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
 		return false
 	}
 	return true

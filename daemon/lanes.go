@@ -71,7 +71,8 @@ func (d *Daemon) scan(ctx context.Context, giveUp func(error), b *box.Box, lanes
 			}
 		})
 	}
-	metrics := scanner.NewMetrics(reg, laneIDs(d.Settings.Lanes)...)
+	withScanner := slices.DeleteFunc(slices.Clone(d.Settings.Lanes), func(l config.Lane) bool { return l.Scanner.Device == "" })
+	metrics := scanner.NewMetrics(reg, laneIDs(withScanner)...)
 	withCards := slices.DeleteFunc(slices.Clone(d.Settings.Lanes), func(l config.Lane) bool { return l.CardReader.Device == "" })
 	cardMetrics := scanner.NewCardMetrics(reg, laneIDs(withCards)...)
 	for i, lane := range d.Settings.Lanes {
@@ -88,7 +89,11 @@ func (d *Daemon) scan(ctx context.Context, giveUp func(error), b *box.Box, lanes
 			},
 			OnState:   func(up bool, state scanner.State, cause string) { g.ScannerState(lane.ID, up, string(state), cause) },
 			OnFraming: func(cause string) { g.ScannerDropped(lane.ID, cause) }})
-		run(r)
+		if lane.Scanner.Device != "" {
+			run(r)
+		} else { // codes for it are typed into the page: nothing tells whether the scanner is there
+			g.ScannerState(lane.ID, true, "keyboard", "")
+		}
 		if sensor := lanes[i].Sensor; sensor != nil {
 			readers.Go(func() { sense(ctx, sensor, lanes[i].Barrier, lane, r) })
 		}

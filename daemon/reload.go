@@ -71,7 +71,7 @@ func (d *Daemon) reloadSettings(g *gate.Gate) {
 // Rules reads what a reload can change.
 func Rules(set *config.Settings, dir string) (r gate.Rules, err error) {
 	r = gate.Rules{Policy: policy.Shipped(), Level: set.Gate.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow,
-		Language: set.Console.Language, Call: set.Console.Call, MinFree: uint64(set.Ledger.MinFree)}
+		Language: set.Console.Language, Keyboard: set.Scanner.Keyboard, Call: set.Console.Call, MinFree: uint64(set.Ledger.MinFree)}
 	if set.Policy.File != "" {
 		if r.Policy, err = policy.Load(set.Policy.File); err != nil {
 			return r, fmt.Errorf("policy.file: %w", err)

@@ -46,12 +46,13 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	g.pressing.Unlock()
 	if before != nil { // a second press in fright: told to the barrier again, and one opening
 		again := before.repeated()
+		l.show(before.shown(), false)
 		return again.outcome(), nil
 	}
 	if !announced { // closed at the same moment
 		g.announce(ev)
 	}
-	g.page.show(p.shown())
+	l.show(p.shown(), false)
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
 	done := make(chan struct{})
@@ -129,7 +130,11 @@ func (g *Gate) release(l *lane) {
 func (g *Gate) drive(l *lane, open bool) {
 	if l.Barrier != nil {
 		finish := l.Barrier.Begin(open)
-		g.work.Go(func() { g.barrierSaid(l, finish()) })
+		l.update(func() { l.commands++ })
+		g.work.Go(func() {
+			g.barrierSaid(l, finish())
+			l.update(func() { l.commands-- })
+		})
 	}
 }
 

@@ -39,6 +39,7 @@ type Rules struct {
 	Hold     time.Duration // how long a hold waits for the guard
 	Repeat   time.Duration // how long the same code counts as read already
 	Language string
+	Keyboard string // the lane that codes typed by a scanner are for
 	Call     string // whom to call on a fault
 	MinFree  uint64 // bytes; with less space left the page warns
 }

@@ -38,10 +38,10 @@ const (
 	maxStated = 5
 )
 
-// showing returns the hold of a code or card that waits.
-func (d *desk) showing(key [32]byte) *held {
+// waiting returns a hold of which something is so, if there is one.
+func (d *desk) waiting(is func(*held) bool) *held {
 	for _, h := range d.holds {
-		if h.key == key {
+		if is(h) {
 			return h
 		}
 	}
@@ -57,16 +57,6 @@ func (d *desk) crowded(l *lane) bool {
 		}
 	}
 	return stated >= maxStated || len(d.holds) >= maxHolds
-}
-
-// waiting returns the hold of somebody who waits at a lane and whom the page names.
-func (d *desk) waiting(l *lane, who subject) *held {
-	for _, h := range d.holds {
-		if h.lane == l && h.who.ID == who.ID && h.name != "" {
-			return h
-		}
-	}
-	return nil
 }
 
 // oldest returns who has waited longest, of those nobody knows if there is one.
@@ -114,6 +104,7 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 
 // settle writes the register event of a hold and takes it off the desk. A fault leaves it there.
 func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.Field) (Outcome, error) {
+	h.desk = true
 	p := h.passage
 	p.at, p.decision, p.by = g.clock.Now(), d, by
 	ev := p.registered()

@@ -19,6 +19,8 @@ const (
 	droppedFor = 4 * time.Second
 	// unaskedFor is how long at least the page shows that somebody else opened the barrier.
 	unaskedFor = time.Minute
+	// personalFor is how long the page shows a name: there is a queue behind.
+	personalFor = 10 * time.Second
 	// failedFor is how long the page shows a command that failed, of a relay that says it is well again: whoever it was
 	// for still stands there.
 	failedFor = 10 * time.Second
@@ -43,6 +45,9 @@ type lane struct {
 	unasked   time.Time // somebody else opened the barrier; monotonic
 	sensor    string    // up or unreadable; empty: the lane has none
 	latch     *passage  // of the emergency key, which holds the lane open; nil: it does not
+	commands  int       // of guards that the barrier has not answered yet
+	last      *Shown    // the newest answer
+	lastAt    time.Time // monotonic
 }
 
 // device is a scanner or card reader.
@@ -171,6 +176,17 @@ func (g *Gate) recordDevices(now ledger.Stamp) {
 	}
 }
 
+// show puts an answer on the lane's part of the stage. What happens at the desk takes that from nobody: there the guard's
+// answer takes the place of the question only, while that still stands.
+func (l *lane) show(x Shown, desk bool) {
+	l.update(func() {
+		asked := l.last != nil && l.last.Passage == x.Passage && time.Since(l.lastAt) < personalFor
+		if !desk || asked && x.By != byMachine {
+			l.last, l.lastAt = &x, time.Now()
+		}
+	})
+}
+
 // latched returns the passage of the emergency key that holds the lane open, if one does.
 func (l *lane) latched() *passage {
 	l.mu.Lock()
@@ -183,18 +199,31 @@ func (l *lane) view() LaneView {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := LaneView{ID: l.ID, Direction: l.Direction, Scanner: l.scanner.state, Cause: l.scanner.cause, Up: l.scanner.up,
-		Since: l.scanner.since, Latched: l.latch != nil, Barrier: "ok", Sensor: l.sensor}
+		Since: l.scanner.since, Barrier: "ok", Latch: map[bool]string{true: "by-hand", false: "open"}[l.Barrier == nil], Sensor: l.sensor}
 	if time.Since(l.droppedAt) < droppedFor {
 		v.Dropped = l.dropped
 	}
 	if r := l.relay; r.down || !r.failed.IsZero() && (!r.watched || time.Since(r.failed) < failedFor) {
-		v.Barrier = "open-by-hand"
+		v.Barrier, v.Latch = "open-by-hand", "failed"
+	}
+	if l.commands > 0 {
+		v.Latch = "opening"
+	}
+	if l.latch == nil {
+		v.Latch = ""
 	}
 	v.Unasked = !l.unasked.IsZero() && (time.Since(l.unasked) < unaskedFor || l.Sensor.IsOpen())
 	if !l.cards.since.IsZero() {
 		if v.CardReader = l.cards.cause; l.cards.up {
 			v.CardReader = "up"
 		}
+	}
+	if l.last != nil {
+		last := *l.last
+		if time.Since(l.lastAt) >= personalFor {
+			last.Name, last.Room, last.Health, last.TestHours = "", "", "", 0
+		}
+		v.Last = &last
 	}
 	return v
 }

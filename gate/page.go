@@ -4,30 +4,17 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"gated/register"
 )
-
-// personalFor is how long the page shows a name: there is a queue behind.
-const personalFor = 10 * time.Second
 
 // page is what the page shows beside what register and lanes know. Its lock is never held while anything waits for the
 // disk, so that the page and the emergency key work while the ledger hangs.
 type page struct {
 	mu       sync.Mutex
-	last     *Shown
-	lastAt   time.Time // monotonic, for last
 	holds    []Hold
 	duty     string
 	watchers map[chan struct{}]bool
-}
-
-func (p *page) show(x Shown) {
-	p.mu.Lock()
-	p.last, p.lastAt = &x, time.Now()
-	p.mu.Unlock()
-	p.changed()
 }
 
 // desk takes over what waits for a guard; the caller holds the desk's lock.
@@ -72,7 +59,7 @@ func (g *Gate) View() View {
 	rules := g.rules.Load()
 	now, doubt := g.clock.read()
 	zone := g.opt.Ledger.Zone()
-	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Now: now.Time.In(zone),
+	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Keyboard: rules.Keyboard, Now: now.Time.In(zone),
 		Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
 	v.ToAccountFor = g.toAccountFor()
 	g.opt.Register.View(func(s *register.State) {
@@ -102,12 +89,5 @@ func (g *Gate) View() View {
 	g.page.mu.Lock()
 	defer g.page.mu.Unlock()
 	v.Holds, v.Duty = append([]Hold{}, g.page.holds...), g.page.duty
-	if g.page.last != nil {
-		last := *g.page.last
-		if time.Since(g.page.lastAt) >= personalFor {
-			last.Name, last.Room, last.Health, last.TestHours = "", "", "", 0
-		}
-		v.Last = &last
-	}
 	return v
 }

@@ -100,7 +100,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	people := g.opt.Roster.Snapshot()
 	who := find(people, claim)
 	if in.source == byRoom {
-		if h := g.desk.waiting(l, who); h != nil { // already, perhaps with a code that did not do
+		if h := g.desk.waiting(func(h *held) bool { return h.lane == l && h.who.ID == who.ID && h.name != "" }); h != nil {
 			p := h.repeated()
 			return p.outcome(), nil
 		}
@@ -128,7 +128,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 
 	// Register: durable, or it did not happen.
 	p := passage{id: newID(), key: key, lane: l, at: now, who: who, facts: facts, decision: decision, by: byMachine,
-		policy: rules.Policy.Hash(), roster: people.Version()}
+		policy: rules.Policy.Hash(), roster: people.Version(), desk: in.source == byRoom}
 	p.name, p.room = who.named(claim)
 	entries, err := g.append(p.events(g.checked(claim, who, claim.Same(in.text)))...)
 	if err != nil {
@@ -219,7 +219,7 @@ func (g *Gate) again(key [32]byte) *passage {
 	if key == [32]byte{} || g.Fault() {
 		return nil
 	}
-	if h := g.desk.showing(key); h != nil {
+	if h := g.desk.waiting(func(h *held) bool { return h.key == key }); h != nil {
 		return &h.passage
 	}
 	return g.read.again(key, time.Now())
@@ -231,7 +231,7 @@ func (g *Gate) repeat(p passage) Outcome {
 	g.m.repeats.WithLabelValues(p.lane.ID).Inc()
 	shown, out := p.shown(), p.outcome()
 	shown.At = g.clock.Now().Time
-	g.page.show(shown)
+	p.lane.show(shown, false)
 	g.tell(out)
 	return out
 }
@@ -243,7 +243,7 @@ func (g *Gate) answer(p *passage) Outcome {
 	}
 	out := p.outcome()
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
-	g.page.show(p.shown())
+	p.lane.show(p.shown(), p.desk)
 	g.tell(out)
 	return out
 }

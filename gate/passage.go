@@ -35,6 +35,7 @@ type passage struct {
 	seq       int64  // of its newest entry
 	repeat    bool   // answered before
 	emergency bool   // the emergency key opened
+	desk      bool   // answered to the guard, not to somebody at the lane
 }
 
 // newID names a passage: 80 random bits, in letters that can be read out over the telephone.

@@ -75,10 +75,7 @@ func (p *pending) add(ev ledger.Event, l *ledger.Ledger) (news bool) {
 			d := &p.entries[i]
 			if !d.maybe && d.Kind == ev.Kind && d.Lane == ev.Lane && d.Reason == ev.Reason && d.Passage == ev.Passage {
 				times, _ := strconv.Atoi(d.Detail["times"])
-				d.Detail = maps.Clone(d.Detail)
-				if d.Detail == nil {
-					d.Detail = map[string]string{}
-				}
+				d.Detail = maps.Collect(maps.All(d.Detail)) // a copy: others may read the old one
 				d.Detail["times"] = strconv.Itoa(max(times, 1) + 1)
 				return false
 			}

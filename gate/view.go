@@ -59,9 +59,9 @@ type View struct {
 	Gate         string     `json:"gate"`
 	Version      string     `json:"version"`
 	Language     string     `json:"language"` // zh or en
+	Keyboard     string     `json:"keyboard"` // the lane that codes typed by a scanner are for; empty: none
 	Now          time.Time  `json:"now"`
 	Lanes        []LaneView `json:"lanes"`
-	Last         *Shown     `json:"last"` // the newest answer, over the whole screen
 	Holds        []Hold     `json:"holds"`
 	ToAccountFor []Opening  `json:"to_account_for"`
 	Recent       []Shown    `json:"recent"` // newest first, at most 20, without names
@@ -82,7 +82,8 @@ type LaneView struct {
 	Up        bool      `json:"up"`
 	Since     time.Time `json:"since"`
 	Dropped   string    `json:"dropped,omitempty"` // why what the scanner sent a moment ago was no whole code
-	Latched   bool      `json:"latched"`           // open by the emergency key, until the guard closes it
+	Last      *Shown    `json:"last"`              // the newest answer to whoever came to this lane
+	Latch     string    `json:"latch,omitempty"`   // the emergency key: opening, open, failed, by-hand (no barrier); empty: closed
 	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" while it does not obey
 	Unasked   bool      `json:"unasked"`           // somebody else opened it a moment ago, or it stands open since
 

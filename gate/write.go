@@ -127,10 +127,7 @@ func (p *pending) tried(err error, worked bool) {
 func (e pendingEntry) late(now time.Time) ledger.Event {
 	ev := e.Event
 	if late := now.Sub(ev.Time).Abs(); late > time.Second && ev.Detail["late"] == "" {
-		ev.Detail = maps.Clone(ev.Detail)
-		if ev.Detail == nil {
-			ev.Detail = map[string]string{}
-		}
+		ev.Detail = maps.Collect(maps.All(ev.Detail)) // a copy: others may read the old one
 		ev.Detail["late"] = late.Round(time.Millisecond).String()
 	}
 	return ev

@@ -272,15 +272,25 @@ func guardWords(t *testing.T) {
 			}
 		}
 	}
+	atOnce := map[string]string{policy.Admit: "document-sighted", policy.Refuse: "not-known"}
+	script := string(mustRead(t, "../../console/page/page.js"))
+	if want := fmt.Sprintf("const ATONCE = { admit: '%s', refuse: '%s' };", atOnce[policy.Admit], atOnce[policy.Refuse]); !strings.Contains(script, want) {
+		t.Errorf("page.js has not %s", want)
+	}
 	for language := range 2 {
-		for _, list := range gate.Reasons {
-			var keys []string
-			for i, reason := range list {
-				keys = append(keys, fmt.Sprintf("%d %s", i+1, words["reason"][reason][language]))
+		var keys []string
+		for _, verdict := range []string{policy.Admit, policy.Refuse} {
+			for _, reason := range gate.Reasons[verdict] {
+				text := words["reason"][reason][language]
+				if atOnce[verdict] != reason {
+					keys = append(keys, fmt.Sprintf("%d %s", len(keys)+1, text))
+				} else if want := [2]string{"“" + text + "”", `"` + text + `"`}[language]; !strings.Contains(sheet, want) {
+					t.Errorf("docs/guard.md does not say that one press means %s", want)
+				}
 			}
-			if want := strings.Join(keys, [2]string{",", ", "}[language]); !strings.Contains(sheet, want) {
-				t.Errorf("docs/guard.md does not say %s", want)
-			}
+		}
+		if want := strings.Join(keys, [2]string{",", ", "}[language]); !strings.Contains(sheet, want) {
+			t.Errorf("docs/guard.md does not say %s", want)
 		}
 	}
 }

@@ -124,7 +124,8 @@ const WORDS = {
     "muted": ["已静音", "muted"],
     "closing": ["正在断开", "closing"],
     "backoff": ["重连中", "reconnecting"],
-    "closed": ["已关闭", "closed"]
+    "closed": ["已关闭", "closed"],
+    "keyboard": ["键盘方式", "types into this page"]
   },
   "cause": {
     "absent": ["没有插好或已拔出", "unplugged"],
@@ -203,7 +204,6 @@ const WORDS = {
     "card-reader": ["读卡器", "ID reader"],
     "lane": ["通道", "lane"],
     "down-do": ["检查插头和数据线 · 改用人工查验", "check plug and cable · check by eye meanwhile"],
-    "other-lanes": ["其余正常", "working"],
     "down-since": ["已断开", "down for"],
     "open-by-hand": ["道闸无响应 · 请手动开闸", "barrier does not answer · open by hand"],
     "opened-unasked": ["道闸被打开，不是本系统", "BARRIER OPENED, not by this gate"],
@@ -218,7 +218,13 @@ const WORDS = {
     "latched": ["常开中", "HELD OPEN"],
     "latched-do": ["车辆人员通过后请关闭", "close it when they are through"],
     "close-barrier": ["关闭道闸", "Close barrier"],
-    "not-opened": ["没有打开 · 请手动开闸", "NOT OPENED · open by hand"],
+    "not-opened": ["没有打开", "NOT OPENED"],
+    "open-now": ["请手动开闸", "open by hand"],
+    "not-opened-do": ["请手动开闸 · 再按紧急键重试", "open by hand · the emergency key tries again"],
+    "by-hand-do": ["此通道没有自动道闸：请手动开，用完手动关", "no barrier that opens by itself here: open and close it by hand"],
+    "not-opened-relay": ["道闸无响应", "the barrier does not answer"],
+    "press-again": ["没开 · 再按", "Not open: again"],
+    "tries-again": ["再试", "tries again"],
     "low-space": ["存储空间不足", "Disk nearly full"],
     "low-space-do": ["请通知维护人员：空间用尽后道闸不再打开", "tell the maintainer: with none left nothing opens"],
     "clock-bad": ["时钟未确认", "Clock not trusted"],
@@ -237,6 +243,12 @@ const WORDS = {
     "not-sent": ["没有送达，请再试一次", "not delivered, try again"],
     "no-ledger": ["登记簿不可用，没有记录", "the ledger cannot be used, nothing was recorded"],
     "failed": ["没有成功", "failed"],
-    "keys": ["数字 选人 · A 放行 · R 禁止通行 · Esc 返回", "digit selects · A admit · R refuse · Esc back"]
+    "keys": ["A 放行 · R 禁止通行 · O 其他原因", "A admit · R refuse · O other reason"],
+    "keys-select": ["先选人：按数字或点卡片", "select somebody first: digit or tap"],
+    "too-fast": ["按键太快，没有执行：请一个一个按", "keys too fast, nothing was done: one at a time"],
+    "other-reasons": ["其他原因、备注", "other reason, note"],
+    "elsewhere": ["已在别处处理", "decided elsewhere"],
+    "keyboard": ["有扫码器设成了键盘", "A scanner is set to keyboard"],
+    "keyboard-do": ["它打的字一律不算。请设回串口，或告诉维护人员", "what it types counts for nothing: set it to serial, or tell the maintainer"]
   }
 };

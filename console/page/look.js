@@ -1,0 +1,289 @@
+// What the guard sees: each part of the page as the newest view says it is.
+'use strict';
+
+function look(a) {
+  if (a.repeat) return 'repeat';
+  if (a.emergency) return 'emergency';
+  return ['admit', 'refuse', 'hold', 'fault'].includes(a.verdict) ? a.verdict : 'other';
+}
+const way = direction => [icon(direction === 'out' ? 'out' : 'in'), t('direction', direction)];
+const laneName = l => t('direction', l.direction) + (view.lanes.filter(o => o.direction === l.direction).length > 1 ? ' ' + l.id : '');
+function lasting(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000)), m = Math.floor(s / 60);
+  return m >= 60 ? Math.floor(m / 60) + ' h ' + m % 60 + ' min' : m + ':' + String(s % 60).padStart(2, '0');
+}
+const reasons = (...words) => words.filter(Boolean).join(' · ');
+
+function render() {
+  document.documentElement.lang = lang() === 'en' ? 'en' : 'zh-CN';
+  renderLost();
+  if (!view) return;
+  document.title = view.gate;
+  $('gate').textContent = view.gate;
+  $('clock').textContent = clock(gateTime);
+  $('clock').className = view.clock.trusted ? '' : 'bad';
+  paint($('inside'), view.inside, () => [p('inside') + ' ', h('b', {}, view.inside.toLocaleString('en')), p('people') && ' ' + p('people')]);
+  paint($('language'), 0, () => [p('other-language')]);
+  renderSound();
+  renderDuty();
+  renderAlarms();
+  renderStage();
+  renderHolds();
+  renderFound();
+  renderAccounts();
+  paint($('recent'), view.recent, () => [h('h2', {}, p('recent')), (view.recent || []).length ? h('ol', {}, ...view.recent.map(recent)) : h('p', { class: 'none' }, p('no-recent'))]);
+  renderLanes();
+  renderNotOpened();
+  notePlaces();
+}
+
+// places is where what can be tapped stands, and since when: a finger on its way was meant for what stood there before.
+const places = new Map(), PLACED = '.card, #found, #find, #accounts, .alarm';
+const placeOf = e => e.dataset.passage || e.id || e.className + (e.lastChild.id || '');
+function notePlaces() {
+  for (const e of document.querySelectorAll(PLACED)) {
+    const id = placeOf(e), top = Math.round(e.getBoundingClientRect().top), was = places.get(id);
+    if (!was || was.top !== top) places.set(id, { top, at: performance.now() });
+  }
+  for (const id of places.keys()) if (![...document.querySelectorAll(PLACED)].some(e => placeOf(e) === id)) places.delete(id);
+}
+const justMoved = (e, at) => !!e && at - (places.get(placeOf(e)) || { at: at }).at < TAP_MS;
+
+function renderLost() {
+  $('lost').hidden = !lost;
+  document.body.className = lost ? 'lost' : '';
+  if (!lost) return;
+  $('lost').className = heard ? '' : 'soft';
+  paint($('lost'), !!heard, () => heard
+    ? [icon('lost', ''), h('b', {}, p('lost')), h('p', {}, p('lost-do')), h('p', {}, h('kbd', {}, 'F9'), ' ' + p('lost-key'))]
+    : [h('p', {}, p('connecting'))]);
+}
+
+function renderSound() {
+  const state = recall('sound') === 'off' ? 'sound-off' : !audio || audio.state !== 'running' ? 'sound-blocked' : 'sound-on';
+  $('sound').className = state === 'sound-blocked' ? 'blocked' : '';
+  paint($('sound'), state, () => [p(state)]);
+}
+
+function renderDuty() {
+  paint($('duty'), [view.duty, signing], () => {
+    // The characters stay as they were when the form opened: a guard copies them by hand while people pass.
+    if (signing) return [input('duty-name', { placeholder: p('duty-name'), maxLength: 30 }), ...shortRoot ? [h('span', { class: 'short-root' }, p('handover-book') + ' ', h('b', {}, shortRoot))] : []];
+    const b = view.duty ? h('button', { type: 'button' }, p('duty') + ' ', h('b', {}, view.duty), ' ', h('span', { class: 'tag' }, p('unauthenticated')))
+      : h('button', { type: 'button', class: 'nobody' }, p('nobody-on-duty'));
+    b.onclick = () => { signing = true; shortRoot = view.short_root.replace(/:(....)(....)(....)/, ': $1 $2 $3 '); drafts['duty-name'] = ''; render(); $('duty-name').focus(); };
+    return [b];
+  });
+}
+
+function renderAlarms() {
+  const list = [];
+  for (const l of view.lanes) {
+    if (l.latch) list.push([l.latch, l, { opening: p('opening'), open: p('latched-do'), failed: p('not-opened-do'), 'by-hand': p('by-hand-do') }[l.latch]]);
+    if (l.barrier === 'open-by-hand' && l.latch !== 'failed') list.push(['hand', l, p('open-by-hand')]);
+    if (l.unasked) list.push(['unasked', l, p('opened-unasked-do')]);
+    if (!l.up && (fresh(l) || l.latch || view.fault)) list.push(['down', l, t('cause', l.cause || l.scanner)]);
+    if (l.up && l.dropped) list.push(['dropped', l, t('dropped', l.dropped)]);
+    if (l.up && l.cause) list.push(['silent', l, t('cause', l.cause)]);
+  }
+  if (typedAt) list.push(['keyboard', null, p('keyboard-do')]);
+  if (view.low_space) list.push(['space', null, p('low-space-do')]);
+  if (!view.clock.trusted) list.push(['time', null, t('clock', view.clock.reason), sure ? gateTime.slice(0, 16).replace('T', ' ') : '']);
+  paint($('alarms'), list, () => list.map(([kind, l, text, asked]) => {
+    const e = h('div', { class: 'alarm ' + kind }), say = (...title) => e.append(...title, h('span', {}, text));
+    const close = () => e.append(button('close-' + l.id, p('close-barrier'), () => act('api/close', { lane: l.id })));
+    if (kind === 'opening') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('emergency')));
+    if (kind === 'open') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('latched'))), close();
+    if (kind === 'by-hand') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('emergency'))), close();
+    if (kind === 'failed') say(h('b', {}, laneName(l) + ' · ' + p('not-opened'))), close();
+    if (kind === 'hand') say(h('b', {}, laneName(l)));
+    if (kind === 'unasked') say(h('b', {}, laneName(l) + ' · ' + p('opened-unasked')));
+    if (kind === 'silent' || kind === 'dropped') say(h('b', {}, laneName(l) + ' · ' + p('scanner')));
+    if (kind === 'down') say(icon('down'), h('b', {}, laneName(l) + ' · ' + t('verdict', 'down')));
+    if (kind === 'keyboard') say(h('b', {}, p('keyboard')));
+    if (kind === 'space') say(h('b', {}, p('low-space')));
+    if (kind === 'time') {
+      say(h('b', {}, p('clock-bad')));
+      if (asked) e.lastChild.textContent = asked + ' ?';
+      e.append(button('clock-right', asked ? p('clock-sure') : p('clock-right'), confirmClock));
+    }
+    return e;
+  }));
+}
+function button(id, text, onclick) { return h('button', { id, type: 'button', onclick }, text); }
+
+// The stage has a part for each lane: an answer at one covers none at another.
+function renderStage() {
+  const answers = view.lanes.filter(fresh).map(l => l.last);
+  if (view.fault) return paint($('stage'), [view.fault, answers], () => [troubleFault(view.fault, answers)]);
+  paint($('stage'), view.lanes.map(l => l.id), () => view.lanes.map(l => h('div', { class: 'part', id: 'stage-' + l.id })));
+  for (const l of view.lanes) {
+    const part = $('stage-' + l.id), shows = fresh(l) ? stage.get(l.id).shown : l.latch ? l.latch : l.up ? 'ready' : [l.cause, l.since];
+    paint(part, [shows, l.direction, view.lanes.length], () => [fresh(l) ? verdict(l.last) : l.latch ? latch(l) : l.up ? ready(l) : troubleDown(l)]);
+    const d = part.querySelector('.lasting');
+    if (d) d.textContent = lasting(gateNow() - Date.parse(l.since));
+  }
+}
+function word(text) {
+  const w = h('div', { class: 'word' }, text);
+  w.style.setProperty('--n', ems(text));
+  return w;
+}
+const wayOf = l => h('div', { class: 'way' }, ...way(l.direction), view.lanes.filter(o => o.direction === l.direction).length > 1 ? h('small', {}, l.id) : '');
+const ready = l => h('div', { class: 'ready' }, wayOf(l), h('div', { class: 'sign' }, icon('ready', ''), h('div', {}, h('b', {}, t('verdict', 'ready')), h('p', {}, p('show-code')))));
+
+// latch is what the barrier says to the emergency key: nothing else is believed, and it stands as long as it is so.
+function latch(l) {
+  const [kind, shape, text, why] = { opening: ['opening', 'emergency', p('opening'), ''], open: ['emergency', 'emergency', t('verdict', 'emergency'), p('emergency-do')], failed: ['failed', 'fault', p('not-opened'), p('not-opened-do')], 'by-hand': ['emergency', 'emergency', t('verdict', 'emergency'), p('by-hand-do')] }[l.latch];
+  return h('div', { class: 'verdict ' + kind }, wayOf(l), h('div', { class: 'sign' }, icon(shape, 'shape'), h('div', { class: 'say' }, word(text), h('div', { class: 'why' }, why))));
+}
+
+function verdict(a) {
+  const kind = look(a);
+  const why = kind === 'repeat' ? p('last-answer') + ' · ' + t('verdict', a.verdict) : t('reason', a.reason);
+  const e = h('div', { class: 'verdict ' + kind }, wayOf(view.lanes.find(l => l.id === a.lane) || a),
+    h('div', { class: 'kind' }, t('class', a.class)),
+    h('div', { class: 'sign' }, icon(kind === 'other' ? 'fault' : kind, 'shape'),
+      h('div', { class: 'say' }, word(kind === 'other' ? a.verdict : t('verdict', kind)), h('div', { class: 'why' }, why), h('div', { class: 'who' }, reasons(a.name, a.room, health(a))))));
+  // The fade belongs to the compositor: it goes on when this script hangs, so that not even then green stays.
+  const age = since(fresh({ id: a.lane })), bar = h('div', { class: 'age' });
+  e.append(bar);
+  e.animate([{ opacity: 1 }, { opacity: 1, offset: .93 }, { opacity: 0 }], { duration: VERDICT_MS, fill: 'forwards' }).currentTime = age;
+  bar.animate([{ transform: 'scaleX(1)' }, { transform: 'scaleX(0)' }], { duration: VERDICT_MS, fill: 'forwards' }).currentTime = age;
+  return e;
+}
+
+// What a health certificate states, of a negative test with its age.
+function health(a) {
+  if (!a.health) return '';
+  return t('health', a.health) + (a.health === 'negative-test' ? ' ' + (a.test_hours || 0) + ' ' + p('hours') : '');
+}
+
+function troubleFault(f, answers) {
+  return h('div', { class: 'trouble fault' }, h('div', { class: 'sign' }, word(p('fault-title')),
+    h('p', { class: 'cause' }, t('reason', f.text)),
+    h('dl', {}, h('dt', {}, p('fault-do')), h('dd', {}, p('fault-do-this')), ...(f.call ? [h('dt', {}, p('fault-call')), h('dd', { class: 'call' }, f.call)] : [])),
+    h('p', {}, p('fault-still')),
+    ...answers.map(a => h('p', {}, ...way(a.direction).slice(0, 1), ' ' + reasons(t('class', a.class), t('credential', a.credential), t('reason', a.found || a.reason), a.name, a.room)))));
+}
+
+function troubleDown(l) {
+  return h('div', { class: 'trouble down' }, wayOf(l), h('div', { class: 'sign' }, icon('down', 'shape'), h('div', { class: 'say' }, word(t('verdict', 'down')),
+    h('p', {}, t('cause', l.cause || l.scanner) + ' · ' + p('down-since') + ' ', h('span', { class: 'lasting' })),
+    h('p', { class: 'fine' }, p('down-do')))));
+}
+
+function renderHolds() {
+  const list = cards.filter(c => !c.gone).length;
+  paint($('holds'), [cards.map(c => [c.hold, !!c.gone, c.ruled, c.gone && wentHow(c)]), chosen, panel, [...slots]], () => [
+    h('h2', {}, p('holds') + (list ? ' ' + list : ''), list ? h('small', {}, chosen ? p('keys') : p('keys-select')) : ''),
+    ...(cards.length ? cards.map(c => c.gone || c.ruled ? wentCard(c) : card(c.hold, cards.length > (panel ? 2 : 3))) : [h('p', { class: 'none' }, p('no-holds'))])]);
+  for (const e of $('holds').querySelectorAll('.card:not(.gone)')) {
+    const o = e.hold, left = Date.parse(o.until) - gateNow(), text = e.querySelector('.left');
+    text.textContent = lasting(left);
+    text.classList.toggle('soon', left < 15000);
+    e.querySelector('.bar').style.transform = `scaleX(${Math.max(0, Math.min(1, left / (Date.parse(o.until) - Date.parse(o.at))))})`;
+  }
+}
+
+// cardTop is who waits, where; e stands at its end.
+function cardTop(o, e, ...between) {
+  const slot = slots.get(o.passage);
+  return h('div', { class: 'top' }, slot ? h('kbd', {}, slot) : null, h('span', { class: 'lane-way' }, ...way(o.direction)),
+    h('span', { class: 'name' }, o.name || t('class', o.class), o.room ? h('small', {}, o.room) : ''), ...between, e);
+}
+
+// Only the card that is selected has buttons, and one press decides: what a second tap falls on decides nothing.
+function card(o, many) {
+  const on = o.passage === chosen, row = many && !on;
+  const e = h('div', { class: 'card' + (on ? ' on' : row ? ' row' : ' off') });
+  e.hold = o;
+  e.dataset.passage = o.passage;
+  e.append(cardTop(o, h('span', { class: 'left' }), row ? h('span', { class: 'why' }, t('reason', o.reason)) : ''));
+  if (!row) e.append(h('div', { class: 'why' }, reasons(t('class', o.class), t('reason', o.reason), health(o))));
+  if (on) {
+    const one = (verdict, key) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, ATONCE[verdict]) },
+      h('kbd', {}, key), h('span', {}, p(verdict), h('small', {}, t('reason', ATONCE[verdict]))));
+    e.append(h('div', { class: 'pair act' }, one('admit', 'A'), one('refuse', 'R')),
+      h('button', { type: 'button', class: 'others', onclick: () => { panel = !panel; render(); } }, h('kbd', {}, panel ? 'Esc' : 'O'), panel ? p('back') : p('other-reasons')));
+    if (panel) e.append(
+      h('div', { class: 'pair reasons' }, ...OTHERS.map(([verdict, reason], i) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, reason) }, h('kbd', {}, i + 1), t('reason', reason)))),
+      h('div', { class: 'more' }, input('note-' + o.passage, { placeholder: 'N  ' + p('note'), maxLength: 160 })));
+  } else e.onclick = () => { choose(o.passage); render(); };
+  e.append(h('div', { class: 'bar' }));
+  return e;
+}
+
+// wentHow is what became of somebody who waits no more, as far as the page knows.
+function wentHow(c) {
+  const r = c.ruled || (view.recent || []).find(r => r.passage === c.hold.passage);
+  if (!r || r.verdict === 'hold') return { kind: 'other', text: c.gone ? p('gone') : '…' };
+  if (r.reason === 'undecided' || r.reason === 'undecided-fault') return { kind: 'other', text: t('reason', r.reason) };
+  return { kind: r.verdict, text: reasons(c.ruled ? '' : p('elsewhere'), p(r.verdict), t('reason', r.reason)) };
+}
+function wentCard(c) {
+  const how = wentHow(c), done = c.gone || c.ruled.done;
+  return h('div', { class: 'card gone ' + (done ? how.kind : 'other') }, cardTop(c.hold, done ? icon({ admit: 'admit', refuse: 'refuse' }[how.kind] || 'repeat', 'mark') : ''), h('div', { class: 'why' }, done ? how.text : '…'));
+}
+
+function renderFound() {
+  $('room').placeholder = p('find');
+  paint($('found'), found && [found, view.lanes.map(l => l.id)], () => {
+    places.delete('found'); // whoever is in the list now was not there before
+    if (!found) return [];
+    if (found === 'wait') return [h('p', { class: 'none' }, p('finding'))];
+    if (!found.length) return [h('p', { class: 'none' }, p('nobody'))];
+    return found.map(f => h('div', {}, h('span', {}, f.name, h('small', {}, reasons(f.room, t('class', f.class)))),
+      ...view.lanes.map(l => h('button', { type: 'button', title: p('lane') + ' ' + l.id, onclick: () => present(l, f) }, icon(l.direction === 'out' ? 'out' : 'in'), laneName(l)))));
+  });
+}
+
+function renderAccounts() {
+  const list = view.to_account_for || [];
+  paint($('accounts'), list, () => list.length ? [h('h2', {}, p('to-account-for') + ' ' + list.length), ...list.map(d => {
+    const lane = view.lanes.find(l => l.id === d.lane), f = h('form', {}, h('span', {}, clock(d.since).slice(0, 5) + ' ' + (lane ? laneName(lane) : d.lane) + ' · ' + t('account', d.what)));
+    if (d.what === 'entry-pending') return f;
+    f.append(input('account-' + d.id, { placeholder: p('account-note'), maxLength: 160 }), h('button', {}, p('save')));
+    f.onsubmit = async e => {
+      e.preventDefault();
+      const note = (drafts['account-' + d.id] || '').trim();
+      if (note && await act('api/account', { id: d.id, note })) delete drafts['account-' + d.id];
+    };
+    return f;
+  })] : []);
+}
+
+function recent(a) {
+  const kind = a.reason.startsWith('undecided') ? 'undecided' : look(a); // which is no refusal
+  return h('li', {}, h('time', {}, clock(a.at)), icon(a.direction === 'out' ? 'out' : 'in'), icon({ other: 'fault', undecided: 'repeat' }[kind] || kind, 'mark ' + kind),
+    h('span', {}, t('class', a.class), ' ', h('i', {}, kind === 'repeat' ? t('verdict', 'repeat') : t('reason', a.reason))));
+}
+
+function renderLanes() {
+  paint($('lanes'), [view.lanes.map(l => ({ ...l, last: null })), opening, reading, lost], () => view.lanes.map((l, i) => {
+    const latch = lost ? '' : l.latch || ''; // what it was is not what it is
+    const says = opening[l.id] || latch === 'opening' ? p('opening') : { open: p('latched'), failed: p('press-again') }[latch] || p('emergency');
+    const panic = h('button', { type: 'button', id: 'panic-' + l.id, class: 'panic ' + latch }, i < 2 ? h('kbd', {}, 'F' + (9 + i)) : '', says);
+    // At the press, not at the release; a click without a press comes from the keyboard or a screen reader.
+    panic.onpointerdown = e => e.button === 0 && emergency(l.id);
+    panic.onclick = e => e.detail === 0 && emergency(l.id);
+    return h('div', { class: 'lane' + (l.up ? '' : ' down') },
+      h('span', { class: 'way' }, ...way(l.direction)),
+      h('div', { class: 'state' },
+        h('div', { class: l.up ? 'ok' : 'bad' }, p('scanner') + ' ' + t('scanner', l.scanner)),
+        l.card_reader && l.card_reader !== 'up' ? h('div', { class: 'card-reader bad', title: t('cause', l.card_reader) }, p('card-reader') + ' ' + t('cause', l.card_reader)) : null,
+        l.sensor === 'unreadable' ? h('div', { class: 'sensor bad' }, p('sensor-unreadable')) : null,
+        h('div', {}, l.barrier === 'open-by-hand' ? h('b', {}, p('barrier-by-hand')) : h('i', {}, p('lane') + ' ' + l.id))),
+      h('button', { type: 'button', id: 'picture-' + l.id, class: 'picture', disabled: !!reading[l.id], title: p('picture'), 'aria-label': p('picture'), onclick: () => takePicture(l.id) },
+        icon('picture'), h('span', {}, reading[l.id] ? p('reading') : p('picture'))),
+      panic);
+  }));
+}
+
+
+// What did not open is said over everything, until somebody has read it or the barrier says that it is open.
+function renderNotOpened() {
+  const list = Object.entries(notOpened).filter(([id]) => lost || !view.lanes.some(l => l.id === id && l.latch === 'open'));
+  $('alert').hidden = !list.length;
+  paint($('alert'), list, () => [h('b', {}, p('not-opened')), h('b', {}, p('open-now')), ...list.map(([id, { said }]) => h('p', {}, p('lane') + ' ' + id + ' · ' + said)), h('p', {}, h('kbd', {}, 'F9'), ' ' + p('tries-again') + ' · ', h('kbd', {}, 'Esc'), ' ' + p('back'))]);
+}
