@@ -908,7 +908,7 @@ func (s *site) block() (release func()) {
 }
 
 // relayTo is a barrier whose program writes down what it is told.
-func relayTo(t *testing.T, trace, dir string) *barrier.Barrier {
+func relayTo(t testing.TB, trace, dir string) *barrier.Barrier {
 	t.Helper()
 	program := filepath.Join(dir, "relay")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1\" >> "+trace+"\n"), 0o700); err != nil {
