@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"gated/durable"
 	"gated/ledger/tlog"
 )
 
@@ -24,5 +25,5 @@ func MakeLedgerKey(path, origin string) (key *tlog.Key, first tlog.Head, err err
 	if err = tlog.WriteKeys(path, key); err != nil {
 		return nil, first, err
 	}
-	return key, first, os.WriteFile(path+".pub", []byte(key.Verifier()+"\n"), 0o644)
+	return key, first, durable.Create(path+".pub", []byte(key.Verifier()+"\n"), 0o644)
 }

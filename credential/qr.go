@@ -7,7 +7,8 @@ import (
 	"image"
 	"image/color"
 	"image/png"
-	"os"
+
+	"gated/durable"
 
 	"github.com/makiuchi-d/gozxing/qrcode/decoder"
 	"github.com/makiuchi-d/gozxing/qrcode/encoder"
@@ -46,11 +47,11 @@ func PNG(text string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// WritePNG writes what [PNG] draws to a file of mode 0600.
+// WritePNG writes what [PNG] draws to a file of mode 0600. It follows no link.
 func WritePNG(path, text string) error {
 	picture, err := PNG(text)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, picture, 0o600)
+	return durable.Replace(path, picture)
 }

@@ -12,6 +12,9 @@ import (
 // Begin makes a file, of mode 0600, that the caller renames to path once it is whole, and holds a lock on it. What an
 // earlier process has left that was killed is overwritten and removed: it may be full of personal data, or of the keys to it.
 func Begin(path string) (*os.File, error) {
+	if err := replaceable(path); err != nil {
+		return nil, err
+	}
 	dir, prefix := filepath.Dir(path), "."+filepath.Base(path)+"."
 	files, err := os.ReadDir(dir)
 	if err != nil {

@@ -29,6 +29,9 @@ func Create(path string, b []byte, mode fs.FileMode) error {
 
 // write writes a file under a name of its own, which renameat2(2) then changes with these flags.
 func write(path string, b []byte, mode fs.FileMode, flags uint) error {
+	if err := replaceable(path); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return err
@@ -42,6 +45,15 @@ func write(path string, b []byte, mode fs.FileMode, flags uint) error {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// replaceable refuses what a file must not take the place of, such as a device.
+func replaceable(path string) error {
+	st, err := os.Lstat(path)
+	if err == nil && !st.Mode().IsRegular() && st.Mode()&fs.ModeSymlink == 0 {
+		return fmt.Errorf("%s is there and is no regular file: choose another name", path)
+	}
+	return nil // what is not there or cannot be seen: the next call says so
 }
 
 // SyncDir makes the names in a directory outlast a power cut.

@@ -5,7 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAFileIsReplacedWholeAndReadByItsOwnerOnly(t *testing.T) {
@@ -57,5 +60,26 @@ func alone(t *testing.T, dir string) {
 	t.Helper()
 	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
 		t.Errorf("got %v, %v, want one file", names, err)
+	}
+}
+
+// As root a rename would put a file in the place of a device, for all programs of the machine.
+func TestOnlyFilesAreReplaced(t *testing.T) {
+	dir := t.TempDir()
+	pipe, away, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "away"), filepath.Join(dir, "link")
+	if err := errors.Join(unix.Mkfifo(pipe, 0o600), os.WriteFile(away, []byte("theirs"), 0o600), os.Symlink(away, link)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Begin(pipe)
+	for _, err := range []error{err, Replace(pipe, []byte("ours")), Replace(dir, []byte("ours")), Create(pipe, []byte("ours"), 0o600)} {
+		if err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := Replace(link, []byte("ours")); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(away); string(b) != "theirs" || err != nil {
+		t.Errorf("the file that the link named has %q, %v", b, err)
 	}
 }

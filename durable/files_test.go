@@ -47,14 +47,14 @@ func TestFilesGetTheirNamesTogetherOrNotAtAll(t *testing.T) {
 func TestFilesOfWhichOneCannotHaveItsNameAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "tree")
-	if err := os.MkdirAll(filepath.Join(path, "full"), 0o700); err != nil { // no file can take the name of such a directory
-		t.Fatal(err)
-	}
 	x := NewFiles(path)
 	for _, suffix := range []string{"", ".head"} {
 		if _, err := x.Begin(suffix); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.MkdirAll(filepath.Join(path, "full"), 0o700); err != nil { // no file can take the name of such a directory
+		t.Fatal(err)
 	}
 	if err := x.End(nil); err == nil {
 		t.Error("a file took the name of a directory")

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,11 +53,12 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.PersistentFlags().String("config", "", "settings file (default: $GATED_CONFIG, /etc/gated/gated.yaml)")
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out := &results{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
 		policyCommand(), ledgerCommand(), scannerCommand(), clockCommand(), versionCommand())
-	err := root.ExecuteContext(context.Background())
+	err := cmp.Or(root.ExecuteContext(context.Background()), out.err)
 	if err == nil {
 		return 0
 	}
@@ -68,6 +70,18 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 		fmt.Fprintln(stderr, `"gated help" lists the commands`)
 	}
 	return 2
+}
+
+// results is where results are written. A command whose results nobody got has not done its work.
+type results struct {
+	io.Writer
+	err error // the first
+}
+
+func (r *results) Write(b []byte) (int, error) {
+	n, err := r.Writer.Write(b)
+	r.err = cmp.Or(r.err, err)
+	return n, err
 }
 
 // untilSignalled ends with the first SIGINT or SIGTERM; a second one kills, as it does any program.

@@ -861,3 +861,19 @@ func mustRead(t testing.TB, path string) []byte {
 	}
 	return b
 }
+
+// A script that looks at the exit status alone must not take half of an answer, or none, for the whole.
+func TestResultsThatNobodyGets(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for _, args := range []string{"version", "config example", "scanner probe --list", "help"} {
+		var stderr strings.Builder
+		if status := execute(strings.Fields(args), strings.NewReader(""), full, &stderr); status != 2 || strings.Count(stderr.String(), "no space left") != 1 {
+			t.Errorf("gated %s: status %d, %s", args, status, &stderr)
+		}
+	}
+}
