@@ -1,16 +1,14 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"gated/box"
+	"gated/evidence"
 	"gated/ledger"
 
 	"github.com/spf13/cobra"
@@ -106,31 +104,12 @@ What the roster holds about them is shown by "gated roster show ID".`,
 		Args:    cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			a.ID = args[0]
-			return box.TellSubject(c.Context(), dir, a, func(e *ledger.Entry) error { return printSubject(c.OutOrStdout(), e, asJSON) })
+			return box.TellSubject(c.Context(), dir, a, func(e *ledger.Entry) error {
+				return evidence.PrintEntry(c.OutOrStdout(), e, asJSON)
+			})
 		})}
 	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
 	c.Flags().BoolVar(&asJSON, "json", false, "print an object a line: the exact record, and the personal fields")
 	c.MarkFlagRequired("reason")
 	return c
-}
-
-func printSubject(w io.Writer, e *ledger.Entry, asJSON bool) error {
-	if asJSON {
-		personal := map[string]string{}
-		for _, f := range e.Personal {
-			personal[f.Name] = f.Value
-		}
-		return json.NewEncoder(w).Encode(map[string]any{"record": json.RawMessage(e.Raw), "personal": personal})
-	}
-	line := fmt.Sprintf("%d %s", e.Seq, e.At.Format(time.DateTime))
-	for _, s := range []string{string(e.Kind), e.Lane, e.Direction, e.Verdict, e.Reason} {
-		if s != "" {
-			line += " " + s
-		}
-	}
-	for _, f := range e.Personal {
-		line += fmt.Sprintf("\n    %s: %q", f.Name, f.Value) // whatever somebody typed or a code said, on a terminal
-	}
-	_, err := fmt.Fprintln(w, line)
-	return err
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"gated/box"
@@ -41,10 +39,10 @@ them it shows that the ledger is consistent, not that its whole history was neve
 		RunE: func(c *cobra.Command, args []string) error {
 			var g evidence.Given
 			var err error
-			if g.Keys, err = readVerifiers("--key", keys); err != nil {
+			if g.Keys, err = tlog.ReadVerifiers("--key", keys); err != nil {
 				return err
 			}
-			if g.Witnesses, err = readVerifiers("--witness", witnesses); err != nil {
+			if g.Witnesses, err = tlog.ReadVerifiers("--witness", witnesses); err != nil {
 				return err
 			}
 			for _, s := range shortRoots {
@@ -68,7 +66,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 			g.Progress = func(done, of int64) { progress(c.ErrOrStderr(), "entries", int(done), int(of)) }
 			out := c.OutOrStdout()
 			if len(args) == 1 {
-				kind, err := whatIs(args[0])
+				kind, err := evidence.WhatIs(args[0])
 				switch {
 				case err != nil:
 					return err
@@ -110,63 +108,6 @@ them it shows that the ledger is consistent, not that its whole history was neve
 		return pflag.NormalizedName(name)
 	})
 	return c
-}
-
-// whatIs tells by their content what can be verified.
-func whatIs(path string) (string, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	has := func(name string) bool { _, err := os.Stat(filepath.Join(path, name)); return err == nil }
-	switch {
-	case has("checkpoint"):
-		return "a folder of tiles", nil
-	case has("manifest.sha256"):
-		return "an audit bundle", nil
-	case has("ledger.db"):
-		return "", fmt.Errorf("%s is a state directory: verify it with --state %s", path, path)
-	case st.IsDir():
-		return "", fmt.Errorf("%s is neither a folder of tiles nor an unpacked bundle", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	head := make([]byte, 16)
-	n, _ := io.ReadFull(f, head)
-	switch head = head[:n]; {
-	case bytes.HasPrefix(head, []byte("SQLite format 3")):
-		return "ledger", nil
-	case bytes.HasPrefix(head, []byte("PK")), strings.HasSuffix(path, ".zip"):
-		return "an audit bundle", nil
-	}
-	return "", fmt.Errorf("%s is neither an audit bundle nor a copy of a ledger", path)
-}
-
-// readVerifiers reads note verifier keys: each value of the flag is a file of some, or one of them.
-func readVerifiers(flag string, values []string) (all []string, err error) {
-	for _, v := range values {
-		text, err := os.ReadFile(v)
-		if err != nil && strings.Contains(v, "+") {
-			text, err = []byte(v), nil
-		}
-		keys := strings.Fields(string(text))
-		if err == nil && len(keys) == 0 {
-			err = fmt.Errorf("%s is empty", v)
-		}
-		for _, k := range keys {
-			if err == nil {
-				_, err = tlog.NewVerifier(k)
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", flag, err)
-		}
-		all = append(all, keys...)
-	}
-	return all, nil
 }
 
 // verifyLedger verifies a whole ledger, with the epochs before it.

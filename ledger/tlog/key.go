@@ -224,3 +224,27 @@ func NewVerifier(key string) (note.Verifier, error) {
 	}
 	return v, nil
 }
+
+// ReadVerifiers reads note verifier keys: each value of the flag is a file of some, or one of them.
+func ReadVerifiers(flag string, values []string) (all []string, err error) {
+	for _, v := range values {
+		text, err := os.ReadFile(v)
+		if err != nil && strings.Contains(v, "+") {
+			text, err = []byte(v), nil
+		}
+		keys := strings.Fields(string(text))
+		if err == nil && len(keys) == 0 {
+			err = fmt.Errorf("%s is empty", v)
+		}
+		for _, k := range keys {
+			if err == nil {
+				_, err = NewVerifier(k)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
+}

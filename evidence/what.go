@@ -1,0 +1,43 @@
+package evidence
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// WhatIs tells by their content what can be verified: a ledger, a folder of tiles or an audit bundle.
+func WhatIs(path string) (string, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	has := func(name string) bool { _, err := os.Stat(filepath.Join(path, name)); return err == nil }
+	switch {
+	case has("checkpoint"):
+		return "a folder of tiles", nil
+	case has("manifest.sha256"):
+		return "an audit bundle", nil
+	case has("ledger.db"):
+		return "", fmt.Errorf("%s is a state directory: verify it with --state %s", path, path)
+	case st.IsDir():
+		return "", fmt.Errorf("%s is neither a folder of tiles nor an unpacked bundle", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head := make([]byte, 16)
+	n, _ := io.ReadFull(f, head)
+	switch head = head[:n]; {
+	case bytes.HasPrefix(head, []byte("SQLite format 3")):
+		return "ledger", nil
+	case bytes.HasPrefix(head, []byte("PK")), strings.HasSuffix(path, ".zip"):
+		return "an audit bundle", nil
+	}
+	return "", fmt.Errorf("%s is neither an audit bundle nor a copy of a ledger", path)
+}
