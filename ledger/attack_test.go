@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -82,7 +83,7 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 		size     int64 // heads of more entries are deleted
 		sql      string
 		invented []Event
-		anchor   string // what becomes of it: stays, older or gone
+		anchor   string // what becomes of it: stays, older, zeros, half of it zeros, or gone
 		known    int64  // entries that index.db knows
 		entries  int    // 1000 where it is 0
 		want     string
@@ -90,6 +91,9 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 		{"an entry of today changed, newer heads deleted", 100, change, nil, "stays", 0, 0, "have the root"},
 		{"and the anchor too", 100, change, nil, "gone", 0, 0, "anchor is not there, and the ledger has 1000 entries"},
 		{"and an older anchor in its place", 100, change, nil, "older", 0, 0, "more than 512 entries after entry 100 are signed by no tree head"},
+		{"and zeros in the anchor", 100, change, nil, "zeros", 0, 0, "anchor holds no tree head, and the ledger has 1000 entries"},
+		{"the end of today cut off, and zeros in the anchor", 800, "DELETE FROM entry WHERE seq > 800", nil, "zeros", 0, 0, "anchor holds no tree head"},
+		{"and in its first half", 800, "DELETE FROM entry WHERE seq > 800", nil, "half", 0, 0, "anchor holds no tree head"},
 		{"all heads deleted", 0, none, nil, "stays", 0, 0, ""}, // the anchor signs all of it
 		{"all heads deleted, and the anchor too", 0, none, nil, "gone", 0, 0, "anchor is not there"},
 		{"an entry changed and all heads deleted", 0, change, nil, "gone", 0, 0, "anchor is not there"},
@@ -112,6 +116,14 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 			switch c.anchor {
 			case "gone":
 				if err := os.Remove(anchor); err != nil {
+					t.Fatal(err)
+				}
+			case "zeros":
+				if err := os.WriteFile(anchor, make([]byte, len(older)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			case "half":
+				if err := os.WriteFile(anchor, append(make([]byte, len(older)/2), bytes.Repeat([]byte("x"), len(older)/2)...), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			case "older":

@@ -145,8 +145,8 @@ func (e End) Check(r *Reader, row tlog.Head, size, known int64) (newest tlog.Hea
 	return newest, r.c.CheckUnsigned(r.Zone, newest.Size, size)
 }
 
-// CheckAnchor compares the anchor, as it was read, with the ledger that it lies beside. It may only be missing where the ledger is so young
-// that it may never have reached the disk.
+// CheckAnchor compares the anchor, as it was read, with the ledger that it lies beside. It may only be missing, or hold no
+// head, where the ledger is so young that the first may never have reached the disk.
 func CheckAnchor(ledger string, heads []tlog.Head, read error, origin string, size int64) error {
 	path := AnchorOf(ledger)
 	switch young := size <= MaxUnsigned; {
@@ -158,6 +158,8 @@ func CheckAnchor(ledger string, heads []tlog.Head, read error, origin string, si
 		return nil
 	case read != nil:
 		return read
+	case len(heads) == 0 && !young:
+		return Found("%s holds no tree head, and the ledger has %d entries", path, size)
 	case len(heads) > 0 && heads[0].Origin != origin:
 		return Found("%s is of the ledger %q, not of %q", path, heads[0].Origin, origin)
 	case len(heads) > 0 && heads[0].Size > size:
