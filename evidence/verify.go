@@ -382,6 +382,9 @@ func (v *verification) structure() error {
 	if err != nil {
 		return err
 	}
+	if n, err := v.r.LooseCosignatures(); err != nil || n > 0 {
+		return cmp.Or(err, fmt.Errorf("%d cosignatures of tree heads that are not there", n))
+	}
 	return v.personal.structure()
 }
 

@@ -87,23 +87,24 @@ func TestNoByteCanChangeUnseen(t *testing.T) {
 
 func TestWhatVerifyFindsAndNames(t *testing.T) {
 	for name, x := range map[string]struct{ sql, want string }{
-		"rows removed from the end":   {"DELETE FROM entry WHERE seq > 256", "entry 257 is missing"},
-		"an entry too many":           {"INSERT INTO entry SELECT 259, ts, replace(record, '\"seq\":258', '\"seq\":259'), sealed FROM entry WHERE seq = 258", "entry 259: its personal data does not open"},
-		"an entry removed":            {"DELETE FROM entry WHERE seq = 7", "entry 7 is missing"},
-		"entries swapped":             {"UPDATE entry SET seq = -1 WHERE seq = 5; UPDATE entry SET seq = 5 WHERE seq = 6; UPDATE entry SET seq = 6 WHERE seq = -1", "entry 5"},
-		"the tile removed":            {"DELETE FROM tile", "tile 0/0 is missing"},
-		"a tile too many":             {"INSERT INTO tile SELECT at - (1 << 56), root, data FROM tile", "1 tiles that belong"},
-		"the newest head removed":     {"DELETE FROM head WHERE size = 258", ""}, // no contradiction: what a short root or an older head is for
-		"a head of another ledger":    {"UPDATE head SET note = replace(note, 'east', 'west') WHERE size = 258", "it is of the ledger"},
-		"a head of more entries":      {"UPDATE head SET size = 300, note = replace(note, '258', '300') WHERE size = 258", "entry 259 is missing"},
-		"a record and its tile":       {"UPDATE entry SET record = replace(record, 'alive', 'start') WHERE seq = 9; UPDATE tile SET data = zeroblob(8192)", "entry 1 was changed"},
-		"sealed and not committed to": {"UPDATE entry SET sealed = zeroblob(50) WHERE seq = 99", "entry 99: personal fields are sealed in its row that its record does not know"},
-		"committed to and not sealed": {"UPDATE entry SET sealed = NULL WHERE seq = 257", "entry 257: its record commits to personal fields, and none are sealed"},
-		"a row that carries":          {"INSERT INTO carried VALUES(1, 257, 258)", "table carried: entry 258 does not carry what is left of entry 257"},
-		"a segment too many":          {"INSERT INTO segment VALUES(300, '2026-11-24')", "segment \"2026-11-24\""},
-		"a segment cut in two":        {"INSERT INTO segment VALUES(9, '2026-11-22')", "segment \"2026-11-22\" begins a second time with entry 9"},
-		"a segment before the first":  {"INSERT INTO segment VALUES(0, '2026-11-21')", "segment \"2026-11-21\" begins with entry 0"},
-		"a cosignature of a stranger": {"UPDATE head SET note = note || '— witness.example AAAAAAAAAAAA' || char(10) WHERE size = 258", "key that is not known"},
+		"rows removed from the end":      {"DELETE FROM entry WHERE seq > 256", "entry 257 is missing"},
+		"an entry too many":              {"INSERT INTO entry SELECT 259, ts, replace(record, '\"seq\":258', '\"seq\":259'), sealed FROM entry WHERE seq = 258", "entry 259: its personal data does not open"},
+		"an entry removed":               {"DELETE FROM entry WHERE seq = 7", "entry 7 is missing"},
+		"entries swapped":                {"UPDATE entry SET seq = -1 WHERE seq = 5; UPDATE entry SET seq = 5 WHERE seq = 6; UPDATE entry SET seq = 6 WHERE seq = -1", "entry 5"},
+		"the tile removed":               {"DELETE FROM tile", "tile 0/0 is missing"},
+		"a tile too many":                {"INSERT INTO tile SELECT at - (1 << 56), root, data FROM tile", "1 tiles that belong"},
+		"the newest head removed":        {"DELETE FROM head WHERE size = 258", ""}, // no contradiction: what a short root or an older head is for
+		"a head of another ledger":       {"UPDATE head SET note = replace(note, 'east', 'west') WHERE size = 258", "it is of the ledger"},
+		"a head of more entries":         {"UPDATE head SET size = 300, note = replace(note, '258', '300') WHERE size = 258", "entry 259 is missing"},
+		"a record and its tile":          {"UPDATE entry SET record = replace(record, 'alive', 'start') WHERE seq = 9; UPDATE tile SET data = zeroblob(8192)", "entry 1 was changed"},
+		"sealed and not committed to":    {"UPDATE entry SET sealed = zeroblob(50) WHERE seq = 99", "entry 99: personal fields are sealed in its row that its record does not know"},
+		"committed to and not sealed":    {"UPDATE entry SET sealed = NULL WHERE seq = 257", "entry 257: its record commits to personal fields, and none are sealed"},
+		"a row that carries":             {"INSERT INTO carried VALUES(1, 257, 258)", "table carried: entry 258 does not carry what is left of entry 257"},
+		"a segment too many":             {"INSERT INTO segment VALUES(300, '2026-11-24')", "segment \"2026-11-24\""},
+		"a segment cut in two":           {"INSERT INTO segment VALUES(9, '2026-11-22')", "segment \"2026-11-22\" begins a second time with entry 9"},
+		"a segment before the first":     {"INSERT INTO segment VALUES(0, '2026-11-21')", "segment \"2026-11-21\" begins with entry 0"},
+		"a cosignature without its head": {"INSERT INTO cosignature VALUES(99, '— a line')", "cosignatures of tree heads that are not there"},
+		"a cosignature of a stranger":    {"UPDATE head SET note = note || '— witness.example AAAAAAAAAAAA' || char(10) WHERE size = 258", "key that is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := small(t)

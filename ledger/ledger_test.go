@@ -228,7 +228,7 @@ func TestTheFileRefusesChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.exec("INSERT INTO cosignature VALUES(1, '— a line')"); err != nil {
+	if err := c.exec("BEGIN; INSERT INTO cosignature SELECT size, '— a line' FROM head"); err != nil {
 		t.Fatal(err)
 	}
 	for _, q := range []string{
@@ -243,6 +243,9 @@ func TestTheFileRefusesChanges(t *testing.T) {
 		if err := c.exec(q); err == nil {
 			t.Errorf("%s was accepted", q)
 		}
+	}
+	if err := c.exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
 	}
 	verify(t, open(t, dir, ck))
 }
@@ -662,5 +665,41 @@ func TestTheLogHasItsLengthFromTheStart(t *testing.T) {
 	l.Close()
 	if n := file.Length(l.path + "-wal"); n != 0 {
 		t.Errorf("a log of %d bytes is left", n)
+	}
+}
+
+// A view that counts for ever, or hides a tree head, is none of ours; a cosignature stands with its head.
+func TestAForeignSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	for sql, want := range map[string]string{
+		"DROP VIEW cosigned; CREATE VIEW cosigned AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n AS size, 'x' AS note, NULL AS leaves FROM r WHERE n < 0": `"cosigned" in its schema`,
+		"DROP VIEW cosigned": `"cosigned" is missing`,
+		"CREATE TRIGGER more AFTER INSERT ON entry BEGIN SELECT 1; END": `"more" in its schema`,
+		"CREATE TABLE more(x)": `"more" in its schema`,
+		"DROP TRIGGER meta_no_update; UPDATE meta SET value = -1 WHERE key = 'epoch'": `epoch "-1"`,
+	} {
+		ck, dir := &clock{}, t.TempDir()
+		ck.set("2026-11-23 08:00:00")
+		l := open(t, dir, ck)
+		mustAppend(t, l, passage(ck, "a", "in", "admit")...)
+		l.Close()
+		c, err := connect("file:" + filepath.Join(dir, "ledger.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.exec(sql), c.Close()); err != nil {
+			t.Fatal(sql, err)
+		}
+		if _, err := file.OpenReader(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: read with %v", sql, err)
+		}
+		l, err = Open(options(dir, ck))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := l.Fault(); f == nil || !strings.Contains(f.Cause, want) {
+			t.Errorf("%s: opened with %+v", sql, f)
+		}
+		l.Close()
 	}
 }

@@ -207,7 +207,7 @@ func (l *Ledger) record(first *request) (next *request) {
 	for _, req := range batch {
 		req.answer <- nil
 	}
-	if l.size-l.head.Size >= file.SignAfter {
+	if l.size-l.anchored >= file.SignAfter {
 		l.signed()
 	}
 	if hung != nil { // after the commit: no disk, but the whole process stood still

@@ -58,6 +58,9 @@ func (m Meta) Name() string {
 
 // Meta reads what the ledger says about itself, and does not take a format that is not ours.
 func (c *Conn) Meta() (Meta, error) {
+	if err := c.checkSchema(); err != nil {
+		return Meta{}, err
+	}
 	m := map[string]string{}
 	err := c.query(func(v []driver.Value) error { m[text(v[0])] = text(v[1]); return nil }, "SELECT key, value FROM meta")
 	if err != nil {
@@ -65,7 +68,7 @@ func (c *Conn) Meta() (Meta, error) {
 	}
 	n, err1 := strconv.Atoi(m["format"])
 	epoch, err2 := strconv.Atoi(m["epoch"])
-	if errors.Join(err1, err2) != nil {
+	if errors.Join(err1, err2) != nil || epoch < 1 {
 		return Meta{}, fmt.Errorf("format %q, epoch %q: not a gated ledger", m["format"], m["epoch"])
 	}
 	if n != format {

@@ -71,6 +71,11 @@ func (r *Reader) Heads(f func(size int64, note string, leaves []byte) error) err
 	}, "SELECT size, note, leaves FROM cosigned ORDER BY size")
 }
 
+// LooseCosignatures counts those of tree heads that are not kept.
+func (r *Reader) LooseCosignatures() (int64, error) {
+	return r.c.number("SELECT count(*) FROM cosignature WHERE size NOT IN (SELECT size FROM head)")
+}
+
 // FullTile reads a tile that must be there.
 func (r *Reader) FullTile(level int, n int64) (tlog.Tile, error) {
 	t := tlog.Tile{Level: level, N: n}

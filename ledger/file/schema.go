@@ -1,8 +1,11 @@
 package file
 
 import (
+	"database/sql/driver"
 	"errors"
 	"strconv"
+	"strings"
+	"sync"
 )
 
 // format is the form of ledger.db that this gated reads and writes.
@@ -60,4 +63,46 @@ func (c *Conn) create(m Meta) error {
 		}
 	}
 	return err
+}
+
+// shipped is what create makes: the SQL of each object, by its name.
+var shipped = sync.OnceValues(func() (map[string]string, error) {
+	c, err := connect("file::memory:")
+	if err != nil {
+		return nil, err
+	}
+	err = c.Exec(schema)
+	objects, oerr := c.objects()
+	return objects, errors.Join(err, oerr, c.Close())
+})
+
+func (c *Conn) objects() (map[string]string, error) {
+	all := map[string]string{}
+	err := c.query(func(v []driver.Value) error { all[text(v[0])] = text(v[1]); return nil },
+		"SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+	return all, err
+}
+
+// checkSchema finds tables, views and triggers that are not those of create: they may make a reader run for ever, or show
+// what is in no row. Triggers may be missing, which stop nobody who can change the file.
+func (c *Conn) checkSchema() error {
+	want, err := shipped()
+	if err != nil {
+		return err
+	}
+	got, err := c.objects()
+	if err != nil {
+		return err
+	}
+	for name, sql := range got {
+		if want[name] != sql {
+			return Found("%q in its schema is not as gated makes it: the file was changed by something else", name)
+		}
+	}
+	for name, sql := range want {
+		if got[name] == "" && !strings.HasPrefix(sql, "CREATE TRIGGER") {
+			return Found("%q is missing in its schema: the file was changed by something else", name)
+		}
+	}
+	return nil
 }
