@@ -179,6 +179,7 @@ var tries = []try{
 	tried(RevokePasses, Revocation{Household: "1-1-101", Reason: "moved"}, nil),
 	tried(RevokePasses, Revocation{Household: "9-9-909"}, nil),
 	tried(RevokePasses, Revocation{Serial: "0011223344556677", Reason: "lost"}, nil),
+	tried(AcceptRoster, "the disk was lost", nil), // it counts already
 	tried(Erase, Erasure{erasure.Selection{Subject: "r-000001"}, "moved out"}, func(e erasure.Erased) erasure.Erased { e.Records = nil; return e }),
 	tried(Erase, Erasure{erasure.Selection{Subject: "r-999999"}, "moved out"}, nil),
 	tried(Keep, Keeping{From: "2026-01-01", To: "2099-12-31", Why: "case 17"}, number),

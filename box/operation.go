@@ -22,7 +22,7 @@ type operation interface {
 // operations are all that there are.
 func operations() []operation {
 	return []operation{
-		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, ConfirmClock,
+		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, AcceptRoster, ConfirmClock,
 		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, recordBackup, Rebuild,
 	}
 }

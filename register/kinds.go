@@ -23,3 +23,7 @@ const (
 	Export   ledger.Kind = "export"   // personal data was put into an export
 	Handover ledger.Kind = "handover" // one guard handed over to the next
 )
+
+// RosterChange is the detail of entries that says how many changes of the roster there have been: of each change, of each start,
+// and of the first entry of an epoch.
+const RosterChange = "roster_change"

@@ -40,6 +40,7 @@ type scalars struct {
 	Newest  ledger.Stamp
 	Trusted ledger.Stamp
 	Copied  time.Time // when the newest backup was made; zero: never
+	Roster  int64     // the newest change of the roster that an entry tells of
 	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
 	Level   string
 	Duty    int64  // the entry of who signed on last; 0: nobody
@@ -125,6 +126,9 @@ func (s *State) box(e *ledger.Entry) {
 	// a correction, which says who did it, may move it back.
 	if e.Kind == Clock && e.Reason == "clock-corrected" || s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
 		s.Trusted = s.Newest
+	}
+	if n, err := strconv.ParseInt(e.Detail[RosterChange], 10, 64); err == nil {
+		s.Roster = max(s.Roster, n)
 	}
 	switch e.Kind {
 	case ledger.Start:
