@@ -144,7 +144,9 @@ func (s *State) box(e *ledger.Entry) {
 		s.Copied = e.At
 	case ledger.Epoch:
 		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(s.Trusted.Time) {
-			s.Trusted = ledger.Stamp{Time: at.In(e.At.Location()), Trusted: true} // the epoch before had got so far
+			mono, _ := strconv.ParseInt(e.Detail["trusted_mono"], 10, 64)
+			s.Trusted = ledger.Stamp{Time: at.In(e.At.Location()), Trusted: true, // the epoch before had got so far
+				Boot: e.Detail["trusted_boot"], Mono: time.Duration(mono) * time.Microsecond}
 		}
 	case ledger.Keep:
 		if e.Reason == "lifted" {

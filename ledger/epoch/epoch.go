@@ -157,11 +157,11 @@ func (f Files) End(epoch int, d map[string]string) (events []entry.Event, err er
 		return nil, err
 	}
 	d["size"], d["root"] = strconv.FormatInt(size, 10), root.String()
-	// The trusted time goes on, or else restoring a box would bring expired passes to life.
+	// The trusted time goes on, or else restoring a box would bring expired passes to life; in the same boot with its clock.
 	if err := r.Scan(max(1, size-file.Tail), size, false, func(e *entry.Entry) error {
 		d["from"] = e.Time
 		if e.Clock == "trusted" {
-			d["trusted"] = e.Time
+			d["trusted"], d["trusted_boot"], d["trusted_mono"] = e.Time, e.Boot, strconv.FormatInt(e.Mono, 10)
 		}
 		return nil
 	}); err != nil {
