@@ -192,6 +192,7 @@ var tries = []try{
 	tried(recordExport, Export{"csv", "2026-11-23", "2026-11-24", "request 17"}, nil),
 	tried(recordExport, Export{Format: "csv"}, nil),
 	tried(entryKeys, entries{1, 1, 3}, nil),
+	tried(beginBackup, struct{}{}, nil),
 	tried(recordBackup, copied{3, "root"}, nil),
 	tried(Rebuild, struct{}{}, func(r Rebuilt) Rebuilt { return Rebuilt{Equal: r.Equal} }),
 }

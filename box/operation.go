@@ -23,7 +23,8 @@ type operation interface {
 func operations() []operation {
 	return []operation{
 		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, AcceptRoster, ConfirmClock,
-		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, recordBackup, Rebuild,
+		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, beginBackup, recordBackup,
+		Rebuild,
 	}
 }
 

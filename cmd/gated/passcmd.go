@@ -25,24 +25,6 @@ func passCommand() *cobra.Command {
 	return group("pass", "issue, list and revoke passes", passIssue(), passRecord(), passList(), passRevoke())
 }
 
-// passTime reads a moment: RFC 3339, or a day in the zone, which begins at its first second and ends with its last.
-func passTime(flag, s string, zone *time.Location, end bool) (time.Time, error) {
-	if s == "now" {
-		return time.Now().Truncate(time.Second), nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	t, err := time.ParseInLocation(time.DateOnly, s, zone)
-	if err != nil {
-		return t, fmt.Errorf("--%s %q: write a day as 2026-11-23 or a time as 2026-11-23T08:00:00+08:00", flag, s)
-	}
-	if end {
-		t = t.AddDate(0, 0, 1)
-	}
-	return t, nil
-}
-
 func passIssue() *cobra.Command {
 	var p credential.Pass
 	var keyFile, from, until, zoneName, png, list, out string
@@ -65,10 +47,10 @@ No roster is touched, so this can be done away from the gate, where the key is.`
 			if err != nil {
 				return fmt.Errorf("--time-zone %q: %w", zoneName, err)
 			}
-			if p.NotBefore, err = passTime("from", from, zone, false); err != nil {
+			if p.NotBefore, err = credential.PassTime("from", from, zone, false); err != nil {
 				return err
 			}
-			if p.NotAfter, err = passTime("until", until, zone, true); err != nil {
+			if p.NotAfter, err = credential.PassTime("until", until, zone, true); err != nil {
 				return err
 			}
 			key, err := credential.ReadPrivateKey(keyFile)

@@ -1,0 +1,108 @@
+package box
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"gated/backup"
+	"gated/ledger"
+	"gated/ledger/file"
+	"gated/ledger/seal"
+)
+
+// Restoring says what is put back, and where.
+type Restoring struct {
+	From     string // the backup
+	State    string // the state directory, in which there is no ledger yet
+	Settings string // where the settings file belongs
+	// Named tells which policy file and which directory of trusted keys settings name; "": none.
+	Named func(path string, settings []byte, environ []string) (policy, trust string, err error)
+	// Master asks for the master key, which is in no backup.
+	Master func() (string, error)
+}
+
+// Restore puts a backup into a state directory and begins a new epoch of its ledger: whatever the ledger says was erased is erased
+// once more then. Root puts settings, policy and trusted keys to their places, and does the rest as the directory's owner, who
+// may also do it alone. It returns what became of the files outside the directory.
+func Restore(a Restoring) (out []backup.Outside, m file.Meta, err error) {
+	b, err := backup.Open(a.From)
+	if err != nil {
+		return nil, m, err
+	}
+	defer b.Close()
+	if err := backup.Fits(a.State); err != nil {
+		return nil, m, err
+	}
+	if err := Owned(a.State); err != nil && os.Geteuid() != 0 {
+		return nil, m, err
+	}
+	master, err := a.master(b.Meta)
+	if err != nil {
+		return nil, m, err
+	}
+	to := backup.Sources{State: a.State, Settings: a.Settings}
+	if b.Settings != nil {
+		if to.Policy, to.Trust, err = a.Named(a.Settings, b.Settings, os.Environ()); err != nil {
+			return nil, m, fmt.Errorf("the settings of the backup: %w", err)
+		}
+	}
+	if out, err = b.PutOutside(to); err != nil {
+		return nil, m, err
+	}
+	if err := become(a.State); err != nil {
+		return out, m, err
+	}
+	held, err := Lock(a.State)
+	if err != nil {
+		return out, m, err
+	}
+	defer held.Release()
+	if err := b.Put(a.State, to.Trust != ""); err != nil {
+		return out, m, err
+	}
+	if master != nil {
+		err = master.Keep(a.State)
+	}
+	if err == nil {
+		m, _, err = beginEpoch(a.State, ledger.Options{Gate: b.Meta.Gate, Origin: b.Meta.Name(), TimeZone: b.Meta.TimeZone, Restored: true})
+	}
+	if err != nil {
+		err = fmt.Errorf("the files are in place, and no new epoch could begin: %w: put that right, "+
+			"and start once with \"gated run --restored\"", err)
+	}
+	return out, m, err
+}
+
+// master is the key that belongs to a ledger, as somebody has it; nil if it is in its place already.
+func (a Restoring) master(m file.Meta) (*seal.Master, error) {
+	key, err := seal.ReadMaster(seal.MasterFile(a.State))
+	if err == nil {
+		return nil, key.Fits(m.Whose())
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	written, err := a.Master()
+	if err != nil {
+		return nil, err
+	}
+	if key, err = seal.ParseMaster(written); err == nil {
+		err = key.Fits(m.Whose())
+	}
+	return key, err
+}
+
+// become makes root the owner of a directory, for good: what it makes there is to be theirs.
+func become(dir string) error {
+	uid, gid, err := backup.Owner(dir)
+	if err != nil || os.Geteuid() != 0 || uid == 0 {
+		return err
+	}
+	if err := errors.Join(syscall.Setgroups([]int{gid}), syscall.Setgid(gid), syscall.Setuid(uid)); err != nil {
+		return fmt.Errorf("become %s: %w", userName(uid), err)
+	}
+	return nil
+}
