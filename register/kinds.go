@@ -21,6 +21,7 @@ const (
 	SignOn   ledger.Kind = "signon"
 	Alive    ledger.Kind = "alive"    // hourly: the box was watching
 	Export   ledger.Kind = "export"   // personal data was put into an export
+	Trip     ledger.Kind = "trip"     // a household went out on the day on which the epoch before ended
 	Handover ledger.Kind = "handover" // one guard handed over to the next
 )
 

@@ -55,7 +55,7 @@ func TestABackupThatIsRestoredAnswersAsTheBoxDid(t *testing.T) {
 	settings, safe := filepath.Join(dir, "gated.yaml"), filepath.Join(t.TempDir(), "backup")
 	// A policy of the compound's own lies outside the state directory, and so do the trusted keys.
 	etc := t.TempDir()
-	text := strings.Replace(string(mustRead(t, settings)), "gate:\n", "policy: {file: own.yaml}\ntrust: {dir: trust}\ngate:\n", 1)
+	text := strings.Replace(string(mustRead(t, settings)), "gate:\n", "policy: {file: own.yaml}\ntrust: {dir: trust}\ngate:\n  level: sealed\n", 1)
 	policy, _ := told(t, "", "policy", "show")
 	for name, b := range map[string]string{"gated.yaml": text, "own.yaml": strings.Replace(policy, "name: ", "name: own-", 1)} {
 		if err := os.WriteFile(filepath.Join(etc, name), []byte(b), 0o600); err != nil {
@@ -103,11 +103,16 @@ func TestABackupThatIsRestoredAnswersAsTheBoxDid(t *testing.T) {
 	time.Sleep(1100 * time.Millisecond)
 	run("roster", "remove", people[60].ID)
 	codes["of somebody who moved out"], _ = issue("resident", people[60].ID, -time.Hour, time.Hour)
-	before := map[string]string{}
+	first, _ := issue("resident", people[80].ID, -time.Hour, time.Hour)
+	second, _ := issue("resident", people[80].ID, -2*time.Hour, time.Hour)
+	if got := ask(t, page, "out", first); got != "admit valid-pass" {
+		t.Errorf("the first trip: %s", got)
+	}
+	before := map[string]string{"a second trip": ask(t, page, "out", second)}
 	for what, code := range codes {
 		before[what] = ask(t, page, "in", code)
 	}
-	for what, want := range map[string]string{"a good one": "admit valid-pass", "a lost one": "hold revoked", "one of a household that was revoked": "hold revoked", "one that the household has got since": "admit valid-pass"} {
+	for what, want := range map[string]string{"a good one": "admit valid-pass", "a lost one": "hold revoked", "one of a household that was revoked": "hold revoked", "one that the household has got since": "admit valid-pass", "a second trip": "hold household-limit"} {
 		if before[what] != want {
 			t.Errorf("before, %s: %s, want %s", what, before[what], want)
 		}
@@ -130,8 +135,8 @@ func TestABackupThatIsRestoredAnswersAsTheBoxDid(t *testing.T) {
 	}
 
 	restored := time.Now()
-	second, etc2 := t.TempDir(), t.TempDir()
-	state = []string{"--state", second, "--config", filepath.Join(etc2, "gated.yaml")}
+	other, etc2 := t.TempDir(), t.TempDir()
+	state = []string{"--state", other, "--config", filepath.Join(etc2, "gated.yaml")}
 	out, said := told(t, master, append([]string{"restore", safe}, state...)...)
 	if !strings.HasSuffix(strings.TrimSpace(out), "/2") || strings.Contains(said, "not put back") {
 		t.Errorf("restore: %s%s", out, said)
@@ -145,6 +150,9 @@ func TestABackupThatIsRestoredAnswersAsTheBoxDid(t *testing.T) {
 		if got := ask(t, page, "in", code); got != before[what] {
 			t.Errorf("%s: %s, and before %s", what, got, before[what])
 		}
+	}
+	if got := ask(t, page, "out", second); got != before["a second trip"] {
+		t.Errorf("a second trip: %s, and before %s", got, before["a second trip"])
 	}
 	if health := get(t, page+"healthz"); !strings.Contains(health, `"ok"`) {
 		t.Errorf("healthz: %s", health)
