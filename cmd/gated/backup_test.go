@@ -239,3 +239,48 @@ func TestARestoreByRootLeavesAllToTheOwner(t *testing.T) {
 		t.Errorf("%d files, %v", n, err)
 	}
 }
+
+// TestABoxWithoutItsRosterSaysSo starts a daemon whose roster was lost: page, health and metric say so, everybody waits for the guard,
+// and the emergency key opens. What a command says of it is what has to be done.
+func TestABoxWithoutItsRosterSaysSo(t *testing.T) {
+	t.Parallel()
+	dir := demoSite(t)
+	settings := filepath.Join(dir, "gated.yaml")
+	pass := residentPasses(t, dir)()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(filepath.Join(dir, "roster.db"+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	c := start(t, "run", "--config", settings)
+	page := c.address(t)
+	for _, code := range []string{pass, "6901234567892"} {
+		if got := ask(t, page, "in", code); got != "hold roster-fault" {
+			t.Errorf("got %s", got)
+		}
+	}
+	if health := get(t, page+"healthz"); !strings.Contains(health, `"roster-fault"`) {
+		t.Errorf("healthz: %s", health)
+	}
+	if metrics := get(t, page+"metrics"); !strings.Contains(metrics, "\ngated_roster_fault 1\n") {
+		t.Error("the metric is not 1")
+	}
+	resp, err := http.Post(page+"api/emergency", "application/json", strings.NewReader(`{"lane":"in"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != http.StatusOK {
+		t.Errorf("the emergency key: %s", resp.Status)
+	}
+	for _, args := range [][]string{{"backup", filepath.Join(t.TempDir(), "b")}, {"pass", "revoke", "0011223344556677"}} {
+		var errs bytes.Buffer
+		if code := execute(append(args, "--state", dir, "--config", settings), strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), "put roster.db back") {
+			t.Errorf("gated %s: exit %d: %s", args[0], code, &errs)
+		}
+	}
+	told(t, "", "roster", "accept", "--reason", "the disk was lost", "--state", dir)
+	if got := ask(t, page, "out", pass); strings.Contains(got, "roster-fault") {
+		t.Errorf("accepted, and yet %s", got)
+	}
+	c.stop(t)
+}
