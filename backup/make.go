@@ -30,12 +30,16 @@ type Made struct {
 	Head    tlog.Head // of the copy of the ledger
 	Bytes   int64     // of all files
 	Unknown []string  // files of the state directory that are none of ours, and in no backup
+	Broken  []error   // why older epochs are not copied; what was copied of them before stays
 }
 
 // Tell says what was not copied.
 func (m Made) Tell(w io.Writer) {
 	for _, name := range m.Unknown {
 		fmt.Fprintf(w, "not in the backup, since gated does not know it: %s\n", name)
+	}
+	for _, err := range m.Broken {
+		fmt.Fprintf(w, "not in the backup as it is now: %v: copy the file by hand, it is evidence\n", err)
 	}
 }
 
@@ -60,13 +64,13 @@ func Make(src Sources, to string) (m Made, err error) {
 		return m, err
 	}
 	defer r.Close()
-	if err := older(r, src.State, to); err != nil {
+	if err := older(r, to); err != nil {
 		return m, err
 	}
 	for _, n := range file.Aside(src.State, r.Meta.Epoch) {
 		size, err := ended(src.State, to, n)
-		if err != nil {
-			return m, fmt.Errorf("copy the ledger of epoch %d: %w", n, err)
+		if err != nil { // it may have been put aside because something was found
+			m.Broken = append(m.Broken, fmt.Errorf("%s: %w", file.OfEpoch(src.State, n), err))
 		}
 		m.Bytes += size
 	}
@@ -152,8 +156,8 @@ func drop(f *os.File) {
 }
 
 // older looks whether what is in the directory is an older backup of the same ledger: another one's, or one that goes further,
-// is not replaced.
-func older(r *file.Reader, state, to string) error {
+// is not replaced. That of an epoch that has ended is kept under that name.
+func older(r *file.Reader, to string) error {
 	path := filepath.Join(to, "ledger.db")
 	old, err := file.OpenFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -163,32 +167,37 @@ func older(r *file.Reader, state, to string) error {
 		return fmt.Errorf("the older backup cannot be read, and stays: %w: move it away", err)
 	}
 	defer old.Close()
-	now := r
 	if old.Meta.Epoch < r.Meta.Epoch && old.Meta.Name() == r.Meta.Name() {
-		if now, err = file.OpenFile(file.OfEpoch(state, old.Meta.Epoch)); err != nil {
-			return fmt.Errorf("%s is of epoch %d, and that is not here: choose another directory for the backup: %w",
-				path, old.Meta.Epoch, err)
+		if err := os.Link(path, file.OfEpoch(to, old.Meta.Epoch)); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
 		}
-		defer now.Close()
+		return durable.SyncDir(to)
 	}
+	if err := follows(r, old); err != nil {
+		return fmt.Errorf("%s %w: choose another directory for the backup", path, err)
+	}
+	return nil
+}
+
+// follows says why a ledger is not the one of which old is a copy.
+func follows(r, old *file.Reader) error {
 	size, err := old.Size()
 	if err != nil {
 		return err
 	}
-	has, err := now.Size()
+	has, err := r.Size()
 	if err != nil {
 		return err
 	}
-	if now.Meta.Origin != old.Meta.Origin || now.Meta.Master != old.Meta.Master || has < size {
-		return fmt.Errorf("%s is of another ledger, or of a time when this one had more entries (%d, now %d): "+
-			"choose another directory for the backup", path, size, has)
+	if r.Meta.Origin != old.Meta.Origin || r.Meta.Master != old.Meta.Master || has < size {
+		return fmt.Errorf("is of another ledger, or of a time when this one had more entries (%d, now %d)", size, has)
 	}
 	was, err := tlog.RootAt(old, size)
 	if err != nil {
 		return err
 	}
-	if is, err := tlog.RootAt(now, size); err != nil || is != was {
-		return errors.Join(err, fmt.Errorf("%s is of another history than the ledger: choose another directory for the backup", path))
+	if is, err := tlog.RootAt(r, size); err != nil || is != was {
+		return errors.Join(err, errors.New("is of another history than the ledger"))
 	}
 	return nil
 }
@@ -201,8 +210,17 @@ func ended(state, to string, epoch int) (size int64, err error) {
 	}
 	defer from.Close()
 	path := file.OfEpoch(to, epoch)
-	if same, err := equal(from, path); err != nil || same {
-		return 0, err
+	old, err := file.OpenFile(path)
+	if err == nil {
+		err = follows(from, old)
+		was, oerr := old.Size()
+		is, ferr := from.Size()
+		if err = errors.Join(err, oerr, ferr, old.Close()); err == nil && was == is {
+			return 0, nil
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("%s %w", path, err)
 	}
 	f, err := begin(to, filepath.Base(path))
 	if err != nil {
@@ -217,32 +235,6 @@ func ended(state, to string, epoch int) (size int64, err error) {
 		return 0, err
 	}
 	return st.Size(), name(f, path)
-}
-
-// equal tells whether a ledger was copied to a path before.
-func equal(from *file.Reader, path string) (bool, error) {
-	old, err := file.OpenFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer old.Close()
-	var sizes [2]int64
-	var roots [2]tlog.Hash
-	for i, r := range []*file.Reader{from, old} {
-		if sizes[i], err = r.Size(); err == nil {
-			roots[i], err = tlog.RootAt(r, sizes[i])
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	if old.Meta.Origin != from.Meta.Origin || sizes[1] > sizes[0] {
-		return false, fmt.Errorf("%s is of another ledger: choose another directory for the backup", path)
-	}
-	return sizes[0] == sizes[1] && roots[0] == roots[1], nil
 }
 
 // fill writes the archive and the copy of the ledger. enough tells whether each entry of the copy has a slot in the archive.

@@ -276,6 +276,38 @@ func TestABackupIsNotReplacedByALesserOne(t *testing.T) {
 	}
 }
 
+// A ledger that was put aside because it does not hold keeps nobody from making backups, and what was copied of it before stays.
+func TestABackupBehindAFinding(t *testing.T) {
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	src := backup.Sources{State: dir}
+	if m, err := BackUpAll(t.Context(), src, to); err != nil || len(m.Broken) > 0 {
+		t.Fatal(m.Broken, err)
+	}
+	whole := size(t, dir)
+	if err := os.WriteFile(filepath.Join(dir, "ledger.db"), bytes.Repeat([]byte("x"), 10_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opt := ledger.Options{Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai"}
+	if _, found, err := BeginEpoch(dir, &opt, "somebody wrote into it"); err != nil || found == "" {
+		t.Fatal(found, err)
+	}
+	for range 2 {
+		if m, err := BackUpAll(t.Context(), src, to); err != nil || len(m.Broken) != 1 {
+			t.Fatal(m.Broken, err)
+		}
+	}
+	for epoch, path := range map[int]string{1: file.OfEpoch(to, 1), 2: filepath.Join(to, "ledger.db")} {
+		r, err := file.OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := r.Size(); err != nil || r.Meta.Epoch != epoch || epoch == 1 && n != whole-1 {
+			t.Errorf("%s: epoch %d, %d entries of %d, %v", path, r.Meta.Epoch, n, whole, err)
+		}
+		r.Close()
+	}
+}
+
 // A restore replaces nothing and leaves nothing half done.
 func TestARestoreThatCannotBe(t *testing.T) {
 	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
