@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"gated/backup"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
@@ -44,6 +45,28 @@ var recordBackup = Op[copied, bool]{"ledger-backup", func(_ context.Context, b *
 	return true, b.append(ledger.Event{Kind: ledger.Backup, By: "machine",
 		Detail:   map[string]string{"size": strconv.FormatInt(c.Size, 10), "root": c.Root},
 		Personal: []ledger.Field{{Name: "by", Value: by}}})
+}}
+
+// BackUpAll copies all that a gate needs into a directory, and records it. What the box has lost does not replace what an older
+// backup has.
+func BackUpAll(ctx context.Context, src backup.Sources, to string) (m backup.Made, err error) {
+	if _, err := Perform(ctx, src.State, beginBackup, struct{}{}); err != nil {
+		return m, fmt.Errorf("the older backup stays as it is: %w", err)
+	}
+	if m, err = backup.Make(src, to); err != nil {
+		return m, err
+	}
+	if _, err := Perform(ctx, src.State, recordBackup, copied{m.Head.Size, m.Head.Root.String()}); err != nil {
+		return m, fmt.Errorf("the backup %s is whole, and could not be recorded: %w", to, err)
+	}
+	return m, nil
+}
+
+var beginBackup = Op[struct{}, bool]{"backup-begin", func(_ context.Context, b *Box, _ string, _ struct{}) (bool, error) {
+	if b.Register == nil {
+		return false, b.noLedger()
+	}
+	return true, b.rightRoster()
 }}
 
 // Rebuild makes the index and all counts anew from the entries.

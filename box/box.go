@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"gated/clock"
@@ -68,7 +70,7 @@ func Open(opt ledger.Options) (*Box, error) {
 // roster's version.
 func openAlone(dir string) (_ *Box, err error) {
 	b := &Box{Dir: dir}
-	if b.Roster, err = roster.Open(rosterFile(dir)); err != nil {
+	if b.Roster, err = roster.Open(RosterFile(dir)); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -159,16 +161,21 @@ func (b *Box) noLedger() error {
 	return fmt.Errorf("no ledger in %s: is this the state directory? name it with --state", b.Dir)
 }
 
-// rosterChanged records a change of the roster, which has happened by then.
-func (b *Box) rosterChanged(by, reason string, detail map[string]string) error {
+// rosterChanged records a change of the roster, which has happened by then: how, in numbers, and sealed whose and by whom.
+func (b *Box) rosterChanged(by, reason string, detail map[string]string, whose ...ledger.Field) error {
+	people := b.Roster.Snapshot()
+	d := map[string]string{register.RosterChange: strconv.FormatInt(people.Change(), 10)}
+	maps.Copy(d, detail)
+	ev := ledger.Event{Kind: register.Roster, Reason: reason, By: "unauthenticated", Roster: people.Version(), Detail: d,
+		Personal: append(whose, ledger.Field{Name: "by", Value: by})}
 	switch {
 	case b.Gate != nil:
-		b.Gate.RosterChanged(by, reason, detail)
+		b.Gate.RosterChanged(ev)
 		return nil
 	case b.Ledger == nil:
 		return nil
 	}
-	return b.append(gate.RosterEvent(b.stamp(), b.Roster.Snapshot().Version(), by, reason, detail))
+	return b.append(ev)
 }
 
 // Spool is the file of what the gate could not record yet.
@@ -185,11 +192,12 @@ func (b *Box) Free() uint64 {
 	return st.Bavail * uint64(st.Bsize)
 }
 
-func rosterFile(dir string) string { return filepath.Join(dir, "roster.db") }
+// RosterFile is where the roster of a state directory lies.
+func RosterFile(dir string) string { return filepath.Join(dir, "roster.db") }
 
 // Roster reads the roster of a state directory, daemon or not.
 func Roster(dir string) (*roster.Snapshot, error) {
-	s, err := roster.OpenReadOnly(rosterFile(dir))
+	s, err := roster.OpenReadOnly(RosterFile(dir))
 	if err != nil {
 		return nil, err
 	}
@@ -200,11 +208,11 @@ func Roster(dir string) (*roster.Snapshot, error) {
 // openRoster opens the roster, for reading only where it cannot be written: on a full disk the gate must still know who
 // belongs here.
 func openRoster(dir string, log *slog.Logger) (*roster.Store, error) {
-	s, err := roster.Open(rosterFile(dir))
+	s, err := roster.Open(RosterFile(dir))
 	if err == nil {
 		return s, nil
 	}
-	if ro, roErr := roster.OpenReadOnly(rosterFile(dir)); roErr == nil {
+	if ro, roErr := roster.OpenReadOnly(RosterFile(dir)); roErr == nil {
 		log.Error("the roster can only be read: nothing can be imported or revoked until the next start", "err", err)
 		return ro, nil
 	}

@@ -37,19 +37,30 @@ func BeginEpoch(dir string, opt *ledger.Options, why string) (m file.Meta, found
 		opt = &ledger.Options{Gate: r.Meta.Gate, Origin: r.Meta.Name(), TimeZone: r.Meta.TimeZone}
 		r.Close()
 	}
+	opt.Begin = &ledger.Begin{By: userName(os.Getuid()), Why: why}
+	return beginEpoch(dir, *opt)
+}
+
+// beginEpoch opens the ledger, which begins a new epoch as opt says, and closes it. The caller holds the lock.
+func beginEpoch(dir string, opt ledger.Options) (m file.Meta, found string, err error) {
 	b := &Box{Dir: dir}
 	if b.HashKey, err = hashKey(dir); err != nil {
 		return m, "", err
 	}
 	c := clock.New(clock.System())
-	opt.Dir, opt.Command, opt.Begin = dir, true, &ledger.Begin{By: userName(os.Getuid()), Why: why}
+	opt.Dir, opt.Command = dir, opt.Begin != nil
 	opt.Now, opt.Log = func() ledger.Stamp { return ledger.Stamp(c.Now()) }, slog.New(slog.DiscardHandler)
-	if err := b.openLedger(*opt); err != nil {
+	if err := b.openLedger(opt); err != nil {
 		return m, "", err
 	}
 	defer func() { err = errors.Join(err, b.closeLedger()) }()
 	if f := b.Ledger.Fault(); f != nil {
 		return m, "", errors.New(f.Cause)
+	}
+	if opt.Restored {
+		if err := b.carryTrips(b.Ledger.Meta().Epoch); err != nil {
+			return m, "", fmt.Errorf("count the trips of the day: %w", err)
+		}
 	}
 	r, err := file.OpenReader(dir)
 	if err != nil {

@@ -22,8 +22,9 @@ type operation interface {
 // operations are all that there are.
 func operations() []operation {
 	return []operation{
-		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, ConfirmClock,
-		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, recordBackup, Rebuild,
+		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, AcceptRoster, ConfirmClock,
+		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, beginBackup, recordBackup,
+		Rebuild,
 	}
 }
 

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"gated/credential"
+	"gated/ledger"
+	"gated/register"
+	"gated/register/erasure"
 	"gated/roster"
 	"gated/roster/sheet"
 )
@@ -45,6 +49,9 @@ func inWords(err error, language string) error {
 }
 
 func importRoster(ctx context.Context, b *Box, by string, a Import) (roster.Report, error) {
+	if err := b.rightRoster(); err != nil {
+		return roster.Report{}, err
+	}
 	opt := roster.ImportOptions{DryRun: a.DryRun, AllowRemove: a.AllowRemove, CheckResidentID: ResidentID}
 	rep, err := b.Roster.Import(ctx, a.Rows, opt)
 	if err != nil || a.DryRun {
@@ -67,6 +74,9 @@ func ResidentID(number string) (birthDate string, err error) {
 
 // RemoveFromRoster takes a person or vehicle out, by roster ID.
 var RemoveFromRoster = Op[string, bool]{"roster-remove", func(ctx context.Context, b *Box, by, id string) (bool, error) {
+	if err := b.rightRoster(); err != nil {
+		return false, err
+	}
 	err := b.Roster.Remove(ctx, id)
 	if errors.Is(err, roster.ErrNotFound) {
 		return false, No{fmt.Errorf("%s is not in the roster", id)}
@@ -81,6 +91,9 @@ var RemoveFromRoster = Op[string, bool]{"roster-remove", func(ctx context.Contex
 var RecordPasses = Op[[]roster.IssuedPass, int]{"pass-record", recordPasses}
 
 func recordPasses(ctx context.Context, b *Box, by string, passes []roster.IssuedPass) (int, error) {
+	if err := b.rightRoster(); err != nil {
+		return 0, err
+	}
 	if err := b.Roster.RecordPasses(ctx, passes); err != nil {
 		return 0, err
 	}
@@ -94,11 +107,15 @@ var RevokePasses = Op[Revocation, int]{"pass-revoke", revokePasses}
 type Revocation struct{ Serial, Household, Reason string }
 
 func revokePasses(ctx context.Context, b *Box, by string, r Revocation) (int, error) {
+	if err := b.rightRoster(); err != nil {
+		return 0, err
+	}
 	if r.Household == "" {
 		if err := b.Roster.Revoke(ctx, r.Serial, r.Reason); err != nil {
 			return 0, err
 		}
-		return 1, b.rosterChanged(by, "pass-revoked", map[string]string{"passes": "1"})
+		return 1, b.rosterChanged(by, "pass-revoked", map[string]string{"passes": "1"},
+			whose("pass", strings.ToLower(strings.TrimSpace(r.Serial)), r.Reason)...)
 	}
 	if _, ok := b.Roster.Snapshot().Household(r.Household); !ok {
 		return 0, No{fmt.Errorf("no household %s in the roster", r.Household)}
@@ -107,5 +124,62 @@ func revokePasses(ctx context.Context, b *Box, by string, r Revocation) (int, er
 	if err != nil {
 		return 0, err
 	}
-	return n, b.rosterChanged(by, "household-revoked", map[string]string{"passes": strconv.Itoa(n)})
+	return n, b.rosterChanged(by, "household-revoked", map[string]string{"passes": strconv.Itoa(n)},
+		whose("household", r.Household, r.Reason)...)
+}
+
+// whose says, sealed, whose passes were revoked and why: who has lost the roster finds it there.
+func whose(name, value, why string) []ledger.Field {
+	fields := []ledger.Field{{Name: name, Value: value}}
+	if why != "" {
+		fields = append(fields, ledger.Field{Name: "note", Value: why})
+	}
+	return fields
+}
+
+// AcceptRoster lets the roster as it is now count, although the ledger knows a newer one: what that had besides is lost. Why is in
+// somebody's own words.
+var AcceptRoster = Op[string, bool]{"roster-accept", acceptRoster}
+
+func acceptRoster(ctx context.Context, b *Box, by, why string) (bool, error) {
+	if err := erasure.CheckWhy(why); err != nil {
+		return false, err
+	}
+	if b.Register == nil {
+		return false, b.noLedger()
+	}
+	known, err := b.knownRoster()
+	switch {
+	case err != nil:
+		return false, err
+	case b.Roster.Snapshot().Change() >= known:
+		return false, No{errors.New("the ledger knows no newer roster than this one: it counts already")}
+	}
+	if err := b.Roster.Accept(ctx, known); err != nil {
+		return false, err
+	}
+	return true, b.rosterChanged(by, "roster-accepted", nil, whose("note", why, "")...)
+}
+
+// knownRoster is how many changes of the roster the ledger knows of.
+func (b *Box) knownRoster() (changes int64, err error) {
+	if b.Gate == nil { // perhaps an old entry tells of it
+		err = b.Register.Wait()
+	}
+	b.Register.View(func(s *register.State) { changes = s.Roster })
+	return changes, err
+}
+
+// rightRoster refuses to change a roster that is not the one which the ledger knows: the change would be lost when that is put
+// back, and may be taken for it if it is not.
+func (b *Box) rightRoster() error {
+	if b.Register == nil {
+		return nil
+	}
+	known, err := b.knownRoster()
+	if has := b.Roster.Snapshot().Change(); err == nil && has < known {
+		err = fmt.Errorf("the roster that is here has had %d changes, and the ledger knows of %d: put roster.db back from the backup, "+
+			"or say with \"gated roster accept\" that this one counts", has, known)
+	}
+	return err
 }

@@ -84,6 +84,16 @@ func Barriers(path string, environ []string) *Settings {
 	return s
 }
 
+// Files are the other files that settings name, faults or not: that of the policy and the directory of trusted keys, "" where it
+// is the default. source is what the settings file says, or is to say.
+func Files(path string, source []byte, environ []string) (policy, trust string, err error) {
+	s, _, err := examineSource(source, path, environ)
+	if err != nil {
+		return "", "", err
+	}
+	return s.Policy.File, s.Trust.Dir, nil
+}
+
 // examine reads and checks everything. The faults are in l; in s a faulty value is
 // as it was written, or the default.
 func examine(path string, environ []string) (s *Settings, l *loader, err error) {
@@ -91,6 +101,10 @@ func examine(path string, environ []string) (s *Settings, l *loader, err error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("read settings: %w", err)
 	}
+	return examineSource(source, path, environ)
+}
+
+func examineSource(source []byte, path string, environ []string) (s *Settings, l *loader, err error) {
 	l = &loader{from: map[string]string{}, lines: map[string]int{}, faulty: map[string]bool{}}
 	if s, err = l.load(source, environ); err != nil {
 		return nil, nil, fmt.Errorf("settings %s:\n%w", path, err)

@@ -16,6 +16,10 @@ func (c *console) healthz(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, map[string]string{"status": "ledger-fault"})
 		return
 	}
+	if c.gate.RosterFault() {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"status": "roster-fault"})
+		return
+	}
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 

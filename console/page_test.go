@@ -530,6 +530,7 @@ func TestLooks(t *testing.T) {
 			v.Clock, v.LowSpace = gate.ClockView{Reason: "clock-unsynchronised"}, true
 			v.Holds, v.Duty = two, ""
 		}, ""},
+		{"roster-fault", `.ready`, func(v *gate.View) { v.RosterFault = true }, ""},
 		{"link-lost", "", func(v *gate.View) {}, ""},
 	} {
 		for _, language := range []string{"zh", "en"} {
@@ -570,6 +571,9 @@ func TestLooks(t *testing.T) {
 				}
 				if look.name == "card-reader-down" { // the lane with a good one, and one without, say nothing of it
 					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .card-reader')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "读卡器 无应答", "en": "ID reader no answer"}[language]))
+				}
+				if look.name == "roster-fault" {
+					see(t, ctx, name, fmt.Sprintf(`document.querySelector('.alarm.roster').textContent.startsWith(%q)`, map[string]string{"zh": "名册故障", "en": "Roster fault"}[language]))
 				}
 				if look.name == "sensor-unreadable" { // nor of a sensor
 					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .sensor')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "道闸传感器：无信号", "en": "sensor: no signal"}[language]))

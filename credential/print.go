@@ -47,3 +47,22 @@ func Print(dir string, key ed25519.PrivateKey, passes []Printed, done func(n int
 	defer page.Close()
 	return printPage.Execute(page, passes)
 }
+
+// PassTime reads when a pass begins or ends, as the flag says: RFC 3339, or a day in the zone, which begins at its first second
+// and ends with its last.
+func PassTime(flag, s string, zone *time.Location, end bool) (time.Time, error) {
+	if s == "now" {
+		return time.Now().Truncate(time.Second), nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, s, zone)
+	if err != nil {
+		return t, fmt.Errorf("--%s %q: write a day as 2026-11-23 or a time as 2026-11-23T08:00:00+08:00", flag, s)
+	}
+	if end {
+		t = t.AddDate(0, 0, 1)
+	}
+	return t, nil
+}

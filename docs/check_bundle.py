@@ -277,7 +277,7 @@ def when(text):
 
 
 # Kinds that a command can record while the box does not watch.
-BY_COMMAND = {"roster", "key", "epoch", "erase", "keep", "export", "backup"}
+BY_COMMAND = {"roster", "key", "epoch", "erase", "keep", "export", "trip", "backup"}
 
 
 def not_watching(day, zone, entries, first, last, size, until):

@@ -50,3 +50,28 @@ func Overwrite(f *os.File) error {
 	}
 	return errors.Join(err, f.Sync())
 }
+
+// Swap gives a whole file of Begin its name, and overwrites what had that name before: it may be full of what was erased since. A
+// process that is killed in between leaves it under the name that Begin had chosen, and the next one overwrites it.
+func Swap(f *os.File, path string) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	begun := f.Name()
+	old, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return errors.Join(os.Rename(begun, path), SyncDir(filepath.Dir(path)))
+	}
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	err = unix.Renameat2(unix.AT_FDCWD, begun, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not every file system can
+		return errors.Join(os.Rename(begun, path), SyncDir(filepath.Dir(path)), Overwrite(old))
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(SyncDir(filepath.Dir(path)), Overwrite(old), os.Remove(begun))
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // WhatIs tells by their content what can be verified: a ledger, a folder of tiles or an audit bundle.
@@ -40,4 +41,15 @@ func WhatIs(path string) (string, error) {
 		return "an audit bundle", nil
 	}
 	return "", fmt.Errorf("%s is neither an audit bundle nor a copy of a ledger", path)
+}
+
+// Date reads the value of a flag that names a day.
+func Date(flag, day string, now time.Time) (string, error) {
+	if back, ok := map[string]int{"today": 0, "yesterday": 1}[day]; ok {
+		return now.AddDate(0, 0, -back).Format(time.DateOnly), nil
+	}
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		return "", fmt.Errorf("%s %q: write a date as 2026-11-23, or today, or yesterday", flag, day)
+	}
+	return day, nil
 }

@@ -864,7 +864,7 @@ func TestNothingStandsBeforeTheStartEntry(t *testing.T) {
 	if err := s.g.Close("in"); err != nil {
 		t.Error(err)
 	}
-	s.g.RosterChanged("office", "imported", nil)
+	s.g.RosterChanged(ledger.Event{Kind: register.Roster, Reason: "imported", By: unauthenticated})
 	s.g.SetRules(s.g.Rules())
 	s.g.sensed(s.g.lanes["in"], barrier.OpenedUnasked, barrier.Opening{})
 	s.g.work.Wait()

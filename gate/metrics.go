@@ -53,6 +53,8 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 			func() float64 { return float64(len(g.toAccountFor())) }),
 		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.",
 			state(func(s *register.State) int { return s.Inside() })),
+		gauge("gated_roster_fault", "1 while the ledger knows a newer roster than the one that is here: everybody is on hold.",
+			func() float64 { return map[bool]float64{true: 1}[g.RosterFault()] }),
 		gauge("gated_clock_trusted", "1 while the clock may judge credentials.", func() float64 {
 			if g.clock.Now().Trusted {
 				return 1

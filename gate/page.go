@@ -85,6 +85,7 @@ func (g *Gate) View() View {
 	for _, l := range g.opt.Lanes {
 		v.Lanes = append(v.Lanes, g.lanes[l.ID].view())
 	}
+	v.RosterFault = g.RosterFault()
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	g.page.mu.Lock()
 	defer g.page.mu.Unlock()

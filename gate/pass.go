@@ -97,6 +97,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	}
 
 	// Query: who is that, and what does the gate's own state say about them?
+	lost := g.RosterFault()
 	people := g.opt.Roster.Snapshot()
 	who := find(people, claim)
 	if in.source == byRoom {
@@ -115,6 +116,9 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	decision := rules.Policy.Decide(facts)
 	if !remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
 		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
+	}
+	if lost {
+		decision = policy.Decision{Verdict: policy.Hold, Reason: policy.RosterFault, Rule: policy.RosterFault}
 	}
 	if in.source == byRoom {
 		decision.Verdict = policy.Hold // the guard asked for them: it is the guard who decides

@@ -248,7 +248,7 @@ func TestNoNameIsInTheSpool(t *testing.T) {
 		release := s.block()
 		s.scan("in", s.pass("resident", s.subject("王小明"), month)) // finds the fault
 		for range 5 {
-			s.g.RosterChanged("OFFICE-WANG", "imported", map[string]string{"residents": "3"})
+			s.g.RosterChanged(ledger.Event{Kind: register.Roster, Reason: "imported", By: unauthenticated, Detail: map[string]string{"residents": "3"}, Personal: []ledger.Field{{Name: "by", Value: "OFFICE-WANG"}}})
 		}
 		entries := must(os.ReadFile(path))
 		if bytes.Contains(entries, []byte("OFFICE-WANG")) || !bytes.Contains(entries, []byte("imported")) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"gated/clock"
@@ -32,7 +33,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	if doubt != "" {
 		g.log.Warn("the clock is not trusted: set it, then confirm it on the page or with gated clock confirm", "state", doubt)
 	}
-	low := false
+	low, lost := false, false
 	hour := now.Time.Truncate(time.Hour)
 	for {
 		select {
@@ -61,6 +62,11 @@ func (g *Gate) Run(ctx context.Context) error {
 					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens",
 						"free_bytes", g.opt.Free())
 				}
+			}
+			was := lost
+			if lost = g.RosterFault(); lost && !was {
+				g.log.Error("roster-fault: the ledger knows a newer roster than the one that is here, so everybody is on hold: " +
+					"put roster.db back from the backup, or say with \"gated roster accept\" that this one counts")
 			}
 			g.writePending()
 			g.page.changed()
@@ -112,10 +118,12 @@ func (g *Gate) Begin() {
 			g.clock.remember(s.Trusted)
 		})
 		now = g.clock.Now()
+		people := g.opt.Roster.Snapshot()
 		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
-			Policy: rules.Policy.Hash(), Roster: g.opt.Roster.Snapshot().Version(), Detail: map[string]string{
-				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone}})
+			Policy: rules.Policy.Hash(), Roster: people.Version(), Detail: map[string]string{
+				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone,
+				register.RosterChange: strconv.FormatInt(people.Change(), 10)}})
 	}
 	g.opt.Register.View(func(s *register.State) {
 		for _, id := range slices.Sorted(maps.Keys(s.Open)) {
@@ -165,17 +173,19 @@ func (g *Gate) SetRules(r Rules) {
 // Rules are those in force.
 func (g *Gate) Rules() Rules { return *g.rules.Load() }
 
-// RosterChanged records that the roster was changed, by whom and how, in numbers. The change is in force already: in a
-// fault its entry follows.
-func (g *Gate) RosterChanged(by, reason string, detail map[string]string) {
-	g.record(RosterEvent(g.clock.Now(), g.opt.Roster.Snapshot().Version(), by, reason, detail))
+// RosterChanged stamps and records a change of the roster. It is in force already: in a fault its entry follows.
+func (g *Gate) RosterChanged(ev ledger.Event) {
+	ev.Stamp = g.clock.Now()
+	g.record(ev)
 	g.page.changed()
 }
 
-// RosterEvent is the entry of a change of the roster.
-func RosterEvent(at ledger.Stamp, version, by, reason string, detail map[string]string) ledger.Event {
-	return ledger.Event{Stamp: at, Kind: register.Roster, Reason: reason, By: unauthenticated, Roster: version, Detail: detail,
-		Personal: []ledger.Field{{Name: "by", Value: by}}}
+// RosterFault tells whether the ledger knows of a newer roster than the one that is here: it was lost, or an older copy was put
+// in its place. Who was revoked since is not known then. A change is in the roster before it is in the ledger, and read behind it.
+func (g *Gate) RosterFault() (is bool) {
+	known := int64(0)
+	g.opt.Register.View(func(s *register.State) { known = s.Roster })
+	return g.opt.Roster.Snapshot().Change() < known
 }
 
 // Now is the time by which the gate judges: with an untrusted clock the last trusted one.

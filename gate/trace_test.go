@@ -16,6 +16,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/policy"
+	"gated/register"
 	"gated/register/erasure"
 
 	"golang.org/x/sys/unix"
@@ -142,7 +143,7 @@ func TestAnErasureLeavesNoTraceOnTheGatesDisk(t *testing.T) {
 	if out := s.scan("in", s.pass("resident", s.subject("李芳"), month)); out.Verdict != Fault {
 		t.Fatalf("got %+v, want a fault", out)
 	}
-	s.g.RosterChanged("SECRET-OFFICE-WANG", "imported", map[string]string{"residents": "3"})
+	s.g.RosterChanged(ledger.Event{Kind: register.Roster, Reason: "imported", By: unauthenticated, Detail: map[string]string{"residents": "3"}, Personal: []ledger.Field{{Name: "by", Value: "SECRET-OFFICE-WANG"}}})
 	if out := must(s.g.Emergency("in")); out.Verdict != policy.Admit {
 		t.Fatalf("got %+v", out)
 	}

@@ -69,8 +69,9 @@ type View struct {
 	Clock        ClockView  `json:"clock"`
 	Fault        *FaultView `json:"fault"` // nil while the ledger works
 	Inside       int        `json:"inside"`
-	ShortRoot    string     `json:"short_root"` // of the newest tree head, with its size, for the handover book; empty before the first
-	LowSpace     bool       `json:"low_space"`  // less than the settings want is left for the state directory
+	ShortRoot    string     `json:"short_root"`   // of the newest tree head, with its size, for the handover book; empty before the first
+	RosterFault  bool       `json:"roster_fault"` // the roster is not the one that the ledger knows: everybody is on hold
+	LowSpace     bool       `json:"low_space"`    // less than the settings want is left for the state directory
 }
 
 // LaneView is the state of one lane.

@@ -24,6 +24,9 @@ const (
 	UnknownFacts = "unknown-facts" // a direction or level that the policy does not have
 )
 
+// RosterFault is why the gate puts everybody on hold, whatever the policy says: the roster is not the one that the ledger knows.
+const RosterFault = "roster-fault"
+
 // Facts is what is known at the moment of decision. An empty word counts as
 // "none" (Class as "unknown", Level as the policy's first level).
 type Facts struct {

@@ -22,7 +22,7 @@ import (
 )
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and made anew.
-const indexVersion = "11"
+const indexVersion = "12"
 
 // indexSchema: the state as rows, and by what entries are found. What an entry is found by is first kept with the entry in
 // the table fresh, at its end, and moved into the table term when there is enough of it: so each of the pages of a day,

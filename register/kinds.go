@@ -21,5 +21,10 @@ const (
 	SignOn   ledger.Kind = "signon"
 	Alive    ledger.Kind = "alive"    // hourly: the box was watching
 	Export   ledger.Kind = "export"   // personal data was put into an export
+	Trip     ledger.Kind = "trip"     // a household went out on the day on which the epoch before ended
 	Handover ledger.Kind = "handover" // one guard handed over to the next
 )
+
+// RosterChange is the detail of entries that says how many changes of the roster there have been: of each change, of each start,
+// and of the first entry of an epoch.
+const RosterChange = "roster_change"

@@ -40,6 +40,7 @@ type scalars struct {
 	Newest  ledger.Stamp
 	Trusted ledger.Stamp
 	Copied  time.Time // when the newest backup was made; zero: never
+	Roster  int64     // the newest change of the roster that an entry tells of
 	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
 	Level   string
 	Duty    int64  // the entry of who signed on last; 0: nobody
@@ -126,6 +127,9 @@ func (s *State) box(e *ledger.Entry) {
 	if e.Kind == Clock && e.Reason == "clock-corrected" || s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
 		s.Trusted = s.Newest
 	}
+	if n, err := strconv.ParseInt(e.Detail[RosterChange], 10, 64); err == nil {
+		s.Roster = max(s.Roster, n)
+	}
 	switch e.Kind {
 	case ledger.Start:
 		s.Running = true
@@ -136,11 +140,18 @@ func (s *State) box(e *ledger.Entry) {
 		s.Level = e.Reason
 	case SignOn:
 		s.Duty = e.Seq
+	case Trip: // it counts on, or else restoring a box would give a second one
+		if household, ok := s.hash.personal(e, "household"); ok && e.Detail["day"] >= s.Day {
+			s.begin(e.Detail["day"], e.Seq)
+			s.trip(e.Seq, household)
+		}
 	case ledger.Backup:
 		s.Copied = e.At
 	case ledger.Epoch:
 		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(s.Trusted.Time) {
-			s.Trusted = ledger.Stamp{Time: at.In(e.At.Location()), Trusted: true} // the epoch before had got so far
+			mono, _ := strconv.ParseInt(e.Detail["trusted_mono"], 10, 64)
+			s.Trusted = ledger.Stamp{Time: at.In(e.At.Location()), Trusted: true, // the epoch before had got so far
+				Boot: e.Detail["trusted_boot"], Mono: time.Duration(mono) * time.Microsecond}
 		}
 	case ledger.Keep:
 		if e.Reason == "lifted" {
@@ -208,11 +219,8 @@ func (s *State) move(e *ledger.Entry) {
 		return
 	}
 	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
-	if d := e.At.Format(time.DateOnly); e.Kind == Decided && d > s.Day && (e.Clock == "trusted" || s.Day == "") {
-		s.Day, s.First = d, e.Seq
-		clear(s.out)
-		clear(s.trips)
-		s.changed.rewriteOut()
+	if e.Kind == Decided && (e.Clock == "trusted" || s.Day == "") {
+		s.begin(e.At.Format(time.DateOnly), e.Seq)
 	}
 	if e.Kind == Correction {
 		s.untrip(e.Ref)
@@ -224,10 +232,25 @@ func (s *State) move(e *ledger.Entry) {
 	s.place(who, whereabouts{e.Seq, inside})
 	// Their car is no trip more.
 	if household, ok := s.hash.personal(e, "household"); ok && !inside && e.Class == "resident" && e.Kind == Decided {
-		s.out[e.Seq] = household
-		s.trips[household]++
-		s.changed.wentOut(e.Seq, household)
+		s.trip(e.Seq, household)
 	}
+}
+
+// begin counts the trips of a day from an entry on, if the day is a later one.
+func (s *State) begin(day string, first int64) {
+	if day > s.Day {
+		s.Day, s.First = day, first
+		clear(s.out)
+		clear(s.trips)
+		s.changed.rewriteOut()
+	}
+}
+
+// trip counts one.
+func (s *State) trip(seq int64, household key) {
+	s.out[seq] = household
+	s.trips[household]++
+	s.changed.wentOut(seq, household)
 }
 
 // place says where a person is.

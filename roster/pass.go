@@ -100,3 +100,43 @@ func (s *Store) RevokeHousehold(ctx context.Context, household string, at time.T
 	}
 	return serials, nil
 }
+
+// ListedPass is a pass that was recorded or revoked.
+type ListedPass struct {
+	IssuedPass        // of one that was revoked and never recorded only the serial is known
+	Revoked    string // why: a reason, or household; empty if it is good
+}
+
+// ListPasses lists all passes that the roster at a path knows, by household or person, daemon or not. before are the households of
+// which everything that begins before a moment is revoked, whether it was recorded or not.
+func ListPasses(path string) (list []ListedPass, before map[string]time.Time, err error) {
+	before = map[string]time.Time{}
+	list, err = read(path, func(tx *sql.Tx) (list []ListedPass, err error) {
+		var household string
+		var p ListedPass
+		var at, end int64
+		if err := each(tx, "SELECT household, before FROM revoked_household", func() { before[household] = time.UnixMicro(at) },
+			&household, &at); err != nil {
+			return nil, err
+		}
+		return list, each(tx, `SELECT serial, subject, issuer, not_before, not_after, coalesce(
+			(SELECT iif(reason='', 'revoked', reason) FROM revoked r WHERE r.serial=p.serial),
+			(SELECT 'household' FROM revoked_household h WHERE p.not_before<h.before AND (h.household=p.subject
+				OR p.subject IN (SELECT id FROM person WHERE instr(' '||household||' '||others||' ', ' '||h.household||' ')>0)
+				OR p.subject IN (SELECT id FROM vehicle WHERE household=h.household))), '')
+			FROM pass p UNION ALL SELECT serial, '', '', 0, 0, iif(reason='', 'revoked', reason) FROM revoked
+			WHERE serial NOT IN (SELECT serial FROM pass) ORDER BY subject, not_before, serial`, func() {
+			p.NotBefore, p.NotAfter = time.UnixMicro(at), time.UnixMicro(end)
+			list = append(list, p)
+		}, &p.Serial, &p.Subject, &p.Issuer, &at, &end, &p.Revoked)
+	})
+	return list, before, err
+}
+
+// Accept lets the roster as it is now count, although a newer one was known, of so many changes.
+func (s *Store) Accept(ctx context.Context, changes int64) error {
+	return s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
+		_, err := tx.Exec("UPDATE meta SET value=max(value, ?) WHERE key='change'", changes)
+		return err
+	})
+}

@@ -73,6 +73,7 @@ type IssuedPass struct {
 // Snapshot is the roster as it stood after one change. It never changes itself, so that any number of goroutines may ask it.
 type Snapshot struct {
 	version string
+	change  int64
 
 	people      []Person // by ID
 	vehicles    []Vehicle
@@ -124,6 +125,9 @@ func indexed[T any](list []T, key func(T) string) map[string]int32 {
 // Version names the content that checks depend on, revocations included: 16 hex digits, the same again for the same content on the
 // same box.
 func (s *Snapshot) Version() string { return s.version }
+
+// Change counts the changes that were ever made. The ledger knows the newest, and so a roster that was lost, or put back as it was.
+func (s *Snapshot) Change() int64 { return s.change }
 
 // Person returns the person with this roster ID.
 func (s *Snapshot) Person(id string) (Person, bool) { return at(s.people, s.byID, id) }

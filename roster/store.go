@@ -129,8 +129,8 @@ func (s *Store) open() error {
 		if _, err := tx.Exec(schema); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
-		if _, err := tx.Exec("INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('last_person',0),('last_vehicle',0)",
-			format, version, salt); err != nil {
+		if _, err := tx.Exec(`INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('last_person',0),('last_vehicle',0),
+			('change',0)`, format, version, salt); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
 	}
@@ -148,7 +148,7 @@ func (s *Store) open() error {
 // OpenReadOnly reads the roster as it stands and closes the file again. It makes no file and changes none, and works while a gate
 // runs.
 func OpenReadOnly(path string) (*Store, error) {
-	snapshot, err := read(path)
+	snapshot, err := read(path, load)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open roster: no roster at %s (%w): import one first, or name another state directory", path, fs.ErrNotExist)
 	}
@@ -176,17 +176,17 @@ func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 // read reads the roster without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
 // even when opened with mode=ro. Where there is no -wal, nobody has the roster open, and it can be read as it lies; that this
 // was so throughout is checked afterwards.
-func read(path string) (*Snapshot, error) {
+func read[T any](path string, load func(*sql.Tx) (T, error)) (what T, err error) {
 	if err := sqliteprocess.Set(); err != nil {
-		return nil, err
+		return what, err
 	}
 	for range 3 {
 		before, err := os.Stat(path)
 		if err != nil {
-			return nil, err
+			return what, err
 		}
 		if !before.Mode().IsRegular() {
-			return nil, errors.New("not a regular file")
+			return what, errors.New("not a regular file")
 		}
 		mode := "mode=ro&readonly_shm=1"
 		_, err = os.Stat(path + "-wal")
@@ -194,38 +194,38 @@ func read(path string) (*Snapshot, error) {
 		if alone {
 			mode = "mode=ro&immutable=1"
 		}
-		snapshot, err := loadFrom(path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
+		what, err = readWith(path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)", load)
 		if !alone {
 			if _, shm := os.Stat(path + "-shm"); err != nil && errors.Is(shm, fs.ErrNotExist) {
 				err = fmt.Errorf("%w: there is a -wal file without its -shm, as after copying a roster in use: "+
 					"let the gate open it once, or copy it when the gate is stopped", err)
 			}
-			return snapshot, err
+			return what, err
 		}
 		after, statErr := os.Stat(path)
 		_, walErr := os.Stat(path + "-wal")
 		if statErr == nil && errors.Is(walErr, fs.ErrNotExist) && os.SameFile(before, after) &&
 			after.ModTime().Equal(before.ModTime()) && after.Size() == before.Size() {
-			return snapshot, err
+			return what, err
 		}
 	}
-	return nil, errors.New("it is being changed: try again")
+	return what, errors.New("it is being changed: try again")
 }
 
-func loadFrom(path, query string) (*Snapshot, error) {
+func readWith[T any](path, query string, load func(*sql.Tx) (T, error)) (what T, err error) {
 	dsn, err := dataSource(path, query)
 	if err != nil {
-		return nil, err
+		return what, err
 	}
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
-		return nil, err
+		return what, err
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	tx, err := db.Begin()
 	if err != nil {
-		return nil, notRoster(err)
+		return what, notRoster(err)
 	}
 	defer tx.Rollback()
 	return load(tx)
@@ -260,7 +260,7 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 	}
 	s := &Snapshot{revoked: map[string]struct{}{}, revokedHousehold: map[string]int64{}}
 	var salt []byte
-	if err := meta(tx, "salt", &salt); err != nil {
+	if err := cmp.Or(meta(tx, "salt", &salt), meta(tx, "change", &s.change)); err != nil {
 		return nil, err
 	}
 	var household, document sql.Null[string]
@@ -343,6 +343,9 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 		return err
 	}
 	if err := f(tx, now); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("UPDATE meta SET value=value+1 WHERE key='change'"); err != nil {
 		return err
 	}
 	next, err := load(tx)

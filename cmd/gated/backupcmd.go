@@ -2,12 +2,67 @@ package main
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"time"
 
+	"gated/backup"
 	"gated/box"
+	"gated/config"
 
 	"github.com/spf13/cobra"
 )
+
+func backupCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup [DIR]",
+		Short: "copy all that the gate needs while it works",
+		Long: `backup copies into DIR (/var/backups/gated where it is not said), which is replaced by a whole one or stays:
+
+ledger.db, ledger-1.db …  the ledger and its older epochs. They may be kept as long as you like.
+secret.tar                all that must be forgotten one day or kept secret: slots, roster, revocations, keys of
+                          codes, trusted keys, settings, policy. Keep the newest alone.
+
+The master key is in neither ("gated key show --personal", for the safe). "gated restore" puts it back.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
+			src, began := backup.Sources{State: dir, Settings: settingsFile(c)}, time.Now()
+			text, err := os.ReadFile(src.Settings)
+			if err == nil {
+				src.Policy, src.Trust, err = config.Files(src.Settings, text, os.Environ())
+			} else if errors.Is(err, fs.ErrNotExist) && namedSettings(c) == "" {
+				src.Settings, err = "", nil
+			}
+			if err != nil {
+				return err
+			}
+			m, err := box.BackUpAll(c.Context(), src, append(args, "/var/backups/gated")[0])
+			m.Tell(c.ErrOrStderr())
+			return say(c.OutOrStdout(), err, "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
+				m.Head.Size, m.Bytes, time.Since(began).Seconds(), m.Head.Size, m.Head.ShortRoot())
+		}),
+	}
+}
+
+func restoreCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore DIR",
+		Short: "put back what \"gated backup\" copied",
+		Long: `restore puts the backup DIR into a state directory without a ledger, asks for the master key, carries out
+every erasure that the ledger tells of once more, and begins a new epoch: a restored box never goes on with
+the old tree. Settings, policy and trusted keys go to their places, unless something else is there.
+Stop the daemon before, and start it afterwards.`,
+		Example: "  gated restore --state /var/lib/gated /var/backups/gated",
+		Args:    cobra.ExactArgs(1),
+		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
+			out, m, err := box.Restore(box.Restoring{From: args[0], State: dir, Settings: settingsFile(c),
+				Named: config.Files, Master: func() (string, error) { return masterKey(c) }})
+			backup.Tell(c.ErrOrStderr(), out)
+			err = say(c.OutOrStdout(), err, "origin=%s\n", m.Origin)
+			return say(c.ErrOrStderr(), err, "let an auditor have the new key: gated key show --ledger\n")
+		}),
+	}
+}
 
 func ledgerBackup() *cobra.Command {
 	return &cobra.Command{
@@ -18,13 +73,10 @@ ledger.db, else FILE with .keys for .db), looks whether the copy holds, and only
 name: an older copy is replaced by a whole one or stays. The copy is an entry of the ledger, and its
 time a metric.
 
-Personal data is sealed in it. It opens with the slots and with the master key, which is in no backup
-("gated key show --personal", for the safe). Older copies of the ledger may be kept as long as you
-like: what was erased since opens with no slots of today. Older copies of the slots may not.
+Personal data is sealed in it. It opens with the slots and with the master key, which is in no backup.
+Older copies of the ledger may be kept as long as you like; older copies of the slots may not.
 
-To restore, put FILE as ledger.db, the slots as personal.keys and the master key as keys/personal.key
-("gated key restore") into the state directory of a stopped gate, and start it once with
-"gated run --restored": a restored box never goes on with the old tree, it begins a new epoch.`,
+"gated backup" copies the rest as well, and "gated restore" puts that back.`,
 		Args: cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			began := time.Now()

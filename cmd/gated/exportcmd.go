@@ -175,10 +175,10 @@ func (x *wanted) days(s *evidence.Selection) (err error) {
 	if !x.ranged {
 		flag, from, to = "--day", x.day, x.day
 	}
-	if s.From, err = date(flag, from, s.Now); err != nil {
+	if s.From, err = evidence.Date(flag, from, s.Now); err != nil {
 		return err
 	}
-	if s.To, err = date("--to", to, s.Now); err != nil {
+	if s.To, err = evidence.Date("--to", to, s.Now); err != nil {
 		return err
 	}
 	if _, err := s.Days(); err != nil {

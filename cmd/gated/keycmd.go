@@ -137,14 +137,23 @@ the ledger in the state directory is sealed with it, and puts it back as keys/pe
 			if err := box.Owned(dir); err != nil {
 				return err
 			}
-			fmt.Fprint(c.ErrOrStderr(), "master key: ")
-			line, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 1000)).ReadString('\n')
-			if err != nil && err != io.EOF {
+			line, err := masterKey(c)
+			if err != nil {
 				return err
 			}
 			return ledger.RestoreMaster(dir, line)
 		}),
 	}
+}
+
+// masterKey asks for the master key as it was written down.
+func masterKey(c *cobra.Command) (string, error) {
+	fmt.Fprint(c.ErrOrStderr(), "master key: ")
+	line, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 1000)).ReadString('\n')
+	if err == io.EOF {
+		err = nil
+	}
+	return line, err
 }
 
 func keyRotate() *cobra.Command {

@@ -33,17 +33,6 @@ func openLedger(c *cobra.Command) (*evidence.Reader, time.Time, error) {
 	return r, now.In(r.Zone), nil
 }
 
-// date reads the value of a flag that names a day.
-func date(flag, day string, now time.Time) (string, error) {
-	if back, ok := map[string]int{"today": 0, "yesterday": 1}[day]; ok {
-		return now.AddDate(0, 0, -back).Format(time.DateOnly), nil
-	}
-	if _, err := time.Parse(time.DateOnly, day); err != nil {
-		return "", fmt.Errorf("%s %q: write a date as 2026-11-23, or today, or yesterday", flag, day)
-	}
-	return day, nil
-}
-
 func ledgerStats() *cobra.Command {
 	var day string
 	var asJSON bool
@@ -56,7 +45,7 @@ latest verdict; hold means that no guard has decided yet.`,
 				return err
 			}
 			defer r.Close()
-			if day, err = date("--day", day, now); err != nil {
+			if day, err = evidence.Date("--day", day, now); err != nil {
 				return err
 			}
 			s, err := r.Stats(day, now)
@@ -97,7 +86,7 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 				return err
 			}
 			r.Close()
-			if day, err = date("--day", day, now); err != nil {
+			if day, err = evidence.Date("--day", day, now); err != nil {
 				return err
 			}
 			for kind, v := range values {

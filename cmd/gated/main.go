@@ -57,8 +57,8 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
-		policyCommand(), ledgerCommand(), scannerCommand(), clockCommand(), versionCommand())
-	err := cmp.Or(root.ExecuteContext(context.Background()), out.err)
+		policyCommand(), ledgerCommand(), backupCommand(), restoreCommand(), scannerCommand(), clockCommand(), versionCommand())
+	err := root.ExecuteContext(context.Background())
 	if err == nil {
 		return 0
 	}

@@ -16,30 +16,13 @@ import (
 	"gated/credential"
 	"gated/durable"
 	"gated/roster"
+	"gated/roster/passlist"
 
 	"github.com/spf13/cobra"
 )
 
 func passCommand() *cobra.Command {
-	return group("pass", "issue and revoke passes", passIssue(), passRecord(), passRevoke())
-}
-
-// passTime reads a moment: RFC 3339, or a day in the zone, which begins at its first second and ends with its last.
-func passTime(flag, s string, zone *time.Location, end bool) (time.Time, error) {
-	if s == "now" {
-		return time.Now().Truncate(time.Second), nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	t, err := time.ParseInLocation(time.DateOnly, s, zone)
-	if err != nil {
-		return t, fmt.Errorf("--%s %q: write a day as 2026-11-23 or a time as 2026-11-23T08:00:00+08:00", flag, s)
-	}
-	if end {
-		t = t.AddDate(0, 0, 1)
-	}
-	return t, nil
+	return group("pass", "issue, list and revoke passes", passIssue(), passRecord(), passList(), passRevoke())
 }
 
 func passIssue() *cobra.Command {
@@ -64,10 +47,10 @@ No roster is touched, so this can be done away from the gate, where the key is.`
 			if err != nil {
 				return fmt.Errorf("--time-zone %q: %w", zoneName, err)
 			}
-			if p.NotBefore, err = passTime("from", from, zone, false); err != nil {
+			if p.NotBefore, err = credential.PassTime("from", from, zone, false); err != nil {
 				return err
 			}
-			if p.NotAfter, err = passTime("until", until, zone, true); err != nil {
+			if p.NotAfter, err = credential.PassTime("until", until, zone, true); err != nil {
 				return err
 			}
 			key, err := credential.ReadPrivateKey(keyFile)
@@ -147,7 +130,7 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 		return err
 	}
 	var record bytes.Buffer
-	roster.WritePasses(&record, passes) // memory takes it
+	passlist.Write(&record, passes) // memory takes it
 	err = durable.Create(filepath.Join(out, "passes.csv"), record.Bytes(), 0o600)
 	return say(c.ErrOrStderr(), err, "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
 		len(printed), out, filepath.Join(out, "print.html"))
@@ -176,7 +159,7 @@ func passRecord() *cobra.Command {
 		Long:  `record keeps the list that "gated pass issue --list" wrote, so that "gated pass revoke --household" finds the serials.`,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			passes, err := roster.ReadPasses(args[0])
+			passes, err := passlist.Read(args[0])
 			if err != nil {
 				return err
 			}
@@ -184,6 +167,16 @@ func passRecord() *cobra.Command {
 			return say(c.ErrOrStderr(), err, "%d passes recorded\n", n)
 		},
 	}
+}
+
+func passList() *cobra.Command {
+	var revoked bool
+	c := &cobra.Command{Use: "list", Short: "list the passes that were recorded or revoked", Args: cobra.NoArgs,
+		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
+			return passlist.Print(c.OutOrStdout(), box.RosterFile(dir), revoked)
+		})}
+	c.Flags().BoolVar(&revoked, "revoked", false, "only those that are revoked, recorded or not")
+	return c
 }
 
 func passRevoke() *cobra.Command {

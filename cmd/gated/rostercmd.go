@@ -18,7 +18,7 @@ import (
 
 func rosterCommand() *cobra.Command {
 	return group("roster", "import, list and change who belongs to the compound",
-		rosterImport(), rosterList(), rosterExport(), rosterShow(), rosterRemove())
+		rosterImport(), rosterList(), rosterExport(), rosterShow(), rosterRemove(), rosterAccept())
 }
 
 // language is that of the clerk's terminal.
@@ -130,4 +130,19 @@ func rosterRemove() *cobra.Command {
 
 func notInRoster(id string) error {
 	return box.No{Err: fmt.Errorf(sheet.Pick(language(), "%s is not in the roster", "名册中没有 %s"), id)}
+}
+
+func rosterAccept() *cobra.Command {
+	var why string
+	c := &cobra.Command{Use: "accept --reason R", Short: "let the roster that is here count, where the ledger knows a newer one",
+		Long: `accept ends a roster-fault where the right roster.db is lost: import the office's list afterwards, and revoke
+anew what "pass-revoked" entries of the ledger name. The reason is recorded.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := perform(c, box.AcceptRoster, why)
+			return say(c.ErrOrStderr(), err, "accepted: the roster that is here counts\n")
+		}}
+	c.Flags().StringVar(&why, "reason", "", "why, in your own words")
+	c.MarkFlagRequired("reason")
+	return c
 }

@@ -30,6 +30,9 @@ func settings(c *cobra.Command) (*config.Settings, string, error) {
 	return s, path, err
 }
 
+// settingsFile is where the settings lie, or would.
+func settingsFile(c *cobra.Command) string { return cmp.Or(namedSettings(c), "/etc/gated/gated.yaml") }
+
 func namedSettings(c *cobra.Command) string {
 	path, _ := c.Flags().GetString("config")
 	return cmp.Or(path, os.Getenv("GATED_CONFIG"))

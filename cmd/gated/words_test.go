@@ -188,8 +188,11 @@ func documented(t *testing.T, from, to string) (words []string) {
 	return words
 }
 
-// ofGate are the reasons that are the gate's own.
+// ofGate are the reasons that are the gate's own, those that stand in package policy among them.
 func ofGate(t *testing.T) []string {
+	if own := documented(t, "\nOf the gate: ", "\n\n"); !slices.Contains(own, policy.RosterFault) {
+		t.Errorf("docs/formats.md does not say what the reason %s means", policy.RosterFault)
+	}
 	return slices.DeleteFunc(documented(t, "\nOf the gate: ", "\n\n"), func(w string) bool { return w == "open" }) // a kind of entry
 }
 
@@ -240,7 +243,7 @@ func docsWords(t *testing.T) {
 	same(t, "of guards", documented(t, "\nOf guards: admit ", "\n"), guards())
 
 	var code []byte
-	for _, dir := range []string{"gate", "register", "barrier"} {
+	for _, dir := range []string{"gate", "register", "barrier", "policy"} {
 		files, _ := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		for _, path := range files {
 			if !strings.HasSuffix(path, "_test.go") {

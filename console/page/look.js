@@ -87,6 +87,7 @@ function renderAlarms() {
     if (l.up && l.cause) list.push(['silent', l, t('cause', l.cause)]);
   }
   if (typedAt) list.push(['keyboard', null, p('keyboard-do')]);
+  if (view.roster_fault) list.push(['roster', null, p('roster-fault-do')]);
   if (view.low_space) list.push(['space', null, p('low-space-do')]);
   if (!view.clock.trusted) list.push(['time', null, t('clock', view.clock.reason), sure ? gateTime.slice(0, 16).replace('T', ' ') : '']);
   paint($('alarms'), list, () => list.map(([kind, l, text, asked]) => {
@@ -101,6 +102,7 @@ function renderAlarms() {
     if (kind === 'silent' || kind === 'dropped') say(h('b', {}, laneName(l) + ' · ' + p('scanner')));
     if (kind === 'down') say(icon('down'), h('b', {}, laneName(l) + ' · ' + t('verdict', 'down')));
     if (kind === 'keyboard') say(h('b', {}, p('keyboard')));
+    if (kind === 'roster') say(h('b', {}, p('roster-fault')));
     if (kind === 'space') say(h('b', {}, p('low-space')));
     if (kind === 'time') {
       say(h('b', {}, p('clock-bad')));

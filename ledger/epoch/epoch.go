@@ -157,15 +157,20 @@ func (f Files) End(epoch int, d map[string]string) (events []entry.Event, err er
 		return nil, err
 	}
 	d["size"], d["root"] = strconv.FormatInt(size, 10), root.String()
-	// The trusted time goes on, or else restoring a box would bring expired passes to life.
+	// The trusted time goes on, or else restoring a box would bring expired passes to life; in the same boot with its clock.
 	if err := r.Scan(max(1, size-file.Tail), size, false, func(e *entry.Entry) error {
 		d["from"] = e.Time
 		if e.Clock == "trusted" {
-			d["trusted"] = e.Time
+			d["trusted"], d["trusted_boot"], d["trusted_mono"] = e.Time, e.Boot, strconv.FormatInt(e.Mono, 10)
 		}
 		return nil
 	}); err != nil {
 		return nil, err
+	}
+	if n, err := rosterChange(r); err != nil {
+		return nil, err
+	} else if n > 0 { // or else the restored box would not know that its roster is an older one
+		d[changeOfRoster] = strconv.FormatInt(n, 10)
 	}
 	known, _ := tlog.PublicKeys(f.Dir)
 	if h, err := r.Head(); err == nil {
@@ -180,6 +185,24 @@ func (f Files) End(epoch int, d map[string]string) (events []entry.Event, err er
 		d["erased"] = strconv.FormatInt(n, 10)
 	}
 	return keeps(r)
+}
+
+// changeOfRoster is the detail by which entries say how many changes of the roster there were. What that is, others know.
+const changeOfRoster = "roster_change"
+
+// rosterChange is the largest number of changes of the roster that an entry of an older epoch names.
+func rosterChange(r *file.Reader) (most int64, err error) {
+	for _, kind := range []entry.Kind{"roster", entry.Start, entry.Epoch} {
+		if err := r.OfKind(kind, func(e *entry.Entry) error {
+			if n, err := strconv.ParseInt(e.Detail[changeOfRoster], 10, 64); err == nil {
+				most = max(most, n)
+			}
+			return nil
+		}); err != nil {
+			return 0, err
+		}
+	}
+	return most, nil
 }
 
 // keeps are the keep entries of an older epoch that are still in force. They would not hold in the next one.

@@ -1,0 +1,104 @@
+// Package backup copies a state directory for a rainy day and puts it back.
+//
+// A backup is a directory. The ledgers in it may be kept for ever, since they say nothing about anybody without the slots of
+// their entries. All that must be forgotten one day, or kept secret, is in one archive, which is replaced whole: what is erased
+// today is gone from the backup tomorrow. The archive is a plain tar, so that tools that are not ours open it. The master key
+// is in no backup.
+package backup
+
+import (
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Archive is the name of what must be forgotten or kept secret.
+const Archive = "secret.tar"
+
+// Members of the archive besides files of the state directory, whatever settings and policy are called on the box. The last one
+// has the SHA-256 of each, for sha256sum -c: a tar that was cut off may else look whole.
+const (
+	settingsName = "etc/gated.yaml"
+	policyName   = "etc/policy.yaml"
+	trustName    = "trust"
+	sumsName     = "manifest.sha256"
+)
+
+// Sources are where the files of a gate lie.
+type Sources struct {
+	State    string // the state directory
+	Settings string // file; "": there is none
+	Policy   string // file; "": the one that is part of the program
+	Trust    string // directory; "": trust in the state directory
+}
+
+func (s Sources) trust() string {
+	if s.Trust != "" {
+		return s.Trust
+	}
+	return filepath.Join(s.State, trustName)
+}
+
+// Fate is what becomes of a file of the state directory.
+type Fate string
+
+const (
+	Kept     Fate = "kept"     // a copy that may be kept for ever
+	Archived Fate = "archived" // in the archive
+	Rebuilt  Fate = "rebuilt"  // made again from the others
+	Never    Fate = "never"    // of this box, or of this moment, alone
+	Unknown  Fate = ""         // none of ours
+)
+
+// files are all that there are in a state directory. What is new there needs a line here: a test sees to it.
+var files = []struct {
+	name *regexp.Regexp
+	fate Fate
+}{
+	{regexp.MustCompile(`^ledger(-\d+)?\.db$`), Kept},
+	{regexp.MustCompile(`^(personal|ledger-\d+)(-\d+)?\.keys$`), Archived},
+	{regexp.MustCompile(`^roster\.db$`), Archived},
+	{regexp.MustCompile(`^trust/`), Archived},
+	{regexp.MustCompile(`^keys/(code-hash\.key|compound\.key|ledger\.pub)$`), Archived},
+	{regexp.MustCompile(`^index\.db(-wal|-shm)?$`), Rebuilt},
+	{regexp.MustCompile(`^(ledger(-\d+)?|roster)\.db-(wal|shm)$`), Never},  // what is in them is in the copy
+	{regexp.MustCompile(`^anchor(-\d+)?$`), Never},                         // it belongs to this very file; the copy has its head as a row
+	{regexp.MustCompile(`^keys/(personal|ledger(-\d+)?)\.key$`), Never},    // one is in the safe, the other signs for this box alone
+	{regexp.MustCompile(`^pending\.spool(\.unreadable-.*)?$`), Never},      // of minutes in which no backup can be made
+	{regexp.MustCompile(`^ledger\.db(-wal|-shm)?\.damaged-[^/]*$`), Never}, // for somebody to look at
+	{regexp.MustCompile(`^ledger\.db\.damaged-[^/]*-(wal|shm)$`), Never},   // the same
+	{regexp.MustCompile(`^(lock|control\.sock)$`), Never},                  // of the process
+	{regexp.MustCompile(`(^|/)\.[^/]+\.\d+$`), Never},                      // half written
+}
+
+// FateOf says what becomes of a file, by its name in the state directory, with slashes.
+func FateOf(name string) Fate {
+	for _, f := range files {
+		if f.name.MatchString(name) {
+			return f.fate
+		}
+	}
+	return Unknown
+}
+
+// list lists the files of a state directory by name, sorted.
+func list(dir string) (names []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		names = append(names, filepath.ToSlash(name))
+		return err
+	})
+	slices.Sort(names)
+	return names, err
+}
+
+// inside tells whether a path is a directory or in it.
+func inside(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}

@@ -1,0 +1,407 @@
+package backup
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"gated/durable"
+	"gated/ledger/file"
+	"gated/ledger/tlog"
+	"gated/sqliteprocess"
+
+	_ "modernc.org/sqlite"
+)
+
+// Made is what was copied.
+type Made struct {
+	Head    tlog.Head // of the copy of the ledger
+	Bytes   int64     // of all files
+	Unknown []string  // files of the state directory that are none of ours, and in no backup
+	Broken  []error   // why older epochs are not copied; what was copied of them before stays
+}
+
+// Tell says what was not copied.
+func (m Made) Tell(w io.Writer) {
+	for _, name := range m.Unknown {
+		fmt.Fprintf(w, "not in the backup, since gated does not know it: %s\n", name)
+	}
+	for _, err := range m.Broken {
+		fmt.Fprintf(w, "not in the backup as it is now: %v: copy the file by hand, it is evidence\n", err)
+	}
+}
+
+// Make copies all that a gate needs into a directory, which it makes if need be, while the gate works. Older files are replaced
+// by whole ones or stay.
+//
+// The slots are copied before the ledger, so that the ledger's copy knows of all that was erased in them; the roster is copied
+// behind it, so that it has every change that the ledger's copy tells of. And the archive gets its name first: should the power
+// fail between the two, an older ledger is found beside newer slots and a newer roster, never the other way round.
+func Make(src Sources, to string) (m Made, err error) {
+	if to, err = filepath.Abs(to); err != nil {
+		return m, err
+	}
+	if inside(to, src.State) {
+		return m, fmt.Errorf("%s is in the state directory: a copy that burns with the original is none", to)
+	}
+	if err := os.Mkdir(to, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return m, err
+	}
+	r, err := file.OpenReader(src.State)
+	if err != nil {
+		return m, err
+	}
+	defer r.Close()
+	if err := older(r, to); err != nil {
+		return m, err
+	}
+	for _, n := range file.Aside(src.State, r.Meta.Epoch) {
+		size, err := ended(src.State, to, n)
+		if err != nil { // it may have been put aside because something was found
+			m.Broken = append(m.Broken, fmt.Errorf("%s: %w", file.OfEpoch(src.State, n), err))
+		}
+		m.Bytes += size
+	}
+	ledger, err := begin(to, "ledger.db")
+	if err != nil {
+		return m, err
+	}
+	defer drop(ledger)
+	secret, err := begin(to, Archive)
+	if err != nil {
+		return m, err
+	}
+	defer drop(secret)
+	for range 10 { // entries may come faster than they are copied
+		var enough bool
+		if m.Head, enough, err = fill(secret, ledger, r, src); err != nil {
+			return m, err
+		} else if enough {
+			break
+		}
+	}
+	if m.Unknown, err = unknown(src.State); err != nil {
+		return m, err
+	}
+	for _, f := range []*os.File{secret, ledger} {
+		st, err := f.Stat()
+		if err != nil {
+			return m, err
+		}
+		m.Bytes += st.Size()
+	}
+	if err := durable.Swap(secret, filepath.Join(to, Archive)); err != nil {
+		return m, err
+	}
+	return m, name(ledger, filepath.Join(to, "ledger.db"))
+}
+
+// name gives a whole copy of a ledger its name. What had it needs no overwriting.
+func name(f *os.File, path string) error {
+	if err := errors.Join(f.Sync(), os.Rename(f.Name(), path)); err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(path))
+}
+
+// begin makes a file for whoever owns the directory: the next backup may be another user's.
+func begin(dir, name string) (*os.File, error) {
+	f, err := durable.Begin(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	if os.Geteuid() == 0 {
+		uid, gid, err := Owner(dir)
+		if err == nil {
+			err = f.Chown(uid, gid)
+		}
+		if err != nil {
+			drop(f)
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Owner is to whom a directory belongs.
+func Owner(dir string) (uid, gid int, err error) {
+	var st syscall.Stat_t
+	if err := syscall.Stat(dir, &st); err != nil {
+		return 0, 0, fmt.Errorf("%s: %w", dir, err)
+	}
+	return int(st.Uid), int(st.Gid), nil
+}
+
+// drop closes a file. If it got no name it is overwritten and removed: it may be half an archive.
+func drop(f *os.File) {
+	is, err := f.Stat()
+	named, nerr := os.Lstat(f.Name())
+	if err == nil && nerr == nil && os.SameFile(is, named) {
+		durable.Overwrite(f) // where the disk refuses, its name goes all the same
+		os.Remove(f.Name())
+	}
+	f.Close()
+}
+
+// older looks whether what is in the directory is an older backup of the same ledger: another one's, or one that goes further,
+// is not replaced. That of an epoch that has ended is kept under that name.
+func older(r *file.Reader, to string) error {
+	path := filepath.Join(to, "ledger.db")
+	old, err := file.OpenFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the older backup cannot be read, and stays: %w: move it away", err)
+	}
+	defer old.Close()
+	if old.Meta.Epoch < r.Meta.Epoch && old.Meta.Name() == r.Meta.Name() {
+		if err := os.Link(path, file.OfEpoch(to, old.Meta.Epoch)); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return durable.SyncDir(to)
+	}
+	if err := follows(r, old); err != nil {
+		return fmt.Errorf("%s %w: choose another directory for the backup", path, err)
+	}
+	return nil
+}
+
+// follows says why a ledger is not the one of which old is a copy.
+func follows(r, old *file.Reader) error {
+	size, err := old.Size()
+	if err != nil {
+		return err
+	}
+	has, err := r.Size()
+	if err != nil {
+		return err
+	}
+	if r.Meta.Origin != old.Meta.Origin || r.Meta.Master != old.Meta.Master || has < size {
+		return fmt.Errorf("is of another ledger, or of a time when this one had more entries (%d, now %d)", size, has)
+	}
+	was, err := tlog.RootAt(old, size)
+	if err != nil {
+		return err
+	}
+	if is, err := tlog.RootAt(r, size); err != nil || is != was {
+		return errors.Join(err, errors.New("is of another history than the ledger"))
+	}
+	return nil
+}
+
+// ended copies the ledger of an epoch that has ended, unless it was copied before: it never changes.
+func ended(state, to string, epoch int) (size int64, err error) {
+	from, err := file.OpenFile(file.OfEpoch(state, epoch))
+	if err != nil {
+		return 0, err
+	}
+	defer from.Close()
+	path := file.OfEpoch(to, epoch)
+	old, err := file.OpenFile(path)
+	if err == nil {
+		err = follows(from, old)
+		was, oerr := old.Size()
+		is, ferr := from.Size()
+		if err = errors.Join(err, oerr, ferr, old.Close()); err == nil && was == is {
+			return 0, nil
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("%s %w", path, err)
+	}
+	f, err := begin(to, filepath.Base(path))
+	if err != nil {
+		return 0, err
+	}
+	defer drop(f)
+	if _, err := from.Copy(f.Name()); err != nil {
+		return 0, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), name(f, path)
+}
+
+// fill writes the archive and the copy of the ledger. enough tells whether each entry of the copy has a slot in the archive.
+func fill(secret, ledger *os.File, r *file.Reader, src Sources) (h tlog.Head, enough bool, err error) {
+	for _, f := range []*os.File{secret, ledger} {
+		if err := f.Truncate(0); err != nil {
+			return h, false, err
+		}
+	}
+	if _, err := secret.Seek(0, io.SeekStart); err != nil {
+		return h, false, err
+	}
+	w := &archive{Writer: tar.NewWriter(secret)}
+	if err := outside(w, src); err != nil {
+		return h, false, err
+	}
+	slots, err := r.Slots(os.O_RDONLY)
+	if err != nil {
+		return h, false, errors.Join(err, slots.Close())
+	}
+	end, err := slots.End() // at least: they become more while they are copied
+	if err = errors.Join(err, slots.Close()); err != nil {
+		return h, false, err
+	}
+	names, err := list(src.State)
+	if err != nil {
+		return h, false, err
+	}
+	for _, name := range names {
+		if FateOf(name) == Archived && !strings.HasPrefix(name, trustName+"/") && name != "roster.db" {
+			if err := add(w, name, filepath.Join(src.State, filepath.FromSlash(name))); err != nil {
+				return h, false, err
+			}
+		}
+	}
+	if h, err = r.Copy(ledger.Name()); err != nil {
+		return h, false, err
+	}
+	if err := roster(w, filepath.Join(src.State, "roster.db")); err != nil {
+		return h, false, err
+	}
+	if err := errors.Join(w.end(), secret.Sync()); err != nil {
+		return h, false, fmt.Errorf("write %s: %w", Archive, err)
+	}
+	c, err := file.OpenFile(ledger.Name())
+	if err != nil {
+		return h, false, err
+	}
+	size, err := c.Size()
+	return h, end == 0 || end >= size, errors.Join(err, c.Close())
+}
+
+// outside adds what may lie outside the state directory. It comes first: a restore begins with the settings.
+func outside(w *archive, src Sources) error {
+	for name, path := range map[string]string{settingsName: src.Settings, policyName: src.Policy} {
+		if path == "" {
+			continue
+		}
+		if err := add(w, name, path); err != nil {
+			return err
+		}
+	}
+	dir, err := filepath.EvalSymlinks(src.trust())
+	if errors.Is(err, fs.ErrNotExist) && src.Trust == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	names, err := list(dir)
+	for _, name := range names {
+		if err == nil {
+			err = add(w, trustName+"/"+name, filepath.Join(dir, filepath.FromSlash(name)))
+		}
+	}
+	return err
+}
+
+// add adds a file as it is now. One that grows is cut off where it ended when it was opened.
+func add(w *archive, name, path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", path)
+	}
+	return put(w, name, st.Size(), st.ModTime(), io.LimitReader(f, st.Size()))
+}
+
+// archive is the archive as it is written.
+type archive struct {
+	*tar.Writer
+	sums []byte
+}
+
+func put(w *archive, name string, size int64, at time.Time, from io.Reader) error {
+	sum := sha256.New()
+	err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: size, ModTime: at, Format: tar.FormatPAX})
+	if err == nil {
+		_, err = io.Copy(io.MultiWriter(w, sum), from)
+	}
+	if err == nil {
+		err = w.Flush() // says if there was less
+	}
+	if err != nil {
+		return fmt.Errorf("add %s to %s: %w", name, Archive, err)
+	}
+	w.sums = fmt.Appendf(w.sums, "%x  %s\n", sum.Sum(nil), name)
+	return nil
+}
+
+// end adds the sums of all.
+func (w *archive) end() error {
+	return errors.Join(put(w, sumsName, int64(len(w.sums)), time.Now(), bytes.NewReader(w.sums)), w.Close())
+}
+
+// roster adds the roster as it stands, which goes through no other file on the way: it is full of names.
+func roster(w *archive, path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil // none was imported yet, or else the ledger knew of it
+	}
+	if err := sqliteprocess.Set(); err != nil {
+		return err
+	}
+	query := "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)"
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		query = "mode=ro&immutable=1" // nobody has it open, and no file is to be made beside it
+	}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	var sound string
+	if err := db.QueryRow("PRAGMA quick_check(1)").Scan(&sound); err != nil {
+		return fmt.Errorf("read roster.db: %w", err)
+	} else if sound != "ok" {
+		return fmt.Errorf("roster.db is damaged, so the older backup stays: %s", sound)
+	}
+	c, err := db.Conn(context.Background())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Raw(func(x any) error {
+		image, err := x.(interface{ Serialize() ([]byte, error) }).Serialize()
+		if err != nil {
+			return fmt.Errorf("copy roster.db: %w", err)
+		}
+		return put(w, "roster.db", int64(len(image)), time.Now(), bytes.NewReader(image))
+	})
+}
+
+// unknown are the files that are none of ours.
+func unknown(dir string) (names []string, err error) {
+	all, err := list(dir)
+	for _, name := range all {
+		if FateOf(name) == Unknown {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}

@@ -1,0 +1,362 @@
+package box
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gated/backup"
+	"gated/evidence"
+	"gated/ledger"
+	"gated/ledger/file"
+	"gated/ledger/seal"
+	"gated/register/erasure"
+)
+
+// members are the files of an archive.
+func members(t testing.TB, path string) map[string][]byte {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	all := map[string][]byte{}
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Mode != 0o600 {
+			t.Errorf("%s has mode %o", h.Name, h.Mode)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[h.Name] = b
+	}
+}
+
+// restore puts a backup into a new state directory.
+func restore(t testing.TB, from, master string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if _, _, err := Restore(Restoring{From: from, State: dir, Master: func() (string, error) { return master, nil }}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func masterOf(t testing.TB, dir string) string {
+	t.Helper()
+	m, err := seal.ReadMaster(seal.MasterFile(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.String()
+}
+
+// Each file of a state directory is copied for ever, in the archive, rebuilt or never copied: a file that is new, and of which
+// nobody said what becomes of it, fails this test. The directory is that of a box with an older epoch, slots that were lost, a
+// daemon at work and one that was killed.
+func TestEachFileOfAStateDirectoryHasItsFateInABackup(t *testing.T) {
+	dir := site(t)
+	for name, text := range map[string]string{"trust/pass/office.pub": "a key", "trust/dcc/xx.pem": "a certificate", "trust/shc/crl/x.json": "{}"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := BeginEpoch(dir, nil, "the disk was exchanged"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "personal.keys"), filepath.Join(t.TempDir(), "lost")); err != nil {
+		t.Fatal(err)
+	}
+	stop := listening(t, dir)
+	to := filepath.Join(t.TempDir(), "backup")
+	m, err := BackUpAll(t.Context(), backup.Sources{State: dir}, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept, archived []string
+	look := func() {
+		if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			name, _ := filepath.Rel(dir, path)
+			switch backup.FateOf(name) {
+			case backup.Unknown:
+				t.Errorf("%s: say in package backup what becomes of it", name)
+			case backup.Kept:
+				kept = append(kept, name)
+			case backup.Archived:
+				archived = append(archived, name)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	stop()
+	if len(m.Unknown) > 0 {
+		t.Errorf("not known: %v", m.Unknown)
+	}
+	slices.Sort(kept)
+	if want := []string{"ledger-1.db", "ledger.db"}; !slices.Equal(kept, want) {
+		t.Errorf("kept: %v, want %v", kept, want)
+	}
+	for _, want := range []string{"roster.db", "ledger-1.keys", "keys/code-hash.key", "keys/ledger.pub", "trust/pass/office.pub", "trust/dcc/xx.pem", "trust/shc/crl/x.json"} {
+		if !slices.Contains(archived, want) {
+			t.Errorf("%s is not among what is archived: %v", want, archived)
+		}
+	}
+	has := members(t, filepath.Join(to, backup.Archive))
+	for _, name := range archived {
+		if _, ok := has[name]; !ok {
+			t.Errorf("%s is not in the archive", name)
+		}
+		delete(has, name)
+	}
+	delete(has, "manifest.sha256")
+	if len(has) > 0 {
+		t.Errorf("the archive has files that the directory has not: %d", len(has))
+	}
+	files, err := os.ReadDir(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name())
+		if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: mode %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
+	if want := append(kept, backup.Archive); !slices.Equal(names, want) {
+		t.Errorf("the backup has %v, want %v", names, want)
+	}
+	master := []byte(masterOf(t, dir))
+	for _, name := range names {
+		if b, err := os.ReadFile(filepath.Join(to, name)); err != nil || bytes.Contains(b, master) {
+			t.Errorf("%s has the master key: %v", name, err)
+		}
+	}
+	if out, err := exec.Command("tar", "tf", filepath.Join(to, backup.Archive)).CombinedOutput(); err != nil || !strings.Contains(string(out), "roster.db\n") {
+		t.Errorf("tar: %v: %s", err, out)
+	}
+	// It all comes back, with both epochs, and a third begins.
+	second := restore(t, to, string(master))
+	if _, err := os.Stat(filepath.Join(second, "ledger-2.db")); err != nil {
+		t.Error(err)
+	}
+	if _, err := evidence.VerifyChain(filepath.Join(second, "ledger.db"), evidence.Given{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// The archive holds what was erased since: it is overwritten, not merely unlinked.
+func TestTheArchiveBeforeIsOverwritten(t *testing.T) {
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	src := backup.Sources{State: dir}
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.Open(filepath.Join(to, backup.Archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	left := filepath.Join(to, "."+backup.Archive+".17") // of one that was killed
+	if err := os.WriteFile(left, []byte("slots"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(old)
+	if err != nil || len(b) < 1000 || len(bytes.Trim(b, "\x00")) > 0 {
+		t.Errorf("%d bytes are left of %d, %v", len(bytes.Trim(b, "\x00")), len(b), err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was left half written: %v", err)
+	}
+	if len(members(t, filepath.Join(to, backup.Archive))) < 4 {
+		t.Error("the new one is not whole")
+	}
+}
+
+// What was erased after the slots were copied is erased once more when they are put back.
+func TestARestoreErasesOnceMore(t *testing.T) {
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	src, archive := backup.Sources{State: dir}, filepath.Join(to, backup.Archive)
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	older, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Perform(t.Context(), dir, Erase, Erasure{erasure.Selection{Subject: "r-000001"}, "moved out"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(archive, older, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := restore(t, to, masterOf(t, dir))
+	r, err := file.OpenFile(file.OfEpoch(second, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	rep, err := evidence.Verify(r, evidence.Given{})
+	if err != nil || rep.Erased == 0 || rep.Hidden > 0 {
+		t.Errorf("got %+v, %v", rep, err)
+	}
+	if err := r.Scan(1, 1<<62, true, func(e *ledger.Entry) error {
+		if e.Kind != ledger.Erase && e.Personally("subject") == "r-000001" {
+			t.Errorf("entry %d (%s) names who was erased", e.Seq, e.Kind)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A backup is not replaced by that of another ledger, of one that was cut off, or of a box that has lost its roster.
+func TestABackupIsNotReplacedByALesserOne(t *testing.T) {
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	if _, err := BackUpAll(t.Context(), backup.Sources{State: dir}, to); err != nil {
+		t.Fatal(err)
+	}
+	whole := members(t, filepath.Join(to, backup.Archive))
+	other, older, lost := site(t), t.TempDir(), t.TempDir()
+	for _, x := range []string{older, lost} {
+		if err := os.CopyFS(x, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := BackUpAll(t.Context(), backup.Sources{State: dir}, to); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(lost, "roster.db")); err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]struct{ dir, to, want string }{
+		"of another ledger":           {other, to, "of another ledger"},
+		"of a time before":            {older, to, "more entries"},
+		"of a box without its roster": {lost, to, "put roster.db back"},
+		"in the state directory":      {dir, filepath.Join(dir, "backup"), "burns with the original"},
+	} {
+		if _, err := BackUpAll(t.Context(), backup.Sources{State: x.dir}, x.to); err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if now := members(t, filepath.Join(to, backup.Archive)); !bytes.Equal(now["roster.db"], whole["roster.db"]) {
+		t.Error("the roster in the backup is another one")
+	}
+}
+
+// A ledger that was put aside because it does not hold keeps nobody from making backups, and what was copied of it before stays.
+func TestABackupBehindAFinding(t *testing.T) {
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	src := backup.Sources{State: dir}
+	if m, err := BackUpAll(t.Context(), src, to); err != nil || len(m.Broken) > 0 {
+		t.Fatal(m.Broken, err)
+	}
+	whole := size(t, dir)
+	if err := os.WriteFile(filepath.Join(dir, "ledger.db"), bytes.Repeat([]byte("x"), 10_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opt := ledger.Options{Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai"}
+	if _, found, err := BeginEpoch(dir, &opt, "somebody wrote into it"); err != nil || found == "" {
+		t.Fatal(found, err)
+	}
+	for range 2 {
+		if m, err := BackUpAll(t.Context(), src, to); err != nil || len(m.Broken) != 1 {
+			t.Fatal(m.Broken, err)
+		}
+	}
+	for epoch, path := range map[int]string{1: file.OfEpoch(to, 1), 2: filepath.Join(to, "ledger.db")} {
+		r, err := file.OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := r.Size(); err != nil || r.Meta.Epoch != epoch || epoch == 1 && n != whole-1 {
+			t.Errorf("%s: epoch %d, %d entries of %d, %v", path, r.Meta.Epoch, n, whole, err)
+		}
+		r.Close()
+	}
+}
+
+// A restore replaces nothing and leaves nothing half done.
+func TestARestoreThatCannotBe(t *testing.T) {
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	if _, err := BackUpAll(t.Context(), backup.Sources{State: dir}, to); err != nil {
+		t.Fatal(err)
+	}
+	try := func(from, state, master, want string) {
+		t.Helper()
+		_, _, err := Restore(Restoring{From: from, State: state, Master: func() (string, error) { return master, nil }})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	empty := t.TempDir()
+	try(to, dir, masterOf(t, dir), "is there already")
+	try(to, empty, strings.Repeat("00", 32), "not the one that sealed")
+	try(t.TempDir(), empty, masterOf(t, dir), "no such file")
+	cut := t.TempDir()
+	if err := os.CopyFS(cut, os.DirFS(to)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(cut, backup.Archive), 5000); err != nil {
+		t.Fatal(err)
+	}
+	try(cut, empty, masterOf(t, dir), "it is cut off")
+	flipped := t.TempDir()
+	if err := os.CopyFS(flipped, os.DirFS(to)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(to, backup.Archive)); err != nil {
+		t.Fatal(err)
+	} else if b[len(b)/2] ^= 1; os.WriteFile(filepath.Join(flipped, backup.Archive), b, 0o600) != nil {
+		t.Fatal("not written")
+	}
+	try(flipped, empty, masterOf(t, dir), "not those of manifest.sha256")
+	evil := t.TempDir()
+	if err := os.CopyFS(evil, os.DirFS(to)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(evil, backup.Archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := tar.NewWriter(f)
+	if err := errors.Join(w.WriteHeader(&tar.Header{Name: "trust/../../evil", Mode: 0o600}), w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	try(evil, empty, masterOf(t, dir), "does not belong there")
+	if left, err := os.ReadDir(empty); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
