@@ -58,7 +58,7 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
 		policyCommand(), ledgerCommand(), backupCommand(), restoreCommand(), scannerCommand(), clockCommand(), versionCommand())
-	err := root.ExecuteContext(context.Background())
+	err := cmp.Or(root.ExecuteContext(context.Background()), out.err)
 	if err == nil {
 		return 0
 	}
