@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -241,5 +242,55 @@ func TestOneFieldOfAnOlderEpoch(t *testing.T) {
 	if got := shown(); got != "" {
 		t.Errorf("entry 2 shows %s", got)
 	}
+	chain(t, dir)
+}
+
+// spoil puts something else in the place of a file, and returns what was there.
+func spoil(t *testing.T, path string) []byte {
+	t.Helper()
+	was, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append([]byte("X"), was[1:]...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(path + "-wal")
+	os.Remove(path + "-shm")
+	return was
+}
+
+// An epoch between that cannot be read may carry what is erased: what can be is erased, the rest is tried again.
+func TestAnErasureBeyondAnEpochThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	l, ck, secret := secondEpoch(t, 1, 300, nil)
+	dir := l.opt.Dir
+	l.Close()
+	begin(t, dir, ck, nil).Close()
+	path := file.OfEpoch(dir, 2)
+	was := spoil(t, path)
+	l = open(t, dir, ck)
+	_, err := l.Erase(1, seqs(1, 300), asked)
+	if err == nil || !strings.Contains(err.Error(), "ledger-2.db") || !strings.Contains(err.Error(), "it is tried again") || l.Fault() != nil {
+		t.Errorf("%v, fault %v", err, l.Fault())
+	}
+	if found := traces(t, dir, secret); len(found) > 0 || !l.erasing.Pending() {
+		t.Errorf("%d slots are there, pending %v", len(found), l.erasing.Pending())
+	}
+	l.Close()
+	l = open(t, dir, ck)
+	if !l.erasing.Pending() {
+		t.Error("it is forgotten after a restart")
+	}
+	if err := os.WriteFile(path, was, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.erasing.Lock()
+	l.erasing.Finish(time.Now().Add(time.Hour))
+	l.erasing.Unlock()
+	if l.erasing.Pending() {
+		t.Error("it is not carried out although the epoch can be read")
+	}
+	l.Close()
 	chain(t, dir)
 }

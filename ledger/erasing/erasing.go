@@ -113,34 +113,42 @@ func (s *Slots) path(epoch int) string {
 }
 
 // clear writes zeros over the slots of what was erased, in whichever epoch, and over those of the entries that carried what
-// was left of it before.
+// was left of it before. An older epoch that fails does not keep it from the others.
 func (s *Slots) clear(x file.Erasure) error {
+	var aside error
 	for epoch := x.Epoch; epoch <= x.Said.Epoch; epoch++ {
-		seqs, err := s.carriers(epoch, x)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // the epoch was taken away
-		}
-		if err != nil {
+		err := s.clearIn(epoch, x)
+		if err != nil && epoch == s.Own().Epoch {
 			return err
 		}
-		if epoch == x.Epoch {
-			seqs = append(seqs, x.Seqs...)
-			slices.Sort(seqs)
-			seqs = slices.Compact(seqs)
-		}
-		if len(seqs) == 0 {
-			continue
-		}
-		if w := s.Own(); epoch == w.Epoch {
-			err = w.Erase(seqs)
-		} else if err = s.clearAside(epoch, seqs, x.Said); err != nil {
-			err = asideError{err}
-		}
 		if err != nil {
-			return err
+			aside = errors.Join(aside, asideError{err})
 		}
 	}
-	return nil
+	return aside
+}
+
+// clearIn is clear in one epoch.
+func (s *Slots) clearIn(epoch int, x file.Erasure) error {
+	seqs, err := s.carriers(epoch, x)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the epoch was taken away
+	}
+	if err != nil {
+		return err
+	}
+	if epoch == x.Epoch {
+		seqs = append(seqs, x.Seqs...)
+		slices.Sort(seqs)
+		seqs = slices.Compact(seqs)
+	}
+	if len(seqs) == 0 {
+		return nil
+	}
+	if w := s.Own(); epoch == w.Epoch {
+		return w.Erase(seqs)
+	}
+	return s.clearAside(epoch, seqs, x.Said)
 }
 
 // carriers lists the entries of an epoch that carried what was left of those that are erased, before the erase entry.
