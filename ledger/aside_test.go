@@ -294,3 +294,41 @@ func TestAnErasureBeyondAnEpochThatCannotBeRead(t *testing.T) {
 	l.Close()
 	chain(t, dir)
 }
+
+// What was postponed and said in an epoch that has ended is found again at each start, until it is carried out: also when a
+// later erasure in the same epoch is.
+func TestAnErasureSaidInAnOlderEpochIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	for _, later := range []bool{false, true} {
+		var full atomic.Bool
+		inject := func(op string) error {
+			if op == "erase" && full.Load() {
+				return errors.New("no space left")
+			}
+			return nil
+		}
+		l, ck, secret := secondEpoch(t, 1, 300, inject)
+		dir := l.opt.Dir
+		full.Store(true)
+		if _, err := l.Erase(1, seqs(1, 300), asked); err == nil || l.Fault() != nil {
+			t.Fatal(err, l.Fault())
+		}
+		l.Close()
+		l = begin(t, dir, ck, inject)
+		if l.Fault() != nil || !l.erasing.Pending() {
+			t.Fatalf("fault %v, pending %v", l.Fault(), l.erasing.Pending())
+		}
+		if later {
+			full.Store(false)
+			if _, err := l.Erase(1, seqs(301, 303), asked); err != nil {
+				t.Fatal(err)
+			}
+		}
+		killed := cutOff(t, dir)
+		l = open(t, killed, ck)
+		if found := traces(t, killed, secret); len(found) > 0 || l.erasing.Pending() {
+			t.Errorf("later %v: after a restart %d slots are there, pending %v", later, len(found), l.erasing.Pending())
+		}
+		chain(t, killed)
+	}
+}

@@ -75,6 +75,11 @@ func (s *Slots) postponed() []file.Erasure {
 	return s.undone
 }
 
+// carriedOut tells whether none of the erasures that are said before an entry is postponed.
+func (s *Slots) carriedOut(before seal.Place) bool {
+	return !slices.ContainsFunc(s.postponed(), func(x file.Erasure) bool { return x.Said.Before(before) })
+}
+
 // Mark notes that all erasures up to an entry were carried out.
 func (s *Slots) Mark(p seal.Place) {
 	if len(s.postponed()) > 0 {
@@ -161,7 +166,8 @@ func (s *Slots) carriers(epoch int, x file.Erasure) ([]int64, error) {
 	return r.Carriers(x)
 }
 
-// clearAside writes zeros over slots of an older epoch.
+// clearAside writes zeros over slots of an older epoch. They are marked only where nothing is left that was said before: an
+// epoch may have said something that carryOutAside could not do.
 func (s *Slots) clearAside(epoch int, seqs []int64, said seal.Place) error {
 	files, err := slotsAside(file.OfEpoch(s.Dir, epoch))
 	if err == nil {
@@ -170,7 +176,7 @@ func (s *Slots) clearAside(epoch int, seqs []int64, said seal.Place) error {
 	if err == nil {
 		err = files.Erase(seqs)
 	}
-	if err == nil {
+	if err == nil && s.carriedOut(said) && !files.Done().Before(seal.Place{Epoch: said.Epoch}) {
 		err = files.Mark(said)
 	}
 	if err == nil {
@@ -264,8 +270,8 @@ func (s *Slots) carryOutAside(current *file.Reader, n int, do func(file.Erasure)
 	if err == nil {
 		err = current.Erasures(0, ours)
 	}
-	if err == nil {
-		err = files.Mark(seal.Place{Epoch: own, Seq: 0})
+	if begun := (seal.Place{Epoch: own}); err == nil && s.carriedOut(begun) {
+		err = files.Mark(begun)
 	}
 	return errors.Join(err, files.Close())
 }
