@@ -332,3 +332,44 @@ func TestAnErasureSaidInAnOlderEpochIsNotForgotten(t *testing.T) {
 		chain(t, killed)
 	}
 }
+
+// An older epoch that could not be read carried what an older one still has lost: it is erased there once it can be.
+func TestAnErasureOfWhatAnEpochCarriedThatCouldNotBeRead(t *testing.T) {
+	t.Parallel()
+	l, ck, _ := secondEpoch(t, 2, 2, nil)
+	dir := l.opt.Dir
+	if _, err := l.EraseField(1, 2, "name", asked); err != nil { // what is left is carried in the second
+		t.Fatal(err)
+	}
+	all, _ := slots(t, reader(t, dir), l.Size(), l.Size())
+	secret := map[string][]byte{"slot of the carrier": all[0][:]}
+	if found := traces(t, dir, secret); len(found) != 1 {
+		t.Fatalf("found %v before", found)
+	}
+	l.Close()
+	l = begin(t, dir, ck, func(op string) error {
+		if op == "erase" {
+			return errors.New("no space left")
+		}
+		return nil
+	})
+	if _, err := l.Erase(1, seqs(2, 3), asked); err == nil || l.Fault() != nil {
+		t.Fatal(err, l.Fault())
+	}
+	l.Close()
+	path := file.OfEpoch(dir, 2)
+	was := spoil(t, path)
+	open(t, dir, ck).Close() // erases what it can
+	begin(t, dir, ck, nil).Close()
+	if found := traces(t, dir, secret); len(found) != 1 {
+		t.Fatalf("found %v while the epoch cannot be read", found)
+	}
+	if err := os.WriteFile(path, was, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, ck)
+	if found := traces(t, dir, secret); len(found) > 0 || l.erasing.Pending() {
+		t.Errorf("%v, pending %v", found, l.erasing.Pending())
+	}
+	chain(t, dir)
+}

@@ -249,7 +249,7 @@ func (s *Slots) carryOutAside(current *file.Reader, n int, do func(file.Erasure)
 	}
 	from := files.Done()
 	ours := func(x file.Erasure) error {
-		if x.Epoch != n {
+		if x.Epoch > n { // of an older one it may have carried something
 			return nil
 		}
 		return do(x)
