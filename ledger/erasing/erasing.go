@@ -50,7 +50,7 @@ func (s *Slots) Pending() bool { return s.pending.Load() }
 // the gate: then later is set beside the error.
 func (s *Slots) Erase(x file.Erasure) (later bool, err error) {
 	if err = s.clear(x); err == nil {
-		s.Mark(x.Said)
+		s.mark(x.Said)
 		return false, nil
 	}
 	err = fmt.Errorf("what entry %d says is not erased yet: %w", x.Said.Seq, err)
@@ -80,8 +80,15 @@ func (s *Slots) carriedOut(before seal.Place) bool {
 	return !slices.ContainsFunc(s.postponed(), func(x file.Erasure) bool { return x.Said.Before(before) })
 }
 
-// Mark notes that all erasures up to an entry were carried out.
+// Mark notes that all erasures up to an entry were carried out, if that is so.
 func (s *Slots) Mark(p seal.Place) {
+	if !s.Pending() {
+		s.mark(p)
+	}
+}
+
+// mark notes that all erasures up to an entry were carried out, but for those that are postponed.
+func (s *Slots) mark(p seal.Place) {
 	if len(s.postponed()) > 0 {
 		return
 	}
