@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -240,6 +241,135 @@ func TestOneFieldOfAnOlderEpoch(t *testing.T) {
 	}
 	if got := shown(); got != "" {
 		t.Errorf("entry 2 shows %s", got)
+	}
+	chain(t, dir)
+}
+
+// spoil puts something else in the place of a file, and returns what was there.
+func spoil(t *testing.T, path string) []byte {
+	t.Helper()
+	was, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append([]byte("X"), was[1:]...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(path + "-wal")
+	os.Remove(path + "-shm")
+	return was
+}
+
+// An epoch between that cannot be read may carry what is erased: what can be is erased, the rest is tried again.
+func TestAnErasureBeyondAnEpochThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	l, ck, secret := secondEpoch(t, 1, 300, nil)
+	dir := l.opt.Dir
+	l.Close()
+	begin(t, dir, ck, nil).Close()
+	path := file.OfEpoch(dir, 2)
+	was := spoil(t, path)
+	l = open(t, dir, ck)
+	_, err := l.Erase(1, seqs(1, 300), asked)
+	if err == nil || !strings.Contains(err.Error(), "ledger-2.db") || !strings.Contains(err.Error(), "it is tried again") || l.Fault() != nil {
+		t.Errorf("%v, fault %v", err, l.Fault())
+	}
+	if found := traces(t, dir, secret); len(found) > 0 || !l.erasing.Pending() {
+		t.Errorf("%d slots are there, pending %v", len(found), l.erasing.Pending())
+	}
+	l.Close()
+	l = open(t, dir, ck)
+	if !l.erasing.Pending() {
+		t.Error("it is forgotten after a restart")
+	}
+	if err := os.WriteFile(path, was, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.erasing.Lock()
+	l.erasing.Finish(time.Now().Add(time.Hour))
+	l.erasing.Unlock()
+	if l.erasing.Pending() {
+		t.Error("it is not carried out although the epoch can be read")
+	}
+	l.Close()
+	chain(t, dir)
+}
+
+// What was postponed and said in an epoch that has ended is found again at each start, until it is carried out: also when a
+// later erasure in the same epoch is.
+func TestAnErasureSaidInAnOlderEpochIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	for _, later := range []bool{false, true} {
+		var full atomic.Bool
+		inject := func(op string) error {
+			if op == "erase" && full.Load() {
+				return errors.New("no space left")
+			}
+			return nil
+		}
+		l, ck, secret := secondEpoch(t, 1, 300, inject)
+		dir := l.opt.Dir
+		full.Store(true)
+		if _, err := l.Erase(1, seqs(1, 300), asked); err == nil || l.Fault() != nil {
+			t.Fatal(err, l.Fault())
+		}
+		l.Close()
+		l = begin(t, dir, ck, inject)
+		if l.Fault() != nil || !l.erasing.Pending() {
+			t.Fatalf("fault %v, pending %v", l.Fault(), l.erasing.Pending())
+		}
+		if later {
+			full.Store(false)
+			if _, err := l.Erase(1, seqs(301, 303), asked); err != nil {
+				t.Fatal(err)
+			}
+		}
+		killed := cutOff(t, dir)
+		l = open(t, killed, ck)
+		if found := traces(t, killed, secret); len(found) > 0 || l.erasing.Pending() {
+			t.Errorf("later %v: after a restart %d slots are there, pending %v", later, len(found), l.erasing.Pending())
+		}
+		chain(t, killed)
+	}
+}
+
+// An older epoch that could not be read carried what an older one still has lost: it is erased there once it can be.
+func TestAnErasureOfWhatAnEpochCarriedThatCouldNotBeRead(t *testing.T) {
+	t.Parallel()
+	l, ck, _ := secondEpoch(t, 2, 2, nil)
+	dir := l.opt.Dir
+	if _, err := l.EraseField(1, 2, "name", asked); err != nil { // what is left is carried in the second
+		t.Fatal(err)
+	}
+	all, _ := slots(t, reader(t, dir), l.Size(), l.Size())
+	secret := map[string][]byte{"slot of the carrier": all[0][:]}
+	if found := traces(t, dir, secret); len(found) != 1 {
+		t.Fatalf("found %v before", found)
+	}
+	l.Close()
+	l = begin(t, dir, ck, func(op string) error {
+		if op == "erase" {
+			return errors.New("no space left")
+		}
+		return nil
+	})
+	if _, err := l.Erase(1, seqs(2, 3), asked); err == nil || l.Fault() != nil {
+		t.Fatal(err, l.Fault())
+	}
+	l.Close()
+	path := file.OfEpoch(dir, 2)
+	was := spoil(t, path)
+	open(t, dir, ck).Close() // erases what it can
+	begin(t, dir, ck, nil).Close()
+	if found := traces(t, dir, secret); len(found) != 1 {
+		t.Fatalf("found %v while the epoch cannot be read", found)
+	}
+	if err := os.WriteFile(path, was, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, ck)
+	if found := traces(t, dir, secret); len(found) > 0 || l.erasing.Pending() {
+		t.Errorf("%v, pending %v", found, l.erasing.Pending())
 	}
 	chain(t, dir)
 }

@@ -93,8 +93,8 @@ func (l *Ledger) eraseChunk(r *file.Reader, older int, seqs []int64, field strin
 		}
 		events = append(events, e)
 	}
-	l.erasing.Announce()
 	if err := l.do(func() error {
+		l.erasing.Announce() // here no recovery comes between that and the entry
 		now := l.opt.Now()
 		for i := range events {
 			events[i].Stamp = now

@@ -331,7 +331,7 @@ func (l *Ledger) ahead(size int64, err error) {
 		l.failed.Store(&err)
 		return
 	}
-	if l.erasing.TryLock() { // all that is said to be erased up to here was erased
+	if l.erasing.TryLock() { // nobody erases: if nothing is pending, all that is said to be erased up to here was erased
 		l.erasing.Mark(seal.Place{Epoch: l.Meta().Epoch, Seq: size})
 		l.erasing.Unlock()
 	}

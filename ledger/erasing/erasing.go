@@ -50,7 +50,7 @@ func (s *Slots) Pending() bool { return s.pending.Load() }
 // the gate: then later is set beside the error.
 func (s *Slots) Erase(x file.Erasure) (later bool, err error) {
 	if err = s.clear(x); err == nil {
-		s.Mark(x.Said)
+		s.mark(x.Said)
 		return false, nil
 	}
 	err = fmt.Errorf("what entry %d says is not erased yet: %w", x.Said.Seq, err)
@@ -75,8 +75,20 @@ func (s *Slots) postponed() []file.Erasure {
 	return s.undone
 }
 
-// Mark notes that all erasures up to an entry were carried out.
+// carriedOut tells whether none of the erasures that are said before an entry is postponed.
+func (s *Slots) carriedOut(before seal.Place) bool {
+	return !slices.ContainsFunc(s.postponed(), func(x file.Erasure) bool { return x.Said.Before(before) })
+}
+
+// Mark notes that all erasures up to an entry were carried out, if that is so.
 func (s *Slots) Mark(p seal.Place) {
+	if !s.Pending() {
+		s.mark(p)
+	}
+}
+
+// mark notes that all erasures up to an entry were carried out, but for those that are postponed.
+func (s *Slots) mark(p seal.Place) {
 	if len(s.postponed()) > 0 {
 		return
 	}
@@ -113,34 +125,42 @@ func (s *Slots) path(epoch int) string {
 }
 
 // clear writes zeros over the slots of what was erased, in whichever epoch, and over those of the entries that carried what
-// was left of it before.
+// was left of it before. An older epoch that fails does not keep it from the others.
 func (s *Slots) clear(x file.Erasure) error {
+	var aside error
 	for epoch := x.Epoch; epoch <= x.Said.Epoch; epoch++ {
-		seqs, err := s.carriers(epoch, x)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // the epoch was taken away
-		}
-		if err != nil {
+		err := s.clearIn(epoch, x)
+		if err != nil && epoch == s.Own().Epoch {
 			return err
 		}
-		if epoch == x.Epoch {
-			seqs = append(seqs, x.Seqs...)
-			slices.Sort(seqs)
-			seqs = slices.Compact(seqs)
-		}
-		if len(seqs) == 0 {
-			continue
-		}
-		if w := s.Own(); epoch == w.Epoch {
-			err = w.Erase(seqs)
-		} else if err = s.clearAside(epoch, seqs, x.Said); err != nil {
-			err = asideError{err}
-		}
 		if err != nil {
-			return err
+			aside = errors.Join(aside, asideError{err})
 		}
 	}
-	return nil
+	return aside
+}
+
+// clearIn is clear in one epoch.
+func (s *Slots) clearIn(epoch int, x file.Erasure) error {
+	seqs, err := s.carriers(epoch, x)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the epoch was taken away
+	}
+	if err != nil {
+		return err
+	}
+	if epoch == x.Epoch {
+		seqs = append(seqs, x.Seqs...)
+		slices.Sort(seqs)
+		seqs = slices.Compact(seqs)
+	}
+	if len(seqs) == 0 {
+		return nil
+	}
+	if w := s.Own(); epoch == w.Epoch {
+		return w.Erase(seqs)
+	}
+	return s.clearAside(epoch, seqs, x.Said)
 }
 
 // carriers lists the entries of an epoch that carried what was left of those that are erased, before the erase entry.
@@ -153,7 +173,8 @@ func (s *Slots) carriers(epoch int, x file.Erasure) ([]int64, error) {
 	return r.Carriers(x)
 }
 
-// clearAside writes zeros over slots of an older epoch.
+// clearAside writes zeros over slots of an older epoch. They are marked only where nothing is left that was said before: an
+// epoch may have said something that carryOutAside could not do.
 func (s *Slots) clearAside(epoch int, seqs []int64, said seal.Place) error {
 	files, err := slotsAside(file.OfEpoch(s.Dir, epoch))
 	if err == nil {
@@ -162,7 +183,7 @@ func (s *Slots) clearAside(epoch int, seqs []int64, said seal.Place) error {
 	if err == nil {
 		err = files.Erase(seqs)
 	}
-	if err == nil {
+	if err == nil && s.carriedOut(said) && !files.Done().Before(seal.Place{Epoch: said.Epoch}) {
 		err = files.Mark(said)
 	}
 	if err == nil {
@@ -235,7 +256,7 @@ func (s *Slots) carryOutAside(current *file.Reader, n int, do func(file.Erasure)
 	}
 	from := files.Done()
 	ours := func(x file.Erasure) error {
-		if x.Epoch != n {
+		if x.Epoch > n { // of an older one it may have carried something
 			return nil
 		}
 		return do(x)
@@ -256,8 +277,8 @@ func (s *Slots) carryOutAside(current *file.Reader, n int, do func(file.Erasure)
 	if err == nil {
 		err = current.Erasures(0, ours)
 	}
-	if err == nil {
-		err = files.Mark(seal.Place{Epoch: own, Seq: 0})
+	if begun := (seal.Place{Epoch: own}); err == nil && s.carriedOut(begun) {
+		err = files.Mark(begun)
 	}
 	return errors.Join(err, files.Close())
 }
