@@ -76,7 +76,11 @@ func (x *Files) End(err error) error {
 // RemoveAtSignal has a signal that ends the process remove the files first, as half of them may be full of personal data.
 func (x *Files) RemoveAtSignal() (stop func()) {
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as nohup has it: such a signal ends nothing
+			signal.Notify(signals, s)
+		}
+	}
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
 		select {

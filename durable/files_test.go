@@ -1,11 +1,15 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 func TestFilesGetTheirNamesTogetherOrNotAtAll(t *testing.T) {
@@ -60,4 +64,35 @@ func TestFilesOfWhichOneCannotHaveItsNameAreRemoved(t *testing.T) {
 		t.Error("a file took the name of a directory")
 	}
 	alone(t, dir)
+}
+
+// TestASignalThatIsIgnoredRemovesNothing: nohup has SIGHUP ignored, and sh SIGINT of what it starts in the background. The kill that
+// follows a removal would be ignored, too, and the files never end.
+func TestASignalThatIsIgnoredRemovesNothing(t *testing.T) {
+	if os.Getenv("DURABLE_SIGNALLED") != "" {
+		x := NewFiles(filepath.Join(os.Getenv("DURABLE_SIGNALLED"), "day.csv"))
+		defer x.RemoveAtSignal()()
+		if _, err := x.Begin(""); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+			syscall.Kill(os.Getpid(), s)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if err := x.End(nil); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c := exec.CommandContext(ctx, "sh", "-c", `trap "" HUP INT; exec "$0" -test.run "^TestASignalThatIsIgnoredRemovesNothing$"`, os.Args[0])
+	c.Env = append(os.Environ(), "DURABLE_SIGNALLED="+dir)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v, %s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "day.csv")); err != nil {
+		t.Error(err)
+	}
 }
