@@ -96,3 +96,25 @@ func TestASignalThatIsIgnoredRemovesNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestNamesAreTakenBackWhereOneCannotBeGiven(t *testing.T) {
+	for _, hindered := range []string{"", ".head", ".sha256"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "day.csv")
+		x := NewFiles(path)
+		for _, suffix := range []string{"", ".head", ".sha256"} {
+			if _, err := x.Begin(suffix); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.MkdirAll(filepath.Join(path+hindered, "full"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.End(nil); err == nil {
+			t.Errorf("%q: a file took the name of a directory", hindered)
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 1 || files[0].Name() != "day.csv"+hindered {
+			t.Errorf("%q: left: %v, %v", hindered, files, err)
+		}
+	}
+}
