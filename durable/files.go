@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -50,7 +51,8 @@ func (x *Files) Sums() ([]byte, error) {
 	return sums, nil
 }
 
-// End gives the files their names, the newest last. If err, or what goes wrong now, is an error, it removes them and returns it.
+// End gives the files their names, the oldest last: where that one is, all are. If err, or what goes wrong now, is an error, it
+// removes them, under whatever name, and returns it.
 func (x *Files) End(err error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -62,12 +64,26 @@ func (x *Files) End(err error) error {
 			err = cerr
 		}
 	}
-	for i, f := range x.files {
+	if len(x.files) == 0 {
+		return err
+	}
+	var named []string
+	for i, f := range slices.Backward(x.files) {
+		name := x.path + x.suffixes[i]
 		if err == nil {
-			err = os.Rename(f.Name(), x.path+x.suffixes[i])
+			if err = os.Rename(f.Name(), name); err == nil {
+				named = append(named, name)
+				continue
+			}
 		}
-		if err != nil {
-			os.Remove(f.Name())
+		os.Remove(f.Name())
+	}
+	if err == nil {
+		err = SyncDir(filepath.Dir(x.path))
+	}
+	if err != nil {
+		for _, name := range named {
+			os.Remove(name)
 		}
 	}
 	return err
@@ -76,7 +92,11 @@ func (x *Files) End(err error) error {
 // RemoveAtSignal has a signal that ends the process remove the files first, as half of them may be full of personal data.
 func (x *Files) RemoveAtSignal() (stop func()) {
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as nohup has it: such a signal ends nothing
+			signal.Notify(signals, s)
+		}
+	}
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
 		select {

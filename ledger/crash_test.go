@@ -297,6 +297,7 @@ func (w *writer) kill() {
 func (w *writer) end(d time.Duration) error {
 	w.t.Helper()
 	if w.listen(d, nil) {
+		w.kill() // what it printed is whole then
 		w.t.Fatalf("the writer does not end: said %v, %s, printed:\n%s", w.said, w.cause, w.out.Bytes())
 	}
 	w.pipe.Close()

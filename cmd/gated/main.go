@@ -17,6 +17,7 @@ import (
 	"gated/box"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // version is set by the linker; a plain go build takes it from the module.
@@ -45,8 +46,9 @@ compound's policy, and records every check, query and register event before anyt
 Try it:      gated-demo
 Run it:      gated run --config /etc/gated/gated.yaml
 Look at it:  the page and /metrics at the address that "gated run" logs`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: refuseEmpty,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().String("state", "", "state directory (default: $STATE_DIRECTORY, state_dir of the settings, ./gated-data)")
@@ -82,6 +84,25 @@ func (r *results) Write(b []byte) (int, error) {
 	n, err := r.Writer.Write(b)
 	r.err = cmp.Or(r.err, err)
 	return n, err
+}
+
+// refuseEmpty refuses arguments and values of flags that are there and empty, as a variable of a script is that was never set:
+// where nobody is named, everybody would be meant.
+func refuseEmpty(c *cobra.Command, args []string) (err error) {
+	if c.DisableFlagParsing { // it completes a command line
+		return nil
+	}
+	for i, a := range args {
+		if strings.TrimSpace(a) == "" {
+			return fmt.Errorf("%s: argument %d is empty", c.CommandPath(), i+1)
+		}
+	}
+	c.Flags().Visit(func(f *pflag.Flag) { // what --with-personal says to that has an example
+		if f.Value.Type() == "string" && f.Name != "with-personal" && strings.TrimSpace(f.Value.String()) == "" {
+			err = cmp.Or(err, fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name))
+		}
+	})
+	return err
 }
 
 // untilSignalled ends with the first SIGINT or SIGTERM; a second one kills, as it does any program.

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"gated/box"
 	"gated/credential"
 	"gated/durable"
+	"gated/progress"
 	"gated/roster"
 	"gated/roster/passlist"
 
@@ -126,7 +126,7 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 	if err := os.Mkdir(out, 0o700); err != nil {
 		return fmt.Errorf("--out: %w: name a directory that does not exist yet", err)
 	}
-	if err := credential.Print(out, key, printed, func(n int) { progress(c.ErrOrStderr(), "passes", n, len(printed)) }); err != nil {
+	if err := credential.Print(out, key, printed, func(n int) { progress.Bar(c.ErrOrStderr(), "passes", n, len(printed)) }); err != nil {
 		return err
 	}
 	var record bytes.Buffer
@@ -134,22 +134,6 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 	err = durable.Create(filepath.Join(out, "passes.csv"), record.Bytes(), 0o600)
 	return say(c.ErrOrStderr(), err, "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
 		len(printed), out, filepath.Join(out, "print.html"))
-}
-
-// progress draws a bar on a terminal, and nothing elsewhere.
-func progress(w io.Writer, what string, done, of int) {
-	f, ok := w.(*os.File)
-	if !ok {
-		return
-	}
-	if st, err := f.Stat(); err != nil || st.Mode()&os.ModeCharDevice == 0 || done%50 != 0 && done != of {
-		return
-	}
-	const width = 40
-	fmt.Fprintf(f, "\r%s [%-*s] %d/%d", what, width, strings.Repeat("=", width*done/max(of, 1)), done, of)
-	if done == of {
-		fmt.Fprintln(f)
-	}
 }
 
 func passRecord() *cobra.Command {

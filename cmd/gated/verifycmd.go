@@ -13,6 +13,7 @@ import (
 	"gated/evidence/bundle"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
+	"gated/progress"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -63,7 +64,7 @@ them it shows that the ledger is consistent, not that its whole history was neve
 				}
 				g.Since = &h
 			}
-			g.Progress = func(done, of int64) { progress(c.ErrOrStderr(), "entries", int(done), int(of)) }
+			g.Progress = func(done, of int64) { progress.Bar(c.ErrOrStderr(), "entries", int(done), int(of)) }
 			out := c.OutOrStdout()
 			if len(args) == 1 {
 				kind, err := evidence.WhatIs(args[0])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"gated/ledger"
 	"gated/ledger/file"
@@ -161,6 +162,9 @@ func subjectEntries(r *file.Reader, id string) (seqs []int64, err error) {
 // that name them, with what personal data is left; those of older epochs first. It returns how many there are. ask, which may
 // be nil, is asked for keys where the master key is not here.
 func Subject(dir, id string, ask file.Keys, f func(*ledger.Entry) error) (n int, err error) {
+	if strings.TrimSpace(id) == "" {
+		return 0, errEmptyID
+	}
 	readers, err := file.OpenEpochs(dir)
 	for i, r := range readers {
 		defer r.Close()

@@ -86,6 +86,9 @@ func (s Selection) check(today string) error {
 				s.Before, today)
 		}
 	}
+	if s.Subject != "" && strings.TrimSpace(s.Subject) == "" {
+		return errEmptyID
+	}
 	if s.Class != "" && s.Before == "" {
 		return errors.New("--class goes with --before")
 	}
@@ -97,6 +100,9 @@ func (s Selection) check(today string) error {
 	}
 	return nil
 }
+
+// errEmptyID refuses to look for a person without an ID: every entry that names nobody would be theirs.
+var errEmptyID = errors.New("the roster ID is empty")
 
 // CheckWhy checks the reason of an erasure in somebody's own words.
 func CheckWhy(why string) error {
