@@ -75,10 +75,10 @@ func TellSubject(ctx context.Context, dir string, a Subject, f func(*ledger.Entr
 	}
 	ask := AskKeys(ctx, dir)
 	n, err := erasure.Subject(dir, a.ID, ask, func(*ledger.Entry) error { return nil })
-	if err != nil {
+	switch {
+	case err != nil && (n == 0 || !errors.As(err, new(erasure.UnseenError))):
 		return err
-	}
-	if n == 0 {
+	case n == 0:
 		return No{fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
 	}
 	if _, err := Perform(ctx, dir, recordSubject, a); err != nil {
