@@ -75,10 +75,10 @@ func TellSubject(ctx context.Context, dir string, a Subject, f func(*ledger.Entr
 	}
 	ask := AskKeys(ctx, dir)
 	n, err := erasure.Subject(dir, a.ID, ask, func(*ledger.Entry) error { return nil })
-	if err != nil {
+	switch {
+	case err != nil && (n == 0 || !errors.As(err, new(erasure.UnseenError))):
 		return err
-	}
-	if n == 0 {
+	case n == 0:
 		return No{fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
 	}
 	if _, err := Perform(ctx, dir, recordSubject, a); err != nil {
@@ -116,6 +116,9 @@ func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, 
 	}
 	if err := erasure.CheckWhy(a.Why); err != nil {
 		return nil, err
+	}
+	if strings.Trim(a.Value, " -·•・.()‐–+\u3000") == "" { // everybody has that
+		return nil, fmt.Errorf("%s %q is empty: say whom you look for", a.Kind, a.Value)
 	}
 	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unauthenticated",
 		Personal: []ledger.Field{{Name: a.Kind, Value: a.Value}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {

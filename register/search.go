@@ -95,13 +95,10 @@ func Search(dir string, f Filter) ([]Passage, error) {
 // Find looks for the passages of a person, household or vehicle by a value of a kind such as OfName, over all time, by the
 // exact value in its normal form. Of a plate the last four do.
 func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
-	n, err := wanted(kind, value)
-	if err != nil {
-		return nil, err
-	}
 	if err := r.Wait(); err != nil {
 		return nil, err
 	}
+	n := normal(kind, value)
 	if kind == OfPlate && end(n) == "" {
 		kind = OfPlateEnd
 	}
@@ -178,10 +175,6 @@ const maxFindDays = 62
 
 // FindPart looks for the passages of some days, both included, in which a name has a part.
 func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) {
-	part, err := wanted(OfName, part)
-	if err != nil {
-		return nil, err
-	}
 	a, err1 := time.Parse(time.DateOnly, from)
 	b, err2 := time.Parse(time.DateOnly, to)
 	if err1 != nil || err2 != nil || b.Before(a) || b.Sub(a) >= maxFindDays*24*time.Hour {
@@ -195,6 +188,7 @@ func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) 
 		return nil, err
 	}
 	defer in.Close()
+	part = normal(OfName, part)
 	named := func(g ledger.Field) bool {
 		return kindOf[g.Name] == OfName && strings.Contains(normal(OfName, g.Value), part)
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -77,15 +76,6 @@ func normal(kind, value string) string {
 		}
 	}
 	return s
-}
-
-// wanted is the normal form of what somebody looks for. Of nothing it is an error: everybody has that.
-func wanted(kind, value string) (string, error) {
-	n := normal(kind, value)
-	if strings.TrimSpace(n) == "" {
-		return "", fmt.Errorf("%s %q is empty: say whom you look for", kind, value)
-	}
-	return n, nil
 }
 
 // end is the last four characters of a normal plate, "" if it has no more.

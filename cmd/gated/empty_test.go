@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -55,5 +57,29 @@ func TestCompletionHasEmptyWords(t *testing.T) {
 	var out, say bytes.Buffer
 	if status := execute([]string{"__complete", "ledger", ""}, nil, &out, &say); status != 0 || !strings.Contains(out.String(), "subject") {
 		t.Errorf("status %d, %s%s", status, out.String(), say.String())
+	}
+}
+
+// TestNothingIsNoAnswerWithoutTheSlots: status 1 would say that the ledger was looked through.
+func TestNothingIsNoAnswerWithoutTheSlots(t *testing.T) {
+	t.Parallel()
+	dir := demoSite(t)
+	if _, err := box.Perform(t.Context(), dir, box.RecordPasses, nil); err != nil { // the ledger begins
+		t.Fatal(err)
+	}
+	for _, lost := range []bool{false, true} {
+		if lost {
+			if err := os.Remove(filepath.Join(dir, "personal.keys")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, args := range [][]string{{"subject", "r-999999"}, {"erase", "--subject", "r-999999"}} {
+			var out, say bytes.Buffer
+			status := execute(append([]string{"ledger", "--state", dir, "--reason", "x"}, args...), nil, &out, &say)
+			want := map[bool]int{false: 1, true: 2}[lost]
+			if status != want || strings.Contains(say.String(), "could not be looked at: ") != lost {
+				t.Errorf("%q, slots lost %t: status %d, want %d, %s%s", args, lost, status, want, out.String(), say.String())
+			}
+		}
 	}
 }

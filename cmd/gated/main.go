@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // a gate box may have no zone files
@@ -92,10 +93,8 @@ func refuseEmpty(c *cobra.Command, args []string) (err error) {
 	if c.DisableFlagParsing { // it completes a command line
 		return nil
 	}
-	for i, a := range args {
-		if strings.TrimSpace(a) == "" {
-			return fmt.Errorf("%s: argument %d is empty", c.CommandPath(), i+1)
-		}
+	if i := slices.IndexFunc(args, func(a string) bool { return strings.TrimSpace(a) == "" }); i >= 0 {
+		return fmt.Errorf("%s: argument %d is empty", c.CommandPath(), i+1)
 	}
 	c.Flags().Visit(func(f *pflag.Flag) { // what --with-personal says to that has an example
 		if f.Value.Type() == "string" && f.Name != "with-personal" && strings.TrimSpace(f.Value.String()) == "" {

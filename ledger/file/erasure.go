@@ -176,6 +176,33 @@ func (r *Reader) Readable(from, to int64, limit int) (found []entry.Entry, next 
 	return found, from, nil
 }
 
+// Unseen counts the entries from..to of which nobody can say whether they still have personal data: their slots are not here.
+// Entries that tell of erasures are not counted.
+func (r *Reader) Unseen(from, to int64) (n int64, err error) {
+	size, err := r.Size()
+	if err != nil {
+		return 0, err
+	}
+	for to = min(to, size); from <= to; {
+		p, err := r.personal().page(r.c, from, to)
+		if err != nil {
+			return n, err
+		}
+		err = r.c.query(func(v []driver.Value) error {
+			if seq, _ := v[0].(int64); !p.here[seq-p.from] {
+				n++
+			}
+			return nil
+		}, `SELECT seq FROM entry WHERE seq BETWEEN ? AND ? AND sealed IS NOT NULL
+			AND NOT instr(record, '"kind":"erase"') AND NOT instr(record, '"kind":"carried"')`, p.from, p.to)
+		if err != nil {
+			return n, err
+		}
+		from = p.to + 1
+	}
+	return n, nil
+}
+
 // readable is Readable for the entries of a page.
 func (r *Reader) readable(p *page, found []entry.Entry, limit int) ([]entry.Entry, int64, error) {
 	next := p.to + 1

@@ -157,6 +157,14 @@ func (r *Reader) Scan(from, to int64, personal bool, f func(*entry.Entry) error)
 	return r.c.scan(r.Zone, from, to, o, f)
 }
 
+// ScanPersonal is Scan with the personal fields; unseen tells that those of an entry could not be looked at, as Hidden says why.
+func (r *Reader) ScanPersonal(from, to int64, f func(e *entry.Entry, unseen bool) error) error {
+	return r.c.open(r.Zone, from, to, r.personal(), func(e *entry.Entry, got personal) error {
+		e.Personal = got.shown(e)
+		return f(e, got.hidden)
+	})
+}
+
 // ScanSome calls f for some entries, each once and in order, with their personal fields.
 func (r *Reader) ScanSome(seqs []int64, f func(*entry.Entry)) error {
 	slices.Sort(seqs)

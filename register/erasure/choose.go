@@ -122,12 +122,15 @@ func classOf(r *file.Reader, e *ledger.Entry, following []ledger.Entry) (class s
 const together = 256
 
 // subjectEntries lists the entries of all passages of a person or vehicle, and those of no passage
-// that name them.
-func subjectEntries(r *file.Reader, id string) (seqs []int64, err error) {
+// that name them. unseen counts those that could not be looked at.
+func subjectEntries(r *file.Reader, id string) (seqs []int64, unseen int64, err error) {
 	passages := map[string]bool{}
 	found := map[int64]bool{}
 	from := int64(1 << 62)
-	err = r.Scan(1, 1<<62, true, func(e *ledger.Entry) error {
+	err = r.ScanPersonal(1, 1<<62, func(e *ledger.Entry, hidden bool) error {
+		if hidden {
+			unseen++
+		}
 		if e.Personally("subject") != id && e.Personally("stated_subject") != id {
 			return nil
 		}
@@ -142,7 +145,7 @@ func subjectEntries(r *file.Reader, id string) (seqs []int64, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for the person: %w", err)
+		return nil, unseen, fmt.Errorf("look for the person: %w", err)
 	}
 	if len(passages) > 0 {
 		err = r.Scan(from, 1<<62, false, func(e *ledger.Entry) error {
@@ -152,15 +155,45 @@ func subjectEntries(r *file.Reader, id string) (seqs []int64, err error) {
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return nil, unseen, err
 		}
 	}
-	return slices.Sorted(maps.Keys(found)), nil
+	return slices.Sorted(maps.Keys(found)), unseen, nil
+}
+
+// UnseenError tells that an answer leaves out entries that could not be looked at.
+type UnseenError struct {
+	N   int64
+	Why error
+}
+
+func (x UnseenError) Error() string {
+	return fmt.Sprintf("%d entries could not be looked at: %v", x.N, x.Why)
+}
+func (x UnseenError) Unwrap() error { return x.Why }
+
+// add counts n entries of a ledger.
+func (x *UnseenError) add(n int64, r *file.Reader) {
+	why := r.Hidden()
+	if why == nil {
+		why = errors.New("what opens their personal data is missing from personal.keys")
+	}
+	if x.N += n; n > 0 && x.Why == nil {
+		x.Why = why
+	}
+}
+
+// err is nil where all entries were looked at.
+func (x UnseenError) err() error {
+	if x.N == 0 {
+		return nil
+	}
+	return x
 }
 
 // Subject calls f for the entries of all passages of a person or vehicle, by their roster ID, and for those of no passage
 // that name them, with what personal data is left; those of older epochs first. It returns how many there are. ask, which may
-// be nil, is asked for keys where the master key is not here.
+// be nil, is asked for keys where the master key is not here. An UnseenError comes after all that was found.
 func Subject(dir, id string, ask file.Keys, f func(*ledger.Entry) error) (n int, err error) {
 	if strings.TrimSpace(id) == "" {
 		return 0, errEmptyID
@@ -177,11 +210,13 @@ func Subject(dir, id string, ask file.Keys, f func(*ledger.Entry) error) (n int,
 	if err != nil {
 		return 0, err
 	}
+	var all UnseenError
 	for _, r := range append(readers[1:], readers[0]) {
-		seqs, err := subjectEntries(r, id)
+		seqs, unseen, err := subjectEntries(r, id)
 		if err != nil {
 			return n, err
 		}
+		all.add(unseen, r)
 		for _, seq := range seqs {
 			n++
 			if err := r.Scan(seq, seq, true, f); err != nil {
@@ -189,15 +224,17 @@ func Subject(dir, id string, ask file.Keys, f func(*ledger.Entry) error) (n int,
 			}
 		}
 	}
-	return n, nil
+	return n, all.err()
 }
 
-// still lists those of the entries that have the field (any, if empty) not erased.
-func still(r *file.Reader, seqs []int64, field string) (left []int64, err error) {
+// still lists those of the entries that have the field (any, if empty) not erased. unseen counts those that could not be looked at.
+func still(r *file.Reader, seqs []int64, field string) (left []int64, unseen int64, err error) {
 	for _, seq := range seqs {
 		there := false
-		err := r.Scan(seq, seq, true, func(e *ledger.Entry) error {
-			there = true
+		err := r.ScanPersonal(seq, seq, func(e *ledger.Entry, hidden bool) error {
+			if there = true; hidden {
+				unseen++
+			}
 			if slices.ContainsFunc(e.Personal, func(f ledger.Field) bool { return field == "" || f.Name == field }) {
 				left = append(left, seq)
 			}
@@ -207,10 +244,24 @@ func still(r *file.Reader, seqs []int64, field string) (left []int64, err error)
 			err = fmt.Errorf("%w: there is no entry %d", ledger.ErrNothingErased, seq)
 		}
 		if err != nil {
-			return nil, err
+			return nil, unseen, err
 		}
 	}
-	return left, nil
+	return left, unseen, nil
+}
+
+// unseenBefore counts the entries of the days before one that could not be looked at.
+func unseenBefore(r *file.Reader, before string) (n int64, err error) {
+	segments, err := r.Segments()
+	for _, seg := range segments {
+		if err != nil || seg.Day >= before {
+			continue
+		}
+		var more int64
+		more, err = r.Unseen(seg.First, seg.Last)
+		n += more
+	}
+	return n, err
 }
 
 // refuseKeptEntries refuses an erasure of entries if one of them is kept.

@@ -231,7 +231,7 @@ func (x *Eraser) erase(sel Selection, j *job) (done Erased, err error) {
 		return done, unread
 	}
 	defer closeAll(epochs)
-	seqs, err := x.choose(sel, epochs)
+	seqs, unseen, err := x.choose(sel, epochs)
 	if err != nil {
 		return done, err
 	}
@@ -267,30 +267,34 @@ func (x *Eraser) erase(sel Selection, j *job) (done Erased, err error) {
 		done.join(part)
 		err = errors.Join(err, perr)
 	}
-	return done, err
+	return done, errors.Join(err, unseen.err())
 }
 
 // choose lists the entries of each epoch that are chosen by other than their age. Nothing is erased in any epoch, if any
 // of it is kept.
-func (x *Eraser) choose(sel Selection, epochs []epoch) (seqs [][]int64, err error) {
+func (x *Eraser) choose(sel Selection, epochs []epoch) (seqs [][]int64, all UnseenError, err error) {
 	seqs = make([][]int64, len(epochs))
 	for i, e := range epochs {
+		var unseen int64
 		switch {
 		case sel.Before != "":
-			err = x.refuseKept(e, sel.Before)
+			if err = x.refuseKept(e, sel.Before); err == nil {
+				unseen, err = unseenBefore(e.Reader, sel.Before)
+			}
 		case sel.Subject != "":
-			if seqs[i], err = subjectEntries(e.Reader, sel.Subject); err == nil {
-				seqs[i], err = still(e.Reader, seqs[i], "")
+			if seqs[i], unseen, err = subjectEntries(e.Reader, sel.Subject); err == nil {
+				seqs[i], _, err = still(e.Reader, seqs[i], "")
 			}
 		case sel.Epoch == e.Meta.Epoch, sel.Epoch == 0 && e.older == 0:
-			seqs[i], err = still(e.Reader, []int64{sel.Seq}, sel.Field)
+			seqs[i], unseen, err = still(e.Reader, []int64{sel.Seq}, sel.Field)
 		}
 		if err == nil {
 			err = x.refuseKeptEntries(e, seqs[i])
 		}
 		if err != nil {
-			return nil, err
+			return nil, all, err
 		}
+		all.add(unseen, e.Reader)
 	}
-	return seqs, nil
+	return seqs, all, nil
 }
