@@ -150,7 +150,7 @@ func tampered(t *testing.T, made bool, inject string) (w *writer, hit bool) {
 		under = append(under, "-P", filepath.Join(dir, f))
 	}
 	w = startWriter(t, load{Dir: dir, Producers: 1, Passages: passages, Pinned: true, Erasing: true}, under...)
-	err := w.end(4 * time.Minute) // each thread that is new has its own count of calls, and its own faults
+	err := w.end(4 * time.Minute)                                      // each thread that is new has its own count of calls, and its own faults
 	killed := w.cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() // strace dies as the writer did
 	if err != nil && !(killed && strings.Contains(inject, "KILL")) {
 		t.Errorf("%s: %v; it printed:\n%s", inject, err, w.out.Bytes())
