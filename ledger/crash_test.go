@@ -591,7 +591,11 @@ func (d *image) unmount() {
 	if d.dev == "" {
 		return
 	}
-	if err := syscall.Unmount(d.dir, 0); err != nil && !errors.Is(err, syscall.EINVAL) { // EINVAL: it was not mounted
+	err := syscall.Unmount(d.dir, 0)
+	for end := time.Now().Add(10 * time.Second); errors.Is(err, syscall.EBUSY) && time.Now().Before(end); err = syscall.Unmount(d.dir, 0) {
+		time.Sleep(10 * time.Millisecond) // a process that another test starts has a copy of every descriptor until it runs its program
+	}
+	if err != nil && !errors.Is(err, syscall.EINVAL) { // EINVAL: it was not mounted
 		d.t.Errorf("unmount %s: %v", d.dir, err)
 		syscall.Unmount(d.dir, syscall.MNT_DETACH)
 	}

@@ -31,6 +31,9 @@ func (l *Ledger) openPersonal(m file.Meta, size int64) (err error) {
 	if err := l.epochs.AdoptSlots(m.Epoch); err != nil {
 		return err
 	}
+	if old := l.slots.Load(); old != nil { // before others are read or marked as those that it writes
+		old.Close()
+	}
 	w, lost, err := seal.OpenWriter(seal.Stem(l.path), m.Whose(), size, l.opt.Inject)
 	if err != nil {
 		return err
@@ -39,9 +42,7 @@ func (l *Ledger) openPersonal(m file.Meta, size int64) (err error) {
 		l.opt.Log.Error("personal data of older entries cannot be read", "cause", lost)
 	}
 	l.failed.Store(nil)
-	if old := l.slots.Swap(w); old != nil {
-		old.Close()
-	}
+	l.slots.Store(w)
 	return l.erasing.CarryOut()
 }
 
@@ -55,7 +56,7 @@ func (l *Ledger) closePersonal() {
 		l.erasing.Mark(seal.Place{Epoch: l.meta.Epoch, Seq: l.size})
 		l.erasing.Unlock()
 	}
-	if err := w.Close(); err != nil {
+	if err := w.Close(); err != nil && !errors.Is(err, fs.ErrClosed) { // or the recovery closed it and got no further
 		l.opt.Log.Error("close the slots", "err", err)
 	}
 }

@@ -110,10 +110,11 @@ func (s *Slots) Finish(now time.Time) {
 			return
 		}
 		s.mu.Lock()
-		s.undone = s.undone[1:]
+		// A recovery may have found them anew meanwhile.
+		s.undone = slices.DeleteFunc(slices.Clone(s.undone), func(u file.Erasure) bool { return u.Said == x.Said })
 		s.mu.Unlock()
 	}
-	s.pending.Store(false)
+	s.pending.Store(len(s.postponed()) > 0)
 }
 
 // path is where the ledger of an epoch lies.
