@@ -21,8 +21,8 @@ func (l *Ledger) openChecked() (err error) {
 	if err := l.opt.inject("open"); err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
-	if l.broken != nil {
-		return l.broken
+	if err := l.stillBroken(); err != nil {
+		return err
 	}
 	if l.opt.Begin != nil && !l.begun {
 		found, err := l.epochs.PutAsideBroken()

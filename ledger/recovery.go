@@ -232,7 +232,7 @@ func (l *Ledger) putAside(why error) error {
 }
 
 // readOn reads, once the ledger works again, what stands before its end, as the medium has it. What is wrong there does not
-// heal; a disk that does not let it be read may do so the next time.
+// heal. Where the disk does not let it be read three times, the ledger stays in fault until it does.
 func (l *Ledger) readOn() {
 	if !l.reading.CompareAndSwap(false, true) {
 		return
@@ -258,6 +258,20 @@ func (l *Ledger) readOn() {
 			return err
 		})
 	})
+}
+
+// stillBroken says whether what was found after a fault stays. A finding does; what could not be read is read again, so that a
+// disk that lets itself be read once more needs no restart.
+func (l *Ledger) stillBroken() error {
+	if l.broken == nil || errors.As(l.broken, new(*file.Finding)) {
+		return l.broken
+	}
+	if err := l.readUpTo(l.size); err != nil {
+		return fmt.Errorf("read %s after a fault: %w", l.path, err)
+	}
+	l.broken = nil
+	l.unread.Store(0)
+	return nil
 }
 
 // readUpTo compares the first entries with their tiles.

@@ -7,8 +7,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"gated/ledger/file"
 )
 
 // losing is a ledger whose disk has something else after an error than it said it had.
@@ -239,4 +242,46 @@ func TestAfterAFaultTheWholeLedgerIsRead(t *testing.T) {
 		}
 	})
 	stays(t, l, "tile 0/0 is not made of its entries")
+}
+
+// A disk that was not read three times, and is read now, needs no restart. A finding stays.
+func TestWhatCouldNotBeReadIsReadAgain(t *testing.T) {
+	t.Parallel()
+	for _, found := range []bool{false, true} {
+		ck := &clock{t: time.Now()}
+		opt := options(t.TempDir(), ck)
+		var tries atomic.Int32
+		opt.Inject = func(op string) error {
+			if op == "open" {
+				tries.Add(1)
+			}
+			return nil
+		}
+		healed := healing(&opt)
+		l, err := Open(opt)
+		if err != nil || l.Fault() != nil {
+			t.Fatal(err, l.Fault())
+		}
+		mustAppend(t, l, register(ck, "a", "in", "admit", "resident"))
+		tries.Store(0)
+		l.do(func() error {
+			l.broken = errors.New("read ledger.db after a fault: input/output error")
+			if found {
+				l.broken = file.Found("tile 0/0 is not made of its entries")
+			}
+			return l.broken
+		})
+		if found {
+			for tries.Load() < 2 {
+				time.Sleep(time.Millisecond)
+			}
+			if l.Fault() == nil {
+				t.Error("a finding healed")
+			}
+		} else {
+			<-healed
+			mustAppend(t, l, register(ck, "b", "in", "admit", "resident"))
+		}
+		l.Close()
+	}
 }
