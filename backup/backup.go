@@ -83,8 +83,11 @@ func FateOf(name string) Fate {
 	return Unknown
 }
 
-// list lists the files of a state directory by name, sorted.
+// list lists the files of a state directory by name, sorted. The directory may be a link, which WalkDir would take for a file.
 func list(dir string) (names []string, err error) {
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -97,8 +100,19 @@ func list(dir string) (names []string, err error) {
 	return names, err
 }
 
-// inside tells whether a path is a directory or in it.
+// inside tells whether a path is a directory or in it, whatever links lead there.
 func inside(path, dir string) bool {
-	rel, err := filepath.Rel(dir, path)
+	rel, err := filepath.Rel(resolved(dir), resolved(path))
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// resolved is a path without links, as far as it is there.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if dir := filepath.Dir(path); dir != path {
+		return filepath.Join(resolved(dir), filepath.Base(path))
+	}
+	return path
 }

@@ -168,8 +168,8 @@ func older(r *file.Reader, to string) error {
 	}
 	defer old.Close()
 	if old.Meta.Epoch < r.Meta.Epoch && old.Meta.Name() == r.Meta.Name() {
-		if err := os.Link(path, file.OfEpoch(to, old.Meta.Epoch)); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+		if err := os.Rename(path, file.OfEpoch(to, old.Meta.Epoch)); err != nil {
+			return fmt.Errorf("keep the copy of epoch %d, which has ended: %w", old.Meta.Epoch, err)
 		}
 		return durable.SyncDir(to)
 	}

@@ -212,7 +212,13 @@ func (b *Backup) PutOutside(to Sources) (all []Outside, err error) {
 		if err != nil {
 			return err
 		}
-		all = append(all, Outside{path, name, putOutside(path, text, to.State)})
+		// The settings that name the path come with the archive, and may be anybody's.
+		if home := filepath.Dir(to.Settings); inside(path, home) {
+			err = putOutside(path, text, to.State)
+		} else {
+			err = fmt.Errorf("it does not lie in %s: if it belongs there, tar -xOf %s %s > %s", home, Archive, name, path)
+		}
+		all = append(all, Outside{path, name, err})
 		return nil
 	})
 	return all, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -358,5 +359,23 @@ func TestARestoreThatCannotBe(t *testing.T) {
 	try(evil, empty, masterOf(t, dir), "does not belong there")
 	if left, err := os.ReadDir(empty); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// A state directory on another disk is most often a link. Its copy verifies where it lies, without the anchor that it has not.
+func TestABackupOfADirectoryThatIsALink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "state")
+	if err := os.Symlink(site(t), link); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "backup")
+	if _, err := BackUpAll(t.Context(), backup.Sources{State: link}, to); err != nil {
+		t.Fatal(err)
+	}
+	if all := members(t, filepath.Join(to, backup.Archive)); all["personal.keys"] == nil || all["keys/code-hash.key"] == nil {
+		t.Errorf("the archive has %q, and not the slots", slices.Sorted(maps.Keys(all)))
+	}
+	if _, err := BackUpAll(t.Context(), backup.Sources{State: link}, filepath.Join(link, "backup")); err == nil {
+		t.Error("a backup was put into the directory itself")
 	}
 }

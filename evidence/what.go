@@ -22,6 +22,8 @@ func WhatIs(path string) (string, error) {
 		return "a folder of tiles", nil
 	case has("manifest.sha256"):
 		return "an audit bundle", nil
+	case has("ledger.db") && has("secret.tar"):
+		return "", fmt.Errorf("%s is a backup: verify its %s", path, filepath.Join(path, "ledger.db"))
 	case has("ledger.db"):
 		return "", fmt.Errorf("%s is a state directory: verify it with --state %s", path, path)
 	case st.IsDir():

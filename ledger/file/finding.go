@@ -110,7 +110,7 @@ type End struct {
 func (r *Reader) End() (e End, err error) {
 	e.anchored, e.err = tlog.ReadAnchor(AnchorOf(r.path))
 	size, err := r.Size()
-	if err == nil && filepath.Base(r.path) == "ledger.db" {
+	if err == nil && r.isLive() {
 		e.slots = SlotsBeyond(r.personal().files, size)
 	}
 	return e, err
@@ -131,7 +131,7 @@ func (e End) Check(r *Reader, row tlog.Head, size, known int64) (newest tlog.Hea
 	if e.slots != nil {
 		return row, e.slots
 	}
-	if filepath.Base(r.path) == "ledger.db" { // others are copies, or were put aside with an anchor that may not be theirs
+	if r.isLive() { // others are copies, or were put aside with an anchor that may not be theirs
 		if err := CheckAnchor(r.path, e.anchored, e.err, r.Meta.Origin, size); err != nil {
 			return row, err
 		}

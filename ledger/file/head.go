@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 
 	"gated/ledger/tlog"
@@ -44,7 +43,7 @@ func (r *Reader) Head() (tlog.Head, error) {
 	if err != nil {
 		return h, err
 	}
-	if filepath.Base(r.path) != "ledger.db" { // it may have been put aside with the anchor of another history
+	if !r.isLive() { // it may have been put aside with the anchor of another history
 		heads = slices.DeleteFunc(heads, func(h tlog.Head) bool { return h.Size > size || r.c.CheckRoot(h) != nil })
 	}
 	if h = Newest(h, heads, r.Meta.Origin, size); h.Note == nil {

@@ -114,6 +114,15 @@ func OpenReader(dir string) (*Reader, error) {
 	return r, err
 }
 
+// isLive tells whether an anchor must lie beside the ledger: a copy has none, and what was put aside may have that of another
+// history. In a backup, which has its archive beside it, the copy is called ledger.db as well.
+func (r *Reader) isLive() bool {
+	dir, name := filepath.Split(r.path)
+	_, archive := os.Stat(filepath.Join(dir, "secret.tar"))
+	_, keys := os.Stat(filepath.Join(dir, "keys"))
+	return name == "ledger.db" && (archive != nil || keys == nil)
+}
+
 // OpenFile opens a ledger, or a copy of one, by its own name.
 func OpenFile(path string) (*Reader, error) {
 	if _, err := os.Stat(path); err != nil {
