@@ -25,7 +25,7 @@ func Begin(path string) (*os.File, error) {
 		if !ours || strings.Trim(suffix, "0123456789") != "" || !f.Type().IsRegular() {
 			continue
 		}
-		if left, err := os.OpenFile(filepath.Join(dir, f.Name()), os.O_RDWR, 0); err == nil {
+		if left, err := os.OpenFile(filepath.Join(dir, f.Name()), os.O_RDWR|unix.O_NOFOLLOW, 0); err == nil {
 			if unix.Flock(int(left.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
 				Overwrite(left) // where the disk refuses, its name goes all the same
 				os.Remove(left.Name())
@@ -58,8 +58,8 @@ func Swap(f *os.File, path string) error {
 		return err
 	}
 	begun := f.Name()
-	old, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, os.ErrNotExist) {
+	old, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ELOOP) { // what a link names is not ours
 		return errors.Join(os.Rename(begun, path), SyncDir(filepath.Dir(path)))
 	}
 	if err != nil {

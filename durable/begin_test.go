@@ -80,3 +80,28 @@ func TestWhatAKilledProcessHasLeftIsOverwritten(t *testing.T) {
 		t.Errorf("%d bytes, of which %d are not zero, %v", len(b), len(bytes.Trim(b, "\x00")), err)
 	}
 }
+
+// Whoever owns a directory may put a link in it, to what is not theirs.
+func TestSwapLeavesWhatALinkNames(t *testing.T) {
+	dir := t.TempDir()
+	away, path := filepath.Join(t.TempDir(), "away"), filepath.Join(dir, "copy")
+	if err := errors.Join(os.WriteFile(away, []byte("theirs"), 0o600), os.Symlink(away, path)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Begin(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString("ours"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Swap(f, path); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{away: "theirs", path: "ours"} {
+		if b, err := os.ReadFile(name); string(b) != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", name, b, err, want)
+		}
+	}
+}

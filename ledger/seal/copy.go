@@ -29,26 +29,10 @@ func (s *slotFile) copy(to string) error {
 	}
 	defer f.Close()
 	// From its beginning to its end: what the mark there says was erased is erased in what is read after it.
-	if _, err = io.Copy(f, io.NewSectionReader(s.f, 0, 1<<62)); err == nil {
-		err = f.Sync()
-	}
-	old, oerr := os.OpenFile(to, os.O_RDWR, 0)
-	if oerr == nil {
-		defer old.Close()
-	} else if !errors.Is(oerr, fs.ErrNotExist) {
-		err = errors.Join(err, oerr)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), to)
-	}
-	if err != nil {
+	if _, err = io.Copy(f, io.NewSectionReader(s.f, 0, 1<<62)); err != nil {
 		return errors.Join(err, durable.Overwrite(f), os.Remove(f.Name()))
 	}
-	err = durable.SyncDir(filepath.Dir(to))
-	if oerr == nil {
-		err = errors.Join(err, durable.Overwrite(old))
-	}
-	return err
+	return durable.Swap(f, to)
 }
 
 // Adopt renames slot files of a ledger whose stem has changed.
