@@ -114,7 +114,14 @@ func (s *Slots) Finish(now time.Time) {
 		s.undone = slices.DeleteFunc(slices.Clone(s.undone), func(u file.Erasure) bool { return u.Said == x.Said })
 		s.mu.Unlock()
 	}
-	s.pending.Store(len(s.postponed()) > 0)
+	s.settle()
+}
+
+// settle says whether anything is left to do, once what was announced is done. Under one lock: a recovery postpones as well.
+func (s *Slots) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending.Store(len(s.undone) > 0)
 }
 
 // path is where the ledger of an epoch lies.
@@ -239,11 +246,9 @@ func (s *Slots) CarryOut() error {
 				"ledger", filepath.Base(file.OfEpoch("", n)), "cause", err)
 		}
 	}
-	if len(s.postponed()) > 0 {
-		s.pending.Store(true)
+	if s.settle(); s.Pending() {
 		return nil
 	}
-	s.pending.Store(false)
 	return w.Mark(seal.Place{Epoch: w.Epoch, Seq: size})
 }
 
