@@ -812,6 +812,12 @@ func TestTheDeskIsBounded(t *testing.T) {
 	if out := s.scan("out", "11010519491231002X"); out.Verdict != policy.Refuse || out.Reason != "desk-full" {
 		t.Errorf("a number pushed somebody off the desk: %+v", out)
 	}
+	if _, err := s.g.Decide(v.Holds[0].Passage, Ruling{"refuse", "not-known", ""}); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.scan("out", "11010519491231002X"); out.Verdict != policy.Hold { // they were told to scan again
+		t.Errorf("once there is room: %+v", out)
+	}
 }
 
 func TestNothingIsAnsweredBeforeTheStartEntry(t *testing.T) {

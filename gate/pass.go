@@ -141,9 +141,11 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	p.seq = entries[len(entries)-1].Seq
 
 	// Only now may anything be seen or opened.
-	if decision.Verdict == policy.Hold {
+	switch {
+	case decision.Verdict == policy.Hold:
 		g.park(&p, rules.Hold)
-	} else {
+	case decision.Reason == "desk-full": // they are to scan again, and then that is no repeat
+	default:
 		g.read.remember(p, rules.Repeat, time.Now())
 	}
 	out := g.answer(&p)
