@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// CheckLines checks one code a line, as [Trust.Check] does, and calls f with each claim until that returns an error.
+// CheckLines checks one code a line, as [Trust.Check] does, and calls f with each claim until that returns an error. An error of r is one.
 func (t *Trust) CheckLines(r io.Reader, now time.Time, f func(Claim) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	for {
@@ -21,8 +21,10 @@ func (t *Trust) CheckLines(r io.Reader, now time.Time, f func(Claim) error) erro
 				return err
 			}
 		}
-		if err != nil {
+		if err == io.EOF {
 			return nil
+		} else if err != nil {
+			return err
 		}
 	}
 }

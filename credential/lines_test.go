@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -20,5 +21,8 @@ func TestEachLineIsACode(t *testing.T) {
 	full, n := errors.New("no space left"), 0
 	if err := new(Trust).CheckLines(strings.NewReader("1\n2\n"), time.Now(), func(Claim) error { n++; return full }); err != full || n != 1 {
 		t.Errorf("got %v after %d lines, want %v after the first", err, n, full)
+	}
+	if err := new(Trust).CheckLines(iotest.ErrReader(full), time.Now(), func(Claim) error { return nil }); err != full {
+		t.Errorf("what cannot be read: got %v, want %v", err, full)
 	}
 }

@@ -61,8 +61,8 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
 		policyCommand(), ledgerCommand(), backupCommand(), restoreCommand(), scannerCommand(), clockCommand(), versionCommand())
-	err := cmp.Or(root.ExecuteContext(context.Background()), out.err)
-	if err == nil {
+	err := root.ExecuteContext(context.Background())
+	if err = cmp.Or(err, out.err); err == nil {
 		return 0
 	}
 	fmt.Fprintln(stderr, "gated:", err)
