@@ -73,7 +73,7 @@ func TestNothingIsNoAnswerWithoutTheSlots(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, args := range [][]string{{"subject", "r-999999"}, {"erase", "--subject", "r-999999"}} {
+		for _, args := range [][]string{{"subject", "nobody"}, {"erase", "--subject", "nobody"}} {
 			var out, say bytes.Buffer
 			status := execute(append([]string{"ledger", "--state", dir, "--reason", "x"}, args...), nil, &out, &say)
 			want := map[bool]int{false: 1, true: 2}[lost]
