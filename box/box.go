@@ -114,7 +114,7 @@ func (b *Box) openLedger(opt ledger.Options) error {
 	}
 	opt.Known = func(origin string) int64 { return max(follower.Known(origin), gate.Known(spool(opt.Dir), origin)) }
 	opt.Follow, opt.Recovered = follower.Follow, follower.Recovered
-	opt.KeyFile, opt.Machine = ledgerKey(), machine()
+	opt.KeyFile, opt.Machine, opt.Carry = ledgerKey(), machine(), carry
 	l, err := ledger.Open(opt)
 	if err != nil {
 		return errors.Join(err, follower.Close())

@@ -57,11 +57,6 @@ func beginEpoch(dir string, opt ledger.Options) (m file.Meta, found string, err 
 	if f := b.Ledger.Fault(); f != nil {
 		return m, "", errors.New(f.Cause)
 	}
-	if opt.Restored {
-		if err := b.carryTrips(b.Ledger.Meta().Epoch); err != nil {
-			return m, "", fmt.Errorf("count the trips of the day: %w", err)
-		}
-	}
 	r, err := file.OpenReader(dir)
 	if err != nil {
 		return m, "", err

@@ -4,17 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"syscall"
-	"time"
 
 	"gated/backup"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/ledger/seal"
-	"gated/register"
 )
 
 // Restoring says what is put back, and where.
@@ -107,57 +103,6 @@ func become(dir string) error {
 	}
 	if err := errors.Join(syscall.Setgroups([]int{gid}), syscall.Setgid(gid), syscall.Setuid(uid)); err != nil {
 		return fmt.Errorf("become %s: %w", userName(uid), err)
-	}
-	return nil
-}
-
-// carryTrips tells again, in the new epoch, how often each household went out on the day on which the one before ended: to restore a
-// box gives nobody a second trip. The counts go by the rules of package register.
-func (b *Box) carryTrips(epoch int) error {
-	r, err := file.OpenFile(file.OfEpoch(b.Dir, epoch-1))
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	size, err := r.Size()
-	if err != nil {
-		return err
-	}
-	day := ""
-	if err := r.Scan(max(1, size-file.Tail), size, false, func(e *ledger.Entry) error {
-		if e.Clock == "trusted" {
-			day = max(day, e.At.Format(time.DateOnly))
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	days, err := r.SegmentsOf(day)
-	if err != nil || len(days) == 0 || day < b.stamp().Time.In(r.Zone).Format(time.DateOnly) {
-		return err // that day is over
-	}
-	out := map[int64]string{}
-	if err := r.Scan(days[0].First, size, true, func(e *ledger.Entry) error {
-		gone := e.Kind == register.Decided && e.Verdict == "admit" && e.Direction == "out" && e.Class == "resident" ||
-			e.Kind == register.Trip && e.Detail["day"] == day
-		if household := e.Personally("household"); gone && household != "" {
-			out[e.Seq] = household
-		} else if e.Kind == register.Correction {
-			delete(out, e.Ref)
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	var events []ledger.Event
-	for _, seq := range slices.Sorted(maps.Keys(out)) {
-		events = append(events, ledger.Event{Stamp: b.stamp(), Kind: register.Trip, Direction: "out", Class: "resident", By: "machine",
-			Detail: map[string]string{"day": day}, Personal: []ledger.Field{{Name: "household", Value: out[seq]}}})
-	}
-	for some := range slices.Chunk(events, file.MaxBatch) {
-		if _, err := b.Ledger.Append(some...); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -171,6 +172,9 @@ func (p *personal) conclude(rep *Report, erasedAfter int64) error {
 		return fmt.Errorf("entry %d: an entry says that its personal data was erased, and it can still be read", seq)
 	}
 	rep.Pending, rep.Hidden, rep.Erased = p.live.count(p.said), p.hidden, without
+	if rep.HiddenWhy = p.r.Hidden(); rep.HiddenWhy == nil { // some slots were lost, or belong to a list that cannot be read
+		rep.HiddenWhy = errors.New("their own slots")
+	}
 	for seq := range p.zero.and(p.said, true) {
 		if !p.carries.has(seq) {
 			rep.Erased++

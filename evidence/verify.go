@@ -70,6 +70,7 @@ type Report struct {
 	Personal   int64        // personal fields that are what their records committed to
 	Erased     int64        // entries whose personal data was erased, as an erase entry says
 	Hidden     int64        // entries whose personal data was not looked at: what opens it is not here
+	HiddenWhy  error        // says what that is
 	Pending    int64        // entries that an erase entry names and that can still be read: the daemon is about to erase them
 	Key        string       // that signed it
 	OwnKey     bool         // no key was given, and the box's own word was taken for it

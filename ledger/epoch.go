@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"gated/ledger/entry"
@@ -78,7 +79,7 @@ func (l *Ledger) firstOfEpoch() error {
 	now, zone := l.opt.Now(), l.zone.Load()
 	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "origin": file.EpochOrigin(l.meta.Name(), l.meta.Epoch-1),
 		"to": now.Time.In(zone).Format(entry.TimeFormat)}
-	events, err := l.epochs.End(l.meta.Epoch-1, d)
+	events, err := l.epochs.End(l.meta.Epoch-1, now.Time, d)
 	if l.found == "" && (err != nil || l.opt.Begin != nil) { // or the process that put it aside got no further
 		if _, l.found, _ = l.epochs.Examine(file.OfEpoch(l.opt.Dir, l.meta.Epoch-1)); l.found == "" && err != nil {
 			return fmt.Errorf("read the epoch before: %w", err)
@@ -97,8 +98,10 @@ func (l *Ledger) firstOfEpoch() error {
 	for i := range events {
 		events[i].Stamp = now
 	}
-	if _, err = l.enter(events...); err != nil {
-		return err
+	for some := range slices.Chunk(events, file.MaxBatch) {
+		if _, err = l.enter(some...); err != nil {
+			return err
+		}
 	}
 	l.opt.Log.Warn("a new epoch of the ledger began: let an auditor keep the new key", "why", first.Reason, "found", l.found,
 		"origin", l.meta.Origin, "before", d["origin"], "entries", d["size"], "root", d["root"],

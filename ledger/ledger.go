@@ -52,6 +52,7 @@ type Options struct {
 	Restored bool   // the state directory was restored or cloned: begin a new epoch
 	// Begin lets a new epoch begin for another reason, also behind a ledger that does not hold. May be nil.
 	Begin    *Begin
+	Carry    epoch.Carry // what an older epoch leaves to the next one; may be nil
 	Now      func() Stamp
 	Log      *slog.Logger
 	Registry prometheus.Registerer // may be nil
@@ -160,7 +161,7 @@ func Open(opt Options) (*Ledger, error) {
 	opt.Hangs = max(opt.Hangs, hangsAfter)
 	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan *request, maxQueue),
 		quit: make(chan struct{}), done: make(chan struct{})}
-	l.epochs = epoch.Files{Dir: opt.Dir, Origin: opt.Origin, Known: l.remembered, Log: opt.Log}
+	l.epochs = epoch.Files{Dir: opt.Dir, Origin: opt.Origin, Known: l.remembered, Carry: opt.Carry, Log: opt.Log}
 	l.erasing.Dir, l.erasing.Own, l.erasing.Inject, l.erasing.Log = opt.Dir, l.slots.Load, l.opt.inject, opt.Log
 	l.m = newMetrics(opt.Registry, l)
 	zone, err := time.LoadLocation(opt.TimeZone)

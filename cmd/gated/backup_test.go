@@ -185,6 +185,13 @@ func TestABackupThatIsRestoredAnswersAsTheBoxDid(t *testing.T) {
 	if code := execute(append([]string{"restore", safe}, state...), strings.NewReader(master), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), "is there already") {
 		t.Errorf("restored twice: exit %d: %s", code, &errs)
 	}
+	// However an epoch begins, it gives nobody a second trip.
+	run("ledger", "begin", "--reason", "to try it")
+	c = start(t, append([]string{"run"}, state...)...)
+	if got := ask(t, c.address(t), "out", second); got != before["a second trip"] {
+		t.Errorf("a second trip in the third epoch: %s, and before %s", got, before["a second trip"])
+	}
+	c.stop(t)
 }
 
 // TestARestoreByRootLeavesAllToTheOwner restores as root, who alone can read the backup and write to /etc: what is in the state

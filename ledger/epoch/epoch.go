@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"gated/durable"
 	"gated/ledger/entry"
@@ -32,8 +33,13 @@ type Files struct {
 	Dir    string
 	Origin string                    // that of the first epoch
 	Known  func(origin string) int64 // how many entries others remember
+	Carry  Carry
 	Log    *slog.Logger
 }
+
+// Carry tells what an epoch that has ended leaves to the next at a moment: details of its first entry, and events that go right
+// behind it. It may be nil.
+type Carry func(old *file.Reader, now time.Time) (detail map[string]string, events []entry.Event, err error)
 
 // current is where the ledger lies that goes on.
 func (f Files) current() string { return filepath.Join(f.Dir, "ledger.db") }
@@ -136,8 +142,8 @@ func (f Files) Ended() (epoch int, next bool, err error) {
 	return epoch, len(tlog.OfOrigin(known, file.EpochOrigin(f.Origin, epoch+1))) > 0, err
 }
 
-// End adds to d what is to be said of the end of an epoch, and returns what goes on in the next.
-func (f Files) End(epoch int, d map[string]string) (events []entry.Event, err error) {
+// End adds to d what is to be said at a moment of the end of an epoch, and returns what goes on in the next.
+func (f Files) End(epoch int, now time.Time, d map[string]string) (events []entry.Event, err error) {
 	old := file.OfEpoch(f.Dir, epoch)
 	heads, _ := tlog.ReadAnchor(file.AnchorOf(old)) // of a copy there is none
 	r, err := file.OpenFile(old)
@@ -167,11 +173,6 @@ func (f Files) End(epoch int, d map[string]string) (events []entry.Event, err er
 	}); err != nil {
 		return nil, err
 	}
-	if n, err := rosterChange(r); err != nil {
-		return nil, err
-	} else if n > 0 { // or else the restored box would not know that its roster is an older one
-		d[changeOfRoster] = strconv.FormatInt(n, 10)
-	}
 	known, _ := tlog.PublicKeys(f.Dir)
 	if h, err := r.Head(); err == nil {
 		own := tlog.OfOrigin(known, r.Meta.Origin)
@@ -184,25 +185,12 @@ func (f Files) End(epoch int, d map[string]string) (events []entry.Event, err er
 	} else if n > 0 {
 		d["erased"] = strconv.FormatInt(n, 10)
 	}
-	return keeps(r)
-}
-
-// changeOfRoster is the detail by which entries say how many changes of the roster there were. What that is, others know.
-const changeOfRoster = "roster_change"
-
-// rosterChange is the largest number of changes of the roster that an entry of an older epoch names.
-func rosterChange(r *file.Reader) (most int64, err error) {
-	for _, kind := range []entry.Kind{"roster", entry.Start, entry.Epoch} {
-		if err := r.OfKind(kind, func(e *entry.Entry) error {
-			if n, err := strconv.ParseInt(e.Detail[changeOfRoster], 10, 64); err == nil {
-				most = max(most, n)
-			}
-			return nil
-		}); err != nil {
-			return 0, err
-		}
+	if events, err = keeps(r); err != nil || f.Carry == nil {
+		return events, err
 	}
-	return most, nil
+	more, carried, err := f.Carry(r, now)
+	maps.Copy(d, more)
+	return append(events, carried...), err
 }
 
 // keeps are the keep entries of an older epoch that are still in force. They would not hold in the next one.
