@@ -21,6 +21,7 @@ import (
 	"gated/clock"
 	"gated/durable"
 	"gated/gate"
+	"gated/gate/spool"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
@@ -112,7 +113,7 @@ func (b *Box) openLedger(opt ledger.Options) error {
 	if err != nil {
 		return err
 	}
-	opt.Known = func(origin string) int64 { return max(follower.Known(origin), gate.Known(spool(opt.Dir), origin)) }
+	opt.Known = func(origin string) int64 { return max(follower.Known(origin), spool.Known(spoolFile(opt.Dir), origin)) }
 	opt.Follow, opt.Recovered = follower.Follow, follower.Recovered
 	opt.KeyFile, opt.Machine, opt.Carry = ledgerKey(), machine(), carry
 	l, err := ledger.Open(opt)
@@ -179,9 +180,9 @@ func (b *Box) rosterChanged(by, reason string, detail map[string]string, whose .
 }
 
 // Spool is the file of what the gate could not record yet.
-func (b *Box) Spool() string { return spool(b.Dir) }
+func (b *Box) Spool() string { return spoolFile(b.Dir) }
 
-func spool(dir string) string { return filepath.Join(dir, "pending.spool") }
+func spoolFile(dir string) string { return filepath.Join(dir, "pending.spool") }
 
 // Free is how many bytes are left for the state directory.
 func (b *Box) Free() uint64 {

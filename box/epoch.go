@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"gated/clock"
-	"gated/gate"
+	"gated/gate/spool"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
@@ -69,5 +69,7 @@ func beginEpoch(dir string, opt ledger.Options) (m file.Meta, found string, err 
 // Known says how many entries the ledger of a name had, by what lies beside it in a state directory: the index, and what is
 // still pending.
 func Known(dir string) func(origin string) int64 {
-	return func(origin string) int64 { return max(register.Known(dir, origin), gate.Known(spool(dir), origin)) }
+	return func(origin string) int64 {
+		return max(register.Known(dir, origin), spool.Known(spoolFile(dir), origin))
+	}
 }

@@ -67,7 +67,7 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	select {
 	case <-done:
 	case <-time.After(emergencyWait):
-		g.work.Go(func() { g.pending.spool.save(g.pending.all) }) // the ledger's disk hangs; the spool's may be another one
+		g.work.Go(func() { g.pending.spool.Save(g.pending.all) }) // the ledger's disk hangs; the spool's may be another one
 	}
 	return out, nil
 }
@@ -78,7 +78,7 @@ func (g *Gate) announce(ev ledger.Event) {
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
-		if err := g.pending.spool.write(g.pending.all); err != nil {
+		if err := g.pending.spool.Write(g.pending.all); err != nil {
 			g.log.Error("an emergency opening is in memory only, until it is in the ledger", "err", err)
 		}
 	})

@@ -3,13 +3,13 @@ package gate
 import (
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"gated/gate/spool"
 	"gated/ledger"
 	"gated/register"
 )
@@ -19,47 +19,24 @@ import (
 // nor a restart loses them; the page and the log tell of them.
 type pending struct {
 	mu      sync.Mutex // guards entries; never held while the disk is waited for, as the emergency key and the page take it
-	entries []pendingEntry
+	entries []spool.Entry
 	writing sync.Mutex  // held by the one who writes them, or else two would write the same
 	behind  atomic.Bool // the ledger did not take one of them: they come before anything new
-	spool   spool
+	spool   spool.File
 	log     *slog.Logger
-}
-
-// pendingEntry is an event that the ledger has not taken yet.
-type pendingEntry struct {
-	ledger.Event
-	After int64  `json:",omitempty"` // its entry can only come after this one
-	Of    string `json:",omitempty"` // the name of the ledger that has that
-	maybe bool   // it was tried to write, and may have been all the same
-}
-
-// Known is how many entries the ledger of that name had when something was left pending in the spool; 0 where nothing is.
-func Known(spool, origin string) (n int64) {
-	b, err := os.ReadFile(spool)
-	if err != nil {
-		return 0
-	}
-	list, _, _, _ := parseSpool(b)
-	for _, e := range list {
-		if e.Of == origin {
-			n = max(n, e.After)
-		}
-	}
-	return n
 }
 
 // load takes in what was pending when the last run ended.
 func (p *pending) load(path string, log *slog.Logger) {
 	p.log = log
-	p.entries = p.spool.open(path, log)
+	p.entries = p.spool.Open(path, log)
 	for i := range p.entries {
-		p.entries[i].maybe = true // the spool is emptied when all are written
+		p.entries[i].Maybe = true // the spool is emptied when all are written
 	}
 	p.behind.Store(len(p.entries) > 0)
 }
 
-func (p *pending) all() []pendingEntry {
+func (p *pending) all() []spool.Entry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.entries)
@@ -73,7 +50,7 @@ func (p *pending) add(ev ledger.Event, l *ledger.Ledger) (news bool) {
 	if ev.Kind == register.Sensor {
 		for i := len(p.entries) - 1; i > 0; i-- { // the first one may be on its way into the ledger just now
 			d := &p.entries[i]
-			if !d.maybe && d.Kind == ev.Kind && d.Lane == ev.Lane && d.Reason == ev.Reason && d.Passage == ev.Passage {
+			if !d.Maybe && d.Kind == ev.Kind && d.Lane == ev.Lane && d.Reason == ev.Reason && d.Passage == ev.Passage {
 				times, _ := strconv.Atoi(d.Detail["times"])
 				d.Detail = maps.Collect(maps.All(d.Detail)) // a copy: others may read the old one
 				d.Detail["times"] = strconv.Itoa(max(times, 1) + 1)
@@ -81,13 +58,13 @@ func (p *pending) add(ev ledger.Event, l *ledger.Ledger) (news bool) {
 			}
 		}
 	}
-	p.entries = append(p.entries, pendingEntry{Event: ev, After: l.Size(), Of: l.Meta().Origin})
+	p.entries = append(p.entries, spool.Entry{Event: ev, After: l.Size(), Of: l.Meta().Origin})
 	return true
 }
 
 // save makes them outlast the process and the power, and tells of a new one.
 func (p *pending) save(ev ledger.Event) {
-	p.spool.save(p.all)
+	p.spool.Save(p.all)
 	p.log.Error("not in the ledger yet: written as soon as it can be", "kind", ev.Kind, "reason", ev.Reason, "lane", ev.Lane,
 		"time", ev.Time.Format(time.RFC3339), "passage", ev.Passage)
 }

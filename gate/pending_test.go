@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gated/barrier"
+	"gated/gate/spool"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -35,7 +35,9 @@ func until(t *testing.T, what string, is func() bool) {
 func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.g.pending.spool.mu.Lock() // as one does whose write hangs
+	hangs, writing := make(chan bool), make(chan bool)
+	go s.g.pending.spool.Write(func() []spool.Entry { close(writing); <-hangs; return nil })
+	<-writing
 	done := make(chan error)
 	go func() {
 		_, err := s.g.Emergency("in")
@@ -50,7 +52,7 @@ func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Error("the key waits for the disk")
 	}
-	s.g.pending.spool.mu.Unlock()
+	close(hangs)
 }
 
 // That the emergency key is about to open stands in the spool before the barrier is told, so that no kill in between
@@ -67,7 +69,7 @@ func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, _, _, _ := parseSpool(b)
+		list, _, _, _ := spool.Parse(b)
 		return len(list) == 1 && list[0].Reason == "emergency-key"
 	})
 	if s.g.lanes["in"].latched() != nil {
@@ -99,11 +101,11 @@ func TestWhatWasPendingIsNotWrittenTwiceAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.end()
-	var list []pendingEntry
+	var list []spool.Entry
 	for _, ev := range events {
-		list = append(list, pendingEntry{Event: ev})
+		list = append(list, spool.Entry{Event: ev})
 	}
-	part, _ := formatPart(1, list)
+	part, _ := spool.Format(1, list)
 	if err := os.WriteFile(filepath.Join(s.dir, "pending.spool"), part, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -120,122 +122,6 @@ func TestWhatWasPendingIsNotWrittenTwiceAfterACrash(t *testing.T) {
 	}
 	if v := s.g.View(); len(v.ToAccountFor) != 2 {
 		t.Errorf("the guard is asked about %+v, want the two that nobody told of", v.ToAccountFor)
-	}
-}
-
-// A write that a power cut cuts short at any sector loses nothing that the disk had before it.
-func TestATornSpoolKeepsWhatItHad(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "pending.spool")
-	read := func() []byte { return must(os.ReadFile(path)) }
-	var s spool
-	if list := s.open(path, slog.New(slog.DiscardHandler)); len(list) > 0 {
-		t.Fatalf("a new one holds %v", list)
-	}
-	defer s.close()
-	var entries []pendingEntry
-	list := func() []pendingEntry { return entries }
-	for n := range 14 {
-		had := read()
-		entries = append(entries, pendingEntry{Event: opening(fmt.Sprint("passage ", n)), After: int64(n)})
-		if n%3 == 2 { // two writes before the disk has to have them
-			s.write(list)
-			entries = append(entries, pendingEntry{Event: opening(fmt.Sprint("passage ", n, " b")), After: int64(n)})
-		}
-		s.save(list)
-		has := read()
-		for _, sector := range []int{512, 4096} {
-			for cut := 0; cut <= len(has); cut += sector {
-				if cut%spoolPart > 16<<10 {
-					continue // nothing is that long
-				}
-				if cut > 0 && (bytes.Equal(had[:cut], has[:cut]) || bytes.Equal(had[cut:], has[cut:])) {
-					continue // outside of what was written: as if all of it were on the disk, or nothing
-				}
-				for _, torn := range [][]byte{append(bytes.Clone(has[:cut]), had[cut:]...), append(bytes.Clone(had[:cut]), has[cut:]...)} {
-					got, _, _, damaged := parseSpool(torn)
-					if damaged || len(got) < n || n > 0 && got[n-1].Passage != entries[n-1].Passage {
-						t.Fatalf("cut at byte %d the write of opening %d leaves %d (damaged: %t)", cut, n, len(got), damaged)
-					}
-				}
-			}
-		}
-	}
-	var again spool
-	if got := again.open(path, slog.New(slog.DiscardHandler)); len(got) != len(entries) || got[3].After != 2 || got[3].Passage != entries[3].Passage {
-		t.Errorf("%d are read again, want %d", len(got), len(entries))
-	}
-	again.close()
-}
-
-// What a save has promised is not written over by whoever comes before it has returned.
-func TestWhatIsSavedIsNotWrittenOver(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "pending.spool")
-	var s spool
-	s.open(path, slog.New(slog.DiscardHandler))
-	defer s.close()
-	var entries []pendingEntry
-	list := func() []pendingEntry { return entries }
-	for n := range 8 {
-		entries = append(entries, pendingEntry{Event: opening(fmt.Sprint("saved ", n))})
-		if err := s.write(list); err != nil {
-			t.Fatal(err)
-		}
-		s.saving = s.newest // as save does, and waits for the disk
-		had := must(os.ReadFile(path))
-		for m := range 3 {
-			was := s.newest
-			if err := s.write(func() []pendingEntry {
-				return append(slices.Clone(entries), pendingEntry{Event: opening(fmt.Sprint("later ", m))})
-			}); err != nil {
-				t.Fatal(err)
-			}
-			if s.newest == was {
-				t.Error("what was written last is written over")
-			}
-			torn := bytes.Clone(had) // what the disk has, and the beginning of what the kernel is to write there
-			copy(torn[s.newest*spoolPart:], must(os.ReadFile(path))[s.newest*spoolPart:][:200])
-			if got, _, _, damaged := parseSpool(torn); damaged || len(got) < n+1 || got[n].Passage != entries[n].Passage {
-				t.Errorf("%d: a power cut while the next one is written leaves %d (damaged: %t)", n, len(got), damaged)
-			}
-		}
-		s.safe = s.saving
-	}
-}
-
-// The file has one part, shorter than its place, and the process is killed at once or after it wrote another.
-func TestASpoolOutlivesItsSecondRestart(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "pending.spool")
-	old, _ := formatPart(1, []pendingEntry{{Event: opening("old")}})
-	for name, do := range map[string]func(s *spool){
-		"": func(s *spool) {},
-		"new": func(s *spool) {
-			s.write(func() []pendingEntry { return []pendingEntry{{Event: opening("new")}} })
-		},
-		"saved": func(s *spool) {
-			s.save(func() []pendingEntry { return []pendingEntry{{Event: opening("saved")}} })
-		},
-	} {
-		if err := os.WriteFile(path, old, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var s, again spool
-		if list := s.open(path, slog.New(slog.DiscardHandler)); len(list) != 1 || list[0].Passage != "old" {
-			t.Fatalf("found %v", list)
-		}
-		s.write(func() []pendingEntry { return nil }) // all written
-		do(&s)
-		s.close() // killed
-		list := again.open(path, slog.New(slog.DiscardHandler))
-		again.close()
-		if name == "" && len(list) > 0 || name != "" && (len(list) != 1 || list[0].Passage != name) {
-			t.Errorf("%q is pending, and %v found", name, list)
-		}
-		if kept, _ := filepath.Glob(path + ".unreadable-*"); len(kept) > 0 {
-			t.Errorf("a sound spool is taken for unreadable: %v", kept)
-		}
 	}
 }
 
@@ -291,7 +177,7 @@ func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.end()
-	part, _ := formatPart(1, []pendingEntry{{Event: a}, {Event: unasked}})
+	part, _ := spool.Format(1, []spool.Entry{{Event: a}, {Event: unasked}})
 	if err := os.WriteFile(filepath.Join(s.dir, "pending.spool"), part, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -306,34 +192,6 @@ func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("the barrier was opened twice, and %d entries tell of it", n)
-	}
-}
-
-func TestASpoolThatCannotBeReadIsKept(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "pending.spool")
-	part, _ := formatPart(7, []pendingEntry{{Event: opening("a")}})
-	part[len(part)-4] ^= 1
-	for name, text := range map[string]string{"a part of which a bit fell over": string(part), "another's": "hello", "a list cut short": `[{"Kind":"open`} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var s spool
-		var log bytes.Buffer
-		list := s.open(path, slog.New(slog.NewTextHandler(&log, nil)))
-		s.save(func() []pendingEntry { return []pendingEntry{{Event: opening("b")}} })
-		s.close()
-		kept, _ := filepath.Glob(path + ".unreadable-*")
-		if len(list) > 0 || len(kept) != 1 || string(must(os.ReadFile(kept[0]))) != text || !strings.Contains(log.String(), kept[0]) {
-			t.Errorf("%s: got %v, kept %v, said %s", name, list, kept, &log)
-		}
-		if list := s.open(path, slog.New(slog.DiscardHandler)); len(list) != 1 || list[0].Passage != "b" {
-			t.Errorf("%s: the new one holds %v", name, list)
-		}
-		s.close()
-		for _, f := range append(kept, path) {
-			os.Remove(f)
-		}
 	}
 }
 
@@ -352,7 +210,7 @@ func TestAChatteringContactInAFault(t *testing.T) {
 	s.g.work.Wait() // or else one of them may come after the opening
 	s.g.Emergency("out")
 	until(t, "the opening in the file", func() bool {
-		list, _, _, _ := parseSpool(must(os.ReadFile(filepath.Join(s.dir, "pending.spool"))))
+		list, _, _, _ := spool.Parse(must(os.ReadFile(filepath.Join(s.dir, "pending.spool"))))
 		return len(list) > 0 && list[len(list)-1].Lane == "out"
 	})
 	s.g.work.Wait()
@@ -374,35 +232,6 @@ func TestAChatteringContactInAFault(t *testing.T) {
 	}
 }
 
-// More than the file holds: the openings stay, and the newest of the rest go.
-func TestAFullSpoolKeepsTheOpenings(t *testing.T) {
-	t.Parallel()
-	var list []pendingEntry
-	for i := range 1000 {
-		if i%50 == 49 {
-			list = append(list, pendingEntry{Event: opening(fmt.Sprint("e", i)), After: 0})
-		} else {
-			list = append(list, pendingEntry{Event: ledger.Event{Kind: register.Roster, Reason: "imported", Passage: fmt.Sprint("r", i)}})
-		}
-	}
-	part, left := formatPart(1, list)
-	got, _, err := parsePart(part)
-	if err != nil || len(part) > spoolPart || len(got)+left != len(list) || len(got) < 100 {
-		t.Fatalf("%d bytes of %d events, %d left out, %v", len(part), len(got), left, err)
-	}
-	openings := 0
-	for i, d := range got {
-		if d.Kind == register.Opening {
-			openings++
-		} else if i > 0 && got[i-1].Kind != register.Opening && d.Passage <= "r0" {
-			t.Errorf("out of order: %s", d.Passage)
-		}
-	}
-	if openings != 20 || got[0].Passage != "r0" {
-		t.Errorf("%d openings are kept, want 20; the first is %s", openings, got[0].Passage)
-	}
-}
-
 // Where nothing is pending the spool's disk is left in peace.
 func TestNothingPendingNothingWritten(t *testing.T) {
 	t.Parallel()
@@ -411,47 +240,7 @@ func TestNothingPendingNothingWritten(t *testing.T) {
 	for range 20 {
 		s.g.record(ledger.Event{Stamp: s.g.clock.Now(), Kind: register.Opening, Lane: "in", Direction: "in", Reason: "pulse", By: "machine"})
 	}
-	if !bytes.Equal(before, must(os.ReadFile(filepath.Join(s.dir, "pending.spool")))) || s.g.pending.spool.number != 0 {
+	if !bytes.Equal(before, must(os.ReadFile(filepath.Join(s.dir, "pending.spool")))) {
 		t.Error("the spool was written")
-	}
-}
-
-func FuzzSpool(f *testing.F) {
-	part, _ := formatPart(3, []pendingEntry{{Event: opening("a"), After: 1}})
-	f.Add(part)
-	f.Add([]byte("[]"))
-	f.Add(append(append(bytes.Clone(part), make([]byte, spoolPart-len(part))...), part...))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		list, number, part, damaged := parseSpool(b)
-		if damaged && len(list) > 0 || part < 0 || part >= spoolParts {
-			t.Errorf("%d events, number %d, part %d, damaged %t", len(list), number, part, damaged)
-		}
-	})
-}
-
-// The spool is not sealed: nothing in it tells of people.
-func TestNothingAboutPeopleIsInTheSpool(t *testing.T) {
-	t.Parallel()
-	part, _ := formatPart(1, []pendingEntry{{Event: ledger.Event{Kind: "signon", Passage: "p1", Personal: []ledger.Field{{Name: "guard", Value: "王小明"}}}}})
-	if list, _, err := parsePart(part); err != nil || len(list) != 1 || list[0].Passage != "p1" || list[0].Personal != nil || strings.Contains(string(part), "王") {
-		t.Errorf("got %+v, %v: %s", list, err, part)
-	}
-}
-
-// What is pending in the spool says how many entries its ledger had.
-func TestTheSpoolKnowsOfEntries(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "pending.spool")
-	if n := Known(path, "east-gate"); n != 0 {
-		t.Errorf("without a spool: %d", n)
-	}
-	part, _ := formatPart(1, []pendingEntry{{After: 800, Of: "east-gate"}, {After: 1200, Of: "east-gate"}, {After: 5000, Of: "east-gate/2"}})
-	if err := os.WriteFile(path, part, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for origin, want := range map[string]int64{"east-gate": 1200, "east-gate/2": 5000, "east-gate/3": 0} {
-		if n := Known(path, origin); n != want {
-			t.Errorf("%s: %d, want %d", origin, n, want)
-		}
 	}
 }

@@ -81,10 +81,10 @@ func (g *Gate) end() error {
 	g.passage.Unlock()
 	g.work.Wait()
 	if !g.writePending() {
-		g.pending.spool.save(g.pending.all)
+		g.pending.spool.Save(g.pending.all)
 	}
 	_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: byMachine})
-	g.pending.spool.close()
+	g.pending.spool.Close()
 	switch {
 	case errors.Is(err, errNotBegun):
 		return nil

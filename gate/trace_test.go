@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/spool"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/policy"
@@ -149,7 +150,7 @@ func TestAnErasureLeavesNoTraceOnTheGatesDisk(t *testing.T) {
 	}
 	must(0, s.g.Close("in"))
 	until(t, "what is pending to be in the spool", func() bool {
-		list, _, _, _ := parseSpool(must(os.ReadFile(filepath.Join(s.dir, "pending.spool"))))
+		list, _, _, _ := spool.Parse(must(os.ReadFile(filepath.Join(s.dir, "pending.spool"))))
 		return len(list) >= 3
 	})
 	during := d.pages(t)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"gated/gate/spool"
 	"gated/ledger"
 )
 
@@ -77,21 +78,21 @@ func (g *Gate) writePending() bool {
 		case !some:
 			if wrote {
 				// Should a power cut bring it back, it is looked for before it is written again.
-				p.spool.save(p.all)
+				p.spool.Save(p.all)
 				g.page.changed()
 			}
 			return true
-		case !g.begun.Load() || next.maybe && g.Fault():
+		case !g.begun.Load() || next.Maybe && g.Fault():
 			p.behind.Store(true)
 			return false
-		case next.maybe:
+		case next.Maybe:
 			if err := g.dropWritten(); err != nil {
 				p.log.Error("nobody knows whether the ledger has what is pending: it is looked for again", "err", err)
 				return false
 			}
 		default:
 			worked := !g.Fault()
-			_, err := g.opt.Ledger.Append(next.late(g.clock.Now().Time))
+			_, err := g.opt.Ledger.Append(late(next.Event, g.clock.Now().Time))
 			if p.tried(err, worked); err != nil {
 				return false
 			}
@@ -101,7 +102,7 @@ func (g *Gate) writePending() bool {
 }
 
 // first is the entry that comes first.
-func (p *pending) first() (next pendingEntry, some bool) {
+func (p *pending) first() (next spool.Entry, some bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.entries) == 0 {
@@ -119,13 +120,12 @@ func (p *pending) tried(err error, worked bool) {
 		p.entries = p.entries[1:]
 		return
 	}
-	p.entries[0].maybe = worked && errors.Is(err, ledger.ErrFault)
+	p.entries[0].Maybe = worked && errors.Is(err, ledger.ErrFault)
 	p.behind.Store(true)
 }
 
 // late is the event, and how long ago it happened where that is more than a moment.
-func (e pendingEntry) late(now time.Time) ledger.Event {
-	ev := e.Event
+func late(ev ledger.Event, now time.Time) ledger.Event {
 	if late := now.Sub(ev.Time).Abs(); late > time.Second && ev.Detail["late"] == "" {
 		ev.Detail = maps.Collect(maps.All(ev.Detail)) // a copy: others may read the old one
 		ev.Detail["late"] = late.Round(time.Millisecond).String()
@@ -140,7 +140,7 @@ func (g *Gate) dropWritten() error {
 	var asked []ledger.Event
 	after := int64(math.MaxInt64)
 	for _, e := range p.all() {
-		if e.maybe {
+		if e.Maybe {
 			asked, after = append(asked, e.Event), min(after, e.After)
 		}
 	}
@@ -150,11 +150,11 @@ func (g *Gate) dropWritten() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var left []pendingEntry
+	var left []spool.Entry
 	for _, e := range p.entries {
 		is := false
-		if e.maybe {
-			is, there, e.maybe = there[0], there[1:], false
+		if e.Maybe {
+			is, there, e.Maybe = there[0], there[1:], false
 		}
 		if !is {
 			left = append(left, e)

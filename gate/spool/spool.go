@@ -1,4 +1,5 @@
-package gate
+// Package spool keeps what the ledger could not take yet where no full disk and no restart loses it.
+package spool
 
 import (
 	"bytes"
@@ -15,14 +16,23 @@ import (
 	"sync"
 	"time"
 
+	"gated/ledger"
 	"gated/register"
 )
 
-// spool is the file for the pending entries. Its space is taken beforehand, so that a full disk cannot refuse it.
+// Entry is an event that the ledger has not taken yet.
+type Entry struct {
+	ledger.Event
+	After int64  `json:",omitempty"` // its entry can only come after this one
+	Of    string `json:",omitempty"` // the name of the ledger that has that
+	Maybe bool   `json:"-"`          // it was tried to write, and may have been all the same
+}
+
+// File is the file for the pending entries. Its space is taken beforehand, so that a full disk cannot refuse it.
 // It has parts of the same form, a line "pending NUMBER LENGTH SHA-256" and so many bytes of JSON; of those that are whole
 // the one with the highest number counts. What the disk is known to have, what it is being asked to have and what was
 // written last are never written over, so that no power cut and no kill in the middle of a write takes them.
-type spool struct {
+type File struct {
 	log *slog.Logger
 
 	saves sync.Mutex // held by the one who waits for the disk
@@ -43,8 +53,8 @@ const (
 	spoolPart  = 64 << 10 // room for some two hundred events
 )
 
-// open opens the file and returns what was pending when the last run ended. Without a file all is in memory only.
-func (s *spool) open(path string, log *slog.Logger) (list []pendingEntry) {
+// Open opens the file and returns what was pending when the last run ended. Without a file all is in memory only.
+func (s *File) Open(path string, log *slog.Logger) (list []Entry) {
 	s.log = log
 	if path == "" {
 		return nil
@@ -52,7 +62,7 @@ func (s *spool) open(path string, log *slog.Logger) (list []pendingEntry) {
 	f, b, err := readSpool(path)
 	if err == nil {
 		var damaged bool
-		if list, s.number, s.safe, damaged = parseSpool(b); damaged {
+		if list, s.number, s.safe, damaged = Parse(b); damaged {
 			// Whoever can read it by eye shall have it: it is not written over.
 			aside := path + ".unreadable-" + time.Now().UTC().Format("20060102T150405Z")
 			log.Error("what the last run could not write to the ledger cannot be read: the file is kept for the maintainer to look at",
@@ -100,8 +110,8 @@ func readSpool(path string) (*os.File, []byte, error) {
 	return f, b, nil
 }
 
-// parseSpool finds the part that counts. The file is damaged if none does and it is not empty.
-func parseSpool(b []byte) (list []pendingEntry, number uint64, part int, damaged bool) {
+// Parse finds the part that counts. The file is damaged if none does and it is not empty.
+func Parse(b []byte) (list []Entry, number uint64, part int, damaged bool) {
 	found := false
 	for i := range spoolParts {
 		if len(b) <= i*spoolPart {
@@ -118,7 +128,7 @@ func parseSpool(b []byte) (list []pendingEntry, number uint64, part int, damaged
 	return nil, 0, 0, len(bytes.TrimRight(b, "\x00")) > 0
 }
 
-func parsePart(b []byte) (list []pendingEntry, number uint64, err error) {
+func parsePart(b []byte) (list []Entry, number uint64, err error) {
 	line, rest, _ := bytes.Cut(b, []byte("\n"))
 	var length int
 	var sum string
@@ -131,8 +141,23 @@ func parsePart(b []byte) (list []pendingEntry, number uint64, err error) {
 	return list, number, json.Unmarshal(rest[:length], &list)
 }
 
-// formatPart leaves out what does not fit: events of the least weight, the newest first.
-func formatPart(number uint64, list []pendingEntry) (part []byte, left int) {
+// Known is how many entries the ledger of that name had when something was left pending in the spool; 0 where nothing is.
+func Known(path, origin string) (n int64) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	list, _, _, _ := Parse(b)
+	for _, e := range list {
+		if e.Of == origin {
+			n = max(n, e.After)
+		}
+	}
+	return n
+}
+
+// Format leaves out what does not fit: events of the least weight, the newest first.
+func Format(number uint64, list []Entry) (part []byte, left int) {
 	kept := slices.Clone(list)
 	for i := range kept {
 		kept[i].Personal = nil // about people nothing lies in the clear
@@ -151,7 +176,7 @@ func formatPart(number uint64, list []pendingEntry) (part []byte, left int) {
 }
 
 // lighten returns the list without n events, at least one.
-func lighten(list []pendingEntry, n int) []pendingEntry {
+func lighten(list []Entry, n int) []Entry {
 	drop := make([]bool, len(list))
 	for _, light := range []bool{true, false} {
 		for i := len(list) - 1; i >= 0 && n > 0; i-- {
@@ -161,7 +186,7 @@ func lighten(list []pendingEntry, n int) []pendingEntry {
 			}
 		}
 	}
-	var kept []pendingEntry
+	var kept []Entry
 	for i, d := range list {
 		if !drop[i] {
 			kept = append(kept, d)
@@ -171,18 +196,18 @@ func lighten(list []pendingEntry, n int) []pendingEntry {
 }
 
 // light tells whether an event can be done without rather than an opening by the emergency key or its end.
-func (e pendingEntry) light() bool {
+func (e Entry) light() bool {
 	return !(e.Kind == register.Opening && e.Verdict != "" || e.Kind == register.CloseByHand)
 }
 
-// write hands the list to the kernel, from where no kill takes it. It does not wait for the disk.
-func (s *spool) write(list func() []pendingEntry) error {
+// Write hands the list to the kernel, from where no kill takes it. It does not wait for the disk.
+func (s *File) Write(list func() []Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.put(list())
 }
 
-func (s *spool) put(entries []pendingEntry) error {
+func (s *File) put(entries []Entry) error {
 	if s.file == nil || len(entries) == 0 && !s.filled {
 		return nil
 	}
@@ -191,7 +216,7 @@ func (s *spool) put(entries []pendingEntry) error {
 		part++
 	}
 	s.number++
-	b, left := formatPart(s.number, entries)
+	b, left := Format(s.number, entries)
 	if left > 0 && !s.full {
 		s.log.Error("more entries are pending than their file holds: the rest is in memory only", "entries", len(entries), "left_out", left)
 	}
@@ -206,8 +231,8 @@ func (s *spool) put(entries []pendingEntry) error {
 	return nil
 }
 
-// save is write, and the disk has it when it returns. An error is logged: the events are in memory all the same.
-func (s *spool) save(list func() []pendingEntry) {
+// Save is Write, and the disk has it when it returns. An error is logged: the events are in memory all the same.
+func (s *File) Save(list func() []Entry) {
 	if s.file == nil {
 		return
 	}
@@ -235,7 +260,7 @@ func (s *spool) save(list func() []pendingEntry) {
 }
 
 // wipe leaves nothing in the file of what was pending once: there may be names in it. The disk knows that nothing is.
-func (s *spool) wipe() {
+func (s *File) wipe() {
 	for i, n := range s.used {
 		if i == s.safe || n == 0 {
 			continue
@@ -248,7 +273,7 @@ func (s *spool) wipe() {
 	}
 }
 
-func (s *spool) close() {
+func (s *File) Close() {
 	if s.file != nil {
 		s.file.Close()
 	}
