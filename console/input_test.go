@@ -59,6 +59,13 @@ func (r *recorded) heard() (asked []string) {
 	return asked
 }
 
+// count is how often a page asked for something.
+func (r *recorded) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.asked)
+}
+
 // awaits waits until a page asked for something, and for nothing else.
 func (r *recorded) awaits(t *testing.T, want string) {
 	t.Helper()
@@ -295,6 +302,10 @@ func TestTheSecondTapOfADoubleTapDecidesNothing(t *testing.T) {
 			return err
 		})
 	}
+	want := map[string]string{
+		".card.on .yes": `decide {"passage":"H1","verdict":"admit","reason":"document-sighted","note":""}`,
+		".card.on .no":  `decide {"passage":"H1","verdict":"refuse","reason":"not-known","note":""}`,
+	}
 	twice := func(element string, apart time.Duration) {
 		t.Helper()
 		r.change(func(v *gate.View) { v.Holds = two })
@@ -315,16 +326,18 @@ func TestTheSecondTapOfADoubleTapDecidesNothing(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	want := map[string]string{
-		".card.on .yes": `decide {"passage":"H1","verdict":"admit","reason":"document-sighted","note":""}`,
-		".card.on .no":  `decide {"passage":"H1","verdict":"refuse","reason":"not-known","note":""}`,
+		for end := time.Now().Add(5 * time.Second); want[element] != "" && r.count() == 0 && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond) // for what must not come
 	}
 	for i, apart := range []time.Duration{0, 60, 150, 300, 390, 450, 500} {
 		apart *= time.Millisecond
 		for _, element := range []string{".card.on .yes", []string{".card:not(.on)", ".card.on .no", ".card.on .others"}[i%3]} {
 			twice(element, apart)
+			if want[element] != "" && r.count() == 0 { // on a busy machine the page is covered at times, since no heartbeat came
+				twice(element, apart)
+			}
 			if got := strings.Join(r.heard(), "; "); got != want[element] {
 				t.Errorf("two taps on %s, %v apart, made the page ask %q, want %q", element, apart, got, want[element])
 			}
