@@ -5,7 +5,6 @@ package box
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -19,7 +18,6 @@ import (
 	"time"
 
 	"gated/clock"
-	"gated/durable"
 	"gated/gate"
 	"gated/gate/spool"
 	"gated/ledger"
@@ -50,7 +48,7 @@ type Box struct {
 func Open(opt ledger.Options) (*Box, error) {
 	b := &Box{Dir: opt.Dir}
 	var err error
-	if b.HashKey, err = hashKey(opt.Dir); err != nil {
+	if b.HashKey, err = keyFile(opt.Dir, hashKey, true); err != nil {
 		return nil, err
 	}
 	if err = b.openLedger(opt); err != nil {
@@ -88,7 +86,7 @@ func openAlone(dir string) (_ *Box, err error) {
 	}
 	m := r.Meta
 	r.Close()
-	if b.HashKey, err = hashKey(dir); err != nil {
+	if b.HashKey, err = keyFile(dir, hashKey, true); err != nil {
 		return nil, err
 	}
 	c := clock.New(clock.System())
@@ -218,27 +216,6 @@ func openRoster(dir string, log *slog.Logger) (*roster.Store, error) {
 		return ro, nil
 	}
 	return nil, err
-}
-
-// hashKey is made at the first start and never leaves the box.
-func hashKey(dir string) ([]byte, error) {
-	path := filepath.Join(dir, "keys", "code-hash.key")
-	key, err := os.ReadFile(path)
-	if err == nil && len(key) == 32 {
-		return key, nil
-	}
-	if err == nil {
-		return nil, fmt.Errorf("%s has %d bytes instead of 32: restore it from the backup, or remove it to begin a new one", path, len(key))
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	key = make([]byte, 32)
-	rand.Read(key)
-	return key, durable.Replace(path, key)
 }
 
 // ledgerKey is the credential that signs tree heads, or "" where the key lies in the state directory.

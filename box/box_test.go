@@ -81,8 +81,8 @@ func listening(t testing.TB, dir string) (stop func()) {
 }
 
 var rows = []sheet.Row{
-	{Number: 2, Building: "1", Unit: "1", Room: "101", Name: "王伟", Class: "resident"},
-	{Number: 3, Building: "1", Unit: "1", Room: "102", Name: "李芳", Class: "resident"},
+	{Number: 2, ID: "r-000001", Building: "1", Unit: "1", Room: "101", Name: "王伟", Class: "resident"},
+	{Number: 3, ID: "r-000002", Building: "1", Unit: "1", Room: "102", Name: "李芳", Class: "resident"},
 }
 
 // site makes a state directory with two residents and a ledger of some entries.
@@ -350,11 +350,11 @@ func TestARosterThatCannotBeWrittenIsRead(t *testing.T) {
 
 func TestTheKeyOfTheCodeHashesIsMadeOnceAndNeverCut(t *testing.T) {
 	dir := t.TempDir()
-	key, err := hashKey(dir)
+	key, err := keyFile(dir, hashKey, true)
 	if err != nil || len(key) != 32 {
 		t.Fatalf("got %d bytes, %v", len(key), err)
 	}
-	if again, err := hashKey(dir); err != nil || string(again) != string(key) {
+	if again, err := keyFile(dir, hashKey, true); err != nil || string(again) != string(key) {
 		t.Errorf("got another one, %v", err)
 	}
 	path := filepath.Join(dir, "keys", "code-hash.key")
@@ -364,7 +364,7 @@ func TestTheKeyOfTheCodeHashesIsMadeOnceAndNeverCut(t *testing.T) {
 	if err := os.WriteFile(path, key[:31], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := hashKey(dir); err == nil || !strings.Contains(err.Error(), "31 bytes instead of 32") {
+	if _, err := keyFile(dir, hashKey, true); err == nil || !strings.Contains(err.Error(), "31 bytes instead of 32") {
 		t.Errorf("got %v", err)
 	}
 }

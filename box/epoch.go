@@ -44,7 +44,7 @@ func BeginEpoch(dir string, opt *ledger.Options, why string) (m file.Meta, found
 // beginEpoch opens the ledger, which begins a new epoch as opt says, and closes it. The caller holds the lock.
 func beginEpoch(dir string, opt ledger.Options) (m file.Meta, found string, err error) {
 	b := &Box{Dir: dir}
-	if b.HashKey, err = hashKey(dir); err != nil {
+	if b.HashKey, err = keyFile(dir, hashKey, true); err != nil {
 		return m, "", err
 	}
 	c := clock.New(clock.System())

@@ -1,12 +1,99 @@
 package box
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"gated/durable"
+	"gated/ledger/seal"
 	"gated/ledger/tlog"
+	"gated/roster"
 )
+
+// Secret keys of 32 bytes in the directory keys, made when they are first needed.
+const (
+	hashKey     = "code-hash.key" // never leaves the box
+	compoundKey = "compound.key"  // which all gates of a compound share
+)
+
+// keyFile reads a key. Where there is none it is made, or else an error.
+func keyFile(dir, name string, make32 bool) ([]byte, error) {
+	path := filepath.Join(dir, "keys", name)
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) != 32 {
+		return nil, fmt.Errorf("%s has %d bytes instead of 32: restore it from the backup, or remove it to begin a new one", path, len(key))
+	}
+	if !make32 || !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	key = make([]byte, 32)
+	rand.Read(key)
+	return key, keepKey(path, key)
+}
+
+func keepKey(path string, key []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return durable.Replace(path, key)
+}
+
+// CompoundKey is the key that roster IDs follow from. It is made where there is none, but not where IDs of the roster follow from
+// one that is missing: then it is the zero key.
+func CompoundKey(dir string, people *roster.Snapshot) (roster.Key, error) {
+	key, err := keyFile(dir, compoundKey, !people.Keyed())
+	if errors.Is(err, fs.ErrNotExist) {
+		return roster.Key{}, nil
+	}
+	if err != nil {
+		return roster.Key{}, err
+	}
+	return roster.Key(key), nil
+}
+
+// Shown says which key of a state directory is to be shown.
+type Shown struct{ Ledger, Personal, Compound bool }
+
+// ShowKey is a key as it is written down: the public one of the ledger, or a secret one for the safe.
+func ShowKey(dir string, which Shown) (string, error) {
+	switch {
+	case which.Personal:
+		key, err := seal.ReadMaster(seal.MasterFile(dir))
+		if err != nil {
+			return "", err
+		}
+		return key.String(), nil
+	case which.Compound:
+		key, err := keyFile(dir, compoundKey, false)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("there is no compound key yet: %w: the first import of a list makes it; at a second gate put that of the "+
+				"first one in place (gated key restore --compound)", err)
+		}
+		if err != nil {
+			return "", err
+		}
+		return roster.Key(key).Written(), nil
+	}
+	keys, err := tlog.PublicKeys(dir)
+	if err != nil {
+		return "", err
+	}
+	return keys[0], nil
+}
+
+// RestoreCompoundKey puts the key in place as it was written down, also instead of another one: no list is imported under it then
+// that would give anybody a new ID.
+func RestoreCompoundKey(dir, written string) error {
+	key, err := roster.ParseKey(written)
+	if err != nil {
+		return err
+	}
+	return keepKey(filepath.Join(dir, "keys", compoundKey), key[:])
+}
 
 // MakeLedgerKey makes a key that signs the tree heads of the ledger of that origin before it begins: path is the private one,
 // path.pub the public one. It returns the head of the ledger without entries, too, and replaces no file.

@@ -52,7 +52,11 @@ func importRoster(ctx context.Context, b *Box, by string, a Import) (roster.Repo
 	if err := b.rightRoster(); err != nil {
 		return roster.Report{}, err
 	}
-	opt := roster.ImportOptions{DryRun: a.DryRun, AllowRemove: a.AllowRemove, CheckResidentID: ResidentID}
+	key, err := CompoundKey(b.Dir, b.Roster.Snapshot())
+	if err != nil {
+		return roster.Report{}, err
+	}
+	opt := roster.ImportOptions{Key: key, DryRun: a.DryRun, AllowRemove: a.AllowRemove, CheckResidentID: ResidentID}
 	rep, err := b.Roster.Import(ctx, a.Rows, opt)
 	if err != nil || a.DryRun {
 		return rep, inWords(err, a.Language)
@@ -100,18 +104,25 @@ func recordPasses(ctx context.Context, b *Box, by string, passes []roster.Issued
 	return len(passes), b.rosterChanged(by, "passes-recorded", map[string]string{"passes": strconv.Itoa(len(passes))})
 }
 
-// RevokePasses makes the gate refuse a pass, or all that a household has now, and tells how many are recorded.
+// RevokePasses makes the gate refuse a pass, or all that a household has now, and tells how many of those are recorded.
 var RevokePasses = Op[Revocation, int]{"pass-revoke", revokePasses}
 
-// Revocation is of the household's passes, or else of the one with the serial.
-type Revocation struct{ Serial, Household, Reason string }
+// Revocation is of the household's passes, or else of the one with the serial, which may be unseen: nobody has recorded it.
+type Revocation struct {
+	Serial, Household, Reason string
+	Unseen                    bool
+}
 
 func revokePasses(ctx context.Context, b *Box, by string, r Revocation) (int, error) {
 	if err := b.rightRoster(); err != nil {
 		return 0, err
 	}
 	if r.Household == "" {
-		if err := b.Roster.Revoke(ctx, r.Serial, r.Reason); err != nil {
+		switch err := b.Roster.Revoke(ctx, r.Serial, r.Reason, r.Unseen); {
+		case errors.Is(err, roster.ErrNotFound):
+			return 0, No{fmt.Errorf("nobody has recorded a pass %s, so nothing is revoked: compare it with passes.csv; "+
+				"if it was never recorded, say --unseen", r.Serial)}
+		case err != nil:
 			return 0, err
 		}
 		return 1, b.rosterChanged(by, "pass-revoked", map[string]string{"passes": "1"},

@@ -55,10 +55,10 @@ type box struct {
 }
 
 var office = []sheet.Row{
-	{Number: 2, Building: "3", Unit: "2", Room: "501", Name: "赵奶奶", Class: "resident"},
-	{Number: 3, Building: "3", Unit: "2", Room: "501", Name: "赵小宝", Class: "resident"},
-	{Number: 4, Building: "1", Unit: "1", Room: "101", Name: "李四", Class: "resident"},
-	{Number: 5, Building: "7", Unit: "1", Room: "1203", Name: "王小明", Class: "resident"},
+	{Number: 2, ID: "r-000001", Building: "3", Unit: "2", Room: "501", Name: "赵奶奶", Class: "resident"},
+	{Number: 3, ID: "r-000002", Building: "3", Unit: "2", Room: "501", Name: "赵小宝", Class: "resident"},
+	{Number: 4, ID: "r-000003", Building: "1", Unit: "1", Room: "101", Name: "李四", Class: "resident"},
+	{Number: 5, ID: "r-000004", Building: "7", Unit: "1", Room: "1203", Name: "王小明", Class: "resident"},
 }
 
 func newBox(t testing.TB) *box {

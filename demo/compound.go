@@ -55,8 +55,8 @@ func Compound() []sheet.Row {
 		h := rows[i*97]
 		add(sheet.Row{Plate: fmt.Sprintf("粤B%05d", 52300+i*7), Building: h.Building, Unit: h.Unit, Room: h.Room})
 	}
-	for range 6 {
-		add(sheet.Row{Name: pick(surnames) + pick(given) + pick(given), Class: "staff"})
+	for i := range 6 {
+		add(sheet.Row{Name: pick(surnames) + pick(given) + pick(given), Phone: fmt.Sprintf("1390000%04d", i), Class: "staff"})
 	}
 	return rows
 }

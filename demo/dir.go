@@ -11,6 +11,7 @@ import (
 	"text/template"
 	"time"
 
+	"gated/box"
 	"gated/config"
 	"gated/credential"
 	"gated/roster"
@@ -68,10 +69,10 @@ func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = store.Import(ctx, Compound(), roster.ImportOptions{CheckResidentID: func(number string) (string, error) {
-		id, err := credential.ResidentID(number)
-		return id.BirthDate, err
-	}})
+	common, err := box.CompoundKey(dir, store.Snapshot())
+	if err == nil {
+		_, err = store.Import(ctx, Compound(), roster.ImportOptions{Key: common, CheckResidentID: box.ResidentID})
+	}
 	if err := errors.Join(err, store.Close()); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"gated/credential"
@@ -73,7 +74,8 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 	if resident.Class != "resident" {
 		kind = "staff"
 	}
-	ambulance, car := p.cars[0], p.cars[len(p.cars)-1]
+	ambulance := p.cars[slices.IndexFunc(p.cars, func(v roster.Vehicle) bool { return v.Service == "ambulance" })]
+	car := p.cars[slices.IndexFunc(p.cars, func(v roster.Vehicle) bool { return v.Service == "" })]
 	// Functions, so that only the chosen one signs anything.
 	cases := []func() visitor{
 		func() visitor {

@@ -68,11 +68,11 @@ type site struct {
 }
 
 var office = []sheet.Row{
-	{Number: 2, Building: "3", Unit: "2", Room: "501", Name: "王小明", Class: "resident"},
-	{Number: 3, Building: "3", Unit: "2", Room: "501", Name: "李芳", Document: "11010519491231002X", Class: "resident"},
-	{Number: 4, Name: "赵六", Class: "staff"},
-	{Number: 5, Plate: "粤B12345", Service: "ambulance"},
-	{Number: 6, Plate: "粤B54321", Building: "3", Unit: "2", Room: "501"},
+	{Number: 2, ID: "r-000001", Building: "3", Unit: "2", Room: "501", Name: "王小明", Class: "resident"},
+	{Number: 3, ID: "r-000002", Building: "3", Unit: "2", Room: "501", Name: "李芳", Document: "11010519491231002X", Class: "resident"},
+	{Number: 4, ID: "r-000003", Name: "赵六", Class: "staff"},
+	{Number: 5, ID: "v-0001", Plate: "粤B12345", Service: "ambulance"},
+	{Number: 6, ID: "v-0002", Plate: "粤B54321", Building: "3", Unit: "2", Room: "501"},
 }
 
 func newSite(t testing.TB) *site {
@@ -278,7 +278,7 @@ func TestWhoPasses(t *testing.T) {
 	foreign, _ := credential.Issue(other, credential.Pass{Issuer: "elsewhere", Subject: "r-999999", Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(month)})
 	revoked := s.pass("resident", resident, month)
 	claim := s.trust.Check([]byte(revoked), time.Now())
-	if err := s.people.Revoke(context.Background(), claim.Serial, "lost"); err != nil {
+	if err := s.people.Revoke(context.Background(), claim.Serial, "lost", true); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, lane, code, want string }{

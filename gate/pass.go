@@ -106,7 +106,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 			return p.outcome(), nil
 		}
 	}
-	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, who.Household, claim.NotBefore) {
+	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,

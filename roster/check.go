@@ -2,9 +2,7 @@ package roster
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -13,7 +11,7 @@ import (
 	"gated/roster/sheet"
 )
 
-// roll is what a file says: each row checked by itself and against the others. Its people and vehicles may still lack their IDs.
+// roll is what a file says: each row checked by itself and against the others. As long as number has not been called, IDs may be missing.
 type roll struct {
 	households map[string]Household
 	people     []Person
@@ -22,6 +20,8 @@ type roll struct {
 	vehicleAt  []place
 	faults     sheet.FaultyRows
 	faulted    map[cell]bool
+	computed   map[place]bool // rows whose ID is not the file's own
+	keyed      bool           // an ID follows from the key, given or not
 	checkID    func(number string) (birthDate string, err error)
 	today      string
 }
@@ -52,7 +52,7 @@ func (w *roll) fault(at place, column, reason string, other place) {
 // checked checks the rows. An import replaces the whole roster, so the known households are those of the file: a resident's row and
 // a row of building, unit and room alone declare one; staff and vehicles may only name one that is declared.
 func checked(rows []sheet.Row, opt ImportOptions) *roll {
-	w := &roll{households: map[string]Household{}, faulted: map[cell]bool{}, checkID: opt.CheckResidentID,
+	w := &roll{households: map[string]Household{}, faulted: map[cell]bool{}, computed: map[place]bool{}, checkID: opt.CheckResidentID,
 		today: time.Now().Format(time.DateOnly)}
 	type naming struct {
 		at        place
@@ -114,7 +114,6 @@ func checked(rows []sheet.Row, opt ImportOptions) *roll {
 		}
 	}
 	w.flats()
-	w.twins()
 	return w
 }
 
@@ -212,7 +211,7 @@ func household(r *sheet.Row, fault func(column, reason string), faulty func(colu
 
 func (w *roll) person(r *sheet.Row, fault func(column, reason string)) Person {
 	p := Person{ID: strings.ToLower(normalCode(r.ID)), Name: normalName(r.Name), Class: "resident"}
-	if p.ID != "" && idNumber(p.ID, 'r') == 0 {
+	if p.ID != "" && !isID(p.ID, "r") {
 		fault("id", "bad-id")
 	}
 	if utf8.RuneCountInString(p.Name) > 64 || !strings.ContainsFunc(p.Name, unicode.IsLetter) {
@@ -293,7 +292,7 @@ func (w *roll) document(r *sheet.Row, p *Person, fault func(column, reason strin
 
 func vehicle(r *sheet.Row, fault func(column, reason string)) Vehicle {
 	v := Vehicle{ID: strings.ToLower(normalCode(r.ID)), Plate: normalPlate(r.Plate)}
-	if v.ID != "" && idNumber(v.ID, 'v') == 0 {
+	if v.ID != "" && !isID(v.ID, "v") {
 		fault("id", "bad-id")
 	}
 	if !plateForm.MatchString(v.Plate) || !strings.ContainsFunc(v.Plate, unicode.IsDigit) {
@@ -308,71 +307,33 @@ func vehicle(r *sheet.Row, fault func(column, reason string)) Vehicle {
 	return v
 }
 
-// who is the identity of a person without a document.
-type who struct{ household, name, born string }
-
-const anyBirth = "*"
-
-// twins finds rows that name the same person or vehicle, or two people whom the next import could not tell apart:
-// same household and name, birth dates that do not differ, and not both with a document.
+// twins finds rows that name the same person or vehicle, or two people whom nothing in the file tells apart.
 func (w *roll) twins() {
 	ids, documents, plates := map[string]place{}, map[string]place{}, map[string]place{}
-	once := func(in map[string]place, row place, column, key, reason string) {
-		if other, ok := in[key]; ok && key != "" {
-			w.fault(row, column, reason, other)
-		} else {
+	twice := func(in map[string]place, row place, key string) (other place, is bool) {
+		if other, is = in[key]; !is && key != "" {
 			in[key] = row
 		}
+		return other, is && key != ""
 	}
-	anyone, bare := map[who]place{}, map[who]place{} // first row, first row without document
 	for i, p := range w.people {
 		row := w.personAt[i]
-		once(ids, row, "id", p.ID, "duplicate-id")
-		once(documents, row, "id_number", p.Document, "duplicate-document")
-		others := bare
-		if p.Document == "" {
-			others = anyone
+		if other, is := twice(documents, row, p.Document); is {
+			w.fault(row, "id_number", "duplicate-document", other)
+			continue
 		}
-		like := []who{{p.Household, p.Name, p.BirthDate}, {p.Household, p.Name, ""}}
-		if p.BirthDate == "" {
-			like = []who{{p.Household, p.Name, anyBirth}}
-		}
-		for _, k := range like {
-			if other, ok := others[k]; ok {
-				w.fault(row, "name", "duplicate-person", other)
-				break
-			}
-		}
-		for _, k := range []who{{p.Household, p.Name, p.BirthDate}, {p.Household, p.Name, anyBirth}} {
-			if _, ok := anyone[k]; !ok {
-				anyone[k] = row
-			}
-			if _, ok := bare[k]; !ok && p.Document == "" {
-				bare[k] = row
-			}
+		if other, is := twice(ids, row, p.ID); is && w.computed[row] && w.computed[other] {
+			w.fault(row, "name", "duplicate-person", other)
+		} else if is {
+			w.fault(row, "id", "duplicate-id", other)
 		}
 	}
 	for i, v := range w.vehicles {
-		once(ids, w.vehicleAt[i], "id", v.ID, "duplicate-id")
-		once(plates, w.vehicleAt[i], "plate", v.Plate, "duplicate-plate")
+		row := w.vehicleAt[i]
+		if other, is := twice(plates, row, v.Plate); is {
+			w.fault(row, "plate", "duplicate-plate", other)
+		} else if other, is := twice(ids, row, v.ID); is {
+			w.fault(row, "id", "duplicate-id", other)
+		}
 	}
-}
-
-// maxID leaves room above every ID that a file may bring along.
-const maxID = 99_999_999
-
-// personID and vehicleID are the one form of a roster ID.
-func personID(n int64) string  { return fmt.Sprintf("r-%06d", n) }
-func vehicleID(n int64) string { return fmt.Sprintf("v-%04d", n) }
-
-// idNumber returns the number of a roster ID of this kind, 'r' or 'v'; 0 if it is none.
-func idNumber(id string, kind byte) int64 {
-	if len(id) < 3 || id[0] != kind {
-		return 0
-	}
-	n, err := strconv.ParseInt(id[2:], 10, 64)
-	if err != nil || n < 1 || n > maxID || id != personID(n) && id != vehicleID(n) {
-		return 0
-	}
-	return n
 }

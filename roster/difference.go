@@ -176,16 +176,14 @@ func write[T any](w *writer, query string, list []T, values func(T) []any) {
 }
 
 // store writes the difference.
-func (m *match) store(ctx context.Context, d difference) error {
-	person := func(p Person) []any { return []any{p.ID} }
-	vehicle := func(v Vehicle) []any { return []any{v.ID} }
-	w := &writer{ctx: ctx, tx: m.tx}
+func store(ctx context.Context, tx *sql.Tx, d difference) error {
+	w := &writer{ctx: ctx, tx: tx}
 	write(w, "INSERT INTO household VALUES(?,?,?,?)", d.households.in, func(h Household) []any {
 		return []any{h.ID, h.Building, h.Unit, h.Room}
 	})
 	// Out before in: two people may have swapped document numbers.
-	write(w, "DELETE FROM person WHERE id=?", d.people.out, person)
-	write(w, "DELETE FROM vehicle WHERE id=?", d.vehicles.out, vehicle)
+	write(w, "DELETE FROM person WHERE id=?", d.people.out, func(p Person) []any { return []any{p.ID} })
+	write(w, "DELETE FROM vehicle WHERE id=?", d.vehicles.out, func(v Vehicle) []any { return []any{v.ID} })
 	write(w, "INSERT INTO person VALUES(?,?,?,?,?,?,?,?,?)", d.people.in, func(p Person) []any {
 		return []any{p.ID, null(p.Household), p.Name, p.DocumentType, null(p.Document), p.BirthDate, p.Phone, p.Class, p.Others}
 	})
@@ -193,18 +191,12 @@ func (m *match) store(ctx context.Context, d difference) error {
 		return []any{v.ID, v.Plate, v.Service, null(v.Household)}
 	})
 	write(w, "DELETE FROM household WHERE id=?", d.households.removed, func(h Household) []any { return []any{h.ID} })
-	write(w, "DELETE FROM former WHERE id=?", d.people.in, person)
-	write(w, "DELETE FROM former WHERE id=?", d.vehicles.in, vehicle)
-	write(w, "INSERT INTO former VALUES(?,?)", d.people.removed, func(p Person) []any { return []any{p.ID, personKey(m.salt, p)} })
-	write(w, "INSERT INTO former VALUES(?,?)", d.vehicles.removed, func(v Vehicle) []any { return []any{v.ID, plateKey(m.salt, v)} })
-	write(w, "UPDATE meta SET value=?2 WHERE key=?1", [][]any{{"last_person", m.lastPerson}, {"last_vehicle", m.lastVehicle}},
-		func(values []any) []any { return values })
 	return w.err
 }
 
 func null(s string) sql.Null[string] { return sql.Null[string]{V: s, Valid: s != ""} }
 
-// Remove takes one person or vehicle out of the roster; their ID is given to nobody else. ErrNotFound if there is none with this ID.
+// Remove takes one person or vehicle out of the roster. ErrNotFound if there is none with this ID.
 func (s *Store) Remove(ctx context.Context, id string) error {
 	err := s.change(ctx, func(tx *sql.Tx, now *Snapshot) error {
 		var d difference
@@ -215,11 +207,7 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 		} else {
 			return ErrNotFound
 		}
-		m, err := newMatch(tx, now, nil)
-		if err != nil {
-			return err
-		}
-		return m.store(ctx, d)
+		return store(ctx, tx, d)
 	})
 	if err != nil {
 		return fmt.Errorf("remove %.20q from the roster: %w", id, err)

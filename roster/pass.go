@@ -53,13 +53,20 @@ func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 	return nil
 }
 
-// Revoke makes one pass count no longer, whether it was ever recorded or not. The reason is a word or a sentence of at most 200
-// bytes; it should name nobody.
-func (s *Store) Revoke(ctx context.Context, serial, reason string) error {
+// Revoke makes one pass count no longer. ErrNotFound if nobody recorded it, which may be a slip, unless that is said to be so:
+// unseen. The reason is a word or a sentence of at most 200 bytes; it should name nobody.
+func (s *Store) Revoke(ctx context.Context, serial, reason string, unseen bool) error {
 	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
 		serial, err := normalSerial(serial)
 		if err == nil && len(reason) > 200 {
 			err = errors.New("reason is longer than 200 bytes")
+		}
+		known := unseen
+		if err == nil && !known {
+			err = tx.QueryRow("SELECT EXISTS(SELECT 1 FROM pass WHERE serial=?1 UNION SELECT 1 FROM revoked WHERE serial=?1)", serial).Scan(&known)
+		}
+		if err == nil && !known {
+			err = ErrNotFound
 		}
 		if err == nil {
 			_, err = tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
@@ -72,33 +79,53 @@ func (s *Store) Revoke(ctx context.Context, serial, reason string) error {
 	return nil
 }
 
-// RevokeHousehold makes the passes of a household, its people and its vehicles count no longer: those recorded, also when they
-// begin later, and all others that begin before at. It returns how many recorded passes are revoked by it. ErrNotFound if there is
-// no such household.
+// RevokeHousehold makes the passes of a household, and of the people and vehicles that belong to it now, count no longer: those
+// recorded, also when they begin later, and all others that begin before at. They stay revoked, wherever their owners move. It
+// returns how many recorded passes are revoked by it. ErrNotFound if there is no such household.
 func (s *Store) RevokeHousehold(ctx context.Context, household string, at time.Time) (serials int, err error) {
 	err = s.change(ctx, func(tx *sql.Tx, now *Snapshot) error {
 		if _, ok := now.Household(household); !ok {
 			return ErrNotFound
 		}
-		done, err := tx.Exec(`INSERT OR IGNORE INTO revoked SELECT serial, 'household' FROM pass WHERE subject=?1
-			OR subject IN (SELECT id FROM person WHERE household=?1 OR instr(' '||others||' ', ' '||?1||' ')>0)
-			OR subject IN (SELECT id FROM vehicle WHERE household=?1)`, household)
-		if err != nil {
-			return err
+		meant := []string{household}
+		for _, i := range now.byHousehold[household] {
+			meant = append(meant, now.people[i].ID)
 		}
-		n, err := done.RowsAffected()
-		if err != nil {
-			return err
+		for _, v := range now.vehicles {
+			if v.Household == household {
+				meant = append(meant, v.ID)
+			}
 		}
-		serials = int(n)
-		_, err = tx.Exec("INSERT INTO revoked_household VALUES(?,?) ON CONFLICT DO UPDATE SET before=max(before, excluded.before)",
-			household, at.UnixMicro())
-		return err
+		for _, subject := range meant {
+			done, err := tx.Exec("INSERT OR IGNORE INTO revoked SELECT serial, 'household' FROM pass WHERE subject=?", subject)
+			if err != nil {
+				return err
+			}
+			n, err := done.RowsAffected()
+			if err != nil {
+				return err
+			}
+			serials += int(n)
+			if _, err = tx.Exec("INSERT INTO revoked_subject VALUES(?,?) ON CONFLICT DO UPDATE SET before=max(before, excluded.before)",
+				subject, at.UnixMicro()); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("revoke the passes of a household: %w", err)
 	}
 	return serials, nil
+}
+
+// goodPasses are the serials of the recorded passes that are neither over nor revoked, by subject.
+func goodPasses(tx *sql.Tx, now time.Time) (serials map[string][]string, err error) {
+	serials = map[string][]string{}
+	var serial, subject string
+	return serials, each(tx, fmt.Sprintf(`SELECT serial, subject FROM pass p WHERE not_after>%d AND serial NOT IN (SELECT serial FROM revoked)
+		AND NOT EXISTS (SELECT 1 FROM revoked_subject r WHERE r.subject=p.subject AND p.not_before<r.before) ORDER BY serial`,
+		now.UnixMicro()), func() { serials[subject] = append(serials[subject], serial) }, &serial, &subject)
 }
 
 // ListedPass is a pass that was recorded or revoked.
@@ -107,23 +134,21 @@ type ListedPass struct {
 	Revoked    string // why: a reason, or household; empty if it is good
 }
 
-// ListPasses lists all passes that the roster at a path knows, by household or person, daemon or not. before are the households of
-// which everything that begins before a moment is revoked, whether it was recorded or not.
+// ListPasses lists all passes that the roster at a path knows, by household or person, daemon or not. before are the people,
+// vehicles and households of whom everything that begins before a moment is revoked, whether it was recorded or not.
 func ListPasses(path string) (list []ListedPass, before map[string]time.Time, err error) {
 	before = map[string]time.Time{}
 	list, err = read(path, func(tx *sql.Tx) (list []ListedPass, err error) {
-		var household string
+		var subject string
 		var p ListedPass
 		var at, end int64
-		if err := each(tx, "SELECT household, before FROM revoked_household", func() { before[household] = time.UnixMicro(at) },
-			&household, &at); err != nil {
+		if err := each(tx, "SELECT subject, before FROM revoked_subject", func() { before[subject] = time.UnixMicro(at) },
+			&subject, &at); err != nil {
 			return nil, err
 		}
 		return list, each(tx, `SELECT serial, subject, issuer, not_before, not_after, coalesce(
 			(SELECT iif(reason='', 'revoked', reason) FROM revoked r WHERE r.serial=p.serial),
-			(SELECT 'household' FROM revoked_household h WHERE p.not_before<h.before AND (h.household=p.subject
-				OR p.subject IN (SELECT id FROM person WHERE instr(' '||household||' '||others||' ', ' '||h.household||' ')>0)
-				OR p.subject IN (SELECT id FROM vehicle WHERE household=h.household))), '')
+			(SELECT 'household' FROM revoked_subject r WHERE r.subject=p.subject AND p.not_before<r.before), '')
 			FROM pass p UNION ALL SELECT serial, '', '', 0, 0, iif(reason='', 'revoked', reason) FROM revoked
 			WHERE serial NOT IN (SELECT serial FROM pass) ORDER BY subject, not_before, serial`, func() {
 			p.NotBefore, p.NotAfter = time.UnixMicro(at), time.UnixMicro(end)

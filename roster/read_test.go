@@ -26,11 +26,10 @@ func FuzzRead(f *testing.F) {
 		if w.faults.Total > 0 {
 			return
 		}
-		for i := range w.people {
-			w.people[i].ID = personID(int64(i + 1))
-		}
-		for i := range w.vehicles {
-			w.vehicles[i].ID = vehicleID(int64(i + 1))
+		w.number(of)
+		w.twins()
+		if w.faults.Total > 0 {
+			return
 		}
 		s := &Snapshot{people: w.people, vehicles: w.vehicles}
 		for _, h := range w.households {

@@ -11,11 +11,13 @@ import (
 // Report says what an import did, or would do. It names people: it is for the clerk's terminal, not for logs.
 type Report struct {
 	Added, Changed, Removed                []Change
-	Households, Residents, Staff, Vehicles int    // there are after it, as Counts has them
-	SeveralFlats                           int    // residents who have more than one
-	StaffAlone, VehiclesAlone              int    // belong to no household: perhaps the cells of their flat are empty
-	NeedAllowRemove                        int    // of a dry run: the number without which the import would be refused; else 0
-	Version                                string // of the roster after it; of a dry run, before it
+	Renumbered                             []Renumbered // they are among those added and removed
+	Households, Residents, Staff, Vehicles int          // there are after it, as Counts has them
+	SeveralFlats                           int          // residents who have more than one
+	StaffAlone, VehiclesAlone              int          // belong to no household: perhaps the cells of their flat are empty
+	NeedAllowRemove                        int          // of a dry run: the number without which the import would be refused; else 0
+	Keyed                                  bool         // IDs follow from the compound key for the first time
+	Version                                string       // of the roster after it; of a dry run, before it
 }
 
 // Change is one person, vehicle or household added, changed or removed.
@@ -55,6 +57,13 @@ func (r Report) Print(w io.Writer, dry bool, language string) {
 			}
 		}
 	}
+	for _, n := range r.Renumbered {
+		fmt.Fprintf(w, sheet.Pick(language, "new ID %s %s → %s", "换号 %s %s → %s"), word(n.Kind), n.Old, n.text(language))
+		if len(n.Passes) > 0 {
+			fmt.Fprint(w, sheet.Pick(language, "; passes to issue anew: ", "；须重新制发的通行码："), strings.Join(n.Passes, " "))
+		}
+		fmt.Fprintln(w)
+	}
 	fmt.Fprintf(w, sheet.Pick(language, "%s: %d added, %d changed, %d removed; %d households, %d residents, %d staff, %d vehicles\n",
 		"%s：新增 %d，变更 %d，移除 %d；共有住户 %d、居民 %d、工作人员 %d、车辆 %d\n"),
 		sheet.Pick(language, map[bool]string{true: "dry run, nothing changed", false: "imported"}[dry],
@@ -62,6 +71,15 @@ func (r Report) Print(w io.Writer, dry bool, language string) {
 		Members(r.Added), Members(r.Changed), Members(r.Removed), r.Households, r.Residents, r.Staff, r.Vehicles)
 	if r.SeveralFlats > 0 {
 		fmt.Fprintf(w, sheet.Pick(language, "%d residents have more than one flat\n", "其中 %d 名居民有不止一套房\n"), r.SeveralFlats)
+	}
+	if n := len(r.Renumbered); n > 0 {
+		fmt.Fprintf(w, sheet.Pick(language, "%d have a new ID, so passes with the old one are theirs no longer; to keep the old one, write it into the column id\n",
+			"其中 %d 个编号有变，旧编号的通行码不再有效；如要保留旧编号，请填入“编号”列\n"), n)
+	}
+	if r.Keyed {
+		fmt.Fprint(w, sheet.Pick(language, "IDs follow from the compound key: write it down for the office (gated key show --compound), "+
+			"and put it in place at each other gate before its first list\n", "编号由小区密钥生成：请抄录存放于物业（gated key show --compound），"+
+			"并在其他各门首次导入名册之前放入该密钥\n"))
 	}
 	if dry && r.StaffAlone+r.VehiclesAlone > 0 {
 		fmt.Fprintf(w, sheet.Pick(language, "without a flat: %d staff, %d vehicles\n", "没有住址：工作人员 %d、车辆 %d\n"),

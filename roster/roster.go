@@ -27,7 +27,7 @@ var (
 
 // Person is someone of the roster.
 type Person struct {
-	ID           string // roster ID such as "r-000017": kept for life, never given to anyone else
+	ID           string // roster ID: r- and 13 letters and digits that follow from the row, or the one the list gives
 	Household    string // household ID; empty for staff and the like who do not live here
 	Name         string
 	DocumentType string // one of the words in documentTypes; empty if none is known
@@ -46,7 +46,7 @@ func (p Person) homes() string { return strings.TrimSpace(p.Household + " " + p.
 
 // Vehicle is a vehicle of the roster.
 type Vehicle struct {
-	ID        string // roster ID such as "v-0003"
+	ID        string // roster ID: the same with v-
 	Plate     string // in capitals without spaces and dots
 	Service   string // epidemic-control, ambulance, fire, police, emergency-repair; empty for all others
 	Household string // household ID, empty if it belongs to none
@@ -72,10 +72,11 @@ type IssuedPass struct {
 
 // Snapshot is the roster as it stood after one change. It never changes itself, so that any number of goroutines may ask it.
 type Snapshot struct {
-	version string
-	change  int64
+	version  string
+	change   int64
+	compound string // Check of the key that IDs follow from; empty: from none
 
-	people      []Person // by ID
+	people      []Person // by household, then by name
 	vehicles    []Vehicle
 	households  []Household // in the order a guard would walk them
 	byID        map[string]int32
@@ -85,20 +86,30 @@ type Snapshot struct {
 	byHousehold map[string][]int32
 	household   map[string]int32
 
-	revoked          map[string]struct{}
-	revokedHousehold map[string]int64 // passes that begin before this time (µs) do not count
+	revoked        map[string]struct{}
+	revokedSubject map[string]int64 // passes of this person, vehicle or household that begin before this time (µs) do not count
 }
 
 // index fills in what is derived from the lists; salt keys the version.
 func (s *Snapshot) index(salt []byte) {
-	slices.SortFunc(s.people, func(a, b Person) int { return compareID(a.ID, b.ID) })
-	slices.SortFunc(s.vehicles, func(a, b Vehicle) int { return compareID(a.ID, b.ID) })
 	slices.SortFunc(s.households, compareHouseholds)
+	s.household = indexed(s.households, func(h Household) string { return h.ID })
+	walk := func(household string) int { // those who belong to none come last
+		if i, ok := s.household[household]; ok {
+			return int(i)
+		}
+		return len(s.households)
+	}
+	slices.SortFunc(s.people, func(a, b Person) int {
+		return cmp.Or(walk(a.Household)-walk(b.Household), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortFunc(s.vehicles, func(a, b Vehicle) int {
+		return cmp.Or(walk(a.Household)-walk(b.Household), cmp.Compare(a.Plate, b.Plate))
+	})
 	s.byID = indexed(s.people, func(p Person) string { return p.ID })
 	s.byDocument = indexed(s.people, func(p Person) string { return p.Document })
 	s.byVehicleID = indexed(s.vehicles, func(v Vehicle) string { return v.ID })
 	s.byPlate = indexed(s.vehicles, func(v Vehicle) string { return v.Plate })
-	s.household = indexed(s.households, func(h Household) string { return h.ID })
 	s.byHousehold = make(map[string][]int32, len(s.households))
 	for i, p := range s.people {
 		for _, h := range append([]string{p.Household}, strings.Fields(p.Others)...) {
@@ -108,7 +119,7 @@ func (s *Snapshot) index(salt []byte) {
 	// Keyed, so that a version noted in the ledger cannot be used to try out who was in the roster.
 	mac := hmac.New(sha256.New, salt)
 	// Maps are encoded with sorted keys. No value here can fail to encode.
-	_ = json.NewEncoder(mac).Encode([]any{s.people, s.vehicles, s.households, s.revoked, s.revokedHousehold})
+	_ = json.NewEncoder(mac).Encode([]any{s.people, s.vehicles, s.households, s.revoked, s.revokedSubject})
 	s.version = hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
@@ -128,6 +139,9 @@ func (s *Snapshot) Version() string { return s.version }
 
 // Change counts the changes that were ever made. The ledger knows the newest, and so a roster that was lost, or put back as it was.
 func (s *Snapshot) Change() int64 { return s.change }
+
+// Keyed tells whether IDs of the roster follow from a compound key.
+func (s *Snapshot) Keyed() bool { return s.compound != "" }
 
 // Person returns the person with this roster ID.
 func (s *Snapshot) Person(id string) (Person, bool) { return at(s.people, s.byID, id) }
@@ -156,26 +170,21 @@ func at[T any](list []T, index map[string]int32, key string) (found T, ok bool) 
 	return found, ok
 }
 
-// People returns everyone, by roster ID.
+// People returns everyone, by household as a guard would walk them, then by name.
 func (s *Snapshot) People() []Person { return slices.Clone(s.people) }
 
-// Vehicles returns every vehicle, by roster ID.
+// Vehicles returns every vehicle, in the same order.
 func (s *Snapshot) Vehicles() []Vehicle { return slices.Clone(s.vehicles) }
 
 // Households returns every household by building, unit and room.
 func (s *Snapshot) Households() []Household { return slices.Clone(s.households) }
 
-// Revoked tells whether a pass no longer counts: its serial is revoked, or its subject belongs to a household
-// all of whose passes were revoked at a time after the pass begins. Household may be empty.
-func (s *Snapshot) Revoked(serial, subject, household string, notBefore time.Time) bool {
-	if _, ok := s.revoked[strings.ToLower(serial)]; ok {
-		return true
-	}
-	p, _ := s.Person(subject)
-	return slices.ContainsFunc(append(strings.Fields(p.Others), household), func(h string) bool {
-		before, ok := s.revokedHousehold[h]
-		return ok && notBefore.UnixMicro() < before
-	})
+// Revoked tells whether a pass no longer counts: its serial is revoked, or it begins before the moment at which its subject's
+// household was, or that of whoever the subject is.
+func (s *Snapshot) Revoked(serial, subject string, notBefore time.Time) bool {
+	_, alone := s.revoked[strings.ToLower(serial)]
+	before, all := s.revokedSubject[subject]
+	return alone || all && notBefore.UnixMicro() < before
 }
 
 // found is how many people Find shows at most: more do not fit the guard's page.
@@ -244,9 +253,6 @@ func (s *Snapshot) Export(w io.Writer) error {
 	}
 	return sheet.Write(w, rows)
 }
-
-// compareID orders roster IDs by their number: r-1000000 comes after r-999999.
-func compareID(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
 
 func compareHouseholds(a, b Household) int {
 	return cmp.Or(comparePart(a.Building, b.Building), comparePart(a.Unit, b.Unit), comparePart(a.Room, b.Room))

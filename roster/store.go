@@ -41,12 +41,11 @@ CREATE TABLE person(id TEXT NOT NULL PRIMARY KEY, household TEXT REFERENCES hous
 	others TEXT NOT NULL) STRICT;
 CREATE TABLE vehicle(id TEXT NOT NULL PRIMARY KEY, plate TEXT NOT NULL UNIQUE, service TEXT NOT NULL,
 	household TEXT REFERENCES household DEFERRABLE INITIALLY DEFERRED) STRICT;
--- former: IDs of those who left, with a keyed hash by which they are known again when they come back.
-CREATE TABLE former(id TEXT NOT NULL PRIMARY KEY, key BLOB) STRICT;
 CREATE TABLE pass(serial TEXT NOT NULL PRIMARY KEY, subject TEXT NOT NULL, issuer TEXT NOT NULL,
 	not_before INTEGER NOT NULL, not_after INTEGER NOT NULL) STRICT;
 CREATE TABLE revoked(serial TEXT NOT NULL PRIMARY KEY, reason TEXT NOT NULL) STRICT;
-CREATE TABLE revoked_household(household TEXT NOT NULL PRIMARY KEY, before INTEGER NOT NULL) STRICT;
+-- revoked_subject: a household that was revoked, and all who belonged to it then, wherever they live now.
+CREATE TABLE revoked_subject(subject TEXT NOT NULL PRIMARY KEY, before INTEGER NOT NULL) STRICT;
 CREATE INDEX person_household ON person(household);
 CREATE INDEX vehicle_household ON vehicle(household);
 CREATE INDEX pass_subject ON pass(subject);
@@ -129,8 +128,7 @@ func (s *Store) open() error {
 		if _, err := tx.Exec(schema); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
-		if _, err := tx.Exec(`INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('last_person',0),('last_vehicle',0),
-			('change',0)`, format, version, salt); err != nil {
+		if _, err := tx.Exec(`INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('compound',''),('change',0)`, format, version, salt); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
 	}
@@ -258,9 +256,9 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 		return nil, fmt.Errorf("it is a %.40q of version %d, this program reads %q of version %d: use the program that made it",
 			made, v, format, version)
 	}
-	s := &Snapshot{revoked: map[string]struct{}{}, revokedHousehold: map[string]int64{}}
+	s := &Snapshot{revoked: map[string]struct{}{}, revokedSubject: map[string]int64{}}
 	var salt []byte
-	if err := cmp.Or(meta(tx, "salt", &salt), meta(tx, "change", &s.change)); err != nil {
+	if err := cmp.Or(meta(tx, "salt", &salt), meta(tx, "change", &s.change), meta(tx, "compound", &s.compound)); err != nil {
 		return nil, err
 	}
 	var household, document sql.Null[string]
@@ -289,8 +287,8 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 		return nil, err
 	}
 	var before int64
-	if err := each(tx, "SELECT household, before FROM revoked_household", func() {
-		s.revokedHousehold[key] = before
+	if err := each(tx, "SELECT subject, before FROM revoked_subject", func() {
+		s.revokedSubject[key] = before
 	}, &key, &before); err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ Stop the daemon before, and start it afterwards.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			out, m, err := box.Restore(box.Restoring{From: args[0], State: dir, Settings: settingsFile(c),
-				Named: config.Files, Master: func() (string, error) { return masterKey(c) }})
+				Named: config.Files, Master: func() (string, error) { return written(c, "master key") }})
 			backup.Tell(c.ErrOrStderr(), out)
 			err = say(c.OutOrStdout(), err, "origin=%s\n", m.Origin)
 			return say(c.ErrOrStderr(), err, "let an auditor have the new key: gated key show --ledger\n")

@@ -85,16 +85,18 @@ first head   0:%s
 }
 
 func keyShow() *cobra.Command {
-	var led, personal bool
+	var which box.Shown
 	c := &cobra.Command{
-		Use:   "show FILE | show --ledger | show --personal",
-		Short: "print the public key of a private one, or of a gate's ledger",
-		Long: `show prints the public key of a pass key, or of the state directory's ledger. --personal prints the
-master key of its personal data, which is secret and in no backup: write it down for the safe.`,
+		Use:   "show FILE | show --ledger | show --personal | show --compound",
+		Short: "print the public key of a private one, or a key of a gate",
+		Long: `show prints the public key of a pass key, or of the state directory's ledger. The others are secret:
+--personal  the master key of its personal data, which is in no backup: write it down for the safe.
+--compound  the key that roster IDs follow from: for the office's safe, and for "gated key restore
+            --compound" at each other gate of the compound, before its first list.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if (led || personal) == (len(args) == 1) || led && personal {
-				return fmt.Errorf("key show: name the file of a pass key, or say --ledger or --personal for a key of a state directory")
+			if (which != box.Shown{}) == (len(args) == 1) {
+				return fmt.Errorf("key show: name the file of a pass key, or say --ledger, --personal or --compound for a key of a state directory")
 			}
 			if len(args) == 1 {
 				key, err := credential.ReadPrivateKey(args[0])
@@ -108,47 +110,51 @@ master key of its personal data, which is secret and in no backup: write it down
 			if err != nil {
 				return err
 			}
-			if personal {
-				key, err := seal.ReadMaster(seal.MasterFile(dir))
-				return say(c.OutOrStdout(), err, "%s\n", key)
-			}
-			keys, err := tlog.PublicKeys(dir)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(c.OutOrStdout(), keys[0])
-			return nil
+			key, err := box.ShowKey(dir, which)
+			return say(c.OutOrStdout(), err, "%s\n", key)
 		},
 	}
-	c.Flags().BoolVar(&led, "ledger", false, "the note verifier key (name+hash+base64) of the state directory's ledger")
-	c.Flags().BoolVar(&personal, "personal", false, "the master key of its personal data, for the safe")
+	c.Flags().BoolVar(&which.Ledger, "ledger", false, "the note verifier key (name+hash+base64) of the state directory's ledger")
+	c.Flags().BoolVar(&which.Personal, "personal", false, "the master key of its personal data, for the safe")
+	c.Flags().BoolVar(&which.Compound, "compound", false, "the key of roster IDs, for the office and the other gates")
+	c.MarkFlagsMutuallyExclusive("ledger", "personal", "compound")
 	return c
 }
 
 func keyRestore() *cobra.Command {
-	return &cobra.Command{
-		Use:   "restore",
-		Short: "put the master key of the personal data back, as it was written down",
+	var compound bool
+	c := &cobra.Command{
+		Use:   "restore [--compound]",
+		Short: "put the master key, or the compound key, back as it was written down",
 		Long: `restore reads the master key from standard input, 64 hexadecimal digits in groups or not, looks whether
-the ledger in the state directory is sealed with it, and puts it back as keys/personal.key.`,
+the ledger in the state directory is sealed with it, and puts it back as keys/personal.key.
+
+--compound reads the key that roster IDs follow from, 72 digits, and puts it in place as
+keys/compound.key, also at a second gate, and also instead of another one.`,
 		Example: "  runuser -u gated -- gated key restore --state /var/lib/gated",
 		Args:    cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if err := box.Owned(dir); err != nil {
 				return err
 			}
-			line, err := masterKey(c)
+			name, restore := "master key", ledger.RestoreMaster
+			if compound {
+				name, restore = "compound key", box.RestoreCompoundKey
+			}
+			line, err := written(c, name)
 			if err != nil {
 				return err
 			}
-			return ledger.RestoreMaster(dir, line)
+			return restore(dir, line)
 		}),
 	}
+	c.Flags().BoolVar(&compound, "compound", false, "the key that roster IDs follow from")
+	return c
 }
 
-// masterKey asks for the master key as it was written down.
-func masterKey(c *cobra.Command) (string, error) {
-	fmt.Fprint(c.ErrOrStderr(), "master key: ")
+// written asks for a key as it was written down.
+func written(c *cobra.Command, name string) (string, error) {
+	fmt.Fprint(c.ErrOrStderr(), name+": ")
 	line, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 1000)).ReadString('\n')
 	if err == io.EOF {
 		err = nil

@@ -430,7 +430,7 @@ func TestASecondDaemonSaysWhoHoldsTheDirectory(t *testing.T) {
 		t.Errorf("got %v:\n%s", err, second.stderr)
 	}
 	// A command that changes something goes through the daemon all the same, and readers read.
-	for _, args := range [][]string{{"pass", "revoke", "0011223344556677", "--state", dir}, {"clock", "confirm", "--state", dir}, {"ledger", "stats", "--state", dir}, {"roster", "export", "--state", dir}} {
+	for _, args := range [][]string{{"pass", "revoke", "0011223344556677", "--unseen", "--state", dir}, {"clock", "confirm", "--state", dir}, {"ledger", "stats", "--state", dir}, {"roster", "export", "--state", dir}} {
 		x := start(t, args...)
 		io.Copy(io.Discard, x.stdout)
 		if err := x.Wait(); err != nil {
@@ -717,7 +717,7 @@ func TestAStateDirectoryThatCannotBeWrittenIsSaid(t *testing.T) {
 	for _, args := range [][]string{
 		{"gated", "run", "--config", filepath.Join(src, "gated.yaml"), "--state", dir},
 		{"gated", "run", "--config", filepath.Join(src, "gated.yaml"), "--state", filepath.Join(dir, "new")},
-		{"gated", "pass", "revoke", "0011223344556677", "--state", dir},
+		{"gated", "pass", "revoke", "0011223344556677", "--unseen", "--state", dir},
 		{"gated-demo", "--dir", filepath.Join(dir, "demo")},
 	} {
 		c := startUnder(t, nil, args[0], args[1:]...)

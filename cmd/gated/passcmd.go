@@ -97,29 +97,16 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 	if err != nil {
 		return err
 	}
-	issued := map[string]bool{} // somebody with several flats has a row for each
+	all, err := read.Bearers()
+	if err != nil {
+		return fmt.Errorf("%s %w", list, err)
+	}
 	var printed []credential.Printed
 	var passes []roster.IssuedPass
-	for _, r := range read.Rows {
-		if r.Name == "" && r.Plate == "" || issued[r.ID] && r.ID != "" {
-			continue // an empty flat, or another of the same person
-		}
-		issued[r.ID] = true
-		p.Subject, p.Kind = r.ID, "resident"
-		switch {
-		case r.ID == "":
-			return fmt.Errorf("%s row %d has no roster ID: use what \"gated roster export\" writes", list, r.Number)
-		case r.Plate != "":
-			p.Kind = "vehicle"
-		case r.Class != "" && r.Class != "resident":
-			p.Kind = "staff"
-		}
+	for _, b := range all {
+		p.Subject, p.Kind = b.ID, b.Kind
 		rand.Read(p.Serial[:])
-		room := ""
-		if r.Building != "" {
-			room = r.Building + "-" + r.Unit + "-" + r.Room
-		}
-		printed = append(printed, credential.Printed{Pass: p, Room: room, Name: r.Name + r.Plate})
+		printed = append(printed, credential.Printed{Pass: p, Room: b.Room, Name: b.Name})
 		passes = append(passes, roster.IssuedPass{Serial: fmt.Sprintf("%x", p.Serial), Subject: p.Subject, Issuer: p.Issuer,
 			NotBefore: p.NotBefore, NotAfter: p.NotAfter})
 	}
@@ -168,8 +155,8 @@ func passRevoke() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "revoke SERIAL | --household H",
 		Short: "make the gate refuse a pass, or all that a household has now",
-		Long: `revoke takes effect with the next scan. Passes of a household that begin later
-(--from now) are good again.`,
+		Long: `revoke takes effect with the next scan. With --household it means those who live there now, wherever
+they move; passes of theirs that begin later (--from now) are good again.`,
 		Example: "  gated pass revoke 9f86d081884c7d65 --reason lost\n  gated pass revoke --household 3-2-501",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -188,6 +175,7 @@ func passRevoke() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&r.Household, "household", "", "revoke every pass of this household, such as 3-2-501")
+	c.Flags().BoolVar(&r.Unseen, "unseen", false, "also a serial that nobody has recorded")
 	c.Flags().StringVar(&r.Reason, "reason", "revoked", "a word that says why, such as lost")
 	return c
 }

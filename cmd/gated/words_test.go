@@ -105,7 +105,7 @@ func rosterWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	opt := roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "", nil }}
+	opt := roster.ImportOptions{Key: roster.NewKey(), CheckResidentID: func(string) (string, error) { return "", nil }}
 	rows := "room,name,class,plate,service\n1-1-101,甲,resident,,\n"
 	for i, word := range facts("service") {
 		rows += fmt.Sprintf(",,,京A1234%d,%s\n", i, word)

@@ -36,7 +36,7 @@ func TestPrintSaysWhatIsRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	rows := []sheet.Row{{Number: 2, Room: "1-1-101", Name: "王伟"}, {Number: 3, Room: "1-1-102", Name: "李芳"}}
+	rows := []sheet.Row{{Number: 2, ID: "r-000001", Room: "1-1-101", Name: "王伟"}, {Number: 3, ID: "r-000002", Room: "1-1-102", Name: "李芳"}}
 	ctx, at := t.Context(), time.Now().Truncate(time.Second)
 	if _, err := s.Import(ctx, rows, roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "", nil }}); err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestPrintSaysWhatIsRevoked(t *testing.T) {
 	pass("00000000000000a2", wang, at.AddDate(0, 0, -1)) // recorded late, and begins before
 	pass("00000000000000a3", wang, at.AddDate(0, 0, 1))
 	for serial, why := range map[string]string{"00000000000000b1": "lost", "00000000000000c1": ""} {
-		if err := s.Revoke(ctx, serial, why); err != nil {
+		if err := s.Revoke(ctx, serial, why, true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -72,7 +72,8 @@ func TestPrintSaysWhatIsRevoked(t *testing.T) {
 		return all[1:]
 	}
 	want := []string{"00000000000000c1 - revoked", "00000000000000a1 " + wang + " household", "00000000000000a2 " + wang + " household",
-		"00000000000000a3 " + wang + " -", "00000000000000b1 " + li + " lost", "all others 1-1-101 household"}
+		"00000000000000a3 " + wang + " -", "00000000000000b1 " + li + " lost", "all others 1-1-101 household",
+		"all others " + wang + " household"}
 	if got := list(false); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -81,11 +82,11 @@ func TestPrintSaysWhatIsRevoked(t *testing.T) {
 	}
 	snapshot := s.Snapshot()
 	for serial, from := range map[string]time.Time{"00000000000000a1": at.AddDate(0, 0, -2), "00000000000000a2": at.AddDate(0, 0, -1)} {
-		if !snapshot.Revoked(serial, wang, "1-1-101", from) {
+		if !snapshot.Revoked(serial, wang, from) {
 			t.Errorf("%s is listed as revoked, and is not", serial)
 		}
 	}
-	if snapshot.Revoked("00000000000000a3", wang, "1-1-101", at.AddDate(0, 0, 1)) {
+	if snapshot.Revoked("00000000000000a3", wang, at.AddDate(0, 0, 1)) {
 		t.Error("what is listed as good is revoked")
 	}
 }

@@ -93,6 +93,37 @@ func (l *List) Summary(language string) string {
 	return b.String()
 }
 
+// Bearer is somebody for whom a pass can be issued.
+type Bearer struct {
+	ID, Kind string // as the pass says them
+	Room     string // such as 3-2-501, or nothing
+	Name     string // or plate
+}
+
+// Bearers are all who are on an exported list, each once: who has several flats has a row for each.
+func (l *List) Bearers() (all []Bearer, err error) {
+	seen := map[string]bool{}
+	for _, r := range l.Rows {
+		b := Bearer{ID: r.ID, Kind: "resident", Name: r.Name + r.Plate}
+		switch {
+		case b.Name == "" || seen[r.ID]: // an empty flat, or another of the same person
+			continue
+		case r.ID == "":
+			return nil, fmt.Errorf("row %d has no roster ID: use what \"gated roster export\" writes", r.Number)
+		case r.Plate != "":
+			b.Kind = "vehicle"
+		case r.Class != "" && r.Class != "resident":
+			b.Kind = "staff"
+		}
+		if r.Building != "" {
+			b.Room = r.Building + "-" + r.Unit + "-" + r.Room
+		}
+		seen[r.ID] = true
+		all = append(all, b)
+	}
+	return all, nil
+}
+
 // ReadFile reads a roster file by its content. What is wrong with it is a *FaultyRows; its Unwrap tells of a file that cannot be opened.
 func ReadFile(path string) (*List, error) {
 	info, err := os.Stat(path) // opening a FIFO would wait for ever
