@@ -73,7 +73,6 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-
 	remembers := g.remembers()
 
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
@@ -92,9 +91,6 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	}
 	claim = g.doubt(claim, now)
 	key := in.key(l, claim)
-	if before := g.again(key); before != nil {
-		return g.repeat(*before), nil
-	}
 
 	// Query: who is that, and what does the gate's own state say about them?
 	lost := g.RosterFault()
@@ -102,8 +98,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	who := find(people, claim)
 	if in.source == byRoom {
 		if h := g.desk.waiting(func(h *held) bool { return h.lane == l && h.who.ID == who.ID && h.name != "" }); h != nil {
-			p := h.repeated()
-			return p.outcome(), nil
+			return new(h.repeated()).outcome(), nil
 		}
 	}
 	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
@@ -113,6 +108,9 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass,
 		Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
 	facts.Health, facts.TestHours = claim.Standing(g.clock.judge(now), now.Trusted)
+	if before := g.again(key); before != nil && (g.desk.holds[before.id] != nil || !lost && before.judged(who, facts, rules)) {
+		return g.repeat(*before), nil
+	}
 	decision := rules.Policy.Decide(facts)
 	if !remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
 		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
@@ -217,6 +215,13 @@ func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Even
 		}
 	}
 	return ev
+}
+
+// judged tells whether a passage was judged by the facts as they are now: who was removed or revoked since is no repeat. The trips
+// do not count, as the passage itself is one.
+func (p *passage) judged(who subject, now policy.Facts, rules *Rules) bool {
+	now.HouseholdTrips = p.facts.HouseholdTrips
+	return p.facts == now && p.who.ID == who.ID && p.who.Household == who.Household && p.policy == rules.Policy.Hash()
 }
 
 // again returns the passage of the same code or card a moment ago, or that waits for the guard. In a fault it returns
