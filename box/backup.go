@@ -66,6 +66,12 @@ var beginBackup = Op[struct{}, bool]{"backup-begin", func(_ context.Context, b *
 	if b.Register == nil {
 		return false, b.noLedger()
 	}
+	if b.Roster.Snapshot().Keyed() {
+		if _, err := keyFile(b.Dir, compoundKey, false); err != nil {
+			return false, fmt.Errorf("the key from which roster IDs follow: %w: put it back from that backup, or with "+
+				"\"gated key restore --compound\"", err)
+		}
+	}
 	return true, b.rightRoster()
 }}
 

@@ -20,26 +20,25 @@ const (
 	compoundKey = "compound.key"  // which all gates of a compound share
 )
 
-// keyFile reads a key. Where there is none it is made, or else an error.
-func keyFile(dir, name string, make32 bool) ([]byte, error) {
+// keyFile reads a key. Where there is none it is made if it may be the first, or else an error.
+func keyFile(dir, name string, first bool) ([]byte, error) {
 	path := filepath.Join(dir, "keys", name)
 	key, err := os.ReadFile(path)
 	if err == nil && len(key) != 32 {
 		return nil, fmt.Errorf("%s has %d bytes instead of 32: restore it from the backup, or remove it to begin a new one", path, len(key))
 	}
-	if !make32 || !errors.Is(err, fs.ErrNotExist) {
+	if !first || !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
 	key = make([]byte, 32)
 	rand.Read(key)
-	return key, keepKey(path, key)
-}
-
-func keepKey(path string, key []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+		return nil, err
 	}
-	return durable.Replace(path, key)
+	if err = durable.Create(path, key, 0o600); errors.Is(err, fs.ErrExist) { // somebody else made it at the same moment
+		return os.ReadFile(path)
+	}
+	return key, err
 }
 
 // CompoundKey is the key that roster IDs follow from. It is made where there is none, but not where IDs of the roster follow from
@@ -89,10 +88,14 @@ func ShowKey(dir string, which Shown) (string, error) {
 // that would give anybody a new ID.
 func RestoreCompoundKey(dir, written string) error {
 	key, err := roster.ParseKey(written)
+	path := filepath.Join(dir, "keys", compoundKey)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
 	if err != nil {
 		return err
 	}
-	return keepKey(filepath.Join(dir, "keys", compoundKey), key[:])
+	return durable.Replace(path, key[:])
 }
 
 // MakeLedgerKey makes a key that signs the tree heads of the ledger of that origin before it begins: path is the private one,

@@ -3,6 +3,7 @@ package box
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,9 @@ import (
 
 	"gated/ledger"
 	"gated/roster"
+	"gated/roster/sheet"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A roster that was lost is not changed, since the change would be lost with it or hide the loss, until the right one is put back
@@ -78,5 +82,79 @@ func TestARevocationSaysWhat(t *testing.T) {
 		if !found {
 			t.Errorf("%s: its fields are %+v", e.Reason, e.Personal)
 		}
+	}
+}
+
+// The compound key is made at the first import, once, for its owner's eyes. Where it was lost it is not made anew, and nobody gets
+// another ID; a backup that still has it is not replaced.
+func TestALostCompoundKeyRenumbersNobody(t *testing.T) {
+	dir := site(t) // whose list gives all IDs
+	path := filepath.Join(dir, "keys", "compound.key")
+	list := Import{AllowRemove: 2, Rows: []sheet.Row{{Number: 2, Building: "1", Unit: "1", Room: "101", Name: "王伟"}, {Number: 3, Room: "1-1-102", Name: "李芳"}, {Number: 4, Plate: "京A12345"}}}
+	ids := func() (all []string) {
+		people, err := Roster(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range people.People() {
+			all = append(all, p.ID)
+		}
+		return append(all, people.Vehicles()[0].ID)
+	}
+	if _, err := Perform(t.Context(), dir, ImportRoster, list); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 || st.Size() != 32 {
+		t.Fatalf("got %v, %v", st, err)
+	}
+	was := ids()
+	written, err := ShowKey(dir, Shown{Compound: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		list.DryRun = dry
+		if _, err := Perform(t.Context(), dir, ImportRoster, list); !errors.As(err, new(No)) || !strings.Contains(err.Error(), "gated key restore --compound") {
+			t.Errorf("without the key: %v", err)
+		}
+	}
+	if _, err := Perform(t.Context(), dir, beginBackup, struct{}{}); err == nil || !strings.Contains(err.Error(), "gated key restore --compound") {
+		t.Errorf("a backup without the key: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was made anew: %v", err)
+	}
+	for _, key := range []string{roster.NewKey().Written(), written} { // another one, and then the right one instead
+		if err := RestoreCompoundKey(dir, key+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Perform(t.Context(), dir, ImportRoster, list); (err == nil) != (key == written) {
+			t.Errorf("the right key: %t, %v", key == written, err)
+		}
+	}
+	if d := cmp.Diff(was, ids()); d != "" {
+		t.Error(d)
+	}
+	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Perform(t.Context(), dir, ImportRoster, list); err == nil || !strings.Contains(err.Error(), "5 bytes instead of 32") {
+		t.Errorf("a key that was cut: %v", err)
+	}
+}
+
+func TestARevocationOfAnUnknownSerialIsANo(t *testing.T) {
+	dir := site(t)
+	had := size(t, dir)
+	r := Revocation{Serial: "1111111111111111", Reason: "lost"}
+	if _, err := Perform(t.Context(), dir, RevokePasses, r); !errors.As(err, new(No)) || len(recorded(t, dir, had)) != 0 {
+		t.Errorf("got %v", err)
+	}
+	r.Unseen = true
+	if _, err := Perform(t.Context(), dir, RevokePasses, r); err != nil || len(recorded(t, dir, had)) != 1 {
+		t.Errorf("got %v", err)
 	}
 }
