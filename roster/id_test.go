@@ -61,6 +61,10 @@ func readAll(t *testing.T, s *Store) (all []byte) {
 }
 
 func TestIDsAreThoseThatTheDocsPromise(t *testing.T) {
+	docs, err := os.ReadFile("../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, v := range vectors {
 		s := newStore(t)
 		opt := imports
@@ -68,6 +72,9 @@ func TestIDsAreThoseThatTheDocsPromise(t *testing.T) {
 		mustImport(t, s, listHead+v.row+"\n", opt)
 		if got := idsOf(t, s); len(got) != 1 || !strings.HasSuffix(got[0], " "+v.id) {
 			t.Errorf("%s: got %v, want %s", v.row, got, v.id)
+		}
+		if !bytes.Contains(docs, []byte("` | `"+v.id+"` |\n")) {
+			t.Errorf("docs/formats.md does not have %s", v.id)
 		}
 	}
 }
