@@ -139,7 +139,8 @@ func (w *roll) unlike(old *Snapshot) {
 	}
 }
 
-// alike tells whether someone of the roster can be the one who has their ID in the file: names and documents do change, but not both at once.
+// alike tells whether someone of the roster can be the one who has their ID in the file: names and documents do change, but not both
+// at once.
 func alike(was, now Person) bool {
 	return was.Name == now.Name || was.Document != "" && was.Document == now.Document ||
 		(was.Document == "" || now.Document == "") && was.Household == now.Household

@@ -385,7 +385,7 @@ func TestTheCompoundKeyAsItIsWrittenDown(t *testing.T) {
 			t.Errorf("%q: got %v", s, err)
 		}
 	}
-	if (Key{}).Check() != "" || NewKey() == NewKey() {
+	if (Key{}).Check() != "" || NewKey() == of {
 		t.Error("the zero key is a key, or two new ones are one")
 	}
 }

@@ -33,8 +33,8 @@ func (r Report) LogValue() slog.Value {
 var errDryRun = errors.New("dry run")
 
 // Import replaces the people, vehicles and households of the roster by those of the rows, all or nothing: the property office's
-// file is the truth. Whom the file gives no roster ID has the one that follows from their row. Faults are a *sheet.FaultyRows with every one of them, too
-// large a removal is a *MassRemoval.
+// file is the truth. Whom the file gives no roster ID has the one that follows from their row. Faults are a *sheet.FaultyRows
+// with every one of them, too large a removal is a *MassRemoval.
 func (s *Store) Import(ctx context.Context, rows []sheet.Row, opt ImportOptions) (report Report, err error) {
 	defer func() {
 		if err != nil {

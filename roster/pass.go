@@ -63,7 +63,7 @@ func (s *Store) Revoke(ctx context.Context, serial, reason string, unseen bool) 
 		}
 		known := unseen
 		if err == nil && !known {
-			err = tx.QueryRow("SELECT EXISTS(SELECT 1 FROM pass WHERE serial=?1 UNION SELECT 1 FROM revoked WHERE serial=?1)", serial).Scan(&known)
+			err = tx.QueryRow("SELECT ?1 IN (SELECT serial FROM pass UNION SELECT serial FROM revoked)", serial).Scan(&known)
 		}
 		if err == nil && !known {
 			err = ErrNotFound
@@ -123,9 +123,10 @@ func (s *Store) RevokeHousehold(ctx context.Context, household string, at time.T
 func goodPasses(tx *sql.Tx, now time.Time) (serials map[string][]string, err error) {
 	serials = map[string][]string{}
 	var serial, subject string
-	return serials, each(tx, fmt.Sprintf(`SELECT serial, subject FROM pass p WHERE not_after>%d AND serial NOT IN (SELECT serial FROM revoked)
-		AND NOT EXISTS (SELECT 1 FROM revoked_subject r WHERE r.subject=p.subject AND p.not_before<r.before) ORDER BY serial`,
-		now.UnixMicro()), func() { serials[subject] = append(serials[subject], serial) }, &serial, &subject)
+	return serials, each(tx, fmt.Sprintf(`SELECT serial, subject FROM pass p WHERE not_after>%d
+		AND serial NOT IN (SELECT serial FROM revoked) AND NOT EXISTS (SELECT 1 FROM revoked_subject r
+		WHERE r.subject=p.subject AND p.not_before<r.before) ORDER BY serial`, now.UnixMicro()),
+		func() { serials[subject] = append(serials[subject], serial) }, &serial, &subject)
 }
 
 // ListedPass is a pass that was recorded or revoked.

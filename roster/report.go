@@ -73,7 +73,8 @@ func (r Report) Print(w io.Writer, dry bool, language string) {
 		fmt.Fprintf(w, sheet.Pick(language, "%d residents have more than one flat\n", "其中 %d 名居民有不止一套房\n"), r.SeveralFlats)
 	}
 	if n := len(r.Renumbered); n > 0 {
-		fmt.Fprintf(w, sheet.Pick(language, "%d have a new ID, so passes with the old one are theirs no longer; to keep the old one, write it into the column id\n",
+		fmt.Fprintf(w, sheet.Pick(language, "%d have a new ID, so passes with the old one are theirs no longer; "+
+			"to keep the old one, write it into the column id\n",
 			"其中 %d 个编号有变，旧编号的通行码不再有效；如要保留旧编号，请填入“编号”列\n"), n)
 	}
 	if r.Keyed {

@@ -128,7 +128,8 @@ func (s *Store) open() error {
 		if _, err := tx.Exec(schema); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
-		if _, err := tx.Exec(`INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('compound',''),('change',0)`, format, version, salt); err != nil {
+		if _, err := tx.Exec(`INSERT INTO meta VALUES('format',?),('version',?),('salt',?),('compound',''),('change',0)`,
+			format, version, salt); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
 	}

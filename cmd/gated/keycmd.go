@@ -96,7 +96,7 @@ func keyShow() *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if (which != box.Shown{}) == (len(args) == 1) {
-				return fmt.Errorf("key show: name the file of a pass key, or say --ledger, --personal or --compound for a key of a state directory")
+				return errors.New("key show: name the file of a pass key, or say --ledger, --personal or --compound for the gate's")
 			}
 			if len(args) == 1 {
 				key, err := credential.ReadPrivateKey(args[0])
