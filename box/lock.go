@@ -50,10 +50,13 @@ func LockUnwritten(dir string) (*Held, error) {
 	return &Held{f}, nil
 }
 
-// Release lets another process have it.
-func (h *Held) Release() { h.f.Close() }
+// Release lets another process have it, at once: a child that is being started has the file, too, until it runs.
+func (h *Held) Release() {
+	unix.Flock(int(h.f.Fd()), unix.LOCK_UN)
+	h.f.Close()
+}
 
-// flock locks a file until it is closed, or says at once that another holds it.
+// flock locks a file, or says at once that another holds it.
 func flock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
 // Owned refuses everyone but the owner of the state directory: files of another user's would stop the daemon.

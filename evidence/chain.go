@@ -157,8 +157,8 @@ func Proved(reports []*Report) (lines []string) {
 			say("%s: %d personal fields are the ones that were recorded; those of %d entries were erased.", name, r.Personal, r.Erased)
 		}
 		if r.Hidden > 0 {
-			say("%s: the personal data of %d entries was not looked at, as what opens it is not here: %s.", name, r.Hidden,
-				strings.ReplaceAll(r.HiddenWhy.Error(), "\n", "; "))
+			say("%s: the personal data of %d entries was not looked at: what opens it, the slots or the master key, is not here (%s).",
+				name, r.Hidden, strings.ReplaceAll(r.HiddenWhy.Error(), "\n", "; "))
 		}
 		if r.Pending > 0 {
 			say("%s: the personal data of %d entries can still be read although an erase entry names them: "+
