@@ -22,17 +22,22 @@ type Moment struct {
 const (
 	BeforeRelease  = "clock-before-release" // earlier than Released: to be set before it can be confirmed
 	NeverConfirmed = "clock-never-confirmed"
-	Behind         = "clock-behind"         // earlier than the newest trusted entry
-	FarAhead       = "clock-far-ahead"      // more than a day later than the newest trusted entry
-	Unsynchronised = "clock-unsynchronised" // within a day of it
+	Behind         = "clock-behind"         // earlier than the newest trusted entry, synchronised or not
+	FarAhead       = "clock-far-ahead"      // more than farAhead later than it should be, synchronised or not
+	Unsynchronised = "clock-unsynchronised" // neither
 )
 
 // Released is before any moment at which this program can run: a clock that says less is wrong.
 var Released = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 const (
-	agree    = time.Minute    // how far the clock may be from what the monotonic clock says has passed
-	farAhead = 24 * time.Hour // a box without synchronisation that wakes up later than this must be asked
+	agree = time.Minute // how far the clock may be from what the monotonic clock says has passed
+
+	// farAhead is how far the clock may be ahead of what it should be: the last trusted time and what has passed since, in the
+	// same boot, else the newest trusted entry. A gate is watched day and night and writes an entry each hour, so it is hardly
+	// ever off for a day; what the clock was made to jump by a time server that is wrong, or a battery that is empty, is months.
+	// To believe it would make every pass expired, and would erase what is older than the days of retention.
+	farAhead = 24 * time.Hour
 )
 
 // Source is where a Clock reads from. Tests hand in their own.
@@ -66,9 +71,9 @@ func System() Source {
 
 // Clock tells the time and whether it may judge credentials.
 //
-// It is trusted when the kernel says it is synchronised, or when it agrees within a minute with the last trusted time
-// plus what the monotonic clock says has passed, or when someone entitled confirmed it. A clock before the release of
-// this program, or more than a day past the newest trusted entry on a box without synchronisation, needs confirming.
+// It is trusted when it agrees within a minute with the last trusted time plus what the monotonic clock says has passed, when
+// the kernel says it is synchronised, or when someone entitled confirmed it. One that is far ahead needs confirming also when it
+// is synchronised. So does one that is behind the newest trusted entry: either is wrong, and only a watch can tell which.
 type Clock struct {
 	src Source
 
@@ -80,13 +85,15 @@ type Clock struct {
 // New returns a clock that trusts nothing yet but what the kernel says.
 func New(src Source) *Clock { return &Clock{src: src} }
 
-// Remember takes the newest trusted entry of the ledger as the last trusted time.
+// Remember takes the newest trusted entry of the ledger as the last trusted time. What was read before counts for nothing: it
+// was not held against that.
 func (c *Clock) Remember(newest Moment) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.floor = newest.Time; c.last.Time.IsZero() {
+	if c.floor.IsZero() {
 		c.last = newest
 	}
+	c.floor = newest.Time
 }
 
 // Now reads the clock.
@@ -97,17 +104,22 @@ func (c *Clock) Read() (Moment, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := Moment{Time: c.src.Wall(), Boot: c.src.Boot, Mono: c.src.Mono()}
+	due, known := c.floor, !c.floor.IsZero() // what it should say at least
+	sameBoot := c.last.Boot != "" && c.last.Boot == m.Boot
+	if sameBoot {
+		due, known = c.last.Time.Add(m.Mono-c.last.Mono), true
+	}
 	switch {
-	case c.last.Boot != "" && c.last.Boot == m.Boot && m.Time.Sub(c.last.Time.Add(m.Mono-c.last.Mono)).Abs() <= agree:
+	case sameBoot && m.Time.Sub(due).Abs() <= agree:
 	case m.Time.Before(Released):
 		return m, BeforeRelease
+	case m.Time.Before(c.floor.Add(-agree)):
+		return m, Behind
+	case known && m.Time.Sub(due) > farAhead:
+		return m, FarAhead
 	case c.src.Synced():
 	case c.floor.IsZero():
 		return m, NeverConfirmed
-	case m.Time.Before(c.floor):
-		return m, Behind
-	case m.Time.Sub(c.floor) > farAhead:
-		return m, FarAhead
 	default:
 		return m, Unsynchronised
 	}

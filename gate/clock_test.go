@@ -2,11 +2,19 @@ package gate
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"gated/clock"
+	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestAClockBeforeItsReleaseCannotBeConfirmed(t *testing.T) {
@@ -80,5 +88,89 @@ func TestAClockSetBackDoesNotBringExpiredPassesToLife(t *testing.T) {
 	}
 	if !found {
 		t.Error("no clock-corrected entry")
+	}
+}
+
+// One moment 400 days ahead, synchronised all the same: nobody is expired by it. Believed by mistake, it makes every pass expired,
+// and then the clock that is right is behind: page, metric and ledger say so, the button makes it right, and trips count on by the
+// day.
+func TestAMomentFarAheadLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	set := func(shift time.Duration) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.shift = shift
+	}
+	const far = 400 * 24 * time.Hour
+	looks := func(lane, verdict, reason, why string) {
+		t.Helper()
+		if out := s.scan(lane, s.pass("resident", s.subject("李芳"), month)); out.Verdict != verdict || out.Reason != reason {
+			t.Errorf("got %s %s, want %s %s", out.Verdict, out.Reason, verdict, reason)
+		}
+		metrics := prometheus.NewRegistry()
+		newMetrics(metrics, s.g)
+		trusted := 0.0
+		if why == "" {
+			trusted = 1
+		}
+		want := fmt.Sprintf("# HELP gated_clock_trusted 1 while the clock may judge credentials.\n# TYPE gated_clock_trusted gauge\ngated_clock_trusted %g\n", trusted)
+		if err := testutil.GatherAndCompare(metrics, strings.NewReader(want), "gated_clock_trusted"); err != nil {
+			t.Error(err)
+		}
+		if v := s.g.View().Clock; v.Reason != why || v.Trusted != (why == "") {
+			t.Errorf("the page says %+v, want %q", v, why)
+		}
+	}
+	looks("in", policy.Admit, "valid-pass", "")
+	set(far)
+	looks("in", policy.Admit, "valid-pass", clock.FarAhead)
+	s.end()
+	s.start() // its first look at the clock is that moment
+	looks("in", policy.Admit, "valid-pass", clock.FarAhead)
+	set(0)
+	looks("in", policy.Admit, "valid-pass", "")
+	set(far)
+	if err := s.g.ConfirmClock("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	set(0)
+	looks("in", policy.Hold, "expired", clock.Behind)
+	for !slices.ContainsFunc(s.records(), func(e ledger.Entry) bool { return e.Kind == register.Clock && e.Reason == clock.Behind }) {
+		time.Sleep(10 * time.Millisecond) // Run looks each second
+	}
+	s.end()
+	s.start()
+	looks("in", policy.Hold, "expired", clock.Behind)
+	if err := s.g.ConfirmClock("maintainer"); err != nil {
+		t.Fatal(err)
+	}
+	looks("in", policy.Admit, "valid-pass", "")
+	var starts []string
+	for _, e := range s.records() {
+		if e.Kind == ledger.Start {
+			starts = append(starts, e.Detail["clock"])
+		}
+	}
+	if want := []string{"clock-trusted", clock.FarAhead, clock.Behind}; !slices.Equal(starts, want) {
+		t.Errorf("the start entries say %q, want %q", starts, want)
+	}
+}
+
+// Whether an entry is late is told by the clock that nobody sets.
+func TestAStepOfTheClockMakesNothingLate(t *testing.T) {
+	t.Parallel()
+	at := ledger.Stamp{Time: time.Now(), Boot: "b", Mono: time.Hour}
+	for _, c := range []struct {
+		now  ledger.Stamp
+		want string
+	}{
+		{ledger.Stamp{Time: at.Time.Add(48 * time.Hour), Boot: "b", Mono: time.Hour + time.Millisecond}, ""},
+		{ledger.Stamp{Time: at.Time, Boot: "b", Mono: time.Hour + time.Minute}, "1m0s"},
+		{ledger.Stamp{Time: at.Time.Add(time.Minute), Boot: "c", Mono: time.Minute}, "1m0s"},
+	} {
+		if got := late(ledger.Event{Stamp: at}, c.now).Detail["late"]; got != c.want {
+			t.Errorf("%+v: late %q, want %q", c.now, got, c.want)
+		}
 	}
 }

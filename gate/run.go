@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -103,7 +104,7 @@ func (g *Gate) Begin() {
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	now := g.clock.Now()
+	now, doubt := g.clock.read()
 	var events []ledger.Event
 	if !g.begun.Load() {
 		rules := g.rules.Load()
@@ -117,13 +118,13 @@ func (g *Gate) Begin() {
 			}
 			g.clock.remember(s.Trusted)
 		})
-		now = g.clock.Now()
+		now, doubt = g.clock.read()
 		people := g.opt.Roster.Snapshot()
 		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
 			Policy: rules.Policy.Hash(), Roster: people.Version(), Detail: map[string]string{
 				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone,
-				register.RosterChange: strconv.FormatInt(people.Change(), 10)}})
+				register.RosterChange: strconv.FormatInt(people.Change(), 10), "clock": cmp.Or(doubt, "clock-trusted")}})
 	}
 	g.opt.Register.View(func(s *register.State) {
 		for _, id := range slices.Sorted(maps.Keys(s.Open)) {

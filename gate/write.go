@@ -92,7 +92,7 @@ func (g *Gate) writePending() bool {
 			}
 		default:
 			worked := !g.Fault()
-			_, err := g.opt.Ledger.Append(late(next.Event, g.clock.Now().Time))
+			_, err := g.opt.Ledger.Append(late(next.Event, g.clock.Now()))
 			if p.tried(err, worked); err != nil {
 				return false
 			}
@@ -124,9 +124,13 @@ func (p *pending) tried(err error, worked bool) {
 	p.behind.Store(true)
 }
 
-// late is the event, and how long ago it happened where that is more than a moment.
-func late(ev ledger.Event, now time.Time) ledger.Event {
-	if late := now.Sub(ev.Time).Abs(); late > time.Second && ev.Detail["late"] == "" {
+// late is the event, and how long ago it happened where that is more than a moment, however the clock was set since.
+func late(ev ledger.Event, now ledger.Stamp) ledger.Event {
+	late := now.Time.Sub(ev.Time).Abs()
+	if now.Boot == ev.Boot && now.Boot != "" {
+		late = now.Mono - ev.Mono
+	}
+	if late > time.Second && ev.Detail["late"] == "" {
 		ev.Detail = maps.Collect(maps.All(ev.Detail)) // a copy: others may read the old one
 		ev.Detail["late"] = late.Round(time.Millisecond).String()
 	}
