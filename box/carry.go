@@ -57,18 +57,23 @@ func tripsOfToday(old *file.Reader, now time.Time) (trips []ledger.Event, err er
 		if e.Clock == "trusted" {
 			day = max(day, e.At.Format(time.DateOnly))
 		}
+		if e.Kind == register.Clock && e.Reason == "clock-corrected" {
+			day = min(day, e.At.AddDate(0, 0, 1).Format(time.DateOnly))
+		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	days, err := old.SegmentsOf(day)
-	if err != nil || len(days) == 0 || day < now.In(old.Zone).Format(time.DateOnly) {
+	today := now.In(old.Zone).Format(time.DateOnly)
+	days, err := old.Segments()
+	days = slices.DeleteFunc(days, func(s file.Segment) bool { return s.Day < today })
+	if err != nil || len(days) == 0 || day < today {
 		return nil, err
 	}
 	out := map[int64]string{}
 	if err := old.Scan(days[0].First, size, true, func(e *ledger.Entry) error {
 		gone := e.Kind == register.Decided && e.Verdict == "admit" && e.Direction == "out" && e.Class == "resident" ||
-			e.Kind == register.Trip && e.Detail["day"] == day
+			e.Kind == register.Trip && e.Detail["day"] >= today
 		if household := e.Personally("household"); gone && household != "" {
 			out[e.Seq] = household
 		} else if e.Kind == register.Correction {

@@ -133,10 +133,9 @@ func (r *Register) Close() error {
 func (r *Register) View(f func(s *State)) { r.mu.Lock(); defer r.mu.Unlock(); f(r.state) }
 
 // Keeps are the days whose personal data must not be erased, by the entry that says so.
-func (r *Register) Keeps() map[int64]Span {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return maps.Clone(r.state.Keeps)
+func (r *Register) Keeps() (days map[int64]Span) {
+	r.View(func(s *State) { days = maps.Clone(s.Keeps) })
+	return days
 }
 
 // Counting is the day whose trips are counted, and its first entry: what is recorded from there on decides who may pass.

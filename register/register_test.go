@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -174,6 +175,43 @@ func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
 			t.Errorf("%d trips the next day", n)
 		}
 	})
+}
+
+// A day 400 days ahead was believed. Once that is corrected, what counts counts until a whole day is over, and no longer.
+func TestACorrectedClockGivesNoSecondTripAndTakesNoneAway(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		wrong     string // when trips are counted by mistake
+		corrected string
+		trips     map[string]int // by day
+	}{
+		{"400 days ahead", "2027-12-28 10:00:00", "2026-11-23 10:00:05", map[string]int{"2026-11-23": 1, "2026-11-24": 1, "2026-11-25": 0}},
+		{"set back over midnight", "2026-11-23 00:30:00", "2026-11-22 23:30:00", map[string]int{"2026-11-22": 1, "2026-11-23": 1, "2026-11-24": 0}},
+		{"set back by days", "2026-11-23 00:30:00", "2026-11-18 23:59:00", map[string]int{"2026-11-18": 1, "2026-11-19": 1, "2026-11-20": 0}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ck := &clock{}
+			l := open(t, t.TempDir(), ck)
+			out := func(id string) {
+				t.Helper()
+				mustAppend(t, l, append(passage(ck, id, "out", "admit"), decided(ck, id, "out", "admit", "resident"))...)
+			}
+			ck.set(c.wrong)
+			out("a")
+			ck.set(c.corrected)
+			mustAppend(t, l, Event{Stamp: ck.now(), Kind: Clock, Reason: "clock-corrected"})
+			for _, day := range slices.Sorted(maps.Keys(c.trips)) {
+				l.View(func(s *State) {
+					if n := s.Trips("3-2-501", at(day+" 23:59:59")); n != c.trips[day] {
+						t.Errorf("%d trips on %s, want %d", n, day, c.trips[day])
+					}
+				})
+			}
+			verify(t, l)
+		})
+	}
 }
 
 func TestALatePulseChangesNoVerdict(t *testing.T) {

@@ -122,9 +122,11 @@ func (s *State) apply(e *ledger.Entry) {
 // box takes what the entry says of the box.
 func (s *State) box(e *ledger.Entry) {
 	s.Newest = ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}
-	// The trusted time only moves forward, or else a clock set back could bring expired passes to life;
-	// a correction, which says who did it, may move it back.
-	if e.Kind == Clock && e.Reason == "clock-corrected" || s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
+	// The trusted time only moves forward, or else a clock set back could bring expired passes to life; a correction, which says
+	// who did it, may move it back. The day whose trips count goes back to the next one at most: so nobody gets a second trip.
+	if e.Kind == Clock && e.Reason == "clock-corrected" {
+		s.Trusted, s.Day = s.Newest, min(s.Day, e.At.AddDate(0, 0, 1).Format(time.DateOnly))
+	} else if s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
 		s.Trusted = s.Newest
 	}
 	if n, err := strconv.ParseInt(e.Detail[RosterChange], 10, 64); err == nil {
