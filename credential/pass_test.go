@@ -733,3 +733,34 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// A day is good until its last second, also where the clock is set forward at midnight.
+func TestPassTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text, zone string
+		end        bool
+		want, last string
+	}{
+		{"2027-05-31", "Asia/Shanghai", true, "2027-06-01T00:00:00+08:00", "2027-05-31"},
+		{"2027-05-31", "Asia/Shanghai", false, "2027-05-31T00:00:00+08:00", ""},
+		{"2018-11-03", "America/Sao_Paulo", true, "2018-11-04T01:00:00-02:00", "2018-11-03"}, // 23:59:59 is the second before
+		{"2018-11-04", "America/Sao_Paulo", false, "2018-11-04T01:00:00-02:00", ""},
+		{"2018-11-04", "America/Sao_Paulo", true, "2018-11-05T00:00:00-02:00", "2018-11-04"},
+		{"2024-04-25", "Africa/Cairo", true, "2024-04-26T01:00:00+03:00", "2024-04-25"},
+		{"2027-05-31T18:00:00+08:00", "UTC", true, "2027-05-31T18:00:00+08:00", "2027-05-31"},
+		{"31.5.2027", "UTC", true, "", ""},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := PassTime("until", c.text, zone, c.end)
+		if got := at.Format(time.RFC3339); (err == nil) != (c.want != "") || err == nil && got != c.want {
+			t.Errorf("%s in %s: %s, %v; want %s", c.text, c.zone, got, err, c.want)
+		}
+		if last := (Printed{Pass: Pass{NotAfter: at}}).LastDay(); c.last != "" && last != c.last {
+			t.Errorf("%s in %s: printed as good until %s, want %s", c.text, c.zone, last, c.last)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"gated/clock"
 )
 
 // Printed is a pass with what stands beside it on paper.
@@ -57,12 +59,12 @@ func PassTime(flag, s string, zone *time.Location, end bool) (time.Time, error) 
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, s, zone)
+	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
 		return t, fmt.Errorf("--%s %q: write a day as 2026-11-23 or a time as 2026-11-23T08:00:00+08:00", flag, s)
 	}
 	if end {
 		t = t.AddDate(0, 0, 1)
 	}
-	return t, nil
+	return clock.DayBegins(t.Year(), t.Month(), t.Day(), zone), nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	times "gated/clock"
 	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/register"
@@ -36,11 +37,12 @@ type watch struct {
 }
 
 func newWatch(day string, zone *time.Location) (watch, error) {
-	from, err := time.ParseInLocation(time.DateOnly, day, zone)
+	d, err := time.Parse(time.DateOnly, day)
 	if err != nil {
 		return watch{}, fmt.Errorf("day %q: write it as 2026-11-23", day)
 	}
-	return watch{from: from, to: from.AddDate(0, 0, 1)}, nil
+	begins := func(after int) time.Time { return times.DayBegins(d.Year(), d.Month(), d.Day()+after, zone) }
+	return watch{from: begins(0), to: begins(1)}, nil
 }
 
 func (w *watch) restart() { *w = watch{from: w.from, to: w.to} }
