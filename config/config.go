@@ -63,6 +63,24 @@ type Gate struct {
 	RepeatWindow time.Duration `mapstructure:"repeat_window" reload:"true"`
 }
 
+// DefaultZone is where a gate is that does not say where.
+const DefaultZone = "Asia/Shanghai"
+
+// Zone is the time zone of that name; of the gate where it has none, and where there are no settings the default.
+func (s *Settings) Zone(name string) (*time.Location, error) {
+	if name == "" {
+		name = DefaultZone
+		if s != nil {
+			name = s.Gate.TimeZone
+		}
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("%q: write an IANA name such as Asia/Shanghai or UTC: %w", name, err)
+	}
+	return zone, nil
+}
+
 // Lane is one direction of travel with its scanner and barrier.
 type Lane struct {
 	ID        string         `mapstructure:"id"`        // required, unique: lower-case letters, digits, hyphens; at most 32
@@ -149,7 +167,7 @@ type Witness struct {
 // gate name: those have no default.
 func Default() *Settings {
 	return &Settings{
-		Gate:    Gate{TimeZone: "Asia/Shanghai", HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second},
+		Gate:    Gate{TimeZone: DefaultZone, HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second},
 		Console: Console{Listen: "127.0.0.1:8480", Language: "zh"},
 		Log:     Log{Level: "info", Format: "text"},
 		Ledger:  Ledger{MinFree: 64 << 20, WitnessEvery: 3600},

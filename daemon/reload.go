@@ -3,12 +3,14 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"gated/clock"
 	"gated/config"
 	"gated/credential"
 	"gated/gate"
@@ -87,6 +89,23 @@ func Rules(set *config.Settings, dir string) (r gate.Rules, err error) {
 		return r, fmt.Errorf("trust.dir: %w", err)
 	}
 	return r, nil
+}
+
+// Check says what Rules made of the settings. What there is to know of this box's clock before it is set is told beside that.
+func Check(set *config.Settings, dir string, beside io.Writer) (said string, err error) {
+	r, err := Rules(set, dir)
+	if err != nil {
+		return "", err
+	}
+	zone, err := set.Zone("")
+	if err != nil {
+		return "", err
+	}
+	for _, note := range clock.Here().Notes(zone, time.Now()) {
+		fmt.Fprintln(beside, "note:", note)
+	}
+	return fmt.Sprintf("gate %s, %d lanes, policy %s at level %s, %d issuers of passes", set.Gate.Name, len(set.Lanes), r.Policy.Name(),
+		r.Level, len(r.Trust.Issuers())), nil
 }
 
 func trustDir(set *config.Settings, dir string) string {

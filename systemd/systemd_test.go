@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gated/config"
 )
 
 var units = []string{"gated.service", "gated-kiosk.service", "gated-backup.service"}
@@ -123,6 +125,18 @@ func TestDaemonCanStillWork(t *testing.T) {
 		if strings.HasPrefix(l, "DeviceAllow=") && !strings.HasPrefix(l, "DeviceAllow=char-tty") {
 			t.Errorf("gated.service allows a device that is not serial: %q", l)
 		}
+	}
+}
+
+// The backup is made by night where the gate is, whatever the box counts in.
+func TestTheBackupIsMadeByNightAtTheGate(t *testing.T) {
+	m := regexp.MustCompile(`(?m)^OnCalendar=(.*)$`).FindStringSubmatch(read(t, "gated-backup.timer"))
+	if m == nil || m[1] != "*-*-* 04:10 "+config.DefaultZone {
+		t.Fatalf("got %q, want 04:10 in %s, where a gate is that does not say where", m, config.DefaultZone)
+	}
+	out, err := run(t, ".", "systemd", "env", "TZ=UTC", "systemd-analyze", "calendar", "--iterations=1", m[1])
+	if err != nil || !regexp.MustCompile(`20:10:00 UTC`).MatchString(out) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

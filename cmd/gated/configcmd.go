@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"gated/config"
 	"gated/daemon"
 
@@ -21,13 +19,8 @@ func configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rules, err := daemon.Rules(set, dir)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: ok: gate %s, %d lanes, policy %s at level %s, %d issuers of passes\n",
-				path, set.Gate.Name, len(set.Lanes), rules.Policy.Name(), rules.Level, len(rules.Trust.Issuers()))
-			return nil
+			said, err := daemon.Check(set, dir, c.ErrOrStderr())
+			return say(c.OutOrStdout(), err, "%s: ok: %s\n", path, said)
 		}}
 	show := &cobra.Command{Use: "show", Short: "print the settings in force and where each comes from", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

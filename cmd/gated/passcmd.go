@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"gated/box"
 	"gated/credential"
@@ -43,9 +42,13 @@ No roster is touched, so this can be done away from the gate, where the key is.`
   gated pass issue --key office.key --issuer office --until 2027-05-31 --list roster.csv --out passes`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			zone, err := time.LoadLocation(zoneName)
+			set, err := anySettings(c)
 			if err != nil {
-				return fmt.Errorf("--time-zone %q: %w", zoneName, err)
+				return err
+			}
+			zone, err := set.Zone(zoneName)
+			if err != nil {
+				return fmt.Errorf("--time-zone %w", err)
 			}
 			if p.NotBefore, err = credential.PassTime("from", from, zone, false); err != nil {
 				return err
@@ -80,8 +83,8 @@ No roster is touched, so this can be done away from the gate, where the key is.`
 	f.StringVar(&p.Kind, "kind", "", "resident, vehicle, household or staff")
 	f.StringVar(&p.Scope, "scope", "", "what the pass is limited to, in your words")
 	f.StringVar(&from, "from", "now", "first day or moment at which it is good")
-	f.StringVar(&until, "until", "", "last day at which it is good, or the moment at which it no longer is")
-	f.StringVar(&zoneName, "time-zone", "Asia/Shanghai", "where a day begins")
+	f.StringVar(&until, "until", "", "last day at which it is good, to its last second, or the moment at which it no longer is")
+	f.StringVar(&zoneName, "time-zone", "", "where a day begins and ends (default: gate.time_zone of the settings, Asia/Shanghai)")
 	f.StringVar(&png, "png", "", "write the pass as a QR code, too")
 	f.StringVar(&list, "list", "", "exported roster: issue a pass for every row")
 	f.StringVar(&out, "out", "", "directory for --list; it must not exist")
