@@ -280,69 +280,144 @@ def when(text):
 BY_COMMAND = {"roster", "key", "epoch", "erase", "keep", "export", "trip", "backup"}
 
 
-def not_watching(day, zone, entries, first, last, size, until):
-    """The times in which the box was not watching, from the entries of first-1 or before it up to last+1; None where one of
-    these is not given. All times in microseconds."""
+MINUTE = 60 * 10**6
+ALIVE = 70 * MINUTE
+
+
+class Watch:
+    """When the box was watching, from entries in the order of seq. All times in microseconds."""
+
+    def __init__(self, start):
+        self.start, self.gaps, self.stretches, self.stretch = start, [], [], None
+        self.watching, self.seen, self.latest, self.seq, self.before = False, None, None, 0, None
+        self.boot = {"id": None, "began": 0, "mono": 0, "trusted": False, "behind": False, "gaps": 0, "opens": False}
+
+    def waits(self):
+        return self.boot["opens"] and self.boot["behind"] and not self.boot["trusted"]
+
+    def shift(self, by):
+        for i in range(self.boot["gaps"], len(self.gaps)):
+            a, b, cause = self.gaps[i]
+            self.gaps[i] = (a if i == self.boot["gaps"] and self.boot["opens"] else a + by, b + by, cause)
+
+    def moment(self, e, said):
+        """When it was written, and how long after the one before it."""
+        b, trusted, mono = self.boot, e["clock"] == "trusted", e["mono"]
+        if self.seen is not None and b["id"] and b["id"] == e["boot"]:
+            passed = max(0, mono - b["mono"])
+            at, b["mono"] = self.seen + passed, max(mono, b["mono"])
+            if not trusted:
+                return at, passed
+            began = said + b["began"] - mono
+            if not b["trusted"]:
+                self.shift(said - at)
+            elif b["opens"] and began < self.gaps[b["gaps"]][1] - MINUTE:
+                self.gaps[b["gaps"]] = (self.gaps[b["gaps"]][0], began, self.gaps[b["gaps"]][2])
+            b["trusted"] = True
+            return said, passed
+        if trusted and b["opens"] and not b["trusted"] and said < self.seen:
+            a, z, _ = self.gaps[b["gaps"]]
+            self.shift(a - z)
+            self.seen += a - z
+        behind = not trusted and self.seen is not None and said < self.seen
+        at = self.seen if behind else said
+        passed = 0 if self.seen is None else max(0, at - self.seen)
+        self.boot = {"id": e["boot"], "began": mono, "mono": mono, "trusted": trusted, "behind": behind, "gaps": len(self.gaps), "opens": False}
+        return at, passed
+
+    def silent(self, a, b):
+        if self.watching and b - a > ALIVE:
+            self.gaps.append((a, b, "silent"))
+
+    def add(self, e):
+        said, kind, self.seq = when(e["time"]), e["kind"], e["seq"]
+        if self.seq == 1:
+            self.before = "restored" if kind == "epoch" else "not-installed"
+        if e.get("detail", {}).get("late"):
+            self.stretches.append((said, said))
+            return
+        if not self.watching and (self.seen is not None or self.before) and kind in BY_COMMAND:
+            self.latest = said if self.seen is None or e["boot"] != self.boot["id"] else self.seen + e["mono"] - self.boot["mono"]
+            return
+        at, passed = self.moment(e, said)
+        since, gaps = at - passed, len(self.gaps)
+        if kind == "start":
+            cause = "not-stopped" if self.watching else "stopped"
+            if self.seen is None:
+                since, cause = self.start, self.before
+            if cause:
+                self.boot["opens"] = self.boot["opens"] or self.boot["began"] == e["mono"] and self.boot["gaps"] == gaps
+                self.gaps.append((since, at, cause))
+        elif kind == "outage":
+            a, b = when(e["detail"]["from"]) + at - said, when(e["detail"]["to"]) + at - said
+            if a < since or a > b:
+                a = since
+            self.silent(since, a)
+            self.gaps.append((a, b, e["reason"]))
+        else:
+            self.silent(since, at)
+        self.watching, self.seen, self.latest = kind != "stop", at, at
+        if self.stretch is not None and len(self.gaps) == gaps:
+            a, b = self.stretches[self.stretch]
+            if said >= b and abs(said - b - passed) <= MINUTE:
+                self.stretches[self.stretch] = (a, said)
+                return
+        self.stretch = len(self.stretches)
+        self.stretches.append((said, said))
+
+    def close(self, end, size):
+        to = min(end, self.latest) if self.seq == size else end
+        if to <= self.start:
+            return [(self.start, end, "not-yet")]
+        gaps, told = list(self.gaps), []
+        if self.seen is None:
+            gaps.append((self.start, to, "not-installed"))
+        elif self.seq < size:
+            pass
+        elif not self.watching:
+            gaps.append((self.seen, to, "stopped"))
+        elif to - self.seen > ALIVE:
+            gaps.append((self.seen, to, "no-later-entry"))
+        for a, b, cause in gaps:
+            a, b = max(a, self.start), min(b, to)
+            parts, at = [], a
+            for x, y in sorted(self.stretches) + [(b, b)]:
+                if y < at or x > b:
+                    continue
+                if x - at >= 10**6:
+                    parts.append((at, x, cause))
+                at = y
+            if parts:
+                told += parts
+                self.stretches.append((a, b))
+        return sorted(told, key=lambda g: g[0])
+
+
+def not_watching(day, zone, entries, first, last, size):
+    """The times in which the box was not watching, from the entries before first up to last+1 or later; None where one of these
+    is not given."""
     if zone is None:
         return None
     def midnight(d):
         return int(d.replace(tzinfo=zone).timestamp()) * 10**6
     date = datetime.fromisoformat(day)
-    start, end = midnight(date), midnight(date + timedelta(days=1))
-    at = first - 1
-    while at > 1 and at in entries and entries[at]["kind"] in BY_COMMAND:
+    w, end = Watch(midnight(date)), midnight(date + timedelta(days=1))
+    own = entries.get(first) if last >= first else None
+    def tells(e):
+        if e["seq"] == 1:
+            return True
+        if e["kind"] in BY_COMMAND or e.get("detail", {}).get("late"):
+            return False
+        return own is None or own["clock"] != "trusted" or own["boot"] != e["boot"] or when(own["time"]) + e["mono"] - own["mono"] < w.start
+    at = max(first - 1, 1)
+    while at in entries and not tells(entries[at]):
         at -= 1
-    upto = min(last + 1, size)
-    if any(seq not in entries for seq in range(max(at, 1), upto + 1)):
-        return None
-    gaps, watching, seen, seq, before = [], False, None, 0, None
-    if until <= start:
-        return [(start, end, "not-yet")]
-    to = min(end, until)
-
-    def note(a, b, cause):
-        a, b = max(a, start), min(b, to)
-        if b - a >= 10**6:
-            gaps.append((a, b, cause))
-
-    def silent(t):
-        if watching and t - seen > 70 * 60 * 10**6:
-            note(seen, t, "silent")
-
-    for seq in range(max(at, 1), upto + 1):
-        e, t = entries[seq], when(entries[seq]["time"])
-        if seq == 1:
-            before = "restored" if e["kind"] == "epoch" else "not-installed"
-        if e["kind"] == "start":
-            if seen is None and before:
-                note(start, t, before)
-            elif watching:
-                note(seen, t, "not-stopped")
-            elif seen is not None:
-                note(seen, t, "stopped")
-            watching = True
-        elif e["kind"] == "stop":
-            silent(t)
-            watching = False
-        elif e["kind"] == "outage":
-            silent(when(e["detail"]["from"]))
-            note(when(e["detail"]["from"]), when(e["detail"]["to"]), e["reason"])
-            watching = True
-        elif not watching and (seen is not None or before) and e["kind"] in BY_COMMAND:
-            continue
-        else:
-            silent(t)
-            watching = True
-        seen = t
-    if seen is None:
-        note(start, to, "not-installed")
-    elif seq < size:
-        pass
-    elif not watching:
-        note(seen, to, "stopped")
-    elif to - seen > 70 * 60 * 10**6:
-        note(seen, to, "no-later-entry")
-    return gaps
+    while at <= min(last + 1, size) or w.waits() and at <= size:
+        if at not in entries:
+            return None
+        w.add(entries[at])
+        at += 1
+    return w.close(end, size)
 
 
 class Check:
@@ -459,7 +534,7 @@ class Check:
         except (ZoneInfoNotFoundError, ValueError):
             zone = None
             self.say("not checked: when the box was not watching: this Python has no time zones (python3 -m pip install tzdata)")
-        gaps = not_watching(s["day"], zone, self.entries, s["first"], s["last"], h.size, when(until))
+        gaps = not_watching(s["day"], zone, self.entries, s["first"], s["last"], h.size)
         if zone:
             # to whole seconds, as summary.json has them
             gaps = gaps and [(a // 10**6, b // 10**6, c) for a, b, c in gaps]

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -56,19 +57,59 @@ func (d Day) Has(seq int64) bool {
 	return slices.ContainsFunc(d.Own, func(s file.Segment) bool { return s.First <= seq && seq <= s.Last })
 }
 
-// WatchedFrom is the entry from which on it can be told when the box was watching on a day: the newest before its first
-// entry that is of the box's own running. A roster that was changed while it was stopped is not.
-func (r *Reader) WatchedFrom(first int64) (from int64, err error) {
-	for from = max(first-1, 1); from > 1; from-- {
-		kind := entry.Kind("")
-		if err := r.Scan(from, from, false, func(e *entry.Entry) error { kind = e.Kind; return nil }); err != nil {
-			return 0, err
-		}
-		if !byCommand[kind] {
+// tells says whether watching on a day can be told from an entry on, where first is the day's first: it is of the box's own
+// running, and of another boot, or of before the day by the clock that nobody sets. A roster that was changed while the box was
+// stopped tells nothing, nor does what was written while the clock of the day's first boot was still wrong.
+func (w *watch) tells(e, first *entry.Entry) bool {
+	switch {
+	case e.Seq == 1:
+		return true
+	case byCommand[e.Kind] || e.Late():
+		return false
+	}
+	return first == nil || first.Clock != "trusted" || first.Boot != e.Boot || first.At.Add(monoOf(e)-monoOf(first)).Before(w.from)
+}
+
+// WatchedFrom is the entry from which on it can be told when the box was watching on a day.
+func (r *Reader) WatchedFrom(d Day) (from int64, err error) {
+	w, err := newWatch(d.Name, r.Zone)
+	if err != nil {
+		return 0, err
+	}
+	one := func(seq int64) (e *entry.Entry, err error) {
+		err = r.Scan(seq, seq, false, func(x *entry.Entry) error { c := *x; e = &c; return nil })
+		return e, err
+	}
+	var first, e *entry.Entry
+	if d.Last >= d.First {
+		first, err = one(d.First)
+	}
+	for from = max(d.First-1, 1); from > 1 && err == nil; from-- {
+		if e, err = one(from); err == nil && w.tells(e, first) {
 			break
 		}
 	}
-	return from, nil
+	return from, err
+}
+
+// WatchedUntil is the entry up to which that can be told: the one after the day, or what tells the time of the boot that it began,
+// where its clock said that the day was not over.
+func (r *Reader) WatchedUntil(d Day, size int64) (until int64, err error) {
+	until = d.Last + 1
+	boot, found := "", errors.New("found")
+	err = r.Scan(until, size, false, func(e *entry.Entry) error {
+		if until = e.Seq; e.Seq == d.Last+1 {
+			boot = strings.Clone(e.Boot)
+		}
+		if !e.Late() && (e.Clock == "trusted" || e.Boot != boot || e.At.Format(time.DateOnly) >= d.Name) {
+			return found
+		}
+		return nil
+	})
+	if errors.Is(err, found) {
+		err = nil
+	}
+	return until, err
 }
 
 // Account adds up what every export tells of a day from the entries around it, in the order of seq: its entries, its
@@ -79,14 +120,16 @@ type Account struct {
 	Entries  int64
 	verdicts map[string]string // latest, of the passages begun that day
 	watch    watch
-	next     int64 // the entry that watching needs next, 0 before it has the first
-	torn     bool  // it did not get one
+	ahead    []*entry.Entry // what came right before the day
+	next     int64          // the entry that watching needs next
+	torn     bool           // it did not get one
+	begun    bool
 }
 
 // NewAccount begins one in a ledger of size entries.
 func NewAccount(d Day, size int64, zone *time.Location) (*Account, error) {
 	w, err := newWatch(d.Name, zone)
-	return &Account{Day: d, size: size, verdicts: map[string]string{}, watch: w}, err
+	return &Account{Day: d, size: size, verdicts: map[string]string{}, watch: w, next: 1}, err
 }
 
 // Add takes the next entry; own says whether it is of the day.
@@ -105,20 +148,54 @@ func (a *Account) Add(e *entry.Entry, own bool) error {
 			a.verdicts[strings.Clone(e.Passage)] = verdict
 		}
 	}
-	// Watching is told from the newest entry before the day that is of the box's own running, up to the one after the day.
 	switch {
-	case e.Seq < a.First && (!byCommand[e.Kind] || e.Seq == 1):
-		a.watch.restart()
-		a.torn = false
-	case e.Seq == 1:
-	case a.next == 0 || e.Seq > a.Last+1:
+	case e.Seq < a.First:
+		if e.Seq != a.next {
+			a.ahead = nil
+		}
+		own := *e
+		a.ahead, a.next = append(a.ahead, &own), e.Seq+1
+		return nil
+	case e.Seq > a.Last && !a.Needs():
 		return nil
 	case e.Seq != a.next:
 		a.torn = true
 	}
+	if err := a.begin(e); err != nil {
+		return err
+	}
 	a.next = e.Seq + 1
 	return a.watch.add(e)
 }
+
+// begin takes in, once, what came before the day, from where it tells when the box was watching.
+func (a *Account) begin(first *entry.Entry) error {
+	if a.begun {
+		return nil
+	}
+	a.begun = true
+	if a.Last < a.First {
+		first = nil // it is not of the day
+	}
+	i := len(a.ahead) - 1
+	for i >= 0 && !a.watch.tells(a.ahead[i], first) {
+		i--
+	}
+	if a.torn = a.torn || i < 0 && a.First > 1; a.torn {
+		return nil
+	}
+	for _, e := range a.ahead[max(i, 0):] {
+		if err := a.watch.add(e); err != nil {
+			return err
+		}
+	}
+	a.ahead = nil
+	return nil
+}
+
+// Needs tells whether later entries are needed to tell when the box was watching: the one after the day, and what tells when a
+// boot began whose clock was wrong.
+func (a *Account) Needs() bool { return a.next <= a.size && (a.next <= a.Last+1 || a.watch.waits()) }
 
 // Passages counts them by their latest verdict.
 func (a *Account) Passages() map[string]int {
@@ -129,10 +206,10 @@ func (a *Account) Passages() map[string]int {
 	return counts
 }
 
-// Gaps tells when the box was not watching; now bounds a day that is not over. ok is false where entries are missing that
-// would tell.
+// Gaps tells when the box was not watching; now bounds a day that is not over, in its stead the newest entry where it is zero.
+// ok is false where entries are missing that would tell.
 func (a *Account) Gaps(now time.Time) (list []Gap, ok bool) {
-	if a.torn || a.size > 0 && a.next != min(a.Last+1, a.size)+1 {
+	if err := a.begin(nil); err != nil || a.torn || a.Needs() {
 		return nil, false
 	}
 	return a.watch.close(a.size, now), true
@@ -158,7 +235,7 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 		return nil, err
 	}
 	later = slices.DeleteFunc(later, func(seq int64) bool { return seq > size })
-	from, err := r.WatchedFrom(d.First)
+	from, err := r.WatchedFrom(d)
 	if err != nil {
 		return nil, err
 	}
@@ -182,11 +259,11 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 	}
 	stretch(from, d.First-1, false)
 	stretch(d.First, d.Last, personal)
-	if _, about := slices.BinarySearch(later, d.Last+1); !about { // it ends what is told of watching
-		stretch(d.Last+1, min(d.Last+1, size), false)
+	for err == nil && a.Needs() { // it ends what is told of watching
+		stretch(a.next, a.next, personal)
 	}
 	for _, seq := range later {
-		if seq > d.Last { // else it stands between two parts of the day
+		if seq >= a.next { // else it was among them
 			stretch(seq, seq, personal)
 		}
 	}

@@ -93,14 +93,20 @@ func (b *bundler) plan(day string) error {
 		}
 	}
 	// Beside the day: what tells when the box was watching, what stands around its parts, and the newest of all.
-	from, err := b.r.WatchedFrom(d.First)
+	from, err := b.r.WatchedFrom(d)
 	if err != nil {
 		return err
 	}
 	for seq := from; seq < d.First; seq++ {
 		give(seq, "beside.jsonl")
 	}
-	give(d.Last+1, "beside.jsonl")
+	until, err := b.r.WatchedUntil(d, size)
+	if err != nil {
+		return err
+	}
+	for seq := d.Last + 1; seq <= min(until, d.Last+maxBetween); seq++ {
+		give(seq, "beside.jsonl")
+	}
 	give(size, "beside.jsonl")
 	between := d.Last - d.First + 1
 	for _, s := range d.Own {
@@ -227,12 +233,11 @@ func (b *bundler) survey() error {
 
 // fill puts what the account of the given entries says into the summary, which has the rest.
 func (sum *summary) fill(a *evidence.Account) error {
-	until, err := time.Parse(time.RFC3339Nano, sum.Until)
-	if err != nil {
+	if _, err := time.Parse(time.RFC3339Nano, sum.Until); err != nil {
 		return err
 	}
 	sum.Entries, sum.Passages = a.Entries, a.Passages()
-	gaps, ok := a.Gaps(until)
+	gaps, ok := a.Gaps(time.Time{})
 	if !ok {
 		return nil // not_watching stays null
 	}
