@@ -277,3 +277,50 @@ func randomDays(rng *rand.Rand) (wrong, right []*entry.Entry) {
 	}
 	return wrong, right
 }
+
+// A day's export names the entries among its own that bear another date.
+func TestEntriesOfAnotherDateAreNamed(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	for _, when := range []string{
+		"2026-11-20 09:00:00", "2026-11-22 09:01:00", "2026-11-20 09:01:05", "1970-01-01 08:00:00", // 1 to 4
+		"2026-11-20 10:00:00", "1970-01-01 08:00:00", "1970-01-01 09:00:00", "2026-11-21 08:00:00", // 5 to 8
+		"2026-11-23 08:01:00", "2026-11-22 08:00:00", "2026-11-22 09:00:00", // 9 to 11
+	} {
+		ck.set(when)
+		mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Alive})
+	}
+	l.Close()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for day, want := range map[string]string{
+		"2026-11-19": "", "2026-11-20": "2-2 2026-11-22, 4-4 1970-01-01, 6-7 1970-01-01", "2026-11-21": "",
+		"2026-11-22": "3-3 2026-11-20, 4-4 1970-01-01, 5-5 2026-11-20, 6-7 1970-01-01, 8-8 2026-11-21, 9-9 2026-11-23",
+		"2026-11-23": "10-11 2026-11-22",
+	} {
+		s, err := r.Stats(day, at("2026-11-30 00:00:00"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, run := range s.Strays {
+			got = append(got, fmt.Sprintf("%d-%d %s", run.First, run.Last, run.Day))
+		}
+		if g := strings.Join(got, ", "); g != want {
+			t.Errorf("%s: got %s, want %s", day, g, want)
+		}
+		var b strings.Builder
+		if err := s.WriteGaps(&b, r.Meta); err != nil || strings.Count(b.String(), "bear the date") != len(got) {
+			t.Errorf("%v\n%s", err, &b)
+		}
+		var csv strings.Builder
+		if err := r.ExportCSV(&csv, &b, Selection{From: day, To: day, Now: at("2026-11-30 00:00:00")}); err != nil || strings.Count(csv.String(), "other date,entries,") != len(got) {
+			t.Errorf("%v\n%s", err, csv.String())
+		}
+	}
+}

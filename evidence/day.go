@@ -52,6 +52,25 @@ func (c Calendar) Day(name string) Day {
 	return d
 }
 
+// Strays are the runs of entries that bear another date and stand between the day's own; besides, right before them such of a
+// later date, right behind them such of an earlier one. The clock was wrong when they were written, or when the others were.
+func (c Calendar) Strays(d Day) (runs []file.Segment) {
+	if len(d.Own) == 0 {
+		return nil
+	}
+	for _, s := range c {
+		switch {
+		case s.First < d.First && s.Day < d.Name:
+			runs = nil
+		case s.First > d.Last && s.Day > d.Name:
+			return runs
+		case s.Day != d.Name:
+			runs = append(runs, s)
+		}
+	}
+	return runs
+}
+
 // Has says whether an entry is of the day.
 func (d Day) Has(seq int64) bool {
 	return slices.ContainsFunc(d.Own, func(s file.Segment) bool { return s.First <= seq && seq <= s.Last })
@@ -276,6 +295,7 @@ type Stats struct {
 	Entries  int64          `json:"entries"`
 	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open
 	Gaps     []Gap          `json:"-"`
+	Strays   []file.Segment `json:"-"` // runs of entries of another date among the day's
 }
 
 // Stats counts a day; now bounds one that is not over. A passage counts on the day of its first event, once.
@@ -292,10 +312,10 @@ func (r *Reader) Stats(day string, now time.Time) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	return a.stats(now), nil
+	return a.stats(c, now), nil
 }
 
-func (a *Account) stats(now time.Time) Stats {
+func (a *Account) stats(c Calendar, now time.Time) Stats {
 	gaps, _ := a.Gaps(now) // read has left nothing out
-	return Stats{a.Name, a.Entries, a.Passages(), gaps}
+	return Stats{a.Name, a.Entries, a.Passages(), gaps, c.Strays(a.Day)}
 }

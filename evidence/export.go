@@ -85,7 +85,7 @@ func (p *extract) day(c Calendar, d Day) error {
 	if err != nil {
 		return err
 	}
-	p.days = append(p.days, a.stats(p.Now))
+	p.days = append(p.days, a.stats(c, p.Now))
 	if p.row == nil || p.Events {
 		return nil
 	}
@@ -262,6 +262,12 @@ func (p *extract) front() (rows [][]string) {
 	}
 	if len(rows) == 1 {
 		rows = append(rows, []string{"not watching", "never"})
+	}
+	for _, day := range p.days {
+		for _, s := range day.Strays {
+			rows = append(rows, []string{"other date", "entries", strconv.FormatInt(s.First, 10), "to", strconv.FormatInt(s.Last, 10), s.Day,
+				"among those of " + day.Day})
+		}
 	}
 	return append(rows, p.rows...)
 }

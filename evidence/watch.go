@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	times "gated/clock"
@@ -241,23 +242,23 @@ func (w *watch) without(g Gap) (parts []Gap) {
 	return parts
 }
 
-// WriteGaps writes the gaps as the lines that every export begins with.
-func WriteGaps(w io.Writer, m file.Meta, day string, gaps []Gap) error {
-	_, err := fmt.Fprintf(w, "# %s, %s (%s). When the box was not watching: ", m.Gate, day, m.TimeZone)
-	if err == nil && len(gaps) == 0 {
-		_, err = fmt.Fprint(w, "never.")
-	}
-	for i, g := range gaps {
-		if err == nil {
-			sep := "; "
-			if i == 0 {
-				sep = ""
-			}
-			_, err = fmt.Fprintf(w, "%s%s to %s (%s)", sep, g.From.Format(time.TimeOnly), g.To.Format(time.DateTime), g.Cause)
+// WriteGaps writes the gaps as the lines that every export begins with, and which entries among the day's bear another date.
+func (s Stats) WriteGaps(w io.Writer, m file.Meta) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s, %s (%s). When the box was not watching: ", m.Gate, s.Day, m.TimeZone)
+	for i, g := range s.Gaps {
+		if i > 0 {
+			b.WriteString("; ")
 		}
+		fmt.Fprintf(&b, "%s to %s (%s)", g.From.Format(time.TimeOnly), g.To.Format(time.DateTime), g.Cause)
 	}
-	if err == nil {
-		_, err = fmt.Fprintln(w)
+	if len(s.Gaps) == 0 {
+		b.WriteString("never.")
 	}
+	b.WriteString("\n")
+	for _, r := range s.Strays {
+		fmt.Fprintf(&b, "# Entries %d to %d, among those of %s, bear the date %s.\n", r.First, r.Last, s.Day, r.Day)
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
 }

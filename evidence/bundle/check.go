@@ -348,7 +348,7 @@ func (c *checking) conclude() {
 		c.say("%d records of %s, entries %d to %d, stand at these positions in the ledger of %d entries whose head %s signed", s.Entries,
 			s.Day, s.First, s.Last, s.Size, s.Origin)
 		if n := s.Last - s.First + 1 - s.Entries; n > 0 {
-			c.say("the clock was set back: %d entries of other days stand between them", n)
+			c.say("the clock was set back, or was wrong: %d entries of other days stand between them", n)
 		}
 	default:
 		c.say("no entry is of %s: entry %d is the last before it, entry %d the first after it", s.Day, s.Last, s.First)
