@@ -24,7 +24,7 @@ const (
 	NeverConfirmed = "clock-never-confirmed"
 	Behind         = "clock-behind"         // earlier than the newest trusted entry, synchronised or not
 	FarAhead       = "clock-far-ahead"      // more than farAhead later than it should be, synchronised or not
-	Unsynchronised = "clock-unsynchronised" // neither
+	Unsynchronised = "clock-unsynchronised" // within a day of what it should be
 )
 
 // Released is before any moment at which this program can run: a clock that says less is wrong.

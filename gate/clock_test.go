@@ -148,6 +148,9 @@ func TestAMomentFarAheadLocksNobodyOut(t *testing.T) {
 	looks("in", policy.Admit, "valid-pass", "")
 	var starts []string
 	for _, e := range s.records() {
+		if e.Kind == register.Clock && e.By == unauthenticated && e.Detail["was"] == "" {
+			t.Errorf("entry %d, %s, does not say what the time was before", e.Seq, e.Reason)
+		}
 		if e.Kind == ledger.Start {
 			starts = append(starts, e.Detail["clock"])
 		}

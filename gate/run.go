@@ -201,8 +201,12 @@ func (g *Gate) ConfirmClock(by string) error {
 	ev := ledger.Event{Stamp: s, Kind: register.Clock, Reason: "clock-confirmed", By: unauthenticated}
 	if back {
 		ev.Reason = "clock-corrected"
-		g.opt.Register.View(func(st *register.State) { ev.Detail = map[string]string{"was": st.Trusted.Time.Format(time.RFC3339)} })
 	}
+	g.opt.Register.View(func(st *register.State) {
+		if was := st.Trusted.Time; !was.IsZero() {
+			ev.Detail = map[string]string{"was": was.Format(time.RFC3339)}
+		}
+	})
 	if by != "" {
 		ev.Personal = []ledger.Field{{Name: "by", Value: by}}
 	}
