@@ -308,14 +308,18 @@ func TestEntriesOfAnotherDateAreNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, run := range s.Strays {
+		c, err := r.Calendar(11)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, run := range c.Strays(c.Day(day)) {
 			got = append(got, fmt.Sprintf("%d-%d %s", run.First, run.Last, run.Day))
 		}
 		if g := strings.Join(got, ", "); g != want {
 			t.Errorf("%s: got %s, want %s", day, g, want)
 		}
 		var b strings.Builder
-		if err := s.WriteGaps(&b, r.Meta); err != nil || strings.Count(b.String(), "bear the date") != len(got) {
+		if err := r.WriteGaps(&b, s); err != nil || strings.Count(b.String(), "bear the date") != len(got) {
 			t.Errorf("%v\n%s", err, &b)
 		}
 		var csv strings.Builder

@@ -295,7 +295,6 @@ type Stats struct {
 	Entries  int64          `json:"entries"`
 	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open
 	Gaps     []Gap          `json:"-"`
-	Strays   []file.Segment `json:"-"` // runs of entries of another date among the day's
 }
 
 // Stats counts a day; now bounds one that is not over. A passage counts on the day of its first event, once.
@@ -312,10 +311,10 @@ func (r *Reader) Stats(day string, now time.Time) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	return a.stats(c, now), nil
+	return a.stats(now), nil
 }
 
-func (a *Account) stats(c Calendar, now time.Time) Stats {
+func (a *Account) stats(now time.Time) Stats {
 	gaps, _ := a.Gaps(now) // read has left nothing out
-	return Stats{a.Name, a.Entries, a.Passages(), gaps, c.Strays(a.Day)}
+	return Stats{a.Name, a.Entries, a.Passages(), gaps}
 }

@@ -31,6 +31,7 @@ type extract struct {
 	row      func(row) error             // nil: there is no table
 	disclose func(file.Disclosure) error // nil: without personal fields
 	rows     [][]string                  // of the later entries about the days, as they stand before the table
+	strays   [][]string                  // of the entries of another date among those of the days, likewise
 	names    []string                    // of the personal fields that are left
 	days     []Stats
 	outside  map[int64]bool // later entries, not of the days, whose personal fields were told
@@ -60,6 +61,10 @@ func (p *extract) run() error {
 }
 
 func (p *extract) day(c Calendar, d Day) error {
+	for _, s := range c.Strays(d) {
+		p.strays = append(p.strays, []string{"other date", "entries", strconv.FormatInt(s.First, 10), "to", strconv.FormatInt(s.Last, 10),
+			s.Day, "among those of " + d.Name})
+	}
 	var passages register.DayPassages
 	a, err := p.read(d, p.size, p.Personal, func(s seen) error {
 		if s.later {
@@ -85,7 +90,7 @@ func (p *extract) day(c Calendar, d Day) error {
 	if err != nil {
 		return err
 	}
-	p.days = append(p.days, a.stats(c, p.Now))
+	p.days = append(p.days, a.stats(p.Now))
 	if p.row == nil || p.Events {
 		return nil
 	}
@@ -263,13 +268,7 @@ func (p *extract) front() (rows [][]string) {
 	if len(rows) == 1 {
 		rows = append(rows, []string{"not watching", "never"})
 	}
-	for _, day := range p.days {
-		for _, s := range day.Strays {
-			rows = append(rows, []string{"other date", "entries", strconv.FormatInt(s.First, 10), "to", strconv.FormatInt(s.Last, 10), s.Day,
-				"among those of " + day.Day})
-		}
-	}
-	return append(rows, p.rows...)
+	return append(append(rows, p.strays...), p.rows...)
 }
 
 // about is what the sheet "about" says after the front: the counts of the days, and the newest tree head.

@@ -9,7 +9,6 @@ import (
 
 	times "gated/clock"
 	"gated/ledger/entry"
-	"gated/ledger/file"
 	"gated/register"
 )
 
@@ -243,9 +242,17 @@ func (w *watch) without(g Gap) (parts []Gap) {
 }
 
 // WriteGaps writes the gaps as the lines that every export begins with, and which entries among the day's bear another date.
-func (s Stats) WriteGaps(w io.Writer, m file.Meta) error {
+func (r *Reader) WriteGaps(w io.Writer, s Stats) error {
+	size, err := r.Size()
+	if err != nil {
+		return err
+	}
+	c, err := r.Calendar(size)
+	if err != nil {
+		return err
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s, %s (%s). When the box was not watching: ", m.Gate, s.Day, m.TimeZone)
+	fmt.Fprintf(&b, "# %s, %s (%s). When the box was not watching: ", r.Meta.Gate, s.Day, r.Meta.TimeZone)
 	for i, g := range s.Gaps {
 		if i > 0 {
 			b.WriteString("; ")
@@ -256,9 +263,9 @@ func (s Stats) WriteGaps(w io.Writer, m file.Meta) error {
 		b.WriteString("never.")
 	}
 	b.WriteString("\n")
-	for _, r := range s.Strays {
-		fmt.Fprintf(&b, "# Entries %d to %d, among those of %s, bear the date %s.\n", r.First, r.Last, s.Day, r.Day)
+	for _, run := range c.Strays(c.Day(s.Day)) {
+		fmt.Fprintf(&b, "# Entries %d to %d, among those of %s, bear the date %s.\n", run.First, run.Last, s.Day, run.Day)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err = io.WriteString(w, b.String())
 	return err
 }

@@ -104,7 +104,7 @@ func (g *Gate) Begin() {
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	now, doubt := g.clock.read()
+	now := g.clock.Now()
 	var events []ledger.Event
 	if !g.begun.Load() {
 		rules := g.rules.Load()
@@ -118,6 +118,7 @@ func (g *Gate) Begin() {
 			}
 			g.clock.remember(s.Trusted)
 		})
+		var doubt string
 		now, doubt = g.clock.read()
 		people := g.opt.Roster.Snapshot()
 		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them

@@ -56,7 +56,7 @@ func exportJSONL(x *export, w, companion io.Writer) error {
 	days, err := x.ExportJSONL(w, companion, x.Selection)
 	for _, d := range days {
 		if err == nil {
-			err = d.WriteGaps(x.stderr, x.Meta)
+			err = x.WriteGaps(x.stderr, d)
 		}
 	}
 	return err

@@ -55,7 +55,7 @@ latest verdict; hold means that no guard has decided yet.`,
 			if asJSON {
 				return json.NewEncoder(c.OutOrStdout()).Encode(s)
 			}
-			err = s.WriteGaps(c.OutOrStdout(), r.Meta)
+			err = r.WriteGaps(c.OutOrStdout(), s)
 			return say(c.OutOrStdout(), err, "entries=%d admit=%d refuse=%d hold=%d\n",
 				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
 		}}
