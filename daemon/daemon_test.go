@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +16,8 @@ import (
 
 	"gated/config"
 )
+
+var quiet = slog.New(slog.DiscardHandler)
 
 // running is a daemon in this process.
 type running struct {
