@@ -57,7 +57,7 @@ func (d *Daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopB
 	ending := make(chan struct{})
 	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
-	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.Settings.Console.Hosts, Done: ending, Log: d.log}))
+	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.Settings.Console.Hosts, Done: ending, Log: d.log, Metrics: reg}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
 	page := newUsers(d.Settings.Console.Users, d.log, reg)
 	// What takes longer, as a stream or a picture, moves its own deadlines.
