@@ -77,10 +77,12 @@ func (c *console) find(w http.ResponseWriter, r *http.Request) {
 	}
 	if wait, first := c.finder.wait(time.Now()); wait > 0 {
 		if first {
-			c.log.Warn("searches by room are refused for a while: too many names were asked for", "at_once", namesAtOnce, "a_minute", namesPerMinute)
+			c.log.Warn("searches by room are refused for a while: too many names were asked for",
+				"at_once", namesAtOnce, "a_minute", namesPerMinute)
 		}
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		failFor(w, http.StatusTooManyRequests, "too-many-names", "searches by room give %d names at once and %d a minute: wait a little", namesAtOnce, namesPerMinute)
+		failFor(w, http.StatusTooManyRequests, "too-many-names",
+			"searches by room give %d names at once and %d a minute: wait a little", namesAtOnce, namesPerMinute)
 		return
 	}
 	found := c.gate.Find(room)

@@ -165,5 +165,6 @@ func (d *Daemon) ownMetrics(reg *prometheus.Registry, logs *logqueue.Queue) {
 	build.WithLabelValues(d.Version, runtime.Version()).Set(1)
 	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gated_log_dropped_total",
 		Help: "Lines of the log that nobody got, since its reader did not read."}, func() float64 { return float64(logs.Dropped()) })
-	reg.MustRegister(d.reload, build, dropped, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
+	reg.MustRegister(d.reload, build, dropped,
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
 }

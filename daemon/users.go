@@ -70,7 +70,8 @@ func (u *users) may(p *place) (name string, err error) {
 			p.let(p.user)
 			return
 		}
-		p.refused = fmt.Errorf("the page is not for the user %s: write the name under console.users in the settings and restart the daemon", p.user)
+		p.refused = fmt.Errorf("the page is not for the user %s: write the name under console.users in the settings, "+
+			"and restart the daemon", p.user)
 	})
 	return p.user, p.refused
 }

@@ -39,7 +39,8 @@ func newMetrics(reg prometheus.Registerer, l *Ledger) metrics {
 		}
 		return 0
 	})
-	gauge("gated_ledger_wal_bytes", "Length of the write-ahead log: it grows as long as somebody who reads the ledger does not come to an end.",
+	gauge("gated_ledger_wal_bytes",
+		"Length of the write-ahead log: it grows as long as somebody who reads the ledger does not come to an end.",
 		func() float64 { return float64(file.Length(l.path + "-wal")) })
 	gauge("gated_ledger_erasure_pending",
 		"1 while personal data may still be readable that an erase entry names: an erasure is under way, or was cut off.",
