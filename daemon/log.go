@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -14,7 +15,8 @@ import (
 
 // openLog has the log written, which never waits for its reader. The caller closes it.
 func (d *Daemon) openLog() *logqueue.Queue {
-	signal.Ignore(syscall.SIGPIPE) // who reads log or verdicts may go away
+	// Who reads log or verdicts may go away. The signal is taken and not ignored, as the barrier's program would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	asJSON := d.Settings.Log.Format == "json"
 	d.level.UnmarshalText([]byte(d.Settings.Log.Level))
 	to := func(w io.Writer) *slog.Logger {

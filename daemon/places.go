@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -36,7 +37,7 @@ type place struct {
 	conn net.Conn
 
 	// These belong to the mutex of all.
-	who   string // address of the other end; on this box it is the same for all, until let is called
+	who   string // address of the other end; empty on this box, until let is called
 	since time.Time
 	busy  bool // a request is under way
 
@@ -49,7 +50,7 @@ type place struct {
 func newPlaces(name string, most int, reg prometheus.Registerer) *places {
 	var files unix.Rlimit // the soft limit, which the Go runtime has raised to the hard one
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil && files.Cur/8 < uint64(most) {
-		most = int(files.Cur / 8)
+		most = max(1, int(files.Cur/8))
 	}
 	p := &places{most: most, open: map[net.Conn]*place{}}
 	of := prometheus.Labels{"listener": name}
@@ -81,7 +82,7 @@ func (p *places) keep(s *http.Server) {
 		switch is := p.open[c]; {
 		case state == http.StateClosed || state == http.StateHijacked:
 			delete(p.open, c)
-		case is != nil && is.busy != (state == http.StateActive):
+		case is != nil && is.who != "": // who is not known yet grows older whatever they do
 			is.busy, is.since = state == http.StateActive, time.Now()
 		}
 	}
@@ -97,7 +98,7 @@ func (p *places) take(c net.Conn) *place {
 	defer p.mu.Unlock()
 	p.open[c] = is
 	if len(p.open) > p.most {
-		old := p.oldest()
+		old := p.oldest(is)
 		delete(p.open, old.conn)
 		old.conn.Close()
 		p.displaced.Inc()
@@ -118,35 +119,33 @@ func network(a netip.Addr) string {
 	return net.String()
 }
 
-// oldest is the place that is given up first.
-func (p *places) oldest() (first *place) {
+// oldest is the place that is given up for a newer one.
+func (p *places) oldest(newer *place) (first *place) {
 	count := map[string]int{}
 	for _, is := range p.open {
 		count[is.who]++
 	}
 	for _, is := range p.open {
-		switch {
-		case first == nil, count[is.who] > count[first.who]:
-			first = is
-		case count[is.who] < count[first.who]:
-		case is.who != first.who: // as many: either
-			if is.who < first.who {
-				first = is
-			}
-		case is.busy != first.busy:
-			if first.busy {
-				first = is
-			}
-		case is.since.Before(first.since):
+		if is != newer && (first == nil || cmp.Or(
+			cmp.Compare(count[first.who], count[is.who]),
+			cmp.Compare(busy(is), busy(first)),
+			is.since.Compare(first.since)) < 0) {
 			first = is
 		}
 	}
 	return first
 }
 
+func busy(is *place) int {
+	if is.busy {
+		return 1
+	}
+	return 0
+}
+
 // let notes whose connection it is: from now on it competes with that user's alone.
 func (is *place) let(user string) {
 	is.all.mu.Lock()
 	defer is.all.mu.Unlock()
-	is.who = user
+	is.who, is.busy, is.since = user, true, time.Now()
 }
