@@ -71,8 +71,8 @@ type Barrier struct {
 	pulses  atomic.Int32  // that wait or run
 	ended   time.Time     // of the last pulse; belongs to who has the turn
 
-	kill     func(pgid int) error // replaced in tests by one that fails
-	reapTime time.Duration        // tests have another
+	kill     func(pgid int, mark string) // replaced in tests by one that fails
+	reapTime time.Duration               // tests have another
 
 	mu         sync.Mutex              // guards the next five
 	held       bool                    // the guard has opened it until a close
@@ -112,7 +112,7 @@ func New(o Options) (*Barrier, error) {
 	}
 	b := &Barrier{
 		lane: o.Lane, config: o.Config, log: o.Log, metrics: o.Metrics, turn: make(chan struct{}, 1),
-		kill: killGroup, reapTime: reapTime,
+		kill: kill, reapTime: reapTime,
 	}
 	switch o.Driver {
 	case Exec:

@@ -20,7 +20,9 @@ type Config struct {
 	// Answers, lcus only: the board tells its state, so that its silence at the start is a fault. Default: found out.
 	Answers bool `mapstructure:"answers"`
 
-	Command []string      `mapstructure:"command"` // exec only: full path of the program, then its arguments; the action comes after them
+	// Command, exec only: full path of the program, then its arguments; the action comes after them. What it starts ends with it.
+	Command []string `mapstructure:"command"`
+
 	Pulse   time.Duration `mapstructure:"pulse"`   // length of the opening pulse, default 500ms, from 100ms to 5s
 	Spacing time.Duration `mapstructure:"spacing"` // least time from the end of a pulse to the next, default 200ms, up to 5s
 	Timeout time.Duration `mapstructure:"timeout"` // for program or relay, beyond the pulse; default 3s, from 100ms to 4s

@@ -3,9 +3,12 @@ package barrier
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +22,7 @@ import (
 const (
 	// reapTime is how long a killed program may take to be gone. More means that it waits in the kernel for a device.
 	reapTime = 200 * time.Millisecond
-	// pipeTime is how long to wait for output once the program is gone. Only a child that left the process group
+	// pipeTime is how long to wait for output once the program is gone. Only a child that could not be found and killed
 	// still has the pipe then.
 	pipeTime = 100 * time.Millisecond
 	maxTail  = 1024 // bytes of output kept
@@ -43,7 +46,7 @@ type program struct {
 
 func (p *program) stop() {}
 
-// perform starts the program and waits until it and its process group are gone.
+// perform starts the program and waits until it and all that it started are gone.
 func (p *program) perform(ctx context.Context, c command) error {
 	p.mu.Lock()
 	lingering := p.lingering
@@ -58,7 +61,8 @@ func (p *program) perform(ctx context.Context, c command) error {
 	var out tail
 	ms := strconv.FormatInt(c.length.Milliseconds(), 10)
 	cmd := exec.Command(b.config.Command[0], append(slices.Clone(b.config.Command[1:]), c.action, p.b.lane, ms)...)
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
+	mark := "GATED_BARRIER_COMMAND=" + rand.Text()
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", mark}
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &out, &out // one pipe, one goroutine: exec sees that they are the same
 	cmd.WaitDelay = pipeTime
@@ -83,7 +87,7 @@ func (p *program) perform(ctx context.Context, c command) error {
 	case <-ctx.Done():
 		cause = context.Cause(ctx)
 	}
-	b.kill(pid)
+	b.kill(pid, mark)
 
 	gone := make(chan error, 1)
 	p.mu.Lock()
@@ -115,7 +119,7 @@ func (p *program) perform(ctx context.Context, c command) error {
 	case cause != nil:
 		err = cause
 	case errors.Is(err, exec.ErrWaitDelay):
-		return nil // it ended well; a child that left its group held its output
+		return nil // it ended well; a child that was not found holds its output
 	case err != nil:
 		err = fmt.Errorf("%w: %w", errFailed, err)
 	}
@@ -125,8 +129,34 @@ func (p *program) perform(ctx context.Context, c command) error {
 	return err
 }
 
-// killGroup ends every process of the group.
-func killGroup(pgid int) error { return syscall.Kill(-pgid, syscall.SIGKILL) }
+// kill ends every process of the group, and those that left it, as setsid does: whatever a program starts inherits its environment,
+// and the mark in it. (Jenkins finds what a build left behind in the same way.) One that cleared its environment or became another
+// user's is not found: to hold those takes a control group or a PID namespace, and rights that the daemon has not.
+func kill(pgid int, mark string) {
+	syscall.Kill(-pgid, syscall.SIGKILL)
+	const passes = 10 // of processes that beget others meanwhile
+	marked := func(pid string) bool {
+		env, err := os.ReadFile("/proc/" + pid + "/environ") // empty of a zombie
+		return err == nil && bytes.Contains(env, []byte(mark))
+	}
+	for found, n := true, 0; found && n < passes; n++ {
+		found = false
+		all, _ := filepath.Glob("/proc/[0-9]*")
+		for _, path := range all {
+			name := filepath.Base(path)
+			pid, err := strconv.Atoi(name)
+			if err != nil || !marked(name) {
+				continue
+			}
+			if p, err := os.FindProcess(pid); err == nil { // by its pidfd: the number may be another's by now
+				if marked(name) && p.Kill() == nil {
+					found = true
+				}
+				p.Release()
+			}
+		}
+	}
+}
 
 // tail keeps the last bytes written to it. It never fails, so that a talkative program does not die of a full pipe.
 type tail struct{ b []byte }

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"gated/peer"
 )
 
 // maxControl bounds a request: the largest is a roster file.
@@ -67,9 +67,9 @@ func (b *Box) Control(log *slog.Logger) *http.Server {
 	for _, op := range operations() {
 		mux.HandleFunc("POST /"+op.Name(), func(w http.ResponseWriter, r *http.Request) { b.answer(w, r, op, log) })
 	}
-	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second,
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, peer(c))
+			return context.WithValue(ctx, peerKey{}, caller(c))
 		}}
 }
 
@@ -96,23 +96,13 @@ func (b *Box) answer(w http.ResponseWriter, r *http.Request, op operation, log *
 	json.NewEncoder(w).Encode(a)
 }
 
-// peer names the user at the other end of a control connection, as the kernel knows them.
-func peer(c net.Conn) string {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return "unknown"
-	}
-	raw, err := u.SyscallConn()
+// caller names the user at the other end of a control connection.
+func caller(c net.Conn) string {
+	uid, err := peer.UID(c)
 	if err != nil {
 		return "unknown"
 	}
-	who := "unknown"
-	raw.Control(func(fd uintptr) {
-		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			who = userName(int(cred.Uid))
-		}
-	})
-	return who
+	return peer.Name(uid)
 }
 
 // Perform does an operation in the daemon of the state directory, or here if none runs.
@@ -172,5 +162,5 @@ func performAlone[A, R any](ctx context.Context, dir string, op Op[A, R], args A
 		return result, err
 	}
 	defer b.Close()
-	return op.do(ctx, b, userName(os.Getuid()), args)
+	return op.do(ctx, b, peer.Name(os.Getuid()), args)
 }

@@ -10,6 +10,7 @@ import (
 	"gated/gate/spool"
 	"gated/ledger"
 	"gated/ledger/file"
+	"gated/peer"
 	"gated/register"
 	"gated/register/erasure"
 )
@@ -37,7 +38,7 @@ func BeginEpoch(dir string, opt *ledger.Options, why string) (m file.Meta, found
 		opt = &ledger.Options{Gate: r.Meta.Gate, Origin: r.Meta.Name(), TimeZone: r.Meta.TimeZone}
 		r.Close()
 	}
-	opt.Begin = &ledger.Begin{By: userName(os.Getuid()), Why: why}
+	opt.Begin = &ledger.Begin{By: peer.Name(os.Getuid()), Why: why}
 	return beginEpoch(dir, *opt)
 }
 

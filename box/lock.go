@@ -3,11 +3,12 @@ package box
 import (
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"gated/peer"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,17 +67,9 @@ func Owned(dir string) error {
 		return err
 	}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
-		name := userName(int(sys.Uid))
+		name := peer.Name(int(sys.Uid))
 		return fmt.Errorf("state directory %s belongs to %s, you are %s, and no daemon runs to do it for you: "+
-			"start it, or use runuser -u %s", dir, name, userName(os.Geteuid()), name)
+			"start it, or use runuser -u %s", dir, name, peer.Name(os.Geteuid()), name)
 	}
 	return nil
-}
-
-func userName(uid int) string {
-	id := strconv.Itoa(uid)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return "uid " + id
 }

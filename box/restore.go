@@ -11,6 +11,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/ledger/seal"
+	"gated/peer"
 )
 
 // Restoring says what is put back, and where.
@@ -102,7 +103,7 @@ func become(dir string) error {
 		return err
 	}
 	if err := errors.Join(syscall.Setgroups([]int{gid}), syscall.Setgid(gid), syscall.Setuid(uid)); err != nil {
-		return fmt.Errorf("become %s: %w", userName(uid), err)
+		return fmt.Errorf("become %s: %w", peer.Name(uid), err)
 	}
 	return nil
 }

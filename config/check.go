@@ -23,6 +23,9 @@ func (s *Settings) complete() {
 		s.Gate.Origin = slug(s.Gate.Name)
 		s.from["gate.origin"] = "from gate.name"
 	}
+	if s.Console.Users == nil {
+		s.Console.Users = Default().Console.Users
+	}
 }
 
 // slug keeps the ASCII letters and digits of a name, in lower case, with hyphens
@@ -47,6 +50,7 @@ func (s *Settings) resolve(dir string) {
 
 var (
 	wordForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	userForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`)
 	hostForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 )
 
@@ -158,6 +162,14 @@ func (l *loader) console(c Console) {
 			l.fault(key, "%q is not a host name: write it in lower case without http:// and path, such as gate.example.org", host)
 		} else if slices.Index(c.Hosts, c.Hosts[i]) < i {
 			l.fault(key, "%q is written twice: keep one", host)
+		}
+	}
+	for i, user := range c.Users {
+		key := fmt.Sprintf("console.users[%d]", i)
+		if !userForm.MatchString(user) {
+			l.fault(key, "%q is not a user: write a name of this box, such as gated-kiosk, or a number", user)
+		} else if slices.Index(c.Users, user) < i {
+			l.fault(key, "%q is written twice: keep one", user)
 		}
 	}
 	l.oneOf("console.language", c.Language, "zh", "en")

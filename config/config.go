@@ -118,6 +118,10 @@ type Console struct {
 	// Hosts are further names by which browsers may address the page.
 	Hosts []string `mapstructure:"hosts"`
 
+	// Users of this box that may use the page, by name or number, besides root and the daemon's own. Everybody may read
+	// /metrics and /healthz. Default: gated-kiosk, which shows it on the box's own screen.
+	Users []string `mapstructure:"users"`
+
 	Language string `mapstructure:"language" reload:"true"` // zh or en, default zh
 	Call     string `mapstructure:"call" reload:"true"`     // whom to call on a fault, shown to guards; at most 100 characters
 }
@@ -168,7 +172,7 @@ type Witness struct {
 func Default() *Settings {
 	return &Settings{
 		Gate:    Gate{TimeZone: DefaultZone, HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second},
-		Console: Console{Listen: "127.0.0.1:8480", Language: "zh"},
+		Console: Console{Listen: "127.0.0.1:8480", Language: "zh", Users: []string{"gated-kiosk"}},
 		Log:     Log{Level: "info", Format: "text"},
 		Ledger:  Ledger{MinFree: 64 << 20, WitnessEvery: 3600},
 	}

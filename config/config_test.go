@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,7 +81,7 @@ lanes:
 scanner: {keyboard: out}
 policy: {file: rules/policy.yaml}
 trust: {dir: /srv/trust}
-console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], language: en, call: 物业 8210}
+console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], users: [prometheus, "1000"], language: en, call: 物业 8210}
 log: {level: debug, format: json}
 ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witness.example/gate", key: `+witnessKey+`}], witness_every: 60, retention: [{class: resident, days: 30}, {class: "*", days: 90}]}
 `)
@@ -108,7 +109,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 		Scanner: Scanner{"out"},
 		Policy:  Policy{filepath.Join(dir, "rules/policy.yaml")},
 		Trust:   Trust{"/srv/trust"},
-		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, "en", "物业 8210"},
+		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, []string{"prometheus", "1000"}, "en", "物业 8210"},
 		Log:     Log{"debug", "json"},
 		Ledger:  Ledger{MinFree: 2 << 30, TlogListen: ":8481", Witnesses: []Witness{{"https://witness.example/gate", witnessKey}}, WitnessEvery: 60, Retention: []Retention{{"resident", 30}, {"*", 90}}},
 	}
@@ -271,6 +272,8 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "scanner: {device: /dev/a}\nlanes:", `scanner.device: unknown key`},
 		{"lanes:", "console: {hosts: ['http://gate']}\nlanes:", `console.hosts[0]: "http://gate" is not a host name`},
 		{"lanes:", "console: {hosts: [gate, gate]}\nlanes:", `console.hosts[1]: "gate" is written twice`},
+		{"lanes:", "console: {users: ['the kiosk']}\nlanes:", `console.users[0]: "the kiosk" is not a user: write a name of this box`},
+		{"lanes:", "console: {users: [a, a]}\nlanes:", `console.users[1]: "a" is written twice`},
 		{"lanes:", "log: {level: warning}\nlanes:", `log.level: "warning" is not known: write debug or info or warn or error`},
 		{"lanes:", "log: {format: logfmt}\nlanes:", `log.format: "logfmt" is not known`},
 		{"lanes:", "ledger: {min_free: 1023KiB}\nlanes:", `ledger.min_free: 1023KiB is out of range: write 1MiB to 1TiB`},
@@ -505,6 +508,16 @@ func TestShowHidesSecrets(t *testing.T) {
 	want := "token: (hidden) # line 1\nempty: \"\" # default\nlist: (hidden)\nplain: seen # default\n"
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// No list, another one, an empty one: what the file says stands, and nothing of the default beside it.
+func TestUsersOfThePage(t *testing.T) {
+	for text, want := range map[string][]string{"": {"gated-kiosk"}, "console: {users: []}\n": {},
+		"console: {users: [a]}\n": {"a"}, "console: {users: [a, b]}\n": {"a", "b"}} {
+		if got := load(t, text+small).Console.Users; !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
 	}
 }
 

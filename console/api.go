@@ -23,19 +23,6 @@ func (c *console) healthz(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-func (c *console) find(w http.ResponseWriter, r *http.Request) {
-	room := strings.TrimSpace(r.URL.Query().Get("room"))
-	if err := checkText("room", room, maxWord); err != nil {
-		fail(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	found := c.gate.Find(room)
-	if len(found) > maxFound {
-		found = found[:maxFound]
-	}
-	answer(w, http.StatusOK, append([]gate.Found{}, found...)) // [] rather than null
-}
-
 func (c *console) code(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Lane, Code string }
 	if !read(w, r, &q, func() error {

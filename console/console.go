@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"gated/gate"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Options are what Handler is made of; only Gate is required.
@@ -19,16 +21,17 @@ type Options struct {
 	Hosts []string        // names under which the page may be opened, besides the loopback ones and the address the connection came in on
 	Done  <-chan struct{} // when closed, open streams end, so that the server can shut down
 	Log   *slog.Logger    // slog.Default() when nil
+
+	Metrics prometheus.Registerer // may be nil
 }
 
 // Limits of what is read from outside. In bytes where nothing else is said.
 const (
-	maxBody  = 64 << 10
-	maxCode  = 4096 // as of a scanner
-	maxWord  = 128  // a lane, an ID, a reason
-	maxText  = 500  // a note
-	maxName  = 40   // of a guard, in characters
-	maxFound = 50
+	maxBody = 64 << 10
+	maxCode = 4096 // as of a scanner
+	maxWord = 128  // a lane, an ID, a reason
+	maxText = 500  // a note
+	maxName = 40   // of a guard, in characters
 )
 
 // readTimeout is how long a request's body may take.
@@ -43,6 +46,8 @@ type console struct {
 	cross *http.CrossOriginProtection
 	dark  darkroom
 	log   *slog.Logger
+
+	finder *finder
 }
 
 // Handler serves the page at / and the interface beside it. It refuses requests for a Host that is not its own
@@ -54,6 +59,8 @@ func Handler(o Options) http.Handler {
 		cross: http.NewCrossOriginProtection(),
 		dark:  newDarkroom(),
 		log:   o.Log,
+
+		finder: newFinder(o.Metrics),
 	}
 	if c.log == nil {
 		c.log = slog.Default()

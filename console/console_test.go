@@ -487,40 +487,6 @@ func TestBurstIsThinnedOut(t *testing.T) {
 	}
 }
 
-func TestStreamsAreBounded(t *testing.T) {
-	d := newShows()
-	s := httptest.NewServer(d.handler(nil))
-	defer s.Close()
-	var closers []func()
-	for range maxStreams {
-		next, status, closed := openStream(t, s.URL)
-		if _, _, err := next(); status != 200 || err != nil {
-			t.Fatalf("stream %d: %d %v", len(closers), status, err)
-		}
-		closers = append(closers, closed)
-	}
-	_, status, closed := openStream(t, s.URL)
-	closed()
-	if status != 503 {
-		t.Errorf("stream %d: %d, want 503", maxStreams+1, status)
-	}
-	for _, c := range closers {
-		c()
-	}
-	for deadline := time.Now().Add(time.Minute); ; { // once they are gone there is room again, and nobody is subscribed for nothing
-		next, status, closed := openStream(t, s.URL)
-		if status == 200 {
-			next()
-			closed()
-			break
-		}
-		closed()
-		if time.Now().After(deadline) {
-			t.Fatal("closed streams are never given back")
-		}
-	}
-}
-
 func TestShutdownEndsStreams(t *testing.T) {
 	d := newShows()
 	done := make(chan struct{})

@@ -11,7 +11,6 @@ import (
 
 // Bounds of the stream. The page covers itself after five seconds without a beat, so that a beat may be late.
 const (
-	maxStreams   = 64
 	beatEvery    = time.Second
 	viewAtMost   = 50 * time.Millisecond // between two views: a burst of codes must not drown a slow tablet
 	writeTimeout = 5 * time.Second
@@ -22,24 +21,16 @@ type stream struct {
 	view      func() gate.View
 	subscribe func() (changed <-chan struct{}, cancel func())
 	done      <-chan struct{} // closed when all streams shall end
-	open      chan struct{}   // one token for each
 }
 
 func newStream(view func() gate.View, subscribe func() (<-chan struct{}, func()), done <-chan struct{}) *stream {
-	return &stream{view, subscribe, done, make(chan struct{}, maxStreams)}
+	return &stream{view, subscribe, done}
 }
 
 // ServeHTTP streams the gate to one page: a view at once and after each change, a beat with the gate's time each
-// second. A browser that does not take its bytes within writeTimeout is dropped; it will call again.
+// second. A browser that does not take its bytes within writeTimeout is dropped; it will call again. How many there are is bounded
+// by the connections of the server.
 func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.open <- struct{}{}:
-		defer func() { <-s.open }()
-	default:
-		w.Header().Set("Retry-After", "5")
-		fail(w, http.StatusServiceUnavailable, "%d pages are open already: close some", maxStreams)
-		return
-	}
 	changed, cancel := s.subscribe()
 	defer cancel()
 

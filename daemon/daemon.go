@@ -17,6 +17,7 @@ import (
 	"gated/gate"
 	"gated/ledger"
 	"gated/ledger/tlog"
+	"gated/logqueue"
 	"gated/register/erasure"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -34,7 +35,7 @@ type Daemon struct {
 	Stderr   io.Writer // of the log
 	Verdicts io.Writer // takes a line for each verdict; nil: none are printed
 
-	prints chan []byte // verdicts on their way to be printed
+	prints *logqueue.Queue // of Verdicts
 	level  slog.LevelVar
 	log    *slog.Logger
 	gate   atomic.Pointer[gate.Gate]
@@ -44,7 +45,8 @@ type Daemon struct {
 // Run works from the ledger up and ends from the scanners down: what is read last is still recorded.
 func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	set := d.Settings
-	d.logAs(set)
+	logs := d.openLog()
+	defer logs.Close()
 	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
@@ -71,9 +73,11 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer at.close()
-	defer d.print()()
-
-	d.ownMetrics(reg)
+	if d.Verdicts != nil {
+		d.prints = logqueue.New(d.Verdicts, nil)
+		defer d.prints.Close()
+	}
+	d.ownMetrics(reg, logs)
 	now := clock.New(clock.System())
 	b, err := box.Open(ledger.Options{Dir: d.Dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
 		Restored: d.Restored, Now: func() ledger.Stamp { return ledger.Stamp(now.Now()) }, Log: d.log, Registry: reg,
@@ -152,22 +156,15 @@ func retentions(set *config.Settings) (rules []erasure.Retention) {
 	return rules
 }
 
-func (d *Daemon) logAs(set *config.Settings) {
-	d.level.UnmarshalText([]byte(set.Log.Level))
-	opt := &slog.HandlerOptions{Level: &d.level}
-	if set.Log.Format == "json" {
-		d.log = slog.New(slog.NewJSONHandler(d.Stderr, opt))
-		return
-	}
-	d.log = slog.New(slog.NewTextHandler(d.Stderr, opt))
-}
-
-func (d *Daemon) ownMetrics(reg *prometheus.Registry) {
+func (d *Daemon) ownMetrics(reg *prometheus.Registry, logs *logqueue.Queue) {
 	d.reload = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gated_settings_last_reload_successful",
 		Help: "1 unless the settings in the file are wrong and older ones are in force."})
 	d.reload.Set(1)
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_build_info", Help: "Always 1; the labels name the build."},
 		[]string{"version", "goversion"})
 	build.WithLabelValues(d.Version, runtime.Version()).Set(1)
-	reg.MustRegister(d.reload, build, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
+	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gated_log_dropped_total",
+		Help: "Lines of the log that nobody got, since its reader did not read."}, func() float64 { return float64(logs.Dropped()) })
+	reg.MustRegister(d.reload, build, dropped,
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
 }

@@ -26,7 +26,7 @@ func laneIDs(lanes []config.Lane) (ids []string) {
 // CloseBarriers is all that a daemon does which cannot begin: one that was killed may have left a barrier open, and that
 // must not wait for somebody to put right what is wrong. It does nothing without the lock: a daemon that works has it.
 func (d *Daemon) CloseBarriers() {
-	d.logAs(d.Settings)
+	defer d.openLog().Close()
 	held, err := box.LockUnwritten(d.Dir) // the disk may be what is wrong
 	if err != nil {
 		return

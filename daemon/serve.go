@@ -16,12 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 )
-
-// maxReading is how many connections of ledger.tlog_listen are open at a time: strangers get no more of the files that
-// the process may open (LimitNOFILE), which scanners and the ledger need.
-const maxReading = 64
 
 // listeners are where the daemon is reached. control and tiles may be nil.
 type listeners struct{ page, control, tiles net.Listener }
@@ -41,7 +36,6 @@ func (d *Daemon) listen() (at listeners, err error) {
 		if at.tiles, err = net.Listen("tcp", address); err != nil {
 			return at, fmt.Errorf("ledger.tlog_listen %s: %w", address, err)
 		}
-		at.tiles = netutil.LimitListener(at.tiles, maxReading)
 	}
 	var none error
 	if at.control, none = box.Listen(d.Dir); none != nil { // such as a full disk: the gate works without
@@ -63,16 +57,21 @@ func (d *Daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopB
 	ending := make(chan struct{})
 	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
-	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.Settings.Console.Hosts, Done: ending, Log: d.log}))
+	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.Settings.Console.Hosts, Done: ending, Log: d.log, Metrics: reg}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
-	web := &http.Server{Handler: mux, ErrorLog: quiet, MaxHeaderBytes: 16 << 10,
-		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	page := newUsers(d.Settings.Console.Users, d.log, reg)
+	// What takes longer, as a stream or a picture, moves its own deadlines.
+	web := &http.Server{Handler: page.only(mux), ErrorLog: quiet, MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 90 * time.Second, IdleTimeout: time.Minute}
+	newPlaces("page", maxPage, reg).keep(web)
 	ctl := b.Control(d.log)
+	newPlaces("control", maxControl, reg).keep(ctl)
 	tree := file.NewTileServer(d.Dir, d.log)
 	read := http.NewServeMux()
 	read.Handle("/tlog/", http.StripPrefix("/tlog", tree))
 	tlog := &http.Server{Handler: read, ErrorLog: quiet, MaxHeaderBytes: 16 << 10,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+	newPlaces("tlog", maxTiles, reg).keep(tlog)
 	var servers sync.WaitGroup
 	for s, l := range map[*http.Server]net.Listener{web: at.page, ctl: at.control, tlog: at.tiles} {
 		if l == nil {

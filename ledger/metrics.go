@@ -1,6 +1,10 @@
 package ledger
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gated/ledger/file"
+)
 
 type metrics struct {
 	entries prometheus.Gauge
@@ -35,6 +39,9 @@ func newMetrics(reg prometheus.Registerer, l *Ledger) metrics {
 		}
 		return 0
 	})
+	gauge("gated_ledger_wal_bytes",
+		"Length of the write-ahead log: it grows as long as somebody who reads the ledger does not come to an end.",
+		func() float64 { return float64(file.Length(l.path + "-wal")) })
 	gauge("gated_ledger_erasure_pending",
 		"1 while personal data may still be readable that an erase entry names: an erasure is under way, or was cut off.",
 		func() float64 { return whether(l.erasing.Pending()) })

@@ -16,6 +16,7 @@ import (
 	_ "time/tzdata" // a gate box may have no zone files
 
 	"gated/box"
+	"gated/logqueue"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,13 +26,11 @@ import (
 var version = ""
 
 func buildVersion() string {
-	if version != "" {
-		return version
+	v := version
+	if b, ok := debug.ReadBuildInfo(); v == "" && ok && b.Main.Version != "(devel)" {
+		v = b.Main.Version
 	}
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
-		return b.Main.Version
-	}
-	return "devel"
+	return cmp.Or(v, "devel")
 }
 
 func main() { os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -65,7 +64,7 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	if err = cmp.Or(err, out.err); err == nil {
 		return 0
 	}
-	fmt.Fprintln(stderr, "gated:", err)
+	logqueue.Say(stderr, "gated:", err)
 	if errors.As(err, new(box.No)) {
 		return 1
 	}

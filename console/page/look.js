@@ -233,8 +233,7 @@ function renderFound() {
   paint($('found'), found && [found, view.lanes.map(l => l.id)], () => {
     places.delete('found'); // whoever is in the list now was not there before
     if (!found) return [];
-    if (found === 'wait') return [h('p', { class: 'none' }, p('finding'))];
-    if (!found.length) return [h('p', { class: 'none' }, p('nobody'))];
+    if (typeof found === 'string' || !found.length) return [h('p', { class: 'none' }, p(found.length ? found : 'nobody'))];
     return found.map(f => h('div', {}, h('span', {}, f.name, h('small', {}, reasons(f.room, t('class', f.class)))),
       ...view.lanes.map(l => h('button', { type: 'button', title: p('lane') + ' ' + l.id, onclick: () => present(l, f) }, icon(l.direction === 'out' ? 'out' : 'in'), laneName(l)))));
   });

@@ -33,7 +33,7 @@ let byItself = false; // the page selected it, no person
 let wanted = '';      // the hold of somebody who was just found by room: it is selected once it is there
 let panel = false;    // other reasons are shown for the hold that is chosen
 let typedAt = null;   // when a scanner typed into the page
-let found = null;     // people found by room; null: none asked for
+let found = null;     // people found by room, or the word that stands in their place; null: none asked for
 let foundAt = null;
 let signing = false;
 let shortRoot = ''; // what to copy into the handover book
@@ -318,9 +318,9 @@ async function find() {
   clearTimeout(findTimer);
   const room = $('room').value.trim(), mine = ++findCount;
   if (!room) { found = null; return render(); }
-  found = found || 'wait';
+  found = found || 'finding';
   foundAt = stamp();
-  const r = await fetch('api/find?room=' + encodeURIComponent(room), { signal: AbortSignal.timeout(5000) }).then(r => r.ok ? r.json() : [], () => null);
+  const r = await fetch('api/find?room=' + encodeURIComponent(room), { signal: AbortSignal.timeout(5000) }).then(r => r.ok ? r.json() : r.status === 429 ? 'too-many-names' : [], () => null);
   if (mine !== findCount) return;
   if (!r) toast(p('not-sent'));
   found = r;

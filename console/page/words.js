@@ -184,6 +184,7 @@ const WORDS = {
     "find": ["按房号找人，如 3-2-501", "find by room, e.g. 3-2-501"],
     "nobody": ["没有找到", "nobody found"],
     "finding": ["查找中…", "searching…"],
+    "too-many-names": ["查找过于频繁，请稍候再查", "too many searches: wait a little"],
     "to-account-for": ["待补记", "To account for"],
     "account-note": ["如：120 救护车，车牌…", "e.g. ambulance, plate …"],
     "save": ["保存", "Save"],

@@ -52,23 +52,28 @@ func Write(w io.Writer, r *evidence.Reader, day string, personal bool) error {
 	if _, err := time.Parse(time.DateOnly, day); err != nil {
 		return fmt.Errorf("day %q: write it as 2026-11-23", day)
 	}
-	return r.Snapshot(func() error { // an erasure between two readings would tear records and personal fields apart
+	var b *bundler
+	err := r.Snapshot(func() error { // an erasure between two readings would tear records and personal fields apart
 		head, err := r.Head()
 		if err != nil {
 			return err
 		}
-		b := newBundler(r, head, personal)
+		b = newBundler(r, head, personal)
 		if err := b.plan(day); err != nil {
 			return err
 		}
 		if err := b.survey(); err != nil {
 			return err
 		}
-		if err := b.prove(); err != nil {
+		if err := b.prove(); err != nil || !personal {
 			return err
 		}
 		return b.write(w)
 	})
+	if err == nil && !personal { // records do not change, and a pipe may take them slowly: that must not hold up the ledger's log
+		err = b.write(w)
+	}
+	return err
 }
 
 func newBundler(r *evidence.Reader, head tlog.Head, personal bool) *bundler {

@@ -17,12 +17,13 @@ import (
 var pragmas = []struct{ name, want string }{
 	{"journal_mode", "wal"}, {"synchronous", "2"}, {"recursive_triggers", "1"},
 	{"trusted_schema", "0"}, {"cell_size_check", "1"}, {"wal_autocheckpoint", "0"}, {"foreign_keys", "0"},
+	{"journal_size_limit", "4194304"}, // what a long reader made longer becomes that short again
 }
 
 func writerDSN(path string) string {
 	q := "_txlock=immediate&_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_defensive=1&_dqs=0&_error_rc=1"
 	for _, p := range []string{"recursive_triggers(1)", "trusted_schema(0)", "temp_store(MEMORY)", "cell_size_check(1)",
-		"wal_autocheckpoint(0)"} {
+		"wal_autocheckpoint(0)", "journal_size_limit(4194304)"} {
 		q += "&_pragma=" + url.QueryEscape(p)
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q

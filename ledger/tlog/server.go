@@ -13,24 +13,21 @@ import (
 	"time"
 )
 
-const (
-	tileReaders  = 1  // that read and compress for TileServer at a time: the gate keeps the other core
-	tileRequests = 32 // that it answers at a time: what it holds in memory are bundles of these
-)
+const tileReaders = 1 // that read and compress for TileServer at a time: the gate keeps the other core
 
 // TileServer serves a ledger by c2sp.org/tlog-tiles. Nothing is there before it is durable and under a signed tree head.
-// It reads a tile at a time through a connection of its own, so that it never holds up the writer.
+// It reads a tile at a time through a connection of its own, so that it never holds up the writer, and before it is sent, so that
+// who takes it slowly holds up nobody. How many do is bounded by the connections of the server.
 type TileServer struct {
-	open     func() (Source, error)
-	log      *slog.Logger
-	readers  chan Source // nil: not open
-	requests chan struct{}
+	open    func() (Source, error)
+	log     *slog.Logger
+	readers chan Source // nil: not open
 }
 
 // NewTileServer serves a ledger that it opens when it is asked, as often as that takes; fs.ErrNotExist: there is none yet.
 // The caller closes it after its last request.
 func NewTileServer(open func() (Source, error), log *slog.Logger) *TileServer {
-	s := &TileServer{open: open, log: log, readers: make(chan Source, tileReaders), requests: make(chan struct{}, tileRequests)}
+	s := &TileServer{open: open, log: log, readers: make(chan Source, tileReaders)}
 	for range tileReaders {
 		s.readers <- nil
 	}
@@ -61,14 +58,6 @@ func (s *TileServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	select {
-	case s.requests <- struct{}{}:
-		defer func() { <-s.requests }()
-	case <-ctx.Done():
-		h.Set("Retry-After", "1")
-		http.Error(w, "busy", http.StatusServiceUnavailable)
-		return
-	}
 	name := strings.TrimPrefix(req.URL.Path, "/")
 	// hashes do not get smaller
 	zip := strings.HasPrefix(name, "tile/entries/") && strings.Contains(req.Header.Get("Accept-Encoding"), "gzip")
