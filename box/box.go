@@ -54,9 +54,7 @@ func Open(opt ledger.Options) (*Box, error) {
 	if err = b.openLedger(opt); err != nil {
 		return nil, err
 	}
-	if b.Roster, err = openRoster(opt.Dir, opt.Log); err != nil {
-		return nil, errors.Join(err, b.closeLedger())
-	}
+	b.Roster = openRoster(opt.Dir, opt.Log)
 	if opt.Registry != nil {
 		free := prometheus.GaugeOpts{Name: "gated_state_free_bytes", Help: "Space left for the state directory."}
 		opt.Registry.MustRegister(prometheus.NewGaugeFunc(free, func() float64 { return float64(b.Free()) }))
@@ -205,17 +203,19 @@ func Roster(dir string) (*roster.Snapshot, error) {
 }
 
 // openRoster opens the roster, for reading only where it cannot be written: on a full disk the gate must still know who
-// belongs here.
-func openRoster(dir string, log *slog.Logger) (*roster.Store, error) {
+// belongs here. One that cannot be read at all is a roster fault, and no reason not to start: the emergency key needs nobody's name.
+func openRoster(dir string, log *slog.Logger) *roster.Store {
 	s, err := roster.Open(RosterFile(dir))
 	if err == nil {
-		return s, nil
+		return s
 	}
 	if ro, roErr := roster.OpenReadOnly(RosterFile(dir)); roErr == nil {
 		log.Error("the roster can only be read: nothing can be imported or revoked until the next start", "err", err)
-		return ro, nil
+		return ro
 	}
-	return nil, err
+	log.Error("roster-fault: the roster cannot be read, so everybody is on hold: put roster.db back from the backup with the daemon "+
+		"stopped", "err", err)
+	return roster.Unreadable(RosterFile(dir))
 }
 
 // ledgerKey is the credential that signs tree heads, or "" where the key lies in the state directory.

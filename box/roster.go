@@ -163,6 +163,8 @@ func acceptRoster(ctx context.Context, b *Box, by, why string) (bool, error) {
 	switch {
 	case err != nil:
 		return false, err
+	case b.Roster.Snapshot().Change() < 0:
+		return false, errUnreadable
 	case b.Roster.Snapshot().Change() >= known:
 		return false, No{errors.New("the ledger knows no newer roster than this one: it counts already")}
 	}
@@ -171,6 +173,9 @@ func acceptRoster(ctx context.Context, b *Box, by, why string) (bool, error) {
 	}
 	return true, b.rosterChanged(by, "roster-accepted", nil, whose("note", why, "")...)
 }
+
+var errUnreadable = errors.New("roster.db cannot be read: with the daemon stopped put it back from the backup, or move it away " +
+	"and start the daemon with none")
 
 // knownRoster is how many changes of the roster the ledger knows of.
 func (b *Box) knownRoster() (changes int64, err error) {
@@ -188,7 +193,9 @@ func (b *Box) rightRoster() error {
 		return nil
 	}
 	known, err := b.knownRoster()
-	if has := b.Roster.Snapshot().Change(); err == nil && has < known {
+	if has := b.Roster.Snapshot().Change(); has < 0 {
+		return errUnreadable
+	} else if err == nil && has < known {
 		err = fmt.Errorf("the roster that is here has had %d changes, and the ledger knows of %d: put roster.db back from the backup, "+
 			"or say with \"gated roster accept\" that this one counts", has, known)
 	}

@@ -66,7 +66,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			}
 			was := lost
 			if lost = g.RosterFault(); lost && !was {
-				g.log.Error("roster-fault: the ledger knows a newer roster than the one that is here, so everybody is on hold: " +
+				g.log.Error("roster-fault: the ledger knows another roster than the one that is here, so everybody is on hold: " +
 					"put roster.db back from the backup, or say with \"gated roster accept\" that this one counts")
 			}
 			g.writePending()
@@ -125,7 +125,7 @@ func (g *Gate) Begin() {
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
 			Policy: rules.Policy.Hash(), Roster: people.Version(), Detail: map[string]string{
 				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone,
-				register.RosterChange: strconv.FormatInt(people.Change(), 10), "clock": cmp.Or(doubt, "clock-trusted")}})
+				register.RosterChange: strconv.FormatInt(max(people.Change(), 0), 10), "clock": cmp.Or(doubt, "clock-trusted")}})
 	}
 	g.opt.Register.View(func(s *register.State) {
 		for _, id := range slices.Sorted(maps.Keys(s.Open)) {
@@ -182,8 +182,9 @@ func (g *Gate) RosterChanged(ev ledger.Event) {
 	g.page.changed()
 }
 
-// RosterFault tells whether the ledger knows of a newer roster than the one that is here: it was lost, or an older copy was put
-// in its place. Who was revoked since is not known then. A change is in the roster before it is in the ledger, and read behind it.
+// RosterFault tells whether the ledger knows of a newer roster than the one that is here: it was lost, it cannot be read, or an
+// older copy was put in its place. Who was revoked is not known then. A change is in the roster before it is in the ledger, and read
+// behind it.
 func (g *Gate) RosterFault() (is bool) {
 	known := int64(0)
 	g.opt.Register.View(func(s *register.State) { known = s.Roster })

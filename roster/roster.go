@@ -138,6 +138,7 @@ func indexed[T any](list []T, key func(T) string) map[string]int32 {
 func (s *Snapshot) Version() string { return s.version }
 
 // Change counts the changes that were ever made. The ledger knows the newest, and so a roster that was lost, or put back as it was.
+// It is negative where the roster cannot be read.
 func (s *Snapshot) Change() int64 { return s.change }
 
 // Keyed tells whether IDs of the roster follow from a compound key.

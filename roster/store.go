@@ -159,6 +159,16 @@ func OpenReadOnly(path string) (*Store, error) {
 	return s, nil
 }
 
+// Unreadable stands for a roster whose file cannot be read: nobody is in it, it has had fewer changes than any that somebody
+// knows of, and it takes none.
+func Unreadable(path string) *Store {
+	s := &Store{path: path}
+	nobody := &Snapshot{change: -1}
+	nobody.index(nil)
+	s.snapshot.Store(nobody)
+	return s
+}
+
 // Close closes the file. The snapshot stays usable.
 func (s *Store) Close() error {
 	if s.db == nil {

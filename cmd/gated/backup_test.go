@@ -255,17 +255,42 @@ func TestARestoreByRootLeavesAllToTheOwner(t *testing.T) {
 	}
 }
 
-// TestABoxWithoutItsRosterSaysSo starts a daemon whose roster was lost: page, health and metric say so, everybody waits for the guard,
-// and the emergency key opens. What a command says of it is what has to be done.
+// TestABoxWithoutItsRosterSaysSo starts a daemon whose roster was lost or is damaged: page, health and metric say so, everybody waits
+// for the guard, and the emergency key opens. What a command says of it is what has to be done.
 func TestABoxWithoutItsRosterSaysSo(t *testing.T) {
 	t.Parallel()
+	for what, spoil := range map[string]func(path string) error{
+		"missing": os.Remove,
+		"damaged": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("damaged"), 5000), 0o600) },
+		"damaged further back": func(path string) error {
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err == nil {
+				_, err = f.WriteAt(bytes.Repeat([]byte{0xff}, 60000), 4096)
+				err = errors.Join(err, f.Close())
+			}
+			return err
+		},
+		"cut off":     func(path string) error { return os.Truncate(path, 20000) },
+		"a directory": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			boxWithoutItsRoster(t, what == "missing", spoil)
+		})
+	}
+}
+
+func boxWithoutItsRoster(t *testing.T, canAccept bool, spoil func(path string) error) {
 	dir := demoSite(t)
 	settings := filepath.Join(dir, "gated.yaml")
 	pass := residentPasses(t, dir)()
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range []string{"-wal", "-shm"} {
 		if err := os.Remove(filepath.Join(dir, "roster.db"+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
+	}
+	if err := spoil(filepath.Join(dir, "roster.db")); err != nil {
+		t.Fatal(err)
 	}
 	c := start(t, "run", "--config", settings)
 	page := c.address(t)
@@ -289,9 +314,18 @@ func TestABoxWithoutItsRosterSaysSo(t *testing.T) {
 	}
 	for _, args := range [][]string{{"backup", filepath.Join(t.TempDir(), "b")}, {"pass", "revoke", "0011223344556677"}} {
 		var errs bytes.Buffer
-		if code := execute(append(args, "--state", dir, "--config", settings), strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), "put roster.db back") {
+		if code := execute(append(args, "--state", dir, "--config", settings), strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), "back from the backup") {
 			t.Errorf("gated %s: exit %d: %s", args[0], code, &errs)
 		}
+	}
+	if !canAccept {
+		var errs bytes.Buffer
+		args := []string{"roster", "accept", "--reason", "the disk was lost", "--state", dir}
+		if code := execute(args, strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), "cannot be read") {
+			t.Errorf("accept: exit %d: %s", code, &errs)
+		}
+		c.stop(t)
+		return
 	}
 	told(t, "", "roster", "accept", "--reason", "the disk was lost", "--state", dir)
 	if got := ask(t, page, "out", pass); strings.Contains(got, "roster-fault") {
