@@ -338,10 +338,7 @@ func TestARosterThatCannotBeWrittenIsRead(t *testing.T) {
 		}
 	}()
 	var said strings.Builder
-	s, err := openRoster(dir, slog.New(slog.NewTextHandler(&said, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openRoster(dir, slog.New(slog.NewTextHandler(&said, nil)))
 	defer s.Close()
 	if n := len(s.Snapshot().People()); n != 2 || !strings.Contains(said.String(), "can only be read") {
 		t.Errorf("got %d people, and the log says %q", n, said.String())

@@ -1,8 +1,8 @@
 package credential
 
 import (
+	"cmp"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -23,9 +23,22 @@ type Trust struct {
 // COVID Certificates, shc/ for SMART Health Cards, each of which may be absent and
 // then trusts nobody. A file that is not as it should be is an error that names it.
 func LoadTrust(dir string) (*Trust, error) {
+	t, err := ParseTrust(ReadTrust(dir))
+	return t, keyfile.In(dir, err)
+}
+
+var passFiles = keyfile.Kind{Dir: "pass", Extensions: []string{".pub"}, Limit: keyfile.Limit}
+
+// ReadTrust reads the files of the trust directory, and does not look into them.
+func ReadTrust(dir string) keyfile.Files {
+	return keyfile.ReadFiles(dir, append(health.Files(), passFiles)...)
+}
+
+// ParseTrust takes such files for the trust that they are; the first that is not as it should be is a [*keyfile.Faulty].
+func ParseTrust(files keyfile.Files) (*Trust, error) {
 	t := &Trust{}
-	certificates, err := health.LoadTrust(dir)
-	if err := errors.Join(t.pass.load(filepath.Join(dir, "pass")), err); err != nil {
+	certificates, err := health.ParseTrust(files)
+	if err = cmp.Or(t.pass.load(files), err); err != nil {
 		return nil, err
 	}
 	t.health = *certificates
@@ -48,13 +61,13 @@ type trustedKey struct {
 	public ed25519.PublicKey
 }
 
-// load reads the public keys in dir/*.pub, each PEM blocks "PUBLIC KEY" (SPKI) of
+// load takes in the public keys in pass/*.pub, each PEM blocks "PUBLIC KEY" (SPKI) of
 // Ed25519. The file's name is the issuer's: longshan.pub speaks for iss "longshan"
 // and nobody else. A file may hold several keys, as while an old one is being
 // replaced.
-func (t *passTrust) load(dir string) error {
+func (t *passTrust) load(files keyfile.Files) error {
 	t.keys = map[string][]trustedKey{}
-	err := keyfile.Each(dir, keyfile.Limit, func(name string, data []byte) error {
+	return files.Each(passFiles, func(name string, data []byte) error {
 		issuer := strings.TrimSuffix(name, filepath.Ext(name))
 		if err := validateIssuer(issuer); err != nil {
 			return fmt.Errorf("the file's name is no issuer: %w", err)
@@ -69,9 +82,5 @@ func (t *passTrust) load(dir string) error {
 		}
 		t.issuers = append(t.issuers, issuer)
 		return nil
-	}, ".pub")
-	if err != nil {
-		return fmt.Errorf("trusted key: %w", err)
-	}
-	return nil
+	})
 }

@@ -53,12 +53,12 @@ type signer struct {
 	key       crypto.PublicKey
 }
 
-// load reads the certificates in dir/*.pem and dir/*.cer, DER or PEM, in PEM also
+// load takes in the certificates in dcc/*.pem and dcc/*.cer, DER or PEM, in PEM also
 // several in a file.
-func (t *dccTrust) load(dir string) error {
+func (t *dccTrust) load(files keyfile.Files) error {
 	t.byKeyID, t.byCountry = map[string][]*signer{}, map[string][]*signer{}
 	seen := map[[sha256.Size]byte]bool{}
-	err := keyfile.Each(dir, keyfile.Limit, func(_ string, data []byte) error {
+	return files.Each(dccFiles, func(_ string, data []byte) error {
 		certificates, err := parseCertificates(data)
 		for _, c := range certificates {
 			sum := sha256.Sum256(c.Raw)
@@ -73,11 +73,7 @@ func (t *dccTrust) load(dir string) error {
 			}
 		}
 		return err
-	}, ".pem", ".cer")
-	if err != nil {
-		return fmt.Errorf("signer certificate: %w", err)
-	}
-	return nil
+	})
 }
 
 // parseCertificates reads a file of X.509 certificates.

@@ -6,9 +6,10 @@ package health
 
 import (
 	"bytes"
-	"errors"
-	"path/filepath"
+	"cmp"
 	"time"
+
+	"gated/credential/keyfile"
 )
 
 // CodeLimit is the longest code in bytes that is looked into. A QR code holds
@@ -107,8 +108,23 @@ type Trust struct {
 // LoadTrust reads dcc/ and shc/ of the trust directory, each of which may be absent and then trusts nobody. A file that
 // is not as it should be is an error that names it.
 func LoadTrust(dir string) (*Trust, error) {
+	t, err := ParseTrust(keyfile.ReadFiles(dir, Files()...))
+	return t, keyfile.In(dir, err)
+}
+
+var (
+	dccFiles = keyfile.Kind{Dir: "dcc", Extensions: []string{".pem", ".cer"}, Limit: keyfile.Limit}
+	shcFiles = keyfile.Kind{Dir: "shc", Extensions: []string{".json"}, Limit: shcFileLimit}
+	crlFiles = keyfile.Kind{Dir: "shc/crl", Extensions: []string{".json"}, Limit: shcFileLimit}
+)
+
+// Files are the files of a trust directory that are about health certificates.
+func Files() []keyfile.Kind { return []keyfile.Kind{dccFiles, shcFiles, crlFiles} }
+
+// ParseTrust takes such files for the trust that they are; the first that is not as it should be is a [*keyfile.Faulty].
+func ParseTrust(files keyfile.Files) (*Trust, error) {
 	t := &Trust{}
-	if err := errors.Join(t.dcc.load(filepath.Join(dir, "dcc")), t.shc.load(filepath.Join(dir, "shc"))); err != nil {
+	if err := cmp.Or(t.dcc.load(files), t.shc.load(files)); err != nil {
 		return nil, err
 	}
 	return t, nil

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/base64"
@@ -8,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +62,7 @@ type shcCRL struct {
 	RIDs   []string `json:"rids"`
 }
 
-// load reads the keys in dir/*.json and the revocation lists in dir/crl/*.json.
+// load takes in the keys in shc/*.json and the revocation lists in shc/crl/*.json.
 //
 // A file of keys is either a JWK set (RFC 7517, section 5) with the issuer's URL,
 //
@@ -80,18 +80,11 @@ type shcCRL struct {
 // not say whose it is. Here it gets one member more, too:
 //
 //	{"issuer":"https://example.org/cards","kid":…,"method":"rid","ctr":1,"rids":[…]}
-func (t *shcTrust) load(dir string) error {
+func (t *shcTrust) load(files keyfile.Files) error {
 	t.keys = map[shcSigner][]*ecdsa.PublicKey{}
 	t.keyIDs = map[string]bool{}
 	t.revoked = map[shcSigner]map[string]revocation{}
-	err := keyfile.Each(dir, shcFileLimit, t.addKeys, ".json")
-	if err == nil {
-		err = keyfile.Each(filepath.Join(dir, "crl"), shcFileLimit, t.addList, ".json")
-	}
-	if err != nil {
-		return fmt.Errorf("health card trust: %w", err)
-	}
-	return nil
+	return cmp.Or(files.Each(shcFiles, t.addKeys), files.Each(crlFiles, t.addList))
 }
 
 // shcFileLimit is the largest file that is read, in bytes: the snapshot of the VCI directory, the work of 651 issuers, has one
