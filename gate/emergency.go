@@ -55,11 +55,17 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	l.show(p.shown(), false)
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
+	g.deliver(ev, func() { g.tell(out) })
+	return out, nil
+}
+
+// deliver writes the entry that was announced, and then calls written. The answer waits a moment for that.
+func (g *Gate) deliver(ev ledger.Event, written func()) {
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
 		if g.writePending() {
-			g.tell(out)
+			written()
 		} else {
 			g.pending.save(ev)
 		}
@@ -69,17 +75,16 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	case <-time.After(emergencyWait):
 		g.work.Go(func() { g.pending.spool.Save(g.pending.all) }) // the ledger's disk hangs; the spool's may be another one
 	}
-	return out, nil
 }
 
-// announce makes the entry of an opening that is about to be pending, and waits a moment for the kernel to have that.
+// announce makes the entry of an opening, or of its end, that is about to be pending, and waits a moment for the kernel to have that.
 func (g *Gate) announce(ev ledger.Event) {
 	g.pending.add(ev, g.opt.Ledger)
 	done := make(chan struct{})
 	g.work.Go(func() {
 		defer close(done)
 		if err := g.pending.spool.Write(g.pending.all); err != nil {
-			g.log.Error("an emergency opening is in memory only, until it is in the ledger", "err", err)
+			g.log.Error("an emergency opening, or its end, is in memory only, until it is in the ledger", "err", err)
 		}
 	})
 	select {
@@ -88,16 +93,17 @@ func (g *Gate) announce(ev ledger.Event) {
 	}
 }
 
-// Close ends an opening by the emergency key. That the barrier is told comes first here too: a barrier that stands open
-// because the disk is full would be worse than an entry that comes late.
+// Close ends an opening by the emergency key. It is kept as that is before it is answered, and waits for the ledger no longer
+// either: a barrier that stands open because the disk is full would be worse than an entry that comes late.
 func (g *Gate) Close(laneID string) error {
 	l := g.lanes[laneID]
 	if l == nil {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-	g.release(l)
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: unauthenticated}
-	g.work.Go(func() { g.record(ev) })
+	g.announce(ev)
+	g.release(l)
+	g.deliver(ev, func() {})
 	return nil
 }
 
