@@ -63,6 +63,7 @@ var files = []struct {
 	{regexp.MustCompile(`^trust/`), Archived},
 	{regexp.MustCompile(`^keys/(code-hash\.key|compound\.key|ledger\.pub)$`), Archived},
 	{regexp.MustCompile(`^index\.db(-wal|-shm)?$`), Rebuilt},
+	{regexp.MustCompile(`^last-good/`), Rebuilt},                           // of settings, policy and trust at the next start
 	{regexp.MustCompile(`^(ledger(-\d+)?|roster)\.db-(wal|shm)$`), Never},  // what is in them is in the copy
 	{regexp.MustCompile(`^anchor(-\d+)?$`), Never},                         // it belongs to this very file; the copy has its head as a row
 	{regexp.MustCompile(`^keys/(personal|ledger(-\d+)?)\.key$`), Never},    // one is in the safe, the other signs for this box alone

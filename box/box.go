@@ -5,6 +5,7 @@ package box
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -38,6 +39,7 @@ type Box struct {
 	Register *register.Register // nil as long as Ledger is
 	Gate     *gate.Gate         // nil without a daemon
 	HashKey  []byte             // keys the hashes of codes in the ledger
+	KeyFault error              // the file of HashKey is damaged: it is another one until that is put right
 
 	eraser *erasure.Eraser // nil as long as Ledger is
 	stamp  func() ledger.Stamp
@@ -48,8 +50,10 @@ type Box struct {
 func Open(opt ledger.Options) (*Box, error) {
 	b := &Box{Dir: opt.Dir}
 	var err error
-	if b.HashKey, err = keyFile(opt.Dir, hashKey, true); err != nil {
-		return nil, err
+	closeKeys(opt.Dir, opt.Log)
+	if b.HashKey, b.KeyFault = keyFile(opt.Dir, hashKey, true); b.KeyFault != nil {
+		b.HashKey = make([]byte, 32) // the gate works: what it hashes is not known again as what it hashed before
+		rand.Read(b.HashKey)
 	}
 	if err = b.openLedger(opt); err != nil {
 		return nil, err

@@ -207,6 +207,7 @@ func TestOperationsAreTheSameWithADaemonAndWithout(t *testing.T) {
 		missing[op.Name()] = true
 	}
 	delete(missing, ConfirmClock.Name()) // a daemon's only
+	delete(missing, Emergency.Name()) // the same
 	made := site(t)
 	had := size(t, made)
 	for i, try := range tries {
@@ -357,6 +358,16 @@ func TestTheKeyOfTheCodeHashesIsMadeOnceAndNeverCut(t *testing.T) {
 	path := filepath.Join(dir, "keys", "code-hash.key")
 	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v, want mode 0600", st, err)
+	}
+	var said strings.Builder
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if closeKeys(dir, slog.New(slog.NewTextHandler(&said, nil))); !strings.Contains(said.String(), path) {
+		t.Errorf("open to others, and the log says %q", &said)
+	}
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("open to others: got %v, %v, want mode 0600", st, err)
 	}
 	if err := os.WriteFile(path, key[:31], 0o600); err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func (b *Box) answer(w http.ResponseWriter, r *http.Request, op operation, log *
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
-	if b.Gate.Fault() { // what cannot be recorded must not be changed
+	if b.Gate.Fault() && op.Name() != Emergency.Name() { // what cannot be recorded must not be changed
 		http.Error(w, "the ledger is in fault, so nothing can be changed: see the page", http.StatusServiceUnavailable)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -39,6 +40,17 @@ func keyFile(dir, name string, first bool) ([]byte, error) {
 		return os.ReadFile(path)
 	}
 	return key, err
+}
+
+// closeKeys takes secret keys away from others than the owner, and names those that were open to them.
+func closeKeys(dir string, log *slog.Logger) {
+	for _, name := range []string{hashKey, compoundKey} {
+		path := filepath.Join(dir, "keys", name)
+		if st, err := os.Stat(path); err == nil && st.Mode().Perm()&0o077 != 0 && os.Chmod(path, 0o600) == nil {
+			log.Warn("this key was open to others: it is not any more, and who has read it can try all names and ID numbers against what "+
+				"was hashed with it", "path", path, "mode", st.Mode().Perm())
+		}
+	}
 }
 
 // CompoundKey is the key that roster IDs follow from. It is made where there is none, but not where IDs of the roster follow from

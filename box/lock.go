@@ -68,8 +68,8 @@ func Owned(dir string) error {
 	}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
 		name := peer.Name(int(sys.Uid))
-		return fmt.Errorf("state directory %s belongs to %s, you are %s, and no daemon runs to do it for you: "+
-			"start it, or use runuser -u %s", dir, name, peer.Name(os.Geteuid()), name)
+		return fmt.Errorf("state directory %s belongs to %s, you are %s, and files of yours there would lock the daemon out: "+
+			"let the daemon of %[2]s do it, or use runuser -u %[2]s", dir, name, peer.Name(os.Geteuid()))
 	}
 	return nil
 }

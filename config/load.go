@@ -33,7 +33,16 @@ var commandLine = []string{"GATED_CONFIG", "GATED_STATE"}
 // os.Environ) and checks everything. The error joins all faults, one a line, each
 // with its line number or variable, key, value and what to write instead.
 func Load(path string, environ []string) (*Settings, error) {
-	s, l, err := examine(path, environ)
+	source, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(source, path, environ)
+}
+
+// Parse is Load for what was read from path.
+func Parse(source []byte, path string, environ []string) (*Settings, error) {
+	s, l, err := examineSource(source, path, environ)
 	if err == nil && len(l.faults) > 0 {
 		err = fmt.Errorf("settings %s:\n%w", path, errors.Join(l.faults...))
 	}
@@ -49,15 +58,10 @@ func Load(path string, environ []string) (*Settings, error) {
 // lane, or the state directory is in doubt.
 func Barriers(path string, environ []string) *Settings {
 	read, l, err := examine(path, environ)
-	if err != nil || l.faulty["GATED_STATE_DIR"] {
+	if err != nil || l.stateInDoubt() {
 		return nil
 	}
-	faulty := slices.Concat(slices.Collect(maps.Keys(l.faulty)), l.twice)
-	for _, key := range faulty {
-		if policy.Nearest(key, []string{"state_dir", "GATED_STATE_DIR"}) != "" { // or what was meant to be it
-			return nil
-		}
-	}
+	faulty := l.allFaulty()
 	s := Default()
 	s.StateDir, s.Log = read.StateDir, read.Log
 	for i, lane := range read.Lanes {
@@ -84,6 +88,29 @@ func Barriers(path string, environ []string) *Settings {
 	return s
 }
 
+// StateDir is the state directory that settings name, faults or not. It is an error where they leave it in doubt.
+func StateDir(path string, environ []string) (string, error) {
+	s, l, err := examine(path, environ)
+	if err != nil {
+		return "", err
+	}
+	if l.stateInDoubt() {
+		return "", fmt.Errorf("settings %s:\n%w", path, errors.Join(l.faults...))
+	}
+	return s.StateDir, nil
+}
+
+func (l *loader) allFaulty() []string {
+	return slices.Concat(slices.Collect(maps.Keys(l.faulty)), l.twice)
+}
+
+// stateInDoubt tells whether state_dir is faulty, or another key that was meant to be it.
+func (l *loader) stateInDoubt() bool {
+	return slices.ContainsFunc(l.allFaulty(), func(key string) bool {
+		return key == "GATED_STATE_DIR" || policy.Nearest(key, []string{"state_dir", "GATED_STATE_DIR"}) != ""
+	})
+}
+
 // Files are the other files that settings name, faults or not: that of the policy and the directory of trusted keys, "" where it
 // is the default. source is what the settings file says, or is to say.
 func Files(path string, source []byte, environ []string) (policy, trust string, err error) {
@@ -97,9 +124,9 @@ func Files(path string, source []byte, environ []string) (policy, trust string, 
 // examine reads and checks everything. The faults are in l; in s a faulty value is
 // as it was written, or the default.
 func examine(path string, environ []string) (s *Settings, l *loader, err error) {
-	source, err := read(path)
+	source, err := Read(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read settings: %w", err)
+		return nil, nil, err
 	}
 	return examineSource(source, path, environ)
 }
@@ -114,6 +141,15 @@ func examineSource(source []byte, path string, environ []string) (s *Settings, l
 	l.check(s)
 	s.resolve(filepath.Dir(path))
 	return s, l, nil
+}
+
+// Read reads the bytes of a settings file.
+func Read(path string) ([]byte, error) {
+	source, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	return source, nil
 }
 
 func read(path string) ([]byte, error) {

@@ -20,6 +20,10 @@ func (c *console) healthz(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, map[string]string{"status": "roster-fault"})
 		return
 	}
+	if len(c.gate.View().SetupFaults) > 0 { // the gate works: who restarts it for this would gain nothing
+		answer(w, http.StatusOK, map[string]string{"status": "setup-fault"})
+		return
+	}
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 

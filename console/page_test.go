@@ -538,6 +538,9 @@ func TestLooks(t *testing.T) {
 			v.Holds, v.Duty = two, ""
 		}, ""},
 		{"roster-fault", `.ready`, func(v *gate.View) { v.RosterFault = true }, ""},
+		{"setup-fault", `.ready`, func(v *gate.View) {
+			v.SetupFaults = []gate.SetupFault{{What: "settings", Why: "line 3: consle: unknown key", LastGood: true}, {What: "trust/dcc/new.pem", Why: "no X.509 certificate"}}
+		}, ""},
 		{"link-lost", "", func(v *gate.View) {}, ""},
 	} {
 		for _, language := range []string{"zh", "en"} {
@@ -581,6 +584,11 @@ func TestLooks(t *testing.T) {
 				}
 				if look.name == "roster-fault" {
 					see(t, ctx, name, fmt.Sprintf(`document.querySelector('.alarm.roster').textContent.startsWith(%q)`, map[string]string{"zh": "名册故障", "en": "Roster fault"}[language]))
+				}
+				if look.name == "setup-fault" {
+					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('.alarm.setup')].map(e => e.textContent).join() === %q`, map[string]string{
+						"zh": "配置有误，按上一次有效的配置工作，请通知维护人员settings: line 3: consle: unknown key,配置有误，此项未生效，请通知维护人员trust/dcc/new.pem: no X.509 certificate",
+						"en": "Settings fault: the last good ones count; tell the maintainersettings: line 3: consle: unknown key,Settings fault: this one does not count; tell the maintainertrust/dcc/new.pem: no X.509 certificate"}[language]))
 				}
 				if look.name == "sensor-unreadable" { // nor of a sensor
 					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .sensor')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "道闸传感器：无信号", "en": "sensor: no signal"}[language]))

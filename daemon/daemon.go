@@ -27,32 +27,42 @@ import (
 
 // Daemon is one run of the gate.
 type Daemon struct {
-	Path     string // of the settings
-	Settings *config.Settings
-	Dir      string    // the state directory
+	Path     string    // of the settings
+	Dir      string    // the state directory; "": that of the settings
 	Version  string    // of the program
 	Restored bool      // Dir was restored or cloned: begin a new epoch of the ledger
 	Stderr   io.Writer // of the log
 	Verdicts io.Writer // takes a line for each verdict; nil: none are printed
 
-	prints *logqueue.Queue // of Verdicts
+	set    *config.Settings // in force
+	prints *logqueue.Queue  // of Verdicts
 	level  slog.LevelVar
 	log    *slog.Logger
 	gate   atomic.Pointer[gate.Gate]
-	reload prometheus.Gauge
+	faults faults
+	files  watchedFiles
 }
 
 // Run works from the ledger up and ends from the scanners down: what is read last is still recorded.
 func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
-	set := d.Settings
+	setup, err := d.load()
+	if err != nil {
+		d.closeBarriers()
+		return err
+	}
+	set := setup.Settings
+	d.set = set
 	logs := d.openLog()
 	defer logs.Close()
 	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
+	if err := box.Owned(d.Dir); err != nil {
+		return err
+	}
 	held, err := box.Lock(d.Dir)
 	if err != nil {
-		d.CloseBarriers()
+		d.closeBarriers()
 		return err
 	}
 	defer held.Release()
@@ -64,20 +74,13 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		return err
 	}
 	defer stopBarriers()
-	rules, err := Rules(set, d.Dir)
-	if err != nil {
-		return err
-	}
-	at, err := d.listen()
-	if err != nil {
-		return err
-	}
+	d.ownMetrics(reg, logs)
+	at := d.listen()
 	defer at.close()
 	if d.Verdicts != nil {
 		d.prints = logqueue.New(d.Verdicts, nil)
 		defer d.prints.Close()
 	}
-	d.ownMetrics(reg, logs)
 	now := clock.New(clock.System())
 	b, err := box.Open(ledger.Options{Dir: d.Dir, Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone,
 		Restored: d.Restored, Now: func() ledger.Stamp { return ledger.Stamp(now.Now()) }, Log: d.log, Registry: reg,
@@ -92,8 +95,10 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer func() { err = errors.Join(err, b.Close()) }()
 	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: d.Version, Lanes: lanes,
 		Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now, Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey,
-		Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules)
+		SetupFaults: d.faults.list, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules(setup))
 	d.gate.Store(b.Gate)
+	d.inUse(setup)
+	d.faults.set("keys/code-hash.key", b.KeyFault)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
 	b.Gate.Begin() // before anybody can come
@@ -102,21 +107,20 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer until(func(ctx context.Context) { d.witness(ctx, b.Ledger) })()
 	defer until(func(ctx context.Context) { b.Retain(ctx, retentions(set), d.log) })()
 	defer d.serve(b, at, reg, stopBarriers)()
+	defer until(d.watchFiles)()
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	defer d.scan(ctx, giveUp, b, lanes, reg)()
 
-	url := "http://" + at.page.Addr().String() + "/"
-	status := "page " + url
-	if at.tiles != nil {
-		tree := "http://" + at.tiles.Addr().String() + "/tlog/"
+	status := "page " + url(at.page, "/")
+	if tree := url(at.tiles, "/tlog/"); at.tiles != nil {
 		d.log.Info("the ledger can be read by anybody's tools", "url", tree)
 		status += " ledger " + tree
 	}
 	households, residents, _, vehicles := b.Roster.Snapshot().Counts()
-	d.log.Info("the gate works", "page", url, "metrics", url+"metrics", "state", d.Dir, "version", d.Version,
+	d.log.Info("the gate works", "page", url(at.page, "/"), "metrics", url(at.page, "/metrics"), "state", d.Dir, "version", d.Version,
 		"entries", b.Ledger.Size(), "households", households, "residents", residents, "vehicles", vehicles,
-		"issuers", len(rules.Trust.Issuers()), "policy", rules.Policy.Name(), "level", rules.Level)
+		"issuers", len(setup.Trust.Issuers()), "policy", setup.Policy.Name(), "level", setup.Level)
 	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS="+status)
 	d.watch(ctx, b.Gate, hup)
 	sd.SdNotify(false, sd.SdNotifyStopping)
@@ -141,10 +145,10 @@ func until(f func(context.Context)) (stop func()) {
 // witness sends tree heads to the witnesses until ctx ends.
 func (d *Daemon) witness(ctx context.Context, l *ledger.Ledger) {
 	var witnesses []tlog.Witness
-	for _, w := range d.Settings.Ledger.Witnesses {
+	for _, w := range d.set.Ledger.Witnesses {
 		witnesses = append(witnesses, tlog.Witness(w))
 	}
-	if err := l.SendHeads(ctx, witnesses, d.Settings.Ledger.WitnessEvery); err != nil {
+	if err := l.SendHeads(ctx, witnesses, d.set.Ledger.WitnessEvery); err != nil {
 		d.log.Error("no tree heads go to the witnesses", "err", err)
 	}
 }
@@ -157,14 +161,12 @@ func retentions(set *config.Settings) (rules []erasure.Retention) {
 }
 
 func (d *Daemon) ownMetrics(reg *prometheus.Registry, logs *logqueue.Queue) {
-	d.reload = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gated_settings_last_reload_successful",
-		Help: "1 unless the settings in the file are wrong and older ones are in force."})
-	d.reload.Set(1)
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_build_info", Help: "Always 1; the labels name the build."},
 		[]string{"version", "goversion"})
 	build.WithLabelValues(d.Version, runtime.Version()).Set(1)
 	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gated_log_dropped_total",
 		Help: "Lines of the log that nobody got, since its reader did not read."}, func() float64 { return float64(logs.Dropped()) })
-	reg.MustRegister(d.reload, build, dropped,
+	reg.MustRegister(build, dropped,
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
+	d.faults.register(reg, d.log)
 }

@@ -44,7 +44,7 @@ func start(t *testing.T, stderr, verdicts io.Writer, settings string) running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Daemon{Path: path, Settings: set, Dir: filepath.Join(dir, "state"), Version: "test", Stderr: stderr, Verdicts: verdicts}
+	d := &Daemon{Path: path, set: set, Dir: filepath.Join(dir, "state"), Version: "test", Stderr: stderr, Verdicts: verdicts}
 	ctx, stop := context.WithCancel(context.Background())
 	r := running{page: fmt.Sprintf("http://%s/", l.Addr()), stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- d.Run(ctx, nil) }()

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -23,9 +24,15 @@ func laneIDs(lanes []config.Lane) (ids []string) {
 	return ids
 }
 
-// CloseBarriers is all that a daemon does which cannot begin: one that was killed may have left a barrier open, and that
+// closeBarriers is all that a daemon does which cannot begin: one that was killed may have left a barrier open, and that
 // must not wait for somebody to put right what is wrong. It does nothing without the lock: a daemon that works has it.
-func (d *Daemon) CloseBarriers() {
+func (d *Daemon) closeBarriers() {
+	if d.set == nil {
+		d.set = config.Barriers(d.Path, os.Environ())
+	}
+	if d.set == nil || d.Dir == "" {
+		return
+	}
 	defer d.openLog().Close()
 	held, err := box.LockUnwritten(d.Dir) // the disk may be what is wrong
 	if err != nil {
@@ -39,9 +46,9 @@ func (d *Daemon) CloseBarriers() {
 
 // lanes makes the barriers and closes them, in case one stands open from before a power cut. stop may be called twice.
 func (d *Daemon) lanes(reg prometheus.Registerer) (lanes []gate.Lane, stop func(), err error) {
-	metrics := barrier.NewMetrics(reg, laneIDs(d.Settings.Lanes)...)
+	metrics := barrier.NewMetrics(reg, laneIDs(d.set.Lanes)...)
 	var barriers []*barrier.Barrier
-	for _, l := range d.Settings.Lanes {
+	for _, l := range d.set.Lanes {
 		lane := gate.Lane{ID: l.ID, Direction: l.Direction, Pulse: l.Barrier.Pulse}
 		if l.Barrier.Driver != barrier.None {
 			b, err := barrier.New(barrier.Options{Config: l.Barrier, Lane: l.ID, Log: d.log, Metrics: metrics})
@@ -71,11 +78,11 @@ func (d *Daemon) scan(ctx context.Context, giveUp func(error), b *box.Box, lanes
 			}
 		})
 	}
-	withScanner := slices.DeleteFunc(slices.Clone(d.Settings.Lanes), func(l config.Lane) bool { return l.Scanner.Device == "" })
+	withScanner := slices.DeleteFunc(slices.Clone(d.set.Lanes), func(l config.Lane) bool { return l.Scanner.Device == "" })
 	metrics := scanner.NewMetrics(reg, laneIDs(withScanner)...)
-	withCards := slices.DeleteFunc(slices.Clone(d.Settings.Lanes), func(l config.Lane) bool { return l.CardReader.Device == "" })
+	withCards := slices.DeleteFunc(slices.Clone(d.set.Lanes), func(l config.Lane) bool { return l.CardReader.Device == "" })
 	cardMetrics := scanner.NewCardMetrics(reg, laneIDs(withCards)...)
-	for i, lane := range d.Settings.Lanes {
+	for i, lane := range d.set.Lanes {
 		var r *scanner.Reader
 		r = scanner.NewReader(scanner.Options{Lane: lane.ID, Config: lane.Scanner, Log: d.log, Metrics: metrics,
 			Zone: b.Ledger.Zone(),

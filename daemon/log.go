@@ -17,8 +17,8 @@ import (
 func (d *Daemon) openLog() *logqueue.Queue {
 	// Who reads log or verdicts may go away. The signal is taken and not ignored, as the barrier's program would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	asJSON := d.Settings.Log.Format == "json"
-	d.level.UnmarshalText([]byte(d.Settings.Log.Level))
+	asJSON := d.set.Log.Format == "json"
+	d.level.UnmarshalText([]byte(d.set.Log.Level))
 	to := func(w io.Writer) *slog.Logger {
 		opt := &slog.HandlerOptions{Level: &d.level}
 		if asJSON {

@@ -1,20 +1,19 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"gated/clock"
 	"gated/config"
-	"gated/credential"
+	"gated/daemon/lastgood"
 	"gated/gate"
-	"gated/policy"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
@@ -49,68 +48,121 @@ func (d *Daemon) watch(ctx context.Context, g *gate.Gate, hup <-chan os.Signal) 
 	}
 }
 
-func (d *Daemon) reloadSettings(g *gate.Gate) {
-	set, err := config.Load(d.Path, os.Environ())
-	var rules gate.Rules
-	if err == nil {
-		rules, err = Rules(set, d.Dir)
-	}
-	if err != nil {
-		d.reload.Set(0)
-		d.log.Error("the settings are wrong: the old ones stay in force", "file", d.Path, "err", err)
-		return
-	}
-	for _, key := range config.NextStart(d.Settings, set) {
-		d.log.Warn("changed, and takes effect at the next start only", "key", key)
-	}
-	d.Settings = set
-	d.level.UnmarshalText([]byte(set.Log.Level))
-	g.SetRules(rules)
-	d.reload.Set(1)
-	d.log.Info("settings reloaded", "file", d.Path, "policy", rules.Policy.Name(), "level", rules.Level)
-}
-
-// Rules reads what a reload can change.
-func Rules(set *config.Settings, dir string) (r gate.Rules, err error) {
-	r = gate.Rules{Policy: policy.Shipped(), Level: set.Gate.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow,
-		Language: set.Console.Language, Keyboard: set.Scanner.Keyboard, Call: set.Console.Call, MinFree: uint64(set.Ledger.MinFree)}
-	if set.Policy.File != "" {
-		if r.Policy, err = policy.Load(set.Policy.File); err != nil {
-			return r, fmt.Errorf("policy.file: %w", err)
+// load reads what a gate is set up by.
+func (d *Daemon) load() (*lastgood.Setup, error) {
+	if d.Dir == "" {
+		dir, err := config.StateDir(d.Path, os.Environ())
+		if err != nil {
+			return nil, fmt.Errorf("%w\nwith --state DIR the last good settings of that state directory would be used", err)
+		}
+		if d.Dir, err = filepath.Abs(cmp.Or(dir, "gated-data")); err != nil {
+			return nil, err
 		}
 	}
-	levels := r.Policy.Levels()
-	if r.Level == "" && len(levels) > 0 {
-		r.Level = levels[0]
-	} else if r.Level != "" && !slices.Contains(levels, r.Level) {
-		return r, fmt.Errorf("gate.level %q: the policy %s has the levels %s", r.Level, r.Policy.Name(), strings.Join(levels, ", "))
-	}
-	if r.Trust, err = credential.LoadTrust(trustDir(set, dir)); err != nil {
-		return r, fmt.Errorf("trust.dir: %w", err)
-	}
-	return r, nil
+	return lastgood.Load(d.Path, d.Dir, os.Environ())
 }
 
-// Check says what Rules made of the settings. What there is to know of this box's clock before it is set is told beside that.
-func Check(set *config.Settings, dir string, beside io.Writer) (said string, err error) {
-	r, err := Rules(set, dir)
+// Check says what the settings and all that they name amount to. What there is to know of this box's clock before it is set is told
+// beside that.
+func Check(path, dir string, beside io.Writer) (said string, err error) {
+	s, err := lastgood.Check(path, dir, os.Environ())
 	if err != nil {
 		return "", err
 	}
-	zone, err := set.Zone("")
+	zone, err := s.Settings.Zone("")
 	if err != nil {
 		return "", err
 	}
 	for _, note := range clock.Here().Notes(zone, time.Now()) {
 		fmt.Fprintln(beside, "note:", note)
 	}
-	return fmt.Sprintf("gate %s, %d lanes, policy %s at level %s, %d issuers of passes", set.Gate.Name, len(set.Lanes), r.Policy.Name(),
-		r.Level, len(r.Trust.Issuers())), nil
+	return fmt.Sprintf("gate %s, %d lanes, policy %s at level %s, %d issuers of passes", s.Settings.Gate.Name, len(s.Settings.Lanes),
+		s.Policy.Name(), s.Level, len(s.Trust.Issuers())), nil
 }
 
-func trustDir(set *config.Settings, dir string) string {
-	if set.Trust.Dir != "" {
-		return set.Trust.Dir
+func (d *Daemon) reloadSettings(g *gate.Gate) {
+	setup, err := d.load()
+	if err != nil { // no copies could be kept
+		d.faults.setFiles([]lastgood.Fault{{File: lastgood.Settings, Err: err}})
+		return
 	}
-	return filepath.Join(dir, "trust")
+	for _, key := range config.NextStart(d.set, setup.Settings) {
+		d.log.Warn("changed, and takes effect at the next start only", "key", key)
+	}
+	d.set = setup.Settings
+	d.level.UnmarshalText([]byte(d.set.Log.Level))
+	g.SetRules(rules(setup))
+	d.inUse(setup)
+	d.log.Info("settings reloaded", "file", d.Path, "policy", setup.Policy.Name(), "level", setup.Level)
+}
+
+// rules are what a reload can change.
+func rules(s *lastgood.Setup) gate.Rules {
+	set := s.Settings
+	return gate.Rules{Policy: s.Policy, Trust: s.Trust, Level: s.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow,
+		Language: set.Console.Language, Keyboard: set.Scanner.Keyboard, Call: set.Console.Call, MinFree: uint64(set.Ledger.MinFree)}
+}
+
+// watchedFiles are the files of the setup, at which the daemon looks by itself: a reload may never reach it.
+type watchedFiles struct {
+	mu     sync.Mutex // guards the rest
+	paths  []string
+	stamp  string
+	unkept *lastgood.Setup // whose copies could not be made, such as on a full disk
+}
+
+// inUse keeps copies of a setup that is in force now.
+func (d *Daemon) inUse(s *lastgood.Setup) {
+	d.faults.setFiles(s.Faults)
+	d.files.mu.Lock()
+	defer d.files.mu.Unlock()
+	d.files.paths, d.files.unkept = s.Paths, s
+	d.keep()
+}
+
+// keep tries to make the copies. The caller holds files.mu.
+func (d *Daemon) keep() {
+	if d.files.unkept == nil {
+		return
+	}
+	err := d.files.unkept.Keep(d.Dir)
+	if err == nil {
+		d.files.unkept = nil
+	}
+	d.faults.set("last-good", err)
+}
+
+// lookEvery is how soon page and metric say of a file that a restart would not take it.
+const lookEvery = 2 * time.Second
+
+// watchFiles looks at the files until ctx ends. What changed is not taken before a reload; what is faulty is said at once.
+func (d *Daemon) watchFiles(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.lookAtFiles()
+		}
+	}
+}
+
+func (d *Daemon) lookAtFiles() {
+	d.files.mu.Lock()
+	defer d.files.mu.Unlock()
+	d.keep()
+	stamp := lastgood.Stamp(d.files.paths)
+	if stamp == d.files.stamp {
+		return
+	}
+	d.files.stamp = stamp
+	setup, err := d.load()
+	if err != nil {
+		d.faults.setFiles([]lastgood.Fault{{File: lastgood.Settings, Err: err}})
+		return
+	}
+	d.files.paths = setup.Paths
+	d.faults.setFiles(setup.Faults)
 }

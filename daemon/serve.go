@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,30 +17,55 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// listeners are where the daemon is reached. control and tiles may be nil.
+// listeners are where the daemon is reached. Each may be nil.
 type listeners struct{ page, control, tiles net.Listener }
 
-// listen opens them before anything is written: a port that is taken is no start.
-func (d *Daemon) listen() (at listeners, err error) {
-	defer func() {
-		if err != nil {
-			at.close()
+// listen opens them. A port that is taken is tried again while the gate works.
+func (d *Daemon) listen() (at listeners) {
+	at.page = d.port("console.listen", d.set.Console.Listen)
+	if d.set.Ledger.TlogListen != "" {
+		at.tiles = d.port("ledger.tlog_listen", d.set.Ledger.TlogListen)
+	}
+	var err error
+	if at.control, err = box.Listen(d.Dir); err != nil { // such as a full disk: the gate works without
+		d.log.Error("no control socket: commands that change something will say that no daemon runs", "err", err)
+	}
+	return at
+}
+
+// port opens one of the settings' addresses, or returns nil.
+func (d *Daemon) port(key, address string) net.Listener {
+	l, err := net.Listen("tcp", address)
+	d.faults.set(key, err)
+	if err != nil {
+		return nil
+	}
+	return l
+}
+
+// url is where a path can be reached.
+func url(l net.Listener, path string) string {
+	if l == nil {
+		return "none"
+	}
+	return "http://" + l.Addr().String() + path
+}
+
+// serveAt serves at an address once it can be had.
+func (d *Daemon) serveAt(ending <-chan struct{}, s *http.Server, l net.Listener, key, address string) {
+	for l == nil {
+		select {
+		case <-ending:
+			return
+		case <-time.After(time.Second):
 		}
-	}()
-	set := d.Settings
-	if at.page, err = net.Listen("tcp", set.Console.Listen); err != nil {
-		return at, fmt.Errorf("console.listen %s: %w", set.Console.Listen, err)
-	}
-	if address := set.Ledger.TlogListen; address != "" {
-		if at.tiles, err = net.Listen("tcp", address); err != nil {
-			return at, fmt.Errorf("ledger.tlog_listen %s: %w", address, err)
+		if l = d.port(key, address); l != nil {
+			d.log.Info("the address could be had", "key", key, "page", url(l, "/"))
 		}
 	}
-	var none error
-	if at.control, none = box.Listen(d.Dir); none != nil { // such as a full disk: the gate works without
-		d.log.Error("no control socket: commands that change something will say that no daemon runs", "err", none)
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		d.log.Error("stopped serving", "address", l.Addr(), "err", err)
 	}
-	return at, nil
 }
 
 func (at listeners) close() {
@@ -57,9 +81,9 @@ func (d *Daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopB
 	ending := make(chan struct{})
 	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
-	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.Settings.Console.Hosts, Done: ending, Log: d.log, Metrics: reg}))
+	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.set.Console.Hosts, Done: ending, Log: d.log, Metrics: reg}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
-	page := newUsers(d.Settings.Console.Users, d.log, reg)
+	page := newUsers(d.set.Console.Users, d.log, reg)
 	// What takes longer, as a stream or a picture, moves its own deadlines.
 	web := &http.Server{Handler: page.only(mux), ErrorLog: quiet, MaxHeaderBytes: 16 << 10,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 90 * time.Second, IdleTimeout: time.Minute}
@@ -73,15 +97,13 @@ func (d *Daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopB
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 	newPlaces("tlog", maxTiles, reg).keep(tlog)
 	var servers sync.WaitGroup
-	for s, l := range map[*http.Server]net.Listener{web: at.page, ctl: at.control, tlog: at.tiles} {
-		if l == nil {
-			continue
-		}
-		servers.Go(func() {
-			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				d.log.Error("stopped serving", "address", l.Addr(), "err", err)
-			}
-		})
+	pageAt, tilesAt := d.set.Console.Listen, d.set.Ledger.TlogListen // which a reload does not change
+	servers.Go(func() { d.serveAt(ending, web, at.page, "console.listen", pageAt) })
+	if at.control != nil {
+		servers.Go(func() { d.serveAt(ending, ctl, at.control, "", "") })
+	}
+	if tilesAt != "" {
+		servers.Go(func() { d.serveAt(ending, tlog, at.tiles, "ledger.tlog_listen", tilesAt) })
 	}
 	return func() {
 		close(ending)

@@ -99,6 +99,7 @@ var Lanes = []string{"in", "out"}
 type demo struct {
 	Options
 	people   people
+	nobody   error // why nobody can come, such as a damaged roster: the gate is there to be looked at all the same
 	lanes    map[string]*lane
 	cards    *samvsim.Reader // of the in lane
 	gated    *daemon
@@ -156,8 +157,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.people, err = loadPeople(d.Dir); err != nil {
-		return err
+	if d.people, d.nobody = loadPeople(d.Dir); d.nobody != nil && (d.Scans > 0 || d.For > 0) {
+		return d.nobody
 	}
 	defer d.unplug()
 	if err := d.plug(); err != nil {

@@ -86,6 +86,9 @@ func (g *Gate) View() View {
 		v.Lanes = append(v.Lanes, g.lanes[l.ID].view())
 	}
 	v.RosterFault = g.RosterFault()
+	if g.opt.SetupFaults != nil {
+		v.SetupFaults = g.opt.SetupFaults()
+	}
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	g.page.mu.Lock()
 	defer g.page.mu.Unlock()

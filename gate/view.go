@@ -56,22 +56,30 @@ type Found struct {
 
 // View is everything the page shows at one moment.
 type View struct {
-	Gate         string     `json:"gate"`
-	Version      string     `json:"version"`
-	Language     string     `json:"language"` // zh or en
-	Keyboard     string     `json:"keyboard"` // the lane that codes typed by a scanner are for; empty: none
-	Now          time.Time  `json:"now"`
-	Lanes        []LaneView `json:"lanes"`
-	Holds        []Hold     `json:"holds"`
-	ToAccountFor []Opening  `json:"to_account_for"`
-	Recent       []Shown    `json:"recent"` // newest first, at most 20, without names
-	Duty         string     `json:"duty"`   // who signed on; a name that nothing proves
-	Clock        ClockView  `json:"clock"`
-	Fault        *FaultView `json:"fault"` // nil while the ledger works
-	Inside       int        `json:"inside"`
-	ShortRoot    string     `json:"short_root"`   // of the newest tree head, with its size, for the handover book; empty before the first
-	RosterFault  bool       `json:"roster_fault"` // the roster is not the one that the ledger knows: everybody is on hold
-	LowSpace     bool       `json:"low_space"`    // less than the settings want is left for the state directory
+	Gate         string       `json:"gate"`
+	Version      string       `json:"version"`
+	Language     string       `json:"language"` // zh or en
+	Keyboard     string       `json:"keyboard"` // the lane that codes typed by a scanner are for; empty: none
+	Now          time.Time    `json:"now"`
+	Lanes        []LaneView   `json:"lanes"`
+	Holds        []Hold       `json:"holds"`
+	ToAccountFor []Opening    `json:"to_account_for"`
+	Recent       []Shown      `json:"recent"` // newest first, at most 20, without names
+	Duty         string       `json:"duty"`   // who signed on; a name that nothing proves
+	Clock        ClockView    `json:"clock"`
+	Fault        *FaultView   `json:"fault"` // nil while the ledger works
+	Inside       int          `json:"inside"`
+	ShortRoot    string       `json:"short_root"`   // of the newest tree head, with its size, for the handover book; empty before the first
+	RosterFault  bool         `json:"roster_fault"` // the roster is not the one that the ledger knows: everybody is on hold
+	LowSpace     bool         `json:"low_space"`    // less than the settings want is left for the state directory
+	SetupFaults  []SetupFault `json:"setup_faults"` // what the maintainer has to put right, while the gate works
+}
+
+// SetupFault is a file of the gate's setup that cannot be taken as it is, or an address that cannot be had.
+type SetupFault struct {
+	What     string `json:"what"`
+	Why      string `json:"why"`
+	LastGood bool   `json:"last_good"` // its last good copy stands in
 }
 
 // LaneView is the state of one lane.

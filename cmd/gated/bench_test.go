@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"gated/config"
 	"gated/credential"
 	"gated/daemon"
 	"gated/demo"
@@ -64,17 +63,15 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 		defer s.Unplug()
 		scanners[lane] = s
 	}
-	set, err := config.Load(filepath.Join(dir, "gated.yaml"), []string{"GATED_CONSOLE_LISTEN=127.0.0.1:0", "GATED_LOG_LEVEL=info"})
-	if err != nil {
-		b.Fatal(err)
-	}
+	b.Setenv("GATED_CONSOLE_LISTEN", "127.0.0.1:0")
+	b.Setenv("GATED_LOG_LEVEL", "info")
 	key, err := credential.ReadPrivateKey(filepath.Join(dir, "keys", "office.key"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	decided := make(lineChan, 1)
 	log := make(lineChan, 100)
-	gated := &daemon.Daemon{Path: filepath.Join(dir, "gated.yaml"), Settings: set, Dir: dir, Stderr: log, Verdicts: decided}
+	gated := &daemon.Daemon{Path: filepath.Join(dir, "gated.yaml"), Dir: dir, Stderr: log, Verdicts: decided}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- gated.Run(ctx, nil) }()

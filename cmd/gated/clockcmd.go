@@ -6,6 +6,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
+func emergencyCommand() *cobra.Command {
+	c := &cobra.Command{Use: "emergency LANE", Args: cobra.ExactArgs(1),
+		Short: "open a lane and hold it open, as the emergency key does, where the page cannot be reached"}
+	end := c.Flags().Bool("close", false, "close it again")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		said, err := perform(c, box.Emergency, box.Press{Lane: args[0], Close: *end})
+		return say(c.OutOrStdout(), err, "lane %s: %s\n", args[0], said)
+	}
+	return c
+}
+
 func clockCommand() *cobra.Command {
 	confirm := &cobra.Command{Use: "confirm", Short: "tell the running gate that the box's clock is right",
 		Long: `confirm is for a clock that is not trusted: of a box without a time server, or one that is far from the newest

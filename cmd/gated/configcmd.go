@@ -19,7 +19,7 @@ func configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			said, err := daemon.Check(set, dir, c.ErrOrStderr())
+			said, err := daemon.Check(path, dir, c.ErrOrStderr())
 			return say(c.OutOrStdout(), err, "%s: ok: %s\n", path, said)
 		}}
 	show := &cobra.Command{Use: "show", Short: "print the settings in force and where each comes from", Args: cobra.NoArgs,

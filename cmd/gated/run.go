@@ -5,7 +5,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"gated/config"
 	"gated/daemon"
 
 	"github.com/spf13/cobra"
@@ -19,23 +18,10 @@ func runCommand() *cobra.Command {
 		Long: `run is the daemon: it reads the scanners, answers on the page, keeps the ledger.
 
 SIGTERM and SIGINT end it with nothing lost. SIGHUP reads the settings, the policy and the
-trusted keys again; when they are wrong the old ones stay in force and the log says why.`,
+trusted keys again. The last good copy stands in for a faulty one; page and log say why.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			set, path, err := settings(c)
-			if err != nil {
-				if set := config.Barriers(path, os.Environ()); set != nil {
-					if dir, err := stateDir(c, set); err == nil {
-						(&daemon.Daemon{Settings: set, Dir: dir, Stderr: c.ErrOrStderr()}).CloseBarriers()
-					}
-				}
-				return err
-			}
-			dir, err := stateDir(c, set)
-			if err != nil {
-				return err
-			}
-			d := &daemon.Daemon{Path: path, Settings: set, Dir: dir, Version: buildVersion(), Restored: restored, Stderr: c.ErrOrStderr()}
+			d := &daemon.Daemon{Path: settingsFile(c), Dir: namedState(c), Version: buildVersion(), Restored: restored, Stderr: c.ErrOrStderr()}
 			if verdicts {
 				d.Verdicts = c.OutOrStdout()
 			}

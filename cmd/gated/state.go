@@ -18,9 +18,8 @@ import (
 
 // settings reads the settings file that the flags name.
 func settings(c *cobra.Command) (*config.Settings, string, error) {
-	path := namedSettings(c)
-	if path == "" {
-		path = "/etc/gated/gated.yaml"
+	path := settingsFile(c)
+	if namedSettings(c) == "" {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return nil, "", fmt.Errorf("no settings: %w: name them with --config FILE; "+
 				"\"gated config example\" prints some to begin with", err)
@@ -50,10 +49,7 @@ func anySettings(c *cobra.Command) (*config.Settings, error) {
 // stateDir is where a command's state is: --state, $STATE_DIRECTORY (systemd), state_dir of the settings, ./gated-data.
 // The settings are only asked where the first two say nothing; a command that only reads may have none.
 func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
-	dir, _ := c.Flags().GetString("state")
-	if dir == "" {
-		dir, _, _ = strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
-	}
+	dir := namedState(c)
 	if dir == "" && s == nil {
 		loaded, _, err := settings(c)
 		if err != nil && (!errors.Is(err, fs.ErrNotExist) || namedSettings(c) != "") {
@@ -65,6 +61,12 @@ func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
 		dir = cmp.Or(dir, s.StateDir)
 	}
 	return filepath.Abs(cmp.Or(dir, "gated-data"))
+}
+
+func namedState(c *cobra.Command) string {
+	dir, _ := c.Flags().GetString("state")
+	systemd, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+	return cmp.Or(dir, systemd)
 }
 
 // inState makes of run what a command does, once its state directory is known.

@@ -85,10 +85,21 @@ func TestTheDaemonServesItsLedgerWhereTold(t *testing.T) {
 	defer taken.Close()
 	t.Setenv("GATED_LEDGER_TLOG_LISTEN", taken.Addr().String())
 	c = start(t, "run", "--config", filepath.Join(dir, "gated.yaml"))
-	c.Wait()
-	if code := c.ProcessState.ExitCode(); code == 0 || !strings.Contains(c.stderr.String(), "ledger.tlog_listen "+taken.Addr().String()) {
-		t.Errorf("a taken address: exit status %d\n%s", code, c.stderr)
+	if names, _ := setupFaults(t, c.address(t)); len(names) != 1 || names[0] != "ledger.tlog_listen" {
+		t.Errorf("a taken address: the page names %q\n%s", names, c.stderr)
 	}
+	taken.Close()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		resp, err := http.Get("http://" + taken.Addr().String() + "/tlog/checkpoint")
+		if err == nil {
+			resp.Body.Close()
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the address is free, and not served: %v\n%s", err, c.stderr)
+		}
+	}
+	c.stop(t)
 }
 
 // TestAWitnessThatIsAwayStopsNothing: it is counted, named in the log, and in nobody's way.

@@ -88,6 +88,7 @@ function renderAlarms() {
   }
   if (typedAt) list.push(['keyboard', null, p('keyboard-do')]);
   if (view.roster_fault) list.push(['roster', null, p('roster-fault-do')]);
+  for (const f of view.setup_faults || []) list.push(['setup', null, f.what + ': ' + f.why, f.last_good]);
   if (view.low_space) list.push(['space', null, p('low-space-do')]);
   if (!view.clock.trusted) list.push(['time', null, t('clock', view.clock.reason), sure ? gateTime.slice(0, 16).replace('T', ' ') : '']);
   paint($('alarms'), list, () => list.map(([kind, l, text, asked]) => {
@@ -103,6 +104,7 @@ function renderAlarms() {
     if (kind === 'down') say(icon('down'), h('b', {}, laneName(l) + ' · ' + t('verdict', 'down')));
     if (kind === 'keyboard') say(h('b', {}, p('keyboard')));
     if (kind === 'roster') say(h('b', {}, p('roster-fault')));
+    if (kind === 'setup') say(h('b', {}, p(asked ? 'setup-old' : 'setup-without')));
     if (kind === 'space') say(h('b', {}, p('low-space')));
     if (kind === 'time') {
       say(h('b', {}, p('clock-bad')));

@@ -229,6 +229,8 @@ const WORDS = {
     "tries-again": ["再试", "tries again"],
     "roster-fault": ["名册故障", "Roster fault"],
     "roster-fault-do": ["名册缺失、损坏或过旧，谁已注销无从得知：请逐一核实，并通知维护人员", "missing, damaged or too old, so nobody knows who was revoked: check everybody, and tell the maintainer"],
+    "setup-old": ["配置有误，按上一次有效的配置工作，请通知维护人员", "Settings fault: the last good ones count; tell the maintainer"],
+    "setup-without": ["配置有误，此项未生效，请通知维护人员", "Settings fault: this one does not count; tell the maintainer"],
     "low-space": ["存储空间不足", "Disk nearly full"],
     "low-space-do": ["请通知维护人员：空间用尽后道闸不再打开", "tell the maintainer: with none left nothing opens"],
     "clock-bad": ["时钟未确认", "Clock not trusted"],

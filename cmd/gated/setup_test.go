@@ -1,0 +1,311 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gated/credential"
+	"gated/policy"
+)
+
+// setUpSite is a box that has worked, with a policy and two issuers of its own, and was stopped.
+func setUpSite(t *testing.T) (dir, settings string) {
+	t.Helper()
+	dir = demoSite(t)
+	settings = filepath.Join(dir, "gated.yaml")
+	more := "policy: {file: policy.yaml}\n"
+	gone := credential.MarshalPublicKey(credential.NewKey().Public().(ed25519.PublicKey))
+	if err := errors.Join(os.WriteFile(settings, append(mustRead(t, settings), more...), 0o600),
+		os.WriteFile(filepath.Join(dir, "policy.yaml"), policy.Shipped().Source(), 0o600),
+		os.WriteFile(filepath.Join(dir, "trust", "pass", "gone.pub"), gone, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, "run", "--config", settings)
+	c.address(t)
+	c.stop(t)
+	return dir, settings
+}
+
+// setupFaults is what the page says of the setup.
+func setupFaults(t *testing.T, page string) (names []string, text string) {
+	t.Helper()
+	resp, err := http.Get(page + "events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var view struct {
+		SetupFaults []struct {
+			What, Why string
+			LastGood  bool `json:"last_good"`
+		} `json:"setup_faults"`
+	}
+	b := make([]byte, 1<<20)
+	n := 0
+	for !bytes.Contains(b[:n], []byte("\n\n")) {
+		m, err := resp.Body.Read(b[n:])
+		if n += m; err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, data, _ := bytes.Cut(b[:n], []byte("data: "))
+	data, _, _ = bytes.Cut(data, []byte("\n"))
+	if err := json.Unmarshal(data, &view); err != nil {
+		t.Fatalf("%v: %s", err, b[:n])
+	}
+	for _, f := range view.SetupFaults {
+		names = append(names, f.What)
+		text += f.Why + "\n"
+	}
+	return names, text
+}
+
+// Each file that a gate is set up by, broken in turn between two runs: page and emergency key are there within two seconds, passes
+// are checked as before, and page and metric say which file it is and why.
+func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
+	t.Parallel()
+	write := func(name, text string) func(string) error {
+		return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600) }
+	}
+	remove := func(name string) func(string) error {
+		return func(dir string) error { return os.RemoveAll(filepath.Join(dir, name)) }
+	}
+	for _, tt := range []struct {
+		name  string
+		spoil func(dir string) error
+		env   string
+		file  string // that is named
+		why   string
+	}{
+		{name: "unknown setting", file: "settings", why: "consle", spoil: func(dir string) error {
+			path := filepath.Join(dir, "gated.yaml")
+			return os.WriteFile(path, append(mustRead(t, path), "consle: {}\n"...), 0o600)
+		}},
+		{name: "settings are no YAML", file: "settings", why: "indentation", spoil: write("gated.yaml", "gate: [\n")},
+		{name: "settings are empty, as after a power cut", file: "settings", why: "empty", spoil: write("gated.yaml", "")},
+		{name: "settings are gone", file: "settings", why: "no such file", spoil: remove("gated.yaml")},
+		{name: "unknown variable", file: "environment", why: "GATED_CONSLE", env: "GATED_CONSLE=1", spoil: func(string) error { return nil }},
+		{name: "policy with a fault", file: "policy", why: "line 1", spoil: write("policy.yaml", "rules: 3\n")},
+		{name: "policy is gone", file: "policy", why: "no such file", spoil: remove("policy.yaml")},
+		{name: "trusted key is cut off", file: "trust/pass/demo-office.pub", why: "PEM", spoil: write("trust/pass/demo-office.pub", "-----BEGIN PUB")},
+		{name: "trusted certificate that never was good", file: "trust/dcc/new.pem", why: "X.509", spoil: func(dir string) error {
+			return errors.Join(os.MkdirAll(filepath.Join(dir, "trust", "dcc"), 0o700), write("trust/dcc/new.pem", "-")(dir))
+		}},
+		{name: "code key is cut off", file: "keys/code-hash.key", why: "31 bytes", spoil: func(dir string) error {
+			return os.Truncate(filepath.Join(dir, "keys", "code-hash.key"), 31)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir, settings := setUpSite(t)
+			pass := residentPasses(t, dir)()
+			if err := tt.spoil(dir); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			var under []string
+			if tt.env != "" {
+				under = []string{"env", tt.env}
+			}
+			c := startUnder(t, under, "gated", "run", "--config", settings, "--state", dir)
+			page := c.address(t)
+			resp, err := http.Post(page+"api/emergency", "application/json", strings.NewReader(`{"lane":"in"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if took := time.Since(began); resp.StatusCode != http.StatusOK || took > 20*time.Second { // 2 s on a machine of its own
+				t.Errorf("the emergency key: %s after %s", resp.Status, took)
+			} else {
+				t.Logf("page and emergency key after %s", took)
+			}
+			if names, why := setupFaults(t, page); len(names) != 1 || names[0] != tt.file || !strings.Contains(why, tt.why) {
+				t.Errorf("the page names %q: %s", names, why)
+			}
+			if want := "\ngated_setup_fault{file=\"" + tt.file + "\"} 1\n"; !strings.Contains(get(t, page+"metrics"), want) {
+				t.Errorf("no metric %s", want)
+			}
+			if health := get(t, page+"healthz"); !strings.Contains(health, `"setup-fault"`) {
+				t.Errorf("healthz: %s", health)
+			}
+			if got := ask(t, page, "in", pass); !strings.HasPrefix(got, "admit ") && !strings.HasPrefix(got, "hold clock") {
+				t.Errorf("a resident: %s", got)
+			}
+			c.stop(t)
+		})
+	}
+}
+
+// A box that never had good settings says what is wrong with them, and ends.
+func TestABoxThatNeverHadGoodSettingsEnds(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(dir, settings string) error{
+		"settings": func(_, settings string) error { return os.WriteFile(settings, []byte("gate: 3\n"), 0o600) },
+		"trust": func(dir, _ string) error {
+			return os.WriteFile(filepath.Join(dir, "trust", "pass", "demo-office.pub"), nil, 0o600)
+		},
+	} {
+		dir := demoSite(t)
+		settings := filepath.Join(dir, "gated.yaml")
+		if err := errors.Join(os.RemoveAll(filepath.Join(dir, "last-good")), spoil(dir, settings)); err != nil {
+			t.Fatal(err)
+		}
+		if code, said := gatedRun(t, "--config", settings, "--state", dir); code != 2 || !strings.Contains(said, "gated: ") {
+			t.Errorf("%s: exit %d: %s", name, code, said)
+		}
+	}
+}
+
+// An issuer whose key was taken away does not return, whatever else is faulty.
+func TestATrustedKeyThatWasTakenAwayNeverReturns(t *testing.T) {
+	t.Parallel()
+	dir, settings := setUpSite(t)
+	if err := errors.Join(os.Remove(filepath.Join(dir, "trust", "pass", "demo-office.pub")),
+		os.WriteFile(filepath.Join(dir, "trust", "pass", "gone.pub"), nil, 0o600),
+		os.WriteFile(settings, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c := start(t, "run", "--config", settings, "--state", dir)
+		page := c.address(t)
+		if names, _ := setupFaults(t, page); strings.Join(names, " ") != "settings trust/pass/gone.pub" {
+			t.Errorf("faulty: %q", names)
+		}
+		if got := ask(t, page, "in", residentPasses(t, dir)()); got != "refuse other-issuer" {
+			t.Errorf("a pass of the office: %s", got)
+		}
+		c.stop(t)
+		for name, there := range map[string]bool{"demo-office.pub": false, "gone.pub": true} {
+			if _, err := os.Stat(filepath.Join(dir, "last-good", "trust", "pass", name)); (err == nil) != there {
+				t.Errorf("the copy of %s: %v", name, err)
+			}
+		}
+	}
+}
+
+// While the page's port is taken, all else works: the emergency key by the control socket. The page comes once the port is free.
+func TestAPortThatIsTakenIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := t.TempDir()
+	trace, settings := tracedProgram(t, dir, "")
+	listen := "GATED_CONSOLE_LISTEN=" + taken.Addr().String()
+	c := startUnder(t, []string{"env", listen}, "gated", "run", "--config", settings)
+	state := filepath.Join(dir, "state")
+	for end := time.Now().Add(time.Minute); !strings.Contains(c.stderr.String(), "the gate works"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it does not come up:\n%s", c.stderr)
+		}
+	}
+	if got, _ := told(t, "", "emergency", "in", "--state", state); got != "lane in: admit emergency-key\n" {
+		t.Errorf("got %q", got)
+	}
+	await(t, trace, "close open")
+	told(t, "", "emergency", "in", "--close", "--state", state)
+	await(t, trace, "close open close")
+	var errs strings.Builder
+	if code := execute([]string{"emergency", "side", "--state", state}, strings.NewReader(""), &errs, &errs); code != 1 {
+		t.Errorf("a lane that is none: exit %d: %s", code, &errs)
+	}
+	if !strings.Contains(c.stderr.String(), "console.listen") {
+		t.Errorf("the log does not name the port:\n%s", c.stderr)
+	}
+	taken.Close()
+	if names, _ := setupFaults(t, c.address(t)); len(names) > 0 {
+		t.Errorf("the page comes, and names %q", names)
+	}
+	c.stop(t)
+}
+
+// await waits until the barrier's program was told this.
+func await(t *testing.T, trace, want string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		b, _ := os.ReadFile(trace)
+		got := strings.Join(strings.Fields(string(b)), " ")
+		if got == want {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the program was told %q, want %q", got, want)
+		}
+	}
+}
+
+// "systemctl reload" checks the settings first, and no signal reaches the daemon where they are wrong. It looks by itself.
+func TestAFaultyFileIsSaidWithoutAReload(t *testing.T) {
+	t.Parallel()
+	dir, settings := setUpSite(t)
+	c := start(t, "run", "--config", settings, "--state", dir)
+	page := c.address(t)
+	good := mustRead(t, settings)
+	says := func(reload, file string, metric byte) {
+		t.Helper()
+		want := []string{"\ngated_settings_last_reload_successful " + reload + "\n", "\ngated_setup_fault{file=\"" + file + "\"} " + string(metric) + "\n"}
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			m := get(t, page+"metrics")
+			if strings.Contains(m, want[0]) && strings.Contains(m, want[1]) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("want %q:\n%s", want, c.stderr)
+			}
+		}
+	}
+	says("1", "settings", '0')
+	for _, tt := range []struct{ path, file string }{{settings, "settings"}, {filepath.Join(dir, "policy.yaml"), "policy"},
+		{filepath.Join(dir, "trust", "pass", "demo-office.pub"), "trust/pass/demo-office.pub"}} {
+		was := mustRead(t, tt.path)
+		if err := os.WriteFile(tt.path, []byte("faulty: [\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		says("0", tt.file, '1')
+		if names, _ := setupFaults(t, page); len(names) != 1 || names[0] != tt.file {
+			t.Errorf("the page names %q, want %s", names, tt.file)
+		}
+		if err := os.WriteFile(tt.path, was, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		says("1", "settings", '0')
+	}
+	if !bytes.Equal(good, mustRead(t, filepath.Join(dir, "last-good", "settings"))) {
+		t.Error("the copy is not the last good one")
+	}
+	c.stop(t)
+}
+
+// What root makes in the state directory of the service would lock it out.
+func TestADaemonOfAnotherUserLeavesTheStateDirectoryAlone(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		skip(t, "only root can give a directory away")
+	}
+	dir := t.TempDir()
+	trace, settings := tracedProgram(t, dir, "")
+	state := filepath.Join(dir, "state")
+	if err := errors.Join(os.Mkdir(state, 0o700), os.Chown(state, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := gatedRun(t, "--config", settings); code != 2 || !strings.Contains(said, "runuser -u ") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	if list, err := os.ReadDir(state); len(list) > 0 || err != nil {
+		t.Errorf("it made %v, %v", list, err)
+	}
+	if _, err := os.Stat(trace); err == nil {
+		t.Error("it told the barrier something")
+	}
+}

@@ -1,0 +1,226 @@
+package lastgood
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gated/credential"
+	"gated/policy"
+)
+
+const (
+	settingsText = "gate: {name: South Gate, level: guarded}\npolicy: {file: policy.yaml}\n" +
+		"lanes: [{id: in, direction: in, scanner: {device: /dev/gated-none}}]\n"
+	variable = "GATED_CONSOLE_LANGUAGE=en"
+)
+
+// site is a box that has good copies: its settings and its state directory.
+func site(t *testing.T) (path, state string) {
+	t.Helper()
+	dir := t.TempDir()
+	path, state = filepath.Join(dir, "gated.yaml"), filepath.Join(dir, "state")
+	put(t, path, settingsText)
+	put(t, filepath.Join(dir, "policy.yaml"), string(policy.Shipped().Source()))
+	for _, issuer := range []string{"office", "clinic"} {
+		put(t, filepath.Join(state, "trust", "pass", issuer+".pub"),
+			string(credential.MarshalPublicKey(credential.NewKey().Public().(ed25519.PublicKey))))
+	}
+	s, err := Load(path, state, []string{variable, "HOME=/root"})
+	if err != nil || len(s.Faults) > 0 {
+		t.Fatal(err, s)
+	}
+	if err := s.Keep(state); err != nil {
+		t.Fatal(err)
+	}
+	return path, state
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// named are the faulty files, with a mark where no copy stands in.
+func named(s *Setup) string {
+	var list []string
+	for _, f := range s.Faults {
+		name := f.File
+		if !f.Used {
+			name += "!"
+		}
+		list = append(list, name)
+	}
+	return strings.Join(list, " ")
+}
+
+func TestTheFileThatIsToBlameIsNamed(t *testing.T) {
+	t.Parallel()
+	otherLevels := strings.ReplaceAll(string(policy.Shipped().Source()), "guarded", "watched")
+	for _, tt := range []struct {
+		name, settings, policy string
+		environ                []string
+		want, level            string
+	}{
+		{name: "nothing", level: "guarded"},
+		{name: "settings name a level that the policy has not", settings: strings.Replace(settingsText, "guarded", "gone", 1), want: "settings", level: "guarded"},
+		{name: "the policy has lost the level", policy: otherLevels, want: "policy", level: "guarded"},
+		{name: "both are changed, and fit", settings: strings.Replace(settingsText, "guarded", "watched", 1), policy: otherLevels, level: "watched"},
+		{name: "a variable names a level that the policy has not", environ: []string{"GATED_GATE_LEVEL=gone"}, want: "environment", level: "guarded"},
+		{name: "settings and policy", settings: "gate:", policy: "rules:", want: "settings policy", level: "guarded"},
+		{name: "all three", settings: "gate:", policy: "rules:", environ: []string{"GATED_X=1"}, want: "settings environment policy", level: "guarded"},
+		{name: "no policy any more, and a level of the old one", settings: strings.Replace(strings.Replace(settingsText, "policy: {file: policy.yaml}\n", "", 1), "guarded", "own", 1),
+			want: "settings", level: "guarded"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			path, state := site(t)
+			if tt.settings != "" {
+				put(t, path, tt.settings)
+			}
+			if tt.policy != "" {
+				put(t, filepath.Join(filepath.Dir(path), "policy.yaml"), tt.policy)
+			}
+			environ := tt.environ
+			if environ == nil {
+				environ = []string{variable}
+			}
+			for range 2 { // also from the copies that are kept then
+				s, err := Load(path, state, environ)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if named(s) != tt.want || s.Level != tt.level {
+					t.Errorf("faulty are %q, the level is %s, want %q and %s", named(s), s.Level, tt.want, tt.level)
+				}
+				for _, f := range s.Faults {
+					if f.Err == nil {
+						t.Errorf("%s: not said why", f.File)
+					}
+				}
+				if _, err := Check(path, state, environ); (err == nil) != (tt.want == "") {
+					t.Errorf("checked: %v", err)
+				}
+				if err := s.Keep(state); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestATrustedFileStandsByItself(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		spoil   func(t *testing.T, trust string)
+		want    string
+		issuers string
+	}{
+		{name: "one is faulty", want: "trust/pass/office.pub", issuers: "clinic office",
+			spoil: func(t *testing.T, trust string) { put(t, filepath.Join(trust, "pass", "office.pub"), "") }},
+		{name: "one is taken away", issuers: "clinic",
+			spoil: func(t *testing.T, trust string) { os.Remove(filepath.Join(trust, "pass", "office.pub")) }},
+		{name: "all are taken away", spoil: func(t *testing.T, trust string) { os.RemoveAll(trust) }},
+		{name: "one is taken away, the other faulty", want: "trust/pass/clinic.pub", issuers: "clinic", spoil: func(t *testing.T, trust string) {
+			os.Remove(filepath.Join(trust, "pass", "office.pub"))
+			put(t, filepath.Join(trust, "pass", "clinic.pub"), "-")
+		}},
+		{name: "a new one is faulty", want: "trust/pass/new.pub!", issuers: "clinic office",
+			spoil: func(t *testing.T, trust string) { put(t, filepath.Join(trust, "pass", "new.pub"), "") }},
+		{name: "the directory cannot be listed", want: "trust/pass", issuers: "clinic office", spoil: func(t *testing.T, trust string) {
+			os.RemoveAll(filepath.Join(trust, "pass"))
+			put(t, filepath.Join(trust, "pass"), "")
+		}},
+		{name: "a list of revocations of nobody", want: "trust/shc/crl/a.json!", issuers: "clinic office", spoil: func(t *testing.T, trust string) {
+			put(t, filepath.Join(trust, "shc", "crl", "a.json"), `{"method":"rid","kid":"a","issuer":"https://example.org"}`)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			path, state := site(t)
+			tt.spoil(t, filepath.Join(state, "trust"))
+			for range 2 {
+				s, err := Load(path, state, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := strings.Join(s.Trust.Issuers(), " "); named(s) != tt.want || got != tt.issuers {
+					t.Errorf("faulty are %q, trusted %q, want %q and %q", named(s), got, tt.want, tt.issuers)
+				}
+				if err := s.Keep(state); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestCopiesAreForTheOwnerAndOfWhatIsInUse(t *testing.T) {
+	t.Parallel()
+	path, state := site(t)
+	want := []string{"environment", "policy", "settings", "trust/pass/clinic.pub", "trust/pass/office.pub"}
+	kept := copies(state)
+	if got := slices.Sorted(maps.Keys(kept)); !slices.Equal(got, want) || string(kept[Environment]) != variable {
+		t.Errorf("copies of %q, variables %q", got, kept[Environment])
+	}
+	filepath.WalkDir(place(state), func(path string, d fs.DirEntry, err error) error {
+		if st, err := d.Info(); err != nil || st.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v %v", path, st.Mode(), err)
+		}
+		return nil
+	})
+	put(t, path, "gate: {name: South Gate}\nlanes: [{id: in, direction: in, scanner: {device: /dev/gated-none}}]\n")
+	s, err := Load(path, state, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(place(state), ".settings.123"), "half written")
+	if err := s.Keep(state); err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(copies(state))); !slices.Equal(got, []string{"environment", "settings", want[3], want[4]}) {
+		t.Errorf("copies of %q", got)
+	}
+}
+
+func TestWithoutCopiesAFaultIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"../gated.yaml", "../policy.yaml", "trust/pass/office.pub"} {
+		path, state := site(t)
+		os.RemoveAll(place(state))
+		put(t, filepath.Join(state, name), "-")
+		if _, err := Load(path, state, nil); err == nil || !strings.Contains(err.Error(), filepath.Base(name)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAStampChangesWithEachFile(t *testing.T) {
+	t.Parallel()
+	path, state := site(t)
+	s, err := Load(path, state, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := Stamp(s.Paths)
+	if Stamp(s.Paths) != before {
+		t.Error("it changes by itself")
+	}
+	for _, name := range []string{"../gated.yaml", "../policy.yaml", "trust/pass/office.pub", "trust/shc/new.json"} {
+		put(t, filepath.Join(state, name), "other")
+		if now := Stamp(s.Paths); now == before {
+			t.Errorf("%s: no change", name)
+		} else {
+			before = now
+		}
+	}
+}
