@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"gated/config"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -40,11 +39,7 @@ func start(t *testing.T, stderr, verdicts io.Writer, settings string) running {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set, err := config.Load(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &Daemon{Path: path, set: set, Dir: filepath.Join(dir, "state"), Version: "test", Stderr: stderr, Verdicts: verdicts}
+	d := &Daemon{Path: path, Dir: filepath.Join(dir, "state"), Version: "test", Stderr: stderr, Verdicts: verdicts}
 	ctx, stop := context.WithCancel(context.Background())
 	r := running{page: fmt.Sprintf("http://%s/", l.Addr()), stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- d.Run(ctx, nil) }()

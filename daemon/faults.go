@@ -29,7 +29,8 @@ var always = []string{lastgood.Settings, lastgood.Environment, lastgood.Policy, 
 func (f *faults) register(reg *prometheus.Registry, log *slog.Logger) {
 	f.log, f.others = log, map[string]gate.SetupFault{}
 	f.faulty = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gated_setup_fault",
-		Help: "1 while this file or address cannot be used as it is: a good copy is in force, or would be after a restart."}, []string{"file"})
+		Help: "1 while this file or address cannot be used as it is: a good copy is in force, or would be after a restart."},
+		[]string{"file"})
 	f.reload = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gated_settings_last_reload_successful",
 		Help: "1 unless settings, policy or trusted keys as they lie there are wrong."})
 	reg.MustRegister(f.faulty, f.reload)
@@ -46,7 +47,8 @@ func (f *faults) setFiles(list []lastgood.Fault) {
 		now := fault(l.File, l.Err, l.Used)
 		f.files = append(f.files, now)
 		if !slices.Contains(was, now) {
-			f.log.Error("the settings are wrong: what was good last stays in force, also after a restart", "file", l.File, "copy", l.Used, "err", l.Err)
+			f.log.Error("the settings are wrong: what was good last stays in force, also after a restart", "file", l.File,
+				"copy", l.Used, "err", l.Err)
 		}
 	}
 	f.reload.Set(map[bool]float64{true: 1}[len(list) == 0])

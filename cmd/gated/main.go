@@ -59,7 +59,8 @@ Look at it:  the page and /metrics at the address that "gated run" logs`,
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
-		policyCommand(), ledgerCommand(), backupCommand(), restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), versionCommand())
+		policyCommand(), ledgerCommand(), backupCommand(), restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(),
+		versionCommand())
 	err := root.ExecuteContext(context.Background())
 	if err = cmp.Or(err, out.err); err == nil {
 		return 0

@@ -21,7 +21,8 @@ SIGTERM and SIGINT end it with nothing lost. SIGHUP reads the settings, the poli
 trusted keys again. The last good copy stands in for a faulty one; page and log say why.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			d := &daemon.Daemon{Path: settingsFile(c), Dir: namedState(c), Version: buildVersion(), Restored: restored, Stderr: c.ErrOrStderr()}
+			d := &daemon.Daemon{Path: settingsFile(c), Dir: namedState(c), Version: buildVersion(), Restored: restored,
+				Stderr: c.ErrOrStderr()}
 			if verdicts {
 				d.Verdicts = c.OutOrStdout()
 			}
