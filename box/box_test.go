@@ -207,7 +207,7 @@ func TestOperationsAreTheSameWithADaemonAndWithout(t *testing.T) {
 		missing[op.Name()] = true
 	}
 	delete(missing, ConfirmClock.Name()) // a daemon's only
-	delete(missing, Emergency.Name()) // the same
+	delete(missing, Emergency.Name())    // the same
 	made := site(t)
 	had := size(t, made)
 	for i, try := range tries {
