@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 )
 
 var quiet = slog.New(slog.DiscardHandler)
