@@ -105,8 +105,21 @@ func caller(c net.Conn) string {
 	return peer.Name(uid)
 }
 
-// Perform does an operation in the daemon of the state directory, or here if none runs.
+// startsIn is how long a daemon may take from its lock to its control socket: it opens the ledger in between.
+const startsIn = 5 * time.Second
+
+// Perform does an operation in the daemon of the state directory, or here if none runs. For one that is starting it waits.
 func Perform[A, R any](ctx context.Context, dir string, op Op[A, R], args A) (result R, err error) {
+	for end := time.Now().Add(startsIn); ; {
+		result, err = perform(ctx, dir, op, args)
+		if !errors.As(err, new(inUseError)) || time.Now().After(end) || ctx.Err() != nil {
+			return result, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func perform[A, R any](ctx context.Context, dir string, op Op[A, R], args A) (result R, err error) {
 	body, err := json.Marshal(args)
 	if err != nil {
 		return result, err

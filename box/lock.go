@@ -27,15 +27,19 @@ func Lock(dir string) (*Held, error) {
 		var b [32]byte
 		n, _ := f.Read(b[:])
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n]))); err == nil {
-			return nil, fmt.Errorf("state directory %s is in use by gated, process %d: stop that one first, or use another directory",
-				dir, pid)
+			return nil, inUseError{fmt.Errorf("state directory %s is in use by gated, process %d: stop that one first, "+
+				"or use another directory", dir, pid)}
 		}
-		return nil, fmt.Errorf("state directory %s is in use by another gated: stop that one first, or use another directory", dir)
+		return nil, inUseError{fmt.Errorf("state directory %s is in use by another gated: stop that one first, or use another directory",
+			dir)}
 	}
 	// The number is a courtesy; on a full disk it may be missing, and the gate must start all the same.
 	fmt.Fprintf(f, "%-11d\n", os.Getpid())
 	return &Held{f}, nil
 }
+
+// inUseError: another process has the lock.
+type inUseError struct{ error }
 
 // LockUnwritten takes the lock of a directory that may be on a disk that cannot be written. It makes no file: where
 // there is none, no daemon ever worked there.

@@ -60,7 +60,7 @@ func (f *faults) set(what string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, was := f.others[what]; err != nil && !was {
-		f.log.Error("the gate works, and this does not", "what", what, "err", err)
+		f.log.Error("it does not work, and the gate does", "what", what, "err", err)
 	}
 	if delete(f.others, what); err != nil {
 		f.others[what] = fault(what, err, false)
