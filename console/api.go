@@ -137,7 +137,7 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusNotFound, "%v", err)
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)
-	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrNoOpening):
+	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrChanged), errors.Is(err, gate.ErrNoOpening):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrLedger):
 		fail(w, http.StatusServiceUnavailable, "%v", err)

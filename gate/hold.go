@@ -19,11 +19,13 @@ type desk struct {
 	duty  string // who signed on: a name that nothing proves
 	// closed: the daemon ends. What still waits stays open in the ledger and is undecided-restart at the next start.
 	closed bool
+	seen   state // by which whoever waits was judged
 }
 
 // held is a passage that waits for a guard.
 type held struct {
 	passage
+	in    presented // to judge it again by; nothing of it is kept any longer than it waits
 	until time.Time
 	timer *time.Timer
 }
@@ -71,18 +73,18 @@ func (d *desk) oldest() (old *held) {
 
 // park keeps a passage for the guard. Its check and query are on record; register follows when the guard decides,
 // at its time limit as undecided, or at the next start as undecided-restart.
-func (g *Gate) park(p *passage, limit time.Duration) {
+func (g *Gate) park(p *passage, in presented, limit time.Duration) {
 	if len(g.desk.holds) >= maxHolds {
 		g.leaveUndecided(g.desk.oldest())
 	}
-	id := p.id
-	h := &held{passage: *p, until: p.at.Time.Add(limit)}
-	h.timer = time.AfterFunc(limit, func() { g.expire(id) })
-	g.desk.holds[id] = h
+	h := &held{passage: *p, in: in, until: p.at.Time.Add(limit)}
+	h.timer = time.AfterFunc(limit, func() { g.expire(h) })
+	g.desk.holds[p.id] = h
 	g.page.desk(&g.desk)
 }
 
-// Decide registers what the guard decided about a hold, and opens if that was admit.
+// Decide registers what the guard decided about a hold, and opens if that was admit. What was decided by facts that are no longer so
+// counts for nothing: the guard looks again. Under rules that ask the same it ends under those that it began with, which its entries name.
 func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	reasons, ok := Reasons[r.Verdict]
 	switch {
@@ -99,6 +101,11 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	if h == nil {
 		return Outcome{}, ErrNoHold
 	}
+	if changed, err := g.judgeAgain(h); err != nil {
+		return g.fault(h.passage, err), nil
+	} else if changed {
+		return Outcome{}, ErrChanged
+	}
 	return g.settle(h, policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}, unauthenticated, g.guard(r.Note)...)
 }
 
@@ -114,18 +121,22 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 		return g.fault(h.passage, err), nil
 	}
 	p.seq = entries[0].Seq
+	return g.leave(h, &p), nil
+}
+
+// leave takes a hold off the desk, and answers with what became of it.
+func (g *Gate) leave(h *held, end *passage) Outcome {
 	h.timer.Stop()
-	delete(g.desk.holds, p.id)
+	delete(g.desk.holds, end.id)
 	g.page.desk(&g.desk)
-	return g.answer(&p), nil
+	return g.answer(end)
 }
 
 // expire registers a hold that nobody decided in time. While the ledger is in fault it stays on the desk and is tried again.
-func (g *Gate) expire(id string) {
+func (g *Gate) expire(h *held) {
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	h := g.desk.holds[id]
-	if h == nil || g.desk.closed {
+	if g.desk.holds[h.id] != h || g.desk.closed {
 		return
 	}
 	if g.Fault() {

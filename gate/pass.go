@@ -19,7 +19,7 @@ import (
 type presented struct {
 	source string    // byCode, byCard or byRoom
 	at     time.Time // when its last byte came; zero: nothing was read
-	text   []byte    // what was read; not kept
+	text   []byte    // what was read; kept while its passage waits for the guard, to be judged again
 	check  func(*credential.Trust, time.Time) credential.Claim
 }
 
@@ -73,46 +73,98 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-	remembers := g.remembers()
+	m := g.moment()
 
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
-	now := g.clock.Now()
-	rules := g.rules.Load()
-	claim := in.check(rules.Trust, g.clock.judge(now))
+	claim := in.check(m.rules.Trust, g.clock.judge(m.at))
 	if in.source != byRoom {
 		g.m.scans.WithLabelValues(l.ID, claim.Kind).Inc()
 	}
 
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	if r := g.rules.Load(); r != rules { // changed while another passage had the lock: perhaps its issuer is trusted no longer
-		rules = r
-		claim = in.check(rules.Trust, g.clock.judge(now))
+	if r := g.rules.Load(); r != m.rules { // changed while another passage had the lock: perhaps its issuer is trusted no longer
+		m.rules = r
+		claim = in.check(m.rules.Trust, g.clock.judge(m.at))
 	}
-	claim = g.doubt(claim, now)
-	key := in.key(l, claim)
 
 	// Query: who is that, and what does the gate's own state say about them?
+	p, check := g.judge(l, in, claim, m)
+	h := g.desk.waiting(func(h *held) bool { return h.sameAs(&p) })
+	switch before := g.read.again(p.key, time.Now()); {
+	case h != nil && in.source == byRoom:
+		g.judgeAgain(h) // in a fault it stays as it was
+		return new(h.repeated()).outcome(), nil
+	case g.Fault(): // a green from memory would be a lie
+	case h != nil && h.unchanged(&p) && h.decision.Verdict == p.decision.Verdict:
+		return g.repeat(h.passage), nil
+	case h == nil && before != nil && before.judged(&p) && p.decision.Rule != policy.RosterFault:
+		return g.repeat(*before), nil
+	}
+	if h == nil && p.decision.Verdict == policy.Hold && p.facts.Proof == string(credential.Stated) && g.desk.crowded(l) {
+		p.decision = policy.Decision{Verdict: policy.Refuse, Reason: "desk-full", Rule: "desk-full"}
+	}
+
+	// Register: durable, or it did not happen.
+	events := p.events(check)
+	var old passage
+	if h != nil { // whose code was shown again, and is judged otherwise now
+		var ended ledger.Event
+		old, ended = h.superseded(&p)
+		events = append([]ledger.Event{ended}, events...)
+	}
+	entries, err := g.append(events...)
+	if err != nil {
+		return g.fault(p, err), nil // never remembered: the next try must be a real one
+	}
+	p.seq = entries[len(entries)-1].Seq
+
+	// Only now may anything be seen or opened.
+	if h != nil {
+		old.seq = entries[0].Seq
+		g.leave(h, &old)
+	}
+	switch {
+	case p.decision.Verdict == policy.Hold:
+		g.park(&p, in, m.rules.Hold)
+	case p.decision.Reason == "desk-full": // they are to scan again, and then that is no repeat
+	default:
+		g.read.remember(p, m.rules.Repeat, time.Now())
+	}
+	out := g.answer(&p)
+	if !in.at.IsZero() {
+		g.m.seconds.Observe(time.Since(in.at).Seconds())
+	}
+	return out, nil
+}
+
+// moment is by what a passage is judged, beside roster and register.
+type moment struct {
+	at        ledger.Stamp
+	rules     *Rules
+	remembers bool // the register has read enough to decide by
+}
+
+func (g *Gate) moment() moment {
+	remembers := g.remembers() // first: the clock is judged by what the register tells
+	return moment{g.clock.Now(), g.rules.Load(), remembers}
+}
+
+// judge says who that is, and what is to be decided about them at this moment; nothing is written yet. The caller holds passage.
+func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p passage, check ledger.Event) {
+	claim = g.doubt(claim, m.at)
 	lost := g.RosterFault()
 	people := g.opt.Roster.Snapshot()
 	who := find(people, claim)
-	if in.source == byRoom {
-		if h := g.desk.waiting(func(h *held) bool { return h.lane == l && h.who.ID == who.ID && h.name != "" }); h != nil {
-			return new(h.repeated()).outcome(), nil
-		}
-	}
 	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,
 		Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass,
-		Level: rules.Level, ClockTrusted: now.Trusted, HouseholdTrips: g.trips(who.Household, now)}
-	facts.Health, facts.TestHours = claim.Standing(g.clock.judge(now), now.Trusted)
-	if before := g.again(key); before != nil && (g.desk.holds[before.id] != nil || !lost && before.judged(who, facts, rules)) {
-		return g.repeat(*before), nil
-	}
-	decision := rules.Policy.Decide(facts)
-	if !remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
+		Level: m.rules.Level, ClockTrusted: m.at.Trusted, HouseholdTrips: g.trips(who.Household, m.at)}
+	facts.Health, facts.TestHours = claim.Standing(g.clock.judge(m.at), m.at.Trusted)
+	decision := m.rules.Policy.Decide(facts)
+	if !m.remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
 		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
 	}
 	if lost {
@@ -121,36 +173,13 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	if in.source == byRoom {
 		decision.Verdict = policy.Hold // the guard asked for them: it is the guard who decides
 	}
-	switch {
-	case claim.Reason == credential.ReasonSeveralCodes: // there is nobody to ask about: they are shown again, one at a time
+	if claim.Reason == credential.ReasonSeveralCodes { // there is nobody to ask about: they are shown again, one at a time
 		decision = policy.Decision{Verdict: policy.Refuse, Reason: claim.Reason, Rule: claim.Reason}
-	case decision.Verdict == policy.Hold && claim.Proof == credential.Stated && g.desk.crowded(l):
-		decision = policy.Decision{Verdict: policy.Refuse, Reason: "desk-full", Rule: "desk-full"}
 	}
-
-	// Register: durable, or it did not happen.
-	p := passage{id: newID(), key: key, lane: l, at: now, who: who, facts: facts, decision: decision, by: byMachine,
-		policy: rules.Policy.Hash(), roster: people.Version(), desk: in.source == byRoom}
+	p = passage{id: newID(), key: in.key(l, claim), lane: l, at: m.at, who: who, facts: facts, decision: decision, by: byMachine,
+		policy: m.rules.Policy.Hash(), roster: people.Version(), desk: in.source == byRoom}
 	p.name, p.room = who.named(claim)
-	entries, err := g.append(p.events(g.checked(claim, who, claim.Same(in.text)))...)
-	if err != nil {
-		return g.fault(p, err), nil // never remembered: the next try must be a real one
-	}
-	p.seq = entries[len(entries)-1].Seq
-
-	// Only now may anything be seen or opened.
-	switch {
-	case decision.Verdict == policy.Hold:
-		g.park(&p, rules.Hold)
-	case decision.Reason == "desk-full": // they are to scan again, and then that is no repeat
-	default:
-		g.read.remember(p, rules.Repeat, time.Now())
-	}
-	out := g.answer(&p)
-	if !in.at.IsZero() {
-		g.m.seconds.Observe(time.Since(in.at).Seconds())
-	}
-	return out, nil
+	return p, g.checked(claim, who, claim.Same(in.text))
 }
 
 // remembers tells whether the register has read enough to decide by.
@@ -219,21 +248,10 @@ func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Even
 
 // judged tells whether a passage was judged by the facts as they are now: who was removed or revoked since is no repeat. The trips
 // do not count, as the passage itself is one.
-func (p *passage) judged(who subject, now policy.Facts, rules *Rules) bool {
-	now.HouseholdTrips = p.facts.HouseholdTrips
-	return p.facts == now && p.who.ID == who.ID && p.who.Household == who.Household && p.policy == rules.Policy.Hash()
-}
-
-// again returns the passage of the same code or card a moment ago, or that waits for the guard. In a fault it returns
-// none: a green from memory would be a lie.
-func (g *Gate) again(key [32]byte) *passage {
-	if key == [32]byte{} || g.Fault() {
-		return nil
-	}
-	if h := g.desk.waiting(func(h *held) bool { return h.key == key }); h != nil {
-		return &h.passage
-	}
-	return g.read.again(key, time.Now())
+func (p *passage) judged(now *passage) bool {
+	facts := now.facts
+	facts.HouseholdTrips = p.facts.HouseholdTrips
+	return p.facts == facts && p.who.ID == now.who.ID && p.who.Household == now.who.Household && p.policy == now.policy
 }
 
 // repeat answers with a passage that is on record already.

@@ -70,6 +70,7 @@ func (g *Gate) Run(ctx context.Context) error {
 					"put roster.db back from the backup, or say with \"gated roster accept\" that this one counts")
 			}
 			g.writePending()
+			g.review()
 			g.page.changed()
 		}
 	}

@@ -64,7 +64,7 @@ func TestTheDeskTakesNoLanesStage(t *testing.T) {
 	shows("found by room and admitted", "in", admitted.Passage, policy.Admit)
 
 	third := asks("out", "6901234567893")
-	s.g.expire(third.Passage)
+	s.g.expire(s.g.desk.holds[third.Passage])
 	if holds := s.g.View().Holds; len(holds) != 0 {
 		t.Errorf("waiting: %+v", holds)
 	}

@@ -9,6 +9,7 @@ import (
 var (
 	ErrUnknownLane   = errors.New("no such lane")
 	ErrNoHold        = errors.New("no open hold with this passage ID: it was decided, or its time was up")
+	ErrChanged       = errors.New("the facts changed while this waited, so it was judged again: look at it anew")
 	ErrInvalid       = errors.New("not accepted")
 	ErrNoOpening     = errors.New("no emergency opening to account for with this ID")
 	ErrUnknownPerson = errors.New("no such person in the roster")

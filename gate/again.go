@@ -1,0 +1,98 @@
+package gate
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"gated/ledger"
+	"gated/policy"
+	"gated/roster"
+)
+
+// state is what whoever waits is judged by. Where it is the same, so is what is asked about them.
+type state struct {
+	rules              *Rules
+	people             *roster.Snapshot
+	trusted, ready, ok bool
+	minute             time.Time // codes begin and end to be good
+}
+
+// review judges again whoever waits, where something has changed since the last time. Run calls it each second; the code shown again,
+// and the guard's decision, wait for no second.
+func (g *Gate) review() {
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	at := g.clock.Now()
+	now := state{g.rules.Load(), g.opt.Roster.Snapshot(), at.Trusted, g.opt.Register.Ready(), !g.RosterFault(),
+		g.clock.judge(at).Truncate(time.Minute)}
+	if now == g.desk.seen || g.desk.closed || g.Fault() {
+		return
+	}
+	if _, err := g.judgeAgain(slices.Collect(maps.Values(g.desk.holds))...); err == nil {
+		g.desk.seen = now
+	}
+}
+
+// judgeAgain takes the place of each hold that is no longer what it was with another: the same person waits on, as a passage of its
+// own, so that the ledger tells what the guard saw, and when. It stays a hold whatever the rules say now: nobody need stand at the
+// barrier. A fault changes nothing.
+func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
+	m := g.moment()
+	var events []ledger.Event
+	var olds, news []passage
+	var which []*held
+	for _, h := range holds {
+		p, check := g.judge(h.lane, h.in, h.in.check(m.rules.Trust, g.clock.judge(m.at)), m)
+		if h.unchanged(&p) {
+			continue
+		}
+		p.decision.Verdict, p.desk = policy.Hold, true
+		old, ended := h.superseded(&p)
+		events = append(append(events, ended), p.events(check)...) // three of each
+		which, olds, news = append(which, h), append(olds, old), append(news, p)
+	}
+	if len(events) == 0 {
+		return false, nil
+	}
+	entries, err := g.append(events...)
+	if err != nil {
+		return false, err
+	}
+	for i, h := range which {
+		olds[i].seq, news[i].seq = entries[3*i].Seq, entries[3*i+2].Seq
+		delete(g.desk.holds, h.id)
+		h.passage = news[i]
+		g.desk.holds[h.id] = h
+		h.lane.replace(olds[i].id, h.shown())
+		g.answer(&olds[i])
+		g.answer(&news[i])
+	}
+	g.page.desk(&g.desk)
+	return true, nil
+}
+
+// sameAs tells whether a passage is of the same code, or of the person whom the guard found by room, as one that waits.
+func (h *held) sameAs(p *passage) bool {
+	if p.key == [32]byte{} {
+		return h.lane == p.lane && h.who.ID == p.who.ID && h.name != ""
+	}
+	return h.key == p.key
+}
+
+// unchanged tells whether the guard would see and be asked the same now. The verdict does not count: one that waits is a hold.
+func (h *held) unchanged(now *passage) bool {
+	was, is := h.facts, now.facts
+	return h.who == now.who && h.name == now.name && h.room == now.room && h.decision.Reason == now.decision.Reason &&
+		h.decision.Rule == now.decision.Rule && was.Valid == is.Valid && was.Reason == is.Reason && was.Health == is.Health
+}
+
+// superseded is how a hold ends that is judged again, as the passage next, and its register event.
+func (h *held) superseded(next *passage) (old passage, ev ledger.Event) {
+	old = h.passage
+	old.at, old.by, old.desk = next.at, byMachine, true
+	old.decision = policy.Decision{Verdict: policy.Refuse, Reason: "undecided-changed"}
+	ev = old.registered()
+	ev.Detail = map[string]string{"next": next.id}
+	return old, ev
+}
