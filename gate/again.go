@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"time"
@@ -72,12 +73,16 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	return true, nil
 }
 
-// sameAs tells whether a passage is of the same code, or of the person whom the guard found by room, as one that waits.
-func (h *held) sameAs(p *passage) bool {
-	if p.key == [32]byte{} {
-		return h.lane == p.lane && h.who.ID == p.who.ID && h.name != ""
+// sameAs tells whether a passage is of the same code, or of the person whom the guard found by room, as one that waits. A code whose
+// issuer is trusted no longer is known by its text only.
+func (h *held) sameAs(p *passage, in presented) bool {
+	switch {
+	case h.lane != p.lane:
+		return false
+	case in.source == byRoom:
+		return h.who.ID == p.who.ID && h.name != ""
 	}
-	return h.key == p.key
+	return h.key == p.key || h.in.source == in.source && bytes.Equal(h.in.text, in.text)
 }
 
 // unchanged tells whether the guard would see and be asked the same now. The verdict does not count: one that waits is a hold.

@@ -90,7 +90,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 
 	// Query: who is that, and what does the gate's own state say about them?
 	p, check := g.judge(l, in, claim, m)
-	h := g.desk.waiting(func(h *held) bool { return h.sameAs(&p) })
+	h := g.desk.waiting(func(h *held) bool { return h.sameAs(&p, in) })
 	switch before := g.read.again(p.key, time.Now()); {
 	case h != nil && in.source == byRoom:
 		g.judgeAgain(h) // in a fault it stays as it was
@@ -156,7 +156,7 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 	lost := g.RosterFault()
 	people := g.opt.Roster.Snapshot()
 	who := find(people, claim)
-	if claim.Valid && claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
+	if claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,

@@ -62,11 +62,15 @@ func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
 	if out, err := s.g.Decide(held.Passage, Ruling{Verdict: "admit", Reason: "known-by-sight"}); err != nil || out.Verdict != policy.Admit {
 		t.Errorf("the guard admits: %+v, %v", out, err)
 	}
+	staff := s.pass("staff", s.subject("赵六"), month)
+	if out := s.scan("in", staff); out.Reason != "register-rebuilding" {
+		t.Errorf("got %+v", out)
+	}
 	close(reading)
 	if err := s.register.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if out := s.scan("in", s.pass("staff", s.subject("赵六"), month)); out.Verdict != policy.Admit {
+	if out := s.scan("in", staff); out.Verdict != policy.Admit || out.Repeat { // judged again
 		t.Errorf("once it is read: %+v", out)
 	}
 	inside, known := false, false

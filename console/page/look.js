@@ -222,7 +222,7 @@ function card(o, many) {
 function wentHow(c) {
   const r = c.ruled || (view.recent || []).find(r => r.passage === c.hold.passage);
   if (!r || r.verdict === 'hold') return { kind: 'other', text: c.gone ? p('gone') : '…' };
-  if (r.reason === 'undecided' || r.reason === 'undecided-fault') return { kind: 'other', text: t('reason', r.reason) };
+  if (r.reason.startsWith('undecided')) return { kind: 'other', text: t('reason', r.reason) };
   return { kind: r.verdict, text: reasons(c.ruled ? '' : p('elsewhere'), p(r.verdict), t('reason', r.reason)) };
 }
 function wentCard(c) {

@@ -29,7 +29,12 @@ const Fault = "fault"
 
 // OfCode tells whether it is the answer to a code, rather than to a guard or at the end of a time limit.
 func (a Answer) OfCode() bool {
-	return a.Rule != "guard" && a.Rule != emergencyKey && a.Reason != "undecided"
+	return a.Rule != emergencyKey && !a.ended()
+}
+
+// ended tells whether it is how a hold ended, which has had its check and query before.
+func (a Answer) ended() bool {
+	return a.Rule == "guard" || a.Reason == "undecided" || a.Reason == "undecided-changed"
 }
 
 // Answers compares the answers of a gate with the entries of its ledger: each answer must have its entries, and each entry its
@@ -67,7 +72,7 @@ func (a *Answers) Answer(o Answer) {
 	if o.Repeat || o.Verdict == Fault || o.Rule == emergencyKey {
 		return
 	}
-	if o.Rule != "guard" && o.Reason != "undecided" { // those two have had their check and query before
+	if !o.ended() {
 		count(a.answered, part{o.Lane, register.Check, ""}, o.Passage, "")
 		if o.Verdict == policy.Hold {
 			count(a.answered, part{o.Lane, register.Query, o.Verdict}, o.Passage, o.Reason)

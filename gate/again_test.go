@@ -1,0 +1,213 @@
+package gate
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"gated/credential"
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+	"gated/roster"
+	"gated/roster/sheet"
+)
+
+// passFrom is a pass of 王小明 that is good from then for three days.
+func (s *site) passFrom(from time.Time) string {
+	return must(credential.Issue(s.key, credential.Pass{Issuer: "office", Subject: s.subject("王小明"), Kind: "resident", NotBefore: from, NotAfter: from.Add(3 * 24 * time.Hour)}))
+}
+
+// wall sets the wall clock, and whether it is synchronised.
+func (s *site) wall(synced bool, shift time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synced, s.shift = synced, shift
+}
+
+func (s *site) doubtful(*testing.T) (lane, code string) {
+	code = s.passFrom(time.Now().Add(-time.Hour))
+	s.wall(false, 48*time.Hour)
+	return "in", code
+}
+
+func early(s *site, _ *testing.T) (lane, code string) {
+	return "in", s.passFrom(time.Now().Add(time.Hour))
+}
+
+// Whoever waits is judged again when the facts change: their card says what is so now, and waits on. The code shown again is judged as
+// if it were the first time. What the guard decided by the old facts counts for nothing.
+func TestAHoldIsJudgedAgainWhereItsFactsChanged(t *testing.T) {
+	t.Parallel()
+	const again = "a repeat"
+	level := func(s *site, level string) { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = level })) }
+	serial := func(s *site, code string) string { return s.trust.Check([]byte(code), s.g.Now()).Serial }
+	for name, tt := range map[string]struct {
+		hold   func(s *site, t *testing.T) (lane, code string)
+		was    string
+		change func(s *site, code string) error
+		card   string // reason and name
+		rescan string
+	}{
+		"nothing":                    {early, "not-yet-valid", func(*site, string) error { return nil }, "not-yet-valid 王小明", again},
+		"a neighbour removed":        {early, "not-yet-valid", func(s *site, _ string) error { return s.people.Remove(t.Context(), s.subject("李芳")) }, "not-yet-valid 王小明", again},
+		"a level that asks the same": {early, "not-yet-valid", func(s *site, _ string) error { level(s, "controlled"); return nil }, "not-yet-valid 王小明", again},
+		"the clock confirmed": {(*site).doubtful, "clock-untrusted", func(s *site, _ string) error {
+			s.wall(false, 0)
+			return s.g.ConfirmClock("")
+		}, "valid-pass 王小明", "admit valid-pass"},
+		"time passed": {early, "not-yet-valid", func(s *site, _ string) error { s.wall(true, 2*time.Hour); return nil }, "valid-pass 王小明", "admit valid-pass"},
+		"the roster accepted": {func(s *site, _ *testing.T) (lane, code string) {
+			s.g.RosterChanged(ledger.Event{Kind: register.Roster, Reason: "pass-revoked", By: unauthenticated, Detail: map[string]string{register.RosterChange: "99"}})
+			return "in", s.pass("resident", s.subject("王小明"), month)
+		}, policy.RosterFault, func(s *site, _ string) error { return s.people.Accept(t.Context(), 99) }, "valid-pass 王小明", "admit valid-pass"},
+		"removed": {early, "not-yet-valid", func(s *site, _ string) error { return s.people.Remove(t.Context(), s.subject("王小明")) }, "not-yet-valid ", "refuse not-yet-valid"},
+		"moved": {early, "not-yet-valid", func(s *site, _ string) error {
+			_, err := s.people.Import(t.Context(), append([]sheet.Row{{Number: 9, ID: "r-000001", Building: "3", Unit: "2", Room: "502", Name: "王小明"}}, office[1:]...), roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "1949-12-31", nil }})
+			return err
+		}, "not-yet-valid 王小明", "hold not-yet-valid"},
+		"revoked": {(*site).doubtful, "clock-untrusted", func(s *site, code string) error { return s.people.Revoke(t.Context(), serial(s, code), "lost", true) }, "revoked 王小明", "hold revoked"},
+		"the household revoked": {(*site).doubtful, "clock-untrusted", func(s *site, code string) error {
+			_, err := s.people.RevokeHousehold(t.Context(), "3-2-501", time.Now())
+			return err
+		}, "revoked 王小明", "hold revoked"},
+		"its issuer not trusted": {early, "not-yet-valid", func(s *site, _ string) error {
+			s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Trust = &credential.Trust{} }))
+			return nil
+		}, "other-issuer ", "refuse other-issuer"},
+		"another level": {func(s *site, t *testing.T) (lane, code string) {
+			level(s, "sealed")
+			if out := s.scan("out", s.pass("resident", "r-000002", month)); out.Verdict != policy.Admit {
+				t.Fatalf("the first trip: %+v", out)
+			}
+			return "out", s.pass("resident", s.subject("王小明"), month)
+		}, "household-limit", func(s *site, _ string) error { level(s, "guarded"); return nil }, "valid-pass 王小明", "admit valid-pass"},
+	} {
+		begin := func(t *testing.T) (s *site, lane, code string, first Outcome) {
+			t.Helper()
+			t.Parallel()
+			s = newSite(t)
+			lane, code = tt.hold(s, t)
+			if first = s.scan(lane, code); first.Verdict != policy.Hold || first.Reason != tt.was {
+				t.Fatalf("first: %+v", first)
+			}
+			if err := tt.change(s, code); err != nil {
+				t.Fatal(err)
+			}
+			return s, lane, code, first
+		}
+		same := tt.rescan == again
+		t.Run(name+", the code again", func(t *testing.T) {
+			s, lane, code, first := begin(t)
+			out := s.scan(lane, code)
+			got := out.Verdict + " " + out.Reason
+			if out.Repeat && out.Passage == first.Passage {
+				got = again
+			}
+			// The gate's own look may have come before: then the card was judged again, and is what the code repeats.
+			if got != tt.rescan || out.Repeat && !same && out.Verdict != policy.Hold {
+				t.Errorf("got %s, want %s", got, tt.rescan)
+			}
+			if n := len(s.g.View().Holds); (n == 1) != (out.Verdict == policy.Hold) {
+				t.Errorf("%d wait after %s", n, got)
+			}
+			s.superseded(first, !same)
+		})
+		t.Run(name+", the guard decides", func(t *testing.T) {
+			s, _, _, first := begin(t)
+			out, err := s.g.Decide(first.Passage, Ruling{Verdict: "admit", Reason: "document-sighted"})
+			if same && (err != nil || out.Verdict != policy.Admit) || !same && !errors.Is(err, ErrChanged) && !errors.Is(err, ErrNoHold) {
+				t.Fatalf("got %+v, %v", out, err)
+			}
+			if same {
+				return
+			}
+			card := s.g.View().Holds[0]
+			if out, err := s.g.Decide(card.Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); err != nil || out.Verdict != policy.Refuse {
+				t.Errorf("having looked again: %+v, %v", out, err)
+			}
+			s.superseded(first, true)
+		})
+		t.Run(name+", it waits", func(t *testing.T) {
+			s, lane, _, first := begin(t)
+			if same {
+				s.g.review()
+			}
+			until(t, "the card", func() bool { return same == (s.g.View().Holds[0].Passage == first.Passage) })
+			card := s.g.View().Holds[0]
+			if got := card.Reason + " " + card.Name; got != tt.card || card.Verdict != policy.Hold || card.Until.Before(time.Now()) && tt.was != "clock-untrusted" {
+				t.Errorf("the card says %s, want %s: %+v", got, tt.card, card)
+			}
+			if last := s.last(lane); last.Reason != card.Reason || last.Name != card.Name || last.Verdict != policy.Hold {
+				t.Errorf("the lane shows %+v", last)
+			}
+			s.superseded(first, !same)
+		})
+	}
+}
+
+// superseded checks what the ledger says of a hold: that it was judged again, as another passage, or nothing of the kind.
+func (s *site) superseded(first Outcome, is bool) {
+	s.t.Helper()
+	next := ""
+	checks := map[string]bool{}
+	for _, e := range s.records() {
+		if e.Kind == register.Check {
+			checks[e.Passage] = true
+		}
+		if e.Kind == register.Decided && e.Passage == first.Passage && e.Reason == "undecided-changed" {
+			if next != "" || e.Verdict != policy.Refuse || e.By != byMachine {
+				s.t.Errorf("%s", e.Raw)
+			}
+			next = e.Detail["next"]
+		}
+	}
+	if is != (next != "") || is && (!checks[next] || next == first.Passage) {
+		s.t.Errorf("judged again as %q, want so %t", next, is)
+	}
+}
+
+// New rules that ask the same change nothing for the guard: the hold ends under those that it began with, and its entry says so.
+func TestAHoldEndsUnderThePolicyThatItBeganWith(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	_, code := early(s, t)
+	was := s.g.Rules().Policy
+	held := s.scan("in", code)
+	is := must(policy.Parse("new", append([]byte("# new\n"), was.Source()...)))
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = is }))
+	if out, err := s.g.Decide(held.Passage, Ruling{Verdict: "admit", Reason: "document-sighted"}); err != nil || out.Verdict != policy.Admit {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	for _, e := range s.records() {
+		if e.Passage == held.Passage && e.Kind != register.Check && e.Policy != was.Hash() {
+			t.Errorf("%s: want policy %s, not %s", e.Raw, was.Hash(), is.Hash())
+		}
+	}
+}
+
+// Whom the guard finds by room while they wait is shown as they are now. In a fault they stay what they were.
+func TestWhoWaitsIsFoundByRoomAsTheyAreNow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lane, code := s.doubtful(t)
+	first := s.scan(lane, code)
+	if err := s.people.Revoke(t.Context(), s.trust.Check([]byte(code), s.g.Now()).Serial, "lost", true); err != nil {
+		t.Fatal(err)
+	}
+	out := must(s.g.Present(lane, s.subject("王小明")))
+	if out.Reason != "revoked" || out.Passage == first.Passage || !out.Repeat {
+		t.Errorf("got %+v", out)
+	}
+	s.broken.Store(true)
+	if err := s.people.Remove(t.Context(), s.subject("王小明")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.g.Decide(out.Passage, Ruling{Verdict: "admit", Reason: "document-sighted"}); err != nil || got.Verdict != Fault {
+		t.Errorf("in a fault: %+v, %v", got, err)
+	}
+	if holds := s.g.View().Holds; len(holds) != 1 || holds[0].Passage != out.Passage {
+		t.Errorf("in a fault there wait %+v", holds)
+	}
+	s.broken.Store(false)
+}
