@@ -8,8 +8,8 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -153,50 +153,84 @@ type Renumbered struct {
 	Passes []string // serials of those recorded that were good
 }
 
-// renumbered finds among those who go and those who come the ones who are likely the same: same document or plate, or same name and
-// something besides.
+// renumbered finds among those who go and those who come the ones who are likely the same.
 func renumbered(d difference, old *Snapshot, passes map[string][]string) (list []Renumbered) {
-	gone := map[string][]string{} // IDs by what they may be known by
-	for _, p := range d.people.removed {
-		for _, trait := range p.traits() {
-			gone[trait] = append(gone[trait], p.ID)
+	people := slices.DeleteFunc(slices.Clone(d.people.in), func(p Person) bool { _, known := old.Person(p.ID); return known })
+	vehicles := slices.DeleteFunc(slices.Clone(d.vehicles.in), func(v Vehicle) bool { _, known := old.Vehicle(v.ID); return known })
+	list = append(pairs(d.people.removed, people, Person.change, Person.traits),
+		pairs(d.vehicles.removed, vehicles, Vehicle.change, Vehicle.traits)...)
+	for i := range list {
+		list[i].Passes = passes[list[i].Old]
+	}
+	return list
+}
+
+// pairs takes whoever goes and whoever comes for the same where they, and nobody else, have a trait: the surest traits first.
+func pairs[T any](gone, come []T, change func(T) Change, traits func(T) [4][]string) (list []Renumbered) {
+	was, paired := map[string]string{}, map[string]bool{} // the old ID by the new one; those gone who have one
+	for sure := range 4 {
+		having := func(all []T) map[string][]string {
+			ids := map[string][]string{}
+			for _, t := range all {
+				id := change(t).ID
+				if was[id] != "" || paired[id] {
+					continue
+				}
+				for _, trait := range traits(t)[sure] {
+					ids[trait] = append(ids[trait], id)
+				}
+			}
+			return ids
 		}
-	}
-	for _, v := range d.vehicles.removed {
-		gone[v.Plate] = append(gone[v.Plate], v.ID)
-	}
-	claimed := map[string]bool{}
-	find := func(now Change, traits []string) {
-		for _, trait := range traits {
-			if was := gone[trait]; len(was) == 1 && !claimed[was[0]] {
-				claimed[was[0]] = true
-				list = append(list, Renumbered{was[0], now, passes[was[0]]})
-				return
+		old, now := having(gone), having(come)
+		for _, t := range come {
+			id := change(t).ID
+			for _, trait := range traits(t)[sure] {
+				if o := old[trait]; was[id] == "" && len(o) == 1 && len(now[trait]) == 1 && !paired[o[0]] {
+					was[id], paired[o[0]] = o[0], true
+				}
 			}
 		}
 	}
-	for _, p := range d.people.in {
-		if _, known := old.Person(p.ID); !known {
-			find(p.change(), p.traits())
-		}
-	}
-	for _, v := range d.vehicles.in {
-		if _, known := old.Vehicle(v.ID); !known {
-			find(v.change(), []string{v.Plate})
+	for _, t := range come {
+		if c := change(t); was[c.ID] != "" {
+			list = append(list, Renumbered{Old: was[c.ID], Change: c})
 		}
 	}
 	return list
 }
 
-// traits are what one and the same person has before and after a change, the surest first.
-func (p Person) traits() (list []string) {
-	if p.Document != "" {
-		list = append(list, p.Document)
-	}
-	for _, also := range append(strings.Fields(p.homes()), p.BirthDate, p.Phone) {
-		if also != "" {
-			list = append(list, fmt.Sprintf("%s\x00%s", normalCode(p.Name), also))
+// traits are what one and the same person has before and after a change, the surest first: the document; the name and something
+// besides; what a telephone or a name that was corrected leaves; and the flat with the family name.
+func (p Person) traits() (list [4][]string) {
+	add := func(sure int, parts ...string) {
+		if !slices.Contains(parts, "") {
+			list[sure] = append(list[sure], strings.Join(parts, "\x00"))
 		}
+	}
+	name, homes := normalCode(p.Name), strings.Fields(p.homes())
+	add(0, p.Document)
+	for _, also := range append(homes, p.BirthDate, p.Phone) {
+		add(1, name, also)
+	}
+	if len(homes) == 0 {
+		add(2, name)
+	}
+	if p.Document == "" { // or else another name is somebody else's
+		add(2, "telephone", p.Phone)
+		for _, home := range homes {
+			add(2, home, "born", p.BirthDate)
+			add(3, home, string([]rune(p.Name)[:1])) // the family name
+		}
+	}
+	return list
+}
+
+// traits are likewise what a vehicle has.
+func (v Vehicle) traits() (list [4][]string) {
+	list[0] = []string{v.Plate}
+	if v.Household != "" || v.Service != "" {
+		list[1] = []string{v.Household + "\x00" + v.Service}
 	}
 	return list
 }

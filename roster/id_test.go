@@ -314,6 +314,49 @@ func TestADryRunTellsWhoGetsANewIDAndWhichPassesMustBeIssuedAnew(t *testing.T) {
 	}
 }
 
+// Whoever is plainly the same as somebody who goes is listed, whatever their ID followed from; where there are two, nobody is.
+func TestADryRunPairsWhoeverIsPlainlyTheSame(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		before, after string
+		want          string // names or plates of those with a new ID
+	}{
+		"staff, the telephone corrected":         {",,,,赵强,,,,13900139000,staff,", ",,,,赵强,,,,13900139001,staff,", "赵强"},
+		"two of a name, one telephone corrected": {",,,,赵强,,,,13900139000,staff,\n,,,,赵强,,,,13900139005,staff,", ",,,,赵强,,,,13900139001,staff,\n,,,,赵强,,,,13900139005,staff,", "赵强"},
+		"two of a name, both corrected":          {",,,,赵强,,,,13900139000,staff,\n,,,,赵强,,,,13900139005,staff,", ",,,,赵强,,,,13900139001,staff,\n,,,,赵强,,,,13900139006,staff,", ""},
+		"staff, the name corrected":              {",,,,赵强,,,,13900139000,staff,", ",,,,赵刚,,,,13900139000,staff,", "赵刚"},
+		"a name corrected":                       {",1,1,101,周二,,,,,,", ",1,1,101,周贰,,,,,,", "周贰"},
+		"a family name corrected, born the same": {",1,1,101,周二,,,1990-01-02,,,", ",1,1,101,邹二,,,1990-01-02,,,", "邹二"},
+		"another family moved in":                {",1,1,101,周二,,,,,,", ",1,1,101,吴三,,,,,,", ""},
+		"another of the family, by the document": {",1,1,101,周二,," + idNo(0) + ",,,,", ",1,1,101,周三,," + idNo(1) + ",,,,", ""},
+		"two of the family":                      {",1,1,101,周二,,,,,,\n,1,1,101,周三,,,,,,", ",1,1,101,周贰,,,,,,\n,1,1,101,周叁,,,,,,", ""},
+		"two of the family, one told by name":    {",1,1,101,周二,,,1990-01-02,,,\n,1,1,101,周三,,,,,,", ",1,1,101,周二,,,1990-01-03,,,\n,1,1,101,周叁,,,,,,", "周二 周叁"},
+		"a plate changed":                        {",1,1,101,,,,,,,京A12345", ",1,1,101,,,,,,,京A54321", "京A54321"},
+		"two plates changed":                     {",1,1,101,,,,,,,京A12345\n,1,1,101,,,,,,,京A12346", ",1,1,101,,,,,,,京A54321\n,1,1,101,,,,,,,京A54322", ""},
+	} {
+		s := newStore(t)
+		also := ",9,9,909,甲,,,,,,\n,1,1,101,,,,,,,\n"
+		mustImport(t, s, listHead+also+tt.before+"\n", imports)
+		list, err := sheet.Read([]byte(listHead + also + tt.after + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt := imports
+		opt.DryRun = true
+		r, err := s.Import(t.Context(), list.Rows, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, n := range r.Renumbered {
+			got = append(got, n.Name)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: got %q, want %s", name, got, tt.want)
+		}
+	}
+}
+
 // Under another compound key everybody would get a new ID: only a list that has them all is taken. And the key that its IDs follow
 // from counts from then on, so that there is a way back for a gate that made a key of its own.
 func TestUnderAnotherCompoundKeyNobodyIsRenumbered(t *testing.T) {
