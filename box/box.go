@@ -41,8 +41,9 @@ type Box struct {
 	HashKey  []byte             // keys the hashes of codes in the ledger
 	KeyFault error              // the file of HashKey is damaged: it is another one until that is put right
 
-	eraser *erasure.Eraser // nil as long as Ledger is
-	stamp  func() ledger.Stamp
+	newRoster bool            // a command made the file, for nothing so far
+	eraser    *erasure.Eraser // nil as long as Ledger is
+	stamp     func() ledger.Stamp
 }
 
 // Open opens the files of a box for its daemon, which sets Gate when it has one. opt says what the settings say: the
@@ -71,6 +72,8 @@ func Open(opt ledger.Options) (*Box, error) {
 // roster's version.
 func openAlone(dir string) (_ *Box, err error) {
 	b := &Box{Dir: dir}
+	_, err = os.Lstat(RosterFile(dir))
+	b.newRoster = errors.Is(err, fs.ErrNotExist)
 	if b.Roster, err = roster.Open(RosterFile(dir)); err != nil {
 		return nil, err
 	}
@@ -126,8 +129,15 @@ func (b *Box) openLedger(opt ledger.Options) error {
 	return nil
 }
 
-// Close closes the files. The gate has ended by then.
-func (b *Box) Close() error { return errors.Join(b.Roster.Close(), b.closeLedger()) }
+// Close closes the files. The gate has ended by then. A roster that a command made, and into which nothing came, is taken away: a dry
+// run changes nothing.
+func (b *Box) Close() error {
+	err := errors.Join(b.Roster.Close(), b.closeLedger())
+	if b.newRoster && b.Roster.Snapshot().Change() == 0 {
+		err = errors.Join(err, os.Remove(RosterFile(b.Dir)))
+	}
+	return err
+}
 
 // closeLedger closes the ledger first: the register takes its last entry.
 func (b *Box) closeLedger() error {

@@ -54,16 +54,18 @@ func closeKeys(dir string, log *slog.Logger) {
 }
 
 // CompoundKey is the key that roster IDs follow from. It is made where there is none, but not where IDs of the roster follow from
-// one that is missing: then it is the zero key.
-func CompoundKey(dir string, people *roster.Snapshot) (roster.Key, error) {
-	key, err := keyFile(dir, compoundKey, !people.Keyed())
-	if errors.Is(err, fs.ErrNotExist) {
-		return roster.Key{}, nil
+// one that is missing: then it is the zero key. A dry run makes one that is not kept.
+func CompoundKey(dir string, people *roster.Snapshot, dry bool) (k roster.Key, kept bool, err error) {
+	key, err := keyFile(dir, compoundKey, !people.Keyed() && !dry)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !people.Keyed():
+		return roster.NewKey(), false, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return k, true, nil
+	case err != nil:
+		return k, false, err
 	}
-	if err != nil {
-		return roster.Key{}, err
-	}
-	return roster.Key(key), nil
+	return roster.Key(key), true, nil
 }
 
 // Shown says which key of a state directory is to be shown.

@@ -52,12 +52,13 @@ func importRoster(ctx context.Context, b *Box, by string, a Import) (roster.Repo
 	if err := b.rightRoster(); err != nil {
 		return roster.Report{}, err
 	}
-	key, err := CompoundKey(b.Dir, b.Roster.Snapshot())
+	key, kept, err := CompoundKey(b.Dir, b.Roster.Snapshot(), a.DryRun)
 	if err != nil {
 		return roster.Report{}, err
 	}
 	opt := roster.ImportOptions{Key: key, DryRun: a.DryRun, AllowRemove: a.AllowRemove, CheckResidentID: ResidentID}
 	rep, err := b.Roster.Import(ctx, a.Rows, opt)
+	rep.Unkept = !kept
 	if err != nil || a.DryRun {
 		return rep, inWords(err, a.Language)
 	}

@@ -158,3 +158,33 @@ func TestARevocationOfAnUnknownSerialIsANo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A dry run where there is no roster leaves none, and no key: the IDs that it tells are examples, and it says so.
+func TestADryRunMakesNoRosterAndNoKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	list := Import{DryRun: true, Rows: []sheet.Row{{Number: 2, Building: "1", Unit: "1", Room: "101", Name: "王伟"}}}
+	rep, err := Perform(t.Context(), dir, ImportRoster, list)
+	if err != nil || len(rep.Added) != 2 || !rep.Unkept {
+		t.Fatalf("got %+v, %v", rep, err)
+	}
+	for language, want := range map[string]string{"en": "a dry run makes none", "zh": "试运行不会生成"} {
+		var b strings.Builder
+		if rep.Print(&b, true, language); !strings.Contains(b.String(), want) || strings.Contains(b.String(), "key show") {
+			t.Errorf("got %s", b.String())
+		}
+	}
+	for _, name := range []string{"roster.db", "roster.db-wal", "keys"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	list.DryRun = false
+	if rep, err = Perform(t.Context(), dir, ImportRoster, list); err != nil || rep.Unkept || !rep.Keyed {
+		t.Errorf("the import: %+v, %v", rep, err)
+	}
+	list.DryRun = true
+	if rep, err = Perform(t.Context(), dir, ImportRoster, list); err != nil || rep.Unkept || len(rep.Added) != 0 {
+		t.Errorf("a dry run after it: %+v, %v", rep, err)
+	}
+}

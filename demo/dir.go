@@ -69,7 +69,7 @@ func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	common, err := box.CompoundKey(dir, store.Snapshot())
+	common, _, err := box.CompoundKey(dir, store.Snapshot(), false)
 	if err == nil {
 		_, err = store.Import(ctx, Compound(), roster.ImportOptions{Key: common, CheckResidentID: box.ResidentID})
 	}

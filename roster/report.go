@@ -17,6 +17,7 @@ type Report struct {
 	StaffAlone, VehiclesAlone              int          // belong to no household: perhaps the cells of their flat are empty
 	NeedAllowRemove                        int          // of a dry run: the number without which the import would be refused; else 0
 	Keyed                                  bool         // IDs follow from the compound key for the first time
+	Unkept                                 bool         // of a dry run: they follow from another key than they will
 	Version                                string       // of the roster after it; of a dry run, before it
 }
 
@@ -77,7 +78,11 @@ func (r Report) Print(w io.Writer, dry bool, language string) {
 			"to keep the old one, write it into the column id\n",
 			"其中 %d 个编号有变，旧编号的通行码不再有效；如要保留旧编号，请填入“编号”列\n"), n)
 	}
-	if r.Keyed {
+	switch {
+	case r.Keyed && r.Unkept:
+		fmt.Fprint(w, sheet.Pick(language, "there is no compound key yet, and a dry run makes none: the IDs above are examples, the import "+
+			"will give others\n", "还没有小区密钥，试运行不会生成：以上由系统给出的编号仅为示例，正式导入时会不同\n"))
+	case r.Keyed:
 		fmt.Fprint(w, sheet.Pick(language, "IDs follow from the compound key: write it down for the office (gated key show --compound), "+
 			"and put it in place at each other gate before its first list\n", "编号由小区密钥生成：请抄录存放于物业（gated key show --compound），"+
 			"并在其他各门首次导入名册之前放入该密钥\n"))

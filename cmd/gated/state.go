@@ -12,6 +12,7 @@ import (
 
 	"gated/box"
 	"gated/config"
+	"gated/roster/sheet"
 
 	"github.com/spf13/cobra"
 )
@@ -87,7 +88,8 @@ func existing(c *cobra.Command) (string, error) {
 		return "", err
 	}
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
-		return "", fmt.Errorf("no state directory %s: name it with --state D, or the settings with --config FILE", dir)
+		return "", fmt.Errorf(sheet.Pick(language(), "no state directory %s: name it with --state D, or the settings with --config FILE",
+			"没有状态目录 %s：请用 --state 目录 指明，或用 --config 文件 指明配置"), dir)
 	}
 	return dir, nil
 }
