@@ -8,6 +8,7 @@ package backup
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -32,6 +33,16 @@ type Sources struct {
 	Settings string // file; "": there is none
 	Policy   string // file; "": the one that is part of the program
 	Trust    string // directory; "": trust in the state directory
+	// LastGood names what is faulty, so that its last good copy is in force: "settings", "policy", a trusted file as
+	// "trust/pass/office.pub". A trusted file without a copy is left out, as the gate does.
+	LastGood []string
+}
+
+// copyOf is where the last good copy of a faulty file lies, if it is in force.
+func (s Sources) copyOf(name string) (path string, is bool) {
+	path = filepath.Join(s.State, "last-good", filepath.FromSlash(name))
+	_, err := os.Stat(path)
+	return path, err == nil && slices.Contains(s.LastGood, name)
 }
 
 func (s Sources) trust() string {
@@ -107,8 +118,11 @@ func inside(path, dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
-// resolved is a path without links, as far as it is there.
+// resolved is an absolute path without links, as far as it is there.
 func resolved(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
 	}

@@ -29,7 +29,7 @@ var house = map[string][]string{
 	"daemon/lastgood": {"config", "credential", "credential/keyfile", "durable", "policy"},
 	"box": {"backup", "clock", "credential", "durable", "gate", "gate/spool", "ledger", "ledger/file", "ledger/seal", "ledger/tlog",
 		"peer", "register", "register/erasure", "roster", "roster/sheet"},
-	"backup":           {"durable", "ledger/file", "ledger/tlog", "sqliteprocess"},
+	"backup":           {"durable", "ledger/file", "ledger/seal", "ledger/tlog", "sqliteprocess"},
 	"console":          {"gate", "scanner/qr"},
 	"gate":             {"barrier", "clock", "credential", "gate/spool", "ledger", "policy", "register", "roster"},
 	"gate/spool":       {"ledger", "register"},
