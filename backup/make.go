@@ -33,11 +33,15 @@ type Made struct {
 	Head    tlog.Head // of the copy of the ledger
 	Bytes   int64     // of all files
 	Unknown []string  // files of the state directory that are none of ours, and in no backup
+	Faulty  []string  // what is in the backup otherwise than it lies there, and why
 	Broken  []error   // why older epochs are not copied; what was copied of them before stays
 }
 
-// Tell says what was not copied.
+// Tell says what was not copied as it is.
 func (m Made) Tell(w io.Writer) {
+	for _, what := range m.Faulty {
+		fmt.Fprintln(w, what)
+	}
 	for _, name := range m.Unknown {
 		fmt.Fprintf(w, "not in the backup, since gated does not know it: %s\n", name)
 	}
@@ -62,6 +66,7 @@ func Make(src Sources, to string) (m Made, err error) {
 	if err := os.Mkdir(to, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return m, err
 	}
+	m.Faulty = src.faults()
 	r, err := file.OpenReader(src.State)
 	if err != nil {
 		return m, err
@@ -328,7 +333,7 @@ func outside(w *archive, src Sources) error {
 	for _, name := range names {
 		paths[trustName+"/"+name] = filepath.Join(dir, filepath.FromSlash(name))
 	}
-	for _, faulty := range src.LastGood {
+	for faulty := range src.Faulty {
 		delete(paths, faulty)
 		path, is := src.copyOf(faulty)
 		if !is || !strings.HasPrefix(faulty, trustName+"/") {

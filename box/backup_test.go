@@ -54,7 +54,7 @@ func members(t testing.TB, path string) map[string][]byte {
 func restore(t testing.TB, from, master string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	if _, _, err := Restore(Restoring{From: from, State: dir, Master: func() (string, error) { return master, nil }}); err != nil {
+	if _, err := Restore(Restoring{From: from, State: dir, Master: func() (string, error) { return master, nil }}); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -317,7 +317,7 @@ func TestARestoreThatCannotBe(t *testing.T) {
 	}
 	try := func(from, state, master, want string) {
 		t.Helper()
-		_, _, err := Restore(Restoring{From: from, State: state, Master: func() (string, error) { return master, nil }})
+		_, err := Restore(Restoring{From: from, State: state, Master: func() (string, error) { return master, nil }})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -482,4 +482,45 @@ func digests(t testing.TB, dir string) map[string]string {
 		all[f.Name()] = string(b)
 	}
 	return all
+}
+
+// A restore says that its roster is older than its ledger, before the gate does with everybody on hold; and a backup that cannot be
+// made tells of an older one only where there is one.
+func TestWordsOfABackupAndARestore(t *testing.T) {
+	t.Parallel()
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	src, archive := backup.Sources{State: dir}, filepath.Join(to, backup.Archive)
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	older, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Perform(t.Context(), dir, RevokePasses, Revocation{Serial: "0011223344556677", Reason: "lost"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	for _, stale := range []bool{false, true} {
+		if stale {
+			if err := os.WriteFile(archive, older, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done, err := Restore(Restoring{From: to, State: t.TempDir(), Master: func() (string, error) { return masterOf(t, dir), nil }})
+		var said strings.Builder
+		if done.Tell(&said); err != nil || strings.Contains(said.String(), "the ledger knows of") != stale {
+			t.Errorf("an older roster %t: %v, %q", stale, err, &said)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "roster.db")); err != nil {
+		t.Fatal(err)
+	}
+	for path, there := range map[string]bool{to: true, filepath.Join(t.TempDir(), "new"): false} {
+		if _, err := BackUpAll(t.Context(), src, path); err == nil || strings.Contains(err.Error(), "older backup") != there {
+			t.Errorf("an older backup %t: %v", there, err)
+		}
+	}
 }
