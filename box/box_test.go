@@ -458,3 +458,20 @@ func TestALostCodeKeyIsAFault(t *testing.T) {
 	}
 	stop()
 }
+
+func TestAnEmptyLedgerKeyIsHelpedByANewEpoch(t *testing.T) {
+	t.Parallel()
+	dir := site(t)
+	if err := os.Truncate(filepath.Join(dir, "keys", "ledger.key"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err == nil || !strings.Contains(err.Error(), "gated ledger begin") {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := BeginEpoch(dir, nil, "the key was lost"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+		t.Error(err)
+	}
+}
