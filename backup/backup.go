@@ -7,7 +7,10 @@
 package backup
 
 import (
+	"fmt"
 	"io/fs"
+	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -32,6 +35,16 @@ type Sources struct {
 	Settings string // file; "": there is none
 	Policy   string // file; "": the one that is part of the program
 	Trust    string // directory; "": trust in the state directory
+	// Faulty names what a gate does not take as it is, and says why: "settings", "policy", a trusted file as
+	// "trust/pass/office.pub". Its last good copy is in force; a trusted file without one is left out.
+	Faulty map[string]error
+}
+
+// copyOf is where the last good copy of a faulty file lies, if it is in force.
+func (s Sources) copyOf(name string) (path string, is bool) {
+	path = filepath.Join(s.State, "last-good", filepath.FromSlash(name))
+	_, err := os.Stat(path)
+	return path, err == nil && s.Faulty[name] != nil
 }
 
 func (s Sources) trust() string {
@@ -39,6 +52,22 @@ func (s Sources) trust() string {
 		return s.Trust
 	}
 	return filepath.Join(s.State, trustName)
+}
+
+// faults say what becomes of what is faulty.
+func (s Sources) faults() (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.Faulty)) {
+		_, is := s.copyOf(name)
+		switch {
+		case is:
+			all = append(all, fmt.Sprintf("%s: its last good copy is in the backup, since that is in force: %v", name, s.Faulty[name]))
+		case strings.HasPrefix(name, trustName+"/"):
+			all = append(all, fmt.Sprintf("%s: not in the backup, since it is faulty and never was good: %v", name, s.Faulty[name]))
+		default:
+			all = append(all, fmt.Sprintf("%s: in the backup as it is, faulty: put it right: %v", name, s.Faulty[name]))
+		}
+	}
+	return all
 }
 
 // Fate is what becomes of a file of the state directory.
@@ -107,8 +136,11 @@ func inside(path, dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
-// resolved is a path without links, as far as it is there.
+// resolved is an absolute path without links, as far as it is there.
 func resolved(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
 	}

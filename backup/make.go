@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
+	pathpkg "path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,11 +33,15 @@ type Made struct {
 	Head    tlog.Head // of the copy of the ledger
 	Bytes   int64     // of all files
 	Unknown []string  // files of the state directory that are none of ours, and in no backup
+	Faulty  []string  // what is in the backup otherwise than it lies there, and why
 	Broken  []error   // why older epochs are not copied; what was copied of them before stays
 }
 
-// Tell says what was not copied.
+// Tell says what was not copied as it is.
 func (m Made) Tell(w io.Writer) {
+	for _, what := range m.Faulty {
+		fmt.Fprintln(w, what)
+	}
 	for _, name := range m.Unknown {
 		fmt.Fprintf(w, "not in the backup, since gated does not know it: %s\n", name)
 	}
@@ -59,20 +66,15 @@ func Make(src Sources, to string) (m Made, err error) {
 	if err := os.Mkdir(to, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return m, err
 	}
+	m.Faulty = src.faults()
 	r, err := file.OpenReader(src.State)
 	if err != nil {
 		return m, err
 	}
 	defer r.Close()
-	if err := older(r, to); err != nil {
+	before, err := older(r, to)
+	if err != nil {
 		return m, err
-	}
-	for _, n := range file.Aside(src.State, r.Meta.Epoch) {
-		size, err := ended(src.State, to, n)
-		if err != nil { // it may have been put aside because something was found
-			m.Broken = append(m.Broken, fmt.Errorf("%s: %w", file.OfEpoch(src.State, n), err))
-		}
-		m.Bytes += size
 	}
 	ledger, err := begin(to, "ledger.db")
 	if err != nil {
@@ -92,7 +94,25 @@ func Make(src Sources, to string) (m Made, err error) {
 			break
 		}
 	}
-	if m.Unknown, err = unknown(src.State); err != nil {
+	if err := lost(src, r, to, secret); err != nil { // before anything in the directory changes
+		return m, err
+	}
+	if before > 0 {
+		if err := os.Rename(filepath.Join(to, "ledger.db"), file.OfEpoch(to, before)); err != nil {
+			return m, fmt.Errorf("keep the copy of epoch %d, which has ended: %w", before, err)
+		}
+		if err := durable.SyncDir(to); err != nil {
+			return m, err
+		}
+	}
+	for _, n := range file.Aside(src.State, r.Meta.Epoch) {
+		size, err := ended(src.State, to, n)
+		if err != nil { // it may have been put aside because something was found
+			m.Broken = append(m.Broken, fmt.Errorf("%s: %w", file.OfEpoch(src.State, n), err))
+		}
+		m.Bytes += size
+	}
+	if m.Unknown, err = unknown(src); err != nil {
 		return m, err
 	}
 	for _, f := range []*os.File{secret, ledger} {
@@ -156,27 +176,24 @@ func drop(f *os.File) {
 }
 
 // older looks whether what is in the directory is an older backup of the same ledger: another one's, or one that goes further,
-// is not replaced. That of an epoch that has ended is kept under that name.
-func older(r *file.Reader, to string) error {
+// is not replaced. It returns the epoch of that copy where it has ended since, so that it is kept.
+func older(r *file.Reader, to string) (before int, err error) {
 	path := filepath.Join(to, "ledger.db")
 	old, err := file.OpenFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("the older backup cannot be read, and stays: %w: move it away", err)
+		return 0, fmt.Errorf("the older backup cannot be read, and stays: %w: move it away", err)
 	}
 	defer old.Close()
 	if old.Meta.Epoch < r.Meta.Epoch && old.Meta.Name() == r.Meta.Name() {
-		if err := os.Rename(path, file.OfEpoch(to, old.Meta.Epoch)); err != nil {
-			return fmt.Errorf("keep the copy of epoch %d, which has ended: %w", old.Meta.Epoch, err)
-		}
-		return durable.SyncDir(to)
+		return old.Meta.Epoch, nil
 	}
 	if err := follows(r, old); err != nil {
-		return fmt.Errorf("%s %w: choose another directory for the backup", path, err)
+		return 0, fmt.Errorf("%s %w: choose another directory for the backup", path, err)
 	}
-	return nil
+	return 0, nil
 }
 
 // follows says why a ledger is not the one of which old is a copy.
@@ -287,13 +304,17 @@ func fill(secret, ledger *os.File, r *file.Reader, src Sources) (h tlog.Head, en
 	return h, end == 0 || end >= size, errors.Join(err, c.Close())
 }
 
-// outside adds what may lie outside the state directory. It comes first: a restore begins with the settings.
+// outside adds what may lie outside the state directory, as it is in force: the last good copy of what is faulty. It comes first: a
+// restore begins with the settings.
 func outside(w *archive, src Sources) error {
-	for name, path := range map[string]string{settingsName: src.Settings, policyName: src.Policy} {
-		if path == "" {
+	for _, f := range []struct{ name, path, lastGood string }{{settingsName, src.Settings, "settings"}, {policyName, src.Policy, "policy"}} {
+		if path, is := src.copyOf(f.lastGood); is {
+			f.path = path
+		}
+		if f.path == "" {
 			continue
 		}
-		if err := add(w, name, path); err != nil {
+		if err := add(w, f.name, f.path); err != nil {
 			return err
 		}
 	}
@@ -305,12 +326,36 @@ func outside(w *archive, src Sources) error {
 		return err
 	}
 	names, err := list(dir)
+	if err != nil {
+		return err
+	}
+	paths := map[string]string{}
 	for _, name := range names {
-		if err == nil {
-			err = add(w, trustName+"/"+name, filepath.Join(dir, filepath.FromSlash(name)))
+		paths[trustName+"/"+name] = filepath.Join(dir, filepath.FromSlash(name))
+	}
+	for faulty := range src.Faulty {
+		delete(paths, faulty)
+		path, is := src.copyOf(faulty)
+		if !is || !strings.HasPrefix(faulty, trustName+"/") {
+			continue
+		}
+		copies, err := list(path) // what is faulty may be a directory
+		if err != nil {
+			return err
+		}
+		for _, name := range copies {
+			at := pathpkg.Join(faulty, name)
+			if _, good := paths[at]; !good {
+				paths[at] = filepath.Join(path, filepath.FromSlash(name))
+			}
 		}
 	}
-	return err
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		if err := add(w, name, paths[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add adds a file as it is now. One that grows is cut off where it ended when it was opened.
@@ -395,11 +440,13 @@ func roster(w *archive, path string) error {
 	})
 }
 
-// unknown are the files that are none of ours.
-func unknown(dir string) (names []string, err error) {
-	all, err := list(dir)
+// unknown are the files that are none of ours, and not among what came from elsewhere.
+func unknown(src Sources) (names []string, err error) {
+	all, err := list(src.State)
 	for _, name := range all {
-		if FateOf(name) == Unknown {
+		path := filepath.Join(src.State, filepath.FromSlash(name))
+		if FateOf(name) == Unknown && resolved(path) != resolved(src.Settings) && resolved(path) != resolved(src.Policy) &&
+			!inside(path, src.trust()) {
 			names = append(names, name)
 		}
 	}

@@ -224,10 +224,12 @@ func (b *Backup) PutOutside(to Sources) (all []Outside, err error) {
 	return all, err
 }
 
-// Tell says which files were not put back.
+// Tell says which files were put where, and which were not.
 func Tell(w io.Writer, all []Outside) {
 	for _, o := range all {
-		if o.Err != nil {
+		if o.Err == nil {
+			fmt.Fprintf(w, "%s of %s is %s\n", o.Name, Archive, o.Path)
+		} else {
 			fmt.Fprintf(w, "not put back: %s of %s to %s: %v\n", o.Name, Archive, o.Path, o.Err)
 		}
 	}

@@ -2,7 +2,9 @@ package box
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,7 +53,10 @@ var recordBackup = Op[copied, bool]{"ledger-backup", func(_ context.Context, b *
 // backup has.
 func BackUpAll(ctx context.Context, src backup.Sources, to string) (m backup.Made, err error) {
 	if _, err := Perform(ctx, src.State, beginBackup, struct{}{}); err != nil {
-		return m, fmt.Errorf("the older backup stays as it is: %w", err)
+		if _, serr := os.Stat(filepath.Join(to, backup.Archive)); serr == nil {
+			err = fmt.Errorf("the older backup stays as it is: %w", err)
+		}
+		return m, err
 	}
 	if m, err = backup.Make(src, to); err != nil {
 		return m, err
@@ -68,8 +73,10 @@ var beginBackup = Op[struct{}, bool]{"backup-begin", func(_ context.Context, b *
 	}
 	if b.Roster.Snapshot().Keyed() {
 		if _, err := keyFile(b.Dir, compoundKey, false); err != nil {
-			return false, fmt.Errorf("the key from which roster IDs follow: %w: put it back from that backup, or with "+
-				"\"gated key restore --compound\"", err)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("%w: %s", err, cure[compoundKey])
+			}
+			return false, fmt.Errorf("the key from which roster IDs follow: %w", err)
 		}
 	}
 	return true, b.rightRoster()

@@ -54,7 +54,7 @@ func members(t testing.TB, path string) map[string][]byte {
 func restore(t testing.TB, from, master string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	if _, _, err := Restore(Restoring{From: from, State: dir, Master: func() (string, error) { return master, nil }}); err != nil {
+	if _, err := Restore(Restoring{From: from, State: dir, Master: func() (string, error) { return master, nil }}); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -317,7 +317,7 @@ func TestARestoreThatCannotBe(t *testing.T) {
 	}
 	try := func(from, state, master, want string) {
 		t.Helper()
-		_, _, err := Restore(Restoring{From: from, State: state, Master: func() (string, error) { return master, nil }})
+		_, err := Restore(Restoring{From: from, State: state, Master: func() (string, error) { return master, nil }})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -377,5 +377,150 @@ func TestABackupOfADirectoryThatIsALink(t *testing.T) {
 	}
 	if _, err := BackUpAll(t.Context(), backup.Sources{State: link}, filepath.Join(link, "backup")); err == nil {
 		t.Error("a backup was put into the directory itself")
+	}
+}
+
+// What a box has lost does not go from its backup, too: the backup is refused until it is put back, and says how. What is taken
+// away on purpose is no loss.
+func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
+	t.Parallel()
+	write := func(name, text string) func(dir string) error {
+		return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600) }
+	}
+	remove := func(name string) func(dir string) error {
+		return func(dir string) error { return os.RemoveAll(filepath.Join(dir, name)) }
+	}
+	for what, x := range map[string]struct {
+		spoil func(dir string) error
+		want  string // "": it is no loss
+	}{
+		"slots":           {remove("personal.keys"), "personal.keys"},
+		"slots of zeros":  {write("personal.keys", string(make([]byte, 50_000))), "personal.keys"},
+		"slots cut short": {func(dir string) error { return os.Truncate(filepath.Join(dir, "personal.keys"), 64) }, "personal.keys"},
+		"slots of the epoch before": {func(dir string) error {
+			_, _, err := BeginEpoch(dir, nil, "the disk was exchanged")
+			return errors.Join(err, os.Remove(filepath.Join(dir, "ledger-1.keys")))
+		}, "personal.keys (here ledger-1.keys)"},
+		"code key":           {remove("keys/code-hash.key"), "keys/code-hash.key"},
+		"another code key":   {write("keys/code-hash.key", strings.Repeat("k", 32)), "keys/code-hash.key"},
+		"a code key cut off": {write("keys/code-hash.key", "k"), "keys/code-hash.key"},
+		"compound key":       {write("keys/compound.key", strings.Repeat("k", 32)), "keys/compound.key"},
+		"all trusted keys":   {remove("trust"), "trust/"},
+		"one trusted key":    {remove("trust/pass/office.pub"), ""},
+		"an erased person": {func(dir string) error {
+			_, err := Perform(t.Context(), dir, Erase, Erasure{erasure.Selection{Subject: "r-000001"}, "moved out"})
+			return err
+		}, ""},
+		"a new epoch": {func(dir string) error {
+			_, _, err := BeginEpoch(dir, nil, "the disk was exchanged")
+			return err
+		}, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+			if err := errors.Join(os.MkdirAll(filepath.Join(dir, "trust", "pass"), 0o700), write("trust/pass/office.pub", "a key")(dir),
+				write("keys/compound.key", strings.Repeat("c", 32))(dir)); err != nil {
+				t.Fatal(err)
+			}
+			src := backup.Sources{State: dir}
+			if _, err := BackUpAll(t.Context(), src, to); err != nil {
+				t.Fatal(err)
+			}
+			before := digests(t, to)
+			if err := x.spoil(dir); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				_, err := BackUpAll(t.Context(), src, to)
+				if x.want == "" {
+					if err != nil {
+						t.Error(err)
+					}
+					continue
+				}
+				if err == nil || !strings.Contains(err.Error(), "otherwise: "+x.want) || !strings.Contains(err.Error(), "put it back") {
+					t.Errorf("got %v", err)
+				}
+				if now := digests(t, to); !maps.Equal(now, before) {
+					t.Errorf("the backup has changed: %v", slices.Sorted(maps.Keys(now)))
+				}
+			}
+			if _, err := BackUpAll(t.Context(), src, filepath.Join(t.TempDir(), "another")); err != nil {
+				t.Errorf("into another directory: %v", err)
+			}
+			if name, _, _ := strings.Cut(x.want, " "); name != "" && name != "trust/" {
+				_, here, is := strings.Cut(strings.TrimSuffix(x.want, ")"), "(here ")
+				if !is {
+					here = name
+				}
+				old := members(t, filepath.Join(to, backup.Archive))[name]
+				if err := write(here, string(old))(dir); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := BackUpAll(t.Context(), src, to); err != nil {
+					t.Errorf("put back: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// digests are the files of a directory.
+func digests(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[f.Name()] = string(b)
+	}
+	return all
+}
+
+// A restore says that its roster is older than its ledger, before the gate does with everybody on hold; and a backup that cannot be
+// made tells of an older one only where there is one.
+func TestWordsOfABackupAndARestore(t *testing.T) {
+	t.Parallel()
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	src, archive := backup.Sources{State: dir}, filepath.Join(to, backup.Archive)
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	older, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Perform(t.Context(), dir, RevokePasses, Revocation{Serial: "0011223344556677", Reason: "lost"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	for _, stale := range []bool{false, true} {
+		if stale {
+			if err := os.WriteFile(archive, older, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done, err := Restore(Restoring{From: to, State: t.TempDir(), Master: func() (string, error) { return masterOf(t, dir), nil }})
+		var said strings.Builder
+		if done.Tell(&said); err != nil || strings.Contains(said.String(), "the ledger knows of") != stale {
+			t.Errorf("an older roster %t: %v, %q", stale, err, &said)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "roster.db")); err != nil {
+		t.Fatal(err)
+	}
+	for path, there := range map[string]bool{to: true, filepath.Join(t.TempDir(), "new"): false} {
+		if _, err := BackUpAll(t.Context(), src, path); err == nil || strings.Contains(err.Error(), "older backup") != there {
+			t.Errorf("an older backup %t: %v", there, err)
+		}
 	}
 }

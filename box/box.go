@@ -5,7 +5,6 @@ package box
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -39,7 +38,7 @@ type Box struct {
 	Register *register.Register // nil as long as Ledger is
 	Gate     *gate.Gate         // nil without a daemon
 	HashKey  []byte             // keys the hashes of codes in the ledger
-	KeyFault error              // the file of HashKey is damaged: it is another one until that is put right
+	KeyFault error              // the file of HashKey is damaged or gone: it is another one until that is put right
 
 	newRoster bool            // a command made the file, for nothing so far
 	eraser    *erasure.Eraser // nil as long as Ledger is
@@ -52,10 +51,7 @@ func Open(opt ledger.Options) (*Box, error) {
 	b := &Box{Dir: opt.Dir}
 	var err error
 	closeKeys(opt.Dir, opt.Log)
-	if b.HashKey, b.KeyFault = keyFile(opt.Dir, hashKey, true); b.KeyFault != nil {
-		b.HashKey = make([]byte, 32) // the gate works: what it hashes is not known again as what it hashed before
-		rand.Read(b.HashKey)
-	}
+	b.HashKey, b.KeyFault = codeKey(opt.Dir)
 	if err = b.openLedger(opt); err != nil {
 		return nil, err
 	}
@@ -91,9 +87,7 @@ func openAlone(dir string) (_ *Box, err error) {
 	}
 	m := r.Meta
 	r.Close()
-	if b.HashKey, err = keyFile(dir, hashKey, true); err != nil {
-		return nil, err
-	}
+	b.HashKey, b.KeyFault = codeKey(dir)
 	c := clock.New(clock.System())
 	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Command: true,
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler)}); err != nil {

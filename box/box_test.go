@@ -424,3 +424,54 @@ func TestWhoHasNoMasterKeyAsksTheDaemon(t *testing.T) {
 		t.Error("asked although the master key is here")
 	}
 }
+
+// A box that has a ledger makes no new code key in silence: the fault says what to do, and the gate works meanwhile. Nor does a
+// command make one.
+func TestALostCodeKeyIsAFault(t *testing.T) {
+	t.Parallel()
+	dir := site(t)
+	path := filepath.Join(dir, "keys", "code-hash.key")
+	key, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	b, stop := daemon(t, dir)
+	if b.KeyFault == nil || !strings.Contains(b.KeyFault.Error(), "put it back from the backup") || len(b.HashKey) != 32 {
+		t.Errorf("fault %v, %d bytes", b.KeyFault, len(b.HashKey))
+	}
+	stop()
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a new one was made: %v", err)
+	}
+	if err := os.WriteFile(path, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, stop = daemon(t, dir)
+	if b.KeyFault != nil || string(b.HashKey) != string(key) {
+		t.Errorf("put back: %v", b.KeyFault)
+	}
+	stop()
+}
+
+func TestAnEmptyLedgerKeyIsHelpedByANewEpoch(t *testing.T) {
+	t.Parallel()
+	dir := site(t)
+	if err := os.Truncate(filepath.Join(dir, "keys", "ledger.key"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err == nil || !strings.Contains(err.Error(), "gated ledger begin") {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := BeginEpoch(dir, nil, "the key was lost"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+		t.Error(err)
+	}
+}

@@ -21,12 +21,34 @@ const (
 	compoundKey = "compound.key"  // which all gates of a compound share
 )
 
+// cure says what to do about a key that is damaged or gone.
+var cure = map[string]string{
+	hashKey: "put it back from the backup (tar -xOf secret.tar keys/code-hash.key) with the daemon stopped; if it is in none, begin a " +
+		"new one there with head -c 32 /dev/urandom: codes of older entries are not known again then",
+	compoundKey: "put it back from the backup (tar -xOf secret.tar keys/compound.key), or as it was written down with \"gated key " +
+		"restore --compound\"; only where no list was imported yet, remove it",
+}
+
+// codeKey reads the key of the hashes of codes, or makes it for a new box. Where it is damaged, or gone from a box that has a
+// ledger, the gate works, and what it hashes is not known again as what it hashed before.
+func codeKey(dir string) (key []byte, fault error) {
+	ledgers, _ := filepath.Glob(filepath.Join(dir, "ledger*.db"))
+	if key, fault = keyFile(dir, hashKey, len(ledgers) == 0); fault != nil {
+		if errors.Is(fault, fs.ErrNotExist) {
+			fault = fmt.Errorf("%w: %s", fault, cure[hashKey])
+		}
+		key = make([]byte, 32)
+		rand.Read(key)
+	}
+	return key, fault
+}
+
 // keyFile reads a key. Where there is none it is made if it may be the first, or else an error.
 func keyFile(dir, name string, first bool) ([]byte, error) {
 	path := filepath.Join(dir, "keys", name)
 	key, err := os.ReadFile(path)
 	if err == nil && len(key) != 32 {
-		return nil, fmt.Errorf("%s has %d bytes instead of 32: restore it from the backup, or remove it to begin a new one", path, len(key))
+		return nil, fmt.Errorf("%s has %d bytes instead of 32: %s", path, len(key), cure[name])
 	}
 	if !first || !errors.Is(err, fs.ErrNotExist) {
 		return key, err
@@ -98,15 +120,24 @@ func ShowKey(dir string, which Shown) (string, error) {
 	return keys[0], nil
 }
 
-// RestoreCompoundKey puts the key in place as it was written down, also instead of another one: no list is imported under it then
-// that would give anybody a new ID.
-func RestoreCompoundKey(dir, written string) error {
+// RestoreCompoundKey puts the key in place as it was written down. One that is not that of the roster's IDs is refused unless it is to
+// replace that: no list without IDs is imported under it then.
+func RestoreCompoundKey(dir, written string, replace bool) error {
 	key, err := roster.ParseKey(written)
-	path := filepath.Join(dir, "keys", compoundKey)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
 	if err != nil {
+		return err
+	}
+	people, err := Roster(dir)
+	switch {
+	case replace, errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("whether the key is the roster's cannot be seen: %w: say --replace to put it in place all the same", err)
+	case !people.Fits(key):
+		return errors.New("this is not the compound key from which the IDs of the roster here follow: is it another compound's? Only to " +
+			"give this gate the key of another gate, whose list with IDs is imported next, say --replace")
+	}
+	path := filepath.Join(dir, "keys", compoundKey)
+	if err = os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	return durable.Replace(path, key[:])

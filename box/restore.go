@@ -3,6 +3,7 @@ package box
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -25,56 +26,94 @@ type Restoring struct {
 	Master func() (string, error)
 }
 
+// Restored is what was put back.
+type Restored struct {
+	Outside []backup.Outside // what became of the files outside the state directory
+	Meta    file.Meta        // of the ledger that begins
+	Roster  error            // why the roster is not the one that the ledger knows
+}
+
+// Tell says what of it is where, and what is not as it was.
+func (r Restored) Tell(w io.Writer) {
+	backup.Tell(w, r.Outside)
+	if r.Roster != nil {
+		fmt.Fprintln(w, r.Roster)
+	}
+}
+
 // Restore puts a backup into a state directory and begins a new epoch of its ledger: whatever the ledger says was erased is erased
 // once more then. Root puts settings, policy and trusted keys to their places, and does the rest as the directory's owner, who
-// may also do it alone. It returns what became of the files outside the directory.
-func Restore(a Restoring) (out []backup.Outside, m file.Meta, err error) {
+// may also do it alone.
+func Restore(a Restoring) (done Restored, err error) {
 	b, err := backup.Open(a.From)
 	if err != nil {
-		return nil, m, err
+		return done, err
 	}
 	defer b.Close()
 	if err := backup.Fits(a.State); err != nil {
-		return nil, m, err
+		return done, err
 	}
 	if err := Owned(a.State); err != nil && os.Geteuid() != 0 {
-		return nil, m, err
+		return done, err
 	}
 	master, err := a.master(b.Meta)
 	if err != nil {
-		return nil, m, err
+		return done, err
 	}
 	to := backup.Sources{State: a.State, Settings: a.Settings}
 	if b.Settings != nil {
 		if to.Policy, to.Trust, err = a.Named(a.Settings, b.Settings, os.Environ()); err != nil {
-			return nil, m, fmt.Errorf("the settings of the backup: %w", err)
+			return done, fmt.Errorf("the settings of the backup: %w", err)
 		}
 	}
-	if out, err = b.PutOutside(to); err != nil {
-		return nil, m, err
+	if done.Outside, err = b.PutOutside(to); err != nil {
+		return done, err
 	}
 	if err := become(a.State); err != nil {
-		return out, m, err
+		return done, err
 	}
 	held, err := Lock(a.State)
 	if err != nil {
-		return out, m, err
+		return done, err
 	}
 	defer held.Release()
 	if err := b.Put(a.State, to.Trust != ""); err != nil {
-		return out, m, err
+		return done, err
 	}
 	if master != nil {
 		err = master.Keep(a.State)
 	}
 	if err == nil {
-		m, _, err = beginEpoch(a.State, ledger.Options{Gate: b.Meta.Gate, Origin: b.Meta.Name(), TimeZone: b.Meta.TimeZone, Restored: true})
+		done.Meta, _, err = beginEpoch(a.State, ledger.Options{Gate: b.Meta.Gate, Origin: b.Meta.Name(), TimeZone: b.Meta.TimeZone, Restored: true})
 	}
-	if err != nil {
+	if err == nil {
+		done.Roster = olderRoster(a.State)
+	} else {
 		err = fmt.Errorf("the files are in place, and no new epoch could begin: %w: put that right, "+
 			"and start once with \"gated run --restored\"", err)
 	}
-	return out, m, err
+	return done, err
+}
+
+// olderRoster says why the roster of a state directory, whose daemon does not run, is not the one that its ledger knows.
+func olderRoster(dir string) error {
+	r, err := file.OpenReader(dir)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	known, err := rosterChange(r)
+	if err != nil {
+		return err
+	}
+	people, err := Roster(dir)
+	if err != nil && known > 0 {
+		return fmt.Errorf("the roster: %w: everybody is on hold until it is put back", err)
+	}
+	if err != nil { // there never was one
+		return nil
+	}
+	return rosterBehind(people.Change(), known)
 }
 
 // master is the key that belongs to a ledger, as somebody has it; nil if it is in its place already.

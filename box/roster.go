@@ -196,9 +196,17 @@ func (b *Box) rightRoster() error {
 	known, err := b.knownRoster()
 	if has := b.Roster.Snapshot().Change(); has < 0 {
 		return errUnreadable
-	} else if err == nil && has < known {
-		err = fmt.Errorf("the roster that is here has had %d changes, and the ledger knows of %d: put roster.db back from the backup, "+
-			"or say with \"gated roster accept\" that this one counts", has, known)
+	} else if err == nil {
+		err = rosterBehind(has, known)
 	}
 	return err
+}
+
+// rosterBehind says that a roster is not the newest that the ledger knows, unless it is.
+func rosterBehind(has, known int64) error {
+	if has >= known {
+		return nil
+	}
+	return fmt.Errorf("the roster that is here has had %d changes, and the ledger knows of %d: put roster.db back from the backup, "+
+		"or say with \"gated roster accept\" that this one counts", has, known)
 }

@@ -127,8 +127,18 @@ func TestALostCompoundKeyRenumbersNobody(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it was made anew: %v", err)
 	}
-	for _, key := range []string{roster.NewKey().Written(), written} { // another one, and then the right one instead
-		if err := RestoreCompoundKey(dir, key+"\n"); err != nil {
+	another := roster.NewKey().Written()
+	if err := RestoreCompoundKey(dir, another, false); err == nil || !strings.Contains(err.Error(), "say --replace") {
+		t.Errorf("another compound's key: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was put in place: %v", err)
+	}
+	if err := RestoreCompoundKey(t.TempDir(), another, false); err != nil { // a gate that had no list
+		t.Error(err)
+	}
+	for _, key := range []string{another, written} { // another one, and then the right one instead
+		if err := RestoreCompoundKey(dir, key+"\n", key == another); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Perform(t.Context(), dir, ImportRoster, list); (err == nil) != (key == written) {

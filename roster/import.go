@@ -97,7 +97,7 @@ func (s *Store) Import(ctx context.Context, rows []sheet.Row, opt ImportOptions)
 // complete gives everybody their ID, and finds those who cannot have the one they have. Under another key than the roster was
 // made with nobody is given one: it would be a new one for everybody, and no pass would be anybody's.
 func (w *roll) complete(old *Snapshot, key Key) {
-	if another := old.compound != "" && old.compound != key.Check(); (another || key == Key{}) && w.unnumbered() {
+	if another := !old.Fits(key); (another || key == Key{}) && w.unnumbered() {
 		w.fault(place{}, "id", "other-key", place{})
 		return
 	}

@@ -144,6 +144,9 @@ func (s *Snapshot) Change() int64 { return s.change }
 // Keyed tells whether IDs of the roster follow from a compound key.
 func (s *Snapshot) Keyed() bool { return s.compound != "" }
 
+// Fits tells whether it is this compound key from which they follow, if they follow from any.
+func (s *Snapshot) Fits(key Key) bool { return !s.Keyed() || s.compound == key.Check() }
+
 // Person returns the person with this roster ID.
 func (s *Snapshot) Person(id string) (Person, bool) { return at(s.people, s.byID, id) }
 

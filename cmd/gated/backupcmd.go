@@ -9,6 +9,7 @@ import (
 	"gated/backup"
 	"gated/box"
 	"gated/config"
+	"gated/daemon/lastgood"
 
 	"github.com/spf13/cobra"
 )
@@ -26,11 +27,16 @@ secret.tar                all that must be forgotten one day or kept secret: slo
 The master key is in neither ("gated key show --personal", for the safe). "gated restore" puts it back.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
-			src, began := backup.Sources{State: dir, Settings: settingsFile(c)}, time.Now()
-			text, err := os.ReadFile(src.Settings)
+			src, began := backup.Sources{State: dir, Settings: settingsFile(c), Faulty: map[string]error{}}, time.Now()
+			setup, err := lastgood.Load(src.Settings, dir, os.Environ())
 			if err == nil {
+				src.Policy, src.Trust = setup.Settings.Policy.File, setup.Settings.Trust.Dir
+				for _, f := range setup.Faults {
+					src.Faulty[f.File] = f.Err
+				}
+			} else if text, rerr := os.ReadFile(src.Settings); rerr == nil { // no copy stands in
 				src.Policy, src.Trust, err = config.Files(src.Settings, text, os.Environ())
-			} else if errors.Is(err, fs.ErrNotExist) && namedSettings(c) == "" {
+			} else if errors.Is(rerr, fs.ErrNotExist) && namedSettings(c) == "" {
 				src.Settings, err = "", nil
 			}
 			if err != nil {
@@ -50,15 +56,15 @@ func restoreCommand() *cobra.Command {
 		Short: "put back what \"gated backup\" copied",
 		Long: `restore puts the backup DIR into a state directory without a ledger, asks for the master key, carries out
 every erasure that the ledger tells of once more, and begins a new epoch: a restored box never goes on with
-the old tree. Settings, policy and trusted keys go to their places, unless something else is there.
-Stop the daemon before, and start it afterwards.`,
+the old tree. Settings (/etc/gated/gated.yaml, or what --config names, whatever --state is), policy and
+trusted keys go to their places, unless something else is there. Stop the daemon before, start it afterwards.`,
 		Example: "  gated restore --state /var/lib/gated /var/backups/gated",
 		Args:    cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
-			out, m, err := box.Restore(box.Restoring{From: args[0], State: dir, Settings: settingsFile(c),
+			done, err := box.Restore(box.Restoring{From: args[0], State: dir, Settings: settingsFile(c),
 				Named: config.Files, Master: func() (string, error) { return written(c, "master key") }})
-			backup.Tell(c.ErrOrStderr(), out)
-			err = say(c.OutOrStdout(), err, "origin=%s\n", m.Origin)
+			done.Tell(c.ErrOrStderr())
+			err = say(c.OutOrStdout(), err, "origin=%s\n", done.Meta.Origin)
 			return say(c.ErrOrStderr(), err, "let an auditor have the new key: gated key show --ledger\n")
 		}),
 	}

@@ -122,7 +122,7 @@ func keyShow() *cobra.Command {
 }
 
 func keyRestore() *cobra.Command {
-	var compound bool
+	var compound, replace bool
 	c := &cobra.Command{
 		Use:   "restore [--compound]",
 		Short: "put the master key, or the compound key, back as it was written down",
@@ -130,25 +130,27 @@ func keyRestore() *cobra.Command {
 the ledger in the state directory is sealed with it, and puts it back as keys/personal.key.
 
 --compound reads the key that roster IDs follow from, 72 digits, and puts it in place as
-keys/compound.key, also at a second gate, and also instead of another one.`,
+keys/compound.key, also at a second gate. With --replace it may be another than the roster's here:
+import the first gate's list with its IDs ("gated roster export" there) next.`,
 		Example: "  runuser -u gated -- gated key restore --state /var/lib/gated",
 		Args:    cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if err := box.Owned(dir); err != nil {
 				return err
 			}
-			name, restore := "master key", ledger.RestoreMaster
-			if compound {
-				name, restore = "compound key", box.RestoreCompoundKey
-			}
+			name := map[bool]string{false: "master key", true: "compound key"}[compound]
 			line, err := written(c, name)
+			if err == nil && compound {
+				return box.RestoreCompoundKey(dir, line, replace)
+			}
 			if err != nil {
 				return err
 			}
-			return restore(dir, line)
+			return ledger.RestoreMaster(dir, line)
 		}),
 	}
 	c.Flags().BoolVar(&compound, "compound", false, "the key that roster IDs follow from")
+	c.Flags().BoolVar(&replace, "replace", false, "with --compound: also instead of that of the roster here")
 	return c
 }
 

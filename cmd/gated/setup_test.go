@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/daemon/lastgood"
 	"gated/policy"
 )
 
@@ -140,8 +141,41 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 			if got := ask(t, page, "in", pass); !strings.HasPrefix(got, "admit ") && !strings.HasPrefix(got, "hold clock") {
 				t.Errorf("a resident: %s", got)
 			}
+			restoredWithoutFaults(t, dir, settings, tt.file)
 			c.stop(t)
 		})
+	}
+}
+
+// restoredWithoutFaults makes a backup while a last good copy stands in, and puts it back elsewhere: that needs no copy.
+func restoredWithoutFaults(t *testing.T, dir, settings, faulty string) {
+	t.Helper()
+	safe, state, etc := filepath.Join(t.TempDir(), "backup"), t.TempDir(), filepath.Join(t.TempDir(), "gated.yaml")
+	_, said := told(t, "", "backup", safe, "--state", dir, "--config", settings)
+	if names := faulty + ": "; !strings.Contains(said, names) && faulty != "environment" && !strings.HasPrefix(faulty, "keys/") {
+		t.Errorf("the backup does not say what stands in for %s: %s", faulty, said)
+	}
+	if strings.Contains(said, "does not know it: gated.yaml") || strings.Contains(said, "does not know it: policy.yaml") {
+		t.Errorf("the backup says that settings and policy are not in it: %s", said)
+	}
+	master, _ := told(t, "", "key", "show", "--personal", "--state", dir)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if etc, err = filepath.Rel(here, etc); err != nil { // as somebody types it
+		t.Fatal(err)
+	}
+	_, said = told(t, master, "restore", safe, "--state", state, "--config", etc)
+	if !strings.Contains(said, "etc/gated.yaml of secret.tar is "+etc) || strings.Contains(said, "not put back") {
+		t.Errorf("the restore does not say where the settings are: %s", said)
+	}
+	setup, err := lastgood.Check(etc, state, nil)
+	if err != nil {
+		t.Fatalf("what was put back is faulty: %v", err)
+	}
+	if strings.HasPrefix(faulty, "trust/pass/") && len(setup.Trust.Issuers()) == 0 {
+		t.Error("the good key is not in the backup")
 	}
 }
 

@@ -84,6 +84,11 @@ func Name(stem string, first int64) string {
 	return fmt.Sprintf("%s-%d.keys", stem, first)
 }
 
+// Owns tells whether a file of slots, of the entries from first on, that begins so is the ledger's.
+func (m Whose) Owns(head []byte, first int64) bool {
+	return len(head) >= markAt && [markAt]byte(head) == slotsOf(m, first)
+}
+
 // errForeignSlots: a file of slots that belongs to another ledger, or none at all.
 var errForeignSlots = errors.New("not the slots of this ledger")
 
@@ -96,7 +101,7 @@ func openSlotFile(path string, m Whose, first int64, flag int) (*slotFile, error
 	s := &slotFile{f: f, path: path, first: first}
 	var head [slotSize]byte
 	switch _, err := f.ReadAt(head[:], 0); {
-	case err == io.EOF, err == nil && [markAt]byte(head[:]) != slotsOf(m, first):
+	case err == io.EOF, err == nil && !m.Owns(head[:], first):
 		f.Close()
 		return nil, fmt.Errorf("%s: %w: it stays as it is; if the right one is somewhere, put it back under this name",
 			path, errForeignSlots)

@@ -95,7 +95,8 @@ func ReadKeys(path string) ([]*Key, error) {
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%s is empty: restore it from the backup", path)
+		return nil, fmt.Errorf("%s is empty, and no backup of gated has it: put back a copy of your own, or begin a new epoch, which "+
+			"makes a new key: with the daemon stopped, \"gated ledger begin\"", path)
 	}
 	return keys, nil
 }
