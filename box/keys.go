@@ -19,12 +19,14 @@ import (
 const (
 	hashKey     = "code-hash.key" // never leaves the box
 	compoundKey = "compound.key"  // which all gates of a compound share
+
+	keyLimit = 1 << 10 // in bytes, for what lies there by mistake
 )
 
 // keyFile reads a key. Where there is none it is made if it may be the first, or else an error.
 func keyFile(dir, name string, first bool) ([]byte, error) {
 	path := filepath.Join(dir, "keys", name)
-	key, err := os.ReadFile(path)
+	key, err := durable.ReadFile(path, keyLimit)
 	if err == nil && len(key) != 32 {
 		return nil, fmt.Errorf("%s has %d bytes instead of 32: restore it from the backup, or remove it to begin a new one", path, len(key))
 	}
@@ -37,7 +39,7 @@ func keyFile(dir, name string, first bool) ([]byte, error) {
 		return nil, err
 	}
 	if err = durable.Create(path, key, 0o600); errors.Is(err, fs.ErrExist) { // somebody else made it at the same moment
-		return os.ReadFile(path)
+		return durable.ReadFile(path, keyLimit)
 	}
 	return key, err
 }
