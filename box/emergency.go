@@ -30,7 +30,7 @@ var Emergency = Op[Press, string]{"emergency", func(ctx context.Context, b *Box,
 	case "by-hand":
 		return "", No{fmt.Errorf("lane %s has no barrier: open it by hand", p.Lane)}
 	case "opening":
-		return "", No{fmt.Errorf("lane %s: opening, and the barrier has not answered yet: look at it, and open it by hand if it stays closed",
+		return "", No{fmt.Errorf("lane %s: opening, and the barrier has not answered yet: look, and open it by hand if it stays closed",
 			p.Lane)}
 	case "": // another guard closed it at the same moment
 		return "", No{fmt.Errorf("lane %s: closed again", p.Lane)}
