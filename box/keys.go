@@ -19,6 +19,8 @@ import (
 const (
 	hashKey     = "code-hash.key" // never leaves the box
 	compoundKey = "compound.key"  // which all gates of a compound share
+
+	keyLimit = 1 << 10 // in bytes, for what lies there by mistake
 )
 
 // cure says what to do about a key that is damaged or gone.
@@ -46,7 +48,7 @@ func codeKey(dir string) (key []byte, fault error) {
 // keyFile reads a key. Where there is none it is made if it may be the first, or else an error.
 func keyFile(dir, name string, first bool) ([]byte, error) {
 	path := filepath.Join(dir, "keys", name)
-	key, err := os.ReadFile(path)
+	key, err := durable.ReadFile(path, keyLimit)
 	if err == nil && len(key) != 32 {
 		return nil, fmt.Errorf("%s has %d bytes instead of 32: %s", path, len(key), cure[name])
 	}
@@ -59,7 +61,7 @@ func keyFile(dir, name string, first bool) ([]byte, error) {
 		return nil, err
 	}
 	if err = durable.Create(path, key, 0o600); errors.Is(err, fs.ErrExist) { // somebody else made it at the same moment
-		return os.ReadFile(path)
+		return durable.ReadFile(path, keyLimit)
 	}
 	return key, err
 }

@@ -1,6 +1,7 @@
 package box
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,57 +9,82 @@ import (
 	"strings"
 	"syscall"
 
+	"gated/durable"
 	"gated/peer"
 
 	"golang.org/x/sys/unix"
 )
 
 // Held is the lock of a state directory. The one process that writes there holds it.
-type Held struct{ f *os.File }
+//
+// It is the lock of the directory itself, which can be had whatever became of the files in it, also on a disk that can only be
+// read; and that of the file lock in it, where there is one, which scripts of others look at.
+type Held struct{ dir, file *os.File }
 
 // Lock takes the lock or says who holds it.
 func Lock(dir string) (*Held, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("state directory %s cannot be written: %w", dir, err)
+	file, err := durable.Open(lockFile(dir), os.O_RDWR|os.O_CREATE)
+	if err != nil { // such as a disk that can only be read
+		file, _ = durable.Open(lockFile(dir), os.O_RDONLY)
 	}
-	if err := flock(f); err != nil {
-		defer f.Close()
+	h, err := take(dir, file)
+	if err == nil && file != nil {
+		// The number is a courtesy; on a full disk it may be missing, and the gate must start all the same.
+		file.WriteAt(fmt.Appendf(nil, "%-11d\n", os.Getpid()), 0)
+	}
+	return h, err
+}
+
+// LockUnwritten takes the lock of a directory in which a daemon worked, and makes no file there.
+func LockUnwritten(dir string) (*Held, error) {
+	if _, err := os.Lstat(lockFile(dir)); err != nil {
+		return nil, err
+	}
+	file, _ := durable.Open(lockFile(dir), os.O_RDONLY)
+	return take(dir, file)
+}
+
+func lockFile(dir string) string { return filepath.Join(dir, "lock") }
+
+// take locks the directory and its lock file, which is nil where it cannot be opened.
+func take(dir string, file *os.File) (*Held, error) {
+	d, err := os.Open(dir)
+	h := &Held{d, file}
+	if err == nil {
+		err = flock(d)
+	}
+	if err == nil && file != nil {
+		err = flock(file)
+	}
+	if err == nil {
+		return h, nil
+	}
+	defer h.Release()
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, fmt.Errorf("state directory %s cannot be locked: %w", dir, err)
+	}
+	other := "another gated"
+	if file != nil {
 		var b [32]byte
-		n, _ := f.Read(b[:])
+		n, _ := file.Read(b[:])
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n]))); err == nil {
-			return nil, inUseError{fmt.Errorf("state directory %s is in use by gated, process %d: stop that one first, "+
-				"or use another directory", dir, pid)}
+			other = fmt.Sprintf("gated, process %d", pid)
 		}
-		return nil, inUseError{fmt.Errorf("state directory %s is in use by another gated: stop that one first, or use another directory",
-			dir)}
 	}
-	// The number is a courtesy; on a full disk it may be missing, and the gate must start all the same.
-	fmt.Fprintf(f, "%-11d\n", os.Getpid())
-	return &Held{f}, nil
+	return nil, inUseError{fmt.Errorf("state directory %s is in use by %s: stop that one first, or use another directory", dir, other)}
 }
 
 // inUseError: another process has the lock.
 type inUseError struct{ error }
 
-// LockUnwritten takes the lock of a directory that may be on a disk that cannot be written. It makes no file: where
-// there is none, no daemon ever worked there.
-func LockUnwritten(dir string) (*Held, error) {
-	f, err := os.Open(filepath.Join(dir, "lock"))
-	if err != nil {
-		return nil, err
-	}
-	if err := flock(f); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &Held{f}, nil
-}
-
-// Release lets another process have it, at once: a child that is being started has the file, too, until it runs.
+// Release lets another process have it, at once: a child that is being started has the files, too, until it runs.
 func (h *Held) Release() {
-	unix.Flock(int(h.f.Fd()), unix.LOCK_UN)
-	h.f.Close()
+	for _, f := range []*os.File{h.file, h.dir} {
+		if f != nil {
+			unix.Flock(int(f.Fd()), unix.LOCK_UN)
+			f.Close()
+		}
+	}
 }
 
 // flock locks a file, or says at once that another holds it.

@@ -39,6 +39,7 @@ type Daemon struct {
 	level  slog.LevelVar
 	log    *slog.Logger
 	gate   atomic.Pointer[gate.Gate]
+	ledger *ledger.Ledger
 	faults faults
 	files  watchedFiles
 }
@@ -97,6 +98,7 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now, Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey,
 		SetupFaults: d.faults.list, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules(setup))
 	d.gate.Store(b.Gate)
+	d.ledger = b.Ledger
 	d.inUse(setup)
 	d.faults.set("keys/code-hash.key", b.KeyFault)
 	gateCtx, stopGate := context.WithCancel(context.Background())

@@ -59,10 +59,16 @@ func (f *faults) setFiles(list []lastgood.Fault) {
 func (f *faults) set(what string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, was := f.others[what]; err != nil && !was {
-		f.log.Error("it does not work, and the gate does", "what", what, "err", err)
-	}
-	if delete(f.others, what); err != nil {
+	was, is := f.others[what]
+	switch {
+	case err == nil && !is, err != nil && was == fault(what, err, false):
+		return
+	case err == nil:
+		delete(f.others, what)
+	default:
+		if !is {
+			f.log.Error("it does not work, and the gate does", "what", what, "err", err)
+		}
 		f.others[what] = fault(what, err, false)
 	}
 	f.tell()

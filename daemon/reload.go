@@ -3,10 +3,13 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"gated/config"
 	"gated/daemon/lastgood"
 	"gated/gate"
+	"gated/ledger/file"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
@@ -69,6 +73,13 @@ func Check(path, dir string, beside io.Writer) (said string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if r, err := file.OpenReader(dir); err == nil { // else there is none yet, or it is not for this user to read
+		err = errors.Join(differing(r.Meta, s.Settings))
+		r.Close()
+		if err != nil {
+			return "", err
+		}
+	}
 	zone, err := s.Settings.Zone("")
 	if err != nil {
 		return "", err
@@ -93,7 +104,13 @@ func (d *Daemon) reloadSettings(g *gate.Gate) {
 	d.level.UnmarshalText([]byte(d.set.Log.Level))
 	g.SetRules(rules(setup))
 	d.inUse(setup)
-	d.log.Info("settings reloaded", "file", d.Path, "policy", setup.Policy.Name(), "level", setup.Level)
+	level, said, faulty := slog.LevelInfo, "settings reloaded", []string{}
+	for _, f := range setup.Faults {
+		level, said = slog.LevelWarn, "settings reloaded, but for what is faulty"
+		faulty = append(faulty, f.File+map[bool]string{true: " (its last good copy)", false: " (left out)"}[f.Used])
+	}
+	d.log.Log(context.Background(), level, said, "file", d.Path, "policy", setup.Policy.Name(), "level", setup.Level,
+		"faulty", strings.Join(faulty, ", "))
 }
 
 // rules are what a reload can change.
@@ -105,10 +122,11 @@ func rules(s *lastgood.Setup) gate.Rules {
 
 // watchedFiles are the files of the setup, at which the daemon looks by itself: a reload may never reach it.
 type watchedFiles struct {
-	mu     sync.Mutex // guards the rest
-	paths  []string
-	stamp  string
-	unkept *lastgood.Setup // whose copies could not be made, such as on a full disk
+	mu       sync.Mutex       // guards the rest
+	settings *config.Settings // as they were when they were looked at last
+	paths    []string
+	stamp    string
+	unkept   *lastgood.Setup // whose copies could not be made, such as on a full disk
 }
 
 // inUse keeps copies of a setup that is in force now.
@@ -116,8 +134,28 @@ func (d *Daemon) inUse(s *lastgood.Setup) {
 	d.faults.setFiles(s.Faults)
 	d.files.mu.Lock()
 	defer d.files.mu.Unlock()
-	d.files.paths, d.files.unkept = s.Paths, s
+	d.files.settings, d.files.paths, d.files.unkept = s.Settings, s.Paths, s
 	d.keep()
+	d.compare()
+}
+
+// compare says whether settings and ledger differ. The caller holds files.mu.
+func (d *Daemon) compare() {
+	origin, zone := differing(d.ledger.Meta(), d.files.settings)
+	d.faults.set("gate.origin", origin)
+	d.faults.set("gate.time_zone", zone)
+}
+
+// differing is what settings say otherwise than the ledger, whose own word counts. One that could not be read says nothing yet.
+func differing(m file.Meta, set *config.Settings) (origin, zone error) {
+	const follow = "gate.%s is %q by the settings, and the ledger has %q, which counts: write \"%[1]s: %[3]s\" below gate:"
+	if m.Origin != "" && m.Name() != set.Gate.Origin {
+		origin = fmt.Errorf(follow+" (without origin: it follows from the gate's name)", "origin", set.Gate.Origin, m.Name())
+	}
+	if m.Origin != "" && m.TimeZone != set.Gate.TimeZone {
+		zone = fmt.Errorf(follow, "time_zone", set.Gate.TimeZone, m.TimeZone)
+	}
+	return origin, zone
 }
 
 // keep tries to make the copies. The caller holds files.mu.
@@ -153,6 +191,7 @@ func (d *Daemon) lookAtFiles() {
 	d.files.mu.Lock()
 	defer d.files.mu.Unlock()
 	d.keep()
+	d.compare() // the ledger may have been read only now
 	stamp := lastgood.Stamp(d.files.paths)
 	if stamp == d.files.stamp {
 		return
@@ -163,6 +202,7 @@ func (d *Daemon) lookAtFiles() {
 		d.faults.setFiles([]lastgood.Fault{{File: lastgood.Settings, Err: err}})
 		return
 	}
-	d.files.paths = setup.Paths
+	d.files.settings, d.files.paths = setup.Settings, setup.Paths
 	d.faults.setFiles(setup.Faults)
+	d.compare()
 }

@@ -4,6 +4,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,6 +55,41 @@ func replaceable(path string) error {
 		return fmt.Errorf("%s is there and is no regular file: choose another name", path)
 	}
 	return nil // what is not there or cannot be seen: the next call says so
+}
+
+// Open opens a regular file. Whatever else bears its name is an error at once: to open a FIFO may wait for ever, and what is read
+// of a device may have no end.
+func Open(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w: move it away, and put the file back", path, ErrNotRegular)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// ErrNotRegular: what bears the name of a file is none.
+var ErrNotRegular = errors.New("this is no regular file")
+
+// ReadFile reads a regular file of at most so many bytes.
+func ReadFile(path string, most int) ([]byte, error) {
+	f, err := Open(path, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err == nil && len(b) > most {
+		err = fmt.Errorf("%s is larger than %d bytes: put the file back", path, most)
+	}
+	return b, err
 }
 
 // SyncDir makes the names in a directory outlast a power cut.

@@ -41,7 +41,7 @@ const (
 type Options struct {
 	Dir      string // state directory; it exists
 	Gate     string // name of the gate, used at creation
-	Origin   string
+	Origin   string // used at creation; later the ledger's own counts, but for a command, which is refused
 	TimeZone string // IANA name, used at creation; later the ledger's own counts
 	// KeyFile holds the keys that sign tree heads: the first line signs, those below are older. Empty: keys/ledger.key
 	// in Dir, made when the ledger is created.
@@ -174,7 +174,8 @@ func Open(opt Options) (*Ledger, error) {
 	} else if !st.IsDir() {
 		return nil, fmt.Errorf("state directory %s is not a directory", opt.Dir)
 	}
-	if err = l.openFile(); errors.Is(err, epoch.ErrSettings) {
+	fresh := file.Length(l.path) == 0
+	if err = l.openFile(); errors.Is(err, epoch.ErrSettings) && (fresh || opt.Command || opt.Restored) {
 		return nil, err
 	} else if err == nil {
 		err = l.rotate()

@@ -207,7 +207,8 @@ func (l *Ledger) anew() (file.Meta, error) {
 	return m, nil
 }
 
-// identify reads what the ledger says about itself, and compares it with the settings.
+// identify reads what the ledger says about itself. For the gate that counts, whatever the settings say: they may have been
+// corrected since, and tree heads are signed under one name for ever. A command does nothing to a ledger that it does not mean.
 func (l *Ledger) identify(c *file.Conn) (file.Meta, *time.Location, error) {
 	m, err := c.Meta()
 	if err != nil {
@@ -217,10 +218,9 @@ func (l *Ledger) identify(c *file.Conn) (file.Meta, *time.Location, error) {
 	if err != nil {
 		return m, nil, fmt.Errorf("%s: time zone %q: %w", l.path, m.TimeZone, err)
 	}
-	if m.TimeZone != l.opt.TimeZone {
-		l.opt.Log.Warn("the ledger keeps the time zone it was created with", "ledger", m.TimeZone, "settings", l.opt.TimeZone)
-	}
-	if want := file.EpochOrigin(l.opt.Origin, m.Epoch); m.Origin != want {
+	if want := file.EpochOrigin(l.opt.Origin, m.Epoch); m.Origin != want && !l.opt.Command {
+		l.opt.Origin, l.epochs.Origin = m.Name(), m.Name()
+	} else if m.Origin != want {
 		return m, nil, fmt.Errorf("%w: %s belongs to the gate %q, they name %q: correct gate.origin, or use another state directory",
 			epoch.ErrSettings, l.path, m.Origin, want)
 	}

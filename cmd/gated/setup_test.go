@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -15,7 +16,10 @@ import (
 
 	"gated/credential"
 	"gated/daemon/lastgood"
+	"gated/ledger/tlog"
 	"gated/policy"
+
+	"golang.org/x/sys/unix"
 )
 
 // setUpSite is a box that has worked, with a policy and two issuers of its own, and was stopped.
@@ -70,6 +74,196 @@ func setupFaults(t *testing.T, page string) (names []string, text string) {
 	return names, text
 }
 
+func fifo(name string) func(string) error {
+	return func(dir string) error {
+		os.Remove(filepath.Join(dir, name))
+		return unix.Mkfifo(filepath.Join(dir, name), 0o600)
+	}
+}
+
+func link(to, name string) func(string) error {
+	return func(dir string) error {
+		os.Remove(filepath.Join(dir, name))
+		return os.Symlink(to, filepath.Join(dir, name))
+	}
+}
+
+// settingsSay writes something else into the settings.
+func settingsSay(was, is string) func(string) error {
+	return func(dir string) error {
+		path := filepath.Join(dir, "gated.yaml")
+		b, err := os.ReadFile(path)
+		if !bytes.Contains(b, []byte(was)) {
+			return fmt.Errorf("%q is not in the settings:\n%s", was, b)
+		}
+		return errors.Join(err, os.WriteFile(path, bytes.Replace(b, []byte(was), []byte(is), 1), 0o600))
+	}
+}
+
+// Whatever a state file has become, page and emergency key are there, and a second gate is kept out.
+func TestAGateStartsOnWhateverItsStateDirectoryIs(t *testing.T) {
+	t.Parallel()
+	noLock := func(dir string) error { return os.Remove(filepath.Join(dir, "lock")) }
+	for name, tt := range map[string]struct {
+		spoil func(dir string) error
+		fault bool
+		said  string
+	}{
+		"a file system that can only be read":       {spoil: func(string) error { return nil }, fault: true, said: "read-only"},
+		"the same without a lock file":              {spoil: noLock, fault: true, said: "read-only"},
+		"the lock is a directory":                   {spoil: func(dir string) error { return errors.Join(noLock(dir), os.Mkdir(filepath.Join(dir, "lock"), 0o700)) }},
+		"the lock is nobody's":                      {spoil: func(dir string) error { return os.Chmod(filepath.Join(dir, "lock"), 0) }},
+		"the lock is a FIFO":                        {spoil: fifo("lock")},
+		"the lock is a link to itself":              {spoil: link("lock", "lock")},
+		"the anchor is a FIFO":                      {spoil: fifo("anchor"), fault: true, said: "no regular file"},
+		"pending entries are a FIFO":                {spoil: fifo("pending.spool"), said: "no regular file"},
+		"pending entries are on a full device":      {spoil: link("/dev/full", "pending.spool"), said: "no regular file"},
+		"pending entries have no end":               {spoil: link("/dev/zero", "pending.spool"), said: "no regular file"},
+		"the ledger's key is a FIFO":                {spoil: fifo("keys/ledger.key"), fault: true, said: "no regular file"},
+		"the ledger's key has no end":               {spoil: link("/dev/zero", "keys/ledger.key"), fault: true, said: "no regular file"},
+		"the key of the personal data is a FIFO":    {spoil: fifo("keys/personal.key"), fault: true, said: "no regular file"},
+		"the key of the personal data has no end":   {spoil: link("/dev/full", "keys/personal.key"), fault: true, said: "no regular file"},
+		"the ledger's key is another gate's":        {spoil: otherKey, fault: true, said: "another-gate"},
+		"the public keys of the ledger are a FIFO":  {spoil: fifo("keys/ledger.pub"), fault: true, said: "no regular file"},
+		"the ledger is a FIFO":                      {spoil: fifo("ledger.db"), fault: true},
+		"the index is a FIFO":                       {spoil: fifo("index.db")},
+		"the roster is a FIFO":                      {spoil: fifo("roster.db")},
+		"the slots of the personal data are a FIFO": {spoil: fifo("personal.keys"), fault: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, settings := setUpSite(t)
+			if err := tt.spoil(dir); err != nil {
+				t.Fatal(err)
+			}
+			if tt.said == "read-only" {
+				readOnly(t, dir)
+			}
+			c := start(t, "run", "--config", settings, "--state", dir)
+			page := c.address(t)
+			resp, err := http.Post(page+"api/emergency", "application/json", strings.NewReader(`{"lane":"in"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("the emergency key: %s", resp.Status)
+			}
+			if health := get(t, page+"healthz"); strings.Contains(health, `"ledger-fault"`) != tt.fault {
+				t.Errorf("health: %s", health)
+			}
+			if !strings.Contains(c.stderr.String(), tt.said) {
+				t.Errorf("the log does not say %q:\n%s", tt.said, c.stderr)
+			}
+			if code, said := gatedRun(t, "--config", settings, "--state", dir); code != 2 || !strings.Contains(said, "in use by") {
+				t.Errorf("a second one: exit %d: %s", code, said)
+			}
+			c.stop(t)
+		})
+	}
+}
+
+// otherKey has the ledger signed by a key of another name.
+func otherKey(dir string) error {
+	key, err := tlog.NewKey("another-gate")
+	if err != nil {
+		return err
+	}
+	return tlog.WriteKeys(filepath.Join(dir, "keys", "ledger.key"), key)
+}
+
+// The command is for when there is no page: it says what the barrier said.
+func TestTheEmergencyCommandSaysWhatTheBarrierDid(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		script, barrier, want string
+		code                  int
+	}{
+		"it opens":           {want: "lane in: open\n"},
+		"it fails":           {script: "test $1 = close", want: "failed", code: 1},
+		"it does not answer": {script: "test $1 = close || exec sleep 3", want: "has not answered", code: 1},
+		"there is none":      {barrier: "{driver: none}", want: "no barrier: open it by hand", code: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			_, settings := tracedProgram(t, dir, tt.script)
+			if tt.barrier != "" {
+				at, b := []byte("barrier: "), mustRead(t, settings)
+				head, _, _ := bytes.Cut(b, at)
+				if err := os.WriteFile(settings, []byte(string(head)+string(at)+tt.barrier+"}\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := start(t, "run", "--config", settings)
+			c.address(t)
+			var out, errs strings.Builder
+			code := execute([]string{"emergency", "in", "--state", filepath.Join(dir, "state")}, strings.NewReader(""), &out, &errs)
+			if said := out.String() + errs.String(); code != tt.code || !strings.Contains(said, tt.want) {
+				t.Errorf("exit %d: %s, want %d and %q", code, said, tt.code, tt.want)
+			}
+			c.stop(t)
+		})
+	}
+}
+
+// What the next start would not take as it is, the check says, too, and the running gate.
+func TestSettingsThatNameAnotherLedgerAreSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	dir, settings := setUpSite(t)
+	c := start(t, "run", "--config", settings, "--state", dir)
+	page := c.address(t)
+	if err := settingsSay("East Gate", "West Gate")(dir); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	if code := execute([]string{"config", "check", "--config", settings, "--state", dir}, strings.NewReader(""), &out, &errs); code != 2 ||
+		!strings.Contains(errs.String(), `write "origin: east-gate"`) {
+		t.Errorf("the check: exit %d: %s%s", code, &out, &errs)
+	}
+	for end := time.Now().Add(time.Minute); !strings.Contains(get(t, page+"metrics"), "\ngated_setup_fault{file=\"gate.origin\"} 1\n"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no metric:\n%s", c.stderr)
+		}
+	}
+	if err := settingsSay("West Gate", "West Gate\n  origin: east-gate")(dir); err != nil {
+		t.Fatal(err)
+	}
+	told(t, "", "config", "check", "--config", settings, "--state", dir)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		names, _ := setupFaults(t, page)
+		if len(names) == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the page names %q", names)
+		}
+	}
+	c.stop(t)
+}
+
+// A reload says what it took.
+func TestAReloadSaysWhatItTook(t *testing.T) {
+	t.Parallel()
+	dir, settings := setUpSite(t)
+	c := start(t, "run", "--config", settings, "--state", dir)
+	c.address(t)
+	if err := os.WriteFile(settings, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Process.Signal(unix.SIGHUP)
+	const want = "settings (its last good copy)"
+	for end := time.Now().Add(time.Minute); !strings.Contains(c.stderr.String(), want); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no %q:\n%s", want, c.stderr)
+		}
+	}
+	if said := c.stderr.String(); strings.Contains(said, `msg="settings reloaded"`) || strings.Contains(said, `"msg":"settings reloaded"`) {
+		t.Errorf("it says that all was taken:\n%s", said)
+	}
+	c.stop(t)
+}
+
 // Each file that a gate is set up by, broken in turn between two runs: page and emergency key are there within two seconds, passes
 // are checked as before, and page and metric say which file it is and why.
 func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
@@ -104,6 +298,17 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 		{name: "code key is cut off", file: "keys/code-hash.key", why: "31 bytes", spoil: func(dir string) error {
 			return os.Truncate(filepath.Join(dir, "keys", "code-hash.key"), 31)
 		}},
+		{name: "code key is a FIFO", file: "keys/code-hash.key", why: "no regular file", spoil: fifo("keys/code-hash.key")},
+		{name: "code key has no end", file: "keys/code-hash.key", why: "no regular file", spoil: link("/dev/zero", "keys/code-hash.key")},
+		{name: "trusted key is faulty, and there are no copies", file: "trust/pass/gone.pub", why: "PEM", spoil: func(dir string) error {
+			return errors.Join(remove("last-good")(dir), write("trust/pass/gone.pub", "-")(dir))
+		}},
+		{name: "the gate's name is corrected", file: "gate.origin", why: `"west-gate" by the settings, and the ledger has "east-gate"`,
+			spoil: settingsSay("East Gate", "West Gate")},
+		{name: "another origin", file: "gate.origin", why: `write "origin: east-gate"`,
+			spoil: settingsSay("East Gate", "East Gate\n  origin: other")},
+		{name: "another time zone", file: "gate.time_zone", why: `"Europe/Berlin" by the settings, and the ledger has "`, env: "GATED_GATE_TIME_ZONE=Europe/Berlin",
+			spoil: func(string) error { return nil }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -184,9 +389,6 @@ func TestABoxThatNeverHadGoodSettingsEnds(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(dir, settings string) error{
 		"settings": func(_, settings string) error { return os.WriteFile(settings, []byte("gate: 3\n"), 0o600) },
-		"trust": func(dir, _ string) error {
-			return os.WriteFile(filepath.Join(dir, "trust", "pass", "demo-office.pub"), nil, 0o600)
-		},
 	} {
 		dir := demoSite(t)
 		settings := filepath.Join(dir, "gated.yaml")
@@ -244,7 +446,7 @@ func TestAPortThatIsTakenIsTriedAgain(t *testing.T) {
 			t.Fatalf("it does not come up:\n%s", c.stderr)
 		}
 	}
-	if got, _ := told(t, "", "emergency", "in", "--state", state); got != "lane in: admit emergency-key\n" {
+	if got, _ := told(t, "", "emergency", "in", "--state", state); got != "lane in: open\n" {
 		t.Errorf("got %q", got)
 	}
 	await(t, trace, "close open")

@@ -83,7 +83,8 @@ const (
 
 var bitNames = []string{Settings, Environment, Policy}
 
-// Load loads the settings at path, and what they name. Without copies in the state directory every fault is an error.
+// Load loads the settings at path, and what they name. Without copies in the state directory a fault of
+// settings, variables or policy is an error.
 func Load(path, state string, environ []string) (*Setup, error) {
 	x := &loading{path: path, state: state, environ: environ, kept: copies(state)}
 	x.source, x.sourceErr = config.Read(path)
@@ -178,9 +179,6 @@ func (x *loading) trust(s *Setup) (err error) {
 		var faulty *keyfile.Faulty
 		if !errors.As(err, &faulty) {
 			break
-		}
-		if x.kept == nil {
-			return fmt.Errorf("trust.dir: %w", keyfile.In(dir, err))
 		}
 		delete(files, faulty.Name)
 		if replaced[faulty.Name] { // the copy is no better today, such as a list of revocations of an issuer who is gone

@@ -140,6 +140,10 @@ func TestATrustedFileStandsByItself(t *testing.T) {
 			os.RemoveAll(filepath.Join(trust, "pass"))
 			put(t, filepath.Join(trust, "pass"), "")
 		}},
+		{name: "one is faulty, and there are no copies", want: "trust/pass/office.pub!", issuers: "clinic", spoil: func(t *testing.T, trust string) {
+			os.RemoveAll(place(filepath.Dir(trust)))
+			put(t, filepath.Join(trust, "pass", "office.pub"), "")
+		}},
 		{name: "a list of revocations of nobody", want: "trust/shc/crl/a.json!", issuers: "clinic office", spoil: func(t *testing.T, trust string) {
 			put(t, filepath.Join(trust, "shc", "crl", "a.json"), `{"method":"rid","kid":"a","issuer":"https://example.org"}`)
 		}},
@@ -194,7 +198,7 @@ func TestCopiesAreForTheOwnerAndOfWhatIsInUse(t *testing.T) {
 
 func TestWithoutCopiesAFaultIsAnError(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"../gated.yaml", "../policy.yaml", "trust/pass/office.pub"} {
+	for _, name := range []string{"../gated.yaml", "../policy.yaml"} {
 		path, state := site(t)
 		os.RemoveAll(place(state))
 		put(t, filepath.Join(state, name), "-")

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"gated/durable"
 	"gated/ledger"
 	"gated/register"
 )
@@ -60,18 +61,21 @@ func (s *File) Open(path string, log *slog.Logger) (list []Entry) {
 		return nil
 	}
 	f, b, err := readSpool(path)
+	damaged := errors.Is(err, durable.ErrNotRegular)
 	if err == nil {
-		var damaged bool
-		if list, s.number, s.safe, damaged = Parse(b); damaged {
-			// Whoever can read it by eye shall have it: it is not written over.
-			aside := path + ".unreadable-" + time.Now().UTC().Format("20060102T150405Z")
-			log.Error("what the last run could not write to the ledger cannot be read: the file is kept for the maintainer to look at",
-				"path", aside)
+		list, s.number, s.safe, damaged = Parse(b)
+	}
+	if damaged {
+		// Whoever can read it by eye shall have it: it is not written over.
+		aside := path + ".unreadable-" + time.Now().UTC().Format("20060102T150405Z")
+		log.Error("what the last run could not write to the ledger cannot be read: it is kept for the maintainer to look at",
+			"path", aside, "err", err)
+		if f != nil {
 			f.Close()
 			f = nil
-			if err = os.Rename(path, aside); err == nil {
-				f, b, err = readSpool(path)
-			}
+		}
+		if err = os.Rename(path, aside); err == nil {
+			f, b, err = readSpool(path)
 		}
 	}
 	if err == nil && len(b) < spoolParts*spoolPart { // take the space while there is some
@@ -95,7 +99,7 @@ func (s *File) Open(path string, log *slog.Logger) (list []Entry) {
 
 // readSpool opens the file, makes it if it is not there, and reads it.
 func readSpool(path string) (*os.File, []byte, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
+	f, err := durable.Open(path, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	}
@@ -143,7 +147,7 @@ func parsePart(b []byte) (list []Entry, number uint64, err error) {
 
 // Known is how many entries the ledger of that name had when something was left pending in the spool; 0 where nothing is.
 func Known(path, origin string) (n int64) {
-	b, err := os.ReadFile(path)
+	b, err := durable.ReadFile(path, 1<<20)
 	if err != nil {
 		return 0
 	}

@@ -36,7 +36,7 @@ func MasterFile(dir string) string {
 
 // ReadMaster reads a master key: 64 hexadecimal digits, in groups or not.
 func ReadMaster(path string) (*Master, error) {
-	b, err := os.ReadFile(path)
+	b, err := durable.ReadFile(path, 1<<10) // it has 80
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the master key of the personal data is not there: %w: put it back from the safe", err)
 	}

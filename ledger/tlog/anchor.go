@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 
+	"gated/durable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -58,7 +60,7 @@ func OpenAnchor(path string) (*Anchor, error) {
 			return nil, err
 		}
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_DSYNC, 0)
+	f, err := durable.Open(path, os.O_RDWR|unix.O_DSYNC)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +91,7 @@ func (a *Anchor) Close() error { return a.file.Close() }
 // ReadAnchor reads the heads that the anchor holds, the newest first: at most two. Whoever reads an older state of the
 // ledger than the newest may need the second.
 func ReadAnchor(path string) ([]Head, error) {
-	f, err := os.Open(path)
+	f, err := durable.Open(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

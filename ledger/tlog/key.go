@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 
+	"gated/durable"
+
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/note"
 )
@@ -72,9 +74,12 @@ func Fingerprint(verifier string) string {
 	return strings.Join(groups, " ")
 }
 
+// keysLimit is the largest file of ledger keys, in bytes: one for each time that the key was changed.
+const keysLimit = 1 << 20
+
 // ReadKeys reads a file of ledger keys, one a line: the first one signs; those below signed before it and vouch for it.
 func ReadKeys(path string) ([]*Key, error) {
-	b, err := os.ReadFile(path)
+	b, err := durable.ReadFile(path, keysLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +168,7 @@ func PublicFile(dir string) string { return filepath.Join(dir, "keys", "ledger.p
 
 // PublicKeys reads the note verifier keys of a state directory's ledger, the one in force first.
 func PublicKeys(dir string) ([]string, error) {
-	b, err := os.ReadFile(PublicFile(dir))
+	b, err := durable.ReadFile(PublicFile(dir), keysLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s has no ledger key yet: the daemon makes it at its first start, or \"gated key new --ledger\" "+
 			"before it: %w", dir, err)

@@ -147,14 +147,8 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 		t.Errorf("said %v", said)
 	}
 	inject.Store(nil)
-	// Some of it may have been erased by then, as it is tried again.
-	if done, err := l.Erase(Selection{Before: "2026-11-21"}, "zhou", "asked for"); err != nil {
+	if done, err := l.Erase(Selection{Before: "2026-11-21"}, "zhou", "asked for"); err != nil || done.Older[0].Fields != 2400 {
 		t.Errorf("the second time: %+v, %v", done, err)
-	}
-	for _, n := range []int{7, 300} {
-		if told, err := Subject(l.dir, nameOf(n), nil, func(*Entry) error { return nil }); err != nil || told != 0 {
-			t.Errorf("%d entries are still told of %s, %v", told, nameOf(n), err)
-		}
 	}
 	crowd(t, l, ck, 600, 601)
 	os.WriteFile(filepath.Join(l.dir, "ledger-1.db"), []byte("not a database, and long enough to be taken for one"), 0o600)
