@@ -307,7 +307,8 @@ func fill(secret, ledger *os.File, r *file.Reader, src Sources) (h tlog.Head, en
 // outside adds what may lie outside the state directory, as it is in force: the last good copy of what is faulty. It comes first: a
 // restore begins with the settings.
 func outside(w *archive, src Sources) error {
-	for _, f := range []struct{ name, path, lastGood string }{{settingsName, src.Settings, "settings"}, {policyName, src.Policy, "policy"}} {
+	for _, f := range []struct{ name, path, lastGood string }{
+		{settingsName, src.Settings, "settings"}, {policyName, src.Policy, "policy"}} {
 		if path, is := src.copyOf(f.lastGood); is {
 			f.path = path
 		}

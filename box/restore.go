@@ -84,7 +84,8 @@ func Restore(a Restoring) (done Restored, err error) {
 		err = master.Keep(a.State)
 	}
 	if err == nil {
-		done.Meta, _, err = beginEpoch(a.State, ledger.Options{Gate: b.Meta.Gate, Origin: b.Meta.Name(), TimeZone: b.Meta.TimeZone, Restored: true})
+		done.Meta, _, err = beginEpoch(a.State, ledger.Options{Gate: b.Meta.Gate, Origin: b.Meta.Name(),
+			TimeZone: b.Meta.TimeZone, Restored: true})
 	}
 	if err == nil {
 		done.Roster = olderRoster(a.State)

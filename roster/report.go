@@ -80,8 +80,8 @@ func (r Report) Print(w io.Writer, dry bool, language string) {
 	}
 	switch {
 	case r.Keyed && r.Unkept:
-		fmt.Fprint(w, sheet.Pick(language, "there is no compound key yet, and a dry run makes none: the IDs above are examples, the import "+
-			"will give others\n",
+		fmt.Fprint(w, sheet.Pick(language, "there is no compound key yet, and a dry run makes none: the IDs above are examples, the "+
+			"import will give others\n",
 			"还没有小区密钥，试运行不会生成：以上由系统给出的编号仅为示例，正式导入时会不同\n"))
 	case r.Keyed:
 		fmt.Fprint(w, sheet.Pick(language, "IDs follow from the compound key: write it down for the office (gated key show --compound), "+

@@ -129,17 +129,15 @@ func keyRestore() *cobra.Command {
 		Long: `restore reads the master key from standard input, 64 hexadecimal digits in groups or not, looks whether
 the ledger in the state directory is sealed with it, and puts it back as keys/personal.key.
 
---compound reads the key that roster IDs follow from, 72 digits, and puts it in place as
-keys/compound.key, also at a second gate. With --replace it may be another than the roster's here:
-import the first gate's list with its IDs ("gated roster export" there) next.`,
+--compound reads the key that roster IDs follow from, 72 digits, into keys/compound.key. With --replace it may be
+another than the roster's here: import the first gate's list with its IDs ("gated roster export") next.`,
 		Example: "  runuser -u gated -- gated key restore --state /var/lib/gated",
 		Args:    cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if err := box.Owned(dir); err != nil {
 				return err
 			}
-			name := map[bool]string{false: "master key", true: "compound key"}[compound]
-			line, err := written(c, name)
+			line, err := written(c, map[bool]string{false: "master key", true: "compound key"}[compound])
 			if err == nil && compound {
 				return box.RestoreCompoundKey(dir, line, replace)
 			}
