@@ -157,7 +157,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.people, d.nobody = loadPeople(d.Dir); d.nobody != nil && (d.Scans > 0 || d.For > 0) {
+	if d.people, d.nobody = loadPeople(d.Dir); d.nobody != nil && d.ends() {
 		return d.nobody
 	}
 	defer d.unplug()
@@ -165,9 +165,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	before, err := size(d.Dir)
-	if err != nil {
+	if err != nil && d.ends() {
 		return err
 	}
+	d.nobody = errors.Join(d.nobody, err)
 	held.Close() // the daemon takes the lock
 	d.run.From = time.Now()
 	gated := exec.Command(path, "run", "--config", settings, "--state", d.Dir, "--log-verdicts")
@@ -183,6 +184,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	return d.summary(before, err)
 }
+
+// ends tells whether the demo is to end by itself: whoever waits for that does not look at a gate at which nobody comes.
+func (d *demo) ends() bool { return d.Scans > 0 || d.For > 0 }
 
 // work plays while the daemon runs, and stops it at the end.
 func (d *demo) work(ctx context.Context) (err error) {
@@ -205,7 +209,17 @@ func (d *demo) work(ctx context.Context) (err error) {
 		go d.injected.watch(context.WithoutCancel(ctx))
 		defer d.injected.end()
 	}
-	err = d.cause(d.play(ctx))
+	if d.nobody == nil {
+		err = d.cause(d.play(ctx))
+	}
+	if err != nil && d.gated.running() && !d.ends() {
+		d.nobody = err
+	}
+	if d.nobody != nil { // the gate is there to be looked at
+		fmt.Fprintf(d.Stderr, "gated-demo: nobody comes to this gate: %v: to begin anew, stop it and delete %s\n", d.nobody, d.Dir)
+		<-ctx.Done()
+		return d.cause(d.gated.stop())
+	}
 	if d.injected != nil {
 		d.injected.measure()
 	}
@@ -226,7 +240,7 @@ func (d *demo) cause(err error) error {
 // summary prints the result. before is how many entries the ledger had at the start. A run with faults is reported in full,
 // whatever ended it.
 func (d *demo) summary(before int64, played error) error {
-	if played != nil && d.injected == nil {
+	if d.nobody != nil || played != nil && d.injected == nil {
 		return played
 	}
 	r, err := file.OpenReader(d.Dir)

@@ -113,7 +113,10 @@ func loadPeople(dir string) (p people, err error) {
 		return p, err
 	}
 	p.residents, p.cars = store.Snapshot().People(), store.Snapshot().Vehicles()
-	return p, store.Close()
+	if err = store.Close(); err == nil && (len(p.residents) == 0 || len(p.cars) == 0) {
+		err = errors.New("roster.db has no people or no vehicles")
+	}
+	return p, err
 }
 
 var settings = template.Must(template.New("").Parse(`# Settings of the demo. "gated config example" prints the commented ones.

@@ -20,11 +20,6 @@ func (d *demo) play(ctx context.Context) error {
 	if err := d.begin(ctx); err != nil {
 		return err
 	}
-	if d.nobody != nil {
-		fmt.Fprintf(d.Stderr, "gated-demo: nobody comes to this gate: %v\n", d.nobody)
-		<-ctx.Done()
-		return nil
-	}
 	if d.For > 0 {
 		d.until = time.Now().Add(d.For)
 	}

@@ -196,7 +196,7 @@ func household(r *sheet.Row, fault func(column, reason string), faulty func(colu
 		switch {
 		case c.cell == "":
 			fault(c.name, "household-partial")
-		case len(parts) != 1 || utf8.RuneCountInString(parts[0]) > 8:
+		case len(parts) != 1 || utf8.RuneCountInString(parts[0]) > 8, parts[0] == "0" && c.name != "unit": // a unit 0 is a house without any
 			fault(c.name, "bad-household")
 		default:
 			*c.part = parts[0]
@@ -214,7 +214,8 @@ func (w *roll) person(r *sheet.Row, fault func(column, reason string)) Person {
 	if p.ID != "" && !isID(p.ID, "r") {
 		fault("id", "bad-id")
 	}
-	if utf8.RuneCountInString(p.Name) > 64 || !strings.ContainsFunc(p.Name, unicode.IsLetter) {
+	if utf8.RuneCountInString(p.Name) > 64 || !strings.ContainsFunc(p.Name, unicode.IsLetter) ||
+		strings.ContainsFunc(sheet.Folded(p.Name), unicode.IsDigit) { // a plate, a telephone number behind the name, 王小明2
 		fault("name", "bad-name")
 	}
 	if r.Service != "" {

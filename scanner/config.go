@@ -46,8 +46,9 @@ type Config struct {
 	// Gap after its last byte, when a half code is dropped. Default 500ms, from 50ms to 5s.
 	Gap time.Duration `mapstructure:"gap"`
 
-	// CodesApart is how far apart two different codes are at least. Those that come closer are one reading of several
-	// codes, of which none counts. Default 100ms; 0s: each counts; up to 1s.
+	// CodesApart is the silence between two different codes, at least. Those that come closer are one reading of several
+	// codes, of which none counts, except one that was answered before the next began: each waits for LeastGap, or
+	// CodesApart if that is shorter. Default 100ms; 0s: each counts, at once; up to 1s.
 	CodesApart time.Duration `mapstructure:"codes_apart"`
 
 	// AIM says that the scanner may put an AIM identifier before a code

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -35,16 +36,12 @@ func TestDifferentCodesAtOnceAreOneReading(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var codes []string
 			s, send := apart(t, &codes)
-			s.glance.last = time.Now().Add(time.Hour) // no machine is so slow that they are apart
-			s.glance.since = s.glance.last
+			s.r.o.Config.CodesApart = time.Hour // no machine is so slow that they are apart
 			for _, in := range c.in {
 				send(in)
 				for turned := 0; turned < 3 || len(codes) == 0; turned++ {
 					if err := s.turn(t.Context()); err != nil {
 						t.Fatal(err)
-					}
-					if len(codes) > 0 {
-						s.glance.last = time.Now().Add(time.Hour)
 					}
 				}
 			}
@@ -73,7 +70,7 @@ func TestAfterSeveralCodesTheNextOneIsRead(t *testing.T) {
 func TestCodesWithoutEndAreMuted(t *testing.T) {
 	var codes []string
 	s, send := apart(t, &codes)
-	s.r.o.Config.CodesApart = time.Second // the machine may be busy
+	s.r.o.Config.Baud, s.r.o.Config.CodesApart = 115200, time.Second // the machine may be busy
 	n := 0
 	s.turnUntil(t, "the mute", func() bool {
 		n++
@@ -110,5 +107,74 @@ func TestAScannerThatChangesCodesIsSaidToBe(t *testing.T) {
 	}
 	if got := drain(l.changes); got != nil {
 		t.Errorf("and then %v", got)
+	}
+}
+
+// At 9600 baud a code is longer under way than the silence that parts codes, and a UART hands it over 16 bytes at a time.
+func TestCodesWithoutASilenceAreOneReading(t *testing.T) {
+	t.Parallel()
+	var codes []string
+	s, send := apart(t, &codes)
+	s.r.o.Config.Baud, s.r.o.Config.CodesApart = 300, 500*time.Millisecond // so that a busy machine leaves no silence by itself
+	one, other := strings.Repeat("A", 600), strings.Repeat("B", 600)
+	var sent sync.WaitGroup
+	defer sent.Wait()
+	sent.Go(func() {
+		for piece := range slices.Chunk([]byte(one+"\r"+other+"\r\n"), 10) {
+			send(string(piece))
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	s.turnUntil(t, "the reading", func() bool { return len(codes) > 0 })
+	if !slices.Equal(codes, []string{one + "\n" + other}) {
+		t.Errorf("got %.400q", codes)
+	}
+}
+
+// A gate that takes long to answer is no silence of the line.
+func TestACodeThatCameDuringTheAnswerCameWithIt(t *testing.T) {
+	t.Parallel()
+	var codes []string
+	s, send := apart(t, &codes)
+	s.r.o.OnCode = func(_ context.Context, c Code) bool {
+		if codes = append(codes, string(c.Data)); len(codes) == 1 {
+			send("CODE2\r")
+			time.Sleep(3 * s.r.o.Config.CodesApart)
+		}
+		return true
+	}
+	send("CODE1\r")
+	s.turnUntil(t, "both", func() bool { return len(codes) > 1 })
+	if !slices.Equal(codes, []string{"CODE1", "CODE1\nCODE2"}) {
+		t.Errorf("got %q", codes)
+	}
+}
+
+// What waited while the daemon stood still is as old as what was not read yet.
+func TestACodeThatWaitedThroughAStallIsDropped(t *testing.T) {
+	t.Parallel()
+	var codes, dropped []string
+	s, send := apart(t, &codes)
+	s.r.o.OnFraming = func(cause string) { dropped = append(dropped, cause) }
+	s.r.o.Config.Baud, s.r.o.Config.CodesApart = 300, time.Second
+	send("CODE1\r")
+	s.turnUntil(t, "the code", func() bool { return len(s.glance.codes) > 0 })
+	s.stoodStill(time.Now(), false)
+	if len(s.glance.codes) > 0 || !slices.Equal(dropped, []string{Stalled}) {
+		t.Errorf("waiting: %q, dropped: %q", s.glance.codes, dropped)
+	}
+}
+
+// Each passage waits for this silence: no longer than bytes of one transmission may be apart.
+func TestHowLongACodeWaitsForAnother(t *testing.T) {
+	for _, c := range []struct {
+		baud        int
+		apart, want time.Duration
+	}{{9600, 100 * time.Millisecond, 30 * time.Millisecond}, {115200, 100 * time.Millisecond, 10 * time.Millisecond}, {9600, 20 * time.Millisecond, 20 * time.Millisecond}, {1200, 100 * time.Millisecond, 100 * time.Millisecond}} {
+		last := time.Now()
+		s := &session{r: &Reader{o: Options{Config: Config{Baud: c.baud, CodesApart: c.apart}}}, glance: glance{codes: [][]byte{[]byte("CODE")}, last: last}}
+		if got := s.wholeAt().Sub(last); got != c.want {
+			t.Errorf("%d baud, codes_apart %v: %v, want %v", c.baud, c.apart, got, c.want)
+		}
 	}
 }

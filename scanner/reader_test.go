@@ -806,14 +806,14 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// BenchmarkHandOn measures from the last byte of a code to OnCode, and beside
+// BenchmarkHandOn measures from the last byte of a code to OnCode, without the wait of CodesApart, and beside
 // it the floor: the same bytes to a reader blocked in read(2) on a port of the
 // same kind. Both take turns, after a pause that lets everything fall asleep.
 func BenchmarkHandOn(b *testing.B) {
 	code := bytes.Repeat([]byte("A"), 199)
 	scanner, port := plug(b)
 	got := make(chan time.Time)
-	l := start(b, Options{Config: Config{Device: port, Gap: maxGap, CodesApart: Default().CodesApart}, OnCode: func(context.Context, Code) bool { got <- time.Now(); return true }}, hasty)
+	l := start(b, Options{Config: Config{Device: port, Gap: maxGap}, OnCode: func(context.Context, Code) bool { got <- time.Now(); return true }}, hasty)
 	l.expect(online)
 
 	bare, barePort := plug(b)

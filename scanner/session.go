@@ -68,6 +68,9 @@ func (s *session) turn(ctx context.Context) error {
 	if d := s.heard.Add(heldTime); len(s.held) > 0 && d.Before(until) {
 		until = d
 	}
+	if d := s.wholeAt(); !d.IsZero() && d.Before(until) {
+		until = d
+	}
 	waited := s.p.Wait(ctx, until)
 	now := time.Now()
 	if waited != nil && !errors.Is(waited, os.ErrDeadlineExceeded) {
@@ -93,7 +96,7 @@ func (s *session) turn(ctx context.Context) error {
 			s.drop(dropped, now)
 			s.hand(ctx, code, now)
 		}
-		s.handCollected(ctx, false)
+		s.handCollected(ctx, now)
 		return ctx.Err()
 	}
 	n, err := s.p.Read(s.buf)
@@ -152,6 +155,7 @@ func (s *session) feed(ctx context.Context, p []byte, at time.Time) error {
 	if len(p) == 0 { // an answer in a pause must not prolong it
 		return nil
 	}
+	s.glanced(at)
 	s.drop(s.f.arrived(at), at)
 	for len(p) > 0 && s.muted.IsZero() && !s.f.untilSilence {
 		var code []byte
@@ -163,7 +167,7 @@ func (s *session) feed(ctx context.Context, p []byte, at time.Time) error {
 			return ctx.Err()
 		}
 	}
-	s.handCollected(ctx, true)
+	s.handCollected(ctx, at)
 	return nil
 }
 
@@ -235,9 +239,10 @@ func (s *session) stoodStill(now time.Time, queued bool) {
 		s.stallTold = false
 	}
 	s.stalled = now
-	if s.muted.IsZero() && !s.stallTold && (queued || s.f.pending()) {
+	if s.muted.IsZero() && !s.stallTold && (queued || s.f.pending() || len(s.glance.codes) > 0) {
 		s.tellStalled()
 	}
+	s.glance.codes = nil
 	s.release()
 	s.f.dropUntilSilence(now)
 }

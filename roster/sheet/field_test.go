@@ -260,6 +260,18 @@ func TestWordsThatStandForNothing(t *testing.T) {
 		{"room", "1E01", ""}, {"room", "2E10", ""}, {"unit", "1e1", ""}, {"room", "2E+10", "number-spoilt"}, {"room", "2.00E+10", "number-spoilt"},
 		{"id_number", "1.10105E+17", "number-spoilt"}, {"phone", "1.38E10", "number-spoilt"},
 		{"phone", "+8613800138000", ""}, {"name", "=1+1", "formula"}, {"name", "＠x", "formula"},
+		{"name", "#VALUE", "error-cell"}, {"name", "#¡REF!", "error-cell"}, {"room", "#¿NOMBRE?", "error-cell"}, {"name", "#WERT!", "error-cell"},
+		{"phone", "#NV", "error-cell"}, {"building", "#ÜBERLAUF!", "error-cell"}, {"name", "#ЗНАЧ!", "error-cell"}, {"name", "#5", "error-cell"},
+		{"room", "#NOM ?", "error-cell"}, {"room", "#GETTING_DATA", "error-cell"}, {"room", "#501", ""},
+		{"name", "上同", "placeholder"}, {"name", "如上", "placeholder"}, {"room", "如上", "placeholder"}, {"name", "略", "placeholder"},
+		{"name", `\N`, "placeholder"}, {"phone", `\n`, "placeholder"}, {"name", "业主", "placeholder"}, {"name", "租户", "placeholder"},
+		{"name", "房东", "placeholder"}, {"name", "户主", "placeholder"}, {"name", "出售", "placeholder"}, {"name", "闲置", "placeholder"},
+		{"name", "毛坯", "placeholder"}, {"name", "（装修中）", "placeholder"}, {"name", "未交房", "placeholder"}, {"name", "商铺", "placeholder"},
+		{"name", "无名氏", "placeholder"}, {"name", "owner", "placeholder"}, {"name", "For sale", "placeholder"}, {"name", "same as above", "placeholder"},
+		{"room", "业主", "placeholder"}, {"building", "业主", "placeholder"},
+		{"class", "业主", ""}, {"class", "租户", ""}, {"class", "resident", ""}, {"building", "商铺", ""}, {"room", "车库", ""},
+		{"name", "略明", ""}, {"name", "业小主", ""}, {"name", "毛培", ""}, {"name", "房东明", ""}, {"name", "尚同", ""}, {"name", "Owen", ""},
+		{"name", "Shopova", ""}, {"name", "王〇", ""},
 	} {
 		if got := Odd(tt.column, tt.content); got != tt.want {
 			t.Errorf("%s %q: got %q, want %q", tt.column, tt.content, got, tt.want)

@@ -10,8 +10,9 @@ import (
 )
 
 var (
-	// errorText is what spreadsheets show in the place of a result, also where a cell is too narrow.
-	errorText = regexp.MustCompile(`^(#+|#[A-Z/0]+[!?]|#N/A|#GETTING_DATA|(ERR|错误):[0-9]{3})$`)
+	// errorText is what spreadsheets show in the place of a result, in any language, also where a cell is too narrow. A building may
+	// be #A or 3#.
+	errorText = regexp.MustCompile(`^(#+|#[¡¿]?[\p{L}/0_]{2,}[!?]?|(ERR|错误):[0-9]{3})$`)
 	// likeDate is 3-2-5 or 3-2 after a spreadsheet has made a date of it, in the forms in which it shows that. No compound has a
 	// building 1900.
 	likeDate = regexp.MustCompile(`^((19|20)[0-9]{2}([-/.][0-9]{1,2}[-/.][0-9]{1,2}|年[0-9]{1,2}月([0-9]{1,2}日)?)|[0-9]{1,2}月[0-9]{1,2}日|` +
@@ -27,8 +28,19 @@ const month = `(JAN(UARY)?|FEB(RUARY)?|MAR(CH)?|APR(IL)?|MAY|JUNE?|JULY?|AUG(UST
 // placeholders are what people and programs write where there is nothing, or the same as above.
 var placeholders = setOf(strings.Fields(`NULL NIL NAN NA N/A NONE UNDEFINED UNKNOWN TBD - -- --- — —— ― / // \ . … ...
 空 空置 空房 空户 空关 空置房 空关房 空白 闲置 无 暂无 没有 无人 无人居住 无人住 未住 未入住 未登记 未填 未知 未定 未提供 未售 待售 待定 待补 待补充 待查 待核实
-不详 不明 不清楚 不知道 不住 搬走 已搬走 已搬离 已售 出租 缺 缺失
+不详 不明 不清楚 不知道 不住 搬走 已搬走 已搬离 已售 出租 缺 缺失 \N 略 省略 从略 EMPTY VACANT OMITTED
+上同 如上 如前 见上 见前 同上所述 ASABOVE SAMEASABOVE SEEABOVE SAME
 同上 同左 同前 同上一行 同上行 〃 ″ " '' 々 DITTO 合计 小计 总计 共计 总数 TOTAL SUM`))
+
+// Words in the place of a name: for whoever it is, and for what a flat is like (noHome, which are no building, unit or room either),
+// or for what the room is (noName, and a room may be called so). The column of the class may hold them.
+var (
+	noHome = setOf(strings.Fields(`业主 业主本人 租户 租客 承租人 住户 居民 房东 户主 房主 屋主 本人 家属 出售 待出售 出售中 待租 出租中
+装修 装修中 在装修 未装修 毛坯 毛坯房 未交房 未交付 未收房 未领房
+OWNER TENANT LANDLORD HOUSEHOLDER RESIDENT OCCUPANT FORSALE FORRENT UNSOLD RENTED RENOVATION UNDERRENOVATION`))
+	noName = setOf(strings.Fields(`商铺 店铺 门面 门店 车库 车位 仓库 储藏室 杂物间 办公室 无名氏 无名 某人 某某 某某某
+SHOP GARAGE ANONYMOUS NONAME NOBODY`))
+)
 
 func setOf(words []string) map[string]bool {
 	set := map[string]bool{}
@@ -45,6 +57,7 @@ func Odd(column, content string) (reason string) {
 	}
 	s := brackets.Replace(Folded(content))
 	house := column == "building" || column == "unit" || column == "room"
+	name := column == "name"
 	digits := strings.ContainsAny(s, "0123456789") // the patterns below are slow, and most cells are plain names and numbers
 	plain := strings.Trim(s, "0123456789") == ""
 	switch {
@@ -54,18 +67,19 @@ func Odd(column, content string) (reason string) {
 		return "bad-character"
 	case plain && s != "":
 		return ""
-	case strings.ContainsAny(s, "#:") && errorText.MatchString(s):
+	case strings.ContainsAny(s, "#:") && (errorText.MatchString(s) || name && s[0] == '#'):
 		return "error-cell"
 	case s == "TRUE" || s == "FALSE":
 		return "boolean-cell"
 	case isHeading(column, s), // headings that stand among the rows, as under each other's lists
-		placeholders[s] && !(column == "document_type" && (s == "无" || s == "NONE")):
+		placeholders[s] && !(column == "document_type" && (s == "无" || s == "NONE")),
+		(name || house) && noHome[s], name && noName[s]:
 		return "placeholder"
 	case Formula(content) && (column != "phone" || content[0] != '+'): // a telephone number may begin with +
 		return "formula"
 	case house && digits && cutHouse.MatchString(content), !house && digits && SpoiltNumber.MatchString(content):
 		return "number-spoilt"
-	case digits && (house || column == "name" || column == "id") && likeDate.MatchString(Folded(content)):
+	case digits && (house || name || column == "id") && likeDate.MatchString(Folded(content)):
 		return "looks-like-date"
 	}
 	return ""
