@@ -148,7 +148,7 @@ func (d *Daemon) compare() {
 
 // differing is what settings say otherwise than the ledger, whose own word counts. One that could not be read says nothing yet.
 func differing(m file.Meta, set *config.Settings) (origin, zone error) {
-	const follow = "gate.%s is %q by the settings, and the ledger has %q, which counts: write \"%[1]s: %[3]s\" below gate:"
+	const follow = "gate.%s is %q by the settings, and the ledger has %q, which counts: write \"%[1]s: %[3]s\" in the section gate"
 	if m.Origin != "" && m.Name() != set.Gate.Origin {
 		origin = fmt.Errorf(follow+" (without origin: it follows from the gate's name)", "origin", set.Gate.Origin, m.Name())
 	}
