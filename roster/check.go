@@ -196,7 +196,8 @@ func household(r *sheet.Row, fault func(column, reason string), faulty func(colu
 		switch {
 		case c.cell == "":
 			fault(c.name, "household-partial")
-		case len(parts) != 1 || utf8.RuneCountInString(parts[0]) > 8, parts[0] == "0" && c.name != "unit": // a unit 0 is a house without any
+		case len(parts) != 1 || utf8.RuneCountInString(parts[0]) > 8,
+			parts[0] == "0" && c.name != "unit": // a unit 0 is a house without any
 			fault(c.name, "bad-household")
 		default:
 			*c.part = parts[0]
