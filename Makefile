@@ -49,7 +49,7 @@ fuzz:
 # strace; half an hour). And whatever else make test tries a sample of.
 SAMPLED = ^Test(Crash|Fault|Kill|NoByte|CloseLoses|Rebuilding|TheStateAfter|TheRegisterIs|ALargeErasure|ThePython|Tessera|EverySwitching|ALedgerIsRead|ShippedExamples|Pictures)
 faults:
-	FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 60m -run '$(SAMPLED)' ./...
+	FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 3h -run '$(SAMPLED)' ./...
 	$(GO) test -count=1 ./scanner/qr # which tries a sample under the race detector
 
 # A gate under full load whose hardware fails all the time, for SOAK; then its ledger is verified, whatever came before.
