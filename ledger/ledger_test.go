@@ -569,6 +569,7 @@ func TestADamagedLedgerIsInFaultAndSaysWhy(t *testing.T) {
 	}
 }
 
+// A daemon goes by the name that the ledger has; a command is told.
 func TestAnotherGatesLedgerIsRefused(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
@@ -576,7 +577,7 @@ func TestAnotherGatesLedgerIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, ck).Close()
 	opt := options(dir, ck)
-	opt.Origin = "west-gate"
+	opt.Origin, opt.Command = "west-gate", true
 	if _, err := Open(opt); err == nil || !strings.Contains(err.Error(), `"east-gate"`) {
 		t.Errorf("got %v", err)
 	}

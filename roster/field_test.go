@@ -190,7 +190,7 @@ the import will need --allow-remove 2
 func TestManyFlatsAreQuick(t *testing.T) {
 	var rows []sheet.Row
 	for i := range 20_000 {
-		rows = append(rows, sheet.Row{Number: i + 2, Building: "1", Unit: fmt.Sprint(i%2 + 1), Room: fmt.Sprint(i), Name: "甲", Document: idNo(i / 2)})
+		rows = append(rows, sheet.Row{Number: i + 2, Building: "1", Unit: fmt.Sprint(i%2 + 1), Room: fmt.Sprint(i + 1), Name: "甲", Document: idNo(i / 2)})
 	}
 	start := time.Now()
 	w := checked(rows, imports)

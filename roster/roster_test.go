@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +101,7 @@ func compound() string {
 		where := fmt.Sprintf("%d,%d,%d%02d", h/89+1, h%89/30+1, h%30/2+1, h%30%2+1)
 		for range 3 {
 			if people < 2132 {
-				fmt.Fprintf(&b, "%s,住户%d,%s,138%08d,,,\n", where, people, idNo(people), people)
+				fmt.Fprintf(&b, "%s,住户%s,%s,138%08d,,,\n", where, inHanzi(people), idNo(people), people)
 				people++
 			}
 		}
@@ -851,4 +852,9 @@ func TestLocksThatAnyCloseWouldDropAreAnError(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the file: %v, want none", err)
 	}
+}
+
+// inHanzi is a number as a part of a name, in which no digit stands.
+func inHanzi(n int) string {
+	return strings.Map(func(r rune) rune { return []rune("零一二三四五六七八九")[r-'0'] }, strconv.Itoa(n))
 }
