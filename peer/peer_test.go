@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -13,7 +14,7 @@ func pair(t testing.TB, network, listen, dial string) (here, there net.Conn) {
 	t.Helper()
 	l, err := net.Listen(network, listen)
 	if err != nil {
-		t.Skipf("%s is not to be had here: %v", listen, err)
+		t.Fatal(err)
 	}
 	defer l.Close()
 	if dial == "" {
@@ -40,6 +41,12 @@ func TestTheKernelKnowsWhoCalls(t *testing.T) {
 		{"tcp", "[::]:0", "127.0.0.1"}, // our end is an IPv6 socket
 		{"unix", filepath.Join(t.TempDir(), "s"), ""},
 	} {
+		if l, err := net.Listen("tcp", "[::1]:0"); err != nil && strings.HasPrefix(c.listen, "[") {
+			t.Logf("%s was not tried, as this machine has no IPv6: %v", c.listen, err) // its rows stand in TestFind
+			continue
+		} else if err == nil {
+			l.Close()
+		}
 		here, there := pair(t, c.network, c.listen, c.dial)
 		if uid, err := UID(here); err != nil || uid != os.Getuid() {
 			t.Errorf("%s: got %d, %v, want %d", c.listen, uid, err, os.Getuid())

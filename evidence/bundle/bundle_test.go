@@ -1049,16 +1049,24 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+// pythonHere is the interpreter, without which a test cannot run; in CI it must be there.
+func pythonHere(t *testing.T) string {
+	t.Helper()
+	python, err := exec.LookPath("python3")
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "":
+		t.Fatal("python3 is not on PATH: apt-get install python3")
+	default:
+		t.Skip("needs python3: apt-get install python3")
+	}
+	return python
+}
+
 // TestThePythonCheckAgrees: docs/check_bundle.py shares no code with this package.
 func TestThePythonCheckAgrees(t *testing.T) {
 	t.Parallel()
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("python3 is not on PATH: apt-get install python3")
-		}
-		t.Skip("needs python3: apt-get install python3")
-	}
+	python := pythonHere(t)
 	const script = "../../docs/check_bundle.py"
 	dir, key := bundleLedger(t)
 	temp := t.TempDir()

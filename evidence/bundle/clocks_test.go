@@ -76,10 +76,7 @@ func wrongClock(t testing.TB, seed uint64) (dir string, days []string) {
 // Bundle, its check, the check in Python and the other exports tell the same of a day whose clock was wrong.
 func TestAllAgreeAboutAClockThatWasWrong(t *testing.T) {
 	t.Parallel()
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("needs python3: apt-get install python3")
-	}
+	python := pythonHere(t)
 	loop := exec.CommandContext(t.Context(), python, "-B", "-c", `
 import sys
 sys.path.insert(0, "../../docs")
