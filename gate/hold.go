@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -77,6 +78,7 @@ func (g *Gate) park(p *passage, in presented, limit time.Duration) {
 	if len(g.desk.holds) >= maxHolds {
 		g.leaveUndecided(g.desk.oldest())
 	}
+	in.text = bytes.Clone(in.text) // a card reader clears its own
 	h := &held{passage: *p, in: in, until: p.at.Time.Add(limit)}
 	h.timer = time.AfterFunc(limit, func() { g.expire(h) })
 	g.desk.holds[p.id] = h

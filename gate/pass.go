@@ -19,8 +19,13 @@ import (
 type presented struct {
 	source string    // byCode, byCard or byRoom
 	at     time.Time // when its last byte came; zero: nothing was read
-	text   []byte    // what was read; kept while its passage waits for the guard, to be judged again
-	check  func(*credential.Trust, time.Time) credential.Claim
+	text   []byte    // what was read, which is the reader's: park keeps a copy, to be judged again
+	claims func(trust *credential.Trust, text []byte, now time.Time) credential.Claim
+}
+
+// check is what it proves.
+func (in *presented) check(trust *credential.Trust, now time.Time) credential.Claim {
+	return in.claims(trust, in.text, now)
 }
 
 const (
@@ -40,15 +45,13 @@ func (in *presented) key(l *lane, c credential.Claim) (key [32]byte) {
 
 // Scan is one passage, from the code to the answer.
 func (g *Gate) Scan(laneID string, code []byte, at time.Time) (Outcome, error) {
-	return g.pass(laneID, presented{byCode, at, code, func(trust *credential.Trust, now time.Time) credential.Claim {
-		return trust.Check(code, now)
-	}})
+	return g.pass(laneID, presented{byCode, at, code, (*credential.Trust).Check})
 }
 
 // ScanCard is one passage, from the text of an ID card that a reader read to the answer; nil: of a card that it could
 // not read.
 func (g *Gate) ScanCard(laneID string, text []byte, at time.Time) (Outcome, error) {
-	return g.pass(laneID, presented{byCard, at, text, func(_ *credential.Trust, now time.Time) credential.Claim {
+	return g.pass(laneID, presented{byCard, at, text, func(_ *credential.Trust, text []byte, now time.Time) credential.Claim {
 		return credential.ReadIDCard(text, now)
 	}})
 }
@@ -59,7 +62,7 @@ func (g *Gate) Present(laneID, personID string) (Outcome, error) {
 	if _, ok := g.opt.Roster.Snapshot().Person(personID); !ok {
 		return Outcome{}, ErrUnknownPerson
 	}
-	return g.pass(laneID, presented{source: byRoom, check: func(*credential.Trust, time.Time) credential.Claim {
+	return g.pass(laneID, presented{source: byRoom, claims: func(*credential.Trust, []byte, time.Time) credential.Claim {
 		return credential.Claim{Kind: "none", Subject: personID}
 	}})
 }
