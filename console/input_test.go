@@ -223,6 +223,7 @@ func TestAKeyboardScannerSignsNobodyOn(t *testing.T) {
 	write(t, ctx, "Zhou Jianguo")
 	press(t, ctx, kb.Enter)
 	r.awaits(t, `duty {"name":"Zhou Jianguo"}`)
+	see(t, ctx, "the form closes", `!$('duty-name')`)
 	press(t, ctx, "/")
 	write(t, ctx, "3-2-501")
 	sees(t, ctx, "a room", `document.activeElement === $('room') && $('room').value === '3-2-501'`)

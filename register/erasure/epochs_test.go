@@ -147,8 +147,12 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 		t.Errorf("said %v", said)
 	}
 	inject.Store(nil)
-	if done, err := l.Erase(Selection{Before: "2026-11-21"}, "zhou", "asked for"); err != nil || done.Older[0].Fields != 2400 {
+	// The ledger itself may have tried again before, what its one entry says.
+	if done, err := l.Erase(Selection{Before: "2026-11-21"}, "zhou", "asked for"); err != nil || len(done.Older) != 1 || done.Older[0].Last != 1200 {
 		t.Errorf("the second time: %+v, %v", done, err)
+	}
+	if done, err := l.Erase(Selection{Before: "2026-11-21"}, "zhou", "asked for"); !errors.Is(err, ledger.ErrNothingErased) {
+		t.Errorf("it left %+v, %v", done, err)
 	}
 	crowd(t, l, ck, 600, 601)
 	os.WriteFile(filepath.Join(l.dir, "ledger-1.db"), []byte("not a database, and long enough to be taken for one"), 0o600)
