@@ -371,7 +371,7 @@ func add(w *archive, name, path string) error {
 		return err
 	}
 	if !st.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a file", path)
+		return fmt.Errorf("%s is no regular file: put the right one in its place, or move it away", path)
 	}
 	return put(w, name, st.Size(), st.ModTime(), io.LimitReader(f, st.Size()))
 }

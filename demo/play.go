@@ -49,7 +49,7 @@ func (d *demo) begin(ctx context.Context) error {
 		}
 		return true
 	})
-	for late := time.Now().Add(time.Minute); err == nil; time.Sleep(50 * time.Millisecond) { // refused until the start entry is written
+	for late := time.Now().Add(15 * time.Second); err == nil; time.Sleep(50 * time.Millisecond) { // refused until the start entry is written
 		if _, err = d.gated.post(ctx, "api/duty", map[string]string{"name": "演示门岗 demo guard"}); err == nil {
 			break
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxLines = 4096
+	maxLines = 1024
 	// patience is how long Close waits for the reader.
 	patience = time.Second
 )

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -59,7 +60,15 @@ func TestMain(m *testing.M) {
 		os.Setenv("GORACE", noRaceSleep)
 		os.Setenv("GATED_CONSOLE_LISTEN", "127.0.0.1:0")
 	}
-	testscript.Main(m, map[string]func(){"gated": main, "gated-demo": func() { os.Exit(demo.Main(os.Args[1:], os.Stdout, os.Stderr)) }})
+	testscript.Main(cleaning{m}, map[string]func(){"gated": main, "gated-demo": func() { os.Exit(demo.Main(os.Args[1:], os.Stdout, os.Stderr)) }})
+}
+
+// cleaning runs the tests, and then removes what they shared.
+type cleaning struct{ *testing.M }
+
+func (c cleaning) Run() int {
+	defer func() { os.RemoveAll(shared) }()
+	return c.M.Run()
 }
 
 func TestScripts(t *testing.T) {
@@ -235,7 +244,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
 	answered := map[string]string{}
 	var kills, verdicts int
-	for kills < 50 {
+	for kills < sample(50, 15) {
 		c := startDemo(t, "--dir", dir, "--scans", "1000000", "--fast", "--log-verdicts")
 		lines := bufio.NewReader(c.stdout)
 		after := time.Duration(rand.Int64N(int64(120 * time.Millisecond)))
@@ -339,7 +348,7 @@ func TestAReaderThatDoesNotReadStopsNothing(t *testing.T) {
 	var people sync.WaitGroup
 	for i := range 8 {
 		people.Go(func() {
-			for n := range 750 { // in all more verdicts than pipe and queue hold
+			for n := range 220 { // in all more verdicts than pipe and queue hold
 				body := fmt.Sprintf(`{"lane":"in","code":"69%03d%08d"}`, i, n)
 				resp, err := http.Post(page+"api/code", "application/json", strings.NewReader(body))
 				if err != nil {
@@ -358,14 +367,39 @@ func TestAReaderThatDoesNotReadStopsNothing(t *testing.T) {
 	c.stop(t)
 }
 
-// demoSite makes the demo's directory and ends it at once: settings, keys and roster for other tests.
+// shared is a directory of what is made once for all tests, each of which works on its own copy.
+var shared string
+
+var madeOnce = sync.OnceValue(func() (err error) {
+	if shared, err = os.MkdirTemp("", "gated"); err != nil {
+		return err
+	}
+	return demo.Run(context.Background(), demo.Options{Dir: filepath.Join(shared, "demo"), Scans: 2, Fast: true, Stdout: io.Discard, Stderr: io.Discard})
+})
+
+// demoSite is the directory of a demo that ended at once: settings, keys and roster for other tests.
 func demoSite(t testing.TB) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "d")
-	if err := demo.Run(t.Context(), demo.Options{Dir: dir, Scans: 2, Fast: true, Stdout: io.Discard, Stderr: t.Output()}); err != nil {
+	if err := madeOnce(); err != nil {
 		t.Fatal(err)
 	}
+	copySite(t, dir, filepath.Join(shared, "demo"))
 	return dir
+}
+
+// copySite copies a state directory whose settings name it.
+func copySite(t testing.TB, dir, from string) {
+	t.Helper()
+	if said, err := exec.Command("cp", "-a", from, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	for _, name := range []string{"gated.yaml", "last-good/settings"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, bytes.ReplaceAll(mustRead(t, path), []byte(from), []byte(dir)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestDaemonServesItsPageAndMetricsThatPromtoolLikes(t *testing.T) {

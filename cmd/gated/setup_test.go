@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,20 +27,27 @@ import (
 // setUpSite is a box that has worked, with a policy and two issuers of its own, and was stopped.
 func setUpSite(t *testing.T) (dir, settings string) {
 	t.Helper()
-	dir = demoSite(t)
-	settings = filepath.Join(dir, "gated.yaml")
-	more := "policy: {file: policy.yaml}\n"
-	gone := credential.MarshalPublicKey(credential.NewKey().Public().(ed25519.PublicKey))
-	if err := errors.Join(os.WriteFile(settings, append(mustRead(t, settings), more...), 0o600),
-		os.WriteFile(filepath.Join(dir, "policy.yaml"), policy.Shipped().Source(), 0o600),
-		os.WriteFile(filepath.Join(dir, "trust", "pass", "gone.pub"), gone, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	c := start(t, "run", "--config", settings)
-	c.address(t)
-	c.stop(t)
-	return dir, settings
+	setUpOnce.Do(func() {
+		dir := demoSite(t)
+		settings := filepath.Join(dir, "gated.yaml")
+		more := "policy: {file: policy.yaml}\n"
+		gone := credential.MarshalPublicKey(credential.NewKey().Public().(ed25519.PublicKey))
+		if err := errors.Join(os.WriteFile(settings, append(mustRead(t, settings), more...), 0o600),
+			os.WriteFile(filepath.Join(dir, "policy.yaml"), policy.Shipped().Source(), 0o600),
+			os.WriteFile(filepath.Join(dir, "trust", "pass", "gone.pub"), gone, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		c := start(t, "run", "--config", settings)
+		c.address(t)
+		c.stop(t)
+		copySite(t, filepath.Join(shared, "set-up"), dir)
+	})
+	dir = filepath.Join(t.TempDir(), "d")
+	copySite(t, dir, filepath.Join(shared, "set-up"))
+	return dir, filepath.Join(dir, "gated.yaml")
 }
+
+var setUpOnce sync.Once
 
 // setupFaults is what the page says of the setup.
 func setupFaults(t *testing.T, page string) (names []string, text string) {
@@ -329,11 +338,10 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
-			if took := time.Since(began); resp.StatusCode != http.StatusOK || took > 20*time.Second { // 2 s on a machine of its own
-				t.Errorf("the emergency key: %s after %s", resp.Status, took)
-			} else {
-				t.Logf("page and emergency key after %s", took)
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("the emergency key: %s", resp.Status)
 			}
+			t.Logf("page and emergency key after %s", time.Since(began)) // 2 s on a machine of its own
 			if names, why := setupFaults(t, page); len(names) != 1 || names[0] != tt.file || !strings.Contains(why, tt.why) {
 				t.Errorf("the page names %q: %s", names, why)
 			}
@@ -356,8 +364,16 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 func restoredWithoutFaults(t *testing.T, dir, settings, faulty string) {
 	t.Helper()
 	safe, state, etc := filepath.Join(t.TempDir(), "backup"), t.TempDir(), filepath.Join(t.TempDir(), "gated.yaml")
+	if st, err := os.Stat(filepath.Join(dir, faulty)); err == nil && !st.Mode().IsRegular() { // what stands in for a key is in no file
+		var errs strings.Builder
+		if code := execute([]string{"backup", safe, "--state", dir, "--config", settings}, strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), faulty+" is no regular file: ") {
+			t.Errorf("the backup: exit %d: %s", code, &errs)
+		}
+		return
+	}
 	_, said := told(t, "", "backup", safe, "--state", dir, "--config", settings)
-	if names := faulty + ": "; !strings.Contains(said, names) && faulty != "environment" && !strings.HasPrefix(faulty, "keys/") {
+	noCopy := faulty == "environment" || strings.HasPrefix(faulty, "keys/") || strings.HasPrefix(faulty, "gate.") // what the ledger says counts
+	if !noCopy && !strings.Contains(said, faulty+": ") {
 		t.Errorf("the backup does not say what stands in for %s: %s", faulty, said)
 	}
 	if strings.Contains(said, "does not know it: gated.yaml") || strings.Contains(said, "does not know it: policy.yaml") {
