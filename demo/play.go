@@ -49,7 +49,8 @@ func (d *demo) begin(ctx context.Context) error {
 		}
 		return true
 	})
-	for late := time.Now().Add(15 * time.Second); err == nil; time.Sleep(50 * time.Millisecond) { // refused until the start entry is written
+	// Refused until the start entry is written.
+	for late := time.Now().Add(15 * time.Second); err == nil; time.Sleep(50 * time.Millisecond) {
 		if _, err = d.gated.post(ctx, "api/duty", map[string]string{"name": "演示门岗 demo guard"}); err == nil {
 			break
 		}

@@ -507,4 +507,11 @@ func TestASerialThatNobodyRecordedIsNoRevocation(t *testing.T) {
 	if err := s.Revoke(t.Context(), "00000000000000a2", "again", false); err != nil {
 		t.Errorf("one that is revoked is known: %v", err)
 	}
+	if err := s.Revoke(t.Context(), "00000000000000a2", "", false); err != nil {
+		t.Error(err)
+	}
+	list, _, err := ListPasses(s.path)
+	if err != nil || !slices.ContainsFunc(list, func(p ListedPass) bool { return p.Serial == "00000000000000a2" && p.Revoked == "again" }) {
+		t.Errorf("the reason is no longer there: %+v, %v", list, err)
+	}
 }

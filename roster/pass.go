@@ -54,7 +54,7 @@ func (s *Store) RecordPasses(ctx context.Context, passes []IssuedPass) error {
 }
 
 // Revoke makes one pass count no longer. ErrNotFound if nobody recorded it, which may be a slip, unless that is said to be so:
-// unseen. The reason is a word or a sentence of at most 200 bytes; it should name nobody.
+// unseen. The reason is a word or a sentence of at most 200 bytes; it should name nobody. Revoked again without one, it keeps what it has.
 func (s *Store) Revoke(ctx context.Context, serial, reason string, unseen bool) error {
 	err := s.change(ctx, func(tx *sql.Tx, _ *Snapshot) error {
 		serial, err := normalSerial(serial)
@@ -69,7 +69,8 @@ func (s *Store) Revoke(ctx context.Context, serial, reason string, unseen bool) 
 			err = ErrNotFound
 		}
 		if err == nil {
-			_, err = tx.Exec("INSERT OR REPLACE INTO revoked VALUES(?,?)", serial, reason)
+			_, err = tx.Exec("INSERT INTO revoked VALUES(?,?) ON CONFLICT DO UPDATE SET reason=excluded.reason "+
+				"WHERE excluded.reason<>''", serial, reason)
 		}
 		return err
 	})

@@ -97,6 +97,14 @@ func (e *FaultyRows) Add(f Fault) {
 	}
 }
 
+// counted is a number of things, in English.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprint(n, " ", thing)
+}
+
 // Error lists the first 50 faults, one a line.
 func (e *FaultyRows) Error() string { return e.Text("en") }
 
@@ -106,7 +114,8 @@ func (e *FaultyRows) Text(language string) string {
 	if e.Total == 1 && e.Faults[0].place("en") == "" {
 		b.WriteString(Pick(language, "the roster file cannot be read, nothing was imported", "名册文件无法读取，未导入任何内容"))
 	} else {
-		fmt.Fprintf(&b, Pick(language, "%d faults in the roster file, nothing was imported", "名册文件有 %d 处错误，未导入任何内容"), e.Total)
+		b.WriteString(Pick(language, counted(e.Total, "fault")+" in the roster file, nothing was imported",
+			fmt.Sprintf("名册文件有 %d 处错误，未导入任何内容", e.Total)))
 	}
 	if e.cause != nil {
 		fmt.Fprintf(&b, " (%v)", e.cause)

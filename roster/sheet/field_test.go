@@ -152,7 +152,7 @@ func TestSheets(t *testing.T) {
 		t.Errorf("got %d rows, want 1", got)
 	}
 	for language, want := range map[string]string{
-		"en": "not read: sheet 说明, which has no headings of a roster\nread: 1 rows of sheet 1号楼 (hidden)\nnot read: sheet 字典, which has no headings of a roster\nread: 1 rows of sheet 2号楼\n",
+		"en": "not read: sheet 说明, which has no headings of a roster\nread: 1 row of sheet 1号楼 (hidden)\nnot read: sheet 字典, which has no headings of a roster\nread: 1 row of sheet 2号楼\n",
 		"zh": "未读取工作表“说明”：没有名册表头\n已读取工作表“1号楼”（隐藏） 1 行\n未读取工作表“字典”：没有名册表头\n已读取工作表“2号楼” 1 行\n",
 	} {
 		if got := list.Summary(language); got != want {
@@ -202,7 +202,7 @@ func TestHiddenRowsAreReadAndCounted(t *testing.T) {
 		fillIn(t, f, []any{"房号", "姓名"}, []any{"3-2-501", "甲"}, []any{"3-2-502", "乙"})
 		f.SetRowVisible("Sheet1", 3, false)
 	}))
-	if got := list.Summary("en"); len(list.Rows) != 2 || got != "read: 2 rows of sheet Sheet1; 1 of them are hidden\n" {
+	if got := list.Summary("en"); len(list.Rows) != 2 || got != "read: 2 rows of sheet Sheet1; 1 of them hidden\n" {
 		t.Errorf("got %d rows, %q", len(list.Rows), got)
 	}
 }

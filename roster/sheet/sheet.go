@@ -80,13 +80,13 @@ func (l *List) Summary(language string) string {
 		if Chinese(language) {
 			fmt.Fprintf(&b, "已读取%s %d 行", place, s.Rows)
 		} else {
-			fmt.Fprintf(&b, "read: %d rows%s", s.Rows, place)
+			fmt.Fprint(&b, "read: ", counted(s.Rows, "row"), place)
 		}
 		if s.HiddenRows > 0 {
-			fmt.Fprintf(&b, Pick(language, "; %d of them are hidden", "，其中隐藏 %d 行"), s.HiddenRows)
+			fmt.Fprintf(&b, Pick(language, "; %d of them hidden", "，其中隐藏 %d 行"), s.HiddenRows)
 		}
 		if s.Filled > 0 {
-			fmt.Fprintf(&b, Pick(language, "; %d merged cells filled", "，填充合并单元格 %d 个"), s.Filled)
+			b.WriteString(Pick(language, "; "+counted(s.Filled, "merged cell")+" filled", fmt.Sprintf("，填充合并单元格 %d 个", s.Filled)))
 		}
 		b.WriteByte('\n')
 	}
