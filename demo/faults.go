@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +37,7 @@ type faults struct {
 	turn     map[string]int             // by lane: the number of faults so far
 	due      map[string]time.Time
 	ignored  map[string]string // by lane: the fault during which the gate must ignore what is sent
-	resumed  time.Time         // when the daemon last answered after it had been suspended
+	resumed  time.Time         // when the daemon was last seen to be suspended, or starved, until then
 	memory   string            // peak resident size
 	files    struct{ first, most int }
 	metrics  map[string]float64 // at the end
@@ -169,7 +171,9 @@ const suspended = 300 * time.Millisecond
 // watch observes the daemon from outside until unwatch is closed: how quickly it answers, and how many files it has open.
 func (m *faults) watch(ctx context.Context) {
 	defer close(m.watching)
-	fds := fmt.Sprintf("/proc/%d/fd", m.d.gated.cmd.Process.Pid)
+	pid := m.d.gated.cmd.Process.Pid
+	fds := fmt.Sprintf("/proc/%d/fd", pid)
+	waits, waitsAt := waitsOf(pid), time.Now()
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()
 	for last := time.Now(); ; {
@@ -180,9 +184,16 @@ func (m *faults) watch(ctx context.Context) {
 		}
 		m.d.gated.get(ctx, "healthz")
 		files, _ := os.ReadDir(fds)
+		now, longestWait := time.Now(), time.Duration(0)
+		if now.Sub(waitsAt) >= time.Second {
+			before := waits
+			waits, waitsAt = waitsOf(pid), now
+			for thread, wait := range waits {
+				longestWait = max(longestWait, wait-before[thread])
+			}
+		}
 		m.mu.Lock()
-		now := time.Now()
-		if now.Sub(last) > suspended {
+		if now.Sub(last) > suspended || longestWait > time.Second/2 {
 			m.resumed = now
 		}
 		if m.files.first == 0 {
@@ -193,6 +204,21 @@ func (m *faults) watch(ctx context.Context) {
 		m.mu.Unlock()
 		last = now
 	}
+}
+
+// waitsOf is how long each thread of a process has been ready to run while no processor was free, by the kernel's sched-stats.rst. A daemon
+// on a machine that is too busy for it may answer one request in time, and read its scanner late.
+func waitsOf(pid int) map[string]time.Duration {
+	waits := map[string]time.Duration{}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is a good one
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // a thread that has ended waits for nothing
+		if f := strings.Fields(string(text)); len(f) > 1 {
+			wait, _ := strconv.ParseInt(f[1], 10, 64)
+			waits[file] = time.Duration(wait)
+		}
+	}
+	return waits
 }
 
 // readRelays takes over what the relay boards have recorded, which would grow to a million switchings a day. The caller
