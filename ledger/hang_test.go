@@ -215,8 +215,8 @@ func TestHangOfARealDisk(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(100 * time.Millisecond) // a disk that has just answered is not asked whether it does
 			tool(t, "fsfreeze", "--freeze", d.dir)
+			time.Sleep(100 * time.Millisecond) // a disk that has just answered, to the signing of each second, is not asked whether it does
 			// Another process thaws it: this one may stand still if it is not as it should be.
 			thaw := exec.Command("sh", "-c", "sleep 6; fsfreeze --unfreeze "+d.dir)
 			if err := thaw.Start(); err != nil {
