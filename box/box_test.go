@@ -319,6 +319,14 @@ func TestOneProcessAtATimeHoldsTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	held.Release()
+	os.Chmod(dir, 0)
+	if held, err = Lock(dir); err != nil {
+		t.Fatal(err)
+	}
+	held.Release()
+	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("its owner may not use it: %v, %v", st.Mode(), err)
+	}
 }
 
 // On a full disk, or one that is mounted read-only after an error, the gate must still know who belongs here.

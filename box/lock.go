@@ -21,8 +21,12 @@ import (
 // read; and that of the file lock in it, where there is one, which scripts of others look at.
 type Held struct{ dir, file *os.File }
 
-// Lock takes the lock or says who holds it.
+// Lock takes the lock or says who holds it. A directory that its owner may not use is put right: no gate stands still for a slip
+// of chmod.
 func Lock(dir string) (*Held, error) {
+	if st, err := os.Stat(dir); err == nil && st.Mode()&0o700 != 0o700 {
+		os.Chmod(dir, st.Mode()|0o700) // another's is not, and what follows says so
+	}
 	file, err := durable.Open(lockFile(dir), os.O_RDWR|os.O_CREATE)
 	if err != nil { // such as a disk that can only be read
 		file, _ = durable.Open(lockFile(dir), os.O_RDONLY)
