@@ -124,7 +124,7 @@ func New(o Options) (*Barrier, error) {
 }
 
 // Watch has f told the state of the lane's relay, now and at each change: nil while it obeys, or what is wrong with it.
-// Drivers that cannot know say nothing. f must not block, nor call the Barrier.
+// Of a program that is what became of its last command. f must not block, nor call the Barrier.
 func (b *Barrier) Watch(f func(lane string, err error)) {
 	b.watching.Lock()
 	defer b.watching.Unlock()
@@ -230,6 +230,9 @@ func (b *Barrier) inTurn(ctx context.Context, action string, d time.Duration, ge
 		return ErrBusy
 	}
 	err := b.perform(ctx, c, generation)
+	if _, is := b.driver.(*program); is && !errors.Is(err, errOvertaken) && !errors.Is(err, ErrDropped) && !errors.Is(err, ErrClosed) {
+		b.became(err) // nobody may have been there to be told, as at the start
+	}
 	if action != "pulse" || err == nil || errors.Is(err, errOvertaken) || !errors.Is(err, errFailed) {
 		<-b.turn
 		return err

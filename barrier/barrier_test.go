@@ -274,6 +274,31 @@ func TestFailedPulseIsFollowedByClose(t *testing.T) {
 	}
 }
 
+// A barrier that cannot be closed at the start is known to stand as it may, until a command succeeds.
+func TestAProgramThatFailsAtTheStartIsKnown(t *testing.T) {
+	r := newRelay(t, 4*time.Second, "test -e $dir/works")
+	CloseAll([]*Barrier{r.Barrier}, slog.New(slog.DiscardHandler))
+	var state error
+	var mu sync.Mutex
+	r.Watch(func(_ string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		state = err
+	})
+	is := func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		return state
+	}
+	awaitTrue(t, "the failed close is known", func() bool { return is() != nil })
+	if err := os.WriteFile(filepath.Join(r.dir, "works"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.HoldOpen(); err != nil || is() != nil {
+		t.Errorf("it works, and is known as %v (%v)", is(), err)
+	}
+}
+
 func TestMissingProgramIsNamed(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, 0, "")
@@ -474,7 +499,7 @@ func TestPulseOnAHeldLaneDoesNotCloseIt(t *testing.T) {
 // A pulse that has waited longer than the program may take becomes an open, which has its own time.
 func TestPulseThatHasWaitedAndFindsTheLaneHeld(t *testing.T) {
 	t.Parallel()
-	const limit = time.Second
+	const limit = 3 * time.Second
 	r := newRelay(t, limit, "[ $action = pulse ] && sleep 60; exit 0")
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { first <- r.Pulse(t.Context(), maxPulse) }()
