@@ -517,6 +517,28 @@ func TestFaultCodeJustAfterAStallIsSeenToBeDropped(t *testing.T) {
 	}
 }
 
+// A box that has hardly any time stands still again and again: whoever comes after the second time is told as well.
+func TestFaultStalledAgainBeforeTheLineWasQuiet(t *testing.T) {
+	var codes, drops []string
+	s, scanner := lineOf(t, Options{OnCode: func(_ context.Context, c Code) bool { codes = append(codes, string(c.Data)); return true },
+		OnFraming: func(cause string) { drops = append(drops, cause) }})
+	var clock standstill
+	clock.of(s.r)
+	s.turned = clock.boot()
+	for n := 1; n <= 3; n++ {
+		clock.pass(2 * s.r.pace.stall)
+		send(t, scanner, "TOO SOON\r")
+		s.turnUntil(t, "the drop", func() bool { return len(drops) == n })
+		if !s.f.untilSilence {
+			t.Fatal("this machine is too busy: the line was quiet before the box stood still again")
+		}
+	}
+	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.untilSilence })
+	if len(codes) > 0 || len(drops) != 3 {
+		t.Errorf("got codes %q and drops %q, want three %s", codes, drops, Stalled)
+	}
+}
+
 // What babbles on after a stall leaves no quiet gap in which the lane would be listened to again. It is seen to babble all
 // the same; people in a queue are not.
 func TestFaultBabbleAfterAStall(t *testing.T) {

@@ -26,13 +26,14 @@ type session struct {
 	since time.Time   // in this second
 	muted time.Time   // until when the line is muted; zero: it is not
 
-	heard      time.Time // when bytes came last
-	silent     bool      // and that is too long ago
-	asked      time.Time // when the module was asked last; zero: it has answered
-	askAt      time.Time // when it is asked next
-	unanswered int       // questions in a row
-	stalled    time.Time // when it was found to have stood still; what came since has had no quiet gap
-	stallTold  bool      // OnFraming was told of this one
+	heard      time.Time     // when bytes came last
+	silent     bool          // and that is too long ago
+	asked      time.Time     // when the module was asked last; zero: it has answered
+	askAt      time.Time     // when it is asked next
+	unanswered int           // questions in a row
+	stalled    time.Time     // when it was found to have stood still; what came since has had no quiet gap
+	stallTold  bool          // OnFraming was told of this one,
+	stallSaid  time.Duration // when, since the boot
 	replies
 	glance glance
 }
@@ -124,7 +125,7 @@ func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
 		cause := "stalled"
 		if !s.muted.IsZero() {
 			cause = "muted"
-		} else if !s.stallTold {
+		} else if !s.toldOfStall() {
 			s.tellStalled() // whoever shows a code just after it waits for an answer, too
 		}
 		r.o.Metrics.discard.WithLabelValues(r.o.Lane, cause).Add(float64(len(p)))
@@ -239,7 +240,7 @@ func (s *session) stoodStill(now time.Time, queued bool) {
 		s.stallTold = false
 	}
 	s.stalled = now
-	if s.muted.IsZero() && !s.stallTold && (queued || s.f.pending() || len(s.glance.codes) > 0) {
+	if s.muted.IsZero() && !s.toldOfStall() && (queued || s.f.pending() || len(s.glance.codes) > 0) {
 		s.tellStalled()
 	}
 	s.glance.codes = nil
@@ -247,8 +248,14 @@ func (s *session) stoodStill(now time.Time, queued bool) {
 	s.f.dropUntilSilence(now)
 }
 
+// toldOfStall tells whether it is known that what comes now is dropped. On a box that stands still again before the line was quiet,
+// whoever comes then waits for an answer, too.
+func (s *session) toldOfStall() bool {
+	return s.stallTold && s.r.boot()-s.stallSaid <= s.r.pace.stall
+}
+
 func (s *session) tellStalled() {
-	s.stallTold = true
+	s.stallTold, s.stallSaid = true, s.r.boot()
 	s.r.o.Metrics.framing.WithLabelValues(s.r.o.Lane, Stalled).Inc()
 	s.r.o.OnFraming(Stalled)
 	s.r.o.Log.Warn("codes dropped that were sent while the gate stood still", "lane", s.r.o.Lane)
