@@ -27,7 +27,13 @@ func (d *demo) play(ctx context.Context) error {
 	var guards sync.WaitGroup
 	for i, id := range Lanes {
 		n := (d.Scans + len(Lanes) - 1 - i) / len(Lanes)
-		go func() { errs <- d.playLane(ctx, d.lanes[id], n, &guards) }()
+		go func() {
+			err := d.playLane(ctx, d.lanes[id], n, &guards)
+			if err != nil && !errors.Is(err, errEnded) {
+				fmt.Fprintf(d.Stderr, "gated-demo: %v: nobody comes to this lane any more\n", err)
+			}
+			errs <- err
+		}()
 	}
 	var all []error
 	for range Lanes {
