@@ -102,7 +102,7 @@ func lost(src Sources, r *file.Reader, to string, secret *os.File) error {
 		return nil
 	}
 	return fmt.Errorf("%s has what this box has lost, or has otherwise: %s: that backup stays. With the daemon stopped put it back as "+
-		"the owner of %s (tar -xOf %[1]s NAME > FILE%s); where it is lost for good, or was changed on purpose, move that backup "+
+		"the owner of %s (tar -xOf %[1]s NAME > FILE%[4]s); where it is lost for good, or was changed on purpose, move that backup "+
 		"away and keep it, or choose another directory", f.Name(), strings.Join(all, ", "), src.State, hint)
 }
 

@@ -43,6 +43,7 @@ type Box struct {
 	newRoster bool            // a command made the file, for nothing so far
 	eraser    *erasure.Eraser // nil as long as Ledger is
 	stamp     func() ledger.Stamp
+	clock     *clock.Clock // nil with a daemon, whose gate has its own
 }
 
 // Open opens the files of a box for its daemon, which sets Gate when it has one. opt says what the settings say: the
@@ -67,7 +68,7 @@ func Open(opt ledger.Options) (*Box, error) {
 // ledger that is in fault is an error. A directory that never had one has no ledger: its first start entry names the
 // roster's version.
 func openAlone(dir string) (_ *Box, err error) {
-	b := &Box{Dir: dir}
+	b := &Box{Dir: dir, clock: clock.New(clock.System())}
 	_, err = os.Lstat(RosterFile(dir))
 	b.newRoster = errors.Is(err, fs.ErrNotExist)
 	if b.Roster, err = roster.Open(RosterFile(dir)); err != nil {
@@ -88,7 +89,7 @@ func openAlone(dir string) (_ *Box, err error) {
 	m := r.Meta
 	r.Close()
 	b.HashKey, b.KeyFault = codeKey(dir)
-	c := clock.New(clock.System())
+	c := b.clock
 	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Command: true,
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		return nil, err
@@ -141,12 +142,24 @@ func (b *Box) closeLedger() error {
 	return errors.Join(b.Ledger.Close(), b.Register.Close())
 }
 
-// now is the time by the gate's clock, which knows when not to believe the box's.
-func (b *Box) now() time.Time {
+// now is the time by the box's clock. One that nobody has confirmed will do, but none that cannot be right: what is to count from an
+// earlier moment on would not count at all.
+func (b *Box) now() (now time.Time, err error) {
+	why := ""
 	if b.Gate != nil {
-		return b.Gate.Now()
+		now, why = b.Gate.Clock()
+	} else {
+		m, w := b.clock.Read()
+		if now, why = m.Time, w; why == clock.FarAhead { // as after days in which nobody ran it, and nobody can confirm it here
+			why = ""
+		}
 	}
-	return time.Now()
+	switch why {
+	case clock.BeforeRelease, clock.Behind, clock.FarAhead:
+		return now, fmt.Errorf("the clock of this box says %s and cannot be right (%s): set it, confirm it on the page or with \"gated "+
+			"clock confirm\", and then say this again", now.Format("2006-01-02 15:04 -07:00"), why)
+	}
+	return now, nil
 }
 
 // append stamps an event of the box and appends it; it is durable when append returns.

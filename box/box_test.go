@@ -33,7 +33,13 @@ import (
 // daemon opens a box as the daemon does, with a gate that has no lanes, and returns what ends it.
 func daemon(t testing.TB, dir string) (b *Box, stop func()) {
 	t.Helper()
-	c := clock.New(clock.System())
+	return daemonAt(t, dir, clock.System())
+}
+
+// daemonAt is one whose clock is another.
+func daemonAt(t testing.TB, dir string, from clock.Source) (b *Box, stop func()) {
+	t.Helper()
+	c := clock.New(from)
 	b, err := Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai",
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	if err != nil {

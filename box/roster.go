@@ -132,7 +132,11 @@ func revokePasses(ctx context.Context, b *Box, by string, r Revocation) (int, er
 	if _, ok := b.Roster.Snapshot().Household(r.Household); !ok {
 		return 0, No{fmt.Errorf("no household %s in the roster", r.Household)}
 	}
-	n, err := b.Roster.RevokeHousehold(ctx, r.Household, b.now())
+	now, err := b.now()
+	if err != nil {
+		return 0, err
+	}
+	n, err := b.Roster.RevokeHousehold(ctx, r.Household, now)
 	if err != nil {
 		return 0, err
 	}

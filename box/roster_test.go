@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/clock"
 	"gated/ledger"
 	"gated/roster"
 	"gated/roster/sheet"
@@ -82,6 +83,37 @@ func TestARevocationSaysWhat(t *testing.T) {
 		if !found {
 			t.Errorf("%s: its fields are %+v", e.Reason, e.Personal)
 		}
+	}
+}
+
+// A household's passes are revoked up to now: also by a clock that nobody has confirmed, and not by one that cannot be right.
+func TestAHouseholdIsRevokedUpToNowOrNotAtAll(t *testing.T) {
+	for name, tt := range map[string]struct {
+		wall time.Time
+		says string
+	}{
+		"never confirmed":      {wall: time.Now()},
+		"at its battery's end": {wall: time.Date(1970, 1, 1, 0, 0, 9, 0, time.UTC), says: "cannot be right (clock-before-release)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if _, err := Perform(t.Context(), dir, ImportRoster, Import{Rows: rows}); err != nil {
+				t.Fatal(err)
+			}
+			b, stop := daemonAt(t, dir, clock.Source{Wall: func() time.Time { return tt.wall }, Mono: func() time.Duration { return 0 },
+				Synced: func() bool { return false }, Boot: "this"})
+			defer stop()
+			_, err := revokePasses(t.Context(), b, "unauthenticated", Revocation{Household: "1-1-101", Reason: "moved"})
+			if tt.says != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("got %v, want %q", err, tt.says)
+				}
+				return
+			}
+			if err != nil || !b.Roster.Snapshot().Revoked("", "1-1-101", tt.wall.Add(-time.Hour)) {
+				t.Errorf("a pass that nobody has recorded is good still (%v)", err)
+			}
+		})
 	}
 }
 

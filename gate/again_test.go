@@ -41,7 +41,7 @@ func TestAHoldIsJudgedAgainWhereItsFactsChanged(t *testing.T) {
 	t.Parallel()
 	const again = "a repeat"
 	level := func(s *site, level string) { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = level })) }
-	serial := func(s *site, code string) string { return s.trust.Check([]byte(code), s.g.Now()).Serial }
+	serial := func(s *site, code string) string { return s.trust.Check([]byte(code), s.now()).Serial }
 	for name, tt := range map[string]struct {
 		hold   func(s *site, t *testing.T) (lane, code string)
 		was    string
@@ -192,7 +192,7 @@ func TestWhoWaitsIsFoundByRoomAsTheyAreNow(t *testing.T) {
 	s := newSite(t)
 	lane, code := s.doubtful(t)
 	first := s.scan(lane, code)
-	if err := s.people.Revoke(t.Context(), s.trust.Check([]byte(code), s.g.Now()).Serial, "lost", true); err != nil {
+	if err := s.people.Revoke(t.Context(), s.trust.Check([]byte(code), s.now()).Serial, "lost", true); err != nil {
 		t.Fatal(err)
 	}
 	out := must(s.g.Present(lane, s.subject("王小明")))

@@ -24,6 +24,12 @@ func with(c credential.IDCard, change func(*credential.IDCard)) credential.IDCar
 	return c
 }
 
+// now is what the gate's clock says.
+func (s *site) now() time.Time {
+	now, _ := s.g.Clock()
+	return now
+}
+
 // lay lays a card on the reader, which keeps nothing of it.
 func (s *site) lay(lane string, text []byte) Outcome {
 	s.t.Helper()

@@ -78,7 +78,7 @@ func TestARepeatIsJudgedAgainWhereTheFactsChanged(t *testing.T) {
 		"revoked":              {func(s *site, serial string) error { return s.people.Revoke(t.Context(), serial, "lost", true) }, "hold revoked"},
 		"another pass revoked": {func(s *site, _ string) error { return s.people.Revoke(t.Context(), "0011223344556677", "lost", true) }, again},
 		"the household revoked": {func(s *site, _ string) error {
-			_, err := s.people.RevokeHousehold(t.Context(), "3-2-501", s.g.Now())
+			_, err := s.people.RevokeHousehold(t.Context(), "3-2-501", s.now())
 			return err
 		}, "hold revoked"},
 		"removed":             {func(s *site, _ string) error { return s.people.Remove(t.Context(), s.subject("王小明")) }, "hold unknown-out"},
@@ -105,7 +105,7 @@ func TestARepeatIsJudgedAgainWhereTheFactsChanged(t *testing.T) {
 			if first.Verdict != policy.Admit || first.Repeat {
 				t.Fatalf("first: %+v", first)
 			}
-			if err := tt.change(s, s.trust.Check([]byte(code), s.g.Now()).Serial); err != nil {
+			if err := tt.change(s, s.trust.Check([]byte(code), s.now()).Serial); err != nil {
 				t.Fatal(err)
 			}
 			out := s.scan("out", code)

@@ -29,7 +29,7 @@ func TestARosterThatIsNotTheOneTheLedgerKnowsHoldsEverybody(t *testing.T) {
 			s := newSite(t)
 			code := s.pass("resident", s.subject("王小明"), month)
 			older := must(os.ReadFile(path(s)))
-			if err := s.people.Revoke(context.Background(), s.trust.Check([]byte(code), s.g.Now()).Serial, "lost", true); err != nil {
+			if err := s.people.Revoke(context.Background(), s.trust.Check([]byte(code), s.now()).Serial, "lost", true); err != nil {
 				t.Fatal(err)
 			}
 			s.g.RosterChanged(ledger.Event{Kind: register.Roster, Reason: "pass-revoked", By: unauthenticated, Detail: map[string]string{register.RosterChange: "2"}})

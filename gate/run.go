@@ -192,8 +192,11 @@ func (g *Gate) RosterFault() (is bool) {
 	return g.opt.Roster.Snapshot().Change() < known
 }
 
-// Now is the time by which the gate judges: with an untrusted clock the last trusted one.
-func (g *Gate) Now() time.Time { return g.clock.judge(g.clock.Now()) }
+// Clock is what the box's clock says, and why that is not trusted; "": it is.
+func (g *Gate) Clock() (now time.Time, why string) {
+	s, why := g.clock.read()
+	return s.Time, why
+}
 
 // ConfirmClock records that somebody compared the clock with a watch, and trusts it from then on.
 func (g *Gate) ConfirmClock(by string) error {
