@@ -408,7 +408,7 @@ func roster(w *archive, path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil // none was imported yet, or else the ledger knew of it
 	}
-	if err := sqliteprocess.Set(); err != nil {
+	if err := sqliteprocess.Prepare(path); err != nil {
 		return err
 	}
 	query := "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)"

@@ -34,7 +34,7 @@ func Open(dir string) (_ *Backup, err error) {
 			b.Close()
 		}
 	}()
-	if b.secret, err = os.Open(filepath.Join(dir, Archive)); err != nil {
+	if b.secret, err = durable.Open(filepath.Join(dir, Archive), os.O_RDONLY); err != nil {
 		return nil, fmt.Errorf("%w: is %s what \"gated backup\" made?", err, dir)
 	}
 	err = b.each(func(name string, from io.Reader) (err error) {
@@ -62,7 +62,7 @@ func Open(dir string) (_ *Backup, err error) {
 		if FateOf(n.Name()) != Kept {
 			continue
 		}
-		f, err := os.Open(filepath.Join(dir, n.Name()))
+		f, err := durable.Open(filepath.Join(dir, n.Name()), os.O_RDONLY)
 		if err != nil {
 			return nil, err
 		}

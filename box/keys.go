@@ -113,6 +113,10 @@ func ShowKey(dir string, which Shown) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if people, err := Roster(dir); err == nil && !people.Fits(roster.Key(key)) {
+			return "", fmt.Errorf("%s is not the key from which the IDs of the roster here follow: %s",
+				filepath.Join(dir, "keys", compoundKey), cure[compoundKey])
+		}
 		return roster.Key(key).Written(), nil
 	}
 	keys, err := tlog.PublicKeys(dir)

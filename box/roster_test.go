@@ -173,6 +173,9 @@ func TestALostCompoundKeyRenumbersNobody(t *testing.T) {
 		if err := RestoreCompoundKey(dir, key+"\n", key == another); err != nil {
 			t.Fatal(err)
 		}
+		if shown, err := ShowKey(dir, Shown{Compound: true}); (shown == written) != (key == written) || (err == nil) != (key == written) {
+			t.Errorf("the right key: %t, shown %q, %v", key == written, shown, err)
+		}
 		if _, err := Perform(t.Context(), dir, ImportRoster, list); (err == nil) != (key == written) {
 			t.Errorf("the right key: %t, %v", key == written, err)
 		}

@@ -18,7 +18,7 @@ import (
 type database struct{ *sql.DB }
 
 func connect(dsn string) (database, error) {
-	if err := sqliteprocess.Set(); err != nil {
+	if err := sqliteprocess.Prepare(""); err != nil {
 		return database{}, err
 	}
 	db, err := sql.Open("sqlite", dsn)

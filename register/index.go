@@ -71,6 +71,9 @@ func dsn(path, query string) string {
 }
 
 func (x *index) open() error {
+	if err := sqliteprocess.Prepare(x.path); err != nil {
+		return err
+	}
 	if f, err := os.OpenFile(x.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		f.Close()
 	}
@@ -209,7 +212,7 @@ func toRead(dir string) (*sql.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	if err := sqliteprocess.Set(); err != nil {
+	if err := sqliteprocess.Prepare(path); err != nil {
 		return nil, err
 	}
 	db, err := sql.Open("sqlite", dsn(path, "mode=ro&_pragma=query_only(1)"))

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"gated/ledger"
-	"gated/sqliteprocess"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -71,9 +70,6 @@ const (
 
 // New opens the index of a state directory.
 func New(opt Options) (*Register, error) {
-	if err := sqliteprocess.Set(); err != nil {
-		return nil, err
-	}
 	h := newHasher(opt.Key)
 	r := &Register{opt: opt, near: shortTail, hash: h, state: newState(h),
 		quit: make(chan struct{}), wake: make(chan struct{}, 1), full: make(chan struct{})}

@@ -767,7 +767,7 @@ func TestOpenRefusesWhatIsNoRoster(t *testing.T) {
 		{text, "not a roster", "not a roster"},
 		{newer, "of version 2", "of version 2"},
 		{foreign, "not a roster", "not a roster"},
-		{dir, "is a directory", "not a regular file"},
+		{dir, "no regular file", "no regular file"},
 		{filepath.Join(dir, "no", "such", "dir.db"), "no such file", "import one first"},
 	} {
 		if s, err := Open(tt.path); err == nil {

@@ -76,7 +76,7 @@ func Open(path string) (*Store, error) {
 }
 
 func (s *Store) open() error {
-	if err := sqliteprocess.Set(); err != nil {
+	if err := sqliteprocess.Prepare(s.path); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -84,9 +84,6 @@ func (s *Store) open() error {
 		return err
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
 	if err == nil && info.Mode().Perm()&0o077 != 0 {
 		err = f.Chmod(0o600)
 	}
@@ -186,16 +183,13 @@ func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 // even when opened with mode=ro. Where there is no -wal, nobody has the roster open, and it can be read as it lies; that this
 // was so throughout is checked afterwards.
 func read[T any](path string, load func(*sql.Tx) (T, error)) (what T, err error) {
-	if err := sqliteprocess.Set(); err != nil {
+	if err := sqliteprocess.Prepare(path); err != nil {
 		return what, err
 	}
 	for range 3 {
 		before, err := os.Stat(path)
 		if err != nil {
 			return what, err
-		}
-		if !before.Mode().IsRegular() {
-			return what, errors.New("not a regular file")
 		}
 		mode := "mode=ro&readonly_shm=1"
 		_, err = os.Stat(path + "-wal")

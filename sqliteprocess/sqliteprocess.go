@@ -1,16 +1,20 @@
-// Package sqliteprocess throws the switches that SQLite has for a whole process.
+// Package sqliteprocess throws the switches that SQLite has for a whole process, and looks at what it is about to open.
 package sqliteprocess
 
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+
+	"gated/durable"
 
 	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 )
 
-// Set throws them, once; call it before a database is opened.
+// Prepare throws them, once; call it before the database at a path is opened. A file of its name, or of one that SQLite opens beside
+// it, that is no regular one is an error: to open a FIFO would wait for ever, in a call that nothing ends.
 //
 // Locks are to belong to the descriptor that took them: otherwise closing a database file anywhere in the process drops
 // all locks on it. A kernel that has no such locks (Linux before 3.15) keeps the ones it has. That somebody opened a
@@ -18,7 +22,14 @@ import (
 //
 // And a commit is to sync by fdatasync(2), which also writes what is needed to read the data back, a grown size among
 // it, and spares the time of last change: half the time of a commit.
-func Set() error { return set() }
+func Prepare(path string) error {
+	for _, side := range []string{"", "-wal", "-shm", "-journal"} {
+		if st, err := os.Stat(path + side); err == nil && !st.Mode().IsRegular() {
+			return fmt.Errorf("%s: %w: move it away", path+side, durable.ErrNotRegular)
+		}
+	}
+	return set()
+}
 
 var set = sync.OnceValue(func() error {
 	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) {

@@ -36,7 +36,7 @@ func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2
 // and an idle disk answers more slowly than a busy one.
 func BenchmarkCodeToDurableDecision(b *testing.B) {
 	dir := demoSite(b)
-	if err := sqliteprocess.Set(); err != nil { // before any database is open in this process
+	if err := sqliteprocess.Prepare(""); err != nil { // before any database is open in this process
 		b.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+"?_txlock=immediate&_busy_timeout=5000&_auto_vacuum=INCREMENTAL&_journal_mode=WAL&_synchronous=FULL&_pragma=secure_delete(ON)&_pragma=recursive_triggers(1)&_pragma=wal_autocheckpoint(0)&_pragma=temp_store(MEMORY)&_pragma=cell_size_check(1)")

@@ -138,6 +138,12 @@ func TestAGateStartsOnWhateverItsStateDirectoryIs(t *testing.T) {
 		"the index is a FIFO":                       {spoil: fifo("index.db")},
 		"the roster is a FIFO":                      {spoil: fifo("roster.db")},
 		"the slots of the personal data are a FIFO": {spoil: fifo("personal.keys"), fault: true},
+		"the ledger's log is a FIFO":                {spoil: fifo("ledger.db-wal"), fault: true, said: "no regular file"},
+		"the ledger's journal is a FIFO":            {spoil: fifo("ledger.db-journal"), fault: true, said: "no regular file"},
+		"the roster's journal is a FIFO":            {spoil: fifo("roster.db-journal"), said: "no regular file"},
+		"the roster's shared memory is a FIFO":      {spoil: fifo("roster.db-shm"), said: "no regular file"},
+		"the index's journal is a FIFO":             {spoil: fifo("index.db-journal"), said: "no regular file"},
+		"the public keys of the ledger are empty":   {spoil: func(dir string) error { return os.WriteFile(filepath.Join(dir, "keys", "ledger.pub"), nil, 0o600) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

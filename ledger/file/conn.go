@@ -43,8 +43,8 @@ type Conn struct {
 	hold       *Conn                  // see Leave; nil where nothing is written
 }
 
-func connect(dsn string) (*Conn, error) {
-	if err := sqliteprocess.Set(); err != nil {
+func connect(path, dsn string) (*Conn, error) {
+	if err := sqliteprocess.Prepare(path); err != nil {
 		return nil, err
 	}
 	cn, err := sqlite.NewConnector(dsn)

@@ -125,7 +125,7 @@ func addHead(path string, h tlog.Head) error {
 	if h.Note == nil {
 		return nil
 	}
-	c, err := connect(fileURI(path, "rw") + "&_error_rc=1&_journal_mode=OFF&_synchronous=OFF") // the copy is synced when it is whole
+	c, err := connect(path, fileURI(path, "rw")+"&_error_rc=1&_journal_mode=OFF&_synchronous=OFF") // the copy is synced when it is whole
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func fileURI(path, mode string) string {
 }
 
 func vacuumInto(from, to string) error {
-	c, err := connect(fileURI(from, "ro") + "&_busy_timeout=5000&_error_rc=1")
+	c, err := connect(from, fileURI(from, "ro")+"&_busy_timeout=5000&_error_rc=1")
 	if err != nil {
 		return err
 	}

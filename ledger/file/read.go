@@ -128,7 +128,7 @@ func OpenFile(path string) (*Reader, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	c, err := connect(readerDSN(path))
+	c, err := connect(path, readerDSN(path))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}

@@ -67,7 +67,7 @@ func (c *Conn) create(m Meta) error {
 
 // shipped is what create makes: the SQL of each object, by its name.
 var shipped = sync.OnceValues(func() (map[string]string, error) {
-	c, err := connect("file::memory:")
+	c, err := connect("", "file::memory:")
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func OpenWriter(path string, m Meta) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := connect(writerDSN(path))
+	c, err := connect(path, writerDSN(path))
 	if err != nil {
 		if hold != nil {
 			err = errors.Join(err, hold.Close())
@@ -51,7 +51,7 @@ func openHold(path string) (*Conn, error) {
 	if Length(path) == 0 {
 		return nil, nil
 	}
-	c, err := connect(readerDSN(path))
+	c, err := connect(path, readerDSN(path))
 	if err != nil {
 		return nil, err
 	}

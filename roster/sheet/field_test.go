@@ -269,6 +269,10 @@ func TestWordsThatStandForNothing(t *testing.T) {
 		{"name", "毛坯", "placeholder"}, {"name", "（装修中）", "placeholder"}, {"name", "未交房", "placeholder"}, {"name", "商铺", "placeholder"},
 		{"name", "无名氏", "placeholder"}, {"name", "owner", "placeholder"}, {"name", "For sale", "placeholder"}, {"name", "same as above", "placeholder"},
 		{"room", "业主", "placeholder"}, {"building", "业主", "placeholder"},
+		{"name", "NaT", "placeholder"}, {"name", "Nat", ""}, {"name", "N.A.", "placeholder"}, {"name", "VALUE!", "placeholder"}, {"name", "#N/A N/A", "error-cell"},
+		{"name", "同上。", "placeholder"}, {"name", "″同上", "placeholder"}, {"name", "同上栏", "placeholder"}, {"name", "空置（未装修）", "placeholder"},
+		{"name", "无业主", "placeholder"}, {"name", "null null", "placeholder"}, {"name", "错误", "placeholder"}, {"name", "do.", "placeholder"},
+		{"name", "Na Na", ""}, {"name", "王明（租户）", ""}, {"name", "同同", ""}, {"name", "真真", ""}, {"name", "Nil Sum", ""}, {"room", "1(底商)", ""},
 		{"class", "业主", ""}, {"class", "租户", ""}, {"class", "resident", ""}, {"building", "商铺", ""}, {"room", "车库", ""},
 		{"name", "略明", ""}, {"name", "业小主", ""}, {"name", "毛培", ""}, {"name", "房东明", ""}, {"name", "尚同", ""}, {"name", "Owen", ""},
 		{"name", "Shopova", ""}, {"name", "王〇", ""},
@@ -311,6 +315,7 @@ func TestSeparators(t *testing.T) {
 		"CR":                              "楼栋,单元,房号,姓名\r3,2,501,甲\r",
 		"trailing commas":                 "楼栋,单元,房号,姓名" + strings.Repeat(",", 70) + "\n3,2,501,甲" + strings.Repeat(", ", 300) + "\n" + strings.Repeat(",", 90) + "\n",
 		"marks of text":                   "楼栋,单元,房号,姓名\n'3,＇2,’501,'甲'\n",
+		"typographic marks of text":       "楼栋,单元,房号,姓名\n‘3,’2,’501,’甲\n",
 		"text as a formula":               "楼栋,单元,房号,姓名\n=\"3\",2,=\"501\",=\"甲\"\n",
 	} {
 		list, err := Read([]byte(data))

@@ -2,6 +2,7 @@ package sheet
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,6 +31,7 @@ var placeholders = setOf(strings.Fields(`NULL NIL NAN NA N/A NONE UNDEFINED UNKN
 空 空置 空房 空户 空关 空置房 空关房 空白 闲置 无 暂无 没有 无人 无人居住 无人住 未住 未入住 未登记 未填 未知 未定 未提供 未售 待售 待定 待补 待补充 待查 待核实
 不详 不明 不清楚 不知道 不住 搬走 已搬走 已搬离 已售 出租 缺 缺失 \N 略 省略 从略 EMPTY VACANT OMITTED
 上同 如上 如前 见上 见前 同上所述 ASABOVE SAMEASABOVE SEEABOVE SAME
+无业主 无住户 无姓名 同 同上栏 真 假 错误 N.A N.A. DO. VALUE! REF! NAME? DIV/0! NUM!
 同上 同左 同前 同上一行 同上行 〃 ″ " '' 々 DITTO 合计 小计 总计 共计 总数 TOTAL SUM`))
 
 // Words in the place of a name: for whoever it is, and for what a flat is like (noHome, which are no building, unit or room either),
@@ -72,7 +74,7 @@ func Odd(column, content string) (reason string) {
 	case s == "TRUE" || s == "FALSE":
 		return "boolean-cell"
 	case isHeading(column, s), // headings that stand among the rows, as under each other's lists
-		placeholders[s] && !(column == "document_type" && (s == "无" || s == "NONE")),
+		nothing(s, content) && !(column == "document_type" && (s == "无" || s == "NONE")),
 		(name || house) && noHome[s], name && noName[s]:
 		return "placeholder"
 	case Formula(content) && (column != "phone" || content[0] != '+'): // a telephone number may begin with +
@@ -83,6 +85,27 @@ func Odd(column, content string) (reason string) {
 		return "looks-like-date"
 	}
 	return ""
+}
+
+// nothing tells whether a folded cell holds a placeholder, also with what is set before or behind it, or a remark, or only such words.
+func nothing(s, content string) bool {
+	if placeholders[s] || placeholders[strings.Trim(s, "。.…!?,、;:\"″〃′'")] || content == "NaT" { // of pandas; Nat is a name
+		return true
+	}
+	if !strings.ContainsAny(content, " (（[【") {
+		return false
+	}
+	words := strings.FieldsFunc(Folded(content), func(r rune) bool { return strings.ContainsRune(" ([【", r) })
+	if len(words) < 2 {
+		return false
+	}
+	if first := words[0]; placeholders[first] && !strings.Contains(content, " ") && first[0] >= utf8.RuneSelf {
+		return true
+	}
+	return !slices.ContainsFunc(words, func(w string) bool { // not Na Na, which is a name
+		marked := strings.ContainsFunc(w, func(r rune) bool { return !unicode.IsLetter(r) })
+		return w != "NULL" && !errorText.MatchString(w) && !(marked && placeholders[w])
+	})
 }
 
 // unseen finds characters that do not belong in a cell: control characters, and those that turn or hide text.

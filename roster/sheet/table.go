@@ -296,7 +296,7 @@ func (g *grid) row(l line) Row {
 }
 
 // textMark tells a spreadsheet that what follows is text; some write it into the cell.
-var textMark = regexp.MustCompile("^(?:['＇]+|[‘’`]([0-9]))")
+var textMark = regexp.MustCompile("^(?:['＇]+|[‘’`]([0-9\\p{Han}]))")
 
 // content is what a cell says in a column, or the fault that it is.
 func (g *grid) content(c cell, column string) (content, reason string) {
