@@ -231,17 +231,7 @@ func copies(state string) map[string][]byte {
 func (s *Setup) Keep(state string) error {
 	dir := place(state)
 	before := copies(state)
-	var all []error
-	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil
-		}
-		name, _ := filepath.Rel(dir, path)
-		if _, used := s.files[filepath.ToSlash(name)]; !used {
-			all = append(all, os.Remove(path), durable.SyncDir(filepath.Dir(path)))
-		}
-		return nil
-	})
+	all := []error{s.remove(state, "")}
 	names := slices.DeleteFunc(slices.Collect(maps.Keys(s.files)), func(name string) bool { return name == Settings })
 	for _, name := range append(names, Settings) { // where these are, the others are
 		if old, is := before[name]; is && string(old) == string(s.files[name]) {
@@ -256,6 +246,26 @@ func (s *Setup) Keep(state string) error {
 			return errors.Join(append(all, err)...)
 		}
 	}
+	return errors.Join(all...)
+}
+
+// Forget removes the copies of trusted files that were taken away, for when nobody has the gate take the rest anew.
+func (s *Setup) Forget(state string) error { return s.remove(state, Trust+"/") }
+
+// remove removes the copies of what is not used, by the beginning of their names.
+func (s *Setup) remove(state, prefix string) error {
+	var all []error
+	filepath.WalkDir(place(state), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		name, _ := filepath.Rel(place(state), path)
+		name = filepath.ToSlash(name)
+		if _, used := s.files[name]; !used && strings.HasPrefix(name, prefix) {
+			all = append(all, os.Remove(path), durable.SyncDir(filepath.Dir(path)))
+		}
+		return nil
+	})
 	return errors.Join(all...)
 }
 

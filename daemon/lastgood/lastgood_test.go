@@ -168,6 +168,29 @@ func TestATrustedFileStandsByItself(t *testing.T) {
 	}
 }
 
+// Who is taken away while nobody has the gate look does not return with what is faulty later.
+func TestWhoIsTakenAwayIsForgotten(t *testing.T) {
+	t.Parallel()
+	path, state := site(t)
+	trust := filepath.Join(state, "trust")
+	os.Remove(filepath.Join(trust, "pass", "office.pub"))
+	s, err := Load(path, state, nil)
+	if err == nil {
+		err = s.Forget(state)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.RemoveAll(filepath.Join(trust, "pass"))
+	put(t, filepath.Join(trust, "pass"), "")
+	if s, err = Load(path, state, nil); err != nil || strings.Join(s.Trust.Issuers(), " ") != "clinic" || named(s) != "trust/pass" {
+		t.Errorf("trusted are %q, faulty %q, %v", s.Trust.Issuers(), named(s), err)
+	}
+	if !slices.Contains(slices.Collect(maps.Keys(copies(state))), Settings) {
+		t.Error("other copies are gone, too")
+	}
+}
+
 func TestCopiesAreForTheOwnerAndOfWhatIsInUse(t *testing.T) {
 	t.Parallel()
 	path, state := site(t)
