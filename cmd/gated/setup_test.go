@@ -143,7 +143,6 @@ func TestAGateStartsOnWhateverItsStateDirectoryIs(t *testing.T) {
 		"the roster's journal is a FIFO":            {spoil: fifo("roster.db-journal"), said: "no regular file"},
 		"the roster's shared memory is a FIFO":      {spoil: fifo("roster.db-shm"), said: "no regular file"},
 		"the index's journal is a FIFO":             {spoil: fifo("index.db-journal"), said: "no regular file"},
-		"the public keys of the ledger are empty":   {spoil: func(dir string) error { return os.WriteFile(filepath.Join(dir, "keys", "ledger.pub"), nil, 0o600) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

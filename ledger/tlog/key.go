@@ -178,7 +178,7 @@ func PublicKeys(dir string) ([]string, error) {
 	}
 	keys := strings.Fields(string(b))
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%s is empty: %w", PublicFile(dir), fs.ErrNotExist) // a power cut made it so, and nothing is lost with it
+		return nil, fmt.Errorf("%s is empty", PublicFile(dir))
 	}
 	return keys, nil
 }
