@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"gated/credential"
 	"gated/daemon"
 	"gated/demo"
 	"gated/demo/lcussim"
@@ -65,10 +64,7 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 	}
 	b.Setenv("GATED_CONSOLE_LISTEN", "127.0.0.1:0")
 	b.Setenv("GATED_LOG_LEVEL", "info")
-	key, err := credential.ReadPrivateKey(filepath.Join(dir, "keys", "office.key"))
-	if err != nil {
-		b.Fatal(err)
-	}
+	pass := residentPasses(b, dir)
 	decided := make(lineChan, 1)
 	log := make(lineChan, 100)
 	gated := &daemon.Daemon{Path: filepath.Join(dir, "gated.yaml"), Dir: dir, Stderr: log, Verdicts: decided}
@@ -94,13 +90,8 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 		b.Fatalf("clock: %v %v", resp, err)
 	}
 	var floor, passage []time.Duration
-	now := time.Now()
 	for i := 1; b.Loop(); i++ {
-		code, err := credential.Issue(key, credential.Pass{Issuer: demo.Issuer, Subject: fmt.Sprintf("r-%06d", 1+i%2000), Kind: "resident", NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.WriteString(scanners["in"].Scanner, code); err != nil {
+		if _, err := io.WriteString(scanners["in"].Scanner, pass()); err != nil {
 			b.Fatal(err)
 		}
 		time.Sleep(5 * time.Millisecond) // the pace

@@ -729,7 +729,7 @@ func residentPasses(t testing.TB, dir string) (next func() string) {
 	people, n := store.Snapshot().People(), 0
 	return func() string {
 		t.Helper()
-		for n++; people[n].Class != "resident"; n++ {
+		for n = (n + 1) % len(people); people[n].Class != "resident"; n = (n + 1) % len(people) {
 		}
 		pass, err := credential.Issue(key, credential.Pass{Issuer: demo.Issuer, Subject: people[n].ID, Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
 		if err != nil {
