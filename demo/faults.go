@@ -173,7 +173,8 @@ func (m *faults) watch(ctx context.Context) {
 	defer close(m.watching)
 	pid := m.d.gated.cmd.Process.Pid
 	fds := fmt.Sprintf("/proc/%d/fd", pid)
-	waits, waitsAt := waitsOf(pid), time.Now()
+	tasks := fmt.Sprintf("/proc/%d/task", pid)
+	waits, waitsAt := waitsIn(tasks), time.Now()
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()
 	for last := time.Now(); ; {
@@ -187,7 +188,7 @@ func (m *faults) watch(ctx context.Context) {
 		now, longestWait := time.Now(), time.Duration(0)
 		if now.Sub(waitsAt) >= time.Second {
 			before := waits
-			waits, waitsAt = waitsOf(pid), now
+			waits, waitsAt = waitsIn(tasks), now
 			for thread, wait := range waits {
 				longestWait = max(longestWait, wait-before[thread])
 			}
@@ -206,11 +207,11 @@ func (m *faults) watch(ctx context.Context) {
 	}
 }
 
-// waitsOf is how long each thread of a process has been ready to run while no processor was free, by the kernel's sched-stats.rst. A daemon
+// waitsIn is how long each thread of a process, by its directory in /proc, has been ready to run while no processor was free, by the kernel's sched-stats.rst. A daemon
 // on a machine that is too busy for it may answer one request in time, and read its scanner late.
-func waitsOf(pid int) map[string]time.Duration {
+func waitsIn(tasks string) map[string]time.Duration {
 	waits := map[string]time.Duration{}
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is a good one
+	files, _ := filepath.Glob(filepath.Join(tasks, "*", "schedstat")) // the pattern is a good one
 	for _, file := range files {
 		text, _ := os.ReadFile(file) // a thread that has ended waits for nothing
 		if f := strings.Fields(string(text)); len(f) > 1 {
