@@ -207,8 +207,8 @@ func (m *faults) watch(ctx context.Context) {
 	}
 }
 
-// waitsIn is how long each thread of a process, by its directory in /proc, has been ready to run while no processor was free, by the kernel's sched-stats.rst. A daemon
-// on a machine that is too busy for it may answer one request in time, and read its scanner late.
+// waitsIn is how long each thread of a process, by its directory in /proc, has been ready to run while no processor was free: see the
+// kernel's sched-stats.rst. A daemon on a machine that is too busy for it may answer one request in time, and read its scanner late.
 func waitsIn(tasks string) map[string]time.Duration {
 	waits := map[string]time.Duration{}
 	files, _ := filepath.Glob(filepath.Join(tasks, "*", "schedstat")) // the pattern is a good one
