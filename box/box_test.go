@@ -20,6 +20,7 @@ import (
 	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
+	"gated/register/blind"
 	"gated/register/erasure"
 	"gated/roster"
 	"gated/roster/sheet"
@@ -192,9 +193,9 @@ var tries = []try{
 	tried(Keep, Keeping{Lift: 1, Why: "case 17 is closed"}, number),
 	tried(Keeps, struct{}{}, nil),
 	tried(recordSubject, Subject{"r-000002", "asked for it"}, nil),
-	tried(findSomebody, Finding{Kind: register.OfSubject, Value: "r-000001", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
-	tried(findSomebody, Finding{Kind: register.OfName, Value: "敏", From: "2026-11-23", To: "2026-11-24", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
-	tried(findSomebody, Finding{Kind: register.OfName, Value: "张敏"}, nil), // nobody says why
+	tried(findSomebody, Finding{Kind: blind.OfSubject, Value: "r-000001", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
+	tried(findSomebody, Finding{Kind: blind.OfName, Value: "敏", From: "2026-11-23", To: "2026-11-24", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
+	tried(findSomebody, Finding{Kind: blind.OfName, Value: "张敏"}, nil), // nobody says why
 	tried(recordExport, Export{"csv", "2026-11-23", "2026-11-24", "request 17"}, nil),
 	tried(recordExport, Export{Format: "csv"}, nil),
 	tried(entryKeys, entries{1, 1, 3}, nil),

@@ -130,7 +130,7 @@ func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, 
 	return b.Register.Find(a.Kind, a.Value, a.Filter)
 }
 
-// Finding says which passages are wanted: those that the filter takes. With a Kind such as register.OfName they are also of one
+// Finding says which passages are wanted: those that the filter takes. With a Kind such as blind.OfName they are also of one
 // person, household or vehicle: the one with the Value or, in the days From to To, whose name has that part. Why says what for.
 type Finding struct {
 	Kind, Value, From, To, Why string

@@ -1,12 +1,14 @@
 package register
 
+import "gated/register/blind"
+
 // changes are what the index has not heard of yet. All methods do nothing on nil.
 type changes struct {
 	passages map[int64]*Passage // by first entry
-	people   map[key]bool
-	holds    bool          // holds, openings to account for or legal holds
-	all      bool          // who went out, all of it
-	out      map[int64]key // who went out, only these are new
+	people   map[blind.Key]bool
+	holds    bool                // holds, openings to account for or legal holds
+	all      bool                // who went out, all of it
+	out      map[int64]blind.Key // who went out, only these are new
 	later    []later
 	found    []finding
 }
@@ -17,11 +19,11 @@ type later struct{ seq, first, last int64 }
 // finding is by what an entry is found; first is the first of its passage.
 type finding struct {
 	seq, first int64
-	keys       []key
+	keys       []blind.Key
 }
 
 func newChanges() *changes {
-	return &changes{passages: map[int64]*Passage{}, people: map[key]bool{}, out: map[int64]key{}}
+	return &changes{passages: map[int64]*Passage{}, people: map[blind.Key]bool{}, out: map[int64]blind.Key{}}
 }
 
 func (c *changes) waiting() {
@@ -30,13 +32,13 @@ func (c *changes) waiting() {
 	}
 }
 
-func (c *changes) moved(who key) {
+func (c *changes) moved(who blind.Key) {
 	if c != nil {
 		c.people[who] = true
 	}
 }
 
-func (c *changes) wentOut(seq int64, household key) {
+func (c *changes) wentOut(seq int64, household blind.Key) {
 	if c != nil {
 		c.out[seq] = household
 	}
@@ -49,7 +51,7 @@ func (c *changes) rewriteOut() {
 	}
 }
 
-func (c *changes) find(seq, first int64, keys []key) {
+func (c *changes) find(seq, first int64, keys []blind.Key) {
 	if c != nil && len(keys) > 0 {
 		c.found = append(c.found, finding{seq, first, keys})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"gated/ledger"
 	"gated/ledger/file"
+	"gated/register/blind"
 )
 
 // Erasing calls f, which erases: before it does it tells which entries of the current epoch lose something. Then the
@@ -62,7 +63,7 @@ func (r *Register) forget() error {
 		if w.err != nil {
 			return w.err
 		}
-		moved := map[key]whereabouts{}
+		moved := map[blind.Key]whereabouts{}
 		x, err := newFinder(tx)
 		if err != nil {
 			return err
@@ -86,21 +87,21 @@ func (r *Register) forget() error {
 }
 
 // lost forgets the trips that the entries were, and names the people whose newest move was one of them.
-func (r *Register) lost(left map[int64]*ledger.Entry) map[key]bool {
+func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	lost := map[key]bool{}
+	lost := map[blind.Key]bool{}
 	for who, at := range r.state.people {
 		if e := left[at.seq]; e != nil {
-			if k, named := r.hash.personal(e, "subject"); !named || k != who {
+			if k, named := r.hash.Field(e, "subject"); !named || k != who {
 				lost[who] = true
 			}
 		}
 	}
 	for seq, household := range maps.Clone(r.state.out) {
 		if e := left[seq]; e != nil {
-			_, named := r.hash.personal(e, "subject")
-			if k, ok := r.hash.personal(e, "household"); !named || !ok || k != household {
+			_, named := r.hash.Field(e, "subject")
+			if k, ok := r.hash.Field(e, "household"); !named || !ok || k != household {
 				r.state.untrip(seq)
 			}
 		}
@@ -109,7 +110,7 @@ func (r *Register) lost(left map[int64]*ledger.Entry) map[key]bool {
 }
 
 // settle says where the lost people are, unless they have moved since, and hands out what the index has not heard of.
-func (r *Register) settle(left map[int64]*ledger.Entry, lost map[key]bool, moved map[key]whereabouts) *batch {
+func (r *Register) settle(left map[int64]*ledger.Entry, lost map[blind.Key]bool, moved map[blind.Key]whereabouts) *batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for who := range lost {
@@ -127,7 +128,7 @@ func (r *Register) settle(left map[int64]*ledger.Entry, lost map[key]bool, moved
 }
 
 // findAgain has entries found by what is left of them.
-func (w *writer) findAgain(h hasher, left map[int64]*ledger.Entry) {
+func (w *writer) findAgain(h blind.Hasher, left map[int64]*ledger.Entry) {
 	byDay := map[string][]int64{}
 	for _, e := range left {
 		day := e.At.Format(time.DateOnly)
@@ -148,7 +149,7 @@ func (w *writer) findAgain(h hasher, left map[int64]*ledger.Entry) {
 			}
 			w.exec("DELETE"+where, day, string(list))
 			for seq, first := range firsts {
-				if keys := h.terms(left[seq]); len(keys) > 0 {
+				if keys := h.Terms(left[seq]); len(keys) > 0 {
 					w.exec("INSERT OR REPLACE INTO fresh VALUES(?, ?, ?, ?)", seq, first, day, packKeys(keys))
 				}
 			}
@@ -157,11 +158,11 @@ func (w *writer) findAgain(h hasher, left map[int64]*ledger.Entry) {
 }
 
 // lastMove notes where the newest readable entry says that a person is.
-func (x *finder) lastMove(in *file.Reader, h hasher, who key, moved map[key]whereabouts) error {
+func (x *finder) lastMove(in *file.Reader, h blind.Hasher, who blind.Key, moved map[blind.Key]whereabouts) error {
 	found, err := x.entries(who)
 	for i := len(found) - 1; i >= 0 && err == nil; i-- {
 		err = in.Scan(found[i].seq, found[i].seq, true, func(e *ledger.Entry) error {
-			k, named := h.personal(e, "subject")
+			k, named := h.Field(e, "subject")
 			if inside, ok := moves(e); ok && named && k == who {
 				moved[who] = whereabouts{e.Seq, inside}
 			}
@@ -177,11 +178,11 @@ func (x *finder) lastMove(in *file.Reader, h hasher, who key, moved map[key]wher
 // finder finds entries by keys. What is fresh is read once.
 type finder struct {
 	db    querier
-	fresh map[key][]finding
+	fresh map[blind.Key][]finding
 }
 
 func newFinder(db querier) (*finder, error) {
-	x := &finder{db, map[key][]finding{}}
+	x := &finder{db, map[blind.Key][]finding{}}
 	return x, each(db, func(scan func(...any) error) (err error) {
 		var f finding
 		var keys []byte
@@ -194,7 +195,7 @@ func newFinder(db querier) (*finder, error) {
 }
 
 // entries lists the entries that are found by a key, in order. It searches in each day: those of a key stand together there.
-func (x *finder) entries(k key) ([]finding, error) {
+func (x *finder) entries(k blind.Key) ([]finding, error) {
 	found := slices.Clone(x.fresh[k])
 	err := each(x.db, func(scan func(...any) error) error {
 		found = append(found, finding{})
@@ -206,11 +207,11 @@ func (x *finder) entries(k key) ([]finding, error) {
 }
 
 // lookThrough says where people are by all entries, as there is no index.
-func (r *Register) lookThrough(in *file.Reader, left map[int64]*ledger.Entry, lost map[key]bool) error {
-	moved := map[key]whereabouts{}
+func (r *Register) lookThrough(in *file.Reader, left map[int64]*ledger.Entry, lost map[blind.Key]bool) error {
+	moved := map[blind.Key]whereabouts{}
 	if len(lost) > 0 {
 		if err := in.Scan(1, r.l.Size(), true, func(e *ledger.Entry) error {
-			if who, named := r.hash.personal(e, "subject"); named && lost[who] {
+			if who, named := r.hash.Field(e, "subject"); named && lost[who] {
 				if inside, ok := moves(e); ok {
 					moved[who] = whereabouts{e.Seq, inside}
 				}

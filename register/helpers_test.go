@@ -18,6 +18,7 @@ import (
 
 	"gated/ledger"
 	"gated/ledger/tlog"
+	"gated/register/blind"
 )
 
 type (
@@ -211,12 +212,12 @@ func dump(t testing.TB, db *sql.DB) (rows []string) {
 			t.Fatal(err)
 		}
 	}
-	add := func(day string, k key, seq, first int64) {
+	add := func(day string, k blind.Key, seq, first int64) {
 		rows = append(rows, fmt.Sprint(" term ", day, k, seq, first))
 	}
 	if err := each(db, func(scan func(...any) error) error {
 		var day string
-		var k key
+		var k blind.Key
 		var seq, first int64
 		err := scan(&day, &k, &seq, &first)
 		add(day, k, seq, first)
@@ -245,7 +246,7 @@ func insideOf(b *box, names ...string) map[string]int64 {
 	who := map[string]int64{}
 	b.View(func(s *State) {
 		for _, n := range names {
-			if at, known := s.people[s.hash.key(OfSubject, n)]; known && at.inside {
+			if at, known := s.people[s.hash.Key(blind.OfSubject, n)]; known && at.inside {
 				who[n] = at.seq
 			}
 		}

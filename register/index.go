@@ -16,6 +16,7 @@ import (
 
 	"gated/ledger"
 	"gated/ledger/file"
+	"gated/register/blind"
 	"gated/sqliteprocess"
 
 	_ "modernc.org/sqlite"
@@ -52,13 +53,13 @@ var errAhead = errors.New("it has heard of more entries than the ledger has: ent
 type index struct {
 	path  string
 	log   *slog.Logger
-	hash  hasher
+	hash  blind.Hasher
 	db    *sql.DB // nil: the index cannot be used; the gate works without it
 	fresh int     // rows of that table
 	merge int     // how many it has before they go into the table term
 }
 
-func openIndex(path string, h hasher, log *slog.Logger) *index {
+func openIndex(path string, h blind.Hasher, log *slog.Logger) *index {
 	x := &index{path: path, hash: h, log: log, merge: mergeAt}
 	if err := x.open(); err != nil {
 		x.reset(err)
@@ -99,7 +100,7 @@ func (x *index) open() error {
 
 // fits tells whether the index is of this version and of this box's key; an empty one becomes so.
 func (x *index) fits(db *sql.DB) error {
-	for _, m := range [][2]string{{"version", indexVersion}, {"key", fmt.Sprint(x.hash.fingerprint())}} {
+	for _, m := range [][2]string{{"version", indexVersion}, {"key", fmt.Sprint(x.hash.Fingerprint())}} {
 		v, err := one(db, "SELECT value FROM meta WHERE key = ?", m[0])
 		if err == nil && v == "" {
 			_, err = db.Exec("INSERT INTO meta VALUES(?, ?)", m[0], m[1])
@@ -224,7 +225,7 @@ func toRead(dir string) (*sql.DB, error) {
 
 // load reads the state as it was when the index was written last; an empty one where there is none yet. An error says why
 // it is not one of this ledger.
-func load(db *sql.DB, in *file.Reader, h hasher) (*State, error) {
+func load(db *sql.DB, in *file.Reader, h blind.Hasher) (*State, error) {
 	s := newState(h)
 	v, origin, last, err := scalarsOf(db)
 	if err != nil || v.Size == 0 {
@@ -283,14 +284,14 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 			return err
 		}},
 		{"SELECT key, seq, inside FROM person", func(scan func(...any) error) error {
-			var who key
+			var who blind.Key
 			var at whereabouts
 			err := scan(&who, &at.seq, &at.inside)
 			s.people[who] = at
 			return err
 		}},
 		{"SELECT seq, household FROM out", func(scan func(...any) error) error {
-			var household key
+			var household blind.Key
 			err := scan(&seq, &household)
 			s.out[seq] = household
 			s.trips[household]++
@@ -328,7 +329,7 @@ func scanPassage(scan func(...any) error, zone *time.Location) (p Passage, err e
 	return p, err
 }
 
-func packKeys(keys []key) []byte {
+func packKeys(keys []blind.Key) []byte {
 	b := make([]byte, 0, 8*len(keys))
 	for _, k := range keys {
 		b = binary.BigEndian.AppendUint64(b, uint64(k))
@@ -336,9 +337,9 @@ func packKeys(keys []key) []byte {
 	return b
 }
 
-func unpackKeys(b []byte) (keys []key) {
+func unpackKeys(b []byte) (keys []blind.Key) {
 	for ; len(b) >= 8; b = b[8:] {
-		keys = append(keys, key(binary.BigEndian.Uint64(b)))
+		keys = append(keys, blind.Key(binary.BigEndian.Uint64(b)))
 	}
 	return keys
 }

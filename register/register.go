@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/register/blind"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -31,7 +32,7 @@ type Options struct {
 type Register struct {
 	opt   Options
 	near  int64 // entries that the index may be behind for the start to wait for them
-	hash  hasher
+	hash  blind.Hasher
 	l     *ledger.Ledger
 	quit  chan struct{}
 	wake  chan struct{} // enough to write, or behind the ledger
@@ -70,7 +71,7 @@ const (
 
 // New opens the index of a state directory.
 func New(opt Options) (*Register, error) {
-	h := newHasher(opt.Key)
+	h := blind.New(opt.Key)
 	r := &Register{opt: opt, near: shortTail, hash: h, state: newState(h),
 		quit: make(chan struct{}), wake: make(chan struct{}, 1), full: make(chan struct{})}
 	r.index = openIndex(filepath.Join(opt.Dir, "index.db"), h, opt.Log)

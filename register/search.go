@@ -11,6 +11,7 @@ import (
 
 	"gated/ledger"
 	"gated/ledger/file"
+	"gated/register/blind"
 )
 
 // Filter says which passages are wanted; an empty field matches all.
@@ -92,17 +93,13 @@ func Search(dir string, f Filter) ([]Passage, error) {
 	return f.newestFirst(found), nil
 }
 
-// Find looks for the passages of a person, household or vehicle by a value of a kind such as OfName, over all time, by the
+// Find looks for the passages of a person, household or vehicle by a value of a kind such as blind.OfName, over all time, by the
 // exact value in its normal form. Of a plate the last four do.
 func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 	if err := r.Wait(); err != nil {
 		return nil, err
 	}
-	n := normal(kind, value)
-	if kind == OfPlate && end(n) == "" {
-		kind = OfPlateEnd
-	}
-	k := r.hash.key(kind, n)
+	k := r.hash.Wanted(kind, value)
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	if r.index.db == nil {
@@ -188,9 +185,9 @@ func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) 
 		return nil, err
 	}
 	defer in.Close()
-	part = normal(OfName, part)
+	part = blind.Normal(blind.OfName, part)
 	named := func(g ledger.Field) bool {
-		return kindOf[g.Name] == OfName && strings.Contains(normal(OfName, g.Value), part)
+		return blind.KindOf(g.Name) == blind.OfName && strings.Contains(blind.Normal(blind.OfName, g.Value), part)
 	}
 	begun, firsts := map[string]int64{}, map[int64]bool{}
 	segments, err := in.Segments()

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"gated/register/blind"
 )
 
 func TestSearchFindsPassagesThroughTheIndex(t *testing.T) {
@@ -109,16 +111,16 @@ func TestPeopleAreFoundByExactValues(t *testing.T) {
 		return ids
 	}
 	for _, c := range []struct{ kind, value, want string }{
-		{OfName, "王小明", "ea"}, {OfName, " 王小明 ", "ea"}, {OfName, "王小", ""}, {OfName, "Ann Lee", "b"}, {OfName, "王小红", "d"},
-		{OfHousehold, "3-2-501", "a"}, {OfHousehold, "3-2-50", ""}, {OfDocument, "110105 19491231 002X", "db"}, {OfPhone, "13800138000", "ea"}, {OfPhone, "0086 13800138000", "ea"},
-		{OfPlate, "粤B12345", "cb"}, {OfPlate, "粤B-12345", "cb"}, {OfPlate, "2345", "cb"}, {OfPlate, "345", ""}, {OfSubject, "r-000001", "c"}, {OfSubject, "r-00000", ""},
-		{OfPhone, "王小明", ""},
+		{blind.OfName, "王小明", "ea"}, {blind.OfName, " 王小明 ", "ea"}, {blind.OfName, "王小", ""}, {blind.OfName, "Ann Lee", "b"}, {blind.OfName, "王小红", "d"},
+		{blind.OfHousehold, "3-2-501", "a"}, {blind.OfHousehold, "3-2-50", ""}, {blind.OfDocument, "110105 19491231 002X", "db"}, {blind.OfPhone, "13800138000", "ea"}, {blind.OfPhone, "0086 13800138000", "ea"},
+		{blind.OfPlate, "粤B12345", "cb"}, {blind.OfPlate, "粤B-12345", "cb"}, {blind.OfPlate, "2345", "cb"}, {blind.OfPlate, "345", ""}, {blind.OfSubject, "r-000001", "c"}, {blind.OfSubject, "r-00000", ""},
+		{blind.OfPhone, "王小明", ""},
 	} {
 		if got := find(c.kind, c.value, Filter{}); got != c.want {
 			t.Errorf("%s %q: found %q, want %q", c.kind, c.value, got, c.want)
 		}
 	}
-	if got := find(OfName, "王小明", Filter{Day: "2026-11-01"}); got != "a" {
+	if got := find(blind.OfName, "王小明", Filter{Day: "2026-11-01"}); got != "a" {
 		t.Errorf("on a day: found %q", got)
 	}
 	for _, c := range []struct{ part, from, to, want string }{
@@ -137,11 +139,11 @@ func TestPeopleAreFoundByExactValues(t *testing.T) {
 		t.Error("a year of names was opened")
 	}
 	erase(t, b, []int64{2}, "name")
-	if got := find(OfName, "王小明", Filter{}) + " " + find(OfHousehold, "3-2-501", Filter{}); got != "e a" {
+	if got := find(blind.OfName, "王小明", Filter{}) + " " + find(blind.OfHousehold, "3-2-501", Filter{}); got != "e a" {
 		t.Errorf("after the name was erased: found %q", got)
 	}
 	erase(t, b, []int64{1, 2, 3, 14}, "")
-	if got := find(OfName, "王小明", Filter{}) + find(OfHousehold, "3-2-501", Filter{}) + find(OfPhone, "13800138000", Filter{}); got != "" {
+	if got := find(blind.OfName, "王小明", Filter{}) + find(blind.OfHousehold, "3-2-501", Filter{}) + find(blind.OfPhone, "13800138000", Filter{}); got != "" {
 		t.Errorf("after the erasure: found %q", got)
 	}
 	verify(t, b)
@@ -188,7 +190,7 @@ func TestTheIndexHoldsNoPersonalValue(t *testing.T) {
 		}
 		b.Close()
 	}
-	other := openIndex(filepath.Join(dir, "index.db"), newHasher([]byte("another box")), b.reg.opt.Log)
+	other := openIndex(filepath.Join(dir, "index.db"), blind.New([]byte("another box")), b.reg.opt.Log)
 	defer other.close()
 	if n := other.known("east-gate"); n != 0 {
 		t.Errorf("the index of another key was taken over, with %d entries", n)

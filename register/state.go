@@ -9,6 +9,7 @@ import (
 
 	"gated/ledger"
 	"gated/ledger/file"
+	"gated/register/blind"
 )
 
 // remembered is how many of the newest passages the state remembers: more than one transaction has, so that what comes
@@ -24,14 +25,14 @@ type State struct {
 	Keeps        map[int64]Span     // days whose personal data must not be erased, by the entry that says so
 	Recent       []*Passage         // by their verdict, newest last; what one of them points to never changes
 
-	hash     hasher
+	hash     blind.Hasher
 	last     [sha256.Size]byte // of the record of entry Size
 	segments []file.Segment
-	people   map[key]whereabouts // by roster ID; who is not among them: unknown
-	out      map[int64]key       // who of a household was admitted out on Day: seq → household
-	trips    map[key]int         // how often, by household
-	changed  *changes            // what the index has not heard of yet; nil: it has none
-	taken    int64               // the size when that was handed out last
+	people   map[blind.Key]whereabouts // by roster ID; who is not among them: unknown
+	out      map[int64]blind.Key       // who of a household was admitted out on Day: seq → household
+	trips    map[blind.Key]int         // how often, by household
+	changed  *changes                  // what the index has not heard of yet; nil: it has none
+	taken    int64                     // the size when that was handed out last
 }
 
 // scalars are the parts of a state that are one value.
@@ -60,9 +61,9 @@ type Span struct {
 	To   string `json:"to"`
 }
 
-func newState(h hasher) *State {
+func newState(h blind.Hasher) *State {
 	return &State{hash: h, Open: map[string]Passage{}, ToAccountFor: map[int64]Passage{}, Keeps: map[int64]Span{},
-		people: map[key]whereabouts{}, out: map[int64]key{}, trips: map[key]int{}}
+		people: map[blind.Key]whereabouts{}, out: map[int64]blind.Key{}, trips: map[blind.Key]int{}}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -143,7 +144,7 @@ func (s *State) box(e *ledger.Entry) {
 	case SignOn:
 		s.Duty = e.Seq
 	case Trip: // it counts on, or else restoring a box would give a second one
-		if household, ok := s.hash.personal(e, "household"); ok && e.Detail["day"] >= s.Day {
+		if household, ok := s.hash.Field(e, "household"); ok && e.Detail["day"] >= s.Day {
 			s.begin(e.Detail["day"], e.Seq)
 			s.trip(e.Seq, household)
 		}
@@ -170,7 +171,7 @@ func (s *State) follow(e *ledger.Entry) {
 	_, open := s.Open[e.Passage]
 	p, known := s.passage(e)
 	if !known && !Begins(e) { // a pulse told late, of a passage long decided: nothing to add
-		s.changed.find(e.Seq, e.Seq, s.hash.terms(e))
+		s.changed.find(e.Seq, e.Seq, s.hash.Terms(e))
 		return
 	}
 	p.take(e)
@@ -210,7 +211,7 @@ func (s *State) follow(e *ledger.Entry) {
 	}
 	if s.changed != nil {
 		s.changed.passages[p.First] = &p
-		s.changed.find(e.Seq, p.First, s.hash.terms(e))
+		s.changed.find(e.Seq, p.First, s.hash.Terms(e))
 	}
 }
 
@@ -227,13 +228,13 @@ func (s *State) move(e *ledger.Entry) {
 	if e.Kind == Correction {
 		s.untrip(e.Ref)
 	}
-	who, named := s.hash.personal(e, "subject")
+	who, named := s.hash.Field(e, "subject")
 	if !named {
 		return
 	}
 	s.place(who, whereabouts{e.Seq, inside})
 	// Their car is no trip more.
-	if household, ok := s.hash.personal(e, "household"); ok && !inside && e.Class == "resident" && e.Kind == Decided {
+	if household, ok := s.hash.Field(e, "household"); ok && !inside && e.Class == "resident" && e.Kind == Decided {
 		s.trip(e.Seq, household)
 	}
 }
@@ -249,20 +250,20 @@ func (s *State) begin(day string, first int64) {
 }
 
 // trip counts one.
-func (s *State) trip(seq int64, household key) {
+func (s *State) trip(seq int64, household blind.Key) {
 	s.out[seq] = household
 	s.trips[household]++
 	s.changed.wentOut(seq, household)
 }
 
 // place says where a person is.
-func (s *State) place(who key, at whereabouts) {
+func (s *State) place(who blind.Key, at whereabouts) {
 	s.people[who] = at
 	s.changed.moved(who)
 }
 
 // forgetPerson makes the whereabouts of a person unknown.
-func (s *State) forgetPerson(who key) {
+func (s *State) forgetPerson(who blind.Key) {
 	delete(s.people, who)
 	s.changed.moved(who)
 }
@@ -285,7 +286,7 @@ func (s *State) Trips(household string, now time.Time) int {
 	if now.Format(time.DateOnly) > s.Day {
 		return 0
 	}
-	return s.trips[s.hash.key(OfHousehold, normal(OfHousehold, household))]
+	return s.trips[s.hash.Key(blind.OfHousehold, household)]
 }
 
 // Inside counts the people and vehicles admitted in and not yet out.
@@ -300,13 +301,13 @@ func (s *State) Inside() (n int) {
 
 // Whereabouts tells where a person or vehicle of the roster is; known is false where no readable entry says so.
 func (s *State) Whereabouts(subject string) (inside, known bool) {
-	at, known := s.people[s.hash.key(OfSubject, normal(OfSubject, subject))]
+	at, known := s.people[s.hash.Key(blind.OfSubject, subject)]
 	return at.inside, known
 }
 
 // digest is all of it as text: equal states have equal digests.
 func (s *State) digest() string {
-	people := map[key][2]any{}
+	people := map[blind.Key][2]any{}
 	for who, at := range s.people {
 		people[who] = [2]any{at.seq, at.inside}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"gated/ledger/file"
+	"gated/register/blind"
 	"gated/sqliteprocess"
 )
 
@@ -21,11 +22,11 @@ type batch struct {
 	scalars      scalars
 	last         string
 	recent       []*Passage
-	people       map[key]whereabouts // of those who moved; who is missing is forgotten
-	holds        []int64             // by their first entry; nil: unchanged, like the next three
+	people       map[blind.Key]whereabouts // of those who moved; who is missing is forgotten
+	holds        []int64                   // by their first entry; nil: unchanged, like the next three
 	toAccountFor map[int64]int64
 	keeps        map[int64]Span
-	out          map[int64]key
+	out          map[int64]blind.Key
 	days         []file.Segment
 }
 
@@ -37,7 +38,7 @@ func (s *State) take() *batch {
 	}
 	s.changed, s.taken = newChanges(), s.Size
 	b := &batch{changes: c, scalars: s.scalars, last: hex.EncodeToString(s.last[:]), recent: slices.Clone(s.Recent),
-		people: map[key]whereabouts{}, days: s.segments}
+		people: map[blind.Key]whereabouts{}, days: s.segments}
 	for who := range c.people {
 		if at, known := s.people[who]; known {
 			b.people[who] = at
@@ -176,7 +177,7 @@ func (w *writer) found(batches ...*batch) {
 func (w *writer) merge(batches []*batch) {
 	type row struct {
 		day        string
-		key        key
+		key        blind.Key
 		seq, first int64
 	}
 	var rows []row

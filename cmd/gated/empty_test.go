@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"gated/box"
-	"gated/register"
+	"gated/register/blind"
 	"gated/register/erasure"
 )
 
@@ -43,8 +43,8 @@ func TestAnEmptyValueSelectsNobody(t *testing.T) {
 		!strings.Contains(err.Error(), "empty") {
 		t.Errorf("to erase the subject \" \": %v", err)
 	}
-	for _, x := range []box.Finding{{Kind: register.OfSubject}, {Kind: register.OfPlate, Value: "-"},
-		{Kind: register.OfName, Value: " ", From: "2026-11-23", To: "2026-11-23"}} {
+	for _, x := range []box.Finding{{Kind: blind.OfSubject}, {Kind: blind.OfPlate, Value: "-"},
+		{Kind: blind.OfName, Value: " ", From: "2026-11-23", To: "2026-11-23"}} {
 		x.Why = "x"
 		if found, err := box.Search(t.Context(), dir, x); err == nil || !strings.Contains(err.Error(), "empty") {
 			t.Errorf("%+v: %v, %v", x, found, err)

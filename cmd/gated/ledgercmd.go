@@ -9,7 +9,7 @@ import (
 	"gated/box"
 	"gated/evidence"
 	"gated/ledger"
-	"gated/register"
+	"gated/register/blind"
 
 	"github.com/spf13/cobra"
 )
@@ -96,7 +96,7 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 			}
 			switch {
 			case part != "":
-				a.Kind, a.Value = register.OfName, part
+				a.Kind, a.Value = blind.OfName, part
 				if a.From == "" && a.To == "" {
 					a.From, a.To = day, day
 				}
@@ -123,12 +123,12 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 	c.Flags().IntVar(&f.Limit, "limit", 100, "at most so many")
 	exclusive := []string{"name-part"}
 	for _, v := range []struct{ kind, flag, usage string }{
-		{register.OfName, "name", "a whole name"},
-		{register.OfHousehold, "household", "a household such as 3-2-501"},
-		{register.OfDocument, "document", "the number of a document"},
-		{register.OfPhone, "phone", "a telephone number"},
-		{register.OfPlate, "plate", "a plate, or its last four"},
-		{register.OfSubject, "subject", "a roster ID"},
+		{blind.OfName, "name", "a whole name"},
+		{blind.OfHousehold, "household", "a household such as 3-2-501"},
+		{blind.OfDocument, "document", "the number of a document"},
+		{blind.OfPhone, "phone", "a telephone number"},
+		{blind.OfPlate, "plate", "a plate, or its last four"},
+		{blind.OfSubject, "subject", "a roster ID"},
 	} {
 		values[v.kind] = c.Flags().String(v.flag, "", v.usage)
 		exclusive = append(exclusive, v.flag)
