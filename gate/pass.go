@@ -162,10 +162,18 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 	if claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
+	home, _ := people.Household(who.Household)
+	now := g.clock.judge(m.at)
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,
 		Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass,
-		Level: m.rules.Level, ClockTrusted: m.at.Trusted, HouseholdTrips: g.trips(who.Household, m.at)}
-	facts.Health, facts.TestHours = claim.Standing(g.clock.judge(m.at), m.at.Trusted)
+		Level: m.rules.Level, ClockTrusted: m.at.Trusted, Whereabouts: g.whereabouts(who.ID), Building: home.Building,
+		Minute: policy.MinuteOfWeek(now.In(g.opt.Ledger.Zone())), HouseholdTrips: g.trips(who.Household, now)}
+	if home.Unit != "" {
+		facts.Unit = home.Building + "-" + home.Unit
+	}
+	if m.rules.Policy.AsksHealth(m.rules.Level) { // else there is no ground in law on which to look
+		facts.Health, facts.TestHours = claim.Standing(now, m.at.Trusted)
+	}
 	decision := m.rules.Policy.Decide(facts)
 	if !m.remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
 		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
@@ -211,12 +219,24 @@ func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
 	return c
 }
 
-func (g *Gate) trips(household string, now ledger.Stamp) (n int) {
+func (g *Gate) trips(household string, now time.Time) (n int) {
 	if household != "" {
-		day := g.clock.judge(now).In(g.opt.Ledger.Zone())
+		day := now.In(g.opt.Ledger.Zone())
 		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day) })
 	}
 	return n
+}
+
+// whereabouts is where the register says that somebody is; "" where it does not know.
+func (g *Gate) whereabouts(id string) (where string) {
+	if id != "" {
+		g.opt.Register.View(func(s *register.State) {
+			if inside, known := s.Whereabouts(id); known {
+				where = map[bool]string{true: "inside", false: "outside"}[inside]
+			}
+		})
+	}
+	return where
 }
 
 // checked is what the ledger keeps of a code or card: its kind and state, and a keyed hash by which the same is known again.
@@ -249,11 +269,11 @@ func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Even
 	return ev
 }
 
-// judged tells whether a passage was judged by the facts as they are now: who was removed or revoked since is no repeat. The trips
-// do not count, as the passage itself is one.
+// judged tells whether a passage was judged by the facts as they are now: who was removed or revoked since is no repeat. Neither trips
+// nor whereabouts count, as the passage itself changes them, nor does the time.
 func (p *passage) judged(now *passage) bool {
 	facts := now.facts
-	facts.HouseholdTrips = p.facts.HouseholdTrips
+	facts.HouseholdTrips, facts.Whereabouts, facts.Minute = p.facts.HouseholdTrips, p.facts.Whereabouts, p.facts.Minute
 	return p.facts == facts && p.who.ID == now.who.ID && p.who.Household == now.who.Household && p.policy == now.policy
 }
 

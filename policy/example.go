@@ -3,7 +3,9 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -62,12 +64,13 @@ func (p *parser) example(n *yaml.Node) {
 }
 
 // facts reads the facts of an example. What is left out is: class unknown, known
-// false, credential, proof, service, plate_class and health none, the first level, a
-// trusted clock and no trips. Valid follows credential_reason, and the other way round.
+// false, credential, proof, service, plate_class, health, building and unit none, whereabouts
+// unknown, the first level, a trusted clock, Monday noon and no trips. Valid follows
+// credential_reason, and the other way round.
 func (p *parser) facts(where string, n *yaml.Node) Facts {
 	keys := factNames()
 	keys[householdTripsBelow], keys[testHoursBelow] = "household_trips", "test_hours"
-	m := p.mapping(n, where, keys...)
+	m := p.mapping(n, where, append(keys, "weekday", "time")...)
 	f := Facts{ClockTrusted: true}
 	if m == nil {
 		return f
@@ -101,6 +104,7 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 		Direction: w[direction], Class: w[class], Known: w[known] == "true",
 		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
 		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
+		Whereabouts: w[whereabouts], Building: w[building], Unit: w[unit], Minute: p.minute(m["weekday"], m["time"], where),
 	}
 	if v := m["household_trips"]; v != nil {
 		f.HouseholdTrips = p.number(v, where, "household_trips", 0)
@@ -117,6 +121,23 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 		p.fault(m["health"], where, "health is only known from a certificate that is valid: write `credential_reason: ok` as well")
 	}
 	return f
+}
+
+// minute reads the weekday and time of an example.
+func (p *parser) minute(day, at *yaml.Node, where string) int {
+	t := time.Date(2000, 1, 3, 12, 0, 0, 0, time.UTC) // a Monday
+	if at != nil {
+		clock, err := time.Parse("15:04", at.Value)
+		if err != nil || len(at.Value) != len("15:04") {
+			p.fault(at, where, "time: %s: write hours and minutes such as 08:30", quote(at.Value))
+		}
+		t = time.Date(2000, 1, 3, clock.Hour(), clock.Minute(), 0, 0, time.UTC)
+	}
+	if day != nil {
+		p.among(day, where, "weekday", weekdays)
+		t = t.AddDate(0, 0, max(slices.Index(weekdays, day.Value), 0))
+	}
+	return MinuteOfWeek(t)
 }
 
 // run decides an example and compares.

@@ -109,11 +109,13 @@ func (p *parser) file(source []byte) {
 		return
 	}
 
-	p.policy.levels = []string{"guarded", "controlled", "sealed", "normal"}
+	p.policy.levels = []Level{{"guarded", PublicHealth}, {"controlled", PublicHealth}, {"sealed", PublicHealth}, {"normal", Contract}}
 	if n := top["levels"]; n != nil {
-		p.policy.levels = p.list(n, "levels", func(w *yaml.Node) {
-			p.word(w, w, "policy", "levels")
-		})
+		p.policy.levels = nil
+		items, _ := p.items(n, "levels")
+		for _, item := range items {
+			p.level(item)
+		}
 	}
 	p.policy.name = p.word(top["name"], root, "policy", "name")
 
@@ -158,9 +160,27 @@ func (p *parser) rule(n *yaml.Node) {
 	p.policy.rules = append(p.policy.rules, r)
 }
 
+func (p *parser) level(n *yaml.Node) {
+	where := label("level", n)
+	if n.Kind == yaml.ScalarNode {
+		p.fault(n, "level "+quote(n.Value), "say on what ground personal data is handled at it: write `{name: %s, basis: %s}`",
+			strings.Trim(quote(n.Value), `"`), Contract)
+		return
+	}
+	m := p.mapping(n, where, "name", "basis")
+	if m == nil {
+		return
+	}
+	l := Level{p.word(m["name"], n, where, "name"), p.oneOf(m["basis"], n, where, "basis", []string{PublicHealth, Contract, Consent})}
+	if l.Name != "" && slices.Contains(names(p.policy.levels), l.Name) {
+		p.fault(m["name"], where, "a level before has the same name: keep one")
+	}
+	p.policy.levels = append(p.policy.levels, l)
+}
+
 func (p *parser) when(n *yaml.Node, where string) []Condition {
 	keys := factNames()
-	m := p.mapping(n, where+": when", keys...)
+	m := p.mapping(n, where+": when", append(keys, "weekday", "time")...)
 	if len(n.Content) == 0 && m != nil {
 		p.fault(n, where, "`when` has no conditions: write some, or, in the final rule only, remove the line")
 	}
@@ -178,7 +198,30 @@ func (p *parser) when(n *yaml.Node, where string) []Condition {
 		}
 		conditions = append(conditions, c)
 	}
+	if m["weekday"] != nil || m["time"] != nil {
+		conditions = append(conditions, p.week(m["weekday"], m["time"], where))
+	}
+	p.healthBasis(n, where, conditions)
 	return conditions
+}
+
+// healthBasis refuses a rule that asks for somebody's health at a level whose basis is none for that.
+func (p *parser) healthBasis(n *yaml.Node, where string, when []Condition) {
+	asks, at := "", names(p.policy.levels)
+	for _, c := range when {
+		switch {
+		case c.fact == testHoursBelow || c.fact == health && !slices.Contains(c.Is, none):
+			asks = c.Fact
+		case c.fact == level:
+			at = c.Is
+		}
+	}
+	for _, l := range p.policy.levels {
+		if asks != "" && l.Basis != PublicHealth && slices.Contains(at, l.Name) {
+			p.fault(n, where, "asks for %s at the level %s, whose basis is %s: write `level:` with those of basis %s only",
+				asks, l.Name, l.Basis, PublicHealth)
+		}
+	}
 }
 
 // admits refuses a rule that promises to admit on what was merely stated: Decide
@@ -216,8 +259,8 @@ func (p *parser) order(n *yaml.Node) {
 func covers(a, b Rule) bool {
 	for _, ca := range a.When {
 		if !slices.ContainsFunc(b.When, func(cb Condition) bool {
-			return ca.fact == cb.fact && cb.Below <= ca.Below &&
-				!slices.ContainsFunc(cb.Is, func(w string) bool { return !slices.Contains(ca.Is, w) })
+			return ca.fact == cb.fact && cb.Below <= ca.Below && (ca.week == nil || !cb.week.without(ca.week)) &&
+				(ca.week != nil || !slices.ContainsFunc(cb.Is, func(w string) bool { return !slices.Contains(ca.Is, w) }))
 		}) {
 			return false
 		}
@@ -282,11 +325,20 @@ func (p *parser) list(n *yaml.Node, where string, check func(*yaml.Node)) []stri
 	return list
 }
 
+// placeForm is the name of a building or unit; more than that only the roster knows.
+var placeForm = regexp.MustCompile(`^[\p{L}\p{N}]+(-[\p{L}\p{N}]+)*$`)
+
 // known checks that a word is one the fact can have.
 func (p *parser) known(n *yaml.Node, where string, i fact) {
 	words := vocabulary[i].words
-	if i == level {
-		words = p.policy.levels
+	switch i {
+	case level:
+		words = names(p.policy.levels)
+	case building, unit:
+		if !placeForm.MatchString(n.Value) || (i == unit) != strings.Contains(n.Value, "-") {
+			p.fault(n, where, "%s: %s: write a building such as 3, a unit with its building such as 3-2", vocabulary[i].key, quote(n.Value))
+		}
+		return
 	}
 	p.among(n, where, vocabulary[i].key, words)
 }

@@ -47,10 +47,30 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 		{"number in words", "name: a\nrules:\n  - {name: r, when: {household_trips_below: one}, then: hold}" + last, `household_trips_below: "one": write a whole number from 1 to 1000`},
 		{"trips below zero", "name: a\nrules:\n  - {name: r, when: {household_trips_below: 0}, then: hold}" + last, `household_trips_below: "0"`},
 		{"trips in octal", "name: a\nrules:\n  - {name: r, when: {household_trips_below: 010}, then: hold}" + last, `household_trips_below: "010"`},
-		{"level that is not listed", "name: a\nlevels: [open, shut]\nrules:\n  - {name: r, when: {level: shutt}, then: hold}" + last,
+		{"level that is not listed", "name: a\nlevels: [{name: open, basis: contract}, {name: shut, basis: contract}]\nrules:\n  - {name: r, when: {level: shutt}, then: hold}" + last,
 			`level: unknown word "shutt" (did you mean shut?); the words are open, shut`},
-		{"levels after the rules count", "name: a\nrules:\n  - {name: r, when: {level: sealed}, then: hold}" + last + "levels: [open]\n", `level: unknown word "sealed"; the words are open`},
-		{"bad level name", "name: a\nlevels: [Very Open]\nrules:" + last, `"Very Open": write lower-case`},
+		{"levels after the rules count", "name: a\nrules:\n  - {name: r, when: {level: sealed}, then: hold}" + last + "levels: [{name: open, basis: contract}]\n", `level: unknown word "sealed"; the words are open`},
+		{"bad level name", "name: a\nlevels: [{name: Very Open, basis: contract}]\nrules:" + last, `line 2: level "Very Open": name: "Very Open": write lower-case`},
+		{"level without a basis", "name: a\nlevels: [open]\nrules:" + last,
+			`line 2: level "open": say on what ground personal data is handled at it: write ` + "`{name: open, basis: contract}`"},
+		{"level with a basis missing", "name: a\nlevels: [{name: open}]\nrules:" + last, `level "open": basis is missing: write public-health-emergency or contract or consent`},
+		{"unknown basis", "name: a\nlevels: [{name: open, basis: contrat}]\nrules:" + last, `basis: unknown word "contrat" (did you mean contract?)`},
+		{"level twice", "name: a\nlevels: [{name: open, basis: contract}, {name: open, basis: consent}]\nrules:" + last, `level "open": a level before has the same name`},
+		{"no levels", "name: a\nlevels: []\nrules:" + last, `levels: want a list`},
+		{"health at a level that may not ask", "name: a\nrules:\n  - {name: r, when: {health: recovery}, then: hold}" + last,
+			`line 3: rule "r": asks for health at the level normal, whose basis is contract: write ` + "`level:` with those of basis public-health-emergency only"},
+		{"age of a test at such a level", "name: a\nrules:\n  - {name: r, when: {level: [sealed, normal], test_hours_below: 48}, then: hold}" + last,
+			`asks for test_hours_below at the level normal`},
+		{"no such weekday", "name: a\nrules:\n  - {name: r, when: {weekday: friday}, then: hold}" + last, `weekday: unknown word "friday"; the words are mon, tue`},
+		{"slot that ends when it begins", "name: a\nrules:\n  - {name: r, when: {time: 08:00-08:00}, then: hold}" + last,
+			`line 3: rule "r": time: "08:00-08:00" ends when it begins: for the whole day leave the line out`},
+		{"slot beyond the day", "name: a\nrules:\n  - {name: r, when: {time: 08:00-24:30}, then: hold}" + last, `time: "08:00-24:30": write a slot such as 06:00-09:30`},
+		{"slot from 24:00", "name: a\nrules:\n  - {name: r, when: {time: 24:00-06:00}, then: hold}" + last, `time: "24:00-06:00": write a slot`},
+		{"slot without minutes", "name: a\nrules:\n  - {name: r, when: {time: 8-10}, then: hold}" + last, `time: "8-10": write a slot`},
+		{"narrow slot after a wide one", "name: a\nrules:\n  - {name: wide, when: {time: 22:00-06:00}, then: hold}\n  - {name: narrow, when: {weekday: sat, time: [01:00-02:00, 23:00-24:00]}, then: refuse}" + last,
+			`rule "narrow": is never reached: rule "wide" before it`},
+		{"unit without its building", "name: a\nrules:\n  - {name: r, when: {unit: 2}, then: hold}" + last, `unit: "2": write a building such as 3, a unit with its building such as 3-2`},
+		{"building with a unit", "name: a\nrules:\n  - {name: r, when: {building: 3-2}, then: hold}" + last, `building: "3-2": write a building such as 3`},
 		{"key twice", "name: a\nname: b\nrules:" + last, `line 2: name is written twice`},
 		{"condition twice", "name: a\nrules:\n  - name: r\n    when:\n      known: true\n      known: false\n    then: hold" + last, `line 6: rule "r": when: known is written twice`},
 		{"alias", "name: a\nrules:\n  - {name: r, when: &w {known: true}, then: hold}\n  - {name: s, when: *w, then: hold}" + last, `rule "s": when: & and * are not used`},
@@ -97,6 +117,9 @@ examples:
 		{"given: {direction: in, test_hours: 3}, then: refuse", "test_hours without a negative test: write `health: negative-test` as well"},
 		{"given: {direction: in, credential_reason: ok, health: negative-test}, then: refuse", "a negative test needs its age: write `test_hours`, such as 12"},
 		{"given: {direction: in, credential_reason: expired, health: recovery}, then: refuse", "health is only known from a certificate that is valid"},
+		{"given: {direction: in, weekday: someday}, then: refuse", `weekday: unknown word "someday"`},
+		{"given: {direction: in, time: 8:30}, then: refuse", `time: "8:30": write hours and minutes such as 08:30`},
+		{"given: {direction: in, time: 24:00}, then: refuse", `time: "24:00": write hours and minutes`},
 		{"given: {direction: in, plate_class: polise}, then: refuse", `plate_class: unknown word "polise" (did you mean police?)`},
 		{"then: refuse", `given is missing`},
 		{"given: {direction: in}", `then is missing`},
@@ -138,15 +161,17 @@ line 13: example "x": direction: unknown word "inn" (did you mean in?); the word
 
 func TestParseAcceptsOfficeFiles(t *testing.T) {
 	for name, source := range map[string]string{
-		"Windows line ends":    "name: a\r\nrules:\r\n  - name: all\r\n    then: hold\r\n",
-		"byte order mark":      "\ufeffname: a\nrules: [{name: all, then: hold}]\n",
-		"document start":       "---\nname: a\nrules: [{name: all, then: hold}]\n",
-		"Chinese comments":     "name: a # 规则\nrules: [{name: all, then: hold}] # 全部\n",
-		"one word or a list":   "name: a\nrules: [{name: in, when: {direction: in}, then: hold}, {name: out, when: {direction: [out]}, then: hold}, {name: all, then: hold}]\n",
-		"own levels":           "name: a\nlevels: [quiet]\nrules: [{name: q, when: {level: quiet}, then: hold}, {name: all, then: hold}]\n",
-		"signed or sighted":    "name: a\nrules: [{name: q, when: {proof: [signed, sighted]}, then: admit}, {name: all, then: hold}]\n",
-		"few trips, then more": "name: a\nrules: [{name: q, when: {household_trips_below: 1}, then: hold}, {name: w, when: {household_trips_below: 2}, then: refuse}, {name: all, then: hold}]\n",
-		"narrow before a wide": "name: a\nrules: [{name: q, when: {class: staff}, then: hold}, {name: w, when: {class: [staff, resident]}, then: hold}, {name: all, then: hold}]\n",
+		"Windows line ends":         "name: a\r\nrules:\r\n  - name: all\r\n    then: hold\r\n",
+		"byte order mark":           "\ufeffname: a\nrules: [{name: all, then: hold}]\n",
+		"document start":            "---\nname: a\nrules: [{name: all, then: hold}]\n",
+		"Chinese comments":          "name: a # 规则\nrules: [{name: all, then: hold}] # 全部\n",
+		"one word or a list":        "name: a\nrules: [{name: in, when: {direction: in}, then: hold}, {name: out, when: {direction: [out]}, then: hold}, {name: all, then: hold}]\n",
+		"own levels":                "name: a\nlevels: [{name: quiet, basis: consent}]\nrules: [{name: q, when: {level: quiet}, then: hold}, {name: all, then: hold}]\n",
+		"signed or sighted":         "name: a\nrules: [{name: q, when: {proof: [signed, sighted]}, then: admit}, {name: all, then: hold}]\n",
+		"few trips, then more":      "name: a\nrules: [{name: q, when: {household_trips_below: 1}, then: hold}, {name: w, when: {household_trips_below: 2}, then: refuse}, {name: all, then: hold}]\n",
+		"slots one after the other": "name: a\nrules: [{name: q, when: {weekday: fri, time: 22:00-02:00}, then: hold}, {name: w, when: {weekday: sat, time: 00:00-02:01}, then: refuse}, {name: all, then: hold}]\n",
+		"health where it may be":    "name: a\nrules: [{name: q, when: {level: sealed, health: recovery}, then: hold}, {name: n, when: {health: none}, then: hold}, {name: all, then: hold}]\n",
+		"narrow before a wide":      "name: a\nrules: [{name: q, when: {class: staff}, then: hold}, {name: w, when: {class: [staff, resident]}, then: hold}, {name: all, then: hold}]\n",
 	} {
 		if _, err := Parse("test.yaml", []byte(source)); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -180,7 +205,7 @@ rules:
 func TestParseFacts(t *testing.T) {
 	p := Shipped()
 	got, err := p.ParseFacts([]string{"direction=out", "class=resident", "known=true", "credential_reason=ok", "proof=signed", "level=sealed", "household_trips=1"})
-	want := Facts{Direction: "out", Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: "signed", Level: "sealed", ClockTrusted: true, HouseholdTrips: 1}
+	want := Facts{Direction: "out", Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: "signed", Level: "sealed", ClockTrusted: true, Minute: 12 * 60, HouseholdTrips: 1}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

@@ -27,6 +27,29 @@ const (
 // RosterFault is why the gate puts everybody on hold, whatever the policy says: the roster is not the one that the ledger knows.
 const RosterFault = "roster-fault"
 
+// Level is a set of rules under one name: those that ask for it, and those that ask for none.
+type Level struct {
+	Name string
+	// Basis is the ground in law on which personal data is handled at this level. Only PublicHealth is one for facts about
+	// somebody's health (Personal Information Protection Law of the PRC, articles 13 and 28): at any other level they are
+	// neither asked, shown nor kept, and a rule that needs them is a fault.
+	Basis string
+}
+
+// Bases of a level.
+const (
+	PublicHealth = "public-health-emergency"
+	Contract     = "contract" // of the household with the property management
+	Consent      = "consent"
+)
+
+func names(levels []Level) (names []string) {
+	for _, l := range levels {
+		names = append(names, l.Name)
+	}
+	return names
+}
+
 // Facts is what is known at the moment of decision. An empty word counts as
 // "none" (Class as "unknown", Level as the policy's first level).
 type Facts struct {
@@ -43,7 +66,11 @@ type Facts struct {
 	TestHours      int    // whole hours since the sample of the negative test; of other Health it says nothing
 	Level          string // in force at the gate
 	ClockTrusted   bool
-	HouseholdTrips int // admitted out-passages of the household today
+	Whereabouts    string // by the register: inside, outside; "" counts as unknown
+	Building       string // of the household, such as 3
+	Unit           string // likewise, such as 3-2
+	Minute         int    // of the week in the gate's zone, see MinuteOfWeek
+	HouseholdTrips int    // admitted out-passages of the household today
 }
 
 // Decision is the verdict, why (a stable lower-case word) and by which rule.
@@ -62,12 +89,14 @@ type Rule struct {
 
 // Condition is one line under `when`: the fact is one of the words Is, or, for
 // household_trips_below, the trips are fewer than Below, or, for test_hours_below, a
-// negative test was taken less than Below hours ago.
+// negative test was taken less than Below hours ago. The lines weekday and time are one.
 type Condition struct {
 	Fact  string // key as written in the file
 	Is    []string
 	Below int
 	fact  fact
+	at    []string // time slots
+	week  *week    // of weekday and time: the minutes that they name
 }
 
 // Tried is a rule that Explain tried and why it did not match; Why is empty for
@@ -77,7 +106,7 @@ type Tried struct{ Rule, Why string }
 // Policy is an immutable, checked policy file.
 type Policy struct {
 	name   string
-	levels []string
+	levels []Level
 	rules  []Rule
 	source []byte
 	hash   string
@@ -105,8 +134,13 @@ func (p *Policy) Hash() string { return p.hash }
 // Source returns the file as it was read.
 func (p *Policy) Source() []byte { return slices.Clone(p.source) }
 
-// Levels returns the levels the policy has; the first is the default.
-func (p *Policy) Levels() []string { return slices.Clone(p.levels) }
+// Levels are the names of the levels that the policy has; the first is the default.
+func (p *Policy) Levels() []string { return names(p.levels) }
+
+// AsksHealth tells whether facts about health may be asked, shown and kept at a level: see Level.
+func (p *Policy) AsksHealth(level string) bool {
+	return slices.ContainsFunc(p.levels, func(l Level) bool { return l.Name == level && l.Basis == PublicHealth })
+}
 
 // Classes are those of subjects; the settings name them, too.
 func Classes() []string { return slices.Clone(vocabulary[class].words) }
@@ -164,7 +198,8 @@ func (p *Policy) Explain(f Facts) ([]Tried, Decision) {
 // has tells whether direction and level are ones that rules can speak about: a
 // misspelt level must not fall through the conditions that should have caught it.
 func (p *Policy) has(v *words) bool {
-	return slices.Contains(vocabulary[direction].words, v[direction]) && slices.Contains(p.levels, v[level])
+	return slices.Contains(vocabulary[direction].words, v[direction]) &&
+		slices.ContainsFunc(p.levels, func(l Level) bool { return l.Name == v[level] })
 }
 
 func (r *Rule) matches(v *words, f *Facts) bool {
@@ -196,16 +231,18 @@ func (c *Condition) holds(v *words, f *Facts) bool {
 		return f.HouseholdTrips < c.Below
 	case testHoursBelow:
 		return v[health] == negativeTest && f.TestHours < c.Below
+	case timeOfWeek:
+		return f.Minute >= 0 && f.Minute < minutesOfWeek && c.week.has(f.Minute)
 	}
 	return slices.Contains(c.Is, v[c.fact])
 }
 
 // String reads as the file does: `class: resident or staff`.
 func (c Condition) String() string {
-	if c.fact >= firstNumber {
+	if c.fact == householdTripsBelow || c.fact == testHoursBelow {
 		return c.Fact + ": " + strconv.Itoa(c.Below)
 	}
-	return c.Fact + ": " + strings.Join(c.Is, " or ")
+	return c.Fact + ": " + c.wording()
 }
 
 func (c Condition) not(v *words, f *Facts) string {
@@ -216,6 +253,8 @@ func (c Condition) not(v *words, f *Facts) string {
 		return "health is " + v[health] + ", not " + negativeTest
 	case c.fact == testHoursBelow:
 		return "test_hours is " + strconv.Itoa(f.TestHours) + ", not below " + strconv.Itoa(c.Below)
+	case c.fact == timeOfWeek:
+		return "it is " + clockTime(f.Minute) + ", not " + c.wording()
 	}
 	return c.Fact + " is " + v[c.fact] + ", not " + strings.Join(c.Is, " or ")
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -25,7 +26,7 @@ func everyFacts(p *Policy, f func(Facts)) {
 				for _, facts.Reason = range vocabulary[credentialReason].words {
 					for _, facts.Proof = range vocabulary[proof].words {
 						for _, facts.Service = range vocabulary[service].words {
-							for _, facts.Level = range p.levels {
+							for _, facts.Level = range p.Levels() {
 								for i := range 24 {
 									facts.Known, facts.Valid, facts.ClockTrusted = i&1 > 0, i&2 > 0, i&4 > 0
 									facts.HouseholdTrips = i >> 3
@@ -197,7 +198,7 @@ func TestShippedExamplesNoticeEveryChangeOfARule(t *testing.T) {
 			}
 			all := vocabulary[c.fact].words
 			if c.fact == level {
-				all = Shipped().levels
+				all = Shipped().Levels()
 			}
 			for _, w := range all {
 				if len(c.Is) == 1 && c.Is[0] != w {
@@ -255,7 +256,7 @@ rules:
 func TestAFreshTestCanAdmit(t *testing.T) {
 	p := parse(t, `
 name: tests
-levels: [guarded, open]
+levels: [{name: guarded, basis: public-health-emergency}, {name: open, basis: public-health-emergency}]
 rules:
   - {name: fresh-test, when: {level: open, test_hours_below: 48, proof: signed}, then: admit}
   - {name: others, then: hold}
@@ -389,4 +390,74 @@ func parse(t *testing.T, source string) *Policy {
 func loads(source []byte) bool {
 	_, err := Parse("test.yaml", source)
 	return err == nil
+}
+
+// A slot over midnight is of the weekday on which it begins, and 24:00 ends a day.
+func TestRulesKnowTheTimeOfTheWeek(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Europe/Berlin") // where clocks change
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, c := range []struct{ when, yes, no string }{
+		{"time: 06:00-09:30", "mon 06:00, wed 09:29", "mon 05:59, mon 09:30, sun 12:00"},
+		{"time: 22:00-06:00", "mon 22:00, tue 05:59, mon 00:00, sun 23:59", "mon 21:59, tue 06:00"},
+		{"time: 22:00-24:00", "sun 23:59", "mon 00:00"},
+		{"time: [06:00-09:00, 17:00-20:00]", "fri 06:30, fri 19:59", "fri 09:00, fri 16:59"},
+		{"weekday: [sat, sun]", "sat 00:00, sun 23:59", "fri 23:59, mon 00:00"},
+		{"weekday: fri, time: 22:00-02:00", "fri 22:00, sat 01:59", "fri 01:00, sat 02:00, sat 22:00, thu 23:00"},
+		{"weekday: sun, time: 22:00-02:00", "sun 23:00, mon 01:59", "sun 01:00, mon 02:00"},
+		{"weekday: mon, time: 00:00-24:00", "mon 00:00, mon 23:59", "tue 00:00, sun 23:59"},
+	} {
+		p := parse(t, "name: a\nrules: [{name: now, when: {"+c.when+"}, then: hold}, {name: last, then: refuse}]\n")
+		for want, times := range map[string]string{Hold: c.yes, Refuse: c.no} {
+			for _, at := range strings.Split(times, ", ") {
+				day, clock, _ := strings.Cut(at, " ")
+				f, err := p.ParseFacts([]string{"direction=in", "weekday=" + day, "time=" + clock})
+				if got := p.Decide(f); err != nil || got.Verdict != want {
+					t.Errorf("%s: %s at %s, %v, want %s", c.when, got.Verdict, at, err, want)
+				}
+			}
+		}
+	}
+	for at, want := range map[string]string{ // an hour twice, and one that is left out
+		"2026-10-25T00:30:00Z": "sun 02:30", "2026-10-25T01:30:00Z": "sun 02:30",
+		"2026-03-29T00:59:00Z": "sun 01:59", "2026-03-29T01:00:00Z": "sun 03:00", "2026-11-29T23:30:00Z": "mon 00:30",
+	} {
+		when, _ := time.Parse(time.RFC3339, at)
+		if got := clockTime(MinuteOfWeek(when.In(zone))); got != want {
+			t.Errorf("%s is %s, want %s", at, got, want)
+		}
+	}
+}
+
+// Rules may ask where somebody lives, and where the register says they are.
+func TestRulesKnowThePlace(t *testing.T) {
+	t.Parallel()
+	p := parse(t, `
+name: a
+rules:
+  - {name: closed-unit, when: {unit: [3-2, 甲-1], whereabouts: inside, direction: out}, then: hold}
+  - {name: building, when: {building: [3, 5]}, then: hold}
+  - {name: last, then: refuse}
+examples:
+  - {name: of the unit, given: {direction: out, building: 3, unit: 3-2, whereabouts: inside}, then: hold, rule: closed-unit}
+  - {name: outside of it, given: {direction: out, building: 3, unit: 3-2}, then: hold, rule: building}
+  - {name: of no flat, given: {direction: in}, then: refuse, rule: last}
+`)
+	tried, _ := p.Explain(Facts{Direction: "out", Unit: "3-1", Minute: 61})
+	if got, want := tried[0].Why, "whereabouts is unknown, not inside; unit is 3-1, not 3-2 or 甲-1"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Only an emergency of public health is a ground on which somebody's health is asked for.
+func TestHealthIsAskedAtSomeLevelsOnly(t *testing.T) {
+	t.Parallel()
+	p := Shipped()
+	for level, want := range map[string]bool{"guarded": true, "sealed": true, "normal": false, "gone": false, "": false} {
+		if got := p.AsksHealth(level); got != want {
+			t.Errorf("level %q: health is asked for: %v, want %v", level, got, want)
+		}
+	}
 }

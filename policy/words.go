@@ -18,20 +18,25 @@ const (
 	health
 	level
 	clockTrusted
+	whereabouts
+	building
+	unit
 	householdTripsBelow // from here on they take a number
 	testHoursBelow
 	factCount
 
 	firstNumber = householdTripsBelow
+	timeOfWeek  = factCount // what `weekday` and `time` ask together
 )
 
 const (
 	none         = "none"
+	unknown      = "unknown"
 	negativeTest = "negative-test"
 )
 
 // vocabulary is every fact's name in a file and the words it can have. The words
-// of level are the file's own; the last ones take a number.
+// of level are the file's own, those of building and unit the roster's; the last ones take a number.
 var vocabulary = [factCount]struct {
 	key   string
 	words []string
@@ -53,6 +58,9 @@ var vocabulary = [factCount]struct {
 	health:              {"health", []string{"vaccination", "partial-vaccination", negativeTest, "positive-test", "recovery", none}},
 	level:               {"level", nil},
 	clockTrusted:        {"clock_trusted", []string{"true", "false"}},
+	whereabouts:         {"whereabouts", []string{"inside", "outside", unknown}},
+	building:            {"building", nil},
+	unit:                {"unit", nil},
 	householdTripsBelow: {"household_trips_below", nil},
 	testHoursBelow:      {"test_hours_below", nil},
 }
@@ -84,17 +92,20 @@ func (p *Policy) words(f Facts) words {
 		direction: f.Direction, class: f.Class, known: yes(f.Known),
 		credential: f.Credential, valid: yes(f.Valid), credentialReason: f.Reason, proof: f.Proof,
 		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
+		whereabouts: f.Whereabouts, building: f.Building, unit: f.Unit,
 	}
-	if v[class] == "" {
-		v[class] = "unknown"
+	for _, i := range [...]fact{class, whereabouts} {
+		if v[i] == "" {
+			v[i] = unknown
+		}
 	}
-	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health} {
+	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health, building, unit} {
 		if v[i] == "" {
 			v[i] = none
 		}
 	}
 	if v[level] == "" && len(p.levels) > 0 {
-		v[level] = p.levels[0]
+		v[level] = p.levels[0].Name
 	}
 	return v
 }

@@ -231,7 +231,7 @@ func pageWords(t *testing.T) {
 
 func docsWords(t *testing.T) {
 	formats := string(mustRead(t, "../../docs/formats.md"))
-	for _, fact := range []string{"direction", "class", "credential", "credential_reason", "proof", "service", "plate_class", "health"} {
+	for _, fact := range []string{"direction", "class", "credential", "credential_reason", "proof", "service", "plate_class", "health", "whereabouts"} {
 		if row := "| `" + fact + "` | `" + strings.Join(policy.Words(fact), " ") + "` |"; !strings.Contains(formats, row) {
 			t.Errorf("docs/formats.md has not %s", row)
 		}
