@@ -380,7 +380,7 @@ func TestTheNextKeysDecideAboutNobodyElse(t *testing.T) {
 	run(t, ctx, `(stood = 0, new MutationObserver(() => { if (document.querySelector('.card.gone')) stood ||= performance.now(); else if (stood > 0) stood = stood - performance.now() }).observe($('holds'), {childList: true, subtree: true}))`)
 	r.change(func(v *gate.View) {
 		v.Holds = []gate.Hold{h2}
-		v.Recent = []gate.Shown{{Passage: "H1", Lane: "in", Direction: "in", Verdict: "refuse", Reason: "undecided", By: "machine", At: time.Now()}}
+		v.Recent = []gate.Shown{{Passage: "H1", Lane: "in", Direction: "in", Verdict: "undecided", Reason: "undecided", By: "machine", At: time.Now()}}
 	})
 	see(t, ctx, "nobody is chosen, and who went is said", `chosen === '' && $('toast').textContent === '李秀英 · 6-1-302 · 超时未处理'`)
 	press(t, ctx, "aor")
@@ -450,7 +450,7 @@ func TestEachLaneHasItsPartOfTheStage(t *testing.T) {
 	sees(t, ctx, "none covers the other", `(a => a[0].bottom <= a[1].top && Math.abs(a[0].height - a[1].height) < 2)([...document.querySelectorAll('#stage .part')].map(e => e.getBoundingClientRect()))`)
 	// What happens at the desk is not on the stage at all: see the gate's TestTheDeskTakesNoLanesStage.
 	r.change(func(v *gate.View) {
-		v.Recent = []gate.Shown{{Passage: "H9", Lane: "out", Direction: "out", Verdict: "refuse", Reason: "undecided", By: "machine", At: time.Now()}}
+		v.Recent = []gate.Shown{{Passage: "H9", Lane: "out", Direction: "out", Verdict: "undecided", Reason: "undecided", By: "machine", At: time.Now()}}
 		v.Inside = 4321
 	})
 	see(t, ctx, "a hold's time was up", `$('inside').textContent.includes('4,321')`)

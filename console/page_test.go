@@ -595,7 +595,7 @@ func TestLooks(t *testing.T) {
 					run(t, ctx, `(cards[0].ruled = {passage: 'H1', verdict: 'admit', reason: 'document-sighted', done: true}, choose('H2'), cards.forEach(c => c.gone = {mono: Infinity, wall: Infinity}))`)
 					d.change(func(v *gate.View) {
 						v.Holds = v.Holds[2:]
-						v.Recent = append([]gate.Shown{{Passage: "H2", Lane: "out", Direction: "out", Verdict: "refuse", Reason: "undecided", By: "machine", At: time.Now()}}, recent...)
+						v.Recent = append([]gate.Shown{{Passage: "H2", Lane: "out", Direction: "out", Verdict: "undecided", Reason: "undecided", By: "machine", At: time.Now()}}, recent...)
 					})
 					see(t, ctx, name, `document.querySelectorAll('.card.gone').length >= 2`)
 				} else if look.keys == "scan" {

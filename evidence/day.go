@@ -216,7 +216,10 @@ func (a *Account) begin(first *entry.Entry) error {
 // boot began whose clock was wrong.
 func (a *Account) Needs() bool { return a.next <= a.size && (a.next <= a.Last+1 || a.watch.waits()) }
 
-// Passages counts them by their latest verdict.
+// verdicts that a passage can have last.
+var verdicts = []string{"admit", "refuse", "hold", "undecided"}
+
+// Passages counts them by their latest verdict; undecided stands among them where there is one.
 func (a *Account) Passages() map[string]int {
 	counts := map[string]int{"admit": 0, "refuse": 0, "hold": 0}
 	for _, v := range a.verdicts {
@@ -293,7 +296,7 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 type Stats struct {
 	Day      string         `json:"day"`
 	Entries  int64          `json:"entries"`
-	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open
+	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open; undecided: where there is one
 	Gaps     []Gap          `json:"-"`
 }
 

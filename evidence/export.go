@@ -273,10 +273,10 @@ func (p *extract) front() (rows [][]string) {
 
 // about is what the sheet "about" says after the front: the counts of the days, and the newest tree head.
 func (p *extract) about() (rows [][]string, err error) {
-	rows = append(rows, nil, []string{"day", "entries", "admit", "refuse", "hold"})
+	rows = append(rows, nil, append([]string{"day", "entries"}, verdicts...))
 	for _, s := range p.days {
 		row := []string{s.Day, strconv.FormatInt(s.Entries, 10)}
-		for _, verdict := range []string{"admit", "refuse", "hold"} {
+		for _, verdict := range verdicts {
 			row = append(row, strconv.Itoa(s.Passages[verdict]))
 		}
 		rows = append(rows, row)

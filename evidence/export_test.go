@@ -342,7 +342,7 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
 	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
 	ck.set("2026-11-23 00:00:01")
-	mustAppend(t, l, decided(ck, "night", "in", "refuse", "undecided"))
+	mustAppend(t, l, decided(ck, "night", "in", "undecided", "undecided"))
 	mustAppend(t, l, append(passage(ck, "day", "out", "admit"), decided(ck, "day", "out", "admit", "resident"))...)
 	ck.set("2026-11-22 23:59:58") // the clock is set back: sequence and days hold
 	mustAppend(t, l, passage(ck, "again", "in", "hold")...)
@@ -352,7 +352,7 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 	}
 	defer r.Close()
 	for day, want := range map[string]Stats{
-		"2026-11-22": {Day: "2026-11-22", Entries: 5, Passages: map[string]int{"admit": 0, "refuse": 1, "hold": 1}},
+		"2026-11-22": {Day: "2026-11-22", Entries: 5, Passages: map[string]int{"admit": 0, "refuse": 0, "hold": 1, "undecided": 1}},
 		"2026-11-23": {Day: "2026-11-23", Entries: 4, Passages: map[string]int{"admit": 1, "refuse": 0, "hold": 0}},
 		"2026-11-24": {Day: "2026-11-24", Entries: 0, Passages: map[string]int{"admit": 0, "refuse": 0, "hold": 0}},
 	} {
@@ -442,7 +442,7 @@ func TestEachEntryIsReadOnce(t *testing.T) {
 	ck.set("2026-11-22 23:30:00") // set back
 	many(t, l, ck, 3)
 	ck.set("2026-11-23 00:20:00")
-	mustAppend(t, l, decided(ck, "night", "in", "refuse", "undecided"))
+	mustAppend(t, l, decided(ck, "night", "in", "undecided", "undecided"))
 	many(t, l, ck, 4)
 	ck.set("2026-11-24 08:00:00")
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: "night", Verdict: "admit", Reason: "answered-fault", Ref: 12})

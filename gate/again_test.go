@@ -156,7 +156,7 @@ func (s *site) superseded(first Outcome, is bool) {
 			checks[e.Passage] = true
 		}
 		if e.Kind == register.Decided && e.Passage == first.Passage && e.Reason == "undecided-changed" {
-			if next != "" || e.Verdict != policy.Refuse || e.By != byMachine {
+			if next != "" || e.Verdict != policy.Undecided || e.By != byMachine {
 				s.t.Errorf("%s", e.Raw)
 			}
 			next = e.Detail["next"]

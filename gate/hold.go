@@ -150,7 +150,7 @@ func (g *Gate) expire(h *held) {
 
 // leaveUndecided registers a hold as undecided; in a fault it stays and its timer tries again.
 func (g *Gate) leaveUndecided(h *held) {
-	if out, _ := g.settle(h, policy.Decision{Verdict: policy.Refuse, Reason: "undecided"}, byMachine); out.Verdict == Fault {
+	if out, _ := g.settle(h, policy.Decision{Verdict: policy.Undecided, Reason: "undecided"}, byMachine); out.Verdict == Fault {
 		h.timer.Reset(5 * time.Second)
 	}
 }

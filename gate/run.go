@@ -138,7 +138,7 @@ func (g *Gate) Begin() {
 				reason = "undecided-restart"
 			}
 			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction,
-				Class: p.Class, Verdict: policy.Refuse, Reason: reason, By: byMachine})
+				Class: p.Class, Verdict: policy.Undecided, Reason: reason, By: byMachine})
 		}
 	})
 	if len(events) == 0 {

@@ -19,7 +19,7 @@ var (
 // Outcome is the answer to one attempt to pass, known to be durable unless Verdict is Fault.
 type Outcome struct {
 	Passage string `json:"passage"`
-	Verdict string `json:"verdict"` // admit, refuse, hold or fault
+	Verdict string `json:"verdict"` // admit, refuse, hold, undecided or fault
 	Reason  string `json:"reason"`
 	Repeat  bool   `json:"repeat"` // the same code again: an answer already given, not a new one
 

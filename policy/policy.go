@@ -16,6 +16,8 @@ const (
 	Admit  = "admit"
 	Refuse = "refuse"
 	Hold   = "hold" // a guard must ask or confirm
+
+	Undecided = "undecided" // a hold that ended and nobody had decided: no rule says it, and it is no refusal
 )
 
 // Reasons that Decide gives by itself, whatever the file says.

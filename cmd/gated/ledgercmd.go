@@ -56,8 +56,8 @@ latest verdict; hold means that no guard has decided yet.`,
 				return json.NewEncoder(c.OutOrStdout()).Encode(s)
 			}
 			err = r.WriteGaps(c.OutOrStdout(), s)
-			return say(c.OutOrStdout(), err, "entries=%d admit=%d refuse=%d hold=%d\n",
-				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"])
+			return say(c.OutOrStdout(), err, "entries=%d admit=%d refuse=%d hold=%d undecided=%d\n",
+				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"], s.Passages["undecided"])
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().BoolVar(&asJSON, "json", false, "print an object")
@@ -116,7 +116,7 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 			return w.Flush()
 		})}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
-	c.Flags().StringVar(&f.Verdict, "verdict", "", "admit, refuse or hold")
+	c.Flags().StringVar(&f.Verdict, "verdict", "", "admit, refuse, hold or undecided")
 	c.Flags().StringVar(&f.Reason, "reason", "", "a reason such as expired")
 	c.Flags().StringVar(&f.Class, "class", "", "a class such as resident")
 	c.Flags().StringVar(&f.Lane, "lane", "", "a lane")

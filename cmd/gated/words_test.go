@@ -324,7 +324,7 @@ func metricsWords(t *testing.T) {
 	}
 	same(t, "kinds of scans", values["kind"], facts("credential"))
 	for label, known := range map[string][]string{
-		"direction": facts("direction"), "verdict": {policy.Admit, policy.Refuse, policy.Hold, gate.Fault}, "reason": reasons,
+		"direction": facts("direction"), "verdict": {policy.Admit, policy.Refuse, policy.Hold, policy.Undecided, gate.Fault}, "reason": reasons,
 	} {
 		if len(values[label]) == 0 {
 			t.Errorf("no %s in the metrics", label)

@@ -4,7 +4,7 @@
 function look(a) {
   if (a.repeat) return 'repeat';
   if (a.emergency) return 'emergency';
-  return ['admit', 'refuse', 'hold', 'fault'].includes(a.verdict) ? a.verdict : 'other';
+  return ['admit', 'refuse', 'hold', 'fault', 'undecided'].includes(a.verdict) ? a.verdict : 'other';
 }
 const way = direction => [icon(direction === 'out' ? 'out' : 'in'), t('direction', direction)];
 const laneName = l => t('direction', l.direction) + (view.lanes.filter(o => o.direction === l.direction).length > 1 ? ' ' + l.id : '');
@@ -222,7 +222,7 @@ function card(o, many) {
 function wentHow(c) {
   const r = c.ruled || (view.recent || []).find(r => r.passage === c.hold.passage);
   if (!r || r.verdict === 'hold') return { kind: 'other', text: c.gone ? p('gone') : '…' };
-  if (r.reason.startsWith('undecided')) return { kind: 'other', text: t('reason', r.reason) };
+  if (r.verdict === 'undecided') return { kind: 'other', text: t('reason', r.reason) };
   return { kind: r.verdict, text: reasons(c.ruled ? '' : p('elsewhere'), p(r.verdict), t('reason', r.reason)) };
 }
 function wentCard(c) {
@@ -257,7 +257,7 @@ function renderAccounts() {
 }
 
 function recent(a) {
-  const kind = a.reason.startsWith('undecided') ? 'undecided' : look(a); // which is no refusal
+  const kind = look(a);
   return h('li', {}, h('time', {}, clock(a.at)), icon(a.direction === 'out' ? 'out' : 'in'), icon({ other: 'fault', undecided: 'repeat' }[kind] || kind, 'mark ' + kind),
     h('span', {}, t('class', a.class), ' ', h('i', {}, kind === 'repeat' ? t('verdict', 'repeat') : t('reason', a.reason))));
 }

@@ -18,7 +18,7 @@ func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
 		add := func(kind ledger.Kind, passage, verdict, reason, rule string) {
 			entries = append(entries, ledger.Record{Lane: "in", Kind: kind, Passage: passage, Verdict: verdict, Reason: reason, Rule: rule})
 		}
-		add(register.Decided, "of yesterday", "refuse", "undecided-restart", "")
+		add(register.Decided, "of yesterday", "undecided", "undecided-restart", "")
 		say("p1", "admit", "ok", "residents")
 		add(register.Check, "p1", "", "ok", "")
 		add(register.Query, "p1", "", "", "")
@@ -35,8 +35,8 @@ func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
 		say("p4", "hold", "expired", "ask")
 		add(register.Check, "p4", "", "expired", "")
 		add(register.Query, "p4", "hold", "expired", "ask")
-		say("p4", "refuse", "undecided", "")
-		add(register.Decided, "p4", "refuse", "undecided", "")
+		say("p4", "undecided", "undecided", "")
+		add(register.Decided, "p4", "undecided", "undecided", "")
 		said = append(said, Answer{Lane: "in", Passage: "p1", Verdict: "admit", Reason: "ok", Rule: "residents", Repeat: true}, Answer{Lane: "in", Verdict: Fault, Reason: "ledger-busy"})
 		say("p5", "admit", "emergency-key", "emergency-key")
 		add(register.Opening, "p5", "admit", "emergency-key", "emergency-key")
@@ -62,7 +62,7 @@ func TestAnswersAreToldThatHaveNoEntry(t *testing.T) {
 	}{
 		{"all is well", func(l []ledger.Record) []ledger.Record { return l }, 0, ""},
 		{"a check was lost", without(register.Check, "p2"), 1, "lane in: 1 of 4 answers have no entry (check)"},
-		{"a refuse was lost", without(register.Decided, "p2"), 1, "lane in: 1 of 2 answers have no entry (register of refuse)"},
+		{"a refuse was lost", without(register.Decided, "p2"), 1, "lane in: 1 of 1 answers have no entry (register of refuse)"},
 		{"a hold was lost", without(register.Query, "p3"), 1, "lane in: 1 of 2 answers have no entry (query of hold)"},
 		{"what a guard decided was lost", without(register.Decided, "p3"), 1, "lane in: 1 of 2 answers have no entry (register of admit)"},
 		{"a refuse was recorded as an admit", func(l []ledger.Record) []ledger.Record {

@@ -158,8 +158,8 @@ func TestABundleProvesItsDay(t *testing.T) {
 	}{
 		{"2026-11-21", []string{"10 records of 2026-11-21, entries 1 to 10, stand at these positions in the ledger of 23 entries whose head east-gate signed",
 			"nothing up to entry 10 was changed since east-gate signed the head of 10 entries (day.txt)", "not watching: 2026-11-21T00:00:00+08:00 to 2026-11-21T08:00:00+08:00 (not-installed)",
-			"passages: 3 admitted, 0 refused, 0 on hold"}, []string{"previous.txt"}},
-		{"2026-11-22", []string{"8 records of 2026-11-22, entries 11 to 18", "(previous.txt)", "(day.txt)", "1 later entries", "passages: 2 admitted, 1 refused, 0 on hold", "(silent)"}, nil},
+			"passages: 3 admitted, 0 refused, 0 on hold, 0 that nobody decided"}, []string{"previous.txt"}},
+		{"2026-11-22", []string{"8 records of 2026-11-22, entries 11 to 18", "(previous.txt)", "(day.txt)", "1 later entries", "passages: 2 admitted, 1 refused, 0 on hold, 0 that nobody decided", "(silent)"}, nil},
 		{"2026-11-23", []string{"5 records of 2026-11-23, entries 19 to 23", "since east-gate signed the head of 18 entries (previous.txt)"}, []string{"day.txt"}},
 		{"2026-11-24", []string{"no entry is of 2026-11-24: entry 23 is the last before it", "(not-yet)"}, []string{"day.txt"}},
 		{"2026-11-20", []string{"no entry is of 2026-11-20: entry 0 is the last before it, entry 1 the first after it"}, nil},
