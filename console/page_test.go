@@ -536,6 +536,7 @@ func TestLooks(t *testing.T) {
 			v.Holds, v.Duty = two, ""
 		}, ""},
 		{"roster-fault", `.ready`, func(v *gate.View) { v.RosterFault = true }, ""},
+		{"wrong-tries", `.verdict.refuse`, func(v *gate.View) { last("refuse", "bad-signature")(v); v.Lanes[0].WrongTries = true }, ""},
 		{"setup-fault", `.ready`, func(v *gate.View) {
 			v.SetupFaults = []gate.SetupFault{{What: "settings", Why: "line 3: consle: unknown key", LastGood: true}, {What: "trust/dcc/new.pem", Why: "no X.509 certificate"}}
 		}, ""},
@@ -579,6 +580,9 @@ func TestLooks(t *testing.T) {
 				}
 				if look.name == "card-reader-down" { // the lane with a good one, and one without, say nothing of it
 					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .card-reader')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "读卡器 无应答", "en": "ID reader no answer"}[language]))
+				}
+				if look.name == "wrong-tries" {
+					see(t, ctx, name, fmt.Sprintf(`document.querySelector('.alarm.tries').textContent.includes(%q)`, map[string]string{"zh": "有人在试码", "en": "somebody tries"}[language]))
 				}
 				if look.name == "roster-fault" {
 					see(t, ctx, name, fmt.Sprintf(`document.querySelector('.alarm.roster').textContent.startsWith(%q)`, map[string]string{"zh": "名册故障", "en": "Roster fault"}[language]))

@@ -30,7 +30,8 @@ const (
 // the page are made from it.
 type lane struct {
 	Lane
-	changed func() // wakes the page
+	changed func()      // wakes the page
+	tries   []time.Time // of the wrong codes in a row, monotonic; guarded by the gate's passage
 
 	// commanding is held while the barrier is told something and that is noted, so that both agree on which of two keys
 	// was pressed last; never while anything waits.
@@ -43,6 +44,7 @@ type lane struct {
 	droppedAt time.Time // monotonic
 	relay     relay
 	unasked   time.Time // somebody else opened the barrier; monotonic
+	triedAt   time.Time // too many wrong codes in a row; monotonic
 	sensor    string    // up or unreadable; empty: the lane has none
 	latch     *passage  // of the emergency key, which holds the lane open; nil: it does not
 	commands  int       // of guards that the barrier has not answered yet
@@ -222,6 +224,7 @@ func (l *lane) view() LaneView {
 		v.Latch = ""
 	}
 	v.Unasked = !l.unasked.IsZero() && (time.Since(l.unasked) < unaskedFor || l.Sensor.IsOpen())
+	v.WrongTries = !l.triedAt.IsZero() && time.Since(l.triedAt) < triesFor
 	if !l.cards.since.IsZero() {
 		if v.CardReader = l.cards.cause; l.cards.up {
 			v.CardReader = "up"

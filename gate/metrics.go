@@ -10,6 +10,7 @@ type metrics struct {
 	scans     *prometheus.CounterVec
 	decisions *prometheus.CounterVec
 	repeats   *prometheus.CounterVec
+	tries     *prometheus.CounterVec
 	seconds   prometheus.Histogram
 }
 
@@ -24,12 +25,15 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 			"lane", "direction", "verdict", "reason"),
 		repeats: counter("gated_repeats_total",
 			"Codes that were read again within the repeat window: shown as already read, not decided anew.", "lane"),
+		tries: counter("gated_wrong_tries_total",
+			"Five forged or revoked codes in a row within two minutes: somebody tries one after the other.", "lane"),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "gated_decision_seconds", Help: "Time from the last byte of a code to its durable decision.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
 	}
 	for _, l := range g.opt.Lanes {
 		m.repeats.WithLabelValues(l.ID)
+		m.tries.WithLabelValues(l.ID)
 		for _, k := range []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card",
 			"cn-hmt-permit", "plate", "unknown"} {
 			m.scans.WithLabelValues(l.ID, k)
@@ -47,7 +51,7 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 			return n
 		}
 	}
-	reg.MustRegister(m.scans, m.decisions, m.repeats, m.seconds,
+	reg.MustRegister(m.scans, m.decisions, m.repeats, m.tries, m.seconds,
 		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *register.State) int { return len(s.Open) })),
 		gauge("gated_openings_to_account_for", "Emergency openings of which nobody said yet who passed, or whose entry is pending.",
 			func() float64 { return float64(len(g.toAccountFor())) }),

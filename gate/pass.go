@@ -121,6 +121,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		return g.fault(p, err), nil // never remembered: the next try must be a real one
 	}
 	p.seq = entries[len(entries)-1].Seq
+	g.tried(&p)
 
 	// Only now may anything be seen or opened.
 	if h != nil {

@@ -97,6 +97,9 @@ type LaneView struct {
 	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" while it does not obey
 	Unasked   bool      `json:"unasked"`           // somebody else opened it a moment ago, or it stands open since
 
+	// WrongTries: somebody tried one code after the other a moment ago.
+	WrongTries bool `json:"wrong_tries"`
+
 	// CardReader is "up", or why the ID card reader is down; empty where the lane has none.
 	CardReader string `json:"card_reader,omitempty"`
 

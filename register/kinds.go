@@ -23,6 +23,7 @@ const (
 	Export   ledger.Kind = "export"   // personal data was put into an export
 	Trip     ledger.Kind = "trip"     // a household went out on the day on which the epoch before ended
 	Handover ledger.Kind = "handover" // one guard handed over to the next
+	Alarm    ledger.Kind = "alarm"    // somebody should look at a lane
 )
 
 // RosterChange is the detail of entries that says how many changes of the roster there have been: of each change, of each start,

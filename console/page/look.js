@@ -82,6 +82,7 @@ function renderAlarms() {
     if (l.latch) list.push([l.latch, l, { opening: p('opening'), open: p('latched-do'), failed: p('not-opened-do'), 'by-hand': p('by-hand-do') }[l.latch]]);
     if (l.barrier === 'open-by-hand' && l.latch !== 'failed') list.push(['hand', l, p('open-by-hand')]);
     if (l.unasked) list.push(['unasked', l, p('opened-unasked-do')]);
+    if (l.wrong_tries) list.push(['tries', l, p('wrong-tries-do')]);
     if (!l.up && (fresh(l) || l.latch || view.fault)) list.push(['down', l, t('cause', l.cause || l.scanner)]);
     if (l.up && l.dropped) list.push(['dropped', l, t('dropped', l.dropped)]);
     if (l.up && l.cause) list.push(['silent', l, t('cause', l.cause)]);
@@ -100,6 +101,7 @@ function renderAlarms() {
     if (kind === 'failed') say(h('b', {}, laneName(l) + ' · ' + p('not-opened'))), close();
     if (kind === 'hand') say(h('b', {}, laneName(l)));
     if (kind === 'unasked') say(h('b', {}, laneName(l) + ' · ' + p('opened-unasked')));
+    if (kind === 'tries') say(h('b', {}, laneName(l) + ' · ' + p('wrong-tries')));
     if (kind === 'silent' || kind === 'dropped') say(h('b', {}, laneName(l) + ' · ' + p('scanner')));
     if (kind === 'down') say(icon('down'), h('b', {}, laneName(l) + ' · ' + t('verdict', 'down')));
     if (kind === 'keyboard') say(h('b', {}, p('keyboard')));

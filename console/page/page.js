@@ -131,7 +131,7 @@ function receive(v) {
   for (const l of v.lanes) {
     const was = before && before.lanes.find(b => b.id === l.id);
     receiveAnswer(l, v.now, !!before);
-    if (was && was.up && !l.up) sound('fault');
+    if (was && (was.up && !l.up || !was.wrong_tries && l.wrong_tries)) sound('fault');
     if (l.latch === 'failed' && (pressedAgain.delete(l.id) || !was || was.latch !== 'failed')) notOpened[l.id] = { sent: true, said: p('not-opened-relay') };
     else if (l.latch === 'open' || was && was.latch !== l.latch) delete notOpened[l.id];
     if (l.latch && was && was.latch !== l.latch && l.latch !== 'opening') sound(l.latch === 'failed' ? 'fault' : 'emergency');

@@ -1,0 +1,98 @@
+package gate
+
+import (
+	"cmp"
+	"testing"
+	"time"
+
+	"gated/credential"
+	"gated/policy"
+	"gated/register"
+)
+
+// GB 50396-2007, 5.1.5: whoever tries one code after the other raises an alarm. Who holds up the code of a payment, a damaged
+// pass or one of the neighbours tries nothing.
+func TestWrongCodesInARowRaiseAnAlarm(t *testing.T) {
+	t.Parallel()
+	const forged, same, ownKey, revoked, good, other = "forged", "the same", "by a key of one's own", "revoked", "good", "of a neighbour"
+	const foreign = "https://qr.example.com/f2f0abc"
+	for _, c := range []struct {
+		name   string
+		tries  []string
+		alarms int
+	}{
+		{"four", []string{forged, forged, forged, forged}, 0},
+		{"five", []string{forged, revoked, forged, revoked, forged}, 1},
+		{"nine", []string{forged, forged, forged, forged, forged, forged, forged, forged, forged}, 1},
+		{"ten", []string{forged, forged, forged, forged, forged, forged, forged, forged, forged, forged}, 2},
+		{"a resident between", []string{forged, forged, forged, forged, good, forged}, 0},
+		{"payments between", []string{forged, forged, foreign, forged, forged, foreign, forged}, 1},
+		{"payments", []string{foreign, foreign, foreign, foreign, foreign, foreign}, 0},
+		{"neighbours", []string{other, other, other, other, other, other}, 0},
+		{"the same one again", []string{same, same, same, same, same, same}, 0},
+		{"by a key of one's own", []string{ownKey, ownKey, ownKey, ownKey, ownKey}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			first := ""
+			code := func(what string) string {
+				pass := s.pass("resident", s.subject("王小明"), month)
+				spoilt := pass[:len(pass)-3] + "000"
+				switch what {
+				case same:
+					first = cmp.Or(first, spoilt)
+					return first
+				case forged:
+					return spoilt
+				case revoked:
+					if err := s.people.Revoke(t.Context(), s.trust.Check([]byte(pass), s.now()).Serial, "lost", true); err != nil {
+						t.Fatal(err)
+					}
+				case other:
+					return must(credential.Issue(credential.NewKey(), credential.Pass{Issuer: "neighbours", Subject: s.subject("王小明"),
+						Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(month)}))
+				case ownKey:
+					return must(credential.Issue(credential.NewKey(), credential.Pass{Issuer: "office", Subject: s.subject("王小明"),
+						Kind: "resident", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(month)}))
+				case foreign:
+					return foreign
+				}
+				return pass
+			}
+			for _, what := range c.tries {
+				s.scan("in", code(what))
+			}
+			s.g.work.Wait()
+			alarms := 0
+			for _, e := range s.records() {
+				if e.Kind == register.Alarm && e.Reason == "wrong-tries" && e.Lane == "in" && e.Detail["codes"] == "5" && e.Passage == "" {
+					alarms++
+				}
+			}
+			if v := s.g.View().Lanes; alarms != c.alarms || v[0].WrongTries != (c.alarms > 0) || v[1].WrongTries {
+				t.Errorf("%d alarms, want %d; the page says so: %t, of the other lane %t", alarms, c.alarms, v[0].WrongTries, v[1].WrongTries)
+			}
+		})
+	}
+}
+
+// Five in two minutes are an alarm, five in the course of a day are not.
+func TestWrongCodesOfADayRaiseNone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	l := s.g.lanes["in"]
+	l.tries = []time.Time{time.Now().Add(-3 * time.Minute), time.Now().Add(-100 * time.Second), time.Now().Add(-time.Minute), time.Now()}
+	wrong := &passage{lane: l, decision: policy.Decision{Verdict: policy.Refuse}, facts: policy.Facts{Reason: "bad-signature"}}
+	s.g.passage.Lock()
+	s.g.tried(wrong)
+	alarmed := !l.triedAt.IsZero()
+	s.g.tried(wrong) // the fifth since two minutes ago
+	s.g.passage.Unlock()
+	if alarmed || len(l.tries) > mostTries {
+		t.Errorf("an alarm: %t, %d are remembered", alarmed, len(l.tries))
+	}
+	if l.triedAt.IsZero() {
+		t.Error("no alarm about the fifth")
+	}
+}
