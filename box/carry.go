@@ -1,6 +1,7 @@
 package box
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,7 +14,7 @@ import (
 )
 
 // carry tells what counts on in the epoch after one that has ended, however that came about: how many changes of the roster
-// there were, or else the box would not know that a restored roster is an older one; and the trips of the day.
+// there were, or else the box would not know that a restored roster is an older one; and the trips that count.
 func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, error) {
 	change, err := rosterChange(old)
 	if err != nil {
@@ -23,9 +24,9 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	if change > 0 {
 		detail[register.RosterChange] = strconv.FormatInt(change, 10)
 	}
-	trips, err := tripsOfToday(old, now)
+	trips, err := tripsThatCount(old, now)
 	if err != nil {
-		return nil, nil, fmt.Errorf("count the trips of the day: %w", err)
+		return nil, nil, fmt.Errorf("count the trips: %w", err)
 	}
 	return detail, trips, nil
 }
@@ -45,47 +46,16 @@ func rosterChange(old *file.Reader) (most int64, err error) {
 	return most, nil
 }
 
-// tripsOfToday tells how often each household went out on the day on which the epoch ended, unless that day is over: a new
-// epoch gives nobody a second trip. The counts go by the rules of package register.
-func tripsOfToday(old *file.Reader, now time.Time) (trips []ledger.Event, err error) {
-	size, err := old.Size()
+// tripsThatCount tells of the trips that count on in a new epoch, which gives nobody a second one.
+func tripsThatCount(old *file.Reader, now time.Time) (events []ledger.Event, err error) {
+	days, err := register.TripsThatCount(old, now)
 	if err != nil {
 		return nil, err
 	}
-	day := ""
-	if err := old.Scan(max(1, size-file.Tail), size, false, func(e *ledger.Entry) error {
-		if e.Clock == "trusted" {
-			day = max(day, e.At.Format(time.DateOnly))
-		}
-		if e.Kind == register.Clock && e.Reason == "clock-corrected" {
-			day = min(day, e.At.AddDate(0, 0, 1).Format(time.DateOnly))
-		}
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	today := now.In(old.Zone).Format(time.DateOnly)
-	days, err := old.Segments()
-	days = slices.DeleteFunc(days, func(s file.Segment) bool { return s.Day < today })
-	if err != nil || len(days) == 0 || day < today {
-		return nil, err
-	}
-	out := map[int64]string{}
-	if err := old.Scan(days[0].First, size, true, func(e *ledger.Entry) error {
-		gone := e.Kind == register.Decided && e.Verdict == "admit" && e.Direction == "out" && e.Class == "resident" ||
-			e.Kind == register.Trip && e.Detail["day"] >= today
-		if household := e.Personally("household"); gone && household != "" {
-			out[e.Seq] = household
-		} else if e.Kind == register.Correction {
-			delete(out, e.Ref)
-		}
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	for _, seq := range slices.Sorted(maps.Keys(out)) {
-		trips = append(trips, ledger.Event{Kind: register.Trip, Direction: "out", Class: "resident", By: "machine",
-			Detail: map[string]string{"day": day}, Personal: []ledger.Field{{Name: "household", Value: out[seq]}}})
-	}
-	return trips, nil
+	err = old.ScanSome(slices.Sorted(maps.Keys(days)), func(e *ledger.Entry) {
+		events = append(events, ledger.Event{Kind: register.Trip, Direction: "out", Class: "resident", By: "machine",
+			Detail: map[string]string{"day": days[e.Seq]}, Personal: []ledger.Field{{Name: "household", Value: e.Personally("household")}}})
+	})
+	slices.SortStableFunc(events, func(a, b ledger.Event) int { return cmp.Compare(a.Detail["day"], b.Detail["day"]) })
+	return events, err
 }

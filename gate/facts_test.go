@@ -78,3 +78,30 @@ func TestRulesAskForPlaceAndTime(t *testing.T) {
 		t.Errorf("within the slot: %+v", out)
 	}
 }
+
+// At a level that counts the trips of two days, that of yesterday counts, also after a restart; the day after it does not.
+func TestTripsOfTwoDaysCount(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	level := func(name string) { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level, r.Repeat = name, 0 })) }
+	pass := s.pass("resident", s.subject("王小明"), month)
+	neighbour := s.pass("resident", s.subject("李芳"), month) // of the same household
+	level("guarded")
+	if out := s.scan("out", pass); out.Verdict != policy.Admit {
+		t.Fatalf("%+v", out)
+	}
+	for _, step := range []struct {
+		days        int
+		level, want string
+	}{{0, "controlled", "household-limit"}, {1, "controlled", "household-limit"}, {1, "sealed", "sealed-trip"}, {1, "controlled", "household-limit"},
+		{2, "controlled", "household-limit"}, {3, "controlled", "controlled-trip"}} {
+		s.wall(true, time.Duration(step.days)*24*time.Hour)
+		s.end()
+		s.start()
+		level(step.level)
+		if out := s.scan("out", neighbour); out.Rule != step.want {
+			t.Errorf("%d days later at %s: %+v, want rule %s", step.days, step.level, out, step.want)
+		}
+		s.scan("in", neighbour)
+	}
+}

@@ -168,7 +168,7 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,
 		Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass,
 		Level: m.rules.Level, ClockTrusted: m.at.Trusted, Whereabouts: g.whereabouts(who.ID), Building: home.Building,
-		Minute: policy.MinuteOfWeek(now.In(g.opt.Ledger.Zone())), HouseholdTrips: g.trips(who.Household, now)}
+		Minute: policy.MinuteOfWeek(now.In(g.opt.Ledger.Zone())), HouseholdTrips: g.trips(who.Household, now, m.rules)}
 	if home.Unit != "" {
 		facts.Unit = home.Building + "-" + home.Unit
 	}
@@ -220,10 +220,10 @@ func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
 	return c
 }
 
-func (g *Gate) trips(household string, now time.Time) (n int) {
+func (g *Gate) trips(household string, now time.Time, r *Rules) (n int) {
 	if household != "" {
 		day := now.In(g.opt.Ledger.Zone())
-		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day) })
+		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day, r.Policy.TripDays(r.Level)) })
 	}
 	return n
 }

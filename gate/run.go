@@ -126,6 +126,7 @@ func (g *Gate) Begin() {
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
 			Policy: rules.Policy.Hash(), Roster: people.Version(), Detail: map[string]string{
 				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone,
+				register.TripDays:     rules.tripDays(),
 				register.RosterChange: strconv.FormatInt(max(people.Change(), 0), 10), "clock": cmp.Or(doubt, "clock-trusted")}})
 	}
 	g.opt.Register.View(func(s *register.State) {
@@ -164,14 +165,18 @@ func (g *Gate) SetRules(r Rules) {
 	now := g.clock.Now()
 	if was := old.Policy.Hash(); was != r.Policy.Hash() {
 		g.record(ledger.Event{Stamp: now, Kind: register.Policy, By: byMachine, Policy: r.Policy.Hash(),
-			Detail: map[string]string{"was": was}})
+			Detail: map[string]string{"was": was, register.TripDays: r.tripDays()}})
 	}
 	if was := old.Level; was != r.Level {
-		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level, Detail: map[string]string{"was": was}})
+		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level,
+			Detail: map[string]string{"was": was, register.TripDays: r.tripDays()}})
 	}
 	g.record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine})
 	g.page.changed()
 }
+
+// tripDays is for entries that put the rules into force.
+func (r *Rules) tripDays() string { return strconv.Itoa(r.Policy.TripDays(r.Level)) }
 
 // Rules are those in force.
 func (g *Gate) Rules() Rules { return *g.rules.Load() }

@@ -109,7 +109,8 @@ func (p *parser) file(source []byte) {
 		return
 	}
 
-	p.policy.levels = []Level{{"guarded", PublicHealth}, {"controlled", PublicHealth}, {"sealed", PublicHealth}, {"normal", Contract}}
+	p.policy.levels = []Level{{"guarded", PublicHealth, 1}, {"controlled", PublicHealth, 1}, {"sealed", PublicHealth, 1},
+		{"normal", Contract, 1}}
 	if n := top["levels"]; n != nil {
 		p.policy.levels = nil
 		items, _ := p.items(n, "levels")
@@ -167,11 +168,16 @@ func (p *parser) level(n *yaml.Node) {
 			strings.Trim(quote(n.Value), `"`), Contract)
 		return
 	}
-	m := p.mapping(n, where, "name", "basis")
+	m := p.mapping(n, where, "name", "basis", "trip_days")
 	if m == nil {
 		return
 	}
-	l := Level{p.word(m["name"], n, where, "name"), p.oneOf(m["basis"], n, where, "basis", []string{PublicHealth, Contract, Consent})}
+	l := Level{p.word(m["name"], n, where, "name"), p.oneOf(m["basis"], n, where, "basis", []string{PublicHealth, Contract, Consent}), 1}
+	if v := m["trip_days"]; v != nil {
+		if l.TripDays = p.number(v, where, "trip_days", 1); l.TripDays > MostTripDays {
+			p.fault(v, where, "trip_days: %d: no more than %d are remembered", l.TripDays, MostTripDays)
+		}
+	}
 	if l.Name != "" && slices.Contains(names(p.policy.levels), l.Name) {
 		p.fault(m["name"], where, "a level before has the same name: keep one")
 	}

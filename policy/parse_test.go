@@ -56,6 +56,8 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 		{"level with a basis missing", "name: a\nlevels: [{name: open}]\nrules:" + last, `level "open": basis is missing: write public-health-emergency or contract or consent`},
 		{"unknown basis", "name: a\nlevels: [{name: open, basis: contrat}]\nrules:" + last, `basis: unknown word "contrat" (did you mean contract?)`},
 		{"level twice", "name: a\nlevels: [{name: open, basis: contract}, {name: open, basis: consent}]\nrules:" + last, `level "open": a level before has the same name`},
+		{"trips of no day", "name: a\nlevels: [{name: open, basis: contract, trip_days: 0}]\nrules:" + last, `line 2: level "open": trip_days: "0": write a whole number from 1`},
+		{"trips of a year", "name: a\nlevels: [{name: open, basis: contract, trip_days: 365}]\nrules:" + last, `level "open": trip_days: 365: no more than 31 are remembered`},
 		{"no levels", "name: a\nlevels: []\nrules:" + last, `levels: want a list`},
 		{"health at a level that may not ask", "name: a\nrules:\n  - {name: r, when: {health: recovery}, then: hold}" + last,
 			`line 3: rule "r": asks for health at the level normal, whose basis is contract: write ` + "`level:` with those of basis public-health-emergency only"},

@@ -36,7 +36,12 @@ type Level struct {
 	// somebody's health (Personal Information Protection Law of the PRC, articles 13 and 28): at any other level they are
 	// neither asked, shown nor kept, and a rule that needs them is a fault.
 	Basis string
+	// TripDays is over how many days the trips of a household are counted: the day itself, and those before it.
+	TripDays int
 }
+
+// MostTripDays is the longest time over which a level may count trips.
+const MostTripDays = 31
 
 // Bases of a level.
 const (
@@ -72,7 +77,7 @@ type Facts struct {
 	Building       string // of the household, such as 3
 	Unit           string // likewise, such as 3-2
 	Minute         int    // of the week in the gate's zone, see MinuteOfWeek
-	HouseholdTrips int    // admitted out-passages of the household today
+	HouseholdTrips int    // admitted out-passages of the household in the days that the level counts
 }
 
 // Decision is the verdict, why (a stable lower-case word) and by which rule.
@@ -138,6 +143,16 @@ func (p *Policy) Source() []byte { return slices.Clone(p.source) }
 
 // Levels are the names of the levels that the policy has; the first is the default.
 func (p *Policy) Levels() []string { return names(p.levels) }
+
+// TripDays is that of a level; 1 where the policy does not have it.
+func (p *Policy) TripDays(level string) int {
+	for _, l := range p.levels {
+		if l.Name == level {
+			return l.TripDays
+		}
+	}
+	return 1
+}
 
 // AsksHealth tells whether facts about health may be asked, shown and kept at a level: see Level.
 func (p *Policy) AsksHealth(level string) bool {

@@ -1,14 +1,16 @@
 package register
 
-import "gated/register/blind"
+import (
+	"gated/register/blind"
+	"gated/register/trips"
+)
 
 // changes are what the index has not heard of yet. All methods do nothing on nil.
 type changes struct {
 	passages map[int64]*Passage // by first entry
 	people   map[blind.Key]bool
-	holds    bool                // holds, openings to account for or legal holds
-	all      bool                // who went out, all of it
-	out      map[int64]blind.Key // who went out, only these are new
+	holds    bool                  // holds, openings to account for or legal holds
+	trips    map[int64]*trips.Trip // by entry; nil: it counts no longer
 	later    []later
 	found    []finding
 }
@@ -23,7 +25,7 @@ type finding struct {
 }
 
 func newChanges() *changes {
-	return &changes{passages: map[int64]*Passage{}, people: map[blind.Key]bool{}, out: map[int64]blind.Key{}}
+	return &changes{passages: map[int64]*Passage{}, people: map[blind.Key]bool{}, trips: map[int64]*trips.Trip{}}
 }
 
 func (c *changes) waiting() {
@@ -38,16 +40,14 @@ func (c *changes) moved(who blind.Key) {
 	}
 }
 
-func (c *changes) wentOut(seq int64, household blind.Key) {
-	if c != nil {
-		c.out[seq] = household
+func (c *changes) tripped(seq int64, b *trips.Book) {
+	if c == nil {
+		return
 	}
-}
-
-func (c *changes) rewriteOut() {
-	if c != nil {
-		c.all = true
-		clear(c.out)
+	if t, counts := b.All()[seq]; counts {
+		c.trips[seq] = &t
+	} else {
+		c.trips[seq] = nil
 	}
 }
 

@@ -98,10 +98,10 @@ func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]bool {
 			}
 		}
 	}
-	for seq, household := range maps.Clone(r.state.out) {
+	for seq, t := range maps.Clone(r.state.book.All()) {
 		if e := left[seq]; e != nil {
 			_, named := r.hash.Field(e, "subject")
-			if k, ok := r.hash.Field(e, "household"); !named || !ok || k != household {
+			if k, ok := r.hash.Field(e, "household"); !named || !ok || k != t.Household {
 				r.state.untrip(seq)
 			}
 		}

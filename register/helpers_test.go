@@ -193,7 +193,7 @@ func verify(t testing.TB, b *box) {
 func dump(t testing.TB, db *sql.DB) (rows []string) {
 	t.Helper()
 	for _, q := range []string{"SELECT * FROM passage", "SELECT * FROM recent", "SELECT * FROM hold", "SELECT * FROM opening", "SELECT * FROM keep", "SELECT * FROM person",
-		"SELECT * FROM out", "SELECT * FROM later", "SELECT key, value FROM meta WHERE key IN ('state', 'last')"} {
+		"SELECT * FROM trip", "SELECT * FROM later", "SELECT key, value FROM meta WHERE key IN ('state', 'last')"} {
 		err := each(db, func(scan func(...any) error) error {
 			v := make([]any, 13)
 			for n := len(v); n > 0; n-- {

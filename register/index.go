@@ -17,13 +17,14 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
+	"gated/register/trips"
 	"gated/sqliteprocess"
 
 	_ "modernc.org/sqlite"
 )
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and made anew.
-const indexVersion = "12"
+const indexVersion = "13"
 
 // indexSchema: the state as rows, and by what entries are found. What an entry is found by is first kept with the entry in
 // the table fresh, at its end, and moved into the table term when there is enough of it: so each of the pages of a day,
@@ -38,7 +39,7 @@ CREATE TABLE IF NOT EXISTS hold(first INTEGER NOT NULL PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS opening(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS keep(seq INTEGER NOT NULL PRIMARY KEY, from_day TEXT NOT NULL, to_day TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS person(key INTEGER NOT NULL PRIMARY KEY, seq INTEGER NOT NULL, inside INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS out(seq INTEGER NOT NULL PRIMARY KEY, household INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS trip(seq INTEGER NOT NULL PRIMARY KEY, household INTEGER NOT NULL, day TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS later(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fresh(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, day TEXT NOT NULL, keys BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS term(day TEXT NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL,
@@ -165,8 +166,14 @@ func (x *index) close() {
 	}
 }
 
-// scalarsOf reads the parts of the state that are one value; of which ledger it is, and the hash of the newest record.
-func scalarsOf(db *sql.DB) (v scalars, origin, last string, err error) {
+// kept are the parts of the state that are one value, as the index has them.
+type kept struct {
+	scalars
+	Day string // of the trip book
+}
+
+// scalarsOf reads these; of which ledger it is, and the hash of the newest record.
+func scalarsOf(db *sql.DB) (v kept, origin, last string, err error) {
 	err = each(db, func(scan func(...any) error) error {
 		var key, value string
 		err := scan(&key, &value)
@@ -240,7 +247,7 @@ func load(db *sql.DB, in *file.Reader, h blind.Hasher) (*State, error) {
 	case v.Size > size:
 		return nil, errAhead
 	}
-	s.scalars = v
+	s.scalars, s.book.Day = v.scalars, v.Day
 	s.Newest.Time, s.Trusted.Time = s.Newest.Time.In(in.Zone), s.Trusted.Time.In(in.Zone)
 	if err := in.Scan(v.Size, v.Size, false, func(e *ledger.Entry) error { s.last = sha256.Sum256(e.Raw); return nil }); err != nil {
 		return nil, err
@@ -290,11 +297,10 @@ func (s *State) rows(db *sql.DB, zone *time.Location) error {
 			s.people[who] = at
 			return err
 		}},
-		{"SELECT seq, household FROM out", func(scan func(...any) error) error {
-			var household blind.Key
-			err := scan(&seq, &household)
-			s.out[seq] = household
-			s.trips[household]++
+		{"SELECT seq, household, day FROM trip", func(scan func(...any) error) error {
+			var t trips.Trip
+			err := scan(&seq, &t.Household, &t.Day)
+			s.book.Add(seq, t)
 			return err
 		}},
 	} {

@@ -26,6 +26,9 @@ const (
 	Alarm    ledger.Kind = "alarm"    // somebody should look at a lane
 )
 
+// TripDays is the detail of entries that put a level into force: over how many days a household's trips are counted at it.
+const TripDays = "trip_days"
+
 // RosterChange is the detail of entries that says how many changes of the roster there have been: of each change, of each start,
 // and of the first entry of an epoch.
 const RosterChange = "roster_change"

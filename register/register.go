@@ -135,10 +135,11 @@ func (r *Register) Keeps() (days map[int64]Span) {
 	return days
 }
 
-// Counting is the day whose trips are counted, and its first entry: what is recorded from there on decides who may pass.
-func (r *Register) Counting() (day string, first int64) {
-	r.View(func(s *State) { day, first = s.Day, s.First })
-	return day, first
+// Counting is the oldest entry of a trip that may still count on a day, 0 where there is none: what is recorded from there on decides
+// who may pass.
+func (r *Register) Counting(day string) (first int64) {
+	r.View(func(s *State) { first = s.book.First(day, max(s.Window, 1)) })
+	return first
 }
 
 // Ready tells whether trips are known, and who came in in the last 31 days. Until then nobody is to be admitted by rule.

@@ -56,8 +56,8 @@ func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
 		t.Errorf("inside %v", in)
 	}
 	l.View(func(s *State) {
-		if len(s.trips) != 0 {
-			t.Errorf("trips %v", s.trips)
+		if len(s.book.All()) != 0 {
+			t.Errorf("trips %v", s.book.All())
 		}
 		if _, ok := s.Open["held"]; !ok || len(s.Open) != 1 || len(s.ToAccountFor) != 1 {
 			t.Errorf("open %v, to account for %v", s.Open, s.ToAccountFor)
@@ -168,11 +168,14 @@ func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
 	mustAppend(t, l, append(passage(ck, "car", "out", "admit"), car)...)
 	verify(t, l)
 	l.View(func(s *State) {
-		if n := s.Trips("3-2-501", at("2026-11-23 12:00:00")); n != 3 {
+		if n := s.Trips("3-2-501", at("2026-11-23 12:00:00"), 1); n != 3 {
 			t.Errorf("%d trips, want 3", n)
 		}
-		if n := s.Trips("3-2-501", at("2026-11-24 12:00:00")); n != 0 {
+		if n := s.Trips("3-2-501", at("2026-11-24 12:00:00"), 1); n != 0 {
 			t.Errorf("%d trips the next day", n)
+		}
+		if n := s.Trips("3-2-501", at("2026-11-24 12:00:00"), 2); n != 3 {
+			t.Errorf("%d trips in two days, the next day", n)
 		}
 	})
 }
@@ -204,7 +207,7 @@ func TestACorrectedClockGivesNoSecondTripAndTakesNoneAway(t *testing.T) {
 			mustAppend(t, l, Event{Stamp: ck.now(), Kind: Clock, Reason: "clock-corrected"})
 			for _, day := range slices.Sorted(maps.Keys(c.trips)) {
 				l.View(func(s *State) {
-					if n := s.Trips("3-2-501", at(day+" 23:59:59")); n != c.trips[day] {
+					if n := s.Trips("3-2-501", at(day+" 23:59:59"), 1); n != c.trips[day] {
 						t.Errorf("%d trips on %s, want %d", n, day, c.trips[day])
 					}
 				})
@@ -442,8 +445,8 @@ func TestAnIndexThatHasNotHeardOfAnErasureIsBuiltAnew(t *testing.T) {
 	l = open(t, killed, ck)
 	verify(t, l)
 	l.View(func(s *State) {
-		if len(s.people)+len(s.trips)+len(s.out) != 0 {
-			t.Errorf("remembered: people %v, trips %v", s.people, s.trips)
+		if len(s.people)+len(s.book.All()) != 0 {
+			t.Errorf("remembered: people %v, trips %v", s.people, s.book.All())
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
+	"gated/register/trips"
 )
 
 // remembered is how many of the newest passages the state remembers: more than one transaction has, so that what comes
@@ -29,10 +30,9 @@ type State struct {
 	last     [sha256.Size]byte // of the record of entry Size
 	segments []file.Segment
 	people   map[blind.Key]whereabouts // by roster ID; who is not among them: unknown
-	out      map[int64]blind.Key       // who of a household was admitted out on Day: seq → household
-	trips    map[blind.Key]int         // how often, by household
-	changed  *changes                  // what the index has not heard of yet; nil: it has none
-	taken    int64                     // the size when that was handed out last
+	book     trips.Book
+	changed  *changes // what the index has not heard of yet; nil: it has none
+	taken    int64    // the size when that was handed out last
 }
 
 // scalars are the parts of a state that are one value.
@@ -44,9 +44,9 @@ type scalars struct {
 	Roster  int64     // the newest change of the roster that an entry tells of
 	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
 	Level   string
-	Duty    int64  // the entry of who signed on last; 0: nobody
-	Day     string // whose trips are counted
-	First   int64  // the entry with which that day began
+	Duty    int64 // the entry of who signed on last; 0: nobody
+	// Window is over how many days the trips of a household are counted at the level in force, as the newest entry says.
+	Window int
 }
 
 // whereabouts is what the newest readable entry says of a person.
@@ -63,7 +63,7 @@ type Span struct {
 
 func newState(h blind.Hasher) *State {
 	return &State{hash: h, Open: map[string]Passage{}, ToAccountFor: map[int64]Passage{}, Keeps: map[int64]Span{},
-		people: map[blind.Key]whereabouts{}, out: map[int64]blind.Key{}, trips: map[blind.Key]int{}}
+		people: map[blind.Key]whereabouts{}, book: trips.New()}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -126,12 +126,18 @@ func (s *State) box(e *ledger.Entry) {
 	// The trusted time only moves forward, or else a clock set back could bring expired passes to life; a correction, which says
 	// who did it, may move it back. The day whose trips count goes back to the next one at most: so nobody gets a second trip.
 	if e.Kind == Clock && e.Reason == "clock-corrected" {
-		s.Trusted, s.Day = s.Newest, min(s.Day, e.At.AddDate(0, 0, 1).Format(time.DateOnly))
+		s.Trusted = s.Newest
+		for _, seq := range s.book.Correct(e.At.AddDate(0, 0, 1).Format(time.DateOnly)) {
+			s.changed.tripped(seq, &s.book)
+		}
 	} else if s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
 		s.Trusted = s.Newest
 	}
 	if n, err := strconv.ParseInt(e.Detail[RosterChange], 10, 64); err == nil {
 		s.Roster = max(s.Roster, n)
+	}
+	if n, err := strconv.Atoi(e.Detail[TripDays]); err == nil {
+		s.Window = n
 	}
 	switch e.Kind {
 	case ledger.Start:
@@ -144,9 +150,9 @@ func (s *State) box(e *ledger.Entry) {
 	case SignOn:
 		s.Duty = e.Seq
 	case Trip: // it counts on, or else restoring a box would give a second one
-		if household, ok := s.hash.Field(e, "household"); ok && e.Detail["day"] >= s.Day {
-			s.begin(e.Detail["day"], e.Seq)
-			s.trip(e.Seq, household)
+		if household, ok := s.hash.Field(e, "household"); ok {
+			s.begin(e.Detail["day"])
+			s.trip(e.Seq, trips.Trip{Household: household, Day: e.Detail["day"]})
 		}
 	case ledger.Backup:
 		s.Copied = e.At
@@ -222,8 +228,8 @@ func (s *State) move(e *ledger.Entry) {
 		return
 	}
 	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
-	if e.Kind == Decided && (e.Clock == "trusted" || s.Day == "") {
-		s.begin(e.At.Format(time.DateOnly), e.Seq)
+	if e.Kind == Decided && (e.Clock == "trusted" || s.book.Day == "") {
+		s.begin(e.At.Format(time.DateOnly))
 	}
 	if e.Kind == Correction {
 		s.untrip(e.Ref)
@@ -235,25 +241,21 @@ func (s *State) move(e *ledger.Entry) {
 	s.place(who, whereabouts{e.Seq, inside})
 	// Their car is no trip more.
 	if household, ok := s.hash.Field(e, "household"); ok && !inside && e.Class == "resident" && e.Kind == Decided {
-		s.trip(e.Seq, household)
+		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day})
 	}
 }
 
-// begin counts the trips of a day from an entry on, if the day is a later one.
-func (s *State) begin(day string, first int64) {
-	if day > s.Day {
-		s.Day, s.First = day, first
-		clear(s.out)
-		clear(s.trips)
-		s.changed.rewriteOut()
+// begin goes on to a day, if it is a later one.
+func (s *State) begin(day string) {
+	for _, seq := range s.book.Begin(day) {
+		s.changed.tripped(seq, &s.book)
 	}
 }
 
 // trip counts one.
-func (s *State) trip(seq int64, household blind.Key) {
-	s.out[seq] = household
-	s.trips[household]++
-	s.changed.wentOut(seq, household)
+func (s *State) trip(seq int64, t trips.Trip) {
+	s.book.Add(seq, t)
+	s.changed.tripped(seq, &s.book)
 }
 
 // place says where a person is.
@@ -270,23 +272,14 @@ func (s *State) forgetPerson(who blind.Key) {
 
 // untrip forgets the trip that an entry was counted as, if any.
 func (s *State) untrip(seq int64) {
-	household, ok := s.out[seq]
-	if !ok {
-		return
+	if s.book.Remove(seq) {
+		s.changed.tripped(seq, &s.book)
 	}
-	delete(s.out, seq)
-	if s.trips[household]--; s.trips[household] == 0 {
-		delete(s.trips, household)
-	}
-	s.changed.rewriteOut()
 }
 
-// Trips is how often the household was admitted out on the day of now, a time that may be trusted.
-func (s *State) Trips(household string, now time.Time) int {
-	if now.Format(time.DateOnly) > s.Day {
-		return 0
-	}
-	return s.trips[s.hash.Key(blind.OfHousehold, household)]
+// Trips is how often the household was admitted out in so many days, of which that of now, a time that may be trusted, is the last.
+func (s *State) Trips(household string, now time.Time, days int) int {
+	return s.book.Count(s.hash.Key(blind.OfHousehold, household), now.Format(time.DateOnly), days)
 }
 
 // Inside counts the people and vehicles admitted in and not yet out.
@@ -313,6 +306,6 @@ func (s *State) digest() string {
 	}
 	b, _ := json.MarshalIndent(map[string]any{
 		"scalars": s.scalars, "last": s.last, "open": s.Open, "toAccountFor": s.ToAccountFor, "keeps": s.Keeps,
-		"recent": s.Recent, "people": people, "out": s.out, "trips": s.trips}, "", " ") // plain values: it cannot fail
+		"recent": s.Recent, "people": people, "day": s.book.Day, "trips": s.book.All()}, "", " ") // plain values: it cannot fail
 	return string(b)
 }

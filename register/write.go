@@ -19,14 +19,13 @@ const mergeAt = 2048
 // batch is what goes into the index at once: the changes, and what of the state they need.
 type batch struct {
 	*changes
-	scalars      scalars
+	kept         kept
 	last         string
 	recent       []*Passage
 	people       map[blind.Key]whereabouts // of those who moved; who is missing is forgotten
 	holds        []int64                   // by their first entry; nil: unchanged, like the next three
 	toAccountFor map[int64]int64
 	keeps        map[int64]Span
-	out          map[int64]blind.Key
 	days         []file.Segment
 }
 
@@ -37,7 +36,7 @@ func (s *State) take() *batch {
 		return nil
 	}
 	s.changed, s.taken = newChanges(), s.Size
-	b := &batch{changes: c, scalars: s.scalars, last: hex.EncodeToString(s.last[:]), recent: slices.Clone(s.Recent),
+	b := &batch{changes: c, kept: kept{s.scalars, s.book.Day}, last: hex.EncodeToString(s.last[:]), recent: slices.Clone(s.Recent),
 		people: map[blind.Key]whereabouts{}, days: s.segments}
 	for who := range c.people {
 		if at, known := s.people[who]; known {
@@ -52,9 +51,6 @@ func (s *State) take() *batch {
 		for seq, p := range s.ToAccountFor {
 			b.toAccountFor[seq] = p.First
 		}
-	}
-	if b.out = c.out; c.all {
-		b.out = maps.Clone(s.out)
 	}
 	return b
 }
@@ -148,16 +144,17 @@ func (w *writer) batch(b *batch, origin string) {
 			w.exec("DELETE FROM person WHERE key = ?", who)
 		}
 	}
-	if b.all {
-		w.exec("DELETE FROM out")
-	}
-	for seq, household := range b.out {
-		w.exec("INSERT INTO out VALUES(?, ?)", seq, household)
+	for seq, t := range b.trips {
+		if t == nil {
+			w.exec("DELETE FROM trip WHERE seq = ?", seq)
+		} else {
+			w.exec("INSERT OR REPLACE INTO trip VALUES(?, ?, ?)", seq, t.Household, t.Day)
+		}
 	}
 	for _, l := range b.later {
 		w.exec("INSERT OR REPLACE INTO later VALUES(?, ?, ?)", l.seq, l.first, l.last)
 	}
-	state, err := json.Marshal(b.scalars)
+	state, err := json.Marshal(b.kept)
 	if w.err == nil {
 		w.err = err
 	}

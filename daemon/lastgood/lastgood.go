@@ -151,7 +151,26 @@ func (x *loading) attempt(way int) (*Setup, error) {
 	} else if s.Level != "" && !slices.Contains(levels, s.Level) {
 		return nil, fmt.Errorf("gate.level %q: the policy %s has the levels %s", s.Level, s.Policy.Name(), strings.Join(levels, ", "))
 	}
+	if err := s.tripsKept(); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// tripsKept refuses a retention that would erase trips which still count at some level.
+func (s *Setup) tripsKept() error {
+	rules := s.Settings.Ledger.Retention
+	i := slices.IndexFunc(rules, func(r config.Retention) bool { return r.Class == "resident" })
+	if i < 0 {
+		i = slices.IndexFunc(rules, func(r config.Retention) bool { return r.Class == "*" })
+	}
+	for _, level := range s.Policy.Levels() {
+		if days := s.Policy.TripDays(level); i >= 0 && rules[i].Days < days-1 {
+			return fmt.Errorf("ledger.retention[%d].days %d: the level %s of the policy %s counts trips over %d days: write %d or more",
+				i, rules[i].Days, level, s.Policy.Name(), days, days-1)
+		}
+	}
+	return nil
 }
 
 // ours are the variables that settings may come from.

@@ -3,6 +3,7 @@ package lastgood
 import (
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -65,6 +66,10 @@ func named(s *Setup) string {
 func TestTheFileThatIsToBlameIsNamed(t *testing.T) {
 	t.Parallel()
 	otherLevels := strings.ReplaceAll(string(policy.Shipped().Source()), "guarded", "watched")
+	fiveDays := strings.Replace(string(policy.Shipped().Source()), "trip_days: 2", "trip_days: 5", 1)
+	short := func(class string, days int) string {
+		return settingsText + fmt.Sprintf("ledger: {retention: [{class: %s, days: %d}]}\n", class, days)
+	}
 	for _, tt := range []struct {
 		name, settings, policy string
 		environ                []string
@@ -79,6 +84,10 @@ func TestTheFileThatIsToBlameIsNamed(t *testing.T) {
 		{name: "all three", settings: "gate:", policy: "rules:", environ: []string{"GATED_X=1"}, want: "settings environment policy", level: "guarded"},
 		{name: "no policy any more, and a level of the old one", settings: strings.Replace(strings.Replace(settingsText, "policy: {file: policy.yaml}\n", "", 1), "guarded", "own", 1),
 			want: "settings", level: "guarded"},
+		{name: "trips that count would be erased", settings: short("resident", 1), policy: fiveDays, want: "settings", level: "guarded"},
+		{name: "trips that count would be erased with all others", settings: short("'*'", 3), policy: fiveDays, want: "settings", level: "guarded"},
+		{name: "trips that count are kept just so long", settings: short("resident", 4), policy: fiveDays, level: "guarded"},
+		{name: "those of couriers count nothing", settings: short("courier", 1), policy: fiveDays, level: "guarded"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

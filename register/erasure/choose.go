@@ -25,8 +25,8 @@ func (x *Eraser) eraseOlder(j *job, e epoch, before string, after int64) (done E
 	}
 	j.ev.Detail["before"] = before
 	keeps := x.opt.Register.Keeps()
-	// Who went out today decides who may, so that stays. The day only moves on, to entries after size.
-	if day, first := x.opt.Register.Counting(); day >= before && e.older == 0 {
+	// Who went out in the days that count decides who may, so that stays. The days only move on, to entries after size.
+	if first := x.opt.Register.Counting(before); first > 0 && e.older == 0 {
 		size = min(size, first-1)
 	}
 	upTo = size

@@ -90,7 +90,7 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 				trips := map[string]int{}
 				l.reg.View(func(s *register.State) {
 					for _, who := range []string{"bo", "cy", "di"} {
-						if n := s.Trips("3-2-"+who, at("2026-11-23 09:00:00")); n > 0 {
+						if n := s.Trips("3-2-"+who, at("2026-11-23 09:00:00"), 1); n > 0 {
 							trips["3-2-"+who] = n
 						}
 					}
@@ -361,4 +361,29 @@ func TestSubjectIsToldAllOfTheirPassages(t *testing.T) {
 		}
 	}
 	verify(t, l)
+}
+
+// At a level that counts the trips of two days, that of yesterday is still needed: it stays, and what is older goes.
+func TestTripsOfTheDaysThatCountAreKept(t *testing.T) {
+	for window, want := range map[string]struct{ gone, trips int }{"1": {gone: 6, trips: 0}, "2": {gone: 5, trips: 1}} {
+		ck := &clock{}
+		dir := t.TempDir()
+		ck.set("2026-11-21 08:00:00")
+		l := open(t, dir, ck)
+		mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start, Detail: map[string]string{register.TripDays: window}}) // 1
+		mustAppend(t, l, someone(ck, "p1", "cy", "courier", "in")...)                                                      // 2 to 4
+		ck.set("2026-11-22 08:00:00")
+		mustAppend(t, l, someone(ck, "p2", "bo", "resident", "out")...) // 5 to 7
+		ck.set("2026-11-23 08:00:00")
+		done, err := l.Erase(Selection{Before: "today"}, "zhou", "asked for")
+		if err != nil || done.Entries != want.gone {
+			t.Errorf("window %s: erased of %d entries, %v, want %d", window, done.Entries, err, want.gone)
+		}
+		verify(t, l)
+		l.reg.View(func(s *register.State) {
+			if n := s.Trips("3-2-bo", at("2026-11-23 09:00:00"), 2); n != want.trips {
+				t.Errorf("window %s: %d trips in two days, want %d", window, n, want.trips)
+			}
+		})
+	}
 }

@@ -1,0 +1,118 @@
+// Package trips counts how often each household was admitted out in the last days.
+package trips
+
+import (
+	"slices"
+	"time"
+
+	"gated/register/blind"
+)
+
+// Days is how many days are remembered, the newest included: the longest time over which a level may count.
+const Days = 31
+
+// Trip is one time that somebody of a household was admitted out.
+type Trip struct {
+	Household blind.Key
+	Day       string // on which it counts
+}
+
+// Book has the trips that may still count. Its day only moves forward, so that a clock set back gives nobody a second trip;
+// a correction of the clock, which says who did it, brings it back.
+type Book struct {
+	Day   string // the newest that a trusted clock has told
+	trips map[int64]Trip
+	homes map[blind.Key][]int64 // the trips of each household
+}
+
+// New returns an empty book.
+func New() Book { return Book{trips: map[int64]Trip{}, homes: map[blind.Key][]int64{}} }
+
+// All are the trips by the entries that tell of them. The caller does not change them.
+func (b *Book) All() map[int64]Trip { return b.trips }
+
+// Begin goes on to a day, if it is a later one, and returns the trips that are gone, since they were too old on the day before
+// already: one wrong day, which will be corrected, takes nothing.
+func (b *Book) Begin(day string) (gone []int64) {
+	if day <= b.Day {
+		return nil
+	}
+	last := before(b.Day, Days)
+	b.Day = day
+	for seq, t := range b.trips {
+		if t.Day <= last {
+			gone = append(gone, seq)
+		}
+	}
+	for _, seq := range gone {
+		b.Remove(seq)
+	}
+	return gone
+}
+
+// Add counts a trip, which an entry tells of, on a day.
+func (b *Book) Add(seq int64, t Trip) {
+	b.trips[seq] = t
+	b.homes[t.Household] = append(b.homes[t.Household], seq)
+}
+
+// Remove forgets a trip, and tells whether it was one.
+func (b *Book) Remove(seq int64) bool {
+	t, was := b.trips[seq]
+	if !was {
+		return false
+	}
+	delete(b.trips, seq)
+	left := slices.DeleteFunc(b.homes[t.Household], func(s int64) bool { return s == seq })
+	if b.homes[t.Household] = left; len(left) == 0 {
+		delete(b.homes, t.Household)
+	}
+	return true
+}
+
+// Correct brings the book back to a day, if it is beyond that, and returns the trips that were counted on days which had not
+// come: they count on that day.
+func (b *Book) Correct(day string) (moved []int64) {
+	b.Day = min(b.Day, day)
+	for seq, t := range b.trips {
+		if t.Day > b.Day {
+			t.Day = b.Day
+			b.trips[seq] = t
+			moved = append(moved, seq)
+		}
+	}
+	return moved
+}
+
+// Count is how many trips a household has had in so many days, of which today is the last. What counts on days to come counts, too:
+// an earlier day never has fewer.
+func (b *Book) Count(household blind.Key, today string, days int) (n int) {
+	for _, seq := range b.homes[household] {
+		if b.trips[seq].Counts(today, days) {
+			n++
+		}
+	}
+	return n
+}
+
+// Counts tells whether a trip counts within so many days, of which today is the last.
+func (t Trip) Counts(today string, days int) bool { return t.Day > before(today, days) }
+
+// First is the oldest entry that tells of a trip which counts within so many days, of which today is the last; 0: none does.
+func (b *Book) First(today string, days int) (first int64) {
+	for seq, t := range b.trips {
+		if t.Counts(today, days) && (first == 0 || seq < first) {
+			first = seq
+		}
+	}
+	return first
+}
+
+// before is the day so many days before another.
+func before(day string, days int) string {
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil { // no day yet: nothing is too old
+		return ""
+	}
+	return t.AddDate(0, 0, -days).Format(time.DateOnly)
+}

@@ -1,0 +1,54 @@
+package register
+
+import (
+	"strconv"
+	"time"
+
+	"gated/ledger"
+	"gated/ledger/file"
+	"gated/register/blind"
+	"gated/register/trips"
+)
+
+// TripsThatCount are the days of the trips of a ledger that may still count at a time, by the entries that tell of them. It reads
+// the last days, whatever an index knows.
+func TripsThatCount(in *file.Reader, now time.Time) (map[int64]string, error) {
+	segments, err := in.Segments()
+	if err != nil || len(segments) == 0 {
+		return nil, err
+	}
+	size, err := in.Size()
+	if err != nil {
+		return nil, err
+	}
+	today := now.In(in.Zone).Format(time.DateOnly)
+	old := now.In(in.Zone).AddDate(0, 0, -trips.Days).Format(time.DateOnly)
+	s := newState(blind.New(nil))
+	s.segments, s.Size = segments, size
+	for _, g := range segments {
+		if g.Day > old {
+			s.Size = min(s.Size, g.First-1)
+		}
+	}
+	if err := s.fold(in, size, nil); err != nil {
+		return nil, err
+	}
+	window, newest := 0, int64(0)
+	for _, kind := range []ledger.Kind{ledger.Start, Level, Policy} {
+		if err := in.OfKind(kind, func(e *ledger.Entry) error {
+			if n, err := strconv.Atoi(e.Detail[TripDays]); err == nil && e.Seq > newest {
+				window, newest = n, e.Seq
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	count := map[int64]string{}
+	for seq, t := range s.book.All() {
+		if t.Counts(today, max(window, 1)) {
+			count[seq] = t.Day
+		}
+	}
+	return count, nil
+}
