@@ -536,6 +536,12 @@ func TestLooks(t *testing.T) {
 			v.Holds, v.Duty = two, ""
 		}, ""},
 		{"roster-fault", `.ready`, func(v *gate.View) { v.RosterFault = true }, ""},
+		{"second-trip", `.verdict.hold`, func(v *gate.View) {
+			last("hold", "household-limit")(v)
+			v.Lanes[0].Last.Next = "2026-11-25"
+			v.Holds = []gate.Hold{openHold("H1", "out", "李秀英", "6-1-302", "household-limit")}
+			v.Holds[0].Next = "2026-11-25"
+		}, ""},
 		{"wrong-tries", `.verdict.refuse`, func(v *gate.View) { last("refuse", "bad-signature")(v); v.Lanes[0].WrongTries = true }, ""},
 		{"setup-fault", `.ready`, func(v *gate.View) {
 			v.SetupFaults = []gate.SetupFault{{What: "settings", Why: "line 3: consle: unknown key", LastGood: true}, {What: "trust/dcc/new.pem", Why: "no X.509 certificate"}}
@@ -580,6 +586,10 @@ func TestLooks(t *testing.T) {
 				}
 				if look.name == "card-reader-down" { // the lane with a good one, and one without, say nothing of it
 					see(t, ctx, name, fmt.Sprintf(`[...document.querySelectorAll('#lanes .card-reader')].map(e => e.textContent).join() === %q`, map[string]string{"zh": "读卡器 无应答", "en": "ID reader no answer"}[language]))
+				}
+				if look.name == "second-trip" {
+					said := map[string]string{"zh": "下次可外出 11-25", "en": "may go out again on 11-25"}[language]
+					see(t, ctx, name, fmt.Sprintf(`document.querySelector('.card .why').textContent.includes(%q) && document.querySelector('#stage .why').textContent.includes(%[1]q)`, said))
 				}
 				if look.name == "wrong-tries" {
 					see(t, ctx, name, fmt.Sprintf(`document.querySelector('.alarm.tries').textContent.includes(%q)`, map[string]string{"zh": "有人在试码", "en": "somebody tries"}[language]))

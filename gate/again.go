@@ -88,7 +88,7 @@ func (h *held) sameAs(p *passage, in presented) bool {
 // unchanged tells whether the guard would see and be asked the same now. The verdict does not count: one that waits is a hold.
 func (h *held) unchanged(now *passage) bool {
 	was, is := h.facts, now.facts
-	return h.who == now.who && h.name == now.name && h.room == now.room && h.decision.Reason == now.decision.Reason &&
+	return h.who == now.who && h.next == now.next && h.name == now.name && h.room == now.room && h.decision.Reason == now.decision.Reason &&
 		h.decision.Rule == now.decision.Rule && was.Valid == is.Valid && was.Reason == is.Reason && was.Health == is.Health
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -161,7 +162,7 @@ func TestAPolicyMayAdmitByDocument(t *testing.T) {
 		bad := append([]byte(nil), text...)
 		bad[i] ^= 1 << (i % 8)
 		claim := credential.ReadIDCard(bad, time.Now())
-		who := find(s.people.Snapshot(), claim)
+		who := subject.Find(s.people.Snapshot(), claim)
 		d := r.Policy.Decide(policy.Facts{Direction: "in", Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof)})
 		if d.Verdict == policy.Admit && who.Name != "李芳" {
 			t.Errorf("byte %d changed: %+v", i, d)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -33,7 +34,7 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
-	p := &passage{id: newID(), lane: l, at: g.clock.Now(), who: subject{Class: "unknown"}, by: unauthenticated, emergency: true,
+	p := &passage{id: newID(), lane: l, at: g.clock.Now(), who: subject.Subject{Class: "unknown"}, by: unauthenticated, emergency: true,
 		decision: policy.Decision{Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key"}}
 	ev, out := p.verdict(register.Opening), p.outcome()
 

@@ -93,14 +93,23 @@ func TestTripsOfTwoDaysCount(t *testing.T) {
 	for _, step := range []struct {
 		days        int
 		level, want string
-	}{{0, "controlled", "household-limit"}, {1, "controlled", "household-limit"}, {1, "sealed", "sealed-trip"}, {1, "controlled", "household-limit"},
-		{2, "controlled", "household-limit"}, {3, "controlled", "controlled-trip"}} {
+		next        int // in so many days they may go out again
+	}{{0, "controlled", "household-limit", 2}, {1, "controlled", "household-limit", 1}, {1, "sealed", "sealed-trip", 0},
+		{1, "sealed", "household-limit", 1}, {1, "controlled", "household-limit", 2}, {2, "controlled", "household-limit", 1},
+		{3, "controlled", "controlled-trip", 0}} {
 		s.wall(true, time.Duration(step.days)*24*time.Hour)
 		s.end()
 		s.start()
 		level(step.level)
 		if out := s.scan("out", neighbour); out.Rule != step.want {
 			t.Errorf("%d days later at %s: %+v, want rule %s", step.days, step.level, out, step.want)
+		}
+		next := ""
+		if step.next > 0 {
+			next = s.now().In(s.l.Zone()).AddDate(0, 0, step.next).Format(time.DateOnly)
+		}
+		if got := s.last("out").Next; got != next {
+			t.Errorf("%d days later at %s: they may go out again on %q, want %q", step.days, step.level, got, next)
 		}
 		s.scan("in", neighbour)
 	}

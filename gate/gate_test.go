@@ -27,6 +27,7 @@ import (
 	"gated/demo/issuer"
 	"gated/demo/lcussim"
 	"gated/evidence"
+	"gated/gate/subject"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/policy"
@@ -393,7 +394,7 @@ func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
 		bad := append([]byte(nil), code...)
 		bad[i] ^= 1 << (i % 7)
 		claim := s.g.doubt(s.trust.Check(bad, s.g.clock.judge(now)), now)
-		who := find(s.people.Snapshot(), claim)
+		who := subject.Find(s.people.Snapshot(), claim)
 		d := s.policy.Decide(policy.Facts{Direction: "in", Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), ClockTrusted: true})
 		if claim.Valid || d.Verdict == policy.Admit {
 			t.Errorf("character %d changed: %+v", i, d)

@@ -233,7 +233,7 @@ func (l *lane) view() LaneView {
 	if l.last != nil {
 		last := *l.last
 		if time.Since(l.lastAt) >= personalFor {
-			last.Name, last.Room, last.Health, last.TestHours = "", "", "", 0
+			last.Name, last.Room, last.Next, last.Health, last.TestHours = "", "", "", "", 0
 		}
 		v.Last = &last
 	}

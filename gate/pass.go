@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -159,19 +160,15 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 	claim = g.doubt(claim, m.at)
 	lost := g.RosterFault()
 	people := g.opt.Roster.Snapshot()
-	who := find(people, claim)
+	who := subject.Find(people, claim)
 	if claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
-	home, _ := people.Household(who.Household)
 	now := g.clock.judge(m.at)
 	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,
 		Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass,
-		Level: m.rules.Level, ClockTrusted: m.at.Trusted, Whereabouts: g.whereabouts(who.ID), Building: home.Building,
+		Level: m.rules.Level, ClockTrusted: m.at.Trusted, Whereabouts: g.whereabouts(who.ID), Building: who.Building, Unit: who.Unit,
 		Minute: policy.MinuteOfWeek(now.In(g.opt.Ledger.Zone())), HouseholdTrips: g.trips(who.Household, now, m.rules)}
-	if home.Unit != "" {
-		facts.Unit = home.Building + "-" + home.Unit
-	}
 	if m.rules.Policy.AsksHealth(m.rules.Level) { // else there is no ground in law on which to look
 		facts.Health, facts.TestHours = claim.Standing(now, m.at.Trusted)
 	}
@@ -190,7 +187,8 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 	}
 	p = passage{id: newID(), key: in.key(l, claim), lane: l, at: m.at, who: who, facts: facts, decision: decision, by: byMachine,
 		policy: m.rules.Policy.Hash(), roster: people.Version(), desk: in.source == byRoom}
-	p.name, p.room = who.named(claim)
+	p.name, p.room = who.Named(claim)
+	p.next = g.nextAllowed(facts, who.Household, now, m.rules)
 	return p, g.checked(claim, who, claim.Same(in.text))
 }
 
@@ -228,6 +226,25 @@ func (g *Gate) trips(household string, now time.Time, r *Rules) (n int) {
 	return n
 }
 
+// nextAllowed is the day from which the same person would be admitted; "" where more than the trips of the household is in the way.
+func (g *Gate) nextAllowed(f policy.Facts, household string, now time.Time, r *Rules) (day string) {
+	if f.HouseholdTrips == 0 || household == "" || r.Policy.Decide(f).Verdict == policy.Admit {
+		return ""
+	}
+	days, now := r.Policy.TripDays(r.Level), now.In(g.opt.Ledger.Zone())
+	g.opt.Register.View(func(s *register.State) {
+		for range days + 1 { // a corrected clock may have left trips on tomorrow
+			now = now.AddDate(0, 0, 1)
+			f.HouseholdTrips, f.Minute = s.Trips(household, now, days), policy.MinuteOfWeek(now)
+			if r.Policy.Decide(f).Verdict == policy.Admit {
+				day = now.Format(time.DateOnly)
+				return
+			}
+		}
+	})
+	return day
+}
+
 // whereabouts is where the register says that somebody is; "" where it does not know.
 func (g *Gate) whereabouts(id string) (where string) {
 	if id != "" {
@@ -241,7 +258,7 @@ func (g *Gate) whereabouts(id string) (where string) {
 }
 
 // checked is what the ledger keeps of a code or card: its kind and state, and a keyed hash by which the same is known again.
-func (g *Gate) checked(c credential.Claim, who subject, code []byte) ledger.Event {
+func (g *Gate) checked(c credential.Claim, who subject.Subject, code []byte) ledger.Event {
 	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: cmp.Or(c.Reason, "found-by-room")}
 	if len(code) > 0 { // of a card that could not be read there is nothing to hash
 		m := hmac.New(sha256.New, g.opt.HashKey)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -23,7 +24,7 @@ type passage struct {
 	key       [32]byte // by which the same code or card is known again on its lane; zero: by nothing
 	lane      *lane
 	at        ledger.Stamp
-	who       subject
+	who       subject.Subject
 	facts     policy.Facts
 	decision  policy.Decision
 	by        string // byMachine or unauthenticated
@@ -31,6 +32,7 @@ type passage struct {
 	roster    string // the version of the roster that was asked
 	name      string // for the page,
 	room      string // likewise
+	next      string // where only the household's trips are in the way: the day from which they are not
 	found     string // in a fault: the reason that the verdict would have had
 	seq       int64  // of its newest entry
 	repeat    bool   // answered before
@@ -61,8 +63,11 @@ func (p *passage) event(k ledger.Kind) ledger.Event {
 func (p *passage) events(check ledger.Event) []ledger.Event {
 	c, q := p.event(register.Check), p.event(register.Query)
 	c.Credential, c.Proof, c.Reason, c.Personal = check.Credential, check.Proof, check.Reason, check.Personal
-	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.policy, p.roster, p.who.personal()
+	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.policy, p.roster, p.who.Personal()
 	q.Detail = map[string]string{"known": yesNo(p.who.Known), "level": p.facts.Level}
+	if p.next != "" {
+		q.Detail["next_allowed"] = p.next
+	}
 	if p.facts.PlateClass != "" {
 		q.Detail["plate_class"] = p.facts.PlateClass
 	}
@@ -80,7 +85,7 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 func (p *passage) registered() ledger.Event {
 	r := p.verdict(register.Decided)
 	r.Policy, r.Roster = p.policy, p.roster
-	for _, f := range p.who.personal() {
+	for _, f := range p.who.Personal() {
 		if f.Name == "subject" || f.Name == "household" { // who is inside is counted from register events
 			r.Personal = append(r.Personal, f)
 		}
@@ -121,6 +126,6 @@ func (p *passage) outcome() Outcome {
 func (p *passage) shown() Shown {
 	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason,
 		Found: p.found, Class: p.who.Class, Credential: p.facts.Credential, Health: p.facts.Health, TestHours: p.facts.TestHours,
-		Name: p.name, Room: p.room, By: p.by, At: p.at.Time,
+		Name: p.name, Room: p.room, Next: p.next, By: p.by, At: p.at.Time,
 		Repeat: p.repeat, Emergency: p.emergency}
 }

@@ -122,7 +122,8 @@ type Shown struct {
 	TestHours  int       `json:"test_hours,omitempty"` // whole hours since the sample of a negative test
 	Name       string    `json:"name,omitempty"`
 	Room       string    `json:"room,omitempty"`
-	By         string    `json:"by"` // machine, or unauthenticated: a guard whose name nothing proves
+	Next       string    `json:"next_allowed,omitempty"` // where only the household's trips are in the way: the day from which they are not
+	By         string    `json:"by"`                     // machine, or unauthenticated: a guard whose name nothing proves
 	At         time.Time `json:"at"`
 	Repeat     bool      `json:"repeat"`
 	Emergency  bool      `json:"emergency"`

@@ -150,7 +150,7 @@ function verdict(a) {
   const e = h('div', { class: 'verdict ' + kind }, wayOf(view.lanes.find(l => l.id === a.lane) || a),
     h('div', { class: 'kind' }, t('class', a.class)),
     h('div', { class: 'sign' }, icon(kind === 'other' ? 'fault' : kind, 'shape'),
-      h('div', { class: 'say' }, word(kind === 'other' ? a.verdict : t('verdict', kind)), h('div', { class: 'why' }, why), h('div', { class: 'who' }, reasons(a.name, a.room, health(a))))));
+      h('div', { class: 'say' }, word(kind === 'other' ? a.verdict : t('verdict', kind)), h('div', { class: 'why' }, reasons(why, nextAllowed(a))), h('div', { class: 'who' }, reasons(a.name, a.room, health(a))))));
   // The fade belongs to the compositor: it goes on when this script hangs, so that not even then green stays.
   const age = since(fresh({ id: a.lane })), bar = h('div', { class: 'age' });
   e.append(bar);
@@ -158,6 +158,9 @@ function verdict(a) {
   bar.animate([{ transform: 'scaleX(1)' }, { transform: 'scaleX(0)' }], { duration: VERDICT_MS, fill: 'forwards' }).currentTime = age;
   return e;
 }
+
+// From which day on they may go out, where only the household's trips are in the way.
+const nextAllowed = o => o.next_allowed ? p('next-allowed') + ' ' + o.next_allowed.slice(5) : '';
 
 // What a health certificate states, of a negative test with its age.
 function health(a) {
@@ -206,7 +209,7 @@ function card(o, many) {
   e.hold = o;
   e.dataset.passage = o.passage;
   e.append(cardTop(o, h('span', { class: 'left' }), row ? h('span', { class: 'why' }, t('reason', o.reason)) : ''));
-  if (!row) e.append(h('div', { class: 'why' }, reasons(t('class', o.class), t('reason', o.reason), health(o))));
+  if (!row) e.append(h('div', { class: 'why' }, reasons(t('class', o.class), t('reason', o.reason), nextAllowed(o), health(o))));
   if (on) {
     const one = (verdict, key) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, ATONCE[verdict]) },
       h('kbd', {}, key), h('span', {}, p(verdict), h('small', {}, t('reason', ATONCE[verdict]))));

@@ -1,4 +1,5 @@
-package gate
+// Package subject says whom a claim is about, as the roster knows them.
+package subject
 
 import (
 	"cmp"
@@ -8,29 +9,40 @@ import (
 	"gated/roster"
 )
 
-// subject is who a claim is about, as the roster knows them.
-type subject struct {
+// Subject is who a claim is about.
+type Subject struct {
 	ID, Household, Name, Plate string
 	Class, Service             string
-	Known                      bool
+	Building, Unit             string // of the household, such as 3 and 3-2
+	Known                      bool   // of the roster
 }
 
 // services are those whose vehicles pass: epidemic control, life saving and emergency repair.
 var services = map[string]bool{"epidemic-control": true, "ambulance": true, "fire": true, "police": true, "emergency-repair": true}
 
+// Find looks for whom a claim is about, and where they live.
+func Find(people *roster.Snapshot, c credential.Claim) Subject {
+	s := find(people, c)
+	home, _ := people.Household(s.Household)
+	if s.Building = home.Building; home.Unit != "" {
+		s.Unit = home.Building + "-" + home.Unit
+	}
+	return s
+}
+
 // find looks for whom a claim is about. A health certificate names its holder, but namesakes are many and whoever shows it
 // may be another: nobody is known by it.
-func find(people *roster.Snapshot, c credential.Claim) subject {
+func find(people *roster.Snapshot, c credential.Claim) Subject {
 	switch {
 	case c.Kind == "gated-pass" && c.Proof != credential.Signed: // whoever wrote it could write anybody's ID
-		return subject{Class: "unknown"}
+		return Subject{Class: "unknown"}
 	case c.Kind == "gated-pass" && c.SubjectKind == "vehicle":
 		if v, ok := people.Vehicle(c.Subject); ok {
 			return vehicle(v)
 		}
-		return subject{ID: c.Subject, Class: "vehicle"}
+		return Subject{ID: c.Subject, Class: "vehicle"}
 	case c.Kind == "gated-pass" && c.SubjectKind == "household":
-		s := subject{ID: c.Subject, Class: "unknown"}
+		s := Subject{ID: c.Subject, Class: "unknown"}
 		if h, ok := people.Household(c.Subject); ok {
 			s.Known, s.Class, s.Household = true, "resident", h.ID
 		}
@@ -39,41 +51,42 @@ func find(people *roster.Snapshot, c credential.Claim) subject {
 		if p, ok := people.Person(c.Subject); ok {
 			return person(p)
 		}
-		return subject{ID: c.Subject, Class: "unknown"}
+		return Subject{ID: c.Subject, Class: "unknown"}
 	case c.Kind == "plate":
 		if v, ok := people.VehicleByPlate(c.Plate); ok {
 			return vehicle(v)
 		}
-		return subject{Class: "vehicle"}
+		return Subject{Class: "vehicle"}
 	case c.Document != "":
 		if p, ok := people.PersonByDocument(c.Document); ok {
 			return person(p)
 		}
 	}
-	return subject{Class: "unknown"}
+	return Subject{Class: "unknown"}
 }
 
-func vehicle(v roster.Vehicle) subject {
-	s := subject{ID: v.ID, Class: "vehicle", Known: true, Plate: v.Plate, Household: v.Household, Service: v.Service}
+func vehicle(v roster.Vehicle) Subject {
+	s := Subject{ID: v.ID, Class: "vehicle", Known: true, Plate: v.Plate, Household: v.Household, Service: v.Service}
 	if services[v.Service] {
 		s.Class = "emergency-vehicle"
 	}
 	return s
 }
 
-// named is whom the page names, and their room: nobody by what is merely stated, since anybody can state it.
-func (s subject) named(c credential.Claim) (name, room string) {
+// Named is whom the page names, and their room: nobody by what is merely stated, since anybody can state it.
+func (s Subject) Named(c credential.Claim) (name, room string) {
 	if c.Proof == credential.Stated {
 		return c.Plate, ""
 	}
 	return cmp.Or(s.Name, s.Plate, c.Name, c.Plate), s.Household
 }
 
-func person(p roster.Person) subject {
-	return subject{ID: p.ID, Household: p.Household, Name: p.Name, Class: p.Class, Known: true}
+func person(p roster.Person) Subject {
+	return Subject{ID: p.ID, Household: p.Household, Name: p.Name, Class: p.Class, Known: true}
 }
 
-func (s subject) personal() (fields []ledger.Field) {
+// Personal are the fields of who is known, for the ledger.
+func (s Subject) Personal() (fields []ledger.Field) {
 	for _, f := range []ledger.Field{{Name: "subject", Value: s.ID}, {Name: "household", Value: s.Household},
 		{Name: "name", Value: s.Name}, {Name: "plate", Value: s.Plate}} {
 		if f.Value != "" && s.Known {
