@@ -243,35 +243,36 @@ func (p *parser) admits(n *yaml.Node, where string, r Rule) {
 
 // order checks that every rule can be reached and that the last one always matches.
 func (p *parser) order(n *yaml.Node) {
-	rules := p.policy.rules
+	rules, u := p.policy.rules, p.policy.universe()
 	for j := range rules {
-		at := &yaml.Node{Line: rules[j].line}
-		for i := range j {
-			if rules[i].sound && rules[j].sound && covers(rules[i], rules[j]) {
-				p.fault(at, fmt.Sprintf("rule %s", quote(rules[j].Name)),
-					"is never reached: rule %s before it (line %d) takes all it could match; move it up, or remove one of them",
-					quote(rules[i].Name), rules[i].line)
-				break
-			}
+		by, is := u.unreachable(rules, j)
+		if !is || !rules[j].sound {
+			continue
+		}
+		// The final rule must be there, whether or not anything is left for it.
+		if j == len(rules)-1 && len(rules[j].When) == 0 && (len(by) != 1 || len(rules[by[0]].When) > 0) {
+			continue
+		}
+		var names []string
+		for _, i := range by {
+			names = append(names, fmt.Sprintf("%s (line %d)", quote(rules[i].Name), rules[i].line))
+		}
+		at, where := &yaml.Node{Line: rules[j].line}, "rule "+quote(rules[j].Name)
+		switch len(names) {
+		case 0:
+			p.fault(at, where, "can never match: its conditions contradict each other; a credential is valid if its reason is ok, "+
+				"and only a valid one tells of health")
+		case 1:
+			p.fault(at, where, "is never reached: rule %s before it takes all it could match; move it up, or remove one of them", names[0])
+		default:
+			p.fault(at, where, "is never reached: the rules %s before it take all it could match; move it up, or remove it",
+				strings.Join(names, ", "))
 		}
 	}
 	if len(rules) == 0 || len(rules[len(rules)-1].When) > 0 {
 		p.fault(n, "", "the final rule must have no `when`, so that everyone gets a verdict: "+
 			"add one, such as `name: outsider`, `then: refuse`")
 	}
-}
-
-// covers tells whether a matches whenever b does.
-func covers(a, b Rule) bool {
-	for _, ca := range a.When {
-		if !slices.ContainsFunc(b.When, func(cb Condition) bool {
-			return ca.fact == cb.fact && cb.Below <= ca.Below && (ca.week == nil || !cb.week.without(ca.week)) &&
-				(ca.week != nil || !slices.ContainsFunc(cb.Is, func(w string) bool { return !slices.Contains(ca.Is, w) }))
-		}) {
-			return false
-		}
-	}
-	return true
 }
 
 // mapping returns the values of a block of `key: value` lines by key; nil if it
