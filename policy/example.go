@@ -163,5 +163,8 @@ func (p *parser) run(e *example) {
 	if got.Reason == StatedOnly && e.then == Admit {
 		why = "; what is merely stated never admits: give `proof: signed` or expect hold"
 	}
+	if got.Verdict == Hold && e.then == Refuse && e.given.Known && e.given.Class == "resident" {
+		why = "; a resident of the roster is never refused: expect hold"
+	}
 	p.fault(at, e.label, "got %s, reason %s, by rule %s; want %s%s", got.Verdict, got.Reason, got.Rule, want, why)
 }

@@ -123,6 +123,7 @@ examples:
 		{"given: {direction: in, valid: true, credential_reason: expired}, then: refuse", `contradict each other`},
 		{"given: {direction: in, valid: false, credential_reason: ok}, then: refuse", `contradict each other`},
 		{"given: {direction: [in, out]}, then: refuse", `direction takes one word here, not a list`},
+		{"given: {direction: in, class: resident, known: true}, then: refuse", `got hold, reason outsider, by rule outsider; want refuse; a resident of the roster is never refused: expect hold`},
 		{"given: {direction: in, household_trips: -1}, then: refuse", `household_trips: "-1": write a whole number from 0`},
 		{"given: {direction: in, household_trips_below: 1}, then: refuse", `unknown key "household_trips_below"`},
 		{"given: {direction: in, test_hours: 3}, then: refuse", "test_hours without a negative test: write `health: negative-test` as well"},

@@ -176,7 +176,8 @@ func (p *Policy) Rules() []Rule {
 
 // Decide returns what the first matching rule says. Whatever the rules say,
 // nobody is admitted whose proof is not signed or sighted: that is held,
-// reason StatedOnly.
+// reason StatedOnly. Nor is a resident of the roster refused, who is at home
+// here: that is held, too.
 func (p *Policy) Decide(f Facts) Decision {
 	v := p.words(f)
 	if p.has(&v) {
@@ -238,6 +239,9 @@ func (r *Rule) decision(v *words) Decision {
 	}
 	if d.Verdict == Admit && v[proof] != "signed" && v[proof] != "sighted" {
 		d.Verdict, d.Reason = Hold, StatedOnly
+	}
+	if d.Verdict == Refuse && v[known] == "true" && v[class] == "resident" {
+		d.Verdict = Hold
 	}
 	return d
 }

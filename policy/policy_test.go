@@ -99,6 +99,24 @@ func TestStatedNeverAdmitsWhateverTheRulesSay(t *testing.T) {
 	}
 }
 
+func TestAResidentIsNeverRefusedWhateverTheRulesSay(t *testing.T) {
+	t.Parallel()
+	p := parse(t, "name: shut\nrules: [{name: nobody, then: refuse}]")
+	for _, direction := range vocabulary[direction].words {
+		for _, c := range vocabulary[class].words {
+			for _, known := range []bool{false, true} {
+				want := Decision{Refuse, "nobody", "nobody"}
+				if known && c == "resident" {
+					want.Verdict = Hold
+				}
+				if got := p.Decide(Facts{Direction: direction, Class: c, Known: known}); got != want {
+					t.Errorf("%s %s, known %t: got %+v, want %+v", c, direction, known, got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestDecideHoldsWhatItDoesNotKnow(t *testing.T) {
 	p := Shipped()
 	pass := Facts{Direction: "in", Class: "resident", Known: true, Credential: "gated-pass", Valid: true, Reason: "ok", Proof: "signed"}
