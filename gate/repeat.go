@@ -2,20 +2,15 @@ package gate
 
 import "time"
 
-const (
-	// maxAnswered bounds the memory for repeats: more codes than this are not read in a window.
-	maxAnswered = 64
-	// longestRepeat is how long at most a code counts as read already although it is read all the time, such as a phone
-	// that was left before the scanner.
-	longestRepeat = 30 * time.Second
-)
+// maxAnswered bounds the memory for repeats: more codes than this are not read in a window.
+const maxAnswered = 64
 
-// answered is a passage whose answer the same code gets again for a while. Its times are monotonic.
+// answered is a passage whose answer the same code gets again for a while. A code that is read without a pause is one reading, however
+// long a phone lies before the scanner: it is a new one once it was away for window.
 type answered struct {
 	passage
 	window time.Duration
-	until  time.Time // each time that it is read again moves this on by window,
-	limit  time.Time // up to here
+	until  time.Time // monotonic
 }
 
 // repeats are the answers of a moment ago, by lane and hash of the code.
@@ -28,9 +23,7 @@ func (r repeats) again(key [32]byte, now time.Time) *passage {
 		delete(r, key)
 		return nil
 	}
-	if a.until = now.Add(a.window); a.until.After(a.limit) {
-		a.until = a.limit
-	}
+	a.until = now.Add(a.window)
 	r[key] = a
 	return &a.passage
 }
@@ -49,5 +42,5 @@ func (r repeats) remember(p passage, window time.Duration, now time.Time) {
 	if len(r) >= maxAnswered {
 		delete(r, next)
 	}
-	r[p.key] = answered{p, window, now.Add(window), now.Add(max(window, longestRepeat))}
+	r[p.key] = answered{p, window, now.Add(window)}
 }

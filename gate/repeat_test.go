@@ -23,7 +23,7 @@ func TestRepeatsSlideWhileTheCodeIsRead(t *testing.T) {
 		{"at its end", window, []time.Duration{window}, []bool{false}},
 		{"each reading moves it on", window, []time.Duration{2 * time.Second, 4 * time.Second, 6 * time.Second, 9 * time.Second}, []bool{true, true, true, false}},
 		{"turned off", 0, []time.Duration{0}, []bool{false}},
-		{"longest window", longestRepeat, []time.Duration{29 * time.Second, 30 * time.Second}, []bool{true, false}},
+		{"longest window", 30 * time.Second, []time.Duration{29 * time.Second, 59 * time.Second}, []bool{true, false}},
 	} {
 		r := repeats{}
 		r.remember(passage{key: [32]byte{1}, id: "p"}, tt.window, t0)
@@ -35,13 +35,13 @@ func TestRepeatsSlideWhileTheCodeIsRead(t *testing.T) {
 	}
 	r := repeats{}
 	r.remember(passage{key: [32]byte{1}}, window, t0)
-	for at := time.Second; ; at += time.Second { // a phone that was left before the scanner
+	for at := time.Second; at < time.Hour; at += time.Second { // a phone that was left before the scanner
 		if r.again([32]byte{1}, t0.Add(at)) == nil {
-			if at != longestRepeat {
-				t.Errorf("read already for %v, want %v", at, longestRepeat)
-			}
-			break
+			t.Fatalf("a new reading after %v", at)
 		}
+	}
+	if r.again([32]byte{1}, t0.Add(time.Hour+window)) != nil {
+		t.Error("it was away, and is no new reading")
 	}
 }
 
