@@ -92,6 +92,13 @@ func (c *console) account(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (c *console) afterwards(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Passage, What string }
+	if read(w, r, &q, func() error { return errors.Join(checkWord("passage", q.Passage), checkWord("what", q.What)) }) {
+		c.done204(w, r, c.gate.Afterwards(q.Passage, q.What))
+	}
+}
+
 func (c *console) duty(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Name string }
 	if read(w, r, &q, func() error {
@@ -137,7 +144,8 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusNotFound, "%v", err)
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)
-	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrChanged), errors.Is(err, gate.ErrNoOpening):
+	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrChanged), errors.Is(err, gate.ErrNoOpening),
+		errors.Is(err, gate.ErrSettled):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrLedger):
 		fail(w, http.StatusServiceUnavailable, "%v", err)

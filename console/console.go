@@ -88,6 +88,7 @@ func Handler(o Options) http.Handler {
 	route("POST", "/api/emergency", c.emergency)
 	route("POST", "/api/close", c.close)
 	route("POST", "/api/account", c.account)
+	route("POST", "/api/afterwards", c.afterwards)
 	route("POST", "/api/duty", c.duty)
 	route("POST", "/api/clock", c.clock)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, http.StatusNotFound, "no such page") })

@@ -107,6 +107,8 @@ func TestInterface(t *testing.T) {
 		{"account", "POST", "/api/account", `{"id":"{opening}","note":"120 救护车"}`, false, 204, ``, "register out admit emergency-key 老张 120 救护车"},
 		{"account without a word", "POST", "/api/account", `{"id":"e1","note":"  "}`, false, 400, `/note is missing/`, ""},
 		{"an account of nothing", "POST", "/api/account", `{"id":"e1","note":"x"}`, false, 409, `/no emergency opening to account for/`, ""},
+		{"what became of nobody", "POST", "/api/afterwards", `{"passage":"p","what":"went-through"}`, false, 409, `/nobody is asked what became of that passage/`, ""},
+		{"what nobody does", "POST", "/api/afterwards", `{"passage":"p","what":"flew"}`, false, 400, `/became of nobody: want went-through/`, ""},
 		{"duty", "POST", "/api/duty", `{"name":" 李四 "}`, false, 204, ``, "signon 李四"},
 		{"duty without a name", "POST", "/api/duty", `{"name":""}`, false, 400, `/name is missing/`, ""},
 		{"duty with a novel", "POST", "/api/duty", `{"name":"` + strings.Repeat("李", 41) + `"}`, false, 400, `/name has 41 characters; it takes at most 40/`, ""},

@@ -282,6 +282,35 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// One key says what became of somebody on whom nobody decided, but never while somebody is selected, nor twice, nor as a scanner's.
+func TestOneKeySaysWhatBecameOfThem(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	r.change(func(v *gate.View) {
+		v.Undecided = []gate.Undecided{{Passage: "U1", Lane: "in", Direction: "in", Class: "resident", Name: "李秀英", Room: "6-1-302", At: time.Now()},
+			{Passage: "U2", Lane: "out", Direction: "out", Class: "unknown", At: time.Now()}}
+		v.Holds = []gate.Hold{openHold("H1", "in", "王小明", "7-1-1203", "expired")}
+	})
+	anew(t, ctx, r.url)
+	see(t, ctx, "asked about the newest", `document.querySelector('.asked').textContent.includes('李秀英') && $('accounts').textContent.includes(' 2') && chosen === 'H1'`)
+	press(t, ctx, "i")
+	sees(t, ctx, "somebody else is selected", `document.querySelector('.asked').textContent.includes('李秀英')`)
+	r.change(func(v *gate.View) { v.Holds = nil })
+	see(t, ctx, "nobody waits", `!document.querySelector('.card')`)
+	for _, k := range "itu12\r" {
+		strike(t, ctx, string(k), 5*time.Millisecond)
+	}
+	see(t, ctx, "a scanner", `!!document.querySelector('.alarm.keyboard')`)
+	time.Sleep(700 * time.Millisecond) // no key acts so soon after it
+	if got := r.heard(); len(got) > 0 {
+		t.Fatalf("the page asked %q", got)
+	}
+	press(t, ctx, "t")
+	r.awaits(t, `afterwards {"passage":"U1","what":"turned-away"}`)
+	see(t, ctx, "asked about the next", `!document.querySelector('.asked').textContent.includes('李秀英') && $('accounts').textContent.includes(' 1')`)
+}
+
 // The second tap of a double tap decides nothing, whatever it falls on: no reason, and not whoever comes next.
 func TestTheSecondTapOfADoubleTapDecidesNothing(t *testing.T) {
 	t.Parallel()

@@ -542,6 +542,10 @@ func TestLooks(t *testing.T) {
 			v.Holds = []gate.Hold{openHold("H1", "out", "李秀英", "6-1-302", "household-limit")}
 			v.Holds[0].Next = "2026-11-25"
 		}, ""},
+		{"undecided", `.ready`, func(v *gate.View) {
+			v.Undecided = []gate.Undecided{{Passage: "U1", Lane: "in", Direction: "in", Class: "resident", Name: "李秀英", Room: "6-1-302", At: now}, {Passage: "U2", Lane: "out", Direction: "out", Class: "unknown", At: now}}
+			v.ToAccountFor = []gate.Opening{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
+		}, ""},
 		{"wrong-tries", `.verdict.refuse`, func(v *gate.View) { last("refuse", "bad-signature")(v); v.Lanes[0].WrongTries = true }, ""},
 		{"setup-fault", `.ready`, func(v *gate.View) {
 			v.SetupFaults = []gate.SetupFault{{What: "settings", Why: "line 3: consle: unknown key", LastGood: true}, {What: "trust/dcc/new.pem", Why: "no X.509 certificate"}}

@@ -11,6 +11,7 @@ import (
 	"gated/barrier"
 	"gated/clock"
 	"gated/credential"
+	"gated/gate/repeat"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -76,8 +77,8 @@ type Gate struct {
 
 	// passage is held from query to Append, so that two lanes cannot both take the last household trip.
 	passage sync.Mutex
-	desk    desk // guarded by passage
-	read    repeats
+	desk    desk                   // guarded by passage
+	read    repeat.Memory[passage] // guarded by passage
 
 	pressing sync.Mutex // one press of the emergency key at a time; held for announceWait at most
 	pending  pending
@@ -91,7 +92,7 @@ type Gate struct {
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
 	g := &Gate{opt: opt, log: opt.Log, clock: boxClock{opt.Clock}, lanes: map[string]*lane{}, desk: newDesk(),
-		read: repeats{}, wake: make(chan struct{}, 1), page: page{watchers: map[chan struct{}]bool{}}}
+		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1), page: page{watchers: map[chan struct{}]bool{}}}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {
 		g.lanes[l.ID] = &lane{Lane: l, changed: g.page.changed, cards: device{name: "card-reader"}}

@@ -152,7 +152,9 @@ func (g *Gate) expire(h *held) {
 func (g *Gate) leaveUndecided(h *held) {
 	if out, _ := g.settle(h, policy.Decision{Verdict: policy.Undecided, Reason: "undecided"}, byMachine); out.Verdict == Fault {
 		h.timer.Reset(5 * time.Second)
+		return
 	}
+	g.page.leftUndecided(h)
 }
 
 // guard is who decided, as far as anyone said, and what they noted.

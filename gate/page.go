@@ -14,6 +14,7 @@ type page struct {
 	mu       sync.Mutex
 	holds    []Hold
 	duty     string
+	left     []passage // the newest on whom nobody decided
 	watchers map[chan struct{}]bool
 }
 
@@ -61,7 +62,7 @@ func (g *Gate) View() View {
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Keyboard: rules.Keyboard, Now: now.Time.In(zone),
 		Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
-	v.ToAccountFor = g.toAccountFor()
+	v.ToAccountFor, v.Undecided = g.toAccountFor(), g.undecided()
 	g.opt.Register.View(func(s *register.State) {
 		v.Inside = s.Inside()
 		for _, p := range slices.Backward(s.Recent) {

@@ -95,7 +95,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	// Query: who is that, and what does the gate's own state say about them?
 	p, check := g.judge(l, in, claim, m)
 	h := g.desk.waiting(func(h *held) bool { return h.sameAs(&p, in) })
-	switch before := g.read.again(p.key, time.Now()); {
+	switch before := g.read.Again(p.key, time.Now()); {
 	case h != nil && in.source == byRoom:
 		g.judgeAgain(h) // in a fault it stays as it was
 		return new(h.repeated()).outcome(), nil
@@ -134,7 +134,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		g.park(&p, in, m.rules.Hold)
 	case p.decision.Reason == "desk-full": // they are to scan again, and then that is no repeat
 	default:
-		g.read.remember(p, m.rules.Repeat, time.Now())
+		g.read.Remember(p.key, p, m.rules.Repeat, time.Now())
 	}
 	out := g.answer(&p)
 	if !in.at.IsZero() {

@@ -12,6 +12,7 @@ var (
 	ErrChanged       = errors.New("the facts changed while this waited, so it was judged again: look at it anew")
 	ErrInvalid       = errors.New("not accepted")
 	ErrNoOpening     = errors.New("no emergency opening to account for with this ID")
+	ErrSettled       = errors.New("nobody is asked what became of that passage: somebody has said so, or the shift is over")
 	ErrUnknownPerson = errors.New("no such person in the roster")
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
 )
@@ -65,6 +66,7 @@ type View struct {
 	Lanes        []LaneView   `json:"lanes"`
 	Holds        []Hold       `json:"holds"`
 	ToAccountFor []Opening    `json:"to_account_for"`
+	Undecided    []Undecided  `json:"undecided"`
 	Recent       []Shown      `json:"recent"` // newest first, at most 20, without names
 	Duty         string       `json:"duty"`   // who signed on; a name that nothing proves
 	Clock        ClockView    `json:"clock"`
@@ -133,6 +135,19 @@ type Shown struct {
 type Hold struct {
 	Shown
 	Until time.Time `json:"until"` // then it is registered as undecided
+}
+
+// Undecided is somebody on whom nobody decided. The guard is asked what became of them until another signs on.
+type Undecided struct {
+	Passage   string    `json:"passage"`
+	Lane      string    `json:"lane"`
+	Direction string    `json:"direction"`
+	Class     string    `json:"class"`
+	Name      string    `json:"name,omitempty"`
+	Room      string    `json:"room,omitempty"`
+	At        time.Time `json:"at"`
+
+	seq int64 // of the entry that says so
 }
 
 // Opening is an emergency opening to account for: something is not on record yet.

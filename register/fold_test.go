@@ -67,7 +67,7 @@ func (g *life) step() {
 		ev := event(ledger.Kind(g.pick(string(Decided), string(Opening), string(Sensor), string(Correction))), "")
 		if ev.Kind == Decided || ev.Kind == Correction {
 			ev.Verdict, ev.Personal = g.pick("admit", "refuse", "hold"), who
-			ev.Detail = map[string]string{"was": g.pick("admit", "refuse")}
+			ev.Detail = map[string]string{"was": g.pick("admit", "refuse", "undecided")}
 		}
 		if rng.IntN(2) == 0 {
 			ev.Ref = 1 + rng.Int64N(b.Size())
@@ -83,7 +83,7 @@ func (g *life) step() {
 		ev.Ref = seq
 		mustAppend(t, b, ev)
 	case n < 27:
-		mustAppend(t, b, Event{Stamp: s, Kind: ledger.Kind(g.pick("start", "stop", "signon", "level", "backup", "alive", "roster")), Reason: "sealed", Detail: map[string]string{"level": "normal"}})
+		mustAppend(t, b, Event{Stamp: s, Kind: ledger.Kind(g.pick("start", "stop", "signon", "level", "backup", "alive", "roster")), Reason: "sealed", Detail: map[string]string{"level": "normal", TripDays: g.pick("1", "2", "31")}})
 	case n == 27:
 		mustAppend(t, b, Event{Stamp: s, Kind: Clock, Reason: g.pick("clock-corrected", "clock-confirmed")})
 	case n == 28:

@@ -57,10 +57,17 @@ func moves(e *ledger.Entry) (inside, ok bool) {
 		return false, false
 	case e.Kind == Decided && e.Verdict == "admit":
 		return e.Direction == "in", true
+	case afterwards(e):
+		return e.Direction == "in", true
 	case e.Kind == Correction && e.Detail["was"] == "admit": // it did not happen
 		return e.Direction == "out", true
 	}
 	return false, false
+}
+
+// afterwards tells whether the entry says that somebody went through on whom nobody had decided.
+func afterwards(e *ledger.Entry) bool {
+	return e.Kind == Correction && e.Verdict == "admit" && e.Detail["was"] == "undecided"
 }
 
 // elsewhere tells whether an erasure was one in an older epoch: first and last are entries of that.

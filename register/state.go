@@ -228,7 +228,8 @@ func (s *State) move(e *ledger.Entry) {
 		return
 	}
 	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
-	if e.Kind == Decided && (e.Clock == "trusted" || s.book.Day == "") {
+	went := e.Kind == Decided || afterwards(e)
+	if went && (e.Clock == "trusted" || s.book.Day == "") {
 		s.begin(e.At.Format(time.DateOnly))
 	}
 	if e.Kind == Correction {
@@ -240,7 +241,7 @@ func (s *State) move(e *ledger.Entry) {
 	}
 	s.place(who, whereabouts{e.Seq, inside})
 	// Their car is no trip more.
-	if household, ok := s.hash.Field(e, "household"); ok && !inside && e.Class == "resident" && e.Kind == Decided {
+	if household, ok := s.hash.Field(e, "household"); ok && !inside && e.Class == "resident" && went {
 		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day})
 	}
 }

@@ -46,8 +46,10 @@ for (const kind of ['keypress', 'keyup']) addEventListener(kind, e => {
 
 // asItIs is what a burst must leave as it was, and what a key was meant for.
 function asItIs() {
-  return { focus: document.activeElement, chosen, panel, values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
+  return { focus: document.activeElement, chosen, panel, undecided: newestUndecided(), values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
 }
+
+const newestUndecided = () => view && (view.undecided || [])[0]?.passage;
 
 // pressed is one key of a person.
 function pressed(key, before) {
@@ -78,6 +80,7 @@ function pressed(key, before) {
     if (mine) rule(chosen, verdict, ATONCE[verdict]);
     else if (!chosen && cards.length) toast(p('keys-select'));
   } else if (key.name === 'o' && chosen) panel = !panel;
+  else if (AFTERWARDS[key.name] && !chosen && before.undecided === newestUndecided()) afterwards(AFTERWARDS[key.name]);
   render();
 }
 

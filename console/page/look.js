@@ -246,9 +246,17 @@ function renderFound() {
   });
 }
 
+// Of those on whom nobody decided the newest is asked about, until it is said what became of them.
+function asked(list) {
+  const u = list[0];
+  return !u ? [] : [h('h2', {}, p('undecided') + ' ' + list.length), h('div', { class: 'asked' },
+    h('span', {}, ...way(u.direction), ' ', clock(u.at).slice(0, 5), ' ', reasons(u.name || t('class', u.class), u.room)),
+    h('div', {}, ...Object.entries(AFTERWARDS).map(([key, what]) => h('button', { type: 'button', onclick: () => afterwards(what) }, h('kbd', {}, key.toUpperCase()), ' ', t('reason', what)))))];
+}
+
 function renderAccounts() {
-  const list = view.to_account_for || [];
-  paint($('accounts'), list, () => list.length ? [h('h2', {}, p('to-account-for') + ' ' + list.length), ...list.map(d => {
+  const list = view.to_account_for || [], undecided = (view.undecided || []).filter(u => !settling[u.passage]);
+  paint($('accounts'), [list, undecided], () => asked(undecided).concat(list.length ? [h('h2', {}, p('to-account-for') + ' ' + list.length), ...list.map(d => {
     const lane = view.lanes.find(l => l.id === d.lane), f = h('form', {}, h('span', {}, clock(d.since).slice(0, 5) + ' ' + (lane ? laneName(lane) : d.lane) + ' · ' + t('account', d.what)));
     if (d.what === 'entry-pending') return f;
     f.append(input('account-' + d.id, { placeholder: p('account-note'), maxLength: 160 }), h('button', {}, p('save')));
@@ -258,7 +266,7 @@ function renderAccounts() {
       if (note && await act('api/account', { id: d.id, note })) delete drafts['account-' + d.id];
     };
     return f;
-  })] : []);
+  })] : []));
 }
 
 function recent(a) {

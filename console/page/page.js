@@ -15,6 +15,8 @@ const REASONS = {
 };
 // What one press decides, and what the others are, in the order of their digits.
 const ATONCE = { admit: 'document-sighted', refuse: 'not-known' };
+// What may have become of somebody on whom nobody decided, by the key that says so.
+const AFTERWARDS = { i: 'went-through', t: 'turned-away', u: 'unseen' };
 const OTHERS = Object.entries(REASONS).flatMap(([verdict, list]) => list.filter(r => r !== ATONCE[verdict]).map(r => [verdict, r]));
 
 let view = null;      // the newest the gate sent
@@ -41,6 +43,7 @@ let sure = 0;         // when the clock's first confirmation was pressed
 let opening = {};     // lanes whose emergency key was pressed, and how often it is not yet answered
 let notOpened = {};   // lanes that it did not open: {sent: the gate knows, said: what}
 const pressedAgain = new Set(); // lanes whose relay was dead and is told again: it may answer too soon to be seen opening
+const settling = {};  // passages of which it was said already what became of them
 let taking = '';      // the lane that a picture is being taken for
 let reading = {};     // lanes whose picture was sent and not yet answered
 const slots = new Map(); // passage → digit; a card keeps its digit, so that no key hits the wrong one
@@ -297,6 +300,12 @@ async function rule(passage, verdict, reason) {
 
 // tap is rule by a button. One that has just appeared was not what the finger was for.
 function tap(e, ...ruling) { if (!e.detail || performance.now() - chosenAt >= READ_MS) rule(...ruling); }
+
+// afterwards says what became of the newest on whom nobody decided.
+function afterwards(what) {
+  const u = (view.undecided || [])[0];
+  if (u && !settling[u.passage]) act('api/afterwards', { passage: settling[u.passage] = u.passage, what }).then(out => { if (!out) delete settling[u.passage]; });
+}
 
 function confirmClock() {
   if (!sure) sure = performance.now();

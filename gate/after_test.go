@@ -1,0 +1,108 @@
+package gate
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"gated/policy"
+	"gated/register"
+)
+
+// nobodyDecides lets a hold run out.
+func (s *site) nobodyDecides(lane, code string) Outcome {
+	s.t.Helper()
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Hold, r.Repeat = 10*time.Millisecond, 0 }))
+	changed, cancel := s.g.Subscribe()
+	defer cancel()
+	out := s.scan(lane, code)
+	if out.Verdict != policy.Hold {
+		s.t.Fatalf("%+v", out)
+	}
+	for len(s.g.View().Holds) > 0 {
+		<-changed
+	}
+	return out
+}
+
+// The box does not know what became of somebody on whom nobody decided. The guard is asked, and what they say counts.
+func TestTheGuardSaysWhatBecameOfThoseOnWhomNobodyDecided(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		what, lane, verdict, whereabouts string
+		trips                            int
+	}{
+		{"went-through", "in", policy.Admit, "inside", 0},
+		{"went-through", "out", policy.Admit, "outside", 1},
+		{"turned-away", "in", policy.Refuse, "", 0},
+		{"turned-away", "out", policy.Refuse, "", 0},
+		{"unseen", "in", policy.Undecided, "", 0},
+	} {
+		t.Run(c.what+" "+c.lane, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			out := s.nobodyDecides(c.lane, s.pass("resident", s.subject("王小明"), -time.Minute))
+			asked := s.g.View().Undecided
+			if len(asked) != 1 || asked[0].Passage != out.Passage || asked[0].Name != "王小明" || asked[0].Lane != c.lane {
+				t.Fatalf("asked about %+v", asked)
+			}
+			if err := s.g.Afterwards(out.Passage, "vanished"); !errors.Is(err, ErrInvalid) {
+				t.Errorf("what nobody does: %v", err)
+			}
+			if err := s.g.Afterwards(out.Passage, c.what); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.g.Afterwards(out.Passage, c.what); !errors.Is(err, ErrSettled) {
+				t.Errorf("said twice: %v", err)
+			}
+			if asked := s.g.View().Undecided; len(asked) != 0 {
+				t.Errorf("asked again about %+v", asked)
+			}
+			if got := s.g.whereabouts(s.subject("王小明")); got != c.whereabouts {
+				t.Errorf("they are %q, want %q", got, c.whereabouts)
+			}
+			s.register.View(func(st *register.State) {
+				if n := st.Trips("3-2-501", s.now().In(s.l.Zone()), 1); n != c.trips {
+					t.Errorf("%d trips, want %d", n, c.trips)
+				}
+				if p := st.Recent[len(st.Recent)-1]; p.ID != out.Passage || p.Verdict != c.verdict || p.Reason != c.what || p.By != unauthenticated {
+					t.Errorf("the passage is %+v", p)
+				}
+			})
+			if _, equal, err := s.register.Rebuild(); err != nil || !equal {
+				t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
+			}
+		})
+	}
+}
+
+// The next guard was not there. After a restart nobody knows who it was, and the answer moves nobody.
+func TestNobodyIsAskedAboutAnotherShift(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	first := s.nobodyDecides("in", s.pass("resident", s.subject("王小明"), -time.Minute))
+	if err := s.g.SignOn("周建国"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.g.Afterwards(first.Passage, "went-through"); !errors.Is(err, ErrSettled) || len(s.g.View().Undecided) != 0 {
+		t.Errorf("of the shift before: %v, %+v", err, s.g.View().Undecided)
+	}
+	s.nobodyDecides("in", s.pass("resident", s.subject("王小明"), -time.Minute))
+	second := s.nobodyDecides("in", s.pass("resident", s.subject("李芳"), -time.Minute))
+	if asked := s.g.View().Undecided; len(asked) != 2 || asked[0].Passage != second.Passage || asked[0].Name != "李芳" || asked[1].Name != "" {
+		t.Errorf("asked about %+v", asked)
+	}
+	s.end()
+	s.start()
+	if asked := s.g.View().Undecided; len(asked) != 2 || asked[0].Passage != second.Passage || asked[0].Name != "" {
+		t.Errorf("after a restart asked about %+v", asked)
+	}
+	if err := s.g.Afterwards(second.Passage, "went-through"); err != nil || s.g.whereabouts(s.subject("李芳")) != "" {
+		t.Errorf("after a restart: %v, they are %q", err, s.g.whereabouts(s.subject("李芳")))
+	}
+	s.broken.Store(true)
+	if err := s.g.Afterwards(s.g.View().Undecided[0].Passage, "turned-away"); !errors.Is(err, ErrLedger) {
+		t.Errorf("in a fault: %v", err)
+	}
+	s.broken.Store(false)
+}
