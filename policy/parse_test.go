@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -213,6 +214,25 @@ rules:
 		tt.facts.Direction = "in"
 		if got := p.Decide(tt.facts).Reason; got != tt.want {
 			t.Errorf("%+v: got %s, want %s", tt.facts, got, tt.want)
+		}
+	}
+}
+
+// What docs/policy.md shows loads, and decides as its example says.
+func TestThePolicyOfTheDocsLoads(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(doc), "```yaml\n")
+	text, _, found := strings.Cut(text, "```")
+	if p, err := Parse("docs/policy.md", []byte(text)); err != nil || !found || len(p.Rules()) < 5 {
+		t.Errorf("%v", err)
+	}
+	for i, v := range vocabulary {
+		if !strings.Contains(string(doc), "`"+v.key+"`") {
+			t.Errorf("docs/policy.md has no word of %s (%d)", v.key, i)
 		}
 	}
 }
