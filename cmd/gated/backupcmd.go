@@ -18,14 +18,8 @@ func backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup [DIR]",
 		Short: "copy all that the gate needs while it works",
-		Long: `backup copies into DIR (/var/backups/gated where it is not said), which is replaced by a whole one or stays:
-
-ledger.db, ledger-1.db …  the ledger and its older epochs. They may be kept as long as you like.
-secret.tar                all that must be forgotten one day or kept secret: slots, roster, revocations, keys of
-                          codes, trusted keys, settings, policy. Keep the newest alone.
-
-The master key is in neither ("gated key show --personal", for the safe). "gated restore" puts it back.`,
-		Args: cobra.MaximumNArgs(1),
+		Long:  help("backup"),
+		Args:  cobra.MaximumNArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			src, began := backup.Sources{State: dir, Settings: settingsFile(c), Faulty: map[string]error{}}, time.Now()
 			setup, err := lastgood.Load(src.Settings, dir, os.Environ())
@@ -52,12 +46,9 @@ The master key is in neither ("gated key show --personal", for the safe). "gated
 
 func restoreCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "restore DIR",
-		Short: "put back what \"gated backup\" copied",
-		Long: `restore puts the backup DIR into a state directory without a ledger, asks for the master key, carries out
-every erasure that the ledger tells of once more, and begins a new epoch: a restored box never goes on with
-the old tree. Settings (/etc/gated/gated.yaml, or what --config names, whatever --state is), policy and
-trusted keys go to their places, unless something else is there. Stop the daemon before, start it afterwards.`,
+		Use:     "restore DIR",
+		Short:   "put back what \"gated backup\" copied",
+		Long:    help("restore"),
 		Example: "  gated restore --state /var/lib/gated /var/backups/gated",
 		Args:    cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
@@ -74,16 +65,8 @@ func ledgerBackup() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "copy the ledger while the gate works",
-		Long: `backup copies the whole ledger into FILE and its slots beside it (personal.keys where FILE is called
-ledger.db, else FILE with .keys for .db), looks whether the copy holds, and only then gives it its
-name: an older copy is replaced by a whole one or stays. The copy is an entry of the ledger, and its
-time a metric.
-
-Personal data is sealed in it. It opens with the slots and with the master key, which is in no backup.
-Older copies of the ledger may be kept as long as you like; older copies of the slots may not.
-
-"gated backup" copies the rest as well, and "gated restore" puts that back.`,
-		Args: cobra.ExactArgs(1),
+		Long:  help("ledger-backup"),
+		Args:  cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			began := time.Now()
 			h, size, err := box.Backup(c.Context(), dir, args[0])
@@ -97,10 +80,8 @@ func ledgerRebuild() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rebuild",
 		Short: "make the index and all counts anew from the entries",
-		Long: `rebuild reads all entries and makes anew what is derived from them: who is inside, holds, trips,
-openings to account for, and the index for search. The gate works meanwhile. It answers 1 if they were not equal to
-what was there before, which is put right by it, and which should be reported.`,
-		Args: cobra.NoArgs,
+		Long:  help("ledger-rebuild"),
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			began := time.Now()
 			done, err := perform(c, box.Rebuild, struct{}{})

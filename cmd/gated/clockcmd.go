@@ -19,9 +19,7 @@ func emergencyCommand() *cobra.Command {
 
 func clockCommand() *cobra.Command {
 	confirm := &cobra.Command{Use: "confirm", Short: "tell the running gate that the box's clock is right",
-		Long: `confirm is for a clock that is not trusted: of a box without a time server, or one that is far from the newest
-entry. Compare "date" with a watch, day and zone too, set the clock if it is wrong, then confirm it. Until then
-passes that are about to expire are held for the guard. It is recorded.`,
+		Long: help("clock"),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			now, err := perform(c, box.ConfirmClock, struct{}{})

@@ -14,15 +14,9 @@ import (
 func codeCommand() *cobra.Command {
 	var trust, at string
 	check := &cobra.Command{
-		Use:   "check --trust DIR -",
-		Short: "say what codes prove, one JSON line each",
-		Long: `check reads one code a line from standard input and prints a line for each:
-
-  {"kind":…,"valid":…,"reason":…,"claims":{…}}
-
-DIR has the trusted keys: pass/ISSUER.pub of resident passes, dcc/*.pem and dcc/*.cer, the
-signer certificates of EU Digital COVID Certificates (HC1:), and shc/*.json, the key sets of
-the issuers of SMART Health Cards (shc:/). The exit status is 0 only if every code is valid.`,
+		Use:     "check --trust DIR -",
+		Short:   "say what codes prove, one JSON line each",
+		Long:    help("code"),
 		Example: "  gated pass issue … | gated code check --trust /var/lib/gated/trust -",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

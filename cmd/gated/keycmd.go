@@ -27,18 +27,7 @@ func keyNew() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "new --pass|--ledger|--personal --out FILE",
 		Short: "make a key: FILE is the private one, FILE.pub the public one",
-		Long: `new makes an Ed25519 key. FILE has mode 0600.
-
---pass    FILE signs passes and need not be on the gate box: keep it where passes are made, and keep
-          a copy. FILE.pub goes to the gate as trust/pass/ISSUER.pub in its state directory, where
-          ISSUER is the name that "gated pass issue --issuer" is given.
---ledger  FILE signs the tree heads of the ledger with that origin (gate.origin of the settings). It
-          goes to the gate as the credential ledger.key or as keys/ledger.key in its state directory,
-          before the first start; without one the daemon makes its own. FILE.pub is for auditors.
---personal  FILE is the master key without which nobody reads the ledger's personal data. It goes to
-          the gate as the credential personal.key, which may be bound to the TPM, or as
-          keys/personal.key, before the first start; without one the daemon makes its own. It is in no
-          backup: what is printed is for the safe.`,
+		Long:  help("key-new"),
 		Example: `  gated key new --pass --out office.key
   install -Dm644 office.key.pub /var/lib/gated/trust/pass/office.pub
   gated key new --ledger --origin south-gate --out ledger.key`,
@@ -89,11 +78,8 @@ func keyShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show FILE | show --ledger | show --personal | show --compound",
 		Short: "print the public key of a private one, or a key of a gate",
-		Long: `show prints the public key of a pass key, or of the state directory's ledger. The others are secret:
---personal  the master key of its personal data, which is in no backup: write it down for the safe.
---compound  the key that roster IDs follow from: for the office's safe, and for "gated key restore
-            --compound" at each other gate of the compound, before its first list.`,
-		Args: cobra.MaximumNArgs(1),
+		Long:  help("key-show"),
+		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if (which != box.Shown{}) == (len(args) == 1) {
 				return errors.New("key show: name the file of a pass key, or say --ledger, --personal or --compound for the gate's")
@@ -124,13 +110,9 @@ func keyShow() *cobra.Command {
 func keyRestore() *cobra.Command {
 	var compound, replace bool
 	c := &cobra.Command{
-		Use:   "restore [--compound]",
-		Short: "put the master key, or the compound key, back as it was written down",
-		Long: `restore reads the master key from standard input, 64 hexadecimal digits in groups or not, looks whether
-the ledger in the state directory is sealed with it, and puts it back as keys/personal.key.
-
---compound reads the key that roster IDs follow from, 72 digits, into keys/compound.key. With --replace it may be
-another than the roster's here: import the first gate's list with its IDs ("gated roster export") next.`,
+		Use:     "restore [--compound]",
+		Short:   "put the master key, or the compound key, back as it was written down",
+		Long:    help("key-restore"),
 		Example: "  runuser -u gated -- gated key restore --state /var/lib/gated",
 		Args:    cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
@@ -166,13 +148,8 @@ func keyRotate() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate",
 		Short: "let a new key sign the ledger's tree heads from the daemon's next start on",
-		Long: `rotate makes a new key and puts it above the old one in keys/ledger.key of the state directory. At
-its next start the daemon records the change and signs one tree head with both keys, so that whoever
-knows the old key can follow to the new one; then the old line can be removed.
-
-Where the key is a credential of the service, do the same by hand: the file's first line is the new
-key ("gated key new --ledger"), its second the old one.`,
-		Args: cobra.NoArgs,
+		Long:  help("key-rotate"),
+		Args:  cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if err := box.Owned(dir); err != nil && os.Geteuid() != 0 {
 				return err

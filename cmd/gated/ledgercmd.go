@@ -70,12 +70,7 @@ func ledgerSearch() *cobra.Command {
 	var day, part string
 	values := map[string]*string{}
 	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, or by who it was, the newest first",
-		Long: `search asks the index, which the daemon makes from the ledger: fast, and no evidence.
-For evidence export the day.
-
-By --name, --household, --document, --phone, --plate (the last four do) and --subject it looks over all
-time, unless --day is given, for exactly that; by --name-part in the days --from to --to, or on --day.
-Whom you look for, and why, is recorded first: say it with --why.`,
+		Long: help("ledger-search"),
 		Example: "  gated ledger search --verdict refuse\n  gated ledger search --day yesterday --reason emergency-key\n" +
 			"  gated ledger search --plate 粤B12345 --why \"scratched barrier, request 17\"\n" +
 			"  gated ledger search --name-part 小明 --from 2026-11-01 --to 2026-11-07 --why \"request 18\"",
@@ -145,10 +140,7 @@ Whom you look for, and why, is recorded first: say it with --why.`,
 func ledgerBegin() *cobra.Command {
 	var why string
 	c := &cobra.Command{Use: "begin --reason R", Short: "put the ledger aside and begin a new epoch, behind a finding",
-		Long: `begin is the way out when the daemon stays in fault because of something that no crash leaves behind, or
-when the ledger cannot be opened at all: the files are put aside as they are (ledger-1.db and so on), and a new
-ledger with a name and a key of its own begins. Its first entry names what was found, and keeps your reason.
-Stop the daemon before and start it again afterwards. Let an auditor have the new key.`,
+		Long:    help("ledger-begin"),
 		Example: "  systemctl stop gated; gated ledger begin --reason \"the disk was exchanged\"; systemctl start gated",
 		Args:    cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {

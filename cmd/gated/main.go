@@ -4,6 +4,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -38,14 +39,9 @@ func main() { os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 // execute runs one command and returns its exit status: 0 done, 1 the answer is no, 2 wrong use or settings.
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
-		Use:   "gated",
-		Short: "the gate of a residential compound: check code, check document, inquire, register",
-		Long: `gated reads codes from serial scanners, verifies them without a network, decides by the
-compound's policy, and records every check, query and register event before anything opens.
-
-Try it:      gated-demo
-Run it:      gated run --config /etc/gated/gated.yaml
-Look at it:  the page and /metrics at the address that "gated run" logs`,
+		Use:               "gated",
+		Short:             "the gate of a residential compound: check code, check document, inquire, register",
+		Long:              help("gated"),
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		PersistentPreRunE: refuseEmpty,
@@ -115,6 +111,18 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs, Run: func(c *cobra.Command, _ []string) {
 		fmt.Fprintln(c.OutOrStdout(), "gated", buildVersion())
 	}}
+}
+
+//go:embed help
+var helpTexts embed.FS
+
+// help is what a command says of itself at length.
+func help(name string) string {
+	b, err := helpTexts.ReadFile("help/" + name + ".txt")
+	if err != nil {
+		panic(err) // gated reads them all whenever it starts
+	}
+	return strings.TrimSuffix(string(b), "\n")
 }
 
 // group is a command that only holds others; without one of them it says which there are.

@@ -30,13 +30,7 @@ func passIssue() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "issue --key FILE --issuer ISS --until T (--sub ID --kind KIND [--png FILE] | --list ROSTER.csv --out DIR)",
 		Short: "issue a pass, or one for everybody on a list",
-		Long: `issue signs a pass and prints its text; --png writes it as a QR code as well.
-
-With --list it issues one for each row of an exported roster ("gated roster export"): DIR then holds
-a picture for each, print.html with name and room beside each picture, and passes.csv, which
-"gated pass record" takes so that the passes of a household can be revoked.
-
-No roster is touched, so this can be done away from the gate, where the key is.`,
+		Long:  help("pass-issue"),
 		Example: `  gated pass issue --key office.key --issuer office --sub r-000217 --kind resident \
     --from 2026-11-23 --until 2027-05-31 --png pass.png
   gated pass issue --key office.key --issuer office --until 2027-05-31 --list roster.csv --out passes`,

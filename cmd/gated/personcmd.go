@@ -18,19 +18,7 @@ func ledgerErase() *cobra.Command {
 	var a box.Erasure
 	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R",
 		Short: "erase personal data for good, of older days, of one person or of one entry",
-		Long: `erase removes names, rooms, numbers and whatever else tells who it was. The records stay, and every
-proof about them; that something was erased, when and why is an entry itself. There is no way back.
-
---before DATE  the entries of the days before DATE, a date or "today"
---subject ID   all entries of the passages of a person or vehicle, by their roster ID
---seq N        one entry, or one field of it; --epoch E: of an older epoch
-
-The first two reach the files of older epochs too, where they are in the state directory. The entries
-about that stand in the current one.
-
-Nothing is erased if any of it is of days that are kept (gated ledger keep --list). Who came in before
-DATE is not counted inside any more. A passage that waits for a guard is still recorded with the
-person's data. The roster, backups and exports are not touched: see "gated roster remove".`,
+		Long:  help("ledger-erase"),
 		Example: `  gated ledger erase --subject r-000217 --reason "moved out, asked for it"
   gated ledger erase --before 2026-09-01 --reason "end of the measure"`,
 		Args: cobra.NoArgs,
@@ -57,10 +45,7 @@ func ledgerKeep() *cobra.Command {
 	var list bool
 	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list",
 		Short: "forbid to erase some days, such as for a court, until that is lifted",
-		Long: `keep makes an entry that forbids to erase personal data of the days from --from to --to, days to come
-included: "gated ledger erase" refuses, ledger.retention passes them over. --lift N ends what the entry N
-forbids; what is then older than ledger.retention allows goes the next night. The reason stands in the
-record for good: name nobody in it.`,
+		Long:  help("ledger-keep"),
 		Example: `  gated ledger keep --from 2026-10-01 --to 2026-10-03 --reason "case 17 of the court"
   gated ledger keep --lift 4711 --reason "case 17 is closed"`,
 		Args: cobra.NoArgs,
@@ -97,9 +82,7 @@ func ledgerSubject() *cobra.Command {
 	var a box.Subject
 	var asJSON bool
 	c := &cobra.Command{Use: "subject ID --reason R", Short: "print all that the ledger keeps about a person or vehicle",
-		Long: `subject prints every entry of the passages of a person or vehicle, by roster ID, with the personal data
-that is left, those of older epochs first. That somebody looked, and why, is recorded first.
-What the roster holds about them is shown by "gated roster show ID".`,
+		Long:    help("ledger-subject"),
 		Example: "  gated ledger subject r-000217 --reason \"asked for it in person\"",
 		Args:    cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {

@@ -21,15 +21,8 @@ func scannerCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "probe [--device PATH]",
 		Short: "find out how a scanner is set, and print the settings and the udev rule for it",
-		Long: `probe lists the serial ports of the box and listens to all of them that are free, or to the one named,
-while you hold a code before the scanner: any code, the same one, again and again, about once a second.
-It tries the usual baud rates until the readings are text, tells what the scanner sends before and after
-each, and prints the settings and the udev rule to paste.
-
-Nothing of the code is printed or kept but its length and the kind of its characters. Nothing is written to a
-port, unless --trigger says so. It ends by itself after --timeout, and at once with Ctrl-C.
-The exit status is 0 when the scanner is known for sure, 1 when not, 2 if no port can be listened to.`,
-		Args: cobra.NoArgs,
+		Long:  help("scanner"),
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Timeout <= 0 {
 				return fmt.Errorf("--timeout %s: want a time to listen, such as 60s", o.Timeout)

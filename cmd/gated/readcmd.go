@@ -16,14 +16,9 @@ func codeReadCommand() *cobra.Command {
 	var asJSON bool
 	var limit time.Duration
 	read := &cobra.Command{
-		Use:   "read [--json] [--within T] IMAGE...",
-		Short: "read the QR codes in pictures",
-		Long: `read prints what the QR codes in pictures say, a line for each code; with --json a line for each picture:
-
-  {"file":…,"codes":[…],"ms":…}
-
-ms is how long it looked, once the file was decoded. Pictures are PNG, JPEG, GIF, WebP or BMP files of at most 40 megapixels.
-The exit status is 1 if a picture has no code, 2 if a file cannot be read or is no picture; the others are read all the same.`,
+		Use:     "read [--json] [--within T] IMAGE...",
+		Short:   "read the QR codes in pictures",
+		Long:    help("code-read"),
 		Example: "  gated code read photo.jpg | gated code check --trust /var/lib/gated/trust -",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {

@@ -32,16 +32,9 @@ func language() string {
 func rosterImport() *cobra.Command {
 	var a box.Import
 	c := &cobra.Command{
-		Use:   "import FILE",
-		Short: "replace the roster by the property office's list (CSV or XLSX)",
-		Long: `import checks every row of every sheet with known headings, and imports all or nothing. Headings:
-
-  id,building,unit,room,name,id_number,phone,class,plate,service
-  编号,楼栋,单元,房号,姓名,证件号码,电话,类别,车牌,用途
-
-A roster ID follows from the row and the compound key, unless the column id has one; --dry-run tells who
-would get another one. An import that would remove more than 2 % of the residents or a whole unit is
-refused unless --allow-remove gives exactly their number.`,
+		Use:     "import FILE",
+		Short:   "replace the roster by the property office's list (CSV or XLSX)",
+		Long:    help("roster-import"),
 		Example: "  gated roster import residents.xlsx --dry-run\n  gated roster import residents.xlsx",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -15,11 +15,8 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "run the gate until it is told to stop",
-		Long: `run is the daemon: it reads the scanners, answers on the page, keeps the ledger.
-
-SIGTERM and SIGINT end it with nothing lost. SIGHUP reads the settings, the policy and the
-trusted keys again. The last good copy stands in for a faulty one; page and log say why.`,
-		Args: cobra.NoArgs,
+		Long:  help("run"),
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d := &daemon.Daemon{Path: settingsFile(c), Dir: namedState(c), Version: buildVersion(), Restored: restored,
 				Stderr: c.ErrOrStderr()}

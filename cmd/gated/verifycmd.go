@@ -25,14 +25,7 @@ func ledgerVerify() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [PATH]",
 		Short: "check that nothing was changed, and say what that proves",
-		Long: `verify checks a ledger from its first entry to its last: every record against the tree of hashes,
-every tree head against its signature, every personal field against its record. PATH is an audit
-bundle, a folder of tiles, or a copy of a ledger; without it the state directory's own is read.
-It answers 0, or 1 and the first thing that is not as it was.
-
-What it proves depends on what you bring from outside the box: the public key that was printed when
-it was installed, a tree head that you kept, the characters in the handover book. Without any of
-them it shows that the ledger is consistent, not that its whole history was never replaced.`,
+		Long:  help("ledger-verify"),
 		Example: `  gated ledger verify --state /var/lib/gated
   gated ledger verify --state /var/lib/gated --key gate.pub --since kept.head --short-root 20123:QX4TZK2MBNA6PDLR
   gated ledger verify day.zip --key gate.pub`,
