@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -43,6 +44,14 @@ func WhatIs(path string) (string, error) {
 		return "an audit bundle", nil
 	}
 	return "", fmt.Errorf("%s is neither an audit bundle nor a copy of a ledger", path)
+}
+
+// Since is the day so many days back, such as 7d, or what Date takes.
+func Since(flag, day string, now time.Time) (string, error) {
+	if n, err := strconv.Atoi(strings.TrimSuffix(day, "d")); err == nil && strings.HasSuffix(day, "d") && n >= 0 && n < 36500 {
+		return now.AddDate(0, 0, -n).Format(time.DateOnly), nil
+	}
+	return Date(flag, day, now)
 }
 
 // Date reads the value of a flag that names a day.

@@ -65,11 +65,10 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 	c.Credential, c.Proof, c.Reason, c.Personal = check.Credential, check.Proof, check.Reason, check.Personal
 	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.policy, p.roster, p.who.Personal()
 	q.Detail = map[string]string{"known": yesNo(p.who.Known), "level": p.facts.Level}
-	if p.next != "" {
-		q.Detail["next_allowed"] = p.next
-	}
-	if p.facts.PlateClass != "" {
-		q.Detail["plate_class"] = p.facts.PlateClass
+	for name, value := range map[string]string{"next_allowed": p.next, "plate_class": p.facts.PlateClass, "service": p.facts.Service} {
+		if value != "" {
+			q.Detail[name] = value
+		}
 	}
 	if p.facts.Health != "" { // about somebody's body: a personal field, to be erased with the others
 		q.Personal = append(q.Personal, ledger.Field{Name: "health", Value: p.health()})

@@ -3,17 +3,27 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"text/tabwriter"
+	"time"
 
+	"gated/box"
+	"gated/evidence"
+	"gated/evidence/replay"
+	"gated/ledger/file"
 	"gated/policy"
+	"gated/progress"
 
 	"github.com/spf13/cobra"
 )
 
 func policyCommand() *cobra.Command {
 	load := func(c *cobra.Command) (*policy.Policy, error) {
-		if file, _ := c.Flags().GetString("file"); file != "" {
-			return policy.Load(file)
+		for _, flag := range []string{"policy", "file"} {
+			if file, _ := c.Flags().GetString(flag); file != "" {
+				return policy.Load(file)
+			}
 		}
 		set, err := anySettings(c)
 		if err != nil || set == nil || set.Policy.File == "" {
@@ -53,7 +63,51 @@ func policyCommand() *cobra.Command {
 			fmt.Fprintf(c.OutOrStdout(), "\n%s, reason %s, rule %s\n", d.Verdict, d.Reason, d.Rule)
 			return nil
 		}}
-	g := group("policy", "show and explain the entry policy", show, explain)
+	g := group("policy", "show, explain and try the entry policy", show, explain, policyReplay(load))
 	g.PersistentFlags().String("file", "", "policy file instead of the one that the settings name; it is checked with its examples")
 	return g
+}
+
+func policyReplay(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Command {
+	var since, level string
+	c := &cobra.Command{
+		Use:     "replay --policy FILE --since 7d",
+		Short:   "tell what another policy would have decided about the passages on record",
+		Long:    help("policy-replay"),
+		Example: "  gated policy replay --policy new.yaml --since 7d\n  gated policy replay --since yesterday --level sealed",
+		Args:    cobra.NoArgs,
+		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
+			p, err := load(c)
+			if err != nil {
+				return err
+			}
+			if level != "" && !slices.Contains(p.Levels(), level) {
+				return fmt.Errorf("--level %q: the policy %s has the levels %s", level, p.Name(), strings.Join(p.Levels(), ", "))
+			}
+			in, err := file.OpenReader(dir)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			if ask := box.AskKeys(c.Context(), dir); ask != nil {
+				in.AskKeys(ask)
+			}
+			o := replay.Options{Policy: p, Level: level,
+				Progress: func(done, of int64) { progress.Bar(c.ErrOrStderr(), "entries", int(done), int(of)) }}
+			if o.From, err = evidence.Since("--since", since, time.Now().In(in.Zone)); err != nil {
+				return err
+			}
+			r, err := replay.Run(in, o)
+			if err != nil {
+				return err
+			}
+			if why := in.Hidden(); why != nil && r.Erased > 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "not all personal data can be read: %v\n", why)
+			}
+			return r.Print(c.OutOrStdout())
+		})}
+	c.Flags().String("policy", "", "policy file to try (default: the one in force)")
+	c.Flags().StringVar(&since, "since", "7d", "from which day on: so many days back such as 7d, 2026-11-23, today or yesterday")
+	c.Flags().StringVar(&level, "level", "", "the level all the time (default: what was in force then)")
+	return c
 }

@@ -1,0 +1,221 @@
+// Package replay tells what another policy would have decided about the passages on record.
+package replay
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"gated/ledger/entry"
+	"gated/ledger/file"
+	"gated/policy"
+	"gated/register"
+	"gated/register/blind"
+	"gated/register/trips"
+)
+
+// Options say what is replayed.
+type Options struct {
+	Policy   *policy.Policy
+	Level    string // in force all the time; "": what was in force then
+	From     string // the first day; what came before only counts towards trips and whereabouts
+	Progress func(done, of int64)
+}
+
+// Change is how passages of a kind would have been decided, and were.
+type Change struct{ Class, Direction, Was, Is string }
+
+// Report counts passages by what the machine decided at once, before any guard did.
+type Report struct {
+	Passages int // that were replayed
+	Changed  map[Change]int
+	Erased   int // could not be: their personal data was erased, or cannot be opened here
+	Others   int // were not: no policy decided about them, but the guard or a fault of the box
+}
+
+// notByPolicy are rules that the gate has beside the policy.
+var notByPolicy = map[string]bool{"register-rebuilding": true, policy.RosterFault: true, "several-codes": true, "desk-full": true}
+
+// player reads a ledger and folds it again under the new rules.
+type player struct {
+	Options
+	report Report
+	floor  time.Time // the newest trusted time, by which the gate judges where it does not trust the clock
+	hash   blind.Hasher
+	book   trips.Book
+	inside map[string]bool     // by roster ID; who is not among them: unknown
+	begun  map[string]*passage // by ID
+	waits  map[string]bool     // passages in which somebody waits on: what they are asked has changed, and it stays a hold
+}
+
+// passage is one that is not decided yet, or waits for a guard.
+type passage struct {
+	facts     policy.Facts
+	household string
+	skipped   bool
+	is        string // what the new policy says; "": not asked yet
+}
+
+// Run reads a ledger up to its newest entry.
+func Run(in *file.Reader, o Options) (Report, error) {
+	p := &player{Options: o, report: Report{Changed: map[Change]int{}}, hash: blind.New([]byte("replay")), book: trips.New(),
+		inside: map[string]bool{}, begun: map[string]*passage{}, waits: map[string]bool{}}
+	size, err := in.Size()
+	if err != nil {
+		return p.report, err
+	}
+	const chunk = 2000 // no query is open for long
+	for from := int64(1); from <= size && err == nil; from += chunk {
+		err = in.ScanPersonal(from, min(from+chunk-1, size), func(e *entry.Entry, unseen bool) error {
+			p.take(e)
+			return nil
+		})
+		if o.Progress != nil {
+			o.Progress(min(from+chunk-1, size), size)
+		}
+	}
+	return p.report, err
+}
+
+// judged is the time by which the gate judges at an entry.
+func (p *player) judged(e *entry.Entry) time.Time {
+	if e.Clock == "trusted" && e.At.After(p.floor) {
+		p.floor = e.At
+	}
+	return p.floor.In(e.At.Location())
+}
+
+// take takes the next entry.
+func (p *player) take(e *entry.Entry) {
+	now := p.judged(e)
+	switch {
+	case e.Kind == register.Clock && e.Reason == "clock-corrected":
+		p.floor = e.At
+		p.book.Correct(e.At.AddDate(0, 0, 1).Format(time.DateOnly))
+	case e.Kind == entry.Epoch: // the one before had got so far
+		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(p.floor) {
+			p.floor = at
+		}
+	case e.Kind == register.Trip:
+		p.book.Begin(e.Detail["day"])
+		p.book.Add(e.Seq, trips.Trip{Household: p.home(e.Personally("household")), Day: e.Detail["day"]})
+	case e.Kind == register.Check:
+		p.begun[e.Passage] = &passage{skipped: e.Reason == "found-by-room", facts: policy.Facts{Direction: e.Direction,
+			Credential: e.Credential, Proof: e.Proof, Reason: e.Reason, Valid: e.Reason == "ok", ClockTrusted: e.Clock == "trusted",
+			Minute: policy.MinuteOfWeek(now)}}
+	}
+	a := p.begun[e.Passage]
+	if a == nil || e.Passage == "" {
+		return
+	}
+	switch {
+	case e.Kind == register.Query:
+		p.query(a, e)
+		if e.Verdict == policy.Hold {
+			p.decide(a, e, now)
+		}
+	case e.Kind == register.Decided:
+		if a.is == "" {
+			p.decide(a, e, now)
+		}
+		if next := e.Detail["next"]; next != "" {
+			p.waits[next] = true
+		}
+		p.move(a, e)
+		delete(p.begun, e.Passage)
+	}
+}
+
+func (p *player) home(household string) blind.Key { return p.hash.Key(blind.OfHousehold, household) }
+
+// query takes who it was.
+func (p *player) query(a *passage, e *entry.Entry) {
+	f := &a.facts
+	f.Class, f.Known, f.PlateClass, f.Service = e.Class, e.Detail["known"] == "yes", e.Detail["plate_class"], e.Detail["service"]
+	f.Level = cmp.Or(p.Level, e.Detail["level"])
+	a.household = e.Personally("household")
+	subject := e.Personally("subject")
+	if f.Known && subject == "" || f.Class == "emergency-vehicle" && f.Service == "" {
+		a.skipped = true
+		p.count(e, &p.report.Erased)
+		return
+	}
+	if parts := strings.Split(a.household, "-"); len(parts) > 1 {
+		f.Building, f.Unit = parts[0], parts[0]+"-"+parts[1]
+	}
+	if p.Policy.AsksHealth(f.Level) {
+		fmt.Sscanf(e.Personally("health"), "%s %d", &f.Health, &f.TestHours) // hours only of a test
+	}
+	if inside, known := p.inside[subject]; known && f.Known {
+		f.Whereabouts = map[bool]string{true: "inside", false: "outside"}[inside]
+	}
+}
+
+// count counts a passage that begins on a day that is asked for.
+func (p *player) count(e *entry.Entry, n *int) {
+	if e.At.Format(time.DateOnly) >= p.From {
+		*n++
+	}
+}
+
+// decide asks the new policy what the machine was asked then.
+func (p *player) decide(a *passage, e *entry.Entry, now time.Time) {
+	a.is = e.Verdict
+	waits := p.waits[e.Passage] && e.Verdict == policy.Hold
+	delete(p.waits, e.Passage)
+	if a.skipped || waits || e.By != "machine" || notByPolicy[e.Rule] {
+		if !a.skipped || a.facts.Reason == "found-by-room" {
+			p.count(e, &p.report.Others)
+		}
+		return
+	}
+	if a.household != "" {
+		a.facts.HouseholdTrips = p.book.Count(p.home(a.household), now.Format(time.DateOnly),
+			p.Policy.TripDays(a.facts.Level))
+	}
+	a.is = p.Policy.Decide(a.facts).Verdict
+	p.count(e, &p.report.Passages)
+	if a.is != e.Verdict && e.At.Format(time.DateOnly) >= p.From {
+		p.report.Changed[Change{a.facts.Class, a.facts.Direction, e.Verdict, a.is}]++
+	}
+}
+
+// move counts who is inside and how often a household went out, under the new rules: who would have been refused stays where they
+// are, and about a hold the guard decides as they did.
+func (p *player) move(a *passage, e *entry.Entry) {
+	if e.Clock == "trusted" || p.book.Day == "" {
+		p.book.Begin(e.At.Format(time.DateOnly))
+	}
+	subject := e.Personally("subject")
+	if a.is == policy.Refuse || a.is != policy.Admit && e.Verdict != policy.Admit || subject == "" {
+		return
+	}
+	p.inside[subject] = a.facts.Direction == "in"
+	if a.facts.Direction == "out" && a.facts.Class == "resident" && a.household != "" {
+		p.book.Add(e.Seq, trips.Trip{Household: p.home(a.household), Day: p.book.Day})
+	}
+}
+
+// Print writes the report as a table.
+func (r Report) Print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	changed := 0
+	if len(r.Changed) > 0 {
+		fmt.Fprintln(t, "CLASS\tDIRECTION\tWAS\tWOULD BE\tPASSAGES")
+	}
+	order := func(a, b Change) int {
+		return cmp.Or(cmp.Compare(r.Changed[b], r.Changed[a]), cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
+	}
+	for _, c := range slices.SortedFunc(maps.Keys(r.Changed), order) {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\n", c.Class, c.Direction, c.Was, c.Is, r.Changed[c])
+		changed += r.Changed[c]
+	}
+	t.Flush()
+	_, err := fmt.Fprintf(w, "passages=%d changed=%d not-replayable=%d not-by-policy=%d\n", r.Passages, changed, r.Erased, r.Others)
+	return err
+}

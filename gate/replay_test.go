@@ -1,0 +1,95 @@
+package gate
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"gated/credential"
+	"gated/evidence/replay"
+	"gated/ledger/file"
+	"gated/policy"
+)
+
+// What the gate has decided is decided the same by the same policy, from its entries alone: over days, restarts and levels, with trips,
+// health and who is inside. Another policy decides otherwise where it says so.
+func TestAReplayOfTheSamePolicyChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = 0 }))
+	asksWhere, err := policy.Parse("own", []byte(`
+name: own
+levels: [{name: guarded, basis: public-health-emergency}, {name: sealed, basis: contract, trip_days: 3}]
+rules:
+  - {name: ambulance, when: {service: ambulance, valid: true, proof: signed}, then: admit}
+  - {name: twice, when: {direction: in, whereabouts: inside}, then: hold}
+  - {name: shot, when: {level: guarded, health: vaccination}, then: hold}
+  - {name: night, when: {time: 22:00-06:00, weekday: [sat, sun], class: staff}, then: hold}
+  - {name: trips, when: {level: sealed, direction: out, unit: 3-2, household_trips_below: 2, valid: true, proof: signed}, then: admit}
+  - {name: known, when: {level: guarded, known: true, valid: true, proof: signed}, then: admit}
+  - {name: home, when: {known: true, direction: in, valid: true, proof: signed}, then: admit}
+  - {name: others, then: hold}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(14, 14))
+	codes := []func() string{
+		func() string { return s.pass("resident", s.subject("王小明"), month) },
+		func() string { return s.pass("resident", s.subject("李芳"), month) },
+		func() string { return s.pass("resident", s.subject("李芳"), -time.Minute) },
+		func() string { return s.pass("staff", s.subject("赵六"), month) },
+		func() string { return s.pass("vehicle", s.subject("粤B12345"), month) },
+		func() string { return s.pass("vehicle", s.subject("粤B54321"), month) },
+		func() string {
+			return s.dcc(credential.Health{Kind: credential.Vaccination, Date: "2026-01-01", Dose: 2, Doses: 2})
+		},
+		func() string { return "11010519491231002X" }, func() string { return "https://example.com" },
+	}
+	passages := 0
+	policies := []*policy.Policy{policy.Shipped(), asksWhere}
+	for day := range 6 {
+		s.wall(true, time.Duration(day)*25*time.Hour)
+		s.end()
+		s.start()
+		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Repeat = policies[1], 0 }))
+		for range 30 {
+			if r.IntN(8) == 0 {
+				s.g.SetRules(ruled(s.g.Rules(), func(rules *Rules) { rules.Level = []string{"guarded", "sealed"}[r.IntN(2)] }))
+			}
+			out := s.scan([]string{"in", "out"}[r.IntN(2)], codes[r.IntN(len(codes))]())
+			if out.Repeat {
+				continue
+			}
+			passages++
+			if out.Verdict == policy.Hold && r.IntN(2) == 0 {
+				verdict := []string{"admit", "refuse"}[r.IntN(2)]
+				s.g.Decide(out.Passage, Ruling{Verdict: verdict, Reason: Reasons[verdict][0]})
+			}
+		}
+	}
+	s.g.work.Wait()
+	in, err := file.OpenReader(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	same, err := replay.Run(in, replay.Options{Policy: asksWhere})
+	if err != nil || len(same.Changed) > 0 || same.Passages < passages*9/10 || same.Erased > 0 {
+		t.Errorf("of %d passages the same policy changes %+v, %v", passages, same, err)
+	}
+	shut, err := policy.Parse("shut", []byte("name: shut\nlevels: [{name: guarded, basis: contract}, {name: sealed, basis: contract}]\nrules:\n  - {name: nobody, then: refuse}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := replay.Run(in, replay.Options{Policy: shut, Level: "sealed", From: s.now().In(s.l.Zone()).Format(time.DateOnly)})
+	if err != nil || other.Passages == 0 || other.Passages >= same.Passages ||
+		other.Changed[replay.Change{Class: "resident", Direction: "out", Was: "admit", Is: "hold"}] == 0 || other.Changed[replay.Change{Class: "emergency-vehicle", Direction: "in", Was: "admit", Is: "refuse"}] == 0 {
+		t.Errorf("a shut gate changes %+v, %v", other, err)
+	}
+	var text strings.Builder
+	if err := other.Print(&text); err != nil || !strings.Contains(text.String(), "emergency-vehicle  in         admit  refuse") {
+		t.Errorf("%v\n%s", err, text.String())
+	}
+}
