@@ -54,6 +54,7 @@ var table = []row{
 	{"passages meanwhile, p99, longer by", "Erase longer-ms", "", "", "", "≤ 20 ms"},
 	{"verify without personal fields", "Verify/plain entries/s", "", "", "", "≥ 200000 entries/s"},
 	{"verify with personal fields opened", "Verify/personal entries/s", "", "", "", "≥ 100000 entries/s"},
+	{"policy replay, with trips and whereabouts", "Replay passages/s", "", "", "", "≥ 20000 passages/s"},
 	{"open, cold", "Filled/open cold-ms", "warm", "Filled/open warm-ms", "", "≤ 20 ms"},
 	{"a day of 10,000 passages to CSV", "Export/day-csv took-ms", "", "", "", "≤ 400 ms"},
 	{"a month of 120,000 passages to XLSX", "Export/month-xlsx took-ms", "", "", "", "≤ 15000 ms"},

@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"gated/evidence/replay"
 	"gated/ledger"
+	"gated/ledger/file"
+	"gated/policy"
 )
 
 // The benchmarks here fill a ledger once and take each measurement a fixed number of times: -benchtime means nothing to
@@ -164,4 +167,27 @@ func processor() time.Duration {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkReplay asks the shipped policy about each passage of a month again.
+func BenchmarkReplay(b *testing.B) {
+	dir := b.TempDir()
+	month(b, dir, true)
+	in, err := file.OpenReader(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer in.Close()
+	var rates []float64
+	for range 3 {
+		start := time.Now()
+		report, err := replay.Run(in, replay.Options{Policy: policy.Shipped(), From: "2026-06-01"})
+		if err != nil || report.Passages < 100_000 {
+			b.Fatalf("%+v, %v", report, err)
+		}
+		rates = append(rates, float64(report.Passages)/time.Since(start).Seconds())
+	}
+	slices.Sort(rates)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(rates[1], "passages/s")
 }

@@ -51,7 +51,11 @@ func Since(flag, day string, now time.Time) (string, error) {
 	if n, err := strconv.Atoi(strings.TrimSuffix(day, "d")); err == nil && strings.HasSuffix(day, "d") && n >= 0 && n < 36500 {
 		return now.AddDate(0, 0, -n).Format(time.DateOnly), nil
 	}
-	return Date(flag, day, now)
+	date, err := Date(flag, day, now)
+	if err != nil {
+		err = fmt.Errorf("%w, or so many days back as 7d", err)
+	}
+	return date, err
 }
 
 // Date reads the value of a flag that names a day.
