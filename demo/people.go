@@ -107,12 +107,12 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 			code := pass(p.stranger, "r-999999", "resident", month)
 			return visitor{what: "a pass of another compound", kind: credential.KindPass, code: code}
 		},
-		func() visitor {
+		func() visitor { // certificates have whole seconds: of one person and second they say the same, and count as one
 			sampled := now.Add(-time.Duration(1+rng.IntN(96)) * time.Hour)
-			return visitor{what: "an EU certificate of a test", kind: credential.KindDCC, code: p.health.dcc(resident, sampled)}
+			return visitor{what: "an EU certificate of a test", kind: credential.KindDCC, code: p.health.dcc(resident, sampled), common: true}
 		},
 		func() visitor {
-			return visitor{what: "a SMART Health Card", kind: credential.KindSHC, code: p.health.shc(resident, now)}
+			return visitor{what: "a SMART Health Card", kind: credential.KindSHC, code: p.health.shc(resident, now), common: true}
 		},
 		func() visitor {
 			return visitor{what: "the ambulance's plate, no pass", kind: credential.KindPlate, code: ambulance.Plate, common: true}
