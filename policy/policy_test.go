@@ -16,10 +16,14 @@ import (
 )
 
 // everyFacts calls f with every combination of the words that facts can have; the words of plate and health, which would
-// make it fifty times as many, take turns.
+// make it fifty times as many, take turns. In make test it is each fifth, in another place each time.
 func everyFacts(p *Policy, f func(Facts)) {
 	var facts Facts
-	n := 0
+	n, every := 0, 5
+	if os.Getenv("FAULTS") == "all" {
+		every = 1
+	}
+	first := rand.IntN(every)
 	for _, facts.Direction = range vocabulary[direction].words {
 		for _, facts.Class = range vocabulary[class].words {
 			for _, facts.Credential = range vocabulary[credential].words {
@@ -32,8 +36,9 @@ func everyFacts(p *Policy, f func(Facts)) {
 									facts.HouseholdTrips = i >> 3
 									facts.PlateClass = vocabulary[plateClass].words[n%len(vocabulary[plateClass].words)]
 									facts.Health = vocabulary[health].words[n%len(vocabulary[health].words)]
-									n++
-									f(facts)
+									if n++; n%every == first {
+										f(facts)
+									}
 								}
 							}
 						}
@@ -44,7 +49,7 @@ func everyFacts(p *Policy, f func(Facts)) {
 	}
 }
 
-// Some five million combinations of facts, against what the project promises.
+// Some five million combinations of facts, of which make test takes a fifth, against what the project promises.
 func TestShippedPolicyKeepsItsPromises(t *testing.T) {
 	p := Shipped()
 	person := []string{"resident", "staff", "volunteer", "courier", "visitor", "unknown"}
