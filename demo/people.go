@@ -109,7 +109,8 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 		},
 		func() visitor { // certificates have whole seconds: of one person and second they say the same, and count as one
 			sampled := now.Add(-time.Duration(1+rng.IntN(96)) * time.Hour)
-			return visitor{what: "an EU certificate of a test", kind: credential.KindDCC, code: p.health.dcc(resident, sampled), common: true}
+			return visitor{what: "an EU certificate of a test", kind: credential.KindDCC, code: p.health.dcc(resident, sampled),
+				common: true}
 		},
 		func() visitor {
 			return visitor{what: "a SMART Health Card", kind: credential.KindSHC, code: p.health.shc(resident, now), common: true}

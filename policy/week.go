@@ -38,16 +38,6 @@ func (w *week) add(from, to int) {
 	}
 }
 
-// without tells whether a minute is in w and not in other.
-func (w *week) without(other *week) bool {
-	for i := range w {
-		if w[i]&^other[i] != 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // clockTime names a minute of the week as people do.
 func clockTime(minute int) string {
 	minute = min(max(minute, 0), minutesOfWeek-1)
