@@ -49,7 +49,7 @@ fuzz:
 
 # What a disk can do to the ledger: kill -9, power cuts, and every call to the disk failing in every way (as root, with
 # strace; half an hour). And whatever else make test tries a sample of.
-SAMPLED = ^Test(Crash|Fault|Kill|NoByte|CloseLoses|Rebuilding|TheStateAfter|TheRegisterIs|ALargeErasure|ThePython|Tessera|EverySwitching|ALedgerIsRead|Shipped|StatedNever|Pictures)
+SAMPLED = ^Test(Crash|Fault|Kill|NoByte|CloseLoses|Rebuilding|TheStateAfter|TheRegisterIs|ALargeErasure|ThePython|Tessera|EverySwitching|ALedgerIsRead|Shipped|StatedNever|ColouredRows|Pictures)
 faults:
 	FAULTS=all $(GO) test $(RACE) -count=1 -v -timeout 3h -run '$(SAMPLED)' ./...
 	$(GO) test -count=1 ./scanner/qr # which tries a sample under the race detector
