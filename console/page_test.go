@@ -625,7 +625,7 @@ func TestLooks(t *testing.T) {
 					press(t, ctx, look.keys)
 				}
 				see(t, ctx, name+" fits", `document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth &&
-					[...document.querySelectorAll('.panic, .picture, .alarm, .alarm button, #stage .word, #stage .way, #stage .why, #stage .who, #stage .trouble p, .card button, .card input, header > *, #find')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
+					[...document.querySelectorAll('.panic, .picture, .alarm, .alarm button, #stage .word, #stage .way, #stage .why, #stage .who, #stage .trouble p, .card button, .card input, .asked button, header > *, #find')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
 				if *shots != "" {
 					picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 					if err == nil {

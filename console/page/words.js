@@ -70,7 +70,7 @@ const WORDS = {
     "undecided": ["超时未处理", "nobody decided in time"],
     "went-through": ["已通过", "went through"],
     "turned-away": ["已劝返", "turned away"],
-    "unseen": ["没看到", "nobody saw"],
+    "unseen": ["没看到", "not seen"],
     "undecided-restart": ["重启时未处理", "open when the box restarted"],
     "emergency-key": ["紧急键开启", "emergency key"],
     "ledger-fault": ["登记簿不可用", "ledger cannot be used"],
