@@ -20,7 +20,7 @@ import (
 )
 
 // MaxSize is the largest policy file that is read, in bytes. The shipped one has
-// 24 KiB.
+// 33 KiB.
 const MaxSize = 64 << 10
 
 // Load reads and checks a policy file; see Parse.

@@ -196,6 +196,10 @@ func TestShippedExamplesNoticeEveryChangeOfARule(t *testing.T) {
 	for i, r := range Shipped().Rules() {
 		try("removed "+r.Name, func(file m) { file["rules"] = slices.Delete(file["rules"].([]any), i, i+1) })
 		for _, then := range []string{Admit, Refuse, Hold} {
+			resident := slices.ContainsFunc(r.When, func(c Condition) bool { return c.Fact == "class" && slices.Equal(c.Is, []string{"resident"}) })
+			if resident && r.Then == Hold && then == Refuse {
+				continue // no resident is refused: it is the same rule
+			}
 			if then != r.Then {
 				try(r.Name+" then "+then, func(file m) { rule(file, i)["then"] = then })
 			}
