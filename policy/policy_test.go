@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	_ "time/tzdata" // a machine may have no zone files
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -424,7 +425,7 @@ func TestRulesKnowTheTimeOfTheWeek(t *testing.T) {
 	t.Parallel()
 	zone, err := time.LoadLocation("Europe/Berlin") // where clocks change
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for _, c := range []struct{ when, yes, no string }{
 		{"time: 06:00-09:30", "mon 06:00, wed 09:29", "mon 05:59, mon 09:30, sun 12:00"},
