@@ -21,6 +21,13 @@ func (p *page) leftUndecided(h *held) {
 	}
 }
 
+// shiftEnds forgets them: the next guard was not there.
+func (p *page) shiftEnds() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = nil
+}
+
 // undecided are those of this shift of whom nobody has said what became of them, the newest first; only the newest is named.
 func (g *Gate) undecided() (list []Undecided) {
 	g.opt.Register.View(func(s *register.State) {

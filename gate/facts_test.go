@@ -7,6 +7,7 @@ import (
 	"gated/credential"
 	"gated/policy"
 	"gated/register"
+	"gated/register/trips"
 )
 
 // Where there is no ground in law to ask for somebody's health, a certificate that is shown all the same names its holder: what it
@@ -83,6 +84,9 @@ func TestRulesAskForPlaceAndTime(t *testing.T) {
 func TestTripsOfTwoDaysCount(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	if policy.MostTripDays > trips.Days {
+		t.Errorf("a policy counts trips over %d days, and %d are remembered", policy.MostTripDays, trips.Days)
+	}
 	level := func(name string) { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level, r.Repeat = name, 0 })) }
 	pass := s.pass("resident", s.subject("王小明"), month)
 	neighbour := s.pass("resident", s.subject("李芳"), month) // of the same household

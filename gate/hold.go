@@ -190,6 +190,7 @@ func (g *Gate) SignOn(name string) error {
 		return err
 	}
 	g.desk.duty = name
+	g.page.shiftEnds()
 	g.page.desk(&g.desk)
 	return nil
 }

@@ -246,7 +246,7 @@ func (p *parser) order(n *yaml.Node) {
 	rules, u := p.policy.rules, p.policy.universe()
 	for j := range rules {
 		by, is := u.unreachable(rules, j)
-		if !is || !rules[j].sound {
+		if !u.fits() || !is || !rules[j].sound {
 			continue
 		}
 		// The final rule must be there, whether or not anything is left for it.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -183,6 +184,7 @@ func TestParseAcceptsOfficeFiles(t *testing.T) {
 		"signed or sighted":         "name: a\nrules: [{name: q, when: {proof: [signed, sighted]}, then: admit}, {name: all, then: hold}]\n",
 		"few trips, then more":      "name: a\nrules: [{name: q, when: {household_trips_below: 1}, then: hold}, {name: w, when: {household_trips_below: 2}, then: refuse}, {name: all, then: hold}]\n",
 		"all but one hour":          "name: a\nrules: [{name: day, when: {time: 06:00-22:00}, then: hold}, {name: night, when: {time: 23:00-06:00}, then: hold}, {name: all, then: hold}]\n",
+		"a hundred units":           "name: a\nrules: [" + hundredUnits() + "{name: all, then: hold}]\n",
 		"all units that are named":  "name: a\nrules: [{name: a, when: {unit: [3-1, 3-2]}, then: hold}, {name: b, when: {unit: 3-3}, then: hold}, {name: all, then: hold}]\n",
 		"a test that is older":      "name: a\nrules: [{name: a, when: {level: sealed, test_hours_below: 24}, then: hold}, {name: b, when: {level: sealed, health: negative-test}, then: hold}, {name: all, then: hold}]\n",
 		"slots one after the other": "name: a\nrules: [{name: q, when: {weekday: fri, time: 22:00-02:00}, then: hold}, {name: w, when: {weekday: sat, time: 00:00-02:01}, then: refuse}, {name: all, then: hold}]\n",
@@ -279,4 +281,12 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func hundredUnits() string {
+	var b strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&b, "{name: u%d, when: {unit: 9-%d}, then: hold}, ", i, i)
+	}
+	return b.String()
 }

@@ -44,14 +44,19 @@ func (p *Policy) universe() (u universe) {
 	return u
 }
 
-// set is words of a fact; those beyond the sixty-fourth count as the last.
+// set is words of a fact.
 func (u *universe) set(i fact, words ...string) (s uint64) {
 	for _, w := range words {
 		if at := slices.Index(u.words[i], w); at >= 0 {
-			s |= 1 << min(at, 63)
+			s |= 1 << at
 		}
 	}
 	return s
+}
+
+// fits tells whether sets have a place for each word; a file that names more buildings or units is not looked through.
+func (u *universe) fits() bool {
+	return !slices.ContainsFunc(u.words[:], func(words []string) bool { return len(words) > 64 })
 }
 
 func full() box {

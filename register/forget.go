@@ -163,7 +163,7 @@ func (x *finder) lastMove(in *file.Reader, h blind.Hasher, who blind.Key, moved 
 	for i := len(found) - 1; i >= 0 && err == nil; i-- {
 		err = in.Scan(found[i].seq, found[i].seq, true, func(e *ledger.Entry) error {
 			k, named := h.Field(e, "subject")
-			if inside, ok := moves(e); ok && named && k == who {
+			if inside, ok := Moves(e); ok && named && k == who {
 				moved[who] = whereabouts{e.Seq, inside}
 			}
 			return nil
@@ -212,7 +212,7 @@ func (r *Register) lookThrough(in *file.Reader, left map[int64]*ledger.Entry, lo
 	if len(lost) > 0 {
 		if err := in.Scan(1, r.l.Size(), true, func(e *ledger.Entry) error {
 			if who, named := r.hash.Field(e, "subject"); named && lost[who] {
-				if inside, ok := moves(e); ok {
+				if inside, ok := Moves(e); ok {
 					moved[who] = whereabouts{e.Seq, inside}
 				}
 			}

@@ -49,15 +49,15 @@ func (p *Passage) take(e *ledger.Entry) {
 	}
 }
 
-// moves tells whether the entry says that somebody moved, and where they are then. It goes by what was permitted:
+// Moves tells whether the entry says that somebody moved, and where they are then. It goes by what was permitted:
 // whether they went through is told by a passage sensor, where there is one.
-func moves(e *ledger.Entry) (inside, ok bool) {
+func Moves(e *ledger.Entry) (inside, ok bool) {
 	switch {
 	case e.Direction != "in" && e.Direction != "out":
 		return false, false
 	case e.Kind == Decided && e.Verdict == "admit":
 		return e.Direction == "in", true
-	case afterwards(e):
+	case Afterwards(e):
 		return e.Direction == "in", true
 	case e.Kind == Correction && e.Detail["was"] == "admit": // it did not happen
 		return e.Direction == "out", true
@@ -65,8 +65,8 @@ func moves(e *ledger.Entry) (inside, ok bool) {
 	return false, false
 }
 
-// afterwards tells whether the entry says that somebody went through on whom nobody had decided.
-func afterwards(e *ledger.Entry) bool {
+// Afterwards tells whether the entry says that somebody went through on whom nobody had decided.
+func Afterwards(e *ledger.Entry) bool {
 	return e.Kind == Correction && e.Verdict == "admit" && e.Detail["was"] == "undecided"
 }
 

@@ -223,12 +223,12 @@ func (s *State) follow(e *ledger.Entry) {
 
 // move counts who is inside and how often a household went out.
 func (s *State) move(e *ledger.Entry) {
-	inside, ok := moves(e)
+	inside, ok := Moves(e)
 	if !ok {
 		return
 	}
 	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
-	went := e.Kind == Decided || afterwards(e)
+	went := e.Kind == Decided || Afterwards(e)
 	if went && (e.Clock == "trusted" || s.book.Day == "") {
 		s.begin(e.At.Format(time.DateOnly))
 	}

@@ -126,7 +126,14 @@ func (p *player) take(e *entry.Entry) {
 		if next := e.Detail["next"]; next != "" {
 			p.waits[next] = true
 		}
-		p.move(a, e)
+		p.move(a.is, e)
+		if a.is == policy.Hold && e.Verdict == policy.Undecided { // a guard may yet say that they went through
+			return
+		}
+		delete(p.begun, e.Passage)
+	case e.Kind == register.Correction:
+		p.book.Remove(e.Ref)
+		p.move(a.is, e)
 		delete(p.begun, e.Passage)
 	}
 }
@@ -140,7 +147,7 @@ func (p *player) query(a *passage, e *entry.Entry) {
 	f.Level = cmp.Or(p.Level, e.Detail["level"])
 	a.household = e.Personally("household")
 	subject := e.Personally("subject")
-	if f.Known && subject == "" || f.Class == "emergency-vehicle" && f.Service == "" {
+	if f.Known && (subject == "" || f.Class == "resident" && a.household == "") || f.Class == "emergency-vehicle" && f.Service == "" {
 		a.skipped = true
 		p.count(e, &p.report.Erased)
 		return
@@ -187,17 +194,25 @@ func (p *player) decide(a *passage, e *entry.Entry, now time.Time) {
 
 // move counts who is inside and how often a household went out, under the new rules: who would have been refused stays where they
 // are, and about a hold the guard decides as they did.
-func (p *player) move(a *passage, e *entry.Entry) {
-	if e.Clock == "trusted" || p.book.Day == "" {
-		p.book.Begin(e.At.Format(time.DateOnly))
+func (p *player) move(is string, e *entry.Entry) {
+	inside, moved := register.Moves(e)
+	went := e.Kind == register.Decided || register.Afterwards(e)
+	if is == policy.Admit && e.Kind == register.Decided {
+		inside, moved = e.Direction == "in", true
 	}
-	subject := e.Personally("subject")
-	if a.is == policy.Refuse || a.is != policy.Admit && e.Verdict != policy.Admit || subject == "" {
+	if !moved || is == policy.Refuse {
 		return
 	}
-	p.inside[subject] = a.facts.Direction == "in"
-	if a.facts.Direction == "out" && a.facts.Class == "resident" && a.household != "" {
-		p.book.Add(e.Seq, trips.Trip{Household: p.home(a.household), Day: p.book.Day})
+	if went && (e.Clock == "trusted" || p.book.Day == "") {
+		p.book.Begin(e.At.Format(time.DateOnly))
+	}
+	subject, household := e.Personally("subject"), e.Personally("household")
+	if subject == "" {
+		return
+	}
+	p.inside[subject] = inside
+	if went && !inside && e.Class == "resident" && household != "" {
+		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
-	"gated/register/trips"
 )
 
 // TripsThatCount are the days of the trips of a ledger that may still count at a time, by the entries that tell of them. It reads
@@ -21,19 +20,7 @@ func TripsThatCount(in *file.Reader, now time.Time) (map[int64]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	today := now.In(in.Zone).Format(time.DateOnly)
-	old := now.In(in.Zone).AddDate(0, 0, -trips.Days).Format(time.DateOnly)
-	s := newState(blind.New(nil))
-	s.segments, s.Size = segments, size
-	for _, g := range segments {
-		if g.Day > old {
-			s.Size = min(s.Size, g.First-1)
-		}
-	}
-	if err := s.fold(in, size, nil); err != nil {
-		return nil, err
-	}
-	window, newest := 0, int64(0)
+	window, newest := 1, int64(0)
 	for _, kind := range []ledger.Kind{ledger.Start, Level, Policy} {
 		if err := in.OfKind(kind, func(e *ledger.Entry) error {
 			if n, err := strconv.Atoi(e.Detail[TripDays]); err == nil && e.Seq > newest {
@@ -44,9 +31,21 @@ func TripsThatCount(in *file.Reader, now time.Time) (map[int64]string, error) {
 			return nil, err
 		}
 	}
+	today := now.In(in.Zone).Format(time.DateOnly)
+	old := now.In(in.Zone).AddDate(0, 0, -window).Format(time.DateOnly)
+	s := newState(blind.New(nil))
+	s.segments, s.Size = segments, size
+	for _, g := range segments {
+		if g.Day > old {
+			s.Size = min(s.Size, g.First-1)
+		}
+	}
+	if err := s.fold(in, size, nil); err != nil {
+		return nil, err
+	}
 	count := map[int64]string{}
 	for seq, t := range s.book.All() {
-		if t.Counts(today, max(window, 1)) {
+		if t.Counts(today, window) {
 			count[seq] = t.Day
 		}
 	}
