@@ -55,13 +55,14 @@ rules:
 		s.end()
 		s.start()
 		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Repeat = policies[1], 0 }))
-		lane := []string{"in", "out"}[r.IntN(2)] // nobody decides, and the guard says afterwards what became of them
+		lane := []string{"in", "out"}[day/3] // nobody decides, and the guard says afterwards what became of them
 		left := s.nobodyDecides(lane, codes[2]())
 		if err := s.g.Afterwards(left.Passage, []string{"went-through", "turned-away", "unseen"}[day%3]); err != nil {
 			t.Fatal(err)
 		}
-		passages++
+		passages += 2
 		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Hold = time.Minute }))
+		s.scan(lane, codes[1]()) // the same way once more
 		for range 30 {
 			if r.IntN(8) == 0 {
 				s.g.SetRules(ruled(s.g.Rules(), func(rules *Rules) { rules.Level = []string{"guarded", "sealed"}[r.IntN(2)] }))
