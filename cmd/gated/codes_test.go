@@ -75,13 +75,16 @@ func TestAScannerThatAddsCharactersAndAPictureOfThirtyCodes(t *testing.T) {
 			}
 		}
 	}
+	paused := time.Duration(0) // the longest in the middle of what a scanner sent
 	scan := func(text string) string {
 		t.Helper()
 		time.Sleep(150 * time.Millisecond) // people are that far apart
+		last := time.Now()
 		for piece := range slices.Chunk([]byte(text+"\r\n"), 10) {
 			if _, err := far.Write(piece); err != nil {
 				t.Fatal(err)
 			}
+			paused, last = max(paused, time.Since(last)), time.Now()
 			if strings.Contains(text, "\r") { // at 9600 baud
 				time.Sleep(10 * time.Millisecond)
 			}
@@ -100,17 +103,25 @@ func TestAScannerThatAddsCharactersAndAPictureOfThirtyCodes(t *testing.T) {
 	for i := range 30 {
 		forged = append(forged, strings.Replace(pass(i)[:93], pass(i)[60:64], "ABCD", 1))
 	}
-	answers := []string{scan(strings.Join(forged, "\r")), scan(pass(50) + "\r" + pass(51)), scan(forged[0] + "\r" + pass(52))}
-	for quiet := false; !quiet; {
-		select {
-		case v := <-said:
-			answers = append(answers, v)
-		case <-time.After(time.Second):
-			quiet = true
+	for try := range 10 {
+		paused = 0
+		answers := []string{scan(strings.Join(forged, "\r")), scan(pass(50) + "\r" + pass(51)), scan(forged[0] + "\r" + pass(52))}
+		for quiet := false; !quiet; {
+			select {
+			case v := <-said:
+				answers = append(answers, v)
+			case <-time.After(time.Second):
+				quiet = true
+			}
 		}
-	}
-	if several := "refuse several-codes"; !slices.Equal(answers, []string{several, several, several}) {
-		t.Errorf("thirty forgeries in one picture, two passes, a forgery and a pass: %q", answers)
+		several := "refuse several-codes"
+		if slices.Equal(answers, []string{several, several, several}) {
+			break
+		}
+		if paused < 50*time.Millisecond || try == 9 {
+			t.Errorf("thirty forgeries in one picture, two passes, a forgery and a pass, with a pause of %v: %q", paused, answers)
+			break
+		}
 	}
 	for i, around := range [][2]string{{"\ufeff", ""}, {"]Q1", ""}, {`\000026`, ""}, {"\x02", "\t"}, {" ", " "}} {
 		if got := scan(around[0] + pass(i) + around[1]); got != "admit valid-pass" {

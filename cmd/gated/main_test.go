@@ -247,15 +247,16 @@ func TestKillAtAnyMoment(t *testing.T) {
 	for kills < sample(50, 15) {
 		c := startDemo(t, "--dir", dir, "--scans", "1000000", "--fast", "--log-verdicts")
 		lines := bufio.NewReader(c.stdout)
-		after := time.Duration(rand.Int64N(int64(120 * time.Millisecond)))
+		after := 1 + rand.IntN(12) // verdicts, and a moment: so that a slow machine kills at the same moments
 		var timer *time.Timer
 		for {
 			line, err := lines.ReadString('\n')
 			if err != nil {
 				break // what was cut off in the middle was not answered
 			}
-			if timer == nil {
-				timer = time.AfterFunc(after, func() { c.Process.Signal(syscall.SIGKILL) })
+			if after--; after == 0 {
+				moment := time.Duration(rand.Int64N(int64(10 * time.Millisecond)))
+				timer = time.AfterFunc(moment, func() { c.Process.Signal(syscall.SIGKILL) })
 			}
 			var v struct{ Passage, Verdict string }
 			if err := json.Unmarshal([]byte(line), &v); err != nil {
