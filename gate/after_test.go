@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/erasure"
 )
 
 // nobodyDecides lets a hold run out.
@@ -76,7 +78,7 @@ func TestTheGuardSaysWhatBecameOfThoseOnWhomNobodyDecided(t *testing.T) {
 	}
 }
 
-// The next guard was not there. After a restart nobody knows who it was, and the answer moves nobody.
+// The next guard was not there. After a restart the page does not know who it was, and the ledger does.
 func TestNobodyIsAskedAboutAnotherShift(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -97,7 +99,7 @@ func TestNobodyIsAskedAboutAnotherShift(t *testing.T) {
 	if asked := s.g.View().Undecided; len(asked) != 2 || asked[0].Passage != second.Passage || asked[0].Name != "" {
 		t.Errorf("after a restart asked about %+v", asked)
 	}
-	if err := s.g.Afterwards(second.Passage, "went-through"); err != nil || s.g.whereabouts(s.subject("李芳")) != "" {
+	if err := s.g.Afterwards(second.Passage, "went-through"); err != nil || s.g.whereabouts(s.subject("李芳")) != "inside" {
 		t.Errorf("after a restart: %v, they are %q", err, s.g.whereabouts(s.subject("李芳")))
 	}
 	s.broken.Store(true)
@@ -105,4 +107,29 @@ func TestNobodyIsAskedAboutAnotherShift(t *testing.T) {
 		t.Errorf("in a fault: %v", err)
 	}
 	s.broken.Store(false)
+}
+
+// Who was erased is neither named nor written down once more.
+func TestWhoWasErasedIsForgottenByTheQuestion(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	out := s.nobodyDecides("out", s.pass("resident", s.subject("王小明"), -time.Minute))
+	if err := s.register.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	eraser := erasure.New(erasure.Options{Dir: s.dir, Ledger: s.l, Register: s.register, Now: func() ledger.Stamp { return s.g.clock.Now() }})
+	if done, err := eraser.Erase(erasure.Selection{Subject: s.subject("王小明")}, "", "asked for"); err != nil || done.Entries == 0 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if asked := s.g.View().Undecided; len(asked) != 1 || asked[0].Name != "" || asked[0].Room != "" {
+		t.Errorf("asked about %+v", asked)
+	}
+	if err := s.g.Afterwards(out.Passage, "went-through"); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range s.records() {
+		if e.Personally("subject") != "" || e.Personally("household") != "" {
+			t.Errorf("entry %d %s: %v", e.Seq, e.Kind, e.Personal)
+		}
+	}
 }

@@ -150,11 +150,12 @@ func (g *Gate) expire(h *held) {
 
 // leaveUndecided registers a hold as undecided; in a fault it stays and its timer tries again.
 func (g *Gate) leaveUndecided(h *held) {
-	if out, _ := g.settle(h, policy.Decision{Verdict: policy.Undecided, Reason: "undecided"}, byMachine); out.Verdict == Fault {
+	out, _ := g.settle(h, policy.Decision{Verdict: policy.Undecided, Reason: "undecided"}, byMachine)
+	if out.Verdict == Fault {
 		h.timer.Reset(5 * time.Second)
 		return
 	}
-	g.page.leftUndecided(h)
+	g.page.leftUndecided(h, out.Seq)
 }
 
 // guard is who decided, as far as anyone said, and what they noted.

@@ -14,7 +14,7 @@ type page struct {
 	mu       sync.Mutex
 	holds    []Hold
 	duty     string
-	left     []passage // the newest on whom nobody decided
+	left     []left // the newest on whom nobody decided
 	watchers map[chan struct{}]bool
 }
 

@@ -3,6 +3,8 @@ package gate
 import (
 	"errors"
 	"time"
+
+	"gated/register"
 )
 
 // Errors that callers decide by. A refusal is not among them: it is an Outcome.
@@ -147,7 +149,7 @@ type Undecided struct {
 	Room      string    `json:"room,omitempty"`
 	At        time.Time `json:"at"`
 
-	seq int64 // of the entry that says so
+	of *register.Passage
 }
 
 // Opening is an emergency opening to account for: something is not on record yet.

@@ -24,7 +24,7 @@ import (
 )
 
 // indexVersion changes whenever what is kept in the index does; an older index is thrown away and made anew.
-const indexVersion = "13"
+const indexVersion = "14"
 
 // indexSchema: the state as rows, and by what entries are found. What an entry is found by is first kept with the entry in
 // the table fresh, at its end, and moved into the table term when there is enough of it: so each of the pages of a day,

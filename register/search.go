@@ -127,6 +127,24 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 	return r.list(firsts, f)
 }
 
+// Who are the fields by which a passage counts, the roster ID and the household, as far as they can still be read.
+func (r *Register) Who(p *Passage) (fields []ledger.Field, err error) {
+	in, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	err = in.Scan(p.First, min(p.First+1, p.Last), true, func(e *ledger.Entry) error { // the check, and the query behind it
+		for _, f := range e.Personal {
+			if e.Passage == p.ID && (f.Name == "subject" || f.Name == "household") {
+				fields = append(fields, f)
+			}
+		}
+		return nil
+	})
+	return fields, err
+}
+
 // unwritten are the changes that are not in the index. The caller holds writing.
 func (r *Register) unwritten() (all []*changes) {
 	for _, b := range r.batches {

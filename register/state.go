@@ -45,6 +45,7 @@ type scalars struct {
 	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
 	Level   string
 	Duty    int64 // the entry of who signed on last; 0: nobody
+	Erased  int64 // the newest erase entry; 0: none
 	// Window is over how many days the trips of a household are counted at the level in force, as the newest entry says.
 	Window int
 }
@@ -156,6 +157,8 @@ func (s *State) box(e *ledger.Entry) {
 		}
 	case ledger.Backup:
 		s.Copied = e.At
+	case ledger.Erase:
+		s.Erased = e.Seq
 	case ledger.Epoch:
 		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(s.Trusted.Time) {
 			mono, _ := strconv.ParseInt(e.Detail["trusted_mono"], 10, 64)
