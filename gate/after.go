@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 
 	"gated/ledger"
 	"gated/policy"
@@ -49,8 +50,8 @@ func (p *page) shiftEnds() {
 }
 
 // undecided are those of this shift of whom nobody has said what became of them, the newest first; only the newest is named.
-func (g *Gate) undecided() (list []Undecided) {
-	var erased int64
+func (g *Gate) undecided() []Undecided {
+	list, erased := []Undecided{}, int64(0)
 	g.opt.Register.View(func(s *register.State) {
 		erased = s.Erased
 		for i := len(s.Recent) - 1; i >= 0 && len(list) < maxLeft; i-- {
@@ -101,10 +102,9 @@ func (g *Gate) Afterwards(id, what string) error {
 
 // asked is a passage about which the guard is asked.
 func (g *Gate) asked(id string) (u Undecided, err error) {
-	for _, u := range g.undecided() {
-		if u.Passage == id {
-			return u, nil
-		}
+	list := g.undecided()
+	if i := slices.IndexFunc(list, func(u Undecided) bool { return u.Passage == id }); i >= 0 {
+		return list[i], nil
 	}
 	return u, ErrSettled
 }

@@ -46,7 +46,7 @@ func TestWhatIsMerelyStatedNamesNobody(t *testing.T) {
 		return must(credential.Issue(other, credential.Pass{Issuer: issuer, Subject: subject, Kind: kind, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(month)}))
 	}
 	good := s.pass("resident", id, month)
-	altered := good[:len(good)-3] + "000"
+	altered := spoilt(good)
 	for name, c := range map[string]struct{ lane, code, class string }{
 		"another compound's":           {"in", signed("elsewhere", "resident", id), "unknown"},
 		"another compound's, out":      {"out", signed("elsewhere", "resident", id), "unknown"},

@@ -11,6 +11,7 @@ import (
 	"gated/barrier"
 	"gated/clock"
 	"gated/credential"
+	"gated/gate/device"
 	"gated/gate/repeat"
 	"gated/ledger"
 	"gated/policy"
@@ -95,7 +96,7 @@ func New(opt Options, r Rules) *Gate {
 		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1), page: page{watchers: map[chan struct{}]bool{}}}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {
-		g.lanes[l.ID] = &lane{Lane: l, changed: g.page.changed, cards: device{name: "card-reader"}}
+		g.lanes[l.ID] = &lane{Lane: l, changed: g.page.changed, cards: device.Device{Name: "card-reader"}}
 	}
 	g.pending.load(opt.Spool, opt.Log)
 	g.m = newMetrics(opt.Metrics, g)

@@ -85,8 +85,9 @@ func (g *Gate) park(p *passage, in presented, limit time.Duration) {
 	g.page.desk(&g.desk)
 }
 
-// Decide registers what the guard decided about a hold, and opens if that was admit. What was decided by facts that are no longer so
-// counts for nothing: the guard looks again. Under rules that ask the same it ends under those that it began with, which its entries name.
+// Decide registers what the guard decided about a hold, and opens if that was admit. The code that is still held up is no new one.
+// What was decided by facts that are no longer so counts for nothing: the guard looks again. Under rules that ask the same it ends
+// under those that it began with, which its entries name.
 func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	reasons, ok := Reasons[r.Verdict]
 	switch {
@@ -123,6 +124,9 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 		return g.fault(h.passage, err), nil
 	}
 	p.seq = entries[0].Seq
+	if by != byMachine && h.in.source != byRoom { // whoever nobody decided about still waits when they hold it up again
+		g.read.Remember(p.key, p, g.rules.Load().Repeat, time.Now())
+	}
 	return g.leave(h, &p), nil
 }
 

@@ -1,20 +1,15 @@
 package gate
 
 import (
-	"cmp"
-	"strconv"
 	"sync"
 	"time"
 
 	"gated/barrier"
+	"gated/gate/device"
 	"gated/ledger"
-	"gated/register"
 )
 
 const (
-	// deviceEvery is how often at most a lane's scanner, or its card reader, going up and down is recorded, so that a
-	// flapping cable cannot flood the ledger.
-	deviceEvery = 10 * time.Second
 	// droppedFor is how long the page says that a code was not read whole: as long as it takes to hold it up again.
 	droppedFor = 4 * time.Second
 	// unaskedFor is how long at least the page shows that somebody else opened the barrier.
@@ -38,8 +33,8 @@ type lane struct {
 	commanding sync.Mutex
 
 	mu        sync.Mutex // guards the rest; never held while anything waits
-	scanner   device
-	cards     device
+	scanner   device.Device
+	cards     device.Device
 	dropped   string    // why what the scanner sent last was no whole code
 	droppedAt time.Time // monotonic
 	relay     relay
@@ -50,21 +45,6 @@ type lane struct {
 	commands  int       // of guards that the barrier has not answered yet
 	last      *Shown    // the newest answer
 	lastAt    time.Time // monotonic
-}
-
-// device is a scanner or card reader.
-type device struct {
-	name  string // in the ledger; empty: the scanner
-	up    bool
-	state string    // the scanner's own word for it
-	cause string    // why it is down
-	since time.Time // when it went up or down; zero: it said nothing yet, or there is none
-
-	// What the ledger does not have yet, and its newest entry.
-	falls      int
-	fellBy     string
-	recordedUp bool
-	recordedAt time.Time // monotonic; zero: none
 }
 
 // relay is what is known of a lane's barrier.
@@ -103,14 +83,14 @@ func (l *lane) update(change func()) {
 // ScannerState takes what a scanner says of itself. Run records it.
 func (g *Gate) ScannerState(laneID string, up bool, state, cause string) {
 	if l, now := g.lanes[laneID], g.clock.Now().Time; l != nil {
-		l.update(func() { l.scanner.became(up, state, cause, now) })
+		l.update(func() { l.scanner.Became(up, state, cause, now) })
 	}
 }
 
 // CardReaderState takes what an ID card reader says of itself, as ScannerState does.
 func (g *Gate) CardReaderState(laneID string, up bool, cause string) {
 	if l, now := g.lanes[laneID], g.clock.Now().Time; l != nil {
-		l.update(func() { l.cards.became(up, "", cause, now) })
+		l.update(func() { l.cards.Became(up, "", cause, now) })
 	}
 }
 
@@ -122,58 +102,19 @@ func (g *Gate) ScannerDropped(laneID, cause string) {
 	}
 }
 
-func (d *device) became(up bool, state, cause string, now time.Time) {
-	if d.up != up || d.since.IsZero() {
-		d.since = now
-	}
-	if d.up && !up {
-		d.falls++
-		d.fellBy = cause
-	}
-	d.up, d.state, d.cause = up, state, cause
-}
-
-// entry is what the ledger must be told of a device, if anything. One that was up again before anybody looked is told of
-// as well.
-func (d *device) entry(l *lane, now ledger.Stamp) (ev ledger.Event, some bool) {
-	recorded := !d.recordedAt.IsZero()
-	if d.since.IsZero() || recorded && (d.recordedUp == d.up && d.falls == 0 || time.Since(d.recordedAt) < deviceEvery) {
-		return ev, false
-	}
-	ev = ledger.Event{Stamp: now, Kind: register.Scanner, Lane: l.ID, Direction: l.Direction, Reason: "up", Detail: map[string]string{}}
-	if !d.up {
-		ev.Reason = "down"
-	}
-	if d.name != "" {
-		ev.Detail["device"] = d.name
-	}
-	if cause := cmp.Or(d.cause, d.fellBy); cause != "" {
-		ev.Detail["cause"] = cause
-	}
-	if d.falls > 1 || d.falls == 1 && d.up && d.recordedUp {
-		ev.Detail["downs"] = strconv.Itoa(d.falls)
-	}
-	return ev, true
-}
-
 // recordDevices records the scanners and card readers that went up or down since their newest entries.
 func (g *Gate) recordDevices(now ledger.Stamp) {
 	for _, opt := range g.opt.Lanes {
 		l := g.lanes[opt.ID]
-		for _, d := range []*device{&l.scanner, &l.cards} {
+		for _, d := range []*device.Device{&l.scanner, &l.cards} {
 			l.mu.Lock()
-			ev, some := d.entry(l, now)
-			up, falls := d.up, d.falls
+			ev, told, some := d.Due(now)
 			l.mu.Unlock()
-			if !some || !g.note(ev) {
-				continue
+			if ev.Lane, ev.Direction = l.ID, l.Direction; some && g.note(ev) {
+				l.mu.Lock()
+				told()
+				l.mu.Unlock()
 			}
-			l.mu.Lock()
-			d.recordedUp, d.recordedAt = up, time.Now()
-			if d.falls -= falls; d.falls == 0 {
-				d.fellBy = ""
-			}
-			l.mu.Unlock()
 		}
 	}
 }
@@ -209,8 +150,8 @@ func (l *lane) latched() *passage {
 func (l *lane) view() LaneView {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := LaneView{ID: l.ID, Direction: l.Direction, Scanner: l.scanner.state, Cause: l.scanner.cause, Up: l.scanner.up,
-		Since: l.scanner.since, Barrier: "ok", Latch: map[bool]string{true: "by-hand", false: "open"}[l.Barrier == nil], Sensor: l.sensor}
+	v := LaneView{ID: l.ID, Direction: l.Direction, Scanner: l.scanner.State, Cause: l.scanner.Cause, Up: l.scanner.Up,
+		Since: l.scanner.Since, Barrier: "ok", Latch: map[bool]string{true: "by-hand", false: "open"}[l.Barrier == nil], Sensor: l.sensor}
 	if time.Since(l.droppedAt) < droppedFor {
 		v.Dropped = l.dropped
 	}
@@ -225,8 +166,8 @@ func (l *lane) view() LaneView {
 	}
 	v.Unasked = !l.unasked.IsZero() && (time.Since(l.unasked) < unaskedFor || l.Sensor.IsOpen())
 	v.WrongTries = !l.triedAt.IsZero() && time.Since(l.triedAt) < triesFor
-	if !l.cards.since.IsZero() {
-		if v.CardReader = l.cards.cause; l.cards.up {
+	if !l.cards.Since.IsZero() {
+		if v.CardReader = l.cards.Cause; l.cards.Up {
 			v.CardReader = "up"
 		}
 	}

@@ -117,14 +117,17 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		old, ended = h.superseded(&p)
 		events = append([]ledger.Event{ended}, events...)
 	}
-	entries, err := g.append(events...)
+	row, alarm := g.tried(&p)
+	entries, err := g.append(append(events, alarm...)...)
 	if err != nil {
 		return g.fault(p, err), nil // never remembered: the next try must be a real one
 	}
-	p.seq = entries[len(entries)-1].Seq
-	g.tried(&p)
+	p.seq, l.tries = entries[len(events)-1].Seq, row
 
 	// Only now may anything be seen or opened.
+	if alarm != nil {
+		g.alarm(l)
+	}
 	if h != nil {
 		old.seq = entries[0].Seq
 		g.leave(h, &old)
@@ -233,7 +236,7 @@ func (g *Gate) nextAllowed(f policy.Facts, household string, now time.Time, r *R
 	}
 	days, now := r.Policy.TripDays(r.Level), now.In(g.opt.Ledger.Zone())
 	g.opt.Register.View(func(s *register.State) {
-		for range days + 1 { // a corrected clock may have left trips on tomorrow
+		for range days + 8 { // a corrected clock may have left trips on tomorrow, and rules may ask for a weekday
 			now = now.AddDate(0, 0, 1)
 			f.HouseholdTrips, f.Minute = s.Trips(household, now, days), policy.MinuteOfWeek(now)
 			if r.Policy.Decide(f).Verdict == policy.Admit {
@@ -265,25 +268,7 @@ func (g *Gate) checked(c credential.Claim, who subject.Subject, code []byte) led
 		m.Write(code)
 		ev.Personal = []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}
 	}
-	fields := []ledger.Field{{Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document},
-		{Name: "stated_name", Value: c.Name}}
-	if c.Proof == credential.Sighted { // read by a machine, and signed by the issuer: not stated
-		fields = []ledger.Field{{Name: "sighted_document", Value: c.Document}}
-		if c.Name != who.Name {
-			fields = append(fields, ledger.Field{Name: "sighted_name", Value: c.Name})
-		}
-	}
-	if c.Kind == "gated-pass" { // the identifier of a health certificate is of no use at the gate
-		fields = append(fields, ledger.Field{Name: "pass", Value: c.Serial})
-	}
-	if c.Plate != who.Plate {
-		fields = append(fields, ledger.Field{Name: "stated_plate", Value: c.Plate})
-	}
-	for _, f := range fields {
-		if f.Value != "" && f.Value != who.ID { // whom the roster knows stands in the query event
-			ev.Personal = append(ev.Personal, f)
-		}
-	}
+	ev.Personal = append(ev.Personal, who.Stated(c)...)
 	return ev
 }
 

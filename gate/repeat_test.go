@@ -70,3 +70,28 @@ func TestARepeatIsJudgedAgainWhereTheFactsChanged(t *testing.T) {
 		})
 	}
 }
+
+// A phone may lie before the scanner while the guard decides, and after it: that is no new code. Whoever nobody decided about waits anew.
+func TestACodeThatStillLiesThereAfterTheDecisionIsNoNewOne(t *testing.T) {
+	t.Parallel()
+	for _, verdict := range []string{policy.Admit, policy.Refuse} {
+		s := newSite(t)
+		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = time.Minute }))
+		code := s.pass("resident", s.subject("王小明"), -time.Minute)
+		held := s.scan("in", code)
+		out, err := s.g.Decide(held.Passage, Ruling{Verdict: verdict, Reason: Reasons[verdict][0]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := s.scan("in", code); again.Passage != held.Passage || !again.Repeat || again.Verdict != out.Verdict || len(s.g.View().Holds) != 0 {
+			t.Errorf("after %s: %+v", verdict, again)
+		}
+	}
+	s := newSite(t)
+	code := s.pass("resident", s.subject("王小明"), -time.Minute)
+	first := s.nobodyDecides("in", code)
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Hold, r.Repeat = time.Minute, time.Minute }))
+	if again := s.scan("in", code); again.Passage == first.Passage || again.Verdict != policy.Hold || again.Repeat {
+		t.Errorf("after nobody decided: %+v", again)
+	}
+}

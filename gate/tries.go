@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,29 +25,31 @@ func wrong(f *policy.Facts) bool {
 	return f.Reason == "bad-signature" || f.Reason == "revoked" || f.Reason == "unknown-signer" && f.Credential == credential.KindPass
 }
 
-// tried counts the wrong tries in a row at the lane of a passage, which is durable; what is admitted there ends the row. Of
-// too many of them an entry, the page, a metric and the log tell. The caller holds passage.
-func (g *Gate) tried(p *passage) {
-	l, now := p.lane, time.Now()
+// tried are the wrong tries in a row at the lane with this passage, which ends the row if it is admitted; and what the ledger is to
+// tell of them where they are too many. The caller holds passage.
+func (g *Gate) tried(p *passage) (row []time.Time, alarm []ledger.Event) {
+	now := time.Now()
 	switch {
 	case p.decision.Verdict == policy.Admit:
-		l.tries = l.tries[:0]
-		return
+		return nil, nil
 	case !wrong(&p.facts):
-		return
+		return p.lane.tries, nil
 	}
-	if l.tries = append(l.tries, now); len(l.tries) < mostTries {
-		return
+	row = append(slices.Clone(p.lane.tries), now)
+	if len(row) < mostTries {
+		return row, nil
 	}
-	if first := l.tries[0]; now.Sub(first) > triesWithin {
-		l.tries = l.tries[1:]
-		return
+	if now.Sub(row[0]) > triesWithin {
+		return row[1:], nil
 	}
-	l.tries = nil
+	ev := ledger.Event{Stamp: p.at, Kind: register.Alarm, Lane: p.lane.ID, Direction: p.lane.Direction, Reason: "wrong-tries",
+		By: byMachine, Detail: map[string]string{"codes": strconv.Itoa(mostTries)}}
+	return nil, []ledger.Event{ev}
+}
+
+// alarm tells of too many wrong tries, which the ledger has told of.
+func (g *Gate) alarm(l *lane) {
 	g.log.Warn("wrong codes in a row: somebody tries one after the other", "lane", l.ID, "codes", mostTries)
 	g.m.tries.WithLabelValues(l.ID).Inc()
-	l.update(func() { l.triedAt = now })
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Alarm, Lane: l.ID, Direction: l.Direction, Reason: "wrong-tries", By: byMachine,
-		Detail: map[string]string{"codes": strconv.Itoa(mostTries)}}
-	g.work.Go(func() { g.record(ev) })
+	l.update(func() { l.triedAt = time.Now() })
 }

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"cmp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -38,13 +39,12 @@ func TestWrongCodesInARowRaiseAnAlarm(t *testing.T) {
 			first := ""
 			code := func(what string) string {
 				pass := s.pass("resident", s.subject("王小明"), month)
-				spoilt := pass[:len(pass)-3] + "000"
 				switch what {
 				case same:
-					first = cmp.Or(first, spoilt)
+					first = cmp.Or(first, spoilt(pass))
 					return first
 				case forged:
-					return spoilt
+					return spoilt(pass)
 				case revoked:
 					if err := s.people.Revoke(t.Context(), s.trust.Check([]byte(pass), s.now()).Serial, "lost", true); err != nil {
 						t.Fatal(err)
@@ -60,10 +60,11 @@ func TestWrongCodesInARowRaiseAnAlarm(t *testing.T) {
 				}
 				return pass
 			}
+			var answers []string
 			for _, what := range c.tries {
-				s.scan("in", code(what))
+				out := s.scan("in", code(what))
+				answers = append(answers, out.Verdict+" "+out.Check)
 			}
-			s.g.work.Wait()
 			alarms := 0
 			for _, e := range s.records() {
 				if e.Kind == register.Alarm && e.Reason == "wrong-tries" && e.Lane == "in" && e.Detail["codes"] == "5" && e.Passage == "" {
@@ -71,7 +72,8 @@ func TestWrongCodesInARowRaiseAnAlarm(t *testing.T) {
 				}
 			}
 			if v := s.g.View().Lanes; alarms != c.alarms || v[0].WrongTries != (c.alarms > 0) || v[1].WrongTries {
-				t.Errorf("%d alarms, want %d; the page says so: %t, of the other lane %t", alarms, c.alarms, v[0].WrongTries, v[1].WrongTries)
+				t.Errorf("%d alarms, want %d; the page says so: %t, of the other lane %t; answered %q", alarms, c.alarms, v[0].WrongTries,
+					v[1].WrongTries, answers)
 			}
 		})
 	}
@@ -84,15 +86,32 @@ func TestWrongCodesOfADayRaiseNone(t *testing.T) {
 	l := s.g.lanes["in"]
 	l.tries = []time.Time{time.Now().Add(-3 * time.Minute), time.Now().Add(-100 * time.Second), time.Now().Add(-time.Minute), time.Now()}
 	wrong := &passage{lane: l, decision: policy.Decision{Verdict: policy.Refuse}, facts: policy.Facts{Reason: "bad-signature"}}
-	s.g.passage.Lock()
-	s.g.tried(wrong)
-	alarmed := !l.triedAt.IsZero()
-	s.g.tried(wrong) // the fifth since two minutes ago
-	s.g.passage.Unlock()
-	if alarmed || len(l.tries) > mostTries {
-		t.Errorf("an alarm: %t, %d are remembered", alarmed, len(l.tries))
+	row, alarm := s.g.tried(wrong)
+	if alarm != nil || len(row) >= mostTries {
+		t.Errorf("an alarm: %v, %d are remembered", alarm, len(row))
 	}
-	if l.triedAt.IsZero() {
+	l.tries = row
+	if _, alarm = s.g.tried(wrong); alarm == nil { // the fifth since two minutes ago
 		t.Error("no alarm about the fifth")
+	}
+}
+
+// A code that could not be recorded is tried again.
+func TestAWrongCodeInAFaultCountsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	pass := s.pass("resident", s.subject("王小明"), month)
+	try := func(i int) Outcome { return s.scan("in", pass[:len(pass)-3]+strconv.Itoa(100+i)) }
+	for i := range mostTries - 1 {
+		try(i)
+	}
+	s.broken.Store(true)
+	if out := try(mostTries); out.Verdict != Fault || s.g.View().Lanes[0].WrongTries {
+		t.Errorf("in a fault: %+v", out)
+	}
+	s.broken.Store(false)
+	until(t, "the fault to end", func() bool { return !s.g.Fault() })
+	if out := try(mostTries); out.Verdict == Fault || !s.g.View().Lanes[0].WrongTries {
+		t.Errorf("after it no alarm: %+v", out)
 	}
 }

@@ -107,7 +107,7 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 		Whereabouts: w[whereabouts], Building: w[building], Unit: w[unit], Minute: p.minute(m["weekday"], m["time"], where),
 	}
 	if v := m["household_trips"]; v != nil {
-		f.HouseholdTrips = p.number(v, where, "household_trips", 0)
+		f.HouseholdTrips = p.number(v, where, "household_trips", 0, mostCount)
 	}
 	switch v := m["test_hours"]; {
 	case v != nil && w[health] != negativeTest:
@@ -115,7 +115,7 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 	case v == nil && w[health] == negativeTest:
 		p.fault(m["health"], where, "a negative test needs its age: write `test_hours`, such as 12")
 	case v != nil:
-		f.TestHours = p.number(v, where, "test_hours", 0)
+		f.TestHours = p.number(v, where, "test_hours", 0, mostCount)
 	}
 	if w[health] != "" && w[health] != none && w[valid] != "true" {
 		p.fault(m["health"], where, "health is only known from a certificate that is valid: write `credential_reason: ok` as well")

@@ -62,6 +62,7 @@ func Parse(name string, source []byte) (*Policy, error) {
 
 type parser struct {
 	policy   Policy
+	noLevels bool // they have faults: which words are levels is not known
 	examples []example
 	faults   []error
 }
@@ -113,10 +114,12 @@ func (p *parser) file(source []byte) {
 		{"normal", Contract, 1}}
 	if n := top["levels"]; n != nil {
 		p.policy.levels = nil
+		before := len(p.faults)
 		items, _ := p.items(n, "levels")
 		for _, item := range items {
 			p.level(item)
 		}
+		p.noLevels = len(p.faults) > before
 	}
 	p.policy.name = p.word(top["name"], root, "policy", "name")
 
@@ -174,9 +177,7 @@ func (p *parser) level(n *yaml.Node) {
 	}
 	l := Level{p.word(m["name"], n, where, "name"), p.oneOf(m["basis"], n, where, "basis", []string{PublicHealth, Contract, Consent}), 1}
 	if v := m["trip_days"]; v != nil {
-		if l.TripDays = p.number(v, where, "trip_days", 1); l.TripDays > MostTripDays {
-			p.fault(v, where, "trip_days: %d: no more than %d are remembered", l.TripDays, MostTripDays)
-		}
+		l.TripDays = p.number(v, where, "trip_days", 1, MostTripDays)
 	}
 	if l.Name != "" && slices.Contains(names(p.policy.levels), l.Name) {
 		p.fault(m["name"], where, "a level before has the same name: keep one")
@@ -198,7 +199,7 @@ func (p *parser) when(n *yaml.Node, where string) []Condition {
 		}
 		c := Condition{Fact: keys[i], fact: i}
 		if i >= firstNumber {
-			c.Below = p.number(v, where, keys[i], 1)
+			c.Below = p.number(v, where, keys[i], 1, mostCount)
 		} else {
 			c.Is = p.list(v, where+": "+keys[i], func(w *yaml.Node) { p.known(w, where, i) })
 		}
@@ -246,7 +247,7 @@ func (p *parser) order(n *yaml.Node) {
 	rules, u := p.policy.rules, p.policy.universe()
 	for j := range rules {
 		by, is := u.unreachable(rules, j)
-		if !u.fits() || !is || !rules[j].sound {
+		if !u.fits() || p.noLevels || !is || !rules[j].sound {
 			continue
 		}
 		// The final rule must be there, whether or not anything is left for it.
@@ -332,23 +333,35 @@ func (p *parser) list(n *yaml.Node, where string, check func(*yaml.Node)) []stri
 	return list
 }
 
-// placeForm is the name of a building or unit; more than that only the roster knows.
-var placeForm = regexp.MustCompile(`^[\p{L}\p{N}]+(-[\p{L}\p{N}]+)*$`)
+// placeForm is the name of a building, or of a building and its unit, as the roster writes them whatever the office's list has: digits
+// without zeros in front, capitals, and none of placeWords. A house without units has the unit 0.
+var (
+	placeForm  = regexp.MustCompile(`^([1-9][0-9]*|` + placeName + `)(-([1-9][0-9]*|0|` + placeName + `))?$`)
+	placeWords = regexp.MustCompile(`[栋幢座楼室号房]|单元|BUILDING|UNIT|ROOM`)
+)
+
+const placeName = `[0-9A-Z\p{Lo}]*[A-Z\p{Lo}][0-9A-Z\p{Lo}]*`
 
 // known checks that a word is one the fact can have.
 func (p *parser) known(n *yaml.Node, where string, i fact) {
 	words := vocabulary[i].words
 	switch i {
 	case level:
-		words = names(p.policy.levels)
+		if words = names(p.policy.levels); p.noLevels {
+			return
+		}
 	case building, unit:
-		if !placeForm.MatchString(n.Value) || (i == unit) != strings.Contains(n.Value, "-") {
-			p.fault(n, where, "%s: %s: write a building such as 3, a unit with its building such as 3-2", vocabulary[i].key, quote(n.Value))
+		if !placeForm.MatchString(n.Value) || placeWords.MatchString(n.Value) || (i == unit) != strings.Contains(n.Value, "-") {
+			p.fault(n, where, "%s: %s: write it as the roster does, a building such as 3 or B, a unit with its building such as 3-2 or B-1",
+				vocabulary[i].key, quote(n.Value))
 		}
 		return
 	}
 	p.among(n, where, vocabulary[i].key, words)
 }
+
+// mostCount bounds trips and hours.
+const mostCount = 1000
 
 func (p *parser) among(n *yaml.Node, where, key string, words []string) {
 	if !slices.Contains(words, n.Value) {
@@ -357,10 +370,10 @@ func (p *parser) among(n *yaml.Node, where, key string, words []string) {
 	}
 }
 
-func (p *parser) number(n *yaml.Node, where, key string, least int) int {
+func (p *parser) number(n *yaml.Node, where, key string, least, most int) int {
 	i, err := strconv.Atoi(n.Value)
-	if err != nil || strconv.Itoa(i) != n.Value || i < least || i > 1000 {
-		p.fault(n, where, "%s: %s: write a whole number from %d to 1000", key, quote(n.Value), least)
+	if err != nil || strconv.Itoa(i) != n.Value || i < least || i > most {
+		p.fault(n, where, "%s: %s: write a whole number from %d to %d", key, quote(n.Value), least, most)
 	}
 	return i
 }

@@ -68,7 +68,7 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 		{"unknown basis", "name: a\nlevels: [{name: open, basis: contrat}]\nrules:" + last, `basis: unknown word "contrat" (did you mean contract?)`},
 		{"level twice", "name: a\nlevels: [{name: open, basis: contract}, {name: open, basis: consent}]\nrules:" + last, `level "open": a level before has the same name`},
 		{"trips of no day", "name: a\nlevels: [{name: open, basis: contract, trip_days: 0}]\nrules:" + last, `line 2: level "open": trip_days: "0": write a whole number from 1`},
-		{"trips of a year", "name: a\nlevels: [{name: open, basis: contract, trip_days: 365}]\nrules:" + last, `level "open": trip_days: 365: no more than 31 are remembered`},
+		{"trips of a year", "name: a\nlevels: [{name: open, basis: contract, trip_days: 365}]\nrules:" + last, `level "open": trip_days: "365": write a whole number from 1 to 31`},
 		{"no levels", "name: a\nlevels: []\nrules:" + last, `levels: want a list`},
 		{"health at a level that may not ask", "name: a\nrules:\n  - {name: r, when: {health: recovery}, then: hold}" + last,
 			`line 3: rule "r": asks for health at the level normal, whose basis is contract: write ` + "`level:` with those of basis public-health-emergency only"},
@@ -82,8 +82,8 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 		{"slot without minutes", "name: a\nrules:\n  - {name: r, when: {time: 8-10}, then: hold}" + last, `time: "8-10": write a slot`},
 		{"narrow slot after a wide one", "name: a\nrules:\n  - {name: wide, when: {time: 22:00-06:00}, then: hold}\n  - {name: narrow, when: {weekday: sat, time: [01:00-02:00, 23:00-24:00]}, then: refuse}" + last,
 			`rule "narrow": is never reached: rule "wide" (line 3) before it`},
-		{"unit without its building", "name: a\nrules:\n  - {name: r, when: {unit: 2}, then: hold}" + last, `unit: "2": write a building such as 3, a unit with its building such as 3-2`},
-		{"building with a unit", "name: a\nrules:\n  - {name: r, when: {building: 3-2}, then: hold}" + last, `building: "3-2": write a building such as 3`},
+		{"unit without its building", "name: a\nrules:\n  - {name: r, when: {unit: 2}, then: hold}" + last, `unit: "2": write it as the roster does, a building such as 3 or B, a unit with its building such as 3-2`},
+		{"building with a unit", "name: a\nrules:\n  - {name: r, when: {building: 3-2}, then: hold}" + last, `building: "3-2": write it as the roster does`},
 		{"key twice", "name: a\nname: b\nrules:" + last, `line 2: name is written twice`},
 		{"condition twice", "name: a\nrules:\n  - name: r\n    when:\n      known: true\n      known: false\n    then: hold" + last, `line 6: rule "r": when: known is written twice`},
 		{"alias", "name: a\nrules:\n  - {name: r, when: &w {known: true}, then: hold}\n  - {name: s, when: *w, then: hold}" + last, `rule "s": when: & and * are not used`},
@@ -103,6 +103,36 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 				t.Errorf("got %v, want …%s…", err, tt.want)
 			}
 		})
+	}
+}
+
+// A rule for a building that the roster writes otherwise would never hold, and nobody would know.
+func TestPlacesAreWrittenAsTheRosterDoes(t *testing.T) {
+	t.Parallel()
+	for fact, words := range map[string]map[bool]string{
+		"building": {true: "3 B 甲 12A A1 10", false: "3栋 03 ３ b 3号楼 0 none true null ~ 3-2 BUILDING3 3单元 3.0"},
+		"unit":     {true: "3-2 B-1 甲-2 3-0 12A-1", false: "2 3栋2单元 03-02 3-02 b-2 3－2 3-2-501 3- -2 3-UNIT2 3-2室 0-1 3--2"},
+	} {
+		for good, list := range words {
+			for _, w := range strings.Fields(list) {
+				_, err := Parse("test.yaml", []byte("name: a\nrules:\n  - {name: r, when: {"+fact+": '"+w+"'}, then: hold}\n  - {name: last, then: hold}\n"))
+				if (err == nil) != good || err != nil && !strings.Contains(err.Error(), `"`+w+`": write it as the roster does, a building such as 3`) {
+					t.Errorf("%s %s: %v", fact, w, err)
+				}
+			}
+		}
+	}
+}
+
+// What follows from a faulty list of levels is no fault of its own.
+func TestFaultyLevelsAreSaidOnce(t *testing.T) {
+	t.Parallel()
+	for _, levels := range []string{"[guarded, sealed]", "[{name: guarded, basis: contract}, {name: Sealed, basis: contract}, sealed]", "guarded", "[]"} {
+		_, err := Parse("test.yaml", []byte("name: a\nlevels: "+levels+"\nrules:\n  - {name: r, when: {level: sealed}, then: hold}\n"+
+			"  - {name: s, when: {level: [guarded, sealed], health: recovery}, then: hold}\n  - {name: last, then: hold}\n"))
+		if err == nil || strings.Contains(err.Error(), "unknown word") || strings.Contains(err.Error(), "never") || strings.Contains(err.Error(), "line 4") {
+			t.Errorf("levels: %s: %v", levels, err)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ package policy
 
 import (
 	_ "embed"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ type Facts struct {
 	Level          string // in force at the gate
 	ClockTrusted   bool
 	Whereabouts    string // by the register: inside, outside; "" counts as unknown
-	Building       string // of the household, such as 3
+	Building       string // of the household, such as 3; of several flats all, with spaces between
 	Unit           string // likewise, such as 3-2
 	Minute         int    // of the week in the gate's zone, see MinuteOfWeek
 	HouseholdTrips int    // admitted out-passages of the household in the days that the level counts
@@ -127,6 +128,20 @@ func Shipped() *Policy {
 	p, err := Parse("checkpoint.yaml", shipped)
 	if err != nil {
 		panic(err) // the tests load it: cannot happen in a program that was built
+	}
+	return p
+}
+
+// PolicyFault is the reason of HoldEverybody.
+const PolicyFault = "policy-fault"
+
+// HoldEverybody returns the policy of a gate that has none: a guard decides about everybody.
+func HoldEverybody() *Policy {
+	const file = "name: %s\nlevels: [{name: %[1]s, basis: %s, trip_days: %d}]\nrules: [{name: %[1]s, then: hold}]\n"
+	// No trip may be erased that counts once there is a policy again.
+	p, err := Parse("", fmt.Appendf(nil, file, PolicyFault, Contract, MostTripDays))
+	if err != nil {
+		panic(err) // the tests call it
 	}
 	return p
 }
@@ -254,6 +269,13 @@ func (c *Condition) holds(v *words, f *Facts) bool {
 		return v[health] == negativeTest && f.TestHours < c.Below
 	case timeOfWeek:
 		return f.Minute >= 0 && f.Minute < minutesOfWeek && c.week.has(f.Minute)
+	case building, unit: // of somebody's flats one is enough
+		for w := range strings.FieldsSeq(v[c.fact]) {
+			if slices.Contains(c.Is, w) {
+				return true
+			}
+		}
+		return false
 	}
 	return slices.Contains(c.Is, v[c.fact])
 }

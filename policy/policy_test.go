@@ -477,6 +477,30 @@ examples:
 	if got, want := tried[0].Why, "whereabouts is unknown, not inside; unit is 3-1, not 3-2 or 甲-1"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	owner := Facts{Direction: "out", Building: "1 3", Unit: "1-1 3-2", Whereabouts: "inside", Known: true}
+	if d := p.Decide(owner); d.Rule != "closed-unit" {
+		t.Errorf("an owner of two flats, one of them in it: %+v", d)
+	}
+	owner.Building, owner.Unit = "1 2", "1-1 2-2"
+	if d := p.Decide(owner); d.Rule != "last" {
+		t.Errorf("an owner of two flats elsewhere: %+v", d)
+	}
+}
+
+// A gate whose policy and its copy are faulty still answers, and a guard decides.
+func TestEverybodyIsHeldWhereThereIsNoPolicy(t *testing.T) {
+	t.Parallel()
+	p := HoldEverybody()
+	for _, f := range []Facts{{Direction: "in"}, {Direction: "out", Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: "signed"},
+		{Direction: "in", Class: "emergency-vehicle", Known: true, Service: "fire", Reason: "expired"}} {
+		f.Level = p.Levels()[0]
+		if d := p.Decide(f); d.Verdict != Hold || d.Rule != PolicyFault {
+			t.Errorf("%+v: %+v", f, d)
+		}
+	}
+	if p.AsksHealth(p.Levels()[0]) || p.TripDays(p.Levels()[0]) != MostTripDays {
+		t.Error("it asks for somebody's health, or trips may be erased")
+	}
 }
 
 // Only an emergency of public health is a ground on which somebody's health is asked for.

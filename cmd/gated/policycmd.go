@@ -43,6 +43,7 @@ func policyCommand() *cobra.Command {
 	explain := &cobra.Command{
 		Use:   "explain KEY=VALUE…",
 		Short: "say what the policy decides about some facts, and which rules it tried",
+		Long:  help("policy-explain"),
 		Example: "  gated policy explain direction=in class=resident known=true" +
 			" credential=gated-pass credential_reason=expired proof=signed",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -99,7 +100,10 @@ func policyReplay(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Comm
 			}
 			r, err := replay.Run(in, o)
 			if err != nil {
-				return err
+				return fmt.Errorf("%w\n`gated ledger verify` says what is wrong with the ledger", err)
+			}
+			if r.Began != "" {
+				fmt.Fprintf(c.ErrOrStderr(), "this epoch of the ledger began on %s: passages of the one before are not replayed\n", r.Began)
 			}
 			if why := in.Hidden(); why != nil && r.Erased > 0 {
 				fmt.Fprintf(c.ErrOrStderr(), "not all personal data can be read: %v\n", why)

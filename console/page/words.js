@@ -89,6 +89,7 @@ const WORDS = {
     "outsider": ["不在名册", "not in the roster"],
     "level-forbids": ["通行级别不允许", "the level forbids it"],
     "roster-fault": ["名册缺失、损坏或过旧，请逐一核实", "roster missing, damaged or too old: check everybody"],
+    "policy-fault": ["通行规则有误，请逐一核实", "policy faulty: check everybody"],
     "register-rebuilding": ["登记记录读取中，请人工核实", "register being read: check by eye"],
     "clock-untrusted": ["时钟未确认，请人工核验", "clock not trusted: check by eye"],
     "none": ["未出示", "nothing shown"],

@@ -72,26 +72,35 @@ type loading struct {
 	sourceErr error
 	environ   []string
 	kept      map[string][]byte
+	policies  map[string]loaded // by file: each is read once
 }
 
-// A way is which of these copies are used, as bits.
+type loaded struct {
+	policy *policy.Policy
+	err    error
+}
+
+// A way is which of these copies are used, or done without, as bits.
 const (
 	oldSettings = 1 << iota
 	oldEnvironment
 	oldPolicy
+	noPolicy // everybody is on hold
 )
 
-var bitNames = []string{Settings, Environment, Policy}
+var bitNames = []string{Settings, Environment, Policy, Policy}
 
-// Load loads the settings at path, and what they name. Without copies in the state directory a fault of
-// settings, variables or policy is an error.
+// Load loads the settings at path, and what they name. Without copies in the state directory a fault of settings, variables or
+// policy is an error. With them a gate starts also where the policy's copy is faulty, too, such as for a newer version of the
+// program: then everybody is on hold.
 func Load(path, state string, environ []string) (*Setup, error) {
-	x := &loading{path: path, state: state, environ: environ, kept: copies(state)}
+	x := &loading{path: path, state: state, environ: environ, kept: copies(state), policies: map[string]loaded{}}
 	x.source, x.sourceErr = config.Read(path)
 	// Settings, variables and policy depend on each other, such as the level on the policy: the fewest copies that make
 	// a whole of them are those of the faulty ones.
 	ways := []int{0, oldSettings, oldEnvironment, oldPolicy, oldSettings | oldEnvironment, oldSettings | oldPolicy,
-		oldEnvironment | oldPolicy, oldSettings | oldEnvironment | oldPolicy}
+		oldEnvironment | oldPolicy, oldSettings | oldEnvironment | oldPolicy,
+		noPolicy, oldSettings | noPolicy, oldEnvironment | noPolicy, oldSettings | oldEnvironment | noPolicy}
 	why := map[int]error{}
 	for _, way := range ways {
 		if way != 0 && x.kept == nil {
@@ -104,7 +113,7 @@ func Load(path, state string, environ []string) (*Setup, error) {
 		}
 		for bit, name := range bitNames {
 			if way>>bit&1 != 0 { // without this copy it was tried before, and this is what came of it
-				s.Faults = append(s.Faults, Fault{File: name, Used: true, Err: why[way&^(1<<bit)]})
+				s.Faults = append(s.Faults, Fault{File: name, Used: 1<<bit != noPolicy, Err: why[way&^(1<<bit)]})
 			}
 		}
 		return s, x.trust(s)
@@ -129,21 +138,26 @@ func (x *loading) attempt(way int) (*Setup, error) {
 		return nil, err
 	}
 	s.files = map[string][]byte{Settings: source, Environment: []byte(strings.Join(ours(environ), "\x00"))}
-	if file := s.Settings.Policy.File; file != "" {
-		old, is := x.kept[Policy]
-		switch {
-		case way&oldPolicy == 0:
-			s.Policy, err = policy.Load(file)
-		case is:
-			s.Policy, err = policy.Parse(Policy, old)
-		default: // the shipped one was in force
+	old, is := x.kept[Policy]
+	switch file := s.Settings.Policy.File; {
+	case way&noPolicy != 0: // its copy stays as it is
+		s.Policy = policy.HoldEverybody()
+		s.Level = s.Policy.Levels()[0]
+		if is {
+			s.files[Policy] = old
 		}
-		if err != nil {
-			return nil, fmt.Errorf("policy.file: %w", err)
-		}
-		if is || way&oldPolicy == 0 {
-			s.files[Policy] = s.Policy.Source()
-		}
+		return s, nil
+	case file == "": // the shipped one is in force
+	case way&oldPolicy == 0:
+		s.Policy, err = x.policy(file)
+	case is:
+		s.Policy, err = policy.Parse(Policy, old)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("policy.file: %w", err)
+	}
+	if s.Settings.Policy.File != "" && (is || way&oldPolicy == 0) {
+		s.files[Policy] = s.Policy.Source()
 	}
 	levels := s.Policy.Levels()
 	if s.Level = s.Settings.Gate.Level; s.Level == "" && len(levels) > 0 {
@@ -155,6 +169,15 @@ func (x *loading) attempt(way int) (*Setup, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// policy reads a policy file.
+func (x *loading) policy(file string) (*policy.Policy, error) {
+	if _, is := x.policies[file]; !is {
+		p, err := policy.Load(file)
+		x.policies[file] = loaded{p, err}
+	}
+	return x.policies[file].policy, x.policies[file].err
 }
 
 // tripsKept refuses a retention that would erase trips which still count at some level.

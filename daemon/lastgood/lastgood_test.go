@@ -126,6 +126,53 @@ func TestTheFileThatIsToBlameIsNamed(t *testing.T) {
 	}
 }
 
+// An upgrade may find fault with a policy that an older version took, and with its copy.
+func TestAGateWithoutAnyPolicyHoldsEverybody(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, settings, want string
+	}{
+		{"policy alone", "", "policy!"},
+		{"settings, too", "gate:", "settings policy!"},
+		{"a retention shorter than what trips may need", settingsText + "ledger: {retention: [{class: resident, days: 1}]}\n", "policy!"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			path, state := site(t)
+			if tt.settings != "" {
+				put(t, path, tt.settings)
+			}
+			copied := filepath.Join(state, "last-good", Policy)
+			for _, file := range []string{filepath.Join(filepath.Dir(path), "policy.yaml"), copied} {
+				put(t, file, "name: old\nlevels: [sealed, guarded]\nrules: [{name: all, then: hold}]\n")
+			}
+			s, err := Load(path, state, []string{variable})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if named(s) != tt.want || s.Policy.Name() != policy.PolicyFault || s.Level != s.Policy.Levels()[0] {
+				t.Errorf("faulty are %q, the policy is %s at level %s", named(s), s.Policy.Name(), s.Level)
+			}
+			for _, f := range s.Faults {
+				if f.Err == nil {
+					t.Errorf("%s: not said why", f.File)
+				}
+			}
+			if err := s.Keep(state); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := os.ReadFile(copied); err != nil || !strings.Contains(string(b), "name: old") {
+				t.Errorf("the copy is %q, %v", b, err)
+			}
+			put(t, path, settingsText)
+			put(t, filepath.Join(filepath.Dir(path), "policy.yaml"), string(policy.Shipped().Source()))
+			if s, err := Load(path, state, []string{variable}); err != nil || named(s) != "" || s.Level != "guarded" {
+				t.Errorf("mended: %+v, %v", s, err)
+			}
+		})
+	}
+}
+
 func TestATrustedFileStandsByItself(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

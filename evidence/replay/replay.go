@@ -34,12 +34,14 @@ type Change struct{ Class, Direction, Was, Is string }
 type Report struct {
 	Passages int // that were replayed
 	Changed  map[Change]int
-	Erased   int // could not be: their personal data was erased, or cannot be opened here
-	Others   int // were not: no policy decided about them, but the guard or a fault of the box
+	Erased   int    // could not be: their personal data was erased, or cannot be opened here
+	Others   int    // were not: no policy decided about them, but the guard or a fault of the box
+	Began    string // the day on which this epoch of the ledger began, if it is one of those asked for
 }
 
 // notByPolicy are rules that the gate has beside the policy.
-var notByPolicy = map[string]bool{"register-rebuilding": true, policy.RosterFault: true, "several-codes": true, "desk-full": true}
+var notByPolicy = map[string]bool{policy.RosterFault: true, policy.PolicyFault: true, "register-rebuilding": true, "several-codes": true,
+	"desk-full": true}
 
 // player reads a ledger and folds it again under the new rules.
 type player struct {
@@ -98,6 +100,9 @@ func (p *player) take(e *entry.Entry) {
 		p.floor = e.At
 		p.book.Correct(e.At.AddDate(0, 0, 1).Format(time.DateOnly))
 	case e.Kind == entry.Epoch: // the one before had got so far
+		if day := e.At.Format(time.DateOnly); day >= p.From {
+			p.report.Began = day
+		}
 		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(p.floor) {
 			p.floor = at
 		}

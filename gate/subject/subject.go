@@ -3,6 +3,7 @@ package subject
 
 import (
 	"cmp"
+	"strings"
 
 	"gated/credential"
 	"gated/ledger"
@@ -13,7 +14,7 @@ import (
 type Subject struct {
 	ID, Household, Name, Plate string
 	Class, Service             string
-	Building, Unit             string // of the household, such as 3 and 3-2
+	Building, Unit             string // of the household, such as 3 and 3-2; of several flats all, with spaces between
 	Known                      bool   // of the roster
 }
 
@@ -23,9 +24,15 @@ var services = map[string]bool{"epidemic-control": true, "ambulance": true, "fir
 // Find looks for whom a claim is about, and where they live.
 func Find(people *roster.Snapshot, c credential.Claim) Subject {
 	s := find(people, c)
-	home, _ := people.Household(s.Household)
-	if s.Building = home.Building; home.Unit != "" {
-		s.Unit = home.Building + "-" + home.Unit
+	homes := []string{s.Household}
+	if p, ok := people.Person(s.ID); ok {
+		homes = append(homes, strings.Fields(p.Others)...)
+	}
+	for _, id := range homes {
+		if h, ok := people.Household(id); ok {
+			s.Building = strings.TrimLeft(s.Building+" "+h.Building, " ")
+			s.Unit = strings.TrimLeft(s.Unit+" "+h.Building+"-"+h.Unit, " ")
+		}
 	}
 	return s
 }
@@ -94,4 +101,28 @@ func (s Subject) Personal() (fields []ledger.Field) {
 		}
 	}
 	return fields
+}
+
+// Stated are the fields of what a claim says beside who is known, for the ledger.
+func (s Subject) Stated(c credential.Claim) (said []ledger.Field) {
+	fields := []ledger.Field{{Name: "stated_subject", Value: c.Subject}, {Name: "document", Value: c.Document},
+		{Name: "stated_name", Value: c.Name}}
+	if c.Proof == credential.Sighted { // read by a machine, and signed by the issuer: not stated
+		fields = []ledger.Field{{Name: "sighted_document", Value: c.Document}}
+		if c.Name != s.Name {
+			fields = append(fields, ledger.Field{Name: "sighted_name", Value: c.Name})
+		}
+	}
+	if c.Kind == "gated-pass" { // the identifier of a health certificate is of no use at the gate
+		fields = append(fields, ledger.Field{Name: "pass", Value: c.Serial})
+	}
+	if c.Plate != s.Plate {
+		fields = append(fields, ledger.Field{Name: "stated_plate", Value: c.Plate})
+	}
+	for _, f := range fields {
+		if f.Value != "" && f.Value != s.ID { // whom the roster knows stands in the query event
+			said = append(said, f)
+		}
+	}
+	return said
 }
