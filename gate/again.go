@@ -56,7 +56,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	if len(events) == 0 {
 		return false, nil
 	}
-	entries, err := g.append(events...)
+	entries, err := g.writing.Append(events...)
 	if err != nil {
 		return false, err
 	}

@@ -39,7 +39,7 @@ func (g *Gate) open(p *passage) {
 		default:
 			g.barrierSaid(l, err)
 		}
-		g.record(ev)
+		g.writing.Record(ev)
 	})
 }
 
@@ -51,7 +51,7 @@ func (g *Gate) sensed(l *lane, event string, o barrier.Opening) {
 		g.log.Error("the barrier was opened, and not by this gate: look at it", "lane", l.ID)
 		l.update(func() { l.unasked = time.Now() })
 	}
-	g.work.Go(func() { g.record(ev) })
+	g.work.Go(func() { g.writing.Record(ev) })
 }
 
 // barrierSaid takes what became of a command.

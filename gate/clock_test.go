@@ -159,21 +159,3 @@ func TestAMomentFarAheadLocksNobodyOut(t *testing.T) {
 		t.Errorf("the start entries say %q, want %q", starts, want)
 	}
 }
-
-// Whether an entry is late is told by the clock that nobody sets.
-func TestAStepOfTheClockMakesNothingLate(t *testing.T) {
-	t.Parallel()
-	at := ledger.Stamp{Time: time.Now(), Boot: "b", Mono: time.Hour}
-	for _, c := range []struct {
-		now  ledger.Stamp
-		want string
-	}{
-		{ledger.Stamp{Time: at.Time.Add(48 * time.Hour), Boot: "b", Mono: time.Hour + time.Millisecond}, ""},
-		{ledger.Stamp{Time: at.Time, Boot: "b", Mono: time.Hour + time.Minute}, "1m0s"},
-		{ledger.Stamp{Time: at.Time.Add(time.Minute), Boot: "c", Mono: time.Minute}, "1m0s"},
-	} {
-		if got := late(ledger.Event{Stamp: at}, c.now).Detail["late"]; got != c.want {
-			t.Errorf("%+v: late %q, want %q", c.now, got, c.want)
-		}
-	}
-}

@@ -6,21 +6,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"gated/barrier"
 	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
-)
-
-const (
-	// emergencyWait is how long the answer to the emergency key waits for the entry. The barrier does not wait for that.
-	emergencyWait = 300 * time.Millisecond
-	// announceWait is how long the barrier waits until the kernel has what is about to be opened. That takes microseconds,
-	// unless the disk hangs.
-	announceWait = 100 * time.Millisecond
 )
 
 // Emergency opens the lane and holds it open until Close. It needs no name and no code, and it is the only opening that
@@ -41,7 +32,7 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	g.pressing.Lock()
 	announced := l.latched() == nil
 	if announced {
-		g.announce(ev)
+		g.writing.Announce(ev)
 	}
 	before := g.latch(p)
 	g.pressing.Unlock()
@@ -51,47 +42,13 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 		return again.outcome(), nil
 	}
 	if !announced { // closed at the same moment
-		g.announce(ev)
+		g.writing.Announce(ev)
 	}
 	l.show(p.shown(), false)
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
-	g.deliver(ev, func() { g.tell(out) })
+	g.writing.Deliver(ev, func() { g.tell(out) })
 	return out, nil
-}
-
-// deliver writes the entry that was announced, and then calls written. The answer waits a moment for that.
-func (g *Gate) deliver(ev ledger.Event, written func()) {
-	done := make(chan struct{})
-	g.work.Go(func() {
-		defer close(done)
-		if g.writePending() {
-			written()
-		} else {
-			g.pending.save(ev)
-		}
-	})
-	select {
-	case <-done:
-	case <-time.After(emergencyWait):
-		g.work.Go(func() { g.pending.spool.Save(g.pending.all) }) // the ledger's disk hangs; the spool's may be another one
-	}
-}
-
-// announce makes the entry of an opening, or of its end, that is about to be pending, and waits a moment for the kernel to have that.
-func (g *Gate) announce(ev ledger.Event) {
-	g.pending.add(ev, g.opt.Ledger)
-	done := make(chan struct{})
-	g.work.Go(func() {
-		defer close(done)
-		if err := g.pending.spool.Write(g.pending.all); err != nil {
-			g.log.Error("an emergency opening, or its end, is in memory only, until it is in the ledger", "err", err)
-		}
-	})
-	select {
-	case <-done:
-	case <-time.After(announceWait):
-	}
 }
 
 // Close ends an opening by the emergency key. It is kept as that is before it is answered, and waits for the ledger no longer
@@ -102,9 +59,9 @@ func (g *Gate) Close(laneID string) error {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: unauthenticated}
-	g.announce(ev)
+	g.writing.Announce(ev)
 	g.release(l)
-	g.deliver(ev, func() {})
+	g.writing.Deliver(ev, func() {})
 	return nil
 }
 
@@ -147,13 +104,23 @@ func (g *Gate) drive(l *lane, open bool) {
 
 // toAccountFor are the emergency openings of which something is not on record yet.
 func (g *Gate) toAccountFor() []Opening {
-	list := append([]Opening{}, g.pending.openings()...)
+	list := append([]Opening{}, g.pendingOpenings()...)
 	g.opt.Register.View(func(s *register.State) {
 		for _, seq := range slices.Sorted(maps.Keys(s.ToAccountFor)) {
 			p := s.ToAccountFor[seq]
 			list = append(list, Opening{ID: "e" + strconv.FormatInt(seq, 10), Lane: p.Lane, Since: p.At, What: "who-passed"})
 		}
 	})
+	return list
+}
+
+// pendingOpenings are the emergency openings without their entry.
+func (g *Gate) pendingOpenings() (list []Opening) {
+	for _, ev := range g.writing.Pending() {
+		if ev.Kind == register.Opening && ev.Verdict != "" {
+			list = append(list, Opening{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
+		}
+	}
 	return list
 }
 

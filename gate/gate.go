@@ -13,6 +13,7 @@ import (
 	"gated/credential"
 	"gated/gate/device"
 	"gated/gate/repeat"
+	"gated/gate/writing"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -81,9 +82,8 @@ type Gate struct {
 	desk    desk                   // guarded by passage
 	read    repeat.Memory[passage] // guarded by passage
 
-	pressing sync.Mutex // one press of the emergency key at a time; held for announceWait at most
-	pending  pending
-	begun    atomic.Bool   // the start entry is written
+	pressing sync.Mutex // one press of the emergency key at a time; held for as long as Announce waits
+	writing  *writing.Path
 	start    int64         // its number; guarded by passage
 	known    atomic.Bool   // the register has told the last trusted time
 	wake     chan struct{} // the ledger's state changed
@@ -98,7 +98,8 @@ func New(opt Options, r Rules) *Gate {
 	for _, l := range opt.Lanes {
 		g.lanes[l.ID] = &lane{Lane: l, changed: g.page.changed, cards: device.Device{Name: "card-reader"}}
 	}
-	g.pending.load(opt.Spool, opt.Log)
+	g.writing = writing.New(writing.Options{Ledger: opt.Ledger, Spool: opt.Spool, Log: opt.Log, Now: g.clock.Now,
+		Recorded: g.clock.recorded, Changed: g.page.changed, Work: &g.work})
 	g.m = newMetrics(opt.Metrics, g)
 	opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
 	for _, l := range opt.Lanes {

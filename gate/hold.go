@@ -119,7 +119,7 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 	p.at, p.decision, p.by = g.clock.Now(), d, by
 	ev := p.registered()
 	ev.Personal = append(ev.Personal, personal...)
-	entries, err := g.append(ev)
+	entries, err := g.writing.Append(ev)
 	if err != nil {
 		return g.fault(h.passage, err), nil
 	}

@@ -110,7 +110,7 @@ func (g *Gate) recordDevices(now ledger.Stamp) {
 			l.mu.Lock()
 			ev, told, some := d.Due(now)
 			l.mu.Unlock()
-			if ev.Lane, ev.Direction = l.ID, l.Direction; some && g.note(ev) {
+			if ev.Lane, ev.Direction, ev.By = l.ID, l.Direction, byMachine; some && g.writing.Note(ev) {
 				l.mu.Lock()
 				told()
 				l.mu.Unlock()

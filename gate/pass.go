@@ -118,7 +118,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		events = append([]ledger.Event{ended}, events...)
 	}
 	row, alarm := g.tried(&p)
-	entries, err := g.append(append(events, alarm...)...)
+	entries, err := g.writing.Append(append(events, alarm...)...)
 	if err != nil {
 		return g.fault(p, err), nil // never remembered: the next try must be a real one
 	}

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"gated/clock"
+	"gated/gate/writing"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -42,7 +44,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			return g.end()
 		case <-g.wake:
 			g.Begin()
-			g.writePending()
+			g.writing.WritePending()
 		case <-tick.C:
 			g.Begin()
 			var why string
@@ -50,12 +52,12 @@ func (g *Gate) Run(ctx context.Context) error {
 				if doubt = why; why == "" {
 					why = "clock-trusted"
 				}
-				g.record(ledger.Event{Stamp: now, Kind: register.Clock, Reason: why, By: byMachine})
+				g.writing.Record(ledger.Event{Stamp: now, Kind: register.Clock, Reason: why, By: byMachine})
 				g.log.Warn("the clock's state changed", "state", why)
 			}
 			if h := now.Time.Truncate(time.Hour); h != hour {
 				hour = h // of the wall clock, whatever it is worth: an auditor sees that the box was watching
-				g.note(ledger.Event{Stamp: now, Kind: register.Alive})
+				g.writing.Note(ledger.Event{Stamp: now, Kind: register.Alive, By: byMachine})
 			}
 			g.recordDevices(now)
 			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {
@@ -69,7 +71,7 @@ func (g *Gate) Run(ctx context.Context) error {
 				g.log.Error("roster-fault: the ledger knows another roster than the one that is here, so everybody is on hold: " +
 					"put roster.db back from the backup, or say with \"gated roster accept\" that this one counts")
 			}
-			g.writePending()
+			g.writing.WritePending()
 			g.review()
 			g.page.changed()
 		}
@@ -82,13 +84,9 @@ func (g *Gate) end() error {
 	g.desk.closed = true
 	g.passage.Unlock()
 	g.work.Wait()
-	if !g.writePending() {
-		g.pending.spool.Save(g.pending.all)
-	}
-	_, err := g.append(ledger.Event{Stamp: g.clock.Now(), Kind: ledger.Stop, By: byMachine})
-	g.pending.spool.Close()
+	err := g.writing.End(ledger.Event{Kind: ledger.Stop, By: byMachine})
 	switch {
-	case errors.Is(err, errNotBegun):
+	case errors.Is(err, writing.ErrNotBegun):
 		return nil
 	case errors.Is(err, ledger.ErrFault): // said already; the next start tells from the gap
 		g.log.Error("stopped in a fault: no stop entry")
@@ -107,7 +105,7 @@ func (g *Gate) Begin() {
 	defer g.passage.Unlock()
 	now := g.clock.Now()
 	var events []ledger.Event
-	if !g.begun.Load() {
+	if !g.writing.Begun() {
 		rules := g.rules.Load()
 		after := "first"
 		g.opt.Register.View(func(s *register.State) {
@@ -135,7 +133,7 @@ func (g *Gate) Begin() {
 				continue
 			}
 			p, reason := s.Open[id], "undecided-fault"
-			if p.First <= g.start || !g.begun.Load() {
+			if p.First <= g.start || !g.writing.Begun() {
 				reason = "undecided-restart"
 			}
 			events = append(events, ledger.Event{Stamp: now, Kind: register.Decided, Passage: id, Lane: p.Lane, Direction: p.Direction,
@@ -145,8 +143,8 @@ func (g *Gate) Begin() {
 	if len(events) == 0 {
 		return
 	}
-	first := !g.begun.Load()
-	entries, err := g.append(events...)
+	first := !g.writing.Begun()
+	entries, err := g.writing.Append(events...)
 	if err != nil {
 		g.log.Error("start not recorded", "err", err)
 		return
@@ -164,14 +162,14 @@ func (g *Gate) SetRules(r Rules) {
 	old := g.rules.Swap(&r)
 	now := g.clock.Now()
 	if was := old.Policy.Hash(); was != r.Policy.Hash() {
-		g.record(ledger.Event{Stamp: now, Kind: register.Policy, By: byMachine, Policy: r.Policy.Hash(),
+		g.writing.Record(ledger.Event{Stamp: now, Kind: register.Policy, By: byMachine, Policy: r.Policy.Hash(),
 			Detail: map[string]string{"was": was, register.TripDays: r.tripDays()}})
 	}
 	if was := old.Level; was != r.Level {
-		g.record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level,
+		g.writing.Record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level,
 			Detail: map[string]string{"was": was, register.TripDays: r.tripDays()}})
 	}
-	g.record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine})
+	g.writing.Record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine})
 	g.page.changed()
 }
 
@@ -184,7 +182,7 @@ func (g *Gate) Rules() Rules { return *g.rules.Load() }
 // RosterChanged stamps and records a change of the roster. It is in force already: in a fault its entry follows.
 func (g *Gate) RosterChanged(ev ledger.Event) {
 	ev.Stamp = g.clock.Now()
-	g.record(ev)
+	g.writing.Record(ev)
 	g.page.changed()
 }
 
@@ -201,6 +199,21 @@ func (g *Gate) RosterFault() (is bool) {
 func (g *Gate) Clock() (now time.Time, why string) {
 	s, why := g.clock.read()
 	return s.Time, why
+}
+
+// Append stamps and appends an event of the box that must be durable before what it tells of is done.
+func (g *Gate) Append(ev ledger.Event) error {
+	ev.Stamp = g.clock.Now()
+	_, err := g.writing.Append(ev)
+	return err
+}
+
+// demand appends what a person asked for, who is told where that failed.
+func (g *Gate) demand(ev ledger.Event) error {
+	if _, err := g.writing.Append(ev); err != nil {
+		return fmt.Errorf("%w: %w", ErrLedger, err)
+	}
+	return nil
 }
 
 // ConfirmClock records that somebody compared the clock with a watch, and trusts it from then on.
@@ -230,7 +243,7 @@ func (g *Gate) ConfirmClock(by string) error {
 }
 
 // Ready tells whether the gate answers: the start entry is written and no fault is on. The watchdog asks Alive instead.
-func (g *Gate) Ready() bool { return g.begun.Load() && g.opt.Ledger.Fault() == nil }
+func (g *Gate) Ready() bool { return g.writing.Begun() && g.opt.Ledger.Fault() == nil }
 
 // Fault tells whether the ledger cannot be used.
 func (g *Gate) Fault() bool { return g.opt.Ledger.Fault() != nil }

@@ -155,7 +155,7 @@ func TestAnErasureLeavesNoTraceOnTheGatesDisk(t *testing.T) {
 	})
 	during := d.pages(t)
 	release()
-	until(t, "what is pending to be written", func() bool { return !s.g.Fault() && s.g.writePending() })
+	until(t, "what is pending to be written", func() bool { return !s.g.Fault() && s.g.writing.WritePending() })
 	if err := s.g.AccountFor(s.g.View().ToAccountFor[0].ID, "SECRET-NOTE-OF-AN-AMBULANCE"); err != nil {
 		t.Fatal(err)
 	}
