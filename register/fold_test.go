@@ -54,7 +54,7 @@ func (g *life) step() {
 		done.Personal = who[:2]
 		es := mustAppend(t, b, append(begun, done)...)
 		if rng.IntN(5) == 0 {
-			mustAppend(t, b, corrections(es, g.ck.now())...)
+			mustAppend(t, b, b.reg.Recovered(es, g.ck.now())...)
 		}
 		if rng.IntN(3) == 0 {
 			g.ids = append(g.ids, id) // for a pulse that is told late

@@ -2,16 +2,13 @@ package register
 
 import (
 	"cmp"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
 
 	"gated/ledger"
 	"gated/ledger/file"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"gated/register/index"
 )
 
 // errForgot: an erasure is among the entries that the index has not heard of. It remembers more than the entries do now.
@@ -23,10 +20,11 @@ const chunk = 1000
 // writeAlong is how many entries are read between two transactions of the index, when many are.
 const writeAlong = 10 * chunk
 
-// fold applies the entries after s.Size up to one. between, which may be nil, is called after each chunk.
+// fold applies the entries after s.Size up to one, with their personal fields where it can make hashes of them. between, which
+// may be nil, is called after each chunk.
 func (s *State) fold(in *file.Reader, to int64, between func() error) error {
 	for s.Size < to {
-		err := in.Scan(s.Size+1, min(s.Size+chunk, to), true, func(e *ledger.Entry) error { s.apply(e); return nil })
+		err := in.Scan(s.Size+1, min(s.Size+chunk, to), s.hash != nil, func(e *ledger.Entry) error { s.apply(e); return nil })
 		if err != nil {
 			return fmt.Errorf("read the ledger: %w", err)
 		}
@@ -70,19 +68,15 @@ func (r *Register) open() (*file.Reader, error) {
 func (r *Register) load(in *file.Reader) (s *State, err error) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	if r.index.db != nil {
-		if s, err = load(r.index.db, in, r.hash); errors.Is(err, errAhead) {
-			return nil, fmt.Errorf("index %s: %w", r.index.path, err)
-		} else if err != nil {
-			r.index.reset(err)
-			s = nil
+	if s, err = load(r.index, in, r.hash); errors.Is(err, errAhead) {
+		return nil, fmt.Errorf("index %s: %w", r.index.Path, err)
+	} else if err != nil {
+		if s = newState(r.hash); r.index.Usable() {
+			r.index.Reset(err)
 		}
 	}
-	if s == nil {
-		s = newState(r.hash)
-	}
-	if s.taken = s.Size; r.index.db != nil {
-		s.changed = newChanges()
+	if s.taken = s.Size; r.index.Usable() {
+		s.changed = index.NewChanges()
 	}
 	return s, nil
 }
@@ -147,7 +141,7 @@ func (r *Register) read() error {
 	began := time.Now()
 	for err = r.catchUp(in, s); errors.Is(err, errForgot); err = r.catchUp(in, s) {
 		r.writing.Lock()
-		r.index.reset(err)
+		r.index.Reset(err)
 		r.writing.Unlock()
 		if s, err = r.load(in); err != nil {
 			return err
@@ -215,11 +209,11 @@ func (r *Register) catchUp(in *file.Reader, s *State) error {
 		}
 		r.writing.Lock()
 		defer r.writing.Unlock()
-		b := s.take()
-		if b == nil || r.index.db == nil {
+		c := s.take(in.Meta.Origin)
+		if c == nil || !r.index.Usable() {
 			return nil
 		}
-		if err := r.index.write(in.Meta.Origin, []*batch{b}, nil); err != nil {
+		if err := r.index.Write([]*index.Changes{c}, nil); err != nil {
 			r.noIndex(err)
 			s.changed = nil
 		}
@@ -273,25 +267,26 @@ func (r *Register) flush() {
 
 // write writes what the index has not heard of yet, with what more is to be done in the same transaction. The caller holds
 // writing.
-func (r *Register) write(more func(tx *sql.Tx) error) error {
+func (r *Register) write(more func(w *index.Writer) error) error {
 	if r.gone != nil {
 		return nil
 	}
+	origin := r.l.Meta().Origin
 	r.mu.Lock()
-	if b := r.state.take(); b != nil {
-		r.batches = append(r.batches, b)
+	if c := r.state.take(origin); c != nil {
+		r.batches = append(r.batches, c)
 	}
 	r.mu.Unlock()
-	if r.index.db == nil {
+	if !r.index.Usable() {
 		r.batches = nil
-		return errNoIndex
+		return index.ErrNone
 	}
 	if len(r.batches) == 0 && more == nil {
 		return nil
 	}
-	err := r.index.write(r.l.Meta().Origin, r.batches, more)
-	if busy := (*sqlite.Error)(nil); more == nil && errors.As(err, &busy) && busy.Code()&0xff == sqlite3.SQLITE_BUSY {
-		return err // somebody looks at it with a tool that locks; later will do
+	err := r.index.Write(r.batches, more)
+	if more == nil && index.Busy(err) {
+		return err
 	}
 	if r.batches = nil; err != nil { // the next start finds no index and makes it anew
 		r.noIndex(err)
@@ -299,14 +294,9 @@ func (r *Register) write(more func(tx *sql.Tx) error) error {
 	return err
 }
 
-// errNoIndex: the index cannot be used.
-var errNoIndex = errors.New("there is no index")
-
 // noIndex goes on without the index. The caller holds writing.
 func (r *Register) noIndex(why error) {
-	r.opt.Log.Warn("the index cannot be written: passages are recorded all the same, the next start takes longer",
-		"path", r.index.path, "cause", why)
-	r.index.remove()
+	r.index.GiveUp(why)
 	r.batches = nil
 	r.mu.Lock()
 	r.state.changed = nil

@@ -2,6 +2,7 @@ package register
 
 import (
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/tlog"
 	"gated/register/blind"
+	"gated/register/index"
 )
 
 type (
@@ -94,7 +96,7 @@ func startNear(t testing.TB, lo ledger.Options, ro Options, near int64, merge in
 	}
 	reg.near = near
 	if merge > 0 {
-		reg.index.merge = merge
+		reg.index.MergeAt = merge
 	}
 	lo.Known, lo.Follow, lo.Recovered = reg.Known, reg.Follow, reg.Recovered
 	l, err := ledger.Open(lo)
@@ -143,10 +145,10 @@ func verify(t testing.TB, b *box) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	x := openIndex(filepath.Join(t.TempDir(), "index.db"), b.reg.hash, b.reg.opt.Log)
-	defer x.close()
+	x := index.Open(t.TempDir(), b.reg.hash, b.reg.opt.Log)
+	defer x.Close()
 	anew := newState(b.reg.hash)
-	anew.changed = newChanges()
+	anew.changed = index.NewChanges()
 	var hashes hashes
 	if err := r.Scan(1, 1<<62, true, func(e *Entry) error {
 		h, err := sumdb.StoredHashes(e.Seq-1, e.Raw, &hashes)
@@ -157,20 +159,20 @@ func verify(t testing.TB, b *box) {
 		t.Fatal(err)
 	}
 	var about []int64
-	for _, l := range anew.changed.later {
-		about = append(about, l.seq)
+	for _, l := range anew.changed.Later {
+		about = append(about, l.Seq)
 	}
 	if anew.Size > 0 {
 		want, err1 := sumdb.TreeHash(anew.Size, &hashes)
 		if root, err := tlog.RootAt(r, anew.Size); err != nil || err1 != nil || root != want {
 			t.Errorf("root by tiles %v, by entries %v (%v, %v)", root, want, err, err1)
 		}
-		if err := x.write("east-gate", []*batch{anew.take()}, nil); err != nil {
+		if err := x.Write([]*index.Changes{anew.take("east-gate")}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, r := range map[string]*Reader{"index": r, "none": {Reader: r.Reader}} {
-		if name == "index" && r.index == nil && b.reg.index.db != nil && anew.Size > 0 {
+		if name == "index" && r.index == nil && b.reg.index.Usable() && anew.Size > 0 {
 			t.Error("the index does not fit")
 		}
 		if got, err := r.Later(1, 1<<62); err != nil || fmt.Sprint(got) != fmt.Sprint(about) {
@@ -182,60 +184,48 @@ func verify(t testing.TB, b *box) {
 	if d := cmp.Diff(anew.digest(), running); d != "" {
 		t.Fatalf("the running state is not what the entries add up to (-entries +running):\n%s", d)
 	}
-	if b.reg.index.db != nil && anew.Size > 0 {
-		if d := cmp.Diff(dump(t, x.db), dump(t, b.reg.index.db)); d != "" {
+	if b.reg.index.Usable() && anew.Size > 0 {
+		if d := cmp.Diff(dump(t, x.Path), dump(t, b.reg.index.Path)); d != "" {
 			t.Errorf("the index is not what the entries add up to (-entries +running):\n%s", d)
 		}
 	}
 }
 
-// dump is all that an index holds.
-func dump(t testing.TB, db *sql.DB) (rows []string) {
+// dump is all that an index file holds.
+func dump(t testing.TB, path string) (rows []string) {
 	t.Helper()
-	for _, q := range []string{"SELECT * FROM passage", "SELECT * FROM recent", "SELECT * FROM hold", "SELECT * FROM opening", "SELECT * FROM keep", "SELECT * FROM person",
-		"SELECT * FROM trip", "SELECT * FROM later", "SELECT key, value FROM meta WHERE key IN ('state', 'last')"} {
-		err := each(db, func(scan func(...any) error) error {
-			v := make([]any, 13)
-			for n := len(v); n > 0; n-- {
-				to := make([]any, n)
-				for i := range to {
-					to[i] = &v[i]
-				}
-				if scan(to...) == nil {
-					rows = append(rows, fmt.Sprint(q[len("SELECT * FROM"):], v[:n]))
-					return nil
-				}
-			}
-			return fmt.Errorf("%s cannot be read", q)
-		}, q)
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for table, q := range map[string]string{"passage": "SELECT * FROM passage", "person": "SELECT * FROM person", "trip": "SELECT * FROM trip",
+		"later": "SELECT * FROM later", "meta": "SELECT key, value FROM meta WHERE key IN ('size', 'last', 'state')", "term": "SELECT day, key, seq, first FROM term",
+		"fresh": "SELECT day, keys, seq, first FROM fresh"} {
+		found, err := db.Query(q)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	add := func(day string, k blind.Key, seq, first int64) {
-		rows = append(rows, fmt.Sprint(" term ", day, k, seq, first))
-	}
-	if err := each(db, func(scan func(...any) error) error {
-		var day string
-		var k blind.Key
-		var seq, first int64
-		err := scan(&day, &k, &seq, &first)
-		add(day, k, seq, first)
-		return err
-	}, "SELECT day, key, seq, first FROM term"); err != nil {
-		t.Fatal(err)
-	}
-	if err := each(db, func(scan func(...any) error) error {
-		var day string
-		var keys []byte
-		var seq, first int64
-		err := scan(&seq, &first, &day, &keys)
-		for _, k := range unpackKeys(keys) {
-			add(day, k, seq, first)
+		columns, _ := found.Columns()
+		v, to := make([]any, len(columns)), make([]any, len(columns))
+		for i := range to {
+			to[i] = &v[i]
 		}
-		return err
-	}, "SELECT seq, first, day, keys FROM fresh"); err != nil {
-		t.Fatal(err)
+		for found.Next() {
+			if err := found.Scan(to...); err != nil {
+				t.Fatal(err)
+			}
+			if table != "fresh" {
+				rows = append(rows, fmt.Sprint(table, v))
+				continue
+			}
+			for keys := v[1].([]byte); len(keys) > 0; keys = keys[8:] { // as if they were in the table term
+				rows = append(rows, fmt.Sprint("term", []any{v[0], int64(binary.BigEndian.Uint64(keys)), v[2], v[3]}))
+			}
+		}
+		if err := found.Err(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	slices.Sort(rows)
 	return rows
@@ -246,8 +236,8 @@ func insideOf(b *box, names ...string) map[string]int64 {
 	who := map[string]int64{}
 	b.View(func(s *State) {
 		for _, n := range names {
-			if at, known := s.people[s.hash.Key(blind.OfSubject, n)]; known && at.inside {
-				who[n] = at.seq
+			if at, known := s.people[s.hash.Key(blind.OfSubject, n)]; known && at.Inside {
+				who[n] = at.Seq
 			}
 		}
 		if len(who) != s.Inside() {

@@ -1,46 +1,27 @@
 package register
 
 import (
+	"cmp"
 	"time"
 
 	"gated/ledger"
+	"gated/register/index"
 )
 
 // Passage is one attempt to pass, as its newest event left it.
-type Passage struct {
-	ID         string
-	First      int64
-	Last       int64
-	Day        string    // of its first event
-	At         time.Time // of its first event
-	Decided    time.Time
-	Lane       string
-	Direction  string
-	Class      string
-	Credential string
-	Verdict    string
-	Reason     string
-	By         string
-	Emergency  bool
-}
+type Passage = index.Passage
 
 // Begins tells whether a passage can begin with the entry: with its check, or with its opening by the emergency key.
 func Begins(e *ledger.Entry) bool { return e.Kind == Check || e.Kind == Opening && e.Verdict != "" }
 
-// take adds one event to the passage.
-func (p *Passage) take(e *ledger.Entry) {
+// addEvent adds one event to a passage.
+func addEvent(p *Passage, e *ledger.Entry) {
 	if p.First == 0 {
 		p.ID, p.First, p.At, p.Day = e.Passage, e.Seq, e.At, e.At.Format(time.DateOnly)
 	}
 	p.Last = e.Seq
-	for _, f := range []struct {
-		to   *string
-		from string
-	}{{&p.Lane, e.Lane}, {&p.Direction, e.Direction}, {&p.Class, e.Class}, {&p.Credential, e.Credential}} {
-		if f.from != "" {
-			*f.to = f.from
-		}
-	}
+	p.Lane, p.Direction = cmp.Or(e.Lane, p.Lane), cmp.Or(e.Direction, p.Direction)
+	p.Class, p.Credential = cmp.Or(e.Class, p.Class), cmp.Or(e.Credential, p.Credential)
 	if e.Verdict != "" && e.Kind != Check {
 		p.Verdict, p.Reason, p.By, p.Decided = e.Verdict, e.Reason, e.By, e.At
 	}
@@ -73,10 +54,10 @@ func Afterwards(e *ledger.Entry) bool {
 // elsewhere tells whether an erasure was one in an older epoch: first and last are entries of that.
 func elsewhere(e *ledger.Entry) bool { return e.Detail["epoch"] != "" }
 
-// corrections take back the verdicts of a commit that failed and is there all the same. The lane was answered fault and
-// nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again. An opening by the
-// emergency key did happen: that does not wait for its entry.
-func corrections(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
+// Recovered is for ledger.Options: its events take back the verdicts of a commit that failed and is there all the same. The lane was
+// answered fault and nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again. An
+// opening by the emergency key did happen: that does not wait for its entry.
+func (r *Register) Recovered(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 	begun := map[string]bool{} // passages whose first event is among them
 	taken := map[int64]bool{}  // those that were taken back, by a commit that failed and is there as well
 	for i := range kept {

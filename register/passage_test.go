@@ -17,7 +17,7 @@ func TestCorrectionsLeaveTheEmergencyKeyAlone(t *testing.T) {
 		{Record: Record{Seq: 4, Kind: Opening, Passage: "b", Lane: "out", Verdict: "admit", Reason: "emergency-key"}},
 		{Record: Record{Seq: 5, Kind: Decided, Passage: "c", Lane: "out", Verdict: "admit", By: "unauthenticated"}},
 	}
-	got := corrections(kept, at)
+	got := new(Register).Recovered(kept, at)
 	if len(got) != 2 || got[0].Ref != 3 || got[0].Verdict != "refuse" || got[1].Ref != 5 || got[1].Verdict != "hold" {
 		t.Errorf("got %+v, want entry 3 refused and entry 5 on hold again", got)
 	}

@@ -2,22 +2,22 @@ package register
 
 import (
 	"cmp"
-	"database/sql"
 	"errors"
 	"slices"
 	"time"
 
 	"gated/ledger"
 	"gated/ledger/file"
+	"gated/register/index"
 )
 
 // Reader reads a ledger with what is known of its passages, also while a daemon writes it. It changes nothing.
 type Reader struct {
 	*file.Reader
-	index *sql.DB // nil: there is none that fits
-	heard int64   // entries that the index has heard of
-	state *State  // what the entries add up to that tail is made of
-	from  int64   // the tail is complete for what is about this entry and later ones; 0: not read yet
+	index *index.Index // nil: there is none that fits
+	heard int64        // entries that the index has heard of
+	state *State       // what the entries add up to that tail is made of
+	from  int64        // the tail is complete for what is about this entry and later ones; 0: not read yet
 }
 
 // OpenReader opens the ledger of a state directory for reading.
@@ -27,28 +27,18 @@ func OpenReader(dir string) (*Reader, error) {
 		return nil, err
 	}
 	r := &Reader{Reader: in}
-	r.withIndex(dir)
-	return r, nil
-}
-
-func (r *Reader) withIndex(dir string) {
-	db, err := toRead(dir)
+	x, err := index.OpenReader(dir)
 	if err != nil {
-		return
+		return r, nil
 	}
-	v, err := one(db, "SELECT value FROM meta WHERE key = 'version'")
-	if err == nil && v == indexVersion {
-		if _, err = db.Exec("BEGIN"); err == nil { // one moment of all tables
-			r.state, err = load(db, r.Reader, nil)
-			db.Exec("COMMIT")
-		}
+	s, err := load(x, in, nil)
+	if err != nil || s.Size == 0 {
+		x.Close()
+		return r, nil
 	}
-	if err != nil || r.state == nil || r.state.Size == 0 {
-		r.state = nil
-		db.Close()
-		return
-	}
-	r.index, r.heard, r.state.changed = db, r.state.Size, newChanges()
+	s.changed = index.NewChanges()
+	r.index, r.heard, r.state = x, s.Size, s
+	return r, nil
 }
 
 func (r *Reader) Close() error {
@@ -66,18 +56,13 @@ func (r *Reader) Later(first, last int64) (seqs []int64, err error) {
 		return nil, err
 	}
 	if r.index != nil {
-		if err := each(r.index, func(scan func(...any) error) error {
-			var seq int64
-			err := scan(&seq)
-			seqs = append(seqs, seq)
-			return err
-		}, "SELECT seq FROM later WHERE seq <= ? AND first <= ? AND last >= ? ORDER BY seq", r.heard, last, first); err != nil {
+		if seqs, err = r.index.Later(r.heard, first, last); err != nil {
 			return nil, err
 		}
 	}
-	for _, l := range r.state.changed.later {
-		if l.first <= last && l.last >= first {
-			seqs = append(seqs, l.seq)
+	for _, l := range r.state.changed.Later {
+		if l.First <= last && l.Last >= first {
+			seqs = append(seqs, l.Seq)
 		}
 	}
 	return seqs, nil
@@ -92,19 +77,18 @@ func (r *Reader) readTail(first int64, passages bool) error {
 	}
 	if r.index == nil && (r.from == 0 || first < r.from) {
 		s := newState(nil)
-		s.Size, s.changed = first-1, newChanges()
+		s.Size, s.changed = first-1, index.NewChanges()
 		if s.segments, err = r.Segments(); err != nil {
 			return err
 		}
 		r.state, r.from = s, first
 	}
-	for r.state.Size < size && err == nil {
-		err = r.Scan(r.state.Size+1, min(r.state.Size+chunk, size), false, func(e *ledger.Entry) error { r.state.apply(e); return nil })
+	return r.state.fold(r.Reader, size, func() error {
 		if !passages { // of a long stretch they would not fit a gate box
-			clear(r.state.changed.passages)
+			clear(r.state.changed.Passages)
 		}
-	}
-	return err
+		return nil
+	})
 }
 
 // LaterEntry is an entry of after the day that is about one of the day's passages.
@@ -125,7 +109,7 @@ type DayPassage struct {
 }
 
 func (p *DayPassage) add(e *ledger.Entry) {
-	p.take(e)
+	addEvent(&p.Passage, e)
 	p.Entries = append(p.Entries, e.Seq)
 	p.Proof, p.Policy = cmp.Or(e.Proof, p.Proof), cmp.Or(e.Policy, p.Policy)
 	p.Roster, p.Clock = cmp.Or(e.Record.Roster, p.Roster), cmp.Or(e.Clock, p.Clock)

@@ -3,9 +3,9 @@ package register
 import (
 	"cmp"
 	"fmt"
-	"os"
 
 	"gated/ledger/file"
+	"gated/register/index"
 )
 
 // Rebuild makes the state and its index anew from the entries alone, while the ledger is used, and puts them in place of
@@ -21,19 +21,18 @@ func (r *Register) Rebuild() (entries int64, equal bool, err error) {
 		return 0, false, err
 	}
 	defer in.Close()
-	x := &index{path: r.index.path + ".new", hash: r.hash, log: r.opt.Log, merge: mergeAt}
-	x.remove()
-	if err := x.open(); err != nil {
+	x, err := r.index.Beside()
+	if err != nil {
 		return 0, false, fmt.Errorf("make a new index: %w", err)
 	}
-	defer x.remove() // what is left of it when it did not take its place
+	defer x.Remove() // what is left of it when it did not take its place
 	s := newState(r.hash)
-	s.changed = newChanges()
+	s.changed = index.NewChanges()
 	save := func() error {
 		if s.Size-s.taken < writeAlong {
 			return nil
 		}
-		return x.write(in.Meta.Origin, []*batch{s.take()}, nil)
+		return x.Write([]*index.Changes{s.take(in.Meta.Origin)}, nil)
 	}
 	for size := r.l.Size(); size-s.Size > remembered; size = r.l.Size() {
 		if err := s.fold(in, size, func() error { return cmp.Or(r.pace(), save()) }); err != nil {
@@ -43,13 +42,13 @@ func (r *Register) Rebuild() (entries int64, equal bool, err error) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	r.mu.Lock()
-	var rest []*batch
+	var rest []*index.Changes
 	if err = s.fold(in, r.state.Size, nil); err == nil {
 		if equal = s.digest() == r.state.digest(); !equal {
 			r.opt.Log.Error("the running state was not what the entries add up to: it was replaced", "entries", s.Size)
 		}
-		if b := s.take(); b != nil {
-			rest = append(rest, b)
+		if c := s.take(in.Meta.Origin); c != nil {
+			rest = append(rest, c)
 		}
 		r.state, r.batches = s, nil
 	}
@@ -58,13 +57,8 @@ func (r *Register) Rebuild() (entries int64, equal bool, err error) {
 	if err != nil {
 		return entries, equal, err
 	}
-	if err = x.write(in.Meta.Origin, rest, nil); err == nil {
-		x.close()
-		r.index.remove()
-		err = os.Rename(x.path, r.index.path)
-	}
-	if err == nil {
-		err = r.index.open()
+	if err = x.Write(rest, nil); err == nil {
+		err = r.index.Replace(x)
 	}
 	if err != nil { // the old one has not heard of what is in the new state
 		r.noIndex(err)

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"gated/register/index"
 )
 
 func TestRebuiltEqualsRunning(t *testing.T) {
@@ -35,7 +37,7 @@ func TestRebuiltEqualsRunning(t *testing.T) {
 	wg.Wait()
 	// A state that has gone wrong is found and put right.
 	l.reg.mu.Lock()
-	l.reg.state.people[1] = whereabouts{1, true}
+	l.reg.state.people[1] = index.Whereabouts{Seq: 1, Inside: true}
 	l.reg.mu.Unlock()
 	if _, equal, err := l.reg.Rebuild(); err != nil || equal {
 		t.Errorf("equal %v, %v", equal, err)
@@ -84,7 +86,7 @@ func TestRebuildingWhileSomethingIsErased(t *testing.T) {
 			t.Errorf("%d erased people are inside", len(s.people))
 		}
 	})
-	if l.reg.index.db == nil {
+	if !l.reg.index.Usable() {
 		t.Error("the index is gone")
 	}
 	verify(t, l)

@@ -1,17 +1,17 @@
 // Package register keeps what the entries add up to: who is inside, holds, trips, openings to account for, the level; and
-// the index by which passages are found.
+// finds passages.
 package register
 
 import (
 	"errors"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"gated/ledger"
 	"gated/register/blind"
+	"gated/register/index"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -44,9 +44,9 @@ type Register struct {
 	erasing sync.Mutex // one erasure or rebuild at a time
 
 	writing sync.Mutex // guards the index and the batches; never waited for by who holds mu
-	index   *index
-	batches []*batch // taken from the state and not written yet
-	gone    []int64  // entries that lost something and are still found by it; nil: no erasure is under way
+	index   *index.Index
+	batches []*index.Changes // taken from the state and not written yet
+	gone    []int64          // entries that lost something and are still found by it; nil: no erasure is under way
 
 	mu    sync.Mutex // guards the rest
 	state *State
@@ -74,7 +74,7 @@ func New(opt Options) (*Register, error) {
 	h := blind.New(opt.Key)
 	r := &Register{opt: opt, near: shortTail, hash: h, state: newState(h),
 		quit: make(chan struct{}), wake: make(chan struct{}, 1), full: make(chan struct{})}
-	r.index = openIndex(filepath.Join(opt.Dir, "index.db"), h, opt.Log)
+	r.index = index.Open(opt.Dir, h, opt.Log)
 	if opt.Registry != nil {
 		opt.Registry.MustRegister(r.metrics()...)
 	}
@@ -100,7 +100,17 @@ func (r *Register) metrics() []prometheus.Collector {
 func (r *Register) Known(origin string) int64 {
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	return r.index.known(origin)
+	return r.index.Known(origin)
+}
+
+// Known is how many entries of the ledger of that name the index of a state directory has heard of; 0 where there is none.
+func Known(dir, origin string) int64 {
+	x, err := index.OpenReader(dir)
+	if err != nil {
+		return 0
+	}
+	defer x.Close()
+	return x.Known(origin)
 }
 
 // Start takes in what the ledger has, and follows it from there. Where the index is not there or far behind it returns at
@@ -120,7 +130,7 @@ func (r *Register) Close() error {
 		r.work.Wait()
 		r.flush()
 		r.writing.Lock()
-		r.index.close()
+		r.index.Close()
 		r.writing.Unlock()
 	})
 	return nil
@@ -173,14 +183,9 @@ func (r *Register) Follow(entries []ledger.Entry) {
 			return
 		}
 	}
-	if c := r.state.changed; c != nil && len(c.passages)+len(c.found) >= writeAt {
+	if c := r.state.changed; c != nil && len(c.Passages)+len(c.Found) >= writeAt {
 		r.poke()
 	}
-}
-
-// Recovered is for ledger.Options.
-func (r *Register) Recovered(kept []ledger.Entry, now ledger.Stamp) []ledger.Event {
-	return corrections(kept, now)
 }
 
 func (r *Register) poke() {

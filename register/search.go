@@ -12,23 +12,16 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
+	"gated/register/index"
 )
 
-// Filter says which passages are wanted; an empty field matches all.
-type Filter struct {
-	Day, Verdict, Reason, Class, Lane string
-	Limit                             int
-}
-
-func (f *Filter) match(p *Passage) bool {
-	return (f.Verdict == "" || f.Verdict == p.Verdict) && (f.Reason == "" || f.Reason == p.Reason) &&
-		(f.Class == "" || f.Class == p.Class) && (f.Lane == "" || f.Lane == p.Lane) && (f.Day == "" || f.Day == p.Day)
-}
+// Filter says which passages are wanted.
+type Filter = index.Filter
 
 // newestFirst cuts a list of passages down to the limit.
-func (f *Filter) newestFirst(found []Passage) []Passage {
+func newestFirst(found []Passage, limit int) []Passage {
 	slices.SortFunc(found, func(a, b Passage) int { return cmp.Compare(b.First, a.First) })
-	return found[:min(len(found), f.Limit)]
+	return found[:min(len(found), limit)]
 }
 
 // maxTail is how many entries a search reads that the index has not heard of.
@@ -54,16 +47,9 @@ func Search(dir string, f Filter) ([]Passage, error) {
 		return nil, err
 	}
 	var found []Passage
-	for _, p := range r.state.changed.passages {
-		if f.match(p) {
+	for _, p := range r.state.changed.Passages {
+		if f.Match(p) {
 			found = append(found, *p)
-		}
-	}
-	where, args := "1", []any{}
-	for _, w := range []struct{ column, value string }{{"verdict", f.Verdict}, {"reason", f.Reason}, {"class", f.Class}, {"lane", f.Lane}} {
-		if w.value != "" {
-			where += " AND " + w.column + " = ?"
-			args = append(args, w.value)
 		}
 	}
 	own := []file.Segment{{First: 1, Last: 1<<63 - 1}}
@@ -72,25 +58,23 @@ func Search(dir string, f Filter) ([]Passage, error) {
 			return nil, err
 		}
 	}
-	enough := f.Limit + len(r.state.changed.passages) // some of those in the index are as they were before the newest entries
+	more := f
+	more.Limit += len(r.state.changed.Passages) // some of those in the index are as they were before the newest entries
 	for _, s := range slices.Backward(own) {
-		n := 0
-		err := each(r.index, func(scan func(...any) error) error {
-			p, err := scanPassage(scan, r.Zone)
-			if n++; r.state.changed.passages[p.First] == nil {
-				found = append(found, p)
-			}
-			return err
-		}, selectPassage+"WHERE "+where+" AND first BETWEEN ? AND ? ORDER BY first DESC LIMIT ?",
-			append(slices.Clone(args), s.First, s.Last, enough)...)
+		list, err := r.index.Newest(more, s.First, s.Last, r.Zone)
 		if err != nil {
 			return nil, fmt.Errorf("read the index: %w: the daemon makes it anew at its next start", err)
 		}
-		if enough -= n; enough <= 0 {
+		for _, p := range list {
+			if r.state.changed.Passages[p.First] == nil {
+				found = append(found, p)
+			}
+		}
+		if more.Limit -= len(list); more.Limit <= 0 {
 			break
 		}
 	}
-	return f.newestFirst(found), nil
+	return newestFirst(found, f.Limit), nil
 }
 
 // Find looks for the passages of a person, household or vehicle by a value of a kind such as blind.OfName, over all time, by the
@@ -102,27 +86,24 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 	k := r.hash.Wanted(kind, value)
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	if r.index.db == nil {
-		return nil, errNoIndex
-	}
-	x, err := newFinder(r.index.db)
+	x, err := r.index.Finder()
 	if err != nil {
 		return nil, err
 	}
-	in, err := x.entries(k)
+	in, err := x.Entries(k)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range r.unwritten() {
-		for _, g := range c.found {
-			if slices.Contains(g.keys, k) {
+		for _, g := range c.Found {
+			if slices.Contains(g.Keys, k) {
 				in = append(in, g)
 			}
 		}
 	}
 	firsts := map[int64]bool{}
 	for _, g := range in {
-		firsts[g.first] = true
+		firsts[g.First] = true
 	}
 	return r.list(firsts, f)
 }
@@ -146,43 +127,35 @@ func (r *Register) Who(p *Passage) (fields []ledger.Field, err error) {
 }
 
 // unwritten are the changes that are not in the index. The caller holds writing.
-func (r *Register) unwritten() (all []*changes) {
-	for _, b := range r.batches {
-		all = append(all, b.changes)
-	}
+func (r *Register) unwritten() []*index.Changes {
+	all := slices.Clone(r.batches)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.state.changed; c != nil { // what is in the maps now: they go on being written to
-		all = append(all, &changes{passages: maps.Clone(c.passages), found: slices.Clone(c.found)})
+		all = append(all, &index.Changes{Passages: maps.Clone(c.Passages), Found: slices.Clone(c.Found)})
 	}
 	return all
 }
 
 // list returns the passages that begin with these entries, as far as they match. The caller holds writing.
 func (r *Register) list(firsts map[int64]bool, f Filter) (found []Passage, err error) {
-	unwritten := r.unwritten()
-	for first := range firsts {
-		var p *Passage
-		for _, c := range unwritten {
-			if newer := c.passages[first]; newer != nil {
-				p = newer
-			}
-		}
-		if p == nil {
-			err := each(r.index.db, func(scan func(...any) error) error {
-				read, err := scanPassage(scan, r.l.Zone())
-				p = &read
-				return err
-			}, selectPassage+"WHERE first = ?", first)
-			if err != nil {
-				return nil, err
-			}
-		}
-		if p != nil && f.match(p) {
+	written, err := r.index.Passages(slices.Collect(maps.Keys(firsts)), r.l.Zone())
+	if err != nil {
+		return nil, err
+	}
+	all := map[int64]*Passage{}
+	for i := range written {
+		all[written[i].First] = &written[i]
+	}
+	for _, c := range r.unwritten() { // newer
+		maps.Copy(all, c.Passages)
+	}
+	for first, p := range all {
+		if firsts[first] && f.Match(p) {
 			found = append(found, *p)
 		}
 	}
-	return f.newestFirst(found), nil
+	return newestFirst(found, f.Limit), nil
 }
 
 // maxFindDays bounds a search by a part of a name, which opens all entries of its days.
@@ -228,8 +201,5 @@ func (r *Register) FindPart(part, from, to string, f Filter) ([]Passage, error) 
 	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	if r.index.db == nil {
-		return nil, errNoIndex
-	}
 	return r.list(firsts, f)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gated/register/blind"
+	"gated/register/index"
 )
 
 func TestSearchFindsPassagesThroughTheIndex(t *testing.T) {
@@ -79,7 +80,7 @@ func TestPeopleAreFoundByExactValues(t *testing.T) {
 	ck := &clock{}
 	dir := t.TempDir()
 	b := open(t, dir, ck)
-	b.reg.index.merge = 6
+	b.reg.index.MergeAt = 6
 	pass := func(day, id string, personal ...string) {
 		ck.set("2026-11-" + day + " 08:00:00")
 		var fields []Field
@@ -156,7 +157,7 @@ func TestTheIndexHoldsNoPersonalValue(t *testing.T) {
 	ck.set("2026-11-22 23:00:00")
 	dir := t.TempDir()
 	b := open(t, dir, ck)
-	b.reg.index.merge = 20
+	b.reg.index.MergeAt = 20
 	secrets := []string{"SECRET-ID-0001", "SECRET-ROOM-0001", "SECRET-NAME-0001", "SECRET-DOC-0001", "SECRET-PLATE-0001", "0755-88888888", "SECRET-GUARD-001"}
 	for i := range 20 {
 		ev := append(passage(ck, fmt.Sprint(i), "in", "admit"), decided(ck, fmt.Sprint(i), "in", "admit", "resident"))
@@ -190,9 +191,9 @@ func TestTheIndexHoldsNoPersonalValue(t *testing.T) {
 		}
 		b.Close()
 	}
-	other := openIndex(filepath.Join(dir, "index.db"), blind.New([]byte("another box")), b.reg.opt.Log)
-	defer other.close()
-	if n := other.known("east-gate"); n != 0 {
+	other := index.Open(dir, blind.New([]byte("another box")), b.reg.opt.Log)
+	defer other.Close()
+	if n := other.Known("east-gate"); n != 0 {
 		t.Errorf("the index of another key was taken over, with %d entries", n)
 	}
 }

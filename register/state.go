@@ -2,7 +2,6 @@ package register
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
+	"gated/register/index"
 	"gated/register/trips"
 )
 
@@ -20,40 +20,34 @@ const remembered = 256
 // State is what the entries add up to, as far as they can still be read: an entry whose personal data was erased moves
 // nobody. It is never written by anything but entries, so that it can always be made anew.
 type State struct {
-	scalars
+	plain
+	Size         int64              // entries
 	Open         map[string]Passage // on hold, by passage ID
 	ToAccountFor map[int64]Passage  // emergency openings, by seq, of which nobody said yet who passed
-	Keeps        map[int64]Span     // days whose personal data must not be erased, by the entry that says so
 	Recent       []*Passage         // by their verdict, newest last; what one of them points to never changes
 
 	hash     blind.Hasher
 	last     [sha256.Size]byte // of the record of entry Size
 	segments []file.Segment
-	people   map[blind.Key]whereabouts // by roster ID; who is not among them: unknown
+	people   map[blind.Key]index.Whereabouts // by roster ID; who is not among them: unknown
 	book     trips.Book
-	changed  *changes // what the index has not heard of yet; nil: it has none
-	taken    int64    // the size when that was handed out last
+	changed  *index.Changes // what the index has not heard of yet; nil: it has none
+	taken    int64          // the size when that was handed out last
 }
 
-// scalars are the parts of a state that are one value.
-type scalars struct {
-	Size    int64
+// plain are the parts of a state that are few: they go into the index as they are. Whoever adds one changes the index's version.
+type plain struct {
 	Newest  ledger.Stamp
 	Trusted ledger.Stamp
 	Copied  time.Time // when the newest backup was made; zero: never
 	Roster  int64     // the newest change of the roster that an entry tells of
 	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
 	Level   string
-	Duty    int64 // the entry of who signed on last; 0: nobody
-	Erased  int64 // the newest erase entry; 0: none
+	Duty    int64          // the entry of who signed on last; 0: nobody
+	Erased  int64          // the newest erase entry; 0: none
+	Keeps   map[int64]Span // days whose personal data must not be erased, by the entry that says so
 	// Window is over how many days the trips of a household are counted at the level in force, as the newest entry says.
 	Window int
-}
-
-// whereabouts is what the newest readable entry says of a person.
-type whereabouts struct {
-	seq    int64
-	inside bool
 }
 
 // Span is days in the gate's zone, both included.
@@ -63,8 +57,8 @@ type Span struct {
 }
 
 func newState(h blind.Hasher) *State {
-	return &State{hash: h, Open: map[string]Passage{}, ToAccountFor: map[int64]Passage{}, Keeps: map[int64]Span{},
-		people: map[blind.Key]whereabouts{}, book: trips.New()}
+	return &State{hash: h, plain: plain{Keeps: map[int64]Span{}}, Open: map[string]Passage{}, ToAccountFor: map[int64]Passage{},
+		people: map[blind.Key]index.Whereabouts{}, book: trips.New()}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -111,7 +105,7 @@ func (s *State) apply(e *ledger.Entry) {
 		s.segments = append(s.segments, file.Segment{First: e.Seq, Day: day})
 	}
 	if first, last := s.about(e); first != 0 && s.changed != nil {
-		s.changed.later = append(s.changed.later, later{e.Seq, first, last})
+		s.changed.Later = append(s.changed.Later, index.Later{Seq: e.Seq, First: first, Last: last})
 	}
 	s.Size, s.last = e.Seq, sha256.Sum256(e.Raw)
 	s.box(e)
@@ -128,9 +122,7 @@ func (s *State) box(e *ledger.Entry) {
 	// who did it, may move it back. The day whose trips count goes back to the next one at most: so nobody gets a second trip.
 	if e.Kind == Clock && e.Reason == "clock-corrected" {
 		s.Trusted = s.Newest
-		for _, seq := range s.book.Correct(e.At.AddDate(0, 0, 1).Format(time.DateOnly)) {
-			s.changed.tripped(seq, &s.book)
-		}
+		s.tripped(s.book.Correct(e.At.AddDate(0, 0, 1).Format(time.DateOnly))...)
 	} else if s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
 		s.Trusted = s.Newest
 	}
@@ -171,38 +163,27 @@ func (s *State) box(e *ledger.Entry) {
 		} else {
 			s.Keeps[e.Seq] = Span{e.Detail["from"], e.Detail["to"]}
 		}
-		s.changed.waiting()
 	}
 }
 
 // follow takes what the entry says of its passage.
 func (s *State) follow(e *ledger.Entry) {
-	_, open := s.Open[e.Passage]
 	p, known := s.passage(e)
 	if !known && !Begins(e) { // a pulse told late, of a passage long decided: nothing to add
-		s.changed.find(e.Seq, e.Seq, s.hash.Terms(e))
+		s.find(e, e.Seq)
 		return
 	}
-	p.take(e)
-	switch {
-	case p.Verdict == "hold":
+	addEvent(&p, e)
+	if p.Verdict == "hold" {
 		s.Open[p.ID] = p
-		s.changed.waiting()
-	case open:
+	} else {
 		delete(s.Open, p.ID)
-		s.changed.waiting()
 	}
-	switch e.Kind {
-	case Opening:
-		if e.Verdict != "" {
-			s.ToAccountFor[e.Seq] = p
-			s.changed.waiting()
-		}
-	case Decided, Correction:
-		if _, waits := s.ToAccountFor[e.Ref]; waits {
-			delete(s.ToAccountFor, e.Ref)
-			s.changed.waiting()
-		}
+	switch {
+	case e.Kind == Opening && e.Verdict != "":
+		s.ToAccountFor[e.Seq] = p
+	case e.Kind == Decided || e.Kind == Correction:
+		delete(s.ToAccountFor, e.Ref)
 	}
 	for seq, d := range s.ToAccountFor { // hardly ever more than one
 		if d.ID == p.ID {
@@ -219,8 +200,18 @@ func (s *State) follow(e *ledger.Entry) {
 		s.Recent[i] = &p // what is told of an older one later, such as its pulse, does not make it newer
 	}
 	if s.changed != nil {
-		s.changed.passages[p.First] = &p
-		s.changed.find(e.Seq, p.First, s.hash.Terms(e))
+		s.changed.Passages[p.First] = &p
+	}
+	s.find(e, p.First)
+}
+
+// find notes by what an entry of the passage that begins with another is found.
+func (s *State) find(e *ledger.Entry, first int64) {
+	if s.changed == nil {
+		return
+	}
+	if keys := s.hash.Terms(e); len(keys) > 0 {
+		s.changed.Found = append(s.changed.Found, index.Finding{Seq: e.Seq, First: first, Day: e.At.Format(time.DateOnly), Keys: keys})
 	}
 }
 
@@ -242,7 +233,7 @@ func (s *State) move(e *ledger.Entry) {
 	if !named {
 		return
 	}
-	s.place(who, whereabouts{e.Seq, inside})
+	s.place(who, &index.Whereabouts{Seq: e.Seq, Inside: inside})
 	// Their car is no trip more.
 	if household, ok := s.hash.Field(e, "household"); ok && !inside && e.Class == "resident" && went {
 		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day})
@@ -250,34 +241,41 @@ func (s *State) move(e *ledger.Entry) {
 }
 
 // begin goes on to a day, if it is a later one.
-func (s *State) begin(day string) {
-	for _, seq := range s.book.Begin(day) {
-		s.changed.tripped(seq, &s.book)
-	}
-}
+func (s *State) begin(day string) { s.tripped(s.book.Begin(day)...) }
 
 // trip counts one.
 func (s *State) trip(seq int64, t trips.Trip) {
 	s.book.Add(seq, t)
-	s.changed.tripped(seq, &s.book)
+	s.tripped(seq)
 }
 
-// place says where a person is.
-func (s *State) place(who blind.Key, at whereabouts) {
-	s.people[who] = at
-	s.changed.moved(who)
+// tripped notes that the book says something else of the trips that these entries tell of.
+func (s *State) tripped(seqs ...int64) {
+	if s.changed == nil {
+		return
+	}
+	for _, seq := range seqs {
+		s.changed.Trips[seq] = nil
+		if t, counts := s.book.All()[seq]; counts {
+			s.changed.Trips[seq] = &t
+		}
+	}
 }
 
-// forgetPerson makes the whereabouts of a person unknown.
-func (s *State) forgetPerson(who blind.Key) {
-	delete(s.people, who)
-	s.changed.moved(who)
+// place says where a person is; nil: unknown.
+func (s *State) place(who blind.Key, at *index.Whereabouts) {
+	if delete(s.people, who); at != nil {
+		s.people[who] = *at
+	}
+	if s.changed != nil {
+		s.changed.People[who] = at
+	}
 }
 
 // untrip forgets the trip that an entry was counted as, if any.
 func (s *State) untrip(seq int64) {
 	if s.book.Remove(seq) {
-		s.changed.tripped(seq, &s.book)
+		s.tripped(seq)
 	}
 }
 
@@ -289,7 +287,7 @@ func (s *State) Trips(household string, now time.Time, days int) int {
 // Inside counts the people and vehicles admitted in and not yet out.
 func (s *State) Inside() (n int) {
 	for _, at := range s.people {
-		if at.inside {
+		if at.Inside {
 			n++
 		}
 	}
@@ -299,17 +297,5 @@ func (s *State) Inside() (n int) {
 // Whereabouts tells where a person or vehicle of the roster is; known is false where no readable entry says so.
 func (s *State) Whereabouts(subject string) (inside, known bool) {
 	at, known := s.people[s.hash.Key(blind.OfSubject, subject)]
-	return at.inside, known
-}
-
-// digest is all of it as text: equal states have equal digests.
-func (s *State) digest() string {
-	people := map[blind.Key][2]any{}
-	for who, at := range s.people {
-		people[who] = [2]any{at.seq, at.inside}
-	}
-	b, _ := json.MarshalIndent(map[string]any{
-		"scalars": s.scalars, "last": s.last, "open": s.Open, "toAccountFor": s.ToAccountFor, "keeps": s.Keeps,
-		"recent": s.Recent, "people": people, "day": s.book.Day, "trips": s.book.All()}, "", " ") // plain values: it cannot fail
-	return string(b)
+	return at.Inside, known
 }
