@@ -3,6 +3,8 @@ package evidence
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"gated/register"
@@ -56,4 +58,27 @@ func (x Selection) name() string {
 		return x.From
 	}
 	return x.From + " to " + x.To
+}
+
+// Since is the day so many days back, such as 7d, or what Date takes.
+func Since(flag, day string, now time.Time) (string, error) {
+	if n, err := strconv.Atoi(strings.TrimSuffix(day, "d")); err == nil && strings.HasSuffix(day, "d") && n >= 0 && n < 36500 {
+		return now.AddDate(0, 0, -n).Format(time.DateOnly), nil
+	}
+	date, err := Date(flag, day, now)
+	if err != nil {
+		err = fmt.Errorf("%w, or so many days back as 7d", err)
+	}
+	return date, err
+}
+
+// Date reads the value of a flag that names a day.
+func Date(flag, day string, now time.Time) (string, error) {
+	if back, ok := map[string]int{"today": 0, "yesterday": 1}[day]; ok {
+		return now.AddDate(0, 0, -back).Format(time.DateOnly), nil
+	}
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		return "", fmt.Errorf("%s %q: write a date as 2026-11-23, or today, or yesterday", flag, day)
+	}
+	return day, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -33,11 +32,6 @@ type Given struct {
 	// erasedAfter is how many of an older epoch's entries were erased after the copy was made that it is, by the first entry
 	// of the next one.
 	erasedAfter int64
-}
-
-// VerifyTiles checks a folder of tiles against the keys; tlog.VerifyTiles says what it reports.
-func VerifyTiles(dir string, g Given, report io.Writer) error {
-	return tlog.VerifyTiles(dir, append(g.Keys, g.Witnesses...), entry.NamedKeys, report)
 }
 
 // ShortRoot is a tree head as it stands in the handover book: a size and the first 80 bits of the root in base32.
