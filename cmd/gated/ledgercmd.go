@@ -37,8 +37,7 @@ func ledgerStats() *cobra.Command {
 	var day string
 	var asJSON bool
 	c := &cobra.Command{Use: "stats --day D", Args: cobra.NoArgs, Short: "count a day's entries and passages",
-		Long: `stats counts a day in the gate's time zone. A passage counts once, on the day of its first event, by its
-latest verdict; hold means that no guard has decided yet.`,
+		Long: help("ledger-stats"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, now, err := openLedger(c)
 			if err != nil {

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"gated/box"
 	"gated/credential"
-	"gated/durable"
 	"gated/progress"
-	"gated/roster"
 	"gated/roster/passlist"
 
 	"github.com/spf13/cobra"
@@ -98,33 +93,16 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 	if err != nil {
 		return fmt.Errorf("%s %w", list, err)
 	}
-	var printed []credential.Printed
-	var passes []roster.IssuedPass
-	for _, b := range all {
-		p.Subject, p.Kind = b.ID, b.Kind
-		rand.Read(p.Serial[:])
-		printed = append(printed, credential.Printed{Pass: p, Room: b.Room, Name: b.Name})
-		passes = append(passes, roster.IssuedPass{Serial: fmt.Sprintf("%x", p.Serial), Subject: p.Subject, Issuer: p.Issuer,
-			NotBefore: p.NotBefore, NotAfter: p.NotAfter})
-	}
-	if err := os.Mkdir(out, 0o700); err != nil {
-		return fmt.Errorf("--out: %w: name a directory that does not exist yet", err)
-	}
-	if err := credential.Print(out, key, printed, func(n int) { progress.Bar(c.ErrOrStderr(), "passes", n, len(printed)) }); err != nil {
-		return err
-	}
-	var record bytes.Buffer
-	passlist.Write(&record, passes) // memory takes it
-	err = durable.Create(filepath.Join(out, "passes.csv"), record.Bytes(), 0o600)
+	err = passlist.Issue(out, key, p, all, func(n int) { progress.Bar(c.ErrOrStderr(), "passes", n, len(all)) })
 	return say(c.ErrOrStderr(), err, "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
-		len(printed), out, filepath.Join(out, "print.html"))
+		len(all), out, filepath.Join(out, "print.html"))
 }
 
 func passRecord() *cobra.Command {
 	return &cobra.Command{
 		Use:   "record PASSES.csv",
 		Short: "tell the gate which passes were issued",
-		Long:  `record keeps the list that "gated pass issue --list" wrote, so that "gated pass revoke --household" finds the serials.`,
+		Long:  help("pass-record"),
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			passes, err := passlist.Read(args[0])
@@ -150,10 +128,9 @@ func passList() *cobra.Command {
 func passRevoke() *cobra.Command {
 	var r box.Revocation
 	c := &cobra.Command{
-		Use:   "revoke SERIAL | --household H",
-		Short: "make the gate refuse a pass, or all that a household has now",
-		Long: `revoke takes effect with the next scan. With --household it means those who live there now, wherever
-they move; passes of theirs that begin later (--from now) are good again.`,
+		Use:     "revoke SERIAL | --household H",
+		Short:   "make the gate refuse a pass, or all that a household has now",
+		Long:    help("pass-revoke"),
 		Example: "  gated pass revoke 9f86d081884c7d65 --reason lost\n  gated pass revoke --household 3-2-501",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -27,26 +27,18 @@ func codeReadCommand() *cobra.Command {
 			var faults []error
 			without := 0
 			for _, file := range files {
-				found, took, err := qr.ReadPath(c.Context(), file, limit)
+				p, err := qr.ReadPath(c.Context(), file, limit)
 				if err != nil {
 					faults = append(faults, fmt.Errorf("code read %s: %w", file, err))
 					continue
 				}
-				if len(found) == 0 {
+				if len(p.Codes) == 0 {
 					without++
 				}
-				codes := []string{} // never null
-				for _, code := range found {
-					codes = append(codes, code.Text)
-				}
 				if asJSON {
-					err = out.Encode(struct {
-						File  string   `json:"file"`
-						Codes []string `json:"codes"`
-						MS    float64  `json:"ms"`
-					}{file, codes, float64(took.Microseconds()) / 1e3})
+					err = out.Encode(p)
 				} else {
-					for _, text := range codes {
+					for _, text := range p.Codes {
 						_, err = fmt.Fprintln(c.OutOrStdout(), text)
 					}
 				}

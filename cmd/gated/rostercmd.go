@@ -129,8 +129,7 @@ func notInRoster(id string) error {
 func rosterAccept() *cobra.Command {
 	var why string
 	c := &cobra.Command{Use: "accept --reason R", Short: "let the roster that is here count, where the ledger knows a newer one",
-		Long: `accept ends a roster-fault where the right roster.db is lost: import the office's list afterwards, and revoke
-anew what "pass-revoked" entries of the ledger name. The reason is recorded.`,
+		Long: help("roster-accept"),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := perform(c, box.AcceptRoster, why)

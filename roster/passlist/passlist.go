@@ -1,23 +1,54 @@
-// Package passlist reads and writes lists of passes.
+// Package passlist makes, reads and writes lists of passes.
 package passlist
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"gated/credential"
+	"gated/durable"
 	"gated/roster"
+	"gated/roster/sheet"
 )
 
 // passColumns are those of a list of passes, as "gated pass issue --list" writes it and "gated pass record" reads it.
 const passColumns = "serial,subject,issuer,not_before,not_after"
+
+// Issue makes a pass like p for each bearer. It writes what [credential.Print] does and the list, passes.csv, into a new directory,
+// which only its owner may read. done is told how many passes are made.
+func Issue(dir string, key ed25519.PrivateKey, p credential.Pass, bearers []sheet.Bearer, done func(n int)) error {
+	var printed []credential.Printed
+	var passes []roster.IssuedPass
+	for _, b := range bearers {
+		p.Subject, p.Kind = b.ID, b.Kind
+		rand.Read(p.Serial[:])
+		printed = append(printed, credential.Printed{Pass: p, Room: b.Room, Name: b.Name})
+		passes = append(passes, roster.IssuedPass{Serial: fmt.Sprintf("%x", p.Serial), Subject: p.Subject, Issuer: p.Issuer,
+			NotBefore: p.NotBefore, NotAfter: p.NotAfter})
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("--out: %w: name a directory that does not exist yet", err)
+	}
+	if err := credential.Print(dir, key, printed, done); err != nil {
+		return err
+	}
+	var list bytes.Buffer
+	Write(&list, passes) // memory takes it
+	return durable.Create(filepath.Join(dir, "passes.csv"), list.Bytes(), 0o600)
+}
 
 // Write writes the passes that an issuer made.
 func Write(w io.Writer, passes []roster.IssuedPass) error {
@@ -74,12 +105,7 @@ func Print(w io.Writer, path string, revoked bool) error {
 		}
 		return t.Format(time.RFC3339)
 	}
-	word := func(s string) string {
-		if s == "" {
-			return "-"
-		}
-		return s
-	}
+	word := func(s string) string { return cmp.Or(s, "-") }
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SERIAL\tSUBJECT\tISSUER\tFROM\tUNTIL\tREVOKED")
 	for _, p := range list {

@@ -2,6 +2,7 @@ package passlist
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/credential"
 	"gated/roster"
 	"gated/roster/sheet"
 )
@@ -88,5 +90,38 @@ func TestPrintSaysWhatIsRevoked(t *testing.T) {
 	}
 	if snapshot.Revoked("00000000000000a3", wang, at.AddDate(0, 0, 1)) {
 		t.Error("what is listed as good is revoked")
+	}
+}
+
+func TestIssuedPassesAreThoseOfTheirList(t *testing.T) {
+	t.Parallel()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, made := filepath.Join(t.TempDir(), "passes"), 0
+	p := credential.Pass{Issuer: "office", NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(2e9, 0)}
+	bearers := []sheet.Bearer{{ID: "r-000001", Kind: "resident", Name: "王伟"}, {ID: "v-000002", Kind: "vehicle", Name: "粤B12345"}}
+	issue := func() error { return Issue(dir, key, p, bearers, func(n int) { made = n }) }
+	if err := issue(); err != nil || made != len(bearers) {
+		t.Fatalf("%d are made: %v", made, err)
+	}
+	list, err := Read(filepath.Join(dir, "passes.csv"))
+	if err != nil || len(list) != len(bearers) || list[0].Serial == list[1].Serial {
+		t.Fatalf("got %+v, %v", list, err)
+	}
+	for i, b := range bearers {
+		if got := list[i]; got.Subject != b.ID || got.Issuer != p.Issuer || !got.NotBefore.Equal(p.NotBefore) || !got.NotAfter.Equal(p.NotAfter) {
+			t.Errorf("got %+v for %+v", got, b)
+		}
+		if _, err := os.Stat(filepath.Join(dir, b.ID+".png")); err != nil {
+			t.Error(err)
+		}
+	}
+	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("the directory is not its owner's alone: %v, %v", st.Mode(), err)
+	}
+	if err := issue(); err == nil || !strings.Contains(err.Error(), "--out: mkdir") {
+		t.Errorf("a second time into the same directory: %v", err)
 	}
 }

@@ -16,20 +16,13 @@ import (
 // letGo is how long the ports may take to be given back: one whose driver hangs does not keep us.
 const letGo = 3 * time.Second
 
-// Options are those of Listen.
-type Options struct {
-	Timeout time.Duration // how long to listen
-	Trigger bool          // see Probe
-}
-
 // NotSure says why a scanner is not known for sure.
 type NotSure struct{ why string }
 
 func (n NotSure) Error() string { return n.why }
 
-// Listen listens to several ports at once until it is sure of a scanner, the time is over or ctx ends. It tells stderr how to
-// hold up codes, and how it goes on. The error is a NotSure unless no port could be listened to.
-func Listen(ctx context.Context, ports []serialport.Info, o Options, stderr io.Writer) (Found, error) {
+// listen listens to several ports at once until it is sure of a scanner, the time is over or ctx ends.
+func listen(ctx context.Context, ports []serialport.Info, o Options, stderr io.Writer) (Found, error) {
 	var paths []string
 	for _, p := range ports {
 		paths = append(paths, p.Path)

@@ -50,12 +50,19 @@ func Load(ctx context.Context, r io.Reader) (image.Image, error) {
 	return load(ctx, data)
 }
 
-// ReadPath reads all QR codes in a picture file within a limit of its own, and tells how long it took, both once the file was
-// decoded. Its errors do not name the file.
-func ReadPath(ctx context.Context, path string, limit time.Duration) (codes []Code, took time.Duration, err error) {
+// Picture is what was read of a picture file.
+type Picture struct {
+	File  string   `json:"file"`
+	Codes []string `json:"codes"` // never null
+	MS    float64  `json:"ms"`    // how long it took once the file was decoded
+}
+
+// ReadPath reads all QR codes in a picture file within a limit of its own, once the file was decoded. Its errors do not name the
+// file.
+func ReadPath(ctx context.Context, path string, limit time.Duration) (p Picture, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, 0, errors.Unwrap(err)
+		return p, errors.Unwrap(err)
 	}
 	defer f.Close()
 	img, err := Load(ctx, f)
@@ -64,11 +71,15 @@ func ReadPath(ctx context.Context, path string, limit time.Duration) (codes []Co
 		err = reading.Err
 	}
 	if err != nil {
-		return nil, 0, err
+		return p, err
 	}
 	began := time.Now()
-	codes, err = within(ctx, img, limit)
-	return codes, time.Since(began), err
+	found, err := within(ctx, img, limit)
+	p = Picture{path, []string{}, float64(time.Since(began).Microseconds()) / 1e3}
+	for _, code := range found {
+		p.Codes = append(p.Codes, code.Text)
+	}
+	return p, err
 }
 
 func load(ctx context.Context, data []byte) (image.Image, error) {
