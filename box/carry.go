@@ -11,10 +11,11 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/levels"
 )
 
 // carry tells what counts on in the epoch after one that has ended, however that came about: how many changes of the roster
-// there were, or else the box would not know that a restored roster is an older one; and the trips that count.
+// there were, or else the box would not know that a restored roster is an older one; the trips that count; and the notices of levels.
 func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, error) {
 	change, err := rosterChange(old)
 	if err != nil {
@@ -28,7 +29,31 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("count the trips: %w", err)
 	}
-	return detail, trips, nil
+	notices, err := noticesThatCount(old)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the notices of levels: %w", err)
+	}
+	return detail, append(trips, notices...), nil
+}
+
+// noticesThatCount tells of the notices that count or will, as they are by now.
+func noticesThatCount(old *file.Reader) (events []ledger.Event, err error) {
+	board, _, err := register.Lasting(old)
+	for _, n := range board.Notices {
+		ev := ledger.Event{Kind: register.Notice, By: "machine", Reason: levels.Announced, Detail: n.Detail()}
+		switch {
+		case n.From.IsZero():
+			ev.Reason = levels.Prepared
+		case n.Oral:
+			ev.Reason = levels.Ordered
+		}
+		ev.Detail["entry"] = strconv.FormatInt(n.Entry, 10)
+		if err := old.ScanSome([]int64{n.Entry}, func(e *ledger.Entry) { ev.Personal = e.Personal }); err != nil {
+			return nil, err
+		}
+		events = append(events, ev)
+	}
+	return events, err
 }
 
 // rosterChange is the largest number of changes of the roster that an entry names.

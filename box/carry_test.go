@@ -10,6 +10,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/levels"
 )
 
 // A restored box counts the trips that the box before counted, over as many days as its level does, also where its clock was corrected.
@@ -73,5 +74,54 @@ func carryTrips(t *testing.T, window int) {
 				t.Errorf("%d days later: %q, want %q", c.days, got, c.want)
 			}
 		}
+	}
+}
+
+// A notice counts on in the epoch after, as it is by then.
+func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	l, err := ledger.Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai",
+		Now: func() ledger.Stamp { return ledger.Stamp{Time: now} }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []struct {
+		reason string
+		ref    int64
+		levels.Notice
+	}{
+		{levels.Ordered, 0, levels.Notice{Level: "sealed", Place: "3-2", From: now}},
+		{levels.Announced, 0, levels.Notice{Level: "normal", From: now, Number: "1", Issuer: "X"}},
+		{levels.Prepared, 0, levels.Notice{Level: "sealed"}},
+		{levels.Completed, 1, levels.Notice{Number: "2", Issuer: "Y"}},
+		{levels.Ended, 2, levels.Notice{Until: now}},
+	} {
+		if _, err := l.Append(ledger.Event{Stamp: ledger.Stamp{Time: now}, Kind: register.Notice, Reason: n.reason, Ref: n.ref, Detail: n.Detail(),
+			Personal: []ledger.Field{{Name: "ordered_by", Value: "Chen"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old, err := file.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	events, err := noticesThatCount(old)
+	var board levels.Board
+	for i, ev := range events {
+		e := ledger.Entry{}
+		e.Seq, e.Reason, e.Detail = int64(10+i), ev.Reason, ev.Detail
+		board = board.Noticed(&e)
+		if len(ev.Personal) != 1 || ev.Personal[0].Value != "Chen" || ev.Detail["entry"] == "" {
+			t.Errorf("%+v", ev)
+		}
+	}
+	if n := board.Notices; err != nil || len(n) != 2 || n[0].Place != "3-2" || n[0].Number != "2" || n[0].Oral || n[1].Level != "sealed" || !n[1].From.IsZero() {
+		t.Errorf("carried on: %+v, %v", n, err)
 	}
 }

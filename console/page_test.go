@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"gated/gate"
+	"gated/register/levels"
 )
 
 // With -shots DIR the test of the looks leaves its pictures there, for the documents and for human eyes.
@@ -458,7 +459,8 @@ func TestLooks(t *testing.T) {
 		r.Passage, r.Lane, r.At = fmt.Sprint("R", i), r.Direction, now.Add(-time.Duration(10+37*i)*time.Second)
 		recent = append(recent, r)
 	}
-	base := gate.View{Gate: "东门", Version: "test", Language: "zh", Lanes: lanes(), Recent: recent, Duty: "周建国", Clock: gate.ClockView{Trusted: true}, Inside: 1876}
+	base := gate.View{Gate: "东门", Version: "test", Language: "zh", Lanes: lanes(), Recent: recent, Duty: "周建国", Clock: gate.ClockView{Trusted: true}, Inside: 1876,
+		Levels: []gate.LevelView{{Notice: levels.Notice{Level: "guarded"}, State: "in-force"}}}
 	two := []gate.Hold{openHold("H1", "in", "李秀英", "6-1-302", "expired"), openHold("H2", "out", "", "", "unknown-out")}
 	two[0].At, two[0].Until = now.Add(-80*time.Second), now.Add(40*time.Second)
 	two[1].Class = "unknown"
@@ -536,6 +538,11 @@ func TestLooks(t *testing.T) {
 			v.Holds, v.Duty = two, ""
 		}, ""},
 		{"roster-fault", `.ready`, func(v *gate.View) { v.RosterFault = true }, ""},
+		{"levels", `.ready`, func(v *gate.View) {
+			v.Levels = []gate.LevelView{{Notice: levels.Notice{Entry: 7, Level: "controlled", Number: "2026-17", Issuer: "街道办"}, State: "in-force"},
+				{Notice: levels.Notice{Entry: 9, Level: "sealed", Place: "3-2", Oral: true}, State: "in-force"},
+				{Notice: levels.Notice{Entry: 11, Level: "normal", From: now}, State: "announced"}}
+		}, ""},
 		{"second-trip", `.verdict.hold`, func(v *gate.View) {
 			last("hold", "household-limit")(v)
 			v.Lanes[0].Last.Next = "2026-11-25"
@@ -594,6 +601,10 @@ func TestLooks(t *testing.T) {
 				if look.name == "second-trip" {
 					said := map[string]string{"zh": "下次可外出 11-25", "en": "may go out again on 11-25"}[language]
 					see(t, ctx, name, fmt.Sprintf(`document.querySelector('.card .why').textContent.includes(%q) && document.querySelector('#stage .why').textContent.includes(%[1]q)`, said))
+				}
+				if look.name == "levels" {
+					see(t, ctx, name, fmt.Sprintf(`$('level').textContent === %q`, map[string]string{
+						"zh": "通行级别 封闭管理3-2 封控 口头指令，通告待补", "en": "level controlled3-2 sealed oral order, notice to follow"}[language]))
 				}
 				if look.name == "wrong-tries" {
 					see(t, ctx, name, fmt.Sprintf(`document.querySelector('.alarm.tries').textContent.includes(%q)`, map[string]string{"zh": "有人在试码", "en": "somebody tries"}[language]))

@@ -17,16 +17,19 @@ type state struct {
 	people             *roster.Snapshot
 	trusted, ready, ok bool
 	minute             time.Time // codes begin and end to be good
+	level              int64     // the newest entry of one
 }
 
-// review judges again whoever waits, where something has changed since the last time. Run calls it each second; the code shown again,
+// review puts into force the levels that are due, and judges again whoever waits, where something has changed since the last time. Run
+// calls it each second; the code shown again,
 // and the guard's decision, wait for no second.
 func (g *Gate) review() {
 	g.passage.Lock()
 	defer g.passage.Unlock()
+	g.changeLevels()
 	at := g.clock.Now()
 	now := state{g.rules.Load(), g.opt.Roster.Snapshot(), at.Trusted, g.opt.Register.Ready(), !g.RosterFault(),
-		g.clock.judge(at).Truncate(time.Minute)}
+		g.clock.judge(at).Truncate(time.Minute), g.board().Change}
 	if now == g.desk.seen || g.desk.closed || g.Fault() {
 		return
 	}

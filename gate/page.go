@@ -62,7 +62,7 @@ func (g *Gate) View() View {
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Keyboard: rules.Keyboard, Now: now.Time.In(zone),
 		Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
-	v.ToAccountFor, v.Undecided = g.toAccountFor(), g.undecided()
+	v.ToAccountFor, v.Undecided, v.Levels = g.toAccountFor(), g.undecided(), g.levelViews(zone)
 	g.opt.Register.View(func(s *register.State) {
 		v.Inside = s.Inside()
 		for _, p := range slices.Backward(s.Recent) {
@@ -90,6 +90,7 @@ func (g *Gate) View() View {
 	if g.opt.SetupFaults != nil {
 		v.SetupFaults = g.opt.SetupFaults()
 	}
+	v.SetupFaults = append(v.SetupFaults, g.missing()...)
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	g.page.mu.Lock()
 	defer g.page.mu.Unlock()

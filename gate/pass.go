@@ -168,13 +168,8 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 		claim.Valid, claim.Reason = false, "revoked"
 	}
 	now := g.clock.judge(m.at)
-	facts := policy.Facts{Direction: l.Direction, Class: who.Class, Known: who.Known, Service: who.Service,
-		Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass,
-		Level: m.rules.Level, ClockTrusted: m.at.Trusted, Whereabouts: g.whereabouts(who.ID), Building: who.Building, Unit: who.Unit,
-		Minute: policy.MinuteOfWeek(now.In(g.opt.Ledger.Zone())), HouseholdTrips: g.trips(who.Household, now, m.rules)}
-	if m.rules.Policy.AsksHealth(m.rules.Level) { // else there is no ground in law on which to look
-		facts.Health, facts.TestHours = claim.Standing(now, m.at.Trusted)
-	}
+	level, notice := g.level(who, m.rules)
+	facts := g.facts(who, claim, l.Direction, level, m)
 	decision := m.rules.Policy.Decide(facts)
 	if !m.remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
 		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
@@ -189,10 +184,24 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 		decision = policy.Decision{Verdict: policy.Refuse, Reason: claim.Reason, Rule: claim.Reason}
 	}
 	p = passage{id: newID(), key: in.key(l, claim), lane: l, at: m.at, who: who, facts: facts, decision: decision, by: byMachine,
-		policy: m.rules.Policy.Hash(), roster: people.Version(), desk: in.source == byRoom}
+		policy: m.rules.Policy.Hash(), roster: people.Version(), notice: notice, desk: in.source == byRoom}
 	p.name, p.room = who.Named(claim)
 	p.next = g.nextAllowed(facts, who.Household, now, m.rules)
 	return p, g.checked(claim, who, claim.Same(in.text))
+}
+
+// facts are what is known about somebody at a level and a moment, by what they show.
+func (g *Gate) facts(who subject.Subject, claim credential.Claim, direction, level string, m moment) policy.Facts {
+	now := g.clock.judge(m.at)
+	f := policy.Facts{Direction: direction, Class: who.Class, Known: who.Known, Service: who.Service, Credential: claim.Kind,
+		Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass, Level: level,
+		ClockTrusted: m.at.Trusted, Whereabouts: g.whereabouts(who.ID), Building: who.Building, Unit: who.Unit,
+		Minute:         policy.MinuteOfWeek(now.In(g.opt.Ledger.Zone())),
+		HouseholdTrips: g.trips(who.Household, now, m.rules.Policy.TripDays(level))}
+	if m.rules.Policy.AsksHealth(level) { // else there is no ground in law on which to look
+		f.Health, f.TestHours = claim.Standing(now, m.at.Trusted)
+	}
+	return f
 }
 
 // remembers tells whether the register has read enough to decide by.
@@ -221,10 +230,10 @@ func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
 	return c
 }
 
-func (g *Gate) trips(household string, now time.Time, r *Rules) (n int) {
+func (g *Gate) trips(household string, now time.Time, days int) (n int) {
 	if household != "" {
 		day := now.In(g.opt.Ledger.Zone())
-		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day, r.Policy.TripDays(r.Level)) })
+		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day, days) })
 	}
 	return n
 }
@@ -234,7 +243,7 @@ func (g *Gate) nextAllowed(f policy.Facts, household string, now time.Time, r *R
 	if f.HouseholdTrips == 0 || household == "" || r.Policy.Decide(f).Verdict == policy.Admit {
 		return ""
 	}
-	days, now := r.Policy.TripDays(r.Level), now.In(g.opt.Ledger.Zone())
+	days, now := r.Policy.TripDays(f.Level), now.In(g.opt.Ledger.Zone())
 	g.opt.Register.View(func(s *register.State) {
 		for range days + 8 { // a corrected clock may have left trips on tomorrow, and rules may ask for a weekday
 			now = now.AddDate(0, 0, 1)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"gated/gate/subject"
@@ -30,6 +31,7 @@ type passage struct {
 	by        string // byMachine or unauthenticated
 	policy    string // the hash of the policy that judged it
 	roster    string // the version of the roster that was asked
+	notice    int64  // the entry of the notice that the level rests on; 0: the settings
 	name      string // for the page,
 	room      string // likewise
 	next      string // where only the household's trips are in the way: the day from which they are not
@@ -65,6 +67,9 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 	c.Credential, c.Proof, c.Reason, c.Personal = check.Credential, check.Proof, check.Reason, check.Personal
 	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.policy, p.roster, p.who.Personal()
 	q.Detail = map[string]string{"known": yesNo(p.who.Known), "level": p.facts.Level}
+	if p.notice != 0 {
+		q.Detail["notice"] = strconv.FormatInt(p.notice, 10)
+	}
 	for name, value := range map[string]string{"next_allowed": p.next, "plate_class": p.facts.PlateClass, "service": p.facts.Service} {
 		if value != "" {
 			q.Detail[name] = value

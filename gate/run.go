@@ -173,8 +173,14 @@ func (g *Gate) SetRules(r Rules) {
 	g.page.changed()
 }
 
-// tripDays is for entries that put the rules into force.
-func (r *Rules) tripDays() string { return strconv.Itoa(r.Policy.TripDays(r.Level)) }
+// tripDays is for entries that put the rules into force: over how many days trips may count, since a notice may bring any level.
+func (r *Rules) tripDays() string {
+	days := 1
+	for _, level := range r.Policy.Levels() {
+		days = max(days, r.Policy.TripDays(level))
+	}
+	return strconv.Itoa(days)
+}
 
 // Rules are those in force.
 func (g *Gate) Rules() Rules { return *g.rules.Load() }

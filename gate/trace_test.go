@@ -201,7 +201,8 @@ func TestAnErasureLeavesNoTraceOnTheGatesDisk(t *testing.T) {
 		least int // entries
 	}{
 		{"one person", 0, erasure.Selection{Subject: s.subject("王小明")}, 40},
-		{"all days before today", 24 * time.Hour, erasure.Selection{Before: "today"}, 150},
+		{"all days before today", 48 * time.Hour, // the shipped policy counts trips over two days
+			erasure.Selection{Before: "today"}, 150},
 	} {
 		if step.later > 0 {
 			s.end()

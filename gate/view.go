@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gated/register"
+	"gated/register/levels"
 )
 
 // Errors that callers decide by. A refusal is not among them: it is an Outcome.
@@ -15,6 +16,7 @@ var (
 	ErrInvalid       = errors.New("not accepted")
 	ErrNoOpening     = errors.New("no emergency opening to account for with this ID")
 	ErrSettled       = errors.New("nobody is asked what became of that passage: somebody has said so, or the shift is over")
+	ErrNotReady      = errors.New("the register is still being read, or the ledger is in fault: try again in a moment")
 	ErrUnknownPerson = errors.New("no such person in the roster")
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
 )
@@ -72,7 +74,8 @@ type View struct {
 	Recent       []Shown      `json:"recent"` // newest first, at most 20, without names
 	Duty         string       `json:"duty"`   // who signed on; a name that nothing proves
 	Clock        ClockView    `json:"clock"`
-	Fault        *FaultView   `json:"fault"` // nil while the ledger works
+	Fault        *FaultView   `json:"fault"`  // nil while the ledger works
+	Levels       []LevelView  `json:"levels"` // those in force, the compound's first; then what was announced, and what is prepared
 	Inside       int          `json:"inside"`
 	ShortRoot    string       `json:"short_root"`   // of the newest tree head, with its size, for the handover book; empty before the first
 	RosterFault  bool         `json:"roster_fault"` // the roster is not the one that the ledger knows: everybody is on hold
@@ -85,6 +88,12 @@ type SetupFault struct {
 	What     string `json:"what"`
 	Why      string `json:"why"`
 	LastGood bool   `json:"last_good"` // its last good copy stands in
+}
+
+// LevelView is a level of the compound, a building or a unit, and the notice that it rests on; entry 0: the settings.
+type LevelView struct {
+	levels.Notice
+	State string `json:"state"` // in-force, announced or prepared
 }
 
 // LaneView is the state of one lane.

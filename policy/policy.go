@@ -81,6 +81,20 @@ type Facts struct {
 	HouseholdTrips int    // admitted out-passages of the household in the days that the level counts
 }
 
+// String tells of somebody who shows a valid pass, in words.
+func (f Facts) String() string {
+	of := ""
+	if f.Unit != "" {
+		of = " of " + f.Unit
+	}
+	where := f.Whereabouts
+	if where == "" {
+		where = unknown
+	}
+	return fmt.Sprintf("%s%s, %s, at level %s, %s; whereabouts %s, trips of the household that count: %d", f.Class, of, f.Direction,
+		f.Level, clockTime(f.Minute), where, f.HouseholdTrips)
+}
+
 // Decision is the verdict, why (a stable lower-case word) and by which rule.
 type Decision struct{ Verdict, Reason, Rule string }
 

@@ -84,6 +84,19 @@ func (g *life) step() {
 		mustAppend(t, b, ev)
 	case n < 27:
 		mustAppend(t, b, Event{Stamp: s, Kind: ledger.Kind(g.pick("start", "stop", "signon", "level", "backup", "alive", "roster")), Reason: "sealed", Detail: map[string]string{"level": "normal", TripDays: g.pick("1", "2", "31")}})
+	case n == 38 && rng.IntN(2) == 0:
+		d := map[string]string{"word": "dialysis", "from": s.Time.Format(time.RFC3339), "until": s.Time.Add(time.Hour).Format(time.RFC3339)}
+		mustAppend(t, b, Event{Stamp: s, Kind: Mark, Reason: g.pick("exempt", "watch", "ended"), Ref: rng.Int64N(b.Size() + 1), Detail: d, Personal: who[:1+rng.IntN(2)]})
+	case n == 39:
+		d := map[string]string{"level": "sealed", "number": "7", "place": g.pick("", "3"), "from": s.Time.Format(time.RFC3339),
+			"until": s.Time.Add(time.Duration(rng.IntN(40)) * time.Hour).Format(time.RFC3339)}
+		mustAppend(t, b, Event{Stamp: s, Kind: Notice, Reason: g.pick("announced", "ordered", "prepared", "started", "ended"), Ref: rng.Int64N(b.Size() + 1), Detail: d})
+		var due []Event
+		b.View(func(st *State) { due = st.Levels.Due(s.Time, "normal") })
+		for _, ev := range due {
+			ev.Kind, ev.Stamp = Level, s
+			mustAppend(t, b, ev)
+		}
 	case n == 27:
 		mustAppend(t, b, Event{Stamp: s, Kind: Clock, Reason: g.pick("clock-corrected", "clock-confirmed")})
 	case n == 28:

@@ -4,11 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"gated/ledger"
 	"gated/ledger/file"
+	"gated/register/blind"
 	"gated/register/index"
+	"gated/register/levels"
+	"gated/register/marks"
 )
 
 // errForgot: an erasure is among the entries that the index has not heard of. It remembers more than the entries do now.
@@ -175,11 +179,43 @@ func (r *Register) readRecent(in *file.Reader, heard int64) error {
 			return err
 		}
 		s.changed = nil
+	} else if err := s.readLasting(in, first); err != nil {
+		return err
 	}
 	if err := s.fold(in, r.l.Size(), r.pace); err != nil {
 		return err
 	}
 	return r.adopt(in, s, recent)
+}
+
+// Lasting are the notices of levels and the marks of a ledger, whatever an index knows.
+func Lasting(in *file.Reader) (levels.Board, marks.List, error) {
+	s := newState(blind.New(nil))
+	err := s.readLasting(in, math.MaxInt64)
+	return s.Levels, s.Marks, err
+}
+
+// readLasting takes in, of the entries before one, what may count for longer than the last days: notices, the levels in force by them,
+// and marks.
+func (s *State) readLasting(in *file.Reader, first int64) error {
+	var seqs []int64
+	for _, kind := range []ledger.Kind{Notice, Level, Mark} {
+		if err := in.OfKind(kind, func(e *ledger.Entry) error {
+			if e.Seq < first {
+				seqs = append(seqs, e.Seq)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return in.ScanSome(seqs, func(e *ledger.Entry) {
+		if e.Kind == Mark {
+			s.Marks = s.Marks.Marked(e, s.hash)
+		} else {
+			s.level(e)
+		}
+	})
 }
 
 // pace ends reading when the register ends.

@@ -14,8 +14,10 @@ const (
 
 	Scanner  ledger.Kind = "scanner"
 	Clock    ledger.Kind = "clock"
-	Level    ledger.Kind = "level"
+	Notice   ledger.Kind = "notice" // of a level: by which one counts, where and when
+	Level    ledger.Kind = "level"  // another level counts from here on, of a place or of the compound
 	Roster   ledger.Kind = "roster"
+	Mark     ledger.Kind = "mark" // somebody is exempt, or watched
 	Policy   ledger.Kind = "policy"
 	Settings ledger.Kind = "settings"
 	SignOn   ledger.Kind = "signon"

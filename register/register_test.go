@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -449,4 +450,40 @@ func TestAnIndexThatHasNotHeardOfAnErasureIsBuiltAnew(t *testing.T) {
 			t.Errorf("remembered: people %v, trips %v", s.people, s.book.All())
 		}
 	})
+}
+
+// A notice may count for longer than the days that are read first.
+func TestALevelOfLongAgoCountsBeforeAllIsRead(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-09-01 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	detail := map[string]string{"level": "sealed", "place": "3-2", "from": "2026-09-01T08:00:00+08:00", "number": "7", "issuer": "X"}
+	seq := mustAppend(t, l, Event{Stamp: ck.now(), Kind: Notice, Reason: "announced", Detail: detail})[0].Seq
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Level, Reason: "sealed", Ref: seq, Detail: map[string]string{"place": "3-2"}})
+	ck.set("2026-11-23 08:00:00")
+	mustAppend(t, l, passage(ck, "a", "in", "admit")...)
+	l.Close()
+	os.Remove(filepath.Join(dir, "index.db"))
+	opt, own := options(dir, ck)
+	reads := 0
+	own.Inject = func(string) error {
+		if reads++; reads > 1 { // behind the last days
+			return errors.New("EIO")
+		}
+		return nil
+	}
+	l = startNear(t, opt, own, 0, 0)
+	for !l.reg.Ready() {
+		time.Sleep(time.Millisecond)
+	}
+	l.View(func(s *State) {
+		if f, is := s.Levels.At("3", "3-2"); !is || f.Level != "sealed" || f.Notice != seq {
+			t.Errorf("in force: %+v", s.Levels)
+		}
+	})
+	if l.reg.readAll() {
+		t.Error("all is read: this tries nothing")
+	}
 }

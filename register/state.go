@@ -10,6 +10,8 @@ import (
 	"gated/ledger/file"
 	"gated/register/blind"
 	"gated/register/index"
+	"gated/register/levels"
+	"gated/register/marks"
 	"gated/register/trips"
 )
 
@@ -42,7 +44,9 @@ type plain struct {
 	Copied  time.Time // when the newest backup was made; zero: never
 	Roster  int64     // the newest change of the roster that an entry tells of
 	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
-	Level   string
+	Level   string    // of the settings, which counts where no notice does
+	Levels  levels.Board
+	Marks   marks.List
 	Duty    int64          // the entry of who signed on last; 0: nobody
 	Erased  int64          // the newest erase entry; 0: none
 	Keeps   map[int64]Span // days whose personal data must not be erased, by the entry that says so
@@ -138,8 +142,10 @@ func (s *State) box(e *ledger.Entry) {
 		s.Level = e.Detail["level"]
 	case ledger.Stop:
 		s.Running = false
-	case Level:
-		s.Level = e.Reason
+	case Notice, Level:
+		s.level(e)
+	case Mark:
+		s.Marks = s.Marks.Marked(e, s.hash)
 	case SignOn:
 		s.Duty = e.Seq
 	case Trip: // it counts on, or else restoring a box would give a second one
@@ -164,6 +170,18 @@ func (s *State) box(e *ledger.Entry) {
 			s.Keeps[e.Seq] = Span{e.Detail["from"], e.Detail["to"]}
 		}
 	}
+}
+
+// level takes what the entry says of levels.
+func (s *State) level(e *ledger.Entry) {
+	switch {
+	case e.Kind == Notice:
+		s.Levels = s.Levels.Noticed(e)
+		return
+	case e.Ref == 0 && e.Detail["place"] == "":
+		s.Level = e.Reason
+	}
+	s.Levels = s.Levels.Changed(e)
 }
 
 // follow takes what the entry says of its passage.
@@ -282,6 +300,15 @@ func (s *State) untrip(seq int64) {
 // Trips is how often the household was admitted out in so many days, of which that of now, a time that may be trusted, is the last.
 func (s *State) Trips(household string, now time.Time, days int) int {
 	return s.book.Count(s.hash.Key(blind.OfHousehold, household), now.Format(time.DateOnly), days)
+}
+
+// Marked are the exemptions of a person at a time, and whether they are watched, by their roster ID and their households.
+func (s *State) Marked(subject string, households []string, at time.Time) (exempt []string, watched bool) {
+	who := []blind.Key{s.hash.Key(blind.OfSubject, subject)}
+	for _, h := range households {
+		who = append(who, s.hash.Key(blind.OfHousehold, h))
+	}
+	return s.Marks.Of(at, who)
 }
 
 // Inside counts the people and vehicles admitted in and not yet out.

@@ -183,6 +183,11 @@ func (s *Snapshot) Vehicles() []Vehicle { return slices.Clone(s.vehicles) }
 // Households returns every household by building, unit and room.
 func (s *Snapshot) Households() []Household { return slices.Clone(s.households) }
 
+// HasPlace tells whether somebody's flat is in a building such as 3, or in a unit such as 3-2.
+func (s *Snapshot) HasPlace(place string) bool {
+	return slices.ContainsFunc(s.households, func(h Household) bool { return place == h.Building || place == h.Building+"-"+h.Unit })
+}
+
 // Revoked tells whether a pass no longer counts: its serial is revoked, or it begins before the moment at which its subject's
 // household was, or that of whoever the subject is.
 func (s *Snapshot) Revoked(serial, subject string, notBefore time.Time) bool {

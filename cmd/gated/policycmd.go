@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"gated/box"
 	"gated/evidence"
 	"gated/evidence/replay"
+	"gated/gate"
 	"gated/ledger/file"
 	"gated/policy"
 	"gated/progress"
@@ -40,33 +42,54 @@ func policyCommand() *cobra.Command {
 			_, err = c.OutOrStdout().Write(p.Source())
 			return err
 		}}
-	explain := &cobra.Command{
-		Use:   "explain KEY=VALUE…",
-		Short: "say what the policy decides about some facts, and which rules it tried",
+	g := group("policy", "show, explain and try the entry policy", show, policyExplain(load), policyReplay(load))
+	g.PersistentFlags().String("file", "", "policy file instead of the one that the settings name; it is checked with its examples")
+	return g
+}
+
+func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Command {
+	var who box.Foretelling
+	c := &cobra.Command{
+		Use:   "explain KEY=VALUE… | --person ID --direction out",
+		Short: "say what the policy decides about some facts, or about a person, and which rules it tried",
 		Long:  help("policy-explain"),
 		Example: "  gated policy explain direction=in class=resident known=true" +
-			" credential=gated-pass credential_reason=expired proof=signed",
+			" credential=gated-pass credential_reason=expired proof=signed" +
+			"\n  gated policy explain --person r-4k2m7qz1x9c3v --direction out --level sealed --at \"2026-11-29 08:00\"",
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := load(c)
-			if err != nil {
-				return err
+			var f gate.Foretold
+			if who.ID != "" {
+				if len(args) > 0 {
+					return errors.New("facts are given, or asked of the gate about a --person: not both")
+				}
+				told, err := perform(c, box.Foretell, who)
+				if err != nil {
+					return err
+				}
+				f = told
+				fmt.Fprintf(c.OutOrStdout(), "%s\n\n", f.Facts)
+			} else {
+				p, err := load(c)
+				if err != nil {
+					return err
+				}
+				if f.Facts, err = p.ParseFacts(args); err != nil {
+					return err
+				}
+				f.Tried, f.Decision = p.Explain(f.Facts)
 			}
-			f, err := p.ParseFacts(args)
-			if err != nil {
-				return err
-			}
-			tried, d := p.Explain(f)
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			for _, t := range tried {
+			for _, t := range f.Tried {
 				fmt.Fprintf(w, "%s\t%s\n", t.Rule, cmp.Or(t.Why, "matches"))
 			}
 			w.Flush()
-			fmt.Fprintf(c.OutOrStdout(), "\n%s, reason %s, rule %s\n", d.Verdict, d.Reason, d.Rule)
-			return nil
+			return say(c.OutOrStdout(), nil, "\n%s, reason %s, rule %s\n", f.Decision.Verdict, f.Decision.Reason, f.Decision.Rule)
 		}}
-	g := group("policy", "show, explain and try the entry policy", show, explain, policyReplay(load))
-	g.PersistentFlags().String("file", "", "policy file instead of the one that the settings name; it is checked with its examples")
-	return g
+	c.Flags().StringVar(&who.ID, "person", "", "roster ID of a person or vehicle who shows a valid pass; the running gate knows the rest")
+	c.Flags().StringVar(&who.Direction, "direction", "out", "in or out")
+	c.Flags().StringVar(&who.Level, "level", "", "at this level (default: the one that counts for them)")
+	c.Flags().StringVar(&who.At, "at", "", "at this time, such as \"2026-11-29 08:00\" (default: now)")
+	return c
 }
 
 func policyReplay(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Command {

@@ -23,6 +23,7 @@ function render() {
   $('clock').textContent = clock(gateTime);
   $('clock').className = view.clock.trusted ? '' : 'bad';
   paint($('inside'), view.inside, () => [p('inside') + ' ', h('b', {}, view.inside.toLocaleString('en')), p('people') && ' ' + p('people')]);
+  renderLevels();
   paint($('language'), 0, () => [p('other-language')]);
   renderSound();
   renderDuty();
@@ -64,6 +65,16 @@ function renderSound() {
   $('sound').className = state === 'sound-blocked' ? 'blocked' : '';
   paint($('sound'), state, () => [p(state)]);
 }
+
+// The level of the compound, and those of buildings and units that have their own; what each rests on is told by a touch.
+function renderLevels() {
+  const list = (view.levels || []).filter(l => l.state === 'in-force');
+  paint($('level'), list, () => [p('level') + ' ', ...list.map(l => h('span', {
+    class: l.oral ? 'oral' : '',
+    title: l.entry ? reasons(l.oral ? p('oral') : l.number, l.issuer, l.until && clock10(l.until)) : p('settings'),
+  }, l.place && l.place + ' ', h('b', {}, t('level', l.level)), l.oral ? ' ' + p('oral') : ''))]);
+}
+const clock10 = time => time.slice(0, 16).replace('T', ' ');
 
 function renderDuty() {
   paint($('duty'), [view.duty, signing], () => {

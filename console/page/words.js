@@ -15,6 +15,13 @@ const WORDS = {
     "in": ["进", "IN"],
     "out": ["出", "OUT"]
   },
+  "level": {
+    "guarded": ["限访", "guarded"],
+    "controlled": ["封闭管理", "controlled"],
+    "sealed": ["封控", "sealed"],
+    "normal": ["日常", "normal"],
+    "policy-fault": ["规则有误", "policy faulty"]
+  },
   "class": {
     "resident": ["居民", "resident"],
     "staff": ["工作人员", "staff"],
@@ -201,6 +208,9 @@ const WORDS = {
     "handover-book": ["校验码（抄入交接班记录本）", "short root, for the handover book"],
     "unauthenticated": ["未验证身份", "unauthenticated"],
     "inside": ["区内", "inside"],
+    "level": ["通行级别", "level"],
+    "oral": ["口头指令，通告待补", "oral order, notice to follow"],
+    "settings": ["按配置", "by the settings"],
     "people": ["人", ""],
     "hours": ["小时", "h"],
     "sound-on": ["声音 开", "Sound on"],

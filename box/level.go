@@ -1,0 +1,250 @@
+package box
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"gated/credential"
+	"gated/gate"
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+	"gated/register/levels"
+)
+
+// Notice is what somebody says about the notices of levels; What is a reason of package levels.
+type Notice struct {
+	What               string
+	Ref                int64 // the entry of the notice that it is about, unless it is a new one
+	Level, Place       string
+	From, Until        string // a day, or a day and a time in the gate's zone
+	Number, Issuer     string
+	Text               string // of the notice, or of the order as it was taken down
+	OrderedBy, TakenBy string // of an oral order
+	Replace            bool   // it takes the place of those that count at its time
+}
+
+// Announce records a notice of a level, or what has become of one. It returns the number of its entry.
+var Announce = Op[Notice, int64]{"level-notice", func(_ context.Context, b *Box, by string, n Notice) (int64, error) {
+	if b.Gate == nil {
+		return 0, errNoDaemon
+	}
+	if err := n.check(b); err != nil {
+		return 0, err
+	}
+	seq, err := b.Gate.Announce(func(board levels.Board, now time.Time) ([]ledger.Event, error) {
+		return n.events(b, board, now, by)
+	})
+	if errors.As(err, new(*levels.Overlap)) {
+		return 0, No{err}
+	}
+	return seq, err
+}}
+
+// Levels are the levels in force, and what is announced and prepared.
+var Levels = Op[struct{}, []gate.LevelView]{"levels", func(_ context.Context, b *Box, _ string, _ struct{}) ([]gate.LevelView, error) {
+	if b.Gate == nil {
+		return nil, errNoDaemon
+	}
+	return b.Gate.View().Levels, nil
+}}
+
+// errNoDaemon: what is asked for depends on the policy that is in force.
+var errNoDaemon = errors.New("no daemon runs on this state directory: start it first, as it is its policy that counts")
+
+const (
+	maxWords = 100  // characters of a number, an issuer, a name
+	maxText  = 4000 // of the text of a notice
+)
+
+// check tells what is wrong with it, whatever other notices there are.
+func (n *Notice) check(b *Box) error {
+	for _, w := range []struct {
+		flag, value string
+		most        int
+	}{{"number", n.Number, maxWords}, {"issuer", n.Issuer, maxWords}, {"ordered-by", n.OrderedBy, maxWords},
+		{"taken-by", n.TakenBy, maxWords}, {"text", n.Text, maxText}} {
+		bad := func(r rune) bool { return unicode.IsControl(r) && (w.flag != "text" || r != '\n') }
+		if utf8.RuneCountInString(w.value) > w.most || !utf8.ValidString(w.value) || strings.ContainsFunc(w.value, bad) {
+			return fmt.Errorf("--%s: at most %d printable characters", w.flag, w.most)
+		}
+	}
+	oral := n.OrderedBy != "" || n.TakenBy != ""
+	switch {
+	case n.What == levels.Announced && (n.Number == "" || n.Issuer == ""):
+		return errors.New("a notice has a --number and an --issuer; of an oral order say who ordered it and who took the call, " +
+			"by --ordered-by and --taken-by")
+	case n.What == levels.Ordered && (n.OrderedBy == "" || n.TakenBy == ""):
+		return errors.New("of an oral order say who ordered it and who took the call, by --ordered-by and --taken-by")
+	case n.What != levels.Ordered && oral || n.What == levels.Ordered && n.Number+n.Issuer != "":
+		return errors.New("--number and --issuer are of a notice, --ordered-by and --taken-by of an oral order: it is one of them")
+	case n.What == levels.Completed && n.Number == "" && n.Until == "":
+		return errors.New("say what is to be added: --number and --issuer of the notice, or --until")
+	case n.What == levels.Completed && (n.Number == "") != (n.Issuer == ""):
+		return errors.New("--number and --issuer go together")
+	case n.Ref != 0:
+		return nil
+	}
+	if has := b.Gate.Rules().Policy.Levels(); !slices.Contains(has, n.Level) {
+		return fmt.Errorf("level %.40q%s: the policy in force has the levels %s", n.Level, policy.Nearest(n.Level, has),
+			strings.Join(has, ", "))
+	}
+	if n.Place != "" && !b.Roster.Snapshot().HasPlace(n.Place) {
+		return fmt.Errorf("--place %.40q: nobody lives there by the roster: write a building such as 3, or a unit such as 3-2", n.Place)
+	}
+	return nil
+}
+
+// events are the entries that tell of it, for a board at a time.
+func (n *Notice) events(b *Box, board levels.Board, now time.Time, by string) (events []ledger.Event, err error) {
+	from, err := moment("from", n.From, b.Ledger.Zone(), now)
+	if err != nil {
+		return nil, err
+	}
+	until, err := moment("until", n.Until, b.Ledger.Zone(), now)
+	if err != nil {
+		return nil, err
+	}
+	is := levels.Notice{Level: n.Level, Place: n.Place, From: from, Until: until, Number: n.Number, Issuer: n.Issuer}
+	said := is // in this entry
+	if n.Ref != 0 {
+		old, found := board.Notice(n.Ref)
+		if !found {
+			return nil, fmt.Errorf("no notice with the entry %d counts or will: \"gated level show\" lists them", n.Ref)
+		}
+		if is, said, err = n.later(old, said, now); err != nil {
+			return nil, err
+		}
+	} else if n.What != levels.Prepared && is.From.IsZero() {
+		is.From, said.From = now, now
+	}
+	if n.What != levels.Ended {
+		if events, err = n.makeRoom(board, &is, now); err != nil {
+			return nil, err
+		}
+	}
+	ev := ledger.Event{Reason: n.What, Ref: n.Ref, By: "unauthenticated", Detail: said.Detail()}
+	for _, f := range []ledger.Field{{Name: "ordered_by", Value: n.OrderedBy}, {Name: "taken_by", Value: n.TakenBy},
+		{Name: "notice", Value: n.Text}, {Name: "by", Value: by}} {
+		if f.Value != "" {
+			ev.Personal = append(ev.Personal, f)
+		}
+	}
+	return append(events, ev), nil
+}
+
+// later is what an older notice becomes, and what of that the entry says.
+func (n *Notice) later(old, said levels.Notice, now time.Time) (is, says levels.Notice, err error) {
+	is = old
+	switch n.What {
+	case levels.Started:
+		if !old.From.IsZero() {
+			return is, said, fmt.Errorf("notice entry %s is started already", &old)
+		}
+		if said.From.IsZero() {
+			said.From = now
+		}
+		is.From, is.Until = said.From, said.Until
+	case levels.Completed:
+		if n.Number != "" && !old.Oral && old.Number != "" {
+			return is, said, fmt.Errorf("notice entry %s has a number already", &old)
+		}
+		if !said.Until.IsZero() {
+			is.Until = said.Until
+		}
+	case levels.Ended:
+		if said.Until.IsZero() || said.Until.Before(now) {
+			said.Until = now
+		}
+	}
+	return is, said, nil
+}
+
+// makeRoom ends the notices in whose place this one comes, if it may; else they are an error.
+func (n *Notice) makeRoom(board levels.Board, is *levels.Notice, now time.Time) (events []ledger.Event, err error) {
+	for {
+		err := board.Check(is, now)
+		var o *levels.Overlap
+		if !errors.As(err, &o) || !n.Replace {
+			return events, err
+		}
+		end := levels.Notice{Until: is.From}
+		ev := ledger.Event{Reason: levels.Ended, Ref: o.Notice.Entry, By: "unauthenticated", Detail: end.Detail()}
+		board = board.Noticed(&ledger.Entry{Record: ledger.Record{Reason: ev.Reason, Ref: ev.Ref, Detail: ev.Detail}})
+		events = append(events, ev)
+	}
+}
+
+// moment reads when a level begins or ends: "now", a day, a day and a time in the gate's zone, or RFC 3339. Empty: the zero time.
+func moment(flag, s string, zone *time.Location, now time.Time) (time.Time, error) {
+	const minute = "2006-01-02 15:04"
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if s == "now" {
+		return now, nil
+	}
+	if t, err := time.ParseInLocation(minute, s, zone); err == nil {
+		if t.Format(minute) != s {
+			return t, fmt.Errorf("--%s %q: the clock of %s skips that minute", flag, s, zone)
+		}
+		return t, nil
+	}
+	t, err := credential.PassTime(flag, s, zone, flag == "until")
+	if err != nil {
+		return t, fmt.Errorf("--%s %.40q: write now, a day such as 2026-11-29, or a day and a time such as \"2026-11-29 06:00\"",
+			flag, s)
+	}
+	return t, nil
+}
+
+// Planning is which level would come, and where.
+type Planning struct{ Level, Place string }
+
+// PlanLevel tells what a level would overturn, with the names of those who are to be called: that somebody looked is recorded first.
+var PlanLevel = Op[Planning, []gate.Overturned]{"level-plan", plan}
+
+func plan(_ context.Context, b *Box, by string, p Planning) ([]gate.Overturned, error) {
+	if b.Gate == nil {
+		return nil, errNoDaemon
+	}
+	n := Notice{What: levels.Prepared, Level: p.Level, Place: p.Place}
+	if err := n.check(b); err != nil {
+		return nil, err
+	}
+	if err := b.append(ledger.Event{Kind: register.Export, Reason: "level-plan", By: "unauthenticated",
+		Detail: map[string]string{"level": p.Level}, Personal: []ledger.Field{{Name: "by", Value: by}}}); err != nil {
+		return nil, err
+	}
+	return b.Gate.Plan(p.Level, p.Place)
+}
+
+// Foretelling is about whom, which way, at which level (empty: the one that counts for them) and when (empty: now).
+type Foretelling struct{ ID, Direction, Level, At string }
+
+// Foretell tells what would be decided about somebody who shows a valid pass. Where they are and how often their household went out is
+// personal: that somebody looked is recorded first.
+var Foretell = Op[Foretelling, gate.Foretold]{"policy-explain", foretell}
+
+func foretell(_ context.Context, b *Box, by string, a Foretelling) (f gate.Foretold, err error) {
+	if b.Gate == nil {
+		return f, errNoDaemon
+	}
+	at, err := moment("at", a.At, b.Ledger.Zone(), b.Gate.View().Now)
+	if err != nil {
+		return f, err
+	}
+	if f, err = b.Gate.Foretell(a.ID, a.Direction, a.Level, at); err != nil {
+		return f, err
+	}
+	err = b.append(ledger.Event{Kind: register.Export, Reason: "explain", By: "unauthenticated",
+		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}}})
+	return f, err
+}

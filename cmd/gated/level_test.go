@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gated/gate"
+)
+
+// A level is put into force by a notice, by an oral order that a notice follows, or by starting what lay ready; what cannot be is said.
+func TestLevelsByNotice(t *testing.T) {
+	t.Parallel()
+	dir, settings := setUpSite(t)
+	c := start(t, "run", "--config", settings, "--state", dir)
+	page := c.address(t)
+	run := func(args ...string) (code int, said string) {
+		var out, errs bytes.Buffer
+		code = execute(append(append([]string{"level"}, args...), "--state", dir), strings.NewReader(""), &out, &errs)
+		return code, out.String() + errs.String()
+	}
+	entry := func(args ...string) string {
+		t.Helper()
+		code, said := run(args...)
+		m := regexp.MustCompile(`^entry=(\d+)\n$`).FindStringSubmatch(said)
+		if code != 0 || m == nil {
+			t.Fatalf("level %q: exit %d: %s", args, code, said)
+		}
+		return m[1]
+	}
+	order := entry("set", "sealed", "--place", "3-2", "--ordered-by", "SECRET-陈", "--taken-by", "SECRET-周")
+	notice := entry("set", "controlled", "--number", "2026-17", "--issuer", "街道办", "--from", "2036-11-29 06:00", "--until", "2036-12-05")
+	ready := entry("prepare", "sealed", "--place", "5")
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"set", "seeled", "--number", "1", "--issuer", "X"}, 2, `level "seeled" (did you mean sealed?): the policy in force has the levels guarded, `},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--place", "9-9"}, 2, `--place "9-9": nobody lives there`},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--place", "3-2"}, 1, "notice entry " + order + " (level sealed, 3-2, by an oral order, from "},
+		{[]string{"set", "sealed"}, 2, "a notice has a --number and an --issuer"},
+		{[]string{"set", "sealed", "--number", "1"}, 2, "a notice has a --number and an --issuer"},
+		{[]string{"set", "sealed", "--ordered-by", "A"}, 2, "say who ordered it and who took the call"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--ordered-by", "A", "--taken-by", "B"}, 2, "it is one of them"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "2030-01-02", "--until", "2030-01-01"}, 2, "before it begins"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--until", "2020-01-01"}, 2, "before it begins"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "tomorrow"}, 2, `--from "tomorrow": write now, a day such as`},
+		{[]string{"set", "sealed", "--number", "1\n", "--issuer", "X"}, 2, "--number: at most 100 printable characters"},
+		{[]string{"start", order}, 2, "is started already"},
+		{[]string{"start", "x"}, 2, "write the number of the notice's entry"},
+		{[]string{"end", "99999"}, 2, "no notice with the entry 99999 counts or will"},
+		{[]string{"complete", notice, "--number", "2", "--issuer", "Y"}, 2, "has a number already"},
+		{[]string{"complete", order, "--number", "2"}, 2, "--number and --issuer go together"},
+		{[]string{"complete", order}, 2, "say what is to be added"},
+	} {
+		if code, said := run(tt.args...); code != tt.code || !strings.Contains(said, tt.want) {
+			t.Errorf("level %q: exit %d, want %d, …%s…:\n%s", tt.args, code, tt.code, tt.want, said)
+		}
+	}
+	code, plan := run("plan", "sealed", "--place", "3")
+	if code != 0 || !strings.Contains(plan, "verdicts overturned: ") || strings.Contains(plan, "overturned: 0\n") {
+		t.Errorf("the plan: exit %d:\n%s", code, plan)
+	}
+	if code, said := run("plan", "seeled"); code != 2 || !strings.Contains(said, "did you mean sealed?") {
+		t.Errorf("a plan of no level: exit %d: %s", code, said)
+	}
+	t.Log(plan)
+	entry("complete", order, "--number", "2026-18", "--issuer", "指挥部", "--until", "2036-01-01")
+	entry("start", ready, "--until", "2036-01-01")
+	third := entry("set", "normal", "--place", "3-2", "--number", "2026-19", "--issuer", "指挥部", "--replace")
+	entry("end", notice)
+	_, said := run("show", "--json")
+	var list []gate.LevelView
+	if err := json.Unmarshal([]byte(said), &list); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range list {
+		got = append(got, strings.Join([]string{l.State, l.Place, l.Level, l.Number}, ":"))
+	}
+	if got, want := strings.Join(got, " "), "in-force::guarded: in-force:5:sealed: in-force:3-2:normal:2026-19"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if _, said := run("show"); !strings.Contains(said, "gate.level of the settings") || !strings.Contains(said, third+"  ") {
+		t.Errorf("shown is\n%s", said)
+	}
+	if said := get(t, page+"metrics") + c.stderr.String(); strings.Contains(said, "SECRET") {
+		t.Errorf("who ordered it stands in metrics or log")
+	}
+	c.stop(t)
+	if code, said := run("set", "sealed", "--ordered-by", "A", "--taken-by", "B"); code != 2 || !strings.Contains(said, "no daemon runs") {
+		t.Errorf("without a daemon: exit %d: %s", code, said)
+	}
+	if out, _ := told(t, "", "ledger", "verify", "--state", dir); !strings.Contains(out, "are complete, in order") {
+		t.Error(out)
+	}
+}

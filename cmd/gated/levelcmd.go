@@ -1,0 +1,150 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"gated/box"
+	"gated/gate"
+	"gated/register/levels"
+
+	"github.com/spf13/cobra"
+)
+
+func levelCommand() *cobra.Command {
+	return group("level", "put a level into force, by a notice or an oral order", levelShow(), levelPlan(), levelSet(),
+		levelPrepare(), levelStart(), levelComplete(), levelEnd())
+}
+
+func levelShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{Use: "show", Short: "tell which level counts where, what is announced and what is prepared", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			list, err := perform(c, box.Levels, struct{}{})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(list)
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "ENTRY\tSTATE\tPLACE\tLEVEL\tFROM\tUNTIL\tRESTS ON")
+			for _, l := range list {
+				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Entry, l.State, cmp.Or(l.Place, "compound"), l.Level, minute(l.From),
+					minute(l.Until), restsOn(l))
+			}
+			return w.Flush()
+		}}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
+	return c
+}
+
+func levelPlan() *cobra.Command {
+	var a box.Planning
+	c := &cobra.Command{Use: "plan LEVEL", Short: "tell what a level would overturn, and who is to be called", Args: cobra.ExactArgs(1),
+		Long: help("level-plan"), Example: "  gated level plan sealed --place 3-2",
+		RunE: func(c *cobra.Command, args []string) error {
+			a.Level = args[0]
+			list, err := perform(c, box.PlanLevel, a)
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "PEOPLE\tCLASS\tDIRECTION\tNOW\tTHEN\tREASON\tNAME\tTELEPHONE\tWHERE")
+			people := 0
+			for _, o := range list {
+				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", o.People, o.Class, o.Direction, o.Was, o.Is, o.Reason, o.Name,
+					o.Phone, o.Where)
+				people += o.People
+			}
+			w.Flush()
+			return say(c.OutOrStdout(), nil, "verdicts overturned: %d\n", people)
+		}}
+	c.Flags().StringVar(&a.Place, "place", "", "of those who live in a building such as 3 or a unit such as 3-2 (default: the compound)")
+	return c
+}
+
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+func restsOn(l gate.LevelView) string {
+	switch {
+	case l.Entry == 0:
+		return "gate.level of the settings"
+	case l.Number != "":
+		return l.Number + ", " + l.Issuer
+	case l.Oral:
+		return "oral order: the notice is to follow"
+	}
+	return "-"
+}
+
+// announce is what the subcommands that record something share: their flags, and telling the entry.
+func announce(use, short, what string, n *box.Notice, flags ...string) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1), Long: help("level-" + what)}
+	c.RunE = func(c *cobra.Command, args []string) (err error) {
+		if n.What = cmp.Or(n.What, what); what == levels.Announced || what == levels.Prepared {
+			n.Level = args[0]
+		} else if n.Ref, err = strconv.ParseInt(args[0], 10, 64); err != nil || n.Ref < 1 {
+			return fmt.Errorf("%q: write the number of the notice's entry, as \"gated level show\" has it", args[0])
+		}
+		if n.OrderedBy != "" || n.TakenBy != "" {
+			n.What = levels.Ordered
+		}
+		seq, err := perform(c, box.Announce, *n)
+		return say(c.OutOrStdout(), err, "entry=%d\n", seq)
+	}
+	for _, f := range []struct {
+		to          *string
+		name, usage string
+	}{{&n.Place, "place", "of a building such as 3 or a unit such as 3-2 (default: the compound)"},
+		{&n.From, "from", "when it begins, such as \"2026-11-29 06:00\" (default: now)"},
+		{&n.Until, "until", "when it ends: a day, to its last second, or a day and a time"},
+		{&n.Number, "number", "of the notice"}, {&n.Issuer, "issuer", "of the notice"},
+		{&n.Text, "text", "of the notice, or of the order as it was taken down"},
+		{&n.OrderedBy, "ordered-by", "who gave an oral order"}, {&n.TakenBy, "taken-by", "who took the call"}} {
+		for _, has := range flags {
+			if has == f.name {
+				c.Flags().StringVar(f.to, f.name, "", f.usage)
+			}
+		}
+	}
+	if what != levels.Ended && what != levels.Prepared {
+		c.Flags().BoolVar(&n.Replace, "replace", false, "end the notices that count at its time")
+	}
+	return c
+}
+
+func levelSet() *cobra.Command {
+	c := announce("set LEVEL (--number N --issuer I | --ordered-by X --taken-by Y)", "put a level into force, now or at its time",
+		levels.Announced, &box.Notice{}, "place", "from", "until", "number", "issuer", "text", "ordered-by", "taken-by")
+	c.Example = `  gated level set controlled --number 2026-17 --issuer 街道办 --from "2026-11-29 06:00" --until 2026-12-05
+  gated level set sealed --place 3-2 --ordered-by "Chen, command post" --taken-by "Zhou"`
+	return c
+}
+
+func levelPrepare() *cobra.Command {
+	return announce("prepare LEVEL", "have a level lie ready, to be started with one command", levels.Prepared, &box.Notice{},
+		"place", "number", "issuer", "text")
+}
+
+func levelStart() *cobra.Command {
+	return announce("start ENTRY", "put a prepared level into force", levels.Started, &box.Notice{}, "from", "until")
+}
+
+func levelComplete() *cobra.Command {
+	return announce("complete ENTRY", "add number and issuer of the notice to an oral order, or another end", levels.Completed,
+		&box.Notice{}, "number", "issuer", "text", "until")
+}
+
+func levelEnd() *cobra.Command {
+	return announce("end ENTRY", "end what a notice puts into force, or withdraw it", levels.Ended, &box.Notice{}, "until")
+}

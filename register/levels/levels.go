@@ -1,0 +1,236 @@
+// Package levels says which level counts where, by the notices on record.
+package levels
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gated/ledger"
+)
+
+// Reasons of a notice entry.
+const (
+	Announced = "announced" // an authority's notice
+	Ordered   = "ordered"   // by word of mouth, as somebody took it down; the notice follows
+	Prepared  = "prepared"  // lies ready to be started
+	Started   = "started"   // the prepared one that the entry names
+	Completed = "completed" // number and issuer of an order that was oral, or another end
+	Ended     = "ended"     // the one that the entry names, then or before it began
+)
+
+// most bounds how many notices count or will at a time.
+const most = 50
+
+// Notice sets a level for a place and a time.
+type Notice struct {
+	Entry  int64     `json:"entry"`
+	Level  string    `json:"level"`
+	Place  string    `json:"place,omitempty"` // a building such as 3, a unit such as 3-2; empty: the compound
+	From   time.Time `json:"from,omitzero"`   // zero: it is prepared, and not started
+	Until  time.Time `json:"until,omitzero"`  // zero: until further notice
+	Number string    `json:"number,omitempty"`
+	Issuer string    `json:"issuer,omitempty"`
+	Oral   bool      `json:"oral,omitempty"` // nothing in writing so far
+}
+
+func (n *Notice) counts(at time.Time) bool {
+	return !n.From.IsZero() && !at.Before(n.From) && (n.Until.IsZero() || at.Before(n.Until))
+}
+
+// overlaps tells whether both count at some time.
+func (n *Notice) overlaps(o *Notice) bool {
+	return n.Place == o.Place && !n.From.IsZero() && !o.From.IsZero() &&
+		(n.Until.IsZero() || o.From.Before(n.Until)) && (o.Until.IsZero() || n.From.Before(o.Until))
+}
+
+// String names it in texts for people; it has nothing personal.
+func (n *Notice) String() string {
+	what, end := "notice "+n.Number+" of "+n.Issuer, "until further notice"
+	if n.Oral {
+		what = "an oral order"
+	}
+	if n.From.IsZero() {
+		return fmt.Sprintf("%d (level %s, %s, prepared)", n.Entry, n.Level, where(n.Place))
+	}
+	const minute = "2006-01-02 15:04"
+	if !n.Until.IsZero() {
+		end = "to " + n.Until.Format(minute)
+	}
+	return fmt.Sprintf("%d (level %s, %s, by %s, from %s %s)", n.Entry, n.Level, where(n.Place), what, n.From.Format(minute), end)
+}
+
+func where(place string) string {
+	if place == "" {
+		return "the compound"
+	}
+	return place
+}
+
+// Detail is what its entry says of it.
+func (n *Notice) Detail() map[string]string {
+	d := map[string]string{}
+	for name, v := range map[string]string{"level": n.Level, "place": n.Place, "number": n.Number, "issuer": n.Issuer,
+		"from": stamp(n.From), "until": stamp(n.Until)} {
+		if v != "" {
+			d[name] = v
+		}
+	}
+	return d
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
+}
+
+// InForce is the level of a place, and the entry of the notice that it rests on.
+type InForce struct {
+	Place  string `json:"place,omitempty"`
+	Level  string `json:"level"`
+	Notice int64  `json:"notice"`
+}
+
+// Board has the notices that count or will, and the levels that are in force by them. Where none is the settings say the level.
+// It is never changed in place.
+type Board struct {
+	Notices []Notice  `json:"notices,omitempty"`
+	InForce []InForce `json:"in_force,omitempty"`
+	Change  int64     `json:"change,omitempty"` // the newest level entry
+}
+
+// Noticed is the board after a notice entry.
+func (b Board) Noticed(e *ledger.Entry) Board {
+	d := e.Detail
+	from, _ := time.Parse(time.RFC3339, d["from"])
+	until, _ := time.Parse(time.RFC3339, d["until"])
+	switch e.Reason {
+	case Announced, Ordered, Prepared:
+		b.Notices = append(slices.Clone(b.Notices), Notice{Entry: e.Seq, Level: d["level"], Place: d["place"], From: from, Until: until,
+			Number: d["number"], Issuer: d["issuer"], Oral: e.Reason == Ordered})
+		return b
+	}
+	i := slices.IndexFunc(b.Notices, func(n Notice) bool { return n.Entry == e.Ref })
+	if i < 0 {
+		return b
+	}
+	b.Notices = slices.Clone(b.Notices)
+	n := &b.Notices[i]
+	switch e.Reason {
+	case Started:
+		n.From, n.Until = from, until
+	case Completed:
+		n.Number, n.Issuer, n.Oral = cmp.Or(d["number"], n.Number), cmp.Or(d["issuer"], n.Issuer), n.Oral && d["number"] == ""
+		if !until.IsZero() {
+			n.Until = until
+		}
+	case Ended:
+		n.Until = until
+		if n.From.IsZero() || !n.From.Before(until) { // it never counts
+			b.Notices = slices.Delete(b.Notices, i, i+1)
+		}
+	}
+	return b
+}
+
+// Changed is the board after a level entry, which names the notice by ref or, where the settings' level counts again, none.
+// Notices that have ended by then are forgotten.
+func (b Board) Changed(e *ledger.Entry) Board {
+	place := e.Detail["place"]
+	b.Change = e.Seq
+	b.InForce = slices.DeleteFunc(slices.Clone(b.InForce), func(f InForce) bool { return f.Place == place })
+	if e.Ref != 0 {
+		b.InForce = append(b.InForce, InForce{place, e.Reason, e.Ref})
+	}
+	b.Notices = slices.DeleteFunc(slices.Clone(b.Notices), func(n Notice) bool {
+		inForce := slices.ContainsFunc(b.InForce, func(f InForce) bool { return f.Notice == n.Entry })
+		return !n.Until.IsZero() && !e.At.Before(n.Until) && !inForce
+	})
+	return b
+}
+
+// At is the level in force in a place, for who lives there: of the unit, else of the building, else of the compound.
+func (b Board) At(building, unit string) (f InForce, is bool) {
+	for _, place := range []string{unit, building, ""} {
+		if i := slices.IndexFunc(b.InForce, func(f InForce) bool { return f.Place == place }); i >= 0 {
+			return b.InForce[i], true
+		}
+	}
+	return f, false
+}
+
+// Notice finds one by its entry.
+func (b Board) Notice(entry int64) (n Notice, is bool) {
+	i := slices.IndexFunc(b.Notices, func(n Notice) bool { return n.Entry == entry })
+	if i < 0 {
+		return n, false
+	}
+	return b.Notices[i], true
+}
+
+// Due are the changes that are due at a time, as level entries but for their stamps. The settings have the level base.
+func (b Board) Due(at time.Time, base string) (changes []ledger.Event) {
+	want := Board{}
+	for _, n := range slices.SortedFunc(slices.Values(b.Notices), func(m, n Notice) int {
+		return cmp.Or(n.From.Compare(m.From), cmp.Compare(n.Entry, m.Entry)) // the newest first
+	}) {
+		taken := slices.ContainsFunc(want.InForce, func(f InForce) bool { return f.Place == n.Place })
+		if n.counts(at) && !taken {
+			want.InForce = append(want.InForce, InForce{n.Place, n.Level, n.Entry})
+		}
+	}
+	change := func(f InForce, was string) {
+		d := map[string]string{"was": was}
+		if f.Place != "" {
+			d["place"] = f.Place
+		}
+		changes = append(changes, ledger.Event{Reason: f.Level, Ref: f.Notice, Detail: d})
+	}
+	for _, f := range want.InForce {
+		if !slices.Contains(b.InForce, f) {
+			change(f, b.level(f.Place, base))
+		}
+	}
+	for _, f := range b.InForce {
+		if !slices.ContainsFunc(want.InForce, func(o InForce) bool { return o.Place == f.Place }) {
+			change(InForce{Place: f.Place, Level: want.level(f.Place, base)}, f.Level)
+		}
+	}
+	return changes
+}
+
+// level is the level of a place.
+func (b Board) level(place, base string) string {
+	building, _, _ := strings.Cut(place, "-")
+	f, _ := b.At(building, place) // a building is no unit, and is found as itself
+	return cmp.Or(f.Level, base)
+}
+
+// Check tells why a notice cannot be taken at a time.
+func (b Board) Check(n *Notice, at time.Time) error {
+	switch {
+	case !n.Until.IsZero() && !n.From.IsZero() && !n.From.Before(n.Until):
+		return fmt.Errorf("it ends (%s) before it begins (%s)", n.Until.Format(time.DateTime), n.From.Format(time.DateTime))
+	case !n.Until.IsZero() && !at.Before(n.Until):
+		return fmt.Errorf("its end (%s) is past", n.Until.Format(time.DateTime))
+	case n.Entry == 0 && len(b.Notices) >= most:
+		return fmt.Errorf("%d notices count or will already: end some first", most)
+	}
+	for _, o := range b.Notices {
+		if o.Entry != n.Entry && n.overlaps(&o) {
+			return &Overlap{o}
+		}
+	}
+	return nil
+}
+
+// Overlap is an error: another notice counts for the same place at the same time.
+type Overlap struct{ Notice Notice }
+
+func (o *Overlap) Error() string {
+	return fmt.Sprintf("notice entry %s counts then: end it first, or have this one take its place", &o.Notice)
+}

@@ -1,0 +1,80 @@
+// Package marks keeps who is exempt from a rule for a while, or watched.
+package marks
+
+import (
+	"slices"
+	"time"
+
+	"gated/ledger"
+	"gated/register/blind"
+)
+
+// Reasons of a mark entry.
+const (
+	Exempt = "exempt" // rules ask for its word, such as dialysis
+	Watch  = "watch"  // guards are to look closely (重点关注)
+	Ended  = "ended"  // the one that the entry names
+)
+
+// remember is for how long those that have ended are kept, since the clock may be set back.
+const remember = 40 * 24 * time.Hour
+
+// Mark is an exemption of a person or a household, or that they are watched.
+type Mark struct {
+	Entry int64     `json:"entry"`
+	What  string    `json:"what"` // Exempt or Watch
+	Word  string    `json:"word"`
+	Who   blind.Key `json:"who"` // of the roster ID or the household
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+}
+
+// List is never changed in place.
+type List []Mark
+
+// Marked is the list after a mark entry, as far as that can still be read.
+func (l List) Marked(e *ledger.Entry, h blind.Hasher) List {
+	l = slices.DeleteFunc(slices.Clone(l), func(m Mark) bool {
+		return e.Reason == Ended && m.Entry == e.Ref || e.Clock == "trusted" && e.At.Sub(m.Until) > remember
+	})
+	from, _ := time.Parse(time.RFC3339, e.Detail["from"])
+	until, _ := time.Parse(time.RFC3339, e.Detail["until"])
+	if who, named := named(e, h); named && (e.Reason == Exempt || e.Reason == Watch) {
+		l = append(l, Mark{e.Seq, e.Reason, e.Detail["word"], who, from, until})
+	}
+	return l
+}
+
+// Left is the list once entries have lost personal fields: without those who are named no more.
+func (l List) Left(left map[int64]*ledger.Entry, h blind.Hasher) List {
+	return slices.DeleteFunc(slices.Clone(l), func(m Mark) bool {
+		e := left[m.Entry]
+		if e == nil {
+			return false
+		}
+		who, is := named(e, h)
+		return !is || who != m.Who
+	})
+}
+
+// named is whom an entry marks.
+func named(e *ledger.Entry, h blind.Hasher) (who blind.Key, is bool) {
+	if who, is = h.Field(e, "subject"); !is {
+		who, is = h.Field(e, "household")
+	}
+	return who, is
+}
+
+// Of are the words of a person's exemptions at a time, and whether they are watched; who are the keys of their roster ID and of their
+// households.
+func (l List) Of(at time.Time, who []blind.Key) (exempt []string, watched bool) {
+	for _, m := range l {
+		if !slices.Contains(who, m.Who) || at.Before(m.From) || !at.Before(m.Until) {
+			continue
+		}
+		if watched = watched || m.What == Watch; m.What == Exempt && !slices.Contains(exempt, m.Word) {
+			exempt = append(exempt, m.Word)
+		}
+	}
+	return exempt, watched
+}

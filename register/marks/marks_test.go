@@ -1,0 +1,63 @@
+package marks
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"gated/ledger"
+	"gated/register/blind"
+)
+
+var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+func entry(seq int64, reason string, ref int64, days int, word string, personal ...ledger.Field) *ledger.Entry {
+	e := &ledger.Entry{At: noon, Personal: personal}
+	e.Seq, e.Reason, e.Ref, e.Clock = seq, reason, ref, "trusted"
+	e.Detail = map[string]string{"word": word, "from": noon.Format(time.RFC3339), "until": noon.AddDate(0, 0, days).Format(time.RFC3339)}
+	return e
+}
+
+// Whom a mark names it counts for, in its time, until it is ended or its entry is erased.
+func TestMarksCountForWhomTheyName(t *testing.T) {
+	t.Parallel()
+	h := blind.New([]byte("k"))
+	wang, home, other := h.Key(blind.OfSubject, "r-1"), h.Key(blind.OfHousehold, "3-2-501"), h.Key(blind.OfSubject, "r-2")
+	var l List
+	l = l.Marked(entry(1, Exempt, 0, 2, "dialysis", ledger.Field{Name: "subject", Value: "r-1"}), h)
+	l = l.Marked(entry(2, Exempt, 0, 9, "supply", ledger.Field{Name: "household", Value: "3-2-501"}), h)
+	l = l.Marked(entry(3, Watch, 0, 9, "complaint", ledger.Field{Name: "subject", Value: "r-2"}), h)
+	l = l.Marked(entry(4, Exempt, 0, 9, "pupil"), h) // erased before it was read
+	for _, tt := range []struct {
+		days    int
+		who     []blind.Key
+		exempt  []string
+		watched bool
+	}{
+		{0, []blind.Key{wang, home}, []string{"dialysis", "supply"}, false},
+		{2, []blind.Key{wang, home}, []string{"supply"}, false},
+		{-1, []blind.Key{wang, home}, nil, false},
+		{9, []blind.Key{wang, home, other}, nil, false},
+		{1, []blind.Key{other}, nil, true},
+		{1, nil, nil, false},
+	} {
+		exempt, watched := l.Of(noon.AddDate(0, 0, tt.days), tt.who)
+		if !slices.Equal(exempt, tt.exempt) || watched != tt.watched {
+			t.Errorf("after %d days: %q, watched %t", tt.days, exempt, watched)
+		}
+	}
+	left := l.Left(map[int64]*ledger.Entry{1: entry(1, Exempt, 0, 2, "dialysis"), 3: entry(3, Watch, 0, 9, "complaint", ledger.Field{Name: "subject", Value: "r-2"})}, h)
+	if exempt, _ := left.Of(noon, []blind.Key{wang}); exempt != nil || len(left) != 2 {
+		t.Errorf("once erased: %q, %+v", exempt, left)
+	}
+	if ended := l.Marked(entry(5, Ended, 3, 0, ""), h); len(ended) != 2 || len(l) != 3 {
+		t.Errorf("ended: %+v", ended)
+	}
+	later := entry(6, Ended, 99, 0, "")
+	if later.At = noon.AddDate(0, 0, 43); len(l.Marked(later, h)) != 2 {
+		t.Errorf("what ended long ago: %+v", l.Marked(later, h))
+	}
+	if later.Clock = "untrusted"; len(l.Marked(later, h)) != 3 {
+		t.Error("a clock that is not trusted ends nothing")
+	}
+}
