@@ -48,10 +48,12 @@ func (v visitor) wrong(a answer) string {
 		return "was not recorded: " + a.out.Reason
 	case a.out.Credential != v.kind:
 		return fmt.Sprintf("was read as %q (%s: %s)", a.out.Credential, a.out.Verdict, a.out.Reason)
+	case a.out.Repeat && v.common: // as a guard decided about it, perhaps
+		return ""
+	case a.out.Repeat:
+		return "was taken for a code that was read already"
 	case v.admit != (a.out.Verdict == policy.Admit):
 		return fmt.Sprintf("was answered %s: %s", a.out.Verdict, a.out.Reason)
-	case a.out.Repeat && !v.common:
-		return "was taken for a code that was read already"
 	}
 	return ""
 }

@@ -32,9 +32,9 @@ func (a Answer) OfCode() bool {
 	return a.Rule != emergencyKey && !a.ended()
 }
 
-// ended tells whether it is how a hold ended, which has had its check and query before.
+// ended tells whether it is how a hold ended, which has had its check and query before. The same code again may get that answer, too.
 func (a Answer) ended() bool {
-	return a.Rule == "guard" || a.Reason == "undecided" || a.Reason == "undecided-changed"
+	return !a.Repeat && (a.Rule == "guard" || a.Reason == "undecided" || a.Reason == "undecided-changed")
 }
 
 // Answers compares the answers of a gate with the entries of its ledger: each answer must have its entries, and each entry its
