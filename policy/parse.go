@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -20,7 +21,7 @@ import (
 )
 
 // MaxSize is the largest policy file that is read, in bytes. The shipped one has
-// 33 KiB.
+// 35 KiB.
 const MaxSize = 64 << 10
 
 // Load reads and checks a policy file; see Parse.
@@ -65,6 +66,9 @@ type parser struct {
 	noLevels bool // they have faults: which words are levels is not known
 	examples []example
 	faults   []error
+
+	inquiries map[string]*Inquiry   // by name
+	unasked   map[string]*yaml.Node // likewise, where they stand: those that no rule has asked yet
 }
 
 // fault records what is wrong at a node. Where says in which rule or example.
@@ -105,7 +109,7 @@ func (p *parser) file(source []byte) {
 		return
 	}
 	root := doc.Content[0]
-	top := p.mapping(root, "", "name", "levels", "rules", "examples")
+	top := p.mapping(root, "", "name", "levels", "questions", "rules", "examples")
 	if top == nil {
 		return
 	}
@@ -122,6 +126,13 @@ func (p *parser) file(source []byte) {
 		p.noLevels = len(p.faults) > before
 	}
 	p.policy.name = p.word(top["name"], root, "policy", "name")
+	p.inquiries, p.unasked = map[string]*Inquiry{}, map[string]*yaml.Node{}
+	if n := top["questions"]; n != nil {
+		items, _ := p.items(n, "questions")
+		for _, item := range items {
+			p.inquiry(item)
+		}
+	}
 
 	if n := top["rules"]; n == nil {
 		p.fault(root, "", "rules is missing: write `rules:` with a list of rules")
@@ -129,6 +140,7 @@ func (p *parser) file(source []byte) {
 		for _, item := range items {
 			p.rule(item)
 		}
+		p.allAsked()
 		p.order(n)
 	}
 	if n := top["examples"]; n != nil {
@@ -141,7 +153,7 @@ func (p *parser) file(source []byte) {
 
 func (p *parser) rule(n *yaml.Node) {
 	where := label("rule", n)
-	m := p.mapping(n, where, "name", "when", "then", "reason")
+	m := p.mapping(n, where, "name", "when", "then", "reason", "ask")
 	if m == nil {
 		return
 	}
@@ -154,12 +166,16 @@ func (p *parser) rule(n *yaml.Node) {
 	if m["reason"] != nil {
 		r.Reason = p.word(m["reason"], n, where, "reason")
 	}
+	if m["ask"] != nil {
+		p.asks(m["ask"], where, &r)
+	}
 	if w := m["when"]; w != nil {
 		r.When = p.when(w, where)
 		if r.Then == Admit {
 			p.admits(w, where, r)
 		}
 	}
+	p.healthBasis(cmp.Or(m["when"], n), where, &r)
 	r.line, r.sound = n.Line, len(p.faults) == before
 	p.policy.rules = append(p.policy.rules, r)
 }
@@ -208,14 +224,16 @@ func (p *parser) when(n *yaml.Node, where string) []Condition {
 	if m["weekday"] != nil || m["time"] != nil {
 		conditions = append(conditions, p.week(m["weekday"], m["time"], where))
 	}
-	p.healthBasis(n, where, conditions)
 	return conditions
 }
 
-// healthBasis refuses a rule that asks for somebody's health at a level whose basis is none for that.
-func (p *parser) healthBasis(n *yaml.Node, where string, when []Condition) {
+// healthBasis refuses a rule that asks for somebody's health, or has a guard ask for it, at a level whose basis is none for that.
+func (p *parser) healthBasis(n *yaml.Node, where string, r *Rule) {
 	asks, at := "", names(p.policy.levels)
-	for _, c := range when {
+	if r.Ask.asksTemperature() {
+		asks = "a temperature"
+	}
+	for _, c := range r.When {
 		switch {
 		case c.fact == testHoursBelow || c.fact == health && !slices.Contains(c.Is, none):
 			asks = c.Fact

@@ -292,6 +292,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(shipped)
 	f.Add([]byte("name: a\nrules: [{name: all, then: admit}]\nexamples: [{name: x, given: {direction: in}, then: hold}]"))
 	f.Add([]byte("a: &a [*a]\n---\n"))
+	f.Add([]byte(asking(everyKind, asksV)))
+	f.Add([]byte("name: a\nquestions: [{name: v, by_sight: true, questions: [{name: t, kind: temperature, zh: 体, en: t, min: 36.1, max: 44}]}]\nrules: [{name: r, then: hold, ask: v}]"))
 	f.Add([]byte("name: a\nrules: &r\n - *r\n"))
 	f.Add([]byte("{{{{[[[[? ? ? - - -"))
 	f.Fuzz(func(t *testing.T, source []byte) {
@@ -305,8 +307,11 @@ func FuzzParse(f *testing.F) {
 		for _, direction := range []string{"in", "out"} {
 			for _, proof := range []string{"signed", "stated"} {
 				d := p.Decide(Facts{Direction: direction, Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: proof})
-				if d.Rule == "" || d.Reason == "" || proof == "stated" && d.Verdict == Admit {
+				if d.Rule == "" || d.Reason == "" || proof == "stated" && d.Verdict == Admit || d.Ask != nil && d.Verdict != Hold {
 					t.Errorf("%s %s: %+v", direction, proof, d)
+				}
+				if _, err := d.Ask.Answers(map[string]string{"v": "36.5"}, true); d.Ask != nil && (len(d.Ask.Questions) == 0 || err == nil && d.Ask.Questions[0].Name != "v") {
+					t.Errorf("asks %+v: %v", d.Ask, err)
 				}
 			}
 		}

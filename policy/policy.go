@@ -96,7 +96,10 @@ func (f Facts) String() string {
 }
 
 // Decision is the verdict, why (a stable lower-case word) and by which rule.
-type Decision struct{ Verdict, Reason, Rule string }
+type Decision struct {
+	Verdict, Reason, Rule string
+	Ask                   *Inquiry // of a hold: what the guard asks; nil: nothing but who it is
+}
 
 // Rule is one rule of the file.
 type Rule struct {
@@ -104,6 +107,7 @@ type Rule struct {
 	When   []Condition // all must hold; none: the rule always holds
 	Then   string      // Admit, Refuse or Hold
 	Reason string      // empty: the credential's reason if it has a fault, else Name
+	Ask    *Inquiry    // of a rule that holds; nil: nothing
 
 	line  int  // in the file
 	sound bool // it has no fault
@@ -216,7 +220,7 @@ func (p *Policy) Decide(f Facts) Decision {
 			}
 		}
 	}
-	return Decision{Hold, UnknownFacts, ""}
+	return Decision{Verdict: Hold, Reason: UnknownFacts}
 }
 
 // Explain returns the rules that Decide tries for these facts, the matching one
@@ -259,7 +263,7 @@ func (r *Rule) matches(v *words, f *Facts) bool {
 }
 
 func (r *Rule) decision(v *words) Decision {
-	d := Decision{r.Then, r.Reason, r.Name}
+	d := Decision{r.Then, r.Reason, r.Name, r.Ask}
 	if d.Reason == "" {
 		d.Reason = r.Name
 		if why := v[credentialReason]; why != "ok" && why != none {
