@@ -42,7 +42,10 @@ func (c *console) code(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *console) decide(w http.ResponseWriter, r *http.Request) {
-	var q struct{ Passage, Verdict, Reason, Note string }
+	var q struct {
+		Passage, Verdict, Reason, Note string
+		Answers                        map[string]string
+	}
 	if !read(w, r, &q, func() error {
 		err := errors.Join(checkWord("passage", q.Passage), checkWord("reason", q.Reason))
 		if q.Verdict != "admit" && q.Verdict != "refuse" {
@@ -55,7 +58,7 @@ func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 	}) {
 		return
 	}
-	out, err := c.gate.Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note})
+	out, err := c.gate.Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note, Answers: q.Answers})
 	c.outcome(w, r, out, err)
 }
 

@@ -88,11 +88,12 @@ func (h *held) sameAs(p *passage, in presented) bool {
 	return h.key == p.key || h.in.source == in.source && bytes.Equal(h.in.text, in.text)
 }
 
-// unchanged tells whether the guard would see and be asked the same now. The verdict does not count: one that waits is a hold.
+// unchanged tells whether the guard would see and ask the same now. The verdict does not count: one that waits is a hold.
 func (h *held) unchanged(now *passage) bool {
 	was, is := h.facts, now.facts
 	return h.who == now.who && h.next == now.next && h.name == now.name && h.room == now.room && h.decision.Reason == now.decision.Reason &&
-		h.decision.Rule == now.decision.Rule && was.Valid == is.Valid && was.Reason == is.Reason && was.Health == is.Health
+		h.decision.Rule == now.decision.Rule && h.decision.Ask.Same(now.decision.Ask) && was.Valid == is.Valid &&
+		was.Reason == is.Reason && was.Health == is.Health
 }
 
 // superseded is how a hold ends that is judged again, as the passage next, and its register event.

@@ -73,7 +73,7 @@ func TestWhoPassesWithAnIDCard(t *testing.T) {
 			s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = 0 }))
 			out := s.lay(c.lane, c.text)
 			for _, h := range s.g.View().Holds { // so that the next one is not taken for the same
-				if _, err := s.g.Decide(h.Passage, Ruling{"refuse", "not-known", ""}); err != nil {
+				if _, err := s.g.Decide(h.Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -192,7 +192,7 @@ func TestWithAnUntrustedClockACardForGoodStillCounts(t *testing.T) {
 		if out.Verdict != policy.Hold || out.Reason != c.want {
 			t.Errorf("%s: got %s %s, want hold %s", name, out.Verdict, out.Reason, c.want)
 		}
-		if _, err := s.g.Decide(out.Passage, Ruling{"refuse", "not-known", ""}); err != nil {
+		if _, err := s.g.Decide(out.Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -463,11 +463,11 @@ func TestAHoldWaitsForTheGuard(t *testing.T) {
 			t.Errorf("accepted %+v", r)
 		}
 	}
-	out, err := s.g.Decide(held.Passage, Ruling{"admit", "document-sighted", "shows an old ID card"})
+	out, err := s.g.Decide(held.Passage, Ruling{Verdict: "admit", Reason: "document-sighted", Note: "shows an old ID card"})
 	if err != nil || out.Verdict != policy.Admit || out.Passage != held.Passage {
 		t.Fatalf("got %+v, %v", out, err)
 	}
-	if _, err := s.g.Decide(held.Passage, Ruling{"refuse", "not-known", ""}); !errors.Is(err, ErrNoHold) {
+	if _, err := s.g.Decide(held.Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); !errors.Is(err, ErrNoHold) {
 		t.Errorf("decided twice: %v", err)
 	}
 	all := s.records()
@@ -548,7 +548,7 @@ func TestTheGuardFindsAPersonByRoom(t *testing.T) {
 	if _, err := s.g.Present("in", "r-000999"); !errors.Is(err, ErrUnknownPerson) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.g.Decide(out.Passage, Ruling{"admit", "dead-phone", ""}); err != nil {
+	if _, err := s.g.Decide(out.Passage, Ruling{Verdict: "admit", Reason: "dead-phone"}); err != nil {
 		t.Fatal(err)
 	}
 	if s.g.View().Inside != 1 {
@@ -826,7 +826,7 @@ func TestTheDeskIsBounded(t *testing.T) {
 	if out := s.scan("out", "11010519491231002X"); out.Verdict != policy.Refuse || out.Reason != "desk-full" {
 		t.Errorf("a number pushed somebody off the desk: %+v", out)
 	}
-	if _, err := s.g.Decide(v.Holds[0].Passage, Ruling{"refuse", "not-known", ""}); err != nil {
+	if _, err := s.g.Decide(v.Holds[0].Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); err != nil {
 		t.Fatal(err)
 	}
 	if out := s.scan("out", "11010519491231002X"); out.Verdict != policy.Hold { // they were told to scan again

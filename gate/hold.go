@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -109,7 +110,25 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	} else if changed {
 		return Outcome{}, ErrChanged
 	}
-	return g.settle(h, policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}, unauthenticated, g.guard(r.Note)...)
+	answers, err := h.answers(r)
+	if err != nil {
+		return Outcome{}, invalid("%v", err)
+	}
+	d := policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}
+	return g.settle(h, d, unauthenticated, append(g.guard(r.Note), answers...)...)
+}
+
+// answers are those of a ruling as they are kept, unless they are not all that is needed for it.
+func (h *held) answers(r Ruling) (fields []ledger.Field, err error) {
+	ask, bySight := h.decision.Ask, r.Reason == policy.KnownUnnamed
+	if bySight && (ask == nil || !ask.BySight) {
+		return nil, fmt.Errorf("reason %s: this hold has no questions that may be left out for it", r.Reason)
+	}
+	answers, err := ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight)
+	for _, a := range answers {
+		fields = append(fields, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
+	}
+	return fields, err
 }
 
 // settle writes the register event of a hold and takes it off the desk. A fault leaves it there.
@@ -204,7 +223,7 @@ func (g *Gate) SignOn(name string) error {
 func (d *desk) list() []Hold {
 	holds := []Hold{}
 	for _, h := range slices.SortedFunc(maps.Values(d.holds), func(a, b *held) int { return a.until.Compare(b.until) }) {
-		holds = append(holds, Hold{h.shown(), h.until})
+		holds = append(holds, Hold{h.shown(), h.until, h.decision.Ask})
 	}
 	return holds
 }

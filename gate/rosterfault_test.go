@@ -56,7 +56,7 @@ func TestARosterThatIsNotTheOneTheLedgerKnowsHoldsEverybody(t *testing.T) {
 			}
 			if held := s.g.View().Holds; len(held) == 0 {
 				t.Error("nobody waits")
-			} else if out := must(s.g.Decide(held[0].Passage, Ruling{"admit", "known-by-sight", ""})); out.Verdict != policy.Admit {
+			} else if out := must(s.g.Decide(held[0].Passage, Ruling{Verdict: "admit", Reason: "known-by-sight"})); out.Verdict != policy.Admit {
 				t.Errorf("the guard decides: %+v", out)
 			}
 			if out := must(s.g.Emergency("in")); out.Verdict != policy.Admit {

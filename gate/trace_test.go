@@ -133,7 +133,7 @@ func TestAnErasureLeavesNoTraceOnTheGatesDisk(t *testing.T) {
 				s.scan(lane, code)
 			}
 			held := s.scan(lane, s.pass("resident", s.subject("李芳"), -time.Minute-time.Duration(i)*time.Second))
-			if _, err := s.g.Decide(held.Passage, Ruling{"admit", "document-sighted", fmt.Sprint("SECRET-NOTE-OF-A-HOLD-", i)}); err != nil {
+			if _, err := s.g.Decide(held.Passage, Ruling{Verdict: "admit", Reason: "document-sighted", Note: fmt.Sprint("SECRET-NOTE-OF-A-HOLD-", i)}); err != nil {
 				t.Fatal(err)
 			}
 		}

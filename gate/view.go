@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"gated/policy"
 	"gated/register"
 	"gated/register/levels"
 )
@@ -41,7 +42,8 @@ type Outcome struct {
 // Reasons are the words that a guard can give for a verdict. The list is closed: a word of the guard's own could name
 // somebody, and it stays in the record for ever. What is more to say goes into the note.
 var Reasons = map[string][]string{
-	"admit":  {"known-by-sight", "document-sighted", "dead-phone", "pass-expired", "child-or-elder", "visitor-confirmed"},
+	"admit": {"known-by-sight", "document-sighted", "dead-phone", "pass-expired", "child-or-elder", "visitor-confirmed",
+		policy.KnownUnnamed},
 	"refuse": {"not-known", "no-business", "level-forbids"},
 }
 
@@ -50,6 +52,8 @@ type Ruling struct {
 	Verdict string `json:"verdict"` // admit or refuse
 	Reason  string `json:"reason"`  // one of Reasons
 	Note    string `json:"note"`    // the guard's own words; kept as personal data
+
+	Answers map[string]string `json:"answers"` // by the names of what is asked; likewise
 }
 
 // Found is a person of the roster as the guard finds them by room number.
@@ -145,7 +149,8 @@ type Shown struct {
 // Hold is a passage that waits for a guard. Its name stays as long as it waits.
 type Hold struct {
 	Shown
-	Until time.Time `json:"until"` // then it is registered as undecided
+	Until time.Time       `json:"until"`         // then it is registered as undecided
+	Ask   *policy.Inquiry `json:"ask,omitempty"` // what is asked before whoever it is may be admitted
 }
 
 // Undecided is somebody on whom nobody decided. The guard is asked what became of them until another signs on.

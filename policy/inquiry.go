@@ -69,11 +69,21 @@ const (
 	mostNumber    = 1_000_000
 )
 
-// Degrees Celsius: what a thermometer can say of a living body, and what one of the guard's can measure.
+// Degrees Celsius: what somebody who comes to a gate may have, a fever included, and within what a set may name a range.
 var (
 	usualDegrees = [2]float64{34, 42}
 	mostDegrees  = [2]float64{30, 45}
 )
+
+// String is its name, and what is asked.
+func (i *Inquiry) String() string { return i.Name + ": " + strings.Join(i.names(), ", ") }
+
+func (i *Inquiry) names() (names []string) {
+	for _, q := range i.Questions {
+		names = append(names, q.Name)
+	}
+	return names
+}
 
 // Same tells whether both ask the same. Nil asks nothing.
 func (i *Inquiry) Same(o *Inquiry) bool { return reflect.DeepEqual(i, o) }
@@ -100,7 +110,7 @@ func (i *Inquiry) Answers(given map[string]string, admits bool) (answers []Answe
 	}
 	for name := range given {
 		if !asked[name] {
-			faults = append(faults, "an answer to what is not asked: "+i.asks())
+			faults = append(faults, "an answer to what is not asked: this hold asks "+cmp.Or(strings.Join(i.names(), ", "), "nothing"))
 			break
 		}
 	}
@@ -108,17 +118,6 @@ func (i *Inquiry) Answers(given map[string]string, admits bool) (answers []Answe
 		return nil, errors.New("answers: " + strings.Join(faults, "; "))
 	}
 	return answers, nil
-}
-
-func (i *Inquiry) asks() string {
-	if len(i.Questions) == 0 {
-		return "this hold asks nothing"
-	}
-	var names []string
-	for _, q := range i.Questions {
-		names = append(names, q.Name)
-	}
-	return "this hold asks " + strings.Join(names, ", ")
 }
 
 var (
@@ -183,11 +182,11 @@ func (p *parser) inquiry(n *yaml.Node) {
 		p.fault(list, where, "questions: want a list of 1 to %d, each item beginning with `- name:`", mostQuestions)
 	default:
 		for _, item := range list.Content {
-			if q := p.question(item, where); slices.ContainsFunc(i.Questions, func(o Question) bool { return q.Name != "" && o.Name == q.Name }) {
+			q := p.question(item, where)
+			if q.Name != "" && slices.Contains(i.names(), q.Name) {
 				p.fault(item, where, "two questions are called %s: give each its own name", quote(q.Name))
-			} else {
-				i.Questions = append(i.Questions, q)
 			}
+			i.Questions = append(i.Questions, q)
 		}
 	}
 }
@@ -229,7 +228,8 @@ func (p *parser) question(n *yaml.Node, where string) (q Question) {
 
 func (p *parser) choices(n, parent *yaml.Node, where string) (choices []Choice) {
 	if n == nil || n.Kind != yaml.SequenceNode || len(n.Content) < 2 || len(n.Content) > mostChoices {
-		p.fault(cmp.Or(n, parent), where, "choices: want a list of 2 to %d, such as `- {name: family, zh: 探亲访友, en: family or friends}`", mostChoices)
+		p.fault(cmp.Or(n, parent), where, "choices: want a list of 2 to %d, such as `- {name: family, zh: 探亲访友, en: family or friends}`",
+			mostChoices)
 		return nil
 	}
 	for _, item := range n.Content {
@@ -269,7 +269,8 @@ func (p *parser) degrees(n *yaml.Node, where, key string, usual float64) float64
 	}
 	d, err := strconv.ParseFloat(n.Value, 64)
 	if !degrees.MatchString(n.Value) || err != nil || d < mostDegrees[0] || d > mostDegrees[1] {
-		p.fault(n, where, "%s: %s: write degrees Celsius from %.1f to %.1f, such as 37.3", key, quote(n.Value), mostDegrees[0], mostDegrees[1])
+		p.fault(n, where, "%s: %s: write degrees Celsius from %.1f to %.1f, such as 37.3", key, quote(n.Value),
+			mostDegrees[0], mostDegrees[1])
 	}
 	return d
 }

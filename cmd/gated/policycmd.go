@@ -83,7 +83,15 @@ func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Com
 				fmt.Fprintf(w, "%s\t%s\n", t.Rule, cmp.Or(t.Why, "matches"))
 			}
 			w.Flush()
-			return say(c.OutOrStdout(), nil, "\n%s, reason %s, rule %s\n", f.Decision.Verdict, f.Decision.Reason, f.Decision.Rule)
+			d := f.Decision
+			fmt.Fprintf(c.OutOrStdout(), "
+%s, reason %s, rule %s
+", d.Verdict, d.Reason, d.Rule)
+			if d.Ask != nil {
+				fmt.Fprintf(c.OutOrStdout(), "the guard asks %s
+", d.Ask)
+			}
+			return nil
 		}}
 	c.Flags().StringVar(&who.ID, "person", "", "roster ID of a person or vehicle who shows a valid pass; the running gate knows the rest")
 	c.Flags().StringVar(&who.Direction, "direction", "out", "in or out")

@@ -10,14 +10,14 @@ const TAP_MS = 400;       // a tap so soon after another, or after things moved,
 const HELD_MS = 50;       // a hand takes longer to let go of a key, a scanner hardly any time
 const TYPED_MS = 60000;   // the page says so long that a scanner is set to keyboard
 const REASONS = {
-  admit: ['known-by-sight', 'document-sighted', 'dead-phone', 'pass-expired', 'child-or-elder', 'visitor-confirmed'],
+  admit: ['known-by-sight', 'document-sighted', 'dead-phone', 'pass-expired', 'child-or-elder', 'visitor-confirmed', 'known-unnamed'],
   refuse: ['not-known', 'no-business', 'level-forbids'],
 };
-// What one press decides, and what the others are, in the order of their digits.
+// What one press decides, and what the others are, in the order of their digits; that of a key of its own apart.
 const ATONCE = { admit: 'document-sighted', refuse: 'not-known' };
 // What may have become of somebody on whom nobody decided, by the key that says so.
 const AFTERWARDS = { i: 'went-through', t: 'turned-away', u: 'unseen' };
-const OTHERS = Object.entries(REASONS).flatMap(([verdict, list]) => list.filter(r => r !== ATONCE[verdict]).map(r => [verdict, r]));
+const OTHERS = Object.entries(REASONS).flatMap(([verdict, list]) => list.filter(r => r !== ATONCE[verdict] && r !== BYSIGHT).map(r => [verdict, r]));
 
 let view = null;      // the newest the gate sent
 let gateTime = null;  // the gate's own time, as text, when `heard` was stamped
@@ -186,12 +186,14 @@ function choose(passage, unasked = false) {
   chosenAt = performance.now();
   byItself = unasked;
   panel = false;
+  asking = '';
   wanted = '';
 }
 function dropGone() {
   for (const c of cards) if (c.gone && since(c.gone) >= STILL_MS) {
     freed[slots.get(c.hold.passage)] = performance.now();
     slots.delete(c.hold.passage);
+    forget(c.hold.passage);
   }
   cards = cards.filter(c => slots.has(c.hold.passage));
 }
@@ -285,14 +287,14 @@ $('picture').onchange = async () => {
 // rule decides, once. Whoever comes next is not selected: the same key pressed again decides about nobody.
 async function rule(passage, verdict, reason) {
   const c = cards.find(c => c.hold.passage === passage && !c.gone && !c.ruled);
-  if (!c) return;
+  if (!c || !answered(c.hold, verdict, reason)) return;
   c.ruled = { passage, verdict, reason, done: false };
   choose('');
   render();
-  const out = await act('api/decide', { passage, verdict, reason, note: drafts['note-' + passage] || '' });
+  const out = await act('api/decide', { passage, verdict, reason, note: drafts['note-' + passage] || '', answers: c.hold.ask && answers(c.hold) });
   if (out) {
     c.ruled.done = true;
-    delete drafts['note-' + passage];
+    forget(passage);
     sound(verdict);
   } else c.ruled = null; // it waits still, or went otherwise
   render();
