@@ -46,7 +46,7 @@ for (const kind of ['keypress', 'keyup']) addEventListener(kind, e => {
 
 // asItIs is what a burst must leave as it was, and what a key was meant for.
 function asItIs() {
-  return { focus: document.activeElement, chosen, panel, undecided: newestUndecided(), values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
+  return { focus: document.activeElement, chosen, panel, asking, undecided: newestUndecided(), values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
 }
 
 const newestUndecided = () => view && (view.undecided || [])[0]?.passage;
@@ -58,6 +58,7 @@ function pressed(key, before) {
   if (key.name === 'Escape') {
     if (found) clearFound();
     else if (!isField(at)) panel = false;
+    asking = '';
     signing = false;
     at.blur();
     return render();
@@ -66,6 +67,7 @@ function pressed(key, before) {
   if (at instanceof HTMLButtonElement && (key.name === 'Enter' || key.name === ' ')) return at.click();
   if (isField(at)) {
     if (key.name === 'Enter' && at.form) at.form.requestSubmit();
+    else if (key.name === 'Enter' && at.closest('.question')) askNext();
     else if (key.name === 'Enter') at.blur(); // a note: then the key that decides
     return;
   }
@@ -73,13 +75,19 @@ function pressed(key, before) {
   const mine = chosen && !(byItself && performance.now() - chosenAt < READ_MS);
   if (/^[1-9]$/.test(key.name)) {
     const other = OTHERS[key.name - 1], person = [...slots].find(([, n]) => n === Number(key.name));
+    if (!panel && asking && asking === before.asking && pickKey(Number(key.name))) return;
     if (panel && other && mine) rule(chosen, ...other);
     else if (!panel && person) choose(person[0]);
   } else if (key.name === 'a' || key.name === 'r') {
     const verdict = key.name === 'a' ? 'admit' : 'refuse';
     if (mine) rule(chosen, verdict, ATONCE[verdict]);
     else if (!chosen && cards.length) toast(p('keys-select'));
-  } else if (key.name === 'o' && chosen) panel = !panel;
+  } else if (key.name === 'q' && questions(waiting(chosen)).length) {
+    panel = false;
+    return askNext();
+  } else if (key.name === 'k' && bySight(waiting(chosen))) {
+    if (mine) rule(chosen, 'admit', BYSIGHT);
+  } else if (key.name === 'o' && chosen) [panel, asking] = [!panel, ''];
   else if (AFTERWARDS[key.name] && !chosen && before.undecided === newestUndecided()) afterwards(AFTERWARDS[key.name]);
   render();
 }

@@ -196,12 +196,13 @@ function troubleDown(l) {
 function renderHolds() {
   const list = cards.filter(c => !c.gone).length;
   paint($('holds'), [cards.map(c => [c.hold, !!c.gone, c.ruled, c.gone && wentHow(c)]), chosen, panel, [...slots]], () => [
-    h('h2', {}, p('holds') + (list ? ' ' + list : ''), list ? h('small', {}, chosen ? p('keys') : p('keys-select')) : ''),
+    h('h2', {}, p('holds') + (list ? ' ' + list : ''), list ? h('small', {}, !chosen ? p('keys-select') : questions(waiting(chosen)).length ? p('keys-ask') : p('keys')) : ''),
     ...(cards.length ? cards.map(c => c.gone || c.ruled ? wentCard(c) : card(c.hold, cards.length > (panel ? 2 : 3))) : [h('p', { class: 'none' }, p('no-holds'))])]);
   for (const e of $('holds').querySelectorAll('.card:not(.gone)')) {
     const o = e.hold, left = Date.parse(o.until) - gateNow(), text = e.querySelector('.left');
     text.textContent = lasting(left);
     text.classList.toggle('soon', left < 15000);
+    showAnswers(e, o);
     e.querySelector('.bar').style.transform = `scaleX(${Math.max(0, Math.min(1, left / (Date.parse(o.until) - Date.parse(o.at))))})`;
   }
 }
@@ -224,7 +225,9 @@ function card(o, many) {
   if (on) {
     const one = (verdict, key) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, ATONCE[verdict]) },
       h('kbd', {}, key), h('span', {}, p(verdict), h('small', {}, t('reason', ATONCE[verdict]))));
+    if (o.ask) e.append(askForm(o));
     e.append(h('div', { class: 'pair act' }, one('admit', 'A'), one('refuse', 'R')),
+      ...(bySight(o) ? [h('button', { type: 'button', class: 'others by-sight', onclick: e => tap(e, o.passage, 'admit', BYSIGHT) }, h('kbd', {}, 'K'), t('reason', BYSIGHT))] : []),
       h('button', { type: 'button', class: 'others', onclick: () => { panel = !panel; render(); } }, h('kbd', {}, panel ? 'Esc' : 'O'), panel ? p('back') : p('other-reasons')));
     if (panel) e.append(
       h('div', { class: 'pair reasons' }, ...OTHERS.map(([verdict, reason], i) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, reason) }, h('kbd', {}, i + 1), t('reason', reason)))),
