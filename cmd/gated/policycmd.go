@@ -84,12 +84,9 @@ func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Com
 			}
 			w.Flush()
 			d := f.Decision
-			fmt.Fprintf(c.OutOrStdout(), "
-%s, reason %s, rule %s
-", d.Verdict, d.Reason, d.Rule)
+			fmt.Fprintf(c.OutOrStdout(), "\n%s, reason %s, rule %s\n", d.Verdict, d.Reason, d.Rule)
 			if d.Ask != nil {
-				fmt.Fprintf(c.OutOrStdout(), "the guard asks %s
-", d.Ask)
+				fmt.Fprintf(c.OutOrStdout(), "the guard asks %s\n", d.Ask)
 			}
 			return nil
 		}}
