@@ -213,7 +213,8 @@ func TestOperationsAreTheSameWithADaemonAndWithout(t *testing.T) {
 		}
 		missing[op.Name()] = true
 	}
-	for _, only := range []string{ConfirmClock.Name(), Emergency.Name(), Announce.Name(), Levels.Name(), PlanLevel.Name(), Foretell.Name()} {
+	for _, only := range []string{ConfirmClock.Name(), Emergency.Name(), Announce.Name(), Levels.Name(), PlanLevel.Name(), Foretell.Name(),
+		MarkSomebody.Name(), Marks.Name()} {
 		delete(missing, only) // a daemon's only
 	}
 	made := site(t)

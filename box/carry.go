@@ -15,7 +15,8 @@ import (
 )
 
 // carry tells what counts on in the epoch after one that has ended, however that came about: how many changes of the roster
-// there were, or else the box would not know that a restored roster is an older one; the trips that count; and the notices of levels.
+// there were, or else the box would not know that a restored roster is an older one; the trips that count; the notices of levels; and
+// marks.
 func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, error) {
 	change, err := rosterChange(old)
 	if err != nil {
@@ -29,16 +30,23 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("count the trips: %w", err)
 	}
-	notices, err := noticesThatCount(old)
+	board, list, err := register.Lasting(old)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read notices and marks: %w", err)
+	}
+	notices, err := noticesThatCount(old, board)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the notices of levels: %w", err)
 	}
-	return detail, append(trips, notices...), nil
+	marked, err := marksThatCount(old, list, now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the marks: %w", err)
+	}
+	return detail, slices.Concat(trips, notices, marked), nil
 }
 
 // noticesThatCount tells of the notices that count or will, as they are by now.
-func noticesThatCount(old *file.Reader) (events []ledger.Event, err error) {
-	board, _, err := register.Lasting(old)
+func noticesThatCount(old *file.Reader, board levels.Board) (events []ledger.Event, err error) {
 	for _, n := range board.Notices {
 		ev := ledger.Event{Kind: register.Notice, By: "machine", Reason: levels.Announced, Detail: n.Detail()}
 		switch {

@@ -11,6 +11,7 @@ import (
 	"gated/ledger/file"
 	"gated/register"
 	"gated/register/levels"
+	"gated/register/marks"
 )
 
 // A restored box counts the trips that the box before counted, over as many days as its level does, also where its clock was corrected.
@@ -111,8 +112,12 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer old.Close()
-	events, err := noticesThatCount(old)
-	var board levels.Board
+	board, _, err := register.Lasting(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := noticesThatCount(old, board)
+	board = levels.Board{}
 	for i, ev := range events {
 		e := ledger.Entry{}
 		e.Seq, e.Reason, e.Detail = int64(10+i), ev.Reason, ev.Detail
@@ -123,5 +128,50 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 	}
 	if n := board.Notices; err != nil || len(n) != 2 || n[0].Place != "3-2" || n[0].Number != "2" || n[0].Oral || n[1].Level != "sealed" || !n[1].From.IsZero() {
 		t.Errorf("carried on: %+v, %v", n, err)
+	}
+}
+
+// Marks that count are told once more; those that have ended, or whose entry was erased, are not.
+func TestMarksThatCountAreToldAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	l, err := ledger.Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai",
+		Now: func() ledger.Stamp { return ledger.Stamp{Time: now} }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ev := range []ledger.Event{
+		{Reason: marks.Exempt, Personal: []ledger.Field{{Name: "subject", Value: "r-1"}, {Name: "note", Value: "why"}}},
+		{Reason: marks.Watch, Personal: []ledger.Field{{Name: "household", Value: "3-2-501"}}},
+		{Reason: marks.Ended, Ref: 2},
+		{Reason: marks.Exempt, Personal: []ledger.Field{{Name: "subject", Value: "r-2"}}}, // is past
+		{Reason: marks.Exempt}, // nobody
+	} {
+		ev.Stamp, ev.Kind = ledger.Stamp{Time: now}, register.Mark
+		days := 2
+		if i == 3 {
+			days = 0
+		}
+		ev.Detail = map[string]string{"word": "dialysis", "from": now.Format(time.RFC3339), "until": now.AddDate(0, 0, days).Format(time.RFC3339)}
+		if _, err := l.Append(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old, err := file.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	_, list, err := register.Lasting(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := marksThatCount(old, list, now.Add(time.Hour))
+	if err != nil || len(events) != 1 || events[0].Detail["entry"] != "1" || len(events[0].Personal) != 2 || events[0].Reason != marks.Exempt {
+		t.Errorf("told again: %+v, %v", events, err)
 	}
 }

@@ -42,7 +42,10 @@ func (b *Box) Retain(ctx context.Context, rules []erasure.Retention, log *slog.L
 		if !retentionDue(last, now) || b.Ledger.Fault() != nil {
 			continue
 		}
-		done, err := b.eraser.Retain(rules, pause)
+		done, err := erasure.Erased{}, b.tellMarksAgain(now)
+		if err == nil {
+			done, err = b.eraser.Retain(rules, pause)
+		}
 		if entries, fields := done.Sum(); fields > 0 {
 			log.Info("personal data was erased, as ledger.retention says", "entries", entries, "fields", fields)
 		}

@@ -74,6 +74,24 @@ func (g *Gate) Announce(draft func(b levels.Board, now time.Time) ([]ledger.Even
 	return entries[len(entries)-1].Seq, nil
 }
 
+// Mark records that somebody is exempt, or watched, or no longer. Who waits is judged again.
+func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	if !g.remembers() {
+		return 0, ErrNotReady
+	}
+	for i := range events {
+		events[i].Stamp, events[i].Kind = g.clock.Now(), register.Mark
+	}
+	entries, err := g.writing.Append(events...)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrLedger, err)
+	}
+	g.desk.seen = state{}
+	return entries[0].Seq, nil
+}
+
 // levelViews are the levels as the page shows them.
 func (g *Gate) levelViews(zone *time.Location) []LevelView {
 	b := g.board()

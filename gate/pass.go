@@ -198,6 +198,9 @@ func (g *Gate) facts(who subject.Subject, claim credential.Claim, direction, lev
 		ClockTrusted: m.at.Trusted, Whereabouts: g.whereabouts(who.ID), Building: who.Building, Unit: who.Unit,
 		Minute:         policy.MinuteOfWeek(now.In(g.opt.Ledger.Zone())),
 		HouseholdTrips: g.trips(who.Household, now, m.rules.Policy.TripDays(level))}
+	if who.Known {
+		g.opt.Register.View(func(s *register.State) { f.Exemption, f.Watched = s.Marked(who.ID, who.Homes, now) })
+	}
 	if m.rules.Policy.AsksHealth(level) { // else there is no ground in law on which to look
 		f.Health, f.TestHours = claim.Standing(now, m.at.Trusted)
 	}

@@ -64,7 +64,7 @@ func (p *parser) example(n *yaml.Node) {
 }
 
 // facts reads the facts of an example. What is left out is: class unknown, known
-// false, credential, proof, service, plate_class, health, building and unit none, whereabouts
+// false, credential, proof, service, plate_class, health, building, unit and exemption none, whereabouts
 // unknown, the first level, a trusted clock, Monday noon and no trips. Valid follows
 // credential_reason, and the other way round.
 func (p *parser) facts(where string, n *yaml.Node) Facts {
@@ -104,7 +104,8 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 		Direction: w[direction], Class: w[class], Known: w[known] == "true",
 		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
 		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
-		Whereabouts: w[whereabouts], Building: w[building], Unit: w[unit], Minute: p.minute(m["weekday"], m["time"], where),
+		Whereabouts: w[whereabouts], Building: w[building], Unit: w[unit], Exemption: w[exemption],
+		Watched: w[watched] == "true", Minute: p.minute(m["weekday"], m["time"], where),
 	}
 	if v := m["household_trips"]; v != nil {
 		f.HouseholdTrips = p.number(v, where, "household_trips", 0, mostCount)

@@ -374,6 +374,11 @@ func (p *parser) known(n *yaml.Node, where string, i fact) {
 				vocabulary[i].key, quote(n.Value))
 		}
 		return
+	case exemption:
+		if len(n.Value) > 40 || !wordForm.MatchString(n.Value) || n.Value == none {
+			p.fault(n, where, "exemption: %s: %s", quote(n.Value), wordHint)
+		}
+		return
 	}
 	p.among(n, where, vocabulary[i].key, words)
 }

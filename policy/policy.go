@@ -77,6 +77,8 @@ type Facts struct {
 	Whereabouts    string // by the register: inside, outside; "" counts as unknown
 	Building       string // of the household, such as 3; of several flats all, with spaces between
 	Unit           string // likewise, such as 3-2
+	Exemption      string // words of those that are in force for them, with spaces between
+	Watched        bool   // somebody ordered that guards look closely
 	Minute         int    // of the week in the gate's zone, see MinuteOfWeek
 	HouseholdTrips int    // admitted out-passages of the household in the days that the level counts
 }
@@ -192,6 +194,19 @@ func (p *Policy) AsksHealth(level string) bool {
 	return slices.ContainsFunc(p.levels, func(l Level) bool { return l.Name == level && l.Basis == PublicHealth })
 }
 
+// Asks are the words of a fact, such as exemption, that rules ask for.
+func (p *Policy) Asks(fact string) (words []string) {
+	for _, r := range p.rules {
+		for _, c := range r.When {
+			if c.Fact == fact {
+				words = append(words, c.Is...)
+			}
+		}
+	}
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
 // Classes are those of subjects; the settings name them, too.
 func Classes() []string { return slices.Clone(vocabulary[class].words) }
 
@@ -287,7 +302,7 @@ func (c *Condition) holds(v *words, f *Facts) bool {
 		return v[health] == negativeTest && f.TestHours < c.Below
 	case timeOfWeek:
 		return f.Minute >= 0 && f.Minute < minutesOfWeek && c.week.has(f.Minute)
-	case building, unit: // of somebody's flats one is enough
+	case building, unit, exemption: // of somebody's flats, or exemptions, one is enough
 		for w := range strings.FieldsSeq(v[c.fact]) {
 			if slices.Contains(c.Is, w) {
 				return true

@@ -29,7 +29,7 @@ func (p *Policy) universe() (u universe) {
 		switch u.words[i] = slices.Clone(vocabulary[i].words); i {
 		case level:
 			u.words[i] = names(p.levels)
-		case building, unit:
+		case building, unit, exemption:
 			for _, r := range p.rules {
 				for _, c := range r.When {
 					if c.fact == i {
@@ -38,7 +38,7 @@ func (p *Policy) universe() (u universe) {
 				}
 			}
 			slices.Sort(u.words[i])
-			u.words[i] = append(slices.Compact(u.words[i]), "") // no flat, or another one
+			u.words[i] = append(slices.Compact(u.words[i]), "") // none, or another one
 		}
 	}
 	return u
@@ -54,7 +54,7 @@ func (u *universe) set(i fact, words ...string) (s uint64) {
 	return s
 }
 
-// fits tells whether sets have a place for each word; a file that names more buildings or units is not looked through.
+// fits tells whether sets have a place for each word; a file that names more buildings, units or exemptions is not looked through.
 func (u *universe) fits() bool {
 	return !slices.ContainsFunc(u.words[:], func(words []string) bool { return len(words) > 64 })
 }

@@ -21,6 +21,8 @@ const (
 	whereabouts
 	building
 	unit
+	exemption
+	watched
 	householdTripsBelow // from here on they take a number
 	testHoursBelow
 	factCount
@@ -36,7 +38,7 @@ const (
 )
 
 // vocabulary is every fact's name in a file and the words it can have. The words
-// of level are the file's own, those of building and unit the roster's; the last ones take a number.
+// of level and exemption are the file's own, those of building and unit the roster's; the last ones take a number.
 var vocabulary = [factCount]struct {
 	key   string
 	words []string
@@ -61,6 +63,8 @@ var vocabulary = [factCount]struct {
 	whereabouts:         {"whereabouts", []string{"inside", "outside", unknown}},
 	building:            {"building", nil},
 	unit:                {"unit", nil},
+	exemption:           {"exemption", nil},
+	watched:             {"watched", []string{"true", "false"}},
 	householdTripsBelow: {"household_trips_below", nil},
 	testHoursBelow:      {"test_hours_below", nil},
 }
@@ -93,13 +97,14 @@ func (p *Policy) words(f Facts) words {
 		credential: f.Credential, valid: yes(f.Valid), credentialReason: f.Reason, proof: f.Proof,
 		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
 		whereabouts: f.Whereabouts, building: f.Building, unit: f.Unit,
+		exemption: f.Exemption, watched: yes(f.Watched),
 	}
 	for _, i := range [...]fact{class, whereabouts} {
 		if v[i] == "" {
 			v[i] = unknown
 		}
 	}
-	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health, building, unit} {
+	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health, building, unit, exemption} {
 		if v[i] == "" {
 			v[i] = none
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gated/ledger"
@@ -302,10 +303,13 @@ func (s *State) Trips(household string, now time.Time, days int) int {
 	return s.book.Count(s.hash.Key(blind.OfHousehold, household), now.Format(time.DateOnly), days)
 }
 
-// Marked are the exemptions of a person at a time, and whether they are watched, by their roster ID and their households.
-func (s *State) Marked(subject string, households []string, at time.Time) (exempt []string, watched bool) {
+// Marked are the words of somebody's exemptions at a time, and whether they are watched, by roster ID and the IDs of their households.
+func (s *State) Marked(subject, households string, at time.Time) (exempt string, watched bool) {
+	if len(s.Marks) == 0 {
+		return "", false
+	}
 	who := []blind.Key{s.hash.Key(blind.OfSubject, subject)}
-	for _, h := range households {
+	for h := range strings.FieldsSeq(households) {
 		who = append(who, s.hash.Key(blind.OfHousehold, h))
 	}
 	return s.Marks.Of(at, who)

@@ -3,11 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"gated/gate"
+	"gated/policy"
+	"gated/roster"
 )
 
 // A level is put into force by a notice, by an oral order that a notice follows, or by starting what lay ready; what cannot be is said.
@@ -96,5 +100,67 @@ func TestLevelsByNotice(t *testing.T) {
 	}
 	if out, _ := told(t, "", "ledger", "verify", "--state", dir); !strings.Contains(out, "are complete, in order") {
 		t.Error(out)
+	}
+}
+
+// Somebody is exempt or watched until a day, by somebody's word; who it is stands sealed.
+func TestExemptionsAndTheWatchList(t *testing.T) {
+	t.Parallel()
+	dir, settings := setUpSite(t)
+	rules := strings.Replace(string(policy.Shipped().Source()), "\nrules:\n", "\nrules:\n  - {name: own-watch, when: {watched: true}, then: hold}\n"+
+		"  - {name: own-exempt, when: {exemption: dialysis, direction: out, valid: true, proof: signed}, then: admit}\n", 1)
+	rules, _, _ = strings.Cut(rules, "\nexamples:")
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, err := roster.OpenReadOnly(filepath.Join(dir, "roster.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := store.Snapshot().People()[0].ID
+	store.Close()
+	c := start(t, "run", "--config", settings, "--state", dir)
+	c.address(t)
+	run := func(args ...string) (code int, said string) {
+		var out, errs bytes.Buffer
+		code = execute(append(args, "--state", dir), strings.NewReader(""), &out, &errs)
+		return code, out.String() + errs.String()
+	}
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"exempt", "add", "r-nobody", "dialysis", "--until", "2036-01-01", "--approved-by", "A"}, 2, "neither the roster ID of a person nor a household"},
+		{[]string{"exempt", "add", who, "dialysys", "--until", "2036-01-01", "--approved-by", "A"}, 2, "no rule of the policy in force asks for the exemption dialysys (did you mean dialysis?)"},
+		{[]string{"exempt", "add", who, "Dialysis!", "--until", "2036-01-01", "--approved-by", "A"}, 2, "write a word of lower-case letters"},
+		{[]string{"exempt", "add", who, "dialysis", "--approved-by", "A"}, 2, "--until: say when it ends"},
+		{[]string{"exempt", "add", who, "dialysis", "--until", "2036-01-01"}, 2, "--approved-by: say who"},
+		{[]string{"exempt", "add", who, "dialysis", "--until", "2020-01-01", "--approved-by", "A"}, 2, "before it begins, or is past"},
+		{[]string{"exempt", "end", "1"}, 1, "entry 1 marks nobody"},
+		{[]string{"exempt", "end", "x"}, 2, "write the number of the entry"},
+		{[]string{"watch", "add", who, "complaint", "--until", "2036-01-01", "--approved-by", "A\n"}, 2, "printable characters"},
+		{[]string{"exempt", "add", who, "dialysis", "--until", "2036-01-01", "--approved-by", "SECRET-A", "--note", "SECRET-B"}, 0, "entry="},
+		{[]string{"watch", "add", "3-2-101", "complaint", "--until", "2036-01-01", "--approved-by", "A"}, 0, "entry="},
+		{[]string{"exempt", "list", "--reason", "asked for it"}, 0, who + "  dialysis"},
+		{[]string{"watch", "list", "--reason", "asked for it"}, 0, "3-2-101  complaint"},
+		{[]string{"policy", "explain", "--person", who, "--direction", "out"}, 0, "admit, reason own-exempt"},
+	} {
+		if code, said := run(tt.args...); code != tt.code || !strings.Contains(said, tt.want) {
+			t.Errorf("%q: exit %d, want %d, …%s…:\n%s", tt.args, code, tt.code, tt.want, said)
+		}
+	}
+	_, said := run("watch", "list", "--reason", "asked for it")
+	entry, _, _ := strings.Cut(strings.Split(said, "\n")[1], " ")
+	if code, said := run("watch", "end", entry); code != 0 {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	if _, said := run("watch", "list", "--reason", "asked for it"); strings.Contains(said, "3-2-101") {
+		t.Errorf("after the end:\n%s", said)
+	}
+	c.stop(t)
+	out, _ := told(t, "", "ledger", "export", "--state", dir, "--day", "today", "--format", "jsonl")
+	if strings.Contains(out, "SECRET") || strings.Contains(out, who) || !strings.Contains(out, `"word":"dialysis"`) {
+		t.Error("the records name somebody, or tell of no mark")
 	}
 }

@@ -55,9 +55,8 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
-		policyCommand(), levelCommand(), ledgerCommand(), backupCommand(), restoreCommand(), scannerCommand(), clockCommand(),
-		emergencyCommand(),
-		versionCommand())
+		policyCommand(), levelCommand(), exemptCommand(), watchCommand(), ledgerCommand(), backupCommand(), restoreCommand(),
+		scannerCommand(), clockCommand(), emergencyCommand(), versionCommand())
 	err := root.ExecuteContext(context.Background())
 	if err = cmp.Or(err, out.err); err == nil {
 		return 0

@@ -16,6 +16,7 @@ import (
 	"gated/policy"
 	"gated/register"
 	"gated/register/blind"
+	"gated/register/marks"
 	"gated/register/trips"
 )
 
@@ -50,6 +51,7 @@ type player struct {
 	floor  time.Time // the newest trusted time, by which the gate judges where it does not trust the clock
 	hash   blind.Hasher
 	book   trips.Book
+	marks  marks.List
 	inside map[string]bool     // by roster ID; who is not among them: unknown
 	begun  map[string]*passage // by ID
 	waits  map[string]bool     // passages in which somebody waits on: what they are asked has changed, and it stays a hold
@@ -106,6 +108,8 @@ func (p *player) take(e *entry.Entry) {
 		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(p.floor) {
 			p.floor = at
 		}
+	case e.Kind == register.Mark:
+		p.marks = p.marks.Marked(e, p.hash)
 	case e.Kind == register.Trip:
 		p.book.Begin(e.Detail["day"])
 		p.book.Add(e.Seq, trips.Trip{Household: p.home(e.Personally("household")), Day: e.Detail["day"]})
@@ -120,7 +124,7 @@ func (p *player) take(e *entry.Entry) {
 	}
 	switch {
 	case e.Kind == register.Query:
-		p.query(a, e)
+		p.query(a, e, now)
 		if e.Verdict == policy.Hold {
 			p.decide(a, e, now)
 		}
@@ -146,7 +150,7 @@ func (p *player) take(e *entry.Entry) {
 func (p *player) home(household string) blind.Key { return p.hash.Key(blind.OfHousehold, household) }
 
 // query takes who it was.
-func (p *player) query(a *passage, e *entry.Entry) {
+func (p *player) query(a *passage, e *entry.Entry, now time.Time) {
 	f := &a.facts
 	f.Class, f.Known, f.PlateClass, f.Service = e.Class, e.Detail["known"] == "yes", e.Detail["plate_class"], e.Detail["service"]
 	f.Level = cmp.Or(p.Level, e.Detail["level"])
@@ -162,6 +166,9 @@ func (p *player) query(a *passage, e *entry.Entry) {
 	}
 	if p.Policy.AsksHealth(f.Level) {
 		fmt.Sscanf(e.Personally("health"), "%s %d", &f.Health, &f.TestHours) // hours only of a test
+	}
+	if f.Known {
+		f.Exemption, f.Watched = p.marks.Of(now, []blind.Key{p.hash.Key(blind.OfSubject, subject), p.home(a.household)})
 	}
 	if inside, known := p.inside[subject]; known && f.Known {
 		f.Whereabouts = map[bool]string{true: "inside", false: "outside"}[inside]

@@ -14,6 +14,7 @@ import (
 type Subject struct {
 	ID, Household, Name, Plate string
 	Class, Service             string
+	Homes                      string // their households, with spaces between
 	Building, Unit             string // of the household, such as 3 and 3-2; of several flats all, with spaces between
 	Known                      bool   // of the roster
 }
@@ -24,11 +25,11 @@ var services = map[string]bool{"epidemic-control": true, "ambulance": true, "fir
 // Find looks for whom a claim is about, and where they live.
 func Find(people *roster.Snapshot, c credential.Claim) Subject {
 	s := find(people, c)
-	homes := []string{s.Household}
-	if p, ok := people.Person(s.ID); ok {
-		homes = append(homes, strings.Fields(p.Others)...)
+	s.Homes = s.Household
+	if p, ok := people.Person(s.ID); ok && p.Others != "" {
+		s.Homes += " " + p.Others
 	}
-	for _, id := range homes {
+	for id := range strings.FieldsSeq(s.Homes) {
 		if h, ok := people.Household(id); ok {
 			s.Building = strings.TrimLeft(s.Building+" "+h.Building, " ")
 			s.Unit = strings.TrimLeft(s.Unit+" "+h.Building+"-"+h.Unit, " ")

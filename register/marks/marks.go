@@ -3,6 +3,7 @@ package marks
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"gated/ledger"
@@ -65,16 +66,17 @@ func named(e *ledger.Entry, h blind.Hasher) (who blind.Key, is bool) {
 	return who, is
 }
 
-// Of are the words of a person's exemptions at a time, and whether they are watched; who are the keys of their roster ID and of their
-// households.
-func (l List) Of(at time.Time, who []blind.Key) (exempt []string, watched bool) {
+// Of are the words of a person's exemptions at a time, with spaces between, and whether they are watched; who are the keys of their
+// roster ID and of their households.
+func (l List) Of(at time.Time, who []blind.Key) (exempt string, watched bool) {
+	var words []string
 	for _, m := range l {
 		if !slices.Contains(who, m.Who) || at.Before(m.From) || !at.Before(m.Until) {
 			continue
 		}
-		if watched = watched || m.What == Watch; m.What == Exempt && !slices.Contains(exempt, m.Word) {
-			exempt = append(exempt, m.Word)
+		if watched = watched || m.What == Watch; m.What == Exempt && !slices.Contains(words, m.Word) {
+			words = append(words, m.Word)
 		}
 	}
-	return exempt, watched
+	return strings.Join(words, " "), watched
 }

@@ -1,0 +1,189 @@
+package box
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"gated/ledger"
+	"gated/ledger/file"
+	"gated/policy"
+	"gated/register"
+	"gated/register/erasure"
+	"gated/register/marks"
+)
+
+// Mark says that somebody is exempt from a rule for a while, or watched, or that this ends; What is a reason of package marks.
+type Mark struct {
+	What        string
+	Ref         int64  // the entry of the one that ends
+	Who         string // roster ID of a person, or a household such as 3-2-501
+	Word        string // of an exemption, as rules ask for it; why somebody is watched
+	From, Until string
+	By, Why     string // who approved or ordered it, and more to say; these are personal, as is who it is
+}
+
+var wordForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+// MarkSomebody records a mark. It returns the number of its entry.
+var MarkSomebody = Op[Mark, int64]{"mark", func(_ context.Context, b *Box, by string, m Mark) (int64, error) {
+	if b.Gate == nil {
+		return 0, errNoDaemon
+	}
+	ev, err := m.event(b)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range []ledger.Field{{Name: "approved_by", Value: m.By}, {Name: "note", Value: m.Why}, {Name: "by", Value: by}} {
+		if f.Value != "" {
+			ev.Personal = append(ev.Personal, f)
+		}
+	}
+	return b.Gate.Mark(ev)
+}}
+
+// event is the entry that tells of it.
+func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
+	for _, text := range []string{m.By, m.Why} {
+		if utf8.RuneCountInString(text) > maxWords || !utf8.ValidString(text) || slices.ContainsFunc([]rune(text), unicode.IsControl) {
+			return ev, fmt.Errorf("at most %d printable characters", maxWords)
+		}
+	}
+	ev = ledger.Event{Reason: m.What, Ref: m.Ref, By: "unauthenticated"}
+	if m.What == marks.Ended {
+		var list marks.List
+		b.Register.View(func(s *register.State) { list = s.Marks })
+		if !slices.ContainsFunc(list, func(o marks.Mark) bool { return o.Entry == m.Ref }) {
+			return ev, No{fmt.Errorf("entry %d marks nobody: it has ended already, was erased, or never did", m.Ref)}
+		}
+		return ev, nil
+	}
+	field := "subject"
+	people := b.Roster.Snapshot()
+	if _, is := people.Person(m.Who); !is {
+		if _, is = people.Household(m.Who); !is {
+			return ev, fmt.Errorf("%.40q is neither the roster ID of a person nor a household such as 3-2-501", m.Who)
+		}
+		field = "household"
+	}
+	if !wordForm.MatchString(m.Word) || len(m.Word) > 40 {
+		return ev, fmt.Errorf("%.40q: write a word of lower-case letters and hyphens, such as dialysis", m.Word)
+	}
+	if asked := b.Gate.Rules().Policy.Asks("exemption"); m.What == marks.Exempt && !slices.Contains(asked, m.Word) {
+		return ev, fmt.Errorf("no rule of the policy in force asks for the exemption %s%s: it would change nothing", m.Word,
+			policy.Nearest(m.Word, asked))
+	}
+	if m.By == "" {
+		return ev, errors.New("--approved-by: say who approved or ordered it")
+	}
+	now := b.Gate.View().Now
+	from, err := moment("from", m.From, b.Ledger.Zone(), now)
+	if err != nil {
+		return ev, err
+	}
+	if from.IsZero() {
+		from = now
+	}
+	until, err := moment("until", m.Until, b.Ledger.Zone(), now)
+	switch {
+	case err != nil:
+		return ev, err
+	case until.IsZero():
+		return ev, errors.New("--until: say when it ends; it can be made anew")
+	case !from.Before(until), !now.Before(until):
+		return ev, fmt.Errorf("it ends (%s) before it begins, or is past", until.Format(time.DateTime))
+	}
+	ev.Detail = map[string]string{"word": m.Word, "from": from.Format(time.RFC3339), "until": until.Format(time.RFC3339)}
+	ev.Personal = []ledger.Field{{Name: field, Value: m.Who}}
+	return ev, nil
+}
+
+// Marked is a mark as it is listed: who it is can be erased.
+type Marked struct {
+	marks.Mark
+	Who string `json:"who"`
+}
+
+// Marks lists those who are exempt, or watched. That somebody looked, and why, is recorded first.
+var Marks = Op[Listing, []Marked]{"marks", listMarks}
+
+func listMarks(_ context.Context, b *Box, by string, a Listing) (list []Marked, err error) {
+	if b.Gate == nil {
+		return nil, errNoDaemon
+	}
+	if err := erasure.CheckWhy(a.Why); err != nil {
+		return nil, err
+	}
+	if err := b.append(ledger.Event{Kind: register.Export, Reason: "marks", By: "unauthenticated",
+		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {
+		return nil, err
+	}
+	now, at := b.Gate.View().Now, map[int64]int{}
+	var seqs []int64
+	b.Register.View(func(s *register.State) {
+		for _, m := range s.Marks {
+			if m.What == a.What && now.Before(m.Until) {
+				at[m.Entry], seqs, list = len(list), append(seqs, m.Entry), append(list, Marked{Mark: m})
+			}
+		}
+	})
+	in, err := file.OpenReader(b.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	in.AskKeys(b.Ledger.Keys)
+	err = in.ScanSome(seqs, func(e *ledger.Entry) {
+		list[at[e.Seq]].Who = e.Personally("subject") + e.Personally("household")
+	})
+	return list, err
+}
+
+// Listing is which marks are listed, and why.
+type Listing struct{ What, Why string }
+
+// tellMarksAgain tells once more, each night, of the marks that count on, before what is old is erased.
+func (b *Box) tellMarksAgain(now time.Time) error {
+	var list marks.List
+	b.Register.View(func(s *register.State) { list = s.Marks })
+	in, err := file.OpenReader(b.Dir)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	defer in.Close()
+	in.AskKeys(b.Ledger.Keys)
+	again, err := marksThatCount(in, list, now)
+	var events []ledger.Event
+	for _, ev := range again {
+		ref, _ := strconv.ParseInt(ev.Detail["entry"], 10, 64)
+		events = append(events, ev, ledger.Event{Reason: marks.Ended, Ref: ref, By: "machine"})
+	}
+	if err == nil && len(events) > 0 {
+		_, err = b.Gate.Mark(events...)
+	}
+	return err
+}
+
+// marksThatCount tells of the marks that have not ended, as entries once more; those that can be read no longer mark nobody.
+func marksThatCount(in *file.Reader, list marks.List, now time.Time) (events []ledger.Event, err error) {
+	var seqs []int64
+	for _, m := range list {
+		if now.Before(m.Until) {
+			seqs = append(seqs, m.Entry)
+		}
+	}
+	err = in.ScanSome(seqs, func(e *ledger.Entry) {
+		ev := ledger.Event{Kind: register.Mark, Reason: e.Reason, By: "machine", Detail: maps.Clone(e.Detail), Personal: e.Personal}
+		if ev.Detail["entry"] = strconv.FormatInt(e.Seq, 10); e.Personally("subject")+e.Personally("household") != "" {
+			events = append(events, ev)
+		}
+	})
+	return events, err
+}

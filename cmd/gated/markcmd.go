@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+
+	"gated/box"
+	"gated/register/marks"
+
+	"github.com/spf13/cobra"
+)
+
+func exemptCommand() *cobra.Command {
+	return markCommand("exempt", "exempt somebody from a rule for a while", marks.Exempt, "dialysis")
+}
+
+func watchCommand() *cobra.Command {
+	return markCommand("watch", "have guards look closely at somebody for a while", marks.Watch, "complaint")
+}
+
+// markCommand is of what marks somebody: add, list and end.
+func markCommand(use, short, what, word string) *cobra.Command {
+	m := box.Mark{What: what}
+	add := &cobra.Command{Use: "add WHO WORD --until T --approved-by X", Short: short, Args: cobra.ExactArgs(2), Long: help("mark-" + what),
+		Example: fmt.Sprintf("  gated %s add r-4k2m7qz1x9c3v %s --until 2026-12-31 --approved-by \"Chen, command post\"", use, word),
+		RunE: func(c *cobra.Command, args []string) error {
+			m.Who, m.Word = args[0], args[1]
+			seq, err := perform(c, box.MarkSomebody, m)
+			return say(c.OutOrStdout(), err, "entry=%d\n", seq)
+		}}
+	add.Flags().StringVar(&m.From, "from", "", "when it begins, such as \"2026-11-29 06:00\" (default: now)")
+	add.Flags().StringVar(&m.Until, "until", "", "when it ends: a day, to its last second, or a day and a time")
+	add.Flags().StringVar(&m.By, "approved-by", "", "who approved or ordered it")
+	add.Flags().StringVar(&m.Why, "note", "", "what more is to be said")
+	end := &cobra.Command{Use: "end ENTRY", Short: "end it before its time", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			n, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q: write the number of the entry, as the list has it", args[0])
+			}
+			seq, err := perform(c, box.MarkSomebody, box.Mark{What: marks.Ended, Ref: n})
+			return say(c.OutOrStdout(), err, "entry=%d\n", seq)
+		}}
+	listing := box.Listing{What: what}
+	list := &cobra.Command{Use: "list --reason R", Short: "list whom it counts for, or will", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			all, err := perform(c, box.Marks, listing)
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "ENTRY\tWHO\tWORD\tFROM\tUNTIL")
+			for _, m := range all {
+				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", m.Entry, m.Who, m.Word, minute(m.From), minute(m.Until))
+			}
+			return w.Flush()
+		}}
+	list.Flags().StringVar(&listing.Why, "reason", "", "why you look, in your own words: it is recorded")
+	list.MarkFlagRequired("reason")
+	return group(use, short, add, list, end)
+}
