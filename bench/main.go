@@ -55,6 +55,8 @@ var table = []row{
 	{"verify without personal fields", "Verify/plain entries/s", "", "", "", "≥ 200000 entries/s"},
 	{"verify with personal fields opened", "Verify/personal entries/s", "", "", "", "≥ 100000 entries/s"},
 	{"policy replay, with trips and whereabouts", "Replay passages/s", "", "", "", "≥ 20000 passages/s"},
+	{"a decision with all facts, over the verification, 10,000 entries", "Judge/entries=10000 p50-us", "300,000 entries",
+		"Judge/entries=300000 p50-us", "", "≤ 200 µs"},
 	{"open, cold", "Filled/open cold-ms", "warm", "Filled/open warm-ms", "", "≤ 20 ms"},
 	{"a day of 10,000 passages to CSV", "Export/day-csv took-ms", "", "", "", "≤ 400 ms"},
 	{"a month of 120,000 passages to XLSX", "Export/month-xlsx took-ms", "", "", "", "≤ 15000 ms"},
@@ -228,7 +230,7 @@ func main() {
 	err := errors.Join(
 		r.run(".", append([]string{tags, "-bench", "."}, append(os.Args[1:], ".")...)...),
 		r.run("..", append([]string{"-bench", "."}, append(os.Args[1:], "./ledger", "./evidence", "./register/erasure")...)...),
-		r.run("..", append([]string{"-bench", "^Benchmark(Source|BinarySize|IdleMemory|Bytes|StartWithoutIndex)$"}, append(os.Args[1:], "./cmd/gated", "./gate")...)...),
+		r.run("..", append([]string{"-bench", "^Benchmark(Source|BinarySize|IdleMemory|Bytes|StartWithoutIndex|Judge)$"}, append(os.Args[1:], "./cmd/gated", "./gate")...)...),
 		r.run("..", append([]string{"-bench", "^BenchmarkCodeToDurableDecision$", "-benchtime", "1000x"}, append(os.Args[1:], "./cmd/gated")...)...))
 	fmt.Printf("\n%s\n\n", where)
 	r.write(os.Stdout, table, missing)

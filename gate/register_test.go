@@ -4,12 +4,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"gated/credential"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/levels"
+	"gated/register/marks"
+	"gated/roster"
+	"gated/roster/sheet"
 )
 
 // crowd records passages of former days, and one hold that nobody decided.
@@ -127,4 +133,46 @@ func BenchmarkStartWithoutIndex(b *testing.B) {
 		b.ReportMetric(time.Since(began).Seconds()*1e3, "whole-ms")
 	}
 	b.ReportMetric(float64(s.l.Size()), "entries")
+}
+
+// BenchmarkJudge measures how long a decision takes with all facts, over the verification of the code: of 712 households, with so many
+// entries behind it, with a notice and exemptions in force.
+func BenchmarkJudge(b *testing.B) {
+	entries := []int{10_000, 300_000}
+	if testing.Short() {
+		entries = entries[:1]
+	}
+	for _, n := range entries {
+		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
+			s := newSite(b)
+			s.crowd(n / 3)
+			list := slices.Clone(office)
+			for h := range 712 {
+				for i := range 3 {
+					list = append(list, sheet.Row{Number: 10 + 3*h + i, ID: fmt.Sprintf("r-9%05d", 3*h+i), Building: fmt.Sprint(1 + h%8), Unit: fmt.Sprint(1 + h%3),
+						Room: fmt.Sprint(1000 + h), Name: fmt.Sprint("居民", string(rune('一'+h)), string(rune('一'+i))), Class: "resident"})
+				}
+			}
+			if _, err := s.people.Import(b.Context(), list, roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "1949-12-31", nil }}); err != nil {
+				b.Fatal(err)
+			}
+			s.notice(levels.Ordered, 0, levels.Notice{Level: "controlled", Place: "3-2", From: s.now()})
+			for i := range 20 {
+				s.mark(marks.Exempt, "dialysis", 0, time.Hour, ledger.Field{Name: "subject", Value: fmt.Sprintf("r-9%05d", i)})
+			}
+			in := presented{byCode, time.Now(), []byte(s.pass("resident", s.subject("王小明"), month)), (*credential.Trust).Check}
+			m := s.g.moment()
+			claim := in.check(m.rules.Trust, s.g.clock.judge(m.at))
+			var took []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				if p, _ := s.g.judge(s.g.lanes["out"], in, claim, m); p.facts.Level != "controlled" {
+					b.Fatalf("%+v", p.facts)
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "p50-us")
+		})
+	}
 }
