@@ -102,6 +102,27 @@ func (c *console) afterwards(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (c *console) annul(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Passage string }
+	if read(w, r, &q, func() error { return checkWord("passage", q.Passage) }) {
+		c.done204(w, r, c.gate.Annul(q.Passage, gate.Amender{}))
+	}
+}
+
+func (c *console) correct(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Passage, Lane, ID string }
+	if read(w, r, &q, func() error {
+		err := errors.Join(checkWord("passage", q.Passage), checkWord("lane", q.Lane))
+		if q.ID != "" {
+			err = errors.Join(err, checkWord("id", q.ID))
+		}
+		return err
+	}) {
+		out, err := c.gate.Correct(q.Passage, gate.Right{Lane: q.Lane, Person: q.ID}, gate.Amender{})
+		c.outcome(w, r, out, err)
+	}
+}
+
 func (c *console) duty(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Name string }
 	if read(w, r, &q, func() error {
@@ -148,7 +169,7 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)
 	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrChanged), errors.Is(err, gate.ErrNoOpening),
-		errors.Is(err, gate.ErrSettled):
+		errors.Is(err, gate.ErrSettled), errors.Is(err, gate.ErrNotAnnulled), errors.Is(err, gate.ErrTooLate):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrLedger):
 		fail(w, http.StatusServiceUnavailable, "%v", err)

@@ -89,6 +89,8 @@ func Handler(o Options) http.Handler {
 	route("POST", "/api/close", c.close)
 	route("POST", "/api/account", c.account)
 	route("POST", "/api/afterwards", c.afterwards)
+	route("POST", "/api/annul", c.annul)
+	route("POST", "/api/correct", c.correct)
 	route("POST", "/api/duty", c.duty)
 	route("POST", "/api/clock", c.clock)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, http.StatusNotFound, "no such page") })

@@ -40,10 +40,18 @@ func TestInterface(t *testing.T) {
 	const held = `{"passage":"P","verdict":"hold","reason":"no-valid-pass","repeat":false}`
 	fill := func(body string) string {
 		for word, value := range map[string]func() string{
-			"{good}":   func() string { return good },
-			"{hold}":   func() string { return b.scan("in", b.pass("李四", -time.Minute)).Passage },
-			"{waits}":  func() string { return waits },
-			"{person}": func() string { return b.person("赵小宝") },
+			"{good}":     func() string { return good },
+			"{hold}":     func() string { return b.scan("in", b.pass("李四", -time.Minute)).Passage },
+			"{waits}":    func() string { return waits },
+			"{person}":   func() string { return b.person("赵小宝") },
+			"{admitted}": func() string { return b.scan("in", b.pass("王小明", time.Hour)).Passage },
+			"{annulled}": func() string {
+				id := b.scan("in", b.pass("王小明", time.Hour)).Passage
+				if err := b.gate.Annul(id, gate.Amender{}); err != nil {
+					t.Fatal(err)
+				}
+				return id
+			},
 			"{opening}": func() string {
 				if _, err := b.gate.Emergency("in"); err != nil {
 					t.Fatal(err)
@@ -109,6 +117,15 @@ func TestInterface(t *testing.T) {
 		{"an account of nothing", "POST", "/api/account", `{"id":"e1","note":"x"}`, false, 409, `/no emergency opening to account for/`, ""},
 		{"what became of nobody", "POST", "/api/afterwards", `{"passage":"p","what":"went-through"}`, false, 409, `/nobody is asked what became of that passage/`, ""},
 		{"what nobody does", "POST", "/api/afterwards", `{"passage":"p","what":"flew"}`, false, 400, `/became of nobody: want went-through/`, ""},
+		{"annul", "POST", "/api/annul", `{"passage":"{admitted}"}`, false, 204, ``, "correction in refuse did-not-go-through 老张"},
+		{"annul twice", "POST", "/api/annul", `{"passage":"{annulled}"}`, false, 409, `/was annulled already/`, ""},
+		{"annul nobody", "POST", "/api/annul", `{}`, false, 400, `/passage is missing/`, ""},
+		{"annul what is not there", "POST", "/api/annul", `{"passage":"p"}`, false, 409, `/no passage \"p\" in this epoch/`, ""},
+		{"correct", "POST", "/api/correct", `{"passage":"{admitted}","lane":"out","id":"{person}"}`, false, 200, `{"passage":"P","verdict":"admit","reason":"corrected","repeat":false}`, "correction in refuse did-not-go-through 老张; check out found-by-room; query out hold no-valid-pass; register out admit corrected 老张"},
+		{"correct the direction", "POST", "/api/correct", `{"passage":"{admitted}","lane":"out"}`, false, 200, `/"reason":"corrected"/`, "correction in refuse did-not-go-through 老张; check out found-by-room; query out hold no-valid-pass; register out admit corrected 老张"},
+		{"correct nothing", "POST", "/api/correct", `{"passage":"{admitted}","lane":"in"}`, false, 400, `/the same person in the same direction/`, ""},
+		{"correct to a stranger", "POST", "/api/correct", `{"passage":"{admitted}","lane":"in","id":"R7"}`, false, 404, `/no such person/`, ""},
+		{"correct without a lane", "POST", "/api/correct", `{"passage":"p"}`, false, 400, `/lane is missing/`, ""},
 		{"duty", "POST", "/api/duty", `{"name":" 李四 "}`, false, 204, ``, "signon 李四"},
 		{"duty without a name", "POST", "/api/duty", `{"name":""}`, false, 400, `/name is missing/`, ""},
 		{"duty with a novel", "POST", "/api/duty", `{"name":"` + strings.Repeat("李", 41) + `"}`, false, 400, `/name has 41 characters; it takes at most 40/`, ""},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"gated/policy"
 	"gated/register"
 )
 
@@ -74,7 +75,8 @@ func (g *Gate) View() View {
 				at = p.At
 			}
 			v.Recent = append(v.Recent, Shown{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Verdict: p.Verdict, Reason: p.Reason,
-				Class: p.Class, Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency})
+				Class: p.Class, Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency,
+				Amend: p.Verdict == policy.Admit && !p.Emergency && p.Last > s.Duty && now.Time.Sub(at).Abs() < amendWithin})
 		}
 	})
 	if f := g.opt.Ledger.Fault(); f != nil {

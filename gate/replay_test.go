@@ -51,7 +51,7 @@ rules:
 	passages := 0
 	policies := []*policy.Policy{policy.Shipped(), asksWhere}
 	for day := range 6 {
-		s.wall(true, time.Duration(day)*25*time.Hour)
+		s.wall(true, time.Duration(day)*23*time.Hour)
 		s.end()
 		s.start()
 		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Repeat = policies[1], 0 }))
@@ -72,11 +72,30 @@ rules:
 				continue
 			}
 			passages++
-			if out.Verdict == policy.Hold && r.IntN(2) == 0 {
+			switch {
+			case out.Verdict == policy.Hold && r.IntN(2) == 0:
 				verdict := []string{"admit", "refuse"}[r.IntN(2)]
 				s.g.Decide(out.Passage, Ruling{Verdict: verdict, Reason: Reasons[verdict][0]})
+			case out.Verdict == policy.Admit && r.IntN(3) == 0: // they did not go through, or somebody else did
+				if err := s.g.Annul(out.Passage, Amender{}); err != nil {
+					t.Fatal(err)
+				}
+			case out.Verdict == policy.Admit && r.IntN(4) == 0:
+				s.g.Correct(out.Passage, Right{Lane: []string{"in", "out"}[r.IntN(2)], Person: s.subject("李芳")}, Amender{})
 			}
 		}
+	}
+	for day := 6; day < 10; day++ { // until no trip counts any more
+		s.wall(true, time.Duration(day)*23*time.Hour)
+		s.end()
+		s.start()
+	}
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Repeat, r.Level = policies[1], 0, "sealed" }))
+	for range 3 {
+		if out := s.scan("out", codes[1]()); out.Verdict != policy.Admit || s.g.Annul(out.Passage, Amender{}) != nil {
+			t.Fatalf("they have their trip back, and got %+v", out)
+		}
+		passages++
 	}
 	s.g.work.Wait()
 	in, err := file.OpenReader(s.dir)
@@ -92,7 +111,7 @@ rules:
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := replay.Run(in, replay.Options{Policy: shut, Level: "sealed", From: s.now().In(s.l.Zone()).Format(time.DateOnly)})
+	other, err := replay.Run(in, replay.Options{Policy: shut, Level: "sealed", From: s.now().AddDate(0, 0, -6).In(s.l.Zone()).Format(time.DateOnly)})
 	changed := map[string]int{}
 	for c, n := range other.Changed {
 		changed[c.Class+" "+c.Was+" "+c.Is] += n

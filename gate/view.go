@@ -6,6 +6,7 @@ import (
 
 	"gated/policy"
 	"gated/register"
+	"gated/register/amend"
 	"gated/register/levels"
 )
 
@@ -17,6 +18,8 @@ var (
 	ErrInvalid       = errors.New("not accepted")
 	ErrNoOpening     = errors.New("no emergency opening to account for with this ID")
 	ErrSettled       = errors.New("nobody is asked what became of that passage: somebody has said so, or the shift is over")
+	ErrNotAnnulled   = amend.ErrNot
+	ErrTooLate       = errors.New("guards put right what their own shift admitted in the last ten minutes: later it takes somebody else")
 	ErrNotReady      = errors.New("the register is still being read, or the ledger is in fault: try again in a moment")
 	ErrUnknownPerson = errors.New("no such person in the roster")
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
@@ -144,6 +147,7 @@ type Shown struct {
 	At         time.Time `json:"at"`
 	Repeat     bool      `json:"repeat"`
 	Emergency  bool      `json:"emergency"`
+	Amend      bool      `json:"amend,omitempty"` // the guard can still say that they did not go through, or who did
 }
 
 // Hold is a passage that waits for a guard. Its name stays as long as it waits.

@@ -67,7 +67,7 @@ func (g *life) step() {
 		ev := event(ledger.Kind(g.pick(string(Decided), string(Opening), string(Sensor), string(Correction))), "")
 		if ev.Kind == Decided || ev.Kind == Correction {
 			ev.Verdict, ev.Personal = g.pick("admit", "refuse", "hold"), who
-			ev.Detail = map[string]string{"was": g.pick("admit", "refuse", "undecided")}
+			ev.Detail = map[string]string{"was": g.pick("admit", "admit", "refuse", "undecided"), Where: g.pick("inside", "outside", "")}
 		}
 		if rng.IntN(2) == 0 {
 			ev.Ref = 1 + rng.Int64N(b.Size())

@@ -103,7 +103,7 @@ func (r *Register) readTail(in *file.Reader) (err error) {
 }
 
 // byCommand are the kinds that a command can record while the daemon is stopped: they do not show that it runs.
-var byCommand = map[ledger.Kind]bool{Roster: true, Export: true, Trip: true,
+var byCommand = map[ledger.Kind]bool{Roster: true, Export: true, Trip: true, Correction: true,
 	ledger.KeyChange: true, ledger.Epoch: true, ledger.Erase: true, ledger.Keep: true, ledger.Backup: true}
 
 // ran tells whether the daemon had started and not stopped with the first size entries.

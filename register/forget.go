@@ -122,8 +122,8 @@ func (r *Register) settle(left map[int64]*ledger.Entry, lost map[blind.Key]*inde
 // moved says who moved by an entry and where they are then; nil: it says so of nobody.
 func (r *Register) moved(e *ledger.Entry) (who blind.Key, at *index.Whereabouts) {
 	who, named := r.hash.Field(e, "subject")
-	if inside, ok := Moves(e); ok && named {
-		at = &index.Whereabouts{Seq: e.Seq, Inside: inside}
+	if is, ok := moves(e); ok && named {
+		at = &is
 	}
 	return who, at
 }

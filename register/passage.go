@@ -30,26 +30,43 @@ func addEvent(p *Passage, e *ledger.Entry) {
 	}
 }
 
-// Moves tells whether the entry says that somebody moved, and where they are then. It goes by what was permitted:
-// whether they went through is told by a passage sensor, where there is one.
-func Moves(e *ledger.Entry) (inside, ok bool) {
+// Reasons of what a guard says of an admitted passage afterwards.
+const (
+	DidNotGoThrough = "did-not-go-through" // a correction
+	Corrected       = "corrected"          // the register entry of the passage that is right instead
+)
+
+// Where is the detail of a correction that takes an admission back: where the person is then. Without it nobody knows.
+const Where = "whereabouts"
+
+// Moves tells whether the entry says that somebody moved, and where they are then: "inside" or "outside", or "" where nobody knows.
+// It goes by what was permitted: whether they went through is told by a passage sensor, where there is one.
+func Moves(e *ledger.Entry) (where string, ok bool) {
 	switch {
 	case e.Direction != "in" && e.Direction != "out":
-		return false, false
-	case e.Kind == Decided && e.Verdict == "admit":
-		return e.Direction == "in", true
-	case Afterwards(e):
-		return e.Direction == "in", true
-	case e.Kind == Correction && e.Detail["was"] == "admit": // it did not happen
-		return e.Direction == "out", true
+		return "", false
+	case TakesBack(e):
+		return e.Detail[Where], true
+	case e.Kind == Decided && e.Verdict == "admit", Afterwards(e):
+		return map[string]string{"in": "inside", "out": "outside"}[e.Direction], true
 	}
-	return false, false
+	return "", false
 }
 
-// Afterwards tells whether the entry says that somebody went through on whom nobody had decided.
-func Afterwards(e *ledger.Entry) bool {
-	return e.Kind == Correction && e.Verdict == "admit" && e.Detail["was"] == "undecided"
+// moves is Moves for the state.
+func moves(e *ledger.Entry) (at index.Whereabouts, ok bool) {
+	where, ok := Moves(e)
+	return index.Whereabouts{Seq: e.Seq, Inside: where == "inside", Unknown: where == ""}, ok
 }
+
+// Afterwards tells whether the entry says that somebody went through whom nobody had admitted until then.
+func Afterwards(e *ledger.Entry) bool {
+	was := e.Detail["was"]
+	return e.Kind == Correction && e.Verdict == "admit" && (was == "undecided" || was == "refuse")
+}
+
+// TakesBack tells whether the entry says that an admission, which it names, did not happen.
+func TakesBack(e *ledger.Entry) bool { return e.Kind == Correction && e.Detail["was"] == "admit" }
 
 // elsewhere tells whether an erasure was one in an older epoch: first and last are entries of that.
 func elsewhere(e *ledger.Entry) bool { return e.Detail["epoch"] != "" }
@@ -57,7 +74,27 @@ func elsewhere(e *ledger.Entry) bool { return e.Detail["epoch"] != "" }
 // Recovered is for ledger.Options: its events take back the verdicts of a commit that failed and is there all the same. The lane was
 // answered fault and nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again. An
 // opening by the emergency key did happen: that does not wait for its entry.
-func (r *Register) Recovered(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
+func (r *Register) Recovered(kept []ledger.Entry, now ledger.Stamp) []ledger.Event {
+	events := takenBack(kept, now)
+	var refs []int64
+	for i := range events {
+		refs = append(refs, events[i].Ref)
+	}
+	for i := range events {
+		if ev := &events[i]; ev.Detail["was"] == "admit" {
+			where, err := r.Without(ev.Personally("subject"), refs...)
+			if err != nil {
+				r.opt.Log.Warn("where somebody was before a commit that failed is not known", "cause", err)
+			} else if where != "" {
+				ev.Detail[Where] = where
+			}
+		}
+	}
+	return events
+}
+
+// takenBack are the events of Recovered, but for where somebody is then.
+func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 	begun := map[string]bool{} // passages whose first event is among them
 	taken := map[int64]bool{}  // those that were taken back, by a commit that failed and is there as well
 	for i := range kept {
@@ -69,6 +106,9 @@ func (r *Register) Recovered(kept []ledger.Entry, now ledger.Stamp) (events []le
 		e := &kept[i]
 		begun[e.Passage] = begun[e.Passage] || e.Kind == Check
 		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
+			continue
+		}
+		if TakesBack(e) || e.Kind == Decided && e.Reason == Corrected { // what a guard said afterwards opens nothing, and is so
 			continue
 		}
 		c := ledger.Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class,

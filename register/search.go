@@ -83,23 +83,11 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 	if err := r.Wait(); err != nil {
 		return nil, err
 	}
-	k := r.hash.Wanted(kind, value)
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	x, err := r.index.Finder()
+	in, err := r.found(r.hash.Wanted(kind, value))
 	if err != nil {
 		return nil, err
-	}
-	in, err := x.Entries(k)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range r.unwritten() {
-		for _, g := range c.Found {
-			if slices.Contains(g.Keys, k) {
-				in = append(in, g)
-			}
-		}
 	}
 	firsts := map[int64]bool{}
 	for _, g := range in {

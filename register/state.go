@@ -236,7 +236,7 @@ func (s *State) find(e *ledger.Entry, first int64) {
 
 // move counts who is inside and how often a household went out.
 func (s *State) move(e *ledger.Entry) {
-	inside, ok := Moves(e)
+	at, ok := moves(e)
 	if !ok {
 		return
 	}
@@ -252,9 +252,9 @@ func (s *State) move(e *ledger.Entry) {
 	if !named {
 		return
 	}
-	s.place(who, &index.Whereabouts{Seq: e.Seq, Inside: inside})
+	s.place(who, &at)
 	// Their car is no trip more.
-	if household, ok := s.hash.Field(e, "household"); ok && !inside && e.Class == "resident" && went {
+	if household, ok := s.hash.Field(e, "household"); ok && !at.Inside && !at.Unknown && e.Class == "resident" && went {
 		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day})
 	}
 }
@@ -326,7 +326,7 @@ func (s *State) Inside() (n int) {
 }
 
 // Whereabouts tells where a person or vehicle of the roster is; known is false where no readable entry says so.
-func (s *State) Whereabouts(subject string) (inside, known bool) {
+func (s *State) Whereabouts(subject string) (in, known bool) {
 	at, known := s.people[s.hash.Key(blind.OfSubject, subject)]
-	return at.Inside, known
+	return at.Inside, known && !at.Unknown
 }

@@ -54,9 +54,9 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := &results{Writer: stdout}
 	root.SetOut(out)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), codeCommand(),
-		policyCommand(), levelCommand(), exemptCommand(), watchCommand(), ledgerCommand(), backupCommand(), restoreCommand(),
-		scannerCommand(), clockCommand(), emergencyCommand(), versionCommand())
+	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), passageCommand(),
+		codeCommand(), policyCommand(), levelCommand(), exemptCommand(), watchCommand(), ledgerCommand(), backupCommand(),
+		restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), versionCommand())
 	err := root.ExecuteContext(context.Background())
 	if err = cmp.Or(err, out.err); err == nil {
 		return 0

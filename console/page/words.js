@@ -78,6 +78,8 @@ const WORDS = {
     "went-through": ["已通过", "went through"],
     "turned-away": ["已劝返", "turned away"],
     "unseen": ["没看到", "not seen"],
+    "did-not-go-through": ["没有通过（已撤销放行）", "did not go through"],
+    "corrected": ["更正后登记", "recorded by a correction"],
     "undecided-restart": ["重启时未处理", "open when the box restarted"],
     "emergency-key": ["紧急键开启", "emergency key"],
     "ledger-fault": ["登记簿不可用", "ledger cannot be used"],

@@ -119,6 +119,10 @@ func (p *player) take(e *entry.Entry) {
 			Minute: policy.MinuteOfWeek(now)}}
 	}
 	a := p.begun[e.Passage]
+	if e.Kind == register.Correction && e.Passage != "" { // of a passage that was decided long ago, perhaps
+		p.correct(a, e)
+		return
+	}
 	if a == nil || e.Passage == "" {
 		return
 	}
@@ -140,11 +144,18 @@ func (p *player) take(e *entry.Entry) {
 			return
 		}
 		delete(p.begun, e.Passage)
-	case e.Kind == register.Correction:
-		p.book.Remove(e.Ref)
-		p.move(a.is, e)
-		delete(p.begun, e.Passage)
 	}
+}
+
+// correct takes what is right instead of an entry: that counts no longer.
+func (p *player) correct(a *passage, e *entry.Entry) {
+	p.book.Remove(e.Ref)
+	is := ""
+	if a != nil {
+		is = a.is
+	}
+	p.move(is, e)
+	delete(p.begun, e.Passage)
 }
 
 func (p *player) home(household string) blind.Key { return p.hash.Key(blind.OfHousehold, household) }
@@ -207,10 +218,10 @@ func (p *player) decide(a *passage, e *entry.Entry, now time.Time) {
 // move counts who is inside and how often a household went out, under the new rules: who would have been refused stays where they
 // are, and about a hold the guard decides as they did.
 func (p *player) move(is string, e *entry.Entry) {
-	inside, moved := register.Moves(e)
+	where, moved := register.Moves(e)
 	went := e.Kind == register.Decided || register.Afterwards(e)
 	if is == policy.Admit && e.Kind == register.Decided {
-		inside, moved = e.Direction == "in", true
+		where, moved = map[string]string{"in": "inside", "out": "outside"}[e.Direction], true
 	}
 	if !moved || is == policy.Refuse {
 		return
@@ -222,8 +233,10 @@ func (p *player) move(is string, e *entry.Entry) {
 	if subject == "" {
 		return
 	}
-	p.inside[subject] = inside
-	if went && !inside && e.Class == "resident" && household != "" {
+	if delete(p.inside, subject); where != "" {
+		p.inside[subject] = where == "inside"
+	}
+	if went && where == "outside" && e.Class == "resident" && household != "" {
 		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day})
 	}
 }

@@ -1,7 +1,10 @@
 // Package repeat knows a code again that was read a moment ago.
 package repeat
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // most bounds the memory: more codes than this are not read in a window.
 const most = 64
@@ -30,6 +33,11 @@ func (m Memory[A]) Again(key Key, now time.Time) *A {
 	a.until = now.Add(a.window)
 	m[key] = a
 	return &a.answer
+}
+
+// Drop forgets the answers of which something is so.
+func (m Memory[A]) Drop(is func(A) bool) {
+	maps.DeleteFunc(m, func(_ Key, a answered[A]) bool { return is(a.answer) })
 }
 
 // Remember keeps an answer for as long as window, and forgets what nobody holds up any more; with too many of them, the

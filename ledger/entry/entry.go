@@ -158,8 +158,13 @@ func (r *Record) JSON() []byte {
 }
 
 // Personally returns a personal field, or "".
-func (e *Entry) Personally(name string) string {
-	for _, f := range e.Personal {
+func (e *Entry) Personally(name string) string { return personally(e.Personal, name) }
+
+// Personally returns a personal field, or "".
+func (e *Event) Personally(name string) string { return personally(e.Personal, name) }
+
+func personally(fields []Field, name string) string {
+	for _, f := range fields {
 		if f.Name == name {
 			return f.Value
 		}

@@ -27,8 +27,9 @@ type Passage struct {
 
 // Whereabouts is what the newest readable entry says of a person.
 type Whereabouts struct {
-	Seq    int64
-	Inside bool
+	Seq     int64
+	Inside  bool
+	Unknown bool // it takes back what another said, and before that nobody knew
 }
 
 // Later is an entry that is about the entries First to Last of an earlier day.

@@ -120,6 +120,15 @@ func (x *Index) Passages(firsts []int64, zone *time.Location) ([]Passage, error)
 	return x.passages(zone, "json_each(?) j CROSS JOIN passage p ON p.first = j.value ORDER BY j.key", string(of))
 }
 
+// Passage is the passage with an ID, if the index has heard of one.
+func (x *Index) Passage(id string, zone *time.Location) (p Passage, known bool, err error) {
+	list, err := x.passages(zone, "passage p WHERE id = ? ORDER BY first DESC LIMIT 1", id)
+	if len(list) > 0 {
+		return list[0], true, err
+	}
+	return p, false, err
+}
+
 // Newest are the passages that begin with one of the entries first to last and are wanted, newest first. Their day does not count.
 func (x *Index) Newest(f Filter, first, last int64, zone *time.Location) ([]Passage, error) {
 	where, args := "first BETWEEN ? AND ?", []any{first, last}
@@ -137,10 +146,10 @@ func (x *Index) People(f func(who blind.Key, at Whereabouts)) error {
 	return x.each(func(scan func(...any) error) error {
 		var who blind.Key
 		var at Whereabouts
-		err := scan(&who, &at.Seq, &at.Inside)
+		err := scan(&who, &at.Seq, &at.Inside, &at.Unknown)
 		f(who, at)
 		return err
-	}, "SELECT key, seq, inside FROM person")
+	}, "SELECT key, seq, inside, unknown FROM person")
 }
 
 // Trips calls f with each trip and the entry that tells of it.

@@ -98,7 +98,7 @@ func (w *Writer) rows(c *Changes) {
 		if at == nil {
 			w.exec("DELETE FROM person WHERE key = ?", who)
 		} else {
-			w.exec("INSERT OR REPLACE INTO person VALUES(?, ?, ?)", who, at.Seq, at.Inside)
+			w.exec("INSERT OR REPLACE INTO person VALUES(?, ?, ?, ?)", who, at.Seq, at.Inside, at.Unknown)
 		}
 	}
 	for seq, t := range c.Trips {

@@ -1,0 +1,72 @@
+package box
+
+import (
+	"context"
+	"errors"
+
+	"gated/gate"
+	"gated/ledger"
+	"gated/register/amend"
+	"gated/register/erasure"
+)
+
+// AnnulPassage records that somebody who was admitted did not go through, however long ago that was.
+var AnnulPassage = Op[Amendment, bool]{"passage-annul", annul}
+
+// CorrectPassage records who went through instead, or in which direction, and returns that passage.
+var CorrectPassage = Op[Amendment, string]{"passage-correct", func(_ context.Context, b *Box, by string, a Amendment) (string, error) {
+	if err := erasure.CheckWhy(a.Why); err != nil {
+		return "", err
+	}
+	if b.Gate == nil {
+		return "", errors.New("no daemon runs on this state directory: start it first, it looks the right person up")
+	}
+	out, err := b.Gate.Correct(a.Passage, a.Right, gate.Amender{By: by, Why: a.Why})
+	if err == nil && out.Verdict == gate.Fault {
+		err = errors.New("the ledger cannot be used: nothing was recorded")
+	}
+	return out.Passage, answer(err)
+}}
+
+// Amendment says of which passage, and why in somebody's own words.
+type Amendment struct {
+	Passage, Why string
+	gate.Right   // only to correct
+}
+
+func annul(_ context.Context, b *Box, by string, a Amendment) (bool, error) {
+	if err := erasure.CheckWhy(a.Why); err != nil {
+		return false, err
+	}
+	switch {
+	case b.Gate != nil:
+		err := answer(b.Gate.Annul(a.Passage, gate.Amender{By: by, Why: a.Why}))
+		return err == nil, err
+	case b.Register == nil:
+		return false, b.noLedger()
+	}
+	if err := b.Register.Wait(); err != nil {
+		return false, err
+	}
+	was, err := amend.Find(b.Register, a.Passage)
+	if err != nil {
+		return false, answer(err)
+	}
+	ev, err := was.Annul(b.Register, b.stamp())
+	if err != nil {
+		return false, err
+	}
+	ev.Personal = append(ev.Personal, ledger.Field{Name: "by", Value: by}, ledger.Field{Name: "note", Value: a.Why})
+	err = b.append(ev)
+	return err == nil, err
+}
+
+// answer makes an answer of what the gate does not take.
+func answer(err error) error {
+	for _, no := range []error{gate.ErrNotAnnulled, gate.ErrUnknownPerson, gate.ErrUnknownLane, gate.ErrInvalid} {
+		if errors.Is(err, no) {
+			return No{err}
+		}
+	}
+	return err
+}

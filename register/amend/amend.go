@@ -1,0 +1,74 @@
+// Package amend says what is right instead of an admission on record.
+package amend
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"gated/ledger"
+	"gated/register"
+)
+
+// ErrNot: nobody can annul that.
+var ErrNot = errors.New("not annulled")
+
+func not(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrNot, fmt.Sprintf(format, args...))
+}
+
+// Admitted is a passage that counts as admitted, and the entry by which it does, with what is left of its personal fields.
+type Admitted struct {
+	register.Passage
+	Said ledger.Entry
+}
+
+// Find looks an admitted passage of this epoch up.
+func Find(r *register.Register, id string) (a Admitted, err error) {
+	p, known, err := r.Passage(id)
+	switch {
+	case err != nil:
+		return a, err
+	case !known:
+		return a, not("no passage %.20q in this epoch of the ledger: is it written right, or is it of an older one, to which "+
+			"nothing is added any more?", id)
+	case p.Emergency:
+		return a, not("%s is an opening by the emergency key, which did happen: say who passed instead", p.ID)
+	case p.Reason == register.DidNotGoThrough:
+		return a, not("%s was annulled already", p.ID)
+	case p.Verdict == "hold":
+		return a, not("%s waits for the guard: decide about it", p.ID)
+	case p.Verdict != "admit":
+		return a, not("%s was not admitted: it is %s, %s", p.ID, p.Verdict, p.Reason)
+	}
+	a.Passage = p
+	if a.Said, err = r.Said(&p); err == nil && (a.Said.Passage != p.ID || a.Said.Verdict != p.Verdict) {
+		err = fmt.Errorf("no entry says that passage %s was admitted: is the index another ledger's?", p.ID)
+	}
+	return a, err
+}
+
+// Age is how long ago it was admitted, however the clock was set since, as far as the box did not start again.
+func (a *Admitted) Age(now ledger.Stamp) time.Duration {
+	if now.Boot != "" && now.Boot == a.Said.Boot {
+		return now.Mono - time.Duration(a.Said.Mono)*time.Microsecond
+	}
+	return now.Time.Sub(a.Said.At).Abs()
+}
+
+// Annul is the entry that takes the admission back: they did not go through. Who was erased is moved nowhere by it.
+func (a *Admitted) Annul(r *register.Register, now ledger.Stamp) (ev ledger.Event, err error) {
+	ev = ledger.Event{Stamp: now, Kind: register.Correction, Passage: a.ID, Lane: a.Lane, Direction: a.Direction, Class: a.Class,
+		Verdict: "refuse", Reason: register.DidNotGoThrough, By: "unauthenticated", Ref: a.Said.Seq,
+		Detail: map[string]string{"was": "admit"}}
+	for _, f := range a.Said.Personal {
+		if f.Name == "subject" || f.Name == "household" {
+			ev.Personal = append(ev.Personal, f)
+		}
+	}
+	where, err := r.Without(a.Said.Personally("subject"), a.Said.Seq)
+	if where != "" {
+		ev.Detail[register.Where] = where
+	}
+	return ev, err
+}
