@@ -123,6 +123,24 @@ func (c *console) correct(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (c *console) override(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Passage, Reason, Approver, Note string }
+	if !read(w, r, &q, func() error {
+		err := errors.Join(checkWord("passage", q.Passage), checkWord("reason", q.Reason))
+		if q.Approver = strings.TrimSpace(q.Approver); q.Approver != "" {
+			err = errors.Join(err, checkText("approver", q.Approver, maxText))
+		}
+		if q.Note = strings.TrimSpace(q.Note); q.Note != "" {
+			err = errors.Join(err, checkText("note", q.Note, maxText))
+		}
+		return err
+	}) {
+		return
+	}
+	out, err := c.gate.Override(q.Passage, gate.Override{Reason: q.Reason, Approver: q.Approver, Note: q.Note})
+	c.outcome(w, r, out, err)
+}
+
 func (c *console) duty(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Name string }
 	if read(w, r, &q, func() error {
@@ -169,7 +187,8 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)
 	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrChanged), errors.Is(err, gate.ErrNoOpening),
-		errors.Is(err, gate.ErrSettled), errors.Is(err, gate.ErrNotAnnulled), errors.Is(err, gate.ErrTooLate):
+		errors.Is(err, gate.ErrSettled), errors.Is(err, gate.ErrNotAnnulled), errors.Is(err, gate.ErrTooLate),
+		errors.Is(err, gate.ErrNoRefusal):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrLedger):
 		fail(w, http.StatusServiceUnavailable, "%v", err)

@@ -45,6 +45,7 @@ func TestInterface(t *testing.T) {
 			"{waits}":    func() string { return waits },
 			"{person}":   func() string { return b.person("赵小宝") },
 			"{admitted}": func() string { return b.scan("in", b.pass("王小明", time.Hour)).Passage },
+			"{refused}":  func() string { return b.scan("in", fmt.Sprint("parcel ", b.ledger.Size())).Passage },
 			"{annulled}": func() string {
 				id := b.scan("in", b.pass("王小明", time.Hour)).Passage
 				if err := b.gate.Annul(id, gate.Amender{}); err != nil {
@@ -126,6 +127,10 @@ func TestInterface(t *testing.T) {
 		{"correct nothing", "POST", "/api/correct", `{"passage":"{admitted}","lane":"in"}`, false, 400, `/the same person in the same direction/`, ""},
 		{"correct to a stranger", "POST", "/api/correct", `{"passage":"{admitted}","lane":"in","id":"R7"}`, false, 404, `/no such person/`, ""},
 		{"correct without a lane", "POST", "/api/correct", `{"passage":"p"}`, false, 400, `/lane is missing/`, ""},
+		{"override", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone","approver":" 张经理 "}`, false, 200, `{"passage":"P","verdict":"admit","reason":"approved-by-telephone","repeat":false}`, "correction in admit approved-by-telephone 老张"},
+		{"override without a name", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone"}`, false, 400, `/say in 1 to 40 who approved/`, ""},
+		{"override without a reason", "POST", "/api/override", `{"passage":"{refused}"}`, false, 400, `/reason is missing/`, ""},
+		{"override what was admitted", "POST", "/api/override", `{"passage":"{admitted}","reason":"approved-by-telephone"}`, false, 409, `/no refusal that a guard may override/`, ""},
 		{"duty", "POST", "/api/duty", `{"name":" 李四 "}`, false, 204, ``, "signon 李四"},
 		{"duty without a name", "POST", "/api/duty", `{"name":""}`, false, 400, `/name is missing/`, ""},
 		{"duty with a novel", "POST", "/api/duty", `{"name":"` + strings.Repeat("李", 41) + `"}`, false, 400, `/name has 41 characters; it takes at most 40/`, ""},

@@ -43,6 +43,8 @@ type lane struct {
 	sensor    string    // up or unreadable; empty: the lane has none
 	latch     *passage  // of the emergency key, which holds the lane open; nil: it does not
 	commands  int       // of guards that the barrier has not answered yet
+	refused   *passage  // the newest refusal that a guard may override; nil: none
+	refusedAt time.Time // monotonic
 	last      *Shown    // the newest answer
 	lastAt    time.Time // monotonic
 }
@@ -170,6 +172,9 @@ func (l *lane) view() LaneView {
 		if v.CardReader = l.cards.Cause; l.cards.Up {
 			v.CardReader = "up"
 		}
+	}
+	if r := l.refused; r != nil && time.Since(l.refusedAt) < overrideWithin {
+		v.Refused = &Refused{r.id, r.who.Class, r.decision.Reason, r.override, r.at.Time}
 	}
 	if l.last != nil {
 		last := *l.last

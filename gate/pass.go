@@ -139,6 +139,9 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	default:
 		g.read.Remember(p.key, p, m.rules.Repeat, time.Now())
 	}
+	if p.override != "" {
+		l.refuse(&p)
+	}
 	out := g.answer(&p)
 	if !in.at.IsZero() {
 		g.m.seconds.Observe(time.Since(in.at).Seconds())
@@ -185,6 +188,9 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 	}
 	p = passage{id: newID(), key: in.key(l, claim), lane: l, at: m.at, who: who, facts: facts, decision: decision, by: byMachine,
 		policy: m.rules.Policy.Hash(), roster: people.Version(), notice: notice, desk: in.source == byRoom}
+	if decision.Verdict == policy.Refuse {
+		p.override = m.rules.Policy.Override(decision.Rule)
+	}
 	p.name, p.room = who.Named(claim)
 	p.next = g.nextAllowed(facts, who.Household, now, m.rules)
 	return p, g.checked(claim, who, claim.Same(in.text))

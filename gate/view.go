@@ -19,6 +19,7 @@ var (
 	ErrNoOpening     = errors.New("no emergency opening to account for with this ID")
 	ErrSettled       = errors.New("nobody is asked what became of that passage: somebody has said so, or the shift is over")
 	ErrNotAnnulled   = amend.ErrNot
+	ErrNoRefusal     = errors.New("no refusal that a guard may override, with this passage ID, in the last minute")
 	ErrTooLate       = errors.New("guards put right what their own shift admitted in the last ten minutes: later it takes somebody else")
 	ErrNotReady      = errors.New("the register is still being read, or the ledger is in fault: try again in a moment")
 	ErrUnknownPerson = errors.New("no such person in the roster")
@@ -120,12 +121,24 @@ type LaneView struct {
 	// WrongTries: somebody tried one code after the other a moment ago.
 	WrongTries bool `json:"wrong_tries"`
 
+	// Refused is the newest refusal, at most a minute old, that the guard may override.
+	Refused *Refused `json:"refused,omitempty"`
+
 	// CardReader is "up", or why the ID card reader is down; empty where the lane has none.
 	CardReader string `json:"card_reader,omitempty"`
 
 	// Sensor is "up", or "unreadable" while nobody knows whether the barrier is open or somebody passes; empty where the
 	// lane has none.
 	Sensor string `json:"sensor,omitempty"`
+}
+
+// Refused is a refusal that a guard may override: guard, or telephone where somebody else has to approve.
+type Refused struct {
+	Passage  string    `json:"passage"`
+	Class    string    `json:"class"`
+	Reason   string    `json:"reason"`
+	Override string    `json:"override"`
+	At       time.Time `json:"at"`
 }
 
 // Shown is an answer as the page shows it. Name, Room and Health are empty once it is ten seconds old: there is a queue behind.

@@ -153,7 +153,7 @@ func (p *parser) file(source []byte) {
 
 func (p *parser) rule(n *yaml.Node) {
 	where := label("rule", n)
-	m := p.mapping(n, where, "name", "when", "then", "reason", "ask")
+	m := p.mapping(n, where, "name", "when", "then", "reason", "ask", "override")
 	if m == nil {
 		return
 	}
@@ -173,6 +173,12 @@ func (p *parser) rule(n *yaml.Node) {
 		r.When = p.when(w, where)
 		if r.Then == Admit {
 			p.admits(w, where, r)
+		}
+	}
+	if o := m["override"]; o != nil {
+		r.Override = p.oneOf(o, n, where, "override", []string{OverrideGuard, OverrideTelephone})
+		if r.Then != Refuse {
+			p.fault(o, where, "override: only what is refused can be admitted all the same; write `then: refuse`, or remove the line")
 		}
 	}
 	p.healthBasis(cmp.Or(m["when"], n), where, &r)

@@ -19,6 +19,8 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 		{"typo in a rule's key", "name: a\nrules:\n  - name: r\n    wen: {class: resident}\n    then: admit" + last,
 			`line 4: rule "r": unknown key "wen" (did you mean when?)`},
 		{"typo in a verdict", "name: a\nrules:\n  - name: r\n    then: admitt\n", `line 4: rule "r": then: unknown word "admitt" (did you mean admit?); the words are admit, refuse, hold`},
+		{"an override of a hold", "name: a\nrules:\n  - {name: r, when: {class: courier}, then: hold, override: guard}" + last, `line 3: rule "r": override: only what is refused can be admitted all the same`},
+		{"an override by anybody", "name: a\nrules:\n  - {name: r, when: {class: courier}, then: refuse, override: anybody}" + last, `override: unknown word "anybody"; the words are guard, telephone`},
 		{"unknown top key", "name: a\nrule: []\nrules:" + last, `line 2: unknown key "rule" (did you mean rules?)`},
 		{"verdict missing", "name: a\nrules:\n  - name: r\n", `line 3: rule "r": then is missing: write admit or refuse or hold`},
 		{"rule without a name", "name: a\nrules:\n  - then: hold\n", `line 3: rule: name is missing: write lower-case letters`},

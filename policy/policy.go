@@ -97,6 +97,12 @@ func (f Facts) String() string {
 		f.Level, clockTime(f.Minute), where, f.HouseholdTrips)
 }
 
+// Who may admit against a refusal.
+const (
+	OverrideGuard     = "guard"
+	OverrideTelephone = "telephone" // the guard, where somebody else approves by telephone, whom they name
+)
+
 // Decision is the verdict, why (a stable lower-case word) and by which rule.
 type Decision struct {
 	Verdict, Reason, Rule string
@@ -110,6 +116,8 @@ type Rule struct {
 	Then   string      // Admit, Refuse or Hold
 	Reason string      // empty: the credential's reason if it has a fault, else Name
 	Ask    *Inquiry    // of a rule that holds; nil: nothing
+	// Override says who may admit all the same whom the rule refuses: OverrideGuard or OverrideTelephone; "": nobody.
+	Override string
 
 	line  int  // in the file
 	sound bool // it has no fault
@@ -187,6 +195,16 @@ func (p *Policy) TripDays(level string) int {
 		}
 	}
 	return 1
+}
+
+// Override is that of a rule; "" also where there is no such rule.
+func (p *Policy) Override(rule string) string {
+	for i := range p.rules {
+		if p.rules[i].Name == rule {
+			return p.rules[i].Override
+		}
+	}
+	return ""
 }
 
 // AsksHealth tells whether facts about health may be asked, shown and kept at a level: see Level.

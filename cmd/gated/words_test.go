@@ -172,6 +172,11 @@ func shipped() (reasons []string) {
 
 func guards() []string { return slices.Concat(gate.Reasons[policy.Admit], gate.Reasons[policy.Refuse]) }
 
+// overrides are the reasons of guards who admit against a refusal.
+func overrides() []string {
+	return slices.Concat(gate.Overrides[policy.OverrideGuard], gate.Overrides[policy.OverrideTelephone])
+}
+
 var quoted = regexp.MustCompile("`([a-z0-9 -]+)`")
 
 // documented are the words in back quotes of a part of docs/formats.md, from one text to another.
@@ -217,11 +222,15 @@ func pageWords(t *testing.T) {
 			ofName = append(ofName, r.Name)
 		}
 	}
-	reasons := slices.Concat(policy.Words("credential_reason"), shipped(), guards(), ofGate(t), ofPicture, ofName, []string{"found-by-room"})
+	reasons := slices.Concat(policy.Words("credential_reason"), shipped(), guards(), overrides(), ofGate(t), ofPicture, ofName,
+		[]string{"found-by-room"})
 	reasons = slices.DeleteFunc(reasons, func(w string) bool { return w == "pulse" }) // of an opening that went well: shown nowhere
 	same(t, "reasons", texts("reason"), reasons)
 
 	script := string(mustRead(t, "../../console/page/page.js"))
+	if want := "const OVERRIDES = ['" + strings.Join(gate.Overrides[policy.OverrideGuard], "', '") + "'];\n"; !strings.Contains(script, want) {
+		t.Errorf("page.js has not %s", want)
+	}
 	for verdict, list := range gate.Reasons {
 		if want := "\n  " + verdict + ": ['" + strings.Join(list, "', '") + "'],\n"; !strings.Contains(script, want) {
 			t.Errorf("page.js has not the guard's reasons %s", want)
@@ -240,6 +249,9 @@ func docsWords(t *testing.T) {
 	same(t, "of the shipped policy", slices.DeleteFunc(documented(t, "\nOf the shipped policy", "\nOf guards:"), func(w string) bool {
 		return slices.Contains(facts("credential_reason"), w)
 	}), shipped())
+	same(t, "of overrides", slices.DeleteFunc(documented(t, "\nOf guards who admit against a refusal: ", "\n"), func(w string) bool {
+		return slices.Contains([]string{"override", "guard", "telephone"}, w)
+	}), overrides())
 	same(t, "of guards", documented(t, "\nOf guards: admit ", "\n"), guards())
 
 	var code []byte
@@ -317,7 +329,7 @@ func metricsWords(t *testing.T) {
 	}
 	metrics := get(t, at+"metrics")
 	c.stop(t)
-	reasons := slices.Concat(facts("credential_reason"), shipped(), guards(), ofGate(t))
+	reasons := slices.Concat(facts("credential_reason"), shipped(), guards(), overrides(), ofGate(t))
 	values := map[string][]string{}
 	for _, m := range regexp.MustCompile(`(?m)^gated_(?:scans|decisions)_total{(.*)} `).FindAllStringSubmatch(metrics, -1) {
 		for _, label := range regexp.MustCompile(`(\w+)="([^"]*)"`).FindAllStringSubmatch(m[1], -1) {

@@ -107,13 +107,14 @@ func (o *Openings) Count(lane string) Count { return o.lanes[lane].Count }
 
 // Entry takes the next entry of the ledger.
 func (o *Openings) Entry(e *ledger.Entry) {
-	if e.Kind == register.Correction {
+	if e.Kind == register.Correction && e.Reason != register.DidNotGoThrough { // that one was told, and opened
 		o.takenBack[e.Ref] = true
 	}
 	l := o.lanes[e.Lane]
 	switch {
 	case l == nil:
-	case e.Kind == register.Decided && e.Verdict == policy.Admit && e.Rule != emergencyKey:
+	case e.Kind == register.Decided && e.Verdict == policy.Admit && e.Rule != emergencyKey && e.Reason != register.Corrected,
+		e.Kind == register.Correction && e.Verdict == policy.Admit && e.Detail["override"] != "":
 		o.admits[e.Seq] = admit{e.At, e.Lane, e.Passage}
 	case e.Kind == register.Opening && e.Reason == emergencyKey, e.Kind == register.CloseByHand:
 		l.keys = append(l.keys, key{e.At, e.Seq, e.Passage, e.Kind == register.CloseByHand})
