@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"gated/barrier"
 	"gated/gate/subject"
@@ -75,6 +76,7 @@ func (g *Gate) latch(p *passage) (before *passage) {
 		if before = l.latch; before == nil {
 			l.latch = p
 		}
+		l.lost = time.Time{}
 	})
 	if before == nil {
 		l.Sensor.Held(barrier.Opening{Passage: p.id}) // its entry may come later
@@ -87,7 +89,7 @@ func (g *Gate) release(l *lane) {
 	defer l.commanding.Unlock()
 	g.drive(l, false)
 	l.Sensor.Released()
-	l.update(func() { l.latch = nil })
+	l.update(func() { l.latch, l.lost = nil, time.Time{} })
 }
 
 // drive commands the lane's barrier without waiting for it. The caller holds commanding.

@@ -84,10 +84,12 @@ type Gate struct {
 
 	pressing sync.Mutex // one press of the emergency key at a time; held for as long as Announce waits
 	writing  *writing.Path
-	start    int64         // its number; guarded by passage
-	known    atomic.Bool   // the register has told the last trusted time
-	wake     chan struct{} // the ledger's state changed
-	page     page
+	start    int64 // its number; guarded by passage
+	// latchesTold: it is on record which openings by the emergency key ended with the run before. Only Run looks at it.
+	latchesTold bool
+	known       atomic.Bool   // the register has told the last trusted time
+	wake        chan struct{} // the ledger's state changed
+	page        page
 }
 
 // New returns a gate that answers once Run was started.
@@ -100,6 +102,7 @@ func New(opt Options, r Rules) *Gate {
 	}
 	g.writing = writing.New(writing.Options{Ledger: opt.Ledger, Spool: opt.Spool, Log: opt.Log, Now: g.clock.Now,
 		Recorded: g.clock.recorded, Changed: g.page.changed, Work: &g.work})
+	g.lostInSpool()
 	g.m = newMetrics(opt.Metrics, g)
 	opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
 	for _, l := range opt.Lanes {

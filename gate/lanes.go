@@ -42,6 +42,7 @@ type lane struct {
 	triedAt   time.Time // too many wrong codes in a row; monotonic
 	sensor    string    // up or unreadable; empty: the lane has none
 	latch     *passage  // of the emergency key, which holds the lane open; nil: it does not
+	lost      time.Time // the last run's end ended an opening by the emergency key; monotonic; zero: it did not
 	commands  int       // of guards that the barrier has not answered yet
 	refused   *passage  // the newest refusal that a guard may override; nil: none
 	refusedAt time.Time // monotonic
@@ -167,6 +168,7 @@ func (l *lane) view() LaneView {
 		v.Latch = ""
 	}
 	v.Unasked = !l.unasked.IsZero() && (time.Since(l.unasked) < unaskedFor || l.Sensor.IsOpen())
+	v.LatchLost = !l.lost.IsZero() && time.Since(l.lost) < lostFor
 	v.WrongTries = !l.triedAt.IsZero() && time.Since(l.triedAt) < triesFor
 	if !l.cards.Since.IsZero() {
 		if v.CardReader = l.cards.Cause; l.cards.Up {

@@ -30,6 +30,7 @@ func (g *Gate) LedgerChanged(*ledger.Fault) {
 // way and writes the stop entry. Scans must have ended by then.
 func (g *Gate) Run(ctx context.Context) error {
 	g.Begin()
+	g.lostLatches()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	now, doubt := g.clock.read()
@@ -45,6 +46,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		case <-g.wake:
 			g.Begin()
 			g.writing.WritePending()
+			g.lostLatches()
 		case <-tick.C:
 			g.Begin()
 			var why string
@@ -72,6 +74,7 @@ func (g *Gate) Run(ctx context.Context) error {
 					"put roster.db back from the backup, or say with \"gated roster accept\" that this one counts")
 			}
 			g.writing.WritePending()
+			g.lostLatches()
 			g.review()
 			g.page.changed()
 		}

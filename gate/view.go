@@ -118,6 +118,9 @@ type LaneView struct {
 	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" while it does not obey
 	Unasked   bool      `json:"unasked"`           // somebody else opened it a moment ago, or it stands open since
 
+	// LatchLost: an opening by the emergency key ended with a stop or a crash, and the key has to be pressed again.
+	LatchLost bool `json:"latch_lost"`
+
 	// WrongTries: somebody tried one code after the other a moment ago.
 	WrongTries bool `json:"wrong_tries"`
 

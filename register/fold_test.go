@@ -83,7 +83,7 @@ func (g *life) step() {
 		ev.Ref = seq
 		mustAppend(t, b, ev)
 	case n < 27:
-		mustAppend(t, b, Event{Stamp: s, Kind: ledger.Kind(g.pick("start", "stop", "signon", "level", "backup", "alive", "roster")), Reason: "sealed", Detail: map[string]string{"level": "normal", TripDays: g.pick("1", "2", "31")}})
+		mustAppend(t, b, Event{Stamp: s, Kind: ledger.Kind(g.pick("start", "stop", "signon", "level", "backup", "alive", "roster", "close-by-hand", "alarm")), Lane: direction, Reason: g.pick("sealed", LatchLost), Detail: map[string]string{"level": "normal", TripDays: g.pick("1", "2", "31")}})
 	case n == 38 && rng.IntN(2) == 0:
 		d := map[string]string{"word": "dialysis", "from": s.Time.Format(time.RFC3339), "until": s.Time.Add(time.Hour).Format(time.RFC3339)}
 		mustAppend(t, b, Event{Stamp: s, Kind: Mark, Reason: g.pick("exempt", "watch", "ended"), Ref: rng.Int64N(b.Size() + 1), Detail: d, Personal: who[:1+rng.IntN(2)]})

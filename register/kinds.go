@@ -28,6 +28,9 @@ const (
 	Alarm    ledger.Kind = "alarm"    // somebody should look at a lane
 )
 
+// LatchLost is the reason of an alarm: a stop, a restart or a crash ended an opening by the emergency key, which no guard had closed.
+const LatchLost = "latch-lost"
+
 // TripDays is the detail of entries that put a level into force: over how many days a household's trips are counted at it.
 const TripDays = "trip_days"
 

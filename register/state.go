@@ -48,11 +48,18 @@ type plain struct {
 	Level   string    // of the settings, which counts where no notice does
 	Levels  levels.Board
 	Marks   marks.List
-	Duty    int64          // the entry of who signed on last; 0: nobody
-	Erased  int64          // the newest erase entry; 0: none
-	Keeps   map[int64]Span // days whose personal data must not be erased, by the entry that says so
+	Duty    int64            // the entry of who signed on last; 0: nobody
+	Erased  int64            // the newest erase entry; 0: none
+	Keeps   map[int64]Span   // days whose personal data must not be erased, by the entry that says so
+	Latched map[string]Latch // by the emergency key, by lane, until a guard closed it or it is known to be lost
 	// Window is over how many days the trips of a household are counted at the level in force, as the newest entry says.
 	Window int
+}
+
+// Latch is an opening by the emergency key.
+type Latch struct {
+	Seq     int64
+	Passage string
 }
 
 // Span is days in the gate's zone, both included.
@@ -62,8 +69,8 @@ type Span struct {
 }
 
 func newState(h blind.Hasher) *State {
-	return &State{hash: h, plain: plain{Keeps: map[int64]Span{}}, Open: map[string]Passage{}, ToAccountFor: map[int64]Passage{},
-		people: map[blind.Key]index.Whereabouts{}, book: trips.New()}
+	return &State{hash: h, plain: plain{Keeps: map[int64]Span{}, Latched: map[string]Latch{}}, Open: map[string]Passage{},
+		ToAccountFor: map[int64]Passage{}, people: map[blind.Key]index.Whereabouts{}, book: trips.New()}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -149,6 +156,16 @@ func (s *State) box(e *ledger.Entry) {
 		s.Marks = s.Marks.Marked(e, s.hash)
 	case SignOn:
 		s.Duty = e.Seq
+	case Opening:
+		if e.Verdict != "" {
+			s.Latched[e.Lane] = Latch{e.Seq, e.Passage}
+		}
+	case CloseByHand:
+		delete(s.Latched, e.Lane)
+	case Alarm:
+		if e.Reason == LatchLost && e.Ref == s.Latched[e.Lane].Seq { // the key may have been pressed again
+			delete(s.Latched, e.Lane)
+		}
 	case Trip: // it counts on, or else restoring a box would give a second one
 		if household, ok := s.hash.Field(e, "household"); ok {
 			s.begin(e.Detail["day"])

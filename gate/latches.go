@@ -1,0 +1,74 @@
+package gate
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"gated/ledger"
+	"gated/register"
+)
+
+// lostFor is how long the page says that an opening by the emergency key was lost.
+const lostFor = 10 * time.Minute
+
+// An opening by the emergency key ends with the process: the barrier is closed at its end and at its start, since nobody knows who stands
+// below it by then. It is not opened again by itself. The guard is told, and presses the key again.
+
+// lostInSpool shows the lanes that were held open when the last run ended, as far as the spool tells it. The ledger may be in fault.
+func (g *Gate) lostInSpool() {
+	for _, ev := range g.writing.Pending() {
+		if l := g.lanes[ev.Lane]; l != nil && ev.Kind == register.Opening && ev.Verdict != "" {
+			l.lost = time.Now()
+		} else if l != nil && ev.Kind == register.CloseByHand {
+			l.lost = time.Time{}
+		}
+	}
+}
+
+// lostLatches records, once in a run, the openings that ended with the one before, and shows them. What is pending comes first.
+func (g *Gate) lostLatches() {
+	if g.latchesTold || g.Fault() || !g.writing.Begun() || !g.remembers() || !g.writing.WritePending() {
+		return
+	}
+	var events []ledger.Event
+	g.opt.Register.View(func(s *register.State) {
+		for _, id := range slices.Sorted(maps.Keys(s.Latched)) {
+			was, ev := s.Latched[id], ledger.Event{Kind: register.Alarm, Lane: id, Reason: register.LatchLost, By: byMachine}
+			if l := g.lanes[id]; l != nil {
+				if p := l.latched(); p != nil && p.id == was.Passage { // it is of this run
+					continue
+				}
+				ev.Direction = l.Direction
+			}
+			ev.Stamp, ev.Ref = g.clock.Now(), was.Seq
+			events = append(events, ev)
+		}
+	})
+	if len(events) > 0 {
+		if _, err := g.writing.Append(events...); err != nil {
+			return // tried again
+		}
+	}
+	g.latchesTold = true
+	for _, ev := range events {
+		g.log.Warn("an opening by the emergency key ended with the last run: the barrier is closed", "lane", ev.Lane)
+		if l := g.lanes[ev.Lane]; l != nil {
+			l.update(func() {
+				if l.latch == nil {
+					l.lost = time.Now()
+				}
+			})
+		}
+	}
+}
+
+// lostLately counts the lanes of which the page says so.
+func (g *Gate) lostLately() (n int) {
+	for _, l := range g.lanes {
+		if l.view().LatchLost {
+			n++
+		}
+	}
+	return n
+}
