@@ -56,6 +56,8 @@ function pressed(key, before) {
   if (!$('alert').hidden) return key.name === 'Escape' && readNotOpened();
   const at = document.activeElement;
   if (key.name === 'Escape') {
+    amending = null;
+    overriding = '';
     if (found) clearFound();
     else if (!isField(at)) panel = false;
     asking = '';

@@ -31,6 +31,7 @@ function render() {
   renderStage();
   renderHolds();
   renderFound();
+  renderRight();
   renderAccounts();
   paint($('recent'), view.recent, () => [h('h2', {}, p('recent')), (view.recent || []).length ? h('ol', {}, ...view.recent.map(recent)) : h('p', { class: 'none' }, p('no-recent'))]);
   renderLanes();
@@ -39,7 +40,7 @@ function render() {
 }
 
 // places is where what can be tapped stands, and since when: a finger on its way was meant for what stood there before.
-const places = new Map(), PLACED = '.card, #found, #find, #accounts, .alarm';
+const places = new Map(), PLACED = '.card, #found, #find, #right, #accounts, .alarm';
 const placeOf = e => e.dataset.passage || e.id || e.className + (e.lastChild.id || '');
 function notePlaces() {
   for (const e of document.querySelectorAll(PLACED)) {
@@ -93,6 +94,7 @@ function renderAlarms() {
     if (l.latch) list.push([l.latch, l, { opening: p('opening'), open: p('latched-do'), failed: p('not-opened-do'), 'by-hand': p('by-hand-do') }[l.latch]]);
     if (l.barrier === 'open-by-hand' && l.latch !== 'failed') list.push(['hand', l, p('open-by-hand')]);
     if (l.unasked) list.push(['unasked', l, p('opened-unasked-do')]);
+    if (l.latch_lost) list.push(['lost', l, p('latch-lost-do')]);
     if (l.wrong_tries) list.push(['tries', l, p('wrong-tries-do')]);
     if (!l.up && (fresh(l) || l.latch || view.fault)) list.push(['down', l, t('cause', l.cause || l.scanner)]);
     if (l.up && l.dropped) list.push(['dropped', l, t('dropped', l.dropped)]);
@@ -112,6 +114,7 @@ function renderAlarms() {
     if (kind === 'failed') say(h('b', {}, laneName(l) + ' · ' + p('not-opened'))), close();
     if (kind === 'hand') say(h('b', {}, laneName(l)));
     if (kind === 'unasked') say(h('b', {}, laneName(l) + ' · ' + p('opened-unasked')));
+    if (kind === 'lost') say(h('b', {}, laneName(l) + ' · ' + p('latch-lost')));
     if (kind === 'tries') say(h('b', {}, laneName(l) + ' · ' + p('wrong-tries')));
     if (kind === 'silent' || kind === 'dropped') say(h('b', {}, laneName(l) + ' · ' + p('scanner')));
     if (kind === 'down') say(icon('down'), h('b', {}, laneName(l) + ' · ' + t('verdict', 'down')));
@@ -260,6 +263,37 @@ function renderFound() {
   });
 }
 
+// What the guard can still put right: an admission that they chose in the list of the newest, and refusals against which they may admit.
+function renderRight() {
+  const refused = view.lanes.filter(l => l.refused);
+  paint($('right'), [amending, overriding, refused.map(l => l.refused), view.lanes.map(l => l.id)], () => [
+    ...(amending ? amendment(amending) : []), ...refused.flatMap(refusal)]);
+}
+function amendment({ a, another }) {
+  const otherWay = view.lanes.filter(l => l.direction !== a.direction);
+  return [h('h2', {}, p('amend-what')), h('div', { class: 'asked amend' },
+    h('span', {}, ...way(a.direction), ' ', clock(a.at), ' ', reasons(t('class', a.class), t('reason', a.reason))),
+    another ? h('span', {}, p('find-right')) : h('div', {}, button('annul', t('reason', 'did-not-go-through'), () => amend('api/annul', {})),
+      ...otherWay.map(l => button('way-' + l.id, p('it-was') + ' ' + laneName(l), () => amend('api/correct', { lane: l.id }))),
+      button('another', p('another'), () => { amending = { a, another: true }; render(); $('room').focus(); })),
+    h('div', {}, button('amend-back', p('back'), () => { amending = null; render(); })))];
+}
+function refusal(l) {
+  const r = l.refused, e = h('div', { class: 'asked refused' },
+    h('span', {}, ...way(l.direction), ' ', t('verdict', 'refuse'), ' · ', reasons(t('class', r.class), t('reason', r.reason))));
+  if (overriding !== r.passage) e.append(h('div', {}, button('override-' + l.id, p('override'), () => { overriding = r.passage; render(); })));
+  else if (r.override === 'telephone') {
+    const f = h('form', {}, input('approver', { placeholder: p('approver'), maxLength: 40 }), h('button', {}, p('admit')));
+    f.onsubmit = e => {
+      e.preventDefault();
+      const approver = (drafts.approver || '').trim();
+      if (approver) override(r.passage, 'approved-by-telephone', approver);
+    };
+    e.append(f);
+  } else e.append(h('div', {}, ...OVERRIDES.map(why => button('why-' + why, t('reason', why), () => override(r.passage, why, '')))));
+  return [e];
+}
+
 // Of those on whom nobody decided the newest is asked about, until it is said what became of them.
 function asked(list) {
   const u = list[0];
@@ -286,7 +320,8 @@ function renderAccounts() {
 function recent(a) {
   const kind = look(a);
   return h('li', {}, h('time', {}, clock(a.at)), icon(a.direction === 'out' ? 'out' : 'in'), icon({ other: 'fault', undecided: 'repeat' }[kind] || kind, 'mark ' + kind),
-    h('span', {}, t('class', a.class), ' ', h('i', {}, kind === 'repeat' ? t('verdict', 'repeat') : t('reason', a.reason))));
+    h('span', {}, t('class', a.class), ' ', h('i', {}, kind === 'repeat' ? t('verdict', 'repeat') : t('reason', a.reason))),
+    a.amend ? h('button', { type: 'button', class: 'amend', onclick: () => { amending = { a, another: false }; render(); } }, p('amend')) : '');
 }
 
 function renderLanes() {

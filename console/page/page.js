@@ -17,6 +17,8 @@ const REASONS = {
 const ATONCE = { admit: 'document-sighted', refuse: 'not-known' };
 // What may have become of somebody on whom nobody decided, by the key that says so.
 const AFTERWARDS = { i: 'went-through', t: 'turned-away', u: 'unseen' };
+// Why a guard admits all the same whom a rule refused that allows it.
+const OVERRIDES = ['personal-safety', 'urgent-illness', 'official-duty', 'resident-vouches'];
 const OTHERS = Object.entries(REASONS).flatMap(([verdict, list]) => list.filter(r => r !== ATONCE[verdict] && r !== BYSIGHT).map(r => [verdict, r]));
 
 let view = null;      // the newest the gate sent
@@ -43,6 +45,8 @@ let sure = 0;         // when the clock's first confirmation was pressed
 let opening = {};     // lanes whose emergency key was pressed, and how often it is not yet answered
 let notOpened = {};   // lanes that it did not open: {sent: the gate knows, said: what}
 const pressedAgain = new Set(); // lanes whose relay was dead and is told again: it may answer too soon to be seen opening
+let amending = null;  // an admission that the guard puts right: {a: as it was shown, another: it was somebody else}
+let overriding = '';  // the refusal against which the guard is about to admit
 const settling = {};  // passages of which it was said already what became of them
 let taking = '';      // the lane that a picture is being taken for
 let reading = {};     // lanes whose picture was sent and not yet answered
@@ -134,11 +138,13 @@ function receive(v) {
   for (const l of v.lanes) {
     const was = before && before.lanes.find(b => b.id === l.id);
     receiveAnswer(l, v.now, !!before);
-    if (was && (was.up && !l.up || !was.wrong_tries && l.wrong_tries)) sound('fault');
+    if (was && (was.up && !l.up || !was.wrong_tries && l.wrong_tries || !was.latch_lost && l.latch_lost)) sound('fault');
     if (l.latch === 'failed' && (pressedAgain.delete(l.id) || !was || was.latch !== 'failed')) notOpened[l.id] = { sent: true, said: p('not-opened-relay') };
     else if (l.latch === 'open' || was && was.latch !== l.latch) delete notOpened[l.id];
     if (l.latch && was && was.latch !== l.latch && l.latch !== 'opening') sound(l.latch === 'failed' ? 'fault' : 'emergency');
   }
+  if (amending && !(v.recent || []).some(a => a.passage === amending.a.passage && a.amend)) amending = null;
+  if (!v.lanes.some(l => l.refused && l.refused.passage === overriding)) overriding = '';
   receiveHolds(v.holds || []);
 }
 
@@ -227,9 +233,9 @@ async function post(path, body, patience = 8000) {
     return { ok: false, status: 0, data: {} };
   }
 }
-async function act(path, body) {
+async function act(path, body, gone = 'gone') {
   const r = await post(path, body);
-  if (!r.ok) toast(r.status === 0 ? p('not-sent') : r.status === 409 ? p('gone') : r.status === 503 ? p('no-ledger') : p('failed') + ': ' + (r.data.error || r.status));
+  if (!r.ok) toast(r.status === 0 ? p('not-sent') : r.status === 409 ? p(gone) : r.status === 503 ? p('no-ledger') : p('failed') + ': ' + (r.data.error || r.status));
   return r.ok ? r.data : null;
 }
 let toastTimer;
@@ -309,6 +315,21 @@ function afterwards(what) {
   if (u && !settling[u.passage]) act('api/afterwards', { passage: settling[u.passage] = u.passage, what }).then(out => { if (!out) delete settling[u.passage]; });
 }
 
+// amend puts an admission right: nobody went through, or somebody else, or the other way.
+function amend(path, body) {
+  const passage = amending.a.passage;
+  amending = null;
+  render();
+  return act(path, { passage, ...body }, 'not-amended');
+}
+
+// override admits all the same; what came of it the lane shows.
+async function override(passage, reason, approver) {
+  overriding = '';
+  render();
+  if (await act('api/override', { passage, reason, approver, note: '' }, 'not-overridden')) delete drafts.approver;
+}
+
 function confirmClock() {
   if (!sure) sure = performance.now();
   else if (performance.now() - sure > 1.5 * TAP_MS) { // a double tap is one press
@@ -342,6 +363,7 @@ async function present(lane, person) {
   clearFound();
   document.activeElement.blur();
   render();
+  if (amending && amending.another) return amend('api/correct', { lane: lane.id, id: person.id });
   const out = await act('api/present', { lane: lane.id, id: person.id });
   if (!out) return;
   wanted = out.passage;

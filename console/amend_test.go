@@ -1,0 +1,96 @@
+package console
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"gated/gate"
+)
+
+// What was admitted a moment ago the guard puts right by two presses; against a refusal they admit all the same, where its rule allows it.
+func TestTheGuardPutsRight(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	ctx := browser(t, b.serve(t))
+	newest := func(lane, name string) (passage string) {
+		t.Helper()
+		passage = b.scan(lane, b.pass(name, time.Hour)).Passage
+		see(t, ctx, "the newest in the list", fmt.Sprintf(`view.recent[0].passage === '%s' && view.recent[0].amend && document.querySelector('#recent li button.amend')`, passage))
+		return passage
+	}
+	first := newest("in", "王小明")
+	tap(t, ctx, "#recent li:first-child button.amend")
+	see(t, ctx, "asked what happened", `document.querySelector('#right .amend') && $('annul').textContent.includes('没有通过') && $('way-out')`)
+	tap(t, ctx, "#amend-back")
+	see(t, ctx, "not asked any more", `!document.querySelector('#right .amend')`)
+	tap(t, ctx, "#recent li:first-child button.amend")
+	tap(t, ctx, "#annul")
+	b.asked(`annul {"passage":"` + first + `"}`)
+	b.has("correction in refuse did-not-go-through")
+	see(t, ctx, "nothing is left to put right", `!document.querySelector('#right .amend') && !document.querySelector('#recent li button.amend') && $('recent').textContent.includes('没有通过')`)
+
+	second := newest("in", "李四")
+	tap(t, ctx, "#recent li:first-child button.amend")
+	tap(t, ctx, "#way-out")
+	b.asked(`correct {"passage":"` + second + `","lane":"out"}`)
+	b.has("register out admit corrected")
+
+	third := newest("in", "李四")
+	tap(t, ctx, "#recent li:first-child button.amend")
+	tap(t, ctx, "#another")
+	see(t, ctx, "whom to look for", `document.activeElement === $('room') && document.querySelector('#right .amend').textContent.includes('按房号')`)
+	write(t, ctx, "7-1-1203")
+	see(t, ctx, "found", `$('found').textContent.includes('王小明')`)
+	press(t, ctx, kb.Enter)
+	press(t, ctx, kb.Enter)
+	b.asked(`correct {"passage":"` + third + `","lane":"in","id":"` + b.person("王小明") + `"}`)
+	see(t, ctx, "done", `!document.querySelector('#right .amend')`)
+
+	refused := b.scan("out", "x").Passage // going out is asked, not refused
+	see(t, ctx, "asked", fmt.Sprintf(`view.holds.some(h => h.passage === '%s') && !document.querySelector('#right .refused')`, refused))
+	refused = b.scan("in", "parcel 4711").Passage
+	see(t, ctx, "refused", `document.querySelector('#right .refused') && $('override-in')`)
+	tap(t, ctx, "#override-in")
+	see(t, ctx, "asked who approved", `$('approver') && !$('override-in')`)
+	tap(t, ctx, "#approver")
+	write(t, ctx, "张经理")
+	press(t, ctx, kb.Enter)
+	b.asked(`override {"passage":"` + refused + `","reason":"approved-by-telephone","approver":"张经理","note":""}`)
+	b.has("correction in admit approved-by-telephone")
+	see(t, ctx, "green", `document.querySelector('#stage-in .verdict.admit') && !document.querySelector('#right .refused')`)
+}
+
+// A guard who may admit by themselves says why; one who takes too long is told.
+func TestTheGuardSaysWhyTheyAdmitAllTheSame(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	r.change(func(v *gate.View) {
+		v.Lanes = lanes()
+		v.Lanes[0].Refused = &gate.Refused{Passage: "R1", Class: "vehicle", Reason: "outside-vehicle", Override: "guard", At: time.Now()}
+	})
+	see(t, ctx, "refused", `!!$('override-in')`)
+	tap(t, ctx, "#override-in")
+	see(t, ctx, "the reasons", `document.querySelectorAll('#right .refused button').length === 4 && $('why-urgent-illness').textContent === '急病'`)
+	press(t, ctx, kb.Escape)
+	see(t, ctx, "back", `!!$('override-in')`)
+	tap(t, ctx, "#override-in")
+	tap(t, ctx, "#why-urgent-illness")
+	r.awaits(t, `override {"passage":"R1","reason":"urgent-illness","approver":"","note":""}`)
+	r.change(func(v *gate.View) { v.Lanes[0].Refused = nil })
+	see(t, ctx, "the minute is over", `!document.querySelector('#right .refused')`)
+}
+
+// The page says that the emergency opening of a lane ended, until the gate does so no more.
+func TestThePageSaysThatAnEmergencyOpeningEnded(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	r.change(func(v *gate.View) { v.Lanes = lanes(); v.Lanes[1].LatchLost = true })
+	see(t, ctx, "told of", `document.querySelector('.alarm.lost')?.textContent.includes('再按紧急键') && document.querySelector('.alarm.lost').textContent.includes('出')`)
+	r.change(func(v *gate.View) { v.Lanes[1].LatchLost = false })
+	see(t, ctx, "no more", `!document.querySelector('.alarm.lost')`)
+}
