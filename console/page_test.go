@@ -553,6 +553,14 @@ func TestLooks(t *testing.T) {
 			v.Undecided = []gate.Undecided{{Passage: "U1", Lane: "in", Direction: "in", Class: "resident", Name: "李秀英", Room: "6-1-302", At: now}, {Passage: "U2", Lane: "out", Direction: "out", Class: "unknown", At: now}}
 			v.ToAccountFor = []gate.Opening{{ID: "D1", Lane: "in", Since: now, What: "who-passed"}}
 		}, ""},
+		{"put-right", `.verdict.refuse`, func(v *gate.View) {
+			last("refuse", "outsider")(v)
+			v.Lanes[0].LatchLost = true
+			v.Lanes[0].Refused = &gate.Refused{Passage: "Lrefuse", Class: "unknown", Reason: "outsider", Override: "guard", At: now}
+			v.Recent = append([]gate.Shown{}, recent...)
+			v.Recent[0].Amend, v.Recent[1].Amend = true, true
+			v.Holds = two[:1]
+		}, "right"},
 		{"wrong-tries", `.verdict.refuse`, func(v *gate.View) { last("refuse", "bad-signature")(v); v.Lanes[0].WrongTries = true }, ""},
 		{"setup-fault", `.ready`, func(v *gate.View) {
 			v.SetupFaults = []gate.SetupFault{{What: "settings", Why: "line 3: consle: unknown key", LastGood: true}, {What: "trust/dcc/new.pem", Why: "no X.509 certificate"}}
@@ -627,6 +635,9 @@ func TestLooks(t *testing.T) {
 						v.Recent = append([]gate.Shown{{Passage: "H2", Lane: "out", Direction: "out", Verdict: "undecided", Reason: "undecided", By: "machine", At: time.Now()}}, recent...)
 					})
 					see(t, ctx, name, `document.querySelectorAll('.card.gone').length >= 2`)
+				} else if look.keys == "right" {
+					run(t, ctx, `($('override-in').click(), document.querySelector('#recent button.amend').click())`)
+					see(t, ctx, name, `$('annul') && $('why-urgent-illness') && document.querySelector('.alarm.lost')`)
 				} else if look.keys == "scan" {
 					for _, k := range "6901234567892\r" {
 						strike(t, ctx, string(k), 5*time.Millisecond)

@@ -273,7 +273,7 @@ function amendment({ a, another }) {
   const otherWay = view.lanes.filter(l => l.direction !== a.direction);
   return [h('h2', {}, p('amend-what')), h('div', { class: 'asked amend' },
     h('span', {}, ...way(a.direction), ' ', clock(a.at), ' ', reasons(t('class', a.class), t('reason', a.reason))),
-    another ? h('span', {}, p('find-right')) : h('div', {}, button('annul', t('reason', 'did-not-go-through'), () => amend('api/annul', {})),
+    another ? h('span', {}, p('find-right')) : h('div', {}, button('annul', p('annul'), () => amend('api/annul', {})),
       ...otherWay.map(l => button('way-' + l.id, p('it-was') + ' ' + laneName(l), () => amend('api/correct', { lane: l.id }))),
       button('another', p('another'), () => { amending = { a, another: true }; render(); $('room').focus(); })),
     h('div', {}, button('amend-back', p('back'), () => { amending = null; render(); })))];
