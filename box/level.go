@@ -12,6 +12,7 @@ import (
 
 	"gated/credential"
 	"gated/gate"
+	"gated/gate/query"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -209,9 +210,9 @@ func moment(flag, s string, zone *time.Location, now time.Time) (time.Time, erro
 type Planning struct{ Level, Place string }
 
 // PlanLevel tells what a level would overturn, with the names of those who are to be called: that somebody looked is recorded first.
-var PlanLevel = Op[Planning, []gate.Overturned]{"level-plan", plan}
+var PlanLevel = Op[Planning, []query.Overturned]{"level-plan", plan}
 
-func plan(_ context.Context, b *Box, by string, p Planning) ([]gate.Overturned, error) {
+func plan(_ context.Context, b *Box, by string, p Planning) ([]query.Overturned, error) {
 	if b.Gate == nil {
 		return nil, errNoDaemon
 	}
@@ -231,9 +232,9 @@ type Foretelling struct{ ID, Direction, Level, At string }
 
 // Foretell tells what would be decided about somebody who shows a valid pass. Where they are and how often their household went out is
 // personal: that somebody looked is recorded first.
-var Foretell = Op[Foretelling, gate.Foretold]{"policy-explain", foretell}
+var Foretell = Op[Foretelling, query.Foretold]{"policy-explain", foretell}
 
-func foretell(_ context.Context, b *Box, by string, a Foretelling) (f gate.Foretold, err error) {
+func foretell(_ context.Context, b *Box, by string, a Foretelling) (f query.Foretold, err error) {
 	if b.Gate == nil {
 		return f, errNoDaemon
 	}
@@ -241,7 +242,7 @@ func foretell(_ context.Context, b *Box, by string, a Foretelling) (f gate.Foret
 	if err != nil {
 		return f, err
 	}
-	if f, err = b.Gate.Foretell(a.ID, a.Direction, a.Level, at); err != nil {
+	if f, err = b.Gate.Foretell(query.Case{ID: a.ID, Direction: a.Direction, Level: a.Level, At: at}); err != nil {
 		return f, err
 	}
 	err = b.append(ledger.Event{Kind: register.Export, Reason: "explain", By: "unauthenticated",

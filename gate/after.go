@@ -59,7 +59,7 @@ func (g *Gate) undecided() []Undecided {
 			open := p.Verdict == policy.Undecided && p.Reason != "undecided-changed" && p.Reason != "unseen"
 			if open && p.Last > s.Duty {
 				list = append(list, Undecided{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class,
-					At: p.At, of: p})
+					At: p.At, Of: p})
 			}
 		}
 	})
@@ -82,7 +82,7 @@ func (g *Gate) Afterwards(id, what string) error {
 		return err
 	}
 	// The ledger remembers who it was also after a restart, and forgets who was erased. To ask it may take a while.
-	who, err := g.opt.Register.Who(u.of)
+	who, err := g.opt.Register.Who(u.Of)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLedger, err)
 	}
@@ -92,7 +92,7 @@ func (g *Gate) Afterwards(id, what string) error {
 		return err
 	}
 	err = g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Correction, Passage: id, Lane: u.Lane, Direction: u.Direction,
-		Class: u.Class, Verdict: verdict, Reason: what, By: unauthenticated, Ref: u.of.Last,
+		Class: u.Class, Verdict: verdict, Reason: what, By: unauthenticated, Ref: u.Of.Last,
 		Detail: map[string]string{"was": policy.Undecided}, Personal: append(g.guard(""), who...)})
 	if err == nil {
 		g.page.changed()

@@ -7,9 +7,6 @@ import (
 	"gated/ledger"
 )
 
-// stillGood: a pass with this much left at the last trusted time is judged as before.
-const stillGood = 7 * 24 * time.Hour
-
 // boxClock is the clock of the box in the ledger's terms: clock and ledger know nothing of each other.
 type boxClock struct{ c *clock.Clock }
 

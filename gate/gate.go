@@ -12,6 +12,7 @@ import (
 	"gated/clock"
 	"gated/credential"
 	"gated/gate/device"
+	"gated/gate/query"
 	"gated/gate/repeat"
 	"gated/gate/writing"
 	"gated/ledger"
@@ -72,6 +73,7 @@ type Gate struct {
 	opt   Options
 	log   *slog.Logger
 	clock boxClock
+	ask   query.Asker
 	rules atomic.Pointer[Rules]
 	lanes map[string]*lane // by ID
 	m     metrics
@@ -94,7 +96,8 @@ type Gate struct {
 
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
-	g := &Gate{opt: opt, log: opt.Log, clock: boxClock{opt.Clock}, lanes: map[string]*lane{}, desk: newDesk(),
+	g := &Gate{opt: opt, log: opt.Log, clock: boxClock{opt.Clock}, ask: query.Asker{Register: opt.Register, Zone: opt.Ledger.Zone()},
+		lanes: map[string]*lane{}, desk: newDesk(),
 		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1), page: page{watchers: map[chan struct{}]bool{}}}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {

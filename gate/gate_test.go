@@ -29,6 +29,7 @@ import (
 	"gated/demo/lcussim"
 	"gated/evidence"
 	"gated/gate/device"
+	"gated/gate/query"
 	"gated/gate/subject"
 	"gated/gate/writing"
 	"gated/ledger"
@@ -406,7 +407,7 @@ func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
 	for i := range code {
 		bad := append([]byte(nil), code...)
 		bad[i] ^= 1 << (i % 7)
-		claim := s.g.doubt(s.trust.Check(bad, s.g.clock.judge(now)), now)
+		claim := query.Doubt(s.trust.Check(bad, s.g.clock.judge(now)), s.g.query(s.g.moment()))
 		who := subject.Find(s.people.Snapshot(), claim)
 		d := s.policy.Decide(policy.Facts{Direction: "in", Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), ClockTrusted: true})
 		if claim.Valid || d.Verdict == policy.Admit {

@@ -196,7 +196,7 @@ func (g *Gate) guard(note string) (fields []ledger.Field) {
 func (g *Gate) Find(room string) []Found {
 	found := []Found{}
 	for _, p := range g.opt.Roster.Snapshot().Find(room) {
-		found = append(found, Found{p.ID, p.Name, p.Household, p.Class})
+		found = append(found, Found{ID: p.ID, Name: p.Name, Room: p.Household, Class: p.Class})
 	}
 	return found
 }
@@ -223,7 +223,7 @@ func (g *Gate) SignOn(name string) error {
 func (d *desk) list() []Hold {
 	holds := []Hold{}
 	for _, h := range slices.SortedFunc(maps.Values(d.holds), func(a, b *held) int { return a.until.Compare(b.until) }) {
-		holds = append(holds, Hold{h.shown(), h.until, h.decision.Ask})
+		holds = append(holds, Hold{Shown: h.shown(), Until: h.until, Ask: h.decision.Ask})
 	}
 	return holds
 }

@@ -6,6 +6,7 @@ import (
 
 	"gated/barrier"
 	"gated/gate/device"
+	"gated/gate/tries"
 	"gated/ledger"
 )
 
@@ -25,8 +26,8 @@ const (
 // the page are made from it.
 type lane struct {
 	Lane
-	changed func()      // wakes the page
-	tries   []time.Time // of the wrong codes in a row, monotonic; guarded by the gate's passage
+	changed func()    // wakes the page
+	tries   tries.Row // guarded by the gate's passage
 
 	// commanding is held while the barrier is told something and that is noted, so that both agree on which of two keys
 	// was pressed last; never while anything waits.
@@ -176,7 +177,7 @@ func (l *lane) view() LaneView {
 		}
 	}
 	if r := l.refused; r != nil && time.Since(l.refusedAt) < overrideWithin {
-		v.Refused = &Refused{r.id, r.who.Class, r.decision.Reason, r.override, r.at.Time}
+		v.Refused = &Refused{Passage: r.id, Class: r.who.Class, Reason: r.decision.Reason, Override: r.override, At: r.at.Time}
 	}
 	if l.last != nil {
 		last := *l.last

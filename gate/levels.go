@@ -1,13 +1,10 @@
 package gate
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"gated/gate/subject"
 	"gated/ledger"
 	"gated/register"
 	"gated/register/levels"
@@ -17,14 +14,6 @@ import (
 func (g *Gate) board() (b levels.Board) {
 	g.opt.Register.View(func(s *register.State) { b = s.Levels })
 	return b
-}
-
-// level is the level at which somebody is judged, and the entry of the notice that it rests on; 0: the settings.
-func (g *Gate) level(who subject.Subject, r *Rules) (level string, notice int64) {
-	building, _, _ := strings.Cut(who.Building, " ") // of several flats the first
-	unit, _, _ := strings.Cut(who.Unit, " ")
-	f, _ := g.board().At(building, unit)
-	return cmp.Or(f.Level, r.Level), f.Notice
 }
 
 // changeLevels puts into force what notices say, in its time; each change is an entry first. The caller holds passage.
@@ -92,32 +81,6 @@ func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 	return entries[0].Seq, nil
 }
 
-// levelViews are the levels as the page shows them.
-func (g *Gate) levelViews(zone *time.Location) []LevelView {
-	b := g.board()
-	inForce := []LevelView{{Notice: levels.Notice{Level: g.rules.Load().Level}, State: "in-force"}}
-	var others, later []LevelView
-	for _, n := range b.Notices {
-		v := LevelView{n, "announced"}
-		v.From, v.Until = in(n.From, zone), in(n.Until, zone)
-		f, is := b.At(n.Place, n.Place)
-		switch {
-		case is && f.Notice == n.Entry && n.Place == "":
-			v.State = "in-force"
-			inForce[0] = v
-		case is && f.Notice == n.Entry:
-			v.State = "in-force"
-			others = append(others, v)
-		case n.From.IsZero():
-			v.State = "prepared"
-			later = append(later, v)
-		default:
-			later = append(later, v)
-		}
-	}
-	return slices.Concat(inForce, others, later)
-}
-
 // missing are the levels in force that the policy has not.
 func (g *Gate) missing() (faults []SetupFault) {
 	p := g.rules.Load().Policy
@@ -129,11 +92,4 @@ func (g *Gate) missing() (faults []SetupFault) {
 		}
 	}
 	return faults
-}
-
-func in(t time.Time, zone *time.Location) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.In(zone)
 }

@@ -55,8 +55,8 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *register.State) int { return len(s.Open) })),
 		gauge("gated_openings_to_account_for", "Emergency openings of which nobody said yet who passed, or whose entry is pending.",
 			func() float64 { return float64(len(g.toAccountFor())) }),
-		gauge("gated_latches_lost", "Lanes whose opening by the emergency key ended with the last run, and that nobody has opened or closed "+
-			"since; for ten minutes.", func() float64 { return float64(g.lostLately()) }),
+		gauge("gated_latches_lost", "Lanes whose opening by the emergency key ended with the last run, and that nobody has "+
+			"opened or closed since; for ten minutes.", func() float64 { return float64(g.lostLately()) }),
 		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.",
 			state(func(s *register.State) int { return s.Inside() })),
 		gauge("gated_roster_fault", "1 while the ledger knows a newer roster than the one that is here: everybody is on hold.",

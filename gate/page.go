@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"gated/gate/view"
 	"gated/policy"
 	"gated/register"
 )
@@ -62,8 +63,8 @@ func (g *Gate) View() View {
 	now, doubt := g.clock.read()
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Keyboard: rules.Keyboard, Now: now.Time.In(zone),
-		Clock: ClockView{now.Trusted, doubt}, Recent: []Shown{}}
-	v.ToAccountFor, v.Undecided, v.Levels = g.toAccountFor(), g.undecided(), g.levelViews(zone)
+		Clock: ClockView{Trusted: now.Trusted, Reason: doubt}, Recent: []Shown{}}
+	v.ToAccountFor, v.Undecided, v.Levels = g.toAccountFor(), g.undecided(), view.Levels(g.board(), rules.Level, zone)
 	g.opt.Register.View(func(s *register.State) {
 		v.Inside = s.Inside()
 		for _, p := range slices.Backward(s.Recent) {

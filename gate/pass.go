@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/query"
 	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
@@ -161,18 +162,33 @@ func (g *Gate) moment() moment {
 	return moment{g.clock.Now(), g.rules.Load(), remembers}
 }
 
+// query is the moment for who asks the register.
+func (g *Gate) query(m moment) query.Moment {
+	return query.Moment{At: g.clock.judge(m.at), Trusted: m.at.Trusted, Policy: m.rules.Policy, Level: m.rules.Level}
+}
+
+// Foretell tells what would be decided about somebody of the roster.
+func (g *Gate) Foretell(x query.Case) (query.Foretold, error) {
+	return g.ask.Foretell(g.opt.Roster.Snapshot(), x, g.query(g.moment()))
+}
+
+// Plan tells what a level would overturn in a place; empty: the compound.
+func (g *Gate) Plan(level, place string) ([]query.Overturned, error) {
+	return g.ask.Plan(g.opt.Roster.Snapshot(), level, place, g.query(g.moment()))
+}
+
 // judge says who that is, and what is to be decided about them at this moment; nothing is written yet. The caller holds passage.
 func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p passage, check ledger.Event) {
-	claim = g.doubt(claim, m.at)
+	q := g.query(m)
+	claim = query.Doubt(claim, q)
 	lost := g.RosterFault()
 	people := g.opt.Roster.Snapshot()
 	who := subject.Find(people, claim)
 	if claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
-	now := g.clock.judge(m.at)
-	level, notice := g.level(who, m.rules)
-	facts := g.facts(who, claim, l.Direction, level, m)
+	level, notice := g.ask.Level(who, q)
+	facts := g.ask.Facts(who, claim, l.Direction, level, q)
 	decision := m.rules.Policy.Decide(facts)
 	if !m.remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
 		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
@@ -192,25 +208,8 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 		p.override = m.rules.Policy.Override(decision.Rule)
 	}
 	p.name, p.room = who.Named(claim)
-	p.next = g.nextAllowed(facts, who.Household, now, m.rules)
+	p.next = g.ask.NextAllowed(facts, who.Household, q)
 	return p, g.checked(claim, who, claim.Same(in.text))
-}
-
-// facts are what is known about somebody at a level and a moment, by what they show.
-func (g *Gate) facts(who subject.Subject, claim credential.Claim, direction, level string, m moment) policy.Facts {
-	now := g.clock.judge(m.at)
-	f := policy.Facts{Direction: direction, Class: who.Class, Known: who.Known, Service: who.Service, Credential: claim.Kind,
-		Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass, Level: level,
-		ClockTrusted: m.at.Trusted, Whereabouts: g.whereabouts(who.ID), Building: who.Building, Unit: who.Unit,
-		Minute:         policy.MinuteOfWeek(now.In(g.opt.Ledger.Zone())),
-		HouseholdTrips: g.trips(who.Household, now, m.rules.Policy.TripDays(level))}
-	if who.Known {
-		g.opt.Register.View(func(s *register.State) { f.Exemption, f.Watched = s.Marked(who.ID, who.Homes, now) })
-	}
-	if m.rules.Policy.AsksHealth(level) { // else there is no ground in law on which to look
-		f.Health, f.TestHours = claim.Standing(now, m.at.Trusted)
-	}
-	return f
 }
 
 // remembers tells whether the register has read enough to decide by.
@@ -222,60 +221,6 @@ func (g *Gate) remembers() bool {
 		g.opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
 	}
 	return true
-}
-
-// doubt takes back what a claim says about its time where the clock is not to be trusted.
-func (g *Gate) doubt(c credential.Claim, now ledger.Stamp) credential.Claim {
-	at := g.clock.judge(now)
-	if now.Trusted || c.NotAfter.IsZero() && c.Reason != credential.ReasonNotYetValid {
-		return c
-	}
-	// The clock may be wrong by any amount. What had expired at the last trusted time has expired now, and a pass that
-	// was good for a week more is taken to be good still; nobody knows about the others.
-	sure := c.Valid && c.NotAfter.Sub(at) >= stillGood
-	if !sure && (c.Valid || c.Reason == "not-yet-valid") || at.IsZero() && c.Proof == credential.Signed {
-		c.Valid, c.Reason = false, "clock-untrusted"
-	}
-	return c
-}
-
-func (g *Gate) trips(household string, now time.Time, days int) (n int) {
-	if household != "" {
-		day := now.In(g.opt.Ledger.Zone())
-		g.opt.Register.View(func(s *register.State) { n = s.Trips(household, day, days) })
-	}
-	return n
-}
-
-// nextAllowed is the day from which the same person would be admitted; "" where more than the trips of the household is in the way.
-func (g *Gate) nextAllowed(f policy.Facts, household string, now time.Time, r *Rules) (day string) {
-	if f.HouseholdTrips == 0 || household == "" || r.Policy.Decide(f).Verdict == policy.Admit {
-		return ""
-	}
-	days, now := r.Policy.TripDays(f.Level), now.In(g.opt.Ledger.Zone())
-	g.opt.Register.View(func(s *register.State) {
-		for range days + 8 { // a corrected clock may have left trips on tomorrow, and rules may ask for a weekday
-			now = now.AddDate(0, 0, 1)
-			f.HouseholdTrips, f.Minute = s.Trips(household, now, days), policy.MinuteOfWeek(now)
-			if r.Policy.Decide(f).Verdict == policy.Admit {
-				day = now.Format(time.DateOnly)
-				return
-			}
-		}
-	})
-	return day
-}
-
-// whereabouts is where the register says that somebody is; "" where it does not know.
-func (g *Gate) whereabouts(id string) (where string) {
-	if id != "" {
-		g.opt.Register.View(func(s *register.State) {
-			if inside, known := s.Whereabouts(id); known {
-				where = map[bool]string{true: "inside", false: "outside"}[inside]
-			}
-		})
-	}
-	return where
 }
 
 // checked is what the ledger keeps of a code or card: its kind and state, and a keyed hash by which the same is known again.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/tries"
 	"gated/policy"
 	"gated/register"
 )
@@ -84,10 +85,10 @@ func TestWrongCodesOfADayRaiseNone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	l := s.g.lanes["in"]
-	l.tries = []time.Time{time.Now().Add(-3 * time.Minute), time.Now().Add(-100 * time.Second), time.Now().Add(-time.Minute), time.Now()}
+	l.tries = tries.Row{time.Now().Add(-3 * time.Minute), time.Now().Add(-100 * time.Second), time.Now().Add(-time.Minute), time.Now()}
 	wrong := &passage{lane: l, decision: policy.Decision{Verdict: policy.Refuse}, facts: policy.Facts{Reason: "bad-signature"}}
 	row, alarm := s.g.tried(wrong)
-	if alarm != nil || len(row) >= mostTries {
+	if alarm != nil || len(row) >= tries.Most {
 		t.Errorf("an alarm: %v, %d are remembered", alarm, len(row))
 	}
 	l.tries = row
@@ -102,16 +103,16 @@ func TestAWrongCodeInAFaultCountsNothing(t *testing.T) {
 	s := newSite(t)
 	pass := s.pass("resident", s.subject("王小明"), month)
 	try := func(i int) Outcome { return s.scan("in", pass[:len(pass)-3]+strconv.Itoa(100+i)) }
-	for i := range mostTries - 1 {
+	for i := range tries.Most - 1 {
 		try(i)
 	}
 	s.broken.Store(true)
-	if out := try(mostTries); out.Verdict != Fault || s.g.View().Lanes[0].WrongTries {
+	if out := try(tries.Most); out.Verdict != Fault || s.g.View().Lanes[0].WrongTries {
 		t.Errorf("in a fault: %+v", out)
 	}
 	s.broken.Store(false)
 	until(t, "the fault to end", func() bool { return !s.g.Fault() })
-	if out := try(mostTries); out.Verdict == Fault || !s.g.View().Lanes[0].WrongTries {
+	if out := try(tries.Most); out.Verdict == Fault || !s.g.View().Lanes[0].WrongTries {
 		t.Errorf("after it no alarm: %+v", out)
 	}
 }

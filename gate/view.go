@@ -4,10 +4,10 @@ import (
 	"errors"
 	"time"
 
+	"gated/gate/query"
+	"gated/gate/view"
 	"gated/policy"
-	"gated/register"
 	"gated/register/amend"
-	"gated/register/levels"
 )
 
 // Errors that callers decide by. A refusal is not among them: it is an Outcome.
@@ -22,7 +22,7 @@ var (
 	ErrNoRefusal     = errors.New("no refusal that a guard may override, with this passage ID, in the last minute")
 	ErrTooLate       = errors.New("guards put right what their own shift admitted in the last ten minutes: later it takes somebody else")
 	ErrNotReady      = errors.New("the register is still being read, or the ledger is in fault: try again in a moment")
-	ErrUnknownPerson = errors.New("no such person in the roster")
+	ErrUnknownPerson = query.ErrUnknown
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
 )
 
@@ -60,149 +60,18 @@ type Ruling struct {
 	Answers map[string]string `json:"answers"` // by the names of what is asked; likewise
 }
 
-// Found is a person of the roster as the guard finds them by room number.
-type Found struct {
-	ID    string `json:"id"`
-	Name  string `json:"name"`
-	Room  string `json:"room"`
-	Class string `json:"class"`
-}
-
-// View is everything the page shows at one moment.
-type View struct {
-	Gate         string       `json:"gate"`
-	Version      string       `json:"version"`
-	Language     string       `json:"language"` // zh or en
-	Keyboard     string       `json:"keyboard"` // the lane that codes typed by a scanner are for; empty: none
-	Now          time.Time    `json:"now"`
-	Lanes        []LaneView   `json:"lanes"`
-	Holds        []Hold       `json:"holds"`
-	ToAccountFor []Opening    `json:"to_account_for"`
-	Undecided    []Undecided  `json:"undecided"`
-	Recent       []Shown      `json:"recent"` // newest first, at most 20, without names
-	Duty         string       `json:"duty"`   // who signed on; a name that nothing proves
-	Clock        ClockView    `json:"clock"`
-	Fault        *FaultView   `json:"fault"`  // nil while the ledger works
-	Levels       []LevelView  `json:"levels"` // those in force, the compound's first; then what was announced, and what is prepared
-	Inside       int          `json:"inside"`
-	ShortRoot    string       `json:"short_root"`   // of the newest tree head, with its size, for the handover book; empty before the first
-	RosterFault  bool         `json:"roster_fault"` // the roster is not the one that the ledger knows: everybody is on hold
-	LowSpace     bool         `json:"low_space"`    // less than the settings want is left for the state directory
-	SetupFaults  []SetupFault `json:"setup_faults"` // what the maintainer has to put right, while the gate works
-}
-
-// SetupFault is a file of the gate's setup that cannot be taken as it is, or an address that cannot be had.
-type SetupFault struct {
-	What     string `json:"what"`
-	Why      string `json:"why"`
-	LastGood bool   `json:"last_good"` // its last good copy stands in
-}
-
-// LevelView is a level of the compound, a building or a unit, and the notice that it rests on; entry 0: the settings.
-type LevelView struct {
-	levels.Notice
-	State string `json:"state"` // in-force, announced or prepared
-}
-
-// LaneView is the state of one lane.
-type LaneView struct {
-	ID        string    `json:"id"`
-	Direction string    `json:"direction"`
-	Scanner   string    `json:"scanner"` // a state word of the scanner, such as online or absent
-	Cause     string    `json:"cause"`   // why it is down
-	Up        bool      `json:"up"`
-	Since     time.Time `json:"since"`
-	Dropped   string    `json:"dropped,omitempty"` // why what the scanner sent a moment ago was no whole code
-	Last      *Shown    `json:"last"`              // the newest answer to whoever came to this lane
-	Latch     string    `json:"latch,omitempty"`   // the emergency key: opening, open, failed, by-hand (no barrier); empty: closed
-	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" while it does not obey
-	Unasked   bool      `json:"unasked"`           // somebody else opened it a moment ago, or it stands open since
-
-	// LatchLost: an opening by the emergency key ended with a stop or a crash, and the key has to be pressed again.
-	LatchLost bool `json:"latch_lost"`
-
-	// WrongTries: somebody tried one code after the other a moment ago.
-	WrongTries bool `json:"wrong_tries"`
-
-	// Refused is the newest refusal, at most a minute old, that the guard may override.
-	Refused *Refused `json:"refused,omitempty"`
-
-	// CardReader is "up", or why the ID card reader is down; empty where the lane has none.
-	CardReader string `json:"card_reader,omitempty"`
-
-	// Sensor is "up", or "unreadable" while nobody knows whether the barrier is open or somebody passes; empty where the
-	// lane has none.
-	Sensor string `json:"sensor,omitempty"`
-}
-
-// Refused is a refusal that a guard may override: guard, or telephone where somebody else has to approve.
-type Refused struct {
-	Passage  string    `json:"passage"`
-	Class    string    `json:"class"`
-	Reason   string    `json:"reason"`
-	Override string    `json:"override"`
-	At       time.Time `json:"at"`
-}
-
-// Shown is an answer as the page shows it. Name, Room and Health are empty once it is ten seconds old: there is a queue behind.
-type Shown struct {
-	Passage    string    `json:"passage"`
-	Lane       string    `json:"lane"`
-	Direction  string    `json:"direction"`
-	Verdict    string    `json:"verdict"`
-	Reason     string    `json:"reason"`
-	Found      string    `json:"found,omitempty"` // in a fault: the reason that the verdict would have had
-	Class      string    `json:"class"`
-	Credential string    `json:"credential"`
-	Health     string    `json:"health,omitempty"`     // what a valid health certificate states
-	TestHours  int       `json:"test_hours,omitempty"` // whole hours since the sample of a negative test
-	Name       string    `json:"name,omitempty"`
-	Room       string    `json:"room,omitempty"`
-	Next       string    `json:"next_allowed,omitempty"` // where only the household's trips are in the way: the day from which they are not
-	By         string    `json:"by"`                     // machine, or unauthenticated: a guard whose name nothing proves
-	At         time.Time `json:"at"`
-	Repeat     bool      `json:"repeat"`
-	Emergency  bool      `json:"emergency"`
-	Amend      bool      `json:"amend,omitempty"` // the guard can still say that they did not go through, or who did
-}
-
-// Hold is a passage that waits for a guard. Its name stays as long as it waits.
-type Hold struct {
-	Shown
-	Until time.Time       `json:"until"`         // then it is registered as undecided
-	Ask   *policy.Inquiry `json:"ask,omitempty"` // what is asked before whoever it is may be admitted
-}
-
-// Undecided is somebody on whom nobody decided. The guard is asked what became of them until another signs on.
-type Undecided struct {
-	Passage   string    `json:"passage"`
-	Lane      string    `json:"lane"`
-	Direction string    `json:"direction"`
-	Class     string    `json:"class"`
-	Name      string    `json:"name,omitempty"`
-	Room      string    `json:"room,omitempty"`
-	At        time.Time `json:"at"`
-
-	of *register.Passage
-}
-
-// Opening is an emergency opening to account for: something is not on record yet.
-type Opening struct {
-	ID    string    `json:"id"`
-	Lane  string    `json:"lane"`
-	Since time.Time `json:"since"`
-	What  string    `json:"what"` // entry-pending (the ledger could not take it yet) or who-passed
-}
-
-// ClockView says whether the gate's clock may judge credentials.
-type ClockView struct {
-	Trusted bool   `json:"trusted"`
-	Reason  string `json:"reason"`
-}
-
-// FaultView says what is wrong with the ledger. What to do about it the page says in its own words.
-type FaultView struct {
-	Since time.Time `json:"since"`
-	Text  string    `json:"text"` // the cause, for the maintainer
-	Call  string    `json:"call"` // whom to call, from the settings
-}
+// What the page shows.
+type (
+	Found      = view.Found
+	View       = view.View
+	SetupFault = view.SetupFault
+	LevelView  = view.LevelView
+	LaneView   = view.LaneView
+	Refused    = view.Refused
+	Shown      = view.Shown
+	Hold       = view.Hold
+	Undecided  = view.Undecided
+	Opening    = view.Opening
+	ClockView  = view.ClockView
+	FaultView  = view.FaultView
+)

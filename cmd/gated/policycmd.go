@@ -12,7 +12,7 @@ import (
 	"gated/box"
 	"gated/evidence"
 	"gated/evidence/replay"
-	"gated/gate"
+	"gated/gate/query"
 	"gated/ledger/file"
 	"gated/policy"
 	"gated/progress"
@@ -57,7 +57,7 @@ func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Com
 			" credential=gated-pass credential_reason=expired proof=signed" +
 			"\n  gated policy explain --person r-4k2m7qz1x9c3v --direction out --level sealed --at \"2026-11-29 08:00\"",
 		RunE: func(c *cobra.Command, args []string) error {
-			var f gate.Foretold
+			var f query.Foretold
 			if who.ID != "" {
 				if len(args) > 0 {
 					return errors.New("facts are given, or asked of the gate about a --person: not both")

@@ -1,7 +1,9 @@
-package gate
+package query
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,34 +21,38 @@ type Foretold struct {
 	Decision policy.Decision
 }
 
-// Foretell asks the policy in force about a person or vehicle of the roster, as if they came in or went out at a time (zero: now) and at
-// a level (empty: the one that counts for them). Nobody passes, and nothing is recorded.
-func (g *Gate) Foretell(id, direction, level string, at time.Time) (f Foretold, err error) {
-	m := g.moment()
-	who, claim := g.withPass(id)
-	switch {
+// ErrUnknown: the roster has nobody with that ID.
+var ErrUnknown = errors.New("no such person in the roster")
+
+// Case is about whom, which way, at which level (empty: the one that counts for them) and when (zero: now).
+type Case struct {
+	ID, Direction, Level string
+	At                   time.Time
+}
+
+// Foretell asks the policy in force about a person or vehicle of the roster. Nobody passes, and nothing is recorded.
+func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (f Foretold, err error) {
+	who, claim := withPass(people, x.ID)
+	switch levels := m.Policy.Levels(); {
 	case !who.Known:
-		return f, ErrUnknownPerson
-	case direction != "in" && direction != "out":
-		return f, invalid("direction %.20q: in or out", direction)
-	case level != "" && !slices.Contains(m.rules.Policy.Levels(), level):
-		return f, invalid("level %.40q%s: the policy in force has the levels %s", level, policy.Nearest(level, m.rules.Policy.Levels()),
-			strings.Join(m.rules.Policy.Levels(), ", "))
+		return f, ErrUnknown
+	case x.Direction != "in" && x.Direction != "out":
+		return f, fmt.Errorf("direction %.20q: in or out", x.Direction)
+	case x.Level != "" && !slices.Contains(levels, x.Level):
+		return f, fmt.Errorf("level %.40q%s: the policy in force has the levels %s", x.Level, policy.Nearest(x.Level, levels),
+			strings.Join(levels, ", "))
 	}
-	own, _ := g.level(who, m.rules)
-	f.Facts = g.facts(who, claim, direction, cmp.Or(level, own), m)
-	if !at.IsZero() {
-		at = at.In(g.opt.Ledger.Zone())
-		f.Facts.Minute = policy.MinuteOfWeek(at)
-		f.Facts.HouseholdTrips = g.trips(who.Household, at, m.rules.Policy.TripDays(f.Facts.Level))
+	if !x.At.IsZero() {
+		m.At = x.At
 	}
-	f.Tried, f.Decision = m.rules.Policy.Explain(f.Facts)
+	own, _ := a.Level(who, m)
+	f.Facts = a.Facts(who, claim, x.Direction, cmp.Or(x.Level, own), m)
+	f.Tried, f.Decision = m.Policy.Explain(f.Facts)
 	return f, nil
 }
 
 // withPass is somebody of the roster, and the claim of a pass of theirs that is good.
-func (g *Gate) withPass(id string) (subject.Subject, credential.Claim) {
-	people := g.opt.Roster.Snapshot()
+func withPass(people *roster.Snapshot, id string) (subject.Subject, credential.Claim) {
 	claim := credential.Claim{Kind: "gated-pass", SubjectKind: "resident", Subject: id, Proof: credential.Signed, Valid: true, Reason: "ok"}
 	if _, is := people.Vehicle(id); is {
 		claim.SubjectKind = "vehicle"
@@ -70,12 +76,11 @@ type Overturned struct {
 
 // Plan tells what a level would overturn in a place (empty: the compound), of those who have a valid pass: residents by number, others
 // by name, so that they can be called.
-func (g *Gate) Plan(level, place string) (list []Overturned, err error) {
-	people := g.opt.Roster.Snapshot()
+func (a Asker) Plan(people *roster.Snapshot, level, place string, m Moment) (list []Overturned, err error) {
 	counted := map[Overturned]int{}
 	ask := func(id string, p roster.Person) error {
 		for _, direction := range []string{"in", "out"} {
-			now, err := g.Foretell(id, direction, "", time.Time{})
+			now, err := a.Foretell(people, Case{ID: id, Direction: direction}, m)
 			if err != nil {
 				return err
 			}
@@ -83,7 +88,7 @@ func (g *Gate) Plan(level, place string) (list []Overturned, err error) {
 			if place != "" && !slices.Contains(append(strings.Fields(f.Building), strings.Fields(f.Unit)...), place) {
 				return nil
 			}
-			then, err := g.Foretell(id, direction, level, time.Time{})
+			then, err := a.Foretell(people, Case{ID: id, Direction: direction, Level: level}, m)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,107 @@
+// Package query says what is known about somebody who wants through.
+package query
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"gated/credential"
+	"gated/gate/subject"
+	"gated/policy"
+	"gated/register"
+)
+
+// Asker asks the register of a gate, in its zone.
+type Asker struct {
+	Register *register.Register
+	Zone     *time.Location
+}
+
+// Moment is by what somebody is judged.
+type Moment struct {
+	At      time.Time // as far as the clock is believed
+	Trusted bool      // it is
+	Policy  *policy.Policy
+	Level   string // of the settings
+}
+
+// stillGood: a pass with this much left at the last trusted time is judged as before.
+const stillGood = 7 * 24 * time.Hour
+
+// Doubt takes back what a claim says about its time where the clock is not to be trusted.
+func Doubt(c credential.Claim, m Moment) credential.Claim {
+	if m.Trusted || c.NotAfter.IsZero() && c.Reason != credential.ReasonNotYetValid {
+		return c
+	}
+	// The clock may be wrong by any amount. What had expired at the last trusted time has expired now, and a pass that
+	// was good for a week more is taken to be good still; nobody knows about the others.
+	sure := c.Valid && c.NotAfter.Sub(m.At) >= stillGood
+	if !sure && (c.Valid || c.Reason == "not-yet-valid") || m.At.IsZero() && c.Proof == credential.Signed {
+		c.Valid, c.Reason = false, "clock-untrusted"
+	}
+	return c
+}
+
+// Level is the level at which somebody is judged, and the entry of the notice that it rests on; 0: the settings.
+func (a Asker) Level(who subject.Subject, m Moment) (level string, notice int64) {
+	building, _, _ := strings.Cut(who.Building, " ") // of several flats the first
+	unit, _, _ := strings.Cut(who.Unit, " ")
+	a.Register.View(func(s *register.State) {
+		f, _ := s.Levels.At(building, unit)
+		level, notice = f.Level, f.Notice
+	})
+	return cmp.Or(level, m.Level), notice
+}
+
+// Facts are what is known about somebody at a level and a moment, by what they show.
+func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, level string, m Moment) policy.Facts {
+	now := m.At.In(a.Zone)
+	f := policy.Facts{Direction: direction, Class: who.Class, Known: who.Known, Service: who.Service, Credential: claim.Kind,
+		Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass, Level: level,
+		ClockTrusted: m.Trusted, Whereabouts: a.Whereabouts(who.ID), Building: who.Building, Unit: who.Unit,
+		Minute: policy.MinuteOfWeek(now)}
+	if m.Policy.AsksHealth(level) { // else there is no ground in law on which to look
+		f.Health, f.TestHours = claim.Standing(m.At, m.Trusted)
+	}
+	a.Register.View(func(s *register.State) {
+		if who.Household != "" {
+			f.HouseholdTrips = s.Trips(who.Household, now, m.Policy.TripDays(level))
+		}
+		if who.Known {
+			f.Exemption, f.Watched = s.Marked(who.ID, who.Homes, now)
+		}
+	})
+	return f
+}
+
+// NextAllowed is the day from which the same person would be admitted; "" where more than the trips of the household is in the way.
+func (a Asker) NextAllowed(f policy.Facts, household string, m Moment) (day string) {
+	if f.HouseholdTrips == 0 || household == "" || m.Policy.Decide(f).Verdict == policy.Admit {
+		return ""
+	}
+	days, now := m.Policy.TripDays(f.Level), m.At.In(a.Zone)
+	a.Register.View(func(s *register.State) {
+		for range days + 8 { // a corrected clock may have left trips on tomorrow, and rules may ask for a weekday
+			now = now.AddDate(0, 0, 1)
+			f.HouseholdTrips, f.Minute = s.Trips(household, now, days), policy.MinuteOfWeek(now)
+			if m.Policy.Decide(f).Verdict == policy.Admit {
+				day = now.Format(time.DateOnly)
+				return
+			}
+		}
+	})
+	return day
+}
+
+// Whereabouts is where the register says that somebody is; "" where it does not know.
+func (a Asker) Whereabouts(id string) (where string) {
+	if id != "" {
+		a.Register.View(func(s *register.State) {
+			if inside, known := s.Whereabouts(id); known {
+				where = map[bool]string{true: "inside", false: "outside"}[inside]
+			}
+		})
+	}
+	return where
+}
