@@ -47,7 +47,7 @@ type plain struct {
 	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
 	Level   string    // of the settings, which counts where no notice does
 	Levels  levels.Board
-	Marks   marks.List
+	Marks   marks.List       `json:",omitempty"` // those that were all erased are none
 	Duty    int64            // the entry of who signed on last; 0: nobody
 	Erased  int64            // the newest erase entry; 0: none
 	Keeps   map[int64]Span   // days whose personal data must not be erased, by the entry that says so
