@@ -76,6 +76,8 @@ Everything is in one directory, which can be deleted. To look at it with the com
 	f.DurationVar(&o.Within, "within", time.Second,
 		"how soon the page must show a fault, with --faults: half of each kind, 19 of 20 of all, "+
 			"and every single one within five times that")
+	f.BoolVar(&o.Scenes, "scenes", false,
+		"play scenes first: an order by telephone, a second trip, a pass handed back over the fence, questions, what is put right")
 	f.BoolVar(&o.LogVerdicts, "log-verdicts", false, "print the daemon's JSON line on standard output for each verdict")
 	return c
 }
@@ -87,6 +89,7 @@ type Options struct {
 	For            time.Duration
 	Fast           bool
 	Faults         bool
+	Scenes         bool
 	Within         time.Duration
 	LogVerdicts    bool
 	Stdout, Stderr io.Writer

@@ -14,6 +14,7 @@ import (
 	"gated/box"
 	"gated/config"
 	"gated/credential"
+	"gated/demo/clinic"
 	"gated/roster"
 
 	"golang.org/x/sys/unix"
@@ -105,7 +106,7 @@ func loadPeople(dir string) (p people, err error) {
 		return p, err
 	}
 	p.stranger = credential.NewKey()
-	if p.health, err = newClinic(filepath.Join(dir, "trust")); err != nil {
+	if p.health, err = clinic.New(filepath.Join(dir, "trust")); err != nil {
 		return p, err
 	}
 	store, err := roster.Open(filepath.Join(dir, "roster.db")) // for writing: an interrupted start may have left it incomplete
@@ -123,6 +124,9 @@ var settings = template.Must(template.New("").Parse(`# Settings of the demo. "ga
 state_dir: .
 gate:
   name: 东门 East Gate
+{{- if .Scenes}}
+  hold_limit: 10s # nobody waits long for what becomes of a hold on which nobody decides
+{{- end}}
 lanes:
 {{- range .Lanes}}
   - id: {{.}}
@@ -171,6 +175,7 @@ func (d *demo) writeSettings() (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	err = settings.Execute(f, map[string]any{"Lanes": Lanes, "Dir": d.Dir, "Listen": listen, "Level": level, "Fast": d.Fast})
+	err = settings.Execute(f, map[string]any{"Lanes": Lanes, "Dir": d.Dir, "Listen": listen, "Level": level, "Fast": d.Fast,
+		"Scenes": d.Scenes})
 	return path, errors.Join(err, f.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/demo/clinic"
 	"gated/demo/judge"
 	"gated/policy"
 	"gated/roster"
@@ -19,7 +20,7 @@ import (
 type people struct {
 	office    ed25519.PrivateKey // issues the compound's passes
 	stranger  ed25519.PrivateKey // of another compound
-	health    clinic
+	health    clinic.Clinic
 	residents []roster.Person
 	cars      []roster.Vehicle
 }
@@ -111,11 +112,11 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 		},
 		func() visitor { // certificates have whole seconds: of one person and second they say the same, and count as one
 			sampled := now.Add(-time.Duration(1+rng.IntN(96)) * time.Hour)
-			return visitor{what: "an EU certificate of a test", kind: credential.KindDCC, code: p.health.dcc(resident, sampled),
+			return visitor{what: "an EU certificate of a test", kind: credential.KindDCC, code: p.health.DCC(resident, sampled),
 				common: true}
 		},
 		func() visitor {
-			return visitor{what: "a SMART Health Card", kind: credential.KindSHC, code: p.health.shc(resident, now), common: true}
+			return visitor{what: "a SMART Health Card", kind: credential.KindSHC, code: p.health.SHC(resident, now), common: true}
 		},
 		func() visitor {
 			return visitor{what: "the ambulance's plate, no pass", kind: credential.KindPlate, code: ambulance.Plate, common: true}

@@ -20,6 +20,11 @@ func (d *demo) play(ctx context.Context) error {
 	if err := d.begin(ctx); err != nil {
 		return err
 	}
+	if d.Scenes {
+		if err := d.scenes(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
 	if d.For > 0 {
 		d.until = time.Now().Add(d.For)
 	}

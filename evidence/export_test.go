@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -473,6 +474,53 @@ func TestEachEntryIsReadOnce(t *testing.T) {
 			}
 			if fmt.Sprint(got) != want {
 				t.Errorf("%s: read %v, want %s", day, got, want)
+			}
+		}
+	}
+}
+
+// Why somebody had to pass at once is on no sheet, also with personal fields; what is left can be checked all the same.
+func TestWhySomebodyHadToPassIsOnNoSheet(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	ck.set("2026-11-23 08:00:00")
+	s := ck.now()
+	mustAppend(t, l, Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "out"},
+		Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "out", Verdict: "admit", Reason: "urgent-need",
+			Personal: []Field{{Name: "need", Value: "personal-safety"}, {Name: "guard", Value: "周建国"}}})
+	l.Close()
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, events := range []bool{false, true} {
+		x := Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Personal: true, Temp: t.TempDir(), Now: s.Time}
+		var csv, xlsx bytes.Buffer
+		if err := errors.Join(r.ExportCSV(&csv, io.Discard, x), r.ExportXLSX(&xlsx, x)); err != nil {
+			t.Fatal(err)
+		}
+		z, err := zip.NewReader(bytes.NewReader(xlsx.Bytes()), int64(xlsx.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		book := ""
+		for _, f := range z.File {
+			in, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			book += string(b)
+		}
+		for name, text := range map[string]string{"CSV": csv.String(), "XLSX": book} {
+			if strings.Contains(text, "personal-safety") || !strings.Contains(text, "周建国") {
+				t.Errorf("%s, events %t: it tells why, or not who was on duty:\n%.2000s", name, events, text)
 			}
 		}
 	}

@@ -114,9 +114,14 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
-	d := policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}
-	return g.settle(h, d, unauthenticated, append(g.guard(r.Note), answers...)...)
+	d, said := policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}, append(g.guard(r.Note), answers...)
+	if r.urgent() {
+		d.Reason, said = UrgentNeed, append(said, ledger.Field{Name: "need", Value: r.Reason})
+	}
+	return g.settle(h, d, unauthenticated, said...)
 }
+
+func (r *Ruling) urgent() bool { return r.Reason == "personal-safety" || r.Reason == "sudden-illness" }
 
 // answers are those of a ruling as they are kept, unless they are not all that is needed for it.
 func (h *held) answers(r Ruling) (fields []ledger.Field, err error) {
@@ -124,7 +129,7 @@ func (h *held) answers(r Ruling) (fields []ledger.Field, err error) {
 	if bySight && (ask == nil || !ask.BySight) {
 		return nil, fmt.Errorf("reason %s: this hold has no questions that may be left out for it", r.Reason)
 	}
-	answers, err := ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight)
+	answers, err := ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !r.urgent())
 	for _, a := range answers {
 		fields = append(fields, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
 	}

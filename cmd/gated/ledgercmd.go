@@ -2,7 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -63,10 +67,32 @@ func ledgerStats() *cobra.Command {
 	return c
 }
 
+// listEntries lists the entries of a kind on a day, also those that belong to no passage, in their order.
+func listEntries(c *cobra.Command, r *evidence.Reader, day, kind string) error {
+	own, err := r.SegmentsOf(day)
+	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ENTRY\tTIME\tLANE\tREASON\tREF\tDETAIL")
+	for _, s := range own {
+		err = errors.Join(err, r.Scan(s.First, s.Last, false, func(e *ledger.Entry) error {
+			if string(e.Kind) != kind {
+				return nil
+			}
+			var detail []string
+			for _, name := range slices.Sorted(maps.Keys(e.Detail)) {
+				detail = append(detail, name+"="+e.Detail[name])
+			}
+			_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\n", e.Seq, e.At.Format(time.DateTime), e.Lane, e.Reason, e.Ref,
+				strings.Join(detail, " "))
+			return err
+		}))
+	}
+	return errors.Join(err, w.Flush())
+}
+
 func ledgerSearch() *cobra.Command {
 	var a box.Finding
 	f := &a.Filter
-	var day, part string
+	var day, part, kindOf string
 	values := map[string]*string{}
 	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, or by who it was, the newest first",
 		Long: help("ledger-search"),
@@ -79,9 +105,12 @@ func ledgerSearch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r.Close()
+			defer r.Close()
 			if day, err = evidence.Date("--day", day, now); err != nil {
 				return err
+			}
+			if kindOf != "" {
+				return listEntries(c, r, day, kindOf)
 			}
 			for kind, v := range values {
 				if *v != "" {
@@ -109,6 +138,7 @@ func ledgerSearch() *cobra.Command {
 			}
 			return w.Flush()
 		})}
+	c.Flags().StringVar(&kindOf, "kind", "", "list the day's entries of this kind instead, such as notice, level, mark, alarm, correction")
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().StringVar(&f.Verdict, "verdict", "", "admit, refuse, hold or undecided")
 	c.Flags().StringVar(&f.Reason, "reason", "", "a reason such as expired")

@@ -10,16 +10,18 @@ const TAP_MS = 400;       // a tap so soon after another, or after things moved,
 const HELD_MS = 50;       // a hand takes longer to let go of a key, a scanner hardly any time
 const TYPED_MS = 60000;   // the page says so long that a scanner is set to keyboard
 const REASONS = {
-  admit: ['known-by-sight', 'document-sighted', 'dead-phone', 'pass-expired', 'child-or-elder', 'visitor-confirmed', 'known-unnamed'],
+  admit: ['known-by-sight', 'document-sighted', 'dead-phone', 'pass-expired', 'child-or-elder', 'visitor-confirmed', 'known-unnamed', 'personal-safety', 'sudden-illness'],
   refuse: ['not-known', 'no-business', 'level-forbids'],
 };
+// These come last: their digits are no others'. Which of them it was is sealed.
+const URGENT = ['personal-safety', 'sudden-illness'];
 // What one press decides, and what the others are, in the order of their digits; that of a key of its own apart.
 const ATONCE = { admit: 'document-sighted', refuse: 'not-known' };
 // What may have become of somebody on whom nobody decided, by the key that says so.
 const AFTERWARDS = { i: 'went-through', t: 'turned-away', u: 'unseen' };
 // Why a guard admits all the same whom a rule refused that allows it.
 const OVERRIDES = ['personal-safety', 'urgent-illness', 'official-duty', 'resident-vouches'];
-const OTHERS = Object.entries(REASONS).flatMap(([verdict, list]) => list.filter(r => r !== ATONCE[verdict] && r !== BYSIGHT).map(r => [verdict, r]));
+const OTHERS = Object.entries(REASONS).flatMap(([verdict, list]) => list.filter(r => r !== ATONCE[verdict] && r !== BYSIGHT && !URGENT.includes(r)).map(r => [verdict, r])).concat(URGENT.map(r => ['admit', r]));
 
 let view = null;      // the newest the gate sent
 let gateTime = null;  // the gate's own time, as text, when `heard` was stamped

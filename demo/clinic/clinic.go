@@ -1,4 +1,5 @@
-package demo
+// Package clinic is the demo's invented issuer of health certificates.
+package clinic
 
 import (
 	"crypto/ecdsa"
@@ -16,8 +17,8 @@ import (
 	"gated/roster"
 )
 
-// clinic signs the health certificates that people show.
-type clinic struct {
+// Clinic signs the health certificates that people show.
+type Clinic struct {
 	dccKey  *ecdsa.PrivateKey
 	dccCert *x509.Certificate
 	shcKey  *ecdsa.PrivateKey
@@ -25,9 +26,9 @@ type clinic struct {
 
 const clinicURL = "https://clinic.example"
 
-// newClinic makes the keys, and writes their public halves to a trust directory. They are made anew in each run, so that nothing
+// New makes the keys, and writes their public halves to a trust directory. They are made anew in each run, so that nothing
 // that they sign is valid after it.
-func newClinic(trust string) (c clinic, err error) {
+func New(trust string) (c Clinic, err error) {
 	if c.dccKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return c, err
 	}
@@ -57,8 +58,8 @@ func newClinic(trust string) (c clinic, err error) {
 	return c, nil
 }
 
-// dcc is an EU certificate of a negative test.
-func (c clinic) dcc(who roster.Person, sampled time.Time) string {
+// DCC is an EU certificate of a negative test.
+func (c Clinic) DCC(who roster.Person, sampled time.Time) string {
 	family, given := split(who.Name)
 	text, err := issuer.DCC{
 		Given: given, Family: family, BirthDate: who.BirthDate, ID: "URN:UVCI:01:XX:" + who.ID,
@@ -72,8 +73,8 @@ func (c clinic) dcc(who roster.Person, sampled time.Time) string {
 	return text
 }
 
-// shc is a SMART Health Card of two vaccinations.
-func (c clinic) shc(who roster.Person, now time.Time) string {
+// SHC is a SMART Health Card of two vaccinations.
+func (c Clinic) SHC(who roster.Person, now time.Time) string {
 	family, given := split(who.Name)
 	dose := func(n, months int) issuer.Statement {
 		date := now.AddDate(0, -months, 0).Format(time.DateOnly)

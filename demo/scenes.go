@@ -1,0 +1,189 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"gated/credential"
+	"gated/demo/judge"
+	"gated/gate"
+	"gated/roster"
+)
+
+// stage plays what a checkpoint sees in its first days, scene by scene, before people come and go as they like. The first error ends it.
+type stage struct {
+	d     *demo
+	ctx   context.Context
+	homes [][]roster.Person // of several residents each, one for each scene: nobody has been out before
+	err   error
+}
+
+// scenes plays each scene once.
+func (d *demo) scenes(ctx context.Context) error {
+	s := &stage{d: d, ctx: ctx}
+	byHome := map[string][]roster.Person{}
+	for _, p := range d.people.residents {
+		if p.Class == "resident" {
+			byHome[p.Household] = append(byHome[p.Household], p)
+		}
+	}
+	for _, home := range byHome {
+		if len(home) > 1 {
+			s.homes = append(s.homes, home)
+		}
+	}
+	rand.Shuffle(len(s.homes), func(i, j int) { s.homes[i], s.homes[j] = s.homes[j], s.homes[i] })
+	if len(s.homes) < 10 {
+		return fmt.Errorf("the roster has %d households of several residents: the scenes need 10", len(s.homes))
+	}
+	s.orders()
+	s.overTheFence()
+	s.asked()
+	s.annulled()
+	s.wrongCodes()
+	s.openedByHand()
+	s.nobodyDecided()
+	return s.err
+}
+
+// home takes the next household.
+func (s *stage) home() (home []roster.Person) {
+	home, s.homes = s.homes[0], s.homes[1:]
+	return home
+}
+
+// pass is a code of somebody, another one each time.
+func (s *stage) pass(p roster.Person, left time.Duration) string {
+	text, err := credential.Issue(s.d.people.office, credential.Pass{Issuer: Issuer, Subject: p.ID, Kind: "resident",
+		NotBefore: time.Now().Add(-month), NotAfter: time.Now().Add(left)})
+	if err != nil {
+		panic(err) // the demo's own data
+	}
+	return text
+}
+
+// show shows a code at a lane, and wants one of some answers.
+func (s *stage) show(lane, code, what string, want ...string) (a judge.Answer) {
+	if s.err != nil {
+		return a
+	}
+	shown, err := s.d.show(s.ctx, s.d.lanes[lane], visitor{lane: lane, code: code, what: what}, nil)
+	if s.err = err; err != nil {
+		return a
+	}
+	a = shown.out
+	s.d.say(lane, visitor{what: what}, shown)
+	if got := a.Verdict + " " + a.Reason; !slices.Contains(want, got) {
+		s.err = fmt.Errorf("scene: %s was answered %s, want %s", what, got, strings.Join(want, " or "))
+	}
+	return a
+}
+
+// tell tells what somebody does at the desk or in the office.
+func (s *stage) tell(format string, args ...any) {
+	if s.err == nil && !s.d.LogVerdicts {
+		fmt.Fprintf(s.d.Stdout, "%s  ---  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+	}
+}
+
+// do is what the guard does at the page.
+func (s *stage) do(path string, body any) {
+	if s.err == nil {
+		_, s.err = s.d.gated.post(s.ctx, path, body)
+	}
+}
+
+// run is a command of the office, or of a shift leader. It returns the number of the entry.
+func (s *stage) run(args ...string) (entry string) {
+	if s.err != nil {
+		return ""
+	}
+	s.tell("$ gated %s", strings.Join(args, " "))
+	cmd := exec.CommandContext(s.ctx, s.d.gated.cmd.Path, append(args, "--state", s.d.Dir)...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		s.err = fmt.Errorf("gated %s: %w: %s", strings.Join(args, " "), err, &errs)
+	}
+	_, entry, _ = strings.Cut(strings.TrimSpace(string(out)), "entry=")
+	return entry
+}
+
+// orders: an oral order at night, the second trip of a household, an exemption, and the notice in the morning.
+func (s *stage) orders() {
+	order := s.run("level", "set", "controlled", "--ordered-by", "陈主任（虚构）", "--taken-by", "演示门岗")
+	home, nurse := s.home(), s.home()[0]
+	// By night the rules let nobody out by right: the guard looks, and it counts as the household's trip all the same.
+	first := s.show("out", s.pass(home[0], month), "a household's first trip", "admit valid-pass", "hold outside-hours")
+	if first.Verdict == "hold" {
+		s.do("api/decide", map[string]string{"passage": first.Passage, "verdict": "admit", "reason": "document-sighted"})
+	}
+	second := s.show("out", s.pass(home[1], month), "its second trip", "hold household-limit", "hold outside-hours")
+	s.do("api/decide", map[string]string{"passage": second.Passage, "verdict": "refuse", "reason": "level-forbids"})
+	mark := s.run("exempt", "add", nurse.ID, "medical-staff", "--until", time.Now().AddDate(0, 1, 0).Format(time.DateOnly),
+		"--approved-by", "陈主任（虚构）")
+	s.show("out", s.pass(nurse, month), "a nurse on the way to work", "admit exempt")
+	s.run("exempt", "end", mark)
+	s.run("level", "complete", order, "--number", "2026-17", "--issuer", "街道办（虚构）")
+	s.run("level", "end", order)
+}
+
+// overTheFence: a pass that is handed back.
+func (s *stage) overTheFence() {
+	p := s.home()[0]
+	s.show("in", s.pass(p, month), "a resident", "admit valid-pass")
+	back := s.show("in", s.pass(p, month), "the same pass, handed back over the fence", "hold passed-back")
+	s.do("api/decide", map[string]string{"passage": back.Passage, "verdict": "refuse", "reason": "not-known"})
+}
+
+// asked: at the level normal strangers are asked instead of being turned away.
+func (s *stage) asked() {
+	notice := s.run("level", "set", "normal", "--number", "2026-18", "--issuer", "街道办（虚构）")
+	stranger := s.show("in", fmt.Sprintf("69%011d", rand.Int64N(1e11)), "somebody unknown", "hold unknown-person")
+	s.do("api/decide", map[string]any{"passage": stranger.Passage, "verdict": "admit", "reason": "visitor-confirmed",
+		"answers": map[string]string{"whom": "3-2-501", "purpose": "family", "people": "2"}})
+	s.tell("the guard asks: whom, what for, how many; and admits them")
+	s.run("level", "end", notice)
+}
+
+// annulled: somebody who was admitted turns round.
+func (s *stage) annulled() {
+	a := s.show("in", s.pass(s.home()[0], month), "a resident", "admit valid-pass")
+	s.do("api/annul", map[string]string{"passage": a.Passage})
+	s.tell("they turned round: the guard annuls the admission")
+}
+
+// wrongCodes: somebody tries one code after the other.
+func (s *stage) wrongCodes() {
+	p := s.home()[0]
+	for i := range 5 {
+		s.show("in", forge(s.pass(p, month)), fmt.Sprintf("a forged pass, the %d. in a row", i+1), "refuse bad-signature")
+	}
+}
+
+// openedByHand: a lane that stands open for the school run.
+func (s *stage) openedByHand() {
+	s.do("api/open", map[string]string{"lane": "out", "reason": "school-run"})
+	s.tell("the guard opens lane out by hand, for the school run")
+	s.show("out", s.pass(s.home()[0], month), "a resident, while it is open", "admit valid-pass")
+	s.do("api/shut", map[string]string{"lane": "out", "heads": "20"})
+	s.tell("the guard closes it, and counted 20")
+}
+
+// nobodyDecided: a hold that runs out, and what the guard says of it afterwards.
+func (s *stage) nobodyDecided() {
+	a := s.show("in", s.pass(s.home()[0], -time.Hour), "an expired pass, and nobody at the desk", "hold expired")
+	if s.err == nil {
+		s.err = s.d.page.await(s.ctx, time.Minute, func(v gate.View) bool {
+			return slices.ContainsFunc(v.Undecided, func(u gate.Undecided) bool { return u.Passage == a.Passage })
+		})
+	}
+	s.do("api/afterwards", map[string]string{"passage": a.Passage, "what": "went-through"})
+	s.tell("nobody decided in time; afterwards the guard says that they went in")
+}
