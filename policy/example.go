@@ -17,6 +17,43 @@ type example struct {
 	then, rule, reason string
 }
 
+// check runs the examples of a file that has nothing else; the error is like that of Parse.
+func (p *Policy) check(name string, source []byte) error {
+	q := &parser{policy: *p}
+	const start = "write `examples:` and a list below it, or remove the file"
+	if root := q.document(source, start); root != nil {
+		if top := q.mapping(root, "", "examples"); top != nil && top["examples"] == nil {
+			q.fault(root, "", "examples is missing: %s", start)
+		} else if top != nil {
+			q.listed(top["examples"])
+		}
+	}
+	if q.runAll(); len(q.faults) > 0 {
+		return fmt.Errorf("policy %s:\n%w", name, errors.Join(q.faults...))
+	}
+	p.examples = slices.Clone(source)
+	return nil
+}
+
+// listed reads a list of examples, if there is one.
+func (p *parser) listed(n *yaml.Node) {
+	if n != nil {
+		items, _ := p.items(n, "examples")
+		for _, item := range items {
+			p.example(item)
+		}
+	}
+}
+
+// runAll decides all examples, once nothing else is wrong.
+func (p *parser) runAll() {
+	if len(p.faults) == 0 {
+		for i := range p.examples {
+			p.run(&p.examples[i])
+		}
+	}
+}
+
 // ParseFacts reads facts written as in an example, `key=value` each, such as
 // class=resident or credential_reason=expired.
 func (p *Policy) ParseFacts(pairs []string) (Facts, error) {

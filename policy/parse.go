@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,38 +21,58 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// MaxSize is the largest policy file that is read, in bytes. The shipped one has
-// 35 KiB.
+// MaxSize is the largest file that is read, in bytes. The shipped policy has 14 KiB, its examples have 23.
 const MaxSize = 64 << 10
 
-// Load reads and checks a policy file; see Parse.
+// Load reads and checks a policy file, and the file of examples beside it, if there is one; see Parse and ExamplesFile.
 func Load(path string) (*Policy, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block
+	source, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	p, err := Parse(filepath.Base(path), source)
+	if err != nil {
+		return nil, err
+	}
+	switch source, err = read(ExamplesFile(path)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return p, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the policy's examples: %w", err)
+	}
+	if err := p.check(filepath.Base(ExamplesFile(path)), source); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// ExamplesFile is where the examples of a policy file stand: beside policy.yaml in policy.examples.yaml.
+func ExamplesFile(path string) string {
+	if path == "" {
+		return ""
+	}
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(path, ext) + ".examples" + ext
+}
+
+func read(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read policy: %s is not a regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	source, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("read policy: %w", err)
-	}
-	return Parse(filepath.Base(path), source)
+	return io.ReadAll(io.LimitReader(f, MaxSize+1))
 }
 
-// Parse checks a policy file and runs its examples. The error joins every fault,
-// each with its line, the rule or example, and what to do. Name is what error
-// texts call the file.
+// Parse checks a policy file and runs the examples that it has itself. The error joins every fault, each with its line, the rule or
+// example, and what to do. Name is what error texts call the file.
 func Parse(name string, source []byte) (*Policy, error) {
 	p := &parser{}
 	p.file(source)
-	if len(p.faults) == 0 {
-		for i := range p.examples {
-			p.run(&p.examples[i])
-		}
-	}
+	p.runAll()
 	if len(p.faults) > 0 {
 		return nil, fmt.Errorf("policy %s:\n%w", name, errors.Join(p.faults...))
 	}
@@ -87,33 +108,14 @@ func (p *parser) fault(n *yaml.Node, where, format string, args ...any) {
 // structs with KnownFields: every fault has its line and its rule, all are found
 // in one run, and the texts are for someone who does not program.
 func (p *parser) file(source []byte) {
-	if len(source) > MaxSize {
-		p.fault(nil, "", "larger than %d bytes: a policy is a page or two", MaxSize)
+	root := p.document(source, "start from the shipped policy, which `gated policy show` prints")
+	if root == nil {
 		return
 	}
-	if !utf8.Valid(source) {
-		p.fault(nil, "", "not UTF-8 text: save the file with the encoding UTF-8")
-		return
-	}
-	var doc yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(source))
-	if err := dec.Decode(&doc); err == io.EOF {
-		p.fault(nil, "", "the file is empty: start from the shipped policy, which `gated policy show` prints")
-		return
-	} else if err != nil {
-		p.fault(nil, "", "%s: check indentation, colons and quotes there", strings.TrimPrefix(err.Error(), "yaml: "))
-		return
-	}
-	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
-		p.fault(nil, "", "more than one document: remove what follows the line `---`")
-		return
-	}
-	root := doc.Content[0]
 	top := p.mapping(root, "", "name", "levels", "questions", "rules", "examples")
 	if top == nil {
 		return
 	}
-
 	p.policy.levels = []Level{{"guarded", PublicHealth, 1}, {"controlled", PublicHealth, 1}, {"sealed", PublicHealth, 1},
 		{"normal", Contract, 1}}
 	if n := top["levels"]; n != nil {
@@ -143,12 +145,33 @@ func (p *parser) file(source []byte) {
 		p.allAsked()
 		p.order(n)
 	}
-	if n := top["examples"]; n != nil {
-		items, _ := p.items(n, "examples")
-		for _, item := range items {
-			p.example(item)
-		}
+	p.listed(top["examples"])
+}
+
+// document reads the tree of a file; nil where it has none. start says where to begin with an empty one.
+func (p *parser) document(source []byte, start string) *yaml.Node {
+	if len(source) > MaxSize {
+		p.fault(nil, "", "larger than %d bytes: a policy is a page or two", MaxSize)
+		return nil
 	}
+	if !utf8.Valid(source) {
+		p.fault(nil, "", "not UTF-8 text: save the file with the encoding UTF-8")
+		return nil
+	}
+	var doc yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(source))
+	if err := dec.Decode(&doc); err == io.EOF {
+		p.fault(nil, "", "the file is empty: %s", start)
+		return nil
+	} else if err != nil {
+		p.fault(nil, "", "%s: check indentation, colons and quotes there", strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil
+	}
+	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
+		p.fault(nil, "", "more than one document: remove what follows the line `---`")
+		return nil
+	}
+	return doc.Content[0]
 }
 
 func (p *parser) rule(n *yaml.Node) {

@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -174,6 +176,52 @@ examples:
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s:\ngot %v\nwant …%s…", tt.example, err, tt.want)
 		}
+	}
+}
+
+// Examples may stand beside a policy, and then they are checked with it, by whatever name it has.
+func TestExamplesBesideThePolicy(t *testing.T) {
+	t.Parallel()
+	const good = "examples:\n  - {name: in, given: {direction: in}, then: hold}\n"
+	for _, tt := range []struct{ name, beside, examples, want string }{
+		{"policy.yaml", "", "", ""},
+		{"policy.yaml", "policy.examples.yaml", good, ""},
+		{"policy.yml", "policy.examples.yml", good, ""},
+		{"south.gate.yaml", "south.gate.examples.yaml", good, ""},
+		{"policy", "policy.examples", good, ""},
+		{"policy.yaml", "policy.examples.yml", "of another file", ""},
+		{"policy.yaml", "policy.examples.yaml", "# more\n" + good + "  - {name: out, given: {direction: out}, then: admit}\n",
+			"policy policy.examples.yaml:\nline 4: example \"out\": got hold, reason all, by rule all; want admit"},
+		{"policy.yml", "policy.examples.yml", strings.Replace(good, "in}", "inn}", 1), `policy policy.examples.yml:` + "\n" + `line 2: example "in": direction: unknown word "inn"`},
+		{"policy.yaml", "policy.examples.yaml", "", "the file is empty: write `examples:` and a list below it, or remove the file"},
+		{"policy.yaml", "policy.examples.yaml", "{}", "line 1: examples is missing: write `examples:`"},
+		{"policy.yaml", "policy.examples.yaml", "examples:\n", "line 1: examples: want a list"},
+		{"policy.yaml", "policy.examples.yaml", good + "rules: []\n", `line 3: unknown key "rules"; the keys are examples`},
+		{"policy.yaml", "policy.examples.yaml", "- {name: in, given: {direction: in}, then: hold}\n", "line 1: want lines of the form `key: value` with the keys examples"},
+		{"policy.yaml", "policy.examples.yaml", strings.Repeat("#", MaxSize+1), "policy policy.examples.yaml:\nlarger than"},
+		{"policy.yaml", "policy.examples.yaml", "/", "read the policy's examples: "},
+	} {
+		t.Run(tt.name+" "+tt.want, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), tt.name)
+			err := os.WriteFile(path, []byte("name: a\nrules: [{name: all, then: hold}]\n"), 0o600)
+			if beside := filepath.Join(filepath.Dir(path), tt.beside); tt.examples == "/" {
+				err = errors.Join(err, os.Mkdir(beside, 0o700))
+			} else if tt.beside != "" {
+				err = errors.Join(err, os.WriteFile(beside, []byte(tt.examples), 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch p, err := Load(path); {
+			case tt.want != "" && (p != nil || err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got %v, want …%s…", err, tt.want)
+			case tt.want == "" && err != nil:
+				t.Error(err)
+			case tt.want == "" && tt.examples == good && string(p.Examples()) != good:
+				t.Errorf("its examples are %q", p.Examples())
+			}
+		})
 	}
 }
 

@@ -146,14 +146,22 @@ type Policy struct {
 	rules  []Rule
 	source []byte
 	hash   string
+
+	examples []byte // the file of them
 }
 
 //go:embed checkpoint.yaml
 var shipped []byte
 
+//go:embed checkpoint.examples.yaml
+var shippedExamples []byte
+
 // Shipped returns the checkpoint's own policy, which is part of the program.
 func Shipped() *Policy {
 	p, err := Parse("checkpoint.yaml", shipped)
+	if err == nil {
+		err = p.check(ExamplesFile("checkpoint.yaml"), shippedExamples)
+	}
 	if err != nil {
 		panic(err) // the tests load it: cannot happen in a program that was built
 	}
@@ -183,6 +191,9 @@ func (p *Policy) Hash() string { return p.hash }
 
 // Source returns the file as it was read.
 func (p *Policy) Source() []byte { return slices.Clone(p.source) }
+
+// Examples is the file of examples as it was read; empty where there is none.
+func (p *Policy) Examples() []byte { return slices.Clone(p.examples) }
 
 // Levels are the names of the levels that the policy has; the first is the default.
 func (p *Policy) Levels() []string { return names(p.levels) }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -165,7 +166,7 @@ func TestShippedExamplesNoticeEveryChangeOfARule(t *testing.T) {
 	type m = map[string]any
 	fresh := func() m {
 		var file m
-		if err := yaml.Unmarshal(shipped, &file); err != nil {
+		if err := errors.Join(yaml.Unmarshal(shipped, &file), yaml.Unmarshal(shippedExamples, &file)); err != nil {
 			t.Fatal(err)
 		}
 		return file
@@ -244,8 +245,8 @@ func TestShippedExamplesNoticeEveryChangeOfARule(t *testing.T) {
 }
 
 func TestShippedExamplesUseEveryRule(t *testing.T) {
-	p := &parser{}
-	p.file(shipped)
+	p := &parser{policy: *Shipped()}
+	p.listed(p.mapping(p.document(shippedExamples, ""), "", "examples")["examples"])
 	for _, r := range p.policy.rules {
 		if !slices.ContainsFunc(p.examples, func(e example) bool { return e.rule == r.Name }) {
 			t.Errorf("no example for rule %s", r.Name)

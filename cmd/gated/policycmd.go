@@ -39,9 +39,17 @@ func policyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = c.OutOrStdout().Write(p.Source())
+			text := p.Source()
+			if examples, _ := c.Flags().GetBool("examples"); examples {
+				if text = p.Examples(); len(text) == 0 {
+					return fmt.Errorf("the policy %s has no file of examples beside it: those of the shipped policy are printed "+
+						"where the settings name none", p.Name())
+				}
+			}
+			_, err = c.OutOrStdout().Write(text)
 			return err
 		}}
+	show.Flags().Bool("examples", false, "print its file of examples instead")
 	g := group("policy", "show, explain and try the entry policy", show, policyExplain(load), policyReplay(load))
 	g.PersistentFlags().String("file", "", "policy file instead of the one that the settings name; it is checked with its examples")
 	return g

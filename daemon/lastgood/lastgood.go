@@ -213,7 +213,7 @@ func (x *loading) trust(s *Setup) (err error) {
 	if dir == "" {
 		dir = filepath.Join(x.state, "trust")
 	}
-	s.Paths = []string{x.path, s.Settings.Policy.File, dir}
+	s.Paths = []string{x.path, s.Settings.Policy.File, policy.ExamplesFile(s.Settings.Policy.File), dir}
 	files := credential.ReadTrust(dir)
 	replaced := map[string]bool{}
 	for {

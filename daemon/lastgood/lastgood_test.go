@@ -126,6 +126,28 @@ func TestTheFileThatIsToBlameIsNamed(t *testing.T) {
 	}
 }
 
+// The examples beside a policy are a part of it, which its last good copy does not need.
+func TestFaultyExamplesAreAFaultOfThePolicy(t *testing.T) {
+	t.Parallel()
+	path, state := site(t)
+	beside := filepath.Join(filepath.Dir(path), "policy.examples.yaml")
+	for _, step := range []struct{ examples, want string }{
+		{"examples:\n  - {name: nobody, given: {direction: in}, then: admit}\n", "policy"},
+		{"examples:\n  - {name: nobody, given: {direction: in}, then: refuse}\n", ""}, {"rules: []\n", "policy"}} {
+		put(t, beside, step.examples)
+		s, err := Load(path, state, []string{variable})
+		if err != nil || named(s) != step.want || s.Policy.Hash() != policy.Shipped().Hash() {
+			t.Fatalf("%q: faulty are %q, %v", step.examples, named(s), err)
+		}
+		if step.want != "" && !strings.Contains(s.Faults[0].Err.Error(), "policy.examples.yaml:\nline ") {
+			t.Errorf("%v", s.Faults[0].Err)
+		}
+		if err := s.Keep(state); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // An upgrade may find fault with a policy that an older version took, and with its copy.
 func TestAGateWithoutAnyPolicyHoldsEverybody(t *testing.T) {
 	t.Parallel()
@@ -298,7 +320,7 @@ func TestAStampChangesWithEachFile(t *testing.T) {
 	if Stamp(s.Paths) != before {
 		t.Error("it changes by itself")
 	}
-	for _, name := range []string{"../gated.yaml", "../policy.yaml", "trust/pass/office.pub", "trust/shc/new.json"} {
+	for _, name := range []string{"../gated.yaml", "../policy.yaml", "../policy.examples.yaml", "trust/pass/office.pub", "trust/shc/new.json"} {
 		put(t, filepath.Join(state, name), "other")
 		if now := Stamp(s.Paths); now == before {
 			t.Errorf("%s: no change", name)
