@@ -148,7 +148,7 @@ func TestAPolicyMayAdmitByDocument(t *testing.T) {
 	s := newSite(t)
 	r := s.g.Rules()
 	var err error
-	r.Policy, err = policy.Parse("test", []byte("name: test\nlevels: [{name: guarded, basis: public-health-emergency}]\nrules:\n  - {name: by-card, when: {known: true, valid: true, proof: sighted}, then: admit}\n  - {name: others, then: hold}\n"+
+	r.Policy, err = policy.Parse("test", []byte("name: test\nlevels: [{name: guarded, basis: public-health-emergency}]\nrules:\n  - {name: by-card, when: {known: true, valid: true, proof: sighted}, then: admit}\n  - {name: home, when: {direction: in, class: resident, known: true, valid: true, proof: signed}, then: admit}\n  - {name: others, then: hold}\n"+
 		"examples:\n  - {name: none, given: {direction: in}, then: hold, rule: others, reason: others}\n"))
 	if err != nil {
 		t.Fatal(err)

@@ -56,17 +56,17 @@ func TestRulesAskForPlaceAndTime(t *testing.T) {
 		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) {
 			r.Repeat = 0
 			r.Policy = must(policy.Parse("test", []byte("name: test\nlevels: [{name: guarded, basis: contract}]\nrules:\n"+first+`
-  - {name: in-twice, when: {direction: in, whereabouts: inside}, then: hold}
   - {name: out-twice, when: {direction: out, whereabouts: outside}, then: hold}
   - {name: unit, when: {unit: 3-2, whereabouts: unknown, valid: true, proof: signed}, then: admit}
   - {name: building, when: {building: 3, valid: true, proof: signed}, then: admit}
+  - {name: home, when: {direction: in, class: resident, known: true, valid: true, proof: signed}, then: admit}
   - {name: others, then: hold}
 `)))
 		}))
 	}
-	rules("  - {name: later, when: {time: " + slot(2*time.Hour, 3*time.Hour) + "}, then: hold}")
+	rules("  - {name: later, when: {direction: out, time: " + slot(2*time.Hour, 3*time.Hour) + "}, then: hold}")
 	here := s.pass("resident", s.subject("王小明"), month)
-	for _, step := range []struct{ lane, want string }{{"in", "unit"}, {"in", "in-twice"}, {"out", "building"}, {"out", "out-twice"}, {"in", "building"}} {
+	for _, step := range []struct{ lane, want string }{{"in", "unit"}, {"in", "building"}, {"out", "building"}, {"out", "out-twice"}, {"in", "building"}} {
 		if out := s.scan(step.lane, here); out.Rule != step.want {
 			t.Errorf("%s: %+v, want rule %s", step.lane, out, step.want)
 		}
@@ -74,7 +74,7 @@ func TestRulesAskForPlaceAndTime(t *testing.T) {
 	if out := s.scan("in", s.pass("staff", s.subject("赵六"), month)); out.Rule != "others" {
 		t.Errorf("who lives nowhere here: %+v", out)
 	}
-	rules("  - {name: now, when: {time: " + slot(-time.Hour, time.Hour) + "}, then: hold}")
+	rules("  - {name: now, when: {direction: out, time: " + slot(-time.Hour, time.Hour) + "}, then: hold}")
 	if out := s.scan("out", here); out.Rule != "now" {
 		t.Errorf("within the slot: %+v", out)
 	}

@@ -24,7 +24,7 @@ name: own
 levels: [{name: guarded, basis: public-health-emergency}, {name: sealed, basis: contract, trip_days: 3}]
 rules:
   - {name: ambulance, when: {service: ambulance, valid: true, proof: signed}, then: admit}
-  - {name: twice, when: {direction: in, whereabouts: inside}, then: hold}
+  - {name: twice, when: {direction: out, whereabouts: outside}, then: hold}
   - {name: shot, when: {level: guarded, health: vaccination}, then: hold}
   - {name: night, when: {time: 22:00-06:00, weekday: [sat, sun], class: staff}, then: hold}
   - {name: trips, when: {level: sealed, direction: out, unit: 3-2, household_trips_below: 2, valid: true, proof: signed}, then: admit}
@@ -107,7 +107,7 @@ rules:
 	if err != nil || len(same.Changed) > 0 || same.Passages < passages*9/10 || same.Erased > 0 {
 		t.Errorf("of %d passages the same policy changes %+v, %v", passages, same, err)
 	}
-	shut, err := policy.Parse("shut", []byte("name: shut\nlevels: [{name: guarded, basis: contract}, {name: sealed, basis: contract}]\nrules:\n  - {name: nobody, then: refuse}\n"))
+	shut, err := policy.Parse("shut", []byte("name: shut\nlevels: [{name: guarded, basis: contract}, {name: sealed, basis: contract}]\nrules:\n  - {name: home, when: {direction: in, class: resident, known: true, valid: true, proof: signed}, then: admit}\n  - {name: nobody, then: refuse}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,8 +69,9 @@ func read(path string) ([]byte, error) {
 
 // Parse checks a policy file and runs the examples that it has itself. The error joins every fault, each with its line, the rule or
 // example, and what to do. Name is what error texts call the file.
-func Parse(name string, source []byte) (*Policy, error) {
-	p := &parser{}
+func Parse(name string, source []byte) (*Policy, error) { return new(parser).parse(name, source) }
+
+func (p *parser) parse(name string, source []byte) (*Policy, error) {
 	p.file(source)
 	p.runAll()
 	if len(p.faults) > 0 {
@@ -85,6 +86,7 @@ func Parse(name string, source []byte) (*Policy, error) {
 type parser struct {
 	policy   Policy
 	noLevels bool // they have faults: which words are levels is not known
+	nobody   bool // comes home by its rules: see HoldEverybody
 	examples []example
 	faults   []error
 
@@ -144,6 +146,9 @@ func (p *parser) file(source []byte) {
 		}
 		p.allAsked()
 		p.order(n)
+		if !p.noLevels && !p.nobody && !slices.ContainsFunc(p.policy.rules, func(r Rule) bool { return !r.sound }) {
+			p.home()
+		}
 	}
 	p.listed(top["examples"])
 }
@@ -293,8 +298,11 @@ func (p *parser) admits(n *yaml.Node, where string, r Rule) {
 func (p *parser) order(n *yaml.Node) {
 	rules, u := p.policy.rules, p.policy.universe()
 	for j := range rules {
+		if !u.fits() || p.noLevels || !rules[j].sound {
+			continue
+		}
 		by, is := u.unreachable(rules, j)
-		if !u.fits() || p.noLevels || !is || !rules[j].sound {
+		if !is {
 			continue
 		}
 		// The final rule must be there, whether or not anything is left for it.
