@@ -95,6 +95,9 @@ func (l *loader) gate(g Gate) {
 	}
 	l.duration("gate.hold_limit", g.HoldLimit, 10*time.Second, time.Hour)
 	l.duration("gate.repeat_window", g.RepeatWindow, 0, 30*time.Second)
+	if g.InsideFor != 0 {
+		l.duration("gate.inside_for", g.InsideFor, time.Hour, 8760*time.Hour)
+	}
 }
 
 func (l *loader) lanes(lanes []Lane, keyboard string) {

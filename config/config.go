@@ -61,6 +61,11 @@ type Gate struct {
 	// RepeatWindow is how long the same code counts as already read. Default 3s,
 	// up to 30s; 0s turns it off.
 	RepeatWindow time.Duration `mapstructure:"repeat_window" reload:"true"`
+
+	// InsideFor is how long somebody whom the register has inside counts as being there; after it nobody knows, since they may
+	// have left by car, in a crowd or by another gate. Default 336h: a compound that was sealed for fourteen days still knows
+	// who is inside. From 1h to 8760h; 0s: for ever.
+	InsideFor time.Duration `mapstructure:"inside_for" reload:"true"`
 }
 
 // DefaultZone is where a gate is that does not say where.
@@ -171,7 +176,7 @@ type Witness struct {
 // gate name: those have no default.
 func Default() *Settings {
 	return &Settings{
-		Gate:    Gate{TimeZone: DefaultZone, HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second},
+		Gate:    Gate{TimeZone: DefaultZone, HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second, InsideFor: 336 * time.Hour},
 		Console: Console{Listen: "127.0.0.1:8480", Language: "zh", Users: []string{"gated-kiosk"}},
 		Log:     Log{Level: "info", Format: "text"},
 		Ledger:  Ledger{MinFree: 64 << 20, WitnessEvery: 3600},

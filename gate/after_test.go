@@ -60,7 +60,7 @@ func TestTheGuardSaysWhatBecameOfThoseOnWhomNobodyDecided(t *testing.T) {
 			if asked := s.g.View().Undecided; len(asked) != 0 {
 				t.Errorf("asked again about %+v", asked)
 			}
-			if got := s.g.ask.Whereabouts(s.subject("王小明")); got != c.whereabouts {
+			if got := s.whereabouts(s.subject("王小明")); got != c.whereabouts {
 				t.Errorf("they are %q, want %q", got, c.whereabouts)
 			}
 			s.register.View(func(st *register.State) {
@@ -99,8 +99,8 @@ func TestNobodyIsAskedAboutAnotherShift(t *testing.T) {
 	if asked := s.g.View().Undecided; len(asked) != 2 || asked[0].Passage != second.Passage || asked[0].Name != "" {
 		t.Errorf("after a restart asked about %+v", asked)
 	}
-	if err := s.g.Afterwards(second.Passage, "went-through"); err != nil || s.g.ask.Whereabouts(s.subject("李芳")) != "inside" {
-		t.Errorf("after a restart: %v, they are %q", err, s.g.ask.Whereabouts(s.subject("李芳")))
+	if err := s.g.Afterwards(second.Passage, "went-through"); err != nil || s.whereabouts(s.subject("李芳")) != "inside" {
+		t.Errorf("after a restart: %v, they are %q", err, s.whereabouts(s.subject("李芳")))
 	}
 	s.broken.Store(true)
 	if err := s.g.Afterwards(s.g.View().Undecided[0].Passage, "turned-away"); !errors.Is(err, ErrLedger) {

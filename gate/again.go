@@ -47,6 +47,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	var olds, news []passage
 	var which []*held
 	for _, h := range holds {
+		m.came = h.in.came
 		p, check := g.judge(h.lane, h.in, h.in.check(m.rules.Trust, g.clock.judge(m.at)), m)
 		if h.unchanged(&p) {
 			continue

@@ -30,8 +30,9 @@ func TestWhoDidNotGoThroughIsAnnulled(t *testing.T) {
 				code := s.pass("resident", s.subject("王小明"), month)
 				if before != "" {
 					s.scan(before, s.pass("resident", s.subject("王小明"), month))
+					s.wall(true, 3*time.Minute) // the same way again at once is on hold
 				}
-				was, trips := s.g.ask.Whereabouts(s.subject("王小明")), s.trips()
+				was, trips := s.whereabouts(s.subject("王小明")), s.trips()
 				out := s.scan(lane, code)
 				if shown := s.g.View().Recent[0]; !shown.Amend || shown.Passage != out.Passage {
 					t.Errorf("the page has %+v", shown)
@@ -39,9 +40,14 @@ func TestWhoDidNotGoThroughIsAnnulled(t *testing.T) {
 				if err := s.g.Annul(out.Passage, Amender{}); err != nil {
 					t.Fatal(err)
 				}
-				if got := s.g.ask.Whereabouts(s.subject("王小明")); got != was || s.trips() != trips {
+				if got := s.whereabouts(s.subject("王小明")); got != was || s.trips() != trips {
 					t.Errorf("they are %q with %d trips, want %q with %d", got, s.trips(), was, trips)
 				}
+				s.register.View(func(st *register.State) {
+					if _, known := st.Place(s.subject("王小明")).Since(s.now()); known {
+						t.Error("it is known when they passed")
+					}
+				})
 				if shown := s.g.View().Recent[0]; shown.Amend || shown.Verdict != policy.Refuse || shown.Reason != "did-not-go-through" || s.last(lane).Passage != "" {
 					t.Errorf("the page has %+v, the lane %+v", shown, s.last(lane))
 				}
@@ -94,8 +100,8 @@ func TestWhoMayAnnulUntilWhen(t *testing.T) {
 			}
 		}
 	}
-	if s.g.ask.Whereabouts(s.subject("王小明")) != "" || found != 1 {
-		t.Errorf("annulled %d times, they are %q", found, s.g.ask.Whereabouts(s.subject("王小明")))
+	if s.whereabouts(s.subject("王小明")) != "" || found != 1 {
+		t.Errorf("annulled %d times, they are %q", found, s.whereabouts(s.subject("王小明")))
 	}
 	var more atomic.Int64
 	s.end()
@@ -128,7 +134,7 @@ func TestNothingIsAnnulledInAFault(t *testing.T) {
 	}
 	s.broken.Store(false)
 	until(t, "the ledger works", func() bool { return !s.g.Fault() })
-	if got := s.g.ask.Whereabouts(s.subject("王小明")); got != "inside" {
+	if got := s.whereabouts(s.subject("王小明")); got != "inside" {
 		t.Errorf("they are %q", got)
 	}
 }
@@ -164,7 +170,7 @@ func TestTheRightPersonAndDirectionAreRecordedInstead(t *testing.T) {
 			if c.right != "" {
 				who = s.subject(c.right)
 			}
-			if got, is := s.g.ask.Whereabouts(s.subject("王小明")), s.g.ask.Whereabouts(who); got != c.wrong || is != c.is || s.trips() != c.trips {
+			if got, is := s.whereabouts(s.subject("王小明")), s.whereabouts(who); got != c.wrong || is != c.is || s.trips() != c.trips {
 				t.Errorf("the wrong one is %q, the right one %q, with %d trips; want %q, %q, %d", got, is, s.trips(), c.wrong, c.is, c.trips)
 			}
 			if s.l.Size() != size+4 {
@@ -182,8 +188,8 @@ func TestTheRightPersonAndDirectionAreRecordedInstead(t *testing.T) {
 			if _, err := s.g.Correct(wrong.Passage, right, Amender{}); !errors.Is(err, ErrNotAnnulled) {
 				t.Errorf("corrected twice: %v", err)
 			}
-			if err := s.g.Annul(out.Passage, Amender{}); err != nil || s.g.ask.Whereabouts(who) != "" {
-				t.Errorf("the right one was none either: %v, they are %q", err, s.g.ask.Whereabouts(who))
+			if err := s.g.Annul(out.Passage, Amender{}); err != nil || s.whereabouts(who) != "" {
+				t.Errorf("the right one was none either: %v, they are %q", err, s.whereabouts(who))
 			}
 		})
 	}

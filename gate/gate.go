@@ -46,6 +46,8 @@ type Rules struct {
 	Keyboard string // the lane that codes typed by a scanner are for
 	Call     string // whom to call on a fault
 	MinFree  uint64 // bytes; with less space left the page warns
+
+	InsideFor time.Duration // who has been inside longer may have left unseen: nobody knows where they are; 0: however long
 }
 
 // Options are what New needs.
@@ -101,6 +103,7 @@ func New(opt Options, r Rules) *Gate {
 		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1), page: page{watchers: map[chan struct{}]bool{}}}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {
+		g.ask.Both = g.ask.Both || l.Direction != opt.Lanes[0].Direction
 		g.lanes[l.ID] = &lane{Lane: l, changed: g.page.changed, cards: device.Device{Name: "card-reader"}}
 	}
 	g.writing = writing.New(writing.Options{Ledger: opt.Ledger, Spool: opt.Spool, Log: opt.Log, Now: g.clock.Now,

@@ -57,8 +57,10 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 			func() float64 { return float64(len(g.toAccountFor())) }),
 		gauge("gated_latches_lost", "Lanes whose opening by the emergency key ended with the last run, and that nobody has "+
 			"opened or closed since; for ten minutes.", func() float64 { return float64(g.lostLately()) }),
-		gauge("gated_people_inside", "Known people and vehicles admitted in and not yet out.",
-			state(func(s *register.State) int { return s.Inside() })),
+		gauge("gated_people_inside", "Known people admitted in and not yet out.",
+			state(func(s *register.State) int { people, _ := g.inside(s); return people })),
+		gauge("gated_vehicles_inside", "Known vehicles admitted in and not yet out.",
+			state(func(s *register.State) int { _, vehicles := g.inside(s); return vehicles })),
 		gauge("gated_roster_fault", "1 while the ledger knows a newer roster than the one that is here: everybody is on hold.",
 			func() float64 { return map[bool]float64{true: 1}[g.RosterFault()] }),
 		gauge("gated_clock_trusted", "1 while the clock may judge credentials.", func() float64 {

@@ -93,8 +93,8 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 				e.Personally("approved_by") != c.o.Approver || e.Personally("note") != c.o.Note || strings.Contains(string(e.Raw), "张") {
 				t.Errorf("%s %v", e.Raw, e.Personal)
 			}
-			if c.how == policy.OverrideGuard && s.g.ask.Whereabouts(s.subject("粤B54321")) != "inside" {
-				t.Errorf("the car is %q", s.g.ask.Whereabouts(s.subject("粤B54321")))
+			if c.how == policy.OverrideGuard && s.whereabouts(s.subject("粤B54321")) != "inside" {
+				t.Errorf("the car is %q", s.whereabouts(s.subject("粤B54321")))
 			}
 			if _, equal, err := s.register.Rebuild(); err != nil || !equal { // which writes the index
 				t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)

@@ -57,6 +57,11 @@ func (g *Gate) Subscribe() (changed <-chan struct{}, cancel func()) {
 // maxRecent is how many of the newest passages the page shows.
 const maxRecent = 20
 
+// inside counts the people, and the vehicles, that are inside.
+func (g *Gate) inside(s *register.State) (people, vehicles int) {
+	return s.Inside(g.clock.judge(g.clock.Now()), g.rules.Load().InsideFor)
+}
+
 // View is everything the page shows now.
 func (g *Gate) View() View {
 	rules := g.rules.Load()
@@ -66,7 +71,7 @@ func (g *Gate) View() View {
 		Clock: ClockView{Trusted: now.Trusted, Reason: doubt}, Recent: []Shown{}}
 	v.ToAccountFor, v.Undecided, v.Levels = g.toAccountFor(), g.undecided(), view.Levels(g.board(), rules.Level, zone)
 	g.opt.Register.View(func(s *register.State) {
-		v.Inside = s.Inside()
+		v.Inside, v.Vehicles = g.inside(s)
 		for _, p := range slices.Backward(s.Recent) {
 			if len(v.Recent) == maxRecent {
 				break

@@ -21,6 +21,7 @@ import (
 type presented struct {
 	source string    // byCode, byCard or byRoom
 	at     time.Time // when its last byte came; zero: nothing was read
+	came   time.Time // as moment has it, also for who is judged again
 	text   []byte    // what was read, which is the reader's: park keeps a copy, to be judged again
 	claims func(trust *credential.Trust, text []byte, now time.Time) credential.Claim
 }
@@ -47,15 +48,16 @@ func (in *presented) key(l *lane, c credential.Claim) (key [32]byte) {
 
 // Scan is one passage, from the code to the answer.
 func (g *Gate) Scan(laneID string, code []byte, at time.Time) (Outcome, error) {
-	return g.pass(laneID, presented{byCode, at, code, (*credential.Trust).Check})
+	return g.pass(laneID, presented{source: byCode, at: at, text: code, claims: (*credential.Trust).Check})
 }
 
 // ScanCard is one passage, from the text of an ID card that a reader read to the answer; nil: of a card that it could
 // not read.
 func (g *Gate) ScanCard(laneID string, text []byte, at time.Time) (Outcome, error) {
-	return g.pass(laneID, presented{byCard, at, text, func(_ *credential.Trust, text []byte, now time.Time) credential.Claim {
+	read := func(_ *credential.Trust, text []byte, now time.Time) credential.Claim {
 		return credential.ReadIDCard(text, now)
-	}})
+	}
+	return g.pass(laneID, presented{source: byCard, at: at, text: text, claims: read})
 }
 
 // Present is one passage of a person whom the guard found by room number, for lack of a code: a dead phone, a child, an
@@ -92,6 +94,8 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		m.rules = r
 		claim = in.check(m.rules.Trust, g.clock.judge(m.at))
 	}
+
+	in.came = m.came
 
 	// Query: who is that, and what does the gate's own state say about them?
 	p, check := g.judge(l, in, claim, m)
@@ -154,17 +158,23 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 type moment struct {
 	at        ledger.Stamp
 	rules     *Rules
-	remembers bool // the register has read enough to decide by
+	remembers bool      // the register has read enough to decide by
+	came      time.Time // when they came, also who is judged again; zero: by a clock that is not trusted
 }
 
 func (g *Gate) moment() moment {
 	remembers := g.remembers() // first: the clock is judged by what the register tells
-	return moment{g.clock.Now(), g.rules.Load(), remembers}
+	m := moment{at: g.clock.Now(), rules: g.rules.Load(), remembers: remembers}
+	if m.at.Trusted {
+		m.came = g.clock.judge(m.at)
+	}
+	return m
 }
 
 // query is the moment for who asks the register.
 func (g *Gate) query(m moment) query.Moment {
-	return query.Moment{At: g.clock.judge(m.at), Trusted: m.at.Trusted, Policy: m.rules.Policy, Level: m.rules.Level}
+	return query.Moment{At: g.clock.judge(m.at), Trusted: m.at.Trusted, Policy: m.rules.Policy, Level: m.rules.Level,
+		Came: m.came, InsideFor: m.rules.InsideFor}
 }
 
 // Foretell tells what would be decided about somebody of the roster.
@@ -240,6 +250,7 @@ func (g *Gate) checked(c credential.Claim, who subject.Subject, code []byte) led
 func (p *passage) judged(now *passage) bool {
 	facts := now.facts
 	facts.HouseholdTrips, facts.Whereabouts, facts.Minute = p.facts.HouseholdTrips, p.facts.Whereabouts, p.facts.Minute
+	facts.Again, facts.Passed, facts.MinutesSince = p.facts.Again, p.facts.Passed, p.facts.MinutesSince
 	return p.facts == facts && p.who.ID == now.who.ID && p.who.Household == now.who.Household && p.policy == now.policy
 }
 

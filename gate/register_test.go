@@ -79,10 +79,8 @@ func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
 	if out := s.scan("in", staff); out.Verdict != policy.Admit || out.Repeat { // judged again
 		t.Errorf("once it is read: %+v", out)
 	}
-	inside, known := false, false
-	s.register.View(func(st *register.State) { inside, known = st.Whereabouts(s.subject("王小明")) })
-	if inside || !known {
-		t.Errorf("who went out meanwhile is inside %t, known %t", inside, known)
+	if where := s.whereabouts(s.subject("王小明")); where != "outside" {
+		t.Errorf("who went out meanwhile is %q", where)
 	}
 	until(t, "the hold of the last run", func() bool {
 		var open bool
@@ -160,7 +158,7 @@ func BenchmarkJudge(b *testing.B) {
 			for i := range 20 {
 				s.mark(marks.Exempt, "dialysis", 0, time.Hour, ledger.Field{Name: "subject", Value: fmt.Sprintf("r-9%05d", i)})
 			}
-			in := presented{byCode, time.Now(), []byte(s.pass("resident", s.subject("王小明"), month)), (*credential.Trust).Check}
+			in := presented{source: byCode, at: time.Now(), text: []byte(s.pass("resident", s.subject("王小明"), month)), claims: (*credential.Trust).Check}
 			m := s.g.moment()
 			claim := in.check(m.rules.Trust, s.g.clock.judge(m.at))
 			var took []time.Duration

@@ -24,7 +24,8 @@ name: own
 levels: [{name: guarded, basis: public-health-emergency}, {name: sealed, basis: contract, trip_days: 3}]
 rules:
   - {name: ambulance, when: {service: ambulance, valid: true, proof: signed}, then: admit}
-  - {name: twice, when: {direction: out, whereabouts: outside}, then: hold}
+  - {name: back, when: {again: true, minutes_since_below: 2}, then: hold}
+  - {name: twice, when: {direction: in, again: true, weekday: [mon, tue, wed, thu, fri]}, then: hold}
   - {name: shot, when: {level: guarded, health: vaccination}, then: hold}
   - {name: night, when: {time: 22:00-06:00, weekday: [sat, sun], class: staff}, then: hold}
   - {name: trips, when: {level: sealed, direction: out, unit: 3-2, household_trips_below: 2, valid: true, proof: signed}, then: admit}

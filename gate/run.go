@@ -127,7 +127,8 @@ func (g *Gate) Begin() {
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
 			Policy: rules.Policy.Hash(), Roster: people.Version(), Detail: map[string]string{
 				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone,
-				register.TripDays:     rules.tripDays(),
+				register.TripDays: rules.tripDays(), register.BothDirections: yesNo(g.ask.Both),
+				register.InsideFor:    rules.InsideFor.String(),
 				register.RosterChange: strconv.FormatInt(max(people.Change(), 0), 10), "clock": cmp.Or(doubt, "clock-trusted")}})
 	}
 	g.opt.Register.View(func(s *register.State) {
@@ -172,7 +173,8 @@ func (g *Gate) SetRules(r Rules) {
 		g.writing.Record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level,
 			Detail: map[string]string{"was": was, register.TripDays: r.tripDays()}})
 	}
-	g.writing.Record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine})
+	g.writing.Record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine,
+		Detail: map[string]string{register.InsideFor: r.InsideFor.String()}})
 	g.page.changed()
 }
 

@@ -102,11 +102,11 @@ func (p *parser) example(n *yaml.Node) {
 
 // facts reads the facts of an example. What is left out is: class unknown, known
 // false, credential, proof, service, plate_class, health, building, unit and exemption none, whereabouts
-// unknown, the first level, a trusted clock, Monday noon and no trips. Valid follows
-// credential_reason, and the other way round.
+// unknown, the first level, a trusted clock, Monday noon, no trips, and no passage before. Valid
+// follows credential_reason, and the other way round; whereabouts follow again.
 func (p *parser) facts(where string, n *yaml.Node) Facts {
 	keys := factNames()
-	keys[householdTripsBelow], keys[testHoursBelow] = "household_trips", "test_hours"
+	keys[householdTripsBelow], keys[testHoursBelow], keys[minutesSinceBelow] = "household_trips", "test_hours", "minutes_since"
 	m := p.mapping(n, where, append(keys, "weekday", "time")...)
 	f := Facts{ClockTrusted: true}
 	if m == nil {
@@ -137,15 +137,24 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 	if (w[valid] == "true") != (w[credentialReason] == "ok") {
 		p.fault(n, where, "valid and credential_reason contradict each other: a credential is valid if its reason is ok, and only then")
 	}
+	if there := map[string]string{"in": "inside", "out": "outside"}[w[direction]]; w[again] == "true" {
+		if w[whereabouts] != "" && w[whereabouts] != there {
+			p.fault(n, where, "again and whereabouts contradict each other: who comes in again is inside, who goes out again is outside")
+		}
+		w[whereabouts] = there
+	}
 	f = Facts{
 		Direction: w[direction], Class: w[class], Known: w[known] == "true",
 		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
 		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
-		Whereabouts: w[whereabouts], Building: w[building], Unit: w[unit], Exemption: w[exemption],
+		Whereabouts: w[whereabouts], Again: w[again] == "true", Building: w[building], Unit: w[unit], Exemption: w[exemption],
 		Watched: w[watched] == "true", Minute: p.minute(m["weekday"], m["time"], where),
 	}
 	if v := m["household_trips"]; v != nil {
 		f.HouseholdTrips = p.number(v, where, "household_trips", 0, mostCount)
+	}
+	if v := m["minutes_since"]; v != nil {
+		f.Passed, f.MinutesSince = true, p.number(v, where, "minutes_since", 0, mostCount)
 	}
 	switch v := m["test_hours"]; {
 	case v != nil && w[health] != negativeTest:

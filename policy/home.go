@@ -10,7 +10,8 @@ import (
 // home sees to it that coming home is admitted at every level: a resident of the roster with a valid signed pass who comes in,
 // whatever trips, time, flat, exemption and whereabouts. Each rule that takes part of these facts and does not admit is a fault.
 // Where that is more work than mostWork it is a fault as well, since nobody knows. Rules may ask on purpose for whom guards are
-// ordered to look closely at.
+// ordered to look closely at, and for who comes in once more without having gone out: that may be somebody else, with a pass that was
+// handed back.
 //
 // One flat and one exemption are enough to look at. Whoever has several is decided about by the first rule that asks for one of
 // them, and of the rules before it none would have taken somebody who has that one alone.
@@ -84,7 +85,8 @@ func (u *universe) home() box {
 		b.words[i] = u.set(fact(i), u.words[i]...)
 	}
 	for i, word := range map[fact]string{direction: "in", class: "resident", known: "true", credential: "gated-pass", valid: "true",
-		credentialReason: "ok", proof: "signed", service: none, plateClass: none, health: none, watched: "false"} {
+		credentialReason: "ok", proof: "signed", service: none, plateClass: none, health: none, watched: "false",
+		again: "false"} {
 		b.words[i] = u.set(i, word)
 	}
 	return b

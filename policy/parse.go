@@ -317,7 +317,7 @@ func (p *parser) order(n *yaml.Node) {
 		switch len(names) {
 		case 0:
 			p.fault(at, where, "can never match: its conditions contradict each other; a credential is valid if its reason is ok, "+
-				"and only a valid one tells of health")
+				"only a valid one tells of health, and who comes in again is inside, who goes out again outside")
 		case 1:
 			p.fault(at, where, "is never reached: rule %s before it takes all it could match; move it up, or remove one of them", names[0])
 		default:
@@ -420,7 +420,7 @@ func (p *parser) known(n *yaml.Node, where string, i fact) {
 	p.among(n, where, vocabulary[i].key, words)
 }
 
-// mostCount bounds trips and hours.
+// mostCount bounds trips, hours and minutes.
 const mostCount = 1000
 
 func (p *parser) among(n *yaml.Node, where, key string, words []string) {

@@ -39,6 +39,9 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 			`line 4: rule "last": is never reached: rule "all" (line 3) before it takes all it could match`},
 		{"rule covered by a wider one", "name: a\nrules:\n  - {name: wide, when: {class: [staff, resident]}, then: hold}\n  - {name: narrow, when: {class: staff, known: true}, then: admit}" + last,
 			`line 4: rule "narrow": is never reached: rule "wide" (line 3) before it takes`},
+		{"again, and elsewhere", "name: a\nrules:\n  - {name: r, when: {again: true, direction: in, whereabouts: [outside, unknown]}, then: hold}" + last, `rule "r": can never match: its conditions contradict each other`},
+		{"minutes of nobody", "name: a\nrules:\n  - {name: r, when: {minutes_since_below: 0}, then: hold}" + last, `minutes_since_below: "0": write a whole number from 1 to 1000`},
+		{"fewer minutes after more", "name: a\nrules:\n  - {name: two, when: {again: true, minutes_since_below: 3}, then: hold}\n  - {name: one, when: {direction: in, again: true, minutes_since_below: 2}, then: admit}" + last, `rule "one": is never reached`},
 		{"fewer trips after more", "name: a\nrules:\n  - {name: two, when: {household_trips_below: 2}, then: hold}\n  - {name: one, when: {household_trips_below: 1}, then: admit}" + last,
 			`rule "one": is never reached`},
 		{"rule covered by two", "name: a\nrules:\n  - {name: in, when: {direction: in}, then: hold}\n  - {name: staff, when: {class: staff}, then: hold}\n  - {name: out, when: {direction: out}, then: hold}\n  - {name: known, when: {known: true}, then: admit}" + last,
@@ -165,6 +168,9 @@ examples:
 		{"given: {direction: in, test_hours: 3}, then: refuse", "test_hours without a negative test: write `health: negative-test` as well"},
 		{"given: {direction: in, credential_reason: ok, health: negative-test}, then: refuse", "a negative test needs its age: write `test_hours`, such as 12"},
 		{"given: {direction: in, credential_reason: expired, health: recovery}, then: refuse", "health is only known from a certificate that is valid"},
+		{"given: {direction: in, again: true, whereabouts: outside}, then: refuse", `again and whereabouts contradict each other: who comes in again is inside`},
+		{"given: {direction: in, minutes_since: soon}, then: refuse", `minutes_since: "soon": write a whole number from 0 to 1000`},
+		{"given: {direction: in, minutes_since_below: 2}, then: refuse", `unknown key "minutes_since_below"`},
 		{"given: {direction: in, weekday: someday}, then: refuse", `weekday: unknown word "someday"`},
 		{"given: {direction: in, time: 8:30}, then: refuse", `time: "8:30": write hours and minutes such as 08:30`},
 		{"given: {direction: in, time: 24:00}, then: refuse", `time: "24:00": write hours and minutes`},
@@ -321,8 +327,8 @@ func TestThePolicyOfTheDocsLoads(t *testing.T) {
 
 func TestParseFacts(t *testing.T) {
 	p := Shipped()
-	got, err := p.ParseFacts([]string{"direction=out", "class=resident", "known=true", "credential_reason=ok", "proof=signed", "level=sealed", "household_trips=1"})
-	want := Facts{Direction: "out", Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: "signed", Level: "sealed", ClockTrusted: true, Minute: 12 * 60, HouseholdTrips: 1}
+	got, err := p.ParseFacts([]string{"direction=out", "class=resident", "known=true", "credential_reason=ok", "proof=signed", "level=sealed", "household_trips=1", "again=true", "minutes_since=7"})
+	want := Facts{Direction: "out", Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: "signed", Level: "sealed", ClockTrusted: true, Whereabouts: "outside", Again: true, Passed: true, MinutesSince: 7, Minute: 12 * 60, HouseholdTrips: 1}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

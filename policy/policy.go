@@ -75,6 +75,9 @@ type Facts struct {
 	Level          string // in force at the gate
 	ClockTrusted   bool
 	Whereabouts    string // by the register: inside, outside; "" counts as unknown
+	Again          bool   // this way once more, without the way back between: they are where they are going
+	Passed         bool   // when they passed last is known:
+	MinutesSince   int    // so many whole minutes ago
 	Building       string // of the household, such as 3; of several flats all, with spaces between
 	Unit           string // likewise, such as 3-2
 	Exemption      string // words of those that are in force for them, with spaces between
@@ -125,7 +128,8 @@ type Rule struct {
 
 // Condition is one line under `when`: the fact is one of the words Is, or, for
 // household_trips_below, the trips are fewer than Below, or, for test_hours_below, a
-// negative test was taken less than Below hours ago. The lines weekday and time are one.
+// negative test was taken less than Below hours ago, or, for minutes_since_below, they passed
+// less than Below minutes ago. The lines weekday and time are one.
 type Condition struct {
 	Fact  string // key as written in the file
 	Is    []string
@@ -330,6 +334,8 @@ func (c *Condition) holds(v *words, f *Facts) bool {
 		return f.HouseholdTrips < c.Below
 	case testHoursBelow:
 		return v[health] == negativeTest && f.TestHours < c.Below
+	case minutesSinceBelow:
+		return f.Passed && f.MinutesSince < c.Below
 	case timeOfWeek:
 		return f.Minute >= 0 && f.Minute < minutesOfWeek && c.week.has(f.Minute)
 	case building, unit, exemption: // of somebody's flats, or exemptions, one is enough
@@ -345,7 +351,7 @@ func (c *Condition) holds(v *words, f *Facts) bool {
 
 // String reads as the file does: `class: resident or staff`.
 func (c Condition) String() string {
-	if c.fact == householdTripsBelow || c.fact == testHoursBelow {
+	if c.fact >= firstNumber && c.fact < factCount {
 		return c.Fact + ": " + strconv.Itoa(c.Below)
 	}
 	return c.Fact + ": " + c.wording()
@@ -359,6 +365,10 @@ func (c Condition) not(v *words, f *Facts) string {
 		return "health is " + v[health] + ", not " + negativeTest
 	case c.fact == testHoursBelow:
 		return "test_hours is " + strconv.Itoa(f.TestHours) + ", not below " + strconv.Itoa(c.Below)
+	case c.fact == minutesSinceBelow && !f.Passed:
+		return "minutes_since is unknown, not below " + strconv.Itoa(c.Below)
+	case c.fact == minutesSinceBelow:
+		return "minutes_since is " + strconv.Itoa(f.MinutesSince) + ", not below " + strconv.Itoa(c.Below)
 	case c.fact == timeOfWeek:
 		return "it is " + clockTime(f.Minute) + ", not " + c.wording()
 	}

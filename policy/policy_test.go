@@ -36,6 +36,8 @@ func everyFacts(p *Policy, f func(Facts)) {
 								for i := range 24 {
 									facts.Known, facts.Valid, facts.ClockTrusted = i&1 > 0, i&2 > 0, i&4 > 0
 									facts.HouseholdTrips = i >> 3
+									facts.Again, facts.Passed, facts.MinutesSince = n%4 == 1, n%8 < 6, n%5
+									facts.Minute = n % minutesOfWeek
 									facts.PlateClass = vocabulary[plateClass].words[n%len(vocabulary[plateClass].words)]
 									facts.Health = vocabulary[health].words[n%len(vocabulary[health].words)]
 									if n++; n%every == first {
@@ -215,7 +217,13 @@ func TestShippedExamplesNoticeEveryChangeOfARule(t *testing.T) {
 				when := rule(file, i)["when"].(m)
 				delete(when, c.Fact)
 			})
-			if c.fact == householdTripsBelow {
+			if c.fact == timeOfWeek {
+				for _, slot := range []string{"06:01-20:00", "05:59-20:00", "06:00-20:01", "06:00-19:59"} {
+					try(fmt.Sprintf("%s at %s", r.Name, slot), func(file m) { rule(file, i)["when"].(m)[c.Fact] = slot })
+				}
+				continue
+			}
+			if c.fact >= firstNumber {
 				for _, below := range []int{c.Below - 1, c.Below + 1} {
 					try(fmt.Sprintf("%s below %d", r.Name, below), func(file m) { rule(file, i)["when"].(m)[c.Fact] = below })
 				}

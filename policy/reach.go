@@ -8,9 +8,11 @@ import (
 // box is a set of facts: of each fact so many of its words, of each number a range, and minutes of the week.
 type box struct {
 	words   [firstNumber]uint64 // by their place in the universe
-	numbers [2]span             // trips, and hours of a negative test; of other health these say nothing
+	numbers [numbers]span       // trips; hours of a negative test, of other health these say nothing; minutes, the most if unknown
 	week    week
 }
+
+const numbers = factCount - firstNumber
 
 type span struct{ from, to int } // without to
 
@@ -60,7 +62,10 @@ func (u *universe) fits() bool {
 }
 
 func full() box {
-	b := box{numbers: [2]span{{0, math.MaxInt}, {0, math.MaxInt}}}
+	var b box
+	for i := range b.numbers {
+		b.numbers[i] = span{0, math.MaxInt}
+	}
 	for i := range b.words {
 		b.words[i] = math.MaxUint64
 	}
@@ -68,7 +73,8 @@ func full() box {
 	return b
 }
 
-// all are the facts that can be: a credential is valid if its reason is ok, and only a valid one tells of health.
+// all are the facts that can be: a credential is valid if its reason is ok, and only a valid one tells of health; who goes the same
+// way again is where they are going.
 func (u *universe) all() []box {
 	b := full()
 	for i := range b.words {
@@ -79,7 +85,17 @@ func (u *universe) all() []box {
 	bad.words[valid] = u.set(valid, "false")
 	bad.words[credentialReason] &^= u.set(credentialReason, "ok")
 	bad.words[health] = u.set(health, none)
-	return []box{good, bad}
+	var all []box
+	for _, b := range []box{good, bad} {
+		b.words[again] = u.set(again, "false")
+		all = append(all, b)
+		b.words[again] = u.set(again, "true")
+		for _, is := range [][2]string{{"in", "inside"}, {"out", "outside"}} {
+			b.words[direction], b.words[whereabouts] = u.set(direction, is[0]), u.set(whereabouts, is[1])
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 // of is all that the conditions of a rule hold for.
@@ -87,11 +103,11 @@ func (u *universe) of(r *Rule) box {
 	b := full()
 	for _, c := range r.When {
 		switch c.fact {
-		case householdTripsBelow:
-			b.numbers[0] = span{0, c.Below}
 		case testHoursBelow:
-			b.numbers[1] = span{0, c.Below}
 			b.words[health] &= u.set(health, negativeTest)
+			fallthrough
+		case householdTripsBelow, minutesSinceBelow:
+			b.numbers[c.fact-firstNumber] = span{0, c.Below}
 		case timeOfWeek:
 			b.week = *c.week
 		default:

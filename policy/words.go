@@ -19,12 +19,14 @@ const (
 	level
 	clockTrusted
 	whereabouts
+	again
 	building
 	unit
 	exemption
 	watched
 	householdTripsBelow // from here on they take a number
 	testHoursBelow
+	minutesSinceBelow
 	factCount
 
 	firstNumber = householdTripsBelow
@@ -61,12 +63,14 @@ var vocabulary = [factCount]struct {
 	level:               {"level", nil},
 	clockTrusted:        {"clock_trusted", []string{"true", "false"}},
 	whereabouts:         {"whereabouts", []string{"inside", "outside", unknown}},
+	again:               {"again", []string{"true", "false"}},
 	building:            {"building", nil},
 	unit:                {"unit", nil},
 	exemption:           {"exemption", nil},
 	watched:             {"watched", []string{"true", "false"}},
 	householdTripsBelow: {"household_trips_below", nil},
 	testHoursBelow:      {"test_hours_below", nil},
+	minutesSinceBelow:   {"minutes_since_below", nil},
 }
 
 // factNames are all facts' names in a file.
@@ -96,7 +100,7 @@ func (p *Policy) words(f Facts) words {
 		direction: f.Direction, class: f.Class, known: yes(f.Known),
 		credential: f.Credential, valid: yes(f.Valid), credentialReason: f.Reason, proof: f.Proof,
 		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
-		whereabouts: f.Whereabouts, building: f.Building, unit: f.Unit,
+		whereabouts: f.Whereabouts, again: yes(f.Again), building: f.Building, unit: f.Unit,
 		exemption: f.Exemption, watched: yes(f.Watched),
 	}
 	for _, i := range [...]fact{class, whereabouts} {

@@ -9,6 +9,7 @@ import (
 	"gated/ledger/file"
 	"gated/register/blind"
 	"gated/register/index"
+	"gated/register/presence"
 )
 
 // Erasing calls f, which erases: before it does it tells which entries of the current epoch lose something. Then the
@@ -82,11 +83,11 @@ func (r *Register) forget() error {
 
 // lost forgets the trips and marks that the entries were, and names the people whose newest move was one of them: nobody knows yet
 // where they are.
-func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]*index.Whereabouts {
+func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]*presence.Place {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.Marks = r.state.Marks.Left(left, r.hash)
-	lost := map[blind.Key]*index.Whereabouts{}
+	lost := map[blind.Key]*presence.Place{}
 	for who, at := range r.state.people {
 		if e := left[at.Seq]; e != nil {
 			if k, named := r.hash.Field(e, "subject"); !named || k != who {
@@ -106,7 +107,7 @@ func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]*index.Where
 }
 
 // settle says where the lost people are, unless they have moved since, and hands out what the index has not heard of.
-func (r *Register) settle(left map[int64]*ledger.Entry, lost map[blind.Key]*index.Whereabouts) *index.Changes {
+func (r *Register) settle(left map[int64]*ledger.Entry, lost map[blind.Key]*presence.Place) *index.Changes {
 	origin := r.l.Meta().Origin
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,7 +121,7 @@ func (r *Register) settle(left map[int64]*ledger.Entry, lost map[blind.Key]*inde
 }
 
 // moved says who moved by an entry and where they are then; nil: it says so of nobody.
-func (r *Register) moved(e *ledger.Entry) (who blind.Key, at *index.Whereabouts) {
+func (r *Register) moved(e *ledger.Entry) (who blind.Key, at *presence.Place) {
 	who, named := r.hash.Field(e, "subject")
 	if is, ok := moves(e); ok && named {
 		at = &is
@@ -129,7 +130,7 @@ func (r *Register) moved(e *ledger.Entry) (who blind.Key, at *index.Whereabouts)
 }
 
 // lastMove is where the newest readable entry says that a person is; nil: none does.
-func (r *Register) lastMove(in *file.Reader, x *index.Finder, who blind.Key) (last *index.Whereabouts, err error) {
+func (r *Register) lastMove(in *file.Reader, x *index.Finder, who blind.Key) (last *presence.Place, err error) {
 	found, err := x.Entries(who)
 	for i := len(found) - 1; i >= 0 && err == nil && last == nil; i-- {
 		err = in.Scan(found[i].Seq, found[i].Seq, true, func(e *ledger.Entry) error {
@@ -143,7 +144,7 @@ func (r *Register) lastMove(in *file.Reader, x *index.Finder, who blind.Key) (la
 }
 
 // lookThrough says where people are by all entries, as there is no index.
-func (r *Register) lookThrough(in *file.Reader, left map[int64]*ledger.Entry, lost map[blind.Key]*index.Whereabouts) (err error) {
+func (r *Register) lookThrough(in *file.Reader, left map[int64]*ledger.Entry, lost map[blind.Key]*presence.Place) (err error) {
 	if len(lost) > 0 {
 		err = in.Scan(1, r.l.Size(), true, func(e *ledger.Entry) error {
 			who, at := r.moved(e)

@@ -240,11 +240,17 @@ func insideOf(b *box, names ...string) map[string]int64 {
 				who[n] = at.Seq
 			}
 		}
-		if len(who) != s.Inside() {
-			who["others"] = int64(s.Inside() - len(who))
+		if n := insideAt(s); len(who) != n {
+			who["others"] = int64(n - len(who))
 		}
 	})
 	return who
+}
+
+// insideAt counts who is inside, however long.
+func insideAt(s *State) int {
+	people, vehicles := s.Inside(time.Time{}, 0)
+	return people + vehicles
 }
 
 // hashes are the stored hashes of a tree in memory.

@@ -34,6 +34,13 @@ const LatchLost = "latch-lost"
 // TripDays is the detail of entries that put a level into force: over how many days a household's trips are counted at it.
 const TripDays = "trip_days"
 
+// BothDirections and InsideFor are details of starts and of reloaded settings: whether the gate has lanes in both directions, and
+// after how long somebody inside counts as unknown.
+const (
+	BothDirections = "both_directions"
+	InsideFor      = "inside_for"
+)
+
 // RosterChange is the detail of entries that says how many changes of the roster there have been: of each change, of each start,
 // and of the first entry of an epoch.
 const RosterChange = "roster_change"

@@ -6,6 +6,7 @@ import (
 
 	"gated/ledger"
 	"gated/register/index"
+	"gated/register/presence"
 )
 
 // Passage is one attempt to pass, as its newest event left it.
@@ -54,9 +55,9 @@ func Moves(e *ledger.Entry) (where string, ok bool) {
 }
 
 // moves is Moves for the state.
-func moves(e *ledger.Entry) (at index.Whereabouts, ok bool) {
+func moves(e *ledger.Entry) (at presence.Place, ok bool) {
 	where, ok := Moves(e)
-	return index.Whereabouts{Seq: e.Seq, Inside: where == "inside", Unknown: where == ""}, ok
+	return presence.Of(e, where, !TakesBack(e)), ok
 }
 
 // Afterwards tells whether the entry says that somebody went through whom nobody had admitted until then.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"gated/register/index"
+	"gated/register/presence"
 )
 
 func TestRebuiltEqualsRunning(t *testing.T) {
@@ -37,7 +37,7 @@ func TestRebuiltEqualsRunning(t *testing.T) {
 	wg.Wait()
 	// A state that has gone wrong is found and put right.
 	l.reg.mu.Lock()
-	l.reg.state.people[1] = index.Whereabouts{Seq: 1, Inside: true}
+	l.reg.state.people[1] = presence.Place{Seq: 1, Inside: true}
 	l.reg.mu.Unlock()
 	if _, equal, err := l.reg.Rebuild(); err != nil || equal {
 		t.Errorf("equal %v, %v", equal, err)

@@ -118,8 +118,8 @@ func TestWhatAFaultLeftIsTakenBackAtAnyTry(t *testing.T) {
 			<-healed
 			verify(t, l)
 			l.View(func(s *State) {
-				if _, held := s.Open["held"]; !held || s.Inside() != 0 {
-					t.Errorf("open %v, %d inside", s.Open, s.Inside())
+				if _, held := s.Open["held"]; !held || insideAt(s) != 0 {
+					t.Errorf("open %v, %d inside", s.Open, insideAt(s))
 				}
 			})
 		})
@@ -364,8 +364,8 @@ func TestANewEpochBeginsWithNobody(t *testing.T) {
 	opt.Restored = true
 	l = start(t, opt, own)
 	l.View(func(s *State) {
-		if got := s.Trusted.Time.Format("2006-01-02 15:04"); got != "2026-11-24 08:00" || s.Size != 1 || s.Inside() != 0 {
-			t.Errorf("trusted %s, size %d, inside %v", got, s.Size, s.Inside())
+		if got := s.Trusted.Time.Format("2006-01-02 15:04"); got != "2026-11-24 08:00" || s.Size != 1 || insideAt(s) != 0 {
+			t.Errorf("trusted %s, size %d, inside %v", got, s.Size, insideAt(s))
 		}
 	})
 	verify(t, l)

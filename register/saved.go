@@ -14,6 +14,7 @@ import (
 	"gated/ledger/file"
 	"gated/register/blind"
 	"gated/register/index"
+	"gated/register/presence"
 	"gated/register/trips"
 )
 
@@ -109,7 +110,7 @@ func (s *State) restore(x *index.Index, text string, zone *time.Location) error 
 		s.ToAccountFor[seq] = p[0]
 	}
 	return errors.Join(err1, err2,
-		x.People(func(who blind.Key, at index.Whereabouts) { s.people[who] = at }),
+		x.People(func(who blind.Key, at presence.Place) { s.people[who] = at }),
 		x.Trips(func(seq int64, t trips.Trip) { s.book.Add(seq, t) }))
 }
 

@@ -13,6 +13,7 @@ import (
 	"gated/register/index"
 	"gated/register/levels"
 	"gated/register/marks"
+	"gated/register/presence"
 	"gated/register/trips"
 )
 
@@ -32,7 +33,7 @@ type State struct {
 	hash     blind.Hasher
 	last     [sha256.Size]byte // of the record of entry Size
 	segments []file.Segment
-	people   map[blind.Key]index.Whereabouts // by roster ID; who is not among them: unknown
+	people   presence.Book // by roster ID; who is not among them: unknown
 	book     trips.Book
 	changed  *index.Changes // what the index has not heard of yet; nil: it has none
 	taken    int64          // the size when that was handed out last
@@ -70,7 +71,7 @@ type Span struct {
 
 func newState(h blind.Hasher) *State {
 	return &State{hash: h, plain: plain{Keeps: map[int64]Span{}, Latched: map[string]Latch{}}, Open: map[string]Passage{},
-		ToAccountFor: map[int64]Passage{}, people: map[blind.Key]index.Whereabouts{}, book: trips.New()}
+		ToAccountFor: map[int64]Passage{}, people: presence.Book{}, book: trips.New()}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -299,7 +300,7 @@ func (s *State) tripped(seqs ...int64) {
 }
 
 // place says where a person is; nil: unknown.
-func (s *State) place(who blind.Key, at *index.Whereabouts) {
+func (s *State) place(who blind.Key, at *presence.Place) {
 	if delete(s.people, who); at != nil {
 		s.people[who] = *at
 	}
@@ -332,18 +333,12 @@ func (s *State) Marked(subject, households string, at time.Time) (exempt string,
 	return s.Marks.Of(at, who)
 }
 
-// Inside counts the people and vehicles admitted in and not yet out.
-func (s *State) Inside() (n int) {
-	for _, at := range s.people {
-		if at.Inside {
-			n++
-		}
-	}
-	return n
+// Inside counts the people, and the vehicles, admitted in and not yet out; those that have been inside longer than stay do not count.
+func (s *State) Inside(now time.Time, stay time.Duration) (people, vehicles int) {
+	return s.people.Inside(now, stay)
 }
 
-// Whereabouts tells where a person or vehicle of the roster is; known is false where no readable entry says so.
-func (s *State) Whereabouts(subject string) (in, known bool) {
-	at, known := s.people[s.hash.Key(blind.OfSubject, subject)]
-	return at.Inside, known && !at.Unknown
+// Place is where a person or vehicle of the roster is.
+func (s *State) Place(subject string) presence.Place {
+	return s.people[s.hash.Key(blind.OfSubject, subject)]
 }

@@ -22,7 +22,8 @@ function render() {
   $('gate').textContent = view.gate;
   $('clock').textContent = clock(gateTime);
   $('clock').className = view.clock.trusted ? '' : 'bad';
-  paint($('inside'), view.inside, () => [p('inside') + ' ', h('b', {}, view.inside.toLocaleString('en')), p('people') && ' ' + p('people')]);
+  paint($('inside'), [view.inside, view.vehicles_inside], () => [p('inside') + ' ', h('b', {}, view.inside.toLocaleString('en')), p('people') && ' ' + p('people'),
+    ...view.vehicles_inside ? [' · ', h('b', {}, view.vehicles_inside.toLocaleString('en')), ' ' + p('vehicles')] : []]);
   renderLevels();
   paint($('language'), 0, () => [p('other-language')]);
   renderSound();

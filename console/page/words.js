@@ -235,6 +235,7 @@ const WORDS = {
     "oral": ["口头指令，通告待补", "oral order, notice to follow"],
     "settings": ["按配置", "by the settings"],
     "people": ["人", ""],
+    "vehicles": ["车", "vehicles"],
     "hours": ["小时", "h"],
     "sound-on": ["声音 开", "Sound on"],
     "sound-off": ["声音 关", "Sound off"],

@@ -17,6 +17,7 @@ import (
 	"gated/register"
 	"gated/register/blind"
 	"gated/register/marks"
+	"gated/register/presence"
 	"gated/register/trips"
 )
 
@@ -52,7 +53,9 @@ type player struct {
 	hash   blind.Hasher
 	book   trips.Book
 	marks  marks.List
-	inside map[string]bool     // by roster ID; who is not among them: unknown
+	people presence.Book
+	both   bool                // the gate has lanes in both directions
+	stay   time.Duration       // who has been inside longer may have left unseen
 	begun  map[string]*passage // by ID
 	waits  map[string]bool     // passages in which somebody waits on: what they are asked has changed, and it stays a hold
 }
@@ -68,7 +71,7 @@ type passage struct {
 // Run reads a ledger up to its newest entry.
 func Run(in *file.Reader, o Options) (Report, error) {
 	p := &player{Options: o, report: Report{Changed: map[Change]int{}}, hash: blind.New([]byte("replay")), book: trips.New(),
-		inside: map[string]bool{}, begun: map[string]*passage{}, waits: map[string]bool{}}
+		people: presence.Book{}, begun: map[string]*passage{}, waits: map[string]bool{}}
 	size, err := in.Size()
 	if err != nil {
 		return p.report, err
@@ -108,6 +111,8 @@ func (p *player) take(e *entry.Entry) {
 		if at, err := time.Parse(time.RFC3339Nano, e.Detail["trusted"]); err == nil && at.After(p.floor) {
 			p.floor = at
 		}
+	case e.Kind == entry.Start, e.Kind == register.Settings:
+		p.settings(e)
 	case e.Kind == register.Mark:
 		p.marks = p.marks.Marked(e, p.hash)
 	case e.Kind == register.Trip:
@@ -158,6 +163,18 @@ func (p *player) correct(a *passage, e *entry.Entry) {
 	delete(p.begun, e.Passage)
 }
 
+// settings takes what the gate was set up with that rules depend on.
+func (p *player) settings(e *entry.Entry) {
+	if e.Kind == entry.Start {
+		p.both = e.Detail[register.BothDirections] == "yes"
+	}
+	if d, err := time.ParseDuration(e.Detail[register.InsideFor]); err == nil {
+		p.stay = d
+	}
+}
+
+func (p *player) person(id string) blind.Key { return p.hash.Key(blind.OfSubject, id) }
+
 func (p *player) home(household string) blind.Key { return p.hash.Key(blind.OfHousehold, household) }
 
 // query takes who it was.
@@ -179,10 +196,13 @@ func (p *player) query(a *passage, e *entry.Entry, now time.Time) {
 		fmt.Sscanf(e.Personally("health"), "%s %d", &f.Health, &f.TestHours) // hours only of a test
 	}
 	if f.Known {
-		f.Exemption, f.Watched = p.marks.Of(now, []blind.Key{p.hash.Key(blind.OfSubject, subject), p.home(a.household)})
-	}
-	if inside, known := p.inside[subject]; known && f.Known {
-		f.Whereabouts = map[bool]string{true: "inside", false: "outside"}[inside]
+		f.Exemption, f.Watched = p.marks.Of(now, []blind.Key{p.person(subject), p.home(a.household)})
+		place := p.people[p.person(subject)]
+		f.Whereabouts = place.Where(now, p.stay)
+		f.Again = p.both && presence.Again(f.Direction, f.Whereabouts)
+		if since, known := place.Since(now); known && f.ClockTrusted {
+			f.Passed, f.MinutesSince = true, int(since/time.Minute)
+		}
 	}
 }
 
@@ -233,9 +253,7 @@ func (p *player) move(is string, e *entry.Entry) {
 	if subject == "" {
 		return
 	}
-	if delete(p.inside, subject); where != "" {
-		p.inside[subject] = where == "inside"
-	}
+	p.people[p.person(subject)] = presence.Of(e, where, !register.TakesBack(e))
 	if went && where == "outside" && e.Class == "resident" && household != "" {
 		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day})
 	}

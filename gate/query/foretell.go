@@ -30,7 +30,8 @@ type Case struct {
 	At                   time.Time
 }
 
-// Foretell asks the policy in force about a person or vehicle of the roster. Nobody passes, and nothing is recorded.
+// Foretell asks the policy in force about a person or vehicle of the roster, who has been away the other way, and not just now.
+// Nobody passes, and nothing is recorded.
 func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (f Foretold, err error) {
 	who, claim := withPass(people, x.ID)
 	switch levels := m.Policy.Levels(); {
@@ -47,6 +48,7 @@ func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (f Foretold, 
 	}
 	own, _ := a.Level(who, m)
 	f.Facts = a.Facts(who, claim, x.Direction, cmp.Or(x.Level, own), m)
+	f.Facts.Again, f.Facts.Passed, f.Facts.MinutesSince = false, false, 0
 	f.Tried, f.Decision = m.Policy.Explain(f.Facts)
 	return f, nil
 }

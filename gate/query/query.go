@@ -10,12 +10,14 @@ import (
 	"gated/gate/subject"
 	"gated/policy"
 	"gated/register"
+	"gated/register/presence"
 )
 
 // Asker asks the register of a gate, in its zone.
 type Asker struct {
 	Register *register.Register
 	Zone     *time.Location
+	Both     bool // the gate has lanes in both directions
 }
 
 // Moment is by what somebody is judged.
@@ -24,6 +26,9 @@ type Moment struct {
 	Trusted bool      // it is
 	Policy  *policy.Policy
 	Level   string // of the settings
+
+	Came      time.Time     // when they came, also who is judged again; zero: by a clock that is not believed
+	InsideFor time.Duration // who has been inside longer may have left unseen; 0: nobody
 }
 
 // stillGood: a pass with this much left at the last trusted time is judged as before.
@@ -59,7 +64,7 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 	now := m.At.In(a.Zone)
 	f := policy.Facts{Direction: direction, Class: who.Class, Known: who.Known, Service: who.Service, Credential: claim.Kind,
 		Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass, Level: level,
-		ClockTrusted: m.Trusted, Whereabouts: a.Whereabouts(who.ID), Building: who.Building, Unit: who.Unit,
+		ClockTrusted: m.Trusted, Building: who.Building, Unit: who.Unit,
 		Minute: policy.MinuteOfWeek(now)}
 	if m.Policy.AsksHealth(level) { // else there is no ground in law on which to look
 		f.Health, f.TestHours = claim.Standing(m.At, m.Trusted)
@@ -70,6 +75,12 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 		}
 		if who.Known {
 			f.Exemption, f.Watched = s.Marked(who.ID, who.Homes, now)
+			place := s.Place(who.ID)
+			f.Whereabouts = place.Where(now, m.InsideFor)
+			f.Again = a.Both && presence.Again(direction, f.Whereabouts)
+			if since, known := place.Since(m.Came); known {
+				f.Passed, f.MinutesSince = true, int(since/time.Minute)
+			}
 		}
 	})
 	return f
@@ -84,24 +95,15 @@ func (a Asker) NextAllowed(f policy.Facts, household string, m Moment) (day stri
 	a.Register.View(func(s *register.State) {
 		for range days + 8 { // a corrected clock may have left trips on tomorrow, and rules may ask for a weekday
 			now = now.AddDate(0, 0, 1)
-			f.HouseholdTrips, f.Minute = s.Trips(household, now, days), policy.MinuteOfWeek(now)
-			if m.Policy.Decide(f).Verdict == policy.Admit {
-				day = now.Format(time.DateOnly)
-				return
+			f.HouseholdTrips = s.Trips(household, now, days)
+			for slot := range 24 * 6 { // whatever time it is now
+				f.Minute = policy.MinuteOfWeek(time.Date(now.Year(), now.Month(), now.Day(), 0, 10*slot, 0, 0, time.UTC))
+				if m.Policy.Decide(f).Verdict == policy.Admit {
+					day = now.Format(time.DateOnly)
+					return
+				}
 			}
 		}
 	})
 	return day
-}
-
-// Whereabouts is where the register says that somebody is; "" where it does not know.
-func (a Asker) Whereabouts(id string) (where string) {
-	if id != "" {
-		a.Register.View(func(s *register.State) {
-			if inside, known := s.Whereabouts(id); known {
-				where = map[bool]string{true: "inside", false: "outside"}[inside]
-			}
-		})
-	}
-	return where
 }

@@ -34,7 +34,8 @@ type View struct {
 	Clock        ClockView    `json:"clock"`
 	Fault        *FaultView   `json:"fault"`  // nil while the ledger works
 	Levels       []LevelView  `json:"levels"` // those in force, the compound's first; then what was announced, and what is prepared
-	Inside       int          `json:"inside"`
+	Inside       int          `json:"inside"` // people
+	Vehicles     int          `json:"vehicles_inside"`
 	ShortRoot    string       `json:"short_root"`   // of the newest tree head, with its size, for the handover book; empty before the first
 	RosterFault  bool         `json:"roster_fault"` // the roster is not the one that the ledger knows: everybody is on hold
 	LowSpace     bool         `json:"low_space"`    // less than the settings want is left for the state directory

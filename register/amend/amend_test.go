@@ -149,10 +149,9 @@ func (b *box) told() map[string]any {
 	}
 	all := map[string]any{}
 	b.r.View(func(s *register.State) {
-		all["inside"] = s.Inside()
+		all["people"], all["vehicles"] = s.Inside(time.Time{}, 0)
 		for who := range people {
-			in, known := s.Whereabouts(who)
-			all[who] = fmt.Sprint(in, known)
+			all[who] = s.Place(who).Where(time.Time{}, 0)
 		}
 		for _, home := range homes {
 			for day := range 4 {

@@ -106,12 +106,12 @@ func verify(t testing.TB, b *box) {
 func insideOf(b *box, names ...string) (inside []string) {
 	b.reg.View(func(s *register.State) {
 		for _, n := range names {
-			if in, known := s.Whereabouts(n); known && in {
+			if s.Place(n).Inside {
 				inside = append(inside, n)
 			}
 		}
-		if n := s.Inside(); n != len(inside) {
-			inside = append(inside, fmt.Sprint("and ", n-len(inside), " others"))
+		if people, vehicles := s.Inside(time.Time{}, 0); people+vehicles != len(inside) {
+			inside = append(inside, fmt.Sprint("and ", people+vehicles-len(inside), " others"))
 		}
 	})
 	return inside

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gated/register/blind"
+	"gated/register/presence"
 	"gated/register/trips"
 )
 
@@ -23,13 +24,6 @@ type Passage struct {
 	Reason     string
 	By         string
 	Emergency  bool
-}
-
-// Whereabouts is what the newest readable entry says of a person.
-type Whereabouts struct {
-	Seq     int64
-	Inside  bool
-	Unknown bool // it takes back what another said, and before that nobody knew
 }
 
 // Later is an entry that is about the entries First to Last of an earlier day.
@@ -53,14 +47,14 @@ type Head struct {
 // Changes are what the index has not heard of yet, up to their head.
 type Changes struct {
 	Head
-	Passages map[int64]*Passage         // by first entry
-	People   map[blind.Key]*Whereabouts // nil: unknown from now on
-	Trips    map[int64]*trips.Trip      // by entry; nil: it counts no longer
+	Passages map[int64]*Passage            // by first entry
+	People   map[blind.Key]*presence.Place // nil: unknown from now on
+	Trips    map[int64]*trips.Trip         // by entry; nil: it counts no longer
 	Later    []Later
 	Found    []Finding
 }
 
 // NewChanges returns none yet.
 func NewChanges() *Changes {
-	return &Changes{Passages: map[int64]*Passage{}, People: map[blind.Key]*Whereabouts{}, Trips: map[int64]*trips.Trip{}}
+	return &Changes{Passages: map[int64]*Passage{}, People: map[blind.Key]*presence.Place{}, Trips: map[int64]*trips.Trip{}}
 }

@@ -16,6 +16,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"gated/register/blind"
+	"gated/register/presence"
 	"gated/register/trips"
 )
 
@@ -62,7 +63,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	x := open(t, dir)
 	a, b := changes(1, "admit"), changes(2, "refuse")
 	b.Passages[2].Decided = time.Time{}
-	a.People[7], a.People[8], a.People[9] = &Whereabouts{Seq: 1, Inside: true}, &Whereabouts{Seq: 1}, &Whereabouts{Seq: 2, Unknown: true}
+	a.People[7], a.People[8], a.People[9] = &presence.Place{Seq: 1, Inside: true, Vehicle: true, At: 7}, &presence.Place{Seq: 1}, &presence.Place{Seq: 2, Unknown: true}
 	b.People[8] = nil
 	a.Trips[1], a.Trips[2] = &trips.Trip{Household: 5, Day: "2026-11-23"}, &trips.Trip{Household: 6, Day: "2026-11-23"}
 	b.Trips[1] = nil
@@ -75,7 +76,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	}
 	defer reader.Close()
 	for name, x := range map[string]*Index{"daemon": open(t, dir), "reader": reader} {
-		people, counted := map[blind.Key]Whereabouts{}, map[int64]trips.Trip{}
+		people, counted := map[blind.Key]presence.Place{}, map[int64]trips.Trip{}
 		var list, wanted []Passage
 		var later []int64
 		var head Head
@@ -85,13 +86,13 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 			list, err2 = x.Passages([]int64{2, 3, 1}, shanghai)
 			wanted, err3 = x.Newest(Filter{Verdict: "admit", Lane: "north", Limit: 5}, 1, 2, shanghai)
 			later, err4 = x.Later(9, 4, 4)
-			return errors.Join(err1, err2, err3, err4, x.People(func(who blind.Key, at Whereabouts) { people[who] = at }),
+			return errors.Join(err1, err2, err3, err4, x.People(func(who blind.Key, at presence.Place) { people[who] = at }),
 				x.Trips(func(seq int64, t trips.Trip) { counted[seq] = t }))
 		}); err != nil {
 			t.Fatal(err)
 		}
 		got := []any{head, list, wanted, later, people, counted, x.Known("east-gate"), x.Known("west-gate")}
-		want := []any{b.Head, []Passage{*b.Passages[2], *a.Passages[1]}, []Passage{*a.Passages[1]}, []int64{9}, map[blind.Key]Whereabouts{7: {Seq: 1, Inside: true}, 9: {Seq: 2, Unknown: true}},
+		want := []any{b.Head, []Passage{*b.Passages[2], *a.Passages[1]}, []Passage{*a.Passages[1]}, []int64{9}, map[blind.Key]presence.Place{7: {Seq: 1, Inside: true, Vehicle: true, At: 7}, 9: {Seq: 2, Unknown: true}},
 			map[int64]trips.Trip{2: {Household: 6, Day: "2026-11-23"}}, int64(2), int64(0)}
 		if d := gocmp.Diff(want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)

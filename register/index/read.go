@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gated/register/blind"
+	"gated/register/presence"
 	"gated/register/trips"
 )
 
@@ -142,14 +143,14 @@ func (x *Index) Newest(f Filter, first, last int64, zone *time.Location) ([]Pass
 }
 
 // People calls f with the whereabouts of everybody.
-func (x *Index) People(f func(who blind.Key, at Whereabouts)) error {
+func (x *Index) People(f func(who blind.Key, at presence.Place)) error {
 	return x.each(func(scan func(...any) error) error {
 		var who blind.Key
-		var at Whereabouts
-		err := scan(&who, &at.Seq, &at.Inside, &at.Unknown)
+		var at presence.Place
+		err := scan(&who, &at.Seq, &at.Inside, &at.Unknown, &at.Vehicle, &at.At)
 		f(who, at)
 		return err
-	}, "SELECT key, seq, inside, unknown FROM person")
+	}, "SELECT key, seq, inside, unknown, vehicle, at FROM person")
 }
 
 // Trips calls f with each trip and the entry that tells of it.

@@ -1,0 +1,77 @@
+// Package presence knows where somebody is, by their newest passage.
+package presence
+
+import (
+	"time"
+
+	"gated/ledger"
+	"gated/register/blind"
+)
+
+// Where somebody is, as rules ask for it.
+const (
+	Inside  = "inside"
+	Outside = "outside"
+	Unknown = ""
+)
+
+// Place is what the newest readable entry that moved somebody says of them; the zero one: nobody knows.
+type Place struct {
+	Seq     int64 // of that entry
+	Inside  bool
+	Unknown bool // it takes back what another said, and before that nobody knew
+	Vehicle bool
+	At      int64 // when they passed, in microseconds since 1970; 0: nobody knows, as the clock was not trusted
+}
+
+// Of is where an entry says that somebody is. Where it is no passage, but takes one back, nobody knows when they passed.
+func Of(e *ledger.Entry, where string, passed bool) Place {
+	p := Place{Seq: e.Seq, Inside: where == Inside, Unknown: where == Unknown,
+		Vehicle: e.Class == "vehicle" || e.Class == "emergency-vehicle"}
+	if passed && e.Clock == "trusted" {
+		p.At = e.At.UnixMicro()
+	}
+	return p
+}
+
+// Where is where they are at a time. Who has been inside longer than stay may have left by car or by another gate: nobody knows.
+// Without a stay, or where nobody knows since when, they are where they were.
+func (p Place) Where(now time.Time, stay time.Duration) string {
+	since, timed := p.Since(now)
+	switch {
+	case p.Seq == 0, p.Unknown, p.Inside && timed && stay > 0 && since > stay:
+		return Unknown
+	case p.Inside:
+		return Inside
+	}
+	return Outside
+}
+
+// Again tells whether who is there and goes this way does so once more, without the way back between.
+func Again(direction, where string) bool {
+	return direction == "in" && where == Inside || direction == "out" && where == Outside
+}
+
+// Since is how long ago they passed; false where nobody knows, such as after a clock that was ahead was put right. Two lanes may be
+// asked at once, so that one passage is recorded before another that began before it.
+func (p Place) Since(now time.Time) (long time.Duration, known bool) {
+	long = now.Sub(time.UnixMicro(p.At))
+	return max(long, 0), p.At != 0 && long > -time.Minute
+}
+
+// Book has the places of all who have passed.
+type Book map[blind.Key]Place
+
+// Inside counts people, and vehicles, that are inside at a time.
+func (b Book) Inside(now time.Time, stay time.Duration) (people, vehicles int) {
+	for _, p := range b {
+		switch {
+		case p.Where(now, stay) != Inside:
+		case p.Vehicle:
+			vehicles++
+		default:
+			people++
+		}
+	}
+	return people, vehicles
+}
