@@ -239,8 +239,9 @@ func TestACodeThatIsTypedIsReadWhereTheSettingsSaySo(t *testing.T) {
 	b.gate.SetRules(rules)
 	ctx := browser(t, b.serve(t))
 	url := must(chromedp.Run(ctx, chromedp.Location()))
-	code := b.pass("王小明", time.Hour)
+	var code string
 	for i, focus := range []string{"", "document.querySelector('#duty button').click()"} {
+		code = b.pass([]string{"王小明", "李四"}[i], time.Hour)
 		before := b.ledger.Size()
 		scans(t, ctx, code+"\r", paces[0], func() {
 			anew(t, ctx, url)

@@ -101,9 +101,9 @@ func TestPicture(t *testing.T) {
 		wrote             string // entries, on the lane
 	}{
 		{"a photograph", "?lane=in", "image/jpeg", pass, false, 200, admitted, "in"},
-		{"of a kind misnamed", "?lane=in", "image/png", pass, false, 200, admitted, "in"},
-		{"in a form", "?lane=out", formType, formBody, false, 200, admitted, "out"},
-		{"the largest", "?lane=in", "image/jpeg", largest, false, 200, admitted, "in"},
+		{"of a kind misnamed", "?lane=out", "image/png", pass, false, 200, admitted, "out"},
+		{"in a form", "?lane=in", formType, formBody, false, 200, admitted, "in"},
+		{"the largest", "?lane=out", "image/jpeg", largest, false, 200, admitted, "out"},
 		{"on an unknown lane", "?lane=side", "image/jpeg", pass, false, 404, "no such lane", ""},
 		{"during a fault", "?lane=in", "image/jpeg", pass, true, 503, `"verdict":"fault"`, ""},
 		{"without a code", "?lane=in", "image/png", none.Bytes(), false, 422, `"reason":"no-code"`, ""},

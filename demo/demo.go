@@ -172,6 +172,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	d.nobody = errors.Join(d.nobody, err)
+	d.people.moves = &judge.Moves{Older: before > 0}
 	held.Close() // the daemon takes the lock
 	d.run.From = time.Now()
 	gated := exec.Command(path, "run", "--config", settings, "--state", d.Dir, "--log-verdicts")

@@ -23,6 +23,7 @@ type people struct {
 	health    clinic.Clinic
 	residents []roster.Person
 	cars      []roster.Vehicle
+	moves     *judge.Moves // of those with valid passes: every second resident, and nobody else shows anything of theirs
 }
 
 // visitor is one person who comes to the gate, and the answer that is expected.
@@ -33,6 +34,8 @@ type visitor struct {
 	kind    string // the credential that the gate must recognise,
 	dropped string // or why the scanner must drop it as no code
 	admit   bool   // the gate must admit without a guard
+	either  bool   // or it may hold: nobody knows how long it is since they passed last
+	passes  string // by their roster ID: where they are counts, and that is foretold by moves
 	common  bool   // others may have shown the same code just before, so that the gate may answer "already read"
 }
 
@@ -53,6 +56,7 @@ func (v visitor) wrong(a answer) string {
 		return ""
 	case a.out.Repeat:
 		return "was taken for a code that was read already"
+	case v.either && a.out.Verdict != policy.Refuse:
 	case v.admit != (a.out.Verdict == policy.Admit):
 		return fmt.Sprintf("was answered %s: %s", a.out.Verdict, a.out.Reason)
 	}
@@ -63,7 +67,7 @@ const month = 30 * 24 * time.Hour
 
 // next invents who comes next. n counts the visitors of the lane; the first ones show every case once.
 func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
-	resident := p.residents[rng.IntN(len(p.residents))]
+	resident := p.residents[rng.IntN(len(p.residents)/2)*2+1]
 	now := time.Now()
 	pass := func(key ed25519.PrivateKey, subject, kind string, left time.Duration) string {
 		text, err := credential.Issue(key, credential.Pass{Issuer: Issuer, Subject: subject, Kind: kind,
@@ -73,16 +77,14 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 		}
 		return text
 	}
-	kind := "resident"
-	if resident.Class != "resident" {
-		kind = "staff"
-	}
+	kind := passKind(resident)
 	ambulance := p.cars[slices.IndexFunc(p.cars, func(v roster.Vehicle) bool { return v.Service == "ambulance" })]
 	car := p.cars[slices.IndexFunc(p.cars, func(v roster.Vehicle) bool { return v.Service == "" })]
 	// Functions, so that only the chosen one signs anything.
 	cases := []func() visitor{
 		func() visitor {
-			return visitor{what: "a resident", kind: credential.KindPass, code: pass(p.office, resident.ID, kind, month), admit: true}
+			r := p.walks(rng, lane)
+			return visitor{what: "a resident", kind: credential.KindPass, code: pass(p.office, r.ID, passKind(r), month), passes: r.ID}
 		},
 		func() visitor {
 			return visitor{what: "a forged pass", kind: credential.KindPass, code: forge(pass(p.office, resident.ID, kind, month))}
@@ -100,8 +102,11 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 		func() visitor { return visitor{what: "an ambulance without a pass", emergency: true} },
 		func() visitor { return visitor{what: "garbage", code: "#\x02?", dropped: scanner.TooShort} },
 		func() visitor { // at the level of the demo it may leave, and not come in
-			code := pass(p.office, car.ID, "vehicle", month)
-			return visitor{what: "a resident's car", kind: credential.KindPass, code: code, admit: lane == "out"}
+			v := visitor{what: "a resident's car", kind: credential.KindPass, code: pass(p.office, car.ID, "vehicle", month)}
+			if lane == "out" {
+				v.passes = car.ID
+			}
+			return v
 		},
 		func() visitor {
 			return visitor{what: "an ID number instead of a pass", kind: credential.KindResidentID, code: resident.Document, common: true}
@@ -143,8 +148,46 @@ func (p *people) next(rng *rand.Rand, lane string, n int, fast bool) visitor {
 	if v.code == "" && !v.emergency { // staff have no document
 		v = cases[0]()
 	}
+	for v.passes != "" && !p.moves.Begin(v.passes) {
+		v = cases[0]()
+	}
 	v.lane = lane
 	return v
+}
+
+// walks chooses who comes to a lane with a valid pass: mostly somebody who has come back the other way.
+func (p *people) walks(rng *rand.Rand, lane string) roster.Person {
+	for try := 0; ; try++ {
+		r := p.residents[rng.IntN((len(p.residents)+1)/2)*2]
+		if try > 20 || !p.moves.Same(r.ID, lane) {
+			return r
+		}
+	}
+}
+
+// foretold adds what was to be answered to somebody with a valid pass.
+func (p *people) foretold(v visitor, a answer) visitor {
+	switch {
+	case v.passes == "":
+	case a.out.Repeat: // of what was admitted
+		p.moves.Leave(v.passes)
+		v.admit = true
+	default:
+		verdict := a.out.Verdict
+		if a.dropped != "" {
+			verdict = ""
+		}
+		want := p.moves.End(v.passes, v.lane, judge.Span{From: a.shown, Until: time.Now()}, verdict)
+		v.admit, v.either = want == policy.Admit, want == ""
+	}
+	return v
+}
+
+func passKind(r roster.Person) string {
+	if r.Class == "resident" {
+		return "resident"
+	}
+	return "staff"
 }
 
 // cardholder invents a person who presents an ID card instead of a code; the first one is a resident.
@@ -153,7 +196,7 @@ func (p *people) cardholder(rng *rand.Rand, n int) (visitor, []byte) {
 	card := credential.IDCard{Kind: credential.KindIDCard,
 		From: now.AddDate(-6, 0, 0).Format(time.DateOnly), To: now.AddDate(14, 0, 0).Format(time.DateOnly)}
 	for card.Document == "" { // staff have no document
-		p := p.residents[rng.IntN(len(p.residents))]
+		p := p.residents[rng.IntN(len(p.residents)/2)*2+1]
 		card.Name, card.Document = p.Name, p.Document
 	}
 	v := visitor{lane: "in", what: "a resident's ID card", kind: credential.KindIDCard, common: true}

@@ -133,8 +133,10 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 		}
 		var card []byte
 		if l.id == "in" && (n == 2 || !d.Fast && rng.IntN(8) == 0) { // reading a card is slow, so there is only one with --fast
+			d.people.moves.Leave(v.passes)
 			v, card = d.people.cardholder(rng, n)
-		} else if last.code != "" && rng.IntN(20) == 0 {
+		} else if last.code != "" && rng.IntN(20) == 0 && (last.passes == "" || d.people.moves.Begin(last.passes)) {
+			d.people.moves.Leave(v.passes)
 			v = last
 			v.what, v.common = "the same code again", true
 		}
@@ -142,6 +144,7 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 		if err != nil {
 			return err
 		}
+		v = d.people.foretold(v, a)
 		sent++
 		d.say(l.id, v, a)
 		if d.injected != nil {

@@ -76,7 +76,7 @@ func TestAHoldIsJudgedAgainWhereItsFactsChanged(t *testing.T) {
 			return nil
 		}, "other-issuer ", "refuse other-issuer"},
 		"another level": {func(s *site, t *testing.T) (lane, code string) {
-			level(s, "sealed")
+			s.controlled()
 			if out := s.scan("out", s.pass("resident", "r-000002", month)); out.Verdict != policy.Admit {
 				t.Fatalf("the first trip: %+v", out)
 			}

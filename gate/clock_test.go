@@ -105,7 +105,7 @@ func TestAMomentFarAheadLocksNobodyOut(t *testing.T) {
 	const far = 400 * 24 * time.Hour
 	looks := func(lane, verdict, reason, why string) {
 		t.Helper()
-		if out := s.scan(lane, s.pass("resident", s.subject("李芳"), month)); out.Verdict != verdict || out.Reason != reason {
+		if out := s.scan(lane, s.pass("vehicle", s.subject("粤B12345"), month)); out.Verdict != verdict || out.Reason != reason {
 			t.Errorf("got %s %s, want %s %s", out.Verdict, out.Reason, verdict, reason)
 		}
 		metrics := prometheus.NewRegistry()
@@ -122,14 +122,14 @@ func TestAMomentFarAheadLocksNobodyOut(t *testing.T) {
 			t.Errorf("the page says %+v, want %q", v, why)
 		}
 	}
-	looks("in", policy.Admit, "valid-pass", "")
+	looks("in", policy.Admit, "emergency-service", "")
 	set(far)
-	looks("in", policy.Admit, "valid-pass", clock.FarAhead)
+	looks("in", policy.Admit, "emergency-service", clock.FarAhead)
 	s.end()
 	s.start() // its first look at the clock is that moment
-	looks("in", policy.Admit, "valid-pass", clock.FarAhead)
+	looks("in", policy.Admit, "emergency-service", clock.FarAhead)
 	set(0)
-	looks("in", policy.Admit, "valid-pass", "")
+	looks("in", policy.Admit, "emergency-service", "")
 	set(far)
 	if err := s.g.ConfirmClock("somebody"); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestAMomentFarAheadLocksNobodyOut(t *testing.T) {
 	if err := s.g.ConfirmClock("maintainer"); err != nil {
 		t.Fatal(err)
 	}
-	looks("in", policy.Admit, "valid-pass", "")
+	looks("in", policy.Admit, "emergency-service", "")
 	var starts []string
 	for _, e := range s.records() {
 		if e.Kind == register.Clock && e.By == unauthenticated && e.Detail["was"] == "" {

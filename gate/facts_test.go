@@ -90,6 +90,16 @@ func TestTripsOfTwoDaysCount(t *testing.T) {
 	level := func(name string) { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level, r.Repeat = name, 0 })) }
 	pass := s.pass("resident", s.subject("王小明"), month)
 	neighbour := s.pass("resident", s.subject("李芳"), month) // of the same household
+	s.policy = must(policy.Parse("own", []byte(`
+name: own
+levels: [{name: guarded, basis: contract}, {name: controlled, basis: contract, trip_days: 2}, {name: daily, basis: contract}]
+rules:
+  - {name: trip, when: {level: [controlled, daily], direction: out, valid: true, proof: signed, household_trips_below: 1}, then: admit}
+  - {name: household-limit, when: {level: [controlled, daily], direction: out}, then: hold}
+  - {name: pass, when: {known: true, valid: true, proof: signed}, then: admit}
+  - {name: others, then: hold}
+`)))
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = s.policy }))
 	level("guarded")
 	if out := s.scan("out", pass); out.Verdict != policy.Admit {
 		t.Fatalf("%+v", out)
@@ -98,9 +108,9 @@ func TestTripsOfTwoDaysCount(t *testing.T) {
 		days        int
 		level, want string
 		next        int // in so many days they may go out again
-	}{{0, "controlled", "household-limit", 2}, {1, "controlled", "household-limit", 1}, {1, "sealed", "sealed-trip", 0},
-		{1, "sealed", "household-limit", 1}, {1, "controlled", "household-limit", 2}, {2, "controlled", "household-limit", 1},
-		{3, "controlled", "controlled-trip", 0}} {
+	}{{0, "controlled", "household-limit", 2}, {1, "controlled", "household-limit", 1}, {1, "daily", "trip", 0},
+		{1, "daily", "household-limit", 1}, {1, "controlled", "household-limit", 2}, {2, "controlled", "household-limit", 1},
+		{3, "controlled", "trip", 0}} {
 		s.wall(true, time.Duration(step.days)*24*time.Hour)
 		s.end()
 		s.start()

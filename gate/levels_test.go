@@ -105,8 +105,9 @@ func TestALevelIsAnEntryFirst(t *testing.T) {
 	s := newSite(t)
 	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = 0 }))
 	seq := s.notice(levels.Ordered, 0, levels.Notice{Level: "controlled", From: s.now()})
-	for range 2 { // the second trip
-		s.scan("out", s.pass("resident", s.subject("王小明"), month))
+	s.hours()
+	for _, name := range []string{"王小明", "李芳"} { // the second trip
+		s.scan("out", s.pass("resident", s.subject(name), month))
 	}
 	if h := s.g.View().Holds; len(h) != 1 || h[0].Reason != "household-limit" {
 		t.Fatalf("on hold are %+v", h)

@@ -31,11 +31,11 @@ func TestARepeatIsJudgedAgainWhereTheFactsChanged(t *testing.T) {
 		"moved": {func(s *site, _ string) error {
 			_, err := s.people.Import(t.Context(), append([]sheet.Row{{Number: 9, ID: "r-000001", Building: "3", Unit: "2", Room: "502", Name: "王小明"}}, office[1:]...), roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "1949-12-31", nil }})
 			return err
-		}, "admit valid-pass"},
+		}, "hold passed-back"},
 		"another level": {func(s *site, _ string) error {
 			s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = "sealed" }))
 			return nil
-		}, "hold household-limit"},
+		}, "hold passed-back"},
 		"its issuer not trusted": {func(s *site, _ string) error {
 			s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Trust = &credential.Trust{} }))
 			return nil
