@@ -54,6 +54,9 @@ func (d *demo) scenes(ctx context.Context) error {
 // home takes the next household.
 func (s *stage) home() (home []roster.Person) {
 	home, s.homes = s.homes[0], s.homes[1:]
+	for _, p := range home {
+		s.d.people.moves.Lose(p.ID)
+	}
 	return home
 }
 
@@ -145,7 +148,7 @@ func (s *stage) overTheFence() {
 // asked: at the level normal strangers are asked instead of being turned away.
 func (s *stage) asked() {
 	notice := s.run("level", "set", "normal", "--number", "2026-18", "--issuer", "街道办（虚构）")
-	stranger := s.show("in", fmt.Sprintf("69%011d", rand.Int64N(1e11)), "somebody unknown", "hold unknown-person")
+	stranger := s.show("in", fmt.Sprintf("69%011d", rand.Int64N(1e11)), "somebody unknown", "hold unknown-code")
 	s.do("api/decide", map[string]any{"passage": stranger.Passage, "verdict": "admit", "reason": "visitor-confirmed",
 		"answers": map[string]string{"whom": "3-2-501", "purpose": "family", "people": "2"}})
 	s.tell("the guard asks: whom, what for, how many; and admits them")

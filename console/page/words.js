@@ -102,6 +102,7 @@ const WORDS = {
     "no-business": ["无正当事由", "no business here"],
     "valid-pass": ["通行码有效", "valid pass"],
     "household-limit": ["本户外出次数已满", "the household has no trip left"],
+    "exempt": ["有豁免，不限外出", "exempt, may go out"],
     "outside-hours": ["不在外出时段", "not within the hours for going out"],
     "only-for-need": ["封控：必要外出请询问事由", "sealed: only for need, ask why"],
     "nobody-new": ["本级别外来人员不得进入，请询问", "nobody new comes in at this level: ask"],

@@ -19,6 +19,7 @@ type Moves struct {
 // move is somebody's newest passage.
 type move struct {
 	under     bool // way: their next one
+	lost      bool // nobody knows whether they have passed since
 	direction string
 	Span      // between being shown and answered it was stamped; without Until nobody knows when
 }
@@ -47,6 +48,16 @@ func (m *Moves) Begin(id string) bool {
 	return !was
 }
 
+// Lose says that somebody may have passed, whichever way.
+func (m *Moves) Lose(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of == nil {
+		m.of = map[string]move{}
+	}
+	m.of[id] = move{lost: true}
+}
+
 // Leave says that they do not pass after all.
 func (m *Moves) Leave(id string) {
 	m.mu.Lock()
@@ -64,6 +75,7 @@ func (m *Moves) End(id, direction string, at Span, verdict string) (want string)
 	x := m.of[id]
 	x.under = false
 	switch {
+	case x.lost:
 	case x.direction == "" && !m.Older, x.direction != "" && x.direction != direction:
 		want = policy.Admit
 	case x.direction == "" || x.Until.IsZero():
@@ -74,7 +86,7 @@ func (m *Moves) End(id, direction string, at Span, verdict string) (want string)
 	}
 	switch verdict {
 	case policy.Admit:
-		x.direction, x.Span = direction, at
+		x.direction, x.Span, x.lost = direction, at, false
 	case policy.Hold: // the guard may let them pass, at some time
 		if x.direction == direction {
 			x.Until = time.Time{}

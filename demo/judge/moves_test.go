@@ -48,6 +48,14 @@ func TestMovesForetellWhoIsHeld(t *testing.T) {
 	if m.Same("r-1", "out") || !m.Same("r-1", "in") {
 		t.Error("they went in")
 	}
+	m.Lose("r-2")
+	for _, want := range []string{"", policy.Admit} { // in, by whatever
+		m.Begin("r-2")
+		direction := map[string]string{"": "in", policy.Admit: "out"}[want]
+		if got := m.End("r-2", direction, Span{start, start}, policy.Admit); got != want {
+			t.Errorf("who may have passed: %q, want %q", got, want)
+		}
+	}
 	m.Begin("r-1")
 	m.Leave("r-1")
 	if !m.Begin("r-1") {
