@@ -106,6 +106,7 @@ const WORDS = {
     "outside-hours": ["不在外出时段", "not within the hours for going out"],
     "only-for-need": ["封控：必要外出请询问事由", "sealed: only for need, ask why"],
     "nobody-new": ["本级别外来人员不得进入，请询问", "nobody new comes in at this level: ask"],
+    "watch-list": ["重点关注，请核实", "on the watch list: look closely"],
     "passed-back": ["通行码可能被递回，请核对本人", "the pass may have been handed back: check who it is"],
     "same-way-again": ["登记中没有回程，请核对本人", "no way back on record: check who it is"],
     "same-way-noted": ["通行码有效，登记中没有回程", "valid pass, no way back on record"],
