@@ -34,7 +34,7 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("read notices and marks: %w", err)
 	}
-	notices, err := noticesThatCount(old, board)
+	notices, err := noticesThatCount(old, board, now)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the notices of levels: %w", err)
 	}
@@ -46,8 +46,8 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 }
 
 // noticesThatCount tells of the notices that count or will, as they are by now.
-func noticesThatCount(old *file.Reader, board levels.Board) (events []ledger.Event, err error) {
-	for _, n := range board.Notices {
+func noticesThatCount(old *file.Reader, board levels.Board, now time.Time) (events []ledger.Event, err error) {
+	for _, n := range board.Lasting(now) {
 		ev := ledger.Event{Kind: register.Notice, By: "machine", Reason: levels.Announced, Detail: n.Detail()}
 		switch {
 		case n.From.IsZero():

@@ -116,7 +116,7 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := noticesThatCount(old, board)
+	events, err := noticesThatCount(old, board, now)
 	board = levels.Board{}
 	for i, ev := range events {
 		e := ledger.Entry{}

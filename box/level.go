@@ -92,12 +92,17 @@ func (n *Notice) check(b *Box) error {
 	case n.Ref != 0:
 		return nil
 	}
-	if has := b.Gate.Rules().Policy.Levels(); !slices.Contains(has, n.Level) {
-		return fmt.Errorf("level %.40q%s: the policy in force has the levels %s", n.Level, policy.Nearest(n.Level, has),
+	return known(b, n.Level, n.Place)
+}
+
+// known tells whether the policy in force has a level, and the roster a place.
+func known(b *Box, level, place string) error {
+	if has := b.Gate.Rules().Policy.Levels(); !slices.Contains(has, level) {
+		return fmt.Errorf("level %.40q%s: the policy in force has the levels %s", level, policy.Nearest(level, has),
 			strings.Join(has, ", "))
 	}
-	if n.Place != "" && !b.Roster.Snapshot().HasPlace(n.Place) {
-		return fmt.Errorf("--place %.40q: nobody lives there by the roster: write a building such as 3, or a unit such as 3-2", n.Place)
+	if place != "" && !b.Roster.Snapshot().HasPlace(place) {
+		return fmt.Errorf("--place %.40q: nobody lives there by the roster: write a building such as 3, or a unit such as 3-2", place)
 	}
 	return nil
 }
@@ -116,11 +121,16 @@ func (n *Notice) events(b *Box, board levels.Board, now time.Time, by string) (e
 	said := is // in this entry
 	if n.Ref != 0 {
 		old, found := board.Notice(n.Ref)
-		if !found {
+		if !found || !old.Until.IsZero() && !now.Before(old.Until) {
 			return nil, fmt.Errorf("no notice with the entry %d counts or will: \"gated level show\" lists them", n.Ref)
 		}
 		if is, said, err = n.later(old, said, now); err != nil {
 			return nil, err
+		}
+		if n.What == levels.Started {
+			if err := known(b, old.Level, old.Place); err != nil {
+				return nil, err
+			}
 		}
 	} else if n.What != levels.Prepared && is.From.IsZero() {
 		is.From, said.From = now, now
@@ -160,6 +170,9 @@ func (n *Notice) later(old, said levels.Notice, now time.Time) (is, says levels.
 			is.Until = said.Until
 		}
 	case levels.Ended:
+		if !old.Until.IsZero() && said.Until.After(old.Until) {
+			return is, said, fmt.Errorf("notice entry %s ends before that: \"gated level complete\" gives it a later end", &old)
+		}
 		if said.Until.IsZero() || said.Until.Before(now) {
 			said.Until = now
 		}

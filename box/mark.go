@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gated/gate"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/policy"
@@ -23,7 +24,8 @@ import (
 // Mark says that somebody is exempt from a rule for a while, or watched, or that this ends; What is a reason of package marks.
 type Mark struct {
 	What        string
-	Ref         int64  // the entry of the one that ends
+	Ref         int64  // the entry of the one that ends,
+	Of          string // and of which kind it is
 	Who         string // roster ID of a person, or a household such as 3-2-501
 	Word        string // of an exemption, as rules ask for it; why somebody is watched
 	From, Until string
@@ -60,8 +62,12 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 	if m.What == marks.Ended {
 		var list marks.List
 		b.Register.View(func(s *register.State) { list = s.Marks })
-		if !slices.ContainsFunc(list, func(o marks.Mark) bool { return o.Entry == m.Ref }) {
+		i := slices.IndexFunc(list, func(o marks.Mark) bool { return o.Entry == m.Ref })
+		if i < 0 {
 			return ev, No{fmt.Errorf("entry %d marks nobody: it has ended already, was erased, or never did", m.Ref)}
+		}
+		if list[i].What != m.Of {
+			return ev, fmt.Errorf("entry %d is of the other kind: \"gated %s end %[1]d\"", m.Ref, list[i].What)
 		}
 		return ev, nil
 	}
@@ -151,24 +157,27 @@ type Listing struct{ What, Why string }
 
 // tellMarksAgain tells once more, each night, of the marks that count on, before what is old is erased.
 func (b *Box) tellMarksAgain(now time.Time) error {
-	var list marks.List
-	b.Register.View(func(s *register.State) { list = s.Marks })
-	in, err := file.OpenReader(b.Dir)
-	if err != nil || len(list) == 0 {
+	return b.Register.Erasing(func(func([]int64)) error { // nobody is erased meanwhile, to be sealed anew
+		var list marks.List
+		b.Register.View(func(s *register.State) { list = s.Marks })
+		if len(list) == 0 {
+			return nil
+		}
+		in, err := file.OpenReader(b.Dir)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		in.AskKeys(b.Ledger.Keys)
+		again, err := marksThatCount(in, list, now)
+		for _, ev := range again {
+			ref, _ := strconv.ParseInt(ev.Detail["entry"], 10, 64)
+			if _, merr := b.Gate.Mark(ledger.Event{Reason: marks.Ended, Ref: ref, By: "machine"}, ev); !errors.Is(merr, gate.ErrInvalid) {
+				err = errors.Join(err, merr) // one that somebody has ended meanwhile stays so
+			}
+		}
 		return err
-	}
-	defer in.Close()
-	in.AskKeys(b.Ledger.Keys)
-	again, err := marksThatCount(in, list, now)
-	var events []ledger.Event
-	for _, ev := range again {
-		ref, _ := strconv.ParseInt(ev.Detail["entry"], 10, 64)
-		events = append(events, ev, ledger.Event{Reason: marks.Ended, Ref: ref, By: "machine"})
-	}
-	if err == nil && len(events) > 0 {
-		_, err = b.Gate.Mark(events...)
-	}
-	return err
+	})
 }
 
 // marksThatCount tells of the marks that have not ended, as entries once more; those that can be read no longer mark nobody.

@@ -8,6 +8,7 @@ import (
 	"gated/ledger"
 	"gated/register"
 	"gated/register/levels"
+	"gated/register/marks"
 )
 
 // board has the notices of levels.
@@ -47,7 +48,11 @@ func (g *Gate) Announce(draft func(b levels.Board, now time.Time) ([]ledger.Even
 		return 0, ErrNotReady
 	}
 	at := g.clock.Now()
-	events, err := draft(g.board(), g.clock.judge(at))
+	now := g.clock.judge(at)
+	if now.IsZero() {
+		return 0, invalid("the clock was never trusted, so nobody knows when it begins: set it, then \"gated clock confirm\"")
+	}
+	events, err := draft(g.board(), now)
 	if err != nil {
 		return 0, err
 	}
@@ -70,8 +75,13 @@ func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 	if !g.remembers() {
 		return 0, ErrNotReady
 	}
+	var list marks.List
+	g.opt.Register.View(func(s *register.State) { list = s.Marks })
 	for i := range events {
 		events[i].Stamp, events[i].Kind = g.clock.Now(), register.Mark
+		if ref := events[i].Ref; ref != 0 && !slices.ContainsFunc(list, func(m marks.Mark) bool { return m.Entry == ref }) {
+			return 0, invalid("entry %d marks nobody: it has ended already, was erased, or never did", ref)
+		}
 	}
 	entries, err := g.writing.Append(events...)
 	if err != nil {

@@ -139,3 +139,36 @@ func TestALevelIsAnEntryFirst(t *testing.T) {
 		t.Errorf("the page says %+v", f)
 	}
 }
+
+// Neither a reload of gate.level nor a start leaves a moment in which a notice does not count.
+func TestANoticeCountsAtEveryMoment(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	once := func() { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = 0 })) }
+	once()
+	seq := s.notice(levels.Ordered, 0, levels.Notice{Level: "sealed", From: s.now()})
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = "normal" }))
+	if got, want := s.judgedAt("out", "王小明"), "sealed "+strconv.FormatInt(seq, 10); got != want {
+		t.Errorf("after a reload judged at %q, want %q", got, want)
+	}
+	s.notice(levels.Ended, seq, levels.Notice{Until: s.now()})
+	if got := s.judgedAt("out", "王小明"); got != "normal" {
+		t.Errorf("then judged at %q", got)
+	}
+	soon := s.now().Add(time.Hour)
+	seq = s.notice(levels.Announced, 0, levels.Notice{Level: "controlled", Number: "7", Issuer: "X", From: soon})
+	s.end()
+	s.mu.Lock()
+	s.shift += time.Hour + time.Minute
+	s.mu.Unlock()
+	s.open() // nobody has looked yet
+	s.g.Begin()
+	once()
+	for !s.register.Ready() {
+		time.Sleep(time.Millisecond)
+	}
+	if got, want := s.judgedAt("in", "王小明"), "controlled "+strconv.FormatInt(seq, 10); got != want {
+		t.Errorf("after a start judged at %q, want %q", got, want)
+	}
+	s.run()
+}

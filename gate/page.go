@@ -69,7 +69,7 @@ func (g *Gate) View() View {
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Keyboard: rules.Keyboard, Now: now.Time.In(zone),
 		Clock: ClockView{Trusted: now.Trusted, Reason: doubt}, Recent: []Shown{}}
-	v.ToAccountFor, v.Undecided, v.Levels = g.toAccountFor(), g.undecided(), view.Levels(g.board(), rules.Level, zone)
+	v.ToAccountFor, v.Undecided, v.Levels = g.toAccountFor(), g.undecided(), view.Levels(g.board(), rules.Level, v.Now)
 	g.opt.Register.View(func(s *register.State) {
 		v.Inside, v.Vehicles = g.inside(s)
 		for _, p := range slices.Backward(s.Recent) {

@@ -90,6 +90,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 
 	g.passage.Lock()
 	defer g.passage.Unlock()
+	g.changeLevels()
 	if r := g.rules.Load(); r != m.rules { // changed while another passage had the lock: perhaps its issuer is trusted no longer
 		m.rules = r
 		claim = in.check(m.rules.Trust, g.clock.judge(m.at))

@@ -173,6 +173,7 @@ func (g *Gate) SetRules(r Rules) {
 		g.writing.Record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level,
 			Detail: map[string]string{"was": was, register.TripDays: r.tripDays()}})
 	}
+	g.changeLevels()
 	g.writing.Record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine,
 		Detail: map[string]string{register.InsideFor: r.InsideFor.String()}})
 	g.page.changed()

@@ -197,7 +197,7 @@ func (s *State) level(e *ledger.Entry) {
 	case e.Kind == Notice:
 		s.Levels = s.Levels.Noticed(e)
 		return
-	case e.Ref == 0 && e.Detail["place"] == "":
+	case e.Ref == 0:
 		s.Level = e.Reason
 	}
 	s.Levels = s.Levels.Changed(e)

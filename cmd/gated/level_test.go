@@ -64,8 +64,8 @@ func TestLevelsByNotice(t *testing.T) {
 			t.Errorf("level %q: exit %d, want %d, …%s…:\n%s", tt.args, code, tt.code, tt.want, said)
 		}
 	}
-	code, plan := run("plan", "sealed", "--place", "3")
-	if code != 0 || !strings.Contains(plan, "verdicts overturned: ") || strings.Contains(plan, "overturned: 0\n") {
+	code, plan := run("plan", "sealed", "--place", "3-1")
+	if code != 0 || !strings.Contains(plan, "  resident ") || !strings.Contains(plan, "verdicts overturned: ") || strings.Contains(plan, "overturned: 0\n") {
 		t.Errorf("the plan: exit %d:\n%s", code, plan)
 	}
 	if code, said := run("plan", "seeled"); code != 2 || !strings.Contains(said, "did you mean sealed?") {
@@ -107,7 +107,7 @@ func TestLevelsByNotice(t *testing.T) {
 func TestExemptionsAndTheWatchList(t *testing.T) {
 	t.Parallel()
 	dir, settings := setUpSite(t)
-	rules := strings.Replace(string(policy.Shipped().Source()), "\nrules:\n", "\nrules:\n  - {name: own-watch, when: {watched: true}, then: hold}\n"+
+	rules := strings.Replace(string(policy.Shipped().Source()), "\nrules:\n", "\nrules:\n"+
 		"  - {name: own-exempt, when: {exemption: dialysis, direction: out, valid: true, proof: signed}, then: admit}\n", 1)
 	rules, _, _ = strings.Cut(rules, "\nexamples:")
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(rules), 0o600); err != nil {

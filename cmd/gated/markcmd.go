@@ -39,7 +39,7 @@ func markCommand(use, short, what, word string) *cobra.Command {
 			if err != nil || n < 1 {
 				return fmt.Errorf("%q: write the number of the entry, as the list has it", args[0])
 			}
-			seq, err := perform(c, box.MarkSomebody, box.Mark{What: marks.Ended, Ref: n})
+			seq, err := perform(c, box.MarkSomebody, box.Mark{What: marks.Ended, Ref: n, Of: what})
 			return say(c.OutOrStdout(), err, "entry=%d\n", seq)
 		}}
 	listing := box.Listing{What: what}

@@ -11,6 +11,7 @@ import (
 	"gated/credential"
 	"gated/gate/subject"
 	"gated/policy"
+	"gated/register/levels"
 	"gated/roster"
 )
 
@@ -43,11 +44,11 @@ func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (f Foretold, 
 		return f, fmt.Errorf("level %.40q%s: the policy in force has the levels %s", x.Level, policy.Nearest(x.Level, levels),
 			strings.Join(levels, ", "))
 	}
+	board := a.board()
 	if !x.At.IsZero() {
-		m.At = x.At
+		m.At, board = x.At, board.When(x.At)
 	}
-	own, _ := a.Level(who, m)
-	f.Facts = a.Facts(who, claim, x.Direction, cmp.Or(x.Level, own), m)
+	f.Facts = a.Facts(who, claim, x.Direction, cmp.Or(x.Level, at(board, who).Level, m.Level), m)
 	f.Facts.Again, f.Facts.Passed, f.Facts.MinutesSince = false, false, 0
 	f.Tried, f.Decision = m.Policy.Explain(f.Facts)
 	return f, nil
@@ -80,20 +81,21 @@ type Overturned struct {
 // by name, so that they can be called.
 func (a Asker) Plan(people *roster.Snapshot, level, place string, m Moment) (list []Overturned, err error) {
 	counted := map[Overturned]int{}
+	board := a.board().With(levels.InForce{Place: place, Level: level, Notice: -1})
 	ask := func(id string, p roster.Person) error {
+		if who, _ := withPass(people, id); at(board, who).Notice != -1 { // another notice goes on counting for them
+			return nil
+		}
 		for _, direction := range []string{"in", "out"} {
 			now, err := a.Foretell(people, Case{ID: id, Direction: direction}, m)
 			if err != nil {
 				return err
 			}
-			f := now.Facts
-			if place != "" && !slices.Contains(append(strings.Fields(f.Building), strings.Fields(f.Unit)...), place) {
-				return nil
-			}
 			then, err := a.Foretell(people, Case{ID: id, Direction: direction, Level: level}, m)
 			if err != nil {
 				return err
 			}
+			f := now.Facts
 			o := Overturned{Class: f.Class, Direction: direction, Was: now.Decision.Verdict, Is: then.Decision.Verdict,
 				Reason: then.Decision.Reason}
 			if o.Was == o.Is {

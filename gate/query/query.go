@@ -10,6 +10,7 @@ import (
 	"gated/gate/subject"
 	"gated/policy"
 	"gated/register"
+	"gated/register/levels"
 	"gated/register/presence"
 )
 
@@ -50,13 +51,22 @@ func Doubt(c credential.Claim, m Moment) credential.Claim {
 
 // Level is the level at which somebody is judged, and the entry of the notice that it rests on; 0: the settings.
 func (a Asker) Level(who subject.Subject, m Moment) (level string, notice int64) {
-	building, _, _ := strings.Cut(who.Building, " ") // of several flats the first
+	f := at(a.board(), who)
+	return cmp.Or(f.Level, m.Level), f.Notice
+}
+
+// board has the notices of levels.
+func (a Asker) board() (b levels.Board) {
+	a.Register.View(func(s *register.State) { b = s.Levels })
+	return b
+}
+
+// at is what a board has in force for somebody; of several flats the first counts.
+func at(b levels.Board, who subject.Subject) levels.InForce {
+	building, _, _ := strings.Cut(who.Building, " ")
 	unit, _, _ := strings.Cut(who.Unit, " ")
-	a.Register.View(func(s *register.State) {
-		f, _ := s.Levels.At(building, unit)
-		level, notice = f.Level, f.Notice
-	})
-	return cmp.Or(level, m.Level), notice
+	f, _ := b.At(building, unit)
+	return f
 }
 
 // Facts are what is known about somebody at a level and a moment, by what they show.

@@ -158,13 +158,13 @@ type FaultView struct {
 	Call  string    `json:"call"` // whom to call, from the settings
 }
 
-// Levels are the levels of a board as the page shows them; the settings have the level base.
-func Levels(b levels.Board, base string, zone *time.Location) []LevelView {
+// Levels are the levels of a board as the page shows them now; the settings have the level base.
+func Levels(b levels.Board, base string, now time.Time) []LevelView {
 	inForce := []LevelView{{Notice: levels.Notice{Level: base}, State: "in-force"}}
 	var others, later []LevelView
 	for _, n := range b.Notices {
 		v := LevelView{Notice: n, State: "announced"}
-		v.From, v.Until = in(n.From, zone), in(n.Until, zone)
+		v.From, v.Until = in(n.From, now.Location()), in(n.Until, now.Location())
 		f, is := b.At(n.Place, n.Place)
 		switch {
 		case is && f.Notice == n.Entry && n.Place == "":
@@ -176,7 +176,7 @@ func Levels(b levels.Board, base string, zone *time.Location) []LevelView {
 		case n.From.IsZero():
 			v.State = "prepared"
 			later = append(later, v)
-		default:
+		case n.Until.IsZero() || now.Before(n.Until):
 			later = append(later, v)
 		}
 	}

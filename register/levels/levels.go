@@ -24,6 +24,9 @@ const (
 // most bounds how many notices count or will at a time.
 const most = 50
 
+// remember is for how long those that have ended are kept, since the clock may be set back.
+const remember = 40 * 24 * time.Hour
+
 // Notice sets a level for a place and a time.
 type Notice struct {
 	Entry  int64     `json:"entry"`
@@ -137,18 +140,22 @@ func (b Board) Noticed(e *ledger.Entry) Board {
 	return b
 }
 
-// Changed is the board after a level entry, which names the notice by ref or, where the settings' level counts again, none.
-// Notices that have ended by then are forgotten.
+// over is the detail of a level entry that says that the notice it names counts no more.
+const over = "over"
+
+// Changed is the board after a level entry, which names the notice that counts from there on, or no more. One that names none tells of
+// gate.level of the settings. Notices that ended long ago are forgotten.
 func (b Board) Changed(e *ledger.Entry) Board {
-	place := e.Detail["place"]
 	b.Change = e.Seq
-	b.InForce = slices.DeleteFunc(slices.Clone(b.InForce), func(f InForce) bool { return f.Place == place })
-	if e.Ref != 0 {
-		b.InForce = append(b.InForce, InForce{place, e.Reason, e.Ref})
+	if place := e.Detail["place"]; e.Ref != 0 {
+		b.InForce = slices.DeleteFunc(slices.Clone(b.InForce), func(f InForce) bool { return f.Place == place })
+		if e.Detail[over] == "" {
+			b.InForce = append(b.InForce, InForce{place, e.Reason, e.Ref})
+		}
 	}
 	b.Notices = slices.DeleteFunc(slices.Clone(b.Notices), func(n Notice) bool {
 		inForce := slices.ContainsFunc(b.InForce, func(f InForce) bool { return f.Notice == n.Entry })
-		return !n.Until.IsZero() && !e.At.Before(n.Until) && !inForce
+		return !n.Until.IsZero() && e.Clock == "trusted" && e.At.Sub(n.Until) > remember && !inForce
 	})
 	return b
 }
@@ -172,17 +179,32 @@ func (b Board) Notice(entry int64) (n Notice, is bool) {
 	return b.Notices[i], true
 }
 
-// Due are the changes that are due at a time, as level entries but for their stamps. The settings have the level base.
-func (b Board) Due(at time.Time, base string) (changes []ledger.Event) {
-	want := Board{}
+// When is the board with what is in force at a time, as far as is known now.
+func (b Board) When(at time.Time) Board {
+	b.InForce = nil
 	for _, n := range slices.SortedFunc(slices.Values(b.Notices), func(m, n Notice) int {
 		return cmp.Or(n.From.Compare(m.From), cmp.Compare(n.Entry, m.Entry)) // the newest first
 	}) {
-		taken := slices.ContainsFunc(want.InForce, func(f InForce) bool { return f.Place == n.Place })
+		taken := slices.ContainsFunc(b.InForce, func(f InForce) bool { return f.Place == n.Place })
 		if n.counts(at) && !taken {
-			want.InForce = append(want.InForce, InForce{n.Place, n.Level, n.Entry})
+			b.InForce = append(b.InForce, InForce{n.Place, n.Level, n.Entry})
 		}
 	}
+	return b
+}
+
+// With is the board with another level in force in a place.
+func (b Board) With(f InForce) Board {
+	b.InForce = append(slices.DeleteFunc(slices.Clone(b.InForce), func(o InForce) bool { return o.Place == f.Place }), f)
+	return b
+}
+
+// Due are the changes that are due at a time, as level entries but for their stamps. The settings have the level base.
+func (b Board) Due(at time.Time, base string) (changes []ledger.Event) {
+	if len(b.Notices)+len(b.InForce) == 0 {
+		return nil
+	}
+	want := b.When(at)
 	change := func(f InForce, was string) {
 		d := map[string]string{"was": was}
 		if f.Place != "" {
@@ -197,7 +219,8 @@ func (b Board) Due(at time.Time, base string) (changes []ledger.Event) {
 	}
 	for _, f := range b.InForce {
 		if !slices.ContainsFunc(want.InForce, func(o InForce) bool { return o.Place == f.Place }) {
-			change(InForce{Place: f.Place, Level: want.level(f.Place, base)}, f.Level)
+			change(InForce{Place: f.Place, Level: want.level(f.Place, base), Notice: f.Notice}, f.Level)
+			changes[len(changes)-1].Detail[over] = "yes"
 		}
 	}
 	return changes
@@ -210,6 +233,11 @@ func (b Board) level(place, base string) string {
 	return cmp.Or(f.Level, base)
 }
 
+// Lasting are the notices that count or will, and those that are prepared.
+func (b Board) Lasting(at time.Time) []Notice {
+	return slices.DeleteFunc(slices.Clone(b.Notices), func(n Notice) bool { return !n.Until.IsZero() && !at.Before(n.Until) })
+}
+
 // Check tells why a notice cannot be taken at a time.
 func (b Board) Check(n *Notice, at time.Time) error {
 	switch {
@@ -217,7 +245,7 @@ func (b Board) Check(n *Notice, at time.Time) error {
 		return fmt.Errorf("it ends (%s) before it begins (%s)", n.Until.Format(time.DateTime), n.From.Format(time.DateTime))
 	case !n.Until.IsZero() && !at.Before(n.Until):
 		return fmt.Errorf("its end (%s) is past", n.Until.Format(time.DateTime))
-	case n.Entry == 0 && len(b.Notices) >= most:
+	case n.Entry == 0 && len(b.Lasting(at)) >= most:
 		return fmt.Errorf("%d notices count or will already: end some first", most)
 	}
 	for _, o := range b.Notices {

@@ -23,7 +23,7 @@ var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 func (b *book) entry(ev ledger.Event, at time.Time, take func(Board, *ledger.Entry) Board) int64 {
 	b.seq++
 	e := ledger.Entry{At: at}
-	e.Seq, e.Reason, e.Ref, e.Detail = b.seq, ev.Reason, ev.Ref, ev.Detail
+	e.Seq, e.Reason, e.Ref, e.Detail, e.Clock = b.seq, ev.Reason, ev.Ref, ev.Detail, "trusted"
 	b.board = take(b.board, &e)
 	return b.seq
 }
@@ -36,7 +36,10 @@ func (b *book) notice(reason string, ref int64, n Notice) int64 {
 func (b *book) at(now time.Time) string {
 	var told []string
 	for _, ev := range b.board.Due(now, "guarded") {
-		told = append(told, fmt.Sprintf("%s:%s>%s/%d", ev.Detail["place"], ev.Detail["was"], ev.Reason, ev.Ref))
+		if ev.Detail[over] != "" {
+			ev.Detail["was"] = "over " + ev.Detail["was"]
+		}
+		told = append(told, fmt.Sprintf("%s:%s>%s/%d", ev.Detail["place"], strings.ReplaceAll(ev.Detail["was"], " ", "-"), ev.Reason, ev.Ref))
 		b.entry(ev, now, Board.Changed)
 	}
 	slices.Sort(told)
@@ -75,14 +78,23 @@ func TestALevelBeginsAndEndsInItsTime(t *testing.T) {
 	}
 	b.notice(Started, ready, Notice{From: hours(4), Until: hours(5)})
 	b.notice(Ended, first, Notice{Until: hours(4)})
-	if got, want := b.at(hours(4)), fmt.Sprintf("5:controlled>sealed/%d :controlled>guarded/0", ready); got != strings.Join(slices.Sorted(slices.Values(strings.Fields(want))), " ") {
+	if got, want := b.at(hours(4)), fmt.Sprintf("5:controlled>sealed/%d :over-controlled>guarded/%d", ready, first); got != strings.Join(slices.Sorted(slices.Values(strings.Fields(want))), " ") {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := b.at(hours(13)), "3-2:sealed>guarded/0 5:sealed>guarded/0"; got != want {
+	if got, want := b.at(hours(13)), fmt.Sprintf("3-2:over-sealed>guarded/%d 5:over-sealed>guarded/%d", unit, ready); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if len(b.board.Notices)+len(b.board.InForce) != 0 {
+	if len(b.board.Lasting(hours(13)))+len(b.board.InForce) != 0 {
 		t.Errorf("left over: %+v", b.board)
+	}
+	// A clock that ran ahead and was corrected takes no level away.
+	if got := b.at(hours(3)); !strings.Contains(got, fmt.Sprintf(":guarded>controlled/%d", first)) || !strings.Contains(got, "3-2:") {
+		t.Errorf("once the clock is set back: %q", got)
+	}
+	b.at(hours(13))
+	b.entry(ledger.Event{Reason: "normal"}, hours(13), Board.Changed)
+	if b.entry(ledger.Event{Reason: "normal"}, hours(13).AddDate(0, 0, 41), Board.Changed); len(b.board.Notices) != 0 {
+		t.Errorf("what ended long ago is %+v", b.board.Notices)
 	}
 }
 
