@@ -44,10 +44,10 @@ func TestInterface(t *testing.T) {
 			"{hold}":     func() string { return b.scan("in", b.pass("李四", -time.Minute)).Passage },
 			"{waits}":    func() string { return waits },
 			"{person}":   func() string { return b.person("赵小宝") },
-			"{admitted}": func() string { return b.scan("in", b.pass("王小明", time.Hour)).Passage },
+			"{admitted}": func() string { return b.comesIn("王小明").Passage },
 			"{refused}":  func() string { return b.scan("in", fmt.Sprint("parcel ", b.ledger.Size())).Passage },
 			"{annulled}": func() string {
-				id := b.scan("in", b.pass("王小明", time.Hour)).Passage
+				id := b.comesIn("王小明").Passage
 				if err := b.gate.Annul(id, gate.Amender{}); err != nil {
 					t.Fatal(err)
 				}

@@ -225,7 +225,7 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 	press(t, ctx, "2")
 	see(t, ctx, "the second is chosen", fmt.Sprintf(`document.querySelector('#holds .card.on').dataset.passage === '%s'`, h2))
 	press(t, ctx, "1o")
-	see(t, ctx, "other reasons", `document.querySelectorAll('#holds .card.on .reasons button.yes').length === 5 && document.querySelectorAll('#holds .card.on .reasons button.no').length === 2`)
+	see(t, ctx, "other reasons", `document.querySelectorAll('#holds .card.on .reasons button.yes').length === 7 && document.querySelectorAll('#holds .card.on .reasons button.no').length === 2`)
 	press(t, ctx, kb.Escape)
 	see(t, ctx, "no reasons", `!document.querySelector('#holds .reasons')`)
 	press(t, ctx, "a")
