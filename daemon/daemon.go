@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 
 	"gated/box"
@@ -123,6 +124,7 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	d.log.Info("the gate works", "page", url(at.page, "/"), "metrics", url(at.page, "/metrics"), "state", d.Dir, "version", d.Version,
 		"entries", b.Ledger.Size(), "households", households, "residents", residents, "vehicles", vehicles,
 		"issuers", len(setup.Trust.Issuers()), "policy", setup.Policy.Name(), "level", setup.Level)
+	debug.FreeOSMemory() // a box has little, and reading roster and policy leaves much that nobody needs any more
 	sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS="+status)
 	d.watch(ctx, b.Gate, hup)
 	sd.SdNotify(false, sd.SdNotifyStopping)

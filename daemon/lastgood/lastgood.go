@@ -130,7 +130,7 @@ func (x *loading) attempt(way int) (*Setup, error) {
 	if way&oldEnvironment != 0 {
 		environ = strings.Split(string(x.kept[Environment]), "\x00")
 	}
-	s := &Setup{Policy: policy.Shipped()}
+	s := &Setup{}
 	if err == nil {
 		s.Settings, err = config.Parse(source, x.path, environ)
 	}
@@ -147,10 +147,11 @@ func (x *loading) attempt(way int) (*Setup, error) {
 			s.files[Policy] = old
 		}
 		return s, nil
-	case file == "": // the shipped one is in force
+	case file == "" || way&oldPolicy != 0 && !is: // the shipped one is in force, or was
+		s.Policy = policy.Shipped()
 	case way&oldPolicy == 0:
 		s.Policy, err = x.policy(file)
-	case is:
+	default:
 		s.Policy, err = policy.Parse(Policy, old)
 	}
 	if err != nil {
