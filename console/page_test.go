@@ -637,7 +637,7 @@ func TestLooks(t *testing.T) {
 					see(t, ctx, name, `document.querySelectorAll('.card.gone').length >= 2`)
 				} else if look.keys == "right" {
 					run(t, ctx, `($('override-in').click(), document.querySelector('#recent button.amend').click())`)
-					see(t, ctx, name, `$('annul') && $('why-urgent-illness') && document.querySelector('.alarm.lost')`)
+					see(t, ctx, name, `$('annul') && $('why-sudden-illness') && document.querySelector('.alarm.lost')`)
 				} else if look.keys == "scan" {
 					for _, k := range "6901234567892\r" {
 						strike(t, ctx, string(k), 5*time.Millisecond)

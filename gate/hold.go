@@ -114,14 +114,18 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
-	d, said := policy.Decision{Verdict: r.Verdict, Reason: r.Reason, Rule: "guard"}, append(g.guard(r.Note), answers...)
-	if r.urgent() {
-		d.Reason, said = UrgentNeed, append(said, ledger.Field{Name: "need", Value: r.Reason})
-	}
-	return g.settle(h, d, unauthenticated, said...)
+	d, said := g.decision(r.Verdict, r.Reason, "guard", r.Note)
+	return g.settle(h, d, unauthenticated, append(said, answers...)...)
 }
 
-func (r *Ruling) urgent() bool { return r.Reason == "personal-safety" || r.Reason == "sudden-illness" }
+// decision is what a guard decides, and who decided and why, as far as that stands sealed.
+func (g *Gate) decision(verdict, reason, rule, note string) (d policy.Decision, sealed []ledger.Field) {
+	d, sealed = policy.Decision{Verdict: verdict, Reason: reason, Rule: rule}, g.guard(note)
+	if slices.Contains(Urgent, reason) {
+		d.Reason, sealed = UrgentNeed, append(sealed, ledger.Field{Name: "need", Value: reason})
+	}
+	return d, sealed
+}
 
 // answers are those of a ruling as they are kept, unless they are not all that is needed for it.
 func (h *held) answers(r Ruling) (fields []ledger.Field, err error) {
@@ -129,7 +133,7 @@ func (h *held) answers(r Ruling) (fields []ledger.Field, err error) {
 	if bySight && (ask == nil || !ask.BySight) {
 		return nil, fmt.Errorf("reason %s: this hold has no questions that may be left out for it", r.Reason)
 	}
-	answers, err := ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !r.urgent())
+	answers, err := ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !slices.Contains(Urgent, r.Reason))
 	for _, a := range answers {
 		fields = append(fields, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
 	}

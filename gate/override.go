@@ -17,7 +17,7 @@ const overrideWithin = time.Minute
 
 // Overrides are the words that a guard can give for admitting against a refusal, by who may. The list is closed as that of Reasons is.
 var Overrides = map[string][]string{
-	policy.OverrideGuard:     {"personal-safety", "urgent-illness", "official-duty", "resident-vouches"},
+	policy.OverrideGuard:     {Urgent[0], Urgent[1], "official-duty", "resident-vouches"},
 	policy.OverrideTelephone: {"approved-by-telephone"},
 }
 
@@ -60,10 +60,11 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 			now.who = subject.Subject{Class: was.who.Class}
 		}
 	})
-	now.decision = policy.Decision{Verdict: policy.Admit, Reason: o.Reason, Rule: was.decision.Rule}
+	decision, sealed := g.decision(policy.Admit, o.Reason, was.decision.Rule, o.Note)
+	now.decision = decision
 	ev := now.registered()
 	ev.Kind, ev.Ref, ev.Detail = register.Correction, was.seq, map[string]string{"was": policy.Refuse, "override": was.override}
-	ev.Personal = append(ev.Personal, g.guard(o.Note)...)
+	ev.Personal = append(ev.Personal, sealed...)
 	if o.Approver != "" {
 		ev.Personal = append(ev.Personal, ledger.Field{Name: "approved_by", Value: o.Approver})
 	}

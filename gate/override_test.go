@@ -47,9 +47,13 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 		name, code string
 		how        string
 		o          Override
+		reason     string // on record
+		need       string // sealed
 	}{
-		{"by the guard", "粤B54321", policy.OverrideGuard, Override{Reason: "urgent-illness", Note: "child with a fever"}},
-		{"by telephone", "110105195001010012", policy.OverrideTelephone, Override{Reason: "approved-by-telephone", Approver: "物业张经理"}},
+		{"by the guard", "粤B54321", policy.OverrideGuard, Override{Reason: "official-duty", Note: "water main"}, "official-duty", ""},
+		{"for an urgent need", "粤B54321", policy.OverrideGuard, Override{Reason: "sudden-illness", Note: "child with a fever"}, UrgentNeed, "sudden-illness"},
+		{"by telephone", "110105195001010012", policy.OverrideTelephone, Override{Reason: "approved-by-telephone", Approver: "物业张经理"},
+			"approved-by-telephone", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +68,7 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 			}
 			for what, o := range map[string]Override{
 				"no reason": {}, "one of a hold": {Reason: "known-by-sight"}, "the other one's": {Reason: "approved-by-telephone"},
-				"a name that is not asked for": {Reason: "urgent-illness", Approver: "张"}, "a long note": {Reason: c.o.Reason, Approver: c.o.Approver, Note: strings.Repeat("x", 501)},
+				"a name that is not asked for": {Reason: "sudden-illness", Approver: "张"}, "a long note": {Reason: c.o.Reason, Approver: c.o.Approver, Note: strings.Repeat("x", 501)},
 			} {
 				if what == "the other one's" && c.how == policy.OverrideTelephone {
 					what = "nobody approved"
@@ -74,7 +78,7 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 				}
 			}
 			done, err := s.g.Override(out.Passage, c.o)
-			if err != nil || done.Verdict != policy.Admit || done.Passage != out.Passage || done.Reason != c.o.Reason || done.Rule != out.Rule {
+			if err != nil || done.Verdict != policy.Admit || done.Passage != out.Passage || done.Reason != c.reason || done.Rule != out.Rule {
 				t.Fatalf("%+v, %v", done, err)
 			}
 			if last := s.last("in"); last.Verdict != policy.Admit || last.By != unauthenticated || s.refused("in") != nil {
@@ -90,7 +94,8 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 			for _, e = range s.records() {
 			}
 			if e.Kind != register.Correction || e.Detail["was"] != policy.Refuse || e.Detail["override"] != c.how || e.Ref != out.Seq || e.By != unauthenticated ||
-				e.Personally("approved_by") != c.o.Approver || e.Personally("note") != c.o.Note || strings.Contains(string(e.Raw), "张") {
+				e.Personally("approved_by") != c.o.Approver || e.Personally("note") != c.o.Note || strings.Contains(string(e.Raw), "张") ||
+				e.Personally("need") != c.need || strings.Contains(string(e.Raw), "sudden") {
 				t.Errorf("%s %v", e.Raw, e.Personal)
 			}
 			if c.how == policy.OverrideGuard && s.whereabouts(s.subject("粤B54321")) != "inside" {
@@ -99,7 +104,7 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 			if _, equal, err := s.register.Rebuild(); err != nil || !equal { // which writes the index
 				t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
 			}
-			found, err := register.Search(s.dir, register.Filter{Reason: c.o.Reason, Limit: 5})
+			found, err := register.Search(s.dir, register.Filter{Reason: c.reason, Limit: 5})
 			if err != nil || len(found) != 1 || found[0].ID != out.Passage {
 				t.Errorf("the manager finds %+v, %v", found, err)
 			}

@@ -47,12 +47,15 @@ type Outcome struct {
 // somebody, and it stays in the record for ever. What is more to say goes into the note.
 var Reasons = map[string][]string{
 	"admit": {"known-by-sight", "document-sighted", "dead-phone", "pass-expired", "child-or-elder", "visitor-confirmed",
-		policy.KnownUnnamed, "personal-safety", "sudden-illness"},
+		policy.KnownUnnamed, Urgent[0], Urgent[1]},
 	"refuse": {"not-known", "no-business", "level-forbids"},
 }
 
-// UrgentNeed is the reason on record where a guard lets somebody pass for their personal safety (人身安全) or a sudden illness (急病),
-// which rules at no level are to keep from it, nor questions. Which of them it was stands sealed, and on no sheet.
+// Urgent are the words for somebody's personal safety (人身安全) and a sudden illness (急病), which rules at no level are to keep from
+// passing, nor questions. The reason on record is UrgentNeed: which of them it was stands sealed, and on no sheet.
+var Urgent = []string{"personal-safety", "sudden-illness"}
+
+// UrgentNeed is that reason.
 const UrgentNeed = "urgent-need"
 
 // Ruling is what a guard decides about a hold.

@@ -80,8 +80,6 @@ const WORDS = {
     "unseen": ["没看到", "not seen"],
     "did-not-go-through": ["没有通过，放行已撤销", "did not go through"],
     "corrected": ["更正后登记", "recorded by a correction"],
-    "personal-safety": ["人身安全", "personal safety"],
-    "urgent-illness": ["急病", "urgent illness"],
     "official-duty": ["执行公务", "on official duty"],
     "resident-vouches": ["住户担保", "a resident vouches"],
     "approved-by-telephone": ["经电话批准", "approved by telephone"],
