@@ -80,6 +80,12 @@ func TestTheGuardSaysWhyTheyAdmitAllTheSame(t *testing.T) {
 	tap(t, ctx, "#override-in")
 	tap(t, ctx, "#why-sudden-illness")
 	r.awaits(t, `override {"passage":"R1","reason":"sudden-illness","approver":"","note":""}`)
+	r.change(func(v *gate.View) { v.Lanes[0].Refused.Passage, v.Lanes[0].Refused.Override = "R2", "" })
+	see(t, ctx, "refused without an override", `$('override-in')?.textContent === '紧急事由' && document.querySelector('#right .slight')`)
+	tap(t, ctx, "#override-in")
+	see(t, ctx, "the urgent ones", `document.querySelectorAll('#right .refused button').length === 2`)
+	tap(t, ctx, "#why-personal-safety")
+	r.awaits(t, `override {"passage":"R2","reason":"personal-safety","approver":"","note":""}`)
 	r.change(func(v *gate.View) { v.Lanes[0].Refused = nil })
 	see(t, ctx, "the minute is over", `!document.querySelector('#right .refused')`)
 }

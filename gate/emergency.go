@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/gate/ruling"
 	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
@@ -128,8 +129,8 @@ func (g *Gate) pendingOpenings() (list []Opening) {
 
 // AccountFor registers who passed by an emergency opening, in the guard's words.
 func (g *Gate) AccountFor(id, note string) error {
-	if note == "" || len(note) > maxNote {
-		return invalid("a note of %d bytes: say in 1 to %d who passed, such as the plate", len(note), maxNote)
+	if note == "" || len(note) > ruling.MaxNote {
+		return invalid("a note of %d bytes: say in 1 to %d who passed, such as the plate", len(note), ruling.MaxNote)
 	}
 	seq, _ := strconv.ParseInt(strings.TrimPrefix(id, "e"), 10, 64)
 	g.passage.Lock()

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"gated/credential"
+	"gated/gate/ruling"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -35,8 +35,7 @@ type held struct {
 func newDesk() desk { return desk{holds: map[string]*held{}} }
 
 const (
-	maxNote  = 500 // bytes that a guard types
-	maxHolds = 50  // more nobody can look through; then the oldest is left undecided
+	maxHolds = 50 // more nobody can look through; then the oldest is left undecided
 	// maxStated is how many may wait at a lane of whom nothing is known but what they state themselves: they could be many
 	// with one picture, and push away those who are known.
 	maxStated = 5
@@ -90,14 +89,8 @@ func (g *Gate) park(p *passage, in presented, limit time.Duration) {
 // What was decided by facts that are no longer so counts for nothing: the guard looks again. Under rules that ask the same it ends
 // under those that it began with, which its entries name.
 func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
-	reasons, ok := Reasons[r.Verdict]
-	switch {
-	case !ok:
-		return Outcome{}, invalid("verdict %.20q: a guard decides admit or refuse", r.Verdict)
-	case !slices.Contains(reasons, r.Reason):
-		return Outcome{}, invalid("reason %.40q for %s: want one of %s", r.Reason, r.Verdict, strings.Join(reasons, ", "))
-	case len(r.Note) > maxNote || !utf8.ValidString(r.Note):
-		return Outcome{}, invalid("note of %d bytes: at most %d, in UTF-8", len(r.Note), maxNote)
+	if err := r.Check(); err != nil {
+		return Outcome{}, invalid("%v", err)
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
@@ -121,8 +114,8 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 // decision is what a guard decides, and who decided and why, as far as that stands sealed.
 func (g *Gate) decision(verdict, reason, rule, note string) (d policy.Decision, sealed []ledger.Field) {
 	d, sealed = policy.Decision{Verdict: verdict, Reason: reason, Rule: rule}, g.guard(note)
-	if slices.Contains(Urgent, reason) {
-		d.Reason, sealed = UrgentNeed, append(sealed, ledger.Field{Name: "need", Value: reason})
+	if ruling.IsUrgent(reason) {
+		d.Reason, sealed = ruling.UrgentNeed, append(sealed, ledger.Field{Name: "need", Value: reason})
 	}
 	return d, sealed
 }
@@ -133,7 +126,7 @@ func (h *held) answers(r Ruling) (fields []ledger.Field, err error) {
 	if bySight && (ask == nil || !ask.BySight) {
 		return nil, fmt.Errorf("reason %s: this hold has no questions that may be left out for it", r.Reason)
 	}
-	answers, err := ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !slices.Contains(Urgent, r.Reason))
+	answers, err := ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !ruling.IsUrgent(r.Reason))
 	for _, a := range answers {
 		fields = append(fields, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
 	}

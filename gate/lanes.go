@@ -45,7 +45,7 @@ type lane struct {
 	latch     *passage  // of the emergency key, which holds the lane open; nil: it does not
 	lost      time.Time // the last run's end ended an opening by the emergency key; monotonic; zero: it did not
 	commands  int       // of guards that the barrier has not answered yet
-	refused   *passage  // the newest refusal that a guard may override; nil: none
+	refused   *passage  // the newest refusal; nil: none
 	refusedAt time.Time // monotonic
 	last      *Shown    // the newest answer
 	lastAt    time.Time // monotonic

@@ -1,11 +1,9 @@
 package gate
 
 import (
-	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"gated/gate/ruling"
 	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
@@ -15,21 +13,8 @@ import (
 // overrideWithin is how long after a refusal a guard may admit all the same: whoever it was stands there still.
 const overrideWithin = time.Minute
 
-// Overrides are the words that a guard can give for admitting against a refusal, by who may. The list is closed as that of Reasons is.
-var Overrides = map[string][]string{
-	policy.OverrideGuard:     {Urgent[0], Urgent[1], "official-duty", "resident-vouches"},
-	policy.OverrideTelephone: {"approved-by-telephone"},
-}
-
-// Override is why somebody is admitted against a refusal.
-type Override struct {
-	Reason   string // one of Overrides
-	Approver string // who approved by telephone, by the name that they gave; kept as personal data
-	Note     string // the guard's own words; likewise
-}
-
-// Override records that the guard admits against the newest refusal of a lane, where the rule that refused allows it, and opens. It is
-// the guard who decides, so that it does not count how the passage was proved.
+// Override records that the guard admits against the newest refusal of a lane, where the rule that refused allows it or the need is
+// urgent, and opens. It is the guard who decides, so that it does not count how the passage was proved.
 func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	g.passage.Lock()
 	defer g.passage.Unlock()
@@ -39,18 +24,11 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 			p = r
 		}
 	}
-	if p == nil || p.policy != g.rules.Load().Policy.Hash() {
+	if p == nil || p.policy != g.rules.Load().Policy.Hash() && !ruling.IsUrgent(o.Reason) {
 		return Outcome{}, ErrNoRefusal
 	}
-	switch words := Overrides[p.override]; {
-	case !slices.Contains(words, o.Reason):
-		return Outcome{}, invalid("reason %.40q: want one of %s", o.Reason, strings.Join(words, ", "))
-	case p.override == policy.OverrideTelephone && (o.Approver == "" || utf8.RuneCountInString(o.Approver) > 40):
-		return Outcome{}, invalid("a name of %d characters: say in 1 to 40 who approved by telephone", utf8.RuneCountInString(o.Approver))
-	case p.override != policy.OverrideTelephone && o.Approver != "":
-		return Outcome{}, invalid("nobody has to approve by telephone: leave the name out")
-	case len(o.Note) > maxNote || !utf8.ValidString(o.Note) || !utf8.ValidString(o.Approver):
-		return Outcome{}, invalid("note of %d bytes: at most %d, in UTF-8", len(o.Note), maxNote)
+	if err := o.Check(p.override); err != nil {
+		return Outcome{}, invalid("%v", err)
 	}
 	was := *p
 	now := was
@@ -64,6 +42,9 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	now.decision = decision
 	ev := now.registered()
 	ev.Kind, ev.Ref, ev.Detail = register.Correction, was.seq, map[string]string{"was": policy.Refuse, "override": was.override}
+	if ruling.IsUrgent(o.Reason) {
+		ev.Detail["override"] = policy.OverrideGuard
+	}
 	ev.Personal = append(ev.Personal, sealed...)
 	if o.Approver != "" {
 		ev.Personal = append(ev.Personal, ledger.Field{Name: "approved_by", Value: o.Approver})
@@ -78,7 +59,7 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	return g.answer(&now), nil
 }
 
-// refuse remembers the newest refusal of the lane that a guard may override; nil: none is left.
+// refuse remembers the newest refusal of the lane; nil: none is left.
 func (l *lane) refuse(p *passage) {
 	l.update(func() { l.refused, l.refusedAt = p, time.Now() })
 }

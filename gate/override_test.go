@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/gate/ruling"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -51,7 +52,7 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 		need       string // sealed
 	}{
 		{"by the guard", "粤B54321", policy.OverrideGuard, Override{Reason: "official-duty", Note: "water main"}, "official-duty", ""},
-		{"for an urgent need", "粤B54321", policy.OverrideGuard, Override{Reason: "sudden-illness", Note: "child with a fever"}, UrgentNeed, "sudden-illness"},
+		{"for an urgent need", "粤B54321", policy.OverrideGuard, Override{Reason: "sudden-illness", Note: "child with a fever"}, ruling.UrgentNeed, "sudden-illness"},
 		{"by telephone", "110105195001010012", policy.OverrideTelephone, Override{Reason: "approved-by-telephone", Approver: "物业张经理"},
 			"approved-by-telephone", ""},
 	} {
@@ -68,7 +69,7 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 			}
 			for what, o := range map[string]Override{
 				"no reason": {}, "one of a hold": {Reason: "known-by-sight"}, "the other one's": {Reason: "approved-by-telephone"},
-				"a name that is not asked for": {Reason: "sudden-illness", Approver: "张"}, "a long note": {Reason: c.o.Reason, Approver: c.o.Approver, Note: strings.Repeat("x", 501)},
+				"a name that is not asked for": {Reason: "sudden-illness", Approver: "张"}, "which no rule has": {Reason: "resident-swears"}, "a long note": {Reason: c.o.Reason, Approver: c.o.Approver, Note: strings.Repeat("x", 501)},
 			} {
 				if what == "the other one's" && c.how == policy.OverrideTelephone {
 					what = "nobody approved"
@@ -123,14 +124,14 @@ func TestWhatNoGuardOverrides(t *testing.T) {
 	s := overriding(t)
 	why := Override{Reason: "approved-by-telephone", Approver: "物业张经理"}
 	forged := s.scan("in", spoilt(s.pass("staff", s.subject("赵六"), month)))
-	if _, err := s.g.Override(forged.Passage, why); forged.Verdict != policy.Refuse || !errors.Is(err, ErrNoRefusal) || s.refused("in") != nil {
+	if _, err := s.g.Override(forged.Passage, why); forged.Verdict != policy.Refuse || !errors.Is(err, ErrInvalid) || s.refused("in").Override != "" {
 		t.Errorf("a rule that does not allow it: %+v, %v", forged, err)
 	}
 	hold := s.scan("in", s.pass("resident", s.subject("王小明"), -time.Minute))
 	if _, err := s.g.Decide(hold.Passage, Ruling{Verdict: policy.Refuse, Reason: "not-known"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.g.Override(hold.Passage, why); !errors.Is(err, ErrNoRefusal) {
+	if _, err := s.g.Override(hold.Passage, why); !errors.Is(err, ErrInvalid) {
 		t.Errorf("what the guard refused: %v", err)
 	}
 	old := s.scan("in", "110105195001010012")
@@ -156,6 +157,58 @@ func TestWhatNoGuardOverrides(t *testing.T) {
 	if _, err := s.g.Override(last.Passage, why); !errors.Is(err, ErrNoRefusal) {
 		t.Errorf("by rules that are no more: %v", err)
 	}
+}
+
+// Who is refused passes all the same for their safety or a sudden illness, whoever or whatever refused, by rules of now or of before.
+func TestAnUrgentNeedAdmitsAgainstEveryRefusal(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(s *site) Outcome{
+		"a rule without an override": func(s *site) Outcome { return s.scan("in", spoilt(s.pass("staff", s.subject("赵六"), month))) },
+		"one by telephone":           func(s *site) Outcome { return s.scan("in", "110105195001010012") },
+		"several codes":              func(s *site) Outcome { return s.scan("in", "110105195001010012 110105194912310021") },
+		"a guard": func(s *site) Outcome {
+			hold := s.scan("in", s.pass("resident", s.subject("王小明"), -time.Minute))
+			out, err := s.g.Decide(hold.Passage, Ruling{Verdict: policy.Refuse, Reason: "not-known"})
+			if err != nil {
+				t.Error(err)
+			}
+			return out
+		},
+		"rules that are no more": func(s *site) Outcome {
+			out := s.scan("in", "110105195001010012")
+			s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = policy.Shipped() }))
+			return out
+		},
+		"a code shown again": func(s *site) Outcome {
+			code := spoilt(s.pass("staff", s.subject("赵六"), month))
+			s.scan("in", code)
+			s.g.lanes["in"].refuse(nil)
+			return s.scan("in", code)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := overriding(t)
+			out := refuse(s)
+			if r := s.refused("in"); out.Verdict != policy.Refuse || r == nil || r.Passage != out.Passage {
+				t.Fatalf("%+v, the page has %+v", out, r)
+			}
+			done, err := s.g.Override(out.Passage, Override{Reason: "personal-safety"})
+			if err != nil || done.Verdict != policy.Admit || done.Reason != ruling.UrgentNeed || s.refused("in") != nil {
+				t.Fatalf("%+v, %v", done, err)
+			}
+			all := s.records()
+			if e := all[len(all)-1]; e.Detail["override"] != policy.OverrideGuard || e.Personally("need") != "personal-safety" {
+				t.Errorf("%s", e.Raw)
+			}
+		})
+	}
+	s := overriding(t)
+	s.broken.Store(true)
+	if out := s.scan("in", "110105195001010012"); out.Verdict != Fault || s.refused("in") != nil {
+		t.Errorf("what was not recorded: %+v, %+v", out, s.refused("in"))
+	}
+	s.broken.Store(false)
 }
 
 // An override opens once its entry is durable, and its pulse names that.

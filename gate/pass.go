@@ -145,9 +145,6 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	default:
 		g.read.Remember(p.key, p, m.rules.Repeat, time.Now())
 	}
-	if p.override != "" {
-		l.refuse(&p)
-	}
 	out := g.answer(&p)
 	if !in.at.IsZero() {
 		g.m.seconds.Observe(time.Since(in.at).Seconds())
@@ -259,6 +256,9 @@ func (p *passage) judged(now *passage) bool {
 func (g *Gate) repeat(p passage) Outcome {
 	p = p.repeated()
 	g.m.repeats.WithLabelValues(p.lane.ID).Inc()
+	if p.decision.Verdict == policy.Refuse { // they stand there still
+		p.lane.refuse(&p)
+	}
 	shown, out := p.shown(), p.outcome()
 	shown.At = g.clock.Now().Time
 	p.lane.show(shown, false)
@@ -270,6 +270,9 @@ func (g *Gate) repeat(p passage) Outcome {
 func (g *Gate) answer(p *passage) Outcome {
 	if p.decision.Verdict == policy.Admit {
 		g.open(p)
+	}
+	if p.decision.Verdict == policy.Refuse {
+		p.lane.refuse(p)
 	}
 	out := p.outcome()
 	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()

@@ -35,7 +35,7 @@ type passage struct {
 	name      string // for the page,
 	room      string // likewise
 	next      string // where only the household's trips are in the way: the day from which they are not
-	override  string // a refusal: who may admit all the same; "": nobody
+	override  string // a refusal: who may admit all the same; "": nobody, but for an urgent need
 	found     string // in a fault: the reason that the verdict would have had
 	seq       int64  // of its newest entry
 	repeat    bool   // answered before

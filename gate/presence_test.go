@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/gate/ruling"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -133,7 +134,7 @@ func TestNobodyIsKeptFromComingHome(t *testing.T) {
 				case 5:
 					for _, h := range s.g.View().Holds {
 						verdict := []string{"admit", "refuse"}[r.IntN(2)]
-						s.g.Decide(h.Passage, Ruling{Verdict: verdict, Reason: Reasons[verdict][0]})
+						s.g.Decide(h.Passage, Ruling{Verdict: verdict, Reason: ruling.Reasons[verdict][0]})
 						break
 					}
 				case 6:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/ruling"
 	"gated/policy"
 	"gated/roster"
 	"gated/roster/sheet"
@@ -79,7 +80,7 @@ func TestACodeThatStillLiesThereAfterTheDecisionIsNoNewOne(t *testing.T) {
 		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = time.Minute }))
 		code := s.pass("resident", s.subject("王小明"), -time.Minute)
 		held := s.scan("in", code)
-		out, err := s.g.Decide(held.Passage, Ruling{Verdict: verdict, Reason: Reasons[verdict][0]})
+		out, err := s.g.Decide(held.Passage, Ruling{Verdict: verdict, Reason: ruling.Reasons[verdict][0]})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"gated/credential"
 	"gated/evidence/replay"
+	"gated/gate/ruling"
 	"gated/ledger/file"
 	"gated/policy"
 )
@@ -76,7 +77,7 @@ rules:
 			switch {
 			case out.Verdict == policy.Hold && r.IntN(2) == 0:
 				verdict := []string{"admit", "refuse"}[r.IntN(2)]
-				s.g.Decide(out.Passage, Ruling{Verdict: verdict, Reason: Reasons[verdict][0]})
+				s.g.Decide(out.Passage, Ruling{Verdict: verdict, Reason: ruling.Reasons[verdict][0]})
 			case out.Verdict == policy.Admit && r.IntN(3) == 0: // they did not go through, or somebody else did
 				if err := s.g.Annul(out.Passage, Amender{}); err != nil {
 					t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/gate/ruling"
 	"gated/policy"
 	"gated/register"
 )
@@ -21,11 +22,11 @@ func TestAnUrgentNeedAdmitsAtEveryLevel(t *testing.T) {
 				t.Fatalf("%s: %+v", level, held)
 			}
 			out, err := s.g.Decide(held.Passage, Ruling{Verdict: policy.Admit, Reason: reason})
-			if err != nil || out.Verdict != policy.Admit || out.Reason != UrgentNeed {
+			if err != nil || out.Verdict != policy.Admit || out.Reason != ruling.UrgentNeed {
 				t.Errorf("%s, %s: %+v, %v", level, reason, out, err)
 			}
 			for _, e := range s.records() {
-				if e.Passage == held.Passage && e.Kind == register.Decided && (e.Reason != UrgentNeed || e.Personally("need") != reason) ||
+				if e.Passage == held.Passage && e.Kind == register.Decided && (e.Reason != ruling.UrgentNeed || e.Personally("need") != reason) ||
 					strings.Contains(string(e.Raw), reason) {
 					t.Errorf("entry %d: %s, %q", e.Seq, e.Raw, e.Personally("need"))
 				}

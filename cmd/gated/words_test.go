@@ -20,6 +20,7 @@ import (
 
 	"gated/config"
 	"gated/gate"
+	"gated/gate/ruling"
 	"gated/policy"
 	"gated/roster"
 	"gated/roster/sheet"
@@ -170,11 +171,13 @@ func shipped() (reasons []string) {
 	return append(reasons, policy.StatedOnly, policy.UnknownFacts)
 }
 
-func guards() []string { return slices.Concat(gate.Reasons[policy.Admit], gate.Reasons[policy.Refuse]) }
+func guards() []string {
+	return slices.Concat(ruling.Reasons[policy.Admit], ruling.Reasons[policy.Refuse])
+}
 
 // overrides are the reasons of guards who admit against a refusal.
 func overrides() []string {
-	return slices.Concat(gate.Overrides[policy.OverrideGuard], gate.Overrides[policy.OverrideTelephone])
+	return slices.Concat(ruling.Overrides[policy.OverrideGuard], ruling.Overrides[policy.OverrideTelephone])
 }
 
 var quoted = regexp.MustCompile("`([a-z0-9 -]+)`")
@@ -228,10 +231,10 @@ func pageWords(t *testing.T) {
 	same(t, "reasons", texts("reason"), reasons)
 
 	script := string(mustRead(t, "../../console/page/page.js"))
-	if want := "const OVERRIDES = ['" + strings.Join(gate.Overrides[policy.OverrideGuard], "', '") + "'];\n"; !strings.Contains(script, want) {
+	if want := "const OVERRIDES = ['" + strings.Join(ruling.Overrides[policy.OverrideGuard], "', '") + "'];\n"; !strings.Contains(script, want) {
 		t.Errorf("page.js has not %s", want)
 	}
-	for verdict, list := range gate.Reasons {
+	for verdict, list := range ruling.Reasons {
 		if want := "\n  " + verdict + ": ['" + strings.Join(list, "', '") + "'],\n"; !strings.Contains(script, want) {
 			t.Errorf("page.js has not the guard's reasons %s", want)
 		}
@@ -255,7 +258,7 @@ func docsWords(t *testing.T) {
 	same(t, "of guards", documented(t, "\nOf guards: admit ", "\n"), guards())
 
 	var code []byte
-	for _, dir := range []string{"gate", "register", "barrier", "policy"} {
+	for _, dir := range []string{"gate", "gate/ruling", "register", "barrier", "policy"} {
 		files, _ := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		for _, path := range files {
 			if !strings.HasSuffix(path, "_test.go") {
@@ -295,13 +298,13 @@ func guardWords(t *testing.T) {
 	for language := range 2 {
 		var keys, last []string // last are those whose digits come after all others'
 		for _, verdict := range []string{policy.Admit, policy.Refuse} {
-			for _, reason := range gate.Reasons[verdict] {
+			for _, reason := range ruling.Reasons[verdict] {
 				text := words["reason"][reason][language]
 				if reason == policy.KnownUnnamed { // has a key of its own
 					if !strings.Contains(sheet, text) {
 						t.Errorf("docs/guard.md does not say %s", text)
 					}
-				} else if reason == "personal-safety" || reason == "sudden-illness" {
+				} else if ruling.IsUrgent(reason) {
 					last = append(last, text)
 				} else if atOnce[verdict] != reason {
 					keys = append(keys, fmt.Sprintf("%d %s", len(keys)+1, text))

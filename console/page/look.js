@@ -280,10 +280,13 @@ function amendment({ a, another }) {
     h('div', {}, button('amend-back', p('back'), () => { amending = null; render(); })))];
 }
 function refusal(l) {
-  const r = l.refused, e = h('div', { class: 'asked refused' },
+  const r = l.refused, e = h('div', { class: 'asked refused' + (r.override ? '' : ' slight') },
     h('span', {}, ...way(l.direction), ' ', t('verdict', 'refuse'), ' · ', reasons(t('class', r.class), t('reason', r.reason))));
-  if (overriding !== r.passage) e.append(h('div', {}, button('override-' + l.id, p('override'), () => { overriding = r.passage; render(); })));
-  else if (r.override === 'telephone') {
+  if (overriding !== r.passage) {
+    e.append(h('div', {}, button('override-' + l.id, r.override ? p('override') : t('reason', 'urgent-need'), () => { overriding = r.passage; render(); })));
+    return [e];
+  }
+  if (r.override === 'telephone') {
     const f = h('form', {}, input('approver', { placeholder: p('approver'), maxLength: 40 }), h('button', {}, p('admit')));
     f.onsubmit = e => {
       e.preventDefault();
@@ -291,7 +294,9 @@ function refusal(l) {
       if (approver) override(r.passage, 'approved-by-telephone', approver);
     };
     e.append(f);
-  } else e.append(h('div', {}, ...OVERRIDES.map(why => button('why-' + why, t('reason', why), () => override(r.passage, why, '')))));
+  }
+  const why = r.override === 'guard' ? [...URGENT, ...OVERRIDES] : URGENT;
+  e.append(h('div', {}, ...why.map(why => button('why-' + why, t('reason', why), () => override(r.passage, why, '')))));
   return [e];
 }
 

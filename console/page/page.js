@@ -19,8 +19,8 @@ const URGENT = ['personal-safety', 'sudden-illness'];
 const ATONCE = { admit: 'document-sighted', refuse: 'not-known' };
 // What may have become of somebody on whom nobody decided, by the key that says so.
 const AFTERWARDS = { i: 'went-through', t: 'turned-away', u: 'unseen' };
-// Why a guard admits all the same whom a rule refused that allows it.
-const OVERRIDES = ['personal-safety', 'sudden-illness', 'official-duty', 'resident-vouches'];
+// Why a guard admits all the same whom a rule refused that allows it; URGENT they can say whatever refused.
+const OVERRIDES = ['official-duty', 'resident-vouches'];
 const OTHERS = Object.entries(REASONS).flatMap(([verdict, list]) => list.filter(r => r !== ATONCE[verdict] && r !== BYSIGHT && !URGENT.includes(r)).map(r => [verdict, r])).concat(URGENT.map(r => ['admit', r]));
 
 let view = null;      // the newest the gate sent

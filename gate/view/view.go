@@ -75,7 +75,7 @@ type LaneView struct {
 	// WrongTries: somebody tried one code after the other a moment ago.
 	WrongTries bool `json:"wrong_tries"`
 
-	// Refused is the newest refusal, at most a minute old, that the guard may override.
+	// Refused is the newest refusal, at most a minute old.
 	Refused *Refused `json:"refused,omitempty"`
 
 	// CardReader is "up", or why the ID card reader is down; empty where the lane has none.
@@ -86,7 +86,8 @@ type LaneView struct {
 	Sensor string `json:"sensor,omitempty"`
 }
 
-// Refused is a refusal that a guard may override: guard, or telephone where somebody else has to approve.
+// Refused is a refusal that a guard may override: guard, or telephone where somebody else has to approve; empty: only for an urgent
+// need.
 type Refused struct {
 	Passage  string    `json:"passage"`
 	Class    string    `json:"class"`

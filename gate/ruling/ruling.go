@@ -1,0 +1,86 @@
+// Package ruling has what a guard decides, with the closed lists of words for why.
+package ruling
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"gated/policy"
+)
+
+// Reasons are the words that a guard can give for a verdict. The list is closed: a word of the guard's own could name
+// somebody, and it stays in the record for ever. What is more to say goes into the note.
+var Reasons = map[string][]string{
+	"admit": {"known-by-sight", "document-sighted", "dead-phone", "pass-expired", "child-or-elder", "visitor-confirmed",
+		policy.KnownUnnamed, Urgent[0], Urgent[1]},
+	"refuse": {"not-known", "no-business", "level-forbids"},
+}
+
+// Overrides are those for admitting against a refusal, by who may; those of Urgent any guard can give, whatever refused.
+var Overrides = map[string][]string{
+	policy.OverrideGuard:     {"official-duty", "resident-vouches"},
+	policy.OverrideTelephone: {"approved-by-telephone"},
+}
+
+// Urgent are the words for somebody's personal safety (人身安全) and a sudden illness (急病), which rules at no level are to keep from
+// passing, nor questions.
+var Urgent = []string{"personal-safety", "sudden-illness"}
+
+// UrgentNeed is the reason on record for both: which of them it was stands sealed, and on no sheet.
+const UrgentNeed = "urgent-need"
+
+// IsUrgent tells whether a reason is one of them.
+func IsUrgent(reason string) bool { return slices.Contains(Urgent, reason) }
+
+// MaxNote is how many bytes a guard types at most.
+const MaxNote = 500
+
+// Ruling is what a guard decides about a hold.
+type Ruling struct {
+	Verdict string `json:"verdict"` // admit or refuse
+	Reason  string `json:"reason"`  // one of Reasons
+	Note    string `json:"note"`    // the guard's own words; kept as personal data
+
+	Answers map[string]string `json:"answers"` // by the names of what is asked; likewise
+}
+
+// Check says what is wrong with it, but for the answers.
+func (r *Ruling) Check() error {
+	switch reasons, ok := Reasons[r.Verdict]; {
+	case !ok:
+		return fmt.Errorf("verdict %.20q: a guard decides admit or refuse", r.Verdict)
+	case !slices.Contains(reasons, r.Reason):
+		return fmt.Errorf("reason %.40q for %s: want one of %s", r.Reason, r.Verdict, strings.Join(reasons, ", "))
+	}
+	return note(r.Note)
+}
+
+// Override is why somebody is admitted against a refusal.
+type Override struct {
+	Reason   string // one of Overrides or Urgent
+	Approver string // who approved by telephone, by the name that they gave; kept as personal data
+	Note     string // the guard's own words; likewise
+}
+
+// Check says what is wrong with it, where the rule that refused says who may: policy.OverrideGuard or OverrideTelephone; "": nobody.
+func (o *Override) Check(who string) error {
+	telephone := who == policy.OverrideTelephone && !IsUrgent(o.Reason)
+	switch words := slices.Concat(Urgent, Overrides[who]); {
+	case !slices.Contains(words, o.Reason):
+		return fmt.Errorf("reason %.40q: want one of %s", o.Reason, strings.Join(words, ", "))
+	case telephone && (o.Approver == "" || utf8.RuneCountInString(o.Approver) > 40 || !utf8.ValidString(o.Approver)):
+		return fmt.Errorf("a name of %d characters: say in 1 to 40 who approved by telephone", utf8.RuneCountInString(o.Approver))
+	case !telephone && o.Approver != "":
+		return fmt.Errorf("nobody has to approve by telephone: leave the name out")
+	}
+	return note(o.Note)
+}
+
+func note(text string) error {
+	if len(text) > MaxNote || !utf8.ValidString(text) {
+		return fmt.Errorf("note of %d bytes: at most %d, in UTF-8", len(text), MaxNote)
+	}
+	return nil
+}
