@@ -195,6 +195,39 @@ func TestTheRightPersonAndDirectionAreRecordedInstead(t *testing.T) {
 	}
 }
 
+// What a guard says of a passage afterwards opens nothing. Where its commit failed and is there all the same, it stands, whole.
+func TestWhatAGuardSaidStandsAlthoughItsCommitFailed(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"corrected", "went-through", "turned-away", "unseen"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			validity := month
+			if what != "corrected" {
+				validity = -time.Minute // on hold
+			}
+			out := s.scan("in", s.pass("resident", s.subject("王小明"), validity))
+			if h := s.g.desk.holds[out.Passage]; h != nil {
+				s.g.expire(h)
+			}
+			s.g.work.Wait()
+			before := s.l.Size()
+			var err error
+			if what == "corrected" {
+				_, err = s.g.Correct(out.Passage, Right{Lane: "in", Person: s.subject("李芳")}, Amender{})
+			} else {
+				err = s.g.Afterwards(out.Passage, what)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if back := s.register.Recovered(s.records()[before:], s.g.clock.Now()); len(back) > 0 {
+				t.Errorf("taken back: %+v", back)
+			}
+		})
+	}
+}
+
 func TestWhatCannotBeCorrected(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -98,10 +98,13 @@ func (r *Register) Recovered(kept []ledger.Entry, now ledger.Stamp) []ledger.Eve
 func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 	begun := map[string]bool{} // passages whose first event is among them
 	taken := map[int64]bool{}  // those that were taken back, by a commit that failed and is there as well
+	said := map[string]bool{}  // those that a guard recorded by a correction
 	for i := range kept {
-		if e := &kept[i]; e.Kind == Correction && e.Reason == "answered-fault" {
+		e := &kept[i]
+		if e.Kind == Correction && e.Reason == "answered-fault" {
 			taken[e.Seq], taken[e.Ref] = true, true
 		}
+		said[e.Passage] = said[e.Passage] || e.Kind == Decided && e.Reason == Corrected
 	}
 	for i := range kept {
 		e := &kept[i]
@@ -109,7 +112,8 @@ func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
 			continue
 		}
-		if TakesBack(e) || e.Kind == Decided && e.Reason == Corrected { // what a guard said afterwards opens nothing, and is so
+		if said[e.Passage] || TakesBack(e) || e.Kind == Correction && e.Detail["was"] == "undecided" {
+			// What a guard said afterwards opens nothing, and is so.
 			continue
 		}
 		c := ledger.Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class,
