@@ -85,6 +85,20 @@ func (c *console) close(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (c *console) open(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Lane, Reason string }
+	if read(w, r, &q, func() error { return errors.Join(checkWord("lane", q.Lane), checkWord("reason", q.Reason)) }) {
+		c.done204(w, r, c.gate.OpenByHand(q.Lane, q.Reason))
+	}
+}
+
+func (c *console) shut(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Lane, Heads string }
+	if read(w, r, &q, func() error { return errors.Join(checkWord("lane", q.Lane), checkWord("heads", q.Heads)) }) {
+		c.done204(w, r, c.gate.ShutByHand(q.Lane, q.Heads))
+	}
+}
+
 func (c *console) account(w http.ResponseWriter, r *http.Request) {
 	var q struct{ ID, Note string }
 	if read(w, r, &q, func() error {
@@ -188,7 +202,7 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusBadRequest, "%v", err)
 	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrChanged), errors.Is(err, gate.ErrNoOpening),
 		errors.Is(err, gate.ErrSettled), errors.Is(err, gate.ErrNotAnnulled), errors.Is(err, gate.ErrTooLate),
-		errors.Is(err, gate.ErrNoRefusal):
+		errors.Is(err, gate.ErrNoRefusal), errors.Is(err, gate.ErrIsOpen), errors.Is(err, gate.ErrNotByHand):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrLedger):
 		fail(w, http.StatusServiceUnavailable, "%v", err)

@@ -87,6 +87,8 @@ func Handler(o Options) http.Handler {
 	route("POST", "/api/present", c.present)
 	route("POST", "/api/emergency", c.emergency)
 	route("POST", "/api/close", c.close)
+	route("POST", "/api/open", c.open)
+	route("POST", "/api/shut", c.shut)
 	route("POST", "/api/account", c.account)
 	route("POST", "/api/afterwards", c.afterwards)
 	route("POST", "/api/annul", c.annul)

@@ -14,6 +14,7 @@ import (
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/byhand"
 )
 
 // Emergency opens the lane and holds it open until Close. It needs no name and no code, and it is the only opening that
@@ -36,7 +37,7 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 	if announced {
 		g.writing.Announce(ev)
 	}
-	before := g.latch(p)
+	before, over := g.latch(p)
 	g.pressing.Unlock()
 	if before != nil { // a second press in fright: told to the barrier again, and one opening
 		again := before.repeated()
@@ -47,9 +48,10 @@ func (g *Gate) Emergency(laneID string) (Outcome, error) {
 		g.writing.Announce(ev)
 	}
 	l.show(p.shown(), false)
-	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
+	g.m.Decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 
 	g.writing.Deliver(ev, func() { g.tell(out) })
+	g.notByHand(over, byhand.Emergency)
 	return out, nil
 }
 
@@ -62,13 +64,14 @@ func (g *Gate) Close(laneID string) error {
 	}
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: unauthenticated}
 	g.writing.Announce(ev)
-	g.release(l)
+	over, _ := g.release(l, 0)
 	g.writing.Deliver(ev, func() {})
+	g.notByHand(over, byhand.Closed)
 	return nil
 }
 
-// latch has the barrier held open, and returns the passage that latched it already, if one did.
-func (g *Gate) latch(p *passage) (before *passage) {
+// latch has the barrier held open. It returns the passage that latched it already, if one did, and the opening by hand that this ends.
+func (g *Gate) latch(p *passage) (before *passage, over byhand.Opening) {
 	l := p.lane
 	l.commanding.Lock()
 	defer l.commanding.Unlock()
@@ -78,19 +81,25 @@ func (g *Gate) latch(p *passage) (before *passage) {
 			l.latch = p
 		}
 		l.lost = time.Time{}
+		over, l.byHand = l.byHand, byhand.Opening{}
 	})
 	if before == nil {
 		l.Sensor.Held(barrier.Opening{Passage: p.id}) // its entry may come later
 	}
-	return before
+	return before, over
 }
 
-func (g *Gate) release(l *lane) {
+// release has the barrier closed, and returns the opening by hand that this ends. Where an entry is named, only that opening ends.
+func (g *Gate) release(l *lane, only int64) (over byhand.Opening, done bool) {
 	l.commanding.Lock()
 	defer l.commanding.Unlock()
+	if over = l.openByHand(); only != 0 && over.Entry != only {
+		return over, false
+	}
 	g.drive(l, false)
 	l.Sensor.Released()
-	l.update(func() { l.latch, l.lost = nil, time.Time{} })
+	l.update(func() { l.latch, l.lost, l.byHand = nil, time.Time{}, byhand.Opening{} })
+	return over, true
 }
 
 // drive commands the lane's barrier without waiting for it. The caller holds commanding.

@@ -12,6 +12,7 @@ import (
 	"gated/clock"
 	"gated/credential"
 	"gated/gate/device"
+	"gated/gate/metrics"
 	"gated/gate/query"
 	"gated/gate/repeat"
 	"gated/gate/writing"
@@ -78,7 +79,7 @@ type Gate struct {
 	ask   query.Asker
 	rules atomic.Pointer[Rules]
 	lanes map[string]*lane // by ID
-	m     metrics
+	m     metrics.Metrics
 	work  sync.WaitGroup // barrier commands and late entries under way
 
 	// passage is held from query to Append, so that two lanes cannot both take the last household trip.
@@ -100,7 +101,7 @@ type Gate struct {
 func New(opt Options, r Rules) *Gate {
 	g := &Gate{opt: opt, log: opt.Log, clock: boxClock{opt.Clock}, ask: query.Asker{Register: opt.Register, Zone: opt.Ledger.Zone()},
 		lanes: map[string]*lane{}, desk: newDesk(),
-		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1), page: page{watchers: map[chan struct{}]bool{}}}
+		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1)}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {
 		g.ask.Both = g.ask.Both || l.Direction != opt.Lanes[0].Direction

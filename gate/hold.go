@@ -2,13 +2,13 @@ package gate
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 	"unicode/utf8"
 
 	"gated/credential"
+	"gated/gate/left"
 	"gated/gate/ruling"
 	"gated/ledger"
 	"gated/policy"
@@ -103,12 +103,15 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	} else if changed {
 		return Outcome{}, ErrChanged
 	}
-	answers, err := h.answers(r)
+	answers, err := r.Answered(h.decision.Ask)
 	if err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
 	d, said := g.decision(r.Verdict, r.Reason, "guard", r.Note)
-	return g.settle(h, d, unauthenticated, append(said, answers...)...)
+	for _, a := range answers {
+		said = append(said, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
+	}
+	return g.settle(h, d, unauthenticated, said...)
 }
 
 // decision is what a guard decides, and who decided and why, as far as that stands sealed.
@@ -118,19 +121,6 @@ func (g *Gate) decision(verdict, reason, rule, note string) (d policy.Decision, 
 		d.Reason, sealed = ruling.UrgentNeed, append(sealed, ledger.Field{Name: "need", Value: reason})
 	}
 	return d, sealed
-}
-
-// answers are those of a ruling as they are kept, unless they are not all that is needed for it.
-func (h *held) answers(r Ruling) (fields []ledger.Field, err error) {
-	ask, bySight := h.decision.Ask, r.Reason == policy.KnownUnnamed
-	if bySight && (ask == nil || !ask.BySight) {
-		return nil, fmt.Errorf("reason %s: this hold has no questions that may be left out for it", r.Reason)
-	}
-	answers, err := ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !ruling.IsUrgent(r.Reason))
-	for _, a := range answers {
-		fields = append(fields, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
-	}
-	return fields, err
 }
 
 // settle writes the register event of a hold and takes it off the desk. A fault leaves it there.
@@ -180,7 +170,7 @@ func (g *Gate) leaveUndecided(h *held) {
 		h.timer.Reset(5 * time.Second)
 		return
 	}
-	g.page.leftUndecided(h, out.Seq)
+	g.page.left.Add(left.Somebody{Passage: h.id, Name: h.name, Room: h.room, Entry: out.Seq})
 }
 
 // guard is who decided, as far as anyone said, and what they noted.
@@ -216,7 +206,7 @@ func (g *Gate) SignOn(name string) error {
 		return err
 	}
 	g.desk.duty = name
-	g.page.shiftEnds()
+	g.page.left.ShiftEnds()
 	g.page.desk(&g.desk)
 	return nil
 }

@@ -96,9 +96,10 @@ func over(spans []judge.Span) {
 // board is a lane's relay, and what was done to it.
 type board struct {
 	*lcussim.Relay
-	facts judge.Relay
-	last  string // code scanned last
-	held  bool   // by the emergency key
+	facts  judge.Relay
+	last   string // code scanned last
+	held   bool   // by the emergency key
+	stands bool   // open by hand
 }
 
 // schedule is one run of the property.
@@ -115,7 +116,7 @@ type schedule struct {
 
 // deck is what happens in each schedule, so many times, in an order of its own.
 var deck = map[string]int{"valid": 34, "two at once": 6, "expired": 5, "unknown": 8, "crowd": 2, "again": 10, "guard admits": 6, "guard refuses": 10,
-	"emergency": 4, "disk": 6, "slow disk": 4, "well": 5, "quiet": 6, "unplugged": 2, "replugged": 4, "silent": 2, "deaf": 2, "lies": 1, "stuck": 1,
+	"emergency": 4, "by hand": 6, "disk": 6, "slow disk": 4, "well": 5, "quiet": 6, "unplugged": 2, "replugged": 4, "silent": 2, "deaf": 2, "lies": 1, "stuck": 1,
 	"late": 1, "calm": 2, "killed": 4, "killed in a fault": 1, "restarted": 2, "restarted in a fault": 1}
 
 func play(t *testing.T, rng *rand.Rand) {
@@ -180,6 +181,9 @@ func (p *schedule) step(what string) {
 	if b.held && p.rng.IntN(3) == 0 {
 		p.close(lane)
 	}
+	if b.stands && p.rng.IntN(3) == 0 {
+		p.shut(lane)
+	}
 	p.count[what]++
 	switch what {
 	case "valid":
@@ -210,6 +214,12 @@ func (p *schedule) step(what string) {
 		p.key(lane)
 		if p.well(lane) && p.rng.IntN(2) == 0 {
 			p.await(lane, true)
+		}
+	case "by hand":
+		b.stands = true
+		p.c.ask("open " + lane)
+		if p.rng.IntN(2) == 0 {
+			p.scan(lane, p.valid())
 		}
 	case "disk":
 		p.c.ask(fmt.Sprintf("fault %s %d", []string{"commit", "committed"}[p.rng.IntN(2)], 1+p.rng.IntN(2)))
@@ -261,6 +271,7 @@ func (p *schedule) step(what string) {
 			if p.boards[lane].held {
 				p.close(lane)
 			}
+			p.shut(lane)
 		}
 		for _, command := range []string{"settle", "idle", "up"} {
 			p.c.ask(command)
@@ -361,6 +372,11 @@ func (p *schedule) close(lane string) {
 	p.c.ask("close " + lane)
 }
 
+func (p *schedule) shut(lane string) {
+	p.boards[lane].stands = false
+	p.c.ask("shut " + lane)
+}
+
 func (p *schedule) faulty(lane string, f lcussim.Faults) {
 	b := p.boards[lane]
 	b.facts.Faulty = append(b.facts.Faulty, judge.Span{From: time.Now()})
@@ -425,7 +441,7 @@ func (p *schedule) await(lane string, on bool) {
 func (p *schedule) start(spacing time.Duration) {
 	p.holds = nil
 	for _, b := range p.boards {
-		b.held = false
+		b.held, b.stands = false, false
 	}
 	p.c = spawn(p.t, p.s.dir, spacing)
 	p.lives = append(p.lives, p.c)
@@ -743,6 +759,14 @@ func child(dir string) {
 				out, err = s.g.Emergency(f[2])
 			case "close":
 				err = s.g.Close(f[2])
+			case "open":
+				if err = s.g.OpenByHand(f[2], "rush-hour"); errors.Is(err, ErrIsOpen) || errors.Is(err, ErrLedger) {
+					err = nil
+				}
+			case "shut":
+				if err = s.g.ShutByHand(f[2], "5"); errors.Is(err, ErrNotByHand) {
+					err = nil
+				}
 			case "fault":
 				mu.Lock()
 				faults[f[2]], _ = strconv.Atoi(f[3])

@@ -7,7 +7,9 @@ import (
 	"gated/barrier"
 	"gated/gate/device"
 	"gated/gate/tries"
+	"gated/gate/view"
 	"gated/ledger"
+	"gated/register/byhand"
 )
 
 const (
@@ -39,16 +41,17 @@ type lane struct {
 	dropped   string    // why what the scanner sent last was no whole code
 	droppedAt time.Time // monotonic
 	relay     relay
-	unasked   time.Time // somebody else opened the barrier; monotonic
-	triedAt   time.Time // too many wrong codes in a row; monotonic
-	sensor    string    // up or unreadable; empty: the lane has none
-	latch     *passage  // of the emergency key, which holds the lane open; nil: it does not
-	lost      time.Time // the last run's end ended an opening by the emergency key; monotonic; zero: it did not
-	commands  int       // of guards that the barrier has not answered yet
-	refused   *passage  // the newest refusal; nil: none
-	refusedAt time.Time // monotonic
-	last      *Shown    // the newest answer
-	lastAt    time.Time // monotonic
+	unasked   time.Time      // somebody else opened the barrier; monotonic
+	triedAt   time.Time      // too many wrong codes in a row; monotonic
+	sensor    string         // up or unreadable; empty: the lane has none
+	latch     *passage       // of the emergency key, which holds the lane open; nil: it does not
+	byHand    byhand.Opening // which holds the lane open; zero: none does
+	lost      time.Time      // the last run's end ended an opening by the emergency key; monotonic; zero: it did not
+	commands  int            // of guards that the barrier has not answered yet
+	refused   *passage       // the newest refusal; nil: none
+	refusedAt time.Time      // monotonic
+	last      *Shown         // the newest answer
+	lastAt    time.Time      // monotonic
 }
 
 // relay is what is known of a lane's barrier.
@@ -150,6 +153,13 @@ func (l *lane) latched() *passage {
 	return l.latch
 }
 
+// openByHand returns the opening by hand that holds the lane open; zero: none does.
+func (l *lane) openByHand() byhand.Opening {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byHand
+}
+
 // view is the lane as the page shows it.
 func (l *lane) view() LaneView {
 	l.mu.Lock()
@@ -164,6 +174,9 @@ func (l *lane) view() LaneView {
 	}
 	if l.commands > 0 {
 		v.Latch = "opening"
+	}
+	if l.byHand.Entry != 0 {
+		v.ByHand = &view.ByHand{Opening: l.byHand, Barrier: v.Latch}
 	}
 	if l.latch == nil {
 		v.Latch = ""

@@ -7,6 +7,7 @@ import (
 
 	"gated/ledger"
 	"gated/register"
+	"gated/register/byhand"
 )
 
 // lostFor is how long the page says that an opening by the emergency key was lost.
@@ -26,11 +27,15 @@ func (g *Gate) lostInSpool() {
 	}
 }
 
-// lostLatches records, once in a run, the openings that ended with the one before, and shows them. What is pending comes first.
+// lostLatches records, once in a run, the openings that ended with the one before, and shows those by the emergency key. What is
+// pending comes first.
 func (g *Gate) lostLatches() {
 	if g.latchesTold || g.Fault() || !g.writing.Begun() || !g.remembers() || !g.writing.WritePending() {
 		return
 	}
+	g.passage.Lock()
+	start := g.start
+	g.passage.Unlock()
 	var events []ledger.Event
 	g.opt.Register.View(func(s *register.State) {
 		for _, id := range slices.Sorted(maps.Keys(s.Latched)) {
@@ -44,6 +49,11 @@ func (g *Gate) lostLatches() {
 			ev.Stamp, ev.Ref = g.clock.Now(), was.Seq
 			events = append(events, ev)
 		}
+		for _, o := range s.ByHand.Sorted() {
+			if o.Entry < start {
+				events = append(events, o.Told(g.clock.Now(), byhand.Restart, byhand.Uncounted))
+			}
+		}
 	})
 	if len(events) > 0 {
 		if _, err := g.writing.Append(events...); err != nil {
@@ -52,6 +62,11 @@ func (g *Gate) lostLatches() {
 	}
 	g.latchesTold = true
 	for _, ev := range events {
+		if ev.Kind == register.ByHand {
+			g.log.Warn("the lane was open by hand when the last run ended: the barrier is closed", "lane", ev.Lane)
+			g.m.Uncounted.WithLabelValues(ev.Lane).Inc()
+			continue
+		}
 		g.log.Warn("an opening by the emergency key ended with the last run: the barrier is closed", "lane", ev.Lane)
 		if l := g.lanes[ev.Lane]; l != nil {
 			l.update(func() {
@@ -61,14 +76,4 @@ func (g *Gate) lostLatches() {
 			})
 		}
 	}
-}
-
-// lostLately counts the lanes of which the page says so.
-func (g *Gate) lostLately() (n int) {
-	for _, l := range g.lanes {
-		if l.view().LatchLost {
-			n++
-		}
-	}
-	return n
 }

@@ -1,47 +1,23 @@
 package gate
 
 import (
+	"gated/gate/metrics"
 	"gated/register"
+	"gated/register/byhand"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-type metrics struct {
-	scans     *prometheus.CounterVec
-	decisions *prometheus.CounterVec
-	repeats   *prometheus.CounterVec
-	tries     *prometheus.CounterVec
-	seconds   prometheus.Histogram
-}
-
-func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	}
-	m := metrics{
-		scans: counter("gated_scans_total", "Codes and ID cards handed to the gate, by kind.", "lane", "kind"),
-		decisions: counter("gated_decisions_total",
-			"Answers of the gate, by verdict and reason; a hold and what the guard decided about it are two.",
-			"lane", "direction", "verdict", "reason"),
-		repeats: counter("gated_repeats_total",
-			"Codes that were read again within the repeat window: shown as already read, not decided anew.", "lane"),
-		tries: counter("gated_wrong_tries_total",
-			"Five forged or revoked codes in a row within two minutes: somebody tries one after the other.", "lane"),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "gated_decision_seconds", Help: "Time from the last byte of a code to its durable decision.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
-	}
+func newMetrics(reg prometheus.Registerer, g *Gate) metrics.Metrics {
+	var lanes []string
 	for _, l := range g.opt.Lanes {
-		m.repeats.WithLabelValues(l.ID)
-		m.tries.WithLabelValues(l.ID)
-		for _, k := range []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card",
-			"cn-hmt-permit", "plate", "unknown"} {
-			m.scans.WithLabelValues(l.ID, k)
-		}
+		lanes = append(lanes, l.ID)
 	}
+	m := metrics.New(lanes, byhand.Reasons)
 	if reg == nil {
 		return m
 	}
+	m.Register(reg)
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
@@ -51,12 +27,24 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics {
 			return n
 		}
 	}
-	reg.MustRegister(m.scans, m.decisions, m.repeats, m.tries, m.seconds,
+	lanesThat := func(is func(v *LaneView) bool) func() float64 {
+		return func() (n float64) {
+			for _, l := range g.lanes {
+				if v := l.view(); is(&v) {
+					n++
+				}
+			}
+			return n
+		}
+	}
+	reg.MustRegister(
 		gauge("gated_holds", "Passages that wait for a guard.", state(func(s *register.State) int { return len(s.Open) })),
 		gauge("gated_openings_to_account_for", "Emergency openings of which nobody said yet who passed, or whose entry is pending.",
 			func() float64 { return float64(len(g.toAccountFor())) }),
 		gauge("gated_latches_lost", "Lanes whose opening by the emergency key ended with the last run, and that nobody has "+
-			"opened or closed since; for ten minutes.", func() float64 { return float64(g.lostLately()) }),
+			"opened or closed since; for ten minutes.", lanesThat(func(v *LaneView) bool { return v.LatchLost })),
+		gauge("gated_lanes_open_by_hand", "Lanes that a guard holds open: who passes is not registered.",
+			lanesThat(func(v *LaneView) bool { return v.ByHand != nil })),
 		gauge("gated_people_inside", "Known people admitted in and not yet out.",
 			state(func(s *register.State) int { people, _ := g.inside(s); return people })),
 		gauge("gated_vehicles_inside", "Known vehicles admitted in and not yet out.",

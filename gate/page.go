@@ -2,22 +2,22 @@ package gate
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 
+	"gated/gate/left"
+	"gated/gate/news"
 	"gated/gate/view"
-	"gated/policy"
 	"gated/register"
 )
 
 // page is what the page shows beside what register and lanes know. Its lock is never held while anything waits for the
 // disk, so that the page and the emergency key work while the ledger hangs.
 type page struct {
-	mu       sync.Mutex
+	mu       sync.Mutex // guards holds and duty
 	holds    []Hold
 	duty     string
-	left     []left // the newest on whom nobody decided
-	watchers map[chan struct{}]bool
+	left     left.List
+	watchers news.Watchers
 }
 
 // desk takes over what waits for a guard; the caller holds the desk's lock.
@@ -29,33 +29,13 @@ func (p *page) desk(d *desk) {
 	p.changed()
 }
 
-// changed wakes everybody who watches. Nobody is waited for.
-func (p *page) changed() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.watchers {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
-}
+// changed wakes everybody who watches.
+func (p *page) changed() { p.watchers.Changed() }
 
 // Subscribe returns a channel that gets a token whenever View may differ.
 func (g *Gate) Subscribe() (changed <-chan struct{}, cancel func()) {
-	c := make(chan struct{}, 1)
-	g.page.mu.Lock()
-	defer g.page.mu.Unlock()
-	g.page.watchers[c] = true
-	return c, func() {
-		g.page.mu.Lock()
-		defer g.page.mu.Unlock()
-		delete(g.page.watchers, c)
-	}
+	return g.page.watchers.Subscribe()
 }
-
-// maxRecent is how many of the newest passages the page shows.
-const maxRecent = 20
 
 // inside counts the people, and the vehicles, that are inside.
 func (g *Gate) inside(s *register.State) (people, vehicles int) {
@@ -68,22 +48,11 @@ func (g *Gate) View() View {
 	now, doubt := g.clock.read()
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Keyboard: rules.Keyboard, Now: now.Time.In(zone),
-		Clock: ClockView{Trusted: now.Trusted, Reason: doubt}, Recent: []Shown{}}
+		Clock: ClockView{Trusted: now.Trusted, Reason: doubt}}
 	v.ToAccountFor, v.Undecided, v.Levels = g.toAccountFor(), g.undecided(), view.Levels(g.board(), rules.Level, v.Now)
 	g.opt.Register.View(func(s *register.State) {
 		v.Inside, v.Vehicles = g.inside(s)
-		for _, p := range slices.Backward(s.Recent) {
-			if len(v.Recent) == maxRecent {
-				break
-			}
-			at := p.Decided
-			if at.IsZero() {
-				at = p.At
-			}
-			v.Recent = append(v.Recent, Shown{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Verdict: p.Verdict, Reason: p.Reason,
-				Class: p.Class, Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency,
-				Amend: p.Verdict == policy.Admit && !p.Emergency && p.Last > s.Duty && now.Time.Sub(at).Abs() < amendWithin})
-		}
+		v.Recent = view.Recent(s, now.Time, amendWithin)
 	})
 	if f := g.opt.Ledger.Fault(); f != nil {
 		v.Fault = &FaultView{Since: f.Since.In(zone), Text: f.Cause, Call: rules.Call}

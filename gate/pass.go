@@ -85,7 +85,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
 	claim := in.check(m.rules.Trust, g.clock.judge(m.at))
 	if in.source != byRoom {
-		g.m.scans.WithLabelValues(l.ID, claim.Kind).Inc()
+		g.m.Scans.WithLabelValues(l.ID, claim.Kind).Inc()
 	}
 
 	g.passage.Lock()
@@ -147,7 +147,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	}
 	out := g.answer(&p)
 	if !in.at.IsZero() {
-		g.m.seconds.Observe(time.Since(in.at).Seconds())
+		g.m.Seconds.Observe(time.Since(in.at).Seconds())
 	}
 	return out, nil
 }
@@ -255,7 +255,7 @@ func (p *passage) judged(now *passage) bool {
 // repeat answers with a passage that is on record already.
 func (g *Gate) repeat(p passage) Outcome {
 	p = p.repeated()
-	g.m.repeats.WithLabelValues(p.lane.ID).Inc()
+	g.m.Repeats.WithLabelValues(p.lane.ID).Inc()
 	if p.decision.Verdict == policy.Refuse { // they stand there still
 		p.lane.refuse(&p)
 	}
@@ -275,7 +275,7 @@ func (g *Gate) answer(p *passage) Outcome {
 		p.lane.refuse(p)
 	}
 	out := p.outcome()
-	g.m.decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
+	g.m.Decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
 	p.lane.show(p.shown(), p.desk)
 	g.tell(out)
 	return out

@@ -60,6 +60,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			if h := now.Time.Truncate(time.Hour); h != hour {
 				hour = h // of the wall clock, whatever it is worth: an auditor sees that the box was watching
 				g.writing.Note(ledger.Event{Stamp: now, Kind: register.Alive, By: byMachine})
+				g.goOnByHand(now)
 			}
 			g.recordDevices(now)
 			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {

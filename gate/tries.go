@@ -26,6 +26,6 @@ func (g *Gate) tried(p *passage) (row tries.Row, alarm []ledger.Event) {
 // alarm tells of too many wrong tries, which the ledger has told of.
 func (g *Gate) alarm(l *lane) {
 	g.log.Warn("wrong codes in a row: somebody tries one after the other", "lane", l.ID, "codes", tries.Most)
-	g.m.tries.WithLabelValues(l.ID).Inc()
+	g.m.Tries.WithLabelValues(l.ID).Inc()
 	l.update(func() { l.triedAt = time.Now() })
 }

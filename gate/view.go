@@ -17,6 +17,8 @@ var (
 	ErrChanged       = errors.New("the facts changed while this waited, so it was judged again: look at it anew")
 	ErrInvalid       = errors.New("not accepted")
 	ErrNoOpening     = errors.New("no emergency opening to account for with this ID")
+	ErrIsOpen        = errors.New("it stands open already, by hand or by the emergency key: close it first")
+	ErrNotByHand     = errors.New("it is not open by hand, or that has ended")
 	ErrSettled       = errors.New("nobody is asked what became of that passage: somebody has said so, or the shift is over")
 	ErrNotAnnulled   = amend.ErrNot
 	ErrNoRefusal     = errors.New("no refusal with this passage ID in the last minute, or its rules are no more")
@@ -57,6 +59,7 @@ type (
 	LevelView  = view.LevelView
 	LaneView   = view.LaneView
 	Refused    = view.Refused
+	ByHand     = view.ByHand
 	Shown      = view.Shown
 	Hold       = view.Hold
 	Undecided  = view.Undecided

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/register/byhand"
 )
 
 // life plays at random what happens at a gate.
@@ -47,7 +48,7 @@ func (g *life) step() {
 	begun := []Event{event(Check, ""), event(Query, "hold")}
 	begun[0].Personal, begun[1].Personal = []Field{{Name: "stated_name", Value: g.pick("王小明", "Bo")}}, who
 	day := s.Time.In(shanghai)
-	n := rng.IntN(40)
+	n := rng.IntN(42)
 	switch {
 	case n < 12:
 		done := event(Decided, g.pick("admit", "admit", "refuse"))
@@ -97,6 +98,15 @@ func (g *life) step() {
 			ev.Kind, ev.Stamp = Level, s
 			mustAppend(t, b, ev)
 		}
+	case n > 39: // opened by hand, ended, or told of once more
+		ev := Event{Stamp: s, Kind: ByHand, Lane: direction, Direction: direction, Reason: "school-run"}
+		b.View(func(st *State) {
+			if o, is := st.ByHand[direction]; is && rng.IntN(4) > 0 {
+				ev = o.Told(s, g.pick(byhand.Shut, byhand.Restart, byhand.GoesOn), g.pick("5", byhand.Uncounted))
+				ev.Ref -= int64(rng.IntN(2)) * rng.Int64N(2) // or some other entry
+			}
+		})
+		mustAppend(t, b, ev)
 	case n == 27:
 		mustAppend(t, b, Event{Stamp: s, Kind: Clock, Reason: g.pick("clock-corrected", "clock-confirmed")})
 	case n == 28:

@@ -196,10 +196,10 @@ func Lasting(in *file.Reader) (levels.Board, marks.List, error) {
 }
 
 // readLasting takes in, of the entries before one, what may count for longer than the last days: notices, the levels in force by them,
-// and marks.
+// marks, and lanes that are open by hand.
 func (s *State) readLasting(in *file.Reader, first int64) error {
 	var seqs []int64
-	for _, kind := range []ledger.Kind{Notice, Level, Mark} {
+	for _, kind := range []ledger.Kind{Notice, Level, Mark, ByHand} {
 		if err := in.OfKind(kind, func(e *ledger.Entry) error {
 			if e.Seq < first {
 				seqs = append(seqs, e.Seq)
@@ -210,9 +210,12 @@ func (s *State) readLasting(in *file.Reader, first int64) error {
 		}
 	}
 	return in.ScanSome(seqs, func(e *ledger.Entry) {
-		if e.Kind == Mark {
+		switch e.Kind {
+		case Mark:
 			s.Marks = s.Marks.Marked(e, s.hash)
-		} else {
+		case ByHand:
+			s.ByHand = s.ByHand.After(e)
+		default:
 			s.level(e)
 		}
 	})

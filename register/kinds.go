@@ -1,6 +1,9 @@
 package register
 
-import "gated/ledger"
+import (
+	"gated/ledger"
+	"gated/register/byhand"
+)
 
 // Kinds of entries of a passage, and those that the box writes of itself. The ledger has its own besides.
 const (
@@ -10,6 +13,7 @@ const (
 	Opening     ledger.Kind = "open"          // the barrier was told to open
 	CloseByHand ledger.Kind = "close-by-hand" // a guard ended an opening by the emergency key
 	Sensor      ledger.Kind = "sensor"        // what a contact at the barrier told
+	ByHand                  = byhand.Kind     // a guard opened a lane for a time, or what became of that
 	Correction  ledger.Kind = "correction"    // names an older entry and says what is right
 
 	Scanner  ledger.Kind = "scanner"

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/register/byhand"
 	"gated/register/index"
 	"gated/register/presence"
 )
@@ -73,8 +74,8 @@ func TakesBack(e *ledger.Entry) bool { return e.Kind == Correction && e.Detail["
 func elsewhere(e *ledger.Entry) bool { return e.Detail["epoch"] != "" }
 
 // Recovered is for ledger.Options: its events take back the verdicts of a commit that failed and is there all the same. The lane was
-// answered fault and nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again. An
-// opening by the emergency key did happen: that does not wait for its entry.
+// answered fault and nothing opened: what the entries say did not happen. A hold that a guard tried to decide waits again, and a lane
+// that a guard tried to open for a time was not opened. An opening by the emergency key did happen: that does not wait for its entry.
 func (r *Register) Recovered(kept []ledger.Entry, now ledger.Stamp) []ledger.Event {
 	events := takenBack(kept, now)
 	var refs []int64
@@ -101,7 +102,7 @@ func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 	said := map[string]bool{}  // those that a guard recorded by a correction
 	for i := range kept {
 		e := &kept[i]
-		if e.Kind == Correction && e.Reason == "answered-fault" {
+		if (e.Kind == Correction || e.Kind == ByHand) && e.Reason == byhand.NeverWas {
 			taken[e.Seq], taken[e.Ref] = true, true
 		}
 		said[e.Passage] = said[e.Passage] || e.Kind == Decided && e.Reason == Corrected
@@ -109,6 +110,9 @@ func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 	for i := range kept {
 		e := &kept[i]
 		begun[e.Passage] = begun[e.Passage] || e.Kind == Check
+		if e.Kind == ByHand && e.Ref == 0 && !taken[e.Seq] {
+			events = append(events, byhand.Of(e).Told(now, byhand.NeverWas, byhand.Uncounted))
+		}
 		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
 			continue
 		}

@@ -452,7 +452,7 @@ func TestAnIndexThatHasNotHeardOfAnErasureIsBuiltAnew(t *testing.T) {
 	})
 }
 
-// A notice may count for longer than the days that are read first.
+// A notice may count for longer than the days that are read first, and a lane be open by hand.
 func TestALevelOfLongAgoCountsBeforeAllIsRead(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
@@ -462,6 +462,7 @@ func TestALevelOfLongAgoCountsBeforeAllIsRead(t *testing.T) {
 	detail := map[string]string{"level": "sealed", "place": "3-2", "from": "2026-09-01T08:00:00+08:00", "number": "7", "issuer": "X"}
 	seq := mustAppend(t, l, Event{Stamp: ck.now(), Kind: Notice, Reason: "announced", Detail: detail})[0].Seq
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Level, Reason: "sealed", Ref: seq, Detail: map[string]string{"place": "3-2"}})
+	open := mustAppend(t, l, Event{Stamp: ck.now(), Kind: ByHand, Lane: "in", Direction: "in", Reason: "relay-dead"})[0].Seq
 	ck.set("2026-11-23 08:00:00")
 	mustAppend(t, l, passage(ck, "a", "in", "admit")...)
 	l.Close()
@@ -481,6 +482,9 @@ func TestALevelOfLongAgoCountsBeforeAllIsRead(t *testing.T) {
 	l.View(func(s *State) {
 		if f, is := s.Levels.At("3", "3-2"); !is || f.Level != "sealed" || f.Notice != seq {
 			t.Errorf("in force: %+v", s.Levels)
+		}
+		if s.ByHand["in"].Entry != open {
+			t.Errorf("open by hand: %+v", s.ByHand)
 		}
 	})
 	if l.reg.readAll() {

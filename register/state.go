@@ -10,6 +10,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
+	"gated/register/byhand"
 	"gated/register/index"
 	"gated/register/levels"
 	"gated/register/marks"
@@ -53,6 +54,7 @@ type plain struct {
 	Erased  int64            // the newest erase entry; 0: none
 	Keeps   map[int64]Span   // days whose personal data must not be erased, by the entry that says so
 	Latched map[string]Latch // by the emergency key, by lane, until a guard closed it or it is known to be lost
+	ByHand  byhand.Lanes     `json:",omitempty"` // where none is, live and at the next start
 	// Window is over how many days the trips of a household are counted at the level in force, as the newest entry says.
 	Window int
 }
@@ -163,6 +165,8 @@ func (s *State) box(e *ledger.Entry) {
 		}
 	case CloseByHand:
 		delete(s.Latched, e.Lane)
+	case ByHand:
+		s.ByHand = s.ByHand.After(e)
 	case Alarm:
 		if e.Reason == LatchLost && e.Ref == s.Latched[e.Lane].Seq { // the key may have been pressed again
 			delete(s.Latched, e.Lane)

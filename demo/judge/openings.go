@@ -13,7 +13,7 @@ import (
 )
 
 // Openings matches each switching of a relay with the ledger entry that explains it: one pulse for each admit, and no others except
-// while the emergency key holds the lane open. It also matches each press of that key with its entry.
+// while the emergency key, or a guard by hand, holds the lane open. It also matches each press of that key with its entry.
 type Openings struct {
 	// Slacks are tolerances for time stamps on a busy machine: the relay stamps when it reads its command, the ledger when it
 	// writes the entry. They are tried from the smallest up, because a large one could pair a pulse with the switching of the
@@ -45,6 +45,9 @@ const (
 	// begins is how long after its verdict a pulse may begin. It is not imported from the gate, where the same error would hide itself.
 	begins = 2 * time.Second
 
+	// stamps is how far the time stamps of entries may be off on a busy machine.
+	stamps = time.Second
+
 	// readsLate is how long a relay that answers nothing may take to read a command.
 	readsLate = 200 * time.Millisecond
 )
@@ -75,9 +78,10 @@ type key struct {
 // lane is what the entries say about one lane.
 type lane struct {
 	Count
-	pulses []pulse
-	keys   []key
-	held   []Span
+	pulses   []pulse
+	keys     []key
+	held     []Span
+	standing []standing // by hand
 }
 
 // NewOpenings returns an Openings for some lanes that has seen nothing.
@@ -118,6 +122,8 @@ func (o *Openings) Entry(e *ledger.Entry) {
 		o.admits[e.Seq] = admit{e.At, e.Lane, e.Passage}
 	case e.Kind == register.Opening && e.Reason == emergencyKey, e.Kind == register.CloseByHand:
 		l.keys = append(l.keys, key{e.At, e.Seq, e.Passage, e.Kind == register.CloseByHand})
+	case e.Kind == register.ByHand:
+		l.stand(e)
 	case e.Kind == register.Opening:
 		a, is := o.admits[e.Ref]
 		if delete(o.admits, e.Ref); !is || a.lane != e.Lane {
@@ -133,6 +139,14 @@ func (o *Openings) Entry(e *ledger.Entry) {
 func (o *Openings) Judge(runs []*Run, relays map[string]*Relay) (wrong []string) {
 	missing := map[string]int{} // entries, by lane
 	may := map[string][]claim{}
+	byHand := map[string][]claim{}
+	for name := range o.lanes {
+		relay := relays[name]
+		if relay == nil {
+			relay = &Relay{}
+		}
+		byHand[name] = o.byHand(name, relay, runs)
+	}
 	for _, seq := range slices.Sorted(maps.Keys(o.admits)) {
 		c, is, lost := o.unopened(seq, runs)
 		if lane := o.admits[seq].lane; is {
@@ -151,7 +165,7 @@ func (o *Openings) Judge(runs []*Run, relays map[string]*Relay) (wrong []string)
 		byKey := o.byEmergencyKey(name, relay, runs)
 		l.Held = len(l.held)
 		byAdmit, must := o.byAdmit(name, relay, runs)
-		all := slices.Concat(may[name], byKey, byAdmit)
+		all := slices.Concat(may[name], byKey, byHand[name], byAdmit)
 		l.Allowed, l.Demanded = len(all), len(must)
 
 		left := relay.Switched
@@ -195,6 +209,8 @@ func (o *Openings) unopened(seq int64, runs []*Run) (c claim, is, lost bool) {
 		o.mismatch("entry %d: an admit that lane %s was told was taken back", seq, a.lane)
 		return c, false, false
 	case o.takenBack[seq], !r.Killed && r.Admitted != nil && told.IsZero(): // its commit failed: the lane was answered a fault
+		return c, false, false
+	case !r.Killed && o.lanes[a.lane].stands(a.at): // it got no pulse
 		return c, false, false
 	case !r.Killed:
 		o.mismatch("entry %d: an admit on lane %s, and no entry says what became of its opening", seq, a.lane)
@@ -278,9 +294,11 @@ func (o *Openings) disturbed(name string, relay *Relay, runs []*Run) []Span {
 			}
 		}
 	}
-	const stamps = time.Second // how far the time stamps of entries may be off on a busy machine
 	for _, h := range o.lanes[name].held {
 		spans = append(spans, Span{h.From.Add(-stamps), plus(h.Until, stamps)})
+	}
+	for _, s := range o.lanes[name].standing {
+		spans = append(spans, Span{s.From.Add(-stamps), plus(s.Until, stamps)})
 	}
 	return merged(spans)
 }

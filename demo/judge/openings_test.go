@@ -99,6 +99,36 @@ func TestOpeningsAreToldThatHaveNoEntry(t *testing.T) {
 			add(l, 8000, ledger.Record{Kind: register.CloseByHand})
 			return []time.Time{at(1), at(9500)}
 		}, want: []string{"no entry says why"}},
+		{name: "the lane stands open by hand, and who is admitted then gets no pulse", gate: func(l *entries) []time.Time {
+			add(l, 0, ledger.Record{Kind: register.ByHand, Reason: "school-run"})
+			admit(l, 3000)
+			open(l, 5030, "pulse", admit(l, 5000)) // nor is one amiss
+			add(l, 6000, ledger.Record{Kind: register.ByHand, Reason: "goes-on", Ref: 1})
+			add(l, 8000, ledger.Record{Kind: register.ByHand, Reason: "shut", Ref: 1})
+			open(l, 20119, "pulse", admit(l, 20000))
+			return []time.Time{at(1), at(7000), at(20001)}
+		}, lane: Relay{Plugged: []time.Time{at(6990)}}},
+		{name: "the lane stands open by hand, and was opened once", gate: func(l *entries) []time.Time {
+			add(l, 0, ledger.Record{Kind: register.ByHand, Reason: "school-run"})
+			add(l, 8000, ledger.Record{Kind: register.ByHand, Reason: "shut", Ref: 1})
+			return []time.Time{at(1), at(5000)}
+		}, want: []string{"lane in was opened at 08:00:05", "no entry says why"}},
+		{name: "the lane was opened by hand before that could be on the disk", gate: func(l *entries) []time.Time {
+			add(l, 0, ledger.Record{Kind: register.ByHand, Reason: "school-run"})
+			return []time.Time{at(5)}
+		}, run: Run{Commits: []Span{{at(2), at(10)}}}, want: []string{"no entry says why"}},
+		{name: "an opening by hand that never was", gate: func(l *entries) []time.Time {
+			add(l, 0, ledger.Record{Kind: register.ByHand, Reason: "school-run"})
+			add(l, 9, ledger.Record{Kind: register.ByHand, Reason: "answered-fault", Ref: 1})
+			admit(l, 3000)
+			return []time.Time{at(1)}
+		}, want: []string{"entry 3: an admit on lane in, and no entry says what became of its opening", "no entry says why"}},
+		{name: "an admit after the lane was shut", gate: func(l *entries) []time.Time {
+			add(l, 0, ledger.Record{Kind: register.ByHand, Reason: "school-run"})
+			add(l, 8000, ledger.Record{Kind: register.ByHand, Reason: "shut", Ref: 1})
+			admit(l, 10000)
+			return []time.Time{at(1)}
+		}, want: []string{"entry 3: an admit on lane in, and no entry says what became of its opening"}},
 		{name: "a busy machine stamps late", gate: func(l *entries) []time.Time {
 			open(l, 119, "pulse", admit(l, 0))
 			return []time.Time{at(600)}

@@ -57,6 +57,15 @@ func (r *Ruling) Check() error {
 	return note(r.Note)
 }
 
+// Answered are its answers, unless they are not all that is needed for it; ask is what is asked, nil: nothing.
+func (r *Ruling) Answered(ask *policy.Inquiry) ([]policy.Answer, error) {
+	bySight := r.Reason == policy.KnownUnnamed
+	if bySight && (ask == nil || !ask.BySight) {
+		return nil, fmt.Errorf("reason %s: this hold has no questions that may be left out for it", r.Reason)
+	}
+	return ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !IsUrgent(r.Reason))
+}
+
 // Override is why somebody is admitted against a refusal.
 type Override struct {
 	Reason   string // one of Overrides or Urgent

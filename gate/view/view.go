@@ -7,6 +7,7 @@ import (
 
 	"gated/policy"
 	"gated/register"
+	"gated/register/byhand"
 	"gated/register/levels"
 )
 
@@ -69,6 +70,9 @@ type LaneView struct {
 	Barrier   string    `json:"barrier"`           // "ok", or "open-by-hand" while it does not obey
 	Unasked   bool      `json:"unasked"`           // somebody else opened it a moment ago, or it stands open since
 
+	// ByHand is what a guard opened the lane for, for a time; nil: it is not open by hand.
+	ByHand *ByHand `json:"by_hand,omitempty"`
+
 	// LatchLost: an opening by the emergency key ended with a stop or a crash, and the key has to be pressed again.
 	LatchLost bool `json:"latch_lost"`
 
@@ -84,6 +88,12 @@ type LaneView struct {
 	// Sensor is "up", or "unreadable" while nobody knows whether the barrier is open or somebody passes; empty where the
 	// lane has none.
 	Sensor string `json:"sensor,omitempty"`
+}
+
+// ByHand is an opening by hand, and what the barrier says to it: opening, open, failed, or by-hand where there is none.
+type ByHand struct {
+	byhand.Opening
+	Barrier string `json:"barrier"`
 }
 
 // Refused is a refusal that a guard may override: guard, or telephone where somebody else has to approve; empty: only for an urgent
@@ -157,6 +167,27 @@ type FaultView struct {
 	Since time.Time `json:"since"`
 	Text  string    `json:"text"` // the cause, for the maintainer
 	Call  string    `json:"call"` // whom to call, from the settings
+}
+
+// mostRecent is how many of the newest passages the page shows.
+const mostRecent = 20
+
+// Recent are the newest passages; of those that the shift admitted so long ago at most the guard can say that it was otherwise.
+func Recent(s *register.State, now time.Time, amendWithin time.Duration) []Shown {
+	list := []Shown{}
+	for _, p := range slices.Backward(s.Recent) {
+		if len(list) == mostRecent {
+			break
+		}
+		at := p.Decided
+		if at.IsZero() {
+			at = p.At
+		}
+		list = append(list, Shown{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Verdict: p.Verdict, Reason: p.Reason,
+			Class: p.Class, Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency,
+			Amend: p.Verdict == policy.Admit && !p.Emergency && p.Last > s.Duty && now.Sub(at).Abs() < amendWithin})
+	}
+	return list
 }
 
 // Levels are the levels of a board as the page shows them now; the settings have the level base.
