@@ -420,6 +420,36 @@ def not_watching(day, zone, entries, first, last, size):
     return w.close(end, size)
 
 
+def opened_by_hand(day, zone, own, until):
+    """When lanes stood open by hand, from the day's own entries in their order; microseconds."""
+    def midnight(d):
+        return int(d.replace(tzinfo=zone).timestamp()) * 10**6
+    begins, ends = midnight(datetime.fromisoformat(day)), min(until, midnight(datetime.fromisoformat(day) + timedelta(days=1)))
+    times = {}
+    for e in own:
+        if e["kind"] != "by-hand":
+            continue
+        at, ref, how = when(e["time"]), e.get("ref", 0), e.get("reason", "")
+        t = {"lane": e.get("lane", ""), "direction": e.get("direction", ""), "from": at, "to": None, "lasted": 0, "heads": ""}
+        if not ref:
+            times[e["seq"]] = dict(t, reason=how, began=e)
+            continue
+        if how == "answered-fault":
+            times.pop(ref, None)
+            continue
+        t = times.setdefault(ref, dict(t, reason=e.get("detail", {}).get("why", ""), began=None) | {"from": begins})
+        if how != "goes-on" and not t["heads"]:
+            t["to"], t["lasted"], t["heads"] = at, at - t["from"], e.get("detail", {}).get("heads", "")
+            if t["began"] and t["began"]["boot"] == e["boot"]:
+                t["lasted"] = e["mono"] - t["began"]["mono"]
+    for t in times.values():
+        if not t["heads"]:
+            t["to"] = max(ends, t["from"])
+            t["lasted"] = t["to"] - t["from"]
+    return [(seq, t["lane"], t["direction"], t["from"] // 10**6, t["to"] // 10**6, max(t["lasted"], 0) // 10**6, t["reason"], t["heads"])
+            for seq, t in times.items()]
+
+
 class Check:
     def __init__(self, members, keys):
         self.m = members
@@ -526,20 +556,24 @@ class Check:
         epoch = s["epoch"]
         need(type(epoch) is int and epoch >= 1 and (epoch == 1 or h.origin.endswith(f"/{epoch}")), "summary.json: epoch")
         want = {"v": 1, "gate": s["gate"], "origin": h.origin, "epoch": epoch, "time_zone": s["time_zone"], "day": s["day"], "first": s["first"],
-                "last": s["last"], "entries": len(day), "passages": passages, "not_watching": s["not_watching"], "until": until, "size": h.size, "paper": h.short_root()}
+                "last": s["last"], "entries": len(day), "passages": passages, "not_watching": s["not_watching"], "opened_by_hand": s.get("opened_by_hand"), "until": until, "size": h.size, "paper": h.short_root()}
         for k in want.keys() | s.keys():
             need(s.get(k) == want.get(k), f"summary.json says {k} {s.get(k)!r} where the records say {want.get(k)!r}")
         try:
             zone = ZoneInfo(s["time_zone"])
         except (ZoneInfoNotFoundError, ValueError):
             zone = None
-            self.say("not checked: when the box was not watching: this Python has no time zones (python3 -m pip install tzdata)")
+            self.say("not checked: when the box was not watching: nor when lanes were open by hand: this Python has no time zones (python3 -m pip install tzdata)")
         gaps = not_watching(s["day"], zone, self.entries, s["first"], s["last"], h.size)
         if zone:
             # to whole seconds, as summary.json has them
             gaps = gaps and [(a // 10**6, b // 10**6, c) for a, b, c in gaps]
             told = s["not_watching"] and [(when(g["from"]) // 10**6, when(g["to"]) // 10**6, g["cause"]) for g in s["not_watching"]]
             need((gaps is None) == (s["not_watching"] is None) and (gaps or []) == (told or []), "summary.json: not_watching is not what the records say")
+            open_ = opened_by_hand(s["day"], zone, [self.entries[seq] for seq in self.files["records.jsonl"]], when(until))
+            told = [(t["entry"], t["lane"], t["direction"], when(t["from"]) // 10**6, when(t["to"]) // 10**6, t["seconds"], t["reason"], t["heads"])
+                    for t in s.get("opened_by_hand", [])]
+            need(open_ == told, "summary.json: opened_by_hand is not what the records say")
         if day:
             self.say(f"{len(day)} records of {s['day']}, entries {s['first']} to {s['last']}, stand at these positions in the ledger of {h.size} entries whose head {h.origin} signed")
         else:
@@ -552,6 +586,8 @@ class Check:
             self.say(f"the newest entry under head.txt is of {until}: of after that this bundle says nothing")
         for g in s["not_watching"] or []:
             self.say(f"not watching: {g['from']} to {g['to']} ({g['cause']})")
+        for t in s.get("opened_by_hand", []):
+            self.say(f"open, not registered: lane {t['lane']}, {t['from']} to {t['to']} ({t['reason']}), {t['heads'] or 'went on'}")
 
     def follow_keys(self):
         chain, size = [], 0

@@ -9,6 +9,7 @@ import (
 	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/byhand"
 )
 
 // Calendar is where the entries of each day stand in the first size entries of a ledger.
@@ -132,13 +133,15 @@ func (r *Reader) WatchedUntil(d Day, size int64) (until int64, err error) {
 }
 
 // Account adds up what every export tells of a day from the entries around it, in the order of seq: its entries, its
-// passages by their latest verdict, and when the box was not watching.
+// passages by their latest verdict, when the box was not watching, and when lanes were open by hand.
 type Account struct {
 	Day
 	size     int64 // of the ledger
 	Entries  int64
 	verdicts map[string]string // latest, of the passages begun that day
 	watch    watch
+	byHand   byhand.Day
+	newest   time.Time      // of the ledger's newest entry, where that was among them
 	ahead    []*entry.Entry // what came right before the day
 	next     int64          // the entry that watching needs next
 	torn     bool           // it did not get one
@@ -148,13 +151,17 @@ type Account struct {
 // NewAccount begins one in a ledger of size entries.
 func NewAccount(d Day, size int64, zone *time.Location) (*Account, error) {
 	w, err := newWatch(d.Name, zone)
-	return &Account{Day: d, size: size, verdicts: map[string]string{}, watch: w, next: 1}, err
+	return &Account{Day: d, size: size, verdicts: map[string]string{}, watch: w, byHand: byhand.Day{Begins: w.from}, next: 1}, err
 }
 
 // Add takes the next entry; own says whether it is of the day.
 func (a *Account) Add(e *entry.Entry, own bool) error {
 	if own {
 		a.Entries++
+		a.byHand.Add(e)
+	}
+	if e.Seq == a.size {
+		a.newest = e.At
 	}
 	if e.Passage != "" {
 		verdict, known := a.verdicts[e.Passage]
@@ -237,6 +244,19 @@ func (a *Account) Gaps(now time.Time) (list []Gap, ok bool) {
 	return a.watch.close(a.size, now), true
 }
 
+// ByHand tells when lanes were open by hand, so that passages were not registered. What goes on ends with the day; now bounds one that
+// is not over, in its stead the newest entry where it is zero.
+func (a *Account) ByHand(now time.Time) []byhand.Time {
+	ends := a.watch.to
+	if now.IsZero() {
+		now = a.newest
+	}
+	if !now.IsZero() && now.Before(ends) {
+		ends = now
+	}
+	return a.byHand.Times(ends.In(a.watch.from.Location()))
+}
+
 // seen is an entry as an export meets it.
 type seen struct {
 	*entry.Entry
@@ -292,12 +312,13 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 	return a, err
 }
 
-// Stats are the counts of one day, and when the box was not watching.
+// Stats are the counts of one day, when the box was not watching, and when lanes were open by hand.
 type Stats struct {
 	Day      string         `json:"day"`
 	Entries  int64          `json:"entries"`
 	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open; undecided: where there is one
 	Gaps     []Gap          `json:"-"`
+	ByHand   []byhand.Time  `json:"-"`
 }
 
 // Stats counts a day; now bounds one that is not over. A passage counts on the day of its first event, once.
@@ -319,5 +340,5 @@ func (r *Reader) Stats(day string, now time.Time) (Stats, error) {
 
 func (a *Account) stats(now time.Time) Stats {
 	gaps, _ := a.Gaps(now) // read has left nothing out
-	return Stats{a.Name, a.Entries, a.Passages(), gaps}
+	return Stats{a.Name, a.Entries, a.Passages(), gaps, a.ByHand(now)}
 }

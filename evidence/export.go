@@ -3,6 +3,7 @@ package evidence
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -254,8 +255,8 @@ func (r *Reader) ExportXLSX(w io.Writer, x Selection) error {
 	return b.Close()
 }
 
-// front is what stands before the table: the gate and the days, when the box was not watching, and which later entries
-// are about the days.
+// front is what stands before the table: the gate and the days, when the box was not watching, when lanes were open by hand, and which
+// later entries are about the days.
 func (p *extract) front() (rows [][]string) {
 	what := "day"
 	if len(p.days) > 1 {
@@ -269,6 +270,13 @@ func (p *extract) front() (rows [][]string) {
 	}
 	if len(rows) == 1 {
 		rows = append(rows, []string{"not watching", "never"})
+	}
+	for _, day := range p.days {
+		for _, t := range day.ByHand {
+			rows = append(rows, []string{OpenByHand, "lane", t.Lane, t.Direction, "from", t.From.Format(time.RFC3339),
+				"to", t.To.Format(time.RFC3339), "lasted", t.Lasted.Round(time.Second).String(), t.Reason, "heads",
+				cmp.Or(t.Heads, "went on"), "entry", strconv.FormatInt(t.Entry, 10)})
+		}
 	}
 	return append(append(rows, p.strays...), p.rows...)
 }

@@ -46,7 +46,8 @@ type summary struct {
 	Entries   int64          `json:"entries"`
 	Passages  map[string]int `json:"passages"` // begun that day, by their latest verdict
 	Gaps      []gap          `json:"not_watching"`
-	Until     string         `json:"until"` // time of the newest entry under the head: of later the bundle says nothing
+	ByHand    []byHand       `json:"opened_by_hand,omitempty"` // when lanes stood open, and passages were not registered
+	Until     string         `json:"until"`                    // time of the newest entry under the head: of later the bundle says nothing
 	Size      int64          `json:"size"`
 	ShortRoot string         `json:"paper"` // as it was called
 }
@@ -55,6 +56,17 @@ type gap struct {
 	From  string `json:"from"`
 	To    string `json:"to"`
 	Cause string `json:"cause"`
+}
+
+type byHand struct {
+	Entry     int64  `json:"entry"` // of the opening
+	Lane      string `json:"lane"`
+	Direction string `json:"direction"`
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Seconds   int64  `json:"seconds"` // that passed, however the clock was set meanwhile
+	Reason    string `json:"reason"`
+	Heads     string `json:"heads"` // how many passed; empty: it went on when the day ended
 }
 
 // proof is proof.json.

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"gated/evidence"
 	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
@@ -370,6 +372,9 @@ func (c *checking) conclude() {
 	}
 	for _, g := range s.Gaps {
 		c.say("not watching: %s to %s (%s)", g.From, g.To, g.Cause)
+	}
+	for _, t := range s.ByHand {
+		c.say("%s: lane %s, %s to %s (%s), %s", evidence.OpenByHand, t.Lane, t.From, t.To, t.Reason, cmp.Or(t.Heads, "went on"))
 	}
 	c.say("not proved: that the whole ledger was never replaced. Compare the head with one that left the box earlier")
 }

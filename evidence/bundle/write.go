@@ -242,6 +242,10 @@ func (sum *summary) fill(a *evidence.Account) error {
 		return err
 	}
 	sum.Entries, sum.Passages = a.Entries, a.Passages()
+	for _, t := range a.ByHand(time.Time{}) {
+		sum.ByHand = append(sum.ByHand, byHand{t.Entry, t.Lane, t.Direction, t.From.Format(time.RFC3339), t.To.Format(time.RFC3339),
+			int64(t.Lasted / time.Second), t.Reason, t.Heads})
+	}
 	gaps, ok := a.Gaps(time.Time{})
 	if !ok {
 		return nil // not_watching stays null
