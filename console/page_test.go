@@ -561,6 +561,15 @@ func TestLooks(t *testing.T) {
 			v.Recent[0].Amend, v.Recent[1].Amend = true, true
 			v.Holds = two[:1]
 		}, "right"},
+		{"open-by-hand", `.hand-open`, func(v *gate.View) {
+			v.Lanes[0].ByHand = standsOpen(7, "in", "school-run", 25*time.Minute)
+			v.Holds = two[:1]
+		}, ""},
+		{"open-by-hand-both", `.hand-open`, func(v *gate.View) {
+			v.Lanes[0].ByHand, v.Lanes[1].ByHand = standsOpen(7, "in", "school-run", 25*time.Minute), standsOpen(9, "out", "relay-dead", 5*time.Minute+time.Second)
+			v.Lanes[1].ByHand.Barrier, v.Lanes[1].Barrier = "failed", "open-by-hand"
+		}, "h"},
+		{"open-by-hand-why", `.ready`, func(v *gate.View) { v.Holds = two[:1] }, "h"},
 		{"wrong-tries", `.verdict.refuse`, func(v *gate.View) { last("refuse", "bad-signature")(v); v.Lanes[0].WrongTries = true }, ""},
 		{"setup-fault", `.ready`, func(v *gate.View) {
 			v.SetupFaults = []gate.SetupFault{{What: "settings", Why: "line 3: consle: unknown key", LastGood: true}, {What: "trust/dcc/new.pem", Why: "no X.509 certificate"}}
@@ -572,7 +581,7 @@ func TestLooks(t *testing.T) {
 			if language == "zh" {
 				sizes = append(sizes, [2]int64{1920, 1080})
 			}
-			if look.name == "all-at-once" || look.name == "reasons" {
+			if look.name == "all-at-once" || look.name == "reasons" || strings.HasPrefix(look.name, "open-by-hand") {
 				sizes = append(sizes, [2]int64{1024, 768}, [2]int64{800, 1280}) // tablets
 			}
 			for _, size := range sizes {
@@ -647,7 +656,7 @@ func TestLooks(t *testing.T) {
 					press(t, ctx, look.keys)
 				}
 				see(t, ctx, name+" fits", `document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth &&
-					[...document.querySelectorAll('.panic, .picture, .alarm, .alarm button, #stage .word, #stage .way, #stage .why, #stage .who, #stage .trouble p, .card button, .card input, .asked button, header > *, #find')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
+					[...document.querySelectorAll('.panic, .picture, .hand-button, .alarm, #hand button, .alarm button, #stage .word, #stage .way, #stage .why, #stage .who, #stage .trouble p, .card button, .card input, .asked button, header > *, #find')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
 				if *shots != "" {
 					picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 					if err == nil {

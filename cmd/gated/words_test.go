@@ -22,6 +22,7 @@ import (
 	"gated/gate"
 	"gated/gate/ruling"
 	"gated/policy"
+	"gated/register/byhand"
 	"gated/roster"
 	"gated/roster/sheet"
 	"gated/scanner"
@@ -230,6 +231,14 @@ func pageWords(t *testing.T) {
 	reasons = slices.DeleteFunc(reasons, func(w string) bool { return w == "pulse" }) // of an opening that went well: shown nowhere
 	same(t, "reasons", texts("reason"), reasons)
 
+	same(t, "openings by hand", texts("by_hand"), byhand.Reasons)
+	hand := string(mustRead(t, "../../console/page/hand.js"))
+	for name, list := range map[string][]string{"OPENINGS": byhand.Reasons, "HEADS": byhand.Heads} {
+		if want := "const " + name + " = ['" + strings.Join(list, "', '") + "'];\n"; !strings.Contains(hand, want) {
+			t.Errorf("hand.js has not %s", want)
+		}
+	}
+
 	script := string(mustRead(t, "../../console/page/page.js"))
 	if want := "const OVERRIDES = ['" + strings.Join(ruling.Overrides[policy.OverrideGuard], "', '") + "'];\n"; !strings.Contains(script, want) {
 		t.Errorf("page.js has not %s", want)
@@ -255,6 +264,14 @@ func docsWords(t *testing.T) {
 	same(t, "of overrides", slices.DeleteFunc(documented(t, "\nOf guards who admit against a refusal: ", "\n"), func(w string) bool {
 		return slices.Contains([]string{"override", "guard", "telephone"}, w)
 	}), overrides())
+	same(t, "of openings by hand", documented(t, "\nOf openings by hand: ", "\n"), byhand.Reasons)
+	_, byHand, _ := strings.Cut(formats, "\n| `by-hand` |")
+	byHand, _, _ = strings.Cut(byHand, "\n")
+	for _, word := range append([]string{byhand.GoesOn, byhand.Shut, byhand.Closed, byhand.Emergency, byhand.Restart, byhand.NeverWas}, strings.Join(byhand.Heads[:9], " "), byhand.Uncounted) {
+		if !strings.Contains(byHand, "`"+word+"`") {
+			t.Errorf("docs/formats.md does not say that an opening by hand may be %s", word)
+		}
+	}
 	same(t, "of guards", documented(t, "\nOf guards: admit ", "\n"), guards())
 
 	var code []byte
@@ -297,6 +314,11 @@ func guardWords(t *testing.T) {
 	}
 	for language := range 2 {
 		var keys, last []string // last are those whose digits come after all others'
+		for i, reason := range byhand.Reasons {
+			if want := fmt.Sprintf("%d %s", i+1, words["by_hand"][reason][language]); !strings.Contains(sheet, want) {
+				t.Errorf("docs/guard.md does not say %s", want)
+			}
+		}
 		for _, verdict := range []string{policy.Admit, policy.Refuse} {
 			for _, reason := range ruling.Reasons[verdict] {
 				text := words["reason"][reason][language]

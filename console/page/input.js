@@ -46,7 +46,7 @@ for (const kind of ['keypress', 'keyup']) addEventListener(kind, e => {
 
 // asItIs is what a burst must leave as it was, and what a key was meant for.
 function asItIs() {
-  return { focus: document.activeElement, chosen, panel, asking, undecided: newestUndecided(), values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
+  return { focus: document.activeElement, chosen, panel, asking, hand: handIs(), undecided: newestUndecided(), values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
 }
 
 const newestUndecided = () => view && (view.undecided || [])[0]?.passage;
@@ -58,6 +58,7 @@ function pressed(key, before) {
   if (key.name === 'Escape') {
     amending = null;
     overriding = '';
+    hand = null;
     if (found) clearFound();
     else if (!isField(at)) panel = false;
     asking = '';
@@ -73,8 +74,9 @@ function pressed(key, before) {
     else if (key.name === 'Enter') at.blur(); // a note: then the key that decides
     return;
   }
-  if (lost || !view || chosen !== before.chosen || panel !== before.panel) return; // it was meant for something else
+  if (lost || !view || chosen !== before.chosen || panel !== before.panel || handIs() !== before.hand) return; // it was meant for something else
   const mine = chosen && !(byItself && performance.now() - chosenAt < READ_MS);
+  if (hand && /^\d$/.test(key.name)) return handDigit(Number(key.name));
   if (/^[1-9]$/.test(key.name)) {
     const other = OTHERS[key.name - 1], person = [...slots].find(([, n]) => n === Number(key.name));
     if (!panel && asking && asking === before.asking && pickKey(Number(key.name))) return;
@@ -86,10 +88,12 @@ function pressed(key, before) {
     else if (!chosen && cards.length) toast(p('keys-select'));
   } else if (key.name === 'q' && questions(waiting(chosen)).length) {
     panel = false;
+    hand = null;
     return askNext();
   } else if (key.name === 'k' && bySight(waiting(chosen))) {
     if (mine) rule(chosen, 'admit', BYSIGHT);
-  } else if (key.name === 'o' && chosen) [panel, asking] = [!panel, ''];
+  } else if (key.name === 'h') return nextHand();
+  else if (key.name === 'o' && chosen) [panel, asking, hand] = [!panel, '', null];
   else if (AFTERWARDS[key.name] && !chosen && before.undecided === newestUndecided()) afterwards(AFTERWARDS[key.name]);
   render();
 }

@@ -29,9 +29,11 @@ function render() {
   renderSound();
   renderDuty();
   renderAlarms();
+  flashHand();
   renderStage();
   renderHolds();
   renderFound();
+  renderHand();
   renderRight();
   renderAccounts();
   paint($('recent'), view.recent, () => [h('h2', {}, p('recent')), (view.recent || []).length ? h('ol', {}, ...view.recent.map(recent)) : h('p', { class: 'none' }, p('no-recent'))]);
@@ -41,7 +43,7 @@ function render() {
 }
 
 // places is where what can be tapped stands, and since when: a finger on its way was meant for what stood there before.
-const places = new Map(), PLACED = '.card, #found, #find, #right, #accounts, .alarm';
+const places = new Map(), PLACED = '.card, #found, #find, #hand, #right, #accounts, .alarm';
 const placeOf = e => e.dataset.passage || e.id || e.className + (e.lastChild.id || '');
 function notePlaces() {
   for (const e of document.querySelectorAll(PLACED)) {
@@ -93,11 +95,12 @@ function renderAlarms() {
   const list = [];
   for (const l of view.lanes) {
     if (l.latch) list.push([l.latch, l, { opening: p('opening'), open: p('latched-do'), failed: p('not-opened-do'), 'by-hand': p('by-hand-do') }[l.latch]]);
-    if (l.barrier === 'open-by-hand' && l.latch !== 'failed') list.push(['hand', l, p('open-by-hand')]);
+    if (l.by_hand && !l.latch) list.push(['hand-open', l, handText(l), handIs() === l.id + ' ' + entryOf(l)]);
+    if (l.barrier === 'open-by-hand' && l.latch !== 'failed' && !l.by_hand) list.push(['hand', l, p('open-by-hand')]);
     if (l.unasked) list.push(['unasked', l, p('opened-unasked-do')]);
     if (l.latch_lost) list.push(['lost', l, p('latch-lost-do')]);
     if (l.wrong_tries) list.push(['tries', l, p('wrong-tries-do')]);
-    if (!l.up && (fresh(l) || l.latch || view.fault)) list.push(['down', l, t('cause', l.cause || l.scanner)]);
+    if (!l.up && (fresh(l) || l.latch || l.by_hand || view.fault)) list.push(['down', l, t('cause', l.cause || l.scanner)]);
     if (l.up && l.dropped) list.push(['dropped', l, t('dropped', l.dropped)]);
     if (l.up && l.cause) list.push(['silent', l, t('cause', l.cause)]);
   }
@@ -112,6 +115,7 @@ function renderAlarms() {
     if (kind === 'opening') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('emergency')));
     if (kind === 'open') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('latched'))), close();
     if (kind === 'by-hand') say(...way(l.direction).slice(0, 1), h('b', {}, laneName(l) + ' · ' + p('emergency'))), close();
+    if (kind === 'hand-open') say(icon('hand'), h('b', {}, laneName(l) + ' · ' + p('by-hand'))), e.append(handHeads(l));
     if (kind === 'failed') say(h('b', {}, laneName(l) + ' · ' + p('not-opened'))), close();
     if (kind === 'hand') say(h('b', {}, laneName(l)));
     if (kind === 'unasked') say(h('b', {}, laneName(l) + ' · ' + p('opened-unasked')));
@@ -139,8 +143,8 @@ function renderStage() {
   if (view.fault) return paint($('stage'), [view.fault, answers], () => [troubleFault(view.fault, answers)]);
   paint($('stage'), view.lanes.map(l => l.id), () => view.lanes.map(l => h('div', { class: 'part', id: 'stage-' + l.id })));
   for (const l of view.lanes) {
-    const part = $('stage-' + l.id), shows = fresh(l) ? stage.get(l.id).shown : l.latch ? l.latch : l.up ? 'ready' : [l.cause, l.since];
-    paint(part, [shows, l.direction, view.lanes.length], () => [fresh(l) ? verdict(l.last) : l.latch ? latch(l) : l.up ? ready(l) : troubleDown(l)]);
+    const part = $('stage-' + l.id), shows = fresh(l) ? stage.get(l.id).shown : l.latch ? l.latch : l.by_hand || (l.up ? 'ready' : [l.cause, l.since]);
+    paint(part, [shows, l.direction, view.lanes.length], () => [fresh(l) ? verdict(l.last) : l.latch ? latch(l) : l.by_hand ? handStage(l) : l.up ? ready(l) : troubleDown(l)]);
     const d = part.querySelector('.lasting');
     if (d) d.textContent = lasting(gateNow() - Date.parse(l.since));
   }
@@ -347,7 +351,7 @@ function renderLanes() {
         h('div', {}, l.barrier === 'open-by-hand' ? h('b', {}, p('barrier-by-hand')) : h('i', {}, p('lane') + ' ' + l.id))),
       h('button', { type: 'button', id: 'picture-' + l.id, class: 'picture', disabled: !!reading[l.id], title: p('picture'), 'aria-label': p('picture'), onclick: () => takePicture(l.id) },
         icon('picture'), h('span', {}, reading[l.id] ? p('reading') : p('picture'))),
-      panic);
+      handButton(l), panic);
   }));
 }
 

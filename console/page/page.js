@@ -147,6 +147,7 @@ function receive(v) {
   }
   if (amending && !(v.recent || []).some(a => a.passage === amending.a.passage && a.amend)) amending = null;
   if (!v.lanes.some(l => l.refused && l.refused.passage === overriding)) overriding = '';
+  dropHand();
   receiveHolds(v.holds || []);
 }
 
@@ -196,6 +197,7 @@ function choose(passage, unasked = false) {
   panel = false;
   asking = '';
   wanted = '';
+  if (!unasked) hand = null;
 }
 function dropGone() {
   for (const c of cards) if (c.gone && since(c.gone) >= STILL_MS) {
@@ -213,6 +215,7 @@ function tick() {
   if (gone && !lost && heard) sound('fault');
   lost = gone;
   if (lost) {
+    hand = null;
     for (const part of stage.values()) part.born = null;
     panel = false;
     if (since(opened) > LOST_MS) connect();
@@ -222,6 +225,7 @@ function tick() {
   if (found && since(foundAt) > FOUND_MS) clearFound();
   if (typedAt && since(typedAt) > TYPED_MS) typedAt = null;
   if (sure && performance.now() - sure > 5000) sure = 0;
+  remind();
   render();
 }
 
@@ -235,9 +239,9 @@ async function post(path, body, patience = 8000) {
     return { ok: false, status: 0, data: {} };
   }
 }
-async function act(path, body, gone = 'gone') {
+async function act(path, body, gone = 'gone', noLedger = 'no-ledger') {
   const r = await post(path, body);
-  if (!r.ok) toast(r.status === 0 ? p('not-sent') : r.status === 409 ? p(gone) : r.status === 503 ? p('no-ledger') : p('failed') + ': ' + (r.data.error || r.status));
+  if (!r.ok) toast(r.status === 0 ? p('not-sent') : r.status === 409 ? p(gone) : r.status === 503 ? p(noLedger) : p('failed') + ': ' + (r.data.error || r.status));
   return r.ok ? r.data : null;
 }
 let toastTimer;

@@ -196,6 +196,13 @@ const WORDS = {
     "who-passed": ["谁通过了？", "Who passed?"],
     "entry-pending": ["等待写入登记簿", "waiting for the ledger"]
   },
+  "by_hand": {
+    "school-run": ["接送学生", "school run"],
+    "rush-hour": ["上下班高峰", "rush hour"],
+    "moving-van": ["搬家", "moving van"],
+    "relay-dead": ["道闸故障", "barrier's relay is dead"],
+    "other-need": ["其他需要", "another need"]
+  },
   "by": {
     "machine": ["自动", "automatic"],
     "unauthenticated": ["值班员", "guard"],
@@ -308,6 +315,17 @@ const WORDS = {
     "too-fast": ["按键太快，没有执行：请一个一个按", "keys too fast, nothing was done: one at a time"],
     "other-reasons": ["其他原因、备注", "other reason, note"],
     "elsewhere": ["已在别处处理", "decided elsewhere"],
+    "by-hand": ["临时开放", "OPENED BY HAND"],
+    "by-hand-ask": ["为什么？扫码照常记录，别人不登记", "why? scans are recorded, others are not"],
+    "by-hand-failed": ["道闸没有打开：请手动开", "the barrier did not open: open it by hand"],
+    "since": ["起", "on"],
+    "not-registered": ["通行不登记", "not registered"],
+    "shut": ["关闭", "Close"],
+    "shut-with": ["关闭，通过人数：", "close; passed:"],
+    "uncounted": ["没数", "not counted"],
+    "is-open": ["此通道已经开着", "this lane stands open already"],
+    "not-open": ["此通道已不是临时开放", "this lane is not open by hand any more"],
+    "no-ledger-hand": ["登记故障，没有打开：紧急情况按紧急键", "ledger fault, not opened: what cannot wait has the emergency key"],
     "keyboard": ["有扫码器设成了键盘", "A scanner is set to keyboard"],
     "keyboard-do": ["它打的字一律不算。请设回串口，或告诉维护人员", "what it types counts for nothing: set it to serial, or tell the maintainer"]
   }
