@@ -23,31 +23,31 @@ type Right struct{ Lane, Person string } // Person: a roster ID; "": the same
 
 // Annul records that somebody who was admitted did not go through: counts, trips and whereabouts are as if they had not been.
 func (g *Gate) Annul(id string, by Amender) error {
-	g.passage.Lock()
-	defer g.passage.Unlock()
-	ev, err := g.annulment(id, by)
-	if err == nil {
-		err = g.demand(ev)
-	}
-	if err == nil {
-		g.annulled(ev)
-	}
-	return err
+	return g.amend(id, by, func(ev ledger.Event) error {
+		err := g.demand(ev)
+		if err == nil {
+			g.annulled(ev)
+		}
+		return err
+	})
 }
 
 // Correct records that another person went through than the one who was admitted, or the other way: that admission is annulled, and the
 // guard, who found them by room, admits the right one, in one transaction. Nothing opens: they are through.
-func (g *Gate) Correct(id string, is Right, by Amender) (Outcome, error) {
+func (g *Gate) Correct(id string, is Right, by Amender) (out Outcome, err error) {
 	l := g.lanes[is.Lane]
 	if l == nil {
 		return Outcome{}, ErrUnknownLane
 	}
-	g.passage.Lock()
-	defer g.passage.Unlock()
-	ev, err := g.annulment(id, by)
-	if err != nil {
-		return Outcome{}, err
-	}
+	err = g.amend(id, by, func(ev ledger.Event) (err error) {
+		out, err = g.correct(l, is, by, ev)
+		return err
+	})
+	return out, err
+}
+
+// correct annuls an admission by an entry, and records what is right. The caller holds passage.
+func (g *Gate) correct(l *lane, is Right, by Amender, ev ledger.Event) (Outcome, error) {
 	was := ev.Personally("subject")
 	if is.Person == "" {
 		is.Person = was
@@ -76,24 +76,35 @@ func (g *Gate) Correct(id string, is Right, by Amender) (Outcome, error) {
 	return p.outcome(), nil
 }
 
-// annulment is the entry that annuls a passage, if whoever asks may. The caller holds passage.
-func (g *Gate) annulment(id string, by Amender) (ev ledger.Event, err error) {
-	a, err := amend.Find(g.opt.Register, id)
-	if errors.Is(err, amend.ErrNot) {
-		return ev, err
-	} else if err != nil {
-		return ev, fmt.Errorf("%w: %w", ErrLedger, err)
+// amend finds the entry that annuls a passage, if whoever asks may, and what to do with it while nobody passes. To look it up may wait
+// for the register's index, for which no lane waits; where they have moved meanwhile it is looked up again.
+func (g *Gate) amend(id string, by Amender, do func(ev ledger.Event) error) error {
+	g.amending.Lock()
+	defer g.amending.Unlock()
+	for {
+		a, err := amend.Find(g.opt.Register, id)
+		var ev ledger.Event
+		if err == nil {
+			ev, err = a.Annul(g.opt.Register, g.clock.Now())
+		}
+		if errors.Is(err, amend.ErrNot) {
+			return err
+		} else if err != nil {
+			return fmt.Errorf("%w: %w", ErrLedger, err)
+		}
+		g.passage.Lock()
+		if a.Still(g.opt.Register) {
+			defer g.passage.Unlock()
+			duty := int64(0)
+			g.opt.Register.View(func(s *register.State) { duty = s.Duty })
+			if ev.Stamp = g.clock.Now(); by == (Amender{}) && (a.Said.Seq < duty || a.Age(ev.Stamp) > amendWithin) {
+				return ErrTooLate
+			}
+			ev.Personal = append(ev.Personal, g.amender(by)...)
+			return do(ev)
+		}
+		g.passage.Unlock()
 	}
-	now, duty := g.clock.Now(), int64(0)
-	g.opt.Register.View(func(s *register.State) { duty = s.Duty })
-	if by == (Amender{}) && (a.Said.Seq < duty || a.Age(now) > amendWithin) {
-		return ev, ErrTooLate
-	}
-	if ev, err = a.Annul(g.opt.Register, now); err != nil {
-		return ev, fmt.Errorf("%w: %w", ErrLedger, err)
-	}
-	ev.Personal = append(ev.Personal, g.amender(by)...)
-	return ev, nil
 }
 
 // amender is who puts it right, and why.

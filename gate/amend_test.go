@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"database/sql"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -225,6 +227,50 @@ func TestWhatAGuardSaidStandsAlthoughItsCommitFailed(t *testing.T) {
 				t.Errorf("taken back: %+v", back)
 			}
 		})
+	}
+}
+
+// Whoever comes to a lane does not wait while what is put right is looked up, which may wait for the index.
+func TestNobodyWaitsForWhatIsPutRight(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "index.db")+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s.scan("out", s.pass("resident", s.subject("王小明"), month))
+	tx, err := db.Begin() // somebody else writes the index
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	for _, put := range []func() error{
+		func() error { return s.g.Annul("older", Amender{}) },
+		func() error { _, err := s.g.Correct("older", Right{Lane: "in"}, Amender{}); return err },
+	} {
+		done := make(chan error, 1)
+		go func() { done <- put() }()
+		until(t, "it is looked up", func() bool {
+			free := s.g.amending.TryLock()
+			if free {
+				s.g.amending.Unlock()
+			}
+			return !free
+		})
+		s.scan("in", s.pass("resident", s.subject("李芳"), month))
+		select {
+		case err := <-done:
+			t.Fatalf("whoever came waited for it: %v", err)
+		default:
+		}
+		tx.Rollback()
+		if err := <-done; !errors.Is(err, ErrNotAnnulled) {
+			t.Error(err)
+		}
+		if tx, err = db.Begin(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

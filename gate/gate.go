@@ -89,7 +89,8 @@ type Gate struct {
 
 	pressing sync.Mutex // one press of the emergency key at a time; held for as long as Announce waits
 	writing  *writing.Path
-	start    int64 // its number; guarded by passage
+	amending sync.Mutex // held while an admission is put right, before passage
+	start    int64      // its number; guarded by passage
 	// latchesTold: it is on record which openings by the emergency key ended with the run before. Only Run looks at it.
 	latchesTold bool
 	known       atomic.Bool   // the register has told the last trusted time

@@ -21,10 +21,13 @@ func not(format string, args ...any) error {
 type Admitted struct {
 	register.Passage
 	Said ledger.Entry
+
+	erased, moved int64 // the newest entries that erased anything, and that moved them, before it was looked up
 }
 
 // Find looks an admitted passage of this epoch up.
 func Find(r *register.Register, id string) (a Admitted, err error) {
+	r.View(func(s *register.State) { a.erased = s.Erased })
 	p, known, err := r.Passage(id)
 	switch {
 	case err != nil:
@@ -48,6 +51,14 @@ func Find(r *register.Register, id string) (a Admitted, err error) {
 	return a, err
 }
 
+// Still tells whether what Annul returned is right still: nobody was erased since, and they have not moved. It waits for nothing.
+func (a *Admitted) Still(r *register.Register) (is bool) {
+	r.View(func(s *register.State) {
+		is = s.Erased == a.erased && s.Place(a.Said.Personally("subject")).Seq == a.moved
+	})
+	return is
+}
+
 // Age is how long ago it was admitted, however the clock was set since, as far as the box did not start again.
 func (a *Admitted) Age(now ledger.Stamp) time.Duration {
 	if now.Boot != "" && now.Boot == a.Said.Boot {
@@ -66,7 +77,9 @@ func (a *Admitted) Annul(r *register.Register, now ledger.Stamp) (ev ledger.Even
 			ev.Personal = append(ev.Personal, f)
 		}
 	}
-	where, err := r.Without(a.Said.Personally("subject"), a.Said.Seq)
+	subject := a.Said.Personally("subject")
+	r.View(func(s *register.State) { a.moved = s.Place(subject).Seq })
+	where, err := r.Without(subject, a.Said.Seq)
 	if where != "" {
 		ev.Detail[register.Where] = where
 	}

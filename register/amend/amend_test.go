@@ -306,6 +306,31 @@ func TestWhoWasErasedIsAnnulledAndMovesNowhere(t *testing.T) {
 	}
 }
 
+// Who moves, or is erased, while an annulment is made is not where it says: it is made again.
+func TestAnAnnulmentIsRightStill(t *testing.T) {
+	t.Parallel()
+	for what, meanwhile := range map[string]func(b *box){
+		"nothing":            func(*box) {},
+		"another passes":     func(b *box) { b.play(passage("other", "in", "r-2"), false) },
+		"they pass":          func(b *box) { b.play(passage("same", "in", "r-1"), false) },
+		"somebody is erased": func(b *box) { b.append(ledger.Event{Stamp: b.stamp(), Kind: ledger.Erase}) },
+	} {
+		b := open(t, t.TempDir())
+		b.play(passage("out", "out", "r-1"), false)
+		a, err := Find(b.r, "out")
+		if err == nil {
+			_, err = a.Annul(b.r, b.stamp())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		meanwhile(b)
+		if want := what == "nothing" || what == "another passes"; a.Still(b.r) != want {
+			t.Errorf("%s: right still is %t", what, !want)
+		}
+	}
+}
+
 // What a guard says afterwards opens nothing. Where its commit failed and is there all the same it stands, and takes nothing else along.
 func TestAnAnnulmentWhoseCommitFailedStands(t *testing.T) {
 	t.Parallel()
