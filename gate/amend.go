@@ -23,7 +23,7 @@ type Right struct{ Lane, Person string } // Person: a roster ID; "": the same
 
 // Annul records that somebody who was admitted did not go through: counts, trips and whereabouts are as if they had not been.
 func (g *Gate) Annul(id string, by Amender) error {
-	return g.amend(id, by, func(ev ledger.Event) error {
+	return g.amend(id, by, func(_ *amend.Admitted, ev ledger.Event) error {
 		err := g.demand(ev)
 		if err == nil {
 			g.annulled(ev)
@@ -39,8 +39,13 @@ func (g *Gate) Correct(id string, is Right, by Amender) (out Outcome, err error)
 	if l == nil {
 		return Outcome{}, ErrUnknownLane
 	}
-	err = g.amend(id, by, func(ev ledger.Event) (err error) {
-		out, err = g.correct(l, is, by, ev)
+	err = g.amend(id, by, func(was *amend.Admitted, ev ledger.Event) (err error) {
+		if is.Person == "" {
+			is.Person = ev.Personally("subject")
+		}
+		if err = g.mayRecord(is.Person, was); err == nil {
+			out, err = g.correct(l, is, by, ev)
+		}
 		return err
 	})
 	return out, err
@@ -48,11 +53,7 @@ func (g *Gate) Correct(id string, is Right, by Amender) (out Outcome, err error)
 
 // correct annuls an admission by an entry, and records what is right. The caller holds passage.
 func (g *Gate) correct(l *lane, is Right, by Amender, ev ledger.Event) (Outcome, error) {
-	was := ev.Personally("subject")
-	if is.Person == "" {
-		is.Person = was
-	}
-	if is.Person == was && l.Direction == ev.Direction {
+	if is.Person == ev.Personally("subject") && l.Direction == ev.Direction {
 		return Outcome{}, invalid("the same person in the same direction: say who else it was, or name a lane of the other direction")
 	}
 	if _, ok := g.opt.Roster.Snapshot().Person(is.Person); !ok {
@@ -76,9 +77,22 @@ func (g *Gate) correct(l *lane, is Right, by Amender, ev ledger.Event) (Outcome,
 	return p.outcome(), nil
 }
 
+// mayRecord tells why the right passage cannot be recorded any more, if so: it counts as now, so that it would take away a trip of
+// today, and move somebody who has passed since.
+func (g *Gate) mayRecord(person string, was *amend.Admitted) error {
+	moved := false
+	g.opt.Register.View(func(s *register.State) { moved = s.Place(person).Seq > was.Said.Seq })
+	today := g.clock.Now().Time.In(g.opt.Ledger.Zone()).Format(time.DateOnly)
+	if moved || was.Said.At.Format(time.DateOnly) != today {
+		return fmt.Errorf("%w: it was on another day, or whoever it was has passed since, so that what is right cannot be recorded: "+
+			"annul the passage instead", ErrNotAnnulled)
+	}
+	return nil
+}
+
 // amend finds the entry that annuls a passage, if whoever asks may, and what to do with it while nobody passes. To look it up may wait
 // for the register's index, for which no lane waits; where they have moved meanwhile it is looked up again.
-func (g *Gate) amend(id string, by Amender, do func(ev ledger.Event) error) error {
+func (g *Gate) amend(id string, by Amender, do func(was *amend.Admitted, ev ledger.Event) error) error {
 	g.amending.Lock()
 	defer g.amending.Unlock()
 	for {
@@ -101,7 +115,7 @@ func (g *Gate) amend(id string, by Amender, do func(ev ledger.Event) error) erro
 				return ErrTooLate
 			}
 			ev.Personal = append(ev.Personal, g.amender(by)...)
-			return do(ev)
+			return do(&a, ev)
 		}
 		g.passage.Unlock()
 	}

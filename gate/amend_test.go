@@ -274,6 +274,32 @@ func TestNobodyWaitsForWhatIsPutRight(t *testing.T) {
 	}
 }
 
+// What is right counts as of now. So it is recorded on the day only, and of nobody who has passed since.
+func TestACorrectionThatComesTooLateMovesNobody(t *testing.T) {
+	t.Parallel()
+	for name, since := range map[string]func(s *site){
+		"the next day":   func(s *site) { s.wall(true, 24*time.Hour) },
+		"they came home": func(s *site) { s.scan("in", s.pass("resident", s.subject("李芳"), month)) },
+		"both": func(s *site) {
+			s.scan("in", s.pass("resident", s.subject("李芳"), month))
+			s.wall(true, 24*time.Hour)
+		},
+	} {
+		s := newSite(t)
+		wrong := s.scan("out", s.pass("resident", s.subject("王小明"), month))
+		since(s)
+		where, trips := s.whereabouts(s.subject("李芳")), s.trips()
+		_, err := s.g.Correct(wrong.Passage, Right{"out", s.subject("李芳")}, Amender{"root", "camera 2"})
+		if got := s.whereabouts(s.subject("李芳")); !errors.Is(err, ErrNotAnnulled) || !strings.Contains(err.Error(), "annul the passage instead") ||
+			got != where || s.trips() != trips {
+			t.Errorf("%s: %v; they are %q with %d trips", name, err, got, s.trips())
+		}
+		if err := s.g.Annul(wrong.Passage, Amender{"root", "camera 2"}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestWhatCannotBeCorrected(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
