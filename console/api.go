@@ -204,6 +204,8 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		errors.Is(err, gate.ErrSettled), errors.Is(err, gate.ErrNotAnnulled), errors.Is(err, gate.ErrTooLate),
 		errors.Is(err, gate.ErrNoRefusal), errors.Is(err, gate.ErrIsOpen), errors.Is(err, gate.ErrNotByHand):
 		fail(w, http.StatusConflict, "%v", err)
+	case errors.Is(err, gate.ErrNotReady):
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error(), "reason": "not-ready"})
 	case errors.Is(err, gate.ErrLedger):
 		fail(w, http.StatusServiceUnavailable, "%v", err)
 	default:

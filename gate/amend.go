@@ -103,8 +103,10 @@ func (g *Gate) amend(id string, by Amender, do func(was *amend.Admitted, ev ledg
 		}
 		if errors.Is(err, amend.ErrNot) {
 			return err
-		} else if err != nil {
+		} else if err != nil && g.Fault() {
 			return fmt.Errorf("%w: %w", ErrLedger, err)
+		} else if err != nil {
+			return fmt.Errorf("%w: %w", ErrNotReady, err)
 		}
 		g.passage.Lock()
 		if a.Still(g.opt.Register) {

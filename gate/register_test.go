@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,6 +64,9 @@ func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
 		if out := s.scan(c.lane, c.code); out.Verdict+" "+out.Reason != c.want {
 			t.Errorf("got %s %s, want %s", out.Verdict, out.Reason, c.want)
 		}
+	}
+	if err := s.g.Annul("older", Amender{}); !errors.Is(err, ErrNotReady) {
+		t.Errorf("what is put right: %v", err)
 	}
 	held := s.scan("out", code)
 	if out, err := s.g.Decide(held.Passage, Ruling{Verdict: "admit", Reason: "known-by-sight"}); err != nil || out.Verdict != policy.Admit {

@@ -303,6 +303,7 @@ const WORDS = {
     "connecting": ["正在连接…", "connecting …"],
     "gone": ["这次通行已处理、已超时或情况有变：请看新的卡片", "decided already, out of time, or the facts changed: look at the cards"],
     "not-sent": ["没有送达，请再试一次", "not delivered, try again"],
+    "not-ready": ["登记记录还在读取，请稍后再试，没有记录", "the register is still being read: try again in a moment, nothing was recorded"],
     "no-ledger": ["登记簿不可用，没有记录", "the ledger cannot be used, nothing was recorded"],
     "failed": ["没有成功", "failed"],
     "keys": ["A 放行 · R 禁止通行 · O 其他原因", "A admit · R refuse · O other reason"],
