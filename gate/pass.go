@@ -271,8 +271,11 @@ func (g *Gate) answer(p *passage) Outcome {
 	if p.decision.Verdict == policy.Admit {
 		g.open(p)
 	}
-	if p.decision.Verdict == policy.Refuse {
+	switch p.decision.Verdict {
+	case policy.Refuse:
 		p.lane.refuse(p)
+	case policy.Admit: // also by a guard
+		p.lane.tries = nil
 	}
 	out := p.outcome()
 	g.m.Decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()

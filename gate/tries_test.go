@@ -116,3 +116,26 @@ func TestAWrongCodeInAFaultCountsNothing(t *testing.T) {
 		t.Errorf("after it no alarm: %+v", out)
 	}
 }
+
+// An admission ends the row, whoever decided it.
+func TestAnAdmissionByTheGuardEndsTheRow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	forged := func() Outcome { return s.scan("in", spoilt(s.pass("staff", s.subject("赵六"), month))) }
+	for range tries.Most - 2 {
+		forged()
+	}
+	out := forged()
+	var err error
+	if out.Verdict == policy.Hold {
+		_, err = s.g.Decide(out.Passage, Ruling{Verdict: policy.Admit, Reason: "known-by-sight"})
+	} else {
+		_, err = s.g.Override(out.Passage, Override{Reason: "sudden-illness"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if forged(); s.g.View().Lanes[0].WrongTries {
+		t.Error("an alarm about a new row of one")
+	}
+}
