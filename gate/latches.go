@@ -37,6 +37,7 @@ func (g *Gate) lostLatches() {
 	start := g.start
 	g.passage.Unlock()
 	var events []ledger.Event
+	g.pressing.Lock() // or else a key that is being pressed may be on record and not latched yet
 	g.opt.Register.View(func(s *register.State) {
 		for _, id := range slices.Sorted(maps.Keys(s.Latched)) {
 			was, ev := s.Latched[id], ledger.Event{Kind: register.Alarm, Lane: id, Reason: register.LatchLost, By: byMachine}
@@ -55,6 +56,7 @@ func (g *Gate) lostLatches() {
 			}
 		}
 	})
+	g.pressing.Unlock()
 	if len(events) > 0 {
 		if _, err := g.writing.Append(events...); err != nil {
 			return // tried again

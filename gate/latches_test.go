@@ -2,8 +2,10 @@ package gate
 
 import (
 	"testing"
+	"time"
 
 	"gated/ledger"
+	"gated/policy"
 	"gated/register"
 )
 
@@ -164,4 +166,34 @@ func TestALateAlarmForgetsNoNewerOpening(t *testing.T) {
 			t.Errorf("latched: %+v", st.Latched)
 		}
 	})
+}
+
+// A key that is being pressed when the gate looks for lost openings is on record and not latched yet: it is of this run.
+func TestAKeyThatIsBeingPressedIsNotLost(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.end()
+	s.start()
+	s.stop()
+	<-s.ended
+	s.g.latchesTold = false
+	l := s.g.lanes["in"]
+	p := &passage{id: newID(), lane: l, at: s.g.clock.Now(), by: unauthenticated, emergency: true,
+		decision: policy.Decision{Verdict: policy.Admit, Reason: "emergency-key"}}
+	s.g.pressing.Lock() // as Emergency has it between Announce and latch
+	if _, err := s.l.Append(p.verdict(register.Opening)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { s.g.lostLatches(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(50 * time.Millisecond):
+	}
+	s.g.latch(p)
+	s.g.pressing.Unlock()
+	<-done
+	if lanes, _ := s.alarms(); len(lanes) != 0 || !s.g.latchesTold {
+		t.Errorf("lost: %v, looked: %t", lanes, s.g.latchesTold)
+	}
 }
