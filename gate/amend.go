@@ -43,7 +43,7 @@ func (g *Gate) Correct(id string, is Right, by Amender) (out Outcome, err error)
 		if is.Person == "" {
 			is.Person = ev.Personally("subject")
 		}
-		if err = g.mayRecord(is.Person, was); err == nil {
+		if err = was.Counts(g.opt.Register, is.Person, g.clock.Now().Time); err == nil {
 			out, err = g.correct(l, is, by, ev)
 		}
 		return err
@@ -75,19 +75,6 @@ func (g *Gate) correct(l *lane, is Right, by Amender, ev ledger.Event) (Outcome,
 	p.seq = entries[len(entries)-1].Seq
 	g.annulled(ev)
 	return p.outcome(), nil
-}
-
-// mayRecord tells why the right passage cannot be recorded any more, if so: it counts as now, so that it would take away a trip of
-// today, and move somebody who has passed since.
-func (g *Gate) mayRecord(person string, was *amend.Admitted) error {
-	moved := false
-	g.opt.Register.View(func(s *register.State) { moved = s.Place(person).Seq > was.Said.Seq })
-	today := g.clock.Now().Time.In(g.opt.Ledger.Zone()).Format(time.DateOnly)
-	if moved || was.Said.At.Format(time.DateOnly) != today {
-		return fmt.Errorf("%w: it was on another day, or whoever it was has passed since, so that what is right cannot be recorded: "+
-			"annul the passage instead", ErrNotAnnulled)
-	}
-	return nil
 }
 
 // amend finds the entry that annuls a passage, if whoever asks may, and what to do with it while nobody passes. To look it up may wait

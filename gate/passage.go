@@ -2,8 +2,6 @@ package gate
 
 import (
 	"crypto/rand"
-	"encoding/base32"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -45,9 +43,7 @@ type passage struct {
 
 // newID names a passage: 80 random bits, in letters that can be read out over the telephone.
 func newID() string {
-	var b [10]byte
-	rand.Read(b[:])
-	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+	return strings.ToLower(rand.Text()[:16])
 }
 
 // repeated is the passage as it is answered again.
@@ -77,7 +73,7 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 		}
 	}
 	if p.facts.Health != "" { // about somebody's body: a personal field, to be erased with the others
-		q.Personal = append(q.Personal, ledger.Field{Name: "health", Value: p.health()})
+		q.Personal = append(q.Personal, ledger.Field{Name: "health", Value: p.facts.Stated()})
 	}
 	if p.decision.Verdict == policy.Hold {
 		q.Verdict, q.Reason, q.Rule, q.By = p.decision.Verdict, p.decision.Reason, p.decision.Rule, p.by
@@ -103,14 +99,6 @@ func (p *passage) verdict(k ledger.Kind) ledger.Event {
 	ev := p.event(k)
 	ev.Class, ev.Verdict, ev.Reason, ev.Rule, ev.By = p.who.Class, p.decision.Verdict, p.decision.Reason, p.decision.Rule, p.by
 	return ev
-}
-
-// health is what the certificate states, with the age of a test.
-func (p *passage) health() string {
-	if p.facts.Health == "negative-test" {
-		return fmt.Sprintf("negative-test %d h", p.facts.TestHours)
-	}
-	return p.facts.Health
 }
 
 func yesNo(b bool) string {

@@ -106,6 +106,14 @@ const (
 	OverrideTelephone = "telephone" // the guard, where somebody else approves by telephone, whom they name
 )
 
+// Stated is what a valid health certificate states, with the age of a test.
+func (f Facts) Stated() string {
+	if f.Health == negativeTest {
+		return fmt.Sprintf("%s %d h", negativeTest, f.TestHours)
+	}
+	return f.Health
+}
+
 // Decision is the verdict, why (a stable lower-case word) and by which rule.
 type Decision struct {
 	Verdict, Reason, Rule string

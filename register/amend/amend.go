@@ -85,3 +85,15 @@ func (a *Admitted) Annul(r *register.Register, now ledger.Stamp) (ev ledger.Even
 	}
 	return ev, err
 }
+
+// Counts tells why what is right instead cannot be recorded any more, if so: it counts as now, so that it would take away a trip of
+// today, and move somebody who has passed since.
+func (a *Admitted) Counts(r *register.Register, person string, now time.Time) error {
+	moved := false
+	r.View(func(s *register.State) { moved = s.Place(person).Seq > a.Said.Seq })
+	if moved || a.Said.At.Format(time.DateOnly) != now.In(a.Said.At.Location()).Format(time.DateOnly) {
+		return fmt.Errorf("%w: it was on another day, or whoever it was has passed since, so that what is right cannot be recorded: "+
+			"annul the passage instead", ErrNot)
+	}
+	return nil
+}
