@@ -43,7 +43,7 @@ func TestTheGuardPutsRight(t *testing.T) {
 	tap(t, ctx, "#another")
 	see(t, ctx, "whom to look for", `document.activeElement === $('room') && document.querySelector('#right .amend').textContent.includes('按房号')`)
 	write(t, ctx, "7-1-1203")
-	see(t, ctx, "found", `$('found').textContent.includes('王小明')`)
+	see(t, ctx, "found, and instead of whom", `$('found').textContent.includes('王小明') && $('found').textContent.includes('代替')`)
 	press(t, ctx, kb.Enter)
 	press(t, ctx, kb.Enter)
 	b.asked(`correct {"passage":"` + third + `","lane":"in","id":"` + b.person("王小明") + `"}`)
@@ -88,6 +88,42 @@ func TestTheGuardSaysWhyTheyAdmitAllTheSame(t *testing.T) {
 	r.awaits(t, `override {"passage":"R2","reason":"personal-safety","approver":"","note":""}`)
 	r.change(func(v *gate.View) { v.Lanes[0].Refused = nil })
 	see(t, ctx, "the minute is over", `!document.querySelector('#right .refused')`)
+}
+
+// Somebody else is looked for in the place of one admission only as long as nobody else has come, and not for long. A car has no other way.
+func TestTheNextOneIsNotTakenForACorrection(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	arm := func(class string) {
+		t.Helper()
+		r.change(func(v *gate.View) {
+			v.Lanes, v.Holds = lanes(), []gate.Hold{}
+			v.Recent = []gate.Shown{{Passage: "R1", Lane: "in", Direction: "in", Verdict: "admit", Class: class, Amend: true, At: time.Now()}}
+		})
+		see(t, ctx, "the newest", fmt.Sprintf(`view?.recent[0]?.class === '%s' && !view.holds.length && document.querySelector('#recent li button.amend')`, class))
+		tap(t, ctx, "#recent li:first-child button.amend")
+	}
+	arm("vehicle")
+	see(t, ctx, "a car", `$('annul') && $('another') && !$('way-out')`)
+	for what, comes := range map[string]func(v *gate.View){
+		"a hold": func(v *gate.View) {
+			v.Holds = []gate.Hold{{Shown: gate.Shown{Passage: "H1", Lane: "in", Direction: "in", Verdict: "hold", Class: "visitor", At: time.Now()}, Until: time.Now().Add(time.Minute)}}
+		},
+		"an answer": func(v *gate.View) {
+			v.Lanes[0].Last = &gate.Shown{Passage: "A1", Lane: "in", Direction: "in", Verdict: "admit", Class: "resident", At: time.Now()}
+		},
+	} {
+		arm("resident")
+		see(t, ctx, "a resident", `!!$('way-out')`)
+		tap(t, ctx, "#another")
+		see(t, ctx, what+": armed", `another() === true`)
+		r.change(comes)
+		see(t, ctx, what+": no more", `!another() && !document.querySelector('#right .amend')`)
+	}
+	arm("resident")
+	tap(t, ctx, "#another")
+	see(t, ctx, "20 seconds later", `another() && (amending.since = stamp(ANOTHER_MS + 1), tick(), !another())`)
 }
 
 // The page says that the emergency opening of a lane ended, until the gate does so no more.

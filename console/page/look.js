@@ -259,12 +259,13 @@ function wentCard(c) {
 
 function renderFound() {
   $('room').placeholder = p('find');
-  paint($('found'), found && [found, view.lanes.map(l => l.id)], () => {
+  paint($('found'), found && [found, view.lanes.map(l => l.id), another() && amending.a], () => {
     places.delete('found'); // whoever is in the list now was not there before
     if (!found) return [];
     if (typeof found === 'string' || !found.length) return [h('p', { class: 'none' }, p(found.length ? found : 'nobody'))];
-    return found.map(f => h('div', {}, h('span', {}, f.name, h('small', {}, reasons(f.room, t('class', f.class)))),
-      ...view.lanes.map(l => h('button', { type: 'button', title: p('lane') + ' ' + l.id, onclick: () => present(l, f) }, icon(l.direction === 'out' ? 'out' : 'in'), laneName(l)))));
+    const instead = another() ? [h('p', { class: 'none' }, reasons(p('instead-of') + ' ' + clock(amending.a.at), t('direction', amending.a.direction), t('class', amending.a.class)))] : [];
+    return instead.concat(found.map(f => h('div', {}, h('span', {}, f.name, h('small', {}, reasons(f.room, t('class', f.class)))),
+      ...view.lanes.map(l => h('button', { type: 'button', title: p('lane') + ' ' + l.id, onclick: () => present(l, f) }, icon(l.direction === 'out' ? 'out' : 'in'), laneName(l))))));
   });
 }
 
@@ -275,12 +276,13 @@ function renderRight() {
     ...(amending ? amendment(amending) : []), ...refused.flatMap(refusal)]);
 }
 function amendment({ a, another }) {
-  const otherWay = view.lanes.filter(l => l.direction !== a.direction);
+  // Only of a person of the roster it can be told without a look at them who went the other way.
+  const otherWay = view.lanes.filter(l => l.direction !== a.direction && ROSTERED.includes(a.class));
   return [h('h2', {}, p('amend-what')), h('div', { class: 'asked amend' },
     h('span', {}, ...way(a.direction), ' ', clock(a.at), ' ', reasons(t('class', a.class), t('reason', a.reason))),
     another ? h('span', {}, p('find-right')) : h('div', {}, button('annul', p('annul'), () => amend('api/annul', {})),
       ...otherWay.map(l => button('way-' + l.id, p('it-was') + ' ' + laneName(l), () => amend('api/correct', { lane: l.id }))),
-      button('another', p('another'), () => { amending = { a, another: true }; render(); $('room').focus(); })),
+      button('another', p('another'), () => { amending = { a, another: true, since: stamp() }; render(); $('room').focus(); })),
     h('div', {}, button('amend-back', p('back'), () => { amending = null; render(); })))];
 }
 function refusal(l) {

@@ -8,6 +8,7 @@ const STILL_MS = 1000;    // the list stands still so long when somebody went, a
 const READ_MS = 600;      // whom the page selected by itself no key decides about before, nor a tap about anybody
 const TAP_MS = 400;       // a tap so soon after another, or after things moved, is meant for nothing
 const HELD_MS = 50;       // a hand takes longer to let go of a key, a scanner hardly any time
+const ANOTHER_MS = 20000; // then whoever is found by room is no correction any more
 const TYPED_MS = 60000;   // the page says so long that a scanner is set to keyboard
 const REASONS = {
   admit: ['known-by-sight', 'document-sighted', 'dead-phone', 'pass-expired', 'child-or-elder', 'visitor-confirmed', 'known-unnamed', 'personal-safety', 'sudden-illness'],
@@ -15,6 +16,8 @@ const REASONS = {
 };
 // These come last: their digits are no others'. Which of them it was is sealed.
 const URGENT = ['personal-safety', 'sudden-illness'];
+// What a person of the roster can be; a car is found by no room.
+const ROSTERED = ['resident', 'staff', 'volunteer', 'courier'];
 // What one press decides, and what the others are, in the order of their digits; that of a key of its own apart.
 const ATONCE = { admit: 'document-sighted', refuse: 'not-known' };
 // What may have become of somebody on whom nobody decided, by the key that says so.
@@ -47,7 +50,7 @@ let sure = 0;         // when the clock's first confirmation was pressed
 let opening = {};     // lanes whose emergency key was pressed, and how often it is not yet answered
 let notOpened = {};   // lanes that it did not open: {sent: the gate knows, said: what}
 const pressedAgain = new Set(); // lanes whose relay was dead and is told again: it may answer too soon to be seen opening
-let amending = null;  // an admission that the guard puts right: {a: as it was shown, another: it was somebody else}
+let amending = null;  // an admission that the guard puts right: {a: as it was shown, another: it was somebody else, since: when that was said}
 let overriding = '';  // the refusal against which the guard is about to admit
 const settling = {};  // passages of which it was said already what became of them
 let taking = '';      // the lane that a picture is being taken for
@@ -157,6 +160,7 @@ function receiveAnswer(l, now, heardBefore) {
   stage.set(l.id, part);
   if (id === part.shown) return;
   part.shown = id;
+  if (heardBefore && a) nextOne();
   // An answer from the future means that the clock was set back: its age is unknown, so it is not fresh.
   const age = a && !a.emergency ? Date.parse(now) - Date.parse(a.at) : Infinity;
   part.born = age > -2000 && age < VERDICT_MS ? stamp(Math.max(0, age)) : null;
@@ -180,6 +184,7 @@ function receiveHolds(open) {
   }
   for (const o of open) {
     if (cards.some(c => c.hold.passage === o.passage)) continue;
+    nextOne();
     cards.push({ hold: o, gone: null, ruled: null });
     const taken = [...slots.values()], free = [1, 2, 3, 4, 5, 6, 7, 8, 9].filter(n => !taken.includes(n));
     // Not the digit of somebody who has just gone: the key may be on its way.
@@ -223,6 +228,7 @@ function tick() {
   for (const l of view ? view.lanes : []) if (!fresh(l)) l.last = null; // with its name
   dropGone();
   if (found && since(foundAt) > FOUND_MS) clearFound();
+  if (another() && since(amending.since) > ANOTHER_MS) amending = null;
   if (typedAt && since(typedAt) > TYPED_MS) typedAt = null;
   if (sure && performance.now() - sure > 5000) sure = 0;
   remind();
@@ -329,6 +335,11 @@ function amend(path, body) {
   return act(path, { passage, ...body }, 'not-amended');
 }
 
+// another tells whether the next person found by room is put in the place of somebody admitted. A new hold or answer ends that: the next
+// one is there.
+const another = () => amending && amending.another;
+function nextOne() { if (another()) amending = null; }
+
 // override admits all the same; what came of it the lane shows.
 async function override(passage, reason, approver) {
   overriding = '';
@@ -369,7 +380,7 @@ async function present(lane, person) {
   clearFound();
   document.activeElement.blur();
   render();
-  if (amending && amending.another) return amend('api/correct', { lane: lane.id, id: person.id });
+  if (another()) return amend('api/correct', { lane: lane.id, id: person.id });
   const out = await act('api/present', { lane: lane.id, id: person.id });
   if (!out) return;
   wanted = out.passage;

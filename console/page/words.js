@@ -237,6 +237,7 @@ const WORDS = {
     "it-was": ["其实是", "it was"],
     "another": ["是别人", "somebody else"],
     "find-right": ["按房号找到本人，再选方向", "find the right person by room, then choose the direction"],
+    "instead-of": ["更正，代替", "put right, instead of"],
     "not-amended": ["这次放行已更正，或已不能由本班更正", "put right already, or not for this shift to put right any more"],
     "override": ["仍要放行", "Admit all the same"],
     "approver": ["谁在电话里批准的？", "who approved by telephone?"],
