@@ -15,7 +15,7 @@ build:
 
 # A gate at work, until Ctrl-C; its page and metrics on loopback, everything in ./demo-state.
 demo: build
-	./gated-demo
+	./gated-demo --scenes
 
 # What takes longest comes first, so that nothing runs on alone at the end.
 test:
