@@ -18,7 +18,7 @@ func TestTheGuardPutsRight(t *testing.T) {
 	newest := func(lane, name string) (passage string) {
 		t.Helper()
 		passage = b.scan(lane, b.pass(name, time.Hour)).Passage
-		see(t, ctx, "the newest in the list", fmt.Sprintf(`view && view.recent[0].passage === '%s' && view.recent[0].amend && document.querySelector('#recent li button.amend')`, passage))
+		see(t, ctx, "the newest in the list", fmt.Sprintf(`view && view.recent[0]?.passage === '%s' && view.recent[0].amend && document.querySelector('#recent li button.amend')`, passage))
 		return passage
 	}
 	first := newest("in", "王小明")

@@ -130,7 +130,7 @@ func TestInterface(t *testing.T) {
 		{"override", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone","approver":" 张经理 "}`, false, 200, `{"passage":"P","verdict":"admit","reason":"approved-by-telephone","repeat":false}`, "correction in admit approved-by-telephone 老张"},
 		{"override without a name", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone"}`, false, 400, `/say in 1 to 40 who approved/`, ""},
 		{"override without a reason", "POST", "/api/override", `{"passage":"{refused}"}`, false, 400, `/reason is missing/`, ""},
-		{"override what was admitted", "POST", "/api/override", `{"passage":"{admitted}","reason":"approved-by-telephone"}`, false, 409, `/no refusal that a guard may override/`, ""},
+		{"override what was admitted", "POST", "/api/override", `{"passage":"{admitted}","reason":"approved-by-telephone"}`, false, 409, `/no refusal with this passage ID in the last minute/`, ""},
 		{"duty", "POST", "/api/duty", `{"name":" 李四 "}`, false, 204, ``, "signon 李四"},
 		{"duty without a name", "POST", "/api/duty", `{"name":""}`, false, 400, `/name is missing/`, ""},
 		{"duty with a novel", "POST", "/api/duty", `{"name":"` + strings.Repeat("李", 41) + `"}`, false, 400, `/name has 41 characters; it takes at most 40/`, ""},

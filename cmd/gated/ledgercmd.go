@@ -138,7 +138,7 @@ func ledgerSearch() *cobra.Command {
 			}
 			return w.Flush()
 		})}
-	c.Flags().StringVar(&kindOf, "kind", "", "list the day's entries of this kind instead, such as notice, level, mark, alarm, correction")
+	c.Flags().StringVar(&kindOf, "kind", "", "list the day's entries of this kind instead, such as notice, level, mark, by-hand, alarm")
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().StringVar(&f.Verdict, "verdict", "", "admit, refuse, hold or undecided")
 	c.Flags().StringVar(&f.Reason, "reason", "", "a reason such as expired")
