@@ -128,6 +128,19 @@ func tap(t *testing.T, ctx context.Context, element string) {
 	}
 }
 
+// tapTo taps an element until an expression is true: the page takes no tap while something moves, which a slow machine makes last.
+func tapTo(t *testing.T, ctx context.Context, element, what, js string) {
+	t.Helper()
+	for range 10 {
+		tap(t, ctx, element)
+		poll := chromedp.Poll[bool]("!!("+js+")", chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(5*time.Second))
+		if _, err := chromedp.Run(ctx, poll); err == nil {
+			return
+		}
+	}
+	see(t, ctx, what, js)
+}
+
 func lanes() []gate.LaneView {
 	since := time.Now().Add(-time.Hour)
 	return []gate.LaneView{

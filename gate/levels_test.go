@@ -121,7 +121,7 @@ func TestALevelIsAnEntryFirst(t *testing.T) {
 	if _, err := s.g.Announce(func(levels.Board, time.Time) ([]ledger.Event, error) {
 		n := levels.Notice{Level: "sealed", From: s.now()}
 		return []ledger.Event{{Reason: levels.Ordered, Detail: n.Detail()}}, nil
-	}); !errors.Is(err, ErrLedger) || len(s.g.board().Notices) != 0 || s.g.View().Levels[0].Level != "guarded" {
+	}); !errors.Is(err, ErrLedger) || len(s.g.board().Lasting(s.now())) != 0 || s.g.View().Levels[0].Level != "guarded" {
 		t.Errorf("in a fault: %v, %+v", err, s.g.View().Levels)
 	}
 	s.broken.Store(false)
