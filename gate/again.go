@@ -52,7 +52,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 		if h.unchanged(&p) {
 			continue
 		}
-		p.decision.Verdict, p.desk = policy.Hold, true
+		p.decision.Verdict, p.desk, p.again = policy.Hold, true, true
 		old, ended := h.superseded(&p)
 		events = append(append(events, ended), p.events(check)...) // three of each
 		which, olds, news = append(which, h), append(olds, old), append(news, p)
@@ -68,6 +68,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 		olds[i].seq, news[i].seq = entries[3*i].Seq, entries[3*i+2].Seq
 		delete(g.desk.holds, h.id)
 		h.passage = news[i]
+		h.again = false // what it is answered from now on, somebody has asked
 		g.desk.holds[h.id] = h
 		h.lane.replace(olds[i].id, h.shown())
 		g.answer(&olds[i])

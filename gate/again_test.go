@@ -211,3 +211,29 @@ func TestWhoWaitsIsFoundByRoomAsTheyAreNow(t *testing.T) {
 	}
 	s.broken.Store(false)
 }
+
+// The line about somebody who waits and was judged again is no answer to a code, and one who shows the same code again gets one.
+func TestWhoIsJudgedAgainIsToldAsThat(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = 0 }))
+	code := s.pass("resident", s.subject("王小明"), month)
+	s.scan("in", code)
+	if held := s.scan("in", code); held.Reason != "passed-back" {
+		t.Fatalf("%+v", held)
+	}
+	s.scan("out", s.pass("resident", s.subject("王小明"), month)) // they went out, so that coming in is nothing odd
+	for len(s.outs) > 0 {
+		<-s.outs
+	}
+	s.g.passage.Lock()
+	s.g.desk.seen = state{}
+	s.g.passage.Unlock()
+	s.g.review()
+	if old, now := <-s.outs, <-s.outs; old.Reason != "undecided-changed" || old.Again || now.Verdict != policy.Hold || !now.Again {
+		t.Errorf("told as %+v and %+v", old, now)
+	}
+	if out := s.scan("in", code); out.Again {
+		t.Errorf("the same code again: %+v", out)
+	}
+}

@@ -39,6 +39,7 @@ type passage struct {
 	repeat    bool   // answered before
 	emergency bool   // the emergency key opened
 	desk      bool   // answered to the guard, not to somebody at the lane
+	again     bool   // somebody who waited, judged again: nobody has shown anything
 }
 
 // newID names a passage: 80 random bits, in letters that can be read out over the telephone.
@@ -63,7 +64,7 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 	c, q := p.event(register.Check), p.event(register.Query)
 	c.Credential, c.Proof, c.Reason, c.Personal = check.Credential, check.Proof, check.Reason, check.Personal
 	q.Class, q.Policy, q.Roster, q.Personal = p.who.Class, p.policy, p.roster, p.who.Personal()
-	q.Detail = map[string]string{"known": yesNo(p.who.Known), "level": p.facts.Level}
+	q.Detail = map[string]string{"known": yesNo[p.who.Known], "level": p.facts.Level}
 	if p.notice != 0 {
 		q.Detail["notice"] = strconv.FormatInt(p.notice, 10)
 	}
@@ -101,18 +102,13 @@ func (p *passage) verdict(k ledger.Kind) ledger.Event {
 	return ev
 }
 
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
-}
+var yesNo = map[bool]string{true: "yes", false: "no"}
 
 // outcome is the answer to whoever asked.
 func (p *passage) outcome() Outcome {
 	return Outcome{Passage: p.id, Verdict: p.decision.Verdict, Reason: p.decision.Reason, Rule: p.decision.Rule, Repeat: p.repeat,
-		Lane: p.lane.ID, Direction: p.lane.Direction, Class: p.who.Class, Credential: p.facts.Credential, Check: p.facts.Reason,
-		Seq: p.seq, At: p.at.Time}
+		Again: p.again, Lane: p.lane.ID, Direction: p.lane.Direction, Class: p.who.Class, Credential: p.facts.Credential,
+		Check: p.facts.Reason, Seq: p.seq, At: p.at.Time}
 }
 
 // shown is what the page shows.

@@ -128,7 +128,7 @@ func (g *Gate) Begin() {
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
 			Policy: rules.Policy.Hash(), Roster: people.Version(), Detail: map[string]string{
 				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone,
-				register.TripDays: rules.tripDays(), register.BothDirections: yesNo(g.ask.Both),
+				register.TripDays: rules.tripDays(), register.BothDirections: yesNo[g.ask.Both],
 				register.InsideFor:    rules.InsideFor.String(),
 				register.RosterChange: strconv.FormatInt(max(people.Change(), 0), 10), "clock": cmp.Or(doubt, "clock-trusted")}})
 	}

@@ -33,7 +33,8 @@ type Outcome struct {
 	Passage string `json:"passage"`
 	Verdict string `json:"verdict"` // admit, refuse, hold, undecided or fault
 	Reason  string `json:"reason"`
-	Repeat  bool   `json:"repeat"` // the same code again: an answer already given, not a new one
+	Repeat  bool   `json:"repeat"`          // the same code again: an answer already given, not a new one
+	Again   bool   `json:"again,omitempty"` // no code was read: somebody who waits was judged again
 
 	Lane       string    `json:"-"`
 	Direction  string    `json:"-"`

@@ -22,6 +22,7 @@ type Answer struct {
 	Credential string `json:"credential"`
 	Rule       string `json:"rule"`
 	Repeat     bool   `json:"repeat"`
+	Again      bool   `json:"again"` // somebody who waited was judged again
 }
 
 // Fault is the verdict when nothing could be recorded.
@@ -29,7 +30,7 @@ const Fault = "fault"
 
 // OfCode tells whether it is the answer to a code, rather than to a guard or at the end of a time limit.
 func (a Answer) OfCode() bool {
-	return a.Rule != emergencyKey && !a.ended()
+	return a.Rule != emergencyKey && !a.Again && !a.ended()
 }
 
 // ended tells whether it is how a hold ended, which has had its check and query before. The same code again may get that answer, too.
