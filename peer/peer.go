@@ -63,8 +63,10 @@ func find(rows string, local, remote netip.AddrPort) (uid int, ok bool) {
 		if len(f) < 8 || f[3] != established || !same(f[1], local) || !same(f[2], remote) {
 			continue
 		}
-		uid, err := strconv.Atoi(f[7])
-		return uid, err == nil && uid >= 0
+		if uid, err := strconv.ParseUint(f[7], 10, 31); err == nil { // what int holds on every machine
+			return int(uid), true
+		}
+		return 0, false
 	}
 	return 0, false
 }

@@ -97,6 +97,7 @@ func TestFind(t *testing.T) {
 
 func FuzzFind(f *testing.F) {
 	f.Add(table)
+	f.Add("   2: 0100007F:AD20 0100007F:2120 01 00000000:00000000 00:00000000 00000000  10000000000000000000\n")
 	local, remote := netip.MustParseAddrPort("127.0.0.1:44320"), netip.MustParseAddrPort("127.0.0.1:8480")
 	f.Fuzz(func(t *testing.T, rows string) {
 		if uid, ok := find(rows, local, remote); uid < 0 || !ok && uid != 0 {
