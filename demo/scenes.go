@@ -25,8 +25,7 @@ type stage struct {
 
 // scenes plays each scene once.
 func (d *demo) scenes(ctx context.Context) error {
-	s := &stage{d: d, ctx: ctx}
-	byHome := map[string][]roster.Person{}
+	s, byHome := &stage{d: d, ctx: ctx}, map[string][]roster.Person{}
 	for _, p := range d.people.residents {
 		if p.Class == "resident" {
 			byHome[p.Household] = append(byHome[p.Household], p)
@@ -72,7 +71,7 @@ func (s *stage) pass(p roster.Person, left time.Duration) string {
 
 // show shows a code at a lane, and wants one of some answers.
 func (s *stage) show(lane, code, what string, want ...string) (a judge.Answer) {
-	if s.err != nil {
+	if s.err != nil || !s.d.Fast && !wait(s.ctx, 1500*time.Millisecond) { // nobody steps up at once: two codes together are refused
 		return a
 	}
 	shown, err := s.d.show(s.ctx, s.d.lanes[lane], visitor{lane: lane, code: code, what: what}, nil)
