@@ -69,7 +69,7 @@ func TestTheGuardOpensALaneByHand(t *testing.T) {
 	nothing("a digit without a reason, and one after Escape")
 	strike(t, ctx, "1", 0)
 	run(t, ctx, `takeHand(view.lanes[0])`) // by a finger, before the key is known to be one
-	time.Sleep(300 * time.Millisecond)
+	see(t, ctx, "the key is known", `!keys.run.length`)
 	nothing("a digit that was meant for something else")
 	press(t, ctx, kb.Escape)
 	press(t, ctx, "h1")

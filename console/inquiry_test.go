@@ -74,7 +74,7 @@ func TestQuestionsAreAnsweredBeforeAdmitting(t *testing.T) {
 	r.mu.Unlock()
 	press(t, ctx, "1")
 	sees(t, ctx, "a digit selects people again", `drafts['answer-H1-purpose'] === 'delivery' && chosen === 'H1'`)
-	time.Sleep(700 * time.Millisecond) // to be selected is no time to decide
+	see(t, ctx, "to be selected is no time to decide", `performance.now() - chosenAt >= READ_MS`)
 	press(t, ctx, "a")
 	const all = `decide {"passage":"H1","verdict":"admit","reason":"document-sighted","note":"","answers":{"whom":"3-2-501","purpose":"delivery","people":"2","heat":"36.6","seen":"yes"}}`
 	r.awaits(t, all)

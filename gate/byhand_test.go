@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,13 +43,7 @@ func (s *site) byHand() (told []string) {
 
 func (s *site) tells(want ...string) {
 	s.t.Helper()
-	var got []string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if got = s.byHand(); slices.Equal(got, want) {
-			return
-		}
-	}
-	s.t.Fatalf("the ledger tells %q, want %q", got, want)
+	until(s.t, fmt.Sprintf("the ledger to tell %q", want), func() bool { return slices.Equal(s.byHand(), want) })
 }
 
 // shown is what the page shows of a lane's opening by hand, as "reason barrier"; empty: nothing.

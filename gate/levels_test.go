@@ -65,8 +65,8 @@ func TestALevelCountsWhereAndWhenItsNoticeSays(t *testing.T) {
 			}
 		}
 		s.start()
-		for !s.register.Ready() {
-			time.Sleep(time.Millisecond)
+		if err := s.register.Wait(); err != nil {
+			t.Fatal(err)
 		}
 		at("after a restart", "in", "王小明", "sealed "+strconv.FormatInt(unit, 10))
 	}
@@ -164,8 +164,8 @@ func TestANoticeCountsAtEveryMoment(t *testing.T) {
 	s.open() // nobody has looked yet
 	s.g.Begin()
 	once()
-	for !s.register.Ready() {
-		time.Sleep(time.Millisecond)
+	if err := s.register.Wait(); err != nil {
+		t.Fatal(err)
 	}
 	if got, want := s.judgedAt("in", "王小明"), "controlled "+strconv.FormatInt(seq, 10); got != want {
 		t.Errorf("after a start judged at %q, want %q", got, want)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -468,17 +467,18 @@ func TestALevelOfLongAgoCountsBeforeAllIsRead(t *testing.T) {
 	l.Close()
 	os.Remove(filepath.Join(dir, "index.db"))
 	opt, own := options(dir, ck)
-	reads := 0
+	reads, behind := 0, make(chan struct{}) // closed behind the last days
 	own.Inject = func(string) error {
-		if reads++; reads > 1 { // behind the last days
+		if reads++; reads == 2 {
+			close(behind)
+		}
+		if reads > 1 {
 			return errors.New("EIO")
 		}
 		return nil
 	}
 	l = startNear(t, opt, own, 0, 0)
-	for !l.reg.Ready() {
-		time.Sleep(time.Millisecond)
-	}
+	<-behind
 	l.View(func(s *State) {
 		if f, is := s.Levels.At("3", "3-2"); !is || f.Level != "sealed" || f.Notice != seq {
 			t.Errorf("in force: %+v", s.Levels)
