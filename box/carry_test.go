@@ -1,7 +1,6 @@
 package box
 
 import (
-	"io"
 	"log/slog"
 	"strconv"
 	"testing"
@@ -14,6 +13,31 @@ import (
 	"gated/register/marks"
 )
 
+// ledgerOf is a ledger of these events, as who opens it next reads it.
+func ledgerOf(t *testing.T, events []ledger.Event) *file.Reader {
+	t.Helper()
+	dir, now := t.TempDir(), events[len(events)-1].Stamp
+	l, err := ledger.Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai",
+		Now: func() ledger.Stamp { return now }, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ev := range events {
+		if _, err := l.Append(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := file.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
 // A restored box counts the trips that the box before counted, over as many days as its level does, also where its clock was corrected.
 func TestTripsAreCarriedOverACorrectionOfTheClock(t *testing.T) {
 	t.Parallel()
@@ -23,7 +47,6 @@ func TestTripsAreCarriedOverACorrectionOfTheClock(t *testing.T) {
 }
 
 func carryTrips(t *testing.T, window int) {
-	dir := t.TempDir()
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
 		t.Fatal(err)
@@ -32,30 +55,13 @@ func carryTrips(t *testing.T, window int) {
 	stamp := func(shift time.Duration) ledger.Stamp {
 		return ledger.Stamp{Time: now.Add(shift), Boot: "b00t", Mono: time.Hour, Trusted: true}
 	}
-	l, err := ledger.Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai",
-		Now: func() ledger.Stamp { return stamp(0) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
 	const far = 400 * 24 * time.Hour
-	for _, ev := range []ledger.Event{
+	old := ledgerOf(t, []ledger.Event{
 		{Stamp: stamp(-100 * 24 * time.Hour), Kind: ledger.Start, Detail: map[string]string{register.TripDays: strconv.Itoa(window)}},
 		{Stamp: stamp(0), Kind: register.Decided, Passage: "a", Direction: "out", Class: "resident", Verdict: "admit", Personal: []ledger.Field{{Name: "subject", Value: "r-1"}, {Name: "household", Value: "3-2-501"}}},
 		{Stamp: stamp(far), Kind: register.Decided, Passage: "b", Direction: "out", Class: "resident", Verdict: "admit", Personal: []ledger.Field{{Name: "subject", Value: "r-2"}, {Name: "household", Value: "3-2-502"}}},
 		{Stamp: stamp(time.Minute), Kind: register.Clock, Reason: "clock-corrected"},
-	} {
-		if _, err := l.Append(ev); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	old, err := file.OpenReader(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer old.Close()
+	})
 	both, second := []string{"3-2-501 2026-11-23", "3-2-502 2026-11-24"}, []string{"3-2-502 2026-11-24"}
 	for _, c := range map[int][]struct {
 		days int
@@ -81,13 +87,8 @@ func carryTrips(t *testing.T, window int) {
 // A notice counts on in the epoch after, as it is by then.
 func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
 	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	l, err := ledger.Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai",
-		Now: func() ledger.Stamp { return ledger.Stamp{Time: now} }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var said []ledger.Event
 	for _, n := range []struct {
 		reason string
 		ref    int64
@@ -99,19 +100,10 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 		{levels.Completed, 1, levels.Notice{Number: "2", Issuer: "Y"}},
 		{levels.Ended, 2, levels.Notice{Until: now}},
 	} {
-		if _, err := l.Append(ledger.Event{Stamp: ledger.Stamp{Time: now}, Kind: register.Notice, Reason: n.reason, Ref: n.ref, Detail: n.Detail(),
-			Personal: []ledger.Field{{Name: "ordered_by", Value: "Chen"}}}); err != nil {
-			t.Fatal(err)
-		}
+		said = append(said, ledger.Event{Stamp: ledger.Stamp{Time: now}, Kind: register.Notice, Reason: n.reason, Ref: n.ref, Detail: n.Detail(),
+			Personal: []ledger.Field{{Name: "ordered_by", Value: "Chen"}}})
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	old, err := file.OpenReader(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer old.Close()
+	old := ledgerOf(t, said)
 	board, _, err := register.Lasting(old)
 	if err != nil {
 		t.Fatal(err)
@@ -134,13 +126,8 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 // Marks that count are told once more; those that have ended, or whose entry was erased, are not.
 func TestMarksThatCountAreToldAgain(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
 	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	l, err := ledger.Open(ledger.Options{Hangs: time.Minute, Dir: dir, Gate: "East gate", Origin: "east-gate", TimeZone: "Asia/Shanghai",
-		Now: func() ledger.Stamp { return ledger.Stamp{Time: now} }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var said []ledger.Event
 	for i, ev := range []ledger.Event{
 		{Reason: marks.Exempt, Personal: []ledger.Field{{Name: "subject", Value: "r-1"}, {Name: "note", Value: "why"}}},
 		{Reason: marks.Watch, Personal: []ledger.Field{{Name: "household", Value: "3-2-501"}}},
@@ -154,18 +141,9 @@ func TestMarksThatCountAreToldAgain(t *testing.T) {
 			days = 0
 		}
 		ev.Detail = map[string]string{"word": "dialysis", "from": now.Format(time.RFC3339), "until": now.AddDate(0, 0, days).Format(time.RFC3339)}
-		if _, err := l.Append(ev); err != nil {
-			t.Fatal(err)
-		}
+		said = append(said, ev)
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	old, err := file.OpenReader(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer old.Close()
+	old := ledgerOf(t, said)
 	_, list, err := register.Lasting(old)
 	if err != nil {
 		t.Fatal(err)
