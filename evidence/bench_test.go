@@ -29,8 +29,8 @@ func month(b *testing.B, dir string, personal bool) {
 	b.Helper()
 	ck := &clock{}
 	l := open(b, dir, ck)
-	ck.set("2026-06-01 00:00:00")
-	mustAppend(b, l, Event{Stamp: ck.now(), Kind: ledger.Start}) // a daemon's: only a process without one signs each commit for good
+	ck.Set("2026-06-01 00:00:00")
+	mustAppend(b, l, Event{Stamp: ck.Now(), Kind: ledger.Start}) // a daemon's: only a process without one signs each commit for good
 	for day := at("2026-06-01 00:00:00"); !day.After(at(crowdedDay + " 00:00:00")); day = day.AddDate(0, 0, 1) {
 		n := 4000
 		if day.Format(time.DateOnly) == crowdedDay {
@@ -38,7 +38,7 @@ func month(b *testing.B, dir string, personal bool) {
 		}
 		var events []Event
 		for i := range n {
-			ck.set(day.Add(time.Duration(i) * 24 * time.Hour / time.Duration(n)).Format(time.DateTime))
+			ck.Set(day.Add(time.Duration(i) * 24 * time.Hour / time.Duration(n)).Format(time.DateTime))
 			id := fmt.Sprintf("%s-%07d", day.Format("20060102"), i)
 			events = append(append(events, passage(ck, id, "in", "admit")...), decided(ck, id, "in", "admit", "resident"))
 			if !personal {

@@ -10,6 +10,7 @@ import (
 	"gated/ledger"
 	"gated/register"
 	"gated/register/byhand"
+	"gated/register/registertest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
@@ -22,17 +23,7 @@ func openedByHand(t *testing.T) *Reader {
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
-	say := func(when string, ev Event) (e Entry) {
-		t.Helper()
-		ck.set(when)
-		ev.Stamp = ck.now()
-		return mustAppend(t, l, ev)[0]
-	}
-	opening := func(when, lane, reason string) (tell func(when, reason, heads string)) {
-		e := say(when, Event{Kind: register.ByHand, Lane: lane, Direction: lane, Reason: reason})
-		o := byhand.Of(&e)
-		return func(when, reason, heads string) { say(when, o.Told(Stamp{}, reason, heads)) }
-	}
+	say, opening := registertest.Diary(t, l, ck)
 	say("2026-11-21 07:00:00", Event{Kind: ledger.Start})
 	school := opening("2026-11-21 07:40:00", "in", "school-run")
 	school("2026-11-21 08:05:12", byhand.Shut, "20")

@@ -114,7 +114,7 @@ func TestAClockThatWasWrongMakesNoGap(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			l := open(t, dir, &clock{t: at("2026-11-20 00:00:00")})
+			l := open(t, dir, &clock{Time: at("2026-11-20 00:00:00")})
 			for _, s := range c.entries {
 				mustAppend(t, l, s.event())
 			}
@@ -289,8 +289,8 @@ func TestEntriesOfAnotherDateAreNamed(t *testing.T) {
 		"2026-11-20 10:00:00", "1970-01-01 08:00:00", "1970-01-01 09:00:00", "2026-11-21 08:00:00", // 5 to 8
 		"2026-11-23 08:01:00", "2026-11-22 08:00:00", "2026-11-22 09:00:00", // 9 to 11
 	} {
-		ck.set(when)
-		mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Alive})
+		ck.Set(when)
+		mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Alive})
 	}
 	l.Close()
 	r, err := OpenReader(dir)

@@ -30,14 +30,14 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
-	ck.set("2026-11-23 00:00:00")
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
-	ck.set("2026-11-23 23:59:00")
+	ck.Set("2026-11-23 00:00:00")
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
+	ck.Set("2026-11-23 23:59:00")
 	ev := passage(ck, "p1", "in", "hold")
 	ev[1].Rule = "=HYPERLINK(\"http://evil\")"
 	ev[1].Reason = "@SUM(1,2)"
 	mustAppend(t, l, ev...)
-	ck.set("2026-11-24 00:01:00")
+	ck.Set("2026-11-24 00:01:00")
 	mustAppend(t, l, decided(ck, "p1", "in", "refuse", "-1+cmd"))
 	r, err := OpenReader(dir)
 	if err != nil {
@@ -91,15 +91,15 @@ func twoDays(t *testing.T) (r *Reader, dir string) {
 	ck := &clock{}
 	dir = t.TempDir()
 	l := open(t, dir, ck)
-	ck.set("2026-11-23 00:00:00")
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
-	ck.set("2026-11-23 23:59:00")
-	s := ck.now()
+	ck.Set("2026-11-23 00:00:00")
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
+	ck.Set("2026-11-23 23:59:00")
+	s := ck.Now()
 	mustAppend(t, l,
 		Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "in", Personal: []Field{{Name: "document", Value: "110101199003074514"}, {Name: "name", Value: "王小"}}},
 		Event{Stamp: s, Kind: register.Query, Passage: "p1", Lane: "north", Direction: "in", Verdict: "hold", Reason: "visitor"})
-	ck.set("2026-11-24 00:01:00")
-	s = ck.now()
+	ck.Set("2026-11-24 00:01:00")
+	s = ck.Now()
 	mustAppend(t, l, Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "in", Verdict: "admit", Reason: "appointed",
 		Personal: []Field{{Name: "name", Value: "=王小明"}, {Name: "note", Value: "Kept <by hand> & \"quoted\""}}})
 	mustAppend(t, l, passage(ck, "p2", "in", "admit")...)
@@ -338,14 +338,14 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
-	ck.set("2026-11-22 23:59:59")
+	ck.Set("2026-11-22 23:59:59")
 	l := open(t, dir, ck)
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
 	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
-	ck.set("2026-11-23 00:00:01")
+	ck.Set("2026-11-23 00:00:01")
 	mustAppend(t, l, decided(ck, "night", "in", "undecided", "undecided"))
 	mustAppend(t, l, append(passage(ck, "day", "out", "admit"), decided(ck, "day", "out", "admit", "resident"))...)
-	ck.set("2026-11-22 23:59:58") // the clock is set back: sequence and days hold
+	ck.Set("2026-11-22 23:59:58") // the clock is set back: sequence and days hold
 	mustAppend(t, l, passage(ck, "again", "in", "hold")...)
 	r, err := OpenReader(dir)
 	if err != nil {
@@ -372,7 +372,7 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 // erase has the ledger of a state directory erase something.
 func erase(t *testing.T, dir string, f func(l *ledger.Ledger) (ledger.Erased, error)) error {
 	ck := &clock{}
-	ck.set("2026-11-26 08:00:00")
+	ck.Set("2026-11-26 08:00:00")
 	l := open(t, dir, ck)
 	defer l.Close()
 	done, err := f(l.Ledger)
@@ -420,7 +420,7 @@ func TestLinesAreTheEntries(t *testing.T) {
 			if got, err := lines(); err != nil || got != want {
 				t.Errorf("as it is: %v, %d bytes, want %d", err, len(got), len(want))
 			}
-			if err := unlocked(t, dir).exec(x.sql); err != nil {
+			if _, err := unlocked(t, dir).Exec(x.sql); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := lines(); err == nil || !strings.Contains(err.Error(), x.want) {
@@ -435,18 +435,18 @@ func TestEachEntryIsReadOnce(t *testing.T) {
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
-	ck.set("2026-11-22 23:00:00")
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	ck.Set("2026-11-22 23:00:00")
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
 	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
-	ck.set("2026-11-23 00:10:00")
+	ck.Set("2026-11-23 00:10:00")
 	many(t, l, ck, 5)
-	ck.set("2026-11-22 23:30:00") // set back
+	ck.Set("2026-11-22 23:30:00") // set back
 	many(t, l, ck, 3)
-	ck.set("2026-11-23 00:20:00")
+	ck.Set("2026-11-23 00:20:00")
 	mustAppend(t, l, decided(ck, "night", "in", "undecided", "undecided"))
 	many(t, l, ck, 4)
-	ck.set("2026-11-24 08:00:00")
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: "night", Verdict: "admit", Reason: "answered-fault", Ref: 12})
+	ck.Set("2026-11-24 08:00:00")
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Correction, Passage: "night", Verdict: "admit", Reason: "answered-fault", Ref: 12})
 	many(t, l, ck, 2)
 	l.Close()
 	r, err := OpenReader(dir)
@@ -485,8 +485,8 @@ func TestWhySomebodyHadToPassIsOnNoSheet(t *testing.T) {
 	ck := &clock{}
 	dir := t.TempDir()
 	l := open(t, dir, ck)
-	ck.set("2026-11-23 08:00:00")
-	s := ck.now()
+	ck.Set("2026-11-23 08:00:00")
+	s := ck.Now()
 	mustAppend(t, l, Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "out"},
 		Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "out", Verdict: "admit", Reason: "urgent-need",
 			Personal: []Field{{Name: "need", Value: "personal-safety"}, {Name: "guard", Value: "周建国"}}})

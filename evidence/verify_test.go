@@ -46,24 +46,23 @@ func TestNoByteCanChangeUnseen(t *testing.T) {
 		{"head", "note", "size = 255", 1, "tree head of 255"}, {"head", "note", "size = 258", 1, "tree head of 258"}, {"head", "leaves", "size = 258", 1, "tree head of 258"},
 		{"entry", "sealed", "seq = 258", 1, "entry 258"}, {"segment", "day", "first = 256", 1, "entry 256"},
 	} {
-		var was []byte
-		isText := false
-		if err := c.each(func(v any) {
-			var text string
-			if text, isText = v.(string); isText {
-				was = []byte(text)
-			} else {
-				was = v.([]byte)
-			}
-		}, "SELECT "+x.column+" FROM "+x.table+" WHERE "+x.where); err != nil || len(was) == 0 {
-			t.Fatal(x, err, len(was))
+		var v any
+		if err := c.QueryRow("SELECT " + x.column + " FROM " + x.table + " WHERE " + x.where).Scan(&v); err != nil {
+			t.Fatal(x, err)
+		}
+		was, isBlob := v.([]byte)
+		if !isBlob {
+			was = []byte(v.(string))
+		}
+		if len(was) == 0 {
+			t.Fatal(x)
 		}
 		put := func(b []byte, where string) {
 			var v any = b
-			if isText {
+			if !isBlob {
 				v = string(b)
 			}
-			if err := c.exec("UPDATE "+x.table+" SET "+x.column+" = ? WHERE "+where, v); err != nil {
+			if _, err := c.Exec("UPDATE "+x.table+" SET "+x.column+" = ? WHERE "+where, v); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -109,7 +108,7 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := small(t)
 			c := unlocked(t, dir)
-			if err := c.exec(x.sql); err != nil {
+			if _, err := c.Exec(x.sql); err != nil {
 				t.Fatal(err)
 			}
 			r, err := file.OpenReader(dir)
@@ -141,13 +140,13 @@ func TestMetaIsWhatTheEntriesSay(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			dir := small(t)
 			ck := &clock{}
-			ck.set("2026-11-23 09:00:00")
-			l := openWith(t, dir, ck, func(o *ledger.Options) { o.Restored = x.begins == ledger.Epoch })
+			ck.Set("2026-11-23 09:00:00")
+			l := open(t, dir, ck, func(o *ledger.Options) { o.Restored = x.begins == ledger.Epoch })
 			if x.begins != ledger.Epoch {
 				mustAppend(t, l, startOf(l, ck))
 			}
 			l.Close()
-			if err := unlocked(t, dir).exec(x.sql); err != nil {
+			if _, err := unlocked(t, dir).Exec(x.sql); err != nil {
 				t.Fatal(err)
 			}
 			if x.begins == ledger.Stop { // the daemon starts with what was changed, and says so in a start entry of its own
@@ -205,7 +204,7 @@ func TestAReplacedHistoryIsFoundFromOutside(t *testing.T) {
 	os.Remove(tlog.PublicFile(other))
 	os.Chmod(filepath.Join(other, "keys", "ledger.key"), 0o600)
 	ck := &clock{}
-	ck.set("2026-11-22 09:00:00")
+	ck.Set("2026-11-22 09:00:00")
 	l := open(t, other, ck)
 	many(t, l, ck, 300)
 	l.Close()
@@ -259,14 +258,14 @@ func TestTheEmptyHeadHidesNothing(t *testing.T) {
 		t.Errorf("a head of no entries proves nothing about them:\n%s", text)
 	}
 	c := unlocked(t, dir)
-	if err := c.exec("UPDATE entry SET record = replace(record, 'admit', 'adm1t') WHERE seq = 258; UPDATE head SET leaves = NULL"); err != nil {
+	if _, err := c.Exec("UPDATE entry SET record = replace(record, 'admit', 'adm1t') WHERE seq = 258; UPDATE head SET leaves = NULL"); err != nil {
 		t.Fatal(err)
 	}
 	const want = "tree head of 258 entries: the records have the root"
 	if _, err := verifyDir(t, dir, Given{Since: &empty}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a changed entry, with --since: %v", err)
 	}
-	if err := c.exec("INSERT INTO head(size, note) VALUES(0, ?)", string(empty.Note)); err != nil {
+	if _, err := c.Exec("INSERT INTO head(size, note) VALUES(0, ?)", string(empty.Note)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := verifyDir(t, dir, Given{}); err == nil || !strings.Contains(err.Error(), want) {
@@ -278,7 +277,7 @@ func TestTheEmptyHeadHidesNothing(t *testing.T) {
 // another history after the change.
 func TestAReplacedKeySignsNothingMore(t *testing.T) {
 	ck := &clock{}
-	ck.set("2026-11-21 08:00:00")
+	ck.Set("2026-11-21 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	many(t, l, ck, 10)
@@ -306,7 +305,7 @@ func TestAReplacedKeySignsNothingMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.exec("UPDATE head SET note = ? WHERE size = 16", string(forged.Note)); err != nil {
+	if _, err := c.Exec("UPDATE head SET note = ? WHERE size = 16", string(forged.Note)); err != nil {
 		t.Fatal(err)
 	}
 	for _, k := range []*tlog.Key{old[0], anew} {
@@ -319,7 +318,7 @@ func TestAReplacedKeySignsNothingMore(t *testing.T) {
 // TestAWitnessCountsOnlyFromOutside: the ledger names the witnesses of its box, and whoever has the box can name himself.
 func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
 	ck := &clock{}
-	ck.set("2026-11-21 08:00:00")
+	ck.Set("2026-11-21 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	many(t, l, ck, 10)
@@ -364,7 +363,7 @@ func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
 // TestTheHandoverBookOfAnOlderEpoch: its lines do not say of which epoch they are.
 func TestTheHandoverBookOfAnOlderEpoch(t *testing.T) {
 	ck := &clock{}
-	ck.set("2026-11-24 08:00:00")
+	ck.Set("2026-11-24 08:00:00")
 	from := small(t)
 	r, err := file.OpenReader(from)
 	if err != nil {
@@ -376,7 +375,7 @@ func TestTheHandoverBookOfAnOlderEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := restore(t, from, "ledger.db", "keys/ledger.pub")
-	l := openWith(t, dir, ck, func(o *ledger.Options) { o.Restored = true })
+	l := open(t, dir, ck, func(o *ledger.Options) { o.Restored = true })
 	many(t, l, ck, 300)
 	l.Close()
 	path := filepath.Join(dir, "ledger.db")

@@ -14,8 +14,8 @@ func TestGapsOfWatching(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	say := func(when string, k ledger.Kind, detail ...string) {
-		ck.set(when)
-		ev := Event{Stamp: ck.now(), Kind: k}
+		ck.Set(when)
+		ev := Event{Stamp: ck.Now(), Kind: k}
 		if k == ledger.Outage {
 			ev.Reason = "ledger-fault"
 			ev.Detail = map[string]string{"from": at(detail[0]).Format("2006-01-02T15:04:05.000000Z07:00"), "to": at(detail[1]).Format("2006-01-02T15:04:05.000000Z07:00")}

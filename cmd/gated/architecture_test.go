@@ -142,6 +142,9 @@ func TestArchitecture(t *testing.T) {
 		for _, i := range p.Imports {
 			if i, ok := strings.CutPrefix(i, "gated/"); ok {
 				ours = append(ours, i)
+				if strings.HasSuffix(i, "test") {
+					t.Errorf("%s imports %s, which is for tests alone", name, i)
+				}
 			}
 		}
 		lines := 0
@@ -177,7 +180,7 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
-// packages lists our packages as the go command sees them.
+// packages lists our packages as the go command sees them, without those that are for tests alone, whose names end so.
 func packages(t testing.TB) (list []goPackage) {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=Dir,ImportPath,Imports,GoFiles", "gated/...")
@@ -193,7 +196,7 @@ func packages(t testing.TB) (list []goPackage) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if len(p.GoFiles) > 0 {
+		if len(p.GoFiles) > 0 && !strings.HasSuffix(p.ImportPath, "test") {
 			list = append(list, p)
 		}
 	}

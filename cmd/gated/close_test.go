@@ -9,6 +9,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/registertest"
 )
 
 // What a guard was told is closed has its entry, whatever happens to the process the moment after.
@@ -17,7 +18,7 @@ func TestAClosingThatWasAnsweredOutlivesAKill(t *testing.T) {
 	dir := t.TempDir()
 	_, settings := tracedProgram(t, dir, "")
 	state := filepath.Join(dir, "state")
-	kills := sample(20, 6)
+	kills := registertest.Sample(20, 6)
 	for range kills {
 		c := start(t, "run", "--config", settings)
 		page := c.address(t)

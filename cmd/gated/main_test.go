@@ -32,6 +32,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/registertest"
 	"gated/roster"
 	"gated/roster/sheet"
 
@@ -43,14 +44,6 @@ import (
 // noRaceSleep spares each process with the race detector the second that it sleeps at its end. What it has found it has said by
 // then, and its exit status tells.
 const noRaceSleep = "atexit_sleep_ms=0"
-
-// sample is how often a long test does what it does: all times in make faults, some in make test.
-func sample(all, some int) int {
-	if os.Getenv("FAULTS") == "all" {
-		return all
-	}
-	return some
-}
 
 // The test binary is both commands, too: scripts and faults drive the real thing.
 func TestMain(m *testing.M) {
@@ -244,7 +237,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
 	answered := map[string]string{}
 	var kills, verdicts int
-	for kills < sample(50, 15) {
+	for kills < registertest.Sample(50, 15) {
 		c := startDemo(t, "--dir", dir, "--scans", "1000000", "--fast", "--log-verdicts")
 		lines := bufio.NewReader(c.stdout)
 		after := 1 + rand.IntN(12) // verdicts, and a moment: so that a slow machine kills at the same moments
@@ -305,7 +298,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 // TestKillWhileItStarts kills the first start of a demo at random moments: whatever it had made by then, the next one starts.
 func TestKillWhileItStarts(t *testing.T) {
 	t.Parallel()
-	for i := range sample(12, 4) {
+	for i := range registertest.Sample(12, 4) {
 		dir := filepath.Join(t.TempDir(), "d")
 		if i == 0 { // a moment too short to be hit often
 			if err := os.Mkdir(dir, 0o700); err != nil {
@@ -533,7 +526,7 @@ func TestFaultsOfTheHardware(t *testing.T) {
 		t.Skip("takes 10 s: run it without -short, as make test does")
 	}
 	dir := filepath.Join(t.TempDir(), "demo")
-	c := startDemo(t, "--dir", dir, "--faults", "--fast", "--for", fmt.Sprintf("%ds", sample(20, 10)), "--within", "10s")
+	c := startDemo(t, "--dir", dir, "--faults", "--fast", "--for", fmt.Sprintf("%ds", registertest.Sample(20, 10)), "--within", "10s")
 	out, err := io.ReadAll(c.stdout)
 	if err = errors.Join(err, c.Wait()); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, c.stderr)

@@ -35,20 +35,20 @@ func bundleLedger(t testing.TB) (dir string, key string) {
 	t.Helper()
 	ck := &clock{}
 	dir = t.TempDir()
-	ck.set("2026-11-21 08:00:00")
+	ck.Set("2026-11-21 08:00:00")
 	l := open(t, dir, ck)
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start})
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
 	for i := range 3 {
 		id := fmt.Sprint("a", i)
 		mustAppend(t, l, append(passage(ck, id, "in", "admit"), decided(ck, id, "in", "admit", "resident"))...)
 	}
-	ck.set("2026-11-22 00:20:00")
+	ck.Set("2026-11-22 00:20:00")
 	mustAppend(t, l, append(passage(ck, "b", "in", "admit"), decided(ck, "b", "in", "admit", "resident"))...)
 	mustAppend(t, l, passage(ck, "c", "in", "hold")...)
-	ck.set("2026-11-22 00:50:00")
+	ck.Set("2026-11-22 00:50:00")
 	mustAppend(t, l, append(passage(ck, "d", "out", "refuse"), decided(ck, "d", "out", "refuse", "<&>"))...)
-	ck.set("2026-11-23 00:30:00")
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Alive})
+	ck.Set("2026-11-23 00:30:00")
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Alive})
 	mustAppend(t, l, decided(ck, "c", "in", "admit", "known-by-sight"))
 	mustAppend(t, l, append(passage(ck, "e", "in", "admit"), decided(ck, "e", "in", "admit", "resident"))...)
 	l.Close()
@@ -272,11 +272,11 @@ func ledgersByCommand(t testing.TB) (dirs map[string]string) {
 	} {
 		ck := &clock{}
 		dirs[name] = t.TempDir()
-		ck.set(steps[0].at)
+		ck.Set(steps[0].at)
 		l := open(t, dirs[name], ck)
 		for _, s := range steps {
-			ck.set(s.at)
-			mustAppend(t, l, Event{Stamp: ck.now(), Kind: s.kind})
+			ck.Set(s.at)
+			mustAppend(t, l, Event{Stamp: ck.Now(), Kind: s.kind})
 		}
 		l.Close()
 	}
@@ -680,7 +680,7 @@ func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
 	keys := []string{first}
 	for i, day := range []string{"2026-11-24", "2026-11-25"} {
 		ck := &clock{}
-		ck.set(day + " 08:00:00")
+		ck.Set(day + " 08:00:00")
 		if i > 0 { // the new key signs alone for a day
 			l := open(t, dir, ck)
 			many(t, l, ck, 3)
@@ -736,7 +736,7 @@ func TestAStolenKeyForksNoBundle(t *testing.T) {
 	anew, _ := tlog.NewKey("east-gate")
 	tlog.WriteKeys(path, anew, old[0])
 	ck := &clock{}
-	ck.set("2026-11-24 08:00:00")
+	ck.Set("2026-11-24 08:00:00")
 	l := open(t, dir, ck)
 	many(t, l, ck, 3)
 	l.Close()
@@ -831,9 +831,9 @@ func TestAKeyChangeOfStrangersLeadsNowhere(t *testing.T) {
 	was, _ := tlog.NewKey("east-gate")
 	thief, _ := tlog.NewKey("east-gate")
 	ck := &clock{}
-	ck.set("2026-11-24 08:00:00")
+	ck.Set("2026-11-24 08:00:00")
 	l := open(t, dir, ck)
-	change := mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.KeyChange, Reason: "rotated", Detail: map[string]string{"verifier": thief.Verifier(), "was": was.Verifier()}})[0].Seq
+	change := mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.KeyChange, Reason: "rotated", Detail: map[string]string{"verifier": thief.Verifier(), "was": was.Verifier()}})[0].Seq
 	many(t, l, ck, 3)
 	l.Close()
 	r, err := evidence.OpenReader(dir)
@@ -873,12 +873,12 @@ func TestADayTornApart(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
-	ck.set("2026-11-23 00:10:00")
+	ck.Set("2026-11-23 00:10:00")
 	l := open(t, dir, ck)
 	many(t, l, ck, 5)
-	ck.set("2026-11-22 01:00:00")
+	ck.Set("2026-11-22 01:00:00")
 	many(t, l, ck, maxBetween+1)
-	ck.set("2026-11-23 00:20:00")
+	ck.Set("2026-11-23 00:20:00")
 	many(t, l, ck, 6)
 	l.Close()
 	keys, _ := tlog.PublicKeys(dir)
@@ -897,14 +897,14 @@ func TestADayInTwoParts(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
-	ck.set("2026-11-22 23:30:00")
+	ck.Set("2026-11-22 23:30:00")
 	l := open(t, dir, ck)
 	many(t, l, ck, 4)
-	ck.set("2026-11-23 00:10:00")
+	ck.Set("2026-11-23 00:10:00")
 	many(t, l, ck, 5)
-	ck.set("2026-11-22 23:40:00")
+	ck.Set("2026-11-22 23:40:00")
 	many(t, l, ck, 300)
-	ck.set("2026-11-23 00:20:00")
+	ck.Set("2026-11-23 00:20:00")
 	many(t, l, ck, 6)
 	l.Close()
 	keys, _ := tlog.PublicKeys(dir)
@@ -982,7 +982,7 @@ func TestABundleOfErasedFieldsStaysWhole(t *testing.T) {
 	t.Parallel()
 	dir, key := bundleLedger(t)
 	ck := &clock{}
-	ck.set("2026-11-24 08:00:00")
+	ck.Set("2026-11-24 08:00:00")
 	l := open(t, dir, ck)
 	if _, err := l.EraseField(0, 12, "name", Event{Kind: ledger.Erase}); err != nil {
 		t.Fatal(err)
@@ -1111,11 +1111,11 @@ func TestThePythonCheckAgrees(t *testing.T) {
 	for _, change := range []string{"UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "UPDATE meta SET value = 'Asia/Taipei' WHERE key = 'time_zone'"} {
 		dir := t.TempDir()
 		ck := &clock{}
-		ck.set("2026-11-22 08:00:00")
+		ck.Set("2026-11-22 08:00:00")
 		l := open(t, dir, ck)
 		mustAppend(t, l, startOf(l, ck))
 		l.Close()
-		if err := unlocked(t, dir).exec(change); err != nil {
+		if _, err := unlocked(t, dir).Exec(change); err != nil {
 			t.Fatal(err)
 		}
 		keys, _ := tlog.PublicKeys(dir)
@@ -1228,7 +1228,7 @@ for path in sys.stdin:
 	anew, _ := tlog.NewKey("east-gate")
 	tlog.WriteKeys(keyFile, anew, old[0])
 	ck := &clock{}
-	ck.set("2026-11-24 08:00:00")
+	ck.Set("2026-11-24 08:00:00")
 	l := open(t, dir, ck)
 	many(t, l, ck, 3)
 	l.Close()

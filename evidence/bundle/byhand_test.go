@@ -13,6 +13,7 @@ import (
 	"gated/ledger/tlog"
 	"gated/register"
 	"gated/register/byhand"
+	"gated/register/registertest"
 )
 
 // A bundle says when lanes were open by hand as its records say it, and both checks see where it does not.
@@ -21,19 +22,9 @@ func TestABundleSaysOpenNotRegistered(t *testing.T) {
 	python := pythonHere(t)
 	ck := &clock{}
 	dir := t.TempDir()
-	ck.set("2026-11-21 07:00:00")
+	ck.Set("2026-11-21 07:00:00")
 	l := open(t, dir, ck)
-	say := func(when string, ev Event) (e Entry) {
-		t.Helper()
-		ck.set(when)
-		ev.Stamp = ck.now()
-		return mustAppend(t, l, ev)[0]
-	}
-	opening := func(when, lane, reason string) (tell func(when, reason, heads string)) {
-		e := say(when, Event{Kind: register.ByHand, Lane: lane, Direction: lane, Reason: reason})
-		o := byhand.Of(&e)
-		return func(when, reason, heads string) { say(when, o.Told(Stamp{}, reason, heads)) }
-	}
+	say, opening := registertest.Diary(t, l, ck)
 	mustAppend(t, l, startOf(l, ck))
 	school := opening("2026-11-21 07:40:00", "in", "school-run")
 	school("2026-11-21 08:05:12", byhand.Shut, "20")
@@ -46,7 +37,7 @@ func TestABundleSaysOpenNotRegistered(t *testing.T) {
 	night("2026-11-23 00:30:00", byhand.Emergency, byhand.Uncounted)
 	night("2026-11-23 00:30:01", byhand.Shut, "5") // too late: the emergency key had ended it
 	e := say("2026-11-23 09:00:00", Event{Kind: register.ByHand, Lane: "out", Direction: "out", Reason: "other-need"})
-	back := byhand.Of(&e).Told(ck.now(), byhand.Shut, "0") // the clock was set back in between
+	back := byhand.Of(&e).Told(ck.Now(), byhand.Shut, "0") // the clock was set back in between
 	back.Time, back.Mono = at("2026-11-23 08:00:00"), back.Mono+90e9
 	mustAppend(t, l, back)
 	opening("2026-11-23 09:00:00", "out", "moving-van")

@@ -26,7 +26,7 @@ func wrongClock(t testing.TB, seed uint64) (dir string, days []string) {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	dir = t.TempDir()
 	now, boot, began := at("2026-11-20 20:00:00"), 0, at("2026-11-20 19:59:00")
-	l := open(t, dir, &clock{t: now})
+	l := open(t, dir, &clock{Time: now})
 	shifts := []time.Duration{0, 48 * time.Hour, -14 * 24 * time.Hour, -3 * time.Hour, 20 * time.Minute, at("1970-01-01 08:00:00").Sub(now)}
 	shift, trusted := time.Duration(0), true
 	seen := map[string]bool{}

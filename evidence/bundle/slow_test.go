@@ -25,7 +25,7 @@ func TestASlowPipeHoldsUpNoLog(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
-	ck.set("2026-11-23 08:00:00")
+	ck.Set("2026-11-23 08:00:00")
 	l := open(t, dir, ck)
 	many(t, l, ck, 300)
 	r, err := evidence.OpenReader(dir)

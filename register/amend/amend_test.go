@@ -17,6 +17,7 @@ import (
 	"gated/ledger"
 	"gated/register"
 	"gated/register/erasure"
+	"gated/register/registertest"
 )
 
 // box is a ledger with its register, and a clock of ours.
@@ -165,11 +166,7 @@ func (b *box) told() map[string]any {
 // Whatever else happened: when some admissions were annulled, trips and whereabouts are what they would be had these never been, live,
 // at the next start, without an index, and made anew.
 func TestWhoDidNotGoThroughIsWhereTheyWere(t *testing.T) {
-	seeds := uint64(4)
-	if os.Getenv("FAULTS") == "all" {
-		seeds = 60
-	}
-	for seed := range seeds {
+	for seed := range uint64(registertest.Sample(60, 4)) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 14))

@@ -20,9 +20,9 @@ func BenchmarkErase(b *testing.B) {
 	}
 	b.Cleanup(func() { os.RemoveAll(dir) })
 	ck := &clock{}
-	ck.set("2026-11-01 08:00:00")
+	ck.Set("2026-11-01 08:00:00")
 	l := open(b, dir, ck)
-	mustAppend(b, l, Event{Stamp: ck.now(), Kind: "start"})
+	mustAppend(b, l, Event{Stamp: ck.Now(), Kind: "start"})
 	const passages, people, atOnce = 10_000, 2132, 25
 	for i := 0; i < passages; i += atOnce {
 		var events []Event
@@ -31,7 +31,7 @@ func BenchmarkErase(b *testing.B) {
 		}
 		mustAppend(b, l, events...)
 	}
-	ck.set("2026-11-20 08:00:00")
+	ck.Set("2026-11-20 08:00:00")
 	passing := func(until <-chan error, n int) (took []float64, err error) { // ms
 		for i := 0; i < n; i++ {
 			select {

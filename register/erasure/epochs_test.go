@@ -21,28 +21,30 @@ import (
 func secondEpoch(t *testing.T) (b *box, ck *clock, inject *atomic.Pointer[func(op string) error]) {
 	t.Helper()
 	ck = &clock{}
-	ck.set("2026-11-20 08:00:00")
+	ck.Set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	b = open(t, dir, ck)
 	crowd(t, b, ck, 0, 400) // 1 to 1200
-	ck.set("2026-11-21 08:00:00")
+	ck.Set("2026-11-21 08:00:00")
 	crowd(t, b, ck, 400, 500) // 1201 to 1500
 	b.Close()
-	ck.set("2026-11-24 08:00:00")
-	opt := options(dir, ck)
-	opt.Restored, inject = true, &atomic.Pointer[func(op string) error]{}
-	opt.Inject = func(op string) error {
-		if f := inject.Load(); f != nil {
-			return (*f)(op)
+	ck.Set("2026-11-24 08:00:00")
+	inject = &atomic.Pointer[func(op string) error]{}
+	b = open(t, dir, ck, restored, func(opt *ledger.Options) {
+		opt.Inject = func(op string) error {
+			if f := inject.Load(); f != nil {
+				return (*f)(op)
+			}
+			return nil
 		}
-		return nil
-	}
-	b = start(t, opt)
+	})
 	crowd(t, b, ck, 495, 500)
-	ck.set("2026-11-25 08:00:00")
-	mustAppend(t, b, Event{Stamp: ck.now(), Kind: register.Alive})
+	ck.Set("2026-11-25 08:00:00")
+	mustAppend(t, b, Event{Stamp: ck.Now(), Kind: register.Alive})
 	return b, ck, inject
 }
+
+func restored(opt *ledger.Options) { opt.Restored = true }
 
 var everybody = func() (names []string) {
 	for i := range 700 {
@@ -106,18 +108,18 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 			if len(done.Older) != 1 || done.Older[0].Fields != x.older || done.Older[0].Epoch != 1 || len(done.Older[0].Records) == 0 {
 				t.Errorf("done %+v", done)
 			}
-			if n, err := Subject(b.dir, x.what.Subject, nil, func(*Entry) error { return nil }); x.what.Subject != "" && (n != 0 || err != nil) {
+			if n, err := Subject(b.Dir, x.what.Subject, nil, func(*Entry) error { return nil }); x.what.Subject != "" && (n != 0 || err != nil) {
 				t.Errorf("%d entries are still told of them, %v", n, err)
 			}
 			if x.what.Subject != nameOf(497) && !cmp.Equal(inside, insideOf(b, everybody...)) { // whose numbers are those of entries of the current one
 				t.Errorf("inside %v, before %v", insideOf(b, everybody...), inside)
 			}
 			verify(t, b)
-			if d := cmp.Diff(x.said, erasures(t, b.dir)); d != "" {
+			if d := cmp.Diff(x.said, erasures(t, b.Dir)); d != "" {
 				t.Errorf("erase entries (-want +got):\n%s", d)
 			}
 			b.Close()
-			r, err := register.OpenReader(b.dir)
+			r, err := register.OpenReader(b.Dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +145,7 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 	if _, err := l.Erase(Selection{Before: "2026-11-21"}, "zhou", "asked for"); err == nil || !strings.Contains(err.Error(), "no space left: it is tried again") || l.Fault() != nil {
 		t.Errorf("got %v", err)
 	}
-	if said := erasures(t, l.dir); len(said) != 1 {
+	if said := erasures(t, l.Dir); len(said) != 1 {
 		t.Errorf("said %v", said)
 	}
 	inject.Store(nil)
@@ -155,9 +157,9 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 		t.Errorf("it left %+v, %v", done, err)
 	}
 	crowd(t, l, ck, 600, 601)
-	os.WriteFile(filepath.Join(l.dir, "ledger-1.db"), []byte("not a database, and long enough to be taken for one"), 0o600)
-	guard := mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.SignOn, Personal: []Field{{Name: "guard", Value: "SECRET-GUARD"}}})[0].Seq
-	ck.set("2026-11-26 08:00:00")
+	os.WriteFile(filepath.Join(l.Dir, "ledger-1.db"), []byte("not a database, and long enough to be taken for one"), 0o600)
+	guard := mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.SignOn, Personal: []Field{{Name: "guard", Value: "SECRET-GUARD"}}})[0].Seq
+	ck.Set("2026-11-26 08:00:00")
 	if done, err := l.Erase(Selection{Subject: nameOf(600)}, "zhou", "asked for"); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || done.Fields != 6 {
 		t.Errorf("with a file that cannot be read: %+v, %v", done, err)
 	}
@@ -169,7 +171,7 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
-	ck.set("2026-11-20 08:00:00")
+	ck.Set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	crowd(t, l, ck, 0, 10)
@@ -180,11 +182,9 @@ func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	ck.set("2026-11-24 08:00:00")
-	opt := options(dir, ck)
-	opt.Restored = true
-	l = start(t, opt)
-	if d := cmp.Diff(map[int64]register.Span{2: {From: "2026-11-20", To: "2026-11-20"}}, l.reg.Keeps()); d != "" {
+	ck.Set("2026-11-24 08:00:00")
+	l = open(t, dir, ck, restored)
+	if d := cmp.Diff(map[int64]register.Span{2: {From: "2026-11-20", To: "2026-11-20"}}, l.Register.Keeps()); d != "" {
 		t.Fatalf("keeps (-want +got):\n%s", d)
 	}
 	r, err := file.OpenReader(dir)

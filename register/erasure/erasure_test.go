@@ -50,15 +50,15 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ck := &clock{}
 			dir := t.TempDir()
-			ck.set("2026-11-21 08:00:00")
+			ck.Set("2026-11-21 08:00:00")
 			l := open(t, dir, ck)
 			mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...) // 1 to 3
 			mustAppend(t, l, someone(ck, "p2", "cy", "courier", "in")...)  // 4 to 6
-			ck.set("2026-11-22 08:00:00")
+			ck.Set("2026-11-22 08:00:00")
 			mustAppend(t, l, someone(ck, "p3", "di", "staff", "in")...) // 7 to 9
-			ck.set("2026-11-23 08:00:00")
+			ck.Set("2026-11-23 08:00:00")
 			mustAppend(t, l, someone(ck, "p4", "bo", "resident", "out")...)                                                                                                                   // 10 to 12
-			mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: "p4", Direction: "out", Ref: 11, Verdict: "admit", Personal: []Field{{Name: "note", Value: "typo"}}}) // 13
+			mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Correction, Passage: "p4", Direction: "out", Ref: 11, Verdict: "admit", Personal: []Field{{Name: "note", Value: "typo"}}}) // 13
 			verify(t, l)
 			want := left(t, l)
 			done, err := l.Erase(c.what, "zhou", "asked for")
@@ -88,7 +88,7 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 				t.Helper()
 				verify(t, l)
 				trips := map[string]int{}
-				l.reg.View(func(s *register.State) {
+				l.Register.View(func(s *register.State) {
 					for _, who := range []string{"bo", "cy", "di"} {
 						if n := s.Trips("3-2-"+who, at("2026-11-23 09:00:00"), 1); n > 0 {
 							trips["3-2-"+who] = n
@@ -115,7 +115,7 @@ func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 	for seed := range uint64(sample(6, 2)) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		ck := &clock{}
-		ck.set("2026-11-01 06:00:00")
+		ck.Set("2026-11-01 06:00:00")
 		dir := t.TempDir()
 		l := open(t, dir, ck)
 		stale := "" // the directory as it was some steps ago
@@ -123,19 +123,19 @@ func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 			who := fmt.Sprint("r-", rng.IntN(5))
 			class := []string{"resident", "courier", "staff"}[rng.IntN(3)]
 			direction := []string{"in", "out"}[rng.IntN(2)]
-			day := ck.now().Time.In(shanghai)
+			day := ck.Now().Time.In(shanghai)
 			var err error
 			switch n := rng.IntN(20); {
 			case n < 10:
 				es := mustAppend(t, l, someone(ck, fmt.Sprint("p", i), who, class, direction)...)
 				if rng.IntN(4) == 0 {
-					mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Correction, Passage: es[2].Passage, Direction: direction, Class: class, Verdict: "refuse", Reason: "answered-fault",
+					mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Correction, Passage: es[2].Passage, Direction: direction, Class: class, Verdict: "refuse", Reason: "answered-fault",
 						Ref: es[2].Seq, Detail: map[string]string{"was": "admit"}, Personal: es[2].Personal})
 				}
 			case n < 13:
-				ck.set(day.Add(time.Duration(rng.IntN(40)) * time.Hour).Format(time.DateTime))
+				ck.Set(day.Add(time.Duration(rng.IntN(40)) * time.Hour).Format(time.DateTime))
 			case n == 13:
-				ck.set(day.Add(-time.Duration(rng.IntN(60)) * time.Hour).Format(time.DateTime))
+				ck.Set(day.Add(-time.Duration(rng.IntN(60)) * time.Hour).Format(time.DateTime))
 			case n == 14:
 				stale = cutOff(t, dir)
 			case n < 16:
@@ -167,13 +167,13 @@ func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 func TestALargeErasureLetsPassagesThrough(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
-	ck.set("2026-11-01 08:00:00")
+	ck.Set("2026-11-01 08:00:00")
 	l := open(t, t.TempDir(), ck)
 	people := sample(2000, 700)
 	for i := range people {
 		mustAppend(t, l, someone(ck, fmt.Sprint("p", i), fmt.Sprint("r-", i), "resident", "in")...)
 	}
-	ck.set("2026-11-20 08:00:00")
+	ck.Set("2026-11-20 08:00:00")
 	mustAppend(t, l, someone(ck, "now", "r-now", "resident", "in")...)
 	done := make(chan error)
 	var erased Erased
@@ -210,14 +210,14 @@ func TestALargeErasureLetsPassagesThrough(t *testing.T) {
 func TestDaysThatAreKeptAreNotErased(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
-	ck.set("2026-11-20 08:00:00")
+	ck.Set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	for _, day := range []string{"20", "21", "22"} {
-		ck.set("2026-11-" + day + " 08:00:00")
+		ck.Set("2026-11-" + day + " 08:00:00")
 		mustAppend(t, l, someone(ck, "p"+day, "r-"+day, "resident", "in")...) // 1 to 3, 4 to 6, 7 to 9
 	}
-	ck.set("2026-11-23 08:00:00")
+	ck.Set("2026-11-23 08:00:00")
 	for _, c := range []struct{ from, to, why, want string }{
 		{"2026-11-22", "2026-11-21", "case 17", "--from 2026-11-22 is after --to 2026-11-21"},
 		{"21", "2026-11-21", "case 17", `--from "21": write a date`},
@@ -254,7 +254,7 @@ func TestDaysThatAreKeptAreNotErased(t *testing.T) {
 	verify(t, l)
 	l.Close()
 	l = open(t, dir, ck)
-	if d := cmp.Diff(map[int64]register.Span{10: {From: "2026-11-21", To: "2026-12-31"}}, l.reg.Keeps()); d != "" {
+	if d := cmp.Diff(map[int64]register.Span{10: {From: "2026-11-21", To: "2026-12-31"}}, l.Register.Keeps()); d != "" {
 		t.Errorf("after the next start (-want +got):\n%s", d)
 	}
 	if _, err := l.Lift(9, "zhou", "closed"); !errors.Is(err, ErrNotKept) {
@@ -278,12 +278,12 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	ck := &clock{}
 	l := open(t, t.TempDir(), ck)
 	for _, day := range []string{"01", "05", "09"} {
-		ck.set("2026-11-" + day + " 08:00:00")
-		mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.SignOn, Personal: []Field{{Name: "guard", Value: "guard-" + day}}})
+		ck.Set("2026-11-" + day + " 08:00:00")
+		mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.SignOn, Personal: []Field{{Name: "guard", Value: "guard-" + day}}})
 		mustAppend(t, l, someone(ck, "r"+day, "r-"+day, "resident", "in")...)
 		mustAppend(t, l, someone(ck, "c"+day, "c-"+day, "courier", "in")...)
 	}
-	ck.set("2026-11-10 08:00:00")
+	ck.Set("2026-11-10 08:00:00")
 	who := func() (names []string) {
 		for _, v := range left(t, l) {
 			if f := strings.Fields(v); f[1] == "code" || f[1] == "guard" {
@@ -309,7 +309,7 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	if done, err = l.Retain(rules, nil); err != nil || done.Fields != 0 || l.Size() != 23 {
 		t.Errorf("the second time: %+v, %v, %d entries", done, err, l.Size())
 	}
-	ck.set("2026-11-13 03:30:00")
+	ck.Set("2026-11-13 03:30:00")
 	if _, err = l.Retain(rules, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	}
 	verify(t, l)
 
-	l.opt.Now = func() Stamp { s := ck.now(); s.Trusted = false; return s }
+	l.opt.Now = func() Stamp { s := ck.Now(); s.Trusted = false; return s }
 	if _, err = l.Retain(rules, nil); err == nil || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("with a clock that is not trusted: %v", err)
 	}
@@ -327,15 +327,15 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 func TestSubjectIsToldAllOfTheirPassages(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
-	ck.set("2026-11-20 08:00:00")
+	ck.Set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...)                                                                          // 1 to 3
 	mustAppend(t, l, someone(ck, "p2", "cy", "resident", "in")...)                                                                          // 4 to 6
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Opening, Passage: "p1", Reason: "pulse"})                                        // 7
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Check, Passage: "p3", Personal: []Field{{Name: "stated_subject", Value: "bo"}}}) // 8
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Export, Reason: "subject", Personal: []Field{{Name: "subject", Value: "bo"}}})   // 9
-	mustAppend(t, l, Event{Stamp: ck.now(), Kind: register.Decided, Passage: "p1", Verdict: "refuse", Ref: 3, Direction: "in"})             // 10
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Opening, Passage: "p1", Reason: "pulse"})                                        // 7
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Check, Passage: "p3", Personal: []Field{{Name: "stated_subject", Value: "bo"}}}) // 8
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Export, Reason: "subject", Personal: []Field{{Name: "subject", Value: "bo"}}})   // 9
+	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Decided, Passage: "p1", Verdict: "refuse", Ref: 3, Direction: "in"})             // 10
 	tell := func() (told []string) {
 		n, err := Subject(dir, "bo", nil, func(e *Entry) error {
 			told = append(told, fmt.Sprint(e.Seq, " ", e.Personally("name")))
@@ -368,19 +368,19 @@ func TestTripsOfTheDaysThatCountAreKept(t *testing.T) {
 	for window, want := range map[string]struct{ gone, trips int }{"1": {gone: 6, trips: 0}, "2": {gone: 5, trips: 1}} {
 		ck := &clock{}
 		dir := t.TempDir()
-		ck.set("2026-11-21 08:00:00")
+		ck.Set("2026-11-21 08:00:00")
 		l := open(t, dir, ck)
-		mustAppend(t, l, Event{Stamp: ck.now(), Kind: ledger.Start, Detail: map[string]string{register.TripDays: window}}) // 1
+		mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start, Detail: map[string]string{register.TripDays: window}}) // 1
 		mustAppend(t, l, someone(ck, "p1", "cy", "courier", "in")...)                                                      // 2 to 4
-		ck.set("2026-11-22 08:00:00")
+		ck.Set("2026-11-22 08:00:00")
 		mustAppend(t, l, someone(ck, "p2", "bo", "resident", "out")...) // 5 to 7
-		ck.set("2026-11-23 08:00:00")
+		ck.Set("2026-11-23 08:00:00")
 		done, err := l.Erase(Selection{Before: "today"}, "zhou", "asked for")
 		if err != nil || done.Entries != want.gone {
 			t.Errorf("window %s: erased of %d entries, %v, want %d", window, done.Entries, err, want.gone)
 		}
 		verify(t, l)
-		l.reg.View(func(s *register.State) {
+		l.Register.View(func(s *register.State) {
 			if n := s.Trips("3-2-bo", at("2026-11-23 09:00:00"), 2); n != want.trips {
 				t.Errorf("window %s: %d trips in two days, want %d", window, n, want.trips)
 			}

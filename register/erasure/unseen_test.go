@@ -27,7 +27,7 @@ func TestNothingIsOnlySaidOfWhatWasLookedAt(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ck := &clock{}
-			ck.set("2026-11-20 08:00:00")
+			ck.Set("2026-11-20 08:00:00")
 			dir := t.TempDir()
 			l := open(t, dir, ck)
 			mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...) // 1 to 3
@@ -49,7 +49,7 @@ func TestNothingIsOnlySaidOfWhatWasLookedAt(t *testing.T) {
 			if c.unseen == "" {
 				return
 			}
-			ck.set("2026-11-21 08:00:00")
+			ck.Set("2026-11-21 08:00:00")
 			for _, sel := range []Selection{{Subject: "cy"}, {Seq: 5}, {Seq: 5, Field: "name"}, {Subject: "bo"}, {Before: "today"}} {
 				done, err := l.Erase(sel, "", "asked for")
 				_, fields := done.Sum()
