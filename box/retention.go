@@ -30,7 +30,7 @@ func (b *Box) Retain(ctx context.Context, rules []erasure.Retention, log *slog.L
 	}
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
-	var last time.Time
+	var last, told time.Time
 	said := ""
 	for {
 		select {
@@ -42,10 +42,7 @@ func (b *Box) Retain(ctx context.Context, rules []erasure.Retention, log *slog.L
 		if !retentionDue(last, now) || b.Ledger.Fault() != nil {
 			continue
 		}
-		done, err := erasure.Erased{}, b.tellMarksAgain(now)
-		if err == nil {
-			done, err = b.eraser.Retain(rules, pause)
-		}
+		done, err := b.retain(now, &told, rules, pause)
 		if entries, fields := done.Sum(); fields > 0 {
 			log.Info("personal data was erased, as ledger.retention says", "entries", entries, "fields", fields)
 		}
@@ -56,6 +53,18 @@ func (b *Box) Retain(ctx context.Context, rules []erasure.Retention, log *slog.L
 			log.Warn("personal data that is older than ledger.retention allows is not erased now; trying again", "cause", err)
 		}
 	}
+}
+
+// retain erases what is due, after the marks that count on were told of anew on that day. told is when they were: an erasure that
+// cannot be done now, such as while the clock is not trusted, is tried each minute, and they are entries for good.
+func (b *Box) retain(now time.Time, told *time.Time, rules []erasure.Retention, pause func() error) (done erasure.Erased, err error) {
+	if told.Format(time.DateOnly) != now.Format(time.DateOnly) {
+		if err := b.tellMarksAgain(now); err != nil {
+			return done, err
+		}
+		*told = now
+	}
+	return b.eraser.Retain(rules, pause)
 }
 
 // retentionDue tells whether the hour came again since the last time.

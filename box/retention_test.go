@@ -1,8 +1,14 @@
 package box
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"gated/clock"
+	"gated/register"
+	"gated/register/erasure"
+	"gated/register/marks"
 )
 
 func TestRetentionRunsOnceADay(t *testing.T) {
@@ -32,5 +38,40 @@ func TestRetentionRunsOnceADay(t *testing.T) {
 		if got := retentionDue(at(c.last), at(c.now)); got != c.want {
 			t.Errorf("last %s, now %s: %v, want %v", c.last, c.now, got, c.want)
 		}
+	}
+}
+
+// Marks are told of anew once a day: an erasure that cannot be done, as while the clock is not trusted, is tried each minute.
+func TestMarksAreToldOfOnceADay(t *testing.T) {
+	t.Parallel()
+	dir := site(t)
+	had := size(t, dir)
+	src := clock.System()
+	wall := src.Wall
+	src.Wall, src.Synced = func() time.Time { return wall().Add(72 * time.Hour) }, func() bool { return false }
+	b, stop := daemonAt(t, dir, src)
+	if err := b.Register.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	watch := Mark{What: marks.Watch, Who: "r-000001", Word: "complaint", Until: "2099-01-01", By: "Chen"}
+	if _, err := MarkSomebody.do(t.Context(), b, "clerk", watch); err != nil {
+		t.Fatal(err)
+	}
+	var told time.Time
+	now := time.Date(2026, 12, 1, 3, 30, 0, 0, b.Ledger.Zone())
+	for _, at := range []time.Time{now, now.Add(time.Minute), now.Add(2 * time.Minute), now.Add(24 * time.Hour)} {
+		if _, err := b.retain(at, &told, []erasure.Retention{{Class: "*", Days: 30}}, nil); err == nil || !strings.Contains(err.Error(), "not trusted") {
+			t.Fatalf("at %s: %v", at, err)
+		}
+	}
+	stop()
+	n := 0
+	for _, e := range recorded(t, dir, had) {
+		if e.Kind == register.Mark {
+			n++
+		}
+	}
+	if n != 5 {
+		t.Errorf("a mark that was told of on two days has %d entries, want 1 and twice its end with itself", n)
 	}
 }
