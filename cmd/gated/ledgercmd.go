@@ -112,6 +112,9 @@ func ledgerSearch() *cobra.Command {
 			if kindOf != "" {
 				return listEntries(c, r, day, kindOf)
 			}
+			if a.From != "" && part == "" {
+				return errors.New("--from and --to go with --name-part: name one day with --day, or search by who it was over all time")
+			}
 			for kind, v := range values {
 				if *v != "" {
 					a.Kind, a.Value = kind, *v
@@ -162,6 +165,9 @@ func ledgerSearch() *cobra.Command {
 	c.Flags().StringVar(&a.To, "to", "", "with --name-part: the last day")
 	c.Flags().StringVar(&a.Why, "why", "", "why you look for somebody, in your own words")
 	c.MarkFlagsMutuallyExclusive(exclusive...)
+	for _, of := range append(exclusive, "verdict", "reason", "class", "lane", "limit", "from", "why") { // of passages
+		c.MarkFlagsMutuallyExclusive("kind", of)
+	}
 	c.MarkFlagsRequiredTogether("from", "to")
 	return c
 }
