@@ -66,9 +66,14 @@ func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Com
 			"\n  gated policy explain --person r-4k2m7qz1x9c3v --direction out --level sealed --at \"2026-11-29 08:00\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			var f query.Foretold
+			for _, flag := range []string{"direction", "level", "at"} {
+				if who.ID == "" && c.Flags().Changed(flag) {
+					return fmt.Errorf("--%s is for a --person: among facts write it as they are written, such as level=sealed", flag)
+				}
+			}
 			if who.ID != "" {
-				if len(args) > 0 {
-					return errors.New("facts are given, or asked of the gate about a --person: not both")
+				if len(args) > 0 || c.Flags().Changed("file") {
+					return errors.New("about a --person the running gate is asked, by its own policy: give no facts and no --file")
 				}
 				told, err := perform(c, box.Foretell, who)
 				if err != nil {
