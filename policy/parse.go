@@ -21,7 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// MaxSize is the largest file that is read, in bytes. The shipped policy has 14 KiB, its examples have 23.
+// MaxSize is the largest file that is read, in bytes. The shipped examples have more than half of it.
 const MaxSize = 64 << 10
 
 // Load reads and checks a policy file, and the file of examples beside it, if there is one; see Parse and ExamplesFile.

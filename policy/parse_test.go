@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -380,4 +381,24 @@ func hundredUnits() string {
 		fmt.Fprintf(&b, "{name: u%d, when: {unit: 9-%d}, then: hold}, ", i, i)
 	}
 	return b.String()
+}
+
+// What the shipped file says in its comments is so: the rule that it tells to add can be added, and it names every word.
+func TestTheCommentsOfTheShippedFile(t *testing.T) {
+	t.Parallel()
+	text := string(Shipped().Source())
+	_, rule, _ := strings.Cut(text, "\n  #   - {name: fresh-test")
+	rule, _, _ = strings.Cut(rule, "\n")
+	with := strings.Replace(text, "\n  - name: health-certificate\n", "\n  - {name: fresh-test"+rule+"\n  - name: health-certificate\n", 1)
+	if _, err := Parse("checkpoint.yaml", []byte(with)); rule == "" || with == text || err != nil {
+		t.Errorf("with the rule that it tells to add: %v", err)
+	}
+	comments, _, _ := strings.Cut(text, "\nname: checkpoint\n")
+	for _, v := range vocabulary {
+		for _, word := range append([]string{v.key}, v.words...) {
+			if !regexp.MustCompile(`(?:^|[^a-z_-])` + word + `(?:[^a-z_-]|$)`).MatchString(comments) {
+				t.Errorf("the comments do not name %s, a word of %s", word, v.key)
+			}
+		}
+	}
 }
