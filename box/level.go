@@ -71,9 +71,8 @@ func (n *Notice) check(b *Box) error {
 		most        int
 	}{{"number", n.Number, maxWords}, {"issuer", n.Issuer, maxWords}, {"ordered-by", n.OrderedBy, maxWords},
 		{"taken-by", n.TakenBy, maxWords}, {"text", n.Text, maxText}} {
-		bad := func(r rune) bool { return unicode.IsControl(r) && (w.flag != "text" || r != '\n') }
-		if utf8.RuneCountInString(w.value) > w.most || !utf8.ValidString(w.value) || strings.ContainsFunc(w.value, bad) {
-			return fmt.Errorf("--%s: at most %d printable characters", w.flag, w.most)
+		if err := printable(w.flag, w.value, w.most); err != nil {
+			return err
 		}
 	}
 	oral := n.OrderedBy != "" || n.TakenBy != ""
@@ -93,6 +92,15 @@ func (n *Notice) check(b *Box) error {
 		return nil
 	}
 	return known(b, n.Level, n.Place)
+}
+
+// printable tells what is wrong with somebody's own words; only a text has lines.
+func printable(flag, words string, most int) error {
+	bad := func(r rune) bool { return unicode.IsControl(r) && (flag != "text" || r != '\n') }
+	if utf8.RuneCountInString(words) > most || !utf8.ValidString(words) || strings.ContainsFunc(words, bad) {
+		return fmt.Errorf("--%s: at most %d printable characters", flag, most)
+	}
+	return nil
 }
 
 // known tells whether the policy in force has a level, and the roster a place.

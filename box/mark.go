@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"gated/gate"
 	"gated/ledger"
@@ -32,8 +29,6 @@ type Mark struct {
 	By, Why     string // who approved or ordered it, and more to say; these are personal, as is who it is
 }
 
-var wordForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-
 // MarkSomebody records a mark. It returns the number of its entry.
 var MarkSomebody = Op[Mark, int64]{"mark", func(_ context.Context, b *Box, by string, m Mark) (int64, error) {
 	if b.Gate == nil {
@@ -53,10 +48,8 @@ var MarkSomebody = Op[Mark, int64]{"mark", func(_ context.Context, b *Box, by st
 
 // event is the entry that tells of it.
 func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
-	for _, text := range []string{m.By, m.Why} {
-		if utf8.RuneCountInString(text) > maxWords || !utf8.ValidString(text) || slices.ContainsFunc([]rune(text), unicode.IsControl) {
-			return ev, fmt.Errorf("at most %d printable characters", maxWords)
-		}
+	if err := errors.Join(printable("approved-by", m.By, maxWords), printable("note", m.Why, maxWords)); err != nil {
+		return ev, err
 	}
 	ev = ledger.Event{Reason: m.What, Ref: m.Ref, By: "unauthenticated"}
 	if m.What == marks.Ended {
@@ -79,7 +72,7 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 		}
 		field = "household"
 	}
-	if !wordForm.MatchString(m.Word) || len(m.Word) > 40 {
+	if !policy.IsWord(m.Word) {
 		return ev, fmt.Errorf("%.40q: write a word of lower-case letters and hyphens, such as dialysis", m.Word)
 	}
 	if asked := b.Gate.Rules().Policy.Asks("exemption"); m.What == marks.Exempt && !slices.Contains(asked, m.Word) {

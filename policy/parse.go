@@ -412,7 +412,7 @@ func (p *parser) known(n *yaml.Node, where string, i fact) {
 		}
 		return
 	case exemption:
-		if len(n.Value) > 40 || !wordForm.MatchString(n.Value) || n.Value == none {
+		if !IsWord(n.Value) || n.Value == none {
 			p.fault(n, where, "exemption: %s: %s", quote(n.Value), wordHint)
 		}
 		return
@@ -450,6 +450,9 @@ func (p *parser) oneOf(n, parent *yaml.Node, where, key string, words []string) 
 // Names and reasons become metric labels and keys of translated texts.
 var wordForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
+// IsWord tells whether a text can be the name of something in a policy, or of an exemption that its rules ask for.
+func IsWord(s string) bool { return len(s) <= 40 && wordForm.MatchString(s) }
+
 const wordHint = "write lower-case letters, digits and hyphens, such as resident-with-pass, at most 40"
 
 func (p *parser) word(n, parent *yaml.Node, where, key string) string {
@@ -457,7 +460,7 @@ func (p *parser) word(n, parent *yaml.Node, where, key string) string {
 		p.fault(parent, where, "%s is missing: %s", key, wordHint)
 		return ""
 	}
-	if n.Kind != yaml.ScalarNode || len(n.Value) > 40 || !wordForm.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || !IsWord(n.Value) {
 		p.fault(n, where, "%s: %s: %s", key, quote(n.Value), wordHint)
 	}
 	return n.Value
