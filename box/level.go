@@ -86,7 +86,7 @@ func (n *Notice) check(b *Box) error {
 		return errors.New("--number and --issuer are of a notice, --ordered-by and --taken-by of an oral order: it is one of them")
 	case n.What == levels.Completed && n.Number == "" && n.Until == "":
 		return errors.New("say what is to be added: --number and --issuer of the notice, or --until")
-	case n.What == levels.Completed && (n.Number == "") != (n.Issuer == ""):
+	case (n.Number == "") != (n.Issuer == ""):
 		return errors.New("--number and --issuer go together")
 	case n.Ref != 0:
 		return nil

@@ -58,6 +58,7 @@ func TestLevelsByNotice(t *testing.T) {
 		{[]string{"end", "99999"}, 2, "no notice with the entry 99999 counts or will"},
 		{[]string{"complete", notice, "--number", "2", "--issuer", "Y"}, 2, "has a number already"},
 		{[]string{"complete", order, "--number", "2"}, 2, "--number and --issuer go together"},
+		{[]string{"prepare", "sealed", "--number", "2"}, 2, "--number and --issuer go together"},
 		{[]string{"complete", order}, 2, "say what is to be added"},
 	} {
 		if code, said := run(tt.args...); code != tt.code || !strings.Contains(said, tt.want) {
