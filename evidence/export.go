@@ -114,7 +114,7 @@ func (p *extract) among(c Calendar, seq int64) bool {
 // told hands on the personal fields of an entry that the export shows.
 func (p *extract) told(s seen) error {
 	for _, d := range s.personal {
-		if d.Value != nil && d.Field != onNoSheet && !slices.Contains(p.names, d.Field) {
+		if d.Value != nil && !slices.Contains(p.names, d.Field) {
 			p.names = append(p.names, d.Field)
 		}
 		if p.disclose != nil {
@@ -211,10 +211,8 @@ func (r *Reader) ExportXLSX(w io.Writer, x Selection) error {
 	defer personal.Close()
 	p := &extract{Reader: r, Selection: x, row: rows.add, disclose: func(d file.Disclosure) error {
 		value := ""
-		if d.Value != nil && d.Field != onNoSheet {
+		if d.Value != nil {
 			value = *d.Value
-		} else {
-			d.Salt = ""
 		}
 		return personal.add(row{Cells: []string{strconv.FormatInt(d.Seq, 10), d.Field, d.Salt, value, d.Hash}})
 	}}
@@ -311,10 +309,6 @@ var (
 		"reason",
 		"rule", "by", "about", "detail", "policy", "roster"}
 )
-
-// onNoSheet is a personal field that tables leave out: why somebody had to pass at once, which may be what they flee from. With its
-// hash alone the others can be checked all the same.
-const onNoSheet = "need"
 
 // head is that of the table. Personal fields have columns after the others, named as "personal name".
 func (p *extract) head() []string {

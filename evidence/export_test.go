@@ -479,8 +479,8 @@ func TestEachEntryIsReadOnce(t *testing.T) {
 	}
 }
 
-// Why somebody had to pass at once is on no sheet, also with personal fields; what is left can be checked all the same.
-func TestWhySomebodyHadToPassIsOnNoSheet(t *testing.T) {
+// Why somebody had to pass at once is in no export, also with personal fields; what is left can be checked all the same.
+func TestWhySomebodyHadToPassIsInNoExport(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
 	dir := t.TempDir()
@@ -498,8 +498,9 @@ func TestWhySomebodyHadToPassIsOnNoSheet(t *testing.T) {
 	defer r.Close()
 	for _, events := range []bool{false, true} {
 		x := Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Personal: true, Temp: t.TempDir(), Now: s.Time}
-		var csv, xlsx bytes.Buffer
-		if err := errors.Join(r.ExportCSV(&csv, io.Discard, x), r.ExportXLSX(&xlsx, x)); err != nil {
+		var csv, besideCSV, besideJSONL, xlsx bytes.Buffer
+		_, err := r.ExportJSONL(io.Discard, &besideJSONL, x)
+		if err := errors.Join(err, r.ExportCSV(&csv, &besideCSV, x), r.ExportXLSX(&xlsx, x)); err != nil {
 			t.Fatal(err)
 		}
 		z, err := zip.NewReader(bytes.NewReader(xlsx.Bytes()), int64(xlsx.Len()))
@@ -518,7 +519,7 @@ func TestWhySomebodyHadToPassIsOnNoSheet(t *testing.T) {
 			}
 			book += string(b)
 		}
-		for name, text := range map[string]string{"CSV": csv.String(), "XLSX": book} {
+		for name, text := range map[string]string{"CSV": csv.String(), "beside CSV": besideCSV.String(), "beside JSONL": besideJSONL.String(), "XLSX": book} {
 			if strings.Contains(text, "personal-safety") || !strings.Contains(text, "周建国") {
 				t.Errorf("%s, events %t: it tells why, or not who was on duty:\n%.2000s", name, events, text)
 			}

@@ -1302,3 +1302,38 @@ func TestAChangedMemberIsNamedHoweverItWasPacked(t *testing.T) {
 		}
 	}
 }
+
+// Why somebody had to pass at once is in no bundle, also with personal fields, and both checks take it for what is left out.
+func TestWhySomebodyHadToPassIsInNoBundle(t *testing.T) {
+	t.Parallel()
+	python := pythonHere(t)
+	ck := &clock{}
+	dir := t.TempDir()
+	ck.Set("2026-11-21 07:00:00")
+	l := open(t, dir, ck)
+	mustAppend(t, l, startOf(l, ck))
+	mustAppend(t, l, passage(ck, "a", "out", "hold")...)
+	urgent := decided(ck, "a", "out", "admit", "urgent-need")
+	urgent.Personal = append(urgent.Personal, Field{Name: "need", Value: "personal-safety"})
+	mustAppend(t, l, urgent)
+	l.Close()
+	keys, err := tlog.PublicKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bundleOf(t, dir, "2026-11-21", true)
+	if said := membersOf(t, b)["personal.jsonl"]; strings.Contains(said, "personal-safety") || !strings.Contains(said, `"field":"need","hash"`) {
+		t.Errorf("personal.jsonl: %s", said)
+	}
+	const want = "of 1 more only the hash is given: erased, or left out"
+	if report, err := checkBundle(t, b, keys[0]); err != nil || !strings.Contains(report, want) {
+		t.Errorf("%v: %s", err, report)
+	}
+	path := filepath.Join(t.TempDir(), "day.zip")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), python, "-B", "../../docs/check_bundle.py", path, keys[0]).CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("the Python check: %v: %s", err, out)
+	}
+}
