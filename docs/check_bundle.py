@@ -563,7 +563,7 @@ class Check:
             zone = ZoneInfo(s["time_zone"])
         except (ZoneInfoNotFoundError, ValueError):
             zone = None
-            self.say("not checked: when the box was not watching: nor when lanes were open by hand: this Python has no time zones (python3 -m pip install tzdata)")
+            self.say("not checked: when the box was not watching, and when lanes were open by hand: this Python has no time zones (python3 -m pip install tzdata)")
         gaps = not_watching(s["day"], zone, self.entries, s["first"], s["last"], h.size)
         if zone:
             # to whole seconds, as summary.json has them
@@ -587,7 +587,8 @@ class Check:
         for g in s["not_watching"] or []:
             self.say(f"not watching: {g['from']} to {g['to']} ({g['cause']})")
         for t in s.get("opened_by_hand", []):
-            self.say(f"open, not registered: lane {t['lane']}, {t['from']} to {t['to']} ({t['reason']}), {t['heads'] or 'went on'}")
+            heads = {"": "went on", "uncounted": "uncounted"}.get(t["heads"], t["heads"] + " counted")
+            self.say(f"open, not registered: lane {t['lane']}, {t['from']} to {t['to']} ({t['reason']}), {heads}")
 
     def follow_keys(self):
         chain, size = [], 0

@@ -257,6 +257,20 @@ func (a *Account) ByHand(now time.Time) []byhand.Time {
 	return a.byHand.Times(ends.In(a.watch.from.Location()))
 }
 
+// OpenByHand is what exports call the times in which a lane stood open by hand.
+const OpenByHand = "open, not registered"
+
+// Heads says to people how many passed meanwhile.
+func Heads(counted string) string {
+	switch counted {
+	case "":
+		return "went on"
+	case byhand.Uncounted:
+		return counted
+	}
+	return counted + " counted"
+}
+
 // seen is an entry as an export meets it.
 type seen struct {
 	*entry.Entry

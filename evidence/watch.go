@@ -10,7 +10,6 @@ import (
 	times "gated/clock"
 	"gated/ledger/entry"
 	"gated/register"
-	"gated/register/byhand"
 )
 
 // Gap is a time in which the box was not watching.
@@ -226,20 +225,6 @@ func (w *watch) close(size int64, now time.Time) []Gap {
 	return gaps
 }
 
-// OpenByHand is what exports call the times in which a lane stood open by hand.
-const OpenByHand = "open, not registered"
-
-// heads says how many passed.
-func heads(t byhand.Time) string {
-	switch t.Heads {
-	case "":
-		return "went on"
-	case byhand.Uncounted:
-		return t.Heads
-	}
-	return t.Heads + " counted"
-}
-
 // without takes out of a gap the times in which entries stand, whatever their clock was worth.
 func (w *watch) without(g Gap) (parts []Gap) {
 	list := slices.Clone(w.stretches)
@@ -281,7 +266,7 @@ func (r *Reader) WriteGaps(w io.Writer, s Stats) error {
 	b.WriteString("\n")
 	for _, t := range s.ByHand {
 		fmt.Fprintf(&b, "# %s: lane %s (%s), %s to %s (%s), %s.\n", OpenByHand, t.Lane, t.Direction, t.From.Format(time.TimeOnly),
-			t.To.Format(time.DateTime), t.Reason, heads(t))
+			t.To.Format(time.DateTime), t.Reason, Heads(t.Heads))
 	}
 	for _, run := range c.Strays(c.Day(s.Day)) {
 		fmt.Fprintf(&b, "# Entries %d to %d, among those of %s, bear the date %s.\n", run.First, run.Last, s.Day, run.Day)

@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -374,7 +373,7 @@ func (c *checking) conclude() {
 		c.say("not watching: %s to %s (%s)", g.From, g.To, g.Cause)
 	}
 	for _, t := range s.ByHand {
-		c.say("%s: lane %s, %s to %s (%s), %s", evidence.OpenByHand, t.Lane, t.From, t.To, t.Reason, cmp.Or(t.Heads, "went on"))
+		c.say("%s: lane %s, %s to %s (%s), %s", evidence.OpenByHand, t.Lane, t.From, t.To, t.Reason, evidence.Heads(t.Heads))
 	}
 	c.say("not proved: that the whole ledger was never replaced. Compare the head with one that left the box earlier")
 }
