@@ -289,7 +289,7 @@ function refusal(l) {
   const r = l.refused, e = h('div', { class: 'asked refused' + (r.override ? '' : ' slight') },
     h('span', {}, ...way(l.direction), ' ', t('verdict', 'refuse'), ' · ', reasons(t('class', r.class), t('reason', r.reason))));
   if (overriding !== r.passage) {
-    e.append(h('div', {}, button('override-' + l.id, r.override ? p('override') : t('reason', 'urgent-need'), () => { overriding = r.passage; render(); })));
+    e.append(h('div', {}, button('override-' + l.id, r.override ? p('override') : t('reason', 'urgent-need'), () => { overriding = r.passage; drafts.approver = ''; render(); })));
     return [e];
   }
   if (r.override === 'telephone') {
@@ -356,7 +356,6 @@ function renderLanes() {
       handButton(l), panic);
   }));
 }
-
 
 // What did not open is said over everything, until somebody has read it or the barrier says that it is open.
 function renderNotOpened() {
