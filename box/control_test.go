@@ -1,6 +1,9 @@
 package box
 
 import (
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -26,5 +29,26 @@ func TestACommandWaitsForADaemonThatStarts(t *testing.T) {
 	held.Release() // as a daemon that gave up; the command does it by itself
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// Whoever reads docs/formats.md finds each operation there.
+func TestEachOperationIsDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(text), "\n## Control socket\n")
+	_, part, _ = strings.Cut(part, "as the commands use it: `")
+	part, _, _ = strings.Cut(part, "`")
+	said := strings.Fields(part)
+	for _, op := range operations() {
+		if !slices.Contains(said, op.Name()) {
+			t.Errorf("docs/formats.md does not name the operation %s", op.Name())
+		}
+	}
+	if len(said) != len(operations()) {
+		t.Errorf("docs/formats.md names %d operations, there are %d", len(said), len(operations()))
 	}
 }

@@ -35,7 +35,8 @@ const (
 // LatchLost is the reason of an alarm: a stop, a restart or a crash ended an opening by the emergency key, which no guard had closed.
 const LatchLost = "latch-lost"
 
-// TripDays is the detail of entries that put a level into force: over how many days a household's trips are counted at it.
+// TripDays is the detail of starts, and of entries that a reload makes: over how many days a policy counts a household's trips at most,
+// whatever its level.
 const TripDays = "trip_days"
 
 // BothDirections and InsideFor are details of starts and of reloaded settings: whether the gate has lanes in both directions, and
