@@ -18,7 +18,7 @@ type Moves struct {
 
 // move is somebody's newest passage.
 type move struct {
-	under     bool // way: their next one
+	underWay  bool // they stand at a lane
 	lost      bool // nobody knows whether they have passed since
 	direction string
 	Span      // between being shown and answered it was stamped; without Until nobody knows when
@@ -42,8 +42,8 @@ func (m *Moves) Begin(id string) bool {
 		m.of = map[string]move{}
 	}
 	x := m.of[id]
-	was := x.under
-	x.under = true
+	was := x.underWay
+	x.underWay = true
 	m.of[id] = x
 	return !was
 }
@@ -63,7 +63,7 @@ func (m *Moves) Leave(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if x, is := m.of[id]; is {
-		x.under = false
+		x.underWay = false
 		m.of[id] = x
 	}
 }
@@ -73,7 +73,7 @@ func (m *Moves) End(id, direction string, at Span, verdict string) (want string)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	x := m.of[id]
-	x.under = false
+	x.underWay = false
 	switch {
 	case x.lost:
 	case x.direction == "" && !m.Older, x.direction != "" && x.direction != direction:
