@@ -2,6 +2,7 @@ package register
 
 import (
 	"cmp"
+	"strconv"
 	"time"
 
 	"gated/ledger"
@@ -40,6 +41,21 @@ const (
 
 // Where is the detail of a correction that takes an admission back: where the person is then. Without it nobody knows.
 const Where = "whereabouts"
+
+// First and Began are details of a correction that may come long after its passage, which nobody remembers then: its first entry, and
+// when that was.
+const (
+	First = "first"
+	Began = "began"
+)
+
+// begun is the passage of an entry that says how that began.
+func begun(e *ledger.Entry) (p Passage, is bool) {
+	first, err1 := strconv.ParseInt(e.Detail[First], 10, 64)
+	at, err2 := time.Parse(time.RFC3339Nano, e.Detail[Began])
+	at = at.In(e.At.Location())
+	return Passage{ID: e.Passage, First: first, At: at, Day: at.Format(time.DateOnly)}, err1 == nil && err2 == nil
+}
 
 // Moves tells whether the entry says that somebody moved, and where they are then: "inside" or "outside", or "" where nobody knows.
 // It goes by what was permitted: whether they went through is told by a passage sensor, where there is one.

@@ -210,9 +210,11 @@ func (s *State) level(e *ledger.Entry) {
 // follow takes what the entry says of its passage.
 func (s *State) follow(e *ledger.Entry) {
 	p, known := s.passage(e)
-	if !known && !Begins(e) { // a pulse told late, of a passage long decided: nothing to add
-		s.find(e, e.Seq)
-		return
+	if !known && !Begins(e) {
+		if p, known = begun(e); !known { // a pulse told late, of a passage long decided: nothing to add
+			s.find(e, e.Seq)
+			return
+		}
 	}
 	addEvent(&p, e)
 	if p.Verdict == "hold" {

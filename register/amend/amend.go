@@ -4,6 +4,7 @@ package amend
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"gated/ledger"
@@ -70,8 +71,9 @@ func (a *Admitted) Age(now ledger.Stamp) time.Duration {
 // Annul is the entry that takes the admission back: they did not go through. Who was erased is moved nowhere by it.
 func (a *Admitted) Annul(r *register.Register, now ledger.Stamp) (ev ledger.Event, err error) {
 	ev = ledger.Event{Stamp: now, Kind: register.Correction, Passage: a.ID, Lane: a.Lane, Direction: a.Direction, Class: a.Class,
-		Verdict: "refuse", Reason: register.DidNotGoThrough, By: "unauthenticated", Ref: a.Said.Seq,
-		Detail: map[string]string{"was": "admit"}}
+		Credential: a.Credential, Verdict: "refuse", Reason: register.DidNotGoThrough, By: "unauthenticated", Ref: a.Said.Seq,
+		Detail: map[string]string{"was": "admit", register.First: strconv.FormatInt(a.First, 10),
+			register.Began: a.At.Format(time.RFC3339Nano)}}
 	for _, f := range a.Said.Personal {
 		if f.Name == "subject" || f.Name == "household" {
 			ev.Personal = append(ev.Personal, f)

@@ -113,7 +113,7 @@ func (b *box) play(s step, not bool) {
 		return e
 	}
 	check, query := ev(register.Check, "", ""), ev(register.Query, "", "")
-	check.Personal = nil
+	check.Personal, check.Credential = nil, "gated-pass"
 	admit := map[bool]string{false: "admit", true: "refuse"}[not]
 	switch s.what {
 	case "at once":
@@ -270,6 +270,61 @@ func TestWhatCannotBeAnnulled(t *testing.T) {
 	if b.l.Size() != size {
 		t.Errorf("%d entries were added", b.l.Size()-size)
 	}
+}
+
+// However long ago a passage was, once it is annulled it counts as that, is found as that, and is not annulled again.
+func TestAPassageOfLongAgoIsAnnulledOnce(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	b.play(passage("long ago", "in", "r-1"), false)
+	for i := range 300 {
+		b.play(passage(fmt.Sprint("p", i), "in", "r-2"), false)
+	}
+	b.again()
+	before := b.passage("long ago")
+	if err := b.annul("long ago"); err != nil {
+		t.Fatal(err)
+	}
+	want := before
+	want.Verdict, want.Reason, want.By = "refuse", register.DidNotGoThrough, "unauthenticated"
+	for _, when := range []string{"live", "made anew", "at the next start"} {
+		switch when {
+		case "made anew":
+			if _, equal, err := b.r.Rebuild(); err != nil || !equal {
+				t.Errorf("made anew it is the same: %t, %v", equal, err)
+			}
+		case "at the next start":
+			b.again()
+		}
+		is := b.passage("long ago")
+		want.Last, want.Decided = is.Last, is.Decided
+		if d := cmp.Diff(want, is); d != "" || is.Last <= before.Last {
+			t.Errorf("%s: (-want +got)\n%s", when, d)
+		}
+		if err := b.annul("long ago"); !errors.Is(err, ErrNot) || !strings.Contains(err.Error(), "annulled already") {
+			t.Errorf("%s: annulled twice: %v", when, err)
+		}
+		for kind, found := range map[string]func() ([]register.Passage, error){
+			"by its verdict": func() ([]register.Passage, error) {
+				return register.Search(b.dir, register.Filter{Verdict: "refuse", Limit: 9})
+			},
+			"by who it was": func() ([]register.Passage, error) { return b.r.Find("subject", "r-1", register.Filter{Limit: 9}) },
+		} {
+			if list, err := found(); err != nil || len(list) != 1 || list[0].ID != "long ago" || list[0].Verdict != "refuse" {
+				t.Errorf("%s, %s: %+v, %v", when, kind, list, err)
+			}
+		}
+	}
+}
+
+// passage is what the register says of one.
+func (b *box) passage(id string) register.Passage {
+	b.t.Helper()
+	p, known, err := b.r.Passage(id)
+	if err != nil || !known {
+		b.t.Fatalf("passage %s: %t, %v", id, known, err)
+	}
+	return p
 }
 
 // Who was erased is annulled, and moved nowhere; nothing of them is written down once more. Their trip was forgotten with them.
