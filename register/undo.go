@@ -27,6 +27,13 @@ func (r *Register) Passage(id string) (p Passage, known bool, err error) {
 	if err := r.write(nil); err != nil {
 		return p, false, err
 	}
+	for _, c := range slices.Backward(r.unwritten()) { // while an erasure is under way
+		for _, p := range c.Passages {
+			if p.ID == id {
+				return *p, true, nil
+			}
+		}
+	}
 	return r.index.Passage(id, r.l.Zone())
 }
 

@@ -327,6 +327,26 @@ func (b *box) passage(id string) register.Passage {
 	return p
 }
 
+// What the index has not heard of yet is found all the same while an erasure is under way, however long that takes.
+func TestAPassageIsFoundDuringAnErasure(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	b.play(passage("before", "in", "r-1"), false)
+	if err := b.r.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.r.Erasing(func(lose func([]int64)) error {
+		lose([]int64{1})
+		for i := range 300 {
+			b.play(passage(fmt.Sprint("p", i), "in", "r-2"), false)
+		}
+		_, err := Find(b.r, "p0")
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Who was erased is annulled, and moved nowhere; nothing of them is written down once more. Their trip was forgotten with them.
 func TestWhoWasErasedIsAnnulledAndMovesNowhere(t *testing.T) {
 	t.Parallel()
