@@ -200,7 +200,7 @@ func TestTheRightPersonAndDirectionAreRecordedInstead(t *testing.T) {
 // What a guard says of a passage afterwards opens nothing. Where its commit failed and is there all the same, it stands, whole.
 func TestWhatAGuardSaidStandsAlthoughItsCommitFailed(t *testing.T) {
 	t.Parallel()
-	for _, what := range []string{"corrected", "went-through", "turned-away", "unseen"} {
+	for _, what := range []string{"corrected", "went-through", "turned-away", "unseen", "who-passed"} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
@@ -212,12 +212,18 @@ func TestWhatAGuardSaidStandsAlthoughItsCommitFailed(t *testing.T) {
 			if h := s.g.desk.holds[out.Passage]; h != nil {
 				s.g.expire(h)
 			}
+			if _, err := s.g.Emergency("out"); err != nil {
+				t.Fatal(err)
+			}
 			s.g.work.Wait()
 			before := s.l.Size()
 			var err error
-			if what == "corrected" {
+			switch what {
+			case "corrected":
 				_, err = s.g.Correct(out.Passage, Right{Lane: "in", Person: s.subject("李芳")}, Amender{})
-			} else {
+			case "who-passed":
+				err = s.g.AccountFor(s.g.View().ToAccountFor[0].ID, "fire engine")
+			default:
 				err = s.g.Afterwards(out.Passage, what)
 			}
 			if err != nil {

@@ -115,13 +115,13 @@ func (r *Register) Recovered(kept []ledger.Entry, now ledger.Stamp) []ledger.Eve
 func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 	begun := map[string]bool{} // passages whose first event is among them
 	taken := map[int64]bool{}  // those that were taken back, by a commit that failed and is there as well
-	said := map[string]bool{}  // those that a guard recorded by a correction
+	said := map[string]bool{}  // those of which a guard said afterwards who went through
 	for i := range kept {
 		e := &kept[i]
 		if (e.Kind == Correction || e.Kind == ByHand) && e.Reason == byhand.NeverWas {
 			taken[e.Seq], taken[e.Ref] = true, true
 		}
-		said[e.Passage] = said[e.Passage] || e.Kind == Decided && e.Reason == Corrected
+		said[e.Passage] = said[e.Passage] || e.Kind == Decided && e.Ref != 0
 	}
 	for i := range kept {
 		e := &kept[i]
@@ -138,7 +138,7 @@ func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 		}
 		c := ledger.Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class,
 			Verdict: "refuse", Reason: "answered-fault", By: "machine", Ref: e.Seq, Detail: map[string]string{"was": e.Verdict}}
-		if e.Kind == Decided && !begun[e.Passage] && e.Ref == 0 {
+		if e.Kind == Decided && !begun[e.Passage] {
 			c.Verdict = "hold"
 		}
 		for _, f := range e.Personal {
