@@ -38,10 +38,13 @@ func (g *Gate) Afterwards(id, what string) error {
 	if _, err := g.asked(id); err != nil {
 		return err
 	}
-	err = g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Correction, Passage: id, Lane: u.Lane, Direction: u.Direction,
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Correction, Passage: id, Lane: u.Lane, Direction: u.Direction,
 		Class: u.Class, Verdict: verdict, Reason: what, By: unauthenticated, Ref: u.Of.Last,
-		Detail: map[string]string{"was": policy.Undecided}, Personal: append(g.guard(""), who...)})
-	if err == nil {
+		Detail: map[string]string{"was": policy.Undecided}, Personal: append(g.guard(""), who...)}
+	if where := g.opt.Register.Since(u.Of.First, ev.Personally("subject")); where != "" && verdict == policy.Admit {
+		ev.Detail[register.Where] = where
+	}
+	if err = g.demand(ev); err == nil {
 		g.page.changed()
 	}
 	return err

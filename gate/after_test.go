@@ -78,6 +78,32 @@ func TestTheGuardSaysWhatBecameOfThoseOnWhomNobodyDecided(t *testing.T) {
 	}
 }
 
+// Who went through on a hold that nobody decided, and has passed since, is where that has brought them; the trip counts.
+func TestWhoWentThroughLongAgoIsWhereTheyHaveGoneSince(t *testing.T) {
+	t.Parallel()
+	for lane, back := range map[string]string{"in": "out", "out": "in"} {
+		s := newSite(t)
+		who := s.subject("王小明")
+		held := s.nobodyDecides(lane, s.pass("resident", who, -time.Minute))
+		if out := s.scan(back, s.pass("resident", who, month)); out.Verdict != policy.Admit {
+			t.Fatalf("%+v", out)
+		}
+		want := s.whereabouts(who)
+		if err := s.g.Afterwards(held.Passage, "went-through"); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.whereabouts(who); got != want || s.trips() != 1 {
+			t.Errorf("%s: they are %q with %d trips, want %q", lane, got, s.trips(), want)
+		}
+		if _, equal, err := s.register.Rebuild(); err != nil || !equal {
+			t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
+		}
+		if err := s.g.Annul(held.Passage, Amender{}); err != nil || s.whereabouts(who) != want {
+			t.Errorf("%s: annulled: %v, they are %q, want %q", lane, err, s.whereabouts(who), want)
+		}
+	}
+}
+
 // The next guard was not there. After a restart the page does not know who it was, and the ledger does.
 func TestNobodyIsAskedAboutAnotherShift(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,8 @@ const (
 	Corrected       = "corrected"          // the register entry of the passage that is right instead
 )
 
-// Where is the detail of a correction that takes an admission back: where the person is then. Without it nobody knows.
+// Where is the detail of a correction that says where the person is then: of one that takes an admission back, without which nobody
+// knows; and of one of somebody who went through, and has passed once more since.
 const Where = "whereabouts"
 
 // First and Began are details of a correction that may come long after its passage, which nobody remembers then: its first entry, and
@@ -63,7 +64,7 @@ func Moves(e *ledger.Entry) (where string, ok bool) {
 	switch {
 	case e.Direction != "in" && e.Direction != "out":
 		return "", false
-	case TakesBack(e):
+	case TakesBack(e), Afterwards(e) && e.Detail[Where] != "":
 		return e.Detail[Where], true
 	case e.Kind == Decided && e.Verdict == "admit", Afterwards(e):
 		return map[string]string{"in": "inside", "out": "outside"}[e.Direction], true
@@ -74,8 +75,11 @@ func Moves(e *ledger.Entry) (where string, ok bool) {
 // moves is Moves for the state.
 func moves(e *ledger.Entry) (at presence.Place, ok bool) {
 	where, ok := Moves(e)
-	return presence.Of(e, where, !TakesBack(e)), ok
+	return presence.Of(e, where, Passed(e)), ok
 }
+
+// Passed tells whether an entry that says that somebody moved is of their newest passing, so that its time is known.
+func Passed(e *ledger.Entry) bool { return !TakesBack(e) && e.Detail[Where] == "" }
 
 // Afterwards tells whether the entry says that somebody went through whom nobody had admitted until then.
 func Afterwards(e *ledger.Entry) bool {

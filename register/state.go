@@ -278,7 +278,7 @@ func (s *State) move(e *ledger.Entry) {
 	}
 	s.place(who, &at)
 	// Their car is no trip more.
-	if household, ok := s.hash.Field(e, "household"); ok && !at.Inside && !at.Unknown && e.Class == "resident" && went {
+	if household, ok := s.hash.Field(e, "household"); ok && e.Direction == "out" && e.Class == "resident" && went {
 		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day})
 	}
 }

@@ -3,6 +3,7 @@ package register
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"gated/ledger"
 	"gated/ledger/file"
@@ -101,6 +102,16 @@ func (r *Register) Without(subject string, seqs ...int64) (where string, err err
 		}
 	}
 	return "", nil
+}
+
+// Since is where a person of the roster has passed to behind an entry: "inside", "outside", or "" where they have not.
+func (r *Register) Since(seq int64, subject string) (where string) {
+	r.View(func(s *State) {
+		if at := s.Place(subject); at.Seq > seq && at.At != 0 {
+			where = at.Where(time.Time{}, 0)
+		}
+	})
+	return where
 }
 
 var errFound = errors.New("found")

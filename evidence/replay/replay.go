@@ -253,8 +253,8 @@ func (p *player) move(is string, e *entry.Entry) {
 	if subject == "" {
 		return
 	}
-	p.people[p.person(subject)] = presence.Of(e, where, !register.TakesBack(e))
-	if went && where == "outside" && e.Class == "resident" && household != "" {
+	p.people[p.person(subject)] = presence.Of(e, where, register.Passed(e))
+	if went && e.Direction == "out" && e.Class == "resident" && household != "" {
 		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day})
 	}
 }
