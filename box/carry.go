@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -66,17 +67,13 @@ func noticesThatCount(old *file.Reader, board levels.Board, now time.Time) (even
 
 // rosterChange is the largest number of changes of the roster that an entry names.
 func rosterChange(old *file.Reader) (most int64, err error) {
-	for _, kind := range []ledger.Kind{register.Roster, ledger.Start, ledger.Epoch} {
-		if err := old.OfKind(kind, func(e *ledger.Entry) error {
-			if n, err := strconv.ParseInt(e.Detail[register.RosterChange], 10, 64); err == nil {
-				most = max(most, n)
-			}
-			return nil
-		}); err != nil {
-			return 0, err
+	err = old.OfKind(1, math.MaxInt64, func(e *ledger.Entry) error {
+		if n, err := strconv.ParseInt(e.Detail[register.RosterChange], 10, 64); err == nil {
+			most = max(most, n)
 		}
-	}
-	return most, nil
+		return nil
+	}, register.Roster, ledger.Start, ledger.Epoch)
+	return most, err
 }
 
 // tripsThatCount tells of the trips that count on in a new epoch, which gives nobody a second one.

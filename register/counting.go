@@ -20,16 +20,14 @@ func TripsThatCount(in *file.Reader, now time.Time) (map[int64]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	window, newest := 1, int64(0)
-	for _, kind := range []ledger.Kind{ledger.Start, Level, Policy} {
-		if err := in.OfKind(kind, func(e *ledger.Entry) error {
-			if n, err := strconv.Atoi(e.Detail[TripDays]); err == nil && e.Seq > newest {
-				window, newest = n, e.Seq
-			}
-			return nil
-		}); err != nil {
-			return nil, err
+	window := 1
+	if err := in.OfKind(1, size, func(e *ledger.Entry) error {
+		if n, err := strconv.Atoi(e.Detail[TripDays]); err == nil {
+			window = n
 		}
+		return nil
+	}, ledger.Start, Level, Policy); err != nil {
+		return nil, err
 	}
 	today := now.In(in.Zone).Format(time.DateOnly)
 	old := now.In(in.Zone).AddDate(0, 0, -window).Format(time.DateOnly)

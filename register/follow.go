@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"gated/ledger"
@@ -179,7 +178,7 @@ func (r *Register) readRecent(in *file.Reader, heard int64) error {
 			return err
 		}
 		s.changed = nil
-	} else if err := s.readLasting(in, first); err != nil {
+	} else if err := s.readLasting(in, first, r.pace); err != nil {
 		return err
 	}
 	if err := s.fold(in, r.l.Size(), r.pace); err != nil {
@@ -191,21 +190,26 @@ func (r *Register) readRecent(in *file.Reader, heard int64) error {
 // Lasting are the notices of levels and the marks of a ledger, whatever an index knows.
 func Lasting(in *file.Reader) (levels.Board, marks.List, error) {
 	s := newState(blind.New(nil))
-	err := s.readLasting(in, math.MaxInt64)
+	size, err := in.Size()
+	if err == nil {
+		err = s.readLasting(in, size+1, func() error { return nil })
+	}
 	return s.Levels, s.Marks, err
 }
 
 // readLasting takes in, of the entries before one, what may count for longer than the last days: notices, the levels in force by them,
-// marks, and lanes that are open by hand.
-func (s *State) readLasting(in *file.Reader, first int64) error {
+// marks, and lanes that are open by hand. between is called after each many.
+func (s *State) readLasting(in *file.Reader, first int64, between func() error) error {
 	var seqs []int64
-	for _, kind := range []ledger.Kind{Notice, Level, Mark, ByHand} {
-		if err := in.OfKind(kind, func(e *ledger.Entry) error {
-			if e.Seq < first {
-				seqs = append(seqs, e.Seq)
-			}
+	for from := int64(1); from < first; from += writeAlong {
+		err := in.OfKind(from, min(from+writeAlong, first)-1, func(e *ledger.Entry) error {
+			seqs = append(seqs, e.Seq)
 			return nil
-		}); err != nil {
+		}, Notice, Level, Mark, ByHand)
+		if err == nil {
+			err = between()
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,14 +197,14 @@ func (f Files) End(epoch int, now time.Time, d map[string]string) (events []entr
 // keeps are the keep entries of an older epoch that are still in force. They would not hold in the next one.
 func keeps(r *file.Reader) (events []entry.Event, err error) {
 	kept := map[int64]*entry.Entry{}
-	err = r.OfKind(entry.Keep, func(e *entry.Entry) error {
+	err = r.OfKind(1, math.MaxInt64, func(e *entry.Entry) error {
 		if e.Reason == "lifted" {
 			delete(kept, e.Ref)
 		} else {
 			kept[e.Seq] = e
 		}
 		return nil
-	})
+	}, entry.Keep)
 	for _, seq := range slices.Sorted(maps.Keys(kept)) {
 		d := maps.Clone(kept[seq].Detail)
 		d["origin"], d["entry"] = r.Meta.Origin, strconv.FormatInt(seq, 10)

@@ -197,17 +197,21 @@ func (r *Reader) ScanSome(seqs []int64, f func(*entry.Entry)) error {
 	return nil
 }
 
-// OfKind calls f for the entries of a kind, in order, without their personal fields.
-func (r *Reader) OfKind(kind entry.Kind, f func(*entry.Entry) error) error {
+// OfKind calls f for those of the entries from..to that are of some kinds, in order, without their personal fields.
+func (r *Reader) OfKind(from, to int64, f func(*entry.Entry) error, kinds ...entry.Kind) error {
+	is, args := "0", []any{from, to}
+	for _, k := range kinds {
+		is, args = is+" OR instr(record, ?)", append(args, `"kind":"`+string(k)+`"`)
+	}
 	return r.c.query(func(v []driver.Value) error {
 		seq, _ := v[0].(int64)
 		ts, _ := v[1].(int64)
 		e, err := entry.Parse(seq, ts, text(v[2]), r.Zone)
-		if err != nil || e.Kind != kind { // the words may stand in a text of it
+		if err != nil || !slices.Contains(kinds, e.Kind) { // the words may stand in a text of it
 			return err
 		}
 		return f(&e)
-	}, "SELECT seq, ts, record FROM entry WHERE instr(record, ?) ORDER BY seq", `"kind":"`+string(kind)+`"`)
+	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? AND ("+is+") ORDER BY seq", args...)
 }
 
 // Size is the number of entries.
