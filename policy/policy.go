@@ -280,6 +280,27 @@ func (p *Policy) Decide(f Facts) Decision {
 	return Decision{Verdict: Hold, Reason: UnknownFacts}
 }
 
+// MayAdmit tells whether there may be a time of the week, and a number of trips of their household, at which somebody is admitted.
+func (p *Policy) MayAdmit(f Facts) bool {
+	v := p.words(f)
+	for i := range p.rules {
+		r, may, always := &p.rules[i], true, true
+		for j := range r.When {
+			if c := &r.When[j]; c.fact == timeOfWeek || c.fact == householdTripsBelow {
+				always = false
+			} else if may = c.holds(&v, &f); !may {
+				break
+			}
+		}
+		if may && r.decision(&v).Verdict == Admit {
+			return p.has(&v)
+		} else if may && always {
+			return false
+		}
+	}
+	return false
+}
+
 // Explain returns the rules that Decide tries for these facts, the matching one
 // last, and what it decides.
 func (p *Policy) Explain(f Facts) ([]Tried, Decision) {

@@ -81,6 +81,42 @@ func TestShippedPolicyKeepsItsPromises(t *testing.T) {
 	}
 }
 
+// Of whom MayAdmit says no, no time and no trips are in the way.
+func TestWhomNeitherTimeNorTripsKeepOut(t *testing.T) {
+	t.Parallel()
+	p := Shipped()
+	out := Facts{Direction: "out", Class: "resident", Known: true, Credential: "gated-pass", Valid: true, Reason: "ok", Proof: "signed",
+		Level: "controlled", HouseholdTrips: 1, Minute: 23 * 60}
+	for name, c := range map[string]struct {
+		change func(f *Facts)
+		want   bool
+	}{
+		"the second trip":   {func(*Facts) {}, true},
+		"expired":           {func(f *Facts) { f.Valid, f.Reason = false, "expired" }, false},
+		"watched":           {func(f *Facts) { f.Watched = true }, false},
+		"whoever is sealed": {func(f *Facts) { f.Level = "sealed" }, false},
+		"at no such level":  {func(f *Facts) { f.Level = "lost" }, false},
+	} {
+		f := out
+		if c.change(&f); p.MayAdmit(f) != c.want {
+			t.Errorf("%s: may be admitted at another time: %t", name, !c.want)
+		}
+	}
+	everyFacts(p, func(f Facts) {
+		if rand.IntN(10) > 0 || p.MayAdmit(f) {
+			return
+		}
+		was := f
+		for _, f.Minute = range []int{was.Minute, rand.IntN(minutesOfWeek), 12 * 60} {
+			for f.HouseholdTrips = range 2 {
+				if d := p.Decide(f); d.Verdict == Admit {
+					t.Fatalf("%+v is admitted by %s, and %+v was not to be", f, d.Rule, was)
+				}
+			}
+		}
+	})
+}
+
 func TestStatedNeverAdmitsWhateverTheRulesSay(t *testing.T) {
 	p := parse(t, "name: open\nrules: [{name: everyone, then: admit}]")
 	admitted := 0

@@ -98,7 +98,7 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 
 // NextAllowed is the day from which the same person would be admitted; "" where more than the trips of the household is in the way.
 func (a Asker) NextAllowed(f policy.Facts, household string, m Moment) (day string) {
-	if f.HouseholdTrips == 0 || household == "" || m.Policy.Decide(f).Verdict == policy.Admit {
+	if f.HouseholdTrips == 0 || household == "" || m.Policy.Decide(f).Verdict == policy.Admit || !m.Policy.MayAdmit(f) {
 		return ""
 	}
 	days, now := m.Policy.TripDays(f.Level), m.At.In(a.Zone)
