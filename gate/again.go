@@ -20,9 +20,8 @@ type state struct {
 	level              int64     // the newest entry of one
 }
 
-// review puts into force the levels that are due, and judges again whoever waits, where something has changed since the last time. Run
-// calls it each second; the code shown again,
-// and the guard's decision, wait for no second.
+// review puts into force the levels that are due, and judges again whoever waits, where something has changed since the last time.
+// Run calls it each second; the code shown again, and the guard's decision, wait for no second.
 func (g *Gate) review() {
 	g.passage.Lock()
 	defer g.passage.Unlock()

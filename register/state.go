@@ -49,12 +49,12 @@ type plain struct {
 	Running bool      // started and not stopped: after a start that finds this set, the box went down hard
 	Level   string    // of the settings, which counts where no notice does
 	Levels  levels.Board
-	Marks   marks.List       `json:",omitempty"` // those that were all erased are none
+	Marks   marks.List       `json:",omitempty"` // an empty list and none are the same
 	Duty    int64            // the entry of who signed on last; 0: nobody
 	Erased  int64            // the newest erase entry; 0: none
 	Keeps   map[int64]Span   // days whose personal data must not be erased, by the entry that says so
 	Latched map[string]Latch // by the emergency key, by lane, until a guard closed it or it is known to be lost
-	ByHand  byhand.Lanes     `json:",omitempty"` // where none is, live and at the next start
+	ByHand  byhand.Lanes     `json:",omitempty"` // as with marks
 	// Window is over how many days the trips of a household are counted at the level in force, as the newest entry says.
 	Window int
 }
