@@ -3,12 +3,15 @@ package box
 import (
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"gated/clock"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/erasure"
 	"gated/register/levels"
 	"gated/register/marks"
 )
@@ -124,6 +127,41 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 }
 
 // Marks that count are told once more; those that have ended, or whose entry was erased, are not.
+// Who is watched stays so when all older days are erased, and ends with what is erased about them.
+func TestAMarkOutlastsTheErasureOfItsDay(t *testing.T) {
+	t.Parallel()
+	dir := site(t)
+	var shift atomic.Int64
+	from := clock.System()
+	wall := from.Wall
+	from.Wall = func() time.Time { return wall().Add(time.Duration(shift.Load())) }
+	from.Synced = func() bool { return true }
+	b, stop := daemonAt(t, dir, from)
+	defer stop()
+	watched := Mark{What: marks.Watch, Who: "r-000002", Word: "complaint", Until: time.Now().AddDate(0, 0, 9).Format(time.DateOnly), By: "Chen"}
+	if _, err := MarkSomebody.do(t.Context(), b, "clerk", watched); err != nil {
+		t.Fatal(err)
+	}
+	shift.Store(int64(23 * time.Hour))
+	for b.Gate.View().Now.Format(time.DateOnly) == time.Now().In(b.Ledger.Zone()).Format(time.DateOnly) {
+		shift.Add(int64(time.Hour))
+	}
+	for _, c := range []struct {
+		sel  erasure.Selection
+		want bool
+	}{{erasure.Selection{Before: "today"}, true}, {erasure.Selection{Subject: "r-000002"}, false}} {
+		if _, err := Erase.do(t.Context(), b, "clerk", Erasure{c.sel, "end of the measure"}); err != nil {
+			t.Fatal(err)
+		}
+		now := b.Gate.View().Now
+		b.Register.View(func(s *register.State) {
+			if _, is := s.Marked("r-000002", "", now); is != c.want {
+				t.Errorf("%+v: watched: %t", c.sel, is)
+			}
+		})
+	}
+}
+
 func TestMarksThatCountAreToldAgain(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)

@@ -148,7 +148,7 @@ func listMarks(_ context.Context, b *Box, by string, a Listing) (list []Marked, 
 // Listing is which marks are listed, and why.
 type Listing struct{ What, Why string }
 
-// tellMarksAgain tells once more, each night, of the marks that count on, before what is old is erased.
+// tellMarksAgain tells once more of the marks that count on, before what is old is erased.
 func (b *Box) tellMarksAgain(now time.Time) error {
 	return b.Register.Erasing(func(func([]int64)) error { // nobody is erased meanwhile, to be sealed anew
 		var list marks.List

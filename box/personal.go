@@ -27,6 +27,11 @@ func erase(_ context.Context, b *Box, by string, a Erasure) (done erasure.Erased
 	if b.Register == nil {
 		return done, b.noLedger()
 	}
+	if a.Before != "" && b.Gate != nil {
+		if err := errors.Join(b.Register.Wait(), b.tellMarksAgain(b.Gate.View().Now)); err != nil {
+			return done, err
+		}
+	}
 	done, err = b.eraser.Erase(a.Selection, by, a.Why)
 	if entries, fields := done.Sum(); fields > 0 && err != nil {
 		err = fmt.Errorf("%d fields of %d entries were erased, the rest was not: %w", fields, entries, err)
