@@ -211,7 +211,7 @@ func (s *site) end() {
 func (s *site) hours() {
 	now := s.now().In(s.l.Zone())
 	hours := now.Add(-6*time.Hour).Format("15:04") + "-" + now.Add(6*time.Hour).Format("15:04")
-	p := must(policy.Parse("test", bytes.Replace(policy.Shipped().Source(), []byte("06:00-20:00"), []byte(hours), 1)))
+	p := must(policy.Parse("test", bytes.ReplaceAll(policy.Shipped().Source(), []byte("06:00-20:00"), []byte(hours))))
 	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = p }))
 }
 

@@ -11,10 +11,10 @@ import (
 )
 
 type example struct {
-	line               int
-	label              string
-	given              Facts
-	then, rule, reason string
+	line                    int
+	label                   string
+	given                   Facts
+	then, rule, reason, ask string
 }
 
 // check runs the examples of a file that has nothing else; the error is like that of Parse.
@@ -73,7 +73,7 @@ func (p *Policy) ParseFacts(pairs []string) (Facts, error) {
 
 func (p *parser) example(n *yaml.Node) {
 	where := label("example", n)
-	m := p.mapping(n, where, "name", "given", "then", "rule", "reason")
+	m := p.mapping(n, where, "name", "given", "then", "rule", "reason", "ask")
 	if m == nil {
 		return
 	}
@@ -97,11 +97,14 @@ func (p *parser) example(n *yaml.Node) {
 	if v := m["reason"]; v != nil {
 		e.reason = p.word(v, n, where, "reason")
 	}
+	if v := m["ask"]; v != nil {
+		e.ask = p.word(v, n, where, "ask")
+	}
 	p.examples = append(p.examples, e)
 }
 
 // facts reads the facts of an example. What is left out is: class unknown, known
-// false, credential, proof, service, plate_class, health, building, unit and exemption none, whereabouts
+// false, credential, proof, service, plate_class, health, building, unit, exemption, trip and holder none, whereabouts
 // unknown, the first level, a trusted clock, Monday noon, no trips, and no passage before. Valid
 // follows credential_reason, and the other way round; whereabouts follow again.
 func (p *parser) facts(where string, n *yaml.Node) Facts {
@@ -148,7 +151,7 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
 		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
 		Whereabouts: w[whereabouts], Again: w[again] == "true", Building: w[building], Unit: w[unit], Exemption: w[exemption],
-		Watched: w[watched] == "true", Minute: p.minute(m["weekday"], m["time"], where),
+		Watched: w[watched] == "true", Trip: w[trip], Holder: w[holder], Minute: p.minute(m["weekday"], m["time"], where),
 	}
 	if v := m["household_trips"]; v != nil {
 		f.HouseholdTrips = p.number(v, where, "household_trips", 0, mostCount)
@@ -191,7 +194,12 @@ func (p *parser) minute(day, at *yaml.Node, where string) int {
 func (p *parser) run(e *example) {
 	tried, got := p.policy.Explain(e.given)
 	at := &yaml.Node{Line: e.line}
-	if got.Verdict == e.then && (e.rule == "" || got.Rule == e.rule) && (e.reason == "" || got.Reason == e.reason) {
+	asks := ""
+	if got.Ask != nil {
+		asks = got.Ask.Name
+	}
+	if got.Verdict == e.then && (e.rule == "" || got.Rule == e.rule) && (e.reason == "" || got.Reason == e.reason) &&
+		(e.ask == "" || asks == e.ask) {
 		return
 	}
 	want := e.then
@@ -200,6 +208,9 @@ func (p *parser) run(e *example) {
 	}
 	if e.rule != "" {
 		want += ", by rule " + e.rule
+	}
+	if e.ask != "" && asks != e.ask {
+		want += ", and the questions " + e.ask + " asked"
 	}
 	why := ""
 	for _, t := range tried {

@@ -7,8 +7,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// home sees to it that coming home is admitted at every level: a resident of the roster with a valid signed pass who comes in,
-// whatever trips, time, flat, exemption and whereabouts. Each rule that takes part of these facts and does not admit is a fault.
+// home sees to it that coming home is admitted at every level: a resident of the roster with a valid signed pass, their own or their
+// household's, who comes in, whatever trips, also one that is overdue, time, flat, exemption and whereabouts. Each rule that takes part
+// of these facts and does not admit is a fault.
 // Where that is more work than mostWork it is a fault as well, since nobody knows. Rules may ask on purpose for whom guards are
 // ordered to look closely at, and for who comes in once more without having gone out: that may be somebody else, with a pass that was
 // handed back.
@@ -89,5 +90,6 @@ func (u *universe) home() box {
 		again: "false"} {
 		b.words[i] = u.set(i, word)
 	}
+	b.words[holder] = u.set(holder, HolderPerson, HolderHousehold)
 	return b
 }

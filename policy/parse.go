@@ -118,8 +118,8 @@ func (p *parser) file(source []byte) {
 	if top == nil {
 		return
 	}
-	p.policy.levels = []Level{{"guarded", PublicHealth, 1}, {"controlled", PublicHealth, 1}, {"sealed", PublicHealth, 1},
-		{"normal", Contract, 1}}
+	p.policy.levels = []Level{{"guarded", PublicHealth, 1, 0}, {"controlled", PublicHealth, 1, 0}, {"sealed", PublicHealth, 1, 0},
+		{"normal", Contract, 1, 0}}
 	if n := top["levels"]; n != nil {
 		p.policy.levels = nil
 		before := len(p.faults)
@@ -221,13 +221,16 @@ func (p *parser) level(n *yaml.Node) {
 			strings.Trim(quote(n.Value), `"`), Contract)
 		return
 	}
-	m := p.mapping(n, where, "name", "basis", "trip_days")
+	m := p.mapping(n, where, "name", "basis", "trip_days", "trip_hours")
 	if m == nil {
 		return
 	}
-	l := Level{p.word(m["name"], n, where, "name"), p.oneOf(m["basis"], n, where, "basis", []string{PublicHealth, Contract, Consent}), 1}
+	l := Level{p.word(m["name"], n, where, "name"), p.oneOf(m["basis"], n, where, "basis", []string{PublicHealth, Contract, Consent}), 1, 0}
 	if v := m["trip_days"]; v != nil {
 		l.TripDays = p.number(v, where, "trip_days", 1, MostTripDays)
+	}
+	if v := m["trip_hours"]; v != nil {
+		l.TripHours = p.number(v, where, "trip_hours", 1, mostTripHours)
 	}
 	if l.Name != "" && slices.Contains(names(p.policy.levels), l.Name) {
 		p.fault(m["name"], where, "a level before has the same name: keep one")

@@ -76,6 +76,10 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 		{"unknown basis", "name: a\nlevels: [{name: open, basis: contrat}]\nrules:" + last, `basis: unknown word "contrat" (did you mean contract?)`},
 		{"level twice", "name: a\nlevels: [{name: open, basis: contract}, {name: open, basis: consent}]\nrules:" + last, `level "open": a level before has the same name`},
 		{"trips of no day", "name: a\nlevels: [{name: open, basis: contract, trip_days: 0}]\nrules:" + last, `line 2: level "open": trip_days: "0": write a whole number from 1`},
+		{"trips of no hour", "name: a\nlevels: [{name: open, basis: contract, trip_hours: 0}]\nrules:" + last, `line 2: level "open": trip_hours: "0": write a whole number from 1 to 72`},
+		{"trips of four days", "name: a\nlevels: [{name: open, basis: contract, trip_hours: 73}]\nrules:" + last, `level "open": trip_hours: "73": write a whole number from 1 to 72`},
+		{"a trip of another word", "name: a\nrules:\n  - {name: r, when: {trip: overdu}, then: hold}" + last, `rule "r": trip: unknown word "overdu" (did you mean overdue?); the words are open, overdue, none`},
+		{"a holder of another word", "name: a\nrules:\n  - {name: r, when: {holder: family}, then: hold}" + last, `rule "r": holder: unknown word "family"`},
 		{"trips of a year", "name: a\nlevels: [{name: open, basis: contract, trip_days: 365}]\nrules:" + last, `level "open": trip_days: "365": write a whole number from 1 to 31`},
 		{"no levels", "name: a\nlevels: []\nrules:" + last, `levels: want a list`},
 		{"health at a level that may not ask", "name: a\nrules:\n  - {name: r, when: {health: recovery}, then: hold}" + last,
@@ -158,6 +162,7 @@ examples:
 		{"given: {direction: in, class: resident, valid: true, proof: stated}, then: admit",
 			`got hold, reason stated-only, by rule pass; want admit; what is merely stated never admits`},
 		{"given: {direction: in}, then: refuse, reason: expired", `got refuse, reason outsider, by rule outsider; want refuse, reason expired`},
+		{"given: {direction: in}, then: refuse, ask: visitor", `got refuse, reason outsider, by rule outsider; want refuse, and the questions visitor asked`},
 		{"given: {direction: in}, then: refuse, rule: outsidre", `rule: unknown word "outsidre" (did you mean outsider?); the words are pass, outsider`},
 		{"given: {class: resident}, then: refuse", `direction is missing: write in or out`},
 		{"given: {direction: in, valid: true, credential_reason: expired}, then: refuse", `contradict each other`},
@@ -179,7 +184,7 @@ examples:
 		{"then: refuse", `given is missing`},
 		{"given: {direction: in}", `then is missing`},
 	} {
-		_, err := Parse("test.yaml", []byte(rules+"    "+strings.NewReplacer(", then", "\n    then", ", rule", "\n    rule", ", reason", "\n    reason").Replace(tt.example)+"\n"))
+		_, err := Parse("test.yaml", []byte(rules+"    "+strings.NewReplacer(", then", "\n    then", ", rule", "\n    rule", ", reason", "\n    reason", ", ask", "\n    ask").Replace(tt.example)+"\n"))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s:\ngot %v\nwant …%s…", tt.example, err, tt.want)
 		}
@@ -328,8 +333,8 @@ func TestThePolicyOfTheDocsLoads(t *testing.T) {
 
 func TestParseFacts(t *testing.T) {
 	p := Shipped()
-	got, err := p.ParseFacts([]string{"direction=out", "class=resident", "known=true", "credential_reason=ok", "proof=signed", "level=sealed", "household_trips=1", "again=true", "minutes_since=7"})
-	want := Facts{Direction: "out", Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: "signed", Level: "sealed", ClockTrusted: true, Whereabouts: "outside", Again: true, Passed: true, MinutesSince: 7, Minute: 12 * 60, HouseholdTrips: 1}
+	got, err := p.ParseFacts([]string{"direction=out", "class=resident", "known=true", "credential_reason=ok", "proof=signed", "level=sealed", "household_trips=1", "again=true", "minutes_since=7", "trip=overdue", "holder=household"})
+	want := Facts{Direction: "out", Class: "resident", Known: true, Valid: true, Reason: "ok", Proof: "signed", Level: "sealed", ClockTrusted: true, Whereabouts: "outside", Again: true, Passed: true, MinutesSince: 7, Minute: 12 * 60, HouseholdTrips: 1, Trip: TripOverdue, Holder: HolderHousehold}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

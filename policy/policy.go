@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The verdicts.
@@ -39,10 +40,15 @@ type Level struct {
 	Basis string
 	// TripDays is over how many days the trips of a household are counted: the day itself, and those before it.
 	TripDays int
+	// TripHours is how long a trip may take: who was admitted out at this level and is out longer is overdue. 0: as long as it takes.
+	TripHours int
 }
 
 // MostTripDays is the longest time over which a level may count trips.
 const MostTripDays = 31
+
+// mostTripHours is the longest time for which a level may let somebody go.
+const mostTripHours = 72
 
 // Bases of a level.
 const (
@@ -84,6 +90,8 @@ type Facts struct {
 	Watched        bool   // somebody ordered that guards look closely
 	Minute         int    // of the week in the gate's zone, see MinuteOfWeek
 	HouseholdTrips int    // admitted out-passages of the household in the days that the level counts
+	Trip           string // of the person, or of the household whose pass it is: open (they are out), overdue; none
+	Holder         string // whose pass it is: person, household, vehicle; none
 }
 
 // String tells of somebody who shows a valid pass, in words.
@@ -96,8 +104,12 @@ func (f Facts) String() string {
 	if where == "" {
 		where = unknown
 	}
-	return fmt.Sprintf("%s%s, %s, at level %s, %s; whereabouts %s, trips of the household that count: %d", f.Class, of, f.Direction,
-		f.Level, clockTime(f.Minute), where, f.HouseholdTrips)
+	trip := ""
+	if f.Trip != "" {
+		trip = "; their trip is " + f.Trip
+	}
+	return fmt.Sprintf("%s%s, %s, at level %s, %s; whereabouts %s, trips of the household that count: %d%s", f.Class, of, f.Direction,
+		f.Level, clockTime(f.Minute), where, f.HouseholdTrips, trip)
 }
 
 // Who may admit against a refusal.
@@ -212,13 +224,26 @@ func (p *Policy) Examples() []byte { return slices.Clone(p.examples) }
 func (p *Policy) Levels() []string { return names(p.levels) }
 
 // TripDays is that of a level; 1 where the policy does not have it.
-func (p *Policy) TripDays(level string) int {
+func (p *Policy) TripDays(level string) int { return max(p.level(level).TripDays, 1) }
+
+// LongestTripDays is the longest of all levels: a notice may bring any of them.
+func (p *Policy) LongestTripDays() (days int) {
 	for _, l := range p.levels {
-		if l.Name == level {
-			return l.TripDays
-		}
+		days = max(days, l.TripDays)
 	}
-	return 1
+	return days
+}
+
+// TripTime is how long a trip that begins at a level may take; 0: as long as it takes, also where the policy does not have the level.
+func (p *Policy) TripTime(level string) time.Duration {
+	return time.Duration(p.level(level).TripHours) * time.Hour
+}
+
+func (p *Policy) level(name string) (l Level) {
+	if i := slices.IndexFunc(p.levels, func(l Level) bool { return l.Name == name }); i >= 0 {
+		l = p.levels[i]
+	}
+	return l
 }
 
 // Override is that of a rule; "" also where there is no such rule.
@@ -233,7 +258,7 @@ func (p *Policy) Override(rule string) string {
 
 // AsksHealth tells whether facts about health may be asked, shown and kept at a level: see Level.
 func (p *Policy) AsksHealth(level string) bool {
-	return slices.ContainsFunc(p.levels, func(l Level) bool { return l.Name == level && l.Basis == PublicHealth })
+	return p.level(level).Basis == PublicHealth
 }
 
 // Asks are the words of a fact, such as exemption, that rules ask for.

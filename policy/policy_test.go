@@ -38,6 +38,7 @@ func everyFacts(p *Policy, f func(Facts)) {
 									facts.HouseholdTrips = i >> 3
 									facts.Again, facts.Passed, facts.MinutesSince = n%4 == 1, n%8 < 6, n%5
 									facts.Minute = n % minutesOfWeek
+									facts.Trip, facts.Holder = vocabulary[trip].words[n%3], vocabulary[holder].words[n%4]
 									facts.PlateClass = vocabulary[plateClass].words[n%len(vocabulary[plateClass].words)]
 									facts.Health = vocabulary[health].words[n%len(vocabulary[health].words)]
 									if n++; n%every == first {
@@ -67,6 +68,10 @@ func TestShippedPolicyKeepsItsPromises(t *testing.T) {
 		}
 		never("a merely stated proof was admitted", d.Verdict == Admit && f.Proof != "signed" && f.Proof != "sighted")
 		never("an invalid credential was admitted", d.Verdict == Admit && !f.Valid)
+		never("someone coming home was kept out", d.Verdict != Admit && f.Direction == "in" && f.Class == "resident" && f.Known && f.Valid && f.Reason == "ok" &&
+			f.Proof == "signed" && f.Credential == "gated-pass" && !f.Again && f.Service == none && f.PlateClass != "police" && f.PlateClass != "emergency")
+		never("a household's pass went out at controlled, and nobody asked", d.Verdict == Admit && f.Direction == "out" && f.Holder == HolderHousehold &&
+			f.Level == "controlled" && f.Class == "resident" && f.Service == none && !f.Again)
 		never("someone was refused the way out", d.Verdict == Refuse && f.Direction == "out")
 		never("a person of the roster was refused", d.Verdict == Refuse && f.Known && slices.Contains(person, f.Class))
 		never("a vehicle of the five services was refused", d.Verdict == Refuse && f.Service != none)
@@ -239,7 +244,9 @@ func TestShippedExamplesNoticeEveryChangeOfARule(t *testing.T) {
 		}
 		try("removed "+r.Name, func(file m) { file["rules"] = slices.Delete(file["rules"].([]any), i, i+1) })
 		for _, then := range []string{Admit, Refuse, Hold} {
-			resident := slices.ContainsFunc(r.When, func(c Condition) bool { return c.Fact == "class" && slices.Equal(c.Is, []string{"resident"}) })
+			resident := slices.ContainsFunc(r.When, func(c Condition) bool {
+				return slices.Equal(c.Is, []string{"resident"}) || slices.Equal(c.Is, []string{HolderHousehold})
+			})
 			if resident && r.Then == Hold && then == Refuse {
 				continue // no resident is refused: it is the same rule
 			}

@@ -21,6 +21,8 @@ func randomPolicy(r *rand.Rand) string {
 		func() string { return fmt.Sprintf("household_trips_below: %d", 1+r.IntN(3)) },
 		func() string { return "level: " + []string{"a", "b", "[a, b]"}[r.IntN(3)] },
 		func() string { return "unit: " + []string{"3-1", "3-2", "[3-1, 3-2]"}[r.IntN(3)] },
+		func() string { return "trip: " + []string{"open", "overdue", "[none, open]"}[r.IntN(3)] },
+		func() string { return "holder: " + []string{"household", "[person, none]"}[r.IntN(2)] },
 		func() string { return "again: " + fmt.Sprint(r.IntN(2) == 0) },
 		func() string { return "whereabouts: " + []string{"inside", "outside", "unknown"}[r.IntN(3)] },
 		func() string { return fmt.Sprintf("minutes_since_below: %d", 1+r.IntN(3)) },
@@ -62,7 +64,7 @@ func factsOf(u *universe, b *box, r *rand.Rand) Facts {
 	return Facts{Direction: word(direction), Class: word(class), Known: word(known) == "true", Credential: word(credential), Valid: word(valid) == "true",
 		Reason: word(credentialReason), Proof: word(proof), Service: word(service), PlateClass: word(plateClass), Health: word(health), Level: word(level),
 		ClockTrusted: word(clockTrusted) == "true", Whereabouts: word(whereabouts), Building: word(building), Unit: word(unit), Minute: minute,
-		Again:          word(again) == "true",
+		Again: word(again) == "true", Trip: word(trip), Holder: word(holder),
 		HouseholdTrips: number(b.numbers[0]), TestHours: number(b.numbers[1]), Passed: b.numbers[2].from < math.MaxInt/2, MinutesSince: number(b.numbers[2])}
 }
 

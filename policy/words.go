@@ -24,6 +24,8 @@ const (
 	unit
 	exemption
 	watched
+	trip
+	holder
 	householdTripsBelow // from here on they take a number
 	testHoursBelow
 	minutesSinceBelow
@@ -37,6 +39,19 @@ const (
 	none         = "none"
 	unknown      = "unknown"
 	negativeTest = "negative-test"
+)
+
+// What is known of the trip of somebody who was admitted out and is not back.
+const (
+	TripOpen    = "open"
+	TripOverdue = "overdue" // it was due back before now
+)
+
+// Whose pass somebody shows.
+const (
+	HolderPerson    = "person"
+	HolderHousehold = "household"
+	HolderVehicle   = "vehicle"
 )
 
 // vocabulary is every fact's name in a file and the words it can have. The words
@@ -68,6 +83,8 @@ var vocabulary = [factCount]struct {
 	unit:                {"unit", nil},
 	exemption:           {"exemption", nil},
 	watched:             {"watched", []string{"true", "false"}},
+	trip:                {"trip", []string{TripOpen, TripOverdue, none}},
+	holder:              {"holder", []string{HolderPerson, HolderHousehold, HolderVehicle, none}},
 	householdTripsBelow: {"household_trips_below", nil},
 	testHoursBelow:      {"test_hours_below", nil},
 	minutesSinceBelow:   {"minutes_since_below", nil},
@@ -101,14 +118,14 @@ func (p *Policy) words(f Facts) words {
 		credential: f.Credential, valid: yes(f.Valid), credentialReason: f.Reason, proof: f.Proof,
 		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
 		whereabouts: f.Whereabouts, again: yes(f.Again), building: f.Building, unit: f.Unit,
-		exemption: f.Exemption, watched: yes(f.Watched),
+		exemption: f.Exemption, watched: yes(f.Watched), trip: f.Trip, holder: f.Holder,
 	}
 	for _, i := range [...]fact{class, whereabouts} {
 		if v[i] == "" {
 			v[i] = unknown
 		}
 	}
-	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health, building, unit, exemption} {
+	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health, building, unit, exemption, trip, holder} {
 		if v[i] == "" {
 			v[i] = none
 		}
@@ -117,6 +134,19 @@ func (p *Policy) words(f Facts) words {
 		v[level] = p.levels[0].Name
 	}
 	return v
+}
+
+// HolderOf is whose pass it is that somebody shows, by their roster ID and their household; "": nobody's of the roster.
+func HolderOf(f Facts, id, household string) string {
+	switch {
+	case !f.Known || f.Credential != "gated-pass":
+		return ""
+	case f.Class == "vehicle" || f.Class == "emergency-vehicle":
+		return HolderVehicle
+	case id == household:
+		return HolderHousehold
+	}
+	return HolderPerson
 }
 
 func yes(b bool) string {

@@ -60,7 +60,7 @@ func TestABackupThatIsRestoredAnswersAsTheBoxDid(t *testing.T) {
 	policy, _ := told(t, "", "policy", "show")
 	now := time.Now().In(time.FixedZone("", 8*3600)) // of the demo; they may go out now
 	hours := now.Add(-6*time.Hour).Format("15:04") + "-" + now.Add(6*time.Hour).Format("15:04")
-	for name, b := range map[string]string{"gated.yaml": text, "own.yaml": strings.Replace(strings.Replace(policy, "name: ", "name: own-", 1), "06:00-20:00", hours, 1)} {
+	for name, b := range map[string]string{"gated.yaml": text, "own.yaml": strings.ReplaceAll(strings.Replace(policy, "name: ", "name: own-", 1), "06:00-20:00", hours)} {
 		if err := os.WriteFile(filepath.Join(etc, name), []byte(b), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -100,6 +100,8 @@ const WORDS = {
     "no-business": ["无正当事由", "no business here"],
     "valid-pass": ["通行码有效", "valid pass"],
     "household-limit": ["本户外出次数已满", "the household has no trip left"],
+    "household-pass": ["一户一证：请问明谁外出", "pass of a household: ask who goes"],
+    "household-pass-out": ["本户持证外出的人还没回来，请核实", "somebody is out with this household's pass: ask"],
     "exempt": ["有豁免，不限外出", "exempt, may go out"],
     "outside-hours": ["不在外出时段", "not within the hours for going out"],
     "only-for-need": ["封控：必要外出请询问事由", "sealed: only for need, ask why"],
