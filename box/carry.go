@@ -76,15 +76,24 @@ func rosterChange(old *file.Reader) (most int64, err error) {
 	return most, err
 }
 
-// tripsThatCount tells of the trips that count on in a new epoch, which gives nobody a second one.
+// tripsThatCount tells of the trips that count on in a new epoch, which gives nobody a second one, and who is still out by them.
 func tripsThatCount(old *file.Reader, now time.Time) (events []ledger.Event, err error) {
-	days, err := register.TripsThatCount(old, now)
+	count, err := register.TripsThatCount(old, now)
 	if err != nil {
 		return nil, err
 	}
-	err = old.ScanSome(slices.Sorted(maps.Keys(days)), func(e *ledger.Entry) {
-		events = append(events, ledger.Event{Kind: register.Trip, Direction: "out", Class: "resident", By: "machine",
-			Detail: map[string]string{"day": days[e.Seq]}, Personal: []ledger.Field{{Name: "household", Value: e.Personally("household")}}})
+	err = old.ScanSome(slices.Sorted(maps.Keys(count)), func(e *ledger.Entry) {
+		ev := ledger.Event{Kind: register.Trip, Direction: "out", Class: "resident", By: "machine",
+			Detail:   map[string]string{"day": count[e.Seq].Day},
+			Personal: []ledger.Field{{Name: "household", Value: e.Personally("household")}}}
+		if count[e.Seq].Open {
+			ev.Detail[register.Out] = cmp.Or(e.Detail[register.Out], e.At.Format(time.RFC3339))
+			if due := e.Detail[register.Due]; due != "" {
+				ev.Detail[register.Due] = due
+			}
+			ev.Personal = append(ev.Personal, ledger.Field{Name: "subject", Value: e.Personally("subject")})
+		}
+		events = append(events, ev)
 	})
 	slices.SortStableFunc(events, func(a, b ledger.Event) int { return cmp.Compare(a.Detail["day"], b.Detail["day"]) })
 	return events, err

@@ -3,6 +3,7 @@ package box
 import (
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,6 +85,35 @@ func carryTrips(t *testing.T, window int) {
 				t.Errorf("%d days later: %q, want %q", c.days, got, c.want)
 			}
 		}
+	}
+}
+
+// Who is still out is told of in the epoch after, with the time to be back; of who is home only the household's trip counts on.
+func TestWhoIsOutIsCarriedOn(t *testing.T) {
+	t.Parallel()
+	zone := time.FixedZone("", 8*3600)
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, zone)
+	passes := func(who, home, direction string, detail map[string]string) ledger.Event {
+		return ledger.Event{Stamp: ledger.Stamp{Time: now, Trusted: true}, Kind: register.Decided, Passage: who + direction, Direction: direction, Class: "resident", Verdict: "admit",
+			Detail: detail, Personal: []ledger.Field{{Name: "subject", Value: who}, {Name: "household", Value: home}}}
+	}
+	due := map[string]string{register.Due: "2026-11-23T13:00:00+08:00"}
+	before := ledger.Event{Stamp: ledger.Stamp{Time: now, Trusted: true}, Kind: register.Trip, Direction: "out", Class: "resident",
+		Detail:   map[string]string{"day": "2026-11-23", register.Out: "2026-11-23T08:00:00+08:00", register.Due: "2026-11-23T11:00:00+08:00"},
+		Personal: []ledger.Field{{Name: "household", Value: "3-2-504"}, {Name: "subject", Value: "3-2-504"}}}
+	old := ledgerOf(t, []ledger.Event{{Stamp: ledger.Stamp{Time: now, Trusted: true}, Kind: ledger.Start, Detail: map[string]string{register.TripDays: "2"}}, before,
+		passes("r-1", "3-2-501", "out", due), passes("r-2", "3-2-502", "out", due), passes("r-2", "3-2-502", "in", nil), passes("r-3", "3-2-503", "out", nil)})
+	events, err := tripsThatCount(old, now)
+	var got []string
+	for _, ev := range events {
+		e := ledger.Entry{Personal: ev.Personal}
+		got = append(got, strings.Join([]string{e.Personally("household"), e.Personally("subject"), ev.Detail["day"], ev.Detail[register.Out], ev.Detail[register.Due]}, " "))
+	}
+	want := []string{"3-2-504 3-2-504 2026-11-23 2026-11-23T08:00:00+08:00 2026-11-23T11:00:00+08:00",
+		"3-2-501 r-1 2026-11-23 2026-11-23T10:00:00+08:00 2026-11-23T13:00:00+08:00",
+		"3-2-502  2026-11-23  ", "3-2-503 r-3 2026-11-23 2026-11-23T10:00:00+08:00 "}
+	if err != nil || strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("carried on are\n%s\nwant\n%s\n%v", strings.Join(got, "\n"), strings.Join(want, "\n"), err)
 	}
 }
 

@@ -9,9 +9,15 @@ import (
 	"gated/register/blind"
 )
 
-// TripsThatCount are the days of the trips of a ledger that may still count at a time, by the entries that tell of them. It reads
-// the last days, whatever an index knows.
-func TripsThatCount(in *file.Reader, now time.Time) (map[int64]string, error) {
+// Counted is a trip that may still count.
+type Counted struct {
+	Day  string // on which it counts
+	Open bool   // whoever went out is not back
+}
+
+// TripsThatCount are the trips of a ledger that may still count at a time, by the entries that tell of them. It reads the last days,
+// whatever an index knows.
+func TripsThatCount(in *file.Reader, now time.Time) (map[int64]Counted, error) {
 	segments, err := in.Segments()
 	if err != nil || len(segments) == 0 {
 		return nil, err
@@ -41,10 +47,11 @@ func TripsThatCount(in *file.Reader, now time.Time) (map[int64]string, error) {
 	if err := s.fold(in, size, nil); err != nil {
 		return nil, err
 	}
-	count := map[int64]string{}
+	count := map[int64]Counted{}
 	for seq, t := range s.book.All() {
 		if t.Counts(today, window) {
-			count[seq] = t.Day
+			newest, _ := s.book.Newest(t.Who)
+			count[seq] = Counted{t.Day, t.Who != 0 && newest == seq && !s.people[t.Who].Inside}
 		}
 	}
 	return count, nil

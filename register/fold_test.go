@@ -38,7 +38,7 @@ func (g *life) step() {
 	g.n++
 	id := fmt.Sprint("p", g.n)
 	direction, class := g.pick("in", "out"), g.pick("resident", "resident", "resident", "courier", "staff", "vehicle")
-	who := []Field{{Name: "subject", Value: fmt.Sprint("r-", rng.IntN(6))}, {Name: "household", Value: fmt.Sprint("3-2-", rng.IntN(3))},
+	who := []Field{{Name: "subject", Value: fmt.Sprint(g.pick("r-", "r-", "3-2-"), rng.IntN(6))}, {Name: "household", Value: fmt.Sprint("3-2-", rng.IntN(3))},
 		{Name: "name", Value: g.pick("王小明", "Ann Lee", "")}, {Name: "plate", Value: g.pick("粤B12345", "粤B·99945", "")}}
 	who = slices.DeleteFunc(who, func(f Field) bool { return f.Value == "" })
 	s := g.stamp()
@@ -48,11 +48,15 @@ func (g *life) step() {
 	begun := []Event{event(Check, ""), event(Query, "hold")}
 	begun[0].Personal, begun[1].Personal = []Field{{Name: "stated_name", Value: g.pick("王小明", "Bo")}}, who
 	day := s.Time.In(shanghai)
-	n := rng.IntN(42)
+	back := map[string]string{Due: s.Time.Add(time.Duration(rng.IntN(9)) * time.Hour).Format(time.RFC3339)}
+	n := rng.IntN(43)
 	switch {
 	case n < 12:
 		done := event(Decided, g.pick("admit", "admit", "refuse"))
 		done.Personal = who[:2]
+		if rng.IntN(2) == 0 {
+			done.Detail = back
+		}
 		es := mustAppend(t, b, append(begun, done)...)
 		if rng.IntN(5) == 0 {
 			mustAppend(t, b, b.reg.Recovered(es, g.ck.now())...)
@@ -68,7 +72,7 @@ func (g *life) step() {
 		ev := event(ledger.Kind(g.pick(string(Decided), string(Opening), string(Sensor), string(Correction))), "")
 		if ev.Kind == Decided || ev.Kind == Correction {
 			ev.Verdict, ev.Personal = g.pick("admit", "refuse", "hold"), who
-			ev.Detail = map[string]string{"was": g.pick("admit", "admit", "refuse", "undecided"), Where: g.pick("inside", "outside", "")}
+			ev.Detail = map[string]string{"was": g.pick("admit", "admit", "refuse", "undecided"), Where: g.pick("inside", "outside", ""), Due: back[Due]}
 		}
 		if rng.IntN(2) == 0 {
 			ev.Ref = 1 + rng.Int64N(b.Size())
@@ -98,6 +102,9 @@ func (g *life) step() {
 			ev.Kind, ev.Stamp = Level, s
 			mustAppend(t, b, ev)
 		}
+	case n == 42: // of the epoch before
+		back["day"] = day.Format(time.DateOnly)
+		mustAppend(t, b, Event{Stamp: s, Kind: Trip, Direction: "out", Class: class, Detail: back, Personal: who[rng.IntN(2):2]})
 	case n > 39: // opened by hand, ended, or told of once more
 		ev := Event{Stamp: s, Kind: ByHand, Lane: direction, Direction: direction, Reason: "school-run"}
 		b.View(func(st *State) {

@@ -10,6 +10,7 @@ import (
 	"gated/register/blind"
 	"gated/register/index"
 	"gated/register/presence"
+	"gated/register/trips"
 )
 
 // Erasing calls f, which erases: before it does it tells which entries of the current epoch lose something. Then the
@@ -96,11 +97,17 @@ func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]*presence.Pl
 		}
 	}
 	for seq, t := range maps.Clone(r.state.book.All()) {
-		if e := left[seq]; e != nil {
-			_, named := r.hash.Field(e, "subject")
-			if k, ok := r.hash.Field(e, "household"); !named || !ok || k != t.Household {
-				r.state.untrip(seq)
-			}
+		e := left[seq]
+		if e == nil {
+			continue
+		}
+		_, named := r.hash.Field(e, "subject")
+		switch k, ok := r.hash.Field(e, "household"); {
+		case !ok || k != t.Household || !named && e.Kind != Trip:
+			r.state.untrip(seq)
+		case !named && t.Who != 0: // it counts, and nobody is out by it any more
+			r.state.untrip(seq)
+			r.state.trip(seq, trips.Trip{Household: t.Household, Day: t.Day})
 		}
 	}
 	return lost

@@ -39,6 +39,13 @@ const LatchLost = "latch-lost"
 // whatever its level.
 const TripDays = "trip_days"
 
+// Due is the detail of an entry that admits somebody out by when they are to be back, and of a trip that is told again; Out, of that, is
+// when they went.
+const (
+	Due = "due"
+	Out = "out"
+)
+
 // BothDirections and InsideFor are details of starts and of reloaded settings: whether the gate has lanes in both directions, and
 // after how long somebody inside counts as unknown.
 const (

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -215,6 +216,77 @@ func TestACorrectedClockGivesNoSecondTripAndTakesNoneAway(t *testing.T) {
 			verify(t, l)
 		})
 	}
+}
+
+// Somebody is out on their newest trip until they are inside, whatever of that is taken back or erased: live, and as the entries that
+// can still be read add up.
+func TestATripIsOpenUntilTheyAreBack(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-23 10:00:00")
+	l := open(t, t.TempDir(), ck)
+	n := 0
+	goes := func(direction, due string) int64 {
+		n++
+		ev := someone(ck, fmt.Sprint("p", n), "bo", "resident", direction)
+		if due != "" {
+			ev[2].Detail = map[string]string{Due: due}
+		}
+		return mustAppend(t, l, ev...)[2].Seq
+	}
+	takesBack := func(seq int64, direction, where string) {
+		ev := someone(ck, "x", "bo", "resident", direction)[2]
+		ev.Kind, ev.Verdict, ev.Ref, ev.Detail = Correction, "refuse", seq, map[string]string{"was": "admit", Where: where}
+		mustAppend(t, l, ev)
+	}
+	const due = "2026-11-23T13:00:00+08:00"
+	is := func(what string, seq int64, until string) {
+		t.Helper()
+		l.View(func(s *State) {
+			got, at := s.Trip("bo")
+			told := ""
+			if !at.IsZero() {
+				told = at.In(shanghai).Format(time.RFC3339)
+			}
+			away := 0
+			if until != "" {
+				away = 1
+			}
+			if list := s.Away(); got != seq || told != until || len(list) != away || away == 1 && (list[0].Seq != seq || list[0].Household != s.Home("3-2-bo") || !list[0].Due.Equal(at)) {
+				t.Errorf("%s: out by %d, due %q, want %d, %q; away are %+v", what, got, told, seq, until, list)
+			}
+		})
+		verify(t, l)
+	}
+	is("nothing", 0, "")
+	first := goes("out", due)
+	is("out", first, due)
+	in := goes("in", "")
+	is("home", 0, "")
+	takesBack(in, "in", "outside")
+	is("not home", first, due)
+	second := goes("out", "")
+	is("out once more", second, "")
+	takesBack(second, "out", "outside")
+	is("not out once more", first, due)
+	in = goes("in", "")
+	is("home again", 0, "")
+	erase(t, l, []int64{in}, "")
+	is("the way home erased", first, due)
+	erase(t, l, []int64{first}, "name")
+	is("a field that says nothing erased", first, due)
+	erase(t, l, []int64{first}, "subject")
+	is("the way out erased", 0, "")
+	carried := mustAppend(t, l, Event{Stamp: ck.now(), Kind: Trip, Direction: "out", Class: "resident", Detail: map[string]string{"day": "2026-11-22", Due: due, Out: "2026-11-22T20:00:00+08:00"},
+		Personal: []Field{{Name: "household", Value: "3-2-bo"}, {Name: "subject", Value: "bo"}}})[0].Seq
+	is("out since the epoch before", carried, due)
+	erase(t, l, []int64{carried}, "subject")
+	is("and who it was erased", 0, "")
+	l.View(func(s *State) {
+		if n := s.Trips("3-2-bo", at("2026-11-23 12:00:00"), 2); n != 1 {
+			t.Errorf("%d trips of the household, want that of the epoch before", n)
+		}
+	})
 }
 
 func TestALatePulseChangesNoVerdict(t *testing.T) {

@@ -114,6 +114,17 @@ func (r *Register) Who(p *Passage) (fields []ledger.Field, err error) {
 	return fields, err
 }
 
+// Entries are some entries, by their numbers, with what of them can still be read.
+func (r *Register) Entries(seqs []int64) (map[int64]*ledger.Entry, error) {
+	in, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	found := map[int64]*ledger.Entry{}
+	return found, in.ScanSome(seqs, func(e *ledger.Entry) { found[e.Seq] = e })
+}
+
 // unwritten are the changes that are not in the index. The caller holds writing.
 func (r *Register) unwritten() []*index.Changes {
 	all := slices.Clone(r.batches)

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"slices"
 	"strconv"
@@ -150,6 +151,7 @@ func (s *State) box(e *ledger.Entry) {
 	switch e.Kind {
 	case ledger.Start:
 		s.Running = true
+		s.Levels = s.Levels.Based(e.Seq, s.Level, e.Detail["level"])
 		s.Level = e.Detail["level"]
 	case ledger.Stop:
 		s.Running = false
@@ -172,9 +174,9 @@ func (s *State) box(e *ledger.Entry) {
 			delete(s.Latched, e.Lane)
 		}
 	case Trip: // it counts on, or else restoring a box would give a second one
-		if household, ok := s.hash.Field(e, "household"); ok {
-			s.begin(e.Detail["day"])
-			s.trip(e.Seq, trips.Trip{Household: household, Day: e.Detail["day"]})
+		if t, ok := s.carried(e); ok {
+			s.begin(t.Day)
+			s.trip(e.Seq, t)
 		}
 	case ledger.Backup:
 		s.Copied = e.At
@@ -279,8 +281,26 @@ func (s *State) move(e *ledger.Entry) {
 	s.place(who, &at)
 	// Their car is no trip more.
 	if household, ok := s.hash.Field(e, "household"); ok && e.Direction == "out" && e.Class == "resident" && went {
-		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day})
+		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day, Who: who, Due: due(e)})
 	}
+}
+
+// due is when somebody is to be back whom an entry tells of; 0: whenever it is.
+func due(e *ledger.Entry) int64 {
+	if t, err := time.Parse(time.RFC3339, e.Detail[Due]); err == nil {
+		return t.Unix()
+	}
+	return 0
+}
+
+// carried is the trip of the epoch before of which an entry tells. Who was back by then is not named.
+func (s *State) carried(e *ledger.Entry) (t trips.Trip, ok bool) {
+	t.Day = e.Detail["day"]
+	t.Household, ok = s.hash.Field(e, "household")
+	if who, named := s.hash.Field(e, "subject"); named {
+		t.Who, t.Due = who, due(e)
+	}
+	return t, ok
 }
 
 // begin goes on to a day, if it is a later one.
@@ -324,8 +344,43 @@ func (s *State) untrip(seq int64) {
 
 // Trips is how often the household was admitted out in so many days, of which that of now, a time that may be trusted, is the last.
 func (s *State) Trips(household string, now time.Time, days int) int {
-	return s.book.Count(s.hash.Key(blind.OfHousehold, household), now.Format(time.DateOnly), days)
+	return s.book.Count(s.Home(household), now.Format(time.DateOnly), days)
 }
+
+// Away is somebody who is out on a trip that has a time to be back.
+type Away struct {
+	Seq       int64 // of the entry that admitted them out
+	Household blind.Key
+	Due       time.Time
+}
+
+// Trip is the entry by which somebody is out on a trip, and when they are to be back: whoever went out last by it and is not inside
+// since; 0: they are on none. The time is zero where none was told.
+func (s *State) Trip(subject string) (seq int64, until time.Time) {
+	who := s.hash.Key(blind.OfSubject, subject)
+	seq, t := s.book.Newest(who)
+	if s.people[who].Inside {
+		return 0, until
+	}
+	if t.Due != 0 {
+		until = time.Unix(t.Due, 0)
+	}
+	return seq, until
+}
+
+// Away are all who are out on a trip that has a time to be back, who is to be back first before the others.
+func (s *State) Away() (list []Away) {
+	for seq, t := range s.book.Due() {
+		if !s.people[t.Who].Inside {
+			list = append(list, Away{seq, t.Household, time.Unix(t.Due, 0)})
+		}
+	}
+	slices.SortFunc(list, func(a, b Away) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Seq, b.Seq)) })
+	return list
+}
+
+// Home is the key by which a household is named in what the state tells.
+func (s *State) Home(household string) blind.Key { return s.hash.Key(blind.OfHousehold, household) }
 
 // Marked are the words of somebody's exemptions at a time, and whether they are watched, by roster ID and the IDs of their households.
 func (s *State) Marked(subject, households string, at time.Time) (exempt string, watched bool) {
@@ -334,7 +389,7 @@ func (s *State) Marked(subject, households string, at time.Time) (exempt string,
 	}
 	who := []blind.Key{s.hash.Key(blind.OfSubject, subject)}
 	for h := range strings.FieldsSeq(households) {
-		who = append(who, s.hash.Key(blind.OfHousehold, h))
+		who = append(who, s.Home(h))
 	}
 	return s.Marks.Of(at, who)
 }

@@ -65,7 +65,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	b.Passages[2].Decided = time.Time{}
 	a.People[7], a.People[8], a.People[9] = &presence.Place{Seq: 1, Inside: true, Vehicle: true, At: 7}, &presence.Place{Seq: 1}, &presence.Place{Seq: 2, Unknown: true}
 	b.People[8] = nil
-	a.Trips[1], a.Trips[2] = &trips.Trip{Household: 5, Day: "2026-11-23"}, &trips.Trip{Household: 6, Day: "2026-11-23"}
+	a.Trips[1], a.Trips[2] = &trips.Trip{Household: 5, Day: "2026-11-23"}, &trips.Trip{Household: 6, Day: "2026-11-23", Who: 9, Due: 7}
 	b.Trips[1] = nil
 	b.Later = []Later{{9, 3, 4}, {10, 4, 8}}
 	write(t, x, a, b)
@@ -93,7 +93,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 		}
 		got := []any{head, list, wanted, later, people, counted, x.Known("east-gate"), x.Known("west-gate")}
 		want := []any{b.Head, []Passage{*b.Passages[2], *a.Passages[1]}, []Passage{*a.Passages[1]}, []int64{9}, map[blind.Key]presence.Place{7: {Seq: 1, Inside: true, Vehicle: true, At: 7}, 9: {Seq: 2, Unknown: true}},
-			map[int64]trips.Trip{2: {Household: 6, Day: "2026-11-23"}}, int64(2), int64(0)}
+			map[int64]trips.Trip{2: {Household: 6, Day: "2026-11-23", Who: 9, Due: 7}}, int64(2), int64(0)}
 		if d := gocmp.Diff(want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}

@@ -37,6 +37,8 @@ type Notice struct {
 	Number string    `json:"number,omitempty"`
 	Issuer string    `json:"issuer,omitempty"`
 	Oral   bool      `json:"oral,omitempty"` // nothing in writing so far
+	// Carried: it counted in the epoch before already, so that nothing changes when it counts on.
+	Carried bool `json:"carried,omitempty"`
 }
 
 func (n *Notice) counts(at time.Time) bool {
@@ -104,6 +106,8 @@ type Board struct {
 	Notices []Notice  `json:"notices,omitempty"`
 	InForce []InForce `json:"in_force,omitempty"`
 	Change  int64     `json:"change,omitempty"` // the newest level entry
+	// Since is the newest entry after which another level counts than before, by place: of a building or unit of its own, or no more.
+	Since map[string]int64 `json:"since,omitempty"`
 }
 
 // Noticed is the board after a notice entry.
@@ -114,7 +118,8 @@ func (b Board) Noticed(e *ledger.Entry) Board {
 	switch e.Reason {
 	case Announced, Ordered, Prepared:
 		b.Notices = append(slices.Clone(b.Notices), Notice{Entry: e.Seq, Level: d["level"], Place: d["place"], From: from, Until: until,
-			Number: d["number"], Issuer: d["issuer"], Oral: e.Reason == Ordered})
+			Number: d["number"], Issuer: d["issuer"], Oral: e.Reason == Ordered,
+			Carried: d["entry"] != "" && !from.IsZero() && !from.After(e.At)})
 		return b
 	}
 	i := slices.IndexFunc(b.Notices, func(n Notice) bool { return n.Entry == e.Ref })
@@ -147,6 +152,11 @@ const over = "over"
 // gate.level of the settings. Notices that ended long ago are forgotten.
 func (b Board) Changed(e *ledger.Entry) Board {
 	b.Change = e.Seq
+	if e.Ref == 0 {
+		b = b.Based(e.Seq, e.Detail["was"], e.Reason)
+	} else if n, _ := b.Notice(e.Ref); e.Detail["was"] != e.Reason && (!n.Carried || e.Detail[over] != "") {
+		b = b.since(e.Detail["place"], e.Seq)
+	}
 	if place := e.Detail["place"]; e.Ref != 0 {
 		b.InForce = slices.DeleteFunc(slices.Clone(b.InForce), func(f InForce) bool { return f.Place == place })
 		if e.Detail[over] == "" {
@@ -158,6 +168,44 @@ func (b Board) Changed(e *ledger.Entry) Board {
 		return !n.Until.IsZero() && e.Clock == "trusted" && e.At.Sub(n.Until) > remember && !inForce
 	})
 	return b
+}
+
+// Based is the board after an entry by which the settings have another level than before; "": they had none.
+func (b Board) Based(seq int64, was, is string) Board {
+	if _, noticed := b.At("", ""); !noticed && was != "" && was != is {
+		b = b.since("", seq)
+	}
+	return b
+}
+
+func (b Board) since(place string, seq int64) Board {
+	since := map[string]int64{place: seq}
+	for p, seq := range b.Since {
+		since[p] = max(since[p], seq)
+	}
+	b.Since = since
+	return b
+}
+
+// LastChange is the newest entry after which another level counts in a place than before, for who lives there; 0: nobody knows one.
+func (b Board) LastChange(building, unit string) (seq int64) {
+	for _, place := range []string{unit, building, ""} {
+		seq = max(seq, b.Since[place])
+		if slices.ContainsFunc(b.InForce, func(f InForce) bool { return f.Place == place }) {
+			break // whatever changes around it
+		}
+	}
+	return seq
+}
+
+// Places tells whether a building or unit has, or had, a level of its own.
+func (b Board) Places() bool {
+	for place := range b.Since {
+		if place != "" {
+			return true
+		}
+	}
+	return slices.ContainsFunc(b.InForce, func(f InForce) bool { return f.Place != "" })
 }
 
 // At is the level in force in a place, for who lives there: of the unit, else of the building, else of the compound.

@@ -36,10 +36,11 @@ func (b *book) notice(reason string, ref int64, n Notice) int64 {
 func (b *book) at(now time.Time) string {
 	var told []string
 	for _, ev := range b.board.Due(now, "guarded") {
+		was := ev.Detail["was"]
 		if ev.Detail[over] != "" {
-			ev.Detail["was"] = "over " + ev.Detail["was"]
+			was = "over-" + was
 		}
-		told = append(told, fmt.Sprintf("%s:%s>%s/%d", ev.Detail["place"], strings.ReplaceAll(ev.Detail["was"], " ", "-"), ev.Reason, ev.Ref))
+		told = append(told, fmt.Sprintf("%s:%s>%s/%d", ev.Detail["place"], was, ev.Reason, ev.Ref))
 		b.entry(ev, now, Board.Changed)
 	}
 	slices.Sort(told)
@@ -183,5 +184,66 @@ func TestWhatIsDueIsWhatCounts(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// LastChange tells since when the level of a place counts: from the entry on after which it is another, whatever notice it rests on.
+func TestTheLastChangeIsThatOfThePlace(t *testing.T) {
+	t.Parallel()
+	var b book
+	is := func(what string, here, there int64) {
+		t.Helper()
+		if got := [2]int64{b.board.LastChange("3", "3-2"), b.board.LastChange("4", "4-1")}; got != [2]int64{here, there} {
+			t.Errorf("%s: %v, want [%d %d]", what, got, here, there)
+		}
+	}
+	set := func(level string, from, until int, place string) {
+		b.notice(Announced, 0, Notice{Level: level, Place: place, From: hours(from), Until: hours(until), Number: "7", Issuer: "街道办"})
+	}
+	set("controlled", 1, 5, "")
+	set("controlled", 5, 9, "")
+	set("sealed", 2, 3, "3-2")
+	set("controlled", 6, 7, "3")
+	is("announced", 0, 0)
+	b.at(hours(1))
+	begun := b.seq
+	is("begun", begun, begun)
+	b.at(hours(2))
+	is("a unit has its own", b.seq, begun)
+	b.at(hours(3))
+	unit := b.seq
+	is("and no more", unit, begun)
+	b.at(hours(5))
+	is("another notice goes on", unit, begun)
+	b.at(hours(6))
+	is("a building has the same", unit, begun)
+	b.at(hours(7))
+	is("and no more", unit, begun)
+	b.at(hours(9))
+	is("ended", b.seq, b.seq)
+	ended := b.seq
+	b.board = b.board.Based(100, "", "guarded")
+	is("the first start", ended, ended)
+	b.board = b.board.Based(101, "guarded", "guarded")
+	is("a start", ended, ended)
+	b.board = b.board.Based(102, "guarded", "sealed")
+	is("the settings have another", 102, 102)
+	b.seq = 102
+	set("sealed", 10, 12, "")
+	b.at(hours(10))
+	begun = b.seq
+	b.board = b.board.Based(200, "sealed", "guarded")
+	is("the settings have another that does not count", begun, begun)
+
+	var next book // the epoch after: what counted before goes on
+	told := Notice{Level: "controlled", From: hours(-1), Until: hours(2)}
+	d := told.Detail()
+	d["entry"] = "7"
+	next.entry(ledger.Event{Reason: Announced, Detail: d}, noon, Board.Noticed)
+	if next.at(hours(0)) == "" || next.board.LastChange("3", "3-2") != 0 {
+		t.Errorf("carried on: %+v", next.board)
+	}
+	if next.at(hours(2)) == "" || next.board.LastChange("3", "3-2") != next.seq {
+		t.Errorf("and over: %+v", next.board)
 	}
 }

@@ -1,7 +1,8 @@
-// Package trips counts how often each household was admitted out in the last days.
+// Package trips is the trip book of the households: who of them was admitted out in the last days, to be back by when.
 package trips
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -14,7 +15,9 @@ const Days = 31
 // Trip is one time that somebody of a household was admitted out.
 type Trip struct {
 	Household blind.Key
-	Day       string // on which it counts
+	Day       string    // on which it counts
+	Who       blind.Key // went out: a person, or a household by its pass; 0: somebody who was back before this epoch
+	Due       int64     // when they are to be back, in seconds since 1970; 0: whenever it is
 }
 
 // Book has the trips that may still count. Its day only moves forward, so that a clock set back gives nobody a second trip;
@@ -22,11 +25,14 @@ type Trip struct {
 type Book struct {
 	Day   string // the newest that a trusted clock has told
 	trips map[int64]Trip
-	homes map[blind.Key][]int64 // the trips of each household
+	of    map[blind.Key][]int64 // those of each household, and of whoever went out
+	due   map[int64]bool        // those that have a time to be back
 }
 
 // New returns an empty book.
-func New() Book { return Book{trips: map[int64]Trip{}, homes: map[blind.Key][]int64{}} }
+func New() Book {
+	return Book{trips: map[int64]Trip{}, of: map[blind.Key][]int64{}, due: map[int64]bool{}}
+}
 
 // All are the trips by the entries that tell of them. The caller does not change them.
 func (b *Book) All() map[int64]Trip { return b.trips }
@@ -53,7 +59,20 @@ func (b *Book) Begin(day string) (gone []int64) {
 // Add counts a trip, which an entry tells of, on a day.
 func (b *Book) Add(seq int64, t Trip) {
 	b.trips[seq] = t
-	b.homes[t.Household] = append(b.homes[t.Household], seq)
+	for _, k := range t.keys() {
+		b.of[k] = append(b.of[k], seq)
+	}
+	if t.Due != 0 {
+		b.due[seq] = true
+	}
+}
+
+// keys are by whom it is found.
+func (t Trip) keys() []blind.Key {
+	if t.Who == 0 {
+		return []blind.Key{t.Household}
+	}
+	return []blind.Key{t.Household, t.Who}
 }
 
 // Remove forgets a trip, and tells whether it was one.
@@ -63,11 +82,34 @@ func (b *Book) Remove(seq int64) bool {
 		return false
 	}
 	delete(b.trips, seq)
-	left := slices.DeleteFunc(b.homes[t.Household], func(s int64) bool { return s == seq })
-	if b.homes[t.Household] = left; len(left) == 0 {
-		delete(b.homes, t.Household)
+	delete(b.due, seq)
+	for _, k := range t.keys() {
+		left := slices.DeleteFunc(b.of[k], func(s int64) bool { return s == seq })
+		if b.of[k] = left; len(left) == 0 {
+			delete(b.of, k)
+		}
 	}
 	return true
+}
+
+// Newest is the entry that tells of the newest trip of somebody, and the trip; 0: they have none.
+func (b *Book) Newest(who blind.Key) (newest int64, t Trip) {
+	for _, seq := range b.of[who] {
+		newest = max(newest, seq)
+	}
+	return newest, b.trips[newest]
+}
+
+// Due are the trips that have a time to be back and are the newest of whoever went, in no order.
+func (b *Book) Due() iter.Seq2[int64, Trip] {
+	return func(yield func(int64, Trip) bool) {
+		for seq := range b.due {
+			t := b.trips[seq]
+			if newest, _ := b.Newest(t.Who); t.Who != 0 && newest == seq && !yield(seq, t) {
+				return
+			}
+		}
+	}
 }
 
 // Correct brings the book back to a day, if it is beyond that, and returns the trips that were counted on days which had not
@@ -87,7 +129,7 @@ func (b *Book) Correct(day string) (moved []int64) {
 // Count is how many trips a household has had in so many days, of which today is the last. What counts on days to come counts, too:
 // an earlier day never has fewer.
 func (b *Book) Count(household blind.Key, today string, days int) (n int) {
-	for _, seq := range b.homes[household] {
+	for _, seq := range b.of[household] {
 		if b.trips[seq].Counts(today, days) {
 			n++
 		}

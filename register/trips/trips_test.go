@@ -15,9 +15,9 @@ func TestTripsCountInAWindowOfDays(t *testing.T) {
 	t.Parallel()
 	b := New()
 	for seq, day := range map[int64]string{1: "2026-11-20", 2: "2026-11-22", 3: "2026-11-23", 4: "2026-11-23"} {
-		b.Add(seq, Trip{7, day})
+		b.Add(seq, Trip{Household: 7, Day: day})
 	}
-	b.Add(9, Trip{8, "2026-11-23"})
+	b.Add(9, Trip{Household: 8, Day: "2026-11-23"})
 	b.Begin("2026-11-23")
 	for _, c := range []struct {
 		today string
@@ -77,7 +77,7 @@ func TestTheBookHoldsWhatItSays(t *testing.T) {
 					plain[s] = x
 				}
 			default:
-				x := Trip{blind.Key(r.IntN(3)), b.Day}
+				x := Trip{blind.Key(r.IntN(3)), b.Day, blind.Key(r.IntN(4) * 10), r.Int64N(2)}
 				b.Add(seq, x)
 				plain[seq] = x
 			}
@@ -85,6 +85,23 @@ func TestTheBookHoldsWhatItSays(t *testing.T) {
 				t.Fatalf("seed %d: %v, want %v", seed, b.All(), plain)
 			}
 			today, days := day(), 1+r.IntN(Days)
+			newest, due := map[blind.Key]int64{}, map[int64]Trip{}
+			for s, x := range plain {
+				newest[x.Who] = max(newest[x.Who], s)
+			}
+			for s, x := range plain {
+				if x.Who != 0 && x.Due != 0 && newest[x.Who] == s {
+					due[s] = x
+				}
+			}
+			for who := blind.Key(10); who < 40; who += 10 {
+				if s, x := b.Newest(who); s != newest[who] || x != plain[s] {
+					t.Fatalf("seed %d: the newest trip of %d is %d, %v, want %d", seed, who, s, x, newest[who])
+				}
+			}
+			if got := maps.Collect(b.Due()); !maps.Equal(got, due) {
+				t.Fatalf("seed %d: due are %v, want %v", seed, got, due)
+			}
 			for home := range blind.Key(3) {
 				want := 0
 				for _, x := range plain {
@@ -100,7 +117,7 @@ func TestTheBookHoldsWhatItSays(t *testing.T) {
 				}
 			}
 		}
-		for home, seqs := range b.homes {
+		for home, seqs := range b.of {
 			if slices.Sort(seqs); len(seqs) == 0 || len(slices.Compact(slices.Clone(seqs))) != len(seqs) {
 				t.Fatalf("household %d: %v", home, fmt.Sprint(seqs))
 			}
