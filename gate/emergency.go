@@ -2,8 +2,6 @@ package gate
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +9,7 @@ import (
 	"gated/barrier"
 	"gated/gate/ruling"
 	"gated/gate/subject"
+	"gated/gate/view"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -115,24 +114,9 @@ func (g *Gate) drive(l *lane, open bool) {
 }
 
 // toAccountFor are the emergency openings of which something is not on record yet.
-func (g *Gate) toAccountFor() []Opening {
-	list := append([]Opening{}, g.pendingOpenings()...)
-	g.opt.Register.View(func(s *register.State) {
-		for _, seq := range slices.Sorted(maps.Keys(s.ToAccountFor)) {
-			p := s.ToAccountFor[seq]
-			list = append(list, Opening{ID: "e" + strconv.FormatInt(seq, 10), Lane: p.Lane, Since: p.At, What: "who-passed"})
-		}
-	})
-	return list
-}
-
-// pendingOpenings are the emergency openings without their entry.
-func (g *Gate) pendingOpenings() (list []Opening) {
-	for _, ev := range g.writing.Pending() {
-		if ev.Kind == register.Opening && ev.Verdict != "" {
-			list = append(list, Opening{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
-		}
-	}
+func (g *Gate) toAccountFor() (list []Opening) {
+	pending := g.writing.Pending()
+	g.opt.Register.View(func(s *register.State) { list = view.ToAccountFor(pending, s) })
 	return list
 }
 

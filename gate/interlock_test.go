@@ -778,7 +778,7 @@ func child(dir string) {
 				mu.Unlock()
 			case "settle":
 				changed, cancel := s.g.Subscribe()
-				for s.g.Fault() || !s.g.writing.WritePending() || len(s.g.pendingOpenings()) > 0 {
+				for s.g.Fault() || !s.g.writing.WritePending() || len(s.pendingOpenings()) > 0 {
 					<-changed
 				}
 				cancel()

@@ -1,10 +1,12 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
 
+	"gated/gate/query"
 	"gated/ledger"
 	"gated/register"
 	"gated/register/levels"
@@ -91,15 +93,25 @@ func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 	return entries[0].Seq, nil
 }
 
-// missing are the levels in force that the policy has not.
-func (g *Gate) missing() (faults []SetupFault) {
-	p := g.rules.Load().Policy
-	for _, f := range g.board().InForce {
-		if !slices.Contains(p.Levels(), f.Level) {
-			why := fmt.Sprintf("the policy %s has no level %q, which the notice entry %d puts into force: everybody there is on hold",
-				p.Name(), f.Level, f.Notice)
-			faults = append(faults, SetupFault{What: "level", Why: why})
-		}
+// away are those who are out on a trip that has a time to be back, without their names.
+func (g *Gate) away() []query.Away { return g.ask.Away(g.opt.Roster.Snapshot(), g.query(g.moment())) }
+
+// Trips are those who are out on a trip that has a time to be back, or those who are overdue. That somebody looks is recorded first;
+// by says who, where that is not the guard at the page.
+func (g *Gate) Trips(overdue bool, by string) ([]query.Away, error) {
+	if !g.remembers() {
+		return nil, ErrNotReady
 	}
-	return faults
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Export, Reason: "trips", By: unauthenticated}
+	if by = cmp.Or(by, g.View().Duty); by != "" {
+		ev.Personal = []ledger.Field{{Name: "by", Value: by}}
+	}
+	if err := g.demand(ev); err != nil {
+		return nil, err
+	}
+	list := g.away()
+	if overdue {
+		list = query.Overdue(list)
+	}
+	return list, g.ask.Name(g.opt.Roster.Snapshot(), list)
 }

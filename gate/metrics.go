@@ -2,6 +2,7 @@ package gate
 
 import (
 	"gated/gate/metrics"
+	"gated/gate/query"
 	"gated/register"
 	"gated/register/byhand"
 
@@ -49,6 +50,10 @@ func newMetrics(reg prometheus.Registerer, g *Gate) metrics.Metrics {
 			state(func(s *register.State) int { people, _ := g.inside(s); return people })),
 		gauge("gated_vehicles_inside", "Known vehicles admitted in and not yet out.",
 			state(func(s *register.State) int { _, vehicles := g.inside(s); return vehicles })),
+		gauge("gated_trips_open", "People who are out on a trip that has a time to be back.",
+			func() float64 { return float64(len(g.away())) }),
+		gauge("gated_trips_overdue", "Those of them who were to be back by now.",
+			func() float64 { return float64(len(query.Overdue(g.away()))) }),
 		gauge("gated_roster_fault", "1 while the ledger knows a newer roster than the one that is here: everybody is on hold.",
 			func() float64 { return map[bool]float64{true: 1}[g.RosterFault()] }),
 		gauge("gated_clock_trusted", "1 while the clock may judge credentials.", func() float64 {

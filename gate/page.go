@@ -6,6 +6,7 @@ import (
 
 	"gated/gate/left"
 	"gated/gate/news"
+	"gated/gate/query"
 	"gated/gate/view"
 	"gated/register"
 )
@@ -67,7 +68,8 @@ func (g *Gate) View() View {
 	if g.opt.SetupFaults != nil {
 		v.SetupFaults = g.opt.SetupFaults()
 	}
-	v.SetupFaults = append(v.SetupFaults, g.missing()...)
+	v.SetupFaults = append(v.SetupFaults, view.Missing(g.board(), rules.Policy)...)
+	v.Overdue = len(query.Overdue(g.away()))
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	g.page.mu.Lock()
 	defer g.page.mu.Unlock()

@@ -216,7 +216,7 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 		p.override = m.rules.Policy.Override(decision.Rule)
 	}
 	p.name, p.room = who.Named(claim)
-	p.next = g.ask.NextAllowed(facts, who.Household, q)
+	p.next, p.trip = g.ask.NextAllowed(facts, who.Household, q), g.ask.TripTime(facts, who.Household, q)
 	return p, g.checked(claim, who, claim.Same(in.text))
 }
 
@@ -248,7 +248,7 @@ func (g *Gate) checked(c credential.Claim, who subject.Subject, code []byte) led
 func (p *passage) judged(now *passage) bool {
 	facts := now.facts
 	facts.HouseholdTrips, facts.Whereabouts, facts.Minute = p.facts.HouseholdTrips, p.facts.Whereabouts, p.facts.Minute
-	facts.Again, facts.Passed, facts.MinutesSince = p.facts.Again, p.facts.Passed, p.facts.MinutesSince
+	facts.Again, facts.Passed, facts.MinutesSince, facts.Trip = p.facts.Again, p.facts.Passed, p.facts.MinutesSince, p.facts.Trip
 	return p.facts == facts && p.who.ID == now.who.ID && p.who.Household == now.who.Household && p.policy == now.policy
 }
 

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"gated/gate/query"
+	"gated/gate/ruling"
 	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
@@ -33,6 +35,7 @@ type passage struct {
 	name      string // for the page,
 	room      string // likewise
 	next      string // where only the household's trips are in the way: the day from which they are not
+	trip      query.TripTime
 	override  string // a refusal: who may admit all the same; "": nobody, but for an urgent need
 	found     string // in a fault: the reason that the verdict would have had
 	seq       int64  // of its newest entry
@@ -87,6 +90,9 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 func (p *passage) registered() ledger.Event {
 	r := p.verdict(register.Decided)
 	r.Policy, r.Roster = p.policy, p.roster
+	if r.Verdict == policy.Admit && r.Reason != ruling.UrgentNeed && p.at.Trusted {
+		r.Detail = p.trip.Due(p.at.Time)
+	}
 	for _, f := range p.who.Personal() {
 		if f.Name == "subject" || f.Name == "household" { // who is inside is counted from register events
 			r.Personal = append(r.Personal, f)

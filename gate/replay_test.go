@@ -22,8 +22,11 @@ func TestAReplayOfTheSamePolicyChangesNothing(t *testing.T) {
 	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = 0 }))
 	asksWhere, err := policy.Parse("own", []byte(`
 name: own
-levels: [{name: guarded, basis: public-health-emergency}, {name: sealed, basis: contract, trip_days: 3}]
+levels: [{name: guarded, basis: public-health-emergency}, {name: sealed, basis: contract, trip_days: 3, trip_hours: 1}]
 rules:
+  - {name: late, when: {direction: out, trip: overdue, valid: true, proof: signed}, then: admit}
+  - {name: still-out, when: {level: sealed, direction: out, trip: open, holder: household, valid: true}, then: hold}
+  - {name: with-it, when: {level: sealed, direction: out, holder: household, valid: true}, then: admit}
   - {name: ambulance, when: {service: ambulance, valid: true, proof: signed}, then: admit}
   - {name: back, when: {again: true, minutes_since_below: 2}, then: hold}
   - {name: twice, when: {direction: in, again: true, weekday: [mon, tue, wed, thu, fri]}, then: hold}
@@ -42,6 +45,8 @@ rules:
 		func() string { return s.pass("resident", s.subject("王小明"), month) },
 		func() string { return s.pass("resident", s.subject("李芳"), month) },
 		func() string { return s.pass("resident", s.subject("李芳"), -time.Minute) },
+		func() string { return s.pass("household", "3-2-501", month) },
+		func() string { return s.pass("household", "3-2-501", month) },
 		func() string { return s.pass("staff", s.subject("赵六"), month) },
 		func() string { return s.pass("vehicle", s.subject("粤B12345"), month) },
 		func() string { return s.pass("vehicle", s.subject("粤B54321"), month) },
@@ -65,9 +70,12 @@ rules:
 		passages += 2
 		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Hold = time.Minute }))
 		s.scan(lane, codes[1]()) // the same way once more
-		for range 30 {
-			if r.IntN(8) == 0 {
+		for range 40 {
+			if r.IntN(6) == 0 {
 				s.g.SetRules(ruled(s.g.Rules(), func(rules *Rules) { rules.Level = []string{"guarded", "sealed"}[r.IntN(2)] }))
+			}
+			if r.IntN(4) == 0 {
+				s.later(40 * time.Minute)
 			}
 			out := s.scan([]string{"in", "out"}[r.IntN(2)], codes[r.IntN(len(codes))]())
 			if out.Repeat {

@@ -128,7 +128,7 @@ func (g *Gate) Begin() {
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
 			Policy: rules.Policy.Hash(), Roster: people.Version(), Detail: map[string]string{
 				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone,
-				register.TripDays: rules.tripDays(), register.BothDirections: yesNo[g.ask.Both],
+				register.TripDays: strconv.Itoa(rules.Policy.LongestTripDays()), register.BothDirections: yesNo[g.ask.Both],
 				register.InsideFor:    rules.InsideFor.String(),
 				register.RosterChange: strconv.FormatInt(max(people.Change(), 0), 10), "clock": cmp.Or(doubt, "clock-trusted")}})
 	}
@@ -165,28 +165,19 @@ func (g *Gate) SetRules(r Rules) {
 	g.passage.Lock()
 	defer g.passage.Unlock()
 	old := g.rules.Swap(&r)
-	now := g.clock.Now()
+	now, days := g.clock.Now(), strconv.Itoa(r.Policy.LongestTripDays())
 	if was := old.Policy.Hash(); was != r.Policy.Hash() {
 		g.writing.Record(ledger.Event{Stamp: now, Kind: register.Policy, By: byMachine, Policy: r.Policy.Hash(),
-			Detail: map[string]string{"was": was, register.TripDays: r.tripDays()}})
+			Detail: map[string]string{"was": was, register.TripDays: days}})
 	}
 	if was := old.Level; was != r.Level {
 		g.writing.Record(ledger.Event{Stamp: now, Kind: register.Level, By: byMachine, Reason: r.Level,
-			Detail: map[string]string{"was": was, register.TripDays: r.tripDays()}})
+			Detail: map[string]string{"was": was, register.TripDays: days}})
 	}
 	g.changeLevels()
 	g.writing.Record(ledger.Event{Stamp: now, Kind: register.Settings, Reason: "reloaded", By: byMachine,
 		Detail: map[string]string{register.InsideFor: r.InsideFor.String()}})
 	g.page.changed()
-}
-
-// tripDays is for entries that put the rules into force: over how many days trips may count, since a notice may bring any level.
-func (r *Rules) tripDays() string {
-	days := 1
-	for _, level := range r.Policy.Levels() {
-		days = max(days, r.Policy.TripDays(level))
-	}
-	return strconv.Itoa(days)
 }
 
 // Rules are those in force.

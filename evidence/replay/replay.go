@@ -16,6 +16,7 @@ import (
 	"gated/policy"
 	"gated/register"
 	"gated/register/blind"
+	"gated/register/levels"
 	"gated/register/marks"
 	"gated/register/presence"
 	"gated/register/trips"
@@ -53,6 +54,8 @@ type player struct {
 	hash   blind.Hasher
 	book   trips.Book
 	marks  marks.List
+	board  levels.Board
+	base   string // the level of the settings
 	people presence.Book
 	both   bool                // the gate has lanes in both directions
 	stay   time.Duration       // who has been inside longer may have left unseen
@@ -63,6 +66,7 @@ type player struct {
 // passage is one that is not decided yet, or waits for a guard.
 type passage struct {
 	facts     policy.Facts
+	subject   string
 	household string
 	skipped   bool
 	is        string // what the new policy says; "": not asked yet
@@ -113,11 +117,19 @@ func (p *player) take(e *entry.Entry) {
 		}
 	case e.Kind == entry.Start, e.Kind == register.Settings:
 		p.settings(e)
+	case e.Kind == register.Notice:
+		p.board = p.board.Noticed(e)
+	case e.Kind == register.Level:
+		p.board = p.board.Changed(e)
 	case e.Kind == register.Mark:
 		p.marks = p.marks.Marked(e, p.hash)
 	case e.Kind == register.Trip:
 		p.book.Begin(e.Detail["day"])
-		p.book.Add(e.Seq, trips.Trip{Household: p.home(e.Personally("household")), Day: e.Detail["day"]})
+		t := trips.Trip{Household: p.home(e.Personally("household")), Day: e.Detail["day"]}
+		if subject := e.Personally("subject"); subject != "" {
+			t.Who, t.Due = p.person(subject), seconds(e.Detail[register.Due])
+		}
+		p.book.Add(e.Seq, t)
 	case e.Kind == register.Check:
 		p.begun[e.Passage] = &passage{skipped: e.Reason == "found-by-room", facts: policy.Facts{Direction: e.Direction,
 			Credential: e.Credential, Proof: e.Proof, Reason: e.Reason, Valid: e.Reason == "ok", ClockTrusted: e.Clock == "trusted",
@@ -144,7 +156,7 @@ func (p *player) take(e *entry.Entry) {
 		if next := e.Detail["next"]; next != "" {
 			p.waits[next] = true
 		}
-		p.move(a.is, e)
+		p.move(a, e)
 		if a.is == policy.Hold && e.Verdict == policy.Undecided { // a guard may yet say that they went through
 			return
 		}
@@ -155,11 +167,7 @@ func (p *player) take(e *entry.Entry) {
 // correct takes what is right instead of an entry: that counts no longer.
 func (p *player) correct(a *passage, e *entry.Entry) {
 	p.book.Remove(e.Ref)
-	is := ""
-	if a != nil {
-		is = a.is
-	}
-	p.move(is, e)
+	p.move(a, e)
 	delete(p.begun, e.Passage)
 }
 
@@ -167,6 +175,8 @@ func (p *player) correct(a *passage, e *entry.Entry) {
 func (p *player) settings(e *entry.Entry) {
 	if e.Kind == entry.Start {
 		p.both = e.Detail[register.BothDirections] == "yes"
+		p.board = p.board.Based(e.Seq, p.base, e.Detail["level"])
+		p.base = e.Detail["level"]
 	}
 	if d, err := time.ParseDuration(e.Detail[register.InsideFor]); err == nil {
 		p.stay = d
@@ -184,6 +194,7 @@ func (p *player) query(a *passage, e *entry.Entry, now time.Time) {
 	f.Level = cmp.Or(p.Level, e.Detail["level"])
 	a.household = e.Personally("household")
 	subject := e.Personally("subject")
+	a.subject = subject
 	if f.Known && (subject == "" || f.Class == "resident" && a.household == "") || f.Class == "emergency-vehicle" && f.Service == "" {
 		a.skipped = true
 		p.count(e, &p.report.Erased)
@@ -196,6 +207,7 @@ func (p *player) query(a *passage, e *entry.Entry, now time.Time) {
 		fmt.Sscanf(e.Personally("health"), "%s %d", &f.Health, &f.TestHours) // hours only of a test
 	}
 	if f.Known {
+		f.Holder = policy.HolderOf(*f, subject, a.household)
 		f.Exemption, f.Watched = p.marks.Of(now, []blind.Key{p.person(subject), p.home(a.household)})
 		place := p.people[p.person(subject)]
 		f.Whereabouts = place.Where(now, p.stay)
@@ -203,7 +215,45 @@ func (p *player) query(a *passage, e *entry.Entry, now time.Time) {
 		if since, known := place.Since(now); known && f.ClockTrusted {
 			f.Passed, f.MinutesSince = true, int(since/time.Minute)
 		}
+		f.Trip = p.trip(a, now)
 	}
+}
+
+// trip is what is known of the trip of whoever passes, as the gate has it.
+func (p *player) trip(a *passage, now time.Time) string {
+	seq, t := p.book.Newest(p.person(a.subject))
+	began := int64(0)
+	if p.Level == "" { // else it is in force all the time
+		began = p.board.LastChange(a.facts.Building, a.facts.Unit)
+	}
+	switch {
+	case seq == 0 || p.people[p.person(a.subject)].Inside:
+		return ""
+	case t.Due != 0 && now.After(time.Unix(t.Due, 0)) && p.Policy.TripTime(a.facts.Level) > 0 && seq > began:
+		return policy.TripOverdue
+	}
+	return policy.TripOpen
+}
+
+// due is when somebody is to be back who goes by an entry, under the new rules; 0: whenever it is. What a guard has said afterwards
+// gives no time, nor does an urgent need.
+func (p *player) due(a *passage, e *entry.Entry) int64 {
+	limit := time.Duration(0)
+	if a != nil && e.Kind == register.Decided && e.Clock == "trusted" && a.facts.Exemption == "" && e.Reason != "urgent-need" {
+		limit = p.Policy.TripTime(a.facts.Level)
+	}
+	if limit == 0 {
+		return 0
+	}
+	return e.At.Add(limit).Unix()
+}
+
+// seconds is a time of a detail; 0: there is none.
+func seconds(detail string) int64 {
+	if t, err := time.Parse(time.RFC3339, detail); err == nil {
+		return t.Unix()
+	}
+	return 0
 }
 
 // count counts a passage that begins on a day that is asked for.
@@ -237,8 +287,12 @@ func (p *player) decide(a *passage, e *entry.Entry, now time.Time) {
 
 // move counts who is inside and how often a household went out, under the new rules: who would have been refused stays where they
 // are, and about a hold the guard decides as they did.
-func (p *player) move(is string, e *entry.Entry) {
+func (p *player) move(a *passage, e *entry.Entry) {
 	where, moved := register.Moves(e)
+	is := ""
+	if a != nil {
+		is = a.is
+	}
 	went := e.Kind == register.Decided || register.Afterwards(e)
 	if is == policy.Admit && e.Kind == register.Decided {
 		where, moved = map[string]string{"in": "inside", "out": "outside"}[e.Direction], true
@@ -255,7 +309,7 @@ func (p *player) move(is string, e *entry.Entry) {
 	}
 	p.people[p.person(subject)] = presence.Of(e, where, register.Passed(e))
 	if went && e.Direction == "out" && e.Class == "resident" && household != "" {
-		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day})
+		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e)})
 	}
 }
 

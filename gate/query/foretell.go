@@ -50,6 +50,9 @@ func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (f Foretold, 
 	}
 	f.Facts = a.Facts(who, claim, x.Direction, cmp.Or(x.Level, at(board, who).Level, m.Level), m)
 	f.Facts.Again, f.Facts.Passed, f.Facts.MinutesSince = false, false, 0
+	if x.Direction == "out" {
+		f.Facts.Trip = ""
+	}
 	f.Tried, f.Decision = m.Policy.Explain(f.Facts)
 	return f, nil
 }

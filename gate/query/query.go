@@ -63,10 +63,15 @@ func (a Asker) board() (b levels.Board) {
 
 // at is what a board has in force for somebody; of several flats the first counts.
 func at(b levels.Board, who subject.Subject) levels.InForce {
-	building, _, _ := strings.Cut(who.Building, " ")
-	unit, _, _ := strings.Cut(who.Unit, " ")
-	f, _ := b.At(building, unit)
+	f, _ := b.At(first(who))
 	return f
+}
+
+// first is where the first of somebody's flats is.
+func first(who subject.Subject) (building, unit string) {
+	building, _, _ = strings.Cut(who.Building, " ")
+	unit, _, _ = strings.Cut(who.Unit, " ")
+	return building, unit
 }
 
 // Facts are what is known about somebody at a level and a moment, by what they show.
@@ -76,6 +81,7 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 		Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), PlateClass: claim.PlateClass, Level: level,
 		ClockTrusted: m.Trusted, Building: who.Building, Unit: who.Unit,
 		Minute: policy.MinuteOfWeek(now)}
+	f.Holder = policy.HolderOf(f, who.ID, who.Household)
 	if m.Policy.AsksHealth(level) { // else there is no ground in law on which to look
 		f.Health, f.TestHours = claim.Standing(m.At, m.Trusted)
 	}
@@ -91,6 +97,7 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 			if since, known := place.Since(m.Came); known {
 				f.Passed, f.MinutesSince = true, int(since/time.Minute)
 			}
+			f.Trip = trip(s, who, level, m)
 		}
 	})
 	return f
@@ -101,14 +108,24 @@ func (a Asker) NextAllowed(f policy.Facts, household string, m Moment) (day stri
 	if f.HouseholdTrips == 0 || household == "" || m.Policy.Decide(f).Verdict == policy.Admit || !m.Policy.MayAdmit(f) {
 		return ""
 	}
-	days, now := m.Policy.TripDays(f.Level), m.At.In(a.Zone)
+	days, now, trips := m.Policy.TripDays(f.Level), m.At.In(a.Zone), f.HouseholdTrips
+	goes := func() bool { // by the machine, or once they have answered what is asked of whoever has a trip left
+		d, has := m.Policy.Decide(f), f.HouseholdTrips
+		if d.Verdict == policy.Admit || d.Ask == nil {
+			return d.Verdict == policy.Admit
+		}
+		f.HouseholdTrips = trips
+		was := m.Policy.Decide(f)
+		f.HouseholdTrips = has
+		return was.Rule != d.Rule
+	}
 	a.Register.View(func(s *register.State) {
 		for range days + 8 { // a corrected clock may have left trips on tomorrow, and rules may ask for a weekday
 			now = now.AddDate(0, 0, 1)
 			f.HouseholdTrips = s.Trips(household, now, days)
 			for slot := range 24 * 6 { // whatever time it is now
 				f.Minute = policy.MinuteOfWeek(time.Date(now.Year(), now.Month(), now.Day(), 0, 10*slot, 0, 0, time.UTC))
-				if m.Policy.Decide(f).Verdict == policy.Admit {
+				if goes() {
 					day = now.Format(time.DateOnly)
 					return
 				}

@@ -2,9 +2,13 @@
 package view
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"time"
 
+	"gated/gate/spool"
 	"gated/policy"
 	"gated/register"
 	"gated/register/byhand"
@@ -41,6 +45,9 @@ type View struct {
 	RosterFault  bool         `json:"roster_fault"` // the roster is not the one that the ledger knows: everybody is on hold
 	LowSpace     bool         `json:"low_space"`    // less than the settings want is left for the state directory
 	SetupFaults  []SetupFault `json:"setup_faults"` // what the maintainer has to put right, while the gate works
+
+	// Overdue is how many were to be back from their trip by now.
+	Overdue int `json:"trips_overdue"`
 }
 
 // SetupFault is a file of the gate's setup that cannot be taken as it is, or an address that cannot be had.
@@ -169,6 +176,21 @@ type FaultView struct {
 	Call  string    `json:"call"` // whom to call, from the settings
 }
 
+// ToAccountFor are the emergency openings of which something is not on record yet, first those whose entry is pending.
+func ToAccountFor(pending []spool.Entry, s *register.State) []Opening {
+	list := []Opening{}
+	for _, ev := range pending {
+		if ev.Kind == register.Opening && ev.Verdict != "" {
+			list = append(list, Opening{ID: ev.Passage, Lane: ev.Lane, Since: ev.Time, What: "entry-pending"})
+		}
+	}
+	for _, seq := range slices.Sorted(maps.Keys(s.ToAccountFor)) {
+		p := s.ToAccountFor[seq]
+		list = append(list, Opening{ID: "e" + strconv.FormatInt(seq, 10), Lane: p.Lane, Since: p.At, What: "who-passed"})
+	}
+	return list
+}
+
 // mostRecent is how many of the newest passages the page shows.
 const mostRecent = 20
 
@@ -213,6 +235,18 @@ func Levels(b levels.Board, base string, now time.Time) []LevelView {
 		}
 	}
 	return slices.Concat(inForce, others, later)
+}
+
+// Missing are the levels in force that the policy has not.
+func Missing(b levels.Board, p *policy.Policy) (faults []SetupFault) {
+	for _, f := range b.InForce {
+		if !slices.Contains(p.Levels(), f.Level) {
+			why := fmt.Sprintf("the policy %s has no level %q, which the notice entry %d puts into force: everybody there is on hold",
+				p.Name(), f.Level, f.Notice)
+			faults = append(faults, SetupFault{What: "level", Why: why})
+		}
+	}
+	return faults
 }
 
 func in(t time.Time, zone *time.Location) time.Time {

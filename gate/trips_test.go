@@ -1,0 +1,485 @@
+package gate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gated/credential"
+	"gated/gate/query"
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+	"gated/register/levels"
+	"gated/register/marks"
+)
+
+// due is by when whoever was admitted by a passage is to be back, as its entry says.
+func (s *site) due(out Outcome) string {
+	s.t.Helper()
+	if out.Verdict != policy.Admit {
+		s.t.Fatalf("not admitted: %+v", out)
+	}
+	for _, e := range s.records() {
+		if e.Passage == out.Passage && e.Kind == register.Decided {
+			return e.Detail[register.Due]
+		}
+	}
+	s.t.Fatalf("no entry of %+v", out)
+	return ""
+}
+
+// day is that of a time, and so many days later.
+func (s *site) day(at time.Time, later int) string {
+	return at.In(s.l.Zone()).AddDate(0, 0, later).Format(time.DateOnly)
+}
+
+// late is how many are out on a trip that has a time to be back, and how many of them are overdue: on the page and in the metrics.
+func (s *site) late() string {
+	s.t.Helper()
+	list := s.g.away()
+	open, overdue := len(list), len(query.Overdue(list))
+	if v := s.g.View().Overdue; v != overdue || gauge(s.t.(*testing.T), s.g, "gated_trips_open") != float64(open) || gauge(s.t.(*testing.T), s.g, "gated_trips_overdue") != float64(overdue) {
+		s.t.Errorf("%d of %d are overdue; the page says %d", overdue, open, v)
+	}
+	return fmt.Sprintf("%d/%d", overdue, open)
+}
+
+// strict has the level controlled in force, at every minute but one, which is half an hour from now, where a code is no repeat. It is
+// so after a restart, too.
+func (s *site) strict() {
+	if s.level == "" {
+		now := s.now().In(s.l.Zone())
+		hours := now.Add(31*time.Minute).Format("15:04") + "-" + now.Add(30*time.Minute).Format("15:04")
+		s.policy, s.level = must(policy.Parse("test", []byte(strings.ReplaceAll(string(policy.Shipped().Source()), "06:00-20:00", hours)))), "controlled"
+	}
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Level, r.Repeat = s.policy, s.level, 0 }))
+}
+
+// At a level with trip_hours whoever is admitted out is told by when to be back, and is overdue after that until they are in. Coming home
+// is admitted then as ever. Whoever looks who it is is on record.
+func TestATripHasATimeToBeBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	code := s.pass("resident", s.subject("王小明"), month)
+	went := s.now()
+	out := s.scan("out", code)
+	due, err := time.Parse(time.RFC3339, s.due(out))
+	if d := due.Sub(went.Add(3 * time.Hour)); err != nil || d < -time.Second || d > time.Minute || !strings.HasSuffix(s.due(out), "+08:00") {
+		t.Fatalf("due back %s, %v", s.due(out), err)
+	}
+	s.later(3*time.Hour - time.Minute)
+	if got := s.late(); got != "0/1" {
+		t.Errorf("within their time: %s", got)
+	}
+	s.later(2 * time.Minute)
+	if got := s.late(); got != "1/1" {
+		t.Errorf("after it: %s", got)
+	}
+	for _, again := range []string{"", "index.db"} { // the same after a restart, and with an index that is made anew
+		s.end()
+		os.Remove(filepath.Join(s.dir, again))
+		s.start()
+		s.strict()
+		if err := s.register.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.late(); got != "1/1" {
+			t.Errorf("after a restart: %s", got)
+		}
+	}
+	list, err := s.g.Trips(true, "root")
+	if err != nil || len(list) != 1 || list[0].Entry != out.Seq || list[0].Household != "3-2-501" || list[0].Name != "王小明" || !list[0].Due.Equal(due) || !list[0].Overdue || list[0].Minutes != 1 || list[0].Out.Sub(went).Abs() > time.Minute {
+		t.Errorf("the list has %+v, %v", list, err)
+	}
+	all := s.records()
+	if e := all[len(all)-1]; e.Kind != register.Export || e.Reason != "trips" || e.Personally("by") != "root" {
+		t.Errorf("that somebody looked: %s", e.Raw)
+	}
+	if out := s.scan("in", code); out.Verdict != policy.Admit {
+		t.Errorf("coming home: %+v", out)
+	}
+	if got := s.late(); got != "0/0" {
+		t.Errorf("once they are home: %s", got)
+	}
+	if list, err := s.g.Trips(false, ""); err != nil || len(list) != 0 || list == nil {
+		t.Errorf("the list has %+v, %v", list, err)
+	}
+}
+
+// Who is exempt, or goes for an urgent need, or while nobody is sure what time it is, may take as long as it takes; so may everybody at
+// another level, staff, and a car.
+func TestWhoHasNoTimeToBeBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		goes func(s *site) Outcome
+		due  bool
+	}{
+		"a resident": {func(s *site) Outcome { return s.scan("out", s.pass("resident", s.subject("王小明"), month)) }, true},
+		"at another level": {func(s *site) Outcome {
+			s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = "guarded" }))
+			return s.scan("out", s.pass("resident", s.subject("王小明"), month))
+		}, false},
+		"exempt": {func(s *site) Outcome {
+			s.mark(marks.Exempt, "dialysis", 0, time.Hour, ledger.Field{Name: "subject", Value: s.subject("王小明")})
+			return s.scan("out", s.pass("resident", s.subject("王小明"), month))
+		}, false},
+		"staff": {func(s *site) Outcome { return s.scan("out", s.pass("staff", s.subject("赵六"), month)) }, false},
+		"a car": {func(s *site) Outcome { return s.scan("out", s.pass("vehicle", s.subject("粤B54321"), month)) }, false},
+		"a clock that nobody trusts": {func(s *site) Outcome {
+			s.wall(false, 48*time.Hour)
+			return s.scan("out", s.pass("resident", s.subject("王小明"), month))
+		}, false},
+		"by the guard": {func(s *site) Outcome { return s.ruledOut("document-sighted", nil) }, true},
+		"suddenly ill": {func(s *site) Outcome { return s.ruledOut("sudden-illness", nil) }, false},
+		"somebody else by a correction": {func(s *site) Outcome {
+			out := s.scan("in", s.pass("resident", s.subject("王小明"), month))
+			return must(s.g.Correct(out.Passage, Right{Lane: "out", Person: s.subject("李芳")}, Amender{}))
+		}, true},
+		"coming in": {func(s *site) Outcome { return s.scan("in", s.pass("resident", s.subject("王小明"), month)) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.strict()
+			due, late := s.due(c.goes(s)), map[bool]string{true: "0/1", false: "0/0"}[c.due]
+			if (due != "") != c.due || s.late() != late {
+				t.Errorf("due back %q, %s", due, s.late())
+			}
+		})
+	}
+}
+
+// ruledOut is somebody found by room whom the guard lets out.
+func (s *site) ruledOut(reason string, answered answers) Outcome {
+	s.t.Helper()
+	held := must(s.g.Present("out", s.subject("王小明")))
+	return must(s.g.Decide(held.Passage, Ruling{Verdict: policy.Admit, Reason: reason, Answers: answered}))
+}
+
+// The pass of a household goes out with one of them, and the guard asks who; until it is back it lets nobody else out. A person's own
+// pass, and another household's, are their own.
+func TestThePassOfAHouseholdIsOutWithOneOfThem(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	code := s.pass("household", "3-2-501", month)
+	held := s.scan("out", code)
+	if held.Verdict != policy.Hold || held.Reason != "household-pass" {
+		t.Fatalf("%+v", held)
+	}
+	if _, err := s.g.Decide(held.Passage, Ruling{Verdict: policy.Admit, Reason: "document-sighted"}); err == nil || !strings.Contains(err.Error(), "traveller is missing") {
+		t.Errorf("without saying who goes: %v", err)
+	}
+	out := must(s.g.Decide(held.Passage, Ruling{Verdict: policy.Admit, Reason: "document-sighted", Answers: answers{"traveller": "李芳"}}))
+	if s.due(out) == "" {
+		t.Error("they have no time to be back")
+	}
+	s.later(4 * time.Hour)
+	if list, err := s.g.Trips(true, ""); err != nil || len(list) != 1 || list[0].Household != "3-2-501" || list[0].Name != "李芳" {
+		t.Errorf("overdue are %+v, %v", list, err)
+	}
+	again := s.scan("out", code)
+	if again.Verdict != policy.Hold || again.Reason != "household-pass-out" {
+		t.Errorf("the same pass out again: %+v", again)
+	}
+	if out := s.scan("out", s.pass("resident", s.subject("王小明"), month)); out.Reason != "household-limit" {
+		t.Errorf("another of the household by their own: %+v", out)
+	}
+	if out := s.scan("in", s.pass("resident", s.subject("李芳"), month)); out.Verdict != policy.Admit || s.late() != "1/1" {
+		t.Errorf("by their own pass they came: %+v, %s", out, s.late())
+	}
+	if out := s.scan("in", code); out.Verdict != policy.Admit || s.late() != "0/0" {
+		t.Errorf("home: %+v, %s", out, s.late())
+	}
+	s.later(time.Hour)
+	held = s.scan("out", code)
+	next := s.day(must(time.Parse(time.RFC3339, s.due(out))).Add(-3*time.Hour), 2) // midnight may have come since
+	if got := s.last("out").Next; held.Reason != "household-limit" || got != next {
+		t.Errorf("out once more: %+v, next on %q, want %s", held, got, next)
+	}
+}
+
+// An admission that is taken back leaves trips as if it had not been, also after a restart.
+func TestATripFollowsWhatIsPutRight(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	code := s.pass("resident", s.subject("王小明"), month)
+	check := func(what, want string) {
+		t.Helper()
+		if got := s.late(); got != want {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+		if _, equal, err := s.register.Rebuild(); err != nil || !equal {
+			t.Errorf("%s: made anew it is the same: %t, %v", what, equal, err)
+		}
+	}
+	annul := func(out Outcome) {
+		t.Helper()
+		if err := s.g.Annul(out.Passage, Amender{By: "root"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	annul(s.scan("out", code))
+	check("the way out annulled", "0/0")
+	s.scan("out", code)
+	s.later(4 * time.Hour)
+	check("out", "1/1")
+	in := s.scan("in", code)
+	check("home", "0/0")
+	annul(in)
+	check("the way home annulled", "1/1")
+	in = s.scan("in", code)
+	if _, err := s.g.Correct(in.Passage, Right{Lane: "in", Person: s.subject("李芳")}, Amender{By: "root"}); err != nil {
+		t.Fatal(err)
+	}
+	check("it was somebody else who came home", "1/1")
+	s.end()
+	s.start()
+	s.strict()
+	check("after a restart", "1/1")
+	s.scan("in", code)
+	check("home at last", "0/0")
+}
+
+// No level that begins later makes an earlier trip overdue, wherever it counts, and where the level in force has no time to be back
+// nobody is overdue. A notice that goes on with the same level changes nothing.
+func TestNoLevelMakesAnEarlierTripOverdue(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	s.level = "guarded"
+	s.policy = must(policy.Parse("test", []byte(strings.ReplaceAll(string(s.policy.Source()), "household_trips_below: 1", "household_trips_below: 9"))))
+	s.strict()
+	check := func(what, want string) {
+		t.Helper()
+		s.g.review()
+		if got := s.late(); got != want {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+	}
+	notice := func(level, place string) int64 {
+		return s.notice(levels.Ordered, 0, levels.Notice{Level: level, Place: place, From: s.now()})
+	}
+	end := func(ref int64) { s.notice(levels.Ended, ref, levels.Notice{Until: s.now()}) }
+	s.scan("out", s.pass("resident", s.subject("李芳"), month))
+	first := notice("controlled", "")
+	s.later(4 * time.Hour)
+	check("out before it began", "0/0")
+	code := s.pass("resident", s.subject("王小明"), month)
+	s.scan("in", s.pass("resident", s.subject("李芳"), month))
+	if out := s.scan("out", code); out.Verdict != policy.Admit {
+		t.Fatalf("%+v", out)
+	}
+	s.later(4 * time.Hour)
+	check("out after it", "1/1")
+	elsewhere := notice("sealed", "4-1")
+	check("another level somewhere else", "1/1")
+	end(elsewhere)
+	end(first)
+	second := notice("controlled", "")
+	check("with a gap", "0/1")
+	if out := s.scan("in", code); out.Verdict != policy.Admit {
+		t.Fatalf("%+v", out)
+	}
+	s.later(3 * time.Minute)
+	s.scan("out", code)
+	s.later(4 * time.Hour)
+	check("out after the second", "1/1")
+	now := s.now()
+	if _, err := s.g.Announce(func(levels.Board, time.Time) ([]ledger.Event, error) {
+		ended, goesOn := levels.Notice{Until: now}, levels.Notice{Level: "controlled", From: now, Number: "8", Issuer: "街道办"}
+		return []ledger.Event{{Reason: levels.Ended, Ref: second, Detail: ended.Detail()}, {Reason: levels.Announced, Detail: goesOn.Detail()}}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	check("another notice goes on with it", "1/1")
+	own := notice("guarded", "3-2")
+	check("their unit has none", "0/1")
+	end(own)
+	check("it has again", "0/1")
+	s.end()
+	s.start()
+	check("after a restart", "0/1")
+}
+
+// The clock back and forward over the time to be back: who is overdue stays so by a clock that was set back, until somebody says that it
+// is right.
+func TestTheClockOverTheTimeToBeBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	code := s.pass("resident", s.subject("王小明"), month)
+	s.scan("out", code)
+	check := func(what, want string) {
+		t.Helper()
+		if got := s.late(); got != want {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+	}
+	s.wall(true, 4*time.Hour)
+	check("four hours later", "1/1")
+	s.end()
+	s.wall(true, 0)
+	s.start()
+	s.strict()
+	check("the clock back", "1/1")
+	if err := s.g.ConfirmClock(""); err != nil {
+		t.Fatal(err)
+	}
+	check("the clock back, and right", "0/1")
+	s.wall(false, 400*24*time.Hour)
+	check("a clock that nobody trusts", "0/1")
+	if out := s.scan("in", code); out.Verdict == policy.Refuse {
+		t.Errorf("coming home: %+v", out)
+	}
+}
+
+// No sequence of passages over two lanes, restarts, levels and clock steps exceeds the quota, keeps somebody from coming home, or makes
+// a trip overdue that was made before the level began.
+func TestNoSequenceOfPassagesExceedsATripOrKeepsSomebodyOut(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			newJourney(t, seed).play(150)
+		})
+	}
+}
+
+// journey plays passages at random, and knows by itself what may come of them.
+type journey struct {
+	*site
+	r     *rand.Rand
+	codes map[string]string  // by name
+	days  []string           // on which the household was admitted out
+	today string             // the newest day of a clock that was trusted
+	since int                // how many entries there were when the level in force began
+	went  map[string]Outcome // by which each is out; not: home
+	due   map[int64]time.Time
+}
+
+func newJourney(t *testing.T, seed uint64) *journey {
+	j := &journey{site: newSite(t), r: rand.New(rand.NewPCG(seed, 30)), codes: map[string]string{}, went: map[string]Outcome{},
+		due: map[int64]time.Time{}}
+	j.strict()
+	for _, n := range []string{"王小明", "李芳"} {
+		j.codes[n] = must(credential.Issue(j.key, credential.Pass{Issuer: "office", Subject: j.subject(n), Kind: "resident",
+			NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(1, 0, 0)}))
+	}
+	return j
+}
+
+func (j *journey) play(steps int) {
+	for step := range steps {
+		name := []string{"王小明", "李芳"}[j.r.IntN(2)]
+		switch n := j.r.IntN(24); {
+		case n < 8:
+			j.out(step, name)
+		case n < 14:
+			j.in(step, name)
+		case n == 14:
+			j.end()
+			j.start()
+			j.strict()
+		default:
+			if level := []string{"guarded", "controlled", "controlled", "sealed"}[j.r.IntN(4)]; level != j.level {
+				j.level, j.since = level, len(j.records())
+				j.strict()
+			}
+		case n == 16 || n == 17:
+			j.later(time.Duration(j.r.IntN(8)) * time.Hour)
+		case n == 18:
+			j.later(-time.Duration(j.r.IntN(30)) * time.Hour)
+		case n == 19: // whatever the clock says is right
+			if err := j.g.ConfirmClock(""); err != nil {
+				j.t.Fatal(err)
+			}
+			var e ledger.Entry
+			for _, of := range j.records() {
+				if of.Kind == register.Clock && strings.HasPrefix(of.Reason, "clock-con") || of.Reason == "clock-corrected" {
+					e = of
+				}
+			}
+			if e.Reason == "clock-corrected" {
+				tomorrow := e.At.AddDate(0, 0, 1).Format(time.DateOnly)
+				for i := range j.days {
+					j.days[i] = min(j.days[i], tomorrow)
+				}
+				j.today = min(j.today, tomorrow)
+			}
+		case n == 20:
+			j.later(time.Duration(20+j.r.IntN(40)) * time.Hour)
+		}
+		j.compare(step)
+	}
+	if _, equal, err := j.register.Rebuild(); err != nil || !equal {
+		j.t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
+	}
+}
+
+// out is somebody who goes; at controlled by rule only once in two days, whatever the clock says.
+func (j *journey) out(step int, name string) {
+	out := j.scan("out", j.codes[name])
+	if out.Verdict != policy.Admit {
+		return
+	}
+	e := must(j.register.Entries([]int64{out.Seq}))[out.Seq]
+	if e.Clock == "trusted" || j.today == "" {
+		j.today = max(j.today, e.At.Format(time.DateOnly))
+	}
+	day := j.g.clock.judge(ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}).In(j.l.Zone())
+	for _, d := range j.days {
+		if out.Rule == "controlled-trip" && d >= day.AddDate(0, 0, -1).Format(time.DateOnly) {
+			j.t.Errorf("step %d: out on %s, and they were on %s", step, day.Format(time.DateOnly), d)
+		}
+	}
+	j.days = append(j.days, j.today)
+	j.went[name] = out
+	due, err := time.Parse(time.RFC3339, e.Detail[register.Due])
+	if (err == nil) != (j.level == "controlled" && e.Clock == "trusted") {
+		j.t.Errorf("step %d: at %s %s is due back %q", step, j.level, name, e.Detail[register.Due])
+	}
+	j.due[out.Seq] = due
+}
+
+// in is somebody who comes, and is let in where they were out.
+func (j *journey) in(step int, name string) {
+	_, away := j.went[name]
+	out := j.scan("in", j.codes[name])
+	if away && out.Verdict != policy.Admit {
+		j.t.Errorf("step %d: %s comes home, and gets %s %s", step, name, out.Verdict, out.Reason)
+	}
+	if out.Verdict == policy.Admit {
+		delete(j.went, name)
+	}
+}
+
+// compare says who is overdue, by nothing but what was scanned.
+func (j *journey) compare(step int) {
+	open, overdue := 0, 0
+	for _, out := range j.went {
+		due := j.due[out.Seq]
+		if due.IsZero() {
+			continue
+		}
+		open++
+		if j.level == "controlled" && out.Seq > int64(j.since) && j.g.clock.judge(j.g.clock.Now()).After(due) {
+			overdue++
+		}
+	}
+	if got, want := j.late(), fmt.Sprintf("%d/%d", overdue, open); got != want {
+		j.t.Errorf("step %d: overdue are %s, want %s", step, got, want)
+	}
+	list, err := j.g.Trips(true, "")
+	if err != nil || len(list) != overdue || slices.ContainsFunc(list, func(o query.Away) bool { return o.Name == "" }) {
+		j.t.Errorf("step %d: the list has %+v, %v", step, list, err)
+	}
+}
