@@ -248,6 +248,14 @@ func plan(_ context.Context, b *Box, by string, p Planning) ([]query.Overturned,
 	return b.Gate.Plan(p.Level, p.Place)
 }
 
+// Trips lists who is out on a trip that has a time to be back, or only who is overdue. That somebody looked is recorded.
+var Trips = Op[bool, []query.Away]{"trips", func(_ context.Context, b *Box, by string, overdue bool) ([]query.Away, error) {
+	if b.Gate == nil {
+		return nil, errNoDaemon
+	}
+	return b.Gate.Trips(overdue, by)
+}}
+
 // Foretelling is about whom, which way, at which level (empty: the one that counts for them) and when (empty: now).
 type Foretelling struct{ ID, Direction, Level, At string }
 

@@ -155,6 +155,19 @@ func (c *console) override(w http.ResponseWriter, r *http.Request) {
 	c.outcome(w, r, out, err)
 }
 
+// trips lists who is overdue; the gate records that somebody looked.
+func (c *console) trips(w http.ResponseWriter, r *http.Request) {
+	if !read(w, r, &struct{}{}, func() error { return nil }) {
+		return
+	}
+	list, err := c.gate.Trips(true, "")
+	if err != nil {
+		c.failGate(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, list)
+}
+
 func (c *console) duty(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Name string }
 	if read(w, r, &q, func() error {

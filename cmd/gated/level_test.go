@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,7 +11,10 @@ import (
 	"testing"
 
 	"gated/gate"
+	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
+	"gated/register"
 	"gated/roster"
 )
 
@@ -164,5 +168,37 @@ func TestExemptionsAndTheWatchList(t *testing.T) {
 	out, _ := told(t, "", "ledger", "export", "--state", dir, "--day", "today", "--format", "jsonl")
 	if strings.Contains(out, "SECRET") || strings.Contains(out, who) || !strings.Contains(out, `"word":"dialysis"`) {
 		t.Error("the records name somebody, or tell of no mark")
+	}
+}
+
+// Who is out on a trip is listed while a daemon runs; that somebody looked is on record.
+func TestTripsAreListed(t *testing.T) {
+	t.Parallel()
+	dir, settings := setUpSite(t)
+	c := start(t, "run", "--config", settings, "--state", dir)
+	c.address(t)
+	for _, tt := range []struct{ flag, want string }{{"", "ENTRY  HOUSEHOLD  NAME  OUT  DUE  OVERDUE\nout=0 overdue=0\n"}, {"--overdue", "out=0 overdue=0\n"}, {"--json", "[]\n"}} {
+		if said, _ := told(t, "", strings.Fields("trips --state "+dir+" "+tt.flag)...); !strings.HasSuffix(said, tt.want) {
+			t.Errorf("trips %s: %q, want %q", tt.flag, said, tt.want)
+		}
+	}
+	c.stop(t)
+	in, err := file.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	looks := 0
+	if err := in.OfKind(1, math.MaxInt64, func(e *ledger.Entry) error {
+		if e.Reason == "trips" {
+			looks++
+		}
+		return nil
+	}, register.Export); err != nil || looks != 3 {
+		t.Errorf("that somebody looked is on record %d times, want 3; %v", looks, err)
+	}
+	var out, errs bytes.Buffer
+	if code := execute([]string{"trips", "--state", dir}, strings.NewReader(""), &out, &errs); code != 2 || !strings.Contains(errs.String(), "no daemon runs") {
+		t.Errorf("without a daemon: exit %d: %s%s", code, &out, &errs)
 	}
 }

@@ -36,6 +36,7 @@ function render() {
   renderHand();
   renderRight();
   renderAccounts();
+  renderOverdue();
   paint($('recent'), view.recent, () => [h('h2', {}, p('recent')), (view.recent || []).length ? h('ol', {}, ...view.recent.map(recent)) : h('p', { class: 'none' }, p('no-recent'))]);
   renderLanes();
   renderNotOpened();

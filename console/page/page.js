@@ -228,6 +228,7 @@ function tick() {
   for (const l of view ? view.lanes : []) if (!fresh(l)) l.last = null; // with its name
   dropGone();
   if (found && since(foundAt) > FOUND_MS) clearFound();
+  dropOverdue();
   if (another() && since(amending.since) > ANOTHER_MS) amending = null;
   if (typedAt && since(typedAt) > TYPED_MS) typedAt = null;
   if (sure && performance.now() - sure > 5000) sure = 0;
