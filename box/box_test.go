@@ -486,6 +486,22 @@ func TestALostCodeKeyIsAFault(t *testing.T) {
 	stop()
 }
 
+// TestALedgerThatIsNotOpened: what does not fit is said in words, by the command and by the daemon.
+func TestALedgerThatIsNotOpened(t *testing.T) {
+	t.Parallel()
+	dir := site(t)
+	opt := ledger.Options{Gate: "North Gate", Origin: "north-gate", TimeZone: "Asia/Shanghai"}
+	if _, _, err := BeginEpoch(dir, &opt, "the disk was exchanged"); err == nil || !strings.Contains(err.Error(), `belongs to the gate "south-gate"`) {
+		t.Errorf("another gate's settings: got %v", err)
+	}
+	c := clock.New(clock.System())
+	opt = ledger.Options{Dir: t.TempDir(), Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai", Restored: true,
+		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}
+	if _, err := Open(opt); err == nil || !strings.Contains(err.Error(), "there is no ledger that was restored") {
+		t.Errorf("restored, and no ledger: got %v", err)
+	}
+}
+
 func TestAnEmptyLedgerKeyIsHelpedByANewEpoch(t *testing.T) {
 	t.Parallel()
 	dir := site(t)

@@ -123,12 +123,14 @@ func (r *Register) Start(l *ledger.Ledger) {
 	r.work.Go(r.run)
 }
 
-// Close writes the index. The ledger was closed before.
+// Close writes the index. The ledger was closed before, or was never opened.
 func (r *Register) Close() error {
 	r.end.Do(func() {
 		close(r.quit)
 		r.work.Wait()
-		r.flush()
+		if r.l != nil {
+			r.flush()
+		}
 		r.writing.Lock()
 		r.index.Close()
 		r.writing.Unlock()
