@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,6 +69,30 @@ func TestLongStretchesAreReadInOrderAndWhole(t *testing.T) {
 }
 
 // TestALedgerIsReadWhileItGrows: what is written after a reading began is not missing from it.
+// TestBehindTheEndThereIsNothingToRead: whoever asks for an entry by its number may ask for any.
+func TestBehindTheEndThereIsNothingToRead(t *testing.T) {
+	t.Parallel()
+	r, err := file.OpenReader(threeDays(t, 7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, x := range [][2]int64{{8, 8}, {8, math.MaxInt64}, {math.MaxInt64 - 1, math.MaxInt64 - 1}, {math.MaxInt64, math.MaxInt64}} {
+		done := make(chan error, 1)
+		go func() {
+			done <- r.Scan(x[0], x[1], true, func(e *Entry) error { return fmt.Errorf("entry %d", e.Seq) })
+		}()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("%d to %d: %v", x[0], x[1], err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d to %d: it is still read", x[0], x[1])
+		}
+	}
+}
+
 func TestALedgerIsReadWhileItGrows(t *testing.T) {
 	ck := &clock{}
 	ck.set("2026-11-20 00:00:00")

@@ -31,7 +31,7 @@ func (c *Conn) scan(zone *time.Location, from, to int64, o *opener, f func(*entr
 // open is scan with all there is of the entries' personal data.
 func (c *Conn) open(zone *time.Location, from, to int64, o *opener, f func(e *entry.Entry, got personal) error) error {
 	for from <= to {
-		last := min(to, from+piece-1)
+		last := from + min(to-from, piece-1) // from+piece may be more than an int64 holds
 		list, sealed := make([]entry.Entry, 0, last-from+1), [][]byte(nil)
 		next, err := c.Rows(from, last, o != nil, func(row Row) error {
 			e, err := entry.Parse(row.Seq, row.TS, row.Record, zone)

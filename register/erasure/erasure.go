@@ -74,7 +74,7 @@ func (s Selection) check(today string) error {
 			n++
 		}
 	}
-	if n != 1 {
+	if n != 1 || s.Seq < 0 {
 		return errors.New("say what to erase by one of --before DATE, --subject ID and --seq N")
 	}
 	if s.Before != "" {
