@@ -101,6 +101,9 @@ func ledgerSearch() *cobra.Command {
 			"  gated ledger search --name-part 小明 --from 2026-11-01 --to 2026-11-07 --why \"request 18\"",
 		Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
+			if f.Limit < 1 || f.Limit > 1_000_000 {
+				return fmt.Errorf("--limit %d: write 1 to 1000000", f.Limit)
+			}
 			r, now, err := openLedger(c)
 			if err != nil {
 				return err
