@@ -41,8 +41,8 @@ func RotateKey(dir string) (*tlog.Key, error) {
 	return k, tlog.WriteKeys(path, k, keys[0])
 }
 
-// loadKeys reads the keys, makes the first one, and writes the public half where those who check find it.
-func (l *Ledger) loadKeys(m file.Meta) error {
+// loadKeys reads the keys, makes the first one before there are entries, and writes the public half where those who check find it.
+func (l *Ledger) loadKeys(m file.Meta, entries int64) error {
 	path := l.opt.KeyFile
 	if path == "" {
 		path = tlog.KeyFile(l.opt.Dir, m.Epoch)
@@ -62,7 +62,7 @@ func (l *Ledger) loadKeys(m file.Meta) error {
 	case err == nil:
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("the key that signs tree heads: %w", err)
-	case len(tlog.OfOrigin(known, m.Origin)) > 0 || l.opt.KeyFile != "":
+	case len(tlog.OfOrigin(known, m.Origin)) > 0 || l.opt.KeyFile != "" || entries > 0:
 		return fmt.Errorf("the key that signs tree heads is not there: %w: put it back; where it is a credential of the service, "+
 			"let the daemon do it; if it is lost, begin a new epoch with \"gated run --restored\"", err)
 	default:

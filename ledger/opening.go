@@ -82,7 +82,7 @@ func (l *Ledger) openChecked() (err error) {
 		c, l.begun = nil, true
 		return l.openFile()
 	}
-	if err := l.loadKeys(m); err != nil {
+	if err := l.loadKeys(m, entries); err != nil {
 		return err
 	}
 	if err := l.readEnd(c, m, zone, entries); err != nil {
