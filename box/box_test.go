@@ -502,6 +502,36 @@ func TestALedgerThatIsNotOpened(t *testing.T) {
 	}
 }
 
+// TestALedgerThatIsGoneIsHelpedByANewEpoch: its first entry says what was found, and what was begun once is gone on with.
+func TestALedgerThatIsGoneIsHelpedByANewEpoch(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(path string) error{
+		"gone":  os.Remove,
+		"empty": func(path string) error { return os.Truncate(path, 0) },
+		"gone, with the index": func(path string) error {
+			return errors.Join(os.Remove(path), os.Remove(filepath.Join(filepath.Dir(path), "index.db")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := site(t)
+			if err := spoil(filepath.Join(dir, "ledger.db")); err != nil {
+				t.Fatal(err)
+			}
+			opt := ledger.Options{Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai"}
+			for epoch := 2; epoch <= 3; epoch++ {
+				m, found, err := BeginEpoch(dir, &opt, "somebody took it away")
+				if err != nil || m.Epoch != epoch || epoch == 2 && !strings.Contains(found, "is gone, and it had") || epoch == 3 && found != "" {
+					t.Fatalf("epoch %d, found %q, %v", m.Epoch, found, err)
+				}
+			}
+			if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestAnEmptyLedgerKeyIsHelpedByANewEpoch(t *testing.T) {
 	t.Parallel()
 	dir := site(t)

@@ -483,8 +483,9 @@ func TestALedgerThatIsGoneIsNotReplaced(t *testing.T) {
 		}
 		l.Close()
 	}
-	// Also where nobody remembers: its key has signed tree heads, and must not sign others of the same sizes.
+	// Also where nobody remembers and the anchor is gone: its key has signed tree heads, and must not sign others of the same sizes.
 	os.Remove(path)
+	os.Remove(file.AnchorOf(path))
 	l, err := Open(options(dir, ck))
 	if err != nil {
 		t.Fatal(err)

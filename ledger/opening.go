@@ -195,16 +195,13 @@ func (l *Ledger) anew() (file.Meta, error) {
 		return m, fmt.Errorf("%w: there is no ledger that was restored: put the copy in place as %s, or start without --restored",
 			epoch.ErrSettings, l.path)
 	}
-	if known := max(l.size, l.remembered(m.Origin)); known > 0 || next {
-		// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
-		had := "a key of its own"
-		if known > 0 {
-			had = fmt.Sprintf("%d entries", known)
-		}
-		return m, fmt.Errorf("%s is gone, and it had %s: restore it from the backup; only to begin a new ledger, move index.db, "+
-			"keys/ledger.pub and keys/ledger.key in %s away as well", l.path, had, l.opt.Dir)
+	// It must not be replaced by an empty one that looks well, nor by another history under the same name and key.
+	found, _, err := l.epochs.Gone(l.size)
+	if err == nil && found != "" {
+		err = fmt.Errorf("%s: restore it from the backup; if there is none, \"gated ledger begin\" begins a new epoch, "+
+			"whose first entry says so", found)
 	}
-	return m, nil
+	return m, err
 }
 
 // identify reads what the ledger says about itself. For the gate that counts, whatever the settings say: they may have been

@@ -86,8 +86,45 @@ func (f Files) AdoptSlots(epoch int) error {
 	return nil
 }
 
-// PutAsideBroken puts a ledger aside that does not hold, as it is, and says what was found; "" where it holds.
+// Gone says in words that the ledger is not there though what lies beside it tells of one, and which epoch that is; "" where
+// that is not so. seen is how many entries somebody has seen in it.
+func (f Files) Gone(seen int64) (found string, epoch int, err error) {
+	ended, next, err := f.Ended()
+	if err != nil || file.Length(f.current()) > 0 || ended > 0 && !next {
+		return "", 0, err
+	}
+	origin := file.EpochOrigin(f.Origin, ended+1)
+	known := max(seen, f.Known(origin))
+	heads, _ := tlog.ReadAnchor(file.AnchorOf(f.current()))
+	if len(heads) > 0 && heads[0].Origin == origin {
+		known = max(known, heads[0].Size)
+	}
+	switch {
+	case known > 0:
+		found = fmt.Sprintf("%s is gone, and it had %d entries", f.current(), known)
+	case next:
+		found = fmt.Sprintf("%s is gone, and it had a key of its own", f.current())
+	}
+	return found, ended + 1, nil
+}
+
+// PutAsideBroken puts a ledger aside that does not hold, as it is, and says what was found; "" where it holds. In the place of
+// one that is gone stands a file that says so, by which the next epoch has its number.
 func (f Files) PutAsideBroken() (found string, err error) {
+	found, epoch, err := f.Gone(0)
+	if err != nil || found != "" {
+		if err == nil {
+			err = f.Free(epoch)
+		}
+		if err == nil {
+			err = tlog.WriteWhole(file.OfEpoch(f.Dir, epoch), []byte(found+"\n"))
+		}
+		if err != nil {
+			return "", err
+		}
+		os.Remove(f.current()) // should it be there, and empty
+		return found, f.PutAside(epoch)
+	}
 	m, found, err := f.Examine(f.current())
 	if err != nil || found == "" {
 		return "", err
