@@ -134,7 +134,7 @@ func TestALedgerWithoutItsMasterKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, x := range map[string]struct{ content, says string }{
-		"missing": {"", "put it back from the safe"}, "another": {strings.Repeat("12", 32), "is not the one that sealed"}, "cut off": {"abcd", "64 hexadecimal digits"},
+		"missing": {"", "put it back from the safe; where it is a credential of the service, start the daemon"}, "another": {strings.Repeat("12", 32), "is not the one that sealed"}, "cut off": {"abcd", "64 hexadecimal digits"},
 	} {
 		os.Remove(path)
 		if x.content != "" {

@@ -38,7 +38,8 @@ func MasterFile(dir string) string {
 func ReadMaster(path string) (*Master, error) {
 	b, err := durable.ReadFile(path, 1<<10) // it has 80
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the master key of the personal data is not there: %w: put it back from the safe", err)
+		return nil, fmt.Errorf("the master key of the personal data is not there: %w: put it back from the safe; "+
+			"where it is a credential of the service, start the daemon, which commands ask", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the master key of the personal data: %w", err)
