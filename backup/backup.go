@@ -130,8 +130,8 @@ func list(dir string) (names []string, err error) {
 	return names, err
 }
 
-// inside tells whether a path is a directory or in it, whatever links lead there.
-func inside(path, dir string) bool {
+// Inside tells whether a path is a directory or in it, whatever links lead there.
+func Inside(path, dir string) bool {
 	rel, err := filepath.Rel(resolved(dir), resolved(path))
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }

@@ -60,7 +60,7 @@ func Make(src Sources, to string) (m Made, err error) {
 	if to, err = filepath.Abs(to); err != nil {
 		return m, err
 	}
-	if inside(to, src.State) {
+	if Inside(to, src.State) {
 		return m, fmt.Errorf("%s is in the state directory: a copy that burns with the original is none", to)
 	}
 	if err := os.Mkdir(to, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -447,7 +447,7 @@ func unknown(src Sources) (names []string, err error) {
 	for _, name := range all {
 		path := filepath.Join(src.State, filepath.FromSlash(name))
 		if FateOf(name) == Unknown && resolved(path) != resolved(src.Settings) && resolved(path) != resolved(src.Policy) &&
-			!inside(path, src.trust()) {
+			!Inside(path, src.trust()) {
 			names = append(names, name)
 		}
 	}

@@ -213,7 +213,7 @@ func (b *Backup) PutOutside(to Sources) (all []Outside, err error) {
 			return err
 		}
 		// The settings that name the path come with the archive, and may be anybody's.
-		if home := filepath.Dir(to.Settings); inside(path, home) {
+		if home := filepath.Dir(to.Settings); Inside(path, home) {
 			err = putOutside(path, text, to.State)
 		} else {
 			err = fmt.Errorf("it does not lie in %s: if it belongs there, tar -xOf %s %s > %s", home, Archive, name, path)

@@ -21,7 +21,7 @@ func Backup(ctx context.Context, dir, to string) (h tlog.Head, size int64, err e
 	if to, err = filepath.Abs(to); err != nil {
 		return h, 0, err
 	}
-	if filepath.Dir(to) == dir {
+	if backup.Inside(to, dir) {
 		return h, 0, fmt.Errorf("%s is in the state directory: a copy that burns with the original is none", to)
 	}
 	if h, err = file.BackUp(dir, to); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"gated/backup"
 	"gated/box"
 	"gated/evidence/export"
 
@@ -36,11 +37,14 @@ func ledgerExport() *cobra.Command {
 			if err := want.Resolve(now); err != nil {
 				return err
 			}
+			dir, err := existing(c)
+			if err != nil {
+				return err
+			}
+			if want.Out != "" && backup.Inside(want.Out, dir) {
+				return fmt.Errorf("--out %s is in the state directory, whose files an export could replace: choose another place", want.Out)
+			}
 			if want.Personal {
-				dir, err := existing(c)
-				if err != nil {
-					return err
-				}
 				hidden, err := box.BeginExport(c.Context(), dir, r.Reader.Reader,
 					box.Export{Format: want.Format, From: want.From, To: want.To, Reason: reason})
 				if hidden != nil {
