@@ -2,6 +2,7 @@ package roster
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -210,6 +211,9 @@ func household(r *sheet.Row, fault func(column, reason string), faulty func(colu
 	return h
 }
 
+// severalNames are those of a household in one cell. Who is written with a comma or a stroke in Latin letters is one: Smith, John; a/l.
+var severalNames = regexp.MustCompile(`[\p{Han})）]\s*[、，,；;/／|\\&＆+＋\r\n]\s*\p{Han}`)
+
 func (w *roll) person(r *sheet.Row, fault func(column, reason string)) Person {
 	p := Person{ID: strings.ToLower(normalCode(r.ID)), Name: normalName(r.Name), Class: "resident"}
 	if p.ID != "" && !isID(p.ID, "r") {
@@ -218,6 +222,8 @@ func (w *roll) person(r *sheet.Row, fault func(column, reason string)) Person {
 	if utf8.RuneCountInString(p.Name) > 64 || !strings.ContainsFunc(p.Name, unicode.IsLetter) ||
 		strings.ContainsFunc(sheet.Folded(p.Name), unicode.IsDigit) { // a plate, a telephone number behind the name, 王小明2
 		fault("name", "bad-name")
+	} else if severalNames.MatchString(r.Name) {
+		fault("name", "several-names")
 	}
 	if r.Service != "" {
 		fault("service", "not-for-people")

@@ -240,6 +240,8 @@ func TestFaultyRows(t *testing.T) {
 		{"name without a letter", ",1,1,101,123,,,,,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "bad-name"}}},
 		{"plate as a name", ",1,1,101,粤B10120,,,,,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "bad-name"}}},
 		{"telephone in a name", ",1,1,101,王小明１３800138000,,,,,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "bad-name"}}},
+		{"two names", ",1,1,101,甲、乙,,,,,,,\n,1,1,102,甲 / 乙,,,,,,,\n,1,1,103,\"甲\n乙\",,,,,,,\n,1,1,104,甲（妻）；乙,,,,,,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "several-names"},
+			{Row: 3, Column: "name", Reason: "several-names"}, {Row: 4, Column: "name", Reason: "several-names"}, {Row: 5, Column: "name", Reason: "several-names"}}},
 		{"word as a name", ",1,1,101,业主,,,,,业主,,", []sheet.Fault{{Row: 2, Column: "name", Reason: "placeholder"}}},
 		{"word as a room", ",1,1,业主,甲,,,,,,,", []sheet.Fault{{Row: 2, Column: "room", Reason: "placeholder"}}},
 		{"room 0", ",1,1,000,甲,,,,,,,", []sheet.Fault{{Row: 2, Column: "room", Reason: "bad-household"}}},
