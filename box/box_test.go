@@ -1,6 +1,7 @@
 package box
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -401,6 +402,12 @@ func TestTheKeyOfTheCodeHashesIsMadeOnceAndNeverCut(t *testing.T) {
 	}
 	if _, err := keyFile(dir, hashKey, true); err == nil || !strings.Contains(err.Error(), "31 bytes instead of 32") {
 		t.Errorf("got %v", err)
+	}
+	if err := os.WriteFile(path, make([]byte, 32), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if key, fault := codeKey(dir); fault == nil || !strings.Contains(fault.Error(), "nothing but zeros") || bytes.Equal(key, make([]byte, 32)) {
+		t.Errorf("after a power cut: got %x, %v", key, fault)
 	}
 }
 

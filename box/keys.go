@@ -1,6 +1,7 @@
 package box
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func keyFile(dir, name string, first bool) ([]byte, error) {
 	key, err := durable.ReadFile(path, keyLimit)
 	if err == nil && len(key) != 32 {
 		return nil, fmt.Errorf("%s has %d bytes instead of 32: %s", path, len(key), cure[name])
+	}
+	if err == nil && bytes.Equal(key, make([]byte, 32)) { // a power cut: the length was on the disk, the bytes were not
+		return nil, fmt.Errorf("%s holds nothing but zeros: %s", path, cure[name])
 	}
 	if !first || !errors.Is(err, fs.ErrNotExist) {
 		return key, err
