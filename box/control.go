@@ -98,7 +98,7 @@ func (b *Box) answer(w http.ResponseWriter, r *http.Request, op operation, log *
 
 // caller names the user at the other end of a control connection.
 func caller(c net.Conn) string {
-	uid, err := peer.UID(c)
+	uid, err := new(peer.Kernel).UID(c)
 	if err != nil {
 		return "unknown"
 	}

@@ -28,7 +28,7 @@ type users struct {
 }
 
 func newUsers(named []string, log *slog.Logger, reg prometheus.Registerer) *users {
-	u := &users{named: named, uid: peer.UID, log: log, refused: prometheus.NewCounter(prometheus.CounterOpts{
+	u := &users{named: named, uid: new(peer.Kernel).UID, log: log, refused: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "gated_page_refused_total", Help: "Requests to the page that were refused, since their user is not named in console.users."})}
 	reg.MustRegister(u.refused)
 	return u

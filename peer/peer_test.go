@@ -1,11 +1,14 @@
 package peer
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -48,18 +51,18 @@ func TestTheKernelKnowsWhoCalls(t *testing.T) {
 			l.Close()
 		}
 		here, there := pair(t, c.network, c.listen, c.dial)
-		if uid, err := UID(here); err != nil || uid != os.Getuid() {
+		if uid, err := new(Kernel).UID(here); err != nil || uid != os.Getuid() {
 			t.Errorf("%s: got %d, %v, want %d", c.listen, uid, err, os.Getuid())
 		}
 		if there.Close(); c.network == "tcp" {
-			if uid, err := UID(here); err == nil {
+			if uid, err := new(Kernel).UID(here); err == nil {
 				t.Errorf("%s: of a connection that was closed there: got %d, want that nobody knows", c.listen, uid)
 			}
 		}
 	}
 }
 
-const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+const tcpTable = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:2120 00000000:0000 0A 00000000:00000000 00:00000000 00000000   993        0 1208 1 0000000076047368 100 0 0 10 0
    1: 0100007F:AD1F 0100007F:2120 06 00000000:00000000 03:0000176F 00000000     0        0 0 3 00000000022e2d47
    2: 0100007F:AD20 0100007F:2120 01 00000000:00000000 00:00000000 00000000  1000        0 1301 1 0000000022e2d47a 20 4 30 10 -1
@@ -88,7 +91,7 @@ func TestFind(t *testing.T) {
 		{"127.0.0.1:44321", "127.0.0.1:8480", 0, false},
 		{"127.0.0.1:44320", "127.0.0.1:8481", 0, false},
 	} {
-		uid, ok := find(table, netip.MustParseAddrPort(c.local), netip.MustParseAddrPort(c.remote))
+		uid, ok := parse(tcpTable)[ends{plain(netip.MustParseAddrPort(c.local)), plain(netip.MustParseAddrPort(c.remote))}]
 		if uid != c.uid || ok != c.ok {
 			t.Errorf("%s: got %d, %v, want %d, %v", c.local, uid, ok, c.uid, c.ok)
 		}
@@ -96,20 +99,60 @@ func TestFind(t *testing.T) {
 }
 
 func FuzzFind(f *testing.F) {
-	f.Add(table)
+	f.Add(tcpTable)
 	f.Add("   2: 0100007F:AD20 0100007F:2120 01 00000000:00000000 00:00000000 00000000  10000000000000000000\n")
-	local, remote := netip.MustParseAddrPort("127.0.0.1:44320"), netip.MustParseAddrPort("127.0.0.1:8480")
 	f.Fuzz(func(t *testing.T, rows string) {
-		if uid, ok := find(rows, local, remote); uid < 0 || !ok && uid != 0 {
-			t.Errorf("got %d, %v", uid, ok)
+		for e, uid := range parse(rows) {
+			if uid < 0 || !e.local.IsValid() || !e.remote.IsValid() {
+				t.Errorf("got %v: %d", e, uid)
+			}
 		}
 	})
 }
 
+// Six hundred requests at once, each with a look of its own at some thousand rows, held up the emergency key for seconds.
+func TestThoseWhoAskAtOnceShareALook(t *testing.T) {
+	t.Parallel()
+	var shared table
+	var looks, asking atomic.Int32
+	began, together := make(chan struct{}), make(chan struct{})
+	ask := func() int {
+		uids, err := shared.look(func() ([]byte, error) {
+			if looks.Add(1) == 1 {
+				close(began)
+				<-together
+			}
+			return fmt.Appendf(nil, "  1: 0100007F:AD20 0100007F:2120 01 0:0 0:0 0 %d\n", looks.Load()), nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		return uids[ends{netip.MustParseAddrPort("127.0.0.1:44320"), netip.MustParseAddrPort("127.0.0.1:8480")}]
+	}
+	var all sync.WaitGroup
+	all.Go(func() { ask() })
+	<-began
+	for range 600 {
+		all.Go(func() {
+			if asking.Add(1) == 600 {
+				close(together)
+			}
+			if n := ask(); n < 2 {
+				t.Errorf("got look %d, which had begun before", n)
+			}
+		})
+	}
+	all.Wait()
+	if n := looks.Load(); n > 60 { // 2, but for those whom the scheduler keeps waiting before they ask
+		t.Errorf("600 who asked at once: %d looks", n)
+	}
+}
+
 func BenchmarkUID(b *testing.B) {
 	here, _ := pair(b, "tcp", "127.0.0.1:0", "")
+	k := new(Kernel)
 	for b.Loop() {
-		if _, err := UID(here); err != nil {
+		if _, err := k.UID(here); err != nil {
 			b.Fatal(err)
 		}
 	}
