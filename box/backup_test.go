@@ -369,6 +369,17 @@ func TestARestoreThatCannotBe(t *testing.T) {
 	if left, err := os.ReadDir(empty); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+	// A damaged copy of the ledger is put aside, and the roster with its revocations counts.
+	ledger := filepath.Join(to, "ledger.db")
+	b, err := os.ReadFile(ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(b[len(b)-4096:])
+	if err := os.WriteFile(ledger, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	try(to, empty, masterOf(t, dir), "gated ledger begin --reason")
 }
 
 // A state directory on another disk is most often a link. Its copy verifies where it lies, without the anchor that it has not.

@@ -91,7 +91,8 @@ func Restore(a Restoring) (done Restored, err error) {
 		done.Roster = olderRoster(a.State)
 	} else {
 		err = fmt.Errorf("the files are in place, and no new epoch could begin: %w: put that right, "+
-			"and start once with \"gated run --restored\"", err)
+			"and start once with \"gated run --restored\"; where there is no better copy of the ledger, "+
+			"\"gated ledger begin --reason WHY\" puts this one aside", err)
 	}
 	return done, err
 }
