@@ -30,19 +30,46 @@ func normalPlate(s string) string { return plateMarks.Replace(sheet.Folded(s)) }
 var roomWords = strings.NewReplacer("号楼", " ", "单元", " ", "栋", " ", "幢", " ", "座", " ", "楼", " ", "室", " ", "号", " ", "房", " ",
 	"BUILDING", " ", "UNIT", " ", "ROOM", " ")
 
-// roomParts splits "3栋2单元0501室" into 3, 2, 501.
+// roomParts splits "3栋2单元0501室", or "三栋二单元五〇一室", into 3, 2, 501.
 func roomParts(s string) []string {
 	parts := strings.FieldsFunc(roomWords.Replace(sheet.Folded(s)), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '〇'
 	})
 	for i, p := range parts {
-		if strings.Trim(p, "0123456789") == "" {
+		if p = arabic(p); strings.Trim(p, "0123456789") == "" {
 			if parts[i] = strings.TrimLeft(p, "0"); parts[i] == "" {
 				parts[i] = "0"
 			}
 		}
 	}
 	return parts
+}
+
+const hanDigits = "〇一二三四五六七八九"
+
+// arabic writes a number of at most four Chinese numerals, such as 十二, 二十 or 五〇一, in digits; all else stays as it is.
+func arabic(s string) string {
+	runes := []rune(strings.ReplaceAll(s, "零", "〇"))
+	if len(runes) == 0 || len(runes) > 4 || strings.Count(s, "十") > 1 {
+		return s
+	}
+	var digits []byte
+	for i, r := range runes {
+		switch at := strings.IndexRune(hanDigits, r); {
+		case at >= 0:
+			digits = append(digits, byte('0'+at/len("〇")))
+		case r != '十' || i > 1 || i == 1 && digits[0] == '0' || len(runes) > i+2:
+			return s
+		default: // 十, 十二, 二十, 二十二
+			if i == 0 {
+				digits = append(digits, '1')
+			}
+			if i == len(runes)-1 {
+				digits = append(digits, '0')
+			}
+		}
+	}
+	return string(digits)
 }
 
 var phoneMarks = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "", "‐", "", "–", "")

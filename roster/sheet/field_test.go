@@ -275,6 +275,8 @@ func TestWordsThatStandForNothing(t *testing.T) {
 		{"name", "无业主", "placeholder"}, {"name", "null null", "placeholder"}, {"name", "错误", "placeholder"}, {"name", "do.", "placeholder"},
 		{"name", "Na Na", ""}, {"name", "王明（租户）", ""}, {"name", "同同", ""}, {"name", "真真", ""}, {"name", "Nil Sum", ""}, {"room", "1(底商)", ""},
 		{"class", "业主", ""}, {"class", "租户", ""}, {"class", "resident", ""}, {"building", "商铺", ""}, {"room", "车库", ""},
+		{"name", "以下空白", "placeholder"}, {"name", "同上室", "placeholder"}, {"name", "是", "placeholder"}, {"name", "inf", "placeholder"},
+		{"name", "xxx", "placeholder"}, {"name", "待取名", "placeholder"}, {"name", "是小明", ""}, {"name", "Infante", ""}, {"phone", "无数据", "placeholder"},
 		{"name", "略明", ""}, {"name", "业小主", ""}, {"name", "毛培", ""}, {"name", "房东明", ""}, {"name", "尚同", ""}, {"name", "Owen", ""},
 		{"name", "Shopova", ""}, {"name", "王〇", ""},
 	} {

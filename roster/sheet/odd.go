@@ -32,6 +32,7 @@ var placeholders = setOf(strings.Fields(`NULL NIL NAN NA N/A NONE UNDEFINED UNKN
 不详 不明 不清楚 不知道 不住 搬走 已搬走 已搬离 已售 出租 缺 缺失 \N 略 省略 从略 EMPTY VACANT OMITTED
 上同 如上 如前 见上 见前 同上所述 ASABOVE SAMEASABOVE SEEABOVE SAME
 无业主 无住户 无姓名 同 同上栏 真 假 错误 N.A N.A. DO. VALUE! REF! NAME? DIV/0! NUM!
+以下空白 以下无 此处空白 无数据 是 否 待取名 XXX XX INF -INF +INF INFINITY 同上室 同上址
 同上 同左 同前 同上一行 同上行 〃 ″ " '' 々 DITTO 合计 小计 总计 共计 总数 TOTAL SUM`))
 
 // Words in the place of a name: for whoever it is, and for what a flat is like (noHome, which are no building, unit or room either),
