@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gated/durable"
 	"gated/ledger/file"
 	"gated/ledger/seal"
 )
@@ -43,7 +44,7 @@ func contents(f *os.File) (map[string]held, error) {
 // lost says what the archive that is in the directory has, and the new one has not, since the box has lost it: the older archive may
 // be the only place where it is. What a box may lose on purpose, such as a trusted key or the content of a slot, does not count.
 func lost(src Sources, r *file.Reader, to string, secret *os.File) error {
-	f, err := os.Open(filepath.Join(to, Archive))
+	f, err := durable.Open(filepath.Join(to, Archive), os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

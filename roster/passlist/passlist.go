@@ -63,7 +63,7 @@ func Write(w io.Writer, passes []roster.IssuedPass) error {
 
 // Read reads what Write wrote.
 func Read(path string) (passes []roster.IssuedPass, err error) {
-	f, err := os.Open(path)
+	f, err := durable.Open(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

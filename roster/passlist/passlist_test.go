@@ -3,14 +3,17 @@ package passlist
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"gated/credential"
+	"gated/durable"
 	"gated/roster"
 	"gated/roster/sheet"
 )
@@ -27,6 +30,17 @@ func TestAListOfPassesIsReadAsItWasWritten(t *testing.T) {
 	}
 	if got, err := Read(path); err != nil || len(got) != 1 || got[0] != want[0] {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// A FIFO in the place of the list would be waited for, without end.
+func TestAListIsAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "passes.csv")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path); !errors.Is(err, durable.ErrNotRegular) {
+		t.Errorf("got %v", err)
 	}
 }
 
