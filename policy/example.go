@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"gated/policy/week"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -184,8 +186,8 @@ func (p *parser) minute(day, at *yaml.Node, where string) int {
 		t = time.Date(2000, 1, 3, clock.Hour(), clock.Minute(), 0, 0, time.UTC)
 	}
 	if day != nil {
-		p.among(day, where, "weekday", weekdays)
-		t = t.AddDate(0, 0, max(slices.Index(weekdays, day.Value), 0))
+		p.among(day, where, "weekday", week.Days)
+		t = t.AddDate(0, 0, max(slices.Index(week.Days, day.Value), 0))
 	}
 	return MinuteOfWeek(t)
 }

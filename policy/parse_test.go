@@ -88,7 +88,7 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 			`asks for test_hours_below at the level normal`},
 		{"no such weekday", "name: a\nrules:\n  - {name: r, when: {weekday: friday}, then: hold}" + last, `weekday: unknown word "friday"; the words are mon, tue`},
 		{"slot that ends when it begins", "name: a\nrules:\n  - {name: r, when: {time: 08:00-08:00}, then: hold}" + last,
-			`line 3: rule "r": time: "08:00-08:00" ends when it begins: for the whole day leave the line out`},
+			`line 3: rule "r": time: "08:00-08:00": it ends when it begins: for the whole day leave it out`},
 		{"slot beyond the day", "name: a\nrules:\n  - {name: r, when: {time: 08:00-24:30}, then: hold}" + last, `time: "08:00-24:30": write a slot such as 06:00-09:30`},
 		{"slot from 24:00", "name: a\nrules:\n  - {name: r, when: {time: 24:00-06:00}, then: hold}" + last, `time: "24:00-06:00": write a slot`},
 		{"slot without minutes", "name: a\nrules:\n  - {name: r, when: {time: 8-10}, then: hold}" + last, `time: "8-10": write a slot`},

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gated/policy/week"
 )
 
 // The verdicts.
@@ -155,8 +157,8 @@ type Condition struct {
 	Is    []string
 	Below int
 	fact  fact
-	at    []string // time slots
-	week  *week    // of weekday and time: the minutes that they name
+	at    []string  // time slots
+	week  *week.Set // of weekday and time: the minutes that they name
 }
 
 // Tried is a rule that Explain tried and why it did not match; Why is empty for
@@ -391,7 +393,7 @@ func (c *Condition) holds(v *words, f *Facts) bool {
 	case minutesSinceBelow:
 		return f.Passed && f.MinutesSince < c.Below
 	case timeOfWeek:
-		return f.Minute >= 0 && f.Minute < minutesOfWeek && c.week.has(f.Minute)
+		return f.Minute >= 0 && f.Minute < week.Minutes && c.week.Has(f.Minute)
 	case building, unit, exemption: // of somebody's flats, or exemptions, one is enough
 		for w := range strings.FieldsSeq(v[c.fact]) {
 			if slices.Contains(c.Is, w) {

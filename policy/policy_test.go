@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"gated/policy/week"
 )
 
 // everyFacts calls f with every combination of the words that facts can have; the words of plate and health, which would
@@ -37,7 +39,7 @@ func everyFacts(p *Policy, f func(Facts)) {
 									facts.Known, facts.Valid, facts.ClockTrusted = i&1 > 0, i&2 > 0, i&4 > 0
 									facts.HouseholdTrips = i >> 3
 									facts.Again, facts.Passed, facts.MinutesSince = n%4 == 1, n%8 < 6, n%5
-									facts.Minute = n % minutesOfWeek
+									facts.Minute = n % week.Minutes
 									facts.Trip, facts.Holder = vocabulary[trip].words[n%3], vocabulary[holder].words[n%4]
 									facts.PlateClass = vocabulary[plateClass].words[n%len(vocabulary[plateClass].words)]
 									facts.Health = vocabulary[health].words[n%len(vocabulary[health].words)]
@@ -112,7 +114,7 @@ func TestWhomNeitherTimeNorTripsKeepOut(t *testing.T) {
 			return
 		}
 		was := f
-		for _, f.Minute = range []int{was.Minute, rand.IntN(minutesOfWeek), 12 * 60} {
+		for _, f.Minute = range []int{was.Minute, rand.IntN(week.Minutes), 12 * 60} {
 			for f.HouseholdTrips = range 2 {
 				if d := p.Decide(f); d.Verdict == Admit {
 					t.Fatalf("%+v is admitted by %s, and %+v was not to be", f, d.Rule, was)

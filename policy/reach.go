@@ -3,13 +3,15 @@ package policy
 import (
 	"math"
 	"slices"
+
+	"gated/policy/week"
 )
 
 // box is a set of facts: of each fact so many of its words, of each number a range, and minutes of the week.
 type box struct {
 	words   [firstNumber]uint64 // by their place in the universe
 	numbers [numbers]span       // trips; hours of a negative test, of other health these say nothing; minutes, the most if unknown
-	week    week
+	week    week.Set
 }
 
 const numbers = factCount - firstNumber
@@ -69,7 +71,7 @@ func full() box {
 	for i := range b.words {
 		b.words[i] = math.MaxUint64
 	}
-	b.week.add(0, minutesOfWeek)
+	b.week.Add(0, week.Minutes)
 	return b
 }
 
@@ -165,7 +167,7 @@ func (b box) without(o *box) (parts []box) {
 	for i := range rest.week {
 		rest.week[i] &^= both.week[i]
 	}
-	if rest.week != (week{}) {
+	if rest.week != (week.Set{}) {
 		parts = append(parts, rest)
 	}
 	return parts

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"gated/policy/week"
 )
 
 // randomPolicy writes rules at random, of few words, so that they often shadow each other.
@@ -56,9 +58,9 @@ func factsOf(u *universe, b *box, r *rand.Rand) Facts {
 		}
 		return ""
 	}
-	minute := r.IntN(minutesOfWeek)
-	for !b.week.has(minute) {
-		minute = (minute + 1) % minutesOfWeek
+	minute := r.IntN(week.Minutes)
+	for !b.week.Has(minute) {
+		minute = (minute + 1) % week.Minutes
 	}
 	number := func(s span) int { return s.from + r.IntN(min(s.to-s.from, 5)) }
 	return Facts{Direction: word(direction), Class: word(class), Known: word(known) == "true", Credential: word(credential), Valid: word(valid) == "true",
