@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"gated/box"
 	"gated/evidence"
+	"gated/evidence/export"
 	"gated/ledger"
 	"gated/register/blind"
 
@@ -67,28 +65,6 @@ func ledgerStats() *cobra.Command {
 	return c
 }
 
-// listEntries lists the entries of a kind on a day, also those that belong to no passage, in their order.
-func listEntries(c *cobra.Command, r *evidence.Reader, day, kind string) error {
-	own, err := r.SegmentsOf(day)
-	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENTRY\tTIME\tLANE\tREASON\tREF\tDETAIL")
-	for _, s := range own {
-		err = errors.Join(err, r.Scan(s.First, s.Last, false, func(e *ledger.Entry) error {
-			if string(e.Kind) != kind {
-				return nil
-			}
-			var detail []string
-			for _, name := range slices.Sorted(maps.Keys(e.Detail)) {
-				detail = append(detail, name+"="+e.Detail[name])
-			}
-			_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\n", e.Seq, e.At.Format(time.DateTime), e.Lane, e.Reason, e.Ref,
-				strings.Join(detail, " "))
-			return err
-		}))
-	}
-	return errors.Join(err, w.Flush())
-}
-
 func ledgerSearch() *cobra.Command {
 	var a box.Finding
 	f := &a.Filter
@@ -113,7 +89,7 @@ func ledgerSearch() *cobra.Command {
 				return err
 			}
 			if kindOf != "" {
-				return listEntries(c, r, day, kindOf)
+				return export.Kind(c.OutOrStdout(), r, day, kindOf)
 			}
 			if a.From != "" && part == "" {
 				return errors.New("--from and --to go with --name-part: name one day with --day, or search by who it was over all time")
