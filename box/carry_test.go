@@ -208,7 +208,7 @@ func TestMarksThatCountAreToldAgain(t *testing.T) {
 		if i == 3 {
 			days = 0
 		}
-		ev.Detail = map[string]string{"word": "dialysis", "from": now.Format(time.RFC3339), "until": now.AddDate(0, 0, days).Format(time.RFC3339)}
+		ev.Detail = map[string]string{"word": "dialysis", "from": now.Format(time.RFC3339), "until": now.AddDate(0, 0, days).Format(time.RFC3339), "days": "mon", "times": "06:00-09:30"}
 		said = append(said, ev)
 	}
 	old := ledgerOf(t, said)
@@ -217,7 +217,7 @@ func TestMarksThatCountAreToldAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	events, err := marksThatCount(old, list, now.Add(time.Hour))
-	if err != nil || len(events) != 1 || events[0].Detail["entry"] != "1" || len(events[0].Personal) != 2 || events[0].Reason != marks.Exempt {
+	if err != nil || len(events) != 1 || events[0].Detail["entry"] != "1" || events[0].Detail["times"] != "06:00-09:30" || events[0].Detail["days"] != "mon" || len(events[0].Personal) != 2 || events[0].Reason != marks.Exempt {
 		t.Errorf("told again: %+v, %v", events, err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/policy"
+	"gated/policy/week"
 	"gated/register"
 	"gated/register/erasure"
 	"gated/register/marks"
@@ -26,6 +27,7 @@ type Mark struct {
 	Who         string // roster ID of a person, or a household such as 3-2-501
 	Word        string // of an exemption, as rules ask for it; why somebody is watched
 	From, Until string
+	Days, Times string // of an exemption: when it counts, such as mon,tue and 06:00-09:30,16:00-18:00; "": always
 	By, Why     string // who approved or ordered it, and more to say; these are personal, as is who it is
 }
 
@@ -48,7 +50,8 @@ var MarkSomebody = Op[Mark, int64]{"mark", func(_ context.Context, b *Box, by st
 
 // event is the entry that tells of it.
 func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
-	if err := errors.Join(printable("approved-by", m.By, maxWords), printable("note", m.Why, maxWords)); err != nil {
+	if err := errors.Join(printable("approved-by", m.By, maxWords), printable("note", m.Why, maxWords),
+		printable("days", m.Days, maxWords), printable("times", m.Times, maxWords)); err != nil {
 		return ev, err
 	}
 	ev = ledger.Event{Reason: m.What, Ref: m.Ref, By: "unauthenticated"}
@@ -79,6 +82,9 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 		return ev, fmt.Errorf("no rule of the policy in force asks for the exemption %s%s: it would change nothing", m.Word,
 			policy.Nearest(m.Word, asked))
 	}
+	if _, err := week.Parse(m.Days, m.Times); err != nil {
+		return ev, fmt.Errorf("--%w", err)
+	}
 	if m.By == "" {
 		return ev, errors.New("--approved-by: say who approved or ordered it")
 	}
@@ -100,6 +106,11 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 		return ev, fmt.Errorf("it ends (%s) before it begins, or is past", until.Format(time.DateTime))
 	}
 	ev.Detail = map[string]string{"word": m.Word, "from": from.Format(time.RFC3339), "until": until.Format(time.RFC3339)}
+	for name, slots := range map[string]string{"days": m.Days, "times": m.Times} {
+		if slots != "" {
+			ev.Detail[name] = slots
+		}
+	}
 	ev.Personal = []ledger.Field{{Name: field, Value: m.Who}}
 	return ev, nil
 }

@@ -122,7 +122,7 @@ func TestExemptionsAndTheWatchList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	who := store.Snapshot().People()[0].ID
+	who, pupil := store.Snapshot().People()[0].ID, store.Snapshot().People()[1].ID
 	store.Close()
 	c := start(t, "run", "--config", settings, "--state", dir)
 	c.address(t)
@@ -131,11 +131,28 @@ func TestExemptionsAndTheWatchList(t *testing.T) {
 		code = execute(append(args, "--state", dir), strings.NewReader(""), &out, &errs)
 		return code, out.String() + errs.String()
 	}
+	atSchool := func(more ...string) []string {
+		return append([]string{"exempt", "add", pupil, "dialysis", "--until", "2036-01-01", "--approved-by", "A"}, more...)
+	}
+	at := func(when string) []string {
+		return []string{"policy", "explain", "--person", pupil, "--direction", "out", "--at", when}
+	}
 	for _, tt := range []struct {
 		args []string
 		code int
 		want string
 	}{
+		{atSchool("--times", "08:00-08:00"), 2, `--times: "08:00-08:00": it ends when it begins`},
+		{atSchool("--times", "8-10"), 2, `--times: "8-10": write a slot such as 06:00-09:30`},
+		{atSchool("--days", "monday"), 2, `--days: "monday": the days are mon, tue`},
+		{atSchool("--times", strings.Repeat("06:00-09:30,", 30)+"16:00-18:00"), 2, "--times: at most 100 printable characters"},
+		{atSchool("--times", "06:00-09:30,22:00-02:00", "--days", "mon,fri"), 0, "entry="},
+		{[]string{"exempt", "list", "--reason", "asked for it"}, 0, "mon,fri  06:00-09:30,22:00-02:00"},
+		{at("2035-12-03 08:00"), 0, "admit, reason own-exempt"}, // a Monday
+		{at("2035-12-03 10:00"), 0, "admit, reason valid-pass"},
+		{at("2035-12-04 01:59"), 0, "admit, reason own-exempt"},
+		{at("2035-12-04 08:00"), 0, "admit, reason valid-pass"},
+		{[]string{"watch", "add", who, "complaint", "--until", "2036-01-01", "--approved-by", "A", "--times", "06:00-09:30"}, 2, "unknown flag: --times"},
 		{[]string{"exempt", "add", "r-nobody", "dialysis", "--until", "2036-01-01", "--approved-by", "A"}, 2, "neither the roster ID of a person nor a household"},
 		{[]string{"exempt", "add", who, "dialysys", "--until", "2036-01-01", "--approved-by", "A"}, 2, "no rule of the policy in force asks for the exemption dialysys (did you mean dialysis?)"},
 		{[]string{"exempt", "add", who, "Dialysis!", "--until", "2036-01-01", "--approved-by", "A"}, 2, "write a word of lower-case letters"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"text/tabwriter"
@@ -33,6 +34,10 @@ func markCommand(use, short, what, word string) *cobra.Command {
 	add.Flags().StringVar(&m.Until, "until", "", "when it ends: a day, to its last second, or a day and a time")
 	add.Flags().StringVar(&m.By, "approved-by", "", "who approved or ordered it")
 	add.Flags().StringVar(&m.Why, "note", "", "what more is to be said")
+	if what == marks.Exempt {
+		add.Flags().StringVar(&m.Times, "times", "", "at which times of the day, such as \"06:00-09:30,16:00-18:00\" (default: all day)")
+		add.Flags().StringVar(&m.Days, "days", "", "on which days, such as \"mon,tue,wed,thu,fri\" (default: every day)")
+	}
 	end := &cobra.Command{Use: "end ENTRY", Short: "end it before its time", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := strconv.ParseInt(args[0], 10, 64)
@@ -50,9 +55,10 @@ func markCommand(use, short, what, word string) *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ENTRY\tWHO\tWORD\tFROM\tUNTIL")
+			fmt.Fprintln(w, "ENTRY\tWHO\tWORD\tFROM\tUNTIL\tDAYS\tTIMES")
 			for _, m := range all {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", m.Entry, m.Who, m.Word, minute(m.From), minute(m.Until))
+				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Entry, m.Who, m.Word, minute(m.From), minute(m.Until),
+					cmp.Or(m.Days, "-"), cmp.Or(m.Times, "-"))
 			}
 			return w.Flush()
 		}}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gated/ledger"
+	"gated/policy/week"
 	"gated/register/blind"
 )
 
@@ -28,6 +29,8 @@ type Mark struct {
 	Who   blind.Key `json:"who"` // of the roster ID or the household
 	From  time.Time `json:"from"`
 	Until time.Time `json:"until"`
+	Days  string    `json:"days,omitempty"`  // on which it counts, and
+	Times string    `json:"times,omitempty"` // when, as package week reads them; "": all
 }
 
 // List is never changed in place.
@@ -41,7 +44,7 @@ func (l List) Marked(e *ledger.Entry, h blind.Hasher) List {
 	from, _ := time.Parse(time.RFC3339, e.Detail["from"])
 	until, _ := time.Parse(time.RFC3339, e.Detail["until"])
 	if who, named := named(e, h); named && (e.Reason == Exempt || e.Reason == Watch) {
-		l = append(l, Mark{e.Seq, e.Reason, e.Detail["word"], who, from, until})
+		l = append(l, Mark{e.Seq, e.Reason, e.Detail["word"], who, from, until, e.Detail["days"], e.Detail["times"]})
 	}
 	return l
 }
@@ -66,12 +69,24 @@ func named(e *ledger.Entry, h blind.Hasher) (who blind.Key, is bool) {
 	return who, is
 }
 
-// Of are the words of a person's exemptions at a time, with spaces between, and whether they are watched; who are the keys of their
-// roster ID and of their households.
+// counts tells whether it does at a time, in the gate's zone. Slots that cannot be read are none.
+func (m *Mark) counts(at time.Time) bool {
+	if at.Before(m.From) || !at.Before(m.Until) {
+		return false
+	}
+	if m.Days == "" && m.Times == "" {
+		return true
+	}
+	set, err := week.Parse(m.Days, m.Times)
+	return err == nil && set.Has(week.Minute(at))
+}
+
+// Of are the words of a person's exemptions at a time, in the gate's zone, with spaces between, and whether they are watched; who are
+// the keys of their roster ID and of their households.
 func (l List) Of(at time.Time, who []blind.Key) (exempt string, watched bool) {
 	var words []string
 	for _, m := range l {
-		if !slices.Contains(who, m.Who) || at.Before(m.From) || !at.Before(m.Until) {
+		if !slices.Contains(who, m.Who) || !m.counts(at) {
 			continue
 		}
 		if watched = watched || m.What == Watch; m.What == Exempt && !slices.Contains(words, m.Word) {

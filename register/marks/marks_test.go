@@ -60,3 +60,45 @@ func TestMarksCountForWhomTheyName(t *testing.T) {
 		t.Error("a clock that is not trusted ends nothing")
 	}
 }
+
+// An exemption with days and times counts then, by the clock on the wall; one whose times nobody can read counts never.
+func TestExemptionsCountAtTheirTimes(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := blind.New([]byte("k"))
+	for _, c := range []struct {
+		days, times, at string
+		want            bool
+	}{
+		{"", "06:00-09:30,16:00-18:00", "2026-11-29 09:29", true},
+		{"", "06:00-09:30,16:00-18:00", "2026-11-29 09:30", false},
+		{"mon", "22:00-02:00", "2026-12-01 01:59", true},
+		{"mon", "22:00-02:00", "2026-11-30 01:59", false},
+		{"mon", "22:00-24:00", "2026-12-01 00:00", false},
+		{"tue", "", "2026-12-01 00:00", true},
+		{"tue", "", "2026-11-30 23:59", false},
+		{"", "06:00-09:30", "2028-11-29 07:00", false}, // its end is past
+		{"", "02:30-03:30", "2027-03-28 03:15", true},  // the clock was put forward
+		{"", "02:30-03:00", "2027-03-28 03:15", false},
+		{"", "02:30-03:30", "2027-10-31 02:45", true}, // and back
+		{"", "6-9", "2026-11-29 07:00", false},
+		{"never", "", "2026-11-29 07:00", false},
+	} {
+		e := entry(1, Exempt, 0, 365, "pupil", ledger.Field{Name: "subject", Value: "r-1"})
+		for name, v := range map[string]string{"days": c.days, "times": c.times} {
+			if v != "" {
+				e.Detail[name] = v
+			}
+		}
+		at, err := time.ParseInLocation("2006-01-02 15:04", c.at, zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if exempt, _ := (List{}).Marked(e, h).Of(at, []blind.Key{h.Key(blind.OfSubject, "r-1")}); (exempt == "pupil") != c.want {
+			t.Errorf("%q %q at %s: %q", c.days, c.times, c.at, exempt)
+		}
+	}
+}
