@@ -200,15 +200,20 @@ func (p *player) query(a *passage, e *entry.Entry, now time.Time) {
 		p.count(e, &p.report.Erased)
 		return
 	}
-	if parts := strings.Split(a.household, "-"); len(parts) > 1 {
-		f.Building, f.Unit = parts[0], parts[0]+"-"+parts[1]
+	who := []blind.Key{p.person(subject)}
+	for home := range strings.FieldsSeq(cmp.Or(e.Personally("homes"), a.household)) { // as the gate knows them: of several flats all
+		who = append(who, p.home(home))
+		if parts := strings.Split(home, "-"); len(parts) > 1 {
+			f.Building = strings.TrimLeft(f.Building+" "+parts[0], " ")
+			f.Unit = strings.TrimLeft(f.Unit+" "+parts[0]+"-"+parts[1], " ")
+		}
 	}
 	if p.Policy.AsksHealth(f.Level) {
 		fmt.Sscanf(e.Personally("health"), "%s %d", &f.Health, &f.TestHours) // hours only of a test
 	}
 	if f.Known {
 		f.Holder = policy.HolderOf(*f, subject, a.household)
-		f.Exemption, f.Watched = p.marks.Of(now, []blind.Key{p.person(subject), p.home(a.household)})
+		f.Exemption, f.Watched = p.marks.Of(now, who)
 		place := p.people[p.person(subject)]
 		f.Whereabouts = place.Where(now, p.stay)
 		f.Again = p.both && presence.Again(f.Direction, f.Whereabouts)

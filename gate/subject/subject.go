@@ -95,8 +95,12 @@ func person(p roster.Person) Subject {
 
 // Personal are the fields of who is known, for the ledger.
 func (s Subject) Personal() (fields []ledger.Field) {
+	homes := s.Homes
+	if homes == s.Household {
+		homes = "" // only of several flats, by all of which they are judged
+	}
 	for _, f := range []ledger.Field{{Name: "subject", Value: s.ID}, {Name: "household", Value: s.Household},
-		{Name: "name", Value: s.Name}, {Name: "plate", Value: s.Plate}} {
+		{Name: "homes", Value: homes}, {Name: "name", Value: s.Name}, {Name: "plate", Value: s.Plate}} {
 		if f.Value != "" && s.Known {
 			fields = append(fields, f)
 		}
