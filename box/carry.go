@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"gated/ledger"
 	"gated/ledger/file"
@@ -46,8 +47,17 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	return detail, slices.Concat(trips, notices, marked), nil
 }
 
-// noticesThatCount tells of the notices that count or will, as they are by now.
+// noticesThatCount tells of the notices that count or will, as they are by now, with the text that came later.
 func noticesThatCount(old *file.Reader, board levels.Board, now time.Time) (events []ledger.Event, err error) {
+	completed := map[int64][]int64{} // what later entries say of a notice
+	if err := old.OfKind(1, math.MaxInt64, func(e *ledger.Entry) error {
+		if e.Reason == levels.Completed {
+			completed[e.Ref] = append(completed[e.Ref], e.Seq)
+		}
+		return nil
+	}, register.Notice); err != nil {
+		return nil, err
+	}
 	for _, n := range board.Lasting(now) {
 		ev := ledger.Event{Kind: register.Notice, By: "machine", Reason: levels.Announced, Detail: n.Detail()}
 		switch {
@@ -57,12 +67,36 @@ func noticesThatCount(old *file.Reader, board levels.Board, now time.Time) (even
 			ev.Reason = levels.Ordered
 		}
 		ev.Detail["entry"] = strconv.FormatInt(n.Entry, 10)
-		if err := old.ScanSome([]int64{n.Entry}, func(e *ledger.Entry) { ev.Personal = e.Personal }); err != nil {
+		if err := old.ScanSome(append([]int64{n.Entry}, completed[n.Entry]...), func(e *ledger.Entry) {
+			if e.Seq == n.Entry {
+				ev.Personal = e.Personal
+			} else {
+				ev.Personal = withText(ev.Personal, e.Personally(noticeText))
+			}
+		}); err != nil {
 			return nil, err
 		}
 		events = append(events, ev)
 	}
 	return events, err
+}
+
+// withText are the fields of a notice once a later entry has added to its text. Where both are too long for an entry the newer one stays:
+// the older is in the epoch before.
+func withText(fields []ledger.Field, more string) []ledger.Field {
+	if more == "" {
+		return fields
+	}
+	fields = slices.Clone(fields)
+	i := slices.IndexFunc(fields, func(f ledger.Field) bool { return f.Name == noticeText })
+	if i < 0 {
+		return append(fields, ledger.Field{Name: noticeText, Value: more})
+	}
+	both := fields[i].Value + "\n" + more
+	if fields[i].Value = more; utf8.RuneCountInString(both) <= 2*maxText {
+		fields[i].Value = both
+	}
+	return fields
 }
 
 // rosterChange is the largest number of changes of the roster that an entry names.

@@ -1,6 +1,7 @@
 package box
 
 import (
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -121,20 +122,30 @@ func TestWhoIsOutIsCarriedOn(t *testing.T) {
 func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	long := strings.Repeat("长", maxText)
 	var said []ledger.Event
 	for _, n := range []struct {
 		reason string
 		ref    int64
+		text   string
 		levels.Notice
 	}{
-		{levels.Ordered, 0, levels.Notice{Level: "sealed", Place: "3-2", From: now}},
-		{levels.Announced, 0, levels.Notice{Level: "normal", From: now, Number: "1", Issuer: "X"}},
-		{levels.Prepared, 0, levels.Notice{Level: "sealed"}},
-		{levels.Completed, 1, levels.Notice{Number: "2", Issuer: "Y"}},
-		{levels.Ended, 2, levels.Notice{Until: now}},
+		{levels.Ordered, 0, "shut unit 3-2", levels.Notice{Level: "sealed", Place: "3-2", From: now}},
+		{levels.Announced, 0, "", levels.Notice{Level: "normal", From: now, Number: "1", Issuer: "X"}},
+		{levels.Prepared, 0, "", levels.Notice{Level: "sealed"}},
+		{levels.Completed, 1, "the notice on the wall", levels.Notice{Number: "2", Issuer: "Y"}},
+		{levels.Completed, 1, "", levels.Notice{Until: now.Add(time.Hour)}},
+		{levels.Ended, 2, "", levels.Notice{Until: now}},
+		{levels.Completed, 3, "what came later", levels.Notice{Number: "3", Issuer: "Y"}},
+		{levels.Announced, 0, long, levels.Notice{Level: "normal", Place: "5", From: now, Number: "4", Issuer: "X"}},
+		{levels.Completed, 8, long, levels.Notice{Until: now.Add(time.Hour)}},
 	} {
+		fields := []ledger.Field{{Name: "ordered_by", Value: "Chen"}}
+		if n.text != "" {
+			fields = append(fields, ledger.Field{Name: "notice", Value: n.text})
+		}
 		said = append(said, ledger.Event{Stamp: ledger.Stamp{Time: now}, Kind: register.Notice, Reason: n.reason, Ref: n.ref, Detail: n.Detail(),
-			Personal: []ledger.Field{{Name: "ordered_by", Value: "Chen"}}})
+			Personal: fields})
 	}
 	old := ledgerOf(t, said)
 	board, _, err := register.Lasting(old)
@@ -143,15 +154,17 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 	}
 	events, err := noticesThatCount(old, board, now)
 	board = levels.Board{}
+	texts := []string{"shut unit 3-2\nthe notice on the wall", "what came later", long}
 	for i, ev := range events {
 		e := ledger.Entry{}
 		e.Seq, e.Reason, e.Detail = int64(10+i), ev.Reason, ev.Detail
 		board = board.Noticed(&e)
-		if len(ev.Personal) != 1 || ev.Personal[0].Value != "Chen" || ev.Detail["entry"] == "" {
-			t.Errorf("%+v", ev)
+		e.Personal = ev.Personal
+		if len(e.Personal) != 2 || e.Personally("ordered_by") != "Chen" || e.Personally("notice") != texts[i] || ev.Detail["entry"] == "" {
+			t.Errorf("%.200q", fmt.Sprint(ev))
 		}
 	}
-	if n := board.Notices; err != nil || len(n) != 2 || n[0].Place != "3-2" || n[0].Number != "2" || n[0].Oral || n[1].Level != "sealed" || !n[1].From.IsZero() {
+	if n := board.Notices; err != nil || len(n) != 3 || n[0].Place != "3-2" || n[0].Number != "2" || n[0].Oral || n[1].Level != "sealed" || !n[1].From.IsZero() {
 		t.Errorf("carried on: %+v, %v", n, err)
 	}
 }

@@ -64,6 +64,8 @@ const (
 	maxText  = 4000 // of the text of a notice
 )
 
+const noticeText = "notice" // field of it
+
 // check tells what is wrong with it, whatever other notices there are.
 func (n *Notice) check(b *Box) error {
 	for _, w := range []struct {
@@ -150,7 +152,7 @@ func (n *Notice) events(b *Box, board levels.Board, now time.Time, by string) (e
 	}
 	ev := ledger.Event{Reason: n.What, Ref: n.Ref, By: "unauthenticated", Detail: said.Detail()}
 	for _, f := range []ledger.Field{{Name: "ordered_by", Value: n.OrderedBy}, {Name: "taken_by", Value: n.TakenBy},
-		{Name: "notice", Value: n.Text}, {Name: "by", Value: by}} {
+		{Name: noticeText, Value: n.Text}, {Name: "by", Value: by}} {
 		if f.Value != "" {
 			ev.Personal = append(ev.Personal, f)
 		}
