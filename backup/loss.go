@@ -79,7 +79,7 @@ func lost(src Sources, r *file.Reader, to string, secret *os.File) error {
 			if here = belongs(src.State, to, was, m[1]); here == "" {
 				continue // another ledger's, or none at all: that was no better
 			}
-		case name == "keys/code-hash.key", name == "keys/compound.key":
+		case name == "keys/compound.key":
 			if is, there := now[name]; len(was.head) != 32 || was.size != 32 || there && is == was {
 				continue
 			}

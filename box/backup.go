@@ -72,9 +72,9 @@ var beginBackup = Op[struct{}, bool]{"backup-begin", func(_ context.Context, b *
 		return false, b.noLedger()
 	}
 	if b.Roster.Snapshot().Keyed() {
-		if _, err := keyFile(b.Dir, compoundKey, false); err != nil {
+		if _, err := keyFile(b.Dir, false); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
-				err = fmt.Errorf("%w: %s", err, cure[compoundKey])
+				err = fmt.Errorf("%w: %s", err, cure)
 			}
 			return false, fmt.Errorf("the key from which roster IDs follow: %w", err)
 		}

@@ -76,7 +76,8 @@ func masterOf(t testing.TB, dir string) string {
 // daemon at work and one that was killed.
 func TestEachFileOfAStateDirectoryHasItsFateInABackup(t *testing.T) {
 	dir := site(t)
-	for name, text := range map[string]string{"trust/pass/office.pub": "a key", "trust/dcc/xx.pem": "a certificate", "trust/shc/crl/x.json": "{}"} {
+	for name, text := range map[string]string{"trust/pass/office.pub": "a key", "trust/dcc/xx.pem": "a certificate", "trust/shc/crl/x.json": "{}",
+		"keys/compound.key": strings.Repeat("k", 32), "keys/code-hash.key": "of an older version, to which an upgrade may step back"} {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +123,7 @@ func TestEachFileOfAStateDirectoryHasItsFateInABackup(t *testing.T) {
 	if want := []string{"ledger-1.db", "ledger.db"}; !slices.Equal(kept, want) {
 		t.Errorf("kept: %v, want %v", kept, want)
 	}
-	for _, want := range []string{"roster.db", "ledger-1.keys", "keys/code-hash.key", "keys/ledger.pub", "trust/pass/office.pub", "trust/dcc/xx.pem", "trust/shc/crl/x.json"} {
+	for _, want := range []string{"roster.db", "ledger-1.keys", "keys/compound.key", "keys/ledger.pub", "trust/pass/office.pub", "trust/dcc/xx.pem", "trust/shc/crl/x.json"} {
 		if !slices.Contains(archived, want) {
 			t.Errorf("%s is not among what is archived: %v", want, archived)
 		}
@@ -392,7 +393,7 @@ func TestABackupOfADirectoryThatIsALink(t *testing.T) {
 	if _, err := BackUpAll(t.Context(), backup.Sources{State: link}, to); err != nil {
 		t.Fatal(err)
 	}
-	if all := members(t, filepath.Join(to, backup.Archive)); all["personal.keys"] == nil || all["keys/code-hash.key"] == nil {
+	if all := members(t, filepath.Join(to, backup.Archive)); all["personal.keys"] == nil || all["roster.db"] == nil {
 		t.Errorf("the archive has %q, and not the slots", slices.Sorted(maps.Keys(all)))
 	}
 	if _, err := BackUpAll(t.Context(), backup.Sources{State: link}, filepath.Join(link, "backup")); err == nil {
@@ -421,12 +422,9 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 			_, _, err := BeginEpoch(dir, nil, "the disk was exchanged")
 			return errors.Join(err, os.Remove(filepath.Join(dir, "ledger-1.keys")))
 		}, "personal.keys (here ledger-1.keys)"},
-		"code key":           {remove("keys/code-hash.key"), "keys/code-hash.key"},
-		"another code key":   {write("keys/code-hash.key", strings.Repeat("k", 32)), "keys/code-hash.key"},
-		"a code key cut off": {write("keys/code-hash.key", "k"), "keys/code-hash.key"},
-		"compound key":       {write("keys/compound.key", strings.Repeat("k", 32)), "keys/compound.key"},
-		"all trusted keys":   {remove("trust"), "trust/"},
-		"one trusted key":    {remove("trust/pass/office.pub"), ""},
+		"compound key":     {write("keys/compound.key", strings.Repeat("k", 32)), "keys/compound.key"},
+		"all trusted keys": {remove("trust"), "trust/"},
+		"one trusted key":  {remove("trust/pass/office.pub"), ""},
 		"an erased person": {func(dir string) error {
 			_, err := Perform(t.Context(), dir, Erase, Erasure{erasure.Selection{Subject: "r-000001"}, "moved out"})
 			return err

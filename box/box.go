@@ -5,6 +5,7 @@ package box
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -37,8 +38,6 @@ type Box struct {
 	Ledger   *ledger.Ledger     // nil where no daemon has begun one yet
 	Register *register.Register // nil as long as Ledger is
 	Gate     *gate.Gate         // nil without a daemon
-	HashKey  []byte             // keys the hashes of codes in the ledger
-	KeyFault error              // the file of HashKey is damaged or gone: it is another one until that is put right
 
 	newRoster bool            // a command made the file, for nothing so far
 	eraser    *erasure.Eraser // nil as long as Ledger is
@@ -51,8 +50,7 @@ type Box struct {
 func Open(opt ledger.Options) (*Box, error) {
 	b := &Box{Dir: opt.Dir}
 	var err error
-	closeKeys(opt.Dir, opt.Log)
-	b.HashKey, b.KeyFault = codeKey(opt.Dir)
+	closeKey(opt.Dir, opt.Log)
 	if err = b.openLedger(opt); err != nil {
 		return nil, err
 	}
@@ -88,7 +86,6 @@ func openAlone(dir string) (_ *Box, err error) {
 	}
 	m := r.Meta
 	r.Close()
-	b.HashKey, b.KeyFault = codeKey(dir)
 	c := b.clock
 	if err := b.openLedger(ledger.Options{Dir: dir, Gate: m.Gate, Origin: m.Name(), TimeZone: m.TimeZone, Command: true,
 		Now: func() ledger.Stamp { return ledger.Stamp(c.Now()) }, Log: slog.New(slog.DiscardHandler)}); err != nil {
@@ -105,7 +102,8 @@ func openAlone(dir string) (_ *Box, err error) {
 func (b *Box) openLedger(opt ledger.Options) error {
 	key, err := ledger.KeyFor(opt.Dir, "the register")
 	if err != nil { // the ledger is in fault then, and says why
-		key = b.HashKey
+		key = make([]byte, 32)
+		rand.Read(key)
 	}
 	follower, err := register.New(register.Options{Dir: opt.Dir, Key: key, Now: opt.Now, Log: opt.Log, Registry: opt.Registry})
 	if err != nil {

@@ -1,7 +1,6 @@
 package box
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +46,7 @@ func daemonAt(t testing.TB, dir string, from clock.Source) (b *Box, stop func())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Gate = gate.New(gate.Options{Name: "South Gate", Lanes: []gate.Lane{{ID: "in", Direction: "in"}, {ID: "out", Direction: "out"}}, Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: c, Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey,
+	b.Gate = gate.New(gate.Options{Name: "South Gate", Lanes: []gate.Lane{{ID: "in", Direction: "in"}, {ID: "out", Direction: "out"}}, Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: c, Spool: b.Spool(), Free: b.Free,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()}, gate.Rules{Policy: policy.Shipped(), Language: "zh"})
 	ctx, end := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -374,16 +373,16 @@ func TestARosterThatCannotBeWrittenIsRead(t *testing.T) {
 	}
 }
 
-func TestTheKeyOfTheCodeHashesIsMadeOnceAndNeverCut(t *testing.T) {
+func TestTheCompoundKeyIsMadeOnceAndNeverCut(t *testing.T) {
 	dir := t.TempDir()
-	key, err := keyFile(dir, hashKey, true)
+	key, err := keyFile(dir, true)
 	if err != nil || len(key) != 32 {
 		t.Fatalf("got %d bytes, %v", len(key), err)
 	}
-	if again, err := keyFile(dir, hashKey, true); err != nil || string(again) != string(key) {
+	if again, err := keyFile(dir, true); err != nil || string(again) != string(key) {
 		t.Errorf("got another one, %v", err)
 	}
-	path := filepath.Join(dir, "keys", "code-hash.key")
+	path := filepath.Join(dir, "keys", compoundKey)
 	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v, want mode 0600", st, err)
 	}
@@ -391,7 +390,7 @@ func TestTheKeyOfTheCodeHashesIsMadeOnceAndNeverCut(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if closeKeys(dir, slog.New(slog.NewTextHandler(&said, nil))); !strings.Contains(said.String(), path) {
+	if closeKey(dir, slog.New(slog.NewTextHandler(&said, nil))); !strings.Contains(said.String(), path) {
 		t.Errorf("open to others, and the log says %q", &said)
 	}
 	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
@@ -400,14 +399,14 @@ func TestTheKeyOfTheCodeHashesIsMadeOnceAndNeverCut(t *testing.T) {
 	if err := os.WriteFile(path, key[:31], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keyFile(dir, hashKey, true); err == nil || !strings.Contains(err.Error(), "31 bytes instead of 32") {
+	if _, err := keyFile(dir, true); err == nil || !strings.Contains(err.Error(), "31 bytes instead of 32") {
 		t.Errorf("got %v", err)
 	}
 	if err := os.WriteFile(path, make([]byte, 32), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if key, fault := codeKey(dir); fault == nil || !strings.Contains(fault.Error(), "nothing but zeros") || bytes.Equal(key, make([]byte, 32)) {
-		t.Errorf("after a power cut: got %x, %v", key, fault)
+	if _, err := keyFile(dir, true); err == nil || !strings.Contains(err.Error(), "nothing but zeros") {
+		t.Errorf("after a power cut: %v", err)
 	}
 }
 
@@ -457,40 +456,6 @@ func TestWhoHasNoMasterKeyAsksTheDaemon(t *testing.T) {
 	if AskKeys(ctx, dir) != nil {
 		t.Error("asked although the master key is here")
 	}
-}
-
-// A box that has a ledger makes no new code key in silence: the fault says what to do, and the gate works meanwhile. Nor does a
-// command make one.
-func TestALostCodeKeyIsAFault(t *testing.T) {
-	t.Parallel()
-	dir := site(t)
-	path := filepath.Join(dir, "keys", "code-hash.key")
-	key, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	b, stop := daemon(t, dir)
-	if b.KeyFault == nil || !strings.Contains(b.KeyFault.Error(), "put it back from the backup") || len(b.HashKey) != 32 {
-		t.Errorf("fault %v, %d bytes", b.KeyFault, len(b.HashKey))
-	}
-	stop()
-	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a new one was made: %v", err)
-	}
-	if err := os.WriteFile(path, key, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b, stop = daemon(t, dir)
-	if b.KeyFault != nil || string(b.HashKey) != string(key) {
-		t.Errorf("put back: %v", b.KeyFault)
-	}
-	stop()
 }
 
 // TestALedgerThatIsNotOpened: what does not fit is said in words, by the command and by the daemon.

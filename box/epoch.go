@@ -45,7 +45,6 @@ func BeginEpoch(dir string, opt *ledger.Options, why string) (m file.Meta, found
 // beginEpoch opens the ledger, which begins a new epoch as opt says, and closes it. The caller holds the lock.
 func beginEpoch(dir string, opt ledger.Options) (m file.Meta, found string, err error) {
 	b := &Box{Dir: dir}
-	b.HashKey, b.KeyFault = codeKey(dir)
 	c := clock.New(clock.System())
 	opt.Dir, opt.Command = dir, opt.Begin != nil
 	opt.Now, opt.Log = func() ledger.Stamp { return ledger.Stamp(c.Now()) }, slog.New(slog.DiscardHandler)

@@ -16,45 +16,24 @@ import (
 	"gated/roster"
 )
 
-// Secret keys of 32 bytes in the directory keys, made when they are first needed.
-const (
-	hashKey     = "code-hash.key" // never leaves the box
-	compoundKey = "compound.key"  // which all gates of a compound share
+// compoundKey is a secret of 32 bytes in the directory keys, which all gates of a compound share.
+const compoundKey = "compound.key"
 
-	keyLimit = 1 << 10 // in bytes, for what lies there by mistake
-)
+const keyLimit = 1 << 10 // in bytes, for what lies there by mistake
 
 // cure says what to do about a key that is damaged or gone.
-var cure = map[string]string{
-	hashKey: "put it back from the backup (tar -xOf secret.tar keys/code-hash.key) with the daemon stopped; if it is in none, begin a " +
-		"new one there with head -c 32 /dev/urandom: codes of older entries are not known again then",
-	compoundKey: "put it back from the backup (tar -xOf secret.tar keys/compound.key), or as it was written down with \"gated key " +
-		"restore --compound\"; only where no list was imported yet, remove it",
-}
+const cure = "put it back from the backup (tar -xOf secret.tar keys/compound.key), or as it was written down with \"gated key " +
+	"restore --compound\"; only where no list was imported yet, remove it"
 
-// codeKey reads the key of the hashes of codes, or makes it for a new box. Where it is damaged, or gone from a box that has a
-// ledger, the gate works, and what it hashes is not known again as what it hashed before.
-func codeKey(dir string) (key []byte, fault error) {
-	ledgers, _ := filepath.Glob(filepath.Join(dir, "ledger*.db"))
-	if key, fault = keyFile(dir, hashKey, len(ledgers) == 0); fault != nil {
-		if errors.Is(fault, fs.ErrNotExist) {
-			fault = fmt.Errorf("%w: %s", fault, cure[hashKey])
-		}
-		key = make([]byte, 32)
-		rand.Read(key)
-	}
-	return key, fault
-}
-
-// keyFile reads a key. Where there is none it is made if it may be the first, or else an error.
-func keyFile(dir, name string, first bool) ([]byte, error) {
-	path := filepath.Join(dir, "keys", name)
+// keyFile reads the key. Where there is none it is made if it may be the first, or else an error.
+func keyFile(dir string, first bool) ([]byte, error) {
+	path := filepath.Join(dir, "keys", compoundKey)
 	key, err := durable.ReadFile(path, keyLimit)
 	if err == nil && len(key) != 32 {
-		return nil, fmt.Errorf("%s has %d bytes instead of 32: %s", path, len(key), cure[name])
+		return nil, fmt.Errorf("%s has %d bytes instead of 32: %s", path, len(key), cure)
 	}
 	if err == nil && bytes.Equal(key, make([]byte, 32)) { // a power cut: the length was on the disk, the bytes were not
-		return nil, fmt.Errorf("%s holds nothing but zeros: %s", path, cure[name])
+		return nil, fmt.Errorf("%s holds nothing but zeros: %s", path, cure)
 	}
 	if !first || !errors.Is(err, fs.ErrNotExist) {
 		return key, err
@@ -70,21 +49,19 @@ func keyFile(dir, name string, first bool) ([]byte, error) {
 	return key, err
 }
 
-// closeKeys takes secret keys away from others than the owner, and names those that were open to them.
-func closeKeys(dir string, log *slog.Logger) {
-	for _, name := range []string{hashKey, compoundKey} {
-		path := filepath.Join(dir, "keys", name)
-		if st, err := os.Stat(path); err == nil && st.Mode().Perm()&0o077 != 0 && os.Chmod(path, 0o600) == nil {
-			log.Warn("this key was open to others: it is not any more, and who has read it can try all names and ID numbers against what "+
-				"was hashed with it", "path", path, "mode", st.Mode().Perm())
-		}
+// closeKey takes the key away from others than the owner, and says that it was open to them.
+func closeKey(dir string, log *slog.Logger) {
+	path := filepath.Join(dir, "keys", compoundKey)
+	if st, err := os.Stat(path); err == nil && st.Mode().Perm()&0o077 != 0 && os.Chmod(path, 0o600) == nil {
+		log.Warn("this key was open to others: it is not any more, and who has read it can tell the roster ID of anybody whose document "+
+			"they know", "path", path, "mode", st.Mode().Perm())
 	}
 }
 
 // CompoundKey is the key that roster IDs follow from. It is made where there is none, but not where IDs of the roster follow from
 // one that is missing: then it is the zero key. A dry run makes one that is not kept.
 func CompoundKey(dir string, people *roster.Snapshot, dry bool) (k roster.Key, kept bool, err error) {
-	key, err := keyFile(dir, compoundKey, !people.Keyed() && !dry)
+	key, err := keyFile(dir, !people.Keyed() && !dry)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !people.Keyed():
 		return roster.NewKey(), false, nil
@@ -109,7 +86,7 @@ func ShowKey(dir string, which Shown) (string, error) {
 		}
 		return key.String(), nil
 	case which.Compound:
-		key, err := keyFile(dir, compoundKey, false)
+		key, err := keyFile(dir, false)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("there is no compound key yet: %w: the first import of a list makes it; at a second gate put that of the "+
 				"first one in place (gated key restore --compound)", err)
@@ -119,7 +96,7 @@ func ShowKey(dir string, which Shown) (string, error) {
 		}
 		if people, err := Roster(dir); err == nil && !people.Fits(roster.Key(key)) {
 			return "", fmt.Errorf("%s is not the key from which the IDs of the roster here follow: %s",
-				filepath.Join(dir, "keys", compoundKey), cure[compoundKey])
+				filepath.Join(dir, "keys", compoundKey), cure)
 		}
 		return roster.Key(key).Written(), nil
 	}

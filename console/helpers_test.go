@@ -110,7 +110,7 @@ func newBox(t testing.TB) *box {
 	}
 	reg.Start(b.ledger)
 	lanes := []gate.Lane{{ID: "in", Direction: "in"}, {ID: "out", Direction: "out"}}
-	b.gate = gate.New(gate.Options{Name: "东门", Version: "test", Lanes: lanes, Ledger: b.ledger, Register: reg, Roster: b.people, Clock: c, HashKey: []byte("k"), Log: quiet},
+	b.gate = gate.New(gate.Options{Name: "东门", Version: "test", Lanes: lanes, Ledger: b.ledger, Register: reg, Roster: b.people, Clock: c, Log: quiet},
 		gate.Rules{Policy: policy.Shipped(), Trust: trust, Level: "guarded", Hold: 2 * time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	running.Store(b.gate)
 	b.gate.Begin()

@@ -96,12 +96,11 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: d.Version, Lanes: lanes,
-		Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now, Spool: b.Spool(), Free: b.Free, HashKey: b.HashKey,
+		Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now, Spool: b.Spool(), Free: b.Free,
 		SetupFaults: d.faults.list, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules(setup))
 	d.gate.Store(b.Gate)
 	d.ledger = b.Ledger
 	d.inUse(setup)
-	d.faults.set("keys/code-hash.key", b.KeyFault)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
 	b.Gate.Begin() // before anybody can come

@@ -1,12 +1,16 @@
 package gate
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"gated/credential"
+	"gated/ledger/seal"
 	"gated/policy"
 	"gated/register"
 )
@@ -132,5 +136,43 @@ func TestForgeriesPushNobodyOffTheDesk(t *testing.T) {
 	}
 	if out := s.scan("out", s.pass("resident", s.subject("王小明"), -time.Minute)); out.Verdict != policy.Hold {
 		t.Errorf("somebody known found no place: %+v", out)
+	}
+}
+
+// Of a code the ledger keeps a hash under a key that follows from its master key: the same over restarts, and another at every other gate.
+// There is no key of its own that could be lost or exchanged.
+func TestTheHashOfACodeFollowsFromTheMasterKey(t *testing.T) {
+	t.Parallel()
+	hashes := func(s *site) (all []string) {
+		s.g.work.Wait()
+		for _, e := range s.records() {
+			if e.Kind == register.Check {
+				all = append(all, e.Personally("code"))
+			}
+		}
+		return all
+	}
+	const code = "https://example.com"
+	s, other := newSite(t), newSite(t)
+	s.scan("in", code)
+	s.end()
+	s.start()
+	s.scan("in", code)
+	other.scan("in", code)
+	master, err := seal.ReadMaster(seal.MasterFile(s.dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := func(key []byte, message string) []byte {
+		m := hmac.New(sha256.New, key)
+		m.Write([]byte(message))
+		return m.Sum(nil)
+	}
+	want := hex.EncodeToString(mac(mac(master[:], "gated key for the codes"), "text\x00"+code)[:16])
+	if all := hashes(s); len(all) != 2 || all[0] != want || all[1] != want {
+		t.Errorf("got %q, want %s twice", all, want)
+	}
+	if all := hashes(other); len(all) != 1 || all[0] == want || len(all[0]) != 32 {
+		t.Errorf("at another gate: %q", all)
 	}
 }

@@ -64,7 +64,6 @@ type Options struct {
 	Free     func() uint64 // bytes left for the state directory; nil: not watched
 	// SetupFaults is what is wrong with what the gate is set up by; nil: nothing is.
 	SetupFaults func() []SetupFault
-	HashKey     []byte // keys the hashes of codes, so that nobody can try all ID numbers against them
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 	// OnOutcome is told every answer after it is durable, in order within a lane. It must not block.

@@ -181,7 +181,7 @@ func (s *site) open() {
 		}
 	}
 	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
-		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "pending.spool"), HashKey: []byte("k"), Log: slog.New(cmp.Or[slog.Handler](s.log, slog.DiscardHandler)), OnOutcome: func(o Outcome) { s.outs <- o }},
+		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "pending.spool"), Log: slog.New(cmp.Or[slog.Handler](s.log, slog.DiscardHandler)), OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: cmp.Or(s.level, "guarded"), Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
 }

@@ -234,8 +234,8 @@ func (g *Gate) remembers() bool {
 // checked is what the ledger keeps of a code or card: its kind and state, and a keyed hash by which the same is known again.
 func (g *Gate) checked(c credential.Claim, who subject.Subject, code []byte) ledger.Event {
 	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: cmp.Or(c.Reason, "found-by-room")}
-	if len(code) > 0 { // of a card that could not be read there is nothing to hash
-		m := hmac.New(sha256.New, g.opt.HashKey)
+	if key := g.opt.Ledger.Derive("the codes"); len(code) > 0 && key != nil { // a card that could not be read has none
+		m := hmac.New(sha256.New, key)
 		m.Write(code)
 		ev.Personal = []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}
 	}

@@ -115,6 +115,14 @@ func KeyFor(dir, purpose string) ([]byte, error) {
 	return m.Derive(purpose), nil
 }
 
+// Derive makes a key of another purpose from the master key; nil while there is none, and nothing can be recorded.
+func (l *Ledger) Derive(purpose string) []byte {
+	if m := l.master.Load(); m != nil {
+		return m.Derive(purpose)
+	}
+	return nil
+}
+
 // neverHadLedger tells whether nothing in a state directory says that there ever was a ledger.
 func neverHadLedger(dir string) bool {
 	for _, pattern := range []string{"ledger*.db", "index.db", "personal*.keys", "keys/ledger.pub"} {

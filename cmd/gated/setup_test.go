@@ -315,11 +315,6 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 		{name: "trusted certificate that never was good", file: "trust/dcc/new.pem", why: "X.509", spoil: func(dir string) error {
 			return errors.Join(os.MkdirAll(filepath.Join(dir, "trust", "dcc"), 0o700), write("trust/dcc/new.pem", "-")(dir))
 		}},
-		{name: "code key is cut off", file: "keys/code-hash.key", why: "31 bytes", spoil: func(dir string) error {
-			return os.Truncate(filepath.Join(dir, "keys", "code-hash.key"), 31)
-		}},
-		{name: "code key is a FIFO", file: "keys/code-hash.key", why: "no regular file", spoil: fifo("keys/code-hash.key")},
-		{name: "code key has no end", file: "keys/code-hash.key", why: "no regular file", spoil: link("/dev/zero", "keys/code-hash.key")},
 		{name: "trusted key is faulty, and there are no copies", file: "trust/pass/gone.pub", why: "PEM", spoil: func(dir string) error {
 			return errors.Join(remove("last-good")(dir), write("trust/pass/gone.pub", "-")(dir))
 		}},
