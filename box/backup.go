@@ -2,9 +2,7 @@ package box
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -71,13 +69,8 @@ var beginBackup = Op[struct{}, bool]{"backup-begin", func(_ context.Context, b *
 	if b.Register == nil {
 		return false, b.noLedger()
 	}
-	if b.Roster.Snapshot().Keyed() {
-		if _, err := keyFile(b.Dir, false); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				err = fmt.Errorf("%w: %s", err, cure)
-			}
-			return false, fmt.Errorf("the key from which roster IDs follow: %w", err)
-		}
+	if err := b.CompoundFault(); err != nil {
+		return false, fmt.Errorf("the key from which roster IDs follow: %w", err)
 	}
 	return true, b.rightRoster()
 }}

@@ -73,6 +73,21 @@ func CompoundKey(dir string, people *roster.Snapshot, dry bool) (k roster.Key, k
 	return roster.Key(key), true, nil
 }
 
+// CompoundFault says why no list can be imported by the key that is here: it is not the one from which the roster's IDs follow.
+func (b *Box) CompoundFault() error {
+	people := b.Roster.Snapshot()
+	if !people.Keyed() {
+		return nil
+	}
+	key, err := keyFile(b.Dir, false)
+	if err == nil && !people.Fits(roster.Key(key)) {
+		err = fmt.Errorf("%s is not the key from which the IDs of the roster follow", filepath.Join(b.Dir, "keys", compoundKey))
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, cure)
+}
+
 // Shown says which key of a state directory is to be shown.
 type Shown struct{ Ledger, Personal, Compound bool }
 

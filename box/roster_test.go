@@ -179,6 +179,9 @@ func TestALostCompoundKeyRenumbersNobody(t *testing.T) {
 		if _, err := Perform(t.Context(), dir, ImportRoster, list); (err == nil) != (key == written) {
 			t.Errorf("the right key: %t, %v", key == written, err)
 		}
+		if _, err := Perform(t.Context(), dir, beginBackup, struct{}{}); (err == nil) != (key == written) {
+			t.Errorf("a backup with the right key: %t, %v", key == written, err)
+		}
 	}
 	if d := cmp.Diff(was, ids()); d != "" {
 		t.Error(d)

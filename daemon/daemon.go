@@ -40,7 +40,7 @@ type Daemon struct {
 	level  slog.LevelVar
 	log    *slog.Logger
 	gate   atomic.Pointer[gate.Gate]
-	ledger *ledger.Ledger
+	box    *box.Box
 	faults faults
 	files  watchedFiles
 }
@@ -99,7 +99,7 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now, Spool: b.Spool(), Free: b.Free,
 		SetupFaults: d.faults.list, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules(setup))
 	d.gate.Store(b.Gate)
-	d.ledger = b.Ledger
+	d.box = b
 	d.inUse(setup)
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)

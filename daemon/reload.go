@@ -140,9 +140,10 @@ func (d *Daemon) inUse(s *lastgood.Setup) {
 	d.compare()
 }
 
-// compare says whether settings and ledger differ. The caller holds files.mu.
+// compare says whether settings and ledger differ, or the compound key and the roster. The caller holds files.mu.
 func (d *Daemon) compare() {
-	origin, zone := differing(d.ledger.Meta(), d.files.settings)
+	origin, zone := differing(d.box.Ledger.Meta(), d.files.settings)
+	d.faults.set("keys/compound.key", d.box.CompoundFault())
 	d.faults.set("gate.origin", origin)
 	d.faults.set("gate.time_zone", zone)
 }

@@ -315,6 +315,11 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 		{name: "trusted certificate that never was good", file: "trust/dcc/new.pem", why: "X.509", spoil: func(dir string) error {
 			return errors.Join(os.MkdirAll(filepath.Join(dir, "trust", "dcc"), 0o700), write("trust/dcc/new.pem", "-")(dir))
 		}},
+		{name: "compound key is cut off", file: "keys/compound.key", why: "31 bytes", spoil: write("keys/compound.key", strings.Repeat("k", 31))},
+		{name: "another compound key", file: "keys/compound.key", why: "is not the key from which", spoil: write("keys/compound.key", strings.Repeat("k", 32))},
+		{name: "compound key is gone", file: "keys/compound.key", why: "no such file", spoil: remove("keys/compound.key")},
+		{name: "compound key is a FIFO", file: "keys/compound.key", why: "no regular file", spoil: fifo("keys/compound.key")},
+		{name: "compound key has no end", file: "keys/compound.key", why: "no regular file", spoil: link("/dev/zero", "keys/compound.key")},
 		{name: "trusted key is faulty, and there are no copies", file: "trust/pass/gone.pub", why: "PEM", spoil: func(dir string) error {
 			return errors.Join(remove("last-good")(dir), write("trust/pass/gone.pub", "-")(dir))
 		}},
@@ -328,7 +333,8 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir, settings := setUpSite(t)
-			pass := residentPasses(t, dir)()
+			pass, key := residentPasses(t, dir)(), filepath.Join(dir, "keys", "compound.key")
+			right := mustRead(t, key)
 			if err := tt.spoil(dir); err != nil {
 				t.Fatal(err)
 			}
@@ -365,6 +371,16 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 				return
 			}
 			restoredWithoutFaults(t, dir, settings, tt.file)
+			if strings.HasPrefix(tt.file, "keys/") {
+				if err := errors.Join(os.RemoveAll(key), os.WriteFile(key, right, 0o600)); err != nil {
+					t.Fatal(err)
+				}
+				for end := time.Now().Add(time.Minute); strings.Contains(get(t, page+"metrics"), tt.file); time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatal("put back, and still a fault")
+					}
+				}
+			}
 			c.stop(t)
 		})
 	}
@@ -374,15 +390,15 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 func restoredWithoutFaults(t *testing.T, dir, settings, faulty string) {
 	t.Helper()
 	safe, state, etc := filepath.Join(t.TempDir(), "backup"), t.TempDir(), filepath.Join(t.TempDir(), "gated.yaml")
-	if st, err := os.Stat(filepath.Join(dir, faulty)); err == nil && !st.Mode().IsRegular() { // what stands in for a key is in no file
+	if strings.HasPrefix(faulty, "keys/") { // for which nothing stands in
 		var errs strings.Builder
-		if code := execute([]string{"backup", safe, "--state", dir, "--config", settings}, strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), faulty+" is no regular file: ") {
+		if code := execute([]string{"backup", safe, "--state", dir, "--config", settings}, strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), "the key from which roster IDs follow: ") {
 			t.Errorf("the backup: exit %d: %s", code, &errs)
 		}
 		return
 	}
 	_, said := told(t, "", "backup", safe, "--state", dir, "--config", settings)
-	noCopy := faulty == "environment" || strings.HasPrefix(faulty, "keys/") || strings.HasPrefix(faulty, "gate.") // what the ledger says counts
+	noCopy := faulty == "environment" || strings.HasPrefix(faulty, "gate.") // what the ledger says counts
 	if !noCopy && !strings.Contains(said, faulty+": ") {
 		t.Errorf("the backup does not say what stands in for %s: %s", faulty, said)
 	}
