@@ -57,7 +57,7 @@ func (g *Gate) correct(l *lane, is Right, by Amender, ev ledger.Event) (Outcome,
 		return Outcome{}, invalid("the same person in the same direction: say who else it was, or name a lane of the other direction")
 	}
 	if _, ok := g.opt.Roster.Snapshot().Person(is.Person); !ok {
-		return Outcome{}, ErrUnknownPerson
+		return Outcome{}, map[bool]error{true: ErrNoPerson, false: ErrUnknownPerson}[is.Person == ev.Personally("subject")]
 	}
 	in := presented{source: byRoom, claims: func(*credential.Trust, []byte, time.Time) credential.Claim {
 		return credential.Claim{Kind: "none", Subject: is.Person}

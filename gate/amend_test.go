@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/gate/ruling"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -293,7 +294,7 @@ func TestACorrectionThatComesTooLateMovesNobody(t *testing.T) {
 		since(s)
 		where, trips := s.whereabouts(s.subject("李芳")), s.trips()
 		_, err := s.g.Correct(wrong.Passage, Right{"out", s.subject("李芳")}, Amender{"root", "camera 2"})
-		if got := s.whereabouts(s.subject("李芳")); !errors.Is(err, ErrNotAnnulled) || !strings.Contains(err.Error(), "annul the passage instead") ||
+		if got := s.whereabouts(s.subject("李芳")); !errors.Is(err, ErrPast) || !errors.Is(err, ErrNotAnnulled) || !strings.Contains(err.Error(), "annul the passage instead") ||
 			got != where || s.trips() != trips {
 			t.Errorf("%s: %v; they are %q with %d trips", name, err, got, s.trips())
 		}
@@ -308,6 +309,11 @@ func TestWhatCannotBeCorrected(t *testing.T) {
 	s := newSite(t)
 	out := s.scan("out", s.pass("resident", s.subject("王小明"), month))
 	car := s.scan("in", s.pass("vehicle", s.subject("粤B12345"), month))
+	home := s.scan("in", s.pass("household", "3-2-501", month))
+	courier := s.scan("out", "parcel 4711")
+	if _, err := s.g.Decide(courier.Passage, Ruling{Verdict: "admit", Reason: ruling.Reasons["admit"][0]}); err != nil {
+		t.Fatal(err)
+	}
 	size := func() int64 { s.g.work.Wait(); return s.l.Size() }
 	before := size()
 	for name, c := range map[string]struct {
@@ -317,7 +323,9 @@ func TestWhatCannotBeCorrected(t *testing.T) {
 	}{
 		"no lane":                {out.Passage, Right{Lane: "back"}, ErrUnknownLane},
 		"nobody":                 {out.Passage, Right{"in", "r-999999"}, ErrUnknownPerson},
-		"a car goes by no room":  {car.Passage, Right{Lane: "out"}, ErrUnknownPerson},
+		"a car goes by no room":  {car.Passage, Right{Lane: "out"}, ErrNoPerson},
+		"nor does a household":   {home.Passage, Right{Lane: "out"}, ErrNoPerson},
+		"nor does a courier":     {courier.Passage, Right{Lane: "in"}, ErrNoPerson},
 		"nothing is different":   {out.Passage, Right{Lane: "out"}, ErrInvalid},
 		"no passage":             {"aaaa", Right{Lane: "in"}, ErrNotAnnulled},
 		"nothing different, too": {out.Passage, Right{"out", s.subject("王小明")}, ErrInvalid},
@@ -336,7 +344,7 @@ func TestWhatCannotBeCorrected(t *testing.T) {
 	if done, err := eraser.Erase(erasure.Selection{Subject: s.subject("王小明")}, "", "asked for"); err != nil || done.Entries == 0 {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	if _, err := s.g.Correct(out.Passage, Right{Lane: "in"}, Amender{}); !errors.Is(err, ErrUnknownPerson) {
+	if _, err := s.g.Correct(out.Passage, Right{Lane: "in"}, Amender{}); !errors.Is(err, ErrNoPerson) {
 		t.Errorf("the same person, whom nobody knows any more: %v", err)
 	}
 	if err := s.g.Annul(out.Passage, Amender{}); err != nil {

@@ -21,10 +21,12 @@ var (
 	ErrNotByHand     = errors.New("it is not open by hand, or that has ended")
 	ErrSettled       = errors.New("nobody is asked what became of that passage: somebody has said so, or the shift is over")
 	ErrNotAnnulled   = amend.ErrNot
+	ErrPast          = amend.ErrPast
 	ErrNoRefusal     = errors.New("no refusal with this passage ID in the last minute, or its rules are no more")
 	ErrTooLate       = errors.New("guards put right what their own shift admitted in the last ten minutes: later it takes somebody else")
 	ErrNotReady      = errors.New("the register is still being read, or the ledger is in fault: try again in a moment")
 	ErrUnknownPerson = query.ErrUnknown
+	ErrNoPerson      = amend.ErrNoPerson
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
 )
 

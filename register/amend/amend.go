@@ -14,6 +14,14 @@ import (
 // ErrNot: nobody can annul that.
 var ErrNot = errors.New("not annulled")
 
+// ErrPast: what is right instead can be recorded no more; the admission can still be annulled.
+var ErrPast = not("it was on another day, or whoever it was has passed since, so that what is right cannot be recorded: annul the " +
+	"passage instead")
+
+// ErrNoPerson: of whom was admitted the direction alone cannot be put right.
+var ErrNoPerson = not("who was admitted is no person whom the roster knows alone (a household pass, a courier, a vehicle, or erased " +
+	"since): name the person who it was, with a lane of the right direction; or annul the passage, and have the code shown again there")
+
 func not(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrNot, fmt.Sprintf(format, args...))
 }
@@ -94,8 +102,7 @@ func (a *Admitted) Counts(r *register.Register, person string, now time.Time) er
 	moved := false
 	r.View(func(s *register.State) { moved = s.Place(person).Seq > a.Said.Seq })
 	if moved || a.Said.At.Format(time.DateOnly) != now.In(a.Said.At.Location()).Format(time.DateOnly) {
-		return fmt.Errorf("%w: it was on another day, or whoever it was has passed since, so that what is right cannot be recorded: "+
-			"annul the passage instead", ErrNot)
+		return ErrPast
 	}
 	return nil
 }
