@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,4 +144,40 @@ func TestThePageSaysThatAnEmergencyOpeningEnded(t *testing.T) {
 	see(t, ctx, "told of", `document.querySelector('.alarm.lost')?.textContent.includes('再按紧急键') && document.querySelector('.alarm.lost').textContent.includes('出')`)
 	r.change(func(v *gate.View) { v.Lanes[1].LatchLost = false })
 	see(t, ctx, "no more", `!document.querySelector('.alarm.lost')`)
+}
+
+// What cannot be put right, or not here, is told with what to do, in both languages.
+func TestTheGuardIsToldWhatCannotBePutRight(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	ask := func(what, path, body, reason string) {
+		t.Helper()
+		if w := b.ask(request("POST", path, body)); w.Code != 409 || !strings.Contains(w.Body.String(), `"reason":"`+reason+`"`) {
+			t.Errorf("%s: %d %s", what, w.Code, w.Body)
+		}
+	}
+	was := b.scan("in", b.pass("李四", time.Hour)).Passage
+	b.scan("out", b.pass("李四", time.Hour))
+	ask("they have passed since", "/api/correct", `{"passage":"`+was+`","lane":"out"}`, "past")
+	if err := b.gate.SignOn("李班长"); err != nil {
+		t.Fatal(err)
+	}
+	ask("of the shift before", "/api/annul", `{"passage":"`+was+`"}`, "too-late")
+
+	r := record(t)
+	ctx := browser(t, r.url)
+	for reason, want := range map[string][2]string{"too-late": {"请告诉物业", "Tell the office"}, "past": {"请按“没有通过”", "did not go through"},
+		"no-person": {"按房号找到本人", "find them by room"}, "": {"已不能由本班更正", "put right already"}} {
+		for i, language := range []string{"zh", "en"} {
+			r.refuse(409, reason)
+			run(t, ctx, fmt.Sprintf(`(language = '%s', render(), true)`, language))
+			r.change(func(v *gate.View) {
+				v.Lanes = lanes()
+				v.Recent = []gate.Shown{{Passage: "R1", Lane: "in", Direction: "in", Verdict: "admit", Class: "resident", Amend: true, At: time.Now()}}
+			})
+			see(t, ctx, "the newest", `document.querySelector('#recent li button.amend')`)
+			tapTo(t, ctx, "#recent li:first-child button.amend", "what can be put right", `$('annul')`)
+			tapTo(t, ctx, "#annul", reason+" in "+language, fmt.Sprintf(`!$('toast').hidden && $('toast').textContent.includes('%s')`, want[i]))
+		}
+	}
 }

@@ -208,13 +208,22 @@ func (c *console) done204(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
+	conflict := func(reason string) {
+		answer(w, http.StatusConflict, map[string]string{"error": err.Error(), "reason": reason})
+	}
 	switch {
+	case errors.Is(err, gate.ErrTooLate):
+		conflict("too-late")
+	case errors.Is(err, gate.ErrPast):
+		conflict("past")
+	case errors.Is(err, gate.ErrNoPerson):
+		conflict("no-person")
 	case errors.Is(err, gate.ErrUnknownLane), errors.Is(err, gate.ErrUnknownPerson):
 		fail(w, http.StatusNotFound, "%v", err)
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)
 	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrChanged), errors.Is(err, gate.ErrNoOpening),
-		errors.Is(err, gate.ErrSettled), errors.Is(err, gate.ErrNotAnnulled), errors.Is(err, gate.ErrTooLate),
+		errors.Is(err, gate.ErrSettled), errors.Is(err, gate.ErrNotAnnulled),
 		errors.Is(err, gate.ErrNoRefusal), errors.Is(err, gate.ErrIsOpen), errors.Is(err, gate.ErrNotByHand):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrNotReady):

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gated/credential"
 	"gated/gate"
 	"gated/policy"
 	"gated/scanner"
@@ -45,7 +46,14 @@ func TestInterface(t *testing.T) {
 			"{waits}":    func() string { return waits },
 			"{person}":   func() string { return b.person("赵小宝") },
 			"{admitted}": func() string { return b.comesIn("王小明").Passage },
-			"{refused}":  func() string { return b.scan("in", fmt.Sprint("parcel ", b.ledger.Size())).Passage },
+			"{household}": func() string {
+				code, err := credential.Issue(b.key, credential.Pass{Issuer: "office", Subject: "1-1-101", Kind: "household", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return b.scan("in", code).Passage
+			},
+			"{refused}": func() string { return b.scan("in", fmt.Sprint("parcel ", b.ledger.Size())).Passage },
 			"{annulled}": func() string {
 				id := b.comesIn("王小明").Passage
 				if err := b.gate.Annul(id, gate.Amender{}); err != nil {
@@ -126,6 +134,7 @@ func TestInterface(t *testing.T) {
 		{"correct the direction", "POST", "/api/correct", `{"passage":"{admitted}","lane":"out"}`, false, 200, `/"reason":"corrected"/`, "correction in refuse did-not-go-through 老张; check out found-by-room; query out hold no-valid-pass; register out admit corrected 老张"},
 		{"correct nothing", "POST", "/api/correct", `{"passage":"{admitted}","lane":"in"}`, false, 400, `/the same person in the same direction/`, ""},
 		{"correct to a stranger", "POST", "/api/correct", `{"passage":"{admitted}","lane":"in","id":"R7"}`, false, 404, `/no such person/`, ""},
+		{"correct what was nobody of the roster", "POST", "/api/correct", `{"passage":"{household}","lane":"out"}`, false, 409, `/"reason":"no-person"/`, ""},
 		{"correct without a lane", "POST", "/api/correct", `{"passage":"p"}`, false, 400, `/lane is missing/`, ""},
 		{"override", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone","approver":" 张经理 "}`, false, 200, `{"passage":"P","verdict":"admit","reason":"approved-by-telephone","repeat":false}`, "correction in admit approved-by-telephone 老张"},
 		{"override without a name", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone"}`, false, 400, `/say in 1 to 40 who approved/`, ""},

@@ -26,7 +26,15 @@ type recorded struct {
 	*shows
 	url    string
 	status int
+	reason string
 	asked  []string
+}
+
+// refuse has what the page asks for refused, for a reason.
+func (r *recorded) refuse(status int, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status, r.reason = status, reason
 }
 
 func record(t *testing.T) *recorded {
@@ -44,7 +52,7 @@ func record(t *testing.T) *recorded {
 		if q.Method == "POST" {
 			r.asked = append(r.asked, path.Base(q.URL.Path)+" "+string(body))
 		}
-		answer(w, r.status, map[string]string{"passage": "P"})
+		answer(w, r.status, map[string]string{"passage": "P", "reason": r.reason})
 	}))
 	t.Cleanup(s.Close)
 	r.url = s.URL

@@ -248,7 +248,7 @@ async function post(path, body, patience = 8000) {
 }
 async function act(path, body, gone = 'gone', noLedger = 'no-ledger') {
   const r = await post(path, body);
-  if (!r.ok) toast(r.status === 0 ? p('not-sent') : r.status === 409 ? p(gone) : r.status === 503 ? p(r.data.reason === 'not-ready' ? 'not-ready' : noLedger) : p('failed') + ': ' + (r.data.error || r.status));
+  if (!r.ok) toast(r.status === 0 ? p('not-sent') : r.status === 409 ? p(r.data.reason || gone) : r.status === 503 ? p(r.data.reason === 'not-ready' ? 'not-ready' : noLedger) : p('failed') + ': ' + (r.data.error || r.status));
   return r.ok ? r.data : null;
 }
 let toastTimer;
