@@ -307,19 +307,20 @@ func (p *Policy) Decide(f Facts) Decision {
 	return Decision{Verdict: Hold, Reason: UnknownFacts}
 }
 
-// MayAdmit tells whether there may be a time of the week, and a number of trips of their household, at which somebody is admitted.
+// MayAdmit tells whether there may be a time of the week, and a number of trips of their household, at which somebody is admitted, or goes
+// once they have answered what is asked of whoever has a trip left.
 func (p *Policy) MayAdmit(f Facts) bool {
 	v := p.words(f)
 	for i := range p.rules {
-		r, may, always := &p.rules[i], true, true
+		r, may, always, trips := &p.rules[i], true, true, false
 		for j := range r.When {
 			if c := &r.When[j]; c.fact == timeOfWeek || c.fact == householdTripsBelow {
-				always = false
+				always, trips = false, trips || c.fact == householdTripsBelow
 			} else if may = c.holds(&v, &f); !may {
 				break
 			}
 		}
-		if may && r.decision(&v).Verdict == Admit {
+		if may && (r.decision(&v).Verdict == Admit || trips && r.Ask != nil) {
 			return p.has(&v)
 		} else if may && always {
 			return false

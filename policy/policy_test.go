@@ -99,6 +99,7 @@ func TestWhomNeitherTimeNorTripsKeepOut(t *testing.T) {
 		want   bool
 	}{
 		"the second trip":   {func(*Facts) {}, true},
+		"the household's":   {func(f *Facts) { f.Holder = "household" }, true},
 		"expired":           {func(f *Facts) { f.Valid, f.Reason = false, "expired" }, false},
 		"watched":           {func(f *Facts) { f.Watched = true }, false},
 		"whoever is sealed": {func(f *Facts) { f.Level = "sealed" }, false},
