@@ -49,10 +49,10 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 
 // noticesThatCount tells of the notices that count or will, as they are by now, with the text that came later.
 func noticesThatCount(old *file.Reader, board levels.Board, now time.Time) (events []ledger.Event, err error) {
-	completed := map[int64][]int64{} // what later entries say of a notice
+	more := map[int64][]int64{} // what later entries say of a notice
 	if err := old.OfKind(1, math.MaxInt64, func(e *ledger.Entry) error {
-		if e.Reason == levels.Completed {
-			completed[e.Ref] = append(completed[e.Ref], e.Seq)
+		if e.Reason == levels.Completed || e.Reason == levels.Started {
+			more[e.Ref] = append(more[e.Ref], e.Seq)
 		}
 		return nil
 	}, register.Notice); err != nil {
@@ -67,11 +67,16 @@ func noticesThatCount(old *file.Reader, board levels.Board, now time.Time) (even
 			ev.Reason = levels.Ordered
 		}
 		ev.Detail["entry"] = strconv.FormatInt(n.Entry, 10)
-		if err := old.ScanSome(append([]int64{n.Entry}, completed[n.Entry]...), func(e *ledger.Entry) {
+		if err := old.ScanSome(append([]int64{n.Entry}, more[n.Entry]...), func(e *ledger.Entry) {
 			if e.Seq == n.Entry {
 				ev.Personal = e.Personal
 			} else {
 				ev.Personal = withText(ev.Personal, e.Personally(noticeText))
+				for _, f := range e.Personal { // who ordered what lay ready
+					if e.Reason == levels.Started && f.Name != noticeText && f.Name != "by" {
+						ev.Personal = append(slices.Clone(ev.Personal), f)
+					}
+				}
 			}
 		}); err != nil {
 			return nil, err

@@ -139,8 +139,13 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 		{levels.Completed, 3, "what came later", levels.Notice{Number: "3", Issuer: "Y"}},
 		{levels.Announced, 0, long, levels.Notice{Level: "normal", Place: "5", From: now, Number: "4", Issuer: "X"}},
 		{levels.Completed, 8, long, levels.Notice{Until: now.Add(time.Hour)}},
+		{levels.Prepared, 0, "", levels.Notice{Level: "normal", Place: "6"}},
+		{levels.Started, 10, "start it", levels.Notice{From: now}},
 	} {
-		fields := []ledger.Field{{Name: "ordered_by", Value: "Chen"}}
+		var fields []ledger.Field
+		if n.Place != "6" {
+			fields = []ledger.Field{{Name: "ordered_by", Value: "Chen"}}
+		}
 		if n.text != "" {
 			fields = append(fields, ledger.Field{Name: "notice", Value: n.text})
 		}
@@ -154,7 +159,7 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 	}
 	events, err := noticesThatCount(old, board, now)
 	board = levels.Board{}
-	texts := []string{"shut unit 3-2\nthe notice on the wall", "what came later", long}
+	texts := []string{"shut unit 3-2\nthe notice on the wall", "what came later", long, "start it"}
 	for i, ev := range events {
 		e := ledger.Entry{}
 		e.Seq, e.Reason, e.Detail = int64(10+i), ev.Reason, ev.Detail
@@ -164,7 +169,7 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 			t.Errorf("%.200q", fmt.Sprint(ev))
 		}
 	}
-	if n := board.Notices; err != nil || len(n) != 3 || n[0].Place != "3-2" || n[0].Number != "2" || n[0].Oral || n[1].Level != "sealed" || !n[1].From.IsZero() {
+	if n := board.Notices; err != nil || len(n) != 4 || !n[3].Oral || n[3].From.IsZero() || n[0].Place != "3-2" || n[0].Number != "2" || n[0].Oral || n[1].Level != "sealed" || !n[1].From.IsZero() {
 		t.Errorf("carried on: %+v, %v", n, err)
 	}
 }

@@ -1,6 +1,7 @@
 package box
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,14 +78,14 @@ func (n *Notice) check(b *Box) error {
 			return err
 		}
 	}
-	oral := n.OrderedBy != "" || n.TakenBy != ""
+	oral, started := n.OrderedBy != "" || n.TakenBy != "", n.What == levels.Started
 	switch {
 	case n.What == levels.Announced && (n.Number == "" || n.Issuer == ""):
 		return errors.New("a notice has a --number and an --issuer; of an oral order say who ordered it and who took the call, " +
 			"by --ordered-by and --taken-by")
-	case n.What == levels.Ordered && (n.OrderedBy == "" || n.TakenBy == ""):
+	case (n.What == levels.Ordered || started && oral) && (n.OrderedBy == "" || n.TakenBy == ""):
 		return errors.New("of an oral order say who ordered it and who took the call, by --ordered-by and --taken-by")
-	case n.What != levels.Ordered && oral || n.What == levels.Ordered && n.Number+n.Issuer != "":
+	case n.What != levels.Ordered && !started && oral || oral && n.Number+n.Issuer != "":
 		return errors.New("--number and --issuer are of a notice, --ordered-by and --taken-by of an oral order: it is one of them")
 	case n.What == levels.Completed && n.Number == "" && n.Until == "":
 		return errors.New("say what is to be added: --number and --issuer of the notice, or --until")
@@ -168,6 +169,13 @@ func (n *Notice) later(old, said levels.Notice, now time.Time) (is, says levels.
 		if !old.From.IsZero() {
 			return is, said, fmt.Errorf("notice entry %s is started already", &old)
 		}
+		switch {
+		case n.Number != "" && old.Number != "":
+			return is, said, fmt.Errorf("notice entry %s has a number already", &old)
+		case n.Number == "" && old.Number == "" && n.OrderedBy == "":
+			return is, said, errors.New("a level rests on a notice or an order: give --number and --issuer, or --ordered-by and --taken-by")
+		}
+		is.Number, is.Issuer = cmp.Or(said.Number, old.Number), cmp.Or(said.Issuer, old.Issuer)
 		if said.From.IsZero() {
 			said.From = now
 		}

@@ -389,11 +389,6 @@ func (j *journey) play(steps int) {
 			j.end()
 			j.start()
 			j.strict()
-		default:
-			if level := []string{"guarded", "controlled", "controlled", "sealed"}[j.r.IntN(4)]; level != j.level {
-				j.level, j.since = level, len(j.records())
-				j.strict()
-			}
 		case n == 16 || n == 17:
 			j.later(time.Duration(j.r.IntN(8)) * time.Hour)
 		case n == 18:
@@ -417,6 +412,11 @@ func (j *journey) play(steps int) {
 			}
 		case n == 20:
 			j.later(time.Duration(20+j.r.IntN(40)) * time.Hour)
+		default:
+			if level := []string{"guarded", "controlled", "controlled", "sealed"}[j.r.IntN(4)]; level != j.level {
+				j.level, j.since = level, len(j.records())
+				j.strict()
+			}
 		}
 		j.compare(step)
 	}

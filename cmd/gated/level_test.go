@@ -58,6 +58,9 @@ func TestLevelsByNotice(t *testing.T) {
 		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "tomorrow"}, 2, `--from "tomorrow": write now, a day such as`},
 		{[]string{"set", "sealed", "--number", "1\n", "--issuer", "X"}, 2, "--number: at most 100 printable characters"},
 		{[]string{"start", order}, 2, "is started already"},
+		{[]string{"start", ready}, 2, "a level rests on a notice or an order"},
+		{[]string{"start", ready, "--ordered-by", "A"}, 2, "say who ordered it and who took the call"},
+		{[]string{"start", ready, "--number", "1", "--issuer", "X", "--ordered-by", "A", "--taken-by", "B"}, 2, "it is one of them"},
 		{[]string{"start", "x"}, 2, "write the number of the notice's entry"},
 		{[]string{"end", "99999"}, 2, "no notice with the entry 99999 counts or will"},
 		{[]string{"complete", notice, "--number", "2", "--issuer", "Y"}, 2, "has a number already"},
@@ -78,7 +81,7 @@ func TestLevelsByNotice(t *testing.T) {
 	}
 	t.Log(plan)
 	entry("complete", order, "--number", "2026-18", "--issuer", "指挥部", "--until", "2036-01-01")
-	entry("start", ready, "--until", "2036-01-01")
+	entry("start", ready, "--until", "2036-01-01", "--ordered-by", "SECRET-陈", "--taken-by", "SECRET-周")
 	third := entry("set", "normal", "--place", "3-2", "--number", "2026-19", "--issuer", "指挥部", "--replace")
 	entry("end", notice)
 	_, said := run("show", "--json")

@@ -96,7 +96,7 @@ func announce(use, short, what string, n *box.Notice, flags ...string) *cobra.Co
 		} else if n.Ref, err = strconv.ParseInt(args[0], 10, 64); err != nil || n.Ref < 1 {
 			return fmt.Errorf("%q: write the number of the notice's entry, as \"gated level show\" has it", args[0])
 		}
-		if n.OrderedBy != "" || n.TakenBy != "" {
+		if what == levels.Announced && n.OrderedBy+n.TakenBy != "" {
 			n.What = levels.Ordered
 		}
 		seq, err := perform(c, box.Announce, *n)
@@ -137,7 +137,8 @@ func levelPrepare() *cobra.Command {
 }
 
 func levelStart() *cobra.Command {
-	return announce("start ENTRY", "put a prepared level into force", levels.Started, &box.Notice{}, "from", "until")
+	return announce("start ENTRY", "put a prepared level into force", levels.Started, &box.Notice{}, "from", "until", "number", "issuer",
+		"text", "ordered-by", "taken-by")
 }
 
 func levelComplete() *cobra.Command {

@@ -130,7 +130,8 @@ func (b Board) Noticed(e *ledger.Entry) Board {
 	n := &b.Notices[i]
 	switch e.Reason {
 	case Started:
-		n.From, n.Until = from, until
+		n.From, n.Until, n.Number, n.Issuer = from, until, cmp.Or(d["number"], n.Number), cmp.Or(d["issuer"], n.Issuer)
+		n.Oral = n.Number == ""
 	case Completed:
 		n.Number, n.Issuer, n.Oral = cmp.Or(d["number"], n.Number), cmp.Or(d["issuer"], n.Issuer), n.Oral && d["number"] == ""
 		if !until.IsZero() {
