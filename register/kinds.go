@@ -25,11 +25,10 @@ const (
 	Policy   ledger.Kind = "policy"
 	Settings ledger.Kind = "settings"
 	SignOn   ledger.Kind = "signon"
-	Alive    ledger.Kind = "alive"    // hourly: the box was watching
-	Export   ledger.Kind = "export"   // personal data was put into an export
-	Trip     ledger.Kind = "trip"     // a household went out on the day on which the epoch before ended
-	Handover ledger.Kind = "handover" // one guard handed over to the next
-	Alarm    ledger.Kind = "alarm"    // somebody should look at a lane
+	Alive    ledger.Kind = "alive"  // hourly: the box was watching
+	Export   ledger.Kind = "export" // personal data was put into an export
+	Trip     ledger.Kind = "trip"   // a household went out on the day on which the epoch before ended
+	Alarm    ledger.Kind = "alarm"  // somebody should look at a lane
 )
 
 // LatchLost is the reason of an alarm: a stop, a restart or a crash ended an opening by the emergency key, which no guard had closed.
