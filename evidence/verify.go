@@ -154,6 +154,7 @@ type verification struct {
 	leaves   [][]byte      // those kept with each head
 	marks    []mark        // by size
 	keys     []entry.Entry // that name keys
+	runs     []entry.Entry // with which the daemon began and ended
 	tree     tlog.Tree
 	tiles    int64 // seen to be right
 	suspect  error // an entry that differs from a tile, until a head tells which of the two was changed
@@ -343,8 +344,11 @@ func (v *verification) entry(row file.Row) error {
 		return err
 	}
 	v.rep.Personal += fields
-	if e.Kind == entry.KeyChange {
+	switch e.Kind {
+	case entry.KeyChange:
 		v.keys = append(v.keys, e)
+	case entry.Start, entry.Stop:
+		v.runs = append(v.runs, e)
 	}
 	return e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone)
 }
@@ -369,6 +373,9 @@ func (v *verification) structure() error {
 		case i > 0 && g.Day == v.segments[i-1].Day:
 			return fmt.Errorf("segment %q begins a second time with entry %d", g.Day, g.First)
 		}
+	}
+	if err := v.r.CheckHeads(append(v.runs, v.keys...)); err != nil {
+		return err
 	}
 	tiles, err := v.r.FullTiles()
 	if err == nil && tiles != v.tiles {

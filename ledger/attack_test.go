@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"gated/ledger/file"
 	"gated/ledger/tlog"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // worked is the state directory of a gate that has worked for so many entries and was stopped, and an older copy of its anchor.
@@ -94,7 +97,7 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 		{"and zeros in the anchor", 100, change, nil, "zeros", 0, 0, "anchor holds no tree head, and the ledger has 1000 entries"},
 		{"the end of today cut off, and zeros in the anchor", 800, "DELETE FROM entry WHERE seq > 800", nil, "zeros", 0, 0, "anchor holds no tree head"},
 		{"and in its first half", 800, "DELETE FROM entry WHERE seq > 800", nil, "half", 0, 0, "anchor holds no tree head"},
-		{"all heads deleted", 0, none, nil, "stays", 0, 0, ""}, // the anchor signs all of it
+		{"all heads deleted", 0, none, nil, "stays", 0, 0, "entry 1000 is a stop, and the tree head that was signed with it is not there"},
 		{"all heads deleted, and the anchor too", 0, none, nil, "gone", 0, 0, "anchor is not there"},
 		{"an entry changed and all heads deleted", 0, change, nil, "gone", 0, 0, "anchor is not there"},
 		{"a passage invented after stop", 1000, none, passage, "stays", 0, 0, "entry 1001 is signed by no tree head and stands behind entry 1000, a stop"},
@@ -165,6 +168,56 @@ func TestHistoryRewrittenWithoutTheKeyIsFound(t *testing.T) {
 			}
 			begun(t, opt, c.want)
 		})
+	}
+}
+
+// Each tree head that came with a day, a start, a stop or a key is missed, by the daemon where it is among the newest.
+func TestATreeHeadThatIsDeletedIsFound(t *testing.T) {
+	dir, ck := t.TempDir(), &clock{}
+	ck.set("2026-11-22 08:00:00")
+	for run := range 3 {
+		l := open(t, dir, ck)
+		mustAppend(t, l, startOf(l))
+		many(t, l, ck, 100)
+		if run == 1 {
+			mustAppend(t, l, Event{Stamp: ck.now(), Kind: KeyChange, Reason: "witness"})
+			ck.set("2026-11-23 08:00:00")
+		}
+		many(t, l, ck, 100)
+		if run != 1 {
+			mustAppend(t, l, Event{Stamp: ck.now(), Kind: Stop})
+		}
+		l.Close()
+	}
+	var sizes []int64
+	c := unlocked(t, dir)
+	defer c.Close()
+	if err := c.query(func(v []any) error { sizes = append(sizes, v[0].(int64)); return nil }, "SELECT size FROM head ORDER BY size"); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]int64{202, 304, 404, 606}, sizes); d != "" {
+		t.Fatal("tree heads (-want +got):", d)
+	}
+	for _, size := range sizes {
+		if err := c.exec("CREATE TEMP TABLE kept AS SELECT * FROM head WHERE size = ?1; DELETE FROM head WHERE size = ?1", size); err != nil {
+			t.Fatal(err)
+		}
+		r, err := file.OpenReader(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = verifyReader(r, Given{})
+		holds(t, fmt.Sprint("verify, without the tree head of ", size), err, "is not there")
+		err = r.Check(0, nil)
+		r.Close()
+		want := "is not there"
+		if size == 202 {
+			want = "" // only who reads the whole ledger comes upon it
+		}
+		holds(t, fmt.Sprint("the daemon, without the tree head of ", size), err, want)
+		if err := c.exec("INSERT INTO head SELECT * FROM kept; DROP TABLE kept"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

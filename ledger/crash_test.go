@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"gated/ledger/file"
+	"gated/ledger/tlog"
 )
 
 // load is what a writer process is told to do.
@@ -124,10 +125,19 @@ func TestWriterProcess(t *testing.T) {
 		}
 	}
 	say("open")
+	witness, err := tlog.NewKey("witness.example")
+	if err != nil {
+		fail(err)
+	}
 	var wg sync.WaitGroup
 	for p := range w.Producers {
 		wg.Go(func() {
 			for i := 0; w.Passages == 0 || i < w.Passages; i++ {
+				if p == 0 && i%8 == 5 { // tree heads that are rows come with them
+					other := opt.Now()
+					other.Time = other.Time.AddDate(0, 0, 1)
+					l.Append(Event{Stamp: other, Kind: KeyChange, Reason: "witness", Detail: map[string]string{"verifier": witness.Verifier()}}) // answered or not
+				}
 				id := fmt.Sprintf("%d-%d-%d", os.Getpid(), p, i)
 				es, err := l.Append(append(passage(ck, id, "out", "admit"), register(ck, id, "out", "admit", "resident"))...)
 				switch {

@@ -171,7 +171,10 @@ func (l *Ledger) readEnd(c *file.Conn, m file.Meta, zone *time.Location, entries
 			return err
 		}
 	}
-	return c.CheckUnsigned(zone, l.head.Size, l.size)
+	if err := c.CheckUnsigned(zone, l.head.Size, l.size); err != nil {
+		return err
+	}
+	return c.CheckHeads(zone, l.size)
 }
 
 // anew is what a ledger that is made anew is called, or why none may be made.

@@ -1,5 +1,7 @@
 package ledger
 
+import "gated/ledger/tlog"
+
 // maxRecent is how many bytes of entries are kept in memory.
 const maxRecent = 8 << 20
 
@@ -9,6 +11,17 @@ type recent struct {
 	first int64 // seq of the first
 	rows  []recentRow
 	bytes int
+	heads map[int64]tlog.Head // that are rows, by their size
+}
+
+// sign adds tree heads.
+func (r *recent) sign(heads ...tlog.Head) {
+	if r.heads == nil {
+		r.heads = map[int64]tlog.Head{}
+	}
+	for _, h := range heads {
+		r.heads[h.Size] = h
+	}
 }
 
 // recentRow is an entry as its row has it.

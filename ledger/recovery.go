@@ -197,8 +197,13 @@ func (l *Ledger) compareUnknown(c *file.Conn, more int64) error {
 	return err
 }
 
-// appendAgain appends what the medium lacks, as it was. known is how many entries there were.
+// appendAgain appends what the medium lacks, as it was, with its tree heads. known is how many entries there were.
 func (l *Ledger) appendAgain(lost []recentRow, known int64) error {
+	row, err := l.c.Head(1 << 62)
+	if err != nil {
+		return err
+	}
+	l.rowed = row.Size // a newer one is lost, too
 	l.known = true
 	defer func() { l.known = false }()
 	l.opt.Log.Error("the disk has lost entries that were recorded: they are appended again as they were", "from", l.size+1, "to", known)

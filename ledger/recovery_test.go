@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gated/ledger/file"
+	"gated/ledger/tlog"
 )
 
 // losing is a ledger whose disk has something else after an error than it said it had.
@@ -150,6 +151,62 @@ func TestWhatTheMediumLacksIsAppendedAgain(t *testing.T) {
 		l.fails(t, back)
 		l.holds(t)
 	}
+}
+
+// So do the tree heads that came with it, without which the ledger does not hold.
+func TestTheTreeHeadsThatTheMediumLacksAreThereAgain(t *testing.T) {
+	for _, anew := range []bool{false, true} {
+		l := newLosing(t)
+		l.fill(t, 20)
+		back := l.files(t)
+		l.fill(t, 10)
+		mustAppend(t, l.Ledger, Event{Stamp: l.opt.Now(), Kind: Stop})
+		mustAppend(t, l.Ledger, startOf(l.Ledger))
+		l.fill(t, 3)
+		tomorrow := l.opt.Now()
+		tomorrow.Time = tomorrow.Time.AddDate(0, 0, 1)
+		mustAppend(t, l.Ledger, Event{Stamp: tomorrow, Kind: "scanner", Reason: "up"})
+		l.fill(t, 3)
+		old := l.rotates(t)
+		l.fill(t, 3)
+		if anew {
+			back = func() {
+				if err := errors.Join(os.Remove(l.path), os.Remove(l.path+"-wal")); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		l.fails(t, back)
+		l.holds(t)
+		r, err := file.OpenReader(l.opt.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := verifyReader(r, Given{Keys: []string{old}}); err != nil {
+			t.Error("with the key of before:", err)
+		}
+		r.Close()
+	}
+}
+
+// rotates lets another key take over, and returns the one that has signed.
+func (l *losing) rotates(t *testing.T) (old string) {
+	t.Helper()
+	k, err := tlog.NewKey("east-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.do(func() error {
+		l.rotated, old = l.keys[0], l.keys[0].Verifier()
+		l.keys = []*tlog.Key{k, l.rotated}
+		if err := tlog.WriteKeys(tlog.KeyFile(l.opt.Dir, 1), l.keys...); err != nil {
+			return err
+		}
+		return l.rotate()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return old
 }
 
 // What is lost cannot be put back where it is in memory no longer: then nothing goes on as if it had not been.

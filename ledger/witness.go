@@ -44,7 +44,9 @@ func (l *Ledger) Cosign(h tlog.Head, key, line string) error {
 			return err
 		}
 		if n == "" { // it was the newest for a moment
-			err = l.c.AddHead(h, nil)
+			if err = l.c.AddHead(h, nil); err == nil {
+				l.recent.sign(h)
+			}
 		}
 		if err == nil {
 			err = l.c.AddCosignature(h.Size, line)

@@ -285,6 +285,7 @@ func (l *Ledger) put(batch []*request) error {
 		l.recent.add(req.draft)
 		l.follow(req.entries)
 	}
+	l.recent.sign(heads.rows...)
 	l.slots.Load().Ahead(seq, func(err error) { l.ahead(seq, err) })
 	return nil
 }

@@ -212,8 +212,11 @@ func (r *Reader) Check(known int64, keys []string) error {
 		return err
 	}
 	h, err := end.Check(r, row, size, known)
-	if err != nil || h.Note == nil {
+	if err != nil {
 		return err
+	}
+	if h.Note == nil {
+		return r.c.CheckHeads(r.Zone, size)
 	}
 	if h.Size > size {
 		return Found("the newest tree head counts %d entries, and %d are there: some were removed from the end", h.Size, size)
@@ -224,7 +227,7 @@ func (r *Reader) Check(known int64, keys []string) error {
 	if len(tlog.OfOrigin(keys, r.Meta.Origin)) > 0 && !h.SignedBy(keys...) {
 		return Found("the newest tree head is not signed by a key of %s", tlog.PublicFile(filepath.Dir(r.path)))
 	}
-	return nil
+	return r.c.CheckHeads(r.Zone, size)
 }
 
 // Tail is how many entries are read back whenever a ledger is opened.

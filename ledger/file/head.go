@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
+	"gated/ledger/entry"
 	"gated/ledger/tlog"
 )
 
@@ -61,6 +63,42 @@ func Newest(row tlog.Head, anchored []tlog.Head, origin string, size int64) tlog
 		}
 	}
 	return row
+}
+
+// CheckHead looks for the tree head that came in the transaction of an entry, so that no crash, power cut or disk error parts
+// the two: before a start, and with a stop or a key, behind which others of the same transaction may stand.
+func (c *Conn) CheckHead(e *entry.Entry) error {
+	from, to := e.Seq, e.Seq+2*MaxBatch-2
+	switch {
+	case e.Kind == entry.Start && e.Seq > 1:
+		from, to = e.Seq-1, e.Seq-1
+	case e.Kind != entry.Stop && e.Kind != entry.KeyChange:
+		return nil
+	}
+	n, err := c.number("SELECT EXISTS(SELECT 1 FROM head WHERE size BETWEEN ? AND ?)", from, to)
+	if err == nil && n == 0 {
+		err = Found("entry %d is a %s, and the tree head that was signed with it is not there", e.Seq, e.Kind)
+	}
+	return err
+}
+
+// CheckDays looks for the tree heads with which days ended, the newest of them or, below 0, all: they came in the transactions
+// of the next days' first entries.
+func (c *Conn) CheckDays(newest int) error {
+	first, err := c.number(`SELECT first FROM (SELECT first FROM segment WHERE first > 1 ORDER BY first DESC LIMIT ?)
+		WHERE NOT EXISTS(SELECT 1 FROM head WHERE size = first - 1)`, int64(newest))
+	if err == nil && first > 0 {
+		err = Found("a day ended with entry %d, and the tree head that was signed then is not there", first-1)
+	}
+	return err
+}
+
+// CheckHeads looks for the tree heads that came with the newest entries, and of a month. Verifying looks for all.
+func (c *Conn) CheckHeads(zone *time.Location, size int64) error {
+	if err := c.CheckDays(31); err != nil { // each stands on pages of its own, which a cold start reads one after the other
+		return err
+	}
+	return c.scan(zone, max(size-Tail+1, 1), size, nil, c.CheckHead)
 }
 
 // CheckRoot compares a head with the entries that it counts.

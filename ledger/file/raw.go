@@ -71,6 +71,16 @@ func (r *Reader) Heads(f func(size int64, note string, leaves []byte) error) err
 	}, "SELECT size, note, leaves FROM cosigned ORDER BY size")
 }
 
+// CheckHeads looks for the tree heads that came with days and with some entries.
+func (r *Reader) CheckHeads(entries []entry.Entry) error {
+	for i := range entries {
+		if err := r.c.CheckHead(&entries[i]); err != nil {
+			return err
+		}
+	}
+	return r.c.CheckDays(-1)
+}
+
 // LooseCosignatures counts those of tree heads that are not kept.
 func (r *Reader) LooseCosignatures() (int64, error) {
 	return r.c.number("SELECT count(*) FROM cosignature WHERE size NOT IN (SELECT size FROM head)")
