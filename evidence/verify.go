@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -91,7 +92,7 @@ func Verify(r *file.Reader, g Given) (rep *Report, err error) {
 		r.AskKeys(g.Unseal)
 	}
 	end, err := r.End() // what lies beside a ledger that grows is read before it
-	if err != nil {
+	if err = errors.Join(err, r.CheckMaster()); err != nil {
 		return nil, err
 	}
 	if g.Known != nil {
@@ -350,7 +351,7 @@ func (v *verification) entry(row file.Row) error {
 	case entry.Start, entry.Stop:
 		v.runs = append(v.runs, e)
 	}
-	return e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone)
+	return e.SameBox(v.r.Meta.Gate, v.r.Meta.TimeZone, v.r.Meta.Master)
 }
 
 // passed asks for the roots of the size that the tree has grown to.

@@ -134,6 +134,9 @@ func TestMetaIsWhatTheEntriesSay(t *testing.T) {
 		{"another gate", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", `entry 259 says that the gate is "East gate", and here it is "West gate"`, ledger.Start},
 		{"another zone", "UPDATE meta SET value = 'Asia/Taipei' WHERE key = 'time_zone'", `entry 259 says that the time zone is "Asia/Shanghai"`, ledger.Start},
 		{"another gate before its next start", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "entry 259", ledger.Stop},
+		{"another master key", "UPDATE meta SET value = replace(value, '0', '1') WHERE key = 'master'", "the master key fits the slots of east-gate, and not what the ledger says", ledger.Start},
+		{"another master key, with none here", "UPDATE meta SET value = replace(value, '0', '1') WHERE key = 'master'", "entry 259 says that the check value of the master key is", ""},
+		{"no master key", "DELETE FROM meta WHERE key = 'master'", "nothing in its table meta tells its master key", ledger.Start},
 		{"an epoch", "", "", ledger.Epoch},
 		{"another gate in an epoch", "UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "entry 1 says that the gate", ledger.Epoch},
 	} {
@@ -154,7 +157,19 @@ func TestMetaIsWhatTheEntriesSay(t *testing.T) {
 				mustAppend(t, l, startOf(l, ck))
 				l.Close()
 			}
-			_, err := verifyDir(t, dir, Given{})
+			if x.begins == "" {
+				if err := os.Remove(filepath.Join(dir, "keys", "personal.key")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := func() error {
+				r, err := file.OpenReader(dir)
+				if err == nil {
+					defer r.Close()
+					_, err = Verify(r, Given{})
+				}
+				return err
+			}()
 			if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
 				t.Errorf("got %v, want %q", err, x.want)
 			}

@@ -127,7 +127,7 @@ func (g *Gate) Begin() {
 		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
 			Policy: rules.Policy.Hash(), Roster: people.Version(), Detail: map[string]string{
-				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone,
+				"version": g.opt.Version, "after": after, "level": rules.Level, "gate": m.Gate, "time_zone": m.TimeZone, "master": m.Master,
 				register.TripDays: strconv.Itoa(rules.Policy.LongestTripDays()), register.BothDirections: yesNo[g.ask.Both],
 				register.InsideFor:    rules.InsideFor.String(),
 				register.RosterChange: strconv.FormatInt(max(people.Change(), 0), 10), "clock": cmp.Or(doubt, "clock-trusted")}})

@@ -77,8 +77,9 @@ func (l *Ledger) firstOfEpoch() error {
 		return nil
 	}
 	now, zone := l.opt.Now(), l.zone.Load()
-	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "origin": file.EpochOrigin(l.meta.Name(), l.meta.Epoch-1),
-		"to": now.Time.In(zone).Format(entry.TimeFormat)}
+	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "master": l.meta.Master,
+		"origin": file.EpochOrigin(l.meta.Name(), l.meta.Epoch-1),
+		"to":     now.Time.In(zone).Format(entry.TimeFormat)}
 	events, err := l.epochs.End(l.meta.Epoch-1, now.Time, d)
 	if l.found == "" && (err != nil || l.opt.Begin != nil) { // or the process that put it aside got no further
 		if _, l.found, _ = l.epochs.Examine(file.OfEpoch(l.opt.Dir, l.meta.Epoch-1)); l.found == "" && err != nil {

@@ -117,7 +117,7 @@ func small(t testing.TB) string {
 // startOf is the start entry as the gate writes it.
 func startOf(l *Ledger) Event {
 	m := l.Meta()
-	return Event{Stamp: l.opt.Now(), Kind: Start, By: "machine", Detail: map[string]string{"gate": m.Gate, "time_zone": m.TimeZone}}
+	return Event{Stamp: l.opt.Now(), Kind: Start, By: "machine", Detail: map[string]string{"gate": m.Gate, "time_zone": m.TimeZone, "master": m.Master}}
 }
 
 // recordOf is the record of an event as entry seq.

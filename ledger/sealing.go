@@ -26,6 +26,9 @@ func (l *Ledger) sealsOf(m file.Meta) (*seal.Sealer, error) {
 // openPersonal makes ready to seal personal data, and carries out erasures that were cut off.
 func (l *Ledger) openPersonal(m file.Meta, size int64) (err error) {
 	if l.seals, err = l.sealsOf(m); err != nil {
+		if found := file.CheckMaster(l.path, m, l.master.Load()); found != nil {
+			err = found
+		}
 		return err
 	}
 	if err := l.epochs.AdoptSlots(m.Epoch); err != nil {

@@ -165,6 +165,31 @@ func TestALedgerWithoutItsMasterKey(t *testing.T) {
 	}
 }
 
+// What the ledger says of its master key cannot be changed, nor removed.
+func TestWhatTheLedgerSaysOfItsMasterKey(t *testing.T) {
+	t.Parallel()
+	for change, says := range map[string]string{
+		"UPDATE meta SET value = 'another' WHERE key = 'master'": "the master key fits the slots of east-gate, and not what the ledger says of its",
+		"DELETE FROM meta WHERE key = 'master'":                  "nothing in its table meta tells its master key",
+	} {
+		dir, ck := small(t), &clock{}
+		ck.set("2026-11-23 09:00:00")
+		c := unlocked(t, dir)
+		if err := c.exec(change); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		l, err := Open(options(dir, ck))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := l.Fault(); f == nil || !strings.Contains(f.Cause, says) {
+			t.Errorf("%s: fault %+v", change, f)
+		}
+		l.Close()
+	}
+}
+
 // Where the master key is lost a new epoch begins with another, once somebody has put that there and asks for it.
 func TestANewEpochBehindALostMasterKey(t *testing.T) {
 	t.Parallel()

@@ -268,7 +268,7 @@ func (c *checking) entry(line []byte, zone *time.Location) (*entry.Entry, error)
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
 	}
-	return &e, e.SameBox(c.sum.Gate, c.sum.TimeZone)
+	return &e, e.SameBox(c.sum.Gate, c.sum.TimeZone, "")
 }
 
 // besides are the given entries that are not of the day: few.

@@ -175,14 +175,15 @@ func personally(fields []Field, name string) string {
 // Late says whether the entry was written later than what it tells of happened, as the ledger could not take it then.
 func (e *Entry) Late() bool { return e.Detail["late"] != "" }
 
-// SameBox compares the name of the gate and its time zone, which stand outside the records, with what a start or the first
-// entry of an epoch says of them. Those of older versions say nothing.
-func (e *Entry) SameBox(gate, zone string) error {
+// SameBox compares the name of the gate, its time zone and what tells its master key, which stand outside the records, with what
+// a start or the first entry of an epoch says of them. Those of older versions say nothing. Nor is compared what is "".
+func (e *Entry) SameBox(gate, zone, master string) error {
 	if e.Kind != Start && e.Kind != Epoch {
 		return nil
 	}
-	for _, x := range []struct{ key, what, has string }{{"gate", "gate", gate}, {"time_zone", "time zone", zone}} {
-		if said, ok := e.Detail[x.key]; ok && said != x.has {
+	for _, x := range []struct{ key, what, has string }{{"gate", "gate", gate}, {"time_zone", "time zone", zone},
+		{"master", "check value of the master key", master}} {
+		if said, ok := e.Detail[x.key]; ok && said != x.has && x.has != "" {
 			return fmt.Errorf("entry %d says that the %s is %q, and here it is %q: that was changed", e.Seq, x.what, said, x.has)
 		}
 	}

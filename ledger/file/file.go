@@ -74,6 +74,9 @@ func (c *Conn) Meta() (Meta, error) {
 	if n != format {
 		return Meta{}, fmt.Errorf("format %d, this gated reads %d: use the gated that wrote it", n, format)
 	}
+	if m["master"] == "" {
+		return Meta{}, Found("nothing in its table meta tells its master key: that was removed")
+	}
 	return Meta{Format: n, Gate: m["gate"], Origin: m["origin"], TimeZone: m["time_zone"], Epoch: epoch,
 		Machine: m["machine"], Master: m["master"]}, nil
 }

@@ -197,7 +197,7 @@ func (c *Conn) CheckUnsigned(zone *time.Location, signed, size int64) error {
 // that may have signed, none: any.
 func (r *Reader) Check(known int64, keys []string) error {
 	end, err := r.End()
-	if err != nil {
+	if err = errors.Join(err, r.CheckMaster()); err != nil {
 		return err
 	}
 	size, err := r.Size()

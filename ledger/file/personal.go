@@ -46,6 +46,28 @@ func newOpener(path string, m Meta) *opener {
 	return o
 }
 
+// CheckMaster finds that a master key and the slots beside a ledger are one another's, and not the ledger's.
+func CheckMaster(path string, m Meta, key *seal.Master) error {
+	if key == nil || key.Fits(m.Whose()) == nil {
+		return nil
+	}
+	w := m.Whose()
+	w.Check = key.Check(w.Origin)
+	files, _, _ := seal.OpenFiles(seal.Stem(path), w, os.O_RDONLY)
+	defer files.Close()
+	if len(files) == 0 {
+		return nil
+	}
+	return Found("the master key fits the slots of %s, and not what the ledger says of its master key: that was changed, or it is "+
+		"another ledger", w.Origin)
+}
+
+// CheckMaster is that of a ledger that is read, where the master key is here.
+func (r *Reader) CheckMaster() error {
+	key, _ := seal.ReadMaster(seal.MasterFile(filepath.Dir(r.path)))
+	return CheckMaster(r.path, r.Meta, key)
+}
+
 // Keys asks who has the master key for the keys of the entries from..to of an epoch, at most MaxKeys. An entry without a
 // slot has none.
 type Keys func(epoch int, from, to int64) ([][]byte, error)

@@ -129,7 +129,7 @@ func Many(t testing.TB, l appender, ck *Clock, n int) {
 // StartOf is the start entry as the gate writes it.
 func StartOf(b *Box, ck *Clock) ledger.Event {
 	m := b.Meta()
-	return ledger.Event{Stamp: ck.Now(), Kind: ledger.Start, By: "machine", Detail: map[string]string{"gate": m.Gate, "time_zone": m.TimeZone}}
+	return ledger.Event{Stamp: ck.Now(), Kind: ledger.Start, By: "machine", Detail: map[string]string{"gate": m.Gate, "time_zone": m.TimeZone, "master": m.Master}}
 }
 
 // Diary appends: say an event of a time, and opening that a guard opens a lane for a time, of which tell tells the rest.
