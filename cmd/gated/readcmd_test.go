@@ -52,3 +52,32 @@ func TestCodeReadExitStatus(t *testing.T) {
 		}
 	}
 }
+
+// A ledger that is gone is an answer as long as anything beside it tells of it; where nothing does, the directory is the wrong one.
+func TestVerifyOfALedgerThatIsGone(t *testing.T) {
+	t.Parallel()
+	dir := demoSite(t)
+	verify := func(status int, want string) {
+		t.Helper()
+		var out, say strings.Builder
+		if got := execute([]string{"ledger", "verify", "--state", dir}, nil, &out, &say); got != status || !strings.Contains(say.String(), want) {
+			t.Errorf("status %d, %q; want %d, %q", got, say.String(), status, want)
+		}
+	}
+	remove := func(names ...string) {
+		for _, name := range names {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	verify(0, "")
+	remove("ledger.db", "ledger.db-wal", "ledger.db-shm")
+	verify(1, "ledger.db is gone, and it had ")
+	remove("keys")
+	verify(1, "ledger.db is gone, and it had ")
+	remove("anchor")
+	verify(1, "slots of its personal data")
+	remove("personal.keys")
+	verify(2, "no such file or directory")
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 
 	"gated/box"
 	"gated/evidence/verify"
+	"gated/ledger/epoch"
 	"gated/ledger/file"
 	"gated/progress"
 
@@ -31,18 +33,21 @@ func ledgerVerify() *cobra.Command {
 				return err
 			}
 			g.Progress = func(done, of int64) { progress.Bar(c.ErrOrStderr(), "entries", int(done), int(of)) }
-			path, kind := "", verify.Ledger
+			path, dir, kind := "", "", verify.Ledger
 			if len(args) == 1 {
 				path = args[0]
 				kind, err = verify.WhatIs(path, g)
-			} else if path, err = existing(c); err == nil {
-				g.Unseal, g.Known = box.AskKeys(c.Context(), path), box.Known(path)
-				path = filepath.Join(path, "ledger.db")
+			} else if dir, err = existing(c); err == nil {
+				g.Unseal, g.Known = box.AskKeys(c.Context(), dir), box.Known(dir)
+				path = filepath.Join(dir, "ledger.db")
 			}
 			if err != nil {
 				return err
 			}
 			err = verify.Verify(c.OutOrStdout(), path, kind, g)
+			if errors.Is(err, fs.ErrNotExist) && dir != "" {
+				err = cmp.Or(epoch.LedgerGone(dir, g.Known), err)
+			}
 			if err == nil || kind == verify.Ledger && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 				return err
 			}

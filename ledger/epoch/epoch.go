@@ -7,6 +7,7 @@
 package epoch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,9 +15,11 @@ import (
 	"maps"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gated/durable"
@@ -106,6 +109,35 @@ func (f Files) Gone(seen int64) (found string, epoch int, err error) {
 		found = fmt.Sprintf("%s is gone, and it had a key of its own", f.current())
 	}
 	return found, ended + 1, nil
+}
+
+// LedgerGone says that the ledger of a state directory is not there though what lies beside it tells of
+// one; nil where that is not so. known is as in Files.
+func LedgerGone(dir string, known func(origin string) int64) error {
+	var names []string // of ledgers that these tell of
+	ledger := filepath.Join(dir, "ledger.db")
+	keys, _ := tlog.PublicKeys(dir)
+	for _, k := range keys {
+		name, _, _ := strings.Cut(k, "+")
+		names = append(names, name)
+	}
+	heads, _ := tlog.ReadAnchor(file.AnchorOf(ledger))
+	for _, h := range heads {
+		names = append(names, h.Origin)
+	}
+	for _, name := range names {
+		for _, first := range []string{name, path.Dir(name)} { // without its epoch
+			f := Files{Dir: dir, Origin: first, Known: known}
+			if found, _, err := f.Gone(0); err != nil || found != "" {
+				return cmp.Or(err, errors.New(found+": restore it from the backup"))
+			}
+		}
+	}
+	slots, err := filepath.Glob(filepath.Join(dir, "personal*.keys"))
+	if err == nil && len(slots) > 0 && file.Length(ledger) == 0 {
+		err = fmt.Errorf("%s is gone, and slots of its personal data are there: restore it from the backup", ledger)
+	}
+	return err
 }
 
 // PutAsideBroken puts a ledger aside that does not hold, as it is, and says what was found; "" where it holds. In the place of
