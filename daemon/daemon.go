@@ -88,6 +88,7 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 		Restored: d.Restored, Now: func() ledger.Stamp { return ledger.Stamp(now.Now()) }, Log: d.log, Registry: reg,
 		OnChange: func(f *ledger.Fault) {
 			if g := d.gate.Load(); g != nil {
+				d.faults.set("personal.keys", d.box.Ledger.SlotsLost())
 				g.LedgerChanged(f)
 			}
 		}})
@@ -98,9 +99,10 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	b.Gate = gate.New(gate.Options{Name: set.Gate.Name, Version: d.Version, Lanes: lanes,
 		Ledger: b.Ledger, Register: b.Register, Roster: b.Roster, Clock: now, Spool: b.Spool(), Free: b.Free,
 		SetupFaults: d.faults.list, Log: d.log, Metrics: reg, OnOutcome: d.outcome}, rules(setup))
-	d.gate.Store(b.Gate)
 	d.box = b
+	d.gate.Store(b.Gate)
 	d.inUse(setup)
+	d.faults.set("personal.keys", b.Ledger.SlotsLost())
 	gateCtx, stopGate := context.WithCancel(context.Background())
 	gateDone := make(chan error, 1)
 	b.Gate.Begin() // before anybody can come

@@ -115,6 +115,7 @@ type Ledger struct {
 	slots   atomic.Pointer[seal.Writer]
 	master  atomic.Pointer[seal.Master] // nil: see masterErr
 	failed  atomic.Pointer[error]       // of slots that could not be written ahead
+	lost    atomic.Pointer[error]       // see SlotsLost
 
 	reading atomic.Bool  // what stands before the end is read after a fault
 	unread  atomic.Int32 // how often that could not be done, one time after the other

@@ -41,12 +41,21 @@ func (l *Ledger) openPersonal(m file.Meta, size int64) (err error) {
 	if err != nil {
 		return err
 	}
+	l.lost.Store(&lost)
 	if lost != nil {
 		l.opt.Log.Error("personal data of older entries cannot be read", "cause", lost)
 	}
 	l.failed.Store(nil)
 	l.slots.Store(w)
 	return l.erasing.CarryOut()
+}
+
+// SlotsLost says which slots of older entries are not here, so that nobody can read their personal data; nil: they all are.
+func (l *Ledger) SlotsLost() error {
+	if lost := l.lost.Load(); lost != nil {
+		return *lost
+	}
+	return nil
 }
 
 // closePersonal says up to where all erasures were carried out, so that the next start need not look.
