@@ -90,8 +90,8 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 func (p *passage) registered() ledger.Event {
 	r := p.verdict(register.Decided)
 	r.Policy, r.Roster = p.policy, p.roster
-	if r.Verdict == policy.Admit && r.Reason != ruling.UrgentNeed && p.at.Trusted {
-		r.Detail = p.trip.Due(p.at.Time)
+	if r.Verdict == policy.Admit && r.Reason != ruling.UrgentNeed {
+		r.Detail = p.trip.Detail(p.at.Time, p.at.Trusted)
 	}
 	for _, f := range p.who.Personal() {
 		if f.Name == "subject" || f.Name == "household" { // who is inside is counted from register events

@@ -113,6 +113,39 @@ func TestATripHasATimeToBeBack(t *testing.T) {
 	}
 }
 
+// Who goes by an exemption, such as a child to school, takes no trip from the household, live, after a restart and rebuilt.
+func TestTheTripOfWhoIsExemptIsNoneOfTheHousehold(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	s.mark(marks.Exempt, "pupil", 0, time.Hour, ledger.Field{Name: "subject", Value: s.subject("李芳")})
+	child, other := s.pass("resident", s.subject("李芳"), month), s.pass("resident", s.subject("王小明"), month)
+	for _, again := range []string{"", "index.db"} {
+		if out := s.scan("out", child); out.Verdict != policy.Admit || out.Rule != "exempt" || s.trips() != 0 {
+			t.Errorf("the child: %+v, %d trips", out, s.trips())
+		}
+		s.end()
+		if again != "" {
+			if err := os.Remove(filepath.Join(s.dir, again)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.start()
+		if err := s.register.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		s.strict()
+		if n := s.trips(); n != 0 {
+			t.Errorf("after a start the household has had %d trips", n)
+		}
+		s.later(3 * time.Minute) // else the pass may have been handed back
+		s.scan("in", child)
+	}
+	if out := s.scan("out", other); out.Verdict != policy.Admit || out.Rule != "controlled-trip" || s.trips() != 1 {
+		t.Errorf("the household's own: %+v, %d trips", out, s.trips())
+	}
+}
+
 // Who is exempt, or goes for an urgent need, or while nobody is sure what time it is, may take as long as it takes; so may everybody at
 // another level, staff, and a car.
 func TestWhoHasNoTimeToBeBack(t *testing.T) {

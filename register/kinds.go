@@ -45,6 +45,9 @@ const (
 	Out = "out"
 )
 
+// Uncounted is the detail of an entry that admits somebody out whose trip is none of the household's: "exempt".
+const Uncounted = "uncounted"
+
 // BothDirections and InsideFor are details of starts and of reloaded settings: whether the gate has lanes in both directions, and
 // after how long somebody inside counts as unknown.
 const (

@@ -279,8 +279,9 @@ func (s *State) move(e *ledger.Entry) {
 		return
 	}
 	s.place(who, &at)
-	// Their car is no trip more.
-	if household, ok := s.hash.Field(e, "household"); ok && e.Direction == "out" && e.Class == "resident" && went {
+	// Their car is no trip more, nor is who goes by an exemption, such as a child to school.
+	counts := went && e.Direction == "out" && e.Class == "resident" && e.Detail[Uncounted] == ""
+	if household, ok := s.hash.Field(e, "household"); ok && counts {
 		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day, Who: who, Due: due(e)})
 	}
 }

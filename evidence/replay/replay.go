@@ -313,7 +313,7 @@ func (p *player) move(a *passage, e *entry.Entry) {
 		return
 	}
 	p.people[p.person(subject)] = presence.Of(e, where, register.Passed(e))
-	if went && e.Direction == "out" && e.Class == "resident" && household != "" {
+	if exempt := a != nil && a.facts.Exemption != ""; went && !exempt && e.Direction == "out" && e.Class == "resident" && household != "" {
 		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e)})
 	}
 }

@@ -14,21 +14,26 @@ import (
 
 // TripTime is how long the trip may take on which somebody goes.
 type TripTime struct {
-	limit time.Duration // 0: as long as it takes
-	zone  *time.Location
+	limit  time.Duration // 0: as long as it takes
+	zone   *time.Location
+	exempt bool
 }
 
-// TripTime is that of somebody of whom these are the facts. Who is exempt takes as long as it takes.
+// TripTime is that of somebody of whom these are the facts. Who is exempt takes as long as it takes, and takes no trip from the household.
 func (a Asker) TripTime(f policy.Facts, household string, m Moment) (t TripTime) {
-	if f.Direction == "out" && f.Class == "resident" && f.Known && household != "" && f.Exemption == "" {
-		t = TripTime{m.Policy.TripTime(f.Level), a.Zone}
+	if f.Direction == "out" && f.Class == "resident" && f.Known && household != "" {
+		t = TripTime{m.Policy.TripTime(f.Level), a.Zone, f.Exemption != ""}
 	}
 	return t
 }
 
-// Due is the detail by when somebody is to be back who goes at a time; empty where they may take theirs.
-func (t TripTime) Due(at time.Time) map[string]string {
-	if t.limit == 0 {
+// Detail says by when somebody is to be back who goes at a time, or that their trip does not count; empty: it counts, and they may take
+// their time.
+func (t TripTime) Detail(at time.Time, trusted bool) map[string]string {
+	switch {
+	case t.exempt:
+		return map[string]string{register.Uncounted: "exempt"}
+	case t.limit == 0 || !trusted:
 		return nil
 	}
 	return map[string]string{register.Due: at.In(t.zone).Add(t.limit).Format(time.RFC3339)}
