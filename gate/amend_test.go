@@ -282,11 +282,11 @@ func TestNobodyWaitsForWhatIsPutRight(t *testing.T) {
 func TestACorrectionThatComesTooLateMovesNobody(t *testing.T) {
 	t.Parallel()
 	for name, since := range map[string]func(s *site){
-		"the next day":   func(s *site) { s.wall(true, 24*time.Hour) },
+		"the next day":   func(s *site) { s.wall(true, 24*time.Hour-time.Second) },
 		"they came home": func(s *site) { s.scan("in", s.pass("resident", s.subject("李芳"), month)) },
 		"both": func(s *site) {
 			s.scan("in", s.pass("resident", s.subject("李芳"), month))
-			s.wall(true, 24*time.Hour)
+			s.wall(true, 24*time.Hour-time.Second)
 		},
 	} {
 		s := newSite(t)

@@ -111,7 +111,7 @@ rules:
 	}{{0, "controlled", "household-limit", 2}, {1, "controlled", "household-limit", 1}, {1, "daily", "trip", 0},
 		{1, "daily", "household-limit", 1}, {1, "controlled", "household-limit", 2}, {2, "controlled", "household-limit", 1},
 		{3, "controlled", "trip", 0}} {
-		s.wall(true, time.Duration(step.days)*24*time.Hour)
+		s.wall(true, time.Duration(step.days)*(24*time.Hour-time.Second)) // a jump of more than a day is not believed
 		s.end()
 		s.start()
 		level(step.level)
