@@ -93,7 +93,8 @@ func (a Asker) Away(people *roster.Snapshot, m Moment) []Away {
 }
 
 // Overdue are those of them who were to be back by now.
-func Overdue(list []Away) (late []Away) {
+func Overdue(list []Away) []Away {
+	late := []Away{}
 	for _, o := range list {
 		if o.Overdue {
 			late = append(late, o)
