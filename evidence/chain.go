@@ -111,6 +111,10 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 	if g.Since != nil && !since {
 		return nil, fmt.Errorf("the older head is of the ledger %q, this one is %q", g.Since.Origin, r.Meta.Origin)
 	}
+	tied := func(rep *Report) bool { return rep.Found == "" && !rep.OwnKey }
+	if len(g.Keys) > 0 && !slices.ContainsFunc(reports, tied) { // who has the box could begin a new epoch behind a broken one
+		return nil, errors.New("the key that was given signs no epoch that holds: ask who runs the gate why a new one was begun, and for its key")
+	}
 	return reports, nil
 }
 

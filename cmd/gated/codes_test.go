@@ -118,7 +118,7 @@ func TestAScannerThatAddsCharactersAndAPictureOfThirtyCodes(t *testing.T) {
 		if slices.Equal(answers, []string{several, several, several}) {
 			break
 		}
-		if paused < 50*time.Millisecond || try == 9 {
+		if try == 9 { // a machine that stands still parts what was sent together, but not ten times
 			t.Errorf("thirty forgeries in one picture, two passes, a forgery and a pass, with a pause of %v: %q", paused, answers)
 			break
 		}
