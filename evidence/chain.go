@@ -17,29 +17,15 @@ import (
 // VerifyChain verifies the ledger of that name and, in a state directory, the epochs before it that are there, each against
 // the first entry of the next. The reports are in the order of the epochs.
 func VerifyChain(path string, g Given) ([]*Report, error) {
-	r, err := file.OpenFile(path)
+	chain, err := epochs(path)
+	for _, r := range chain {
+		defer r.Close()
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	chain := []*file.Reader{r}
+	last := chain[len(chain)-1]
 	dir := filepath.Dir(path)
-	if filepath.Base(path) == "ledger.db" {
-		for epoch := r.Meta.Epoch - 1; epoch > 0; epoch-- {
-			old, err := file.OpenFile(file.OfEpoch(dir, epoch))
-			if errors.Is(err, fs.ErrNotExist) {
-				break // taken away when its data was due, or not in the backup: Proved says so
-			}
-			if next, ferr := first(chain[0]); err != nil && ferr == nil && next.Detail["found"] != "" {
-				break // it was put aside because of that
-			}
-			if err != nil {
-				return nil, fmt.Errorf("epoch %d of %d cannot be read: %w", epoch, r.Meta.Epoch, err)
-			}
-			defer old.Close()
-			chain = append([]*file.Reader{old}, chain...)
-		}
-	}
 	var reports []*Report
 	since := false
 	shortRoots := make([][]ShortRoot, len(chain)) // a line of the handover book does not say of which epoch it is
@@ -109,13 +95,40 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		reports = append(reports, rep)
 	}
 	if g.Since != nil && !since {
-		return nil, fmt.Errorf("the older head is of the ledger %q, this one is %q", g.Since.Origin, r.Meta.Origin)
+		return nil, fmt.Errorf("the older head is of the ledger %q, this one is %q", g.Since.Origin, last.Meta.Origin)
 	}
 	tied := func(rep *Report) bool { return rep.Found == "" && !rep.OwnKey }
 	if len(g.Keys) > 0 && !slices.ContainsFunc(reports, tied) { // who has the box could begin a new epoch behind a broken one
-		return nil, errors.New("the key that was given signs no epoch that holds: ask who runs the gate why a new one was begun, and for its key")
+		return nil, errors.New("the key that was given signs no epoch that holds: ask who runs the gate why a new epoch was begun, " +
+			"and for its key")
 	}
 	return reports, nil
+}
+
+// epochs opens the ledger at path and, before it, the older epochs that lie beside it; with an error, what was opened.
+func epochs(path string) (chain []*file.Reader, err error) {
+	r, err := file.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	chain = []*file.Reader{r}
+	if filepath.Base(path) != "ledger.db" {
+		return chain, nil
+	}
+	for epoch := r.Meta.Epoch - 1; epoch > 0; epoch-- {
+		old, err := file.OpenFile(file.OfEpoch(filepath.Dir(path), epoch))
+		if errors.Is(err, fs.ErrNotExist) {
+			break // taken away when its data was due, or not in the backup: Proved says so
+		}
+		if next, ferr := first(chain[0]); err != nil && ferr == nil && next.Detail["found"] != "" {
+			break // it was put aside because of that
+		}
+		if err != nil {
+			return chain, fmt.Errorf("epoch %d of %d cannot be read: %w", epoch, r.Meta.Epoch, err)
+		}
+		chain = append([]*file.Reader{old}, chain...)
+	}
+	return chain, nil
 }
 
 // first is the first entry.
