@@ -125,7 +125,7 @@ type demo struct {
 // lane is a lane's hardware.
 type lane struct {
 	id      string
-	scanner *Socket
+	scanner *terminal.Socket
 	relay   *lcussim.Relay
 	frames  map[string]float64 // dropped frames of its scanner when last read, by cause
 }
@@ -288,7 +288,7 @@ func (d *demo) plug() (err error) {
 		return err
 	}
 	for _, id := range Lanes {
-		l := &lane{id: id, scanner: &Socket{Link: filepath.Join(dev, "scanner-"+id)}}
+		l := &lane{id: id, scanner: &terminal.Socket{Link: filepath.Join(dev, "scanner-"+id)}}
 		d.lanes[id] = l
 		if err := l.scanner.Plug(); err != nil {
 			return err

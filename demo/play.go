@@ -13,6 +13,7 @@ import (
 	"gated/demo/judge"
 	"gated/gate"
 	"gated/policy"
+	"gated/scanner"
 )
 
 // play lets people come to every lane until all codes are played, the time is over, or ctx ends.
@@ -189,12 +190,20 @@ func (d *demo) show(ctx context.Context, l *lane, v visitor, card []byte) (answe
 	d.mu.Unlock()
 	if card != nil {
 		d.cards.Present(card)
-	} else if _, err := io.WriteString(l.scanner.Scanner, v.code+"\r\n"); err != nil {
-		return answer{}, fmt.Errorf("scanner %s: %w", l.id, err)
+	} else if err := l.read(v.code); err != nil {
+		return answer{}, err
 	}
 	a, err := d.await(ctx, l, c, v, card)
 	a.shown = shown
 	return a, err
+}
+
+// read sends a code as its scanner does.
+func (l *lane) read(code string) error {
+	if _, err := io.WriteString(l.scanner.Scanner, code+"\r\n"); err != nil {
+		return fmt.Errorf("scanner %s: %w", l.id, err)
+	}
+	return nil
 }
 
 // await waits for the answer to a code. Only the metrics of the scanner tell that it was dropped as no whole code.
@@ -214,10 +223,11 @@ func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, car
 			return a, nil
 		case <-metrics.C:
 			cause := d.dropped(ctx, l)
-			if cause != "" && d.take(l.id, c) {
-				d.mu.Lock()
-				d.count.framing++
-				d.mu.Unlock()
+			if cause == scanner.Stalled && card == nil && d.injected == nil && wait(ctx, quietGap) { // people show a code again
+				if err := l.read(v.code); err != nil {
+					return answer{}, err
+				}
+			} else if cause != "" && d.take(l.id, c, &d.count.framing, 1) {
 				return answer{dropped: cause}, nil
 			}
 		case <-again.C:
@@ -231,12 +241,9 @@ func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, car
 			}
 			cancel()
 		case <-d.gated.done: // without reading this code
-			if !d.take(l.id, c) {
+			if !d.take(l.id, c, &d.count.scans, -1) {
 				return <-c, nil
 			}
-			d.mu.Lock()
-			d.count.scans--
-			d.mu.Unlock()
 			return answer{}, errEnded
 		case <-late:
 			return answer{}, fmt.Errorf("lane %s: a code was not answered within a minute", l.id)
@@ -244,14 +251,15 @@ func (d *demo) await(ctx context.Context, l *lane, c chan answer, v visitor, car
 	}
 }
 
-// take stops waiting for the answer to a code. It returns false if the answer has come already.
-func (d *demo) take(lane string, c chan answer) bool {
+// take stops waiting for the answer to a code, and counts that. It returns false if the answer has come already.
+func (d *demo) take(lane string, c chan answer, count *int, by int) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.waiting[lane] != c {
 		return false
 	}
 	delete(d.waiting, lane)
+	*count += by
 	return true
 }
 

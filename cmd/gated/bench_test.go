@@ -54,9 +54,9 @@ func BenchmarkCodeToDurableDecision(b *testing.B) {
 	}
 	record := strings.Repeat("x", 400)
 
-	scanners := map[string]*demo.Socket{}
+	scanners := map[string]*terminal.Socket{}
 	for _, lane := range demo.Lanes {
-		s := &demo.Socket{Link: filepath.Join(dir, "dev", "scanner-"+lane)}
+		s := &terminal.Socket{Link: filepath.Join(dir, "dev", "scanner-"+lane)}
 		if err := s.Plug(); err != nil {
 			b.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func BenchmarkIdle(b *testing.B) {
 func idle(b *testing.B, open bool) {
 	dir := demoSite(b)
 	for _, lane := range demo.Lanes {
-		scanner := &demo.Socket{Link: filepath.Join(dir, "dev", "scanner-"+lane)}
+		scanner := &terminal.Socket{Link: filepath.Join(dir, "dev", "scanner-"+lane)}
 		if err := scanner.Plug(); err != nil {
 			b.Fatal(err)
 		}

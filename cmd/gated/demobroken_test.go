@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,5 +53,45 @@ func TestADemoWithABrokenFileShowsItsGate(t *testing.T) {
 			c.Process.Signal(syscall.SIGTERM)
 			c.Wait()
 		})
+	}
+}
+
+// A code that nobody read, as the gate stood still, is shown again, as a person would.
+func TestTheDemoShowsACodeAgainThatNobodyRead(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "d")
+	copySite(t, dir, demoSite(t))
+	c := startDemo(t, "--dir", dir, "--fast", "--scans", "200", "--log-verdicts")
+	lines := bufio.NewReader(c.stdout)
+	for n := 1; ; n++ {
+		line, err := lines.ReadString('\n')
+		if strings.HasPrefix(line, "scans=") {
+			if !strings.HasPrefix(line, "scans=200 ") {
+				t.Error(line)
+			}
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v after %d verdicts:\n%s", err, n, c.stderr)
+		}
+		if n%20 != 0 || n > 60 {
+			continue
+		}
+		var daemons string
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", c.Process.Pid))
+		for _, task := range tasks {
+			b, _ := os.ReadFile(task)
+			daemons += string(b)
+		}
+		daemon, err := strconv.Atoi(strings.TrimSpace(daemons))
+		if err != nil {
+			t.Fatal(err)
+		}
+		syscall.Kill(daemon, syscall.SIGSTOP)
+		time.Sleep(1500 * time.Millisecond) // so long it stands still: it looks at nothing that is older than a second
+		syscall.Kill(daemon, syscall.SIGCONT)
+	}
+	if err := c.Wait(); err != nil {
+		t.Errorf("%v:\n%s", err, c.stderr)
 	}
 }

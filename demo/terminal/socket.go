@@ -1,10 +1,8 @@
-package demo
+package terminal
 
 import (
 	"io"
 	"os"
-
-	"gated/demo/terminal"
 )
 
 // Socket is the serial port of a lane, into which a scanner is plugged: a link to a pseudo-terminal, as udev makes it.
@@ -18,7 +16,7 @@ func (s *Socket) Plug() error { return s.PlugWith("") }
 
 // PlugWith plugs in a scanner that has sent something before the gate could open the port.
 func (s *Socket) PlugWith(early string) error {
-	far, port, err := terminal.Open()
+	far, port, err := Open()
 	if err != nil {
 		return err
 	}
@@ -27,7 +25,7 @@ func (s *Socket) PlugWith(early string) error {
 		far.Close()
 		return err
 	}
-	if err := terminal.Link(s.Link, port.Name()); err != nil {
+	if err := Link(s.Link, port.Name()); err != nil {
 		far.Close()
 		return err
 	}
