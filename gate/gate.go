@@ -110,7 +110,9 @@ func New(opt Options, r Rules) *Gate {
 	g.writing = writing.New(writing.Options{Ledger: opt.Ledger, Spool: opt.Spool, Log: opt.Log, Now: g.clock.Now,
 		Recorded: g.clock.recorded, Changed: g.page.changed, Work: &g.work})
 	g.lostInSpool()
-	g.m = newMetrics(opt.Metrics, g)
+	if g.m = newMetrics(g); opt.Metrics != nil {
+		g.m.Register(opt.Metrics, g.numbers)
+	}
 	opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
 	for _, l := range opt.Lanes {
 		g.follow(g.lanes[l.ID])

@@ -54,7 +54,7 @@ func New(lanes, reasons []string) Metrics {
 	return m
 }
 
-// Register hands them over.
-func (m Metrics) Register(to prometheus.Registerer) {
-	to.MustRegister(m.Scans, m.Decisions, m.Repeats, m.Tries, m.ByHand, m.Heads, m.Uncounted, m.Seconds)
+// Register hands them over, with the gauges.
+func (m Metrics) Register(to prometheus.Registerer, g Gauges) {
+	to.MustRegister(g, m.Scans, m.Decisions, m.Repeats, m.Tries, m.ByHand, m.Heads, m.Uncounted, m.Seconds)
 }
