@@ -21,8 +21,9 @@ func (d *demo) play(ctx context.Context) error {
 	if err := d.begin(ctx); err != nil {
 		return err
 	}
+	var guards sync.WaitGroup
 	if d.Scenes {
-		if err := d.scenes(ctx); err != nil && ctx.Err() == nil && d.ends() {
+		if err := d.scenes(ctx, &guards); err != nil && ctx.Err() == nil && d.ends() {
 			return err
 		} else if err != nil && ctx.Err() == nil { // the directory of an older run has trips that count, perhaps
 			fmt.Fprintln(d.Stderr, "gated-demo: the scenes end here, and people come:", err)
@@ -32,7 +33,6 @@ func (d *demo) play(ctx context.Context) error {
 		d.until = time.Now().Add(d.For)
 	}
 	errs := make(chan error, len(Lanes))
-	var guards sync.WaitGroup
 	for i, id := range Lanes {
 		n := (d.Scans + len(Lanes) - 1 - i) / len(Lanes)
 		go func() {

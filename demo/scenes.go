@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"gated/credential"
@@ -17,15 +18,16 @@ import (
 
 // stage plays what a checkpoint sees in its first days, scene by scene, before people come and go as they like. The first error ends it.
 type stage struct {
-	d     *demo
-	ctx   context.Context
-	homes [][]roster.Person // of several residents each, one for each scene: nobody has been out before
-	err   error
+	d      *demo
+	ctx    context.Context
+	guards *sync.WaitGroup
+	homes  [][]roster.Person // of several residents each, one for each scene: nobody has been out before
+	err    error
 }
 
 // scenes plays each scene once.
-func (d *demo) scenes(ctx context.Context) error {
-	s, byHome := &stage{d: d, ctx: ctx}, map[string][]roster.Person{}
+func (d *demo) scenes(ctx context.Context, guards *sync.WaitGroup) error {
+	s, byHome := &stage{d: d, ctx: ctx, guards: guards}, map[string][]roster.Person{}
 	for _, p := range d.people.residents {
 		if p.Class == "resident" {
 			byHome[p.Household] = append(byHome[p.Household], p)
@@ -169,13 +171,23 @@ func (s *stage) wrongCodes() {
 	}
 }
 
-// openedByHand: a lane that stands open for the school run.
+// openedByHand: a lane that stands open for the school run, ten minutes of a demo that goes on.
 func (s *stage) openedByHand() {
 	s.do("api/open", map[string]string{"lane": "out", "reason": "school-run"})
 	s.tell("the guard opens lane out by hand, for the school run")
 	s.show("out", s.pass(s.home()[0], month), "a resident, while it is open", "admit valid-pass")
-	s.do("api/shut", map[string]string{"lane": "out", "heads": "20"})
-	s.tell("the guard closes it, and counted 20")
+	counted := map[string]string{"lane": "out", "heads": "20"}
+	if s.err != nil || s.d.ends() {
+		s.do("api/shut", counted)
+		s.tell("the guard closes it, and counted 20")
+		return
+	}
+	s.guards.Go(func() {
+		wait(s.ctx, 10*time.Minute)
+		if _, err := s.d.gated.post(context.WithoutCancel(s.ctx), "api/shut", counted); err == nil { // nor has somebody else, at the page
+			(&stage{d: s.d}).tell("the guard closes lane out, and counted 20")
+		}
+	})
 }
 
 // nobodyDecided: a hold that runs out, and what the guard says of it afterwards.
