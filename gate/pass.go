@@ -171,7 +171,7 @@ func (g *Gate) moment() moment {
 
 // query is the moment for who asks the register.
 func (g *Gate) query(m moment) query.Moment {
-	return query.Moment{At: g.clock.judge(m.at), Trusted: m.at.Trusted, Policy: m.rules.Policy, Level: m.rules.Level,
+	return query.Moment{At: g.clock.judge(m.at), Trusted: m.at.Trusted, Policy: m.rules.Policy, Level: m.rules.Level, Ready: m.remembers,
 		Came: m.came, InsideFor: m.rules.InsideFor}
 }
 

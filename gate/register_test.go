@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/query"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -71,6 +72,12 @@ func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
 	}
 	if err := s.g.Annul("older", Amender{}); !errors.Is(err, ErrNotReady) {
 		t.Errorf("what is put right: %v", err)
+	}
+	if _, err := s.g.Foretell(query.Case{ID: s.subject("王小明"), Direction: "out"}); !errors.Is(err, ErrNotReady) {
+		t.Errorf("what would be decided: %v", err)
+	}
+	if _, err := s.g.Plan("sealed", ""); !errors.Is(err, ErrNotReady) {
+		t.Errorf("what a level would overturn: %v", err)
 	}
 	held := s.scan("out", code)
 	if out, err := s.g.Decide(held.Passage, Ruling{Verdict: "admit", Reason: "known-by-sight"}); err != nil || out.Verdict != policy.Admit {

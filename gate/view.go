@@ -24,7 +24,7 @@ var (
 	ErrPast          = amend.ErrPast
 	ErrNoRefusal     = errors.New("no refusal with this passage ID in the last minute, or its rules are no more")
 	ErrTooLate       = errors.New("guards put right what their own shift admitted in the last ten minutes: later it takes somebody else")
-	ErrNotReady      = errors.New("the register is still being read, or the ledger is in fault: try again in a moment")
+	ErrNotReady      = query.ErrNotReady
 	ErrUnknownPerson = query.ErrUnknown
 	ErrNoPerson      = amend.ErrNoPerson
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")

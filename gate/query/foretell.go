@@ -25,6 +25,9 @@ type Foretold struct {
 // ErrUnknown: the roster has nobody with that ID.
 var ErrUnknown = errors.New("no such person in the roster")
 
+// ErrNotReady: nothing is known yet of who is out.
+var ErrNotReady = errors.New("the register is still being read, or the ledger is in fault: try again in a moment")
+
 // Case is about whom, which way, at which level (empty: the one that counts for them) and when (zero: now).
 type Case struct {
 	ID, Direction, Level string
@@ -36,6 +39,8 @@ type Case struct {
 func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (f Foretold, err error) {
 	who, claim := withPass(people, x.ID)
 	switch levels := m.Policy.Levels(); {
+	case !m.Ready: // nobody knows yet who is out, nor how often
+		return f, ErrNotReady
 	case !who.Known:
 		return f, ErrUnknown
 	case x.Direction != "in" && x.Direction != "out":

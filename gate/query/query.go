@@ -27,6 +27,7 @@ type Moment struct {
 	Trusted bool      // it is
 	Policy  *policy.Policy
 	Level   string // of the settings
+	Ready   bool   // the register has read enough to decide by
 
 	Came      time.Time     // when they came, also who is judged again; zero: by a clock that is not believed
 	InsideFor time.Duration // who has been inside longer may have left unseen; 0: nobody
