@@ -104,6 +104,31 @@ func TestWhatIsMerelyStatedNamesNobody(t *testing.T) {
 	}
 }
 
+// Whoever lives here is never refused: of those who merely state something the oldest gives way, and nobody else does.
+func TestAResidentWhoTypesTheirNumberFindsAPlace(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	expired := s.scan("out", s.pass("resident", s.subject("王小明"), -time.Minute))
+	first := s.scan("out", "GP1:AAAABB8")
+	for i := range maxStated {
+		s.scan("out", fmt.Sprintf("GP1:%04dBB8", i))
+	}
+	number := s.scan("out", "11010519491231002X")
+	if number.Verdict != policy.Hold {
+		t.Fatalf("%+v", number)
+	}
+	holds := map[string]bool{}
+	for _, h := range s.g.View().Holds {
+		holds[h.Passage] = true
+	}
+	if len(holds) != maxStated+1 || !holds[number.Passage] || !holds[expired.Passage] || holds[first.Passage] {
+		t.Errorf("%d wait, the number %t, the pass %t, the oldest forgery %t", len(holds), holds[number.Passage], holds[expired.Passage], holds[first.Passage])
+	}
+	if out := s.scan("out", "GP1:ZZZZBB8"); out.Reason != "desk-full" {
+		t.Errorf("one forgery more: %+v", out)
+	}
+}
+
 // Many forgeries at once neither fill the desk nor push anybody off it.
 func TestForgeriesPushNobodyOffTheDesk(t *testing.T) {
 	t.Parallel()

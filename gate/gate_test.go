@@ -849,13 +849,14 @@ func TestTheDeskIsBounded(t *testing.T) {
 	if !found {
 		t.Error("a resident was given up for strangers")
 	}
-	if out := s.scan("out", "11010519491231002X"); out.Verdict != policy.Refuse || out.Reason != "desk-full" {
+	const stranger = "110105199001010016"
+	if out := s.scan("out", stranger); out.Verdict != policy.Refuse || out.Reason != "desk-full" {
 		t.Errorf("a number pushed somebody off the desk: %+v", out)
 	}
 	if _, err := s.g.Decide(v.Holds[0].Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); err != nil {
 		t.Fatal(err)
 	}
-	if out := s.scan("out", "11010519491231002X"); out.Verdict != policy.Hold { // they were told to scan again
+	if out := s.scan("out", stranger); out.Verdict != policy.Hold { // they were told to scan again
 		t.Errorf("once there is room: %+v", out)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"gated/credential"
 	"gated/gate/left"
 	"gated/gate/ruling"
 	"gated/ledger"
@@ -51,20 +50,28 @@ func (d *desk) waiting(is func(*held) bool) *held {
 	return nil
 }
 
-// crowded tells whether another one who merely states something must come again later.
-func (d *desk) crowded(l *lane) bool {
+// crowded tells whether there is room for another one like this only in the place of somebody else, and of whom: at a lane, those who
+// merely state something give way to each other first.
+func (d *desk) crowded(p *passage) (is bool, by func(h *held) bool) {
 	stated := 0
+	alike := func(h *held) bool { return h.lane == p.lane && p.states() && h.states() }
 	for _, h := range d.holds {
-		if h.lane == l && h.facts.Proof == string(credential.Stated) {
+		if alike(h) {
 			stated++
 		}
 	}
-	return stated >= maxStated || len(d.holds) >= maxHolds
+	if stated >= maxStated || len(d.holds) >= maxHolds && stated > 0 {
+		return true, alike
+	}
+	return len(d.holds) >= maxHolds, func(*held) bool { return true }
 }
 
-// oldest returns who has waited longest, of those nobody knows if there is one.
-func (d *desk) oldest() (old *held) {
+// oldest returns who has waited longest of some, of those nobody knows if there is one.
+func (d *desk) oldest(of func(h *held) bool) (old *held) {
 	for _, h := range d.holds {
+		if !of(h) {
+			continue
+		}
 		if old == nil || old.who.Known && !h.who.Known || old.who.Known == h.who.Known && h.until.Before(old.until) {
 			old = h
 		}
@@ -75,8 +82,8 @@ func (d *desk) oldest() (old *held) {
 // park keeps a passage for the guard. Its check and query are on record; register follows when the guard decides,
 // at its time limit as undecided, or at the next start as undecided-restart.
 func (g *Gate) park(p *passage, in presented, limit time.Duration) {
-	if len(g.desk.holds) >= maxHolds {
-		g.leaveUndecided(g.desk.oldest())
+	if crowded, by := g.desk.crowded(p); crowded {
+		g.leaveUndecided(g.desk.oldest(by))
 	}
 	in.text = bytes.Clone(in.text) // a card reader clears its own
 	h := &held{passage: *p, in: in, until: p.at.Time.Add(limit)}

@@ -111,7 +111,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	case h == nil && before != nil && before.judged(&p) && p.decision.Rule != policy.RosterFault:
 		return g.repeat(*before), nil
 	}
-	if h == nil && p.decision.Verdict == policy.Hold && p.facts.Proof == string(credential.Stated) && g.desk.crowded(l) {
+	if full, _ := g.desk.crowded(&p); full && h == nil && p.decision.Verdict == policy.Hold && p.states() && !p.who.Known {
 		p.decision = policy.Decision{Verdict: policy.Refuse, Reason: "desk-full", Rule: "desk-full"}
 	}
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gated/credential"
 	"gated/gate/query"
 	"gated/gate/ruling"
 	"gated/gate/subject"
@@ -49,6 +50,9 @@ type passage struct {
 func newID() string {
 	return strings.ToLower(rand.Text()[:16])
 }
+
+// states tells whether whoever it is merely states something.
+func (p *passage) states() bool { return p.facts.Proof == string(credential.Stated) }
 
 // repeated is the passage as it is answered again.
 func (p *passage) repeated() passage {
