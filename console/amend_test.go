@@ -96,6 +96,12 @@ func TestTheGuardSaysWhyTheyAdmitAllTheSame(t *testing.T) {
 	see(t, ctx, "back once more", `!!$('override-in')`)
 	r.change(func(v *gate.View) { v.Lanes[0].Refused.Passage = "R4" })
 	tapTo(t, ctx, "#override-in", "of the next one nobody has approved yet", `$('approver')?.value === ''`)
+	r.change(func(v *gate.View) { v.Lanes[0].Refused.Passage, v.Lanes[0].Refused.Override = "R5", "second-person" })
+	tapTo(t, ctx, "#override-in", "who else agrees", `$('approver')?.placeholder === '另一位同意的人是谁？'`)
+	tap(t, ctx, "#approver")
+	write(t, ctx, "陈站长")
+	press(t, ctx, kb.Enter)
+	r.awaits(t, `override {"passage":"R5","reason":"second-person-agrees","approver":"陈站长","note":""}`)
 	r.change(func(v *gate.View) { v.Lanes[0].Refused = nil })
 	see(t, ctx, "the minute is over", `!document.querySelector('#right .refused')`)
 }

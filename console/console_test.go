@@ -137,7 +137,7 @@ func TestInterface(t *testing.T) {
 		{"correct what was nobody of the roster", "POST", "/api/correct", `{"passage":"{household}","lane":"out"}`, false, 409, `/"reason":"no-person"/`, ""},
 		{"correct without a lane", "POST", "/api/correct", `{"passage":"p"}`, false, 400, `/lane is missing/`, ""},
 		{"override", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone","approver":" 张经理 "}`, false, 200, `{"passage":"P","verdict":"admit","reason":"approved-by-telephone","repeat":false}`, "correction in admit approved-by-telephone 老张"},
-		{"override without a name", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone"}`, false, 400, `/say in 1 to 40 who approved/`, ""},
+		{"override without a name", "POST", "/api/override", `{"passage":"{refused}","reason":"approved-by-telephone"}`, false, 400, `/say in 1 to 40 who else agrees/`, ""},
 		{"override without a reason", "POST", "/api/override", `{"passage":"{refused}"}`, false, 400, `/reason is missing/`, ""},
 		{"override what was admitted", "POST", "/api/override", `{"passage":"{admitted}","reason":"approved-by-telephone"}`, false, 409, `/no refusal with this passage ID in the last minute/`, ""},
 		{"duty", "POST", "/api/duty", `{"name":" 李四 "}`, false, 204, ``, "signon 李四"},

@@ -98,6 +98,10 @@ func TestQuestionsAreAnsweredBeforeAdmitting(t *testing.T) {
 	press(t, ctx, "k")
 	r.awaits(t, `decide {"passage":"H3","verdict":"admit","reason":"known-unnamed","note":"","answers":{}}`)
 
+	waits("H7")
+	press(t, ctx, "o9") // whoever is ill is asked nothing
+	r.awaits(t, `decide {"passage":"H7","verdict":"admit","reason":"sudden-illness","note":"","answers":{}}`)
+
 	// By a finger. What was ticked by mistake is taken back.
 	waits("H4")
 	for _, e := range []string{"[data-value=family]", "[data-value=work]", "#answer-H4-seen", "#answer-H4-seen"} {
@@ -109,6 +113,24 @@ func TestQuestionsAreAnsweredBeforeAdmitting(t *testing.T) {
 	write(t, ctx, "7-1-1203")
 	tap(t, ctx, ".card.on .yes")
 	r.awaits(t, `decide {"passage":"H4","verdict":"admit","reason":"document-sighted","note":"","answers":{"whom":"7-1-1203","purpose":"work","seen":"yes"}}`)
+
+	// A second person's name is written like any text.
+	r.change(func(v *gate.View) {
+		h := openHold("H8", "in", "李秀英", "6-1-302", "watch-list")
+		h.Ask = &policy.Inquiry{Name: "two", Questions: []policy.Question{{Name: "agrees", Kind: "second-person", Required: true,
+			Text: policy.Text{Chinese: "另一位同意的人", English: "who else agrees"}}}}
+		v.Holds = []gate.Hold{h}
+	})
+	anew(t, ctx, r.url)
+	see(t, ctx, "somebody else is asked for", `chosen === 'H8' && performance.now() - chosenAt > READ_MS && document.querySelector('.card.on .question input')?.maxLength === 40`)
+	r.heard()
+	press(t, ctx, "a")
+	see(t, ctx, "not alone", `$('toast').textContent === '放行前请先问清: 另一位同意的人 未填'`)
+	nothing("A without a second person")
+	write(t, ctx, "陈站长")
+	press(t, ctx, kb.Enter)
+	press(t, ctx, "a")
+	r.awaits(t, `decide {"passage":"H8","verdict":"admit","reason":"document-sighted","note":"","answers":{"agrees":"陈站长"}}`)
 
 	// Numbers as a Chinese input method writes them; and who is not asked is not held up.
 	waits("H5")

@@ -110,7 +110,7 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	} else if changed {
 		return Outcome{}, ErrChanged
 	}
-	answers, err := r.Answered(h.decision.Ask)
+	answers, err := r.Answered(h.decision.Ask, g.desk.duty)
 	if err != nil {
 		return Outcome{}, invalid("%v", err)
 	}

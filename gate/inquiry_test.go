@@ -115,6 +115,35 @@ func TestWhatIsRequiredIsAnsweredBeforeAdmitting(t *testing.T) {
 	}
 }
 
+// Where a second person has to agree nobody is admitted by one alone, but for an urgent need.
+func TestASecondPersonAgrees(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.asks(t, "    by_sight: true\n", "", "kind: text, required: true, zh: 找谁, en: whom", "kind: second-person, zh: 谁同意, en: who agrees")
+	admit := func(name, reason string) (Outcome, error) {
+		return s.g.Decide(s.scan("in", "the code of "+name+reason).Passage, Ruling{Verdict: "admit", Reason: reason, Answers: answers{"whom": name}})
+	}
+	for _, c := range []struct {
+		duty, name, reason string
+		admits             bool
+	}{{"", "陈站长", "known-by-sight", false}, {"", "", "sudden-illness", true}, {"周建国", "周建国 ", "known-by-sight", false},
+		{"周建国", "", "known-by-sight", false}, {"周建国", "陈站长", "known-by-sight", true}} {
+		if c.duty != "" {
+			if err := s.g.SignOn(c.duty); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out, err := admit(c.name, c.reason); (err == nil && out.Verdict == "admit") != c.admits || !c.admits && !errors.Is(err, ErrInvalid) {
+			t.Errorf("%+v: %+v, %v", c, out, err)
+		}
+	}
+	for _, e := range s.records() {
+		if name := e.Personally("answer_whom"); name != "" && (name != "陈站长" || e.Personally("guard") != "周建国" || strings.Contains(string(e.Raw), name)) {
+			t.Errorf("%s %v", e.Raw, e.Personal)
+		}
+	}
+}
+
 // Whoever is known by sight is admitted without answers only where the set says so.
 func TestQuestionsAreLeftOutOnlyWhereTheSetSaysSo(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,7 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	if p == nil || p.policy != g.rules.Load().Policy.Hash() && !ruling.IsUrgent(o.Reason) {
 		return Outcome{}, ErrNoRefusal
 	}
-	if err := o.Check(p.override); err != nil {
+	if err := o.Check(p.override, g.desk.duty); err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
 	was := *p

@@ -20,6 +20,7 @@ func overriding(t *testing.T) *site {
 name: own
 levels: [{name: guarded, basis: contract}]
 rules:
+  - {name: plates, when: {credential: plate}, then: refuse, override: second-person}
   - {name: cars, when: {class: vehicle}, then: refuse, override: guard}
   - {name: forged, when: {credential_reason: bad-signature}, then: refuse}
   - {name: known, when: {known: true, class: resident, valid: true, proof: signed}, then: admit}
@@ -55,6 +56,8 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 		{"for an urgent need", "粤B54321", policy.OverrideGuard, Override{Reason: "sudden-illness", Note: "child with a fever"}, ruling.UrgentNeed, "sudden-illness"},
 		{"by telephone", "110105195001010012", policy.OverrideTelephone, Override{Reason: "approved-by-telephone", Approver: "物业张经理"},
 			"approved-by-telephone", ""},
+		{"a second person", "粤B99999", policy.OverrideSecond, Override{Reason: "second-person-agrees", Approver: "张站长"},
+			"second-person-agrees", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,6 +79,20 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 				}
 				if _, err := s.g.Override(out.Passage, o); !errors.Is(err, ErrInvalid) {
 					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if c.how == policy.OverrideSecond { // agrees with somebody, and that is another one
+				alone := c.o
+				for _, name := range []string{"", "周建国"} {
+					if name != "" {
+						if err := s.g.SignOn(name); err != nil {
+							t.Fatal(err)
+						}
+						alone.Approver = " 周建国"
+					}
+					if _, err := s.g.Override(out.Passage, alone); !errors.Is(err, ErrInvalid) {
+						t.Errorf("on duty is %q: %v", name, err)
+					}
 				}
 			}
 			done, err := s.g.Override(out.Passage, c.o)

@@ -27,7 +27,7 @@ type Inquiry struct {
 // Question is one of them.
 type Question struct {
 	Name string `json:"name"`
-	Kind string `json:"kind"` // choice, number, temperature, tick or text
+	Kind string `json:"kind"` // choice, number, temperature, tick, text or second-person
 	Text
 	Required bool     `json:"required,omitempty"` // it is answered before anybody is admitted; of a tick: it is set
 	Choices  []Choice `json:"choices,omitempty"`
@@ -59,6 +59,8 @@ const (
 	temperature = "temperature"
 	tick        = "tick"
 	text        = "text"
+	// secondPerson asks who else agrees, at the gate or by telephone, by the name that they give: never the guard who asks.
+	secondPerson = "second-person"
 
 	ticked = "yes" // the answer to a tick
 
@@ -89,8 +91,9 @@ func (i *Inquiry) names() (names []string) {
 func (i *Inquiry) Same(o *Inquiry) bool { return reflect.DeepEqual(i, o) }
 
 // Answers are those that were given, checked and as they are kept, in the order of the questions; an empty one counts as none.
-// Where they admit all that are required must be there. The error says of each question what is wrong, and repeats no answer.
-func (i *Inquiry) Answers(given map[string]string, admits bool) (answers []Answer, err error) {
+// Where they admit all that are required must be there. guard is who is on duty. The error says of each question what is wrong, and
+// repeats no answer.
+func (i *Inquiry) Answers(given map[string]string, admits bool, guard string) (answers []Answer, err error) {
 	var faults []string
 	asked := map[string]bool{}
 	if i == nil {
@@ -99,6 +102,9 @@ func (i *Inquiry) Answers(given map[string]string, admits bool) (answers []Answe
 	for _, q := range i.Questions {
 		asked[q.Name] = true
 		value, fault := q.check(strings.TrimSpace(given[q.Name]))
+		if q.Kind == secondPerson && value != "" && fault == "" {
+			fault = SecondPerson(value, guard, true)
+		}
 		switch {
 		case fault != "":
 			faults = append(faults, q.Name+": "+fault)
@@ -118,6 +124,21 @@ func (i *Inquiry) Answers(given map[string]string, admits bool) (answers []Answe
 		return nil, errors.New("answers: " + strings.Join(faults, "; "))
 	}
 	return answers, nil
+}
+
+// SecondPerson says why a name is not that of somebody else than the guard on duty, who agrees with them; "": it is. Where both are to
+// be named somebody is on duty.
+func SecondPerson(name, guard string, both bool) string {
+	plain := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	switch n := utf8.RuneCountInString(name); {
+	case plain(name) == "" || n > 40 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Sprintf("a name of %d characters: say in 1 to 40 who else agrees", n)
+	case both && guard == "":
+		return "nobody is signed on for them to agree with: sign on first, with your own name"
+	case strings.EqualFold(plain(name), plain(guard)):
+		return "that is the guard on duty: name somebody else, who agrees, here or by telephone"
+	}
+	return ""
 }
 
 var (
@@ -186,6 +207,10 @@ func (p *parser) inquiry(n *yaml.Node) {
 			if q.Name != "" && slices.Contains(i.names(), q.Name) {
 				p.fault(item, where, "two questions are called %s: give each its own name", quote(q.Name))
 			}
+			if q.Kind == secondPerson && i.BySight {
+				p.fault(m["by_sight"], where, "whoever is known by sight would pass without the second person: remove this line, or "+
+					"the question")
+			}
 			i.Questions = append(i.Questions, q)
 		}
 	}
@@ -198,7 +223,8 @@ func (p *parser) question(n *yaml.Node, where string) (q Question) {
 		return q
 	}
 	q = Question{Name: p.word(m["name"], n, where, "name"), Text: p.text(m, n, where), Required: p.yes(m["required"], where, "required"),
-		Kind: p.oneOf(m["kind"], n, where, "kind", []string{choice, number, temperature, tick, text})}
+		Kind: p.oneOf(m["kind"], n, where, "kind", []string{choice, number, temperature, tick, text, secondPerson})}
+	q.Required = q.Required || q.Kind == secondPerson
 	for key, kinds := range map[string][]string{"choices": {choice}, "min": {number, temperature}, "max": {number, temperature}} {
 		if m[key] != nil && !slices.Contains(kinds, q.Kind) {
 			p.fault(m[key], where, "%s is for the kind %s only: remove it, or write another kind", key, strings.Join(kinds, " or "))

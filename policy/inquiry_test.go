@@ -39,7 +39,9 @@ func TestFaultsInQuestions(t *testing.T) {
 		{"empty questions", question(""), `questions "v": questions: want a list of 1 to 9`},
 		{"ten questions", question(strings.TrimSuffix(strings.Repeat(whom+", ", 10), ", ")), `want a list of 1 to 9`},
 		{"empty list of sets", "name: a\nquestions: []\nrules: [{name: r, then: hold}]\n", "line 2: questions: want a list"},
-		{"no kind", question("{name: whom, zh: 找谁, en: whom}"), `line 3: questions "v": question "whom": kind is missing: write choice or number or temperature or tick or text`},
+		{"no kind", question("{name: whom, zh: 找谁, en: whom}"), `line 3: questions "v": question "whom": kind is missing: write choice or number or temperature or tick or text or second-person`},
+		{"a second person, or none", strings.Replace(question("{name: s, kind: second-person, zh: 谁同意, en: who agrees}"), "- {name: v,", "- {name: v, by_sight: true,", 1),
+			`line 3: questions "v": whoever is known by sight would pass without the second person: remove this line, or the question`},
 		{"unknown kind", question("{name: whom, kind: choise, zh: 找谁, en: whom}"), `kind: unknown word "choise" (did you mean choice?)`},
 		{"no Chinese", question("{name: whom, kind: text, en: whom}"), `question "whom": zh: write what the page shows in Chinese, one line of at most 40 characters`},
 		{"English of two lines", question(`{name: whom, kind: text, zh: 找谁, en: "a\nb"}`), `en: write what the page shows in English`},
@@ -129,7 +131,7 @@ func TestAnswersAreChecked(t *testing.T) {
 				given[k] = v
 			}
 		}
-		answers, err := ask.Answers(given, !tt.refuses)
+		answers, err := ask.Answers(given, !tt.refuses, "老周")
 		got := fmt.Sprint(answers)
 		if err != nil {
 			got = err.Error()
@@ -144,11 +146,38 @@ func TestAnswersAreChecked(t *testing.T) {
 		}
 	}
 	var nothing *Inquiry
-	if answers, err := nothing.Answers(nil, true); err != nil || answers != nil {
+	if answers, err := nothing.Answers(nil, true, ""); err != nil || answers != nil {
 		t.Errorf("nothing asked: %v, %v", answers, err)
 	}
-	if _, err := nothing.Answers(map[string]string{"whom": "x"}, false); err == nil || err.Error() != "answers: an answer to what is not asked: this hold asks nothing" {
+	if _, err := nothing.Answers(map[string]string{"whom": "x"}, false, ""); err == nil || err.Error() != "answers: an answer to what is not asked: this hold asks nothing" {
 		t.Errorf("nothing asked, and answered: %v", err)
+	}
+}
+
+// Where a second person has to agree it is another one than the guard, who is somebody.
+func TestASecondPersonAgrees(t *testing.T) {
+	t.Parallel()
+	p := parse(t, asking(fmt.Sprintf(setV, "{name: s, kind: second-person, zh: 谁同意, en: who agrees}"), asksV))
+	ask := p.Decide(Facts{Direction: "in", Level: "sealed"}).Ask
+	for _, tt := range []struct{ name, guard, want string }{
+		{" Chen, command post", "Zhou  Jianguo", "[{s Chen, command post}]"},
+		{"zhou jianguo ", "Zhou  Jianguo", "answers: s: that is the guard on duty: name somebody else"},
+		{"Chen", "", "answers: s: nobody is signed on for them to agree with"},
+		{"", "Zhou", "answers: s is missing"},
+		{strings.Repeat("陈", 41), "Zhou", "answers: s: a name of 41 characters: say in 1 to 40 who else agrees"},
+		{"Chen\x00", "Zhou", "answers: s: "},
+	} {
+		answers, err := ask.Answers(map[string]string{"s": tt.name}, true, tt.guard)
+		got := fmt.Sprint(answers)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%q with %q: %s, want %s", tt.name, tt.guard, got, tt.want)
+		}
+	}
+	if answers, err := ask.Answers(nil, false, ""); err != nil || answers != nil {
+		t.Errorf("nobody has to agree to a refusal: %v, %v", answers, err)
 	}
 }
 

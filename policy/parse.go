@@ -204,7 +204,7 @@ func (p *parser) rule(n *yaml.Node) {
 		}
 	}
 	if o := m["override"]; o != nil {
-		r.Override = p.oneOf(o, n, where, "override", []string{OverrideGuard, OverrideTelephone})
+		r.Override = p.oneOf(o, n, where, "override", Overrides())
 		if r.Then != Refuse {
 			p.fault(o, where, "override: only what is refused can be admitted all the same; write `then: refuse`, or remove the line")
 		}

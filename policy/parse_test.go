@@ -372,7 +372,7 @@ func FuzzParse(f *testing.F) {
 				if d.Rule == "" || d.Reason == "" || proof == "stated" && d.Verdict == Admit || d.Ask != nil && d.Verdict != Hold {
 					t.Errorf("%s %s: %+v", direction, proof, d)
 				}
-				if _, err := d.Ask.Answers(map[string]string{"v": "36.5"}, true); d.Ask != nil && (len(d.Ask.Questions) == 0 || err == nil && d.Ask.Questions[0].Name != "v") {
+				if _, err := d.Ask.Answers(map[string]string{"v": "36.5"}, true, ""); d.Ask != nil && (len(d.Ask.Questions) == 0 || err == nil && d.Ask.Questions[0].Name != "v") {
 					t.Errorf("asks %+v: %v", d.Ask, err)
 				}
 			}

@@ -117,8 +117,12 @@ func (f Facts) String() string {
 // Who may admit against a refusal.
 const (
 	OverrideGuard     = "guard"
-	OverrideTelephone = "telephone" // the guard, where somebody else approves by telephone, whom they name
+	OverrideTelephone = "telephone"  // the guard, where somebody else approves by telephone, whom they name
+	OverrideSecond    = secondPerson // the guard, where somebody else at the gate agrees, whom they name
 )
+
+// Overrides are those words.
+func Overrides() []string { return []string{OverrideGuard, OverrideTelephone, OverrideSecond} }
 
 // Stated is what a valid health certificate states, with the age of a test.
 func (f Facts) Stated() string {
@@ -141,7 +145,7 @@ type Rule struct {
 	Then   string      // Admit, Refuse or Hold
 	Reason string      // empty: the credential's reason if it has a fault, else Name
 	Ask    *Inquiry    // of a rule that holds; nil: nothing
-	// Override says who may admit all the same whom the rule refuses: OverrideGuard or OverrideTelephone; "": nobody.
+	// Override says who may admit all the same whom the rule refuses: one of Overrides; "": nobody.
 	Override string
 
 	line  int  // in the file

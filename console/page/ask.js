@@ -4,6 +4,7 @@
 
 const BYSIGHT = 'known-unnamed'; // the reason that needs no answers, where the questions may be left out for it
 const MOST_ANSWER = 200;         // bytes
+const MOST_NAME = 40;            // characters of a second person's name
 const FORMS = { number: /^-?\d{1,7}$/, temperature: /^\d\d(\.\d)?$/ };
 
 let asking = ''; // the question that keys answer, by its name; '': none
@@ -34,7 +35,7 @@ const answers = o => Object.fromEntries(questions(o).filter(q => given(o, q) && 
 
 // answered tells whether a ruling has the answers that it needs; else it says which are missing, and goes to the first.
 function answered(o, verdict, reason) {
-  const lacks = verdict === 'admit' && reason !== BYSIGHT ? questions(o).filter(q => wrong(o, q)) : [];
+  const lacks = verdict === 'admit' && reason !== BYSIGHT && !URGENT.includes(reason) ? questions(o).filter(q => wrong(o, q)) : [];
   if (!lacks.length) return true;
   toast(p('answer-first') + ': ' + reasons(...lacks.map(q => says(q) + ' ' + wrong(o, q))));
   askFor(o, lacks[0]);
@@ -92,7 +93,7 @@ function askForm(o) {
       if (q.required) b.append(h('small', {}, p('required')));
       if (!i) b.prepend(key('Q'));
       e.append(b);
-    } else e.append(label, input(answerId(o, q), { placeholder: reasons(q.required ? p('required') : '', range(q)), maxLength: MOST_ANSWER, inputMode: { number: 'numeric', temperature: 'decimal' }[q.kind] || 'text', onfocus: () => { asking = q.name; } }));
+    } else e.append(label, input(answerId(o, q), { placeholder: reasons(q.required ? p('required') : '', range(q)), maxLength: q.kind === 'second-person' ? MOST_NAME : MOST_ANSWER, inputMode: { number: 'numeric', temperature: 'decimal' }[q.kind] || 'text', onfocus: () => { asking = q.name; } }));
     return e;
   }));
 }

@@ -293,12 +293,12 @@ function refusal(l) {
     e.append(h('div', {}, button('override-' + l.id, r.override ? p('override') : t('reason', 'urgent-need'), () => { overriding = r.passage; drafts.approver = ''; render(); })));
     return [e];
   }
-  if (r.override === 'telephone') {
-    const f = h('form', {}, input('approver', { placeholder: p('approver'), maxLength: 40 }), h('button', {}, p('admit')));
+  if (AGREED[r.override]) {
+    const f = h('form', {}, input('approver', { placeholder: p('approver-' + r.override), maxLength: 40 }), h('button', {}, p('admit')));
     f.onsubmit = e => {
       e.preventDefault();
       const approver = (drafts.approver || '').trim();
-      if (approver) override(r.passage, 'approved-by-telephone', approver);
+      if (approver) override(r.passage, AGREED[r.override], approver);
     };
     e.append(f);
   }

@@ -24,6 +24,8 @@ const ATONCE = { admit: 'document-sighted', refuse: 'not-known' };
 const AFTERWARDS = { i: 'went-through', t: 'turned-away', u: 'unseen' };
 // Why a guard admits all the same whom a rule refused that allows it; URGENT they can say whatever refused.
 const OVERRIDES = ['official-duty', 'resident-vouches'];
+// What they say where somebody else agrees, whom they name.
+const AGREED = { telephone: 'approved-by-telephone', 'second-person': 'second-person-agrees' };
 const OTHERS = Object.entries(REASONS).flatMap(([verdict, list]) => list.filter(r => r !== ATONCE[verdict] && r !== BYSIGHT && !URGENT.includes(r)).map(r => [verdict, r])).concat(URGENT.map(r => ['admit', r]));
 
 let view = null;      // the newest the gate sent

@@ -2,6 +2,7 @@
 package ruling
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ var Reasons = map[string][]string{
 var Overrides = map[string][]string{
 	policy.OverrideGuard:     {"official-duty", "resident-vouches"},
 	policy.OverrideTelephone: {"approved-by-telephone"},
+	policy.OverrideSecond:    {"second-person-agrees"},
 }
 
 // Urgent are the words for somebody's personal safety (人身安全) and a sudden illness (急病), which rules at no level are to keep from
@@ -57,32 +59,34 @@ func (r *Ruling) Check() error {
 	return note(r.Note)
 }
 
-// Answered are its answers, unless they are not all that is needed for it; ask is what is asked, nil: nothing.
-func (r *Ruling) Answered(ask *policy.Inquiry) ([]policy.Answer, error) {
+// Answered are its answers, unless they are not all that is needed for it; ask is what is asked, nil: nothing; guard is who is on duty.
+func (r *Ruling) Answered(ask *policy.Inquiry, guard string) ([]policy.Answer, error) {
 	bySight := r.Reason == policy.KnownUnnamed
 	if bySight && (ask == nil || !ask.BySight) {
 		return nil, fmt.Errorf("reason %s: this hold has no questions that may be left out for it", r.Reason)
 	}
-	return ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !IsUrgent(r.Reason))
+	return ask.Answers(r.Answers, r.Verdict == policy.Admit && !bySight && !IsUrgent(r.Reason), guard)
 }
 
 // Override is why somebody is admitted against a refusal.
 type Override struct {
 	Reason   string // one of Overrides or Urgent
-	Approver string // who approved by telephone, by the name that they gave; kept as personal data
+	Approver string // who else agrees, by telephone or at the gate, by the name that they gave; kept as personal data
 	Note     string // the guard's own words; likewise
 }
 
-// Check says what is wrong with it, where the rule that refused says who may: policy.OverrideGuard or OverrideTelephone; "": nobody.
-func (o *Override) Check(who string) error {
-	telephone := who == policy.OverrideTelephone && !IsUrgent(o.Reason)
+// Check says what is wrong with it, where the rule that refused says who may: one of policy.Overrides; "": nobody. guard is who is on duty.
+func (o *Override) Check(who, guard string) error {
+	agreed := (who == policy.OverrideTelephone || who == policy.OverrideSecond) && !IsUrgent(o.Reason)
 	switch words := slices.Concat(Urgent, Overrides[who]); {
 	case !slices.Contains(words, o.Reason):
 		return fmt.Errorf("reason %.40q: want one of %s", o.Reason, strings.Join(words, ", "))
-	case telephone && (o.Approver == "" || utf8.RuneCountInString(o.Approver) > 40 || !utf8.ValidString(o.Approver)):
-		return fmt.Errorf("a name of %d characters: say in 1 to 40 who approved by telephone", utf8.RuneCountInString(o.Approver))
-	case !telephone && o.Approver != "":
-		return fmt.Errorf("nobody has to approve by telephone: leave the name out")
+	case agreed:
+		if fault := policy.SecondPerson(o.Approver, guard, who == policy.OverrideSecond); fault != "" {
+			return errors.New(fault)
+		}
+	case o.Approver != "":
+		return errors.New("nobody else has to agree: leave the name out")
 	}
 	return note(o.Note)
 }
