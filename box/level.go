@@ -251,11 +251,7 @@ func plan(_ context.Context, b *Box, by string, p Planning) ([]query.Overturned,
 	if err := n.check(b); err != nil {
 		return nil, err
 	}
-	if err := b.append(ledger.Event{Kind: register.Export, Reason: "level-plan", By: "unauthenticated",
-		Detail: map[string]string{"level": p.Level}, Personal: []ledger.Field{{Name: "by", Value: by}}}); err != nil {
-		return nil, err
-	}
-	return b.Gate.Plan(p.Level, p.Place)
+	return b.Gate.Plan(p.Level, p.Place, by)
 }
 
 // Trips lists who is out on a trip that has a time to be back, or only who is overdue. That somebody looked is recorded.

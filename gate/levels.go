@@ -96,17 +96,30 @@ func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 // away are those who are out on a trip that has a time to be back, without their names.
 func (g *Gate) away() []query.Away { return g.ask.Away(g.opt.Roster.Snapshot(), g.query(g.moment())) }
 
-// Trips are those who are out on a trip that has a time to be back, or those who are overdue. That somebody looks is recorded first;
-// by says who, where that is not the guard at the page.
-func (g *Gate) Trips(overdue bool, by string) ([]query.Away, error) {
-	if !g.remembers() {
-		return nil, ErrNotReady
+// Plan tells what a level would overturn in a place; empty: the compound. That somebody looks is recorded first, as with Trips.
+func (g *Gate) Plan(level, place, by string) ([]query.Overturned, error) {
+	if err := g.looks("level-plan", by, map[string]string{"level": level}); err != nil {
+		return nil, err
 	}
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Export, Reason: "trips", By: unauthenticated}
+	return g.ask.Plan(g.opt.Roster.Snapshot(), level, place, g.query(g.moment()))
+}
+
+// looks records that somebody is shown who people are; by says to whom, where that is not the guard at the page.
+func (g *Gate) looks(at, by string, detail map[string]string) error {
+	if !g.remembers() {
+		return ErrNotReady
+	}
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Export, Reason: at, By: unauthenticated, Detail: detail}
 	if by = cmp.Or(by, g.View().Duty); by != "" {
 		ev.Personal = []ledger.Field{{Name: "by", Value: by}}
 	}
-	if err := g.demand(ev); err != nil {
+	return g.demand(ev)
+}
+
+// Trips are those who are out on a trip that has a time to be back, or those who are overdue. That somebody looks is recorded first;
+// by says who, where that is not the guard at the page.
+func (g *Gate) Trips(overdue bool, by string) ([]query.Away, error) {
+	if err := g.looks("trips", by, nil); err != nil {
 		return nil, err
 	}
 	list := g.away()

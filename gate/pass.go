@@ -180,11 +180,6 @@ func (g *Gate) Foretell(x query.Case) (query.Foretold, error) {
 	return g.ask.Foretell(g.opt.Roster.Snapshot(), x, g.query(g.moment()))
 }
 
-// Plan tells what a level would overturn in a place; empty: the compound.
-func (g *Gate) Plan(level, place string) ([]query.Overturned, error) {
-	return g.ask.Plan(g.opt.Roster.Snapshot(), level, place, g.query(g.moment()))
-}
-
 // judge says who that is, and what is to be decided about them at this moment; nothing is written yet. The caller holds passage.
 func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p passage, check ledger.Event) {
 	q := g.query(m)

@@ -37,6 +37,7 @@ function render() {
   renderRight();
   renderAccounts();
   renderOverdue();
+  renderComing();
   paint($('recent'), view.recent, () => [h('h2', {}, p('recent')), (view.recent || []).length ? h('ol', {}, ...view.recent.map(recent)) : h('p', { class: 'none' }, p('no-recent'))]);
   renderLanes();
   renderNotOpened();

@@ -231,6 +231,7 @@ function tick() {
   dropGone();
   if (found && since(foundAt) > FOUND_MS) clearFound();
   dropOverdue();
+  dropPlan();
   if (another() && since(amending.since) > ANOTHER_MS) amending = null;
   if (typedAt && since(typedAt) > TYPED_MS) typedAt = null;
   if (sure && performance.now() - sure > 5000) sure = 0;

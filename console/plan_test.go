@@ -1,0 +1,48 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"gated/ledger"
+	"gated/register/levels"
+)
+
+// A level that was announced stands on the page before it counts, and on demand whom it will overturn; that somebody looked is on record.
+func TestThePageSaysWhatALevelWillOverturn(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	if err := b.gate.SignOn("老张"); err != nil {
+		t.Fatal(err)
+	}
+	ctx := browser(t, b.serve(t))
+	see(t, ctx, "nothing is to come", `view && !$('coming').textContent`)
+	var entries []int64
+	for _, n := range []levels.Notice{{Level: "sealed", From: time.Now().Add(time.Hour).Truncate(time.Second), Number: "2026-17", Issuer: "街道办"},
+		{Level: "normal", Place: "7-1"}} {
+		reason := levels.Announced
+		if n.From.IsZero() {
+			reason = levels.Prepared
+		}
+		seq, err := b.gate.Announce(func(levels.Board, time.Time) ([]ledger.Event, error) {
+			return []ledger.Event{{Reason: reason, By: "unauthenticated", Detail: n.Detail()}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, seq)
+	}
+	see(t, ctx, "both", `$('coming').textContent.includes('封控') && $('coming').textContent.includes('7-1 日常 备用')`)
+	at := b.ledger.Size()
+	tap(t, ctx, fmt.Sprintf("#plan-%d", entries[0]))
+	b.asked(fmt.Sprintf(`plan {"entry":%d}`, entries[0]))
+	see(t, ctx, "residents by number", `$('coming').textContent.includes('居民') && $('coming').textContent.includes('放行 → ') && !$('coming').textContent.includes('王小明')`)
+	b.await(at, "export level-plan 老张")
+	tap(t, ctx, fmt.Sprintf("#plan-%d", entries[1]))
+	see(t, ctx, "of one at a time", `!$('coming').textContent.includes('放行 → ')`)
+	if w := b.ask(request("POST", "/api/plan", `{"entry":1}`)); w.Code != http.StatusNotFound {
+		t.Errorf("what is no level: %d %s", w.Code, w.Body)
+	}
+}
