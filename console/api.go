@@ -63,6 +63,14 @@ func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 	c.outcome(w, r, out, err)
 }
 
+// answering says that a guard has begun to answer a hold, so that the machine does not settle it.
+func (c *console) answering(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Passage string }
+	if read(w, r, &q, func() error { return checkWord("passage", q.Passage) }) {
+		c.done204(w, r, c.gate.Answering(q.Passage))
+	}
+}
+
 func (c *console) present(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Lane, ID string }
 	if read(w, r, &q, func() error { return errors.Join(checkWord("lane", q.Lane), checkWord("id", q.ID)) }) {

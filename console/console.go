@@ -83,6 +83,7 @@ func Handler(o Options) http.Handler {
 	route("GET", "/api/find", c.find)
 	route("POST", "/api/code", c.code)
 	route("POST", "/api/picture", c.picture)
+	route("POST", "/api/answering", c.answering)
 	route("POST", "/api/decide", c.decide)
 	route("POST", "/api/present", c.present)
 	route("POST", "/api/emergency", c.emergency)

@@ -28,6 +28,8 @@ type recorded struct {
 	status int
 	reason string
 	asked  []string
+
+	answering []string // of whom a guard has begun to answer
 }
 
 // refuse has what the page asks for refused, for a reason.
@@ -49,6 +51,11 @@ func record(t *testing.T) *recorded {
 		body, _ := io.ReadAll(q.Body)
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if path.Base(q.URL.Path) == "answering" { // nothing that is decided
+			r.answering = append(r.answering, string(body))
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		if q.Method == "POST" {
 			r.asked = append(r.asked, path.Base(q.URL.Path)+" "+string(body))
 		}

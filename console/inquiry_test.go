@@ -3,6 +3,7 @@ package console
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,40 @@ func TestQuestionsAreAnsweredBeforeAdmitting(t *testing.T) {
 	see(t, ctx, "not asked", `chosen === 'H6' && performance.now() - chosenAt > READ_MS && !document.querySelector('.ask, .by-sight')`)
 	press(t, ctx, "kqa")
 	r.awaits(t, `decide {"passage":"H6","verdict":"admit","reason":"document-sighted","note":""}`)
+}
+
+// Once a guard has begun to answer the gate is told, once: the machine lets nobody through meanwhile. To look at somebody begins nothing.
+func TestThePageTellsThatAGuardHasBegun(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	r.change(func(v *gate.View) {
+		v.Holds = []gate.Hold{asked("H1"), openHold("H2", "in", "李秀英", "6-1-302", "expired"), openHold("H3", "out", "李芳", "3-2-501", "expired")}
+	})
+	anew(t, ctx, r.url)
+	told := func(want ...string) {
+		t.Helper()
+		var got []string
+		for end := time.Now().Add(time.Minute); time.Now().Before(end) && len(got) < len(want); time.Sleep(5 * time.Millisecond) {
+			r.mu.Lock()
+			got = slices.Clone(r.answering)
+			r.mu.Unlock()
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+	press(t, ctx, "3")
+	sees(t, ctx, "selected", `chosen === 'H3'`)
+	press(t, ctx, "2")
+	sees(t, ctx, "selected", `chosen === 'H2'`)
+	press(t, ctx, "o")
+	sees(t, ctx, "the reasons", `panel`)
+	told(`{"passage":"H2"}`)
+	press(t, ctx, kb.Escape+"1q")
+	write(t, ctx, "3-2-501")
+	sees(t, ctx, "the first question", `$('answer-H1-whom').value === '3-2-501'`)
+	told(`{"passage":"H2"}`, `{"passage":"H1"}`)
 }
 
 // A code that a scanner types into an answer, or while a question is asked, answers nothing and decides nothing.

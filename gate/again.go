@@ -28,33 +28,42 @@ func (g *Gate) review() {
 	g.changeLevels()
 	at := g.clock.Now()
 	now := state{g.rules.Load(), g.opt.Roster.Snapshot(), at.Trusted, g.opt.Register.Ready(), !g.RosterFault(),
-		g.clock.judge(at).Truncate(time.Minute), g.board().Change}
+		g.clock.Judge(at).Truncate(time.Minute), g.board().Change}
 	if now == g.desk.seen || g.desk.closed || g.Fault() {
 		return
 	}
-	if _, err := g.judgeAgain(slices.Collect(maps.Values(g.desk.holds))...); err == nil {
-		g.desk.seen = now
+	g.desk.seen = now
+	if _, err := g.judgeAgain(slices.Collect(maps.Values(g.desk.holds))...); err != nil {
+		g.desk.seen = state{}
 	}
 }
 
 // judgeAgain takes the place of each hold that is no longer what it was with another: the same person waits on, as a passage of its
-// own, so that the ledger tells what the guard saw, and when. It stays a hold whatever the rules say now: nobody need stand at the
-// barrier. A fault changes nothing.
+// own, so that the ledger tells what the guard saw, and when. Whom the rules admit now goes through if nobody has come to their lane
+// since and no guard has begun to answer; then the others are judged after them, in a second. Else it stays a hold whatever the rules
+// say now: nobody need stand at the barrier. A fault changes nothing.
 func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	m := g.moment()
 	var events []ledger.Event
 	var olds, news []passage
 	var which []*held
+	var through bool
 	for _, h := range holds {
 		m.came = h.in.came
-		p, check := g.judge(h.lane, h.in, h.in.check(m.rules.Trust, g.clock.judge(m.at)), m)
+		p, check := g.judge(h.lane, h.in, h.in.check(m.rules.Trust, g.clock.Judge(m.at)), m)
 		if h.unchanged(&p) {
 			continue
 		}
-		p.decision.Verdict, p.desk, p.again = policy.Hold, true, true
+		if through = p.decision.Verdict == policy.Admit && !h.begun && h.lane.shows(h.id); !through {
+			p.decision.Verdict, p.desk = policy.Hold, true
+		}
+		p.again = true
 		old, ended := h.superseded(&p)
-		events = append(append(events, ended), p.events(check)...) // three of each
+		events = append(append(events, ended), p.events(check)...) // three of each, four of the last where it goes through
 		which, olds, news = append(which, h), append(olds, old), append(news, p)
+		if through {
+			break
+		}
 	}
 	if len(events) == 0 {
 		return false, nil
@@ -66,6 +75,14 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	for i, h := range which {
 		olds[i].seq, news[i].seq = entries[3*i].Seq, entries[3*i+2].Seq
 		delete(g.desk.holds, h.id)
+		if through && i == len(which)-1 {
+			h.timer.Stop()
+			news[i].seq, g.desk.seen = entries[3*i+3].Seq, state{}
+			g.read.Remember(news[i].key, news[i], m.rules.Repeat, time.Now())
+			g.answer(&olds[i])
+			g.answer(&news[i])
+			continue
+		}
 		h.passage = news[i]
 		h.again = false // what it is answered from now on, somebody has asked
 		g.desk.holds[h.id] = h

@@ -35,8 +35,9 @@ func early(s *site, _ *testing.T) (lane, code string) {
 	return "in", s.passFrom(time.Now().Add(time.Hour))
 }
 
-// Whoever waits is judged again when the facts change: their card says what is so now, and waits on. The code shown again is judged as
-// if it were the first time. What the guard decided by the old facts counts for nothing.
+// Whoever waits is judged again when the facts change: whom the rules admit now goes through, unless a guard has begun to answer; else
+// their card says what is so now, and waits on. The code shown again is judged as if it were the first time. What the guard decided by
+// the old facts counts for nothing.
 func TestAHoldIsJudgedAgainWhereItsFactsChanged(t *testing.T) {
 	t.Parallel()
 	const again = "a repeat"
@@ -83,7 +84,7 @@ func TestAHoldIsJudgedAgainWhereItsFactsChanged(t *testing.T) {
 			return "out", s.pass("resident", s.subject("王小明"), month)
 		}, "household-limit", func(s *site, _ string) error { level(s, "guarded"); return nil }, "valid-pass 王小明", "admit valid-pass"},
 	} {
-		begin := func(t *testing.T) (s *site, lane, code string, first Outcome) {
+		begin := func(t *testing.T, then ...func(s *site, held Outcome)) (s *site, lane, code string, first Outcome) {
 			t.Helper()
 			t.Parallel()
 			s = newSite(t)
@@ -91,12 +92,15 @@ func TestAHoldIsJudgedAgainWhereItsFactsChanged(t *testing.T) {
 			if first = s.scan(lane, code); first.Verdict != policy.Hold || first.Reason != tt.was {
 				t.Fatalf("first: %+v", first)
 			}
+			for _, do := range then {
+				do(s, first)
+			}
 			if err := tt.change(s, code); err != nil {
 				t.Fatal(err)
 			}
 			return s, lane, code, first
 		}
-		same := tt.rescan == again
+		same, through := tt.rescan == again, tt.rescan == "admit valid-pass"
 		t.Run(name+", the code again", func(t *testing.T) {
 			s, lane, code, first := begin(t)
 			out := s.scan(lane, code)
@@ -104,8 +108,8 @@ func TestAHoldIsJudgedAgainWhereItsFactsChanged(t *testing.T) {
 			if out.Repeat && out.Passage == first.Passage {
 				got = again
 			}
-			// The gate's own look may have come before: then the card was judged again, and is what the code repeats.
-			if got != tt.rescan || out.Repeat && !same && out.Verdict != policy.Hold {
+			// The gate's own look may have come before: then it was judged again, and the code repeats that.
+			if got != tt.rescan || out.Repeat && !same && out.Verdict == policy.Refuse {
 				t.Errorf("got %s, want %s", got, tt.rescan)
 			}
 			if n := len(s.g.View().Holds); (n == 1) != (out.Verdict == policy.Hold) {
@@ -122,14 +126,32 @@ func TestAHoldIsJudgedAgainWhereItsFactsChanged(t *testing.T) {
 			if same {
 				return
 			}
-			card := s.g.View().Holds[0]
-			if out, err := s.g.Decide(card.Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); err != nil || out.Verdict != policy.Refuse {
-				t.Errorf("having looked again: %+v, %v", out, err)
+			if holds := s.g.View().Holds; len(holds) == 0 && !through { // the gate's own look may have come before
+				t.Error("nobody waits")
+			} else if len(holds) > 0 {
+				if out, err := s.g.Decide(holds[0].Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); err != nil || out.Verdict != policy.Refuse {
+					t.Errorf("having looked again: %+v, %v", out, err)
+				}
 			}
 			s.superseded(first, true)
 		})
-		t.Run(name+", it waits", func(t *testing.T) {
-			s, lane, _, first := begin(t)
+		if through {
+			t.Run(name+", nobody decides", func(t *testing.T) {
+				s, lane, _, first := begin(t)
+				until(t, "somebody through", func() bool { return len(s.g.View().Holds) == 0 })
+				if last := s.last(lane); last.Verdict+" "+last.Reason != tt.rescan || last.By != byMachine || last.Passage == first.Passage {
+					t.Errorf("the lane shows %+v", last)
+				}
+				s.superseded(first, true)
+			})
+		}
+		t.Run(name+", a guard has begun", func(t *testing.T) {
+			begun := func(s *site, held Outcome) {
+				if err := s.g.Answering(held.Passage); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, lane, _, first := begin(t, begun)
 			if same {
 				s.g.review()
 			}
@@ -230,10 +252,55 @@ func TestWhoIsJudgedAgainIsToldAsThat(t *testing.T) {
 	s.g.desk.seen = state{}
 	s.g.passage.Unlock()
 	s.g.review()
-	if old, now := <-s.outs, <-s.outs; old.Reason != "undecided-changed" || old.Again || now.Verdict != policy.Hold || !now.Again {
+	if old, now := <-s.outs, <-s.outs; old.Reason != "undecided-changed" || old.Again || now.Verdict != policy.Admit || !now.Again {
 		t.Errorf("told as %+v and %+v", old, now)
 	}
 	if out := s.scan("in", code); out.Again {
 		t.Errorf("the same code again: %+v", out)
 	}
+}
+
+// The machine lets through who stands at the barrier still, one after the other: the second of a household counts the first one's trip.
+// Whoever somebody came after at their lane is the guard's to decide about.
+func TestTheMachineLetsThroughWhoStandsThere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	level := func(name string) { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = name })) }
+	level("sealed")
+	var held []Outcome
+	for _, id := range []string{"王小明", "李芳"} {
+		held = append(held, s.scan("out", s.pass("resident", s.subject(id), month)))
+	}
+	level("guarded")
+	until(t, "the second one through", func() bool { return len(s.g.View().Holds) == 1 })
+	if h := s.g.View().Holds[0]; h.Name != "王小明" || h.Reason != "valid-pass" || s.last("out").Verdict != policy.Admit || s.last("out").Name != "李芳" {
+		t.Errorf("waits %+v, the lane shows %+v", h, s.last("out"))
+	}
+	s.superseded(held[0], true)
+	s.superseded(held[1], true)
+	if s.whereabouts(s.subject("李芳")) != "outside" || s.whereabouts(s.subject("王小明")) == "outside" {
+		t.Error("not as it was recorded")
+	}
+}
+
+// Two of a household who wait at two lanes do not both get its last trip.
+func TestTwoThatWaitDoNotBothTakeTheLastTrip(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.end()
+	s.more = []Lane{{ID: "out2", Direction: "out"}}
+	s.start()
+	s.controlled()
+	sealed := s.g.Rules().Level
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = "sealed" }))
+	for lane, id := range map[string]string{"out": "王小明", "out2": "李芳"} {
+		if out := s.scan(lane, s.pass("resident", s.subject(id), month)); out.Verdict != policy.Hold {
+			t.Fatalf("%+v", out)
+		}
+	}
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = sealed }))
+	until(t, "one through, one told why not", func() bool {
+		holds := s.g.View().Holds
+		return len(holds) == 1 && holds[0].Reason == "household-limit"
+	})
 }

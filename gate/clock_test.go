@@ -109,7 +109,7 @@ func TestAMomentFarAheadLocksNobodyOut(t *testing.T) {
 			t.Errorf("got %s %s, want %s %s", out.Verdict, out.Reason, verdict, reason)
 		}
 		metrics := prometheus.NewRegistry()
-		newMetrics(s.g).Register(metrics, s.g.numbers)
+		s.g.m.Register(metrics, s.g.numbers)
 		trusted := 0.0
 		if why == "" {
 			trusted = 1

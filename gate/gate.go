@@ -4,6 +4,8 @@ package gate
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,10 +17,12 @@ import (
 	"gated/gate/metrics"
 	"gated/gate/query"
 	"gated/gate/repeat"
+	"gated/gate/stamp"
 	"gated/gate/writing"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/byhand"
 	"gated/roster"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,7 +78,7 @@ type Options struct {
 type Gate struct {
 	opt   Options
 	log   *slog.Logger
-	clock boxClock
+	clock stamp.Clock
 	ask   query.Asker
 	rules atomic.Pointer[Rules]
 	lanes map[string]*lane // by ID
@@ -99,7 +103,7 @@ type Gate struct {
 
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
-	g := &Gate{opt: opt, log: opt.Log, clock: boxClock{opt.Clock}, ask: query.Asker{Register: opt.Register, Zone: opt.Ledger.Zone()},
+	g := &Gate{opt: opt, log: opt.Log, clock: stamp.Clock{C: opt.Clock}, ask: query.Asker{Register: opt.Register, Zone: opt.Ledger.Zone()},
 		lanes: map[string]*lane{}, desk: newDesk(),
 		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1)}
 	g.rules.Store(&r)
@@ -108,12 +112,12 @@ func New(opt Options, r Rules) *Gate {
 		g.lanes[l.ID] = &lane{Lane: l, changed: g.page.changed, cards: device.Device{Name: "card-reader"}}
 	}
 	g.writing = writing.New(writing.Options{Ledger: opt.Ledger, Spool: opt.Spool, Log: opt.Log, Now: g.clock.Now,
-		Recorded: g.clock.recorded, Changed: g.page.changed, Work: &g.work})
+		Recorded: g.clock.Recorded, Changed: g.page.changed, Work: &g.work})
 	g.lostInSpool()
-	if g.m = newMetrics(g); opt.Metrics != nil {
+	if g.m = metrics.New(slices.Collect(maps.Keys(g.lanes)), byhand.Reasons); opt.Metrics != nil {
 		g.m.Register(opt.Metrics, g.numbers)
 	}
-	opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
+	opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
 	for _, l := range opt.Lanes {
 		g.follow(g.lanes[l.ID])
 	}

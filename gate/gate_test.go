@@ -73,6 +73,7 @@ type site struct {
 	ended    chan struct{}
 	policy   *policy.Policy
 	level    string // of the settings at the next start; "": guarded
+	more     []Lane // beside in and out, likewise
 }
 
 var office = []sheet.Row{
@@ -174,7 +175,7 @@ func (s *site) open() {
 		s.t.Fatal(err)
 	}
 	s.register.Start(s.l)
-	lanes := []Lane{{"in", "in", s.relay, 100 * time.Millisecond, s.sensor}, {"out", "out", s.relay, 100 * time.Millisecond, nil}}
+	lanes := append([]Lane{{"in", "in", s.relay, 100 * time.Millisecond, s.sensor}, {"out", "out", s.relay, 100 * time.Millisecond, nil}}, s.more...)
 	for i := range lanes {
 		if b := s.relays[lanes[i].ID]; b != nil {
 			lanes[i].Barrier = b
@@ -434,7 +435,7 @@ func TestACodeWithAnyCharacterChangedNeverAdmits(t *testing.T) {
 	for i := range code {
 		bad := append([]byte(nil), code...)
 		bad[i] ^= 1 << (i % 7)
-		claim := query.Doubt(s.trust.Check(bad, s.g.clock.judge(now)), s.g.query(s.g.moment()))
+		claim := query.Doubt(s.trust.Check(bad, s.g.clock.Judge(now)), s.g.query(s.g.moment()))
 		who := subject.Find(s.people.Snapshot(), claim)
 		d := s.policy.Decide(policy.Facts{Direction: "in", Class: who.Class, Known: who.Known, Credential: claim.Kind, Valid: claim.Valid, Reason: claim.Reason, Proof: string(claim.Proof), ClockTrusted: true})
 		if claim.Valid || d.Verdict == policy.Admit {

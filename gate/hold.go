@@ -29,6 +29,7 @@ type held struct {
 	in    presented // to judge it again by; nothing of it is kept any longer than it waits
 	until time.Time
 	timer *time.Timer
+	begun bool // a guard has begun to answer, and decides
 }
 
 func newDesk() desk { return desk{holds: map[string]*held{}} }
@@ -105,6 +106,7 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	if h == nil {
 		return Outcome{}, ErrNoHold
 	}
+	h.begun = true
 	if changed, err := g.judgeAgain(h); err != nil {
 		return g.fault(h.passage, err), nil
 	} else if changed {
@@ -119,6 +121,18 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 		said = append(said, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
 	}
 	return g.settle(h, d, unauthenticated, said...)
+}
+
+// Answering says that a guard has begun to answer a hold, which the machine settles no more.
+func (g *Gate) Answering(id string) error {
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	h := g.desk.holds[id]
+	if h == nil {
+		return ErrNoHold
+	}
+	h.begun = true
+	return nil
 }
 
 // decision is what a guard decides, and who decided and why, as far as that stands sealed.

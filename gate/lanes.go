@@ -137,6 +137,13 @@ func (l *lane) show(x Shown, desk bool) {
 	})
 }
 
+// shows tells whether a passage is the newest that was answered there, so that whoever it is stands at the barrier still.
+func (l *lane) shows(passage string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last != nil && l.last.Passage == passage
+}
+
 // replace puts another answer in the place of a passage's, as long as that stands.
 func (l *lane) replace(passage string, x Shown) {
 	l.update(func() {

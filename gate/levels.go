@@ -25,7 +25,7 @@ func (g *Gate) changeLevels() {
 		return
 	}
 	at := g.clock.Now()
-	now := g.clock.judge(at)
+	now := g.clock.Judge(at)
 	due := g.board().Due(now, g.rules.Load().Level)
 	if len(due) == 0 || now.IsZero() { // no time was ever trusted
 		return
@@ -50,7 +50,7 @@ func (g *Gate) Announce(draft func(b levels.Board, now time.Time) ([]ledger.Even
 		return 0, ErrNotReady
 	}
 	at := g.clock.Now()
-	now := g.clock.judge(at)
+	now := g.clock.Judge(at)
 	if now.IsZero() {
 		return 0, invalid("the clock was never trusted, so nobody knows when it begins: set it, then \"gated clock confirm\"")
 	}

@@ -4,16 +4,7 @@ import (
 	"gated/gate/metrics"
 	"gated/gate/query"
 	"gated/register"
-	"gated/register/byhand"
 )
-
-func newMetrics(g *Gate) metrics.Metrics {
-	var lanes []string
-	for _, l := range g.opt.Lanes {
-		lanes = append(lanes, l.ID)
-	}
-	return metrics.New(lanes, byhand.Reasons)
-}
 
 // numbers are what the gauges show now.
 func (g *Gate) numbers() (n metrics.Numbers) {

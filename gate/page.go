@@ -40,13 +40,13 @@ func (g *Gate) Subscribe() (changed <-chan struct{}, cancel func()) {
 
 // inside counts the people, and the vehicles, that are inside.
 func (g *Gate) inside(s *register.State) (people, vehicles int) {
-	return s.Inside(g.clock.judge(g.clock.Now()), g.rules.Load().InsideFor)
+	return s.Inside(g.clock.Judge(g.clock.Now()), g.rules.Load().InsideFor)
 }
 
 // View is everything the page shows now.
 func (g *Gate) View() View {
 	rules := g.rules.Load()
-	now, doubt := g.clock.read()
+	now, doubt := g.clock.Read()
 	zone := g.opt.Ledger.Zone()
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Keyboard: rules.Keyboard, Now: now.Time.In(zone),
 		Clock: ClockView{Trusted: now.Trusted, Reason: doubt}}

@@ -83,7 +83,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	m := g.moment()
 
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
-	claim := in.check(m.rules.Trust, g.clock.judge(m.at))
+	claim := in.check(m.rules.Trust, g.clock.Judge(m.at))
 	if in.source != byRoom {
 		g.m.Scans.WithLabelValues(l.ID, claim.Kind).Inc()
 	}
@@ -93,7 +93,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	g.changeLevels()
 	if r := g.rules.Load(); r != m.rules { // changed while another passage had the lock: perhaps its issuer is trusted no longer
 		m.rules = r
-		claim = in.check(m.rules.Trust, g.clock.judge(m.at))
+		claim = in.check(m.rules.Trust, g.clock.Judge(m.at))
 	}
 
 	in.came = m.came
@@ -164,14 +164,14 @@ func (g *Gate) moment() moment {
 	remembers := g.remembers() // first: the clock is judged by what the register tells
 	m := moment{at: g.clock.Now(), rules: g.rules.Load(), remembers: remembers}
 	if m.at.Trusted {
-		m.came = g.clock.judge(m.at)
+		m.came = g.clock.Judge(m.at)
 	}
 	return m
 }
 
 // query is the moment for who asks the register.
 func (g *Gate) query(m moment) query.Moment {
-	return query.Moment{At: g.clock.judge(m.at), Trusted: m.at.Trusted, Policy: m.rules.Policy, Level: m.rules.Level, Ready: m.remembers,
+	return query.Moment{At: g.clock.Judge(m.at), Trusted: m.at.Trusted, Policy: m.rules.Policy, Level: m.rules.Level, Ready: m.remembers,
 		Came: m.came, InsideFor: m.rules.InsideFor}
 }
 
@@ -221,7 +221,7 @@ func (g *Gate) remembers() bool {
 		return false
 	}
 	if !g.known.Swap(true) {
-		g.opt.Register.View(func(s *register.State) { g.clock.remember(s.Trusted) })
+		g.opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
 	}
 	return true
 }

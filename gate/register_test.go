@@ -223,7 +223,7 @@ func BenchmarkJudge(b *testing.B) {
 			}
 			in := presented{source: byCode, at: time.Now(), text: []byte(s.pass("resident", s.subject("王小明"), month)), claims: (*credential.Trust).Check}
 			m := s.g.moment()
-			claim := in.check(m.rules.Trust, s.g.clock.judge(m.at))
+			claim := in.check(m.rules.Trust, s.g.clock.Judge(m.at))
 			var took []time.Duration
 			for b.Loop() {
 				began := time.Now()

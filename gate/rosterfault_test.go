@@ -90,7 +90,7 @@ func TestARosterThatIsNotTheOneTheLedgerKnowsHoldsEverybody(t *testing.T) {
 func gauge(t *testing.T, g *Gate, name string) float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	newMetrics(g).Register(reg, g.numbers)
+	g.m.Register(reg, g.numbers)
 	all, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

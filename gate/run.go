@@ -33,7 +33,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	g.lostLatches()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	now, doubt := g.clock.read()
+	now, doubt := g.clock.Read()
 	if doubt != "" {
 		g.log.Warn("the clock is not trusted: set it, then confirm it on the page or with gated clock confirm", "state", doubt)
 	}
@@ -50,7 +50,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		case <-tick.C:
 			g.Begin()
 			var why string
-			if now, why = g.clock.read(); why != doubt {
+			if now, why = g.clock.Read(); why != doubt {
 				if doubt = why; why == "" {
 					why = "clock-trusted"
 				}
@@ -119,10 +119,10 @@ func (g *Gate) Begin() {
 			case s.Size > 0:
 				after = "stop"
 			}
-			g.clock.remember(s.Trusted)
+			g.clock.Remember(s.Trusted)
 		})
 		var doubt string
-		now, doubt = g.clock.read()
+		now, doubt = g.clock.Read()
 		people := g.opt.Roster.Snapshot()
 		m := g.opt.Ledger.Meta() // its gate and zone stand in no hash but that of an entry which names them
 		events = append(events, ledger.Event{Stamp: now, Kind: ledger.Start, By: byMachine,
@@ -201,7 +201,7 @@ func (g *Gate) RosterFault() (is bool) {
 
 // Clock is what the box's clock says, and why that is not trusted; "": it is.
 func (g *Gate) Clock() (now time.Time, why string) {
-	s, why := g.clock.read()
+	s, why := g.clock.Read()
 	return s.Time, why
 }
 
@@ -222,7 +222,7 @@ func (g *Gate) demand(ev ledger.Event) error {
 
 // ConfirmClock records that somebody compared the clock with a watch, and trusts it from then on.
 func (g *Gate) ConfirmClock(by string) error {
-	s, back := g.clock.confirm()
+	s, back := g.clock.Confirm()
 	if s.Time.Before(clock.Released) {
 		return invalid("the clock says %s, before this software was made: set it first", s.Time.Format(time.DateOnly))
 	}
@@ -241,7 +241,7 @@ func (g *Gate) ConfirmClock(by string) error {
 	if err := g.demand(ev); err != nil {
 		return err
 	}
-	g.clock.confirmed(s)
+	g.clock.Confirmed(s)
 	g.page.changed()
 	return nil
 }

@@ -468,7 +468,7 @@ func (j *journey) out(step int, name string) {
 	if e.Clock == "trusted" || j.today == "" {
 		j.today = max(j.today, e.At.Format(time.DateOnly))
 	}
-	day := j.g.clock.judge(ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}).In(j.l.Zone())
+	day := j.g.clock.Judge(ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}).In(j.l.Zone())
 	for _, d := range j.days {
 		if out.Rule == "controlled-trip" && d >= day.AddDate(0, 0, -1).Format(time.DateOnly) {
 			j.t.Errorf("step %d: out on %s, and they were on %s", step, day.Format(time.DateOnly), d)
@@ -504,7 +504,7 @@ func (j *journey) compare(step int) {
 			continue
 		}
 		open++
-		if j.level == "controlled" && out.Seq > int64(j.since) && j.g.clock.judge(j.g.clock.Now()).After(due) {
+		if j.level == "controlled" && out.Seq > int64(j.since) && j.g.clock.Judge(j.g.clock.Now()).After(due) {
 			overdue++
 		}
 	}

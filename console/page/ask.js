@@ -74,8 +74,17 @@ function pickKey(digit) {
   return true;
 }
 
-function forget(passage) {
-  for (const id of Object.keys(drafts)) if (id === 'note-' + passage || id.startsWith('answer-' + passage + '-')) delete drafts[id];
+const draftsOf = passage => Object.keys(drafts).filter(id => id === 'note-' + passage || id.startsWith('answer-' + passage + '-'));
+function forget(passage) { for (const id of draftsOf(passage)) delete drafts[id]; }
+
+// tellAnswering tells the gate, once, of whoever a guard has begun to answer: the machine does not let them through meanwhile.
+function tellAnswering() {
+  for (const c of cards) {
+    const passage = c.hold.passage;
+    if (c.told || c.gone || c.ruled || !(passage === chosen && (panel || asking)) && !draftsOf(passage).some(id => drafts[id])) continue;
+    c.told = true;
+    post('api/answering', { passage });
+  }
 }
 
 // askForm is the questions under whoever is selected. What is answered showAnswers puts in, so that a field stays the same while it

@@ -41,6 +41,7 @@ function render() {
   paint($('recent'), view.recent, () => [h('h2', {}, p('recent')), (view.recent || []).length ? h('ol', {}, ...view.recent.map(recent)) : h('p', { class: 'none' }, p('no-recent'))]);
   renderLanes();
   renderNotOpened();
+  tellAnswering();
   notePlaces();
 }
 

@@ -96,7 +96,10 @@ function icon(name, cls = 'i') {
 }
 function input(id, props) {
   const e = h('input', { id, value: drafts[id] || '', autocomplete: 'off', spellcheck: false, ...props });
-  e.addEventListener('input', () => drafts[id] = e.value);
+  e.addEventListener('input', () => {
+    drafts[id] = e.value;
+    tellAnswering();
+  });
   return e;
 }
 // paint rebuilds a part only when what it shows has changed, and leaves the cursor where it was.
