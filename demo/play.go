@@ -128,6 +128,9 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 		if d.Fast && time.Now().After(ambulance) {
 			v.emergency, ambulance = true, alarm()
 		}
+		if v.emergency && find(d.page.now(), l.id).ByHand != nil { // it drives through
+			continue
+		}
 		if v.emergency {
 			if err := d.emergency(ctx, l.id, rng, guards); err != nil {
 				return err
