@@ -121,8 +121,19 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	var rows []any
 	var buf []byte
 	var last string
+	keys, err := tlog.ReadKeys(tlog.KeyFile(dir, 1))
+	check(err)
+	var head tlog.Head
+	signed := func(size int64) { // over each day that ended, and the whole
+		head, err = tlog.SignHead(opt.Origin, size, merkle.Root(), keys[0])
+		check(err)
+		check(c.exec("INSERT INTO head VALUES (?, ?, ?)", size, string(head.Note), merkle.Edge(0)))
+	}
 	check(c.exec("BEGIN"))
 	for seq := int64(1); seq <= n; seq++ {
+		if seq > 1 && (seq-1)%perDay == 0 {
+			signed(seq - 1)
+		}
 		at := start.AddDate(0, 0, int((seq-1)/perDay)).Add(time.Duration((seq-1)%perDay) / 3 * 24 * time.Hour / (perDay / 3))
 		mono := at.Sub(start).Microseconds()
 		p := &parts[(seq-1)%3]
@@ -149,11 +160,7 @@ func filled(b *testing.B, dir string, n int64) (records int64) {
 	for ; len(rows) > 0; rows = rows[3:] {
 		check(c.exec("INSERT INTO entry VALUES (?, ?, ?, NULL)", rows[0], rows[1], rows[2]))
 	}
-	keys, err := tlog.ReadKeys(tlog.KeyFile(dir, 1))
-	check(err)
-	head, err := tlog.SignHead(opt.Origin, n, merkle.Root(), keys[0])
-	check(err)
-	check(c.exec("INSERT INTO head VALUES (?, ?, ?)", n, string(head.Note), merkle.Edge(0)))
+	signed(n)
 	check(c.exec("COMMIT"))
 	check(c.exec("PRAGMA journal_mode = WAL"))
 	check(c.Close())
