@@ -234,6 +234,21 @@ func TestWhoWaitsIsFoundByRoomAsTheyAreNow(t *testing.T) {
 	s.broken.Store(false)
 }
 
+// Whom the guard finds by room while they wait is the guard's, also where the rules would let them through by now.
+func TestWhoIsFoundByRoomWaitsForTheGuard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	level := func(name string) { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Level = name })) }
+	level("sealed")
+	s.scan("out", s.pass("resident", s.subject("李芳"), month))
+	level("guarded")
+	out := must(s.g.Present("out", s.subject("李芳")))
+	s.g.review()
+	if holds := s.g.View().Holds; out.Verdict != policy.Hold || len(holds) != 1 || holds[0].Passage != out.Passage {
+		t.Errorf("%+v, and there wait %+v", out, holds)
+	}
+}
+
 // The line about somebody who waits and was judged again is no answer to a code, and one who shows the same code again gets one.
 func TestWhoIsJudgedAgainIsToldAsThat(t *testing.T) {
 	t.Parallel()

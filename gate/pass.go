@@ -103,6 +103,7 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	h := g.desk.waiting(func(h *held) bool { return h.sameAs(&p, in) })
 	switch before := g.read.Again(p.key, time.Now()); {
 	case h != nil && in.source == byRoom:
+		h.begun = true
 		g.judgeAgain(h) // in a fault it stays as it was
 		return new(h.repeated()).outcome(), nil
 	case g.Fault(): // a green from memory would be a lie
