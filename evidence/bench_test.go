@@ -3,6 +3,7 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"gated/register/registertest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,20 +28,20 @@ const crowdedDay = "2026-07-01"
 // month is a ledger of passages of three entries, with personal fields where asked for.
 func month(b *testing.B, dir string, personal bool) {
 	b.Helper()
-	ck := &clock{}
-	l := open(b, dir, ck)
+	ck := &registertest.Clock{}
+	l := registertest.Open(b, dir, ck)
 	ck.Set("2026-06-01 00:00:00")
-	mustAppend(b, l, Event{Stamp: ck.Now(), Kind: ledger.Start}) // a daemon's: only a process without one signs each commit for good
-	for day := at("2026-06-01 00:00:00"); !day.After(at(crowdedDay + " 00:00:00")); day = day.AddDate(0, 0, 1) {
+	registertest.MustAppend(b, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.Start}) // a daemon's: only a process without one signs each commit for good
+	for day := registertest.At("2026-06-01 00:00:00"); !day.After(registertest.At(crowdedDay + " 00:00:00")); day = day.AddDate(0, 0, 1) {
 		n := 4000
 		if day.Format(time.DateOnly) == crowdedDay {
 			n = 10000
 		}
-		var events []Event
+		var events []ledger.Event
 		for i := range n {
 			ck.Set(day.Add(time.Duration(i) * 24 * time.Hour / time.Duration(n)).Format(time.DateTime))
 			id := fmt.Sprintf("%s-%07d", day.Format("20060102"), i)
-			events = append(append(events, passage(ck, id, "in", "admit")...), decided(ck, id, "in", "admit", "resident"))
+			events = append(append(events, registertest.Passage(ck, id, "in", "admit")...), registertest.Decided(ck, id, "in", "admit", "resident"))
 			if !personal {
 				for j := range events {
 					events[j].Personal = nil
@@ -50,7 +51,7 @@ func month(b *testing.B, dir string, personal bool) {
 				for j := range events { // a commit takes in what came within milliseconds
 					events[j].Mono = events[0].Mono
 				}
-				mustAppend(b, l, events...)
+				registertest.MustAppend(b, l, events...)
 				events = events[:0]
 			}
 		}
@@ -98,7 +99,7 @@ func TestExportForTheBenchmark(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	x := Selection{From: os.Getenv("GATED_EXPORT_FROM"), To: os.Getenv("GATED_EXPORT_TO"), Now: at("2026-08-01 00:00:00")}
+	x := Selection{From: os.Getenv("GATED_EXPORT_FROM"), To: os.Getenv("GATED_EXPORT_TO"), Now: registertest.At("2026-08-01 00:00:00")}
 	switch os.Getenv("GATED_EXPORT_FORMAT") {
 	case "csv":
 		err = r.ExportCSV(f, nil, x)

@@ -20,17 +20,17 @@ import (
 // that a restart ended.
 func openedByHand(t *testing.T) *Reader {
 	t.Helper()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	say, opening := registertest.Diary(t, l, ck)
-	say("2026-11-21 07:00:00", Event{Kind: ledger.Start})
+	say("2026-11-21 07:00:00", ledger.Event{Kind: ledger.Start})
 	school := opening("2026-11-21 07:40:00", "in", "school-run")
 	school("2026-11-21 08:05:12", byhand.Shut, "20")
 	failed := opening("2026-11-21 08:10:00", "in", "rush-hour")
 	failed("2026-11-21 08:10:01", byhand.NeverWas, byhand.Uncounted)
 	van := opening("2026-11-21 10:00:00", "out", "moving-van")
-	say("2026-11-21 10:20:00", Event{Kind: ledger.Start})
+	say("2026-11-21 10:20:00", ledger.Event{Kind: ledger.Start})
 	van("2026-11-21 10:20:00", byhand.Restart, byhand.Uncounted)
 	night := opening("2026-11-21 23:50:00", "in", "relay-dead")
 	for hour := range 24 {
@@ -39,7 +39,7 @@ func openedByHand(t *testing.T) *Reader {
 	night("2026-11-23 00:00:00", byhand.GoesOn, "")
 	night("2026-11-23 00:30:00", byhand.Shut, "50")
 	opening("2026-11-23 09:00:00", "out", "other-need")
-	say("2026-11-23 09:10:00", Event{Kind: register.Alive})
+	say("2026-11-23 09:10:00", ledger.Event{Kind: register.Alive})
 	r, err := OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestExportsSayOpenNotRegistered(t *testing.T) {
 		}
 		return rows
 	}
-	now := at("2026-11-23 09:30:00")
+	now := registertest.At("2026-11-23 09:30:00")
 	var all [][]string
 	for _, day := range []string{"2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23"} {
 		front, _, _ := readCSV(t, r, Selection{From: day, To: day, Now: now})

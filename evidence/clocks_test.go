@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"gated/register/registertest"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -96,12 +97,12 @@ var wrongClocks = []struct {
 	}, map[string][]string{"2026-11-20": {"20 00:00 20 00:30 not-stopped"}}},
 }
 
-func (s said) event() Event {
-	ev := Event{Stamp: Stamp{Time: at(s.wall), Boot: s.boot, Mono: s.mono, Trusted: s.trusted}, Kind: s.kind}
+func (s said) event() ledger.Event {
+	ev := ledger.Event{Stamp: ledger.Stamp{Time: registertest.At(s.wall), Boot: s.boot, Mono: s.mono, Trusted: s.trusted}, Kind: s.kind}
 	switch s.kind {
 	case ledger.Outage:
 		ev.Reason = "ledger-fault"
-		ev.Detail = map[string]string{"from": at("2026-11-20 00:10:00").Format(entry.TimeFormat), "to": at(s.wall).Format(entry.TimeFormat)}
+		ev.Detail = map[string]string{"from": registertest.At("2026-11-20 00:10:00").Format(entry.TimeFormat), "to": registertest.At(s.wall).Format(entry.TimeFormat)}
 	case "late":
 		ev.Kind, ev.Detail = register.Opening, map[string]string{"late": "40m0s"}
 	}
@@ -114,9 +115,9 @@ func TestAClockThatWasWrongMakesNoGap(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			l := open(t, dir, &clock{Time: at("2026-11-20 00:00:00")})
+			l := registertest.Open(t, dir, &registertest.Clock{Time: registertest.At("2026-11-20 00:00:00")})
 			for _, s := range c.entries {
-				mustAppend(t, l, s.event())
+				registertest.MustAppend(t, l, s.event())
 			}
 			l.Close()
 			r, err := OpenReader(dir)
@@ -125,7 +126,7 @@ func TestAClockThatWasWrongMakesNoGap(t *testing.T) {
 			}
 			defer r.Close()
 			for day, want := range c.want {
-				now := at(c.entries[len(c.entries)-1].wall)
+				now := registertest.At(c.entries[len(c.entries)-1].wall)
 				s, err := r.Stats(day, now)
 				if err != nil {
 					t.Fatal(err)
@@ -208,7 +209,7 @@ func gapsOf(t *testing.T, entries []*entry.Entry, day string) []Gap {
 			d.First, d.Last = e.Seq+1, e.Seq
 		}
 	}
-	a, err := NewAccount(d, int64(len(entries)), shanghai)
+	a, err := NewAccount(d, int64(len(entries)), registertest.Shanghai)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func gapsOf(t *testing.T, entries []*entry.Entry, day string) []Gap {
 
 // randomDays plays some days of a gate, with a clock that is wrong at times and with one that is right.
 func randomDays(rng *rand.Rand) (wrong, right []*entry.Entry) {
-	now, boot, began := at("2026-11-20 12:00:00"), 0, at("2026-11-20 12:00:00")
+	now, boot, began := registertest.At("2026-11-20 12:00:00"), 0, registertest.At("2026-11-20 12:00:00")
 	say := func(kind entry.Kind, shift time.Duration) {
 		e := entry.Entry{Record: entry.Record{Seq: int64(len(right)) + 1, Boot: fmt.Sprint(boot), Mono: now.Sub(began).Microseconds(), Kind: kind, Clock: "trusted"}, At: now}
 		w := e
@@ -235,7 +236,7 @@ func randomDays(rng *rand.Rand) (wrong, right []*entry.Entry) {
 		}
 		wrong = append(wrong, &w)
 	}
-	shifts := []time.Duration{48 * time.Hour, -14 * 24 * time.Hour, 400 * 24 * time.Hour, -3 * time.Hour, 20 * time.Minute, at("1970-01-01 08:00:00").Sub(now)}
+	shifts := []time.Duration{48 * time.Hour, -14 * 24 * time.Hour, 400 * 24 * time.Hour, -3 * time.Hour, 20 * time.Minute, registertest.At("1970-01-01 08:00:00").Sub(now)}
 	pass := func(d time.Duration) { now = now.Add(d) }
 	shift := time.Duration(0)
 	say(entry.Start, 0)
@@ -281,16 +282,16 @@ func randomDays(rng *rand.Rand) (wrong, right []*entry.Entry) {
 // A day's export names the entries among its own that bear another date.
 func TestEntriesOfAnotherDateAreNamed(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	for _, when := range []string{
 		"2026-11-20 09:00:00", "2026-11-22 09:01:00", "2026-11-20 09:01:05", "1970-01-01 08:00:00", // 1 to 4
 		"2026-11-20 10:00:00", "1970-01-01 08:00:00", "1970-01-01 09:00:00", "2026-11-21 08:00:00", // 5 to 8
 		"2026-11-23 08:01:00", "2026-11-22 08:00:00", "2026-11-22 09:00:00", // 9 to 11
 	} {
 		ck.Set(when)
-		mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Alive})
+		registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Alive})
 	}
 	l.Close()
 	r, err := OpenReader(dir)
@@ -303,7 +304,7 @@ func TestEntriesOfAnotherDateAreNamed(t *testing.T) {
 		"2026-11-22": "3-3 2026-11-20, 4-4 1970-01-01, 5-5 2026-11-20, 6-7 1970-01-01, 8-8 2026-11-21, 9-9 2026-11-23",
 		"2026-11-23": "10-11 2026-11-22",
 	} {
-		s, err := r.Stats(day, at("2026-11-30 00:00:00"))
+		s, err := r.Stats(day, registertest.At("2026-11-30 00:00:00"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,7 +324,7 @@ func TestEntriesOfAnotherDateAreNamed(t *testing.T) {
 			t.Errorf("%v\n%s", err, &b)
 		}
 		var csv strings.Builder
-		if err := r.ExportCSV(&csv, &b, Selection{From: day, To: day, Now: at("2026-11-30 00:00:00")}); err != nil || strings.Count(csv.String(), "other date,entries,") != len(got) {
+		if err := r.ExportCSV(&csv, &b, Selection{From: day, To: day, Now: registertest.At("2026-11-30 00:00:00")}); err != nil || strings.Count(csv.String(), "other date,entries,") != len(got) {
 			t.Errorf("%v\n%s", err, csv.String())
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"gated/register/registertest"
 	"io"
 	"os"
 	"path/filepath"
@@ -27,18 +28,18 @@ import (
 
 func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	ck.Set("2026-11-23 00:00:00")
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.Start})
 	ck.Set("2026-11-23 23:59:00")
-	ev := passage(ck, "p1", "in", "hold")
+	ev := registertest.Passage(ck, "p1", "in", "hold")
 	ev[1].Rule = "=HYPERLINK(\"http://evil\")"
 	ev[1].Reason = "@SUM(1,2)"
-	mustAppend(t, l, ev...)
+	registertest.MustAppend(t, l, ev...)
 	ck.Set("2026-11-24 00:01:00")
-	mustAppend(t, l, decided(ck, "p1", "in", "refuse", "-1+cmd"))
+	registertest.MustAppend(t, l, registertest.Decided(ck, "p1", "in", "refuse", "-1+cmd"))
 	r, err := OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +47,7 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 	defer r.Close()
 	for _, events := range []bool{false, true} {
 		var b bytes.Buffer
-		if err := r.ExportCSV(&b, nil, Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Now: at("2026-11-25 00:00:00")}); err != nil {
+		if err := r.ExportCSV(&b, nil, Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Now: registertest.At("2026-11-25 00:00:00")}); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.HasPrefix(b.Bytes(), []byte(bom)) {
@@ -88,21 +89,21 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 // twoDays is a gate with personal data: a visitor held before midnight and admitted after it, and a resident the day after.
 func twoDays(t *testing.T) (r *Reader, dir string) {
 	t.Helper()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir = t.TempDir()
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	ck.Set("2026-11-23 00:00:00")
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.Start})
 	ck.Set("2026-11-23 23:59:00")
 	s := ck.Now()
-	mustAppend(t, l,
-		Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "in", Personal: []Field{{Name: "document", Value: "110101199003074514"}, {Name: "name", Value: "王小"}}},
-		Event{Stamp: s, Kind: register.Query, Passage: "p1", Lane: "north", Direction: "in", Verdict: "hold", Reason: "visitor"})
+	registertest.MustAppend(t, l,
+		ledger.Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "in", Personal: []ledger.Field{{Name: "document", Value: "110101199003074514"}, {Name: "name", Value: "王小"}}},
+		ledger.Event{Stamp: s, Kind: register.Query, Passage: "p1", Lane: "north", Direction: "in", Verdict: "hold", Reason: "visitor"})
 	ck.Set("2026-11-24 00:01:00")
 	s = ck.Now()
-	mustAppend(t, l, Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "in", Verdict: "admit", Reason: "appointed",
-		Personal: []Field{{Name: "name", Value: "=王小明"}, {Name: "note", Value: "Kept <by hand> & \"quoted\""}}})
-	mustAppend(t, l, passage(ck, "p2", "in", "admit")...)
+	registertest.MustAppend(t, l, ledger.Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "in", Verdict: "admit", Reason: "appointed",
+		Personal: []ledger.Field{{Name: "name", Value: "=王小明"}, {Name: "note", Value: "Kept <by hand> & \"quoted\""}}})
+	registertest.MustAppend(t, l, registertest.Passage(ck, "p2", "in", "admit")...)
 	l.Close()
 	r, err := OpenReader(dir)
 	if err != nil {
@@ -113,7 +114,7 @@ func twoDays(t *testing.T) (r *Reader, dir string) {
 }
 
 func oneDay(day string) Selection {
-	return Selection{From: day, To: day, Now: at("2026-11-26 00:00:00")}
+	return Selection{From: day, To: day, Now: registertest.At("2026-11-26 00:00:00")}
 }
 
 // readCSV reads an export and returns what stands before the empty row, the head, and the rows.
@@ -157,7 +158,7 @@ func TestARangeIsItsDaysOneAfterTheOther(t *testing.T) {
 			_, _, rows := readCSV(t, r, x)
 			want = append(want, rows...)
 		}
-		x := Selection{From: "2026-11-22", To: "2026-11-25", Events: events, Now: at("2026-11-26 00:00:00")}
+		x := Selection{From: "2026-11-22", To: "2026-11-25", Events: events, Now: registertest.At("2026-11-26 00:00:00")}
 		front, _, rows := readCSV(t, r, x)
 		if d := cmp.Diff(want, rows); d != "" {
 			t.Errorf("events %t (-days +range):\n%s", events, d)
@@ -190,7 +191,7 @@ func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	records := map[int64]string{}
-	if err := r.Scan(1, 6, false, func(e *Entry) error { records[e.Seq] = e.Record.Personal; return nil }); err != nil {
+	if err := r.Scan(1, 6, false, func(e *ledger.Entry) error { records[e.Seq] = e.Record.Personal; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	// check does what formats.md tells an auditor to do, and returns seq, field and value of each line.
@@ -336,17 +337,17 @@ func TestXLSXIsTextOnly(t *testing.T) {
 
 func TestDaysAreThoseOfTheGate(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
 	ck.Set("2026-11-22 23:59:59")
-	l := open(t, dir, ck)
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
-	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
+	l := registertest.Open(t, dir, ck)
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.Start})
+	registertest.MustAppend(t, l, registertest.Passage(ck, "night", "in", "hold")...)
 	ck.Set("2026-11-23 00:00:01")
-	mustAppend(t, l, decided(ck, "night", "in", "undecided", "undecided"))
-	mustAppend(t, l, append(passage(ck, "day", "out", "admit"), decided(ck, "day", "out", "admit", "resident"))...)
+	registertest.MustAppend(t, l, registertest.Decided(ck, "night", "in", "undecided", "undecided"))
+	registertest.MustAppend(t, l, append(registertest.Passage(ck, "day", "out", "admit"), registertest.Decided(ck, "day", "out", "admit", "resident"))...)
 	ck.Set("2026-11-22 23:59:58") // the clock is set back: sequence and days hold
-	mustAppend(t, l, passage(ck, "again", "in", "hold")...)
+	registertest.MustAppend(t, l, registertest.Passage(ck, "again", "in", "hold")...)
 	r, err := OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -357,7 +358,7 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 		"2026-11-23": {Day: "2026-11-23", Entries: 4, Passages: map[string]int{"admit": 1, "refuse": 0, "hold": 0}},
 		"2026-11-24": {Day: "2026-11-24", Entries: 0, Passages: map[string]int{"admit": 0, "refuse": 0, "hold": 0}},
 	} {
-		got, err := r.Stats(day, at("2026-11-26 00:00:00"))
+		got, err := r.Stats(day, registertest.At("2026-11-26 00:00:00"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -371,9 +372,9 @@ func TestDaysAreThoseOfTheGate(t *testing.T) {
 // change changes the ledger behind its back.
 // erase has the ledger of a state directory erase something.
 func erase(t *testing.T, dir string, f func(l *ledger.Ledger) (ledger.Erased, error)) error {
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-26 08:00:00")
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	defer l.Close()
 	done, err := f(l.Ledger)
 	if err == nil && done.Entries == 0 {
@@ -414,13 +415,13 @@ func TestLinesAreTheEntries(t *testing.T) {
 				_, err := r.ExportJSONL(&b, nil, Selection{From: "2026-11-22", To: "2026-11-23"})
 				return b.String(), err
 			}
-			if err := r.Scan(1, 258, false, func(e *Entry) error { want += string(e.Raw) + "\n"; return nil }); err != nil {
+			if err := r.Scan(1, 258, false, func(e *ledger.Entry) error { want += string(e.Raw) + "\n"; return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := lines(); err != nil || got != want {
 				t.Errorf("as it is: %v, %d bytes, want %d", err, len(got), len(want))
 			}
-			if _, err := unlocked(t, dir).Exec(x.sql); err != nil {
+			if _, err := registertest.Unlocked(t, dir).Exec(x.sql); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := lines(); err == nil || !strings.Contains(err.Error(), x.want) {
@@ -432,22 +433,22 @@ func TestLinesAreTheEntries(t *testing.T) {
 
 // TestEachEntryIsReadOnce: also where a clock was set back, and of a range of days each entry for each day that it tells of.
 func TestEachEntryIsReadOnce(t *testing.T) {
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	ck.Set("2026-11-22 23:00:00")
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
-	mustAppend(t, l, passage(ck, "night", "in", "hold")...)
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.Start})
+	registertest.MustAppend(t, l, registertest.Passage(ck, "night", "in", "hold")...)
 	ck.Set("2026-11-23 00:10:00")
-	many(t, l, ck, 5)
+	registertest.Many(t, l, ck, 5)
 	ck.Set("2026-11-22 23:30:00") // set back
-	many(t, l, ck, 3)
+	registertest.Many(t, l, ck, 3)
 	ck.Set("2026-11-23 00:20:00")
-	mustAppend(t, l, decided(ck, "night", "in", "undecided", "undecided"))
-	many(t, l, ck, 4)
+	registertest.MustAppend(t, l, registertest.Decided(ck, "night", "in", "undecided", "undecided"))
+	registertest.Many(t, l, ck, 4)
 	ck.Set("2026-11-24 08:00:00")
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Correction, Passage: "night", Verdict: "admit", Reason: "answered-fault", Ref: 12})
-	many(t, l, ck, 2)
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Correction, Passage: "night", Verdict: "admit", Reason: "answered-fault", Ref: 12})
+	registertest.Many(t, l, ck, 2)
 	l.Close()
 	r, err := OpenReader(dir)
 	if err != nil {
@@ -482,14 +483,14 @@ func TestEachEntryIsReadOnce(t *testing.T) {
 // Why somebody had to pass at once is in no export, also with personal fields; what is left can be checked all the same.
 func TestWhySomebodyHadToPassIsInNoExport(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	ck.Set("2026-11-23 08:00:00")
 	s := ck.Now()
-	mustAppend(t, l, Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "out"},
-		Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "out", Verdict: "admit", Reason: "urgent-need",
-			Personal: []Field{{Name: "need", Value: "personal-safety"}, {Name: "guard", Value: "周建国"}}})
+	registertest.MustAppend(t, l, ledger.Event{Stamp: s, Kind: register.Check, Passage: "p1", Lane: "north", Direction: "out"},
+		ledger.Event{Stamp: s, Kind: register.Decided, Passage: "p1", Lane: "north", Direction: "out", Verdict: "admit", Reason: "urgent-need",
+			Personal: []ledger.Field{{Name: "need", Value: "personal-safety"}, {Name: "guard", Value: "周建国"}}})
 	l.Close()
 	r, err := OpenReader(dir)
 	if err != nil {

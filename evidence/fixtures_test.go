@@ -5,42 +5,21 @@ import (
 	"path/filepath"
 	"testing"
 
-	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/registertest"
 )
 
-type (
-	Event = ledger.Event
-	Entry = ledger.Entry
-	Field = ledger.Field
-	Stamp = ledger.Stamp
-	clock = registertest.Clock
-)
-
-var (
-	shanghai   = registertest.Shanghai
-	at         = registertest.At
-	open       = registertest.Open
-	passage    = registertest.Passage
-	decided    = registertest.Decided
-	mustAppend = registertest.MustAppend
-	many       = registertest.Many
-	startOf    = registertest.StartOf
-	unlocked   = registertest.Unlocked
-)
-
 // small is a ledger of two days, more than one tile, personal fields and three heads.
 func small(t testing.TB) string {
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-22 08:00:00")
 	dir := t.TempDir()
-	l := open(t, dir, ck)
-	many(t, l, ck, 253)
-	mustAppend(t, l, passage(ck, "a", "in", "admit")...)
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 253)
+	registertest.MustAppend(t, l, registertest.Passage(ck, "a", "in", "admit")...)
 	ck.Set("2026-11-23 08:00:00")
-	mustAppend(t, l, passage(ck, "b", "in", "admit")...)
-	mustAppend(t, l, decided(ck, "b", "in", "admit", "resident"))
+	registertest.MustAppend(t, l, registertest.Passage(ck, "b", "in", "admit")...)
+	registertest.MustAppend(t, l, registertest.Decided(ck, "b", "in", "admit", "resident"))
 	l.Close()
 	return dir
 }

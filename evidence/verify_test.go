@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"gated/register/registertest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +36,7 @@ func TestNoByteCanChangeUnseen(t *testing.T) {
 	if err := verify(); err != nil {
 		t.Fatal(err)
 	}
-	c := unlocked(t, dir)
+	c := registertest.Unlocked(t, dir)
 	for _, x := range []struct {
 		table, column, where string
 		step                 int // every so many bytes
@@ -107,7 +108,7 @@ func TestWhatVerifyFindsAndNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := small(t)
-			c := unlocked(t, dir)
+			c := registertest.Unlocked(t, dir)
 			if _, err := c.Exec(x.sql); err != nil {
 				t.Fatal(err)
 			}
@@ -142,19 +143,19 @@ func TestMetaIsWhatTheEntriesSay(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			dir := small(t)
-			ck := &clock{}
+			ck := &registertest.Clock{}
 			ck.Set("2026-11-23 09:00:00")
-			l := open(t, dir, ck, func(o *ledger.Options) { o.Restored = x.begins == ledger.Epoch })
+			l := registertest.Open(t, dir, ck, func(o *ledger.Options) { o.Restored = x.begins == ledger.Epoch })
 			if x.begins != ledger.Epoch {
-				mustAppend(t, l, startOf(l, ck))
+				registertest.MustAppend(t, l, registertest.StartOf(l, ck))
 			}
 			l.Close()
-			if _, err := unlocked(t, dir).Exec(x.sql); err != nil {
+			if _, err := registertest.Unlocked(t, dir).Exec(x.sql); err != nil {
 				t.Fatal(err)
 			}
 			if x.begins == ledger.Stop { // the daemon starts with what was changed, and says so in a start entry of its own
-				l := open(t, dir, ck)
-				mustAppend(t, l, startOf(l, ck))
+				l := registertest.Open(t, dir, ck)
+				registertest.MustAppend(t, l, registertest.StartOf(l, ck))
 				l.Close()
 			}
 			if x.begins == "" {
@@ -218,10 +219,10 @@ func TestAReplacedHistoryIsFoundFromOutside(t *testing.T) {
 	}
 	os.Remove(tlog.PublicFile(other))
 	os.Chmod(filepath.Join(other, "keys", "ledger.key"), 0o600)
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-22 09:00:00")
-	l := open(t, other, ck)
-	many(t, l, ck, 300)
+	l := registertest.Open(t, other, ck)
+	registertest.Many(t, l, ck, 300)
 	l.Close()
 	r, err = file.OpenReader(other)
 	if err != nil {
@@ -272,7 +273,7 @@ func TestTheEmptyHeadHidesNothing(t *testing.T) {
 	if text := strings.Join(Proved([]*Report{rep}), "\n"); !strings.Contains(text, "not that its whole history was never replaced") {
 		t.Errorf("a head of no entries proves nothing about them:\n%s", text)
 	}
-	c := unlocked(t, dir)
+	c := registertest.Unlocked(t, dir)
 	if _, err := c.Exec("UPDATE entry SET record = replace(record, 'admit', 'adm1t') WHERE seq = 258; UPDATE head SET leaves = NULL"); err != nil {
 		t.Fatal(err)
 	}
@@ -291,11 +292,11 @@ func TestTheEmptyHeadHidesNothing(t *testing.T) {
 // TestAReplacedKeySignsNothingMore: a key is changed because somebody may have it. Whoever does must not be able to write
 // another history after the change.
 func TestAReplacedKeySignsNothingMore(t *testing.T) {
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-21 08:00:00")
 	dir := t.TempDir()
-	l := open(t, dir, ck)
-	many(t, l, ck, 10)
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 10)
 	l.Close()
 	old, err := tlog.ReadKeys(tlog.KeyFile(dir, 1))
 	if err != nil {
@@ -303,15 +304,15 @@ func TestAReplacedKeySignsNothingMore(t *testing.T) {
 	}
 	anew, _ := tlog.NewKey("east-gate")
 	tlog.WriteKeys(tlog.KeyFile(dir, 1), anew, old[0])
-	l = open(t, dir, ck)
-	many(t, l, ck, 5)
+	l = registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 5)
 	l.Close()
 	for _, k := range []*tlog.Key{old[0], anew} {
 		if _, err := verifyDir(t, dir, Given{Keys: []string{k.Verifier()}}); err != nil {
 			t.Errorf("untouched: %v", err)
 		}
 	}
-	c := unlocked(t, dir)
+	c := registertest.Unlocked(t, dir)
 	h, err := reader(t, dir).Head()
 	if err != nil || h.Size != 16 {
 		t.Fatal(h.Size, err)
@@ -332,11 +333,11 @@ func TestAReplacedKeySignsNothingMore(t *testing.T) {
 
 // TestAWitnessCountsOnlyFromOutside: the ledger names the witnesses of its box, and whoever has the box can name himself.
 func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-21 08:00:00")
 	dir := t.TempDir()
-	l := open(t, dir, ck)
-	many(t, l, ck, 10)
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 10)
 	for l.Head() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -377,7 +378,7 @@ func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
 
 // TestTheHandoverBookOfAnOlderEpoch: its lines do not say of which epoch they are.
 func TestTheHandoverBookOfAnOlderEpoch(t *testing.T) {
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-24 08:00:00")
 	from := small(t)
 	r, err := file.OpenReader(from)
@@ -390,8 +391,8 @@ func TestTheHandoverBookOfAnOlderEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := restore(t, from, "ledger.db", "keys/ledger.pub")
-	l := open(t, dir, ck, func(o *ledger.Options) { o.Restored = true })
-	many(t, l, ck, 300)
+	l := registertest.Open(t, dir, ck, func(o *ledger.Options) { o.Restored = true })
+	registertest.Many(t, l, ck, 300)
 	l.Close()
 	path := filepath.Join(dir, "ledger.db")
 	g := Given{ShortRoots: []ShortRoot{{old.Size, old.ShortRoot()}}}

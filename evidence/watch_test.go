@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"gated/register/registertest"
 	"testing"
 
 	"gated/ledger"
@@ -10,17 +11,17 @@ import (
 )
 
 func TestGapsOfWatching(t *testing.T) {
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	say := func(when string, k ledger.Kind, detail ...string) {
 		ck.Set(when)
-		ev := Event{Stamp: ck.Now(), Kind: k}
+		ev := ledger.Event{Stamp: ck.Now(), Kind: k}
 		if k == ledger.Outage {
 			ev.Reason = "ledger-fault"
-			ev.Detail = map[string]string{"from": at(detail[0]).Format("2006-01-02T15:04:05.000000Z07:00"), "to": at(detail[1]).Format("2006-01-02T15:04:05.000000Z07:00")}
+			ev.Detail = map[string]string{"from": registertest.At(detail[0]).Format("2006-01-02T15:04:05.000000Z07:00"), "to": registertest.At(detail[1]).Format("2006-01-02T15:04:05.000000Z07:00")}
 		}
-		mustAppend(t, l, ev)
+		registertest.MustAppend(t, l, ev)
 	}
 	say("2026-11-20 09:00:00", ledger.Start)
 	say("2026-11-20 10:00:00", register.Alive)
@@ -55,7 +56,7 @@ func TestGapsOfWatching(t *testing.T) {
 		{"2026-12-25", "2026-11-30 00:00:00", []string{gap("25 00:00", "26 00:00", "not-yet")}},
 		{"2026-11-25", "2026-11-30 00:00:00", []string{gap("25 00:00", "26 00:00", "no-later-entry")}},
 	} {
-		s, err := r.Stats(c.day, at(c.now))
+		s, err := r.Stats(c.day, registertest.At(c.now))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +68,7 @@ func TestGapsOfWatching(t *testing.T) {
 			t.Errorf("%s seen at %s (-want +got):\n%s", c.day, c.now, d)
 		}
 	}
-	if _, err := r.Stats("yesterday", at("2026-11-22 09:30:00")); err == nil {
+	if _, err := r.Stats("yesterday", registertest.At("2026-11-22 09:30:00")); err == nil {
 		t.Error("a day that is no date was accepted")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"gated/register/registertest"
 	"io"
 	"io/fs"
 	"maps"
@@ -33,24 +34,24 @@ import (
 // bundleLedger has three days: the 21st, the 22nd with a hold that is decided the next day, the 23rd which is not over.
 func bundleLedger(t testing.TB) (dir string, key string) {
 	t.Helper()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir = t.TempDir()
 	ck.Set("2026-11-21 08:00:00")
-	l := open(t, dir, ck)
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start})
+	l := registertest.Open(t, dir, ck)
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.Start})
 	for i := range 3 {
 		id := fmt.Sprint("a", i)
-		mustAppend(t, l, append(passage(ck, id, "in", "admit"), decided(ck, id, "in", "admit", "resident"))...)
+		registertest.MustAppend(t, l, append(registertest.Passage(ck, id, "in", "admit"), registertest.Decided(ck, id, "in", "admit", "resident"))...)
 	}
 	ck.Set("2026-11-22 00:20:00")
-	mustAppend(t, l, append(passage(ck, "b", "in", "admit"), decided(ck, "b", "in", "admit", "resident"))...)
-	mustAppend(t, l, passage(ck, "c", "in", "hold")...)
+	registertest.MustAppend(t, l, append(registertest.Passage(ck, "b", "in", "admit"), registertest.Decided(ck, "b", "in", "admit", "resident"))...)
+	registertest.MustAppend(t, l, registertest.Passage(ck, "c", "in", "hold")...)
 	ck.Set("2026-11-22 00:50:00")
-	mustAppend(t, l, append(passage(ck, "d", "out", "refuse"), decided(ck, "d", "out", "refuse", "<&>"))...)
+	registertest.MustAppend(t, l, append(registertest.Passage(ck, "d", "out", "refuse"), registertest.Decided(ck, "d", "out", "refuse", "<&>"))...)
 	ck.Set("2026-11-23 00:30:00")
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Alive})
-	mustAppend(t, l, decided(ck, "c", "in", "admit", "known-by-sight"))
-	mustAppend(t, l, append(passage(ck, "e", "in", "admit"), decided(ck, "e", "in", "admit", "resident"))...)
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Alive})
+	registertest.MustAppend(t, l, registertest.Decided(ck, "c", "in", "admit", "known-by-sight"))
+	registertest.MustAppend(t, l, append(registertest.Passage(ck, "e", "in", "admit"), registertest.Decided(ck, "e", "in", "admit", "resident"))...)
 	l.Close()
 	keys, err := tlog.PublicKeys(dir)
 	if err != nil {
@@ -270,13 +271,13 @@ func ledgersByCommand(t testing.TB) (dirs map[string]string) {
 		"silent before a stop":   {{"2026-11-21 08:00:00", ledger.Start}, {"2026-11-22 03:00:00", ledger.Stop}, {"2026-11-22 04:00:00", ledger.Start}, {"2026-11-22 07:00:00", ledger.Stop}, {"2026-11-23 09:00:00", ledger.Start}},
 		"a backup after the day": {{"2026-11-21 08:00:00", ledger.Start}, {"2026-11-21 08:00:10", ledger.Stop}, {"2026-11-23 09:00:00", ledger.Backup}},
 	} {
-		ck := &clock{}
+		ck := &registertest.Clock{}
 		dirs[name] = t.TempDir()
 		ck.Set(steps[0].at)
-		l := open(t, dirs[name], ck)
+		l := registertest.Open(t, dirs[name], ck)
 		for _, s := range steps {
 			ck.Set(s.at)
-			mustAppend(t, l, Event{Stamp: ck.Now(), Kind: s.kind})
+			registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: s.kind})
 		}
 		l.Close()
 	}
@@ -311,7 +312,7 @@ func TestNoByteOfABundleCanChangeUnseen(t *testing.T) {
 	}
 	defer f.Close()
 	f.Write(b)
-	step := sample(1, 13)
+	step := registertest.Sample(1, 13)
 	for i := rand.IntN(step); i < len(b); i += step {
 		changed := b[i] ^ 1<<(i%8)
 		f.WriteAt([]byte{changed}, int64(i))
@@ -679,11 +680,11 @@ func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
 	path := filepath.Join(dir, "keys", "ledger.key")
 	keys := []string{first}
 	for i, day := range []string{"2026-11-24", "2026-11-25"} {
-		ck := &clock{}
+		ck := &registertest.Clock{}
 		ck.Set(day + " 08:00:00")
 		if i > 0 { // the new key signs alone for a day
-			l := open(t, dir, ck)
-			many(t, l, ck, 3)
+			l := registertest.Open(t, dir, ck)
+			registertest.Many(t, l, ck, 3)
 			l.Close()
 		}
 		old, err := tlog.ReadKeys(path)
@@ -693,8 +694,8 @@ func TestAnAuditorFollowsAChangeOfKey(t *testing.T) {
 		anew, _ := tlog.NewKey("east-gate")
 		tlog.WriteKeys(path, anew, old[0])
 		keys = append(keys, anew.Verifier())
-		l := open(t, dir, ck)
-		many(t, l, ck, 3)
+		l := registertest.Open(t, dir, ck)
+		registertest.Many(t, l, ck, 3)
 		l.Close()
 	}
 	for _, day := range []string{"2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25", "2026-11-26"} {
@@ -735,10 +736,10 @@ func TestAStolenKeyForksNoBundle(t *testing.T) {
 	}
 	anew, _ := tlog.NewKey("east-gate")
 	tlog.WriteKeys(path, anew, old[0])
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-24 08:00:00")
-	l := open(t, dir, ck)
-	many(t, l, ck, 3)
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 3)
 	l.Close()
 	sign := func(note string, root *tlog.Hash, keys ...*tlog.Key) string {
 		h, err := tlog.ParseHead([]byte(note))
@@ -830,11 +831,11 @@ func TestAKeyChangeOfStrangersLeadsNowhere(t *testing.T) {
 	tlog.WriteKeys(path, anew, old[0])
 	was, _ := tlog.NewKey("east-gate")
 	thief, _ := tlog.NewKey("east-gate")
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-24 08:00:00")
-	l := open(t, dir, ck)
-	change := mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.KeyChange, Reason: "rotated", Detail: map[string]string{"verifier": thief.Verifier(), "was": was.Verifier()}})[0].Seq
-	many(t, l, ck, 3)
+	l := registertest.Open(t, dir, ck)
+	change := registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.KeyChange, Reason: "rotated", Detail: map[string]string{"verifier": thief.Verifier(), "was": was.Verifier()}})[0].Seq
+	registertest.Many(t, l, ck, 3)
 	l.Close()
 	r, err := evidence.OpenReader(dir)
 	if err != nil {
@@ -871,15 +872,15 @@ func TestAKeyChangeOfStrangersLeadsNowhere(t *testing.T) {
 // TestADayTornApart: with too much between its parts, the bundle does not tell when the box was watching, and says so.
 func TestADayTornApart(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
 	ck.Set("2026-11-23 00:10:00")
-	l := open(t, dir, ck)
-	many(t, l, ck, 5)
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 5)
 	ck.Set("2026-11-22 01:00:00")
-	many(t, l, ck, maxBetween+1)
+	registertest.Many(t, l, ck, maxBetween+1)
 	ck.Set("2026-11-23 00:20:00")
-	many(t, l, ck, 6)
+	registertest.Many(t, l, ck, 6)
 	l.Close()
 	keys, _ := tlog.PublicKeys(dir)
 	b := bundleOf(t, dir, "2026-11-23", false)
@@ -895,17 +896,17 @@ func TestADayTornApart(t *testing.T) {
 // TestADayInTwoParts: a clock set back, an hour of yesterday between.
 func TestADayInTwoParts(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
 	ck.Set("2026-11-22 23:30:00")
-	l := open(t, dir, ck)
-	many(t, l, ck, 4)
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 4)
 	ck.Set("2026-11-23 00:10:00")
-	many(t, l, ck, 5)
+	registertest.Many(t, l, ck, 5)
 	ck.Set("2026-11-22 23:40:00")
-	many(t, l, ck, 300)
+	registertest.Many(t, l, ck, 300)
 	ck.Set("2026-11-23 00:20:00")
-	many(t, l, ck, 6)
+	registertest.Many(t, l, ck, 6)
 	l.Close()
 	keys, _ := tlog.PublicKeys(dir)
 	for day, want := range map[string]string{"2026-11-22": "304 records of 2026-11-22, entries 1 to 309", "2026-11-23": "11 records of 2026-11-23, entries 5 to 315"} {
@@ -981,13 +982,13 @@ func TestCosignaturesOfABundlesHead(t *testing.T) {
 func TestABundleOfErasedFieldsStaysWhole(t *testing.T) {
 	t.Parallel()
 	dir, key := bundleLedger(t)
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-24 08:00:00")
-	l := open(t, dir, ck)
-	if _, err := l.EraseField(0, 12, "name", Event{Kind: ledger.Erase}); err != nil {
+	l := registertest.Open(t, dir, ck)
+	if _, err := l.EraseField(0, 12, "name", ledger.Event{Kind: ledger.Erase}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Erase(0, []int64{13}, Event{Kind: ledger.Erase}); err != nil {
+	if _, err := l.Erase(0, []int64{13}, ledger.Event{Kind: ledger.Erase}); err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
@@ -1110,12 +1111,12 @@ func TestThePythonCheckAgrees(t *testing.T) {
 	}
 	for _, change := range []string{"UPDATE meta SET value = 'West gate' WHERE key = 'gate'", "UPDATE meta SET value = 'Asia/Taipei' WHERE key = 'time_zone'"} {
 		dir := t.TempDir()
-		ck := &clock{}
+		ck := &registertest.Clock{}
 		ck.Set("2026-11-22 08:00:00")
-		l := open(t, dir, ck)
-		mustAppend(t, l, startOf(l, ck))
+		l := registertest.Open(t, dir, ck)
+		registertest.MustAppend(t, l, registertest.StartOf(l, ck))
 		l.Close()
-		if _, err := unlocked(t, dir).Exec(change); err != nil {
+		if _, err := registertest.Unlocked(t, dir).Exec(change); err != nil {
 			t.Fatal(err)
 		}
 		keys, _ := tlog.PublicKeys(dir)
@@ -1170,7 +1171,7 @@ for path in sys.stdin:
 	both("as it is", b)
 	readme := bytes.Index(b, []byte("  manifest.sha256")) // of the README a few bytes will do
 	for i := range b {
-		if i%sample(1, 5) > 0 {
+		if i%registertest.Sample(1, 5) > 0 {
 			continue
 		}
 		if i < 40 || i%211 == 0 || i > readme && i%67 == 0 || i > len(b)-1100 && i%17 == 0 {
@@ -1227,10 +1228,10 @@ for path in sys.stdin:
 	}
 	anew, _ := tlog.NewKey("east-gate")
 	tlog.WriteKeys(keyFile, anew, old[0])
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-24 08:00:00")
-	l := open(t, dir, ck)
-	many(t, l, ck, 3)
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 3)
 	l.Close()
 	for _, day := range []string{"2026-11-22", "2026-11-24"} {
 		os.WriteFile(path, bundleOf(t, dir, day, false), 0o600)
@@ -1307,15 +1308,15 @@ func TestAChangedMemberIsNamedHoweverItWasPacked(t *testing.T) {
 func TestWhySomebodyHadToPassIsInNoBundle(t *testing.T) {
 	t.Parallel()
 	python := pythonHere(t)
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
 	ck.Set("2026-11-21 07:00:00")
-	l := open(t, dir, ck)
-	mustAppend(t, l, startOf(l, ck))
-	mustAppend(t, l, passage(ck, "a", "out", "hold")...)
-	urgent := decided(ck, "a", "out", "admit", "urgent-need")
-	urgent.Personal = append(urgent.Personal, Field{Name: "need", Value: "personal-safety"})
-	mustAppend(t, l, urgent)
+	l := registertest.Open(t, dir, ck)
+	registertest.MustAppend(t, l, registertest.StartOf(l, ck))
+	registertest.MustAppend(t, l, registertest.Passage(ck, "a", "out", "hold")...)
+	urgent := registertest.Decided(ck, "a", "out", "admit", "urgent-need")
+	urgent.Personal = append(urgent.Personal, ledger.Field{Name: "need", Value: "personal-safety"})
+	registertest.MustAppend(t, l, urgent)
 	l.Close()
 	keys, err := tlog.PublicKeys(dir)
 	if err != nil {

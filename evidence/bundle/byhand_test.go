@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"encoding/json"
+	"gated/ledger"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,12 +21,12 @@ import (
 func TestABundleSaysOpenNotRegistered(t *testing.T) {
 	t.Parallel()
 	python := pythonHere(t)
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
 	ck.Set("2026-11-21 07:00:00")
-	l := open(t, dir, ck)
+	l := registertest.Open(t, dir, ck)
 	say, opening := registertest.Diary(t, l, ck)
-	mustAppend(t, l, startOf(l, ck))
+	registertest.MustAppend(t, l, registertest.StartOf(l, ck))
 	school := opening("2026-11-21 07:40:00", "in", "school-run")
 	school("2026-11-21 08:05:12", byhand.Shut, "20")
 	failed := opening("2026-11-21 08:10:00", "in", "rush-hour")
@@ -36,12 +37,12 @@ func TestABundleSaysOpenNotRegistered(t *testing.T) {
 	night("2026-11-23 00:00:00", byhand.GoesOn, "")
 	night("2026-11-23 00:30:00", byhand.Emergency, byhand.Uncounted)
 	night("2026-11-23 00:30:01", byhand.Shut, "5") // too late: the emergency key had ended it
-	e := say("2026-11-23 09:00:00", Event{Kind: register.ByHand, Lane: "out", Direction: "out", Reason: "other-need"})
+	e := say("2026-11-23 09:00:00", ledger.Event{Kind: register.ByHand, Lane: "out", Direction: "out", Reason: "other-need"})
 	back := byhand.Of(&e).Told(ck.Now(), byhand.Shut, "0") // the clock was set back in between
-	back.Time, back.Mono = at("2026-11-23 08:00:00"), back.Mono+90e9
-	mustAppend(t, l, back)
+	back.Time, back.Mono = registertest.At("2026-11-23 08:00:00"), back.Mono+90e9
+	registertest.MustAppend(t, l, back)
 	opening("2026-11-23 09:00:00", "out", "moving-van")
-	say("2026-11-23 09:10:30", Event{Kind: register.Alive})
+	say("2026-11-23 09:10:30", ledger.Event{Kind: register.Alive})
 	l.Close()
 	keys, err := tlog.PublicKeys(dir)
 	if err != nil {

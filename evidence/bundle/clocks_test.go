@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"gated/register/registertest"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -25,9 +26,9 @@ func wrongClock(t testing.TB, seed uint64) (dir string, days []string) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 2))
 	dir = t.TempDir()
-	now, boot, began := at("2026-11-20 20:00:00"), 0, at("2026-11-20 19:59:00")
-	l := open(t, dir, &clock{Time: now})
-	shifts := []time.Duration{0, 48 * time.Hour, -14 * 24 * time.Hour, -3 * time.Hour, 20 * time.Minute, at("1970-01-01 08:00:00").Sub(now)}
+	now, boot, began := registertest.At("2026-11-20 20:00:00"), 0, registertest.At("2026-11-20 19:59:00")
+	l := registertest.Open(t, dir, &registertest.Clock{Time: now})
+	shifts := []time.Duration{0, 48 * time.Hour, -14 * 24 * time.Hour, -3 * time.Hour, 20 * time.Minute, registertest.At("1970-01-01 08:00:00").Sub(now)}
 	shift, trusted := time.Duration(0), true
 	seen := map[string]bool{}
 	for range 120 {
@@ -52,7 +53,7 @@ func wrongClock(t testing.TB, seed uint64) (dir string, days []string) {
 		case 11:
 			now, kind = now.Add(time.Duration(rng.IntN(200))*time.Minute), register.Check
 		}
-		ev := Event{Stamp: Stamp{Time: now.Add(shift), Boot: fmt.Sprint(boot), Mono: now.Sub(began), Trusted: trusted}, Kind: kind}
+		ev := ledger.Event{Stamp: ledger.Stamp{Time: now.Add(shift), Boot: fmt.Sprint(boot), Mono: now.Sub(began), Trusted: trusted}, Kind: kind}
 		if kind == ledger.Outage {
 			ev.Reason = "ledger-fault"
 			ev.Detail = map[string]string{"from": ev.Time.Add(-time.Duration(rng.IntN(200)) * time.Minute).Format(entry.TimeFormat), "to": ev.Time.Format(entry.TimeFormat)}
@@ -60,9 +61,9 @@ func wrongClock(t testing.TB, seed uint64) (dir string, days []string) {
 		if kind == register.Check && rng.IntN(3) == 0 {
 			ev.Mono, ev.Time, ev.Detail = ev.Mono-time.Minute, ev.Time.Add(-time.Minute), map[string]string{"late": "1m0s"}
 		}
-		mustAppend(t, l, ev)
+		registertest.MustAppend(t, l, ev)
 		for _, day := range []time.Time{ev.Time, now} {
-			seen[day.In(shanghai).Format(time.DateOnly)] = true
+			seen[day.In(registertest.Shanghai).Format(time.DateOnly)] = true
 		}
 	}
 	l.Close()
@@ -98,7 +99,7 @@ for line in sys.stdin:
 	answers := bufio.NewScanner(out)
 	path := filepath.Join(t.TempDir(), "day.zip")
 	untold := 0
-	for seed := range uint64(sample(60, 3)) {
+	for seed := range uint64(registertest.Sample(60, 3)) {
 		dir, days := wrongClock(t, seed)
 		keys, _ := tlog.PublicKeys(dir)
 		r, err := evidence.OpenReader(dir)

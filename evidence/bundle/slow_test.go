@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"gated/register/registertest"
 	"testing"
 
 	"gated/evidence"
@@ -23,11 +24,11 @@ func (h *held) Write(b []byte) (int, error) {
 // A bundle that goes into a pipe may take as long as its reader likes: the ledger's log becomes short meanwhile.
 func TestASlowPipeHoldsUpNoLog(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	dir := t.TempDir()
 	ck.Set("2026-11-23 08:00:00")
-	l := open(t, dir, ck)
-	many(t, l, ck, 300)
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 300)
 	r, err := evidence.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -36,9 +37,9 @@ func TestASlowPipeHoldsUpNoLog(t *testing.T) {
 	tried := false
 	w := &held{meanwhile: func() {
 		tried = true
-		many(t, l, ck, 300)
+		registertest.Many(t, l, ck, 300)
 		var busy, log, moved int
-		if err := unlocked(t, dir).QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &moved); err != nil || busy != 0 {
+		if err := registertest.Unlocked(t, dir).QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &moved); err != nil || busy != 0 {
 			t.Errorf("the log cannot be emptied: busy %d, %v", busy, err)
 		}
 	}}

@@ -2,6 +2,8 @@ package erasure
 
 import (
 	"fmt"
+	"gated/ledger"
+	"gated/register/registertest"
 	"os"
 	"slices"
 	"testing"
@@ -19,17 +21,17 @@ func BenchmarkErase(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { os.RemoveAll(dir) })
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-01 08:00:00")
 	l := open(b, dir, ck)
-	mustAppend(b, l, Event{Stamp: ck.Now(), Kind: "start"})
+	registertest.MustAppend(b, l, ledger.Event{Stamp: ck.Now(), Kind: "start"})
 	const passages, people, atOnce = 10_000, 2132, 25
 	for i := 0; i < passages; i += atOnce {
-		var events []Event
+		var events []ledger.Event
 		for k := range atOnce {
 			events = append(events, someone(ck, fmt.Sprint("p", i+k), fmt.Sprint("r-", (i+k)%people), "resident", "in")...)
 		}
-		mustAppend(b, l, events...)
+		registertest.MustAppend(b, l, events...)
 	}
 	ck.Set("2026-11-20 08:00:00")
 	passing := func(until <-chan error, n int) (took []float64, err error) { // ms
@@ -40,7 +42,7 @@ func BenchmarkErase(b *testing.B) {
 			default:
 			}
 			at := time.Now()
-			mustAppend(b, l, someone(ck, fmt.Sprint("q", i), "r-q", "resident", "out")...)
+			registertest.MustAppend(b, l, someone(ck, fmt.Sprint("q", i), "r-q", "resident", "out")...)
 			took = append(took, time.Since(at).Seconds()*1e3)
 			time.Sleep(time.Millisecond)
 		}

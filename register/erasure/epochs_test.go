@@ -3,6 +3,7 @@ package erasure
 import (
 	"errors"
 	"fmt"
+	"gated/register/registertest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,9 +19,9 @@ import (
 
 // secondEpoch has 500 people in its first epoch, of two days, and some of them again in the second. inject is asked for
 // the faults of its disk.
-func secondEpoch(t *testing.T) (b *box, ck *clock, inject *atomic.Pointer[func(op string) error]) {
+func secondEpoch(t *testing.T) (b *box, ck *registertest.Clock, inject *atomic.Pointer[func(op string) error]) {
 	t.Helper()
-	ck = &clock{}
+	ck = &registertest.Clock{}
 	ck.Set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	b = open(t, dir, ck)
@@ -40,7 +41,7 @@ func secondEpoch(t *testing.T) (b *box, ck *clock, inject *atomic.Pointer[func(o
 	})
 	crowd(t, b, ck, 495, 500)
 	ck.Set("2026-11-25 08:00:00")
-	mustAppend(t, b, Event{Stamp: ck.Now(), Kind: register.Alive})
+	registertest.MustAppend(t, b, ledger.Event{Stamp: ck.Now(), Kind: register.Alive})
 	return b, ck, inject
 }
 
@@ -56,10 +57,10 @@ var everybody = func() (names []string) {
 func nameOf(i int) string { return fmt.Sprintf("SECRET-%06d-%s", i, strings.Repeat("x", i*37%211)) }
 
 // crowd lets people pass, every one at once.
-func crowd(t *testing.T, b *box, ck *clock, from, to int) {
+func crowd(t *testing.T, b *box, ck *registertest.Clock, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {
-		mustAppend(t, b, someone(ck, fmt.Sprint("p", i), nameOf(i), "resident", []string{"in", "out"}[i%2])...)
+		registertest.MustAppend(t, b, someone(ck, fmt.Sprint("p", i), nameOf(i), "resident", []string{"in", "out"}[i%2])...)
 	}
 }
 
@@ -71,7 +72,7 @@ func erasures(t *testing.T, dir string) (said []string) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	err = r.Scan(1, 1<<62, true, func(e *Entry) error {
+	err = r.Scan(1, 1<<62, true, func(e *ledger.Entry) error {
 		if e.Kind == ledger.Erase {
 			d := e.Detail
 			said = append(said, strings.TrimSpace(fmt.Sprintf("%s epoch=%s first=%s last=%s by=%s", e.Reason, d["epoch"], d["first"], d["last"], e.Personally("by"))))
@@ -108,7 +109,7 @@ func TestAnErasureReachesOlderEpochs(t *testing.T) {
 			if len(done.Older) != 1 || done.Older[0].Fields != x.older || done.Older[0].Epoch != 1 || len(done.Older[0].Records) == 0 {
 				t.Errorf("done %+v", done)
 			}
-			if n, err := Subject(b.Dir, x.what.Subject, nil, func(*Entry) error { return nil }); x.what.Subject != "" && (n != 0 || err != nil) {
+			if n, err := Subject(b.Dir, x.what.Subject, nil, func(*ledger.Entry) error { return nil }); x.what.Subject != "" && (n != 0 || err != nil) {
 				t.Errorf("%d entries are still told of them, %v", n, err)
 			}
 			if x.what.Subject != nameOf(497) && !cmp.Equal(inside, insideOf(b, everybody...)) { // whose numbers are those of entries of the current one
@@ -158,7 +159,7 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 	}
 	crowd(t, l, ck, 600, 601)
 	os.WriteFile(filepath.Join(l.Dir, "ledger-1.db"), []byte("not a database, and long enough to be taken for one"), 0o600)
-	guard := mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.SignOn, Personal: []Field{{Name: "guard", Value: "SECRET-GUARD"}}})[0].Seq
+	guard := registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.SignOn, Personal: []ledger.Field{{Name: "guard", Value: "SECRET-GUARD"}}})[0].Seq
 	ck.Set("2026-11-26 08:00:00")
 	if done, err := l.Erase(Selection{Subject: nameOf(600)}, "zhou", "asked for"); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || done.Fields != 6 {
 		t.Errorf("with a file that cannot be read: %+v, %v", done, err)
@@ -170,7 +171,7 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 
 func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
@@ -192,7 +193,7 @@ func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if err := r.Scan(2, 2, false, func(e *Entry) error {
+	if err := r.Scan(2, 2, false, func(e *ledger.Entry) error {
 		if e.Detail["why"] != "case 17" || e.Detail["origin"] != "east-gate" || e.Detail["entry"] != fmt.Sprint(kept) {
 			t.Errorf("%s", e.Raw)
 		}

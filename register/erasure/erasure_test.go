@@ -3,6 +3,7 @@ package erasure
 import (
 	"errors"
 	"fmt"
+	"gated/register/registertest"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -48,17 +49,17 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 		{name: "a field of a person", what: Selection{Subject: "bo", Field: "name"}, no: "--field goes with --seq"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ck := &clock{}
+			ck := &registertest.Clock{}
 			dir := t.TempDir()
 			ck.Set("2026-11-21 08:00:00")
 			l := open(t, dir, ck)
-			mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...) // 1 to 3
-			mustAppend(t, l, someone(ck, "p2", "cy", "courier", "in")...)  // 4 to 6
+			registertest.MustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...) // 1 to 3
+			registertest.MustAppend(t, l, someone(ck, "p2", "cy", "courier", "in")...)  // 4 to 6
 			ck.Set("2026-11-22 08:00:00")
-			mustAppend(t, l, someone(ck, "p3", "di", "staff", "in")...) // 7 to 9
+			registertest.MustAppend(t, l, someone(ck, "p3", "di", "staff", "in")...) // 7 to 9
 			ck.Set("2026-11-23 08:00:00")
-			mustAppend(t, l, someone(ck, "p4", "bo", "resident", "out")...)                                                                                                                   // 10 to 12
-			mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Correction, Passage: "p4", Direction: "out", Ref: 11, Verdict: "admit", Personal: []Field{{Name: "note", Value: "typo"}}}) // 13
+			registertest.MustAppend(t, l, someone(ck, "p4", "bo", "resident", "out")...)                                                                                                                                 // 10 to 12
+			registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Correction, Passage: "p4", Direction: "out", Ref: 11, Verdict: "admit", Personal: []ledger.Field{{Name: "note", Value: "typo"}}}) // 13
 			verify(t, l)
 			want := left(t, l)
 			done, err := l.Erase(c.what, "zhou", "asked for")
@@ -90,7 +91,7 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 				trips := map[string]int{}
 				l.Register.View(func(s *register.State) {
 					for _, who := range []string{"bo", "cy", "di"} {
-						if n := s.Trips("3-2-"+who, at("2026-11-23 09:00:00"), 1); n > 0 {
+						if n := s.Trips("3-2-"+who, registertest.At("2026-11-23 09:00:00"), 1); n > 0 {
 							trips["3-2-"+who] = n
 						}
 					}
@@ -112,9 +113,9 @@ func TestAnErasureTakesWhatWasAskedAndNothingElse(t *testing.T) {
 // after a kill at any moment, with an index that has not heard of the erasure.
 func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(sample(6, 2)) {
+	for seed := range uint64(registertest.Sample(6, 2)) {
 		rng := rand.New(rand.NewPCG(seed, 7))
-		ck := &clock{}
+		ck := &registertest.Clock{}
 		ck.Set("2026-11-01 06:00:00")
 		dir := t.TempDir()
 		l := open(t, dir, ck)
@@ -123,13 +124,13 @@ func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 			who := fmt.Sprint("r-", rng.IntN(5))
 			class := []string{"resident", "courier", "staff"}[rng.IntN(3)]
 			direction := []string{"in", "out"}[rng.IntN(2)]
-			day := ck.Now().Time.In(shanghai)
+			day := ck.Now().Time.In(registertest.Shanghai)
 			var err error
 			switch n := rng.IntN(20); {
 			case n < 10:
-				es := mustAppend(t, l, someone(ck, fmt.Sprint("p", i), who, class, direction)...)
+				es := registertest.MustAppend(t, l, someone(ck, fmt.Sprint("p", i), who, class, direction)...)
 				if rng.IntN(4) == 0 {
-					mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Correction, Passage: es[2].Passage, Direction: direction, Class: class, Verdict: "refuse", Reason: "answered-fault",
+					registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Correction, Passage: es[2].Passage, Direction: direction, Class: class, Verdict: "refuse", Reason: "answered-fault",
 						Ref: es[2].Seq, Detail: map[string]string{"was": "admit"}, Personal: es[2].Personal})
 				}
 			case n < 13:
@@ -166,15 +167,15 @@ func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 
 func TestALargeErasureLetsPassagesThrough(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-01 08:00:00")
 	l := open(t, t.TempDir(), ck)
-	people := sample(2000, 700)
+	people := registertest.Sample(2000, 700)
 	for i := range people {
-		mustAppend(t, l, someone(ck, fmt.Sprint("p", i), fmt.Sprint("r-", i), "resident", "in")...)
+		registertest.MustAppend(t, l, someone(ck, fmt.Sprint("p", i), fmt.Sprint("r-", i), "resident", "in")...)
 	}
 	ck.Set("2026-11-20 08:00:00")
-	mustAppend(t, l, someone(ck, "now", "r-now", "resident", "in")...)
+	registertest.MustAppend(t, l, someone(ck, "now", "r-now", "resident", "in")...)
 	done := make(chan error)
 	var erased Erased
 	go func() {
@@ -193,7 +194,7 @@ func TestALargeErasureLetsPassagesThrough(t *testing.T) {
 			running = false
 		default:
 			at := time.Now()
-			mustAppend(t, l, someone(ck, fmt.Sprint("q", n), "r-q", "resident", "out")...)
+			registertest.MustAppend(t, l, someone(ck, fmt.Sprint("q", n), "r-q", "resident", "out")...)
 			worst = max(worst, time.Since(at))
 		}
 	}
@@ -209,13 +210,13 @@ func TestALargeErasureLetsPassagesThrough(t *testing.T) {
 
 func TestDaysThatAreKeptAreNotErased(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
 	for _, day := range []string{"20", "21", "22"} {
 		ck.Set("2026-11-" + day + " 08:00:00")
-		mustAppend(t, l, someone(ck, "p"+day, "r-"+day, "resident", "in")...) // 1 to 3, 4 to 6, 7 to 9
+		registertest.MustAppend(t, l, someone(ck, "p"+day, "r-"+day, "resident", "in")...) // 1 to 3, 4 to 6, 7 to 9
 	}
 	ck.Set("2026-11-23 08:00:00")
 	for _, c := range []struct{ from, to, why, want string }{
@@ -275,13 +276,13 @@ func TestDaysThatAreKeptAreNotErased(t *testing.T) {
 
 func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	l := open(t, t.TempDir(), ck)
 	for _, day := range []string{"01", "05", "09"} {
 		ck.Set("2026-11-" + day + " 08:00:00")
-		mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.SignOn, Personal: []Field{{Name: "guard", Value: "guard-" + day}}})
-		mustAppend(t, l, someone(ck, "r"+day, "r-"+day, "resident", "in")...)
-		mustAppend(t, l, someone(ck, "c"+day, "c-"+day, "courier", "in")...)
+		registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.SignOn, Personal: []ledger.Field{{Name: "guard", Value: "guard-" + day}}})
+		registertest.MustAppend(t, l, someone(ck, "r"+day, "r-"+day, "resident", "in")...)
+		registertest.MustAppend(t, l, someone(ck, "c"+day, "c-"+day, "courier", "in")...)
 	}
 	ck.Set("2026-11-10 08:00:00")
 	who := func() (names []string) {
@@ -318,7 +319,7 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	}
 	verify(t, l)
 
-	l.opt.Now = func() Stamp { s := ck.Now(); s.Trusted = false; return s }
+	l.opt.Now = func() ledger.Stamp { s := ck.Now(); s.Trusted = false; return s }
 	if _, err = l.Retain(rules, nil); err == nil || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("with a clock that is not trusted: %v", err)
 	}
@@ -326,18 +327,18 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 
 func TestSubjectIsToldAllOfTheirPassages(t *testing.T) {
 	t.Parallel()
-	ck := &clock{}
+	ck := &registertest.Clock{}
 	ck.Set("2026-11-20 08:00:00")
 	dir := t.TempDir()
 	l := open(t, dir, ck)
-	mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...)                                                                          // 1 to 3
-	mustAppend(t, l, someone(ck, "p2", "cy", "resident", "in")...)                                                                          // 4 to 6
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Opening, Passage: "p1", Reason: "pulse"})                                        // 7
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Check, Passage: "p3", Personal: []Field{{Name: "stated_subject", Value: "bo"}}}) // 8
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Export, Reason: "subject", Personal: []Field{{Name: "subject", Value: "bo"}}})   // 9
-	mustAppend(t, l, Event{Stamp: ck.Now(), Kind: register.Decided, Passage: "p1", Verdict: "refuse", Ref: 3, Direction: "in"})             // 10
+	registertest.MustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...)                                                                                        // 1 to 3
+	registertest.MustAppend(t, l, someone(ck, "p2", "cy", "resident", "in")...)                                                                                        // 4 to 6
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Opening, Passage: "p1", Reason: "pulse"})                                               // 7
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Check, Passage: "p3", Personal: []ledger.Field{{Name: "stated_subject", Value: "bo"}}}) // 8
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Export, Reason: "subject", Personal: []ledger.Field{{Name: "subject", Value: "bo"}}})   // 9
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.Decided, Passage: "p1", Verdict: "refuse", Ref: 3, Direction: "in"})                    // 10
 	tell := func() (told []string) {
-		n, err := Subject(dir, "bo", nil, func(e *Entry) error {
+		n, err := Subject(dir, "bo", nil, func(e *ledger.Entry) error {
 			told = append(told, fmt.Sprint(e.Seq, " ", e.Personally("name")))
 			return nil
 		})
@@ -366,14 +367,14 @@ func TestSubjectIsToldAllOfTheirPassages(t *testing.T) {
 // At a level that counts the trips of two days, that of yesterday is still needed: it stays, and what is older goes.
 func TestTripsOfTheDaysThatCountAreKept(t *testing.T) {
 	for window, want := range map[string]struct{ gone, trips int }{"1": {gone: 6, trips: 0}, "2": {gone: 5, trips: 1}} {
-		ck := &clock{}
+		ck := &registertest.Clock{}
 		dir := t.TempDir()
 		ck.Set("2026-11-21 08:00:00")
 		l := open(t, dir, ck)
-		mustAppend(t, l, Event{Stamp: ck.Now(), Kind: ledger.Start, Detail: map[string]string{register.TripDays: window}}) // 1
-		mustAppend(t, l, someone(ck, "p1", "cy", "courier", "in")...)                                                      // 2 to 4
+		registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.Start, Detail: map[string]string{register.TripDays: window}}) // 1
+		registertest.MustAppend(t, l, someone(ck, "p1", "cy", "courier", "in")...)                                                             // 2 to 4
 		ck.Set("2026-11-22 08:00:00")
-		mustAppend(t, l, someone(ck, "p2", "bo", "resident", "out")...) // 5 to 7
+		registertest.MustAppend(t, l, someone(ck, "p2", "bo", "resident", "out")...) // 5 to 7
 		ck.Set("2026-11-23 08:00:00")
 		done, err := l.Erase(Selection{Before: "today"}, "zhou", "asked for")
 		if err != nil || done.Entries != want.gone {
@@ -381,7 +382,7 @@ func TestTripsOfTheDaysThatCountAreKept(t *testing.T) {
 		}
 		verify(t, l)
 		l.Register.View(func(s *register.State) {
-			if n := s.Trips("3-2-bo", at("2026-11-23 09:00:00"), 2); n != want.trips {
+			if n := s.Trips("3-2-bo", registertest.At("2026-11-23 09:00:00"), 2); n != want.trips {
 				t.Errorf("window %s: %d trips in two days, want %d", window, n, want.trips)
 			}
 		})

@@ -13,28 +13,13 @@ import (
 	"gated/register/registertest"
 )
 
-type (
-	Event = ledger.Event
-	Entry = ledger.Entry
-	Field = ledger.Field
-	Stamp = ledger.Stamp
-	clock = registertest.Clock
-)
-
-var (
-	shanghai   = registertest.Shanghai
-	at         = registertest.At
-	mustAppend = registertest.MustAppend
-	sample     = registertest.Sample
-)
-
 // box is a ledger with the register that follows it, and who erases in it.
 type box struct {
 	*registertest.Box
 	*Eraser
 }
 
-func open(t testing.TB, dir string, ck *clock, set ...func(*ledger.Options)) *box {
+func open(t testing.TB, dir string, ck *registertest.Clock, set ...func(*ledger.Options)) *box {
 	t.Helper()
 	b := registertest.Open(t, dir, ck, set...)
 	return &box{b, New(Options{Dir: dir, Ledger: b.Ledger, Register: b.Register, Now: ck.Now})}
@@ -64,13 +49,13 @@ func insideOf(b *box, names ...string) (inside []string) {
 }
 
 // someone passes at once: check, query and register, with what the gate keeps of them.
-func someone(ck *clock, passage, who, class, direction string) []Event {
+func someone(ck *registertest.Clock, passage, who, class, direction string) []ledger.Event {
 	s := ck.Now()
-	household := Field{Name: "household", Value: "3-2-" + who}
-	return []Event{
-		{Stamp: s, Kind: register.Check, Passage: passage, Direction: direction, Proof: "signed", Reason: "ok", Personal: []Field{{Name: "code", Value: "code-of-" + who}}},
-		{Stamp: s, Kind: register.Query, Passage: passage, Direction: direction, Class: class, Personal: []Field{{Name: "subject", Value: who}, household, {Name: "name", Value: "name-of-" + who}}},
-		{Stamp: s, Kind: register.Decided, Passage: passage, Direction: direction, Class: class, Verdict: "admit", Reason: "ok", By: "machine", Personal: []Field{{Name: "subject", Value: who}, household}},
+	household := ledger.Field{Name: "household", Value: "3-2-" + who}
+	return []ledger.Event{
+		{Stamp: s, Kind: register.Check, Passage: passage, Direction: direction, Proof: "signed", Reason: "ok", Personal: []ledger.Field{{Name: "code", Value: "code-of-" + who}}},
+		{Stamp: s, Kind: register.Query, Passage: passage, Direction: direction, Class: class, Personal: []ledger.Field{{Name: "subject", Value: who}, household, {Name: "name", Value: "name-of-" + who}}},
+		{Stamp: s, Kind: register.Decided, Passage: passage, Direction: direction, Class: class, Verdict: "admit", Reason: "ok", By: "machine", Personal: []ledger.Field{{Name: "subject", Value: who}, household}},
 	}
 }
 
@@ -82,7 +67,7 @@ func left(t testing.TB, b *box) (values []string) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	err = r.Scan(1, 1<<62, true, func(e *Entry) error {
+	err = r.Scan(1, 1<<62, true, func(e *ledger.Entry) error {
 		for _, f := range e.Personal {
 			values = append(values, fmt.Sprintf("%d %s %s", e.Seq, f.Name, f.Value))
 		}

@@ -2,6 +2,7 @@ package erasure
 
 import (
 	"errors"
+	"gated/register/registertest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,22 +27,22 @@ func TestNothingIsOnlySaidOfWhatWasLookedAt(t *testing.T) {
 			"3 entries could not be looked at: ", 3, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ck := &clock{}
+			ck := &registertest.Clock{}
 			ck.Set("2026-11-20 08:00:00")
 			dir := t.TempDir()
 			l := open(t, dir, ck)
-			mustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...) // 1 to 3
-			mustAppend(t, l, someone(ck, "p2", "cy", "resident", "in")...) // 4 to 6
+			registertest.MustAppend(t, l, someone(ck, "p1", "bo", "resident", "in")...) // 1 to 3
+			registertest.MustAppend(t, l, someone(ck, "p2", "cy", "resident", "in")...) // 4 to 6
 			l.Close()
 			if err := c.lose(filepath.Join(dir, "personal.keys")); err != nil {
 				t.Fatal(err)
 			}
 			told := 0
-			n, err := Subject(dir, "bo", nil, func(*Entry) error { told++; return nil })
+			n, err := Subject(dir, "bo", nil, func(*ledger.Entry) error { told++; return nil })
 			if n != c.told || told != n || !says(err, c.unseen) {
 				t.Errorf("%d entries, told %d, %v", n, told, err)
 			}
-			n, err = Subject(dir, "di", nil, func(*Entry) error { return nil })
+			n, err = Subject(dir, "di", nil, func(*ledger.Entry) error { return nil })
 			if n != 0 || !says(err, c.unseen) {
 				t.Errorf("of somebody unknown %d entries, %v", n, err)
 			}
