@@ -129,7 +129,14 @@ func (i *Inquiry) Answers(given map[string]string, admits bool, guard string) (a
 // SecondPerson says why a name is not that of somebody else than the guard on duty, who agrees with them; "": it is. Where both are to
 // be named somebody is on duty.
 func SecondPerson(name, guard string, both bool) string {
-	plain := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	plain := func(s string) string { // spaces, and what nobody sees, make nobody another one
+		return strings.Map(func(r rune) rune {
+			if unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) {
+				return -1
+			}
+			return r
+		}, s)
+	}
 	switch n := utf8.RuneCountInString(name); {
 	case plain(name) == "" || n > 40 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
 		return fmt.Sprintf("a name of %d characters: say in 1 to 40 who else agrees", n)

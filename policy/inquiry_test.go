@@ -162,6 +162,8 @@ func TestASecondPersonAgrees(t *testing.T) {
 	for _, tt := range []struct{ name, guard, want string }{
 		{" Chen, command post", "Zhou  Jianguo", "[{s Chen, command post}]"},
 		{"zhou jianguo ", "Zhou  Jianguo", "answers: s: that is the guard on duty: name somebody else"},
+		{"周 建国\u200b", "周建国", "answers: s: that is the guard on duty: name somebody else"},
+		{"\u200b", "周建国", "answers: s: a name of 1 characters"},
 		{"Chen", "", "answers: s: nobody is signed on for them to agree with"},
 		{"", "Zhou", "answers: s is missing"},
 		{strings.Repeat("陈", 41), "Zhou", "answers: s: a name of 41 characters: say in 1 to 40 who else agrees"},
