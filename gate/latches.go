@@ -1,13 +1,10 @@
 package gate
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"gated/ledger"
 	"gated/register"
-	"gated/register/byhand"
 )
 
 // lostFor is how long the page says that an opening by the emergency key was lost.
@@ -39,22 +36,13 @@ func (g *Gate) lostLatches() {
 	var events []ledger.Event
 	g.pressing.Lock() // or else a key that is being pressed may be on record and not latched yet
 	g.opt.Register.View(func(s *register.State) {
-		for _, id := range slices.Sorted(maps.Keys(s.Latched)) {
-			was, ev := s.Latched[id], ledger.Event{Kind: register.Alarm, Lane: id, Reason: register.LatchLost, By: byMachine}
-			if l := g.lanes[id]; l != nil {
-				if p := l.latched(); p != nil && p.id == was.Passage { // it is of this run
-					continue
-				}
-				ev.Direction = l.Direction
+		events = s.Lost(start, g.clock.Now(), func(lane, passage string) (direction string, ours bool) {
+			if l := g.lanes[lane]; l != nil {
+				p := l.latched()
+				return l.Direction, p != nil && p.id == passage
 			}
-			ev.Stamp, ev.Ref = g.clock.Now(), was.Seq
-			events = append(events, ev)
-		}
-		for _, o := range s.ByHand.Sorted() {
-			if o.Entry < start {
-				events = append(events, o.Told(g.clock.Now(), byhand.Restart, byhand.Uncounted))
-			}
-		}
+			return "", false
+		})
 	})
 	g.pressing.Unlock()
 	if len(events) > 0 {
