@@ -121,7 +121,7 @@ func TestTheTripOfWhoIsExemptIsNoneOfTheHousehold(t *testing.T) {
 	s.mark(marks.Exempt, "pupil", 0, time.Hour, ledger.Field{Name: "subject", Value: s.subject("李芳")})
 	child, other := s.pass("resident", s.subject("李芳"), month), s.pass("resident", s.subject("王小明"), month)
 	for _, again := range []string{"", "index.db"} {
-		if out := s.scan("out", child); out.Verdict != policy.Admit || out.Rule != "exempt" || s.trips() != 0 {
+		if out := s.scan("out", child); out.Verdict != policy.Admit || out.Reason != "exempt" || s.trips() != 0 {
 			t.Errorf("the child: %+v, %d trips", out, s.trips())
 		}
 		s.end()
