@@ -218,8 +218,9 @@ func (p *player) query(a *passage, e *entry.Entry, now time.Time) {
 		f.Whereabouts = place.Where(now, p.stay)
 		f.Again = p.both && presence.Again(f.Direction, f.Whereabouts)
 		if since, known := place.Since(now); known && f.ClockTrusted {
-			f.Passed, f.MinutesSince = true, int(since/time.Minute)
+			f.MinutesSince = int(since / time.Minute)
 		}
+		f.Passed = place.Seq != 0
 		f.Trip = p.trip(a, now)
 	}
 }

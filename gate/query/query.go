@@ -96,8 +96,9 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 			f.Whereabouts = place.Where(now, m.InsideFor)
 			f.Again = a.Both && presence.Again(direction, f.Whereabouts)
 			if since, known := place.Since(m.Came); known {
-				f.Passed, f.MinutesSince = true, int(since/time.Minute)
+				f.MinutesSince = int(since / time.Minute)
 			}
+			f.Passed = place.Seq != 0 // where nobody knows when, it may have been just now
 			f.Trip = trip(s, who, level, m)
 		}
 	})
