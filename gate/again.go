@@ -39,29 +39,29 @@ func (g *Gate) review() {
 }
 
 // judgeAgain takes the place of each hold that is no longer what it was with another: the same person waits on, as a passage of its
-// own, so that the ledger tells what the guard saw, and when. Whom the rules admit now goes through if nobody has come to their lane
-// since and no guard has begun to answer; then the others are judged after them, in a second. Else it stays a hold whatever the rules
-// say now: nobody need stand at the barrier. A fault changes nothing.
+// own, so that the ledger tells what the guard saw, and when. Unless a guard has begun to answer, whom the rules refuse now is refused,
+// and whom they admit goes through, if they stand at the barrier still; then the others are judged after them, in a second. A fault
+// changes nothing.
 func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	m := g.moment()
 	var events []ledger.Event
-	var olds, news []passage
-	var which []*held
-	var through bool
+	var again []judgedAgain
 	for _, h := range holds {
 		m.came = h.in.came
 		p, check := g.judge(h.lane, h.in, h.in.check(m.rules.Trust, g.clock.Judge(m.at)), m)
 		if h.unchanged(&p) {
 			continue
 		}
-		if through = p.decision.Verdict == policy.Admit && !h.begun && h.lane.shows(h.id); !through {
-			p.decision.Verdict, p.desk = policy.Hold, true
+		stands := h.lane.stands(h.id)
+		if h.begun || p.decision.Verdict == policy.Admit && !stands {
+			p.decision = p.decision.Held()
 		}
-		p.again = true
+		p.desk, p.again = !stands || p.decision.Verdict == policy.Hold, true
 		old, ended := h.superseded(&p)
-		events = append(append(events, ended), p.events(check)...) // three of each, four of the last where it goes through
-		which, olds, news = append(which, h), append(olds, old), append(news, p)
-		if through {
+		first := len(events)
+		events = append(append(events, ended), p.events(check)...)
+		again = append(again, judgedAgain{h, old, p, first, len(events) - 1})
+		if p.decision.Verdict == policy.Admit {
 			break
 		}
 	}
@@ -72,26 +72,32 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	for i, h := range which {
-		olds[i].seq, news[i].seq = entries[3*i].Seq, entries[3*i+2].Seq
+	for _, a := range again {
+		h := a.held
+		a.old.seq, a.now.seq = entries[a.first].Seq, entries[a.last].Seq
 		delete(g.desk.holds, h.id)
-		if through && i == len(which)-1 {
+		h.lane.replace(a.old.id, a.now.shown())
+		if a.now.decision.Verdict == policy.Hold {
+			h.passage = a.now
+			h.again = false // what it is answered from now on, somebody has asked
+			g.desk.holds[h.id] = h
+		} else {
 			h.timer.Stop()
-			news[i].seq, g.desk.seen = entries[3*i+3].Seq, state{}
-			g.read.Remember(news[i].key, news[i], m.rules.Repeat, time.Now())
-			g.answer(&olds[i])
-			g.answer(&news[i])
-			continue
+			g.desk.seen = state{}
+			g.read.Remember(a.now.key, a.now, m.rules.Repeat, time.Now())
 		}
-		h.passage = news[i]
-		h.again = false // what it is answered from now on, somebody has asked
-		g.desk.holds[h.id] = h
-		h.lane.replace(olds[i].id, h.shown())
-		g.answer(&olds[i])
-		g.answer(&news[i])
+		g.answer(&a.old)
+		g.answer(&a.now)
 	}
 	g.page.desk(&g.desk)
 	return true, nil
+}
+
+// judgedAgain is a hold, how it ended, and what it is now, with their newest entries' places among what is recorded.
+type judgedAgain struct {
+	*held
+	old, now    passage
+	first, last int
 }
 
 // sameAs tells whether a passage is of the same code, or of the person whom the guard found by room, as one that waits. A code whose
@@ -110,7 +116,7 @@ func (h *held) sameAs(p *passage, in presented) bool {
 func (h *held) unchanged(now *passage) bool {
 	was, is := h.facts, now.facts
 	return h.who == now.who && h.next == now.next && h.name == now.name && h.room == now.room && h.decision.Reason == now.decision.Reason &&
-		h.decision.Rule == now.decision.Rule && h.decision.Ask.Same(now.decision.Ask) && was.Valid == is.Valid &&
+		h.decision.Rule == now.decision.Rule && h.decision.Ask.Same(now.decision.Held().Ask) && was.Valid == is.Valid &&
 		was.Reason == is.Reason && was.Health == is.Health
 }
 

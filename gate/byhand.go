@@ -42,7 +42,7 @@ func (g *Gate) OpenByHand(laneID, reason string) error {
 	}
 	g.drive(l, true)
 	l.Sensor.Held(barrier.Opening{Ref: o.Entry})
-	l.update(func() { l.byHand = o })
+	l.update(func() { l.byHand, l.front = o, "" })
 	return nil
 }
 

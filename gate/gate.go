@@ -104,7 +104,7 @@ type Gate struct {
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
 	g := &Gate{opt: opt, log: opt.Log, clock: stamp.Clock{C: opt.Clock}, ask: query.Asker{Register: opt.Register, Zone: opt.Ledger.Zone()},
-		lanes: map[string]*lane{}, desk: newDesk(),
+		lanes: map[string]*lane{}, desk: desk{holds: map[string]*held{}},
 		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1)}
 	g.rules.Store(&r)
 	for _, l := range opt.Lanes {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -31,8 +32,6 @@ type held struct {
 	timer *time.Timer
 	begun bool // a guard has begun to answer, and decides
 }
-
-func newDesk() desk { return desk{holds: map[string]*held{}} }
 
 const (
 	maxHolds = 50 // more nobody can look through; then the oldest is left undecided
@@ -67,13 +66,11 @@ func (d *desk) crowded(p *passage) (is bool, by func(h *held) bool) {
 	return len(d.holds) >= maxHolds, func(*held) bool { return true }
 }
 
-// oldest returns who has waited longest of some, of those nobody knows if there is one.
+// oldest returns who has waited longest of some: of those whom no guard has begun to answer, and of those nobody knows, if there are any.
 func (d *desk) oldest(of func(h *held) bool) (old *held) {
+	rank := func(h *held) int { return map[bool]int{true: 2}[h.begun] + map[bool]int{true: 1}[h.who.Known] }
 	for _, h := range d.holds {
-		if !of(h) {
-			continue
-		}
-		if old == nil || old.who.Known && !h.who.Known || old.who.Known == h.who.Known && h.until.Before(old.until) {
+		if of(h) && (old == nil || cmp.Or(rank(h)-rank(old), h.until.Compare(old.until)) < 0) {
 			old = h
 		}
 	}

@@ -51,6 +51,7 @@ type lane struct {
 	refused   *passage       // the newest refusal; nil: none
 	refusedAt time.Time      // monotonic
 	last      *Shown         // the newest answer
+	front     string         // the passage of whoever stands there still, as far as anybody knows
 	lastAt    time.Time      // monotonic
 }
 
@@ -105,7 +106,7 @@ func (g *Gate) CardReaderState(laneID string, up bool, cause string) {
 // waits for an answer.
 func (g *Gate) ScannerDropped(laneID, cause string) {
 	if l := g.lanes[laneID]; l != nil {
-		l.update(func() { l.dropped, l.droppedAt = cause, time.Now() })
+		l.update(func() { l.dropped, l.droppedAt, l.front = cause, time.Now(), "" })
 	}
 }
 
@@ -131,17 +132,20 @@ func (g *Gate) recordDevices(now ledger.Stamp) {
 func (l *lane) show(x Shown, desk bool) {
 	l.update(func() {
 		asked := l.last != nil && l.last.Passage == x.Passage && time.Since(l.lastAt) < personalFor
+		if !desk {
+			l.front = x.Passage
+		}
 		if !desk || asked && x.By != byMachine {
 			l.last, l.lastAt = &x, time.Now()
 		}
 	})
 }
 
-// shows tells whether a passage is the newest that was answered there, so that whoever it is stands at the barrier still.
-func (l *lane) shows(passage string) bool {
+// stands tells whether whoever it is in a passage stands at the barrier still, as far as anybody knows.
+func (l *lane) stands(passage string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.last != nil && l.last.Passage == passage
+	return l.front == passage && l.byHand.Entry == 0
 }
 
 // replace puts another answer in the place of a passage's, as long as that stands.
@@ -149,6 +153,9 @@ func (l *lane) replace(passage string, x Shown) {
 	l.update(func() {
 		if l.last != nil && l.last.Passage == passage {
 			l.last = &x
+		}
+		if l.front == passage {
+			l.front = x.Passage
 		}
 	})
 }
@@ -197,7 +204,7 @@ func (l *lane) view() LaneView {
 		}
 	}
 	if r := l.refused; r != nil && time.Since(l.refusedAt) < overrideWithin {
-		v.Refused = &Refused{Passage: r.id, Class: r.who.Class, Reason: r.decision.Reason, Override: r.override, At: r.at.Time}
+		v.Refused = &Refused{Passage: r.id, Class: r.who.Class, Reason: r.decision.Reason, Override: r.decision.Override, At: r.at.Time}
 	}
 	if l.last != nil {
 		last := *l.last

@@ -27,7 +27,7 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	if p == nil || p.policy != g.rules.Load().Policy.Hash() && !ruling.IsUrgent(o.Reason) {
 		return Outcome{}, ErrNoRefusal
 	}
-	if err := o.Check(p.override, g.desk.duty); err != nil {
+	if err := o.Check(p.decision.Override, g.desk.duty); err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
 	was := *p
@@ -41,7 +41,7 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	decision, sealed := g.decision(policy.Admit, o.Reason, was.decision.Rule, o.Note)
 	now.decision = decision
 	ev := now.registered()
-	ev.Kind, ev.Ref, ev.Detail = register.Correction, was.seq, map[string]string{"was": policy.Refuse, "override": was.override}
+	ev.Kind, ev.Ref, ev.Detail = register.Correction, was.seq, map[string]string{"was": policy.Refuse, "override": was.decision.Override}
 	if ruling.IsUrgent(o.Reason) {
 		ev.Detail["override"] = policy.OverrideGuard
 	}

@@ -107,12 +107,13 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		g.judgeAgain(h) // in a fault it stays as it was
 		return new(h.repeated()).outcome(), nil
 	case g.Fault(): // a green from memory would be a lie
-	case h != nil && h.unchanged(&p) && h.decision.Verdict == p.decision.Verdict:
-		return g.repeat(h.passage), nil
+	case h != nil && (h.begun || h.unchanged(&p) && h.decision.Verdict == p.decision.Verdict):
+		return g.repeat(h.passage), nil // the guard who has begun looks at what is so now
 	case h == nil && before != nil && before.judged(&p) && p.decision.Rule != policy.RosterFault:
 		return g.repeat(*before), nil
 	}
-	if full, _ := g.desk.crowded(&p); full && h == nil && p.decision.Verdict == policy.Hold && p.states() && !p.who.Known {
+	stranger := h == nil && p.states() && !p.who.Known && !p.facts.Serves()
+	if full, _ := g.desk.crowded(&p); full && stranger && p.decision.Verdict == policy.Hold {
 		p.decision = policy.Decision{Verdict: policy.Refuse, Reason: "desk-full", Rule: "desk-full"}
 	}
 
@@ -147,6 +148,9 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 		g.read.Remember(p.key, p, m.rules.Repeat, time.Now())
 	}
 	out := g.answer(&p)
+	if p.desk { // somebody else is there
+		l.update(func() { l.front = "" })
+	}
 	if !in.at.IsZero() {
 		g.m.Seconds.Observe(time.Since(in.at).Seconds())
 	}
@@ -200,17 +204,14 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 	if lost {
 		decision = policy.Decision{Verdict: policy.Hold, Reason: policy.RosterFault, Rule: policy.RosterFault}
 	}
-	if in.source == byRoom {
-		decision.Verdict = policy.Hold // the guard asked for them: it is the guard who decides
+	if in.source == byRoom && (decision.Verdict != policy.Refuse || decision.Override != "") {
+		decision = decision.Held() // the guard asked for them: it is the guard who decides, as far as the rules let a guard
 	}
 	if claim.Reason == credential.ReasonSeveralCodes { // there is nobody to ask about: they are shown again, one at a time
 		decision = policy.Decision{Verdict: policy.Refuse, Reason: claim.Reason, Rule: claim.Reason}
 	}
 	p = passage{id: newID(), key: in.key(l, claim), lane: l, at: m.at, who: who, facts: facts, decision: decision, by: byMachine,
 		policy: m.rules.Policy.Hash(), roster: people.Version(), notice: notice, desk: in.source == byRoom}
-	if decision.Verdict == policy.Refuse {
-		p.override = m.rules.Policy.Override(decision.Rule)
-	}
 	p.name, p.room = who.Named(claim)
 	p.next, p.trip = g.ask.NextAllowed(facts, who.Household, q), g.ask.TripTime(facts, who.Household, q)
 	return p, g.checked(claim, who, claim.Same(in.text))

@@ -37,7 +37,6 @@ type passage struct {
 	room      string // likewise
 	next      string // where only the household's trips are in the way: the day from which they are not
 	trip      query.TripTime
-	override  string // a refusal: who may admit all the same; "": nobody, but for an urgent need
 	found     string // in a fault: the reason that the verdict would have had
 	seq       int64  // of its newest entry
 	repeat    bool   // answered before

@@ -138,7 +138,7 @@ func SecondPerson(name, guard string, both bool) string {
 		}, s)
 	}
 	switch n := utf8.RuneCountInString(name); {
-	case plain(name) == "" || n > 40 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+	case n > 40, !utf8.ValidString(name), !strings.ContainsFunc(name, unicode.IsLetter), strings.ContainsFunc(name, unicode.IsControl):
 		return fmt.Sprintf("a name of %d characters: say in 1 to 40 who else agrees", n)
 	case both && guard == "":
 		return "nobody is signed on for them to agree with: sign on first, with your own name"

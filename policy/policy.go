@@ -124,6 +124,11 @@ const (
 // Overrides are those words.
 func Overrides() []string { return []string{OverrideGuard, OverrideTelephone, OverrideSecond} }
 
+// Serves tells whether it is a vehicle of the services, or has a plate of theirs.
+func (f Facts) Serves() bool {
+	return f.Service != "" && f.Service != none || f.PlateClass == "police" || f.PlateClass == "emergency"
+}
+
 // Stated is what a valid health certificate states, with the age of a test.
 func (f Facts) Stated() string {
 	if f.Health == negativeTest {
@@ -136,6 +141,20 @@ func (f Facts) Stated() string {
 type Decision struct {
 	Verdict, Reason, Rule string
 	Ask                   *Inquiry // of a hold: what the guard asks; nil: nothing but who it is
+	Override              string   // who may admit all the same whom the rule refuses: one of Overrides; "": nobody
+}
+
+// agreement is asked about somebody whom a rule refuses who waits all the same, where it takes somebody else to admit against it.
+var agreement = &Inquiry{Name: "agreement", Questions: []Question{{Name: "agrees", Kind: secondPerson, Required: true,
+	Text: Text{Chinese: "还有谁同意放行", English: "who else agrees"}}}}
+
+// Held is a decision about somebody who waits for a guard, whatever it was: it takes no less than a refusal would to admit them.
+func (d Decision) Held() Decision {
+	if d.Verdict == Refuse && (d.Override == OverrideTelephone || d.Override == OverrideSecond) {
+		d.Ask = agreement
+	}
+	d.Verdict = Hold
+	return d
 }
 
 // Rule is one rule of the file.
@@ -252,16 +271,6 @@ func (p *Policy) level(name string) (l Level) {
 	return l
 }
 
-// Override is that of a rule; "" also where there is no such rule.
-func (p *Policy) Override(rule string) string {
-	for i := range p.rules {
-		if p.rules[i].Name == rule {
-			return p.rules[i].Override
-		}
-	}
-	return ""
-}
-
 // AsksHealth tells whether facts about health may be asked, shown and kept at a level: see Level.
 func (p *Policy) AsksHealth(level string) bool {
 	return p.level(level).Basis == PublicHealth
@@ -373,7 +382,7 @@ func (r *Rule) matches(v *words, f *Facts) bool {
 }
 
 func (r *Rule) decision(v *words) Decision {
-	d := Decision{r.Then, r.Reason, r.Name, r.Ask}
+	d := Decision{r.Then, r.Reason, r.Name, r.Ask, r.Override}
 	if d.Reason == "" {
 		d.Reason = r.Name
 		if why := v[credentialReason]; why != "ok" && why != none {
@@ -384,7 +393,7 @@ func (r *Rule) decision(v *words) Decision {
 		d.Verdict, d.Reason = Hold, StatedOnly
 	}
 	if d.Verdict == Refuse && v[known] == "true" && v[class] == "resident" {
-		d.Verdict = Hold
+		return d.Held()
 	}
 	return d
 }

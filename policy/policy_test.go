@@ -130,10 +130,10 @@ func TestStatedNeverAdmitsWhateverTheRulesSay(t *testing.T) {
 	admitted := 0
 	everyFacts(p, func(f Facts) {
 		got := p.Decide(f)
-		want := Decision{Hold, StatedOnly, "everyone", nil}
+		want := Decision{Hold, StatedOnly, "everyone", nil, ""}
 		if f.Proof == "signed" || f.Proof == "sighted" {
 			admitted++
-			want = Decision{Admit, f.Reason, "everyone", nil}
+			want = Decision{Admit, f.Reason, "everyone", nil, ""}
 			if f.Reason == "ok" || f.Reason == none {
 				want.Reason = "everyone"
 			}
@@ -158,7 +158,7 @@ func TestAResidentIsNeverRefusedWhateverTheRulesSay(t *testing.T) {
 	for _, direction := range vocabulary[direction].words {
 		for _, c := range vocabulary[class].words {
 			for _, known := range []bool{false, true} {
-				want := Decision{Refuse, "nobody", "nobody", nil}
+				want := Decision{Refuse, "nobody", "nobody", nil, ""}
 				if known && c == "resident" {
 					want.Verdict = Hold
 				}
@@ -173,7 +173,7 @@ func TestAResidentIsNeverRefusedWhateverTheRulesSay(t *testing.T) {
 func TestDecideHoldsWhatItDoesNotKnow(t *testing.T) {
 	p := Shipped()
 	pass := Facts{Direction: "in", Class: "resident", Known: true, Credential: "gated-pass", Valid: true, Reason: "ok", Proof: "signed"}
-	if got, want := p.Decide(pass), (Decision{Admit, "valid-pass", "valid-pass", nil}); got != want {
+	if got, want := p.Decide(pass), (Decision{Admit, "valid-pass", "valid-pass", nil, ""}); got != want {
 		t.Fatalf("got %+v, want %+v", got, want)
 	}
 	for what, change := range map[string]func(*Facts){
@@ -185,7 +185,7 @@ func TestDecideHoldsWhatItDoesNotKnow(t *testing.T) {
 	} {
 		f := pass
 		change(&f)
-		if got, want := p.Decide(f), (Decision{Hold, UnknownFacts, "", nil}); got != want {
+		if got, want := p.Decide(f), (Decision{Hold, UnknownFacts, "", nil, ""}); got != want {
 			t.Errorf("%s: got %+v, want %+v", what, got, want)
 		}
 		if tried, got := p.Explain(f); tried != nil || got.Verdict != Hold {
@@ -201,7 +201,7 @@ func TestEmptyFactsCountAsNone(t *testing.T) {
 	p := Shipped()
 	got := p.Decide(Facts{Direction: "in", ClockTrusted: true})
 	want := p.Decide(Facts{Direction: "in", Class: "unknown", Credential: none, Reason: none, Proof: none, Service: none, Level: "guarded", ClockTrusted: true})
-	if got != want || got != (Decision{Refuse, "outsider", "outsider", nil}) {
+	if got != want || got != (Decision{Refuse, "outsider", "outsider", nil, OverrideTelephone}) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -330,7 +330,7 @@ rules:
 	if diff := cmp.Diff(want, tried); diff != "" {
 		t.Error(diff)
 	}
-	if d != (Decision{Refuse, "outsider", "outsider", nil}) {
+	if d != (Decision{Refuse, "outsider", "outsider", nil, ""}) {
 		t.Errorf("got %+v", d)
 	}
 	if got := fmt.Sprint(p.Rules()[0].When, p.Rules()[1].When); got != "[class: resident or staff valid: true] [household_trips_below: 1]" {
