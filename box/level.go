@@ -237,8 +237,8 @@ func moment(flag, s string, zone *time.Location, now time.Time) (time.Time, erro
 	return t, nil
 }
 
-// Planning is which level would come, and where.
-type Planning struct{ Level, Place string }
+// Planning is which level would come, where and when (empty: now).
+type Planning struct{ Level, Place, At string }
 
 // PlanLevel tells what a level would overturn, with the names of those who are to be called: that somebody looked is recorded first.
 var PlanLevel = Op[Planning, []query.Overturned]{"level-plan", plan}
@@ -251,7 +251,11 @@ func plan(_ context.Context, b *Box, by string, p Planning) ([]query.Overturned,
 	if err := n.check(b); err != nil {
 		return nil, err
 	}
-	return b.Gate.Plan(p.Level, p.Place, by)
+	at, err := moment("at", p.At, b.Ledger.Zone(), b.Gate.View().Now)
+	if err != nil {
+		return nil, err
+	}
+	return b.Gate.Plan(p.Level, p.Place, by, at)
 }
 
 // Trips lists who is out on a trip that has a time to be back, or only who is overdue. That somebody looked is recorded.

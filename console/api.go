@@ -177,19 +177,24 @@ func (c *console) trips(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, list)
 }
 
-// plan lists what a level that was announced, or lies ready, would overturn; the gate records that somebody looked.
+// plan lists what a level that was announced, or lies ready, would overturn when it begins; the gate records that somebody looked.
 func (c *console) plan(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Entry int64 }
 	if !read(w, r, &q, func() error { return nil }) {
 		return
 	}
-	coming := c.gate.View().Levels
+	v := c.gate.View()
+	coming := v.Levels
 	i := slices.IndexFunc(coming, func(l gate.LevelView) bool { return l.Entry == q.Entry && l.State != "in-force" })
 	if i < 0 {
 		fail(w, http.StatusNotFound, "no level with the entry %d was announced or lies ready: it is in force, or has ended", q.Entry)
 		return
 	}
-	list, err := c.gate.Plan(coming[i].Level, coming[i].Place, "")
+	at := coming[i].From
+	if !at.After(v.Now) {
+		at = time.Time{}
+	}
+	list, err := c.gate.Plan(coming[i].Level, coming[i].Place, "", at)
 	if err != nil {
 		c.failGate(w, r, err)
 		return

@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,5 +45,28 @@ func TestThePageSaysWhatALevelWillOverturn(t *testing.T) {
 	see(t, ctx, "of one at a time", `!$('coming').textContent.includes('放行 → ')`)
 	if w := b.ask(request("POST", "/api/plan", `{"entry":1}`)); w.Code != http.StatusNotFound {
 		t.Errorf("what is no level: %d %s", w.Code, w.Body)
+	}
+}
+
+// Whom an announced level changes is judged at the time at which it begins: here by night where it is day now, else by day.
+func TestThePageJudgesALevelToComeAtItsBeginning(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	zone := b.ledger.Zone()
+	now := time.Now().In(zone)
+	begins, late := time.Date(now.Year(), now.Month(), now.Day()+1, 8, 0, 0, 0, zone), false
+	if now.Hour() >= 6 && now.Hour() < 20 {
+		begins, late = begins.Add(14*time.Hour), true
+	}
+	seq, err := b.gate.Announce(func(levels.Board, time.Time) ([]ledger.Event, error) {
+		n := levels.Notice{Level: "controlled", From: begins, Number: "2026-17", Issuer: "街道办"}
+		return []ledger.Event{{Reason: levels.Announced, By: "unauthenticated", Detail: n.Detail()}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := b.ask(request("POST", "/api/plan", fmt.Sprintf(`{"entry":%d}`, seq)))
+	if w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"outside-hours"`) != late {
+		t.Errorf("of a level that begins at %s it says %d %s", begins, w.Code, w.Body)
 	}
 }

@@ -96,12 +96,12 @@ func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 // away are those who are out on a trip that has a time to be back, without their names.
 func (g *Gate) away() []query.Away { return g.ask.Away(g.opt.Roster.Snapshot(), g.query(g.moment())) }
 
-// Plan tells what a level would overturn in a place; empty: the compound. That somebody looks is recorded first, as with Trips.
-func (g *Gate) Plan(level, place, by string) ([]query.Overturned, error) {
+// Plan tells what a level would overturn in a place (empty: the compound) at a time (zero: now). That somebody looks is recorded first.
+func (g *Gate) Plan(level, place, by string, at time.Time) ([]query.Overturned, error) {
 	if err := g.looks("level-plan", by, map[string]string{"level": level}); err != nil {
 		return nil, err
 	}
-	return g.ask.Plan(g.opt.Roster.Snapshot(), level, place, g.query(g.moment()))
+	return g.ask.Plan(g.opt.Roster.Snapshot(), level, place, at, g.query(g.moment()))
 }
 
 // looks records that somebody is shown who people are; by says to whom, where that is not the guard at the page.

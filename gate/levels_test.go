@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -171,4 +172,48 @@ func TestANoticeCountsAtEveryMoment(t *testing.T) {
 		t.Errorf("after a start judged at %q, want %q", got, want)
 	}
 	s.run()
+}
+
+// Whom a level to come changes is judged at the time at which it begins, with the other notices that count by then.
+func TestAPlanIsOfTheTimeAtWhichTheLevelBegins(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	now := s.now().In(s.l.Zone())
+	begins := now.Add(6 * time.Hour)
+	hours := begins.Add(-3*time.Hour).Format("15:04") + "-" + begins.Add(3*time.Hour).Format("15:04")
+	p := must(policy.Parse("test", bytes.ReplaceAll(policy.Shipped().Source(), []byte("06:00-20:00"), []byte(hours))))
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = p }))
+	plan := func(when string, at time.Time, want string) {
+		t.Helper()
+		list, err := s.g.Plan("controlled", "", "", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, o := range list {
+			if o.Class == "resident" {
+				got = append(got, strings.Join([]string{strconv.Itoa(o.People), o.Direction, o.Was, o.Is, o.Reason}, " "))
+			}
+		}
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("%s it changes %q, want %q", when, got, want)
+		}
+	}
+	s.notice(levels.Announced, 0, levels.Notice{Level: "controlled", Number: "7", Issuer: "X", From: begins.Truncate(time.Second)})
+	plan("at once", time.Time{}, "2 out admit hold outside-hours")
+	plan("when it begins", begins, "")
+	before := levels.Notice{Level: "sealed", Number: "8", Issuer: "X", From: begins.Add(-time.Hour)}
+	all := s.notice(levels.Announced, 0, before)
+	plan("when all are sealed by then", begins, "2 out hold admit valid-pass")
+	plan("at once, as long as they are not", time.Time{}, "2 out admit hold outside-hours")
+	before.Place = "3-2"
+	unit := s.notice(levels.Announced, 0, before)
+	plan("when they live where another notice counts by then", begins, "")
+	for _, seq := range []int64{all, unit} {
+		s.notice(levels.Ended, seq, levels.Notice{Until: s.now()})
+	}
+	if out := s.scan("out", s.pass("resident", s.subject("王小明"), month)); out.Verdict != policy.Admit {
+		t.Fatalf("a first trip: %+v", out)
+	}
+	plan("after a trip, when it begins", begins, "2 out admit hold household-limit")
 }

@@ -76,7 +76,7 @@ func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
 	if _, err := s.g.Foretell(query.Case{ID: s.subject("王小明"), Direction: "out"}); !errors.Is(err, ErrNotReady) {
 		t.Errorf("what would be decided: %v", err)
 	}
-	if _, err := s.g.Plan("sealed", "", ""); !errors.Is(err, ErrNotReady) {
+	if _, err := s.g.Plan("sealed", "", "", time.Time{}); !errors.Is(err, ErrNotReady) {
 		t.Errorf("what a level would overturn: %v", err)
 	}
 	held := s.scan("out", code)

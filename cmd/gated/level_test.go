@@ -79,6 +79,15 @@ func TestLevelsByNotice(t *testing.T) {
 	if code, said := run("plan", "seeled"); code != 2 || !strings.Contains(said, "did you mean sealed?") {
 		t.Errorf("a plan of no level: exit %d: %s", code, said)
 	}
+	for at, late := range map[string]bool{"2036-11-29 22:00": true, "2036-11-29 08:00": false} {
+		code, said := run("plan", "controlled", "--at", at)
+		if code != 0 || !strings.Contains(said, "verdicts overturned: ") || strings.Contains(said, " outside-hours") != late {
+			t.Errorf("the plan at %s: exit %d:\n%s", at, code, said)
+		}
+	}
+	if code, said := run("plan", "sealed", "--at", "tomorrow"); code != 2 || !strings.Contains(said, `--at "tomorrow": write now, a day such as`) {
+		t.Errorf("a plan at no time: exit %d: %s", code, said)
+	}
 	t.Log(plan)
 	entry("complete", order, "--number", "2026-18", "--issuer", "指挥部", "--until", "2036-01-01")
 	entry("start", ready, "--until", "2036-01-01", "--ordered-by", "SECRET-陈", "--taken-by", "SECRET-周")

@@ -46,7 +46,7 @@ func levelShow() *cobra.Command {
 func levelPlan() *cobra.Command {
 	var a box.Planning
 	c := &cobra.Command{Use: "plan LEVEL", Short: "tell what a level would overturn, and who is to be called", Args: cobra.ExactArgs(1),
-		Long: help("level-plan"), Example: "  gated level plan sealed --place 3-2",
+		Long: help("level-plan"), Example: "  gated level plan sealed --place 3-2\n  gated level plan controlled --at \"2026-11-29 06:00\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Level = args[0]
 			list, err := perform(c, box.PlanLevel, a)
@@ -65,6 +65,7 @@ func levelPlan() *cobra.Command {
 			return say(c.OutOrStdout(), nil, "verdicts overturned: %d\n", people)
 		}}
 	c.Flags().StringVar(&a.Place, "place", "", "of those who live in a building such as 3 or a unit such as 3-2 (default: the compound)")
+	c.Flags().StringVar(&a.At, "at", "", "when it begins, such as \"2026-11-29 06:00\" (default: now)")
 	return c
 }
 

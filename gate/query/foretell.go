@@ -36,7 +36,16 @@ type Case struct {
 
 // Foretell asks the policy in force about a person or vehicle of the roster, who has been away the other way, and not just now.
 // Nobody passes, and nothing is recorded.
-func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (f Foretold, err error) {
+func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (Foretold, error) {
+	board := a.board()
+	if !x.At.IsZero() {
+		board = board.When(x.At)
+	}
+	return a.foretell(people, x, board, m)
+}
+
+// foretell is Foretell where the notices in force are those of a board.
+func (a Asker) foretell(people *roster.Snapshot, x Case, board levels.Board, m Moment) (f Foretold, err error) {
 	who, claim := withPass(people, x.ID)
 	switch levels := m.Policy.Levels(); {
 	case !m.Ready: // nobody knows yet who is out, nor how often
@@ -49,9 +58,8 @@ func (a Asker) Foretell(people *roster.Snapshot, x Case, m Moment) (f Foretold, 
 		return f, fmt.Errorf("level %.40q%s: the policy in force has the levels %s", x.Level, policy.Nearest(x.Level, levels),
 			strings.Join(levels, ", "))
 	}
-	board := a.board()
 	if !x.At.IsZero() {
-		m.At, board = x.At, board.When(x.At)
+		m.At = x.At
 	}
 	f.Facts = a.Facts(who, claim, x.Direction, cmp.Or(x.Level, at(board, who).Level, m.Level), m)
 	f.Facts.Again, f.Facts.Passed, f.Facts.MinutesSince = false, false, 0
@@ -71,7 +79,7 @@ func withPass(people *roster.Snapshot, id string) (subject.Subject, credential.C
 	return subject.Find(people, claim), claim
 }
 
-// Overturned is for whom, or for how many, another level would decide otherwise than the one that counts now.
+// Overturned is for whom, or for how many, another level would decide otherwise than the one that counts without it.
 type Overturned struct {
 	People    int    `json:"people"`
 	Class     string `json:"class"`
@@ -86,26 +94,34 @@ type Overturned struct {
 }
 
 // Plan tells what a level would overturn in a place (empty: the compound), of those who have a valid pass: residents by number, others
-// by name, so that they can be called.
-func (a Asker) Plan(people *roster.Snapshot, level, place string, m Moment) (list []Overturned, err error) {
+// by name, so that they can be called. When it begins later, what counts then is compared, but for a notice of that very level that is to
+// begin there: that is the one asked about. The zero time: now.
+func (a Asker) Plan(people *roster.Snapshot, level, place string, when time.Time, m Moment) (list []Overturned, err error) {
 	counted := map[Overturned]int{}
-	board := a.board().With(levels.InForce{Place: place, Level: level, Notice: -1})
+	without := a.board()
+	if !when.IsZero() {
+		without.Notices = slices.DeleteFunc(slices.Clone(without.Notices), func(n levels.Notice) bool {
+			return n.Level == level && n.Place == place && n.From.After(m.At)
+		})
+		without = without.When(when)
+	}
+	with := without.With(levels.InForce{Place: place, Level: level, Notice: -1})
 	ask := func(id string, p roster.Person) error {
-		if who, _ := withPass(people, id); at(board, who).Notice != -1 { // another notice goes on counting for them
+		if who, _ := withPass(people, id); at(with, who).Notice != -1 { // another notice goes on counting for them
 			return nil
 		}
 		for _, direction := range []string{"in", "out"} {
-			now, err := a.Foretell(people, Case{ID: id, Direction: direction}, m)
+			was, err := a.foretell(people, Case{ID: id, Direction: direction, At: when}, without, m)
 			if err != nil {
 				return err
 			}
-			then, err := a.Foretell(people, Case{ID: id, Direction: direction, Level: level}, m)
+			is, err := a.foretell(people, Case{ID: id, Direction: direction, Level: level, At: when}, with, m)
 			if err != nil {
 				return err
 			}
-			f := now.Facts
-			o := Overturned{Class: f.Class, Direction: direction, Was: now.Decision.Verdict, Is: then.Decision.Verdict,
-				Reason: then.Decision.Reason}
+			f := was.Facts
+			o := Overturned{Class: f.Class, Direction: direction, Was: was.Decision.Verdict, Is: is.Decision.Verdict,
+				Reason: is.Decision.Reason}
 			if o.Was == o.Is {
 				continue
 			}
