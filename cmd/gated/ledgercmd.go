@@ -73,6 +73,7 @@ func ledgerSearch() *cobra.Command {
 	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, or by who it was, the newest first",
 		Long: help("ledger-search"),
 		Example: "  gated ledger search --verdict refuse\n  gated ledger search --day yesterday --reason emergency-key\n" +
+			"  gated ledger search --kind query --reason household-limit\n" +
 			"  gated ledger search --plate 粤B12345 --why \"scratched barrier, request 17\"\n" +
 			"  gated ledger search --name-part 小明 --from 2026-11-01 --to 2026-11-07 --why \"request 18\"",
 		Args: cobra.NoArgs,
@@ -89,7 +90,14 @@ func ledgerSearch() *cobra.Command {
 				return err
 			}
 			if kindOf != "" {
-				return export.Kind(c.OutOrStdout(), r, day, kindOf)
+				if f.Day = day; !c.Flags().Changed("limit") {
+					f.Limit = 0
+				}
+				of, err := export.Kind(c.OutOrStdout(), r, kindOf, *f)
+				if of == 0 {
+					say(c.ErrOrStderr(), err, "no entries of the kind %s on %s\n", kindOf, day)
+				}
+				return err
 			}
 			if a.From != "" && part == "" {
 				return errors.New("--from and --to go with --name-part: name one day with --day, or search by who it was over all time")
@@ -120,13 +128,13 @@ func ledgerSearch() *cobra.Command {
 			}
 			return w.Flush()
 		})}
-	c.Flags().StringVar(&kindOf, "kind", "", "list the day's entries of this kind instead, such as notice, level, mark, by-hand, alarm")
+	c.Flags().StringVar(&kindOf, "kind", "", "list the day's entries of this kind instead, such as query, notice, level, mark, alarm")
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().StringVar(&f.Verdict, "verdict", "", "admit, refuse, hold or undecided")
 	c.Flags().StringVar(&f.Reason, "reason", "", "a reason such as expired")
 	c.Flags().StringVar(&f.Class, "class", "", "a class such as resident")
 	c.Flags().StringVar(&f.Lane, "lane", "", "a lane")
-	c.Flags().IntVar(&f.Limit, "limit", 100, "at most so many")
+	c.Flags().IntVar(&f.Limit, "limit", 100, "at most so many; entries of a kind: all unless you say")
 	exclusive := []string{"name-part"}
 	for _, v := range []struct{ kind, flag, usage string }{
 		{blind.OfName, "name", "a whole name"},
@@ -144,7 +152,7 @@ func ledgerSearch() *cobra.Command {
 	c.Flags().StringVar(&a.To, "to", "", "with --name-part: the last day")
 	c.Flags().StringVar(&a.Why, "why", "", "why you look for somebody, in your own words")
 	c.MarkFlagsMutuallyExclusive(exclusive...)
-	for _, of := range append(exclusive, "verdict", "reason", "class", "lane", "limit", "from", "why") { // of passages
+	for _, of := range append(exclusive, "from", "why") { // of passages
 		c.MarkFlagsMutuallyExclusive("kind", of)
 	}
 	c.MarkFlagsRequiredTogether("from", "to")

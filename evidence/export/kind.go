@@ -12,11 +12,14 @@ import (
 
 	"gated/evidence"
 	"gated/ledger/entry"
+	"gated/register"
 )
 
-// Kind lists the entries of a kind on a day, also those that belong to no passage, in their order.
-func Kind(out io.Writer, r *evidence.Reader, day, kind string) error {
-	own, err := r.SegmentsOf(day)
+// Kind lists the entries of a kind on the filter's day that match it by what they say themselves, also those that belong to no passage, in
+// their order; with a limit (0: all) the newest. It tells how many of the kind the day has.
+func Kind(out io.Writer, r *evidence.Reader, kind string, f register.Filter) (of int, err error) {
+	own, err := r.SegmentsOf(f.Day)
+	var rows []string
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ENTRY\tTIME\tLANE\tREASON\tREF\tDETAIL")
 	for _, s := range own {
@@ -24,14 +27,22 @@ func Kind(out io.Writer, r *evidence.Reader, day, kind string) error {
 			if string(e.Kind) != kind {
 				return nil
 			}
+			of++
+			if !f.Match(&register.Passage{Day: f.Day, Verdict: e.Verdict, Reason: e.Reason, Class: e.Class, Lane: e.Lane}) {
+				return nil
+			}
 			var detail []string
 			for _, name := range slices.Sorted(maps.Keys(e.Detail)) {
 				detail = append(detail, name+"="+e.Detail[name])
 			}
-			_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\n", e.Seq, e.At.Format(time.DateTime), e.Lane, e.Reason, e.Ref,
-				strings.Join(detail, " "))
-			return err
+			rows = append(rows, fmt.Sprintf("%d\t%s\t%s\t%s\t%d\t%s\n", e.Seq, e.At.Format(time.DateTime), e.Lane, e.Reason, e.Ref,
+				strings.Join(detail, " ")))
+			if f.Limit > 0 && len(rows) > f.Limit {
+				rows = rows[1:]
+			}
+			return nil
 		}))
 	}
-	return errors.Join(err, w.Flush())
+	_, failed := io.WriteString(w, strings.Join(rows, ""))
+	return of, errors.Join(err, failed, w.Flush())
 }
