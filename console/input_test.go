@@ -21,7 +21,8 @@ import (
 	"gated/gate"
 )
 
-// recorded serves a page that nobody's gate stands behind and remembers what the page asks for, which is answered with a status.
+// recorded serves a page that nobody's gate stands behind and remembers what the page asks for, which is answered with a status; of whom
+// a guard has begun to answer, with none if that is 0.
 type recorded struct {
 	*shows
 	url    string
@@ -53,7 +54,14 @@ func record(t *testing.T) *recorded {
 		defer r.mu.Unlock()
 		if path.Base(q.URL.Path) == "answering" { // nothing that is decided
 			r.answering = append(r.answering, string(body))
-			w.WriteHeader(http.StatusNoContent)
+			switch r.status {
+			case http.StatusOK:
+				w.WriteHeader(http.StatusNoContent)
+			case 0:
+				panic(http.ErrAbortHandler) // the connection is cut
+			default:
+				w.WriteHeader(r.status)
+			}
 			return
 		}
 		if q.Method == "POST" {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -145,7 +146,7 @@ func TestQuestionsAreAnsweredBeforeAdmitting(t *testing.T) {
 	r.awaits(t, `decide {"passage":"H6","verdict":"admit","reason":"document-sighted","note":""}`)
 }
 
-// Once a guard has begun to answer the gate is told, once: the machine lets nobody through meanwhile. To look at somebody begins nothing.
+// Once a guard has begun to answer the gate is told, until it has heard: the machine lets nobody through meanwhile. To look at somebody begins nothing.
 func TestThePageTellsThatAGuardHasBegun(t *testing.T) {
 	t.Parallel()
 	r := record(t)
@@ -167,16 +168,49 @@ func TestThePageTellsThatAGuardHasBegun(t *testing.T) {
 		}
 	}
 	press(t, ctx, "3")
-	sees(t, ctx, "selected", `chosen === 'H3'`)
+	see(t, ctx, "selected", `chosen === 'H3'`)
 	press(t, ctx, "2")
-	sees(t, ctx, "selected", `chosen === 'H2'`)
+	see(t, ctx, "selected", `chosen === 'H2'`)
 	press(t, ctx, "o")
-	sees(t, ctx, "the reasons", `panel`)
+	see(t, ctx, "the reasons", `panel`)
 	told(`{"passage":"H2"}`)
 	press(t, ctx, kb.Escape+"1q")
 	write(t, ctx, "3-2-501")
-	sees(t, ctx, "the first question", `$('answer-H1-whom').value === '3-2-501'`)
+	see(t, ctx, "the first question", `$('answer-H1-whom').value === '3-2-501'`)
 	told(`{"passage":"H2"}`, `{"passage":"H1"}`)
+
+	// What the gate did not hear, or could not take, it is told again; not what it refused.
+	again := func(status int, passage string) {
+		t.Helper()
+		r.mu.Lock()
+		r.status, r.answering = status, nil
+		r.mu.Unlock()
+		r.change(func(v *gate.View) { v.Holds = []gate.Hold{openHold(passage, "in", "李秀英", "6-1-302", "expired")} })
+		anew(t, ctx, r.url)
+		see(t, ctx, "selected", `chosen === '`+passage+`' && performance.now() - chosenAt > READ_MS`)
+		press(t, ctx, "o")
+	}
+	for passage, status := range map[string]int{"H4": 0, "H5": 503} {
+		again(status, passage)
+		for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+			r.mu.Lock()
+			n := len(r.answering)
+			r.mu.Unlock()
+			if n > 1 {
+				break
+			} else if time.Now().After(end) {
+				t.Fatalf("answered %d: told %d times, want more", status, n)
+			}
+		}
+		r.refuse(http.StatusOK, "")
+		see(t, ctx, "heard at last", `cards[0].told && performance.getEntriesByName(location.origin + '/api/answering').at(-1)?.responseStatus === 204`)
+	}
+	again(http.StatusConflict, "H6")
+	told(`{"passage":"H6"}`)
+	see(t, ctx, "refused", `performance.getEntriesByName(location.origin + '/api/answering').at(-1)?.responseStatus === 409`)
+	run(t, ctx, `(rendered = 0, renders = render, render = () => { rendered++; renders(); })`)
+	see(t, ctx, "looked at since", `rendered > 4`)
+	told(`{"passage":"H6"}`)
 }
 
 // A code that a scanner types into an answer, or while a question is asked, answers nothing and decides nothing.

@@ -77,13 +77,13 @@ function pickKey(digit) {
 const draftsOf = passage => Object.keys(drafts).filter(id => id === 'note-' + passage || id.startsWith('answer-' + passage + '-'));
 function forget(passage) { for (const id of draftsOf(passage)) delete drafts[id]; }
 
-// tellAnswering tells the gate, once, of whoever a guard has begun to answer: the machine does not let them through meanwhile.
+// tellAnswering tells the gate of whoever a guard has begun to answer, until it knows: the machine does not let them through meanwhile.
 function tellAnswering() {
   for (const c of cards) {
     const passage = c.hold.passage;
     if (c.told || c.gone || c.ruled || !(passage === chosen && (panel || asking)) && !draftsOf(passage).some(id => drafts[id])) continue;
     c.told = true;
-    post('api/answering', { passage });
+    post('api/answering', { passage }).then(r => { c.told = r.status > 0 && r.status < 500; });
   }
 }
 
