@@ -6,6 +6,8 @@ function look(a) {
   if (a.emergency) return 'emergency';
   return ['admit', 'refuse', 'hold', 'fault', 'undecided'].includes(a.verdict) ? a.verdict : 'other';
 }
+// official tells of a plate of the police or an emergency service that was typed or printed.
+const official = a => a.reason === 'official-plate';
 const way = direction => [icon(direction === 'out' ? 'out' : 'in'), t('direction', direction)];
 const laneName = l => t('direction', l.direction) + (view.lanes.filter(o => o.direction === l.direction).length > 1 ? ' ' + l.id : '');
 function lasting(ms) {

@@ -169,11 +169,12 @@ function receiveAnswer(l, now, heardBefore) {
   // An answer from the future means that the clock was set back: its age is unknown, so it is not fresh.
   const age = a && !a.emergency ? Date.parse(now) - Date.parse(a.at) : Infinity;
   part.born = age > -2000 && age < VERDICT_MS ? stamp(Math.max(0, age)) : null;
-  if (heardBefore && part.born && !cards.some(c => c.ruled && c.hold.passage === a.passage)) sound(look(a));
+  if (heardBefore && part.born && !cards.some(c => c.ruled && c.hold.passage === a.passage)) sound(tone(a));
 }
 const fresh = l => stage.get(l.id) && stage.get(l.id).born;
 
-// receiveHolds keeps the cards in their places: who went stands for a second still, who is new comes last.
+// receiveHolds keeps the cards in their places: who went stands for a second still, who is new comes last, but the services before all
+// others; each keeps its digit.
 function receiveHolds(open) {
   const nobody = !cards.length;
   for (const c of cards) {
@@ -196,6 +197,7 @@ function receiveHolds(open) {
     const cool = n => Math.max(0, (freed[n] || -1e9) + 10000 - performance.now());
     slots.set(o.passage, free.sort((a, b) => cool(a) - cool(b) || a - b)[0] || 0);
   }
+  cards.sort((a, b) => official(b.hold) - official(a.hold));
   if (wanted && open.some(o => o.passage === wanted)) choose(wanted);
   else if (nobody && cards.length) choose(cards[0].hold.passage, true);
 }

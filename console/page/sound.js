@@ -5,11 +5,15 @@ const TONES = { // [Hz, start, length in s, wave]
   admit: [[880, 0, .09, 'sine'], [1320, .1, .16, 'sine']],
   refuse: [[196, 0, .2, 'square'], [196, .28, .32, 'square']],
   hold: [[587, 0, .12, 'triangle'], [587, .18, .12, 'triangle'], [587, .36, .12, 'triangle']],
+  official: [[587, 0, .1, 'triangle'], [880, .12, .14, 'triangle'], [587, .5, .1, 'triangle'], [880, .62, .14, 'triangle']],
   fault: [[330, 0, .25, 'sawtooth'], [233, .27, .25, 'sawtooth'], [330, .54, .25, 'sawtooth'], [233, .81, .35, 'sawtooth']],
   hand: [[523, 0, .14, 'triangle'], [784, .2, .14, 'triangle'], [523, .4, .14, 'triangle'], [784, .6, .3, 'triangle']],
   repeat: [[440, 0, .06, 'sine']],
   emergency: [[660, 0, .18, 'square'], [990, .2, .18, 'square'], [660, .4, .18, 'square'], [990, .6, .18, 'square']],
 };
+
+// tone is the one that an answer sounds in.
+const tone = a => look(a) === 'hold' && official(a) ? 'official' : look(a);
 
 let audio = null;
 try { audio = new AudioContext(); } catch { /* a browser without sound */ }
