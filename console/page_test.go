@@ -494,6 +494,7 @@ func TestLooks(t *testing.T) {
 			last("refuse", "bad-signature")(v)
 			v.Lanes[0].Last.Class, v.Lanes[0].Last.Name, v.Lanes[0].Last.Room = "unknown", "", ""
 		}, ""},
+		{"not-ours", `.verdict.not-ours`, func(v *gate.View) { last("refuse", "unknown-code")(v) }, ""},
 		{"hold", `.verdict.hold`, func(v *gate.View) {
 			v.Holds = two
 			last("hold", "unknown-out")(v)

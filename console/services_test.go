@@ -47,3 +47,28 @@ func TestThePlateOfAServiceComesFirst(t *testing.T) {
 	press(t, ctx, "a")
 	r.awaits(t, `decide {"passage":"H3","verdict":"admit","reason":"document-sighted","note":""}`)
 }
+
+// A code of something else, such as a payment, says so on grey, large and softly: nobody did wrong. A forged pass is refused as ever.
+func TestACodeOfSomethingElseIsNoReproach(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	anew(t, ctx, r.url)
+	run(t, ctx, listen)
+	shows := func(reason string, repeat bool) {
+		r.change(func(v *gate.View) {
+			l := shownNow("P"+reason, "refuse", reason)
+			l.Class, l.Name, l.Room, l.Repeat = "unknown", "", "", repeat
+			v.Lanes[0].Last, v.Recent = l, []gate.Shown{*l}
+		})
+	}
+	shows("unknown-code", false)
+	see(t, ctx, "what it is", `document.querySelector('#stage-in .verdict .word')?.textContent === '不是本小区的码' && document.querySelector('#stage-in .why').textContent === '请出示通行码'`)
+	sees(t, ctx, "grey", `getComputedStyle(document.querySelector('#stage-in .verdict')).backgroundColor === 'rgb(70, 82, 95)' && !document.querySelector('#stage .refuse')`)
+	sees(t, ctx, "not refused aloud", `!$('stage').textContent.includes('禁止') && tones.join(' ') === 'repeat'`)
+	sees(t, ctx, "nor in the list", `document.querySelector('#recent .mark.not-ours') && !document.querySelector('#recent .mark.refuse')`)
+	shows("unknown-code", true)
+	see(t, ctx, "read again", `document.querySelector('#stage-in .verdict.repeat .why')?.textContent === '此前 · 不是本小区的码'`)
+	shows("bad-signature", false)
+	see(t, ctx, "forged", `document.querySelector('#stage-in .verdict.refuse .word')?.textContent === '禁止通行' && tones.join(' ') === 'repeat repeat refuse'`)
+}

@@ -4,8 +4,12 @@
 function look(a) {
   if (a.repeat) return 'repeat';
   if (a.emergency) return 'emergency';
+  if (notOurs(a)) return 'not-ours';
   return ['admit', 'refuse', 'hold', 'fault', 'undecided'].includes(a.verdict) ? a.verdict : 'other';
 }
+// notOurs tells of a code of something else, such as a payment, an order or a chat: nobody did wrong.
+const notOurs = a => a.verdict === 'refuse' && a.reason === 'unknown-code';
+const verdictText = a => notOurs(a) ? t('reason', a.reason) : t('verdict', a.verdict);
 // official tells of a plate of the police or an emergency service that was typed or printed.
 const official = a => a.reason === 'official-plate';
 const way = direction => [icon(direction === 'out' ? 'out' : 'in'), t('direction', direction)];
@@ -170,11 +174,11 @@ function latch(l) {
 
 function verdict(a) {
   const kind = look(a);
-  const why = kind === 'repeat' ? p('last-answer') + ' · ' + t('verdict', a.verdict) : t('reason', a.reason);
+  const why = kind === 'repeat' ? p('last-answer') + ' · ' + verdictText(a) : kind === 'not-ours' ? p('show-code') : t('reason', a.reason);
   const e = h('div', { class: 'verdict ' + kind }, wayOf(view.lanes.find(l => l.id === a.lane) || a),
     h('div', { class: 'kind' }, t('class', a.class)),
     h('div', { class: 'sign' }, icon(kind === 'other' ? 'fault' : kind, 'shape'),
-      h('div', { class: 'say' }, word(kind === 'other' ? a.verdict : t('verdict', kind)), h('div', { class: 'why' }, reasons(why, nextAllowed(a))), h('div', { class: 'who' }, reasons(a.name, a.room, health(a))))));
+      h('div', { class: 'say' }, word(kind === 'other' ? a.verdict : kind === 'not-ours' ? verdictText(a) : t('verdict', kind)), h('div', { class: 'why' }, reasons(why, nextAllowed(a))), h('div', { class: 'who' }, reasons(a.name, a.room, health(a))))));
   // The fade belongs to the compositor: it goes on when this script hangs, so that not even then green stays.
   const age = since(fresh({ id: a.lane })), bar = h('div', { class: 'age' });
   e.append(bar);

@@ -13,7 +13,7 @@ const TONES = { // [Hz, start, length in s, wave]
 };
 
 // tone is the one that an answer sounds in.
-const tone = a => look(a) === 'hold' && official(a) ? 'official' : look(a);
+const tone = a => look(a) === 'hold' && official(a) ? 'official' : look(a) === 'not-ours' ? 'repeat' : look(a);
 
 let audio = null;
 try { audio = new AudioContext(); } catch { /* a browser without sound */ }
