@@ -82,7 +82,7 @@ func TestEachFileOfAStateDirectoryHasItsFateInABackup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := BeginEpoch(dir, nil, "the disk was exchanged"); err != nil {
+	if _, _, err := BeginEpoch(dir, nil, "the disk was exchanged", nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(filepath.Join(dir, "personal.keys"), filepath.Join(t.TempDir(), "lost")); err != nil {
@@ -292,7 +292,7 @@ func TestABackupBehindAFinding(t *testing.T) {
 		t.Fatal(err)
 	}
 	opt := ledger.Options{Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai"}
-	if _, found, err := BeginEpoch(dir, &opt, "somebody wrote into it"); err != nil || found == "" {
+	if _, found, err := BeginEpoch(dir, &opt, "somebody wrote into it", nil); err != nil || found == "" {
 		t.Fatal(found, err)
 	}
 	for range 2 {
@@ -419,7 +419,7 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 		"slots of zeros":  {write("personal.keys", string(make([]byte, 50_000))), "personal.keys"},
 		"slots cut short": {func(dir string) error { return os.Truncate(filepath.Join(dir, "personal.keys"), 64) }, "personal.keys"},
 		"slots of the epoch before": {func(dir string) error {
-			_, _, err := BeginEpoch(dir, nil, "the disk was exchanged")
+			_, _, err := BeginEpoch(dir, nil, "the disk was exchanged", nil)
 			return errors.Join(err, os.Remove(filepath.Join(dir, "ledger-1.keys")))
 		}, "personal.keys (here ledger-1.keys)"},
 		"compound key":     {write("keys/compound.key", strings.Repeat("k", 32)), "keys/compound.key"},
@@ -430,7 +430,7 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 			return err
 		}, ""},
 		"a new epoch": {func(dir string) error {
-			_, _, err := BeginEpoch(dir, nil, "the disk was exchanged")
+			_, _, err := BeginEpoch(dir, nil, "the disk was exchanged", nil)
 			return err
 		}, ""},
 	} {

@@ -463,7 +463,7 @@ func TestALedgerThatIsNotOpened(t *testing.T) {
 	t.Parallel()
 	dir := site(t)
 	opt := ledger.Options{Gate: "North Gate", Origin: "north-gate", TimeZone: "Asia/Shanghai"}
-	if _, _, err := BeginEpoch(dir, &opt, "the disk was exchanged"); err == nil || !strings.Contains(err.Error(), `belongs to the gate "south-gate"`) {
+	if _, _, err := BeginEpoch(dir, &opt, "the disk was exchanged", nil); err == nil || !strings.Contains(err.Error(), `belongs to the gate "south-gate"`) {
 		t.Errorf("another gate's settings: got %v", err)
 	}
 	c := clock.New(clock.System())
@@ -492,7 +492,7 @@ func TestALedgerThatIsGoneIsHelpedByANewEpoch(t *testing.T) {
 			}
 			opt := ledger.Options{Gate: "South Gate", Origin: "south-gate", TimeZone: "Asia/Shanghai"}
 			for epoch := 2; epoch <= 3; epoch++ {
-				m, found, err := BeginEpoch(dir, &opt, "somebody took it away")
+				m, found, err := BeginEpoch(dir, &opt, "somebody took it away", nil)
 				if err != nil || m.Epoch != epoch || epoch == 2 && !strings.Contains(found, "is gone, and it had") || epoch == 3 && found != "" {
 					t.Fatalf("epoch %d, found %q, %v", m.Epoch, found, err)
 				}
@@ -513,7 +513,7 @@ func TestAnEmptyLedgerKeyIsHelpedByANewEpoch(t *testing.T) {
 	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err == nil || !strings.Contains(err.Error(), "gated ledger begin") {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := BeginEpoch(dir, nil, "the key was lost"); err != nil {
+	if _, _, err := BeginEpoch(dir, nil, "the key was lost", nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {

@@ -16,9 +16,9 @@ import (
 )
 
 // BeginEpoch puts the ledger of a state directory aside, whatever it holds, and begins a new one, whose first entry names what
-// was found and why it was done. opt says what the settings say; without them a ledger that can be opened says it itself. It
-// is done without a daemon only: the gate begins with its start entry.
-func BeginEpoch(dir string, opt *ledger.Options, why string) (m file.Meta, found string, err error) {
+// was found and why it was done. opt says what the settings say; without them a ledger that can be opened says it itself. verify
+// is as in ledger.Begin. It is done without a daemon only: the gate begins with its start entry.
+func BeginEpoch(dir string, opt *ledger.Options, why string, verify func(old *file.Reader) error) (m file.Meta, found string, err error) {
 	if err := erasure.CheckWhy(why); err != nil {
 		return m, "", err
 	}
@@ -38,7 +38,7 @@ func BeginEpoch(dir string, opt *ledger.Options, why string) (m file.Meta, found
 		opt = &ledger.Options{Gate: r.Meta.Gate, Origin: r.Meta.Name(), TimeZone: r.Meta.TimeZone}
 		r.Close()
 	}
-	opt.Begin = &ledger.Begin{By: peer.Name(os.Getuid()), Why: why}
+	opt.Begin = &ledger.Begin{By: peer.Name(os.Getuid()), Why: why, Verify: verify}
 	return beginEpoch(dir, *opt)
 }
 

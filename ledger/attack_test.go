@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/ledger/epoch"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
 
@@ -228,13 +229,21 @@ func holds(t *testing.T, who string, err error, want string) {
 	}
 }
 
+// wholly is what the command that begins an epoch brings.
+func wholly(r *file.Reader) error {
+	_, err := verifyReader(r, Given{})
+	return err
+}
+
 // begun lets a new epoch begin, whose first entry names what was found, and which goes on.
 func begun(t *testing.T, opt Options, found string) {
 	t.Helper()
-	opt.Begin = &Begin{By: "root", Why: "the manager has seen it"}
+	opt.Begin = &Begin{By: "root", Why: "the manager has seen it", Verify: wholly}
 	l, err := Open(opt)
-	if err != nil || l.Fault() != nil {
-		t.Fatalf("begin: %v, %+v", err, l.Fault())
+	if err != nil {
+		t.Fatal(err)
+	} else if f := l.Fault(); f != nil {
+		t.Fatal(f.Cause)
 	}
 	l.Close()
 	opt.Begin = nil
@@ -262,6 +271,31 @@ func begun(t *testing.T, opt Options, found string) {
 	reports, err := VerifyChain(r.Path(), Given{Known: opt.Known})
 	if err != nil || len(reports) != 2 || !strings.Contains(reports[1].Proved, "east-gate: it did not hold when east-gate/2 began, and counts for nothing: ") {
 		t.Errorf("verified: %v, %+v", err, reports)
+	}
+}
+
+// What lies before the newest entries the daemon does not read again. Who begins an epoch does, or else verify would find it for ever:
+// also where the process that put the ledger aside got no further.
+func TestANewEpochNamesWhatVerifyFinds(t *testing.T) {
+	t.Parallel()
+	change := func(t *testing.T, dir string) {
+		if err := unlocked(t, dir).exec("UPDATE entry SET record = replace(record, '\"alive\"', '\"alife\"') WHERE seq = 16"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, aside := range map[string]bool{"in its place": false, "put aside already": true} {
+		t.Run(name, func(t *testing.T) {
+			dir, _ := worked(t, 1000)
+			opt := options(dir, &clock{t: time.Now()})
+			change(t, dir)
+			if aside {
+				files := epoch.Files{Dir: dir, Origin: "east-gate", Log: opt.Log}
+				if err := files.PutAside(1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			begun(t, opt, "entry 16 was changed")
+		})
 	}
 }
 

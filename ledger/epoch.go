@@ -13,7 +13,12 @@ import (
 )
 
 // Begin says that a new epoch is to begin, whatever the ledger holds.
-type Begin struct{ By, Why string } // who asks for it, and why, in their words
+type Begin struct {
+	By, Why string // who asks for it, and why, in their words
+	// Verify reads the whole ledger that is about to end and says why it does not hold. What it does not see now nobody can put
+	// right later. May be nil: then only the end is looked at, as at each start.
+	Verify func(old *file.Reader) error
+}
 
 // restored says why a new epoch must begin, or "".
 func (l *Ledger) restored(m file.Meta, entries int64) string {
@@ -81,7 +86,7 @@ func (l *Ledger) firstOfEpoch() error {
 		"origin": file.EpochOrigin(l.meta.Name(), l.meta.Epoch-1),
 		"to":     now.Time.In(zone).Format(entry.TimeFormat)}
 	events, err := l.epochs.End(l.meta.Epoch-1, now.Time, d)
-	if l.found == "" && (err != nil || l.opt.Begin != nil) { // or the process that put it aside got no further
+	if l.found == "" && (err != nil || l.opt.Begin != nil && !l.begun) { // or the process that put it aside got no further
 		if _, l.found, _ = l.epochs.Examine(file.OfEpoch(l.opt.Dir, l.meta.Epoch-1)); l.found == "" && err != nil {
 			return fmt.Errorf("read the epoch before: %w", err)
 		}

@@ -163,6 +163,9 @@ func Open(opt Options) (*Ledger, error) {
 	l := &Ledger{opt: opt, path: filepath.Join(opt.Dir, "ledger.db"), queue: make(chan *request, maxQueue),
 		quit: make(chan struct{}), done: make(chan struct{})}
 	l.epochs = epoch.Files{Dir: opt.Dir, Origin: opt.Origin, Known: l.remembered, Carry: opt.Carry, Log: opt.Log}
+	if opt.Begin != nil {
+		l.epochs.Verify = opt.Begin.Verify
+	}
 	l.erasing.Dir, l.erasing.Own, l.erasing.Inject, l.erasing.Log = opt.Dir, l.slots.Load, l.opt.inject, opt.Log
 	l.m = newMetrics(opt.Registry, l)
 	zone, err := time.LoadLocation(opt.TimeZone)

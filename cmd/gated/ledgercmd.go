@@ -11,6 +11,8 @@ import (
 	"gated/evidence"
 	"gated/evidence/export"
 	"gated/ledger"
+	"gated/ledger/file"
+	"gated/progress"
 	"gated/register/blind"
 
 	"github.com/spf13/cobra"
@@ -174,7 +176,10 @@ func ledgerBegin() *cobra.Command {
 			if set != nil {
 				opt = &ledger.Options{Gate: set.Gate.Name, Origin: set.Gate.Origin, TimeZone: set.Gate.TimeZone}
 			}
-			m, found, err := box.BeginEpoch(dir, opt, why)
+			bar := func(done, of int64) { progress.Bar(c.ErrOrStderr(), "entries", int(done), int(of)) }
+			m, found, err := box.BeginEpoch(dir, opt, why, func(old *file.Reader) error {
+				return evidence.Holds(old, evidence.Given{Known: box.Known(dir), Progress: bar})
+			})
 			if err != nil {
 				return err
 			}

@@ -38,6 +38,7 @@ type Files struct {
 	Origin string                    // that of the first epoch
 	Known  func(origin string) int64 // how many entries others remember
 	Carry  Carry
+	Verify func(old *file.Reader) error // reads a whole ledger before it is put aside; may be nil
 	Log    *slog.Logger
 }
 
@@ -157,15 +158,15 @@ func (f Files) PutAsideBroken() (found string, err error) {
 		os.Remove(f.current()) // should it be there, and empty
 		return found, f.PutAside(epoch)
 	}
+	ended, next, err := f.Ended()
+	if err != nil || ended > 0 && !next && file.Length(f.current()) == 0 { // who put it aside got no further
+		return "", err
+	}
 	m, found, err := f.Examine(f.current())
 	if err != nil || found == "" {
 		return "", err
 	}
 	if m.Epoch == 0 { // it cannot say
-		ended, _, err := f.Ended()
-		if err != nil {
-			return "", err
-		}
 		m.Epoch = ended + 1
 	}
 	if err := f.Free(m.Epoch); err != nil {
@@ -189,7 +190,10 @@ func (f Files) Examine(path string) (m file.Meta, found string, err error) {
 		return m, "", fmt.Errorf("%w: %s belongs to the gate %q, they name %q", ErrSettings, path, m.Name(), f.Origin)
 	}
 	keys, _ := tlog.PublicKeys(f.Dir) // a backup has none beside it
-	if err := r.Check(f.Known(m.Origin), keys); err != nil {
+	if err = r.Check(f.Known(m.Origin), keys); err == nil && f.Verify != nil {
+		err = f.Verify(r)
+	}
+	if err != nil {
 		return m, err.Error(), nil
 	}
 	return m, "", nil
