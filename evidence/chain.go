@@ -56,7 +56,9 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 				boxed = !slices.ContainsFunc(chain[i+1:], given)
 			}
 			own.keyless = true
-			own.erasedAfter, _ = strconv.ParseInt(link.Detail["erased"], 10, 64) // none: 0
+			if link.Reason == "restored" { // no other is a copy that is older than its slots
+				own.erasedAfter, _ = strconv.ParseInt(link.Detail["erased"], 10, 64) // none: 0
+			}
 		} else {
 			if own.Keys == nil {
 				own.Keys = g.Keys // of another name: an error says so

@@ -85,7 +85,7 @@ func (l *Ledger) firstOfEpoch() error {
 	d := map[string]string{"gate": l.meta.Gate, "time_zone": l.meta.TimeZone, "master": l.meta.Master,
 		"origin": file.EpochOrigin(l.meta.Name(), l.meta.Epoch-1),
 		"to":     now.Time.In(zone).Format(entry.TimeFormat)}
-	events, err := l.epochs.End(l.meta.Epoch-1, now.Time, d)
+	events, err := l.epochs.End(l.meta.Epoch-1, now.Time, l.opt.Begin == nil && l.found == "", d)
 	if l.found == "" && (err != nil || l.opt.Begin != nil && !l.begun) { // or the process that put it aside got no further
 		if _, l.found, _ = l.epochs.Examine(file.OfEpoch(l.opt.Dir, l.meta.Epoch-1)); l.found == "" && err != nil {
 			return fmt.Errorf("read the epoch before: %w", err)

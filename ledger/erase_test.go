@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"gated/ledger/file"
 	"gated/ledger/seal"
@@ -304,6 +305,58 @@ func TestARestoredLedgerDoesNotSayWhatWasErasedSince(t *testing.T) {
 		t.Fatal(err)
 	}
 	chain(t, dir)
+}
+
+// Whoever wipes a slot and then begins an epoch has not erased it: what is not known to be a restored copy has erase entries for all
+// that is gone. Verify does not believe another first entry either.
+func TestWhatWasWipedIsNotErasedByANewEpoch(t *testing.T) {
+	t.Parallel()
+	wiped := func(t *testing.T) Options {
+		dir, ck := t.TempDir(), &clock{}
+		ck.set("2026-11-20 08:00:00")
+		l := open(t, dir, ck)
+		crowd(t, l, ck, 0, 200)
+		l.Close()
+		f, err := os.OpenFile(filepath.Join(dir, "personal.keys"), os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt(make([]byte, 32), 2*32); err != nil {
+			t.Fatal(err)
+		}
+		return options(dir, ck)
+	}
+	const says = "entry 2: its personal data was erased, and no entry says so"
+	t.Run("who verifies first", func(t *testing.T) { begun(t, wiped(t), says) })
+	for name, said := range map[string]string{"unseen": "", "as an older version did": "1"} {
+		t.Run(name, func(t *testing.T) {
+			opt := wiped(t)
+			opt.Begin = &Begin{By: "root", Why: "new disk"}
+			opt.Carry = func(*file.Reader, time.Time) (map[string]string, []Event, error) {
+				if said == "" {
+					return nil, nil, nil
+				}
+				return map[string]string{"erased": said}, nil, nil
+			}
+			l, err := Open(opt)
+			if err != nil || l.Fault() != nil {
+				t.Fatal(err, l.Fault())
+			}
+			l.Close()
+			if err := reader(t, opt.Dir).Scan(1, 1, false, func(e *Entry) error {
+				if e.Reason != "begun" || e.Detail["erased"] != said {
+					t.Errorf("the first entry: %s", e.Raw)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := VerifyChain(filepath.Join(opt.Dir, "ledger.db"), Given{}); err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("verified: %v", err)
+			}
+		})
+	}
 }
 
 // The other way round: the slots are last night's, and the ledger knows what was erased since.

@@ -216,8 +216,9 @@ func (f Files) Ended() (epoch int, next bool, err error) {
 	return epoch, len(tlog.OfOrigin(known, file.EpochOrigin(f.Origin, epoch+1))) > 0, err
 }
 
-// End adds to d what is to be said at a moment of the end of an epoch, and returns what goes on in the next.
-func (f Files) End(epoch int, now time.Time, d map[string]string) (events []entry.Event, err error) {
+// End adds to d what is to be said at a moment of the end of an epoch, and returns what goes on in the next. restored: the file may
+// be a copy that is older than its slots.
+func (f Files) End(epoch int, now time.Time, restored bool, d map[string]string) (events []entry.Event, err error) {
 	old := file.OfEpoch(f.Dir, epoch)
 	heads, _ := tlog.ReadAnchor(file.AnchorOf(old)) // of a copy there is none
 	r, err := file.OpenFile(old)
@@ -254,17 +255,21 @@ func (f Files) End(epoch int, now time.Time, d map[string]string) (events []entr
 			d["verifier"] = own[i]
 		}
 	}
-	if n, err := r.ErasedAfter(); err != nil {
-		return nil, err
-	} else if n > 0 {
-		d["erased"] = strconv.FormatInt(n, 10)
+	if events, err = keeps(r); err == nil && f.Carry != nil {
+		var more map[string]string
+		var carried []entry.Event
+		more, carried, err = f.Carry(r, now)
+		maps.Copy(d, more)
+		events = append(events, carried...)
 	}
-	if events, err = keeps(r); err != nil || f.Carry == nil {
+	if err != nil || !restored { // in a ledger that is no copy of an older one that is a finding
 		return events, err
 	}
-	more, carried, err := f.Carry(r, now)
-	maps.Copy(d, more)
-	return append(events, carried...), err
+	n, err := r.ErasedAfter()
+	if n > 0 {
+		d["erased"] = strconv.FormatInt(n, 10)
+	}
+	return events, err
 }
 
 // keeps are the keep entries of an older epoch that are still in force. They would not hold in the next one.
