@@ -1,6 +1,7 @@
 package register
 
 import (
+	"database/sql"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -90,4 +91,44 @@ func TestRebuildingWhileSomethingIsErased(t *testing.T) {
 		t.Error("the index is gone")
 	}
 	verify(t, l)
+}
+
+// TestTimesThatAreNotKnownStayUnknown: a clock that nobody ever trusted has no newest trusted time, however often the state is saved.
+// An older version saved one of the year 1, of which it made another at each start.
+func TestTimesThatAreNotKnownStayUnknown(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-23 08:00:00")
+	dir := t.TempDir()
+	for run := range 4 {
+		lo, ro := options(dir, ck)
+		lo.Now = func() Stamp { s := ck.now(); s.Trusted = false; return s }
+		b := start(t, lo, ro)
+		b.View(func(s *State) {
+			if !s.Trusted.Time.IsZero() || !s.Copied.IsZero() {
+				t.Errorf("run %d: trusted at %v, copied at %v", run, s.Trusted.Time, s.Copied)
+			}
+		})
+		mustAppend(t, b, Event{Stamp: lo.Now(), Kind: Alive})
+		verify(t, b)
+		b.Close()
+		if run != 2 {
+			continue
+		}
+		db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "index.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done, err := db.Exec(`UPDATE meta SET value = replace(value, '"Trusted":{"Time":"0001-01-01T00:00:00Z"', '"Trusted":{"Time":"0001-01-01T08:06:26+08:05"')
+			WHERE key = 'state' AND instr(value, '"Trusted":{"Time":"0001-01-01T00:00:00Z"')`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := done.RowsAffected(); err != nil || n != 1 {
+			t.Errorf("the state that was saved is another: %d rows, %v", n, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

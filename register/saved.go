@@ -93,7 +93,9 @@ func (s *State) restore(x *index.Index, text string, zone *time.Location) error 
 		return err
 	}
 	s.plain, s.book.Day = v.plain, v.Day
-	s.Newest.Time, s.Trusted.Time = s.Newest.Time.In(zone), s.Trusted.Time.In(zone)
+	for _, t := range []*time.Time{&s.Newest.Time, &s.Trusted.Time, &s.Copied} {
+		*t = timeIn(*t, zone)
+	}
 	recent, err1 := x.Passages(v.Recent, zone)
 	for i := range recent {
 		s.Recent = append(s.Recent, &recent[i])
@@ -112,6 +114,15 @@ func (s *State) restore(x *index.Index, text string, zone *time.Location) error 
 	return errors.Join(err1, err2,
 		x.People(func(who blind.Key, at presence.Place) { s.people[who] = at }),
 		x.Trips(func(seq int64, t trips.Trip) { s.book.Add(seq, t) }))
+}
+
+// timeIn is a time of the state in the gate's zone, and zero where there is none. Before 1901 the zones were off by odd seconds,
+// which JSON leaves out: a zero time that was put into one comes back as another.
+func timeIn(t time.Time, zone *time.Location) time.Time {
+	if t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t.In(zone)
 }
 
 // digest is all of it as text: equal states have equal digests.
