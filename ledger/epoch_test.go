@@ -453,3 +453,46 @@ func TestALogThatIsStillReadIsNotLost(t *testing.T) {
 		t.Error(err, reports)
 	}
 }
+
+// TestTheTrustedTimeGoesOnFromEpochToEpoch: also where entries of an untrusted clock, or none at all, came after it.
+func TestTheTrustedTimeGoesOnFromEpochToEpoch(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-11-20 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
+	want := ""
+	if err := reader(t, dir).Scan(1, 1, false, func(e *Entry) error { want = fmt.Sprint(e.Time, e.Boot, e.Mono); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	untrusted := func() Stamp { s := ck.now(); s.Trusted = false; return s }
+	for range 2 * file.Tail / 64 {
+		var events []Event
+		for range 64 {
+			events = append(events, Event{Stamp: untrusted(), Kind: Alive, Detail: map[string]string{"clock": "trusted"}})
+		}
+		mustAppend(t, l, events...)
+	}
+	l.Close()
+	ck.set("2026-11-24 08:00:00")
+	for epoch := 2; epoch <= 4; epoch++ {
+		opt := options(dir, ck)
+		opt.Restored, opt.Now = true, untrusted
+		l, err := Open(opt)
+		if err != nil || l.Fault() != nil {
+			t.Fatal(err, l.Fault())
+		}
+		l.Close()
+		r := reader(t, dir)
+		if err := r.Scan(1, 1, false, func(e *Entry) error {
+			if got := fmt.Sprint(e.Detail["trusted"], e.Detail["trusted_boot"], e.Detail["trusted_mono"]); r.Meta.Epoch != epoch || got != want {
+				t.Errorf("epoch %d, want %d: got %s, want %s", r.Meta.Epoch, epoch, got, want)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	chain(t, dir)
+}

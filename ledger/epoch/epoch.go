@@ -238,14 +238,10 @@ func (f Files) End(epoch int, now time.Time, restored bool, d map[string]string)
 		return nil, err
 	}
 	d["size"], d["root"] = strconv.FormatInt(size, 10), root.String()
-	// The trusted time goes on, or else restoring a box would bring expired passes to life; in the same boot with its clock.
-	if err := r.Scan(max(1, size-file.Tail), size, false, func(e *entry.Entry) error {
-		d["from"] = e.Time
-		if e.Clock == "trusted" {
-			d["trusted"], d["trusted_boot"], d["trusted_mono"] = e.Time, e.Boot, strconv.FormatInt(e.Mono, 10)
-		}
-		return nil
-	}); err != nil {
+	if err := r.Scan(max(1, size-file.Tail), size, false, func(e *entry.Entry) error { d["from"] = e.Time; return nil }); err != nil {
+		return nil, err
+	}
+	if err := trusted(r, d); err != nil {
 		return nil, err
 	}
 	known, _ := tlog.PublicKeys(f.Dir)
@@ -270,6 +266,26 @@ func (f Files) End(epoch int, now time.Time, restored bool, d map[string]string)
 		d["erased"] = strconv.FormatInt(n, 10)
 	}
 	return events, err
+}
+
+// trusted adds the newest trusted time to d: it goes on, or else restoring a box would bring expired passes to life; in the same boot
+// with its clock. An epoch in which no clock was trusted has it from the one before.
+func trusted(r *file.Reader, d map[string]string) error {
+	e, err := r.NewestTrusted()
+	if err == nil && e != nil {
+		d["trusted"], d["trusted_boot"], d["trusted_mono"] = e.Time, e.Boot, strconv.FormatInt(e.Mono, 10)
+	}
+	if err != nil || e != nil {
+		return err
+	}
+	return r.Scan(1, 1, false, func(e *entry.Entry) error {
+		for _, name := range []string{"trusted", "trusted_boot", "trusted_mono"} {
+			if has := e.Detail[name]; e.Kind == entry.Epoch && has != "" {
+				d[name] = has
+			}
+		}
+		return nil
+	})
 }
 
 // keeps are the keep entries of an older epoch that are still in force. They would not hold in the next one.

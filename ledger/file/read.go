@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -212,6 +213,27 @@ func (r *Reader) OfKind(from, to int64, f func(*entry.Entry) error, kinds ...ent
 		}
 		return f(&e)
 	}, "SELECT seq, ts, record FROM entry WHERE seq BETWEEN ? AND ? AND ("+is+") ORDER BY seq", args...)
+}
+
+// NewestTrusted is the newest entry whose clock was trusted, nil where there is none. What cannot be read is passed over.
+func (r *Reader) NewestTrusted() (*entry.Entry, error) {
+	for before := int64(math.MaxInt64); ; {
+		var e entry.Entry
+		seq, bad := int64(0), error(nil)
+		if err := r.c.query(func(v []driver.Value) error {
+			seq, _ = v[0].(int64)
+			ts, _ := v[1].(int64)
+			e, bad = entry.Parse(seq, ts, text(v[2]), r.Zone)
+			return nil
+		}, `SELECT seq, ts, record FROM entry WHERE seq < ? AND instr(record, '"clock":"trusted"') ORDER BY seq DESC LIMIT 1`,
+			before); err != nil || seq == 0 {
+			return nil, err
+		}
+		if bad == nil && e.Clock == "trusted" { // the words may stand in its details
+			return &e, nil
+		}
+		before = seq
+	}
 }
 
 // Size is the number of entries.
