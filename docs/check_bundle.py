@@ -691,7 +691,7 @@ def main(args):
         print(__doc__.strip(), file=sys.stderr)
         return 2
     try:
-        keys = [Key(k) for a in args[1:] for k in (open(a).read() if os.path.exists(a) else a).split()]
+        keys = [Key(k) for a in args[1:] for k in (open(a, encoding="utf-8-sig").read() if os.path.exists(a) else a).split()]
         for line in check(args[0], keys):
             print(line)
     except (Fault, OSError) as e:

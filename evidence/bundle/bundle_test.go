@@ -1083,6 +1083,12 @@ func TestThePythonCheckAgrees(t *testing.T) {
 		}
 		return string(out), 0
 	}
+	os.WriteFile(path, bundleOf(t, dir, "2026-11-20", true), 0o600)
+	marked := filepath.Join(temp, "marked.pub")
+	os.WriteFile(marked, []byte("\ufeff"+key+"\r\n"), 0o600)
+	if out, code := run(path, marked); code != 0 {
+		t.Errorf("a key file with a byte-order mark: exit %d: %s", code, out)
+	}
 	for _, day := range []string{"2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24"} {
 		os.WriteFile(path, bundleOf(t, dir, day, true), 0o600)
 		out, code := run(path, pub)

@@ -238,7 +238,7 @@ func ReadVerifiers(flag string, values []string) (all []string, err error) {
 		if err != nil && strings.Contains(v, "+") {
 			text, err = []byte(v), nil
 		}
-		keys := strings.Fields(string(text))
+		keys := strings.Fields(strings.TrimPrefix(string(text), "\ufeff")) // Notepad puts one before what it saves
 		if err == nil && len(keys) == 0 {
 			err = fmt.Errorf("%s is empty", v)
 		}

@@ -45,3 +45,24 @@ func TestAFileThatCannotBeGivenAwayIsNotWritten(t *testing.T) {
 		t.Error("the error was dropped")
 	}
 }
+
+// TestAKeyThatWasSavedWithAByteOrderMarkIsRead: an auditor's text editor may put one before it.
+func TestAKeyThatWasSavedWithAByteOrderMarkIsRead(t *testing.T) {
+	k, err := NewKey("east-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "gate.pub")
+	if err := os.WriteFile(path, []byte("\ufeff"+k.Verifier()+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := ReadVerifiers("--key", []string{path}); err != nil || len(keys) != 1 || keys[0] != k.Verifier() {
+		t.Errorf("got %q, %v", keys, err)
+	}
+	if err := os.WriteFile(path, []byte("\ufeff\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := ReadVerifiers("--key", []string{path}); err == nil {
+		t.Errorf("an empty file: got %q", keys)
+	}
+}
