@@ -507,6 +507,71 @@ func TestTilesSignedByTwoKeys(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// The heads after it are signed by the new one alone, and the folder has the newest only.
+	grow(t, dir, 300)
+	writeTiles(t, dir, out)
+	if err := verifyTiles(out, []string{anew.Verifier()}, io.Discard); err != nil {
+		t.Error(err)
+	}
+	if err := verifyTiles(out, []string{old[0].Verifier()}, io.Discard); err == nil || !strings.Contains(err.Error(), "give the newest one") {
+		t.Errorf("with the old key: %v", err)
+	}
+}
+
+// TestTilesAreNotVouchedForByAnotherGate: whoever forges a folder can have it signed by himself, and by another gate of the compound,
+// whose key the auditor trusts.
+func TestTilesAreNotVouchedForByAnotherGate(t *testing.T) {
+	t.Parallel()
+	dir, out := grown(t, 100), t.TempDir()
+	forged, err := tlog.ReadKeys(tlog.KeyFile(dir, 1)) // stands for the forger's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, err := tlog.NewKey("east-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tlog.WriteKeys(tlog.KeyFile(dir, 1), named, forged[0]); err != nil {
+		t.Fatal(err)
+	}
+	grow(t, dir, 0) // an entry names both
+	writeTiles(t, dir, out)
+	path := filepath.Join(out, "checkpoint")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := tlog.ParseHead(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	west, err := tlog.NewKey("west-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	east, err := tlog.NewKey("east-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := tlog.SignHead(h.Origin, h.Size, h.Root, forged[0], west)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(path, both.Note, 0o644)
+	for want, keys := range map[string][]string{
+		"no key that was given signs it":            {east.Verifier(), west.Verifier()},
+		"is of \"east-gate\", and the key given is": {west.Verifier()},
+	} {
+		if err := verifyTiles(out, keys, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
+		}
+	}
+	// Nor by a witness that calls itself as the gate does.
+	namesake := newFakeWitness(t, "east-gate")
+	os.WriteFile(path, []byte(h.Text()+"\n"+namesake.sign(h.Text(), 1700000000)), 0o644)
+	if err := verifyTiles(out, []string{east.Verifier(), namesake.key}, io.Discard); err == nil {
+		t.Error("a witness with the gate's name")
+	}
 }
 
 // TestBothSidesChangedIsFound: a record and its hash changed together, and a narrower tile of an older head.

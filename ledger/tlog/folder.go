@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"filippo.io/torchwood"
 	sumdb "golang.org/x/mod/sumdb/tlog"
@@ -157,9 +158,9 @@ func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 }
 
 // VerifyTiles checks a folder that WriteTiles wrote, or that was fetched from a TileServer: the tree head is signed by
-// one of the keys (note verifier keys), all hashes follow from the records, and their root is the signed one. It names
-// on report every file that is missing, changed or too many, and the entry where it is one; the error is the first. named tells which
-// keys an entry names: of witnesses, and of the gate before or after a change of its key.
+// one of the keys (note verifier keys) that bears the ledger's name, all hashes follow from the records, and their root is the
+// signed one. It names on report every file that is missing, changed or too many, and the entry where it is one; the error is the
+// first. named tells which keys an entry names: of witnesses, and of the gate before or after a change of its key.
 func VerifyTiles(dir string, keys []string, named func(entry []byte) []string, report io.Writer) error {
 	if len(keys) == 0 {
 		return errors.New("no key given: a folder of tiles is checked with the ledger's public key, as \"gated key show --ledger\" " +
@@ -185,8 +186,15 @@ func VerifyTiles(dir string, keys []string, named func(entry []byte) []string, r
 	if err != nil {
 		return fmt.Errorf("%s: %w", checkpoint, err)
 	}
-	if !head.SignedBy(keys...) {
-		return fmt.Errorf("%s: %w", checkpoint, head.Verify(known))
+	own, names := gateKeys(keys, head.Origin)
+	switch {
+	case len(own) == 0:
+		return fmt.Errorf("%s is of %q, and the key given is of %s: give the key of that gate", checkpoint, head.Origin,
+			strings.Join(names, ", "))
+	case !head.SignedBy(own...):
+		return fmt.Errorf("%s: no key that was given signs it (%w): is it the right key, and whole? Where the gate has changed "+
+			"its key since, give the newest one: a folder has no head that the old and the new key both signed", checkpoint,
+			head.Verify(known))
 	}
 	f := &folder{root: root, head: head, report: report}
 	vouched := f.check(named)
@@ -205,6 +213,18 @@ func VerifyTiles(dir string, keys []string, named func(entry []byte) []string, r
 	}
 	_, err = fmt.Fprintf(report, "%d entries of %s in %d files, root %s\n", head.Size, head.Origin, f.files, head.Root)
 	return err
+}
+
+// gateKeys are those of the keys that are the gate's of that name, and not a witness's; names are those that all of them bear.
+func gateKeys(keys []string, origin string) (own, names []string) {
+	for _, k := range keys {
+		name, _, _ := strings.Cut(k, "+")
+		if _, err := WitnessName(k); err != nil && name == origin {
+			own = append(own, k)
+		}
+		names = append(names, name)
+	}
+	return own, names
 }
 
 const maxFaults = 100 // that are named
