@@ -395,9 +395,9 @@ func (v *verification) structure() error {
 // that names it under a head that both signed. From there on the one that was replaced counts no more, as it may have been
 // replaced because somebody else has it.
 func (v *verification) signatures(g Given) error {
-	known, named := slices.Clone(g.Keys), []string(nil)
-	var chain []string // keys that took over from each other, the oldest first
-	var until []int64  // the sizes of the heads with which they did
+	known, named := tlog.OfOrigin(g.Keys, v.r.Meta.Origin), []string(nil) // another gate's vouches for nothing here
+	var chain []string                                                    // keys that took over from each other, the oldest first
+	var until []int64                                                     // the sizes of the heads with which they did
 	for _, e := range v.keys {
 		now, was := e.Detail["verifier"], e.Detail["was"]
 		switch {
@@ -428,6 +428,9 @@ func (v *verification) signatures(g Given) error {
 	if len(known) == 0 {
 		if g.keyless {
 			return nil
+		}
+		if len(g.Keys) > 0 {
+			return fmt.Errorf("none of the keys given is of %s: is it the right public key?", v.r.Meta.Origin)
 		}
 		return fmt.Errorf("no public key of %s is known here: name it with --key", v.r.Meta.Origin)
 	}

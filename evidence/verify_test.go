@@ -331,6 +331,46 @@ func TestAReplacedKeySignsNothingMore(t *testing.T) {
 	}
 }
 
+// TestALedgerIsNotVouchedForByAnotherGate: whoever forges one can name his own key in it, and have the heads signed by himself and by
+// another gate of the compound, whose key the auditor trusts.
+func TestALedgerIsNotVouchedForByAnotherGate(t *testing.T) {
+	ck := &registertest.Clock{}
+	ck.Set("2026-11-21 08:00:00")
+	dir := t.TempDir()
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 10)
+	keys, err := tlog.ReadKeys(tlog.KeyFile(dir, 1)) // stands for the forger's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: ledger.KeyChange, Reason: "witness", By: "machine",
+		Detail: map[string]string{"verifier": keys[0].Verifier()}})
+	l.Close()
+	h, err := reader(t, dir).Head()
+	if err != nil {
+		t.Fatal(err)
+	}
+	west, err := tlog.NewKey("west-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := tlog.SignHead(h.Origin, h.Size, h.Root, keys[0], west)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := registertest.Unlocked(t, dir)
+	if _, err := c.Exec("UPDATE head SET note = ? WHERE size = ?", string(both.Note), h.Size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec("DELETE FROM head WHERE size < ?", h.Size); err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(file.AnchorOf(filepath.Join(dir, "ledger.db")))
+	if _, err := verifyDir(t, dir, Given{Keys: []string{west.Verifier()}}); err == nil || !strings.Contains(err.Error(), "none of the keys given is of east-gate") {
+		t.Errorf("with another gate's key: %v", err)
+	}
+}
+
 // TestAWitnessCountsOnlyFromOutside: the ledger names the witnesses of its box, and whoever has the box can name himself.
 func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
 	ck := &registertest.Clock{}
