@@ -16,6 +16,10 @@ import (
 
 // VerifyChain verifies the ledger of that name and, in a state directory, the epochs before it that are there, each against
 // the first entry of the next. The reports are in the order of the epochs.
+//
+// It goes from the newest back: what the first entry of an epoch says of the one before, its root and its key, counts with whom
+// brought a key only if that epoch is tied to it: signed by it, or named in the same way by one that is tied. Otherwise whoever has
+// the box can have written both.
 func VerifyChain(path string, g Given) ([]*Report, error) {
 	chain, err := epochs(path)
 	for _, r := range chain {
@@ -25,44 +29,29 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		return nil, err
 	}
 	last := chain[len(chain)-1]
-	dir := filepath.Dir(path)
-	var reports []*Report
-	since := false
-	shortRoots := make([][]ShortRoot, len(chain)) // a line of the handover book does not say of which epoch it is
-	for _, p := range g.ShortRoots {
-		at := len(chain) - 1
-		for i, r := range chain {
-			if root, err := tlog.RootAt(r, p.Size); err == nil && tlog.ShortRoot(root) == p.Chars {
-				at = i
-			}
-		}
-		shortRoots[at] = append(shortRoots[at], p)
-	}
-	for i, r := range chain {
+	reports, shortRoots := make([]*Report, len(chain)), g.shortRootsOf(chain)
+	since, tied, proved := false, false, len(g.Keys) == 0 // tied: the epoch behind is; proved: some epoch is
+	for i, r := range slices.Backward(chain) {
 		own := Given{ShortRoots: shortRoots[i], Keys: tlog.OfOrigin(g.Keys, r.Meta.Origin), Witnesses: g.Witnesses, Progress: g.Progress,
 			Unseal: g.Unseal}
-		if i+1 == len(chain) {
-			own.Known = g.Known
-		}
 		var link *entry.Entry // the entry that names what this epoch ended with
-		boxed := false        // its key is named by an epoch whose own key was not given
+		boxed := false        // its key is named by an epoch that is not tied
 		if i+1 < len(chain) {
 			if link, err = first(chain[i+1]); err != nil {
 				return nil, err
 			}
 			if own.Keys == nil && link.Detail["verifier"] != "" {
-				own.Keys = []string{link.Detail["verifier"]}
-				given := func(r *file.Reader) bool { return len(tlog.OfOrigin(g.Keys, r.Meta.Origin)) > 0 }
-				boxed = !slices.ContainsFunc(chain[i+1:], given)
+				own.Keys, boxed = []string{link.Detail["verifier"]}, !tied
 			}
 			own.keyless = true
 			if link.Reason == "restored" { // no other is a copy that is older than its slots
 				own.erasedAfter, _ = strconv.ParseInt(link.Detail["erased"], 10, 64) // none: 0
 			}
 		} else {
+			own.Known = g.Known
 			if own.Keys == nil {
 				own.Keys = g.Keys // of another name: an error says so
-				if known, _ := tlog.PublicKeys(dir); len(chain) > 1 && len(tlog.OfOrigin(known, r.Meta.Origin)) > 0 {
+				if known, _ := tlog.PublicKeys(filepath.Dir(path)); len(chain) > 1 && len(tlog.OfOrigin(known, r.Meta.Origin)) > 0 {
 					own.Keys = nil // given is the key of an older epoch
 				}
 			}
@@ -72,7 +61,7 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		}
 		rep, err := Verify(r, own)
 		if link != nil && link.Detail["found"] != "" { // whatever else may be found now
-			reports = append(reports, &Report{Meta: r.Meta, Found: link.Detail["found"]})
+			reports[i], tied = &Report{Meta: r.Meta, Found: link.Detail["found"]}, false
 			continue
 		}
 		if err != nil {
@@ -94,17 +83,32 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 				"%d entries and the root %s",
 				chain[i+1].Meta.Origin, link.Detail["size"], link.Detail["origin"], link.Detail["root"], rep.Entries, rep.Root)
 		}
-		reports = append(reports, rep)
+		tied = tied || !rep.OwnKey
+		reports[i], proved = rep, proved || tied
 	}
-	if g.Since != nil && !since {
+	switch {
+	case g.Since != nil && !since:
 		return nil, fmt.Errorf("the older head is of the ledger %q, this one is %q", g.Since.Origin, last.Meta.Origin)
-	}
-	tied := func(rep *Report) bool { return rep.Found == "" && !rep.OwnKey }
-	if len(g.Keys) > 0 && !slices.ContainsFunc(reports, tied) { // who has the box could begin a new epoch behind a broken one
+	case !proved: // who has the box could begin a new epoch behind a broken one
 		return nil, errors.New("the key that was given signs no epoch that holds: ask who runs the gate why a new epoch was begun, " +
 			"and for its key")
 	}
 	return reports, nil
+}
+
+// shortRootsOf tells which epoch each short root is of: a line of the handover book does not say.
+func (g Given) shortRootsOf(chain []*file.Reader) [][]ShortRoot {
+	of := make([][]ShortRoot, len(chain))
+	for _, p := range g.ShortRoots {
+		at := len(chain) - 1
+		for i, r := range chain {
+			if root, err := tlog.RootAt(r, p.Size); err == nil && tlog.ShortRoot(root) == p.Chars {
+				at = i
+			}
+		}
+		of[at] = append(of[at], p)
+	}
+	return of
 }
 
 // epochs opens the ledger at path and, before it, the older epochs that lie beside it; with an error, what was opened.
