@@ -115,3 +115,75 @@ func TestAnEpochThatCountsForNothingVouchesForNone(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyProvesNothingWhereNoHeadIsSigned: who deletes the tree heads of a short ledger can write in it what he likes, and the key
+// that the auditor brought has nothing to say about it.
+func TestAKeyProvesNothingWhereNoHeadIsSigned(t *testing.T) {
+	t.Parallel()
+	ck := &registertest.Clock{}
+	ck.Set("2026-11-24 08:00:00")
+	dir := t.TempDir()
+	l := registertest.Open(t, dir, ck)
+	registertest.Many(t, l, ck, 20)
+	l.Close()
+	path := filepath.Join(dir, "ledger.db")
+	keys, err := tlog.ReadKeys(tlog.KeyFile(dir, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := keys[0].Verifier()
+	if _, err := VerifyChain(path, Given{Keys: []string{own}}); err != nil {
+		t.Fatal(err)
+	}
+	c := registertest.Unlocked(t, dir)
+	if _, err := c.Exec("UPDATE entry SET record = replace(record, 'admit', 'refuse'); DELETE FROM head"); err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(file.AnchorOf(path))
+	if _, err := VerifyChain(path, Given{}); err != nil {
+		t.Errorf("without a key, it fits itself: %v", err)
+	}
+	other, err := tlog.NewKey("east-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	west, err := tlog.NewKey("west-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "east-gate: no tree head is there that the key given signs"
+	for _, k := range []string{own, other.Verifier(), west.Verifier()} {
+		if _, err := VerifyChain(path, Given{Keys: []string{k}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no head, with the key %s: %v", k, err)
+		}
+	}
+	// Nor does the head of no entries say anything about them, which anybody may have.
+	empty, err := keys[0].Empty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec("INSERT INTO head(size, note) VALUES(0, ?)", string(empty.Note)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := VerifyChain(path, Given{Keys: []string{own}}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("with a head of no entries: %v", err)
+	}
+}
+
+// TestTheKeyOfAnOlderEpochDoesNotStandInForTheNewest: who brought the keys of both is told where one of them signs nothing.
+func TestTheKeyOfAnOlderEpochDoesNotStandInForTheNewest(t *testing.T) {
+	t.Parallel()
+	dir, keys := threeEpochs(t)
+	path := filepath.Join(dir, "ledger.db")
+	if _, err := registertest.Unlocked(t, dir).Exec("DELETE FROM head"); err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(file.AnchorOf(path))
+	if _, err := VerifyChain(path, Given{Keys: keys[0]}); err != nil {
+		t.Errorf("with the key of the first epoch alone: %v", err)
+	}
+	const want = "east-gate/3: no tree head is there that the key given signs"
+	if _, err := VerifyChain(path, Given{Keys: append(keys[0], keys[2]...)}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("with the keys of the first and the third: %v", err)
+	}
+}
