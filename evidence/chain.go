@@ -29,6 +29,9 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		return nil, err
 	}
 	last := chain[len(chain)-1]
+	if err := g.strangers(last.Meta); err != nil {
+		return nil, err
+	}
 	reports, shortRoots := make([]*Report, len(chain)), g.shortRootsOf(chain)
 	since, tied, proved := false, false, len(g.Keys) == 0 // tied: the epoch behind is; proved: some epoch is
 	for i, r := range slices.Backward(chain) {
@@ -97,7 +100,27 @@ func VerifyChain(path string, g Given) ([]*Report, error) {
 		return nil, errors.New("the key that was given signs no epoch that holds: ask who runs the gate why a new epoch was begun, " +
 			"and for its key")
 	}
+	for _, k := range g.Witnesses {
+		if !slices.ContainsFunc(reports, func(r *Report) bool { return slices.Contains(r.signed, k) }) {
+			name, _, _ := strings.Cut(k, "+")
+			return nil, fmt.Errorf("%s signed no head of this ledger with the key given as --witness (fingerprint %s)", name,
+				tlog.Fingerprint(k))
+		}
+	}
 	return reports, nil
+}
+
+// strangers refuses a witness that bears the gate's own name, as it or one of its epochs does: who keeps a ledger is no witness of it.
+func (g Given) strangers(m file.Meta) error {
+	for _, k := range g.Witnesses {
+		name, _, _ := strings.Cut(k, "+")
+		for epoch := range m.Epoch {
+			if name == file.EpochOrigin(m.Name(), epoch+1) {
+				return fmt.Errorf("the witness given is %s itself: a witness is another party, whose key comes from its operator", name)
+			}
+		}
+	}
+	return nil
 }
 
 // shortRootsOf tells which epoch each short root is of: a line of the handover book does not say.

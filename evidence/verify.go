@@ -76,6 +76,7 @@ type Report struct {
 	Cosigned   []string     // names of the witnesses that signed the newest witnessed head
 	Witness    int64        // its size
 	OwnWitness bool         // they are those that the ledger names, as none that was given signed
+	signed     []string     // witnesses that were given and signed some head
 }
 
 // a mark is a size at which the root must be a certain one.
@@ -422,6 +423,12 @@ func (v *verification) signatures(g Given) error {
 		return nil
 	}
 	v.rep.Head = v.heads[len(v.heads)-1]
+	v.witnessed(g.Witnesses)
+	for _, k := range g.Witnesses {
+		if slices.ContainsFunc(v.heads, func(h tlog.Head) bool { return h.Size > 0 && h.SignedBy(k) }) {
+			v.rep.signed = append(v.rep.signed, k)
+		}
+	}
 	if g.keyless && v.rep.OwnKey && !v.rep.Head.SignedBy(known...) {
 		known = nil // the ledger was brought here, and the box has a key of its own
 	}
@@ -454,7 +461,6 @@ func (v *verification) signatures(g Given) error {
 			return fmt.Errorf("tree head of %d entries: it is signed by a key that took over at entry %d only", h.Size, until[j-1])
 		}
 	}
-	v.witnessed(g.Witnesses)
 	if v.rep.Witness == 0 {
 		v.witnessed(named)
 		v.rep.OwnWitness = v.rep.Witness > 0

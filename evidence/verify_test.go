@@ -414,6 +414,46 @@ func TestAWitnessCountsOnlyFromOutside(t *testing.T) {
 	if text := strings.Join(Proved([]*Report{rep}), "\n"); !strings.Contains(text, "saw the first 10 entries as they are here") {
 		t.Errorf("a witness that was given:\n%s", text)
 	}
+
+	// It saw the older epoch of a restored box too, of which the box has no key.
+	second := restore(t, dir, "ledger.db")
+	registertest.Open(t, second, ck, func(o *ledger.Options) { o.Restored = true }).Close()
+	reports, err := VerifyChain(filepath.Join(second, "ledger.db"), Given{Witnesses: []string{w.Verifier().String()}})
+	if err != nil || reports[0].Key != "" || reports[0].Witness != 10 {
+		t.Errorf("the witness of an older epoch: %+v, %v", reports, err)
+	}
+
+	// A witness that is given must have signed a head, and be another than the gate.
+	path := filepath.Join(dir, "ledger.db")
+	keys, _ := tlog.PublicKeys(dir)
+	namesake, err := torchwood.NewCosignatureSigner("east-gate", secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, another, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	absent, err := torchwood.NewCosignatureSigner("witness.example/w2", another)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, silent := w.Verifier().String(), absent.Verifier().String()
+	for _, tt := range []struct {
+		witnesses []string
+		want      string
+	}{
+		{[]string{signer}, ""},
+		{[]string{silent}, "witness.example/w2 signed no head of this ledger"},
+		{[]string{signer, silent}, "witness.example/w2 signed no head of this ledger"},
+		{keys, "the witness given is east-gate itself"},
+		{[]string{signer, namesake.Verifier().String()}, "the witness given is east-gate itself"},
+	} {
+		_, err := VerifyChain(path, Given{Keys: keys, Witnesses: tt.witnesses})
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: got %v, want %q", tt.witnesses, err, tt.want)
+		}
+	}
 }
 
 // TestTheHandoverBookOfAnOlderEpoch: its lines do not say of which epoch they are.

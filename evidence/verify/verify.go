@@ -31,6 +31,11 @@ func (b Brought) Given() (g evidence.Given, err error) {
 	if g.Witnesses, err = tlog.ReadVerifiers("--witness", b.Witnesses); err != nil {
 		return g, err
 	}
+	for _, k := range g.Witnesses {
+		if _, err := tlog.WitnessName(k); err != nil {
+			return g, fmt.Errorf("--witness: %w: the gate's own key is for --key", err)
+		}
+	}
 	for _, s := range b.ShortRoots {
 		p, err := evidence.ParseShortRoot(s)
 		if err != nil {

@@ -72,6 +72,13 @@ func TestWhatCannotBeReadIsNamedByItsFlag(t *testing.T) {
 			t.Errorf("%s: %v", flag, err)
 		}
 	}
+	k, err := tlog.NewKey("east-gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Brought{Witnesses: []string{k.Verifier()}}).Given(); err == nil || !strings.Contains(err.Error(), "the gate's own key is for --key") {
+		t.Errorf("a gate's key as a witness's: %v", err)
+	}
 	g, err := Brought{ShortRoots: []string{"12:ABCD-EFGH-IJKL-MNOP"}}.Given()
 	if err != nil || len(g.ShortRoots) != 1 || g.ShortRoots[0].String() != "12:ABCDEFGHIJKLMNOP" || g.Since != nil {
 		t.Errorf("got %+v, %v", g, err)
