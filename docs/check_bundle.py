@@ -456,7 +456,7 @@ class Check:
         self.head = Head("head.txt", members["head.txt"])
         need(self.head.size > 0, "head.txt: it was signed before the first entry, and proves nothing of any day")
         self.keys = [k for k in keys if k.name == self.head.origin and k.kind == 1]
-        self.others = [k for k in keys if k not in self.keys]
+        self.others, self.saw = [k for k in keys if k not in self.keys], []
         need(self.keys, f"head.txt is of {self.head.origin!r}, and the key given is of {', '.join(k.name for k in keys)}")
         self.head.signers("head.txt", self.keys + self.others)
         self.summary, self.proof = parse("summary.json", members["summary.json"]), parse("proof.json", members["proof.json"])
@@ -619,6 +619,7 @@ class Check:
     def witnesses(self, name, by, unknown):
         for k, sig in by:
             if k.kind == 4:
+                self.saw.append(k.text)
                 self.say(f"{name}: the witness {k.name} saw it at {datetime.fromtimestamp(int.from_bytes(sig[:8], 'big'), timezone.utc).isoformat()}")
         for who in unknown:
             self.say(f"not checked: the signature of {who} on {name}: give its key too")
@@ -639,6 +640,8 @@ class Check:
             self.say(f"nothing up to entry {size} was changed since {h.origin} signed the head of {size} entries ({name})")
             self.witnesses(name, by, unknown)
         need(not proofs, "proof.json: a consistency proof of which there is no head")
+        for k in self.others:
+            need(k.kind != 4 or k.text in self.saw, f"the witness {k.name} signed no head of this bundle: without its key the rest can be checked")
 
     def personal(self):
         if "personal.jsonl" not in self.m:

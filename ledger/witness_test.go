@@ -354,6 +354,13 @@ func TestASignatureThatComesLateIsKept(t *testing.T) {
 	if err := verifyTiles(out, publicKeys(t, l.opt.Dir), io.Discard); err != nil {
 		t.Error(err)
 	}
+	both := append(publicKeys(t, l.opt.Dir), f.key)
+	if err := verifyTiles(out, both, io.Discard); err != nil {
+		t.Errorf("with the witness's key: %v", err)
+	}
+	if err := verifyTiles(out, append(both, g.key), io.Discard); err == nil || !strings.Contains(err.Error(), "the witness w2 did not sign it") {
+		t.Errorf("with the key of a witness that did not sign the newest head: %v", err)
+	}
 	b, _ := os.ReadFile(filepath.Join(out, "checkpoint"))
 	b[len(b)-10] ^= 1
 	os.WriteFile(filepath.Join(out, "checkpoint"), b, 0o644)

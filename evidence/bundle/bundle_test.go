@@ -948,6 +948,22 @@ func TestCosignaturesOfABundlesHead(t *testing.T) {
 	if err != nil || strings.Contains(report, "not checked") || !strings.Contains(report, "head.txt: the witness witness.example saw it at 2026-11-18T11:06:40Z") {
 		t.Errorf("with the witness's key: %v\n%s", err, report)
 	}
+	_, silent := witnessed(t, m["head.txt"], "witness.example/w2", 1795000000) // on another copy
+	const absent = "the witness witness.example/w2 signed no head of this bundle"
+	if report, err := checkBundle(t, b, witness, key, silent); err == nil || !strings.Contains(err.Error(), absent) {
+		t.Errorf("with the key of a witness that did not sign: %v\n%s", err, report)
+	}
+	python, path := pythonHere(t), filepath.Join(t.TempDir(), "day.zip")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for keys, want := range map[string]string{key + "\n" + witness: "the witness witness.example saw it", key + "\n" + witness + "\n" + silent: absent} {
+		args := append([]string{"-B", "../../docs/check_bundle.py", path}, strings.Fields(keys)...)
+		out, err := exec.CommandContext(t.Context(), python, args...).CombinedOutput()
+		if (err == nil) != (want != absent) || !strings.Contains(string(out), want) {
+			t.Errorf("the Python check: %v, want %q:\n%s", err, want, out)
+		}
+	}
 	if _, err := checkBundle(t, b, witness); err == nil || !strings.Contains(err.Error(), "give the key of that gate") {
 		t.Errorf("with the witness's key alone: %v", err)
 	}

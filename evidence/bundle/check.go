@@ -58,6 +58,7 @@ type checking struct {
 
 	keys    []string // the gate's, trusted; grows with each change of key that is followed
 	others  []string // of witnesses, and older ones of the gate
+	saw     []string // those of witnesses that signed some head
 	head    tlog.Head
 	sum     summary // as the bundle has it
 	proof   proof

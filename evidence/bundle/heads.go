@@ -149,6 +149,7 @@ func (c *checking) witnesses(name string, h tlog.Head, by, unknown []string) {
 	for _, k := range by {
 		if _, at, err := h.Cosignature(k, signatures); err == nil { // a witness's
 			who, _, _ := strings.Cut(k, "+")
+			c.saw = append(c.saw, k)
 			c.say("%s: the witness %s saw it at %s", name, who, time.Unix(at, 0).UTC().Format(time.RFC3339))
 		}
 	}
@@ -215,6 +216,12 @@ func (c *checking) olderHeads() error {
 	}
 	if len(proofs) > 0 {
 		return fmt.Errorf("proof.json: a consistency proof from %d entries, of which there is no head", proofs[0].From)
+	}
+	for _, k := range c.others {
+		if who, err := tlog.WitnessName(k); err == nil && !slices.Contains(c.saw, k) {
+			return fmt.Errorf("the witness %s signed no head of this bundle: without its key the rest can be checked (fingerprint %s)", who,
+				tlog.Fingerprint(k))
+		}
 	}
 	return nil
 }

@@ -205,6 +205,12 @@ func VerifyTiles(dir string, keys []string, named func(entry []byte) []string, r
 	if err := head.Verify(known); err != nil {
 		f.fault("%s: %w", checkpoint, err)
 	}
+	for _, k := range keys {
+		if who, err := WitnessName(k); err == nil && !head.SignedBy(k) {
+			f.fault("%s: the witness %s did not sign it: without its key the rest can be checked (fingerprint %s)", checkpoint, who,
+				Fingerprint(k))
+		}
+	}
 	if f.first != nil {
 		if f.faults > maxFaults {
 			fmt.Fprintf(report, "and %d more\n", f.faults-maxFaults)
