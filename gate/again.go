@@ -40,8 +40,8 @@ func (g *Gate) review() {
 
 // judgeAgain takes the place of each hold that is no longer what it was with another: the same person waits on, as a passage of its
 // own, so that the ledger tells what the guard saw, and when. Unless a guard has begun to answer, whom the rules refuse now is refused,
-// and whom they admit goes through, if they stand at the barrier still; then the others are judged after them, in a second. A fault
-// changes nothing.
+// and whom they admit goes through, if they stand at the barrier still, and have passed nowhere since; then the others are judged after
+// them, in a second. A fault changes nothing.
 func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	m := g.moment()
 	var events []ledger.Event
@@ -52,7 +52,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 		if h.unchanged(&p) {
 			continue
 		}
-		stands := h.lane.stands(h.id)
+		stands := h.lane.stands(h.id) && !g.opt.Register.MovedSince(h.who.ID, h.first)
 		if h.begun || p.decision.Verdict == policy.Admit && !stands {
 			p.decision = p.decision.Held()
 		}

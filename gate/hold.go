@@ -28,6 +28,7 @@ type desk struct {
 type held struct {
 	passage
 	in    presented // to judge it again by; nothing of it is kept any longer than it waits
+	first int64     // its entry when it began to wait
 	until time.Time
 	timer *time.Timer
 	begun bool // a guard has begun to answer, and decides
@@ -84,7 +85,7 @@ func (g *Gate) park(p *passage, in presented, limit time.Duration) {
 		g.leaveUndecided(g.desk.oldest(by))
 	}
 	in.text = bytes.Clone(in.text) // a card reader clears its own
-	h := &held{passage: *p, in: in, until: p.at.Time.Add(limit)}
+	h := &held{passage: *p, in: in, first: p.seq, until: p.at.Time.Add(limit)}
 	h.timer = time.AfterFunc(limit, func() { g.expire(h) })
 	g.desk.holds[p.id] = h
 	g.page.desk(&g.desk)

@@ -26,3 +26,9 @@ func (s *State) Lost(start int64, now ledger.Stamp, lane func(id, passage string
 	}
 	return events
 }
+
+// MovedSince tells whether somebody has passed, or what they passed was put right, since an entry.
+func (r *Register) MovedSince(id string, entry int64) (yes bool) {
+	r.View(func(s *State) { yes = s.Place(id).Seq > entry })
+	return yes
+}
