@@ -156,9 +156,11 @@ func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
 	l := open(t, t.TempDir(), ck)
 	out := func(when string, trusted bool) {
 		ck.set(when)
-		ev := decided(ck, "a", "out", "admit", "resident")
-		ev.Trusted = trusted
-		mustAppend(t, l, append(passage(ck, "a", "out", "admit"), ev)...)
+		evs := append(passage(ck, "a", "out", "admit"), decided(ck, "a", "out", "admit", "resident"))
+		for i := range evs {
+			evs[i].Trusted = trusted
+		}
+		mustAppend(t, l, evs...)
 	}
 	out("2026-11-23 10:00:00", true)
 	out("2026-11-22 10:00:00", true)
@@ -177,6 +179,34 @@ func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
 		}
 		if n := s.Trips("3-2-501", at("2026-11-24 12:00:00"), 2); n != 3 {
 			t.Errorf("%d trips in two days, the next day", n)
+		}
+	})
+}
+
+// Days went by, and nobody went out; then the clock is not trusted any more: a trip is of the newest day that was told, not of the day
+// of the trip before it.
+func TestATripByAnUntrustedClockIsOfTheNewestDayThatWasTold(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	l := open(t, t.TempDir(), ck)
+	out := func(when string, trusted bool) {
+		ck.set(when)
+		evs := append(passage(ck, "a", "out", "admit"), decided(ck, "a", "out", "admit", "resident"))
+		for i := range evs {
+			evs[i].Trusted = trusted
+		}
+		mustAppend(t, l, evs...)
+	}
+	out("2026-11-20 10:00:00", true)
+	ck.set("2026-11-23 10:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
+	out("2096-11-23 10:00:00", false)
+	verify(t, l)
+	l.View(func(s *State) {
+		for day, want := range map[string]int{"2026-11-23": 1, "2026-11-24": 1, "2026-11-25": 0} {
+			if n := s.Trips("3-2-501", at(day+" 12:00:00"), 2); n != want {
+				t.Errorf("%d trips in two days on %s, want %d", n, day, want)
+			}
 		}
 	})
 }

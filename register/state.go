@@ -266,9 +266,12 @@ func (s *State) move(e *ledger.Entry) {
 	if !ok {
 		return
 	}
-	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back.
+	// The day only moves forward, and only by a trusted clock, or else setting the clock would give trips back: it is the newest that
+	// any entry has told, as what a trip is judged by is.
 	went := e.Kind == Decided || Afterwards(e)
-	if went && (e.Clock == "trusted" || s.book.Day == "") {
+	if day := s.Trusted.Time; went && !day.IsZero() {
+		s.begin(day.Format(time.DateOnly))
+	} else if went && s.book.Day == "" {
 		s.begin(e.At.Format(time.DateOnly))
 	}
 	if e.Kind == Correction {
