@@ -29,6 +29,7 @@ func (g *Gate) LedgerChanged(*ledger.Fault) {
 // Run writes the start entry, then what the box has to say of itself, until ctx ends; then it waits for what is under
 // way and writes the stop entry. Scans must have ended by then.
 func (g *Gate) Run(ctx context.Context) error {
+	hour := g.clock.Now().Time.Truncate(time.Hour)
 	g.Begin()
 	g.lostLatches()
 	tick := time.NewTicker(time.Second)
@@ -38,7 +39,6 @@ func (g *Gate) Run(ctx context.Context) error {
 		g.log.Warn("the clock is not trusted: set it, then confirm it on the page or with gated clock confirm", "state", doubt)
 	}
 	low, lost := false, false
-	hour := now.Time.Truncate(time.Hour)
 	for {
 		select {
 		case <-ctx.Done():

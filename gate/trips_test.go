@@ -387,21 +387,28 @@ func TestNoSequenceOfPassagesExceedsATripOrKeepsSomebodyOut(t *testing.T) {
 	}
 }
 
-// journey plays passages at random, and knows by itself what may come of them.
+// journey plays passages at random, and knows by itself what may come of them, from nothing but who was admitted where and when. It
+// reads that in the ledger: the machine lets people through too, whose hold has become an admission while they stood there.
 type journey struct {
 	*site
 	r     *rand.Rand
-	codes map[string]string  // by name
-	days  []string           // on which the household was admitted out
-	today string             // the newest day of a clock that was trusted
-	since int                // how many entries there were when the level in force began
-	went  map[string]Outcome // by which each is out; not: home
-	due   map[int64]time.Time
+	codes map[string]string // by name
+	known int64             // entries that it has read
+	level string            // at which the passage that it reads was judged
+	days  []string          // on which the household was admitted out
+	today string            // the newest day of a clock that was trusted
+	since int64             // how many entries there were when the level in force began
+	out   map[string]out    // who is out, by subject
+}
+
+// out is by which entry somebody went, and by when they are to be back; zero: whenever they like.
+type out struct {
+	entry int64
+	due   time.Time
 }
 
 func newJourney(t *testing.T, seed uint64) *journey {
-	j := &journey{site: newSite(t), r: rand.New(rand.NewPCG(seed, 30)), codes: map[string]string{}, went: map[string]Outcome{},
-		due: map[int64]time.Time{}}
+	j := &journey{site: newSite(t), r: rand.New(rand.NewPCG(seed, 30)), codes: map[string]string{}, out: map[string]out{}}
 	j.strict()
 	for _, n := range []string{"王小明", "李芳"} {
 		j.codes[n] = must(credential.Issue(j.key, credential.Pass{Issuer: "office", Subject: j.subject(n), Kind: "resident",
@@ -415,7 +422,7 @@ func (j *journey) play(steps int) {
 		name := []string{"王小明", "李芳"}[j.r.IntN(2)]
 		switch n := j.r.IntN(24); {
 		case n < 8:
-			j.out(step, name)
+			j.scan("out", j.codes[name])
 		case n < 14:
 			j.in(step, name)
 		case n == 14:
@@ -430,24 +437,11 @@ func (j *journey) play(steps int) {
 			if err := j.g.ConfirmClock(""); err != nil {
 				j.t.Fatal(err)
 			}
-			var e ledger.Entry
-			for _, of := range j.records() {
-				if of.Kind == register.Clock && strings.HasPrefix(of.Reason, "clock-con") || of.Reason == "clock-corrected" {
-					e = of
-				}
-			}
-			if e.Reason == "clock-corrected" {
-				tomorrow := e.At.AddDate(0, 0, 1).Format(time.DateOnly)
-				for i := range j.days {
-					j.days[i] = min(j.days[i], tomorrow)
-				}
-				j.today = min(j.today, tomorrow)
-			}
 		case n == 20:
 			j.later(time.Duration(20+j.r.IntN(40)) * time.Hour)
 		default:
-			if level := []string{"guarded", "controlled", "controlled", "sealed"}[j.r.IntN(4)]; level != j.level {
-				j.level, j.since = level, len(j.records())
+			if level := []string{"guarded", "controlled", "controlled", "sealed"}[j.r.IntN(4)]; level != j.site.level {
+				j.site.level, j.since = level, j.l.Size()
 				j.strict()
 			}
 		}
@@ -458,57 +452,81 @@ func (j *journey) play(steps int) {
 	}
 }
 
-// out is somebody who goes; at controlled by rule only once in two days, whatever the clock says.
-func (j *journey) out(step int, name string) {
-	out := j.scan("out", j.codes[name])
-	if out.Verdict != policy.Admit {
-		return
+// in is somebody who comes, and is let in where they were out.
+func (j *journey) in(step int, name string) {
+	_, away := j.out[j.subject(name)]
+	if out := j.scan("in", j.codes[name]); away && out.Verdict != policy.Admit {
+		j.t.Errorf("step %d: %s comes home, and gets %s %s", step, name, out.Verdict, out.Reason)
 	}
-	e := must(j.register.Entries([]int64{out.Seq}))[out.Seq]
-	if e.Clock == "trusted" || j.today == "" {
-		j.today = max(j.today, e.At.Format(time.DateOnly))
+}
+
+// follow reads what the ledger has got since.
+func (j *journey) follow(step int) {
+	var seqs []int64
+	for ; j.known < j.l.Size(); j.known++ {
+		seqs = append(seqs, j.known+1)
 	}
-	day := j.g.clock.Judge(ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: e.Clock == "trusted"}).In(j.l.Zone())
+	entries := must(j.register.Entries(seqs))
+	for _, seq := range seqs {
+		e := entries[seq]
+		if e.Clock == "trusted" || j.today == "" {
+			j.today = max(j.today, e.At.Format(time.DateOnly))
+		}
+		switch {
+		case e.Kind == register.Clock && e.Reason == "clock-corrected":
+			j.today = e.At.Format(time.DateOnly)
+			for i, d := range j.days {
+				j.days[i] = min(d, e.At.AddDate(0, 0, 1).Format(time.DateOnly))
+				j.today = max(j.today, j.days[i])
+			}
+		case e.Kind == register.Query:
+			j.level = e.Detail["level"]
+		case e.Kind == register.Decided && e.Verdict == policy.Admit && e.Direction == "in":
+			delete(j.out, e.Personally("subject"))
+		case e.Kind == register.Decided && e.Verdict == policy.Admit:
+			j.went(step, e)
+		}
+	}
+}
+
+// went is somebody who goes; at controlled by rule only once in two days, whatever the clock says.
+func (j *journey) went(step int, e *ledger.Entry) {
+	trusted := e.Clock == "trusted"
+	stamp := ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: trusted}
+	day := j.g.clock.Judge(stamp).In(j.l.Zone())
 	for _, d := range j.days {
-		if out.Rule == "controlled-trip" && d >= day.AddDate(0, 0, -1).Format(time.DateOnly) {
+		if e.Rule == "controlled-trip" && d >= day.AddDate(0, 0, -1).Format(time.DateOnly) {
 			j.t.Errorf("step %d: out on %s, and they were on %s", step, day.Format(time.DateOnly), d)
 		}
 	}
 	j.days = append(j.days, j.today)
-	j.went[name] = out
 	due, err := time.Parse(time.RFC3339, e.Detail[register.Due])
-	if (err == nil) != (j.level == "controlled" && e.Clock == "trusted") {
-		j.t.Errorf("step %d: at %s %s is due back %q", step, j.level, name, e.Detail[register.Due])
+	if (err == nil) != (j.level == "controlled" && trusted) {
+		j.t.Errorf("step %d: at %s entry %d is due back %q", step, j.level, e.Seq, e.Detail[register.Due])
 	}
-	j.due[out.Seq] = due
+	j.out[e.Personally("subject")] = out{e.Seq, due}
 }
 
-// in is somebody who comes, and is let in where they were out.
-func (j *journey) in(step int, name string) {
-	_, away := j.went[name]
-	out := j.scan("in", j.codes[name])
-	if away && out.Verdict != policy.Admit {
-		j.t.Errorf("step %d: %s comes home, and gets %s %s", step, name, out.Verdict, out.Reason)
-	}
-	if out.Verdict == policy.Admit {
-		delete(j.went, name)
-	}
-}
-
-// compare says who is overdue, by nothing but what was scanned.
+// compare says who is overdue, by nothing but who was admitted.
 func (j *journey) compare(step int) {
-	open, overdue := 0, 0
-	for _, out := range j.went {
-		due := j.due[out.Seq]
-		if due.IsZero() {
-			continue
+	var got, want string
+	overdue := 0
+	for got = ""; got == "" || j.known < j.l.Size(); got = j.late() { // while the machine lets nobody through
+		j.follow(step)
+		open := 0
+		overdue = 0
+		for _, o := range j.out {
+			if o.due.IsZero() {
+				continue
+			}
+			open++
+			if j.site.level == "controlled" && o.entry > j.since && j.g.clock.Judge(j.g.clock.Now()).After(o.due) {
+				overdue++
+			}
 		}
-		open++
-		if j.level == "controlled" && out.Seq > int64(j.since) && j.g.clock.Judge(j.g.clock.Now()).After(due) {
-			overdue++
-		}
+		want = fmt.Sprintf("%d/%d", overdue, open)
 	}
-	if got, want := j.late(), fmt.Sprintf("%d/%d", overdue, open); got != want {
+	if got != want {
 		j.t.Errorf("step %d: overdue are %s, want %s", step, got, want)
 	}
 	list, err := j.g.Trips(true, "")
