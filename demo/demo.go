@@ -152,27 +152,16 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	held, err := prepare(ctx, d.Dir)
-	if err != nil {
+	if err != nil && (errors.Is(err, errRuns) || !known(d.Dir)) {
 		return err
 	}
 	defer held.Close()
-	settings, err := d.writeSettings()
-	if err != nil {
-		return err
-	}
-	if d.people, d.nobody = loadPeople(d.Dir); d.nobody != nil && d.ends() {
+	defer d.unplug()
+	settings := filepath.Join(d.Dir, "gated.yaml")
+	before, damaged := d.ready(settings)
+	if d.nobody = errors.Join(err, damaged); d.nobody != nil && d.ends() {
 		return d.nobody
 	}
-	defer d.unplug()
-	if err := d.plug(); err != nil {
-		return err
-	}
-	before, err := size(d.Dir)
-	if err != nil && d.ends() {
-		return err
-	}
-	d.nobody = errors.Join(d.nobody, err)
-	d.people.moves = &judge.Moves{Older: before > 0}
 	held.Close() // the daemon takes the lock
 	d.run.From = time.Now()
 	gated := exec.Command(path, "run", "--config", settings, "--state", d.Dir, "--log-verdicts")
@@ -187,6 +176,16 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	return d.summary(before, err)
+}
+
+// ready writes the settings, calls the people together and plugs the hardware in; before is how many entries the ledger has. What is
+// damaged keeps nothing else from being done: the gate starts whatever is broken, and is to be looked at then.
+func (d *demo) ready(settings string) (before int64, err error) {
+	var err1, err2 error
+	d.people, err1 = loadPeople(d.Dir)
+	before, err2 = size(d.Dir)
+	d.people.moves = &judge.Moves{Older: before > 0}
+	return before, errors.Join(d.writeSettings(settings), err1, d.plug(), err2)
 }
 
 // ends tells whether the demo is to end by itself: whoever waits for that does not look at a gate at which nobody comes.

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"crypto/ed25519"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -26,10 +27,13 @@ const (
 	madeMarker   = ".gated-demo"
 )
 
+// errRuns: the directory is that of a gate which runs.
+var errRuns = errors.New("a gated runs there: stop it first, or name another directory")
+
 // prepare makes the directory of the demo, or recognises one that it has made. It stays locked until held is closed.
 func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 	made, making := filepath.Join(dir, madeMarker), filepath.Join(dir, makingMarker)
-	if _, err := os.Stat(made); err == nil {
+	if known(dir) {
 		return lock(dir)
 	}
 	if _, err := os.Stat(making); err != nil {
@@ -80,6 +84,12 @@ func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 	return held, os.Rename(making, made)
 }
 
+// known tells whether the directory is one that the demo has made.
+func known(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, madeMarker))
+	return err == nil
+}
+
 func officeKey(dir string) string { return filepath.Join(dir, "keys", "office.key") }
 
 // lock locks a state directory, so that no demo replaces the devices of a running gate. It retries, because a daemon whose demo
@@ -95,7 +105,7 @@ func lock(dir string) (*os.File, error) {
 		}
 		if time.Now().After(late) {
 			f.Close()
-			return nil, fmt.Errorf("--dir %s: a gated runs there: stop it first, or name another directory", dir)
+			return nil, fmt.Errorf("--dir %s: %w", dir, errRuns)
 		}
 	}
 }
@@ -120,46 +130,13 @@ func loadPeople(dir string) (p people, err error) {
 	return p, err
 }
 
-var settings = template.Must(template.New("").Parse(`# Settings of the demo. "gated config example" prints the commented ones.
-state_dir: .
-gate:
-  name: 东门 East Gate
-{{- if .Scenes}}
-  hold_limit: 10s # nobody waits long for what becomes of a hold on which nobody decides
-{{- end}}
-lanes:
-{{- range .Lanes}}
-  - id: {{.}}
-    direction: {{.}}
-    scanner:
-      device: {{printf "%q" (printf "%s/dev/scanner-%s" $.Dir .)}}
-      baud: 115200
-{{- if $.Fast}}
-      codes_apart: 0s # the next one comes as soon as the one before is answered
-{{- end}}
-{{- if eq . "in"}}
-    card_reader:
-      device: {{printf "%q" (printf "%s/dev/card-in" $.Dir)}}
-{{- end}}
-    barrier:
-      driver: lcus
-      device: {{printf "%q" (printf "%s/dev/relay-%s" $.Dir .)}}
-{{- if $.Fast}}
-      pulse: 100ms # with longer pulses nearly all would be too late, and dropped
-      spacing: 0s
-{{- end}}
-{{- end}}
-console:
-  listen: {{.Listen}}
-  call: 物业值班 property office, extension 8000
-log:
-  level: {{.Level}}
-ledger:
-  tlog_listen: 127.0.0.1:0 # the Merkle tree, for other tools
-`))
+//go:embed gated.yaml.tmpl
+var settingsText string
+
+var settings = template.Must(template.New("").Parse(settingsText))
 
 // writeSettings writes the settings file of this run.
-func (d *demo) writeSettings() (path string, err error) {
+func (d *demo) writeSettings(path string) error {
 	listen := config.Default().Console.Listen
 	if l, err := net.Listen("tcp", listen); err != nil {
 		listen = "127.0.0.1:0" // the usual port is taken
@@ -170,12 +147,11 @@ func (d *demo) writeSettings() (path string, err error) {
 	if d.Fast {
 		level = "warn"
 	}
-	path = filepath.Join(d.Dir, "gated.yaml")
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return "", err
+		return err
 	}
 	err = settings.Execute(f, map[string]any{"Lanes": Lanes, "Dir": d.Dir, "Listen": listen, "Level": level, "Fast": d.Fast,
 		"Scenes": d.Scenes})
-	return path, errors.Join(err, f.Close())
+	return errors.Join(err, f.Close())
 }

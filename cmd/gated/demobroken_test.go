@@ -19,18 +19,25 @@ func TestADemoWithABrokenFileShowsItsGate(t *testing.T) {
 	made := demoSite(t)
 	for _, broken := range []struct{ file, with string }{
 		{"roster.db", "garbage"}, {"roster.db", ""}, {"ledger.db", "garbage"}, {"keys/personal.key", "garbage"}, {"keys/office.key", "garbage"},
+		{"lock", "a directory"}, {"gated.yaml", "a directory"}, {"dev", "garbage"},
 	} {
 		t.Run(broken.file+" "+broken.with, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "d")
 			copySite(t, dir, made)
 			path := filepath.Join(dir, broken.file)
 			for _, side := range []string{"", "-wal", "-shm"} {
-				os.Remove(path + side)
+				os.RemoveAll(path + side)
 			}
-			if broken.with != "" {
-				if err := os.WriteFile(path, []byte(strings.Repeat(broken.with, 1000)), 0o600); err != nil {
-					t.Fatal(err)
-				}
+			var err error
+			switch broken.with {
+			case "":
+			case "a directory":
+				err = os.Mkdir(path, 0o700)
+			default:
+				err = os.WriteFile(path, []byte(strings.Repeat(broken.with, 1000)), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 			c := startDemo(t, "--dir", dir)
 			page := c.address(t)
