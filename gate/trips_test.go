@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -375,8 +377,8 @@ func TestTheClockOverTheTimeToBeBack(t *testing.T) {
 	}
 }
 
-// No sequence of passages over two lanes, restarts, levels and clock steps exceeds the quota, keeps somebody from coming home, or makes
-// a trip overdue that was made before the level began.
+// No sequence of passages over two lanes, restarts, levels, decisions and clock steps exceeds the quota, keeps somebody from coming home,
+// makes a trip overdue that was made before the level began, or lets the machine admit who is watched or shows a revoked pass.
 func TestNoSequenceOfPassagesExceedsATripOrKeepsSomebodyOut(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
@@ -393,8 +395,11 @@ type journey struct {
 	*site
 	r     *rand.Rand
 	codes map[string]string // by name
+	old   []string          // codes that are revoked
+	watch map[string]int64  // the entry by which somebody is watched, by subject
 	known int64             // entries that it has read
-	level string            // at which the passage that it reads was judged
+	level map[string]string // at which a passage was judged
+	shows map[string]string // what is to say of the code of a passage
 	days  []string          // on which the household was admitted out
 	today string            // the newest day of a clock that was trusted
 	since int64             // how many entries there were when the level in force began
@@ -408,19 +413,63 @@ type out struct {
 }
 
 func newJourney(t *testing.T, seed uint64) *journey {
-	j := &journey{site: newSite(t), r: rand.New(rand.NewPCG(seed, 30)), codes: map[string]string{}, out: map[string]out{}}
+	j := &journey{site: newSite(t), r: rand.New(rand.NewPCG(seed, 30)), codes: map[string]string{}, watch: map[string]int64{},
+		level: map[string]string{}, shows: map[string]string{}, out: map[string]out{}}
 	j.strict()
 	for _, n := range []string{"王小明", "李芳"} {
-		j.codes[n] = must(credential.Issue(j.key, credential.Pass{Issuer: "office", Subject: j.subject(n), Kind: "resident",
-			NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(1, 0, 0)}))
+		j.issue(n)
 	}
 	return j
+}
+
+// issue gives somebody a pass for two years.
+func (j *journey) issue(name string) {
+	j.codes[name] = must(credential.Issue(j.key, credential.Pass{Issuer: "office", Subject: j.subject(name), Kind: "resident",
+		NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(1, 0, 0)}))
+}
+
+// revoke takes somebody's pass, and gives them another.
+func (j *journey) revoke(name string) {
+	if err := j.people.Revoke(j.t.Context(), j.trust.Check([]byte(j.codes[name]), time.Now()).Serial, "lost", true); err != nil {
+		j.t.Fatal(err)
+	}
+	j.old = append(j.old, j.codes[name])
+	j.issue(name)
+}
+
+// turn has somebody watched, or no more.
+func (j *journey) turn(name string) {
+	ev := ledger.Event{Reason: marks.Ended, Ref: j.watch[j.subject(name)], By: unauthenticated}
+	if ev.Ref == 0 {
+		ev = ledger.Event{Reason: marks.Watch, By: unauthenticated, Personal: []ledger.Field{{Name: "subject", Value: j.subject(name)}},
+			Detail: map[string]string{"word": "complaint", "from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}}
+	}
+	if _, err := j.g.Mark(ev); err != nil {
+		j.t.Fatal(err)
+	}
+}
+
+// decide has a guard decide on whoever waits first, and turn away whom they cannot admit so.
+func (j *journey) decide(verdict, reason string) {
+	for _, r := range []Ruling{{Verdict: verdict, Reason: reason}, {Verdict: policy.Refuse, Reason: "not-known"}} {
+		holds := j.g.View().Holds
+		if len(holds) == 0 {
+			return
+		}
+		_, err := j.g.Decide(holds[0].Passage, r)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrNoHold) && !errors.Is(err, ErrChanged) {
+			j.t.Fatal(err)
+		}
+	}
 }
 
 func (j *journey) play(steps int) {
 	for step := range steps {
 		name := []string{"王小明", "李芳"}[j.r.IntN(2)]
-		switch n := j.r.IntN(24); {
+		switch n := j.r.IntN(32); {
 		case n < 8:
 			j.scan("out", j.codes[name])
 		case n < 14:
@@ -439,6 +488,16 @@ func (j *journey) play(steps int) {
 			}
 		case n == 20:
 			j.later(time.Duration(20+j.r.IntN(40)) * time.Hour)
+		case n == 21:
+			j.revoke(name)
+		case n == 22 || n == 23:
+			j.turn(name)
+		case n == 24 && len(j.old) > 0:
+			j.scan([]string{"in", "out"}[j.r.IntN(2)], j.old[j.r.IntN(len(j.old))])
+		case n == 25 || n == 26:
+			j.decide(policy.Admit, "document-sighted")
+		case n == 27:
+			j.decide(policy.Refuse, "not-known")
 		default:
 			if level := []string{"guarded", "controlled", "controlled", "sealed"}[j.r.IntN(4)]; level != j.site.level {
 				j.site.level, j.since = level, j.l.Size()
@@ -455,8 +514,9 @@ func (j *journey) play(steps int) {
 // in is somebody who comes, and is let in where they were out.
 func (j *journey) in(step int, name string) {
 	_, away := j.out[j.subject(name)]
-	if out := j.scan("in", j.codes[name]); away && out.Verdict != policy.Admit {
-		j.t.Errorf("step %d: %s comes home, and gets %s %s", step, name, out.Verdict, out.Reason)
+	watched := j.watch[j.subject(name)] != 0
+	if out := j.scan("in", j.codes[name]); away && !watched && out.Verdict != policy.Admit {
+		j.t.Errorf("step %d: %s comes home, and gets %+v", step, name, out)
 	}
 }
 
@@ -479,13 +539,30 @@ func (j *journey) follow(step int) {
 				j.days[i] = min(d, e.At.AddDate(0, 0, 1).Format(time.DateOnly))
 				j.today = max(j.today, j.days[i])
 			}
+		case e.Kind == register.Mark && e.Ref == 0:
+			j.watch[e.Personally("subject")] = e.Seq
+		case e.Kind == register.Mark:
+			maps.DeleteFunc(j.watch, func(_ string, by int64) bool { return by == e.Ref })
+		case e.Kind == register.Check:
+			j.shows[e.Passage] = e.Reason
 		case e.Kind == register.Query:
-			j.level = e.Detail["level"]
-		case e.Kind == register.Decided && e.Verdict == policy.Admit && e.Direction == "in":
-			delete(j.out, e.Personally("subject"))
+			j.level[e.Passage] = e.Detail["level"]
 		case e.Kind == register.Decided && e.Verdict == policy.Admit:
-			j.went(step, e)
+			j.admitted(step, e)
 		}
+	}
+}
+
+// admitted is somebody who passes.
+func (j *journey) admitted(step int, e *ledger.Entry) {
+	who := e.Personally("subject")
+	if e.By == byMachine && (j.watch[who] != 0 || j.shows[e.Passage] != "ok") {
+		j.t.Errorf("step %d: the machine admitted who is watched by entry %d, with a pass that is %s", step, j.watch[who], j.shows[e.Passage])
+	}
+	if e.Direction == "in" {
+		delete(j.out, who)
+	} else {
+		j.went(step, e)
 	}
 }
 
@@ -501,8 +578,8 @@ func (j *journey) went(step int, e *ledger.Entry) {
 	}
 	j.days = append(j.days, j.today)
 	due, err := time.Parse(time.RFC3339, e.Detail[register.Due])
-	if (err == nil) != (j.level == "controlled" && trusted) {
-		j.t.Errorf("step %d: at %s entry %d is due back %q", step, j.level, e.Seq, e.Detail[register.Due])
+	if (err == nil) != (j.level[e.Passage] == "controlled" && trusted) {
+		j.t.Errorf("step %d: at %s entry %d is due back %q", step, j.level[e.Passage], e.Seq, e.Detail[register.Due])
 	}
 	j.out[e.Personally("subject")] = out{e.Seq, due}
 }
