@@ -83,11 +83,7 @@ func (g *Gate) amend(id string, by Amender, do func(was *amend.Admitted, ev ledg
 	g.amending.Lock()
 	defer g.amending.Unlock()
 	for {
-		a, err := amend.Find(g.opt.Register, id)
-		var ev ledger.Event
-		if err == nil {
-			ev, err = a.Annul(g.opt.Register, g.clock.Now())
-		}
+		a, ev, err := amend.Look(g.opt.Register, id, g.clock.Now())
 		if errors.Is(err, amend.ErrNot) {
 			return err
 		} else if err != nil && g.Fault() {

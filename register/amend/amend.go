@@ -34,6 +34,37 @@ type Admitted struct {
 	erased, moved int64 // the newest entries that erased anything, and that moved them, before it was looked up
 }
 
+// patience is how long anybody at a gate waits for a disk.
+const patience = 2 * time.Second
+
+// Look finds it, and the entry that takes it back, for those at a gate: where the disk does not answer they are told so.
+func Look(r *register.Register, id string, now ledger.Stamp) (Admitted, ledger.Event, error) {
+	x := within(patience, func() (x looked) {
+		if x.a, x.err = Find(r, id); x.err == nil {
+			x.ev, x.err = x.a.Annul(r, now)
+		}
+		return x
+	})
+	return x.a, x.ev, x.err
+}
+
+type looked struct {
+	a   Admitted
+	ev  ledger.Event
+	err error
+}
+
+func within(wait time.Duration, look func() looked) looked {
+	done := make(chan looked, 1)
+	go func() { done <- look() }()
+	select {
+	case x := <-done:
+		return x
+	case <-time.After(wait):
+		return looked{err: fmt.Errorf("the disk did not answer for %s: try again", wait)}
+	}
+}
+
 // Find looks an admitted passage of this epoch up.
 func Find(r *register.Register, id string) (a Admitted, err error) {
 	r.View(func(s *register.State) { a.erased = s.Erased })

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -485,4 +486,21 @@ func TestAgeIsNotByTheWallClock(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
+}
+
+// A disk that does not answer keeps no guard waiting.
+func TestNobodyWaitsForTheDiskToPutSomethingRight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answers := make(chan bool)
+		defer close(answers)
+		began := time.Now()
+		x := within(patience, func() looked { <-answers; return looked{} })
+		if x.err == nil || !strings.Contains(x.err.Error(), "did not answer for 2s: try again") || time.Since(began) != patience {
+			t.Errorf("%v after %s", x.err, time.Since(began))
+		}
+		if x := within(patience, func() looked { return looked{err: ErrNot} }); !errors.Is(x.err, ErrNot) {
+			t.Error(x.err)
+		}
+	})
 }
