@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gated/durable"
 	"gated/ledger/epoch"
 	"gated/ledger/erasing"
 	"gated/ledger/file"
@@ -138,6 +139,7 @@ type Ledger struct {
 	broken    error                     // what was found after a fault, and does not heal
 	head      tlog.Head                 // the newest
 	anchor    *tlog.Anchor              // holds it
+	opened    durable.Opened            // the files of all this
 	anchored  int64                     // size of the head that the anchor holds
 	rowed     int64                     // size of the newest head that is a row
 	oldest    *mono                     // of the unsigned entries

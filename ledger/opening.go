@@ -3,11 +3,9 @@ package ledger
 import (
 	"crypto/sha256"
 	"fmt"
-	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"gated/durable"
 	"gated/ledger/epoch"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
@@ -55,11 +53,11 @@ func (l *Ledger) openChecked() (err error) {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.path, err)
 	}
-	known, rows, durable := l.size, l.recent, l.durable
+	known, rows, tree := l.size, l.recent, l.durable
 	defer func() {
 		if err != nil && c != nil {
 			c.Leave()
-			l.c, l.recent, l.durable = nil, rows, durable
+			l.c, l.recent, l.durable = nil, rows, tree
 			if l.anchor != nil {
 				l.anchor.Close()
 				l.anchor = nil
@@ -109,30 +107,11 @@ func (l *Ledger) openChecked() (err error) {
 			return fmt.Errorf("sign what was found in %s: %w", l.path, err)
 		}
 	}
-	l.fillLog()
+	if l.Fault() == nil {
+		file.FillLog(l.path)
+	}
+	l.opened = durable.Look(append(l.slots.Load().Files.Paths(), l.path, l.path+"-wal", l.path+"-shm", file.AnchorOf(l.path))...)
 	return nil
-}
-
-// logBytes is about as long as the write-ahead log becomes between two checkpoints.
-const logBytes = 2 << 20
-
-// fillLog makes the write-ahead log that long at once, with zeros, which SQLite takes for its end. Each commit that makes a
-// file longer costs another 20 KiB in the journal of the file system, and its time. It is left to grow by itself after a fault,
-// or where the disk has not room for many of its length. The first commit syncs it.
-func (l *Ledger) fillLog() {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(l.opt.Dir, &disk); err != nil || disk.Bavail < 32*logBytes/uint64(disk.Bsize) || l.Fault() != nil {
-		return
-	}
-	f, err := os.OpenFile(l.path+"-wal", os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	zeros := make([]byte, 64<<10)
-	for n := file.Length(f.Name()); n < logBytes && err == nil; n += int64(len(zeros)) {
-		_, err = f.Write(zeros)
-	}
 }
 
 // readEnd reads the newest entries and the edge of the tree, and compares them with what they must be; what the medium has

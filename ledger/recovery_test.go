@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -279,6 +280,53 @@ func TestALedgerThatCannotBeOpenedIsWrittenAnew(t *testing.T) {
 		}
 	})
 	stays(t, l, "open "+l.path)
+}
+
+// A file that is taken away while the ledger is open, or has another in its place, takes what is written from then on with it. That is
+// a fault at once, and what was answered before is there afterwards.
+func TestAFileThatIsTakenAwayIsAFault(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm", filepath.Base(file.AnchorOf("ledger.db")), "personal.keys"} {
+		for _, another := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " ", another), func(t *testing.T) {
+				t.Parallel()
+				l := newLosing(t)
+				l.fill(t, 10)
+				path := filepath.Join(l.opt.Dir, name)
+				b, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Remove(path); err == nil && another {
+					err = os.WriteFile(path, b, 0o600)
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				if err := fill(l.Ledger, 1, l.answered); !errors.Is(err, ErrFault) || !strings.Contains(err.Error(), name+" was taken away") {
+					t.Errorf("the next one: %v", err)
+				}
+				l.holds(t)
+			})
+		}
+	}
+}
+
+// Nobody need pass for that to be seen.
+func TestAFileThatIsTakenAwayIsSeenWhileNobodyPasses(t *testing.T) {
+	t.Parallel()
+	l := newLosing(t)
+	l.fill(t, 10)
+	if err := os.Remove(l.path); err != nil {
+		t.Fatal(err)
+	}
+	for late := time.After(time.Minute); l.Fault() == nil; {
+		select {
+		case <-l.changed:
+		case <-late:
+			t.Fatal("nothing is said")
+		}
+	}
+	l.holds(t)
 }
 
 // What stands before the newest entries is read once the ledger works again. What was lost there does not heal.

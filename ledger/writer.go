@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -107,8 +108,12 @@ func (l *Ledger) write() {
 			retry = nil
 			l.recover()
 		case now := <-tick.C:
-			if err := l.failed.Swap(nil); err != nil && l.fault.Load() == nil {
-				l.fail(*err, nil)
+			err := l.opened.Moved() // who asks next is to be told at once
+			if failed := l.failed.Swap(nil); failed != nil {
+				err = *failed
+			}
+			if err != nil && l.fault.Load() == nil {
+				l.fail(err, nil)
 			}
 			l.signed()
 			if l.erasing.Pending() && l.fault.Load() == nil && l.erasing.TryLock() {
@@ -309,7 +314,7 @@ func (l *Ledger) commitRows() error {
 	if err := l.c.Commit(); err != nil {
 		return err
 	}
-	return l.opt.inject("committed")
+	return cmp.Or(l.opened.Moved(), l.opt.inject("committed"))
 }
 
 // slotsOf reads the slots of entries that are about to be written after size others; nil where none has personal fields.

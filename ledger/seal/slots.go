@@ -197,6 +197,14 @@ func (files Files) sort() {
 	slices.SortFunc(files, func(a, b *slotFile) int { return cmp.Compare(a.first, b.first) })
 }
 
+// Paths are where they are.
+func (files Files) Paths() (paths []string) {
+	for _, s := range files {
+		paths = append(paths, s.f.Name())
+	}
+	return paths
+}
+
 func (files Files) Close() (err error) {
 	for _, s := range files {
 		err = errors.Join(err, s.f.Close())
