@@ -111,8 +111,8 @@ func (p *parser) example(n *yaml.Node) {
 // follows credential_reason, and the other way round; whereabouts follow again.
 func (p *parser) facts(where string, n *yaml.Node) Facts {
 	keys := factNames()
-	keys[householdTripsBelow], keys[testHoursBelow], keys[minutesSinceBelow] = "household_trips", "test_hours", "minutes_since"
-	m := p.mapping(n, where, append(keys, "weekday", "time")...)
+	keys = append(keys[:firstNumber], "household_trips", "test_hours", "minutes_since", "weekday", "time")
+	m := p.mapping(n, where, keys...)
 	f := Facts{ClockTrusted: true}
 	if m == nil {
 		return f

@@ -172,7 +172,7 @@ type Rule struct {
 }
 
 // Condition is one line under `when`: the fact is one of the words Is, or, for
-// household_trips_below, the trips are fewer than Below, or, for test_hours_below, a
+// household_trips_below, the trips are fewer than Below, for household_trips_from, as many or more, or, for test_hours_below, a
 // negative test was taken less than Below hours ago, or, for minutes_since_below, they passed
 // less than Below minutes ago. The lines weekday and time are one.
 type Condition struct {
@@ -327,7 +327,7 @@ func (p *Policy) MayAdmit(f Facts) bool {
 	for i := range p.rules {
 		r, may, always, trips := &p.rules[i], true, true, false
 		for j := range r.When {
-			if c := &r.When[j]; c.fact == timeOfWeek || c.fact == householdTripsBelow {
+			if c := &r.When[j]; c.fact == timeOfWeek || c.fact == householdTripsBelow || c.fact == householdTripsFrom {
 				always, trips = false, trips || c.fact == householdTripsBelow
 			} else if may = c.holds(&v, &f); !may {
 				break
@@ -402,6 +402,8 @@ func (c *Condition) holds(v *words, f *Facts) bool {
 	switch c.fact {
 	case householdTripsBelow:
 		return f.HouseholdTrips < c.Below
+	case householdTripsFrom:
+		return f.HouseholdTrips >= c.Below
 	case testHoursBelow:
 		return v[health] == negativeTest && f.TestHours < c.Below
 	case minutesSinceBelow:
@@ -431,6 +433,8 @@ func (c Condition) not(v *words, f *Facts) string {
 	switch {
 	case c.fact == householdTripsBelow:
 		return "household_trips is " + strconv.Itoa(f.HouseholdTrips) + ", not below " + strconv.Itoa(c.Below)
+	case c.fact == householdTripsFrom:
+		return "household_trips is " + strconv.Itoa(f.HouseholdTrips) + ", below " + strconv.Itoa(c.Below)
 	case c.fact == testHoursBelow && v[health] != negativeTest:
 		return "health is " + v[health] + ", not " + negativeTest
 	case c.fact == testHoursBelow:

@@ -479,6 +479,29 @@ func loads(source []byte) bool {
 	return err == nil
 }
 
+// Of a number of trips a rule takes those below it, or it and those above.
+func TestRulesCountTrips(t *testing.T) {
+	t.Parallel()
+	p := parse(t, `
+name: a
+rules:
+  - {name: many, when: {household_trips_from: 3}, then: hold}
+  - {name: some, when: {household_trips_from: 1, household_trips_below: 2}, then: hold}
+  - {name: others, then: refuse}
+`)
+	for n, want := range []string{"others", "some", "others", "many", "many"} {
+		if d := p.Decide(Facts{Direction: "out", HouseholdTrips: n}); d.Rule != want {
+			t.Errorf("%d trips: %+v, want rule %s", n, d, want)
+		}
+	}
+	if tried, _ := p.Explain(Facts{Direction: "out", HouseholdTrips: 2}); tried[0].Why != "household_trips is 2, below 3" || tried[1].Why != "household_trips is 2, not below 2" {
+		t.Errorf("tried %+v", tried)
+	}
+	if got := fmt.Sprint(p.Rules()[1].When); got != "[household_trips_below: 2 household_trips_from: 1]" {
+		t.Errorf("conditions read %s", got)
+	}
+}
+
 // A slot over midnight is of the weekday on which it begins, and 24:00 ends a day.
 func TestRulesKnowTheTimeOfTheWeek(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@ import (
 // box is a set of facts: of each fact so many of its words, of each number a range, and minutes of the week.
 type box struct {
 	words   [firstNumber]uint64 // by their place in the universe
-	numbers [numbers]span       // trips; hours of a negative test, of other health these say nothing; minutes, the most if unknown
+	numbers [numbers]span       // trips; nothing; hours of a negative test, of other health these say nothing; minutes, the most if unknown
 	week    week.Set
 }
 
@@ -109,7 +109,11 @@ func (u *universe) of(r *Rule) box {
 			b.words[health] &= u.set(health, negativeTest)
 			fallthrough
 		case householdTripsBelow, minutesSinceBelow:
-			b.numbers[c.fact-firstNumber] = span{0, c.Below}
+			at := &b.numbers[c.fact-firstNumber]
+			*at = at.and(span{0, c.Below})
+		case householdTripsFrom:
+			at := &b.numbers[householdTripsBelow-firstNumber]
+			*at = at.and(span{c.Below, math.MaxInt})
 		case timeOfWeek:
 			b.week = *c.week
 		default:

@@ -21,6 +21,7 @@ func randomPolicy(r *rand.Rand) string {
 		func() string { return "health: " + []string{"none", "negative-test", "[none, recovery]"}[r.IntN(3)] },
 		func() string { return fmt.Sprintf("test_hours_below: %d", 1+r.IntN(3)) },
 		func() string { return fmt.Sprintf("household_trips_below: %d", 1+r.IntN(3)) },
+		func() string { return fmt.Sprintf("household_trips_from: %d", 1+r.IntN(3)) },
 		func() string { return "level: " + []string{"a", "b", "[a, b]"}[r.IntN(3)] },
 		func() string { return "unit: " + []string{"3-1", "3-2", "[3-1, 3-2]"}[r.IntN(3)] },
 		func() string { return "trip: " + []string{"open", "overdue", "[none, open]"}[r.IntN(3)] },
@@ -67,7 +68,7 @@ func factsOf(u *universe, b *box, r *rand.Rand) Facts {
 		Reason: word(credentialReason), Proof: word(proof), Service: word(service), PlateClass: word(plateClass), Health: word(health), Level: word(level),
 		ClockTrusted: word(clockTrusted) == "true", Whereabouts: word(whereabouts), Building: word(building), Unit: word(unit), Minute: minute,
 		Again: word(again) == "true", Trip: word(trip), Holder: word(holder),
-		HouseholdTrips: number(b.numbers[0]), TestHours: number(b.numbers[1]), Passed: b.numbers[2].from < math.MaxInt/2, MinutesSince: number(b.numbers[2])}
+		HouseholdTrips: number(b.numbers[0]), TestHours: number(b.numbers[2]), Passed: b.numbers[3].from < math.MaxInt/2, MinutesSince: number(b.numbers[3])}
 }
 
 // A rule that is said to be unreachable never decides, and of one that is not there are facts by which it does.

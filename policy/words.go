@@ -27,6 +27,7 @@ const (
 	trip
 	holder
 	householdTripsBelow // from here on they take a number
+	householdTripsFrom
 	testHoursBelow
 	minutesSinceBelow
 	factCount
@@ -86,6 +87,7 @@ var vocabulary = [factCount]struct {
 	trip:                {"trip", []string{TripOpen, TripOverdue, none}},
 	holder:              {"holder", []string{HolderPerson, HolderHousehold, HolderVehicle, none}},
 	householdTripsBelow: {"household_trips_below", nil},
+	householdTripsFrom:  {"household_trips_from", nil},
 	testHoursBelow:      {"test_hours_below", nil},
 	minutesSinceBelow:   {"minutes_since_below", nil},
 }
