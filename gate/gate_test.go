@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/ecdsa"
@@ -212,8 +211,9 @@ func (s *site) end() {
 // hours has it be an hour at which the level controlled lets people go out.
 func (s *site) hours() {
 	now := s.now().In(s.l.Zone())
-	hours := now.Add(-6*time.Hour).Format("15:04") + "-" + now.Add(6*time.Hour).Format("15:04")
-	p := must(policy.Parse("test", bytes.ReplaceAll(policy.Shipped().Source(), []byte("06:00-20:00"), []byte(hours))))
+	from, to := now.Add(-6*time.Hour).Format("15:04"), now.Add(6*time.Hour).Format("15:04")
+	hours := strings.NewReplacer("06:00-20:00", from+"-"+to, "20:00-06:00", to+"-"+from)
+	p := must(policy.Parse("test", []byte(hours.Replace(string(policy.Shipped().Source())))))
 	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = p }))
 }
 

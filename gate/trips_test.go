@@ -57,8 +57,9 @@ func (s *site) late() string {
 func (s *site) strict() {
 	if s.level == "" {
 		now := s.now().In(s.l.Zone())
-		hours := now.Add(31*time.Minute).Format("15:04") + "-" + now.Add(30*time.Minute).Format("15:04")
-		s.policy, s.level = must(policy.Parse("test", []byte(strings.ReplaceAll(string(policy.Shipped().Source()), "06:00-20:00", hours)))), "controlled"
+		from, to := now.Add(31*time.Minute).Format("15:04"), now.Add(30*time.Minute).Format("15:04")
+		hours := strings.NewReplacer("06:00-20:00", from+"-"+to, "20:00-06:00", to+"-"+from)
+		s.policy, s.level = must(policy.Parse("test", []byte(hours.Replace(string(policy.Shipped().Source()))))), "controlled"
 	}
 	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Level, r.Repeat = s.policy, s.level, 0 }))
 }
@@ -239,6 +240,59 @@ func TestThePassOfAHouseholdIsOutWithOneOfThem(t *testing.T) {
 	if got := s.last("out").Next; held.Reason != "household-limit" || got != next {
 		t.Errorf("out once more: %+v, next on %q, want %s", held, got, next)
 	}
+}
+
+// Whoever of the household has no trip left, or goes at the wrong hour or level, is told so however the guard knows them: by room, by an
+// expired or revoked pass, by a number or a card. Within hours, with a trip left, their document is what is asked about.
+func TestNobodyDodgesALimitByShowingNoPass(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.hours()
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = 0 }))
+	child := s.subject("李芳")
+	ways := map[string]struct {
+		show  func() Outcome
+		else_ string // where nothing forbids it
+	}{
+		"by room":    {func() Outcome { return must(s.g.Present("out", child)) }, "no-valid-pass"},
+		"expired":    {func() Outcome { return s.scan("out", s.pass("resident", child, -time.Minute)) }, "expired"},
+		"an ID card": {func() Outcome { return s.lay("out", must(fang.Text())) }, "document-sighted"},
+		"a number":   {func() Outcome { return s.scan("out", fang.Document) }, "no-valid-pass"},
+		"their pass": {func() Outcome { return s.scan("out", s.pass("resident", child, month)) }, ""},
+	}
+	try := func(what, reason string, next int) {
+		t.Helper()
+		for way, w := range ways {
+			want := reason
+			if want == "" {
+				want = w.else_
+			}
+			if want == "" {
+				continue
+			}
+			held, day := w.show(), ""
+			if next > 0 {
+				day = s.day(s.now(), next)
+			}
+			if got := s.last("out").Next; held.Verdict != policy.Hold || held.Reason != want || got != day && way != "by room" {
+				t.Errorf("%s, %s: %+v, next on %q; want %s and %q", what, way, held, got, want, day)
+			}
+			for _, h := range s.g.View().Holds {
+				if h.Next != day {
+					t.Errorf("%s, %s: the card has %q, want %q", what, way, h.Next, day)
+				}
+				must(s.g.Decide(h.Passage, Ruling{Verdict: policy.Refuse, Reason: "level-forbids"}))
+			}
+		}
+	}
+	s.atLevel("sealed")
+	try("sealed", "only-for-need", 0)
+	s.atLevel("controlled")
+	try("a trip left", "", 0)
+	if out := s.scan("out", s.pass("resident", s.subject("王小明"), month)); out.Verdict != policy.Admit {
+		t.Fatalf("%+v", out)
+	}
+	try("no trip left", "household-limit", 2)
 }
 
 // An admission that is taken back leaves trips as if it had not been, also after a restart.

@@ -21,8 +21,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// MaxSize is the largest file that is read, in bytes. The shipped examples have more than half of it.
-const MaxSize = 64 << 10
+// MaxSize is the largest file that is read, in bytes. The shipped examples have almost half of it.
+const MaxSize = 128 << 10
 
 // Load reads and checks a policy file, and the file of examples beside it, if there is one; see Parse and ExamplesFile.
 func Load(path string) (*Policy, error) {

@@ -110,7 +110,7 @@ func TestFaultsSayWhereWhatAndWhatToDo(t *testing.T) {
 		{"a word", "a", `line 1: want lines of the form`},
 		{"not YAML", "name: a\n\trules: b\n", `check indentation`},
 		{"not UTF-8", "name: a # \xb9\xe6\n", `save the file with the encoding UTF-8`},
-		{"too large", strings.Repeat("#", MaxSize+1), `larger than 65536 bytes`},
+		{"too large", strings.Repeat("#", MaxSize+1), `larger than 131072 bytes`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse("test.yaml", []byte(tt.source))

@@ -264,7 +264,7 @@ func TestShippedExamplesNoticeEveryChangeOfARule(t *testing.T) {
 				delete(when, c.Fact)
 			})
 			if c.fact == timeOfWeek {
-				for _, slot := range []string{"06:01-20:00", "05:59-20:00", "06:00-20:01", "06:00-19:59"} {
+				for _, slot := range []string{"06:01-20:00", "05:59-20:00", "06:00-20:01", "06:00-19:59", "20:01-06:00", "19:59-06:00", "20:00-06:01", "20:00-05:59"} {
 					try(fmt.Sprintf("%s at %s", r.Name, slot), func(file m) { rule(file, i)["when"].(m)[c.Fact] = slot })
 				}
 				continue

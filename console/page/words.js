@@ -105,6 +105,7 @@ const WORDS = {
     "household-pass-out": ["本户持证外出的人还没回来，请核实", "somebody is out with this household's pass: ask"],
     "exempt": ["有豁免，不限外出", "exempt, may go out"],
     "outside-hours": ["不在外出时段", "not within the hours for going out"],
+    "exempt-no-pass": ["有豁免，无有效通行码，请核对本人", "exempt, no valid pass: look who it is"],
     "only-for-need": ["封控：必要外出请询问事由", "sealed: only for need, ask why"],
     "nobody-new": ["本级别外来人员不得进入，请询问", "nobody new comes in at this level: ask"],
     "watch-list": ["重点关注，请核实", "on the watch list: look closely"],

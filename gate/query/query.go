@@ -105,10 +105,29 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 	return f
 }
 
-// NextAllowed is the day from which the same person would be admitted; "" where more than the trips of the household is in the way.
+// withTheirPass are the facts of somebody of the roster on another day, who has come home and shows a pass that is good.
+func withTheirPass(f policy.Facts) policy.Facts {
+	f.Credential, f.Valid, f.Reason, f.Proof = credential.KindPass, true, credential.ReasonOK, string(credential.Signed)
+	f.Holder, f.Again, f.Trip = cmp.Or(f.Holder, policy.HolderPerson), false, ""
+	return f
+}
+
+// NextAllowed is the day from which the same person would be admitted; "" where more than the trips of the household is in the way. Who
+// shows no valid pass is told when they may go with theirs.
 func (a Asker) NextAllowed(f policy.Facts, household string, m Moment) (day string) {
-	if f.HouseholdTrips == 0 || household == "" || m.Policy.Decide(f).Verdict == policy.Admit || !m.Policy.MayAdmit(f) {
+	if f.HouseholdTrips == 0 || household == "" || m.Policy.Decide(f).Verdict == policy.Admit {
 		return ""
+	}
+	if !m.Policy.MayAdmit(f) {
+		first := f
+		first.HouseholdTrips = 0
+		if m.Policy.Decide(first).Rule == m.Policy.Decide(f).Rule { // for nobody's trips
+			return ""
+		}
+		f = withTheirPass(f)
+		if m.Policy.Decide(f).Verdict == policy.Admit || !m.Policy.MayAdmit(f) {
+			return ""
+		}
 	}
 	days, now, trips := m.Policy.TripDays(f.Level), m.At.In(a.Zone), f.HouseholdTrips
 	goes := func() bool { // by the machine, or once they have answered what is asked of whoever has a trip left
