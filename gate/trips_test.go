@@ -242,6 +242,36 @@ func TestThePassOfAHouseholdIsOutWithOneOfThem(t *testing.T) {
 	}
 }
 
+// An exemption that the rules narrow is good for nothing else: whoever goes by another rule takes the household's trip, as the entry says.
+func TestAnExemptionIsNoMoreThanItsRule(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.hours()
+	shipped := string(s.g.Rules().Policy.Source())
+	own := func(slot string) {
+		source := strings.Replace(shipped, "\nrules:\n", "\nrules:\n  - {name: dog, when: {exemption: dog-walk, direction: out, known: true, valid: true, proof: signed, time: "+slot+"}, then: admit}\n", 1)
+		p := must(policy.Parse("own", []byte(source)))
+		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Level, r.Repeat = p, "controlled", 0 }))
+	}
+	now := s.now().In(s.l.Zone())
+	s.mark(marks.Exempt, "dog-walk", 0, time.Hour, ledger.Field{Name: "subject", Value: s.subject("李芳")})
+	dog := s.pass("resident", s.subject("李芳"), month)
+	own(now.Add(-2*time.Hour).Format("15:04") + "-" + now.Add(-time.Hour).Format("15:04"))
+	if out := s.scan("out", dog); out.Rule != "controlled-trip" || s.trips() != 1 || s.due(out) == "" {
+		t.Errorf("at another hour: %+v, %d trips", out, s.trips())
+	}
+	s.later(3 * time.Minute)
+	s.scan("in", dog)
+	s.later(3 * time.Minute)
+	if out := s.scan("out", dog); out.Reason != "household-limit" {
+		t.Errorf("once more: %+v", out)
+	}
+	own("00:00-24:00")
+	if out := s.scan("out", dog); out.Rule != "dog" || s.trips() != 1 || s.due(out) != "" {
+		t.Errorf("by their exemption: %+v, %d trips", out, s.trips())
+	}
+}
+
 // Whoever of the household has no trip left, or goes at the wrong hour or level, is told so however the guard knows them: by room, by an
 // expired or revoked pass, by a number or a card. Within hours, with a trip left, their document is what is asked about.
 func TestNobodyDodgesALimitByShowingNoPass(t *testing.T) {

@@ -502,6 +502,40 @@ rules:
 	}
 }
 
+// Who has an exemption goes by it only where the rule that takes them asks for it, or would, once the guard has agreed.
+func TestWhoGoesByAnExemption(t *testing.T) {
+	t.Parallel()
+	p := parse(t, `
+name: a
+levels: [{name: controlled, basis: contract}]
+rules:
+  - {name: watched, when: {watched: true}, then: hold}
+  - {name: dog, when: {exemption: dog-walk, weekday: mon, time: "06:00-07:00"}, then: admit}
+  - {name: seen, when: {exemption: visit, proof: sighted}, then: hold}
+  - {name: pass, when: {valid: true, proof: signed}, then: admit}
+  - {name: last, when: {exemption: visit, direction: in}, then: hold}
+  - {name: others, then: hold}
+`)
+	for _, c := range []struct {
+		facts string
+		want  bool
+	}{
+		{"exemption=dog-walk weekday=mon time=06:30 valid=true proof=signed", true},
+		{"exemption=dog-walk weekday=mon time=06:30 valid=true proof=signed watched=true", true},
+		{"exemption=dog-walk weekday=mon time=07:00 valid=true proof=signed", false},
+		{"exemption=dog-walk weekday=mon time=07:00 valid=true proof=signed watched=true", false},
+		{"exemption=dog-walk weekday=mon time=07:00 valid=true proof=sighted", false},
+		{"exemption=visit valid=true proof=sighted", true},
+		{"exemption=visit valid=true proof=signed", false},
+		{"weekday=mon time=06:30 valid=true proof=signed", false},
+	} {
+		f, err := p.ParseFacts(strings.Fields("direction=out " + c.facts))
+		if got := p.Exempts(f); err != nil || got != c.want {
+			t.Errorf("%s: goes by an exemption: %t, %v", c.facts, got, err)
+		}
+	}
+}
+
 // A slot over midnight is of the weekday on which it begins, and 24:00 ends a day.
 func TestRulesKnowTheTimeOfTheWeek(t *testing.T) {
 	t.Parallel()

@@ -245,7 +245,7 @@ func (p *player) trip(a *passage, now time.Time) string {
 // gives no time, nor does an urgent need.
 func (p *player) due(a *passage, e *entry.Entry) int64 {
 	limit := time.Duration(0)
-	if a != nil && e.Kind == register.Decided && e.Clock == "trusted" && a.facts.Exemption == "" && e.Reason != "urgent-need" {
+	if a != nil && e.Kind == register.Decided && e.Clock == "trusted" && !p.Policy.Exempts(a.facts) && e.Reason != "urgent-need" {
 		limit = p.Policy.TripTime(a.facts.Level)
 	}
 	if limit == 0 {
@@ -314,7 +314,8 @@ func (p *player) move(a *passage, e *entry.Entry) {
 		return
 	}
 	p.people[p.person(subject)] = presence.Of(e, where, register.Passed(e))
-	if exempt := a != nil && a.facts.Exemption != ""; went && !exempt && e.Direction == "out" && e.Class == "resident" && household != "" {
+	exempt := a != nil && p.Policy.Exempts(a.facts)
+	if went && !exempt && e.Direction == "out" && e.Class == "resident" && household != "" {
 		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e)})
 	}
 }

@@ -19,10 +19,11 @@ type TripTime struct {
 	exempt bool
 }
 
-// TripTime is that of somebody of whom these are the facts. Who is exempt takes as long as it takes, and takes no trip from the household.
+// TripTime is that of somebody of whom these are the facts. Who goes by an exemption takes as long as it takes, and takes no trip from the
+// household.
 func (a Asker) TripTime(f policy.Facts, household string, m Moment) (t TripTime) {
 	if f.Direction == "out" && f.Class == "resident" && f.Known && household != "" {
-		t = TripTime{m.Policy.TripTime(f.Level), a.Zone, f.Exemption != ""}
+		t = TripTime{m.Policy.TripTime(f.Level), a.Zone, m.Policy.Exempts(f)}
 	}
 	return t
 }
