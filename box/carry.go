@@ -125,6 +125,9 @@ func tripsThatCount(old *file.Reader, now time.Time) (events []ledger.Event, err
 		ev := ledger.Event{Kind: register.Trip, Direction: "out", Class: "resident", By: "machine",
 			Detail:   map[string]string{"day": count[e.Seq].Day},
 			Personal: []ledger.Field{{Name: "household", Value: e.Personally("household")}}}
+		if count[e.Seq].Unsure {
+			ev.Detail[register.Unsure] = "yes"
+		}
 		if count[e.Seq].Open {
 			ev.Detail[register.Out] = cmp.Or(e.Detail[register.Out], e.At.Format(time.RFC3339))
 			if due := e.Detail[register.Due]; due != "" {

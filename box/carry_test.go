@@ -89,6 +89,36 @@ func carryTrips(t *testing.T, window int) {
 	}
 }
 
+// A trip of which nobody knows the day, since the clock was not trusted then nor since, counts on as one of which nobody knows it; one
+// whose day was told later is of that day.
+func TestATripWhoseDayNobodyKnowsIsCarriedOn(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	goes := func(who string, trusted bool) ledger.Event {
+		return ledger.Event{Stamp: ledger.Stamp{Time: now, Trusted: trusted}, Kind: register.Decided, Passage: who, Direction: "out", Class: "resident", Verdict: "admit",
+			Personal: []ledger.Field{{Name: "subject", Value: "r-" + who}, {Name: "household", Value: who}}}
+	}
+	told := ledger.Event{Stamp: ledger.Stamp{Time: now.AddDate(0, 0, 5), Trusted: true}, Kind: register.Clock, Reason: "clock-confirmed"}
+	for name, c := range map[string]struct {
+		events []ledger.Event
+		want   string
+	}{
+		"nobody knows":  {[]ledger.Event{goes("1", true), goes("2", false), goes("3", false)}, "2 2026-11-23 yes, 3 2026-11-23 yes"},
+		"told later":    {[]ledger.Event{goes("1", true), goes("2", false), told}, "2 2026-11-28 "},
+		"told at first": {[]ledger.Event{goes("2", false), told}, "2 2026-11-28 "},
+		"never":         {[]ledger.Event{goes("2", false)}, "2 2026-11-23 yes"},
+	} {
+		events, err := tripsThatCount(ledgerOf(t, c.events), now.AddDate(0, 0, 5))
+		var got []string
+		for _, ev := range events {
+			got = append(got, ev.Personal[0].Value+" "+ev.Detail["day"]+" "+ev.Detail[register.Unsure])
+		}
+		if strings.Join(got, ", ") != c.want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
+		}
+	}
+}
+
 // Who is still out is told of in the epoch after, with the time to be back; of who is home only the household's trip counts on.
 func TestWhoIsOutIsCarriedOn(t *testing.T) {
 	t.Parallel()

@@ -62,9 +62,14 @@ rules:
 	passages := 0
 	policies := []*policy.Policy{policy.Shipped(), asksWhere}
 	for day := range 6 {
-		s.wall(true, time.Duration(day)*23*time.Hour)
+		s.wall(day != 4, time.Duration(day)*23*time.Hour) // one day nobody trusts the clock
 		s.end()
 		s.start()
+		if day == 5 {
+			if err := s.g.ConfirmClock(""); err != nil {
+				t.Fatal(err)
+			}
+		}
 		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Repeat = policies[1], 0 }))
 		lane := []string{"in", "out"}[day/3] // nobody decides, and the guard says afterwards what became of them
 		left := s.nobodyDecides(lane, codes[2]())

@@ -461,6 +461,48 @@ func TestTheClockOverTheTimeToBeBack(t *testing.T) {
 	}
 }
 
+// The box comes back with a clock that nobody trusts, and nobody confirms it for two days. Who goes then has gone on the day of which
+// is told next: the household's next trip is two days after that, not after the last day that was known.
+func TestATripWhileNobodyKnowsTheDayIsNoneMoreOnceItIsKnown(t *testing.T) {
+	t.Parallel()
+	for name, known := range map[string]func(s *site){
+		"confirmed": func(s *site) {
+			s.wall(false, 48*time.Hour)
+			if err := s.g.ConfirmClock(""); err != nil {
+				s.t.Fatal(err)
+			}
+		},
+		"synchronised, and not on record yet": func(s *site) { s.wall(true, 48*time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.strict()
+			s.scan("in", s.pass("staff", s.subject("赵六"), month))
+			s.end()
+			s.src.Boot = "another"
+			s.wall(false, time.Hour)
+			s.start()
+			s.strict()
+			s.wall(false, 48*time.Hour-10*time.Minute)
+			if out := s.scan("out", s.pass("resident", s.subject("王小明"), month)); out.Verdict != policy.Admit || s.trips() != 1 {
+				t.Fatalf("while nobody knows the day: %+v, %d trips", out, s.trips())
+			}
+			known(s)
+			told := s.now()
+			if out := s.scan("out", s.pass("resident", s.subject("李芳"), month)); out.Reason != "household-limit" {
+				t.Errorf("ten minutes later, and the day is known: %+v", out)
+			}
+			if got := s.last("out").Next; name == "confirmed" && got != s.day(told, 2) {
+				t.Errorf("next on %q, told on %s", got, s.day(told, 0))
+			}
+			if _, equal, err := s.register.Rebuild(); err != nil || !equal {
+				t.Errorf("made anew it is the same: %t, %v", equal, err)
+			}
+		})
+	}
+}
+
 // No sequence of passages over two lanes, restarts, levels, decisions and clock steps exceeds the quota, keeps somebody from coming home,
 // makes a trip overdue that was made before the level began, or lets the machine admit who is watched or shows a revoked pass.
 func TestNoSequenceOfPassagesExceedsATripOrKeepsSomebodyOut(t *testing.T) {
@@ -484,10 +526,16 @@ type journey struct {
 	known int64             // entries that it has read
 	level map[string]string // at which a passage was judged
 	shows map[string]string // what is to say of the code of a passage
-	days  []string          // on which the household was admitted out
+	days  []trip            // on which the household was admitted out
 	today string            // the newest day of a clock that was trusted
 	since int64             // how many entries there were when the level in force began
 	out   map[string]out    // who is out, by subject
+}
+
+// trip is on what day somebody went out, and whether nobody knows.
+type trip struct {
+	day    string
+	unsure bool
 }
 
 // out is by which entry somebody went, and by when they are to be back; zero: whenever they like.
@@ -613,16 +661,8 @@ func (j *journey) follow(step int) {
 	entries := must(j.register.Entries(seqs))
 	for _, seq := range seqs {
 		e := entries[seq]
-		if e.Clock == "trusted" || j.today == "" {
-			j.today = max(j.today, e.At.Format(time.DateOnly))
-		}
+		j.tells(e)
 		switch {
-		case e.Kind == register.Clock && e.Reason == "clock-corrected":
-			j.today = e.At.Format(time.DateOnly)
-			for i, d := range j.days {
-				j.days[i] = min(d, e.At.AddDate(0, 0, 1).Format(time.DateOnly))
-				j.today = max(j.today, j.days[i])
-			}
 		case e.Kind == register.Mark && e.Ref == 0:
 			j.watch[e.Personally("subject")] = e.Seq
 		case e.Kind == register.Mark:
@@ -633,6 +673,27 @@ func (j *journey) follow(step int) {
 			j.level[e.Passage] = e.Detail["level"]
 		case e.Kind == register.Decided && e.Verdict == policy.Admit:
 			j.admitted(step, e)
+		}
+	}
+}
+
+// tells is an entry that tells what day it is, if its clock was trusted: as of then whoever went is of that day whose day nobody knew.
+func (j *journey) tells(e *ledger.Entry) {
+	day := e.At.Format(time.DateOnly)
+	if e.Clock != "trusted" && j.today != "" {
+		return
+	}
+	j.today = max(j.today, day)
+	if e.Kind == register.Clock && e.Reason == "clock-corrected" {
+		j.today = day
+		for i, d := range j.days {
+			j.days[i].day = min(d.day, e.At.AddDate(0, 0, 1).Format(time.DateOnly))
+			j.today = max(j.today, j.days[i].day)
+		}
+	}
+	for i, d := range j.days {
+		if d.unsure && e.Clock == "trusted" {
+			j.days[i] = trip{max(d.day, day), false}
 		}
 	}
 }
@@ -656,11 +717,11 @@ func (j *journey) went(step int, e *ledger.Entry) {
 	stamp := ledger.Stamp{Time: e.At, Boot: e.Boot, Mono: time.Duration(e.Mono) * time.Microsecond, Trusted: trusted}
 	day := j.g.clock.Judge(stamp).In(j.l.Zone())
 	for _, d := range j.days {
-		if e.Rule == "controlled-trip" && d >= day.AddDate(0, 0, -1).Format(time.DateOnly) {
-			j.t.Errorf("step %d: out on %s, and they were on %s", step, day.Format(time.DateOnly), d)
+		if e.Rule == "controlled-trip" && (d.unsure || d.day >= day.AddDate(0, 0, -1).Format(time.DateOnly)) {
+			j.t.Errorf("step %d: out on %s, and they were on %s", step, day.Format(time.DateOnly), d.day)
 		}
 	}
-	j.days = append(j.days, j.today)
+	j.days = append(j.days, trip{j.today, !trusted})
 	due, err := time.Parse(time.RFC3339, e.Detail[register.Due])
 	if (err == nil) != (j.level[e.Passage] == "controlled" && trusted) {
 		j.t.Errorf("step %d: at %s entry %d is due back %q", step, j.level[e.Passage], e.Seq, e.Detail[register.Due])

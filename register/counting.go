@@ -11,8 +11,9 @@ import (
 
 // Counted is a trip that may still count.
 type Counted struct {
-	Day  string // on which it counts
-	Open bool   // whoever went out is not back
+	Day    string // on which it counts
+	Open   bool   // whoever went out is not back
+	Unsure bool   // no trusted clock has told what day it was
 }
 
 // TripsThatCount are the trips of a ledger that may still count at a time, by the entries that tell of them. It reads the last days,
@@ -44,6 +45,11 @@ func TripsThatCount(in *file.Reader, now time.Time) (map[int64]Counted, error) {
 			s.Size = min(s.Size, g.First-1)
 		}
 	}
+	// What was counted since the newest trusted entry before that is of a day that is told within it, or not yet.
+	if s.Size, err = trustedUpTo(in, s.Size); err != nil {
+		return nil, err
+	}
+	s.Size = max(s.Size-1, 0)
 	if err := s.fold(in, size, nil); err != nil {
 		return nil, err
 	}
@@ -51,8 +57,21 @@ func TripsThatCount(in *file.Reader, now time.Time) (map[int64]Counted, error) {
 	for seq, t := range s.book.All() {
 		if t.Counts(today, window) {
 			newest, _ := s.book.Newest(t.Who)
-			count[seq] = Counted{t.Day, t.Who != 0 && newest == seq && !s.people[t.Who].Inside}
+			count[seq] = Counted{t.Day, t.Who != 0 && newest == seq && !s.people[t.Who].Inside, t.Unsure}
 		}
 	}
 	return count, nil
+}
+
+// trustedUpTo is the newest entry up to one whose clock was trusted; 0: there is none.
+func trustedUpTo(in *file.Reader, to int64) (seq int64, err error) {
+	for ; to > 0 && seq == 0 && err == nil; to -= chunk {
+		err = in.Scan(max(to-chunk+1, 1), to, false, func(e *ledger.Entry) error {
+			if e.Clock == "trusted" {
+				seq = e.Seq
+			}
+			return nil
+		})
+	}
+	return seq, err
 }

@@ -103,7 +103,9 @@ func (g *life) step() {
 			mustAppend(t, b, ev)
 		}
 	case n == 42: // of the epoch before
-		back["day"] = day.Format(time.DateOnly)
+		if back["day"] = day.Format(time.DateOnly); rng.IntN(2) == 0 {
+			back[Unsure] = "yes"
+		}
 		mustAppend(t, b, Event{Stamp: s, Kind: Trip, Direction: "out", Class: class, Detail: back, Personal: who[rng.IntN(2):2]})
 	case n > 39: // opened by hand, ended, or told of once more
 		ev := Event{Stamp: s, Kind: ByHand, Lane: direction, Direction: direction, Reason: "school-run"}

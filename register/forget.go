@@ -107,7 +107,7 @@ func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]*presence.Pl
 			r.state.untrip(seq)
 		case !named && t.Who != 0: // it counts, and nobody is out by it any more
 			r.state.untrip(seq)
-			r.state.trip(seq, trips.Trip{Household: t.Household, Day: t.Day})
+			r.state.trip(seq, trips.Trip{Household: t.Household, Day: t.Day, Unsure: t.Unsure})
 		}
 	}
 	return lost

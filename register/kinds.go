@@ -48,6 +48,9 @@ const (
 // Uncounted is the detail of an entry that admits somebody out whose trip is none of the household's: "exempt".
 const Uncounted = "uncounted"
 
+// Unsure is the detail of a trip that is told again: it was made by a clock that nobody trusted, and none has been trusted since.
+const Unsure = "unsure"
+
 // BothDirections and InsideFor are details of starts and of reloaded settings: whether the gate has lanes in both directions, and
 // after how long somebody inside counts as unknown.
 const (

@@ -202,6 +202,8 @@ func TestATripByAnUntrustedClockIsOfTheNewestDayThatWasTold(t *testing.T) {
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
 	out("2096-11-23 10:00:00", false)
 	verify(t, l)
+	ck.set("2026-11-23 10:00:01")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
 	l.View(func(s *State) {
 		for day, want := range map[string]int{"2026-11-23": 1, "2026-11-24": 1, "2026-11-25": 0} {
 			if n := s.Trips("3-2-501", at(day+" 12:00:00"), 2); n != want {
@@ -209,6 +211,91 @@ func TestATripByAnUntrustedClockIsOfTheNewestDayThatWasTold(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Nobody knows on what day somebody went out while the clock was not trusted: it counts as just now, and once a trusted clock tells the
+// day, however it came to be trusted, as of that day, also where the passage began the day before. So it does after a restart, whatever
+// of that was taken back or erased.
+func TestATripByAnUntrustedClockIsOfTheDayThatIsToldNext(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		when string
+		told Event
+		day  string // on which they count then
+	}{
+		"confirmed":        {"2026-11-25 10:00:00", Event{Kind: Clock, Reason: "clock-confirmed"}, "2026-11-25"},
+		"trusted again":    {"2026-11-25 10:00:00", Event{Kind: Alive}, "2026-11-25"},
+		"corrected":        {"2026-11-22 10:00:00", Event{Kind: Clock, Reason: "clock-corrected"}, "2026-11-23"},
+		"corrected by far": {"2026-11-20 10:00:00", Event{Kind: Clock, Reason: "clock-corrected"}, "2026-11-21"},
+		"the same day":     {"2026-11-23 12:00:00", Event{Kind: Alive}, "2026-11-23"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ck, dir := &clock{}, t.TempDir()
+			ck.set("2026-11-23 10:00:00")
+			l := open(t, dir, ck)
+			mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
+			out := func(id string) int64 {
+				return mustAppend(t, l, append(passage(ck, id, "out", "admit"), decided(ck, id, "out", "admit", "resident"))...)[2].Seq
+			}
+			count := func(what, day string, days, want int) {
+				t.Helper()
+				l.View(func(s *State) {
+					if n := s.Trips("3-2-501", at(day+" 12:00:00"), days); n != want {
+						t.Errorf("%s: %d trips in %d days on %s, want %d", what, n, days, day, want)
+					}
+				})
+			}
+			ck.set("2026-11-23 11:00:00")
+			ck.doubt = true
+			out("a")
+			gone, annulled := out("b"), out("c")
+			c1 := decided(ck, "c", "out", "refuse", DidNotGoThrough)
+			c1.Kind, c1.Ref, c1.Detail = Correction, annulled, map[string]string{"was": "admit"}
+			mustAppend(t, l, c1)
+			erase(t, l, []int64{gone}, "")
+			count("while nobody knows", "2026-11-25", 1, 1) // a trusted clock has not been heard of yet
+			l.Close()
+			l = open(t, dir, ck)
+			count("after a restart", "2026-11-25", 1, 1)
+			verify(t, l)
+			ck.set(c.when)
+			ck.doubt = false
+			c.told.Stamp = ck.now()
+			mustAppend(t, l, c.told)
+			next := at(c.day+" 12:00:00").AddDate(0, 0, 1).Format(time.DateOnly)
+			count("told", c.day, 1, 1)
+			count("the next day", next, 2, 1)
+			count("the next day", next, 1, 0)
+			verify(t, l)
+			erase(t, l, []int64{4}, "")
+			count("erased", c.day, 1, 0)
+			verify(t, l)
+		})
+	}
+}
+
+// A box that never knew the day has one that is decades ahead: no trip counts until then, once the clock is confirmed.
+func TestTheFirstDayThatIsToldCountsWhateverWasBefore(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2096-11-23 10:00:00")
+	l := open(t, t.TempDir(), ck)
+	evs := append(passage(ck, "a", "out", "admit"), decided(ck, "a", "out", "admit", "resident"))
+	for i := range evs {
+		evs[i].Trusted = false
+	}
+	mustAppend(t, l, evs...)
+	ck.set("2026-11-23 10:00:00")
+	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Clock, Reason: "clock-confirmed"})
+	l.View(func(s *State) {
+		for day, want := range map[string]int{"2026-11-23": 1, "2026-11-24": 1, "2026-11-25": 0} {
+			if n := s.Trips("3-2-501", at(day+" 12:00:00"), 2); n != want {
+				t.Errorf("%d trips in two days on %s, want %d", n, day, want)
+			}
+		}
+	})
+	verify(t, l)
 }
 
 // A day 400 days ahead was believed. Once that is corrected, what counts counts until a whole day is over, and no longer.

@@ -140,7 +140,13 @@ func (s *State) box(e *ledger.Entry) {
 		s.Trusted = s.Newest
 		s.tripped(s.book.Correct(e.At.AddDate(0, 0, 1).Format(time.DateOnly))...)
 	} else if s.Newest.Trusted && !e.At.Before(s.Trusted.Time) {
+		if s.Trusted.Time.IsZero() { // until now nobody knew the day at all
+			s.tripped(s.book.Correct(e.At.Format(time.DateOnly))...)
+		}
 		s.Trusted = s.Newest
+	}
+	if s.Newest.Trusted {
+		s.tripped(s.book.Told(e.At)...)
 	}
 	if n, err := strconv.ParseInt(e.Detail[RosterChange], 10, 64); err == nil {
 		s.Roster = max(s.Roster, n)
@@ -285,7 +291,7 @@ func (s *State) move(e *ledger.Entry) {
 	// Their car is no trip more, nor is who goes by an exemption, such as a child to school.
 	counts := went && e.Direction == "out" && e.Class == "resident" && e.Detail[Uncounted] == ""
 	if household, ok := s.hash.Field(e, "household"); ok && counts {
-		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day, Who: who, Due: due(e)})
+		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day, Who: who, Due: due(e), Unsure: e.Clock != "trusted"})
 	}
 }
 
@@ -299,7 +305,7 @@ func due(e *ledger.Entry) int64 {
 
 // carried is the trip of the epoch before of which an entry tells. Who was back by then is not named.
 func (s *State) carried(e *ledger.Entry) (t trips.Trip, ok bool) {
-	t.Day = e.Detail["day"]
+	t.Day, t.Unsure = e.Detail["day"], e.Detail[Unsure] != ""
 	t.Household, ok = s.hash.Field(e, "household")
 	if who, named := s.hash.Field(e, "subject"); named {
 		t.Who, t.Due = who, due(e)

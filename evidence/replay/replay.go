@@ -96,6 +96,9 @@ func Run(in *file.Reader, o Options) (Report, error) {
 // judged is the time by which the gate judges at an entry.
 func (p *player) judged(e *entry.Entry) time.Time {
 	if e.Clock == "trusted" && e.At.After(p.floor) {
+		if p.floor.IsZero() {
+			p.book.Correct(e.At.Format(time.DateOnly))
+		}
 		p.floor = e.At
 	}
 	return p.floor.In(e.At.Location())
@@ -125,7 +128,7 @@ func (p *player) take(e *entry.Entry) {
 		p.marks = p.marks.Marked(e, p.hash)
 	case e.Kind == register.Trip:
 		p.book.Begin(e.Detail["day"])
-		t := trips.Trip{Household: p.home(e.Personally("household")), Day: e.Detail["day"]}
+		t := trips.Trip{Household: p.home(e.Personally("household")), Day: e.Detail["day"], Unsure: e.Detail[register.Unsure] != ""}
 		if subject := e.Personally("subject"); subject != "" {
 			t.Who, t.Due = p.person(subject), seconds(e.Detail[register.Due])
 		}
@@ -134,6 +137,9 @@ func (p *player) take(e *entry.Entry) {
 		p.begun[e.Passage] = &passage{skipped: e.Reason == "found-by-room", facts: policy.Facts{Direction: e.Direction,
 			Credential: e.Credential, Proof: e.Proof, Reason: e.Reason, Valid: e.Reason == "ok", ClockTrusted: e.Clock == "trusted",
 			Minute: policy.MinuteOfWeek(now)}}
+	}
+	if e.Clock == "trusted" && e.Kind != register.Trip {
+		p.book.Told(e.At)
 	}
 	a := p.begun[e.Passage]
 	if e.Kind == register.Correction && e.Passage != "" { // of a passage that was decided long ago, perhaps
@@ -306,7 +312,9 @@ func (p *player) move(a *passage, e *entry.Entry) {
 	if !moved || is == policy.Refuse {
 		return
 	}
-	if went && (e.Clock == "trusted" || p.book.Day == "") {
+	if day := p.floor.In(e.At.Location()); went && !p.floor.IsZero() {
+		p.book.Begin(day.Format(time.DateOnly))
+	} else if went && p.book.Day == "" {
 		p.book.Begin(e.At.Format(time.DateOnly))
 	}
 	subject, household := e.Personally("subject"), e.Personally("household")
@@ -316,7 +324,8 @@ func (p *player) move(a *passage, e *entry.Entry) {
 	p.people[p.person(subject)] = presence.Of(e, where, register.Passed(e))
 	exempt := a != nil && p.Policy.Exempts(a.facts)
 	if went && !exempt && e.Direction == "out" && e.Class == "resident" && household != "" {
-		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e)})
+		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e),
+			Unsure: e.Clock != "trusted"})
 	}
 }
 

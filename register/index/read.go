@@ -158,10 +158,10 @@ func (x *Index) Trips(f func(seq int64, t trips.Trip)) error {
 	return x.each(func(scan func(...any) error) error {
 		var seq int64
 		var t trips.Trip
-		err := scan(&seq, &t.Household, &t.Day, &t.Who, &t.Due)
+		err := scan(&seq, &t.Household, &t.Day, &t.Who, &t.Due, &t.Unsure)
 		f(seq, t)
 		return err
-	}, "SELECT seq, household, day, who, due FROM trip")
+	}, "SELECT seq, household, day, who, due, unsure FROM trip")
 }
 
 // Later lists the entries up to one that are about the entries first to last of an earlier day.

@@ -105,7 +105,7 @@ func (w *Writer) rows(c *Changes) {
 		if t == nil {
 			w.exec("DELETE FROM trip WHERE seq = ?", seq)
 		} else {
-			w.exec("INSERT OR REPLACE INTO trip VALUES(?, ?, ?, ?, ?)", seq, t.Household, t.Day, t.Who, t.Due)
+			w.exec("INSERT OR REPLACE INTO trip VALUES(?, ?, ?, ?, ?, ?)", seq, t.Household, t.Day, t.Who, t.Due, t.Unsure)
 		}
 	}
 	for _, l := range c.Later {

@@ -18,6 +18,7 @@ type Trip struct {
 	Day       string    // on which it counts
 	Who       blind.Key // went out: a person, or a household by its pass; 0: somebody who was back before this epoch
 	Due       int64     // when they are to be back, in seconds since 1970; 0: whenever it is
+	Unsure    bool      // by a clock that nobody trusted: it counts as just now, until a trusted one tells what day it is
 }
 
 // Book has the trips that may still count. Its day only moves forward, so that a clock set back gives nobody a second trip;
@@ -27,11 +28,12 @@ type Book struct {
 	trips map[int64]Trip
 	of    map[blind.Key][]int64 // those of each household, and of whoever went out
 	due   map[int64]bool        // those that have a time to be back
+	doubt map[int64]bool        // those that are unsure
 }
 
 // New returns an empty book.
 func New() Book {
-	return Book{trips: map[int64]Trip{}, of: map[blind.Key][]int64{}, due: map[int64]bool{}}
+	return Book{trips: map[int64]Trip{}, of: map[blind.Key][]int64{}, due: map[int64]bool{}, doubt: map[int64]bool{}}
 }
 
 // All are the trips by the entries that tell of them. The caller does not change them.
@@ -65,6 +67,9 @@ func (b *Book) Add(seq int64, t Trip) {
 	if t.Due != 0 {
 		b.due[seq] = true
 	}
+	if t.Unsure {
+		b.doubt[seq] = true
+	}
 }
 
 // keys are by whom it is found.
@@ -83,6 +88,7 @@ func (b *Book) Remove(seq int64) bool {
 	}
 	delete(b.trips, seq)
 	delete(b.due, seq)
+	delete(b.doubt, seq)
 	for _, k := range t.keys() {
 		left := slices.DeleteFunc(b.of[k], func(s int64) bool { return s == seq })
 		if b.of[k] = left; len(left) == 0 {
@@ -117,12 +123,28 @@ func (b *Book) Due() iter.Seq2[int64, Trip] {
 func (b *Book) Correct(day string) (moved []int64) {
 	b.Day = min(b.Day, day)
 	for seq, t := range b.trips {
-		if t.Day > b.Day {
-			t.Day = b.Day
+		if t.Day > day {
+			t.Day = day
 			b.trips[seq] = t
 			moved = append(moved, seq)
 		}
 	}
+	return moved
+}
+
+// Told has the unsure trips count on the first day that a trusted clock tells after them, if that is later, and returns them.
+func (b *Book) Told(at time.Time) (moved []int64) {
+	if len(b.doubt) == 0 {
+		return nil
+	}
+	day := at.Format(time.DateOnly)
+	for seq := range b.doubt {
+		t := b.trips[seq]
+		t.Day, t.Unsure = max(t.Day, day), false
+		b.trips[seq] = t
+		moved = append(moved, seq)
+	}
+	clear(b.doubt)
 	return moved
 }
 
@@ -138,7 +160,7 @@ func (b *Book) Count(household blind.Key, today string, days int) (n int) {
 }
 
 // Counts tells whether a trip counts within so many days, of which today is the last.
-func (t Trip) Counts(today string, days int) bool { return t.Day > before(today, days) }
+func (t Trip) Counts(today string, days int) bool { return t.Unsure || t.Day > before(today, days) }
 
 // First is the oldest entry that tells of a trip which counts within so many days, of which today is the last; 0: none does.
 func (b *Book) First(today string, days int) (first int64) {

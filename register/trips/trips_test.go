@@ -51,7 +51,7 @@ func TestTheBookHoldsWhatItSays(t *testing.T) {
 		}
 		b, plain := New(), map[int64]Trip{}
 		for seq := int64(1); seq < 80; seq++ {
-			switch r.IntN(8) {
+			switch r.IntN(9) {
 			case 0, 1:
 				d := day()
 				was := b.Day
@@ -73,11 +73,20 @@ func TestTheBookHoldsWhatItSays(t *testing.T) {
 				d := day()
 				b.Correct(d)
 				for s, x := range plain {
-					x.Day = min(x.Day, b.Day)
+					x.Day = min(x.Day, d)
 					plain[s] = x
 				}
+			case 4:
+				d := time.Date(2026, 11, 1+r.IntN(60), 0, 0, 0, 0, time.UTC)
+				for s, x := range plain {
+					if x.Unsure {
+						x.Day, x.Unsure = max(x.Day, d.Format(time.DateOnly)), false
+						plain[s] = x
+					}
+				}
+				b.Told(d)
 			default:
-				x := Trip{blind.Key(r.IntN(3)), b.Day, blind.Key(r.IntN(4) * 10), r.Int64N(2)}
+				x := Trip{blind.Key(r.IntN(3)), b.Day, blind.Key(r.IntN(4) * 10), r.Int64N(2), r.IntN(3) == 0}
 				b.Add(seq, x)
 				plain[seq] = x
 			}
@@ -105,7 +114,7 @@ func TestTheBookHoldsWhatItSays(t *testing.T) {
 			for home := range blind.Key(3) {
 				want := 0
 				for _, x := range plain {
-					if x.Household == home && x.Day > before(today, days) {
+					if x.Household == home && (x.Unsure || x.Day > before(today, days)) {
 						want++
 					}
 				}
