@@ -1,11 +1,11 @@
 package gate
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"time"
 
+	"gated/gate/presentation"
 	"gated/ledger"
 	"gated/policy"
 	"gated/roster"
@@ -47,8 +47,8 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	var events []ledger.Event
 	var again []judgedAgain
 	for _, h := range holds {
-		m.came = h.in.came
-		p, check := g.judge(h.lane, h.in, h.in.check(m.rules.Trust, g.clock.Judge(m.at)), m)
+		m.came = h.in.Came
+		p, check := g.judge(h.lane, h.in, h.in.Check(m.rules.Trust, g.clock.Judge(m.at)), m)
 		if h.unchanged(&p) {
 			continue
 		}
@@ -102,14 +102,14 @@ type judgedAgain struct {
 
 // sameAs tells whether a passage is of the same code, or of the person whom the guard found by room, as one that waits. A code whose
 // issuer is trusted no longer is known by its text only.
-func (h *held) sameAs(p *passage, in presented) bool {
+func (h *held) sameAs(p *passage, in presentation.Presentation) bool {
 	switch {
 	case h.lane != p.lane:
 		return false
-	case in.source == byRoom:
+	case in.ByRoom():
 		return h.who.ID == p.who.ID && h.name != ""
 	}
-	return h.key == p.key || h.in.source == in.source && bytes.Equal(h.in.text, in.text)
+	return h.key == p.key || h.in.Same(in)
 }
 
 // unchanged tells whether the guard would see and ask the same now. The verdict does not count: one that waits is a hold.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"gated/credential"
+	"gated/gate/presentation"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
@@ -59,11 +59,9 @@ func (g *Gate) correct(l *lane, is Right, by Amender, ev ledger.Event) (Outcome,
 	if _, ok := g.opt.Roster.Snapshot().Person(is.Person); !ok {
 		return Outcome{}, map[bool]error{true: ErrNoPerson, false: ErrUnknownPerson}[is.Person == ev.Personally("subject")]
 	}
-	in := presented{source: byRoom, claims: func(*credential.Trust, []byte, time.Time) credential.Claim {
-		return credential.Claim{Kind: "none", Subject: is.Person}
-	}}
+	in := presentation.ByRoom(is.Person)
 	m := g.moment()
-	p, check := g.judge(l, in, in.check(m.rules.Trust, m.at.Time), m)
+	p, check := g.judge(l, in, in.Check(m.rules.Trust, m.at.Time), m)
 	events := append([]ledger.Event{ev}, p.events(check)...)
 	p.decision, p.by = policy.Decision{Verdict: policy.Admit, Reason: register.Corrected, Rule: "guard"}, unauthenticated
 	done := p.registered()

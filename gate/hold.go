@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"gated/gate/left"
+	"gated/gate/presentation"
 	"gated/gate/ruling"
 	"gated/ledger"
 	"gated/policy"
@@ -27,8 +27,8 @@ type desk struct {
 // held is a passage that waits for a guard.
 type held struct {
 	passage
-	in    presented // to judge it again by; nothing of it is kept any longer than it waits
-	first int64     // its entry when it began to wait
+	in    presentation.Presentation // to judge it again by; nothing of it is kept any longer than it waits
+	first int64                     // its entry when it began to wait
 	until time.Time
 	timer *time.Timer
 	begun bool // a guard has begun to answer, and decides
@@ -80,12 +80,11 @@ func (d *desk) oldest(of func(h *held) bool) (old *held) {
 
 // park keeps a passage for the guard. Its check and query are on record; register follows when the guard decides,
 // at its time limit as undecided, or at the next start as undecided-restart.
-func (g *Gate) park(p *passage, in presented, limit time.Duration) {
+func (g *Gate) park(p *passage, in presentation.Presentation, limit time.Duration) {
 	if crowded, by := g.desk.crowded(p); crowded {
 		g.leaveUndecided(g.desk.oldest(by))
 	}
-	in.text = bytes.Clone(in.text) // a card reader clears its own
-	h := &held{passage: *p, in: in, first: p.seq, until: p.at.Time.Add(limit)}
+	h := &held{passage: *p, in: in.Kept(), first: p.seq, until: p.at.Time.Add(limit)}
 	h.timer = time.AfterFunc(limit, func() { g.expire(h) })
 	g.desk.holds[p.id] = h
 	g.page.desk(&g.desk)
@@ -154,7 +153,7 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 		return g.fault(h.passage, err), nil
 	}
 	p.seq = entries[0].Seq
-	if by != byMachine && h.in.source != byRoom { // whoever nobody decided about still waits when they hold it up again
+	if by != byMachine && !h.in.ByRoom() { // whoever nobody decided about still waits when they hold it up again
 		g.read.Remember(p.key, p, g.rules.Load().Repeat, time.Now())
 	}
 	return g.leave(h, &p), nil

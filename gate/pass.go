@@ -1,15 +1,12 @@
 package gate
 
 import (
-	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
 	"gated/credential"
+	"gated/gate/presentation"
 	"gated/gate/query"
 	"gated/gate/subject"
 	"gated/ledger"
@@ -17,47 +14,15 @@ import (
 	"gated/register"
 )
 
-// presented is what somebody shows at a lane to get through.
-type presented struct {
-	source string    // byCode, byCard or byRoom
-	at     time.Time // when its last byte came; zero: nothing was read
-	came   time.Time // as moment has it, also for who is judged again
-	text   []byte    // what was read, which is the reader's: park keeps a copy, to be judged again
-	claims func(trust *credential.Trust, text []byte, now time.Time) credential.Claim
-}
-
-// check is what it proves.
-func (in *presented) check(trust *credential.Trust, now time.Time) credential.Claim {
-	return in.claims(trust, in.text, now)
-}
-
-const (
-	byCode = "code"
-	byCard = "card"
-	byRoom = "room" // the guard found them by room number: nothing was read, and the guard decides
-)
-
-// key is by what the same is known again on a lane: a code is never taken for a card, nor a card for a code that says
-// its number. It is zero where there is nothing to know it by.
-func (in *presented) key(l *lane, c credential.Claim) (key [32]byte) {
-	if in.source == byRoom {
-		return key
-	}
-	return sha256.Sum256(append([]byte(in.source+"\x00"+l.ID+"\x00"), c.Same(in.text)...))
-}
-
 // Scan is one passage, from the code to the answer.
 func (g *Gate) Scan(laneID string, code []byte, at time.Time) (Outcome, error) {
-	return g.pass(laneID, presented{source: byCode, at: at, text: code, claims: (*credential.Trust).Check})
+	return g.pass(laneID, presentation.Code(code, at))
 }
 
 // ScanCard is one passage, from the text of an ID card that a reader read to the answer; nil: of a card that it could
 // not read.
 func (g *Gate) ScanCard(laneID string, text []byte, at time.Time) (Outcome, error) {
-	read := func(_ *credential.Trust, text []byte, now time.Time) credential.Claim {
-		return credential.ReadIDCard(text, now)
-	}
-	return g.pass(laneID, presented{source: byCard, at: at, text: text, claims: read})
+	return g.pass(laneID, presentation.Card(text, at))
 }
 
 // Present is one passage of a person whom the guard found by room number, for lack of a code: a dead phone, a child, an
@@ -66,16 +31,14 @@ func (g *Gate) Present(laneID, personID string) (Outcome, error) {
 	if _, ok := g.opt.Roster.Snapshot().Person(personID); !ok {
 		return Outcome{}, ErrUnknownPerson
 	}
-	return g.pass(laneID, presented{source: byRoom, claims: func(*credential.Trust, []byte, time.Time) credential.Claim {
-		return credential.Claim{Kind: "none", Subject: personID}
-	}})
+	return g.pass(laneID, presentation.ByRoom(personID))
 }
 
 // pass is one passage, from what was presented to the answer.
 //
 // Whatever kills the process in here: before append nothing was said and nothing opened; after it the entries are there
 // and at worst nobody was told. There is nothing in between.
-func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
+func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error) {
 	l := g.lanes[laneID]
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
@@ -83,8 +46,8 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	m := g.moment()
 
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
-	claim := in.check(m.rules.Trust, g.clock.Judge(m.at))
-	if in.source != byRoom {
+	claim := in.Check(m.rules.Trust, g.clock.Judge(m.at))
+	if !in.ByRoom() {
 		g.m.Scans.WithLabelValues(l.ID, claim.Kind).Inc()
 	}
 
@@ -93,16 +56,16 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	g.changeLevels()
 	if r := g.rules.Load(); r != m.rules { // changed while another passage had the lock: perhaps its issuer is trusted no longer
 		m.rules = r
-		claim = in.check(m.rules.Trust, g.clock.Judge(m.at))
+		claim = in.Check(m.rules.Trust, g.clock.Judge(m.at))
 	}
 
-	in.came = m.came
+	in.Came = m.came
 
 	// Query: who is that, and what does the gate's own state say about them?
 	p, check := g.judge(l, in, claim, m)
 	h := g.desk.waiting(func(h *held) bool { return h.sameAs(&p, in) })
 	switch before := g.read.Again(p.key, time.Now()); {
-	case h != nil && in.source == byRoom:
+	case h != nil && in.ByRoom():
 		h.begun = true
 		g.judgeAgain(h) // in a fault it stays as it was
 		return new(h.repeated()).outcome(), nil
@@ -151,8 +114,8 @@ func (g *Gate) pass(laneID string, in presented) (Outcome, error) {
 	if p.desk { // somebody else is there
 		l.update(func() { l.front = "" })
 	}
-	if !in.at.IsZero() {
-		g.m.Seconds.Observe(time.Since(in.at).Seconds())
+	if !in.At.IsZero() {
+		g.m.Seconds.Observe(time.Since(in.At).Seconds())
 	}
 	return out, nil
 }
@@ -186,7 +149,7 @@ func (g *Gate) Foretell(x query.Case) (query.Foretold, error) {
 }
 
 // judge says who that is, and what is to be decided about them at this moment; nothing is written yet. The caller holds passage.
-func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p passage, check ledger.Event) {
+func (g *Gate) judge(l *lane, in presentation.Presentation, claim credential.Claim, m moment) (p passage, check ledger.Event) {
 	q := g.query(m)
 	claim = query.Doubt(claim, q)
 	lost := g.RosterFault()
@@ -204,17 +167,17 @@ func (g *Gate) judge(l *lane, in presented, claim credential.Claim, m moment) (p
 	if lost {
 		decision = policy.Decision{Verdict: policy.Hold, Reason: policy.RosterFault, Rule: policy.RosterFault}
 	}
-	if in.source == byRoom && (decision.Verdict != policy.Refuse || decision.Override != "") {
+	if in.ByRoom() && (decision.Verdict != policy.Refuse || decision.Override != "") {
 		decision = decision.Held() // the guard asked for them: it is the guard who decides, as far as the rules let a guard
 	}
 	if claim.Reason == credential.ReasonSeveralCodes { // there is nobody to ask about: they are shown again, one at a time
 		decision = policy.Decision{Verdict: policy.Refuse, Reason: claim.Reason, Rule: claim.Reason}
 	}
-	p = passage{id: newID(), key: in.key(l, claim), lane: l, at: m.at, who: who, facts: facts, decision: decision, by: byMachine,
-		policy: m.rules.Policy.Hash(), roster: people.Version(), notice: notice, desk: in.source == byRoom}
+	p = passage{id: newID(), key: in.Key(l.ID, claim), lane: l, at: m.at, who: who, facts: facts, decision: decision, by: byMachine,
+		policy: m.rules.Policy.Hash(), roster: people.Version(), notice: notice, desk: in.ByRoom()}
 	p.name, p.room = who.Named(claim)
 	p.next, p.trip = g.ask.NextAllowed(facts, who.Household, q), g.ask.TripTime(facts, who.Household, q)
-	return p, g.checked(claim, who, claim.Same(in.text))
+	return p, in.Checked(claim, who, g.opt.Ledger.Derive("the codes"))
 }
 
 // remembers tells whether the register has read enough to decide by.
@@ -226,18 +189,6 @@ func (g *Gate) remembers() bool {
 		g.opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
 	}
 	return true
-}
-
-// checked is what the ledger keeps of a code or card: its kind and state, and a keyed hash by which the same is known again.
-func (g *Gate) checked(c credential.Claim, who subject.Subject, code []byte) ledger.Event {
-	ev := ledger.Event{Credential: c.Kind, Proof: string(c.Proof), Reason: cmp.Or(c.Reason, "found-by-room")}
-	if key := g.opt.Ledger.Derive("the codes"); len(code) > 0 && key != nil { // a card that could not be read has none
-		m := hmac.New(sha256.New, key)
-		m.Write(code)
-		ev.Personal = []ledger.Field{{Name: "code", Value: hex.EncodeToString(m.Sum(nil)[:16])}}
-	}
-	ev.Personal = append(ev.Personal, who.Stated(c)...)
-	return ev
 }
 
 // judged tells whether a passage was judged by the facts as they are now: who was removed or revoked since is no repeat. Neither trips

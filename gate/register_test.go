@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"gated/credential"
+	"gated/gate/presentation"
 	"gated/gate/query"
 	"gated/ledger"
 	"gated/policy"
@@ -221,9 +221,9 @@ func BenchmarkJudge(b *testing.B) {
 			for i := range 20 {
 				s.mark(marks.Exempt, "dialysis", 0, time.Hour, ledger.Field{Name: "subject", Value: fmt.Sprintf("r-9%05d", i)})
 			}
-			in := presented{source: byCode, at: time.Now(), text: []byte(s.pass("resident", s.subject("王小明"), month)), claims: (*credential.Trust).Check}
+			in := presentation.Code([]byte(s.pass("resident", s.subject("王小明"), month)), time.Now())
 			m := s.g.moment()
-			claim := in.check(m.rules.Trust, s.g.clock.Judge(m.at))
+			claim := in.Check(m.rules.Trust, s.g.clock.Judge(m.at))
 			var took []time.Duration
 			for b.Loop() {
 				began := time.Now()
