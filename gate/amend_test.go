@@ -98,7 +98,7 @@ func TestWhoMayAnnulUntilWhen(t *testing.T) {
 	for _, e := range s.records() {
 		if e.Kind == register.Correction && e.Passage == first.Passage {
 			found++
-			if e.Personally("by") != "root" || e.Personally("note") == "" || e.Personally("guard") != "" || strings.Contains(string(e.Raw), "camera") {
+			if e.Personally("by") != "root" || e.Personally("note") == "" || e.Personally("guard") != "" || strings.Contains(says(&e), "camera") {
 				t.Errorf("%s %v", e.Raw, e.Personal)
 			}
 		}

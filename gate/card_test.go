@@ -47,6 +47,10 @@ func (s *site) lay(lane string, text []byte) Outcome {
 func TestWhoPassesWithAnIDCard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	s.end()
+	mono, began := s.src.Mono, s.src.Mono()
+	s.src.Mono = func() time.Duration { return 11010500*time.Second + mono() - began } // digits of a document, by chance
+	s.start()
 	text := func(c credential.IDCard) []byte { return must(c.Text()) }
 	foreign := must(credential.IDCard{Kind: credential.KindForeigner, Name: "ROE, RICHARD", Sex: "male", BirthDate: "1985-01-01", Document: "932682198501010017", From: "2023-12-01", To: "2033-11-30"}.Text())
 	unknown := text(fang)
@@ -102,7 +106,7 @@ func TestWhoPassesWithAnIDCard(t *testing.T) {
 	}
 	for _, e := range s.records() {
 		for _, secret := range []string{"李芳", "赵无名", "110105", "932682", "ROE"} {
-			if strings.Contains(string(e.Raw), secret) {
+			if strings.Contains(says(&e), secret) {
 				t.Errorf("the record tells who it was: %s", e.Raw)
 			}
 		}

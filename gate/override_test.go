@@ -112,8 +112,8 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 			for _, e = range s.records() {
 			}
 			if e.Kind != register.Correction || e.Detail["was"] != policy.Refuse || e.Detail["override"] != c.how || e.Ref != out.Seq || e.By != unauthenticated ||
-				e.Personally("approved_by") != c.o.Approver || e.Personally("note") != c.o.Note || strings.Contains(string(e.Raw), "张") ||
-				e.Personally("need") != c.need || strings.Contains(string(e.Raw), "sudden") {
+				e.Personally("approved_by") != c.o.Approver || e.Personally("note") != c.o.Note || strings.Contains(says(&e), "张") ||
+				e.Personally("need") != c.need || strings.Contains(says(&e), "sudden") {
 				t.Errorf("%s %v", e.Raw, e.Personal)
 			}
 			if c.how == policy.OverrideGuard && s.whereabouts(s.subject("粤B54321")) != "inside" {

@@ -27,7 +27,7 @@ func TestAnUrgentNeedAdmitsAtEveryLevel(t *testing.T) {
 			}
 			for _, e := range s.records() {
 				if e.Passage == held.Passage && e.Kind == register.Decided && (e.Reason != ruling.UrgentNeed || e.Personally("need") != reason) ||
-					strings.Contains(string(e.Raw), reason) {
+					strings.Contains(says(&e), reason) {
 					t.Errorf("entry %d: %s, %q", e.Seq, e.Raw, e.Personally("need"))
 				}
 			}
