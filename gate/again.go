@@ -47,7 +47,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	var events []ledger.Event
 	var again []judgedAgain
 	for _, h := range holds {
-		m.came = h.in.Came
+		m.came = h.came
 		p, check := g.judge(h.lane, h.in, h.in.Check(m.rules.Trust, g.clock.Judge(m.at)), m)
 		if h.unchanged(&p) {
 			continue
@@ -81,6 +81,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 			h.passage = a.now
 			h.again = false // what it is answered from now on, somebody has asked
 			g.desk.holds[h.id] = h
+			g.read.Replace(h.key, h.passage)
 		} else {
 			h.timer.Stop()
 			g.desk.seen = state{}

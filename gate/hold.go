@@ -153,8 +153,10 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 		return g.fault(h.passage, err), nil
 	}
 	p.seq = entries[0].Seq
-	if by != byMachine && !h.in.ByRoom() { // whoever nobody decided about still waits when they hold it up again
+	if by != byMachine && !h.in.ByRoom() {
 		g.read.Remember(p.key, p, g.rules.Load().Repeat, time.Now())
+	} else if !h.in.ByRoom() { // whoever nobody decided about waits anew when they hold it up again, but not while they hold it up still
+		g.read.Replace(p.key, p)
 	}
 	return g.leave(h, &p), nil
 }

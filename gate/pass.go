@@ -59,18 +59,25 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 		claim = in.Check(m.rules.Trust, g.clock.Judge(m.at))
 	}
 
-	in.Came = m.came
+	before := g.read.Again(in.Key(l.ID, claim), time.Now())
+	if before != nil { // it lies there still, and so waits for no time to pass
+		m.came = before.came
+	}
 
 	// Query: who is that, and what does the gate's own state say about them?
 	p, check := g.judge(l, in, claim, m)
 	h := g.desk.waiting(func(h *held) bool { return h.sameAs(&p, in) })
-	switch before := g.read.Again(p.key, time.Now()); {
+	switch {
 	case h != nil && in.ByRoom():
 		h.begun = true
 		g.judgeAgain(h) // in a fault it stays as it was
 		return new(h.repeated()).outcome(), nil
 	case g.Fault(): // a green from memory would be a lie
 	case h != nil && (h.begun || h.unchanged(&p) && h.decision.Verdict == p.decision.Verdict):
+		if before == nil { // they came back, and wait on
+			h.came = p.came
+			g.read.Remember(p.key, h.passage, m.rules.Repeat, time.Now())
+		}
 		return g.repeat(h.passage), nil // the guard who has begun looks at what is so now
 	case h == nil && before != nil && before.judged(&p) && p.decision.Rule != policy.RosterFault:
 		return g.repeat(*before), nil
@@ -103,11 +110,11 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 		old.seq = entries[0].Seq
 		g.leave(h, &old)
 	}
-	switch {
-	case p.decision.Verdict == policy.Hold:
+	waits := p.decision.Verdict == policy.Hold
+	if waits {
 		g.park(&p, in, m.rules.Hold)
-	case p.decision.Reason == "desk-full": // they are to scan again, and then that is no repeat
-	default:
+	}
+	if p.decision.Reason != "desk-full" && !(waits && in.ByRoom()) { // else they are asked for again, and that is no repeat
 		g.read.Remember(p.key, p, m.rules.Repeat, time.Now())
 	}
 	out := g.answer(&p)
@@ -173,8 +180,8 @@ func (g *Gate) judge(l *lane, in presentation.Presentation, claim credential.Cla
 	if claim.Reason == credential.ReasonSeveralCodes { // there is nobody to ask about: they are shown again, one at a time
 		decision = policy.Decision{Verdict: policy.Refuse, Reason: claim.Reason, Rule: claim.Reason}
 	}
-	p = passage{id: newID(), key: in.Key(l.ID, claim), lane: l, at: m.at, who: who, facts: facts, decision: decision, by: byMachine,
-		policy: m.rules.Policy.Hash(), roster: people.Version(), notice: notice, desk: in.ByRoom()}
+	p = passage{id: newID(), key: in.Key(l.ID, claim), lane: l, at: m.at, came: m.came, who: who, facts: facts, decision: decision,
+		by: byMachine, policy: m.rules.Policy.Hash(), roster: people.Version(), notice: notice, desk: in.ByRoom()}
 	p.name, p.room = who.Named(claim)
 	p.next, p.trip = g.ask.NextAllowed(facts, who.Household, q), g.ask.TripTime(facts, who.Household, q)
 	return p, in.Checked(claim, who, g.opt.Ledger.Derive("the codes"))
@@ -194,6 +201,9 @@ func (g *Gate) remembers() bool {
 // judged tells whether a passage was judged by the facts as they are now: who was removed or revoked since is no repeat. Neither trips
 // nor whereabouts count, as the passage itself changes them, nor does the time.
 func (p *passage) judged(now *passage) bool {
+	if p.decision.Verdict == policy.Hold || p.decision.Verdict == policy.Undecided && now.decision.Verdict != policy.Hold {
+		return false // who waits is asked about; and who may pass by now does
+	}
 	facts := now.facts
 	facts.HouseholdTrips, facts.Whereabouts, facts.Minute = p.facts.HouseholdTrips, p.facts.Whereabouts, p.facts.Minute
 	facts.Again, facts.Passed, facts.MinutesSince, facts.Trip = p.facts.Again, p.facts.Passed, p.facts.MinutesSince, p.facts.Trip

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"strconv"
 	"strings"
+	"time"
 
 	"gated/credential"
 	"gated/gate/query"
@@ -26,6 +27,7 @@ type passage struct {
 	key       [32]byte // by which the same code or card is known again on its lane; zero: by nothing
 	lane      *lane
 	at        ledger.Stamp
+	came      time.Time // when they came: their code was read first, and without a pause since; zero: by a clock that is not trusted
 	who       subject.Subject
 	facts     policy.Facts
 	decision  policy.Decision

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,7 +74,8 @@ func TestARepeatIsJudgedAgainWhereTheFactsChanged(t *testing.T) {
 	}
 }
 
-// A phone may lie before the scanner while the guard decides, and after it: that is no new code. Whoever nobody decided about waits anew.
+// A phone may lie before the scanner while the guard decides, and after it: that is no new code. Whoever nobody decided about waits anew when
+// they come back, and at each reading where the window is none.
 func TestACodeThatStillLiesThereAfterTheDecisionIsNoNewOne(t *testing.T) {
 	t.Parallel()
 	for _, verdict := range []string{policy.Admit, policy.Refuse} {
@@ -94,5 +97,112 @@ func TestACodeThatStillLiesThereAfterTheDecisionIsNoNewOne(t *testing.T) {
 	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Hold, r.Repeat = time.Minute, time.Minute }))
 	if again := s.scan("in", code); again.Passage == first.Passage || again.Verdict != policy.Hold || again.Repeat {
 		t.Errorf("after nobody decided: %+v", again)
+	}
+}
+
+// lieThere has a code that was read count as lying before the scanner for as long as a test takes, or as taken away just now.
+func (s *site) lieThere() { s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Repeat = time.Hour })) }
+func (s *site) takeAway() {
+	s.g.passage.Lock()
+	defer s.g.passage.Unlock()
+	s.g.read.Drop(func(passage) bool { return true })
+}
+
+// runOut has the time of whoever waits be up.
+func (s *site) runOut() {
+	s.g.passage.Lock()
+	holds := slices.Collect(maps.Values(s.g.desk.holds))
+	s.g.passage.Unlock()
+	for _, h := range holds {
+		s.g.expire(h)
+	}
+}
+
+// A phone that was left before the scanner waits for no two minutes to pass: they count from when its code was read first, also once its
+// hold has run out, and that is no other passage. Who takes it away and comes back is judged anew.
+func TestACodeThatLiesThereIsOnePassage(t *testing.T) {
+	t.Parallel()
+	for _, waits := range []bool{true, false} {
+		s := newSite(t)
+		s.lieThere()
+		s.scan("in", s.pass("resident", s.subject("王小明"), month))
+		s.later(30 * time.Second)
+		back := s.pass("resident", s.subject("王小明"), month-time.Hour)
+		held := s.scan("in", back)
+		if held.Verdict+" "+held.Reason != "hold passed-back" {
+			t.Fatalf("%+v", held)
+		}
+		want := policy.Hold
+		if !waits {
+			s.runOut()
+			want = policy.Undecided
+		}
+		for range 12 {
+			s.later(15 * time.Second)
+			s.g.review()
+			if out := s.scan("in", back); out.Passage != held.Passage || !out.Repeat || out.Verdict != want {
+				t.Fatalf("it waits %t: the code that lies there: %+v", waits, out)
+			}
+		}
+		if n := len(s.g.View().Undecided); n != map[bool]int{false: 1}[waits] {
+			t.Errorf("it waits %t: asked about %d", waits, n)
+		}
+		s.takeAway()
+		if out := s.scan("in", back); out.Passage == held.Passage || out.Verdict+" "+out.Reason != "admit same-way-noted" {
+			t.Errorf("it waits %t: who came back: %+v", waits, out)
+		}
+	}
+}
+
+// Who comes back to wait on begins anew, also where a guard has begun to answer: from then on it is one reading again.
+func TestWhoComesBackWhileTheyWaitIsReadAnew(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.lieThere()
+	s.scan("in", s.pass("resident", s.subject("王小明"), month))
+	back := s.pass("resident", s.subject("王小明"), month-time.Hour)
+	held := s.scan("in", back)
+	s.takeAway()
+	s.later(time.Minute)
+	if out := s.scan("in", back); out.Passage != held.Passage || !out.Repeat {
+		t.Fatalf("within two minutes: %+v", out)
+	}
+	if err := s.g.Answering(held.Passage); err != nil {
+		t.Fatal(err)
+	}
+	s.later(2 * time.Minute)
+	s.scan("in", back)
+	s.g.review()
+	if h := s.g.View().Holds; len(h) != 1 || h[0].Reason != "passed-back" {
+		t.Errorf("while it lies there waits %+v", h)
+	}
+	s.takeAway()
+	s.scan("in", back)
+	s.g.passage.Lock()
+	s.g.desk.seen = state{}
+	s.g.passage.Unlock()
+	s.g.review()
+	if h := s.g.View().Holds; len(h) != 1 || h[0].Reason != "same-way-noted" {
+		t.Errorf("once they came back waits %+v", h)
+	}
+}
+
+// Who may pass by now is no repeat of a hold that ran out.
+func TestWhoMayPassByNowIsNotAskedToTakeTheCodeAway(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	s.lieThere()
+	first := s.scan("out", s.pass("resident", s.subject("王小明"), month))
+	code := s.pass("resident", s.subject("李芳"), month)
+	if held := s.scan("out", code); held.Reason != "household-limit" || held.Verdict != policy.Hold {
+		t.Fatalf("%+v", held)
+	}
+	s.runOut()
+	if err := s.g.Annul(first.Passage, Amender{}); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.scan("out", code); out.Verdict != policy.Admit || out.Repeat {
+		t.Errorf("%+v", out)
 	}
 }

@@ -16,8 +16,7 @@ import (
 
 // Presentation is a code or a card that was read, or a person whom the guard found.
 type Presentation struct {
-	At   time.Time // when its last byte came; zero: nothing was read
-	Came time.Time // when they came, also for who is judged again; zero: by a clock that is not trusted
+	At time.Time // when its last byte came; zero: nothing was read
 
 	source string
 	text   []byte // what was read, which is the reader's

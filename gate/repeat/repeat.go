@@ -18,7 +18,7 @@ type Memory[A any] map[Key]answered[A]
 // answered is an answer that the same code gets again for a while. A code that is read without a pause is one reading, however long a
 // phone lies before the scanner: it is a new one once it was away for window.
 type answered[A any] struct {
-	answer A
+	answer A // or the question, of who waits
 	window time.Duration
 	until  time.Time // monotonic
 }
@@ -33,6 +33,14 @@ func (m Memory[A]) Again(key Key, now time.Time) *A {
 	a.until = now.Add(a.window)
 	m[key] = a
 	return &a.answer
+}
+
+// Replace puts another answer in the place of one, for as long as that would have been given still.
+func (m Memory[A]) Replace(key Key, answer A) {
+	if a, ok := m[key]; ok {
+		a.answer = answer
+		m[key] = a
+	}
 }
 
 // Drop forgets the answers of which something is so.
