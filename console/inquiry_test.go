@@ -314,3 +314,29 @@ func TestAStrangerIsAsked(t *testing.T) {
 	held = b.scan("in", b.pass("王小明", -time.Minute))
 	see(t, ctx, "one key for whoever is of the roster", `view.holds.some(o => o.passage === '`+held.Passage+`' && !o.ask)`)
 }
+
+// Whom the rules refuse by now no key of the card admits but for an urgent need, and it says so.
+func TestTheCardSaysThatOnlyAnUrgentNeedAdmits(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	r.change(func(v *gate.View) {
+		h := openHold("H1", "in", "赵六", "", "no-staff")
+		h.Refused = true
+		v.Holds = []gate.Hold{h}
+	})
+	anew(t, ctx, r.url)
+	see(t, ctx, "the card says it", `chosen === 'H1' && performance.now() - chosenAt > READ_MS && document.querySelector('.card.on .only-urgent').textContent.includes('急病')`)
+	sees(t, ctx, "and has no button that admits at once", `!document.querySelector('.card.on .act .yes') && document.querySelector('.card.on .act .no')`)
+	r.heard()
+	press(t, ctx, "a")
+	see(t, ctx, "the key says why not", `!$('toast').hidden && $('toast').textContent.includes('急病')`)
+	press(t, ctx, "o")
+	see(t, ctx, "the other reasons", `panel`)
+	press(t, ctx, "1")
+	if got := r.heard(); len(got) > 0 {
+		t.Errorf("the page asked %q", got)
+	}
+	run(t, ctx, `document.querySelectorAll('.card.on .reasons .yes')[document.querySelectorAll('.card.on .reasons .yes').length - 1].click()`)
+	r.awaits(t, `decide {"passage":"H1","verdict":"admit","reason":"sudden-illness","note":""}`)
+}

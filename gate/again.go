@@ -113,12 +113,12 @@ func (h *held) sameAs(p *passage, in presentation.Presentation) bool {
 	return h.key == p.key || h.in.Same(in)
 }
 
-// unchanged tells whether the guard would see and ask the same now. The verdict does not count: one that waits is a hold.
+// unchanged tells whether the guard would see and ask the same now, and may admit. The verdict does not count: one that waits is a hold.
 func (h *held) unchanged(now *passage) bool {
 	was, is := h.facts, now.facts
 	return h.who == now.who && h.next == now.next && h.name == now.name && h.room == now.room && h.decision.Reason == now.decision.Reason &&
-		h.decision.Rule == now.decision.Rule && h.decision.Ask.Same(now.decision.Held().Ask) && was.Valid == is.Valid &&
-		was.Reason == is.Reason && was.Health == is.Health
+		h.decision.Rule == now.decision.Rule && h.refused == now.refused && h.decision.Ask.Same(now.decision.Held().Ask) &&
+		was.Valid == is.Valid && was.Reason == is.Reason && was.Health == is.Health
 }
 
 // superseded is how a hold ends that is judged again, as the passage next, and its register event.

@@ -2,6 +2,8 @@ package gate
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -318,4 +320,54 @@ func TestTwoThatWaitDoNotBothTakeTheLastTrip(t *testing.T) {
 		holds := s.g.View().Holds
 		return len(holds) == 1 && holds[0].Reason == "household-limit"
 	})
+}
+
+// Whom new rules refuse while a guard answers waits on, and is let through no more easily than whom they refuse who comes now: only for
+// an urgent need. The card says so. Where rules hold again it is as before.
+func TestABegunHoldWhomTheRulesRefuseByNow(t *testing.T) {
+	t.Parallel()
+	const file = "name: test\nlevels: [{name: guarded, basis: contract}]\nrules:\n  - {name: home, when: {direction: in, class: resident, known: true, valid: true, proof: signed}, then: admit}\n  - {name: staff, when: {class: staff}, then: %s}\n  - {name: others, then: hold}\n"
+	for name, c := range map[string]struct {
+		ruling Ruling
+		then   []string // the rules' verdict, one after the other
+		want   string
+	}{
+		"one key":                    {Ruling{Verdict: "admit", Reason: "known-by-sight"}, []string{"refuse"}, ""},
+		"refused":                    {Ruling{Verdict: "refuse", Reason: "not-known"}, []string{"refuse"}, "refuse not-known"},
+		"a sudden illness":           {Ruling{Verdict: "admit", Reason: "sudden-illness"}, []string{"refuse"}, "admit urgent-need"},
+		"a rule with an override":    {Ruling{Verdict: "admit", Reason: "known-by-sight"}, []string{"refuse, override: guard"}, "admit known-by-sight"},
+		"refused and held once more": {Ruling{Verdict: "admit", Reason: "known-by-sight"}, []string{"refuse", "hold"}, "admit known-by-sight"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			rule := func(then string) {
+				p := must(policy.Parse(then, fmt.Appendf(nil, file, then)))
+				s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = p }))
+				s.g.review()
+			}
+			rule("hold")
+			held := s.scan("in", s.pass("staff", s.subject("赵六"), month))
+			if err := s.g.Answering(held.Passage); err != nil {
+				t.Fatal(err)
+			}
+			for _, then := range c.then {
+				rule(then)
+			}
+			h := s.g.View().Holds
+			if len(h) != 1 || h[0].Verdict != policy.Hold || h[0].Refused != (c.then[len(c.then)-1] == "refuse") {
+				t.Fatalf("there waits %+v", h)
+			}
+			out, err := s.g.Decide(h[0].Passage, c.ruling)
+			if c.want == "" {
+				if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "sudden-illness") || len(s.g.View().Holds) != 1 {
+					t.Errorf("%+v, %v", out, err)
+				}
+				return
+			}
+			if got := out.Verdict + " " + out.Reason; got != c.want || err != nil {
+				t.Errorf("got %s, %v, want %s", got, err, c.want)
+			}
+		})
+	}
 }

@@ -191,6 +191,11 @@ func TestAHoldTakesNoLessThanARefusal(t *testing.T) {
 						t.Errorf("alone: %+v, %v", got, err)
 					}
 					alone.Answers = answers{"agrees": "陈站长"}
+				} else if override == "" && how == "other rules" { // a guard had begun to answer
+					if got, err := s.g.Decide(out.Passage, alone); !errors.Is(err, ErrInvalid) {
+						t.Errorf("nobody may: %+v, %v", got, err)
+					}
+					alone.Reason = "personal-safety"
 				}
 				if got, err := s.g.Decide(out.Passage, alone); err != nil || got.Verdict != policy.Admit {
 					t.Errorf("%+v, %v", got, err)

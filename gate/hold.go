@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -108,6 +109,10 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 		return g.fault(h.passage, err), nil
 	} else if changed {
 		return Outcome{}, ErrChanged
+	}
+	if h.refused && r.Verdict == policy.Admit && !ruling.IsUrgent(r.Reason) {
+		return Outcome{}, invalid("the rules refuse them by now, %s: for an urgent need alone they are admitted, %s", h.decision.Reason,
+			strings.Join(ruling.Urgent, " or "))
 	}
 	answers, err := r.Answered(h.decision.Ask, g.desk.duty)
 	if err != nil {
@@ -235,7 +240,7 @@ func (g *Gate) SignOn(name string) error {
 func (d *desk) list() []Hold {
 	holds := []Hold{}
 	for _, h := range slices.SortedFunc(maps.Values(d.holds), func(a, b *held) int { return a.until.Compare(b.until) }) {
-		holds = append(holds, Hold{Shown: h.shown(), Until: h.until, Ask: h.decision.Ask})
+		holds = append(holds, Hold{Shown: h.shown(), Until: h.until, Ask: h.decision.Ask, Refused: h.refused})
 	}
 	return holds
 }

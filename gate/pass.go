@@ -182,6 +182,7 @@ func (g *Gate) judge(l *lane, in presentation.Presentation, claim credential.Cla
 	}
 	p = passage{id: newID(), key: in.Key(l.ID, claim), lane: l, at: m.at, came: m.came, who: who, facts: facts, decision: decision,
 		by: byMachine, policy: m.rules.Policy.Hash(), roster: people.Version(), notice: notice, desk: in.ByRoom()}
+	p.refused = decision.Verdict == policy.Refuse && decision.Override == ""
 	p.name, p.room = who.Named(claim)
 	p.next, p.trip = g.ask.NextAllowed(facts, who.Household, q), g.ask.TripTime(facts, who.Household, q)
 	return p, in.Checked(claim, who, g.opt.Ledger.Derive("the codes"))

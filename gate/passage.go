@@ -44,6 +44,7 @@ type passage struct {
 	repeat    bool   // answered before
 	emergency bool   // the emergency key opened
 	desk      bool   // answered to the guard, not to somebody at the lane
+	refused   bool   // by a rule that lets no guard override it, also where they wait, as a guard had begun to answer
 	again     bool   // somebody who waited, judged again: nobody has shown anything
 }
 

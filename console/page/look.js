@@ -238,13 +238,13 @@ function card(o, many) {
   e.hold = o;
   e.dataset.passage = o.passage;
   e.append(cardTop(o, h('span', { class: 'left' }), row ? h('span', { class: 'why' }, t('reason', o.reason)) : ''));
-  if (!row) e.append(h('div', { class: 'why' }, reasons(t('class', o.class), t('reason', o.reason), nextAllowed(o), health(o))));
+  if (!row) e.append(h('div', { class: 'why' }, reasons(t('class', o.class), t('reason', o.reason), nextAllowed(o), health(o))), o.refused ? h('div', { class: 'why only-urgent' }, p('only-urgent')) : '');
   if (on) {
     const one = (verdict, key) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, ATONCE[verdict]) },
       h('kbd', {}, key), h('span', {}, p(verdict), h('small', {}, t('reason', ATONCE[verdict]))));
     if (o.ask) e.append(askForm(o));
-    e.append(h('div', { class: 'pair act' }, one('admit', 'A'), one('refuse', 'R')),
-      ...(bySight(o) ? [h('button', { type: 'button', class: 'others by-sight', onclick: e => tap(e, o.passage, 'admit', BYSIGHT) }, h('kbd', {}, 'K'), t('reason', BYSIGHT))] : []),
+    e.append(h('div', { class: 'pair act' }, o.refused ? '' : one('admit', 'A'), one('refuse', 'R')),
+      ...(bySight(o) && !o.refused ? [h('button', { type: 'button', class: 'others by-sight', onclick: e => tap(e, o.passage, 'admit', BYSIGHT) }, h('kbd', {}, 'K'), t('reason', BYSIGHT))] : []),
       h('button', { type: 'button', class: 'others', onclick: () => { panel = !panel; render(); } }, h('kbd', {}, panel ? 'Esc' : 'O'), panel ? p('back') : p('other-reasons')));
     if (panel) e.append(
       h('div', { class: 'pair reasons' }, ...OTHERS.map(([verdict, reason], i) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, reason) }, h('kbd', {}, i + 1), t('reason', reason)))),

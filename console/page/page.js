@@ -314,7 +314,7 @@ $('picture').onchange = async () => {
 // rule decides, once. Whoever comes next is not selected: the same key pressed again decides about nobody.
 async function rule(passage, verdict, reason) {
   const c = cards.find(c => c.hold.passage === passage && !c.gone && !c.ruled);
-  if (!c || !answered(c.hold, verdict, reason)) return;
+  if (!c || !allowed(c.hold, verdict, reason) || !answered(c.hold, verdict, reason)) return;
   c.ruled = { passage, verdict, reason, done: false };
   choose('');
   render();
@@ -325,6 +325,13 @@ async function rule(passage, verdict, reason) {
     sound(verdict);
   } else c.ruled = null; // it waits still, or went otherwise
   render();
+}
+
+// allowed tells whether the rules leave a ruling to the guard: whom they refuse by now only an urgent need admits.
+function allowed(o, verdict, reason) {
+  if (!o.refused || verdict !== 'admit' || URGENT.includes(reason)) return true;
+  toast(p('only-urgent'));
+  return false;
 }
 
 // tap is rule by a button. One that has just appeared was not what the finger was for.

@@ -328,6 +328,7 @@ const WORDS = {
     "required": ["必填", "required"],
     "unanswered": ["未填", "not answered"],
     "answer-too-long": ["太长", "too long"],
+    "only-urgent": ["现在规则不允许放行：只有人身安全、急病可以放行（其他原因）", "the rules refuse them by now: only personal safety or a sudden illness admits (other reasons)"],
     "answer-first": ["放行前请先问清", "ask first, then admit"],
     "keys-select": ["先选人：按数字或点卡片", "select somebody first: digit or tap"],
     "too-fast": ["按键太快，没有执行：请一个一个按", "keys too fast, nothing was done: one at a time"],

@@ -138,8 +138,10 @@ type Shown struct {
 // Hold is a passage that waits for a guard. Its name stays as long as it waits.
 type Hold struct {
 	Shown
-	Until time.Time       `json:"until"`         // then it is registered as undecided
-	Ask   *policy.Inquiry `json:"ask,omitempty"` // what is asked before whoever it is may be admitted
+	Until time.Time `json:"until"` // then it is registered as undecided
+	// Refused: by now the rules refuse whoever it is, and only an urgent need admits them.
+	Refused bool            `json:"refused,omitempty"`
+	Ask     *policy.Inquiry `json:"ask,omitempty"` // what is asked before whoever it is may be admitted
 }
 
 // Undecided is somebody on whom nobody decided. The guard is asked what became of them until another signs on.
