@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	_ "embed"
@@ -16,6 +17,7 @@ import (
 	"gated/config"
 	"gated/credential"
 	"gated/demo/clinic"
+	"gated/durable"
 	"gated/roster"
 
 	"golang.org/x/sys/unix"
@@ -95,7 +97,7 @@ func officeKey(dir string) string { return filepath.Join(dir, "keys", "office.ke
 // lock locks a state directory, so that no demo replaces the devices of a running gate. It retries, because a daemon whose demo
 // was killed just before may take a moment to end.
 func lock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := durable.Open(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("--dir: %w", err)
 	}
@@ -147,11 +149,10 @@ func (d *demo) writeSettings(path string) error {
 	if d.Fast {
 		level = "warn"
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	var text bytes.Buffer
+	if err := settings.Execute(&text, map[string]any{"Lanes": Lanes, "Dir": d.Dir, "Listen": listen, "Level": level, "Fast": d.Fast,
+		"Scenes": d.Scenes}); err != nil {
 		return err
 	}
-	err = settings.Execute(f, map[string]any{"Lanes": Lanes, "Dir": d.Dir, "Listen": listen, "Level": level, "Fast": d.Fast,
-		"Scenes": d.Scenes})
-	return errors.Join(err, f.Close())
+	return durable.Replace(path, text.Bytes())
 }

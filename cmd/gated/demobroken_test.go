@@ -20,6 +20,8 @@ func TestADemoWithABrokenFileShowsItsGate(t *testing.T) {
 	for _, broken := range []struct{ file, with string }{
 		{"roster.db", "garbage"}, {"roster.db", ""}, {"ledger.db", "garbage"}, {"keys/personal.key", "garbage"}, {"keys/office.key", "garbage"},
 		{"lock", "a directory"}, {"gated.yaml", "a directory"}, {"dev", "garbage"},
+		{"lock", "a FIFO"}, {"gated.yaml", "a FIFO"}, {"trust/dcc/demo-clinic.pem", "a FIFO"}, {"trust/shc/demo-clinic.json", "a FIFO"},
+		{"keys/office.key", "a FIFO"}, {"roster.db", "a FIFO"}, {"ledger.db", "a FIFO"},
 	} {
 		t.Run(broken.file+" "+broken.with, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "d")
@@ -33,6 +35,8 @@ func TestADemoWithABrokenFileShowsItsGate(t *testing.T) {
 			case "":
 			case "a directory":
 				err = os.Mkdir(path, 0o700)
+			case "a FIFO":
+				err = syscall.Mkfifo(path, 0o600)
 			default:
 				err = os.WriteFile(path, []byte(strings.Repeat(broken.with, 1000)), 0o600)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"gated/credential"
 	"gated/demo/issuer"
+	"gated/durable"
 	"gated/roster"
 )
 
@@ -51,7 +52,7 @@ func New(trust string) (c Clinic, err error) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return c, err
 		}
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+		if err := durable.Replace(path, content); err != nil {
 			return c, err
 		}
 	}
