@@ -50,7 +50,7 @@ func TestTheGuardPutsRight(t *testing.T) {
 	b.asked(`correct {"passage":"` + third + `","lane":"in","id":"` + b.person("王小明") + `"}`)
 	see(t, ctx, "done", `!document.querySelector('#right .amend')`)
 
-	refused := b.scan("out", "x").Passage // going out is asked, not refused
+	refused := b.scan("out", "GP1:X").Passage // going out is asked, not refused
 	see(t, ctx, "asked", fmt.Sprintf(`view.holds.some(h => h.passage === '%s') && !document.querySelector('#right .refused')`, refused))
 	refused = b.scan("in", "parcel 4711").Passage
 	see(t, ctx, "refused", `document.querySelector('#right .refused') && $('override-in')`)

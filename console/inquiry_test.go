@@ -277,7 +277,7 @@ func TestAStrangerIsAsked(t *testing.T) {
 	rules := b.gate.Rules()
 	rules.Level = "normal"
 	b.gate.SetRules(rules)
-	held := b.scan("in", "6901234567892")
+	held := b.scan("in", "GP1:6901234567892")
 	before := b.ledger.Size()
 	for _, c := range []struct {
 		answers, want string
@@ -304,7 +304,7 @@ func TestAStrangerIsAsked(t *testing.T) {
 
 	ctx := browser(t, b.serve(t))
 	b.forget()
-	held = b.scan("in", "6901234567893")
+	held = b.scan("in", "GP1:6901234567893")
 	see(t, ctx, "they are asked", `chosen === '`+held.Passage+`' && performance.now() - chosenAt > READ_MS && document.querySelectorAll('.card.on .question').length === 3`)
 	press(t, ctx, "q")
 	write(t, ctx, "3-2-501")

@@ -229,7 +229,7 @@ func TestGuardAtTheKeyboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	h1 := b.scan("in", b.pass("李四", -time.Minute)).Passage
-	h2 := b.scan("out", "6901234567892").Passage
+	h2 := b.scan("out", "GP1:6901234567892").Passage
 	ctx := browser(t, b.serve(t))
 	click := func(id string) { t.Helper(); tap(t, ctx, id) }
 	see(t, ctx, "two holds", `document.querySelectorAll('#holds .card').length === 2`)

@@ -200,7 +200,7 @@ func ofCertificate(h health.Certificate) Claim {
 	return c
 }
 
-// checkResidentID reports false for what does not look like a resident ID number.
+// checkResidentID reports false for what does not look like a resident ID number, a payment code of 18 digits among them.
 func checkResidentID(s string, at time.Time) (Claim, bool) {
 	id, err := ResidentID(s)
 	if err == ErrLength || err == ErrDigit {
@@ -219,7 +219,15 @@ func checkResidentID(s string, at time.Time) (Claim, bool) {
 	default:
 		c.Valid, c.Reason = true, ReasonOK
 	}
-	return c, true
+	return c, !isPayment(id.Document, c.Valid)
+}
+
+// isPayment tells whether 18 characters, which may be a good ID number, are a payment code that somebody holds up by mistake: those of
+// WeChat have 18 digits and begin with 10 to 15 (微信支付, 付款码支付), those of Alipay 16 to 24 and with 25 to 30 (支付宝, 当面付). Of these
+// beginnings 11 to 15 are regions of ID numbers, too (GB/T 2260): there birth date and check digit tell, in all but one of 20,000.
+func isPayment(number string, good bool) bool {
+	region := "11" <= number[:2] && number[:2] <= "15"
+	return number[17] != 'X' && (number[:2] == "10" || "25" <= number[:2] && number[:2] <= "30" || region && !good)
 }
 
 // MarshalJSON writes the claim as `gated code check` prints it:

@@ -595,7 +595,8 @@ func goldenCodes(t *testing.T) []vector {
 		{Name: "the scanner adds what may mean something", Text: "Q" + text, At: noon},
 		{Name: "two codes at one moment", Text: text + "\r" + text, At: noon},
 		{Name: "example of GB 11643", Text: "11010519491231002X", At: noon},
-		{Name: "wrong check character", Text: "110105194912310021", At: noon},
+		{Name: "wrong check character", Text: "440524194912310021", At: noon},
+		{Name: "a payment code of WeChat, which begins as ID numbers of Hebei do", Text: "134567890123456789", At: noon},
 	}
 }
 

@@ -111,7 +111,7 @@ func TestOneWrongDigitOrTwoSwappedAreNoticed(t *testing.T) {
 
 func TestAResidentIDNumberIdentifiesAndProvesNothing(t *testing.T) {
 	late := time.Date(2026, 11, 23, 15, 59, 59, 0, time.UTC) // a second to midnight in Beijing
-	tomorrow := checked("11010520261124001")
+	tomorrow := checked("44052420261124001")
 	id := func(number, reason, born, sex string) Claim {
 		return Claim{Kind: KindResidentID, Valid: reason == ReasonOK, Reason: reason, Proof: Stated, Document: number, BirthDate: born, Sex: sex, Gaps: []string{GapIdentity}}
 	}
@@ -124,13 +124,34 @@ func TestAResidentIDNumberIdentifiesAndProvesNothing(t *testing.T) {
 		{"810000199408230021", noon, id("810000199408230021", ReasonOK, "1994-08-23", "female")},
 		{"９１１１２４１９８１０８０３００２４", noon, id("911124198108030024", ReasonOK, "1981-08-03", "female")},
 		{"11010519491231002x", noon, id("11010519491231002X", ReasonOK, "1949-12-31", "female")},
-		{"110105194912310020", noon, id("110105194912310020", ReasonBadCheckDigit, "1949-12-31", "female")},
-		{checked("11010519490230001"), noon, id(checked("11010519490230001"), ReasonBadDate, "", "male")},
+		{"440524194912310021", noon, id("440524194912310021", ReasonBadCheckDigit, "1949-12-31", "female")},
+		{checked("44052419490230001"), noon, id(checked("44052419490230001"), ReasonBadDate, "", "male")},
+		{"11010519490230002X", noon, id("11010519490230002X", ReasonBadDate, "", "female")},
 		{tomorrow, late, id(tomorrow, ReasonBadDate, "2026-11-24", "male")},
 		{tomorrow, late.Add(time.Second), id(tomorrow, ReasonOK, "2026-11-24", "male")},
 	} {
 		if diff := cmp.Diff(c.want, new(Trust).Check([]byte(c.code), c.at)); diff != "" {
 			t.Errorf("%q at %s (-want +got):\n%s", c.code, c.at, diff)
+		}
+	}
+}
+
+// The payment codes of WeChat and Alipay that have 18 digits are no ID numbers, whatever their beginning, and not one is a hold for it.
+func TestAPaymentCodeIsNoIDNumber(t *testing.T) {
+	t.Parallel()
+	payment := Claim{Kind: KindUnknown, Reason: ReasonUnknownCode, Proof: Stated}
+	for _, code := range []string{"134567890123456789", "101234567890123456", "152345678901234567", "281234567890123456", "301234567890123456",
+		"110105194912310021",                                                                     // of Beijing, but for its check digit
+		checked("11010519490230001"),                                                             // and for its date
+		checked("10010519491231003"), checked("25010519491231001"), checked("30010519491231001"), // of no region
+		"2812345678901234", "281234567890123456789012"} {
+		if got := new(Trust).Check([]byte(code+"\r"), noon); !cmp.Equal(got, payment) {
+			t.Errorf("%s: got %+v", code, got)
+		}
+	}
+	for _, code := range []string{"11010519491231002X", checked("15010519491231001"), checked("31010519491231001"), "810000199408230021"} {
+		if got := new(Trust).Check([]byte(code), noon); got.Kind != KindResidentID || !got.Valid {
+			t.Errorf("%s: got %+v", code, got)
 		}
 	}
 }

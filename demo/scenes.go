@@ -173,10 +173,21 @@ func (s *stage) overTheFence() {
 func (s *stage) asked() {
 	notice := s.run("level", "set", "normal", "--number", "2026-18", "--issuer", "街道办（虚构）")
 	defer s.end(notice)
-	stranger := s.show("in", fmt.Sprintf("69%011d", rand.Int64N(1e11)), "somebody unknown", "hold unknown-code")
+	stranger := s.show("in", strangersNumber(), "the ID number of somebody unknown", "hold unknown-person")
 	s.do("api/decide", map[string]any{"passage": stranger.Passage, "verdict": "admit", "reason": "visitor-confirmed",
 		"answers": map[string]string{"whom": "3-2-501", "purpose": "family", "people": "2"}})
 	s.tell("the guard asks: whom, what for, how many; and admits them")
+}
+
+// strangersNumber is an ID number that nobody has: of the year 1900.
+func strangersNumber() string {
+	first := fmt.Sprintf("44052419000101%03d", rand.IntN(1000))
+	for _, check := range "0123456789X" {
+		if id, err := credential.ResidentID(first + string(check)); err == nil {
+			return id.Document
+		}
+	}
+	panic("no check digit fits") // one of the eleven always does
 }
 
 // annulled: somebody who was admitted turns round.

@@ -310,7 +310,7 @@ func TestWhatCannotBeCorrected(t *testing.T) {
 	out := s.scan("out", s.pass("resident", s.subject("王小明"), month))
 	car := s.scan("in", s.pass("vehicle", s.subject("粤B12345"), month))
 	home := s.scan("in", s.pass("household", "3-2-501", month))
-	courier := s.scan("out", "parcel 4711")
+	courier := s.scan("out", "GP1:PARCEL4711")
 	if _, err := s.g.Decide(courier.Passage, Ruling{Verdict: "admit", Reason: ruling.Reasons["admit"][0]}); err != nil {
 		t.Fatal(err)
 	}

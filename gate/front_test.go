@@ -161,7 +161,7 @@ func TestAHoldTakesNoLessThanARefusal(t *testing.T) {
 			"other rules": func(s *site) Outcome {
 				was := s.g.Rules().Policy
 				s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Level = policy.Shipped(), "normal" }))
-				held := s.scan("in", "6901234567892")
+				held := s.scan("in", "GP1:STRANGER")
 				if err := s.g.Answering(held.Passage); err != nil {
 					t.Fatal(err)
 				}
@@ -210,7 +210,7 @@ func TestWhoWaitsIsRefusedOnceTheRulesDo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.atLevel("normal")
-	s.scan("in", "6901234567892")
+	s.scan("in", "GP1:STRANGER")
 	s.atLevel("guarded")
 	s.judged()
 	if r := s.refused("in"); len(s.g.View().Holds) != 0 || r == nil || r.Override != policy.OverrideTelephone {

@@ -355,7 +355,10 @@ func TestWhoPasses(t *testing.T) {
 		{"a police plate", "in", "粤B1234警", "hold official-plate"},
 		{"a fire engine's plate", "in", "粤X1234应急", "hold official-plate"},
 		{"a shop's bar code", "in", "6901234567892", "refuse unknown-code"},
-		{"noise, out", "out", "\xff\x00\xfe\xff\xff", "hold unknown-code"},
+		{"a payment by WeChat", "in", "134567890123456789", "refuse unknown-code"},
+		{"a payment by WeChat, out", "out", "134567890123456789", "refuse unknown-code"},
+		{"a payment by Alipay, out", "out", "281234567890123456", "refuse unknown-code"},
+		{"noise, out", "out", "\xff\x00\xfe\xff\xff", "refuse unknown-code"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := s.l.Size()
@@ -859,7 +862,7 @@ func TestTheDeskIsBounded(t *testing.T) {
 	if !found {
 		t.Error("a resident was given up for strangers")
 	}
-	const stranger = "110105199001010016"
+	const stranger = "440524199001010016"
 	if out := s.scan("out", stranger); out.Verdict != policy.Refuse || out.Reason != "desk-full" {
 		t.Errorf("a number pushed somebody off the desk: %+v", out)
 	}

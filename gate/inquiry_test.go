@@ -73,7 +73,7 @@ func TestWhatIsRequiredIsAnsweredBeforeAdmitting(t *testing.T) {
 		{"by sight, where that opens nothing", "out", Ruling{Verdict: "admit", Reason: "known-unnamed"}, "not accepted: reason known-unnamed: this hold has no questions that may be left out for it"},
 		{"nobody is refused by sight", "in", Ruling{Verdict: "refuse", Reason: "known-unnamed"}, "not accepted: reason"},
 	} {
-		held := s.scan(c.lane, "a code of "+c.name)
+		held := s.scan(c.lane, "GP1:"+c.name)
 		shown := s.g.View().Holds
 		if len(shown) != 1 || (shown[0].Ask == nil) != (c.lane == "out") || c.lane == "in" && len(shown[0].Ask.Questions) != 3 {
 			t.Fatalf("%s: the page shows %+v", c.name, shown)
@@ -121,7 +121,7 @@ func TestASecondPersonAgrees(t *testing.T) {
 	s := newSite(t)
 	s.asks(t, "    by_sight: true\n", "", "kind: text, required: true, zh: 找谁, en: whom", "kind: second-person, zh: 谁同意, en: who agrees")
 	admit := func(name, reason string) (Outcome, error) {
-		return s.g.Decide(s.scan("in", "the code of "+name+reason).Passage, Ruling{Verdict: "admit", Reason: reason, Answers: answers{"whom": name}})
+		return s.g.Decide(s.scan("in", "GP1:"+name+reason).Passage, Ruling{Verdict: "admit", Reason: reason, Answers: answers{"whom": name}})
 	}
 	for _, c := range []struct {
 		duty, name, reason string
@@ -149,7 +149,7 @@ func TestQuestionsAreLeftOutOnlyWhereTheSetSaysSo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.asks(t, "    by_sight: true\n", "")
-	held := s.scan("in", "a stranger's code")
+	held := s.scan("in", "GP1:STRANGER")
 	before := s.l.Size()
 	if _, err := s.g.Decide(held.Passage, Ruling{Verdict: "admit", Reason: policy.KnownUnnamed, Answers: answers{"whom": "王奶奶"}}); !errors.Is(err, ErrInvalid) || s.l.Size() != before {
 		t.Errorf("got %v", err)
@@ -210,7 +210,7 @@ func TestAFaultKeepsTheHoldAndItsQuestions(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.asks(t)
-	held := s.scan("in", "a stranger's code")
+	held := s.scan("in", "GP1:STRANGER")
 	r := Ruling{Verdict: "admit", Reason: "visitor-confirmed", Answers: answers{"whom": "王奶奶"}}
 	release := s.block()
 	if out, err := s.g.Decide(held.Passage, r); err != nil || out.Verdict != Fault {
@@ -238,12 +238,12 @@ func TestOtherQuestionsAreAskedAnew(t *testing.T) {
 	s.asks(t)
 	began := s.g.Rules().Policy.Hash()
 	r := Ruling{Verdict: "admit", Reason: "visitor-confirmed", Answers: answers{"whom": "王奶奶"}}
-	held := s.scan("in", "a stranger's code")
+	held := s.scan("in", "GP1:STRANGER")
 	s.asks(t, "name: test", "name: another")
 	if out, err := s.g.Decide(held.Passage, r); err != nil || s.records()[out.Seq-1].Policy != began || began == s.g.Rules().Policy.Hash() {
 		t.Errorf("the same questions in another file: %+v, %v", out, err)
 	}
-	held = s.scan("in", "another stranger's code")
+	held = s.scan("in", "GP1:ANOTHER")
 	s.asks(t, "max: 20", "max: 30")
 	if out, err := s.g.Decide(held.Passage, r); !errors.Is(err, ErrChanged) && !errors.Is(err, ErrNoHold) {
 		t.Fatalf("another range: %+v, %v", out, err)

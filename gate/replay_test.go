@@ -110,6 +110,8 @@ rules:
 		s.start()
 	}
 	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Repeat, r.Level = policies[1], 0, "sealed" }))
+	s.scan("in", codes[1]()) // else the way out may be one more
+	passages++
 	for range 3 {
 		if out := s.scan("out", codes[1]()); out.Verdict != policy.Admit || s.g.Annul(out.Passage, Amender{}) != nil {
 			t.Fatalf("they have their trip back, and got %+v", out)

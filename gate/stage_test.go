@@ -48,7 +48,7 @@ func TestTheDeskTakesNoLanesStage(t *testing.T) {
 
 	first := asks("in", s.pass("resident", s.subject("王小明"), -time.Minute))
 	admitted := s.scan("in", s.pass("resident", s.subject("李芳"), month))
-	second := asks("out", "6901234567892")
+	second := asks("out", "GP1:6901234567892")
 	shows("two lanes", "in", admitted.Passage, policy.Admit)
 	decide(first.Passage, policy.Refuse, "not-known")
 	shows("decided while another's answer stands there", "in", admitted.Passage, policy.Admit)
@@ -63,13 +63,13 @@ func TestTheDeskTakesNoLanesStage(t *testing.T) {
 	decide(found.Passage, policy.Admit, "dead-phone")
 	shows("found by room and admitted", "in", admitted.Passage, policy.Admit)
 
-	third := asks("out", "6901234567893")
+	third := asks("out", "GP1:6901234567893")
 	s.g.expire(s.g.desk.holds[third.Passage])
 	if holds := s.g.View().Holds; len(holds) != 0 {
 		t.Errorf("waiting: %+v", holds)
 	}
 	shows("its time was up", "out", third.Passage, policy.Hold) // which fades
-	fourth := asks("out", "6901234567894")
+	fourth := asks("out", "GP1:6901234567894")
 	l := s.g.lanes["out"]
 	l.mu.Lock()
 	l.lastAt = l.lastAt.Add(-personalFor)

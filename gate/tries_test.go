@@ -17,7 +17,7 @@ import (
 func TestWrongCodesInARowRaiseAnAlarm(t *testing.T) {
 	t.Parallel()
 	const forged, same, ownKey, revoked, good, other = "forged", "the same", "by a key of one's own", "revoked", "good", "of a neighbour"
-	const foreign = "https://qr.example.com/f2f0abc"
+	const foreign = "134567890123456789" // of a payment
 	for _, c := range []struct {
 		name   string
 		tries  []string

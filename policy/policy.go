@@ -30,6 +30,10 @@ const (
 	UnknownFacts = "unknown-facts" // a direction or level that the policy does not have
 )
 
+// unknownCode is the reason of a code of something else, such as a payment, an order or a chat, and of the verdict about it; and the rule
+// where no rule of the file refuses it. It says nothing of whoever shows it: they are asked for their pass, everywhere.
+const unknownCode = "unknown-code"
+
 // RosterFault is why the gate puts everybody on hold, whatever the policy says: the roster is not the one that the ledger knows.
 const RosterFault = "roster-fault"
 
@@ -307,23 +311,39 @@ func (p *Policy) Rules() []Rule {
 // Decide returns what the first matching rule says. Whatever the rules say,
 // nobody is admitted whose proof is not signed or sighted: that is held,
 // reason StatedOnly. Nor is a resident of the roster refused, who is at home
-// here: that is held, too.
+// here: that is held, too. A code of something else is always refused; on the
+// way out, where no rule refuses, a guard may admit all the same.
 func (p *Policy) Decide(f Facts) Decision {
 	v := p.words(f)
+	d := Decision{Verdict: Hold, Reason: UnknownFacts}
 	if p.has(&v) {
 		for i := range p.rules {
 			if r := &p.rules[i]; r.matches(&v, &f) {
-				return r.decision(&v)
+				d = r.decision(&v)
+				break
 			}
 		}
 	}
-	return Decision{Verdict: Hold, Reason: UnknownFacts}
+	if v[credentialReason] != unknownCode {
+		return d
+	}
+	if d.Verdict != Refuse {
+		d = Decision{Verdict: Refuse, Rule: unknownCode}
+		if v[direction] == "out" {
+			d.Override = OverrideGuard
+		}
+	}
+	d.Reason = unknownCode
+	return d
 }
 
 // MayAdmit tells whether there may be a time of the week, and a number of trips of their household, at which somebody is admitted, or goes
 // once they have answered what is asked of whoever has a trip left.
 func (p *Policy) MayAdmit(f Facts) bool {
 	v := p.words(f)
+	if v[credentialReason] == unknownCode {
+		return false
+	}
 	for i := range p.rules {
 		r, may, always, trips := &p.rules[i], true, true, false
 		for j := range r.When {
@@ -368,8 +388,9 @@ func (p *Policy) Exempts(f Facts) bool {
 // last, and what it decides.
 func (p *Policy) Explain(f Facts) ([]Tried, Decision) {
 	v := p.words(f)
-	if !p.has(&v) {
-		return nil, p.Decide(f)
+	d := p.Decide(f)
+	if !p.has(&v) || d.Rule == unknownCode {
+		return nil, d
 	}
 	var tried []Tried
 	for _, r := range p.rules {
@@ -384,7 +405,7 @@ func (p *Policy) Explain(f Facts) ([]Tried, Decision) {
 			break
 		}
 	}
-	return tried, p.Decide(f)
+	return tried, d
 }
 
 // has tells whether direction and level are ones that rules can speak about: a

@@ -63,9 +63,13 @@ func factsOf(u *universe, b *box, r *rand.Rand) Facts {
 	for !b.week.Has(minute) {
 		minute = (minute + 1) % week.Minutes
 	}
+	reason := word(credentialReason)
+	if reason == unknownCode { // about which no rule decides
+		reason = "malformed"
+	}
 	number := func(s span) int { return s.from + r.IntN(min(s.to-s.from, 5)) }
 	return Facts{Direction: word(direction), Class: word(class), Known: word(known) == "true", Credential: word(credential), Valid: word(valid) == "true",
-		Reason: word(credentialReason), Proof: word(proof), Service: word(service), PlateClass: word(plateClass), Health: word(health), Level: word(level),
+		Reason: reason, Proof: word(proof), Service: word(service), PlateClass: word(plateClass), Health: word(health), Level: word(level),
 		ClockTrusted: word(clockTrusted) == "true", Whereabouts: word(whereabouts), Building: word(building), Unit: word(unit), Minute: minute,
 		Again: word(again) == "true", Trip: word(trip), Holder: word(holder),
 		HouseholdTrips: number(b.numbers[0]), TestHours: number(b.numbers[2]), Passed: b.numbers[3].from < math.MaxInt/2, MinutesSince: number(b.numbers[3])}
