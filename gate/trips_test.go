@@ -225,6 +225,10 @@ func TestThePassOfAHouseholdIsOutWithOneOfThem(t *testing.T) {
 	if again.Verdict != policy.Hold || again.Reason != "household-pass-out" {
 		t.Errorf("the same pass out again: %+v", again)
 	}
+	if _, err := s.g.Decide(again.Passage, Ruling{Verdict: policy.Admit, Reason: "document-sighted"}); err == nil || !strings.Contains(err.Error(), "traveller is missing") {
+		t.Errorf("the same pass out again, without saying who goes: %v", err)
+	}
+	must(s.g.Decide(again.Passage, Ruling{Verdict: policy.Refuse, Reason: "level-forbids"}))
 	if out := s.scan("out", s.pass("resident", s.subject("王小明"), month)); out.Reason != "household-limit" {
 		t.Errorf("another of the household by their own: %+v", out)
 	}
