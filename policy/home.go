@@ -19,25 +19,20 @@ import (
 func (p *parser) home() {
 	takes := make([][]string, len(p.policy.rules)) // levels at which a rule keeps somebody from coming home
 	all := p.policy.universe()
-	u := all
-	parts := func(i fact) func(func([]string) bool) { return slices.Chunk(all.words[i], 64) } // a set has no place for more
 	for _, l := range p.policy.levels {
-		u.words[level] = []string{l.Name}
+		all.words[level] = []string{l.Name}
 		keeps := func(rule int) {
 			if !slices.Contains(takes[rule], l.Name) {
 				takes[rule] = append(takes[rule], l.Name)
 			}
 		}
-		for u.words[building] = range parts(building) {
-			for u.words[unit] = range parts(unit) {
-				for u.words[exemption] = range parts(exemption) {
-					if !u.comesHome(p.policy.rules, keeps) {
-						p.fault(nil, "", "so many rules overlap that it cannot be told whether residents come home at the level %s: "+
-							"put a rule that admits them before the others, such as `%s`", l.Name, homeRule)
-						return
-					}
-				}
+		for u := range all.parts() {
+			if !u.comesHome(p.policy.rules, keeps) {
+				p.fault(nil, "", "so many rules overlap that it cannot be told whether residents come home at the level %s: "+
+					"put a rule that admits them before the others, such as `%s`", l.Name, homeRule)
+				return
 			}
+			all.work = u.work
 		}
 	}
 	for i, levels := range takes {

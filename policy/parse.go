@@ -147,6 +147,7 @@ func (p *parser) file(source []byte) {
 		p.allAsked()
 		p.order(n)
 		if !p.noLevels && !p.nobody && !slices.ContainsFunc(p.policy.rules, func(r Rule) bool { return !r.sound }) {
+			p.deny()
 			p.home()
 		}
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"math"
 	"slices"
 
@@ -61,6 +62,24 @@ func (u *universe) set(i fact, words ...string) (s uint64) {
 // fits tells whether sets have a place for each word; a file that names more buildings, units or exemptions is not looked through.
 func (u *universe) fits() bool {
 	return !slices.ContainsFunc(u.words[:], func(words []string) bool { return len(words) > 64 })
+}
+
+// parts are universes of so few buildings, units and exemptions each that sets have a place for all of their words; together they are the
+// whole of it. Whoever counts the work of all of them hands it on in u.
+func (u *universe) parts() iter.Seq[*universe] {
+	return func(yield func(*universe) bool) {
+		for buildings := range slices.Chunk(u.words[building], 64) {
+			for units := range slices.Chunk(u.words[unit], 64) {
+				for exemptions := range slices.Chunk(u.words[exemption], 64) {
+					part := *u
+					part.words[building], part.words[unit], part.words[exemption] = buildings, units, exemptions
+					if !yield(&part) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 func full() box {
