@@ -156,6 +156,9 @@ func (d *demo) playLane(ctx context.Context, l *lane, scans int, guards *sync.Wa
 		if d.injected != nil {
 			d.injected.judge(ctx, v, a)
 		}
+		if a.dropped == scanner.Stalled { // it may be told in parts, and the rest is of nobody who comes now
+			d.dropped(ctx, l)
+		}
 		last = visitor{}
 		if a.dropped == "" && !a.out.Repeat && a.out.Verdict == policy.Admit {
 			last = v

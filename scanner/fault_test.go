@@ -503,17 +503,23 @@ func TestFaultStalledBeforeReading(t *testing.T) {
 	}
 }
 
-// Whoever shows a code just after a stall waits for an answer, too.
+// Whoever shows a code just after a stall waits for an answer, too, and so does who comes next before the line was quiet.
 func TestFaultCodeJustAfterAStallIsSeenToBeDropped(t *testing.T) {
 	var drops []string
-	s, scanner := lineOf(t, Options{OnFraming: func(cause string) { drops = append(drops, cause) }})
-	s.stoodStill(time.Now(), false)
-	send(t, scanner, "TOO SO")
-	s.turnUntil(t, "the drop", func() bool { return len(drops) > 0 || !s.f.untilSilence })
-	send(t, scanner, "ON\r")
-	s.turnUntil(t, "the quiet gap", func() bool { return !s.f.untilSilence })
-	if !slices.Equal(drops, []string{Stalled}) {
-		t.Errorf("got drops %q, want one %s", drops, Stalled)
+	s, _ := lineOf(t, Options{OnFraming: func(cause string) { drops = append(drops, cause) }})
+	now := time.Now()
+	s.stoodStill(now, false)
+	for _, sent := range []struct {
+		bytes string
+		after time.Duration
+		drops int
+	}{{"TOO SO", 10 * time.Millisecond, 1}, {"ON\r", 20 * time.Millisecond, 1}, {"SO IS ", 320 * time.Millisecond, 2}, {"THIS\r", 330 * time.Millisecond, 2}} {
+		if err := s.took(t.Context(), []byte(sent.bytes), now.Add(sent.after)); err != nil {
+			t.Fatal(err)
+		}
+		if len(drops) != sent.drops || slices.ContainsFunc(drops, func(is string) bool { return is != Stalled }) {
+			t.Errorf("after %q: drops %q, want %d times %s", sent.bytes, drops, sent.drops, Stalled)
+		}
 	}
 }
 

@@ -121,11 +121,12 @@ func (s *session) stood(booted time.Duration) bool { return booted-s.turned > s.
 func (s *session) took(ctx context.Context, p []byte, at time.Time) error {
 	r := s.r
 	if !s.muted.IsZero() || s.f.untilSilence {
+		another := at.Sub(s.f.last) >= codeApart
 		s.f.last = at
 		cause := "stalled"
 		if !s.muted.IsZero() {
 			cause = "muted"
-		} else if !s.toldOfStall() {
+		} else if another || !s.toldOfStall() {
 			s.tellStalled() // whoever shows a code just after it waits for an answer, too
 		}
 		r.o.Metrics.discard.WithLabelValues(r.o.Lane, cause).Add(float64(len(p)))
@@ -247,6 +248,9 @@ func (s *session) stoodStill(now time.Time, queued bool) {
 	s.release()
 	s.f.dropUntilSilence(now)
 }
+
+// codeApart is longer than any pause within a code: what comes after it is the code of somebody else.
+const codeApart = 100 * time.Millisecond
 
 // toldOfStall tells whether it is known that what comes now is dropped. On a box that stands still again before the line was quiet,
 // whoever comes then waits for an answer, too.
