@@ -35,6 +35,7 @@ type Sources struct {
 	Settings string // file; "": there is none
 	Policy   string // file; "": the one that is part of the program
 	Trust    string // directory; "": trust in the state directory
+	Roster   int64  // how many changes of it the ledger knows of: one with fewer is not copied
 	// Faulty names what a gate does not take as it is, and says why: "settings", "policy", a trusted file as
 	// "trust/pass/office.pub". Its last good copy is in force; a trusted file without one is left out.
 	Faulty map[string]error

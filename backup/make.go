@@ -290,7 +290,7 @@ func fill(secret, ledger *os.File, r *file.Reader, src Sources) (h tlog.Head, en
 	if h, err = r.Copy(ledger.Name()); err != nil {
 		return h, false, err
 	}
-	if err := roster(w, filepath.Join(src.State, "roster.db")); err != nil {
+	if err := roster(w, src); err != nil {
 		return h, false, err
 	}
 	if err := errors.Join(w.end(), secret.Sync()); err != nil {
@@ -404,9 +404,10 @@ func (w *archive) end() error {
 }
 
 // roster adds the roster as it stands, which goes through no other file on the way: it is full of names.
-func roster(w *archive, path string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil // none was imported yet, or else the ledger knew of it
+func roster(w *archive, src Sources) error {
+	path := filepath.Join(src.State, "roster.db")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && src.Roster == 0 {
+		return nil // none was imported yet
 	}
 	if err := sqliteprocess.Prepare(path); err != nil {
 		return err
@@ -426,6 +427,13 @@ func roster(w *archive, path string) error {
 		return fmt.Errorf("read roster.db: %w", err)
 	} else if sound != "ok" {
 		return fmt.Errorf("roster.db is damaged, so the older backup stays: %s", sound)
+	}
+	var changes int64 // the file's own, whoever has one of that name open
+	if err := db.QueryRow("SELECT value FROM meta WHERE key='change'").Scan(&changes); err != nil {
+		return fmt.Errorf("read roster.db: %w", err)
+	} else if changes < src.Roster {
+		return fmt.Errorf("roster.db has had %d changes, and the ledger knows of %d, so the older backup stays: put the right one back, "+
+			"and restart the daemon", changes, src.Roster)
 	}
 	c, err := db.Conn(context.Background())
 	if err != nil {

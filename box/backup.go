@@ -50,7 +50,7 @@ var recordBackup = Op[copied, bool]{"ledger-backup", func(_ context.Context, b *
 // BackUpAll copies all that a gate needs into a directory, and records it. What the box has lost does not replace what an older
 // backup has.
 func BackUpAll(ctx context.Context, src backup.Sources, to string) (m backup.Made, err error) {
-	if _, err := Perform(ctx, src.State, beginBackup, struct{}{}); err != nil {
+	if src.Roster, err = Perform(ctx, src.State, beginBackup, struct{}{}); err != nil {
 		if _, serr := os.Stat(filepath.Join(to, backup.Archive)); serr == nil {
 			err = fmt.Errorf("the older backup stays as it is: %w", err)
 		}
@@ -65,14 +65,18 @@ func BackUpAll(ctx context.Context, src backup.Sources, to string) (m backup.Mad
 	return m, nil
 }
 
-var beginBackup = Op[struct{}, bool]{"backup-begin", func(_ context.Context, b *Box, _ string, _ struct{}) (bool, error) {
+// beginBackup looks whether a backup may be made, and tells how many changes of the roster the ledger knows of.
+var beginBackup = Op[struct{}, int64]{"backup-begin", func(_ context.Context, b *Box, _ string, _ struct{}) (int64, error) {
 	if b.Register == nil {
-		return false, b.noLedger()
+		return 0, b.noLedger()
 	}
 	if err := b.CompoundFault(); err != nil {
-		return false, fmt.Errorf("the key from which roster IDs follow: %w", err)
+		return 0, fmt.Errorf("the key from which roster IDs follow: %w", err)
 	}
-	return true, b.rightRoster()
+	if err := b.rightRoster(); err != nil {
+		return 0, err
+	}
+	return b.knownRoster()
 }}
 
 // Rebuild makes the index and all counts anew from the entries.

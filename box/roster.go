@@ -1,6 +1,7 @@
 package box
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -165,7 +166,7 @@ func acceptRoster(ctx context.Context, b *Box, by, why string) (bool, error) {
 		return false, b.noLedger()
 	}
 	known, err := b.knownRoster()
-	switch {
+	switch err = cmp.Or(b.Roster.Moved(), err); {
 	case err != nil:
 		return false, err
 	case b.Roster.Snapshot().Change() < 0:
@@ -194,8 +195,8 @@ func (b *Box) knownRoster() (changes int64, err error) {
 // rightRoster refuses to change a roster that is not the one which the ledger knows: the change would be lost when that is put
 // back, and may be taken for it if it is not.
 func (b *Box) rightRoster() error {
-	if b.Register == nil {
-		return nil
+	if err := b.Roster.Moved(); err != nil || b.Register == nil {
+		return err
 	}
 	known, err := b.knownRoster()
 	if has := b.Roster.Snapshot().Change(); has < 0 {

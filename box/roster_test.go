@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"gated/backup"
 	"gated/clock"
 	"gated/ledger"
 	"gated/roster"
@@ -234,5 +236,77 @@ func TestADryRunMakesNoRosterAndNoKey(t *testing.T) {
 	list.DryRun = true
 	if rep, err = Perform(t.Context(), dir, ImportRoster, list); err != nil || rep.Unkept || len(rep.Added) != 0 {
 		t.Errorf("a dry run after it: %+v, %v", rep, err)
+	}
+}
+
+// Under a daemon at work an older roster.db, or none, may come to lie in the place of the one that is open: nothing is changed then,
+// and no backup replaces one that has more.
+func TestARosterThatIsMovedUnderTheDaemonIsNotChangedAndNotBackedUp(t *testing.T) {
+	t.Parallel()
+	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
+	path, src := RosterFile(dir), backup.Sources{State: dir}
+	older, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listening(t, dir)()
+	revoke := func(serial string) error {
+		_, err := Perform(t.Context(), dir, RevokePasses, Revocation{Serial: serial, Reason: "lost", Unseen: true})
+		return err
+	}
+	if err := revoke("00000000000000a1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Fatal(err)
+	}
+	before, had := digests(t, to), size(t, dir)
+	for what, put := range map[string]func() error{"an older one": func() error { return os.WriteFile(path, older, 0o600) }, "none": func() error { return nil }} {
+		if err := errors.Join(os.Rename(path, path+".away"), put()); err != nil {
+			t.Fatal(err)
+		}
+		_, imported := Perform(t.Context(), dir, ImportRoster, Import{Rows: rows, DryRun: true})
+		_, accepted := Perform(t.Context(), dir, AcceptRoster, "it is all there is")
+		_, backedUp := BackUpAll(t.Context(), src, to)
+		for does, err := range map[string]error{"revoke": revoke("00000000000000a2"), "import": imported, "accept": accepted, "backup": backedUp} {
+			if err == nil || !strings.Contains(err.Error(), "put it back, or restart the daemon") {
+				t.Errorf("%s, %s: got %v", what, does, err)
+			}
+		}
+		if err := os.Rename(path+".away", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := digests(t, to); !maps.Equal(now, before) || size(t, dir) != had {
+		t.Errorf("the backup has changed, or the ledger: %d entries, %d before", size(t, dir), had)
+	}
+	if err := revoke("00000000000000a2"); err != nil {
+		t.Errorf("put back: %v", err)
+	}
+	if _, err := BackUpAll(t.Context(), src, to); err != nil {
+		t.Errorf("put back: %v", err)
+	}
+}
+
+// Whoever has the roster open: what is copied is the file, and that is looked at.
+func TestABackupLooksAtTheRosterThatItCopies(t *testing.T) {
+	t.Parallel()
+	dir := site(t)
+	people, err := Roster(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := people.Change()
+	for _, missing := range []bool{false, true} {
+		if missing {
+			if err := os.Remove(RosterFile(dir)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for known, want := range map[int64]bool{has: !missing, has + 1: false} {
+			if _, err := backup.Make(backup.Sources{State: dir, Roster: known}, filepath.Join(t.TempDir(), "b")); (err == nil) != want {
+				t.Errorf("missing %t, it has %d changes, the ledger knows of %d: %v", missing, has, known, err)
+			}
+		}
 	}
 }

@@ -112,6 +112,9 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	defer until(func(ctx context.Context) { b.Retain(ctx, retentions(set), d.log) })()
 	defer d.serve(b, at, reg, stopBarriers)()
 	defer until(d.watchFiles)()
+	defer until(func(ctx context.Context) {
+		b.Roster.Watch(ctx, func(err error) { d.faults.set("roster.db", err) })
+	})()
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	defer d.scan(ctx, giveUp, b, lanes, reg)()

@@ -191,12 +191,12 @@ func (g *Gate) RosterChanged(ev ledger.Event) {
 }
 
 // RosterFault tells whether the ledger knows of a newer roster than the one that is here: it was lost, it cannot be read, or an
-// older copy was put in its place. Who was revoked is not known then. A change is in the roster before it is in the ledger, and read
-// behind it.
+// older copy was put in its place, or may have been while it is open. Who was revoked is not known then. A change is in the roster
+// before it is in the ledger, and read behind it.
 func (g *Gate) RosterFault() (is bool) {
 	known := int64(0)
 	g.opt.Register.View(func(s *register.State) { known = s.Roster })
-	return g.opt.Roster.Snapshot().Change() < known
+	return g.opt.Roster.Lost() || g.opt.Roster.Snapshot().Change() < known
 }
 
 // Clock is what the box's clock says, and why that is not trusted; "": it is.

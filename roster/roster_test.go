@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/durable"
 	"gated/roster/sheet"
 
 	"github.com/google/go-cmp/cmp"
@@ -860,4 +861,34 @@ func TestLocksThatAnyCloseWouldDropAreAnError(t *testing.T) {
 // inHanzi is a number as a part of a name, in which no digit stands.
 func inHanzi(n int) string {
 	return strings.Map(func(r rune) rune { return []rune("零一二三四五六七八九")[r-'0'] }, strconv.Itoa(n))
+}
+
+// A change that went to a file without a name would be gone with the process.
+func TestAFileThatWasMovedWhileItIsOpenTakesNoChange(t *testing.T) {
+	for _, name := range []string{"roster.db", "roster.db-wal"} {
+		for what, put := range map[string]func(path string) error{"none": func(string) error { return nil },
+			"another": func(path string) error { return os.WriteFile(path, nil, 0o600) }} {
+			dir := t.TempDir()
+			s, err := Open(filepath.Join(dir, "roster.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			revoke := func(serial string) error { return s.Revoke(t.Context(), serial, "lost", true) }
+			if err := errors.Join(revoke("00000000000000a1"), s.Moved()); err != nil || s.Lost() {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, name)
+			if err := errors.Join(os.Rename(path, path+".away"), put(path)); err != nil {
+				t.Fatal(err)
+			}
+			had := s.Snapshot().Change()
+			if err := revoke("00000000000000a2"); !errors.Is(err, durable.ErrMoved) || s.Snapshot().Change() != had || !s.Lost() {
+				t.Errorf("%s in the place of %s: %v, %d changes, %d before", what, name, err, s.Snapshot().Change(), had)
+			}
+			if err := errors.Join(os.Rename(path+".away", path), revoke("00000000000000a2")); err != nil || s.Lost() {
+				t.Errorf("%s is back: %v", name, err)
+			}
+		}
+	}
 }

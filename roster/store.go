@@ -14,7 +14,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"gated/durable"
 	"gated/sqliteprocess"
 )
 
@@ -23,7 +25,9 @@ type Store struct {
 	path     string
 	db       *sql.DB // one connection; nil when open for reading only
 	mu       sync.Mutex
-	doubtful bool // under mu: a commit failed, so the file must be opened again
+	doubtful bool                           // under mu: a commit failed, so the file must be opened again
+	opened   atomic.Pointer[durable.Opened] // the files, where they are open for writing
+	lost     atomic.Bool                    // see Lost
 	snapshot atomic.Pointer[Snapshot]
 	commit   func(*sql.Tx) error // faults in tests
 }
@@ -137,6 +141,8 @@ func (s *Store) open() error {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
+	opened := durable.Look(s.path, s.path+"-wal")
+	s.opened.Store(&opened)
 	s.snapshot.Store(snapshot)
 	return nil
 }
@@ -178,6 +184,37 @@ func (s *Store) Close() error {
 
 // Snapshot returns the roster as it stands now.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
+
+// Moved says that a file which is open has its name no longer: what is written to it would be gone when it is closed, and what has the
+// name now nobody has read.
+func (s *Store) Moved() error {
+	opened := s.opened.Load()
+	if opened == nil {
+		return nil
+	}
+	err := opened.Moved()
+	if s.lost.Store(err != nil); err != nil {
+		err = fmt.Errorf("%w, or restart the daemon", err)
+	}
+	return err
+}
+
+// Lost tells whether Moved has said so the last time.
+func (s *Store) Lost() bool { return s.lost.Load() }
+
+// Watch asks Moved each second, and tells what it says, until ctx ends.
+func (s *Store) Watch(ctx context.Context, tell func(error)) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			tell(s.Moved())
+		}
+	}
+}
 
 // read reads the roster without making or changing any file: SQLite would make -wal and -shm files beside a roster in WAL mode
 // even when opened with mode=ro. Where there is no -wal, nobody has the roster open, and it can be read as it lies; that this
@@ -355,7 +392,7 @@ func (s *Store) change(ctx context.Context, f func(tx *sql.Tx, now *Snapshot) er
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), s.Moved()); err != nil {
 		return err
 	}
 	if err := s.commit(tx); err != nil {

@@ -339,3 +339,38 @@ func boxWithoutItsRoster(t *testing.T, canAccept bool, spoil func(path string) e
 	}
 	c.stop(t)
 }
+
+// The gate looks each second whether the roster that it has open is still the one of that name.
+func TestARosterThatIsMovedUnderTheDaemonIsARosterFault(t *testing.T) {
+	t.Parallel()
+	dir := demoSite(t)
+	c := start(t, "run", "--config", filepath.Join(dir, "gated.yaml"))
+	page, path := c.address(t), filepath.Join(dir, "roster.db")
+	copied := mustRead(t, path)
+	for _, x := range []struct {
+		do     func() error
+		health string
+		fault  int
+	}{
+		{func() error { return errors.Join(os.Rename(path, path+".away"), os.WriteFile(path, copied, 0o600)) }, "roster-fault", 1},
+		{func() error { return os.Rename(path+".away", path) }, "ok", 0},
+	} {
+		if err := x.do(); err != nil {
+			t.Fatal(err)
+		}
+		for late := time.Now().Add(time.Minute); !strings.Contains(get(t, page+"healthz"), `"`+x.health+`"`); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(late) {
+				t.Fatalf("healthz: %s, want %s", get(t, page+"healthz"), x.health)
+			}
+		}
+		metrics := get(t, page+"metrics")
+		if !strings.Contains(metrics, fmt.Sprintf("\ngated_roster_fault %d\n", x.fault)) ||
+			strings.Contains(metrics, "\ngated_setup_fault{file=\"roster.db\"} 1\n") != (x.fault == 1) {
+			t.Errorf("the metrics do not say %s", x.health)
+		}
+		if got := ask(t, page, "in", "6901234567892"); strings.Contains(got, "roster-fault") != (x.fault == 1) {
+			t.Errorf("%s: got %s", x.health, got)
+		}
+	}
+	c.stop(t)
+}
