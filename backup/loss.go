@@ -42,7 +42,8 @@ func contents(f *os.File) (map[string]held, error) {
 }
 
 // lost says what the archive that is in the directory has, and the new one has not, since the box has lost it: the older archive may
-// be the only place where it is. What a box may lose on purpose, such as a trusted key or the content of a slot, does not count.
+// be the only place where it is. What a box may lose on purpose, such as one of several trusted keys or the content of a slot, does
+// not count.
 func lost(src Sources, r *file.Reader, to string, secret *os.File) error {
 	f, err := durable.Open(filepath.Join(to, Archive), os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,8 +61,9 @@ func lost(src Sources, r *file.Reader, to string, secret *os.File) error {
 	if err != nil {
 		return err
 	}
-	sizes := map[string]int64{} // of the slots here, by whose they are
+	sizes, trusts := map[string]int64{}, false // of the slots here, by whose they are
 	for name, is := range now {
+		trusts = trusts || strings.HasPrefix(name, trustName+"/")
 		if slotsName.MatchString(name) {
 			sizes[is.whose()] = is.size
 		}
@@ -86,11 +88,11 @@ func lost(src Sources, r *file.Reader, to string, secret *os.File) error {
 		case name == settingsName && src.Settings == "":
 			here = "the settings: name them with --config"
 		case strings.HasPrefix(name, trustName+"/"):
-			if _, err := os.Stat(src.trust()); !errors.Is(err, fs.ErrNotExist) || slices.Contains(all, trustName+"/") {
+			if trusts || slices.Contains(all, trustName+"/") {
 				continue
 			}
 			name, here = trustName+"/", trustName+"/"
-			hint = fmt.Sprintf("; tar -xf %s -C %s trust; an empty directory, if nobody is to be trusted", f.Name(), src.State)
+			hint = fmt.Sprintf("; mkdir -p %[2]s; tar -xf %[1]s -C %[2]s --strip-components=1 trust", f.Name(), src.trust())
 		case name != "roster.db" || now[name].size > 0:
 			continue
 		}

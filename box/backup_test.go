@@ -422,9 +422,12 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 			_, _, err := BeginEpoch(dir, nil, "the disk was exchanged", nil)
 			return errors.Join(err, os.Remove(filepath.Join(dir, "ledger-1.keys")))
 		}, "personal.keys (here ledger-1.keys)"},
-		"compound key":     {write("keys/compound.key", strings.Repeat("k", 32)), "keys/compound.key"},
-		"all trusted keys": {remove("trust"), "trust/"},
-		"one trusted key":  {remove("trust/pass/office.pub"), ""},
+		"compound key":        {write("keys/compound.key", strings.Repeat("k", 32)), "keys/compound.key"},
+		"the trust directory": {remove("trust"), "trust/"},
+		"all trusted keys": {func(dir string) error {
+			return errors.Join(remove("trust/pass/office.pub")(dir), remove("trust/pass/other.pub")(dir))
+		}, "trust/"},
+		"one trusted key": {remove("trust/pass/office.pub"), ""},
 		"an erased person": {func(dir string) error {
 			_, err := Perform(t.Context(), dir, Erase, Erasure{erasure.Selection{Subject: "r-000001"}, "moved out"})
 			return err
@@ -438,7 +441,7 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 			t.Parallel()
 			dir, to := site(t), filepath.Join(t.TempDir(), "backup")
 			if err := errors.Join(os.MkdirAll(filepath.Join(dir, "trust", "pass"), 0o700), write("trust/pass/office.pub", "a key")(dir),
-				write("keys/compound.key", strings.Repeat("c", 32))(dir)); err != nil {
+				write("trust/pass/other.pub", "another key")(dir), write("keys/compound.key", strings.Repeat("c", 32))(dir)); err != nil {
 				t.Fatal(err)
 			}
 			src := backup.Sources{State: dir}
@@ -458,7 +461,7 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 					continue
 				}
 				if err == nil || !strings.Contains(err.Error(), "otherwise: "+x.want) || !strings.Contains(err.Error(), "put it back") ||
-					!strings.Contains(err.Error(), "NAME > FILE)") && !strings.Contains(err.Error(), "NAME > FILE; tar -xf ") {
+					!strings.Contains(err.Error(), "NAME > FILE)") && !strings.Contains(err.Error(), "NAME > FILE; mkdir -p ") {
 					t.Errorf("got %v", err)
 				}
 				if now := digests(t, to); !maps.Equal(now, before) {
@@ -468,7 +471,16 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 			if _, err := BackUpAll(t.Context(), src, filepath.Join(t.TempDir(), "another")); err != nil {
 				t.Errorf("into another directory: %v", err)
 			}
-			if name, _, _ := strings.Cut(x.want, " "); name != "" && name != "trust/" {
+			name, _, _ := strings.Cut(x.want, " ")
+			if name == "trust/" {
+				c := exec.Command("sh", "-c", `mkdir -p "$1"; tar -xf "$0" -C "$1" --strip-components=1 trust`, filepath.Join(to, backup.Archive), filepath.Join(dir, "trust"))
+				if said, err := c.CombinedOutput(); err != nil {
+					t.Fatalf("%v, %s", err, said)
+				}
+				if _, err := BackUpAll(t.Context(), src, to); err != nil {
+					t.Errorf("put back: %v", err)
+				}
+			} else if name != "" {
 				_, here, is := strings.Cut(strings.TrimSuffix(x.want, ")"), "(here ")
 				if !is {
 					here = name
