@@ -22,8 +22,12 @@ func Begin(path string) (*os.File, error) {
 	}
 	for _, f := range files {
 		suffix, ours := strings.CutPrefix(f.Name(), prefix)
-		if !ours || strings.Trim(suffix, "0123456789") != "" || !f.Type().IsRegular() {
+		number, journal := strings.CutSuffix(suffix, "-journal") // of SQLite, which goes with its file
+		if !ours || strings.Trim(number, "0123456789") != "" || !f.Type().IsRegular() {
 			continue
+		}
+		if _, err := os.Lstat(filepath.Join(dir, prefix+number)); journal && err == nil {
+			continue // its file is at work, or it would be gone by now
 		}
 		if left, err := os.OpenFile(filepath.Join(dir, f.Name()), os.O_RDWR|unix.O_NOFOLLOW, 0); err == nil {
 			if unix.Flock(int(left.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {

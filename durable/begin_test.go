@@ -56,6 +56,36 @@ func TestBeginRemovesWhatAKilledProcessHasLeftAndNothingElse(t *testing.T) {
 	}
 }
 
+// SQLite has a journal beside a file that it writes. It goes with the file, or when the file has gone, and stays with one at work.
+func TestBeginRemovesAJournalWithItsFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "copy.db")
+	left, err := Begin(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	working, err := Begin(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer working.Close()
+	for _, name := range []string{left.Name(), working.Name(), filepath.Join(dir, ".copy.db.0"), path} {
+		if err := os.WriteFile(name+"-journal", []byte("half a ledger"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left.Close() // as the kernel does for a process that is killed
+	f, err := Begin(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got, err := filepath.Glob(filepath.Join(dir, "*journal"))
+	if err != nil || !slices.Equal(got, []string{working.Name() + "-journal", path + "-journal"}) {
+		t.Errorf("left: %q, %v", got, err)
+	}
+}
+
 // What is removed may be the keys of what is erased later: no block of the disk keeps it.
 func TestWhatAKilledProcessHasLeftIsOverwritten(t *testing.T) {
 	dir := t.TempDir()
