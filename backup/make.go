@@ -30,7 +30,8 @@ import (
 
 // Made is what was copied.
 type Made struct {
-	Head    tlog.Head // of the copy of the ledger
+	Head    tlog.Head // of the copy of the ledger, which may have more entries
+	Entries int64     // of that copy
 	Bytes   int64     // of all files
 	Unknown []string  // files of the state directory that are none of ours, and in no backup
 	Faulty  []string  // what is in the backup otherwise than it lies there, and why
@@ -88,7 +89,7 @@ func Make(src Sources, to string) (m Made, err error) {
 	defer drop(secret)
 	for range 10 { // entries may come faster than they are copied
 		var enough bool
-		if m.Head, enough, err = fill(secret, ledger, r, src); err != nil {
+		if enough, err = m.fill(secret, ledger, r, src); err != nil {
 			return m, err
 		} else if enough {
 			break
@@ -255,53 +256,53 @@ func ended(state, to string, epoch int) (size int64, err error) {
 }
 
 // fill writes the archive and the copy of the ledger. enough tells whether each entry of the copy has a slot in the archive.
-func fill(secret, ledger *os.File, r *file.Reader, src Sources) (h tlog.Head, enough bool, err error) {
+func (m *Made) fill(secret, ledger *os.File, r *file.Reader, src Sources) (enough bool, err error) {
 	for _, f := range []*os.File{secret, ledger} {
 		if err := f.Truncate(0); err != nil {
-			return h, false, err
+			return false, err
 		}
 	}
 	if _, err := secret.Seek(0, io.SeekStart); err != nil {
-		return h, false, err
+		return false, err
 	}
 	w := &archive{Writer: tar.NewWriter(secret)}
 	if err := outside(w, src); err != nil {
-		return h, false, err
+		return false, err
 	}
 	slots, err := r.Slots(os.O_RDONLY)
 	if err != nil {
-		return h, false, errors.Join(err, slots.Close())
+		return false, errors.Join(err, slots.Close())
 	}
 	end, err := slots.End() // at least: they become more while they are copied
 	if err = errors.Join(err, slots.Close()); err != nil {
-		return h, false, err
+		return false, err
 	}
 	names, err := list(src.State)
 	if err != nil {
-		return h, false, err
+		return false, err
 	}
 	for _, name := range names {
 		if FateOf(name) == Archived && !strings.HasPrefix(name, trustName+"/") && name != "roster.db" {
 			if err := add(w, name, filepath.Join(src.State, filepath.FromSlash(name))); err != nil {
-				return h, false, err
+				return false, err
 			}
 		}
 	}
-	if h, err = r.Copy(ledger.Name()); err != nil {
-		return h, false, err
+	if m.Head, err = r.Copy(ledger.Name()); err != nil {
+		return false, err
 	}
 	if err := roster(w, src); err != nil {
-		return h, false, err
+		return false, err
 	}
 	if err := errors.Join(w.end(), secret.Sync()); err != nil {
-		return h, false, fmt.Errorf("write %s: %w", Archive, err)
+		return false, fmt.Errorf("write %s: %w", Archive, err)
 	}
 	c, err := file.OpenFile(ledger.Name())
 	if err != nil {
-		return h, false, err
+		return false, err
 	}
-	size, err := c.Size()
-	return h, end == 0 || end >= size, errors.Join(err, c.Close())
+	m.Entries, err = c.Size()
+	return end == 0 || end >= m.Entries, errors.Join(err, c.Close())
 }
 
 // outside adds what may lie outside the state directory, as it is in force: the last good copy of what is faulty. It comes first: a

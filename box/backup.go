@@ -2,6 +2,7 @@ package box
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,29 +11,34 @@ import (
 	"gated/backup"
 	"gated/ledger"
 	"gated/ledger/file"
-	"gated/ledger/tlog"
 )
 
 // Backup copies the ledger of a state directory and its slots while the gate works, looks whether the copy holds, gives it
-// its name, and records it. It returns the copy's head and size in bytes.
-func Backup(ctx context.Context, dir, to string) (h tlog.Head, size int64, err error) {
+// its name, and records it.
+func Backup(ctx context.Context, dir, to string) (m backup.Made, err error) {
 	if to, err = filepath.Abs(to); err != nil {
-		return h, 0, err
+		return m, err
 	}
 	if backup.Inside(to, dir) {
-		return h, 0, fmt.Errorf("%s is in the state directory: a copy that burns with the original is none", to)
+		return m, fmt.Errorf("%s is in the state directory: a copy that burns with the original is none", to)
 	}
-	if h, err = file.BackUp(dir, to); err != nil {
-		return h, 0, err
+	if m.Head, err = file.BackUp(dir, to); err != nil {
+		return m, err
 	}
-	if _, err := Perform(ctx, dir, recordBackup, copied{h.Size, h.Root.String()}); err != nil {
-		return h, 0, fmt.Errorf("the copy %s is whole, and could not be recorded: %w", to, err)
+	if _, err := Perform(ctx, dir, recordBackup, copied{m.Head.Size, m.Head.Root.String()}); err != nil {
+		return m, fmt.Errorf("the copy %s is whole, and could not be recorded: %w", to, err)
 	}
 	st, err := os.Stat(to)
 	if err != nil {
-		return h, 0, err
+		return m, err
 	}
-	return h, st.Size(), nil
+	m.Bytes = st.Size()
+	c, err := file.OpenFile(to)
+	if err != nil {
+		return m, err
+	}
+	m.Entries, err = c.Size()
+	return m, errors.Join(err, c.Close())
 }
 
 // copied is how far a copy reaches.

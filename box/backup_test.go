@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gated/backup"
 	"gated/evidence"
@@ -513,6 +514,39 @@ func digests(t testing.TB, dir string) map[string]string {
 		all[f.Name()] = string(b)
 	}
 	return all
+}
+
+// What came after the newest head is in the copy, too, and counted.
+func TestABackupSaysHowManyEntriesItHas(t *testing.T) {
+	t.Parallel()
+	dir, to := site(t), t.TempDir()
+	if err := os.Mkdir(filepath.Join(to, "one"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	defer listening(t, dir)()
+	unsigned := false
+	for late := time.Now().Add(time.Minute); !unsigned && time.Now().Before(late); {
+		if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+			t.Fatal(err)
+		}
+		all, err := BackUpAll(t.Context(), backup.Sources{State: dir}, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := Backup(t.Context(), dir, filepath.Join(to, "one", "ledger.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unsigned = all.Head.Size < all.Entries && one.Head.Size < one.Entries
+		for path, got := range map[string]int64{to: all.Entries, filepath.Join(to, "one"): one.Entries} {
+			if want := size(t, path); got != want {
+				t.Errorf("got %d entries, want %d", got, want)
+			}
+		}
+	}
+	if !unsigned {
+		t.Error("the newest head signs each copy")
+	}
 }
 
 // A restore says that its roster is older than its ledger, before the gate does with everybody on hold; and a backup that cannot be

@@ -39,7 +39,7 @@ func backupCommand() *cobra.Command {
 			m, err := box.BackUpAll(c.Context(), src, append(args, "/var/backups/gated")[0])
 			m.Tell(c.ErrOrStderr())
 			return say(c.OutOrStdout(), err, "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
-				m.Head.Size, m.Bytes, time.Since(began).Seconds(), m.Head.Size, m.Head.ShortRoot())
+				m.Entries, m.Bytes, time.Since(began).Seconds(), m.Head.Size, m.Head.ShortRoot())
 		}),
 	}
 }
@@ -69,9 +69,9 @@ func ledgerBackup() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			began := time.Now()
-			h, size, err := box.Backup(c.Context(), dir, args[0])
+			m, err := box.Backup(c.Context(), dir, args[0])
 			return say(c.OutOrStdout(), err, "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
-				h.Size, size, time.Since(began).Seconds(), h.Size, h.ShortRoot())
+				m.Entries, m.Bytes, time.Since(began).Seconds(), m.Head.Size, m.Head.ShortRoot())
 		}),
 	}
 }
