@@ -74,10 +74,13 @@ func Read(path string) (passes []roster.IssuedPass, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if len(rows) == 0 {
+		rows = [][]string{nil}
+	}
 	for i, row := range rows {
 		if i == 0 {
 			if strings.Join(row, ",") != passColumns {
-				return nil, fmt.Errorf("%s: not the passes.csv of \"gated pass issue --list\"", path)
+				return nil, fmt.Errorf("%s: no headings %s: it is not the passes.csv of \"gated pass issue --list\"", path, passColumns)
 			}
 			continue
 		}

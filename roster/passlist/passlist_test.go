@@ -44,6 +44,19 @@ func TestAListIsAFile(t *testing.T) {
 	}
 }
 
+// A list that is empty, as of a disk that was full, has no passes to record: to say "0 recorded" would be to take it.
+func TestAListHasHeadings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "passes.csv")
+	for _, text := range []string{"", "\n", "0011223344556677,r-000001,office,2001-09-09T01:46:40Z,2033-05-18T03:33:20Z\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Read(path); err == nil || !strings.Contains(err.Error(), "no headings") {
+			t.Errorf("%q: got %+v, %v", text, got, err)
+		}
+	}
+}
+
 // The list says of each pass whether the gate would refuse it, and names what was revoked and never recorded.
 func TestPrintSaysWhatIsRevoked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "roster.db")
