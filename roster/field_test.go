@@ -122,9 +122,9 @@ func TestFaultsOfTwoSheetsNameBoth(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	for language, want := range map[string]string{
-		"en": "2 faults in the roster file, nothing was imported\n" +
+		"en": "2 faults in the roster file, nothing was done\n" +
 			"sheet 2号楼 (hidden), row 2, id_number: sheet 1号楼, row 2 has the same document number: delete one of the two rows or correct the number\n",
-		"zh": "名册文件有 2 处错误，未导入任何内容\n工作表“2号楼”（隐藏）第 2 行 证件号码：证件号码与工作表“1号楼”第 2 行相同，请删除其中一行或更正号码\n",
+		"zh": "名册文件有 2 处错误，未作任何处理\n工作表“2号楼”（隐藏）第 2 行 证件号码：证件号码与工作表“1号楼”第 2 行相同，请删除其中一行或更正号码\n",
 	} {
 		if got := faulty.Text(language); !strings.HasPrefix(got, want) {
 			t.Errorf("got %s, want %s", got, want)

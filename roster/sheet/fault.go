@@ -69,7 +69,7 @@ func (f Fault) place(language string) string {
 // All faults are counted, so many kept in memory and printed.
 const faultsKept, faultsPrinted = 10_000, 50
 
-// FaultyRows is every fault of a file, in the order of its rows. Nothing was imported.
+// FaultyRows is every fault of a file, in the order of its rows. Nothing was done.
 type FaultyRows struct {
 	Faults []Fault `json:"faults"` // the first 10,000
 	Total  int     `json:"total"`
@@ -112,10 +112,10 @@ func (e *FaultyRows) Error() string { return e.Text("en") }
 func (e *FaultyRows) Text(language string) string {
 	var b strings.Builder
 	if e.Total == 1 && e.Faults[0].place("en") == "" {
-		b.WriteString(Pick(language, "the roster file cannot be read, nothing was imported", "名册文件无法读取，未导入任何内容"))
+		b.WriteString(Pick(language, "the roster file cannot be used, nothing was done", "名册文件无法使用，未作任何处理"))
 	} else {
-		b.WriteString(Pick(language, counted(e.Total, "fault")+" in the roster file, nothing was imported",
-			fmt.Sprintf("名册文件有 %d 处错误，未导入任何内容", e.Total)))
+		b.WriteString(Pick(language, counted(e.Total, "fault")+" in the roster file, nothing was done",
+			fmt.Sprintf("名册文件有 %d 处错误，未作任何处理", e.Total)))
 	}
 	if e.cause != nil {
 		fmt.Fprintf(&b, " (%v)", e.cause)

@@ -375,7 +375,7 @@ func TestOtherFilesAreNamed(t *testing.T) {
 			t.Errorf("%.30q: got %v, want %s", tt.data, err, tt.want)
 			continue
 		}
-		if en, zh := faulty.Text("en"), faulty.Text("zh_CN.UTF-8"); !strings.HasPrefix(en, "the roster file cannot be read") || !strings.HasPrefix(zh, "名册文件无法读取") {
+		if en, zh := faulty.Text("en"), faulty.Text("zh_CN.UTF-8"); !strings.HasPrefix(en, "the roster file cannot be used, nothing was done\n") || !strings.HasPrefix(zh, "名册文件无法使用，未作任何处理\n") {
 			t.Errorf("got %s, %s", en, zh)
 		}
 	}
