@@ -128,8 +128,8 @@ func Verify(w io.Writer, path, kind string, g evidence.Given) error {
 		return err
 	}
 	for _, r := range reports {
-		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d hidden=%d\n",
-			r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased, r.Hidden)
+		fmt.Fprintf(w, "entries=%d root=%s seconds=%.3f origin=%s heads=%d personal=%d erased=%d hidden=%d readable=%d\n",
+			r.Entries, r.Root, time.Since(began).Seconds(), r.Meta.Origin, r.Heads, r.Personal, r.Erased, r.Hidden, r.Pending)
 	}
 	for _, line := range evidence.Proved(reports) {
 		fmt.Fprintln(w, line)
