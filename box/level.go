@@ -32,21 +32,36 @@ type Notice struct {
 	Replace            bool   // it takes the place of those that count at its time
 }
 
-// Announce records a notice of a level, or what has become of one. It returns the number of its entry.
-var Announce = Op[Notice, int64]{"level-notice", func(_ context.Context, b *Box, by string, n Notice) (int64, error) {
+// Announced is the entry of a notice, and which level counts where it does once that is on record, in words.
+type Announced struct {
+	Entry int64
+	Then  string
+}
+
+// Announce records a notice of a level, or what has become of one.
+var Announce = Op[Notice, Announced]{"level-notice", func(_ context.Context, b *Box, by string, n Notice) (done Announced, err error) {
 	if b.Gate == nil {
-		return 0, errNoDaemon
+		return done, errNoDaemon
 	}
 	if err := n.check(b); err != nil {
-		return 0, err
+		return done, err
 	}
-	seq, err := b.Gate.Announce(func(board levels.Board, now time.Time) ([]ledger.Event, error) {
-		return n.events(b, board, now, by)
+	place := n.Place
+	done.Entry, err = b.Gate.Announce(func(board levels.Board, now time.Time) ([]ledger.Event, error) {
+		if old, is := board.Notice(n.Ref); is {
+			place = old.Place
+		}
+		return n.events(b, board, now.In(b.Ledger.Zone()), by)
 	})
 	if errors.As(err, new(*levels.Overlap)) {
-		return 0, No{err}
+		return done, No{err}
 	}
-	return seq, err
+	if err == nil && n.What != levels.Prepared {
+		b.Register.View(func(s *register.State) {
+			done.Then = s.Levels.Ahead(place, b.Gate.View().Now.In(b.Ledger.Zone()), b.Gate.Rules().Level)
+		})
+	}
+	return done, err
 }}
 
 // Levels are the levels in force, and what is announced and prepared.
@@ -147,9 +162,14 @@ func (n *Notice) events(b *Box, board levels.Board, now time.Time, by string) (e
 		is.From, said.From = now, now
 	}
 	if n.What != levels.Ended {
-		if events, err = n.makeRoom(board, &is, now); err != nil {
+		if events, err = board.MakeRoom(&is, now, n.Replace); err != nil {
 			return nil, err
 		}
+	} else if !is.From.IsZero() && !is.From.Before(said.Until.Truncate(time.Second)) { // it never counts
+		events = board.GiveBack(&is)
+	}
+	for i := range events {
+		events[i].By = "unauthenticated"
 	}
 	ev := ledger.Event{Reason: n.What, Ref: n.Ref, By: "unauthenticated", Detail: said.Detail()}
 	for _, f := range []ledger.Field{{Name: "ordered_by", Value: n.OrderedBy}, {Name: "taken_by", Value: n.TakenBy},
@@ -196,21 +216,6 @@ func (n *Notice) later(old, said levels.Notice, now time.Time) (is, says levels.
 		}
 	}
 	return is, said, nil
-}
-
-// makeRoom ends the notices in whose place this one comes, if it may; else they are an error.
-func (n *Notice) makeRoom(board levels.Board, is *levels.Notice, now time.Time) (events []ledger.Event, err error) {
-	for {
-		err := board.Check(is, now)
-		var o *levels.Overlap
-		if !errors.As(err, &o) || !n.Replace {
-			return events, err
-		}
-		end := levels.Notice{Until: is.From}
-		ev := ledger.Event{Reason: levels.Ended, Ref: o.Notice.Entry, By: "unauthenticated", Detail: end.Detail()}
-		board = board.Noticed(&ledger.Entry{Record: ledger.Record{Reason: ev.Reason, Ref: ev.Ref, Detail: ev.Detail}})
-		events = append(events, ev)
-	}
 }
 
 // moment reads when a level begins or ends: "now", a day, a day and a time in the gate's zone, or RFC 3339. Empty: the zero time.

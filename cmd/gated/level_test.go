@@ -32,7 +32,7 @@ func TestLevelsByNotice(t *testing.T) {
 	entry := func(args ...string) string {
 		t.Helper()
 		code, said := run(args...)
-		m := regexp.MustCompile(`^entry=(\d+)\n$`).FindStringSubmatch(said)
+		m := regexp.MustCompile(`^entry=(\d+)\n`).FindStringSubmatch(said)
 		if code != 0 || m == nil {
 			t.Fatalf("level %q: exit %d: %s", args, code, said)
 		}
@@ -118,6 +118,37 @@ func TestLevelsByNotice(t *testing.T) {
 	if out, _ := told(t, "", "ledger", "verify", "--state", dir); !strings.Contains(out, "are complete, in order") {
 		t.Error(out)
 	}
+}
+
+// A level that takes the place of another says what counts then. One that is announced for later is not lost by it; one that was cut
+// short goes on once the other is withdrawn, also after a restart.
+func TestALevelInThePlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	dir, settings := setUpSite(t)
+	c := start(t, "run", "--config", settings, "--state", dir)
+	c.address(t)
+	does := func(want string, code int, args ...string) (entry string) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		got := execute(append(append([]string{"level"}, args...), "--state", dir), strings.NewReader(""), &out, &errs)
+		entry, _ = strings.CutPrefix(strings.TrimSpace(out.String()), "entry=")
+		if want = strings.ReplaceAll(want, "ENTRY", entry); got != code || !strings.Contains(errs.String(), want) {
+			t.Errorf("level %q: exit %d, want %d, …%s…:\n%s", args, got, code, want, &errs)
+		}
+		return entry
+	}
+	oral := does("compound: now controlled (entry ENTRY)\n", 0, "set", "controlled", "--ordered-by", "A", "--taken-by", "B")
+	later := does("compound: now controlled (entry "+oral+"); from 2036-12-05 06:00 sealed (entry ENTRY)\n", 0,
+		"set", "sealed", "--number", "N8", "--issuer", "X", "--from", "2036-12-05 06:00", "--replace")
+	does(`begins meanwhile: give --until "2036-12-05 06:00", or withdraw it first by "gated level end `+later+`"`, 1,
+		"set", "normal", "--number", "N9", "--issuer", "X", "--from", "2036-12-05", "--replace")
+	does("have this one take its place by --replace", 1, "set", "normal", "--number", "N9", "--issuer", "X", "--until", "2036-12-04")
+	c.stop(t)
+	c = start(t, "run", "--config", settings, "--state", dir)
+	c.address(t)
+	does("compound: now controlled (entry "+oral+")\n", 0, "end", later)
+	does("compound: now guarded (gate.level of the settings)\n", 0, "end", oral)
+	c.stop(t)
 }
 
 // Somebody is exempt or watched until a day, by somebody's word; who it is stands sealed.

@@ -100,8 +100,9 @@ func announce(use, short, what string, n *box.Notice, flags ...string) *cobra.Co
 		if what == levels.Announced && n.OrderedBy+n.TakenBy != "" {
 			n.What = levels.Ordered
 		}
-		seq, err := perform(c, box.Announce, *n)
-		return say(c.OutOrStdout(), err, "entry=%d\n", seq)
+		done, err := perform(c, box.Announce, *n)
+		fmt.Fprint(c.ErrOrStderr(), done.Then)
+		return say(c.OutOrStdout(), err, "entry=%d\n", done.Entry)
 	}
 	for _, f := range []struct {
 		to          *string

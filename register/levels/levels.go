@@ -39,6 +39,8 @@ type Notice struct {
 	Oral   bool      `json:"oral,omitempty"` // nothing in writing so far
 	// Carried: it counted in the epoch before already, so that nothing changes when it counts on.
 	Carried bool `json:"carried,omitempty"`
+	// Cut is the end that it had before another one cut it short: a time, or open. Empty: none has.
+	Cut string `json:"cut,omitempty"`
 }
 
 func (n *Notice) counts(at time.Time) bool {
@@ -51,6 +53,8 @@ func (n *Notice) overlaps(o *Notice) bool {
 		(n.Until.IsZero() || o.From.Before(n.Until)) && (o.Until.IsZero() || n.From.Before(o.Until))
 }
 
+const minute = "2006-01-02 15:04"
+
 // String names it in texts for people; it has nothing personal.
 func (n *Notice) String() string {
 	what, end := "notice "+n.Number+" of "+n.Issuer, "until further notice"
@@ -60,7 +64,6 @@ func (n *Notice) String() string {
 	if n.From.IsZero() {
 		return fmt.Sprintf("%d (level %s, %s, prepared)", n.Entry, n.Level, where(n.Place))
 	}
-	const minute = "2006-01-02 15:04"
 	if !n.Until.IsZero() {
 		end = "to " + n.Until.Format(minute)
 	}
@@ -78,7 +81,7 @@ func where(place string) string {
 func (n *Notice) Detail() map[string]string {
 	d := map[string]string{}
 	for name, v := range map[string]string{"level": n.Level, "place": n.Place, "number": n.Number, "issuer": n.Issuer,
-		"from": stamp(n.From), "until": stamp(n.Until)} {
+		"from": stamp(n.From), "until": stamp(n.Until), "cut": n.Cut} {
 		if v != "" {
 			d[name] = v
 		}
@@ -118,7 +121,7 @@ func (b Board) Noticed(e *ledger.Entry) Board {
 	switch e.Reason {
 	case Announced, Ordered, Prepared:
 		b.Notices = append(slices.Clone(b.Notices), Notice{Entry: e.Seq, Level: d["level"], Place: d["place"], From: from, Until: until,
-			Number: d["number"], Issuer: d["issuer"], Oral: e.Reason == Ordered,
+			Number: d["number"], Issuer: d["issuer"], Oral: e.Reason == Ordered, Cut: d["cut"],
 			Carried: d["entry"] != "" && !from.IsZero() && !from.After(e.At)})
 		return b
 	}
@@ -135,10 +138,12 @@ func (b Board) Noticed(e *ledger.Entry) Board {
 	case Completed:
 		n.Number, n.Issuer, n.Oral = cmp.Or(d["number"], n.Number), cmp.Or(d["issuer"], n.Issuer), n.Oral && d["number"] == ""
 		if !until.IsZero() {
-			n.Until = until
+			n.ends(until, "")
 		}
+	case GoesOn:
+		n.goesOn(until)
 	case Ended:
-		n.Until = until
+		n.ends(until, d[replaced])
 		if n.From.IsZero() || !n.From.Before(until) { // it never counts
 			b.Notices = slices.Delete(b.Notices, i, i+1)
 		}
@@ -299,15 +304,27 @@ func (b Board) Check(n *Notice, at time.Time) error {
 	}
 	for _, o := range b.Notices {
 		if o.Entry != n.Entry && n.overlaps(&o) {
-			return &Overlap{o}
+			return &Overlap{o, n.From, !o.From.Before(n.From) && o.From.After(at)}
 		}
 	}
 	return nil
 }
 
 // Overlap is an error: another notice counts for the same place at the same time.
-type Overlap struct{ Notice Notice }
+type Overlap struct {
+	Notice Notice
+	From   time.Time // when the one begins that cannot be taken
+	Later  bool      // the other begins within its time: none can take its place unnoticed
+}
 
 func (o *Overlap) Error() string {
-	return fmt.Sprintf("notice entry %s counts then: end it first, or have this one take its place", &o.Notice)
+	n := &o.Notice
+	withdraw := fmt.Sprintf("withdraw it first by \"gated level end %d\"", n.Entry)
+	switch {
+	case !o.Later:
+		return fmt.Sprintf("notice entry %s counts then: end it first, or have this one take its place by --replace", n)
+	case o.From.Before(n.From):
+		return fmt.Sprintf("notice entry %s begins meanwhile: give --until %q, or %s", n, n.From.Format(minute), withdraw)
+	}
+	return fmt.Sprintf("notice entry %s begins then: %s", n, withdraw)
 }
