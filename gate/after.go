@@ -12,6 +12,9 @@ import (
 // What became of somebody on whom nobody had decided, as a guard says afterwards, and as what the passage counts then.
 var afterwards = map[string]string{"went-through": policy.Admit, "turned-away": policy.Refuse, "unseen": policy.Undecided}
 
+// mostAsked is how many of them the page has at a time; it asks about one after the other.
+const mostAsked = 50
+
 // undecided are those of this shift of whom nobody has said what became of them.
 func (g *Gate) undecided() (list []Undecided) {
 	g.opt.Register.View(func(s *register.State) { list = g.page.left.Undecided(s) })

@@ -2,6 +2,9 @@ package gate
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -157,5 +160,82 @@ func TestWhoWasErasedIsForgottenByTheQuestion(t *testing.T) {
 		if e.Personally("subject") != "" || e.Personally("household") != "" {
 			t.Errorf("entry %d %s: %v", e.Seq, e.Kind, e.Personal)
 		}
+	}
+}
+
+// Until the shift ends all are asked about, one after the other and each by name, however many have passed since; the page says how many
+// there are. Who signs on under the same name goes on with their shift, also after a restart and with an index that is made anew.
+func TestEverybodyIsAskedAboutUntilTheShiftEnds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	signOn := func(name string) {
+		t.Helper()
+		if err := s.g.SignOn(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signOn("周建国")
+	const many = mostAsked + 5
+	names := []string{"王小明", "李芳"}
+	var all []Outcome
+	for i := range many {
+		all = append(all, s.nobodyDecides("in", s.pass("resident", s.subject(names[i%2]), -time.Duration(i+1)*time.Minute)))
+	}
+	for i := range 300 {
+		if out := s.scan("in", fmt.Sprint("https://example.com/", i)); out.Verdict != policy.Refuse {
+			t.Fatalf("%+v", out)
+		}
+	}
+	n := many
+	next := func(named bool) {
+		t.Helper()
+		v := s.g.View()
+		want := names[(n-1)%2]
+		if !named {
+			want = ""
+		}
+		if v.UndecidedInAll != n || len(v.Undecided) != min(n, mostAsked) || v.Undecided[0].Passage != all[n-1].Passage || v.Undecided[0].Name != want || n > 1 && v.Undecided[1].Name != "" {
+			t.Fatalf("%d are asked about, %d on the page, want %d; first %+v of %s", v.UndecidedInAll, len(v.Undecided), n, v.Undecided[0], want)
+		}
+	}
+	next(true)
+	signOn("周建国")
+	next(true)
+	for n > 20 {
+		next(true)
+		if err := s.g.Afterwards(all[n-1].Passage, []string{"went-through", "turned-away", "unseen"}[n%3]); err != nil {
+			t.Fatal(err)
+		}
+		n--
+	}
+	next(true)
+	for _, again := range []string{"", "index.db"} {
+		s.end()
+		os.Remove(filepath.Join(s.dir, again))
+		s.start()
+		if err := s.register.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		next(false)
+		signOn("周建国")
+		next(false)
+	}
+	if err := s.g.Afterwards(all[0].Passage, "turned-away"); err != nil {
+		t.Errorf("the first of all: %v", err)
+	}
+	n--
+	all = all[1:]
+	if v := s.g.View(); v.UndecidedInAll != n {
+		t.Errorf("%d are asked about, want %d", v.UndecidedInAll, n)
+	}
+	if _, equal, err := s.register.Rebuild(); err != nil || !equal {
+		t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
+	}
+	signOn("陈站长")
+	if v := s.g.View(); v.UndecidedInAll != 0 || len(v.Undecided) != 0 {
+		t.Errorf("asked about another shift: %d", v.UndecidedInAll)
+	}
+	if err := s.g.Afterwards(all[0].Passage, "turned-away"); !errors.Is(err, ErrSettled) {
+		t.Errorf("of another shift: %v", err)
 	}
 }

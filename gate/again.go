@@ -8,6 +8,7 @@ import (
 	"gated/gate/presentation"
 	"gated/ledger"
 	"gated/policy"
+	"gated/register"
 	"gated/roster"
 )
 
@@ -125,7 +126,7 @@ func (h *held) unchanged(now *passage) bool {
 func (h *held) superseded(next *passage) (old passage, ev ledger.Event) {
 	old = h.passage
 	old.at, old.by, old.desk = next.at, byMachine, true
-	old.decision = policy.Decision{Verdict: policy.Undecided, Reason: "undecided-changed"}
+	old.decision = policy.Decision{Verdict: policy.Undecided, Reason: register.Superseded}
 	ev = old.registered()
 	ev.Detail = map[string]string{"next": next.id}
 	return old, ev

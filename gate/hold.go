@@ -218,20 +218,25 @@ func (g *Gate) Find(room string) []Found {
 	return found
 }
 
-// SignOn notes who is on duty from now on.
+// SignOn notes who is on duty from now on. Under the same name it is the same shift: also after a restart, as the ledger tells.
 func (g *Gate) SignOn(name string) error {
 	if n := utf8.RuneCountInString(name); n == 0 || n > 40 || !utf8.ValidString(name) {
 		return invalid("a name of %d characters: 1 to 40", n)
 	}
+	began := int64(0)
+	g.opt.Register.View(func(s *register.State) { began = s.Duty })
+	was, _ := g.opt.Register.Entries([]int64{began}) // where it cannot be read it is another
+	ev := ledger.Event{Kind: register.SignOn, By: unauthenticated, Personal: []ledger.Field{{Name: "guard", Value: name}}}
+	if e := was[began]; e != nil && e.Personally("guard") == name {
+		ev.Detail = map[string]string{register.Shift: register.GoesOn}
+	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.SignOn, By: unauthenticated,
-		Personal: []ledger.Field{{Name: "guard", Value: name}}})
-	if err != nil {
+	ev.Stamp = g.clock.Now()
+	if err := g.demand(ev); err != nil {
 		return err
 	}
 	g.desk.duty = name
-	g.page.left.ShiftEnds()
 	g.page.desk(&g.desk)
 	return nil
 }

@@ -51,6 +51,8 @@ func (g *Gate) View() View {
 	v := View{Gate: g.opt.Name, Version: g.opt.Version, Language: rules.Language, Keyboard: rules.Keyboard, Now: now.Time.In(zone),
 		Clock: ClockView{Trusted: now.Trusted, Reason: doubt}}
 	v.ToAccountFor, v.Undecided, v.Levels = g.toAccountFor(), g.undecided(), view.Levels(g.board(), rules.Level, v.Now)
+	v.UndecidedInAll = len(v.Undecided)
+	v.Undecided = v.Undecided[:min(mostAsked, v.UndecidedInAll)]
 	g.opt.Register.View(func(s *register.State) {
 		v.Inside, v.Vehicles = g.inside(s)
 		v.Recent = view.Recent(s, now.Time, amendWithin)

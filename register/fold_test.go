@@ -49,7 +49,7 @@ func (g *life) step() {
 	begun[0].Personal, begun[1].Personal = []Field{{Name: "stated_name", Value: g.pick("王小明", "Bo")}}, who
 	day := s.Time.In(shanghai)
 	back := map[string]string{Due: s.Time.Add(time.Duration(rng.IntN(9)) * time.Hour).Format(time.RFC3339)}
-	n := rng.IntN(43)
+	n := rng.IntN(45)
 	switch {
 	case n < 12:
 		done := event(Decided, g.pick("admit", "admit", "refuse"))
@@ -71,7 +71,7 @@ func (g *life) step() {
 		id = g.ids[rng.IntN(len(g.ids))]
 		ev := event(ledger.Kind(g.pick(string(Decided), string(Opening), string(Sensor), string(Correction))), "")
 		if ev.Kind == Decided || ev.Kind == Correction {
-			ev.Verdict, ev.Personal = g.pick("admit", "refuse", "hold"), who
+			ev.Verdict, ev.Personal = g.pick("admit", "refuse", "hold", "undecided"), who
 			ev.Detail = map[string]string{"was": g.pick("admit", "admit", "refuse", "undecided"), Where: g.pick("inside", "outside", ""), Due: back[Due]}
 		}
 		if rng.IntN(2) == 0 {
@@ -102,6 +102,13 @@ func (g *life) step() {
 			ev.Kind, ev.Stamp = Level, s
 			mustAppend(t, b, ev)
 		}
+	case n == 44:
+		mustAppend(t, b, Event{Stamp: s, Kind: SignOn, Detail: map[string]string{Shift: g.pick(GoesOn, GoesOn, "")}})
+	case n == 43: // nobody decided
+		done := event(Decided, "undecided")
+		done.Reason = g.pick("undecided", "undecided-restart", Superseded)
+		mustAppend(t, b, append(begun, done)...)
+		g.ids = append(g.ids, id)
 	case n == 42: // of the epoch before
 		if back["day"] = day.Format(time.DateOnly); rng.IntN(2) == 0 {
 			back[Unsure] = "yes"

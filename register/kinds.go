@@ -31,6 +31,15 @@ const (
 	Alarm    ledger.Kind = "alarm"  // somebody should look at a lane
 )
 
+// Shift is the detail of a sign-on that says GoesOn: it is the guard who was on duty already, and whose shift goes on.
+const (
+	Shift  = "shift"
+	GoesOn = "goes-on"
+)
+
+// Superseded is the reason of a hold that was judged again as another passage: nobody is asked what became of it.
+const Superseded = "undecided-changed"
+
 // LatchLost is the reason of an alarm: a stop, a restart or a crash ended an opening by the emergency key, which no guard had closed.
 const LatchLost = "latch-lost"
 

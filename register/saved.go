@@ -23,6 +23,7 @@ type saved struct {
 	plain
 	Day          string          // of the trip book
 	Open, Recent []int64         // passages, by their first entries
+	Undecided    []int64         // likewise
 	ToAccountFor map[int64]int64 // likewise, by the opening
 }
 
@@ -39,6 +40,10 @@ func (s *State) take(origin string) *index.Changes {
 		v.Open = append(v.Open, p.First)
 	}
 	slices.Sort(v.Open)
+	for _, p := range s.Undecided {
+		v.Undecided = append(v.Undecided, p.First)
+	}
+	slices.Sort(v.Undecided)
 	for _, p := range s.Recent {
 		v.Recent = append(v.Recent, p.First)
 	}
@@ -104,6 +109,10 @@ func (s *State) restore(x *index.Index, text string, zone *time.Location) error 
 	for _, p := range open {
 		s.Open[p.ID] = p
 	}
+	undecided, err3 := x.Passages(v.Undecided, zone)
+	for _, p := range undecided {
+		s.Undecided[p.ID] = p
+	}
 	for seq, first := range v.ToAccountFor { // hardly ever more than one
 		p, err := x.Passages([]int64{first}, zone)
 		if len(p) == 0 {
@@ -111,7 +120,7 @@ func (s *State) restore(x *index.Index, text string, zone *time.Location) error 
 		}
 		s.ToAccountFor[seq] = p[0]
 	}
-	return errors.Join(err1, err2,
+	return errors.Join(err1, err2, err3,
 		x.People(func(who blind.Key, at presence.Place) { s.people[who] = at }),
 		x.Trips(func(seq int64, t trips.Trip) { s.book.Add(seq, t) }))
 }
@@ -129,6 +138,7 @@ func timeIn(t time.Time, zone *time.Location) time.Time {
 func (s *State) digest() string {
 	b, _ := json.MarshalIndent(map[string]any{
 		"plain": s.plain, "size": s.Size, "last": s.last, "open": s.Open, "toAccountFor": s.ToAccountFor,
-		"recent": s.Recent, "people": s.people, "day": s.book.Day, "trips": s.book.All()}, "", " ") // plain values: it cannot fail
+		"undecided": s.Undecided,
+		"recent":    s.Recent, "people": s.people, "day": s.book.Day, "trips": s.book.All()}, "", " ") // plain values: it cannot fail
 	return string(b)
 }

@@ -30,6 +30,7 @@ type State struct {
 	Size         int64              // entries
 	Open         map[string]Passage // on hold, by passage ID
 	ToAccountFor map[int64]Passage  // emergency openings, by seq, of which nobody said yet who passed
+	Undecided    map[string]Passage // by passage ID: of this shift, of whom nobody has said what became of them
 	Recent       []*Passage         // by their verdict, newest last; what one of them points to never changes
 
 	hash     blind.Hasher
@@ -51,7 +52,7 @@ type plain struct {
 	Level   string    // of the settings, which counts where no notice does
 	Levels  levels.Board
 	Marks   marks.List       `json:",omitempty"` // an empty list and none are the same
-	Duty    int64            // the entry of who signed on last; 0: nobody
+	Duty    int64            // the entry with which the shift began; 0: nobody signed on
 	Erased  int64            // the newest erase entry; 0: none
 	Keeps   map[int64]Span   // days whose personal data must not be erased, by the entry that says so
 	Latched map[string]Latch // by the emergency key, by lane, until a guard closed it or it is known to be lost
@@ -74,7 +75,7 @@ type Span struct {
 
 func newState(h blind.Hasher) *State {
 	return &State{hash: h, plain: plain{Keeps: map[int64]Span{}, Latched: map[string]Latch{}}, Open: map[string]Passage{},
-		ToAccountFor: map[int64]Passage{}, people: presence.Book{}, book: trips.New()}
+		ToAccountFor: map[int64]Passage{}, Undecided: map[string]Passage{}, people: presence.Book{}, book: trips.New()}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -84,6 +85,9 @@ func (s *State) passage(e *ledger.Entry) (p Passage, known bool) {
 	}
 	if i := s.recent(e.Passage); i >= 0 {
 		return *s.Recent[i], true
+	}
+	if p, known = s.Undecided[e.Passage]; known {
+		return p, known
 	}
 	p, known = s.ToAccountFor[e.Ref]
 	return p, known && p.ID == e.Passage
@@ -166,7 +170,10 @@ func (s *State) box(e *ledger.Entry) {
 	case Mark:
 		s.Marks = s.Marks.Marked(e, s.hash)
 	case SignOn:
-		s.Duty = e.Seq
+		if e.Detail[Shift] != GoesOn { // the next guard was not there
+			s.Duty = e.Seq
+			clear(s.Undecided)
+		}
 	case Opening:
 		if e.Verdict != "" {
 			s.Latched[e.Lane] = Latch{e.Seq, e.Passage}
@@ -230,6 +237,7 @@ func (s *State) follow(e *ledger.Entry) {
 	} else {
 		delete(s.Open, p.ID)
 	}
+	s.askAbout(p, e)
 	switch {
 	case e.Kind == Opening && e.Verdict != "":
 		s.ToAccountFor[e.Seq] = p
@@ -254,6 +262,29 @@ func (s *State) follow(e *ledger.Entry) {
 		s.changed.Passages[p.First] = &p
 	}
 	s.find(e, p.First)
+}
+
+// mostUndecided bounds a shift that never ends, since nobody signs on.
+const mostUndecided = 1000
+
+// askAbout keeps on whom nobody decided, until somebody says what became of them.
+func (s *State) askAbout(p Passage, e *ledger.Entry) {
+	_, asked := s.Undecided[p.ID]
+	switch {
+	case p.Verdict != "undecided" || p.Reason == Superseded || p.Reason == "unseen":
+		delete(s.Undecided, p.ID)
+	case asked || e.Verdict != "" && e.Kind != Check: // else it is told of a shift before
+		s.Undecided[p.ID] = p
+	}
+	if len(s.Undecided) > mostUndecided {
+		oldest := p
+		for _, u := range s.Undecided {
+			if u.First < oldest.First {
+				oldest = u
+			}
+		}
+		delete(s.Undecided, oldest.ID)
+	}
 }
 
 // find notes by what an entry of the passage that begins with another is found.

@@ -318,7 +318,7 @@ function refusal(l) {
 // Of those on whom nobody decided the newest is asked about, until it is said what became of them.
 function asked(list) {
   const u = list[0];
-  return !u ? [] : [h('h2', {}, p('undecided') + ' ' + list.length), h('div', { class: 'asked' },
+  return !u ? [] : [h('h2', {}, p('undecided') + ' ' + Math.max(list.length, view.undecided_in_all - (view.undecided.length - list.length) || 0)), h('div', { class: 'asked' },
     h('span', {}, ...way(u.direction), ' ', clock(u.at).slice(0, 5), ' ', reasons(u.name || t('class', u.class), u.room)),
     h('div', {}, ...Object.entries(AFTERWARDS).map(([key, what]) => h('button', { type: 'button', onclick: () => afterwards(what) }, h('kbd', {}, key.toUpperCase()), ' ', t('reason', what)))))];
 }

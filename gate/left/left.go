@@ -2,16 +2,14 @@
 package left
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
 	"gated/gate/view"
-	"gated/policy"
 	"gated/register"
 )
-
-// most is how many of them at most are known by name, or asked about.
-const most = 20
 
 // Somebody is one of them by name; not beyond this run.
 type Somebody struct {
@@ -19,7 +17,7 @@ type Somebody struct {
 	Entry               int64 // that says so
 }
 
-// List has the newest. Its lock is never held while anything waits.
+// List has those about whom the register asks. Its lock is never held while anything waits.
 type List struct {
 	mu   sync.Mutex
 	list []Somebody
@@ -29,33 +27,24 @@ type List struct {
 func (l *List) Add(s Somebody) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.list = append(l.list, s); len(l.list) > most {
-		l.list = l.list[1:]
-	}
+	l.list = append(l.list, s)
 }
 
-// ShiftEnds forgets them: the next guard was not there.
-func (l *List) ShiftEnds() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.list = nil
-}
-
-// Undecided are those of this shift of whom nobody has said what became of them, the newest first; only the newest is named.
+// Undecided are those of this shift of whom nobody has said what became of them, the newest first; only the newest is named. The others
+// of whom it remembers the name are forgotten.
 func (l *List) Undecided(s *register.State) []view.Undecided {
 	list := []view.Undecided{}
-	for i := len(s.Recent) - 1; i >= 0 && len(list) < most; i-- {
-		p := s.Recent[i]
-		open := p.Verdict == policy.Undecided && p.Reason != "undecided-changed" && p.Reason != "unseen"
-		if open && p.Last > s.Duty {
-			list = append(list, view.Undecided{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class, At: p.At, Of: p})
-		}
+	for _, p := range slices.SortedFunc(maps.Values(s.Undecided), func(a, b register.Passage) int { return cmp.Compare(b.Last, a.Last) }) {
+		list = append(list, view.Undecided{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Class: p.Class, At: p.At, Of: &p})
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.list = slices.DeleteFunc(l.list, func(who Somebody) bool {
+		_, asked := s.Undecided[who.Passage]
+		return !asked || who.Entry <= s.Erased // it may have been they who were erased
+	})
 	for i := range list[:min(1, len(list))] {
-		who := slices.IndexFunc(l.list, func(s Somebody) bool { return s.Passage == list[i].Passage })
-		if who >= 0 && l.list[who].Entry > s.Erased { // else it may have been they who were erased
+		if who := slices.IndexFunc(l.list, func(s Somebody) bool { return s.Passage == list[i].Passage }); who >= 0 {
 			list[i].Name, list[i].Room = l.list[who].Name, l.list[who].Room
 		}
 	}

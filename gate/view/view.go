@@ -33,9 +33,9 @@ type View struct {
 	Lanes        []LaneView   `json:"lanes"`
 	Holds        []Hold       `json:"holds"`
 	ToAccountFor []Opening    `json:"to_account_for"`
-	Undecided    []Undecided  `json:"undecided"`
-	Recent       []Shown      `json:"recent"` // newest first, at most 20, without names
-	Duty         string       `json:"duty"`   // who signed on; a name that nothing proves
+	Undecided    []Undecided  `json:"undecided"` // newest first, at most 50
+	Recent       []Shown      `json:"recent"`    // newest first, at most 20, without names
+	Duty         string       `json:"duty"`      // who signed on; a name that nothing proves
 	Clock        ClockView    `json:"clock"`
 	Fault        *FaultView   `json:"fault"`  // nil while the ledger works
 	Levels       []LevelView  `json:"levels"` // those in force, the compound's first; then what was announced, and what is prepared
@@ -45,6 +45,9 @@ type View struct {
 	RosterFault  bool         `json:"roster_fault"` // the roster is not the one that the ledger knows: everybody is on hold
 	LowSpace     bool         `json:"low_space"`    // less than the settings want is left for the state directory
 	SetupFaults  []SetupFault `json:"setup_faults"` // what the maintainer has to put right, while the gate works
+
+	// UndecidedInAll is how many there are.
+	UndecidedInAll int `json:"undecided_in_all"`
 
 	// Overdue is how many were to be back from their trip by now.
 	Overdue int `json:"trips_overdue"`
