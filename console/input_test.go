@@ -336,6 +336,45 @@ func TestOneKeySaysWhatBecameOfThem(t *testing.T) {
 	see(t, ctx, "asked about the next", `!document.querySelector('.asked').textContent.includes('李秀英') && $('accounts').textContent.includes(' 30')`)
 }
 
+// Who is asked about stays until somebody has said what became of them, whoever comes after; the next one takes no tap and no key that
+// was meant for the one before.
+func TestTheQuestionStaysWithWhoItIsAbout(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	about := func(passage, name string) gate.Undecided {
+		return gate.Undecided{Passage: passage, Lane: "in", Direction: "in", Class: "resident", Name: name, At: time.Now()}
+	}
+	asked := func(list ...gate.Undecided) {
+		r.change(func(v *gate.View) { v.Undecided, v.UndecidedInAll = list, len(list) })
+	}
+	asked(about("U1", "李秀英"))
+	anew(t, ctx, r.url)
+	see(t, ctx, "asked about them", `document.querySelector('.asked').textContent.includes('李秀英')`)
+	asked(about("U2", "王小明"), about("U1", ""))
+	see(t, ctx, "there is another", `$('accounts').textContent.includes(' 2')`)
+	sees(t, ctx, "and still asked about the first", `document.querySelector('.asked').textContent.includes('李秀英')`)
+	r.change(func(v *gate.View) { v.Undecided, v.UndecidedInAll = []gate.Undecided{about("U2", "王小明")}, 51 }) // it is not among those that the page has
+	see(t, ctx, "there are many", `$('accounts').textContent.includes(' 51')`)
+	sees(t, ctx, "and still asked about the first", `document.querySelector('.asked').textContent.includes('李秀英')`)
+	r.heard()
+	run(t, ctx, `(shows = () => document.querySelector('.asked')?.textContent.includes('王小明'), swapped = 0, tried = 0, new MutationObserver(() => {
+		if (swapped || !shows()) return;
+		swapped = performance.now();
+		const soon = (ms, e, on) => setTimeout(() => { tried++; if (performance.now() - swapped < 550) on().dispatchEvent(e()); }, ms);
+		soon(50, () => new KeyboardEvent('keydown', { key: 'u', code: 'KeyU', bubbles: true, cancelable: true }), () => document.body);
+		soon(450, () => new MouseEvent('click', { detail: 1, bubbles: true, cancelable: true }), () => document.querySelector('.asked button'));
+	}).observe($('accounts'), { childList: true, subtree: true }))`)
+	asked(about("U2", "王小明")) // somebody else has said it
+	see(t, ctx, "asked about the other", `shows() && tried === 2`)
+	time.Sleep(300 * time.Millisecond) // what comes of it would have come
+	if got := r.heard(); len(got) > 0 {
+		t.Fatalf("the page asked %q", got)
+	}
+	tap(t, ctx, ".asked button")
+	r.awaits(t, `afterwards {"passage":"U2","what":"went-through"}`)
+}
+
 // The second tap of a double tap decides nothing, whatever it falls on: no reason, and not whoever comes next.
 func TestTheSecondTapOfADoubleTapDecidesNothing(t *testing.T) {
 	t.Parallel()

@@ -46,10 +46,8 @@ for (const kind of ['keypress', 'keyup']) addEventListener(kind, e => {
 
 // asItIs is what a burst must leave as it was, and what a key was meant for.
 function asItIs() {
-  return { focus: document.activeElement, chosen, panel, asking, hand: handIs(), undecided: newestUndecided(), values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
+  return { focus: document.activeElement, chosen, panel, asking, hand: handIs(), undecided: left.u?.passage, values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
 }
-
-const newestUndecided = () => view && (view.undecided || [])[0]?.passage;
 
 // pressed is one key of a person.
 function pressed(key, before) {
@@ -94,7 +92,7 @@ function pressed(key, before) {
     if (mine) rule(chosen, 'admit', BYSIGHT);
   } else if (key.name === 'h') return nextHand();
   else if (key.name === 'o' && chosen) [panel, asking, hand] = [!panel, '', null];
-  else if (AFTERWARDS[key.name] && !chosen && before.undecided === newestUndecided()) afterwards(AFTERWARDS[key.name]);
+  else if (AFTERWARDS[key.name] && !chosen && before.undecided === left.u?.passage) afterwards(AFTERWARDS[key.name], key.at);
   render();
 }
 

@@ -316,16 +316,16 @@ function refusal(l) {
 }
 
 // Of those on whom nobody decided the newest is asked about, until it is said what became of them.
-function asked(list) {
-  const u = list[0];
-  return !u ? [] : [h('h2', {}, p('undecided') + ' ' + Math.max(list.length, view.undecided_in_all - (view.undecided.length - list.length) || 0)), h('div', { class: 'asked' },
+function asked(u, n) {
+  return !u ? [] : [h('h2', {}, p('undecided') + ' ' + n), h('div', { class: 'asked' },
     h('span', {}, ...way(u.direction), ' ', clock(u.at).slice(0, 5), ' ', reasons(u.name || t('class', u.class), u.room)),
-    h('div', {}, ...Object.entries(AFTERWARDS).map(([key, what]) => h('button', { type: 'button', onclick: () => afterwards(what) }, h('kbd', {}, key.toUpperCase()), ' ', t('reason', what)))))];
+    h('div', {}, ...Object.entries(AFTERWARDS).map(([key, what]) => h('button', { type: 'button', onclick: e => afterwards(what, e.timeStamp) }, h('kbd', {}, key.toUpperCase()), ' ', t('reason', what)))))];
 }
 
 function renderAccounts() {
-  const list = view.to_account_for || [], undecided = (view.undecided || []).filter(u => !settling[u.passage]);
-  paint($('accounts'), [list, undecided], () => asked(undecided).concat(list.length ? [h('h2', {}, p('to-account-for') + ' ' + list.length), ...list.map(d => {
+  const list = view.to_account_for || [], u = askLeft(), n = unsettled().length;
+  const all = Math.max(n, view.undecided_in_all - (view.undecided || []).length + n || 0);
+  paint($('accounts'), [list, u, all], () => asked(u, all).concat(list.length ? [h('h2', {}, p('to-account-for') + ' ' + list.length), ...list.map(d => {
     const lane = view.lanes.find(l => l.id === d.lane), f = h('form', {}, h('span', {}, clock(d.since).slice(0, 5) + ' ' + (lane ? laneName(lane) : d.lane) + ' · ' + t('account', d.what)));
     if (d.what === 'entry-pending') return f;
     f.append(input('account-' + d.id, { placeholder: p('account-note'), maxLength: 160 }), h('button', {}, p('save')));

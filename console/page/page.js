@@ -55,6 +55,7 @@ const pressedAgain = new Set(); // lanes whose relay was dead and is told again:
 let amending = null;  // an admission that the guard puts right: {a: as it was shown, another: it was somebody else, since: when that was said}
 let overriding = '';  // the refusal against which the guard is about to admit
 const settling = {};  // passages of which it was said already what became of them
+let left = { u: null, at: -1e9 }; // on whom nobody decided and who is asked about now, and since when
 let taking = '';      // the lane that a picture is being taken for
 let reading = {};     // lanes whose picture was sent and not yet answered
 const slots = new Map(); // passage → digit; a card keeps its digit, so that no key hits the wrong one
@@ -337,10 +338,23 @@ function allowed(o, verdict, reason) {
 // tap is rule by a button. One that has just appeared was not what the finger was for.
 function tap(e, ...ruling) { if (!e.detail || performance.now() - chosenAt >= READ_MS) rule(...ruling); }
 
-// afterwards says what became of the newest on whom nobody decided.
-function afterwards(what) {
-  const u = (view.undecided || [])[0];
-  if (u && !settling[u.passage]) act('api/afterwards', { passage: settling[u.passage] = u.passage, what }).then(out => { if (!out) delete settling[u.passage]; });
+// askLeft goes on to the newest on whom nobody decided once it is said what became of the one before. The page has not all of them: one
+// that is not among those may be asked about still.
+const unsettled = () => (view.undecided || []).filter(u => !settling[u.passage]);
+function askLeft() {
+  const list = unsettled(), was = left.u, is = was && list.find(u => u.passage === was.passage);
+  if (is) left.u = { ...is, name: is.name || was.name, room: is.room || was.room };
+  else if (!was || settling[was.passage] || !(view.undecided_in_all > view.undecided.length)) {
+    left = { u: list[0] || null, at: performance.now() };
+  }
+  return left.u;
+}
+
+// afterwards says what became of whoever is asked about; not at once after another was, for whom the finger was meant.
+function afterwards(what, at) {
+  const u = left.u;
+  if (!u || settling[u.passage] || at - left.at < READ_MS) return;
+  act('api/afterwards', { passage: settling[u.passage] = u.passage, what }).then(out => { if (!out && view.undecided.some(o => o.passage === u.passage)) delete settling[u.passage]; });
 }
 
 // amend puts an admission right: nobody went through, or somebody else, or the other way.
