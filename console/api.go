@@ -177,6 +177,20 @@ func (c *console) trips(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, list)
 }
 
+// notice is what the notice of a level says.
+func (c *console) notice(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Entry int64 }
+	if !read(w, r, &q, func() error { return nil }) {
+		return
+	}
+	text, err := c.gate.NoticeText(q.Entry)
+	if err != nil {
+		c.failGate(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"text": text})
+}
+
 // plan lists what a level that was announced, or lies ready, would overturn when it begins; the gate records that somebody looked.
 func (c *console) plan(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Entry int64 }

@@ -97,6 +97,7 @@ func Handler(o Options) http.Handler {
 	route("POST", "/api/override", c.override)
 	route("POST", "/api/trips", c.trips)
 	route("POST", "/api/plan", c.plan)
+	route("POST", "/api/notice", c.notice)
 	route("POST", "/api/duty", c.duty)
 	route("POST", "/api/clock", c.clock)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, http.StatusNotFound, "no such page") })

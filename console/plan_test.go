@@ -70,3 +70,35 @@ func TestThePageJudgesALevelToComeAtItsBeginning(t *testing.T) {
 		t.Errorf("of a level that begins at %s it says %d %s", begins, w.Code, w.Body)
 	}
 }
+
+// A touch on the level shows the notice on which it rests: of an oral order what came in writing.
+func TestATouchOnTheLevelShowsItsNotice(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	say := func(reason, text string, ref int64, n levels.Notice) (seq int64) {
+		t.Helper()
+		seq, err := b.gate.Announce(func(levels.Board, time.Time) ([]ledger.Event, error) {
+			return []ledger.Event{{Reason: reason, By: "unauthenticated", Ref: ref, Detail: n.Detail(), Personal: []ledger.Field{{Name: "notice", Value: text}}}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seq
+	}
+	until := time.Now().Add(48 * time.Hour).Truncate(time.Minute)
+	seq := say(levels.Ordered, "今晚起封闭", 0, levels.Notice{Level: "controlled", From: time.Now().Add(-time.Second)})
+	ctx := browser(t, b.serve(t))
+	see(t, ctx, "the level", `view && $('level').textContent.includes('封闭管理') && $('notice').hidden`)
+	tap(t, ctx, "#level span")
+	b.asked(fmt.Sprintf(`notice {"entry":%d}`, seq))
+	see(t, ctx, "the order", `!$('notice').hidden && $('notice').textContent.includes('今晚起封闭') && $('notice').textContent.includes('口头') && $('notice').textContent.includes('另行通知')`)
+	tap(t, ctx, "#notice")
+	see(t, ctx, "it is gone", `$('notice').hidden`)
+	say(levels.Completed, "第一条 凭证出入", seq, levels.Notice{Number: "2026-17", Issuer: "街道办", Until: until})
+	see(t, ctx, "it is in writing", `!$('level').textContent.includes('口头')`)
+	tap(t, ctx, "#level span")
+	see(t, ctx, "the notice", fmt.Sprintf(`['2026-17', '街道办', '第一条 凭证出入', '%s'].every(s => $('notice').textContent.includes(s))`, until.In(b.ledger.Zone()).Format("2006-01-02 15:04")))
+	if w := b.ask(request("POST", "/api/notice", `{"entry":1}`)); w.Code != http.StatusBadRequest {
+		t.Errorf("what is no notice: %d %s", w.Code, w.Body)
+	}
+}

@@ -70,6 +70,17 @@ func (g *Gate) Announce(draft func(b levels.Board, now time.Time) ([]ledger.Even
 	return entries[len(entries)-1].Seq, nil
 }
 
+// NoticeText is what the notice of a level says, by its entry; it may wait for the disk.
+func (g *Gate) NoticeText(entry int64) (text string, err error) {
+	if _, found := g.board().Notice(entry); !found {
+		return "", invalid("no notice with the entry %d counts or will", entry)
+	}
+	if text, err = g.opt.Register.NoticeText(entry); err != nil {
+		err = fmt.Errorf("%w: %w", ErrLedger, err)
+	}
+	return text, err
+}
+
 // Mark records that somebody is exempt, or watched, or no longer. Who waits is judged again.
 func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 	g.passage.Lock()

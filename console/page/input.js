@@ -57,6 +57,7 @@ function pressed(key, before) {
     amending = null;
     overriding = '';
     hand = null;
+    notice = null;
     if (found) clearFound();
     else if (!isField(at)) panel = false;
     asking = '';

@@ -44,6 +44,7 @@ function render() {
   renderAccounts();
   renderOverdue();
   renderComing();
+  renderNotice();
   paint($('recent'), view.recent, () => [h('h2', {}, p('recent')), (view.recent || []).length ? h('ol', {}, ...view.recent.map(recent)) : h('p', { class: 'none' }, p('no-recent'))]);
   renderLanes();
   renderNotOpened();
@@ -84,6 +85,7 @@ function renderLevels() {
   const list = (view.levels || []).filter(l => l.state === 'in-force');
   paint($('level'), list, () => [p('level') + ' ', ...list.map(l => h('span', {
     class: l.oral ? 'oral' : '',
+    onclick: () => showNotice(l.entry),
     title: l.entry ? reasons(l.oral ? p('oral') : l.number, l.issuer, l.until && clock10(l.until)) : p('settings'),
   }, l.place && l.place + ' ', h('b', {}, t('level', l.level)), l.oral ? ' ' + p('oral') : ''))]);
 }

@@ -13,6 +13,26 @@ async function askPlan(entry) {
 }
 function dropPlan() { if (plan && (since(plan.at) > FOUND_MS || lost)) plan = null; }
 
+// The notice on which a level rests is shown at a touch, until the next one; what it says the gate is asked.
+let notice = null; // {entry, text: null while it is asked for, at: when it was touched}; null: none
+async function showNotice(entry) {
+  const mine = notice = notice && notice.entry === entry ? null : { entry, text: entry ? null : '', at: stamp() };
+  render();
+  if (!mine || !entry) return;
+  const said = await act('api/notice', { entry });
+  mine.text = said ? said.text : '';
+  render();
+}
+function renderNotice() {
+  if (notice && (lost || since(notice.at) > FOUND_MS)) notice = null;
+  const l = notice && (view.levels || []).find(l => l.entry === notice.entry && l.state === 'in-force');
+  $('notice').hidden = !l;
+  paint($('notice'), l && [l, notice.text], () => !l ? [] : [h('b', {}, reasons(l.place, t('level', l.level))),
+    ...(l.entry ? [l.oral ? p('oral') : reasons(l.number, l.issuer), notice.text === null ? '…' : notice.text, p('until') + ' ' + (l.until ? clock10(l.until) : p('further-notice'))] : [p('settings')])
+      .filter(Boolean).map(text => h('p', {}, text))]);
+}
+$('notice').onclick = () => { notice = null; render(); };
+
 function renderComing() {
   const list = (view.levels || []).filter(l => l.state !== 'in-force');
   const planned = plan && list.some(l => l.entry === plan.entry) ? plan : null;

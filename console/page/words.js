@@ -263,6 +263,8 @@ const WORDS = {
     "plan": ["影响谁", "Whom it changes"],
     "plan-nobody": ["没有人的通行会因此改变", "it changes nothing for anybody"],
     "oral": ["口头指令，通告待补", "oral order, notice to follow"],
+    "until": ["截止", "until"],
+    "further-notice": ["另行通知", "further notice"],
     "settings": ["按配置", "by the settings"],
     "people": ["人", ""],
     "vehicles": ["车", "vehicles"],

@@ -37,6 +37,8 @@ type Notice struct {
 	Number string    `json:"number,omitempty"`
 	Issuer string    `json:"issuer,omitempty"`
 	Oral   bool      `json:"oral,omitempty"` // nothing in writing so far
+	// Told is the entry that told more of it, such as the notice in writing of an oral order; 0: none did.
+	Told int64 `json:"told,omitempty"`
 	// Carried: it counted in the epoch before already, so that nothing changes when it counts on.
 	Carried bool `json:"carried,omitempty"`
 	// Cut is the end that it had before another one cut it short: a time, or open. Empty: none has.
@@ -133,9 +135,11 @@ func (b Board) Noticed(e *ledger.Entry) Board {
 	n := &b.Notices[i]
 	switch e.Reason {
 	case Started:
+		n.Told = e.Seq
 		n.From, n.Until, n.Number, n.Issuer = from, until, cmp.Or(d["number"], n.Number), cmp.Or(d["issuer"], n.Issuer)
 		n.Oral = n.Number == ""
 	case Completed:
+		n.Told = e.Seq
 		n.Number, n.Issuer, n.Oral = cmp.Or(d["number"], n.Number), cmp.Or(d["issuer"], n.Issuer), n.Oral && d["number"] == ""
 		if !until.IsZero() {
 			n.ends(until, "")
