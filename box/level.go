@@ -239,7 +239,7 @@ func moment(flag, s string, zone *time.Location, now time.Time) (time.Time, erro
 		return t, fmt.Errorf("--%s %.40q: write now, a day such as 2026-11-29, or a day and a time such as \"2026-11-29 06:00\"",
 			flag, s)
 	}
-	return t, nil
+	return t.In(zone), nil
 }
 
 // Planning is which level would come, where and when (empty: now).

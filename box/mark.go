@@ -88,7 +88,7 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 	if m.By == "" {
 		return ev, errors.New("--approved-by: say who approved or ordered it")
 	}
-	now := b.Gate.View().Now
+	now := b.Gate.View().Now.In(b.Ledger.Zone())
 	from, err := moment("from", m.From, b.Ledger.Zone(), now)
 	if err != nil {
 		return ev, err
@@ -103,7 +103,7 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 	case until.IsZero():
 		return ev, errors.New("--until: say when it ends; it can be made anew")
 	case !from.Before(until), !now.Before(until):
-		return ev, fmt.Errorf("it ends (%s) before it begins, or is past", until.Format(time.DateTime))
+		return ev, fmt.Errorf("it ends (%s) before it begins (%s), or is past", until.Format(time.DateTime), from.Format(time.DateTime))
 	}
 	ev.Detail = map[string]string{"word": m.Word, "from": from.Format(time.RFC3339), "until": until.Format(time.RFC3339)}
 	for name, slots := range map[string]string{"days": m.Days, "times": m.Times} {

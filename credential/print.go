@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gated/clock"
@@ -51,7 +52,7 @@ func Print(dir string, key ed25519.PrivateKey, passes []Printed, done func(n int
 }
 
 // PassTime reads when a pass begins or ends, as the flag says: RFC 3339, or a day in the zone, which begins at its first second
-// and ends with its last.
+// and ends with its last, or at 24:00.
 func PassTime(flag, s string, zone *time.Location, end bool) (time.Time, error) {
 	if s == "now" {
 		return time.Now().Truncate(time.Second), nil
@@ -59,7 +60,13 @@ func PassTime(flag, s string, zone *time.Location, end bool) (time.Time, error) 
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	t, err := time.Parse(time.DateOnly, s)
+	if day, offset, is := strings.Cut(s, "T24:00:00"); is {
+		t, err := time.Parse(time.RFC3339, day+"T00:00:00"+offset)
+		return t.AddDate(0, 0, 1), err
+	}
+	day, midnight := strings.CutSuffix(s, " 24:00") // as notices write the end of a day
+	end = end || midnight
+	t, err := time.Parse(time.DateOnly, day)
 	if err != nil {
 		return t, fmt.Errorf("--%s %q: write a day as 2026-11-23 or a time as 2026-11-23T08:00:00+08:00", flag, s)
 	}

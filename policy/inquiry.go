@@ -13,6 +13,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -129,13 +131,13 @@ func (i *Inquiry) Answers(given map[string]string, admits bool, guard string) (a
 // SecondPerson says why a name is not that of somebody else than the guard on duty, who agrees with them; "": it is. Where both are to
 // be named somebody is on duty.
 func SecondPerson(name, guard string, both bool) string {
-	plain := func(s string) string { // spaces, and what nobody sees, make nobody another one
+	plain := func(s string) string { // spaces, dots, wide letters and what nobody sees make nobody another one
 		return strings.Map(func(r rune) rune {
-			if unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) {
+			if !unicode.In(r, unicode.L, unicode.M, unicode.N) {
 				return -1
 			}
 			return r
-		}, s)
+		}, norm.NFKC.String(s))
 	}
 	switch n := utf8.RuneCountInString(name); {
 	case n > 40, !utf8.ValidString(name), !strings.ContainsFunc(name, unicode.IsLetter), strings.ContainsFunc(name, unicode.IsControl):

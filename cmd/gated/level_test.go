@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"gated/gate"
 	"gated/ledger"
@@ -17,6 +18,8 @@ import (
 	"gated/register"
 	"gated/roster"
 )
+
+var shanghai, _ = time.LoadLocation("Asia/Shanghai")
 
 // A level is put into force by a notice, by an oral order that a notice follows, or by starting what lay ready; what cannot be is said.
 func TestLevelsByNotice(t *testing.T) {
@@ -54,7 +57,8 @@ func TestLevelsByNotice(t *testing.T) {
 		{[]string{"set", "sealed", "--ordered-by", "A"}, 2, "say who ordered it and who took the call"},
 		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--ordered-by", "A", "--taken-by", "B"}, 2, "it is one of them"},
 		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "2030-01-02", "--until", "2030-01-01"}, 2, "before it begins"},
-		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--until", "2020-01-01"}, 2, "before it begins"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "2030-01-02T00:00:00Z", "--until", "2030-01-01 24:00"}, 2, "it ends (2030-01-02 00:00:00) before it begins (2030-01-02 08:00:00)"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--until", "2020-01-01"}, 2, "before it begins (" + time.Now().In(shanghai).Format("2006-01-02 15:")},
 		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "tomorrow"}, 2, `--from "tomorrow": write now, a day such as`},
 		{[]string{"set", "sealed", "--number", "1\n", "--issuer", "X"}, 2, "--number: at most 100 printable characters"},
 		{[]string{"start", order}, 2, "is started already"},
@@ -201,7 +205,7 @@ func TestExemptionsAndTheWatchList(t *testing.T) {
 		{[]string{"exempt", "add", who, "Dialysis!", "--until", "2036-01-01", "--approved-by", "A"}, 2, "write a word of lower-case letters"},
 		{[]string{"exempt", "add", who, "dialysis", "--approved-by", "A"}, 2, "--until: say when it ends"},
 		{[]string{"exempt", "add", who, "dialysis", "--until", "2036-01-01"}, 2, "--approved-by: say who"},
-		{[]string{"exempt", "add", who, "dialysis", "--until", "2020-01-01", "--approved-by", "A"}, 2, "before it begins, or is past"},
+		{[]string{"exempt", "add", who, "dialysis", "--until", "2020-01-01", "--approved-by", "A"}, 2, "it ends (2020-01-02 00:00:00) before it begins (" + time.Now().In(shanghai).Format("2006-01-02 15:")},
 		{[]string{"exempt", "end", "1"}, 1, "entry 1 marks nobody"},
 		{[]string{"exempt", "end", "x"}, 2, "write the number of the entry"},
 		{[]string{"watch", "add", who, "complaint", "--until", "2036-01-01", "--approved-by", "A\n"}, 2, "--approved-by: at most 100 printable characters"},
@@ -210,6 +214,7 @@ func TestExemptionsAndTheWatchList(t *testing.T) {
 		{[]string{"watch", "add", "3-2-101", "complaint", "--until", "2036-01-01", "--approved-by", "A"}, 0, "entry="},
 		{[]string{"exempt", "list", "--reason", "asked for it"}, 0, who + "  dialysis"},
 		{[]string{"watch", "list", "--reason", "asked for it"}, 0, "3-2-101  complaint"},
+		{[]string{"watch", "add", who, "complaint", "--from", "2036-01-02T00:00:00Z", "--until", "2036-01-01 24:00", "--approved-by", "A"}, 2, "it ends (2036-01-02 00:00:00) before it begins (2036-01-02 08:00:00)"},
 		{[]string{"policy", "explain", "--person", who, "--direction", "out"}, 0, "admit, reason own-exempt"},
 	} {
 		if code, said := run(tt.args...); code != tt.code || !strings.Contains(said, tt.want) {
