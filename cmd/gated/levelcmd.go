@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"gated/box"
-	"gated/gate"
+	"gated/gate/query"
 	"gated/register/levels"
 
 	"github.com/spf13/cobra"
@@ -35,7 +35,7 @@ func levelShow() *cobra.Command {
 			fmt.Fprintln(w, "ENTRY\tSTATE\tPLACE\tLEVEL\tFROM\tUNTIL\tRESTS ON")
 			for _, l := range list {
 				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Entry, l.State, cmp.Or(l.Place, "compound"), l.Level, minute(l.From),
-					minute(l.Until), restsOn(l))
+					minute(l.Until), l.RestsOn())
 			}
 			return w.Flush()
 		}}
@@ -53,16 +53,8 @@ func levelPlan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "PEOPLE\tCLASS\tDIRECTION\tNOW\tTHEN\tREASON\tNAME\tTELEPHONE\tWHERE")
-			people := 0
-			for _, o := range list {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", o.People, o.Class, o.Direction, o.Was, o.Is, o.Reason, o.Name,
-					o.Phone, o.Where)
-				people += o.People
-			}
-			w.Flush()
-			return say(c.OutOrStdout(), nil, "verdicts overturned: %d\n", people)
+			query.PrintPlan(c.OutOrStdout(), list)
+			return nil
 		}}
 	c.Flags().StringVar(&a.Place, "place", "", "of those who live in a building such as 3 or a unit such as 3-2 (default: the compound)")
 	c.Flags().StringVar(&a.At, "at", "", "when it begins, such as \"2026-11-29 06:00\" (default: now)")
@@ -74,18 +66,6 @@ func minute(t time.Time) string {
 		return "-"
 	}
 	return t.Format("2006-01-02 15:04")
-}
-
-func restsOn(l gate.LevelView) string {
-	switch {
-	case l.Entry == 0:
-		return "gate.level of the settings"
-	case l.Number != "":
-		return l.Number + ", " + l.Issuer
-	case l.Oral:
-		return "oral order: the notice is to follow"
-	}
-	return "-"
 }
 
 // announce is what the subcommands that record something share: their flags, and telling the entry.

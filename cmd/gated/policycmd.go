@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"gated/box"
@@ -91,16 +89,7 @@ func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Com
 				}
 				f.Tried, f.Decision = p.Explain(f.Facts)
 			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			for _, t := range f.Tried {
-				fmt.Fprintf(w, "%s\t%s\n", t.Rule, cmp.Or(t.Why, "matches"))
-			}
-			w.Flush()
-			d := f.Decision
-			fmt.Fprintf(c.OutOrStdout(), "\n%s, reason %s, rule %s\n", d.Verdict, d.Reason, d.Rule)
-			if d.Ask != nil {
-				fmt.Fprintf(c.OutOrStdout(), "the guard asks %s\n", d.Ask)
-			}
+			f.Print(c.OutOrStdout())
 			return nil
 		}}
 	c.Flags().StringVar(&who.ID, "person", "", "roster ID of a person or vehicle who shows a valid pass; the running gate knows the rest")

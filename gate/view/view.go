@@ -66,6 +66,19 @@ type LevelView struct {
 	State string `json:"state"` // in-force, announced or prepared
 }
 
+// RestsOn says by what it counts, or would.
+func (l LevelView) RestsOn() string {
+	switch {
+	case l.Entry == 0:
+		return "gate.level of the settings"
+	case l.Number != "":
+		return l.Number + ", " + l.Issuer
+	case l.Oral:
+		return "oral order: the notice is to follow"
+	}
+	return "-"
+}
+
 // LaneView is the state of one lane.
 type LaneView struct {
 	ID        string    `json:"id"`
