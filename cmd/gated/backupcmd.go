@@ -2,11 +2,9 @@ package main
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"time"
 
-	"gated/backup"
 	"gated/box"
 	"gated/config"
 	"gated/daemon/lastgood"
@@ -21,18 +19,8 @@ func backupCommand() *cobra.Command {
 		Long:  help("backup"),
 		Args:  cobra.MaximumNArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
-			src, began := backup.Sources{State: dir, Settings: settingsFile(c), Faulty: map[string]error{}}, time.Now()
-			setup, err := lastgood.Load(src.Settings, dir, os.Environ())
-			if err == nil {
-				src.Policy, src.Trust = setup.Settings.Policy.File, setup.Settings.Trust.Dir
-				for _, f := range setup.Faults {
-					src.Faulty[f.File] = f.Err
-				}
-			} else if text, rerr := os.ReadFile(src.Settings); rerr == nil { // no copy stands in
-				src.Policy, src.Trust, err = config.Files(src.Settings, text, os.Environ())
-			} else if errors.Is(rerr, fs.ErrNotExist) && namedSettings(c) == "" {
-				src.Settings, err = "", nil
-			}
+			began := time.Now()
+			src, err := lastgood.Sources(settingsFile(c), dir, os.Environ(), namedSettings(c) != "")
 			if err != nil {
 				return err
 			}
