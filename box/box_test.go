@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/box/lock"
 	"gated/clock"
 	"gated/evidence"
 	"gated/gate"
@@ -65,7 +66,7 @@ func daemonAt(t testing.TB, dir string, from clock.Source) (b *Box, stop func())
 // listening is a daemon with its control socket and the directory's lock.
 func listening(t testing.TB, dir string) (stop func()) {
 	t.Helper()
-	held, err := Lock(dir)
+	held, err := lock.Take(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,29 +318,29 @@ func TestAnOperationThatTheDaemonDoesNotKnow(t *testing.T) {
 
 func TestOneProcessAtATimeHoldsTheLock(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := LockUnwritten(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := lock.Unwritten(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want that no daemon was ever there", err)
 	}
-	held, err := Lock(dir)
+	held, err := lock.Take(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Lock(dir); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
+	if _, err := lock.Take(dir); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
 		t.Errorf("got %v, want who holds it", err)
 	}
-	if _, err := LockUnwritten(dir); err == nil {
+	if _, err := lock.Unwritten(dir); err == nil {
 		t.Error("it was taken twice")
 	}
 	if _, err := Perform(t.Context(), dir, ImportRoster, Import{Rows: rows}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("an operation: got %v", err)
 	}
 	held.Release()
-	if held, err = LockUnwritten(dir); err != nil {
+	if held, err = lock.Unwritten(dir); err != nil {
 		t.Fatal(err)
 	}
 	held.Release()
 	os.Chmod(dir, 0)
-	if held, err = Lock(dir); err != nil {
+	if held, err = lock.Take(dir); err != nil {
 		t.Fatal(err)
 	}
 	held.Release()

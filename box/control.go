@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"gated/box/lock"
 	"gated/peer"
 )
 
@@ -112,7 +113,7 @@ const startsIn = 5 * time.Second
 func Perform[A, R any](ctx context.Context, dir string, op Op[A, R], args A) (result R, err error) {
 	for end := time.Now().Add(startsIn); ; {
 		result, err = perform(ctx, dir, op, args)
-		if !errors.As(err, new(inUseError)) || time.Now().After(end) || ctx.Err() != nil {
+		if !errors.As(err, new(lock.InUse)) || time.Now().After(end) || ctx.Err() != nil {
 			return result, err
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -162,10 +163,10 @@ func perform[A, R any](ctx context.Context, dir string, op Op[A, R], args A) (re
 
 // performAlone does the operation on the files, as no daemon holds them.
 func performAlone[A, R any](ctx context.Context, dir string, op Op[A, R], args A) (result R, err error) {
-	if err := Owned(dir); err != nil {
+	if err := lock.Owned(dir); err != nil {
 		return result, err
 	}
-	held, err := Lock(dir)
+	held, err := lock.Take(dir)
 	if err != nil {
 		return result, err
 	}

@@ -6,13 +6,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gated/box/lock"
 )
 
 // A daemon has its lock before it listens: who asks for something in between is not told that another process is in the way.
 func TestACommandWaitsForADaemonThatStarts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	held, err := Lock(dir)
+	held, err := lock.Take(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

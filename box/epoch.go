@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 
+	"gated/box/lock"
 	"gated/clock"
 	"gated/gate/spool"
 	"gated/ledger"
@@ -22,10 +23,10 @@ func BeginEpoch(dir string, opt *ledger.Options, why string, verify func(old *fi
 	if err := erasure.CheckWhy(why); err != nil {
 		return m, "", err
 	}
-	if err := Owned(dir); err != nil {
+	if err := lock.Owned(dir); err != nil {
 		return m, "", err
 	}
-	held, err := Lock(dir)
+	held, err := lock.Take(dir)
 	if err != nil {
 		return m, "", err
 	}

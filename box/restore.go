@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"gated/backup"
+	"gated/box/lock"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/ledger/seal"
@@ -53,7 +54,7 @@ func Restore(a Restoring) (done Restored, err error) {
 	if err := backup.Fits(a.State); err != nil {
 		return done, err
 	}
-	if err := Owned(a.State); err != nil && os.Geteuid() != 0 {
+	if err := lock.Owned(a.State); err != nil && os.Geteuid() != 0 {
 		return done, err
 	}
 	master, err := a.master(b.Meta)
@@ -72,7 +73,7 @@ func Restore(a Restoring) (done Restored, err error) {
 	if err := become(a.State); err != nil {
 		return done, err
 	}
-	held, err := Lock(a.State)
+	held, err := lock.Take(a.State)
 	if err != nil {
 		return done, err
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"gated/box"
+	"gated/box/lock"
 	"gated/clock"
 	"gated/config"
 	"gated/gate"
@@ -59,10 +60,10 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if err := box.Owned(d.Dir); err != nil {
+	if err := lock.Owned(d.Dir); err != nil {
 		return err
 	}
-	held, err := box.Lock(d.Dir)
+	held, err := lock.Take(d.Dir)
 	if err != nil {
 		d.closeBarriers()
 		return err

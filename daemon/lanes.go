@@ -10,6 +10,7 @@ import (
 
 	"gated/barrier"
 	"gated/box"
+	"gated/box/lock"
 	"gated/config"
 	"gated/gate"
 	"gated/scanner"
@@ -34,7 +35,7 @@ func (d *Daemon) closeBarriers() {
 		return
 	}
 	defer d.openLog().Close()
-	held, err := box.LockUnwritten(d.Dir) // the disk may be what is wrong
+	held, err := lock.Unwritten(d.Dir) // the disk may be what is wrong
 	if err != nil {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"gated/box"
+	"gated/box/lock"
 	"gated/credential"
 	"gated/ledger"
 	"gated/ledger/seal"
@@ -116,7 +117,7 @@ func keyRestore() *cobra.Command {
 		Example: "  runuser -u gated -- gated key restore --state /var/lib/gated",
 		Args:    cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
-			if err := box.Owned(dir); err != nil {
+			if err := lock.Owned(dir); err != nil {
 				return err
 			}
 			line, err := written(c, map[bool]string{false: "master key", true: "compound key"}[compound])
@@ -151,7 +152,7 @@ func keyRotate() *cobra.Command {
 		Long:  help("key-rotate"),
 		Args:  cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
-			if err := box.Owned(dir); err != nil && os.Geteuid() != 0 {
+			if err := lock.Owned(dir); err != nil && os.Geteuid() != 0 {
 				return err
 			}
 			key, err := ledger.RotateKey(dir)

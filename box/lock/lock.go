@@ -1,4 +1,5 @@
-package box
+// Package lock lets one process at a time write to a state directory.
+package lock
 
 import (
 	"errors"
@@ -21,9 +22,9 @@ import (
 // read; and that of the file lock in it, where there is one, which scripts of others look at.
 type Held struct{ dir, file *os.File }
 
-// Lock takes the lock or says who holds it. A directory that its owner may not use is put right: no gate stands still for a slip
+// Take takes the lock or says who holds it. A directory that its owner may not use is put right: no gate stands still for a slip
 // of chmod.
-func Lock(dir string) (*Held, error) {
+func Take(dir string) (*Held, error) {
 	if st, err := os.Stat(dir); err == nil && st.Mode()&0o700 != 0o700 {
 		os.Chmod(dir, st.Mode()|0o700) // another's is not, and what follows says so
 	}
@@ -31,7 +32,7 @@ func Lock(dir string) (*Held, error) {
 	if err != nil { // such as a disk that can only be read
 		file, _ = durable.Open(lockFile(dir), os.O_RDONLY)
 	}
-	h, err := take(dir, file)
+	h, err := takeBoth(dir, file)
 	if err == nil && file != nil {
 		// The number is a courtesy; on a full disk it may be missing, and the gate must start all the same.
 		file.WriteAt(fmt.Appendf(nil, "%-11d\n", os.Getpid()), 0)
@@ -39,19 +40,19 @@ func Lock(dir string) (*Held, error) {
 	return h, err
 }
 
-// LockUnwritten takes the lock of a directory in which a daemon worked, and makes no file there.
-func LockUnwritten(dir string) (*Held, error) {
+// Unwritten takes the lock of a directory in which a daemon worked, and makes no file there.
+func Unwritten(dir string) (*Held, error) {
 	if _, err := os.Lstat(lockFile(dir)); err != nil {
 		return nil, err
 	}
 	file, _ := durable.Open(lockFile(dir), os.O_RDONLY)
-	return take(dir, file)
+	return takeBoth(dir, file)
 }
 
 func lockFile(dir string) string { return filepath.Join(dir, "lock") }
 
-// take locks the directory and its lock file, which is nil where it cannot be opened.
-func take(dir string, file *os.File) (*Held, error) {
+// takeBoth locks the directory and its lock file, which is nil where it cannot be opened.
+func takeBoth(dir string, file *os.File) (*Held, error) {
 	d, err := os.Open(dir)
 	h := &Held{d, file}
 	if err == nil {
@@ -75,11 +76,11 @@ func take(dir string, file *os.File) (*Held, error) {
 			other = fmt.Sprintf("gated, process %d", pid)
 		}
 	}
-	return nil, inUseError{fmt.Errorf("state directory %s is in use by %s: stop that one first, or use another directory", dir, other)}
+	return nil, InUse{fmt.Errorf("state directory %s is in use by %s: stop that one first, or use another directory", dir, other)}
 }
 
-// inUseError: another process has the lock.
-type inUseError struct{ error }
+// InUse: another process has the lock.
+type InUse struct{ error }
 
 // Release lets another process have it, at once: a child that is being started has the files, too, until it runs.
 func (h *Held) Release() {
