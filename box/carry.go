@@ -50,7 +50,12 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 // noticesThatCount tells of the notices that count or will, as they are by now, with the text that came later.
 func noticesThatCount(old *file.Reader, board levels.Board, now time.Time) (events []ledger.Event, err error) {
 	more := map[int64][]int64{} // what later entries say of a notice
-	if err := old.OfKind(1, math.MaxInt64, func(e *ledger.Entry) error {
+	lasting := board.Lasting(now)
+	first := int64(math.MaxInt64)
+	for _, n := range lasting {
+		first = min(first, n.Entry)
+	}
+	if err := old.OfKind(first, math.MaxInt64, func(e *ledger.Entry) error {
 		if e.Reason == levels.Completed || e.Reason == levels.Started {
 			more[e.Ref] = append(more[e.Ref], e.Seq)
 		}
@@ -58,7 +63,7 @@ func noticesThatCount(old *file.Reader, board levels.Board, now time.Time) (even
 	}, register.Notice); err != nil {
 		return nil, err
 	}
-	for _, n := range board.Lasting(now) {
+	for _, n := range lasting {
 		ev := ledger.Event{Kind: register.Notice, By: "machine", Reason: levels.Announced, Detail: n.Detail()}
 		switch {
 		case n.From.IsZero():

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,6 +16,7 @@ import (
 	"gated/gate"
 	"gated/gate/query"
 	"gated/ledger"
+	"gated/ledger/file"
 	"gated/policy"
 	"gated/register"
 	"gated/register/levels"
@@ -64,12 +66,37 @@ var Announce = Op[Notice, Announced]{"level-notice", func(_ context.Context, b *
 	return done, err
 }}
 
+// Level is one in force, announced or prepared, and what its notice says, as far as that is not erased.
+type Level struct {
+	gate.LevelView
+	Text string `json:"text,omitempty"`
+}
+
+// Line is its text in one line.
+func (l Level) Line() string { return strings.Join(strings.Fields(l.Text), " ") }
+
 // Levels are the levels in force, and what is announced and prepared.
-var Levels = Op[struct{}, []gate.LevelView]{"levels", func(_ context.Context, b *Box, _ string, _ struct{}) ([]gate.LevelView, error) {
+var Levels = Op[struct{}, []Level]{"levels", func(_ context.Context, b *Box, _ string, _ struct{}) (list []Level, err error) {
 	if b.Gate == nil {
 		return nil, errNoDaemon
 	}
-	return b.Gate.View().Levels, nil
+	in, err := file.OpenReader(b.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	in.AskKeys(b.Ledger.Keys)
+	var board levels.Board
+	b.Register.View(func(s *register.State) { board = s.Levels })
+	v, texts := b.Gate.View(), map[string]string{}
+	said, err := noticesThatCount(in, board, v.Now)
+	for _, ev := range said {
+		texts[ev.Detail["entry"]] = ev.Personally(noticeText)
+	}
+	for _, l := range v.Levels {
+		list = append(list, Level{l, texts[strconv.FormatInt(l.Entry, 10)]})
+	}
+	return list, err
 }}
 
 // errNoDaemon: what is asked for depends on the policy that is in force.
@@ -135,11 +162,11 @@ func known(b *Box, level, place string) error {
 
 // events are the entries that tell of it, for a board at a time.
 func (n *Notice) events(b *Box, board levels.Board, now time.Time, by string) (events []ledger.Event, err error) {
-	from, err := moment("from", n.From, b.Ledger.Zone(), now)
+	from, err := credential.Moment("from", n.From, b.Ledger.Zone(), now)
 	if err != nil {
 		return nil, err
 	}
-	until, err := moment("until", n.Until, b.Ledger.Zone(), now)
+	until, err := credential.Moment("until", n.Until, b.Ledger.Zone(), now)
 	if err != nil {
 		return nil, err
 	}
@@ -218,30 +245,6 @@ func (n *Notice) later(old, said levels.Notice, now time.Time) (is, says levels.
 	return is, said, nil
 }
 
-// moment reads when a level begins or ends: "now", a day, a day and a time in the gate's zone, or RFC 3339. Empty: the zero time.
-func moment(flag, s string, zone *time.Location, now time.Time) (time.Time, error) {
-	const minute = "2006-01-02 15:04"
-	s = strings.TrimSpace(s)
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if s == "now" {
-		return now, nil
-	}
-	if t, err := time.ParseInLocation(minute, s, zone); err == nil {
-		if t.Format(minute) != s {
-			return t, fmt.Errorf("--%s %q: the clock of %s skips that minute", flag, s, zone)
-		}
-		return t, nil
-	}
-	t, err := credential.PassTime(flag, s, zone, flag == "until")
-	if err != nil {
-		return t, fmt.Errorf("--%s %.40q: write now, a day such as 2026-11-29, or a day and a time such as \"2026-11-29 06:00\"",
-			flag, s)
-	}
-	return t.In(zone), nil
-}
-
 // Planning is which level would come, where and when (empty: now).
 type Planning struct{ Level, Place, At string }
 
@@ -256,7 +259,7 @@ func plan(_ context.Context, b *Box, by string, p Planning) ([]query.Overturned,
 	if err := n.check(b); err != nil {
 		return nil, err
 	}
-	at, err := moment("at", p.At, b.Ledger.Zone(), b.Gate.View().Now)
+	at, err := credential.Moment("at", p.At, b.Ledger.Zone(), b.Gate.View().Now)
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +285,7 @@ func foretell(_ context.Context, b *Box, by string, a Foretelling) (f query.Fore
 	if b.Gate == nil {
 		return f, errNoDaemon
 	}
-	at, err := moment("at", a.At, b.Ledger.Zone(), b.Gate.View().Now)
+	at, err := credential.Moment("at", a.At, b.Ledger.Zone(), b.Gate.View().Now)
 	if err != nil {
 		return f, err
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"gated/credential"
 	"gated/gate"
 	"gated/ledger"
 	"gated/ledger/file"
@@ -89,14 +90,14 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 		return ev, errors.New("--approved-by: say who approved or ordered it")
 	}
 	now := b.Gate.View().Now.In(b.Ledger.Zone())
-	from, err := moment("from", m.From, b.Ledger.Zone(), now)
+	from, err := credential.Moment("from", m.From, b.Ledger.Zone(), now)
 	if err != nil {
 		return ev, err
 	}
 	if from.IsZero() {
 		from = now
 	}
-	until, err := moment("until", m.Until, b.Ledger.Zone(), now)
+	until, err := credential.Moment("until", m.Until, b.Ledger.Zone(), now)
 	switch {
 	case err != nil:
 		return ev, err

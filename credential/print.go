@@ -51,6 +51,30 @@ func Print(dir string, key ed25519.PrivateKey, passes []Printed, done func(n int
 	return printPage.Execute(page, passes)
 }
 
+// Moment reads when something begins or ends: "now", a day, a day and a time in the gate's zone, or RFC 3339. Empty: the zero time.
+func Moment(flag, s string, zone *time.Location, now time.Time) (time.Time, error) {
+	const minute = "2006-01-02 15:04"
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if s == "now" {
+		return now, nil
+	}
+	if t, err := time.ParseInLocation(minute, s, zone); err == nil {
+		if t.Format(minute) != s {
+			return t, fmt.Errorf("--%s %q: the clock of %s skips that minute", flag, s, zone)
+		}
+		return t, nil
+	}
+	t, err := PassTime(flag, s, zone, flag == "until")
+	if err != nil {
+		return t, fmt.Errorf("--%s %.40q: write now, a day such as 2026-11-29, or a day and a time such as \"2026-11-29 06:00\"",
+			flag, s)
+	}
+	return t.In(zone), nil
+}
+
 // PassTime reads when a pass begins or ends, as the flag says: RFC 3339, or a day in the zone, which begins at its first second
 // and ends with its last, or at 24:00.
 func PassTime(flag, s string, zone *time.Location, end bool) (time.Time, error) {

@@ -42,7 +42,13 @@ func TestLevelsByNotice(t *testing.T) {
 		return m[1]
 	}
 	order := entry("set", "sealed", "--place", "3-2", "--ordered-by", "SECRET-陈", "--taken-by", "SECRET-周")
-	notice := entry("set", "controlled", "--number", "2026-17", "--issuer", "街道办", "--from", "2036-11-29 06:00", "--until", "2036-12-05")
+	notice := entry("set", "controlled", "--number", "2026-17", "--issuer", "街道办", "--from", "2036-11-29 06:00", "--until", "2036-12-05", "--text", "关于封闭管理的通告\n第十七号")
+	if _, said := run("show"); !strings.Contains(said, "2026-17, 街道办                         关于封闭管理的通告 第十七号\n") {
+		t.Errorf("what the notice says is not in\n%s", said)
+	}
+	if _, said := run("show", "--json"); !strings.Contains(said, `"text":"关于封闭管理的通告\n第十七号"`) {
+		t.Errorf("what the notice says is not in\n%s", said)
+	}
 	ready := entry("prepare", "sealed", "--place", "5")
 	for _, tt := range []struct {
 		args []string

@@ -32,10 +32,10 @@ func levelShow() *cobra.Command {
 				return json.NewEncoder(c.OutOrStdout()).Encode(list)
 			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ENTRY\tSTATE\tPLACE\tLEVEL\tFROM\tUNTIL\tRESTS ON")
+			fmt.Fprintln(w, "ENTRY\tSTATE\tPLACE\tLEVEL\tFROM\tUNTIL\tRESTS ON\tTEXT")
 			for _, l := range list {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Entry, l.State, cmp.Or(l.Place, "compound"), l.Level, minute(l.From),
-					minute(l.Until), l.RestsOn())
+				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Entry, l.State, cmp.Or(l.Place, "compound"), l.Level, minute(l.From),
+					minute(l.Until), l.RestsOn(), l.Line())
 			}
 			return w.Flush()
 		}}
