@@ -167,6 +167,9 @@ func (a *Account) Add(e *entry.Entry, own bool) error {
 		verdict, known := a.verdicts[e.Passage]
 		if e.Verdict != "" && e.Kind != register.Check {
 			verdict = strings.Clone(e.Verdict) // not with the record that it is a part of
+			if e.Kind == register.Correction && e.Reason == register.DidNotGoThrough {
+				verdict = annulled
+			}
 		}
 		if known {
 			a.verdicts[e.Passage] = verdict
@@ -224,9 +227,12 @@ func (a *Account) begin(first *entry.Entry) error {
 func (a *Account) Needs() bool { return a.next <= a.size && (a.next <= a.Last+1 || a.watch.waits()) }
 
 // verdicts that a passage can have last.
-var verdicts = []string{"admit", "refuse", "hold", "undecided"}
+var verdicts = []string{"admit", "refuse", "hold", "undecided", annulled}
 
-// Passages counts them by their latest verdict; undecided stands among them where there is one.
+// annulled is what an admission counts as that was taken back: they did not go through, and nobody refused them.
+const annulled = "annulled"
+
+// Passages counts them by their latest verdict; undecided and annulled stand among them where there is one.
 func (a *Account) Passages() map[string]int {
 	counts := map[string]int{"admit": 0, "refuse": 0, "hold": 0}
 	for _, v := range a.verdicts {
@@ -330,7 +336,7 @@ func (r *Reader) read(d Day, size int64, personal bool, see func(seen) error) (*
 type Stats struct {
 	Day      string         `json:"day"`
 	Entries  int64          `json:"entries"`
-	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open; undecided: where there is one
+	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open; undecided, annulled: where there is one
 	Gaps     []Gap          `json:"-"`
 	ByHand   []byhand.Time  `json:"-"`
 }

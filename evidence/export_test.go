@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"gated/register/registertest"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -332,6 +333,38 @@ func TestXLSXIsTextOnly(t *testing.T) {
 		if want := map[bool]int{false: 5, true: 3}[events]; err != nil || len(personal) != want || personal[1][3] != "110101199003074514" {
 			t.Errorf("personal %q, %v", personal, err)
 		}
+	}
+}
+
+// An admission that was taken back, since they did not go through, is no refusal, whenever that was said; one that failed is.
+func TestAnAnnulledAdmissionIsCountedApart(t *testing.T) {
+	t.Parallel()
+	ck := &registertest.Clock{}
+	dir := t.TempDir()
+	ck.Set("2026-11-22 10:00:00")
+	l := registertest.Open(t, dir, ck)
+	goes := func(id string) int64 {
+		return registertest.MustAppend(t, l, append(registertest.Passage(ck, id, "out", "admit"), registertest.Decided(ck, id, "out", "admit", "resident"))...)[2].Seq
+	}
+	takesBack := func(id string, seq int64, reason string) {
+		ev := registertest.Decided(ck, id, "out", "refuse", reason)
+		ev.Kind, ev.Ref, ev.Detail = register.Correction, seq, map[string]string{"was": "admit"}
+		registertest.MustAppend(t, l, ev)
+	}
+	goes("a")
+	takesBack("b", goes("b"), register.DidNotGoThrough)
+	takesBack("c", goes("c"), "answered-fault")
+	late := goes("d")
+	ck.Set("2026-11-23 08:00:00")
+	takesBack("d", late, register.DidNotGoThrough)
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got, err := r.Stats("2026-11-22", registertest.At("2026-11-26 00:00:00"))
+	if want := map[string]int{"admit": 1, "refuse": 1, "hold": 0, "annulled": 2}; err != nil || !maps.Equal(got.Passages, want) {
+		t.Errorf("counted are %v, %v, want %v", got.Passages, err, want)
 	}
 }
 

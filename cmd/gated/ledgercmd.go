@@ -59,8 +59,8 @@ func ledgerStats() *cobra.Command {
 				return json.NewEncoder(c.OutOrStdout()).Encode(s)
 			}
 			err = r.WriteGaps(c.OutOrStdout(), s)
-			return say(c.OutOrStdout(), err, "entries=%d admit=%d refuse=%d hold=%d undecided=%d\n",
-				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"], s.Passages["undecided"])
+			return say(c.OutOrStdout(), err, "entries=%d admit=%d refuse=%d hold=%d undecided=%d annulled=%d\n",
+				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"], s.Passages["undecided"], s.Passages["annulled"])
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
 	c.Flags().BoolVar(&asJSON, "json", false, "print an object")

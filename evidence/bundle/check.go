@@ -365,8 +365,8 @@ func (c *checking) conclude() {
 	} else {
 		c.say("the newest entry under head.txt is of %s: of after that this bundle says nothing", s.Until)
 	}
-	c.say("passages: %d admitted, %d refused, %d on hold, %d that nobody decided",
-		s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"], s.Passages["undecided"])
+	c.say("passages: %d admitted, %d refused, %d on hold, %d that nobody decided, %d annulled",
+		s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"], s.Passages["undecided"], s.Passages["annulled"])
 	if s.Gaps == nil {
 		c.say("not told: when the box was not watching, as too much stands between the parts of the day")
 	}
