@@ -44,3 +44,18 @@ func TestEveryFaultOfAScannerIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// Who erases a trip that still counts gives it back to the household: whoever is about to can read that.
+func TestThatWhatIsErasedCountsNoMoreIsSaid(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../docs/maintainer.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, text := range map[string]string{"the help": help("ledger-erase"), "docs/maintainer.md": string(guide)} {
+		text = strings.Join(strings.Fields(text), " ")
+		if !strings.Contains(text, "What is erased counts no more") || !strings.Contains(text, "the household has that trip back") {
+			t.Errorf("%s does not say so", where)
+		}
+	}
+}
