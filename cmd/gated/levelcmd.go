@@ -17,7 +17,13 @@ import (
 
 func levelCommand() *cobra.Command {
 	return group("level", "put a level into force, by a notice or an oral order", levelShow(), levelPlan(), levelSet(),
-		levelPrepare(), levelStart(), levelComplete(), levelEnd())
+		announce("prepare LEVEL", "have a level lie ready, to be started with one command", levels.Prepared,
+			"place", "number", "issuer", "text"),
+		announce("start ENTRY", "put a prepared level into force", levels.Started,
+			"from", "until", "number", "issuer", "text", "ordered-by", "taken-by"),
+		announce("complete ENTRY", "add number and issuer of the notice to an oral order, or another end", levels.Completed,
+			"number", "issuer", "text", "until"),
+		announce("end ENTRY", "end what a notice puts into force, or withdraw it", levels.Ended, "until"))
 }
 
 func levelShow() *cobra.Command {
@@ -69,7 +75,8 @@ func minute(t time.Time) string {
 }
 
 // announce is what the subcommands that record something share: their flags, and telling the entry.
-func announce(use, short, what string, n *box.Notice, flags ...string) *cobra.Command {
+func announce(use, short, what string, flags ...string) *cobra.Command {
+	n := &box.Notice{}
 	c := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1), Long: help("level-" + what)}
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if n.What = cmp.Or(n.What, what); what == levels.Announced || what == levels.Prepared {
@@ -107,27 +114,8 @@ func announce(use, short, what string, n *box.Notice, flags ...string) *cobra.Co
 
 func levelSet() *cobra.Command {
 	c := announce("set LEVEL (--number N --issuer I | --ordered-by X --taken-by Y)", "put a level into force, now or at its time",
-		levels.Announced, &box.Notice{}, "place", "from", "until", "number", "issuer", "text", "ordered-by", "taken-by")
+		levels.Announced, "place", "from", "until", "number", "issuer", "text", "ordered-by", "taken-by")
 	c.Example = `  gated level set controlled --number 2026-17 --issuer 街道办 --from "2026-11-29 06:00" --until 2026-12-05
   gated level set sealed --place 3-2 --ordered-by "Chen, command post" --taken-by "Zhou"`
 	return c
-}
-
-func levelPrepare() *cobra.Command {
-	return announce("prepare LEVEL", "have a level lie ready, to be started with one command", levels.Prepared, &box.Notice{},
-		"place", "number", "issuer", "text")
-}
-
-func levelStart() *cobra.Command {
-	return announce("start ENTRY", "put a prepared level into force", levels.Started, &box.Notice{}, "from", "until", "number", "issuer",
-		"text", "ordered-by", "taken-by")
-}
-
-func levelComplete() *cobra.Command {
-	return announce("complete ENTRY", "add number and issuer of the notice to an oral order, or another end", levels.Completed,
-		&box.Notice{}, "number", "issuer", "text", "until")
-}
-
-func levelEnd() *cobra.Command {
-	return announce("end ENTRY", "end what a notice puts into force, or withdraw it", levels.Ended, &box.Notice{}, "until")
 }
