@@ -8,6 +8,7 @@ import (
 	"gated/box"
 	"gated/config"
 	"gated/daemon/lastgood"
+	"gated/prompt"
 
 	"github.com/spf13/cobra"
 )
@@ -41,7 +42,9 @@ func restoreCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			done, err := box.Restore(box.Restoring{From: args[0], State: dir, Settings: settingsFile(c),
-				Named: config.Files, Master: func() (string, error) { return written(c, "master key") }})
+				Named: config.Files, Master: func() (string, error) {
+					return prompt.Line(c.InOrStdin(), c.ErrOrStderr(), "master key")
+				}})
 			done.Tell(c.ErrOrStderr())
 			err = say(c.OutOrStdout(), err, "origin=%s\n", done.Meta.Origin)
 			return say(c.ErrOrStderr(), err, "let an auditor have the new key: gated key show --ledger\n")

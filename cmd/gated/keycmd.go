@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"gated/box"
@@ -14,6 +12,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/seal"
 	"gated/ledger/tlog"
+	"gated/prompt"
 
 	"github.com/spf13/cobra"
 )
@@ -120,7 +119,7 @@ func keyRestore() *cobra.Command {
 			if err := lock.Owned(dir); err != nil {
 				return err
 			}
-			line, err := written(c, map[bool]string{false: "master key", true: "compound key"}[compound])
+			line, err := prompt.Line(c.InOrStdin(), c.ErrOrStderr(), map[bool]string{false: "master key", true: "compound key"}[compound])
 			if err == nil && compound {
 				return box.RestoreCompoundKey(dir, line, replace)
 			}
@@ -133,16 +132,6 @@ func keyRestore() *cobra.Command {
 	c.Flags().BoolVar(&compound, "compound", false, "the key that roster IDs follow from")
 	c.Flags().BoolVar(&replace, "replace", false, "with --compound: also instead of that of the roster here")
 	return c
-}
-
-// written asks for a key as it was written down.
-func written(c *cobra.Command, name string) (string, error) {
-	fmt.Fprint(c.ErrOrStderr(), name+": ")
-	line, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 1000)).ReadString('\n')
-	if err == io.EOF {
-		err = nil
-	}
-	return line, err
 }
 
 func keyRotate() *cobra.Command {
