@@ -90,6 +90,7 @@ var files = []struct {
 	{regexp.MustCompile(`^ledger(-\d+)?\.db$`), Kept},
 	{regexp.MustCompile(`^(personal|ledger-\d+)(-\d+)?\.keys$`), Archived},
 	{regexp.MustCompile(`^roster\.db$`), Archived},
+	{regexp.MustCompile(`^accounts\.json$`), Archived},
 	{regexp.MustCompile(`^trust/`), Archived},
 	{regexp.MustCompile(`^keys/(code-hash\.key|compound\.key|ledger\.pub)$`), Archived},
 	{regexp.MustCompile(`^index\.db(-wal|-shm)?$`), Rebuilt},

@@ -93,7 +93,7 @@ func lost(src Sources, r *file.Reader, to string, secret *os.File) error {
 			}
 			name, here = trustName+"/", trustName+"/"
 			hint = fmt.Sprintf("; mkdir -p %[2]s; tar -xf %[1]s -C %[2]s --strip-components=1 trust", f.Name(), src.trust())
-		case name != "roster.db" || now[name].size > 0:
+		case name != "roster.db" && name != "accounts.json" || now[name].size > 0:
 			continue
 		}
 		if here != name {

@@ -79,7 +79,7 @@ var beginBackup = Op[struct{}, int64]{"backup-begin", func(_ context.Context, b 
 	if err := b.CompoundFault(); err != nil {
 		return 0, fmt.Errorf("the key from which roster IDs follow: %w", err)
 	}
-	if err := b.rightRoster(); err != nil {
+	if err := errors.Join(b.rightRoster(), b.Accounts.Fault()); err != nil {
 		return 0, err
 	}
 	return b.knownRoster()

@@ -72,13 +72,15 @@ func masterOf(t testing.TB, dir string) string {
 	return m.String()
 }
 
+const noAccounts = `{"format": 1, "accounts": []}`
+
 // Each file of a state directory is copied for ever, in the archive, rebuilt or never copied: a file that is new, and of which
 // nobody said what becomes of it, fails this test. The directory is that of a box with an older epoch, slots that were lost, a
 // daemon at work and one that was killed.
 func TestEachFileOfAStateDirectoryHasItsFateInABackup(t *testing.T) {
 	dir := site(t)
 	for name, text := range map[string]string{"trust/pass/office.pub": "a key", "trust/dcc/xx.pem": "a certificate", "trust/shc/crl/x.json": "{}",
-		"keys/compound.key": strings.Repeat("k", 32), "keys/code-hash.key": "of an older version, to which an upgrade may step back"} {
+		"keys/compound.key": strings.Repeat("k", 32), "accounts.json": noAccounts, "keys/code-hash.key": "of an older version, to which an upgrade may step back"} {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +126,7 @@ func TestEachFileOfAStateDirectoryHasItsFateInABackup(t *testing.T) {
 	if want := []string{"ledger-1.db", "ledger.db"}; !slices.Equal(kept, want) {
 		t.Errorf("kept: %v, want %v", kept, want)
 	}
-	for _, want := range []string{"roster.db", "ledger-1.keys", "keys/compound.key", "keys/ledger.pub", "trust/pass/office.pub", "trust/dcc/xx.pem", "trust/shc/crl/x.json"} {
+	for _, want := range []string{"roster.db", "accounts.json", "ledger-1.keys", "keys/compound.key", "keys/ledger.pub", "trust/pass/office.pub", "trust/dcc/xx.pem", "trust/shc/crl/x.json"} {
 		if !slices.Contains(archived, want) {
 			t.Errorf("%s is not among what is archived: %v", want, archived)
 		}
@@ -167,6 +169,9 @@ func TestEachFileOfAStateDirectoryHasItsFateInABackup(t *testing.T) {
 	second := restore(t, to, string(master))
 	if _, err := os.Stat(filepath.Join(second, "ledger-2.db")); err != nil {
 		t.Error(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(second, "accounts.json")); string(b) != noAccounts {
+		t.Errorf("the accounts are %q, %v", b, err)
 	}
 	if _, err := evidence.VerifyChain(filepath.Join(second, "ledger.db"), evidence.Given{}); err != nil {
 		t.Error(err)
@@ -424,6 +429,7 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 			return errors.Join(err, os.Remove(filepath.Join(dir, "ledger-1.keys")))
 		}, "personal.keys (here ledger-1.keys)"},
 		"compound key":        {write("keys/compound.key", strings.Repeat("k", 32)), "keys/compound.key"},
+		"accounts":            {remove("accounts.json"), "accounts.json"},
 		"the trust directory": {remove("trust"), "trust/"},
 		"all trusted keys": {func(dir string) error {
 			return errors.Join(remove("trust/pass/office.pub")(dir), remove("trust/pass/other.pub")(dir))
@@ -442,7 +448,8 @@ func TestABackupKeepsWhatTheBoxHasLost(t *testing.T) {
 			t.Parallel()
 			dir, to := site(t), filepath.Join(t.TempDir(), "backup")
 			if err := errors.Join(os.MkdirAll(filepath.Join(dir, "trust", "pass"), 0o700), write("trust/pass/office.pub", "a key")(dir),
-				write("trust/pass/other.pub", "another key")(dir), write("keys/compound.key", strings.Repeat("c", 32))(dir)); err != nil {
+				write("trust/pass/other.pub", "another key")(dir), write("keys/compound.key", strings.Repeat("c", 32))(dir),
+				write("accounts.json", noAccounts)(dir)); err != nil {
 				t.Fatal(err)
 			}
 			src := backup.Sources{State: dir}

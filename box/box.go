@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"time"
 
+	"gated/access"
 	"gated/clock"
 	"gated/gate"
 	"gated/gate/spool"
@@ -38,6 +39,7 @@ type Box struct {
 	Ledger   *ledger.Ledger     // nil where no daemon has begun one yet
 	Register *register.Register // nil as long as Ledger is
 	Gate     *gate.Gate         // nil without a daemon
+	Accounts *access.Accounts
 
 	newRoster bool            // a command made the file, for nothing so far
 	eraser    *erasure.Eraser // nil as long as Ledger is
@@ -48,7 +50,7 @@ type Box struct {
 // Open opens the files of a box for its daemon, which sets Gate when it has one. opt says what the settings say: the
 // directory, the gate's names, the clock, the log; the key that signs and the machine's name are the box's own.
 func Open(opt ledger.Options) (*Box, error) {
-	b := &Box{Dir: opt.Dir}
+	b := &Box{Dir: opt.Dir, Accounts: access.In(opt.Dir, time.Now)}
 	var err error
 	closeKey(opt.Dir, opt.Log)
 	if err = b.openLedger(opt); err != nil {
@@ -66,7 +68,7 @@ func Open(opt ledger.Options) (*Box, error) {
 // ledger that is in fault is an error. A directory that never had one has no ledger: its first start entry names the
 // roster's version.
 func openAlone(dir string) (_ *Box, err error) {
-	b := &Box{Dir: dir, clock: clock.New(clock.System())}
+	b := &Box{Dir: dir, Accounts: access.In(dir, time.Now), clock: clock.New(clock.System())}
 	_, err = os.Lstat(RosterFile(dir))
 	b.newRoster = errors.Is(err, fs.ErrNotExist)
 	if b.Roster, err = roster.Open(RosterFile(dir)); err != nil {

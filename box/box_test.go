@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/access"
 	"gated/box/lock"
 	"gated/clock"
 	"gated/evidence"
@@ -212,6 +213,10 @@ var tries = []try{
 	tried(entryKeys, entries{1, 1, 3}, nil),
 	tried(beginBackup, struct{}{}, nil),
 	tried(recordBackup, copied{3, "root"}, nil),
+	tried(ChangeAccount, access.Change{What: access.Added, Name: "张伟", Role: access.Guard, Secret: "271828"}, nil),
+	tried(ChangeAccount, access.Change{What: access.Added, Name: "张伟", Role: access.Guard, Secret: "1234"}, nil),
+	tried(ChangeAccount, access.Change{What: access.Disabled, Name: "nobody"}, nil),
+	tried(Accounts, struct{}{}, nil),
 	tried(Rebuild, struct{}{}, func(r Rebuilt) Rebuilt { return Rebuilt{Equal: r.Equal} }),
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"gated/access"
 	"gated/clock"
 	"gated/config"
 	"gated/daemon/lastgood"
@@ -144,6 +145,7 @@ func (d *Daemon) inUse(s *lastgood.Setup) {
 func (d *Daemon) compare() {
 	origin, zone := differing(d.box.Ledger.Meta(), d.files.settings)
 	d.faults.set("keys/compound.key", d.box.CompoundFault())
+	d.faults.set(access.File, d.box.Accounts.Fault())
 	d.faults.set("gate.origin", origin)
 	d.faults.set("gate.time_zone", zone)
 }

@@ -277,7 +277,7 @@ def when(text):
 
 
 # Kinds that a command can record while the box does not watch.
-BY_COMMAND = {"roster", "key", "epoch", "erase", "keep", "export", "trip", "backup", "correction"}
+BY_COMMAND = {"roster", "key", "epoch", "erase", "keep", "export", "trip", "backup", "correction", "account"}
 
 
 MINUTE = 60 * 10**6

@@ -25,7 +25,7 @@ const aliveEvery = time.Hour + 10*time.Minute
 
 // byCommand are the kinds that a command can record while the daemon is stopped: they do not show that it watched.
 var byCommand = map[entry.Kind]bool{register.Roster: true, entry.KeyChange: true, entry.Epoch: true, entry.Erase: true,
-	entry.Keep: true, register.Export: true, register.Trip: true, register.Correction: true, entry.Backup: true}
+	entry.Keep: true, register.Export: true, register.Trip: true, register.Account: true, register.Correction: true, entry.Backup: true}
 
 // watch tells, from the entries around a day in their order, when the box was not watching. How much time lies between two
 // entries of a boot the clock says that nobody sets; how much lies between two boots, the newest time that was trusted. So a

@@ -25,10 +25,11 @@ const (
 	Policy   ledger.Kind = "policy"
 	Settings ledger.Kind = "settings"
 	SignOn   ledger.Kind = "signon"
-	Alive    ledger.Kind = "alive"  // hourly: the box was watching
-	Export   ledger.Kind = "export" // personal data was put into an export
-	Trip     ledger.Kind = "trip"   // a household went out on the day on which the epoch before ended
-	Alarm    ledger.Kind = "alarm"  // somebody should look at a lane
+	Account  ledger.Kind = "account" // of somebody who can sign in: it was made or changed
+	Alive    ledger.Kind = "alive"   // hourly: the box was watching
+	Export   ledger.Kind = "export"  // personal data was put into an export
+	Trip     ledger.Kind = "trip"    // a household went out on the day on which the epoch before ended
+	Alarm    ledger.Kind = "alarm"   // somebody should look at a lane
 )
 
 // Shift is the detail of a sign-on that says GoesOn: it is the guard who was on duty already, and whose shift goes on.

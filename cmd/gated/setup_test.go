@@ -322,6 +322,8 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 		{name: "compound key is gone", file: "keys/compound.key", why: "no such file", spoil: remove("keys/compound.key")},
 		{name: "compound key is a FIFO", file: "keys/compound.key", why: "no regular file", spoil: fifo("keys/compound.key")},
 		{name: "compound key has no end", file: "keys/compound.key", why: "no regular file", spoil: link("/dev/zero", "keys/compound.key")},
+		{name: "accounts are cut off", file: "accounts.json", why: "nobody can sign in: it is damaged", spoil: write("accounts.json", "{")},
+		{name: "accounts are a FIFO", file: "accounts.json", why: "no regular file", spoil: fifo("accounts.json")},
 		{name: "trusted key is faulty, and there are no copies", file: "trust/pass/gone.pub", why: "PEM", spoil: func(dir string) error {
 			return errors.Join(remove("last-good")(dir), write("trust/pass/gone.pub", "-")(dir))
 		}},
@@ -373,8 +375,8 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 				return
 			}
 			restoredWithoutFaults(t, dir, settings, tt.file)
-			if strings.HasPrefix(tt.file, "keys/") {
-				if err := errors.Join(os.RemoveAll(key), os.WriteFile(key, right, 0o600)); err != nil {
+			if strings.HasPrefix(tt.file, "keys/") || tt.file == "accounts.json" {
+				if err := errors.Join(os.RemoveAll(filepath.Join(dir, tt.file)), os.WriteFile(key, right, 0o600)); err != nil {
 					t.Fatal(err)
 				}
 				for end := time.Now().Add(time.Minute); strings.Contains(get(t, page+"metrics"), tt.file); time.Sleep(10 * time.Millisecond) {
@@ -392,9 +394,9 @@ func TestAFaultyFileKeepsNoGateFromStarting(t *testing.T) {
 func restoredWithoutFaults(t *testing.T, dir, settings, faulty string) {
 	t.Helper()
 	safe, state, etc := filepath.Join(t.TempDir(), "backup"), t.TempDir(), filepath.Join(t.TempDir(), "gated.yaml")
-	if strings.HasPrefix(faulty, "keys/") { // for which nothing stands in
+	if why := map[string]string{"keys/compound.key": "the key from which roster IDs follow: ", "accounts.json": "nobody can sign in"}[faulty]; why != "" { // for which nothing stands in
 		var errs strings.Builder
-		if code := execute([]string{"backup", safe, "--state", dir, "--config", settings}, strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), "the key from which roster IDs follow: ") {
+		if code := execute([]string{"backup", safe, "--state", dir, "--config", settings}, strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), why) {
 			t.Errorf("the backup: exit %d: %s", code, &errs)
 		}
 		return
