@@ -59,9 +59,8 @@ var Announce = Op[Notice, Announced]{"level-notice", func(_ context.Context, b *
 		return done, No{err}
 	}
 	if err == nil && n.What != levels.Prepared {
-		b.Register.View(func(s *register.State) {
-			done.Then = s.Levels.Ahead(place, b.Gate.View().Now.In(b.Ledger.Zone()), b.Gate.Rules().Level)
-		})
+		now, base := b.Gate.View().Now.In(b.Ledger.Zone()), b.Gate.Rules().Level
+		b.Register.View(func(s *register.State) { done.Then = s.Levels.Ahead(place, now, base) })
 	}
 	return done, err
 }}
