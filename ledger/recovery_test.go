@@ -297,9 +297,10 @@ func TestAFileThatIsTakenAwayIsAFault(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := os.Remove(path); err == nil && another {
+				if err = os.Remove(path); err == nil && another {
 					err = os.WriteFile(path, b, 0o600)
-				} else if err != nil {
+				}
+				if err != nil {
 					t.Fatal(err)
 				}
 				if err := fill(l.Ledger, 1, l.answered); !errors.Is(err, ErrFault) || !strings.Contains(err.Error(), name+" was taken away") {
