@@ -253,7 +253,7 @@ func TestAnExemptionIsNoMoreThanItsRule(t *testing.T) {
 	s.hours()
 	shipped := string(s.g.Rules().Policy.Source())
 	own := func(slot string) {
-		source := strings.Replace(shipped, "\nrules:\n", "\nrules:\n  - {name: dog, when: {exemption: dog-walk, direction: out, known: true, valid: true, proof: signed, time: "+slot+"}, then: admit}\n", 1)
+		source := strings.Replace(shipped, "\nrules:\n", "\nrules:\n  - {name: dog, when: {exemption: dog-walk, direction: out, known: true, watched: false, valid: true, proof: signed, time: "+slot+"}, then: admit}\n", 1)
 		p := must(policy.Parse("own", []byte(source)))
 		s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy, r.Level, r.Repeat = p, "controlled", 0 }))
 	}

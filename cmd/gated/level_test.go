@@ -166,7 +166,7 @@ func TestExemptionsAndTheWatchList(t *testing.T) {
 	t.Parallel()
 	dir, settings := setUpSite(t)
 	rules := strings.Replace(string(policy.Shipped().Source()), "\nrules:\n", "\nrules:\n"+
-		"  - {name: own-exempt, when: {exemption: dialysis, direction: out, valid: true, proof: signed}, then: admit}\n", 1)
+		"  - {name: own-exempt, when: {exemption: dialysis, watched: false, direction: out, valid: true, proof: signed}, then: admit}\n", 1)
 	rules, _, _ = strings.Cut(rules, "\nexamples:")
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
