@@ -150,11 +150,10 @@ func TestAnErrorWhileCatchingUpHealsAtTheNextTry(t *testing.T) {
 	verify(t, l)
 }
 
-func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
-	t.Parallel()
-	ck := &clock{}
-	l := open(t, t.TempDir(), ck)
-	out := func(when string, trusted bool) {
+// goesOut has the same resident go out at times of a clock that is trusted or not.
+func goesOut(t *testing.T, l *box, ck *clock) func(when string, trusted bool) {
+	return func(when string, trusted bool) {
+		t.Helper()
 		ck.set(when)
 		evs := append(passage(ck, "a", "out", "admit"), decided(ck, "a", "out", "admit", "resident"))
 		for i := range evs {
@@ -162,6 +161,13 @@ func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
 		}
 		mustAppend(t, l, evs...)
 	}
+}
+
+func TestTripsAreNotGivenBackByTheClock(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	l := open(t, t.TempDir(), ck)
+	out := goesOut(t, l, ck)
 	out("2026-11-23 10:00:00", true)
 	out("2026-11-22 10:00:00", true)
 	out("2096-11-23 10:00:00", false)
@@ -189,14 +195,7 @@ func TestATripByAnUntrustedClockIsOfTheNewestDayThatWasTold(t *testing.T) {
 	t.Parallel()
 	ck := &clock{}
 	l := open(t, t.TempDir(), ck)
-	out := func(when string, trusted bool) {
-		ck.set(when)
-		evs := append(passage(ck, "a", "out", "admit"), decided(ck, "a", "out", "admit", "resident"))
-		for i := range evs {
-			evs[i].Trusted = trusted
-		}
-		mustAppend(t, l, evs...)
-	}
+	out := goesOut(t, l, ck)
 	out("2026-11-20 10:00:00", true)
 	ck.set("2026-11-23 10:00:00")
 	mustAppend(t, l, Event{Stamp: ck.now(), Kind: Alive})
