@@ -11,6 +11,7 @@ import (
 
 	"gated/ledger"
 	"gated/register/byhand"
+	"gated/register/visits"
 )
 
 // life plays at random what happens at a gate.
@@ -49,8 +50,10 @@ func (g *life) step() {
 	begun[0].Personal, begun[1].Personal = []Field{{Name: "stated_name", Value: g.pick("王小明", "Bo")}}, who
 	day := s.Time.In(shanghai)
 	back := map[string]string{Due: s.Time.Add(time.Duration(rng.IntN(9)) * time.Hour).Format(time.RFC3339)}
-	n := rng.IntN(45)
+	n := rng.IntN(50)
 	switch {
+	case n > 44:
+		g.visit(s, begun)
 	case n < 12:
 		done := event(Decided, g.pick("admit", "admit", "refuse"))
 		done.Personal = who[:2]
@@ -155,6 +158,25 @@ func (g *life) step() {
 	}
 	if n > 33 && n < 39 && rng.IntN(2) == 0 {
 		verify(t, b)
+	}
+}
+
+// visit is what happens to one of a few visits.
+func (g *life) visit(s Stamp, begun []Event) {
+	of := map[string]string{visits.ID: g.pick("v1", "v2", "v3", "v4"), visits.Heads: g.pick("", "1", "3")}
+	if g.rng.IntN(3) == 0 {
+		ev := Event{Stamp: s, Kind: Visit, Class: "visitor", Reason: g.pick(append(visits.Made, visits.Ended, visits.Reprinted)...), Detail: of,
+			Personal: []Field{{Name: "host", Value: g.pick("3-2-1", "3-2-1 office")}, {Name: "name", Value: "王小明"}, {Name: "digits", Value: g.pick("111111", "222222")}}}
+		of[visits.Entries], of[visits.Until] = g.pick("", "1", "4"), s.Time.Add(time.Duration(g.rng.IntN(90))*time.Hour).Format(time.RFC3339)
+		mustAppend(g.t, g.b, ev)
+		return
+	}
+	done := begun[1]
+	done.Kind, done.Verdict, done.Detail, done.Personal = Decided, g.pick("admit", "admit", "refuse"), of, nil
+	begun[1].Verdict, begun[1].Personal = "", nil
+	es := mustAppend(g.t, g.b, append(begun, done)...)
+	if g.rng.IntN(5) == 0 {
+		mustAppend(g.t, g.b, g.b.reg.Recovered(es, g.ck.now())...)
 	}
 }
 

@@ -3,6 +3,7 @@ package register
 import (
 	"gated/ledger"
 	"gated/register/byhand"
+	"gated/register/visits"
 )
 
 // Kinds of entries of a passage, and those that the box writes of itself. The ledger has its own besides.
@@ -22,6 +23,7 @@ const (
 	Level    ledger.Kind = "level"  // another level counts from here on, of a place or of the compound
 	Roster   ledger.Kind = "roster"
 	Mark     ledger.Kind = "mark" // somebody is exempt, or watched
+	Visit                = visits.Kind
 	Policy   ledger.Kind = "policy"
 	Settings ledger.Kind = "settings"
 	SignOn   ledger.Kind = "signon"

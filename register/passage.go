@@ -9,6 +9,7 @@ import (
 	"gated/register/byhand"
 	"gated/register/index"
 	"gated/register/presence"
+	"gated/register/visits"
 )
 
 // Passage is one attempt to pass, as its newest event left it.
@@ -141,7 +142,8 @@ func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 			continue
 		}
 		c := ledger.Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class,
-			Verdict: "refuse", Reason: "answered-fault", By: "machine", Ref: e.Seq, Detail: map[string]string{"was": e.Verdict}}
+			Verdict: "refuse", Reason: "answered-fault", By: "machine", Ref: e.Seq,
+			Detail: visits.Of(e, map[string]string{"was": e.Verdict})}
 		if e.Kind == Decided && !begun[e.Passage] {
 			c.Verdict = "hold"
 		}

@@ -16,6 +16,7 @@ import (
 	"gated/register/index"
 	"gated/register/presence"
 	"gated/register/trips"
+	"gated/register/visits"
 )
 
 // saved are the parts of a state that the index has as one text; people, trips and passages are rows.
@@ -122,7 +123,8 @@ func (s *State) restore(x *index.Index, text string, zone *time.Location) error 
 	}
 	return errors.Join(err1, err2, err3,
 		x.People(func(who blind.Key, at presence.Place) { s.people[who] = at }),
-		x.Trips(func(seq int64, t trips.Trip) { s.book.Add(seq, t) }))
+		x.Trips(func(seq int64, t trips.Trip) { s.book.Add(seq, t) }),
+		x.Visits(func(id string, v visits.Visit) { s.Visits[id] = v }))
 }
 
 // timeIn is a time of the state in the gate's zone, and zero where there is none. Before 1901 the zones were off by odd seconds,
@@ -139,6 +141,7 @@ func (s *State) digest() string {
 	b, _ := json.MarshalIndent(map[string]any{
 		"plain": s.plain, "size": s.Size, "last": s.last, "open": s.Open, "toAccountFor": s.ToAccountFor,
 		"undecided": s.Undecided,
-		"recent":    s.Recent, "people": s.people, "day": s.book.Day, "trips": s.book.All()}, "", " ") // plain values: it cannot fail
+		"recent":    s.Recent, "people": s.people, "day": s.book.Day, "trips": s.book.All(),
+		"visits": s.Visits}, "", " ") // plain values: it cannot fail
 	return string(b)
 }

@@ -17,6 +17,7 @@ import (
 	"gated/register/marks"
 	"gated/register/presence"
 	"gated/register/trips"
+	"gated/register/visits"
 )
 
 // remembered is how many of the newest passages the state remembers: more than one transaction has, so that what comes
@@ -38,6 +39,7 @@ type State struct {
 	segments []file.Segment
 	people   presence.Book // by roster ID; who is not among them: unknown
 	book     trips.Book
+	Visits   visits.Book    // who calls View does not change it
 	changed  *index.Changes // what the index has not heard of yet; nil: it has none
 	taken    int64          // the size when that was handed out last
 }
@@ -75,7 +77,8 @@ type Span struct {
 
 func newState(h blind.Hasher) *State {
 	return &State{hash: h, plain: plain{Keeps: map[int64]Span{}, Latched: map[string]Latch{}}, Open: map[string]Passage{},
-		ToAccountFor: map[int64]Passage{}, Undecided: map[string]Passage{}, people: presence.Book{}, book: trips.New()}
+		ToAccountFor: map[int64]Passage{}, Undecided: map[string]Passage{}, people: presence.Book{}, book: trips.New(),
+		Visits: visits.Book{}}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -132,6 +135,21 @@ func (s *State) apply(e *ledger.Entry) {
 	if e.Passage != "" {
 		s.move(e)
 		s.follow(e)
+	}
+	s.visited(s.Visits.After(e, s.hash, s.book.Day))
+}
+
+// visited notes that visits are others now, or are forgotten.
+func (s *State) visited(ids ...string) {
+	if s.changed == nil {
+		return
+	}
+	for _, id := range ids {
+		if v, known := s.Visits[id]; known {
+			s.changed.Visits[id] = &v
+		} else if id != "" {
+			s.changed.Visits[id] = nil
+		}
 	}
 }
 
@@ -345,7 +363,15 @@ func (s *State) carried(e *ledger.Entry) (t trips.Trip, ok bool) {
 }
 
 // begin goes on to a day, if it is a later one.
-func (s *State) begin(day string) { s.tripped(s.book.Begin(day)...) }
+func (s *State) begin(day string) {
+	if at, err := time.Parse(time.DateOnly, day); err == nil && day > s.book.Day {
+		s.visited(s.Visits.Forget(at)...)
+	}
+	s.tripped(s.book.Begin(day)...)
+}
+
+// Day is the newest day that a trusted clock has told, by which what is allowed on a day is counted; "": none has.
+func (s *State) Day() string { return s.book.Day }
 
 // trip counts one.
 func (s *State) trip(seq int64, t trips.Trip) {

@@ -9,6 +9,7 @@ import (
 
 	"gated/ledger"
 	"gated/register"
+	"gated/register/visits"
 )
 
 // ErrNot: nobody can annul that.
@@ -111,8 +112,8 @@ func (a *Admitted) Age(now ledger.Stamp) time.Duration {
 func (a *Admitted) Annul(r *register.Register, now ledger.Stamp) (ev ledger.Event, err error) {
 	ev = ledger.Event{Stamp: now, Kind: register.Correction, Passage: a.ID, Lane: a.Lane, Direction: a.Direction, Class: a.Class,
 		Credential: a.Credential, Verdict: "refuse", Reason: register.DidNotGoThrough, By: "unauthenticated", Ref: a.Said.Seq,
-		Detail: map[string]string{"was": "admit", register.First: strconv.FormatInt(a.First, 10),
-			register.Began: a.At.Format(time.RFC3339Nano)}}
+		Detail: visits.Of(&a.Said, map[string]string{"was": "admit", register.First: strconv.FormatInt(a.First, 10),
+			register.Began: a.At.Format(time.RFC3339Nano)})}
 	for _, f := range a.Said.Personal {
 		if f.Name == "subject" || f.Name == "household" {
 			ev.Personal = append(ev.Personal, f)

@@ -47,6 +47,9 @@ const (
 	OfDocument  = "document"
 	OfPhone     = "phone"
 	OfPlate     = "plate"
+	OfHost      = "host"      // household or body whom somebody visits; of a field with several each
+	OfDigits    = "digits"    // of a visit
+	OfPass      = "pass"      // the serial of a visit's pass
 	ofPlateEnd  = "plate-end" // the last four of a plate
 )
 
@@ -57,7 +60,7 @@ var kindOf = map[string]string{
 	"subject": OfSubject, "stated_subject": OfSubject, "household": OfHousehold,
 	"name": OfName, "stated_name": OfName, "sighted_name": OfName,
 	"document": OfDocument, "stated_document": OfDocument, "sighted_document": OfDocument,
-	"phone": OfPhone, "plate": OfPlate, "stated_plate": OfPlate,
+	"phone": OfPhone, "plate": OfPlate, "stated_plate": OfPlate, "host": OfHost,
 }
 
 var (
@@ -121,6 +124,12 @@ func (h Hasher) Terms(e *ledger.Entry) (keys []Key) {
 	for _, f := range e.Personal {
 		kind := kindOf[f.Name]
 		if kind == "" || f.Value == "" {
+			continue
+		}
+		if kind == OfHost {
+			for host := range strings.FieldsSeq(f.Value) {
+				keys = append(keys, h.Key(kind, host))
+			}
 			continue
 		}
 		n := Normal(kind, f.Value)

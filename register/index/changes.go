@@ -6,6 +6,7 @@ import (
 	"gated/register/blind"
 	"gated/register/presence"
 	"gated/register/trips"
+	"gated/register/visits"
 )
 
 // Passage is one attempt to pass, as its newest event left it.
@@ -50,11 +51,13 @@ type Changes struct {
 	Passages map[int64]*Passage            // by first entry
 	People   map[blind.Key]*presence.Place // nil: unknown from now on
 	Trips    map[int64]*trips.Trip         // by entry; nil: it counts no longer
+	Visits   map[string]*visits.Visit      // by ID; nil: forgotten
 	Later    []Later
 	Found    []Finding
 }
 
 // NewChanges returns none yet.
 func NewChanges() *Changes {
-	return &Changes{Passages: map[int64]*Passage{}, People: map[blind.Key]*presence.Place{}, Trips: map[int64]*trips.Trip{}}
+	return &Changes{Passages: map[int64]*Passage{}, People: map[blind.Key]*presence.Place{}, Trips: map[int64]*trips.Trip{},
+		Visits: map[string]*visits.Visit{}}
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // version changes whenever what is kept in the index does, also in Head.State; an older index is thrown away and made anew.
-const version = "24"
+const version = "26"
 
 // schema: the state, of which the many parts are rows and the few are in meta, and by what entries are found. What an entry is
 // found by is first kept with the entry in the table fresh, at its end, and moved into the table term when there is enough of it:
@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS person(key INTEGER NOT NULL PRIMARY KEY, seq INTEGER 
 	unknown INTEGER NOT NULL, vehicle INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trip(seq INTEGER NOT NULL PRIMARY KEY, household INTEGER NOT NULL, day TEXT NOT NULL,
 	who INTEGER NOT NULL, due INTEGER NOT NULL, unsure INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS visit(id TEXT NOT NULL PRIMARY KEY, said TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS later(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fresh(seq INTEGER NOT NULL PRIMARY KEY, first INTEGER NOT NULL, day TEXT NOT NULL, keys BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS term(day TEXT NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL,

@@ -13,6 +13,7 @@ import (
 	"gated/register/blind"
 	"gated/register/presence"
 	"gated/register/trips"
+	"gated/register/visits"
 )
 
 // Filter says which passages are wanted; an empty field matches all.
@@ -162,6 +163,20 @@ func (x *Index) Trips(f func(seq int64, t trips.Trip)) error {
 		f(seq, t)
 		return err
 	}, "SELECT seq, household, day, who, due, unsure FROM trip")
+}
+
+// Visits calls f with each visit.
+func (x *Index) Visits(f func(id string, v visits.Visit)) error {
+	return x.each(func(scan func(...any) error) error {
+		var id, said string
+		err := scan(&id, &said)
+		var v visits.Visit
+		if err == nil {
+			err = json.Unmarshal([]byte(said), &v)
+		}
+		f(id, v)
+		return err
+	}, "SELECT id, said FROM visit")
 }
 
 // Later lists the entries up to one that are about the entries first to last of an earlier day.

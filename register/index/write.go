@@ -108,6 +108,14 @@ func (w *Writer) rows(c *Changes) {
 			w.exec("INSERT OR REPLACE INTO trip VALUES(?, ?, ?, ?, ?, ?)", seq, t.Household, t.Day, t.Who, t.Due, t.Unsure)
 		}
 	}
+	for id, v := range c.Visits {
+		if v == nil {
+			w.exec("DELETE FROM visit WHERE id = ?", id)
+		} else {
+			said, _ := json.Marshal(v) // plain values: it cannot fail
+			w.exec("INSERT OR REPLACE INTO visit VALUES(?, ?)", id, string(said))
+		}
+	}
 	for _, l := range c.Later {
 		w.exec("INSERT OR REPLACE INTO later VALUES(?, ?, ?)", l.Seq, l.First, l.Last)
 	}
