@@ -32,6 +32,7 @@ const (
 	KindIDCard     = "cn-id-card"    // resident ID card, read by a machine
 	KindForeigner  = "cn-prc-card"   // foreigner's permanent residence card, likewise
 	KindPermit     = "cn-hmt-permit" // residence permit of residents of Hong Kong, Macau and Taiwan, likewise
+	KindVisitCode  = "visit-code"    // the six digits of a visit
 	KindUnknown    = "unknown"
 )
 
@@ -67,6 +68,7 @@ const (
 	ReasonBadCheckDigit   = "bad-check-digit" // of a resident ID number
 	ReasonBadDate         = "bad-date"        // birth date that does not exist or is still to come
 	ReasonUnknownCard     = "unknown-card"    // a card of a type whose layout is not known here
+	ReasonNoVisit         = "no-visit"        // of a visit's digits or pass: none has it; the gate says so, which knows the visits
 	ReasonUnreadableCard  = "unreadable-card" // a card that the reader found and did not read: broken, or not genuine
 )
 
@@ -81,9 +83,9 @@ type Claim struct {
 
 	// Of a pass; of a card only the last two.
 	Issuer      string    `json:"issuer,omitempty"`
-	Subject     string    `json:"subject,omitempty"`      // the roster ID of the resident, vehicle, household or staff
+	Subject     string    `json:"subject,omitempty"`      // the roster ID of the resident, vehicle, household or staff; the ID of a visit
 	Serial      string    `json:"serial,omitempty"`       // cti as 16 lower-case hexadecimal digits
-	SubjectKind string    `json:"subject_kind,omitempty"` // one of resident, vehicle, household, staff
+	SubjectKind string    `json:"subject_kind,omitempty"` // one of resident, vehicle, household, staff, visit
 	Scope       string    `json:"scope,omitempty"`        // what the pass is limited to, in the issuer's words; often empty
 	NotBefore   time.Time `json:"not_before,omitzero"`    // first second at which the pass is good, UTC
 	NotAfter    time.Time `json:"not_after,omitzero"`     // first second at which it no longer is, UTC; of a DCC, the last at which it is
@@ -98,6 +100,7 @@ type Claim struct {
 	Health     []Health `json:"health,omitempty"`         // what a health certificate states
 	Plate      string   `json:"plate,omitempty"`          // upper case, without dots and spaces
 	PlateClass string   `json:"plate_class,omitempty"`    // one of the PlateClass words
+	Digits     string   `json:"digits,omitempty"`         // of a visit
 	Gaps       []string `json:"does_not_prove,omitempty"` // as Gap words
 
 	Content string `json:"-"` // of a genuine health certificate: a digest of what was signed
@@ -175,6 +178,9 @@ func (t *Trust) read(code []byte, at time.Time) Claim {
 	}
 	if c, ok := t.health.Check(code, at); ok {
 		return ofCertificate(c)
+	}
+	if c, ok := checkDigits(string(code)); ok {
+		return c
 	}
 	if len(code) <= maxIDBytes {
 		if c, ok := checkResidentID(string(code), at); ok {

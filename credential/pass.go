@@ -20,7 +20,7 @@ import (
 const passPrefix = "GP1:"
 
 // passKinds are the kinds of subject that a pass may be made out to.
-var passKinds = []string{"resident", "vehicle", "household", "staff"}
+var passKinds = []string{"resident", "vehicle", "household", "staff", VisitPass}
 
 // Pass is what an issuer puts into a resident pass, GP1.
 //
@@ -30,12 +30,12 @@ var passKinds = []string{"resident", "vehicle", "household", "staff"}
 // unprotected header is an empty map. The payload is a CWT (RFC 8392):
 //
 //	     1  iss  text   the issuer; its trusted key lies in pass/<iss>.pub
-//	     2  sub  text   roster ID of the resident, vehicle, household or staff
+//	     2  sub  text   roster ID of the resident, vehicle, household or staff; ID of a visit
 //	     4  exp  int    first second at which the pass is no longer good
 //	     5  nbf  int    first second at which it is good
 //	     7  cti  bytes  8 random bytes, the serial by which it is revoked
 //	-70001       map    what it is good for:
-//	             1  kind   text  resident, vehicle, household or staff
+//	             1  kind   text  resident, vehicle, household, staff or visit
 //	             2  scope  text  the issuer's limit on it; may be absent
 //
 // Times are whole seconds since 1970 (RFC 8392 would allow fractions) in the
@@ -45,7 +45,7 @@ var passKinds = []string{"resident", "vehicle", "household", "staff"}
 type Pass struct {
 	Issuer    string    // the name under which gates hold the key: pass/<issuer>.pub
 	Subject   string    // roster ID
-	Kind      string    // resident, vehicle, household or staff
+	Kind      string    // resident, vehicle, household, staff or visit
 	Scope     string    // may be empty
 	NotBefore time.Time // cut to the second
 	NotAfter  time.Time // cut to the second; the pass is no longer good at this moment
@@ -178,7 +178,7 @@ func (t *Trust) checkPass(text string, at time.Time) Claim {
 	for _, k := range keys {
 		if ed25519.Verify(k.public, signed, []byte(message.Signature)) {
 			genuine = true
-			entitled = entitled || k.issuer == c.Issuer
+			entitled = entitled || k.issuer == c.Issuer && k.visits == (c.SubjectKind == VisitPass)
 		}
 	}
 	if !genuine {

@@ -420,7 +420,7 @@ func TestDeepNestingIsRefusedAtOnce(t *testing.T) {
 func TestAllKeysThatShareAnIDAreTried(t *testing.T) {
 	id := KeyID(public(longshanKey))
 	trust := &Trust{pass: passTrust{keys: map[string][]trustedKey{string(id[:]): {
-		{"yunshan", public(seeded(2))}, {"yunshan", public(longshanKey)}, {"longshan", public(longshanKey)},
+		{"yunshan", public(seeded(2)), false}, {"yunshan", public(longshanKey), false}, {"longshan", public(longshanKey), false},
 	}}}}
 	if got := trust.Check([]byte(issue(t, longshanKey, longshanPass())), noon); !got.Valid {
 		t.Errorf("%+v", got)

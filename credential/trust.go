@@ -59,6 +59,7 @@ type passTrust struct {
 type trustedKey struct {
 	issuer string
 	public ed25519.PublicKey
+	visits bool // it signs passes of visits, and no others
 }
 
 // load takes in the public keys in pass/*.pub, each PEM blocks "PUBLIC KEY" (SPKI) of
@@ -78,7 +79,7 @@ func (t *passTrust) load(files keyfile.Files) error {
 		}
 		for _, p := range public {
 			id := KeyID(p)
-			t.keys[string(id[:])] = append(t.keys[string(id[:])], trustedKey{issuer, p})
+			t.keys[string(id[:])] = append(t.keys[string(id[:])], trustedKey{issuer, p, false})
 		}
 		t.issuers = append(t.issuers, issuer)
 		return nil

@@ -106,8 +106,8 @@ func (p *parser) example(n *yaml.Node) {
 }
 
 // facts reads the facts of an example. What is left out is: class unknown, known
-// false, credential, proof, service, plate_class, health, building, unit, exemption, trip and holder none, whereabouts
-// unknown, the first level, a trusted clock, Monday noon, no trips, and no passage before. Valid
+// false, credential, proof, service, plate_class, health, building, unit, exemption, trip, holder, visit and consent none,
+// whereabouts unknown, the first level, a trusted clock, Monday noon, no trips, and no passage before. Valid
 // follows credential_reason, and the other way round; whereabouts follow again.
 func (p *parser) facts(where string, n *yaml.Node) Facts {
 	keys := factNames()
@@ -153,7 +153,8 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 		Credential: w[credential], Valid: w[valid] == "true", Reason: w[credentialReason], Proof: w[proof],
 		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
 		Whereabouts: w[whereabouts], Again: w[again] == "true", Building: w[building], Unit: w[unit], Exemption: w[exemption],
-		Watched: w[watched] == "true", Trip: w[trip], Holder: w[holder], Minute: p.minute(m["weekday"], m["time"], where),
+		Watched: w[watched] == "true", Trip: w[trip], Holder: w[holder], Visit: w[visit], Consent: w[consent],
+		Minute: p.minute(m["weekday"], m["time"], where),
 	}
 	if v := m["household_trips"]; v != nil {
 		f.HouseholdTrips = p.number(v, where, "household_trips", 0, mostCount)

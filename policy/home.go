@@ -82,7 +82,7 @@ func (u *universe) home() box {
 	}
 	for i, word := range map[fact]string{direction: "in", class: "resident", known: "true", credential: "gated-pass", valid: "true",
 		credentialReason: "ok", proof: "signed", service: none, plateClass: none, health: none, watched: "false",
-		again: "false"} {
+		again: "false", visit: none, consent: none} {
 		b.words[i] = u.set(i, word)
 	}
 	b.words[holder] = u.set(holder, HolderPerson, HolderHousehold)

@@ -258,7 +258,7 @@ examples:
 `))
 	want := `policy gate.yaml:
 line 1: policy: name: "A B": write lower-case letters, digits and hyphens, such as resident-with-pass, at most 40
-line 4: rule "one": class: unknown word "residnet" (did you mean resident?); the words are resident, staff, volunteer, courier, visitor, emergency-vehicle, vehicle, unknown
+line 4: rule "one": class: unknown word "residnet" (did you mean resident?); the words are resident, staff, volunteer, courier, visitor, helper, contractor, taxi, emergency-vehicle, vehicle, unknown
 line 4: rule "one": known: unknown word "maybe"; the words are true, false
 line 7: rule "two": then: unknown word "hld" (did you mean hold?); the words are admit, refuse, hold
 line 3: the final rule must have no ` + "`when`" + `, so that everyone gets a verdict: add one, such as ` + "`name: outsider`, `then: refuse`" + `

@@ -98,6 +98,8 @@ type Facts struct {
 	HouseholdTrips int    // admitted out-passages of the household in the days that the level counts
 	Trip           string // of the person, or of the household whose pass it is: open (they are out), overdue; none
 	Holder         string // whose pass it is: person, household, vehicle; none
+	Visit          string // what the visit of an outsider says of now: open, early, late, off-hours, used-up, over; none
+	Consent        string // how the host of that agreed: in-person, gate-called …; none
 }
 
 // String tells of somebody who shows a valid pass, in words.

@@ -26,6 +26,8 @@ const (
 	watched
 	trip
 	holder
+	visit
+	consent
 	householdTripsBelow // from here on they take a number
 	householdTripsFrom
 	testHoursBelow
@@ -55,6 +57,9 @@ const (
 	HolderVehicle   = "vehicle"
 )
 
+// NoVisit is why digits, or a pass, of a visit are not good: no visit has them.
+const NoVisit = "no-visit"
+
 // vocabulary is every fact's name in a file and the words it can have. The words
 // of level and exemption are the file's own, those of building and unit the roster's; the last ones take a number.
 var vocabulary = [factCount]struct {
@@ -62,15 +67,16 @@ var vocabulary = [factCount]struct {
 	words []string
 }{
 	direction: {"direction", []string{"in", "out"}},
-	class:     {"class", []string{"resident", "staff", "volunteer", "courier", "visitor", "emergency-vehicle", "vehicle", "unknown"}},
-	known:     {"known", []string{"true", "false"}},
+	class: {"class", []string{"resident", "staff", "volunteer", "courier", "visitor", "helper", "contractor", "taxi",
+		"emergency-vehicle", "vehicle", "unknown"}},
+	known: {"known", []string{"true", "false"}},
 	credential: {"credential", []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card",
-		"cn-hmt-permit", "plate", "unknown", none}},
+		"cn-hmt-permit", "plate", "visit-code", "unknown", none}},
 	valid: {"valid", []string{"true", "false"}},
 	credentialReason: {"credential_reason", []string{"ok", "expired", "revoked", "not-yet-valid", "clock-untrusted", "bad-signature",
 		"unknown-signer", "other-issuer", "wrong-issuer", "wrong-algorithm", "wrong-usage", "bad-prefix", "bad-base45", "bad-numeric",
 		"bad-zlib", "bad-cose", "bad-cbor", "bad-jws", "malformed", "unknown-code", "several-codes", "added-characters", "keyboard-layout",
-		"too-long", "bad-length", "bad-digit", "bad-check-digit", "bad-date", "unknown-card", "unreadable-card", none}},
+		"too-long", "bad-length", "bad-digit", "bad-check-digit", "bad-date", "unknown-card", "unreadable-card", NoVisit, none}},
 	proof:   {"proof", []string{"signed", "sighted", "stated", none}},
 	service: {"service", []string{"epidemic-control", "ambulance", "fire", "police", "emergency-repair", none}},
 	plateClass: {"plate_class", []string{"ordinary", "new-energy", "police", "emergency", "embassy", "consulate", "hong-kong", "macau",
@@ -86,6 +92,8 @@ var vocabulary = [factCount]struct {
 	watched:             {"watched", []string{"true", "false"}},
 	trip:                {"trip", []string{TripOpen, TripOverdue, none}},
 	holder:              {"holder", []string{HolderPerson, HolderHousehold, HolderVehicle, none}},
+	visit:               {"visit", []string{"open", "early", "late", "off-hours", "used-up", "over", none}},
+	consent:             {"consent", []string{"in-person", "gate-called", "intercom", "standing", "order-shown", "own-phone", none}},
 	householdTripsBelow: {"household_trips_below", nil},
 	householdTripsFrom:  {"household_trips_from", nil},
 	testHoursBelow:      {"test_hours_below", nil},
@@ -121,13 +129,15 @@ func (p *Policy) words(f Facts) words {
 		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
 		whereabouts: f.Whereabouts, again: yes(f.Again), building: f.Building, unit: f.Unit,
 		exemption: f.Exemption, watched: yes(f.Watched), trip: f.Trip, holder: f.Holder,
+		visit: f.Visit, consent: f.Consent,
 	}
 	for _, i := range [...]fact{class, whereabouts} {
 		if v[i] == "" {
 			v[i] = unknown
 		}
 	}
-	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health, building, unit, exemption, trip, holder} {
+	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health, building, unit, exemption, trip, holder,
+		visit, consent} {
 		if v[i] == "" {
 			v[i] = none
 		}

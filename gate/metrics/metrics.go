@@ -47,7 +47,7 @@ func New(lanes, reasons []string) Metrics {
 			m.ByHand.WithLabelValues(l, r)
 		}
 		for _, k := range []string{"gated-pass", "eu-dcc", "smart-health-card", "cn-resident-id", "cn-id-card", "cn-prc-card",
-			"cn-hmt-permit", "plate", "unknown"} {
+			"cn-hmt-permit", "plate", "visit-code", "unknown"} {
 			m.Scans.WithLabelValues(l, k)
 		}
 	}
