@@ -53,7 +53,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 		if h.unchanged(&p) {
 			continue
 		}
-		stands := h.lane.stands(h.id) && !g.opt.Register.MovedSince(h.who.ID, h.first)
+		stands := h.lane.Stands(h.id) && !g.opt.Register.MovedSince(h.who.ID, h.first)
 		if h.begun || p.decision.Verdict == policy.Admit && !stands {
 			p.decision = p.decision.Held()
 		}
@@ -77,7 +77,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 		h := a.held
 		a.old.seq, a.now.seq = entries[a.first].Seq, entries[a.last].Seq
 		delete(g.desk.holds, h.id)
-		h.lane.replace(a.old.id, a.now.shown())
+		h.lane.Replace(a.old.id, a.now.shown())
 		if a.now.decision.Verdict == policy.Hold {
 			h.passage = a.now
 			h.again = false // what it is answered from now on, somebody has asked

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"gated/gate/lane"
 	"gated/gate/presentation"
 	"gated/ledger"
 	"gated/policy"
@@ -35,7 +36,7 @@ func (g *Gate) Annul(id string, by Amender) error {
 // Correct records that another person went through than the one who was admitted, or the other way: that admission is annulled, and the
 // guard, who found them by room, admits the right one, in one transaction. Nothing opens: they are through.
 func (g *Gate) Correct(id string, is Right, by Amender) (out Outcome, err error) {
-	l := g.lanes[is.Lane]
+	l := g.lanes.Of(is.Lane)
 	if l == nil {
 		return Outcome{}, ErrUnknownLane
 	}
@@ -52,7 +53,7 @@ func (g *Gate) Correct(id string, is Right, by Amender) (out Outcome, err error)
 }
 
 // correct annuls an admission by an entry, and records what is right. The caller holds passage.
-func (g *Gate) correct(l *lane, is Right, by Amender, ev ledger.Event) (Outcome, error) {
+func (g *Gate) correct(l *lane.Lane, is Right, by Amender, ev ledger.Event) (Outcome, error) {
 	if is.Person == ev.Personally("subject") && l.Direction == ev.Direction {
 		return Outcome{}, invalid("the same person in the same direction: say who else it was, or name a lane of the other direction")
 	}
@@ -115,12 +116,8 @@ func (g *Gate) amender(by Amender) []ledger.Field {
 // annulled takes an admission that is annulled off the page, and out of the memory that would answer by it again.
 func (g *Gate) annulled(ev ledger.Event) {
 	g.read.Drop(func(p passage) bool { return p.id == ev.Passage })
-	if l := g.lanes[ev.Lane]; l != nil {
-		l.update(func() {
-			if l.last != nil && l.last.Passage == ev.Passage {
-				l.last = nil
-			}
-		})
+	if l := g.lanes.Of(ev.Lane); l != nil {
+		l.Forget(ev.Passage)
 	}
 	g.page.changed()
 }

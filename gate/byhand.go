@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gated/barrier"
 	"gated/ledger"
 	"gated/register/byhand"
 )
@@ -15,7 +14,7 @@ import (
 // dead. It is no emergency, so its entry is durable before anything opens. Who comes meanwhile is judged and recorded as ever, and gets
 // no pulse. It ends with the process, as an opening by the emergency key does, and with the press of that key.
 func (g *Gate) OpenByHand(laneID, reason string) error {
-	l := g.lanes[laneID]
+	l := g.lanes.Of(laneID)
 	switch {
 	case l == nil:
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
@@ -24,7 +23,7 @@ func (g *Gate) OpenByHand(laneID, reason string) error {
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	if l.latched() != nil || l.openByHand().Entry != 0 {
+	if l.Latched() || l.ByHand().Entry != 0 {
 		return fmt.Errorf("lane %q: %w", laneID, ErrIsOpen)
 	}
 	entries, err := g.writing.Append(ledger.Event{Stamp: g.clock.Now(), Kind: byhand.Kind, Lane: l.ID, Direction: l.Direction,
@@ -33,35 +32,26 @@ func (g *Gate) OpenByHand(laneID, reason string) error {
 		return fmt.Errorf("%w, so nothing opens: what cannot wait has the emergency key: %w", ErrLedger, err)
 	}
 	g.m.ByHand.WithLabelValues(l.ID, reason).Inc()
-	o := byhand.Of(&entries[0])
-	l.commanding.Lock()
-	defer l.commanding.Unlock()
-	if l.latched() != nil { // the emergency key was faster
-		g.notByHand(o, byhand.Emergency)
-		return nil
-	}
-	g.drive(l, true)
-	l.Sensor.Held(barrier.Opening{Ref: o.Entry})
-	l.update(func() { l.byHand, l.front = o, "" })
+	l.HoldByHand(byhand.Of(&entries[0]))
 	return nil
 }
 
 // ShutByHand ends it, with how many passed. As Close it does not wait for a ledger that is in fault.
 func (g *Gate) ShutByHand(laneID, heads string) error {
-	l := g.lanes[laneID]
+	l := g.lanes.Of(laneID)
 	switch {
 	case l == nil:
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	case !slices.Contains(byhand.Heads, heads):
 		return invalid("%.40q heads: how many passed is one of %s", heads, strings.Join(byhand.Heads, ", "))
 	}
-	o := l.openByHand()
+	o := l.ByHand()
 	if o.Entry == 0 {
 		return fmt.Errorf("lane %q: %w", laneID, ErrNotByHand)
 	}
 	ev := o.Told(g.clock.Now(), byhand.Shut, heads)
 	g.writing.Announce(ev)
-	_, done := g.release(l, o.Entry)
+	_, done := l.Release(o.Entry)
 	g.writing.Deliver(ev, func() {})
 	switch n, err := strconv.Atoi(heads); {
 	case !done: // the emergency key, or another guard, was faster: what ended it first counts
@@ -71,23 +61,4 @@ func (g *Gate) ShutByHand(laneID, heads string) error {
 		g.m.Heads.WithLabelValues(l.ID).Add(float64(n))
 	}
 	return nil
-}
-
-// notByHand records that an opening by hand, if there was one, has ended otherwise, so that nobody counted who passed.
-func (g *Gate) notByHand(o byhand.Opening, why string) {
-	if o.Entry != 0 {
-		ev := o.Told(g.clock.Now(), why, byhand.Uncounted)
-		g.m.Uncounted.WithLabelValues(o.Lane).Inc()
-		g.work.Go(func() { g.writing.Record(ev) })
-	}
-}
-
-// goOnByHand tells once more of the lanes that are open by hand.
-func (g *Gate) goOnByHand(now ledger.Stamp) {
-	for _, l := range g.lanes {
-		o := l.openByHand()
-		if o.Entry != 0 && g.writing.Note(o.Told(now, byhand.GoesOn, "")) && l.openByHand().Entry != o.Entry {
-			g.writing.Record(o.Told(now, byhand.Closed, byhand.Uncounted)) // lest it be the last word that it goes on
-		}
-	}
 }

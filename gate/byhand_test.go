@@ -225,7 +225,7 @@ func TestTheEmergencyKeyOnALaneOpenedByHand(t *testing.T) {
 	s := newSite(t)
 	arm := s.once("commit", func() error {
 		go s.g.Emergency("in")
-		until(t, "the key", func() bool { return s.g.lanes["in"].latched() != nil })
+		until(t, "the key", func() bool { return s.g.lanes.Of("in").Latched() })
 		return nil
 	})
 	told := withRelay(t, s)
@@ -269,8 +269,8 @@ func TestTheEmergencyKeyOnALaneOpenedByHand(t *testing.T) {
 	// The key is pressed while the opening is being written.
 	arm()
 	s.openByHand("in", "rush-hour")
-	if s.shown(0) != "" || s.g.lanes["in"].latched() == nil {
-		t.Errorf("the page shows %q, latched is %t", s.shown(0), s.g.lanes["in"].latched() != nil)
+	if s.shown(0) != "" || !s.g.lanes.Of("in").Latched() {
+		t.Errorf("the page shows %q, latched is %t", s.shown(0), s.g.lanes.Of("in").Latched())
 	}
 	s.tells("in school-run", "in emergency-key uncounted", "in rush-hour", "in closed uncounted", "in rush-hour", "in emergency-key uncounted")
 }
@@ -370,7 +370,7 @@ func TestAnOpeningByHandThatEndedGoesOnNoMore(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	arm := s.once("commit", func() error {
-		s.g.lanes["in"].update(func() { s.g.lanes["in"].byHand = byhand.Opening{} })
+		s.g.lanes.Of("in").Release(0)
 		return nil
 	})
 	s.end()
@@ -379,12 +379,12 @@ func TestAnOpeningByHandThatEndedGoesOnNoMore(t *testing.T) {
 	s.openByHand("in", "moving-van")
 	s.shut("in", "5")
 	s.tells("in moving-van", "in shut 5")
-	s.g.goOnByHand(s.g.clock.Now())
+	s.g.lanes.GoOnByHand(s.g.clock.Now())
 	s.tells("in moving-van", "in shut 5")
 
 	s.openByHand("in", "school-run")
 	arm()
-	s.g.goOnByHand(s.g.clock.Now())
+	s.g.lanes.GoOnByHand(s.g.clock.Now())
 	s.tells("in moving-van", "in shut 5", "in school-run", "in goes-on ", "in closed uncounted")
 }
 

@@ -2,13 +2,11 @@ package gate
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gated/credential"
-	"gated/gate/device"
 	"gated/gate/subject"
 	"gated/ledger"
 	"gated/policy"
@@ -199,47 +197,5 @@ func TestWithAnUntrustedClockACardForGoodStillCounts(t *testing.T) {
 		if _, err := s.g.Decide(out.Passage, Ruling{Verdict: "refuse", Reason: "not-known"}); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func TestCardReadersComeAndGo(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.g.CardReaderState("in", false, "no-answer")
-	if v := s.g.View().Lanes; v[0].CardReader != "no-answer" || v[1].CardReader != "" || v[0].Scanner != "" {
-		t.Errorf("the page shows %+v", v)
-	}
-	s.stop() // the gate's own looks, each second
-	<-s.ended
-	note := func() { s.g.recordDevices(s.g.clock.Now()) }
-	long := func() { // ago
-		d := &s.g.lanes["in"].cards
-		d.RecordedAt = d.RecordedAt.Add(-device.Every)
-	}
-	note()
-	s.g.CardReaderState("in", true, "")
-	note() // too soon after the last: a cable that flaps would fill the ledger
-	long()
-	note()
-	note()
-	for range 2 { // fell and came back before anybody looked
-		s.g.CardReaderState("in", false, "hang-up")
-		s.g.CardReaderState("in", true, "")
-	}
-	long()
-	note()
-	long()
-	note() // nothing has happened since
-	var got []string
-	for _, e := range s.records() {
-		if e.Kind == register.Scanner && e.Lane == "in" && e.Detail["device"] == "card-reader" {
-			got = append(got, strings.TrimSpace(e.Reason+" "+e.Detail["cause"]+" "+e.Detail["downs"]))
-		}
-	}
-	if want := []string{"down no-answer", "up", "up hang-up 2"}; !slices.Equal(got, want) {
-		t.Errorf("got entries %q, want %q", got, want)
-	}
-	if v := s.g.View().Lanes; v[0].CardReader != "up" {
-		t.Errorf("the page shows %+v", v[0])
 	}
 }

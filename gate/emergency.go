@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
-	"gated/barrier"
 	"gated/gate/ruling"
 	"gated/gate/subject"
 	"gated/gate/view"
@@ -23,94 +21,37 @@ import (
 // disk hangs or another guard closes the lane at this very moment, and becomes an entry at the next start. A power cut
 // may lose that, and the relay then falls off by itself.
 func (g *Gate) Emergency(laneID string) (Outcome, error) {
-	l := g.lanes[laneID]
+	l := g.lanes.Of(laneID)
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	p := &passage{id: newID(), lane: l, at: g.clock.Now(), who: subject.Subject{Class: "unknown"}, by: unauthenticated, emergency: true,
 		decision: policy.Decision{Verdict: policy.Admit, Reason: "emergency-key", Rule: "emergency-key"}}
 	ev, out := p.verdict(register.Opening), p.outcome()
-
-	g.pressing.Lock()
-	announced := l.latched() == nil
-	if announced {
-		g.writing.Announce(ev)
-	}
-	before, over := g.latch(p)
-	g.pressing.Unlock()
+	before, over := l.Press(ev, p.shown())
 	if before != nil { // a second press in fright: told to the barrier again, and one opening
-		again := before.repeated()
-		l.show(before.shown(), false)
-		return again.outcome(), nil
+		out.Passage, out.At, out.Repeat = before.Passage, before.At, true
+		return out, nil
 	}
-	if !announced { // closed at the same moment
-		g.writing.Announce(ev)
-	}
-	l.show(p.shown(), false)
 	g.m.Decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
-
 	g.writing.Deliver(ev, func() { g.tell(out) })
-	g.notByHand(over, byhand.Emergency)
+	l.Uncounted(over, byhand.Emergency)
 	return out, nil
 }
 
 // Close ends an opening by the emergency key. It is kept as that is before it is answered, and waits for the ledger no longer
 // either: a barrier that stands open because the disk is full would be worse than an entry that comes late.
 func (g *Gate) Close(laneID string) error {
-	l := g.lanes[laneID]
+	l := g.lanes.Of(laneID)
 	if l == nil {
 		return fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.CloseByHand, Lane: l.ID, Direction: l.Direction, By: unauthenticated}
 	g.writing.Announce(ev)
-	over, _ := g.release(l, 0)
+	over, _ := l.Release(0)
 	g.writing.Deliver(ev, func() {})
-	g.notByHand(over, byhand.Closed)
+	l.Uncounted(over, byhand.Closed)
 	return nil
-}
-
-// latch has the barrier held open. It returns the passage that latched it already, if one did, and the opening by hand that this ends.
-func (g *Gate) latch(p *passage) (before *passage, over byhand.Opening) {
-	l := p.lane
-	l.commanding.Lock()
-	defer l.commanding.Unlock()
-	g.drive(l, true)
-	l.update(func() {
-		if before = l.latch; before == nil {
-			l.latch = p
-		}
-		l.lost = time.Time{}
-		over, l.byHand = l.byHand, byhand.Opening{}
-	})
-	if before == nil {
-		l.Sensor.Held(barrier.Opening{Passage: p.id}) // its entry may come later
-	}
-	return before, over
-}
-
-// release has the barrier closed, and returns the opening by hand that this ends. Where an entry is named, only that opening ends.
-func (g *Gate) release(l *lane, only int64) (over byhand.Opening, done bool) {
-	l.commanding.Lock()
-	defer l.commanding.Unlock()
-	if over = l.openByHand(); only != 0 && over.Entry != only {
-		return over, false
-	}
-	g.drive(l, false)
-	l.Sensor.Released()
-	l.update(func() { l.latch, l.lost, l.byHand = nil, time.Time{}, byhand.Opening{} })
-	return over, true
-}
-
-// drive commands the lane's barrier without waiting for it. The caller holds commanding.
-func (g *Gate) drive(l *lane, open bool) {
-	if l.Barrier != nil {
-		finish := l.Barrier.Begin(open)
-		l.update(func() { l.commands++ })
-		g.work.Go(func() {
-			g.barrierSaid(l, finish())
-			l.update(func() { l.commands-- })
-		})
-	}
 }
 
 // toAccountFor are the emergency openings of which something is not on record yet.

@@ -4,20 +4,18 @@ package gate
 import (
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"gated/barrier"
 	"gated/clock"
 	"gated/credential"
-	"gated/gate/device"
+	"gated/gate/lane"
 	"gated/gate/metrics"
 	"gated/gate/query"
 	"gated/gate/repeat"
 	"gated/gate/stamp"
+	"gated/gate/tries"
 	"gated/gate/writing"
 	"gated/ledger"
 	"gated/policy"
@@ -32,13 +30,7 @@ import (
 const Fault = "fault"
 
 // Lane is one direction of travel with its barrier.
-type Lane struct {
-	ID        string
-	Direction string           // in or out
-	Barrier   *barrier.Barrier // nil: worked by hand
-	Pulse     time.Duration
-	Sensor    *barrier.Sensor // nil: none
-}
+type Lane = lane.Setup
 
 // Rules are what a reload of the settings swaps while the gate works.
 type Rules struct {
@@ -81,7 +73,7 @@ type Gate struct {
 	clock stamp.Clock
 	ask   query.Asker
 	rules atomic.Pointer[Rules]
-	lanes map[string]*lane // by ID
+	lanes *lane.Lanes
 	m     metrics.Metrics
 	work  sync.WaitGroup // barrier commands and late entries under way
 
@@ -89,37 +81,37 @@ type Gate struct {
 	passage sync.Mutex
 	desk    desk                   // guarded by passage
 	read    repeat.Memory[passage] // guarded by passage
+	tries   map[string]tries.Row   // by lane; guarded by passage
+	refused map[string]passage     // the newest of each lane; guarded by passage
 
-	pressing sync.Mutex // one press of the emergency key at a time; held for as long as Announce waits
 	writing  *writing.Path
-	amending sync.Mutex // held while an admission is put right, before passage
-	start    int64      // its number; guarded by passage
-	// latchesTold: it is on record which openings by the emergency key ended with the run before. Only Run looks at it.
-	latchesTold bool
-	known       atomic.Bool   // the register has told the last trusted time
-	wake        chan struct{} // the ledger's state changed
-	page        page
+	amending sync.Mutex    // held while an admission is put right, before passage
+	start    int64         // the number of the start entry; guarded by passage
+	lostTold bool          // it is on record which openings ended with the run before. Only Run looks at it.
+	known    atomic.Bool   // the register has told the last trusted time
+	wake     chan struct{} // the ledger's state changed
+	page     page
 }
 
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
 	g := &Gate{opt: opt, log: opt.Log, clock: stamp.Clock{C: opt.Clock}, ask: query.Asker{Register: opt.Register, Zone: opt.Ledger.Zone()},
-		lanes: map[string]*lane{}, desk: desk{holds: map[string]*held{}},
-		read: repeat.Memory[passage]{}, wake: make(chan struct{}, 1)}
+		desk: desk{holds: map[string]*held{}}, read: repeat.Memory[passage]{}, tries: map[string]tries.Row{},
+		refused: map[string]passage{}, wake: make(chan struct{}, 1)}
 	g.rules.Store(&r)
+	var ids []string
 	for _, l := range opt.Lanes {
 		g.ask.Both = g.ask.Both || l.Direction != opt.Lanes[0].Direction
-		g.lanes[l.ID] = &lane{Lane: l, changed: g.page.changed, cards: device.Device{Name: "card-reader"}}
+		ids = append(ids, l.ID)
 	}
+	g.m = metrics.New(ids, byhand.Reasons)
+	opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
 	g.writing = writing.New(writing.Options{Ledger: opt.Ledger, Spool: opt.Spool, Log: opt.Log, Now: g.clock.Now,
 		Recorded: g.clock.Recorded, Changed: g.page.changed, Work: &g.work})
-	g.lostInSpool()
-	if g.m = metrics.New(slices.Collect(maps.Keys(g.lanes)), byhand.Reasons); opt.Metrics != nil {
+	g.lanes = lane.New(lane.Options{Lanes: opt.Lanes, Register: opt.Register, Writing: g.writing, Now: g.clock.Now, Work: &g.work,
+		Changed: g.page.changed, Metrics: g.m, Log: opt.Log})
+	if opt.Metrics != nil {
 		g.m.Register(opt.Metrics, g.numbers)
-	}
-	opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
-	for _, l := range opt.Lanes {
-		g.follow(g.lanes[l.ID])
 	}
 	return g
 }

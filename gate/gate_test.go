@@ -27,9 +27,7 @@ import (
 	"gated/clock"
 	"gated/credential"
 	"gated/demo/issuer"
-	"gated/demo/lcussim"
 	"gated/evidence"
-	"gated/gate/device"
 	"gated/gate/query"
 	"gated/gate/subject"
 	"gated/gate/writing"
@@ -183,7 +181,8 @@ func (s *site) open() {
 		s.t.Fatal(err)
 	}
 	s.register.Start(s.l)
-	lanes := append([]Lane{{"in", "in", s.relay, 100 * time.Millisecond, s.sensor}, {"out", "out", s.relay, 100 * time.Millisecond, nil}}, s.more...)
+	lanes := append([]Lane{{ID: "in", Direction: "in", Barrier: s.relay, Pulse: 100 * time.Millisecond, Sensor: s.sensor},
+		{ID: "out", Direction: "out", Barrier: s.relay, Pulse: 100 * time.Millisecond}}, s.more...)
 	for i := range lanes {
 		if b := s.relays[lanes[i].ID]; b != nil {
 			lanes[i].Barrier = b
@@ -926,7 +925,7 @@ func TestNothingStandsBeforeTheStartEntry(t *testing.T) {
 	}
 	s.g.RosterChanged(ledger.Event{Kind: register.Roster, Reason: "imported", By: unauthenticated})
 	s.g.SetRules(s.g.Rules())
-	s.g.sensed(s.g.lanes["in"], barrier.OpenedUnasked, barrier.Opening{})
+	s.g.lanes.Of("in").Sensed(barrier.OpenedUnasked, barrier.Opening{})
 	s.g.work.Wait()
 	if n := s.l.Size() - before; n > 0 {
 		t.Errorf("%d entries before the start", n)
@@ -1116,90 +1115,5 @@ func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
 	<-done
 	if got := s.g.View().Lanes[1].Sensor; got != "" {
 		t.Errorf("a lane without a sensor shows %q", got)
-	}
-}
-
-// The page says that a relay is lost before anybody needs it, and takes that back by itself.
-func TestAnUnpluggedRelayIsOnThePage(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.end()
-	sim := must(lcussim.New(filepath.Join(s.dir, "relay"), 1, true))
-	defer sim.Close()
-	b := must(barrier.New(barrier.Options{Config: barrier.Config{Driver: barrier.LCUS, Device: sim.Path()}, Lane: "in", Log: slog.New(slog.DiscardHandler), Metrics: barrier.NewMetrics(prometheus.NewRegistry(), "in")}))
-	defer b.Close()
-	s.relays = map[string]*barrier.Barrier{"in": b}
-	s.start()
-	changed, cancel := s.g.Subscribe()
-	defer cancel()
-	await := func(want string) {
-		t.Helper()
-		for end := time.After(time.Minute); s.g.View().Lanes[0].Barrier != want; {
-			select {
-			case <-changed:
-			case <-end:
-				t.Fatalf("the page does not show %s", want)
-			}
-		}
-	}
-	await("ok")
-	sim.Unplug()
-	await("open-by-hand")
-	if out := s.scan("in", s.pass("resident", s.subject("王小明"), month)); out.Verdict != policy.Admit {
-		t.Errorf("a relay holds up the verdict: %+v", out)
-	}
-	until(t, "the entry of the pulse that failed", func() bool { // the page was told before
-		return slices.ContainsFunc(s.records(), func(e ledger.Entry) bool { return e.Reason == "pulse-failed" })
-	})
-	lane := func(f func(*relay)) { l := s.g.lanes["in"]; l.mu.Lock(); defer l.mu.Unlock(); f(&l.relay) }
-	lane(func(r *relay) { r.failed = r.failed.Add(time.Hour) }) // however long that takes here
-	if err := sim.Plug(); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "the relay to be back", func() (up bool) { lane(func(r *relay) { up = !r.down }); return up })
-	await("open-by-hand") // whom it failed still stands there
-	lane(func(r *relay) { r.failed = time.Now().Add(-failedFor) })
-	await("ok")
-}
-
-// A scanner that went down and came back before anybody looked is told of, too, and one that flaps fills no ledger.
-func TestScannersThatFlapAreRecordedAndCounted(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.stop() // the gate's own looks, each second
-	<-s.ended
-	flap := func(n int) {
-		for range n {
-			s.g.ScannerState("in", false, "backoff", "hang-up")
-			s.g.ScannerState("in", true, "online", "")
-		}
-	}
-	note := func() { s.g.recordDevices(s.g.clock.Now()) }
-	long := func() { // ago
-		d := &s.g.lanes["in"].scanner
-		d.RecordedAt = d.RecordedAt.Add(-device.Every)
-	}
-	s.g.ScannerState("in", true, "online", "")
-	note()
-	flap(1)
-	note() // too soon
-	flap(2)
-	long()
-	note()
-	long()
-	note() // nothing has happened since
-	s.g.ScannerState("in", false, "absent", "absent")
-	note()
-	long()
-	s.g.ScannerState("in", true, "online", "")
-	note()
-	var got []string
-	for _, e := range s.records() {
-		if e.Kind == register.Scanner && e.Lane == "in" {
-			got = append(got, strings.TrimSpace(e.Reason+" "+e.Detail["cause"]+" "+e.Detail["downs"]))
-		}
-	}
-	if want := []string{"up", "up hang-up 3", "down absent", "up"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -2,10 +2,8 @@ package gate
 
 import (
 	"testing"
-	"time"
 
 	"gated/ledger"
-	"gated/policy"
 	"gated/register"
 )
 
@@ -69,21 +67,13 @@ func TestAnEmergencyOpeningThatARestartEndedIsTold(t *testing.T) {
 	if lanes, _ := s.alarms(); len(s.lost()) != 0 || len(lanes) != 2 {
 		t.Errorf("told once more: %v, on record %v", s.lost(), lanes)
 	}
-	press("in")
-	restart()
-	until(t, "lane in is told of the third time", func() bool { return len(s.lost()) == 1 })
-	l := s.g.lanes["in"]
-	l.update(func() { l.lost = l.lost.Add(-lostFor) })
-	if len(s.lost()) != 0 {
-		t.Error("told of for ever")
-	}
 }
 
 // told tells whether this run has looked for lost openings: what it does in its loop is over.
 func (s *site) told() bool {
 	s.stop()
 	<-s.ended
-	told := s.g.latchesTold
+	told := s.g.lostTold
 	s.l.Close()
 	s.register.Close()
 	s.start()
@@ -133,7 +123,7 @@ func TestAnOpeningOfThisRunIsNotLost(t *testing.T) {
 	s.run()
 	s.stop()
 	<-s.ended
-	if !s.g.latchesTold {
+	if !s.g.lostTold {
 		t.Error("this run has not looked")
 	}
 	if lanes, _ := s.alarms(); len(lanes) != 0 || len(s.lost()) != 0 {
@@ -166,34 +156,4 @@ func TestALateAlarmForgetsNoNewerOpening(t *testing.T) {
 			t.Errorf("latched: %+v", st.Latched)
 		}
 	})
-}
-
-// A key that is being pressed when the gate looks for lost openings is on record and not latched yet: it is of this run.
-func TestAKeyThatIsBeingPressedIsNotLost(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.end()
-	s.start()
-	s.stop()
-	<-s.ended
-	s.g.latchesTold = false
-	l := s.g.lanes["in"]
-	p := &passage{id: newID(), lane: l, at: s.g.clock.Now(), by: unauthenticated, emergency: true,
-		decision: policy.Decision{Verdict: policy.Admit, Reason: "emergency-key"}}
-	s.g.pressing.Lock() // as Emergency has it between Announce and latch
-	if _, err := s.l.Append(p.verdict(register.Opening)); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { s.g.lostLatches(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(50 * time.Millisecond):
-	}
-	s.g.latch(p)
-	s.g.pressing.Unlock()
-	<-done
-	if lanes, _ := s.alarms(); len(lanes) != 0 || !s.g.latchesTold {
-		t.Errorf("lost: %v, looked: %t", lanes, s.g.latchesTold)
-	}
 }

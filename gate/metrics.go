@@ -12,8 +12,7 @@ func (g *Gate) numbers() (n metrics.Numbers) {
 		n.Holds = len(s.Open)
 		n.People, n.Vehicles = g.inside(s)
 	})
-	for _, l := range g.lanes {
-		v := l.view()
+	for _, v := range g.lanes.Views() {
 		if v.LatchLost {
 			n.LatchesLost++
 		}

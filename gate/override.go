@@ -10,27 +10,23 @@ import (
 	"gated/register"
 )
 
-// overrideWithin is how long after a refusal a guard may admit all the same: whoever it was stands there still.
-const overrideWithin = time.Minute
-
 // Override records that the guard admits against the newest refusal of a lane, where the rule that refused allows it or the need is
 // urgent, and opens. It is the guard who decides, so that it does not count how the passage was proved.
 func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	var p *passage
-	for _, l := range g.lanes {
-		if r := l.refusal(); r != nil && r.id == id {
-			p = r
+	var was passage
+	for _, r := range g.refused {
+		if r.id == id && r.lane.Refused() == id {
+			was = r
 		}
 	}
-	if p == nil || p.policy != g.rules.Load().Policy.Hash() && !ruling.IsUrgent(o.Reason) {
+	if was.lane == nil || was.policy != g.rules.Load().Policy.Hash() && !ruling.IsUrgent(o.Reason) {
 		return Outcome{}, ErrNoRefusal
 	}
-	if err := o.Check(p.decision.Override, g.desk.duty); err != nil {
+	if err := o.Check(was.decision.Override, g.desk.duty); err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
-	was := *p
 	now := was
 	now.at, now.by, now.desk = g.clock.Now(), unauthenticated, true
 	g.opt.Register.View(func(s *register.State) {
@@ -54,22 +50,14 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 		return g.fault(was, err), nil
 	}
 	now.seq = entries[0].Seq
-	now.lane.refuse(nil)
+	delete(g.refused, now.lane.ID)
+	now.lane.Refuse(nil)
 	g.read.Remember(now.key, now, g.rules.Load().Repeat, time.Now())
 	return g.answer(&now), nil
 }
 
-// refuse remembers the newest refusal of the lane; nil: none is left.
-func (l *lane) refuse(p *passage) {
-	l.update(func() { l.refused, l.refusedAt = p, time.Now() })
-}
-
-// refusal is that one, while it may be overridden.
-func (l *lane) refusal() *passage {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.refused == nil || time.Since(l.refusedAt) > overrideWithin {
-		return nil
-	}
-	return l.refused
+// refuse remembers the newest refusal of the lane. The caller holds passage.
+func (g *Gate) refuse(p *passage) {
+	g.refused[p.lane.ID] = *p
+	p.lane.Refuse(&Refused{Passage: p.id, Class: p.who.Class, Reason: p.decision.Reason, Override: p.decision.Override, At: p.at.Time})
 }

@@ -164,10 +164,9 @@ func TestWhatNoGuardOverrides(t *testing.T) {
 	}
 	s.broken.Store(false)
 	until(t, "the ledger works", func() bool { return !s.g.Fault() })
-	l := s.g.lanes["in"]
-	l.update(func() { l.refusedAt = l.refusedAt.Add(-overrideWithin) })
+	s.g.lanes.Of("in").Refuse(nil)
 	if _, err := s.g.Override(newer.Passage, why); !errors.Is(err, ErrNoRefusal) || s.refused("in") != nil {
-		t.Errorf("after a minute: %v", err)
+		t.Errorf("which the lane has no more, as after a minute: %v", err)
 	}
 	last := s.scan("in", "110105195203040016")
 	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = policy.Shipped() }))
@@ -199,7 +198,7 @@ func TestAnUrgentNeedAdmitsAgainstEveryRefusal(t *testing.T) {
 		"a code shown again": func(s *site) Outcome {
 			code := spoilt(s.pass("staff", s.subject("赵六"), month))
 			s.scan("in", code)
-			s.g.lanes["in"].refuse(nil)
+			s.g.lanes.Of("in").Refuse(nil)
 			return s.scan("in", code)
 		},
 	} {

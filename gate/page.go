@@ -63,9 +63,7 @@ func (g *Gate) View() View {
 	if h := g.opt.Ledger.Head(); h != nil {
 		v.ShortRoot = fmt.Sprintf("%d:%s", h.Size, h.ShortRoot())
 	}
-	for _, l := range g.opt.Lanes {
-		v.Lanes = append(v.Lanes, g.lanes[l.ID].view())
-	}
+	v.Lanes = g.lanes.Views()
 	v.RosterFault = g.RosterFault()
 	if g.opt.SetupFaults != nil {
 		v.SetupFaults = g.opt.SetupFaults()

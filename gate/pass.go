@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/lane"
 	"gated/gate/presentation"
 	"gated/gate/query"
 	"gated/gate/subject"
@@ -39,7 +40,7 @@ func (g *Gate) Present(laneID, personID string) (Outcome, error) {
 // Whatever kills the process in here: before append nothing was said and nothing opened; after it the entries are there
 // and at worst nobody was told. There is nothing in between.
 func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error) {
-	l := g.lanes[laneID]
+	l := g.lanes.Of(laneID)
 	if l == nil {
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	}
@@ -100,7 +101,7 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 	if err != nil {
 		return g.fault(p, err), nil // never remembered: the next try must be a real one
 	}
-	p.seq, l.tries = entries[len(events)-1].Seq, row
+	p.seq, g.tries[l.ID] = entries[len(events)-1].Seq, row
 
 	// Only now may anything be seen or opened.
 	if alarm != nil {
@@ -119,7 +120,7 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 	}
 	out := g.answer(&p)
 	if p.desk { // somebody else is there
-		l.update(func() { l.front = "" })
+		l.NobodyKnown()
 	}
 	if !in.At.IsZero() {
 		g.m.Seconds.Observe(time.Since(in.At).Seconds())
@@ -156,7 +157,7 @@ func (g *Gate) Foretell(x query.Case) (query.Foretold, error) {
 }
 
 // judge says who that is, and what is to be decided about them at this moment; nothing is written yet. The caller holds passage.
-func (g *Gate) judge(l *lane, in presentation.Presentation, claim credential.Claim, m moment) (p passage, check ledger.Event) {
+func (g *Gate) judge(l *lane.Lane, in presentation.Presentation, claim credential.Claim, m moment) (p passage, check ledger.Event) {
 	q := g.query(m)
 	claim = query.Doubt(claim, q)
 	lost := g.RosterFault()
@@ -216,11 +217,11 @@ func (g *Gate) repeat(p passage) Outcome {
 	p = p.repeated()
 	g.m.Repeats.WithLabelValues(p.lane.ID).Inc()
 	if p.decision.Verdict == policy.Refuse { // they stand there still
-		p.lane.refuse(&p)
+		g.refuse(&p)
 	}
 	shown, out := p.shown(), p.outcome()
 	shown.At = g.clock.Now().Time
-	p.lane.show(shown, false)
+	p.lane.Show(shown, false)
 	g.tell(out)
 	return out
 }
@@ -228,17 +229,17 @@ func (g *Gate) repeat(p passage) Outcome {
 // answer opens if the passage is admitted, and lets everybody see it. Its events are durable, unless it is a fault.
 func (g *Gate) answer(p *passage) Outcome {
 	if p.decision.Verdict == policy.Admit {
-		g.open(p)
+		p.lane.Open(p.id, p.seq)
 	}
 	switch p.decision.Verdict {
 	case policy.Refuse:
-		p.lane.refuse(p)
+		g.refuse(p)
 	case policy.Admit: // also by a guard
-		p.lane.tries = nil
+		delete(g.tries, p.lane.ID)
 	}
 	out := p.outcome()
 	g.m.Decisions.WithLabelValues(out.Lane, out.Direction, out.Verdict, out.Reason).Inc()
-	p.lane.show(p.shown(), p.desk)
+	p.lane.Show(p.shown(), p.desk)
 	g.tell(out)
 	return out
 }

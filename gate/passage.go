@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/lane"
 	"gated/gate/query"
 	"gated/gate/ruling"
 	"gated/gate/subject"
@@ -25,7 +26,7 @@ const (
 type passage struct {
 	id        string
 	key       [32]byte // by which the same code or card is known again on its lane; zero: by nothing
-	lane      *lane
+	lane      *lane.Lane
 	at        ledger.Stamp
 	came      time.Time // when they came: their code was read first, and without a pause since; zero: by a clock that is not trusted
 	who       subject.Subject

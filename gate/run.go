@@ -31,7 +31,7 @@ func (g *Gate) LedgerChanged(*ledger.Fault) {
 func (g *Gate) Run(ctx context.Context) error {
 	hour := g.clock.Now().Time.Truncate(time.Hour)
 	g.Begin()
-	g.lostLatches()
+	g.recordLost()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	now, doubt := g.clock.Read()
@@ -46,7 +46,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		case <-g.wake:
 			g.Begin()
 			g.writing.WritePending()
-			g.lostLatches()
+			g.recordLost()
 		case <-tick.C:
 			g.Begin()
 			var why string
@@ -60,9 +60,9 @@ func (g *Gate) Run(ctx context.Context) error {
 			if h := now.Time.Truncate(time.Hour); h != hour {
 				hour = h // of the wall clock, whatever it is worth: an auditor sees that the box was watching
 				g.writing.Note(ledger.Event{Stamp: now, Kind: register.Alive, By: byMachine})
-				g.goOnByHand(now)
+				g.lanes.GoOnByHand(now)
 			}
-			g.recordDevices(now)
+			g.lanes.RecordDevices(now)
 			if is := g.opt.Free != nil && g.opt.Free() < g.rules.Load().MinFree; is != low {
 				if low = is; low {
 					g.log.Warn("little space is left for the state directory: when none is left nothing can be recorded, and nothing opens",
@@ -75,7 +75,7 @@ func (g *Gate) Run(ctx context.Context) error {
 					"put roster.db back from the backup, or say with \"gated roster accept\" that this one counts")
 			}
 			g.writing.WritePending()
-			g.lostLatches()
+			g.recordLost()
 			g.review()
 			g.page.changed()
 		}

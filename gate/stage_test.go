@@ -69,13 +69,6 @@ func TestTheDeskTakesNoLanesStage(t *testing.T) {
 		t.Errorf("waiting: %+v", holds)
 	}
 	shows("its time was up", "out", third.Passage, policy.Hold) // which fades
-	fourth := asks("out", "GP1:6901234567894")
-	l := s.g.lanes["out"]
-	l.mu.Lock()
-	l.lastAt = l.lastAt.Add(-personalFor)
-	l.mu.Unlock()
-	decide(fourth.Passage, policy.Admit, "document-sighted")
-	shows("decided when its question had faded", "out", fourth.Passage, policy.Hold)
 }
 
 // What the page says of the emergency key is what the barrier answers: a relay that is dead is told again with each press,

@@ -84,14 +84,14 @@ func TestWrongCodesInARowRaiseAnAlarm(t *testing.T) {
 func TestWrongCodesOfADayRaiseNone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	l := s.g.lanes["in"]
-	l.tries = tries.Row{time.Now().Add(-3 * time.Minute), time.Now().Add(-100 * time.Second), time.Now().Add(-time.Minute), time.Now()}
+	l := s.g.lanes.Of("in")
+	s.g.tries["in"] = tries.Row{time.Now().Add(-3 * time.Minute), time.Now().Add(-100 * time.Second), time.Now().Add(-time.Minute), time.Now()}
 	wrong := &passage{lane: l, decision: policy.Decision{Verdict: policy.Refuse}, facts: policy.Facts{Reason: "bad-signature"}}
 	row, alarm := s.g.tried(wrong)
 	if alarm != nil || len(row) >= tries.Most {
 		t.Errorf("an alarm: %v, %d are remembered", alarm, len(row))
 	}
-	l.tries = row
+	s.g.tries["in"] = row
 	if _, alarm = s.g.tried(wrong); alarm == nil { // the fifth since two minutes ago
 		t.Error("no alarm about the fifth")
 	}
