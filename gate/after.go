@@ -32,10 +32,11 @@ func (g *Gate) Afterwards(id, what string) error {
 		return err
 	}
 	// The ledger remembers who it was also after a restart, and forgets who was erased. To ask it may take a while.
-	who, err := g.opt.Register.Who(u.Of)
+	who, was, err := g.opt.Register.Who(u.Of)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLedger, err)
 	}
+	was["was"] = policy.Undecided
 	g.passage.Lock()
 	defer g.passage.Unlock()
 	if _, err := g.asked(id); err != nil {
@@ -43,7 +44,7 @@ func (g *Gate) Afterwards(id, what string) error {
 	}
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Correction, Passage: id, Lane: u.Lane, Direction: u.Direction,
 		Class: u.Class, Verdict: verdict, Reason: what, By: unauthenticated, Ref: u.Of.Last,
-		Detail: map[string]string{"was": policy.Undecided}, Personal: append(g.guard(""), who...)}
+		Detail: was, Personal: append(g.guard(""), who...)}
 	if where := g.opt.Register.Since(u.Of.First, ev.Personally("subject")); where != "" && verdict == policy.Admit {
 		ev.Detail[register.Where] = where
 	}

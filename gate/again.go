@@ -109,7 +109,7 @@ func (h *held) sameAs(p *passage, in presentation.Presentation) bool {
 	case h.lane != p.lane:
 		return false
 	case in.ByRoom():
-		return h.who.ID == p.who.ID && h.name != ""
+		return h.who.ID == p.who.ID && h.who.Visit == p.who.Visit && (h.name != "" || h.who.Visit != "")
 	}
 	return h.key == p.key || h.in.Same(in)
 }

@@ -2,6 +2,7 @@
 package gate
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -60,6 +61,7 @@ type Options struct {
 	Free     func() uint64 // bytes left for the state directory; nil: not watched
 	// SetupFaults is what is wrong with what the gate is set up by; nil: nothing is.
 	SetupFaults func() []SetupFault
+	VisitKey    ed25519.PrivateKey // signs the passes of visits, and nothing else; nil: they have none
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 	// OnOutcome is told every answer after it is durable, in order within a lane. It must not block.

@@ -114,6 +114,9 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 		return Outcome{}, invalid("the rules refuse them by now, %s: for an urgent need alone they are admitted, %s", h.decision.Reason,
 			strings.Join(ruling.Urgent, " or "))
 	}
+	if err := g.counts(h, r); err != nil {
+		return Outcome{}, err
+	}
 	answers, err := r.Answered(h.decision.Ask, g.desk.duty)
 	if err != nil {
 		return Outcome{}, invalid("%v", err)
@@ -158,7 +161,8 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 		return g.fault(h.passage, err), nil
 	}
 	p.seq = entries[0].Seq
-	if by != byMachine && !h.in.ByRoom() {
+	if h.who.Group { // the next of them shows the same code
+	} else if by != byMachine && !h.in.ByRoom() {
 		g.read.Remember(p.key, p, g.rules.Load().Repeat, time.Now())
 	} else if !h.in.ByRoom() { // whoever nobody decided about waits anew when they hold it up again, but not while they hold it up still
 		g.read.Replace(p.key, p)

@@ -8,6 +8,7 @@ import (
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/visits"
 )
 
 // Override records that the guard admits against the newest refusal of a lane, where the rule that refused allows it or the need is
@@ -37,7 +38,8 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	decision, sealed := g.decision(policy.Admit, o.Reason, was.decision.Rule, o.Note)
 	now.decision = decision
 	ev := now.registered()
-	ev.Kind, ev.Ref, ev.Detail = register.Correction, was.seq, map[string]string{"was": policy.Refuse, "override": was.decision.Override}
+	ev.Kind, ev.Ref, ev.Detail = register.Correction, was.seq, visits.Of(&ledger.Entry{Record: ledger.Record{Detail: ev.Detail}},
+		map[string]string{"was": policy.Refuse, "override": was.decision.Override})
 	if ruling.IsUrgent(o.Reason) {
 		ev.Detail["override"] = policy.OverrideGuard
 	}

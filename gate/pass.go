@@ -48,6 +48,7 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
 	claim := in.Check(m.rules.Trust, g.clock.Judge(m.at))
+	in.Visitor = g.ask.Visitor(g.opt.Roster.Snapshot(), claim)
 	if !in.ByRoom() {
 		g.m.Scans.WithLabelValues(l.ID, claim.Kind).Inc()
 	}
@@ -83,7 +84,7 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 	case h == nil && before != nil && before.judged(&p) && p.decision.Rule != policy.RosterFault:
 		return g.repeat(*before), nil
 	}
-	stranger := h == nil && p.states() && !p.who.Known && !p.facts.Serves()
+	stranger := h == nil && p.states() && !p.who.Known && p.who.Visit == "" && !p.facts.Serves()
 	if full, _ := g.desk.crowded(&p); full && stranger && p.decision.Verdict == policy.Hold {
 		p.decision = policy.Decision{Verdict: policy.Refuse, Reason: "desk-full", Rule: "desk-full"}
 	}
@@ -115,7 +116,7 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 	if waits {
 		g.park(&p, in, m.rules.Hold)
 	}
-	if p.decision.Reason != "desk-full" && !(waits && in.ByRoom()) { // else they are asked for again, and that is no repeat
+	if p.decision.Reason != "desk-full" && !(waits && in.ByRoom()) && !p.who.Group { // else they are asked for again, and that is no repeat
 		g.read.Remember(p.key, p, m.rules.Repeat, time.Now())
 	}
 	out := g.answer(&p)
@@ -163,11 +164,14 @@ func (g *Gate) judge(l *lane.Lane, in presentation.Presentation, claim credentia
 	lost := g.RosterFault()
 	people := g.opt.Roster.Snapshot()
 	who := subject.Find(people, claim)
-	if claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
+	if in.OfVisit(claim) {
+		who, claim = g.ask.Coming(in.Visitor, claim)
+	} else if claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
 	level, notice := g.ask.Level(who, q)
 	facts := g.ask.Facts(who, claim, l.Direction, level, q)
+	facts.Watched = facts.Watched || who.Visit != "" && g.ask.Watched(people, who, q)
 	decision := m.rules.Policy.Decide(facts)
 	if !m.remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
 		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
@@ -209,7 +213,9 @@ func (p *passage) judged(now *passage) bool {
 	facts := now.facts
 	facts.HouseholdTrips, facts.Whereabouts, facts.Minute = p.facts.HouseholdTrips, p.facts.Whereabouts, p.facts.Minute
 	facts.Again, facts.Passed, facts.MinutesSince, facts.Trip = p.facts.Again, p.facts.Passed, p.facts.MinutesSince, p.facts.Trip
-	return p.facts == facts && p.who.ID == now.who.ID && p.who.Household == now.who.Household && p.policy == now.policy
+	facts.Visit = p.facts.Visit
+	return p.facts == facts && p.who.ID == now.who.ID && p.who.Visit == now.who.Visit &&
+		p.who.Household == now.who.Household && p.policy == now.policy
 }
 
 // repeat answers with a passage that is on record already.

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"crypto/rand"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/visits"
 )
 
 // Who decided. Who that was by name, as far as anyone said, is a personal field.
@@ -40,6 +42,7 @@ type passage struct {
 	room      string // likewise
 	next      string // where only the household's trips are in the way: the day from which they are not
 	trip      query.TripTime
+	heads     int    // of a visit: how many pass at once; 0: one
 	found     string // in a fault: the reason that the verdict would have had
 	seq       int64  // of its newest entry
 	repeat    bool   // answered before
@@ -78,6 +81,7 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 	if p.notice != 0 {
 		q.Detail["notice"] = strconv.FormatInt(p.notice, 10)
 	}
+	maps.Copy(q.Detail, p.visit())
 	for name, value := range map[string]string{"next_allowed": p.next, "plate_class": p.facts.PlateClass, "service": p.facts.Service} {
 		if value != "" {
 			q.Detail[name] = value
@@ -100,12 +104,28 @@ func (p *passage) registered() ledger.Event {
 	if r.Verdict == policy.Admit && r.Reason != ruling.UrgentNeed {
 		r.Detail = p.trip.Detail(p.at.Time, p.at.Trusted)
 	}
+	if of := p.visit(); of != nil {
+		r.Detail = of
+	}
 	for _, f := range p.who.Personal() {
 		if f.Name == "subject" || f.Name == "household" { // who is inside is counted from register events
 			r.Personal = append(r.Personal, f)
 		}
 	}
 	return r
+}
+
+// visit are the details of entries by which a passage is one of a visit; nil: it is none. Whom a guard admits for an urgent need by a
+// visit that is used up is no entry of it.
+func (p *passage) visit() map[string]string {
+	if p.who.Visit == "" || p.decision.Verdict == policy.Admit && p.facts.Visit == visits.UsedUp && p.lane.Direction == "in" {
+		return nil
+	}
+	of := map[string]string{visits.ID: p.who.Visit}
+	if p.heads > 1 {
+		of[visits.Heads] = strconv.Itoa(p.heads)
+	}
+	return of
 }
 
 // verdict is an event that says what was decided.

@@ -26,6 +26,7 @@ var (
 	ErrTooLate       = errors.New("guards put right what their own shift admitted in the last ten minutes: later it takes somebody else")
 	ErrNotReady      = query.ErrNotReady
 	ErrUnknownPerson = query.ErrUnknown
+	ErrNoVisit       = errors.New("no such visit: it was over long ago, or never made")
 	ErrNoPerson      = amend.ErrNoPerson
 	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
 )

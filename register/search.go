@@ -13,6 +13,7 @@ import (
 	"gated/ledger/file"
 	"gated/register/blind"
 	"gated/register/index"
+	"gated/register/visits"
 )
 
 // Filter says which passages are wanted.
@@ -96,14 +97,19 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 	return r.list(firsts, f)
 }
 
-// Who are the fields by which a passage counts, the roster ID and the household, as far as they can still be read.
-func (r *Register) Who(p *Passage) (fields []ledger.Field, err error) {
+// Who are the fields by which a passage counts, the roster ID and the household, as far as they can still be read, and the details by
+// which it is one of a visit.
+func (r *Register) Who(p *Passage) (fields []ledger.Field, visit map[string]string, err error) {
 	in, err := r.open()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer in.Close()
+	visit = map[string]string{}
 	err = in.Scan(p.First, min(p.First+1, p.Last), true, func(e *ledger.Entry) error { // the check, and the query behind it
+		if e.Passage == p.ID {
+			visits.Of(e, visit)
+		}
 		for _, f := range e.Personal {
 			if e.Passage == p.ID && (f.Name == "subject" || f.Name == "household") {
 				fields = append(fields, f)
@@ -111,7 +117,7 @@ func (r *Register) Who(p *Passage) (fields []ledger.Field, err error) {
 		}
 		return nil
 	})
-	return fields, err
+	return fields, visit, err
 }
 
 // Entries are some entries, by their numbers, with what of them can still be read.

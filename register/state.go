@@ -449,6 +449,21 @@ func (s *State) Away() (list []Away) {
 // Home is the key by which a household is named in what the state tells.
 func (s *State) Home(household string) blind.Key { return s.hash.Key(blind.OfHousehold, household) }
 
+// Key is the key of a value of a kind, as visits are found by it.
+func (s *State) Key(kind, value string) blind.Key { return s.hash.Key(kind, value) }
+
+// VisitOf is the ID of the newest visit that has these digits, or this pass; "": none has.
+func (s *State) VisitOf(kind, value string) string {
+	key := s.hash.Key(kind, value)
+	found := s.Visits.Find(func(v *visits.Visit) bool {
+		return kind == blind.OfDigits && v.Digits == key || kind == blind.OfPass && v.Pass == key
+	})
+	if len(found) == 0 {
+		return ""
+	}
+	return found[0]
+}
+
 // Marked are the words of somebody's exemptions at a time, and whether they are watched, by roster ID and the IDs of their households.
 func (s *State) Marked(subject, households string, at time.Time) (exempt string, watched bool) {
 	if len(s.Marks) == 0 {
@@ -461,9 +476,11 @@ func (s *State) Marked(subject, households string, at time.Time) (exempt string,
 	return s.Marks.Of(at, who)
 }
 
-// Inside counts the people, and the vehicles, admitted in and not yet out; those that have been inside longer than stay do not count.
+// Inside counts the people, and the vehicles, admitted in and not yet out; those that have been inside longer than stay, and outsiders
+// who count as gone, do not count.
 func (s *State) Inside(now time.Time, stay time.Duration) (people, vehicles int) {
-	return s.people.Inside(now, stay)
+	people, vehicles = s.people.Inside(now, stay)
+	return people + s.Visits.Count(now), vehicles
 }
 
 // Place is where a person or vehicle of the roster is.

@@ -17,6 +17,8 @@ import (
 // Presentation is a code or a card that was read, or a person whom the guard found.
 type Presentation struct {
 	At time.Time // when its last byte came; zero: nothing was read
+	// Visitor is whose visit it is, if it is one's; its class is that of now.
+	Visitor *subject.Subject
 
 	source string
 	text   []byte // what was read, which is the reader's
@@ -26,7 +28,7 @@ type Presentation struct {
 const (
 	byCode = "code"
 	byCard = "card"
-	byRoom = "room" // the guard found them by room number: nothing was read, and the guard decides
+	byRoom = "room" // the guard found them by room number, or by their visit: nothing was read, and the guard decides
 )
 
 // Code is one that a scanner read.
@@ -48,6 +50,13 @@ func ByRoom(person string) Presentation {
 	}}
 }
 
+// ByVisit is somebody whom the guard found by the ID of a visit.
+func ByVisit(id string) Presentation {
+	return Presentation{source: byRoom, claims: func(*credential.Trust, []byte, time.Time) credential.Claim {
+		return credential.Claim{Kind: "none", Subject: id, SubjectKind: credential.VisitPass}
+	}}
+}
+
 // Check is what it proves.
 func (p *Presentation) Check(trust *credential.Trust, now time.Time) credential.Claim {
 	return p.claims(trust, p.text, now)
@@ -55,6 +64,11 @@ func (p *Presentation) Check(trust *credential.Trust, now time.Time) credential.
 
 // ByRoom tells whether nothing was read.
 func (p *Presentation) ByRoom() bool { return p.source == byRoom }
+
+// OfVisit tells whether it is by a visit that somebody wants through, whether or not there is one.
+func (p *Presentation) OfVisit(c credential.Claim) bool {
+	return p.Visitor != nil || c.Digits != "" || c.SubjectKind == credential.VisitPass && c.Proof == credential.Signed
+}
 
 // Same tells whether the same text was read in the same way.
 func (p *Presentation) Same(as Presentation) bool {

@@ -87,7 +87,7 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 		f.Health, f.TestHours = claim.Standing(m.At, m.Trusted)
 	}
 	a.Register.View(func(s *register.State) {
-		if who.Household != "" {
+		if who.Household != "" && who.Visit == "" {
 			f.HouseholdTrips = s.Trips(who.Household, now, m.Policy.TripDays(level))
 		}
 		if who.Known {
@@ -100,6 +100,9 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 			}
 			f.Passed = place.Seq != 0 // where nobody knows when, it may have been just now
 			f.Trip = trip(s, who, level, m)
+		}
+		if who.Visit != "" {
+			a.visit(&f, s, who.Visit, now)
 		}
 	})
 	return f

@@ -14,7 +14,7 @@ import (
 // Reasons are the words that a guard can give for a verdict. The list is closed: a word of the guard's own could name
 // somebody, and it stays in the record for ever. What is more to say goes into the note.
 var Reasons = map[string][]string{
-	"admit": {"known-by-sight", "document-sighted", "dead-phone", "pass-expired", "child-or-elder", "visitor-confirmed",
+	"admit": {"known-by-sight", "document-sighted", "dead-phone", "pass-expired", "child-or-elder", VisitorConfirmed,
 		policy.KnownUnnamed, Urgent[0], Urgent[1]},
 	"refuse": {"not-known", "no-business", "level-forbids"},
 }
@@ -36,6 +36,12 @@ const UrgentNeed = "urgent-need"
 // IsUrgent tells whether a reason is one of them.
 func IsUrgent(reason string) bool { return slices.Contains(Urgent, reason) }
 
+// VisitorConfirmed is the reason of a guard who lets a visitor in.
+const VisitorConfirmed = "visitor-confirmed"
+
+// MostHeads is how many of a visit pass at once at most.
+const MostHeads = 99
+
 // MaxNote is how many bytes a guard types at most.
 const MaxNote = 500
 
@@ -46,6 +52,7 @@ type Ruling struct {
 	Note    string `json:"note"`    // the guard's own words; kept as personal data
 
 	Answers map[string]string `json:"answers"` // by the names of what is asked; likewise
+	Heads   int               `json:"heads"`   // of a visit: how many pass at once; 0: one
 }
 
 // Check says what is wrong with it, but for the answers.
@@ -55,6 +62,8 @@ func (r *Ruling) Check() error {
 		return fmt.Errorf("verdict %.20q: a guard decides admit or refuse", r.Verdict)
 	case !slices.Contains(reasons, r.Reason):
 		return fmt.Errorf("reason %.40q for %s: want one of %s", r.Reason, r.Verdict, strings.Join(reasons, ", "))
+	case r.Heads < 0 || r.Heads > MostHeads:
+		return fmt.Errorf("%d heads: say how many pass at once, 1 to %d", r.Heads, MostHeads)
 	}
 	return note(r.Note)
 }

@@ -17,6 +17,15 @@ type Subject struct {
 	Homes                      string // their households, with spaces between
 	Building, Unit             string // of the household, such as 3 and 3-2; of several flats all, with spaces between
 	Known                      bool   // of the roster
+	Visit                      string // the ID of the visit by which an outsider comes; Household is its host
+	Group                      bool   // it is a group's: others stand behind
+}
+
+// Visitor is who comes by the visit of an ID, as far as that can still be read. hosts are households and bodies, with spaces between.
+func Visitor(people *roster.Snapshot, id, hosts, name, plate string) Subject {
+	s := Subject{Visit: id, Household: hosts, Homes: hosts, Name: name, Plate: plate, Class: "visitor"}
+	s.live(people)
+	return s
 }
 
 // services are those whose vehicles pass: epidemic control, life saving and emergency repair.
@@ -29,13 +38,20 @@ func Find(people *roster.Snapshot, c credential.Claim) Subject {
 	if p, ok := people.Person(s.ID); ok && p.Others != "" {
 		s.Homes += " " + p.Others
 	}
+	s.live(people)
+	return s
+}
+
+// live says where the homes are.
+func (s *Subject) live(people *roster.Snapshot) {
 	for id := range strings.FieldsSeq(s.Homes) {
 		if h, ok := people.Household(id); ok {
 			s.Building = strings.TrimLeft(s.Building+" "+h.Building, " ")
 			s.Unit = strings.TrimLeft(s.Unit+" "+h.Building+"-"+h.Unit, " ")
+		} else if s.Visit != "" && people.HasPlace(id) { // a delivery
+			s.Building = strings.TrimLeft(s.Building+" "+id, " ")
 		}
 	}
-	return s
 }
 
 // find looks for whom a claim is about. A health certificate names its holder, but namesakes are many and whoever shows it
@@ -83,7 +99,10 @@ func vehicle(v roster.Vehicle) Subject {
 
 // Named is whom the page names, and their room: nobody by what is merely stated, since anybody can state it.
 func (s Subject) Named(c credential.Claim) (name, room string) {
-	if c.Proof == credential.Stated {
+	switch {
+	case s.Visit != "":
+		return cmp.Or(s.Name, s.Plate), s.Household
+	case c.Proof == credential.Stated:
 		return c.Plate, ""
 	}
 	return cmp.Or(s.Name, s.Plate, c.Name, c.Plate), s.Household
@@ -95,6 +114,15 @@ func person(p roster.Person) Subject {
 
 // Personal are the fields of who is known, for the ledger.
 func (s Subject) Personal() (fields []ledger.Field) {
+	if s.Visit != "" {
+		for _, f := range []ledger.Field{{Name: "host", Value: s.Household}, {Name: "name", Value: s.Name},
+			{Name: "plate", Value: s.Plate}} {
+			if f.Value != "" {
+				fields = append(fields, f)
+			}
+		}
+		return fields
+	}
 	homes := s.Homes
 	if homes == s.Household {
 		homes = "" // only of several flats, by all of which they are judged
@@ -123,6 +151,9 @@ func (s Subject) Stated(c credential.Claim) (said []ledger.Field) {
 	}
 	if c.Plate != s.Plate {
 		fields = append(fields, ledger.Field{Name: "stated_plate", Value: c.Plate})
+	}
+	if c.SubjectKind == credential.VisitPass { // the ID of a visit is nobody's name
+		fields[0].Value = ""
 	}
 	for _, f := range fields {
 		if f.Value != "" && f.Value != s.ID { // whom the roster knows stands in the query event

@@ -21,7 +21,8 @@ type Row []time.Time
 // wrong tells whether somebody must have meant to deceive, or holds what somebody else has lost. Codes of payments, orders and
 // chats, damaged ones and those of neighbours are no tries.
 func wrong(f *policy.Facts) bool {
-	return f.Reason == "bad-signature" || f.Reason == "revoked" || f.Reason == "unknown-signer" && f.Credential == credential.KindPass
+	return f.Reason == "bad-signature" || f.Reason == "revoked" || f.Reason == credential.ReasonNoVisit ||
+		f.Reason == "unknown-signer" && f.Credential == credential.KindPass
 }
 
 // After is the row after a passage with these facts and this verdict, which ends it if it is an admission; and whether it is one too many.

@@ -231,14 +231,10 @@ func (v *Visit) Standing() bool { return v.How == Standing }
 // clocks have told.
 func (v *Visit) State(at time.Time, day string, heads int) string {
 	now := at.Unix()
-	used := v.Used
-	if v.Standing() && day != v.Day {
-		used = 0
-	}
 	switch {
 	case v.Ended, v.Erased:
 		return Over
-	case v.Entries > 0 && used+v.counts(max(heads, 1)) > v.Entries:
+	case v.Entries > 0 && v.counts(max(heads, 1)) > v.Left(day):
 		return UsedUp
 	case v.From != 0 && now < v.From:
 		return Early
@@ -250,6 +246,19 @@ func (v *Visit) State(at time.Time, day string, heads int) string {
 		}
 	}
 	return Open
+}
+
+// Left is how many more it admits, on a day that trusted clocks have told, where it says how many.
+func (v *Visit) Left(day string) int {
+	if v.Standing() && day != v.Day {
+		return v.Entries
+	}
+	return max(0, v.Entries-v.Used)
+}
+
+// Good is from when until when somebody may come in by it.
+func (v *Visit) Good(zone *time.Location) (from, until time.Time) {
+	return time.Unix(v.From, 0).In(zone), time.Unix(v.Until, 0).In(zone)
 }
 
 // DueOut is when whoever is inside is to have left; zero: whenever it is.
@@ -311,8 +320,8 @@ func (b Book) Find(is func(v *Visit) bool) (ids []string) {
 	return ids
 }
 
-// Left has visits named by what is left of the entries that named them, and returns the IDs of those that are others now.
-func (b Book) Left(left map[int64]*ledger.Entry, h blind.Hasher) (ids []string) {
+// LeftOf has visits named by what is left of the entries that named them, and returns the IDs of those that are others now.
+func (b Book) LeftOf(left map[int64]*ledger.Entry, h blind.Hasher) (ids []string) {
 	for id, v := range b {
 		made, printed := left[v.Entry], left[v.Printed]
 		if made != nil {

@@ -198,7 +198,7 @@ func TestAnErasedVisitIsNobodys(t *testing.T) {
 	g.made("2026-12-01 09:00", Announced, times("2026-12-01 09:00", "2026-12-01 22:00"))
 	g.passes("2026-12-01 10:00", "in", "")
 	v := g.Book["v"]
-	g.Left(map[int64]*ledger.Entry{v.Entry: {Record: ledger.Record{Seq: v.Entry, Kind: Kind}}}, hasher)
+	g.LeftOf(map[int64]*ledger.Entry{v.Entry: {Record: ledger.Record{Seq: v.Entry, Kind: Kind}}}, hasher)
 	v = g.Book["v"]
 	if v.Where(at("2026-12-01 11:00")) != "" || g.Count(at("2026-12-01 11:00")) != 0 || g.state("2026-12-01 11:00", 1) != Over {
 		t.Errorf("%+v", v)

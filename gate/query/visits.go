@@ -1,0 +1,94 @@
+package query
+
+import (
+	"strings"
+	"time"
+
+	"gated/credential"
+	"gated/gate/subject"
+	"gated/policy"
+	"gated/register"
+	"gated/register/blind"
+	"gated/register/presence"
+	"gated/register/visits"
+	"gated/roster"
+)
+
+// Visitor is whose visit a claim is of; nil: of none. What of it is sealed is read from the ledger: whoever holds the lock of passages
+// does not ask.
+func (a Asker) Visitor(people *roster.Snapshot, c credential.Claim) *subject.Subject {
+	id := ""
+	var v visits.Visit
+	a.Register.View(func(s *register.State) {
+		switch {
+		case c.Digits != "":
+			id = s.VisitOf(blind.OfDigits, c.Digits)
+		case c.SubjectKind == credential.VisitPass && (c.Proof == credential.Signed || c.Kind == "none"):
+			id = c.Subject
+		}
+		v = s.Visits[id]
+	})
+	if v.Entry == 0 {
+		return nil
+	}
+	said, _ := a.Register.Entries([]int64{v.Entry}) // where it cannot be read nobody is named
+	e := said[v.Entry]
+	if e == nil {
+		return new(subject.Visitor(people, id, "", "", ""))
+	}
+	return new(subject.Visitor(people, id, e.Personally("host"), e.Personally("name"), e.Personally("plate")))
+}
+
+// Coming is who comes by a visit as it stands, and the claim, which is not good where the visit has other digits or another pass by now.
+func (a Asker) Coming(visitor *subject.Subject, c credential.Claim) (who subject.Subject, _ credential.Claim) {
+	if visitor != nil {
+		who = *visitor
+	}
+	a.Register.View(func(s *register.State) {
+		v, known := s.Visits[who.Visit]
+		printed := c.Digits == "" || s.VisitOf(blind.OfDigits, c.Digits) == who.Visit
+		if c.Serial != "" && v.Pass != s.Key(blind.OfPass, c.Serial) {
+			printed = false
+		}
+		if !known || !printed {
+			who = subject.Subject{Class: "unknown"}
+			c.Valid, c.Reason = false, credential.ReasonNoVisit
+			return
+		}
+		if v.Erased {
+			who = subject.Subject{Visit: who.Visit}
+		}
+		who.Class, who.Group = v.Class, v.How == visits.Group
+	})
+	return who, c
+}
+
+// visit adds to facts what the visit of an ID says at a time.
+func (a Asker) visit(f *policy.Facts, s *register.State, id string, now time.Time) {
+	v := s.Visits[id]
+	f.Visit, f.Consent = v.State(now, s.Day(), 1), v.Consent
+	f.Whereabouts = v.Where(now)
+	f.Again = a.Both && v.How != visits.Group && presence.Again(f.Direction, f.Whereabouts)
+	if v.In != 0 && f.Direction == "in" {
+		f.Passed, f.MinutesSince = true, max(0, int(now.Sub(time.Unix(v.In, 0))/time.Minute))
+	}
+}
+
+// Watched tells whether somebody of the roster is watched who has the name or the plate of a visitor.
+func (a Asker) Watched(people *roster.Snapshot, who subject.Subject, m Moment) (is bool) {
+	now := m.At.In(a.Zone)
+	a.Register.View(func(s *register.State) {
+		if len(s.Marks) == 0 {
+			return
+		}
+		for _, p := range people.People() {
+			if p.Name == who.Name && !is {
+				_, is = s.Marked(p.ID, strings.TrimSpace(p.Household+" "+p.Others), now)
+			}
+		}
+		if v, known := people.VehicleByPlate(who.Plate); known && !is {
+			_, is = s.Marked(v.ID, v.Household, now)
+		}
+	})
+	return is
+}

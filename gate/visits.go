@@ -1,0 +1,182 @@
+package gate
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"gated/credential"
+	"gated/gate/presentation"
+	"gated/gate/ruling"
+	"gated/gate/visit"
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+	"gated/register/blind"
+	"gated/register/visits"
+)
+
+// MakeVisit records a visit that is announced, standing or a group's, and returns its ID. It gets digits, and a pass.
+func (g *Gate) MakeVisit(f visit.Form) (id string, err error) {
+	if !slices.Contains([]string{visits.Announced, visits.Standing, visits.Group}, f.How) {
+		return "", invalid("how is %.20q: who stands at a lane is entered there", f.How)
+	}
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	return g.makeVisit(f, true)
+}
+
+// Arrive records the visit of somebody who stands at a lane, a walk-in, a delivery or a taxi, and lets them in as far as the rules let
+// a guard.
+func (g *Gate) Arrive(laneID string, f visit.Form) (Outcome, error) {
+	switch l := g.lanes.Of(laneID); {
+	case l == nil:
+		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
+	case l.Direction != "in":
+		return Outcome{}, invalid("lane %q leads out: who leaves is found by their visit", laneID)
+	case !slices.Contains([]string{visits.WalkIn, visits.Delivery, visits.Taxi}, f.How):
+		return Outcome{}, invalid("how is %.20q: who is announced comes by their digits", f.How)
+	}
+	g.passage.Lock()
+	id, err := g.makeVisit(f, false)
+	g.passage.Unlock()
+	if err != nil {
+		return Outcome{}, err
+	}
+	return g.PassVisit(laneID, id, max(f.People, 1))
+}
+
+// PassVisit is one passage of somebody whom the guard found by their visit, which the guard lets through at once as far as the rules let
+// a guard; so many of them.
+func (g *Gate) PassVisit(laneID, id string, heads int) (Outcome, error) {
+	out, err := g.PresentVisit(laneID, id)
+	if err != nil || out.Verdict != policy.Hold {
+		return out, err
+	}
+	in, err := g.Decide(out.Passage, Ruling{Verdict: policy.Admit, Reason: ruling.VisitorConfirmed, Heads: heads})
+	if errors.Is(err, ErrInvalid) { // something is to be answered first: they wait
+		return out, nil
+	}
+	return in, err
+}
+
+// PresentVisit is PassVisit where the guard is to look first.
+func (g *Gate) PresentVisit(laneID, id string) (Outcome, error) {
+	if !g.hasVisit(id) {
+		return Outcome{}, ErrNoVisit
+	}
+	return g.pass(laneID, presentation.ByVisit(id))
+}
+
+func (g *Gate) hasVisit(id string) (has bool) {
+	g.opt.Register.View(func(s *register.State) { _, has = s.Visits[id] })
+	return has
+}
+
+// makeVisit records one. The caller holds passage.
+func (g *Gate) makeVisit(f visit.Form, printed bool) (id string, err error) {
+	at := g.clock.Now()
+	id = newID()
+	ev, err := f.Event(id, g.clock.Judge(at).In(g.opt.Ledger.Zone()), g.opt.Roster.Snapshot())
+	if err != nil {
+		return "", invalid("%v", err)
+	}
+	if printed {
+		ev.Personal = append(ev.Personal, g.print()...)
+	}
+	ev.Stamp, ev.By = at, unauthenticated
+	ev.Personal = append(ev.Personal, g.guard("")...)
+	return id, g.demand(ev)
+}
+
+// counts takes how many of a visit pass at once, unless it admits no more of them. The caller holds passage.
+func (g *Gate) counts(h *held, r Ruling) (err error) {
+	if h.who.Visit == "" {
+		if r.Heads > 1 {
+			return invalid("%d heads: one passes by this code", r.Heads)
+		}
+		return nil
+	}
+	if h.heads = r.Heads; r.Verdict != policy.Admit || h.lane.Direction != "in" || ruling.IsUrgent(r.Reason) {
+		return nil
+	}
+	at := g.query(g.moment()).At.In(g.opt.Ledger.Zone())
+	g.opt.Register.View(func(s *register.State) {
+		v := s.Visits[h.who.Visit]
+		if v.State(at, s.Day(), r.Heads) == visits.UsedUp {
+			err = invalid("%d heads are more than this visit still admits, %d: the others are entered anew", max(r.Heads, 1),
+				v.Left(s.Day()))
+		}
+	})
+	return err
+}
+
+// Reprint gives a visit new digits and a new pass; the old ones are void.
+func (g *Gate) Reprint(id string) error { return g.changeVisit(id, visits.Reprinted, true) }
+
+// EndVisit has nobody come in by a visit any more.
+func (g *Gate) EndVisit(id string) error { return g.changeVisit(id, visits.Ended, false) }
+
+func (g *Gate) changeVisit(id, what string, printed bool) error {
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	if !g.hasVisit(id) {
+		return ErrNoVisit
+	}
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Visit, Reason: what, By: unauthenticated,
+		Detail: map[string]string{visits.ID: id}, Personal: g.guard("")}
+	if printed {
+		ev.Personal = append(ev.Personal, g.print()...)
+	}
+	return g.demand(ev)
+}
+
+// print are new digits, which no other visit has, and the serial of a new pass. The caller holds passage.
+func (g *Gate) print() []ledger.Field {
+	digits, serial := "", make([]byte, 8)
+	for taken := true; taken; {
+		n, _ := rand.Int(rand.Reader, big.NewInt(1_000_000)) // never fails
+		digits = fmt.Sprintf("%06d", n)
+		g.opt.Register.View(func(s *register.State) { taken = s.VisitOf(blind.OfDigits, digits) != "" })
+	}
+	rand.Read(serial)
+	return []ledger.Field{{Name: "digits", Value: digits}, {Name: "pass", Value: hex.EncodeToString(serial)}}
+}
+
+// Print is a visit as it is printed, or sent to whoever comes.
+type Print struct {
+	Digits string `json:"digits"`
+	Pass   string `json:"pass"` // the text of its QR code; empty: the gate has no key for it
+	From   string `json:"from"`
+	Until  string `json:"until"`
+}
+
+// PrintVisit makes out the pass of a visit; the same one each time, until it is reprinted.
+func (g *Gate) PrintVisit(id string) (p Print, err error) {
+	var v visits.Visit
+	g.opt.Register.View(func(s *register.State) { v = s.Visits[id] })
+	said, err := g.opt.Register.Entries([]int64{v.Printed})
+	e := said[v.Printed]
+	switch {
+	case v.Entry == 0:
+		return p, ErrNoVisit
+	case err != nil:
+		return p, fmt.Errorf("%w: %w", ErrLedger, err)
+	case e == nil || e.Personally("digits") == "":
+		return p, invalid("it has no digits: it was made for somebody who stood at a lane, or was erased")
+	}
+	p.Digits = e.Personally("digits")
+	from, until := v.Good(g.opt.Ledger.Zone())
+	p.From, p.Until = from.Format(visitTime), until.Format(visitTime)
+	if key := g.opt.VisitKey; key != nil {
+		of := credential.Pass{Issuer: credential.VisitIssuer, Subject: id, Kind: credential.VisitPass, NotBefore: from, NotAfter: until}
+		hex.Decode(of.Serial[:], []byte(e.Personally("pass")))
+		p.Pass, err = credential.Issue(key, of)
+	}
+	return p, err
+}
+
+const visitTime = "2006-01-02 15:04"

@@ -1,0 +1,353 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gated/gate/visit"
+	"gated/ledger"
+	"gated/policy"
+	"gated/register"
+	"gated/register/visits"
+)
+
+// made makes a visit at the level normal, and returns its ID and how it is printed.
+func (s *site) made(f visit.Form) (id string, p Print) {
+	s.t.Helper()
+	s.atLevel("normal")
+	id, err := s.g.MakeVisit(f)
+	if err == nil {
+		p, err = s.g.PrintVisit(id)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id, p
+}
+
+var announced = visit.Form{How: visits.Announced, Host: "3-2-501", Name: "周访", Consent: "gate-called"}
+
+func (s *site) visit(id string) (v visits.Visit) {
+	s.register.View(func(st *register.State) { v = st.Visits[id] })
+	return v
+}
+
+func (o Outcome) said() string { return o.Verdict + " " + o.Reason }
+
+func TestAnAnnouncedVisitor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, p := s.made(announced)
+	hold := s.scan("in", p.Digits)
+	if hold.said() != "hold visit" || hold.Class != "visitor" {
+		t.Fatalf("%+v", hold)
+	}
+	if v := s.g.View(); v.Holds[0].Name != "周访" || v.Holds[0].Room != "3-2-501" {
+		t.Errorf("the guard sees %+v", v.Holds[0])
+	}
+	if out, err := s.g.Decide(hold.Passage, Ruling{Verdict: "admit", Reason: "visitor-confirmed"}); err != nil || out.Verdict != "admit" {
+		t.Fatal(out, err)
+	}
+	if v := s.g.View(); v.Inside != 1 || s.visit(id).Used != 1 {
+		t.Errorf("%d inside, used %d", v.Inside, s.visit(id).Used)
+	}
+	s.takeAway()
+	if out := s.scan("in", p.Pass); out.said() != "hold passed-back" {
+		t.Errorf("their pass, handed back: %+v", out)
+	}
+	if out := s.scan("in", p.Digits); out.said() != "refuse visit-used-up" {
+		t.Errorf("the second time: %+v", out)
+	}
+	if out := s.scan("out", p.Pass); out.said() != "admit valid-visit" {
+		t.Errorf("out: %+v", out)
+	}
+	if v := s.g.View(); v.Inside != 0 {
+		t.Errorf("%d inside", v.Inside)
+	}
+	for _, e := range s.records() {
+		for _, secret := range []string{"周访", p.Digits, "3-2-501"} {
+			if strings.Contains(says(&e), secret) {
+				t.Errorf("the record of entry %d has %q in it: %s", e.Seq, secret, says(&e))
+			}
+		}
+	}
+}
+
+func TestDigitsThatNoVisitHas(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, p := s.made(announced)
+	if err := s.g.Reprint(id); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.g.PrintVisit(id)
+	if err != nil || again.Digits == p.Digits || again.Pass == p.Pass {
+		t.Fatal("it was printed as before", err)
+	}
+	for name, code := range map[string]string{"the old digits": p.Digits, "the old pass": p.Pass} {
+		if out := s.scan("in", code); out.said() != "refuse no-visit" {
+			t.Errorf("%s: %+v", name, out)
+		}
+	}
+	if out := s.scan("in", again.Digits); out.said() != "hold visit" {
+		t.Errorf("%+v", out)
+	}
+	if err := s.g.EndVisit(id); err != nil {
+		t.Fatal(err)
+	}
+	s.takeAway()
+	if out := s.scan("in", again.Pass); out.said() != "refuse visit-over" {
+		t.Errorf("%+v", out)
+	}
+	for i := 0; i < 5; i++ { // guessed: the alarm of wrong tries, and no locked pad
+		for guess := 0; ; guess++ {
+			if digits := fmt.Sprintf("%06d", guess*7919+i); digits != p.Digits && digits != again.Digits {
+				s.scan("out", digits)
+				break
+			}
+		}
+	}
+	if v := s.g.View(); !v.Lanes[1].WrongTries {
+		t.Error("five guesses raise no alarm")
+	}
+}
+
+// Two lanes take the last entry of a visit: one of them gets it.
+func TestTheLastEntryOfAVisitIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, p := s.made(announced)
+	byDigits, byPass := s.scan("in", p.Digits), s.scan("in", p.Pass)
+	var work sync.WaitGroup
+	errs := make([]error, 2)
+	outs := make([]Outcome, 2)
+	for i, hold := range []Outcome{byDigits, byPass} {
+		work.Go(func() {
+			outs[i], errs[i] = s.g.Decide(hold.Passage, Ruling{Verdict: "admit", Reason: "visitor-confirmed"})
+		})
+	}
+	work.Wait()
+	if v := s.visit(id); v.Used != 1 || v.Inside != 1 {
+		t.Errorf("used %d times, %d inside", v.Used, v.Inside)
+	}
+	if (errs[0] == nil) == (errs[1] == nil) {
+		t.Errorf("%v, %v", errs, outs)
+	}
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, ErrChanged) && !errors.Is(err, ErrNoHold) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAGroupIsCountedByHeads(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, p := s.made(visit.Form{How: visits.Group, Host: "3-2-501", Entries: 12, Consent: "in-person"})
+	admit := func(heads int) error {
+		t.Helper()
+		hold := s.scan("in", p.Digits)
+		if hold.Verdict != "hold" {
+			t.Fatalf("%+v", hold)
+		}
+		_, err := s.g.Decide(hold.Passage, Ruling{Verdict: "admit", Reason: "visitor-confirmed", Heads: heads})
+		return err
+	}
+	for _, heads := range []int{5, 1, 5} {
+		if err := admit(heads); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := admit(5); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "1:") {
+		t.Errorf("17 of 12: %v", err)
+	}
+	if v := s.visit(id); v.Inside != 11 {
+		t.Errorf("%d inside", v.Inside)
+	}
+	out, err := s.g.PassVisit("out", id, 5)
+	if v := s.visit(id); err != nil || out.Verdict != "admit" || v.Inside != 6 || s.g.View().Inside != 6 {
+		t.Errorf("%+v, %v, %d inside", out, err, v.Inside)
+	}
+}
+
+func TestWhoStandsThereIsEnteredAndLetInAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		level string
+		form  visit.Form
+		want  string
+	}{
+		"a walk-in":                {"normal", visit.Form{How: visits.WalkIn, Host: "3-2-501", Consent: "intercom", Purpose: "family", People: 3}, "admit visitor-confirmed"},
+		"nobody was asked":         {"guarded", visit.Form{How: visits.WalkIn, Host: "3-2-501"}, "admit visitor-confirmed"},
+		"a delivery":               {"guarded", visit.Form{How: visits.Delivery, Firm: "meituan", Host: "3"}, "admit visitor-confirmed"},
+		"a taxi":                   {"normal", visit.Form{How: visits.Taxi, Host: "3-2-501", Plate: "1234"}, "admit visitor-confirmed"},
+		"the level lets nobody in": {"controlled", visit.Form{How: visits.Delivery, Firm: "meituan", Host: "3"}, "hold nobody-new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.atLevel(c.level)
+			out, err := s.g.Arrive("in", c.form)
+			if err != nil || out.said() != c.want {
+				t.Errorf("%+v, %v", out, err)
+			}
+			want := 0
+			if out.Verdict == "admit" {
+				want = max(1, c.form.People)
+			}
+			if v := s.g.View(); v.Inside != want {
+				t.Errorf("%d inside", v.Inside)
+			}
+		})
+	}
+}
+
+func TestAHelperWithAStandingVisit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	today := strings.ToLower(s.now().In(s.l.Zone()).Format("Mon"))
+	until := s.now().In(s.l.Zone()).AddDate(0, 1, 0).Format("2006-01-02")
+	_, p := s.made(visit.Form{How: visits.Standing, Host: "3-2-501", Name: "吴姐", Days: today, Until: until})
+	if out := s.scan("in", p.Pass); out.said() != "admit valid-visit" || out.Class != "helper" {
+		t.Errorf("%+v", out)
+	}
+	if out := s.scan("out", p.Pass); out.said() != "admit valid-visit" {
+		t.Errorf("%+v", out)
+	}
+	other := map[string]string{"mon": "tue"}[today]
+	if other == "" {
+		other = "mon"
+	}
+	_, p = s.made(visit.Form{How: visits.Standing, Host: "3-2-501", Name: "郑姐", Days: other, Until: until})
+	if out := s.scan("in", p.Pass); out.said() != "hold visit-not-now" {
+		t.Errorf("%+v", out)
+	}
+}
+
+// Somebody is announced who is on the watch list.
+func TestAnAnnouncedVisitorWhoIsWatched(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	f := announced
+	f.Name = "赵六"
+	_, p := s.made(f)
+	s.mark("watch", "order", 0, time.Hour, ledger.Field{Name: "subject", Value: s.subject("赵六")})
+	if out := s.scan("in", p.Digits); out.said() != "hold watch-list" {
+		t.Errorf("%+v", out)
+	}
+}
+
+func TestAnnullingTheAdmissionOfAVisitor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.atLevel("normal")
+	out, err := s.g.Arrive("in", visit.Form{How: visits.WalkIn, Host: "3-2-501", Consent: "intercom", People: 4})
+	if err == nil {
+		err = s.g.Annul(out.Passage, Amender{})
+	}
+	if v := s.g.View(); err != nil || v.Inside != 0 {
+		t.Errorf("%v, %d inside", err, v.Inside)
+	}
+}
+
+// Nobody decided; then the guard says that they went in.
+func TestAVisitorOnWhomNobodyDecidedWentIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, p := s.made(announced)
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Hold = time.Millisecond }))
+	hold := s.scan("in", p.Digits)
+	for o := range s.outs {
+		if o.Verdict == policy.Undecided {
+			break
+		}
+	}
+	if err := s.g.Afterwards(hold.Passage, "went-through"); err != nil {
+		t.Fatal(err)
+	}
+	if v := s.visit(id); v.Used != 1 || v.Inside != 1 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Whatever guards, lanes, restarts and clocks do, a visit admits no more often than it allows.
+func TestAVisitNeverAdmitsMoreOftenThanItAllows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	until := s.now().In(s.l.Zone()).AddDate(0, 2, 0).Format("2006-01-02")
+	forms := []visit.Form{
+		{How: visits.Announced, Host: "3-2-501", Entries: 3, Consent: "gate-called", Until: until},
+		{How: visits.Group, Host: "3-2-501", Entries: 9, Consent: "gate-called", Until: until},
+		{How: visits.Standing, Host: "3-2-501", Entries: 2, Until: until},
+	}
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 15))
+	ids, prints, allowed := []string{}, []Print{}, []int{3, 9, 2}
+	for _, f := range forms {
+		id, p := s.made(f)
+		ids, prints = append(ids, id), append(prints, p)
+	}
+	days := 1 // on which a standing visit may have admitted
+	for step := range 150 {
+		i := rng.IntN(len(ids))
+		code := []string{prints[i].Digits, prints[i].Pass}[rng.IntN(2)]
+		switch k := rng.IntN(12); {
+		case k < 5:
+			if out := s.scan([]string{"in", "in", "out"}[rng.IntN(3)], code); out.Verdict == "hold" && rng.IntN(3) > 0 {
+				s.g.Decide(out.Passage, Ruling{Verdict: "admit", Reason: "visitor-confirmed", Heads: rng.IntN(4)})
+			}
+		case k < 8:
+			var work sync.WaitGroup
+			for _, lane := range []string{"in", "in", "out"} {
+				work.Go(func() { s.g.PassVisit(lane, ids[i], 1+step%3) })
+			}
+			work.Wait()
+		case k == 8:
+			s.end()
+			s.start()
+		case k == 9:
+			s.wall(true, time.Duration(rng.IntN(50)-25)*time.Hour)
+			days++
+		case k == 10:
+			s.wall(false, time.Duration(rng.IntN(50)-25)*time.Hour)
+			days++
+		default:
+			s.takeAway()
+		}
+	}
+	took, back := map[string]int{}, map[int64]bool{}
+	all := s.records()
+	for _, e := range all {
+		if register.TakesBack(&e) {
+			back[e.Ref] = true
+		}
+	}
+	perDay := map[string]int{}
+	for _, e := range all {
+		id := e.Detail[visits.ID]
+		if id == "" || e.Kind != register.Decided || e.Verdict != "admit" || e.Direction != "in" || back[e.Seq] {
+			continue
+		}
+		n := 1
+		if id == ids[1] {
+			fmt.Sscan(e.Detail[visits.Heads], &n)
+		}
+		took[id] += n
+		perDay[e.At.Format(time.DateOnly)] += 0
+	}
+	for i, id := range ids[:2] {
+		if took[id] > allowed[i] {
+			t.Errorf("visit %d admitted %d times of %d", i, took[id], allowed[i])
+		}
+		if took[id] == 0 {
+			t.Errorf("visit %d admitted nobody: the test tests nothing", i)
+		}
+	}
+	if took[ids[2]] > allowed[2]*days {
+		t.Errorf("the standing visit admitted %d times on %d days at most, twice a day", took[ids[2]], days)
+	}
+}
