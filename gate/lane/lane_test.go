@@ -312,6 +312,20 @@ func TestWhatThePageShowsForATime(t *testing.T) {
 	}
 }
 
+// A guard who shuts an opening by hand shuts that one, and nothing that was opened since.
+func TestWhatWasOpenedSinceStaysOpen(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	l := s.Of("out")
+	l.HoldByHand(byhand.Opening{Entry: 7, Lane: "out"})
+	if _, done := l.Release(6); done || l.ByHand().Entry != 7 {
+		t.Errorf("another one was shut: %t, open is %+v", done, l.ByHand())
+	}
+	if over, done := l.Release(7); !done || over.Entry != 7 || l.ByHand().Entry != 0 {
+		t.Errorf("it was not shut: %t, %+v, open is %+v", done, over, l.ByHand())
+	}
+}
+
 // A guard's answer takes the place of the question, as long as that is on the lane's stage with a name.
 func TestAnAnswerToAQuestionThatHasFaded(t *testing.T) {
 	t.Parallel()
