@@ -49,7 +49,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 	var again []judgedAgain
 	for _, h := range holds {
 		m.came = h.came
-		p, check := g.judge(h.lane, h.in, h.in.Check(m.rules.Trust, g.clock.Judge(m.at)), m)
+		p, check := g.judge(h.lane, h.in, h.in.Check(g.trust(m.rules), g.clock.Judge(m.at)), m)
 		if h.unchanged(&p) {
 			continue
 		}

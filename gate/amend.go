@@ -62,7 +62,7 @@ func (g *Gate) correct(l *lane.Lane, is Right, by Amender, ev ledger.Event) (Out
 	}
 	in := presentation.ByRoom(is.Person)
 	m := g.moment()
-	p, check := g.judge(l, in, in.Check(m.rules.Trust, m.at.Time), m)
+	p, check := g.judge(l, in, in.Check(g.trust(m.rules), m.at.Time), m)
 	events := append([]ledger.Event{ev}, p.events(check)...)
 	p.decision, p.by = policy.Decision{Verdict: policy.Admit, Reason: register.Corrected, Rule: "guard"}, unauthenticated
 	done := p.registered()

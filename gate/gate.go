@@ -2,7 +2,6 @@
 package gate
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -61,7 +60,6 @@ type Options struct {
 	Free     func() uint64 // bytes left for the state directory; nil: not watched
 	// SetupFaults is what is wrong with what the gate is set up by; nil: nothing is.
 	SetupFaults func() []SetupFault
-	VisitKey    ed25519.PrivateKey // signs the passes of visits, and nothing else; nil: they have none
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 	// OnOutcome is told every answer after it is durable, in order within a lane. It must not block.
@@ -75,6 +73,7 @@ type Gate struct {
 	clock stamp.Clock
 	ask   query.Asker
 	rules atomic.Pointer[Rules]
+	taken atomic.Pointer[trust] // of the rules in force
 	lanes *lane.Lanes
 	m     metrics.Metrics
 	work  sync.WaitGroup // barrier commands and late entries under way

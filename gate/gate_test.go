@@ -74,8 +74,6 @@ type site struct {
 	more     []Lane // beside in and out, likewise
 }
 
-var visitKey = credential.NewKey()
-
 var office = []sheet.Row{
 	{Number: 2, ID: "r-000001", Building: "3", Unit: "2", Room: "501", Name: "王小明", Class: "resident"},
 	{Number: 3, ID: "r-000002", Building: "3", Unit: "2", Room: "501", Name: "李芳", Document: "11010519491231002X", Class: "resident"},
@@ -104,7 +102,6 @@ func newSite(t testing.TB) *site {
 	if s.trust, err = credential.LoadTrust(filepath.Join(s.dir, "trust")); err != nil {
 		t.Fatal(err)
 	}
-	s.trust = s.trust.WithVisits(visitKey.Public().(ed25519.PublicKey))
 	if s.people, err = roster.Open(filepath.Join(s.dir, "roster.db")); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +189,7 @@ func (s *site) open() {
 		}
 	}
 	s.g = New(Options{Name: "East gate", Version: "test", Lanes: lanes,
-		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, VisitKey: visitKey, Spool: filepath.Join(s.dir, "pending.spool"), Log: slog.New(cmp.Or[slog.Handler](s.log, slog.DiscardHandler)), OnOutcome: func(o Outcome) { s.outs <- o }},
+		Ledger: s.l, Register: s.register, Roster: s.people, Clock: box, Spool: filepath.Join(s.dir, "pending.spool"), Log: slog.New(cmp.Or[slog.Handler](s.log, slog.DiscardHandler)), OnOutcome: func(o Outcome) { s.outs <- o }},
 		Rules{Policy: s.policy, Trust: s.trust, Level: cmp.Or(s.level, "guarded"), Hold: time.Minute, Repeat: 3 * time.Second, Language: "zh"})
 	g.Store(s.g)
 }

@@ -47,7 +47,7 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 	m := g.moment()
 
 	// Check: what does it prove? Needs no state of the gate, so it does not wait for the other lane.
-	claim := in.Check(m.rules.Trust, g.clock.Judge(m.at))
+	claim := in.Check(g.trust(m.rules), g.clock.Judge(m.at))
 	in.Visitor = g.ask.Visitor(g.opt.Roster.Snapshot(), claim)
 	if !in.ByRoom() {
 		g.m.Scans.WithLabelValues(l.ID, claim.Kind).Inc()
@@ -58,7 +58,7 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 	g.changeLevels()
 	if r := g.rules.Load(); r != m.rules { // changed while another passage had the lock: perhaps its issuer is trusted no longer
 		m.rules = r
-		claim = in.Check(m.rules.Trust, g.clock.Judge(m.at))
+		claim = in.Check(g.trust(m.rules), g.clock.Judge(m.at))
 	}
 
 	before := g.read.Again(in.Key(l.ID, claim), time.Now())

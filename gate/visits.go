@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -146,6 +147,31 @@ func (g *Gate) print() []ledger.Field {
 	return []ledger.Field{{Name: "digits", Value: digits}, {Name: "pass", Value: hex.EncodeToString(serial)}}
 }
 
+// visitKey signs the passes of visits, and nothing else. It follows from the master key; nil while there is none.
+func (g *Gate) visitKey() ed25519.PrivateKey {
+	if seed := g.opt.Ledger.Derive("the passes of visits"); seed != nil {
+		return ed25519.NewKeyFromSeed(seed)
+	}
+	return nil
+}
+
+// trust is what the rules trust, and the same with the gate's own passes of visits.
+type trust struct{ of, with *credential.Trust }
+
+// trust is what codes are checked by.
+func (g *Gate) trust(r *Rules) *credential.Trust {
+	if t := g.taken.Load(); t != nil && t.of == r.Trust {
+		return t.with
+	}
+	key := g.visitKey()
+	if key == nil {
+		return r.Trust
+	}
+	t := &trust{r.Trust, r.Trust.WithVisits(key.Public().(ed25519.PublicKey))}
+	g.taken.Store(t)
+	return t.with
+}
+
 // Print is a visit as it is printed, or sent to whoever comes.
 type Print struct {
 	Digits string `json:"digits"`
@@ -171,7 +197,7 @@ func (g *Gate) PrintVisit(id string) (p Print, err error) {
 	p.Digits = e.Personally("digits")
 	from, until := v.Good(g.opt.Ledger.Zone())
 	p.From, p.Until = from.Format(visitTime), until.Format(visitTime)
-	if key := g.opt.VisitKey; key != nil {
+	if key := g.visitKey(); key != nil {
 		of := credential.Pass{Issuer: credential.VisitIssuer, Subject: id, Kind: credential.VisitPass, NotBefore: from, NotAfter: until}
 		hex.Decode(of.Serial[:], []byte(e.Personally("pass")))
 		p.Pass, err = credential.Issue(key, of)
