@@ -46,6 +46,7 @@ func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 	var q struct {
 		Passage, Verdict, Reason, Note string
 		Answers                        map[string]string
+		Heads                          int
 	}
 	if !read(w, r, &q, func() error {
 		err := errors.Join(checkWord("passage", q.Passage), checkWord("reason", q.Reason))
@@ -59,7 +60,8 @@ func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 	}) {
 		return
 	}
-	out, err := c.gate.Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note, Answers: q.Answers})
+	out, err := c.gate.Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note, Answers: q.Answers,
+		Heads: q.Heads})
 	c.outcome(w, r, out, err)
 }
 
@@ -266,7 +268,7 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		conflict("past")
 	case errors.Is(err, gate.ErrNoPerson):
 		conflict("no-person")
-	case errors.Is(err, gate.ErrUnknownLane), errors.Is(err, gate.ErrUnknownPerson):
+	case errors.Is(err, gate.ErrUnknownLane), errors.Is(err, gate.ErrUnknownPerson), errors.Is(err, gate.ErrNoVisit):
 		fail(w, http.StatusNotFound, "%v", err)
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)

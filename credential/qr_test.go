@@ -78,3 +78,32 @@ func TestTextThatFitsNoQRCodeIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// The code is where it is without a caption, and the digits stand below it in black.
+func TestDigitsStandBelowTheCode(t *testing.T) {
+	text := issue(t, longshanKey, longshanPass())
+	bare, err1 := PNG(text)
+	with, err2 := PNGWith(text, "123 456")
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	a, err1 := png.Decode(bytes.NewReader(bare))
+	b, err2 := png.Decode(bytes.NewReader(with))
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	if result := scan(t, b.(*image.Paletted).SubImage(a.Bounds())); result.GetText() != text {
+		t.Errorf("got %q", result.GetText())
+	}
+	black := 0
+	for y := a.Bounds().Dy(); y < b.Bounds().Dy(); y++ {
+		for x := range b.Bounds().Dx() {
+			if r, _, _, _ := b.At(x, y).RGBA(); r == 0 {
+				black++
+			}
+		}
+	}
+	if black < 2000 {
+		t.Errorf("%d black pixels below the code", black)
+	}
+}

@@ -149,5 +149,5 @@ func (p *passage) shown() Shown {
 	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason,
 		Found: p.found, Class: p.who.Class, Credential: p.facts.Credential, Health: p.facts.Health, TestHours: p.facts.TestHours,
 		Name: p.name, Room: p.room, Next: p.next, By: p.by, At: p.at.Time,
-		Repeat: p.repeat, Emergency: p.emergency}
+		Repeat: p.repeat, Emergency: p.emergency, Visit: p.who.Visit, Group: p.who.Group}
 }

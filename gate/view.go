@@ -7,6 +7,7 @@ import (
 	"gated/gate/query"
 	"gated/gate/ruling"
 	"gated/gate/view"
+	"gated/gate/visit"
 	"gated/register/amend"
 )
 
@@ -53,6 +54,8 @@ type Outcome struct {
 type (
 	Ruling   = ruling.Ruling
 	Override = ruling.Override
+	// VisitForm is a visit as a guard, or the office, enters it.
+	VisitForm = visit.Form
 )
 
 // What the page shows.
@@ -70,4 +73,5 @@ type (
 	Opening    = view.Opening
 	ClockView  = view.ClockView
 	FaultView  = view.FaultView
+	Visit      = view.Visit
 )

@@ -174,10 +174,13 @@ func (g *Gate) trust(r *Rules) *credential.Trust {
 
 // Print is a visit as it is printed, or sent to whoever comes.
 type Print struct {
-	Digits string `json:"digits"`
-	Pass   string `json:"pass"` // the text of its QR code; empty: the gate has no key for it
-	From   string `json:"from"`
-	Until  string `json:"until"`
+	Visit   string `json:"visit"`
+	Digits  string `json:"digits"`
+	Pass    string `json:"pass"` // the text of its QR code; empty: the gate has no key for it
+	From    string `json:"from"`
+	Until   string `json:"until"`
+	Picture []byte `json:"picture,omitempty"` // PNG of the code, with the digits below
+	Chat    string `json:"chat"`              // one text to send to whoever comes
 }
 
 // PrintVisit makes out the pass of a visit; the same one each time, until it is reprinted.
@@ -202,7 +205,18 @@ func (g *Gate) PrintVisit(id string) (p Print, err error) {
 		hex.Decode(of.Serial[:], []byte(e.Personally("pass")))
 		p.Pass, err = credential.Issue(key, of)
 	}
+	digits := p.Digits[:3] + " " + p.Digits[3:]
+	if p.Pass != "" && err == nil {
+		p.Picture, err = credential.PNGWith(p.Pass, digits)
+	}
+	p.Visit, p.Chat = id, fmt.Sprintf("%s 访客码 %s，%s 至 %s 有效，请在门岗出示。\n"+
+		"Visitor code %[2]s at %[1]s, good from %[3]s until %[4]s.", g.opt.Name, digits, p.From, p.Until)
 	return p, err
+}
+
+// VisitWords are those of which a visit's are chosen.
+func VisitWords() map[string]any {
+	return map[string]any{"firms": visit.Firms, "purposes": visit.Purposes, "bodies": visit.Bodies}
 }
 
 const visitTime = "2006-01-02 15:04"

@@ -148,6 +148,8 @@ type Shown struct {
 	At         time.Time `json:"at"`
 	Repeat     bool      `json:"repeat"`
 	Emergency  bool      `json:"emergency"`
+	Visit      string    `json:"visit,omitempty"` // the ID of the visit by which they come
+	Group      bool      `json:"group,omitempty"` // it is a group's: the guard says how many pass at once
 	Amend      bool      `json:"amend,omitempty"` // the guard can still say that they did not go through, or who did
 }
 
