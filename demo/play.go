@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gated/demo/judge"
+	"gated/demo/scenes"
 	"gated/gate"
 	"gated/policy"
 	"gated/scanner"
@@ -23,7 +24,7 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	var guards sync.WaitGroup
 	if d.Scenes {
-		if err := d.scenes(ctx, &guards); err != nil && ctx.Err() == nil && d.ends() {
+		if err := scenes.Play(ctx, d.stage(&guards)); err != nil && ctx.Err() == nil && d.ends() {
 			return err
 		} else if err != nil && ctx.Err() == nil { // the directory of an older run has trips that count, perhaps
 			fmt.Fprintln(d.Stderr, "gated-demo: the scenes end here, and people come:", err)

@@ -1,12 +1,13 @@
-package demo
+// Package scenes plays what a checkpoint sees in its first days, scene by scene, before people come and go as they like.
+package scenes
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -18,46 +19,57 @@ import (
 	"gated/roster"
 )
 
-// stage plays what a checkpoint sees in its first days, scene by scene, before people come and go as they like. The first error ends it.
-type stage struct {
-	d      *demo
-	ctx    context.Context
-	guards *sync.WaitGroup
-	homes  [][]roster.Person // of several residents each: nobody is in two scenes
-	err    error
+// Gate is where they are played.
+type Gate struct {
+	Show  func(ctx context.Context, lane, code, what string) (judge.Answer, error) // somebody shows a code at a lane
+	Post  func(ctx context.Context, path string, body any) ([]byte, error)         // what the guard does at the page
+	Run   func(ctx context.Context, args ...string) (out string, err error)        // a command of the office, or of a shift leader
+	Await func(ctx context.Context, limit time.Duration, is func(gate.View) bool) error
+	Tell  func(format string, args ...any)
+	Lose  func(person string) // nobody knows any more where they are
+
+	Homes   [][]roster.Person  // of several residents each: nobody is in two scenes
+	Office  ed25519.PrivateKey // of their passes
+	Issuer  string
+	Patient bool            // people step up one after the other
+	Ends    bool            // so that nothing of it lasts
+	Later   *sync.WaitGroup // what lasts
 }
 
-// scenes plays each scene once.
-func (d *demo) scenes(ctx context.Context, guards *sync.WaitGroup) error {
-	s, byHome := &stage{d: d, ctx: ctx, guards: guards}, map[string][]roster.Person{}
-	for _, p := range d.people.residents {
-		if p.Class == "resident" {
-			byHome[p.Household] = append(byHome[p.Household], p)
-		}
+// Play plays each scene once. The first error ends it.
+func Play(ctx context.Context, g Gate) error {
+	s := &stage{Gate: g, ctx: ctx}
+	if len(s.Homes) < 40 {
+		return fmt.Errorf("the roster has %d households of several residents: the scenes need 40", len(s.Homes))
 	}
-	s.homes = slices.DeleteFunc(slices.Collect(maps.Values(byHome)), func(home []roster.Person) bool { return len(home) < 2 })
-	rand.Shuffle(len(s.homes), func(i, j int) { s.homes[i], s.homes[j] = s.homes[j], s.homes[i] })
-	if len(s.homes) < 30 {
-		return fmt.Errorf("the roster has %d households of several residents: the scenes need 30", len(s.homes))
-	}
-	for _, scene := range []func(){s.orders, s.overTheFence, s.asked, s.annulled, s.wrongCodes, s.openedByHand, s.nobodyDecided} {
+	for _, scene := range []func(){s.orders, s.overTheFence, s.asked, s.annulled, s.wrongCodes, s.openedByHand, s.nobodyDecided,
+		s.visitors} {
 		scene()
 	}
 	return s.err
 }
 
+// stage is the gate while they are played.
+type stage struct {
+	Gate
+	ctx context.Context
+	err error
+}
+
+const month = 30 * 24 * time.Hour
+
 // home takes the next household.
 func (s *stage) home() (home []roster.Person) {
-	home, s.homes = s.homes[0], s.homes[1:]
+	home, s.Homes = s.Homes[0], s.Homes[1:]
 	for _, p := range home {
-		s.d.people.moves.Lose(p.ID)
+		s.Lose(p.ID)
 	}
 	return home
 }
 
 // pass is a code of somebody, another one each time.
 func (s *stage) pass(p roster.Person, left time.Duration) string {
-	text, err := credential.Issue(s.d.people.office, credential.Pass{Issuer: Issuer, Subject: p.ID, Kind: "resident",
+	text, err := credential.Issue(s.Office, credential.Pass{Issuer: s.Issuer, Subject: p.ID, Kind: "resident",
 		NotBefore: time.Now().Add(-month), NotAfter: time.Now().Add(left)})
 	if err != nil {
 		panic(err) // the demo's own data
@@ -67,15 +79,12 @@ func (s *stage) pass(p roster.Person, left time.Duration) string {
 
 // show shows a code at a lane, and wants one of some answers.
 func (s *stage) show(lane, code, what string, want ...string) (a judge.Answer) {
-	if s.err != nil || !s.d.Fast && !wait(s.ctx, 1500*time.Millisecond) { // nobody steps up at once: two codes together are refused
+	if s.err != nil || s.Patient && !wait(s.ctx, 1500*time.Millisecond) { // nobody steps up at once: two codes together are refused
 		return a
 	}
-	shown, err := s.d.show(s.ctx, s.d.lanes[lane], visitor{lane: lane, code: code, what: what}, nil)
-	if s.err = err; err != nil {
+	if a, s.err = s.Show(s.ctx, lane, code, what); s.err != nil {
 		return a
 	}
-	a = shown.out
-	s.d.say(lane, visitor{what: what}, shown)
 	if got := a.Verdict + " " + a.Reason; !slices.Contains(want, got) {
 		s.err = fmt.Errorf("scene: %s was answered %s, want %s", what, got, strings.Join(want, " or "))
 	}
@@ -102,16 +111,33 @@ func (s *stage) first(lane, what string, ready func(roster.Person), want ...stri
 
 // tell tells what somebody does at the desk or in the office.
 func (s *stage) tell(format string, args ...any) {
-	if s.err == nil && !s.d.LogVerdicts {
-		fmt.Fprintf(s.d.Stdout, "%s  ---  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+	if s.err == nil {
+		s.Tell(format, args...)
 	}
 }
 
-// do is what the guard does at the page.
-func (s *stage) do(path string, body any) {
-	if s.err == nil {
-		_, s.err = s.d.gated.post(s.ctx, path, body)
+// wait waits, and tells whether it came to its end.
+func wait(ctx context.Context, long time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(long):
+		return true
 	}
+}
+
+// do is what the guard does at the page; what is answered is put into to, unless that is nil.
+func (s *stage) do(path string, body any, to ...any) {
+	if s.err != nil {
+		return
+	}
+	b, err := s.Post(s.ctx, path, body)
+	for _, to := range to {
+		if err == nil {
+			err = json.Unmarshal(b, to)
+		}
+	}
+	s.err = err
 }
 
 // run is a command of the office, or of a shift leader. It returns the number of the entry.
@@ -120,21 +146,16 @@ func (s *stage) run(args ...string) (entry string) {
 		return ""
 	}
 	s.tell("$ gated %s", strings.Join(args, " "))
-	cmd := exec.CommandContext(s.ctx, s.d.gated.cmd.Path, append(args, "--state", s.d.Dir)...)
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		s.err = fmt.Errorf("gated %s: %w: %s", strings.Join(args, " "), err, &errs)
-	}
-	_, entry, _ = strings.Cut(strings.TrimSpace(string(out)), "entry=")
+	out, err := s.Run(s.ctx, args...)
+	s.err = err
+	_, entry, _ = strings.Cut(strings.TrimSpace(out), "entry=")
 	return entry
 }
 
 // end ends a level, whatever ended its scene: it would count for all who come.
 func (s *stage) end(entry string) {
 	if entry != "" {
-		last := &stage{d: s.d, ctx: context.WithoutCancel(s.ctx)}
+		last := &stage{Gate: s.Gate, ctx: context.WithoutCancel(s.ctx)}
 		last.run("level", "end", entry)
 		s.err = errors.Join(s.err, last.err)
 	}
@@ -210,15 +231,15 @@ func (s *stage) openedByHand() {
 	s.tell("the guard opens lane out by hand, for the school run")
 	s.first("out", "a resident, while it is open", func(roster.Person) {}, "admit valid-pass", "admit same-way-noted")
 	counted := map[string]string{"lane": "out", "heads": "20"}
-	if s.err != nil || s.d.ends() {
+	if s.err != nil || s.Ends {
 		s.do("api/shut", counted)
 		s.tell("the guard closes it, and counted 20")
 		return
 	}
-	s.guards.Go(func() {
+	s.Later.Go(func() {
 		wait(s.ctx, 10*time.Minute)
-		if _, err := s.d.gated.post(context.WithoutCancel(s.ctx), "api/shut", counted); err == nil { // nor has somebody else, at the page
-			(&stage{d: s.d}).tell("the guard closes lane out, and counted 20")
+		if _, err := s.Post(context.WithoutCancel(s.ctx), "api/shut", counted); err == nil { // nor has somebody else, at the page
+			s.Tell("the guard closes lane out, and counted 20")
 		}
 	})
 }
@@ -227,10 +248,19 @@ func (s *stage) openedByHand() {
 func (s *stage) nobodyDecided() {
 	a := s.show("in", s.pass(s.home()[0], -time.Hour), "an expired pass, and nobody at the desk", "hold expired")
 	if s.err == nil {
-		s.err = s.d.page.await(s.ctx, time.Minute, func(v gate.View) bool {
+		s.err = s.Await(s.ctx, time.Minute, func(v gate.View) bool {
 			return slices.ContainsFunc(v.Undecided, func(u gate.Undecided) bool { return u.Passage == a.Passage })
 		})
 	}
 	s.do("api/afterwards", map[string]string{"passage": a.Passage, "what": "went-through"})
 	s.tell("nobody decided in time; afterwards the guard says that they went in")
+}
+
+// forge changes a genuine pass so that the issuer never signed what it says.
+func forge(pass string) string {
+	last := byte('0')
+	if pass[len(pass)-1] == last {
+		last = '1'
+	}
+	return pass[:len(pass)-1] + string(last)
 }
