@@ -14,11 +14,7 @@ import (
 )
 
 func backupCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "backup [DIR]",
-		Short: "copy all that the gate needs while it works",
-		Long:  help("backup"),
-		Args:  cobra.MaximumNArgs(1),
+	return &cobra.Command{Use: "backup [DIR]", Short: "copy all that the gate needs while it works", Args: cobra.MaximumNArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			began := time.Now()
 			src, err := lastgood.Sources(settingsFile(c), dir, os.Environ(), namedSettings(c) != "")
@@ -29,17 +25,11 @@ func backupCommand() *cobra.Command {
 			m.Tell(c.ErrOrStderr())
 			return say(c.OutOrStdout(), err, "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
 				m.Entries, m.Bytes, time.Since(began).Seconds(), m.Head.Size, m.Head.ShortRoot())
-		}),
-	}
+		})}
 }
 
 func restoreCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "restore DIR",
-		Short:   "put back what \"gated backup\" copied",
-		Long:    help("restore"),
-		Example: "  gated restore --state /var/lib/gated /var/backups/gated",
-		Args:    cobra.ExactArgs(1),
+	return &cobra.Command{Use: "restore DIR", Short: "put back what \"gated backup\" copied", Args: cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			done, err := box.Restore(box.Restoring{From: args[0], State: dir, Settings: settingsFile(c),
 				Named: config.Files, Master: func() (string, error) {
@@ -48,31 +38,21 @@ func restoreCommand() *cobra.Command {
 			done.Tell(c.ErrOrStderr())
 			err = say(c.OutOrStdout(), err, "origin=%s\n", done.Meta.Origin)
 			return say(c.ErrOrStderr(), err, "let an auditor have the new key: gated key show --ledger\n")
-		}),
-	}
+		})}
 }
 
 func ledgerBackup() *cobra.Command {
-	return &cobra.Command{
-		Use:   "backup FILE",
-		Short: "copy the ledger while the gate works",
-		Long:  help("ledger-backup"),
-		Args:  cobra.ExactArgs(1),
+	return &cobra.Command{Use: "backup FILE", Short: "copy the ledger while the gate works", Args: cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			began := time.Now()
 			m, err := box.Backup(c.Context(), dir, args[0])
 			return say(c.OutOrStdout(), err, "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
 				m.Entries, m.Bytes, time.Since(began).Seconds(), m.Head.Size, m.Head.ShortRoot())
-		}),
-	}
+		})}
 }
 
 func ledgerRebuild() *cobra.Command {
-	return &cobra.Command{
-		Use:   "rebuild",
-		Short: "make the index and all counts anew from the entries",
-		Long:  help("ledger-rebuild"),
-		Args:  cobra.NoArgs,
+	return &cobra.Command{Use: "rebuild", Short: "make the index and all counts anew from the entries", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			began := time.Now()
 			done, err := perform(c, box.Rebuild, struct{}{})
@@ -81,6 +61,5 @@ func ledgerRebuild() *cobra.Command {
 				return box.No{Err: errors.New("what was derived from the entries was not what they add up to: it is now; report it")}
 			}
 			return err
-		},
-	}
+		}}
 }

@@ -19,7 +19,6 @@ func emergencyCommand() *cobra.Command {
 
 func clockCommand() *cobra.Command {
 	confirm := &cobra.Command{Use: "confirm", Short: "tell the running gate that the box's clock is right",
-		Long: help("clock"),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			now, err := perform(c, box.ConfirmClock, struct{}{})

@@ -13,12 +13,7 @@ import (
 
 func codeCommand() *cobra.Command {
 	var trust, at string
-	check := &cobra.Command{
-		Use:     "check --trust DIR -",
-		Short:   "say what codes prove, one JSON line each",
-		Long:    help("code"),
-		Example: "  gated pass issue … | gated code check --trust /var/lib/gated/trust -",
-		Args:    cobra.ExactArgs(1),
+	check := &cobra.Command{Use: "check --trust DIR -", Short: "say what codes prove, one JSON line each", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if args[0] != "-" {
 				return fmt.Errorf("code check %s: codes are read from standard input only: write -", args[0])
@@ -52,8 +47,7 @@ func codeCommand() *cobra.Command {
 				return box.No{Err: fmt.Errorf("%d of %d codes are not valid", bad, n)}
 			}
 			return nil
-		},
-	}
+		}}
 	check.Flags().StringVar(&trust, "trust", "", "directory of trusted keys, with pass/, dcc/ and shc/")
 	check.Flags().StringVar(&at, "at", "", "judge by this time instead of now (RFC 3339)")
 	check.MarkFlagRequired("trust")

@@ -59,3 +59,28 @@ func TestThatWhatIsErasedCountsNoMoreIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// Each text in help is what a command says of itself: the one of its name, but for those that several share.
+func TestEachHelpIsOfACommand(t *testing.T) {
+	t.Parallel()
+	files, err := helpTexts.ReadDir("help")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		name := strings.TrimSuffix(f.Name(), ".txt")
+		command, shared := map[string]string{"gated": "", "passage": "passage annul", "user": "user add"}[name]
+		if !shared {
+			command = strings.ReplaceAll(name, "-", " ")
+		}
+		var out strings.Builder
+		status := execute(append(strings.Fields(command), "--help"), strings.NewReader(""), &out, &out)
+		text, examples, has := strings.Cut(help(name), "\n\nExamples:\n")
+		if status != 0 || !strings.Contains(out.String(), text+"\n\nUsage:\n") {
+			t.Errorf("gated %s --help does not say what help/%s says: status %d,\n%s", command, f.Name(), status, &out)
+		}
+		if has && !strings.Contains(out.String(), "\n\nExamples:\n"+examples+"\n\nFlags:\n") {
+			t.Errorf("gated %s --help has not the examples of help/%s:\n%s", command, f.Name(), &out)
+		}
+	}
+}

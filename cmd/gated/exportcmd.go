@@ -13,13 +13,8 @@ import (
 func ledgerExport() *cobra.Command {
 	var want export.Request
 	var reason string
-	c := &cobra.Command{
-		Use:   "export (--day D | --from A --to B) --format F",
-		Short: "write days for the auditor",
-		Long:  "export writes days in the gate's time zone.\n\n" + export.About() + "\n" + help("ledger-export"),
-		Example: "  gated ledger export --day yesterday --format xlsx --out day.xlsx\n" +
-			"  gated ledger export --from 2026-11-01 --to 2026-11-30 --format jsonl --out november.jsonl",
-		Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "export (--day D | --from A --to B) --format F", Short: "write days for the auditor",
+		Long: "export writes days in the gate's time zone.\n\n" + export.About() + "\n" + help("ledger-export"), Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			want.Dated, want.Personal = c.Flags().Changed("day"), c.Flags().Changed("with-personal")
 			err := want.Check()

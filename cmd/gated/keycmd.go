@@ -24,14 +24,8 @@ func keyCommand() *cobra.Command {
 func keyNew() *cobra.Command {
 	var pass, led, personal bool
 	var out, origin string
-	c := &cobra.Command{
-		Use:   "new --pass|--ledger|--personal --out FILE",
-		Short: "make a key: FILE is the private one, FILE.pub the public one",
-		Long:  help("key-new"),
-		Example: `  gated key new --pass --out office.key
-  install -Dm644 office.key.pub /var/lib/gated/trust/pass/office.pub
-  gated key new --ledger --origin south-gate --out ledger.key`,
-		Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "new --pass|--ledger|--personal --out FILE",
+		Short: "make a key: FILE is the private one, FILE.pub the public one", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case led && origin == "":
@@ -60,8 +54,7 @@ first head   0:%s
 `, out, out, key.Verifier(), tlog.Fingerprint(key.Verifier()), first.ShortRoot())
 			_, err = c.OutOrStdout().Write(first.Note)
 			return err
-		},
-	}
+		}}
 	c.Flags().BoolVar(&pass, "pass", false, "a key that signs passes")
 	c.Flags().BoolVar(&led, "ledger", false, "a key that signs the ledger's tree heads")
 	c.Flags().BoolVar(&personal, "personal", false, "the master key of the ledger's personal data")
@@ -75,11 +68,8 @@ first head   0:%s
 
 func keyShow() *cobra.Command {
 	var which box.Shown
-	c := &cobra.Command{
-		Use:   "show FILE | show --ledger | show --personal | show --compound",
-		Short: "print the public key of a private one, or a key of a gate",
-		Long:  help("key-show"),
-		Args:  cobra.MaximumNArgs(1),
+	c := &cobra.Command{Use: "show FILE | show --ledger | show --personal | show --compound",
+		Short: "print the public key of a private one, or a key of a gate", Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if (which != box.Shown{}) == (len(args) == 1) {
 				return errors.New("key show: name the file of a pass key, or say --ledger, --personal or --compound for the gate's")
@@ -98,8 +88,7 @@ func keyShow() *cobra.Command {
 			}
 			key, err := box.ShowKey(dir, which)
 			return say(c.OutOrStdout(), err, "%s\n", key)
-		},
-	}
+		}}
 	c.Flags().BoolVar(&which.Ledger, "ledger", false, "the note verifier key (name+hash+base64) of the state directory's ledger")
 	c.Flags().BoolVar(&which.Personal, "personal", false, "the master key of its personal data, for the safe")
 	c.Flags().BoolVar(&which.Compound, "compound", false, "the key of roster IDs, for the office and the other gates")
@@ -109,12 +98,8 @@ func keyShow() *cobra.Command {
 
 func keyRestore() *cobra.Command {
 	var compound, replace bool
-	c := &cobra.Command{
-		Use:     "restore [--compound]",
-		Short:   "put the master key, or the compound key, back as it was written down",
-		Long:    help("key-restore"),
-		Example: "  runuser -u gated -- gated key restore --state /var/lib/gated",
-		Args:    cobra.NoArgs,
+	c := &cobra.Command{Use: "restore [--compound]", Short: "put the master key, or the compound key, back as it was written down",
+		Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if err := lock.Owned(dir); err != nil {
 				return err
@@ -127,19 +112,15 @@ func keyRestore() *cobra.Command {
 				return err
 			}
 			return ledger.RestoreMaster(dir, line)
-		}),
-	}
+		})}
 	c.Flags().BoolVar(&compound, "compound", false, "the key that roster IDs follow from")
 	c.Flags().BoolVar(&replace, "replace", false, "with --compound: also instead of that of the roster here")
 	return c
 }
 
 func keyRotate() *cobra.Command {
-	return &cobra.Command{
-		Use:   "rotate",
-		Short: "let a new key sign the ledger's tree heads from the daemon's next start on",
-		Long:  help("key-rotate"),
-		Args:  cobra.NoArgs,
+	return &cobra.Command{Use: "rotate", Short: "let a new key sign the ledger's tree heads from the daemon's next start on",
+		Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if err := lock.Owned(dir); err != nil && os.Geteuid() != 0 {
 				return err
@@ -152,6 +133,5 @@ func keyRotate() *cobra.Command {
 				"for the auditor to keep: fingerprint %s\n", tlog.Fingerprint(key.Verifier()))
 			fmt.Fprintln(c.OutOrStdout(), key.Verifier())
 			return nil
-		}),
-	}
+		})}
 }

@@ -41,7 +41,6 @@ func ledgerStats() *cobra.Command {
 	var day string
 	var asJSON bool
 	c := &cobra.Command{Use: "stats --day D", Args: cobra.NoArgs, Short: "count a day's entries and passages",
-		Long: help("ledger-stats"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, now, err := openLedger(c)
 			if err != nil {
@@ -73,11 +72,6 @@ func ledgerSearch() *cobra.Command {
 	var day, part, kindOf string
 	values := map[string]*string{}
 	c := &cobra.Command{Use: "search", Short: "list passages by day, verdict, reason, class or lane, or by who it was, the newest first",
-		Long: help("ledger-search"),
-		Example: "  gated ledger search --verdict refuse\n  gated ledger search --day yesterday --reason emergency-key\n" +
-			"  gated ledger search --kind query --reason household-limit\n" +
-			"  gated ledger search --plate 粤B12345 --why \"scratched barrier, request 17\"\n" +
-			"  gated ledger search --name-part 小明 --from 2026-11-01 --to 2026-11-07 --why \"request 18\"",
 		Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			if f.Limit < 1 || f.Limit > 1_000_000 {
@@ -164,9 +158,7 @@ func ledgerSearch() *cobra.Command {
 func ledgerBegin() *cobra.Command {
 	var why string
 	c := &cobra.Command{Use: "begin --reason R", Short: "put the ledger aside and begin a new epoch, behind a finding",
-		Long:    help("ledger-begin"),
-		Example: "  systemctl stop gated; gated ledger begin --reason \"the disk was exchanged\"; systemctl start gated",
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			set, err := anySettings(c)
 			if err != nil {

@@ -16,7 +16,9 @@ import (
 )
 
 func levelCommand() *cobra.Command {
-	return group("level", "put a level into force, by a notice or an oral order", levelShow(), levelPlan(), levelSet(),
+	return group("level", "put a level into force, by a notice or an oral order", levelShow(), levelPlan(),
+		announce("set LEVEL (--number N --issuer I | --ordered-by X --taken-by Y)", "put a level into force, now or at its time",
+			levels.Announced, "place", "from", "until", "number", "issuer", "text", "ordered-by", "taken-by"),
 		announce("prepare LEVEL", "have a level lie ready, to be started with one command", levels.Prepared,
 			"place", "number", "issuer", "text"),
 		announce("start ENTRY", "put a prepared level into force", levels.Started,
@@ -52,7 +54,6 @@ func levelShow() *cobra.Command {
 func levelPlan() *cobra.Command {
 	var a box.Planning
 	c := &cobra.Command{Use: "plan LEVEL", Short: "tell what a level would overturn, and who is to be called", Args: cobra.ExactArgs(1),
-		Long: help("level-plan"), Example: "  gated level plan sealed --place 3-2\n  gated level plan controlled --at \"2026-11-29 06:00\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Level = args[0]
 			list, err := perform(c, box.PlanLevel, a)
@@ -77,7 +78,7 @@ func minute(t time.Time) string {
 // announce is what the subcommands that record something share: their flags, and telling the entry.
 func announce(use, short, what string, flags ...string) *cobra.Command {
 	n := &box.Notice{}
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1), Long: help("level-" + what)}
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1)}
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if n.What = cmp.Or(n.What, what); what == levels.Announced || what == levels.Prepared {
 			n.Level = args[0]
@@ -109,13 +110,5 @@ func announce(use, short, what string, flags ...string) *cobra.Command {
 	if what != levels.Ended && what != levels.Prepared {
 		c.Flags().BoolVar(&n.Replace, "replace", false, "end the notices that count at its time")
 	}
-	return c
-}
-
-func levelSet() *cobra.Command {
-	c := announce("set LEVEL (--number N --issuer I | --ordered-by X --taken-by Y)", "put a level into force, now or at its time",
-		levels.Announced, "place", "from", "until", "number", "issuer", "text", "ordered-by", "taken-by")
-	c.Example = `  gated level set controlled --number 2026-17 --issuer 街道办 --from "2026-11-29 06:00" --until 2026-12-05
-  gated level set sealed --place 3-2 --ordered-by "Chen, command post" --taken-by "Zhou"`
 	return c
 }

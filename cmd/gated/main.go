@@ -57,6 +57,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), passageCommand(),
 		codeCommand(), policyCommand(), levelCommand(), exemptCommand(), watchCommand(), tripsCommand(), ledgerCommand(), backupCommand(),
 		restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), userCommand(), versionCommand())
+	describe(root)
 	err := root.ExecuteContext(context.Background())
 	if err = cmp.Or(err, out.err); err == nil {
 		return 0
@@ -116,13 +117,23 @@ func versionCommand() *cobra.Command {
 //go:embed help
 var helpTexts embed.FS
 
-// help is what a command says of itself at length.
+// help is what a command says of itself at length, with its examples behind.
 func help(name string) string {
-	b, err := helpTexts.ReadFile("help/" + name + ".txt")
-	if err != nil {
-		panic(err) // gated reads them all whenever it starts
-	}
+	b, _ := helpTexts.ReadFile("help/" + name + ".txt") // not every command has so much to say
 	return strings.TrimSuffix(string(b), "\n")
+}
+
+// describe gives each command below c the help of its name: that of "gated level set" is help/level-set.txt, unless it has one.
+func describe(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		describe(sub)
+		if sub.Long == "" && !sub.HasSubCommands() {
+			sub.Long = help(strings.Join(strings.Fields(sub.CommandPath())[1:], "-"))
+		}
+		if long, examples, has := strings.Cut(sub.Long, "\n\nExamples:\n"); has {
+			sub.Long, sub.Example = long, examples
+		}
+	}
 }
 
 // group is a command that only holds others; without one of them it says which there are.

@@ -13,18 +13,17 @@ import (
 )
 
 func exemptCommand() *cobra.Command {
-	return markCommand("exempt", "exempt somebody from a rule for a while", marks.Exempt, "dialysis")
+	return markCommand("exempt", "exempt somebody from a rule for a while", marks.Exempt)
 }
 
 func watchCommand() *cobra.Command {
-	return markCommand("watch", "have guards look closely at somebody for a while", marks.Watch, "complaint")
+	return markCommand("watch", "have guards look closely at somebody for a while", marks.Watch)
 }
 
 // markCommand is of what marks somebody: add, list and end.
-func markCommand(use, short, what, word string) *cobra.Command {
+func markCommand(use, short, what string) *cobra.Command {
 	m := box.Mark{What: what}
-	add := &cobra.Command{Use: "add WHO WORD --until T --approved-by X", Short: short, Args: cobra.ExactArgs(2), Long: help("mark-" + what),
-		Example: fmt.Sprintf("  gated %s add r-4k2m7qz1x9c3v %s --until 2026-12-31 --approved-by \"Chen, command post\"", use, word),
+	add := &cobra.Command{Use: "add WHO WORD --until T --approved-by X", Short: short, Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			m.Who, m.Word = args[0], args[1]
 			seq, err := perform(c, box.MarkSomebody, m)

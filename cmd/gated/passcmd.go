@@ -22,14 +22,8 @@ func passCommand() *cobra.Command {
 func passIssue() *cobra.Command {
 	var p credential.Pass
 	var keyFile, from, until, zoneName, png, list, out string
-	c := &cobra.Command{
-		Use:   "issue --key FILE --issuer ISS --until T (--sub ID --kind KIND [--png FILE] | --list ROSTER.csv --out DIR)",
-		Short: "issue a pass, or one for everybody on a list",
-		Long:  help("pass-issue"),
-		Example: `  gated pass issue --key office.key --issuer office --sub r-000217 --kind resident \
-    --from 2026-11-23 --until 2027-05-31 --png pass.png
-  gated pass issue --key office.key --issuer office --until 2027-05-31 --list roster.csv --out passes`,
-		Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "issue --key FILE --issuer ISS --until T (--sub ID --kind KIND [--png FILE] | --list ROSTER.csv --out DIR)",
+		Short: "issue a pass, or one for everybody on a list", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			set, err := anySettings(c)
 			if err != nil {
@@ -63,8 +57,7 @@ func passIssue() *cobra.Command {
 				err = credential.WritePNG(png, text)
 			}
 			return say(c.OutOrStdout(), err, "%s\n", text)
-		},
-	}
+		}}
 	f := c.Flags()
 	f.StringVar(&keyFile, "key", "", "private key")
 	f.StringVar(&p.Issuer, "issuer", "", "name of the issuer, as the gate knows it: trust/pass/ISSUER.pub")
@@ -99,11 +92,7 @@ func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list
 }
 
 func passRecord() *cobra.Command {
-	return &cobra.Command{
-		Use:   "record PASSES.csv",
-		Short: "tell the gate which passes were issued",
-		Long:  help("pass-record"),
-		Args:  cobra.ExactArgs(1),
+	return &cobra.Command{Use: "record PASSES.csv", Short: "tell the gate which passes were issued", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			passes, err := passlist.Read(args[0])
 			if err != nil {
@@ -111,8 +100,7 @@ func passRecord() *cobra.Command {
 			}
 			n, err := perform(c, box.RecordPasses, passes)
 			return say(c.ErrOrStderr(), err, "%d passes recorded\n", n)
-		},
-	}
+		}}
 }
 
 func passList() *cobra.Command {
@@ -127,12 +115,8 @@ func passList() *cobra.Command {
 
 func passRevoke() *cobra.Command {
 	var r box.Revocation
-	c := &cobra.Command{
-		Use:     "revoke SERIAL | --household H",
-		Short:   "make the gate refuse a pass, or all that a household has now",
-		Long:    help("pass-revoke"),
-		Example: "  gated pass revoke 9f86d081884c7d65 --reason lost\n  gated pass revoke --household 3-2-501",
-		Args:    cobra.MaximumNArgs(1),
+	c := &cobra.Command{Use: "revoke SERIAL | --household H", Short: "make the gate refuse a pass, or all that a household has now",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if (len(args) == 1) == (r.Household != "") {
 				return errors.New("pass revoke: give a serial, or --household H")
@@ -146,8 +130,7 @@ func passRevoke() *cobra.Command {
 			}
 			return say(c.ErrOrStderr(), err, "revoked: %d recorded passes of the household, and all others that began before now; "+
 				"one made with --from now is good again\n", n)
-		},
-	}
+		}}
 	c.Flags().StringVar(&r.Household, "household", "", "revoke every pass of this household, such as 3-2-501")
 	c.Flags().BoolVar(&r.Unseen, "unseen", false, "also a serial that nobody has recorded")
 	c.Flags().StringVar(&r.Reason, "reason", "revoked", "a word that says why, such as lost")

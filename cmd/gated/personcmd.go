@@ -18,10 +18,7 @@ func ledgerErase() *cobra.Command {
 	var a box.Erasure
 	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R",
 		Short: "erase personal data for good, of older days, of one person or of one entry",
-		Long:  help("ledger-erase"),
-		Example: `  gated ledger erase --subject r-000217 --reason "moved out, asked for it"
-  gated ledger erase --before 2026-09-01 --reason "end of the measure"`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			done, err := perform(c, box.Erase, a)
 			if err == nil {
@@ -45,10 +42,7 @@ func ledgerKeep() *cobra.Command {
 	var list bool
 	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list",
 		Short: "forbid to erase some days, such as for a court, until that is lifted",
-		Long:  help("ledger-keep"),
-		Example: `  gated ledger keep --from 2026-10-01 --to 2026-10-03 --reason "case 17 of the court"
-  gated ledger keep --lift 4711 --reason "case 17 is closed"`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !list {
 				if (a.From != "" && a.To != "") == (a.Lift != 0) || a.Lift != 0 && a.From+a.To != "" {
@@ -82,9 +76,7 @@ func ledgerSubject() *cobra.Command {
 	var a box.Subject
 	var asJSON bool
 	c := &cobra.Command{Use: "subject ID --reason R", Short: "print all that the ledger keeps about a person or vehicle",
-		Long:    help("ledger-subject"),
-		Example: "  gated ledger subject r-000217 --reason \"asked for it in person\"",
-		Args:    cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			a.ID = args[0]
 			return box.TellSubject(c.Context(), dir, a, func(e *ledger.Entry) error {

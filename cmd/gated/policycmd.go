@@ -55,13 +55,8 @@ func policyCommand() *cobra.Command {
 
 func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Command {
 	var who box.Foretelling
-	c := &cobra.Command{
-		Use:   "explain KEY=VALUE… | --person ID --direction out",
+	c := &cobra.Command{Use: "explain KEY=VALUE… | --person ID --direction out",
 		Short: "say what the policy decides about some facts, or about a person, and which rules it tried",
-		Long:  help("policy-explain"),
-		Example: "  gated policy explain direction=in class=resident known=true" +
-			" credential=gated-pass credential_reason=expired proof=signed" +
-			"\n  gated policy explain --person r-4k2m7qz1x9c3v --direction out --level sealed --at \"2026-11-29 08:00\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			var f query.Foretold
 			for _, flag := range []string{"direction", "level", "at"} {
@@ -101,12 +96,8 @@ func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Com
 
 func policyReplay(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Command {
 	var since, level string
-	c := &cobra.Command{
-		Use:     "replay --policy FILE --since 7d",
-		Short:   "tell what another policy would have decided about the passages on record",
-		Long:    help("policy-replay"),
-		Example: "  gated policy replay --policy new.yaml --since 7d\n  gated policy replay --since yesterday --level sealed",
-		Args:    cobra.NoArgs,
+	c := &cobra.Command{Use: "replay --policy FILE --since 7d",
+		Short: "tell what another policy would have decided about the passages on record", Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			p, err := load(c)
 			if err != nil {

@@ -14,11 +14,8 @@ import (
 
 func scannerCommand() *cobra.Command {
 	var o probe.Options
-	command := &cobra.Command{
-		Use:   "probe [--device PATH]",
-		Short: "find out how a scanner is set, and print the settings and the udev rule for it",
-		Long:  help("scanner"),
-		Args:  cobra.NoArgs,
+	command := &cobra.Command{Use: "probe [--device PATH]",
+		Short: "find out how a scanner is set, and print the settings and the udev rule for it", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Timeout <= 0 {
 				return fmt.Errorf("--timeout %s: want a time to listen, such as 60s", o.Timeout)
@@ -33,8 +30,7 @@ func scannerCommand() *cobra.Command {
 				err = box.No{Err: err}
 			}
 			return err
-		},
-	}
+		}}
 	command.Flags().StringVar(&o.Device, "device", "", "listen to this port only (default: all that are free and no console)")
 	command.Flags().StringVar(&o.Lane, "lane", "in", "the lane that the scanner is for: the port's name is made of it")
 	command.Flags().DurationVar(&o.Timeout, "timeout", time.Minute, "give up after this time")

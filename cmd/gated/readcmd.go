@@ -15,12 +15,8 @@ import (
 func codeReadCommand() *cobra.Command {
 	var asJSON bool
 	var limit time.Duration
-	read := &cobra.Command{
-		Use:     "read [--json] [--within T] IMAGE...",
-		Short:   "read the QR codes in pictures",
-		Long:    help("code-read"),
-		Example: "  gated code read photo.jpg | gated code check --trust /var/lib/gated/trust -",
-		Args:    cobra.MinimumNArgs(1),
+	read := &cobra.Command{Use: "read [--json] [--within T] IMAGE...", Short: "read the QR codes in pictures",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
 			out := json.NewEncoder(c.OutOrStdout())
 			out.SetEscapeHTML(false)
@@ -53,8 +49,7 @@ func codeReadCommand() *cobra.Command {
 				return box.No{Err: fmt.Errorf("no QR code in %d of %d pictures", without, len(files))}
 			}
 			return nil
-		},
-	}
+		}}
 	read.Flags().BoolVar(&asJSON, "json", false, "print an object for each picture")
 	read.Flags().DurationVar(&limit, "within", qr.Limit, "how long to look at each picture at most; a gate looks no longer than this")
 	return read

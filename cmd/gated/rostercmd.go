@@ -31,12 +31,8 @@ func language() string {
 
 func rosterImport() *cobra.Command {
 	var a box.Import
-	c := &cobra.Command{
-		Use:     "import FILE",
-		Short:   "replace the roster by the property office's list (CSV or XLSX)",
-		Long:    help("roster-import"),
-		Example: "  gated roster import residents.xlsx --dry-run\n  gated roster import residents.xlsx",
-		Args:    cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "import FILE", Short: "replace the roster by the property office's list (CSV or XLSX)",
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			list, err := box.ReadRoster(args[0], language())
 			if err != nil {
@@ -49,8 +45,7 @@ func rosterImport() *cobra.Command {
 				rep.Print(c.OutOrStdout(), a.DryRun, a.Language)
 			}
 			return err
-		},
-	}
+		}}
 	c.Flags().BoolVar(&a.DryRun, "dry-run", false, "only show what would be added, changed and removed")
 	c.Flags().IntVar(&a.AllowRemove, "allow-remove", 0, "exactly how many residents may go, where that is more than a slip")
 	return c
@@ -129,7 +124,6 @@ func notInRoster(id string) error {
 func rosterAccept() *cobra.Command {
 	var why string
 	c := &cobra.Command{Use: "accept --reason R", Short: "let the roster that is here count, where the ledger knows a newer one",
-		Long: help("roster-accept"),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := perform(c, box.AcceptRoster, why)

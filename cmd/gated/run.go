@@ -12,11 +12,7 @@ import (
 
 func runCommand() *cobra.Command {
 	var verdicts, restored bool
-	c := &cobra.Command{
-		Use:   "run",
-		Short: "run the gate until it is told to stop",
-		Long:  help("run"),
-		Args:  cobra.NoArgs,
+	c := &cobra.Command{Use: "run", Short: "run the gate until it is told to stop", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d := &daemon.Daemon{Path: settingsFile(c), Dir: namedState(c), Version: buildVersion(), Restored: restored,
 				Stderr: c.ErrOrStderr()}
@@ -29,8 +25,7 @@ func runCommand() *cobra.Command {
 			ctx, stop := untilSignalled(c.Context())
 			defer stop()
 			return d.Run(ctx, hup)
-		},
-	}
+		}}
 	c.Flags().BoolVar(&restored, "restored", false,
 		"this state directory was restored from a backup or cloned: begin a new epoch of its ledger (once)")
 	c.Flags().BoolVar(&verdicts, "log-verdicts", false, "print one JSON line on standard output for each verdict, once it is durable")

@@ -12,7 +12,7 @@ import (
 
 func tripsCommand() *cobra.Command {
 	var overdue, asJSON bool
-	c := &cobra.Command{Use: "trips", Short: "list who is out and is to be back by a time", Args: cobra.NoArgs, Long: help("trips"),
+	c := &cobra.Command{Use: "trips", Short: "list who is out and is to be back by a time", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := perform(c, box.Trips, overdue)
 			if err != nil {

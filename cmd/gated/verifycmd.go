@@ -19,13 +19,7 @@ import (
 
 func ledgerVerify() *cobra.Command {
 	var with verify.Brought
-	c := &cobra.Command{
-		Use:   "verify [PATH]",
-		Short: "check that nothing was changed, and say what that proves",
-		Long:  help("ledger-verify"),
-		Example: `  gated ledger verify --state /var/lib/gated
-  gated ledger verify --state /var/lib/gated --key gate.pub --since kept.head --short-root 20123:QX4TZK2MBNA6PDLR
-  gated ledger verify day.zip --key gate.pub`,
+	c := &cobra.Command{Use: "verify [PATH]", Short: "check that nothing was changed, and say what that proves",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			g, err := with.Given()
@@ -52,8 +46,7 @@ func ledgerVerify() *cobra.Command {
 				return err
 			}
 			return box.No{Err: err} // an answer: the exit status is 1
-		},
-	}
+		}}
 	c.Flags().StringArrayVar(&with.Keys, "key", nil,
 		"the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")
 	c.Flags().StringArrayVar(&with.Witnesses, "witness", nil, "a witness's public key, or a file of it")
@@ -70,11 +63,7 @@ func ledgerVerify() *cobra.Command {
 }
 
 func ledgerHead() *cobra.Command {
-	return &cobra.Command{
-		Use:   "head",
-		Short: "print the newest tree head, to be kept away from the box",
-		Long:  help("ledger-head"),
-		Args:  cobra.NoArgs,
+	return &cobra.Command{Use: "head", Short: "print the newest tree head, to be kept away from the box", Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
 			r, err := file.OpenReader(dir)
 			if err != nil {
@@ -88,6 +77,5 @@ func ledgerHead() *cobra.Command {
 			fmt.Fprintf(c.ErrOrStderr(), "for the handover book: %d:%s\n", h.Size, h.ShortRoot())
 			_, err = c.OutOrStdout().Write(h.Note)
 			return err
-		}),
-	}
+		})}
 }
