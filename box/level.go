@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 
 	"gated/credential"
-	"gated/gate"
 	"gated/gate/query"
+	"gated/gate/view"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/policy"
@@ -65,17 +65,8 @@ var Announce = Op[Notice, Announced]{"level-notice", func(_ context.Context, b *
 	return done, err
 }}
 
-// Level is one in force, announced or prepared, and what its notice says, as far as that is not erased.
-type Level struct {
-	gate.LevelView
-	Text string `json:"text,omitempty"`
-}
-
-// Line is its text in one line.
-func (l Level) Line() string { return strings.Join(strings.Fields(l.Text), " ") }
-
 // Levels are the levels in force, and what is announced and prepared.
-var Levels = Op[struct{}, []Level]{"levels", func(_ context.Context, b *Box, _ string, _ struct{}) (list []Level, err error) {
+var Levels = Op[struct{}, []view.Level]{"levels", func(_ context.Context, b *Box, _ string, _ struct{}) (list []view.Level, err error) {
 	if b.Gate == nil {
 		return nil, errNoDaemon
 	}
@@ -93,7 +84,7 @@ var Levels = Op[struct{}, []Level]{"levels", func(_ context.Context, b *Box, _ s
 		texts[ev.Detail["entry"]] = ev.Personally(noticeText)
 	}
 	for _, l := range v.Levels {
-		list = append(list, Level{l, texts[strconv.FormatInt(l.Entry, 10)]})
+		list = append(list, view.Level{LevelView: l, Text: texts[strconv.FormatInt(l.Entry, 10)]})
 	}
 	return list, err
 }}

@@ -116,16 +116,10 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 	return ev, nil
 }
 
-// Marked is a mark as it is listed: who it is can be erased.
-type Marked struct {
-	marks.Mark
-	Who string `json:"who"`
-}
-
 // Marks lists those who are exempt, or watched. That somebody looked, and why, is recorded first.
-var Marks = Op[Listing, []Marked]{"marks", listMarks}
+var Marks = Op[Listing, []marks.Named]{"marks", listMarks}
 
-func listMarks(_ context.Context, b *Box, by string, a Listing) (list []Marked, err error) {
+func listMarks(_ context.Context, b *Box, by string, a Listing) (list []marks.Named, err error) {
 	if b.Gate == nil {
 		return nil, errNoDaemon
 	}
@@ -141,7 +135,7 @@ func listMarks(_ context.Context, b *Box, by string, a Listing) (list []Marked, 
 	b.Register.View(func(s *register.State) {
 		for _, m := range s.Marks {
 			if m.What == a.What && now.Before(m.Until) {
-				at[m.Entry], seqs, list = len(list), append(seqs, m.Entry), append(list, Marked{Mark: m})
+				at[m.Entry], seqs, list = len(list), append(seqs, m.Entry), append(list, marks.Named{Mark: m})
 			}
 		}
 	})

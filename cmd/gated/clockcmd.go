@@ -18,11 +18,9 @@ func emergencyCommand() *cobra.Command {
 }
 
 func clockCommand() *cobra.Command {
-	confirm := &cobra.Command{Use: "confirm", Short: "tell the running gate that the box's clock is right",
-		Args: cobra.NoArgs,
+	confirm := &cobra.Command{Use: "confirm", Short: "tell the running gate that the box's clock is right", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			now, err := perform(c, box.ConfirmClock, struct{}{})
-			return say(c.OutOrStdout(), err, "confirmed: %s\n", now)
+			return show(c, box.ConfirmClock, struct{}{}, line[string]("confirmed: %s\n"))
 		}}
 	return group("clock", "confirm the clock", confirm)
 }

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"text/tabwriter"
+	"io"
 	"time"
 
 	"gated/box"
@@ -39,7 +38,6 @@ func openLedger(c *cobra.Command) (*evidence.Reader, time.Time, error) {
 
 func ledgerStats() *cobra.Command {
 	var day string
-	var asJSON bool
 	c := &cobra.Command{Use: "stats --day D", Args: cobra.NoArgs, Short: "count a day's entries and passages",
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, now, err := openLedger(c)
@@ -54,15 +52,10 @@ func ledgerStats() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(s)
-			}
-			err = r.WriteGaps(c.OutOrStdout(), s)
-			return say(c.OutOrStdout(), err, "entries=%d admit=%d refuse=%d hold=%d undecided=%d annulled=%d\n",
-				s.Entries, s.Passages["admit"], s.Passages["refuse"], s.Passages["hold"], s.Passages["undecided"], s.Passages["annulled"])
+			return printed(c, s, func(w io.Writer, s evidence.Stats) error { return export.PrintStats(w, r, s) })
 		}}
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")
-	c.Flags().BoolVar(&asJSON, "json", false, "print an object")
+	c.Flags().Bool("json", false, "print an object")
 	return c
 }
 
@@ -116,13 +109,7 @@ func ledgerSearch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "TIME\tLANE\tVERDICT\tREASON\tCLASS\tBY\tPASSAGE\tENTRIES")
-			for _, p := range found {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d to %d\n",
-					p.At.Format(time.DateTime), p.Lane, p.Verdict, p.Reason, p.Class, p.By, p.ID, p.First, p.Last)
-			}
-			return w.Flush()
+			return export.PrintPassages(c.OutOrStdout(), found)
 		})}
 	c.Flags().StringVar(&kindOf, "kind", "", "list the day's entries of this kind instead, such as query, notice, level, mark, alarm")
 	c.Flags().StringVar(&day, "day", "today", "the day: 2026-11-23, today or yesterday")

@@ -2,14 +2,12 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
-	"time"
 
 	"gated/box"
 	"gated/gate/query"
+	"gated/gate/view"
 	"gated/register/levels"
 
 	"github.com/spf13/cobra"
@@ -29,25 +27,11 @@ func levelCommand() *cobra.Command {
 }
 
 func levelShow() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{Use: "show", Short: "tell which level counts where, what is announced and what is prepared", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			list, err := perform(c, box.Levels, struct{}{})
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(list)
-			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ENTRY\tSTATE\tPLACE\tLEVEL\tFROM\tUNTIL\tRESTS ON\tTEXT")
-			for _, l := range list {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Entry, l.State, cmp.Or(l.Place, "compound"), l.Level, minute(l.From),
-					minute(l.Until), l.RestsOn(), l.Line())
-			}
-			return w.Flush()
+			return show(c, box.Levels, struct{}{}, view.PrintLevels)
 		}}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
+	c.Flags().Bool("json", false, "print a JSON array")
 	return c
 }
 
@@ -56,23 +40,11 @@ func levelPlan() *cobra.Command {
 	c := &cobra.Command{Use: "plan LEVEL", Short: "tell what a level would overturn, and who is to be called", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Level = args[0]
-			list, err := perform(c, box.PlanLevel, a)
-			if err != nil {
-				return err
-			}
-			query.PrintPlan(c.OutOrStdout(), list)
-			return nil
+			return show(c, box.PlanLevel, a, query.PrintPlan)
 		}}
 	c.Flags().StringVar(&a.Place, "place", "", "of those who live in a building such as 3 or a unit such as 3-2 (default: the compound)")
 	c.Flags().StringVar(&a.At, "at", "", "when it begins, such as \"2026-11-29 06:00\" (default: now)")
 	return c
-}
-
-func minute(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Format("2006-01-02 15:04")
 }
 
 // announce is what the subcommands that record something share: their flags, and telling the entry.

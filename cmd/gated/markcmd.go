@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
 
 	"gated/box"
 	"gated/register/marks"
@@ -26,8 +24,7 @@ func markCommand(use, short, what string) *cobra.Command {
 	add := &cobra.Command{Use: "add WHO WORD --until T --approved-by X", Short: short, Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			m.Who, m.Word = args[0], args[1]
-			seq, err := perform(c, box.MarkSomebody, m)
-			return say(c.OutOrStdout(), err, "entry=%d\n", seq)
+			return show(c, box.MarkSomebody, m, line[int64]("entry=%d\n"))
 		}}
 	add.Flags().StringVar(&m.From, "from", "", "when it begins, such as \"2026-11-29 06:00\" (default: now)")
 	add.Flags().StringVar(&m.Until, "until", "", "when it ends: a day, to its last second, or a day and a time")
@@ -43,23 +40,12 @@ func markCommand(use, short, what string) *cobra.Command {
 			if err != nil || n < 1 {
 				return fmt.Errorf("%q: write the number of the entry, as the list has it", args[0])
 			}
-			seq, err := perform(c, box.MarkSomebody, box.Mark{What: marks.Ended, Ref: n, Of: what})
-			return say(c.OutOrStdout(), err, "entry=%d\n", seq)
+			return show(c, box.MarkSomebody, box.Mark{What: marks.Ended, Ref: n, Of: what}, line[int64]("entry=%d\n"))
 		}}
 	listing := box.Listing{What: what}
 	list := &cobra.Command{Use: "list --reason R", Short: "list whom it counts for, or will", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			all, err := perform(c, box.Marks, listing)
-			if err != nil {
-				return err
-			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ENTRY\tWHO\tWORD\tFROM\tUNTIL\tDAYS\tTIMES")
-			for _, m := range all {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Entry, m.Who, m.Word, minute(m.From), minute(m.Until),
-					cmp.Or(m.Days, "-"), cmp.Or(m.Times, "-"))
-			}
-			return w.Flush()
+			return show(c, box.Marks, listing, marks.Print)
 		}}
 	list.Flags().StringVar(&listing.Why, "reason", "", "why you look, in your own words: it is recorded")
 	list.MarkFlagRequired("reason")

@@ -2,14 +2,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"text/tabwriter"
 
 	"gated/box"
 	"gated/evidence"
 	"gated/ledger"
+	"gated/register/erasure"
 
 	"github.com/spf13/cobra"
 )
@@ -20,11 +17,7 @@ func ledgerErase() *cobra.Command {
 		Short: "erase personal data for good, of older days, of one person or of one entry",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			done, err := perform(c, box.Erase, a)
-			if err == nil {
-				done.Print(c.OutOrStdout())
-			}
-			return err
+			return show(c, box.Erase, a, erasure.PrintErased)
 		}}
 	c.Flags().StringVar(&a.Before, "before", "", "erase the entries of days before this date, in the gate's zone")
 	c.Flags().StringVar(&a.Class, "class", "", "with --before: only of passages of this class, such as courier")
@@ -48,19 +41,9 @@ func ledgerKeep() *cobra.Command {
 				if (a.From != "" && a.To != "") == (a.Lift != 0) || a.Lift != 0 && a.From+a.To != "" {
 					return errors.New("say which days by --from D --to D, or what to end by --lift N, or --list")
 				}
-				seq, err := perform(c, box.Keep, a)
-				return say(c.OutOrStdout(), err, "entry=%d\n", seq)
+				return show(c, box.Keep, a, line[int64]("entry=%d\n"))
 			}
-			keeps, err := perform(c, box.Keeps, struct{}{})
-			if err != nil {
-				return err
-			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ENTRY\tFROM\tTO")
-			for _, seq := range slices.Sorted(maps.Keys(keeps)) {
-				fmt.Fprintf(w, "%d\t%s\t%s\n", seq, keeps[seq].From, keeps[seq].To)
-			}
-			return w.Flush()
+			return show(c, box.Keeps, struct{}{}, erasure.PrintKept)
 		}}
 	c.Flags().StringVar(&a.From, "from", "", "first day to keep, such as 2026-11-23")
 	c.Flags().StringVar(&a.To, "to", "", "last day to keep")

@@ -2,12 +2,10 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"gated/box"
 	"gated/roster"
@@ -65,20 +63,7 @@ func ofRoster(run func(c *cobra.Command, s *roster.Snapshot, args []string) erro
 func rosterList() *cobra.Command {
 	return &cobra.Command{Use: "list [ROOM]", Short: "list people and vehicles, or the people of a room", Args: cobra.MaximumNArgs(1),
 		RunE: ofRoster(func(c *cobra.Command, s *roster.Snapshot, args []string) error {
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			people := s.People()
-			if len(args) == 1 {
-				people = s.Find(args[0])
-			}
-			for _, p := range people {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", p.ID, p.Class, p.Household, p.Name)
-			}
-			if len(args) == 0 {
-				for _, v := range s.Vehicles() {
-					fmt.Fprintf(w, "%s\tvehicle\t%s\t%s\t%s\n", v.ID, v.Household, v.Plate, v.Service)
-				}
-			}
-			return w.Flush()
+			return s.Print(c.OutOrStdout(), strings.Join(args, ""))
 		})}
 }
 
@@ -92,17 +77,11 @@ func rosterExport() *cobra.Command {
 func rosterShow() *cobra.Command {
 	return &cobra.Command{Use: "show ID", Short: "print all that is kept about a person or vehicle of the roster", Args: cobra.ExactArgs(1),
 		RunE: ofRoster(func(c *cobra.Command, s *roster.Snapshot, args []string) error {
-			var found any
-			if p, ok := s.Person(args[0]); ok {
-				found = p
-			} else if v, ok := s.Vehicle(args[0]); ok {
-				found = v
-			} else {
-				return notInRoster(args[0])
+			is, err := s.PrintAll(c.OutOrStdout(), args[0])
+			if err == nil && !is {
+				err = notInRoster(args[0])
 			}
-			e := json.NewEncoder(c.OutOrStdout())
-			e.SetIndent("", "  ")
-			return e.Encode(found)
+			return err
 		})}
 }
 

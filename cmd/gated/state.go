@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -101,6 +102,28 @@ func perform[A, R any](c *cobra.Command, op box.Op[A, R], args A) (result R, err
 		return result, err
 	}
 	return box.Perform(c.Context(), dir, op, args)
+}
+
+// show performs an operation and prints what comes of it.
+func show[A, R any](c *cobra.Command, op box.Op[A, R], args A, print func(io.Writer, R) error) error {
+	result, err := perform(c, op, args)
+	if err != nil {
+		return err
+	}
+	return printed(c, result, print)
+}
+
+// printed prints a result; with --json, where there is such a flag, as it is.
+func printed[R any](c *cobra.Command, result R, print func(io.Writer, R) error) error {
+	if asJSON, _ := c.Flags().GetBool("json"); asJSON {
+		return json.NewEncoder(c.OutOrStdout()).Encode(result)
+	}
+	return print(c.OutOrStdout(), result)
+}
+
+// line prints a result in one line.
+func line[R any](format string) func(io.Writer, R) error {
+	return func(w io.Writer, result R) error { return say(w, nil, format, result) }
 }
 
 // say says what came of something unless that is an error, which it returns.

@@ -7,12 +7,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"gated/evidence"
 	"gated/ledger/entry"
 	"gated/register"
+	"gated/table"
 )
 
 // Kind lists the entries of a kind on the filter's day that match it by what they say themselves, also those that belong to no passage, in
@@ -20,8 +20,7 @@ import (
 func Kind(out io.Writer, r *evidence.Reader, kind string, f register.Filter) (of int, err error) {
 	own, err := r.SegmentsOf(f.Day)
 	var rows []string
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENTRY\tTIME\tLANE\tREASON\tREF\tDETAIL")
+	t := table.New(out, "ENTRY\tTIME\tLANE\tREASON\tREF\tDETAIL")
 	for _, s := range own {
 		err = errors.Join(err, r.Scan(s.First, s.Last, false, func(e *entry.Entry) error {
 			if string(e.Kind) != kind {
@@ -43,6 +42,6 @@ func Kind(out io.Writer, r *evidence.Reader, kind string, f register.Filter) (of
 			return nil
 		}))
 	}
-	_, failed := io.WriteString(w, strings.Join(rows, ""))
-	return of, errors.Join(err, failed, w.Flush())
+	_, failed := io.WriteString(t, strings.Join(rows, ""))
+	return of, errors.Join(err, failed, t.Flush())
 }

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"gated/ledger/entry"
@@ -20,6 +19,7 @@ import (
 	"gated/register/marks"
 	"gated/register/presence"
 	"gated/register/trips"
+	"gated/table"
 )
 
 // Options say what is replayed.
@@ -331,16 +331,16 @@ func (p *player) move(a *passage, e *entry.Entry) {
 
 // Print writes the report as a table.
 func (r Report) Print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	changed := 0
+	changed, heading := 0, ""
 	if len(r.Changed) > 0 {
-		fmt.Fprintln(t, "CLASS\tDIRECTION\tWAS\tWOULD BE\tPASSAGES")
+		heading = "CLASS\tDIRECTION\tWAS\tWOULD BE\tPASSAGES"
 	}
+	t := table.New(w, heading)
 	order := func(a, b Change) int {
 		return cmp.Or(cmp.Compare(r.Changed[b], r.Changed[a]), cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
 	}
 	for _, c := range slices.SortedFunc(maps.Keys(r.Changed), order) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\n", c.Class, c.Direction, c.Was, c.Is, r.Changed[c])
+		t.Row(c.Class, c.Direction, c.Was, c.Is, r.Changed[c])
 		changed += r.Changed[c]
 	}
 	t.Flush()

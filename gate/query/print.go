@@ -4,16 +4,17 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"text/tabwriter"
+
+	"gated/table"
 )
 
 // Print tells which rules were tried, and what came of it.
 func (f Foretold) Print(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, t := range f.Tried {
-		fmt.Fprintf(w, "%s\t%s\n", t.Rule, cmp.Or(t.Why, "matches"))
+	t := table.New(out, "")
+	for _, r := range f.Tried {
+		t.Row(r.Rule, cmp.Or(r.Why, "matches"))
 	}
-	w.Flush()
+	t.Flush()
 	d := f.Decision
 	fmt.Fprintf(out, "\n%s, reason %s, rule %s\n", d.Verdict, d.Reason, d.Rule)
 	if d.Ask != nil {
@@ -22,15 +23,31 @@ func (f Foretold) Print(out io.Writer) {
 }
 
 // PrintPlan prints what a level would overturn.
-func PrintPlan(out io.Writer, list []Overturned) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PEOPLE\tCLASS\tDIRECTION\tNOW\tTHEN\tREASON\tNAME\tTELEPHONE\tWHERE")
+func PrintPlan(out io.Writer, list []Overturned) error {
+	t := table.New(out, "PEOPLE\tCLASS\tDIRECTION\tNOW\tTHEN\tREASON\tNAME\tTELEPHONE\tWHERE")
 	people := 0
 	for _, o := range list {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", o.People, o.Class, o.Direction, o.Was, o.Is, o.Reason, o.Name,
-			o.Phone, o.Where)
+		t.Row(o.People, o.Class, o.Direction, o.Was, o.Is, o.Reason, o.Name, o.Phone, o.Where)
 		people += o.People
 	}
-	w.Flush()
-	fmt.Fprintf(out, "verdicts overturned: %d\n", people)
+	t.Flush()
+	_, err := fmt.Fprintf(out, "verdicts overturned: %d\n", people)
+	return err
+}
+
+// PrintTrips prints who is out and is to be back by a time.
+func PrintTrips(out io.Writer, list []Away) error {
+	t := table.New(out, "ENTRY\tHOUSEHOLD\tNAME\tOUT\tDUE\tOVERDUE")
+	late := 0
+	for _, o := range list {
+		over := "-"
+		if o.Overdue {
+			over = fmt.Sprintf("%d h %02d min", o.Minutes/60, o.Minutes%60)
+			late++
+		}
+		t.Row(o.Entry, o.Household, o.Name, o.Out, o.Due, over)
+	}
+	t.Flush()
+	_, err := fmt.Fprintf(out, "out=%d overdue=%d\n", len(list), late)
+	return err
 }

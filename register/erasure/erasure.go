@@ -127,8 +127,8 @@ func (d Erased) Sum() (entries int, fields int64) {
 	return entries, fields
 }
 
-// Print writes a line for each epoch that lost something.
-func (d Erased) Print(w io.Writer) {
+// PrintErased writes a line for each epoch that lost something.
+func PrintErased(w io.Writer, d Erased) error {
 	all := d.Older
 	if d.Fields > 0 { // else all of it was in older epochs
 		all = append([]ledger.Erased{d.Erased}, all...)
@@ -141,6 +141,7 @@ func (d Erased) Print(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
+	return nil
 }
 
 func (d *Erased) add(o ledger.Erased) {

@@ -3,12 +3,14 @@ package erasure
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
 
 	"gated/ledger"
 	"gated/register"
+	"gated/table"
 )
 
 // Retention says how many days the personal data of a class of passages is kept after their day.
@@ -153,4 +155,13 @@ func (x *Eraser) refuseKept(e epoch, before string) error {
 		}
 	}
 	return nil
+}
+
+// PrintKept prints the days that are kept, by the entries that say so.
+func PrintKept(w io.Writer, keeps map[int64]register.Span) error {
+	t := table.New(w, "ENTRY\tFROM\tTO")
+	for _, seq := range slices.Sorted(maps.Keys(keeps)) {
+		t.Row(seq, keeps[seq].From, keeps[seq].To)
+	}
+	return t.Flush()
 }

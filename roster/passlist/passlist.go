@@ -15,13 +15,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"gated/credential"
 	"gated/durable"
 	"gated/roster"
 	"gated/roster/sheet"
+	"gated/table"
 )
 
 // passColumns are those of a list of passes, as "gated pass issue --list" writes it and "gated pass record" reads it.
@@ -109,16 +109,14 @@ func Print(w io.Writer, path string, revoked bool) error {
 		return t.Format(time.RFC3339)
 	}
 	word := func(s string) string { return cmp.Or(s, "-") }
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SERIAL\tSUBJECT\tISSUER\tFROM\tUNTIL\tREVOKED")
+	t := table.New(w, "SERIAL\tSUBJECT\tISSUER\tFROM\tUNTIL\tREVOKED")
 	for _, p := range list {
 		if p.Revoked != "" || !revoked {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Serial, word(p.Subject), word(p.Issuer), when(p.NotBefore), when(p.NotAfter),
-				word(p.Revoked))
+			t.Row(p.Serial, word(p.Subject), word(p.Issuer), when(p.NotBefore), when(p.NotAfter), word(p.Revoked))
 		}
 	}
 	for _, h := range slices.Sorted(maps.Keys(before)) {
-		fmt.Fprintf(t, "all others\t%s\t-\tbefore %s\t-\thousehold\n", h, when(before[h]))
+		t.Row("all others", h, "-", "before "+when(before[h]), "-", "household")
 	}
 	return t.Flush()
 }
