@@ -38,6 +38,11 @@ type Made struct {
 	Broken  []error   // why older epochs are not copied; what was copied of them before stays
 }
 
+// Line says in a line what was copied, and in how long.
+func (m Made) Line(took time.Duration) string {
+	return fmt.Sprintf("entries=%d bytes=%d seconds=%.1f head=%d:%s", m.Entries, m.Bytes, took.Seconds(), m.Head.Size, m.Head.ShortRoot())
+}
+
 // Tell says what was not copied as it is.
 func (m Made) Tell(w io.Writer) {
 	for _, what := range m.Faulty {

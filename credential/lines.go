@@ -3,6 +3,7 @@ package credential
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"time"
@@ -27,4 +28,18 @@ func (t *Trust) CheckLines(r io.Reader, now time.Time, f func(Claim) error) erro
 			return err
 		}
 	}
+}
+
+// PrintLines writes what each code proves as a line of JSON, and tells how many codes there are and how many of them are not valid.
+func (t *Trust) PrintLines(w io.Writer, r io.Reader, now time.Time) (codes, bad int, err error) {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	err = t.CheckLines(r, now, func(c Claim) error {
+		codes++
+		if !c.Valid {
+			bad++
+		}
+		return out.Encode(c)
+	})
+	return codes, bad, err
 }

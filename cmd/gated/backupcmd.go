@@ -23,8 +23,7 @@ func backupCommand() *cobra.Command {
 			}
 			m, err := box.BackUpAll(c.Context(), src, append(args, "/var/backups/gated")[0])
 			m.Tell(c.ErrOrStderr())
-			return say(c.OutOrStdout(), err, "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
-				m.Entries, m.Bytes, time.Since(began).Seconds(), m.Head.Size, m.Head.ShortRoot())
+			return say(c.OutOrStdout(), err, "%s\n", m.Line(time.Since(began)))
 		})}
 }
 
@@ -46,8 +45,7 @@ func ledgerBackup() *cobra.Command {
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			began := time.Now()
 			m, err := box.Backup(c.Context(), dir, args[0])
-			return say(c.OutOrStdout(), err, "entries=%d bytes=%d seconds=%.1f head=%d:%s\n",
-				m.Entries, m.Bytes, time.Since(began).Seconds(), m.Head.Size, m.Head.ShortRoot())
+			return say(c.OutOrStdout(), err, "%s\n", m.Line(time.Since(began)))
 		})}
 }
 

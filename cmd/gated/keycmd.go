@@ -43,15 +43,7 @@ func keyNew() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), `private key %s: whoever has it can sign tree heads in the gate's name
-public key  %s.pub: for auditors
-
-For the auditor to keep, away from the box:
-public key   %s
-fingerprint  %s
-first head   0:%s
-
-`, out, out, key.Verifier(), tlog.Fingerprint(key.Verifier()), first.ShortRoot())
+			key.PrintNew(c.ErrOrStderr(), out, first)
 			_, err = c.OutOrStdout().Write(first.Note)
 			return err
 		}}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"gated/box"
-	"gated/credential"
 	"gated/progress"
 	"gated/roster/passlist"
 
@@ -20,8 +19,8 @@ func passCommand() *cobra.Command {
 }
 
 func passIssue() *cobra.Command {
-	var p credential.Pass
-	var keyFile, from, until, zoneName, png, list, out string
+	var q passlist.Request
+	var zone string
 	c := &cobra.Command{Use: "issue --key FILE --issuer ISS --until T (--sub ID --kind KIND [--png FILE] | --list ROSTER.csv --out DIR)",
 		Short: "issue a pass, or one for everybody on a list", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -29,47 +28,32 @@ func passIssue() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			zone, err := set.Zone(zoneName)
+			in, err := set.Zone(zone)
 			if err != nil {
 				return fmt.Errorf("--time-zone %w", err)
 			}
-			if p.NotBefore, err = credential.PassTime("from", from, zone, false); err != nil {
-				return err
-			}
-			if p.NotAfter, err = credential.PassTime("until", until, zone, true); err != nil {
-				return err
-			}
-			key, err := credential.ReadPrivateKey(keyFile)
+			key, err := q.Resolve(in)
 			if err != nil {
 				return err
 			}
-			if list != "" {
-				if p.Subject != "" || p.Kind != "" || png != "" || out == "" {
-					return errors.New("pass issue --list: give --out DIR, and none of --sub, --kind and --png")
-				}
-				return issueList(c, key, p, list, out)
+			if q.List != "" {
+				return issueList(c, key, q)
 			}
-			if p.Subject == "" || p.Kind == "" {
-				return errors.New("pass issue: give --sub and --kind, or --list and --out")
-			}
-			text, err := credential.Issue(key, p)
-			if err == nil && png != "" {
-				err = credential.WritePNG(png, text)
-			}
+			text, err := q.Sign(key)
 			return say(c.OutOrStdout(), err, "%s\n", text)
 		}}
 	f := c.Flags()
-	f.StringVar(&keyFile, "key", "", "private key")
-	f.StringVar(&p.Issuer, "issuer", "", "name of the issuer, as the gate knows it: trust/pass/ISSUER.pub")
-	f.StringVar(&p.Subject, "sub", "", "roster ID of the person, vehicle or household")
-	f.StringVar(&p.Kind, "kind", "", "resident, vehicle, household or staff")
-	f.StringVar(&p.Scope, "scope", "", "what the pass is limited to, in your words")
-	f.StringVar(&from, "from", "now", "first day or moment at which it is good")
-	f.StringVar(&until, "until", "", "last day at which it is good, to its last second, or the moment at which it no longer is")
-	f.StringVar(&zoneName, "time-zone", "", "where a day begins and ends (default: gate.time_zone of the settings, Asia/Shanghai)")
-	f.StringVar(&png, "png", "", "write the pass as a QR code, too")
-	f.StringVar(&list, "list", "", "exported roster: issue a pass for every row")
-	f.StringVar(&out, "out", "", "directory for --list; it must not exist")
+	f.StringVar(&q.Key, "key", "", "private key")
+	f.StringVar(&q.Issuer, "issuer", "", "name of the issuer, as the gate knows it: trust/pass/ISSUER.pub")
+	f.StringVar(&q.Subject, "sub", "", "roster ID of the person, vehicle or household")
+	f.StringVar(&q.Kind, "kind", "", "resident, vehicle, household or staff")
+	f.StringVar(&q.Scope, "scope", "", "what the pass is limited to, in your words")
+	f.StringVar(&q.From, "from", "now", "first day or moment at which it is good")
+	f.StringVar(&q.Until, "until", "", "last day at which it is good, to its last second, or the moment at which it no longer is")
+	f.StringVar(&zone, "time-zone", "", "where a day begins and ends (default: gate.time_zone of the settings, Asia/Shanghai)")
+	f.StringVar(&q.PNG, "png", "", "write the pass as a QR code, too")
+	f.StringVar(&q.List, "list", "", "exported roster: issue a pass for every row")
+	f.StringVar(&q.Out, "out", "", "directory for --list; it must not exist")
 	for _, name := range []string{"key", "issuer", "until"} {
 		c.MarkFlagRequired(name)
 	}
@@ -77,18 +61,18 @@ func passIssue() *cobra.Command {
 }
 
 // issueList issues a pass for each row of an exported roster.
-func issueList(c *cobra.Command, key ed25519.PrivateKey, p credential.Pass, list, out string) error {
-	read, err := box.ReadRoster(list, language())
+func issueList(c *cobra.Command, key ed25519.PrivateKey, q passlist.Request) error {
+	read, err := box.ReadRoster(q.List, language())
 	if err != nil {
 		return err
 	}
 	all, err := read.Bearers()
 	if err != nil {
-		return fmt.Errorf("%s %w", list, err)
+		return fmt.Errorf("%s %w", q.List, err)
 	}
-	err = passlist.Issue(out, key, p, all, func(n int) { progress.Bar(c.ErrOrStderr(), "passes", n, len(all)) })
+	err = passlist.Issue(q.Out, key, q.Pass, all, func(n int) { progress.Bar(c.ErrOrStderr(), "passes", n, len(all)) })
 	return say(c.ErrOrStderr(), err, "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
-		len(all), out, filepath.Join(out, "print.html"))
+		len(all), q.Out, filepath.Join(q.Out, "print.html"))
 }
 
 func passRecord() *cobra.Command {

@@ -58,7 +58,6 @@ func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Com
 	c := &cobra.Command{Use: "explain KEY=VALUE… | --person ID --direction out",
 		Short: "say what the policy decides about some facts, or about a person, and which rules it tried",
 		RunE: func(c *cobra.Command, args []string) error {
-			var f query.Foretold
 			for _, flag := range []string{"direction", "level", "at"} {
 				if who.ID == "" && c.Flags().Changed(flag) {
 					return fmt.Errorf("--%s is for a --person: among facts write it as they are written, such as level=sealed", flag)
@@ -68,24 +67,17 @@ func policyExplain(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Com
 				if len(args) > 0 || c.Flags().Changed("file") {
 					return errors.New("about a --person the running gate is asked, by its own policy: give no facts and no --file")
 				}
-				told, err := perform(c, box.Foretell, who)
-				if err != nil {
-					return err
-				}
-				f = told
-				fmt.Fprintf(c.OutOrStdout(), "%s\n\n", f.Facts)
-			} else {
-				p, err := load(c)
-				if err != nil {
-					return err
-				}
-				if f.Facts, err = p.ParseFacts(args); err != nil {
-					return err
-				}
-				f.Tried, f.Decision = p.Explain(f.Facts)
+				return show(c, box.Foretell, who, query.PrintForetold)
 			}
-			f.Print(c.OutOrStdout())
-			return nil
+			p, err := load(c)
+			if err != nil {
+				return err
+			}
+			f, err := query.Explain(p, args)
+			if err != nil {
+				return err
+			}
+			return f.Print(c.OutOrStdout())
 		}}
 	c.Flags().StringVar(&who.ID, "person", "", "roster ID of a person or vehicle who shows a valid pass; the running gate knows the rest")
 	c.Flags().StringVar(&who.Direction, "direction", "out", "in or out")
@@ -123,12 +115,7 @@ func policyReplay(load func(*cobra.Command) (*policy.Policy, error)) *cobra.Comm
 			if err != nil {
 				return fmt.Errorf("%w\n`gated ledger verify` says what is wrong with the ledger", err)
 			}
-			if r.Began != "" {
-				fmt.Fprintf(c.ErrOrStderr(), "this epoch of the ledger began on %s: passages of the one before are not replayed\n", r.Began)
-			}
-			if why := in.Hidden(); why != nil && r.Erased > 0 {
-				fmt.Fprintf(c.ErrOrStderr(), "not all personal data can be read: %v\n", why)
-			}
+			r.Tell(c.ErrOrStderr(), in.Hidden())
 			return r.Print(c.OutOrStdout())
 		})}
 	c.Flags().String("policy", "", "policy file to try (default: the one in force)")

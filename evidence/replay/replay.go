@@ -347,3 +347,13 @@ func (r Report) Print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "passages=%d changed=%d not-replayable=%d not-by-policy=%d\n", r.Passages, changed, r.Erased, r.Others)
 	return err
 }
+
+// Tell writes what was not replayed, and why; hidden is why some personal data cannot be read, or nil.
+func (r Report) Tell(w io.Writer, hidden error) {
+	if r.Began != "" {
+		fmt.Fprintf(w, "this epoch of the ledger began on %s: passages of the one before are not replayed\n", r.Began)
+	}
+	if hidden != nil && r.Erased > 0 {
+		fmt.Fprintf(w, "not all personal data can be read: %v\n", hidden)
+	}
+}

@@ -152,3 +152,11 @@ func (a Asker) Plan(people *roster.Snapshot, level, place string, when time.Time
 	})
 	return list, nil
 }
+
+// Explain tells what a policy decides about some facts, as they are written.
+func Explain(p *policy.Policy, written []string) (f Foretold, err error) {
+	if f.Facts, err = p.ParseFacts(written); err == nil {
+		f.Tried, f.Decision = p.Explain(f.Facts)
+	}
+	return f, err
+}

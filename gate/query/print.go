@@ -9,7 +9,7 @@ import (
 )
 
 // Print tells which rules were tried, and what came of it.
-func (f Foretold) Print(out io.Writer) {
+func (f Foretold) Print(out io.Writer) error {
 	t := table.New(out, "")
 	for _, r := range f.Tried {
 		t.Row(r.Rule, cmp.Or(r.Why, "matches"))
@@ -20,6 +20,13 @@ func (f Foretold) Print(out io.Writer) {
 	if d.Ask != nil {
 		fmt.Fprintf(out, "the guard asks %s\n", d.Ask)
 	}
+	return nil
+}
+
+// PrintForetold prints the facts and what Print does.
+func PrintForetold(out io.Writer, f Foretold) error {
+	fmt.Fprintf(out, "%s\n\n", f.Facts)
+	return f.Print(out)
 }
 
 // PrintPlan prints what a level would overturn.

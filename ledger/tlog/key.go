@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -253,4 +254,17 @@ func ReadVerifiers(flag string, values []string) (all []string, err error) {
 		all = append(all, keys...)
 	}
 	return all, nil
+}
+
+// PrintNew tells of a new key, whose private part lies in a file, and what an auditor is to keep of it; first is its empty head.
+func (k *Key) PrintNew(w io.Writer, file string, first Head) {
+	fmt.Fprintf(w, `private key %s: whoever has it can sign tree heads in the gate's name
+public key  %s.pub: for auditors
+
+For the auditor to keep, away from the box:
+public key   %s
+fingerprint  %s
+first head   0:%s
+
+`, file, file, k.Verifier(), Fingerprint(k.Verifier()), first.ShortRoot())
 }

@@ -120,3 +120,41 @@ func Print(w io.Writer, path string, revoked bool) error {
 	}
 	return t.Flush()
 }
+
+// Request says which passes are to be issued, as flags do: one, or one for everybody on a list.
+type Request struct {
+	credential.Pass
+	Key         string // file of the private key
+	From, Until string // as [credential.PassTime] reads them
+	PNG         string // file of the one pass's picture; "": none
+	List, Out   string // an exported roster, and a new directory
+}
+
+// Resolve reads when the passes begin and end, in a zone, and the key, and refuses what does not go together.
+func (q *Request) Resolve(zone *time.Location) (key ed25519.PrivateKey, err error) {
+	if q.NotBefore, err = credential.PassTime("from", q.From, zone, false); err != nil {
+		return nil, err
+	}
+	if q.NotAfter, err = credential.PassTime("until", q.Until, zone, true); err != nil {
+		return nil, err
+	}
+	if key, err = credential.ReadPrivateKey(q.Key); err != nil {
+		return nil, err
+	}
+	if q.List != "" && (q.Subject != "" || q.Kind != "" || q.PNG != "" || q.Out == "") {
+		return nil, errors.New("pass issue --list: give --out DIR, and none of --sub, --kind and --png")
+	}
+	if q.List == "" && (q.Subject == "" || q.Kind == "") {
+		return nil, errors.New("pass issue: give --sub and --kind, or --list and --out")
+	}
+	return key, nil
+}
+
+// Sign issues the one pass, and makes its picture.
+func (q *Request) Sign(key ed25519.PrivateKey) (text string, err error) {
+	text, err = credential.Issue(key, q.Pass)
+	if err == nil && q.PNG != "" {
+		err = credential.WritePNG(q.PNG, text)
+	}
+	return text, err
+}
