@@ -1,15 +1,10 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 
 	"gated/box"
 	"gated/evidence/verify"
-	"gated/ledger/epoch"
 	"gated/ledger/file"
 	"gated/progress"
 
@@ -27,25 +22,19 @@ func ledgerVerify() *cobra.Command {
 				return err
 			}
 			g.Progress = func(done, of int64) { progress.Bar(c.ErrOrStderr(), "entries", int(done), int(of)) }
-			path, dir, kind := "", "", verify.Ledger
+			broken := false
 			if len(args) == 1 {
-				path = args[0]
-				kind, err = verify.WhatIs(path, g)
-			} else if dir, err = existing(c); err == nil {
+				broken, err = verify.Path(c.OutOrStdout(), args[0], g)
+			} else if dir, gone := existing(c); gone != nil {
+				err = gone
+			} else {
 				g.Unseal, g.Known = box.AskKeys(c.Context(), dir), box.Known(dir)
-				path = filepath.Join(dir, "ledger.db")
+				broken, err = verify.State(c.OutOrStdout(), dir, g)
 			}
-			if err != nil {
-				return err
+			if broken {
+				return box.No{Err: err} // an answer: the exit status is 1
 			}
-			err = verify.Verify(c.OutOrStdout(), path, kind, g)
-			if errors.Is(err, fs.ErrNotExist) && dir != "" {
-				err = cmp.Or(epoch.LedgerGone(dir, g.Known), err)
-			}
-			if err == nil || kind == verify.Ledger && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
-				return err
-			}
-			return box.No{Err: err} // an answer: the exit status is 1
+			return err
 		}}
 	c.Flags().StringArrayVar(&with.Keys, "key", nil,
 		"the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")

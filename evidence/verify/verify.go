@@ -3,8 +3,11 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"gated/evidence"
 	"gated/evidence/bundle"
 	"gated/ledger/entry"
+	"gated/ledger/epoch"
 	"gated/ledger/tlog"
 )
 
@@ -135,4 +139,27 @@ func Verify(w io.Writer, path, kind string, g evidence.Given) error {
 		fmt.Fprintln(w, line)
 	}
 	return nil
+}
+
+// Path verifies what is at a path, as Verify does; broken tells whether its error says what does not hold, and not that it cannot be told.
+func Path(w io.Writer, path string, g evidence.Given) (broken bool, err error) {
+	kind, err := WhatIs(path, g)
+	if err != nil {
+		return false, err
+	}
+	err = Verify(w, path, kind, g)
+	return err != nil && (kind != Ledger || !unread(err)), err
+}
+
+// State verifies the ledger of a state directory as Path does. That it is gone, though what lies beside it tells of one, is broken.
+func State(w io.Writer, dir string, g evidence.Given) (broken bool, err error) {
+	err = Verify(w, filepath.Join(dir, "ledger.db"), Ledger, g)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = cmp.Or(epoch.LedgerGone(dir, g.Known), err)
+	}
+	return err != nil && !unread(err), err
+}
+
+func unread(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }
