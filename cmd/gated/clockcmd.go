@@ -19,8 +19,6 @@ func emergencyCommand() *cobra.Command {
 
 func clockCommand() *cobra.Command {
 	confirm := &cobra.Command{Use: "confirm", Short: "tell the running gate that the box's clock is right", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, box.ConfirmClock, struct{}{}, line[string]("confirmed: %s\n"))
-		}}
+		RunE: performs(box.ConfirmClock, &struct{}{}, line[string]("confirmed: %s\n"))}
 	return group("clock", "confirm the clock", confirm)
 }

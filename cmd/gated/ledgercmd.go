@@ -161,7 +161,6 @@ func ledgerBegin() *cobra.Command {
 			}
 			return say(c.ErrOrStderr(), err, "let an auditor have the new key: gated key show --ledger\n")
 		})}
-	c.Flags().StringVar(&why, "reason", "", "why, in your own words")
-	c.MarkFlagRequired("reason")
+	reason(c, &why)
 	return c
 }

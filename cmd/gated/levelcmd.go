@@ -28,9 +28,7 @@ func levelCommand() *cobra.Command {
 
 func levelShow() *cobra.Command {
 	c := &cobra.Command{Use: "show", Short: "tell which level counts where, what is announced and what is prepared", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, box.Levels, struct{}{}, view.PrintLevels)
-		}}
+		RunE: performs(box.Levels, &struct{}{}, view.PrintLevels)}
 	c.Flags().Bool("json", false, "print a JSON array")
 	return c
 }
@@ -38,10 +36,7 @@ func levelShow() *cobra.Command {
 func levelPlan() *cobra.Command {
 	var a box.Planning
 	c := &cobra.Command{Use: "plan LEVEL", Short: "tell what a level would overturn, and who is to be called", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			a.Level = args[0]
-			return show(c, box.PlanLevel, a, query.PrintPlan)
-		}}
+		RunE: performs(box.PlanLevel, &a, query.PrintPlan, &a.Level)}
 	c.Flags().StringVar(&a.Place, "place", "", "of those who live in a building such as 3 or a unit such as 3-2 (default: the compound)")
 	c.Flags().StringVar(&a.At, "at", "", "when it begins, such as \"2026-11-29 06:00\" (default: now)")
 	return c

@@ -22,10 +22,7 @@ func watchCommand() *cobra.Command {
 func markCommand(use, short, what string) *cobra.Command {
 	m := box.Mark{What: what}
 	add := &cobra.Command{Use: "add WHO WORD --until T --approved-by X", Short: short, Args: cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, args []string) error {
-			m.Who, m.Word = args[0], args[1]
-			return show(c, box.MarkSomebody, m, line[int64]("entry=%d\n"))
-		}}
+		RunE: performs(box.MarkSomebody, &m, line[int64]("entry=%d\n"), &m.Who, &m.Word)}
 	add.Flags().StringVar(&m.From, "from", "", "when it begins, such as \"2026-11-29 06:00\" (default: now)")
 	add.Flags().StringVar(&m.Until, "until", "", "when it ends: a day, to its last second, or a day and a time")
 	add.Flags().StringVar(&m.By, "approved-by", "", "who approved or ordered it")
@@ -44,9 +41,7 @@ func markCommand(use, short, what string) *cobra.Command {
 		}}
 	listing := box.Listing{What: what}
 	list := &cobra.Command{Use: "list --reason R", Short: "list whom it counts for, or will", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, box.Marks, listing, marks.Print)
-		}}
+		RunE: performs(box.Marks, &listing, marks.Print)}
 	list.Flags().StringVar(&listing.Why, "reason", "", "why you look, in your own words: it is recorded")
 	list.MarkFlagRequired("reason")
 	return group(use, short, add, list, end)

@@ -16,17 +16,14 @@ func ledgerErase() *cobra.Command {
 	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R",
 		Short: "erase personal data for good, of older days, of one person or of one entry",
 		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, box.Erase, a, erasure.PrintErased)
-		}}
+		RunE:  performs(box.Erase, &a, erasure.PrintErased)}
 	c.Flags().StringVar(&a.Before, "before", "", "erase the entries of days before this date, in the gate's zone")
 	c.Flags().StringVar(&a.Class, "class", "", "with --before: only of passages of this class, such as courier")
 	c.Flags().StringVar(&a.Subject, "subject", "", "erase all about this person or vehicle, by roster ID")
 	c.Flags().Int64Var(&a.Seq, "seq", 0, "erase this entry's fields")
 	c.Flags().IntVar(&a.Epoch, "epoch", 0, "with --seq: the number of an older epoch, such as 1 for ledger-1.db")
 	c.Flags().StringVar(&a.Field, "field", "", "with --seq: only this field, such as name")
-	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
-	c.MarkFlagRequired("reason")
+	reason(c, &a.Why)
 	return c
 }
 
@@ -66,8 +63,7 @@ func ledgerSubject() *cobra.Command {
 				return evidence.PrintEntry(c.OutOrStdout(), e, asJSON)
 			})
 		})}
-	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
+	reason(c, &a.Why)
 	c.Flags().BoolVar(&asJSON, "json", false, "print an object a line: the exact record, and the personal fields")
-	c.MarkFlagRequired("reason")
 	return c
 }

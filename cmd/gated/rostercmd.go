@@ -108,7 +108,6 @@ func rosterAccept() *cobra.Command {
 			_, err := perform(c, box.AcceptRoster, why)
 			return say(c.ErrOrStderr(), err, "accepted: the roster that is here counts\n")
 		}}
-	c.Flags().StringVar(&why, "reason", "", "why, in your own words")
-	c.MarkFlagRequired("reason")
+	reason(c, &why)
 	return c
 }

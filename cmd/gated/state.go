@@ -113,6 +113,16 @@ func show[A, R any](c *cobra.Command, op box.Op[A, R], args A, print func(io.Wri
 	return printed(c, result, print)
 }
 
+// performs is what a command does that shows an operation: with what its flags set in args, and its arguments into.
+func performs[A, R any](op box.Op[A, R], args *A, print func(io.Writer, R) error, into ...*string) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, said []string) error {
+		for i, s := range said {
+			*into[i] = s
+		}
+		return show(c, op, *args, print)
+	}
+}
+
 // printed prints a result; with --json, where there is such a flag, as it is.
 func printed[R any](c *cobra.Command, result R, print func(io.Writer, R) error) error {
 	if asJSON, _ := c.Flags().GetBool("json"); asJSON {
@@ -124,6 +134,12 @@ func printed[R any](c *cobra.Command, result R, print func(io.Writer, R) error) 
 // line prints a result in one line.
 func line[R any](format string) func(io.Writer, R) error {
 	return func(w io.Writer, result R) error { return say(w, nil, format, result) }
+}
+
+// reason adds the flag --reason, which must be there.
+func reason(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "reason", "", "why, in your own words")
+	c.MarkFlagRequired("reason")
 }
 
 // say says what came of something unless that is an error, which it returns.
