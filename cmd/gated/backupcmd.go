@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"os"
 	"time"
 
 	"gated/box"
@@ -16,8 +15,8 @@ import (
 func backupCommand() *cobra.Command {
 	return &cobra.Command{Use: "backup [DIR]", Short: "copy all that the gate needs while it works", Args: cobra.MaximumNArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
-			began := time.Now()
-			src, err := lastgood.Sources(settingsFile(c), dir, os.Environ(), namedSettings(c) != "")
+			began, at := time.Now(), place(c)
+			src, err := lastgood.Sources(at.File(), dir, at.Environ, at.Settings != "")
 			if err != nil {
 				return err
 			}
@@ -30,7 +29,7 @@ func backupCommand() *cobra.Command {
 func restoreCommand() *cobra.Command {
 	return &cobra.Command{Use: "restore DIR", Short: "put back what \"gated backup\" copied", Args: cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
-			done, err := box.Restore(box.Restoring{From: args[0], State: dir, Settings: settingsFile(c),
+			done, err := box.Restore(box.Restoring{From: args[0], State: dir, Settings: place(c).File(),
 				Named: config.Files, Master: func() (string, error) {
 					return prompt.Line(c.InOrStdin(), c.ErrOrStderr(), "master key")
 				}})

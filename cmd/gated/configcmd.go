@@ -11,20 +11,21 @@ func configCommand() *cobra.Command {
 	check := &cobra.Command{Use: "check", Args: cobra.NoArgs,
 		Short: "check the settings, the policy and the trusted keys, and change nothing",
 		RunE: func(c *cobra.Command, _ []string) error {
-			set, path, err := settings(c)
+			at := place(c)
+			set, err := at.Load()
 			if err != nil {
 				return err
 			}
-			dir, err := stateDir(c, set)
+			dir, err := at.Dir(set)
 			if err != nil {
 				return err
 			}
-			said, err := daemon.Check(path, dir, c.ErrOrStderr())
-			return say(c.OutOrStdout(), err, "%s: ok: %s\n", path, said)
+			said, err := daemon.Check(at.File(), dir, c.ErrOrStderr())
+			return say(c.OutOrStdout(), err, "%s: ok: %s\n", at.File(), said)
 		}}
 	show := &cobra.Command{Use: "show", Short: "print the settings in force and where each comes from", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			set, _, err := settings(c)
+			set, err := place(c).Load()
 			if err != nil {
 				return err
 			}

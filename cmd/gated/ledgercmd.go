@@ -143,7 +143,7 @@ func ledgerBegin() *cobra.Command {
 	c := &cobra.Command{Use: "begin --reason R", Short: "put the ledger aside and begin a new epoch, behind a finding",
 		Args: cobra.NoArgs,
 		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
-			set, err := anySettings(c)
+			set, err := place(c).Any()
 			if err != nil {
 				return err
 			}

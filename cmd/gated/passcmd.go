@@ -24,7 +24,7 @@ func passIssue() *cobra.Command {
 	c := &cobra.Command{Use: "issue --key FILE --issuer ISS --until T (--sub ID --kind KIND [--png FILE] | --list ROSTER.csv --out DIR)",
 		Short: "issue a pass, or one for everybody on a list", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			set, err := anySettings(c)
+			set, err := place(c).Any()
 			if err != nil {
 				return err
 			}

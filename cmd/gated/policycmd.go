@@ -25,7 +25,7 @@ func policyCommand() *cobra.Command {
 				return policy.Load(file)
 			}
 		}
-		set, err := anySettings(c)
+		set, err := place(c).Any()
 		if err != nil || set == nil || set.Policy.File == "" {
 			return policy.Shipped(), err
 		}

@@ -14,7 +14,8 @@ func runCommand() *cobra.Command {
 	var verdicts, restored bool
 	c := &cobra.Command{Use: "run", Short: "run the gate until it is told to stop", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			d := &daemon.Daemon{Path: settingsFile(c), Dir: namedState(c), Version: buildVersion(), Restored: restored,
+			at := place(c)
+			d := &daemon.Daemon{Path: at.File(), Dir: at.State, Version: buildVersion(), Restored: restored,
 				Stderr: c.ErrOrStderr()}
 			if verdicts {
 				d.Verdicts = c.OutOrStdout()

@@ -3,12 +3,9 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"gated/box"
@@ -18,57 +15,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// settings reads the settings file that the flags name.
-func settings(c *cobra.Command) (*config.Settings, string, error) {
-	path := settingsFile(c)
-	if namedSettings(c) == "" {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, "", fmt.Errorf("no settings: %w: name them with --config FILE; "+
-				"\"gated config example\" prints some to begin with", err)
-		}
-	}
-	s, err := config.Load(path, os.Environ())
-	return s, path, err
-}
-
-// settingsFile is where the settings lie, or would.
-func settingsFile(c *cobra.Command) string { return cmp.Or(namedSettings(c), "/etc/gated/gated.yaml") }
-
-func namedSettings(c *cobra.Command) string {
-	path, _ := c.Flags().GetString("config")
-	return cmp.Or(path, os.Getenv("GATED_CONFIG"))
-}
-
-// anySettings are those of settings. Where they cannot be read, and no flag names them, there are none.
-func anySettings(c *cobra.Command) (*config.Settings, error) {
-	s, _, err := settings(c)
-	if named, _ := c.Flags().GetString("config"); named == "" && err != nil {
-		return nil, nil
-	}
-	return s, err
-}
-
-// stateDir is where a command's state is: --state, $STATE_DIRECTORY (systemd), state_dir of the settings, ./gated-data.
-// The settings are only asked where the first two say nothing; a command that only reads may have none.
-func stateDir(c *cobra.Command, s *config.Settings) (string, error) {
-	dir := namedState(c)
-	if dir == "" && s == nil {
-		loaded, _, err := settings(c)
-		if err != nil && (!errors.Is(err, fs.ErrNotExist) || namedSettings(c) != "") {
-			return "", err
-		}
-		s = loaded // none are needed
-	}
-	if s != nil {
-		dir = cmp.Or(dir, s.StateDir)
-	}
-	return filepath.Abs(cmp.Or(dir, "gated-data"))
-}
-
-func namedState(c *cobra.Command) string {
-	dir, _ := c.Flags().GetString("state")
+// place is where the settings and the state are that the flags name, else the environment.
+func place(c *cobra.Command) config.Place {
+	settings, _ := c.Flags().GetString("config")
+	state, _ := c.Flags().GetString("state")
 	systemd, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
-	return cmp.Or(dir, systemd)
+	return config.Place{Asked: settings != "", Settings: cmp.Or(settings, os.Getenv("GATED_CONFIG")), State: cmp.Or(state, systemd),
+		Environ: os.Environ()}
 }
 
 // inState makes of run what a command does, once its state directory is known.
@@ -82,9 +35,9 @@ func inState(run func(c *cobra.Command, dir string, args []string) error) func(*
 	}
 }
 
-// existing is stateDir for commands that never create it.
+// existing is the state directory, for commands that never create it.
 func existing(c *cobra.Command) (string, error) {
-	dir, err := stateDir(c, nil)
+	dir, err := place(c).Dir(nil)
 	if err != nil {
 		return "", err
 	}
