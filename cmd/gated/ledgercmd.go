@@ -6,16 +6,20 @@ import (
 	"io"
 	"time"
 
+	"gated/backup"
 	"gated/box"
 	"gated/evidence"
 	"gated/evidence/export"
+	"gated/evidence/verify"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/progress"
 	"gated/register"
 	"gated/register/blind"
+	"gated/register/erasure"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func ledgerCommand() *cobra.Command {
@@ -162,5 +166,164 @@ func ledgerBegin() *cobra.Command {
 			return say(c.ErrOrStderr(), err, "let an auditor have the new key: gated key show --ledger\n")
 		})}
 	reason(c, &why)
+	return c
+}
+
+func ledgerExport() *cobra.Command {
+	var want export.Request
+	var reason string
+	c := &cobra.Command{Use: "export (--day D | --from A --to B) --format F", Short: "write days for the auditor",
+		Long: "export writes days in the gate's time zone.\n\n" + export.About() + "\n" + help("ledger-export"), Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			want.Dated, want.Personal = c.Flags().Changed("day"), c.Flags().Changed("with-personal")
+			err := want.Check()
+			if err == nil && want.Personal {
+				err = box.CheckReason(reason)
+			}
+			if err != nil {
+				return err
+			}
+			return inLedger(func(c *cobra.Command, dir string, r *evidence.Reader, now time.Time) error {
+				if err := want.Resolve(now); err != nil {
+					return err
+				}
+				if want.Out != "" && backup.Inside(want.Out, dir) {
+					return fmt.Errorf("--out %s is in the state directory, whose files an export could replace: choose another place",
+						want.Out)
+				}
+				if want.Personal {
+					hidden, err := box.BeginExport(c.Context(), dir, r.Reader.Reader,
+						box.Export{Format: want.Format, From: want.From, To: want.To, Reason: reason})
+					if hidden != nil {
+						fmt.Fprintf(c.ErrOrStderr(), "not all personal data can be read: %v\n", hidden)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				return want.Write(r, c.OutOrStdout(), c.ErrOrStderr())
+			})(c, args)
+		}}
+	f := c.Flags()
+	f.StringVar(&want.Day, "day", "today", "the day: 2026-11-23, today or yesterday")
+	f.StringVar(&want.From, "from", "", "the first of several days")
+	f.StringVar(&want.To, "to", "", "the last of several days")
+	f.StringVar(&want.Format, "format", "", export.Formats())
+	f.StringVar(&want.Out, "out", "", "file to write, or folder for tiles; it appears only when it is whole (default: standard output)")
+	f.BoolVar(&want.Events, "events", false, "one row for each event instead of each passage")
+	f.StringVar(&reason, "with-personal", "", "put the personal fields in, and record this `reason`")
+	c.MarkFlagRequired("format")
+	return c
+}
+
+func ledgerVerify() *cobra.Command {
+	var with verify.Brought
+	c := &cobra.Command{Use: "verify [PATH]", Short: "check that nothing was changed, and say what that proves",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			g, err := with.Given()
+			if err != nil {
+				return err
+			}
+			g.Progress = func(done, of int64) { progress.Bar(c.ErrOrStderr(), "entries", int(done), int(of)) }
+			broken := false
+			if len(args) == 1 {
+				broken, err = verify.Path(c.OutOrStdout(), args[0], g)
+			} else if dir, gone := existing(c); gone != nil {
+				err = gone
+			} else {
+				g.Unseal, g.Known = box.AskKeys(c.Context(), dir), box.Known(dir)
+				broken, err = verify.State(c.OutOrStdout(), dir, g)
+			}
+			if broken {
+				return box.No{Err: err} // an answer: the exit status is 1
+			}
+			return err
+		}}
+	c.Flags().StringArrayVar(&with.Keys, "key", nil,
+		"the gate's public key, or a file of it, as \"gated key show --ledger\" printed it when you trusted the box")
+	c.Flags().StringArrayVar(&with.Witnesses, "witness", nil, "a witness's public key, or a file of it")
+	c.Flags().StringVar(&with.Since, "since", "",
+		"an older tree head, as \"gated ledger head\" printed it: prove that nothing before it was changed")
+	c.Flags().StringArrayVar(&with.ShortRoots, "short-root", nil, "SIZE:CHARS from the handover book")
+	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "paper" { // as it was called; scripts have it
+			name = "short-root"
+		}
+		return pflag.NormalizedName(name)
+	})
+	return c
+}
+
+func ledgerHead() *cobra.Command {
+	return &cobra.Command{Use: "head", Short: "print the newest tree head, to be kept away from the box", Args: cobra.NoArgs,
+		RunE: inState(func(c *cobra.Command, dir string, _ []string) error {
+			r, err := file.OpenReader(dir)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			h, err := r.Head()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "for the handover book: %d:%s\n", h.Size, h.ShortRoot())
+			_, err = c.OutOrStdout().Write(h.Note)
+			return err
+		})}
+}
+
+func ledgerErase() *cobra.Command {
+	var a box.Erasure
+	c := &cobra.Command{Use: "erase --before DATE|--subject ID|--seq N --reason R",
+		Short: "erase personal data for good, of older days, of one person or of one entry", Args: cobra.NoArgs,
+		RunE: performs(box.Erase, &a, erasure.PrintErased)}
+	c.Flags().StringVar(&a.Before, "before", "", "erase the entries of days before this date, in the gate's zone")
+	c.Flags().StringVar(&a.Class, "class", "", "with --before: only of passages of this class, such as courier")
+	c.Flags().StringVar(&a.Subject, "subject", "", "erase all about this person or vehicle, by roster ID")
+	c.Flags().Int64Var(&a.Seq, "seq", 0, "erase this entry's fields")
+	c.Flags().IntVar(&a.Epoch, "epoch", 0, "with --seq: the number of an older epoch, such as 1 for ledger-1.db")
+	c.Flags().StringVar(&a.Field, "field", "", "with --seq: only this field, such as name")
+	reason(c, &a.Why)
+	return c
+}
+
+func ledgerKeep() *cobra.Command {
+	var a box.Keeping
+	var list bool
+	c := &cobra.Command{Use: "keep --from D --to D --reason R | --lift N --reason R | --list",
+		Short: "forbid to erase some days, such as for a court, until that is lifted", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !list {
+				if (a.From != "" && a.To != "") == (a.Lift != 0) || a.Lift != 0 && a.From+a.To != "" {
+					return errors.New("say which days by --from D --to D, or what to end by --lift N, or --list")
+				}
+				return show(c, box.Keep, a, line[int64]("entry=%d\n"))
+			}
+			return show(c, box.Keeps, struct{}{}, erasure.PrintKept)
+		}}
+	c.Flags().StringVar(&a.From, "from", "", "first day to keep, such as 2026-11-23")
+	c.Flags().StringVar(&a.To, "to", "", "last day to keep")
+	c.Flags().Int64Var(&a.Lift, "lift", 0, "end what this keep entry forbids")
+	c.Flags().StringVar(&a.Why, "reason", "", "why, in your own words")
+	c.Flags().BoolVar(&list, "list", false, "list the days that are kept")
+	c.MarkFlagsMutuallyExclusive("list", "reason")
+	c.MarkFlagsOneRequired("list", "reason")
+	return c
+}
+
+func ledgerSubject() *cobra.Command {
+	var a box.Subject
+	var asJSON bool
+	c := &cobra.Command{Use: "subject ID --reason R", Short: "print all that the ledger keeps about a person or vehicle",
+		Args: cobra.ExactArgs(1),
+		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
+			a.ID = args[0]
+			return box.TellSubject(c.Context(), dir, a, func(e *ledger.Entry) error {
+				return evidence.PrintEntry(c.OutOrStdout(), e, asJSON)
+			})
+		})}
+	reason(c, &a.Why)
+	c.Flags().BoolVar(&asJSON, "json", false, "print an object a line: the exact record, and the personal fields")
 	return c
 }

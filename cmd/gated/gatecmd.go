@@ -4,9 +4,27 @@ import (
 	"io"
 
 	"gated/box"
+	"gated/gate/query"
 
 	"github.com/spf13/cobra"
 )
+
+func emergencyCommand() *cobra.Command {
+	c := &cobra.Command{Use: "emergency LANE", Args: cobra.ExactArgs(1),
+		Short: "open a lane and hold it open, as the emergency key does, where the page cannot be reached"}
+	end := c.Flags().Bool("close", false, "close it again")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		said, err := perform(c, box.Emergency, box.Press{Lane: args[0], Close: *end})
+		return say(c.OutOrStdout(), err, "lane %s: %s\n", args[0], said)
+	}
+	return c
+}
+
+func clockCommand() *cobra.Command {
+	confirm := &cobra.Command{Use: "confirm", Short: "tell the running gate that the box's clock is right", Args: cobra.NoArgs,
+		RunE: performs(box.ConfirmClock, &struct{}{}, line[string]("confirmed: %s\n"))}
+	return group("clock", "confirm the clock", confirm)
+}
 
 func passageCommand() *cobra.Command {
 	var a box.Amendment
@@ -29,4 +47,13 @@ func passageCommand() *cobra.Command {
 	reason(annul, &a.Why)
 	reason(correct, &a.Why)
 	return group("passage", "put right what was admitted", annul, correct)
+}
+
+func tripsCommand() *cobra.Command {
+	var overdue bool
+	c := &cobra.Command{Use: "trips", Short: "list who is out and is to be back by a time", Args: cobra.NoArgs,
+		RunE: performs(box.Trips, &overdue, query.PrintTrips)}
+	c.Flags().BoolVar(&overdue, "overdue", false, "only who was to be back by now")
+	c.Flags().Bool("json", false, "print a JSON array")
+	return c
 }
