@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -142,19 +143,21 @@ type Finding struct {
 	Filter                     register.Filter
 }
 
-// BeginExport records an export with personal data before it shows any, and gives the reader what opens them. hidden is why
-// some cannot be read all the same. Where none can it is an error: an export that only looks as if nobody had passed would be
-// worse than none.
-func BeginExport(ctx context.Context, dir string, r *file.Reader, x Export) (hidden, err error) {
+// BeginExport records an export with personal data before it shows any, and gives the reader what opens them. It tells why some
+// cannot be read all the same. Where none can it is an error: an export that only looks as if nobody had passed would be worse than
+// none.
+func BeginExport(ctx context.Context, dir string, r *file.Reader, x Export, tell io.Writer) error {
 	if ask := AskKeys(ctx, dir); ask != nil {
 		r.AskKeys(ask)
-	} else if hidden = r.Hidden(); !r.HasMaster() {
-		return nil, fmt.Errorf("the personal data cannot be opened here: %w", hidden)
+	} else if hidden := r.Hidden(); !r.HasMaster() {
+		return fmt.Errorf("the personal data cannot be opened here: %w", hidden)
+	} else if hidden != nil {
+		fmt.Fprintf(tell, "not all personal data can be read: %v\n", hidden)
 	}
-	if _, err = Perform(ctx, dir, recordExport, x); err != nil {
-		err = fmt.Errorf("an export with personal data is recorded first: %w", err)
+	if _, err := Perform(ctx, dir, recordExport, x); err != nil {
+		return fmt.Errorf("an export with personal data is recorded first: %w", err)
 	}
-	return hidden, err
+	return nil
 }
 
 // Reason and user are personal fields themselves: people name people.

@@ -10,13 +10,11 @@ import (
 )
 
 func emergencyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "emergency LANE", Args: cobra.ExactArgs(1),
+	var p box.Press
+	told := func(w io.Writer, said string) error { return say(w, nil, "lane %s: %s\n", p.Lane, said) }
+	c := &cobra.Command{Use: "emergency LANE", Args: cobra.ExactArgs(1), RunE: performs(box.Emergency, &p, told, &p.Lane),
 		Short: "open a lane and hold it open, as the emergency key does, where the page cannot be reached"}
-	end := c.Flags().Bool("close", false, "close it again")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		said, err := perform(c, box.Emergency, box.Press{Lane: args[0], Close: *end})
-		return say(c.OutOrStdout(), err, "lane %s: %s\n", args[0], said)
-	}
+	c.Flags().BoolVar(&p.Close, "close", false, "close it again")
 	return c
 }
 

@@ -22,7 +22,7 @@ func keyCommand() *cobra.Command {
 }
 
 func keyNew() *cobra.Command {
-	var pass, led, personal bool
+	var led, personal bool
 	var out, origin string
 	c := &cobra.Command{Use: "new --pass|--ledger|--personal --out FILE",
 		Short: "make a key: FILE is the private one, FILE.pub the public one", Args: cobra.NoArgs,
@@ -47,7 +47,7 @@ func keyNew() *cobra.Command {
 			_, err = c.OutOrStdout().Write(first.Note)
 			return err
 		}}
-	c.Flags().BoolVar(&pass, "pass", false, "a key that signs passes")
+	c.Flags().Bool("pass", false, "a key that signs passes")
 	c.Flags().BoolVar(&led, "ledger", false, "a key that signs the ledger's tree heads")
 	c.Flags().BoolVar(&personal, "personal", false, "the master key of the ledger's personal data")
 	c.Flags().StringVar(&origin, "origin", "", "with --ledger: the ledger's name in tree heads, gate.origin of the settings")

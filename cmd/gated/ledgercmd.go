@@ -192,12 +192,8 @@ func ledgerExport() *cobra.Command {
 						want.Out)
 				}
 				if want.Personal {
-					hidden, err := box.BeginExport(c.Context(), dir, r.Reader.Reader,
-						box.Export{Format: want.Format, From: want.From, To: want.To, Reason: reason})
-					if hidden != nil {
-						fmt.Fprintf(c.ErrOrStderr(), "not all personal data can be read: %v\n", hidden)
-					}
-					if err != nil {
+					x := box.Export{Format: want.Format, From: want.From, To: want.To, Reason: reason}
+					if err := box.BeginExport(c.Context(), dir, r.Reader.Reader, x, c.ErrOrStderr()); err != nil {
 						return err
 					}
 				}

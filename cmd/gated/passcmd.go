@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -36,11 +35,17 @@ func passIssue() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if q.List != "" {
-				return issueList(c, key, q)
+			if q.List == "" {
+				text, err := q.Sign(key)
+				return say(c.OutOrStdout(), err, "%s\n", text)
 			}
-			text, err := q.Sign(key)
-			return say(c.OutOrStdout(), err, "%s\n", text)
+			list, err := box.ReadRoster(q.List, language())
+			if err != nil {
+				return err
+			}
+			n, err := q.SignAll(key, list, func(n, of int) { progress.Bar(c.ErrOrStderr(), "passes", n, of) })
+			return say(c.ErrOrStderr(), err, "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
+				n, q.Out, filepath.Join(q.Out, "print.html"))
 		}}
 	f := c.Flags()
 	f.StringVar(&q.Key, "key", "", "private key")
@@ -58,21 +63,6 @@ func passIssue() *cobra.Command {
 		c.MarkFlagRequired(name)
 	}
 	return c
-}
-
-// issueList issues a pass for each row of an exported roster.
-func issueList(c *cobra.Command, key ed25519.PrivateKey, q passlist.Request) error {
-	read, err := box.ReadRoster(q.List, language())
-	if err != nil {
-		return err
-	}
-	all, err := read.Bearers()
-	if err != nil {
-		return fmt.Errorf("%s %w", q.List, err)
-	}
-	err = passlist.Issue(q.Out, key, q.Pass, all, func(n int) { progress.Bar(c.ErrOrStderr(), "passes", n, len(all)) })
-	return say(c.ErrOrStderr(), err, "%d passes in %s: print %s, and on the gate: gated pass record passes.csv\n",
-		len(all), q.Out, filepath.Join(q.Out, "print.html"))
 }
 
 func passRecord() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -49,35 +50,31 @@ func rosterImport() *cobra.Command {
 	return c
 }
 
-// ofRoster makes of run what a command does with the roster of its state directory, daemon or not.
-func ofRoster(run func(c *cobra.Command, s *roster.Snapshot, args []string) error) func(*cobra.Command, []string) error {
+// ofRoster makes of print what a command says of the roster of its state directory, daemon or not.
+func ofRoster(print func(w io.Writer, s *roster.Snapshot, args []string) error) func(*cobra.Command, []string) error {
 	return inState(func(c *cobra.Command, dir string, args []string) error {
 		s, err := box.Roster(dir)
 		if err != nil {
 			return err
 		}
-		return run(c, s, args)
+		return print(c.OutOrStdout(), s, args)
 	})
 }
 
 func rosterList() *cobra.Command {
 	return &cobra.Command{Use: "list [ROOM]", Short: "list people and vehicles, or the people of a room", Args: cobra.MaximumNArgs(1),
-		RunE: ofRoster(func(c *cobra.Command, s *roster.Snapshot, args []string) error {
-			return s.Print(c.OutOrStdout(), strings.Join(args, ""))
-		})}
+		RunE: ofRoster(func(w io.Writer, s *roster.Snapshot, args []string) error { return s.Print(w, strings.Join(args, "")) })}
 }
 
 func rosterExport() *cobra.Command {
 	return &cobra.Command{Use: "export", Short: "print the roster as CSV that imports again unchanged", Args: cobra.NoArgs,
-		RunE: ofRoster(func(c *cobra.Command, s *roster.Snapshot, _ []string) error {
-			return s.Export(c.OutOrStdout())
-		})}
+		RunE: ofRoster(func(w io.Writer, s *roster.Snapshot, _ []string) error { return s.Export(w) })}
 }
 
 func rosterShow() *cobra.Command {
 	return &cobra.Command{Use: "show ID", Short: "print all that is kept about a person or vehicle of the roster", Args: cobra.ExactArgs(1),
-		RunE: ofRoster(func(c *cobra.Command, s *roster.Snapshot, args []string) error {
-			is, err := s.PrintAll(c.OutOrStdout(), args[0])
+		RunE: ofRoster(func(w io.Writer, s *roster.Snapshot, args []string) error {
+			is, err := s.PrintAll(w, args[0])
 			if err == nil && !is {
 				err = notInRoster(args[0])
 			}

@@ -158,3 +158,12 @@ func (q *Request) Sign(key ed25519.PrivateKey) (text string, err error) {
 	}
 	return text, err
 }
+
+// SignAll issues a pass for each row of the list, as Issue does, and tells how many; done is told how many of all are made.
+func (q *Request) SignAll(key ed25519.PrivateKey, list *sheet.List, done func(n, of int)) (int, error) {
+	all, err := list.Bearers()
+	if err != nil {
+		return 0, fmt.Errorf("%s %w", q.List, err)
+	}
+	return len(all), Issue(q.Out, key, q.Pass, all, func(n int) { done(n, len(all)) })
+}
