@@ -14,8 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"gated/evidence/workbook"
 	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
@@ -151,17 +151,6 @@ func (r *Reader) ExportJSONL(w, companion io.Writer, x Selection) ([]Stats, erro
 	return p.days, errors.Join(b.Flush(), personal.Flush())
 }
 
-// bom tells spreadsheets that the CSV is UTF-8.
-const bom = "\ufeff"
-
-// harmless keeps a cell from being taken for a formula (OWASP CSV Injection).
-func harmless(cell string) string {
-	if first, _ := utf8.DecodeRuneInString(cell); cell != "" && strings.ContainsRune("=+-@\t\r\n|%＝＋－＠", first) {
-		return "'" + cell
-	}
-	return cell
-}
-
 // ExportCSV writes the days as a spreadsheet: one row a passage, or one an event; and their personal fields, where the
 // selection has them, to companion as well, with what is needed to check each.
 func (r *Reader) ExportCSV(w, companion io.Writer, x Selection) error {
@@ -175,12 +164,12 @@ func (r *Reader) ExportCSV(w, companion io.Writer, x Selection) error {
 	if err := p.run(); err != nil {
 		return err
 	}
-	b.WriteString(bom)
+	b.WriteString(workbook.BOM)
 	s := csv.NewWriter(b)
 	s.UseCRLF = true // RFC 4180
 	write := func(cells ...string) error {
 		for i := range cells {
-			cells[i] = harmless(cells[i])
+			cells[i] = workbook.Harmless(cells[i])
 		}
 		return s.Write(cells)
 	}
@@ -223,7 +212,7 @@ func (r *Reader) ExportXLSX(w io.Writer, x Selection) error {
 	if err != nil {
 		return err
 	}
-	b := newWorkbook(w)
+	b := workbook.New(w)
 	if err := b.Sheet("about", nil); err != nil {
 		return err
 	}

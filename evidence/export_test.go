@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
 
+	"gated/evidence/workbook"
 	"gated/ledger"
 	"gated/register"
 )
@@ -51,10 +52,10 @@ func TestCSVOpensInASpreadsheetWithoutRunningAnything(t *testing.T) {
 		if err := r.ExportCSV(&b, nil, Selection{From: "2026-11-23", To: "2026-11-23", Events: events, Now: registertest.At("2026-11-25 00:00:00")}); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.HasPrefix(b.Bytes(), []byte(bom)) {
+		if !bytes.HasPrefix(b.Bytes(), []byte(workbook.BOM)) {
 			t.Error("no byte order mark")
 		}
-		cr := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), bom)))
+		cr := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), workbook.BOM)))
 		cr.FieldsPerRecord = -1
 		rows, err := cr.ReadAll()
 		if err != nil {
@@ -125,7 +126,7 @@ func readCSV(t *testing.T, r *Reader, x Selection) (front [][]string, head []str
 	if err := r.ExportCSV(&b, io.Discard, x); err != nil {
 		t.Fatal(err)
 	}
-	cr := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), bom)))
+	cr := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), workbook.BOM)))
 	cr.FieldsPerRecord = -1
 	all, err := cr.ReadAll()
 	if err != nil {

@@ -60,7 +60,7 @@ var house = map[string][]string{
 	"evidence/export": {"durable", "evidence", "evidence/bundle", "ledger/entry", "ledger/tlog", "register", "table"},
 	"evidence/verify": {"evidence", "evidence/bundle", "ledger/entry", "ledger/epoch", "ledger/tlog"},
 	"evidence/bundle": {"evidence", "ledger/entry", "ledger/file", "ledger/tlog"},
-	"evidence":        {"clock", "ledger/entry", "ledger/file", "ledger/tlog", "register", "register/byhand"},
+	"evidence":        {"clock", "evidence/workbook", "ledger/entry", "ledger/file", "ledger/tlog", "register", "register/byhand"},
 	"register": {"ledger", "ledger/file", "register/blind", "register/byhand", "register/index", "register/levels", "register/marks", "register/presence",
 		"register/trips", "register/visits"},
 	"register/amend":    {"ledger", "register", "register/visits"},
@@ -106,6 +106,7 @@ var house = map[string][]string{
 	"access":             {"durable"},
 	"sqliteprocess":      {"durable"},
 	"table":              nil,
+	"evidence/workbook":  nil,
 }
 
 // What a reader can hold in the head at once.

@@ -1,4 +1,5 @@
-package evidence
+// Package workbook writes tables that a spreadsheet opens.
+package workbook
 
 import (
 	"archive/zip"
@@ -18,10 +19,10 @@ const (
 	cellChars = 32767
 )
 
-// workbook writes a workbook (ECMA-376) sheet after sheet, as it gets the rows: a library for workbooks keeps a sheet in
+// Book writes a workbook (ECMA-376) sheet after sheet, as it gets the rows: a library for workbooks keeps a sheet in
 // memory or in files of its own. Every cell is text: a document number or a plate stays what it was, and nothing is a
 // formula.
-type workbook struct {
+type Book struct {
 	zip    *zip.Writer
 	w      *bufio.Writer // of the sheet; its error comes with the next Flush
 	sheets []string      // their names, the newest last
@@ -32,7 +33,8 @@ type workbook struct {
 	most   int // rows that a sheet can hold
 }
 
-func newWorkbook(w io.Writer) *workbook { return &workbook{zip: zip.NewWriter(w), most: sheetRows} }
+// New begins one.
+func New(w io.Writer) *Book { return &Book{zip: zip.NewWriter(w), most: sheetRows} }
 
 const (
 	xmlHead   = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>` + "\n"
@@ -43,7 +45,7 @@ const (
 )
 
 // Sheet ends the sheet before and begins another, whose head, if any, stays in sight.
-func (b *workbook) Sheet(name string, head []string) error {
+func (b *Book) Sheet(name string, head []string) error {
 	if err := b.endSheet(); err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func (b *workbook) Sheet(name string, head []string) error {
 	return b.Row(head...)
 }
 
-func (b *workbook) endSheet() error {
+func (b *Book) endSheet() error {
 	if b.w == nil {
 		return nil
 	}
@@ -80,7 +82,7 @@ func (b *workbook) endSheet() error {
 }
 
 // Row adds a row to the sheet, or to another one behind it where that is full.
-func (b *workbook) Row(cells ...string) error {
+func (b *Book) Row(cells ...string) error {
 	if b.row == b.most {
 		if err := b.Sheet(b.name, b.head); err != nil {
 			return err
@@ -113,7 +115,7 @@ func column(i int) string {
 // gets its first underscore said in this way.
 var escaped = regexp.MustCompile(`_x[0-9A-Fa-f]{4}_`)
 
-func (b *workbook) text(s string) {
+func (b *Book) text(s string) {
 	plain := true
 	for i := 0; i < len(s) && plain; i++ {
 		c := s[i]
@@ -131,7 +133,7 @@ func (b *workbook) text(s string) {
 }
 
 // Close ends the workbook.
-func (b *workbook) Close() error {
+func (b *Book) Close() error {
 	if err := b.endSheet(); err != nil {
 		return err
 	}
@@ -178,4 +180,15 @@ func fitting(s string) string {
 		}
 	}
 	return s
+}
+
+// BOM tells spreadsheets that a CSV is UTF-8.
+const BOM = "\ufeff"
+
+// Harmless keeps a cell of a CSV from being taken for a formula (OWASP CSV Injection).
+func Harmless(cell string) string {
+	if first, _ := utf8.DecodeRuneInString(cell); cell != "" && strings.ContainsRune("=+-@\t\r\n|%＝＋－＠", first) {
+		return "'" + cell
+	}
+	return cell
 }

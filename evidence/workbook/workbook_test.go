@@ -1,4 +1,4 @@
-package evidence
+package workbook
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 
 func TestXLSXOfMoreThanASheetHolds(t *testing.T) {
 	var buf bytes.Buffer
-	b := newWorkbook(&buf)
+	b := New(&buf)
 	b.most = 3
 	if err := b.Sheet("events", []string{"seq"}); err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func TestXLSXOfMoreThanASheetHolds(t *testing.T) {
 func TestAWorkbookHoldsAnyText(t *testing.T) {
 	cells := []string{"plain", " <b> & \"x\" 'y' ", "two\nlines", "a\ttab", "王小明 🚑", "=1+1", "007", "_x0041_", "_x0041_x0042_", "__x0041__", "a\x01b", "a\xffb"}
 	var buf bytes.Buffer
-	b := newWorkbook(&buf)
+	b := New(&buf)
 	if err := b.Sheet("about", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func FuzzWorkbook(f *testing.F) {
 	f.Add("a_x0041_x0042_b")
 	f.Fuzz(func(t *testing.T, s string) {
 		var buf bytes.Buffer
-		b := newWorkbook(&buf)
+		b := New(&buf)
 		if err := b.Sheet("about", nil); err != nil {
 			t.Fatal(err)
 		}
