@@ -208,7 +208,9 @@ var tries = []try{
 	tried(findSomebody, Finding{Kind: blind.OfSubject, Value: "r-000001", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
 	tried(findSomebody, Finding{Kind: blind.OfName, Value: "敏", From: "2026-11-23", To: "2026-11-24", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
 	tried(findSomebody, Finding{Kind: blind.OfName, Value: "张敏"}, nil), // nobody says why
-	tried(recordExport, Export{"csv", "2026-11-23", "2026-11-24", "request 17"}, nil),
+	tried(recordExport, Export{Format: "csv", From: "2026-11-23", To: "2026-11-24", Reason: "request 17"}, nil),
+	tried(DisputePassage, Dispute{Passage: "p1", Entry: 1, Host: "3-2-501", Why: "nobody came"}, nil),
+	tried(DisputePassage, Dispute{Passage: "p1", Entry: 1, Host: "3-2-501"}, nil),
 	tried(recordExport, Export{Format: "csv"}, nil),
 	tried(entryKeys, entries{1, 1, 3}, nil),
 	tried(beginBackup, struct{}{}, nil),

@@ -25,7 +25,7 @@ func operations() []operation {
 		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, AcceptRoster, ConfirmClock,
 		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, beginBackup, recordBackup,
 		Rebuild, Emergency, Announce, Levels, PlanLevel, Foretell, Trips, MarkSomebody, Marks, AnnulPassage,
-		CorrectPassage, ChangeAccount, Accounts,
+		CorrectPassage, DisputePassage, ChangeAccount, Accounts,
 	}
 }
 

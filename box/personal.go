@@ -169,12 +169,21 @@ var recordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *
 	if x.From != "" { // else the whole ledger
 		detail["from"], detail["to"] = x.From, x.To
 	}
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unauthenticated", Detail: detail,
-		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}})
+	ev := ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unauthenticated", Detail: detail,
+		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}}
+	if x.Report != "" {
+		ev.Reason, detail["report"] = "report", x.Report
+	}
+	for _, f := range []ledger.Field{{Name: "household", Value: x.Of}, {Name: "recipient", Value: x.For}} {
+		if f.Value != "" {
+			ev.Personal = append(ev.Personal, f)
+		}
+	}
+	return true, b.append(ev)
 }}
 
-// Export says what was exported, and why.
-type Export struct{ Format, From, To, Reason string }
+// Export says what was exported, and why; a report besides of which household, building or body it is, and who gets it.
+type Export struct{ Format, From, To, Reason, Report, Of, For string }
 
 // entryKeys are the keys of some entries' personal data, for a command that shows it and has no master key: that may be a
 // credential of the service.

@@ -73,3 +73,6 @@ const (
 // RosterChange is the detail of entries that says how many changes of the roster there have been: of each change, of each start,
 // and of the first entry of an epoch.
 const RosterChange = "roster_change"
+
+// Disputed is the kind of an entry by which a host says that a passage, which it names, was none of theirs.
+const Disputed ledger.Kind = "disputed"
