@@ -9,6 +9,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/index"
+	"gated/register/levels"
 )
 
 // Reader reads a ledger with what is known of its passages, also while a daemon writes it. It changes nothing.
@@ -66,6 +67,15 @@ func (r *Reader) Later(first, last int64) (seqs []int64, err error) {
 		}
 	}
 	return seqs, nil
+}
+
+// Levels are the levels in force by the newest entry, and that of the settings.
+func (r *Reader) Levels() (levels.Board, string, error) {
+	err := r.readTail(1, false) // with an index only what that has not heard of
+	if err != nil {
+		return levels.Board{}, "", err
+	}
+	return r.state.Levels, r.state.Level, nil
 }
 
 // readTail finds out what the entries say that the index has not heard of, of passages only where asked for. Without an
