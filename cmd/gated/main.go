@@ -56,7 +56,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), passageCommand(),
 		codeCommand(), policyCommand(), levelCommand(), exemptCommand(), watchCommand(), tripsCommand(), ledgerCommand(), backupCommand(),
-		restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), userCommand(), versionCommand())
+		restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), userCommand(), reportCommand(), versionCommand())
 	describe(root)
 	err := root.ExecuteContext(context.Background())
 	if err = cmp.Or(err, out.err); err == nil {
