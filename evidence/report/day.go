@@ -313,13 +313,16 @@ func (m *making) rows(n sums) {
 	for _, group := range []struct {
 		name  string
 		count map[string]int
-	}{{"counts", m.s.counts}, {"log", m.s.logged}, {"alarms", m.s.alarms}} {
+	}{{"counts", m.s.counts}, {"slips", m.s.slips}, {"alarms", m.s.alarms}} {
 		for _, what := range sorted(group.count) {
 			total(group.name, m.l.word(group.name, what), group.count[what])
 		}
 		if len(group.count) == 0 {
 			total(group.name, "", 0)
 		}
+	}
+	for _, l := range m.s.logged {
+		total("log", m.clock(l.at)+" "+m.l.word("log", l.reason), 1)
 	}
 	total("ledger", m.l.text("entries"), m.s.entries)
 	if n.head.Size > 0 {

@@ -185,6 +185,7 @@ func (g *gate) day() {
 	g.at("2026-11-23 11:55:00", ledger.Event{Kind: register.ByHand, Lane: "in", Direction: "in", Reason: "shut", Ref: hand.Seq, Detail: map[string]string{"why": "school-run", "heads": "20"}})
 	g.at("2026-11-23 11:56:00", ledger.Event{Kind: kindCount, Reason: "goods-left", Detail: map[string]string{"n": "3"}})
 	g.at("2026-11-23 11:57:00", ledger.Event{Kind: kindLog, Reason: "police", Personal: fields("note", "来查案")})
+	g.at("2026-11-23 11:57:30", ledger.Event{Kind: kindSlip, Reason: "issued", Detail: map[string]string{"slip": "s1", "agreed": "owner"}, Personal: fields("household", "3-2-501", "what", "电视机")})
 	g.at("2026-11-23 11:58:00", ledger.Event{Kind: register.Alarm, Reason: "wrong-tries", Lane: "in"})
 }
 

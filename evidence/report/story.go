@@ -20,6 +20,7 @@ const (
 	kindVisit entry.Kind = "visit"
 	kindLog   entry.Kind = "log"
 	kindCount entry.Kind = "count"
+	kindSlip  entry.Kind = "slip"
 )
 
 // noStaff are the classes of whoever is no member of staff.
@@ -50,6 +51,12 @@ type move struct {
 	heads int
 }
 
+// line is one of the log of a shift, without what was noted.
+type line struct {
+	at     time.Time
+	reason string
+}
+
 // person is somebody of the roster who was seen to pass.
 type person struct {
 	id, household, name, class string
@@ -73,15 +80,16 @@ type story struct {
 	order    []*passage // of the time that is told of
 	byHand   byhand.Day
 
-	entries, hidden        int
-	erased                 map[int64]bool // entries of that time whose personal data, or a part of it, is gone
-	steps                  map[string]int
-	counts, alarms, logged map[string]int
+	entries, hidden       int
+	erased                map[int64]bool // entries of that time whose personal data, or a part of it, is gone
+	steps                 map[string]int
+	counts, alarms, slips map[string]int
+	logged                []line
 }
 
 func newStory(own func(seq int64) bool) *story {
 	return &story{own: own, visits: map[string]*visit{}, people: map[string]*person{}, passages: map[string]*passage{},
-		erased: map[int64]bool{}, steps: map[string]int{}, counts: map[string]int{}, alarms: map[string]int{}, logged: map[string]int{}}
+		erased: map[int64]bool{}, steps: map[string]int{}, counts: map[string]int{}, alarms: map[string]int{}, slips: map[string]int{}}
 }
 
 // add takes the next entry with its personal fields; unseen: those cannot be looked at here.
@@ -137,7 +145,9 @@ func (s *story) count(e *entry.Entry, unseen bool) {
 	case register.Alarm:
 		s.alarms[strings.Clone(e.Reason)]++
 	case kindLog:
-		s.logged[strings.Clone(e.Reason)]++
+		s.logged = append(s.logged, line{e.At, strings.Clone(e.Reason)})
+	case kindSlip:
+		s.slips[strings.Clone(e.Reason)]++
 	case kindCount:
 		n, err := strconv.Atoi(e.Detail["n"])
 		if err != nil {

@@ -23,8 +23,8 @@ import (
 
 const noon = "2026-11-23 12:45:00"
 
-// line is the first line of a text that has all of some words.
-func line(text string, all ...string) string {
+// lineOf is the first line of a text that has all of some words.
+func lineOf(text string, all ...string) string {
 	for l := range strings.Lines(text) {
 		has := true
 		for _, w := range all {
@@ -44,7 +44,7 @@ func must(t *testing.T, r *evidence.Reader, now string, x Request, want string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if line(got, strings.Fields(want)...) == "" {
+	if lineOf(got, strings.Fields(want)...) == "" {
 		t.Errorf("%s: no line with %q in\n%s", x.Report, want, got)
 	}
 }
@@ -140,7 +140,7 @@ func TestPresumedLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, state := range want {
-			if l := line(got, "v"+strconv.Itoa(i+1)+" "); !strings.HasSuffix(l, state) {
+			if l := lineOf(got, "v"+strconv.Itoa(i+1)+" "); !strings.HasSuffix(l, state) {
 				t.Errorf("%s: got %q, want %s", now, l, state)
 			}
 		}
@@ -161,7 +161,7 @@ func TestAnAdmissionThatIsAnnulledLetsNobodyIn(t *testing.T) {
 	}
 	r := g.reader()
 	got, err := ask(t, r, noon, Request{Report: "rollcall"})
-	if err != nil || strings.Contains(got, "王来访") || strings.Contains(got, "王小明") || line(got, "inside 0") == "" {
+	if err != nil || strings.Contains(got, "王来访") || strings.Contains(got, "王小明") || lineOf(got, "inside 0") == "" {
 		t.Errorf("%v\n%s", err, got)
 	}
 	if got, err = ask(t, r, noon, Request{Report: "attendance", Month: "2026-11"}); err != nil || strings.Contains(got, "保洁张") {
