@@ -158,7 +158,7 @@ func (m *making) home(people *roster.Snapshot, id string) {
 	}
 	for _, q := range rows {
 		where, due := q.place.Where(m.now, m.s.stay), ""
-		if !q.due.IsZero() {
+		if !q.place.Inside {
 			due = m.clock(q.due)
 		}
 		if q.place.Seq == 0 {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"gated/evidence"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -132,7 +134,21 @@ func TestWhatDoesNotGoTogether(t *testing.T) {
 
 // TestThereIsNoSuchReport: such an answer is no fault.
 func TestThereIsNoSuchReport(t *testing.T) {
-	r := played(t).reader()
+	g := played(t)
+	refused(t, g.reader())
+	if err := os.Remove(filepath.Join(g.dir, "index.db")); err != nil { // the same again without an index
+		t.Fatal(err)
+	}
+	r, err := evidence.OpenReader(g.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	refused(t, r)
+}
+
+func refused(t *testing.T, r *evidence.Reader) {
+	t.Helper()
 	for want, x := range map[string]Request{
 		`the level is "guarded"`:     {Report: "unit", Of: "3", For: "张敏", PublicHealth: func(string) (bool, error) { return false, nil }},
 		"nobody lives in":            {Report: "unit", Of: "77", For: "张敏"},

@@ -64,8 +64,8 @@ type person struct {
 	since                      time.Time // of the newest entry that moved them
 	moves                      []move    // of staff, and of whoever passed in the time that is told of
 	trips                      int       // likewise: those that count for their household
-	due                        time.Time // they are out, and to be back by then; zero: not
-	went                       move
+	went                       move      // their newest trip,
+	due                        time.Time // and when they are to be back from it; zero: nobody said
 }
 
 // story is what the entries say that were read, in their order.
@@ -254,8 +254,8 @@ func without(moves []move, seq int64) []move {
 func (q *person) trip(m move, e *entry.Entry, undone bool) {
 	counts := e.Direction == "out" && e.Class == "resident" && e.Detail[register.Uncounted] == "" && q.household != ""
 	switch {
-	case undone && q.went.seq == e.Ref, !undone && m.in:
-		q.due = time.Time{}
+	case undone && q.went.seq == e.Ref:
+		q.went, q.due = move{}, time.Time{}
 	case !undone && counts:
 		q.went, q.due = m, stamp(e.Detail[register.Due])
 	}
@@ -281,7 +281,7 @@ func stamp(detail string) time.Time {
 func (s *story) overdueTrips(at time.Time, board levels.Board) (list []*person) {
 	for _, q := range s.people {
 		building, unit := place(q.household)
-		if !q.due.IsZero() && at.After(q.due) && q.went.seq > board.LastChange(building, unit) {
+		if !q.due.IsZero() && !q.place.Inside && at.After(q.due) && q.went.seq > board.LastChange(building, unit) {
 			list = append(list, q)
 		}
 	}
