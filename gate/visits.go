@@ -164,7 +164,7 @@ func (g *Gate) trust(r *Rules) *credential.Trust {
 		return t.with
 	}
 	key := g.visitKey()
-	if key == nil {
+	if key == nil || r.Trust == nil {
 		return r.Trust
 	}
 	t := &trust{r.Trust, r.Trust.WithVisits(key.Public().(ed25519.PublicKey))}
