@@ -58,6 +58,8 @@ var table = []row{
 	{"the register ready after a kill, 10,000 entries", "Judge/few ready-ms", "300,000, or BENCH_ENTRIES", "Judge/many ready-ms", "", "≤ 1000 ms"},
 	{"a decision with all facts, over the verification, 10,000 entries", "Judge/few p50-us", "300,000, or BENCH_ENTRIES",
 		"Judge/many p50-us", "", "≤ 200 µs"},
+	{"digits of a visit to the hold on record, 2,000 open, 10,000 entries", "Judge/few digits-ms", "300,000, or BENCH_ENTRIES",
+		"Judge/many digits-ms", "", "≤ 50 ms"},
 	{"open, cold", "Filled/open cold-ms", "warm", "Filled/open warm-ms", "", "≤ 20 ms"},
 	{"a day of 10,000 passages to CSV", "Export/day-csv took-ms", "", "", "", "≤ 400 ms"},
 	{"a month of 120,000 passages to XLSX", "Export/month-xlsx took-ms", "", "", "", "≤ 15000 ms"},

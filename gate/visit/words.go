@@ -49,6 +49,7 @@ var Purposes = []Word{
 	{"renovation", "装修", "renovation"},
 	{"moving", "搬家", "moving"},
 	{"viewing", "看房", "viewing a flat"},
+	{"waste", "垃圾清运", "waste collection"},
 	{"business", "办事", "business"},
 	{"other", "其他", "something else"},
 }
