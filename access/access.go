@@ -24,6 +24,7 @@ type Account struct {
 	Disabled bool      `json:"disabled,omitempty"`
 	Wrong    int       `json:"wrong,omitempty"` // tries in a row
 	Tried    time.Time `json:"tried,omitzero"`  // the newest of them
+	Token    bool      `json:"token,omitempty"` // of a program, which signs in by nothing else
 }
 
 // LockedUntil is when the next try is looked at: five wrong ones in a row lock an account for a minute, each further one for twice as
@@ -42,6 +43,8 @@ func (a Account) State(now time.Time) string {
 		return "disabled"
 	case now.Before(until):
 		return "locked until " + until.Local().Format(time.DateTime)
+	case a.Token:
+		return "token"
 	}
 	return "enabled"
 }
@@ -62,11 +65,22 @@ func (l Locked) Error() string {
 		l.Until.Format(time.TimeOnly))
 }
 
+// Guessed refuses a wrong try that has just locked the account.
+type Guessed struct{ Locked }
+
+// Is tells that it was a wrong one, too.
+func (Guessed) Is(err error) bool { return err == ErrWrong }
+
 // Accounts are the people of a gate, as their file has them.
 type Accounts struct {
 	path string
 	now  func() time.Time
 	mu   sync.Mutex // held while the file is changed, and during argon2id: one at a time. No passage waits for it
+
+	known  sync.Mutex // guards the rest; never held while anything waits
+	all    []kept     // as they were read or written last
+	fault  error      // likewise
+	writes int
 }
 
 // File is the name of the file in the state directory.
@@ -80,7 +94,7 @@ func In(dir string, now func() time.Time) *Accounts {
 
 // List are all of them, in the order in which they were made.
 func (x *Accounts) List() ([]Account, error) {
-	all, err := read(x.path)
+	all, err := x.read()
 	list := []Account{}
 	for _, k := range all {
 		list = append(list, k.Account)
@@ -88,44 +102,52 @@ func (x *Accounts) List() ([]Account, error) {
 	return list, err
 }
 
-// Fault says why nobody can sign in, though there are accounts.
+// Fault looks at the file, and says why nobody can sign in, though there are accounts.
 func (x *Accounts) Fault() error {
-	_, err := read(x.path)
+	_, err := x.read()
 	return err
 }
 
 // Check lets somebody sign in. The try is counted in the file before it is looked at, so that neither a restart nor a power cut gives
 // it back. A name that is not there costs what a wrong secret costs.
 func (x *Accounts) Check(name, secret string) (Account, error) {
+	k, err := x.check(name, secret)
+	return k.Account, err
+}
+
+func (x *Accounts) check(name, secret string) (kept, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	all, err := read(x.path)
+	all, err := x.read()
 	if err != nil {
-		return Account{}, err
+		return kept{}, err
 	}
 	k := &kept{}
-	if i := find(all, tidy(name)); i >= 0 && !all[i].Disabled {
+	if i := find(all, tidy(name)); i >= 0 && !all[i].Disabled && !all[i].Token {
 		k = &all[i]
 	}
 	now := x.now()
 	if k.Wrong > 0 && now.Before(k.Tried) { // the clock was set back: no lock may last until it gets there again
 		k.Tried = now
-		if err := write(x.path, all); err != nil {
-			return Account{}, err
+		if err := x.write(all); err != nil {
+			return kept{}, err
 		}
 	}
 	if until := k.LockedUntil(); now.Before(until) {
-		return Account{}, Locked{until}
+		return kept{}, Locked{until}
 	}
 	k.Wrong, k.Tried = k.Wrong+1, now
-	if err := write(x.path, all); err != nil {
-		return Account{}, fmt.Errorf("a try that cannot be counted is not looked at: %w", err)
+	if err := x.write(all); err != nil {
+		return kept{}, fmt.Errorf("a try that cannot be counted is not looked at: %w", err)
 	}
 	if !fits(k.Hash, secret) {
-		return Account{}, ErrWrong
+		if until := k.LockedUntil(); !until.IsZero() {
+			return kept{}, Guessed{Locked{until}}
+		}
+		return kept{}, ErrWrong
 	}
 	k.Wrong, k.Tried = 0, time.Time{}
-	return k.Account, write(x.path, all)
+	return *k, x.write(all)
 }
 
 // Change is what is done to an account.
@@ -134,6 +156,29 @@ type Change struct {
 	Name   string
 	Role   Role   // of one that is added
 	Secret string // the new PIN or password of one that is added or reset
+	Token  bool   // the secret is a token, of one that is added
+}
+
+// Ask is the secret that whoever makes the change is asked for; "": none. A token nobody chooses: it is made here.
+func (c *Change) Ask() (secret string, err error) {
+	switch {
+	case c.What == Reset:
+		return "new PIN or password", nil
+	case c.What != Added:
+		return "", nil
+	case c.Token:
+		c.Secret = NewToken()
+		return "", c.Role.Check()
+	}
+	return map[bool]string{true: "PIN", false: "password"}[c.Role.PIN()], c.Role.Check()
+}
+
+// Done is what a command says once it is done: of a token that, since nobody can say it again.
+func (c *Change) Done(a Account) string {
+	if c.Token {
+		return c.Secret
+	}
+	return fmt.Sprintf("%s: %s, %s", c.What, a.Name, a.Role)
 }
 
 // What is done to accounts, in the words of their entries.
@@ -148,7 +193,7 @@ const (
 func (x *Accounts) Do(c Change, record func(Account) error) (Account, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	all, err := read(x.path)
+	all, err := x.read()
 	if err != nil {
 		return Account{}, err
 	}
@@ -167,16 +212,18 @@ func (x *Accounts) Do(c Change, record func(Account) error) (Account, error) {
 	k.Wrong, k.Tried = 0, time.Time{}
 	switch c.What {
 	case Added, Reset:
-		if err := k.Role.checkSecret(c.Secret); err != nil {
+		if was.Token {
+			return Account{}, Refusal(was.Name + " is a program with a token: disable it, and make another one (gated user token NAME)")
+		}
+		if err := k.set(c); err != nil {
 			return Account{}, err
 		}
-		k.Disabled, k.Hash = false, hash(c.Secret)
 	case Disabled:
 		if was.Disabled {
 			return Account{}, Refusal(was.Name + " is disabled already")
 		}
 		k.Disabled = true
-		if !slices.ContainsFunc(all, func(o kept) bool { return o.Role == Manager && !o.Disabled }) && was.Role == Manager {
+		if !slices.ContainsFunc(all, kept.manages) && (kept{Account: was}).manages() {
 			return Account{}, Refusal(was.Name + " is the last manager: add another one first (gated user add NAME --role manager)")
 		}
 	case Lifted:
@@ -186,10 +233,29 @@ func (x *Accounts) Do(c Change, record func(Account) error) (Account, error) {
 	if err := record(was); err != nil {
 		return Account{}, err
 	}
-	if err := write(x.path, all); err != nil {
+	if err := x.write(all); err != nil {
 		return Account{}, fmt.Errorf("it is on record, and may not be done: look (gated user list), and do it again if it is not: %w", err)
 	}
 	return k.Account, nil
+}
+
+// manages tells of a manager who can sign in.
+func (k kept) manages() bool { return k.Role == Manager && !k.Disabled && !k.Token }
+
+// set gives an account its secret.
+func (k *kept) set(c Change) error {
+	if c.Token {
+		if !isToken(c.Secret) {
+			return Refusal("a token is made by gated user token, and by nobody")
+		}
+		k.Token, k.Hash = true, tokenHash(c.Secret)
+		return nil
+	}
+	if err := k.Role.checkSecret(c.Secret); err != nil {
+		return err
+	}
+	k.Disabled, k.Hash = false, hash(c.Secret)
+	return nil
 }
 
 // most is how many accounts there are at most. Disabled ones stay: their names stand in the ledger, and nobody else gets them.

@@ -197,24 +197,24 @@ func TestAccountsThatCannotBeMadeSo(t *testing.T) {
 		Change
 		want string
 	}{
-		"no name":               {Change{Added, " \t", Guard, pin}, "1 to 60"},
-		"a long name":           {Change{Added, strings.Repeat("长", 61), Guard, pin}, "1 to 60"},
-		"control characters":    {Change{Added, "a\x1bb", Guard, pin}, "printable"},
-		"reversed on screens":   {Change{Added, "a\u202eb", Guard, pin}, "printable"},
-		"no text":               {Change{Added, "a\xffb", Guard, pin}, "printable"},
-		"the same name":         {Change{Added, " chen ", Guard, pin}, "there is an account Chen already"},
-		"no role":               {Change{Added, "new", "", pin}, "one of guard shift-leader manager auditor maintainer"},
-		"no such role":          {Change{Added, "new", "Guard", pin}, "one of guard"},
-		"a PIN of three digits": {Change{Added, "new", Guard, "271"}, "4 to 12 digits"},
-		"a PIN of thirteen":     {Change{Added, "new", Guard, "2718281828459"}, "4 to 12 digits"},
-		"a PIN of letters":      {Change{Added, "new", ShiftLeader, "27a8"}, "4 to 12 digits"},
-		"0000":                  {Change{Added, "new", Guard, "0000"}, "the first that anybody tries"},
-		"1234":                  {Change{Added, "new", Guard, "1234"}, "the first that anybody tries"},
-		"987654":                {Change{Added, "new", Guard, "987654"}, "the first that anybody tries"},
+		"no name":               {Change{What: Added, Name: " \t", Role: Guard, Secret: pin}, "1 to 60"},
+		"a long name":           {Change{What: Added, Name: strings.Repeat("长", 61), Role: Guard, Secret: pin}, "1 to 60"},
+		"control characters":    {Change{What: Added, Name: "a\x1bb", Role: Guard, Secret: pin}, "printable"},
+		"reversed on screens":   {Change{What: Added, Name: "a\u202eb", Role: Guard, Secret: pin}, "printable"},
+		"no text":               {Change{What: Added, Name: "a\xffb", Role: Guard, Secret: pin}, "printable"},
+		"the same name":         {Change{What: Added, Name: " chen ", Role: Guard, Secret: pin}, "there is an account Chen already"},
+		"no role":               {Change{What: Added, Name: "new", Role: "", Secret: pin}, "one of guard shift-leader manager auditor maintainer"},
+		"no such role":          {Change{What: Added, Name: "new", Role: "Guard", Secret: pin}, "one of guard"},
+		"a PIN of three digits": {Change{What: Added, Name: "new", Role: Guard, Secret: "271"}, "4 to 12 digits"},
+		"a PIN of thirteen":     {Change{What: Added, Name: "new", Role: Guard, Secret: "2718281828459"}, "4 to 12 digits"},
+		"a PIN of letters":      {Change{What: Added, Name: "new", Role: ShiftLeader, Secret: "27a8"}, "4 to 12 digits"},
+		"0000":                  {Change{What: Added, Name: "new", Role: Guard, Secret: "0000"}, "the first that anybody tries"},
+		"1234":                  {Change{What: Added, Name: "new", Role: Guard, Secret: "1234"}, "the first that anybody tries"},
+		"987654":                {Change{What: Added, Name: "new", Role: Guard, Secret: "987654"}, "the first that anybody tries"},
 		"7890":                  {Change{What: Reset, Name: "张伟", Secret: "7890"}, "the first that anybody tries"},
-		"a PIN for an office":   {Change{Added, "new", Auditor, pin}, "10 to 200"},
+		"a PIN for an office":   {Change{What: Added, Name: "new", Role: Auditor, Secret: pin}, "10 to 200"},
 		"a short password":      {Change{What: Reset, Name: "Chen", Secret: "123456789"}, "10 to 200"},
-		"a password of lines":   {Change{Added, "new", Maintainer, "many words\nand lines"}, "10 to 200"},
+		"a password of lines":   {Change{What: Added, Name: "new", Role: Maintainer, Secret: "many words\nand lines"}, "10 to 200"},
 		"nobody":                {Change{What: Disabled, Name: "new"}, "gated user list"},
 		"the last manager":      {Change{What: Disabled, Name: "Chen"}, "add another one first"},
 		"nothing to do":         {Change{What: "renamed", Name: "Chen"}, "nothing that can be done"},
@@ -231,11 +231,11 @@ func TestAccountsThatCannotBeMadeSo(t *testing.T) {
 		t.Error("the file has changed")
 	}
 	for name, c := range map[string]Change{
-		"陈 静":      {Added, "  陈\u3000静 ", Guard, "1212"},
-		"שלום":     {Added, "שלום", Auditor, "a password"},
-		"<b>&\"'":  {Added, "<b>&\"'", Guard, "135790"},
-		"Zoë":      {Added, "Zoe\u0308", Guard, "2580"},
-		"manager2": {Added, "manager2", Manager, strings.Repeat("密", 10)},
+		"陈 静":      {What: Added, Name: "  陈\u3000静 ", Role: Guard, Secret: "1212"},
+		"שלום":     {What: Added, Name: "שלום", Role: Auditor, Secret: "a password"},
+		"<b>&\"'":  {What: Added, Name: "<b>&\"'", Role: Guard, Secret: "135790"},
+		"Zoë":      {What: Added, Name: "Zoe\u0308", Role: Guard, Secret: "2580"},
+		"manager2": {What: Added, Name: "manager2", Role: Manager, Secret: strings.Repeat("密", 10)},
 	} {
 		if a := done(t, x, c); a.Name != name {
 			t.Errorf("got %q, want %q", a.Name, name)
@@ -351,7 +351,7 @@ func TestADamagedFileIsAFault(t *testing.T) {
 		}
 		_, lerr := x.List()
 		_, cerr := x.Check("Chen", sentence)
-		_, derr := x.Do(Change{Added, "new", Guard, pin}, func(Account) error { t.Error("recorded"); return nil })
+		_, derr := x.Do(Change{What: Added, Name: "new", Role: Guard, Secret: pin}, func(Account) error { t.Error("recorded"); return nil })
 		for _, err := range []error{x.Fault(), lerr, cerr, derr} {
 			if err == nil || !strings.Contains(err.Error(), "put it back") || !strings.Contains(err.Error(), "the emergency key works") ||
 				strings.Contains(err.Error(), "argon2id") {
@@ -398,8 +398,8 @@ func TestTheFileHasNoSecret(t *testing.T) {
 		t.Errorf("mode %v, %v", st.Mode(), err)
 	}
 	list, err := x.List()
-	if err != nil || fmt.Sprint(list) != "[{张伟 guard false 0 0001-01-01 00:00:00 +0000 UTC} {Li Na shift-leader false 0 0001-01-01 00:00:00 +0000 UTC} "+
-		"{Chen manager false 0 0001-01-01 00:00:00 +0000 UTC}]" {
+	if err != nil || fmt.Sprint(list) != "[{张伟 guard false 0 0001-01-01 00:00:00 +0000 UTC false} {Li Na shift-leader false 0 0001-01-01 00:00:00 +0000 UTC false} "+
+		"{Chen manager false 0 0001-01-01 00:00:00 +0000 UTC false}]" {
 		t.Errorf("got %v, %v", list, err)
 	}
 }
@@ -424,7 +424,7 @@ func TestMostAccounts(t *testing.T) {
 	if _, err := x.Check(all[most-1].Name, pin); err != nil {
 		t.Error(err)
 	}
-	if _, err := x.Do(Change{Added, "one more", Guard, pin}, nil); err == nil || !strings.Contains(err.Error(), "no more fit") {
+	if _, err := x.Do(Change{What: Added, Name: "one more", Role: Guard, Secret: pin}, nil); err == nil || !strings.Contains(err.Error(), "no more fit") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"gated/durable"
 )
@@ -45,6 +47,34 @@ func read(path string) ([]kept, error) {
 	return all, nil
 }
 
+// read reads the file, and what is known in memory is as it says.
+func (x *Accounts) read() ([]kept, error) {
+	x.known.Lock()
+	writes := x.writes
+	x.known.Unlock()
+	all, err := read(x.path)
+	x.known.Lock()
+	defer x.known.Unlock()
+	if writes != x.writes { // it may be older than what was written meanwhile
+		return all, err
+	}
+	if x.fault = err; err == nil { // else who was known stays so
+		x.all = slices.Clone(all)
+	}
+	return all, err
+}
+
+// write replaces the file, and what is known in memory.
+func (x *Accounts) write(all []kept) error {
+	err := write(x.path, all)
+	x.known.Lock()
+	defer x.known.Unlock()
+	if x.writes++; err == nil {
+		x.all, x.fault = slices.Clone(all), nil
+	}
+	return err
+}
+
 // parse reads the content of a file. All of it is right, or none counts: half the accounts would hide that the others are lost. What is
 // said of it goes to page and log, so nothing of it is quoted.
 func parse(b []byte) ([]kept, error) {
@@ -62,6 +92,9 @@ func parse(b []byte) ([]kept, error) {
 	}
 	for i, k := range f.Accounts {
 		_, _, hashed := split(k.Hash)
+		if k.Token {
+			hashed = len(k.Hash) == len(tokenHash("")) && strings.HasPrefix(k.Hash, tokenHashed)
+		}
 		if errors.Join(checkName(k.Name), k.Role.Check()) != nil || tidy(k.Name) != k.Name || find(f.Accounts, k.Name) != i ||
 			k.Wrong < 0 || !hashed {
 			return nil, fmt.Errorf("it is damaged: name, role, count or hash of account %d is none, or another has that name", i+1)

@@ -28,7 +28,10 @@ type Task string
 
 // The tasks. The emergency key is none: it asks nobody.
 const (
-	Decide       Task = "decide"        // who waits; find by room; open a lane for a time
+	SignOn       Task = "sign-on"       // by name, or a stand-in
+	Decide       Task = "decide"        // who waits; open a lane for a time; say what became of somebody
+	Inquire      Task = "inquire"       // who lives in a room, who is overdue, whom a level would change
+	Invite       Task = "invite"        // announce visits; list, print and end them
 	ConfirmClock Task = "confirm-clock" // that the box's clock is right
 	LiftLockout  Task = "lift-lockout"  // of a name that was tried too often
 	Amend        Task = "amend"         // put right what an earlier shift admitted
@@ -48,7 +51,10 @@ var may = []struct {
 	task Task
 	who  []Role
 }{
+	{SignOn, []Role{Guard, ShiftLeader}},
 	{Decide, []Role{Guard, ShiftLeader}},
+	{Inquire, []Role{Guard, ShiftLeader, Manager}},
+	{Invite, []Role{Guard, ShiftLeader, Manager}},
 	{ConfirmClock, []Role{Guard, ShiftLeader, Maintainer}},
 	{LiftLockout, []Role{ShiftLeader, Manager, Maintainer}},
 	{Amend, []Role{ShiftLeader, Manager}},
@@ -64,13 +70,16 @@ var may = []struct {
 }
 
 // May tells whether a role may do something. What is not in the table nobody may.
-func (r Role) May(t Task) bool {
+func (r Role) May(t Task) bool { return slices.Contains(t.Roles(), r) }
+
+// Roles are those that may do something.
+func (t Task) Roles() []Role {
 	for _, m := range may {
 		if m.task == t {
-			return slices.Contains(m.who, r)
+			return m.who
 		}
 	}
-	return false
+	return nil
 }
 
 // Check tells whether there is such a role.

@@ -48,14 +48,19 @@ func TestAccounts(t *testing.T) {
 			{"", []string{"list"}, 0, "Chen  manager  enabled\n张伟    guard    disabled\n"},
 			{"314159\n", []string{"reset", "张伟"}, 0, "reset: 张伟, guard\n"},
 			{"314159\n", []string{"reset", "nobody"}, 1, "gated user list"},
-			{"", []string{"remove"}, 2, "want one of add, disable, list, reset"},
+			{"", []string{"token", "parking", "--role", "guard"}, 0, "gated_"},
+			{"", []string{"token", "parking", "--role", "guard"}, 1, "there is an account parking already"},
+			{"", []string{"token", "office", "--role", "owner"}, 2, "one of guard"},
+			{"", []string{"list"}, 0, "parking  guard    token\n"},
+			{"", []string{"disable", "parking"}, 0, "disabled: parking, guard\n"},
+			{"", []string{"remove"}, 2, "want one of add, disable, list, reset, token"},
 		} {
 			if code, said := run(tt.stdin, tt.args...); code != tt.code || !strings.Contains(said, tt.want) {
 				t.Errorf("a daemon %t: user %q: exit %d, want %d, …%s…:\n%s", working, tt.args, code, tt.code, tt.want, said)
 			}
 		}
 		var list []access.Account
-		if code, said := run("", "list", "--json"); code != 0 || json.Unmarshal([]byte(said), &list) != nil || len(list) != 2 || list[1].Disabled || strings.Contains(said, "argon2") {
+		if code, said := run("", "list", "--json"); code != 0 || json.Unmarshal([]byte(said), &list) != nil || len(list) != 3 || list[1].Disabled || strings.Contains(said, "argon2") {
 			t.Errorf("a daemon %t: %s", working, said)
 		}
 		stop()

@@ -15,31 +15,30 @@ import (
 )
 
 func userCommand() *cobra.Command {
-	add := &access.Change{What: access.Added}
-	c := userChange("add NAME --role R", "make an account, and ask for its PIN or password", add)
-	c.Example = "  gated user add 张伟 --role guard\n  gated user add \"Chen Jing\" --role manager"
-	c.Flags().StringVar((*string)(&add.Role), "role", "", "guard, shift-leader, manager, auditor or maintainer")
-	return group("user", "say who can sign in, and as what", c, userList(),
-		userChange("disable NAME", "let somebody sign in no more", &access.Change{What: access.Disabled}),
-		userChange("reset NAME", "give an account a new PIN or password", &access.Change{What: access.Reset}))
+	add := userChange("add NAME --role R", "make an account, and ask for its PIN or password", access.Change{What: access.Added})
+	add.Example = "  gated user add 张伟 --role guard\n  gated user add \"Chen Jing\" --role manager"
+	return group("user", "say who can sign in, and as what", add, userList(),
+		userChange("token NAME --role R", "make a program's token, and print it this once", access.Change{What: access.Added, Token: true}),
+		userChange("disable NAME", "let somebody sign in no more, or revoke a token", access.Change{What: access.Disabled}),
+		userChange("reset NAME", "give an account a new PIN or password", access.Change{What: access.Reset}))
 }
 
-func userChange(use, short string, ch *access.Change) *cobra.Command {
+func userChange(use, short string, ch access.Change) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Long: help("user"), Args: cobra.ExactArgs(1)}
-	c.RunE = func(c *cobra.Command, args []string) (err error) {
+	if ch.What == access.Added {
+		c.Flags().StringVar((*string)(&ch.Role), "role", "", "guard, shift-leader, manager, auditor or maintainer")
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
 		ch.Name = args[0]
-		secret := "new PIN or password"
-		if ch.What == access.Added {
-			secret, err = map[bool]string{true: "PIN", false: "password"}[ch.Role.PIN()], ch.Role.Check()
-		}
-		if ch.What != access.Disabled && err == nil {
+		secret, err := ch.Ask()
+		if secret != "" && err == nil {
 			ch.Secret, err = prompt.Secret(c.InOrStdin(), c.ErrOrStderr(), secret)
 		}
 		if err != nil {
 			return err
 		}
-		a, err := perform(c, box.ChangeAccount, *ch)
-		return say(c.OutOrStdout(), err, "%s: %s, %s\n", ch.What, a.Name, a.Role)
+		a, err := perform(c, box.ChangeAccount, ch)
+		return say(c.OutOrStdout(), err, "%s\n", ch.Done(a))
 	}
 	return c
 }
