@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"gated/access"
 	"gated/gate"
 	"gated/ledger"
 	"gated/register/amend"
@@ -21,7 +22,7 @@ var CorrectPassage = Op[Amendment, string]{"passage-correct", func(_ context.Con
 	if b.Gate == nil {
 		return "", errors.New("no daemon runs on this state directory: start it first, it looks the right person up")
 	}
-	out, err := b.Gate.Correct(a.Passage, a.Right, gate.Amender{By: by, Why: a.Why})
+	out, err := b.as(by).Correct(a.Passage, a.Right, a.Why)
 	if err == nil && out.Verdict == gate.Fault {
 		err = errors.New("the ledger cannot be used: nothing was recorded")
 	}
@@ -40,7 +41,7 @@ func annul(_ context.Context, b *Box, by string, a Amendment) (bool, error) {
 	}
 	switch {
 	case b.Gate != nil:
-		err := answer(b.Gate.Annul(a.Passage, gate.Amender{By: by, Why: a.Why}))
+		err := answer(b.as(by).Annul(a.Passage, a.Why))
 		return err == nil, err
 	case b.Register == nil:
 		return false, b.noLedger()
@@ -56,7 +57,7 @@ func annul(_ context.Context, b *Box, by string, a Amendment) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ev.Personal = append(ev.Personal, ledger.Field{Name: "by", Value: by}, ledger.Field{Name: "note", Value: a.Why})
+	ev.By, ev.Personal = access.Socket, append(ev.Personal, ledger.Field{Name: "by", Value: by}, ledger.Field{Name: "note", Value: a.Why})
 	err = b.append(ev)
 	return err == nil, err
 }

@@ -184,7 +184,7 @@ func (b *Box) rosterChanged(by, reason string, detail map[string]string, whose .
 	people := b.Roster.Snapshot()
 	d := map[string]string{register.RosterChange: strconv.FormatInt(people.Change(), 10)}
 	maps.Copy(d, detail)
-	ev := ledger.Event{Kind: register.Roster, Reason: reason, By: "unauthenticated", Roster: people.Version(), Detail: d,
+	ev := ledger.Event{Kind: register.Roster, Reason: reason, By: access.Socket, Roster: people.Version(), Detail: d,
 		Personal: append(whose, ledger.Field{Name: "by", Value: by})}
 	switch {
 	case b.Gate != nil:

@@ -10,7 +10,7 @@ var ConfirmClock = Op[struct{}, string]{"clock-confirm", func(_ context.Context,
 	if b.Gate == nil {
 		return "", errors.New("no daemon runs on this state directory: start it first, the confirmation is for its clock")
 	}
-	if err := b.Gate.ConfirmClock(by); err != nil {
+	if err := b.as(by).ConfirmClock(by); err != nil {
 		return "", err
 	}
 	return b.Gate.View().Now.Format("2006-01-02 15:04:05 -07:00"), nil

@@ -3,6 +3,7 @@ package box
 import (
 	"context"
 
+	"gated/access"
 	"gated/ledger"
 	"gated/register"
 	"gated/register/erasure"
@@ -13,7 +14,7 @@ var DisputePassage = Op[Dispute, bool]{"passage-dispute", func(_ context.Context
 	if err := erasure.CheckWhy(d.Why); err != nil {
 		return false, err
 	}
-	return true, b.append(ledger.Event{Kind: register.Disputed, Passage: d.Passage, By: "unauthenticated", Ref: d.Entry,
+	return true, b.append(ledger.Event{Kind: register.Disputed, Passage: d.Passage, By: access.Socket, Ref: d.Entry,
 		Personal: []ledger.Field{{Name: "household", Value: d.Host}, {Name: "by", Value: by}, {Name: "note", Value: d.Why}}})
 }}
 

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gated/access"
 	"gated/credential"
 	"gated/gate/query"
 	"gated/gate/view"
@@ -186,9 +187,9 @@ func (n *Notice) events(b *Box, board levels.Board, now time.Time, by string) (e
 		events = board.GiveBack(&is)
 	}
 	for i := range events {
-		events[i].By = "unauthenticated"
+		events[i].By = access.Socket
 	}
-	ev := ledger.Event{Reason: n.What, Ref: n.Ref, By: "unauthenticated", Detail: said.Detail()}
+	ev := ledger.Event{Reason: n.What, Ref: n.Ref, By: access.Socket, Detail: said.Detail()}
 	for _, f := range []ledger.Field{{Name: "ordered_by", Value: n.OrderedBy}, {Name: "taken_by", Value: n.TakenBy},
 		{Name: noticeText, Value: n.Text}, {Name: "by", Value: by}} {
 		if f.Value != "" {
@@ -253,7 +254,7 @@ func plan(_ context.Context, b *Box, by string, p Planning) ([]query.Overturned,
 	if err != nil {
 		return nil, err
 	}
-	return b.Gate.Plan(p.Level, p.Place, by, at)
+	return b.as(by).Plan(p.Level, p.Place, by, at)
 }
 
 // Trips lists who is out on a trip that has a time to be back, or only who is overdue. That somebody looked is recorded.
@@ -261,7 +262,7 @@ var Trips = Op[bool, []query.Away]{"trips", func(_ context.Context, b *Box, by s
 	if b.Gate == nil {
 		return nil, errNoDaemon
 	}
-	return b.Gate.Trips(overdue, by)
+	return b.as(by).Trips(overdue, by)
 }}
 
 // Foretelling is about whom, which way, at which level (empty: the one that counts for them) and when (empty: now).
@@ -282,7 +283,7 @@ func foretell(_ context.Context, b *Box, by string, a Foretelling) (f query.Fore
 	if f, err = b.Gate.Foretell(query.Case{ID: a.ID, Direction: a.Direction, Level: a.Level, At: at}); err != nil {
 		return f, err
 	}
-	err = b.append(ledger.Event{Kind: register.Export, Reason: "explain", By: "unauthenticated",
+	err = b.append(ledger.Event{Kind: register.Export, Reason: "explain", By: access.Socket,
 		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}}})
 	return f, err
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"gated/access"
 	"gated/credential"
 	"gated/gate"
 	"gated/ledger"
@@ -55,7 +56,7 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 		printable("days", m.Days, maxWords), printable("times", m.Times, maxWords)); err != nil {
 		return ev, err
 	}
-	ev = ledger.Event{Reason: m.What, Ref: m.Ref, By: "unauthenticated"}
+	ev = ledger.Event{Reason: m.What, Ref: m.Ref, By: access.Socket}
 	if m.What == marks.Ended {
 		var list marks.List
 		b.Register.View(func(s *register.State) { list = s.Marks })
@@ -126,7 +127,7 @@ func listMarks(_ context.Context, b *Box, by string, a Listing) (list []marks.Na
 	if err := erasure.CheckWhy(a.Why); err != nil {
 		return nil, err
 	}
-	if err := b.append(ledger.Event{Kind: register.Export, Reason: "marks", By: "unauthenticated",
+	if err := b.append(ledger.Event{Kind: register.Export, Reason: "marks", By: access.Socket,
 		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gated/access"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
@@ -98,7 +99,7 @@ func TellSubject(ctx context.Context, dir string, a Subject, f func(*ledger.Entr
 type Subject struct{ ID, Why string }
 
 var recordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: "unauthenticated",
+	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: access.Socket,
 		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
 }}
 
@@ -126,7 +127,7 @@ func find(_ context.Context, b *Box, by string, a Finding) ([]register.Passage, 
 	if strings.Trim(a.Value, " -·•・.()‐–+\u3000") == "" { // everybody has that
 		return nil, fmt.Errorf("%s %q is empty: say whom you look for", a.Kind, a.Value)
 	}
-	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: "unauthenticated",
+	if err := b.append(ledger.Event{Kind: register.Export, Reason: "search", By: access.Socket,
 		Personal: []ledger.Field{{Name: a.Kind, Value: a.Value}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}}); err != nil {
 		return nil, err
 	}
@@ -169,7 +170,7 @@ var recordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *
 	if x.From != "" { // else the whole ledger
 		detail["from"], detail["to"] = x.From, x.To
 	}
-	ev := ledger.Event{Kind: register.Export, Reason: "with-personal", By: "unauthenticated", Detail: detail,
+	ev := ledger.Event{Kind: register.Export, Reason: "with-personal", By: access.Socket, Detail: detail,
 		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}}
 	if x.Report != "" {
 		ev.Reason, detail["report"] = "report", x.Report

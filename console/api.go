@@ -130,7 +130,7 @@ func (c *console) afterwards(w http.ResponseWriter, r *http.Request) {
 func (c *console) annul(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Passage string }
 	if read(w, r, &q, func() error { return checkWord("passage", q.Passage) }) {
-		c.done204(w, r, c.gate.Annul(q.Passage, gate.Amender{}))
+		c.done204(w, r, c.gate.Annul(q.Passage, ""))
 	}
 }
 
@@ -143,7 +143,7 @@ func (c *console) correct(w http.ResponseWriter, r *http.Request) {
 		}
 		return err
 	}) {
-		out, err := c.gate.Correct(q.Passage, gate.Right{Lane: q.Lane, Person: q.ID}, gate.Amender{})
+		out, err := c.gate.Correct(q.Passage, gate.Right{Lane: q.Lane, Person: q.ID}, "")
 		c.outcome(w, r, out, err)
 	}
 }

@@ -56,7 +56,7 @@ func TestInterface(t *testing.T) {
 			"{refused}": func() string { return b.scan("in", fmt.Sprint("parcel ", b.ledger.Size())).Passage },
 			"{annulled}": func() string {
 				id := b.comesIn("王小明").Passage
-				if err := b.gate.Annul(id, gate.Amender{}); err != nil {
+				if err := b.gate.Annul(id, ""); err != nil {
 					t.Fatal(err)
 				}
 				return id

@@ -43,7 +43,7 @@ func (g *Gate) Afterwards(id, what string) error {
 		return err
 	}
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Correction, Passage: id, Lane: u.Lane, Direction: u.Direction,
-		Class: u.Class, Verdict: verdict, Reason: what, By: unauthenticated, Ref: u.Of.Last,
+		Class: u.Class, Verdict: verdict, Reason: what, By: g.by.By(), Ref: u.Of.Last,
 		Detail: was, Personal: append(g.guard(""), who...)}
 	if where := g.opt.Register.Since(u.Of.First, ev.Personally("subject")); where != "" && verdict == policy.Admit {
 		ev.Detail[register.Where] = where

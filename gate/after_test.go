@@ -101,7 +101,7 @@ func TestWhoWentThroughLongAgoIsWhereTheyHaveGoneSince(t *testing.T) {
 		if _, equal, err := s.register.Rebuild(); err != nil || !equal {
 			t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
 		}
-		if err := s.g.Annul(held.Passage, Amender{}); err != nil || s.whereabouts(who) != want {
+		if err := s.g.Annul(held.Passage, ""); err != nil || s.whereabouts(who) != want {
 			t.Errorf("%s: annulled: %v, they are %q, want %q", lane, err, s.whereabouts(who), want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"gated/access"
 	"gated/gate/lane"
 	"gated/gate/presentation"
 	"gated/ledger"
@@ -16,15 +17,12 @@ import (
 // amendWithin is how long guards may put right what their shift admitted. Later it takes somebody else.
 const amendWithin = 10 * time.Minute
 
-// Amender is who puts an admission right, and why, where that is not the guard at the page.
-type Amender struct{ By, Why string }
-
 // Right is what is right instead of an admission.
 type Right struct{ Lane, Person string } // Person: a roster ID; "": the same
 
 // Annul records that somebody who was admitted did not go through: counts, trips and whereabouts are as if they had not been.
-func (g *Gate) Annul(id string, by Amender) error {
-	return g.amend(id, by, func(_ *amend.Admitted, ev ledger.Event) error {
+func (g *Gate) Annul(id string, why string) error {
+	return g.amend(id, why, func(_ *amend.Admitted, ev ledger.Event) error {
 		err := g.demand(ev)
 		if err == nil {
 			g.annulled(ev)
@@ -35,17 +33,17 @@ func (g *Gate) Annul(id string, by Amender) error {
 
 // Correct records that another person went through than the one who was admitted, or the other way: that admission is annulled, and the
 // guard, who found them by room, admits the right one, in one transaction. Nothing opens: they are through.
-func (g *Gate) Correct(id string, is Right, by Amender) (out Outcome, err error) {
+func (g *Gate) Correct(id string, is Right, why string) (out Outcome, err error) {
 	l := g.lanes.Of(is.Lane)
 	if l == nil {
 		return Outcome{}, ErrUnknownLane
 	}
-	err = g.amend(id, by, func(was *amend.Admitted, ev ledger.Event) (err error) {
+	err = g.amend(id, why, func(was *amend.Admitted, ev ledger.Event) (err error) {
 		if is.Person == "" {
 			is.Person = ev.Personally("subject")
 		}
 		if err = was.Counts(g.opt.Register, is.Person, g.clock.Now().Time); err == nil {
-			out, err = g.correct(l, is, by, ev)
+			out, err = g.correct(l, is, why, ev)
 		}
 		return err
 	})
@@ -53,7 +51,7 @@ func (g *Gate) Correct(id string, is Right, by Amender) (out Outcome, err error)
 }
 
 // correct annuls an admission by an entry, and records what is right. The caller holds passage.
-func (g *Gate) correct(l *lane.Lane, is Right, by Amender, ev ledger.Event) (Outcome, error) {
+func (g *Gate) correct(l *lane.Lane, is Right, why string, ev ledger.Event) (Outcome, error) {
 	if is.Person == ev.Personally("subject") && l.Direction == ev.Direction {
 		return Outcome{}, invalid("the same person in the same direction: say who else it was, or name a lane of the other direction")
 	}
@@ -64,9 +62,9 @@ func (g *Gate) correct(l *lane.Lane, is Right, by Amender, ev ledger.Event) (Out
 	m := g.moment()
 	p, check := g.judge(l, in, in.Check(g.trust(m.rules), m.at.Time), m)
 	events := append([]ledger.Event{ev}, p.events(check)...)
-	p.decision, p.by = policy.Decision{Verdict: policy.Admit, Reason: register.Corrected, Rule: "guard"}, unauthenticated
+	p.decision, p.by = policy.Decision{Verdict: policy.Admit, Reason: register.Corrected, Rule: "guard"}, ev.By
 	done := p.registered()
-	done.Ref, done.Personal = ev.Ref, append(done.Personal, g.amender(by)...)
+	done.Ref, done.Personal = ev.Ref, append(done.Personal, g.amender(why)...)
 	entries, err := g.writing.Append(append(events, done)...)
 	if err != nil {
 		return g.fault(p, err), nil
@@ -78,7 +76,7 @@ func (g *Gate) correct(l *lane.Lane, is Right, by Amender, ev ledger.Event) (Out
 
 // amend finds the entry that annuls a passage, if whoever asks may, and what to do with it while nobody passes. To look it up may wait
 // for the register's index, for which no lane waits; where they have moved meanwhile it is looked up again.
-func (g *Gate) amend(id string, by Amender, do func(was *amend.Admitted, ev ledger.Event) error) error {
+func (g *Gate) amend(id string, why string, do func(was *amend.Admitted, ev ledger.Event) error) error {
 	g.amending.Lock()
 	defer g.amending.Unlock()
 	for {
@@ -95,22 +93,22 @@ func (g *Gate) amend(id string, by Amender, do func(was *amend.Admitted, ev ledg
 			defer g.passage.Unlock()
 			duty := int64(0)
 			g.opt.Register.View(func(s *register.State) { duty = s.Duty })
-			if ev.Stamp = g.clock.Now(); by == (Amender{}) && (a.Said.Seq < duty || a.Age(ev.Stamp) > amendWithin) {
+			if ev.Stamp = g.clock.Now(); g.by.How != access.Socket && (a.Said.Seq < duty || a.Age(ev.Stamp) > amendWithin) {
 				return ErrTooLate
 			}
-			ev.Personal = append(ev.Personal, g.amender(by)...)
+			ev.By, ev.Personal = g.by.By(), append(ev.Personal, g.amender(why)...)
 			return do(&a, ev)
 		}
 		g.passage.Unlock()
 	}
 }
 
-// amender is who puts it right, and why.
-func (g *Gate) amender(by Amender) []ledger.Field {
-	if by == (Amender{}) {
+// amender is who puts it right; and why, where that is not the guard at the page.
+func (g *Gate) amender(why string) []ledger.Field {
+	if g.by.How != access.Socket {
 		return g.guard("")
 	}
-	return []ledger.Field{{Name: "by", Value: by.By}, {Name: "note", Value: by.Why}}
+	return []ledger.Field{{Name: "by", Value: g.by.Name}, {Name: "note", Value: why}}
 }
 
 // annulled takes an admission that is annulled off the page, and out of the memory that would answer by it again.

@@ -40,7 +40,7 @@ func TestWhoDidNotGoThroughIsAnnulled(t *testing.T) {
 				if shown := s.g.View().Recent[0]; !shown.Amend || shown.Passage != out.Passage {
 					t.Errorf("the page has %+v", shown)
 				}
-				if err := s.g.Annul(out.Passage, Amender{}); err != nil {
+				if err := s.g.Annul(out.Passage, ""); err != nil {
 					t.Fatal(err)
 				}
 				if got := s.whereabouts(s.subject("王小明")); got != was || s.trips() != trips {
@@ -54,7 +54,7 @@ func TestWhoDidNotGoThroughIsAnnulled(t *testing.T) {
 				if shown := s.g.View().Recent[0]; shown.Amend || shown.Verdict != policy.Refuse || shown.Reason != "did-not-go-through" || s.last(lane).Passage != "" {
 					t.Errorf("the page has %+v, the lane %+v", shown, s.last(lane))
 				}
-				if err := s.g.Annul(out.Passage, Amender{}); !errors.Is(err, ErrNotAnnulled) {
+				if err := s.g.Annul(out.Passage, ""); !errors.Is(err, ErrNotAnnulled) {
 					t.Errorf("annulled twice: %v", err)
 				}
 				if again := s.scan(lane, code); again.Repeat || again.Passage == out.Passage {
@@ -81,17 +81,17 @@ func TestWhoMayAnnulUntilWhen(t *testing.T) {
 	if err := s.g.SignOn("周建国"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.g.Annul(first.Passage, Amender{}); !errors.Is(err, ErrTooLate) || s.g.View().Recent[0].Amend {
+	if err := s.g.Annul(first.Passage, ""); !errors.Is(err, ErrTooLate) || s.g.View().Recent[0].Amend {
 		t.Errorf("of the shift before: %v, %+v", err, s.g.View().Recent[0])
 	}
 	second := s.scan("in", s.pass("resident", s.subject("李芳"), month))
 	s.end()
 	s.start()
 	s.wall(true, time.Hour)
-	if err := s.g.Annul(second.Passage, Amender{}); err != nil {
+	if err := s.g.Annul(second.Passage, ""); err != nil {
 		t.Errorf("the wall clock was set, and it is the same minute: %v", err)
 	}
-	if err := s.g.Annul(first.Passage, Amender{By: "root", Why: "turned back at the barrier, camera 2"}); err != nil {
+	if err := s.g.As(root).Annul(first.Passage, "turned back at the barrier, camera 2"); err != nil {
 		t.Fatal(err)
 	}
 	found := 0
@@ -113,12 +113,12 @@ func TestWhoMayAnnulUntilWhen(t *testing.T) {
 	s.start()
 	late := s.scan("in", s.pass("resident", s.subject("李芳"), month))
 	more.Store(int64(amendWithin + time.Second))
-	if err := s.g.Annul(late.Passage, Amender{}); !errors.Is(err, ErrTooLate) {
+	if err := s.g.Annul(late.Passage, ""); !errors.Is(err, ErrTooLate) {
 		t.Errorf("after ten minutes: %v", err)
 	}
 	s.broken.Store(true)
 	third := s.scan("in", s.pass("resident", s.subject("李芳"), month))
-	if err := s.g.Annul(third.Passage, Amender{}); err == nil {
+	if err := s.g.Annul(third.Passage, ""); err == nil {
 		t.Error("a passage that was not recorded")
 	}
 	s.broken.Store(false)
@@ -131,7 +131,7 @@ func TestNothingIsAnnulledInAFault(t *testing.T) {
 	out := s.scan("in", s.pass("resident", s.subject("王小明"), month))
 	s.broken.Store(true)
 	for range 2 { // the first try finds the fault
-		if err := s.g.Annul(out.Passage, Amender{}); !errors.Is(err, ErrLedger) {
+		if err := s.g.Annul(out.Passage, ""); !errors.Is(err, ErrLedger) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -165,7 +165,7 @@ func TestTheRightPersonAndDirectionAreRecordedInstead(t *testing.T) {
 			if c.right != "" {
 				right.Person = s.subject(c.right)
 			}
-			out, err := s.g.Correct(wrong.Passage, right, Amender{})
+			out, err := s.g.Correct(wrong.Passage, right, "")
 			if err != nil || out.Verdict != policy.Admit || out.Reason != register.Corrected || out.Passage == wrong.Passage {
 				t.Fatalf("%+v, %v", out, err)
 			}
@@ -188,10 +188,10 @@ func TestTheRightPersonAndDirectionAreRecordedInstead(t *testing.T) {
 			if _, equal, err := s.register.Rebuild(); err != nil || !equal {
 				t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
 			}
-			if _, err := s.g.Correct(wrong.Passage, right, Amender{}); !errors.Is(err, ErrNotAnnulled) {
+			if _, err := s.g.Correct(wrong.Passage, right, ""); !errors.Is(err, ErrNotAnnulled) {
 				t.Errorf("corrected twice: %v", err)
 			}
-			if err := s.g.Annul(out.Passage, Amender{}); err != nil || s.whereabouts(who) != "" {
+			if err := s.g.Annul(out.Passage, ""); err != nil || s.whereabouts(who) != "" {
 				t.Errorf("the right one was none either: %v, they are %q", err, s.whereabouts(who))
 			}
 		})
@@ -221,7 +221,7 @@ func TestWhatAGuardSaidStandsAlthoughItsCommitFailed(t *testing.T) {
 			var err error
 			switch what {
 			case "corrected":
-				_, err = s.g.Correct(out.Passage, Right{Lane: "in", Person: s.subject("李芳")}, Amender{})
+				_, err = s.g.Correct(out.Passage, Right{Lane: "in", Person: s.subject("李芳")}, "")
 			case "who-passed":
 				err = s.g.AccountFor(s.g.View().ToAccountFor[0].ID, "fire engine")
 			default:
@@ -241,8 +241,8 @@ func TestWhatAGuardSaidStandsAlthoughItsCommitFailed(t *testing.T) {
 func TestNobodyWaitsForWhatIsPutRight(t *testing.T) {
 	t.Parallel()
 	for name, put := range map[string]func(g *Gate) error{
-		"annul":   func(g *Gate) error { return g.Annul("older", Amender{}) },
-		"correct": func(g *Gate) error { _, err := g.Correct("older", Right{Lane: "in"}, Amender{}); return err },
+		"annul":   func(g *Gate) error { return g.Annul("older", "") },
+		"correct": func(g *Gate) error { _, err := g.Correct("older", Right{Lane: "in"}, ""); return err },
 	} {
 		s := newSite(t)
 		db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "index.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)")
@@ -293,12 +293,12 @@ func TestACorrectionThatComesTooLateMovesNobody(t *testing.T) {
 		wrong := s.scan("out", s.pass("resident", s.subject("王小明"), month))
 		since(s)
 		where, trips := s.whereabouts(s.subject("李芳")), s.trips()
-		_, err := s.g.Correct(wrong.Passage, Right{"out", s.subject("李芳")}, Amender{"root", "camera 2"})
+		_, err := s.g.As(root).Correct(wrong.Passage, Right{"out", s.subject("李芳")}, "camera 2")
 		if got := s.whereabouts(s.subject("李芳")); !errors.Is(err, ErrPast) || !errors.Is(err, ErrNotAnnulled) || !strings.Contains(err.Error(), "annul the passage instead") ||
 			got != where || s.trips() != trips {
 			t.Errorf("%s: %v; they are %q with %d trips", name, err, got, s.trips())
 		}
-		if err := s.g.Annul(wrong.Passage, Amender{"root", "camera 2"}); err != nil {
+		if err := s.g.As(root).Annul(wrong.Passage, "camera 2"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -330,7 +330,7 @@ func TestWhatCannotBeCorrected(t *testing.T) {
 		"no passage":             {"aaaa", Right{Lane: "in"}, ErrNotAnnulled},
 		"nothing different, too": {out.Passage, Right{"out", s.subject("王小明")}, ErrInvalid},
 	} {
-		if _, err := s.g.Correct(c.passage, c.right, Amender{}); !errors.Is(err, c.want) {
+		if _, err := s.g.Correct(c.passage, c.right, ""); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}
@@ -344,10 +344,10 @@ func TestWhatCannotBeCorrected(t *testing.T) {
 	if done, err := eraser.Erase(erasure.Selection{Subject: s.subject("王小明")}, "", "asked for"); err != nil || done.Entries == 0 {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	if _, err := s.g.Correct(out.Passage, Right{Lane: "in"}, Amender{}); !errors.Is(err, ErrNoPerson) {
+	if _, err := s.g.Correct(out.Passage, Right{Lane: "in"}, ""); !errors.Is(err, ErrNoPerson) {
 		t.Errorf("the same person, whom nobody knows any more: %v", err)
 	}
-	if err := s.g.Annul(out.Passage, Amender{}); err != nil {
+	if err := s.g.Annul(out.Passage, ""); err != nil {
 		t.Errorf("who was erased: %v", err)
 	}
 	for _, e := range s.records() {

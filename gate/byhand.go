@@ -27,7 +27,7 @@ func (g *Gate) OpenByHand(laneID, reason string) error {
 		return fmt.Errorf("lane %q: %w", laneID, ErrIsOpen)
 	}
 	entries, err := g.writing.Append(ledger.Event{Stamp: g.clock.Now(), Kind: byhand.Kind, Lane: l.ID, Direction: l.Direction,
-		Reason: reason, By: unauthenticated, Personal: g.guard("")})
+		Reason: reason, By: g.by.By(), Personal: g.guard("")})
 	if err != nil {
 		return fmt.Errorf("%w, so nothing opens: what cannot wait has the emergency key: %w", ErrLedger, err)
 	}

@@ -76,7 +76,7 @@ func (g *Gate) AccountFor(id, note string) error {
 		return ErrNoOpening
 	}
 	err := g.demand(ledger.Event{Stamp: g.clock.Now(), Kind: register.Decided, Passage: p.ID, Lane: p.Lane, Direction: p.Direction,
-		Class: p.Class, Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: unauthenticated, Ref: seq,
+		Class: p.Class, Verdict: p.Verdict, Reason: p.Reason, Rule: "emergency-key", By: g.by.By(), Ref: seq,
 		Personal: g.guard(note)})
 	if err != nil {
 		return err

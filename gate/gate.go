@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gated/access"
 	"gated/clock"
 	"gated/credential"
 	"gated/gate/lane"
@@ -43,6 +44,7 @@ type Rules struct {
 	Keyboard string // the lane that codes typed by a scanner are for
 	Call     string // whom to call on a fault
 	MinFree  uint64 // bytes; with less space left the page warns
+	PINs     bool   // guards sign on with one
 
 	InsideFor time.Duration // who has been inside longer may have left unseen: nobody knows where they are; 0: however long
 }
@@ -66,8 +68,17 @@ type Options struct {
 	OnOutcome func(Outcome)
 }
 
-// Gate decides who passes.
+// Gate decides who passes, for whoever acts.
 type Gate struct {
+	*gate
+	by access.Actor // zero: whoever is there
+}
+
+// As is the gate for somebody who acts at it.
+func (g *Gate) As(by access.Actor) *Gate { return &Gate{g.gate, by} }
+
+// gate is what everybody who acts at it shares.
+type gate struct {
 	opt   Options
 	log   *slog.Logger
 	clock stamp.Clock
@@ -96,9 +107,10 @@ type Gate struct {
 
 // New returns a gate that answers once Run was started.
 func New(opt Options, r Rules) *Gate {
-	g := &Gate{opt: opt, log: opt.Log, clock: stamp.Clock{C: opt.Clock}, ask: query.Asker{Register: opt.Register, Zone: opt.Ledger.Zone()},
-		desk: desk{holds: map[string]*held{}}, read: repeat.Memory[passage]{}, tries: map[string]tries.Row{},
-		refused: map[string]passage{}, wake: make(chan struct{}, 1)}
+	g := &Gate{gate: &gate{opt: opt, log: opt.Log, clock: stamp.Clock{C: opt.Clock},
+		ask: query.Asker{Register: opt.Register, Zone: opt.Ledger.Zone()}, desk: desk{holds: map[string]*held{}},
+		read: repeat.Memory[passage]{}, tries: map[string]tries.Row{},
+		refused: map[string]passage{}, wake: make(chan struct{}, 1)}}
 	g.rules.Store(&r)
 	var ids []string
 	for _, l := range opt.Lanes {

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/access"
 	"gated/barrier"
 	"gated/clock"
 	"gated/credential"
@@ -1117,3 +1118,6 @@ func TestASensorThatCannotBeReadIsOnThePage(t *testing.T) {
 		t.Errorf("a lane without a sensor shows %q", got)
 	}
 }
+
+// root is a user of the box at the control socket.
+var root = access.Actor{Name: "root", How: access.Socket}

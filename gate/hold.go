@@ -19,7 +19,7 @@ import (
 // desk keeps the passages that wait for a guard. A hold neither blocks the lane nor is covered by the next scan.
 type desk struct {
 	holds map[string]*held
-	duty  string // who signed on: a name that nothing proves
+	duty  string // who signed on
 	// closed: the daemon ends. What still waits stays open in the ledger and is undecided-restart at the next start.
 	closed bool
 	seen   state // by which whoever waits was judged
@@ -117,7 +117,7 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	if err := g.counts(h, r); err != nil {
 		return Outcome{}, err
 	}
-	answers, err := r.Answered(h.decision.Ask, g.desk.duty)
+	answers, err := r.Answered(h.decision.Ask, g.actor())
 	if err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
@@ -125,7 +125,7 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	for _, a := range answers {
 		said = append(said, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
 	}
-	return g.settle(h, d, unauthenticated, said...)
+	return g.settle(h, d, g.by.By(), said...)
 }
 
 // Answering says that a guard has begun to answer a hold, which the machine settles no more.
@@ -202,10 +202,13 @@ func (g *Gate) leaveUndecided(h *held) {
 	g.page.left.Add(left.Somebody{Passage: h.id, Name: h.name, Room: h.room, Entry: out.Seq})
 }
 
+// actor is the name of who acts, as far as anyone said: of nobody in particular whoever signed on. The caller holds passage.
+func (g *Gate) actor() string { return cmp.Or(g.by.Name, g.desk.duty) }
+
 // guard is who decided, as far as anyone said, and what they noted.
 func (g *Gate) guard(note string) (fields []ledger.Field) {
-	if g.desk.duty != "" {
-		fields = append(fields, ledger.Field{Name: "guard", Value: g.desk.duty})
+	if name := g.actor(); name != "" {
+		fields = append(fields, ledger.Field{Name: "guard", Value: name})
 	}
 	if note != "" {
 		fields = append(fields, ledger.Field{Name: "note", Value: note})
@@ -224,13 +227,13 @@ func (g *Gate) Find(room string) []Found {
 
 // SignOn notes who is on duty from now on. Under the same name it is the same shift: also after a restart, as the ledger tells.
 func (g *Gate) SignOn(name string) error {
-	if n := utf8.RuneCountInString(name); n == 0 || n > 40 || !utf8.ValidString(name) {
-		return invalid("a name of %d characters: 1 to 40", n)
+	if n := utf8.RuneCountInString(name); n == 0 || n > 60 || !utf8.ValidString(name) {
+		return invalid("a name of %d characters: 1 to 60", n)
 	}
 	began := int64(0)
 	g.opt.Register.View(func(s *register.State) { began = s.Duty })
 	was, _ := g.opt.Register.Entries([]int64{began}) // where it cannot be read it is another
-	ev := ledger.Event{Kind: register.SignOn, By: unauthenticated, Personal: []ledger.Field{{Name: "guard", Value: name}}}
+	ev := ledger.Event{Kind: register.SignOn, By: g.by.By(), Personal: []ledger.Field{{Name: "guard", Value: name}}}
 	if e := was[began]; e != nil && e.Personally("guard") == name {
 		ev.Detail = map[string]string{register.Shift: register.GoesOn}
 	}
@@ -243,6 +246,16 @@ func (g *Gate) SignOn(name string) error {
 	g.desk.duty = name
 	g.page.desk(&g.desk)
 	return nil
+}
+
+// SignOff notes that somebody is on duty no more: what is done next is not theirs.
+func (g *Gate) SignOff(name string) {
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	if g.desk.duty == name {
+		g.desk.duty = ""
+		g.page.desk(&g.desk)
+	}
 }
 
 // list is the holds, the longest waiting first.

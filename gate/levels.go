@@ -120,8 +120,8 @@ func (g *Gate) looks(at, by string, detail map[string]string) error {
 	if !g.remembers() {
 		return ErrNotReady
 	}
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Export, Reason: at, By: unauthenticated, Detail: detail}
-	if by = cmp.Or(by, g.View().Duty); by != "" {
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Export, Reason: at, By: g.by.By(), Detail: detail}
+	if by = cmp.Or(by, g.by.Name, g.View().Duty); by != "" {
 		ev.Personal = []ledger.Field{{Name: "by", Value: by}}
 	}
 	return g.demand(ev)

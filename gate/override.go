@@ -25,11 +25,11 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	if was.lane == nil || was.policy != g.rules.Load().Policy.Hash() && !ruling.IsUrgent(o.Reason) {
 		return Outcome{}, ErrNoRefusal
 	}
-	if err := o.Check(was.decision.Override, g.desk.duty); err != nil {
+	if err := o.Check(was.decision.Override, g.actor()); err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
 	now := was
-	now.at, now.by, now.desk = g.clock.Now(), unauthenticated, true
+	now.at, now.by, now.desk = g.clock.Now(), g.by.By(), true
 	g.opt.Register.View(func(s *register.State) {
 		if s.Erased > was.seq { // it may have been they who were erased
 			now.who = subject.Subject{Class: was.who.Class}

@@ -126,7 +126,7 @@ func TestAGuardAdmitsAgainstARefusal(t *testing.T) {
 			if err != nil || len(found) != 1 || found[0].ID != out.Passage {
 				t.Errorf("the manager finds %+v, %v", found, err)
 			}
-			if err := s.g.Annul(out.Passage, Amender{}); err != nil {
+			if err := s.g.Annul(out.Passage, ""); err != nil {
 				t.Errorf("and they did not go through: %v", err)
 			}
 			if _, equal, err := s.register.Rebuild(); err != nil || !equal {

@@ -34,7 +34,7 @@ type passage struct {
 	who       subject.Subject
 	facts     policy.Facts
 	decision  policy.Decision
-	by        string // byMachine or unauthenticated
+	by        string // byMachine, or how it is known who decided
 	policy    string // the hash of the policy that judged it
 	roster    string // the version of the roster that was asked
 	notice    int64  // the entry of the notice that the level rests on; 0: the settings

@@ -72,7 +72,7 @@ func TestTheGateWorksWhileTheRegisterIsRead(t *testing.T) {
 			t.Errorf("got %s %s, want %s", out.Verdict, out.Reason, c.want)
 		}
 	}
-	if err := s.g.Annul("older", Amender{}); !errors.Is(err, ErrNotReady) {
+	if err := s.g.Annul("older", ""); !errors.Is(err, ErrNotReady) {
 		t.Errorf("what is put right: %v", err)
 	}
 	if _, err := s.g.Foretell(query.Case{ID: s.subject("王小明"), Direction: "out"}); !errors.Is(err, ErrNotReady) {

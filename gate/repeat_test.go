@@ -199,7 +199,7 @@ func TestWhoMayPassByNowIsNotAskedToTakeTheCodeAway(t *testing.T) {
 		t.Fatalf("%+v", held)
 	}
 	s.runOut()
-	if err := s.g.Annul(first.Passage, Amender{}); err != nil {
+	if err := s.g.Annul(first.Passage, ""); err != nil {
 		t.Fatal(err)
 	}
 	if out := s.scan("out", code); out.Verdict != policy.Admit || out.Repeat {

@@ -96,11 +96,11 @@ rules:
 				verdict := []string{"admit", "refuse"}[r.IntN(2)]
 				s.g.Decide(out.Passage, Ruling{Verdict: verdict, Reason: ruling.Reasons[verdict][0]})
 			case out.Verdict == policy.Admit && r.IntN(3) == 0: // they did not go through, or somebody else did
-				if err := s.g.Annul(out.Passage, Amender{}); err != nil {
+				if err := s.g.Annul(out.Passage, ""); err != nil {
 					t.Fatal(err)
 				}
 			case out.Verdict == policy.Admit && r.IntN(4) == 0:
-				s.g.Correct(out.Passage, Right{Lane: []string{"in", "out"}[r.IntN(2)], Person: s.subject("李芳")}, Amender{})
+				s.g.Correct(out.Passage, Right{Lane: []string{"in", "out"}[r.IntN(2)], Person: s.subject("李芳")}, "")
 			}
 		}
 	}
@@ -113,7 +113,7 @@ rules:
 	s.scan("in", codes[1]()) // else the way out may be one more
 	passages++
 	for range 3 {
-		if out := s.scan("out", codes[1]()); out.Verdict != policy.Admit || s.g.Annul(out.Passage, Amender{}) != nil {
+		if out := s.scan("out", codes[1]()); out.Verdict != policy.Admit || s.g.Annul(out.Passage, "") != nil {
 			t.Fatalf("they have their trip back, and got %+v", out)
 		}
 		passages++

@@ -226,7 +226,7 @@ func (g *Gate) ConfirmClock(by string) error {
 	if s.Time.Before(clock.Released) {
 		return invalid("the clock says %s, before this software was made: set it first", s.Time.Format(time.DateOnly))
 	}
-	ev := ledger.Event{Stamp: s, Kind: register.Clock, Reason: "clock-confirmed", By: unauthenticated}
+	ev := ledger.Event{Stamp: s, Kind: register.Clock, Reason: "clock-confirmed", By: g.by.By()}
 	if back {
 		ev.Reason = "clock-corrected"
 	}

@@ -176,7 +176,7 @@ func TestWhoHasNoTimeToBeBack(t *testing.T) {
 		"suddenly ill": {func(s *site) Outcome { return s.ruledOut("sudden-illness", nil) }, false},
 		"somebody else by a correction": {func(s *site) Outcome {
 			out := s.scan("in", s.pass("resident", s.subject("王小明"), month))
-			return must(s.g.Correct(out.Passage, Right{Lane: "out", Person: s.subject("李芳")}, Amender{}))
+			return must(s.g.Correct(out.Passage, Right{Lane: "out", Person: s.subject("李芳")}, ""))
 		}, true},
 		"coming in": {func(s *site) Outcome { return s.scan("in", s.pass("resident", s.subject("王小明"), month)) }, false},
 	} {
@@ -346,7 +346,7 @@ func TestATripFollowsWhatIsPutRight(t *testing.T) {
 	}
 	annul := func(out Outcome) {
 		t.Helper()
-		if err := s.g.Annul(out.Passage, Amender{By: "root"}); err != nil {
+		if err := s.g.As(root).Annul(out.Passage, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -360,7 +360,7 @@ func TestATripFollowsWhatIsPutRight(t *testing.T) {
 	annul(in)
 	check("the way home annulled", "1/1")
 	in = s.scan("in", code)
-	if _, err := s.g.Correct(in.Passage, Right{Lane: "in", Person: s.subject("李芳")}, Amender{By: "root"}); err != nil {
+	if _, err := s.g.As(root).Correct(in.Passage, Right{Lane: "in", Person: s.subject("李芳")}, ""); err != nil {
 		t.Fatal(err)
 	}
 	check("it was somebody else who came home", "1/1")

@@ -88,7 +88,7 @@ func (g *Gate) makeVisit(f visit.Form, printed bool) (id string, err error) {
 	if printed {
 		ev.Personal = append(ev.Personal, g.print()...)
 	}
-	ev.Stamp, ev.By = at, unauthenticated
+	ev.Stamp, ev.By = at, g.by.By()
 	ev.Personal = append(ev.Personal, g.guard("")...)
 	return id, g.demand(ev)
 }
@@ -127,7 +127,7 @@ func (g *Gate) changeVisit(id, what string, printed bool) error {
 	if !g.hasVisit(id) {
 		return ErrNoVisit
 	}
-	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Visit, Reason: what, By: unauthenticated,
+	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Visit, Reason: what, By: g.by.By(),
 		Detail: map[string]string{visits.ID: id}, Personal: g.guard("")}
 	if printed {
 		ev.Personal = append(ev.Personal, g.print()...)

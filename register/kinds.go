@@ -31,7 +31,7 @@ const (
 	Alive    ledger.Kind = "alive"   // hourly: the box was watching
 	Export   ledger.Kind = "export"  // personal data was put into an export
 	Trip     ledger.Kind = "trip"    // a household went out on the day on which the epoch before ended
-	Alarm    ledger.Kind = "alarm"   // somebody should look at a lane
+	Alarm    ledger.Kind = "alarm"   // somebody should look at a lane, or at the page
 )
 
 // Shift is the detail of a sign-on that says GoesOn: it is the guard who was on duty already, and whose shift goes on.
@@ -45,6 +45,9 @@ const Superseded = "undecided-changed"
 
 // LatchLost is the reason of an alarm: a stop, a restart or a crash ended an opening by the emergency key, which no guard had closed.
 const LatchLost = "latch-lost"
+
+// PINGuessing is the reason of an alarm: somebody tried PINs or passwords of one name until it was locked.
+const PINGuessing = "pin-guessing"
 
 // TripDays is the detail of starts, and of entries that a reload makes: over how many days a policy counts a household's trips at most,
 // whatever its level.

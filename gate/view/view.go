@@ -35,7 +35,7 @@ type View struct {
 	ToAccountFor []Opening    `json:"to_account_for"`
 	Undecided    []Undecided  `json:"undecided"` // newest first, at most 50
 	Recent       []Shown      `json:"recent"`    // newest first, at most 20, without names
-	Duty         string       `json:"duty"`      // who signed on; a name that nothing proves
+	Duty         string       `json:"duty"`      // who signed on
 	Clock        ClockView    `json:"clock"`
 	Fault        *FaultView   `json:"fault"`  // nil while the ledger works
 	Levels       []LevelView  `json:"levels"` // those in force, the compound's first; then what was announced, and what is prepared
@@ -144,7 +144,7 @@ type Shown struct {
 	Name       string    `json:"name,omitempty"`
 	Room       string    `json:"room,omitempty"`
 	Next       string    `json:"next_allowed,omitempty"` // where only the household's trips are in the way: the day from which they are not
-	By         string    `json:"by"`                     // machine, or unauthenticated: a guard whose name nothing proves
+	By         string    `json:"by"`                     // machine, pin, or unauthenticated: a guard whose name nothing proves
 	At         time.Time `json:"at"`
 	Repeat     bool      `json:"repeat"`
 	Emergency  bool      `json:"emergency"`

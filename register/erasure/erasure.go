@@ -203,7 +203,7 @@ func (x *Eraser) Erase(sel Selection, by, why string) (done Erased, err error) {
 	if err := x.opt.Register.Wait(); err != nil {
 		return done, err
 	}
-	j := job{ev: ledger.Event{Kind: ledger.Erase, By: "unauthenticated", Detail: map[string]string{}, // people name people
+	j := job{ev: ledger.Event{Kind: ledger.Erase, By: "socket", Detail: map[string]string{}, // people name people
 		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: why}}}}
 	x.work.Lock()
 	defer x.work.Unlock()

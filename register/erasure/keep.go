@@ -113,7 +113,7 @@ func (x *Eraser) keep(ev ledger.Event, by, why string) (int64, error) {
 	if err := CheckWhy(why); err != nil {
 		return 0, err
 	}
-	ev.Kind, ev.Stamp, ev.By, ev.Personal = ledger.Keep, x.opt.Now(), "unauthenticated", []ledger.Field{{Name: "by", Value: by}}
+	ev.Kind, ev.Stamp, ev.By, ev.Personal = ledger.Keep, x.opt.Now(), "socket", []ledger.Field{{Name: "by", Value: by}}
 	ev.Detail["why"] = why
 	x.keeping.Lock()
 	defer x.keeping.Unlock()
