@@ -95,6 +95,7 @@ func (l *loader) gate(g Gate) {
 	}
 	l.duration("gate.hold_limit", g.HoldLimit, 10*time.Second, time.Hour)
 	l.duration("gate.repeat_window", g.RepeatWindow, 0, 30*time.Second)
+	l.oneOf("gate.pins", g.PINs, "off", "required")
 	if g.InsideFor != 0 {
 		l.duration("gate.inside_for", g.InsideFor, time.Hour, 8760*time.Hour)
 	}

@@ -66,6 +66,10 @@ type Gate struct {
 	// have left by car, in a crowd or by another gate. Default 336h: a compound that was sealed for fourteen days still knows
 	// who is inside. From 1h to 8760h; 0s: for ever.
 	InsideFor time.Duration `mapstructure:"inside_for" reload:"true"`
+
+	// PINs says whether guards sign on with a PIN: off, the default, or required. Required, what a guard decides at the page
+	// takes somebody who is signed on; the emergency key, closing and reading codes take nobody.
+	PINs string `mapstructure:"pins" reload:"true"`
 }
 
 // DefaultZone is where a gate is that does not say where.
@@ -176,7 +180,8 @@ type Witness struct {
 // gate name: those have no default.
 func Default() *Settings {
 	return &Settings{
-		Gate:    Gate{TimeZone: DefaultZone, HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second, InsideFor: 336 * time.Hour},
+		Gate: Gate{TimeZone: DefaultZone, HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second,
+			InsideFor: 336 * time.Hour, PINs: "off"},
 		Console: Console{Listen: "127.0.0.1:8480", Language: "zh", Users: []string{"gated-kiosk"}},
 		Log:     Log{Level: "info", Format: "text"},
 		Ledger:  Ledger{MinFree: 64 << 20, WitnessEvery: 3600},

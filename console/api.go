@@ -1,13 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"gated/gate"
 )
@@ -60,7 +60,7 @@ func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 	}) {
 		return
 	}
-	out, err := c.gate.Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note, Answers: q.Answers,
+	out, err := c.as(r).Decide(q.Passage, gate.Ruling{Verdict: q.Verdict, Reason: q.Reason, Note: q.Note, Answers: q.Answers,
 		Heads: q.Heads})
 	c.outcome(w, r, out, err)
 }
@@ -69,14 +69,14 @@ func (c *console) decide(w http.ResponseWriter, r *http.Request) {
 func (c *console) answering(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Passage string }
 	if read(w, r, &q, func() error { return checkWord("passage", q.Passage) }) {
-		c.done204(w, r, c.gate.Answering(q.Passage))
+		c.done204(w, r, c.as(r).Answering(q.Passage))
 	}
 }
 
 func (c *console) present(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Lane, ID string }
 	if read(w, r, &q, func() error { return errors.Join(checkWord("lane", q.Lane), checkWord("id", q.ID)) }) {
-		out, err := c.gate.Present(q.Lane, q.ID)
+		out, err := c.as(r).Present(q.Lane, q.ID)
 		c.outcome(w, r, out, err)
 	}
 }
@@ -99,7 +99,7 @@ func (c *console) close(w http.ResponseWriter, r *http.Request) {
 func (c *console) open(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Lane, Reason string }
 	if read(w, r, &q, func() error { return errors.Join(checkWord("lane", q.Lane), checkWord("reason", q.Reason)) }) {
-		c.done204(w, r, c.gate.OpenByHand(q.Lane, q.Reason))
+		c.done204(w, r, c.as(r).OpenByHand(q.Lane, q.Reason))
 	}
 }
 
@@ -116,21 +116,21 @@ func (c *console) account(w http.ResponseWriter, r *http.Request) {
 		q.Note = strings.TrimSpace(q.Note)
 		return errors.Join(checkWord("id", q.ID), checkText("note", q.Note, maxText))
 	}) {
-		c.done204(w, r, c.gate.AccountFor(q.ID, q.Note))
+		c.done204(w, r, c.as(r).AccountFor(q.ID, q.Note))
 	}
 }
 
 func (c *console) afterwards(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Passage, What string }
 	if read(w, r, &q, func() error { return errors.Join(checkWord("passage", q.Passage), checkWord("what", q.What)) }) {
-		c.done204(w, r, c.gate.Afterwards(q.Passage, q.What))
+		c.done204(w, r, c.as(r).Afterwards(q.Passage, q.What))
 	}
 }
 
 func (c *console) annul(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Passage string }
 	if read(w, r, &q, func() error { return checkWord("passage", q.Passage) }) {
-		c.done204(w, r, c.gate.Annul(q.Passage, ""))
+		c.done204(w, r, c.as(r).Annul(q.Passage, ""))
 	}
 }
 
@@ -143,7 +143,7 @@ func (c *console) correct(w http.ResponseWriter, r *http.Request) {
 		}
 		return err
 	}) {
-		out, err := c.gate.Correct(q.Passage, gate.Right{Lane: q.Lane, Person: q.ID}, "")
+		out, err := c.as(r).Correct(q.Passage, gate.Right{Lane: q.Lane, Person: q.ID}, "")
 		c.outcome(w, r, out, err)
 	}
 }
@@ -162,7 +162,7 @@ func (c *console) override(w http.ResponseWriter, r *http.Request) {
 	}) {
 		return
 	}
-	out, err := c.gate.Override(q.Passage, gate.Override{Reason: q.Reason, Approver: q.Approver, Note: q.Note})
+	out, err := c.as(r).Override(q.Passage, gate.Override{Reason: q.Reason, Approver: q.Approver, Note: q.Note})
 	c.outcome(w, r, out, err)
 }
 
@@ -171,7 +171,7 @@ func (c *console) trips(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &struct{}{}, func() error { return nil }) {
 		return
 	}
-	list, err := c.gate.Trips(true, "")
+	list, err := c.as(r).Trips(true, "")
 	if err != nil {
 		c.failGate(w, r, err)
 		return
@@ -210,7 +210,7 @@ func (c *console) plan(w http.ResponseWriter, r *http.Request) {
 	if !at.After(v.Now) {
 		at = time.Time{}
 	}
-	list, err := c.gate.Plan(coming[i].Level, coming[i].Place, "", at)
+	list, err := c.as(r).Plan(coming[i].Level, coming[i].Place, "", at)
 	if err != nil {
 		c.failGate(w, r, err)
 		return
@@ -218,22 +218,9 @@ func (c *console) plan(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, list)
 }
 
-func (c *console) duty(w http.ResponseWriter, r *http.Request) {
-	var q struct{ Name string }
-	if read(w, r, &q, func() error {
-		q.Name = strings.TrimSpace(q.Name)
-		if n := utf8.RuneCountInString(q.Name); n > maxName {
-			return fmt.Errorf("name has %d characters; it takes at most %d", n, maxName)
-		}
-		return checkText("name", q.Name, maxText)
-	}) {
-		c.done204(w, r, c.gate.SignOn(q.Name))
-	}
-}
-
 func (c *console) clock(w http.ResponseWriter, r *http.Request) {
 	if read(w, r, &struct{}{}, func() error { return nil }) {
-		c.done204(w, r, c.gate.ConfirmClock(c.gate.View().Duty))
+		c.done204(w, r, c.as(r).ConfirmClock(cmp.Or(actor(r).Name, c.gate.View().Duty)))
 	}
 }
 

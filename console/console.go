@@ -10,17 +10,19 @@ import (
 	"net/http"
 	"time"
 
+	"gated/access"
 	"gated/gate"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Options are what Handler is made of; only Gate is required.
+// Options are what Handler is made of; Gate and Accounts are required.
 type Options struct {
-	Gate  *gate.Gate
-	Hosts []string        // names under which the page may be opened, besides the loopback ones and the address the connection came in on
-	Done  <-chan struct{} // when closed, open streams end, so that the server can shut down
-	Log   *slog.Logger    // slog.Default() when nil
+	Gate     *gate.Gate
+	Accounts *access.Accounts
+	Hosts    []string        // names for the page besides the loopback ones and the address the connection came in on
+	Done     <-chan struct{} // when closed, open streams end, so that the server can shut down
+	Log      *slog.Logger    // slog.Default() when nil
 
 	Metrics prometheus.Registerer // may be nil
 }
@@ -31,7 +33,7 @@ const (
 	maxCode = 4096 // as of a scanner
 	maxWord = 128  // a lane, an ID, a reason
 	maxText = 500  // a note
-	maxName = 40   // of a guard, in characters
+	maxName = 60   // of a guard, in characters
 )
 
 // readTimeout is how long a request's body may take.
@@ -48,6 +50,10 @@ type console struct {
 	log   *slog.Logger
 
 	finder *finder
+
+	accounts *access.Accounts
+	sessions *access.Sessions
+	locked   prometheus.Counter
 }
 
 // Handler serves the page at / and the interface beside it. It refuses requests for a Host that is not its own
@@ -61,6 +67,8 @@ func Handler(o Options) http.Handler {
 		log:   o.Log,
 
 		finder: newFinder(o.Metrics),
+
+		accounts: o.Accounts, sessions: access.NewSessions(o.Accounts), locked: newLocked(o.Metrics),
 	}
 	if c.log == nil {
 		c.log = slog.Default()
@@ -70,50 +78,71 @@ func Handler(o Options) http.Handler {
 	}
 
 	mux := http.NewServeMux()
-	route := func(method, path string, h http.HandlerFunc) {
+	add := func(method, path string, h http.HandlerFunc) {
 		mux.HandleFunc(method+" "+path, h)
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", method)
 			fail(w, http.StatusMethodNotAllowed, "%s takes %s, not %.16q", r.URL.Path, method, r.Method)
 		})
 	}
-	page(route)
-	route("GET", "/events", newStream(o.Gate.View, o.Gate.Subscribe, o.Done).ServeHTTP)
-	route("GET", "/healthz", c.healthz)
-	route("GET", "/api/find", c.find)
-	route("POST", "/api/code", c.code)
-	route("POST", "/api/picture", c.picture)
-	route("POST", "/api/answering", c.answering)
-	route("POST", "/api/decide", c.decide)
-	route("POST", "/api/present", c.present)
-	route("POST", "/api/emergency", c.emergency)
-	route("POST", "/api/close", c.close)
-	route("POST", "/api/open", c.open)
-	route("POST", "/api/shut", c.shut)
-	route("POST", "/api/account", c.account)
-	route("POST", "/api/afterwards", c.afterwards)
-	route("POST", "/api/annul", c.annul)
-	route("POST", "/api/correct", c.correct)
-	route("POST", "/api/override", c.override)
-	route("POST", "/api/trips", c.trips)
-	route("POST", "/api/plan", c.plan)
-	route("POST", "/api/notice", c.notice)
-	route("POST", "/api/visit", c.visit)
-	route("POST", "/api/arrive", c.arrive)
-	route("POST", "/api/pass-visit", c.passVisit)
-	route("POST", "/api/visits", c.visits)
-	route("POST", "/api/visit-print", c.printVisit)
-	route("POST", "/api/visit-reprint", c.reprintVisit)
-	route("POST", "/api/visit-end", c.endVisit)
-	route("GET", "/api/visit-words", c.visitWords)
-	route("POST", "/api/duty", c.duty)
-	route("POST", "/api/clock", c.clock)
+	page(add)
+	for _, r := range c.routes(o.Done) {
+		add(r.method, r.path, c.asks(r.task, r.handle))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, http.StatusNotFound, "no such page") })
 	return c.guard(mux)
 }
 
+// route is what may be asked of the console, and by whom: whoever asks must be allowed to do its task. Without one it asks nobody.
+type route struct {
+	method, path string
+	task         access.Task
+	handle       http.HandlerFunc
+}
+
+// routes are all but the page's own files, which ask nobody either. A code proves itself, whoever brings it; the emergency key and what
+// closes a lane wait for nobody's PIN.
+func (c *console) routes(done <-chan struct{}) []route {
+	stream := &stream{c.gate.View, c.gate.Subscribe, done, c.told}
+	return []route{
+		{"GET", "/events", "", stream.ServeHTTP},
+		{"GET", "/healthz", "", c.healthz},
+		{"POST", "/api/emergency", "", c.emergency},
+		{"POST", "/api/close", "", c.close},
+		{"POST", "/api/shut", "", c.shut},
+		{"POST", "/api/code", "", c.code},
+		{"POST", "/api/picture", "", c.picture},
+		{"POST", "/api/notice", "", c.notice},
+		{"GET", "/api/visit-words", "", c.visitWords},
+		{"POST", "/api/signon", "", c.signOn},
+		{"POST", "/api/signoff", "", c.signOff},
+		{"POST", "/api/duty", access.SignOn, c.duty},
+		{"GET", "/api/find", access.Inquire, c.find},
+		{"POST", "/api/trips", access.Inquire, c.trips},
+		{"POST", "/api/plan", access.Inquire, c.plan},
+		{"POST", "/api/visit", access.Invite, c.visit},
+		{"POST", "/api/visits", access.Invite, c.visits},
+		{"POST", "/api/visit-print", access.Invite, c.printVisit},
+		{"POST", "/api/visit-reprint", access.Invite, c.reprintVisit},
+		{"POST", "/api/visit-end", access.Invite, c.endVisit},
+		{"POST", "/api/arrive", access.Decide, c.arrive},
+		{"POST", "/api/pass-visit", access.Decide, c.passVisit},
+		{"POST", "/api/present", access.Decide, c.present},
+		{"POST", "/api/answering", access.Decide, c.answering},
+		{"POST", "/api/decide", access.Decide, c.decide},
+		{"POST", "/api/override", access.Decide, c.override},
+		{"POST", "/api/annul", access.Decide, c.annul},
+		{"POST", "/api/correct", access.Decide, c.correct},
+		{"POST", "/api/afterwards", access.Decide, c.afterwards},
+		{"POST", "/api/account", access.Decide, c.account},
+		{"POST", "/api/open", access.Decide, c.open},
+		{"POST", "/api/clock", access.ConfirmClock, c.clock},
+		{"POST", "/api/lift", access.LiftLockout, c.lift},
+	}
+}
+
 // page serves the page's files.
-func page(route func(method, path string, h http.HandlerFunc)) {
+func page(add func(method, path string, h http.HandlerFunc)) {
 	files, err := pageFiles.ReadDir("page")
 	if err != nil {
 		panic(err) // the folder is compiled in
@@ -123,6 +152,6 @@ func page(route func(method, path string, h http.HandlerFunc)) {
 		if f.Name() == "index.html" {
 			path = "/{$}"
 		}
-		route("GET", path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/"+f.Name()) })
+		add("GET", path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/"+f.Name()) })
 	}
 }

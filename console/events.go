@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"time"
 
 	"gated/gate"
@@ -21,16 +22,18 @@ type stream struct {
 	view      func() gate.View
 	subscribe func() (changed <-chan struct{}, cancel func())
 	done      <-chan struct{} // closed when all streams shall end
+	// who is what a page is told of whoever is signed in at it. With ok false the stream ends.
+	who func(*http.Request) (told any, ok bool)
 }
 
-func newStream(view func() gate.View, subscribe func() (<-chan struct{}, func()), done <-chan struct{}) *stream {
-	return &stream{view, subscribe, done}
-}
-
-// ServeHTTP streams the gate to one page: a view at once and after each change, a beat with the gate's time each
-// second. A browser that does not take its bytes within writeTimeout is dropped; it will call again. How many there are is bounded
+// ServeHTTP streams the gate to one page: who is signed in at it and a view at once and after each change, a beat with the gate's time
+// each second. A browser that does not take its bytes within writeTimeout is dropped; it will call again. How many there are is bounded
 // by the connections of the server.
 func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.who(r); !ok {
+		unknownToken(w)
+		return
+	}
 	changed, cancel := s.subscribe()
 	defer cancel()
 
@@ -47,6 +50,19 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		return rc.Flush()
+	}
+
+	var told any
+	tell := func() bool {
+		now, ok := s.who(r)
+		if ok && !reflect.DeepEqual(now, told) {
+			told = now
+			ok = send("session", now) == nil
+		}
+		return ok
+	}
+	if !tell() {
+		return
 	}
 
 	beat := time.NewTicker(beatEvery)
@@ -78,7 +94,7 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-pause.C:
 			ready = true
 		case now := <-beat.C:
-			if send("beat", map[string]time.Time{"now": now.In(zone)}) != nil {
+			if !tell() || send("beat", map[string]time.Time{"now": now.In(zone)}) != nil {
 				return
 			}
 		}

@@ -21,6 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gated/access"
 	"gated/clock"
 	"gated/credential"
 	"gated/gate"
@@ -34,9 +37,9 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// box is a gate with a ledger and a small roster in a temporary directory, and the console before it. Only its clock and
+// site is a gate with a ledger and a small roster in a temporary directory, and the console before it. Only its clock and
 // its disk are ours.
-type box struct {
+type site struct {
 	t       testing.TB
 	dir     string
 	gate    *gate.Gate
@@ -44,11 +47,14 @@ type box struct {
 	handler http.Handler
 	key     ed25519.PrivateKey
 	people  *roster.Store
-	broken  atomic.Bool  // every commit fails
-	unsync  atomic.Bool  // the clock is not synchronised
-	shift   atomic.Int64 // of the wall clock
-	done    chan struct{}
-	refuse  atomic.Bool // the emergency key
+
+	accounts *access.Accounts
+	metrics  *prometheus.Registry
+	broken   atomic.Bool  // every commit fails
+	unsync   atomic.Bool  // the clock is not synchronised
+	shift    atomic.Int64 // of the wall clock
+	done     chan struct{}
+	refuse   atomic.Bool // the emergency key
 
 	mu       sync.Mutex
 	requests []string // of pages
@@ -61,9 +67,10 @@ var office = []sheet.Row{
 	{Number: 5, ID: "r-000004", Building: "7", Unit: "1", Room: "1203", Name: "王小明", Class: "resident"},
 }
 
-func newBox(t testing.TB) *box {
+func newBox(t testing.TB) *site {
 	t.Helper()
-	b := &box{t: t, dir: t.TempDir(), key: credential.NewKey(), done: make(chan struct{})}
+	b := &site{t: t, dir: t.TempDir(), key: credential.NewKey(), done: make(chan struct{}), metrics: prometheus.NewRegistry()}
+	b.accounts = access.In(b.dir, time.Now)
 	trusted := filepath.Join(b.dir, "trust", "pass")
 	var trust *credential.Trust
 	err := errors.Join(os.MkdirAll(trusted, 0o700), credential.WritePublicKey(filepath.Join(trusted, "office.pub"), b.key.Public().(ed25519.PublicKey)))
@@ -126,12 +133,12 @@ func newBox(t testing.TB) *box {
 			t.Error(err)
 		}
 	})
-	b.handler = Handler(Options{Gate: b.gate, Hosts: []string{"gate-3.example"}, Done: b.done, Log: quiet})
+	b.handler = Handler(Options{Gate: b.gate, Accounts: b.accounts, Metrics: b.metrics, Hosts: []string{"gate-3.example"}, Done: b.done, Log: quiet})
 	return b
 }
 
 // ask sends a request to the console.
-func (b *box) ask(r *http.Request) *httptest.ResponseRecorder {
+func (b *site) ask(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
 	return w
@@ -146,7 +153,7 @@ func request(method, path, body string) *http.Request {
 }
 
 // person is the roster ID of somebody.
-func (b *box) person(name string) string {
+func (b *site) person(name string) string {
 	b.t.Helper()
 	for _, p := range b.people.Snapshot().People() {
 		if p.Name == name {
@@ -158,7 +165,7 @@ func (b *box) person(name string) string {
 }
 
 // pass is a pass of somebody that is good for the given time from now on.
-func (b *box) pass(name string, left time.Duration) string {
+func (b *site) pass(name string, left time.Duration) string {
 	b.t.Helper()
 	text, err := credential.Issue(b.key, credential.Pass{Issuer: "office", Subject: b.person(name), Kind: "resident", NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(left)})
 	if err != nil {
@@ -168,14 +175,14 @@ func (b *box) pass(name string, left time.Duration) string {
 }
 
 // forget has every code count as new.
-func (b *box) forget() {
+func (b *site) forget() {
 	r := b.gate.Rules()
 	r.Repeat = 0
 	b.gate.SetRules(r)
 }
 
 // scan hands a code to a lane.
-func (b *box) scan(lane, code string) gate.Outcome {
+func (b *site) scan(lane, code string) gate.Outcome {
 	b.t.Helper()
 	out, err := b.gate.Scan(lane, []byte(code), time.Now())
 	if err != nil {
@@ -185,7 +192,7 @@ func (b *box) scan(lane, code string) gate.Outcome {
 }
 
 // comesIn is somebody who is admitted in, who has gone out before if the gate says so.
-func (b *box) comesIn(name string) gate.Outcome {
+func (b *site) comesIn(name string) gate.Outcome {
 	b.t.Helper()
 	out := b.scan("in", b.pass(name, time.Hour))
 	if out.Reason == "passed-back" {
@@ -201,7 +208,7 @@ func (b *box) comesIn(name string) gate.Outcome {
 var passageID = regexp.MustCompile(`"passage":"[a-z2-7]{16}"`)
 
 // entries are what the ledger has from an entry on, in words: kind, lane, verdict, reason, and what somebody said.
-func (b *box) entries(after int64) string {
+func (b *site) entries(after int64) string {
 	b.t.Helper()
 	r, err := file.OpenReader(b.dir)
 	if err != nil {
@@ -228,7 +235,7 @@ func (b *box) entries(after int64) string {
 }
 
 // await waits until the ledger has those entries after an earlier one, and no others.
-func (b *box) await(after int64, want string) {
+func (b *site) await(after int64, want string) {
 	b.t.Helper()
 	got := b.entries(after)
 	for end := time.Now().Add(time.Minute); got != want && len(got) <= len(want) && time.Now().Before(end); got = b.entries(after) {
@@ -242,13 +249,14 @@ func (b *box) await(after int64, want string) {
 // shows is what a page shows that nobody's gate stands behind: views as a gate would send them, for looks that a real one
 // hardly has.
 type shows struct {
-	mu   sync.Mutex
-	view gate.View
-	subs map[chan struct{}]bool
+	mu     sync.Mutex
+	view   gate.View
+	signed told
+	subs   map[chan struct{}]bool
 }
 
 func newShows() *shows {
-	return &shows{subs: map[chan struct{}]bool{}, view: gate.View{Gate: "东门", Version: "test", Language: "zh", Clock: gate.ClockView{Trusted: true}}}
+	return &shows{subs: map[chan struct{}]bool{}, signed: told{ByName: true, Locked: []lockout{}}, view: gate.View{Gate: "东门", Version: "test", Language: "zh", Clock: gate.ClockView{Trusted: true}}}
 }
 
 func (s *shows) View() gate.View {
@@ -265,6 +273,13 @@ func (s *shows) Subscribe() (<-chan struct{}, func()) {
 	defer s.mu.Unlock()
 	s.subs[c] = true
 	return c, func() { s.mu.Lock(); delete(s.subs, c); s.mu.Unlock() }
+}
+
+// who is nobody, at a gate without accounts, unless a test says otherwise.
+func (s *shows) who(*http.Request) (any, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.signed, true
 }
 
 // change changes the view and tells the pages.
@@ -284,7 +299,7 @@ func (s *shows) change(f func(v *gate.View)) {
 func (s *shows) handler(done <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	page(func(method, path string, h http.HandlerFunc) { mux.HandleFunc(method+" "+path, h) })
-	mux.Handle("GET /events", newStream(s.View, s.Subscribe, done))
+	mux.Handle("GET /events", &stream{s.View, s.Subscribe, done, s.who})
 	return withPolicy(mux)
 }
 
@@ -295,7 +310,7 @@ func withPolicy(next http.Handler) http.Handler {
 }
 
 // serve serves the console to a browser, remembers what its page asks for, and refuses the emergency key while refuse is set.
-func (b *box) serve(t *testing.T) (url string) {
+func (b *site) serve(t *testing.T) (url string) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "POST" && r.Header.Get("Content-Type") == "application/json" {
 			body, err := io.ReadAll(r.Body)
@@ -320,14 +335,14 @@ func (b *box) serve(t *testing.T) (url string) {
 }
 
 // heard is what pages asked for.
-func (b *box) heard() []string {
+func (b *site) heard() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.requests)
 }
 
 // asked waits until a page asked for something.
-func (b *box) asked(want string) {
+func (b *site) asked(want string) {
 	b.t.Helper()
 	for end := time.Now().Add(time.Minute); !slices.Contains(b.heard(), want); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -337,7 +352,7 @@ func (b *box) asked(want string) {
 }
 
 // has waits until an entry is in the ledger.
-func (b *box) has(want string) {
+func (b *site) has(want string) {
 	b.t.Helper()
 	for end := time.Now().Add(time.Minute); !slices.Contains(strings.Split(b.entries(0), "; "), want); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -585,6 +585,7 @@ func TestLooks(t *testing.T) {
 		}, "h"},
 		{"open-by-hand-why", `.ready`, func(v *gate.View) { v.Holds = two[:1] }, "h"},
 		{"wrong-tries", `.verdict.refuse`, func(v *gate.View) { last("refuse", "bad-signature")(v); v.Lanes[0].WrongTries = true }, ""},
+		{"sign-on", `.ready`, func(v *gate.View) { v.ShortRoot, v.Holds = "123456:ABCDEFGHIJKLMNOP", two }, "signon"},
 		{"setup-fault", `.ready`, func(v *gate.View) {
 			v.SetupFaults = []gate.SetupFault{{What: "settings", Why: "line 3: consle: unknown key", LastGood: true}, {What: "trust/dcc/new.pem", Why: "no X.509 certificate"}}
 		}, ""},
@@ -661,6 +662,9 @@ func TestLooks(t *testing.T) {
 				} else if look.keys == "right" {
 					run(t, ctx, `($('override-in').click(), document.querySelector('#recent button.amend').click())`)
 					see(t, ctx, name, `$('annul') && $('why-sudden-illness') && document.querySelector('.alarm.lost')`)
+				} else if look.keys == "signon" {
+					run(t, ctx, `(session = {name: '张伟', role: 'shift-leader', how: 'pin', may_lift: true, accounts: true, required: true, by_name: true, locked: [{name: '李娜', until: view.now}]}, openSignOn(), notSignedOn = p('locked-until') + ' ' + clock(view.now), render())`)
+					see(t, ctx, name, `$('pin').placeholder && $('sign-off') && $('lift') && document.querySelector('#signon .short-root') && document.querySelector('#signon .bad')`)
 				} else if look.keys == "scan" {
 					for _, k := range "6901234567892\r" {
 						strike(t, ctx, string(k), 5*time.Millisecond)
@@ -670,7 +674,7 @@ func TestLooks(t *testing.T) {
 					press(t, ctx, look.keys)
 				}
 				see(t, ctx, name+" fits", `document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth &&
-					[...document.querySelectorAll('.panic, .picture, .hand-button, .alarm, #hand button, .alarm button, #stage .word, #stage .way, #stage .why, #stage .who, #stage .trouble p, .card button, .card input, .asked button, header > *, #find')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
+					[...document.querySelectorAll('.panic, .picture, .hand-button, .alarm, #hand button, .alarm button, #stage .word, #stage .way, #stage .why, #stage .who, #stage .trouble p, .card button, .card input, .asked button, header > *, #find, #signon *')].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.top >= 0 && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1 })`)
 				if *shots != "" {
 					picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 					if err == nil {

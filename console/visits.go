@@ -13,7 +13,7 @@ func (c *console) visit(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &f, func() error { return nil }) { // the gate says all that is wrong with it
 		return
 	}
-	id, err := c.gate.MakeVisit(f)
+	id, err := c.as(r).MakeVisit(f)
 	if err != nil {
 		c.failGate(w, r, err)
 		return
@@ -28,7 +28,7 @@ func (c *console) arrive(w http.ResponseWriter, r *http.Request) {
 		gate.VisitForm
 	}
 	if read(w, r, &q, func() error { return checkWord("lane", q.Lane) }) {
-		out, err := c.gate.Arrive(q.Lane, q.VisitForm)
+		out, err := c.as(r).Arrive(q.Lane, q.VisitForm)
 		c.outcome(w, r, out, err)
 	}
 }
@@ -43,9 +43,9 @@ func (c *console) passVisit(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &q, func() error { return errors.Join(checkWord("lane", q.Lane), checkWord("visit", q.Visit)) }) {
 		return
 	}
-	pass := func() (gate.Outcome, error) { return c.gate.PassVisit(q.Lane, q.Visit, q.Heads) }
+	pass := func() (gate.Outcome, error) { return c.as(r).PassVisit(q.Lane, q.Visit, q.Heads) }
 	if q.Look {
-		pass = func() (gate.Outcome, error) { return c.gate.PresentVisit(q.Lane, q.Visit) }
+		pass = func() (gate.Outcome, error) { return c.as(r).PresentVisit(q.Lane, q.Visit) }
 	}
 	out, err := pass()
 	c.outcome(w, r, out, err)
@@ -56,7 +56,7 @@ func (c *console) visits(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &struct{}{}, func() error { return nil }) {
 		return
 	}
-	list, err := c.gate.Visits(nil)
+	list, err := c.as(r).Visits(nil)
 	if err != nil {
 		c.failGate(w, r, err)
 		return
@@ -71,12 +71,12 @@ func (c *console) printVisit(w http.ResponseWriter, r *http.Request) {
 
 // reprintVisit gives it new digits and a new pass; the old ones are void.
 func (c *console) reprintVisit(w http.ResponseWriter, r *http.Request) {
-	c.ofVisit(w, r, c.gate.Reprint, func(id string) { c.printed(w, r, id) })
+	c.ofVisit(w, r, c.as(r).Reprint, func(id string) { c.printed(w, r, id) })
 }
 
 // endVisit has nobody come in by it any more.
 func (c *console) endVisit(w http.ResponseWriter, r *http.Request) {
-	c.ofVisit(w, r, c.gate.EndVisit, func(string) { w.WriteHeader(http.StatusNoContent) })
+	c.ofVisit(w, r, c.as(r).EndVisit, func(string) { w.WriteHeader(http.StatusNoContent) })
 }
 
 func (c *console) ofVisit(w http.ResponseWriter, r *http.Request, do func(id string) error, done func(id string)) {
@@ -93,7 +93,7 @@ func (c *console) ofVisit(w http.ResponseWriter, r *http.Request, do func(id str
 
 // printed answers with the digits of a visit, its pass as a picture with the digits below, and one text to copy into a chat.
 func (c *console) printed(w http.ResponseWriter, r *http.Request, id string) {
-	p, err := c.gate.PrintVisit(id)
+	p, err := c.as(r).PrintVisit(id)
 	if err != nil {
 		c.failGate(w, r, err)
 		return

@@ -10,14 +10,14 @@ import (
 )
 
 // atNormal puts the level into force at which visitors come.
-func (b *box) atNormal() {
+func (b *site) atNormal() {
 	rules := b.gate.Rules()
 	rules.Level = "normal"
 	b.gate.SetRules(rules)
 }
 
 // posts asks, and returns what was answered with that status.
-func posts[T any](b *box, path, body string, status int) (v T) {
+func posts[T any](b *site, path, body string, status int) (v T) {
 	b.t.Helper()
 	w := b.ask(request("POST", path, body))
 	if w.Code != status {

@@ -81,7 +81,8 @@ func (d *Daemon) serve(b *box.Box, at listeners, reg *prometheus.Registry, stopB
 	ending := make(chan struct{})
 	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	mux := http.NewServeMux()
-	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Hosts: d.set.Console.Hosts, Done: ending, Log: d.log, Metrics: reg}))
+	mux.Handle("/", console.Handler(console.Options{Gate: b.Gate, Accounts: b.Accounts, Hosts: d.set.Console.Hosts, Done: ending,
+		Log: d.log, Metrics: reg}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: quiet}))
 	page := newUsers(d.set.Console.Users, d.log, reg)
 	// What takes longer, as a stream or a picture, moves its own deadlines.

@@ -91,17 +91,6 @@ function renderLevels() {
 }
 const clock10 = time => time.slice(0, 16).replace('T', ' ');
 
-function renderDuty() {
-  paint($('duty'), [view.duty, signing], () => {
-    // The characters stay as they were when the form opened: a guard copies them by hand while people pass.
-    if (signing) return [input('duty-name', { placeholder: p('duty-name'), maxLength: 30 }), ...shortRoot ? [h('span', { class: 'short-root' }, p('handover-book') + ' ', h('b', {}, shortRoot))] : []];
-    const b = view.duty ? h('button', { type: 'button' }, p('duty') + ' ', h('b', {}, view.duty), ' ', h('span', { class: 'tag' }, p('unauthenticated')))
-      : h('button', { type: 'button', class: 'nobody' }, p('nobody-on-duty'));
-    b.onclick = () => { signing = true; shortRoot = view.short_root.replace(/:(....)(....)(....)/, ': $1 $2 $3 '); drafts['duty-name'] = ''; render(); $('duty-name').focus(); };
-    return [b];
-  });
-}
-
 function renderAlarms() {
   const list = [];
   for (const l of view.lanes) {
@@ -118,6 +107,7 @@ function renderAlarms() {
   if (typedAt) list.push(['keyboard', null, p('keyboard-do')]);
   if (view.roster_fault) list.push(['roster', null, p('roster-fault-do')]);
   for (const f of view.setup_faults || []) list.push(['setup', null, f.what + ': ' + f.why, f.last_good]);
+  for (const l of session.locked || []) list.push(['locked', null, l.name + ' · ' + p('locked-until') + ' ' + clock(l.until), session.may_lift && l.name]);
   if (view.low_space) list.push(['space', null, p('low-space-do')]);
   if (!view.clock.trusted) list.push(['time', null, t('clock', view.clock.reason), sure ? gateTime.slice(0, 16).replace('T', ' ') : '']);
   paint($('alarms'), list, () => list.map(([kind, l, text, asked]) => {
@@ -137,6 +127,7 @@ function renderAlarms() {
     if (kind === 'keyboard') say(h('b', {}, p('keyboard')));
     if (kind === 'roster') say(h('b', {}, p('roster-fault')));
     if (kind === 'setup') say(h('b', {}, p(asked ? 'setup-old' : 'setup-without')));
+    if (kind === 'locked') say(h('b', {}, p('pin-guessing'))), asked && e.append(button('lift', p('lift'), () => act('api/lift', { name: asked })));
     if (kind === 'space') say(h('b', {}, p('low-space')));
     if (kind === 'time') {
       say(h('b', {}, p('clock-bad')));

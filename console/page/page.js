@@ -46,8 +46,6 @@ let panel = false;    // other reasons are shown for the hold that is chosen
 let typedAt = null;   // when a scanner typed into the page
 let found = null;     // people found by room, or the word that stands in their place; null: none asked for
 let foundAt = null;
-let signing = false;
-let shortRoot = ''; // what to copy into the handover book
 let sure = 0;         // when the clock's first confirmation was pressed
 let opening = {};     // lanes whose emergency key was pressed, and how often it is not yet answered
 let notOpened = {};   // lanes that it did not open: {sent: the gate knows, said: what}
@@ -135,6 +133,11 @@ function connect() {
   };
   s.addEventListener('view', take(receive));
   s.addEventListener('beat', take(() => {}));
+  s.addEventListener('session', e => {
+    if (s !== source) return;
+    session = JSON.parse(e.data);
+    render();
+  });
   s.onerror = () => {
     if (s !== source) return;
     s.close();
@@ -257,7 +260,8 @@ async function post(path, body, patience = 8000) {
 }
 async function act(path, body, gone = 'gone', noLedger = 'no-ledger') {
   const r = await post(path, body);
-  if (!r.ok) toast(r.status === 0 ? p('not-sent') : r.status === 409 ? p(r.data.reason || gone) : r.status === 503 ? p(r.data.reason === 'not-ready' ? 'not-ready' : noLedger) : p('failed') + ': ' + (r.data.error || r.status));
+  if (r.status === 401 || r.status === 403) refused(r.data);
+  else if (!r.ok) toast(r.status === 0 ? p('not-sent') : r.status === 409 ? p(r.data.reason || gone) : r.status === 503 ? p(r.data.reason === 'not-ready' ? 'not-ready' : noLedger) : p('failed') + ': ' + (r.data.error || r.status));
   return r.ok ? r.data : null;
 }
 let toastTimer;
@@ -399,7 +403,7 @@ async function find() {
   if (!room) { found = null; return render(); }
   found = found || 'finding';
   foundAt = stamp();
-  const r = await fetch('api/find?room=' + encodeURIComponent(room), { signal: AbortSignal.timeout(5000) }).then(r => r.ok ? r.json() : r.status === 429 ? 'too-many-names' : [], () => null);
+  const r = await fetch('api/find?room=' + encodeURIComponent(room), { signal: AbortSignal.timeout(5000) }).then(r => r.ok ? r.json() : r.status === 429 ? 'too-many-names' : r.status === 401 || r.status === 403 ? 'sign-on-first' : [], () => null);
   if (mine !== findCount) return;
   if (!r) toast(p('not-sent'));
   found = r;
@@ -430,13 +434,7 @@ $('find').onsubmit = async e => {
   const first = $('found').querySelector('button');
   if (first) first.focus();
 };
-$('duty').onsubmit = async e => {
-  e.preventDefault();
-  const name = (drafts['duty-name'] || '').trim();
-  if (name && !await act('api/duty', { name })) return;
-  signing = false;
-  render();
-};
+$('duty').onsubmit = $('signon').onsubmit = signOn;
 $('language').onclick = () => {
   language = lang() === 'en' ? 'zh' : 'en';
   remember('language', language);

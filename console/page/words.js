@@ -221,7 +221,16 @@ const WORDS = {
   "by": {
     "machine": ["自动", "automatic"],
     "unauthenticated": ["值班员", "guard"],
-    "pin": ["值班员", "guard"]
+    "pin": ["值班员", "guard"],
+    "password": ["物业或程序", "office or a program"],
+    "socket": ["后台命令", "a command on the box"]
+  },
+  "role": {
+    "guard": ["值班员", "guard"],
+    "shift-leader": ["班长", "shift leader"],
+    "manager": ["物业经理", "manager"],
+    "auditor": ["审计员", "auditor"],
+    "maintainer": ["维护人员", "maintainer"]
   },
   "page": {
     "show-code": ["请出示通行码", "show your code"],
@@ -244,6 +253,22 @@ const WORDS = {
     "duty": ["值班", "On duty"],
     "nobody-on-duty": ["无人在岗 · 点此登记", "nobody on duty · tap to sign on"],
     "duty-name": ["值班员姓名", "your name"],
+    "nobody-signed-on": ["无人登录 · 点此登录", "nobody signed on · tap to sign on"],
+    "signed-on": ["已登录", "Signed on"],
+    "sign-on": ["登录上岗", "Sign on"],
+    "sign-on-do": ["登录", "Sign on"],
+    "sign-off": ["退出登录", "Sign off"],
+    "pin": ["PIN 或密码", "PIN or password"],
+    "pin-or-none": ["PIN 或密码（顶班不填）", "PIN or password (a stand-in has none)"],
+    "sign-on-first": ["请先登录：姓名和 PIN", "sign on first: name and PIN"],
+    "not-your-role": ["这不是您的角色能做的：请退出登录，由有权的人登录", "not for your role: sign off, and have it done by somebody who may"],
+    "not-signed-on-wrong": ["姓名、PIN 或密码不对，请再试", "name, PIN or password is wrong: try again"],
+    "not-signed-on-accounts": ["账户文件有误：不填 PIN，只填姓名即可上岗，并通知维护人员", "the accounts are damaged: sign on by name, without PIN, and tell the maintainer"],
+    "not-signed-on-sign-on": ["请填 PIN；顶班由在岗的人登记", "a PIN is needed; whoever is signed on signs on a stand-in"],
+    "not-signed-on-role": ["您的角色不能登记上岗：请先退出登录", "not for your role: sign off first"],
+    "locked-until": ["试错太多，锁定至", "too many wrong tries: locked until"],
+    "pin-guessing": ["有人在试 PIN，请留意", "Somebody guesses PINs: look who it is"],
+    "lift": ["解锁", "Lift it"],
     "handover-book": ["校验码（抄入交接班记录本）", "short root, for the handover book"],
     "unauthenticated": ["未验证身份", "unauthenticated"],
     "amend": ["更正", "Put right"],
