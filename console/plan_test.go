@@ -93,7 +93,11 @@ func TestATouchOnTheLevelShowsItsNotice(t *testing.T) {
 	b.asked(fmt.Sprintf(`notice {"entry":%d}`, seq))
 	see(t, ctx, "the order", `!$('notice').hidden && $('notice').textContent.includes('今晚起封闭') && $('notice').textContent.includes('口头') && $('notice').textContent.includes('另行通知')`)
 	tap(t, ctx, "#notice")
+	tapped := time.Now()
 	see(t, ctx, "it is gone", `$('notice').hidden`)
+	if took := time.Since(tapped); took > 20*time.Second {
+		t.Errorf("it went by itself after %v", took)
+	}
 	say(levels.Completed, "第一条 凭证出入", seq, levels.Notice{Number: "2026-17", Issuer: "街道办", Until: until})
 	see(t, ctx, "it is in writing", `!$('level').textContent.includes('口头')`)
 	tap(t, ctx, "#level span")

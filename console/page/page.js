@@ -424,6 +424,7 @@ async function present(lane, person) {
 
 addEventListener('pointerdown', wake, true);
 $('alert').onclick = readNotOpened;
+$('notice').onclick = () => { notice = null; render(); };
 $('room').addEventListener('input', () => {
   clearTimeout(findTimer);
   findTimer = setTimeout(find, 350); // longer than it takes to know a scanner's burst

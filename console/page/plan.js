@@ -31,8 +31,6 @@ function renderNotice() {
     ...(l.entry ? [l.oral ? p('oral') : reasons(l.number, l.issuer), notice.text === null ? '…' : notice.text, p('until') + ' ' + (l.until ? clock10(l.until) : p('further-notice'))] : [p('settings')])
       .filter(Boolean).map(text => h('p', {}, text))]);
 }
-$('notice').onclick = () => { notice = null; render(); };
-
 function renderComing() {
   const list = (view.levels || []).filter(l => l.state !== 'in-force');
   const planned = plan && list.some(l => l.entry === plan.entry) ? plan : null;
