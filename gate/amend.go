@@ -92,7 +92,7 @@ func (g *Gate) amend(id string, why string, do func(was *amend.Admitted, ev ledg
 		if a.Still(g.opt.Register) {
 			defer g.passage.Unlock()
 			duty := int64(0)
-			g.opt.Register.View(func(s *register.State) { duty = s.Duty })
+			g.opt.Register.View(func(s *register.State) { duty = s.Shift.Now.Began })
 			if ev.Stamp = g.clock.Now(); g.by.How != access.Socket && (a.Said.Seq < duty || a.Age(ev.Stamp) > amendWithin) {
 				return ErrTooLate
 			}

@@ -231,7 +231,7 @@ func (g *Gate) SignOn(name string) error {
 		return invalid("a name of %d characters: 1 to 60", n)
 	}
 	began := int64(0)
-	g.opt.Register.View(func(s *register.State) { began = s.Duty })
+	g.opt.Register.View(func(s *register.State) { began = s.Shift.Now.Began })
 	was, _ := g.opt.Register.Entries([]int64{began}) // where it cannot be read it is another
 	ev := ledger.Event{Kind: register.SignOn, By: g.by.By(), Personal: []ledger.Field{{Name: "guard", Value: name}}}
 	if e := was[began]; e != nil && e.Personally("guard") == name {

@@ -11,6 +11,8 @@ import (
 
 	"gated/ledger"
 	"gated/register/byhand"
+	"gated/register/shift"
+	"gated/register/slips"
 	"gated/register/visits"
 )
 
@@ -50,9 +52,9 @@ func (g *life) step() {
 	begun[0].Personal, begun[1].Personal = []Field{{Name: "stated_name", Value: g.pick("王小明", "Bo")}}, who
 	day := s.Time.In(shanghai)
 	back := map[string]string{Due: s.Time.Add(time.Duration(rng.IntN(9)) * time.Hour).Format(time.RFC3339)}
-	n := rng.IntN(50)
+	n := rng.IntN(53)
 	switch {
-	case n > 44:
+	case n > 47:
 		g.visit(s, begun)
 	case n < 12:
 		done := event(Decided, g.pick("admit", "admit", "refuse"))
@@ -94,7 +96,8 @@ func (g *life) step() {
 		mustAppend(t, b, Event{Stamp: s, Kind: ledger.Kind(g.pick("start", "stop", "signon", "level", "backup", "alive", "roster", "close-by-hand", "alarm")), Lane: direction, Reason: g.pick("sealed", LatchLost), Detail: map[string]string{"level": "normal", TripDays: g.pick("1", "2", "31")}})
 	case n == 38 && rng.IntN(2) == 0:
 		d := map[string]string{"word": "dialysis", "from": s.Time.Format(time.RFC3339), "until": s.Time.Add(time.Hour).Format(time.RFC3339)}
-		mustAppend(t, b, Event{Stamp: s, Kind: Mark, Reason: g.pick("exempt", "watch", "ended"), Ref: rng.Int64N(b.Size() + 1), Detail: d, Personal: who[:1+rng.IntN(2)]})
+		whom := rng.IntN(2) // a person or a household, never both
+		mustAppend(t, b, Event{Stamp: s, Kind: Mark, Reason: g.pick("exempt", "watch", "ended"), Ref: rng.Int64N(b.Size() + 1), Detail: d, Personal: who[whom : whom+1]})
 	case n == 39:
 		d := map[string]string{"level": "sealed", "number": "7", "place": g.pick("", "3"), "from": s.Time.Format(time.RFC3339),
 			"until": s.Time.Add(time.Duration(rng.IntN(40)) * time.Hour).Format(time.RFC3339)}
@@ -106,7 +109,28 @@ func (g *life) step() {
 			mustAppend(t, b, ev)
 		}
 	case n == 44:
-		mustAppend(t, b, Event{Stamp: s, Kind: SignOn, Detail: map[string]string{Shift: g.pick(GoesOn, GoesOn, "")}})
+		mustAppend(t, b, Event{Stamp: s, Kind: SignOn, Detail: map[string]string{Shift: g.pick(GoesOn, shift.Joins, "")}})
+	case n == 45: // of a shift
+		ev := Event{Stamp: s, Kind: ledger.Kind(g.pick(string(SignOff), string(HandOver), string(Log), string(Log), string(Count))), Reason: g.pick("moment", "patrol"),
+			Detail: map[string]string{shift.Number: g.pick("1", "5", "-3")}}
+		b.View(func(st *State) {
+			now := &st.Shift.Now
+			if len(now.Guards) > 0 && ev.Kind == SignOff {
+				ev.Ref = now.Guards[0].Entry
+			} else if len(now.Notes) > 0 && rng.IntN(2) == 0 {
+				ev.Ref = now.Notes[rng.IntN(len(now.Notes))]
+			}
+		})
+		mustAppend(t, b, ev)
+	case n > 45: // a slip, or that one was used
+		ev := Event{Stamp: s, Kind: Slip, Reason: slips.Issued, Personal: who[1:2],
+			Detail: map[string]string{"slip": id, "until": s.Time.Add(time.Duration(rng.IntN(300)) * time.Hour).Format(time.RFC3339)}}
+		b.View(func(st *State) {
+			if len(st.Slips) > 0 && rng.IntN(3) == 0 {
+				ev.Reason, ev.Ref = slips.Used, st.Slips[rng.IntN(len(st.Slips))].Entry
+			}
+		})
+		mustAppend(t, b, ev)
 	case n == 43: // nobody decided
 		done := event(Decided, "undecided")
 		done.Reason = g.pick("undecided", "undecided-restart", Superseded)
@@ -117,7 +141,7 @@ func (g *life) step() {
 			back[Unsure] = "yes"
 		}
 		mustAppend(t, b, Event{Stamp: s, Kind: Trip, Direction: "out", Class: class, Detail: back, Personal: who[rng.IntN(2):2]})
-	case n > 39: // opened by hand, ended, or told of once more
+	case n > 39 && n < 42: // opened by hand, ended, or told of once more
 		ev := Event{Stamp: s, Kind: ByHand, Lane: direction, Direction: direction, Reason: "school-run"}
 		b.View(func(st *State) {
 			if o, is := st.ByHand[direction]; is && rng.IntN(4) > 0 {

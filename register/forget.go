@@ -82,12 +82,12 @@ func (r *Register) forget() error {
 	return r.index.Checkpoint()
 }
 
-// lost forgets the trips, marks and visits that the entries were, and names the people whose newest move was one of them: nobody knows yet
-// where they are.
+// lost forgets the trips, marks, slips and visits that the entries were, and names the people whose newest move was one of them: nobody
+// knows yet where they are.
 func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]*presence.Place {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state.Marks = r.state.Marks.Left(left, r.hash)
+	r.state.Marks, r.state.Slips = r.state.Marks.Left(left, r.hash), r.state.Slips.Left(left, r.hash)
 	r.state.visited(r.state.Visits.LeftOf(left, r.hash)...)
 	lost := map[blind.Key]*presence.Place{}
 	for who, at := range r.state.people {

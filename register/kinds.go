@@ -3,6 +3,8 @@ package register
 import (
 	"gated/ledger"
 	"gated/register/byhand"
+	"gated/register/shift"
+	"gated/register/slips"
 	"gated/register/visits"
 )
 
@@ -26,18 +28,25 @@ const (
 	Visit                = visits.Kind
 	Policy   ledger.Kind = "policy"
 	Settings ledger.Kind = "settings"
-	SignOn   ledger.Kind = "signon"
 	Account  ledger.Kind = "account" // of somebody who can sign in: it was made or changed
 	Alive    ledger.Kind = "alive"   // hourly: the box was watching
 	Export   ledger.Kind = "export"  // personal data was put into an export
 	Trip     ledger.Kind = "trip"    // a household went out on the day on which the epoch before ended
 	Alarm    ledger.Kind = "alarm"   // somebody should look at a lane, or at the page
+
+	// Of a shift, and what a household lets be taken out.
+	SignOn   = shift.SignOn
+	SignOff  = shift.SignOff
+	HandOver = shift.HandOver
+	Log      = shift.Log
+	Count    = shift.Count
+	Slip     = slips.Kind
 )
 
 // Shift is the detail of a sign-on that says GoesOn: it is the guard who was on duty already, and whose shift goes on.
 const (
-	Shift  = "shift"
-	GoesOn = "goes-on"
+	Shift  = shift.How
+	GoesOn = shift.GoesOn
 )
 
 // Superseded is the reason of a hold that was judged again as another passage: nobody is asked what became of it.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"gated/ledger"
@@ -16,6 +15,8 @@ import (
 	"gated/register/levels"
 	"gated/register/marks"
 	"gated/register/presence"
+	"gated/register/shift"
+	"gated/register/slips"
 	"gated/register/trips"
 	"gated/register/visits"
 )
@@ -54,7 +55,8 @@ type plain struct {
 	Level   string    // of the settings, which counts where no notice does
 	Levels  levels.Board
 	Marks   marks.List       `json:",omitempty"` // an empty list and none are the same
-	Duty    int64            // the entry with which the shift began; 0: nobody signed on
+	Shift   shift.Book       // who is on duty, and what they have done
+	Slips   slips.List       `json:",omitempty"` // as with marks
 	Erased  int64            // the newest erase entry; 0: none
 	Keeps   map[int64]Span   // days whose personal data must not be erased, by the entry that says so
 	Latched map[string]Latch // by the emergency key, by lane, until a guard closed it or it is known to be lost
@@ -131,6 +133,9 @@ func (s *State) apply(e *ledger.Entry) {
 		s.changed.Later = append(s.changed.Later, index.Later{Seq: e.Seq, First: first, Last: last})
 	}
 	s.Size, s.last = e.Seq, sha256.Sum256(e.Raw)
+	if s.Shift.Add(e) { // the next guard was not there
+		clear(s.Undecided)
+	}
 	s.box(e)
 	if e.Passage != "" {
 		s.move(e)
@@ -187,11 +192,8 @@ func (s *State) box(e *ledger.Entry) {
 		s.level(e)
 	case Mark:
 		s.Marks = s.Marks.Marked(e, s.hash)
-	case SignOn:
-		if e.Detail[Shift] != GoesOn { // the next guard was not there
-			s.Duty = e.Seq
-			clear(s.Undecided)
-		}
+	case Slip:
+		s.Slips = s.Slips.After(e, s.hash)
 	case Opening:
 		if e.Verdict != "" {
 			s.Latched[e.Lane] = Latch{e.Seq, e.Passage}
@@ -462,28 +464,4 @@ func (s *State) VisitOf(kind, value string) string {
 		return ""
 	}
 	return found[0]
-}
-
-// Marked are the words of somebody's exemptions at a time, and whether they are watched, by roster ID and the IDs of their households.
-func (s *State) Marked(subject, households string, at time.Time) (exempt string, watched bool) {
-	if len(s.Marks) == 0 {
-		return "", false
-	}
-	who := []blind.Key{s.hash.Key(blind.OfSubject, subject)}
-	for h := range strings.FieldsSeq(households) {
-		who = append(who, s.Home(h))
-	}
-	return s.Marks.Of(at, who)
-}
-
-// Inside counts the people, and the vehicles, admitted in and not yet out; those that have been inside longer than stay, and outsiders
-// who count as gone, do not count.
-func (s *State) Inside(now time.Time, stay time.Duration) (people, vehicles int) {
-	people, vehicles = s.people.Inside(now, stay)
-	return people + s.Visits.Count(now), vehicles
-}
-
-// Place is where a person or vehicle of the roster is.
-func (s *State) Place(subject string) presence.Place {
-	return s.people[s.hash.Key(blind.OfSubject, subject)]
 }

@@ -23,6 +23,7 @@ import (
 	"gated/gate/ruling"
 	"gated/policy"
 	"gated/register/byhand"
+	"gated/register/shift"
 	"gated/roster"
 	"gated/roster/sheet"
 	"gated/scanner"
@@ -265,6 +266,7 @@ func docsWords(t *testing.T) {
 		return slices.Contains(append(policy.Overrides(), "override"), w)
 	}), overrides())
 	same(t, "of openings by hand", documented(t, "\nOf openings by hand: ", "\n"), byhand.Reasons)
+	same(t, "of the log", documented(t, "\nOf the log: ", "\n"), shift.Reasons)
 	_, byHand, _ := strings.Cut(formats, "\n| `by-hand` |")
 	byHand, _, _ = strings.Cut(byHand, "\n")
 	for _, word := range append([]string{byhand.GoesOn, byhand.Shut, byhand.Closed, byhand.Emergency, byhand.Restart, byhand.NeverWas}, strings.Join(byhand.Heads[:9], " "), byhand.Uncounted) {

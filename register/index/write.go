@@ -98,7 +98,7 @@ func (w *Writer) rows(c *Changes) {
 		if at == nil {
 			w.exec("DELETE FROM person WHERE key = ?", who)
 		} else {
-			w.exec("INSERT OR REPLACE INTO person VALUES(?, ?, ?, ?, ?, ?)", who, at.Seq, at.Inside, at.Unknown, at.Vehicle, at.At)
+			w.exec("INSERT OR REPLACE INTO person VALUES(?, ?, ?, ?, ?, ?)", who, at.Seq, at.Inside, at.Unknown, at.Class, at.At)
 		}
 	}
 	for seq, t := range c.Trips {

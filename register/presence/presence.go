@@ -3,6 +3,7 @@ package presence
 
 import (
 	"time"
+	"unique"
 
 	"gated/ledger"
 	"gated/register/blind"
@@ -20,14 +21,14 @@ type Place struct {
 	Seq     int64 // of that entry
 	Inside  bool
 	Unknown bool // it takes back what another said, and before that nobody knew
-	Vehicle bool
+	Class   string
 	At      int64 // when they passed, in microseconds since 1970; 0: nobody knows, as the clock was not trusted
 }
 
 // Of is where an entry says that somebody is. Where it is no passage, but takes one back, nobody knows when they passed.
 func Of(e *ledger.Entry, where string, passed bool) Place {
 	p := Place{Seq: e.Seq, Inside: where == Inside, Unknown: where == Unknown,
-		Vehicle: e.Class == "vehicle" || e.Class == "emergency-vehicle"}
+		Class: unique.Make(e.Class).Value()} // one copy of the word for all
 	if passed && e.Clock == "trusted" {
 		p.At = e.At.UnixMicro()
 	}
@@ -62,15 +63,24 @@ func (p Place) Since(now time.Time) (long time.Duration, known bool) {
 // Book has the places of all who have passed.
 type Book map[blind.Key]Place
 
-// Inside counts people, and vehicles, that are inside at a time.
-func (b Book) Inside(now time.Time, stay time.Duration) (people, vehicles int) {
+// Inside counts who is inside at a time, by class.
+func (b Book) Inside(now time.Time, stay time.Duration) map[string]int {
+	classes := map[string]int{}
 	for _, p := range b {
-		switch {
-		case p.Where(now, stay) != Inside:
-		case p.Vehicle:
-			vehicles++
-		default:
-			people++
+		if p.Where(now, stay) == Inside {
+			classes[p.Class]++
+		}
+	}
+	return classes
+}
+
+// Sum counts people, and vehicles, of some classes.
+func Sum(classes map[string]int) (people, vehicles int) {
+	for class, n := range classes {
+		if class == "vehicle" || class == "emergency-vehicle" {
+			vehicles += n
+		} else {
+			people += n
 		}
 	}
 	return people, vehicles

@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -74,8 +75,12 @@ func TestPeopleAndVehiclesAreCountedApart(t *testing.T) {
 		b[blind.Key(i)] = Of(entry(noon.Add(time.Duration(-i)*time.Hour), p.class, true), p.where, true)
 	}
 	for stay, want := range map[time.Duration][2]int{0: {2, 3}, 5 * time.Hour: {2, 2}, time.Minute: {1, 0}} {
-		if people, vehicles := b.Inside(noon, stay); [2]int{people, vehicles} != want {
+		if people, vehicles := Sum(b.Inside(noon, stay)); [2]int{people, vehicles} != want {
 			t.Errorf("within %v: %d people, %d vehicles, want %v", stay, people, vehicles, want)
 		}
+	}
+	want := map[string]int{"resident": 1, "staff": 1, "vehicle": 1, "emergency-vehicle": 2}
+	if classes := b.Inside(noon, 0); !maps.Equal(classes, want) {
+		t.Errorf("by class %v, want %v", classes, want)
 	}
 }

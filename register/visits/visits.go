@@ -309,6 +309,20 @@ func (b Book) Count(at time.Time) (heads int) {
 	return heads
 }
 
+// ByClass is that by class, and how many of them were to have left by then.
+func (b Book) ByClass(at time.Time) (inside map[string]int, overdue int) {
+	inside = map[string]int{}
+	for _, v := range b {
+		if v.Inside > 0 && v.Where(at) == "inside" {
+			inside[v.Class] += v.Inside
+			if due := v.DueOut(); !due.IsZero() && at.After(due) {
+				overdue += v.Inside
+			}
+		}
+	}
+	return inside, overdue
+}
+
 // Find are the IDs of the visits of which something is so, the newest first.
 func (b Book) Find(is func(v *Visit) bool) (ids []string) {
 	for id, v := range b {
