@@ -58,7 +58,7 @@ type plain struct {
 	Shift   shift.Book       // who is on duty, and what they have done
 	Slips   slips.List       `json:",omitempty"` // as with marks
 	Erased  int64            // the newest erase entry; 0: none
-	Keeps   map[int64]Span   // days whose personal data must not be erased, by the entry that says so
+	Keeps   map[int64]Span   // days and times whose personal data must not be erased, by the entry that says so
 	Latched map[string]Latch // by the emergency key, by lane, until a guard closed it or it is known to be lost
 	ByHand  byhand.Lanes     `json:",omitempty"` // as with marks
 	// Window is over how many days the trips of a household are counted at the level in force, as the newest entry says.
@@ -71,10 +71,17 @@ type Latch struct {
 	Passage string
 }
 
-// Span is days in the gate's zone, both included.
+// Span is days in the gate's zone, both included; or from one time to another, as RFC 3339.
 type Span struct {
 	From string `json:"from"`
 	To   string `json:"to"`
+}
+
+// Times are the two times; false: it is days.
+func (s Span) Times() (from, to time.Time, are bool) {
+	from, err1 := time.Parse(time.RFC3339, s.From)
+	to, err2 := time.Parse(time.RFC3339, s.To)
+	return from, to, err1 == nil && err2 == nil
 }
 
 func newState(h blind.Hasher) *State {

@@ -24,7 +24,10 @@ func (x *Eraser) eraseOlder(j *job, e epoch, before string, after int64) (done E
 		return done, after, err
 	}
 	j.ev.Detail["before"] = before
-	keeps := x.opt.Register.Keeps()
+	k, err := x.kept(e)
+	if err != nil {
+		return done, after, err
+	}
 	// Who went out in the days that count decides who may, so that stays. The days only move on, to entries after size.
 	if first := x.opt.Register.Counting(before); first > 0 && e.older == 0 {
 		size = min(size, first-1)
@@ -36,7 +39,7 @@ func (x *Eraser) eraseOlder(j *job, e epoch, before string, after int64) (done E
 			upTo = min(upTo, seg.First-1)
 			continue
 		}
-		if keptBy(keeps, seg.Day) != nil {
+		if k.day(seg.Day) != nil {
 			continue
 		}
 		for from, to := max(seg.First, after+1), min(seg.Last, size); from <= to; {
@@ -44,7 +47,12 @@ func (x *Eraser) eraseOlder(j *job, e epoch, before string, after int64) (done E
 			if err != nil {
 				return done, after, err
 			}
-			seqs, from = append(seqs, found...), next
+			for i := range found {
+				if k.entry(&found[i]) == nil {
+					seqs = append(seqs, found[i].Seq)
+				}
+			}
+			from = next
 			for len(seqs) >= ledger.EraseAtOnce {
 				part, err := x.eraseChunk(j, e, seqs[:ledger.EraseAtOnce], "")
 				done.add(part)
@@ -73,7 +81,7 @@ var errFound = errors.New("found")
 
 // due lists entries from..to that hold personal data and whose class matches, as many as are erased at once; next is
 // where to go on.
-func due(r *file.Reader, from, to int64, match func(class string) bool) (seqs []int64, next int64, err error) {
+func due(r *file.Reader, from, to int64, match func(class string) bool) (some []ledger.Entry, next int64, err error) {
 	found, next, err := r.Readable(from, to, ledger.EraseAtOnce)
 	if err != nil {
 		return nil, 0, err
@@ -89,10 +97,10 @@ func due(r *file.Reader, from, to int64, match func(class string) bool) (seqs []
 			ok = match(class)
 		}
 		if ok {
-			seqs = append(seqs, e.Seq)
+			some = append(some, *e)
 		}
 	}
-	return seqs, next, nil
+	return some, next, nil
 }
 
 // class is that of the entry's passage. A check does not know it yet: the query that follows in the same transaction does.
@@ -262,21 +270,6 @@ func unseenBefore(r *file.Reader, before string) (n int64, err error) {
 		n += more
 	}
 	return n, err
-}
-
-// refuseKeptEntries refuses an erasure of entries if one of them is kept.
-func (x *Eraser) refuseKeptEntries(e epoch, seqs []int64) error {
-	segments, err := e.Segments()
-	if err != nil {
-		return err
-	}
-	keeps := x.opt.Register.Keeps()
-	for _, seq := range seqs {
-		if err := keptBy(keeps, file.DayOf(segments, seq)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // eraseEntries erases fields of the entries, which are in order, chunk by chunk.

@@ -1,4 +1,4 @@
-// Package erasure chooses whose personal data is erased, and which days are kept from that.
+// Package erasure chooses whose personal data is erased, and what is kept from that.
 package erasure
 
 import (
@@ -27,13 +27,14 @@ type Options struct {
 // Eraser erases personal data of a state directory's ledger.
 type Eraser struct {
 	opt     Options
-	work    sync.Mutex // one erasure at a time; guards sweep
+	work    sync.Mutex // one erasure at a time; guards sweep and windows
 	sweep   sweep
-	keeping sync.Mutex // held from the look at what is kept to the end of a chunk, and while a keep entry is appended
+	windows map[string]*window // by epoch and keep entry
+	keeping sync.Mutex         // held from the look at what is kept to the end of a chunk, and while a keep entry is appended
 }
 
 // New returns the eraser of a ledger that is followed by a register.
-func New(opt Options) *Eraser { return &Eraser{opt: opt} }
+func New(opt Options) *Eraser { return &Eraser{opt: opt, windows: map[string]*window{}} }
 
 // Reasons of an erase entry: why these fields and no others.
 const (
@@ -53,8 +54,12 @@ type KeptError struct {
 }
 
 func (k KeptError) Error() string {
-	return fmt.Sprintf("entry %d says to keep the days %s to %s: nothing was erased; lift it first, "+
-		"with \"gated ledger keep --lift %[1]d\"", k.Seq, k.From, k.To)
+	what := "the days "
+	if _, _, timed := k.Times(); timed {
+		what = "what happened from "
+	}
+	return fmt.Sprintf("entry %d says to keep %s%s to %s: nothing was erased; lift it first, "+
+		"with \"gated ledger keep --lift %[1]d\"", k.Seq, what, k.From, k.To)
 }
 
 // Selection says what to erase. Exactly one of Before, Subject and Seq is set.

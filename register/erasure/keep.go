@@ -124,40 +124,7 @@ func (x *Eraser) keep(ev ledger.Event, by, why string) (int64, error) {
 	return entries[0].Seq, nil
 }
 
-// keptBy is the keep entry that forbids to erase anything of a day, if there is one.
-func keptBy(keeps map[int64]register.Span, day string) error {
-	for _, seq := range slices.Sorted(maps.Keys(keeps)) {
-		if k := keeps[seq]; k.From <= day && day <= k.To {
-			return KeptError{seq, k}
-		}
-	}
-	return nil
-}
-
-// refuseKept refuses an erasure of all days before one, if anything is left of a day that is kept.
-func (x *Eraser) refuseKept(e epoch, before string) error {
-	segments, err := e.Segments()
-	if err != nil {
-		return err
-	}
-	keeps := x.opt.Register.Keeps()
-	for _, seg := range segments {
-		kept := keptBy(keeps, seg.Day)
-		if kept == nil || seg.Day >= before {
-			continue
-		}
-		found, _, err := e.Readable(seg.First, seg.Last, 1)
-		if err != nil {
-			return err
-		}
-		if len(found) > 0 {
-			return kept
-		}
-	}
-	return nil
-}
-
-// PrintKept prints the days that are kept, by the entries that say so.
+// PrintKept prints the days and times that are kept, by the entries that say so.
 func PrintKept(w io.Writer, keeps map[int64]register.Span) error {
 	t := table.New(w, "ENTRY\tFROM\tTO")
 	for _, seq := range slices.Sorted(maps.Keys(keeps)) {
