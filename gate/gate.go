@@ -2,7 +2,6 @@
 package gate
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -11,10 +10,12 @@ import (
 	"gated/access"
 	"gated/clock"
 	"gated/credential"
+	"gated/gate/duty"
 	"gated/gate/lane"
 	"gated/gate/metrics"
 	"gated/gate/query"
 	"gated/gate/repeat"
+	"gated/gate/ruling"
 	"gated/gate/stamp"
 	"gated/gate/tries"
 	"gated/gate/writing"
@@ -45,6 +46,8 @@ type Rules struct {
 	Call     string // whom to call on a fault
 	MinFree  uint64 // bytes; with less space left the page warns
 	PINs     bool   // guards sign on with one
+
+	Shifts []string // when they change, as shift.ParsePlan reads it
 
 	InsideFor time.Duration // who has been inside longer may have left unseen: nobody knows where they are; 0: however long
 }
@@ -97,6 +100,7 @@ type gate struct {
 	refused map[string]passage     // the newest of each lane; guarded by passage
 
 	writing  *writing.Path
+	shift    *duty.Book
 	amending sync.Mutex    // held while an admission is put right, before passage
 	start    int64         // the number of the start entry; guarded by passage
 	lostTold bool          // it is on record which openings ended with the run before. Only Run looks at it.
@@ -123,6 +127,11 @@ func New(opt Options, r Rules) *Gate {
 		Recorded: g.clock.Recorded, Changed: g.page.changed, Work: &g.work})
 	g.lanes = lane.New(lane.Options{Lanes: opt.Lanes, Register: opt.Register, Writing: g.writing, Now: g.clock.Now, Work: &g.work,
 		Changed: g.page.changed, Metrics: g.m, Log: opt.Log})
+	g.shift = duty.New(duty.Options{Register: opt.Register, Roster: opt.Roster, Writing: g.writing, Now: g.clock.Now, Zone: g.ask.Zone,
+		Changes: func() []string { return g.rules.Load().Shifts }, Passages: &g.passage, View: g.View, Changed: g.page.changed,
+		Inside: func(s *register.State) map[string]int {
+			return s.InsideBy(g.clock.Judge(g.clock.Now()), g.rules.Load().InsideFor)
+		}})
 	if opt.Metrics != nil {
 		g.m.Register(opt.Metrics, g.numbers)
 	}
@@ -130,6 +139,7 @@ func New(opt Options, r Rules) *Gate {
 }
 
 // invalid is what someone handed in that cannot be taken.
-func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
-}
+var invalid = ruling.Invalid
+
+// Shift is what the guards write of their shift.
+func (g *Gate) Shift() *duty.Book { return g.shift.As(g.by) }

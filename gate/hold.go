@@ -6,20 +6,18 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"gated/gate/duty"
 	"gated/gate/left"
 	"gated/gate/presentation"
 	"gated/gate/ruling"
 	"gated/ledger"
 	"gated/policy"
-	"gated/register"
 )
 
 // desk keeps the passages that wait for a guard. A hold neither blocks the lane nor is covered by the next scan.
 type desk struct {
 	holds map[string]*held
-	duty  string // who signed on
 	// closed: the daemon ends. What still waits stays open in the ledger and is undecided-restart at the next start.
 	closed bool
 	seen   state // by which whoever waits was judged
@@ -203,7 +201,7 @@ func (g *Gate) leaveUndecided(h *held) {
 }
 
 // actor is the name of who acts, as far as anyone said: of nobody in particular whoever signed on. The caller holds passage.
-func (g *Gate) actor() string { return cmp.Or(g.by.Name, g.desk.duty) }
+func (g *Gate) actor() string { return cmp.Or(g.by.Name, g.shift.Name()) }
 
 // guard is who decided, as far as anyone said, and what they noted.
 func (g *Gate) guard(note string) (fields []ledger.Field) {
@@ -225,38 +223,8 @@ func (g *Gate) Find(room string) []Found {
 	return found
 }
 
-// SignOn notes who is on duty from now on. Under the same name it is the same shift: also after a restart, as the ledger tells.
-func (g *Gate) SignOn(name string) error {
-	if n := utf8.RuneCountInString(name); n == 0 || n > 60 || !utf8.ValidString(name) {
-		return invalid("a name of %d characters: 1 to 60", n)
-	}
-	began := int64(0)
-	g.opt.Register.View(func(s *register.State) { began = s.Shift.Now.Began })
-	was, _ := g.opt.Register.Entries([]int64{began}) // where it cannot be read it is another
-	ev := ledger.Event{Kind: register.SignOn, By: g.by.By(), Personal: []ledger.Field{{Name: "guard", Value: name}}}
-	if e := was[began]; e != nil && e.Personally("guard") == name {
-		ev.Detail = map[string]string{register.Shift: register.GoesOn}
-	}
-	g.passage.Lock()
-	defer g.passage.Unlock()
-	ev.Stamp = g.clock.Now()
-	if err := g.demand(ev); err != nil {
-		return err
-	}
-	g.desk.duty = name
-	g.page.desk(&g.desk)
-	return nil
-}
-
-// SignOff notes that somebody is on duty no more: what is done next is not theirs.
-func (g *Gate) SignOff(name string) {
-	g.passage.Lock()
-	defer g.passage.Unlock()
-	if g.desk.duty == name {
-		g.desk.duty = ""
-		g.page.desk(&g.desk)
-	}
-}
+// SignOn notes who is on duty from now on; see duty.Book.
+func (g *Gate) SignOn(name string) error { return g.Shift().SignOn(duty.SignOn{Name: name}) }
 
 // list is the holds, the longest waiting first.
 func (d *desk) list() []Hold {

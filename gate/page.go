@@ -14,9 +14,8 @@ import (
 // page is what the page shows beside what register and lanes know. Its lock is never held while anything waits for the
 // disk, so that the page and the emergency key work while the ledger hangs.
 type page struct {
-	mu       sync.Mutex // guards holds and duty
+	mu       sync.Mutex // guards holds
 	holds    []Hold
-	duty     string
 	left     left.List
 	watchers news.Watchers
 }
@@ -25,7 +24,7 @@ type page struct {
 func (p *page) desk(d *desk) {
 	holds := d.list()
 	p.mu.Lock()
-	p.holds, p.duty = holds, d.duty
+	p.holds = holds
 	p.mu.Unlock()
 	p.changed()
 }
@@ -71,8 +70,9 @@ func (g *Gate) View() View {
 	v.SetupFaults = append(v.SetupFaults, view.Missing(g.board(), rules.Policy)...)
 	v.Overdue = len(query.Overdue(g.away()))
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
+	v.Duty, v.Shift = g.shift.Name(), g.shift.View(v.Now)
 	g.page.mu.Lock()
 	defer g.page.mu.Unlock()
-	v.Holds, v.Duty = append([]Hold{}, g.page.holds...), g.page.duty
+	v.Holds = append([]Hold{}, g.page.holds...)
 	return v
 }

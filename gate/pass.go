@@ -190,6 +190,9 @@ func (g *Gate) judge(l *lane.Lane, in presentation.Presentation, claim credentia
 	p.refused = decision.Verdict == policy.Refuse && decision.Override == ""
 	p.name, p.room = who.Named(claim)
 	p.next, p.trip = g.ask.NextAllowed(facts, who.Household, q), g.ask.TripTime(facts, who.Household, q)
+	if who.Known && l.Direction == "out" {
+		p.slips = g.shift.Slips(who.ID, who.Homes, q.At)
+	}
 	return p, in.Checked(claim, who, g.opt.Ledger.Derive("the codes"))
 }
 

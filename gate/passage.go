@@ -43,6 +43,7 @@ type passage struct {
 	next      string // where only the household's trips are in the way: the day from which they are not
 	trip      query.TripTime
 	heads     int    // of a visit: how many pass at once; 0: one
+	slips     string // the open ones of whoever goes out
 	found     string // in a fault: the reason that the verdict would have had
 	seq       int64  // of its newest entry
 	repeat    bool   // answered before
@@ -148,6 +149,6 @@ func (p *passage) outcome() Outcome {
 func (p *passage) shown() Shown {
 	return Shown{Passage: p.id, Lane: p.lane.ID, Direction: p.lane.Direction, Verdict: p.decision.Verdict, Reason: p.decision.Reason,
 		Found: p.found, Class: p.who.Class, Credential: p.facts.Credential, Health: p.facts.Health, TestHours: p.facts.TestHours,
-		Name: p.name, Room: p.room, Next: p.next, By: p.by, At: p.at.Time,
+		Name: p.name, Room: p.room, Next: p.next, Slips: p.slips, By: p.by, At: p.at.Time,
 		Repeat: p.repeat, Emergency: p.emergency, Visit: p.who.Visit, Group: p.who.Group}
 }

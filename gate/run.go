@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -77,6 +76,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			g.writing.WritePending()
 			g.recordLost()
 			g.review()
+			g.shift.Look() // tried again each second
 			g.page.changed()
 		}
 	}
@@ -214,10 +214,8 @@ func (g *Gate) Append(ev ledger.Event) error {
 
 // demand appends what a person asked for, who is told where that failed.
 func (g *Gate) demand(ev ledger.Event) error {
-	if _, err := g.writing.Append(ev); err != nil {
-		return fmt.Errorf("%w: %w", ErrLedger, err)
-	}
-	return nil
+	_, err := g.writing.Demand(ev)
+	return err
 }
 
 // ConfirmClock records that somebody compared the clock with a watch, and trusts it from then on.

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"time"
 
+	"gated/gate/duty"
 	"gated/gate/query"
 	"gated/gate/ruling"
 	"gated/gate/view"
 	"gated/gate/visit"
+	"gated/gate/writing"
 	"gated/register/amend"
 )
 
@@ -16,7 +18,7 @@ var (
 	ErrUnknownLane   = errors.New("no such lane")
 	ErrNoHold        = errors.New("no open hold with this passage ID: it was decided, or its time was up")
 	ErrChanged       = errors.New("the facts changed while this waited, so it was judged again: look at it anew")
-	ErrInvalid       = errors.New("not accepted")
+	ErrInvalid       = ruling.ErrInvalid
 	ErrNoOpening     = errors.New("no emergency opening to account for with this ID")
 	ErrIsOpen        = errors.New("it stands open already, by hand or by the emergency key: close it first")
 	ErrNotByHand     = errors.New("it is not open by hand, or that has ended")
@@ -29,7 +31,8 @@ var (
 	ErrUnknownPerson = query.ErrUnknown
 	ErrNoVisit       = errors.New("no such visit: it was over long ago, or never made")
 	ErrNoPerson      = amend.ErrNoPerson
-	ErrLedger        = errors.New("the ledger cannot be used: nothing was recorded")
+	ErrLedger        = writing.ErrLedger
+	ErrNone          = duty.ErrNone
 )
 
 // Outcome is the answer to one attempt to pass, known to be durable unless Verdict is Fault.

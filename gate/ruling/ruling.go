@@ -11,6 +11,14 @@ import (
 	"gated/policy"
 )
 
+// ErrInvalid refuses what someone handed in that cannot be taken.
+var ErrInvalid = errors.New("not accepted")
+
+// Invalid says why it cannot.
+func Invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+}
+
 // Reasons are the words that a guard can give for a verdict. The list is closed: a word of the guard's own could name
 // somebody, and it stays in the record for ever. What is more to say goes into the note.
 var Reasons = map[string][]string{

@@ -51,6 +51,45 @@ type View struct {
 
 	// Overdue is how many were to be back from their trip by now.
 	Overdue int `json:"trips_overdue"`
+
+	Shift Shift `json:"shift"`
+}
+
+// Shift is who is on duty, and what they have written down.
+type Shift struct {
+	Guards []Guard        `json:"guards"` // by names that nothing proves; empty where a name can be read no more
+	Since  time.Time      `json:"since,omitzero"`
+	Ends   time.Time      `json:"ends,omitzero"` // as planned
+	Over   bool           `json:"over"`          // it should have ended: is somebody still here?
+	Counts map[string]int `json:"counts,omitempty"`
+	Notes  []Note         `json:"notes"` // of the log, the newest first
+	Slips  int            `json:"slips"` // how many are open
+}
+
+// Guard is somebody on duty.
+type Guard struct {
+	Name  string    `json:"name"`
+	Body  string    `json:"body,omitempty"`
+	Since time.Time `json:"since"`
+}
+
+// Note is what stands in the log. A moment that somebody marked has no text until its words come.
+type Note struct {
+	Entry  int64     `json:"entry"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+	Guard  string    `json:"guard,omitempty"`
+	Text   string    `json:"text,omitempty"`
+}
+
+// Slip is what a household lets be carried or driven out.
+type Slip struct {
+	ID        string    `json:"id"`
+	Household string    `json:"household"`
+	What      string    `json:"what"`
+	Agreed    string    `json:"agreed"` // owner, tenant or office
+	AgreedBy  string    `json:"agreed_by,omitempty"`
+	Until     time.Time `json:"until"`
 }
 
 // SetupFault is a file of the gate's setup that cannot be taken as it is, or an address that cannot be had.
@@ -150,6 +189,7 @@ type Shown struct {
 	Emergency  bool      `json:"emergency"`
 	Visit      string    `json:"visit,omitempty"` // the ID of the visit by which they come
 	Group      bool      `json:"group,omitempty"` // it is a group's: the guard says how many pass at once
+	Slips      string    `json:"slips,omitempty"` // IDs of the open slips of whoever goes out, with spaces between: a mark, no question
 	Amend      bool      `json:"amend,omitempty"` // the guard can still say that they did not go through, or who did
 }
 

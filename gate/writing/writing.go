@@ -3,6 +3,7 @@ package writing
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -11,8 +12,12 @@ import (
 	"gated/ledger"
 )
 
-// ErrNotBegun: the start entry comes first.
-var ErrNotBegun = errors.New("the gate has not started yet")
+var (
+	// ErrNotBegun: the start entry comes first.
+	ErrNotBegun = errors.New("the gate has not started yet")
+	// ErrLedger tells a person that what they asked for could not be recorded.
+	ErrLedger = errors.New("the ledger cannot be used: nothing was recorded")
+)
 
 // Options are what New needs.
 type Options struct {
@@ -70,6 +75,15 @@ func (p *Path) Append(events ...ledger.Event) ([]ledger.Entry, error) {
 	p.begun.Store(true)
 	p.opt.Recorded(events[0].Stamp)
 	return entries, nil
+}
+
+// Demand appends what a person asked for, who is told where that failed.
+func (p *Path) Demand(events ...ledger.Event) ([]ledger.Entry, error) {
+	entries, err := p.Append(events...)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrLedger, err)
+	}
+	return entries, err
 }
 
 // Note appends what the box says of itself. In a fault it is left out: the outage entry covers the time.
