@@ -51,6 +51,7 @@ func (s *Settings) resolve(dir string) {
 var (
 	wordForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	userForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`)
+	timeForm = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 	hostForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 )
 
@@ -99,7 +100,21 @@ func (l *loader) gate(g Gate) {
 	if g.InsideFor != 0 {
 		l.duration("gate.inside_for", g.InsideFor, time.Hour, 8760*time.Hour)
 	}
+	for i, at := range g.Shifts {
+		key := fmt.Sprintf("gate.shifts[%d]", i)
+		switch {
+		case !timeForm.MatchString(at):
+			l.fault(key, "%q is no time of a day: write it with four digits and in quotes, such as \"07:00\"", at)
+		case i > 0 && at <= g.Shifts[i-1]:
+			l.fault(key, "%q is not after %q: write them in the order of the day, each once", at, g.Shifts[i-1])
+		case i == mostShifts:
+			l.fault(key, "a day has at most %d changes of shift: remove the others", mostShifts)
+		}
+	}
 }
+
+// mostShifts is how many changes of shift a day has at most.
+const mostShifts = 8
 
 func (l *loader) lanes(lanes []Lane, keyboard string) {
 	if len(lanes) == 0 {

@@ -70,6 +70,9 @@ type Gate struct {
 	// PINs says whether guards sign on with a PIN: off, the default, or required. Required, what a guard decides at the page
 	// takes somebody who is signed on; the emergency key, closing and reading codes take nobody.
 	PINs string `mapstructure:"pins" reload:"true"`
+	// Shifts is when shifts change, at most eight times a day in their order, such as ["07:00", "19:00"]: at the end of a shift the
+	// page asks whether somebody is still there. Empty, the default: nobody has planned it.
+	Shifts []string `mapstructure:"shifts" reload:"true"`
 }
 
 // DefaultZone is where a gate is that does not say where.

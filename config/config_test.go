@@ -67,7 +67,7 @@ func TestLoadFillsInDefaults(t *testing.T) {
 func TestLoadReadsEveryKey(t *testing.T) {
 	path := write(t, `
 state_dir: state
-gate: {name: 南门, origin: compound.example/south, time_zone: UTC, level: sealed, hold_limit: 1m30s, repeat_window: 0s, inside_for: 24h, pins: required}
+gate: {name: 南门, origin: compound.example/south, time_zone: UTC, level: sealed, hold_limit: 1m30s, repeat_window: 0s, inside_for: 24h, pins: required, shifts: ["06:30", 14:30, "22:30"]}
 lanes:
   - id: in-1
     direction: in
@@ -96,7 +96,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 	out.Barrier.Sensor = barrier.SensorConfig{Device: "/dev/d", Line: "dcd", Means: "open", Inverted: true, Debounce: time.Second, Within: time.Minute}
 	want := &Settings{
 		StateDir: filepath.Join(dir, "state"),
-		Gate:     Gate{"南门", "compound.example/south", "UTC", "sealed", 90 * time.Second, 0, 24 * time.Hour, "required"},
+		Gate:     Gate{"南门", "compound.example/south", "UTC", "sealed", 90 * time.Second, 0, 24 * time.Hour, "required", []string{"06:30", "14:30", "22:30"}},
 		Lanes: []Lane{{
 			"in-1", "in",
 			scanner.Config{Device: "/dev/a", Baud: 115200, DataBits: 7, Parity: "even", StopBits: 2, EndBytes: "\t\r", StartBytes: "\x02",
@@ -198,6 +198,11 @@ func TestImpossibleValues(t *testing.T) {
 		{"name: South Gate", "name: a\n  hold_limit: 61m", `gate.hold_limit: 1h1m is out of range`},
 		{"name: South Gate", "name: a\n  pins: always", `gate.pins: "always" is not known: write off or required`},
 		{"name: South Gate", "name: a\n  inside_for: 30m", `gate.inside_for: 30m is out of range: write 1h to 8760h`},
+		{"name: South Gate", "name: a\n  shifts: ['07:00', '7pm']", `gate.shifts[1]: "7pm" is no time of a day: write it with four digits and in quotes`},
+		{"name: South Gate", "name: a\n  shifts: ['24:00']", `gate.shifts[0]: "24:00" is no time of a day`},
+		{"name: South Gate", "name: a\n  shifts: ['19:00', '07:00']", `gate.shifts[1]: "07:00" is not after "19:00": write them in the order of the day`},
+		{"name: South Gate", "name: a\n  shifts: ['07:00', '07:00']", `gate.shifts[1]: "07:00" is not after "07:00"`},
+		{"name: South Gate", "name: a\n  shifts: ['01:00', '02:00', '03:00', '04:00', '05:00', '06:00', '07:00', '08:00', '09:00']", `gate.shifts[8]: a day has at most 8 changes`},
 		{"name: South Gate", "name: a\n  repeat_window: -1s", `gate.repeat_window: -1s is out of range: write 0s to 30s`},
 		{"id: in", "id: In", `lanes[0].id: "In": write lower-case letters`},
 		{"- id: in", "- # no id", `line 5: lanes[0].id: "": write lower-case`},
@@ -561,7 +566,7 @@ func TestWhatTakesEffectAtOnce(t *testing.T) {
 			got = append(got, key)
 		}
 	})
-	want := []string{"gate.level", "gate.hold_limit", "gate.repeat_window", "gate.inside_for", "gate.pins", "scanner.keyboard", "policy.file", "trust.dir", "console.language", "console.call",
+	want := []string{"gate.level", "gate.hold_limit", "gate.repeat_window", "gate.inside_for", "gate.pins", "gate.shifts", "scanner.keyboard", "policy.file", "trust.dir", "console.language", "console.call",
 		"log.level", "ledger.min_free"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -119,7 +119,7 @@ func rules(s *lastgood.Setup) gate.Rules {
 	set := s.Settings
 	return gate.Rules{Policy: s.Policy, Trust: s.Trust, Level: s.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow,
 		Language: set.Console.Language, Keyboard: set.Scanner.Keyboard, Call: set.Console.Call, MinFree: uint64(set.Ledger.MinFree),
-		InsideFor: set.Gate.InsideFor, PINs: set.Gate.PINs == "required"}
+		InsideFor: set.Gate.InsideFor, PINs: set.Gate.PINs == "required", Shifts: set.Gate.Shifts}
 }
 
 // watchedFiles are the files of the setup, at which the daemon looks by itself: a reload may never reach it.
