@@ -261,7 +261,7 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusBadRequest, "%v", err)
 	case errors.Is(err, gate.ErrNoHold), errors.Is(err, gate.ErrChanged), errors.Is(err, gate.ErrNoOpening),
 		errors.Is(err, gate.ErrSettled), errors.Is(err, gate.ErrNotAnnulled),
-		errors.Is(err, gate.ErrNoRefusal), errors.Is(err, gate.ErrIsOpen), errors.Is(err, gate.ErrNotByHand):
+		errors.Is(err, gate.ErrNoRefusal), errors.Is(err, gate.ErrIsOpen), errors.Is(err, gate.ErrNotByHand), errors.Is(err, gate.ErrNone):
 		fail(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, gate.ErrNotReady):
 		answer(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error(), "reason": "not-ready"})

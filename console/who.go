@@ -1,17 +1,18 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"gated/access"
 	"gated/box"
 	"gated/gate"
+	"gated/gate/duty"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -130,7 +131,7 @@ func (c *console) signOn(w http.ResponseWriter, r *http.Request) {
 		if q.Secret == "" || len(q.Secret) > maxSecret {
 			return fmt.Errorf("secret has %d bytes; it takes 1 to %d: a PIN or a password", len(q.Secret), maxSecret)
 		}
-		return checkName(&q.Name)
+		return checkName("name", &q.Name)
 	}) {
 		return
 	}
@@ -167,15 +168,6 @@ func (c *console) signOn(w http.ResponseWriter, r *http.Request) {
 // maxSecret is as long as a password can be, whatever it is written in.
 const maxSecret = 800
 
-// checkName checks the name of somebody who signs on, and takes off the space around it.
-func checkName(name *string) error {
-	*name = strings.TrimSpace(*name)
-	if n := utf8.RuneCountInString(*name); n > maxName {
-		return fmt.Errorf("name has %d characters; it takes at most %d", n, maxName)
-	}
-	return checkText("name", *name, maxText)
-}
-
 func (c *console) refuseLocked(w http.ResponseWriter, l access.Locked) {
 	answer(w, http.StatusTooManyRequests, map[string]any{"error": l.Error(), "reason": "locked", "until": c.here(l.Until)})
 }
@@ -204,11 +196,20 @@ func newLocked(reg prometheus.Registerer) prometheus.Counter {
 // duty signs somebody on by a name that nothing proves: a stand-in, whom somebody who is signed on lets do it; anybody, where no PIN is
 // required.
 func (c *console) duty(w http.ResponseWriter, r *http.Request) {
-	var q struct{ Name string }
-	if !read(w, r, &q, func() error { return checkName(&q.Name) }) {
+	var q struct {
+		Name, Body string
+		Joins      bool
+	}
+	if !read(w, r, &q, func() error {
+		err := checkName("name", &q.Name)
+		if q.Body != "" {
+			err = errors.Join(err, checkWord("body", q.Body))
+		}
+		return err
+	}) {
 		return
 	}
-	if err := c.gate.SignOn(q.Name); err != nil {
+	if err := c.gate.Shift().SignOn(duty.SignOn{Name: q.Name, Body: q.Body, Joins: q.Joins}); err != nil {
 		c.failGate(w, r, err)
 		return
 	}
@@ -219,24 +220,31 @@ func (c *console) duty(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// signOff ends the session of the browser.
+// signOff has somebody on duty no more: whoever is signed in at the browser, whose session ends, else the one who decides.
 func (c *console) signOff(w http.ResponseWriter, r *http.Request) {
-	if read(w, r, &struct{}{}, func() error { return nil }) {
-		if s, signedIn := c.sessions.Of(token(r), false); signedIn {
-			if err := c.gate.As(s.Actor).Shift().SignOff(s.Name); err != nil { // the session ends all the same
-				c.log.Debug("whoever signs off was not on duty", "err", err)
-			}
+	var q struct{ Name string }
+	if !read(w, r, &q, func() error {
+		if q.Name == "" {
+			return nil
 		}
+		return checkName("name", &q.Name)
+	}) {
+		return
+	}
+	s, signedIn := c.sessions.Of(token(r), false)
+	err := c.gate.As(s.Actor).Shift().SignOff(cmp.Or(q.Name, s.Name))
+	if signedIn && (q.Name == "" || q.Name == s.Name) {
 		c.sessions.End(token(r))
 		setCookie(w, r, "")
-		w.WriteHeader(http.StatusNoContent)
+		err = nil // who was not on duty, such as the manager, has signed off, too
 	}
+	c.done204(w, r, err)
 }
 
 // lift has the wrong tries of a name forgotten.
 func (c *console) lift(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Name string }
-	if !read(w, r, &q, func() error { return checkName(&q.Name) }) {
+	if !read(w, r, &q, func() error { return checkName("name", &q.Name) }) {
 		return
 	}
 	_, err := box.Change(c.accounts, c.gate.Append, actor(r), access.Change{What: access.Lifted, Name: q.Name})

@@ -72,7 +72,7 @@ func TestTwoOnDuty(t *testing.T) {
 		{on: duty.SignOn{Name: "王五", Joins: true}, want: "老张 小李, 小李", err: "2 are on duty already"},
 		{on: duty.SignOn{Name: "老张"}, want: "老张 小李, 老张"}, // which one key does
 		{on: duty.SignOn{Name: "王五", Body: "army"}, want: "老张 小李, 老张", err: "one of property, community, cadre, volunteers"},
-		{on: duty.SignOn{Name: strings.Repeat("长", 41)}, want: "老张 小李, 老张", err: "1 to 40"},
+		{on: duty.SignOn{Name: strings.Repeat("长", 61)}, want: "老张 小李, 老张", err: "1 to 60"},
 		{off: "王五", want: "老张 小李, 老张", err: "nobody of that name"},
 		{off: "-", want: "小李, 小李"}, // the one who decides
 		{on: duty.SignOn{Name: "王五", Joins: true}, want: "小李 王五, 王五"},
@@ -153,7 +153,7 @@ func TestAHandoverPassesOnWhoWaits(t *testing.T) {
 		{duty.Handover{}, "nobody signs"},
 		{duty.Handover{Outgoing: []string{"小李"}, Incoming: []string{"王五"}}, "outgoing: nobody of that name"},
 		{duty.Handover{Outgoing: []string{"老张"}, Incoming: []string{"老张"}}, "the same people"},
-		{duty.Handover{Outgoing: []string{"老张"}, Incoming: []string{""}}, "1 to 40"},
+		{duty.Handover{Outgoing: []string{"老张"}, Incoming: []string{""}}, "1 to 60"},
 		{duty.Handover{Outgoing: []string{"老张"}, Incoming: []string{"a", "a"}}, "incoming: one name or two"},
 		{duty.Handover{Outgoing: []string{"老张"}, Incoming: []string{"a", "b", "c"}}, "incoming: one name or two"},
 		{duty.Handover{Outgoing: []string{"老张"}, Incoming: []string{"小李"}, Blank: -1}, "0 to 1000"},
@@ -381,7 +381,7 @@ func TestSlips(t *testing.T) {
 		{func(x *duty.Slip) { x.What = "" }, "say what goes out"},
 		{func(x *duty.Slip) { x.What = strings.Repeat("x", 501) }, "at most 500"},
 		{func(x *duty.Slip) { x.Agreed = "guest" }, "one of owner, tenant, office"},
-		{func(x *duty.Slip) { x.AgreedBy = strings.Repeat("长", 41) }, "1 to 40"},
+		{func(x *duty.Slip) { x.AgreedBy = strings.Repeat("长", 61) }, "1 to 60"},
 		{func(x *duty.Slip) { x.Until = s.now() }, "30 days at most"},
 		{func(x *duty.Slip) { x.Until = s.now().AddDate(0, 0, 31) }, "30 days at most"},
 	} {
