@@ -5,6 +5,7 @@
 package policy
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"slices"
@@ -313,7 +314,8 @@ func (p *Policy) Rules() []Rule {
 // Decide returns what the first matching rule says. Whatever the rules say,
 // nobody is admitted whose proof is not signed or sighted: that is held,
 // reason StatedOnly. Nor is a resident of the roster refused, who is at home
-// here: that is held, too. A code of something else is always refused; on the
+// here: that is held, too, and takes a second person where the rule lets nobody
+// admit all the same. A code of something else is always refused; on the
 // way out, where no rule refuses, a guard may admit all the same.
 func (p *Policy) Decide(f Facts) Decision {
 	v := p.words(f)
@@ -438,6 +440,7 @@ func (r *Rule) decision(v *words) Decision {
 		d.Verdict, d.Reason = Hold, StatedOnly
 	}
 	if d.Verdict == Refuse && v[known] == "true" && v[class] == "resident" {
+		d.Override = cmp.Or(d.Override, OverrideSecond) // whom it lets nobody admit is admitted by no guard alone
 		return d.Held()
 	}
 	return d

@@ -169,7 +169,7 @@ func TestAResidentIsNeverRefusedWhateverTheRulesSay(t *testing.T) {
 			for _, known := range []bool{false, true} {
 				want := Decision{Refuse, "nobody", "nobody", nil, ""}
 				if known && c == "resident" {
-					want.Verdict = Hold
+					want = Decision{Hold, "nobody", "nobody", agreement, OverrideSecond}
 				}
 				if got := p.Decide(Facts{Direction: direction, Class: c, Known: known}); got != want {
 					t.Errorf("%s %s, known %t: got %+v, want %+v", c, direction, known, got, want)
