@@ -102,8 +102,8 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 func (p *passage) registered() ledger.Event {
 	r := p.verdict(register.Decided)
 	r.Policy, r.Roster = p.policy, p.roster
-	if r.Verdict == policy.Admit && r.Reason != ruling.UrgentNeed {
-		r.Detail = p.trip.Detail(p.at.Time, p.at.Trusted)
+	if r.Verdict == policy.Admit {
+		r.Detail = p.trip.Detail(p.at.Time, p.at.Trusted, r.Reason == ruling.UrgentNeed)
 	}
 	if of := p.visit(); of != nil {
 		r.Detail = of

@@ -149,6 +149,26 @@ func TestTheTripOfWhoIsExemptIsNoneOfTheHousehold(t *testing.T) {
 	}
 }
 
+// At a level that counts no trips the child's is none of the household's either, as that of the next notice may count them. An exemption
+// that no rule asks for is good for nothing.
+func TestTheTripOfWhoIsExemptIsNoneAtALevelThatAsksForNone(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]int{"pupil": 0, "jogging": 1} {
+		s := newSite(t)
+		s.strict()
+		s.atLevel("guarded")
+		s.mark(marks.Exempt, word, 0, month, ledger.Field{Name: "subject", Value: s.subject("李芳")})
+		if out := s.scan("out", s.pass("resident", s.subject("李芳"), month)); out.Verdict != policy.Admit || s.trips() != want {
+			t.Errorf("%s: %+v, %d trips", word, out, s.trips())
+		}
+		s.atLevel("controlled")
+		next := s.scan("out", s.pass("resident", s.subject("王小明"), month))
+		if admitted := next.Verdict == policy.Admit; admitted != (want == 0) {
+			t.Errorf("%s: the household's own: %+v", word, next)
+		}
+	}
+}
+
 // Who is exempt, or goes for an urgent need, or while nobody is sure what time it is, may take as long as it takes; so may everybody at
 // another level, staff, and a car.
 func TestWhoHasNoTimeToBeBack(t *testing.T) {
@@ -187,6 +207,9 @@ func TestWhoHasNoTimeToBeBack(t *testing.T) {
 			due, late := s.due(c.goes(s)), map[bool]string{true: "0/1", false: "0/0"}[c.due]
 			if (due != "") != c.due || s.late() != late {
 				t.Errorf("due back %q, %s", due, s.late())
+			}
+			if name == "suddenly ill" && s.trips() != 0 { // it could have no time to be back already
+				t.Errorf("it took the household %d trips", s.trips())
 			}
 		})
 	}

@@ -366,28 +366,6 @@ func (p *Policy) MayAdmit(f Facts) bool {
 	return false
 }
 
-// Exempts tells whether somebody goes by an exemption: the rule that takes them asks for it, or, where they wait for a guard, the one that
-// would take them once the guard has agreed. That they have one does not count, as rules may narrow what it is good for.
-func (p *Policy) Exempts(f Facts) bool {
-	if f.Exemption == "" {
-		return false
-	}
-	v := p.words(f)
-	for i := range p.rules {
-		r := &p.rules[i]
-		if !r.matches(&v, &f) {
-			continue
-		}
-		if slices.ContainsFunc(r.When, func(c Condition) bool { return c.fact == exemption }) {
-			return true
-		}
-		if r.Then == Admit {
-			return false
-		}
-	}
-	return false
-}
-
 // Explain returns the rules that Decide tries for these facts, the matching one
 // last, and what it decides.
 func (p *Policy) Explain(f Facts) ([]Tried, Decision) {

@@ -516,12 +516,13 @@ func TestWhoGoesByAnExemption(t *testing.T) {
 	t.Parallel()
 	p := parse(t, `
 name: a
-levels: [{name: controlled, basis: contract}]
+levels: [{name: controlled, basis: contract}, {name: open, basis: contract}]
 rules:
   - {name: watched, when: {watched: true}, then: hold}
+  - {name: open, when: {level: open}, then: admit}
   - {name: dog, when: {exemption: dog-walk, weekday: mon, time: "06:00-07:00"}, then: admit}
   - {name: seen, when: {exemption: visit, proof: sighted}, then: hold}
-  - {name: pass, when: {valid: true, proof: signed}, then: admit}
+  - {name: pass, when: {level: controlled, valid: true, proof: signed, household_trips_below: 9}, then: admit}
   - {name: last, when: {exemption: visit, direction: in}, then: hold}
   - {name: others, then: hold}
 `)
@@ -537,11 +538,17 @@ rules:
 		{"exemption=visit valid=true proof=sighted", true},
 		{"exemption=visit valid=true proof=signed", false},
 		{"weekday=mon time=06:30 valid=true proof=signed", false},
+		{"level=open exemption=dog-walk weekday=mon time=07:00 valid=true proof=signed", true}, // no trips are counted there
+		{"level=open exemption=visit valid=true proof=signed watched=true", true},
+		{"level=open weekday=mon time=06:30 valid=true proof=signed", false},
 	} {
 		f, err := p.ParseFacts(strings.Fields("direction=out " + c.facts))
 		if got := p.Exempts(f); err != nil || got != c.want {
 			t.Errorf("%s: goes by an exemption: %t, %v", c.facts, got, err)
 		}
+	}
+	if p.Exempts(Facts{Direction: "out", Level: "open", Exemption: "jogging"}) {
+		t.Error("by one that no rule asks for")
 	}
 }
 

@@ -69,7 +69,7 @@ const (
 	Out = "out"
 )
 
-// Uncounted is the detail of an entry that admits somebody out whose trip is none of the household's: "exempt".
+// Uncounted is the detail of an entry that admits somebody out whose trip is none of the household's: "exempt" or "urgent-need".
 const Uncounted = "uncounted"
 
 // Unsure is the detail of a trip that is told again: it was made by a clock that nobody trusted, and none has been trusted since.

@@ -322,7 +322,7 @@ func (p *player) move(a *passage, e *entry.Entry) {
 		return
 	}
 	p.people[p.person(subject)] = presence.Of(e, where, register.Passed(e))
-	exempt := a != nil && p.Policy.Exempts(a.facts)
+	exempt := a != nil && p.Policy.Exempts(a.facts) || e.Reason == "urgent-need"
 	if went && !exempt && e.Direction == "out" && e.Class == "resident" && household != "" {
 		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e),
 			Unsure: e.Clock != "trusted"})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"gated/gate/ruling"
 	"gated/gate/subject"
 	"gated/policy"
 	"gated/register"
@@ -14,8 +15,8 @@ import (
 
 // TripTime is how long the trip may take on which somebody goes.
 type TripTime struct {
-	limit  time.Duration // 0: as long as it takes
-	zone   *time.Location
+	limit  time.Duration  // 0: as long as it takes
+	zone   *time.Location // nil: it is none of a household
 	exempt bool
 }
 
@@ -28,12 +29,14 @@ func (a Asker) TripTime(f policy.Facts, household string, m Moment) (t TripTime)
 	return t
 }
 
-// Detail says by when somebody is to be back who goes at a time, or that their trip does not count; empty: it counts, and they may take
-// their time.
-func (t TripTime) Detail(at time.Time, trusted bool) map[string]string {
+// Detail says by when somebody is to be back who goes at a time, or that their trip does not count, as that of an urgent need; empty: it
+// counts, and they may take their time.
+func (t TripTime) Detail(at time.Time, trusted, urgent bool) map[string]string {
 	switch {
 	case t.exempt:
 		return map[string]string{register.Uncounted: "exempt"}
+	case urgent && t.zone != nil:
+		return map[string]string{register.Uncounted: ruling.UrgentNeed}
 	case t.limit == 0 || !trusted:
 		return nil
 	}
