@@ -53,7 +53,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 		if h.unchanged(&p) {
 			continue
 		}
-		stands := h.lane.Stands(h.id) && !g.opt.Register.MovedSince(h.who.ID, h.first)
+		stands := h.lane.Stands(h.id) && !g.movedSince(h.who.ID, h.first)
 		if h.begun || p.decision.Verdict == policy.Admit && !stands {
 			p.decision = p.decision.Held()
 		}
@@ -130,4 +130,10 @@ func (h *held) superseded(next *passage) (old passage, ev ledger.Event) {
 	ev = old.registered()
 	ev.Detail = map[string]string{"next": next.id}
 	return old, ev
+}
+
+// movedSince tells whether somebody has passed, or what they passed was put right, since an entry.
+func (g *Gate) movedSince(id string, entry int64) (yes bool) {
+	g.opt.Register.View(func(s *register.State) { yes = s.Place(id).Seq > entry })
+	return yes
 }

@@ -75,7 +75,7 @@ func (g *Gate) NoticeText(entry int64) (text string, err error) {
 	if _, found := g.board().Notice(entry); !found {
 		return "", invalid("no notice with the entry %d counts or will", entry)
 	}
-	if text, err = g.opt.Register.NoticeText(entry); err != nil {
+	if text, err = g.ask.NoticeText(entry); err != nil {
 		err = fmt.Errorf("%w: %w", ErrLedger, err)
 	}
 	return text, err

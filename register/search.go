@@ -131,23 +131,6 @@ func (r *Register) Entries(seqs []int64) (map[int64]*ledger.Entry, error) {
 	return found, in.ScanSome(seqs, func(e *ledger.Entry) { found[e.Seq] = e })
 }
 
-// NoticeText is what the notice of a level says, as far as that can still be read, by its entry: of an oral order what came in writing.
-func (r *Register) NoticeText(entry int64) (text string, err error) {
-	seqs := []int64{entry}
-	r.View(func(s *State) {
-		if n, _ := s.Levels.Notice(entry); n.Told != 0 {
-			seqs = append(seqs, n.Told)
-		}
-	})
-	said, err := r.Entries(seqs)
-	for _, seq := range seqs { // the newest last
-		if e := said[seq]; e != nil {
-			text = cmp.Or(e.Personally("notice"), text)
-		}
-	}
-	return text, err
-}
-
 // unwritten are the changes that are not in the index. The caller holds writing.
 func (r *Register) unwritten() []*index.Changes {
 	all := slices.Clone(r.batches)

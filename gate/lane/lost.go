@@ -1,10 +1,13 @@
 package lane
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"gated/ledger"
 	"gated/register"
+	"gated/register/byhand"
 )
 
 // An opening by the emergency key ends with the process: the barrier is closed at its end and at its start, since nobody knows who stands
@@ -27,12 +30,7 @@ func (a *Lanes) RecordLost(start int64) (done bool) {
 	var events []ledger.Event
 	a.pressing.Lock() // or else a key that is being pressed may be on record and not latched yet
 	a.opt.Register.View(func(s *register.State) {
-		events = s.Lost(start, a.opt.Now(), func(lane, passage string) (direction string, ours bool) {
-			if l := a.Of(lane); l != nil {
-				return l.Direction, passage != "" && l.latchedBy() == passage
-			}
-			return "", false
-		})
+		events = a.ended(s, start)
 	})
 	a.pressing.Unlock()
 	if len(events) > 0 {
@@ -56,4 +54,26 @@ func (a *Lanes) RecordLost(start int64) (done bool) {
 		}
 	}
 	return true
+}
+
+// ended are the openings that ended with the run before, as they are to be recorded: by the emergency key, which nobody has closed, and
+// by hand, which began before the entry with which this run began.
+func (a *Lanes) ended(s *register.State, start int64) (events []ledger.Event) {
+	now := a.opt.Now()
+	for _, id := range slices.Sorted(maps.Keys(s.Latched)) {
+		was, direction := s.Latched[id], ""
+		if l := a.Of(id); l != nil {
+			if direction = l.Direction; was.Passage != "" && l.latchedBy() == was.Passage {
+				continue // it is held open in this run
+			}
+		}
+		events = append(events, ledger.Event{Stamp: now, Kind: register.Alarm, Lane: id, Direction: direction, Reason: register.LatchLost,
+			By: byMachine, Ref: was.Seq})
+	}
+	for _, o := range s.ByHand.Sorted() {
+		if o.Entry < start {
+			events = append(events, o.Told(now, byhand.Restart, byhand.Uncounted))
+		}
+	}
+	return events
 }

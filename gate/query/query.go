@@ -56,6 +56,23 @@ func (a Asker) Level(who subject.Subject, m Moment) (level string, notice int64)
 	return cmp.Or(f.Level, m.Level), f.Notice
 }
 
+// NoticeText is what the notice of a level says, as far as that can still be read, by its entry: of an oral order what came in writing.
+func (a Asker) NoticeText(entry int64) (text string, err error) {
+	seqs := []int64{entry}
+	a.Register.View(func(s *register.State) {
+		if n, _ := s.Levels.Notice(entry); n.Told != 0 {
+			seqs = append(seqs, n.Told)
+		}
+	})
+	said, err := a.Register.Entries(seqs)
+	for _, seq := range seqs { // the newest last
+		if e := said[seq]; e != nil {
+			text = cmp.Or(e.Personally("notice"), text)
+		}
+	}
+	return text, err
+}
+
 // board has the notices of levels.
 func (a Asker) board() (b levels.Board) {
 	a.Register.View(func(s *register.State) { b = s.Levels })
