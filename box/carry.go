@@ -134,7 +134,7 @@ func tripsThatCount(old *file.Reader, now time.Time) (events []ledger.Event, err
 			ev.Detail[register.Unsure] = "yes"
 		}
 		if count[e.Seq].Open {
-			ev.Detail[register.Out] = cmp.Or(e.Detail[register.Out], e.At.Format(time.RFC3339))
+			ev.Detail[register.Out] = cmp.Or(e.Detail[register.Out], e.Detail[register.Came], e.At.Format(time.RFC3339))
 			if due := e.Detail[register.Due]; due != "" {
 				ev.Detail[register.Due] = due
 			}

@@ -45,7 +45,11 @@ func (g *Gate) Afterwards(id, what string) error {
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Correction, Passage: id, Lane: u.Lane, Direction: u.Direction,
 		Class: u.Class, Verdict: verdict, Reason: what, By: g.by.By(), Ref: u.Of.Last,
 		Detail: was, Personal: append(g.guard(""), who...)}
-	if where := g.opt.Register.Since(u.Of.First, ev.Personally("subject")); where != "" && verdict == policy.Admit {
+	if verdict != policy.Admit {
+		for _, counts := range []string{register.Came, register.Due, register.Uncounted} {
+			delete(ev.Detail, counts)
+		}
+	} else if where := g.opt.Register.Since(u.Of.First, ev.Personally("subject")); where != "" {
 		ev.Detail[register.Where] = where
 	}
 	if err = g.demand(ev); err == nil {

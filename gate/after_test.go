@@ -12,6 +12,7 @@ import (
 	"gated/policy"
 	"gated/register"
 	"gated/register/erasure"
+	"gated/register/marks"
 )
 
 // nobodyDecides lets a hold run out.
@@ -104,6 +105,112 @@ func TestWhoWentThroughLongAgoIsWhereTheyHaveGoneSince(t *testing.T) {
 		if err := s.g.Annul(held.Passage, ""); err != nil || s.whereabouts(who) != want {
 			t.Errorf("%s: annulled: %v, they are %q, want %q", lane, err, s.whereabouts(who), want)
 		}
+	}
+}
+
+// Who went by an exemption on a hold that nobody decided takes no trip from the household either, also when it is said after a restart.
+func TestWhoIsExemptTakesNoTripAfterwards(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		s := newSite(t)
+		s.strict()
+		s.mark(marks.Exempt, "pupil", 0, time.Hour, ledger.Field{Name: "subject", Value: s.subject("李芳")})
+		held := s.nobodyDecides("out", s.pass("resident", s.subject("李芳"), -time.Minute))
+		if restart {
+			s.end()
+			s.start()
+			s.strict()
+		}
+		if err := s.g.Afterwards(held.Passage, "went-through"); err != nil || s.trips() != 0 {
+			t.Errorf("restart %t: %v, %d trips", restart, err, s.trips())
+		}
+		if out := s.scan("out", s.pass("resident", s.subject("王小明"), month)); out.Verdict != policy.Admit {
+			t.Errorf("restart %t: the household's own: %+v", restart, out)
+		}
+	}
+}
+
+// What a guard says much later counts as of when they came: the day of the trip, when they are to be back, and how long ago they passed;
+// not where the clock was not trusted then, which is as now.
+func TestWhoWentThroughDidSoWhenTheyCame(t *testing.T) {
+	t.Parallel()
+	const later = 24 * time.Hour
+	for _, trusted := range []bool{true, false} {
+		s := newSite(t)
+		s.strict()
+		s.wall(trusted, 0)
+		if !trusted {
+			s.wall(false, 48*time.Hour)
+		}
+		came := s.now()
+		held := s.nobodyDecides("out", s.pass("resident", s.subject("李芳"), -time.Minute))
+		s.wall(true, later)
+		s.scan("in", s.pass("staff", s.subject("赵六"), month)) // it is another day
+		if err := s.g.Afterwards(held.Passage, "went-through"); err != nil {
+			t.Fatal(err)
+		}
+		want, late, next := 0, "1/1", 1
+		if !trusted {
+			want, late, next = 1, "0/0", 2
+		}
+		if s.trips() != want || s.late() != late {
+			t.Errorf("trusted %t: %d trips today, %s overdue", trusted, s.trips(), s.late())
+		}
+		if list, err := s.g.Trips(true, ""); err != nil || trusted && (list[0].Out.Sub(came).Abs() > time.Minute || list[0].Due.Sub(came.Add(3*time.Hour)).Abs() > time.Minute) {
+			t.Errorf("trusted %t: overdue %+v, %v", trusted, list, err)
+		}
+		out := s.scan("out", s.pass("resident", s.subject("王小明"), month))
+		if day := s.day(s.now(), next); out.Reason != "household-limit" || s.last("out").Next != day {
+			t.Errorf("trusted %t: the household may go on %s, want %s: %+v", trusted, s.last("out").Next, day, out)
+		}
+		if again := s.scan("out", s.pass("resident", s.subject("李芳"), month)); again.Reason != map[bool]string{true: "same-way-again", false: "passed-back"}[trusted] {
+			t.Errorf("trusted %t: out once more: %+v", trusted, again)
+		}
+		if _, equal, err := s.register.Rebuild(); err != nil || !equal {
+			t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
+		}
+	}
+}
+
+// A clock that is set back, and trusted, gives nobody a second trip by what is said of a hold.
+func TestWhoWentThroughByAClockSetBackHadTheirTrip(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	s.scan("in", s.pass("staff", s.subject("赵六"), month))
+	s.later(-72 * time.Hour)
+	held := must(s.g.Present("out", s.subject("李芳")))
+	s.runOut()
+	if err := s.g.Afterwards(held.Passage, "went-through"); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.scan("out", s.pass("resident", s.subject("王小明"), month)); out.Reason != "household-limit" {
+		t.Errorf("the second trip: %+v", out)
+	}
+}
+
+// Who went through, and has gone out and is on another trip since, is on that one.
+func TestWhoWentThroughBeforeTheirNewestTrip(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.strict()
+	held := s.nobodyDecides("out", s.pass("resident", s.subject("李芳"), -time.Minute))
+	s.later(2 * time.Hour)
+	s.scan("in", s.pass("resident", s.subject("李芳"), month))
+	s.later(5 * time.Minute)
+	if out := s.scan("out", s.pass("resident", s.subject("李芳"), month)); out.Verdict != policy.Admit {
+		t.Fatalf("%+v", out)
+	}
+	if err := s.g.Afterwards(held.Passage, "went-through"); err != nil {
+		t.Fatal(err)
+	}
+	s.later(90 * time.Minute)
+	if s.late() != "0/1" {
+		t.Errorf("by the trip before they were to be back: %s", s.late())
+	}
+	s.later(2 * time.Hour)
+	if s.late() != "1/1" {
+		t.Errorf("they are late: %s", s.late())
 	}
 }
 

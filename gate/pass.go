@@ -141,7 +141,7 @@ func (g *Gate) moment() moment {
 	remembers := g.remembers() // first: the clock is judged by what the register tells
 	m := moment{at: g.clock.Now(), rules: g.rules.Load(), remembers: remembers}
 	if m.at.Trusted {
-		m.came = g.clock.Judge(m.at)
+		m.came = g.clock.Judge(m.at).In(g.opt.Ledger.Zone())
 	}
 	return m
 }

@@ -93,6 +93,10 @@ func (p *passage) events(check ledger.Event) []ledger.Event {
 	}
 	if p.decision.Verdict == policy.Hold {
 		q.Verdict, q.Reason, q.Rule, q.By = p.decision.Verdict, p.decision.Reason, p.decision.Rule, p.by
+		maps.Copy(q.Detail, p.trip.Detail(p.came, !p.came.IsZero(), "")) // as it counts if nobody decides, and they went through
+		if !p.came.IsZero() {
+			q.Detail[register.Came] = p.came.Format(time.RFC3339)
+		}
 		return []ledger.Event{c, q}
 	}
 	return []ledger.Event{c, q, p.registered()}
@@ -103,7 +107,8 @@ func (p *passage) registered() ledger.Event {
 	r := p.verdict(register.Decided)
 	r.Policy, r.Roster = p.policy, p.roster
 	if r.Verdict == policy.Admit {
-		r.Detail = p.trip.Detail(p.at.Time, p.at.Trusted, r.Reason == ruling.UrgentNeed)
+		need := map[bool]string{true: ruling.UrgentNeed}[r.Reason == ruling.UrgentNeed]
+		r.Detail = p.trip.Detail(p.at.Time, p.at.Trusted, need)
 	}
 	if of := p.visit(); of != nil {
 		r.Detail = of

@@ -7,6 +7,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
+	"gated/register/trips"
 )
 
 // Counted is a trip that may still count.
@@ -61,6 +62,19 @@ func TripsThatCount(in *file.Reader, now time.Time) (map[int64]Counted, error) {
 		}
 	}
 	return count, nil
+}
+
+// Went is the trip of an entry that admits somebody out, or says that they went, as it counts: as of when they came, and as nobody's who
+// has passed since.
+func Went(e *ledger.Entry, t trips.Trip) trips.Trip {
+	t.Unsure = e.Clock != "trusted"
+	if at := came(e); !at.IsZero() {
+		t.Day, t.Unsure = min(t.Day, at.Format(time.DateOnly)), false
+	}
+	if Afterwards(e) && e.Detail[Where] != "" {
+		t.Who, t.Due = 0, 0
+	}
+	return t
 }
 
 // trustedUpTo is the newest entry up to one whose clock was trusted; 0: there is none.

@@ -44,6 +44,10 @@ const (
 // knows; and of one of somebody who went through, and has passed once more since.
 const Where = "whereabouts"
 
+// Came is the detail of a hold, and of an entry that says that somebody went through on one, by when they came, as far as the clock was
+// trusted: it counts as of then.
+const Came = "came"
+
 // First and Began are details of a correction that may come long after its passage, which nobody remembers then: its first entry, and
 // when that was.
 const (
@@ -79,8 +83,24 @@ func moves(e *ledger.Entry) (at presence.Place, ok bool) {
 	return presence.Of(e, where, Passed(e)), ok
 }
 
-// Passed tells whether an entry that says that somebody moved is of their newest passing, so that its time is known.
-func Passed(e *ledger.Entry) bool { return !TakesBack(e) && e.Detail[Where] == "" }
+// Passed is when somebody passed whom an entry moves; zero: nobody knows, as the clock was not trusted, or since it is not of their newest
+// passing.
+func Passed(e *ledger.Entry) (at time.Time) {
+	if TakesBack(e) || e.Detail[Where] != "" {
+		return at
+	} else if at = came(e); at.IsZero() && e.Clock == "trusted" {
+		at = e.At
+	}
+	return at
+}
+
+// came is when somebody came whom an entry tells of afterwards; zero: it does not say.
+func came(e *ledger.Entry) time.Time {
+	if at, err := time.Parse(time.RFC3339, e.Detail[Came]); err == nil && Afterwards(e) {
+		return at.In(e.At.Location())
+	}
+	return time.Time{}
+}
 
 // Afterwards tells whether the entry says that somebody went through whom nobody had admitted until then.
 func Afterwards(e *ledger.Entry) bool {

@@ -98,17 +98,22 @@ func (r *Register) Find(kind, value string, f Filter) ([]Passage, error) {
 }
 
 // Who are the fields by which a passage counts, the roster ID and the household, as far as they can still be read, and the details by
-// which it is one of a visit.
-func (r *Register) Who(p *Passage) (fields []ledger.Field, visit map[string]string, err error) {
+// which it does, as one of a visit or as a trip.
+func (r *Register) Who(p *Passage) (fields []ledger.Field, counts map[string]string, err error) {
 	in, err := r.open()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer in.Close()
-	visit = map[string]string{}
+	counts = map[string]string{}
 	err = in.Scan(p.First, min(p.First+1, p.Last), true, func(e *ledger.Entry) error { // the check, and the query behind it
+		for _, name := range []string{Came, Due, Uncounted} {
+			if v := e.Detail[name]; v != "" && e.Passage == p.ID {
+				counts[name] = v
+			}
+		}
 		if e.Passage == p.ID {
-			visits.Of(e, visit)
+			visits.Of(e, counts)
 		}
 		for _, f := range e.Personal {
 			if e.Passage == p.ID && (f.Name == "subject" || f.Name == "household") {
@@ -117,7 +122,7 @@ func (r *Register) Who(p *Passage) (fields []ledger.Field, visit map[string]stri
 		}
 		return nil
 	})
-	return fields, visit, err
+	return fields, counts, err
 }
 
 // Entries are some entries, by their numbers, with what of them can still be read.

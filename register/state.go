@@ -349,7 +349,7 @@ func (s *State) move(e *ledger.Entry) {
 	// Their car is no trip more, nor is who goes by an exemption, such as a child to school.
 	counts := went && e.Direction == "out" && e.Class == "resident" && e.Detail[Uncounted] == ""
 	if household, ok := s.hash.Field(e, "household"); ok && counts {
-		s.trip(e.Seq, trips.Trip{Household: household, Day: s.book.Day, Who: who, Due: due(e), Unsure: e.Clock != "trusted"})
+		s.trip(e.Seq, Went(e, trips.Trip{Household: household, Day: s.book.Day, Who: who, Due: due(e)}))
 	}
 }
 

@@ -247,17 +247,16 @@ func (p *player) trip(a *passage, now time.Time) string {
 	return policy.TripOpen
 }
 
-// due is when somebody is to be back who goes by an entry, under the new rules; 0: whenever it is. What a guard has said afterwards
-// gives no time, nor does an urgent need.
+// due is when somebody is to be back who goes by an entry, under the new rules; 0: whenever it is, as for an urgent need.
 func (p *player) due(a *passage, e *entry.Entry) int64 {
-	limit := time.Duration(0)
-	if a != nil && e.Kind == register.Decided && e.Clock == "trusted" && !p.Policy.Exempts(a.facts) && e.Reason != "urgent-need" {
+	limit, at := time.Duration(0), register.Passed(e)
+	if a != nil && !at.IsZero() && !p.Policy.Exempts(a.facts) && e.Reason != "urgent-need" {
 		limit = p.Policy.TripTime(a.facts.Level)
 	}
 	if limit == 0 {
 		return 0
 	}
-	return e.At.Add(limit).Unix()
+	return at.Add(limit).Unix()
 }
 
 // seconds is a time of a detail; 0: there is none.
@@ -324,8 +323,8 @@ func (p *player) move(a *passage, e *entry.Entry) {
 	p.people[p.person(subject)] = presence.Of(e, where, register.Passed(e))
 	exempt := a != nil && p.Policy.Exempts(a.facts) || e.Reason == "urgent-need"
 	if went && !exempt && e.Direction == "out" && e.Class == "resident" && household != "" {
-		p.book.Add(e.Seq, trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e),
-			Unsure: e.Clock != "trusted"})
+		t := trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e)}
+		p.book.Add(e.Seq, register.Went(e, t))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"time"
 
-	"gated/gate/ruling"
 	"gated/gate/subject"
 	"gated/policy"
 	"gated/register"
@@ -29,14 +28,14 @@ func (a Asker) TripTime(f policy.Facts, household string, m Moment) (t TripTime)
 	return t
 }
 
-// Detail says by when somebody is to be back who goes at a time, or that their trip does not count, as that of an urgent need; empty: it
-// counts, and they may take their time.
-func (t TripTime) Detail(at time.Time, trusted, urgent bool) map[string]string {
+// Detail says by when somebody is to be back who goes at a time, or that their trip does not count, as that of an urgent need, if
+// they have one; empty: it counts, and they may take their time.
+func (t TripTime) Detail(at time.Time, trusted bool, need string) map[string]string {
 	switch {
 	case t.exempt:
 		return map[string]string{register.Uncounted: "exempt"}
-	case urgent && t.zone != nil:
-		return map[string]string{register.Uncounted: ruling.UrgentNeed}
+	case need != "" && t.zone != nil:
+		return map[string]string{register.Uncounted: need}
 	case t.limit == 0 || !trusted:
 		return nil
 	}
@@ -121,7 +120,10 @@ func (a Asker) Name(people *roster.Snapshot, list []Away) error {
 		}
 		p, _ := people.Person(e.Personally("subject"))
 		list[i].Household, list[i].Name = e.Personally("household"), cmp.Or(p.Name, e.Personally("answer_traveller"))
-		if list[i].Out = e.At; e.Kind == register.Trip {
+		if list[i].Out = e.At; !register.Passed(e).IsZero() {
+			list[i].Out = register.Passed(e)
+		}
+		if e.Kind == register.Trip {
 			list[i].Out, _ = time.Parse(time.RFC3339, e.Detail[register.Out])
 		}
 		list[i].Out = list[i].Out.In(a.Zone)

@@ -25,12 +25,12 @@ type Place struct {
 	At      int64 // when they passed, in microseconds since 1970; 0: nobody knows, as the clock was not trusted
 }
 
-// Of is where an entry says that somebody is. Where it is no passage, but takes one back, nobody knows when they passed.
-func Of(e *ledger.Entry, where string, passed bool) Place {
+// Of is where an entry says that somebody is, and when they passed; zero: nobody knows.
+func Of(e *ledger.Entry, where string, passed time.Time) Place {
 	p := Place{Seq: e.Seq, Inside: where == Inside, Unknown: where == Unknown,
 		Class: unique.Make(e.Class).Value()} // one copy of the word for all
-	if passed && e.Clock == "trusted" {
-		p.At = e.At.UnixMicro()
+	if !passed.IsZero() {
+		p.At = passed.UnixMicro()
 	}
 	return p
 }

@@ -12,13 +12,18 @@ import (
 var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
 // entry is one that says where somebody is.
-func entry(at time.Time, class string, trusted bool) *ledger.Entry {
+func entry(at time.Time, class string) *ledger.Entry {
 	e := &ledger.Entry{}
-	e.Seq, e.At, e.Class, e.Clock = 7, at, class, "untrusted"
-	if trusted {
-		e.Clock = "trusted"
-	}
+	e.Seq, e.At, e.Class = 7, at, class
 	return e
+}
+
+// passed is when somebody passed, as far as the clock was trusted.
+func passed(ago time.Duration, trusted bool) (at time.Time) {
+	if trusted {
+		at = noon.Add(-ago)
+	}
+	return at
 }
 
 func TestWhereSomebodyIs(t *testing.T) {
@@ -43,7 +48,7 @@ func TestWhereSomebodyIs(t *testing.T) {
 		{"at another lane a moment later", Inside, true, -time.Second, day, Inside, 0},
 		{"nobody knows where", Unknown, true, time.Minute, day, Unknown, 1},
 	} {
-		p := Of(entry(noon.Add(-tt.ago), "resident", tt.trusted), tt.where, true)
+		p := Of(entry(noon.Add(-tt.ago), "resident"), tt.where, passed(tt.ago, tt.trusted))
 		if got := p.Where(noon, tt.stay); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
@@ -55,7 +60,7 @@ func TestWhereSomebodyIs(t *testing.T) {
 	if p := (Place{}); p.Where(noon, day) != Unknown {
 		t.Error("who never passed is somewhere")
 	}
-	if _, known := Of(entry(noon, "resident", true), Outside, false).Since(noon); known {
+	if _, known := Of(entry(noon, "resident"), Outside, time.Time{}).Since(noon); known {
 		t.Error("what was taken back was no passage")
 	}
 	for direction, where := range map[string]string{"in": Inside, "out": Outside} {
@@ -72,7 +77,7 @@ func TestPeopleAndVehiclesAreCountedApart(t *testing.T) {
 	b := Book{}
 	for i, p := range []struct{ class, where string }{{"resident", Inside}, {"staff", Inside}, {"visitor", Outside}, {"resident", Unknown},
 		{"vehicle", Inside}, {"emergency-vehicle", Inside}, {"vehicle", Outside}, {"emergency-vehicle", Inside}} {
-		b[blind.Key(i)] = Of(entry(noon.Add(time.Duration(-i)*time.Hour), p.class, true), p.where, true)
+		b[blind.Key(i)] = Of(entry(noon, p.class), p.where, passed(time.Duration(i)*time.Hour, true))
 	}
 	for stay, want := range map[time.Duration][2]int{0: {2, 3}, 5 * time.Hour: {2, 2}, time.Minute: {1, 0}} {
 		if people, vehicles := Sum(b.Inside(noon, stay)); [2]int{people, vehicles} != want {
