@@ -69,6 +69,60 @@ func TestTheSameWayOnceMore(t *testing.T) {
 	}
 }
 
+// When somebody passed by a clock that nobody trusted nobody knows, but that it was before the next trusted entry: so they are not asked
+// about for ever, and are not inside for ever. So it is of whom an annulment takes back.
+func TestWhoPassedAtATimeThatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	for name, passes := range map[string]func(s *site){
+		"a clock that nobody trusted": func(s *site) {
+			s.wall(false, 48*time.Hour)
+			s.scan("in", s.pass("resident", s.subject("王小明"), 3*month))
+			s.wall(true, 0)
+		},
+		"an annulled way out": func(s *site) {
+			s.scan("in", s.pass("resident", s.subject("王小明"), month))
+			if err := s.g.Annul(s.scan("out", s.pass("resident", s.subject("王小明"), month)).Passage, ""); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"said afterwards of a hold before": func(s *site) {
+			held := s.nobodyDecides("out", s.pass("resident", s.subject("王小明"), -time.Minute))
+			s.scan("in", s.pass("resident", s.subject("王小明"), month))
+			if err := s.g.Afterwards(held.Passage, "went-through"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			rules := func() {
+				s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Hold, r.Repeat, r.InsideFor = time.Minute, 0, 24*time.Hour }))
+			}
+			rules()
+			passes(s)
+			rules()
+			if out := s.scan("in", s.pass("resident", s.subject("王小明"), 3*month)); out.Reason != "passed-back" {
+				t.Errorf("it may have been just now: %+v", out)
+			}
+			s.later(3 * time.Minute)
+			if out := s.scan("in", s.pass("resident", s.subject("王小明"), 3*month)); out.Reason != "same-way-noted" {
+				t.Errorf("it was not: %+v", out)
+			}
+			for range 2 { // a clock that jumps by a day is not trusted
+				s.later(13 * time.Hour)
+				s.scan("in", s.pass("staff", s.subject("赵六"), month))
+			}
+			if out := s.scan("in", s.pass("resident", s.subject("王小明"), 3*month)); out.Reason != "valid-pass" {
+				t.Errorf("after a day they may have left unseen: %+v", out)
+			}
+			if _, equal, err := s.register.Rebuild(); err != nil || !equal {
+				t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
+			}
+		})
+	}
+}
+
 // Where the gate reads one direction only, it does not know of the way back. Who has been inside for long may have left unseen.
 func TestWhereNobodyKnowsOfTheWayBack(t *testing.T) {
 	t.Parallel()

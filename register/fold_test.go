@@ -77,7 +77,8 @@ func (g *life) step() {
 		ev := event(ledger.Kind(g.pick(string(Decided), string(Opening), string(Sensor), string(Correction))), "")
 		if ev.Kind == Decided || ev.Kind == Correction {
 			ev.Verdict, ev.Personal = g.pick("admit", "refuse", "hold", "undecided"), who
-			ev.Detail = map[string]string{"was": g.pick("admit", "admit", "refuse", "undecided"), Where: g.pick("inside", "outside", ""), Due: back[Due]}
+			ev.Detail = map[string]string{"was": g.pick("admit", "admit", "refuse", "undecided"), Where: g.pick("inside", "outside", ""), Due: back[Due],
+				Came: g.pick("", s.Time.Add(-time.Duration(rng.IntN(50))*time.Hour).Format(time.RFC3339))}
 		}
 		if rng.IntN(2) == 0 {
 			ev.Ref = 1 + rng.Int64N(b.Size())

@@ -148,6 +148,15 @@ func (r *Register) lastMove(in *file.Reader, x *index.Finder, who blind.Key) (la
 			return nil
 		})
 	}
+	size := r.l.Size()
+	for from := int64(0); last != nil && last.At == 0 && from <= size-last.Seq && err == nil; from += chunk {
+		err = in.Scan(last.Seq+from, min(last.Seq+from+chunk-1, size), false, func(e *ledger.Entry) error {
+			if e.Clock == "trusted" {
+				*last = last.Told(e.At)
+			}
+			return nil
+		})
+	}
 	return last, err
 }
 
@@ -158,6 +167,11 @@ func (r *Register) lookThrough(in *file.Reader, left map[int64]*ledger.Entry, lo
 			who, at := r.moved(e)
 			if _, is := lost[who]; is && at != nil {
 				lost[who] = at
+			}
+			for _, at := range lost {
+				if at != nil && e.Clock == "trusted" {
+					*at = at.Told(e.At)
+				}
 			}
 			return nil
 		})

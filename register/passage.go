@@ -80,7 +80,17 @@ func Moves(e *ledger.Entry) (where string, ok bool) {
 // moves is Moves for the state.
 func moves(e *ledger.Entry) (at presence.Place, ok bool) {
 	where, ok := Moves(e)
-	return presence.Of(e, where, Passed(e)), ok
+	at = presence.Of(e, where, PassedBy(e))
+	at.Back = TakesBack(e)
+	return at, ok
+}
+
+// PassedBy is by when somebody had passed whom an entry moves; zero: no trusted clock has told.
+func PassedBy(e *ledger.Entry) (at time.Time) {
+	if at = Passed(e); at.IsZero() && e.Clock == "trusted" {
+		at = e.At
+	}
+	return at
 }
 
 // Passed is when somebody passed whom an entry moves; zero: nobody knows, as the clock was not trusted, or since it is not of their newest

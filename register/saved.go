@@ -122,7 +122,7 @@ func (s *State) restore(x *index.Index, text string, zone *time.Location) error 
 		s.ToAccountFor[seq] = p[0]
 	}
 	return errors.Join(err1, err2, err3,
-		x.People(func(who blind.Key, at presence.Place) { s.people[who] = at }),
+		x.People(func(who blind.Key, at presence.Place) { s.place(who, &at) }),
 		x.Trips(func(seq int64, t trips.Trip) { s.book.Add(seq, t) }),
 		x.Visits(func(id string, v visits.Visit) { s.Visits[id] = v }))
 }

@@ -38,7 +38,8 @@ type State struct {
 	hash     blind.Hasher
 	last     [sha256.Size]byte // of the record of entry Size
 	segments []file.Segment
-	people   presence.Book // by roster ID; who is not among them: unknown
+	people   presence.Book      // by roster ID; who is not among them: unknown
+	untimed  map[blind.Key]bool // who of them passed when no clock was trusted, and none has told a time since
 	book     trips.Book
 	Visits   visits.Book    // who calls View does not change it
 	changed  *index.Changes // what the index has not heard of yet; nil: it has none
@@ -86,8 +87,8 @@ func (s Span) Times() (from, to time.Time, are bool) {
 
 func newState(h blind.Hasher) *State {
 	return &State{hash: h, plain: plain{Keeps: map[int64]Span{}, Latched: map[string]Latch{}}, Open: map[string]Passage{},
-		ToAccountFor: map[int64]Passage{}, Undecided: map[string]Passage{}, people: presence.Book{}, book: trips.New(),
-		Visits: visits.Book{}}
+		ToAccountFor: map[int64]Passage{}, Undecided: map[string]Passage{}, people: presence.Book{},
+		untimed: map[blind.Key]bool{}, book: trips.New(), Visits: visits.Book{}}
 }
 
 // passage is what the entries so far say of the passage that e belongs to.
@@ -181,6 +182,10 @@ func (s *State) box(e *ledger.Entry) {
 	}
 	if s.Newest.Trusted {
 		s.tripped(s.book.Told(e.At)...)
+		for who := range s.untimed {
+			at := s.people[who].Told(e.At)
+			s.place(who, &at)
+		}
 	}
 	if n, err := strconv.ParseInt(e.Detail[RosterChange], 10, 64); err == nil {
 		s.Roster = max(s.Roster, n)
@@ -403,8 +408,12 @@ func (s *State) tripped(seqs ...int64) {
 
 // place says where a person is; nil: unknown.
 func (s *State) place(who blind.Key, at *presence.Place) {
-	if delete(s.people, who); at != nil {
+	delete(s.people, who)
+	if delete(s.untimed, who); at != nil {
 		s.people[who] = *at
+		if at.At == 0 {
+			s.untimed[who] = true
+		}
 	}
 	if s.changed != nil {
 		s.changed.People[who] = at

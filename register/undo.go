@@ -107,7 +107,7 @@ func (r *Register) Without(subject string, seqs ...int64) (where string, err err
 // Since is where a person of the roster has passed to behind an entry: "inside", "outside", or "" where they have not.
 func (r *Register) Since(seq int64, subject string) (where string) {
 	r.View(func(s *State) {
-		if at := s.Place(subject); at.Seq > seq && at.At != 0 {
+		if at := s.Place(subject); at.Seq > seq && !at.Back {
 			where = at.Where(time.Time{}, 0)
 		}
 	})

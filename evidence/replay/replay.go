@@ -57,10 +57,12 @@ type player struct {
 	board  levels.Board
 	base   string // the level of the settings
 	people presence.Book
-	both   bool                // the gate has lanes in both directions
-	stay   time.Duration       // who has been inside longer may have left unseen
-	begun  map[string]*passage // by ID
-	waits  map[string]bool     // passages in which somebody waits on: what they are asked has changed, and it stays a hold
+	// untimed: who of them passed when no clock was trusted, and none has told a time since
+	untimed map[blind.Key]bool
+	both    bool                // the gate has lanes in both directions
+	stay    time.Duration       // who has been inside longer may have left unseen
+	begun   map[string]*passage // by ID
+	waits   map[string]bool     // passages in which somebody waits on: what they are asked has changed, and it stays a hold
 }
 
 // passage is one that is not decided yet, or waits for a guard.
@@ -75,7 +77,7 @@ type passage struct {
 // Run reads a ledger up to its newest entry.
 func Run(in *file.Reader, o Options) (Report, error) {
 	p := &player{Options: o, report: Report{Changed: map[Change]int{}}, hash: blind.New([]byte("replay")), book: trips.New(),
-		people: presence.Book{}, begun: map[string]*passage{}, waits: map[string]bool{}}
+		people: presence.Book{}, untimed: map[blind.Key]bool{}, begun: map[string]*passage{}, waits: map[string]bool{}}
 	size, err := in.Size()
 	if err != nil {
 		return p.report, err
@@ -140,6 +142,12 @@ func (p *player) take(e *entry.Entry) {
 	}
 	if e.Clock == "trusted" && e.Kind != register.Trip {
 		p.book.Told(e.At)
+	}
+	if e.Clock == "trusted" {
+		for who := range p.untimed {
+			p.people[who] = p.people[who].Told(e.At)
+		}
+		clear(p.untimed)
 	}
 	a := p.begun[e.Passage]
 	if e.Kind == register.Correction && e.Passage != "" { // of a passage that was decided long ago, perhaps
@@ -320,7 +328,8 @@ func (p *player) move(a *passage, e *entry.Entry) {
 	if subject == "" {
 		return
 	}
-	p.people[p.person(subject)] = presence.Of(e, where, register.Passed(e))
+	p.people[p.person(subject)] = presence.Of(e, where, register.PassedBy(e))
+	p.untimed[p.person(subject)] = true
 	exempt := a != nil && p.Policy.Exempts(a.facts) || e.Reason == "urgent-need"
 	if went && !exempt && e.Direction == "out" && e.Class == "resident" && household != "" {
 		t := trips.Trip{Household: p.home(household), Day: p.book.Day, Who: p.person(subject), Due: p.due(a, e)}

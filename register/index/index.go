@@ -19,7 +19,7 @@ import (
 )
 
 // version changes whenever what is kept in the index does, also in Head.State; an older index is thrown away and made anew.
-const version = "27"
+const version = "28"
 
 // schema: the state, of which the many parts are rows and the few are in meta, and by what entries are found. What an entry is
 // found by is first kept with the entry in the table fresh, at its end, and moved into the table term when there is enough of it:
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS passage(first INTEGER NOT NULL PRIMARY KEY, id TEXT N
 	at INTEGER NOT NULL, decided INTEGER NOT NULL, lane TEXT NOT NULL, direction TEXT NOT NULL, class TEXT NOT NULL,
 	credential TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL, emergency INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS person(key INTEGER NOT NULL PRIMARY KEY, seq INTEGER NOT NULL, inside INTEGER NOT NULL,
-	unknown INTEGER NOT NULL, class TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+	unknown INTEGER NOT NULL, class TEXT NOT NULL, back INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trip(seq INTEGER NOT NULL PRIMARY KEY, household INTEGER NOT NULL, day TEXT NOT NULL,
 	who INTEGER NOT NULL, due INTEGER NOT NULL, unsure INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS visit(id TEXT NOT NULL PRIMARY KEY, said TEXT NOT NULL) STRICT, WITHOUT ROWID;

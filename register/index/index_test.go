@@ -63,7 +63,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	x := open(t, dir)
 	a, b := changes(1, "admit"), changes(2, "refuse")
 	b.Passages[2].Decided = time.Time{}
-	a.People[7], a.People[8], a.People[9] = &presence.Place{Seq: 1, Inside: true, Class: "vehicle", At: 7}, &presence.Place{Seq: 1}, &presence.Place{Seq: 2, Unknown: true}
+	a.People[7], a.People[8], a.People[9] = &presence.Place{Seq: 1, Inside: true, Class: "vehicle", At: 7}, &presence.Place{Seq: 1}, &presence.Place{Seq: 2, Unknown: true, Back: true}
 	b.People[8] = nil
 	a.Trips[1], a.Trips[2] = &trips.Trip{Household: 5, Day: "2026-11-23"}, &trips.Trip{Household: 6, Day: "2026-11-23", Who: 9, Due: 7}
 	b.Trips[1] = nil
@@ -92,7 +92,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := []any{head, list, wanted, later, people, counted, x.Known("east-gate"), x.Known("west-gate")}
-		want := []any{b.Head, []Passage{*b.Passages[2], *a.Passages[1]}, []Passage{*a.Passages[1]}, []int64{9}, map[blind.Key]presence.Place{7: {Seq: 1, Inside: true, Class: "vehicle", At: 7}, 9: {Seq: 2, Unknown: true}},
+		want := []any{b.Head, []Passage{*b.Passages[2], *a.Passages[1]}, []Passage{*a.Passages[1]}, []int64{9}, map[blind.Key]presence.Place{7: {Seq: 1, Inside: true, Class: "vehicle", At: 7}, 9: {Seq: 2, Unknown: true, Back: true}},
 			map[int64]trips.Trip{2: {Household: 6, Day: "2026-11-23", Who: 9, Due: 7}}, int64(2), int64(0)}
 		if d := gocmp.Diff(want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)

@@ -148,10 +148,10 @@ func (x *Index) People(f func(who blind.Key, at presence.Place)) error {
 	return x.each(func(scan func(...any) error) error {
 		var who blind.Key
 		var at presence.Place
-		err := scan(&who, &at.Seq, &at.Inside, &at.Unknown, &at.Class, &at.At)
+		err := scan(&who, &at.Seq, &at.Inside, &at.Unknown, &at.Class, &at.Back, &at.At)
 		f(who, at)
 		return err
-	}, "SELECT key, seq, inside, unknown, class, at FROM person")
+	}, "SELECT key, seq, inside, unknown, class, back, at FROM person")
 }
 
 // Trips calls f with each trip and the entry that tells of it.

@@ -98,7 +98,8 @@ func (w *Writer) rows(c *Changes) {
 		if at == nil {
 			w.exec("DELETE FROM person WHERE key = ?", who)
 		} else {
-			w.exec("INSERT OR REPLACE INTO person VALUES(?, ?, ?, ?, ?, ?)", who, at.Seq, at.Inside, at.Unknown, at.Class, at.At)
+			w.exec("INSERT OR REPLACE INTO person VALUES(?, ?, ?, ?, ?, ?, ?)", who, at.Seq, at.Inside, at.Unknown, at.Class, at.Back,
+				at.At)
 		}
 	}
 	for seq, t := range c.Trips {

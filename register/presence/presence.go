@@ -22,15 +22,24 @@ type Place struct {
 	Inside  bool
 	Unknown bool // it takes back what another said, and before that nobody knew
 	Class   string
-	At      int64 // when they passed, in microseconds since 1970; 0: nobody knows, as the clock was not trusted
+	Back    bool  // it is no passing of theirs, but takes one back
+	At      int64 // by when they had passed, in microseconds since 1970; 0: no trusted clock has told a time since
 }
 
-// Of is where an entry says that somebody is, and when they passed; zero: nobody knows.
-func Of(e *ledger.Entry, where string, passed time.Time) Place {
+// Of is where an entry says that somebody is, and by when they had passed; zero: nobody knows.
+func Of(e *ledger.Entry, where string, by time.Time) Place {
 	p := Place{Seq: e.Seq, Inside: where == Inside, Unknown: where == Unknown,
 		Class: unique.Make(e.Class).Value()} // one copy of the word for all
-	if !passed.IsZero() {
-		p.At = passed.UnixMicro()
+	if !by.IsZero() {
+		p.At = by.UnixMicro()
+	}
+	return p
+}
+
+// Told is the place once a trusted clock has told a time after they passed.
+func (p Place) Told(at time.Time) Place {
+	if p.At == 0 {
+		p.At = at.UnixMicro()
 	}
 	return p
 }
@@ -53,8 +62,8 @@ func Again(direction, where string) bool {
 	return direction == "in" && where == Inside || direction == "out" && where == Outside
 }
 
-// Since is how long ago they passed; false where nobody knows, such as after a clock that was ahead was put right. Two lanes may be
-// asked at once, so that one passage is recorded before another that began before it.
+// Since is how long ago they passed, at least; false where nobody knows, such as after a clock that was ahead was put right. Two lanes may
+// be asked at once, so that one passage is recorded before another that began before it.
 func (p Place) Since(now time.Time) (long time.Duration, known bool) {
 	long = now.Sub(time.UnixMicro(p.At))
 	return max(long, 0), p.At != 0 && long > -time.Minute
