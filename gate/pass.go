@@ -217,6 +217,12 @@ func (p *passage) judged(now *passage) bool {
 	facts.HouseholdTrips, facts.Whereabouts, facts.Minute = p.facts.HouseholdTrips, p.facts.Whereabouts, p.facts.Minute
 	facts.Again, facts.Passed, facts.MinutesSince, facts.Trip = p.facts.Again, p.facts.Passed, p.facts.MinutesSince, p.facts.Trip
 	facts.Visit = p.facts.Visit
+	if p.decision.Verdict == policy.Admit { // they are through: what the box learns meanwhile does not bring them here again
+		facts.Exemption, facts.ClockTrusted, facts.TestHours = p.facts.Exemption, p.facts.ClockTrusted, p.facts.TestHours
+		if facts.Reason == "clock-untrusted" {
+			facts.Valid, facts.Reason = p.facts.Valid, p.facts.Reason
+		}
+	}
 	return p.facts == facts && p.who.ID == now.who.ID && p.who.Visit == now.who.Visit &&
 		p.who.Household == now.who.Household && p.policy == now.policy
 }

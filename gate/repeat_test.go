@@ -8,7 +8,9 @@ import (
 
 	"gated/credential"
 	"gated/gate/ruling"
+	"gated/ledger"
 	"gated/policy"
+	"gated/register/marks"
 	"gated/roster"
 	"gated/roster/sheet"
 )
@@ -151,6 +153,41 @@ func TestACodeThatLiesThereIsOnePassage(t *testing.T) {
 		if out := s.scan("in", back); out.Passage == held.Passage || out.Verdict+" "+out.Reason != "admit same-way-noted" {
 			t.Errorf("it waits %t: who came back: %+v", waits, out)
 		}
+	}
+}
+
+// Who was admitted, and whose phone lies there still, is no new passage when an exemption of theirs is recorded, or the box is sure of the
+// time, or no longer; they are when they are watched, or their pass is not good.
+func TestWhoIsThroughIsNoNewPassageByWhatTheBoxLearns(t *testing.T) {
+	t.Parallel()
+	who := func(s *site) ledger.Field { return ledger.Field{Name: "subject", Value: s.subject("李芳")} }
+	for name, c := range map[string]struct {
+		before, learns func(s *site)
+		anew           bool
+	}{
+		"an exemption":     {nil, func(s *site) { s.mark(marks.Exempt, "pupil", 0, month, who(s)) }, false},
+		"the time":         {func(s *site) { s.wall(false, 48*time.Hour) }, func(s *site) { s.wall(true, 0) }, false},
+		"nothing for sure": {nil, func(s *site) { s.wall(false, 48*time.Hour) }, false},
+		"an order to look": {nil, func(s *site) { s.mark(marks.Watch, "complaint", 0, month, who(s)) }, true},
+		"another level":    {nil, func(s *site) { s.atLevel("controlled") }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.lieThere()
+			if c.before != nil {
+				c.before(s)
+			}
+			code := s.pass("resident", s.subject("李芳"), map[bool]time.Duration{true: 3 * month, false: 24 * time.Hour}[c.before != nil])
+			in := s.scan("in", code)
+			if in.Verdict != policy.Admit {
+				t.Fatalf("%+v", in)
+			}
+			c.learns(s)
+			if out := s.scan("in", code); out.Repeat == c.anew || (out.Passage == in.Passage) == c.anew {
+				t.Errorf("%+v, after %+v", out, in)
+			}
+		})
 	}
 }
 
