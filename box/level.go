@@ -130,9 +130,11 @@ func (n *Notice) check(b *Box) error {
 	return known(b, n.Level, n.Place)
 }
 
-// printable tells what is wrong with somebody's own words; only a text has lines.
+// printable tells what is wrong with somebody's own words; only a text has lines. Nothing in them is invisible, or turns the others round.
 func printable(flag, words string, most int) error {
-	bad := func(r rune) bool { return unicode.IsControl(r) && (flag != "text" || r != '\n') }
+	bad := func(r rune) bool {
+		return (!unicode.IsGraphic(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)) && (flag != "text" || r != '\n')
+	}
 	if utf8.RuneCountInString(words) > most || !utf8.ValidString(words) || strings.ContainsFunc(words, bad) {
 		return fmt.Errorf("--%s: at most %d printable characters", flag, most)
 	}
@@ -160,6 +162,9 @@ func (n *Notice) events(b *Box, board levels.Board, now time.Time, by string) (e
 	until, err := credential.Moment("until", n.Until, b.Ledger.Zone(), now)
 	if err != nil {
 		return nil, err
+	}
+	if !from.IsZero() && from.Before(now) { // what counted until now did count
+		from = now
 	}
 	is := levels.Notice{Level: n.Level, Place: n.Place, From: from, Until: until, Number: n.Number, Issuer: n.Issuer}
 	said := is // in this entry
@@ -216,6 +221,9 @@ func (n *Notice) later(old, said levels.Notice, now time.Time) (is, says levels.
 		is.Number, is.Issuer = cmp.Or(said.Number, old.Number), cmp.Or(said.Issuer, old.Issuer)
 		if said.From.IsZero() {
 			said.From = now
+		}
+		if said.Until.IsZero() {
+			said.Until = old.Until
 		}
 		is.From, is.Until = said.From, said.Until
 	case levels.Completed:

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -42,11 +43,11 @@ func TestLevelsByNotice(t *testing.T) {
 		return m[1]
 	}
 	order := entry("set", "sealed", "--place", "3-2", "--ordered-by", "SECRET-陈", "--taken-by", "SECRET-周")
-	notice := entry("set", "controlled", "--number", "2026-17", "--issuer", "街道办", "--from", "2036-11-29 06:00", "--until", "2036-12-05", "--text", "关于封闭管理的通告\n第十七号")
-	if _, said := run("show"); !strings.Contains(said, "2026-17, 街道办                         关于封闭管理的通告 第十七号\n") {
+	notice := entry("set", "controlled", "--number", "2026-17", "--issuer", "街道办", "--from", "2036-11-29 06:00", "--until", "2036-12-05", "--text", "关于封闭管理的通告\n第十七号　①")
+	if _, said := run("show"); !strings.Contains(said, "2026-17, 街道办                         关于封闭管理的通告 第十七号 ①\n") {
 		t.Errorf("what the notice says is not in\n%s", said)
 	}
-	if _, said := run("show", "--json"); !strings.Contains(said, `"text":"关于封闭管理的通告\n第十七号"`) {
+	if _, said := run("show", "--json"); !strings.Contains(said, `"text":"关于封闭管理的通告\n第十七号　①"`) {
 		t.Errorf("what the notice says is not in\n%s", said)
 	}
 	ready := entry("prepare", "sealed", "--place", "5")
@@ -62,11 +63,16 @@ func TestLevelsByNotice(t *testing.T) {
 		{[]string{"set", "sealed", "--number", "1"}, 2, "a notice has a --number and an --issuer"},
 		{[]string{"set", "sealed", "--ordered-by", "A"}, 2, "say who ordered it and who took the call"},
 		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--ordered-by", "A", "--taken-by", "B"}, 2, "it is one of them"},
-		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "2030-01-02", "--until", "2030-01-01"}, 2, "before it begins"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "2030-01-03", "--until", "2030-01-01"}, 2, "it ends (2030-01-02 00:00:00) before it begins (2030-01-03 00:00:00)"},
 		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "2030-01-02T00:00:00Z", "--until", "2030-01-01 24:00"}, 2, "it ends (2030-01-02 00:00:00) before it begins (2030-01-02 08:00:00)"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "2030-01-02", "--until", "2030-01-01"}, 2, "it ends when it begins (2030-01-02 00:00:00), and"},
 		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--until", "2020-01-01"}, 2, "before it begins (" + time.Now().In(shanghai).Format("2006-01-02 15:")},
 		{[]string{"set", "sealed", "--number", "1", "--issuer", "X", "--from", "tomorrow"}, 2, `--from "tomorrow": write now, a day such as`},
 		{[]string{"set", "sealed", "--number", "1\n", "--issuer", "X"}, 2, "--number: at most 100 printable characters"},
+		{[]string{"set", "sealed", "--number", "1", "--issuer", "X\u202e"}, 2, "--issuer: at most 100 printable characters"},
+		{[]string{"set", "sealed", "--number", "1\u200b", "--issuer", "X"}, 2, "--number: at most 100 printable characters"},
+		{[]string{"set", "sealed", "--number", "\u3164", "--issuer", "X"}, 2, "--number: at most 100 printable characters"},
+		{[]string{"set", "sealed", "--ordered-by", "A\ufeff", "--taken-by", "B"}, 2, "--ordered-by: at most 100 printable characters"},
 		{[]string{"start", order}, 2, "is started already"},
 		{[]string{"start", ready}, 2, "a level rests on a notice or an order"},
 		{[]string{"start", ready, "--ordered-by", "A"}, 2, "say who ordered it and who took the call"},
@@ -157,8 +163,32 @@ func TestALevelInThePlaceOfAnother(t *testing.T) {
 	c = start(t, "run", "--config", settings, "--state", dir)
 	c.address(t)
 	does("compound: now controlled (entry "+oral+")\n", 0, "end", later)
-	does("compound: now guarded (gate.level of the settings)\n", 0, "end", oral)
+	before := time.Now().Truncate(time.Second)
+	past := does("compound: now normal (entry ENTRY)\n", 0, "set", "normal", "--number", "N10", "--issuer", "X", "--from", "2020-01-01", "--replace")
+	ready := does("", 0, "prepare", "sealed")
+	does("", 0, "complete", ready, "--until", "2036-12-31")
+	does("compound: now sealed (entry "+ready+"); from 2037-01-01 00:00 guarded", 0, "start", ready, "--number", "N11", "--issuer", "X", "--replace")
 	c.stop(t)
+	in, err := file.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	told := map[string]int{}
+	if err := in.OfKind(1, math.MaxInt64, func(e *ledger.Entry) error {
+		for _, name := range []string{"from", "until"} {
+			at, err := time.Parse(time.RFC3339, e.Detail[name])
+			is := fmt.Sprint(e.Seq) == past && name == "from" || fmt.Sprint(e.Ref) == oral && name == "until"
+			if err == nil && is && at.Before(before) && e.Reason != "goes-on" {
+				t.Errorf("what was in force is said not to have been: %s", e.Raw)
+			} else if is && err == nil {
+				told[name]++
+			}
+		}
+		return nil
+	}, register.Notice); err != nil || told["from"] != 1 || told["until"] == 0 {
+		t.Errorf("told %v, %v", told, err)
+	}
 }
 
 // Somebody is exempt or watched until a day, by somebody's word; who it is stands sealed.

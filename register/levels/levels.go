@@ -299,6 +299,8 @@ func (b Board) Lasting(at time.Time) []Notice {
 // Check tells why a notice cannot be taken at a time.
 func (b Board) Check(n *Notice, at time.Time) error {
 	switch {
+	case !n.Until.IsZero() && n.From.Equal(n.Until):
+		return fmt.Errorf("it ends when it begins (%s), and would never count", n.From.Format(time.DateTime))
 	case !n.Until.IsZero() && !n.From.IsZero() && !n.From.Before(n.Until):
 		return fmt.Errorf("it ends (%s) before it begins (%s)", n.Until.Format(time.DateTime), n.From.Format(time.DateTime))
 	case !n.Until.IsZero() && !at.Before(n.Until):

@@ -115,7 +115,7 @@ func TestNoticesThatCannotBeTaken(t *testing.T) {
 		"meanwhile":               {Notice{From: hours(9)}, "notice entry 1 (level controlled, the compound, by notice 7 of X, from 2026-11-28 13:00 to 2026-11-28 22:00) counts then"},
 		"around it":               {Notice{From: hours(0)}, "begins meanwhile"},
 		"ends first":              {Notice{From: hours(20), Until: hours(19)}, "before it begins"},
-		"of no time":              {Notice{From: hours(20), Until: hours(20)}, "before it begins"},
+		"of no time":              {Notice{From: hours(20), Until: hours(20)}, "it ends when it begins (2026-11-29 08:00:00), and"},
 		"is past":                 {Notice{From: hours(-3), Until: hours(-1)}, "is past"},
 	} {
 		err := b.board.Check(&tt.n, noon)
