@@ -19,7 +19,6 @@ import (
 	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
-	"gated/register"
 )
 
 // extract is an export under way. It reads each entry of the days once, and keeps the rows of the table in a spool: when
@@ -66,14 +65,14 @@ func (p *extract) day(c Calendar, d Day) error {
 		p.strays = append(p.strays, []string{"other date", "entries", strconv.FormatInt(s.First, 10), "to", strconv.FormatInt(s.Last, 10),
 			s.Day, "among those of " + d.Name})
 	}
-	var passages register.DayPassages
+	var passages dayPassages
 	a, err := p.read(d, p.size, p.Personal, func(s seen) error {
 		if s.later {
 			p.rows = append(p.rows, []string{"later entry", strconv.FormatInt(s.Seq, 10), string(s.Kind), strings.Clone(s.Reason),
 				s.At.Format(time.RFC3339), "about " + d.Name})
 		}
 		if s.own || s.later {
-			passages.Add(s.Entry, s.own)
+			passages.add(s.Entry, s.own)
 		}
 		if s.own || s.later && !p.Events && !p.among(c, s.Seq) {
 			if err := p.told(s); err != nil {
@@ -95,7 +94,7 @@ func (p *extract) day(c Calendar, d Day) error {
 	if p.row == nil || p.Events {
 		return nil
 	}
-	for _, g := range passages.List {
+	for _, g := range passages.list {
 		if err := p.row(row{passageCells(g), g.Personal}); err != nil {
 			return err
 		}
@@ -293,7 +292,7 @@ func (p *extract) about() (rows [][]string, err error) {
 var (
 	passageHead = []string{"passage", "time", "clock", "lane", "direction", "class", "credential", "proof", "verdict", "reason", "rule",
 		"by",
-		"decided", "entries", "later entries", "policy", "roster"}
+		"decided", "entries", "later entries", "policy", "roster", "was"}
 	eventHead = []string{"seq", "time", "clock", "kind", "passage", "lane", "direction", "class", "credential", "proof", "verdict",
 		"reason",
 		"rule", "by", "about", "detail", "policy", "roster"}
@@ -337,7 +336,7 @@ func eventCells(e *entry.Entry) []string {
 		e.Verdict, e.Reason, e.Rule, e.By, about, strings.Join(detail, " "), e.Policy, e.Record.Roster}
 }
 
-func passageCells(g *register.DayPassage) []string {
+func passageCells(g *dayPassage) []string {
 	var entries, later []string
 	for _, seq := range g.Entries {
 		entries = append(entries, strconv.FormatInt(seq, 10))
@@ -347,5 +346,5 @@ func passageCells(g *register.DayPassage) []string {
 	}
 	return []string{g.ID, g.At.Format(time.RFC3339), g.Clock, g.Lane, g.Direction, g.Class, g.Credential, g.Proof, g.Verdict, g.Reason,
 		g.Rule, g.By,
-		g.Decided.Format(time.RFC3339), strings.Join(entries, " "), strings.Join(later, "; "), g.Policy, g.Roster}
+		g.Decided.Format(time.RFC3339), strings.Join(entries, " "), strings.Join(later, "; "), g.Policy, g.Roster, g.Was}
 }

@@ -189,7 +189,7 @@ func TestPersonalFieldsCanBeCheckedAgainstTheirRecords(t *testing.T) {
 	x := oneDay("2026-11-23")
 	x.Personal = true
 	_, head, rows := readCSV(t, r, x)
-	if got, want := strings.Join(head[17:], " ")+": "+strings.Join(rows[0][17:], " "), `personal document personal name personal note: 110101199003074514 '=王小明 Kept <by hand> & "quoted"`; got != want {
+	if got, want := strings.Join(head[18:], " ")+": "+strings.Join(rows[0][18:], " "), `personal document personal name personal note: 110101199003074514 '=王小明 Kept <by hand> & "quoted"`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	records := map[int64]string{}
@@ -345,7 +345,9 @@ func TestAnAnnulledAdmissionIsCountedApart(t *testing.T) {
 	ck.Set("2026-11-22 10:00:00")
 	l := registertest.Open(t, dir, ck)
 	goes := func(id string) int64 {
-		return registertest.MustAppend(t, l, append(registertest.Passage(ck, id, "out", "admit"), registertest.Decided(ck, id, "out", "admit", "resident"))...)[2].Seq
+		done := registertest.Decided(ck, id, "out", "admit", "resident")
+		done.Rule = "own"
+		return registertest.MustAppend(t, l, append(registertest.Passage(ck, id, "out", "admit"), done)...)[2].Seq
 	}
 	takesBack := func(id string, seq int64, reason string) {
 		ev := registertest.Decided(ck, id, "out", "refuse", reason)
@@ -366,6 +368,20 @@ func TestAnAnnulledAdmissionIsCountedApart(t *testing.T) {
 	got, err := r.Stats("2026-11-22", registertest.At("2026-11-26 00:00:00"))
 	if want := map[string]int{"admit": 1, "refuse": 1, "hold": 0, "annulled": 2}; err != nil || !maps.Equal(got.Passages, want) {
 		t.Errorf("counted are %v, %v, want %v", got.Passages, err, want)
+	}
+	var b bytes.Buffer
+	if err := r.ExportCSV(&b, nil, Selection{From: "2026-11-22", To: "2026-11-22", Now: registertest.At("2026-11-25 00:00:00")}); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for row := range strings.Lines(b.String()) {
+		if id, _, _ := strings.Cut(row, ","); len(id) == 1 || id == "passage" { // the row tells both
+			_, was, _ := strings.Cut(strings.TrimRight(row, "\"\r\n"), `,"admit `)
+			told = append(told, id+","+strings.Repeat("was", strings.Count(row, ",was"))+was)
+		}
+	}
+	if want := "passage,was a, b,resident, rule own c,resident, rule own d,resident, rule own"; strings.Join(told, " ") != want {
+		t.Errorf("the rows tell %q", told)
 	}
 }
 

@@ -18,8 +18,8 @@ type Passage = index.Passage
 // Begins tells whether a passage can begin with the entry: with its check, or with its opening by the emergency key.
 func Begins(e *ledger.Entry) bool { return e.Kind == Check || e.Kind == Opening && e.Verdict != "" }
 
-// addEvent adds one event to a passage.
-func addEvent(p *Passage, e *ledger.Entry) {
+// AddEvent adds one event to a passage.
+func AddEvent(p *Passage, e *ledger.Entry) {
 	if p.First == 0 {
 		p.ID, p.First, p.At, p.Day = e.Passage, e.Seq, e.At, e.At.Format(time.DateOnly)
 	}

@@ -1,12 +1,9 @@
 package register
 
 import (
-	"cmp"
 	"errors"
 	"slices"
-	"time"
 
-	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/index"
 	"gated/register/levels"
@@ -99,63 +96,6 @@ func (r *Reader) readTail(first int64, passages bool) error {
 		}
 		return nil
 	})
-}
-
-// LaterEntry is an entry of after the day that is about one of the day's passages.
-type LaterEntry struct {
-	Seq  int64
-	Kind ledger.Kind
-	At   time.Time
-}
-
-// DayPassage is a passage whose first event is of the day, with all that its entries say and what was said of it later.
-type DayPassage struct {
-	Passage
-	Proof, Rule, Policy, Roster, Clock string
-
-	Entries  []int64
-	Later    []LaterEntry
-	Personal []ledger.Field // only where asked for: of each field the newest value
-}
-
-func (p *DayPassage) add(e *ledger.Entry) {
-	addEvent(&p.Passage, e)
-	p.Entries = append(p.Entries, e.Seq)
-	p.Proof, p.Policy = cmp.Or(e.Proof, p.Proof), cmp.Or(e.Policy, p.Policy)
-	p.Roster, p.Clock = cmp.Or(e.Record.Roster, p.Roster), cmp.Or(e.Clock, p.Clock)
-	if e.Verdict != "" && e.Kind != Check {
-		p.Rule = e.Rule
-	}
-	for _, f := range e.Personal {
-		p.Personal = append(slices.DeleteFunc(p.Personal, func(old ledger.Field) bool { return old.Name == f.Name }), f)
-	}
-}
-
-// DayPassages are the passages that begin on a day, in the order of their first events, each as its newest event left it,
-// wherever that stands.
-type DayPassages struct {
-	List []*DayPassage
-	byID map[string]*DayPassage
-}
-
-// Add takes the next entry, in the order of seq, with the personal fields that were read; own says whether it is of the day.
-func (d *DayPassages) Add(e *ledger.Entry, own bool) {
-	p := d.byID[e.Passage]
-	if p == nil {
-		if e.Passage == "" || !own || !Begins(e) {
-			return // it began on another day and counts there
-		}
-		p = &DayPassage{}
-		if d.byID == nil {
-			d.byID = map[string]*DayPassage{}
-		}
-		d.byID[e.Passage] = p
-		d.List = append(d.List, p)
-	}
-	p.add(e)
-	if !own {
-		p.Later = append(p.Later, LaterEntry{e.Seq, e.Kind, e.At})
-	}
 }
 
 // LaterThan lists the later entries about some segments of one day.

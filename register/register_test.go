@@ -69,12 +69,19 @@ func TestAFailedCommitThatHappenedIsTakenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	var day DayPassages
-	if err := r.Scan(1, 1<<62, false, func(e *Entry) error { day.Add(e, true); return nil }); err != nil {
+	day, got := map[string]*Passage{}, map[string]int{}
+	if err := r.Scan(1, 1<<62, false, func(e *Entry) error {
+		if day[e.Passage] == nil && Begins(e) {
+			day[e.Passage] = &Passage{}
+		}
+		if p := day[e.Passage]; p != nil {
+			AddEvent(p, e)
+		}
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]int{}
-	for _, p := range day.List {
+	for _, p := range day {
 		got[p.Verdict]++
 	}
 	if d := cmp.Diff(map[string]int{"admit": 1, "refuse": 3, "hold": 1}, got); d != "" {

@@ -263,7 +263,7 @@ func (s *State) follow(e *ledger.Entry) {
 			return
 		}
 	}
-	addEvent(&p, e)
+	AddEvent(&p, e)
 	if p.Verdict == "hold" {
 		s.Open[p.ID] = p
 	} else {
