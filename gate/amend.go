@@ -61,6 +61,7 @@ func (g *Gate) correct(l *lane.Lane, is Right, why string, ev ledger.Event) (Out
 	in := presentation.ByRoom(is.Person)
 	m := g.moment()
 	p, check := g.judge(l, in, in.Check(g.trust(m.rules), m.at.Time), m)
+	p.decision = p.decision.Held() // nobody is refused, nor admitted, but by the guard
 	events := append([]ledger.Event{ev}, p.events(check)...)
 	p.decision, p.by = policy.Decision{Verdict: policy.Admit, Reason: register.Corrected, Rule: "guard"}, ev.By
 	done := p.registered()

@@ -198,6 +198,25 @@ func TestTheRightPersonAndDirectionAreRecordedInstead(t *testing.T) {
 	}
 }
 
+// What is right instead is no refusal, whatever the rules say of whom it is.
+func TestWhoIsRightInsteadIsNotRefusedFirst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	source := strings.Replace(string(policy.Shipped().Source()), "\nrules:\n", "\nrules:\n  - {name: no-staff, when: {class: staff, valid: false}, then: refuse}\n", 1)
+	s.g.SetRules(ruled(s.g.Rules(), func(r *Rules) { r.Policy = must(policy.Parse("own", []byte(source))) }))
+	wrong := s.scan("in", s.pass("resident", s.subject("李芳"), month))
+	right := must(s.g.As(root).Correct(wrong.Passage, Right{"in", s.subject("赵六")}, "camera 2"))
+	var told []string
+	for _, e := range s.records() {
+		if e.Passage == right.Passage {
+			told = append(told, strings.Join([]string{string(e.Kind), e.Verdict, e.Reason}, " "))
+		}
+	}
+	if got := strings.Join(told, ", "); got != "check  found-by-room, query hold no-staff, register admit corrected" {
+		t.Errorf("on record are %s", got)
+	}
+}
+
 // What a guard says of a passage afterwards opens nothing. Where its commit failed and is there all the same, it stands, whole.
 func TestWhatAGuardSaidStandsAlthoughItsCommitFailed(t *testing.T) {
 	t.Parallel()
