@@ -132,9 +132,8 @@ func (n *Notice) check(b *Box) error {
 
 // printable tells what is wrong with somebody's own words; only a text has lines. Nothing in them is invisible, or turns the others round.
 func printable(flag, words string, most int) error {
-	bad := func(r rune) bool {
-		return (!unicode.IsGraphic(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)) && (flag != "text" || r != '\n')
-	}
+	hidden, newline := unicode.Other_Default_Ignorable_Code_Point, flag == "text"
+	bad := func(r rune) bool { return (!unicode.IsGraphic(r) || unicode.Is(hidden, r)) && !(newline && r == '\n') }
 	if utf8.RuneCountInString(words) > most || !utf8.ValidString(words) || strings.ContainsFunc(words, bad) {
 		return fmt.Errorf("--%s: at most %d printable characters", flag, most)
 	}
@@ -219,20 +218,13 @@ func (n *Notice) later(old, said levels.Notice, now time.Time) (is, says levels.
 			return is, said, errors.New("a level rests on a notice or an order: give --number and --issuer, or --ordered-by and --taken-by")
 		}
 		is.Number, is.Issuer = cmp.Or(said.Number, old.Number), cmp.Or(said.Issuer, old.Issuer)
-		if said.From.IsZero() {
-			said.From = now
-		}
-		if said.Until.IsZero() {
-			said.Until = old.Until
-		}
+		said.From, said.Until = cmp.Or(said.From, now), cmp.Or(said.Until, old.Until)
 		is.From, is.Until = said.From, said.Until
 	case levels.Completed:
 		if n.Number != "" && !old.Oral && old.Number != "" {
 			return is, said, fmt.Errorf("notice entry %s has a number already", &old)
 		}
-		if !said.Until.IsZero() {
-			is.Until = said.Until
-		}
+		is.Until = cmp.Or(said.Until, is.Until)
 	case levels.Ended:
 		if !old.Until.IsZero() && said.Until.After(old.Until) {
 			return is, said, fmt.Errorf("notice entry %s ends before that: \"gated level complete\" gives it a later end", &old)

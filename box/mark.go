@@ -104,10 +104,8 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 		return ev, err
 	case until.IsZero():
 		return ev, errors.New("--until: say when it ends; it can be made anew")
-	case from.Equal(until):
-		return ev, fmt.Errorf("it ends when it begins (%s), and would never count", from.Format(time.DateTime))
 	case !from.Before(until), !now.Before(until):
-		return ev, fmt.Errorf("it ends (%s) before it begins (%s), or is past", until.Format(time.DateTime), from.Format(time.DateTime))
+		return ev, fmt.Errorf("its end (%s) is past, or not after it begins (%s)", until.Format(time.DateTime), from.Format(time.DateTime))
 	}
 	ev.Detail = map[string]string{"word": m.Word, "from": from.Format(time.RFC3339), "until": until.Format(time.RFC3339)}
 	for name, slots := range map[string]string{"days": m.Days, "times": m.Times} {

@@ -24,7 +24,7 @@ func operations() []operation {
 	return []operation{
 		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, AcceptRoster, ConfirmClock,
 		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, beginBackup, recordBackup,
-		Rebuild, Emergency, Announce, Levels, PlanLevel, Foretell, Trips, MarkSomebody, Marks, AnnulPassage,
+		Rebuild, Emergency, Announce, Levels, PlanLevel, Foretell, Trips, MarkSomebody, Marks, AnnulPassage, BecamePassage,
 		CorrectPassage, DisputePassage, ChangeAccount, Accounts,
 	}
 }

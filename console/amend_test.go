@@ -152,6 +152,27 @@ func TestThePageSaysThatAnEmergencyOpeningEnded(t *testing.T) {
 	see(t, ctx, "no more", `!document.querySelector('.alarm.lost')`)
 }
 
+// A wrong key about somebody on whom nobody had decided is put right by two presses: of what they did not say.
+func TestTheGuardPutsRightWhatBecameOfSomebody(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	ctx := browser(t, r.url)
+	for reason, verdict := range map[string]string{"went-through": "admit", "turned-away": "refuse", "unseen": "undecided"} {
+		r.change(func(v *gate.View) {
+			v.Recent = []gate.Shown{{Passage: "U-" + reason, Lane: "in", Direction: "in", Verdict: verdict, Reason: reason, Class: "resident", At: v.Now, Amend: true}}
+		})
+		tapTo(t, ctx, "#recent li:first-child button.amend", "what can be put right", fmt.Sprintf(`document.querySelector('#right .amend') && !$('%s') && !$('annul') && !$('another') === %t`, reason, verdict != "admit"))
+		for _, what := range []string{"went-through", "turned-away", "unseen"} {
+			if what != reason {
+				tapTo(t, ctx, "#"+what, what, `!document.querySelector('#right .amend')`)
+				r.awaits(t, `afterwards {"passage":"U-`+reason+`","what":"`+what+`"}`)
+				tap(t, ctx, "#recent li:first-child button.amend")
+			}
+		}
+		tap(t, ctx, "#amend-back")
+	}
+}
+
 // What cannot be put right, or not here, is told with what to do, in both languages.
 func TestTheGuardIsToldWhatCannotBePutRight(t *testing.T) {
 	t.Parallel()

@@ -1,16 +1,15 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/amend"
 )
-
-// What became of somebody on whom nobody had decided, as a guard says afterwards, and as what the passage counts then.
-var afterwards = map[string]string{"went-through": policy.Admit, "turned-away": policy.Refuse, "unseen": policy.Undecided}
 
 // mostAsked is how many of them the page has at a time; it asks about one after the other.
 const mostAsked = 50
@@ -21,15 +20,19 @@ func (g *Gate) undecided() (list []Undecided) {
 	return list
 }
 
-// Afterwards records what became of somebody on whom nobody had decided: who went through is counted as having done so.
+// Afterwards records what became of somebody on whom nobody had decided: who went through is counted as having done so. The same shift
+// may say otherwise for a while.
 func (g *Gate) Afterwards(id, what string) error {
-	verdict, ok := afterwards[what]
-	if !ok {
-		return invalid("%.40q became of nobody: want went-through, turned-away or unseen", what)
-	}
 	u, err := g.asked(id)
 	if err != nil {
+		if err = g.SayOtherwise(id, what, ""); errors.Is(err, amend.ErrNot) {
+			err = ErrSettled
+		}
 		return err
+	}
+	verdict, ok := amend.Afterwards[amend.Became(what)]
+	if !ok {
+		return became(what)
 	}
 	// The ledger remembers who it was also after a restart, and forgets who was erased. To ask it may take a while.
 	who, was, err := g.opt.Register.Who(u.Of)
@@ -46,9 +49,7 @@ func (g *Gate) Afterwards(id, what string) error {
 		Class: u.Class, Verdict: verdict, Reason: what, By: g.by.By(), Ref: u.Of.Last,
 		Detail: was, Personal: append(g.guard(""), who...)}
 	if verdict != policy.Admit {
-		for _, counts := range []string{register.Came, register.Due, register.Uncounted} {
-			delete(ev.Detail, counts)
-		}
+		register.Uncount(ev.Detail)
 	} else if where := g.opt.Register.Since(u.Of.First, ev.Personally("subject")); where != "" {
 		ev.Detail[register.Where] = where
 	}
@@ -56,6 +57,20 @@ func (g *Gate) Afterwards(id, what string) error {
 		g.page.changed()
 	}
 	return err
+}
+
+// SayOtherwise records what became of somebody on whom nobody had decided, whatever was said of it before; and why, where that is not the
+// guard at the page.
+func (g *Gate) SayOtherwise(id, what, why string) error {
+	is := amend.Became(what)
+	if amend.Afterwards[is] == "" {
+		return became(what)
+	}
+	return g.amend(id, &is, why, g.takeBack)
+}
+
+func became(what string) error {
+	return invalid("%.40q became of nobody: want went-through, turned-away or unseen", what)
 }
 
 // asked is a passage about which the guard is asked.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,8 +62,8 @@ func TestTheGuardSaysWhatBecameOfThoseOnWhomNobodyDecided(t *testing.T) {
 			if err := s.g.Afterwards(out.Passage, c.what); !errors.Is(err, ErrSettled) {
 				t.Errorf("said twice: %v", err)
 			}
-			if asked := s.g.View().Undecided; len(asked) != 0 {
-				t.Errorf("asked again about %+v", asked)
+			if v := s.g.View(); len(v.Undecided) != 0 || !v.Recent[0].Amend {
+				t.Errorf("asked again about %+v; to put right is %+v", v.Undecided, v.Recent[0])
 			}
 			if got := s.whereabouts(s.subject("王小明")); got != c.whereabouts {
 				t.Errorf("they are %q, want %q", got, c.whereabouts)
@@ -222,7 +223,7 @@ func TestNobodyIsAskedAboutAnotherShift(t *testing.T) {
 	if err := s.g.SignOn("周建国"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.g.Afterwards(first.Passage, "went-through"); !errors.Is(err, ErrSettled) || len(s.g.View().Undecided) != 0 {
+	if err := s.g.Afterwards(first.Passage, "went-through"); !errors.Is(err, ErrTooLate) || len(s.g.View().Undecided) != 0 {
 		t.Errorf("of the shift before: %v, %+v", err, s.g.View().Undecided)
 	}
 	s.nobodyDecides("in", s.pass("resident", s.subject("王小明"), -time.Minute))
@@ -243,6 +244,113 @@ func TestNobodyIsAskedAboutAnotherShift(t *testing.T) {
 		t.Errorf("in a fault: %v", err)
 	}
 	s.broken.Store(false)
+}
+
+// What was keyed wrong the same shift puts right within ten minutes, and somebody else later: trips and whereabouts follow each time.
+func TestWhatWasSaidAfterwardsIsPutRight(t *testing.T) {
+	t.Parallel()
+	words := []string{"went-through", "turned-away", "unseen"}
+	for _, lane := range []string{"in", "out"} {
+		for i, first := range words {
+			t.Run(lane+" "+first, func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t)
+				who := s.subject("王小明")
+				other := map[string]string{"in": "out", "out": "in"}[lane]
+				s.scan(other, s.pass("resident", who, month)) // where they were before
+				s.later(3 * time.Minute)
+				was, had := s.whereabouts(who), s.trips()
+				held := s.nobodyDecides(lane, s.pass("resident", who, -time.Minute))
+				if err := s.g.Afterwards(held.Passage, first); err != nil {
+					t.Fatal(err)
+				}
+				for n, what := range []string{words[(i+1)%3], words[(i+2)%3], first, words[(i+1)%3]} {
+					var err error
+					if n < 2 {
+						err = s.g.Afterwards(held.Passage, what)
+					} else {
+						err = s.g.As(root).SayOtherwise(held.Passage, what, "camera 2")
+					}
+					want, trips := was, had
+					if what == "went-through" {
+						want = map[string]string{"in": "inside", "out": "outside"}[lane]
+						trips += map[string]int{"out": 1}[lane]
+					}
+					if err != nil || s.whereabouts(who) != want || s.trips() != trips {
+						t.Errorf("%d, %s: %v; they are %q with %d trips, want %q with %d", n, what, err, s.whereabouts(who), s.trips(), want, trips)
+					}
+					if err := s.g.As(root).SayOtherwise(held.Passage, what, "camera 2"); !errors.Is(err, ErrNotAnnulled) {
+						t.Errorf("%s a second time: %v", what, err)
+					}
+					before := s.l.Size()
+					if back := s.register.Recovered(s.records()[before-1:], s.g.clock.Now()); len(back) > 0 {
+						t.Errorf("%s is taken back: %+v", what, back)
+					}
+				}
+				if _, equal, err := s.register.Rebuild(); err != nil || !equal {
+					t.Errorf("made anew from the entries it is the same: %t, %v", equal, err)
+				}
+			})
+		}
+	}
+}
+
+func TestWhoMaySayOtherwiseUntilWhen(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	held := s.nobodyDecides("out", s.pass("resident", s.subject("王小明"), -time.Minute))
+	never := s.nobodyDecides("out", s.pass("resident", s.subject("李芳"), -time.Minute))
+	if err := s.g.Afterwards(held.Passage, "turned-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.g.SignOn("周建国"); err != nil || s.g.View().Recent[0].Amend {
+		t.Fatal(err, s.g.View().Recent[0])
+	}
+	for _, id := range []string{held.Passage, never.Passage} {
+		if err := s.g.Afterwards(id, "went-through"); !errors.Is(err, ErrTooLate) {
+			t.Errorf("of the shift before: %v", err)
+		}
+		if err := s.g.As(root).SayOtherwise(id, "went-through", "camera 2"); err != nil {
+			t.Errorf("somebody else: %v", err)
+		}
+		if err := s.g.Afterwards(id, "unseen"); !errors.Is(err, ErrTooLate) {
+			t.Errorf("what somebody else has said: %v", err)
+		}
+	}
+	if s.trips() != 2 {
+		t.Errorf("%d trips", s.trips())
+	}
+	admitted := s.scan("in", s.pass("staff", s.subject("赵六"), month))
+	for what, id := range map[string]string{"admitted": admitted.Passage, "nobody": "aaaa"} {
+		if err := s.g.As(root).SayOtherwise(id, "unseen", "camera 2"); !errors.Is(err, ErrNotAnnulled) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := s.g.As(root).SayOtherwise(held.Passage, "vanished", "camera 2"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("what nobody does: %v", err)
+	}
+	var more atomic.Int64
+	s.end()
+	mono := s.src.Mono
+	s.src.Mono = func() time.Duration { return mono() + time.Duration(more.Load()) }
+	s.start()
+	late := s.nobodyDecides("in", s.pass("resident", s.subject("李芳"), -time.Minute))
+	if err := s.g.Afterwards(late.Passage, "unseen"); err != nil {
+		t.Fatal(err)
+	}
+	more.Store(int64(amendWithin + time.Second))
+	if err := s.g.Afterwards(late.Passage, "went-through"); !errors.Is(err, ErrTooLate) {
+		t.Errorf("after ten minutes: %v", err)
+	}
+	found := 0
+	for _, e := range s.records() {
+		if e.Personally("by") == "root" && e.Personally("note") == "camera 2" && e.Personally("guard") == "" {
+			found++
+		}
+	}
+	if found != 2 {
+		t.Errorf("somebody else is on record %d times", found)
+	}
 }
 
 // Who was erased is neither named nor written down once more.
@@ -342,7 +450,7 @@ func TestEverybodyIsAskedAboutUntilTheShiftEnds(t *testing.T) {
 	if v := s.g.View(); v.UndecidedInAll != 0 || len(v.Undecided) != 0 {
 		t.Errorf("asked about another shift: %d", v.UndecidedInAll)
 	}
-	if err := s.g.Afterwards(all[0].Passage, "turned-away"); !errors.Is(err, ErrSettled) {
+	if err := s.g.Afterwards(all[0].Passage, "turned-away"); !errors.Is(err, ErrTooLate) {
 		t.Errorf("of another shift: %v", err)
 	}
 }

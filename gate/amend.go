@@ -22,13 +22,16 @@ type Right struct{ Lane, Person string } // Person: a roster ID; "": the same
 
 // Annul records that somebody who was admitted did not go through: counts, trips and whereabouts are as if they had not been.
 func (g *Gate) Annul(id string, why string) error {
-	return g.amend(id, why, func(_ *amend.Admitted, ev ledger.Event) error {
-		err := g.demand(ev)
-		if err == nil {
-			g.annulled(ev)
-		}
-		return err
-	})
+	return g.amend(id, nil, why, g.takeBack)
+}
+
+// takeBack records the entry by which a passage is something else than it was. The caller holds passage.
+func (g *Gate) takeBack(_ *amend.Admitted, ev ledger.Event) error {
+	err := g.demand(ev)
+	if err == nil {
+		g.annulled(ev)
+	}
+	return err
 }
 
 // Correct records that another person went through than the one who was admitted, or the other way: that admission is annulled, and the
@@ -38,7 +41,7 @@ func (g *Gate) Correct(id string, is Right, why string) (out Outcome, err error)
 	if l == nil {
 		return Outcome{}, ErrUnknownLane
 	}
-	err = g.amend(id, why, func(was *amend.Admitted, ev ledger.Event) (err error) {
+	err = g.amend(id, nil, why, func(was *amend.Admitted, ev ledger.Event) (err error) {
 		if is.Person == "" {
 			is.Person = ev.Personally("subject")
 		}
@@ -75,13 +78,14 @@ func (g *Gate) correct(l *lane.Lane, is Right, why string, ev ledger.Event) (Out
 	return p.outcome(), nil
 }
 
-// amend finds the entry that annuls a passage, if whoever asks may, and what to do with it while nobody passes. To look it up may wait
-// for the register's index, for which no lane waits; where they have moved meanwhile it is looked up again.
-func (g *Gate) amend(id string, why string, do func(was *amend.Admitted, ev ledger.Event) error) error {
+// amend finds the entry that annuls a passage, or that says what became of somebody, if whoever asks may, and what to do with it while
+// nobody passes. To look it up may wait for the register's index, for which no lane waits; where they have moved meanwhile it is looked up
+// again.
+func (g *Gate) amend(id string, is *amend.Became, why string, do func(was *amend.Admitted, ev ledger.Event) error) error {
 	g.amending.Lock()
 	defer g.amending.Unlock()
 	for {
-		a, ev, err := amend.Look(g.opt.Register, id, g.clock.Now())
+		a, ev, err := amend.Look(g.opt.Register, id, is, g.clock.Now())
 		if errors.Is(err, amend.ErrNot) {
 			return err
 		} else if err != nil && g.Fault() {
@@ -94,7 +98,9 @@ func (g *Gate) amend(id string, why string, do func(was *amend.Admitted, ev ledg
 			defer g.passage.Unlock()
 			duty := int64(0)
 			g.opt.Register.View(func(s *register.State) { duty = s.Shift.Now.Began })
-			if ev.Stamp = g.clock.Now(); g.by.How != access.Socket && (a.Said.Seq < duty || a.Age(ev.Stamp) > amendWithin) {
+			ev.Stamp = g.clock.Now()
+			own := a.Said.Seq >= duty && a.Said.Personally("by") == "" && a.Age(ev.Stamp) <= amendWithin
+			if g.by.How != access.Socket && !own {
 				return ErrTooLate
 			}
 			ev.By, ev.Personal = g.by.By(), append(ev.Personal, g.amender(why)...)

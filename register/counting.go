@@ -77,6 +77,13 @@ func Went(e *ledger.Entry, t trips.Trip) trips.Trip {
 	return t
 }
 
+// Uncount takes the details by which a passage would count, had they gone through.
+func Uncount(detail map[string]string) {
+	for _, counts := range []string{Came, Due, Uncounted} {
+		delete(detail, counts)
+	}
+}
+
 // trustedUpTo is the newest entry up to one whose clock was trusted; 0: there is none.
 func trustedUpTo(in *file.Reader, to int64) (seq int64, err error) {
 	for ; to > 0 && seq == 0 && err == nil; to -= chunk {

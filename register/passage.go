@@ -34,10 +34,13 @@ func AddEvent(p *Passage, e *ledger.Entry) {
 	}
 }
 
-// Reasons of what a guard says of an admitted passage afterwards.
+// Reasons of what a guard says of a passage afterwards.
 const (
 	DidNotGoThrough = "did-not-go-through" // a correction
-	Corrected       = "corrected"          // the register entry of the passage that is right instead
+	WentThrough     = "went-through"       // and this and the next two: of somebody on whom nobody had decided
+	TurnedAway      = "turned-away"
+	Unseen          = "unseen"
+	Corrected       = "corrected" // the register entry of the passage that is right instead
 )
 
 // Where is the detail of a correction that says where the person is then: of one that takes an admission back, without which nobody
@@ -167,7 +170,8 @@ func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
 			continue
 		}
-		if said[e.Passage] || TakesBack(e) || e.Kind == Correction && e.Detail["was"] == "undecided" {
+		if said[e.Passage] || TakesBack(e) || e.Kind == Correction && (e.Detail["was"] == "undecided" || e.Reason == WentThrough ||
+			e.Reason == Unseen) {
 			// What a guard said afterwards opens nothing, and is so.
 			continue
 		}

@@ -42,9 +42,16 @@ func passageCommand() *cobra.Command {
 	correct.Flags().StringVar(&a.Lane, "lane", "", "a lane of the right direction")
 	correct.Flags().StringVar(&a.Person, "person", "", "roster ID of the right person (default: the same)")
 	correct.MarkFlagRequired("lane")
+	said := func(w io.Writer, _ bool) error { return say(w, nil, "%s: %s\n", a.What, a.Passage) }
+	became := &cobra.Command{Use: "became PASSAGE went-through|turned-away|unseen --reason R", Args: cobra.ExactArgs(2),
+		Short:   "record what became of somebody on whom nobody had decided, whatever a guard said",
+		Long:    help("passage"),
+		Example: `  gated passage became k3v5w7x2y4z6a2b3 turned-away --reason "seen on camera 2"`,
+		RunE:    performs(box.BecamePassage, &a, said, &a.Passage, &a.What)}
 	reason(annul, &a.Why)
 	reason(correct, &a.Why)
-	return group("passage", "put right what was admitted", annul, correct)
+	reason(became, &a.Why)
+	return group("passage", "put right what was admitted, or left undecided", annul, correct, became)
 }
 
 func tripsCommand() *cobra.Command {

@@ -241,7 +241,7 @@ func TestExemptionsAndTheWatchList(t *testing.T) {
 		{[]string{"exempt", "add", who, "Dialysis!", "--until", "2036-01-01", "--approved-by", "A"}, 2, "write a word of lower-case letters"},
 		{[]string{"exempt", "add", who, "dialysis", "--approved-by", "A"}, 2, "--until: say when it ends"},
 		{[]string{"exempt", "add", who, "dialysis", "--until", "2036-01-01"}, 2, "--approved-by: say who"},
-		{[]string{"exempt", "add", who, "dialysis", "--until", "2020-01-01", "--approved-by", "A"}, 2, "it ends (2020-01-02 00:00:00) before it begins (" + time.Now().In(shanghai).Format("2006-01-02 15:")},
+		{[]string{"exempt", "add", who, "dialysis", "--until", "2020-01-01", "--approved-by", "A"}, 2, "its end (2020-01-02 00:00:00) is past, or not after it begins (" + time.Now().In(shanghai).Format("2006-01-02 15:")},
 		{[]string{"exempt", "end", "1"}, 1, "entry 1 marks nobody"},
 		{[]string{"exempt", "end", "x"}, 2, "write the number of the entry"},
 		{[]string{"watch", "add", who, "complaint", "--until", "2036-01-01", "--approved-by", "A\n"}, 2, "--approved-by: at most 100 printable characters"},
@@ -250,7 +250,7 @@ func TestExemptionsAndTheWatchList(t *testing.T) {
 		{[]string{"watch", "add", "3-2-101", "complaint", "--until", "2036-01-01", "--approved-by", "A"}, 0, "entry="},
 		{[]string{"exempt", "list", "--reason", "asked for it"}, 0, who + "  dialysis"},
 		{[]string{"watch", "list", "--reason", "asked for it"}, 0, "3-2-101  complaint"},
-		{[]string{"watch", "add", who, "complaint", "--from", "2036-01-02T00:00:00Z", "--until", "2036-01-01 24:00", "--approved-by", "A"}, 2, "it ends (2036-01-02 00:00:00) before it begins (2036-01-02 08:00:00)"},
+		{[]string{"watch", "add", who, "complaint", "--from", "2036-01-02T00:00:00Z", "--until", "2036-01-01 24:00", "--approved-by", "A"}, 2, "its end (2036-01-02 00:00:00) is past, or not after it begins (2036-01-02 08:00:00)"},
 		{[]string{"policy", "explain", "--person", who, "--direction", "out"}, 0, "admit, reason own-exempt"},
 	} {
 		if code, said := run(tt.args...); code != tt.code || !strings.Contains(said, tt.want) {

@@ -280,11 +280,14 @@ function renderRight() {
 function amendment({ a, another }) {
   // Only of a person of the roster it can be told without a look at them who went the other way.
   const otherWay = view.lanes.filter(l => l.direction !== a.direction && ROSTERED.includes(a.class));
+  const said = Object.values(AFTERWARDS), admitted = a.verdict === 'admit'; // of somebody on whom nobody had decided
   return [h('h2', {}, p('amend-what')), h('div', { class: 'asked amend' },
     h('span', {}, ...way(a.direction), ' ', clock(a.at), ' ', reasons(t('class', a.class), t('reason', a.reason))),
-    another ? h('span', {}, p('find-right')) : h('div', {}, button('annul', p('annul'), () => amend('api/annul', {})),
-      ...otherWay.map(l => button('way-' + l.id, p('it-was') + ' ' + laneName(l), () => amend('api/correct', { lane: l.id }))),
-      button('another', p('another'), () => { amending = { a, another: true, since: stamp() }; render(); $('room').focus(); })),
+    another ? h('span', {}, p('find-right')) : h('div', {}, ...(said.includes(a.reason)
+      ? said.filter(what => what !== a.reason).map(what => button(what, t('reason', what), () => amend('api/afterwards', { what })))
+      : [button('annul', p('annul'), () => amend('api/annul', {}))]),
+      ...(admitted ? otherWay : []).map(l => button('way-' + l.id, p('it-was') + ' ' + laneName(l), () => amend('api/correct', { lane: l.id }))),
+      admitted ? button('another', p('another'), () => { amending = { a, another: true, since: stamp() }; render(); $('room').focus(); }) : ''),
     h('div', {}, button('amend-back', p('back'), () => { amending = null; render(); })))];
 }
 function refusal(l) {

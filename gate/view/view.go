@@ -267,7 +267,8 @@ func Recent(s *register.State, now time.Time, amendWithin time.Duration) []Shown
 		}
 		list = append(list, Shown{Passage: p.ID, Lane: p.Lane, Direction: p.Direction, Verdict: p.Verdict, Reason: p.Reason,
 			Class: p.Class, Credential: p.Credential, By: p.By, At: at, Emergency: p.Emergency,
-			Amend: p.Verdict == policy.Admit && !p.Emergency && p.Last > s.Shift.Now.Began && now.Sub(at).Abs() < amendWithin})
+			Amend: (p.Verdict == policy.Admit || p.Reason == register.TurnedAway || p.Reason == register.Unseen) && !p.Emergency &&
+				p.Last > s.Shift.Now.Began && now.Sub(at).Abs() < amendWithin})
 	}
 	return list
 }

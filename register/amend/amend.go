@@ -38,10 +38,13 @@ type Admitted struct {
 // patience is how long anybody at a gate waits for a disk.
 const patience = 2 * time.Second
 
-// Look finds it, and the entry that takes it back, for those at a gate: where the disk does not answer they are told so.
-func Look(r *register.Register, id string, now ledger.Stamp) (Admitted, ledger.Event, error) {
+// Look finds it, and the entry that takes it back, or that says what became of somebody on whom nobody had decided, for those at a gate:
+// where the disk does not answer they are told so.
+func Look(r *register.Register, id string, is *Became, now ledger.Stamp) (Admitted, ledger.Event, error) {
 	x := within(patience, func() (x looked) {
-		if x.a, x.err = Find(r, id); x.err == nil {
+		if is != nil {
+			x.a, x.ev, x.err = is.otherwise(r, id, now)
+		} else if x.a, x.err = Find(r, id); x.err == nil {
 			x.ev, x.err = x.a.Annul(r, now)
 		}
 		return x
@@ -68,6 +71,16 @@ func within(wait time.Duration, look func() looked) looked {
 
 // Find looks an admitted passage of this epoch up.
 func Find(r *register.Register, id string) (a Admitted, err error) {
+	return find(r, id, func(p *register.Passage) error {
+		if p.Verdict != "admit" {
+			return not("%s was not admitted: it is %s, %s", p.ID, p.Verdict, p.Reason)
+		}
+		return nil
+	})
+}
+
+// find looks a passage of this epoch up that is no hold, and of which nothing is in the way.
+func find(r *register.Register, id string, no func(p *register.Passage) error) (a Admitted, err error) {
 	r.View(func(s *register.State) { a.erased = s.Erased })
 	p, known, err := r.Passage(id)
 	switch {
@@ -82,12 +95,13 @@ func Find(r *register.Register, id string) (a Admitted, err error) {
 		return a, not("%s was annulled already", p.ID)
 	case p.Verdict == "hold":
 		return a, not("%s waits for the guard: decide about it", p.ID)
-	case p.Verdict != "admit":
-		return a, not("%s was not admitted: it is %s, %s", p.ID, p.Verdict, p.Reason)
+	}
+	if err := no(&p); err != nil {
+		return a, err
 	}
 	a.Passage = p
 	if a.Said, err = r.Said(&p); err == nil && (a.Said.Passage != p.ID || a.Said.Verdict != p.Verdict) {
-		err = fmt.Errorf("no entry says that passage %s was admitted: is the index another ledger's?", p.ID)
+		err = fmt.Errorf("no entry says that passage %s is %s: is the index another ledger's?", p.ID, p.Verdict)
 	}
 	return a, err
 }
@@ -110,10 +124,8 @@ func (a *Admitted) Age(now ledger.Stamp) time.Duration {
 
 // Annul is the entry that takes the admission back: they did not go through. Who was erased is moved nowhere by it.
 func (a *Admitted) Annul(r *register.Register, now ledger.Stamp) (ev ledger.Event, err error) {
-	ev = ledger.Event{Stamp: now, Kind: register.Correction, Passage: a.ID, Lane: a.Lane, Direction: a.Direction, Class: a.Class,
-		Credential: a.Credential, Verdict: "refuse", Reason: register.DidNotGoThrough, By: "unauthenticated", Ref: a.Said.Seq,
-		Detail: visits.Of(&a.Said, map[string]string{"was": "admit", register.First: strconv.FormatInt(a.First, 10),
-			register.Began: a.At.Format(time.RFC3339Nano)})}
+	ev = a.correction(now, "refuse", register.DidNotGoThrough)
+	visits.Of(&a.Said, ev.Detail)
 	for _, f := range a.Said.Personal {
 		if f.Name == "subject" || f.Name == "household" {
 			ev.Personal = append(ev.Personal, f)
@@ -126,6 +138,14 @@ func (a *Admitted) Annul(r *register.Register, now ledger.Stamp) (ev ledger.Even
 		ev.Detail[register.Where] = where
 	}
 	return ev, err
+}
+
+// correction is an entry by which the passage is something else than it was.
+func (a *Admitted) correction(now ledger.Stamp, verdict, reason string) ledger.Event {
+	return ledger.Event{Stamp: now, Kind: register.Correction, Passage: a.ID, Lane: a.Lane, Direction: a.Direction, Class: a.Class,
+		Credential: a.Credential, Verdict: verdict, Reason: reason, By: "unauthenticated", Ref: a.Said.Seq,
+		Detail: map[string]string{"was": a.Said.Verdict, register.First: strconv.FormatInt(a.First, 10),
+			register.Began: a.At.Format(time.RFC3339Nano)}}
 }
 
 // Counts tells why what is right instead cannot be recorded any more, if so: it counts as now, so that it would take away a trip of
