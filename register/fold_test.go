@@ -192,6 +192,10 @@ func (g *life) visit(s Stamp, begun []Event) {
 	if g.rng.IntN(3) == 0 {
 		ev := Event{Stamp: s, Kind: Visit, Class: "visitor", Reason: g.pick(append(visits.Made, visits.Ended, visits.Reprinted)...), Detail: of,
 			Personal: []Field{{Name: "host", Value: g.pick("3-2-1", "3-2-1 office")}, {Name: "name", Value: "王小明"}, {Name: "digits", Value: g.pick("111111", "222222")}}}
+		if g.rng.IntN(2) == 0 { // told of again, maybe in a new epoch
+			of[visits.Again], of[visits.Used], of[visits.UsedOn] = "1", g.pick("", "1", "3"), g.pick("", s.Time.In(shanghai).Format(time.DateOnly))
+			of[visits.Inside], of[visits.CameIn] = g.pick("", "1", "2"), g.pick("", s.Time.Format(time.RFC3339))
+		}
 		of[visits.Entries], of[visits.Until] = g.pick("", "1", "4"), s.Time.Add(time.Duration(g.rng.IntN(90))*time.Hour).Format(time.RFC3339)
 		mustAppend(g.t, g.b, ev)
 		return

@@ -84,7 +84,7 @@ func Of(e *ledger.Entry, detail map[string]string) map[string]string {
 // Visit is one outsider's, or one group's, permission. Who it is stands sealed in the entry that made it. Times are in seconds since
 // 1970; 0: none.
 type Visit struct {
-	Entry   int64 // that made it
+	Entry   int64 // that made it, or told of it once more
 	Printed int64 // that gave it its digits
 	How     string
 	Class   string
@@ -121,7 +121,9 @@ func (b Book) After(e *ledger.Entry, h blind.Hasher, day string) (id string) {
 	case id == "":
 		return ""
 	case e.Kind == Kind && slices.Contains(Made, e.Reason):
+		was := v
 		v = made(e)
+		v.goesOn(e, was, known)
 		v.name(e, h)
 	case !known:
 		return ""

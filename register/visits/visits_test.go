@@ -3,6 +3,7 @@ package visits
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -26,8 +27,10 @@ func at(s string) time.Time {
 // gate writes entries about the visit v.
 type gate struct {
 	Book
-	seq int64
-	day string
+	seq    int64
+	day    string
+	detail map[string]string // of the visit
+	digits map[int64]string  // that an entry gave
 }
 
 func (g *gate) entry(when, kind, reason string, detail map[string]string, personal ...ledger.Field) *ledger.Entry {
@@ -44,6 +47,7 @@ func (g *gate) entry(when, kind, reason string, detail map[string]string, person
 func (g *gate) take(e *ledger.Entry) { g.After(e, hasher, g.day) }
 
 func (g *gate) made(when, how string, detail map[string]string) {
+	g.detail, g.digits = detail, map[int64]string{g.seq + 1: "123456"}
 	g.take(g.entry(when, "visit", how, detail, ledger.Field{Name: "host", Value: "3-2-501 office"}, ledger.Field{Name: "name", Value: "王小明"},
 		ledger.Field{Name: "digits", Value: "123456"}))
 }
@@ -134,6 +138,7 @@ func TestWhoWasNotSeenToLeaveCountsAsGoneAtLast(t *testing.T) {
 			t.Errorf("a delivery: %d inside at %s, want %d", n, when, want)
 		}
 	}
+	g = &gate{Book: Book{}}
 	g.made("2026-12-01 09:00", WalkIn, with(times("2026-12-01 09:00", "2026-12-01 22:00"), Due, at("2026-12-01 18:00").Format(time.RFC3339)))
 	g.passes("2026-12-01 09:00", "in", "4")
 	g.passes("2026-12-01 09:10", "out", "")
@@ -144,7 +149,107 @@ func TestWhoWasNotSeenToLeaveCountsAsGoneAtLast(t *testing.T) {
 	}
 }
 
-// Whatever comes, no visit admits more than it allows, where whoever admits asks it first.
+// tellAgain tells of the visit once more; elsewhere: in a new epoch, which knows nothing else of it.
+func (g *gate) tellAgain(when string, elsewhere bool) {
+	v := g.Book["v"]
+	said := func(seq int64) *ledger.Entry {
+		e := g.entry(when, "visit", v.How, g.detail, ledger.Field{Name: "host", Value: "3-2-501 office"}, ledger.Field{Name: "name", Value: "王小明"},
+			ledger.Field{Name: "digits", Value: g.digits[seq]})
+		e.Seq, e.Class = seq, v.Class
+		return e
+	}
+	events := g.Told([]string{"v"}, map[int64]*ledger.Entry{v.Entry: said(v.Entry), v.Printed: said(v.Printed)})
+	if elsewhere {
+		g.Book, g.seq, g.day = Book{}, 0, ""
+	}
+	for _, ev := range events {
+		e := g.entry(when, "visit", ev.Reason, ev.Detail, ev.Personal...)
+		g.digits[e.Seq] = e.Personally("digits")
+		g.take(e)
+	}
+}
+
+// What is told of once more, in the same epoch or in a new one, is as often used, as many are inside, and what was given out is good; the
+// entries before say no more of it.
+func TestAVisitThatIsToldOfAgainIsAsItWas(t *testing.T) {
+	t.Parallel()
+	until := func() map[string]string { return times("2026-12-01 00:00", "2027-12-01 00:00") }
+	for name, c := range map[string]struct {
+		how    string
+		detail map[string]string
+		do     func(g *gate)
+		heads  int // inside
+		left   int
+		state  string
+	}{
+		"nobody came":        {Announced, with(until(), Entries, "3"), func(*gate) {}, 0, 3, Open},
+		"somebody is inside": {Announced, with(until(), Entries, "3"), func(g *gate) { g.passes("2026-12-02 10:00", "in", "2") }, 2, 2, Open},
+		"used up":            {Announced, with(until(), Entries, "1"), func(g *gate) { g.passes("2026-12-02 10:00", "in", ""); g.passes("2026-12-02 10:30", "out", "") }, 0, 0, UsedUp},
+		"a group":            {Group, with(until(), Entries, "12"), func(g *gate) { g.passes("2026-12-02 10:00", "in", "7") }, 7, 5, Open},
+		"used today":         {Standing, with(until(), Entries, "2"), func(g *gate) { g.passes("2026-12-02 10:00", "in", ""); g.passes("2026-12-02 10:30", "in", "") }, 2, 0, UsedUp},
+		"used yesterday":     {Standing, with(until(), Entries, "2"), func(g *gate) { g.passes("2026-12-01 10:00", "in", "") }, 1, 2, Open},
+		"ended":              {Announced, with(until(), Entries, "3"), func(g *gate) { g.take(g.entry("2026-12-02 10:00", "visit", Ended, nil)) }, 0, 3, Over},
+		"reprinted": {Announced, with(until(), Entries, "3"), func(g *gate) {
+			e := g.entry("2026-12-02 10:00", "visit", Reprinted, nil, ledger.Field{Name: "digits", Value: "654321"})
+			g.digits[e.Seq] = "654321"
+			g.take(e)
+		}, 0, 3, Open},
+	} {
+		for _, elsewhere := range []bool{false, true} {
+			g := &gate{Book: Book{}}
+			g.made("2026-12-01 00:00", c.how, c.detail)
+			if c.do(g); elsewhere || name == "used yesterday" {
+				g.day = "2026-12-02"
+			}
+			was := g.Book["v"]
+			g.tellAgain("2026-12-02 12:00", elsewhere)
+			g.day = "2026-12-02"
+			v := g.Book["v"]
+			if n := g.Count(at("2026-12-02 13:00")); n != c.heads || v.Left(g.day) != c.left || g.state("2026-12-02 13:00", 1) != c.state {
+				t.Errorf("%s, elsewhere %t: %d inside, %d left, %s: %+v", name, elsewhere, n, v.Left(g.day), g.state("2026-12-02 13:00", 1), v)
+			}
+			if v.Digits != was.Digits || v.In != was.In || v.Entry <= was.Entry && !elsewhere || v.Printed != v.Entry {
+				t.Errorf("%s, elsewhere %t: %+v, was %+v", name, elsewhere, v, was)
+			}
+			g.LeftOf(map[int64]*ledger.Entry{was.Entry: {}, was.Printed: {}}, hasher)
+			if !elsewhere && !reflect.DeepEqual(g.Book["v"], v) {
+				t.Errorf("%s: it goes with the entries that told of it before", name)
+			}
+		}
+	}
+}
+
+func TestWhichVisitsLast(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		do   func(g *gate)
+		when string
+		want bool
+	}{
+		"good":                {nil, "2026-12-02 10:00", true},
+		"later":               {nil, "2026-11-20 10:00", true},
+		"over":                {nil, "2026-12-05 00:00", false},
+		"over, and inside":    {func(g *gate) { g.passes("2026-12-02 10:00", "in", "") }, "2026-12-05 11:59", true},
+		"presumed to be gone": {func(g *gate) { g.passes("2026-12-02 10:00", "in", "") }, "2026-12-05 12:00", false},
+		"ended":               {func(g *gate) { g.take(g.entry("2026-12-02 10:00", "visit", Ended, nil)) }, "2026-12-02 11:00", false},
+		"ended, and inside": {func(g *gate) {
+			g.passes("2026-12-02 10:00", "in", "")
+			g.take(g.entry("2026-12-02 10:00", "visit", Ended, nil))
+		}, "2026-12-02 11:00", true},
+		"erased": {func(g *gate) { g.LeftOf(map[int64]*ledger.Entry{1: {}}, hasher) }, "2026-12-02 10:00", false},
+	} {
+		g := &gate{Book: Book{}}
+		g.made("2026-12-01 00:00", Announced, times("2026-12-01 00:00", "2026-12-05 00:00"))
+		if c.do != nil {
+			c.do(g)
+		}
+		if v := g.Book["v"]; v.Lasts(at(c.when)) != c.want {
+			t.Errorf("%s: lasts %t", name, !c.want)
+		}
+	}
+}
+
+// Whatever comes, told of again and restored, no visit admits more than it allows, where whoever admits asks it first.
 func TestAVisitNeverAdmitsMoreThanItAllows(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
@@ -156,10 +261,10 @@ func TestAVisitNeverAdmitsMoreThanItAllows(t *testing.T) {
 		var in []int64
 		of := map[int64]string{}
 		took := map[int64]int{}
-		for range 80 {
+		for range 90 {
 			when := fmt.Sprintf("2026-12-%02d %02d:00", 1+rng.IntN(8), rng.IntN(24))
 			heads := 1 + rng.IntN(3)
-			switch k := rng.IntN(4); {
+			switch k := rng.IntN(5); {
 			case k < 2 && g.state(when, heads) == Open:
 				seq := g.passes(when, "in", fmt.Sprint(heads))
 				if of[seq] = ""; how == Standing {
@@ -181,6 +286,12 @@ func TestAVisitNeverAdmitsMoreThanItAllows(t *testing.T) {
 				g.annul(when, "in", fmt.Sprint(h), in[i])
 				admitted[of[in[i]]] -= took[in[i]]
 				in = append(in[:i], in[i+1:]...)
+			case k == 4 && rng.IntN(2) == 0:
+				g.tellAgain(when, false)
+			case k == 4:
+				day := max(g.day, when[:10])
+				g.tellAgain(day+" 12:00", true)
+				g.day, in = day, nil // what was before cannot be put right any more
 			}
 			for day, n := range admitted {
 				if n > 5 {
