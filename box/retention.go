@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gated/register/erasure"
+	"gated/register/retention"
 )
 
 // Personal data that became too old is erased once a day, when the gate is quiet, or after the start that missed it.
@@ -16,7 +17,7 @@ const (
 )
 
 // Retain erases, each night until ctx ends, what the rules do not allow to keep.
-func (b *Box) Retain(ctx context.Context, rules []erasure.Retention, log *slog.Logger) {
+func (b *Box) Retain(ctx context.Context, rules []retention.Rule, log *slog.Logger) {
 	if len(rules) == 0 {
 		return
 	}
@@ -57,7 +58,7 @@ func (b *Box) Retain(ctx context.Context, rules []erasure.Retention, log *slog.L
 
 // retain erases what is due, after the marks that count on were told of anew on that day. told is when they were: an erasure that
 // cannot be done now, such as while the clock is not trusted, is tried each minute, and they are entries for good.
-func (b *Box) retain(now time.Time, told *time.Time, rules []erasure.Retention, pause func() error) (done erasure.Erased, err error) {
+func (b *Box) retain(now time.Time, told *time.Time, rules []retention.Rule, pause func() error) (done erasure.Erased, err error) {
 	if told.Format(time.DateOnly) != now.Format(time.DateOnly) {
 		if err := b.tellMarksAgain(now); err != nil {
 			return done, err

@@ -7,8 +7,8 @@ import (
 
 	"gated/clock"
 	"gated/register"
-	"gated/register/erasure"
 	"gated/register/marks"
+	"gated/register/retention"
 )
 
 func TestRetentionRunsOnceADay(t *testing.T) {
@@ -60,7 +60,7 @@ func TestMarksAreToldOfOnceADay(t *testing.T) {
 	var told time.Time
 	now := time.Date(2026, 12, 1, 3, 30, 0, 0, b.Ledger.Zone())
 	for _, at := range []time.Time{now, now.Add(time.Minute), now.Add(2 * time.Minute), now.Add(24 * time.Hour)} {
-		if _, err := b.retain(at, &told, []erasure.Retention{{Class: "*", Days: 30}}, nil); err == nil || !strings.Contains(err.Error(), "not trusted") {
+		if _, err := b.retain(at, &told, []retention.Rule{{Class: "*", Days: 30}}, nil); err == nil || !strings.Contains(err.Error(), "not trusted") {
 			t.Fatalf("at %s: %v", at, err)
 		}
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"gated/ledger/tlog"
 	"gated/policy"
+	"gated/register/retention"
 )
 
 // complete fills in what follows from other settings.
@@ -25,6 +27,9 @@ func (s *Settings) complete() {
 	}
 	if s.Console.Users == nil {
 		s.Console.Users = Default().Console.Users
+	}
+	if s.Ledger.Retention == nil {
+		s.Ledger.Retention = Default().Ledger.Retention
 	}
 }
 
@@ -233,12 +238,25 @@ func (l *loader) ledger(s *Settings) {
 	if n := s.Ledger.WitnessEvery; n < 0 || n > 1000000 {
 		l.fault("ledger.witness_every", "%d is out of range: write 0 to 1000000", n)
 	}
+	l.kept("ledger.retention", s.Ledger.Retention)
+	l.kept("ledger.keep_at_least", s.Ledger.KeepAtLeast)
+	short := retention.Conflicts(s.Ledger.Retention, s.Ledger.KeepAtLeast, policy.Classes())
+	for _, rule := range slices.Sorted(maps.Keys(short)) {
+		kept := short[rule]
+		keep := s.Ledger.KeepAtLeast[kept]
+		l.fault(fmt.Sprintf("ledger.retention[%d].days", rule), "%d is less than ledger.keep_at_least[%d].days, %d, of %q: write "+
+			"that or more", s.Ledger.Retention[rule].Days, kept, keep.Days, keep.Class)
+	}
+}
+
+// kept checks a list of how long what is kept.
+func (l *loader) kept(list string, rules []retention.Rule) {
 	classes := map[string]int{}
-	for i, r := range s.Ledger.Retention {
-		key := fmt.Sprintf("ledger.retention[%d]", i)
-		l.oneOf(key+".class", r.Class, append(policy.Classes(), "*")...)
+	for i, r := range rules {
+		key := fmt.Sprintf("%s[%d]", list, i)
+		l.oneOf(key+".class", r.Class, append(policy.Classes(), retention.Words...)...)
 		if j, taken := classes[r.Class]; taken {
-			l.fault(key+".class", "%q is the class of ledger.retention[%d] already: write each class once", r.Class, j)
+			l.fault(key+".class", "%q is the class of %s[%d] already: write each class once", r.Class, list, j)
 		}
 		classes[r.Class] = i
 		if r.Days < 1 || r.Days > 36500 { // trips are counted by the day, and no hold waits longer than an hour

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gated/barrier"
+	"gated/register/retention"
 	"gated/scanner"
 )
 
@@ -162,15 +163,12 @@ type Ledger struct {
 	// is at most one a second. Default 3600; 0: only those at the day's end.
 	WitnessEvery int `mapstructure:"witness_every"`
 
-	// Retention is how long personal data is kept; older fields are erased by night.
-	// Empty, the default: for good, or until somebody erases them.
-	Retention []Retention `mapstructure:"retention"`
-}
+	// Retention is how long personal data is kept; older fields are erased by night. Default: entries of visits 30 days,
+	// those of other passages 90. Empty: for good, or until somebody erases them.
+	Retention []retention.Rule `mapstructure:"retention"`
 
-// Retention is how long the personal data of a class of passages is kept. It converts to ledger.Retention.
-type Retention struct {
-	Class string `mapstructure:"class"` // required, unique: such as resident, or * for all classes not named
-	Days  int    `mapstructure:"days"`  // required: whole days after that of the passage, 1 to 36500
+	// KeepAtLeast is how long an authority asks to keep personal data: a shorter Retention is an error. Default: none.
+	KeepAtLeast []retention.Rule `mapstructure:"keep_at_least"`
 }
 
 // Witness is a server that signs the gate's tree heads, too. It converts to tlog.Witness.
@@ -187,7 +185,8 @@ func Default() *Settings {
 			InsideFor: 336 * time.Hour, PINs: "off"},
 		Console: Console{Listen: "127.0.0.1:8480", Language: "zh", Users: []string{"gated-kiosk"}},
 		Log:     Log{Level: "info", Format: "text"},
-		Ledger:  Ledger{MinFree: 64 << 20, WitnessEvery: 3600},
+		Ledger: Ledger{MinFree: 64 << 20, WitnessEvery: 3600,
+			Retention: []retention.Rule{{Class: retention.Visit, Days: 30}, {Class: retention.Passage, Days: 90}}},
 	}
 }
 

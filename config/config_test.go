@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"gated/barrier"
+	"gated/register/retention"
 	"gated/scanner"
 )
 
@@ -111,7 +112,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 		Trust:   Trust{"/srv/trust"},
 		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, []string{"prometheus", "1000"}, "en", "物业 8210"},
 		Log:     Log{"debug", "json"},
-		Ledger:  Ledger{MinFree: 2 << 30, TlogListen: ":8481", Witnesses: []Witness{{"https://witness.example/gate", witnessKey}}, WitnessEvery: 60, Retention: []Retention{{"resident", 30}, {"*", 90}}},
+		Ledger:  Ledger{MinFree: 2 << 30, TlogListen: ":8481", Witnesses: []Witness{{"https://witness.example/gate", witnessKey}}, WitnessEvery: 60, Retention: []retention.Rule{{Class: "resident", Days: 30}, {Class: "*", Days: 90}}},
 	}
 	if diff := cmp.Diff(want, got, equal); diff != "" {
 		t.Error(diff)
@@ -524,6 +525,40 @@ func TestUsersOfThePage(t *testing.T) {
 		"console: {users: [a]}\n": {"a"}, "console: {users: [a, b]}\n": {"a", "b"}} {
 		if got := load(t, text+small).Console.Users; !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What a file says of retention stands, and nothing of the default beside it.
+func TestRetentionErasesUnlessTheFileSaysElse(t *testing.T) {
+	for text, want := range map[string][]retention.Rule{
+		"":                          {{Class: "visit", Days: 30}, {Class: "passage", Days: 90}},
+		"ledger: {retention: []}\n": {},
+		"ledger: {retention: [{class: visit, days: 7}]}\n":    {{Class: "visit", Days: 7}},
+		"ledger: {keep_at_least: [{class: '*', days: 30}]}\n": {{Class: "visit", Days: 30}, {Class: "passage", Days: 90}},
+	} {
+		if got := load(t, text+small).Ledger.Retention; !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
+
+// A rule that erases what another key says to keep is an error that names both.
+func TestRetentionThatContradictsWhatIsToBeKept(t *testing.T) {
+	for text, want := range map[string]string{
+		"keep_at_least: [{class: visit, days: 180}]":                                                                    "ledger.retention[0].days: 30 is less than ledger.keep_at_least[0].days, 180, of \"visit\"",
+		"keep_at_least: [{class: visit, days: 30}, {class: passage, days: 91}]":                                         "ledger.retention[1].days: 90 is less than ledger.keep_at_least[1].days, 91, of \"passage\"",
+		"retention: [{class: '*', days: 60}], keep_at_least: [{class: resident, days: 61}]":                             "line 1: ledger.retention[0].days: 60 is less than ledger.keep_at_least[0].days, 61, of \"resident\"",
+		"retention: [{class: courier, days: 7}, {class: visit, days: 180}], keep_at_least: [{class: visit, days: 180}]": "ledger.retention[0].days: 7 is less than ledger.keep_at_least[0].days, 180, of \"visit\"",
+		"retention: [], keep_at_least: [{class: visit, days: 180}]":                                                     "",
+		"retention: [{class: visit, days: 180}], keep_at_least: [{class: visit, days: 180}]":                            "",
+		"keep_at_least: [{class: nobody, days: 180}]":                                                                   "ledger.keep_at_least[0].class: \"nobody\"",
+		"keep_at_least: [{class: visit, days: 0}]":                                                                      "ledger.keep_at_least[0].days: 0 is out of range",
+		"keep_at_least: [{class: visit, days: 1}, {class: visit, days: 2}]":                                             "ledger.keep_at_least[1].class: \"visit\" is the class of ledger.keep_at_least[0] already",
+	} {
+		_, err := Load(write(t, "ledger: {"+text+"}\n"+small), nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
 }

@@ -200,7 +200,7 @@ func (l *loader) load(source []byte, environ []string) (*Settings, error) {
 		v.Set(key, text)
 	}
 	s := Default()
-	s.Console.Users = nil // else a shorter list of the file would leave the rest of it: see complete
+	s.Console.Users, s.Ledger.Retention = nil, nil // else a shorter list of the file would leave the rest of it: see complete
 	err = v.UnmarshalExact(s, viper.DecodeHook(mapstructure.DecodeHookFuncValue(convert)), func(c *mapstructure.DecoderConfig) {
 		c.WeaklyTypedInput = false
 	})

@@ -20,7 +20,6 @@ import (
 	"gated/ledger"
 	"gated/ledger/tlog"
 	"gated/logqueue"
-	"gated/register/erasure"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
@@ -110,7 +109,7 @@ func (d *Daemon) Run(ctx context.Context, hup <-chan os.Signal) (err error) {
 	go func() { gateDone <- b.Gate.Run(gateCtx) }()
 	defer func() { stopGate(); err = errors.Join(err, <-gateDone) }()
 	defer until(func(ctx context.Context) { d.witness(ctx, b.Ledger) })()
-	defer until(func(ctx context.Context) { b.Retain(ctx, retentions(set), d.log) })()
+	defer until(func(ctx context.Context) { b.Retain(ctx, set.Ledger.Retention, d.log) })()
 	defer d.serve(b, at, reg, stopBarriers)()
 	defer until(d.watchFiles)()
 	defer until(func(ctx context.Context) {
@@ -160,13 +159,6 @@ func (d *Daemon) witness(ctx context.Context, l *ledger.Ledger) {
 	if err := l.SendHeads(ctx, witnesses, d.set.Ledger.WitnessEvery); err != nil {
 		d.log.Error("no tree heads go to the witnesses", "err", err)
 	}
-}
-
-func retentions(set *config.Settings) (rules []erasure.Retention) {
-	for _, r := range set.Ledger.Retention {
-		rules = append(rules, erasure.Retention(r))
-	}
-	return rules
 }
 
 func (d *Daemon) ownMetrics(reg *prometheus.Registry, logs *logqueue.Queue) {

@@ -129,6 +129,7 @@ func (h *held) superseded(next *passage) (old passage, ev ledger.Event) {
 	old.decision = policy.Decision{Verdict: policy.Undecided, Reason: register.Superseded}
 	ev = old.registered()
 	ev.Detail = map[string]string{"next": next.id}
+	maps.Copy(ev.Detail, old.visit()) // it is kept as long as what else there is of the visit
 	return old, ev
 }
 

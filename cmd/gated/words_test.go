@@ -23,6 +23,7 @@ import (
 	"gated/gate/ruling"
 	"gated/policy"
 	"gated/register/byhand"
+	"gated/register/retention"
 	"gated/register/shift"
 	"gated/roster"
 	"gated/roster/sheet"
@@ -140,7 +141,7 @@ func settingsWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := config.Load(path, nil)
-	want := "write " + strings.Join(append(facts("class"), "*"), " or ")
+	want := "write " + strings.Join(append(facts("class"), retention.Words...), " or ")
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("retention by class: got %v, want %s", err, want)
 	}

@@ -22,6 +22,7 @@ import (
 	"gated/credential/keyfile"
 	"gated/durable"
 	"gated/policy"
+	"gated/register/retention"
 )
 
 // Names of the copies, and of the trusted files' in a directory of that name. They name faulty files to people, too.
@@ -184,14 +185,11 @@ func (x *loading) policy(file string) (*policy.Policy, error) {
 // tripsKept refuses a retention that would erase trips which still count at some level.
 func (s *Setup) tripsKept() error {
 	rules := s.Settings.Ledger.Retention
-	i := slices.IndexFunc(rules, func(r config.Retention) bool { return r.Class == "resident" })
-	if i < 0 {
-		i = slices.IndexFunc(rules, func(r config.Retention) bool { return r.Class == "*" })
-	}
+	i := retention.For(rules, retention.Of{Class: "resident", Passage: true})
 	for _, level := range s.Policy.Levels() {
 		if days := s.Policy.TripDays(level); i >= 0 && rules[i].Days < days-1 {
-			return fmt.Errorf("ledger.retention[%d].days %d: the level %s of the policy %s counts trips over %d days: write %d or more",
-				i, rules[i].Days, level, s.Policy.Name(), days, days-1)
+			return fmt.Errorf("ledger.retention[%d].days %d: the level %s of the policy %s counts trips over %d days (trip_days): "+
+				"write %d or more", i, rules[i].Days, level, s.Policy.Name(), days, days-1)
 		}
 	}
 	return nil

@@ -87,6 +87,8 @@ func TestTheFileThatIsToBlameIsNamed(t *testing.T) {
 		{name: "trips that count would be erased", settings: short("resident", 1), policy: fiveDays, want: "settings", level: "guarded"},
 		{name: "trips that count would be erased with all others", settings: short("'*'", 3), policy: fiveDays, want: "settings", level: "guarded"},
 		{name: "trips that count are kept just so long", settings: short("resident", 4), policy: fiveDays, level: "guarded"},
+		{name: "trips that count would be erased with all passages", settings: short("passage", 3), policy: fiveDays, want: "settings", level: "guarded"},
+		{name: "visits are no trips", settings: short("visit", 1), policy: fiveDays, level: "guarded"},
 		{name: "those of couriers count nothing", settings: short("courier", 1), policy: fiveDays, level: "guarded"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

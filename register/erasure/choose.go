@@ -10,9 +10,11 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/retention"
+	"gated/register/visits"
 )
 
-// eraseOlder erases the entries after a seq, of the days before one, whose class matches (nil: all), chunk by chunk.
+// eraseOlder erases the entries after a seq, of the days before one, that match (nil: all), chunk by chunk.
 // It returns up to which entry nothing was left to a later time but what is kept.
 func (x *Eraser) eraseOlder(j *job, e epoch, before string, after int64) (done Erased, upTo int64, err error) {
 	segments, err := e.Segments()
@@ -79,9 +81,9 @@ func (x *Eraser) eraseOlder(j *job, e epoch, before string, after int64) (done E
 // errFound ends a search.
 var errFound = errors.New("found")
 
-// due lists entries from..to that hold personal data and whose class matches, as many as are erased at once; next is
+// due lists entries from..to that hold personal data and match, as many as are erased at once; next is
 // where to go on.
-func due(r *file.Reader, from, to int64, match func(class string) bool) (some []ledger.Entry, next int64, err error) {
+func due(r *file.Reader, from, to int64, match func(of retention.Of) bool) (some []ledger.Entry, next int64, err error) {
 	found, next, err := r.Readable(from, to, ledger.EraseAtOnce)
 	if err != nil {
 		return nil, 0, err
@@ -90,11 +92,11 @@ func due(r *file.Reader, from, to int64, match func(class string) bool) (some []
 		e := &found[i]
 		ok := match == nil
 		if !ok {
-			class, err := classOf(r, e, found[i+1:])
+			of, err := whatOf(r, e, found[i+1:])
 			if err != nil {
 				return nil, 0, err
 			}
-			ok = match(class)
+			ok = match(of)
 		}
 		if ok {
 			some = append(some, *e)
@@ -103,19 +105,22 @@ func due(r *file.Reader, from, to int64, match func(class string) bool) (some []
 	return some, next, nil
 }
 
-// class is that of the entry's passage. A check does not know it yet: the query that follows in the same transaction does.
-func classOf(r *file.Reader, e *ledger.Entry, following []ledger.Entry) (class string, err error) {
-	if e.Class != "" || e.Kind != register.Check {
-		return e.Class, nil
+// whatOf is what an entry is of. A check does not know yet whose it is: the query that follows in the same transaction does.
+func whatOf(r *file.Reader, e *ledger.Entry, following []ledger.Entry) (of retention.Of, err error) {
+	says := func(e *ledger.Entry) retention.Of {
+		return retention.Of{Class: e.Class, Visit: e.Detail[visits.ID] != "", Passage: e.Passage != ""}
+	}
+	if of = says(e); e.Class != "" || e.Kind != register.Check {
+		return of, nil
 	}
 	for i := range following {
 		if f := &following[i]; f.Passage == e.Passage && f.Class != "" {
-			return f.Class, nil
+			return says(f), nil
 		}
 	}
 	err = r.Scan(e.Seq+1, e.Seq+together, false, func(f *ledger.Entry) error {
 		if f.Passage == e.Passage && f.Class != "" {
-			class = f.Class
+			of = says(f)
 			return errFound
 		}
 		return nil
@@ -123,7 +128,7 @@ func classOf(r *file.Reader, e *ledger.Entry, following []ledger.Entry) (class s
 	if errors.Is(err, errFound) {
 		err = nil
 	}
-	return class, err
+	return of, err
 }
 
 // together is how many entries one transaction has at most.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"gated/register/registertest"
+	"gated/register/retention"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,7 +165,7 @@ func TestAnErasureThatFailsInAnOlderEpoch(t *testing.T) {
 	if done, err := l.Erase(Selection{Subject: nameOf(600)}, "zhou", "asked for"); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || done.Fields != 6 {
 		t.Errorf("with a file that cannot be read: %+v, %v", done, err)
 	}
-	if done, err := l.Retain([]Retention{{"resident", 0}, {"*", 0}}, nil); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || len(done.Older) > 0 || done.Last != guard {
+	if done, err := l.Retain([]retention.Rule{{Class: "resident", Days: 0}, {Class: "*", Days: 0}}, nil); err == nil || !strings.Contains(err.Error(), "ledger-1.db") || len(done.Older) > 0 || done.Last != guard {
 		t.Errorf("retention: %+v, %v", done, err) // it goes on with the current one
 	}
 }
@@ -210,17 +211,17 @@ func TestWhatAnOlderEpochKeepsStaysKept(t *testing.T) {
 	if said := erasures(t, dir); len(said) > 0 {
 		t.Errorf("erased all the same, where it is not kept: %v", said)
 	}
-	if done, err := l.Retain([]Retention{{"*", 1}}, nil); err != nil || len(done.Older) > 0 && done.Fields+done.Older[0].Fields > 0 {
+	if done, err := l.Retain([]retention.Rule{{Class: "*", Days: 1}}, nil); err != nil || len(done.Older) > 0 && done.Fields+done.Older[0].Fields > 0 {
 		t.Errorf("retention: %+v, %v", done, err)
 	}
 	if _, err := l.Lift(2, "zhou", "closed"); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := l.Retain([]Retention{{"*", 1}}, nil); err != nil || len(done.Older) != 1 || done.Older[0].Entries != 33 {
+	if done, err := l.Retain([]retention.Rule{{Class: "*", Days: 1}}, nil); err != nil || len(done.Older) != 1 || done.Older[0].Entries != 33 {
 		t.Errorf("after it was lifted: %+v, %v", done, err)
 	}
 	size := l.Size()
-	if done, err := l.Retain([]Retention{{"*", 1}}, nil); err != nil || len(done.Older) != 0 || l.Size() != size {
+	if done, err := l.Retain([]retention.Rule{{Class: "*", Days: 1}}, nil); err != nil || len(done.Older) != 0 || l.Size() != size {
 		t.Errorf("the second time: %+v, %v", done, err)
 	}
 	verify(t, l)

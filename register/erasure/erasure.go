@@ -14,6 +14,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/retention"
 )
 
 // Options are what New needs.
@@ -65,7 +66,7 @@ func (k KeptError) Error() string {
 // Selection says what to erase. Exactly one of Before, Subject and Seq is set.
 type Selection struct {
 	Before  string // entries of the days before this one, in the gate's zone: a date, or today
-	Class   string // with Before: only the passages of this class
+	Class   string // with Before: only the passages of this class, or what a rule of retention for it is for
 	Subject string // roster ID of a person or vehicle: all entries of their passages
 	Seq     int64  // one entry
 	Epoch   int    // with Seq: of this older epoch, instead of the current one
@@ -225,10 +226,10 @@ func (x *Eraser) Erase(sel Selection, by, why string) (done Erased, err error) {
 
 // job is an erasure under way.
 type job struct {
-	ev    ledger.Event            // the erase entry
-	match func(class string) bool // nil: all classes
-	pause func() error            // between two chunks; nil: none
-	lose  func(seqs []int64)      // is told before what of the current epoch loses something
+	ev    ledger.Event               // the erase entry
+	match func(of retention.Of) bool // nil: all entries
+	pause func() error               // between two chunks; nil: none
+	lose  func(seqs []int64)         // is told before what of the current epoch loses something
 }
 
 func (x *Eraser) erase(sel Selection, j *job) (done Erased, err error) {
@@ -249,7 +250,7 @@ func (x *Eraser) erase(sel Selection, j *job) (done Erased, err error) {
 		j.ev.Reason = byAge
 		if sel.Class != "" {
 			j.ev.Detail["class"] = sel.Class
-			j.match = func(class string) bool { return class == sel.Class }
+			j.match = func(of retention.Of) bool { return retention.For([]retention.Rule{{Class: sel.Class}}, of) == 0 }
 		}
 	case sel.Subject != "":
 		j.ev.Reason = bySubject

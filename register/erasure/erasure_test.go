@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"gated/register/registertest"
+	"gated/register/retention"
+	"gated/register/visits"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -146,7 +148,7 @@ func TestTheStateAfterErasuresIsThatOfWhatIsLeft(t *testing.T) {
 			case n == 18:
 				_, err = l.Erase(Selection{Before: day.AddDate(0, 0, -rng.IntN(3)).Format(time.DateOnly), Class: []string{"", class}[rng.IntN(2)]}, "", "asked for")
 			default:
-				_, err = l.Retain([]Retention{{"resident", 1}, {"*", 2}}, func() error { return nil })
+				_, err = l.Retain([]retention.Rule{{Class: "resident", Days: 1}, {Class: "*", Days: 2}}, func() error { return nil })
 			}
 			if err != nil && !errors.Is(err, ledger.ErrNothingErased) && !strings.Contains(err.Error(), "no entry") {
 				t.Fatal(err)
@@ -248,7 +250,7 @@ func TestDaysThatAreKeptAreNotErased(t *testing.T) {
 		t.Error(err)
 	}
 	pause := func() error { return nil }
-	rules := []Retention{{"*", 1}}
+	rules := []retention.Rule{{Class: "*", Days: 1}}
 	if done, err := l.Retain(rules, pause); err != nil || done.Fields != 0 {
 		t.Errorf("retention erased %+v of days that are kept (%v)", done, err)
 	}
@@ -274,6 +276,40 @@ func TestDaysThatAreKeptAreNotErased(t *testing.T) {
 	verify(t, l)
 }
 
+// Entries of visits have a rule of their own, whatever their class; so have those of other passages.
+func TestRetentionOfVisits(t *testing.T) {
+	t.Parallel()
+	ck := &registertest.Clock{}
+	l := open(t, t.TempDir(), ck)
+	for _, day := range []string{"01", "05", "09"} {
+		ck.Set("2026-11-" + day + " 08:00:00")
+		of := map[string]string{visits.ID: "v" + day}
+		made := ledger.Event{Stamp: ck.Now(), Kind: register.Visit, Reason: visits.Delivery, Class: "courier", Detail: of,
+			Personal: []ledger.Field{{Name: "host", Value: "host-" + day}}}
+		came := someone(ck, "v"+day, "v-"+day, "courier", "in")
+		came[1].Detail, came[2].Detail = of, of
+		registertest.MustAppend(t, l, made)
+		registertest.MustAppend(t, l, came...)
+		registertest.MustAppend(t, l, someone(ck, "c"+day, "c-"+day, "courier", "in")...)
+		registertest.MustAppend(t, l, ledger.Event{Stamp: ck.Now(), Kind: register.SignOn, Personal: []ledger.Field{{Name: "guard", Value: "guard-" + day}}})
+	}
+	ck.Set("2026-11-10 08:00:00")
+	rules := []retention.Rule{{Class: "visit", Days: 1}, {Class: "passage", Days: 6}}
+	if _, err := l.Retain(rules, nil); err != nil {
+		t.Fatal(err)
+	}
+	var who []string
+	for _, v := range left(t, l) {
+		if f := strings.Fields(v); f[1] == "code" || f[1] == "guard" || f[1] == "host" {
+			who = append(who, strings.TrimPrefix(f[2], "code-of-"))
+		}
+	}
+	if d := cmp.Diff([]string{"guard-01", "c-05", "guard-05", "host-09", "v-09", "c-09", "guard-09"}, who); d != "" {
+		t.Errorf("left (-want +got):\n%s", d)
+	}
+	verify(t, l)
+}
+
 func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 	t.Parallel()
 	ck := &registertest.Clock{}
@@ -293,7 +329,7 @@ func TestRetentionGoesByTheClassOfThePassage(t *testing.T) {
 		}
 		return names
 	}
-	rules := []Retention{{"courier", 1}, {"*", 7}}
+	rules := []retention.Rule{{Class: "courier", Days: 1}, {Class: "*", Days: 7}}
 	chunks := 0
 	done, err := l.Retain(rules, func() error { chunks++; return nil })
 	if err != nil {

@@ -10,25 +10,20 @@ import (
 
 	"gated/ledger"
 	"gated/register"
+	"gated/register/retention"
 	"gated/table"
 )
 
-// Retention says how many days the personal data of a class of passages is kept after their day.
-type Retention struct {
-	Class string // "*": all classes without a rule of their own, and what belongs to no passage
-	Days  int
-}
-
 // sweep remembers how far the rules were applied, so that a night does not read what was erased years ago.
 type sweep struct {
-	rules []Retention
+	rules []retention.Rule
 	keeps map[int64]register.Span
 	upTo  map[string]int64 // by epoch and class
 }
 
 // Retain erases what is older than the rules allow, but for the days that are kept. pause, which may be nil, is called
 // between two chunks; its error ends the work. It does nothing while the clock is not trusted: a wrong one would erase everything.
-func (x *Eraser) Retain(rules []Retention, pause func() error) (done Erased, err error) {
+func (x *Eraser) Retain(rules []retention.Rule, pause func() error) (done Erased, err error) {
 	now := x.opt.Now()
 	if !now.Trusted {
 		return done, errors.New("the clock is not trusted")
@@ -42,7 +37,7 @@ func (x *Eraser) Retain(rules []Retention, pause func() error) (done Erased, err
 	return done, err
 }
 
-func (x *Eraser) retain(now time.Time, rules []Retention, j job) (done Erased, err error) {
+func (x *Eraser) retain(now time.Time, rules []retention.Rule, j job) (done Erased, err error) {
 	epochs, err := x.epochs()
 	if epochs == nil {
 		return done, err
@@ -52,10 +47,6 @@ func (x *Eraser) retain(now time.Time, rules []Retention, j job) (done Erased, e
 	if !slices.Equal(x.sweep.rules, rules) || !maps.Equal(x.sweep.keeps, keeps) {
 		x.sweep = sweep{slices.Clone(rules), keeps, map[string]int64{}}
 	}
-	named := map[string]bool{}
-	for _, rule := range rules {
-		named[rule.Class] = true
-	}
 	ended := false
 	if pause := j.pause; pause != nil {
 		j.pause = func() error {
@@ -64,8 +55,8 @@ func (x *Eraser) retain(now time.Time, rules []Retention, j job) (done Erased, e
 			return err
 		}
 	}
-	for _, rule := range rules {
-		j.match = func(class string) bool { return class == rule.Class || rule.Class == "*" && !named[class] }
+	for i, rule := range rules {
+		j.match = func(of retention.Of) bool { return retention.For(rules, of) == i }
 		for _, e := range epochs {
 			before := now.In(e.Zone).AddDate(0, 0, -rule.Days).Format(time.DateOnly)
 			j.ev = ledger.Event{Kind: ledger.Erase, Reason: byRetention, By: "machine", Detail: map[string]string{"class": rule.Class}}

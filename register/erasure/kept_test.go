@@ -11,6 +11,7 @@ import (
 	"gated/ledger"
 	"gated/register"
 	"gated/register/registertest"
+	"gated/register/retention"
 )
 
 // What happened within a time that is kept stays, with all of the passages that have an entry in it and what was said of them later, and
@@ -74,7 +75,7 @@ func TestWhatHappenedAroundAMomentIsKept(t *testing.T) {
 	if done, err := l.Erase(Selection{Subject: "later"}, "zhou", "asked for"); err != nil || done.Entries != 3 {
 		t.Errorf("somebody else: %+v, %v", done, err)
 	}
-	if _, err := l.Retain([]Retention{{"*", 7}}, func() error { return nil }); err != nil {
+	if _, err := l.Retain([]retention.Rule{{Class: "*", Days: 7}}, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := who(), "began began ends ends marked within within words"; got != want {
@@ -90,7 +91,7 @@ func TestWhatHappenedAroundAMomentIsKept(t *testing.T) {
 	if _, err := l.Lift(keep, "zhou", "closed"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Retain([]Retention{{"*", 7}}, func() error { return nil }); err != nil || who() != "" {
+	if _, err := l.Retain([]retention.Rule{{Class: "*", Days: 7}}, func() error { return nil }); err != nil || who() != "" {
 		t.Errorf("after the lift left are %s (%v)", who(), err)
 	}
 	verify(t, l)
@@ -107,7 +108,7 @@ func TestWhatIsToldLateIsKept(t *testing.T) {
 	registertest.MustAppend(t, l, someone(ck, "a", "first", "resident", "in")...)
 	ck.Set("2026-12-20 12:00:00")
 	retain := func() {
-		if _, err := l.Retain([]Retention{{"*", 7}}, func() error { return nil }); err != nil {
+		if _, err := l.Retain([]retention.Rule{{Class: "*", Days: 7}}, func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
