@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"gated/access"
+	"gated/box/compound"
 	"gated/clock"
 	"gated/gate"
 	"gated/gate/spool"
@@ -52,7 +53,7 @@ type Box struct {
 func Open(opt ledger.Options) (*Box, error) {
 	b := &Box{Dir: opt.Dir, Accounts: access.In(opt.Dir, time.Now)}
 	var err error
-	closeKey(opt.Dir, opt.Log)
+	compound.Shut(opt.Dir, opt.Log)
 	if err = b.openLedger(opt); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gated/box/again"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
@@ -17,8 +18,8 @@ import (
 )
 
 // carry tells what counts on in the epoch after one that has ended, however that came about: how many changes of the roster
-// there were, or else the box would not know that a restored roster is an older one; the trips that count; the notices of levels; and
-// marks.
+// there were, or else the box would not know that a restored roster is an older one; the trips that count; the notices of levels;
+// marks; and visits.
 func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, error) {
 	change, err := rosterChange(old)
 	if err != nil {
@@ -40,11 +41,15 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the notices of levels: %w", err)
 	}
-	marked, err := marksThatCount(old, list, now)
+	marked, err := again.Marks(old, list, now)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the marks: %w", err)
 	}
-	return detail, slices.Concat(trips, notices, marked), nil
+	visiting, err := again.Lasting(old, now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("count the visits: %w", err)
+	}
+	return detail, slices.Concat(trips, notices, marked, visiting), nil
 }
 
 // noticesThatCount tells of the notices that count or will, as they are by now, with the text that came later.

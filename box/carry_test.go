@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"gated/box/again"
 	"gated/clock"
 	"gated/ledger"
 	"gated/ledger/file"
@@ -264,7 +265,7 @@ func TestMarksThatCountAreToldAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := marksThatCount(old, list, now.Add(time.Hour))
+	events, err := again.Marks(old, list, now.Add(time.Hour))
 	if err != nil || len(events) != 1 || events[0].Detail["entry"] != "1" || events[0].Detail["times"] != "06:00-09:30" || events[0].Detail["days"] != "mon" || len(events[0].Personal) != 2 || events[0].Reason != marks.Exempt {
 		t.Errorf("told again: %+v, %v", events, err)
 	}

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"gated/access"
 	"gated/credential"
-	"gated/gate"
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/policy"
@@ -154,45 +151,3 @@ func listMarks(_ context.Context, b *Box, by string, a Listing) (list []marks.Na
 
 // Listing is which marks are listed, and why.
 type Listing struct{ What, Why string }
-
-// tellMarksAgain tells once more of the marks that count on, before what is old is erased.
-func (b *Box) tellMarksAgain(now time.Time) error {
-	return b.Register.Erasing(func(func([]int64)) error { // nobody is erased meanwhile, to be sealed anew
-		var list marks.List
-		b.Register.View(func(s *register.State) { list = s.Marks })
-		if len(list) == 0 {
-			return nil
-		}
-		in, err := file.OpenReader(b.Dir)
-		if err != nil {
-			return err
-		}
-		defer in.Close()
-		in.AskKeys(b.Ledger.Keys)
-		again, err := marksThatCount(in, list, now)
-		for _, ev := range again {
-			ref, _ := strconv.ParseInt(ev.Detail["entry"], 10, 64)
-			if _, merr := b.Gate.Mark(ledger.Event{Reason: marks.Ended, Ref: ref, By: "machine"}, ev); !errors.Is(merr, gate.ErrInvalid) {
-				err = errors.Join(err, merr) // one that somebody has ended meanwhile stays so
-			}
-		}
-		return err
-	})
-}
-
-// marksThatCount tells of the marks that have not ended, as entries once more; those that can be read no longer mark nobody.
-func marksThatCount(in *file.Reader, list marks.List, now time.Time) (events []ledger.Event, err error) {
-	var seqs []int64
-	for _, m := range list {
-		if now.Before(m.Until) {
-			seqs = append(seqs, m.Entry)
-		}
-	}
-	err = in.ScanSome(seqs, func(e *ledger.Entry) {
-		ev := ledger.Event{Kind: register.Mark, Reason: e.Reason, By: "machine", Detail: maps.Clone(e.Detail), Personal: e.Personal}
-		if ev.Detail["entry"] = strconv.FormatInt(e.Seq, 10); e.Personally("subject")+e.Personally("household") != "" {
-			events = append(events, ev)
-		}
-	})
-	return events, err
-}

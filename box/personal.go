@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,6 +15,7 @@ import (
 	"gated/ledger/file"
 	"gated/register"
 	"gated/register/erasure"
+	"gated/register/visits"
 )
 
 // Erase erases personal data for good.
@@ -30,7 +32,9 @@ func erase(_ context.Context, b *Box, by string, a Erasure) (done erasure.Erased
 		return done, b.noLedger()
 	}
 	if a.Before != "" && b.Gate != nil {
-		if err := errors.Join(b.Register.Wait(), b.tellMarksAgain(b.Gate.View().Now)); err != nil {
+		now := b.Gate.View().Now.In(b.Ledger.Zone())
+		before := func(*visits.Visit) string { return min(a.Before, now.Format(time.DateOnly)) } // it may be "today"
+		if err := errors.Join(b.Register.Wait(), b.tellAgain(now, true, before)); err != nil {
 			return done, err
 		}
 	}

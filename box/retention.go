@@ -4,23 +4,30 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 
+	"gated/box/again"
+	"gated/gate"
+	"gated/ledger"
+	"gated/ledger/file"
+	"gated/register"
 	"gated/register/erasure"
+	"gated/register/marks"
 	"gated/register/retention"
+	"gated/register/visits"
 )
 
 // Personal data that became too old is erased once a day, when the gate is quiet, or after the start that missed it.
 const (
 	retainAt    = 3*time.Hour + 30*time.Minute // gate time
 	retainPause = 200 * time.Millisecond       // between two chunks
+	// visitsTold is after how many days a visit is told of once more that is kept for longer. A register that is read anew reads 31 first.
+	visitsTold = 30
 )
 
-// Retain erases, each night until ctx ends, what the rules do not allow to keep.
+// Retain erases, each night until ctx ends, what the rules do not allow to keep, and tells anew of what outlasts its entry.
 func (b *Box) Retain(ctx context.Context, rules []retention.Rule, log *slog.Logger) {
-	if len(rules) == 0 {
-		return
-	}
 	pause := func() error {
 		select {
 		case <-ctx.Done():
@@ -56,16 +63,55 @@ func (b *Box) Retain(ctx context.Context, rules []retention.Rule, log *slog.Logg
 	}
 }
 
-// retain erases what is due, after the marks that count on were told of anew on that day. told is when they were: an erasure that
-// cannot be done now, such as while the clock is not trusted, is tried each minute, and they are entries for good.
+// retain erases what is due, after what outlasts its entry was told of anew on that day. told is when it was: an erasure that cannot be
+// done now, such as while the clock is not trusted, is tried each minute, and they are entries for good.
 func (b *Box) retain(now time.Time, told *time.Time, rules []retention.Rule, pause func() error) (done erasure.Erased, err error) {
 	if told.Format(time.DateOnly) != now.Format(time.DateOnly) {
-		if err := b.tellMarksAgain(now); err != nil {
+		if err := b.tellAgain(now, retention.For(rules, retention.Of{}) >= 0, func(v *visits.Visit) string {
+			days := visitsTold
+			if i := retention.For(rules, retention.Of{Class: v.Class, Visit: true}); i >= 0 {
+				days = min(days, rules[i].Days)
+			}
+			return now.AddDate(0, 0, 1-days).Format(time.DateOnly) // a day early: it may be midnight meanwhile
+		}); err != nil {
 			return done, err
 		}
 		*told = now
 	}
+	if len(rules) == 0 {
+		return done, nil
+	}
 	return b.eraser.Retain(rules, pause)
+}
+
+// tellAgain tells once more of what outlasts its entry: of marks, if they are asked for, and of the visits whose entry is of a day before
+// the one that before says.
+func (b *Box) tellAgain(now time.Time, ofMarks bool, before func(v *visits.Visit) string) error {
+	return b.Register.Erasing(func(func([]int64)) error { // nobody is erased meanwhile, to be sealed anew
+		in, err := file.OpenReader(b.Dir)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		in.AskKeys(b.Ledger.Keys)
+		ids, said, err := again.Old(in, b.Register, now, before)
+		if err == nil {
+			err = b.Gate.TellVisits(ids, said)
+		}
+		var list marks.List
+		if b.Register.View(func(s *register.State) { list = s.Marks }); !ofMarks || len(list) == 0 {
+			return err
+		}
+		events, merr := again.Marks(in, list, now)
+		err = errors.Join(err, merr)
+		for _, ev := range events {
+			ref, _ := strconv.ParseInt(ev.Detail["entry"], 10, 64)
+			if _, merr := b.Gate.Mark(ledger.Event{Reason: marks.Ended, Ref: ref, By: "machine"}, ev); !errors.Is(merr, gate.ErrInvalid) {
+				err = errors.Join(err, merr) // one that somebody has ended meanwhile stays so
+			}
+		}
+		return err
+	})
 }
 
 // retentionDue tells whether the hour came again since the last time.

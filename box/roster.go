@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gated/box/compound"
 	"gated/credential"
 	"gated/ledger"
 	"gated/register"
@@ -53,7 +54,7 @@ func importRoster(ctx context.Context, b *Box, by string, a Import) (roster.Repo
 	if err := b.rightRoster(); err != nil {
 		return roster.Report{}, err
 	}
-	key, kept, err := CompoundKey(b.Dir, b.Roster.Snapshot(), a.DryRun)
+	key, kept, err := compound.Key(b.Dir, b.Roster.Snapshot(), a.DryRun)
 	if err != nil {
 		return roster.Report{}, err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gated/box"
+	"gated/box/compound"
 	"gated/config"
 	"gated/credential"
 	"gated/demo/clinic"
@@ -76,7 +77,7 @@ func prepare(ctx context.Context, dir string) (held *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	common, _, err := box.CompoundKey(dir, store.Snapshot(), false)
+	common, _, err := compound.Key(dir, store.Snapshot(), false)
 	if err == nil {
 		_, err = store.Import(ctx, Compound(), roster.ImportOptions{Key: common, CheckResidentID: box.ResidentID})
 	}

@@ -213,8 +213,8 @@ func (g *Gate) Append(ev ledger.Event) error {
 }
 
 // demand appends what a person asked for, who is told where that failed.
-func (g *Gate) demand(ev ledger.Event) error {
-	_, err := g.writing.Demand(ev)
+func (g *Gate) demand(events ...ledger.Event) error {
+	_, err := g.writing.Demand(events...)
 	return err
 }
 

@@ -135,6 +135,38 @@ func (g *Gate) changeVisit(id, what string, printed bool) error {
 	return g.demand(ev)
 }
 
+// visitsAtOnce is for how many a lane waits at most.
+const visitsAtOnce = 100
+
+// TellVisits records once more those visits that go on, with what the entries say that told of them before; one that was ended or
+// printed anew meanwhile is left out.
+func (g *Gate) TellVisits(ids []string, said map[int64]*ledger.Entry) error {
+	for some := range slices.Chunk(ids, visitsAtOnce) {
+		if err := g.tellVisits(some, said); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Gate) tellVisits(ids []string, said map[int64]*ledger.Entry) error {
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	var events []ledger.Event
+	g.opt.Register.View(func(s *register.State) {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return s.Visits[id].Ended })
+		events = s.Visits.Told(ids, said)
+	})
+	at := g.clock.Now()
+	for i := range events {
+		events[i].Stamp = at
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	return g.demand(events...)
+}
+
 // print are new digits, which no other visit has, and the serial of a new pass. The caller holds passage.
 func (g *Gate) print() []ledger.Field {
 	digits, serial := "", make([]byte, 8)

@@ -8,6 +8,7 @@ import (
 	"gated/ledger/file"
 	"gated/register/blind"
 	"gated/register/trips"
+	"gated/register/visits"
 )
 
 // Counted is a trip that may still count.
@@ -39,19 +40,14 @@ func TripsThatCount(in *file.Reader, now time.Time) (map[int64]Counted, error) {
 	}
 	today := now.In(in.Zone).Format(time.DateOnly)
 	old := now.In(in.Zone).AddDate(0, 0, -window).Format(time.DateOnly)
-	s := newState(blind.New(nil))
-	s.segments, s.Size = segments, size
+	first := size + 1
 	for _, g := range segments {
 		if g.Day > old {
-			s.Size = min(s.Size, g.First-1)
+			first = min(first, g.First)
 		}
 	}
-	// What was counted since the newest trusted entry before that is of a day that is told within it, or not yet.
-	if s.Size, err = trustedUpTo(in, s.Size); err != nil {
-		return nil, err
-	}
-	s.Size = max(s.Size-1, 0)
-	if err := s.fold(in, size, nil); err != nil {
+	s, err := foldFrom(in, first)
+	if err != nil {
 		return nil, err
 	}
 	count := map[int64]Counted{}
@@ -82,6 +78,30 @@ func Uncount(detail map[string]string) {
 	for _, counts := range []string{Came, Due, Uncounted} {
 		delete(detail, counts)
 	}
+}
+
+// VisitsFrom are the visits by the entries of a ledger from one on, whatever an index knows.
+func VisitsFrom(in *file.Reader, first int64) (visits.Book, error) {
+	s, err := foldFrom(in, first)
+	return s.Visits, err
+}
+
+// foldFrom is the state by the entries from one on, and the newest trusted one before, by which the day is known: what was counted since
+// then is of a day that is told within them, or not yet.
+func foldFrom(in *file.Reader, first int64) (s *State, err error) {
+	s = newState(blind.New(nil))
+	size, err := in.Size()
+	if err != nil {
+		return s, err
+	}
+	if s.segments, err = in.Segments(); err != nil {
+		return s, err
+	}
+	if s.Size, err = trustedUpTo(in, first-1); err != nil {
+		return s, err
+	}
+	s.Size = max(s.Size-1, 0)
+	return s, s.fold(in, size, nil)
 }
 
 // trustedUpTo is the newest entry up to one whose clock was trusted; 0: there is none.

@@ -25,6 +25,12 @@ func (v *Visit) Lasts(at time.Time) bool {
 	return !v.Erased && (good || v.Inside > 0 && v.Where(at) == "inside")
 }
 
+// MayLast tells whether a visit may last at a time, as the entry says that made it or told of it once more.
+func MayLast(e *ledger.Entry, at time.Time) bool {
+	v := made(e)
+	return v.Until == 0 || at.Sub(time.Unix(max(v.Until, v.Due), 0)) < remember
+}
+
 // Told are the entries that tell of it once more, as it is by now, with what can still be read of the entry that made it and of the one
 // that gave it its digits.
 func (v *Visit) Told(made, printed *ledger.Entry) []ledger.Event {
