@@ -17,6 +17,7 @@ type state struct {
 	rules              *Rules
 	people             *roster.Snapshot
 	trusted, ready, ok bool
+	whole              bool      // visits are known
 	minute             time.Time // codes begin and end to be good
 	level              int64     // the newest entry of one
 }
@@ -24,11 +25,12 @@ type state struct {
 // review puts into force the levels that are due, and judges again whoever waits, where something has changed since the last time.
 // Run calls it each second; the code shown again, and the guard's decision, wait for no second.
 func (g *Gate) review() {
+	g.nameVisitors()
 	g.passage.Lock()
 	defer g.passage.Unlock()
 	g.changeLevels()
 	at := g.clock.Now()
-	now := state{g.rules.Load(), g.opt.Roster.Snapshot(), at.Trusted, g.opt.Register.Ready(), !g.RosterFault(),
+	now := state{g.rules.Load(), g.opt.Roster.Snapshot(), at.Trusted, g.opt.Register.Ready(), !g.RosterFault(), g.opt.Register.Whole(),
 		g.clock.Judge(at).Truncate(time.Minute), g.board().Change}
 	if now == g.desk.seen || g.desk.closed || g.Fault() {
 		return
@@ -36,6 +38,26 @@ func (g *Gate) review() {
 	g.desk.seen = now
 	if _, err := g.judgeAgain(slices.Collect(maps.Values(g.desk.holds))...); err != nil {
 		g.desk.seen = state{}
+	}
+}
+
+// nameVisitors looks for the visits of those who wait since they were not known when they came. To look may wait for the disk, for which no
+// lane waits.
+func (g *Gate) nameVisitors() {
+	g.passage.Lock()
+	waiting := map[*held]presentation.Presentation{}
+	for _, h := range g.desk.holds {
+		if h.in.Visitor == nil && h.decision.Reason == rebuilding {
+			waiting[h] = h.in
+		}
+	}
+	g.passage.Unlock()
+	m := g.moment()
+	for h, in := range waiting {
+		visitor := g.ask.Visitor(g.opt.Roster.Snapshot(), in.Check(g.trust(m.rules), g.clock.Judge(m.at)))
+		g.passage.Lock()
+		h.in.Visitor = visitor
+		g.passage.Unlock()
 	}
 }
 

@@ -129,6 +129,9 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 	return out, nil
 }
 
+// rebuilding is why somebody is on hold of whom nobody knows yet what the entries say.
+const rebuilding = "register-rebuilding"
+
 // moment is by what a passage is judged, beside roster and register.
 type moment struct {
 	at        ledger.Stamp
@@ -164,8 +167,9 @@ func (g *Gate) judge(l *lane.Lane, in presentation.Presentation, claim credentia
 	lost := g.RosterFault()
 	people := g.opt.Roster.Snapshot()
 	who := subject.Find(people, claim)
+	unread := false // the visit that they come by, if there is one
 	if in.OfVisit(claim) {
-		who, claim = g.ask.Coming(in.Visitor, claim)
+		who, claim, unread = g.ask.Coming(in.Visitor, claim)
 	} else if claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
 	}
@@ -173,8 +177,8 @@ func (g *Gate) judge(l *lane.Lane, in presentation.Presentation, claim credentia
 	facts := g.ask.Facts(who, claim, l.Direction, level, q)
 	facts.Watched = facts.Watched || who.Visit != "" && g.ask.Watched(people, who, q)
 	decision := m.rules.Policy.Decide(facts)
-	if !m.remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
-		decision = policy.Decision{Verdict: policy.Hold, Reason: "register-rebuilding", Rule: "register-rebuilding"}
+	if unread || !m.remembers && decision.Verdict == policy.Admit { // nobody knows yet who is out, nor how often
+		decision = policy.Decision{Verdict: policy.Hold, Reason: rebuilding, Rule: rebuilding}
 	}
 	if lost {
 		decision = policy.Decision{Verdict: policy.Hold, Reason: policy.RosterFault, Rule: policy.RosterFault}

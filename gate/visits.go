@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
@@ -66,15 +67,23 @@ func (g *Gate) PassVisit(laneID, id string, heads int) (Outcome, error) {
 
 // PresentVisit is PassVisit where the guard is to look first.
 func (g *Gate) PresentVisit(laneID, id string) (Outcome, error) {
-	if !g.hasVisit(id) {
-		return Outcome{}, ErrNoVisit
+	if err := g.hasVisit(id); err != nil {
+		return Outcome{}, err
 	}
 	return g.pass(laneID, presentation.ByVisit(id))
 }
 
-func (g *Gate) hasVisit(id string) (has bool) {
+// hasVisit is nil where a visit is known.
+func (g *Gate) hasVisit(id string) error {
+	whole, has := g.opt.Register.Whole(), false
 	g.opt.Register.View(func(s *register.State) { _, has = s.Visits[id] })
-	return has
+	switch {
+	case has:
+		return nil
+	case !whole:
+		return ErrNotReady
+	}
+	return ErrNoVisit
 }
 
 // makeVisit records one. The caller holds passage.
@@ -86,6 +95,9 @@ func (g *Gate) makeVisit(f visit.Form, printed bool) (id string, err error) {
 		return "", invalid("%v", err)
 	}
 	if printed {
+		if !g.opt.Register.Whole() { // digits are to be new
+			return "", ErrNotReady
+		}
 		ev.Personal = append(ev.Personal, g.print()...)
 	}
 	ev.Stamp, ev.By = at, g.by.By()
@@ -124,12 +136,15 @@ func (g *Gate) EndVisit(id string) error { return g.changeVisit(id, visits.Ended
 func (g *Gate) changeVisit(id, what string, printed bool) error {
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	if !g.hasVisit(id) {
-		return ErrNoVisit
+	if err := g.hasVisit(id); err != nil {
+		return err
 	}
 	ev := ledger.Event{Stamp: g.clock.Now(), Kind: register.Visit, Reason: what, By: g.by.By(),
 		Detail: map[string]string{visits.ID: id}, Personal: g.guard("")}
 	if printed {
+		if !g.opt.Register.Whole() {
+			return ErrNotReady
+		}
 		ev.Personal = append(ev.Personal, g.print()...)
 	}
 	return g.demand(ev)
@@ -223,7 +238,7 @@ func (g *Gate) PrintVisit(id string) (p Print, err error) {
 	e := said[v.Printed]
 	switch {
 	case v.Entry == 0:
-		return p, ErrNoVisit
+		return p, cmp.Or(g.hasVisit(id), ErrNoVisit)
 	case err != nil:
 		return p, fmt.Errorf("%w: %w", ErrLedger, err)
 	case e == nil || e.Personally("digits") == "":

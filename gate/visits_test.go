@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -349,5 +351,110 @@ func TestAVisitNeverAdmitsMoreOftenThanItAllows(t *testing.T) {
 	}
 	if took[ids[2]] > allowed[2]*days {
 		t.Errorf("the standing visit admitted %d times on %d days at most, twice a day", took[ids[2]], days)
+	}
+}
+
+// Without an index a visit may have been made before what is read by now: nobody comes in by one that is not known, nobody is refused, and
+// it is no wrong try. Once all is read it is what it was, and whoever waits is judged again.
+func TestAVisitThatIsNotReadYet(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, p := s.made(announced)
+	other, q := s.made(visit.Form{How: visits.Announced, Host: "3-2-501", Name: "李访", Consent: "gate-called", Until: s.day(s.now(), 20)})
+	s.crowd(1000)
+	s.end()
+	if err := os.Remove(filepath.Join(s.dir, "index.db")); err != nil {
+		t.Fatal(err)
+	}
+	reading := make(chan struct{})
+	s.reading = func(string) error { <-reading; return nil }
+	s.start()
+	s.atLevel("normal")
+	guess := "" // digits that no visit has
+	for n := 0; guess == "" || guess == p.Digits || guess == q.Digits; n++ {
+		guess = fmt.Sprintf("%06d", 100000+n)
+	}
+	for name, code := range map[string]string{"digits": p.Digits, "pass": q.Pass, "no visit": guess} {
+		if out := s.scan("in", code); out.said() != "hold register-rebuilding" {
+			t.Errorf("%s: %+v", name, out)
+		}
+	}
+	for n := range 6 {
+		s.scan("out", fmt.Sprintf("%06d", 200000+n))
+	}
+	if s.g.View().Lanes[1].WrongTries {
+		t.Error("digits that are not known yet are wrong tries")
+	}
+	_, made := s.g.MakeVisit(announced)
+	_, shown := s.g.PrintVisit(id)
+	_, came := s.g.PresentVisit("in", id)
+	for name, err := range map[string]error{"made": made, "printed": shown, "presented": came, "ended": s.g.EndVisit(id), "printed anew": s.g.Reprint(id)} {
+		if !errors.Is(err, ErrNotReady) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	close(reading)
+	if err := s.register.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	s.g.review()
+	reasons := map[string]int{}
+	for _, h := range s.g.View().Holds {
+		reasons[h.Reason+" "+h.Name]++
+	}
+	if reasons["visit 周访"] != 1 || reasons["visit 李访"] != 1 {
+		t.Errorf("on hold are %v", reasons)
+	}
+	if out := s.scan("in", guess); out.said() != "refuse no-visit" {
+		t.Errorf("%+v", out)
+	}
+	if v := s.visit(other); v.Used != 0 || v.Inside != 0 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Of whom all was erased while inside nobody knows where they are: they leave by a hold, by whatever they show.
+func TestAnErasedVisitorWhoIsStillInsideLeavesByAHold(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, p := s.made(announced)
+	if out, err := s.g.PassVisit("in", id, 1); err != nil || out.Verdict != "admit" {
+		t.Fatal(out, err)
+	}
+	var seqs []int64
+	for _, e := range s.records() {
+		if e.Detail[visits.ID] == id {
+			seqs = append(seqs, e.Seq)
+		}
+	}
+	if err := s.register.Erasing(func(lose func([]int64)) error {
+		lose(seqs)
+		_, err := s.l.Erase(0, seqs, ledger.Event{Stamp: s.g.clock.Now(), Kind: ledger.Erase, Reason: "retention", By: "machine", Detail: map[string]string{}})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	v := s.visit(id)
+	if where := v.Where(s.now()); where != "" || !v.Erased || s.g.View().Inside != 0 {
+		t.Errorf("they are %q: %+v", where, v)
+	}
+	for name, code := range map[string]string{"digits": p.Digits, "pass": p.Pass} {
+		if out := s.scan("out", code); out.Verdict != "hold" {
+			t.Errorf("%s: %+v", name, out)
+		}
+		s.takeAway()
+		if out := s.scan("in", code); out.Verdict == "admit" {
+			t.Errorf("back in by %s: %+v", name, out)
+		}
+	}
+	hold, err := s.g.PresentVisit("out", id)
+	if err != nil || hold.Verdict != "hold" {
+		t.Fatalf("%+v, %v", hold, err)
+	}
+	if out, err := s.g.Decide(hold.Passage, Ruling{Verdict: "admit", Reason: "visitor-confirmed"}); err != nil || out.Verdict != "admit" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if v := s.visit(id); v.Inside != 0 {
+		t.Errorf("%+v", v)
 	}
 }

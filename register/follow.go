@@ -298,8 +298,9 @@ func (r *Register) adopt(in *file.Reader, s *State, at stage) error {
 // errNotRead: not all entries are read yet.
 var errNotRead = errors.New("what the entries add up to is not known yet")
 
-// readAll tells whether all entries are read.
-func (r *Register) readAll() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.stage == whole }
+// Whole tells whether all entries are read. Until then a visit that is not known may have been made before those that are; one that is
+// known has been read from where it was made, or told of once more, and so are its entries.
+func (r *Register) Whole() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.stage == whole }
 
 // flush brings the index up to the state. Its errors cost a rebuild, never a passage.
 func (r *Register) flush() {

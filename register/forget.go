@@ -18,7 +18,7 @@ import (
 func (r *Register) Erasing(f func(lose func(seqs []int64)) error) error {
 	r.erasing.Lock()
 	defer r.erasing.Unlock()
-	if !r.readAll() {
+	if !r.Whole() {
 		return errNotRead
 	}
 	err := f(r.lose)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gated/ledger"
+	"gated/register/visits"
 )
 
 // A commit may fail although SQLite has written it (seen with EIO at the sync). The lane was answered fault and nothing
@@ -682,7 +683,62 @@ func TestALevelOfLongAgoCountsBeforeAllIsRead(t *testing.T) {
 			t.Errorf("open by hand: %+v", s.ByHand)
 		}
 	})
-	if l.reg.readAll() {
+	if l.reg.Whole() {
+		t.Error("all is read: this tries nothing")
+	}
+}
+
+// Of visits those are known before all is read that were made, or told of once more, in the days that are read first: as often used, and by
+// as many inside.
+func TestVisitsOfLongAgoBeforeAllIsRead(t *testing.T) {
+	t.Parallel()
+	ck := &clock{}
+	ck.set("2026-09-01 08:00:00")
+	dir := t.TempDir()
+	l := open(t, dir, ck)
+	made := func(id string, detail map[string]string) {
+		d := map[string]string{visits.ID: id, visits.Until: "2027-06-01T00:00:00+08:00", visits.Entries: "9"}
+		maps.Copy(d, detail)
+		mustAppend(t, l, Event{Stamp: ck.now(), Kind: Visit, Reason: visits.Announced, Class: "visitor", Detail: d,
+			Personal: []Field{{Name: "host", Value: "3-2-501"}, {Name: "digits", Value: "123456"}}})
+	}
+	comes := func(id, passage string) {
+		e := Event{Stamp: ck.now(), Kind: Decided, Passage: passage, Direction: "in", Class: "visitor", Verdict: "admit", Detail: map[string]string{visits.ID: id}}
+		mustAppend(t, l, e)
+	}
+	made("long ago", nil)
+	made("again", nil)
+	comes("again", "a")
+	comes("long ago", "b")
+	ck.set("2026-11-01 08:00:00")
+	made("again", map[string]string{visits.Again: "2", visits.Used: "1", visits.Inside: "1"})
+	ck.set("2026-11-23 08:00:00")
+	comes("again", "c")
+	comes("long ago", "d")
+	l.Close()
+	os.Remove(filepath.Join(dir, "index.db"))
+	opt, own := options(dir, ck)
+	reads, behind := 0, make(chan struct{}) // closed behind the last days
+	own.Inject = func(string) error {
+		if reads++; reads == 3 { // one read was of long ago, one of the last days
+			close(behind)
+		}
+		if reads > 2 {
+			return errors.New("EIO")
+		}
+		return nil
+	}
+	l = startNear(t, opt, own, 0, 0)
+	<-behind
+	l.View(func(s *State) {
+		if v, known := s.Visits["again"]; !known || v.Used != 2 || v.Inside != 2 {
+			t.Errorf("%+v", s.Visits)
+		}
+		if v, known := s.Visits["long ago"]; known {
+			t.Errorf("counted are some of its entries: %+v", v)
+		}
+	})
+	if l.reg.Whole() {
 		t.Error("all is read: this tries nothing")
 	}
 }

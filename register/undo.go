@@ -13,7 +13,7 @@ import (
 
 // Passage finds a passage of this epoch by its ID.
 func (r *Register) Passage(id string) (p Passage, known bool, err error) {
-	if !r.readAll() {
+	if !r.Whole() {
 		return p, false, errNotRead
 	}
 	if id == "" {
@@ -61,7 +61,7 @@ func (r *Register) Said(p *Passage) (said ledger.Entry, err error) {
 // Without is where a person of the roster would be, had some entries never been written: "inside", "outside", or "" where the others
 // do not say, or cannot be looked up.
 func (r *Register) Without(subject string, seqs ...int64) (where string, err error) {
-	if subject == "" || !r.readAll() {
+	if subject == "" || !r.Whole() {
 		return "", nil
 	}
 	who, gone := r.hash.Key(blind.OfSubject, subject), map[int64]bool{}

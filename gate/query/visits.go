@@ -17,15 +17,10 @@ import (
 // Visitor is whose visit a claim is of; nil: of none. What of it is sealed is read from the ledger: whoever holds the lock of passages
 // does not ask.
 func (a Asker) Visitor(people *roster.Snapshot, c credential.Claim) *subject.Subject {
-	id := ""
+	var id string
 	var v visits.Visit
 	a.Register.View(func(s *register.State) {
-		switch {
-		case c.Digits != "":
-			id = s.VisitOf(blind.OfDigits, c.Digits)
-		case c.SubjectKind == credential.VisitPass && (c.Proof == credential.Signed || c.Kind == "none"):
-			id = c.Subject
-		}
+		id = visitOf(s, c)
 		v = s.Visits[id]
 	})
 	if v.Entry == 0 {
@@ -39,11 +34,24 @@ func (a Asker) Visitor(people *roster.Snapshot, c credential.Claim) *subject.Sub
 	return new(subject.Visitor(people, id, e.Personally("host"), e.Personally("name"), e.Personally("plate")))
 }
 
+// visitOf is the ID of the visit that a claim is of; "": of none.
+func visitOf(s *register.State, c credential.Claim) string {
+	switch {
+	case c.Digits != "":
+		return s.VisitOf(blind.OfDigits, c.Digits)
+	case c.SubjectKind == credential.VisitPass && (c.Proof == credential.Signed || c.Kind == "none"):
+		return c.Subject
+	}
+	return ""
+}
+
 // Coming is who comes by a visit as it stands, and the claim, which is not good where the visit has other digits or another pass by now.
-func (a Asker) Coming(visitor *subject.Subject, c credential.Claim) (who subject.Subject, _ credential.Claim) {
+// unread: nobody knows yet whether there is such a visit.
+func (a Asker) Coming(visitor *subject.Subject, c credential.Claim) (who subject.Subject, _ credential.Claim, unread bool) {
 	if visitor != nil {
 		who = *visitor
 	}
+	whole := a.Register.Whole()
 	a.Register.View(func(s *register.State) {
 		v, known := s.Visits[who.Visit]
 		printed := c.Digits == "" || s.VisitOf(blind.OfDigits, c.Digits) == who.Visit
@@ -52,7 +60,10 @@ func (a Asker) Coming(visitor *subject.Subject, c credential.Claim) (who subject
 		}
 		if !known || !printed {
 			who = subject.Subject{Class: "unknown"}
-			c.Valid, c.Reason = false, credential.ReasonNoVisit
+			_, is := s.Visits[visitOf(s, c)] // since it was looked for
+			if unread = visitor == nil && (!whole || is); !unread {
+				c.Valid, c.Reason = false, credential.ReasonNoVisit
+			}
 			return
 		}
 		if v.Erased {
@@ -60,7 +71,7 @@ func (a Asker) Coming(visitor *subject.Subject, c credential.Claim) (who subject
 		}
 		who.Class, who.Group = v.Class, v.How == visits.Group
 	})
-	return who, c
+	return who, c, unread
 }
 
 // visit adds to facts what the visit of an ID says at a time.
