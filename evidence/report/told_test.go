@@ -103,6 +103,25 @@ func TestAnErasedVisitIsStillInside(t *testing.T) {
 	must(t, r, noon, Request{Report: "visits", Day: "2026-11-23"}, "v1 (erased)")
 }
 
+// TestAVisitThatIsToldOfAgain is none of that day, and is known by what was told last; of one of an epoch before whoever was inside is.
+func TestAVisitThatIsToldOfAgain(t *testing.T) {
+	g := newGate(t)
+	e := g.at("2026-11-22 09:00:00", made("v1", "standing", "helper", nil, "host", "3-2-501", "name", "王来访"))
+	g.pass("2026-11-22 09:01:00", visitor("v1", "helper", "in"))
+	g.at("2026-11-23 03:30:00", made("v1", "standing", "helper", map[string]string{"again": "1", "inside": "1"}, "host", "3-2-501", "name", "王来访"))
+	if _, err := g.box.Erase(0, []int64{e.Seq}, ledger.Event{Stamp: g.ck.Now(), Kind: ledger.Erase}); err != nil {
+		t.Fatal(err)
+	}
+	g.at("2026-11-23 03:31:00", made("v2", "group", "visitor", map[string]string{"again": "7", "inside": "4", "came_in": rfc("2026-11-22 20:00:00")}, "host", "3-2-501", "name", "团体"))
+	r := g.reader()
+	must(t, r, noon, Request{Report: "rollcall"}, "王来访 helper inside 1")
+	must(t, r, noon, Request{Report: "rollcall"}, "团体 visitor inside 4")
+	got, err := ask(t, r, noon, Request{Report: "visits", Day: "2026-11-23"})
+	if l := lineOf(got, "v1"); err != nil || l != "" {
+		t.Errorf("that day is told of %q, %v", l, err)
+	}
+}
+
 func TestWithoutTheMasterKeyAReportSaysThatItIsIncomplete(t *testing.T) {
 	g := played(t)
 	g.box.Close()

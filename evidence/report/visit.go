@@ -40,7 +40,8 @@ func (s *story) visit(id string) *visit {
 
 // take takes an entry of its own.
 func (v *visit) take(e *entry.Entry, own bool) {
-	v.own = v.own || own
+	again := e.Detail["again"] != "" // it outlasts the entry that made it, or its epoch
+	v.own = v.own || own && !again
 	if e.Reason == "ended" {
 		v.end = e.At
 		return
@@ -49,6 +50,7 @@ func (v *visit) take(e *entry.Entry, own bool) {
 		v.personal[strings.Clone(f.Name)] = strings.Clone(f.Value)
 	}
 	if e.Reason == "reprinted" || v.known { // its digits are others
+		v.erased = v.erased && (!again || len(e.Personal) == 0)
 		return
 	}
 	d := func(name string) string { return strings.Clone(e.Detail[name]) }
@@ -59,6 +61,9 @@ func (v *visit) take(e *entry.Entry, own bool) {
 	v.erased = e.Record.Personal != "" && len(e.Personal) == 0
 	if n, err := strconv.Atoi(d("occupants")); err == nil && n > 1 {
 		v.personal["occupants"] = strconv.Itoa(n)
+	}
+	if n, err := strconv.Atoi(d("inside")); err == nil && again && len(v.moves) == 0 { // they came in the epoch before
+		v.moves = []move{{seq: e.Seq, at: cmp.Or(stamp(d("came_in")), e.At), in: true, heads: n}}
 	}
 }
 
