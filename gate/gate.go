@@ -18,6 +18,7 @@ import (
 	"gated/gate/ruling"
 	"gated/gate/stamp"
 	"gated/gate/tries"
+	"gated/gate/visitpass"
 	"gated/gate/writing"
 	"gated/ledger"
 	"gated/policy"
@@ -82,15 +83,15 @@ func (g *Gate) As(by access.Actor) *Gate { return &Gate{g.gate, by} }
 
 // gate is what everybody who acts at it shares.
 type gate struct {
-	opt   Options
-	log   *slog.Logger
-	clock stamp.Clock
-	ask   query.Asker
-	rules atomic.Pointer[Rules]
-	taken atomic.Pointer[trust] // of the rules in force
-	lanes *lane.Lanes
-	m     metrics.Metrics
-	work  sync.WaitGroup // barrier commands and late entries under way
+	opt     Options
+	log     *slog.Logger
+	clock   stamp.Clock
+	ask     query.Asker
+	rules   atomic.Pointer[Rules]
+	printer *visitpass.Printer
+	lanes   *lane.Lanes
+	m       metrics.Metrics
+	work    sync.WaitGroup // barrier commands and late entries under way
 
 	// passage is held from query to Append, so that two lanes cannot both take the last household trip.
 	passage sync.Mutex
@@ -123,6 +124,7 @@ func New(opt Options, r Rules) *Gate {
 	}
 	g.m = metrics.New(ids, byhand.Reasons)
 	opt.Register.View(func(s *register.State) { g.clock.Remember(s.Trusted) })
+	g.printer = &visitpass.Printer{Gate: opt.Name, Register: opt.Register, Zone: g.ask.Zone, Derive: opt.Ledger.Derive}
 	g.writing = writing.New(writing.Options{Ledger: opt.Ledger, Spool: opt.Spool, Log: opt.Log, Now: g.clock.Now,
 		Recorded: g.clock.Recorded, Changed: g.page.changed, Work: &g.work})
 	g.lanes = lane.New(lane.Options{Lanes: opt.Lanes, Register: opt.Register, Writing: g.writing, Now: g.clock.Now, Work: &g.work,

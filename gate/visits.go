@@ -1,23 +1,18 @@
 package gate
 
 import (
-	"cmp"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 
 	"gated/credential"
 	"gated/gate/presentation"
 	"gated/gate/ruling"
 	"gated/gate/visit"
+	"gated/gate/visitpass"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
-	"gated/register/blind"
 	"gated/register/visits"
 )
 
@@ -98,7 +93,7 @@ func (g *Gate) makeVisit(f visit.Form, printed bool) (id string, err error) {
 		if !g.opt.Register.Whole() { // digits are to be new
 			return "", ErrNotReady
 		}
-		ev.Personal = append(ev.Personal, g.print()...)
+		ev.Personal = append(ev.Personal, g.printer.New()...)
 	}
 	ev.Stamp, ev.By = at, g.by.By()
 	ev.Personal = append(ev.Personal, g.guard("")...)
@@ -145,7 +140,7 @@ func (g *Gate) changeVisit(id, what string, printed bool) error {
 		if !g.opt.Register.Whole() {
 			return ErrNotReady
 		}
-		ev.Personal = append(ev.Personal, g.print()...)
+		ev.Personal = append(ev.Personal, g.printer.New()...)
 	}
 	return g.demand(ev)
 }
@@ -182,88 +177,21 @@ func (g *Gate) tellVisits(ids []string, said map[int64]*ledger.Entry) error {
 	return g.demand(events...)
 }
 
-// print are new digits, which no other visit has, and the serial of a new pass. The caller holds passage.
-func (g *Gate) print() []ledger.Field {
-	digits, serial := "", make([]byte, 8)
-	for taken := true; taken; {
-		n, _ := rand.Int(rand.Reader, big.NewInt(1_000_000)) // never fails
-		digits = fmt.Sprintf("%06d", n)
-		g.opt.Register.View(func(s *register.State) { taken = s.VisitOf(blind.OfDigits, digits) != "" })
-	}
-	rand.Read(serial)
-	return []ledger.Field{{Name: "digits", Value: digits}, {Name: "pass", Value: hex.EncodeToString(serial)}}
-}
-
-// visitKey signs the passes of visits, and nothing else. It follows from the master key; nil while there is none.
-func (g *Gate) visitKey() ed25519.PrivateKey {
-	if seed := g.opt.Ledger.Derive("the passes of visits"); seed != nil {
-		return ed25519.NewKeyFromSeed(seed)
-	}
-	return nil
-}
-
-// trust is what the rules trust, and the same with the gate's own passes of visits.
-type trust struct{ of, with *credential.Trust }
-
 // trust is what codes are checked by.
-func (g *Gate) trust(r *Rules) *credential.Trust {
-	if t := g.taken.Load(); t != nil && t.of == r.Trust {
-		return t.with
-	}
-	key := g.visitKey()
-	if key == nil || r.Trust == nil {
-		return r.Trust
-	}
-	t := &trust{r.Trust, r.Trust.WithVisits(key.Public().(ed25519.PublicKey))}
-	g.taken.Store(t)
-	return t.with
-}
+func (g *Gate) trust(r *Rules) *credential.Trust { return g.printer.Trust(r.Trust) }
 
 // Print is a visit as it is printed, or sent to whoever comes.
-type Print struct {
-	Visit   string `json:"visit"`
-	Digits  string `json:"digits"`
-	Pass    string `json:"pass"` // the text of its QR code; empty: the gate has no key for it
-	From    string `json:"from"`
-	Until   string `json:"until"`
-	Picture []byte `json:"picture,omitempty"` // PNG of the code, with the digits below
-	Chat    string `json:"chat"`              // one text to send to whoever comes
-}
+type Print = visitpass.Print
 
 // PrintVisit makes out the pass of a visit; the same one each time, until it is reprinted.
-func (g *Gate) PrintVisit(id string) (p Print, err error) {
-	var v visits.Visit
-	g.opt.Register.View(func(s *register.State) { v = s.Visits[id] })
-	said, err := g.opt.Register.Entries([]int64{v.Printed})
-	e := said[v.Printed]
-	switch {
-	case v.Entry == 0:
-		return p, cmp.Or(g.hasVisit(id), ErrNoVisit)
-	case err != nil:
-		return p, fmt.Errorf("%w: %w", ErrLedger, err)
-	case e == nil || e.Personally("digits") == "":
-		return p, invalid("it has no digits: it was made for somebody who stood at a lane, or was erased")
+func (g *Gate) PrintVisit(id string) (Print, error) {
+	if err := g.hasVisit(id); err != nil {
+		return Print{}, err
 	}
-	p.Digits = e.Personally("digits")
-	from, until := v.Good(g.opt.Ledger.Zone())
-	p.From, p.Until = from.Format(visitTime), until.Format(visitTime)
-	if key := g.visitKey(); key != nil {
-		of := credential.Pass{Issuer: credential.VisitIssuer, Subject: id, Kind: credential.VisitPass, NotBefore: from, NotAfter: until}
-		hex.Decode(of.Serial[:], []byte(e.Personally("pass")))
-		p.Pass, err = credential.Issue(key, of)
-	}
-	digits := p.Digits[:3] + " " + p.Digits[3:]
-	if p.Pass != "" && err == nil {
-		p.Picture, err = credential.PNGWith(p.Pass, digits)
-	}
-	p.Visit, p.Chat = id, fmt.Sprintf("%s 访客码 %s，%s 至 %s 有效，请在门岗出示。\n"+
-		"Visitor code %[2]s at %[1]s, good from %[3]s until %[4]s.", g.opt.Name, digits, p.From, p.Until)
-	return p, err
+	return g.printer.Print(id)
 }
 
 // VisitWords are those of which a visit's are chosen.
 func VisitWords() map[string]any {
 	return map[string]any{"firms": visit.Firms, "purposes": visit.Purposes, "bodies": visit.Bodies}
 }
-
-const visitTime = "2006-01-02 15:04"
