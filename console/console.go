@@ -118,6 +118,7 @@ func (c *console) routes(done <-chan struct{}) []route {
 		{"POST", "/api/signoff", "", c.signOff},
 		{"POST", "/api/duty", access.SignOn, c.duty},
 		{"GET", "/api/find", access.Inquire, c.find},
+		{"POST", "/api/search", access.Inquire, c.search},
 		{"POST", "/api/trips", access.Inquire, c.trips},
 		{"POST", "/api/plan", access.Inquire, c.plan},
 		{"POST", "/api/visit", access.Invite, c.visit},

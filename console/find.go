@@ -1,12 +1,15 @@
 package console
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"gated/gate"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -69,26 +72,66 @@ func (f *finder) gave(names int) {
 	f.names.Add(float64(names))
 }
 
+// find looks for people by a room, or for whoever else may come in by what a guard types.
 func (c *console) find(w http.ResponseWriter, r *http.Request) {
-	room := strings.TrimSpace(r.URL.Query().Get("room"))
-	if err := checkText("room", room, maxWord); err != nil {
+	key, text := "room", strings.TrimSpace(r.URL.Query().Get("room"))
+	if q := strings.TrimSpace(r.URL.Query().Get("q")); q != "" {
+		key, text = "q", q
+	}
+	if err := checkText(key, text, maxWord); err != nil {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	if wait, first := c.finder.wait(time.Now()); wait > 0 {
-		if first {
-			c.log.Warn("searches by room are refused for a while: too many names were asked for",
-				"at_once", namesAtOnce, "a_minute", namesPerMinute)
-		}
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		failFor(w, http.StatusTooManyRequests, "too-many-names",
-			"searches by room give %d names at once and %d a minute: wait a little", namesAtOnce, namesPerMinute)
+	if !c.mayFind(w) {
 		return
 	}
-	found := c.gate.Find(room)
+	if key == "q" {
+		found, err := c.gate.FindAny(text)
+		c.found(w, r, found, err)
+		return
+	}
+	found := c.gate.Find(text)
 	if len(found) > maxFound {
 		found = found[:maxFound]
 	}
 	c.finder.gave(len(found))
 	answer(w, http.StatusOK, found)
+}
+
+// search is for a name or a telephone without a building; the gate records first who looks, for whom and why.
+func (c *console) search(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Text, Why string }
+	if !read(w, r, &q, func() error {
+		q.Text, q.Why = strings.TrimSpace(q.Text), strings.TrimSpace(q.Why)
+		return errors.Join(checkText("text", q.Text, maxWord), checkText("why", q.Why, maxText))
+	}) || !c.mayFind(w) {
+		return
+	}
+	found, err := c.gate.Search(q.Text, q.Why)
+	c.found(w, r, found, err)
+}
+
+func (c *console) found(w http.ResponseWriter, r *http.Request, found gate.Finding, err error) {
+	if err != nil {
+		c.failGate(w, r, err)
+		return
+	}
+	c.finder.gave(found.Names())
+	answer(w, http.StatusOK, found)
+}
+
+// mayFind tells whether more names may be given now, and answers where not.
+func (c *console) mayFind(w http.ResponseWriter) bool {
+	wait, first := c.finder.wait(time.Now())
+	if wait <= 0 {
+		return true
+	}
+	if first {
+		c.log.Warn("searches by room are refused for a while: too many names were asked for",
+			"at_once", namesAtOnce, "a_minute", namesPerMinute)
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	failFor(w, http.StatusTooManyRequests, "too-many-names",
+		"searches by room give %d names at once and %d a minute: wait a little", namesAtOnce, namesPerMinute)
+	return false
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gated/gate/duty"
+	"gated/gate/find"
 	"gated/gate/query"
 	"gated/gate/ruling"
 	"gated/gate/view"
@@ -59,6 +60,8 @@ type (
 	Override = ruling.Override
 	// VisitForm is a visit as a guard, or the office, enters it.
 	VisitForm = visit.Form
+	// Finding is whom a guard found who typed something.
+	Finding = find.Result
 )
 
 // What the page shows.

@@ -470,6 +470,9 @@ func (s *State) Home(household string) blind.Key { return s.hash.Key(blind.OfHou
 // Key is the key of a value of a kind, as visits are found by it.
 func (s *State) Key(kind, value string) blind.Key { return s.hash.Key(kind, value) }
 
+// Wanted is the key by which a search for a value of a kind finds it: four characters of a plate are looked for as its end.
+func (s *State) Wanted(kind, value string) blind.Key { return s.hash.Wanted(kind, value) }
+
 // VisitOf is the ID of the newest visit that has these digits, or this pass; "": none has.
 func (s *State) VisitOf(kind, value string) string {
 	key := s.hash.Key(kind, value)

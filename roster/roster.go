@@ -196,37 +196,6 @@ func (s *Snapshot) Revoked(serial, subject string, notBefore time.Time) bool {
 	return alone || all && notBefore.UnixMicro() < before
 }
 
-// found is how many people Find shows at most: more do not fit the guard's page.
-const found = 50
-
-// Find returns the people of the rooms that a guard typed, in the order of the rooms: "3-2-501", "3 2 501" and "3栋2单元501室" are one
-// household, "2-501" is that unit and room in every building, "501" or "0501" the room in every unit. At most 50.
-func (s *Snapshot) Find(room string) []Person {
-	if len(room) > 100 {
-		return nil
-	}
-	want := roomParts(room)
-	if len(want) == 0 || len(want) > 3 {
-		return nil
-	}
-	var people []Person
-	for _, h := range s.households {
-		have := []string{h.Building, h.Unit, h.Room}
-		if !slices.Equal(have[3-len(want):], want) {
-			continue
-		}
-		for _, i := range s.byHousehold[h.ID] {
-			if len(people) == found {
-				return people
-			}
-			p := s.people[i]
-			p.Household = h.ID // of several, the one that was asked for
-			people = append(people, p)
-		}
-	}
-	return people
-}
-
 // Counts returns how many households, residents, staff (everyone else who has a class) and vehicles there are.
 func (s *Snapshot) Counts() (households, residents, staff, vehicles int) {
 	for _, p := range s.people {

@@ -23,6 +23,15 @@ type Found struct {
 	Class string `json:"class"`
 }
 
+// Vehicle is a vehicle of the roster as the guard finds it.
+type Vehicle struct {
+	ID      string `json:"id"`
+	Plate   string `json:"plate"`
+	Room    string `json:"room,omitempty"`
+	Class   string `json:"class"`
+	Service string `json:"service,omitempty"`
+}
+
 // View is everything the page shows at one moment.
 type View struct {
 	Gate         string       `json:"gate"`

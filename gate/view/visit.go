@@ -31,6 +31,9 @@ type Visit struct {
 	Presumed bool      `json:"presumed_left"` // so long ago that they count as gone
 	Entries  int       `json:"entries"`       // 0: any number
 	Left     int       `json:"left"`          // of them, today
+	// Private: whose it is, and of whom, only its host's callers are to see.
+	Private   bool `json:"private,omitempty"`
+	Telephone bool `json:"telephone,omitempty"` // one is known, and is shown on a touch
 }
 
 // VisitOf is what is no secret of a visit at a time.
