@@ -77,6 +77,38 @@ func (l *loader) check(s *Settings) {
 	l.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", s.Log.Format, "text", "json")
 	l.ledger(s)
+	l.hosts(s.Hosts)
+}
+
+// Bodies are the hosts that are no household, and consents how they agree.
+var (
+	Bodies   = []string{"office", "committee", "parcels", "shop", "kindergarten", "compound"}
+	consents = []string{"asked", "open"}
+)
+
+func (l *loader) hosts(hosts []Host) {
+	bodies := map[string]int{}
+	for i, h := range hosts {
+		key := fmt.Sprintf("hosts[%d]", i)
+		l.oneOf(key+".body", h.Body, Bodies...)
+		if j, taken := bodies[h.Body]; taken {
+			l.fault(key+".body", "%q is the body of hosts[%d] already: write each once", h.Body, j)
+		}
+		bodies[h.Body] = i
+		if h.Consent != "" {
+			l.oneOf(key+".consent", h.Consent, consents...)
+		}
+		for k, p := range h.People {
+			at := fmt.Sprintf("%s.people[%d]", key, k)
+			if l.text(at+".name", p.Name, 64); strings.TrimSpace(p.Name) == "" {
+				l.fault(at+".name", "is required: write who answers")
+			}
+			if len(p.Telephone) > 30 || !strings.ContainsAny(p.Telephone, "0123456789") ||
+				strings.Trim(p.Telephone, "0123456789+-() ") != "" {
+				l.fault(at+".telephone", "%q: write digits, such as \"0755-8210000\", in quotes", p.Telephone)
+			}
+		}
+	}
 }
 
 func (l *loader) gate(g Gate) {

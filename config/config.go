@@ -34,6 +34,7 @@ type Settings struct {
 	Console Console `mapstructure:"console"`
 	Log     Log     `mapstructure:"log"`
 	Ledger  Ledger  `mapstructure:"ledger"`
+	Hosts   []Host  `mapstructure:"hosts" reload:"true"` // none: nobody is called for them, and each is asked
 
 	from map[string]string // key: where its value came from, if not the default
 }
@@ -137,6 +138,19 @@ type Console struct {
 
 	Language string `mapstructure:"language" reload:"true"` // zh or en, default zh
 	Call     string `mapstructure:"call" reload:"true"`     // whom to call on a fault, shown to guards; at most 100 characters
+}
+
+// Host is whom the gate calls for visitors of a body that is no household, and how it agrees.
+type Host struct {
+	Body    string   `mapstructure:"body"`    // required, unique: office, committee, parcels, shop, kindergarten or compound
+	Consent string   `mapstructure:"consent"` // asked, or open: whoever comes to it may; left out: asked
+	People  []Called `mapstructure:"people"`  // in the order in which they are called
+}
+
+// Called is somebody whom the gate calls.
+type Called struct {
+	Name      string `mapstructure:"name"`      // required, at most 64 characters
+	Telephone string `mapstructure:"telephone"` // required: digits, and + - ( ) between them
 }
 
 // Log goes to standard error.

@@ -85,6 +85,7 @@ trust: {dir: /srv/trust}
 console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], users: [prometheus, "1000"], language: en, call: 物业 8210}
 log: {level: debug, format: json}
 ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witness.example/gate", key: `+witnessKey+`}], witness_every: 60, retention: [{class: resident, days: 30}, {class: "*", days: 90}]}
+hosts: [{body: office, people: [{name: 前台, telephone: "0755-8210000"}]}, {body: shop, consent: open}]
 `)
 	got, err := Load(path, []string{"PATH=/bin", "GATED_CONFIG=x", "GATED_STATE="})
 	if err != nil {
@@ -113,6 +114,7 @@ ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witnes
 		Console: Console{"[::1]:0", []string{"gate.example.org", "192.0.2.7", "gate:8480"}, []string{"prometheus", "1000"}, "en", "物业 8210"},
 		Log:     Log{"debug", "json"},
 		Ledger:  Ledger{MinFree: 2 << 30, TlogListen: ":8481", Witnesses: []Witness{{"https://witness.example/gate", witnessKey}}, WitnessEvery: 60, Retention: []retention.Rule{{Class: "resident", Days: 30}, {Class: "*", Days: 90}}},
+		Hosts:   []Host{{"office", "", []Called{{"前台", "0755-8210000"}}}, {"shop", "open", nil}},
 	}
 	if diff := cmp.Diff(want, got, equal); diff != "" {
 		t.Error(diff)
@@ -290,6 +292,11 @@ func TestImpossibleValues(t *testing.T) {
 		{"lanes:", "ledger: {tlog_listen: ':65536'}\nlanes:", `ledger.tlog_listen: ":65536": write address and port`},
 		{"lanes:", "ledger: {tlog_listen: 'http://a:80'}\nlanes:", `ledger.tlog_listen: "http://a:80": write address and port`},
 		{"lanes:", "ledger: {tlog_listen: '127.0.0.1:8480'}\nlanes:", `ledger.tlog_listen: "127.0.0.1:8480" is console.listen already: write another port`},
+		{"lanes:", "hosts: [{body: bank}]\nlanes:", `hosts[0].body: "bank" is not known`},
+		{"lanes:", "hosts: [{body: shop}, {body: shop}]\nlanes:", `hosts[1].body: "shop" is the body of hosts[0] already`},
+		{"lanes:", "hosts: [{body: shop, consent: no-one}]\nlanes:", `hosts[0].consent: "no-one" is not known`},
+		{"lanes:", "hosts: [{body: shop, people: [{telephone: '1'}]}]\nlanes:", `hosts[0].people[0].name: is required`},
+		{"lanes:", "hosts: [{body: shop, people: [{name: a, telephone: 'call me'}]}]\nlanes:", `hosts[0].people[0].telephone: "call me": write digits`},
 		{"lanes:", "ledger: {retention: [{class: residents, days: 30}]}\nlanes:", `ledger.retention[0].class: "residents"`},
 		{"lanes:", "ledger: {retention: [{class: resident}]}\nlanes:", `ledger.retention[0].days: 0 is out of range: write 1 to 36500`},
 		{"lanes:", "ledger: {retention: [{class: '*', days: 9}, {class: '*', days: 8}]}\nlanes:", `ledger.retention[1].class: "*" is the class of ledger.retention[0] already`},
@@ -336,7 +343,7 @@ line 3: gate.hold_limit: "3" has no unit: write 3ms, 3s or 3m
 line 4: gate.repeat_window: "3" has no unit: write 3ms, 3s or 3m
 line 11: lanes[0].scanner.baud: "true" is not a whole number: write digits only
 line 12: lanes[1]: is a section: write its keys below it, indented
-line 13: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, scanner, policy, trust, console, log, ledger
+line 13: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, scanner, policy, trust, console, log, ledger, hosts
 GATED_LOG: names a section: set one of its keys, such as GATED_LOG_LEVEL
 line 5: gate.origin: "south gate" has a space or a plus: write it with hyphens, such as south-gate
 GATED_GATE_REPEAT_WINDOW: gate.repeat_window: 1h is out of range: write 0s to 30s
@@ -602,7 +609,7 @@ func TestWhatTakesEffectAtOnce(t *testing.T) {
 		}
 	})
 	want := []string{"gate.level", "gate.hold_limit", "gate.repeat_window", "gate.inside_for", "gate.pins", "gate.shifts", "scanner.keyboard", "policy.file", "trust.dir", "console.language", "console.call",
-		"log.level", "ledger.min_free"}
+		"log.level", "ledger.min_free", "hosts"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

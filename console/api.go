@@ -255,7 +255,8 @@ func (c *console) failGate(w http.ResponseWriter, r *http.Request, err error) {
 		conflict("past")
 	case errors.Is(err, gate.ErrNoPerson):
 		conflict("no-person")
-	case errors.Is(err, gate.ErrUnknownLane), errors.Is(err, gate.ErrUnknownPerson), errors.Is(err, gate.ErrNoVisit):
+	case errors.Is(err, gate.ErrUnknownLane), errors.Is(err, gate.ErrUnknownPerson), errors.Is(err, gate.ErrNoVisit),
+		errors.Is(err, gate.ErrNoHost):
 		fail(w, http.StatusNotFound, "%v", err)
 	case errors.Is(err, gate.ErrInvalid):
 		fail(w, http.StatusBadRequest, "%v", err)

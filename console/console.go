@@ -119,6 +119,8 @@ func (c *console) routes(done <-chan struct{}) []route {
 		{"POST", "/api/duty", access.SignOn, c.duty},
 		{"GET", "/api/find", access.Inquire, c.find},
 		{"POST", "/api/search", access.Inquire, c.search},
+		{"POST", "/api/host", access.Inquire, c.host},
+		{"POST", "/api/telephone", access.Inquire, c.telephone},
 		{"POST", "/api/trips", access.Inquire, c.trips},
 		{"POST", "/api/plan", access.Inquire, c.plan},
 		{"POST", "/api/visit", access.Invite, c.visit},

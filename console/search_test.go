@@ -36,3 +36,26 @@ func TestFindingByRequests(t *testing.T) {
 	}
 	t.Error("nobody is stopped")
 }
+
+func TestAHostsCardAndATelephoneByRequests(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	rules := b.gate.Rules()
+	rules.Bodies = []gate.Body{{Body: "office", People: []gate.Called{{Name: "前台", Telephone: "0755-8210000"}}}}
+	b.gate.SetRules(rules)
+	if w := b.ask(request("POST", "/api/host", `{"room": "office"}`)); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "0755") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if c := posts[gate.Card](b, "/api/host", `{"room": "3-2-501"}`, http.StatusOK); len(c.People) != 2 || c.People[1].Index != 1 {
+		t.Errorf("%+v", c)
+	}
+	if n := posts[map[string]string](b, "/api/telephone", `{"body": "office", "index": 0}`, http.StatusOK); n["telephone"] != "0755-8210000" {
+		t.Errorf("%v", n)
+	}
+	for path, body := range map[string]string{"/api/host": `{}`, "/api/telephone": `{"body": "office", "index": -1}`} {
+		posts[map[string]string](b, path, body, http.StatusBadRequest)
+	}
+	posts[map[string]string](b, "/api/telephone", `{}`, http.StatusBadRequest)
+	posts[map[string]string](b, "/api/host", `{"room": "9-9-999"}`, http.StatusNotFound)
+	posts[map[string]string](b, "/api/telephone", `{"visit": "nobodys"}`, http.StatusNotFound)
+}

@@ -119,7 +119,20 @@ func rules(s *lastgood.Setup) gate.Rules {
 	set := s.Settings
 	return gate.Rules{Policy: s.Policy, Trust: s.Trust, Level: s.Level, Hold: set.Gate.HoldLimit, Repeat: set.Gate.RepeatWindow,
 		Language: set.Console.Language, Keyboard: set.Scanner.Keyboard, Call: set.Console.Call, MinFree: uint64(set.Ledger.MinFree),
-		InsideFor: set.Gate.InsideFor, PINs: set.Gate.PINs == "required", Shifts: set.Gate.Shifts}
+		InsideFor: set.Gate.InsideFor, PINs: set.Gate.PINs == "required", Shifts: set.Gate.Shifts,
+		Bodies: bodies(set.Hosts)}
+}
+
+// bodies are the hosts that are no household, as the gate calls them.
+func bodies(hosts []config.Host) (list []gate.Body) {
+	for _, h := range hosts {
+		b := gate.Body{Body: h.Body, Open: h.Consent == "open"}
+		for _, p := range h.People {
+			b.People = append(b.People, gate.Called(p))
+		}
+		list = append(list, b)
+	}
+	return list
 }
 
 // watchedFiles are the files of the setup, at which the daemon looks by itself: a reload may never reach it.

@@ -49,6 +49,7 @@ type Rules struct {
 	PINs     bool   // guards sign on with one
 
 	Shifts []string // when they change, as shift.ParsePlan reads it
+	Bodies []Body   // hosts that are no household, as far as the settings say more of them
 
 	InsideFor time.Duration // who has been inside longer may have left unseen: nobody knows where they are; 0: however long
 }

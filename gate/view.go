@@ -6,6 +6,7 @@ import (
 
 	"gated/gate/duty"
 	"gated/gate/find"
+	"gated/gate/host"
 	"gated/gate/query"
 	"gated/gate/ruling"
 	"gated/gate/view"
@@ -31,6 +32,7 @@ var (
 	ErrNotReady      = query.ErrNotReady
 	ErrUnknownPerson = query.ErrUnknown
 	ErrNoVisit       = errors.New("no such visit: it was over long ago, or never made")
+	ErrNoHost        = errors.New("no such host: a room as 3-2-501, or a body such as office")
 	ErrNoPerson      = amend.ErrNoPerson
 	ErrLedger        = writing.ErrLedger
 	ErrNone          = duty.ErrNone
@@ -62,6 +64,14 @@ type (
 	VisitForm = visit.Form
 	// Finding is whom a guard found who typed something.
 	Finding = find.Result
+)
+
+// Whom guards call.
+type (
+	Body   = host.Body
+	Called = host.Called
+	Card   = host.Card
+	Whose  = host.Whose
 )
 
 // What the page shows.

@@ -21,6 +21,7 @@ import (
 	"gated/config"
 	"gated/gate"
 	"gated/gate/ruling"
+	"gated/gate/visit"
 	"gated/policy"
 	"gated/register/byhand"
 	"gated/register/retention"
@@ -136,6 +137,11 @@ func rosterWords(t *testing.T) {
 }
 
 func settingsWords(t *testing.T) {
+	var bodies []string
+	for _, b := range visit.Bodies {
+		bodies = append(bodies, b.Word)
+	}
+	same(t, "hosts that are no household", config.Bodies, bodies)
 	path := filepath.Join(t.TempDir(), "gated.yaml")
 	if err := os.WriteFile(path, []byte("ledger:\n  retention:\n    - {class: nobody, days: 1}\n"), 0o600); err != nil {
 		t.Fatal(err)
