@@ -110,15 +110,19 @@ func recordPasses(ctx context.Context, b *Box, by string, passes []roster.Issued
 // RevokePasses makes the gate refuse a pass, or all that a household has now, and tells how many of those are recorded.
 var RevokePasses = Op[Revocation, int]{"pass-revoke", revokePasses}
 
-// Revocation is of the household's passes, or else of the one with the serial, which may be unseen: nobody has recorded it.
+// Revocation is of the household's passes, or of those of a subject that are suspended, which may be lifted instead; or else of the one
+// with the serial, which may be unseen: nobody has recorded it.
 type Revocation struct {
-	Serial, Household, Reason string
-	Unseen                    bool
+	Serial, Household, Subject, Reason string
+	Unseen, Lift                       bool
 }
 
 func revokePasses(ctx context.Context, b *Box, by string, r Revocation) (int, error) {
 	if err := b.rightRoster(); err != nil {
 		return 0, err
+	}
+	if r.Subject != "" {
+		return settleSuspended(ctx, b, by, r)
 	}
 	if r.Household == "" {
 		switch err := b.Roster.Revoke(ctx, r.Serial, r.Reason, r.Unseen); {
@@ -144,6 +148,20 @@ func revokePasses(ctx context.Context, b *Box, by string, r Revocation) (int, er
 	}
 	return n, b.rosterChanged(by, "household-revoked", map[string]string{"passes": strconv.Itoa(n)},
 		whose("household", r.Household, r.Reason)...)
+}
+
+// settleSuspended ends the suspension of a subject's passes.
+func settleSuspended(ctx context.Context, b *Box, by string, r Revocation) (n int, err error) {
+	settle, done := b.Roster.RevokeSuspended, "suspended-revoked"
+	if r.Lift {
+		settle, done = b.Roster.Lift, "suspended-lifted"
+	}
+	if n, err = settle(ctx, r.Subject); errors.Is(err, roster.ErrNotFound) {
+		return 0, No{fmt.Errorf("no passes of %.40q are suspended", r.Subject)}
+	} else if err != nil {
+		return 0, err
+	}
+	return n, b.rosterChanged(by, done, map[string]string{"passes": strconv.Itoa(n)}, whose("subject", r.Subject, r.Reason)...)
 }
 
 // whose says, sealed, whose passes were revoked and why: who has lost the roster finds it there.

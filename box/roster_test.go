@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -206,6 +207,42 @@ func TestARevocationOfAnUnknownSerialIsANo(t *testing.T) {
 	r.Unseen = true
 	if _, err := Perform(t.Context(), dir, RevokePasses, r); err != nil || len(recorded(t, dir, had)) != 1 {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What a guard suspended the office lifts, or revokes; either is an entry that says whose.
+func TestWhatAGuardSuspendedIsLiftedOrRevoked(t *testing.T) {
+	for _, lift := range []bool{true, false} {
+		dir := site(t)
+		people, err := roster.Open(RosterFile(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		who := people.Snapshot().People()[0].ID
+		err = people.Suspend(t.Context(), who, time.Now())
+		if err := errors.Join(err, people.Close()); err != nil {
+			t.Fatal(err)
+		}
+		had := size(t, dir)
+		r := Revocation{Subject: who, Lift: lift, Reason: "found in the lift"}
+		if _, err := Perform(t.Context(), dir, RevokePasses, r); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Perform(t.Context(), dir, RevokePasses, r); !errors.As(err, new(No)) {
+			t.Errorf("twice: %v", err)
+		}
+		list := recorded(t, dir, had)
+		want := map[bool]string{true: "suspended-lifted", false: "suspended-revoked"}[lift]
+		if len(list) != 1 || list[0].Reason != want || !slices.ContainsFunc(list[0].Personal, func(f ledger.Field) bool { return f.Name == "subject" && f.Value == who }) {
+			t.Errorf("the entries are %+v", list)
+		}
+		if people, err = roster.OpenReadOnly(RosterFile(dir)); err != nil {
+			t.Fatal(err)
+		}
+		before := time.Now().Add(-time.Hour)
+		if s := people.Snapshot(); s.Suspended(who, before) || s.Revoked("00000000000000ff", who, before) == lift {
+			t.Errorf("lift %t: suspended %t, revoked %t", lift, s.Suspended(who, before), s.Revoked("00000000000000ff", who, before))
+		}
 	}
 }
 

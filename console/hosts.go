@@ -18,7 +18,7 @@ func (c *console) host(w http.ResponseWriter, r *http.Request) {
 	}) || !c.mayFind(w) {
 		return
 	}
-	card, err := c.gate.HostCard(q.Room)
+	card, err := c.gate.Counter().Card(q.Room)
 	if err != nil {
 		c.failGate(w, r, err)
 		return
@@ -38,7 +38,7 @@ func (c *console) telephone(w http.ResponseWriter, r *http.Request) {
 	}) {
 		return
 	}
-	number, err := c.gate.Telephone(q)
+	number, err := c.gate.Counter().Telephone(q)
 	if err != nil {
 		c.failGate(w, r, err)
 		return
@@ -52,4 +52,15 @@ func mayWord(key, s string) error {
 		return nil
 	}
 	return checkWord(key, s)
+}
+
+// suspend has somebody's passes count no more until the office decides.
+func (c *console) suspend(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Person, Why string }
+	if read(w, r, &q, func() error {
+		q.Why = strings.TrimSpace(q.Why)
+		return errors.Join(checkWord("person", q.Person), checkText("why", q.Why, maxText))
+	}) {
+		c.done204(w, r, c.gate.Counter().Suspend(q.Person, q.Why))
+	}
 }

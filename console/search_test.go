@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"gated/gate"
 )
@@ -58,4 +59,19 @@ func TestAHostsCardAndATelephoneByRequests(t *testing.T) {
 	posts[map[string]string](b, "/api/telephone", `{}`, http.StatusBadRequest)
 	posts[map[string]string](b, "/api/host", `{"room": "9-9-999"}`, http.StatusNotFound)
 	posts[map[string]string](b, "/api/telephone", `{"visit": "nobodys"}`, http.StatusNotFound)
+}
+
+func TestALostPassIsSuspendedByARequest(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	pass, after := b.pass("赵奶奶", time.Hour), b.ledger.Size()
+	posts[struct{}](b, "/api/suspend", `{"person": "`+b.person("赵奶奶")+`", "why": "丢了"}`, http.StatusNoContent)
+	if out := b.scan("in", pass); out.Reason != "suspended" {
+		t.Errorf("%+v", out)
+	}
+	if got := b.entries(after); !strings.HasPrefix(got, "roster pass-suspended 丢了; roster pass-suspended 丢了; ") {
+		t.Errorf("the ledger has %q", got)
+	}
+	posts[map[string]string](b, "/api/suspend", `{"person": "r-nobody", "why": "x"}`, http.StatusNotFound)
+	posts[map[string]string](b, "/api/suspend", `{"person": "`+b.person("赵奶奶")+`"}`, http.StatusBadRequest)
 }

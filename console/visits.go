@@ -56,7 +56,7 @@ func (c *console) visits(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &struct{}{}, func() error { return nil }) {
 		return
 	}
-	list, err := c.as(r).Visits(nil)
+	list, err := c.as(r).Counter().Visits(nil)
 	if err != nil {
 		c.failGate(w, r, err)
 		return

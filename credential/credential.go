@@ -69,6 +69,7 @@ const (
 	ReasonBadDate         = "bad-date"        // birth date that does not exist or is still to come
 	ReasonUnknownCard     = "unknown-card"    // a card of a type whose layout is not known here
 	ReasonNoVisit         = "no-visit"        // of a visit's digits or pass: none has it; the gate says so, which knows the visits
+	ReasonSuspended       = "suspended"       // reported lost, until somebody decides: the gate says so, which asks the roster
 	ReasonUnreadableCard  = "unreadable-card" // a card that the reader found and did not read: broken, or not genuine
 )
 

@@ -88,7 +88,7 @@ func TestWhomAGuardFinds(t *testing.T) {
 		"<b>'\" OR 1":        "building?",
 		"3 ‮王":               "",
 	} {
-		r, err := s.g.FindAny(text)
+		r, err := s.g.Counter().Find(text)
 		if err != nil || told(r) != want {
 			t.Errorf("%q: %q, %v, want %q", text, told(r), err, want)
 		}
@@ -103,7 +103,7 @@ func TestAWiderSearchIsAnEntryFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{"王": "王小明", "周访": "周访@3-2-501", "赵": "赵六"} {
-		r, err := s.g.Search(text, "包裹没有房号")
+		r, err := s.g.Counter().Search(text, "包裹没有房号")
 		if err != nil || told(r) != want {
 			t.Errorf("%s: %q, %v", text, told(r), err)
 		}
@@ -112,11 +112,11 @@ func TestAWiderSearchIsAnEntryFirst(t *testing.T) {
 			t.Errorf("%s: the entry is %+v", text, e)
 		}
 	}
-	if _, err := s.g.Search("王", ""); err == nil {
+	if _, err := s.g.Counter().Search("王", ""); err == nil {
 		t.Error("nobody said why")
 	}
 	s.broken.Store(true)
-	if r, err := s.g.Search("王", "x"); err == nil || r.Names() > 0 {
+	if r, err := s.g.Counter().Search("王", "x"); err == nil || r.Names() > 0 {
 		t.Errorf("found without an entry: %+v", r)
 	}
 }
@@ -152,7 +152,7 @@ func BenchmarkFind(b *testing.B) {
 	for _, text := range []string{"3-1-101", "3 王", "3-2 139", "3 王一", "3-1 周10", "京A00999", "0999", "000000"} {
 		b.Run(text, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := s.g.FindAny(text); err != nil {
+				if _, err := s.g.Counter().Find(text); err != nil {
 					b.Fatal(err)
 				}
 			}

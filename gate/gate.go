@@ -10,6 +10,7 @@ import (
 	"gated/access"
 	"gated/clock"
 	"gated/credential"
+	"gated/gate/counter"
 	"gated/gate/duty"
 	"gated/gate/lane"
 	"gated/gate/metrics"
@@ -139,6 +140,12 @@ func New(opt Options, r Rules) *Gate {
 		g.m.Register(opt.Metrics, g.numbers)
 	}
 	return g
+}
+
+// Counter is what guards look up, or do, for people who are not passing at the moment.
+func (g *Gate) Counter() *counter.Counter {
+	return &counter.Counter{Roster: g.opt.Roster, Register: g.opt.Register, Writing: g.writing, Clock: g.clock, Zone: g.opt.Ledger.Zone(),
+		Bodies: g.rules.Load().Bodies, Duty: g.shift.Name(), RosterFault: g.RosterFault, RosterChanged: g.RosterChanged}
 }
 
 // invalid is what someone handed in that cannot be taken.

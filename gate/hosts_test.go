@@ -22,18 +22,18 @@ func TestATelephoneIsShownOnATouchThatIsAnEntry(t *testing.T) {
 	}
 	id, _ := s.made(visit.Form{How: visits.Announced, Host: "3-1-501", Name: "周访", Phone: "13812345678"})
 	private, _ := s.made(visit.Form{How: visits.Announced, Host: "3-1-501", Name: "郑隐", Phone: "13812345679", Private: true})
-	card, err := s.g.HostCard("3栋1单元501")
+	card, err := s.g.Counter().Card("3栋1单元501")
 	if err != nil || card.Host != "3-1-501" || len(card.People) != 2 || !card.People[0].Telephone || card.People[1].Telephone || card.Consent != "asked" {
 		t.Errorf("%+v, %v", card, err)
 	}
-	if card, err := s.g.HostCard("物业"); err != nil || card.Host != "office" || len(card.People) != 2 || card.People[1].Name != "经理" {
+	if card, err := s.g.Counter().Card("物业"); err != nil || card.Host != "office" || len(card.People) != 2 || card.People[1].Name != "经理" {
 		t.Errorf("%+v, %v", card, err)
 	}
-	if card, err := s.g.HostCard("shop"); err != nil || card.Consent != "open" || len(card.People) != 0 {
+	if card, err := s.g.Counter().Card("shop"); err != nil || card.Consent != "open" || len(card.People) != 0 {
 		t.Errorf("%+v, %v", card, err)
 	}
 	for _, room := range []string{"501", "9-9-999", ""} { // which of them?
-		if _, err := s.g.HostCard(room); err != ErrNoHost {
+		if _, err := s.g.Counter().Card(room); err != ErrNoHost {
 			t.Errorf("%q: %v", room, err)
 		}
 	}
@@ -54,7 +54,7 @@ func TestATelephoneIsShownOnATouchThatIsAnEntry(t *testing.T) {
 		{Whose{}, "", ""},
 	} {
 		before := s.l.Size()
-		number, err := s.g.Telephone(c.of)
+		number, err := s.g.Counter().Telephone(c.of)
 		if number != c.number || (err == nil) != (c.number != "") || (s.l.Size() != before) != (c.number != "") {
 			t.Errorf("%+v: %q, %v, %d entries more", c.of, number, err, s.l.Size()-before)
 		}
@@ -76,7 +76,7 @@ func TestATelephoneIsShownOnATouchThatIsAnEntry(t *testing.T) {
 		}
 	}
 	s.broken.Store(true)
-	if number, err := s.g.Telephone(Whose{Body: "office"}); err == nil || number != "" {
+	if number, err := s.g.Counter().Telephone(Whose{Body: "office"}); err == nil || number != "" {
 		t.Errorf("shown without an entry: %s, %v", number, err)
 	}
 }

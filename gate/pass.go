@@ -172,6 +172,8 @@ func (g *Gate) judge(l *lane.Lane, in presentation.Presentation, claim credentia
 		who, claim, unread = g.ask.Coming(in.Visitor, claim)
 	} else if claim.Proof == credential.Signed && people.Revoked(claim.Serial, who.ID, claim.NotBefore) {
 		claim.Valid, claim.Reason = false, "revoked"
+	} else if claim.Proof == credential.Signed && people.Suspended(who.ID, claim.NotBefore) {
+		claim.Valid, claim.Reason = false, credential.ReasonSuspended
 	}
 	level, notice := g.ask.Level(who, q)
 	facts := g.ask.Facts(who, claim, l.Direction, level, q)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"gated/gate/counter"
 	"gated/gate/duty"
 	"gated/gate/find"
 	"gated/gate/host"
@@ -30,9 +31,9 @@ var (
 	ErrNoRefusal     = errors.New("no refusal with this passage ID in the last minute, or its rules are no more")
 	ErrTooLate       = errors.New("guards put right what their own shift admitted in the last ten minutes: later it takes somebody else")
 	ErrNotReady      = query.ErrNotReady
-	ErrUnknownPerson = query.ErrUnknown
-	ErrNoVisit       = errors.New("no such visit: it was over long ago, or never made")
-	ErrNoHost        = errors.New("no such host: a room as 3-2-501, or a body such as office")
+	ErrUnknownPerson = counter.ErrNobody
+	ErrNoVisit       = counter.ErrNoVisit
+	ErrNoHost        = counter.ErrNoHost
 	ErrNoPerson      = amend.ErrNoPerson
 	ErrLedger        = writing.ErrLedger
 	ErrNone          = duty.ErrNone

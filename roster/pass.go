@@ -133,7 +133,7 @@ func goodPasses(tx *sql.Tx, now time.Time) (serials map[string][]string, err err
 // ListedPass is a pass that was recorded or revoked.
 type ListedPass struct {
 	IssuedPass        // of one that was revoked and never recorded only the serial is known
-	Revoked    string // why: a reason, or household; empty if it is good
+	Revoked    string // why: a reason, or household; suspended until somebody decides; empty if it is good
 }
 
 // ListPasses lists all passes that the roster at a path knows, by household or person, daemon or not. before are the people,
@@ -150,7 +150,8 @@ func ListPasses(path string) (list []ListedPass, before map[string]time.Time, er
 		}
 		return list, each(tx, `SELECT serial, subject, issuer, not_before, not_after, coalesce(
 			(SELECT iif(reason='', 'revoked', reason) FROM revoked r WHERE r.serial=p.serial),
-			(SELECT 'household' FROM revoked_subject r WHERE r.subject=p.subject AND p.not_before<r.before), '')
+			(SELECT 'household' FROM revoked_subject r WHERE r.subject=p.subject AND p.not_before<r.before),
+			(SELECT 'suspended' FROM suspended r WHERE r.subject=p.subject AND p.not_before<r.since), '')
 			FROM pass p UNION ALL SELECT serial, '', '', 0, 0, iif(reason='', 'revoked', reason) FROM revoked
 			WHERE serial NOT IN (SELECT serial FROM pass) ORDER BY subject, not_before, serial`, func() {
 			p.NotBefore, p.NotAfter = time.UnixMicro(at), time.UnixMicro(end)

@@ -88,6 +88,7 @@ type Snapshot struct {
 
 	revoked        map[string]struct{}
 	revokedSubject map[string]int64 // passes of this person, vehicle or household that begin before this time (µs) do not count
+	suspended      map[string]int64 // likewise, until somebody decides
 }
 
 // index fills in what is derived from the lists; salt keys the version.
@@ -119,7 +120,7 @@ func (s *Snapshot) index(salt []byte) {
 	// Keyed, so that a version noted in the ledger cannot be used to try out who was in the roster.
 	mac := hmac.New(sha256.New, salt)
 	// Maps are encoded with sorted keys. No value here can fail to encode.
-	_ = json.NewEncoder(mac).Encode([]any{s.people, s.vehicles, s.households, s.revoked, s.revokedSubject})
+	_ = json.NewEncoder(mac).Encode([]any{s.people, s.vehicles, s.households, s.revoked, s.revokedSubject, s.suspended})
 	s.version = hex.EncodeToString(mac.Sum(nil)[:8])
 }
 

@@ -50,6 +50,8 @@ CREATE TABLE pass(serial TEXT NOT NULL PRIMARY KEY, subject TEXT NOT NULL, issue
 CREATE TABLE revoked(serial TEXT NOT NULL PRIMARY KEY, reason TEXT NOT NULL) STRICT;
 -- revoked_subject: a household that was revoked, and all who belonged to it then, wherever they live now.
 CREATE TABLE revoked_subject(subject TEXT NOT NULL PRIMARY KEY, before INTEGER NOT NULL) STRICT;
+-- suspended: whose passes that begin before since were reported lost, until somebody decides.
+CREATE TABLE suspended(subject TEXT NOT NULL PRIMARY KEY, since INTEGER NOT NULL) STRICT;
 CREATE INDEX person_household ON person(household);
 CREATE INDEX vehicle_household ON vehicle(household);
 CREATE INDEX pass_subject ON pass(subject);
@@ -298,7 +300,7 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 		return nil, fmt.Errorf("it is a %.40q of version %d, this program reads %q of version %d: use the program that made it",
 			made, v, format, version)
 	}
-	s := &Snapshot{revoked: map[string]struct{}{}, revokedSubject: map[string]int64{}}
+	s := &Snapshot{revoked: map[string]struct{}{}, revokedSubject: map[string]int64{}, suspended: map[string]int64{}}
 	var salt []byte
 	if err := cmp.Or(meta(tx, "salt", &salt), meta(tx, "change", &s.change), meta(tx, "compound", &s.compound)); err != nil {
 		return nil, err
@@ -332,6 +334,9 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 	if err := each(tx, "SELECT subject, before FROM revoked_subject", func() {
 		s.revokedSubject[key] = before
 	}, &key, &before); err != nil {
+		return nil, err
+	}
+	if err := each(tx, "SELECT subject, since FROM suspended", func() { s.suspended[key] = before }, &key, &before); err != nil {
 		return nil, err
 	}
 	s.index(salt)

@@ -14,7 +14,7 @@ import (
 )
 
 func passCommand() *cobra.Command {
-	return group("pass", "issue, list and revoke passes", passIssue(), passRecord(), passList(), passRevoke())
+	return group("pass", "issue, list and revoke passes", passIssue(), passRecord(), passList(), passRevoke(), passLift())
 }
 
 func passIssue() *cobra.Command {
@@ -89,24 +89,43 @@ func passList() *cobra.Command {
 
 func passRevoke() *cobra.Command {
 	var r box.Revocation
-	c := &cobra.Command{Use: "revoke SERIAL | --household H", Short: "make the gate refuse a pass, or all that a household has now",
-		Args: cobra.MaximumNArgs(1),
+	c := &cobra.Command{Use: "revoke SERIAL | --household H | --suspended ID", Args: cobra.MaximumNArgs(1),
+		Short: "make the gate refuse a pass, all that a household has now, or those that were reported lost",
 		RunE: func(c *cobra.Command, args []string) error {
-			if (len(args) == 1) == (r.Household != "") {
-				return errors.New("pass revoke: give a serial, or --household H")
+			if len(args)+given(r.Household)+given(r.Subject) != 1 {
+				return errors.New("pass revoke: give a serial, or --household H, or --suspended ID")
 			}
 			if len(args) == 1 {
 				r.Serial = strings.ToLower(args[0])
 			}
 			n, err := perform(c, box.RevokePasses, r)
-			if r.Household == "" {
+			switch {
+			case r.Subject != "":
+				return say(c.ErrOrStderr(), err, "revoked: %d recorded passes of %s that were suspended, and all others from before that\n",
+					n, r.Subject)
+			case r.Household == "":
 				return say(c.ErrOrStderr(), err, "revoked: %s\n", r.Serial)
 			}
 			return say(c.ErrOrStderr(), err, "revoked: %d recorded passes of the household, and all others that began before now; "+
 				"one made with --from now is good again\n", n)
 		}}
 	c.Flags().StringVar(&r.Household, "household", "", "revoke every pass of this household, such as 3-2-501")
+	c.Flags().StringVar(&r.Subject, "suspended", "", "revoke the passes of this person, vehicle or household that a guard suspended")
 	c.Flags().BoolVar(&r.Unseen, "unseen", false, "also a serial that nobody has recorded")
 	c.Flags().StringVar(&r.Reason, "reason", "revoked", "a word that says why, such as lost")
+	return c
+}
+
+func given(s string) int { return map[bool]int{true: 1}[s != ""] }
+
+func passLift() *cobra.Command {
+	r := box.Revocation{Lift: true}
+	c := &cobra.Command{Use: "lift ID", Short: "have passes count again that a guard suspended since they were reported lost",
+		Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+			r.Subject = args[0]
+			n, err := perform(c, box.RevokePasses, r)
+			return say(c.ErrOrStderr(), err, "lifted: %d recorded passes of %s, and any others\n", n, r.Subject)
+		}}
+	c.Flags().StringVar(&r.Reason, "reason", "", "why, such as found")
 	return c
 }
