@@ -122,6 +122,7 @@ func (c *console) routes(done <-chan struct{}) []route {
 		{"POST", "/api/host", access.Inquire, c.host},
 		{"POST", "/api/telephone", access.Inquire, c.telephone},
 		{"POST", "/api/suspend", access.Decide, c.suspend},
+		{"POST", "/api/consent", access.Decide, c.consent},
 		{"POST", "/api/trips", access.Inquire, c.trips},
 		{"POST", "/api/plan", access.Inquire, c.plan},
 		{"POST", "/api/visit", access.Invite, c.visit},

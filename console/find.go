@@ -86,7 +86,7 @@ func (c *console) find(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if key == "q" {
-		found, err := c.gate.Counter().Find(text)
+		found, err := c.as(r).Counter().Find(text)
 		c.found(w, r, found, err)
 		return
 	}
@@ -107,7 +107,7 @@ func (c *console) search(w http.ResponseWriter, r *http.Request) {
 	}) || !c.mayFind(w) {
 		return
 	}
-	found, err := c.gate.Counter().Search(q.Text, q.Why)
+	found, err := c.as(r).Counter().Search(q.Text, q.Why)
 	c.found(w, r, found, err)
 }
 

@@ -18,7 +18,7 @@ func (c *console) host(w http.ResponseWriter, r *http.Request) {
 	}) || !c.mayFind(w) {
 		return
 	}
-	card, err := c.gate.Counter().Card(q.Room)
+	card, err := c.as(r).Counter().Card(q.Room)
 	if err != nil {
 		c.failGate(w, r, err)
 		return
@@ -38,7 +38,7 @@ func (c *console) telephone(w http.ResponseWriter, r *http.Request) {
 	}) {
 		return
 	}
-	number, err := c.gate.Counter().Telephone(q)
+	number, err := c.as(r).Counter().Telephone(q)
 	if err != nil {
 		c.failGate(w, r, err)
 		return
@@ -61,6 +61,6 @@ func (c *console) suspend(w http.ResponseWriter, r *http.Request) {
 		q.Why = strings.TrimSpace(q.Why)
 		return errors.Join(checkWord("person", q.Person), checkText("why", q.Why, maxText))
 	}) {
-		c.done204(w, r, c.gate.Counter().Suspend(q.Person, q.Why))
+		c.done204(w, r, c.as(r).Counter().Suspend(q.Person, q.Why))
 	}
 }

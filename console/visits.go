@@ -79,6 +79,14 @@ func (c *console) endVisit(w http.ResponseWriter, r *http.Request) {
 	c.ofVisit(w, r, c.as(r).EndVisit, func(string) { w.WriteHeader(http.StatusNoContent) })
 }
 
+// consent records what the host of a visit said to it.
+func (c *console) consent(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Visit, Consent, By string }
+	if read(w, r, &q, func() error { return errors.Join(checkWord("visit", q.Visit), checkWord("consent", q.Consent)) }) {
+		c.done204(w, r, c.as(r).Consent(q.Visit, q.Consent, q.By))
+	}
+}
+
 func (c *console) ofVisit(w http.ResponseWriter, r *http.Request, do func(id string) error, done func(id string)) {
 	var q struct{ Visit string }
 	if !read(w, r, &q, func() error { return checkWord("visit", q.Visit) }) {

@@ -42,6 +42,9 @@ func TestVisitsByRequests(t *testing.T) {
 	} else if in := posts[gate.Outcome](b, "/api/decide", `{"passage": "`+out.Passage+`", "verdict": "admit", "reason": "visitor-confirmed"}`, http.StatusOK); in.Verdict != "admit" {
 		t.Errorf("%+v", in)
 	}
+	for _, answer := range []string{"no-answer", "intercom"} {
+		posts[struct{}](b, "/api/consent", `{"visit": "`+p.Visit+`", "consent": "`+answer+`", "by": "王太太"}`, http.StatusNoContent)
+	}
 	if out := posts[gate.Outcome](b, "/api/arrive", `{"lane": "in", "how": "delivery", "firm": "sf", "host": "3"}`, http.StatusOK); out.Verdict != "admit" {
 		t.Errorf("%+v", out)
 	}
@@ -62,12 +65,14 @@ func TestVisitsByRequests(t *testing.T) {
 		"/api/arrive":        `{"lane": "out", "how": "delivery", "firm": "sf", "host": "3"}`,
 		"/api/pass-visit":    `{"lane": "in", "visit": ""}`,
 		"/api/visit-print":   `{}`,
+		"/api/consent":       `{"visit": "x", "consent": "yes"}`,
 		"/api/visit-reprint": `{"visit": "a b"}`,
 	} {
 		if e := posts[map[string]string](b, path, body, http.StatusBadRequest); e["error"] == "" {
 			t.Errorf("%s %s: no error is said", path, body)
 		}
 	}
+	posts[map[string]string](b, "/api/consent", `{"visit": "nobodys", "consent": "intercom"}`, http.StatusNotFound)
 	posts[map[string]string](b, "/api/visit-end", `{"visit": "nobodys"}`, http.StatusNotFound)
 	if w := b.ask(request("GET", "/api/visit-words", "")); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "美团") {
 		t.Errorf("%d %s", w.Code, w.Body)

@@ -145,7 +145,8 @@ func New(opt Options, r Rules) *Gate {
 // Counter is what guards look up, or do, for people who are not passing at the moment.
 func (g *Gate) Counter() *counter.Counter {
 	return &counter.Counter{Roster: g.opt.Roster, Register: g.opt.Register, Writing: g.writing, Clock: g.clock, Zone: g.opt.Ledger.Zone(),
-		Bodies: g.rules.Load().Bodies, Duty: g.shift.Name(), RosterFault: g.RosterFault, RosterChanged: g.RosterChanged}
+		Bodies: g.rules.Load().Bodies, By: g.by.By(), Name: g.actor(), RosterFault: g.RosterFault,
+		RosterChanged: g.RosterChanged}
 }
 
 // invalid is what someone handed in that cannot be taken.

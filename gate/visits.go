@@ -145,6 +145,28 @@ func (g *Gate) changeVisit(id, what string, printed bool) error {
 	return g.demand(ev)
 }
 
+// Consent records what the host of a visit said to it, and by whom. Who waits by it is judged again; where nobody answered, they wait on.
+func (g *Gate) Consent(id, answer, by string) error {
+	ev, err := visit.Answered(id, answer, by)
+	if err != nil {
+		return invalid("%v", err)
+	}
+	g.passage.Lock()
+	defer g.passage.Unlock()
+	if err := g.hasVisit(id); err != nil {
+		return err
+	}
+	ev.Stamp, ev.By, ev.Personal = g.clock.Now(), g.by.By(), append(ev.Personal, g.guard("")...)
+	if err := g.demand(ev); err != nil {
+		return err
+	}
+	g.desk.seen = state{} // in a second, whatever happens here
+	if h := g.desk.waiting(func(h *held) bool { return h.who.Visit == id }); h != nil {
+		g.judgeAgain(h)
+	}
+	return nil
+}
+
 // visitsAtOnce is for how many a lane waits at most.
 const visitsAtOnce = 100
 

@@ -34,19 +34,17 @@ type Counter struct {
 	Clock    stamp.Clock
 	Zone     *time.Location
 	Bodies   []host.Body
-	Duty     string // who signed on
+	By, Name string // how it is known who acts, and who that is, as far as anybody said
 
 	// RosterFault tells whether the roster is not the one that the ledger knows, and RosterChanged records a change of it.
 	RosterFault   func() bool
 	RosterChanged func(ledger.Event)
 }
 
-const unauthenticated = "unauthenticated" // a person whose name nothing proves
-
 var invalid = ruling.Invalid
 
 func (c *Counter) demand(ev ledger.Event) (seq int64, err error) {
-	ev.Stamp, ev.By = c.Clock.Now(), unauthenticated
+	ev.Stamp, ev.By = c.Clock.Now(), c.By
 	entries, err := c.Writing.Append(ev)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", writing.ErrLedger, err)
@@ -56,8 +54,8 @@ func (c *Counter) demand(ev ledger.Event) (seq int64, err error) {
 
 // signed is the guard under the name of a field, and what more stands sealed.
 func (c *Counter) signed(as string, more ...ledger.Field) []ledger.Field {
-	if c.Duty != "" {
-		more = append(more, ledger.Field{Name: as, Value: c.Duty})
+	if c.Name != "" {
+		more = append(more, ledger.Field{Name: as, Value: c.Name})
 	}
 	return more
 }

@@ -26,7 +26,7 @@ func (c *Counter) Suspend(id, why string) error {
 	if _, is := people.Household(id); is {
 		field = "household"
 	}
-	ev := ledger.Event{Kind: register.Roster, Reason: "pass-suspended", By: unauthenticated,
+	ev := ledger.Event{Kind: register.Roster, Reason: "pass-suspended", By: c.By,
 		Personal: c.signed("guard", ledger.Field{Name: field, Value: id}, ledger.Field{Name: "note", Value: why})}
 	seq, err := c.demand(ev)
 	if err != nil {

@@ -88,6 +88,27 @@ func (f *Form) Event(id string, at time.Time, people *roster.Snapshot) (ev ledge
 	return ev, nil
 }
 
+// Answered is the entry of what the host of a visit said to it: one of visits.Consents, visits.Declined or visits.NoAnswer; by is who of
+// them said so, or who was called.
+func Answered(id, answer, by string) (ev ledger.Event, err error) {
+	ev = ledger.Event{Kind: visits.Kind, Reason: answer, Detail: map[string]string{visits.ID: id}}
+	by = strings.Join(strings.Fields(by), " ")
+	switch n := utf8.RuneCountInString(by); {
+	case n > mostName || !plain(by):
+		return ev, fmt.Errorf("by has %d characters: write at most %d that can be printed", n, mostName)
+	case answer == visits.Declined || answer == visits.NoAnswer:
+	case answer == "none" || !slices.Contains(visits.Consents, answer):
+		return ev, fmt.Errorf("consent is %.30q: write one of %s, or %s or %s", answer, strings.Join(visits.Consents, ", "),
+			visits.Declined, visits.NoAnswer)
+	default:
+		ev.Reason, ev.Detail[visits.Consent] = visits.Consented, answer
+	}
+	if by != "" {
+		ev.Personal = []ledger.Field{{Name: "consent_by", Value: by}}
+	}
+	return ev, nil
+}
+
 func number(n, usual int) string {
 	if n == usual {
 		return ""

@@ -32,6 +32,9 @@ var Made = []string{Announced, WalkIn, Standing, Group, Delivery, Taxi}
 const (
 	Ended     = "ended"     // nobody comes in by it any more
 	Reprinted = "reprinted" // it has new digits, and the old ones are void
+	Consented = "consented" // its host agreed, by the way that Consent says
+	Declined  = "declined"  // its host said no: it is over
+	NoAnswer  = "no-answer" // nobody was reached, which changes nothing
 )
 
 // Details of entries, beside From and Until.
@@ -127,8 +130,10 @@ func (b Book) After(e *ledger.Entry, h blind.Hasher, day string) (id string) {
 		v.name(e, h)
 	case !known:
 		return ""
-	case e.Kind == Kind && e.Reason == Ended:
+	case e.Kind == Kind && (e.Reason == Ended || e.Reason == Declined):
 		v.Ended = true
+	case e.Kind == Kind && e.Reason == Consented:
+		v.Consent = e.Detail[Consent]
 	case e.Kind == Kind && e.Reason == Reprinted:
 		v.Printed = e.Seq
 		v.print(e, h)
