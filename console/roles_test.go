@@ -182,7 +182,7 @@ func TestWhoDecided(t *testing.T) {
 		t.Errorf("sign-off: %d %v", w.Code, w.Result().Cookies())
 	}
 	decide(nil)
-	want := []string{"signon unauthenticated 老王", "register unauthenticated 老王", "register unauthenticated"}
+	want := []string{"signon unauthenticated 老王", "register unauthenticated 老王", "signoff unauthenticated 老王", "register unauthenticated"}
 	if diff := cmp.Diff(want, b.by(at)); diff != "" {
 		t.Error(diff)
 	}

@@ -109,7 +109,7 @@ func (c *console) printed(w http.ResponseWriter, r *http.Request, id string) {
 	answer(w, http.StatusOK, p)
 }
 
-// visitWords are those that are chosen.
+// visitWords are those that are chosen, and the buildings.
 func (c *console) visitWords(w http.ResponseWriter, r *http.Request) {
-	answer(w, http.StatusOK, gate.VisitWords())
+	answer(w, http.StatusOK, c.gate.VisitWords())
 }

@@ -74,7 +74,7 @@ func TestVisitsByRequests(t *testing.T) {
 	}
 	posts[map[string]string](b, "/api/consent", `{"visit": "nobodys", "consent": "intercom"}`, http.StatusNotFound)
 	posts[map[string]string](b, "/api/visit-end", `{"visit": "nobodys"}`, http.StatusNotFound)
-	if w := b.ask(request("GET", "/api/visit-words", "")); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "美团") {
+	if w := b.ask(request("GET", "/api/visit-words", "")); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "美团") || !strings.Contains(w.Body.String(), `"buildings":["1","3","7"]`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

@@ -72,7 +72,8 @@ func (g *Gate) View() View {
 	v.LowSpace = g.opt.Free != nil && g.opt.Free() < rules.MinFree
 	v.Duty, v.Shift = g.shift.Name(), g.shift.View(v.Now)
 	g.page.mu.Lock()
-	defer g.page.mu.Unlock()
 	v.Holds = append([]Hold{}, g.page.holds...)
+	g.page.mu.Unlock()
+	g.permit(v.Holds, v.Now)
 	return v
 }

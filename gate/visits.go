@@ -1,13 +1,16 @@
 package gate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gated/credential"
 	"gated/gate/presentation"
 	"gated/gate/ruling"
+	"gated/gate/view"
 	"gated/gate/visit"
 	"gated/gate/visitpass"
 	"gated/ledger"
@@ -213,7 +216,29 @@ func (g *Gate) PrintVisit(id string) (Print, error) {
 	return g.printer.Print(id)
 }
 
-// VisitWords are those of which a visit's are chosen.
-func VisitWords() map[string]any {
-	return map[string]any{"firms": visit.Firms, "purposes": visit.Purposes, "bodies": visit.Bodies}
+// VisitWords are those of which a visit's are chosen, and the buildings to which something is delivered.
+func (g *Gate) VisitWords() map[string]any {
+	buildings := []string{}
+	for _, h := range g.opt.Roster.Snapshot().Households() {
+		buildings = append(buildings, h.Building)
+	}
+	slices.SortFunc(buildings, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }) // 2 before 10
+	return map[string]any{"firms": visit.Firms, "purposes": visit.Purposes, "bodies": visit.Bodies, "classes": visit.Classes,
+		"buildings": slices.Compact(buildings)}
+}
+
+// permit adds to holds the visits by which outsiders come.
+func (g *Gate) permit(holds []Hold, now time.Time) {
+	if !slices.ContainsFunc(holds, func(h Hold) bool { return h.Visit != "" }) {
+		return
+	}
+	g.opt.Register.View(func(s *register.State) {
+		for i, h := range holds {
+			if v, is := s.Visits[h.Visit]; is {
+				x := view.VisitOf(h.Visit, v, v.State(now, s.Day(), 1), now)
+				x.Left = v.Left(s.Day())
+				holds[i].Permit = &x
+			}
+		}
+	})
 }

@@ -16,6 +16,9 @@ import (
 	"gated/policy"
 	"gated/register"
 	"gated/register/visits"
+	"gated/roster"
+	"gated/roster/sheet"
+	"slices"
 )
 
 // made makes a visit at the level normal, and returns its ID and how it is printed.
@@ -456,5 +459,53 @@ func TestAnErasedVisitorWhoIsStillInsideLeavesByAHold(t *testing.T) {
 	}
 	if v := s.visit(id); v.Inside != 0 {
 		t.Errorf("%+v", v)
+	}
+}
+
+// The guard sees of a hold what the visit allows still, without asking the ledger.
+func TestAHoldSaysWhatTheVisitAllows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, p := s.made(visit.Form{How: visits.Group, Host: "3-2-501", Entries: 12, Consent: "in-person"})
+	if _, err := s.g.PassVisit("in", id, 5); err != nil {
+		t.Fatal(err)
+	}
+	s.scan("in", p.Digits)
+	of := s.g.View().Holds[0].Permit
+	if of == nil || of.ID != id || of.How != visits.Group || of.Consent != "in-person" || of.State != visits.Open || of.Left != 7 || of.Inside != 5 || of.Host != "" {
+		t.Errorf("%+v", of)
+	}
+	s.scan("out", "GP1:6901234567892")
+	for _, h := range s.g.View().Holds {
+		if h.Visit == "" && h.Permit != nil {
+			t.Errorf("somebody without a visit: %+v", h.Permit)
+		}
+	}
+}
+
+// Nobody looks for deliveries when they leave: they stand behind all others. They go to buildings, in the order of their numbers.
+func TestDeliveriesStandLast(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.atLevel("normal")
+	for _, f := range []visit.Form{{How: visits.Delivery, Firm: "sf", Host: "3"}, {How: visits.WalkIn, Host: "3-2-501", Consent: "intercom"}} {
+		if _, err := s.g.Arrive("in", f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.made(announced)
+	list, err := s.g.Counter().Visits(nil)
+	if err != nil || len(list) != 3 || list[0].How != visits.WalkIn || list[1].How != visits.Announced || list[2].How != visits.Delivery {
+		t.Errorf("%+v, %v", list, err)
+	}
+	rows := slices.Clone(office)
+	for i, building := range []string{"10", "2", "1", "2"} {
+		rows = append(rows, sheet.Row{Number: 20 + i, ID: fmt.Sprintf("r-00001%d", i), Building: building, Unit: "1", Room: fmt.Sprint(101 + i), Name: "王", Class: "resident"})
+	}
+	if _, err := s.people.Import(t.Context(), rows, roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "", nil }}); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(s.g.VisitWords()["buildings"]); got != "[1 2 3 10]" {
+		t.Errorf("buildings %s", got)
 	}
 }

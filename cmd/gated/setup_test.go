@@ -66,14 +66,15 @@ func setupFaults(t *testing.T, page string) (names []string, text string) {
 	}
 	b := make([]byte, 1<<20)
 	n := 0
-	for !bytes.Contains(b[:n], []byte("\n\n")) {
+	var data []byte
+	for whole := false; !whole; { // what is told of the session comes first
 		m, err := resp.Body.Read(b[n:])
 		if n += m; err != nil {
 			t.Fatal(err)
 		}
+		_, data, _ = bytes.Cut(b[:n], []byte("event: view\ndata: "))
+		data, _, whole = bytes.Cut(data, []byte("\n\n"))
 	}
-	_, data, _ := bytes.Cut(b[:n], []byte("data: "))
-	data, _, _ = bytes.Cut(data, []byte("\n"))
 	if err := json.Unmarshal(data, &view); err != nil {
 		t.Fatalf("%v: %s", err, b[:n])
 	}

@@ -23,9 +23,11 @@ import (
 	"gated/gate/ruling"
 	"gated/gate/visit"
 	"gated/policy"
+	"gated/policy/week"
 	"gated/register/byhand"
 	"gated/register/retention"
 	"gated/register/shift"
+	"gated/register/visits"
 	"gated/roster"
 	"gated/roster/sheet"
 	"gated/scanner"
@@ -244,6 +246,22 @@ func pageWords(t *testing.T) {
 	for name, list := range map[string][]string{"OPENINGS": byhand.Reasons, "HEADS": byhand.Heads} {
 		if want := "const " + name + " = ['" + strings.Join(list, "', '") + "'];\n"; !strings.Contains(hand, want) {
 			t.Errorf("hand.js has not %s", want)
+		}
+	}
+
+	same(t, "how a host agrees", texts("consent"), visits.Consents)
+	same(t, "how a visit was made", texts("visit_how"), visits.Made)
+	same(t, "what a visit says", texts("visit_state"), visits.States)
+	same(t, "weekdays", texts("weekday"), week.Days)
+	ofVisits := string(mustRead(t, "../../console/page/visit.js"))
+	if want := "const WEEKDAYS = ['" + strings.Join(week.Days, "', '") + "'];\n"; !strings.Contains(ofVisits, want) {
+		t.Errorf("visit.js has not %s", want)
+	}
+	_, consents, _ := strings.Cut(ofVisits, "\nconst CONSENTS = {")
+	consents, _, _ = strings.Cut(consents, "};")
+	for _, m := range regexp.MustCompile(`'([a-z-]+)'[,\]]`).FindAllStringSubmatch(consents, -1) {
+		if !slices.Contains(visits.Consents, m[1]) {
+			t.Errorf("visit.js offers the consent %s, which no visit takes", m[1])
 		}
 	}
 

@@ -20,7 +20,10 @@ const handText = l => reasons(handWhy(l), p('not-registered'),
 
 function takeHand(l) {
   hand = l && !l.latch ? { lane: l.id, entry: entryOf(l) } : null;
-  if (hand) [panel, asking] = [false, ''];
+  if (hand) {
+    [panel, asking] = [false, ''];
+    leaveVisit();
+  }
   render();
 }
 // nextHand goes from one lane to the next; the emergency key's own are left out.

@@ -17,9 +17,9 @@ addEventListener('keydown', e => {
   if (run || combined(e) || !$('alert').hidden || lost || !view) return moveFound(e);
   // These move the cursor only, and at once: a hand goes on typing.
   const name = keyName(e);
-  if (!field && keys.listens(e.timeStamp) && (name === '/' || e.code === 'NumpadDivide' || name === 'n' && panel)) {
+  if (!field && keys.listens(e.timeStamp) && (name === '/' || e.code === 'NumpadDivide' || name === 'c' || name === 'n' && panel)) {
     e.preventDefault();
-    (name === 'n' ? $('note-' + chosen) : $('room')).focus();
+    (name === 'n' ? $('note-' + chosen) : name === 'c' ? $('visit-code') : $('room')).focus();
   } else moveFound(e);
 }, true);
 // The emergency keys come before everything, wherever the cursor is, also for a lane that is open: its relay may have let go.
@@ -46,7 +46,7 @@ for (const kind of ['keypress', 'keyup']) addEventListener(kind, e => {
 
 // asItIs is what a burst must leave as it was, and what a key was meant for.
 function asItIs() {
-  return { focus: document.activeElement, chosen, panel, asking, hand: handIs(), undecided: left.u?.passage, values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
+  return { focus: document.activeElement, chosen, panel, asking, hand: handIs(), visit: visitIs(), undecided: left.u?.passage, values: Object.fromEntries([...document.querySelectorAll('input[id]:not([type=file])')].map(e => [e.id, e.value])) };
 }
 
 // pressed is one key of a person.
@@ -54,6 +54,7 @@ function pressed(key, before) {
   if (!$('alert').hidden) return key.name === 'Escape' && readNotOpened();
   const at = document.activeElement;
   if (key.name === 'Escape') {
+    if (!amending && !overriding && !hand && !panel && !asking) escapeVisit(at);
     amending = null;
     overriding = '';
     hand = null;
@@ -69,30 +70,41 @@ function pressed(key, before) {
   if (at instanceof HTMLButtonElement && (key.name === 'Enter' || key.name === ' ')) return at.click();
   if (isField(at)) {
     if (key.name === 'Enter' && at.form) at.form.requestSubmit();
+    else if (key.name === 'Enter' && at.closest('#visit')) nextVisit();
     else if (key.name === 'Enter' && at.closest('.question')) askNext();
     else if (key.name === 'Enter') at.blur(); // a note: then the key that decides
     return;
   }
-  if (lost || !view || chosen !== before.chosen || panel !== before.panel || handIs() !== before.hand) return; // it was meant for something else
+  if (lost || !view || chosen !== before.chosen || panel !== before.panel || handIs() !== before.hand || visitIs() !== before.visit) return; // it was meant for something else
   const mine = chosen && !(byItself && performance.now() - chosenAt < READ_MS);
   if (hand && /^\d$/.test(key.name)) return handDigit(Number(key.name));
+  if (visitKeys && /^\d$/.test(key.name)) return visitDigit(key.name);
+  if (visitKeys && key.name === 'Enter') return visitEnter();
   if (/^[1-9]$/.test(key.name)) {
-    const other = OTHERS[key.name - 1], person = [...slots].find(([, n]) => n === Number(key.name));
+    const other = othersOf(waiting(chosen))[key.name - 1], person = [...slots].find(([, n]) => n === Number(key.name));
     if (!panel && asking && asking === before.asking && pickKey(Number(key.name))) return;
     if (panel && other && mine) rule(chosen, ...other);
     else if (!panel && person) choose(person[0]);
   } else if (key.name === 'a' || key.name === 'r') {
     const verdict = key.name === 'a' ? 'admit' : 'refuse';
-    if (mine) rule(chosen, verdict, ATONCE[verdict]);
+    if (mine) rule(chosen, verdict, atOnce(waiting(chosen), verdict));
     else if (!chosen && cards.length) toast(p('keys-select'));
   } else if (key.name === 'q' && questions(waiting(chosen)).length) {
     panel = false;
     hand = null;
+    leaveVisit();
     return askNext();
   } else if (key.name === 'k' && bySight(waiting(chosen))) {
     if (mine) rule(chosen, 'admit', BYSIGHT);
   } else if (key.name === 'h') return nextHand();
-  else if (key.name === 'o' && chosen) [panel, asking, hand] = [!panel, '', null];
+  else if (key.name === 'o' && chosen) {
+    [panel, asking, hand] = [!panel, '', null];
+    leaveVisit();
+  } else if (key.name === 'f' && headsOf(waiting(chosen))) {
+    if (mine) rule(chosen, 'admit', 'visitor-confirmed', headsOf(waiting(chosen)));
+  } else if (key.name === 's' && isForm()) return sendVisit();
+  else if (key.name === 'd') return openVisit('delivery');
+  else if (VISIT_TABS[key.name]) return openVisit(VISIT_TABS[key.name]);
   else if (AFTERWARDS[key.name] && !chosen && before.undecided === left.u?.passage) afterwards(AFTERWARDS[key.name], key.at);
   render();
 }
@@ -121,11 +133,23 @@ function burst(code, before) {
 
 // hasty is a person whose keys came too close together to be told from a scanner's.
 function hasty(run) {
+  if (run.every(k => k.field === 'visit-code') && run.at(-1).name === 'Enter') return $('code').requestSubmit(); // digits go fast on a number pad
   if (run.some(k => !k.composing && (k.field ? k.name === 'Enter' : k.writes || k.name === 'Enter'))) toast(p('too-fast'));
+}
+
+// moveVisit moves the cursor among the buttons of the visits: those that lie beside one another, or below.
+function moveVisit(e) {
+  const buttons = [...$('visit').querySelectorAll('button:not(:disabled)')], at = buttons.indexOf(e.target), to = { ArrowRight: at + 1, ArrowLeft: at - 1 }[e.key], box = e.target.getBoundingClientRect();
+  const below = b => (b.getBoundingClientRect().top - box.top) * (e.key === 'ArrowDown' ? 1 : -1) > 4 && Math.abs(b.getBoundingClientRect().left - box.left) < box.width;
+  const next = to !== undefined ? buttons[to] : e.key === 'ArrowDown' ? buttons.slice(at + 1).find(below) : e.key === 'ArrowUp' ? buttons.slice(0, at).reverse().find(below) : null;
+  if (at < 0 || !next) return;
+  e.preventDefault();
+  next.focus();
 }
 
 // moveFound moves the cursor among the people found by room.
 function moveFound(e) {
+  if ($('visit').contains(e.target)) return moveVisit(e);
   if (!$('find').contains(e.target)) return;
   const buttons = [...$('found').querySelectorAll('button')], at = buttons.indexOf(e.target), row = view ? view.lanes.length : 0;
   const to = { ArrowDown: at < 0 ? 0 : at + row, ArrowUp: at - row, ArrowRight: at < 0 ? -1 : at + 1, ArrowLeft: at < 0 ? -1 : at - 1 }[e.key];

@@ -86,7 +86,7 @@ function isBurst(run) {
   if (n >= 6 && pace < 40) return true;
   if (run.some(k => k.composing)) return false;
   if (run.some(k => k.field === 'pin')) return n >= SHORTEST && run.at(-1).ends && pace < 60; // a sentence goes without a pause
-  const inOneGo = run.some(k => k.field === 'room' || k.field.startsWith('answer-')) ? 12 : 6; // room numbers go fast on a number pad
+  const inOneGo = run.some(k => k.field === 'room' || k.field.startsWith('answer-') || k.field.startsWith('visit-')) ? 12 : 6; // room numbers go fast on a number pad
   return n >= 20 || n >= SHORTEST && run.at(-1).ends && (n >= inOneGo || pace < 60);
 }
 

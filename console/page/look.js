@@ -40,6 +40,7 @@ function render() {
   renderHolds();
   renderFound();
   renderHand();
+  renderVisit();
   renderRight();
   renderAccounts();
   renderOverdue();
@@ -53,7 +54,7 @@ function render() {
 }
 
 // places is where what can be tapped stands, and since when: a finger on its way was meant for what stood there before.
-const places = new Map(), PLACED = '.card, #found, #find, #hand, #right, #accounts, .alarm';
+const places = new Map(), PLACED = '.card, #found, #find, #hand, #visit, #right, #accounts, .alarm';
 const placeOf = e => e.dataset.passage || e.id || e.className + (e.lastChild.id || '');
 function notePlaces() {
   for (const e of document.querySelectorAll(PLACED)) {
@@ -221,7 +222,7 @@ function renderHolds() {
 function cardTop(o, e, ...between) {
   const slot = slots.get(o.passage);
   return h('div', { class: 'top' }, slot ? h('kbd', {}, slot) : null, h('span', { class: 'lane-way' }, ...way(o.direction)),
-    h('span', { class: 'name' }, o.name || t('class', o.class), o.room ? h('small', {}, o.room) : ''), ...between, e);
+    h('span', { class: 'name' }, h('bdi', {}, o.name || t('class', o.class)), o.room ? h('small', {}, o.visit ? p('for-host') + ' ' + hostText(o.room) : o.room) : ''), ...between, e);
 }
 
 // Only the card that is selected has buttons, and one press decides: what a second tap falls on decides nothing.
@@ -231,16 +232,16 @@ function card(o, many) {
   e.hold = o;
   e.dataset.passage = o.passage;
   e.append(cardTop(o, h('span', { class: 'left' }), row ? h('span', { class: 'why' }, t('reason', o.reason)) : ''));
-  if (!row) e.append(h('div', { class: 'why' }, reasons(t('class', o.class), t('reason', o.reason), nextAllowed(o), health(o))), o.refused ? h('div', { class: 'why only-urgent' }, p('only-urgent')) : '');
+  if (!row) e.append(h('div', { class: 'why' }, reasons(t('class', o.class), t('reason', o.reason), nextAllowed(o), health(o))), o.permit ? h('div', { class: 'why permit' }, permitText(o)) : '', o.refused ? h('div', { class: 'why only-urgent' }, p('only-urgent')) : '');
   if (on) {
-    const one = (verdict, key) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, ATONCE[verdict]) },
-      h('kbd', {}, key), h('span', {}, p(verdict), h('small', {}, t('reason', ATONCE[verdict]))));
+    const five = headsOf(o), one = (verdict, key, heads) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, atOnce(o, verdict), heads) },
+      h('kbd', {}, key), h('span', {}, p(verdict) + (o.group && verdict === 'admit' ? ' +' + (heads || 1) : ''), h('small', {}, t('reason', atOnce(o, verdict)))));
     if (o.ask) e.append(askForm(o));
-    e.append(h('div', { class: 'pair act' }, o.refused ? '' : one('admit', 'A'), one('refuse', 'R')),
+    e.append(h('div', { class: 'pair act' + (five ? ' heads-too' : '') }, o.refused ? '' : one('admit', 'A'), five ? one('admit', 'F', five) : '', one('refuse', 'R')),
       ...(bySight(o) && !o.refused ? [h('button', { type: 'button', class: 'others by-sight', onclick: e => tap(e, o.passage, 'admit', BYSIGHT) }, h('kbd', {}, 'K'), t('reason', BYSIGHT))] : []),
       h('button', { type: 'button', class: 'others', onclick: () => { panel = !panel; render(); } }, h('kbd', {}, panel ? 'Esc' : 'O'), panel ? p('back') : p('other-reasons')));
     if (panel) e.append(
-      h('div', { class: 'pair reasons' }, ...OTHERS.map(([verdict, reason], i) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, reason) }, h('kbd', {}, i + 1), t('reason', reason)))),
+      h('div', { class: 'pair reasons' }, ...othersOf(o).map(([verdict, reason], i) => h('button', { type: 'button', class: verdict === 'admit' ? 'yes' : 'no', onclick: e => tap(e, o.passage, verdict, reason) }, h('kbd', {}, i + 1), t('reason', reason)))),
       h('div', { class: 'more' }, input('note-' + o.passage, { placeholder: 'N  ' + p('note'), maxLength: 160 })));
   } else e.onclick = () => { choose(o.passage); render(); };
   e.append(h('div', { class: 'bar' }));

@@ -180,6 +180,7 @@ const fresh = l => stage.get(l.id) && stage.get(l.id).born;
 // receiveHolds keeps the cards in their places: who went stands for a second still, who is new comes last, but the services before all
 // others; each keeps its digit.
 function receiveHolds(open) {
+  open = open.filter(o => !passing(o) || cards.some(c => c.hold.passage === o.passage));
   const nobody = !cards.length;
   for (const c of cards) {
     const o = open.find(o => o.passage === c.hold.passage);
@@ -214,6 +215,7 @@ function choose(passage, unasked = false) {
   asking = '';
   wanted = '';
   if (!unasked) hand = null;
+  if (!unasked && passage) leaveVisit();
 }
 function dropGone() {
   for (const c of cards) if (c.gone && since(c.gone) >= STILL_MS) {
@@ -241,6 +243,7 @@ function tick() {
   if (found && since(foundAt) > FOUND_MS) clearFound();
   dropOverdue();
   dropPlan();
+  dropVisits();
   if (another() && since(amending.since) > ANOTHER_MS) amending = null;
   if (typedAt && since(typedAt) > TYPED_MS) typedAt = null;
   if (sure && performance.now() - sure > 5000) sure = 0;
@@ -317,13 +320,13 @@ $('picture').onchange = async () => {
 };
 
 // rule decides, once. Whoever comes next is not selected: the same key pressed again decides about nobody.
-async function rule(passage, verdict, reason) {
+async function rule(passage, verdict, reason, heads) {
   const c = cards.find(c => c.hold.passage === passage && !c.gone && !c.ruled);
   if (!c || !allowed(c.hold, verdict, reason) || !answered(c.hold, verdict, reason)) return;
   c.ruled = { passage, verdict, reason, done: false };
   choose('');
   render();
-  const out = await act('api/decide', { passage, verdict, reason, note: drafts['note-' + passage] || '', answers: c.hold.ask && answers(c.hold) });
+  const out = await act('api/decide', { passage, verdict, reason, note: drafts['note-' + passage] || '', answers: c.hold.ask && answers(c.hold), heads });
   if (out) {
     c.ruled.done = true;
     forget(passage);

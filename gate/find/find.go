@@ -180,8 +180,9 @@ func share(wanted, has []blind.Key) bool {
 	return slices.ContainsFunc(has, func(k blind.Key) bool { return slices.Contains(wanted, k) })
 }
 
-// Visits are those of which something is so by their state now: of whoever is inside, who is overdue first; then those by which somebody
-// may come. They are named as far as that can still be read, which may wait for the disk.
+// Visits are those of which something is so by their state now: of whoever is inside, who is overdue first; then those by which
+// somebody may come; at the end deliveries, which nobody looks for when they leave. They are named as far as that can still be read,
+// which may wait for the disk.
 func (f Finder) Visits(is func(id string, v *visits.Visit, state string) bool) ([]view.Visit, error) {
 	list := []view.Visit{}
 	f.Register.View(func(s *register.State) {
@@ -194,8 +195,8 @@ func (f Finder) Visits(is func(id string, v *visits.Visit, state string) bool) (
 		}
 	})
 	slices.SortFunc(list, func(a, b view.Visit) int {
-		return cmp.Or(-compare(a.Overdue, b.Overdue), -compare(a.Inside > 0, b.Inside > 0), a.From.Compare(b.From),
-			cmp.Compare(a.Entry, b.Entry))
+		return cmp.Or(compare(a.How == visits.Delivery, b.How == visits.Delivery), -compare(a.Overdue, b.Overdue),
+			-compare(a.Inside > 0, b.Inside > 0), a.From.Compare(b.From), cmp.Compare(a.Entry, b.Entry))
 	})
 	list = list[:min(len(list), most)]
 	var seqs []int64

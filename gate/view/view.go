@@ -209,6 +209,8 @@ type Hold struct {
 	// Refused: by now the rules refuse whoever it is, and only an urgent need admits them.
 	Refused bool            `json:"refused,omitempty"`
 	Ask     *policy.Inquiry `json:"ask,omitempty"` // what is asked before whoever it is may be admitted
+	// Permit is the visit by which an outsider comes, without what of it is sealed.
+	Permit *Visit `json:"permit,omitempty"`
 }
 
 // Undecided is somebody on whom nobody decided. The guard is asked what became of them until another signs on.
