@@ -19,7 +19,7 @@ import (
 
 // carry tells what counts on in the epoch after one that has ended, however that came about: how many changes of the roster
 // there were, or else the box would not know that a restored roster is an older one; the trips that count; the notices of levels;
-// marks; and visits.
+// marks; what hosts say; and visits.
 func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, error) {
 	change, err := rosterChange(old)
 	if err != nil {
@@ -33,7 +33,7 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("count the trips: %w", err)
 	}
-	board, list, err := register.Lasting(old)
+	board, list, said, err := register.Lasting(old)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read notices and marks: %w", err)
 	}
@@ -42,14 +42,15 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 		return nil, nil, fmt.Errorf("read the notices of levels: %w", err)
 	}
 	marked, err := again.Marks(old, list, now)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the marks: %w", err)
+	instructions, err2 := again.Hosts(old, said)
+	if err = cmp.Or(err, err2); err != nil {
+		return nil, nil, fmt.Errorf("read the marks, and what hosts say: %w", err)
 	}
 	visiting, err := again.Lasting(old, now)
 	if err != nil {
 		return nil, nil, fmt.Errorf("count the visits: %w", err)
 	}
-	return detail, slices.Concat(trips, notices, marked, visiting), nil
+	return detail, slices.Concat(trips, notices, marked, instructions, visiting), nil
 }
 
 // noticesThatCount tells of the notices that count or will, as they are by now, with the text that came later.

@@ -184,7 +184,7 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 			Personal: fields})
 	}
 	old := ledgerOf(t, said)
-	board, _, err := register.Lasting(old)
+	board, _, _, err := register.Lasting(old)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestMarksThatCountAreToldAgain(t *testing.T) {
 		said = append(said, ev)
 	}
 	old := ledgerOf(t, said)
-	_, list, err := register.Lasting(old)
+	_, list, _, err := register.Lasting(old)
 	if err != nil {
 		t.Fatal(err)
 	}

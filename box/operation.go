@@ -24,7 +24,8 @@ func operations() []operation {
 	return []operation{
 		ImportRoster, RemoveFromRoster, RecordPasses, RevokePasses, AcceptRoster, ConfirmClock,
 		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, beginBackup, recordBackup,
-		Rebuild, Emergency, Announce, Levels, PlanLevel, Foretell, Trips, MarkSomebody, Marks, AnnulPassage, BecamePassage,
+		Rebuild, Emergency, Announce, Levels, PlanLevel, Foretell, Trips, MarkSomebody, Marks, InstructHost,
+		HostInstructions, AnnulPassage, BecamePassage,
 		CorrectPassage, DisputePassage, ChangeAccount, Accounts,
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"gated/ledger/file"
 	"gated/register"
 	"gated/register/erasure"
+	"gated/register/hosts"
 	"gated/register/marks"
 	"gated/register/retention"
 	"gated/register/visits"
@@ -84,8 +85,8 @@ func (b *Box) retain(now time.Time, told *time.Time, rules []retention.Rule, pau
 	return b.eraser.Retain(rules, pause)
 }
 
-// tellAgain tells once more of what outlasts its entry: of marks, if they are asked for, and of the visits whose entry is of a day before
-// the one that before says.
+// tellAgain tells once more of what outlasts its entry: of marks and of what hosts say, if that is asked for, and of the visits whose entry
+// is of a day before the one that before says.
 func (b *Box) tellAgain(now time.Time, ofMarks bool, before func(v *visits.Visit) string) error {
 	return b.Register.Erasing(func(func([]int64)) error { // nobody is erased meanwhile, to be sealed anew
 		in, err := file.OpenReader(b.Dir)
@@ -98,15 +99,19 @@ func (b *Box) tellAgain(now time.Time, ofMarks bool, before func(v *visits.Visit
 		if err == nil {
 			err = b.Gate.TellVisits(ids, said)
 		}
-		var list marks.List
-		if b.Register.View(func(s *register.State) { list = s.Marks }); !ofMarks || len(list) == 0 {
+		if !ofMarks {
 			return err
 		}
+		var list marks.List
+		var says hosts.List
+		b.Register.View(func(s *register.State) { list, says = s.Marks, s.Hosts })
 		events, merr := again.Marks(in, list, now)
-		err = errors.Join(err, merr)
-		for _, ev := range events {
+		more, herr := again.Hosts(in, says)
+		err = errors.Join(err, merr, herr)
+		for _, ev := range append(events, more...) {
 			ref, _ := strconv.ParseInt(ev.Detail["entry"], 10, 64)
-			if _, merr := b.Gate.Mark(ledger.Event{Reason: marks.Ended, Ref: ref, By: "machine"}, ev); !errors.Is(merr, gate.ErrInvalid) {
+			end := ledger.Event{Kind: ev.Kind, Reason: marks.Ended, Ref: ref, By: "machine"}
+			if _, merr := b.Gate.Mark(end, ev); !errors.Is(merr, gate.ErrInvalid) {
 				err = errors.Join(err, merr) // one that somebody has ended meanwhile stays so
 			}
 		}

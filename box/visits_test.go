@@ -21,8 +21,8 @@ import (
 	"gated/register/visits"
 )
 
-// hosts is a box at the level normal, at which visitors come, by a clock that is trusted and goes ahead by *later.
-func hosts(t *testing.T, dir string, later *time.Duration) (b *Box, stop func()) {
+// visited is a box at the level normal, at which visitors come, by a clock that is trusted and goes ahead by *later.
+func visited(t *testing.T, dir string, later *time.Duration) (b *Box, stop func()) {
 	t.Helper()
 	src := clock.System()
 	wall := src.Wall
@@ -87,7 +87,7 @@ func TestAVisitOutlastsItsEntry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var later time.Duration
-			b, stop := hosts(t, site(t), &later)
+			b, stop := visited(t, site(t), &later)
 			defer stop()
 			day := func(n int) string { return time.Now().In(b.Ledger.Zone()).AddDate(0, 0, n).Format(time.DateOnly) }
 			id, _ := come(t, b, visit.Form{How: visits.Standing, Class: "helper", Until: day(300), Entries: 9}, 0)
@@ -145,7 +145,7 @@ func TestAVisitOutlastsItsEntry(t *testing.T) {
 func TestAVisitOutlastsAnErasureOfOldDays(t *testing.T) {
 	t.Parallel()
 	later := 48 * time.Hour
-	b, stop := hosts(t, site(t), &later)
+	b, stop := visited(t, site(t), &later)
 	defer stop()
 	id, _ := come(t, b, visit.Form{How: visits.Standing, Until: time.Now().AddDate(0, 0, 90).Format(time.DateOnly)}, 0)
 	later += 48 * time.Hour
@@ -173,7 +173,7 @@ func TestARestoredBoxKnowsItsVisits(t *testing.T) {
 	t.Parallel()
 	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
 	var later time.Duration
-	b, stop := hosts(t, dir, &later)
+	b, stop := visited(t, dir, &later)
 	day := func(n int) string { return time.Now().In(b.Ledger.Zone()).AddDate(0, 0, n).Format(time.DateOnly) }
 	twice, print := come(t, b, visit.Form{How: visits.Announced, Until: day(5), Entries: 3}, 2)
 	used, _ := come(t, b, visit.Form{How: visits.Announced, Until: day(5)}, 1)
@@ -201,7 +201,7 @@ func TestARestoredBoxKnowsItsVisits(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir = restore(t, to, masterOf(t, dir))
-	b, stop = hosts(t, dir, &later)
+	b, stop = visited(t, dir, &later)
 	for id, was := range was {
 		is := visitOf(b, id)
 		if is.Entry == 0 || is.Printed != is.Entry {

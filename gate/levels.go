@@ -9,6 +9,7 @@ import (
 	"gated/gate/query"
 	"gated/ledger"
 	"gated/register"
+	"gated/register/hosts"
 	"gated/register/levels"
 	"gated/register/marks"
 )
@@ -81,7 +82,8 @@ func (g *Gate) NoticeText(entry int64) (text string, err error) {
 	return text, err
 }
 
-// Mark records that somebody is exempt, or watched, or no longer. Who waits is judged again.
+// Mark records that somebody is exempt, or watched, or no longer; or, of the kind register.Host, what a host says. Who waits is judged
+// again.
 func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 	g.passage.Lock()
 	defer g.passage.Unlock()
@@ -89,11 +91,14 @@ func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 		return 0, ErrNotReady
 	}
 	var list marks.List
-	g.opt.Register.View(func(s *register.State) { list = s.Marks })
+	var said hosts.List
+	g.opt.Register.View(func(s *register.State) { list, said = s.Marks, s.Hosts })
 	for i := range events {
-		events[i].Stamp, events[i].Kind = g.clock.Now(), register.Mark
-		if ref := events[i].Ref; ref != 0 && !slices.ContainsFunc(list, func(m marks.Mark) bool { return m.Entry == ref }) {
-			return 0, invalid("entry %d marks nobody: it has ended already, was erased, or never did", ref)
+		ev := &events[i]
+		ev.Stamp, ev.Kind = g.clock.Now(), cmp.Or(ev.Kind, register.Mark)
+		known := ev.Ref == 0 || ev.Kind == register.Mark && slices.ContainsFunc(list, func(m marks.Mark) bool { return m.Entry == ev.Ref })
+		if !known && !(ev.Kind == register.Host && slices.ContainsFunc(said, func(i hosts.Instruction) bool { return i.Entry == ev.Ref })) {
+			return 0, invalid("entry %d marks nobody: it has ended already, was erased, or never did", ev.Ref)
 		}
 	}
 	entries, err := g.writing.Append(events...)
@@ -102,6 +107,21 @@ func (g *Gate) Mark(events ...ledger.Event) (seq int64, err error) {
 	}
 	g.desk.seen = state{}
 	return entries[0].Seq, nil
+}
+
+// Instruct records what a host says of whoever comes, once for all, or that it says so no more.
+func (g *Gate) Instruct(says Hosting) (seq int64, err error) {
+	ev, known, err := says.Event(g.opt.Roster.Snapshot())
+	if err != nil {
+		return 0, invalid("%v", err)
+	} else if !known {
+		return 0, ErrNoHost
+	}
+	ev.By = g.by.By()
+	if name := g.actor(); name != "" {
+		ev.Personal = append(ev.Personal, ledger.Field{Name: "by", Value: name})
+	}
+	return g.Mark(ev)
 }
 
 // away are those who are out on a trip that has a time to be back, without their names.

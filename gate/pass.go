@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/host"
 	"gated/gate/lane"
 	"gated/gate/presentation"
 	"gated/gate/query"
@@ -152,7 +153,7 @@ func (g *Gate) moment() moment {
 // query is the moment for who asks the register.
 func (g *Gate) query(m moment) query.Moment {
 	return query.Moment{At: g.clock.Judge(m.at), Trusted: m.at.Trusted, Policy: m.rules.Policy, Level: m.rules.Level, Ready: m.remembers,
-		Came: m.came, InsideFor: m.rules.InsideFor}
+		Came: m.came, InsideFor: m.rules.InsideFor, Open: host.Open(m.rules.Bodies)}
 }
 
 // Foretell tells what would be decided about somebody of the roster.

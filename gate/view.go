@@ -73,6 +73,8 @@ type (
 	Called = host.Called
 	Card   = host.Card
 	Whose  = host.Whose
+	// Hosting is what a host says of whoever comes.
+	Hosting = host.Says
 )
 
 // What the page shows.

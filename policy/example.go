@@ -106,7 +106,7 @@ func (p *parser) example(n *yaml.Node) {
 }
 
 // facts reads the facts of an example. What is left out is: class unknown, known
-// false, credential, proof, service, plate_class, health, building, unit, exemption, trip, holder, visit and consent none,
+// false, credential, proof, service, plate_class, health, building, unit, exemption, trip, holder, visit, consent and host none,
 // whereabouts unknown, the first level, a trusted clock, Monday noon, no trips, and no passage before. Valid
 // follows credential_reason, and the other way round; whereabouts follow again.
 func (p *parser) facts(where string, n *yaml.Node) Facts {
@@ -154,6 +154,7 @@ func (p *parser) facts(where string, n *yaml.Node) Facts {
 		Service: w[service], PlateClass: w[plateClass], Health: w[health], Level: w[level], ClockTrusted: w[clockTrusted] != "false",
 		Whereabouts: w[whereabouts], Again: w[again] == "true", Building: w[building], Unit: w[unit], Exemption: w[exemption],
 		Watched: w[watched] == "true", Trip: w[trip], Holder: w[holder], Visit: w[visit], Consent: w[consent],
+		Host:   w[host],
 		Minute: p.minute(m["weekday"], m["time"], where),
 	}
 	if v := m["household_trips"]; v != nil {

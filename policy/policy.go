@@ -101,6 +101,7 @@ type Facts struct {
 	Holder         string // whose pass it is: person, household, vehicle; none
 	Visit          string // what the visit of an outsider says of now: open, early, late, off-hours, used-up, over; none
 	Consent        string // how the host of that agreed: in-person, gate-called …; none
+	Host           string // what that host has said once for all: call-first, always-admit (whoever comes), no-visitors; none
 }
 
 // String tells of somebody who shows a valid pass, in words.

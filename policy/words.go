@@ -28,6 +28,7 @@ const (
 	holder
 	visit
 	consent
+	host
 	householdTripsBelow // from here on they take a number
 	householdTripsFrom
 	testHoursBelow
@@ -95,6 +96,7 @@ var vocabulary = [factCount]struct {
 	holder:              {"holder", []string{HolderPerson, HolderHousehold, HolderVehicle, none}},
 	visit:               {"visit", []string{"open", "early", "late", "off-hours", "used-up", "over", none}},
 	consent:             {"consent", []string{"in-person", "gate-called", "intercom", "standing", "order-shown", "own-phone", none}},
+	host:                {"host", []string{"call-first", "always-admit", "no-visitors", none}},
 	householdTripsBelow: {"household_trips_below", nil},
 	householdTripsFrom:  {"household_trips_from", nil},
 	testHoursBelow:      {"test_hours_below", nil},
@@ -130,7 +132,7 @@ func (p *Policy) words(f Facts) words {
 		service: f.Service, plateClass: f.PlateClass, health: f.Health, level: f.Level, clockTrusted: yes(f.ClockTrusted),
 		whereabouts: f.Whereabouts, again: yes(f.Again), building: f.Building, unit: f.Unit,
 		exemption: f.Exemption, watched: yes(f.Watched), trip: f.Trip, holder: f.Holder,
-		visit: f.Visit, consent: f.Consent,
+		visit: f.Visit, consent: f.Consent, host: f.Host,
 	}
 	for _, i := range [...]fact{class, whereabouts} {
 		if v[i] == "" {
@@ -138,7 +140,7 @@ func (p *Policy) words(f Facts) words {
 		}
 	}
 	for _, i := range [...]fact{credential, credentialReason, proof, service, plateClass, health, building, unit, exemption, trip, holder,
-		visit, consent} {
+		visit, consent, host} {
 		if v[i] == "" {
 			v[i] = none
 		}

@@ -9,6 +9,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
+	"gated/register/hosts"
 	"gated/register/index"
 	"gated/register/levels"
 	"gated/register/marks"
@@ -187,25 +188,25 @@ func (r *Register) readRecent(in *file.Reader, heard int64) error {
 	return r.adopt(in, s, recent)
 }
 
-// Lasting are the notices of levels and the marks of a ledger, whatever an index knows.
-func Lasting(in *file.Reader) (levels.Board, marks.List, error) {
+// Lasting are the notices of levels, the marks and what hosts say, of a ledger, whatever an index knows.
+func Lasting(in *file.Reader) (levels.Board, marks.List, hosts.List, error) {
 	s := newState(blind.New(nil))
 	size, err := in.Size()
 	if err == nil {
 		err = s.readLasting(in, size+1, func() error { return nil })
 	}
-	return s.Levels, s.Marks, err
+	return s.Levels, s.Marks, s.Hosts, err
 }
 
 // readLasting takes in, of the entries before one, what may count for longer than the last days: notices, the levels in force by them,
-// marks, and lanes that are open by hand. between is called after each many.
+// marks, what hosts say, and lanes that are open by hand. between is called after each many.
 func (s *State) readLasting(in *file.Reader, first int64, between func() error) error {
 	var seqs []int64
 	for from := int64(1); from < first; from += writeAlong {
 		err := in.OfKind(from, min(from+writeAlong, first)-1, func(e *ledger.Entry) error {
 			seqs = append(seqs, e.Seq)
 			return nil
-		}, Notice, Level, Mark, ByHand)
+		}, Notice, Level, Mark, Host, ByHand)
 		if err == nil {
 			err = between()
 		}
@@ -217,6 +218,8 @@ func (s *State) readLasting(in *file.Reader, first int64, between func() error) 
 		switch e.Kind {
 		case Mark:
 			s.Marks = s.Marks.Marked(e, s.hash)
+		case Host:
+			s.Hosts = s.Hosts.After(e, s.hash)
 		case ByHand:
 			s.ByHand = s.ByHand.After(e)
 		default:

@@ -88,6 +88,7 @@ func (r *Register) lost(left map[int64]*ledger.Entry) map[blind.Key]*presence.Pl
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.Marks, r.state.Slips = r.state.Marks.Left(left, r.hash), r.state.Slips.Left(left, r.hash)
+	r.state.Hosts = r.state.Hosts.Left(left, r.hash)
 	r.state.visited(r.state.Visits.LeftOf(left, r.hash)...)
 	lost := map[blind.Key]*presence.Place{}
 	for who, at := range r.state.people {

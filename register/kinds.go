@@ -3,6 +3,7 @@ package register
 import (
 	"gated/ledger"
 	"gated/register/byhand"
+	"gated/register/hosts"
 	"gated/register/shift"
 	"gated/register/slips"
 	"gated/register/visits"
@@ -24,7 +25,8 @@ const (
 	Notice   ledger.Kind = "notice" // of a level: by which one counts, where and when
 	Level    ledger.Kind = "level"  // another level counts from here on, of a place or of the compound
 	Roster   ledger.Kind = "roster"
-	Mark     ledger.Kind = "mark" // somebody is exempt, or watched
+	Mark     ledger.Kind = "mark"     // somebody is exempt, or watched
+	Host                 = hosts.Kind // what a host says of whoever comes to see them
 	Visit                = visits.Kind
 	Policy   ledger.Kind = "policy"
 	Settings ledger.Kind = "settings"

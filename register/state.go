@@ -11,6 +11,7 @@ import (
 	"gated/ledger/file"
 	"gated/register/blind"
 	"gated/register/byhand"
+	"gated/register/hosts"
 	"gated/register/index"
 	"gated/register/levels"
 	"gated/register/marks"
@@ -58,6 +59,7 @@ type plain struct {
 	Marks   marks.List       `json:",omitempty"` // an empty list and none are the same
 	Shift   shift.Book       // who is on duty, and what they have done
 	Slips   slips.List       `json:",omitempty"` // as with marks
+	Hosts   hosts.List       `json:",omitempty"` // likewise
 	Erased  int64            // the newest erase entry; 0: none
 	Keeps   map[int64]Span   // days and times whose personal data must not be erased, by the entry that says so
 	Latched map[string]Latch // by the emergency key, by lane, until a guard closed it or it is known to be lost
@@ -206,6 +208,8 @@ func (s *State) box(e *ledger.Entry) {
 		s.Marks = s.Marks.Marked(e, s.hash)
 	case Slip:
 		s.Slips = s.Slips.After(e, s.hash)
+	case Host:
+		s.Hosts = s.Hosts.After(e, s.hash)
 	case Opening:
 		if e.Verdict != "" {
 			s.Latched[e.Lane] = Latch{e.Seq, e.Passage}

@@ -11,6 +11,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/hosts"
 	"gated/register/marks"
 	"gated/register/visits"
 )
@@ -26,6 +27,17 @@ func Marks(in *file.Reader, list marks.List, now time.Time) (events []ledger.Eve
 	err = in.ScanSome(seqs, func(e *ledger.Entry) {
 		ev := ledger.Event{Kind: register.Mark, Reason: e.Reason, By: "machine", Detail: maps.Clone(e.Detail), Personal: e.Personal}
 		if ev.Detail["entry"] = strconv.FormatInt(e.Seq, 10); e.Personally("subject")+e.Personally("household") != "" {
+			events = append(events, ev)
+		}
+	})
+	return events, err
+}
+
+// Hosts tells of what hosts say, as entries once more; what can be read no longer is nobody's.
+func Hosts(in *file.Reader, list hosts.List) (events []ledger.Event, err error) {
+	err = in.ScanSome(list.Entries(), func(e *ledger.Entry) {
+		ev := ledger.Event{Kind: register.Host, Reason: e.Reason, By: "machine", Personal: e.Personal}
+		if ev.Detail = map[string]string{"entry": strconv.FormatInt(e.Seq, 10)}; e.Personally("host") != "" {
 			events = append(events, ev)
 		}
 	})

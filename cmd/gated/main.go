@@ -55,8 +55,9 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), passageCommand(),
-		codeCommand(), policyCommand(), levelCommand(), exemptCommand(), watchCommand(), tripsCommand(), ledgerCommand(), backupCommand(),
-		restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), userCommand(), reportCommand(), versionCommand())
+		codeCommand(), policyCommand(), levelCommand(), exemptCommand(), watchCommand(), hostCommand(), tripsCommand(), ledgerCommand(),
+		backupCommand(), restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), userCommand(), reportCommand(),
+		versionCommand())
 	describe(root)
 	err := root.ExecuteContext(context.Background())
 	if err = cmp.Or(err, out.err); err == nil {

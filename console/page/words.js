@@ -115,6 +115,8 @@ const WORDS = {
     "nobody-new": ["本级别外来人员不得进入，请询问", "nobody new comes in at this level: ask"],
     "valid-visit": ["访客通行码有效", "valid pass of a visit"],
     "visit": ["被访人已同意，请核对", "the host has agreed: look who it is"],
+    "host-refuses": ["住户不接待访客：不要透露其住在这里", "the host takes no visitors: do not confirm that they live here"],
+    "call-first": ["住户要求先电话联系", "the host wants to be called first"],
     "consent-missing": ["被访人未同意，请联系被访人", "the host has not agreed: call them"],
     "visit-not-now": ["不在来访时间，请核实", "not at the time of the visit: ask"],
     "visit-used-up": ["来访次数已用完，请另行登记", "this visit is used up: enter it anew"],

@@ -4,6 +4,7 @@ package counter
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gated/gate/find"
@@ -15,6 +16,8 @@ import (
 	"gated/gate/writing"
 	"gated/ledger"
 	"gated/register"
+	"gated/register/blind"
+	"gated/register/hosts"
 	"gated/register/visits"
 	"gated/roster"
 )
@@ -111,13 +114,43 @@ func (c *Counter) find(text string, wide bool) (find.Result, error) {
 	return r, err
 }
 
-// Card is whom to call for a host, a household or a body, in order and without their numbers.
+// Card is whom to call for a host, a household or a body, in order and without their numbers, and what they have said
+// once for all. It may wait for the disk.
 func (c *Counter) Card(room string) (host.Card, error) {
 	card, known := host.Of(c.Roster.Snapshot(), c.Bodies, room)
 	if !known {
 		return card, ErrNoHost
 	}
-	return card, nil
+	list, err := c.said(card.Host)
+	card.Says = list
+	return card, err
+}
+
+// said is what a host says, or what all say ("").
+func (c *Counter) said(host string) ([]hosts.Named, error) {
+	var list hosts.List
+	key := blind.Key(0)
+	c.Register.View(func(s *register.State) { list, key = s.Hosts, s.Key(blind.OfHost, host) })
+	if host != "" {
+		list = slices.DeleteFunc(slices.Clone(list), func(i hosts.Instruction) bool { return i.Host != key })
+	}
+	if len(list) == 0 {
+		return []hosts.Named{}, nil
+	}
+	said, err := c.Register.Entries(list.Entries())
+	if err != nil {
+		err = fmt.Errorf("%w: %w", writing.ErrLedger, err)
+	}
+	return list.Named(said, host), err
+}
+
+// Instructions are what hosts say. That somebody looked, and why, is recorded first.
+func (c *Counter) Instructions(why string) ([]hosts.Named, error) {
+	if _, err := c.demand(ledger.Event{Kind: register.Export, Reason: "hosts",
+		Personal: c.signed("by", ledger.Field{Name: "note", Value: why})}); err != nil {
+		return nil, err
+	}
+	return c.said("")
 }
 
 // Telephone is somebody's number, for one look at it: who looked, and at whose, is recorded first. It may wait for the disk.

@@ -7,6 +7,7 @@ import (
 
 	"gated/gate/visit"
 	"gated/ledger"
+	"gated/register/hosts"
 	"gated/roster"
 )
 
@@ -15,6 +16,16 @@ type Body struct {
 	Body   string // one of visit.Bodies
 	Open   bool   // whoever comes to it may: nobody need be called
 	People []Called
+}
+
+// Open are the bodies that whoever comes may see.
+func Open(bodies []Body) (words []string) {
+	for _, b := range bodies {
+		if b.Open {
+			words = append(words, b.Body)
+		}
+	}
+	return words
 }
 
 // Called is somebody who answers for it.
@@ -34,6 +45,8 @@ type Card struct {
 	English string   `json:"en,omitempty"`
 	Consent string   `json:"consent"` // asked, or open: nobody need be called
 	People  []Person `json:"people"`
+	// Says is what they have said once for all.
+	Says []hosts.Named `json:"says"`
 }
 
 // Person is one whom the guard calls.
@@ -80,6 +93,24 @@ func bodyOf(bodies []Body, word string) (b Body) {
 		b = bodies[i]
 	}
 	return b
+}
+
+// Says is what a host says of whoever comes to see them, once for all; or with Ref that it says so no more.
+type Says struct {
+	Room, What, Name string
+	Ref              int64
+}
+
+// Event is the entry of it; not known: there is no such host.
+func (s Says) Event(people *roster.Snapshot) (ev ledger.Event, known bool, err error) {
+	if s.Ref != 0 {
+		return ledger.Event{Kind: hosts.Kind, Reason: hosts.Ended, Ref: s.Ref}, true, nil
+	}
+	card, known := Of(people, nil, s.Room)
+	if known {
+		ev, err = hosts.Event(card.Host, s.What, s.Name)
+	}
+	return ev, known, err
 }
 
 // Whose telephone it is: that of a person of the roster, of a visit, or of one of a body's people.

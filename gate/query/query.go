@@ -26,8 +26,9 @@ type Moment struct {
 	At      time.Time // as far as the clock is believed
 	Trusted bool      // it is
 	Policy  *policy.Policy
-	Level   string // of the settings
-	Ready   bool   // the register has read enough to decide by
+	Level   string   // of the settings
+	Open    []string // bodies that whoever comes may see
+	Ready   bool     // the register has read enough to decide by
 
 	Came      time.Time     // when they came, also who is judged again; zero: by a clock that is not believed
 	InsideFor time.Duration // who has been inside longer may have left unseen; 0: nobody
@@ -119,7 +120,7 @@ func (a Asker) Facts(who subject.Subject, claim credential.Claim, direction, lev
 			f.Trip = trip(s, who, level, m)
 		}
 		if who.Visit != "" {
-			a.visit(&f, s, who.Visit, now)
+			a.visit(&f, s, who, m)
 		}
 	})
 	return f

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"gated/policy"
 	"gated/register"
 	"gated/register/blind"
+	"gated/register/hosts"
 	"gated/register/presence"
 	"gated/register/visits"
 	"gated/roster"
@@ -74,9 +76,18 @@ func (a Asker) Coming(visitor *subject.Subject, c credential.Claim) (who subject
 	return who, c, unread
 }
 
-// visit adds to facts what the visit of an ID says at a time.
-func (a Asker) visit(f *policy.Facts, s *register.State, id string, now time.Time) {
-	v := s.Visits[id]
+// visit adds to facts what the visit of somebody says at a moment, and its hosts.
+func (a Asker) visit(f *policy.Facts, s *register.State, who subject.Subject, m Moment) {
+	v, now, name := s.Visits[who.Visit], m.At.In(a.Zone), blind.Key(0)
+	if who.Name != "" {
+		name = s.Key(blind.OfName, who.Name)
+	}
+	f.Host = s.Hosts.Of(v.Hosts, name)
+	if open := func(h blind.Key) bool {
+		return slices.ContainsFunc(m.Open, func(body string) bool { return s.Key(blind.OfHost, body) == h })
+	}; f.Host == "" && len(v.Hosts) > 0 && !slices.ContainsFunc(v.Hosts, func(h blind.Key) bool { return !open(h) }) {
+		f.Host = hosts.AlwaysAdmit
+	}
 	f.Visit, f.Consent = v.State(now, s.Day(), 1), v.Consent
 	f.Whereabouts = v.Where(now)
 	f.Again = a.Both && v.How != visits.Group && presence.Again(f.Direction, f.Whereabouts)
