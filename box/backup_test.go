@@ -262,7 +262,7 @@ func TestABackupIsNotReplacedByALesserOne(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{ID: "r-000001", Why: "asked for it"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := BackUpAll(t.Context(), backup.Sources{State: dir}, to); err != nil {
@@ -533,7 +533,7 @@ func TestABackupSaysHowManyEntriesItHas(t *testing.T) {
 	defer listening(t, dir)()
 	unsigned := false
 	for late := time.Now().Add(time.Minute); !unsigned && time.Now().Before(late); {
-		if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+		if _, err := Perform(t.Context(), dir, recordSubject, Subject{ID: "r-000001", Why: "asked for it"}); err != nil {
 			t.Fatal(err)
 		}
 		all, err := BackUpAll(t.Context(), backup.Sources{State: dir}, to)

@@ -24,6 +24,7 @@ import (
 	"gated/register"
 	"gated/register/blind"
 	"gated/register/erasure"
+	"gated/register/told"
 	"gated/roster"
 	"gated/roster/sheet"
 
@@ -108,7 +109,7 @@ func site(t testing.TB) (dir string) {
 	if _, err := RecordPasses.do(ctx, b, "clerk", []roster.IssuedPass{pass}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := recordSubject.do(ctx, b, "clerk", Subject{"r-000001", "asked for it"}); err != nil {
+	if _, err := recordSubject.do(ctx, b, "clerk", Subject{ID: "r-000001", Why: "asked for it"}); err != nil {
 		t.Fatal(err)
 	}
 	went := ledger.Event{Stamp: b.stamp(), Kind: register.Check, Passage: "went", Lane: "in", Direction: "in", Reason: "ok"}
@@ -121,8 +122,8 @@ func site(t testing.TB) (dir string) {
 	return dir
 }
 
-// told is what an entry says but for when.
-type told struct {
+// wrote is what an entry says but for when.
+type wrote struct {
 	Kind       ledger.Kind
 	Reason, By string
 	Detail     map[string]string
@@ -130,7 +131,7 @@ type told struct {
 }
 
 // recorded are the entries after the first n, but for what a daemon says of itself.
-func recorded(t testing.TB, dir string, n int64) (list []told) {
+func recorded(t testing.TB, dir string, n int64) (list []wrote) {
 	t.Helper()
 	r, err := file.OpenReader(dir)
 	if err != nil {
@@ -142,7 +143,7 @@ func recorded(t testing.TB, dir string, n int64) (list []told) {
 	}
 	if err := r.Scan(n+1, 1<<62, true, func(e *ledger.Entry) error {
 		if e.Kind != ledger.Start && e.Kind != ledger.Stop {
-			list = append(list, told{e.Kind, e.Reason, e.By, e.Detail, e.Personal})
+			list = append(list, wrote{e.Kind, e.Reason, e.By, e.Detail, e.Personal})
 		}
 		return nil
 	}); err != nil {
@@ -184,6 +185,13 @@ func tried[A, R any](op Op[A, R], args A, except func(R) R) try {
 
 func number(int64) int64 { return 0 }
 
+// window is an hour of a day.
+func window(h told.HandOver) told.HandOver {
+	h.From = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	h.To = h.From.Add(time.Hour)
+	return h
+}
+
 var tries = []try{
 	tried(ImportRoster, Import{Rows: append(rows[:2:2], sheet.Row{Number: 4, Building: "1", Unit: "1", Room: "103", Name: "张敏", Class: "resident"})}, nil),
 	tried(ImportRoster, Import{Rows: rows[:1], DryRun: true}, nil),
@@ -204,7 +212,7 @@ var tries = []try{
 	tried(AnnulPassage, Amendment{Passage: "went", Why: "turned back, seen on camera 2"}, nil),
 	tried(AnnulPassage, Amendment{Passage: "went"}, nil), // nobody says why
 	tried(AnnulPassage, Amendment{Passage: "gone", Why: "turned back"}, nil),
-	tried(recordSubject, Subject{"r-000002", "asked for it"}, nil),
+	tried(recordSubject, Subject{ID: "r-000002", Why: "asked for it"}, nil),
 	tried(findSomebody, Finding{Kind: blind.OfSubject, Value: "r-000001", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
 	tried(findSomebody, Finding{Kind: blind.OfName, Value: "敏", From: "2026-11-23", To: "2026-11-24", Why: "request 17", Filter: register.Filter{Limit: 10}}, nil),
 	tried(findSomebody, Finding{Kind: blind.OfName, Value: "张敏"}, nil), // nobody says why
@@ -212,6 +220,12 @@ var tries = []try{
 	tried(DisputePassage, Dispute{Passage: "p1", Entry: 1, Host: "3-2-501", Why: "nobody came"}, nil),
 	tried(DisputePassage, Dispute{Passage: "p1", Entry: 1, Host: "3-2-501"}, nil),
 	tried(recordExport, Export{Format: "csv"}, nil),
+	tried(AnswerCallback, told.Answer{Passage: "p1", Entry: 1, Says: told.Yes, Host: "3-2-501"}, nil),
+	tried(AnswerCallback, told.Answer{Passage: "p1", Entry: 1, Says: told.No, Host: "3-2-501", Note: "on holiday"}, nil),
+	tried(AnswerCallback, told.Answer{Passage: "p1", Entry: 1, Says: "perhaps"}, nil),
+	tried(handOver, window(told.HandOver{Officers: []string{"李警官 012345"}, Paper: "调证通知书 17", Approver: "陈静", Room: "3-2-501"}), number),
+	tried(handOver, window(told.HandOver{Officers: []string{"李警官 012345"}, Look: true}), nil),
+	tried(handOver, window(told.HandOver{Officers: []string{"李警官"}, Look: true}), nil), // without a number
 	tried(entryKeys, entries{1, 1, 3}, nil),
 	tried(beginBackup, struct{}{}, nil),
 	tried(recordBackup, copied{3, "root"}, nil),
@@ -418,7 +432,7 @@ func TestWhoHasNoMasterKeyAsksTheDaemon(t *testing.T) {
 	if reports, err = evidence.VerifyChain(filepath.Join(dir, "ledger.db"), evidence.Given{}); err != nil || reports[0].Hidden == 0 || reports[0].Personal != 0 {
 		t.Errorf("an auditor without keys: %+v, %v", reports, err)
 	}
-	if _, err := Perform(ctx, dir, recordSubject, Subject{"r-000001", "x"}); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := Perform(ctx, dir, recordSubject, Subject{ID: "r-000001", Why: "x"}); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a command that cannot seal: %v", err)
 	}
 	if err := os.Rename(safe, path); err != nil {
@@ -468,7 +482,7 @@ func TestALedgerThatIsGoneIsHelpedByANewEpoch(t *testing.T) {
 					t.Fatalf("epoch %d, found %q, %v", m.Epoch, found, err)
 				}
 			}
-			if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+			if _, err := Perform(t.Context(), dir, recordSubject, Subject{ID: "r-000001", Why: "asked for it"}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -481,13 +495,13 @@ func TestAnEmptyLedgerKeyIsHelpedByANewEpoch(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "keys", "ledger.key"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err == nil || !strings.Contains(err.Error(), "gated ledger begin") {
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{ID: "r-000001", Why: "asked for it"}); err == nil || !strings.Contains(err.Error(), "gated ledger begin") {
 		t.Errorf("got %v", err)
 	}
 	if _, _, err := BeginEpoch(dir, nil, "the key was lost", nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Perform(t.Context(), dir, recordSubject, Subject{"r-000001", "asked for it"}); err != nil {
+	if _, err := Perform(t.Context(), dir, recordSubject, Subject{ID: "r-000001", Why: "asked for it"}); err != nil {
 		t.Error(err)
 	}
 }

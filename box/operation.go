@@ -26,7 +26,7 @@ func operations() []operation {
 		Erase, Keep, Keeps, recordSubject, findSomebody, recordExport, entryKeys, beginBackup, recordBackup,
 		Rebuild, Emergency, Announce, Levels, PlanLevel, Foretell, Trips, MarkSomebody, Marks, InstructHost,
 		HostInstructions, AnnulPassage, BecamePassage,
-		CorrectPassage, DisputePassage, ChangeAccount, Accounts,
+		CorrectPassage, DisputePassage, AnswerCallback, handOver, ChangeAccount, Accounts,
 	}
 }
 

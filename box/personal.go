@@ -7,8 +7,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"gated/access"
 	"gated/ledger"
@@ -81,6 +79,15 @@ func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]register.
 // TellSubject calls f for every entry about a person or vehicle, as erasure.Subject does. That somebody looked, and why, is
 // recorded first.
 func TellSubject(ctx context.Context, dir string, a Subject, f func(*ledger.Entry) error) error {
+	return tellSubject(ctx, dir, a, false, f)
+}
+
+// TellAllOf is TellSubject where more than the ledger is shown, which may keep nothing about them.
+func TellAllOf(ctx context.Context, dir string, a Subject, f func(*ledger.Entry) error) error {
+	return tellSubject(ctx, dir, a, true, f)
+}
+
+func tellSubject(ctx context.Context, dir string, a Subject, anyway bool, f func(*ledger.Entry) error) error {
 	if err := erasure.CheckWhy(a.Why); err != nil {
 		return err
 	}
@@ -89,7 +96,7 @@ func TellSubject(ctx context.Context, dir string, a Subject, f func(*ledger.Entr
 	switch {
 	case err != nil && (n == 0 || !errors.As(err, new(erasure.UnseenError))):
 		return err
-	case n == 0:
+	case n == 0 && !anyway:
 		return No{fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
 	}
 	if _, err := Perform(ctx, dir, recordSubject, a); err != nil {
@@ -98,14 +105,6 @@ func TellSubject(ctx context.Context, dir string, a Subject, f func(*ledger.Entr
 	_, err = erasure.Subject(dir, a.ID, ask, f)
 	return err
 }
-
-// Subject is who it is about, by roster ID, and why.
-type Subject struct{ ID, Why string }
-
-var recordSubject = Op[Subject, bool]{"ledger-subject", func(_ context.Context, b *Box, by string, a Subject) (bool, error) {
-	return true, b.append(ledger.Event{Kind: register.Export, Reason: "subject", By: access.Socket,
-		Personal: []ledger.Field{{Name: "subject", Value: a.ID}, {Name: "by", Value: by}, {Name: "note", Value: a.Why}}})
-}}
 
 // Search lists passages, the newest first. Without a Kind the index of the state directory is asked. With one somebody is looked
 // for: who looks, for whom and why is recorded first.
@@ -152,43 +151,24 @@ type Finding struct {
 // cannot be read all the same. Where none can it is an error: an export that only looks as if nobody had passed would be worse than
 // none.
 func BeginExport(ctx context.Context, dir string, r *file.Reader, x Export, tell io.Writer) error {
+	_, err := beginExport(ctx, dir, r, tell, func() (bool, error) { return Perform(ctx, dir, recordExport, x) })
+	return err
+}
+
+func beginExport[R any](ctx context.Context, dir string, r *file.Reader, tell io.Writer, record func() (R, error)) (none R, err error) {
 	if ask := AskKeys(ctx, dir); ask != nil {
 		r.AskKeys(ask)
 	} else if hidden := r.Hidden(); !r.HasMaster() {
-		return fmt.Errorf("the personal data cannot be opened here: %w", hidden)
+		return none, fmt.Errorf("the personal data cannot be opened here: %w", hidden)
 	} else if hidden != nil {
 		fmt.Fprintf(tell, "not all personal data can be read: %v\n", hidden)
 	}
-	if _, err := Perform(ctx, dir, recordExport, x); err != nil {
-		return fmt.Errorf("an export with personal data is recorded first: %w", err)
+	recorded, err := record()
+	if err != nil {
+		return none, fmt.Errorf("an export with personal data is recorded first: %w", err)
 	}
-	return nil
+	return recorded, nil
 }
-
-// Reason and user are personal fields themselves: people name people.
-var recordExport = Op[Export, bool]{"export-record", func(_ context.Context, b *Box, by string, x Export) (bool, error) {
-	if err := CheckReason(x.Reason); err != nil {
-		return false, err
-	}
-	detail := map[string]string{"format": x.Format}
-	if x.From != "" { // else the whole ledger
-		detail["from"], detail["to"] = x.From, x.To
-	}
-	ev := ledger.Event{Kind: register.Export, Reason: "with-personal", By: access.Socket, Detail: detail,
-		Personal: []ledger.Field{{Name: "by", Value: by}, {Name: "note", Value: x.Reason}}}
-	if x.Report != "" {
-		ev.Reason, detail["report"] = "report", x.Report
-	}
-	for _, f := range []ledger.Field{{Name: "household", Value: x.Of}, {Name: "recipient", Value: x.For}} {
-		if f.Value != "" {
-			ev.Personal = append(ev.Personal, f)
-		}
-	}
-	return true, b.append(ev)
-}}
-
-// Export says what was exported, and why; a report besides of which household, building or body it is, and who gets it.
-type Export struct{ Format, From, To, Reason, Report, Of, For string }
 
 // entryKeys are the keys of some entries' personal data, for a command that shows it and has no master key: that may be a
 // credential of the service.
@@ -219,20 +199,4 @@ func AskKeys(ctx context.Context, dir string) file.Keys {
 	return func(epoch int, from, to int64) ([][]byte, error) {
 		return Perform(ctx, dir, entryKeys, entries{epoch, from, to})
 	}
-}
-
-// maxReason is how many characters the reason of an export has at most: a sentence.
-const maxReason = 200
-
-// CheckReason checks the reason of an export with personal data.
-func CheckReason(reason string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
-		return errors.New("--with-personal: say why, such as --with-personal \"request 17 of the residents' committee\"")
-	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return errors.New("--with-personal: the reason is one line of text")
-	case utf8.RuneCountInString(reason) > maxReason:
-		return fmt.Errorf("--with-personal: the reason has %d characters: at most %d", utf8.RuneCountInString(reason), maxReason)
-	}
-	return nil
 }

@@ -90,3 +90,9 @@ const RosterChange = "roster_change"
 
 // Disputed is the kind of an entry by which a host says that a passage, which it names, was none of theirs.
 const Disputed ledger.Kind = "disputed"
+
+// Callback is the kind of an entry that says what a host answered who was called back about a passage, which it names.
+const Callback ledger.Kind = "callback"
+
+// Poster is the kind of an entry that says which notice tells people what is kept about them from here on.
+const Poster ledger.Kind = "poster"
