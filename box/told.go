@@ -11,9 +11,11 @@ import (
 
 // What was told of the register, or to it.
 type (
-	Subject = told.Subject
-	Export  = told.Export
-	Dispute = told.Dispute
+	Subject  = told.Subject
+	Export   = told.Export
+	Dispute  = told.Dispute
+	Answer   = told.Answer
+	HandOver = told.HandOver
 )
 
 // CheckReason checks the reason of an export with personal data.
@@ -26,7 +28,7 @@ var (
 	// DisputePassage records that a host says that a passage was none of theirs.
 	DisputePassage = telling[Dispute]("passage-dispute")
 	// AnswerCallback records what a host said who was called back about a passage. A no disputes it.
-	AnswerCallback = telling[told.Answer]("callback-answer")
+	AnswerCallback = telling[Answer]("callback-answer")
 )
 
 // telling is an operation that records what its arguments say.
@@ -46,11 +48,11 @@ func telling[A interface {
 
 // BeginHandOver records a window for the police before it shows any of it, as BeginExport does. It returns the entry that forbids to
 // erase its days; 0: it is only shown.
-func BeginHandOver(ctx context.Context, dir string, r *file.Reader, h told.HandOver, tell io.Writer) (keep int64, err error) {
+func BeginHandOver(ctx context.Context, dir string, r *file.Reader, h HandOver, tell io.Writer) (keep int64, err error) {
 	return beginExport(ctx, dir, r, tell, func() (int64, error) { return Perform(ctx, dir, handOver, h) })
 }
 
-var handOver = Op[told.HandOver, int64]{"hand-over", func(_ context.Context, b *Box, by string, h told.HandOver) (keep int64, err error) {
+var handOver = Op[HandOver, int64]{"hand-over", func(_ context.Context, b *Box, by string, h HandOver) (keep int64, err error) {
 	if b.Register == nil {
 		return 0, b.noLedger()
 	}

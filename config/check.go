@@ -137,6 +137,9 @@ func (l *loader) gate(g Gate) {
 	if g.InsideFor != 0 {
 		l.duration("gate.inside_for", g.InsideFor, time.Hour, 8760*time.Hour)
 	}
+	if n := g.CallBacks; n < 0 || n > 50 {
+		l.fault("gate.call_backs", "%d is out of range: write 0 to 50", n)
+	}
 	for i, at := range g.Shifts {
 		key := fmt.Sprintf("gate.shifts[%d]", i)
 		switch {

@@ -75,6 +75,10 @@ type Gate struct {
 	// Shifts is when shifts change, at most eight times a day in their order, such as ["07:00", "19:00"]: at the end of a shift the
 	// page asks whether somebody is still there. Empty, the default: nobody has planned it.
 	Shifts []string `mapstructure:"shifts" reload:"true"`
+
+	// CallBacks is about how many of a day's passages that a guard decided the hosts are called back on the day after: the
+	// tree head draws them. Default 3, up to 50; 0: none.
+	CallBacks int `mapstructure:"call_backs" reload:"true"`
 }
 
 // DefaultZone is where a gate is that does not say where.
@@ -196,7 +200,7 @@ type Witness struct {
 func Default() *Settings {
 	return &Settings{
 		Gate: Gate{TimeZone: DefaultZone, HoldLimit: 3 * time.Minute, RepeatWindow: 3 * time.Second,
-			InsideFor: 336 * time.Hour, PINs: "off"},
+			InsideFor: 336 * time.Hour, PINs: "off", CallBacks: 3},
 		Console: Console{Listen: "127.0.0.1:8480", Language: "zh", Users: []string{"gated-kiosk"}},
 		Log:     Log{Level: "info", Format: "text"},
 		Ledger: Ledger{MinFree: 64 << 20, WitnessEvery: 3600,

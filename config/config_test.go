@@ -68,7 +68,7 @@ func TestLoadFillsInDefaults(t *testing.T) {
 func TestLoadReadsEveryKey(t *testing.T) {
 	path := write(t, `
 state_dir: state
-gate: {name: 南门, origin: compound.example/south, time_zone: UTC, level: sealed, hold_limit: 1m30s, repeat_window: 0s, inside_for: 24h, pins: required, shifts: ["06:30", 14:30, "22:30"]}
+gate: {name: 南门, origin: compound.example/south, time_zone: UTC, level: sealed, hold_limit: 1m30s, repeat_window: 0s, inside_for: 24h, pins: required, shifts: ["06:30", 14:30, "22:30"], call_backs: 7}
 lanes:
   - id: in-1
     direction: in
@@ -98,7 +98,7 @@ hosts: [{body: office, people: [{name: 前台, telephone: "0755-8210000"}]}, {bo
 	out.Barrier.Sensor = barrier.SensorConfig{Device: "/dev/d", Line: "dcd", Means: "open", Inverted: true, Debounce: time.Second, Within: time.Minute}
 	want := &Settings{
 		StateDir: filepath.Join(dir, "state"),
-		Gate:     Gate{"南门", "compound.example/south", "UTC", "sealed", 90 * time.Second, 0, 24 * time.Hour, "required", []string{"06:30", "14:30", "22:30"}},
+		Gate:     Gate{"南门", "compound.example/south", "UTC", "sealed", 90 * time.Second, 0, 24 * time.Hour, "required", []string{"06:30", "14:30", "22:30"}, 7},
 		Lanes: []Lane{{
 			"in-1", "in",
 			scanner.Config{Device: "/dev/a", Baud: 115200, DataBits: 7, Parity: "even", StopBits: 2, EndBytes: "\t\r", StartBytes: "\x02",
@@ -200,6 +200,7 @@ func TestImpossibleValues(t *testing.T) {
 		{"name: South Gate", "name: a\n  hold_limit: 9s", `line 3: gate.hold_limit: 9s is out of range: write 10s to 1h`},
 		{"name: South Gate", "name: a\n  hold_limit: 61m", `gate.hold_limit: 1h1m is out of range`},
 		{"name: South Gate", "name: a\n  pins: always", `gate.pins: "always" is not known: write off or required`},
+		{"name: South Gate", "name: a\n  call_backs: 51", "gate.call_backs: 51 is out of range: write 0 to 50"},
 		{"name: South Gate", "name: a\n  inside_for: 30m", `gate.inside_for: 30m is out of range: write 1h to 8760h`},
 		{"name: South Gate", "name: a\n  shifts: ['07:00', '7pm']", `gate.shifts[1]: "7pm" is no time of a day: write it with four digits and in quotes`},
 		{"name: South Gate", "name: a\n  shifts: ['24:00']", `gate.shifts[0]: "24:00" is no time of a day`},
@@ -361,7 +362,7 @@ GATED_LOG_LEVEL: log.level: "loud" is not known: write debug or info or warn or 
 func TestEnvironmentOverridesEveryScalar(t *testing.T) {
 	values := map[string]string{
 		"state_dir": "/srv/state", "gate.name": "0123", "gate.origin": "o", "gate.time_zone": "UTC", "gate.level": "sealed",
-		"gate.hold_limit": "1h", "gate.repeat_window": "0s", "gate.inside_for": "24h", "gate.pins": "required", "scanner.keyboard": "in", "policy.file": "/p", "trust.dir": "/t",
+		"gate.hold_limit": "1h", "gate.repeat_window": "0s", "gate.inside_for": "24h", "gate.call_backs": "0", "gate.pins": "required", "scanner.keyboard": "in", "policy.file": "/p", "trust.dir": "/t",
 		"console.listen": "localhost:0", "console.language": "en", "console.call": "a,b c=d", "log.level": "error", "log.format": "json",
 		"ledger.min_free": "1GiB", "ledger.tlog_listen": ":8481", "ledger.witness_every": "0",
 	}
@@ -608,7 +609,7 @@ func TestWhatTakesEffectAtOnce(t *testing.T) {
 			got = append(got, key)
 		}
 	})
-	want := []string{"gate.level", "gate.hold_limit", "gate.repeat_window", "gate.inside_for", "gate.pins", "gate.shifts", "scanner.keyboard", "policy.file", "trust.dir", "console.language", "console.call",
+	want := []string{"gate.level", "gate.hold_limit", "gate.repeat_window", "gate.inside_for", "gate.pins", "gate.shifts", "gate.call_backs", "scanner.keyboard", "policy.file", "trust.dir", "console.language", "console.call",
 		"log.level", "ledger.min_free", "hosts"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -57,6 +57,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.AddCommand(runCommand(), configCommand(), keyCommand(), rosterCommand(), passCommand(), passageCommand(),
 		codeCommand(), policyCommand(), levelCommand(), exemptCommand(), watchCommand(), hostCommand(), tripsCommand(), ledgerCommand(),
 		backupCommand(), restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), userCommand(), reportCommand(),
+		callbackCommand(),
 		versionCommand())
 	describe(root)
 	err := root.ExecuteContext(context.Background())

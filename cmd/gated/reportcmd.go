@@ -9,6 +9,7 @@ import (
 	"gated/backup"
 	"gated/box"
 	"gated/evidence"
+	"gated/evidence/callback"
 	"gated/evidence/report"
 	"gated/policy"
 	"gated/roster"
@@ -70,7 +71,7 @@ func written(k report.Kind, x *report.Request) func(*cobra.Command, string, *evi
 
 // no makes an answer of a report that there is not.
 func no(err error) error {
-	if errors.Is(err, report.ErrNo) {
+	if errors.Is(err, report.ErrNo) || errors.Is(err, callback.ErrNo) {
 		return box.No{Err: err}
 	}
 	return err

@@ -313,7 +313,7 @@ func (m *making) rows(n sums) {
 	for _, group := range []struct {
 		name  string
 		count map[string]int
-	}{{"counts", m.s.counts}, {"slips", m.s.slips}, {"alarms", m.s.alarms}} {
+	}{{"counts", m.s.counts}, {"slips", m.s.slips}, {"alarms", m.s.alarms}, {"callbacks", m.s.callbacks}} {
 		for _, what := range sorted(group.count) {
 			total(group.name, m.l.word(group.name, what), group.count[what])
 		}

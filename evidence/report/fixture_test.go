@@ -186,6 +186,8 @@ func (g *gate) day() {
 	g.at("2026-11-23 11:56:00", ledger.Event{Kind: kindCount, Reason: "goods-left", Detail: map[string]string{"n": "3"}})
 	g.at("2026-11-23 11:57:00", ledger.Event{Kind: kindLog, Reason: "police", Personal: fields("note", "来查案")})
 	g.at("2026-11-23 11:57:30", ledger.Event{Kind: kindSlip, Reason: "issued", Detail: map[string]string{"slip": "s1", "agreed": "owner"}, Personal: fields("household", "3-2-501", "what", "电视机")})
+	g.at("2026-11-23 11:57:40", ledger.Event{Kind: register.Callback, Reason: "yes", Passage: "p02", Ref: 7})
+	g.at("2026-11-23 11:57:50", ledger.Event{Kind: register.Callback, Reason: "nobody-reached", Passage: "p03", Ref: 10})
 	g.at("2026-11-23 11:58:00", ledger.Event{Kind: register.Alarm, Reason: "wrong-tries", Lane: "in"})
 }
 

@@ -84,12 +84,14 @@ type story struct {
 	erased                map[int64]bool // entries of that time whose personal data, or a part of it, is gone
 	steps                 map[string]int
 	counts, alarms, slips map[string]int
+	callbacks             map[string]int // what hosts said who were called back
 	logged                []line
 }
 
 func newStory(own func(seq int64) bool) *story {
 	return &story{own: own, visits: map[string]*visit{}, people: map[string]*person{}, passages: map[string]*passage{},
-		erased: map[int64]bool{}, steps: map[string]int{}, counts: map[string]int{}, alarms: map[string]int{}, slips: map[string]int{}}
+		erased: map[int64]bool{}, steps: map[string]int{}, counts: map[string]int{}, alarms: map[string]int{}, slips: map[string]int{},
+		callbacks: map[string]int{}}
 }
 
 // add takes the next entry with its personal fields; unseen: those cannot be looked at here.
@@ -148,6 +150,8 @@ func (s *story) count(e *entry.Entry, unseen bool) {
 		s.logged = append(s.logged, line{e.At, strings.Clone(e.Reason)})
 	case kindSlip:
 		s.slips[strings.Clone(e.Reason)]++
+	case register.Callback:
+		s.callbacks[strings.Clone(e.Reason)]++
 	case kindCount:
 		n, err := strconv.Atoi(e.Detail["n"])
 		if err != nil {

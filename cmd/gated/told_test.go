@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"gated/box"
+	"gated/ledger"
+	"gated/register"
+	"gated/register/registertest"
+	"gated/roster/sheet"
+)
+
+// past is a state directory with a day of long ago that is over: a visit of 3-2-501 and a resident by sight, let in by a guard.
+func past(t *testing.T) (dir string, gated func(want int, args ...string) (stdout, stderr string)) {
+	t.Helper()
+	dir = t.TempDir()
+	ck := &registertest.Clock{}
+	ck.Set("2026-11-22 08:00:00")
+	b := registertest.Open(t, dir, ck)
+	start := registertest.StartOf(b, ck)
+	registertest.MustAppend(t, b, start)
+	fields := func(f ...string) (list []ledger.Field) {
+		for i := 0; i < len(f); i += 2 {
+			list = append(list, ledger.Field{Name: f[i], Value: f[i+1]})
+		}
+		return list
+	}
+	add := func(when string, ev ledger.Event) {
+		ck.Set(when)
+		ev.Stamp = ck.Now()
+		registertest.MustAppend(t, b, ev)
+	}
+	pass := func(when, id, visit, class, check, reason string, who ...string) {
+		ev := ledger.Event{Passage: id, Lane: "in", Direction: "in", Detail: map[string]string{}}
+		if visit != "" {
+			ev.Detail["visit"] = visit
+		}
+		c, q, d := ev, ev, ev
+		c.Kind, c.Reason = register.Check, check
+		q.Kind, q.Class, q.Personal = register.Query, class, fields(who...)
+		d.Kind, d.Class, d.Verdict, d.Reason, d.By, d.Personal = register.Decided, class, "admit", reason, "unauthenticated", fields("guard", "赵")
+		if who != nil {
+			d.Personal = append(d.Personal, fields(who[:4]...)...)
+		}
+		add(when, c)
+		add(when, q)
+		add(when, d)
+	}
+	add("2026-11-22 09:00:00", ledger.Event{Kind: register.Visit, Reason: "walk-in", Class: "visitor", Detail: map[string]string{"visit": "v1", "consent": "gate-called"},
+		Personal: fields("host", "3-2-501", "name", "李水", "phone", "13900000001", "plate", "粤B12345", "consent_by", "王小明")})
+	pass("2026-11-22 09:00:10", "pa", "v1", "visitor", "ok", "visitor-confirmed")
+	pass("2026-11-22 10:30:00", "pb", "", "resident", "found-by-room", "dead-phone", "subject", "r-000001", "household", "3-2-501", "name", "王小明")
+	pass("2026-11-22 15:00:00", "pc", "", "resident", "found-by-room", "dead-phone", "subject", "r-000002", "household", "3-2-502", "name", "陈静")
+	add("2026-11-23 00:30:00", ledger.Event{Kind: register.Alive})
+	b.Close()
+	list, err := sheet.Read([]byte("id,room,name,class,phone\nr-000001,3-2-501,王小明,resident,13800000002\nr-000002,3-2-502,陈静,resident,13800000003\n" +
+		"r-000003,3-2-501,王奶奶,resident,\n"))
+	if err == nil {
+		_, err = box.Perform(t.Context(), dir, box.ImportRoster, box.Import{Rows: list.Rows})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, func(want int, args ...string) (string, string) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if got := execute(append(args, "--state", dir), strings.NewReader(""), &out, &errs); got != want {
+			t.Errorf("%s: got %d, want %d\n%s%s", strings.Join(args, " "), got, want, out.String(), errs.String())
+		}
+		return out.String(), errs.String()
+	}
+}
+
+// has fails unless a text has each of some others.
+func has(t *testing.T, text string, wanted ...string) {
+	t.Helper()
+	for _, want := range wanted {
+		if !strings.Contains(text, want) {
+			t.Errorf("without %q:\n%s", want, text)
+		}
+	}
+}
+
+// TestHostsAreCalledBack: the list is recorded first, an answer of no disputes, and the day's report counts the answers.
+func TestHostsAreCalledBack(t *testing.T) {
+	_, gated := past(t)
+	day := []string{"--day", "2026-11-22"}
+	out, _ := gated(0, append([]string{"callback", "list"}, day...)...)
+	has(t, out, "3 of 3", "3-2-501", "王小明 13800000002", "visit gate-called", "by-sight dead-phone")
+	var drawn struct{ Drawn []struct{ Passage string } }
+	out, _ = gated(0, append([]string{"callback", "list", "--json"}, day...)...)
+	if err := json.Unmarshal([]byte(out), &drawn); err != nil || len(drawn.Drawn) != 3 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	gated(0, append([]string{"callback", "answer", "pa", "nobody-reached"}, day...)...)
+	gated(0, append([]string{"callback", "answer", "pa", "yes", "--host", "3-2-501"}, day...)...)
+	gated(0, append([]string{"callback", "answer", "pb", "no", "--host", "3-2-501", "--note", "on holiday"}, day...)...)
+	_, errs := gated(1, append([]string{"callback", "answer", "pb", "yes"}, day...)...)
+	has(t, errs, "answered already: no")
+	_, errs = gated(1, append([]string{"callback", "answer", "px", "yes"}, day...)...)
+	has(t, errs, "was not drawn")
+	_, errs = gated(2, append([]string{"callback", "answer", "pc", "perhaps"}, day...)...)
+	has(t, errs, "write one of yes, no, nobody-reached")
+	_, errs = gated(1, "callback", "list", "--day", "2026-01-01")
+	has(t, errs, "nothing was recorded")
+	_, errs = gated(2, "callback", "list", "--day", "soon")
+	has(t, errs, "--day")
+	out, _ = gated(0, "report", "day", "--format", "csv", "--language", "en")
+	has(t, out, "call-backs,yes,,,1", "call-backs,no,,,1", "call-backs,nobody reached,,,1")
+	out, _ = gated(0, "ledger", "search", "--kind", "disputed")
+	if strings.Count(out, "\n") != 2 {
+		t.Errorf("disputed: %s", out)
+	}
+	out, _ = gated(0, "ledger", "search", "--kind", "export")
+	has(t, out, "report=callback")
+	gated(0, "ledger", "verify")
+}

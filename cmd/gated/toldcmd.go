@@ -1,0 +1,66 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"time"
+
+	"gated/box"
+	"gated/config"
+	"gated/evidence"
+	"gated/evidence/callback"
+
+	"github.com/spf13/cobra"
+)
+
+// callbackCommand is about the hosts who are called back about passages that guards decided.
+func callbackCommand() *cobra.Command {
+	list := &cobra.Command{Use: "list", Short: "list whom to call back about some of what guards decided on a day", Args: cobra.NoArgs}
+	drawn(list, func(c *cobra.Command, dir string, r *evidence.Reader, x *callback.Draw) error {
+		err := box.BeginExport(c.Context(), dir, r.Reader.Reader, box.Export{Format: "text", From: x.Day, To: x.Day, Reason: "call-backs",
+			Report: "callback"}, c.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		people, err := box.Roster(dir)
+		if err == nil {
+			err = x.Name(r, people)
+		}
+		return errors.Join(err, printed(c, x, func(w io.Writer, x *callback.Draw) error { return x.Print(w) }))
+	})
+	list.Flags().Bool("json", false, "print an object")
+	var a box.Answer
+	answer := &cobra.Command{Use: "answer PASSAGE yes|no|nobody-reached", Short: "record what a host said who was called back",
+		Args: cobra.ExactArgs(2)}
+	drawn(answer, func(c *cobra.Command, dir string, _ *evidence.Reader, x *callback.Draw) (err error) {
+		a.Passage, a.Says = c.Flags().Arg(0), c.Flags().Arg(1)
+		if a.Entry, err = x.Answerable(a.Passage); err == nil {
+			_, err = box.Perform(c.Context(), dir, box.AnswerCallback, a)
+		}
+		return say(c.OutOrStdout(), no(err), "%s: %s\n", a.Passage, a.Says)
+	})
+	answer.Flags().StringVar(&a.Host, "host", "", "who was called: a household such as 3-2-501")
+	answer.Flags().StringVar(&a.Note, "note", "", "what was said besides")
+	return group("callback", "call hosts back about some of what guards decided", list, answer)
+}
+
+// drawn makes of run what a command does with what was drawn of a day.
+func drawn(c *cobra.Command, run func(c *cobra.Command, dir string, r *evidence.Reader, x *callback.Draw) error) {
+	day := c.Flags().String("day", "yesterday", "the day of the passages: 2026-11-23 or yesterday")
+	c.RunE = inLedger(func(c *cobra.Command, dir string, r *evidence.Reader, now time.Time) error {
+		set, err := place(c).Any()
+		if err != nil {
+			return err
+		}
+		of, err := evidence.Date("--day", *day, now)
+		if err != nil {
+			return err
+		}
+		x, err := callback.Make(r, of, cmp.Or(set, config.Default()).Gate.CallBacks)
+		if err != nil {
+			return no(err)
+		}
+		return run(c, dir, r, x)
+	})
+}
