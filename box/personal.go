@@ -76,18 +76,9 @@ func keeps(_ context.Context, b *Box, _ string, _ struct{}) (map[int64]register.
 	return b.Register.Keeps(), nil
 }
 
-// TellSubject calls f for every entry about a person or vehicle, as erasure.Subject does. That somebody looked, and why, is
-// recorded first.
-func TellSubject(ctx context.Context, dir string, a Subject, f func(*ledger.Entry) error) error {
-	return tellSubject(ctx, dir, a, false, f)
-}
-
-// TellAllOf is TellSubject where more than the ledger is shown, which may keep nothing about them.
-func TellAllOf(ctx context.Context, dir string, a Subject, f func(*ledger.Entry) error) error {
-	return tellSubject(ctx, dir, a, true, f)
-}
-
-func tellSubject(ctx context.Context, dir string, a Subject, anyway bool, f func(*ledger.Entry) error) error {
+// TellSubject calls f for every entry about a person or vehicle, as erasure.Subject does; there may be none where they are known
+// otherwise. That somebody looked, and why, is recorded first.
+func TellSubject(ctx context.Context, dir string, a Subject, known bool, f func(*ledger.Entry) error) error {
 	if err := erasure.CheckWhy(a.Why); err != nil {
 		return err
 	}
@@ -96,7 +87,7 @@ func tellSubject(ctx context.Context, dir string, a Subject, anyway bool, f func
 	switch {
 	case err != nil && (n == 0 || !errors.As(err, new(erasure.UnseenError))):
 		return err
-	case n == 0 && !anyway:
+	case n == 0 && !known:
 		return No{fmt.Errorf("the ledger keeps nothing about %s", a.ID)}
 	}
 	if _, err := Perform(ctx, dir, recordSubject, a); err != nil {

@@ -36,7 +36,7 @@ func TestAnEmptyValueSelectsNobody(t *testing.T) {
 			}
 		}
 	}
-	if err := box.TellSubject(t.Context(), dir, box.Subject{Why: "x"}, nil); err == nil || !strings.Contains(err.Error(), "empty") {
+	if err := box.TellSubject(t.Context(), dir, box.Subject{Why: "x"}, false, nil); err == nil || !strings.Contains(err.Error(), "empty") {
 		t.Errorf("the subject \"\": %v", err)
 	}
 	if _, err := box.Perform(t.Context(), dir, box.Erase, box.Erasure{Selection: erasure.Selection{Subject: " "}, Why: "x"}); err == nil ||

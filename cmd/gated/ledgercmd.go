@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"gated/backup"
 	"gated/box"
 	"gated/evidence"
 	"gated/evidence/export"
@@ -187,9 +186,8 @@ func ledgerExport() *cobra.Command {
 				if err := want.Resolve(now); err != nil {
 					return err
 				}
-				if want.Out != "" && backup.Inside(want.Out, dir) {
-					return fmt.Errorf("--out %s is in the state directory, whose files an export could replace: choose another place",
-						want.Out)
+				if err := outside(want.Out, dir); err != nil {
+					return err
 				}
 				if want.Personal {
 					x := box.Export{Format: want.Format, From: want.From, To: want.To, Reason: reason}
@@ -315,7 +313,7 @@ func ledgerSubject() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
 			a.ID = args[0]
-			return box.TellSubject(c.Context(), dir, a, func(e *ledger.Entry) error {
+			return box.TellSubject(c.Context(), dir, a, false, func(e *ledger.Entry) error {
 				return evidence.PrintEntry(c.OutOrStdout(), e, asJSON)
 			})
 		})}

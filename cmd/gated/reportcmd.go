@@ -10,6 +10,7 @@ import (
 	"gated/box"
 	"gated/evidence"
 	"gated/evidence/callback"
+	"gated/evidence/person"
 	"gated/evidence/report"
 	"gated/policy"
 	"gated/roster"
@@ -43,8 +44,8 @@ func written(k report.Kind, x *report.Request) func(*cobra.Command, string, *evi
 		if err := x.Check(now); err != nil {
 			return err
 		}
-		if x.Out != "" && backup.Inside(x.Out, dir) {
-			return fmt.Errorf("--out %s is in the state directory, whose files a report could replace: choose another place", x.Out)
+		if err := outside(x.Out, dir); err != nil {
+			return err
 		}
 		x.People = func() (*roster.Snapshot, error) { return box.Roster(dir) }
 		x.PublicHealth = func(level string) (bool, error) { return publicHealth(c, level) }
@@ -69,9 +70,17 @@ func written(k report.Kind, x *report.Request) func(*cobra.Command, string, *evi
 	}
 }
 
+// outside refuses a file to write that is among those of the state.
+func outside(out, dir string) error {
+	if out != "" && backup.Inside(out, dir) {
+		return fmt.Errorf("--out %s is in the state directory, whose files it could replace: choose another place", out)
+	}
+	return nil
+}
+
 // no makes an answer of a report that there is not.
 func no(err error) error {
-	if errors.Is(err, report.ErrNo) || errors.Is(err, callback.ErrNo) {
+	if errors.Is(err, report.ErrNo) || errors.Is(err, callback.ErrNo) || errors.Is(err, person.ErrNo) {
 		return box.No{Err: err}
 	}
 	return err

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -117,4 +119,44 @@ func TestHostsAreCalledBack(t *testing.T) {
 	out, _ = gated(0, "ledger", "search", "--kind", "export")
 	has(t, out, "report=callback")
 	gated(0, "ledger", "verify")
+}
+
+// TestACopyIsForThePersonAlone: nothing of it is of the host, the family or the guard, and it is recorded.
+func TestACopyIsForThePersonAlone(t *testing.T) {
+	dir, gated := past(t)
+	out, _ := gated(0, "person", "r-000001", "--copy", "--language", "en")
+	has(t, out, "王小明", "13800000002", "2026-11-22 10:30", "household: 3-2-501")
+	for _, other := range []string{"赵", "王奶奶", "陈静", "李水"} {
+		if strings.Contains(out, other) {
+			t.Errorf("%s is in the copy:\n%s", other, out)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "copy.json")
+	gated(0, "person", "v1", "--copy", "--out", file)
+	text, err := os.ReadFile(file)
+	if st, _ := os.Stat(file); err != nil || st.Mode() != 0o600 {
+		t.Fatal(err, st)
+	}
+	has(t, string(text), "李水", "13900000001", `"passage": "pa"`)
+	if strings.Contains(string(text), "王小明") || strings.Contains(string(text), "3-2-501") {
+		t.Errorf("the host is in the visitor's copy:\n%s", text)
+	}
+	gated(0, "ledger", "erase", "--subject", "r-000001", "--reason", "she asked for it")
+	out, _ = gated(0, "person", "r-000001", "--copy", "--language", "en")
+	if strings.Contains(out, "2026-11-22 10:30") {
+		t.Errorf("what was erased is in the copy:\n%s", out)
+	}
+	gated(0, "person", "r-000003", "--copy") // the ledger keeps nothing of her, the roster does
+	for id, want := range map[string]string{"r-999999": "keeps nothing", "3-2-501": "is a household"} {
+		_, errs := gated(1, "person", id, "--copy")
+		has(t, errs, want)
+	}
+	_, errs := gated(2, "person", "r-000001")
+	has(t, errs, "copy")
+	_, errs = gated(2, "person", "r-000001", "--copy", "--out", filepath.Join(dir, "ledger.db"))
+	has(t, errs, "is in the state directory")
+	out, _ = gated(0, "ledger", "search", "--kind", "export")
+	if strings.Count(out, "subject") != 4 {
+		t.Errorf("recorded:\n%s", out)
+	}
 }

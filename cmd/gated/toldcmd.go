@@ -10,6 +10,8 @@ import (
 	"gated/config"
 	"gated/evidence"
 	"gated/evidence/callback"
+	"gated/evidence/person"
+	"gated/ledger"
 
 	"github.com/spf13/cobra"
 )
@@ -63,4 +65,23 @@ func drawn(c *cobra.Command, run func(c *cobra.Command, dir string, r *evidence.
 		}
 		return run(c, dir, r, x)
 	})
+}
+
+func personCommand() *cobra.Command {
+	x, why := person.Request{Language: language()}, ""
+	c := &cobra.Command{Use: "person ID --copy", Short: "give somebody a copy of all that is kept about them", Args: cobra.ExactArgs(1),
+		RunE: inState(func(c *cobra.Command, dir string, args []string) error {
+			x.ID, x.Roster, x.Keys = args[0], box.RosterFile(dir), box.AskKeys(c.Context(), dir)
+			x.Tell = func(known bool, f func(*ledger.Entry) error) error {
+				return box.TellSubject(c.Context(), dir, box.Subject{ID: x.ID, Why: why}, known, f)
+			}
+			if err := outside(x.Out, dir); err != nil {
+				return err
+			}
+			return no(x.Write(dir, time.Now(), c.OutOrStdout()))
+		})}
+	x.Flags(c.Flags())
+	c.Flags().StringVar(&why, "reason", "a copy for the person", "why, in your own words")
+	c.MarkFlagRequired("copy")
+	return c
 }

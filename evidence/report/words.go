@@ -52,3 +52,9 @@ func (l language) texts(names ...string) []string {
 	}
 	return names
 }
+
+// Word is what people read for a word of a group, such as class, in a language.
+func Word(in, group, word string) string { return language(in).word(group, word) }
+
+// Harmless is a text as any printer and terminal can show it.
+func Harmless(text string) string { return harmless(text) }
