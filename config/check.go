@@ -78,6 +78,7 @@ func (l *loader) check(s *Settings) {
 	l.oneOf("log.format", s.Log.Format, "text", "json")
 	l.ledger(s)
 	l.hosts(s.Hosts)
+	l.privacy(s.Privacy)
 }
 
 // Bodies are the hosts that are no household, and consents how they agree.
@@ -109,6 +110,13 @@ func (l *loader) hosts(hosts []Host) {
 			}
 		}
 	}
+}
+
+func (l *loader) privacy(p Privacy) {
+	l.text("privacy.who", p.Who, 100)
+	l.text("privacy.contact", p.Contact, 200)
+	l.text("privacy.purpose", p.Purpose, 500)
+	l.text("privacy.purpose_en", p.PurposeEN, 500)
 }
 
 func (l *loader) gate(g Gate) {

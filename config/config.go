@@ -35,6 +35,7 @@ type Settings struct {
 	Log     Log     `mapstructure:"log"`
 	Ledger  Ledger  `mapstructure:"ledger"`
 	Hosts   []Host  `mapstructure:"hosts" reload:"true"` // none: nobody is called for them, and each is asked
+	Privacy Privacy `mapstructure:"privacy"`
 
 	from map[string]string // key: where its value came from, if not the default
 }
@@ -187,6 +188,17 @@ type Ledger struct {
 
 	// KeepAtLeast is how long an authority asks to keep personal data: a shorter Retention is an error. Default: none.
 	KeepAtLeast []retention.Rule `mapstructure:"keep_at_least"`
+}
+
+// Privacy is what the notice at the gate says that tells people what is kept about them: gated poster.
+type Privacy struct {
+	// Who processes personal information, and how to reach them: at most 100 and 200 characters. Without both there is no notice.
+	Who     string `mapstructure:"who" reload:"true"`
+	Contact string `mapstructure:"contact" reload:"true"`
+
+	// Purpose is what for, in Chinese and in English, at most 500 characters each. Empty: what the program has.
+	Purpose   string `mapstructure:"purpose" reload:"true"`
+	PurposeEN string `mapstructure:"purpose_en" reload:"true"`
 }
 
 // Witness is a server that signs the gate's tree heads, too. It converts to tlog.Witness.

@@ -86,6 +86,7 @@ console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], 
 log: {level: debug, format: json}
 ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witness.example/gate", key: `+witnessKey+`}], witness_every: 60, retention: [{class: resident, days: 30}, {class: "*", days: 90}]}
 hosts: [{body: office, people: [{name: 前台, telephone: "0755-8210000"}]}, {body: shop, consent: open}]
+ privacy: {who: 春江物业, contact: "0755-1", purpose: 用途, purpose_en: purpose}
 `)
 	got, err := Load(path, []string{"PATH=/bin", "GATED_CONFIG=x", "GATED_STATE="})
 	if err != nil {
@@ -115,6 +116,7 @@ hosts: [{body: office, people: [{name: 前台, telephone: "0755-8210000"}]}, {bo
 		Log:     Log{"debug", "json"},
 		Ledger:  Ledger{MinFree: 2 << 30, TlogListen: ":8481", Witnesses: []Witness{{"https://witness.example/gate", witnessKey}}, WitnessEvery: 60, Retention: []retention.Rule{{Class: "resident", Days: 30}, {Class: "*", Days: 90}}},
 		Hosts:   []Host{{"office", "", []Called{{"前台", "0755-8210000"}}}, {"shop", "open", nil}},
+		Privacy: Privacy{"春江物业", "0755-1", "用途", "purpose"},
 	}
 	if diff := cmp.Diff(want, got, equal); diff != "" {
 		t.Error(diff)
@@ -128,6 +130,7 @@ func TestLaxnessOfTheReaderIsClosed(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, source, want string }{
 		{"typo key", with("gate", "  hold_limt: 3m"), "line 2: gate.hold_limt: unknown key (did you mean hold_limit?); the keys here are name, origin"},
+		{"privacy with a line break", small + "privacy: {who: \"a\\nb\", contact: c}\n", "privacy.who: \"a\\nb\" has control characters"},
 		{"typo section", small + "consol: {language: zh}\n", "line 8: consol: unknown key (did you mean console?)"},
 		{"typo in a list", with("    scanner", "      buad: 9600"), "line 7: lanes[0].scanner.buad: unknown key (did you mean baud?)"},
 		{"upper-case key", with("gate", "  Hold_Limit: 3m"), "gate.Hold_Limit: unknown key (did you mean hold_limit?)"},
@@ -344,7 +347,7 @@ line 3: gate.hold_limit: "3" has no unit: write 3ms, 3s or 3m
 line 4: gate.repeat_window: "3" has no unit: write 3ms, 3s or 3m
 line 11: lanes[0].scanner.baud: "true" is not a whole number: write digits only
 line 12: lanes[1]: is a section: write its keys below it, indented
-line 13: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, scanner, policy, trust, console, log, ledger, hosts
+line 13: consle: unknown key (did you mean console?); the keys here are state_dir, gate, lanes, scanner, policy, trust, console, log, ledger, hosts, privacy
 GATED_LOG: names a section: set one of its keys, such as GATED_LOG_LEVEL
 line 5: gate.origin: "south gate" has a space or a plus: write it with hyphens, such as south-gate
 GATED_GATE_REPEAT_WINDOW: gate.repeat_window: 1h is out of range: write 0s to 30s
@@ -364,7 +367,7 @@ func TestEnvironmentOverridesEveryScalar(t *testing.T) {
 		"state_dir": "/srv/state", "gate.name": "0123", "gate.origin": "o", "gate.time_zone": "UTC", "gate.level": "sealed",
 		"gate.hold_limit": "1h", "gate.repeat_window": "0s", "gate.inside_for": "24h", "gate.call_backs": "0", "gate.pins": "required", "scanner.keyboard": "in", "policy.file": "/p", "trust.dir": "/t",
 		"console.listen": "localhost:0", "console.language": "en", "console.call": "a,b c=d", "log.level": "error", "log.format": "json",
-		"ledger.min_free": "1GiB", "ledger.tlog_listen": ":8481", "ledger.witness_every": "0",
+		"privacy.who": "w", "privacy.contact": "c", "privacy.purpose": "p", "privacy.purpose_en": "e", "ledger.min_free": "1GiB", "ledger.tlog_listen": ":8481", "ledger.witness_every": "0",
 	}
 	leaves(reflect.TypeFor[Settings](), "", func(key string, f reflect.StructField) {
 		value, ok := values[key]
@@ -610,7 +613,7 @@ func TestWhatTakesEffectAtOnce(t *testing.T) {
 		}
 	})
 	want := []string{"gate.level", "gate.hold_limit", "gate.repeat_window", "gate.inside_for", "gate.pins", "gate.shifts", "gate.call_backs", "scanner.keyboard", "policy.file", "trust.dir", "console.language", "console.call",
-		"log.level", "ledger.min_free", "hosts"}
+		"log.level", "ledger.min_free", "hosts", "privacy.who", "privacy.contact", "privacy.purpose", "privacy.purpose_en"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

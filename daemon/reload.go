@@ -142,6 +142,7 @@ type watchedFiles struct {
 	paths    []string
 	stamp    string
 	unkept   *lastgood.Setup // whose copies could not be made, such as on a full disk
+	poster   string          // to be noted
 }
 
 // inUse keeps copies of a setup that is in force now.
@@ -149,7 +150,7 @@ func (d *Daemon) inUse(s *lastgood.Setup) {
 	d.faults.setFiles(s.Faults)
 	d.files.mu.Lock()
 	defer d.files.mu.Unlock()
-	d.files.settings, d.files.paths, d.files.unkept = s.Settings, s.Paths, s
+	d.files.settings, d.files.paths, d.files.unkept, d.files.poster = s.Settings, s.Paths, s, posterOf(s)
 	d.keep()
 	d.compare()
 }
@@ -208,6 +209,7 @@ func (d *Daemon) lookAtFiles() {
 	d.files.mu.Lock()
 	defer d.files.mu.Unlock()
 	d.keep()
+	d.notePoster()
 	d.compare() // the ledger may have been read only now
 	stamp := lastgood.Stamp(d.files.paths)
 	if stamp == d.files.stamp {

@@ -279,6 +279,9 @@ func (p *Policy) level(name string) (l Level) {
 	return l
 }
 
+// Basis is the ground in law on which personal data is handled at a level.
+func (p *Policy) Basis(level string) string { return p.level(level).Basis }
+
 // AsksHealth tells whether facts about health may be asked, shown and kept at a level: see Level.
 func (p *Policy) AsksHealth(level string) bool {
 	return p.level(level).Basis == PublicHealth

@@ -8,6 +8,7 @@ import (
 
 	"gated/backup"
 	"gated/box"
+	"gated/config"
 	"gated/evidence"
 	"gated/evidence/callback"
 	"gated/evidence/person"
@@ -88,10 +89,18 @@ func no(err error) error {
 
 // publicHealth tells whether the basis of a level is public health, by the policy that the settings name, else the shipped one.
 func publicHealth(c *cobra.Command, level string) (bool, error) {
-	p := policy.Shipped()
-	set, err := place(c).Any()
-	if err == nil && set != nil && set.Policy.File != "" {
+	_, p, err := setAndPolicy(c)
+	return err == nil && p.AsksHealth(level), err
+}
+
+// setAndPolicy are the settings, as they are by default where there are none, and the policy that they name, else the shipped one.
+func setAndPolicy(c *cobra.Command) (set *config.Settings, p *policy.Policy, err error) {
+	if set, err = place(c).Any(); set == nil {
+		set = config.Default()
+	}
+	p = policy.Shipped()
+	if err == nil && set.Policy.File != "" {
 		p, err = policy.Load(set.Policy.File)
 	}
-	return err == nil && p.AsksHealth(level), err
+	return set, p, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"gated/box"
 	"gated/ledger"
+	"gated/poster"
 	"gated/register"
 	"gated/register/registertest"
 	"gated/roster/sheet"
@@ -158,5 +159,35 @@ func TestACopyIsForThePersonAlone(t *testing.T) {
 	out, _ = gated(0, "ledger", "search", "--kind", "export")
 	if strings.Count(out, "subject") != 4 {
 		t.Errorf("recorded:\n%s", out)
+	}
+}
+
+// TestThePosterIsOfTheSettings, and replaces nothing of the state.
+func TestThePosterIsOfTheSettings(t *testing.T) {
+	dir, gated := past(t)
+	path, out := filepath.Join(t.TempDir(), "gated.yaml"), filepath.Join(t.TempDir(), "poster.html")
+	text := "gate: {name: East Gate}\nlanes: [{id: in, direction: in, scanner: {device: /dev/null}}]\n"
+	for _, more := range []string{"privacy: {who: 春江物业, contact: 0755-1}\n", ""} {
+		if err := os.WriteFile(path, []byte(text+more), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if more == "" {
+			_, errs := gated(2, "poster", "--config", path)
+			has(t, errs, "privacy.who and privacy.contact")
+			continue
+		}
+		said, _ := gated(0, "poster", "--config", path, "--out", out)
+		html, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		has(t, string(html), "春江物业", "0755-1", "个人信息处理告知", "Notice on personal information")
+		has(t, said, "sha256="+poster.Hash(html))
+		printed, _ := gated(0, "poster", "--config", path)
+		if printed != string(html) {
+			t.Error("printed it is another one")
+		}
+		_, errs := gated(2, "poster", "--config", path, "--out", filepath.Join(dir, "ledger.db"))
+		has(t, errs, "is in the state directory")
 	}
 }

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"gated/box"
-	"gated/config"
+	"gated/durable"
 	"gated/evidence"
 	"gated/evidence/callback"
 	"gated/evidence/person"
 	"gated/ledger"
+	"gated/poster"
 
 	"github.com/spf13/cobra"
 )
@@ -51,7 +52,7 @@ func callbackCommand() *cobra.Command {
 func drawn(c *cobra.Command, run func(c *cobra.Command, dir string, r *evidence.Reader, x *callback.Draw) error) {
 	day := c.Flags().String("day", "yesterday", "the day of the passages: 2026-11-23 or yesterday")
 	c.RunE = inLedger(func(c *cobra.Command, dir string, r *evidence.Reader, now time.Time) error {
-		set, err := place(c).Any()
+		set, _, err := setAndPolicy(c)
 		if err != nil {
 			return err
 		}
@@ -59,12 +60,34 @@ func drawn(c *cobra.Command, run func(c *cobra.Command, dir string, r *evidence.
 		if err != nil {
 			return err
 		}
-		x, err := callback.Make(r, of, cmp.Or(set, config.Default()).Gate.CallBacks)
+		x, err := callback.Make(r, of, set.Gate.CallBacks)
 		if err != nil {
 			return no(err)
 		}
 		return run(c, dir, r, x)
 	})
+}
+
+func posterCommand() *cobra.Command {
+	out := ""
+	c := &cobra.Command{Use: "poster", Short: "write the notice that tells people what is kept about them", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			set, p, err := setAndPolicy(c)
+			if err != nil {
+				return err
+			}
+			html, err := poster.Make(set, p)
+			if err == nil && out == "" {
+				return say(c.OutOrStdout(), nil, "%s", html)
+			}
+			dir, where := place(c).Dir(set)
+			if err = cmp.Or(err, where, outside(out, dir)); err == nil {
+				err = durable.Replace(out, html)
+			}
+			return say(c.OutOrStdout(), err, "sha256=%s\n", poster.Hash(html))
+		}}
+	c.Flags().StringVar(&out, "out", "", "file to write, such as poster.html (default: standard output)")
+	return c
 }
 
 func personCommand() *cobra.Command {
