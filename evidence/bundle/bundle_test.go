@@ -1080,6 +1080,37 @@ func pythonHere(t *testing.T) string {
 	return python
 }
 
+// TestABundleMayNameSomeEntriesAlone: it is checked as any other, and has the personal fields of those and of no others.
+func TestABundleMayNameSomeEntriesAlone(t *testing.T) {
+	dir, key := bundleLedger(t)
+	r, err := evidence.OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	all := map[string]bool{}
+	var whole, some bytes.Buffer
+	if err := Write(&whole, r, "2026-11-22", true); err != nil {
+		t.Fatal(err)
+	}
+	seq := regexp.MustCompile(`"seq":\d+,`)
+	for _, line := range seq.FindAllString(membersOf(t, whole.Bytes())["personal.jsonl"], -1) {
+		all[line] = true
+	}
+	one := slices.Sorted(maps.Keys(all))[0]
+	if err := WriteOf(&some, r, "2026-11-22", func(seq int64) bool { return fmt.Sprintf(`"seq":%d,`, seq) == one }); err != nil {
+		t.Fatal(err)
+	}
+	said, err := checkBundle(t, some.Bytes(), key)
+	if want := fmt.Sprintf("of the personal fields of %d entries nothing is given", len(all)-1); err != nil || !strings.Contains(said, want) {
+		t.Errorf("%v\n%s\nwant %q", err, said, want)
+	}
+	got := seq.FindAllString(membersOf(t, some.Bytes())["personal.jsonl"], -1)
+	if slices.ContainsFunc(got, func(s string) bool { return s != one }) || len(got) == 0 {
+		t.Errorf("it has the fields of %q, want %q", got, one)
+	}
+}
+
 // TestThePythonCheckAgrees: docs/check_bundle.py shares no code with this package.
 func TestThePythonCheckAgrees(t *testing.T) {
 	t.Parallel()

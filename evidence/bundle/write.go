@@ -34,6 +34,7 @@ const maxBetween = 10000
 type bundler struct {
 	r        *evidence.Reader
 	personal bool
+	of       func(seq int64) bool // whose personal fields it has; nil: those of all entries
 	day      evidence.Day
 	sum      summary
 	head     tlog.Head
@@ -49,6 +50,15 @@ type bundler struct {
 // personal fields and their salts where asked for: the caller records that as an event first. The file is its only form
 // that the check accepts, byte for byte, besides the folder of its unpacked members.
 func Write(w io.Writer, r *evidence.Reader, day string, personal bool) error {
+	return write(w, r, day, personal, nil)
+}
+
+// WriteOf is Write with the personal fields of some entries alone.
+func WriteOf(w io.Writer, r *evidence.Reader, day string, of func(seq int64) bool) error {
+	return write(w, r, day, true, of)
+}
+
+func write(w io.Writer, r *evidence.Reader, day string, personal bool, of func(seq int64) bool) error {
 	if _, err := time.Parse(time.DateOnly, day); err != nil {
 		return fmt.Errorf("day %q: write it as 2026-11-23", day)
 	}
@@ -59,6 +69,7 @@ func Write(w io.Writer, r *evidence.Reader, day string, personal bool) error {
 			return err
 		}
 		b = newBundler(r, head, personal)
+		b.of = of
 		if err := b.plan(day); err != nil {
 			return err
 		}
@@ -197,7 +208,12 @@ func (b *bundler) given(member string, personal bool, f func(member string, e *e
 		}
 		var err error
 		if personal && run.member != "beside.jsonl" {
-			err = b.r.ScanDisclosed(run.first, run.last, func(e *entry.Entry, p []file.Disclosure) error { return f(run.member, e, p) })
+			err = b.r.ScanDisclosed(run.first, run.last, func(e *entry.Entry, p []file.Disclosure) error {
+				if b.of != nil && !b.of(e.Seq) {
+					p = nil
+				}
+				return f(run.member, e, p)
+			})
 		} else {
 			err = b.r.Scan(run.first, run.last, false, func(e *entry.Entry) error { return f(run.member, e, nil) })
 		}
