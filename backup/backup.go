@@ -132,6 +132,14 @@ func list(dir string) (names []string, err error) {
 	return names, err
 }
 
+// NotInside refuses a file to write that is among those of a state directory.
+func NotInside(out, dir string) error {
+	if out != "" && Inside(out, dir) {
+		return fmt.Errorf("--out %s is in the state directory, whose files it could replace: choose another place", out)
+	}
+	return nil
+}
+
 // Inside tells whether a path is a directory or in it, whatever links lead there.
 func Inside(path, dir string) bool {
 	rel, err := filepath.Rel(resolved(dir), resolved(path))

@@ -86,7 +86,7 @@ console: {listen: "[::1]:0", hosts: [gate.example.org, 192.0.2.7, "gate:8480"], 
 log: {level: debug, format: json}
 ledger: {min_free: 2GiB, tlog_listen: ":8481", witnesses: [{url: "https://witness.example/gate", key: `+witnessKey+`}], witness_every: 60, retention: [{class: resident, days: 30}, {class: "*", days: 90}]}
 hosts: [{body: office, people: [{name: 前台, telephone: "0755-8210000"}]}, {body: shop, consent: open}]
- privacy: {who: 春江物业, contact: "0755-1", purpose: 用途, purpose_en: purpose}
+privacy: {who: 春江物业, contact: "0755-1", purpose: 用途, purpose_en: purpose}
 `)
 	got, err := Load(path, []string{"PATH=/bin", "GATED_CONFIG=x", "GATED_STATE="})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"gated/policy"
 )
 
 // Place is where the settings and the state of a gate are.
@@ -38,6 +40,22 @@ func (p Place) Any() (*Settings, error) {
 		return nil, nil
 	}
 	return s, err
+}
+
+// Rules are those settings, by default where there are none, and the policy that they name, else the shipped one.
+func (p Place) Rules() (*Settings, *policy.Policy, error) {
+	s, err := p.Any()
+	if err != nil {
+		return nil, nil, err
+	}
+	if s == nil {
+		s = Default()
+	}
+	if s.Policy.File == "" {
+		return s, policy.Shipped(), nil
+	}
+	rules, err := policy.Load(s.Policy.File)
+	return s, rules, err
 }
 
 // Dir is where the state is: where somebody named it, state_dir of the settings, ./gated-data. s are the settings if they are read

@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"strings"
 
 	"gated/config"
+	"gated/durable"
 	"gated/policy"
 )
 
@@ -64,6 +66,23 @@ func Make(s *config.Settings, p *policy.Policy) ([]byte, error) {
 	var b bytes.Buffer
 	err := page.Execute(&b, n)
 	return b.Bytes(), err
+}
+
+// Write writes the poster, into a file where one is named, whole, and then its hash.
+func Write(stdout io.Writer, out string, s *config.Settings, p *policy.Policy) error {
+	html, err := Make(s, p)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		_, err = stdout.Write(html)
+		return err
+	}
+	if err := durable.Replace(out, html); err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	_, err = fmt.Fprintf(stdout, "sha256=%s\n", Hash(html))
+	return err
 }
 
 // Hash is the SHA-256 of a poster, as its entry has it.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"gated/backup"
 	"gated/box"
 	"gated/evidence"
 	"gated/evidence/export"
@@ -186,7 +187,7 @@ func ledgerExport() *cobra.Command {
 				if err := want.Resolve(now); err != nil {
 					return err
 				}
-				if err := outside(want.Out, dir); err != nil {
+				if err := backup.NotInside(want.Out, dir); err != nil {
 					return err
 				}
 				if want.Personal {

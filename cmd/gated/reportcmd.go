@@ -8,12 +8,8 @@ import (
 
 	"gated/backup"
 	"gated/box"
-	"gated/config"
 	"gated/evidence"
-	"gated/evidence/callback"
-	"gated/evidence/person"
 	"gated/evidence/report"
-	"gated/policy"
 	"gated/roster"
 
 	"github.com/spf13/cobra"
@@ -45,7 +41,7 @@ func written(k report.Kind, x *report.Request) func(*cobra.Command, string, *evi
 		if err := x.Check(now); err != nil {
 			return err
 		}
-		if err := outside(x.Out, dir); err != nil {
+		if err := backup.NotInside(x.Out, dir); err != nil {
 			return err
 		}
 		x.People = func() (*roster.Snapshot, error) { return box.Roster(dir) }
@@ -71,17 +67,9 @@ func written(k report.Kind, x *report.Request) func(*cobra.Command, string, *evi
 	}
 }
 
-// outside refuses a file to write that is among those of the state.
-func outside(out, dir string) error {
-	if out != "" && backup.Inside(out, dir) {
-		return fmt.Errorf("--out %s is in the state directory, whose files it could replace: choose another place", out)
-	}
-	return nil
-}
-
 // no makes an answer of a report that there is not.
 func no(err error) error {
-	if errors.Is(err, report.ErrNo) || errors.Is(err, callback.ErrNo) || errors.Is(err, person.ErrNo) {
+	if errors.Is(err, report.ErrNo) {
 		return box.No{Err: err}
 	}
 	return err
@@ -89,18 +77,6 @@ func no(err error) error {
 
 // publicHealth tells whether the basis of a level is public health, by the policy that the settings name, else the shipped one.
 func publicHealth(c *cobra.Command, level string) (bool, error) {
-	_, p, err := setAndPolicy(c)
+	_, p, err := place(c).Rules()
 	return err == nil && p.AsksHealth(level), err
-}
-
-// setAndPolicy are the settings, as they are by default where there are none, and the policy that they name, else the shipped one.
-func setAndPolicy(c *cobra.Command) (set *config.Settings, p *policy.Policy, err error) {
-	if set, err = place(c).Any(); set == nil {
-		set = config.Default()
-	}
-	p = policy.Shipped()
-	if err == nil && set.Policy.File != "" {
-		p, err = policy.Load(set.Policy.File)
-	}
-	return set, p, err
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,7 +57,7 @@ func past(t *testing.T) (dir string, gated func(want int, args ...string) (stdou
 	add("2026-11-22 09:00:00", ledger.Event{Kind: register.Visit, Reason: "walk-in", Class: "visitor", Detail: map[string]string{"visit": "v1", "consent": "gate-called"},
 		Personal: fields("host", "3-2-501", "name", "李水", "phone", "13900000001", "plate", "粤B12345", "consent_by", "王小明")})
 	pass("2026-11-22 09:00:10", "pa", "v1", "visitor", "ok", "visitor-confirmed")
-	pass("2026-11-22 10:30:00", "pb", "", "resident", "found-by-room", "dead-phone", "subject", "r-000001", "household", "3-2-501", "name", "王小明")
+	pass("2026-11-22 10:29:00", "pb", "", "resident", "found-by-room", "dead-phone", "subject", "r-000001", "household", "3-2-501", "name", "王小明")
 	pass("2026-11-22 15:00:00", "pc", "", "resident", "found-by-room", "dead-phone", "subject", "r-000002", "household", "3-2-502", "name", "陈静")
 	add("2026-11-23 00:30:00", ledger.Event{Kind: register.Alive})
 	b.Close()
@@ -126,7 +128,7 @@ func TestHostsAreCalledBack(t *testing.T) {
 func TestACopyIsForThePersonAlone(t *testing.T) {
 	dir, gated := past(t)
 	out, _ := gated(0, "person", "r-000001", "--copy", "--language", "en")
-	has(t, out, "王小明", "13800000002", "2026-11-22 10:30", "household: 3-2-501")
+	has(t, out, "王小明", "13800000002", "2026-11-22 10:29", "household: 3-2-501")
 	for _, other := range []string{"赵", "王奶奶", "陈静", "李水"} {
 		if strings.Contains(out, other) {
 			t.Errorf("%s is in the copy:\n%s", other, out)
@@ -144,7 +146,7 @@ func TestACopyIsForThePersonAlone(t *testing.T) {
 	}
 	gated(0, "ledger", "erase", "--subject", "r-000001", "--reason", "she asked for it")
 	out, _ = gated(0, "person", "r-000001", "--copy", "--language", "en")
-	if strings.Contains(out, "2026-11-22 10:30") {
+	if strings.Contains(out, "2026-11-22 10:29") {
 		t.Errorf("what was erased is in the copy:\n%s", out)
 	}
 	gated(0, "person", "r-000003", "--copy") // the ledger keeps nothing of her, the roster does
@@ -190,4 +192,69 @@ func TestThePosterIsOfTheSettings(t *testing.T) {
 		_, errs := gated(2, "poster", "--config", path, "--out", filepath.Join(dir, "ledger.db"))
 		has(t, errs, "is in the state directory")
 	}
+}
+
+// TestThePoliceGetOneWindow: of one household, with evidence that has nobody else's data, kept from being erased, and on record.
+func TestThePoliceGetOneWindow(t *testing.T) {
+	dir, gated := past(t)
+	stem := filepath.Join(t.TempDir(), "police-17")
+	ask := []string{"police", "handover", "--from", "2026-11-22 08:30", "--to", "2026-11-22 10:30", "--room", "3栋2单元501室", "--officer", "李警官 012345", "--officer", "王警官 6",
+		"--paper", "调证通知书 17", "--approver", "陈经理", "--reason", "theft", "--language", "en", "--out"}
+	_, errs := gated(2, append(ask, filepath.Join(dir, "ledger.db"))...)
+	has(t, errs, "is in the state directory")
+	said, _ := gated(0, append(ask, stem)...)
+	has(t, said, "passages=2 ", "form="+stem+".html")
+	read := func(name string) string {
+		t.Helper()
+		b, err := os.ReadFile(name)
+		if st, _ := os.Stat(name); err != nil || st.Mode() != 0o600 {
+			t.Fatal(err, st)
+		}
+		return string(b)
+	}
+	form, list := read(stem+".html"), read(stem+".csv")
+	has(t, form, "李警官 012345; 王警官 6", "调证通知书 17", "陈经理", "3-2-501", "police-17.csv", "police-17.2026-11-22.zip", "2026-11-22 08:30 – 2026-11-22 10:30")
+	has(t, list, "王小明", "李水", "粤B12345", "赵")
+	if strings.Contains(list, "陈静") {
+		t.Errorf("somebody else is in the list:\n%s", list)
+	}
+	has(t, read(stem+".sha256"), "police-17.html", "police-17.csv", "police-17.2026-11-22.zip")
+	z, err := zip.OpenReader(stem + ".2026-11-22.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	f, err := z.Open("personal.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	personal, _ := io.ReadAll(f)
+	has(t, string(personal), "王小明", "李水", "13900000001")
+	if strings.Contains(string(personal), "陈静") || strings.Contains(string(personal), "3-2-502") {
+		t.Errorf("somebody else is in the evidence:\n%s", personal)
+	}
+	var out, say bytes.Buffer
+	key, _ := gated(0, "key", "show", "--ledger")
+	if status := execute([]string{"ledger", "verify", stem + ".2026-11-22.zip", "--key", strings.TrimSpace(key)}, nil, &out, &say); status != 0 {
+		t.Errorf("%s%s", &out, &say)
+	}
+	kept, _ := gated(0, "ledger", "keep", "--list")
+	has(t, kept, "2026-11-22")
+	_, errs = gated(1, "ledger", "erase", "--before", "2026-11-23", "--reason", "old")
+	has(t, errs, "says to keep")
+	found, _ := gated(0, "ledger", "search", "--kind", "export")
+	has(t, found, "police", "from=2026-11-22T08:30:00+08:00")
+	_, errs = gated(2, append(append([]string{}, ask[:2]...), append([]string{"--from", "2026-11-22"}, append(ask[4:], stem)...)...)...)
+	has(t, errs, "say --long-window")
+
+	look, _ := gated(0, "police", "look", "--from", "2026-11-22 15:00", "--to", "2026-11-22 15:30", "--officer", "李警官 012345", "--language", "en")
+	has(t, look, "陈静", "Excerpt of the register")
+	found, _ = gated(0, "ledger", "search", "--kind", "export")
+	has(t, found, "police-look")
+	if again, _ := gated(0, "ledger", "keep", "--list"); again != kept {
+		t.Errorf("a look keeps days: %s", again)
+	}
+	_, errs = gated(2, "police", "look", "--from", "2026-11-22 10:00", "--to", "2026-11-22 10:30")
+	has(t, errs, "--officer")
+	gated(0, "ledger", "verify")
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gated/evidence"
+	"gated/evidence/report"
 	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/ledger/tlog"
@@ -59,9 +60,6 @@ type Phone struct {
 	Phone string `json:"phone"`
 }
 
-// ErrNo is an answer: there is no such thing now.
-var ErrNo = errors.New("no")
-
 // Most is how many may be drawn of a day.
 const Most = 50
 
@@ -79,14 +77,15 @@ func Make(r *evidence.Reader, day string, n int) (*Draw, error) {
 	}
 	d := c.Day(day)
 	if len(d.Own) == 0 {
-		return nil, fmt.Errorf("%w: nothing was recorded on %s", ErrNo, day)
+		return nil, fmt.Errorf("%w: nothing was recorded on %s", report.ErrNo, day)
 	}
 	h, err := r.DayEnd(d.Last - 1)
 	if err != nil {
 		return nil, err
 	}
 	if h.Note == nil || h.Size != d.Last {
-		return nil, fmt.Errorf("%w: %s is not over: its last tree head is signed with the first entry of the next day", ErrNo, day)
+		return nil, fmt.Errorf("%w: %s is not over: its last tree head is signed with the first entry of the next day",
+			report.ErrNo, day)
 	}
 	x := &Draw{Day: day, Size: h.Size, Root: h.Root.String(), ShortRoot: h.ShortRoot(), Drawn: []Call{}}
 	all, err := candidates(r, d.Own, h.Root)
@@ -97,6 +96,15 @@ func Make(r *evidence.Reader, day string, n int) (*Draw, error) {
 	slices.SortFunc(all, func(a, b Call) int { return bytes.Compare(a.sum[:], b.sum[:]) })
 	x.Drawn = append(x.Drawn, all[:min(n, len(all))]...)
 	return x, x.answers(r, d.First, size)
+}
+
+// OfDay is what Make draws of a day as a flag says it.
+func OfDay(r *evidence.Reader, flag string, now time.Time, n int) (*Draw, error) {
+	day, err := evidence.Date("--day", flag, now)
+	if err != nil {
+		return nil, err
+	}
+	return Make(r, day, n)
 }
 
 // candidates are the passages of which some are drawn.
@@ -219,11 +227,11 @@ const chunk = 100_000
 func (x *Draw) Answerable(passage string) (first int64, err error) {
 	i := slices.IndexFunc(x.Drawn, func(c Call) bool { return c.Passage == passage })
 	if i < 0 {
-		return 0, fmt.Errorf("%w: passage %.40q was not drawn of %s: \"gated callback list --day %[3]s\" lists those that were", ErrNo,
-			passage, x.Day)
+		return 0, fmt.Errorf("%w: passage %.40q was not drawn of %s: \"gated callback list --day %[3]s\" lists those that were",
+			report.ErrNo, passage, x.Day)
 	}
 	if c := x.Drawn[i]; c.Answer != "" && c.Answer != "nobody-reached" {
-		return 0, fmt.Errorf("%w: passage %s was answered already: %s", ErrNo, passage, c.Answer)
+		return 0, fmt.Errorf("%w: passage %s was answered already: %s", report.ErrNo, passage, c.Answer)
 	}
 	return x.Drawn[i].First, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"gated/evidence"
 	"gated/evidence/bundle"
+	"gated/evidence/report"
 	"gated/ledger"
 	"gated/register"
 	"gated/register/registertest"
@@ -139,7 +140,7 @@ func TestTheTreeHeadDraws(t *testing.T) {
 		t.Errorf("none: %+v, %v", none, err)
 	}
 	for day, says := range map[string]string{"2026-11-23": "is not over", "2026-11-20": "nothing was recorded"} {
-		if _, err := Make(r, day, 3); !errors.Is(err, ErrNo) || !strings.Contains(err.Error(), says) {
+		if _, err := Make(r, day, 3); !errors.Is(err, report.ErrNo) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", day, err)
 		}
 	}
@@ -225,7 +226,7 @@ func TestItSaysWhomToCall(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	if err := x.Print(&b); err != nil || !strings.Contains(b.String(), "private: an auditor calls") || strings.ContainsAny(b.String(), "\x07") ||
+	if err := Print(&b, x); err != nil || !strings.Contains(b.String(), "private: an auditor calls") || strings.ContainsAny(b.String(), "\x07") ||
 		strings.Contains(b.String(), "不可见") || !strings.Contains(b.String(), "王小明 13800000002") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
@@ -247,7 +248,7 @@ func TestAnAnswerCountsOnce(t *testing.T) {
 	}
 	for id, want := range map[string]string{"pa": "", "pc": "", "pb": "answered already: yes", "pd": "answered already: disputed", "pi": "was not drawn"} {
 		first, err := x.Answerable(id)
-		if (err == nil) != (want == "") || err != nil && (!errors.Is(err, ErrNo) || !strings.Contains(err.Error(), want)) || err == nil && first == 0 {
+		if (err == nil) != (want == "") || err != nil && (!errors.Is(err, report.ErrNo) || !strings.Contains(err.Error(), want)) || err == nil && first == 0 {
 			t.Errorf("%s: %d, %v, want %q", id, first, err, want)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Print prints what was drawn, with whom to call.
-func (x *Draw) Print(w io.Writer) error {
+func Print(w io.Writer, x *Draw) error {
 	fmt.Fprintf(w, "%s: %d of %d, drawn by the tree head of %d entries, %s\n", x.Day, len(x.Drawn), x.Of, x.Size, x.ShortRoot)
 	t := table.New(w, "PASSAGE\tTIME\tWAY\tCLASS\tHOW\tNAME\tHOST\tCALL\tANSWER")
 	for _, c := range x.Drawn {

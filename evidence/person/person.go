@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gated/durable"
+	"gated/evidence/report"
 	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/register"
@@ -27,7 +28,9 @@ import (
 type Request struct {
 	ID       string
 	Out      string // file; "": standard output
+	Copy     bool   // they want one
 	JSON     bool   // else a page to print
+	Why      string
 	Language string // zh or en
 
 	Roster string // its file
@@ -71,9 +74,6 @@ type Entry struct {
 	Detail    map[string]string `json:"detail,omitempty"`
 	Own       map[string]string `json:"own,omitempty"`
 }
-
-// ErrNo is an answer: there is nothing that could be given.
-var ErrNo = errors.New("no")
 
 // own are the personal fields that are about whoever passes, and about nobody else.
 var own = []string{"subject", "stated_subject", "name", "stated_name", "sighted_name", "document", "sighted_document", "plate",
@@ -162,7 +162,7 @@ func (c *Copy) row(path string) (is whose, err error) {
 	defer s.Close()
 	people := s.Snapshot()
 	if _, home := people.Household(c.ID); home {
-		return is, fmt.Errorf("%w: %s is a household, and a copy is for one person: give a roster ID", ErrNo, c.ID)
+		return is, fmt.Errorf("%w: %s is a household, and a copy is for one person: give a roster ID", report.ErrNo, c.ID)
 	}
 	if p, known := people.Person(c.ID); known {
 		is.name, is.phone = p.Name, p.Phone
@@ -223,7 +223,8 @@ func digits(phone string) string {
 
 // Flags are those by which the request is made.
 func (x *Request) Flags(f *pflag.FlagSet) {
-	f.Bool("copy", false, "write the copy")
+	f.BoolVar(&x.Copy, "copy", false, "write the copy")
+	f.StringVar(&x.Why, "reason", "a copy for the person", "why, in your own words")
 	f.BoolVar(&x.JSON, "json", false, "write an object instead of a page to print")
 	f.StringVar(&x.Out, "out", "", "file to write, .html or .json; it appears only when it is whole (default: standard output)")
 	f.StringVar(&x.Language, "language", x.Language, "zh or en (default: that of the terminal)")
@@ -231,6 +232,9 @@ func (x *Request) Flags(f *pflag.FlagSet) {
 
 // Write makes the copy and writes it. Its file gets its name when it is whole.
 func (x *Request) Write(dir string, now time.Time, stdout io.Writer) error {
+	if !x.Copy {
+		return errors.New("--copy: say that you want all that is kept about them: it is recorded")
+	}
 	if x.Language != "zh" && x.Language != "en" {
 		return fmt.Errorf("--language %q: want zh or en", x.Language)
 	}

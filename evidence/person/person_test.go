@@ -94,7 +94,7 @@ func played(t *testing.T) (dir string, x Request) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dir, Request{ID: "r-000001", Roster: file}
+	return dir, Request{ID: "r-000001", Copy: true, Roster: file}
 }
 
 // told calls f for the entries of passages that name them, as erasure.Subject does.
@@ -154,11 +154,12 @@ func TestBadRequests(t *testing.T) {
 	for want, y := range map[string]Request{
 		`--language "fr"`:  {ID: "r-000001", Language: "fr"},
 		"is a directory":   {ID: "r-000001", Language: "en", Out: dir},
+		"--copy: say":      {ID: "r-000001", Language: "en"},
 		"is a household":   {ID: "3-2-501", Language: "en"},
 		"no such file":     {ID: "r-000001", Language: "en", Out: filepath.Join(dir, "no", "such.html")},
 		"roster-elsewhere": {ID: "r-000001", Language: "en", Roster: filepath.Join(dir, "roster-elsewhere")},
 	} {
-		y.Tell = x.Tell
+		y.Tell, y.Copy = x.Tell, want != "--copy: say"
 		if y.Roster == "" {
 			y.Roster = x.Roster
 		}

@@ -38,7 +38,7 @@ func (m *making) said(v *visit, name string) string {
 	switch {
 	case v.erased:
 		return m.l.text("gone")
-	case v.private && v.personal[name] != "":
+	case v.private && !m.open && v.personal[name] != "":
 		return m.l.text("private")
 	}
 	return v.personal[name]
@@ -46,7 +46,7 @@ func (m *making) said(v *visit, name string) string {
 
 // hostOf is whom a visit is for, in words where that is a body.
 func (m *making) hostOf(v *visit) string {
-	if v.private || v.erased {
+	if v.private && !m.open || v.erased {
 		return m.said(v, "host")
 	}
 	var list []string

@@ -174,6 +174,7 @@ type making struct {
 	calendar evidence.Calendar
 	s        *story
 	lists    []*passage // of host
+	open     bool       // visits that are private are told of, too
 
 	insideFor time.Duration // see stay
 }
@@ -227,7 +228,7 @@ func (m *making) read(before, after int) error {
 func (m *making) scan(first, last int64, own func(seq int64) bool) error {
 	m.s = newStory(own)
 	m.s.stay = m.insideFor
-	m.s.all = m.Report == "day" || m.Report == "shift"
+	m.s.all = m.Report == "day" || m.Report == "shift" || m.Report == "window"
 	return m.r.ScanPersonal(first, min(last, m.size), func(e *entry.Entry, unseen bool) error {
 		m.s.add(e, unseen)
 		return nil

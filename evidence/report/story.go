@@ -41,6 +41,9 @@ type passage struct {
 	document                 bool // a document was sighted
 	name, household, by      string
 	note, approved, disputed string
+	plate                    string
+	decided                  time.Time
+	seqs                     []int64 // its entries
 }
 
 // move is a passing that was admitted, and counts.
@@ -189,6 +192,11 @@ func (p *passage) take(e *entry.Entry) {
 			*to = strings.Clone(from)
 		}
 	}
+	p.seqs = append(p.seqs, e.Seq)
+	if e.Kind == register.Decided {
+		p.decided = e.At
+	}
+	keep(&p.plate, e.Personally("plate"))
 	keep(&p.class, e.Class)
 	keep(&p.direction, e.Direction)
 	if n, err := strconv.Atoi(e.Detail["heads"]); err == nil && n > 0 {

@@ -25,6 +25,7 @@ type visit struct {
 	private, erased              bool
 	consent, firm, purpose, slot string
 	personal                     map[string]string
+	seqs                         []int64 // its own entries
 	moves                        []move
 }
 
@@ -41,7 +42,7 @@ func (s *story) visit(id string) *visit {
 // take takes an entry of its own.
 func (v *visit) take(e *entry.Entry, own bool) {
 	again := e.Detail["again"] != "" // it outlasts the entry that made it, or its epoch
-	v.own = v.own || own && !again
+	v.own, v.seqs = v.own || own && !again, append(v.seqs, e.Seq)
 	if e.Reason == "ended" {
 		v.end = e.At
 		return
