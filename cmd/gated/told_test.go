@@ -239,7 +239,10 @@ func TestThePoliceGetOneWindow(t *testing.T) {
 		t.Errorf("%s%s", &out, &say)
 	}
 	kept, _ := gated(0, "ledger", "keep", "--list")
-	has(t, kept, "2026-11-22")
+	_, entry, _ := strings.Cut(said, "keep=")
+	entry, _, _ = strings.Cut(entry, " ")
+	has(t, kept, "\n"+entry+" ", "2026-11-22")
+	has(t, form, "<td dir=\"auto\">"+entry+"</td>")
 	_, errs = gated(1, "ledger", "erase", "--before", "2026-11-23", "--reason", "old")
 	has(t, errs, "says to keep")
 	found, _ := gated(0, "ledger", "search", "--kind", "export")
