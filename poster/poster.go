@@ -36,10 +36,7 @@ type notice struct {
 }
 
 // level is one of the policy, and the ground in law at it.
-type level struct {
-	Name, Basis Both
-	InForce     bool
-}
+type level struct{ Name, Basis Both }
 
 // ErrNotSet: the settings do not say who processes personal information.
 var ErrNotSet = errors.New("privacy.who and privacy.contact: say who processes personal information, and how to reach them")
@@ -53,10 +50,8 @@ func Make(s *config.Settings, p *policy.Policy) ([]byte, error) {
 	if s.Privacy.Purpose+s.Privacy.PurposeEN != "" {
 		n.Purpose = Both{cmp.Or(s.Privacy.Purpose, purpose.ZH), s.Privacy.PurposeEN}
 	}
-	for i, name := range p.Levels() {
-		l := level{Name: texts(levels, name), Basis: texts(bases, p.Basis(name))}
-		l.InForce = name == s.Gate.Level || s.Gate.Level == "" && i == 0
-		n.Levels = append(n.Levels, l)
+	for _, name := range p.Levels() {
+		n.Levels = append(n.Levels, level{texts(levels, name), texts(bases, p.Basis(name))})
 		n.Health = n.Health || p.AsksHealth(name)
 	}
 	for _, r := range s.Ledger.Retention {
