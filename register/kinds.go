@@ -30,11 +30,13 @@ const (
 	Visit                = visits.Kind
 	Policy   ledger.Kind = "policy"
 	Settings ledger.Kind = "settings"
-	Account  ledger.Kind = "account" // of somebody who can sign in: it was made or changed
-	Alive    ledger.Kind = "alive"   // hourly: the box was watching
-	Export   ledger.Kind = "export"  // personal data was put into an export
-	Trip     ledger.Kind = "trip"    // a household went out on the day on which the epoch before ended
-	Alarm    ledger.Kind = "alarm"   // somebody should look at a lane, or at the page
+	Account  ledger.Kind = "account"  // of somebody who can sign in: it was made or changed
+	Alive    ledger.Kind = "alive"    // hourly: the box was watching
+	Export   ledger.Kind = "export"   // personal data was put into an export
+	Trip     ledger.Kind = "trip"     // a household went out on the day on which the epoch before ended
+	Alarm    ledger.Kind = "alarm"    // somebody should look at a lane, or at the page
+	Callback ledger.Kind = "callback" // what a host answered who was called back about a passage, which it names
+	Poster   ledger.Kind = "poster"   // which notice tells people from here on what is kept about them
 
 	// Of a shift, and what a household lets be taken out.
 	SignOn   = shift.SignOn
@@ -90,9 +92,3 @@ const RosterChange = "roster_change"
 
 // Disputed is the kind of an entry by which a host says that a passage, which it names, was none of theirs.
 const Disputed ledger.Kind = "disputed"
-
-// Callback is the kind of an entry that says what a host answered who was called back about a passage, which it names.
-const Callback ledger.Kind = "callback"
-
-// Poster is the kind of an entry that says which notice tells people what is kept about them from here on.
-const Poster ledger.Kind = "poster"
