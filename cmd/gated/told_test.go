@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -246,7 +247,9 @@ func TestThePoliceGetOneWindow(t *testing.T) {
 	_, errs = gated(1, "ledger", "erase", "--before", "2026-11-23", "--reason", "old")
 	has(t, errs, "says to keep")
 	found, _ := gated(0, "ledger", "search", "--kind", "export")
-	has(t, found, "police", "from=2026-11-22T08:30:00+08:00")
+	if said := regexp.MustCompile(`police +(\d+) +from=2026-11-22T08:30:00\+08:00`).FindStringSubmatch(found); len(said) != 2 || said[1] != entry {
+		t.Errorf("the entry does not name entry %s:\n%s", entry, found)
+	}
 	_, errs = gated(2, append(append([]string{}, ask[:2]...), append([]string{"--from", "2026-11-22"}, append(ask[4:], stem)...)...)...)
 	has(t, errs, "say --long-window")
 
