@@ -66,7 +66,6 @@ type person struct {
 	place                      presence.Place
 	since                      time.Time // of the newest entry that moved them
 	moves                      []move    // of staff, and of whoever passed in the time that is told of
-	trips                      int       // likewise: those that count for their household
 	went                       move      // their newest trip,
 	due                        time.Time // and when they are to be back from it; zero: nobody said
 }
