@@ -28,22 +28,21 @@ var noStaff = []string{"", "resident", "vehicle", "emergency-vehicle", "unknown"
 
 // passage is what the entries read so far say of one attempt to pass.
 type passage struct {
-	id                       string
-	first                    int64     // its first entry
-	at                       time.Time // of that
-	own, listed              bool      // it begins in the time that is told of; it is in the list
-	class, direction         string
-	verdict, reason          string
-	heads                    int
-	visit                    *visit
-	overridden, emergency    bool
-	accounted, byRoom        bool
-	document                 bool // a document was sighted
-	name, household, by      string
-	note, approved, disputed string
-	plate                    string
-	decided                  time.Time
-	seqs                     []int64 // its entries
+	id                    string
+	first                 int64     // its first entry
+	at                    time.Time // of that
+	own, listed           bool      // it begins in the time that is told of; it is in the list
+	class, direction      string
+	verdict, reason       string
+	heads                 int
+	visit                 *visit
+	overridden, emergency bool
+	accounted, byRoom     bool
+	name, household, by   string
+	approved, disputed    string
+	plate                 string
+	decided               time.Time
+	seqs                  []int64 // its entries
 }
 
 // move is a passing that was admitted, and counts.
