@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,14 +22,14 @@ import (
 	"gated/register/visits"
 )
 
-// visited is a box at the level normal, at which visitors come, by a clock that is trusted and goes ahead by *later.
-func visited(t *testing.T, dir string, later *time.Duration) (b *Box, stop func()) {
+// visited is a box at the level normal, at which visitors come, by a clock that is trusted and goes ahead by so many nanoseconds.
+func visited(t *testing.T, dir string, later *atomic.Int64) (b *Box, stop func()) {
 	t.Helper()
 	src := clock.System()
 	wall := src.Wall
-	src.Wall, src.Synced = func() time.Time { return wall().Add(*later) }, func() bool { return true }
+	src.Wall, src.Synced = func() time.Time { return wall().Add(time.Duration(later.Load())) }, func() bool { return true }
 	if mono := src.Mono; mono != nil {
-		src.Mono = func() time.Duration { return mono() + *later }
+		src.Mono = func() time.Duration { return mono() + time.Duration(later.Load()) }
 	}
 	b, stop = daemonAt(t, dir, src)
 	if err := b.Register.Wait(); err != nil {
@@ -86,7 +87,7 @@ func TestAVisitOutlastsItsEntry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var later time.Duration
+			var later atomic.Int64
 			b, stop := visited(t, site(t), &later)
 			defer stop()
 			day := func(n int) string { return time.Now().In(b.Ledger.Zone()).AddDate(0, 0, n).Format(time.DateOnly) }
@@ -105,8 +106,8 @@ func TestAVisitOutlastsItsEntry(t *testing.T) {
 			}
 			was := visitOf(b, id)
 			night := func(n int) {
-				later = time.Duration(n) * 24 * time.Hour
-				now := time.Now().Add(later).In(b.Ledger.Zone())
+				later.Store(int64(n) * int64(24*time.Hour))
+				now := time.Now().Add(time.Duration(later.Load())).In(b.Ledger.Zone())
 				var told time.Time
 				if _, err := b.retain(now, &told, c.rules, nil); err != nil {
 					t.Fatalf("night %d: %v", n, err)
@@ -144,11 +145,12 @@ func TestAVisitOutlastsItsEntry(t *testing.T) {
 // Before somebody erases all that is old, too; whom they erase by name or number is erased.
 func TestAVisitOutlastsAnErasureOfOldDays(t *testing.T) {
 	t.Parallel()
-	later := 48 * time.Hour
+	var later atomic.Int64
+	later.Store(int64(48 * time.Hour))
 	b, stop := visited(t, site(t), &later)
 	defer stop()
 	id, _ := come(t, b, visit.Form{How: visits.Standing, Until: time.Now().AddDate(0, 0, 90).Format(time.DateOnly)}, 0)
-	later += 48 * time.Hour
+	later.Add(int64(48 * time.Hour))
 	if _, err := Erase.do(t.Context(), b, "clerk", Erasure{Selection: erasure.Selection{Before: "today"}, Why: "old"}); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +165,7 @@ func TestAVisitOutlastsAnErasureOfOldDays(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	var told time.Time
-	if _, err := b.retain(time.Now().Add(later).AddDate(0, 0, 31), &told, nil, nil); err != nil || visitOf(b, id).Entry != v.Entry {
+	if _, err := b.retain(time.Now().Add(time.Duration(later.Load())).AddDate(0, 0, 31), &told, nil, nil); err != nil || visitOf(b, id).Entry != v.Entry {
 		t.Errorf("an erased one is told of again: %v", err)
 	}
 }
@@ -172,7 +174,7 @@ func TestAVisitOutlastsAnErasureOfOldDays(t *testing.T) {
 func TestARestoredBoxKnowsItsVisits(t *testing.T) {
 	t.Parallel()
 	dir, to := site(t), filepath.Join(t.TempDir(), "backup")
-	var later time.Duration
+	var later atomic.Int64
 	b, stop := visited(t, dir, &later)
 	day := func(n int) string { return time.Now().In(b.Ledger.Zone()).AddDate(0, 0, n).Format(time.DateOnly) }
 	twice, print := come(t, b, visit.Form{How: visits.Announced, Until: day(5), Entries: 3}, 2)
