@@ -15,40 +15,31 @@ import (
 var AnnulPassage = Op[Amendment, bool]{"passage-annul", annul}
 
 // CorrectPassage records who went through instead, or in which direction, and returns that passage.
-var CorrectPassage = Op[Amendment, string]{"passage-correct", func(_ context.Context, b *Box, by string, a Amendment) (string, error) {
-	g, err := a.at(b, by)
-	if err != nil {
+var CorrectPassage = inDaemon("passage-correct", func(_ context.Context, b *Box, by string, a Amendment) (string, error) {
+	if err := erasure.CheckWhy(a.Why); err != nil {
 		return "", err
 	}
-	out, err := g.Correct(a.Passage, a.Right, a.Why)
+	out, err := b.as(by).Correct(a.Passage, a.Right, a.Why)
 	if err == nil && out.Verdict == gate.Fault {
 		err = errors.New("the ledger cannot be used: nothing was recorded")
 	}
 	return out.Passage, answer(err)
-}}
+})
 
 // BecamePassage records what became of somebody on whom nobody had decided, whatever a guard said of it.
-var BecamePassage = Op[Amendment, bool]{"passage-became", func(_ context.Context, b *Box, by string, a Amendment) (bool, error) {
-	g, err := a.at(b, by)
+var BecamePassage = inDaemon("passage-became", func(_ context.Context, b *Box, by string, a Amendment) (bool, error) {
+	err := erasure.CheckWhy(a.Why)
 	if err == nil {
-		err = answer(g.SayOtherwise(a.Passage, a.What, a.Why))
+		err = answer(b.as(by).SayOtherwise(a.Passage, a.What, a.Why))
 	}
 	return err == nil, err
-}}
+})
 
 // Amendment says of which passage, and why in somebody's own words.
 type Amendment struct {
 	Passage, Why string
 	What         string // only of what became of somebody
 	gate.Right          // only to correct
-}
-
-// at is the gate, as whoever asks.
-func (a Amendment) at(b *Box, by string) (*gate.Gate, error) {
-	if b.Gate == nil {
-		return nil, errors.New("no daemon runs on this state directory: start it first, it looks the right person up")
-	}
-	return b.as(by), erasure.CheckWhy(a.Why)
 }
 
 func annul(_ context.Context, b *Box, by string, a Amendment) (bool, error) {

@@ -19,7 +19,7 @@ import (
 
 // carry tells what counts on in the epoch after one that has ended, however that came about: how many changes of the roster
 // there were, or else the box would not know that a restored roster is an older one; the trips that count; the notices of levels;
-// marks; what hosts say; and visits.
+// marks; what hosts say; pages of paper; and visits.
 func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, error) {
 	change, err := rosterChange(old)
 	if err != nil {
@@ -33,16 +33,16 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("count the trips: %w", err)
 	}
-	board, list, said, err := register.Lasting(old)
+	is, err := register.Lasting(old)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read notices and marks: %w", err)
+		return nil, nil, fmt.Errorf("read notices, marks and pages: %w", err)
 	}
-	notices, err := noticesThatCount(old, board, now)
+	notices, err := noticesThatCount(old, is.Levels, now)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the notices of levels: %w", err)
 	}
-	marked, err := again.Marks(old, list, now)
-	instructions, err2 := again.Hosts(old, said)
+	marked, err := again.Marks(old, is.Marks, now)
+	instructions, err2 := again.Hosts(old, is.Hosts)
 	if err = cmp.Or(err, err2); err != nil {
 		return nil, nil, fmt.Errorf("read the marks, and what hosts say: %w", err)
 	}
@@ -50,7 +50,7 @@ func carry(old *file.Reader, now time.Time) (map[string]string, []ledger.Event, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("count the visits: %w", err)
 	}
-	return detail, slices.Concat(trips, notices, marked, instructions, visiting), nil
+	return detail, slices.Concat(trips, notices, marked, instructions, is.Paper.Again(), visiting), nil
 }
 
 // noticesThatCount tells of the notices that count or will, as they are by now, with the text that came later.

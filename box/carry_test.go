@@ -184,12 +184,12 @@ func TestNoticesOfLevelsAreCarriedOn(t *testing.T) {
 			Personal: fields})
 	}
 	old := ledgerOf(t, said)
-	board, _, _, err := register.Lasting(old)
+	is, err := register.Lasting(old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := noticesThatCount(old, board, now)
-	board = levels.Board{}
+	events, err := noticesThatCount(old, is.Levels, now)
+	board := levels.Board{}
 	texts := []string{"shut unit 3-2\nthe notice on the wall", "what came later", long, "start it"}
 	for i, ev := range events {
 		e := ledger.Entry{}
@@ -261,12 +261,27 @@ func TestMarksThatCountAreToldAgain(t *testing.T) {
 		said = append(said, ev)
 	}
 	old := ledgerOf(t, said)
-	_, list, _, err := register.Lasting(old)
+	is, err := register.Lasting(old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := again.Marks(old, list, now.Add(time.Hour))
+	events, err := again.Marks(old, is.Marks, now.Add(time.Hour))
 	if err != nil || len(events) != 1 || events[0].Detail["entry"] != "1" || events[0].Detail["times"] != "06:00-09:30" || events[0].Detail["days"] != "mon" || len(events[0].Personal) != 2 || events[0].Reason != marks.Exempt {
 		t.Errorf("told again: %+v, %v", events, err)
+	}
+}
+
+// A page number is given once, in whatever epoch, and what was written on paper is asked for until it is entered.
+func TestPagesOfPaperAreCarriedOn(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	ev := func(reason string, detail map[string]string) ledger.Event {
+		return ledger.Event{Stamp: ledger.Stamp{Time: now}, Kind: register.Paper, Reason: reason, Detail: detail}
+	}
+	old := ledgerOf(t, []ledger.Event{ev("printed", map[string]string{"first": "1", "pages": "9", "day": "2026-11-23"}),
+		ev("filled", map[string]string{"page": "7", "lines": "23"}), ev("entered", map[string]string{"page": "7", "lines": "1 2"})})
+	_, events, err := carry(old, now)
+	if err != nil || len(events) != 2 || events[0].Detail["pages"] != "9" || events[1].Detail["lines"] != "21" || events[1].Detail["day"] != "2026-11-23" {
+		t.Errorf("carried on: %+v, %v", events, err)
 	}
 }

@@ -42,10 +42,7 @@ type Announced struct {
 }
 
 // Announce records a notice of a level, or what has become of one.
-var Announce = Op[Notice, Announced]{"level-notice", func(_ context.Context, b *Box, by string, n Notice) (done Announced, err error) {
-	if b.Gate == nil {
-		return done, errNoDaemon
-	}
+var Announce = inDaemon("level-notice", func(_ context.Context, b *Box, by string, n Notice) (done Announced, err error) {
 	if err := n.check(b); err != nil {
 		return done, err
 	}
@@ -64,13 +61,10 @@ var Announce = Op[Notice, Announced]{"level-notice", func(_ context.Context, b *
 		b.Register.View(func(s *register.State) { done.Then = s.Levels.Ahead(place, now, base) })
 	}
 	return done, err
-}}
+})
 
 // Levels are the levels in force, and what is announced and prepared.
-var Levels = Op[struct{}, []view.Level]{"levels", func(_ context.Context, b *Box, _ string, _ struct{}) (list []view.Level, err error) {
-	if b.Gate == nil {
-		return nil, errNoDaemon
-	}
+var Levels = inDaemon("levels", func(_ context.Context, b *Box, _ string, _ struct{}) (list []view.Level, err error) {
 	in, err := file.OpenReader(b.Dir)
 	if err != nil {
 		return nil, err
@@ -88,10 +82,7 @@ var Levels = Op[struct{}, []view.Level]{"levels", func(_ context.Context, b *Box
 		list = append(list, view.Level{LevelView: l, Text: texts[strconv.FormatInt(l.Entry, 10)]})
 	}
 	return list, err
-}}
-
-// errNoDaemon: what is asked for depends on the policy that is in force.
-var errNoDaemon = errors.New("no daemon runs on this state directory: start it first, as it is its policy that counts")
+})
 
 const (
 	maxWords = 100  // characters of a number, an issuer, a name
@@ -240,12 +231,9 @@ func (n *Notice) later(old, said levels.Notice, now time.Time) (is, says levels.
 type Planning struct{ Level, Place, At string }
 
 // PlanLevel tells what a level would overturn, with the names of those who are to be called: that somebody looked is recorded first.
-var PlanLevel = Op[Planning, []query.Overturned]{"level-plan", plan}
+var PlanLevel = inDaemon("level-plan", plan)
 
 func plan(_ context.Context, b *Box, by string, p Planning) ([]query.Overturned, error) {
-	if b.Gate == nil {
-		return nil, errNoDaemon
-	}
 	n := Notice{What: levels.Prepared, Level: p.Level, Place: p.Place}
 	if err := n.check(b); err != nil {
 		return nil, err
@@ -258,24 +246,18 @@ func plan(_ context.Context, b *Box, by string, p Planning) ([]query.Overturned,
 }
 
 // Trips lists who is out on a trip that has a time to be back, or only who is overdue. That somebody looked is recorded.
-var Trips = Op[bool, []query.Away]{"trips", func(_ context.Context, b *Box, by string, overdue bool) ([]query.Away, error) {
-	if b.Gate == nil {
-		return nil, errNoDaemon
-	}
+var Trips = inDaemon("trips", func(_ context.Context, b *Box, by string, overdue bool) ([]query.Away, error) {
 	return b.as(by).Trips(overdue, by)
-}}
+})
 
 // Foretelling is about whom, which way, at which level (empty: the one that counts for them) and when (empty: now).
 type Foretelling struct{ ID, Direction, Level, At string }
 
 // Foretell tells what would be decided about somebody who shows a valid pass. Where they are and how often their household went out is
 // personal: that somebody looked is recorded first.
-var Foretell = Op[Foretelling, query.Foretold]{"policy-explain", foretell}
+var Foretell = inDaemon("policy-explain", foretell)
 
 func foretell(_ context.Context, b *Box, by string, a Foretelling) (f query.Foretold, err error) {
-	if b.Gate == nil {
-		return f, errNoDaemon
-	}
 	at, err := credential.Moment("at", a.At, b.Ledger.Zone(), b.Gate.View().Now)
 	if err != nil {
 		return f, err

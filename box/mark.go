@@ -31,10 +31,7 @@ type Mark struct {
 }
 
 // MarkSomebody records a mark. It returns the number of its entry.
-var MarkSomebody = Op[Mark, int64]{"mark", func(_ context.Context, b *Box, by string, m Mark) (int64, error) {
-	if b.Gate == nil {
-		return 0, errNoDaemon
-	}
+var MarkSomebody = inDaemon("mark", func(_ context.Context, b *Box, by string, m Mark) (int64, error) {
 	ev, err := m.event(b)
 	if err != nil {
 		return 0, err
@@ -45,7 +42,7 @@ var MarkSomebody = Op[Mark, int64]{"mark", func(_ context.Context, b *Box, by st
 		}
 	}
 	return b.Gate.Mark(ev)
-}}
+})
 
 // event is the entry that tells of it.
 func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
@@ -115,12 +112,9 @@ func (m *Mark) event(b *Box) (ev ledger.Event, err error) {
 }
 
 // Marks lists those who are exempt, or watched. That somebody looked, and why, is recorded first.
-var Marks = Op[Listing, []marks.Named]{"marks", listMarks}
+var Marks = inDaemon("marks", listMarks)
 
 func listMarks(_ context.Context, b *Box, by string, a Listing) (list []marks.Named, err error) {
-	if b.Gate == nil {
-		return nil, errNoDaemon
-	}
 	if err := erasure.CheckWhy(a.Why); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package box
 import (
 	"context"
 	"encoding/json"
+	"errors"
 )
 
 // Op is something that may be done to a box; A are its arguments and R is what comes of it, both of which go over the
@@ -11,6 +12,19 @@ type Op[A, R any] struct {
 	name string // on the control socket
 	// do does it; by is the user who asked.
 	do func(ctx context.Context, b *Box, by string, args A) (R, error)
+}
+
+// errNoDaemon: what is asked for depends on the policy and the register of the daemon.
+var errNoDaemon = errors.New("no daemon runs on this state directory: start it first, as it is its policy, and its register, that count")
+
+// inDaemon is an Op that nobody but the daemon can do.
+func inDaemon[A, R any](name string, do func(ctx context.Context, b *Box, by string, args A) (R, error)) Op[A, R] {
+	return Op[A, R]{name, func(ctx context.Context, b *Box, by string, args A) (r R, err error) {
+		if b.Gate == nil {
+			return r, errNoDaemon
+		}
+		return do(ctx, b, by, args)
+	}}
 }
 
 // operation is any Op, as the control server sees it.
@@ -27,6 +41,7 @@ func operations() []operation {
 		Rebuild, Emergency, Announce, Levels, PlanLevel, Foretell, Trips, MarkSomebody, Marks, InstructHost,
 		HostInstructions, AnnulPassage, BecamePassage,
 		CorrectPassage, DisputePassage, AnswerCallback, handOver, ChangeAccount, Accounts,
+		PrintPaper,
 	}
 }
 

@@ -140,6 +140,7 @@ func (c *console) routes(done <-chan struct{}) []route {
 		{"POST", "/api/correct", access.Decide, c.correct},
 		{"POST", "/api/afterwards", access.Decide, c.afterwards},
 		{"POST", "/api/account", access.Decide, c.account},
+		{"POST", "/api/paper", access.Decide, c.paper},
 		{"POST", "/api/open", access.Decide, c.open},
 		{"POST", "/api/draft", access.Decide, c.draft},
 		{"POST", "/api/handover", access.Decide, c.handOver},

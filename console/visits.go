@@ -109,6 +109,14 @@ func (c *console) printed(w http.ResponseWriter, r *http.Request, id string) {
 	answer(w, http.StatusOK, p)
 }
 
+// paper tells that so many lines of a page have been written by hand.
+func (c *console) paper(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Page, Lines int }
+	if read(w, r, &q, func() error { return nil }) { // the gate knows the pages
+		c.done204(w, r, c.as(r).Counter().Paper(q.Page, q.Lines))
+	}
+}
+
 // visitWords are those that are chosen, and the buildings.
 func (c *console) visitWords(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, c.gate.VisitWords())

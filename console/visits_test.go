@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"gated/gate"
+	"gated/ledger"
+	"gated/register/paper"
 )
 
 // atNormal puts the level into force at which visitors come.
@@ -76,5 +79,19 @@ func TestVisitsByRequests(t *testing.T) {
 	posts[map[string]string](b, "/api/visit-end", `{"visit": "nobodys"}`, http.StatusNotFound)
 	if w := b.ask(request("GET", "/api/visit-words", "")); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "美团") || !strings.Contains(w.Body.String(), `"buildings":["1","3","7"]`) {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestAPageOfTheHandoverBookIsToldInTwoTouches(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	if _, err := b.gate.Counter().OfPaper(func(paper.Book, time.Time) ([]ledger.Event, error) {
+		return []ledger.Event{{Kind: paper.Kind, Reason: paper.Printed, Detail: map[string]string{paper.First: "1", paper.Pages: "7"}}}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	posts[struct{}](b, "/api/paper", `{"page": 7, "lines": 23}`, http.StatusNoContent)
+	for _, body := range []string{`{"page": 8, "lines": 1}`, `{"page": 7, "lines": 99}`, `{"page": "7"}`, `{}`} {
+		posts[map[string]string](b, "/api/paper", body, http.StatusBadRequest)
 	}
 }

@@ -146,7 +146,7 @@ func New(opt Options, r Rules) *Gate {
 func (g *Gate) Counter() *counter.Counter {
 	return &counter.Counter{Roster: g.opt.Roster, Register: g.opt.Register, Writing: g.writing, Clock: g.clock, Zone: g.opt.Ledger.Zone(),
 		Bodies: g.rules.Load().Bodies, By: g.by.By(), Name: g.actor(), RosterFault: g.RosterFault,
-		RosterChanged: g.RosterChanged}
+		RosterChanged: g.RosterChanged, Passages: &g.passage, Remembers: g.remembers}
 }
 
 // invalid is what someone handed in that cannot be taken.

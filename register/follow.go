@@ -9,10 +9,7 @@ import (
 	"gated/ledger"
 	"gated/ledger/file"
 	"gated/register/blind"
-	"gated/register/hosts"
 	"gated/register/index"
-	"gated/register/levels"
-	"gated/register/marks"
 )
 
 // errForgot: an erasure is among the entries that the index has not heard of. It remembers more than the entries do now.
@@ -188,25 +185,25 @@ func (r *Register) readRecent(in *file.Reader, heard int64) error {
 	return r.adopt(in, s, recent)
 }
 
-// Lasting are the notices of levels, the marks and what hosts say, of a ledger, whatever an index knows.
-func Lasting(in *file.Reader) (levels.Board, marks.List, hosts.List, error) {
+// Lasting has the notices of levels, the marks, what hosts say and the pages of paper of a ledger, whatever an index knows.
+func Lasting(in *file.Reader) (*State, error) {
 	s := newState(blind.New(nil))
 	size, err := in.Size()
 	if err == nil {
 		err = s.readLasting(in, size+1, func() error { return nil })
 	}
-	return s.Levels, s.Marks, s.Hosts, err
+	return s, err
 }
 
 // readLasting takes in, of the entries before one, what may count for longer than the last days: notices, the levels in force by them,
-// marks, what hosts say, and lanes that are open by hand. between is called after each many.
+// marks, what hosts say, pages of paper, and lanes that are open by hand. between is called after each many.
 func (s *State) readLasting(in *file.Reader, first int64, between func() error) error {
 	var seqs []int64
 	for from := int64(1); from < first; from += writeAlong {
 		err := in.OfKind(from, min(from+writeAlong, first)-1, func(e *ledger.Entry) error {
 			seqs = append(seqs, e.Seq)
 			return nil
-		}, Notice, Level, Mark, Host, ByHand)
+		}, Notice, Level, Mark, Host, ByHand, Paper)
 		if err == nil {
 			err = between()
 		}
@@ -220,6 +217,8 @@ func (s *State) readLasting(in *file.Reader, first int64, between func() error) 
 			s.Marks = s.Marks.Marked(e, s.hash)
 		case Host:
 			s.Hosts = s.Hosts.After(e, s.hash)
+		case Paper:
+			s.Paper = s.Paper.After(e)
 		case ByHand:
 			s.ByHand = s.ByHand.After(e)
 		default:

@@ -4,6 +4,7 @@ import (
 	"gated/ledger"
 	"gated/register/byhand"
 	"gated/register/hosts"
+	"gated/register/paper"
 	"gated/register/shift"
 	"gated/register/slips"
 	"gated/register/visits"
@@ -28,6 +29,7 @@ const (
 	Mark     ledger.Kind = "mark"     // somebody is exempt, or watched
 	Host                 = hosts.Kind // what a host says of whoever comes to see them
 	Visit                = visits.Kind
+	Paper                = paper.Kind // pages of the handover book were printed, or filled by hand
 	Policy   ledger.Kind = "policy"
 	Settings ledger.Kind = "settings"
 	Account  ledger.Kind = "account"  // of somebody who can sign in: it was made or changed

@@ -8,6 +8,7 @@ import (
 	"gated/ledger"
 	"gated/register/byhand"
 	"gated/register/index"
+	"gated/register/paper"
 	"gated/register/presence"
 	"gated/register/visits"
 )
@@ -170,9 +171,9 @@ func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
 			continue
 		}
-		if said[e.Passage] || TakesBack(e) || e.Kind == Correction && (e.Detail["was"] == "undecided" || e.Reason == WentThrough ||
-			e.Reason == Unseen) {
-			// What a guard said afterwards opens nothing, and is so.
+		if said[e.Passage] || e.Detail[paper.Written] != "" || TakesBack(e) ||
+			e.Kind == Correction && (e.Detail["was"] == "undecided" || e.Reason == WentThrough || e.Reason == Unseen) {
+			// What a guard said afterwards, or what stood on paper, opens nothing, and is so.
 			continue
 		}
 		c := ledger.Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class,

@@ -6,7 +6,6 @@ import (
 
 	"gated/ledger/file"
 	"gated/register/index"
-	"gated/register/levels"
 )
 
 // Reader reads a ledger with what is known of its passages, also while a daemon writes it. It changes nothing.
@@ -66,13 +65,10 @@ func (r *Reader) Later(first, last int64) (seqs []int64, err error) {
 	return seqs, nil
 }
 
-// Levels are the levels in force by the newest entry, and that of the settings.
-func (r *Reader) Levels() (levels.Board, string, error) {
+// Newest is what the entries add up to that need no personal field: levels, pages of paper.
+func (r *Reader) Newest() (*State, error) {
 	err := r.readTail(1, false) // with an index only what that has not heard of
-	if err != nil {
-		return levels.Board{}, "", err
-	}
-	return r.state.Levels, r.state.Level, nil
+	return r.state, err
 }
 
 // readTail finds out what the entries say that the index has not heard of, of passages only where asked for. Without an

@@ -15,6 +15,7 @@ import (
 	"gated/register/index"
 	"gated/register/levels"
 	"gated/register/marks"
+	"gated/register/paper"
 	"gated/register/presence"
 	"gated/register/shift"
 	"gated/register/slips"
@@ -64,6 +65,7 @@ type plain struct {
 	Keeps   map[int64]Span   // days and times whose personal data must not be erased, by the entry that says so
 	Latched map[string]Latch // by the emergency key, by lane, until a guard closed it or it is known to be lost
 	ByHand  byhand.Lanes     `json:",omitempty"` // as with marks
+	Paper   paper.Book
 	// Window is over how many days the trips of a household are counted at the level in force, as the newest entry says.
 	Window int
 }
@@ -120,7 +122,9 @@ func (s *State) recent(id string) int {
 // about says which entries of an earlier day the next entry is about, 0 where there are none: those of its passage, the
 // one that it names, those of which it erased something.
 func (s *State) about(e *ledger.Entry) (first, last int64) {
-	if p, known := s.passage(e); known {
+	if first = paper.About(e, s.segments); first != 0 {
+		last = first
+	} else if p, known := s.passage(e); known {
 		first, last = p.First, p.First
 	} else if e.Kind == ledger.Erase && !elsewhere(e) {
 		first, _ = strconv.ParseInt(e.Detail["first"], 10, 64)
@@ -204,6 +208,8 @@ func (s *State) box(e *ledger.Entry) {
 		s.Running = false
 	case Notice, Level:
 		s.level(e)
+	case Paper:
+		s.Paper = s.Paper.After(e)
 	case Mark:
 		s.Marks = s.Marks.Marked(e, s.hash)
 	case Slip:

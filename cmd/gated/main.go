@@ -58,7 +58,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		codeCommand(), policyCommand(), levelCommand(), exemptCommand(), watchCommand(), hostCommand(), tripsCommand(), ledgerCommand(),
 		backupCommand(), restoreCommand(), scannerCommand(), clockCommand(), emergencyCommand(), userCommand(), reportCommand(),
 		callbackCommand(),
-		personCommand(), posterCommand(), policeCommand(), versionCommand())
+		personCommand(), posterCommand(), policeCommand(), registerCommand(), versionCommand())
 	describe(root)
 	err := root.ExecuteContext(context.Background())
 	if err = cmp.Or(err, out.err); err == nil {

@@ -153,11 +153,11 @@ func (m *making) figures(of string, begins, ends time.Time) error {
 	if m.now.Before(ends) {
 		ends = m.now
 	}
-	board, _, err := m.r.Levels()
+	is, err := m.r.Newest()
 	if err != nil {
 		return err
 	}
-	n := m.s.sums(ends, board)
+	n := m.s.sums(ends, is.Levels)
 	if n.head, err = m.r.Head(); err != nil && !errors.Is(err, tlog.ErrNoHead) {
 		return err
 	}

@@ -95,7 +95,7 @@ func (m *making) overdue() error {
 	if err := m.read(farBack, 0); err != nil {
 		return err
 	}
-	board, _, err := m.r.Levels()
+	is, err := m.r.Newest()
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (m *making) overdue() error {
 		m.t.row(m.l.text("visit"), m.l.word("class", v.class), m.hostOf(v), strings.TrimSpace(m.said(v, "name")+" "+heads(n)),
 			m.clock(since), m.clock(v.dueOut()), lasted(m.now.Sub(v.dueOut())), m.l.word("state", v.state(m.now)))
 	}
-	for _, q := range m.s.overdueTrips(m.now, board) {
+	for _, q := range m.s.overdueTrips(m.now, is.Levels) {
 		m.t.row(m.l.text("trip"), m.l.word("class", q.class), q.household, q.name, m.clock(q.went.at), m.clock(q.due),
 			lasted(m.now.Sub(q.due)), m.l.text("not-back"))
 	}

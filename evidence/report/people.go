@@ -107,14 +107,14 @@ func (m *making) unit() error {
 		return fmt.Errorf("%w: nobody lives in %.60q by the roster: write a building such as 3, a unit such as 3-2, or flats such as "+
 			"3-2-501,3-2-502", ErrNo, m.Of)
 	}
-	board, base, err := m.r.Levels()
+	is, err := m.r.Newest()
 	if err != nil {
 		return err
 	}
 	for _, h := range homes {
-		f, is := board.At(h.Building, h.Building+"-"+h.Unit)
-		level := base
-		if is {
+		f, noticed := is.Levels.At(h.Building, h.Building+"-"+h.Unit)
+		level := is.Level
+		if noticed {
 			level = f.Level
 		}
 		if may, err := m.PublicHealth(level); err != nil {

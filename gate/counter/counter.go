@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"gated/gate/find"
@@ -42,6 +43,9 @@ type Counter struct {
 	// RosterFault tells whether the roster is not the one that the ledger knows, and RosterChanged records a change of it.
 	RosterFault   func() bool
 	RosterChanged func(ledger.Event)
+
+	Passages  sync.Locker // held while what there is of paper is looked at and added to
+	Remembers func() bool // the register knows what is on record, and the clock the last trusted time
 }
 
 var invalid = ruling.Invalid

@@ -19,7 +19,7 @@ import (
 )
 
 // version changes whenever what is kept in the index does, also in Head.State; an older index is thrown away and made anew.
-const version = "29"
+const version = "30"
 
 // schema: the state, of which the many parts are rows and the few are in meta, and by what entries are found. What an entry is
 // found by is first kept with the entry in the table fresh, at its end, and moved into the table term when there is enough of it:

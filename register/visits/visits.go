@@ -10,6 +10,7 @@ import (
 	"gated/ledger"
 	"gated/policy/week"
 	"gated/register/blind"
+	"gated/register/paper"
 )
 
 // Kind is that of entries that make a visit or tell what became of it. Its passages are entries of passages that name it.
@@ -121,7 +122,7 @@ func (b Book) After(e *ledger.Entry, h blind.Hasher, day string) (id string) {
 	id = e.Detail[ID]
 	v, known := b[id]
 	switch {
-	case id == "":
+	case id == "" || e.Detail[paper.Written] != "": // what stood on paper is past: nobody comes in by it, or is inside
 		return ""
 	case e.Kind == Kind && slices.Contains(Made, e.Reason):
 		was := v
