@@ -246,7 +246,7 @@ func TestOperationsAreTheSameWithADaemonAndWithout(t *testing.T) {
 		missing[op.Name()] = true
 	}
 	for _, only := range []string{ConfirmClock.Name(), Emergency.Name(), Announce.Name(), Levels.Name(), PlanLevel.Name(), Foretell.Name(), Trips.Name(),
-		MarkSomebody.Name(), Marks.Name(), InstructHost.Name(), HostInstructions.Name(), CorrectPassage.Name(), BecamePassage.Name(), PrintPaper.Name()} {
+		MarkSomebody.Name(), Marks.Name(), InstructHost.Name(), HostInstructions.Name(), CorrectPassage.Name(), BecamePassage.Name(), PrintPaper.Name(), EnterPaper.Name()} {
 		delete(missing, only) // a daemon's only
 	}
 	made := site(t)

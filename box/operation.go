@@ -41,7 +41,7 @@ func operations() []operation {
 		Rebuild, Emergency, Announce, Levels, PlanLevel, Foretell, Trips, MarkSomebody, Marks, InstructHost,
 		HostInstructions, AnnulPassage, BecamePassage,
 		CorrectPassage, DisputePassage, AnswerCallback, handOver, ChangeAccount, Accounts,
-		PrintPaper,
+		PrintPaper, EnterPaper,
 	}
 }
 

@@ -5,8 +5,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gated/box/pages"
+	"gated/clock"
+	"gated/register"
 	"gated/register/paper"
 )
 
@@ -63,5 +66,41 @@ func TestABlankPage(t *testing.T) {
 		if n := strings.Count(out.String(), part); n != times {
 			t.Errorf("%q is there %d times, want %d", part, n, times)
 		}
+	}
+}
+
+// What was written in a power cut is entered once the box is back. It moves nobody who is inside now.
+func TestPaperIsEnteredAfterThePowerCut(t *testing.T) {
+	dir := site(t)
+	from := clock.System()
+	from.Synced = func() bool { return true }
+	b, stop := daemonAt(t, dir, from)
+	defer stop()
+	yesterday := time.Now().In(b.Ledger.Zone()).AddDate(0, 0, -1)
+	if _, err := PrintPaper.do(t.Context(), b, "clerk", paper.Print{Day: yesterday.Format(time.DateOnly), Pages: 8}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Gate.Counter().Paper(7, 2); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pages.Read([]byte("页,行,进,出,房号,姓名,值班员\n7,1,08:15,,1-1-101,周师傅,老陈\n7,2,08:20,08:40,1-1-102,,\n"), "en")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := b.Gate.View().Inside
+	r, err := EnterPaper.do(t.Context(), b, "clerk", pages.File{Lines: lines})
+	if err != nil || len(r.Faults) > 0 || r.Entries != 9 || len(r.Waiting) > 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if v := b.Gate.View(); v.Inside != inside {
+		t.Errorf("%d are inside by what stood on paper", v.Inside-inside)
+	}
+	b.Register.View(func(s *register.State) {
+		if w := s.Paper.Waiting(""); len(w) > 0 || s.Paper.Typed(7, 2) == 0 || len(s.Visits) > 0 {
+			t.Errorf("waiting %v, %d visits", w, len(s.Visits))
+		}
+	})
+	if r, err := EnterPaper.do(t.Context(), b, "clerk", pages.File{Lines: lines, Anyway: true}); err != nil || len(r.Faults) != 2 {
+		t.Errorf("once more: %+v, %v", r, err)
 	}
 }

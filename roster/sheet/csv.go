@@ -16,7 +16,7 @@ import (
 // asText is a cell that a program has written as a formula, so that a spreadsheet leaves its digits alone: ="0123".
 var asText = regexp.MustCompile(`(?m)(^|[,;|\t])="([^"\r\n]*)"`)
 
-func readCSV(data []byte) (lines []line, err error) {
+func readCSV(data []byte, known func(cells []string) int) (lines []line, err error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !utf8.Valid(data) {
 		if data, err = simplifiedchinese.GB18030.NewDecoder().Bytes(data); err != nil || bytes.ContainsRune(data, utf8.RuneError) {
@@ -29,7 +29,7 @@ func readCSV(data []byte) (lines []line, err error) {
 	if bytes.Contains(data, []byte(`="`)) {
 		data = asText.ReplaceAll(data, []byte(`$1"$2"`))
 	}
-	data, comma := separator(data)
+	data, comma := separator(data, known)
 	r := csvReader(data, comma)
 	r.LazyQuotes = false
 	number, next := 0, 1 // the spreadsheet's row; the line on which the next one would start
@@ -101,7 +101,7 @@ func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 // separator finds what stands between the cells: what the first line says ("sep=;", as spreadsheets write and honour it), else that
 // with which one of the first rows has the most known headings. Semicolons and tabs are written where the comma is a decimal sign,
 // and as "text". The line that says it is emptied, so that rows keep their numbers.
-func separator(data []byte) ([]byte, rune) {
+func separator(data []byte, known func(cells []string) int) ([]byte, rune) {
 	first, rest, _ := bytes.Cut(data, []byte("\n"))
 	if line := strings.Trim(strings.TrimRight(string(first), "\r"), `"`); len(line) >= 5 && strings.EqualFold(line[:4], "sep=") {
 		if r, n := utf8.DecodeRuneInString(line[4:]); strings.ContainsRune(",;\t|，；", r) && Trim(line[4+n:]) == "" {
@@ -120,7 +120,7 @@ func separator(data []byte) ([]byte, rune) {
 				continue
 			}
 			seen++
-			if n := knownHeadings(record); n > most {
+			if n := known(record); n > most {
 				best, most = comma, n
 			}
 		}

@@ -126,6 +126,14 @@ func (l *List) Bearers() (all []Bearer, err error) {
 
 // ReadFile reads a roster file by its content. What is wrong with it is a *FaultyRows; its Unwrap tells of a file that cannot be opened.
 func ReadFile(path string) (*List, error) {
+	data, err := contentOf(path)
+	if err != nil {
+		return nil, err
+	}
+	return Read(data)
+}
+
+func contentOf(path string) ([]byte, error) {
 	info, err := os.Stat(path) // opening a FIFO would wait for ever
 	switch {
 	case err != nil:
@@ -146,7 +154,7 @@ func ReadFile(path string) (*List, error) {
 	case err != nil:
 		return nil, unopened("not-opened", path, err)
 	}
-	return Read(data)
+	return data, nil
 }
 
 // others are files of other kinds, by how they begin, and which fault tells of them.
@@ -160,15 +168,20 @@ var others = []struct{ begin, reason string }{
 
 // Read reads the content of a roster file: CSV in UTF-8 with or without byte order mark, or in GB18030, or an XLSX workbook.
 func Read(data []byte) (*List, error) {
+	sheets, err := grids(data, knownHeadings)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(sheets)
+}
+
+// grids are the sheets of a file; known counts the cells of a row that are headings.
+func grids(data []byte, known func(cells []string) int) ([]*grid, error) {
 	if len(data) > maxFile {
 		return nil, refuse("too-large")
 	}
 	if bytes.HasPrefix(data, []byte("PK\x03\x04")) {
-		sheets, err := readWorkbook(data, maxUnzipped)
-		if err != nil {
-			return nil, err
-		}
-		return assemble(sheets)
+		return readWorkbook(data, maxUnzipped)
 	}
 	for _, o := range others {
 		if bytes.HasPrefix(data, []byte(o.begin)) && !(o.begin == "BM" && bytes.IndexByte(data, 0) < 0) {
@@ -185,9 +198,6 @@ func Read(data []byte) (*List, error) {
 	if bytes.IndexByte(data, 0) >= 0 {
 		return nil, refuse("file-unknown")
 	}
-	lines, err := readCSV(data)
-	if err != nil {
-		return nil, err
-	}
-	return assemble([]*grid{{lines: lines}})
+	lines, err := readCSV(data, known)
+	return []*grid{{lines: lines}}, err
 }
