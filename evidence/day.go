@@ -10,6 +10,7 @@ import (
 	"gated/ledger/file"
 	"gated/register"
 	"gated/register/byhand"
+	"gated/register/paper"
 )
 
 // Calendar is where the entries of each day stand in the first size entries of a ledger.
@@ -266,6 +267,9 @@ func (a *Account) ByHand(now time.Time) []byhand.Time {
 // OpenByHand is what exports call the times in which a lane stood open by hand.
 const OpenByHand = "open, not registered"
 
+// OnPaper is what exports call the lines of a day that were written by hand, and are not entered.
+const OnPaper = "on paper"
+
 // Heads says to people how many passed meanwhile.
 func Heads(counted string) string {
 	switch counted {
@@ -339,6 +343,8 @@ type Stats struct {
 	Passages map[string]int `json:"passages"` // by their latest verdict; hold: still open; undecided, annulled: where there is one
 	Gaps     []Gap          `json:"-"`
 	ByHand   []byhand.Time  `json:"-"`
+
+	Paper []paper.Waiting `json:"-"` // what stands on paper alone
 }
 
 // Stats counts a day; now bounds one that is not over. A passage counts on the day of its first event, once.
@@ -355,10 +361,14 @@ func (r *Reader) Stats(day string, now time.Time) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	return a.stats(now), nil
+	return r.stats(a, now)
 }
 
-func (a *Account) stats(now time.Time) Stats {
+func (r *Reader) stats(a *Account, now time.Time) (Stats, error) {
 	gaps, _ := a.Gaps(now) // read has left nothing out
-	return Stats{a.Name, a.Entries, a.Passages(), gaps, a.ByHand(now)}
+	is, err := r.Newest()
+	if err != nil {
+		return Stats{}, err
+	}
+	return Stats{a.Name, a.Entries, a.Passages(), gaps, a.ByHand(now), is.Paper.Waiting(a.Name)}, nil
 }

@@ -90,7 +90,10 @@ func (p *extract) day(c Calendar, d Day) error {
 	if err != nil {
 		return err
 	}
-	p.days = append(p.days, a.stats(p.Now))
+	stats, err := p.stats(a, p.Now)
+	if p.days = append(p.days, stats); err != nil {
+		return err
+	}
 	if p.row == nil || p.Events {
 		return nil
 	}
@@ -241,8 +244,8 @@ func (r *Reader) ExportXLSX(w io.Writer, x Selection) error {
 	return b.Close()
 }
 
-// front is what stands before the table: the gate and the days, when the box was not watching, when lanes were open by hand, and which
-// later entries are about the days.
+// front is what stands before the table: the gate and the days, when the box was not watching, when lanes were open by hand, what stands
+// on paper alone, and which later entries are about the days.
 func (p *extract) front() (rows [][]string) {
 	what := "day"
 	if len(p.days) > 1 {
@@ -262,6 +265,11 @@ func (p *extract) front() (rows [][]string) {
 			rows = append(rows, []string{OpenByHand, "lane", t.Lane, t.Direction, "from", t.From.Format(time.RFC3339),
 				"to", t.To.Format(time.RFC3339), "lasted", t.Lasted.Round(time.Second).String(), t.Reason, "heads",
 				cmp.Or(t.Heads, "went on"), "entry", strconv.FormatInt(t.Entry, 10)})
+		}
+	}
+	for _, day := range p.days {
+		for _, w := range day.Paper {
+			rows = append(rows, []string{OnPaper, w.Say(false)})
 		}
 	}
 	return append(append(rows, p.strays...), p.rows...)

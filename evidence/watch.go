@@ -268,6 +268,9 @@ func (r *Reader) WriteGaps(w io.Writer, s Stats) error {
 		fmt.Fprintf(&b, "# %s: lane %s (%s), %s to %s (%s), %s.\n", OpenByHand, t.Lane, t.Direction, t.From.Format(time.TimeOnly),
 			t.To.Format(time.DateTime), t.Reason, Heads(t.Heads))
 	}
+	for _, w := range s.Paper {
+		fmt.Fprintf(&b, "# %s: %s.\n", OnPaper, w.Say(false))
+	}
 	for _, run := range c.Strays(c.Day(s.Day)) {
 		fmt.Fprintf(&b, "# Entries %d to %d, among those of %s, bear the date %s.\n", run.First, run.Last, s.Day, run.Day)
 	}

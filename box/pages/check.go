@@ -19,9 +19,6 @@ import (
 	"gated/roster/sheet"
 )
 
-// Paper is the reason of the check and of the verdict of whoever passed by a line of paper.
-const Paper = "paper"
-
 // oldest is how long ago something may have been written: more is a slip, such as the year.
 const oldest = 62 * 24 * time.Hour
 
@@ -163,11 +160,11 @@ func (c *check) line(l Line, page, line int) (events []ledger.Event) {
 		if way.at.IsZero() {
 			continue
 		}
-		of := ledger.Event{Passage: newID(), Direction: way.direction, Reason: Paper, Detail: detail(page, line, way.at)}
+		of := ledger.Event{Passage: newID(), Direction: way.direction, Reason: paper.Passed, Detail: detail(page, line, way.at)}
 		of.Detail[visits.ID] = id
 		begins, passed := of, of
 		begins.Kind, begins.Credential, begins.Proof = register.Check, "none", "stated"
-		passed.Kind, passed.Class, passed.Verdict, passed.Rule = register.Decided, ev.Class, "admit", Paper
+		passed.Kind, passed.Class, passed.Verdict, passed.Rule = register.Decided, ev.Class, "admit", paper.Passed
 		events = append(events, begins, c.signed(passed, l))
 	}
 	return events

@@ -135,7 +135,7 @@ func Enter(k Keeper, by string, f File, people *roster.Snapshot) (r Report, err 
 		}
 		for _, w := range b.Waiting("") {
 			if slices.Contains(pages, w.Page) {
-				r.Waiting = append(r.Waiting, Waits(w, f.Language))
+				r.Waiting = append(r.Waiting, w.Say(sheet.Chinese(f.Language)))
 			}
 		}
 		if len(r.Faults) > 0 || f.DryRun {
@@ -166,11 +166,6 @@ func (r Report) Print(w io.Writer, dry bool, language string) error {
 	}
 	_, err := fmt.Fprintf(w, said, args...)
 	return err
-}
-
-// Waits says that lines of a page are not entered yet.
-func Waits(w paper.Waiting, language string) string {
-	return fmt.Sprintf(sheet.Pick(language, "page %d: %d lines are not typed yet", "第 %d 页：%d 行尚未补录"), w.Page, w.Lines)
 }
 
 // number is one of a cell; 0: it is none.

@@ -86,7 +86,7 @@ func TestALineIsAVisitAndItsPassages(t *testing.T) {
 	if err != nil || r.Lines != 2 || r.Entries != 9 || r.First != 1 || len(r.Faults)+len(r.Remarks) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if want := []string{"page 7: 1 lines are not typed yet"}; !cmp.Equal(r.Waiting, want) {
+	if want := []string{"page 7: 1 line is not typed yet"}; !cmp.Equal(r.Waiting, want) {
 		t.Errorf("waiting: %q, want %q", r.Waiting, want)
 	}
 	var said []string

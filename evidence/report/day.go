@@ -14,6 +14,7 @@ import (
 	"gated/register"
 	"gated/register/byhand"
 	"gated/register/levels"
+	"gated/register/paper"
 )
 
 // In the order in which they are told.
@@ -93,8 +94,12 @@ func (m *making) shift() error {
 		before = c.First
 	}
 	m.From, m.To = begins.Format(time.DateOnly), cmp.Or(ends, m.now).Format(time.DateOnly)
+	m.begins, m.ends = begins, ends
 	own := func(seq int64) bool { return first <= seq && seq < end }
 	if err := m.scan(before, end-1, own); err != nil {
+		return err
+	}
+	if err := m.later(end - 1); err != nil {
 		return err
 	}
 	if err := m.makings(before); err != nil {
@@ -163,6 +168,9 @@ func (m *making) figures(of string, begins, ends time.Time) error {
 	}
 	if m.Chat {
 		m.t.Title = harmless(m.chat(of, n, gaps))
+		for _, w := range m.waiting(is.Paper) {
+			m.t.Title += m.l.text("chat-paper", w)
+		}
 		return nil
 	}
 	m.title(of)
@@ -172,10 +180,23 @@ func (m *making) figures(of string, begins, ends time.Time) error {
 	for _, g := range gaps {
 		m.t.note(g)
 	}
+	for _, w := range m.waiting(is.Paper) {
+		m.t.note(w)
+	}
 	m.gone()
 	m.t.Columns = m.l.texts("part", "what", "in", "out", "all")
 	m.rows(n)
 	return nil
+}
+
+// waiting says which lines of the days stand on paper alone.
+func (m *making) waiting(b paper.Book) (lines []string) {
+	for _, w := range b.Waiting("") {
+		if m.From <= w.Day && w.Day <= m.To {
+			lines = append(lines, w.Say(m.l == "zh"))
+		}
+	}
+	return lines
 }
 
 // gaps are when the box was not watching between two times, in words.

@@ -104,7 +104,7 @@ func (m *making) overdue() error {
 	m.gone()
 	m.t.Columns = m.l.texts("what", "class", "where", "name", "went", "due", "late-by", "state")
 	late := func(v *visit) bool {
-		return slices.Contains([]string{overdue, presumedLeft}, v.state(m.now)) && !v.delivery()
+		return slices.Contains([]string{overdue, presumedLeft}, v.state(m.now)) && !v.delivery() && !v.paper
 	}
 	for _, v := range m.s.list(late) {
 		n, since := v.inside(m.now)

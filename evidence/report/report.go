@@ -20,6 +20,7 @@ import (
 	"gated/ledger/entry"
 	"gated/ledger/file"
 	"gated/register"
+	"gated/register/paper"
 	"gated/roster"
 )
 
@@ -176,7 +177,8 @@ type making struct {
 	lists    []*passage // of host
 	open     bool       // visits that are private are told of, too
 
-	insideFor time.Duration // see stay
+	insideFor    time.Duration // see stay
+	begins, ends time.Time     // of a shift; zero: it goes on
 }
 
 // title gives the report its title: its name, what it is of, and the gate.
@@ -207,26 +209,62 @@ func (m *making) read(before, after int) error {
 	if err := m.scan(first, last, m.told); err != nil {
 		return err
 	}
+	if err := m.later(last); err != nil {
+		return err
+	}
+	return m.makings(first)
+}
+
+// later reads what was said of the days behind an entry, and what was written on paper then and typed behind it. While the box was off
+// all day that is about the next day that there is, or stands there.
+func (m *making) later(last int64) error {
 	var own []file.Segment
 	for _, s := range m.calendar {
 		if m.From <= s.Day && s.Day <= m.To {
 			own = append(own, s)
 		}
 	}
+	if i := slices.IndexFunc(m.calendar, func(s file.Segment) bool { return s.First > last && s.Day > m.To }); len(own) == 0 && i >= 0 {
+		own = m.calendar[i : i+1]
+	}
+	for _, s := range own {
+		err := m.r.ScanPersonal(max(s.First, last+1), min(s.Last, m.size), func(e *entry.Entry, unseen bool) error {
+			if e.Detail[paper.Written] != "" {
+				m.s.add(e, unseen)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	later, err := m.r.LaterThan(own)
 	if err != nil {
 		return err
 	}
-	later = slices.DeleteFunc(later, func(seq int64) bool { return seq <= last || seq > m.size })
-	if err := m.r.ScanSome(later, func(e *entry.Entry) { m.s.add(e, false) }); err != nil {
-		return err
+	later = slices.DeleteFunc(later, func(seq int64) bool {
+		return seq <= last || seq > m.size || slices.ContainsFunc(own, func(s file.Segment) bool { return s.First <= seq && seq <= s.Last })
+	})
+	return m.r.ScanSome(later, func(e *entry.Entry) {
+		if m.begins.IsZero() || e.Detail[paper.Written] != "" { // of a shift else its own entries count
+			m.s.add(e, false)
+		}
+	})
+}
+
+// within says whether a time is of the days that are told of, or of the shift.
+func (m *making) within(at time.Time) bool {
+	if !m.begins.IsZero() {
+		return !at.Before(m.begins) && (m.ends.IsZero() || at.Before(m.ends))
 	}
-	return m.makings(first)
+	day := at.Format(time.DateOnly)
+	return m.From <= day && day <= m.To
 }
 
 // scan reads entries from the first on, of which own are told of.
 func (m *making) scan(first, last int64, own func(seq int64) bool) error {
 	m.s = newStory(own)
+	m.s.within = m.within
 	m.s.stay = m.insideFor
 	m.s.all = m.Report == "day" || m.Report == "shift" || m.Report == "window"
 	return m.r.ScanPersonal(first, min(last, m.size), func(e *entry.Entry, unseen bool) error {

@@ -12,6 +12,7 @@ import (
 	"gated/register"
 	"gated/register/byhand"
 	"gated/register/levels"
+	"gated/register/paper"
 	"gated/register/presence"
 )
 
@@ -71,7 +72,8 @@ type person struct {
 
 // story is what the entries say that were read, in their order.
 type story struct {
-	own    func(seq int64) bool // whether an entry is of the time that is told of
+	own    func(seq int64) bool    // whether an entry is of the time that is told of
+	within func(at time.Time) bool // likewise a time, at which something was written on paper
 	visits map[string]*visit
 	people map[string]*person
 	stay   time.Duration // who has been inside longer may have left unseen
@@ -98,6 +100,13 @@ func newStory(own func(seq int64) bool) *story {
 // add takes the next entry with its personal fields; unseen: those cannot be looked at here.
 func (s *story) add(e *entry.Entry, unseen bool) {
 	own := s.own(e.Seq)
+	if own {
+		s.entry(e)
+	}
+	if written := stamp(e.Detail[paper.Written]); !written.IsZero() { // it counts as of then, whenever it was typed
+		of := *e
+		of.At, e, own = written, &of, s.within(written)
+	}
 	if e.Kind == entry.Carried && e.Detail["epoch"] == "" && s.own(e.Ref) { // one field of it is gone
 		s.erased[e.Ref] = true
 	}
@@ -119,10 +128,14 @@ func (s *story) add(e *entry.Entry, unseen bool) {
 	}
 }
 
-// count counts an entry of the time that is told of.
-func (s *story) count(e *entry.Entry, unseen bool) {
+// entry counts one that was written in the time that is told of.
+func (s *story) entry(e *entry.Entry) {
 	s.entries++
 	s.byHand.Add(e)
+}
+
+// count counts what an entry of that time says.
+func (s *story) count(e *entry.Entry, unseen bool) {
 	if e.Record.Personal != "" && e.Kind != entry.Carried && len(e.Personal) == 0 {
 		if unseen {
 			s.hidden++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gated/ledger/entry"
+	"gated/register/paper"
 )
 
 // When nobody saw a visit leave, and it has left all the same.
@@ -23,6 +24,7 @@ type visit struct {
 	known                        bool // its making was read
 	own                          bool // something of it is of the time that is told of
 	private, erased              bool
+	paper                        bool // it was written by hand: who has no time out there may have left long ago
 	consent, firm, purpose, slot string
 	personal                     map[string]string
 	seqs                         []int64 // its own entries
@@ -58,7 +60,7 @@ func (v *visit) take(e *entry.Entry, own bool) {
 	v.known, v.begun, v.made, v.class = true, e.At, strings.Clone(e.Reason), strings.Clone(e.Class)
 	v.from, v.until, v.due = stamp(d("from")), stamp(d("until")), cmp.Or(v.due, stamp(d("due")))
 	v.consent, v.firm, v.purpose, v.slot = d("consent"), d("firm"), d("purpose"), d("slot")
-	v.private = d("private") == "yes"
+	v.private, v.paper = d("private") == "yes", d(paper.Line) != ""
 	v.erased = e.Record.Personal != "" && len(e.Personal) == 0
 	if n, err := strconv.Atoi(d("occupants")); err == nil && n > 1 {
 		v.personal["occupants"] = strconv.Itoa(n)
@@ -114,7 +116,7 @@ func (v *visit) state(at time.Time) string {
 	heads, since := v.inside(at)
 	due := v.dueOut()
 	switch {
-	case heads > 0 && v.delivery() && at.Sub(since) >= deliveryStay,
+	case heads > 0 && v.paper, heads > 0 && v.delivery() && at.Sub(since) >= deliveryStay,
 		heads > 0 && !v.delivery() && !due.IsZero() && at.Sub(due) >= visitStay:
 		return presumedLeft
 	case heads > 0 && !v.delivery() && !due.IsZero() && at.After(due):

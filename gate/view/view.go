@@ -13,6 +13,7 @@ import (
 	"gated/register"
 	"gated/register/byhand"
 	"gated/register/levels"
+	"gated/register/paper"
 )
 
 // Found is a person of the roster as the guard finds them by room number.
@@ -271,6 +272,9 @@ func Recent(s *register.State, now time.Time, amendWithin time.Duration) []Shown
 	for _, p := range slices.Backward(s.Recent) {
 		if len(list) == mostRecent {
 			break
+		}
+		if p.Reason == paper.Passed { // long ago, as somebody has typed now
+			continue
 		}
 		at := p.Decided
 		if at.IsZero() {

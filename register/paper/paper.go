@@ -2,6 +2,7 @@
 package paper
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -21,6 +22,9 @@ const (
 	Filled  = "filled"  // so many lines of a page have been written by hand; what is said last counts
 	Entered = "entered" // lines of a page were typed in
 )
+
+// Passed is the reason of the verdict of whoever passed by a line.
+const Passed = "paper"
 
 // Details of entries.
 const (
@@ -170,6 +174,17 @@ type Waiting struct {
 	Page  int    `json:"page"`
 	Lines int    `json:"lines"` // that many
 	Day   string `json:"day"`
+}
+
+// Say says so, in Chinese or in English.
+func (w Waiting) Say(chinese bool) string {
+	switch {
+	case chinese:
+		return fmt.Sprintf("第 %d 页：%d 行尚未补录", w.Page, w.Lines)
+	case w.Lines == 1:
+		return fmt.Sprintf("page %d: 1 line is not typed yet", w.Page)
+	}
+	return fmt.Sprintf("page %d: %d lines are not typed yet", w.Page, w.Lines)
 }
 
 // Waiting are those pages, in their order; of a day where one is named.
