@@ -46,6 +46,7 @@ type Outcome struct {
 	Reason  string `json:"reason"`
 	Repeat  bool   `json:"repeat"`          // the same code again: an answer already given, not a new one
 	Again   bool   `json:"again,omitempty"` // no code was read: somebody who waits was judged again
+	Kept    bool   `json:"kept,omitempty"`  // in a fault: nothing opens, and it is entered once the ledger works again
 
 	Lane       string    `json:"-"`
 	Direction  string    `json:"-"`

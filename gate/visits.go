@@ -8,14 +8,17 @@ import (
 	"time"
 
 	"gated/credential"
+	"gated/gate/lane"
 	"gated/gate/presentation"
 	"gated/gate/ruling"
+	"gated/gate/subject"
 	"gated/gate/view"
 	"gated/gate/visit"
 	"gated/gate/visitpass"
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/paper"
 	"gated/register/visits"
 )
 
@@ -26,13 +29,15 @@ func (g *Gate) MakeVisit(f visit.Form) (id string, err error) {
 	}
 	g.passage.Lock()
 	defer g.passage.Unlock()
-	return g.makeVisit(f, true)
+	id, _, err = g.makeVisit(f, true)
+	return id, err
 }
 
 // Arrive records the visit of somebody who stands at a lane, a walk-in, a delivery or a taxi, and lets them in as far as the rules let
-// a guard.
+// a guard. In a fault nothing opens by it, and it is kept to be entered: it is the guard who lets them in, by hand.
 func (g *Gate) Arrive(laneID string, f visit.Form) (Outcome, error) {
-	switch l := g.lanes.Of(laneID); {
+	l := g.lanes.Of(laneID)
+	switch {
 	case l == nil:
 		return Outcome{}, fmt.Errorf("lane %q: %w", laneID, ErrUnknownLane)
 	case l.Direction != "in":
@@ -41,12 +46,34 @@ func (g *Gate) Arrive(laneID string, f visit.Form) (Outcome, error) {
 		return Outcome{}, invalid("how is %.20q: who is announced comes by their digits", f.How)
 	}
 	g.passage.Lock()
-	id, err := g.makeVisit(f, false)
+	id, made, err := g.makeVisit(f, false)
 	g.passage.Unlock()
-	if err != nil {
+	if errors.Is(err, ErrLedger) && g.Fault() {
+		return g.keep(l, made, max(f.People, 1)), nil
+	} else if err != nil {
 		return Outcome{}, err
 	}
 	return g.PassVisit(laneID, id, max(f.People, 1))
+}
+
+// keep has a visit that was made in a fault, and its passage, entered once the ledger can take them, and answers that. Who it was is
+// kept in memory alone: after a restart nobody knows.
+func (g *Gate) keep(l *lane.Lane, made ledger.Event, heads int) Outcome {
+	p := passage{id: newID(), lane: l, at: made.Stamp, by: g.by.By(), heads: heads,
+		who:      subject.Subject{Class: made.Class, Visit: made.Detail[visits.ID]},
+		decision: policy.Decision{Verdict: policy.Admit, Reason: paper.InFault, Rule: "guard"}}
+	check, passed := p.event(register.Check), p.registered()
+	check.Credential, check.Proof, check.Reason, check.Detail = "none", "stated", paper.InFault, p.visit()
+	g.passage.Lock()
+	passed.Personal = append(passed.Personal, g.guard("")...)
+	out := g.fault(p, ErrLedger)
+	g.passage.Unlock()
+	for _, ev := range []ledger.Event{made, check, passed} {
+		g.writing.Announce(ev)
+	}
+	g.writing.Deliver(passed, func() {})
+	out.Kept = true
+	return out
 }
 
 // PassVisit is one passage of somebody whom the guard found by their visit, which the guard lets through at once as far as the rules let
@@ -85,22 +112,22 @@ func (g *Gate) hasVisit(id string) error {
 }
 
 // makeVisit records one. The caller holds passage.
-func (g *Gate) makeVisit(f visit.Form, printed bool) (id string, err error) {
+func (g *Gate) makeVisit(f visit.Form, printed bool) (id string, ev ledger.Event, err error) {
 	at := g.clock.Now()
 	id = newID()
-	ev, err := f.Event(id, g.clock.Judge(at).In(g.opt.Ledger.Zone()), g.opt.Roster.Snapshot())
+	ev, err = f.Event(id, g.clock.Judge(at).In(g.opt.Ledger.Zone()), g.opt.Roster.Snapshot())
 	if err != nil {
-		return "", invalid("%v", err)
+		return "", ev, invalid("%v", err)
 	}
 	if printed {
 		if !g.opt.Register.Whole() { // digits are to be new
-			return "", ErrNotReady
+			return "", ev, ErrNotReady
 		}
 		ev.Personal = append(ev.Personal, g.printer.New()...)
 	}
 	ev.Stamp, ev.By = at, g.by.By()
 	ev.Personal = append(ev.Personal, g.guard("")...)
-	return id, g.demand(ev)
+	return id, ev, g.demand(ev)
 }
 
 // counts takes how many of a visit pass at once, unless it admits no more of them. The caller holds passage.

@@ -509,3 +509,62 @@ func TestDeliveriesStandLast(t *testing.T) {
 		t.Errorf("buildings %s", got)
 	}
 }
+
+// In a fault a walk-in opens nothing, and is entered once the ledger works again: after a restart without who it was, as no name lies in
+// the spool.
+func TestAWalkInOutlastsAFault(t *testing.T) {
+	t.Parallel()
+	for name, restart := range map[string]bool{"healed": false, "restarted": true} {
+		s := newSite(t)
+		s.atLevel("normal")
+		had := s.l.Size()
+		release := s.block()
+		form := visit.Form{How: visits.WalkIn, Class: "contractor", Host: "3-2-501", Name: "周师傅", Consent: "gate-called", People: 2}
+		if _, err := s.g.Arrive("in", visit.Form{How: visits.WalkIn, Host: "9-9-999"}); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: a room that is not there: %v", name, err)
+		}
+		before := s.now()
+		out, err := s.g.Arrive("in", form)
+		if err != nil || out.Verdict != Fault || out.Reason != "ledger-fault" || !out.Kept {
+			t.Fatalf("%s: %+v, %v", name, out, err)
+		}
+		if l := s.g.View().Lanes[0]; l.Last == nil || l.Last.Verdict != Fault {
+			t.Errorf("%s: the lane shows %+v", name, l.Last)
+		}
+		spool := read(t, filepath.Join(s.dir, "pending.spool"))
+		if strings.Contains(spool, "周师傅") || strings.Contains(spool, "3-2-501") || strings.Count(spool, "let-in-by-hand") < 2 {
+			t.Errorf("%s: in the spool: %s", name, strings.TrimRight(spool, "\x00"))
+		}
+		if restart {
+			s.end()
+			release()
+			s.start()
+		} else {
+			release()
+		}
+		until(t, "what is pending to be written", func() bool { return !s.g.Fault() && s.g.writing.WritePending() })
+		var said []string
+		for _, e := range s.records()[had:] {
+			if e.Detail[visits.ID] == "" {
+				continue
+			}
+			said = append(said, strings.Join(strings.Fields(fmt.Sprintln(e.Kind, e.Reason, e.Class, e.Verdict, e.Detail[visits.Heads], e.Personally("name"))), " "))
+			if e.At.Before(before.Add(-time.Second)) || e.At.After(before.Add(time.Minute)) {
+				t.Errorf("%s: entry %d says %s, it was %s", name, e.Seq, e.At, before)
+			}
+		}
+		who, inside := " 周师傅", 2
+		if restart {
+			who, inside = "", 0
+		}
+		want := []string{"visit walk-in contractor" + who, "check let-in-by-hand 2", "register let-in-by-hand contractor admit 2"}
+		if fmt.Sprint(said) != fmt.Sprint(want) {
+			t.Errorf("%s: entered is %q, want %q", name, said, want)
+		}
+		s.register.View(func(st *register.State) {
+			if n := st.Visits.Count(s.now()); n != inside {
+				t.Errorf("%s: %d are inside, want %d", name, n, inside)
+			}
+		})
+	}
+}

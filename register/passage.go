@@ -171,9 +171,9 @@ func takenBack(kept []ledger.Entry, now ledger.Stamp) (events []ledger.Event) {
 		if e.Passage == "" || e.Verdict == "" || e.Kind == Check || e.Kind == Opening || taken[e.Seq] {
 			continue
 		}
-		if said[e.Passage] || e.Detail[paper.Written] != "" || TakesBack(e) ||
+		if said[e.Passage] || paper.ByHand(e) || TakesBack(e) ||
 			e.Kind == Correction && (e.Detail["was"] == "undecided" || e.Reason == WentThrough || e.Reason == Unseen) {
-			// What a guard said afterwards, or what stood on paper, opens nothing, and is so.
+			// What a guard said afterwards, or did by hand, and what stood on paper: that opens nothing, and is so.
 			continue
 		}
 		c := ledger.Event{Stamp: now, Kind: Correction, Passage: e.Passage, Lane: e.Lane, Direction: e.Direction, Class: e.Class,

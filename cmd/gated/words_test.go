@@ -302,7 +302,7 @@ func docsWords(t *testing.T) {
 	same(t, "of guards", documented(t, "\nOf guards: admit ", "\n"), guards())
 
 	var code []byte
-	for _, dir := range []string{"gate", "gate/lane", "gate/ruling", "register", "barrier", "policy"} {
+	for _, dir := range []string{"gate", "gate/lane", "gate/ruling", "register", "register/paper", "barrier", "policy"} {
 		files, _ := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		for _, path := range files {
 			if !strings.HasSuffix(path, "_test.go") {

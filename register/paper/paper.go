@@ -23,8 +23,14 @@ const (
 	Entered = "entered" // lines of a page were typed in
 )
 
-// Passed is the reason of the verdict of whoever passed by a line.
-const Passed = "paper"
+// Reasons of the verdict of whoever passed while the ledger could take nothing.
+const (
+	Passed  = "paper"          // by a line
+	InFault = "let-in-by-hand" // as a guard said it at the page
+)
+
+// ByHand tells whether an entry is of such a passage: no rule judged it, and nothing opened.
+func ByHand(e *ledger.Entry) bool { return e.Reason == InFault || e.Detail[Written] != "" }
 
 // Details of entries.
 const (
