@@ -192,3 +192,26 @@ rules:
 		t.Errorf("the same policy changes %+v, %v", same, err)
 	}
 }
+
+// Who came by a visit is judged again by what that said then.
+func TestVisitsAreReplayedAsTheyStood(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	_, p := s.made(announced)
+	hold := s.scan("in", p.Digits)
+	if _, err := s.g.Decide(hold.Passage, Ruling{Verdict: policy.Admit, Reason: "visitor-confirmed"}); err != nil {
+		t.Fatal(err)
+	}
+	s.takeAway()
+	s.scan("in", p.Digits) // used up
+	s.scan("out", p.Pass)
+	r, err := file.OpenReader(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got, err := replay.Run(r, replay.Options{Policy: policy.Shipped()})
+	if err != nil || len(got.Changed) > 0 || got.Passages < 3 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

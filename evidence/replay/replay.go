@@ -15,10 +15,12 @@ import (
 	"gated/policy"
 	"gated/register"
 	"gated/register/blind"
+	"gated/register/hosts"
 	"gated/register/levels"
 	"gated/register/marks"
 	"gated/register/presence"
 	"gated/register/trips"
+	"gated/register/visits"
 	"gated/table"
 )
 
@@ -57,6 +59,8 @@ type player struct {
 	board  levels.Board
 	base   string // the level of the settings
 	people presence.Book
+	visits visits.Book
+	hosts  hosts.List
 	// untimed: who of them passed when no clock was trusted, and none has told a time since
 	untimed map[blind.Key]bool
 	both    bool                // the gate has lanes in both directions
@@ -77,7 +81,8 @@ type passage struct {
 // Run reads a ledger up to its newest entry.
 func Run(in *file.Reader, o Options) (Report, error) {
 	p := &player{Options: o, report: Report{Changed: map[Change]int{}}, hash: blind.New([]byte("replay")), book: trips.New(),
-		people: presence.Book{}, untimed: map[blind.Key]bool{}, begun: map[string]*passage{}, waits: map[string]bool{}}
+		people: presence.Book{}, visits: visits.Book{},
+		untimed: map[blind.Key]bool{}, begun: map[string]*passage{}, waits: map[string]bool{}}
 	size, err := in.Size()
 	if err != nil {
 		return p.report, err
@@ -108,6 +113,7 @@ func (p *player) judged(e *entry.Entry) time.Time {
 
 // take takes the next entry.
 func (p *player) take(e *entry.Entry) {
+	defer func() { p.visits.After(e, p.hash, p.book.Day) }()
 	now := p.judged(e)
 	switch {
 	case e.Kind == register.Clock && e.Reason == "clock-corrected":
@@ -128,6 +134,8 @@ func (p *player) take(e *entry.Entry) {
 		p.board = p.board.Changed(e)
 	case e.Kind == register.Mark:
 		p.marks = p.marks.Marked(e, p.hash)
+	case e.Kind == register.Host:
+		p.hosts = p.hosts.After(e, p.hash)
 	case e.Kind == register.Trip:
 		p.book.Begin(e.Detail["day"])
 		t := trips.Trip{Household: p.home(e.Personally("household")), Day: e.Detail["day"], Unsure: e.Detail[register.Unsure] != ""}
@@ -236,6 +244,28 @@ func (p *player) query(a *passage, e *entry.Entry, now time.Time) {
 		}
 		f.Passed = place.Seq != 0
 		f.Trip = p.trip(a, now)
+	}
+	if v, is := p.visits[e.Detail[visits.ID]]; is {
+		p.visit(f, v, e, now)
+	}
+}
+
+// visit adds to facts what a visit said of somebody who came by it.
+func (p *player) visit(f *policy.Facts, v visits.Visit, e *entry.Entry, now time.Time) {
+	name := blind.Key(0)
+	if n := e.Personally("name"); n != "" {
+		name = p.hash.Key(blind.OfName, n)
+	}
+	f.Host, f.Visit, f.Consent, f.Whereabouts = p.hosts.Of(v.Hosts, name), v.State(now, p.book.Day, 1), v.Consent, v.Where(now)
+	f.Again = p.both && v.How != visits.Group && presence.Again(f.Direction, f.Whereabouts)
+	if v.In != 0 && f.Direction == "in" {
+		f.Passed, f.MinutesSince = true, max(0, int(now.Sub(time.Unix(v.In, 0))/time.Minute))
+	}
+	for host := range strings.FieldsSeq(e.Personally("host")) {
+		if parts := strings.Split(host, "-"); len(parts) > 1 {
+			f.Building = strings.TrimLeft(f.Building+" "+parts[0], " ")
+			f.Unit = strings.TrimLeft(f.Unit+" "+parts[0]+"-"+parts[1], " ")
+		}
 	}
 }
 
