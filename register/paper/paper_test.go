@@ -34,12 +34,13 @@ func typed(seq int64, page, line int) *ledger.Entry {
 	return entry(seq, Kind, Entered, Page, strconv.Itoa(page), Lines, strconv.Itoa(line))
 }
 
-func book(entries ...*ledger.Entry) (b Book) {
+func book(t *testing.T, entries ...*ledger.Entry) (b Book) {
+	t.Helper()
 	for _, e := range entries {
 		before, _ := json.Marshal(b)
 		after := b.After(e)
 		if still, _ := json.Marshal(b); string(still) != string(before) {
-			panic("a book was changed in place")
+			t.Fatalf("the entry %d changed the book in place", e.Seq)
 		}
 		b = after
 	}
@@ -65,18 +66,18 @@ func TestWhichPagesWait(t *testing.T) {
 		"two pages":                    {[]*ledger.Entry{filled(2, 8, 1), filled(3, 7, 2)}, []Waiting{{7, 2, "2026-11-23"}, {8, 1, "2026-11-23"}}},
 		"a page that is none":          {[]*ledger.Entry{filled(2, 0, 5), typed(4, -1, 3), entry(5, Kind, "x", Page, "1", Lines, "y")}, nil},
 	} {
-		if d := cmp.Diff(c.want, book(c.entries...).Waiting("")); d != "" {
+		if d := cmp.Diff(c.want, book(t, c.entries...).Waiting("")); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
-	if got := book(printed(1, 1, 9, "2026-11-24"), filled(2, 7, 1)).Waiting("2026-11-23"); got != nil {
+	if got := book(t, printed(1, 1, 9, "2026-11-24"), filled(2, 7, 1)).Waiting("2026-11-23"); got != nil {
 		t.Errorf("of another day: %v", got)
 	}
 }
 
 func TestALineIsKnownByItsEntry(t *testing.T) {
 	t.Parallel()
-	b := book(filled(1, 7, 2), typed(4, 7, 1))
+	b := book(t, filled(1, 7, 2), typed(4, 7, 1))
 	if got := [3]int64{b.Typed(7, 1), b.Typed(7, 2), b.Typed(8, 1)}; got != [3]int64{4, 0, 0} {
 		t.Errorf("got %v", got)
 	}
@@ -94,7 +95,7 @@ func TestALineIsKnownByItsEntry(t *testing.T) {
 // A new epoch gives no page number twice, and asks on for what is not entered.
 func TestANewEpochGoesOn(t *testing.T) {
 	t.Parallel()
-	old := book(printed(1, 1, 10, "2026-11-22"), filled(2, 7, 3), filled(3, 8, 1), typed(4, 7, 1), typed(5, 8, 1))
+	old := book(t, printed(1, 1, 10, "2026-11-22"), filled(2, 7, 3), filled(3, 8, 1), typed(4, 7, 1), typed(5, 8, 1))
 	var b Book
 	for i, ev := range old.Again() {
 		b = b.After(&ledger.Entry{Record: ledger.Record{Seq: int64(i + 1), Kind: ev.Kind, Reason: ev.Reason, Detail: ev.Detail}, At: noon.AddDate(0, 0, 5)})
