@@ -108,7 +108,7 @@ func (g *Gate) judgeAgain(holds ...*held) (changed bool, err error) {
 		} else {
 			h.timer.Stop()
 			g.desk.seen = state{}
-			g.read.Remember(a.now.key, a.now, m.rules.Repeat, time.Now())
+			g.remember(a.now, m.rules.Repeat)
 		}
 		g.answer(&a.old)
 		g.answer(&a.now)

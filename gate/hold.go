@@ -119,6 +119,7 @@ func (g *Gate) Decide(id string, r Ruling) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, invalid("%v", err)
 	}
+	h.heads = r.Heads
 	d, said := g.decision(r.Verdict, r.Reason, "guard", r.Note)
 	for _, a := range answers {
 		said = append(said, ledger.Field{Name: "answer_" + a.Question, Value: a.Value})
@@ -159,9 +160,8 @@ func (g *Gate) settle(h *held, d policy.Decision, by string, personal ...ledger.
 		return g.fault(h.passage, err), nil
 	}
 	p.seq = entries[0].Seq
-	if h.who.Group { // the next of them shows the same code
-	} else if by != byMachine && !h.in.ByRoom() {
-		g.read.Remember(p.key, p, g.rules.Load().Repeat, time.Now())
+	if by != byMachine && !h.in.ByRoom() {
+		g.remember(p, g.rules.Load().Repeat)
 	} else if !h.in.ByRoom() { // whoever nobody decided about waits anew when they hold it up again, but not while they hold it up still
 		g.read.Replace(p.key, p)
 	}

@@ -1,8 +1,6 @@
 package gate
 
 import (
-	"time"
-
 	"gated/gate/ruling"
 	"gated/gate/subject"
 	"gated/ledger"
@@ -54,7 +52,7 @@ func (g *Gate) Override(id string, o Override) (Outcome, error) {
 	now.seq = entries[0].Seq
 	delete(g.refused, now.lane.ID)
 	now.lane.Refuse(nil)
-	g.read.Remember(now.key, now, g.rules.Load().Repeat, time.Now())
+	g.remember(now, g.rules.Load().Repeat)
 	return g.answer(&now), nil
 }
 

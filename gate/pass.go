@@ -117,8 +117,8 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 	if waits {
 		g.park(&p, in, m.rules.Hold)
 	}
-	if p.decision.Reason != "desk-full" && !(waits && in.ByRoom()) && !p.who.Group { // else they are asked for again, and that is no repeat
-		g.read.Remember(p.key, p, m.rules.Repeat, time.Now())
+	if p.decision.Reason != "desk-full" && !(waits && in.ByRoom()) { // else they are asked for again, and that is no repeat
+		g.remember(p, m.rules.Repeat)
 	}
 	out := g.answer(&p)
 	if p.desk { // somebody else is there
@@ -132,6 +132,13 @@ func (g *Gate) pass(laneID string, in presentation.Presentation) (Outcome, error
 
 // rebuilding is why somebody is on hold of whom nobody knows yet what the entries say.
 const rebuilding = "register-rebuilding"
+
+// remember has the same code be read already for a while; but for that of a group, which the next of them shows as well.
+func (g *Gate) remember(p passage, repeat time.Duration) {
+	if !p.who.Group {
+		g.read.Remember(p.key, p, repeat, time.Now())
+	}
+}
 
 // moment is by what a passage is judged, beside roster and register.
 type moment struct {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -59,6 +60,8 @@ func (g *Gate) Arrive(laneID string, f visit.Form) (Outcome, error) {
 // keep has a visit that was made in a fault, and its passage, entered once the ledger can take them, and answers that. Who it was is
 // kept in memory alone: after a restart nobody knows.
 func (g *Gate) keep(l *lane.Lane, made ledger.Event, heads int) Outcome {
+	made.Detail = maps.Clone(made.Detail) // the commit that failed may be there all the same: this is another one
+	made.Detail[visits.ID] = newID()
 	p := passage{id: newID(), lane: l, at: made.Stamp, by: g.by.By(), heads: heads,
 		who:      subject.Subject{Class: made.Class, Visit: made.Detail[visits.ID]},
 		decision: policy.Decision{Verdict: policy.Admit, Reason: paper.InFault, Rule: "guard"}}
@@ -76,11 +79,15 @@ func (g *Gate) keep(l *lane.Lane, made ledger.Event, heads int) Outcome {
 	return out
 }
 
+// oneKey are the reasons of holds of which the machine has nothing to say but that a guard looks who it is, as the guard who entered them
+// has done: the host has agreed, or they leave. Whoever is held for anything else waits until the guard has seen why.
+var oneKey = []string{"visit", "valid-visit", "unknown-out"}
+
 // PassVisit is one passage of somebody whom the guard found by their visit, which the guard lets through at once as far as the rules let
 // a guard; so many of them.
 func (g *Gate) PassVisit(laneID, id string, heads int) (Outcome, error) {
 	out, err := g.PresentVisit(laneID, id)
-	if err != nil || out.Verdict != policy.Hold {
+	if err != nil || out.Verdict != policy.Hold || !slices.Contains(oneKey, out.Reason) {
 		return out, err
 	}
 	in, err := g.Decide(out.Passage, Ruling{Verdict: policy.Admit, Reason: ruling.VisitorConfirmed, Heads: heads})
@@ -130,7 +137,7 @@ func (g *Gate) makeVisit(f visit.Form, printed bool) (id string, ev ledger.Event
 	return id, ev, g.demand(ev)
 }
 
-// counts takes how many of a visit pass at once, unless it admits no more of them. The caller holds passage.
+// counts tells whether a visit admits so many at once. The caller holds passage.
 func (g *Gate) counts(h *held, r Ruling) (err error) {
 	if h.who.Visit == "" {
 		if r.Heads > 1 {
@@ -138,7 +145,7 @@ func (g *Gate) counts(h *held, r Ruling) (err error) {
 		}
 		return nil
 	}
-	if h.heads = r.Heads; r.Verdict != policy.Admit || h.lane.Direction != "in" || ruling.IsUrgent(r.Reason) {
+	if r.Verdict != policy.Admit || h.lane.Direction != "in" || ruling.IsUrgent(r.Reason) {
 		return nil
 	}
 	at := g.query(g.moment()).At.In(g.opt.Ledger.Zone())

@@ -15,6 +15,7 @@ import (
 	"gated/ledger"
 	"gated/policy"
 	"gated/register"
+	"gated/register/hosts"
 	"gated/register/visits"
 	"gated/roster"
 	"gated/roster/sheet"
@@ -188,15 +189,20 @@ func TestWhoStandsThereIsEnteredAndLetInAtOnce(t *testing.T) {
 		want  string
 	}{
 		"a walk-in":                {"normal", visit.Form{How: visits.WalkIn, Host: "3-2-501", Consent: "intercom", Purpose: "family", People: 3}, "admit visitor-confirmed"},
-		"nobody was asked":         {"guarded", visit.Form{How: visits.WalkIn, Host: "3-2-501"}, "admit visitor-confirmed"},
+		"nobody was asked":         {"guarded", visit.Form{How: visits.WalkIn, Host: "3-2-501"}, "hold consent-missing"},
+		"only they say so":         {"normal", visit.Form{How: visits.WalkIn, Host: "3-2-501", Consent: "own-phone"}, "hold consent-missing"},
+		"somebody watched":         {"normal", visit.Form{How: visits.WalkIn, Host: "3-2-501", Consent: "intercom", Name: "赵六"}, "hold watch-list"},
 		"a delivery":               {"guarded", visit.Form{How: visits.Delivery, Firm: "meituan", Host: "3"}, "admit visitor-confirmed"},
 		"a taxi":                   {"normal", visit.Form{How: visits.Taxi, Host: "3-2-501", Plate: "1234"}, "admit visitor-confirmed"},
+		"to who wants nobody":      {"normal", visit.Form{How: visits.WalkIn, Host: "office", Consent: "in-person"}, "hold host-refuses"},
 		"the level lets nobody in": {"controlled", visit.Form{How: visits.Delivery, Firm: "meituan", Host: "3"}, "hold nobody-new"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			s.atLevel(c.level)
+			s.mark("watch", "order", 0, time.Hour, ledger.Field{Name: "subject", Value: s.subject("赵六")})
+			s.instructs("office", hosts.NoVisitors, "")
 			out, err := s.g.Arrive("in", c.form)
 			if err != nil || out.said() != c.want {
 				t.Errorf("%+v, %v", out, err)
@@ -566,5 +572,53 @@ func TestAWalkInOutlastsAFault(t *testing.T) {
 				t.Errorf("%s: %d are inside, want %d", name, n, inside)
 			}
 		})
+	}
+}
+
+// A name is the same however wide its letters are, and whether they are capitals.
+func TestAWatchedNameIsTheSameHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	rows := append(slices.Clone(office), sheet.Row{Number: 30, ID: "r-000030", Building: "3", Unit: "2", Room: "502", Name: "Wang Fang", Class: "resident"})
+	if _, err := s.people.Import(t.Context(), rows, roster.ImportOptions{CheckResidentID: func(string) (string, error) { return "", nil }}); err != nil {
+		t.Fatal(err)
+	}
+	s.mark("watch", "order", 0, time.Hour, ledger.Field{Name: "subject", Value: "r-000030"})
+	f := announced
+	f.Name = "ｗａｎｇ  FANG"
+	_, p := s.made(f)
+	if out := s.scan("in", p.Digits); out.said() != "hold watch-list" {
+		t.Errorf("%+v", out)
+	}
+}
+
+// Whose a private visit is nobody at the gate is shown; the ledger has it sealed.
+func TestAPrivateVisitNamesNobodyOnThePage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	f := announced
+	f.Private = true
+	_, p := s.made(f)
+	s.scan("in", p.Digits)
+	if h := s.g.View().Holds[0]; h.Name != "" || h.Room != "" || h.Permit == nil {
+		t.Errorf("%+v", h)
+	}
+}
+
+// What was refused leaves nothing behind: a hold that runs out is of nobody but whom it was asked for.
+func TestHeadsThatWereRefusedDoNotCount(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	_, p := s.made(visit.Form{How: visits.Group, Host: "3-2-501", Entries: 3, Consent: "in-person"})
+	hold := s.scan("in", p.Digits)
+	if _, err := s.g.Decide(hold.Passage, Ruling{Verdict: "admit", Reason: "visitor-confirmed", Heads: 5}); !errors.Is(err, ErrInvalid) {
+		t.Fatal(err)
+	}
+	if _, err := s.g.Decide(hold.Passage, Ruling{Verdict: "refuse", Reason: "no-business"}); err != nil {
+		t.Fatal(err)
+	}
+	all := s.records()
+	if heads := all[len(all)-1].Detail[visits.Heads]; heads != "" {
+		t.Errorf("%q heads", heads)
 	}
 }

@@ -33,7 +33,9 @@ func (a Asker) Visitor(people *roster.Snapshot, c credential.Claim) *subject.Sub
 	if e == nil {
 		return new(subject.Visitor(people, id, "", "", ""))
 	}
-	return new(subject.Visitor(people, id, e.Personally("host"), e.Personally("name"), e.Personally("plate")))
+	who := subject.Visitor(people, id, e.Personally("host"), e.Personally("name"), e.Personally("plate"))
+	who.Private = e.Detail["private"] != ""
+	return &who
 }
 
 // visitOf is the ID of the visit that a claim is of; "": of none.
@@ -96,20 +98,28 @@ func (a Asker) visit(f *policy.Facts, s *register.State, who subject.Subject, m 
 	}
 }
 
-// Watched tells whether somebody of the roster is watched who has the name or the plate of a visitor.
+// Watched tells whether somebody of the roster is watched who has the name or the plate of a visitor, however it is written.
 func (a Asker) Watched(people *roster.Snapshot, who subject.Subject, m Moment) (is bool) {
-	now := m.At.In(a.Zone)
-	a.Register.View(func(s *register.State) {
-		if len(s.Marks) == 0 {
-			return
-		}
+	some := false
+	a.Register.View(func(s *register.State) { some = len(s.Marks) > 0 })
+	if !some {
+		return false
+	}
+	homes := map[string]string{} // by roster ID, of whoever has that name or plate
+	if name := blind.Normal(blind.OfName, who.Name); name != "" {
 		for _, p := range people.People() {
-			if p.Name == who.Name && !is {
-				_, is = s.Marked(p.ID, strings.TrimSpace(p.Household+" "+p.Others), now)
+			if blind.Normal(blind.OfName, p.Name) == name {
+				homes[p.ID] = strings.TrimSpace(p.Household + " " + p.Others)
 			}
 		}
-		if v, known := people.VehicleByPlate(who.Plate); known && !is {
-			_, is = s.Marked(v.ID, v.Household, now)
+	}
+	if v, known := people.VehicleByPlate(blind.Normal(blind.OfPlate, who.Plate)); known && who.Plate != "" {
+		homes[v.ID] = v.Household
+	}
+	a.Register.View(func(s *register.State) {
+		for id, of := range homes {
+			_, watched := s.Marked(id, of, m.At.In(a.Zone))
+			is = is || watched
 		}
 	})
 	return is

@@ -19,6 +19,7 @@ type Subject struct {
 	Known                      bool   // of the roster
 	Visit                      string // the ID of the visit by which an outsider comes; Household is its host
 	Group                      bool   // it is a group's: others stand behind
+	Private                    bool   // whose it is is shown to nobody at the gate
 }
 
 // Visitor is who comes by the visit of an ID, as far as that can still be read. hosts are households and bodies, with spaces between.
@@ -100,6 +101,8 @@ func vehicle(v roster.Vehicle) Subject {
 // Named is whom the page names, and their room: nobody by what is merely stated, since anybody can state it.
 func (s Subject) Named(c credential.Claim) (name, room string) {
 	switch {
+	case s.Private:
+		return "", ""
 	case s.Visit != "":
 		return cmp.Or(s.Name, s.Plate), s.Household
 	case c.Proof == credential.Stated:

@@ -134,7 +134,7 @@ func (f *Form) tidy() {
 	case f.Consent != "":
 	case f.How == visits.Standing:
 		f.Consent = "standing"
-	case f.How == visits.Delivery:
+	case f.How == visits.Delivery, f.How == visits.Taxi: // somebody here has called it
 		f.Consent = "order-shown"
 	default:
 		f.Consent = "none"
