@@ -137,6 +137,28 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// Where PINs are required nobody takes a guard off duty but themselves, and who is signed on.
+func TestStrangersSignNobodyOff(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	b.give(people[:2]...)
+	rules := b.gate.Rules()
+	rules.PINs = true
+	b.gate.SetRules(rules)
+	one := b.signOn("张伟", pin, nil)
+	before := b.ledger.Size()
+	for _, body := range []string{`{}`, `{"name":"张伟"}`} {
+		if w := b.post("/api/signoff", body, nil); w.Code != 401 || b.ledger.Size() != before || b.gate.View().Duty != "张伟" {
+			t.Errorf("%s: %d %s, on duty %q", body, w.Code, w.Body, b.gate.View().Duty)
+		}
+	}
+	two := b.signOn("li na", pin, nil)
+	b.post("/api/duty", `{"name":"张伟"}`, one)
+	if w := b.post("/api/signoff", `{"name":"张伟"}`, two); w.Code != 204 {
+		t.Errorf("by another guard: %d %s", w.Code, w.Body)
+	}
+}
+
 // Each thing that a guard does names the one whose session it is, also where two are on duty; without one, who signed on by name.
 func TestWhoDecided(t *testing.T) {
 	t.Parallel()

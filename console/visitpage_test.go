@@ -340,6 +340,7 @@ func TestAVisitAtOneOfTwoLanes(t *testing.T) {
 	see(t, ctx, "the firm", `document.querySelector('.firms [data-firm=sf]')`)
 	press(t, ctx, "d13")
 	r.awaits(t, `arrive {"lane":"in","how":"delivery","firm":"sf","host":"3"}`)
+	see(t, ctx, "it was answered", `!sending && !visiting`) // no key is taken before
 	press(t, ctx, "x")
 	tap(t, ctx, ".lanes button:nth-child(2)")
 	tap(t, ctx, "#visit-taxi-host")

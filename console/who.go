@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,11 +98,15 @@ func (c *console) told(r *http.Request) (any, bool) {
 	locked, accounts := c.accounts.Locked()
 	t := told{Accounts: accounts, Required: c.gate.Rules().PINs, Locked: []lockout{}}
 	t.ByName = !t.Required || c.accounts.Unguarded() || s.Role.May(access.SignOn)
-	for _, a := range locked {
-		t.Locked = append(t.Locked, lockout{a.Name, c.here(a.LockedUntil())})
-	}
 	if signedIn {
 		t.Name, t.Role, t.How, t.MayLift = s.Name, s.Role, s.How, s.Role.May(access.LiftLockout)
+	}
+	for _, a := range locked {
+		l := lockout{Until: c.here(a.LockedUntil())}
+		if t.MayLift { // to all others it would say whose names there are
+			l.Name = a.Name
+		}
+		t.Locked = append(t.Locked, l)
 	}
 	return t, ok
 }
@@ -232,13 +235,20 @@ func (c *console) signOff(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s, signedIn := c.sessions.Of(token(r), false)
-	err := c.gate.As(s.Actor).Shift().SignOff(cmp.Or(q.Name, s.Name))
-	if signedIn && (q.Name == "" || q.Name == s.Name) {
-		c.sessions.End(token(r))
-		setCookie(w, r, "")
-		err = nil // who was not on duty, such as the manager, has signed off, too
+	if !signedIn || q.Name != "" && q.Name != s.Name { // of somebody else
+		c.asks(access.SignOn, func(w http.ResponseWriter, r *http.Request) {
+			c.done204(w, r, c.as(r).Shift().SignOff(q.Name))
+		})(w, r)
+		return
 	}
-	c.done204(w, r, err)
+	// Who was not on duty, such as the manager, signs off, too.
+	if err := c.gate.As(s.Actor).Shift().SignOff(s.Name); err != nil && !errors.Is(err, gate.ErrInvalid) {
+		c.failGate(w, r, err)
+		return
+	}
+	c.sessions.End(token(r))
+	setCookie(w, r, "")
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // lift has the wrong tries of a name forgotten.

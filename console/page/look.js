@@ -108,7 +108,7 @@ function renderAlarms() {
   if (typedAt) list.push(['keyboard', null, p('keyboard-do')]);
   if (view.roster_fault) list.push(['roster', null, p('roster-fault-do')]);
   for (const f of view.setup_faults || []) list.push(['setup', null, f.what + ': ' + f.why, f.last_good]);
-  for (const l of session.locked || []) list.push(['locked', null, l.name + ' · ' + p('locked-until') + ' ' + clock(l.until), session.may_lift && l.name]);
+  for (const l of session.locked || []) list.push(['locked', null, reasons(l.name, p('locked-until') + ' ' + clock(l.until)), session.may_lift && l.name]);
   if (view.low_space) list.push(['space', null, p('low-space-do')]);
   if (!view.clock.trusted) list.push(['time', null, t('clock', view.clock.reason), sure ? gateTime.slice(0, 16).replace('T', ' ') : '']);
   paint($('alarms'), list, () => list.map(([kind, l, text, asked]) => {

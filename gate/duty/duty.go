@@ -263,6 +263,9 @@ func (b *Book) SignOff(name string) error {
 	defer b.opt.Passages.Unlock()
 	ev := b.event(shift.SignOff, "")
 	ev.Ref, ev.Personal = entry, []ledger.Field{{Name: "guard", Value: name}}
+	if b.by.Name != "" && b.by.Name != name { // somebody else has done it
+		ev.Personal = append(ev.Personal, ledger.Field{Name: "by", Value: b.by.Name})
+	}
 	if _, err := b.write(ev); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package duty
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"slices"
@@ -53,7 +54,7 @@ func (b *Book) Moment() {
 	at := ev.Time.In(b.opt.Zone)
 	keep := ledger.Event{Stamp: ev.Stamp, Kind: ledger.Keep, Reason: "keep", By: ev.By, Detail: map[string]string{"why": shift.Moment,
 		"from": at.Add(-keepAround).Format(time.RFC3339), "to": at.Add(keepAround).Format(time.RFC3339)}}
-	if name := b.Name(); name != "" {
+	if name := cmp.Or(b.by.Name, b.Name()); name != "" {
 		keep.Personal = []ledger.Field{{Name: "by", Value: name}}
 	}
 	b.opt.Writing.Record(keep) // first: what is kept in vain does no harm
